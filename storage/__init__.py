@@ -1,1 +1,83 @@
-"""storage."""
+"""The shared record of studies: everything that knows it is SQL."""
+
+from storage.epochs import EpochRow, load_curve, longest_epoch_s, record_epoch
+from storage.errors import (
+    LeaseLostError,
+    StoreError,
+    StoreUrlError,
+    StoreVersionError,
+    StudyNotFoundError,
+)
+from storage.leases import (
+    Lease,
+    attach_trial,
+    claim_budget,
+    drop_claim,
+    last_kinds,
+    list_open,
+    record_config,
+    take_released,
+)
+from storage.outcomes import Outcome
+from storage.recovery import finish, give_back, recover
+from storage.store import Store
+from storage.studies import (
+    StudyRecord,
+    count_done,
+    create_study,
+    end_study,
+    list_studies,
+    load_optuna_study,
+    load_study,
+    set_budget,
+)
+from storage.trials import TrialRow, load_trials
+from storage.workers import (
+    BEAT_INTERVAL_S,
+    WorkerRow,
+    beat,
+    list_workers,
+    register_worker,
+    remove_worker,
+)
+
+__all__ = [
+    "BEAT_INTERVAL_S",
+    "EpochRow",
+    "Lease",
+    "LeaseLostError",
+    "Outcome",
+    "Store",
+    "StoreError",
+    "StoreUrlError",
+    "StoreVersionError",
+    "StudyNotFoundError",
+    "StudyRecord",
+    "TrialRow",
+    "WorkerRow",
+    "attach_trial",
+    "beat",
+    "claim_budget",
+    "count_done",
+    "create_study",
+    "drop_claim",
+    "end_study",
+    "finish",
+    "give_back",
+    "last_kinds",
+    "list_open",
+    "list_studies",
+    "list_workers",
+    "load_curve",
+    "load_optuna_study",
+    "load_study",
+    "load_trials",
+    "longest_epoch_s",
+    "record_config",
+    "record_epoch",
+    "recover",
+    "register_worker",
+    "remove_worker",
+    "set_budget",
+    "take_released",
+]

@@ -1,0 +1,64 @@
+"""Learning curves: one row an epoch, written only by the worker that holds the trial's lease."""
+
+from dataclasses import asdict, dataclass
+
+import sqlalchemy as sa
+
+from storage.leases import Lease, check_held
+from storage.store import Store
+from storage.tables import epochs, leases
+
+
+@dataclass(frozen=True, slots=True)
+class EpochRow:
+    """What one epoch of training came to.
+
+    `epoch` counts from 1; `seconds` is its wall time with validation; `memory_mb` the trainer's
+    resident memory at its end.
+    """
+
+    epoch: int
+    train_loss: float
+    train_accuracy: float
+    val_loss: float
+    val_accuracy: float
+    learning_rate: float
+    seconds: float
+    memory_mb: float
+
+
+def record_epoch(store: Store, lease: Lease, row: EpochRow) -> None:
+    """Adds an epoch to a trial's curve; one that is there already stays as it is.
+
+    Raises:
+        LeaseLostError: If the trial was taken by another worker.
+    """
+    with store.write() as connection:
+        check_held(connection, lease)
+        there = connection.execute(
+            sa.select(epochs.c.epoch).where(
+                epochs.c.trial_id == lease.trial_id, epochs.c.epoch == row.epoch
+            )
+        ).first()
+        if there is None:
+            connection.execute(epochs.insert().values(trial_id=lease.trial_id, **asdict(row)))
+
+
+def load_curve(store: Store, trial_id: int) -> list[EpochRow]:
+    """Gives a trial's epochs in order."""
+    columns = [column for column in epochs.c if column.name != "trial_id"]
+    with store.read() as connection:
+        rows = connection.execute(
+            sa.select(*columns).where(epochs.c.trial_id == trial_id).order_by(epochs.c.epoch)
+        )
+        return [EpochRow(**row._mapping) for row in rows]
+
+
+def longest_epoch_s(store: Store, study_id: int) -> float | None:
+    """Gives the wall time of the study's longest epoch in seconds, None before the first."""
+    with store.read() as connection:
+        return connection.execute(
+            sa.select(sa.func.max(epochs.c.seconds))
+            .join(leases, leases.c.trial_id == epochs.c.trial_id)
+            .where(leases.c.study_id == study_id)
+        ).scalar()

@@ -1,0 +1,21 @@
+"""What `storage` raises: one base, and a kind for each thing a caller can do about it."""
+
+
+class StoreError(Exception):
+    """The store cannot do what was asked; the message says what to do."""
+
+
+class StoreUrlError(StoreError, ValueError):
+    """The URL names no kind of store that convsearch knows."""
+
+
+class StoreVersionError(StoreError, RuntimeError):
+    """The store was written by another version of convsearch or of Optuna."""
+
+
+class StudyNotFoundError(StoreError, LookupError):
+    """No study of that name is in the store."""
+
+
+class LeaseLostError(StoreError, RuntimeError):
+    """The trial was taken by another worker, so this one must let go of it."""

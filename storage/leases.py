@@ -1,0 +1,259 @@
+"""Leases: who may train which trial, and how a study's budget is spent exactly once.
+
+A lease is a unit of the budget, claimed before the sampler is asked and then tied to the trial
+that came of it. Each take raises its generation; what a worker writes is accepted only under
+the generation that it holds, so that one whose trial was taken can spoil nothing.
+"""
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from storage.errors import LeaseLostError
+from storage.outcomes import Outcome
+from storage.store import Store
+from storage.tables import leases, studies
+
+MAX_LOSSES = 3
+"""A trial that takes its worker or trainer down this often is not tried again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """One worker's right to train one trial; `trial_id` is None until the sampler answered."""
+
+    lease_id: int
+    study_id: int
+    worker_id: str
+    generation: int
+    n_losses: int = 0
+    trial_id: int | None = None
+    trial_number: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class OpenLease:
+    """A lease without an outcome, or with one that Optuna has not been told, as others see it."""
+
+    lease_id: int
+    worker_id: str | None
+    generation: int
+    n_losses: int
+    trial_id: int | None
+    trial_number: int | None
+    outcome: Outcome | None
+
+
+def claim_budget(store: Store, study_id: int, worker_id: str) -> Lease | None:
+    """Claims one trial's worth of the budget, or gives None when all of it is spent or claimed."""
+    with store.write() as connection:
+        n_trials = _lock_study(connection, study_id)
+        claimed = connection.execute(
+            sa.select(sa.func.count())
+            .select_from(leases)
+            .where(leases.c.study_id == study_id, leases.c.counts)
+        ).scalar_one()
+        if n_trials is not None and claimed >= n_trials:
+            return None
+        lease_id = connection.execute(
+            leases.insert()
+            .values(study_id=study_id, worker_id=worker_id)
+            .returning(leases.c.lease_id)
+        ).scalar_one()
+    return Lease(lease_id, study_id, worker_id, generation=0)
+
+
+def attach_trial(store: Store, lease: Lease, trial_id: int, trial_number: int) -> Lease | None:
+    """Ties a fresh claim to the trial that the sampler gave.
+
+    Optuna's queue may have given a trial that another worker had let go: then its own lease is
+    taken instead and the fresh claim returned. None means that somebody else was quicker.
+    """
+    with store.write() as connection:
+        known = connection.execute(
+            sa.select(leases).where(leases.c.trial_id == trial_id).with_for_update()
+        ).first()
+        if known is None:
+            connection.execute(
+                leases.update()
+                .where(leases.c.lease_id == lease.lease_id)
+                .values(trial_id=trial_id, trial_number=trial_number)
+            )
+            return replace(lease, trial_id=trial_id, trial_number=trial_number)
+        if known.worker_id is not None or known.kind is not None:
+            return None
+        connection.execute(leases.delete().where(leases.c.lease_id == lease.lease_id))
+        return _take(connection, known, lease.worker_id)
+
+
+def take_released(store: Store, study_id: int, worker_id: str) -> Lease | None:
+    """Takes the oldest trial that was begun and let go, or gives None when there is none."""
+    with store.write() as connection:
+        row = connection.execute(
+            sa.select(leases)
+            .where(
+                leases.c.study_id == study_id,
+                leases.c.worker_id.is_(None),
+                leases.c.kind.is_(None),
+                leases.c.trial_id.is_not(None),
+            )
+            .order_by(leases.c.trial_number)
+            .limit(1)
+            .with_for_update()
+        ).first()
+        return None if row is None else _take(connection, row, worker_id)
+
+
+def release(store: Store, lease: Lease, *, lost: bool = False) -> None:
+    """Gives a trial back for any worker to go on with; `lost` says that it was taken down.
+
+    Raises:
+        LeaseLostError: If the trial was taken meanwhile.
+    """
+    with store.write() as connection:
+        _update_held(
+            connection,
+            lease,
+            worker_id=None,
+            generation=lease.generation + 1,
+            n_losses=lease.n_losses + int(lost),
+        )
+
+
+def drop_claim(store: Store, lease_id: int) -> None:
+    """Gives back a claim that no trial came of."""
+    with store.write() as connection:
+        connection.execute(
+            leases.delete().where(leases.c.lease_id == lease_id, leases.c.trial_id.is_(None))
+        )
+
+
+def record_config(store: Store, lease: Lease, config_key: str) -> int | None:
+    """Enters the trial's config, and gives the number of the earlier trial with the same, if any.
+
+    Raises:
+        LeaseLostError: If the trial was taken meanwhile.
+    """
+    with store.write() as connection:
+        _lock_study(connection, lease.study_id)
+        _update_held(connection, lease, config_key=config_key)
+        number: int | None = connection.execute(
+            sa.select(sa.func.min(leases.c.trial_number)).where(
+                leases.c.study_id == lease.study_id,
+                leases.c.config_key == config_key,
+                leases.c.lease_id != lease.lease_id,
+                sa.or_(leases.c.kind.is_(None), leases.c.kind != "repeat"),
+            )
+        ).scalar()
+    return number
+
+
+def record_outcome(store: Store, lease: Lease, outcome: Outcome) -> None:
+    """Records how the trial ended, once and for all; Optuna is told afterwards.
+
+    Raises:
+        LeaseLostError: If the trial was taken meanwhile, or has an outcome.
+    """
+    with store.write() as connection:
+        _update_held(
+            connection,
+            lease,
+            outcome=outcome.to_json(),
+            kind=outcome.kind,
+            counts=outcome.counts,
+        )
+
+
+def mark_told(store: Store, lease_id: int) -> None:
+    """Notes that Optuna knows the outcome."""
+    with store.write() as connection:
+        connection.execute(leases.update().where(leases.c.lease_id == lease_id).values(told=True))
+
+
+def list_open(store: Store, study_id: int) -> list[OpenLease]:
+    """Gives the leases that somebody still has to do something about, in the order of trials."""
+    with store.read() as connection:
+        rows = connection.execute(
+            sa.select(leases)
+            .where(leases.c.study_id == study_id, leases.c.told.is_(False))
+            .order_by(leases.c.trial_number)
+        ).all()
+    return [
+        OpenLease(
+            lease_id=row.lease_id,
+            worker_id=row.worker_id,
+            generation=row.generation,
+            n_losses=row.n_losses,
+            trial_id=row.trial_id,
+            trial_number=row.trial_number,
+            outcome=None if row.outcome is None else Outcome.from_json(row.outcome),
+        )
+        for row in rows
+    ]
+
+
+def last_kinds(store: Store, study_id: int, n: int) -> list[str]:
+    """Gives how the last `n` trials to be entered ended, the newest first."""
+    with store.read() as connection:
+        rows = connection.execute(
+            sa.select(leases.c.kind)
+            .where(leases.c.study_id == study_id, leases.c.kind.is_not(None))
+            .order_by(leases.c.trial_number.desc())
+            .limit(n)
+        )
+        return [kind for (kind,) in rows]
+
+
+def check_held(connection: Connection, lease: Lease) -> None:
+    """Makes sure, within a transaction, that the lease is still the worker's.
+
+    Raises:
+        LeaseLostError: If it is not.
+    """
+    row = connection.execute(
+        sa.select(leases.c.lease_id).where(*_held(lease)).with_for_update()
+    ).first()
+    if row is None:
+        raise LeaseLostError(f"Trial {lease.trial_number} was taken by another worker.")
+
+
+def _lock_study(connection: Connection, study_id: int) -> int | None:
+    """Lets one transaction at a time decide for the study, and gives its budget of trials."""
+    budget: int | None = connection.execute(
+        sa.select(studies.c.n_trials).where(studies.c.study_id == study_id).with_for_update()
+    ).scalar_one()
+    return budget
+
+
+def _held(lease: Lease) -> tuple[sa.ColumnElement[bool], ...]:
+    return (
+        leases.c.lease_id == lease.lease_id,
+        leases.c.generation == lease.generation,
+        leases.c.worker_id == lease.worker_id,
+        leases.c.kind.is_(None),
+    )
+
+
+def _update_held(connection: Connection, lease: Lease, **values: Any) -> None:
+    result = connection.execute(leases.update().where(*_held(lease)).values(**values))
+    if result.rowcount != 1:
+        raise LeaseLostError(f"Trial {lease.trial_number} was taken by another worker.")
+
+
+def _take(connection: Connection, row: Any, worker_id: str) -> Lease:
+    connection.execute(
+        leases.update()
+        .where(leases.c.lease_id == row.lease_id)
+        .values(worker_id=worker_id, generation=row.generation + 1)
+    )
+    return Lease(
+        lease_id=row.lease_id,
+        study_id=row.study_id,
+        worker_id=worker_id,
+        generation=row.generation + 1,
+        n_losses=row.n_losses,
+        trial_id=row.trial_id,
+        trial_number=row.trial_number,
+    )

@@ -1,0 +1,58 @@
+"""How a trial ended, and what follows from it: its state, its share of the budget, its rank."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Literal
+
+from optuna.trial import TrialState
+
+Kind = Literal["complete", "pruned", "unfit", "rejected", "repeat", "fail"]
+
+STATES: Mapping[Kind, TrialState] = {
+    "complete": TrialState.COMPLETE,
+    "pruned": TrialState.PRUNED,
+    "unfit": TrialState.PRUNED,
+    "rejected": TrialState.PRUNED,
+    "repeat": TrialState.FAIL,
+    "fail": TrialState.FAIL,
+}
+"""TPE learns from PRUNED trials and ignores FAIL ones: it must learn to avoid what does not fit,
+and must not learn to avoid the best config because it was drawn again."""
+
+COUNTED: frozenset[Kind] = frozenset({"complete", "pruned", "unfit"})
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """The end of a trial.
+
+    `kind` is `complete`; `pruned` (by the pruner); `unfit` (NaN, out of memory, out of time);
+    `rejected` (over a limit before anything was built); `repeat` (a config already tried); or
+    `fail`. `value` is the best epoch's validation accuracy. `metrics` holds what is kept beside
+    it: numbers by name.
+    """
+
+    kind: Kind
+    reason: str = ""
+    value: float | None = None
+    metrics: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def state(self) -> TrialState:
+        """The state that Optuna is told."""
+        return STATES[self.kind]
+
+    @property
+    def counts(self) -> bool:
+        """Whether the trial counts for the budget."""
+        return self.kind in COUNTED
+
+    def to_json(self) -> str:
+        """Gives the outcome as JSON."""
+        return json.dumps(asdict(self))
+
+    @classmethod
+    def from_json(cls, text: str) -> "Outcome":
+        """Reads what `to_json` wrote."""
+        return cls(**json.loads(text))

@@ -1,0 +1,192 @@
+"""The store: one SQLite file or PostgreSQL database, with Optuna's tables and ours in it."""
+
+import logging
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+from optuna.exceptions import StorageInternalError
+from optuna.storages import RDBStorage
+from sqlalchemy.engine import URL, Connection, Engine
+from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
+
+from storage import tables
+from storage.errors import StoreError, StoreVersionError
+from storage.url import parse_url, show_url, sqlite_path
+
+logger = logging.getLogger(__name__)
+
+SQLITE_TIMEOUT_S = 60.0
+"""How long a writer waits for another one. A worker that was stopped while it wrote can hold the
+lock for long, and Python's own 5 s made its neighbours crash."""
+
+SQLITE_HEADER = b"SQLite format 3\x00"
+
+
+@dataclass(frozen=True, slots=True)
+class Store:
+    """An open store. Cheap to share within a process, never across a fork."""
+
+    url: URL
+    optuna_storage: RDBStorage
+
+    @classmethod
+    def open(cls, url: str, *, create: bool = True) -> "Store":
+        """Opens a store, and makes its tables where they are missing.
+
+        Args:
+            url: `sqlite:///FILE` or `postgresql://USER:PASSWORD@HOST/NAME`.
+            create: Whether a missing SQLite file may be made.
+
+        Raises:
+            StoreError: If the store cannot be reached, read or written.
+            StoreVersionError: If a newer convsearch or another Optuna wrote it.
+        """
+        parsed = parse_url(url)
+        path = sqlite_path(parsed)
+        if path is not None:
+            _check_sqlite_file(path, create=create)
+        try:
+            with _creation_lock(parsed, path):
+                store = cls(parsed, _open_optuna_storage(parsed))
+                store._create_tables()
+        except (SQLAlchemyError, StorageInternalError, ImportError) as error:
+            raise StoreError(f"Cannot use {show_url(parsed)}: {_first_line(error)}") from error
+        except RuntimeError as error:
+            raise StoreVersionError(f"{show_url(parsed)}: {_first_line(error)}") from error
+        return store
+
+    @property
+    def engine(self) -> Engine:
+        """The engine that Optuna and we share: one pool of connections a process."""
+        return self.optuna_storage.engine
+
+    @property
+    def shown_url(self) -> str:
+        """The URL without its password."""
+        return show_url(self.url)
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        """Opens a connection for queries."""
+        with self.engine.connect() as connection:
+            yield connection
+
+    @contextmanager
+    def write(self) -> Iterator[Connection]:
+        """Opens a short transaction that holds SQLite's write lock from its first statement.
+
+        A transaction that reads first and writes later would fail at once, without waiting, if
+        another writer came between.
+        """
+        with self.engine.connect() as connection:
+            if self.url.get_backend_name() == "sqlite":
+                connection.exec_driver_sql("BEGIN IMMEDIATE")
+            yield connection
+            connection.commit()
+
+    def now(self, connection: Connection) -> float:
+        """Gives the time in seconds by the store's clock, which all its workers share."""
+        if self.url.get_backend_name() == "sqlite":
+            return time.time()
+        return float(
+            connection.execute(
+                sa.text("SELECT extract(epoch FROM clock_timestamp())")
+            ).scalar_one()
+        )
+
+    def close(self) -> None:
+        """Closes all connections."""
+        self.optuna_storage.remove_session()
+        self.engine.dispose()
+
+    def _create_tables(self) -> None:
+        with self.write() as connection:
+            tables.metadata.create_all(connection)
+            version = connection.execute(sa.select(tables.versions.c.schema_version)).scalar()
+            if version is None:
+                connection.execute(
+                    tables.versions.insert().values(only=1, schema_version=tables.SCHEMA_VERSION)
+                )
+        if version is not None and version > tables.SCHEMA_VERSION:
+            raise StoreVersionError(
+                f"{self.shown_url} was written by a newer convsearch (schema {version}, this "
+                f"one knows {tables.SCHEMA_VERSION}). Install the newer one, or name another "
+                "store with --store."
+            )
+
+
+def _check_sqlite_file(path: Path, *, create: bool) -> None:
+    """Refuses a path that SQLite would fail on later, with less to say."""
+    if path.is_dir():
+        raise StoreError(f"Expected a SQLite file. Received a folder: {path}")
+    if not path.exists():
+        if not create:
+            raise StoreError(f"There is no store at {path}. Name another one with --store.")
+        if not path.parent.is_dir():
+            raise StoreError(f"Cannot make {path}: there is no folder {path.parent}.")
+        return
+    try:
+        with path.open("r+b") as file:
+            header = file.read(len(SQLITE_HEADER))
+    except OSError as error:
+        raise StoreError(
+            f"Cannot write to the store {path}: {error.strerror}. Change its permissions, or name "
+            "another store with --store."
+        ) from error
+    if header not in {b"", SQLITE_HEADER}:
+        raise StoreError(f"{path} is not a SQLite store. Name another file with --store.")
+
+
+@contextmanager
+def _creation_lock(url: URL, path: Path | None) -> Iterator[None]:
+    """Lets one process at a time make tables: SQLite files broke otherwise (optuna#5385)."""
+    if path is not None:
+        import fasteners
+
+        with fasteners.InterProcessLock(path.with_name(path.name + ".lock")):
+            yield
+        return
+    engine = sa.create_engine(url, poolclass=sa.pool.NullPool)
+    with engine.connect() as connection:
+        connection.execute(sa.text("SELECT pg_advisory_lock(7291830)"))
+        try:
+            yield
+        finally:
+            connection.execute(sa.text("SELECT pg_advisory_unlock(7291830)"))
+
+
+def _open_optuna_storage(url: URL) -> RDBStorage:
+    options: dict[str, Any]
+    if url.get_backend_name() == "sqlite":
+        options = {"connect_args": {"timeout": SQLITE_TIMEOUT_S}}
+    else:
+        options = {"pool_size": 2, "max_overflow": 2, "pool_pre_ping": True}
+    # RDBStorage runs str.format on the URL, so its braces are doubled.
+    text = url.render_as_string(hide_password=False).replace("{", "{{").replace("}", "}}")
+    storage = RDBStorage(text, engine_kwargs=options)
+    if url.get_backend_name() == "sqlite":
+        sa.event.listen(storage.engine, "connect", _set_sqlite_pragmas)
+        storage.remove_session()
+        storage.engine.dispose()
+    return storage
+
+
+def _set_sqlite_pragmas(connection: Any, _record: object) -> None:
+    """Readers and a writer at once, and a sync a checkpoint rather than a transaction."""
+    cursor = connection.cursor()
+    cursor.execute("PRAGMA journal_mode=WAL")
+    cursor.execute("PRAGMA synchronous=NORMAL")
+    cursor.close()
+
+
+def _first_line(error: BaseException) -> str:
+    cause = error.__cause__ if isinstance(error, StorageInternalError) else error
+    if isinstance(cause, OperationalError | DBAPIError) and cause.orig is not None:
+        cause = cause.orig
+    lines = str(cause).strip().splitlines()
+    return lines[0] if lines else type(cause).__name__

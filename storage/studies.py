@@ -1,0 +1,145 @@
+"""Studies: their settings, their budget, and the time their workers have spent on them."""
+
+from dataclasses import dataclass
+
+import optuna
+import sqlalchemy as sa
+from optuna.study import Study
+
+from storage.errors import StudyNotFoundError
+from storage.store import Store
+from storage.tables import leases, studies
+
+BEAT_GAP_S = 60.0
+"""A longer gap between two beats is time without a living worker, which no budget pays for."""
+
+
+@dataclass(frozen=True, slots=True)
+class StudyRecord:
+    """What the store keeps of a study beside Optuna's tables.
+
+    `settings` is JSON that `search` reads. `n_trials` and `timeout_s` are the budget, None for
+    no bound; `active_s` is the time in which the study had a living worker.
+    """
+
+    study_id: int
+    name: str
+    settings: str
+    n_trials: int | None
+    timeout_s: float | None
+    active_s: float
+    end_reason: str | None
+
+
+def create_study(
+    store: Store,
+    name: str,
+    *,
+    settings: str,
+    n_trials: int | None = None,
+    timeout_s: float | None = None,
+) -> StudyRecord:
+    """Creates a study that maximizes, or loads the one of that name as it stands."""
+    study = optuna.create_study(
+        storage=store.optuna_storage, study_name=name, direction="maximize", load_if_exists=True
+    )
+    study_id: int = study._study_id
+    with store.write() as connection:
+        known = connection.execute(
+            sa.select(studies).where(studies.c.study_id == study_id)
+        ).first()
+        if known is None:
+            connection.execute(
+                studies.insert().values(
+                    study_id=study_id, settings=settings, n_trials=n_trials, timeout_s=timeout_s
+                )
+            )
+    return load_study(store, name)
+
+
+def load_study(store: Store, name: str) -> StudyRecord:
+    """Loads the record of a study.
+
+    Raises:
+        StudyNotFoundError: If the store has no such study of ours; the message lists those it has.
+    """
+    with store.read() as connection:
+        row = connection.execute(
+            sa.select(studies, optuna_studies.c.study_name)
+            .join(optuna_studies, optuna_studies.c.study_id == studies.c.study_id)
+            .where(optuna_studies.c.study_name == name)
+        ).first()
+    if row is None:
+        known = ", ".join(list_studies(store)) or "none"
+        raise StudyNotFoundError(
+            f"There is no study {name!r} in {store.shown_url}. Studies there: {known}."
+        )
+    return StudyRecord(
+        study_id=row.study_id,
+        name=row.study_name,
+        settings=row.settings,
+        n_trials=row.n_trials,
+        timeout_s=row.timeout_s,
+        active_s=row.active_s,
+        end_reason=row.end_reason,
+    )
+
+
+def load_optuna_study(
+    store: Store,
+    name: str,
+    *,
+    sampler: optuna.samplers.BaseSampler | None = None,
+    pruner: optuna.pruners.BasePruner | None = None,
+) -> Study:
+    """Opens the study as Optuna's."""
+    return optuna.load_study(
+        study_name=name, storage=store.optuna_storage, sampler=sampler, pruner=pruner
+    )
+
+
+def list_studies(store: Store) -> list[str]:
+    """Gives the names of the studies in the store, sorted."""
+    with store.read() as connection:
+        names = connection.execute(
+            sa.select(optuna_studies.c.study_name)
+            .join(studies, optuna_studies.c.study_id == studies.c.study_id)
+            .order_by(optuna_studies.c.study_name)
+        )
+        return [name for (name,) in names]
+
+
+def set_budget(
+    store: Store, study_id: int, *, n_trials: int | None, timeout_s: float | None
+) -> None:
+    """Changes the budget of a study, and opens it again if it had ended."""
+    with store.write() as connection:
+        connection.execute(
+            studies.update()
+            .where(studies.c.study_id == study_id)
+            .values(n_trials=n_trials, timeout_s=timeout_s, end_reason=None)
+        )
+
+
+def end_study(store: Store, study_id: int, reason: str) -> None:
+    """Records why a study ends before its budget is spent; the first reason stays."""
+    with store.write() as connection:
+        connection.execute(
+            studies.update()
+            .where(studies.c.study_id == study_id, studies.c.end_reason.is_(None))
+            .values(end_reason=reason)
+        )
+
+
+def count_done(store: Store, study_id: int) -> int:
+    """Counts the finished trials that count for the budget."""
+    with store.read() as connection:
+        return connection.execute(
+            sa.select(sa.func.count())
+            .select_from(leases)
+            .where(leases.c.study_id == study_id, leases.c.kind.is_not(None), leases.c.counts)
+        ).scalar_one()
+
+
+optuna_studies = sa.table("studies", sa.column("study_id"), sa.column("study_name"))
+"""Optuna's table of studies, as far as we read it."""

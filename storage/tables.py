@@ -1,0 +1,71 @@
+"""Our own tables, which stand beside Optuna's and refer to its ids; Optuna's stay Optuna's."""
+
+from sqlalchemy import Boolean, Column, Double, Index, Integer, MetaData, String, Table, Text
+
+SCHEMA_VERSION = 1
+"""Raised by each change of these tables; a store with a higher one is refused."""
+
+metadata = MetaData()
+
+versions = Table(
+    "convsearch_version",
+    metadata,
+    Column("only", Integer, primary_key=True, autoincrement=False),
+    Column("schema_version", Integer, nullable=False),
+)
+
+studies = Table(
+    "convsearch_studies",
+    metadata,
+    Column("study_id", Integer, primary_key=True, autoincrement=False),
+    Column("settings", Text, nullable=False),
+    Column("n_trials", Integer),
+    Column("timeout_s", Double),
+    Column("active_s", Double, nullable=False, default=0.0),
+    Column("beat_at", Double, nullable=False, default=0.0),
+    Column("end_reason", Text),
+)
+
+workers = Table(
+    "convsearch_workers",
+    metadata,
+    Column("worker_id", String(32), primary_key=True),
+    Column("study_id", Integer, nullable=False, index=True),
+    Column("host", Text, nullable=False),
+    Column("pid", Integer, nullable=False),
+    Column("process_started_at", Double, nullable=False),
+    Column("last_seen", Double, nullable=False),
+)
+
+leases = Table(
+    "convsearch_leases",
+    metadata,
+    Column("lease_id", Integer, primary_key=True),
+    Column("study_id", Integer, nullable=False),
+    Column("trial_id", Integer, unique=True),
+    Column("trial_number", Integer),
+    Column("worker_id", String(32)),
+    Column("generation", Integer, nullable=False, default=0),
+    Column("n_losses", Integer, nullable=False, default=0),
+    Column("config_key", String(64)),
+    Column("outcome", Text),
+    Column("kind", String(16)),
+    Column("counts", Boolean, nullable=False, default=True),
+    Column("told", Boolean, nullable=False, default=False),
+    Index("ix_convsearch_leases_study", "study_id", "kind"),
+    Index("ix_convsearch_leases_config", "study_id", "config_key"),
+)
+
+epochs = Table(
+    "convsearch_epochs",
+    metadata,
+    Column("trial_id", Integer, primary_key=True, autoincrement=False),
+    Column("epoch", Integer, primary_key=True, autoincrement=False),
+    Column("train_loss", Double),
+    Column("train_accuracy", Double),
+    Column("val_loss", Double),
+    Column("val_accuracy", Double),
+    Column("learning_rate", Double),
+    Column("seconds", Double),
+    Column("memory_mb", Double),
+)

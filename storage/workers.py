@@ -1,0 +1,126 @@
+"""Workers: who is at work on a study, and who has not been heard of for too long."""
+
+import os
+import socket
+import uuid
+from dataclasses import dataclass
+
+import psutil
+import sqlalchemy as sa
+
+from storage.store import Store
+from storage.studies import BEAT_GAP_S
+from storage.tables import leases, studies, workers
+
+BEAT_INTERVAL_S = 5.0
+GRACE_S = 45.0
+"""A worker that is silent for longer is taken for dead: nine missed beats, since a machine that
+swaps or a store that restarts may well swallow a few."""
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerRow:
+    """A worker as the store knows it; `last_seen` in seconds ago."""
+
+    worker_id: str
+    host: str
+    pid: int
+    process_started_at: float
+    last_seen_s: float
+    trial_number: int | None
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether the worker is at work: seen lately and, on this machine, a living process."""
+        if self.host == socket.gethostname() and not _process_lives(
+            self.pid, self.process_started_at
+        ):
+            return False
+        return self.last_seen_s < GRACE_S
+
+
+def register_worker(store: Store, study_id: int) -> str:
+    """Enters this process as a worker of the study, and gives its id."""
+    worker_id = uuid.uuid4().hex
+    with store.write() as connection:
+        connection.execute(
+            workers.insert().values(
+                worker_id=worker_id,
+                study_id=study_id,
+                host=socket.gethostname(),
+                pid=os.getpid(),
+                process_started_at=psutil.Process().create_time(),
+                last_seen=store.now(connection),
+            )
+        )
+    return worker_id
+
+
+def beat(store: Store, study_id: int, worker_id: str) -> float:
+    """Says that the worker lives, and gives the study's active time in seconds.
+
+    Each beat adds the time since the study's last one, by any worker: so overlapping workers
+    spend the time once, and a time without workers is not spent at all.
+    """
+    with store.write() as connection:
+        now = store.now(connection)
+        connection.execute(
+            workers.update().where(workers.c.worker_id == worker_id).values(last_seen=now)
+        )
+        row = connection.execute(
+            sa.select(studies.c.active_s, studies.c.beat_at)
+            .where(studies.c.study_id == study_id)
+            .with_for_update()
+        ).one()
+        gap = now - row.beat_at
+        active_s: float = row.active_s + (gap if 0 < gap < BEAT_GAP_S else 0.0)
+        connection.execute(
+            studies.update()
+            .where(studies.c.study_id == study_id)
+            .values(active_s=active_s, beat_at=max(now, row.beat_at))
+        )
+    return active_s
+
+
+def remove_worker(store: Store, worker_id: str) -> None:
+    """Takes a worker that has left, or has died, off the list."""
+    with store.write() as connection:
+        connection.execute(workers.delete().where(workers.c.worker_id == worker_id))
+
+
+def list_workers(store: Store, study_id: int) -> list[WorkerRow]:
+    """Gives all workers of a study that have not left, the dead ones too."""
+    with store.read() as connection:
+        now = store.now(connection)
+        rows = connection.execute(
+            sa.select(workers, leases.c.trial_number)
+            .outerjoin(
+                leases,
+                sa.and_(leases.c.worker_id == workers.c.worker_id, leases.c.kind.is_(None)),
+            )
+            .where(workers.c.study_id == study_id)
+            .order_by(workers.c.host, workers.c.pid)
+        ).all()
+    return [
+        WorkerRow(
+            worker_id=row.worker_id,
+            host=row.host,
+            pid=row.pid,
+            process_started_at=row.process_started_at,
+            last_seen_s=max(0.0, now - row.last_seen),
+            trial_number=row.trial_number,
+        )
+        for row in rows
+    ]
+
+
+def _process_lives(pid: int, started_at: float) -> bool:
+    """Whether the process is the one that registered: pids are used again."""
+    try:
+        process = psutil.Process(pid)
+        is_same = abs(process.create_time() - started_at) < 1.0
+        return bool(is_same and process.status() != psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return False
+    except psutil.AccessDenied:
+        return True
