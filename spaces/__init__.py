@@ -1,1 +1,21 @@
-"""spaces."""
+"""What may be searched, and how a sampled configuration becomes a network.
+
+Importing this does not load Keras: `spaces.models` does, once something is built.
+"""
+
+from spaces.config import Config
+from spaces.cost import Cost, predict_cost
+from spaces.errors import SpaceError
+from spaces.families import Family, family_names, register_family
+from spaces.space import SearchSpace
+
+__all__ = [
+    "Config",
+    "Cost",
+    "Family",
+    "SearchSpace",
+    "SpaceError",
+    "family_names",
+    "predict_cost",
+    "register_family",
+]

@@ -1,0 +1,80 @@
+"""One point of a search space as frozen values, and its way to JSON and back."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from functools import cache
+from typing import Annotated, Any
+
+from pydantic import PlainValidator, TypeAdapter, ValidationError
+
+from spaces.errors import SpaceError
+from spaces.families import find_family
+from spaces.models.layers import Network
+from spaces.settings import Count, Head, LayerSettings, Optimizer
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """Everything that decides how a network is built and trained, its seed aside.
+
+    Only parameters that act are in it: two trials that differ in an unused one have equal configs.
+    """
+
+    family: str
+    network: Annotated[Network, PlainValidator(lambda record: record)]  # its family reads it
+    head: Head
+    layers: LayerSettings
+    optimizer: Optimizer
+    batch_size: Count
+    augmentation: bool
+
+    def to_json(self) -> dict[str, Any]:
+        """The config as a JSON object that `from_json` reads."""
+        record: dict[str, Any] = json.loads(json.dumps(asdict(self)))
+        return record
+
+    @classmethod
+    def from_json(cls, record: Mapping[str, Any]) -> "Config":
+        """The config that `to_json` wrote.
+
+        Raises:
+            SpaceError: If the record is not one of a config of a known family.
+        """
+        config: Config = _parse(cls, record)
+        family = find_family(config.family)
+        config = replace(config, network=_parse(family.network, record["network"]))
+        understood = config.to_json()
+        if other := [key for key in record if record[key] != understood.get(key)]:
+            raise SpaceError(
+                f"Expected the record of a config without unknown keys. "
+                f"Received some in: {', '.join(other)}."
+            )
+        return config
+
+    def key(self) -> str:
+        """A digest that is equal for equal configs, whatever the process or machine."""
+        text = json.dumps(self.to_json(), sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()
+
+
+@cache
+def _adapter(kind: type[Any]) -> TypeAdapter[Any]:
+    return TypeAdapter(kind)
+
+
+def _parse(kind: type[Any], record: object) -> Any:
+    try:
+        adapter = _adapter(kind)  # type: ignore[arg-type]  # mypy: type[Any] has no hash
+        return adapter.validate_json(json.dumps(record), strict=True)
+    except (ValidationError, TypeError) as error:
+        raise SpaceError(f"Expected the record of a config. Received: {_first(error)}.") from error
+
+
+def _first(error: ValidationError | TypeError) -> str:
+    if isinstance(error, TypeError):
+        return str(error)
+    first = error.errors()[0]
+    place = ".".join(map(str, first["loc"])) or "record"
+    return f"`{place}` = {first['input']!r} ({first['msg']})"

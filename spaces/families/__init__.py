@@ -1,0 +1,11 @@
+"""Kinds of architectures that a study may search, one file each; every file here is loaded."""
+
+import importlib
+import pkgutil
+
+from spaces.families.registry import Family, family_names, find_family, register_family
+
+for _module in pkgutil.iter_modules(__path__):
+    importlib.import_module(f"{__name__}.{_module.name}")
+
+__all__ = ["Family", "family_names", "find_family", "register_family"]

@@ -1,0 +1,90 @@
+"""The family `plain`: one to five stages of convolutions with optional max pooling."""
+
+from collections.abc import Mapping, Sequence
+
+from spaces.common import YES_NO
+from spaces.draw import Draw
+from spaces.families.registry import Family, register_family
+from spaces.models.plain import PlainNetwork, PlainStage
+from spaces.parameters import Domain, IntRange, Value
+
+MAX_STAGES = 5
+
+
+@register_family("plain")
+class Plain(Family):
+    """Convolutions and max poolings in any number and order."""
+
+    network = PlainNetwork
+
+    def parameters(self) -> dict[str, Domain]:
+        """The number of stages, and for each its convolutions and its pooling."""
+        domains: dict[str, Domain] = {"stages": IntRange(1, MAX_STAGES)}
+        for number in range(1, MAX_STAGES + 1):
+            domains |= _stage_parameters(f"stage{number}")
+        return domains
+
+    def suggest(self, draw: Draw) -> PlainNetwork:
+        """A network stage by stage."""
+        n_stages = draw.integer("stages")
+        return PlainNetwork(
+            stages=tuple(_suggest_stage(draw, f"stage{i}") for i in range(1, n_stages + 1))
+        )
+
+    def known_good(self) -> Sequence[Mapping[str, Value]]:
+        """Networks that do well on a few thousand grey images of 32 to 64 pixels."""
+        return _KNOWN_GOOD
+
+
+def _stage_parameters(stage: str) -> dict[str, Domain]:
+    return {
+        f"{stage}_convs": IntRange(1, 3),
+        f"{stage}_channels": IntRange(8, 128, log=True),
+        f"{stage}_kernel_size": IntRange(3, 6),
+        f"{stage}_pool": YES_NO,
+        f"{stage}_pool_size": IntRange(2, 3),
+    }
+
+
+def _suggest_stage(draw: Draw, stage: str) -> PlainStage:
+    return PlainStage(
+        convs=draw.integer(f"{stage}_convs"),
+        channels=draw.integer(f"{stage}_channels"),
+        kernel_size=draw.integer(f"{stage}_kernel_size"),
+        pool_size=draw.integer(f"{stage}_pool_size") if draw.flag(f"{stage}_pool") else None,
+    )
+
+
+def _stages(*stages: tuple[int, int, int]) -> dict[str, Value]:
+    """Parameters of pooled stages, each given as convolutions, channels and kernel size."""
+    values: dict[str, Value] = {"stages": len(stages)}
+    for number, (convs, channels, kernel_size) in enumerate(stages, start=1):
+        name = f"stage{number}"
+        values |= {
+            f"{name}_convs": convs,
+            f"{name}_channels": channels,
+            f"{name}_kernel_size": kernel_size,
+            f"{name}_pool": True,
+            f"{name}_pool_size": 2,
+        }
+    return values
+
+
+_RELU: dict[str, Value] = {
+    "kernel_initializer": "he_normal",
+    "bias_initializer": "he_uniform",
+    "activation": "relu",
+    "batch_normalization": True,
+    "dropout": 0.2,
+    "regularizer": "none",
+    "batch_size": 32,
+    "augmentation": False,
+}
+_ADAM: dict[str, Value] = {"optimizer": "adam", "learning_rate": 1e-3, "adam_beta_1": 0.9}
+
+_KNOWN_GOOD: tuple[dict[str, Value], ...] = (
+    _RELU
+    | _ADAM
+    | _stages((1, 32, 3), (1, 64, 3), (1, 128, 3))
+    | {"head": "flatten", "dense_layers": 1, "dense1_units": 128},
+)

@@ -1,0 +1,67 @@
+"""Families of architectures by name: what one must offer, and how it is registered and found."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from typing import ClassVar
+
+from spaces.draw import Draw
+from spaces.errors import SpaceError
+from spaces.models.layers import Network
+from spaces.parameters import Domain, Value
+
+_families: dict[str, "Family"] = {}
+
+
+class Family(ABC):
+    """One kind of architecture: its own parameters, how they are drawn, and good ones to start.
+
+    `network` is the frozen dataclass that `suggest` returns. Parameters that all families share
+    (`spaces.common`) are not listed again.
+    """
+
+    network: ClassVar[type[Network]]
+
+    @abstractmethod
+    def parameters(self) -> dict[str, Domain]:
+        """The domains of the family's own parameters, by name."""
+
+    @abstractmethod
+    def suggest(self, draw: Draw) -> Network:
+        """A network of this family."""
+
+    @abstractmethod
+    def known_good(self) -> Sequence[Mapping[str, Value]]:
+        """Parameters, shared ones too, of four to six networks that train well, best first."""
+
+
+def register_family(name: str) -> Callable[[type[Family]], type[Family]]:
+    """A class decorator that makes a family known by its name.
+
+    Raises:
+        SpaceError: If the name is taken.
+    """
+
+    def register(family: type[Family]) -> type[Family]:
+        if name in _families:
+            raise SpaceError(f"Expected a new family name. Received: `{name}`, which is taken.")
+        _families[name] = family()
+        return family
+
+    return register
+
+
+def find_family(name: str) -> Family:
+    """The family of a name.
+
+    Raises:
+        SpaceError: If there is none; the message lists the known ones.
+    """
+    if name not in _families:
+        known = ", ".join(family_names())
+        raise SpaceError(f"Expected a known family: {known}. Received: `{name}`.")
+    return _families[name]
+
+
+def family_names() -> tuple[str, ...]:
+    """The names of all registered families, sorted."""
+    return tuple(sorted(_families))

@@ -1,0 +1,74 @@
+"""A config as a Keras model and a Keras optimizer; Keras is loaded on the first call."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from spaces.models.network import build_network
+from spaces.settings import SGD, Adam, AdamW, Nadam
+
+if TYPE_CHECKING:  # Config imports the families, and those import this package
+    import keras
+
+    from spaces.config import Config
+
+
+def build_model(
+    config: "Config",
+    image_shape: tuple[int, int, int],
+    n_classes: int,
+    *,
+    seed: int,
+    mean: Sequence[float],
+    std: Sequence[float],
+) -> "keras.Model":
+    """An uncompiled network from raw pixels to class probabilities.
+
+    The same arguments give the same weights, bit for bit.
+
+    Args:
+        config: What to build.
+        image_shape: Height, width and channels.
+        n_classes: How many probabilities come out.
+        seed: Where the seeds of initializers and dropout come from.
+        mean: Mean pixel value of each channel, 0 to 255; the model subtracts it itself.
+        std: Standard deviation of each channel; the model divides by it itself.
+
+    Raises:
+        SpaceError: If the images are too small for the network.
+    """
+    import keras
+
+    from spaces.models.keras_layers import KerasLayers
+
+    layers = KerasLayers(config.layers, seed)
+    images = keras.Input(image_shape, dtype="float32", name="image")
+    x = keras.layers.Rescaling(
+        scale=[1 / s for s in std],
+        offset=[-m / s for m, s in zip(mean, std, strict=True)],
+        name="normalize",
+    )(images)
+    model = keras.Model(images, build_network(x, config, n_classes, layers), name=config.family)
+    if config.layers.bias_initializer == "orthogonal":
+        layers.draw_orthogonal_biases(model)
+    return model
+
+
+def build_optimizer(config: "Config") -> "keras.optimizers.Optimizer":
+    """The optimizer of a config, with its learning rate and own parameters."""
+    import keras
+
+    chosen = config.optimizer
+    rate = chosen.learning_rate
+    match chosen:
+        case SGD():
+            return keras.optimizers.SGD(rate, momentum=chosen.momentum, nesterov=chosen.nesterov)
+        case Adam():
+            return keras.optimizers.Adam(rate, beta_1=chosen.beta_1)
+        case AdamW():
+            return keras.optimizers.AdamW(
+                rate, beta_1=chosen.beta_1, weight_decay=chosen.weight_decay
+            )
+        case Nadam():
+            return keras.optimizers.Nadam(rate, beta_1=chosen.beta_1)
+        case _:
+            return keras.optimizers.RMSprop(rate, rho=chosen.rho)

@@ -1,0 +1,142 @@
+"""The search space of a study: its families and what each parameter may take."""
+
+import random
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from spaces.common import (
+    common_parameters,
+    suggest_head,
+    suggest_layer_settings,
+    suggest_optimizer,
+)
+from spaces.config import Config
+from spaces.draw import Draw
+from spaces.errors import SpaceError
+from spaces.families import find_family
+from spaces.narrowing import narrow_domains
+from spaces.parameters import (
+    Choices,
+    Domain,
+    Trial,
+    Value,
+    domain_from_json,
+    domain_to_json,
+)
+from spaces.trials import CountingTrial, EndlessSpaceError, GuidedTrial, RandomTrial
+
+
+@dataclass(frozen=True, slots=True)
+class SearchSpace:
+    """What a study draws from; equal spaces draw equal configs from equal trials."""
+
+    families: tuple[str, ...]
+    domains: Mapping[str, Domain] = field(hash=False)
+
+    @classmethod
+    def create(
+        cls, families: Sequence[str], narrowed: Mapping[str, object] | None = None
+    ) -> "SearchSpace":
+        """The space of some families, narrowed by the `[space]` table of a study file.
+
+        Raises:
+            SpaceError: If a family is unknown, or the table does not narrow the space.
+        """
+        names = tuple(dict.fromkeys(families))
+        if not names:
+            raise SpaceError("Expected at least one family. Received: none.")
+        domains = _family_parameters(names) | common_parameters()
+        return cls(names, narrow_domains(domains, narrowed or {}))
+
+    def suggest(self, trial: Trial) -> Config:
+        """The config that a trial draws; parameters fixed to one value are not suggested."""
+        draw = Draw(trial, {"family": Choices(self.families), **self.domains})
+        family = draw.one_of("family", self.families)
+        return Config(
+            family=family,
+            network=find_family(family).suggest(draw),
+            head=suggest_head(draw),
+            layers=suggest_layer_settings(draw),
+            optimizer=suggest_optimizer(draw),
+            batch_size=draw.integer("batch_size"),
+            augmentation=draw.flag("augmentation"),
+        )
+
+    def random_config(self, rng: random.Random) -> Config:
+        """A config drawn uniformly from every domain."""
+        return self.suggest(RandomTrial(rng))
+
+    def known_good(self) -> list[dict[str, Value]]:
+        """Parameters of networks that train well, best first, moved into the narrowed space.
+
+        They are what a study enqueues before it samples: fixed parameters are left out.
+        """
+        found: list[dict[str, Value]] = []
+        for family in self.families:
+            for preferred in find_family(family).known_good():
+                trial = GuidedTrial({"family": family, **preferred})
+                self.suggest(trial)
+                if trial.asked not in found:
+                    found.append(trial.asked)
+        return found
+
+    def count(self, limit: int = 10_000) -> int | None:
+        """How many distinct configs there are; None where more than `limit`, or endless."""
+        keys: set[str] = set()
+        prefix: list[int] | None = []
+        while prefix is not None:
+            trial = CountingTrial(prefix)
+            try:
+                keys.add(self.suggest(trial).key())
+            except EndlessSpaceError:
+                return None
+            if len(keys) > limit:
+                return None
+            prefix = trial.next_prefix()
+        return len(keys)
+
+    def differences(self, other: "SearchSpace") -> list[str]:
+        """What another space has otherwise, a sentence each; empty for equal spaces."""
+        if self.families != other.families:
+            there, here = ", ".join(other.families), ", ".join(self.families)
+            return [f"families: {there} there, {here} here"]
+        names = [*self.domains, *(name for name in other.domains if name not in self.domains)]
+        return [
+            f"`{name}`: {other.domains.get(name, 'absent')} there, "
+            f"{self.domains.get(name, 'absent')} here"
+            for name in names
+            if self.domains.get(name) != other.domains.get(name)
+        ]
+
+    def to_json(self) -> dict[str, Any]:
+        """The space as a JSON object that `from_json` reads."""
+        domains = {name: domain_to_json(domain) for name, domain in self.domains.items()}
+        return {"families": list(self.families), "domains": domains}
+
+    @classmethod
+    def from_json(cls, record: Mapping[str, Any]) -> "SearchSpace":
+        """The space that `to_json` wrote.
+
+        Raises:
+            SpaceError: If the record is not one of a space, or a family is unknown.
+        """
+        try:
+            families, domains = tuple(record["families"]), dict(record["domains"])
+        except (KeyError, TypeError, ValueError) as error:
+            raise SpaceError(f"Expected the record of a space. Received: {record!r}.") from error
+        for family in families:
+            find_family(family)
+        return cls(families, {name: domain_from_json(it) for name, it in domains.items()})
+
+
+def _family_parameters(families: Sequence[str]) -> dict[str, Domain]:
+    domains: dict[str, Domain] = {}
+    for family in families:
+        for name, domain in find_family(family).parameters().items():
+            if domains.setdefault(name, domain) != domain:
+                raise SpaceError(
+                    f"Expected families to agree on a parameter they share. Received: `{name}` "
+                    f"of {domains[name]} and, in `{family}`, of {domain}."
+                )
+    return domains
