@@ -9,9 +9,12 @@ from math import prod
 from spaces.config import Config
 from spaces.models.layers import check_pool
 from spaces.models.network import build_network
-from spaces.settings import LayerSettings
+from spaces.settings import Activation, LayerSettings
 
 Shape = tuple[int, ...]
+
+# Per value, as TensorFlow's profiler counts them: gelu is x/2 * erfc(-x/√2), silu x * σ(x).
+ACTIVATION_OPERATIONS: dict[Activation, int] = {"gelu": 4, "silu": 2}
 
 _MB = 2**20
 _FLOAT_BYTES = 4
@@ -59,7 +62,7 @@ def predict_cost(config: Config, image_shape: tuple[int, int, int], n_classes: i
         parameters=layers.parameters,
         trainable_parameters=trainable,
         memory_mb=values * _FLOAT_BYTES / _MB,
-        operations=layers.operations,
+        operations=layers.operations + 2 * prod(image_shape),  # scale and shift of the pixels
         feature_maps=tuple(layers.feature_maps),
     )
 
@@ -105,7 +108,7 @@ class CostLayers:
 
     def activation(self, x: Shape, *, name: str) -> Shape:
         """The activation of the settings."""
-        self.operations += prod(x)
+        self.operations += ACTIVATION_OPERATIONS.get(self.settings.activation, 1) * prod(x)
         return self._keep(x, name)
 
     def dropout(self, x: Shape, *, name: str) -> Shape:

@@ -1,7 +1,7 @@
 """The search space of a study: its families and what each parameter may take."""
 
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,6 +15,7 @@ from spaces.config import Config
 from spaces.draw import Draw
 from spaces.errors import SpaceError
 from spaces.families import find_family
+from spaces.fitting import check_some_fit
 from spaces.narrowing import narrow_domains
 from spaces.parameters import (
     Choices,
@@ -25,6 +26,8 @@ from spaces.parameters import (
     domain_to_json,
 )
 from spaces.trials import CountingTrial, EndlessSpaceError, GuidedTrial, RandomTrial
+
+N_RANDOM_SAMPLES = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +84,33 @@ class SearchSpace:
                     found.append(trial.asked)
         return found
 
+    def check_image_shape(
+        self,
+        image_shape: tuple[int, int, int],
+        n_classes: int,
+        *,
+        max_parameters: int | None = None,
+        max_memory_mb: float | None = None,
+    ) -> None:
+        """Refuses images that no known-good network, nor any of 256 random ones, can train on.
+
+        Args:
+            image_shape: Height, width and channels.
+            n_classes: How many classes the images have.
+            max_parameters: What a network may have; None for any number.
+            max_memory_mb: What its training may take; None for any amount.
+
+        Raises:
+            SpaceError: If the images are too small for every network, or the limits too low.
+        """
+        check_some_fit(
+            self._samples(),
+            image_shape,
+            n_classes,
+            max_parameters=max_parameters,
+            max_memory_mb=max_memory_mb,
+        )
+
     def count(self, limit: int = 10_000) -> int | None:
         """How many distinct configs there are; None where more than `limit`, or endless."""
         keys: set[str] = set()
@@ -128,6 +158,13 @@ class SearchSpace:
         for family in families:
             find_family(family)
         return cls(families, {name: domain_from_json(it) for name, it in domains.items()})
+
+    def _samples(self) -> Iterator[Config]:
+        for parameters in self.known_good():
+            yield self.suggest(GuidedTrial(parameters))
+        rng = random.Random(0)
+        for _ in range(N_RANDOM_SAMPLES):
+            yield self.random_config(rng)
 
 
 def _family_parameters(families: Sequence[str]) -> dict[str, Domain]:

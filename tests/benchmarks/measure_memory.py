@@ -1,0 +1,177 @@
+"""Predicted against measured training memory: how the constants of `spaces.memory` were found.
+
+`python tests/benchmarks/measure_memory.py` trains configs of every size, each in a process of its
+own, and prints a line for each. With `--one FILE` it measures the config in FILE and prints the
+peak growth in MB: the slow test of `spaces.memory` calls it so.
+"""
+
+import argparse
+import json
+import os
+import random
+import resource
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).parents[2]))
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+os.environ.setdefault("CUDA_VISIBLE_DEVICES", "")
+
+import psutil
+
+from spaces import Config, SearchSpace, SpaceError, predict_cost
+from spaces.models import build_model, build_optimizer
+
+MB = 2**20
+N_CLASSES = 4
+N_STEPS = 4
+MAX_OPERATIONS = 400e9  # of all steps together: about 20 s on one thread
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--one", type=Path, help="a JSON file with `config` and `image_shape`")
+    parser.add_argument("--configs", type=int, default=24)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--max-memory", type=float, default=2500, help="predicted, in MB")
+    options = parser.parse_args()
+    if options.one:
+        record = json.loads(options.one.read_text())
+        print(measure(Config.from_json(record["config"]), tuple(record["image_shape"])))
+        return
+    for config, image_shape in draw_configs(options.configs, options.seed, options.max_memory):
+        predicted = predict_cost(config, image_shape, N_CLASSES).memory_mb
+        measured = measure_in_process(config, image_shape)
+        report = {
+            "predicted_mb": round(predicted),
+            "measured_mb": round(measured),
+            "ratio": round(predicted / measured, 2),
+            "image_shape": image_shape,
+            "config": config.to_json(),
+        }
+        print(json.dumps(report), flush=True)
+
+
+def draw_configs(
+    n_configs: int, seed: int, max_memory_mb: float
+) -> list[tuple[Config, tuple[int, int, int]]]:
+    """Random configs spread evenly over the logarithm of their predicted memory."""
+    rng = random.Random(seed)
+    space = SearchSpace.create(["plain"])
+    bounds = [8 * (max_memory_mb / 8) ** (i / n_configs) for i in range(n_configs + 1)]
+    found: dict[int, tuple[Config, tuple[int, int, int]]] = {}
+    for _ in range(20_000):
+        config = space.random_config(rng)
+        side = rng.choice((28, 32, 48, 64, 96))
+        image_shape = (side, side, rng.choice((1, 1, 3)))
+        try:
+            cost = predict_cost(config, image_shape, N_CLASSES)
+        except SpaceError:
+            continue
+        bin_number = sum(cost.memory_mb >= bound for bound in bounds) - 1
+        operations = cost.operations * 3 * config.batch_size * N_STEPS
+        if 0 <= bin_number < n_configs and operations < MAX_OPERATIONS:
+            found.setdefault(bin_number, (config, image_shape))
+    return [found[number] for number in sorted(found)]
+
+
+def measure_in_process(config: Config, image_shape: tuple[int, int, int]) -> float:
+    """Peak growth in MB, measured in a fresh process."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "config.json"
+        path.write_text(json.dumps({"config": config.to_json(), "image_shape": image_shape}))
+        command = [sys.executable, __file__, "--one", str(path)]
+        done = subprocess.run(command, check=True, capture_output=True, text=True)
+    return float(done.stdout.split()[-1])
+
+
+def measure(config: Config, image_shape: tuple[int, int, int]) -> float:
+    """Peak growth in MB of this process while it trains, once a tiny network has warmed it up."""
+    import keras
+    import tensorflow as tf
+
+    tf.config.threading.set_intra_op_parallelism_threads(1)
+    tf.config.threading.set_inter_op_parallelism_threads(1)
+    keras.utils.set_random_seed(0)
+    tf.config.experimental.enable_op_determinism()
+    train(tiny_config(), (16, 16, 1))
+    with PeakMemory() as peak:
+        train(config, image_shape)
+    return peak.growth_mb
+
+
+def tiny_config() -> Config:
+    """The smallest network that still has every kind of layer."""
+    narrowed = {
+        "stages": 1,
+        "convs": 1,
+        "channels": 8,
+        "kernel_size": 3,
+        "dense_layers": 1,
+        "units": 32,
+        "batch_size": 16,
+    }
+    return SearchSpace.create(["plain"], narrowed).random_config(random.Random(0))
+
+
+def train(config: Config, image_shape: tuple[int, int, int]) -> None:
+    """A few steps, an evaluation and the copies of a checkpoint, as a trainer does them."""
+    import numpy as np
+
+    channels = image_shape[-1]
+    model = build_model(
+        config, image_shape, N_CLASSES, seed=0, mean=[100.0] * channels, std=[50.0] * channels
+    )
+    optimizer = build_optimizer(config)
+    model.compile(optimizer, "sparse_categorical_crossentropy", jit_compile=False)
+    rng = np.random.default_rng(0)
+    images = rng.integers(0, 256, (config.batch_size, *image_shape)).astype("float32")
+    labels = rng.integers(0, N_CLASSES, config.batch_size)
+    for _ in range(N_STEPS):
+        model.train_on_batch(images, labels)
+    model.predict_on_batch(images)
+    kept: list[Any] = [[v.numpy() for v in model.variables]]  # the best weights
+    kept.append([v.numpy() for v in model.variables + optimizer.variables])  # the checkpoint
+
+
+class PeakMemory:
+    """The highest resident memory of this process inside a `with` block."""
+
+    def __init__(self) -> None:
+        self._process = psutil.Process()
+        self._ended = threading.Event()
+        self._sampler = threading.Thread(target=self._sample, daemon=True)
+        self.growth_mb = 0.0
+
+    def __enter__(self) -> "PeakMemory":
+        self._start = self._peak = self._process.memory_info().rss
+        self._high_water = high_water()
+        self._sampler.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._ended.set()
+        self._sampler.join()
+        if high_water() > self._high_water:  # a new mark of the process: exact, unlike samples
+            self._peak = max(self._peak, high_water())
+        self.growth_mb = (self._peak - self._start) / MB
+
+    def _sample(self) -> None:
+        while not self._ended.is_set():
+            self._peak = max(self._peak, self._process.memory_info().rss)
+            time.sleep(0.002)
+
+
+def high_water() -> int:
+    """The most resident memory this process ever had, in bytes."""
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+
+
+if __name__ == "__main__":
+    main()
