@@ -1,0 +1,85 @@
+"""The folder of prepared sets: where it is, and how a file gets into it whole or not at all."""
+
+import fcntl
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import BinaryIO
+
+from search.errors import DataError
+
+CACHE_VARIABLE = "CONVSEARCH_CACHE"
+STALE_AFTER_S = 60.0
+"""A temporary file younger than this is left alone: its writer may not hold its lock yet."""
+
+_TEMPORARY = ".writing-"
+
+
+def default_cache_dir() -> Path:
+    """Gives `$CONVSEARCH_CACHE`, or `convsearch` in the user's cache folder."""
+    if chosen := os.environ.get(CACHE_VARIABLE):
+        return Path(chosen).expanduser()
+    if sys.platform == "darwin":
+        return Path.home() / "Library" / "Caches" / "convsearch"
+    user_cache = os.environ.get("XDG_CACHE_HOME", "")
+    base = Path(user_cache) if Path(user_cache).is_absolute() else Path.home() / ".cache"
+    return base / "convsearch"
+
+
+def write_atomically(path: Path, write: Callable[[BinaryIO], None]) -> None:
+    """Makes `path` appear whole or not at all; a writer that is killed leaves only a stale file.
+
+    Two processes may write one path at once: the last one wins, and both wrote the same.
+
+    Raises:
+        DataError: If the folder cannot be created or written to.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        remove_stale(path.parent)
+        with _temporary_beside(path) as (file, temporary):
+            write(file)
+            file.flush()
+            os.fsync(file.fileno())
+            temporary.replace(path)
+        _sync_folder(path.parent)
+    except OSError as error:
+        raise DataError(
+            f"Cannot write to the cache folder {path.parent}: {error.strerror}."
+            f" Name another one in ${CACHE_VARIABLE}."
+        ) from error
+
+
+def remove_stale(folder: Path) -> None:
+    """Removes temporary files whose writers are gone: a living writer holds a lock on its own."""
+    for path in folder.glob(f"{_TEMPORARY}*"):
+        with suppress(OSError):  # another process removed it, or its writer holds the lock
+            if time.time() - path.stat().st_mtime > STALE_AFTER_S:
+                with path.open("rb") as file:
+                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    path.unlink()
+
+
+@contextmanager
+def _temporary_beside(path: Path) -> Iterator[tuple[BinaryIO, Path]]:
+    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=_TEMPORARY)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            with suppress(OSError):  # some network file systems have no locks
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            Path(name).chmod(0o644)  # mkstemp's 0600 would hide the set from other workers' users
+            yield file, Path(name)
+    finally:
+        Path(name).unlink(missing_ok=True)
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,113 @@
+"""From one image file to pixels: the only place where files from others reach Pillow.
+
+Only four formats are tried, sizes are checked before anything is decoded, and a file cut short is
+an error. What comes back is grey `(height, width)` or colour `(height, width, 3)`, upright.
+"""
+
+import struct
+import zlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageOps
+
+from search.errors import DataError
+
+FORMATS = ("PNG", "JPEG", "BMP", "TIFF")
+EXTENSIONS = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff"})
+
+MAX_PIXELS = 64 * 2**20
+"""Larger images are refused: a few kilobytes can unpack to gigabytes of one colour."""
+
+MAX_FILE_BYTES = 512 * 2**20
+
+UNREADABLE = (
+    OSError,
+    SyntaxError,
+    ValueError,
+    TypeError,
+    LookupError,
+    EOFError,
+    ArithmeticError,
+    AttributeError,
+    MemoryError,
+    NotImplementedError,
+    struct.error,
+    zlib.error,
+)
+"""What Pillow's decoders raise on damaged files."""
+
+_DEEP_MODES = ("I", "F")  # and "I;16" with its byte orders
+
+
+def decode(path: str | Path) -> NDArray[Any]:
+    """Reads the first image of a file, turned upright as its EXIF orientation says.
+
+    Palettes become their colours, transparent parts black, CMYK becomes RGB. Grey of more than 8
+    bits, and floats, keep their values: `to_uint8` scales them.
+
+    Raises:
+        DataError: If the image is too large to be decoded safely.
+        OSError: Or another of `UNREADABLE`, if it is damaged or of another format.
+    """
+    n_bytes = Path(path).stat().st_size
+    if n_bytes > MAX_FILE_BYTES:
+        raise DataError(
+            f"Expected image files of at most {MAX_FILE_BYTES / 2**20:,.0f} MiB."
+            f" Received: {n_bytes / 2**20:,.0f} MiB in {path}. Remove or shrink it."
+        )
+    try:
+        with Image.open(path, formats=FORMATS) as image:
+            _check_pixels(image.width, image.height, path)
+            image.load()
+            return _as_array(ImageOps.exif_transpose(image))
+    except Image.DecompressionBombError as error:
+        raise DataError(_too_large(path, "even more")) from error
+
+
+def to_uint8(pixels: NDArray[Any]) -> NDArray[np.uint8]:
+    """Scales deep grey so that the image's own range becomes 0 to 255.
+
+    The range is the image's own because scanners rarely fill 16 bits: 12-bit CT scaled by the full
+    range would be nearly black. An image of one value becomes black.
+    """
+    if pixels.dtype == np.uint8:
+        return pixels
+    values = pixels.astype(np.float64)
+    low, high = values.min(), values.max()
+    if not np.isfinite([low, high]).all():
+        raise ValueError("it holds NaN or infinity")
+    scaled: NDArray[np.float64] = (values - low) * (255.0 / (high - low) if high > low else 0.0)
+    return np.rint(scaled).astype(np.uint8)
+
+
+def _check_pixels(width: int, height: int, path: str | Path) -> None:
+    if width * height > MAX_PIXELS:
+        raise DataError(_too_large(path, f"{width:,} × {height:,}"))
+
+
+def _too_large(path: str | Path, received: str) -> str:
+    return (
+        f"Expected images of at most {MAX_PIXELS // 2**20} megapixels (a larger one may be a"
+        f" decompression bomb). Received: {received} in {path}. Remove or shrink it."
+    )
+
+
+def _as_array(image: Image.Image) -> NDArray[Any]:
+    if image.mode in _DEEP_MODES or image.mode.startswith("I;16"):
+        return np.asarray(image)
+    if image.mode == "1":
+        return np.asarray(image.convert("L"))
+    if image.mode not in ("L", "RGB"):
+        image = _flattened(image)
+    return np.asarray(image)
+
+
+def _flattened(image: Image.Image) -> Image.Image:
+    """Lays an image of any other mode on black, as RGB."""
+    if "A" not in image.mode and "transparency" not in image.info:
+        return image.convert("RGB")
+    layer = image.convert("RGBA")
+    return Image.alpha_composite(Image.new("RGBA", layer.size, "black"), layer).convert("RGB")

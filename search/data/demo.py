@@ -1,0 +1,151 @@
+"""The embedded demo set: patches of the MNI152 brain that `nilearn` carries, by tissue.
+
+Each image is 32 × 32 mm of an axial T1 slice, and its class is the tissue at its centre: grey
+matter, white matter, or other (fluid, vessels and edges within the head). Every patch has its own
+orientation, exposure and shading, as if each came from another scanner, so that a brightness alone
+tells little and the shape of the tissue around the centre tells more.
+
+Source: Fonov et al., "Unbiased average age-appropriate atlases for pediatric studies", 2011,
+https://doi.org/10.1016/j.neuroimage.2010.07.033.
+"""
+
+from collections.abc import Sequence
+from functools import lru_cache
+from importlib.metadata import version
+from importlib.util import find_spec
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from search.data.arrays import ArraySource
+from search.data.settings import DEMO, DataSettings
+from search.data.source import SPLITS
+from search.errors import DataError
+
+CLASSES = ("grey matter", "other", "white matter")
+SIDE = 32
+DEMO_SEED = 152
+DEMO_VERSION = 1
+"""Raised whenever the patches change, so that cached sets are made again."""
+
+PER_CLASS = {"train": 630, "val": 135, "test": 135}
+
+SLABS = {
+    "train": tuple((start, start + 9) for start in range(12, 149, 18)),
+    "val": tuple((start, start + 3) for start in range(24, 149, 36)),
+    "test": tuple((start, start + 3) for start in range(42, 149, 36)),
+}
+"""Axial slices of each split, ends excluded: the slabs are 3 mm apart and share no voxel."""
+
+SURE = 204
+"""Probability, of 255, from which a voxel counts as a tissue: 0.8."""
+
+Volume = NDArray[np.uint8]
+
+
+def open_demo(settings: DataSettings) -> ArraySource:
+    """Makes the demo set: 2,700 patches, balanced, always the same."""
+    parts = {}
+    for split in SPLITS:
+        centres, labels = demo_centres(split)
+        parts[split] = (_patches(centres, split), labels)
+    return ArraySource(
+        DEMO,
+        CLASSES,
+        parts,
+        identity=f"{DEMO_VERSION} nilearn {version('nilearn')}",
+        image_size=settings.image_size,
+    )
+
+
+def demo_centres(split: str) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Draws the centres of a split's patches as voxel positions `(n, 3)`, and their labels."""
+    rng = np.random.default_rng([DEMO_SEED, SPLITS.index(split), 0])
+    centres = []
+    for tissue in tissue_masks():
+        candidates = np.argwhere(tissue & _reachable(tissue.shape, SLABS[split]))
+        chosen = rng.choice(len(candidates), PER_CLASS[split], replace=False)
+        centres.append(candidates[np.sort(chosen)])
+    labels = np.repeat(np.arange(len(CLASSES)), PER_CLASS[split])
+    order = rng.permutation(len(labels))
+    return np.concatenate(centres)[order], labels[order]
+
+
+def tissue_masks() -> tuple[NDArray[np.bool_], ...]:
+    """Voxels that surely belong to each class, in the order of `CLASSES`."""
+    t1, grey, white = volumes()
+    other = (grey < 255 - SURE) & (white < 255 - SURE) & (t1 > 0)
+    return grey > SURE, other, white > SURE
+
+
+@lru_cache(maxsize=1)
+def volumes() -> tuple[Volume, Volume, Volume]:
+    """Loads T1 image, grey- and white-matter probabilities, uint8 `(197, 233, 189)` at 1 mm.
+
+    Raises:
+        DataError: If the installed `nilearn` does not carry them.
+    """
+    import nibabel
+
+    found = find_spec("nilearn")
+    if found is None or found.origin is None:
+        raise DataError("The demo set needs the package nilearn: install convsearch again.")
+    folder = Path(found.origin).parent / "datasets" / "data"
+    names = [
+        f"mni_icbm152_{kind}_tal_nlin_sym_09a_converted.nii.gz" for kind in ("t1", "gm", "wm")
+    ]
+    missing = [name for name in names if not (folder / name).is_file()]
+    if missing:
+        raise DataError(
+            f"The installed nilearn {version('nilearn')} does not carry the brain of the demo set:"
+            f" expected {missing[0]} in {folder}. Install nilearn 0.14."
+        )
+    t1, grey, white = (
+        np.asarray(nibabel.Nifti1Image.from_filename(folder / name).dataobj) for name in names
+    )
+    return t1, grey, white
+
+
+def _reachable(shape: tuple[int, ...], slabs: Sequence[tuple[int, int]]) -> NDArray[np.bool_]:
+    """Voxels of the slabs around which a whole patch fits into the volume."""
+    reachable = np.zeros(shape, bool)
+    half = SIDE // 2
+    for first, end in slabs:
+        reachable[half:-half, half:-half, first:end] = True
+    return reachable
+
+
+def _patches(centres: NDArray[np.int64], split: str) -> NDArray[np.uint8]:
+    rng = np.random.default_rng([DEMO_SEED, SPLITS.index(split), 1])
+    t1 = volumes()[0]
+    half = SIDE // 2
+    patches = np.empty((len(centres), SIDE, SIDE), np.uint8)
+    for target, (x, y, z) in zip(patches, centres, strict=True):
+        target[:] = _rescanned(t1[x - half : x + half, y - half : y + half, z], rng)
+    return patches
+
+
+def _rescanned(patch: Volume, rng: np.random.Generator) -> NDArray[np.uint8]:
+    """Shows a patch as another scanner might: turned, mirrored, other exposure, shading, noise."""
+    pixels = np.rot90(patch, int(rng.integers(4))).astype(np.float64) / 255
+    if rng.random() < 0.5:
+        pixels = pixels[::-1]
+    slope = rng.uniform(-SHADING, SHADING, 2)
+    ramp = np.linspace(-1, 1, SIDE)
+    shading = 1 + slope[0] * ramp[:, None] + slope[1] * ramp[None, :]
+    pixels = pixels ** np.exp(rng.uniform(-GAMMA, GAMMA)) * shading
+    if rng.random() < INVERT:
+        pixels = 1 - pixels
+    pixels = rng.uniform(*GAIN) * pixels + rng.uniform(*OFFSET)
+    pixels = pixels + rng.normal(0, NOISE, pixels.shape)
+    levels: NDArray[np.float64] = np.clip(np.rint(pixels * 255), 0, 255)
+    return levels.astype(np.uint8)
+
+
+SHADING = 0.15
+GAMMA = 0.4
+INVERT = 0.0
+GAIN = (0.5, 0.9)
+OFFSET = (0.0, 0.15)
+NOISE = 0.03

@@ -1,0 +1,201 @@
+"""Images from a folder with a sub-folder a class, optionally below `train`, `val` and `test`.
+
+Hidden files and folders are skipped. Links to files are followed while they stay within the
+folder; links to folders are not.
+"""
+
+import hashlib
+import os
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, UnidentifiedImageError
+
+from search.data.decode import EXTENSIONS, UNREADABLE, decode, to_uint8
+from search.data.pixels import look_at, resize, stack
+from search.data.settings import DataSettings
+from search.data.source import Broken, Images, Item, Look
+from search.errors import DataError
+
+SPLIT_NAMES = {
+    "train": "train",
+    "training": "train",
+    "val": "val",
+    "valid": "val",
+    "validation": "val",
+    "test": "test",
+    "testing": "test",
+}
+
+FILES_A_TASK = 16
+
+
+@dataclass(frozen=True, slots=True)
+class _File:
+    """A file found below a source: its path relative to it, and what shows that it changed."""
+
+    parts: tuple[str, ...]
+    size: int
+    modified_ns: int
+
+    @property
+    def name(self) -> str:
+        return "/".join(self.parts)
+
+
+def open_folder(root: Path, settings: DataSettings) -> "FolderSource":
+    """Lists a folder of images.
+
+    Raises:
+        DataError: If it holds no images in class folders, or mixes classes with splits.
+    """
+    try:
+        files = sorted(_walk(root, root.resolve(), ()), key=lambda file: file.parts)
+    except OSError as error:
+        raise DataError(f"Cannot list {error.filename or root}: {error.strerror}.") from error
+    images = [file for file in files if Path(file.name).suffix.lower() in EXTENSIONS]
+    if not images:
+        raise DataError(
+            f"No images in {root}: expected PNG, JPEG, BMP or TIFF files in a sub-folder for each"
+            f" class. Found: {len(files):,} other files."
+        )
+    return FolderSource(root, images, len(files) - len(images), settings)
+
+
+def _walk(folder: Path, root: Path, parts: tuple[str, ...]) -> Iterator[_File]:
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            here = (*parts, entry.name)
+            if entry.name.startswith((".", "__MACOSX")):
+                continue
+            if entry.is_dir(follow_symlinks=False):
+                yield from _walk(Path(entry.path), root, here)
+            elif _is_own_file(entry, root):
+                stat = entry.stat()
+                yield _File(here, stat.st_size, stat.st_mtime_ns)
+
+
+def _is_own_file(entry: "os.DirEntry[str]", root: Path) -> bool:
+    """Whether an entry is a regular file, and lies within the source if it is a link."""
+    if entry.is_symlink() and not Path(entry.path).resolve().is_relative_to(root):
+        return False
+    return entry.is_file()
+
+
+class FolderSource:
+    """Image files, decoded once and in parallel.
+
+    Threads do it: Pillow decodes and resizes without holding Python's lock, and for small images,
+    where it does hold it, starting processes takes longer than decoding thousands of them.
+    """
+
+    kind = "folder"
+
+    def __init__(
+        self, root: Path, files: Sequence[_File], n_ignored: int, settings: DataSettings
+    ) -> None:
+        self._root = root
+        self._files = files
+        self._size = settings.image_size
+        self._color = settings.color
+        self._pixels: dict[int, NDArray[np.uint8]] = {}
+        placed = _place(root, files)
+        self.classes = tuple(sorted({name for _, name in placed}))
+        positions = {name: label for label, name in enumerate(self.classes)}
+        self.items: Sequence[Item] = [
+            Item(file.name, positions[name], split)
+            for file, (split, name) in zip(files, placed, strict=True)
+        ]
+        self.warnings: Sequence[str] = [
+            f"{n_ignored:,} files that are not images were ignored"
+        ] * bool(n_ignored)
+
+    def identity(self) -> str:
+        """Paths, sizes and modification times of the image files, hashed."""
+        digest = hashlib.sha256()
+        for file in self._files:
+            digest.update(repr((file.parts, file.size, file.modified_ns)).encode())
+        return digest.hexdigest()
+
+    def look(
+        self, indices: Sequence[int], tick: Callable[[], None], *, keep_pixels: bool = True
+    ) -> list[Look | Broken]:
+        """Decodes the files at `indices` and keeps their resized pixels for `images`."""
+        tasks = [indices[i : i + FILES_A_TASK] for i in range(0, len(indices), FILES_A_TASK)]
+        looks: list[Look | Broken] = []
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
+            for task in pool.map(partial(self._look_at_some, keep_pixels=keep_pixels), tasks):
+                for look in task:
+                    looks.append(look)
+                    tick()
+        return looks
+
+    def images(self, indices: Sequence[int], channels: int) -> Images:
+        """Pixels of files that were looked at, resized, with 1 or 3 channels."""
+        return stack([self._pixels[i] for i in indices], self._size, channels)
+
+    def _look_at_some(self, indices: Sequence[int], *, keep_pixels: bool) -> list[Look | Broken]:
+        return [self._look_at(index, keep_pixels=keep_pixels) for index in indices]
+
+    def _look_at(self, index: int, *, keep_pixels: bool) -> Look | Broken:
+        try:
+            pixels = decode(self._root.joinpath(*self._files[index].parts))
+            look = look_at(pixels)
+            resized = self._resized(to_uint8(pixels), look)
+        except DataError:
+            raise
+        except UNREADABLE as error:
+            return Broken(_reason(error))
+        if keep_pixels:
+            self._pixels[index] = resized
+        return look
+
+    def _resized(self, pixels: NDArray[np.uint8], look: Look) -> NDArray[np.uint8]:
+        image = Image.fromarray(pixels)
+        as_grey = self._color == "grey" or (self._color == "auto" and not look.has_color)
+        return np.asarray(resize(image.convert("L") if as_grey else image, self._size))
+
+
+def _reason(error: BaseException) -> str:
+    if isinstance(error, UnidentifiedImageError):
+        return "not a PNG, JPEG, BMP or TIFF image"
+    return str(error) or type(error).__name__
+
+
+def _place(root: Path, files: Sequence[_File]) -> list[tuple[str, str]]:
+    """Gives split and class of each file from the folders it lies in."""
+    tops = {file.parts[0] for file in files if len(file.parts) > 1}
+    named = {top for top in tops if top.lower() in SPLIT_NAMES}
+    below = {file.parts[0] for file in files if len(file.parts) > 2} & named
+    if not below:
+        return [("", _class_of(root, file, 0)) for file in files]
+    if tops - below:
+        raise DataError(
+            f"Expected either class folders or split folders in {root}, not both. Received: the"
+            f" splits {_listed(below)} beside {_listed(tops - below)}."
+        )
+    splits = {SPLIT_NAMES[top.lower()] for top in below}
+    if splits == {"train"}:  # nothing to keep apart: splits are cut as if it were not there
+        return [("", _class_of(root, file, 1)) for file in files]
+    if "train" not in splits:
+        raise DataError(f"Expected a 'train' folder in {root}. Received: {_listed(below)}.")
+    return [(SPLIT_NAMES[file.parts[0].lower()], _class_of(root, file, 1)) for file in files]
+
+
+def _class_of(root: Path, file: _File, depth: int) -> str:
+    if len(file.parts) < depth + 2:
+        raise DataError(
+            f"Expected every image in a folder named for its class. Received: {file.name} directly"
+            f" in {root.joinpath(*file.parts[:-1])}. Move it into a class folder, or remove it."
+        )
+    return file.parts[depth]
+
+
+def _listed(names: set[str]) -> str:
+    shown = sorted(names)
+    return ", ".join(map(repr, shown[:6])) + (", ..." if len(shown) > 6 else "")

@@ -1,0 +1,185 @@
+"""Images from an `.npz`: the MedMNIST layout, or `images` and `labels`.
+
+The file may come from anyone: it is opened without pickle, and what its headers announce is
+checked before anything is unpacked.
+"""
+
+import zipfile
+import zlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from search.data.arrays import ArraySource
+from search.data.settings import DataSettings
+from search.data.source import SPLITS
+from search.errors import DataError
+
+MAX_BYTES = 4 * 2**30
+"""Unpacked size that is read into memory at most."""
+
+MAX_RATIO = 1000
+"""Unpacked to packed size: images stay far below, zip bombs lie just above."""
+
+MIN_SIDE = 2
+
+_EXPECTED = (
+    "Expected arrays 'train_images' and 'train_labels' (with 'val_...' and 'test_...'),"
+    " or 'images' and 'labels'"
+)
+
+
+def open_npz(path: Path, settings: DataSettings) -> ArraySource:
+    """Reads an `.npz` of images.
+
+    Images are `(n, height, width)`, with a last axis of 1 or 3 allowed. uint8 is taken as it is;
+    floats within 0 to 1 are multiplied by 255; anything else is scaled so that the range of the
+    training images becomes 0 to 255, values beyond it clipped.
+
+    Raises:
+        DataError: If it is not an `.npz` of images with labels 0 to k, one for each image.
+    """
+    arrays = _load(path)
+    parts = {split: arrays[_key(split, "images")] for split in _splits_in(path, arrays)}
+    labels = {split: _labels(path, split, arrays, len(parts[split])) for split in parts}
+    classes = _classes(path, labels)
+    scaled = _to_uint8(path, {s: _checked_shape(path, s, parts[s]) for s in parts})
+    stat = path.stat()
+    return ArraySource(
+        "npz",
+        classes,
+        {split: (scaled[split], labels[split]) for split in parts},
+        identity=f"{path.resolve()}\n{stat.st_size}\n{stat.st_mtime_ns}",
+        image_size=settings.image_size,
+    )
+
+
+def _load(path: Path) -> dict[str, NDArray[Any]]:
+    try:
+        with zipfile.ZipFile(path) as archive:
+            keys = _check_sizes(path, archive)
+        with np.load(path, allow_pickle=False) as file:
+            wanted = [key for key in keys if key in _known_keys()]
+            return {key: file[key] for key in wanted} or _refuse_keys(path, keys)
+    except DataError:
+        raise
+    except ValueError as error:
+        if "allow_pickle" in str(error):
+            raise DataError(
+                f"{path} holds pickled objects, which could run code: they are not loaded."
+                " Save plain arrays of numbers."
+            ) from error
+        raise DataError(f"Cannot read {path} as an .npz: {error}.") from error
+    except (OSError, EOFError, zipfile.BadZipFile, zlib.error, NotImplementedError) as error:
+        raise DataError(f"Cannot read {path} as an .npz: {error}.") from error
+
+
+def _known_keys() -> set[str]:
+    return {_key(s, what) for s in ("", *SPLITS) for what in ("images", "labels")}
+
+
+def _key(split: str, what: str) -> str:
+    return f"{split}_{what}" if split else what
+
+
+def _check_sizes(path: Path, archive: zipfile.ZipFile) -> list[str]:
+    """Gives the names of the arrays, once their announced sizes are within the limits."""
+    unpacked = sum(info.file_size for info in archive.infolist())
+    packed = sum(info.compress_size for info in archive.infolist())
+    if unpacked > MAX_BYTES or unpacked > MAX_RATIO * max(packed, 1):
+        raise DataError(
+            f"{path} unpacks to {unpacked / 2**20:,.0f} MiB from {packed / 2**20:,.1f} MiB:"
+            f" expected at most {MAX_BYTES / 2**20:,.0f} MiB and {MAX_RATIO} times its size."
+            " Keep fewer or smaller images in it."
+        )
+    return [info.filename.removesuffix(".npy") for info in archive.infolist()]
+
+
+def _refuse_keys(path: Path, keys: list[str]) -> dict[str, NDArray[Any]]:
+    shown = ", ".join(repr(key[:40]) for key in sorted(keys)[:12]) or "none"
+    raise DataError(f"{_EXPECTED} in {path}. Found: {shown}.")
+
+
+def _splits_in(path: Path, arrays: Mapping[str, NDArray[Any]]) -> list[str]:
+    present = [split for split in SPLITS if _key(split, "images") in arrays]
+    splits = present if "train" in present else [""]
+    for split in splits:
+        for what in ("images", "labels"):
+            if _key(split, what) not in arrays:
+                _refuse_keys(path, list(arrays))
+    return splits
+
+
+def _labels(
+    path: Path, split: str, arrays: Mapping[str, NDArray[Any]], n_images: int
+) -> NDArray[np.int64]:
+    name = _key(split, "labels")
+    labels = arrays[name]
+    if labels.ndim == 2 and labels.shape[1] == 1:
+        labels = labels[:, 0]
+    if labels.ndim != 1 or labels.dtype.kind not in "iu":
+        raise DataError(
+            f"Expected {name!r} to hold one whole number for each image, shape (n,) or (n, 1)."
+            f" Received: {labels.dtype} of shape {arrays[name].shape} in {path}."
+        )
+    if len(labels) != n_images:
+        raise DataError(
+            f"Expected as many labels as images. Received: {n_images:,} in"
+            f" {_key(split, 'images')!r} and {len(labels):,} in {name!r} of {path}."
+        )
+    return labels.astype(np.int64)
+
+
+def _classes(path: Path, labels: Mapping[str, NDArray[np.int64]]) -> tuple[str, ...]:
+    found = np.unique(np.concatenate(list(labels.values())))
+    if not np.array_equal(found, np.arange(len(found))):
+        shown = ", ".join(map(str, found[:8])) + (", ..." if len(found) > 8 else "")
+        raise DataError(
+            f"Expected labels 0 to k, each with images. Received: {shown} in {path}."
+            " Number the classes from 0 without gaps."
+        )
+    return tuple(map(str, found))
+
+
+def _checked_shape(path: Path, split: str, images: NDArray[Any]) -> NDArray[Any]:
+    name = _key(split, "images")
+    if images.ndim == 4 and images.shape[3] == 1:
+        images = images[..., 0]
+    flat = images.ndim == 3 or (images.ndim == 4 and images.shape[3] == 3)
+    if not flat or min(images.shape[1:3]) < MIN_SIDE or images.dtype.kind not in "biuf":
+        raise DataError(
+            f"Expected {name!r} to hold numbers of shape (n, height, width), with a last axis of"
+            f" 1 or 3 allowed. Received: {images.dtype} of shape {images.shape} in {path}."
+        )
+    return images
+
+
+def _to_uint8(path: Path, parts: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[np.uint8]]:
+    if all(images.dtype == np.uint8 for images in parts.values()):
+        return dict(parts)
+    for split, images in parts.items():
+        if not np.isfinite(images).all():
+            raise DataError(
+                f"Expected finite numbers in {_key(split, 'images')!r} of {path}."
+                " Received: NaN or infinity. Replace them."
+            )
+    low, high = _range(next(iter(parts.values())))
+    scale = 255.0 / (high - low) if high > low else 0.0
+    return {split: _scaled(images, low, scale) for split, images in parts.items()}
+
+
+def _range(reference: NDArray[Any]) -> tuple[float, float]:
+    low, high = float(reference.min()), float(reference.max())
+    if reference.dtype.kind in "bf" and low >= 0 and high <= 1:
+        return 0.0, 1.0
+    return low, high
+
+
+def _scaled(images: NDArray[Any], low: float, scale: float) -> NDArray[np.uint8]:
+    scaled = np.empty(images.shape, np.uint8)
+    for target, image in zip(scaled, images, strict=True):  # one by one: floats take 8 times more
+        target[:] = np.clip(np.rint((image.astype(np.float64) - low) * scale), 0, 255)
+    return scaled

@@ -1,0 +1,81 @@
+"""From one decoded image to square uint8 pixels: colour, resizing, statistics."""
+
+import hashlib
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from search.data.source import Images, Look
+
+COLOR_TOLERANCE = 8
+"""Levels by which channels may differ in an image that still counts as grey: scanners' exports
+saved as colour JPEG come back a few levels off."""
+
+
+def look_at(pixels: NDArray[Any]) -> Look:
+    """Describes decoded pixels of shape `(height, width)` or `(height, width, 3)`."""
+    pixels = drop_equal_channels(pixels)
+    digest = hashlib.sha256(f"{pixels.dtype.str}{pixels.shape}".encode())
+    digest.update(np.ascontiguousarray(pixels).data)
+    height, width = pixels.shape[:2]
+    return Look(digest.digest(), width, height, has_color(pixels))
+
+
+def drop_equal_channels(pixels: NDArray[Any]) -> NDArray[Any]:
+    """Gives a grey image stored as colour back as `(height, width)`, others as they are."""
+    if pixels.ndim == 3 and (pixels == pixels[..., :1]).all():
+        return pixels[..., 0]
+    return pixels
+
+
+def has_color(pixels: NDArray[Any]) -> bool:
+    """Whether the channels of an image differ by more than `COLOR_TOLERANCE`."""
+    if pixels.ndim == 2:
+        return False
+    spread = pixels.max(axis=-1).astype(np.int64) - pixels.min(axis=-1).astype(np.int64)
+    return bool(spread.max() > COLOR_TOLERANCE)
+
+
+def resize(image: Image.Image, size: int) -> Image.Image:
+    """Stretches an image to `size` × `size` with a triangle filter as wide as the reduction.
+
+    The filter is the one of Keras' `Resizing(interpolation="bilinear", antialias=True)`, so a
+    model that carries its own resizing sees at prediction what it saw in training.
+    """
+    if image.size == (size, size):
+        return image
+    return image.resize((size, size), Image.Resampling.BILINEAR)
+
+
+def stack(pixels: Sequence[NDArray[np.uint8]], size: int, channels: int) -> Images:
+    """Joins grey and colour images of one size into an array with 1 or 3 channels."""
+    stacked = np.empty((len(pixels), size, size, channels), np.uint8)
+    for target, image in zip(stacked, pixels, strict=True):
+        target[:] = with_channels(image, channels)
+    return stacked
+
+
+def with_channels(pixels: NDArray[np.uint8], channels: int) -> NDArray[np.uint8]:
+    """Turns `(height, width)` or `(height, width, 3)` into `(height, width, channels)`."""
+    if pixels.ndim == 2:
+        return pixels[..., None]  # repeats itself where it is written to three channels
+    if channels == 1:
+        return np.asarray(Image.fromarray(pixels).convert("L"))[..., None]
+    return pixels
+
+
+def channel_statistics(images: Images) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Mean and standard deviation of each channel, in pixel units 0 to 255, exact."""
+    channels = images.shape[-1]
+    counts = np.zeros((channels, 256), np.int64)
+    for image in images:
+        for channel in range(channels):
+            counts[channel] += np.bincount(image[..., channel].ravel(), minlength=256)
+    levels = np.arange(256)
+    n_pixels = counts.sum(axis=1)
+    mean = (counts * levels).sum(axis=1) / n_pixels
+    variance = (counts * (levels - mean[:, None]) ** 2).sum(axis=1) / n_pixels
+    return tuple(map(float, mean)), tuple(map(float, np.sqrt(variance)))

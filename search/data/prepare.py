@@ -1,0 +1,128 @@
+"""From settings to a prepared set: found in the cache, or selected, resized and written."""
+
+import hashlib
+import json
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from search.data.cache import write_atomically
+from search.data.pixels import channel_statistics
+from search.data.prepared import (
+    FORMAT_VERSION,
+    PreparedSet,
+    Split,
+    fingerprint,
+    write_prepared,
+)
+from search.data.selection import Selection, quotas_of, select
+from search.data.settings import DataSettings
+from search.data.source import SPLITS, Broken, Look, Progress, Source
+from search.data.sources import open_source
+from search.errors import DataError
+
+logger = logging.getLogger(__name__)
+
+
+def prepare(
+    settings: DataSettings, cache_dir: Path, progress: Progress | None = None
+) -> PreparedSet:
+    """Gives the prepared set of a source, decoding its images only if it is not in the cache.
+
+    A set in the cache is good for as long as its settings and its source are the same: for a
+    folder the paths, sizes and modification times of its files, for an `.npz` its path, size and
+    modification time, for the demo set the version of `nilearn`. A file that is rewritten with
+    the same size and given its old time back is not noticed.
+
+    Raises:
+        DataError: If the source or the cache folder cannot be used.
+    """
+    source = open_source(settings)
+    path = cache_dir / f"{cache_key(source, settings)}.safetensors"
+    found = _open_cached(path)
+    if found is not None:
+        return found
+    selection = select(source, settings, _Looker(source, settings, progress))
+    splits, metadata = _assemble(source, settings, selection)
+    write_atomically(path, lambda file: write_prepared(file, splits, metadata))
+    logger.info("prepared %s as %s", settings.source, path)
+    return PreparedSet.open(path)
+
+
+def cache_key(source: Source, settings: DataSettings) -> str:
+    """Name of the prepared set in the cache: a hash of the source's listing and the settings."""
+    parts = {
+        "format": FORMAT_VERSION,
+        "kind": source.kind,
+        "identity": source.identity(),
+        "settings": settings.model_dump(mode="json", exclude={"source"}),
+    }
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:32]
+
+
+def n_channels(settings: DataSettings, selection: Selection) -> int:
+    """1 for grey and 3 for colour; `auto` follows the images that are used."""
+    if settings.color == "auto":
+        return 3 if selection.has_color else 1
+    return {"grey": 1, "rgb": 3}[settings.color]
+
+
+class _Looker:
+    """Looks at images of a source and tells how far it is."""
+
+    def __init__(self, source: Source, settings: DataSettings, progress: Progress | None) -> None:
+        self._source = source
+        self._progress = progress
+        self._done = 0
+        self._total = sum(quotas_of(source, settings).values())
+
+    def __call__(self, indices: Sequence[int]) -> list[Look | Broken]:
+        self._total = max(self._total, self._done + len(indices))
+        return self._source.look(indices, self._tick)
+
+    def _tick(self) -> None:
+        self._done += 1
+        if self._progress:
+            self._progress(self._done, self._total, "images")
+
+
+def _open_cached(path: Path) -> PreparedSet | None:
+    if not path.exists():
+        return None
+    try:
+        found = PreparedSet.open(path)
+        found.verify()
+    except DataError as error:
+        logger.warning("preparing again: %s", error)
+        return None
+    return found
+
+
+def _assemble(
+    source: Source, settings: DataSettings, selection: Selection
+) -> tuple[dict[str, Split], dict[str, Any]]:
+    channels = n_channels(settings, selection)
+    splits = {}
+    for name in SPLITS:
+        indices = selection.splits[name]
+        labels = np.array([source.items[i].label for i in indices], np.int64)
+        splits[name] = Split(source.images(indices, channels), labels)
+    mean, std = channel_statistics(splits["train"].images)
+    metadata = {
+        "format_version": FORMAT_VERSION,
+        "fingerprint": fingerprint(source.classes, splits),
+        "classes": list(source.classes),
+        "mean": mean,
+        "std": std,
+        "kind": source.kind,
+        "settings": settings.model_dump(mode="json"),
+        "counts": {name: len(split.labels) for name, split in splits.items()},
+        "broken": selection.broken,
+        "duplicates": selection.duplicates,
+        "conflicts": selection.conflicts,
+        "warnings": list(source.warnings),
+    }
+    return splits, metadata

@@ -1,0 +1,192 @@
+"""The prepared set: one safetensors file that every worker maps into memory.
+
+Layout: `{split}_images` uint8 `(n, height, width, channels)` and `{split}_labels` int64 `(n,)` for
+each split; the metadata entry `convsearch` is JSON. Any safetensors reader opens it.
+"""
+
+import hashlib
+import json
+import struct
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
+
+from search.data.source import SPLITS, Images
+from search.errors import DataError
+
+FORMAT_VERSION = 1
+MAX_HEADER_BYTES = 16 * 2**20
+_DTYPES: dict[str, np.dtype[Any]] = {"I64": np.dtype("<i8"), "U8": np.dtype("u1")}
+_METADATA_KEY = "convsearch"
+
+Labels = NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class Split:
+    """Images of one split with their labels; both are read-only when mapped from a file."""
+
+    images: Images
+    labels: Labels
+
+
+class PreparedSet:
+    """Prepared images and labels, mapped from their file.
+
+    Attributes:
+        path: The file.
+        metadata: What the file says about itself: settings, source kind, files left out, ...
+        fingerprint: SHA-256 of images, labels, classes and splits in hexadecimal: equal on two
+            machines exactly when they would train on the same data.
+        classes: Names of the classes; a label is a position here.
+        image_shape: Height, width and channels of every image.
+        mean: Of the training pixels for each channel, 0 to 255.
+        std: Of the training pixels for each channel, 0 to 255.
+    """
+
+    def __init__(self, path: Path, splits: Mapping[str, Split], metadata: dict[str, Any]) -> None:
+        self.path = path
+        self.metadata = metadata
+        self._splits = dict(splits)
+        self.fingerprint: str = metadata["fingerprint"]
+        self.classes: tuple[str, ...] = tuple(metadata["classes"])
+        height, width, channels = self._splits["train"].images.shape[1:]
+        self.image_shape: tuple[int, int, int] = (height, width, channels)
+        self.mean: tuple[float, ...] = tuple(metadata["mean"])
+        self.std: tuple[float, ...] = tuple(metadata["std"])
+
+    @classmethod
+    def open(cls, path: Path | str) -> "PreparedSet":
+        """Maps a prepared file; its pixels are read from disk when they are used.
+
+        Raises:
+            DataError: If the file is missing, cut short or not a prepared set.
+        """
+        path = Path(path)
+        try:
+            tensors, metadata = _map_file(path)
+            return cls(path, _splits_of(tensors), metadata)
+        except OSError as error:
+            raise DataError(f"Cannot read the prepared set {path}: {error.strerror}.") from error
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise DataError(
+                f"Not a prepared set, or a damaged one: {path} ({error})."
+                " Delete it and prepare the source again."
+            ) from error
+
+    @property
+    def n_classes(self) -> int:
+        """How many classes there are."""
+        return len(self.classes)
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """Images in each split."""
+        return {name: len(split.labels) for name, split in self._splits.items()}
+
+    def images(self, split: str) -> Images:
+        """Images of `train`, `val` or `test`: read-only uint8 `(n, height, width, channels)`."""
+        return self._splits[split].images
+
+    def labels(self, split: str) -> Labels:
+        """Labels of `train`, `val` or `test`: int64 `(n,)`, in the order of the images."""
+        return self._splits[split].labels
+
+    def verify(self) -> None:
+        """Reads everything and compares it with the fingerprint.
+
+        Raises:
+            DataError: If the content is not what was written.
+        """
+        found = fingerprint(self.classes, self._splits)
+        if found != self.fingerprint:
+            raise DataError(
+                f"The prepared set {self.path} was changed after it was written: expected"
+                f" fingerprint {self.fingerprint[:12]}, found {found[:12]}."
+                " Delete it and prepare the source again."
+            )
+
+
+def fingerprint(classes: tuple[str, ...], splits: Mapping[str, Split]) -> str:
+    """SHA-256 in hexadecimal of everything that training sees."""
+    digest = hashlib.sha256(json.dumps(list(classes)).encode())
+    for name in SPLITS:
+        split = splits[name]
+        digest.update(f"{name}{split.images.shape}".encode())
+        digest.update(np.ascontiguousarray(split.labels, "<i8").data)
+        digest.update(np.ascontiguousarray(split.images).data)
+    return digest.hexdigest()
+
+
+def write_prepared(
+    file: BinaryIO, splits: Mapping[str, Split], metadata: Mapping[str, Any]
+) -> None:
+    """Writes splits as safetensors: header length, JSON header, then the arrays."""
+    arrays: dict[str, NDArray[Any]] = {}
+    for name in SPLITS:  # labels first: int64 stays aligned to 8 bytes
+        arrays[f"{name}_labels"] = np.ascontiguousarray(splits[name].labels, "<i8")
+    for name in SPLITS:
+        arrays[f"{name}_images"] = np.ascontiguousarray(splits[name].images)
+    header = _header(arrays, metadata)
+    file.write(struct.pack("<Q", len(header)) + header)
+    for array in arrays.values():
+        file.write(array.data)
+
+
+def _header(arrays: Mapping[str, NDArray[Any]], metadata: Mapping[str, Any]) -> bytes:
+    header: dict[str, Any] = {"__metadata__": {_METADATA_KEY: json.dumps(metadata)}}
+    begin = 0
+    for name, array in arrays.items():
+        header[name] = {
+            "dtype": "I64" if array.dtype == np.int64 else "U8",
+            "shape": list(array.shape),
+            "data_offsets": [begin, begin + array.nbytes],
+        }
+        begin += array.nbytes
+    text = json.dumps(header).encode()
+    return text + b" " * (-len(text) % 8)
+
+
+def _map_file(path: Path) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
+    size = path.stat().st_size
+    with path.open("rb") as file:
+        prefix = file.read(8)
+        length = struct.unpack("<Q", prefix)[0] if len(prefix) == 8 else 0
+        if not 2 <= length <= min(MAX_HEADER_BYTES, size - 8):
+            raise ValueError("it has no header")
+        header = json.loads(file.read(length))
+    metadata = json.loads(header.pop("__metadata__")[_METADATA_KEY])
+    if metadata["format_version"] != FORMAT_VERSION:
+        raise ValueError(f"format version {metadata['format_version']}, not {FORMAT_VERSION}")
+    start = 8 + length
+    if start + max(entry["data_offsets"][1] for entry in header.values()) != size:
+        raise ValueError("its size is not what its header says")
+    return {name: _map_tensor(path, start, header[name]) for name in header}, metadata
+
+
+def _map_tensor(path: Path, start: int, entry: Mapping[str, Any]) -> NDArray[Any]:
+    begin, end = entry["data_offsets"]
+    shape, dtype = tuple(entry["shape"]), _DTYPES[entry["dtype"]]
+    n_values = 1
+    for side in shape:
+        if not isinstance(side, int) or side < 1:
+            raise ValueError(f"shape {shape}")
+        n_values *= side
+    if begin < 0 or end - begin != n_values * dtype.itemsize:
+        raise ValueError("offsets do not fit the shapes")
+    mapped: NDArray[Any] = np.memmap(path, dtype, mode="r", offset=start + begin, shape=shape)
+    return mapped
+
+
+def _splits_of(tensors: Mapping[str, NDArray[Any]]) -> dict[str, Split]:
+    splits = {name: Split(tensors[f"{name}_images"], tensors[f"{name}_labels"]) for name in SPLITS}
+    shapes = {split.images.shape[1:] for split in splits.values()}
+    if len(shapes) != 1 or len(shapes.pop()) != 3:
+        raise ValueError("images of different shapes")
+    if any(len(split.images) != len(split.labels) for split in splits.values()):
+        raise ValueError("images and labels differ in number")
+    return splits

@@ -1,0 +1,239 @@
+"""Which images of a source a study uses: the class-balanced draw, duplicates left out, splits.
+
+The draw looks only at images that it may use, and goes on to others of the class where one is
+broken or a duplicate. It depends on the settings and on the pixels alone, so every machine
+selects the same.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from search.data.settings import DataSettings
+from search.data.source import SPLITS, Broken, Item, Look, Source
+from search.errors import DataError
+
+MIN_PER_CLASS = 3
+"""Images that a class needs where splits are cut: one for each split."""
+
+KEEP_ORDER = ("test", "val", "train", "")
+"""Splits in the order in which they keep an image that several of them hold: a source's own test
+and validation images stay what they were."""
+
+Looker = Callable[[Sequence[int]], Sequence[Look | Broken]]
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """The images that a study uses, and what was left out on the way.
+
+    Attributes:
+        splits: Positions in the source's items for `train`, `val` and `test`.
+        broken: Names of images that could not be read, with the reason.
+        duplicates: Names of images left out, each with the name of its twin that is used.
+        conflicts: Names of images with the same pixels and different classes: all left out.
+        has_color: Whether an image that is used has real colour.
+    """
+
+    splits: dict[str, list[int]]
+    broken: dict[str, str]
+    duplicates: list[tuple[str, str]]
+    conflicts: list[tuple[str, ...]]
+    has_color: bool
+
+
+def select(source: Source, settings: DataSettings, look: Looker) -> Selection:
+    """Draws images evenly over the classes and divides them into splits.
+
+    Raises:
+        DataError: If a class is too small, or an image cannot be read and settings are strict.
+    """
+    draw = _Draw(source.items, look, strict=settings.strict)
+    rng = np.random.default_rng([settings.seed, 0])
+    quotas = quotas_of(source, settings)
+    for split in KEEP_ORDER:
+        draw.take(split, quotas, rng)
+    splits = _cut(draw, source, settings)
+    _check_splits(splits, source, draw)
+    return Selection(
+        splits=splits,
+        broken=draw.broken,
+        duplicates=draw.duplicates,
+        conflicts=[tuple(names) for names in draw.conflicts.values()],
+        has_color=any(draw.looks[i].has_color for part in splits.values() for i in part),
+    )
+
+
+def quotas_of(source: Source, settings: DataSettings) -> dict[tuple[str, int], int]:
+    """How many images each class may give to each split, within `max_images`."""
+    counts = Counter((item.split, item.label) for item in source.items)
+    sizes = Counter(item.split for item in source.items)
+    names = sorted(sizes)
+    totals = shares([sizes[name] for name in names], settings.max_images)
+    quotas = {}
+    for name, total in zip(names, totals, strict=True):
+        labels = range(len(source.classes))
+        levels = even_quotas([counts[name, label] for label in labels], total)
+        quotas.update({(name, label): level for label, level in enumerate(levels)})
+    return quotas
+
+
+def shares(sizes: Sequence[int], total: int) -> list[int]:
+    """Divides `total` in proportion to `sizes`, never more than those; remainders to the largest.
+
+    The sum is the smaller of `total` and the sum of `sizes`.
+    """
+    whole = sum(sizes)
+    if total >= whole:
+        return list(sizes)
+    exact = [size * total / whole for size in sizes]
+    parts = [int(part) for part in exact]
+    by_remainder = sorted(range(len(sizes)), key=lambda i: (parts[i] - exact[i], i))
+    for i in by_remainder[: total - sum(parts)]:
+        parts[i] += 1
+    return parts
+
+
+def even_quotas(counts: Sequence[int], total: int) -> list[int]:
+    """Divides `total` as evenly as `counts` allow: what small classes leave goes to the others."""
+    quotas = [0] * len(counts)
+    left = total
+    by_size = sorted(range(len(counts)), key=lambda i: (counts[i], i))
+    for position, i in enumerate(by_size):
+        quotas[i] = min(counts[i], left // (len(counts) - position))
+        left -= quotas[i]
+    return quotas
+
+
+class _Draw:
+    """The state of one draw: what is kept so far, and why others are not."""
+
+    def __init__(self, items: Sequence[Item], look: Looker, *, strict: bool) -> None:
+        self._items = items
+        self._look = look
+        self._strict = strict
+        self._kept: dict[bytes, int] = {}
+        self._counts: Counter[tuple[str, int]] = Counter()
+        self.looks: dict[int, Look] = {}
+        self.broken: dict[str, str] = {}
+        self.duplicates: list[tuple[str, str]] = []
+        self.conflicts: dict[bytes, list[str]] = {}
+
+    def kept(self, split: str) -> list[int]:
+        """Positions of the items kept from a split of the source, in the source's order."""
+        return sorted(i for i in self._kept.values() if self._items[i].split == split)
+
+    def take(
+        self, split: str, quotas: dict[tuple[str, int], int], rng: np.random.Generator
+    ) -> None:
+        """Looks at one batch after another until each class has its quota or no candidate."""
+        queues = self._queues(split, rng)
+        while batch := sorted(
+            queue.pop()
+            for label, queue in queues.items()
+            for _ in range(min(len(queue), quotas[split, label] - self._counts[split, label]))
+        ):
+            for index, look in zip(batch, self._look(batch), strict=True):
+                self._judge(index, look)
+
+    def _queues(self, split: str, rng: np.random.Generator) -> dict[int, list[int]]:
+        by_label: dict[int, list[int]] = {}
+        for index, item in enumerate(self._items):
+            if item.split == split:
+                by_label.setdefault(item.label, []).append(index)
+        return {
+            label: [by_label[label][i] for i in rng.permutation(len(by_label[label]))]
+            for label in sorted(by_label)
+        }
+
+    def _judge(self, index: int, look: Look | Broken) -> None:
+        item = self._items[index]
+        if isinstance(look, Broken):
+            self._leave_out_broken(item, look)
+        elif look.digest in self.conflicts:
+            self.conflicts[look.digest].append(item.name)
+        elif (first := self._kept.get(look.digest)) is None:
+            self._keep(index, look)
+        elif self._items[first].label == item.label:
+            self.duplicates.append((item.name, self._items[first].name))
+        else:
+            self._leave_out_both(first, index, look.digest)
+
+    def _leave_out_broken(self, item: Item, broken: Broken) -> None:
+        if self._strict:
+            raise DataError(
+                f"Cannot read the image {item.name}: {broken.reason}."
+                " Remove it, or leave broken images out by not being strict."
+            )
+        self.broken[item.name] = broken.reason
+
+    def _keep(self, index: int, look: Look) -> None:
+        item = self._items[index]
+        self._kept[look.digest] = index
+        self._counts[item.split, item.label] += 1
+        self.looks[index] = look
+
+    def _leave_out_both(self, first: int, second: int, digest: bytes) -> None:
+        del self._kept[digest]
+        item = self._items[first]
+        self._counts[item.split, item.label] -= 1
+        self.conflicts[digest] = [item.name, self._items[second].name]
+
+
+def _cut(draw: _Draw, source: Source, settings: DataSettings) -> dict[str, list[int]]:
+    """Makes the three splits: the source's own, and the missing ones cut from its `train`."""
+    train, val, test = settings.split
+    rng = np.random.default_rng([settings.seed, 1])
+    kept = {split: draw.kept(split) for split in KEEP_ORDER}
+    own = {item.split for item in source.items}
+    rest = kept["train"] if "train" in own else kept[""]
+    splits = {"val": kept["val"], "test": kept["test"]}
+    if "test" not in own:
+        fraction = test if "val" not in own else test / (train + test)
+        rest, splits["test"] = _cut_stratified(rest, source.items, fraction, rng)
+    if "val" not in own:
+        rest, splits["val"] = _cut_stratified(rest, source.items, val / (train + val), rng)
+    return {"train": rest, **splits}
+
+
+def _cut_stratified(
+    indices: Sequence[int], items: Sequence[Item], fraction: float, rng: np.random.Generator
+) -> tuple[list[int], list[int]]:
+    """Moves a fraction of each class, at least one image, out of `indices`."""
+    moved: set[int] = set()
+    for label in sorted({items[i].label for i in indices}):
+        members = [i for i in indices if items[i].label == label]
+        n_moved = max(1, round(fraction * len(members)))
+        moved.update(members[i] for i in rng.permutation(len(members))[:n_moved])
+    return [i for i in indices if i not in moved], sorted(moved)
+
+
+def _check_splits(splits: dict[str, list[int]], source: Source, draw: _Draw) -> None:
+    own = {item.split for item in source.items} - {""}
+    for split in SPLITS:
+        counts = Counter(source.items[i].label for i in splits[split])
+        for label, name in enumerate(source.classes):
+            if not counts[label]:
+                raise DataError(_too_small(name, split, source, draw, has_own=split in own))
+
+
+def _too_small(name: str, split: str, source: Source, draw: _Draw, *, has_own: bool) -> str:
+    label = source.classes.index(name)
+    n_listed = sum(item.label == label for item in source.items)
+    left_out = (
+        f" ({len(draw.broken)} broken images, {len(draw.duplicates)} duplicates and"
+        f" {sum(map(len, draw.conflicts.values()))} with contradicting classes were left out)"
+        if draw.broken or draw.duplicates or draw.conflicts
+        else ""
+    )
+    if has_own:
+        return (
+            f"Expected images of every class in every split: none of class {name!r} in"
+            f" {split!r}{left_out}. Add some, or remove the class."
+        )
+    return (
+        f"Class {name!r} is too small to split: expected at least {MIN_PER_CLASS} usable images,"
+        f" listed {n_listed}{left_out}. Add images, remove the class, or raise max_images."
+    )

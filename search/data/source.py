@@ -1,0 +1,91 @@
+"""What every kind of source offers to those who select and prepare: items to look at, then pixels.
+
+Here is the contract; `folder`, `npz` and `demo` each hold one kind.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+Images = NDArray[np.uint8]
+"""Shape `(n, height, width, channels)`."""
+
+Progress = Callable[[int, int, str], None]
+"""Called as `progress(done, total, what)` while images are read."""
+
+SPLITS = ("train", "val", "test")
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One image of a source, not read yet.
+
+    Attributes:
+        name: How it is named to the user, unique within the source.
+        label: Index of its class.
+        split: `train`, `val` or `test` where the source has its own splits, else empty.
+    """
+
+    name: str
+    label: int
+    split: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What reading one image showed.
+
+    Attributes:
+        digest: Hash of the decoded pixels at their original size: equal for exact duplicates.
+        width: Original width in pixels.
+        height: Original height in pixels.
+        has_color: Whether its channels differ.
+    """
+
+    digest: bytes
+    width: int
+    height: int
+    has_color: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Broken:
+    """Why one image could not be read."""
+
+    reason: str
+
+
+class Source(Protocol):
+    """Images with their classes, wherever they come from.
+
+    Attributes:
+        kind: `folder`, `npz` or `demo`.
+        classes: Names of the classes; an item's label is a position here.
+        items: All images that the source lists, in an order that is the same on every machine.
+        warnings: What a user should know about the source as a whole.
+    """
+
+    kind: str
+    classes: tuple[str, ...]
+    items: Sequence[Item]
+    warnings: Sequence[str]
+
+    def identity(self) -> str:
+        """Text that changes whenever the images may have changed."""
+
+    def look(
+        self, indices: Sequence[int], tick: Callable[[], None], *, keep_pixels: bool = True
+    ) -> list[Look | Broken]:
+        """Reads the images at `indices`, calling `tick` after each.
+
+        Args:
+            indices: Positions in `items`.
+            tick: Called once for each image that was read.
+            keep_pixels: Whether `images` will be asked for some of them.
+        """
+
+    def images(self, indices: Sequence[int], channels: int) -> Images:
+        """Pixels of images already looked at, resized, with 1 or 3 channels."""

@@ -1,0 +1,47 @@
+"""Opens a source by what its name points at."""
+
+from pathlib import Path
+
+from search.data.demo import open_demo
+from search.data.folder import open_folder
+from search.data.npz import open_npz
+from search.data.settings import DEMO, DataSettings
+from search.data.source import Source
+from search.errors import DataError
+
+MIN_CLASSES = 2
+
+
+def open_source(settings: DataSettings) -> Source:
+    """Opens a folder, an `.npz` or the demo set.
+
+    Raises:
+        DataError: If there is no such source, or it cannot be learned from.
+    """
+    source = _open(settings)
+    if len(source.classes) < MIN_CLASSES:
+        raise DataError(
+            f"Expected at least {MIN_CLASSES} classes in {settings.source}."
+            f" Received: {len(source.classes)}, {', '.join(map(repr, source.classes))}."
+            " Put the images of each class into a folder of its own, or label them."
+        )
+    return source
+
+
+def _open(settings: DataSettings) -> Source:
+    if settings.source == DEMO:
+        return open_demo(settings)
+    path = Path(settings.source).expanduser()
+    if path.is_dir():
+        return open_folder(path, settings)
+    if not path.exists():
+        raise DataError(
+            f"No such file or folder: {settings.source}. Expected a folder of images, an .npz"
+            f" file, or the word {DEMO!r}."
+        )
+    if path.suffix.lower() == ".npz":
+        return open_npz(path, settings)
+    raise DataError(
+        f"Expected a folder of images, an .npz file, or the word {DEMO!r}."
+        f" Received: the file {settings.source}."
+    )

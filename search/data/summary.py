@@ -1,0 +1,166 @@
+"""What a source holds and what a search would use of it: the answer of `data inspect`."""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
+from statistics import median
+from typing import Any
+
+from search.data.prepare import n_channels
+from search.data.selection import Selection, select
+from search.data.settings import DataSettings
+from search.data.source import SPLITS, Broken, Look, Progress, Source
+from search.data.sources import open_source
+
+FEW_IMAGES = 50
+IMBALANCED = 3.0
+
+
+@dataclass(frozen=True, slots=True)
+class Sizes:
+    """Smallest, median and largest of the images' widths and heights in pixels."""
+
+    min_width: int
+    min_height: int
+    median_width: float
+    median_height: float
+    max_width: int
+    max_height: int
+
+
+@dataclass(frozen=True, slots=True)
+class SourceSummary:
+    """What a source holds.
+
+    Attributes:
+        kind: `folder`, `npz` or `demo`.
+        classes: Names of the classes.
+        counts: Readable images by split (`all` where the source has none), then by class.
+        sizes: Of the readable images.
+        color: `grey` or `rgb`: what the images are, whatever the settings ask for.
+        balance: Images of the largest class for each one of the smallest; 1 is balanced.
+        n_duplicates: Images whose pixels equal those of an earlier one.
+        conflicts: Names of images with the same pixels and different classes, group by group.
+        broken: Names of images that cannot be read, with the reason.
+        used: Images that a search would use by split, then by class.
+        used_channels: 1 or 3 channels that a search would use.
+        warnings: Sentences about what to look at before searching.
+    """
+
+    kind: str
+    classes: tuple[str, ...]
+    counts: dict[str, dict[str, int]]
+    sizes: Sizes
+    color: str
+    balance: float
+    n_duplicates: int
+    conflicts: tuple[tuple[str, ...], ...]
+    broken: dict[str, str]
+    used: dict[str, dict[str, int]]
+    used_channels: int
+    warnings: tuple[str, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """Gives the summary as values that JSON knows."""
+        return asdict(self)
+
+
+def inspect_source(settings: DataSettings, progress: Progress | None = None) -> SourceSummary:
+    """Reads every image of a source and tells what it holds; nothing is written.
+
+    Raises:
+        DataError: If the source cannot be used.
+    """
+    source = open_source(settings)
+    looks = _look_at_all(source, progress)
+    selection = select(source, settings, lambda indices: [looks[i] for i in indices])
+    return _summary(source, settings, looks, selection)
+
+
+def _look_at_all(source: Source, progress: Progress | None) -> Sequence[Look | Broken]:
+    total, done = len(source.items), 0
+
+    def tick() -> None:
+        nonlocal done
+        done += 1
+        if progress:
+            progress(done, total, "images")
+
+    return source.look(range(total), tick, keep_pixels=False)
+
+
+def _summary(
+    source: Source,
+    settings: DataSettings,
+    looks: Sequence[Look | Broken],
+    selection: Selection,
+) -> SourceSummary:
+    good = {i: look for i, look in enumerate(looks) if isinstance(look, Look)}
+    names_by_digest = _names_by_digest(source, good)
+    conflicts = [
+        tuple(source.items[i].name for i in group)
+        for group in names_by_digest
+        if len({source.items[i].label for i in group}) > 1
+    ]
+    per_class = _by_class(source, list(good)).values()
+    broken = {
+        source.items[i].name: look.reason
+        for i, look in enumerate(looks)
+        if isinstance(look, Broken)
+    }
+    summary = SourceSummary(
+        kind=source.kind,
+        classes=source.classes,
+        counts=_counts(source, good),
+        sizes=_sizes(list(good.values())),
+        color="rgb" if any(look.has_color for look in good.values()) else "grey",
+        balance=max(per_class) / min(per_class),
+        n_duplicates=sum(len(group) - 1 for group in names_by_digest),
+        conflicts=tuple(conflicts),
+        broken=broken,
+        used={split: _by_class(source, selection.splits[split]) for split in SPLITS},
+        used_channels=n_channels(settings, selection),
+        warnings=(),
+    )
+    return replace(summary, warnings=(*source.warnings, *_warnings(summary)))
+
+
+def _names_by_digest(source: Source, good: dict[int, Look]) -> list[list[int]]:
+    groups: dict[bytes, list[int]] = {}
+    for index, look in good.items():
+        groups.setdefault(look.digest, []).append(index)
+    return list(groups.values())
+
+
+def _counts(source: Source, indices: Iterable[int]) -> dict[str, dict[str, int]]:
+    splits = sorted({item.split for item in source.items}, key=("", *SPLITS).index)
+    return {
+        split or "all": _by_class(source, [i for i in indices if source.items[i].split == split])
+        for split in splits
+    }
+
+
+def _by_class(source: Source, indices: Sequence[int]) -> dict[str, int]:
+    counts = Counter(source.items[i].label for i in indices)
+    return {name: counts[label] for label, name in enumerate(source.classes)}
+
+
+def _sizes(looks: Sequence[Look]) -> Sizes:
+    widths, heights = [look.width for look in looks], [look.height for look in looks]
+    return Sizes(
+        min(widths), min(heights), median(widths), median(heights), max(widths), max(heights)
+    )
+
+
+def _warnings(summary: SourceSummary) -> Iterator[str]:
+    if summary.broken:
+        yield f"{len(summary.broken):,} images cannot be read and are left out"
+    if summary.n_duplicates:
+        yield f"{summary.n_duplicates:,} exact duplicates: each image is used once"
+    for names in summary.conflicts:
+        yield f"left out, the same pixels in different classes: {', '.join(names)}"
+    if summary.balance > IMBALANCED:
+        yield f"the largest class has {summary.balance:.1f} times the images of the smallest"
+    n_val = sum(summary.used["val"].values())
+    if n_val < FEW_IMAGES:
+        yield f"only {n_val} validation images: accuracies come in steps of {1 / n_val:.2f}"

@@ -1,0 +1,21 @@
+"""What `search` raises: one base, so that a caller can catch everything the service refuses."""
+
+
+class SearchError(Exception):
+    """Something the service cannot do as it was asked to; the message says what to change."""
+
+
+class DataError(SearchError, ValueError):
+    """A source or a prepared set that cannot be used."""
+
+
+class SettingsError(SearchError, ValueError):
+    """A study file or an option that cannot be used."""
+
+
+class StudyMismatchError(SearchError, ValueError):
+    """A study of that name exists, with other data, another space or other settings."""
+
+
+class WorkerError(SearchError, RuntimeError):
+    """Workers cannot start, or ended in a way that leaves nothing to go on with."""
