@@ -1,6 +1,8 @@
 """A source whose images are arrays in memory: what `.npz` files and the demo set share."""
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -11,35 +13,54 @@ from search.data.pixels import look_at, resize, stack, with_channels
 from search.data.source import Broken, Images, Item, Look
 
 
-class ArraySource:
-    """Images `(n, height, width)` or `(n, height, width, 3)` for each split, uint8.
+@dataclass(frozen=True, slots=True)
+class Arrays:
+    """Images and labels of a source.
 
-    A split named with the empty string means that the source has no splits of its own.
+    Attributes:
+        classes: Names of the classes, in the order of the labels.
+        parts: Images, uint8 `(n, height, width)` or `(n, height, width, 3)`, and labels for each
+            split; one split named with the empty string where the source has no splits.
     """
 
+    classes: tuple[str, ...]
+    parts: Mapping[str, tuple[NDArray[np.uint8], NDArray[np.int64]]]
+
+
+class ArraySource:
+    """Images in memory; nothing is loaded until it is asked for, so a cached set costs nothing."""
+
+    warnings: Sequence[str] = ()
+
     def __init__(
-        self,
-        kind: str,
-        classes: tuple[str, ...],
-        parts: Mapping[str, tuple[NDArray[np.uint8], NDArray[np.int64]]],
-        *,
-        identity: str,
-        image_size: int,
-        warnings: Sequence[str] = (),
+        self, kind: str, identity: str, image_size: int, load: Callable[[], Arrays]
     ) -> None:
         self.kind = kind
-        self.classes = classes
-        self.warnings = warnings
         self._identity = identity
         self._image_size = image_size
-        items: list[Item] = []
-        self._pixels: list[NDArray[np.uint8]] = []
-        for split, (images, labels) in parts.items():
-            prefix = f"{split}_images" if split else "images"
-            for i, (pixels, label) in enumerate(zip(images, labels, strict=True)):
-                items.append(Item(f"{prefix}[{i}]", int(label), split))
-                self._pixels.append(pixels)
-        self.items: Sequence[Item] = items
+        self._load = load
+
+    @cached_property
+    def _arrays(self) -> Arrays:
+        return self._load()
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Names of the classes."""
+        return self._arrays.classes
+
+    @cached_property
+    def items(self) -> Sequence[Item]:
+        """All images, split by split."""
+        return [
+            Item(f"{split}_images[{i}]" if split else f"images[{i}]", int(label), split)
+            for split, (_, labels) in self._arrays.parts.items()
+            for i, label in enumerate(labels)
+        ]
+
+    @cached_property
+    def _pixels(self) -> Sequence[NDArray[np.uint8]]:
+        return [pixels for images, _ in self._arrays.parts.values() for pixels in images]
 
     def identity(self) -> str:
         """Text that changes whenever the images may have changed."""

@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from search.data.arrays import ArraySource
+from search.data.arrays import Arrays, ArraySource
 from search.data.settings import DEMO, DataSettings
 from search.data.source import SPLITS
 from search.errors import DataError
@@ -45,18 +45,18 @@ Volume = NDArray[np.uint8]
 
 
 def open_demo(settings: DataSettings) -> ArraySource:
-    """Makes the demo set: 2,700 patches, balanced, always the same."""
+    """Opens the demo set: 2,700 patches, balanced, always the same."""
+    identity = f"{DEMO_VERSION} nilearn {version('nilearn')}"
+    return ArraySource(DEMO, identity, settings.image_size, make_demo)
+
+
+def make_demo() -> Arrays:
+    """Cuts the patches out of the brain, in about a second."""
     parts = {}
     for split in SPLITS:
         centres, labels = demo_centres(split)
         parts[split] = (_patches(centres, split), labels)
-    return ArraySource(
-        DEMO,
-        CLASSES,
-        parts,
-        identity=f"{DEMO_VERSION} nilearn {version('nilearn')}",
-        image_size=settings.image_size,
-    )
+    return Arrays(CLASSES, parts)
 
 
 def demo_centres(split: str) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

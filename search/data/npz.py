@@ -4,16 +4,19 @@ The file may come from anyone: it is opened without pickle, and what its headers
 checked before anything is unpacked.
 """
 
+import math
+import struct
 import zipfile
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import IO, Any, NoReturn
 
 import numpy as np
+from numpy.lib import format as npy
 from numpy.typing import NDArray
 
-from search.data.arrays import ArraySource
+from search.data.arrays import Arrays, ArraySource
 from search.data.settings import DataSettings
 from search.data.source import SPLITS
 from search.errors import DataError
@@ -26,6 +29,21 @@ MAX_RATIO = 1000
 
 MIN_SIDE = 2
 
+UNREADABLE = (
+    OSError,
+    EOFError,
+    ValueError,
+    TypeError,
+    RuntimeError,  # encrypted; NotImplementedError, an unknown compression, is one too
+    MemoryError,
+    OverflowError,
+    SyntaxError,  # of the Python literal that a header is
+    struct.error,
+    zipfile.BadZipFile,
+    zlib.error,
+)
+"""What `zipfile` and numpy raise on files that are damaged or no `.npz`."""
+
 _EXPECTED = (
     "Expected arrays 'train_images' and 'train_labels' (with 'val_...' and 'test_...'),"
     " or 'images' and 'labels'"
@@ -33,7 +51,17 @@ _EXPECTED = (
 
 
 def open_npz(path: Path, settings: DataSettings) -> ArraySource:
-    """Reads an `.npz` of images.
+    """Opens an `.npz` of images, without loading it yet.
+
+    Its identity is its path, size and modification time.
+    """
+    stat = path.stat()
+    identity = f"{path.resolve()} {stat.st_size} {stat.st_mtime_ns}"
+    return ArraySource("npz", identity, settings.image_size, lambda: load_npz(path))
+
+
+def load_npz(path: Path) -> Arrays:
+    """Loads an `.npz` of images.
 
     Images are `(n, height, width)`, with a last axis of 1 or 3 allowed. uint8 is taken as it is;
     floats within 0 to 1 are multiplied by 255; anything else is scaled so that the range of the
@@ -42,39 +70,49 @@ def open_npz(path: Path, settings: DataSettings) -> ArraySource:
     Raises:
         DataError: If it is not an `.npz` of images with labels 0 to k, one for each image.
     """
-    arrays = _load(path)
-    parts = {split: arrays[_key(split, "images")] for split in _splits_in(path, arrays)}
-    labels = {split: _labels(path, split, arrays, len(parts[split])) for split in parts}
+    arrays = _read(path)
+    splits = _splits_in(path, arrays)
+    images = {s: _checked_shape(path, s, arrays[_key(s, "images")]) for s in splits}
+    labels = {s: _labels(path, s, arrays, len(images[s])) for s in splits}
     classes = _classes(path, labels)
-    scaled = _to_uint8(path, {s: _checked_shape(path, s, parts[s]) for s in parts})
-    stat = path.stat()
-    return ArraySource(
-        "npz",
-        classes,
-        {split: (scaled[split], labels[split]) for split in parts},
-        identity=f"{path.resolve()}\n{stat.st_size}\n{stat.st_mtime_ns}",
-        image_size=settings.image_size,
-    )
+    pixels = _to_uint8(path, images)
+    return Arrays(classes, {split: (pixels[split], labels[split]) for split in splits})
 
 
-def _load(path: Path) -> dict[str, NDArray[Any]]:
+def _read(path: Path) -> dict[str, NDArray[Any]]:
     try:
         with zipfile.ZipFile(path) as archive:
-            keys = _check_sizes(path, archive)
-        with np.load(path, allow_pickle=False) as file:
-            wanted = [key for key in keys if key in _known_keys()]
-            return {key: file[key] for key in wanted} or _refuse_keys(path, keys)
+            _check_sizes(path, archive)
+            members = {info.filename.removesuffix(".npy"): info for info in archive.infolist()}
+            wanted = sorted(_known_keys() & members.keys())
+            if not wanted:
+                _refuse_keys(path, members)
+            return {key: _read_array(path, archive, members[key]) for key in wanted}
     except DataError:
         raise
-    except ValueError as error:
-        if "allow_pickle" in str(error):
+    except UNREADABLE as error:
+        raise DataError(f"Cannot read {path} as an .npz: {error}. Save it again.") from error
+
+
+def _read_array(path: Path, archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> NDArray[Any]:
+    with archive.open(member) as file:
+        shape, dtype = _read_header(file)
+        if dtype.hasobject:
             raise DataError(
-                f"{path} holds pickled objects, which could run code: they are not loaded."
-                " Save plain arrays of numbers."
-            ) from error
-        raise DataError(f"Cannot read {path} as an .npz: {error}.") from error
-    except (OSError, EOFError, zipfile.BadZipFile, zlib.error, NotImplementedError) as error:
-        raise DataError(f"Cannot read {path} as an .npz: {error}.") from error
+                f"{member.filename} in {path} holds pickled objects, which could run code: they"
+                " are not loaded. Save a plain array of numbers."
+            )
+        if file.tell() + math.prod(shape) * dtype.itemsize != member.file_size:
+            raise ValueError(f"{member.filename} is not as long as its shape {shape} says")
+    with archive.open(member) as file:
+        return npy.read_array(file, allow_pickle=False)
+
+
+def _read_header(file: IO[bytes]) -> tuple[tuple[int, ...], np.dtype[Any]]:
+    major, _ = npy.read_magic(file)
+    read = npy.read_array_header_1_0 if major == 1 else npy.read_array_header_2_0
+    shape, _, dtype = read(file)
+    return shape, dtype
 
 
 def _known_keys() -> set[str]:
@@ -85,8 +123,7 @@ def _key(split: str, what: str) -> str:
     return f"{split}_{what}" if split else what
 
 
-def _check_sizes(path: Path, archive: zipfile.ZipFile) -> list[str]:
-    """Gives the names of the arrays, once their announced sizes are within the limits."""
+def _check_sizes(path: Path, archive: zipfile.ZipFile) -> None:
     unpacked = sum(info.file_size for info in archive.infolist())
     packed = sum(info.compress_size for info in archive.infolist())
     if unpacked > MAX_BYTES or unpacked > MAX_RATIO * max(packed, 1):
@@ -95,10 +132,9 @@ def _check_sizes(path: Path, archive: zipfile.ZipFile) -> list[str]:
             f" expected at most {MAX_BYTES / 2**20:,.0f} MiB and {MAX_RATIO} times its size."
             " Keep fewer or smaller images in it."
         )
-    return [info.filename.removesuffix(".npy") for info in archive.infolist()]
 
 
-def _refuse_keys(path: Path, keys: list[str]) -> dict[str, NDArray[Any]]:
+def _refuse_keys(path: Path, keys: Iterable[str]) -> NoReturn:
     shown = ", ".join(repr(key[:40]) for key in sorted(keys)[:12]) or "none"
     raise DataError(f"{_EXPECTED} in {path}. Found: {shown}.")
 
@@ -109,7 +145,7 @@ def _splits_in(path: Path, arrays: Mapping[str, NDArray[Any]]) -> list[str]:
     for split in splits:
         for what in ("images", "labels"):
             if _key(split, what) not in arrays:
-                _refuse_keys(path, list(arrays))
+                _refuse_keys(path, arrays)
     return splits
 
 

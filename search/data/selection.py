@@ -15,6 +15,8 @@ from search.data.settings import DataSettings
 from search.data.source import SPLITS, Broken, Item, Look, Source
 from search.errors import DataError
 
+MIN_CLASSES = 2
+
 MIN_PER_CLASS = 3
 """Images that a class needs where splits are cut: one for each split."""
 
@@ -48,8 +50,10 @@ def select(source: Source, settings: DataSettings, look: Looker) -> Selection:
     """Draws images evenly over the classes and divides them into splits.
 
     Raises:
-        DataError: If a class is too small, or an image cannot be read and settings are strict.
+        DataError: If there is one class only, a class is too small, or an image cannot be read
+            and settings are strict.
     """
+    _check_classes(source, settings)
     draw = _Draw(source.items, look, strict=settings.strict)
     rng = np.random.default_rng([settings.seed, 0])
     quotas = quotas_of(source, settings)
@@ -64,6 +68,15 @@ def select(source: Source, settings: DataSettings, look: Looker) -> Selection:
         conflicts=[tuple(names) for names in draw.conflicts.values()],
         has_color=any(draw.looks[i].has_color for part in splits.values() for i in part),
     )
+
+
+def _check_classes(source: Source, settings: DataSettings) -> None:
+    if len(source.classes) < MIN_CLASSES:
+        raise DataError(
+            f"Expected at least {MIN_CLASSES} classes in {settings.source}."
+            f" Received: {len(source.classes)}, {', '.join(map(repr, source.classes))}."
+            " Put the images of each class into a folder of its own, or label them."
+        )
 
 
 def quotas_of(source: Source, settings: DataSettings) -> dict[tuple[str, int], int]:
@@ -231,7 +244,7 @@ def _too_small(name: str, split: str, source: Source, draw: _Draw, *, has_own: b
     if has_own:
         return (
             f"Expected images of every class in every split: none of class {name!r} in"
-            f" {split!r}{left_out}. Add some, or remove the class."
+            f" {split!r}{left_out}. Add some, remove the class, or raise max_images."
         )
     return (
         f"Class {name!r} is too small to split: expected at least {MIN_PER_CLASS} usable images,"

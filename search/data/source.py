@@ -68,10 +68,17 @@ class Source(Protocol):
         warnings: What a user should know about the source as a whole.
     """
 
-    kind: str
-    classes: tuple[str, ...]
-    items: Sequence[Item]
-    warnings: Sequence[str]
+    @property
+    def kind(self) -> str: ...  # noqa: D102
+
+    @property
+    def classes(self) -> tuple[str, ...]: ...  # noqa: D102
+
+    @property
+    def items(self) -> Sequence[Item]: ...  # noqa: D102
+
+    @property
+    def warnings(self) -> Sequence[str]: ...  # noqa: D102
 
     def identity(self) -> str:
         """Text that changes whenever the images may have changed."""

@@ -9,26 +9,13 @@ from search.data.settings import DEMO, DataSettings
 from search.data.source import Source
 from search.errors import DataError
 
-MIN_CLASSES = 2
-
 
 def open_source(settings: DataSettings) -> Source:
     """Opens a folder, an `.npz` or the demo set.
 
     Raises:
-        DataError: If there is no such source, or it cannot be learned from.
+        DataError: If there is no such source, or it holds no images.
     """
-    source = _open(settings)
-    if len(source.classes) < MIN_CLASSES:
-        raise DataError(
-            f"Expected at least {MIN_CLASSES} classes in {settings.source}."
-            f" Received: {len(source.classes)}, {', '.join(map(repr, source.classes))}."
-            " Put the images of each class into a folder of its own, or label them."
-        )
-    return source
-
-
-def _open(settings: DataSettings) -> Source:
     if settings.source == DEMO:
         return open_demo(settings)
     path = Path(settings.source).expanduser()
