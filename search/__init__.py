@@ -1,1 +1,1 @@
-"""search."""
+"""The service: settings, data, training, workers, launchers and the command line."""

@@ -12,6 +12,7 @@ from storage.leases import (
     Lease,
     attach_trial,
     claim_budget,
+    count_configs,
     drop_claim,
     last_kinds,
     list_open,
@@ -31,7 +32,7 @@ from storage.studies import (
     load_study,
     set_budget,
 )
-from storage.trials import TrialRow, load_trials
+from storage.trials import Curve, TrialRow, load_trials
 from storage.workers import (
     BEAT_INTERVAL_S,
     WorkerRow,
@@ -43,6 +44,7 @@ from storage.workers import (
 
 __all__ = [
     "BEAT_INTERVAL_S",
+    "Curve",
     "EpochRow",
     "Lease",
     "LeaseLostError",
@@ -58,6 +60,7 @@ __all__ = [
     "attach_trial",
     "beat",
     "claim_budget",
+    "count_configs",
     "count_done",
     "create_study",
     "drop_claim",

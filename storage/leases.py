@@ -150,6 +150,16 @@ def record_config(store: Store, lease: Lease, config_key: str) -> int | None:
     return number
 
 
+def count_configs(store: Store, study_id: int) -> int:
+    """Counts the distinct configs that the study's trials have drawn."""
+    with store.read() as connection:
+        return connection.execute(
+            sa.select(sa.func.count(leases.c.config_key.distinct())).where(
+                leases.c.study_id == study_id
+            )
+        ).scalar_one()
+
+
 def record_outcome(store: Store, lease: Lease, outcome: Outcome) -> None:
     """Records how the trial ended, once and for all; Optuna is told afterwards.
 

@@ -60,6 +60,25 @@ class Store:
             raise StoreVersionError(f"{show_url(parsed)}: {_first_line(error)}") from error
         return store
 
+    @classmethod
+    def check(cls, url: str) -> None:
+        """Makes sure that a store can be opened, without making a file that is not there yet.
+
+        Raises:
+            StoreError: As `open` does.
+        """
+        parsed = parse_url(url)
+        path = sqlite_path(parsed)
+        if path is None or path.exists():
+            cls.open(url).close()
+        else:
+            _check_sqlite_file(path, create=True)
+
+    @staticmethod
+    def file_of(url: str) -> Path | None:
+        """Gives the file of a SQLite store, None for a server."""
+        return sqlite_path(parse_url(url))
+
     @property
     def engine(self) -> Engine:
         """The engine that Optuna and we share: one pool of connections a process."""

@@ -19,7 +19,8 @@ class StudyRecord:
     """What the store keeps of a study beside Optuna's tables.
 
     `settings` is JSON that `search` reads. `n_trials` and `timeout_s` are the budget, None for
-    no bound; `active_s` is the time in which the study had a living worker.
+    no bound; `active_s` is the time in which the study had a living worker. `end_reason` says why
+    the study ended before its budget was spent, and `has_failed` whether that is a failure.
     """
 
     study_id: int
@@ -29,6 +30,7 @@ class StudyRecord:
     timeout_s: float | None
     active_s: float
     end_reason: str | None
+    has_failed: bool
 
 
 def create_study(
@@ -38,8 +40,12 @@ def create_study(
     settings: str,
     n_trials: int | None = None,
     timeout_s: float | None = None,
-) -> StudyRecord:
-    """Creates a study that maximizes, or loads the one of that name as it stands."""
+) -> tuple[StudyRecord, bool]:
+    """Creates a study that maximizes, or loads the one of that name as it stands.
+
+    Returns:
+        The study, and whether it is new.
+    """
     study = optuna.create_study(
         storage=store.optuna_storage, study_name=name, direction="maximize", load_if_exists=True
     )
@@ -54,7 +60,7 @@ def create_study(
                     study_id=study_id, settings=settings, n_trials=n_trials, timeout_s=timeout_s
                 )
             )
-    return load_study(store, name)
+    return load_study(store, name), known is None
 
 
 def load_study(store: Store, name: str) -> StudyRecord:
@@ -82,6 +88,7 @@ def load_study(store: Store, name: str) -> StudyRecord:
         timeout_s=row.timeout_s,
         active_s=row.active_s,
         end_reason=row.end_reason,
+        has_failed=row.has_failed,
     )
 
 
@@ -117,17 +124,17 @@ def set_budget(
         connection.execute(
             studies.update()
             .where(studies.c.study_id == study_id)
-            .values(n_trials=n_trials, timeout_s=timeout_s, end_reason=None)
+            .values(n_trials=n_trials, timeout_s=timeout_s, end_reason=None, has_failed=False)
         )
 
 
-def end_study(store: Store, study_id: int, reason: str) -> None:
+def end_study(store: Store, study_id: int, reason: str, *, has_failed: bool = False) -> None:
     """Records why a study ends before its budget is spent; the first reason stays."""
     with store.write() as connection:
         connection.execute(
             studies.update()
             .where(studies.c.study_id == study_id, studies.c.end_reason.is_(None))
-            .values(end_reason=reason)
+            .values(end_reason=reason, has_failed=has_failed)
         )
 
 

@@ -24,6 +24,7 @@ studies = Table(
     Column("active_s", Double, nullable=False, default=0.0),
     Column("beat_at", Double, nullable=False, default=0.0),
     Column("end_reason", Text),
+    Column("has_failed", Boolean, nullable=False, default=False),
 )
 
 workers = Table(

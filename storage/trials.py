@@ -6,7 +6,7 @@ results needs four queries.
 
 import json
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -35,11 +35,25 @@ _attributes = sa.table("trial_user_attributes", *map(sa.column, ("trial_id", "ke
 
 
 @dataclass(frozen=True, slots=True)
+class Curve:
+    """A learning curve in short.
+
+    `best_epoch` is the first epoch with the highest validation accuracy, None before there is
+    one; `seconds` is the time of all epochs.
+    """
+
+    n_epochs: int = 0
+    seconds: float = 0.0
+    best_epoch: int | None = None
+    best_accuracy: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class TrialRow:
     """A trial as a table shows it.
 
     `state` is Optuna's, in capitals. `value` is the final value. `outcome` is ours, None while
-    the trial is open. `epoch` and `val_accuracy` are the last epoch's, None before the first.
+    the trial is open.
     """
 
     trial_id: int
@@ -49,10 +63,9 @@ class TrialRow:
     params: dict[str, Any]
     attributes: dict[str, Any]
     outcome: Outcome | None
-    n_epochs: int
-    best_accuracy: float | None
-    started: datetime | None = None
-    finished: datetime | None = field(default=None)
+    curve: Curve
+    started: datetime | None
+    finished: datetime | None
 
 
 def load_trials(store: Store, study_id: int) -> list[TrialRow]:
@@ -68,7 +81,6 @@ def load_trials(store: Store, study_id: int) -> list[TrialRow]:
         curves = _load_curves(connection, study_id)
     rows = []
     for trial in trials:
-        n_epochs, best_accuracy = curves.get(trial.trial_id, (0, None))
         rows.append(
             TrialRow(
                 trial_id=trial.trial_id,
@@ -78,8 +90,7 @@ def load_trials(store: Store, study_id: int) -> list[TrialRow]:
                 params=params.get(trial.trial_id, {}),
                 attributes=attributes.get(trial.trial_id, {}),
                 outcome=outcomes.get(trial.trial_id),
-                n_epochs=n_epochs,
-                best_accuracy=best_accuracy,
+                curve=curves.get(trial.trial_id, Curve()),
                 started=trial.datetime_start,
                 finished=trial.datetime_complete,
             )
@@ -136,15 +147,21 @@ def _load_outcomes(connection: Connection, study_id: int) -> dict[int, Outcome]:
     return {row.trial_id: Outcome.from_json(row.outcome) for row in rows}
 
 
-def _load_curves(connection: Connection, study_id: int) -> dict[int, tuple[int, float | None]]:
+def _load_curves(connection: Connection, study_id: int) -> dict[int, Curve]:
     rows = connection.execute(
-        sa.select(
-            epochs.c.trial_id,
-            sa.func.max(epochs.c.epoch).label("n_epochs"),
-            sa.func.max(epochs.c.val_accuracy).label("best_accuracy"),
-        )
+        sa.select(epochs.c.trial_id, epochs.c.epoch, epochs.c.val_accuracy, epochs.c.seconds)
         .join(leases, leases.c.trial_id == epochs.c.trial_id)
         .where(leases.c.study_id == study_id)
-        .group_by(epochs.c.trial_id)
+        .order_by(epochs.c.trial_id, epochs.c.epoch)
     )
-    return {row.trial_id: (row.n_epochs, row.best_accuracy) for row in rows}
+    curves: dict[int, Curve] = {}
+    for row in rows:
+        known = curves.get(row.trial_id, Curve())
+        is_better = known.best_accuracy is None or row.val_accuracy > known.best_accuracy
+        curves[row.trial_id] = Curve(
+            n_epochs=row.epoch,
+            seconds=known.seconds + row.seconds,
+            best_epoch=row.epoch if is_better else known.best_epoch,
+            best_accuracy=row.val_accuracy if is_better else known.best_accuracy,
+        )
+    return curves

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import psutil
 import sqlalchemy as sa
+from sqlalchemy.engine import Connection
 
 from storage.store import Store
 from storage.studies import BEAT_GAP_S
@@ -43,16 +44,7 @@ def register_worker(store: Store, study_id: int) -> str:
     """Enters this process as a worker of the study, and gives its id."""
     worker_id = uuid.uuid4().hex
     with store.write() as connection:
-        connection.execute(
-            workers.insert().values(
-                worker_id=worker_id,
-                study_id=study_id,
-                host=socket.gethostname(),
-                pid=os.getpid(),
-                process_started_at=psutil.Process().create_time(),
-                last_seen=store.now(connection),
-            )
-        )
+        _enter(connection, study_id, worker_id, now=store.now(connection))
     return worker_id
 
 
@@ -64,9 +56,11 @@ def beat(store: Store, study_id: int, worker_id: str) -> float:
     """
     with store.write() as connection:
         now = store.now(connection)
-        connection.execute(
+        seen = connection.execute(
             workers.update().where(workers.c.worker_id == worker_id).values(last_seen=now)
         )
+        if seen.rowcount == 0:  # It slept for so long that it was taken for dead.
+            _enter(connection, study_id, worker_id, now=now)
         row = connection.execute(
             sa.select(studies.c.active_s, studies.c.beat_at)
             .where(studies.c.study_id == study_id)
@@ -112,6 +106,19 @@ def list_workers(store: Store, study_id: int) -> list[WorkerRow]:
         )
         for row in rows
     ]
+
+
+def _enter(connection: Connection, study_id: int, worker_id: str, *, now: float) -> None:
+    connection.execute(
+        workers.insert().values(
+            worker_id=worker_id,
+            study_id=study_id,
+            host=socket.gethostname(),
+            pid=os.getpid(),
+            process_started_at=psutil.Process().create_time(),
+            last_seen=now,
+        )
+    )
 
 
 def _process_lives(pid: int, started_at: float) -> bool:

@@ -10,6 +10,7 @@ from optuna.trial import TrialState
 
 import storage.workers
 from storage import (
+    Curve,
     EpochRow,
     Lease,
     LeaseLostError,
@@ -61,7 +62,7 @@ class Search:
 
 @pytest.fixture
 def search(store: Store) -> Search:
-    record = create_study(store, "study", settings="{}", n_trials=3)
+    record, _ = create_study(store, "study", settings="{}", n_trials=3)
     study = load_optuna_study(store, "study")
     return Search(store, study, record.study_id, register_worker(store, record.study_id))
 
@@ -273,5 +274,5 @@ def test_table_of_trials_agrees_with_optuna(search: Search) -> None:
     assert [row.params for row in rows] == [trial.params for trial in trials]
     assert [row.value for row in rows] == [0.9, None]
     assert [row.state for row in rows] == ["COMPLETE", "RUNNING"]
-    assert [(row.n_epochs, row.best_accuracy) for row in rows] == [(2, 0.7), (0, None)]
+    assert [row.curve for row in rows] == [Curve(2, 4.0, 1, 0.7), Curve()]
     assert rows[0].outcome == COMPLETE

@@ -1,0 +1,108 @@
+"""Status: how far a study is, who is at work on it, and what is left."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from storage import Store, StudyRecord, TrialRow, WorkerRow, list_workers, load_study, load_trials
+
+
+@dataclass(frozen=True, slots=True)
+class StudyStatus:
+    """A study at one moment."""
+
+    record: StudyRecord
+    trials: tuple[TrialRow, ...]
+    workers: tuple[WorkerRow, ...]
+    now: datetime
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """How many trials ended or stand how.
+
+        `pruned` is by the pruner, `unfit` ran out of memory, of time or of finite numbers, and
+        `rejected` was over a limit or tried before.
+        """
+        names = ("complete", "pruned", "unfit", "rejected", "fail", "running", "waiting")
+        counts = dict.fromkeys(names, 0)
+        for row in self.trials:
+            kind = row.state.lower() if row.outcome is None else row.outcome.kind
+            counts["rejected" if kind == "repeat" else kind] += 1
+        return counts
+
+    @property
+    def n_done(self) -> int:
+        """Trials that count for the budget."""
+        return sum(row.outcome is not None and row.outcome.counts for row in self.trials)
+
+    @property
+    def running(self) -> tuple[TrialRow, ...]:
+        """Trials that a worker is training."""
+        return tuple(row for row in self.trials if row.state == "RUNNING" and row.outcome is None)
+
+    @property
+    def best(self) -> TrialRow | None:
+        """The best complete trial, the earliest among equals."""
+        complete = [row for row in self.trials if row.state == "COMPLETE"]
+        return max(complete, key=lambda row: (row.value or 0.0, -row.number), default=None)
+
+    @property
+    def time_left_s(self) -> float | None:
+        """What the budget still takes, judged by the time that the trials so far took."""
+        lefts = []
+        if self.record.timeout_s is not None:
+            lefts.append(max(0.0, self.record.timeout_s - self.record.active_s))
+        if self.record.n_trials is not None and self.n_done:
+            n_left = max(0, self.record.n_trials - self.n_done)
+            lefts.append(n_left * self.record.active_s / self.n_done)
+        return min(lefts, default=None)
+
+    @property
+    def trials_per_hour(self) -> float | None:
+        """Trials that count, by an hour with a worker at work."""
+        if not self.n_done or self.record.active_s <= 0:
+            return None
+        return 3600 * self.n_done / self.record.active_s
+
+    def to_json(self) -> dict[str, Any]:
+        """Gives the document of `status --json`."""
+        best = self.best
+        return {
+            "study": self.record.name,
+            "counts": self.counts,
+            "budget": {
+                "trials": self.record.n_trials,
+                "done": self.n_done,
+                "timeout_s": self.record.timeout_s,
+                "active_s": round(self.record.active_s, 1),
+            },
+            "workers": [
+                {
+                    "id": worker.worker_id,
+                    "host": worker.host,
+                    "pid": worker.pid,
+                    "trial": worker.trial_number,
+                    "last_seen": round(worker.last_seen_s, 1),
+                }
+                for worker in self.workers
+            ],
+            "best": None if best is None else {"trial": best.number, "val_accuracy": best.value},
+            "trials_per_hour": self.trials_per_hour,
+            "time_left_s": self.time_left_s,
+            "end_reason": self.record.end_reason,
+        }
+
+
+def load_status(store: Store, study: str) -> StudyStatus:
+    """Gives the status of a study.
+
+    Raises:
+        StudyNotFoundError: If the store has no such study.
+    """
+    record = load_study(store, study)
+    return StudyStatus(
+        record=record,
+        trials=tuple(load_trials(store, record.study_id)),
+        workers=tuple(w for w in list_workers(store, record.study_id) if w.is_alive),
+        now=datetime.now(),
+    )

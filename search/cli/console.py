@@ -1,0 +1,61 @@
+"""Consoles: answers go to standard output, everything else to standard error."""
+
+import json
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+SLOW_S = 1.0
+"""A bar that would be gone at once is not shown."""
+
+
+def answers() -> Console:
+    """Gives the console for a command's answer."""
+    return Console(highlight=False)
+
+
+def notes() -> Console:
+    """Gives the console for everything that is not the answer."""
+    return Console(stderr=True, highlight=False)
+
+
+def print_json(document: Any) -> None:
+    """Prints one JSON document on standard output."""
+    json.dump(document, sys.stdout, indent=2)
+    sys.stdout.write("\n")
+
+
+@contextmanager
+def progress_bar(console: Console) -> Iterator[Callable[[int, int, str], None]]:
+    """Shows a bar with the time left on a terminal, once the work has taken a second."""
+    bar = Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        console=console,
+        transient=True,
+        disable=not console.is_terminal,
+    )
+    started = time.monotonic()
+    tasks: dict[str, Any] = {}
+
+    def show(done: int, total: int, what: str) -> None:
+        if time.monotonic() - started < SLOW_S:
+            return
+        if not bar.live.is_started:
+            bar.start()
+        if what not in tasks:
+            tasks[what] = bar.add_task(what.capitalize(), total=total)
+        bar.update(tasks[what], completed=done)
+
+    try:
+        yield show
+    finally:
+        if bar.live.is_started:
+            bar.stop()

@@ -1,0 +1,74 @@
+"""The command `convsearch`: its subcommands, and errors as one or two lines with an exit code.
+
+Only typer is loaded here, so that `--help` answers at once.
+"""
+
+import os
+import sys
+import traceback
+from typing import Any, NoReturn
+
+import typer
+
+from search.cli import data, studies
+
+DONE, FAILED, MISUSED, INTERRUPTED = 0, 1, 2, 130
+
+app = typer.Typer(
+    name="convsearch",
+    help="Hyperparameter search for convolutional neural networks on medical images.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.add_typer(data.app, name="data")
+studies.add_to(app)
+
+
+def main() -> NoReturn:
+    """Runs the command line and exits."""
+    arguments = [argument for argument in sys.argv[1:] if argument != "--debug"]
+    is_debug = len(arguments) < len(sys.argv) - 1 or "CONVSEARCH_DEBUG" in os.environ
+    try:
+        code: Any = app(arguments, prog_name="convsearch", standalone_mode=False)
+        sys.stdout.flush()
+    except KeyboardInterrupt:
+        code = INTERRUPTED
+    except BrokenPipeError:
+        # Whoever read our output has left; Python would complain again while it exits.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = FAILED
+    except Exception as error:
+        code = _explain(error, is_debug=is_debug)
+    sys.exit(code if isinstance(code, int) else DONE)
+
+
+def _explain(error: Exception, *, is_debug: bool) -> int:
+    """Prints an error for its user, and gives its exit code."""
+    if is_debug:
+        traceback.print_exc()
+    code, text = _classify(error)
+    print(f"Error: {text}", file=sys.stderr)
+    return code
+
+
+def _classify(error: Exception) -> tuple[int, str]:
+    from search.errors import SearchError, WorkerError
+    from spaces.errors import SpaceError
+    from storage.errors import StoreError, StoreUrlError, StudyNotFoundError
+
+    if isinstance(error, typer.Exit):
+        return error.exit_code, ""
+    if hasattr(error, "format_message"):
+        return MISUSED, f"{error.format_message()} (see convsearch --help)"
+    if isinstance(error, StoreUrlError | StudyNotFoundError | SpaceError):
+        return MISUSED, str(error)
+    if isinstance(error, SearchError) and not isinstance(error, WorkerError):
+        return MISUSED, str(error)
+    if isinstance(error, StoreError | WorkerError):
+        return FAILED, str(error)
+    return FAILED, (
+        f"{type(error).__name__}: {error}\n"
+        "This should not happen: please report it with what --debug prints."
+    )

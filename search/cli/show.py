@@ -1,0 +1,165 @@
+"""What commands show of a source, a study and its trials, as tables of text."""
+
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.table import Table
+
+from analysis import RankedTrial, Ranking, StudyStatus
+
+if TYPE_CHECKING:
+    from search.data import SourceSummary
+    from search.run import RunResult
+    from search.submit import Submission
+
+N_TOP = 10
+
+
+def show_duration(seconds: float | None) -> str:
+    """Gives `40 s`, `12 min` or `3 h 20 min`."""
+    if seconds is None:
+        return "-"
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60} min"
+
+
+def show_accuracy(value: float | None) -> str:
+    """Gives an accuracy with four decimals."""
+    return "-" if value is None else f"{value:.4f}"
+
+
+def show_submission(console: Console, submission: "Submission") -> None:
+    """Says what is searched, on what, and where it goes."""
+    data, settings = submission.data, submission.settings
+    height, width, channels = data.image_shape
+    colour = "grey" if channels == 1 else "colour"
+    n_images = sum(data.counts.values())
+    families = ", ".join(settings.space["families"])
+    verb = "Study" if submission.is_new else "Resuming study"
+    console.print(
+        f"{verb} [bold]{submission.record.name}[/] in {submission.store.shown_url}", soft_wrap=True
+    )
+    console.print(
+        f"{n_images:,} {colour} images of {width}×{height} in {data.n_classes} classes "
+        f"({data.counts['train']:,} train, {data.counts['val']:,} val, {data.counts['test']:,} "
+        f"test); families: {families}; {submission.n_workers} "
+        f"worker{'s' if submission.n_workers > 1 else ''}",
+        soft_wrap=True,
+    )
+
+
+def show_ranking(console: Console, ranking: Ranking, *, show_all: bool = False) -> None:
+    """Shows the complete trials, best first, or every trial with the reason for its end."""
+    trials = ranking.trials if show_all else ranking.complete
+    if not trials:
+        console.print(f"Study {ranking.study} has no complete trial yet.")
+        return
+    shown = trials if show_all else trials[:N_TOP]
+    table = Table(
+        title=f"Study {ranking.study}: trials by validation accuracy", title_justify="left"
+    )
+    for name in ("rank", "trial", "val acc", "best epoch", "epochs", "time", "parameters"):
+        table.add_column(name, justify="right", no_wrap=True)
+    table.add_column("state and reason" if show_all else "network", overflow="fold")
+    for trial in shown:
+        note = f"{trial.state.lower()} {trial.reason}" if show_all else describe_network(trial)
+        table.add_row(*_cells(trial), note, style="bold" if trial.rank == 1 else "")
+    console.print(table)
+    if len(shown) < len(trials):
+        console.print(f"and {len(trials) - len(shown)} more complete trials (rank --json has all)")
+
+
+def _cells(trial: RankedTrial) -> tuple[str, ...]:
+    return (
+        "-" if trial.rank is None else str(trial.rank),
+        str(trial.trial),
+        show_accuracy(trial.val_accuracy),
+        "-" if trial.best_epoch is None else str(trial.best_epoch),
+        str(trial.epochs),
+        show_duration(trial.seconds),
+        "-" if trial.parameters is None else f"{trial.parameters:,}",
+    )
+
+
+def describe_network(trial: RankedTrial) -> str:
+    """Gives a network in a few words: its family, what optimizes it, its activation."""
+    known = trial.params
+    words = [trial.family]
+    if "stages" in known:
+        words.append(f"{known['stages']} stages")
+    words += [str(known[name]) for name in ("activation", "optimizer") if name in known]
+    rate = known.get("learning_rate", known.get("sgd_learning_rate"))
+    if rate is not None:
+        words.append(f"lr {rate:.2g}")
+    return ", ".join(words)
+
+
+def show_ending(console: Console, result: "RunResult") -> None:
+    """Says how a run ended and what to do next."""
+    status, record = result.status, result.status.record
+    counts = status.counts
+    budget = "" if record.n_trials is None else f" of {record.n_trials}"
+    console.print(
+        f"{status.n_done}{budget} trials done in {show_duration(record.active_s)} of work: "
+        f"{counts['complete']} complete, {counts['pruned']} pruned, {counts['unfit']} unfit; "
+        f"{counts['rejected']} rejected, {counts['fail']} failed."
+    )
+    if record.end_reason is not None:
+        console.print(record.end_reason, soft_wrap=True)
+    if result.is_interrupted:
+        console.print("Interrupted: nothing is lost, the same command goes on where it stopped.")
+    console.print(
+        f"Next: convsearch rank {record.name} --all · convsearch status {record.name} · "
+        "raise --trials to search on",
+        soft_wrap=True,
+    )
+
+
+def show_status(console: Console, status: StudyStatus) -> None:
+    """Shows counts, workers, pace and time left."""
+    record, best = status.record, status.best
+    budget = "" if record.n_trials is None else f" of {record.n_trials}"
+    counts = ", ".join(f"{n} {name}" for name, n in status.counts.items() if n)
+    console.print(
+        f"[bold]{record.name}[/]: {status.n_done}{budget} trials done ({counts or 'none'})"
+    )
+    if record.timeout_s is not None:
+        spent, whole = (
+            timedelta(seconds=int(record.active_s)),
+            timedelta(seconds=int(record.timeout_s)),
+        )
+        console.print(f"time: {spent} of {whole}")
+    if best is not None:
+        console.print(f"best: {show_accuracy(best.value)} by trial {best.number}")
+    if status.trials_per_hour is not None:
+        console.print(
+            f"pace: {status.trials_per_hour:.0f} trials an hour, about "
+            f"{show_duration(status.time_left_s)} of work left"
+        )
+    if record.end_reason is not None:
+        console.print(f"ended: {record.end_reason}", soft_wrap=True)
+    if not status.workers:
+        console.print("no worker is at work")
+        return
+    table = Table("worker", "host", "pid", "trial", "epoch", "val acc", "last seen")
+    by_number = {row.number: row for row in status.trials}
+    for worker in status.workers:
+        row = by_number.get(-1 if worker.trial_number is None else worker.trial_number)
+        table.add_row(
+            worker.worker_id[:8],
+            worker.host,
+            str(worker.pid),
+            "-" if row is None else str(row.number),
+            "-" if row is None else str(row.curve.n_epochs),
+            show_accuracy(None if row is None else row.curve.best_accuracy),
+            f"{worker.last_seen_s:.0f} s ago",
+        )
+    console.print(table)
+
+
+def show_source(console: Console, summary: "SourceSummary") -> None:
+    """Shows what is in a source and what a search would use of it."""
+    console.print(summary)

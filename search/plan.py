@@ -1,0 +1,99 @@
+"""Reading a study's plan: a TOML study file, with the command line's options over it."""
+
+import difflib
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+
+from search.errors import SettingsError
+from search.settings import StudyPlan
+
+MAX_FILE_BYTES = 1_000_000
+Options = Mapping[tuple[str, str], Any]
+"""Values that win over the study file, by (table, key); None is not given."""
+
+
+def read_plan(source: str, options: Options, names: Mapping[tuple[str, str], str]) -> StudyPlan:
+    """Gives the plan of a source and options.
+
+    Args:
+        source: A folder, an `.npz`, `demo`, or a study file (`.toml`).
+        options: What the command line said.
+        names: What each option is called there, for messages.
+
+    Raises:
+        SettingsError: If something is unknown, of a wrong type or out of range.
+    """
+    given = {place: value for place, value in options.items() if value is not None}
+    if source.lower().endswith(".toml"):
+        path = Path(source)
+        tables = _read_toml(path)
+        data = tables.get("data")
+        if isinstance(data, dict) and isinstance(data.get("source"), str):
+            data["source"] = _resolve_source(path, data["source"])
+    else:
+        tables = {"data": {"source": source}}
+    for (table, key), value in given.items():
+        tables.setdefault(table, {})
+        if isinstance(tables[table], dict):
+            tables[table][key] = value
+    try:
+        return StudyPlan.model_validate(tables)
+    except ValidationError as error:
+        called = {place: names.get(place, "") for place in given}
+        raise SettingsError(_explain(error, called)) from error
+
+
+def _read_toml(path: Path) -> dict[str, Any]:
+    try:
+        if path.stat().st_size > MAX_FILE_BYTES:
+            raise SettingsError(f"{path} is larger than a study file may be (1 MB).")
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise SettingsError(f"Cannot read the study file {path}: {error.strerror}.") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{path} is not valid TOML: {error}.") from error
+
+
+def _resolve_source(file: Path, source: str) -> str:
+    """Reads a relative source as beside its study file."""
+    beside = file.parent / source
+    return str(beside) if source != "demo" and not Path(source).is_absolute() else source
+
+
+def _explain(error: ValidationError, called: Mapping[tuple[str, str], str]) -> str:
+    """Says the first thing that is wrong with a plan, where it is, and what was meant."""
+    first = error.errors()[0]
+    place = tuple(str(part) for part in first["loc"])
+    option = called.get((place[0], place[1]), "") if len(place) > 1 else ""
+    if first["type"] == "extra_forbidden":
+        return _explain_unknown(place)
+    if first["type"] == "missing":
+        return (
+            f"[{place[0]}] lacks `{place[-1]}`." if len(place) > 1 else f"[{place[0]}] is missing."
+        )
+    where = option or (f"`{place[1]}` in [{place[0]}]" if len(place) > 1 else f"[{place[0]}]")
+    text = first["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
+    if text.startswith("Expected"):
+        return f"{where}: {text.rstrip('.')}." + (
+            "" if "Received" in text else f" Received: {first['input']!r}."
+        )
+    return f"{where}: expected {text}. Received: {first['input']!r}."
+
+
+def _explain_unknown(place: tuple[str, ...]) -> str:
+    known = list(StudyPlan.model_fields)
+    if len(place) == 1:
+        return f"Unknown table [{place[0]}].{_nearest(place[0], known)}"
+    table = StudyPlan.model_fields[place[0]].annotation
+    if isinstance(table, type) and issubclass(table, BaseModel):
+        known = list(table.model_fields)
+    return f"Unknown key `{place[-1]}` in [{place[0]}].{_nearest(place[-1], known)}"
+
+
+def _nearest(name: str, known: list[str]) -> str:
+    near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+    return f" Did you mean `{near[0]}`?" if near else f" Known: {', '.join(known)}."

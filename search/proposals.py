@@ -1,0 +1,155 @@
+"""Proposals: from a claim on the budget to a trial whose config is new and within the limits."""
+
+import copy
+import logging
+from dataclasses import dataclass
+
+import optuna
+from optuna.trial import TrialState
+
+from search.open_study import OpenStudy
+from search.sampling import make_sampler
+from spaces import Config, SpaceError, predict_cost
+from storage import (
+    Lease,
+    Outcome,
+    attach_trial,
+    claim_budget,
+    count_configs,
+    drop_claim,
+    end_study,
+    finish,
+    last_kinds,
+    record_config,
+    take_released,
+)
+
+logger = logging.getLogger(__name__)
+
+MAX_VAIN_PROPOSALS = 100
+MAX_FAILURES = 5
+VAIN = frozenset({"repeat", "rejected"})
+N_REPEATS_BEFORE_RANDOM = 10
+"""After as many repeats in a row configs are drawn uniformly: a sampler that has settled on a few
+configs would draw them again and again, and never find those that are left."""
+
+
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """A trial to train: the lease on it, its config, and Optuna's handle."""
+
+    lease: Lease
+    config: Config
+    trial: optuna.Trial
+
+
+def next_proposal(opened: OpenStudy, worker_id: str) -> Proposal | None:
+    """Gives a trial that was let go, or a new one; None when nothing is to be had right now.
+
+    A config over the limits or tried before ends its trial at once, and another one is drawn;
+    too many of those in a row end the study.
+    """
+    lease = take_released(opened.store, opened.study_id, worker_id)
+    if lease is not None and lease.trial_id is not None:
+        opened.study._storage.set_trial_state_values(lease.trial_id, TrialState.RUNNING)
+        return _examine(opened, lease, optuna.Trial(opened.study, lease.trial_id))
+    while not end_if_vain(opened):
+        claim = claim_budget(opened.store, opened.study_id, worker_id)
+        if claim is None:
+            return None
+        trial = _ask(opened)
+        leased = attach_trial(opened.store, claim, trial._trial_id, trial.number)
+        if leased is None:  # Another worker has taken this very trial back up.
+            drop_claim(opened.store, claim.lease_id)
+            continue
+        proposal = _examine(opened, leased, trial)
+        if proposal is not None:
+            return proposal
+    return None
+
+
+def end_if_vain(opened: OpenStudy) -> bool:
+    """Ends a study that gets nowhere: nothing new to draw, nothing that fits, only failures."""
+    kinds = last_kinds(opened.store, opened.study_id, MAX_VAIN_PROPOSALS)
+    trained = [kind for kind in kinds if kind not in VAIN][:MAX_FAILURES]
+    reason: str | None = None
+    has_failed = trained == ["fail"] * MAX_FAILURES
+    if has_failed:
+        reason = f"The last {MAX_FAILURES} trials failed; `rank --all` shows why."
+    elif _is_exhausted(opened):
+        reason = (
+            f"The search space is exhausted: all {opened.n_configs} configurations were drawn. "
+            "Widen [space] to go on."
+        )
+    if reason is None and len(kinds) == MAX_VAIN_PROPOSALS and VAIN.issuperset(kinds):
+        reason = _explain_vain(opened, kinds)
+    if reason is not None:
+        end_study(opened.store, opened.study_id, reason, has_failed=has_failed)
+    return reason is not None
+
+
+def _is_exhausted(opened: OpenStudy) -> bool:
+    if opened.n_configs is None:
+        return False
+    return count_configs(opened.store, opened.study_id) >= opened.n_configs
+
+
+def _ask(opened: OpenStudy) -> optuna.Trial:
+    """Asks the sampler, or draws uniformly where the sampler has come to repeat itself."""
+    kinds = last_kinds(opened.store, opened.study_id, N_REPEATS_BEFORE_RANDOM)
+    if kinds != ["repeat"] * N_REPEATS_BEFORE_RANDOM:
+        return opened.study.ask()
+    study = copy.copy(opened.study)
+    study.sampler = make_sampler("random", opened.settings.search.seed)
+    return study.ask()
+
+
+def _examine(opened: OpenStudy, lease: Lease, trial: optuna.Trial) -> Proposal | None:
+    """Draws the config, and ends the trial when it is too large or not new."""
+    config = opened.space.suggest(trial)
+    trial.set_user_attr("config", config.to_json())
+    excess = _check_cost(opened, trial, config)
+    earlier = record_config(opened.store, lease, config.key())
+    if excess is not None:
+        outcome = Outcome("rejected", excess)
+    elif earlier is not None:
+        outcome = Outcome("repeat", f"The same configuration as trial {earlier}.")
+    else:
+        return Proposal(lease, config, trial)
+    logger.info("trial %s: %s", trial.number, outcome.reason)
+    finish(opened.store, opened.study, lease, outcome)
+    return None
+
+
+def _check_cost(opened: OpenStudy, trial: optuna.Trial, config: Config) -> str | None:
+    """Gives what is over a limit, and tells the sampler how far over: 0 or less fits."""
+    limits = opened.settings.limits
+    excess: str | None
+    try:
+        cost = predict_cost(config, opened.data.image_shape, opened.data.n_classes)
+    except SpaceError as error:
+        excess, overrun = str(error), 1.0
+    else:
+        overrun = max(
+            cost.parameters / limits.max_parameters, cost.memory_mb / limits.max_memory_mb
+        )
+        excess = cost.excess(
+            max_parameters=limits.max_parameters, max_memory_mb=limits.max_memory_mb
+        )
+        trial.set_user_attr("parameters", cost.parameters)
+        trial.set_user_attr("operations", cost.operations)
+        trial.set_user_attr("predicted_memory_mb", round(cost.memory_mb, 1))
+        overrun -= 1.0
+    if not trial.constraints:
+        trial.set_constraint("size", overrun)
+    return excess
+
+
+def _explain_vain(opened: OpenStudy, kinds: list[str]) -> str:
+    limits = opened.settings.limits
+    n_repeats = kinds.count("repeat")
+    return (
+        f"The last {len(kinds)} proposals were {n_repeats} repeats and {len(kinds) - n_repeats} "
+        f"over the limits. Widen [space], or raise --max-parameters (now "
+        f"{limits.max_parameters:,}) or --max-memory (now {limits.max_memory_mb:,.0f} MB)."
+    )

@@ -1,0 +1,91 @@
+"""Samplers: what proposes the next config, seeded for each trial by its number."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from optuna.distributions import BaseDistribution
+from optuna.samplers import BaseSampler, RandomSampler, TPESampler
+from optuna.study import Study
+from optuna.trial import FrozenTrial, TrialState
+
+N_STARTUP_TRIALS = 10
+SAMPLE, TRAINING = 0, 1
+"""Streams of random numbers that a study's seed and a trial's number are joined with."""
+
+
+def _make_tpe(seed: int) -> BaseSampler:
+    return TPESampler(
+        seed=seed,
+        multivariate=True,
+        group=True,
+        constant_liar=True,
+        n_startup_trials=N_STARTUP_TRIALS,
+    )
+
+
+SAMPLERS: Mapping[str, Callable[[int], BaseSampler]] = {
+    "tpe": _make_tpe,
+    "random": lambda seed: RandomSampler(seed=seed),
+}
+
+
+def derive_seed(study_seed: int, trial_number: int, stream: int) -> int:
+    """Gives a trial's own seed, 0 to 2³¹ − 1."""
+    sequence = np.random.SeedSequence((study_seed, trial_number, stream))
+    return int(sequence.generate_state(1)[0] >> 1)
+
+
+def make_sampler(name: str, study_seed: int) -> BaseSampler:
+    """Makes a sampler by name: `tpe` or `random`."""
+    return SeededSampler(SAMPLERS[name], study_seed)
+
+
+class SeededSampler(BaseSampler):
+    """A sampler made anew for each trial from (study seed, trial number).
+
+    Two workers with one seeded sampler each would draw the same trials, and a worker that
+    resumes would draw the first ones again.
+    """
+
+    def __init__(self, make: Callable[[int], BaseSampler], study_seed: int) -> None:
+        self._make = make
+        self._study_seed = study_seed
+        self._sampler = make(study_seed)
+
+    def before_trial(self, study: Study, trial: FrozenTrial) -> None:
+        """Makes the sampler of this trial."""
+        self._sampler = self._make(derive_seed(self._study_seed, trial.number, SAMPLE))
+        self._sampler.before_trial(study, trial)
+
+    def infer_relative_search_space(
+        self, study: Study, trial: FrozenTrial
+    ) -> dict[str, BaseDistribution]:
+        """Gives the parameters that are sampled together."""
+        return self._sampler.infer_relative_search_space(study, trial)
+
+    def sample_relative(
+        self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
+    ) -> dict[str, Any]:
+        """Samples parameters together."""
+        return self._sampler.sample_relative(study, trial, search_space)
+
+    def sample_independent(
+        self,
+        study: Study,
+        trial: FrozenTrial,
+        param_name: str,
+        param_distribution: BaseDistribution,
+    ) -> Any:
+        """Samples a parameter by itself."""
+        return self._sampler.sample_independent(study, trial, param_name, param_distribution)
+
+    def after_trial(
+        self,
+        study: Study,
+        trial: FrozenTrial,
+        state: TrialState,
+        values: Sequence[float] | None,
+    ) -> None:
+        """Lets the sampler see how a trial ended."""
+        self._sampler.after_trial(study, trial, state, values)

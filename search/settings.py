@@ -1,0 +1,138 @@
+"""What a study is told: its settings, as tables of a study file or options of a command."""
+
+import re
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+from search.data import DataSettings
+
+UNITS_S = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
+DEFAULT_N_TRIALS = 30
+
+
+def parse_duration(value: object) -> object:
+    """Turns `90`, `90s`, `30m`, `2h` or `1d` into seconds; other text into an error.
+
+    Raises:
+        ValueError: If the text is no duration.
+    """
+    if not isinstance(value, str):
+        return value
+    match = re.fullmatch(r"\s*(-?\d+(?:\.\d+)?)\s*([smhd]?)\s*", value)
+    if match is None:
+        raise ValueError("Expected a duration such as 90s, 30m or 2h")
+    return float(match[1]) * UNITS_S[match[2]]
+
+
+Duration = Annotated[float, BeforeValidator(parse_duration), Field(gt=0, allow_inf_nan=False)]
+Count = Annotated[int, Field(ge=1, strict=True)]
+
+
+class Table(BaseModel):
+    """A table of a study file: values only, and no keys but the known ones."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class TrainingSettings(Table):
+    """How each trial is trained.
+
+    Attributes:
+        max_epochs: The most epochs of one trial.
+        patience: Epochs without a better validation accuracy before a trial stops itself.
+        plateau_patience: Epochs without a lower validation loss before the rate is reduced.
+        plateau_factor: What the learning rate is then multiplied with.
+        min_learning_rate: The rate is not reduced below this.
+        trial_timeout: The most time of one trial in seconds, none by default.
+        silence_timeout: A trainer silent for longer is taken for hung; by default ten times the
+            study's longest epoch, and two minutes at least.
+    """
+
+    max_epochs: Count = 20
+    patience: Count = 5
+    plateau_patience: Count = 3
+    plateau_factor: Annotated[float, Field(gt=0, lt=1)] = 0.5
+    min_learning_rate: Annotated[float, Field(ge=0)] = 1e-6
+    trial_timeout: Duration | None = None
+    silence_timeout: Duration | None = None
+
+
+class SearchSettings(Table):
+    """How configs are proposed, and which are refused or stopped early.
+
+    Attributes:
+        sampler: Proposes configs: `tpe`, or `random`.
+        pruner: Stops poor trials early: `auto`, `none`, or one of Optuna's by name.
+        seed: Of the whole study: with one worker, one seed gives one result.
+        max_parameters: A config with more is not built; 10 million by default.
+        max_memory: Predicted megabytes of training; a config that needs more is not built. By
+            default what the machine has for each worker.
+    """
+
+    sampler: Literal["tpe", "random"] = "tpe"
+    pruner: str = "auto"
+    seed: Annotated[int, Field(ge=0, lt=2**31, strict=True)] = 0
+    max_parameters: Count | None = None
+    max_memory: Annotated[float, Field(gt=0)] | None = None
+
+
+class BudgetSettings(Table):
+    """What a study may spend: trials that count, seconds with a worker at work, or both."""
+
+    trials: Count | None = None
+    timeout: Duration | None = None
+
+
+class StudyTable(Table):
+    """The study's name, and how many local workers serve it (`auto`: one for each core)."""
+
+    name: Annotated[str, Field(min_length=1, max_length=200)] | None = None
+    workers: Count | Literal["auto"] = "auto"
+
+
+class StoreTable(Table):
+    """Where results go: the store's URL, and a folder for what is too large for it."""
+
+    url: str | None = None
+    artifacts: str | None = None
+
+
+class StudyPlan(Table):
+    """Everything that a study file and the command line can say, with the defaults filled in.
+
+    `space` is the table as it was written, `families` included; `spaces` reads it.
+    """
+
+    study: StudyTable = StudyTable()
+    data: DataSettings
+    space: dict[str, Any] = Field(default_factory=dict)
+    training: TrainingSettings = TrainingSettings()
+    search: SearchSettings = SearchSettings()
+    budget: BudgetSettings = BudgetSettings()
+    store: StoreTable = StoreTable()
+
+
+class Limits(Table):
+    """What one config may take at most, resolved for the machine that created the study."""
+
+    max_parameters: int
+    max_memory_mb: float
+
+
+class StudySettings(Table):
+    """What the store keeps of a plan: all that a worker needs to join.
+
+    `prepared` is the path of the prepared set and `fingerprint` its content; `space` is the
+    record of a `spaces.SearchSpace`.
+    """
+
+    version: str
+    data: DataSettings
+    prepared: str
+    fingerprint: str
+    space: dict[str, Any]
+    training: TrainingSettings
+    search: SearchSettings
+    limits: Limits
+    artifacts: str

@@ -1,0 +1,193 @@
+"""Submitting a study: everything is checked and prepared before anything is spent."""
+
+import logging
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from search.artifacts import Artifacts
+from search.data import PreparedSet, Progress, default_cache_dir, prepare
+from search.errors import StudyMismatchError
+from search.memory import available_mb
+from search.pruning import make_pruner
+from search.settings import DEFAULT_N_TRIALS, Limits, StudyPlan, StudySettings
+from spaces import SearchSpace
+from storage import Store, StudyRecord, create_study, load_optuna_study, load_study, set_budget
+
+logger = logging.getLogger(__name__)
+
+DEFAULT_STORE = "sqlite:///convsearch.db"
+DEFAULT_FAMILIES = ("plain",)
+DEFAULT_MAX_PARAMETERS = 10_000_000
+TRAINER_MB = 700.0
+"""What a trainer and its worker take before the first network."""
+MEMORY_BOUNDS_MB = (256.0, 4096.0)
+KNOWN_GOOD_SHARE = 3
+"""At most every third trial of the budget is a known-good config; the rest is searched."""
+
+
+@dataclass(frozen=True, slots=True)
+class Submission:
+    """A study that is ready for workers; `is_new` tells it from one that is resumed."""
+
+    store: Store
+    record: StudyRecord
+    settings: StudySettings
+    data: PreparedSet
+    is_new: bool
+    n_workers: int
+
+    @property
+    def artifacts(self) -> Artifacts:
+        """The study's files."""
+        return Artifacts.of_study(self.settings.artifacts, self.record.name)
+
+
+def store_url(given: str | None) -> str:
+    """Gives the store's URL: the given one, `$CONVSEARCH_STORE`, or a file in this folder."""
+    return given or os.environ.get("CONVSEARCH_STORE") or DEFAULT_STORE
+
+
+def submit(plan: StudyPlan, *, progress: Progress | None = None) -> Submission:
+    """Creates the study of a plan, or opens it again with the plan's budget.
+
+    Raises:
+        SearchError: If the source, the settings or the folder cannot be used, or a study of that
+            name has other ones.
+        SpaceError: If the space cannot be narrowed so, or no network in it fits the images.
+        StoreError: If the store cannot be used.
+    """
+    space_table = dict(plan.space)
+    families = space_table.pop("families", DEFAULT_FAMILIES)
+    space = SearchSpace.create(_as_names(families), space_table)
+    make_pruner(plan.search.pruner, plan.training.max_epochs)
+    url = store_url(plan.store.url)
+    Store.check(url)
+    n_workers = _count_workers(plan)
+    limits = _resolve_limits(plan, n_workers)
+    data = prepare(plan.data, default_cache_dir(), progress)
+    space.check_image_shape(
+        data.image_shape,
+        data.n_classes,
+        max_parameters=limits.max_parameters,
+        max_memory_mb=limits.max_memory_mb,
+    )
+    settings = StudySettings(
+        version=version("convsearch"),
+        data=plan.data,
+        prepared=str(data.path),
+        fingerprint=data.fingerprint,
+        space=space.to_json(),
+        training=plan.training,
+        search=plan.search,
+        limits=limits,
+        artifacts=_artifacts_root(plan, url),
+    )
+    store = Store.open(url)
+    record, is_new, settings = _enter(store, plan, settings, space)
+    return Submission(store, record, settings, data, is_new, n_workers)
+
+
+def study_name(plan: StudyPlan) -> str:
+    """Gives the study's name: the plan's, or the stem of its source."""
+    return plan.study.name or Path(plan.data.source).resolve().stem
+
+
+def _enter(
+    store: Store, plan: StudyPlan, settings: StudySettings, space: SearchSpace
+) -> tuple[StudyRecord, bool, StudySettings]:
+    """Creates the study in the store, or opens the one that is there if it is the same."""
+    name = study_name(plan)
+    Artifacts.of_study(settings.artifacts, name).create()
+    n_trials, timeout_s = plan.budget.trials, plan.budget.timeout
+    if n_trials is None and timeout_s is None:
+        n_trials = DEFAULT_N_TRIALS
+    record, is_new = create_study(
+        store, name, settings=settings.model_dump_json(), n_trials=n_trials, timeout_s=timeout_s
+    )
+    if is_new:
+        study = load_optuna_study(store, name)
+        for params in _known_good(space, n_trials):
+            study.enqueue_trial(params)
+        return record, True, settings
+    known = StudySettings.model_validate_json(record.settings)
+    _check_same(name, known, settings, space)
+    set_budget(store, record.study_id, n_trials=n_trials, timeout_s=timeout_s)
+    return load_study(store, name), False, known
+
+
+def _known_good(space: SearchSpace, n_trials: int | None) -> list[dict[str, Any]]:
+    configs = [params for params in space.known_good() if params]
+    return configs if n_trials is None else configs[: max(1, n_trials // KNOWN_GOOD_SHARE)]
+
+
+def _check_same(
+    name: str, known: StudySettings, settings: StudySettings, space: SearchSpace
+) -> None:
+    differences = []
+    if known.fingerprint != settings.fingerprint:
+        differences.append(
+            f"its images: {_describe(known)} there, {_describe(settings)} here "
+            f"(fingerprints {known.fingerprint[:12]} and {settings.fingerprint[:12]})"
+        )
+    differences += space.differences(SearchSpace.from_json(known.space))
+    for table in ("training", "search"):
+        there, here = getattr(known, table).model_dump(), getattr(settings, table).model_dump()
+        differences += _table_differences(there, here)
+    if differences:
+        raise StudyMismatchError(
+            f"A study {name!r} exists with other settings: {'; '.join(differences)}. "
+            "Give this one another name with --study."
+        )
+
+
+def _describe(settings: StudySettings) -> str:
+    data = settings.data
+    return f"{data.source} at {data.image_size} px"
+
+
+def _table_differences(there: Mapping[str, Any], here: Mapping[str, Any]) -> list[str]:
+    return [
+        f"`{key}`: {there[key]} there, {here[key]} here"
+        for key in here
+        if there.get(key) != here[key]
+    ]
+
+
+def _as_names(families: object) -> list[str]:
+    return [families] if isinstance(families, str) else [str(name) for name in families or ()]  # type: ignore[attr-defined]
+
+
+def _count_workers(plan: StudyPlan) -> int:
+    """Gives how many local workers to run: one for each core that has the memory for one."""
+    if plan.study.workers != "auto":
+        return plan.study.workers
+    n_cores = (
+        len(psutil.Process().cpu_affinity())
+        if hasattr(psutil.Process, "cpu_affinity")
+        else (psutil.cpu_count() or 1)
+    )
+    return max(1, min(n_cores, int(available_mb() // (TRAINER_MB + MEMORY_BOUNDS_MB[0]))))
+
+
+def _resolve_limits(plan: StudyPlan, n_workers: int) -> Limits:
+    """Fills in the limits for this machine: four fifths of its memory, shared by its workers."""
+    share = 0.8 * available_mb() / n_workers - TRAINER_MB
+    low, high = MEMORY_BOUNDS_MB
+    return Limits(
+        max_parameters=plan.search.max_parameters or DEFAULT_MAX_PARAMETERS,
+        max_memory_mb=plan.search.max_memory or round(min(high, max(low, share))),
+    )
+
+
+def _artifacts_root(plan: StudyPlan, url: str) -> str:
+    """Gives the artifacts folder: beside a SQLite file, else in the current folder."""
+    if plan.store.artifacts is not None:
+        return str(Path(plan.store.artifacts).resolve())
+    file = Store.file_of(url)
+    return str((file.parent if file else Path.cwd()).resolve() / "convsearch_artifacts")

@@ -1,0 +1,54 @@
+"""Trainers in reserve: one at work, and the next one warming up before it has to be replaced."""
+
+import logging
+
+from search.training.process import Trainer
+
+logger = logging.getLogger(__name__)
+
+MAX_GROWTH_MB = 150.0
+"""A process that trains one network after another keeps some 10 to 25 MB of each."""
+WARM_UP_SHARE = 0.7
+"""How much of that growth is used up when the next trainer begins to load TensorFlow."""
+
+
+class TrainerPool:
+    """Gives a trainer for each trial, the same one as long as its memory stays flat."""
+
+    def __init__(self, *, n_threads: int = 1) -> None:
+        self._n_threads = n_threads
+        self._current: Trainer = Trainer(n_threads=n_threads)
+        self._next: Trainer | None = None
+        self._first_mb: float | None = None
+
+    def take(self) -> Trainer:
+        """Gives a living trainer; it may still be loading TensorFlow."""
+        if self._current.exit_code() is not None:
+            self._replace()
+        return self._current
+
+    def after_trial(self) -> None:
+        """Looks at the trainer's memory, and replaces it or prepares to."""
+        if self._current.exit_code() is not None:
+            return
+        memory_mb = self._current.memory_mb()
+        if self._first_mb is None:
+            self._first_mb = memory_mb
+        growth = memory_mb - self._first_mb
+        if growth > MAX_GROWTH_MB:
+            logger.info("the trainer has grown by %.0f MB and is replaced", growth)
+            self._replace()
+        elif growth > WARM_UP_SHARE * MAX_GROWTH_MB and self._next is None:
+            self._next = Trainer(n_threads=self._n_threads)
+
+    def close(self) -> None:
+        """Ends all trainers."""
+        self._current.close()
+        if self._next is not None:
+            self._next.close()
+
+    def _replace(self) -> None:
+        self._current.close()
+        if self._next is None or self._next.exit_code() is not None:
+            self._next = Trainer(n_threads=self._n_threads)
+        self._current, self._next, self._first_mb = self._next, None, None

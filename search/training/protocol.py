@@ -1,0 +1,101 @@
+"""What worker and trainer say to each other: one JSON object a line.
+
+The worker sends a `Task`, the trainer answers with one `Epoch` after another and waits for the
+verdict on each; it ends with `Finished`, `Unfit` or `Failed`.
+"""
+
+import json
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any, Literal
+
+from storage import EpochRow
+
+Verdict = Literal["go_on", "stop"]
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """One trial to train.
+
+    `config` is the record of a `spaces.Config`, `data` the path of the prepared set, and
+    `checkpoint` where to save after each epoch and to go on from, if a file is there.
+    """
+
+    config: dict[str, Any]
+    data: str
+    checkpoint: str
+    seed: int
+    max_epochs: int
+    patience: int
+    plateau_patience: int
+    plateau_factor: float
+    min_learning_rate: float
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """The trainer has loaded TensorFlow; `memory_mb` is its resident memory."""
+
+    memory_mb: float
+
+
+@dataclass(frozen=True, slots=True)
+class Epoch:
+    """An epoch is trained, validated and saved; the trainer waits for the verdict.
+
+    `is_replay` marks one that the checkpoint brought from before.
+    """
+
+    row: EpochRow
+    is_replay: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """The trial was trained to its end; `value` is the best epoch's validation accuracy."""
+
+    value: float
+    metrics: dict[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Unfit:
+    """The network cannot be trained as it is: NaN, or more memory than there is."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """An exception of ours; `traceback` has its text."""
+
+    reason: str
+    traceback: str
+
+
+Message = Task | Ready | Epoch | Finished | Unfit | Failed
+KINDS: dict[str, type[Any]] = {
+    kind.__name__: kind for kind in (Task, Ready, Epoch, Finished, Unfit, Failed)
+}
+
+
+def encode(message: Message) -> str:
+    """Gives a message as one line."""
+    return json.dumps({"kind": type(message).__name__, **asdict(message)}) + "\n"
+
+
+def decode(line: str) -> Message:
+    """Reads what `encode` wrote.
+
+    Raises:
+        ValueError: If the line is no message.
+    """
+    try:
+        values = json.loads(line)
+        kind = KINDS[values.pop("kind")]
+        if "row" in {item.name for item in fields(kind)}:
+            values["row"] = EpochRow(**values["row"])
+        message: Message = kind(**values)
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
+        raise ValueError(f"Expected a message. Received: {line[:200]!r}") from error
+    return message

@@ -1,0 +1,119 @@
+"""The trainer: a child process that trains one trial after another.
+
+Started by `search.training.process` as `python -m search.training.trainer`. It answers on what
+was its standard output, and everything that libraries print goes to standard error. It ends at
+once when its standard input closes: a worker that dies takes its trainer along.
+"""
+
+import importlib
+import os
+import queue
+import sys
+import threading
+import traceback
+from pathlib import Path
+from typing import IO
+
+from search.training.protocol import (
+    Epoch,
+    Failed,
+    Message,
+    Ready,
+    Task,
+    Unfit,
+    decode,
+    encode,
+)
+
+
+class Channel:
+    """The trainer's end of the pipe to its worker."""
+
+    def __init__(self) -> None:
+        self._out = os.fdopen(os.dup(sys.stdout.fileno()), "w", buffering=1)
+        os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
+        self._lines: queue.SimpleQueue[str] = queue.SimpleQueue()
+        threading.Thread(target=self._read, args=(sys.stdin,), daemon=True).start()
+
+    def send(self, message: Message) -> None:
+        """Sends a message; a worker that is gone ends the process."""
+        try:
+            self._out.write(encode(message))
+        except BrokenPipeError:
+            os._exit(1)
+
+    def receive(self) -> str:
+        """Waits for the worker's next line."""
+        return self._lines.get()
+
+    def _read(self, stream: IO[str]) -> None:
+        for line in stream:
+            self._lines.put(line.strip())
+        os._exit(0)
+
+
+def main() -> None:
+    """Serves tasks until the worker closes the pipe."""
+    channel = Channel()
+    _load_tensorflow()
+    import psutil
+
+    channel.send(Ready(memory_mb=psutil.Process().memory_info().rss / 2**20))
+    while True:
+        task = decode(channel.receive())
+        if isinstance(task, Task):
+            _serve(channel, task)
+
+
+def _load_tensorflow() -> None:
+    """Loads TensorFlow with deterministic operations on as many threads as the worker says."""
+    import tensorflow as tf
+
+    n_threads = int(os.environ.get("CONVSEARCH_TRAINER_THREADS", "1"))
+    tf.config.threading.set_intra_op_parallelism_threads(n_threads)
+    tf.config.threading.set_inter_op_parallelism_threads(n_threads)
+    tf.config.experimental.enable_op_determinism()
+    importlib.import_module("search.training.fit")
+
+
+def _serve(channel: Channel, task: Task) -> None:
+    """Trains one trial; whatever comes of it is a message."""
+    import gc
+
+    import keras
+    import tensorflow as tf
+
+    from search.training.fit import NotFiniteError
+
+    try:
+        _train(channel, task)
+    except NotFiniteError as error:
+        channel.send(Unfit(reason=str(error)))
+    except (tf.errors.ResourceExhaustedError, MemoryError):
+        channel.send(Unfit(reason="The network needs more memory than there is."))
+    except Exception as error:
+        reason = f"{type(error).__name__}: {error}".splitlines()[0]
+        channel.send(Failed(reason=reason, traceback=traceback.format_exc()))
+    finally:
+        keras.backend.clear_session()
+        gc.collect()
+
+
+def _train(channel: Channel, task: Task) -> None:
+    from search.data import PreparedSet
+    from search.training.fit import Fit
+
+    fit = Fit(task, PreparedSet.open(Path(task.data)))
+    for row in tuple(fit.history):
+        channel.send(Epoch(row, is_replay=True))
+        if channel.receive() == "stop":
+            return
+    while fit.goes_on:
+        channel.send(Epoch(fit.run_epoch()))
+        if channel.receive() == "stop":
+            return
+    channel.send(fit.finish())
+
+
+if __name__ == "__main__":
+    main()

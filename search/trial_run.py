@@ -1,0 +1,189 @@
+"""One trial, from the worker's side: a conversation with the trainer, watched.
+
+What becomes of the trial is an `Outcome`; `GIVEN_BACK` and `LOST` mean that it goes on later.
+"""
+
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from enum import Enum, auto
+
+from search.memory import OomCounter, available_mb
+from search.open_study import OpenStudy
+from search.proposals import Proposal
+from search.sampling import TRAINING, derive_seed
+from search.training.process import Trainer, TrainerGoneError
+from search.training.protocol import Epoch, Failed, Finished, Message, Task, Unfit, Verdict
+from storage import EpochRow, Outcome, longest_epoch_s, record_epoch
+
+logger = logging.getLogger(__name__)
+
+POLL_S = 0.2
+MIN_SILENCE_S = 120.0
+SILENCE_EPOCHS = 10
+"""A trainer that is silent for ten of the study's longest epochs, and two minutes, has hung."""
+MEMORY_FACTOR = 1.5
+MEMORY_SLACK_MB = 200.0
+"""Predictions are within 1.5 times or 50 MB of the peak; the rest is what a process gathers."""
+NEAR_LIMIT = 0.85
+LOW_MEMORY_MB = 256.0
+
+
+class Open(Enum):
+    """The trial has not ended and goes on later."""
+
+    GIVEN_BACK = auto()
+    LOST = auto()
+
+
+@dataclass(frozen=True, slots=True)
+class Interruption:
+    """What may end a trial from outside: at once, or at the end of its epoch."""
+
+    now: Callable[[], bool]
+    at_epoch_end: Callable[[], bool]
+
+
+@dataclass(slots=True)
+class TrialRun:
+    """A trial while it is trained."""
+
+    opened: OpenStudy
+    proposal: Proposal
+    trainer: Trainer
+    interruption: Interruption
+    best: float = float("-inf")
+    last_memory_mb: float = 0.0
+    started_at: float = field(default_factory=time.monotonic)
+    heard_at: float = field(default_factory=time.monotonic)
+
+    def run(self) -> Outcome | Open:
+        """Trains the trial to its end, or to an interruption.
+
+        Raises:
+            LeaseLostError: If another worker has taken the trial.
+        """
+        memory_limit_mb = self._memory_limit_mb()
+        silence_s = self._silence_s()
+        ooms = OomCounter()
+        try:
+            self.trainer.send(self._task())
+            while True:
+                message = self.trainer.receive(POLL_S)
+                ending = self._answer(message) if message else None
+                if ending is None:
+                    ending = self._watch(memory_limit_mb, silence_s)
+                if ending is not None:
+                    return ending
+        except TrainerGoneError:
+            return self._explain_death(memory_limit_mb, ooms)
+
+    def _task(self) -> Task:
+        training = self.opened.settings.training
+        number = self.proposal.trial.number
+        return Task(
+            config=self.proposal.config.to_json(),
+            data=self.opened.settings.prepared,
+            checkpoint=str(self.opened.artifacts.checkpoint(number)),
+            seed=derive_seed(self.opened.settings.search.seed, number, TRAINING),
+            max_epochs=training.max_epochs,
+            patience=training.patience,
+            plateau_patience=training.plateau_patience,
+            plateau_factor=training.plateau_factor,
+            min_learning_rate=training.min_learning_rate,
+        )
+
+    def _answer(self, message: Message) -> Outcome | Open | None:
+        """Acts on what the trainer said."""
+        self.heard_at = time.monotonic()
+        match message:
+            case Epoch(row):
+                return self._judge(row)
+            case Finished(value, metrics):
+                return Outcome("complete", value=value, metrics=metrics)
+            case Unfit(reason):
+                return Outcome("unfit", reason)
+            case Failed(reason, traceback):
+                logger.error("trial %s: %s", self.proposal.trial.number, traceback)
+                return Outcome("fail", reason)
+            case _:
+                return None
+
+    def _judge(self, row: EpochRow) -> Outcome | Open | None:
+        """Records an epoch, and lets the trial go on or not."""
+        trial = self.proposal.trial
+        record_epoch(self.opened.store, self.proposal.lease, row)
+        self.best = max(self.best, row.val_accuracy)
+        if row.epoch not in self._reported():
+            trial.report(self.best, row.epoch)
+        if trial.should_prune():
+            reason = f"By the pruner after epoch {row.epoch}."
+            return self._stop(Outcome("pruned", reason, metrics={"epochs": row.epoch}))
+        if self.interruption.at_epoch_end():
+            return self._stop(Open.GIVEN_BACK)
+        self._reply("go_on")
+        return None
+
+    def _reported(self) -> set[int]:
+        return set(self.proposal.trial._cached_frozen_trial.intermediate_values)
+
+    def _stop(self, ending: Outcome | Open) -> Outcome | Open:
+        self._reply("stop")
+        return ending
+
+    def _reply(self, verdict: Verdict) -> None:
+        self.trainer.send(verdict)
+
+    def _watch(self, memory_limit_mb: float, silence_s: float) -> Outcome | Open | None:
+        """Ends the trainer when it is over a limit, hangs, or the worker has to leave."""
+        memory_mb = self.trainer.memory_mb()
+        self.last_memory_mb = memory_mb or self.last_memory_mb
+        timeout_s = self.opened.settings.training.trial_timeout
+        now = time.monotonic()
+        ending: Outcome | Open | None = None
+        if self.interruption.now():
+            ending = Open.GIVEN_BACK
+        elif memory_mb > memory_limit_mb:
+            ending = Outcome(
+                "unfit", f"Out of memory: {memory_mb:.0f} MB, the limit is {memory_limit_mb:.0f}."
+            )
+        elif timeout_s is not None and now - self.started_at > timeout_s:
+            ending = Outcome("unfit", f"Over the time limit of a trial, {timeout_s:g} s.")
+        elif now - self.heard_at > silence_s:
+            logger.warning(
+                "trial %s: no word from its trainer for %.0f s; it is ended",
+                self.proposal.trial.number,
+                silence_s,
+            )
+            ending = Open.LOST
+        if ending is not None:
+            self.trainer.close()
+        return ending
+
+    def _explain_death(self, memory_limit_mb: float, ooms: "OomCounter") -> Outcome | Open:
+        """Tells a kill for want of memory from any other end of the trainer."""
+        code = self.trainer.exit_code()
+        was_near = (
+            self.last_memory_mb > NEAR_LIMIT * memory_limit_mb or available_mb() < LOW_MEMORY_MB
+        )
+        if code == -9 and (was_near or ooms.has_grown()):
+            return Outcome("unfit", f"Out of memory at {self.last_memory_mb:.0f} MB.")
+        logger.warning(
+            "trial %s: its trainer ended with exit code %s: %s",
+            self.proposal.trial.number,
+            code,
+            self.trainer.last_words(),
+        )
+        return Open.LOST
+
+    def _memory_limit_mb(self) -> float:
+        allowed = MEMORY_FACTOR * self.opened.settings.limits.max_memory_mb + MEMORY_SLACK_MB
+        return self.trainer.memory_mb() + allowed
+
+    def _silence_s(self) -> float:
+        given = self.opened.settings.training.silence_timeout
+        if given is not None:
+            return given
+        longest = longest_epoch_s(self.opened.store, self.opened.study_id) or 0.0
+        return max(MIN_SILENCE_S, SILENCE_EPOCHS * longest)
