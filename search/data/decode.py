@@ -63,7 +63,7 @@ def decode(path: str | Path) -> NDArray[Any]:
             _check_pixels(image.width, image.height, path)
             image.load()
             return _as_array(ImageOps.exif_transpose(image))
-    except Image.DecompressionBombError as error:
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise DataError(_too_large(path, "even more")) from error
 
 

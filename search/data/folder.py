@@ -6,9 +6,11 @@ folder; links to folders are not.
 
 import hashlib
 import os
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -48,14 +50,24 @@ class _File:
         return "/".join(self.parts)
 
 
+@dataclass(frozen=True, slots=True)
+class _Placed:
+    """An image file with the split, if the source has any, and the class of its folders."""
+
+    file: _File
+    split: str
+    class_name: str
+
+
 def open_folder(root: Path, settings: DataSettings) -> "FolderSource":
     """Lists a folder of images.
 
     Raises:
         DataError: If it holds no images in class folders, or mixes classes with splits.
     """
+    links_out: list[str] = []
     try:
-        files = sorted(_walk(root, root.resolve(), ()), key=lambda file: file.parts)
+        files = sorted(_walk(root, root.resolve(), (), links_out), key=lambda file: file.parts)
     except OSError as error:
         raise DataError(f"Cannot list {error.filename or root}: {error.strerror}.") from error
     images = [file for file in files if Path(file.name).suffix.lower() in EXTENSIONS]
@@ -64,27 +76,31 @@ def open_folder(root: Path, settings: DataSettings) -> "FolderSource":
             f"No images in {root}: expected PNG, JPEG, BMP or TIFF files in a sub-folder for each"
             f" class. Found: {len(files):,} other files."
         )
-    return FolderSource(root, images, len(files) - len(images), settings)
+    placed = _place(root, images)
+    left_out = {
+        "files that are not images were ignored": len(files) - len(images),
+        "images outside the class folders were ignored": len(images) - len(placed),
+        "links that lead out of the folder were not followed": len(links_out),
+    }
+    notes = [f"{count:,} {what}" for what, count in left_out.items() if count]
+    return FolderSource(root, placed, notes, settings)
 
 
-def _walk(folder: Path, root: Path, parts: tuple[str, ...]) -> Iterator[_File]:
+def _walk(
+    folder: Path, root: Path, parts: tuple[str, ...], links_out: list[str]
+) -> Iterator[_File]:
     with os.scandir(folder) as entries:
         for entry in entries:
             here = (*parts, entry.name)
             if entry.name.startswith((".", "__MACOSX")):
                 continue
             if entry.is_dir(follow_symlinks=False):
-                yield from _walk(Path(entry.path), root, here)
-            elif _is_own_file(entry, root):
+                yield from _walk(Path(entry.path), root, here, links_out)
+            elif entry.is_symlink() and not Path(entry.path).resolve().is_relative_to(root):
+                links_out.append(entry.path)
+            elif entry.is_file():  # neither a linked folder nor a pipe, socket or device
                 stat = entry.stat()
                 yield _File(here, stat.st_size, stat.st_mtime_ns)
-
-
-def _is_own_file(entry: "os.DirEntry[str]", root: Path) -> bool:
-    """Whether an entry is a regular file, and lies within the source if it is a link."""
-    if entry.is_symlink() and not Path(entry.path).resolve().is_relative_to(root):
-        return False
-    return entry.is_file()
 
 
 class FolderSource:
@@ -97,23 +113,23 @@ class FolderSource:
     kind = "folder"
 
     def __init__(
-        self, root: Path, files: Sequence[_File], n_ignored: int, settings: DataSettings
+        self,
+        root: Path,
+        placed: Sequence[_Placed],
+        notes: Sequence[str],
+        settings: DataSettings,
     ) -> None:
+        self.warnings = notes
+        self.classes = tuple(sorted({image.class_name for image in placed}))
+        labels = {name: label for label, name in enumerate(self.classes)}
+        self.items: Sequence[Item] = [
+            Item(image.file.name, labels[image.class_name], image.split) for image in placed
+        ]
         self._root = root
-        self._files = files
+        self._files = [image.file for image in placed]
         self._size = settings.image_size
         self._color = settings.color
         self._pixels: dict[int, NDArray[np.uint8]] = {}
-        placed = _place(root, files)
-        self.classes = tuple(sorted({name for _, name in placed}))
-        positions = {name: label for label, name in enumerate(self.classes)}
-        self.items: Sequence[Item] = [
-            Item(file.name, positions[name], split)
-            for file, (split, name) in zip(files, placed, strict=True)
-        ]
-        self.warnings: Sequence[str] = [
-            f"{n_ignored:,} files that are not images were ignored"
-        ] * bool(n_ignored)
 
     def identity(self) -> str:
         """Paths, sizes and modification times of the image files, hashed."""
@@ -128,7 +144,7 @@ class FolderSource:
         """Decodes the files at `indices` and keeps their resized pixels for `images`."""
         tasks = [indices[i : i + FILES_A_TASK] for i in range(0, len(indices), FILES_A_TASK)]
         looks: list[Look | Broken] = []
-        with ThreadPoolExecutor(os.cpu_count()) as pool:
+        with _pillow_warnings_as_meant(), ThreadPoolExecutor(os.cpu_count()) as pool:
             for task in pool.map(partial(self._look_at_some, keep_pixels=keep_pixels), tasks):
                 for look in task:
                     looks.append(look)
@@ -161,39 +177,55 @@ class FolderSource:
         return np.asarray(resize(image.convert("L") if as_grey else image, self._size))
 
 
+@contextmanager
+def _pillow_warnings_as_meant() -> Iterator[None]:
+    """Makes Pillow's warning of a bomb an error, and silences what it says of damaged tags."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", module="PIL")
+        warnings.simplefilter("error", Image.DecompressionBombWarning)
+        yield
+
+
 def _reason(error: BaseException) -> str:
     if isinstance(error, UnidentifiedImageError):
-        return "not a PNG, JPEG, BMP or TIFF image"
+        return "not a PNG, JPEG, BMP or TIFF image that can be read"
     return str(error) or type(error).__name__
 
 
-def _place(root: Path, files: Sequence[_File]) -> list[tuple[str, str]]:
-    """Gives split and class of each file from the folders it lies in."""
+def _place(root: Path, files: Sequence[_File]) -> list[_Placed]:
+    """Gives each file the split and the class of the folders it lies in; others are left out."""
     tops = {file.parts[0] for file in files if len(file.parts) > 1}
-    named = {top for top in tops if top.lower() in SPLIT_NAMES}
-    below = {file.parts[0] for file in files if len(file.parts) > 2} & named
-    if not below:
-        return [("", _class_of(root, file, 0)) for file in files]
-    if tops - below:
+    splits = {file.parts[0] for file in files if len(file.parts) > 2 and _split_of(file)}
+    if splits and tops - splits:
         raise DataError(
             f"Expected either class folders or split folders in {root}, not both. Received: the"
-            f" splits {_listed(below)} beside {_listed(tops - below)}."
+            f" splits {_listed(splits)} beside {_listed(tops - splits)}."
         )
-    splits = {SPLIT_NAMES[top.lower()] for top in below}
-    if splits == {"train"}:  # nothing to keep apart: splits are cut as if it were not there
-        return [("", _class_of(root, file, 1)) for file in files]
-    if "train" not in splits:
-        raise DataError(f"Expected a 'train' folder in {root}. Received: {_listed(below)}.")
-    return [(SPLIT_NAMES[file.parts[0].lower()], _class_of(root, file, 1)) for file in files]
-
-
-def _class_of(root: Path, file: _File, depth: int) -> str:
-    if len(file.parts) < depth + 2:
+    depth = 1 if splits else 0
+    placed = [
+        _Placed(file, _split_of(file) if splits else "", file.parts[depth])
+        for file in files
+        if len(file.parts) > depth + 1
+    ]
+    if not placed:
         raise DataError(
-            f"Expected every image in a folder named for its class. Received: {file.name} directly"
-            f" in {root.joinpath(*file.parts[:-1])}. Move it into a class folder, or remove it."
+            f"Expected every image in a folder named for its class. Received: {len(files):,}"
+            f" images directly in {root}, such as {files[0].name}."
         )
-    return file.parts[depth]
+    return _as_one_if_only_train(root, placed)
+
+
+def _split_of(file: _File) -> str:
+    return SPLIT_NAMES.get(file.parts[0].lower(), "")
+
+
+def _as_one_if_only_train(root: Path, placed: list[_Placed]) -> list[_Placed]:
+    splits = {image.split for image in placed}
+    if splits == {"train"}:  # nothing to keep apart: splits are cut as if it were not there
+        return [replace(image, split="") for image in placed]
+    if splits <= {"val", "test"}:
+        raise DataError(f"Expected a folder 'train' in {root}. Received: {_listed(splits)}.")
+    return placed
 
 
 def _listed(names: set[str]) -> str:

@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 
 from search.data.cache import write_atomically
-from search.data.pixels import channel_statistics
 from search.data.prepared import (
     FORMAT_VERSION,
     PreparedSet,
@@ -22,7 +21,11 @@ from search.data.selection import Selection, quotas_of, select
 from search.data.settings import DataSettings
 from search.data.source import SPLITS, Broken, Look, Progress, Source
 from search.data.sources import open_source
+from search.data.statistics import channel_statistics
 from search.errors import DataError
+
+MAX_BYTES = 8 * 2**30
+"""Resized pixels are held in memory until they are written: more would not fit a laptop."""
 
 logger = logging.getLogger(__name__)
 
@@ -45,6 +48,7 @@ def prepare(
     found = _open_cached(path)
     if found is not None:
         return found
+    _check_size(source, settings)
     selection = select(source, settings, _Looker(source, settings, progress))
     splits, metadata = _assemble(source, settings, selection)
     write_atomically(path, lambda file: write_prepared(file, splits, metadata))
@@ -61,6 +65,17 @@ def cache_key(source: Source, settings: DataSettings) -> str:
         "settings": settings.model_dump(mode="json", exclude={"source"}),
     }
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:32]
+
+
+def _check_size(source: Source, settings: DataSettings) -> None:
+    n_images = sum(quotas_of(source, settings).values())
+    n_bytes = n_images * settings.image_size**2 * (1 if settings.color == "grey" else 3)
+    if n_bytes > MAX_BYTES:
+        raise DataError(
+            f"Expected a prepared set of at most {MAX_BYTES / 2**30:.0f} GiB. Received:"
+            f" {n_bytes / 2**30:.1f} GiB for {n_images:,} images of {settings.image_size} px."
+            " Lower max_images or image_size."
+        )
 
 
 def n_channels(settings: DataSettings, selection: Selection) -> int:

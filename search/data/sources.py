@@ -1,10 +1,7 @@
-"""Opens a source by what its name points at."""
+"""Opens a source by what its name points at; each kind is imported when it is used."""
 
 from pathlib import Path
 
-from search.data.demo import open_demo
-from search.data.folder import open_folder
-from search.data.npz import open_npz
 from search.data.settings import DEMO, DataSettings
 from search.data.source import Source
 from search.errors import DataError
@@ -17,9 +14,13 @@ def open_source(settings: DataSettings) -> Source:
         DataError: If there is no such source, or it holds no images.
     """
     if settings.source == DEMO:
+        from search.data.demo import open_demo
+
         return open_demo(settings)
     path = Path(settings.source).expanduser()
     if path.is_dir():
+        from search.data.folder import open_folder
+
         return open_folder(path, settings)
     if not path.exists():
         raise DataError(
@@ -27,6 +28,8 @@ def open_source(settings: DataSettings) -> Source:
             f" file, or the word {DEMO!r}."
         )
     if path.suffix.lower() == ".npz":
+        from search.data.npz import open_npz
+
         return open_npz(path, settings)
     raise DataError(
         f"Expected a folder of images, an .npz file, or the word {DEMO!r}."
