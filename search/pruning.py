@@ -1,0 +1,166 @@
+"""When a trial is stopped early: the pruners a study can name, and the default one.
+
+A worker reports the running best validation accuracy after each epoch, counted from 1, in a
+study that maximizes. Figures here are from `tests/benchmarks/replay_pruners.py`.
+"""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from optuna import Study
+from optuna.pruners import (
+    BasePruner,
+    HyperbandPruner,
+    MedianPruner,
+    NopPruner,
+    PercentilePruner,
+    SuccessiveHalvingPruner,
+)
+from optuna.trial import FrozenTrial, TrialState
+
+__all__ = ["DEFAULT_PRUNER", "PRUNERS", "FallingSharePruner", "make_pruner"]
+
+DEFAULT_PRUNER: Final = "auto"
+WARM_UP_EPOCHS: Final = 4  # before that, curves cross too often to be compared
+PLATEAU_EPOCHS: Final = 7  # the recorded late bloomers had left their plateau by then
+PLATEAU_GAIN: Final = 0.05  # accuracy over the first epoch's that shows a network learns
+
+
+@dataclass(frozen=True, slots=True)
+class FallingSharePruner(BasePruner):
+    """Keeps a trial while it is among the best of all trials at the same epoch.
+
+    The share that may go on falls evenly, from `first_share` after the warm-up to
+    `last_share` at the last epoch. Trials that ended earlier count with the best they
+    reached, so that the bar does not rise merely because only good trials are left, as it does
+    where completed trials alone are compared. A trial still on its first plateau is judged
+    later: the third best of the recorded networks stood at .37 for six epochs, then rose to .87.
+
+    Replayed on 52 recorded curves (300 rounds; cost is the share of the epochs of no pruning):
+
+    | policy, 30 trials of 20 epochs | cost | regret | best one pruned |
+    |---|---|---|---|
+    | this one | 0.54 | .001 | .11 |
+    | percentile (60, 4 trials, 7 epochs) | 0.61 | .002 | .15 |
+    | median (5 trials, 4 epochs) | 0.48 | .006 | .45 |
+    | Hyperband (factor 2) | 0.49 | .007 | .45 |
+
+    Attributes:
+        max_epochs: Epochs of a full training. Its last epoch is never pruned: nothing is saved.
+        warm_up: First epoch that is judged.
+        plateau_end: First epoch that is judged for a trial that has not risen yet.
+        n_peers: Other trials needed for a judgement, at least 1.
+        first_share: Share of the trials that goes on at the warm-up's end, in [0, 1].
+        last_share: Share that would go on at the last epoch, in [0, 1].
+    """
+
+    max_epochs: int
+    warm_up: int
+    plateau_end: int
+    n_peers: int = 6
+    first_share: float = 0.4
+    last_share: float = 0.1
+
+    def prune(self, study: Study, trial: FrozenTrial) -> bool:
+        """Whether the trial, which has just reported an epoch, should stop."""
+        epoch = trial.last_step
+        if epoch is None or not self._is_judged(trial, epoch):
+            return False
+        trials = study.get_trials(deepcopy=False)
+        reached = [best_until(t, epoch) for t in trials if t.number != trial.number]
+        peers = [accuracy for accuracy in reached if accuracy is not None]
+        if len(peers) < self.n_peers:
+            return False
+        return _best(trial) < float(np.quantile(peers, 1 - self._share(epoch)))
+
+    def _is_judged(self, trial: FrozenTrial, epoch: int) -> bool:
+        if epoch < self.warm_up or epoch >= self.max_epochs:
+            return False
+        return epoch >= self.plateau_end or _gain(trial) >= PLATEAU_GAIN
+
+    def _share(self, epoch: int) -> float:
+        progress = (epoch - self.warm_up) / (self.max_epochs - self.warm_up)
+        return self.first_share + progress * (self.last_share - self.first_share)
+
+
+def best_until(trial: FrozenTrial, epoch: int) -> float | None:
+    """The best accuracy a trial had by an epoch; None if it cannot be compared there."""
+    has_ended = trial.state in (TrialState.COMPLETE, TrialState.PRUNED)
+    is_at_epoch = not trial.state.is_finished() and epoch in trial.intermediate_values
+    if not (has_ended or is_at_epoch):
+        return None
+    values = [v for step, v in trial.intermediate_values.items() if step <= epoch]
+    return max((v for v in values if not math.isnan(v)), default=None)
+
+
+def _best(trial: FrozenTrial) -> float:
+    return max(trial.intermediate_values.values())
+
+
+def _gain(trial: FrozenTrial) -> float:
+    values = trial.intermediate_values
+    return _best(trial) - values[min(values)]
+
+
+def warm_up_epochs(max_epochs: int) -> int:
+    """First epoch judged: the fourth or after a fifth, but within a third of a short training."""
+    return max(max_epochs // 5, min(WARM_UP_EPOCHS, -(-max_epochs // 3)), 1)
+
+
+def plateau_epochs(max_epochs: int) -> int:
+    """How long a plateau is borne: 7 epochs or 35 %, but within 60 % of a short training."""
+    return max(max_epochs * 7 // 20, min(PLATEAU_EPOCHS, -(-max_epochs * 3 // 5)))
+
+
+def _make_auto(max_epochs: int) -> BasePruner:
+    return FallingSharePruner(max_epochs, warm_up_epochs(max_epochs), plateau_epochs(max_epochs))
+
+
+def _make_median(max_epochs: int) -> BasePruner:
+    return MedianPruner(n_startup_trials=5, n_warmup_steps=warm_up_epochs(max_epochs))
+
+
+def _make_percentile(max_epochs: int) -> BasePruner:
+    warm_up = plateau_epochs(max_epochs)  # Optuna's own have no rule for plateaus: wait for all
+    return PercentilePruner(60.0, n_startup_trials=4, n_warmup_steps=warm_up)
+
+
+def _make_hyperband(max_epochs: int) -> BasePruner:
+    return HyperbandPruner(min_resource=1, max_resource=max_epochs, reduction_factor=2)
+
+
+def _make_halving(max_epochs: int) -> BasePruner:
+    return SuccessiveHalvingPruner(min_resource=max(1, max_epochs // 10), reduction_factor=2)
+
+
+def _make_none(_max_epochs: int) -> BasePruner:
+    return NopPruner()
+
+
+# Optuna's PatientPruner is left out: a running best never falls, so it would never prune.
+PRUNERS: Final[dict[str, Callable[[int], BasePruner]]] = {
+    "auto": _make_auto,
+    "median": _make_median,
+    "percentile": _make_percentile,
+    "hyperband": _make_hyperband,
+    "halving": _make_halving,
+    "none": _make_none,
+}
+
+
+def make_pruner(name: str, max_epochs: int) -> BasePruner:
+    """An Optuna pruner for trials of up to `max_epochs` epochs.
+
+    Args:
+        name: One of `PRUNERS`; "auto" had the least regret for its cost in the replay.
+        max_epochs: Epochs of a full training, at least 1; of one epoch nothing is pruned.
+
+    Raises:
+        ValueError: If no pruner has that name.
+    """
+    if name not in PRUNERS:
+        raise ValueError(f"Expected a pruner out of {', '.join(PRUNERS)}. Received: {name!r}.")
+    return PRUNERS[name if max_epochs > 1 else "none"](max_epochs)

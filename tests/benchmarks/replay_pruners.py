@@ -1,0 +1,181 @@
+"""Replays recorded learning curves through Optuna's pruners, to choose the default one.
+
+Each round draws curves without repeats and lets two simulated workers train them, an epoch
+taking the seconds it was recorded with. Run it as
+`python tests/benchmarks/replay_pruners.py [--trials 16 --max-epochs 12] [NAME ...]`.
+"""
+
+import argparse
+import heapq
+import json
+import random
+import statistics
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from itertools import accumulate
+from pathlib import Path
+
+import optuna
+from optuna.pruners import BasePruner
+from optuna.trial import Trial, TrialState
+
+from search.pruning import PRUNERS, make_pruner
+
+REPOSITORY = Path(__file__).parents[2]
+CURVES = REPOSITORY.parent / "shared" / "data" / "curves_brainmri_32.jsonl"  # real brain MRI
+PATIENCE = 5
+WITHIN = 0.005
+
+
+@dataclass(frozen=True, slots=True)
+class Curve:
+    """One recorded training: validation accuracy and seconds of each epoch."""
+
+    accuracies: tuple[float, ...]
+    seconds: tuple[float, ...]
+
+    def trained_to_its_end(self, max_epochs: int) -> "Curve":
+        """The curve up to `max_epochs`, or to where early stopping ends it."""
+        n = n_epochs_until_stopped(self.accuracies[:max_epochs])
+        return Curve(self.accuracies[:n], self.seconds[:n])
+
+
+@dataclass(frozen=True, slots=True)
+class Round:
+    """What one policy made of one round of trials."""
+
+    n_epochs: int
+    n_pruned: int
+    regret: float
+    best_is_pruned: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """A policy's means over all rounds; `cost` is its share of the epochs of no pruning."""
+
+    n_epochs: float
+    cost: float
+    regret: float
+    share_within: float
+    share_best_pruned: float
+    pruned_range: tuple[int, int]
+
+
+def n_epochs_until_stopped(accuracies: tuple[float, ...]) -> int:
+    """How many epochs are trained before `PATIENCE` in a row bring nothing new."""
+    best, best_epoch = float("-inf"), 0
+    for epoch, accuracy in enumerate(accuracies, start=1):
+        if accuracy > best:
+            best, best_epoch = accuracy, epoch
+        elif epoch - best_epoch >= PATIENCE:
+            return epoch
+    return len(accuracies)
+
+
+def read_curves(path: Path = CURVES) -> list[Curve]:
+    records = map(json.loads, path.read_text().splitlines())
+    return [Curve(tuple(r["val_accuracy"]), tuple(r["seconds"])) for r in records]
+
+
+def train(study: optuna.Study, trial: Trial, curve: Curve) -> Iterator[float]:
+    """Trains one trial as a worker does, and yields the seconds each epoch takes."""
+    running_best = accumulate(curve.accuracies, max)
+    for epoch, (best, seconds) in enumerate(zip(running_best, curve.seconds, strict=True), 1):
+        yield seconds
+        trial.report(best, epoch)
+        if trial.should_prune():
+            study.tell(trial, state=TrialState.PRUNED)
+            return
+    study.tell(trial, max(curve.accuracies))
+
+
+def replay(pruner: BasePruner, curves: list[Curve], n_workers: int = 2) -> optuna.Study:
+    """Trains the curves in their order on simulated workers; trial i is curve i."""
+    sampler = optuna.samplers.RandomSampler(seed=0)
+    study = optuna.create_study(direction="maximize", pruner=pruner, sampler=sampler)
+    queue = iter(curves)
+    clock: list[tuple[float, int, Iterator[float]]] = []  # (end of its epoch, worker, trial)
+    for worker_index, curve in zip(range(n_workers), queue, strict=False):
+        training = train(study, study.ask(), curve)
+        heapq.heappush(clock, (next(training), worker_index, training))
+    while clock:
+        now, worker_index, training = heapq.heappop(clock)
+        seconds = next(training, None)
+        if seconds is None:
+            following = next(queue, None)
+            if following is None:
+                continue
+            training = train(study, study.ask(), following)
+            seconds = next(training)
+        heapq.heappush(clock, (now + seconds, worker_index, training))
+    return study
+
+
+def judge(study: optuna.Study, curves: list[Curve]) -> Round:
+    """Compares a replayed study with training each curve to its end."""
+    trials = study.get_trials(deepcopy=False)
+    completed = [t.number for t in trials if t.state == TrialState.COMPLETE]
+    values = [max(curve.accuracies) for curve in curves]
+    found = max(values[number] for number in completed)
+    return Round(
+        n_epochs=sum(len(t.intermediate_values) for t in trials),
+        n_pruned=len(trials) - len(completed),
+        regret=max(values) - found,
+        best_is_pruned=values.index(max(values)) not in completed,
+    )
+
+
+def draw_rounds(
+    curves: list[Curve], n_rounds: int, n_trials: int, max_epochs: int, seed: int = 0
+) -> list[list[Curve]]:
+    """Random rounds of `n_trials` curves, each cut to `max_epochs` and by early stopping."""
+    rng = random.Random(seed)
+    ends = [curve.trained_to_its_end(max_epochs) for curve in curves]
+    return [rng.sample(ends, n_trials) for _ in range(n_rounds)]
+
+
+def summarize(make: Callable[[], BasePruner], rounds: list[list[Curve]]) -> Summary:
+    """Replays every round with a fresh pruner and takes the means."""
+    results = [judge(replay(make(), curves), curves) for curves in rounds]
+    unpruned = statistics.mean(sum(len(c.accuracies) for c in curves) for curves in rounds)
+    n_epochs = statistics.mean(r.n_epochs for r in results)
+    n_pruned = [r.n_pruned for r in results]
+    return Summary(
+        n_epochs=n_epochs,
+        cost=n_epochs / unpruned,
+        regret=statistics.mean(r.regret for r in results),
+        share_within=statistics.mean(r.regret <= WITHIN for r in results),
+        share_best_pruned=statistics.mean(r.best_is_pruned for r in results),
+        pruned_range=(min(n_pruned), max(n_pruned)),
+    )
+
+
+def print_table(names: list[str], curves: list[Curve], args: argparse.Namespace) -> None:
+    rounds = draw_rounds(curves, args.rounds, args.trials, args.max_epochs)
+    print(
+        f"\n{args.trials} of {len(curves)} curves, {args.max_epochs} epochs, {len(rounds)} rounds"
+    )
+    print("policy        epochs   cost  regret  within  best pruned  pruned")
+    for name in names:
+        s = summarize(lambda name=name: make_pruner(name, args.max_epochs), rounds)
+        print(
+            f"{name:12}{s.n_epochs:8.0f}{s.cost:7.3f}{s.regret:8.4f}{s.share_within:8.2f}"
+            f"{s.share_best_pruned:13.2f}  {s.pruned_range[0]} to {s.pruned_range[1]}"
+        )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("names", nargs="*", default=list(PRUNERS), help="pruners to replay")
+    parser.add_argument("--rounds", type=int, default=300)
+    parser.add_argument("--trials", type=int, default=30)
+    parser.add_argument("--max-epochs", type=int, default=20)
+    parser.add_argument("--curves", type=Path, default=CURVES)
+    args = parser.parse_args()
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    print_table(args.names, read_curves(args.curves), args)
+
+
+if __name__ == "__main__":
+    main()
