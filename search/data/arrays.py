@@ -3,13 +3,11 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
-from search.data.pixels import look_at, resize, stack, with_channels
+from search.data.pixels import look_at, resize, stack, to_grey
 from search.data.source import Broken, Images, Item, Look
 
 
@@ -80,7 +78,6 @@ class ArraySource:
         """Pixels of the images at `indices`, resized, with 1 or 3 channels."""
         return stack([self._resized(i, channels) for i in indices], self._image_size, channels)
 
-    def _resized(self, index: int, channels: int) -> NDArray[Any]:
-        pixels = with_channels(self._pixels[index], channels)
-        squeezed = pixels[..., 0] if pixels.shape[-1] == 1 else pixels
-        return np.asarray(resize(Image.fromarray(squeezed), self._image_size))
+    def _resized(self, index: int, channels: int) -> NDArray[np.uint8]:
+        pixels = self._pixels[index]
+        return resize(to_grey(pixels) if channels == 1 else pixels, self._image_size)

@@ -4,9 +4,9 @@ Only four formats are tried, sizes are checked before anything is decoded, and a
 an error. What comes back is grey `(height, width)` or colour `(height, width, 3)`, upright.
 """
 
+import os
 import struct
 import zlib
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -42,7 +42,7 @@ UNREADABLE = (
 _DEEP_MODES = ("I", "F")  # and "I;16" with its byte orders
 
 
-def decode(path: str | Path) -> NDArray[Any]:
+def decode(path: str) -> NDArray[Any]:
     """Reads the first image of a file, turned upright as its EXIF orientation says.
 
     Palettes become their colours, transparent parts black, CMYK becomes RGB. Grey of more than 8
@@ -52,17 +52,12 @@ def decode(path: str | Path) -> NDArray[Any]:
         DataError: If the image is too large to be decoded safely.
         OSError: Or another of `UNREADABLE`, if it is damaged or of another format.
     """
-    n_bytes = Path(path).stat().st_size
-    if n_bytes > MAX_FILE_BYTES:
-        raise DataError(
-            f"Expected image files of at most {MAX_FILE_BYTES / 2**20:,.0f} MiB."
-            f" Received: {n_bytes / 2**20:,.0f} MiB in {path}. Remove or shrink it."
-        )
     try:
-        with Image.open(path, formats=FORMATS) as image:
+        with open(path, "rb") as file, Image.open(file, formats=FORMATS) as image:  # noqa: PTH123
+            _check_bytes(os.fstat(file.fileno()).st_size, path)
             _check_pixels(image.width, image.height, path)
-            image.load()
-            return _as_array(ImageOps.exif_transpose(image))
+            ImageOps.exif_transpose(image, in_place=True)
+            return _as_array(image)
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise DataError(_too_large(path, "even more")) from error
 
@@ -83,12 +78,20 @@ def to_uint8(pixels: NDArray[Any]) -> NDArray[np.uint8]:
     return np.rint(scaled).astype(np.uint8)
 
 
-def _check_pixels(width: int, height: int, path: str | Path) -> None:
+def _check_bytes(n_bytes: int, path: str) -> None:
+    if n_bytes > MAX_FILE_BYTES:
+        raise DataError(
+            f"Expected image files of at most {MAX_FILE_BYTES / 2**20:,.0f} MiB."
+            f" Received: {n_bytes / 2**20:,.0f} MiB in {path}. Remove or shrink it."
+        )
+
+
+def _check_pixels(width: int, height: int, path: str) -> None:
     if width * height > MAX_PIXELS:
         raise DataError(_too_large(path, f"{width:,} × {height:,}"))
 
 
-def _too_large(path: str | Path, received: str) -> str:
+def _too_large(path: str, received: str) -> str:
     return (
         f"Expected images of at most {MAX_PIXELS // 2**20} megapixels (a larger one may be a"
         f" decompression bomb). Received: {received} in {path}. Remove or shrink it."

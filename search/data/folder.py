@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
 from search.data.decode import EXTENSIONS, UNREADABLE, decode, to_uint8
-from search.data.pixels import look_at, resize, stack
+from search.data.pixels import look_at, resize, stack, to_grey
 from search.data.settings import DataSettings
 from search.data.source import Broken, Images, Item, Look
 from search.errors import DataError
@@ -125,8 +125,8 @@ class FolderSource:
         self.items: Sequence[Item] = [
             Item(image.file.name, labels[image.class_name], image.split) for image in placed
         ]
-        self._root = root
         self._files = [image.file for image in placed]
+        self._paths = [os.path.join(root, file.name) for file in self._files]  # noqa: PTH118
         self._size = settings.image_size
         self._color = settings.color
         self._pixels: dict[int, NDArray[np.uint8]] = {}
@@ -160,7 +160,7 @@ class FolderSource:
 
     def _look_at(self, index: int, *, keep_pixels: bool) -> Look | Broken:
         try:
-            pixels = decode(self._root.joinpath(*self._files[index].parts))
+            pixels = decode(self._paths[index])
             look = look_at(pixels)
             resized = self._resized(to_uint8(pixels), look)
         except DataError:
@@ -172,9 +172,8 @@ class FolderSource:
         return look
 
     def _resized(self, pixels: NDArray[np.uint8], look: Look) -> NDArray[np.uint8]:
-        image = Image.fromarray(pixels)
         as_grey = self._color == "grey" or (self._color == "auto" and not look.has_color)
-        return np.asarray(resize(image.convert("L") if as_grey else image, self._size))
+        return resize(to_grey(pixels) if as_grey else pixels, self._size)
 
 
 @contextmanager

@@ -39,29 +39,31 @@ def has_color(pixels: NDArray[Any]) -> bool:
     return bool(spread.max() > COLOR_TOLERANCE)
 
 
-def resize(image: Image.Image, size: int) -> Image.Image:
+def to_grey(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Weighs the channels as the eye does (ITU-R 601); grey stays as it is."""
+    if pixels.ndim == 2:
+        return pixels
+    return np.asarray(Image.fromarray(pixels).convert("L"))
+
+
+def resize(pixels: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
     """Stretches an image to `size` × `size` with a triangle filter as wide as the reduction.
 
     The filter is the one of Keras' `Resizing(interpolation="bilinear", antialias=True)`, so a
     model that carries its own resizing sees at prediction what it saw in training.
     """
-    if image.size == (size, size):
-        return image
-    return image.resize((size, size), Image.Resampling.BILINEAR)
+    if pixels.shape[:2] == (size, size):
+        return pixels
+    image = Image.fromarray(np.ascontiguousarray(pixels))
+    return np.asarray(image.resize((size, size), Image.Resampling.BILINEAR))
 
 
 def stack(pixels: Sequence[NDArray[np.uint8]], size: int, channels: int) -> Images:
-    """Joins grey and colour images of one size into an array with 1 or 3 channels."""
+    """Joins grey and colour images of one size into an array with 1 or 3 channels.
+
+    Grey images repeat themselves over three channels; colour ones need three.
+    """
     stacked = np.empty((len(pixels), size, size, channels), np.uint8)
     for target, image in zip(stacked, pixels, strict=True):
-        target[:] = with_channels(image, channels)
+        target[:] = image[..., None] if image.ndim == 2 else image
     return stacked
-
-
-def with_channels(pixels: NDArray[np.uint8], channels: int) -> NDArray[np.uint8]:
-    """Turns `(height, width)` or `(height, width, 3)` into `(height, width, channels)`."""
-    if pixels.ndim == 2:
-        return pixels[..., None]  # repeats itself where it is written to three channels
-    if channels == 1:
-        return np.asarray(Image.fromarray(pixels).convert("L"))[..., None]
-    return pixels

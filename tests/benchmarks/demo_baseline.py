@@ -2,8 +2,8 @@
 
     python tests/benchmarks/demo_baseline.py
 
-Features of each patch: mean, standard deviation, skewness, kurtosis, nine percentiles; and, to make
-it a strong baseline, the brightness of the centre, raw, against the patch and as its rank. A
+Features of each patch: mean, standard deviation, skewness, kurtosis, nine percentiles; and, to
+make it a strong baseline, the brightness of the centre, raw, against the patch and as its rank. A
 network earns its keep when it is at least three points better. The strength of the penalty is
 chosen on the validation split.
 """
