@@ -26,6 +26,7 @@ __all__ = ["DEFAULT_PRUNER", "PRUNERS", "FallingSharePruner", "make_pruner"]
 DEFAULT_PRUNER: Final = "auto"
 WARM_UP_EPOCHS: Final = 4  # before that, curves cross too often to be compared
 PLATEAU_EPOCHS: Final = 7  # the recorded late bloomers had left their plateau by then
+LONG_EPOCHS: Final = 20  # the length of the recorded trainings, for which the shares were chosen
 PLATEAU_GAIN: Final = 0.05  # accuracy over the first epoch's that shows a network learns
 
 
@@ -116,7 +117,16 @@ def plateau_epochs(max_epochs: int) -> int:
 
 
 def _make_auto(max_epochs: int) -> BasePruner:
-    return FallingSharePruner(max_epochs, warm_up_epochs(max_epochs), plateau_epochs(max_epochs))
+    # A short training has less to save, and its curves still cross when it ends: keep more.
+    # At 12 epochs and 16 trials the best one was pruned in 6 % of the rounds instead of 16 %.
+    mercy = max(0, LONG_EPOCHS - max_epochs) / 40
+    return FallingSharePruner(
+        max_epochs,
+        warm_up_epochs(max_epochs),
+        plateau_epochs(max_epochs),
+        first_share=0.4 + mercy,
+        last_share=0.1 + mercy,
+    )
 
 
 def _make_median(max_epochs: int) -> BasePruner:

@@ -90,10 +90,17 @@ def train(study: optuna.Study, trial: Trial, curve: Curve) -> Iterator[float]:
     study.tell(trial, max(curve.accuracies))
 
 
-def replay(pruner: BasePruner, curves: list[Curve], n_workers: int = 2) -> optuna.Study:
-    """Trains the curves in their order on simulated workers; trial i is curve i."""
+def replay(
+    pruner: BasePruner, curves: list[Curve], name: str = "round", n_workers: int = 2
+) -> optuna.Study:
+    """Trains the curves in their order on simulated workers; trial i is curve i.
+
+    The name is the study's: Hyperband draws its brackets from it.
+    """
     sampler = optuna.samplers.RandomSampler(seed=0)
-    study = optuna.create_study(direction="maximize", pruner=pruner, sampler=sampler)
+    study = optuna.create_study(
+        study_name=name, direction="maximize", pruner=pruner, sampler=sampler
+    )
     queue = iter(curves)
     clock: list[tuple[float, int, Iterator[float]]] = []  # (end of its epoch, worker, trial)
     for worker_index, curve in zip(range(n_workers), queue, strict=False):
@@ -137,7 +144,7 @@ def draw_rounds(
 
 def summarize(make: Callable[[], BasePruner], rounds: list[list[Curve]]) -> Summary:
     """Replays every round with a fresh pruner and takes the means."""
-    results = [judge(replay(make(), curves), curves) for curves in rounds]
+    results = [judge(replay(make(), c, f"round {i}"), c) for i, c in enumerate(rounds)]
     unpruned = statistics.mean(sum(len(c.accuracies) for c in curves) for curves in rounds)
     n_epochs = statistics.mean(r.n_epochs for r in results)
     n_pruned = [r.n_pruned for r in results]
