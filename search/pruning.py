@@ -47,7 +47,7 @@ class FallingSharePruner(BasePruner):
     | this one | 0.54 | .001 | .11 |
     | percentile (60, 4 trials, 7 epochs) | 0.61 | .002 | .15 |
     | median (5 trials, 4 epochs) | 0.48 | .006 | .45 |
-    | Hyperband (factor 2) | 0.49 | .007 | .45 |
+    | Hyperband (factor 2) | 0.49 | .006 | .42 |
 
     Attributes:
         max_epochs: Epochs of a full training. Its last epoch is never pruned: nothing is saved.
