@@ -21,6 +21,9 @@ EXTENSIONS = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff"})
 MAX_PIXELS = 64 * 2**20
 """Larger images are refused: a few kilobytes can unpack to gigabytes of one colour."""
 
+PILLOW_LIMIT = Image.MAX_IMAGE_PIXELS or MAX_PIXELS
+"""Beyond this, Pillow itself warns or refuses before it tells the size."""
+
 MAX_FILE_BYTES = 512 * 2**20
 
 UNREADABLE = (
@@ -59,7 +62,7 @@ def decode(path: str) -> NDArray[Any]:
             ImageOps.exif_transpose(image, in_place=True)
             return _as_array(image)
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise DataError(_too_large(path, "even more")) from error
+        raise DataError(_too_large(path, f"more than {PILLOW_LIMIT:,} pixels")) from error
 
 
 def to_uint8(pixels: NDArray[Any]) -> NDArray[np.uint8]:

@@ -1,0 +1,295 @@
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from search.data import DataSettings, PreparedSet, prepare
+from search.data.folder import FolderSource, open_folder
+from search.errors import DataError
+
+MakeFolder = Callable[..., Path]
+
+
+def _open(root: Path, **options: object) -> FolderSource:
+    return open_folder(root, DataSettings(source=str(root), **options))
+
+
+def _prepare(root: Path, cache_dir: Path, **options: object) -> PreparedSet:
+    return prepare(DataSettings(source=str(root), image_size=8, **options), cache_dir)
+
+
+def _split_sizes(source: FolderSource) -> dict[str, int]:
+    splits = [item.split for item in source.items]
+    return {split: splits.count(split) for split in set(splits)}
+
+
+def test_classes_are_the_folder_names_in_order(make_folder: MakeFolder) -> None:
+    source = _open(make_folder({"zebra": 3, "ant": 4}))
+    assert source.classes == ("ant", "zebra")
+    assert [item.label for item in source.items] == [0] * 4 + [1] * 3
+    assert _split_sizes(source) == {"": 7}
+
+
+def test_images_below_a_class_folder_belong_to_the_class(make_folder: MakeFolder) -> None:
+    source = _open(make_folder({"a/patient1": 2, "a/patient2/left": 2, "b": 1}))
+    assert [item.label for item in source.items] == [0, 0, 0, 0, 1]
+
+
+@pytest.mark.parametrize("names", [("train", "val", "test"), ("Training", "valid", "TESTING")])
+def test_split_folders_above_the_classes_are_the_splits(
+    make_folder: MakeFolder, names: tuple[str, str, str]
+) -> None:
+    counts = {f"{name}/{kind}": n for name, n in zip(names, (5, 2, 3)) for kind in "ab"}
+    source = _open(make_folder(counts))
+    assert source.classes == ("a", "b")
+    assert _split_sizes(source) == {"train": 10, "val": 4, "test": 6}
+
+
+def test_train_alone_is_divided_as_if_it_were_the_source(make_folder: MakeFolder) -> None:
+    assert _split_sizes(_open(make_folder({"train/a": 4, "train/b": 4}))) == {"": 8}
+
+
+def test_class_may_be_called_like_a_split(make_folder: MakeFolder) -> None:
+    source = _open(make_folder({"test": 4, "placebo": 4}))
+    assert source.classes == ("placebo", "test")
+    assert _split_sizes(source) == {"": 8}
+
+
+def test_classes_beside_splits_are_refused(make_folder: MakeFolder) -> None:
+    root = make_folder({"train/a": 3, "train/b": 3, "extra": 3})
+    with pytest.raises(DataError, match=r"not both. Received: the splits 'train' beside 'extra'"):
+        _open(root)
+
+
+def test_test_without_train_is_refused(make_folder: MakeFolder) -> None:
+    with pytest.raises(DataError, match=r"Expected a folder 'train' in .*Received: 'test'"):
+        _open(make_folder({"test/a": 3, "test/b": 3}))
+
+
+def test_hidden_and_other_files_are_left_out_and_counted(make_folder: MakeFolder) -> None:
+    root = make_folder({"a": 3, "b": 3, ".thumbnails": 2, "__MACOSX/a": 2})
+    (root / "a" / ".DS_Store").touch()
+    (root / "a" / "notes.txt").touch()
+    (root / "labels.csv").touch()
+    source = _open(root)
+    assert len(source.items) == 6
+    assert source.warnings == ["2 files that are not images were ignored"]
+
+
+def test_images_outside_class_folders_are_left_out_and_counted(
+    make_folder: MakeFolder, write_image: Callable[..., Path], noise: Callable[..., np.ndarray]
+) -> None:
+    root = make_folder({"a": 3, "b": 3})
+    write_image(root / "overview.png", noise(99))
+    source = _open(root)
+    assert len(source.items) == 6
+    assert source.warnings == ["1 images outside the class folders were ignored"]
+
+
+def test_images_without_class_folders_are_refused(
+    tmp_path: Path, write_image: Callable[..., Path], noise: Callable[..., np.ndarray]
+) -> None:
+    write_image(tmp_path / "one.png", noise(1))
+    with pytest.raises(DataError, match=r"folder named for its class. Received: 1 images directly"):
+        _open(tmp_path)
+
+
+def test_folder_without_images_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a" / "scan.dcm").touch()
+    with pytest.raises(DataError, match=r"No images in .*PNG, JPEG, BMP or TIFF.*Found: 1 other"):
+        _open(tmp_path)
+
+
+def test_unreadable_folder_is_refused(
+    make_folder: MakeFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = make_folder({"a": 3, "b": 3})
+
+    def refuse(path: Path) -> None:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    with pytest.raises(DataError, match=r"Cannot list .*source: Permission denied"):
+        _open(root)
+
+
+def test_links_are_followed_only_within_the_folder(
+    make_folder: MakeFolder, tmp_path: Path
+) -> None:
+    root, outside = make_folder({"a": 3, "b": 3}), make_folder({"c": 2}, "outside")
+    (root / "a" / "inside.png").symlink_to(root / "b" / "000.png")
+    (root / "a" / "outside.png").symlink_to(outside / "c" / "000.png")
+    (root / "a" / "dangling.png").symlink_to(root / "gone.png")
+    (root / "loop").symlink_to(root, target_is_directory=True)
+    (root / "c").symlink_to(outside / "c", target_is_directory=True)
+    source = _open(root)
+    assert source.classes == ("a", "b")
+    assert "a/inside.png" in {item.name for item in source.items}
+    assert len(source.items) == 7
+    assert source.warnings == ["2 links that lead out of the folder were not followed"]
+
+
+def test_pipes_are_not_opened(make_folder: MakeFolder) -> None:
+    root = make_folder({"a": 3, "b": 3})
+    os.mkfifo(root / "a" / "pipe.png")
+    assert len(_open(root).items) == 6
+
+
+def test_extensions_count_in_any_case(
+    tmp_path: Path, write_image: Callable[..., Path], noise: Callable[..., np.ndarray]
+) -> None:
+    names = ["a/1.PNG", "a/2.Jpeg", "a/3.JPG", "b/1.bmp", "b/2.TIF", "b/3.tiff"]
+    for i, name in enumerate(names):
+        write_image(tmp_path / name, noise(i))
+    assert [item.name for item in _open(tmp_path).items] == sorted(names)
+
+
+def test_mixed_sizes_are_stretched_to_one(
+    tmp_path: Path,
+    cache_dir: Path,
+    write_image: Callable[..., Path],
+    noise: Callable[..., np.ndarray],
+) -> None:
+    for i, shape in enumerate([(8, 8), (16, 12), (5, 30), (64, 64), (9, 8), (40, 11)]):
+        write_image(tmp_path / "source" / "ab"[i % 2] / f"{i}.png", noise(i, *shape))
+    prepared = _prepare(tmp_path / "source", cache_dir)
+    assert prepared.image_shape == (8, 8, 1)
+    assert sum(prepared.counts.values()) == 6
+
+
+def test_image_of_the_right_size_keeps_its_pixels(
+    tmp_path: Path,
+    cache_dir: Path,
+    write_image: Callable[..., Path],
+    noise: Callable[..., np.ndarray],
+) -> None:
+    for i in range(6):
+        write_image(tmp_path / "source" / "ab"[i % 2] / f"{i}.png", noise(i, 8, 8))
+    prepared = _prepare(tmp_path / "source", cache_dir)
+    found = np.concatenate([prepared.images(split) for split in prepared.counts])[..., 0]
+    expected = np.stack([noise(i, 8, 8) for i in range(6)])
+    assert {image.tobytes() for image in found} == {image.tobytes() for image in expected}
+
+
+def test_shrinking_averages_over_all_pixels(
+    tmp_path: Path, cache_dir: Path, write_image: Callable[..., Path]
+) -> None:
+    stripes = np.tile(np.array([0, 255], np.uint8), (64, 32))
+    for i in range(6):
+        image = stripes.copy()
+        image[i] = 0
+        write_image(tmp_path / "source" / "ab"[i % 2] / f"{i}.png", image)
+    images = _prepare(tmp_path / "source", cache_dir).images("train")
+    assert 100 < images[:, 2:].min()
+    assert images.max() < 155
+
+
+def test_auto_is_rgb_when_one_image_has_colour(
+    make_folder: MakeFolder,
+    cache_dir: Path,
+    write_image: Callable[..., Path],
+    noise: Callable[..., np.ndarray],
+) -> None:
+    root = make_folder({"a": 4, "b": 4})
+    assert _prepare(root, cache_dir).image_shape == (8, 8, 1)
+    write_image(root / "a" / "colour.png", noise(77, 8, 8, 3))
+    prepared = _prepare(root, cache_dir)
+    assert prepared.image_shape == (8, 8, 3)
+    images = np.concatenate([prepared.images(split) for split in prepared.counts])
+    grey = (images == images[..., :1]).all(axis=(1, 2, 3))
+    assert sorted(grey) == [False] + [True] * 8
+    np.testing.assert_array_equal(images[~grey][0], noise(77, 8, 8, 3))
+
+
+def test_grey_saved_as_colour_counts_as_grey(
+    tmp_path: Path,
+    cache_dir: Path,
+    write_image: Callable[..., Path],
+    noise: Callable[..., np.ndarray],
+) -> None:
+    for i in range(6):
+        path = tmp_path / "source" / "ab"[i % 2] / f"{i}.jpg"
+        write_image(path, np.repeat(noise(i, 8, 8)[..., None], 3, axis=2), quality=90)
+    assert _prepare(tmp_path / "source", cache_dir).image_shape == (8, 8, 1)
+
+
+def test_colour_can_be_asked_for_or_dropped(
+    make_folder: MakeFolder,
+    cache_dir: Path,
+    write_image: Callable[..., Path],
+    noise: Callable[..., np.ndarray],
+) -> None:
+    root = make_folder({"a": 4, "b": 4})
+    assert _prepare(root, cache_dir, color="rgb").image_shape == (8, 8, 3)
+    write_image(root / "a" / "colour.png", noise(77, 8, 8, 3))
+    prepared = _prepare(root, cache_dir, color="grey")
+    images = np.concatenate([prepared.images(split) for split in prepared.counts])
+    expected = np.asarray(Image.fromarray(noise(77, 8, 8, 3)).convert("L"))
+    assert expected.tobytes() in {image.tobytes() for image in images}
+
+
+def _damage(root: Path) -> dict[str, str]:
+    truncated = root / "a" / "truncated.png"
+    truncated.write_bytes((root / "a" / "000.png").read_bytes()[:60])
+    (root / "a" / "empty.jpg").touch()
+    (root / "b" / "text.bmp").write_text("not an image")
+    return {
+        "a/truncated.png": "truncated",
+        "a/empty.jpg": "not a PNG, JPEG, BMP or TIFF",
+        "b/text.bmp": "not a PNG, JPEG, BMP or TIFF",
+    }
+
+
+def test_broken_images_are_named_and_left_out(make_folder: MakeFolder, cache_dir: Path) -> None:
+    root = make_folder({"a": 4, "b": 4})
+    expected = _damage(root)
+    prepared = _prepare(root, cache_dir)
+    assert sum(prepared.counts.values()) == 8
+    assert prepared.metadata["broken"].keys() == expected.keys()
+    for name, reason in expected.items():
+        assert reason in prepared.metadata["broken"][name]
+
+
+def test_broken_image_is_an_error_when_strict(make_folder: MakeFolder, cache_dir: Path) -> None:
+    root = make_folder({"a": 4, "b": 4})
+    _damage(root)
+    _prepare(root, cache_dir)  # a set that left them out, in the cache, does not help
+    with pytest.raises(DataError, match=r"Cannot read the image a/empty.jpg: not a PNG.*strict"):
+        _prepare(root, cache_dir, strict=True)
+
+
+def test_image_bomb_is_an_error_that_names_it(make_folder: MakeFolder, cache_dir: Path) -> None:
+    root = make_folder({"a": 4, "b": 4})
+    Image.new("1", (9_000, 8_000)).save(root / "b" / "bomb.png")
+    with pytest.raises(DataError, match=r"at most 64 megapixels.*9,000 × 8,000 in .*bomb.png"):
+        _prepare(root, cache_dir)
+    assert not list(cache_dir.glob("*"))
+
+
+@pytest.mark.parametrize("suffix", ["png", "jpg", "bmp", "tif"])
+def test_damaged_bytes_never_escape_as_another_error(
+    tmp_path: Path,
+    suffix: str,
+    write_image: Callable[..., Path],
+    noise: Callable[..., np.ndarray],
+) -> None:
+    rng = np.random.default_rng(7)
+    good = write_image(tmp_path / f"good.{suffix}", noise(1, 16, 16)).read_bytes()
+    for i in range(150):
+        damaged = bytearray(good)
+        for position in rng.integers(0, len(good), 1 + i % 6):
+            damaged[position] = rng.integers(256)
+        path = tmp_path / "source" / "ab"[i % 2] / f"{i}.{suffix}"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(damaged[: len(good) - int(rng.integers(0, 40)) * (i % 3)])
+    source = _open(tmp_path / "source")
+    try:
+        looks = source.look(range(len(source.items)), lambda: None)
+    except DataError as error:
+        assert "megapixels" in str(error)  # damage can make an image announce a huge size
+    else:
+        assert len(looks) == 150
