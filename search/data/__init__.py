@@ -4,7 +4,7 @@
 """
 
 from search.data.cache import default_cache_dir
-from search.data.prepare import prepare
+from search.data.preparation import prepare
 from search.data.prepared import PreparedSet
 from search.data.settings import DataSettings
 from search.data.source import Progress

@@ -182,6 +182,8 @@ def _classes(path: Path, labels: Mapping[str, NDArray[np.int64]]) -> tuple[str, 
 
 def _checked_shape(path: Path, split: str, images: NDArray[Any]) -> NDArray[Any]:
     name = _key(split, "images")
+    if images.ndim and not len(images):
+        raise DataError(f"{name!r} in {path} holds no images. Fill it, or leave its split out.")
     if images.ndim == 4 and images.shape[3] == 1:
         images = images[..., 0]
     flat = images.ndim == 3 or (images.ndim == 4 and images.shape[3] == 3)

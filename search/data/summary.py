@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, replace
 from statistics import median
 from typing import Any
 
-from search.data.prepare import n_channels
+from search.data.preparation import n_channels
 from search.data.selection import Selection, select
 from search.data.settings import DataSettings
 from search.data.source import SPLITS, Broken, Look, Progress, Source

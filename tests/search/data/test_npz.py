@@ -1,0 +1,233 @@
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from search.data import DataSettings, PreparedSet, prepare
+from search.data.npz import load_npz
+from search.errors import DataError
+
+MakeNpz = Callable[..., Path]
+
+LABELS = np.arange(12) % 2
+IMAGES = np.random.default_rng(3).integers(0, 256, (12, 9, 8), dtype=np.uint8)
+
+
+def _medmnist(**changes: np.ndarray) -> dict[str, np.ndarray]:
+    arrays = {}
+    for split, part in (("train", slice(6)), ("val", slice(6, 8)), ("test", slice(8, 12))):
+        arrays[f"{split}_images"] = IMAGES[part]
+        arrays[f"{split}_labels"] = LABELS[part, None].astype(np.uint8)
+    return {**arrays, **changes}
+
+
+def _prepare(path: Path, cache_dir: Path, **options: object) -> PreparedSet:
+    return prepare(DataSettings(source=str(path), image_size=8, **options), cache_dir)
+
+
+def test_medmnist_layout_keeps_its_own_splits(make_npz: MakeNpz, cache_dir: Path) -> None:
+    prepared = _prepare(make_npz(**_medmnist()), cache_dir)
+    assert prepared.counts == {"train": 6, "val": 2, "test": 4}
+    assert prepared.classes == ("0", "1")
+    np.testing.assert_array_equal(prepared.labels("test"), LABELS[8:])
+
+
+def test_images_and_labels_are_divided_by_fractions(make_npz: MakeNpz, cache_dir: Path) -> None:
+    path = make_npz(images=IMAGES, labels=LABELS)
+    prepared = _prepare(path, cache_dir, split=(0.5, 1 / 6, 1 / 3))
+    assert prepared.counts == {"train": 6, "val": 2, "test": 4}
+
+
+@pytest.mark.parametrize("missing", ["val", "test"])
+def test_missing_split_is_taken_from_train(
+    make_npz: MakeNpz, cache_dir: Path, missing: str
+) -> None:
+    arrays = _medmnist()
+    del arrays[f"{missing}_images"], arrays[f"{missing}_labels"]
+    kept = {"val": "test", "test": "val"}[missing]
+    prepared = _prepare(make_npz(**arrays), cache_dir)
+    assert prepared.counts == {"train": 4, missing: 2, kept: len(arrays[f"{kept}_labels"])}
+    np.testing.assert_array_equal(np.unique(prepared.labels(missing)), [0, 1])
+
+
+@pytest.mark.parametrize("last_axis", [(), (1,)])
+def test_grey_may_have_a_last_axis(last_axis: tuple[int, ...], make_npz: MakeNpz) -> None:
+    path = make_npz(images=IMAGES.reshape(*IMAGES.shape, *last_axis), labels=LABELS)
+    np.testing.assert_array_equal(load_npz(path).parts[""][0], IMAGES)
+
+
+def test_rgb_is_kept(make_npz: MakeNpz, cache_dir: Path) -> None:
+    colour = np.stack([IMAGES, IMAGES[:, ::-1], IMAGES[:, :, ::-1]], axis=-1)
+    assert _prepare(make_npz(images=colour, labels=LABELS), cache_dir).image_shape == (8, 8, 3)
+
+
+@pytest.mark.parametrize(
+    "images",
+    [
+        IMAGES / 255,
+        (IMAGES / 255).astype(np.float32),
+        IMAGES.astype(np.int64),
+        IMAGES * 8.0 - 1000,
+        IMAGES.astype(np.uint16) * 16 + 7,
+        IMAGES.astype(">i4") - 128,
+    ],
+    ids=["0 to 1", "float32", "int64", "Hounsfield", "12 bits", "signed"],
+)
+def test_other_ranges_become_0_to_255(images: np.ndarray, make_npz: MakeNpz) -> None:
+    assert (IMAGES.min(), IMAGES.max()) == (0, 255)
+    scaled = load_npz(make_npz(images=images, labels=LABELS)).parts[""][0]
+    assert scaled.dtype == np.uint8
+    np.testing.assert_array_equal(scaled, IMAGES)
+
+
+def test_floats_within_0_to_1_keep_their_scale(make_npz: MakeNpz) -> None:
+    scaled = load_npz(make_npz(images=IMAGES / 510, labels=LABELS)).parts[""][0]
+    assert scaled.max() in (127, 128)
+
+
+def test_range_is_the_one_of_the_training_images(make_npz: MakeNpz) -> None:
+    wide = {f"{split}_images": np.full((n, 4, 4), 50.0) for split, n in (("val", 2), ("test", 4))}
+    train = np.linspace(0, 100, 6 * 16).reshape(6, 4, 4)
+    wide["test_images"][0] = 900
+    parts = load_npz(make_npz(**_medmnist(train_images=train, **wide))).parts
+    assert (parts["train"][0].min(), parts["train"][0].max()) == (0, 255)
+    assert parts["test"][0].max() == 255
+    assert parts["val"][0].max() in (127, 128)
+
+
+def test_missing_keys_are_named_with_those_found(make_npz: MakeNpz) -> None:
+    path = make_npz(x_train=IMAGES, y_train=LABELS)
+    with pytest.raises(DataError, match=r"'images' and 'labels' in .*Found: 'x_train', 'y_train'"):
+        load_npz(path)
+
+
+def test_images_without_labels_are_refused(make_npz: MakeNpz) -> None:
+    with pytest.raises(DataError, match=r"'train_labels'.*Found: 'train_images'\."):
+        load_npz(make_npz(train_images=IMAGES))
+
+
+def test_pickled_objects_are_never_loaded(make_npz: MakeNpz, tmp_path: Path) -> None:
+    class Attack:
+        def __reduce__(self) -> tuple[Callable[..., object], tuple[object, ...]]:
+            return (Path.touch, (tmp_path / "ran",))
+
+    objects = np.empty(12, object)
+    objects[:] = [Attack() for _ in range(12)]
+    path = make_npz(images=objects, labels=LABELS)
+    with pytest.raises(DataError, match=r"images.npy in .* holds pickled objects"):
+        load_npz(path)
+    assert not (tmp_path / "ran").exists()
+
+
+def test_counts_of_images_and_labels_must_agree(make_npz: MakeNpz) -> None:
+    path = make_npz(**_medmnist(val_labels=LABELS[:3]))
+    with pytest.raises(DataError, match=r"2 in 'val_images' and 3 in 'val_labels'"):
+        load_npz(path)
+
+
+@pytest.mark.parametrize(
+    ("labels", "message"),
+    [
+        (LABELS / 1.0, r"one whole number for each image.*Received: float64"),
+        (np.eye(2, dtype=int)[LABELS], r"Received: int64 of shape \(12, 2\)"),
+        (np.array(["a", "b"])[LABELS], r"Received: <U1"),
+        (LABELS + 1, r"Expected labels 0 to k.*Received: 1, 2 in"),
+        (LABELS - 1, r"Received: -1, 0 in"),
+        (LABELS * 2, r"Received: 0, 2 in"),
+        (np.arange(12) * 3, r"Received: 0, 3, 6, 9, 12, 15, 18, 21, \.\.\. in"),
+    ],
+)
+def test_labels_that_are_not_0_to_k_are_refused(
+    make_npz: MakeNpz, labels: np.ndarray, message: str
+) -> None:
+    with pytest.raises(DataError, match=message):
+        load_npz(make_npz(images=IMAGES, labels=labels))
+
+
+@pytest.mark.parametrize(
+    "images",
+    [IMAGES[:, 0], IMAGES[..., None, None], IMAGES[..., None].repeat(4, axis=3), IMAGES[:, :1]],
+)
+def test_arrays_that_are_not_images_are_refused(make_npz: MakeNpz, images: np.ndarray) -> None:
+    with pytest.raises(DataError, match=r"shape \(n, height, width\).*Received: uint8 of shape"):
+        load_npz(make_npz(images=images, labels=LABELS))
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_values_that_are_not_finite_are_refused(make_npz: MakeNpz, value: float) -> None:
+    images = IMAGES / 255
+    images[3, 2, 1] = value
+    with pytest.raises(DataError, match=r"finite numbers in 'images'.*NaN or infinity"):
+        load_npz(make_npz(images=images, labels=LABELS))
+
+
+def test_one_class_is_refused(make_npz: MakeNpz, cache_dir: Path) -> None:
+    with pytest.raises(DataError, match=r"at least 2 classes in .*Received: 1, '0'"):
+        _prepare(make_npz(images=IMAGES, labels=LABELS * 0), cache_dir)
+
+
+def test_no_image_is_refused(make_npz: MakeNpz, cache_dir: Path) -> None:
+    with pytest.raises(DataError, match=r"holds no images"):
+        _prepare(make_npz(images=IMAGES[:0], labels=LABELS[:0]), cache_dir)
+
+
+def test_split_without_a_class_is_refused(make_npz: MakeNpz, cache_dir: Path) -> None:
+    path = make_npz(**_medmnist(val_labels=np.zeros(2, int)))
+    with pytest.raises(DataError, match=r"every class in every split: none of class '1' in 'val'"):
+        _prepare(path, cache_dir)
+
+
+def test_zip_bomb_is_refused_unread(tmp_path: Path) -> None:
+    path = tmp_path / "bomb.npz"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("images.npy", bytes(64 * 2**20))
+    with pytest.raises(DataError, match=r"unpacks to 64 MiB from 0.1 MiB: expected at most"):
+        load_npz(path)
+
+
+def test_size_over_the_limit_is_refused_unread(
+    make_npz: MakeNpz, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("search.data.npz.MAX_BYTES", 500)
+    with pytest.raises(DataError, match="unpacks to"):
+        load_npz(make_npz(images=IMAGES, labels=LABELS))
+
+
+def test_header_that_promises_more_than_the_file_holds_is_refused(tmp_path: Path) -> None:
+    header = np.lib.format.magic(1, 0)
+    text = b"{'descr': '|u1', 'fortran_order': False, 'shape': (1000000000000, 9, 8)}"
+    text += b" " * (117 - len(text)) + b"\n"
+    path = tmp_path / "liar.npz"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("images.npy", header + len(text).to_bytes(2, "little") + text + b"abc")
+        archive.writestr("labels.npy", b"")
+    with pytest.raises(DataError, match=r"Cannot read .*images.npy is not as long as its shape"):
+        load_npz(path)
+
+
+def test_truncated_or_foreign_file_is_refused(make_npz: MakeNpz) -> None:
+    path = make_npz(images=IMAGES, labels=LABELS)
+    content = path.read_bytes()
+    for damaged in (content[: len(content) // 2], b"", b"PK\x03\x04 nonsense", b"GIF89a"):
+        path.write_bytes(damaged)
+        with pytest.raises(DataError, match=r"Cannot read .*source.npz as an .npz"):
+            load_npz(path)
+
+
+def test_damaged_bytes_never_escape_as_another_error(make_npz: MakeNpz) -> None:
+    path = make_npz(images=IMAGES, labels=LABELS)
+    content = path.read_bytes()
+    rng = np.random.default_rng(5)
+    n_refused = 0
+    for _ in range(400):
+        damaged = bytearray(content)
+        for position in rng.integers(0, len(content), 3):
+            damaged[position] = rng.integers(256)
+        path.write_bytes(damaged)
+        try:
+            load_npz(path)
+        except DataError:
+            n_refused += 1
+    assert n_refused > 300

@@ -1,0 +1,195 @@
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from search.data import DataSettings, PreparedSet, prepare
+from search.data.cache import remove_stale
+from search.errors import DataError
+
+MakeFolder = Callable[..., Path]
+ROOT = Path(__file__).resolve().parents[3]
+
+PREPARE = """
+import sys
+from pathlib import Path
+from search.data import DataSettings, prepare
+print(prepare(DataSettings(source=sys.argv[1], image_size=8), Path(sys.argv[2])).fingerprint)
+"""
+
+STOP_HALF_WAY = """
+import sys, time
+from search.data import preparation
+
+def write_half(file, splits, metadata):
+    file.write(bytes(1000))
+    file.flush()
+    print("half-way", flush=True)
+    time.sleep(600)
+
+preparation.write_prepared = write_half
+"""
+
+
+def _settings(root: Path, **options: object) -> DataSettings:
+    return DataSettings(source=str(root), image_size=8, **options)
+
+
+def _start(code: str, *arguments: object) -> "subprocess.Popen[str]":
+    command = [sys.executable, "-c", code, *map(str, arguments)]
+    return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
+
+
+def _forbid_decoding(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("search.data.folder.decode", lambda path: pytest.fail(f"decoded {path}"))
+
+
+@pytest.fixture
+def source(make_folder: MakeFolder) -> Path:
+    return make_folder({"a": 8, "b": 8})
+
+
+def test_prepared_set_is_found_again_without_decoding(
+    source: Path, cache_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = prepare(_settings(source), cache_dir)
+    _forbid_decoding(monkeypatch)
+    again = prepare(_settings(source), cache_dir)
+    assert again.path == first.path
+    assert list(cache_dir.iterdir()) == [first.path]
+
+
+def _rewrite(source: Path) -> None:
+    path = source / "a" / "000.png"
+    path.write_bytes((source / "a" / "001.png").read_bytes())
+    os.utime(path, ns=(0, 1))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        _rewrite,
+        lambda source: (source / "a" / "000.png").unlink(),
+        lambda source: (source / "a" / "000.png").rename(source / "b" / "new.png"),
+        lambda source: os.utime(source / "b" / "003.png", ns=(0, 1)),
+    ],
+    ids=["rewritten", "removed", "moved", "touched"],
+)
+def test_changed_source_is_prepared_again(
+    source: Path, cache_dir: Path, change: Callable[[Path], None]
+) -> None:
+    first = prepare(_settings(source), cache_dir)
+    change(source)
+    assert prepare(_settings(source), cache_dir).path != first.path
+
+
+def test_changed_npz_is_prepared_again(make_npz: Callable[..., Path], cache_dir: Path) -> None:
+    rng = np.random.default_rng(0)
+    images = rng.integers(0, 256, (12, 8, 8), dtype=np.uint8)
+    path = make_npz(images=images, labels=np.arange(12) % 2)
+    first = prepare(_settings(path), cache_dir)
+    make_npz(images=images[::-1], labels=np.arange(12) % 2)
+    assert prepare(_settings(path), cache_dir).fingerprint != first.fingerprint
+
+
+def test_damaged_set_in_the_cache_is_made_again(source: Path, cache_dir: Path) -> None:
+    first = prepare(_settings(source), cache_dir)
+    content = first.path.read_bytes()
+    for damaged in (content[:-1], content[:-1] + bytes([content[-1] ^ 1])):
+        first.path.write_bytes(damaged)
+        assert prepare(_settings(source), cache_dir).fingerprint == first.fingerprint
+        assert first.path.read_bytes() == content
+
+
+def test_progress_counts_images(source: Path, cache_dir: Path) -> None:
+    calls: list[tuple[int, int, str]] = []
+    prepare(_settings(source), cache_dir, lambda *call: calls.append(call))
+    assert calls == [(i, 16, "images") for i in range(1, 17)]
+
+
+def test_missing_path_is_refused(tmp_path: Path, cache_dir: Path) -> None:
+    with pytest.raises(DataError, match=r"No such file or folder: .*nowhere. Expected a folder"):
+        prepare(_settings(tmp_path / "nowhere"), cache_dir)
+
+
+def test_other_file_is_refused(tmp_path: Path, cache_dir: Path) -> None:
+    (tmp_path / "scan.dcm").touch()
+    with pytest.raises(DataError, match=r"Expected a folder of images, an .npz.*the file .*dcm"):
+        prepare(_settings(tmp_path / "scan.dcm"), cache_dir)
+
+
+def test_one_class_is_refused(make_folder: MakeFolder, cache_dir: Path) -> None:
+    root = make_folder({"only": 9})
+    with pytest.raises(DataError, match=r"at least 2 classes in .*Received: 1, 'only'"):
+        prepare(_settings(root), cache_dir)
+    assert not cache_dir.exists()
+
+
+def test_set_too_large_for_memory_is_refused(
+    source: Path, cache_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("search.data.preparation.MAX_BYTES", 1000)
+    with pytest.raises(DataError, match=r"for 16 images of 8 px. Lower max_images or image_size"):
+        prepare(_settings(source), cache_dir)
+
+
+def test_cache_folder_that_is_a_file_is_refused(source: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(DataError, match=r"Cannot write to the cache folder .*CONVSEARCH_CACHE"):
+        prepare(_settings(source), tmp_path / "file")
+
+
+def test_failing_disk_leaves_nothing_half_written(
+    source: Path, cache_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fill(descriptor: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("search.data.cache.os.fsync", fill)
+    with pytest.raises(DataError, match=r"cache folder .*: No space left on device"):
+        prepare(_settings(source), cache_dir)
+    assert list(cache_dir.iterdir()) == []
+
+
+def test_two_processes_may_prepare_at_once(source: Path, cache_dir: Path) -> None:
+    processes = [_start(PREPARE, source, cache_dir) for _ in range(2)]
+    fingerprints = {process.communicate(timeout=60)[0].strip() for process in processes}
+    assert [process.returncode for process in processes] == [0, 0]
+    prepared = prepare(_settings(source), cache_dir)
+    assert fingerprints == {prepared.fingerprint}
+    assert list(cache_dir.iterdir()) == [prepared.path]
+
+
+def test_process_killed_half_way_leaves_nothing_that_counts(source: Path, cache_dir: Path) -> None:
+    process = _start(STOP_HALF_WAY + PREPARE, source, cache_dir)
+    assert process.stdout is not None
+    assert process.stdout.readline() == "half-way\n"
+    (leftover,) = cache_dir.iterdir()
+    _make_old(leftover)
+    remove_stale(cache_dir)
+    assert leftover.exists()  # however old it is, its writer lives
+
+    process.send_signal(signal.SIGKILL)
+    process.wait(timeout=60)
+    process.stdout.close()
+    prepared = prepare(_settings(source), cache_dir)
+    assert list(cache_dir.iterdir()) == [prepared.path]
+    PreparedSet.open(prepared.path).verify()
+
+
+def _make_old(path: Path) -> None:
+    hour_ago = time.time() - 3600
+    os.utime(path, (hour_ago, hour_ago))
+
+
+def test_young_leftover_is_not_touched(source: Path, cache_dir: Path) -> None:
+    cache_dir.mkdir()
+    (cache_dir / ".writing-young").touch()
+    prepare(_settings(source), cache_dir)
+    assert (cache_dir / ".writing-young").exists()

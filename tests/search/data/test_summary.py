@@ -1,0 +1,102 @@
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from search.data import DataSettings, inspect_source, prepare
+from search.errors import DataError
+
+MakeFolder = Callable[..., Path]
+
+
+@pytest.fixture
+def messy(
+    make_folder: MakeFolder,
+    write_image: Callable[..., Path],
+    noise: Callable[..., np.ndarray],
+) -> Path:
+    """Two classes with duplicates, a contradiction, a broken image and another file."""
+    root = make_folder({"a": 40, "b": 10})
+    (root / "a" / "copy.png").write_bytes((root / "a" / "000.png").read_bytes())
+    Image.open(root / "a" / "001.png").save(root / "a" / "copy.bmp")  # same pixels, other bytes
+    (root / "b" / "wrong.png").write_bytes((root / "a" / "002.png").read_bytes())
+    (root / "b" / "torn.png").write_bytes(b"\x89PNG\r\n\x1a\n")
+    (root / "b" / "notes.txt").touch()
+    write_image(root / "b" / "large.png", noise(500, 30, 20))
+    return root
+
+
+def test_summary_tells_what_a_source_holds(messy: Path) -> None:
+    summary = inspect_source(DataSettings(source=str(messy)))
+    assert (summary.kind, summary.classes, summary.color) == ("folder", ("a", "b"), "grey")
+    assert summary.counts == {"all": {"a": 42, "b": 12}}
+    assert summary.balance == pytest.approx(42 / 12)
+    assert summary.n_duplicates == 3
+    assert summary.conflicts == (("a/002.png", "b/wrong.png"),)
+    assert summary.broken.keys() == {"b/torn.png"}
+    sizes = summary.sizes
+    assert (sizes.min_width, sizes.median_width, sizes.max_width) == (10, 10, 20)
+    assert (sizes.min_height, sizes.median_height, sizes.max_height) == (12, 12, 30)
+
+
+def test_warnings_name_what_to_look_at(messy: Path) -> None:
+    summary = inspect_source(DataSettings(source=str(messy)))
+    assert summary.warnings == (
+        "1 files that are not images were ignored",
+        "1 images cannot be read and are left out",
+        "3 exact duplicates: each image is used once",
+        "left out, the same pixels in different classes: a/002.png, b/wrong.png",
+        "the largest class has 3.5 times the images of the smallest",
+        "only 8 validation images: accuracies come in steps of 0.12",
+    )
+
+
+@pytest.mark.parametrize("options", [{}, {"max_images": 20}, {"seed": 5, "max_images": 30}])
+def test_what_would_be_used_is_what_prepare_uses(
+    messy: Path, cache_dir: Path, options: dict[str, int]
+) -> None:
+    settings = DataSettings(source=str(messy), image_size=8, **options)
+    summary, prepared = inspect_source(settings), prepare(settings, cache_dir)
+    for split, counts in summary.used.items():
+        found = np.bincount(prepared.labels(split), minlength=2)
+        assert list(counts.values()) == list(found)
+    assert summary.used_channels == prepared.image_shape[2]
+
+
+def test_summary_becomes_json(messy: Path) -> None:
+    summary = inspect_source(DataSettings(source=str(messy)))
+    document = json.loads(json.dumps(summary.to_json()))
+    assert document["counts"] == {"all": {"a": 42, "b": 12}}
+    assert document["conflicts"] == [["a/002.png", "b/wrong.png"]]
+
+
+def test_nothing_is_written(messy: Path) -> None:
+    before = sorted(messy.rglob("*"))
+    inspect_source(DataSettings(source=str(messy)))
+    assert sorted(messy.rglob("*")) == before
+
+
+def test_own_splits_are_counted_apart(make_folder: MakeFolder) -> None:
+    root = make_folder({"train/a": 5, "train/b": 6, "test/a": 2, "test/b": 2})
+    summary = inspect_source(DataSettings(source=str(root)))
+    assert summary.counts == {"train": {"a": 5, "b": 6}, "test": {"a": 2, "b": 2}}
+    assert summary.used["test"] == {"a": 2, "b": 2}
+
+
+def test_class_of_broken_images_only_is_an_error(make_folder: MakeFolder) -> None:
+    root = make_folder({"a": 5})
+    for i in range(4):
+        path = root / "b" / f"{i}.png"
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(b"torn")
+    with pytest.raises(DataError, match=r"'b' is too small to split.*4 broken images"):
+        inspect_source(DataSettings(source=str(root)))
+
+
+def test_progress_counts_every_image(messy: Path) -> None:
+    calls: list[tuple[int, int, str]] = []
+    inspect_source(DataSettings(source=str(messy)), lambda *call: calls.append(call))
+    assert calls[-1] == (55, 55, "images")
