@@ -41,6 +41,8 @@ class Proposal:
     lease: Lease
     config: Config
     trial: optuna.Trial
+    operations: int
+    """Floating-point operations of one image's forward pass."""
 
 
 def next_proposal(opened: OpenStudy, worker_id: str) -> Proposal | None:
@@ -108,48 +110,33 @@ def _examine(opened: OpenStudy, lease: Lease, trial: optuna.Trial) -> Proposal |
     """Draws the config, and ends the trial when it is too large or not new."""
     config = opened.space.suggest(trial)
     trial.set_user_attr("config", config.to_json())
-    excess = _check_cost(opened, trial, config)
+    limits = opened.settings.limits
+    try:
+        cost = predict_cost(config, opened.data.image_shape, opened.data.n_classes)
+        excess, overrun = limits.excess(cost), limits.overrun(cost)
+    except SpaceError as error:
+        cost, excess, overrun = None, str(error), 1.0
+    if not trial.constraints:
+        trial.set_constraint("size", overrun)
     earlier = record_config(opened.store, lease, config.key())
     if excess is not None:
         outcome = Outcome("rejected", excess)
     elif earlier is not None:
         outcome = Outcome("repeat", f"The same configuration as trial {earlier}.")
-    else:
-        return Proposal(lease, config, trial)
+    elif cost is not None:
+        trial.set_user_attr("parameters", cost.parameters)
+        return Proposal(lease, config, trial, cost.operations)
     logger.info("trial %s: %s", trial.number, outcome.reason)
     finish(opened.store, opened.study, lease, outcome)
     return None
 
 
-def _check_cost(opened: OpenStudy, trial: optuna.Trial, config: Config) -> str | None:
-    """Gives what is over a limit, and tells the sampler how far over: 0 or less fits."""
-    limits = opened.settings.limits
-    excess: str | None
-    try:
-        cost = predict_cost(config, opened.data.image_shape, opened.data.n_classes)
-    except SpaceError as error:
-        excess, overrun = str(error), 1.0
-    else:
-        overrun = max(
-            cost.parameters / limits.max_parameters, cost.memory_mb / limits.max_memory_mb
-        )
-        excess = cost.excess(
-            max_parameters=limits.max_parameters, max_memory_mb=limits.max_memory_mb
-        )
-        trial.set_user_attr("parameters", cost.parameters)
-        trial.set_user_attr("operations", cost.operations)
-        trial.set_user_attr("predicted_memory_mb", round(cost.memory_mb, 1))
-        overrun -= 1.0
-    if not trial.constraints:
-        trial.set_constraint("size", overrun)
-    return excess
-
-
 def _explain_vain(opened: OpenStudy, kinds: list[str]) -> str:
-    limits = opened.settings.limits
-    n_repeats = kinds.count("repeat")
+    """Says what came of the last proposals, and the limits that stood in their way."""
+    limits, n_repeats = opened.settings.limits, kinds.count("repeat")
     return (
         f"The last {len(kinds)} proposals were {n_repeats} repeats and {len(kinds) - n_repeats} "
-        f"over the limits. Widen [space], or raise --max-parameters (now "
-        f"{limits.max_parameters:,}) or --max-memory (now {limits.max_memory_mb:,.0f} MB)."
+        "over the limits. Widen [space], or raise what stands in the way: "
+        f"--max-parameters (now {limits.max_parameters}), --max-memory (now "
+        f"{limits.max_memory_mb} MB), --max-operations (now {limits.max_operations})."
     )

@@ -1,10 +1,12 @@
 """Samplers: what proposes the next config, seeded for each trial by its number."""
 
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from optuna.distributions import BaseDistribution
+from optuna.exceptions import ExperimentalWarning
 from optuna.samplers import BaseSampler, RandomSampler, TPESampler
 from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
@@ -15,13 +17,15 @@ SAMPLE, TRAINING = 0, 1
 
 
 def _make_tpe(seed: int) -> BaseSampler:
-    return TPESampler(
-        seed=seed,
-        multivariate=True,
-        group=True,
-        constant_liar=True,
-        n_startup_trials=N_STARTUP_TRIALS,
-    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ExperimentalWarning)
+        return TPESampler(
+            seed=seed,
+            multivariate=True,
+            group=True,
+            constant_liar=True,
+            n_startup_trials=N_STARTUP_TRIALS,
+        )
 
 
 SAMPLERS: Mapping[str, Callable[[int], BaseSampler]] = {

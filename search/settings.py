@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from search.data import DataSettings
+from spaces import Limits
 
 UNITS_S = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
 DEFAULT_N_TRIALS = 30
@@ -68,6 +69,9 @@ class SearchSettings(Table):
         max_parameters: A config with more is not built; 10 million by default.
         max_memory: Predicted megabytes of training; a config that needs more is not built. By
             default what the machine has for each worker.
+        max_operations: Millions of floating-point operations of one image's forward pass. By
+            default 150 at 32×32 pixels and in proportion to the area: up to half a minute an
+            epoch of 2,000 images on one core.
     """
 
     sampler: Literal["tpe", "random"] = "tpe"
@@ -75,6 +79,7 @@ class SearchSettings(Table):
     seed: Annotated[int, Field(ge=0, lt=2**31, strict=True)] = 0
     max_parameters: Count | None = None
     max_memory: Annotated[float, Field(gt=0)] | None = None
+    max_operations: Annotated[float, Field(gt=0)] | None = None
 
 
 class BudgetSettings(Table):
@@ -113,18 +118,11 @@ class StudyPlan(Table):
     store: StoreTable = StoreTable()
 
 
-class Limits(Table):
-    """What one config may take at most, resolved for the machine that created the study."""
-
-    max_parameters: int
-    max_memory_mb: float
-
-
 class StudySettings(Table):
     """What the store keeps of a plan: all that a worker needs to join.
 
     `prepared` is the path of the prepared set and `fingerprint` its content; `space` is the
-    record of a `spaces.SearchSpace`.
+    record of a `spaces.SearchSpace`; `limits` are resolved for the machine that created the study.
     """
 
     version: str

@@ -15,8 +15,8 @@ from search.data import PreparedSet, Progress, default_cache_dir, prepare
 from search.errors import StudyMismatchError
 from search.memory import available_mb
 from search.pruning import make_pruner
-from search.settings import DEFAULT_N_TRIALS, Limits, StudyPlan, StudySettings
-from spaces import SearchSpace
+from search.settings import DEFAULT_N_TRIALS, StudyPlan, StudySettings
+from spaces import Limits, SearchSpace
 from storage import Store, StudyRecord, create_study, load_optuna_study, load_study, set_budget
 
 logger = logging.getLogger(__name__)
@@ -24,6 +24,9 @@ logger = logging.getLogger(__name__)
 DEFAULT_STORE = "sqlite:///convsearch.db"
 DEFAULT_FAMILIES = ("plain",)
 DEFAULT_MAX_PARAMETERS = 10_000_000
+OPERATIONS_PER_PIXEL = 150_000_000 / 32**2
+"""The costliest networks of the space take a hundred times the median's time and are no better
+for it, so the default keeps an epoch of 2,000 images within half a minute of one core."""
 TRAINER_MB = 700.0
 """What a trainer and its worker take before the first network."""
 MEMORY_BOUNDS_MB = (256.0, 4096.0)
@@ -71,12 +74,7 @@ def submit(plan: StudyPlan, *, progress: Progress | None = None) -> Submission:
     n_workers = _count_workers(plan)
     limits = _resolve_limits(plan, n_workers)
     data = prepare(plan.data, default_cache_dir(), progress)
-    space.check_image_shape(
-        data.image_shape,
-        data.n_classes,
-        max_parameters=limits.max_parameters,
-        max_memory_mb=limits.max_memory_mb,
-    )
+    space.check_image_shape(data.image_shape, data.n_classes, limits)
     settings = StudySettings(
         version=version("convsearch"),
         data=plan.data,
@@ -182,6 +180,11 @@ def _resolve_limits(plan: StudyPlan, n_workers: int) -> Limits:
     return Limits(
         max_parameters=plan.search.max_parameters or DEFAULT_MAX_PARAMETERS,
         max_memory_mb=plan.search.max_memory or round(min(high, max(low, share))),
+        max_operations=round(
+            1e6 * plan.search.max_operations
+            if plan.search.max_operations is not None
+            else OPERATIONS_PER_PIXEL * plan.data.image_size**2
+        ),
     )
 
 

@@ -22,7 +22,9 @@ logger = logging.getLogger(__name__)
 POLL_S = 0.2
 MIN_SILENCE_S = 120.0
 SILENCE_EPOCHS = 10
-"""A trainer that is silent for ten of the study's longest epochs, and two minutes, has hung."""
+SLOWEST_OPERATIONS_PER_S = 2e9
+"""A trainer has hung that is silent for two minutes, for ten of the study's longest epochs, and
+for as long as an epoch of its network takes on a slow core that others use too."""
 MEMORY_FACTOR = 1.5
 MEMORY_SLACK_MB = 200.0
 """Predictions are within 1.5 times or 50 MB of the peak; the rest is what a process gathers."""
@@ -161,7 +163,7 @@ class TrialRun:
             self.trainer.close()
         return ending
 
-    def _explain_death(self, memory_limit_mb: float, ooms: "OomCounter") -> Outcome | Open:
+    def _explain_death(self, memory_limit_mb: float, ooms: OomCounter) -> Outcome | Open:
         """Tells a kill for want of memory from any other end of the trainer."""
         code = self.trainer.exit_code()
         was_near = (
@@ -178,12 +180,15 @@ class TrialRun:
         return Open.LOST
 
     def _memory_limit_mb(self) -> float:
-        allowed = MEMORY_FACTOR * self.opened.settings.limits.max_memory_mb + MEMORY_SLACK_MB
-        return self.trainer.memory_mb() + allowed
+        allowed = MEMORY_FACTOR * (self.opened.settings.limits.max_memory_mb or float("inf"))
+        return self.trainer.memory_mb() + allowed + MEMORY_SLACK_MB
 
     def _silence_s(self) -> float:
         given = self.opened.settings.training.silence_timeout
         if given is not None:
             return given
         longest = longest_epoch_s(self.opened.store, self.opened.study_id) or 0.0
-        return max(MIN_SILENCE_S, SILENCE_EPOCHS * longest)
+        # The backward pass takes twice the operations of the forward pass.
+        operations = 3 * self.proposal.operations * self.opened.data.counts["train"]
+        slowest = operations / SLOWEST_OPERATIONS_PER_S
+        return max(MIN_SILENCE_S, SILENCE_EPOCHS * longest, slowest)

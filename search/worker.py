@@ -139,7 +139,9 @@ def serve(opened: OpenStudy, *, n_threads: int, is_supervised: bool) -> int:
 
 
 def _wait_for_end(stop: Callable[[], None]) -> None:
-    sys.stdin.buffer.read()
+    # Not `sys.stdin`: a thread that still holds its lock makes the interpreter's end crash.
+    while os.read(sys.stdin.fileno(), 1024):
+        continue
     stop()
 
 

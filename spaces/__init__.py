@@ -7,12 +7,14 @@ from spaces.config import Config
 from spaces.cost import Cost, predict_cost
 from spaces.errors import SpaceError
 from spaces.families import Family, family_names, register_family
+from spaces.limits import Limits
 from spaces.space import SearchSpace
 
 __all__ = [
     "Config",
     "Cost",
     "Family",
+    "Limits",
     "SearchSpace",
     "SpaceError",
     "family_names",

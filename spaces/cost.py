@@ -36,16 +36,6 @@ class Cost:
     operations: int
     feature_maps: tuple[tuple[str, Shape], ...]
 
-    def excess(
-        self, *, max_parameters: int | None = None, max_memory_mb: float | None = None
-    ) -> str | None:
-        """What is over a limit, as a sentence; None where nothing is."""
-        if max_parameters is not None and self.parameters > max_parameters:
-            return f"{self.parameters:,} parameters are over the limit of {max_parameters:,}"
-        if max_memory_mb is not None and self.memory_mb > max_memory_mb:
-            return f"{self.memory_mb:,.0f} MB of memory are over the limit of {max_memory_mb:,.0f}"
-        return None
-
 
 def predict_cost(config: Config, image_shape: tuple[int, int, int], n_classes: int) -> Cost:
     """The cost of training a config on images of a shape (height, width, channels).

@@ -15,7 +15,7 @@ from spaces.config import Config
 from spaces.draw import Draw
 from spaces.errors import SpaceError
 from spaces.families import find_family
-from spaces.fitting import check_some_fit
+from spaces.limits import Limits, check_some_fit
 from spaces.narrowing import narrow_domains
 from spaces.parameters import (
     Choices,
@@ -28,6 +28,8 @@ from spaces.parameters import (
 from spaces.trials import CountingTrial, EndlessSpaceError, GuidedTrial, RandomTrial
 
 N_RANDOM_SAMPLES = 256
+
+NO_LIMITS = Limits()
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,28 +90,19 @@ class SearchSpace:
         self,
         image_shape: tuple[int, int, int],
         n_classes: int,
-        *,
-        max_parameters: int | None = None,
-        max_memory_mb: float | None = None,
+        limits: Limits = NO_LIMITS,
     ) -> None:
         """Refuses images that no known-good network, nor any of 256 random ones, can train on.
 
         Args:
             image_shape: Height, width and channels.
             n_classes: How many classes the images have.
-            max_parameters: What a network may have; None for any number.
-            max_memory_mb: What its training may take; None for any amount.
+            limits: What a network may take at most.
 
         Raises:
             SpaceError: If the images are too small for every network, or the limits too low.
         """
-        check_some_fit(
-            self._samples(),
-            image_shape,
-            n_classes,
-            max_parameters=max_parameters,
-            max_memory_mb=max_memory_mb,
-        )
+        check_some_fit(self._samples(), image_shape, n_classes, limits)
 
     def count(self, limit: int = 10_000) -> int | None:
         """How many distinct configs there are; None where more than `limit`, or endless."""

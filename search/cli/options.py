@@ -55,6 +55,7 @@ NAMES = {
     ("search", "pruner"): "--pruner",
     ("search", "max_parameters"): "--max-parameters",
     ("search", "max_memory"): "--max-memory",
+    ("search", "max_operations"): "--max-operations",
     ("budget", "trials"): "--trials",
     ("budget", "timeout"): "--timeout",
     ("store", "url"): "--store",

@@ -72,6 +72,10 @@ def run(
         float | None,
         typer.Option(metavar="MB", help="Nor those that need more. [default: by machine]"),
     ] = None,
+    max_operations: Annotated[
+        float | None,
+        typer.Option(metavar="M", help="Nor more million operations an image. [default: by size]"),
+    ] = None,
     strict: options.Strict = None,
     json: options.Json = False,
 ) -> None:
@@ -95,6 +99,7 @@ def run(
         ("search", "pruner"): pruner,
         ("search", "max_parameters"): max_parameters,
         ("search", "max_memory"): max_memory,
+        ("search", "max_operations"): max_operations,
         ("budget", "trials"): trials,
         ("budget", "timeout"): timeout,
         ("store", "url"): store,

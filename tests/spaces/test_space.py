@@ -8,7 +8,7 @@ import sys
 import optuna
 import pytest
 
-from spaces import Config, SearchSpace, SpaceError, predict_cost
+from spaces import Config, Limits, SearchSpace, SpaceError, predict_cost
 from spaces.parameters import Choices
 from spaces.trials import GuidedTrial
 
@@ -187,7 +187,7 @@ def test_random_configs_differ_and_repeat_with_their_seed(plain_space: SearchSpa
 
 def test_images_of_any_ordinary_size_fit(plain_space: SearchSpace) -> None:
     plain_space.check_image_shape((28, 28, 1), 2)
-    plain_space.check_image_shape((64, 64, 3), 9, max_parameters=10**6, max_memory_mb=1000)
+    plain_space.check_image_shape((64, 64, 3), 9, Limits(10**6, 1000, 10**9))
 
 
 def test_images_too_small_for_every_network_are_refused() -> None:
@@ -199,15 +199,16 @@ def test_images_too_small_for_every_network_are_refused() -> None:
 @pytest.mark.parametrize(
     ("limits", "message"),
     [
-        ({"max_parameters": 10}, "--max-parameters.*Received: 10; the smallest of .* has"),
-        ({"max_memory_mb": 1.0}, "--max-memory.*Received: 1 MB; the smallest of .* takes"),
+        (Limits(max_parameters=10), "--max-parameters.*Received: 10; the smallest of .* takes"),
+        (Limits(max_memory_mb=1.0), "--max-memory.*Received: 1; the smallest of .* takes"),
+        (Limits(max_operations=99), "--max-operations.*Received: 99; the smallest of .* takes"),
     ],
 )
 def test_limits_too_low_for_every_network_are_refused(
-    plain_space: SearchSpace, limits: dict[str, int], message: str
+    plain_space: SearchSpace, limits: Limits, message: str
 ) -> None:
     with pytest.raises(SpaceError, match=message):
-        plain_space.check_image_shape((32, 32, 1), 4, **limits)
+        plain_space.check_image_shape((32, 32, 1), 4, limits)
 
 
 def test_whole_path_of_a_draw_loads_neither_keras_nor_optuna() -> None:
