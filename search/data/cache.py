@@ -30,6 +30,18 @@ def default_cache_dir() -> Path:
     return base / "convsearch"
 
 
+def is_cached(path: Path) -> bool:
+    """Whether a prepared set is there.
+
+    Raises:
+        DataError: If its folder cannot be read.
+    """
+    try:
+        return path.exists()
+    except OSError as error:
+        raise DataError(_unusable("read", path.parent, error)) from error
+
+
 def write_atomically(path: Path, write: Callable[[BinaryIO], None]) -> None:
     """Makes `path` appear whole or not at all; a writer that is killed leaves only a stale file.
 
@@ -48,10 +60,14 @@ def write_atomically(path: Path, write: Callable[[BinaryIO], None]) -> None:
             temporary.replace(path)
         _sync_folder(path.parent)
     except OSError as error:
-        raise DataError(
-            f"Cannot write to the cache folder {path.parent}: {error.strerror}."
-            f" Name another one in ${CACHE_VARIABLE}."
-        ) from error
+        raise DataError(_unusable("write to", path.parent, error)) from error
+
+
+def _unusable(verb: str, folder: Path, error: OSError) -> str:
+    return (
+        f"Cannot {verb} the cache folder {folder}: {error.strerror}."
+        f" Name another one in ${CACHE_VARIABLE}."
+    )
 
 
 def remove_stale(folder: Path) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from search.data.cache import write_atomically
+from search.data.cache import is_cached, write_atomically
 from search.data.prepared import (
     FORMAT_VERSION,
     PreparedSet,
@@ -105,7 +105,7 @@ class _Looker:
 
 
 def _open_cached(path: Path) -> PreparedSet | None:
-    if not path.exists():
+    if not is_cached(path):
         return None
     try:
         found = PreparedSet.open(path)

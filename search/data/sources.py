@@ -13,6 +13,14 @@ def open_source(settings: DataSettings) -> Source:
     Raises:
         DataError: If there is no such source, or it holds no images.
     """
+    try:
+        return _open(settings)
+    except (OSError, RuntimeError) as error:  # RuntimeError: `~name` of nobody
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise DataError(f"Cannot open {settings.source}: {reason}.") from error
+
+
+def _open(settings: DataSettings) -> Source:
     if settings.source == DEMO:
         from search.data.demo import open_demo
 

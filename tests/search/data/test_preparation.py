@@ -1,9 +1,11 @@
 import os
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -37,13 +39,21 @@ preparation.write_prepared = write_half
 """
 
 
+AS_NOBODY = """
+import os
+import search.data.folder, search.data.preparation, PIL.PngImagePlugin
+if os.geteuid() == 0:  # root may do anything unless it gives that up
+    os.setresuid(65534, 65534, 65534)
+"""
+
+
 def _settings(root: Path, **options: object) -> DataSettings:
     return DataSettings(source=str(root), image_size=8, **options)
 
 
-def _start(code: str, *arguments: object) -> "subprocess.Popen[str]":
+def _start(code: str, *arguments: object, stderr: int | None = None) -> "subprocess.Popen[str]":
     command = [sys.executable, "-c", code, *map(str, arguments)]
-    return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
+    return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=stderr, text=True)
 
 
 def _forbid_decoding(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -53,6 +63,14 @@ def _forbid_decoding(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def source(make_folder: MakeFolder) -> Path:
     return make_folder({"a": 8, "b": 8})
+
+
+@pytest.fixture
+def public_folder() -> Iterator[Path]:
+    """A folder that another user may enter: pytest's own are closed."""
+    with tempfile.TemporaryDirectory() as name:
+        Path(name).chmod(0o755)
+        yield Path(name)
 
 
 def test_prepared_set_is_found_again_without_decoding(
@@ -143,6 +161,26 @@ def test_cache_folder_that_is_a_file_is_refused(source: Path, tmp_path: Path) ->
     (tmp_path / "file").touch()
     with pytest.raises(DataError, match=r"Cannot write to the cache folder .*CONVSEARCH_CACHE"):
         prepare(_settings(source), tmp_path / "file")
+
+
+@pytest.mark.parametrize(("mode", "verb"), [(0o000, "read"), (0o555, "write to")])
+def test_cache_folder_without_permission_is_refused(
+    source: Path, public_folder: Path, mode: int, verb: str
+) -> None:
+    cache_dir = public_folder / "locked"
+    cache_dir.mkdir(mode=mode)
+    shutil.copytree(source, public_folder / "source")
+    arguments = (public_folder / "source", cache_dir)
+    process = _start(AS_NOBODY + PREPARE, *arguments, stderr=subprocess.PIPE)
+    _, complaint = process.communicate(timeout=60)
+    cache_dir.chmod(0o700)
+    assert f"Cannot {verb} the cache folder {cache_dir}: Permission denied" in complaint
+
+
+def test_path_that_cannot_be_opened_is_refused(cache_dir: Path) -> None:
+    for path, reason in (("x" * 300, "File name too long"), ("~nobody-here/x", "home directory")):
+        with pytest.raises(DataError, match=f"Cannot open {path}: .*{reason}"):
+            prepare(_settings(Path(path)), cache_dir)
 
 
 def test_failing_disk_leaves_nothing_half_written(
