@@ -7,6 +7,14 @@ from dataclasses import dataclass
 from math import prod
 
 from spaces.config import Config
+from spaces.memory import (
+    KEPT_BY_ACTIVATION,
+    KEPT_BY_DROPOUT,
+    KEPT_BY_NORM,
+    KEPT_BY_POOL,
+    KeptValues,
+    training_memory_mb,
+)
 from spaces.models.layers import check_pool
 from spaces.models.network import build_network
 from spaces.settings import Activation, LayerSettings
@@ -15,9 +23,6 @@ Shape = tuple[int, ...]
 
 # Per value, as TensorFlow's profiler counts them: gelu is x/2 * erfc(-x/√2), silu x * σ(x).
 ACTIVATION_OPERATIONS: dict[Activation, int] = {"gelu": 4, "silu": 2}
-
-_MB = 2**20
-_FLOAT_BYTES = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,37 +49,44 @@ def predict_cost(config: Config, image_shape: tuple[int, int, int], n_classes: i
         SpaceError: If the images are too small for the network.
     """
     layers = CostLayers(config.layers)
+    layers.memory.keep(prod(image_shape), copies=2)  # raw and normalized pixels
     build_network(image_shape, config, n_classes, layers)
-    trainable = layers.parameters - layers.fixed_parameters
-    values = layers.activations * config.batch_size * 2
-    values += layers.parameters * (4 + 2 * config.optimizer.n_slots)
+    memory_mb = training_memory_mb(
+        layers.memory,
+        layers.parameters,
+        config.batch_size,
+        settings=config.layers,
+        optimizer=config.optimizer,
+    )
     return Cost(
         parameters=layers.parameters,
-        trainable_parameters=trainable,
-        memory_mb=values * _FLOAT_BYTES / _MB,
+        trainable_parameters=layers.parameters - layers.fixed_parameters,
+        memory_mb=memory_mb,
         operations=layers.operations + 2 * prod(image_shape),  # scale and shift of the pixels
         feature_maps=tuple(layers.feature_maps),
     )
 
 
 class CostLayers:
-    """The toolbox that adds up what each layer costs; its tensors are shapes without the batch."""
+    """The toolbox that adds up what each layer costs; its tensors are shapes without the batch.
+
+    A convolution or a dense layer keeps nothing itself: its input is the output that the layer
+    before it keeps.
+    """
 
     def __init__(self, settings: LayerSettings) -> None:
         self.settings = settings
         self.parameters = 0
         self.fixed_parameters = 0
         self.operations = 0
-        self.activations = 0
+        self.memory = KeptValues()
         self.feature_maps: list[tuple[str, Shape]] = []
 
     def conv2d(self, x: Shape, channels: int, kernel_size: int, *, name: str) -> Shape:
         """A convolution with padding `same` and stride 1."""
         height, width, depth = x
-        window = kernel_size * kernel_size * depth
         out = (height, width, channels)
-        self.parameters += (window + 1) * channels
-        self.operations += (2 * window + 1) * prod(out)
+        self._weigh(kernel_size * kernel_size * depth, channels, n_places=height * width)
         return self._keep(out, name)
 
     def max_pool(self, x: Shape, pool_size: int, *, name: str) -> Shape:
@@ -87,23 +99,25 @@ class CostLayers:
         check_pool(height, width, pool_size, name=name)
         out = (height // pool_size, width // pool_size, channels)
         self.operations += prod(out) * pool_size * pool_size
-        return self._keep(out, name)
+        return self._keep(out, name, copies=KEPT_BY_POOL)
 
     def batch_norm(self, x: Shape, *, name: str) -> Shape:
         """Normalization over the batch: a scale, a shift, and two running moments a channel."""
         self.parameters += 4 * x[-1]
         self.fixed_parameters += 2 * x[-1]
         self.operations += 2 * prod(x)
-        return self._keep(x, name)
+        self.memory.n_layers += 1
+        return self._keep(x, name, copies=KEPT_BY_NORM)
 
     def activation(self, x: Shape, *, name: str) -> Shape:
         """The activation of the settings."""
-        self.operations += ACTIVATION_OPERATIONS.get(self.settings.activation, 1) * prod(x)
-        return self._keep(x, name)
+        kind = self.settings.activation
+        self.operations += ACTIVATION_OPERATIONS.get(kind, 1) * prod(x)
+        return self._keep(x, name, copies=KEPT_BY_ACTIVATION[kind])
 
     def dropout(self, x: Shape, *, name: str) -> Shape:
         """Dropout, which does nothing in a forward pass that is not trained."""
-        return self._keep(x, name)
+        return self._keep(x, name, copies=KEPT_BY_DROPOUT)
 
     def flatten(self, x: Shape, *, name: str) -> Shape:
         """A feature map as one vector."""
@@ -112,20 +126,25 @@ class CostLayers:
     def global_average(self, x: Shape, *, name: str) -> Shape:
         """Each channel's average."""
         self.operations += prod(x)
-        return self._keep((x[-1],), name)
+        return self._keep((x[-1],), name, copies=KEPT_BY_POOL)
 
     def dense(self, x: Shape, units: int, *, name: str) -> Shape:
         """A dense layer without an activation."""
         (inputs,) = x
-        self.parameters += (inputs + 1) * units
-        self.operations += (2 * inputs + 1) * units
+        self._weigh(inputs, units)
         return self._keep((units,), name)
 
     def probabilities(self, x: Shape, n_classes: int, *, name: str) -> Shape:
         """A dense layer with a softmax over the classes."""
         return self.dense(x, n_classes, name=name)
 
-    def _keep(self, x: Shape, name: str) -> Shape:
-        self.activations += prod(x)
+    def _weigh(self, inputs: int, outputs: int, n_places: int = 1) -> None:
+        """Adds a kernel and its bias, used at every one of `n_places`."""
+        self.parameters += (inputs + 1) * outputs
+        self.operations += (2 * inputs + 1) * outputs * n_places
+        self.memory.n_layers += 1
+
+    def _keep(self, x: Shape, name: str, copies: float = 0.0) -> Shape:
+        self.memory.keep(prod(x), copies)
         self.feature_maps.append((name, x))
         return x

@@ -30,6 +30,11 @@ from spaces.models import build_model, build_optimizer
 MB = 2**20
 N_CLASSES = 4
 N_STEPS = 4
+KINDS: list[dict[str, object]] = [
+    {},
+    {"head": "flatten", "dense_layers": {"low": 1}, "dense1_units": {"low": 256}},
+    {"batch_size": 128},
+]
 MAX_OPERATIONS = 400e9  # of all steps together: about 20 s on one thread
 
 
@@ -60,13 +65,17 @@ def main() -> None:
 def draw_configs(
     n_configs: int, seed: int, max_memory_mb: float
 ) -> list[tuple[Config, tuple[int, int, int]]]:
-    """Random configs spread evenly over the logarithm of their predicted memory."""
+    """Random configs spread evenly over the logarithm of their predicted memory.
+
+    Every third one is heavy with dense weights, every third one trains in batches of 128.
+    """
     rng = random.Random(seed)
-    space = SearchSpace.create(["plain"])
+    spaces = [SearchSpace.create(["plain"], narrowed) for narrowed in KINDS]
     bounds = [8 * (max_memory_mb / 8) ** (i / n_configs) for i in range(n_configs + 1)]
     found: dict[int, tuple[Config, tuple[int, int, int]]] = {}
-    for _ in range(20_000):
-        config = space.random_config(rng)
+    for _ in range(30_000):
+        kind = rng.randrange(len(KINDS))
+        config = spaces[kind].random_config(rng)
         side = rng.choice((28, 32, 48, 64, 96))
         image_shape = (side, side, rng.choice((1, 1, 3)))
         try:
@@ -75,6 +84,8 @@ def draw_configs(
             continue
         bin_number = sum(cost.memory_mb >= bound for bound in bounds) - 1
         operations = cost.operations * 3 * config.batch_size * N_STEPS
+        if bin_number % len(KINDS) != kind:
+            continue
         if 0 <= bin_number < n_configs and operations < MAX_OPERATIONS:
             found.setdefault(bin_number, (config, image_shape))
     return [found[number] for number in sorted(found)]

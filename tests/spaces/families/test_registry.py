@@ -1,0 +1,88 @@
+"""Families by name, a user's own among them."""
+
+import random
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from spaces import Config, Family, SearchSpace, SpaceError, predict_cost, register_family
+from spaces.draw import Draw
+from spaces.families import family_names, find_family, registry
+from spaces.models import build_model, conv_block
+from spaces.models.layers import Layers
+from spaces.parameters import Domain, IntRange, Value
+
+
+@dataclass(frozen=True, slots=True)
+class OneConvolution:
+    width: int
+
+    def build(self, x: Any, layers: Layers[Any]) -> Any:
+        return conv_block(x, self.width, 3, layers, name="only")
+
+
+class Mine(Family):
+    network = OneConvolution
+
+    def parameters(self) -> dict[str, Domain]:
+        return {"mine_width": IntRange(2, 4)}
+
+    def suggest(self, draw: Draw) -> OneConvolution:
+        return OneConvolution(width=draw.integer("mine_width"))
+
+    def known_good(self) -> Sequence[Mapping[str, Value]]:
+        return [{"mine_width": 3}]
+
+
+@pytest.fixture
+def mine() -> Iterator[None]:
+    register_family("mine")(Mine)
+    yield
+    del registry._families["mine"]
+
+
+def test_plain_is_found_by_its_name() -> None:
+    assert "plain" in family_names()
+    assert "stages" in find_family("plain").parameters()
+
+
+def test_registering_a_name_twice_is_refused() -> None:
+    with pytest.raises(SpaceError, match="`plain`, which is taken"):
+        register_family("plain")(Mine)
+
+
+@pytest.mark.usefixtures("mine")
+def test_family_from_outside_has_its_way_to_a_model_and_its_cost() -> None:
+    space = SearchSpace.create(["mine"], {"mine_width": 3, "head": "global_average"})
+    config = space.random_config(random.Random(0))
+    assert config.network == OneConvolution(width=3)
+    assert Config.from_json(config.to_json()) == config
+    model = build_model(config, (8, 8, 1), 2, seed=0, mean=[0.0], std=[1.0])
+    assert predict_cost(config, (8, 8, 1), 2).parameters == model.count_params()
+
+
+@pytest.mark.usefixtures("mine")
+def test_family_is_drawn_where_there_are_several() -> None:
+    space = SearchSpace.create(["plain", "mine"])
+    rng = random.Random(0)
+    assert {space.random_config(rng).family for _ in range(20)} == {"plain", "mine"}
+    assert [good["family"] for good in space.known_good()][-1] == "mine"
+    assert SearchSpace.create(["plain"]).differences(space) == [
+        "families: plain, mine there, plain here"
+    ]
+
+
+class Clashing(Mine):
+    def parameters(self) -> dict[str, Domain]:
+        return {"stages": IntRange(7, 9)}
+
+
+def test_families_that_disagree_on_a_parameter_are_refused() -> None:
+    register_family("clashing")(Clashing)
+    try:
+        with pytest.raises(SpaceError, match="`stages` of 1–5 and, in `clashing`, of 7–9"):
+            SearchSpace.create(["plain", "clashing"])
+    finally:
+        del registry._families["clashing"]

@@ -1,0 +1,100 @@
+"""Every choice of every parameter is built and trained for a step, by few networks."""
+
+import random
+from collections.abc import Iterator, Mapping
+
+import numpy as np
+import pytest
+
+from spaces import Config, SearchSpace, SpaceError, predict_cost
+from spaces.models import build_model, build_optimizer
+from spaces.parameters import Choices, Domain, FloatRange, Value
+from spaces.trials import GuidedTrial
+
+SHAPE = (48, 48, 1)
+N_CLASSES = 3
+N_CANDIDATES = 150
+MAX_OPERATIONS = 60e9  # of one training step: a few seconds on one thread
+FEW = 6  # a range of at most so many integers is covered whole
+
+Pair = tuple[str, Value]
+
+
+def test_every_choice_of_every_parameter_trains_for_a_step(plain_space: SearchSpace) -> None:
+    import keras
+
+    wanted = set(all_pairs(plain_space))
+    trained: set[Pair] = set()
+    for parameters in covering_set(plain_space, wanted):
+        keras.utils.clear_session()
+        train_for_a_step(plain_space.suggest(GuidedTrial(parameters)))
+        trained |= set(parameters.items())
+    assert wanted <= trained
+
+
+def all_pairs(space: SearchSpace) -> Iterator[Pair]:
+    """Each parameter with each value it has to be trained with."""
+    for name, domain in space.domains.items():
+        for value in values_to_cover(domain):
+            yield name, value
+
+
+def values_to_cover(domain: Domain) -> list[Value]:
+    """All choices, all of a few integers, or the ends and the middle of a range."""
+    if isinstance(domain, Choices):
+        return list(domain.values)
+    if not isinstance(domain, FloatRange) and domain.high - domain.low < FEW:
+        return list(range(domain.low, domain.high + 1))
+    middle = GuidedTrial({})
+    return [domain.low, domain.suggest(middle, "middle"), domain.high]
+
+
+def covering_set(space: SearchSpace, wanted: set[Pair]) -> list[Mapping[str, Value]]:
+    """Parameters of few networks that together have every pair, chosen greedily."""
+    rng = random.Random(0)
+    missing, chosen = set(wanted), []
+    while missing:
+        best = max(candidates(space, missing, rng), key=lambda it: len(missing & set(it.items())))
+        assert missing & set(best.items()), f"no trainable network has any of {missing}"
+        chosen.append(best)
+        missing -= set(best.items())
+    return chosen
+
+
+def candidates(
+    space: SearchSpace, missing: set[Pair], rng: random.Random
+) -> Iterator[dict[str, Value]]:
+    """Parameters of trainable networks with many of the missing pairs."""
+    pairs = sorted(missing, key=str)
+    for _ in range(N_CANDIDATES):
+        values = {name: rng.choice(values_to_cover(it)) for name, it in space.domains.items()}
+        trial = GuidedTrial(values | dict(rng.sample(pairs, len(pairs))))
+        if fits(space.suggest(trial)):
+            yield trial.asked
+
+
+def fits(config: Config) -> bool:
+    try:
+        cost = predict_cost(config, SHAPE, N_CLASSES)
+    except SpaceError:
+        return False
+    return cost.operations * 3 * config.batch_size < MAX_OPERATIONS and cost.parameters < 10**7
+
+
+def train_for_a_step(config: Config) -> None:
+    model = build_model(config, SHAPE, N_CLASSES, seed=0, mean=[100.0], std=[50.0])
+    model.compile(build_optimizer(config), "sparse_categorical_crossentropy", jit_compile=False)
+    rng = np.random.default_rng(0)
+    images = rng.integers(0, 256, (config.batch_size, *SHAPE)).astype("float32")
+    before = model.get_layer("probabilities").kernel.numpy()
+    loss = model.train_on_batch(images, rng.integers(0, N_CLASSES, config.batch_size))
+    assert np.isfinite(loss), config
+    assert (model.get_layer("probabilities").kernel.numpy() != before).any(), config
+
+
+@pytest.mark.parametrize("name", ["stage1_kernel_size", "stages", "optimizer", "dropout"])
+def test_values_to_cover_reach_both_ends(plain_space: SearchSpace, name: str) -> None:
+    domain = plain_space.domains[name]
+    values = values_to_cover(domain)
+    ends = domain.values if isinstance(domain, Choices) else (domain.low, domain.high)
+    assert set(ends) <= set(values)
