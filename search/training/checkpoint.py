@@ -30,7 +30,7 @@ def write_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
     """Writes the file whole or not at all: a kill at any moment leaves the old one or the new."""
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.{os.getpid()}")
-    arrays = {name: np.ascontiguousarray(array) for name, array in checkpoint.arrays.items()}
+    arrays = {name: np.asarray(array, order="C") for name, array in checkpoint.arrays.items()}
     metadata = {"format": FORMAT, "state": json.dumps(checkpoint.state)}
     try:
         save_file(arrays, partial, metadata)

@@ -1,0 +1,83 @@
+"""Fixtures for the service: a tiny image set, and a small study on it."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from search.data import DataSettings, PreparedSet, prepare
+from search.open_study import OpenStudy
+from search.settings import StudyPlan
+from search.submit import Submission, submit
+
+SMALL_SPACE: dict[str, Any] = {
+    "stages": 1,
+    "convs": 1,
+    "channels": 8,
+    "kernel_size": 3,
+    "dense_layers": 0,
+    "batch_size": 16,
+}
+
+
+def write_blobs(path: Path, *, n: int = 96, size: int = 16, n_classes: int = 3) -> Path:
+    """Writes an `.npz` of images whose class is where their bright blob lies."""
+    rng = np.random.default_rng(0)
+    labels = np.arange(n) % n_classes
+    images = rng.integers(0, 80, (n, size, size), dtype=np.uint8)
+    for image, label in zip(images, labels, strict=True):
+        start = 1 + 5 * label
+        image[start : start + 5, start : start + 5] += 120
+    np.savez(path, images=images, labels=labels)
+    return path
+
+
+@pytest.fixture(autouse=True)
+def cache_folder(
+    tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> Path:
+    """Keeps prepared sets out of the user's cache."""
+    folder = tmp_path_factory.mktemp("cache")
+    monkeypatch.setenv("CONVSEARCH_CACHE", str(folder))
+    return folder
+
+
+@pytest.fixture
+def blobs(tmp_path: Path) -> Path:
+    """A source that a small network learns in an epoch or two."""
+    return write_blobs(tmp_path / "blobs.npz")
+
+
+@pytest.fixture
+def prepared(blobs: Path, cache_folder: Path) -> PreparedSet:
+    """The prepared blobs."""
+    return prepare(DataSettings(source=str(blobs), image_size=16), cache_folder)
+
+
+def make_plan(source: Path, folder: Path, **tables: dict[str, Any]) -> StudyPlan:
+    """Gives the plan of a study of small networks, with its store in a folder."""
+    values: dict[str, dict[str, Any]] = {
+        "study": {"name": "small", "workers": 1},
+        "data": {"source": str(source), "image_size": 16},
+        "space": SMALL_SPACE,
+        "training": {"max_epochs": 3},
+        "search": {"pruner": "none", "seed": 1},
+        "budget": {"trials": 3},
+        "store": {"url": f"sqlite:///{folder / 'store.db'}"},
+    }
+    for name, table in tables.items():
+        values[name] = {**values[name], **table}
+    return StudyPlan.model_validate(values)
+
+
+@pytest.fixture
+def submission(blobs: Path, tmp_path: Path) -> Submission:
+    """A small study that no worker has begun."""
+    return submit(make_plan(blobs, tmp_path))
+
+
+@pytest.fixture
+def opened(submission: Submission) -> OpenStudy:
+    """The small study, open for a worker."""
+    return OpenStudy.load(submission.store, submission.record.name)

@@ -1,0 +1,147 @@
+"""The fit of one trial: it goes on bit for bit, stops itself, and measures its best epoch."""
+
+import random
+from collections.abc import Iterator
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from search.data import PreparedSet
+from search.training.protocol import Task
+from spaces import Config, SearchSpace
+
+tf = pytest.importorskip("tensorflow")
+from search.training.fit import Fit, NotFiniteError  # noqa: E402
+
+ACTIVE = {
+    "stages": 2,
+    "convs": 1,
+    "channels": 8,
+    "kernel_size": 3,
+    "pool": True,
+    "pool_size": 2,
+    "dense_layers": 1,
+    "units": 32,
+    "dropout": 0.4,
+    "batch_normalization": True,
+    "augmentation": True,
+    "batch_size": 16,
+}
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _deterministic() -> Iterator[None]:
+    tf.config.experimental.enable_op_determinism()
+    yield
+    tf.keras.backend.clear_session()
+
+
+def draw_config(**narrowed: Any) -> Config:
+    return SearchSpace.create(["plain"], {**ACTIVE, **narrowed}).random_config(random.Random(0))
+
+
+def make_task(prepared: PreparedSet, checkpoint: Path, config: Config, **values: Any) -> Task:
+    task = Task(
+        config=config.to_json(),
+        data=str(prepared.path),
+        checkpoint=str(checkpoint),
+        seed=5,
+        max_epochs=6,
+        patience=6,
+        plateau_patience=1,
+        plateau_factor=0.5,
+        min_learning_rate=1e-6,
+    )
+    return replace(task, **values)
+
+
+def curve(fit: Fit) -> list[dict[str, float]]:
+    """Everything of an epoch but its time and memory."""
+    rows = [asdict(row) for row in fit.history]
+    return [{k: v for k, v in row.items() if k not in {"seconds", "memory_mb"}} for row in rows]
+
+
+def train(fit: Fit, n_epochs: int = 100) -> Fit:
+    while fit.goes_on and len(fit.history) < n_epochs:
+        fit.run_epoch()
+    return fit
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "adamw", "nadam", "rmsprop", "sgd"])
+def test_fit_cut_off_after_any_epoch_goes_on_bit_for_bit(
+    prepared: PreparedSet, tmp_path: Path, optimizer: str
+) -> None:
+    config = draw_config(optimizer=optimizer)
+    whole = train(Fit(make_task(prepared, tmp_path / "whole", config), prepared))
+    task = make_task(prepared, tmp_path / "parts", config)
+    train(Fit(task, prepared), n_epochs=2)
+    train(Fit(task, prepared), n_epochs=3)
+    parts = train(Fit(task, prepared))
+    assert len(whole.history) == 6
+    assert curve(parts) == curve(whole)
+    for one, other in zip(parts.model.variables, whole.model.variables, strict=True):
+        assert np.array_equal(one.numpy(), other.numpy())
+    assert parts.finish() == replace(
+        whole.finish(),
+        metrics={**whole.finish().metrics, "seconds": parts.finish().metrics["seconds"]},
+    )
+
+
+def test_augmentation_and_dropout_change_the_curve(prepared: PreparedSet, tmp_path: Path) -> None:
+    """Without this the test above could pass with both switched off."""
+    curves = [
+        curve(train(Fit(make_task(prepared, tmp_path / str(i), draw_config(**off)), prepared), 2))
+        for i, off in enumerate(({}, {"augmentation": False}, {"dropout": 0.0}))
+    ]
+    assert curves[0] != curves[1]
+    assert curves[0] != curves[2]
+
+
+def test_checkpoint_of_another_task_is_not_gone_on_with(
+    prepared: PreparedSet, tmp_path: Path
+) -> None:
+    task = make_task(prepared, tmp_path / "one", draw_config())
+    train(Fit(task, prepared), n_epochs=2)
+    assert len(Fit(task, prepared).history) == 2
+    assert Fit(replace(task, seed=6), prepared).history == []
+
+
+def test_fit_stops_itself_when_validation_gets_no_better(
+    prepared: PreparedSet, tmp_path: Path
+) -> None:
+    config = draw_config(optimizer="sgd", sgd_learning_rate=0.001, augmentation=False)
+    task = make_task(prepared, tmp_path / "one", config, max_epochs=40, patience=2)
+    fit = train(Fit(task, prepared))
+    best = int(fit.finish().metrics["best_epoch"])
+    assert len(fit.history) == best + 2 < 40
+    assert fit.history[best - 1].val_accuracy == max(row.val_accuracy for row in fit.history)
+    assert train(Fit(task, prepared)).history == fit.history
+
+
+def test_learning_rate_falls_on_a_plateau(prepared: PreparedSet, tmp_path: Path) -> None:
+    config = draw_config(optimizer="adam", learning_rate=0.01)
+    fit = train(Fit(make_task(prepared, tmp_path / "one", config, max_epochs=12), prepared))
+    rates = [row.learning_rate for row in fit.history]
+    assert rates[0] == pytest.approx(0.01)
+    assert rates == sorted(rates, reverse=True)
+    assert min(rates) < 0.01
+
+
+def test_finish_measures_the_best_weights(prepared: PreparedSet, tmp_path: Path) -> None:
+    fit = train(Fit(make_task(prepared, tmp_path / "one", draw_config()), prepared))
+    finished = fit.finish()
+    assert finished.value == max(row.val_accuracy for row in fit.history)
+    assert fit._validate()[1] == finished.value
+    assert 0 <= finished.metrics["balanced_accuracy"] <= 1
+    assert 0 <= finished.metrics["macro_auc"] <= 1
+    assert finished.metrics["parameters"] == fit.model.count_params()
+
+
+def test_loss_that_is_no_number_ends_the_fit(prepared: PreparedSet, tmp_path: Path) -> None:
+    fit = Fit(make_task(prepared, tmp_path / "one", draw_config()), prepared)
+    fit.model.optimizer.learning_rate = float("nan")
+    with pytest.raises(NotFiniteError, match=r"became"):
+        train(fit)
