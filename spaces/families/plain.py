@@ -55,36 +55,61 @@ def _suggest_stage(draw: Draw, stage: str) -> PlainStage:
     )
 
 
-def _stages(*stages: tuple[int, int, int]) -> dict[str, Value]:
-    """Parameters of pooled stages, each given as convolutions, channels and kernel size."""
+def _stages(*stages: tuple[int, int, int, int]) -> dict[str, Value]:
+    """Parameters of stages, each given as convolutions, channels, kernel size and pool size."""
     values: dict[str, Value] = {"stages": len(stages)}
-    for number, (convs, channels, kernel_size) in enumerate(stages, start=1):
+    for number, (convs, channels, kernel_size, pool_size) in enumerate(stages, start=1):
         name = f"stage{number}"
         values |= {
             f"{name}_convs": convs,
             f"{name}_channels": channels,
             f"{name}_kernel_size": kernel_size,
             f"{name}_pool": True,
-            f"{name}_pool_size": 2,
+            f"{name}_pool_size": pool_size,
         }
     return values
 
 
-_RELU: dict[str, Value] = {
+_USUAL: dict[str, Value] = {
+    "head": "flatten",
+    "dense_layers": 1,
+    "dense1_units": 64,
     "kernel_initializer": "he_normal",
     "bias_initializer": "he_uniform",
     "activation": "relu",
-    "batch_normalization": True,
-    "dropout": 0.2,
+    "batch_normalization": False,
+    "dropout": 0.1,
     "regularizer": "none",
     "batch_size": 32,
     "augmentation": False,
 }
-_ADAM: dict[str, Value] = {"optimizer": "adam", "learning_rate": 1e-3, "adam_beta_1": 0.9}
 
+# Best validation accuracy on 1,960 brain MRI of 32 pixels within 10 epochs, and seconds an epoch
+# on one thread, stand beside each.
 _KNOWN_GOOD: tuple[dict[str, Value], ...] = (
-    _RELU
-    | _ADAM
-    | _stages((1, 32, 3), (1, 64, 3), (1, 128, 3))
-    | {"head": "flatten", "dense_layers": 1, "dense1_units": 128},
+    _USUAL  # .88, 1.3 s
+    | _stages((1, 24, 5, 3), (2, 48, 3, 2), (1, 64, 3, 2))
+    | {"activation": "leaky_relu", "dense1_units": 64}
+    | {"optimizer": "nadam", "learning_rate": 0.0015, "nadam_beta_1": 0.9},
+    _USUAL  # .88, 0.9 s
+    | _stages((1, 32, 4, 3), (1, 48, 4, 2), (1, 64, 3, 2))
+    | {"activation": "elu", "kernel_initializer": "glorot_uniform", "dense1_units": 128}
+    | {"optimizer": "sgd", "sgd_learning_rate": 0.01, "sgd_momentum": 0.9, "sgd_nesterov": True}
+    | {"dropout": 0.2},
+    _USUAL  # .88, 3.0 s
+    | _stages((1, 24, 5, 3), (1, 48, 5, 2), (1, 64, 4, 2))
+    | {"batch_normalization": True, "dropout": 0.2, "batch_size": 16}
+    | {"optimizer": "adam", "learning_rate": 0.001, "adam_beta_1": 0.9},
+    _USUAL  # .87, 1.1 s
+    | _stages((1, 24, 5, 3), (1, 48, 5, 2), (1, 64, 4, 2))
+    | {"optimizer": "nadam", "learning_rate": 0.0015, "nadam_beta_1": 0.9, "dense1_units": 32},
+    _USUAL  # .86, 1.0 s
+    | _stages((1, 64, 4, 3), (1, 32, 3, 2))
+    | {"activation": "elu", "kernel_initializer": "glorot_uniform", "dense1_units": 256}
+    | {"optimizer": "adam", "learning_rate": 0.001, "adam_beta_1": 0.9, "dropout": 0.2},
+    _USUAL  # .85, 1.2 s
+    | _stages((1, 16, 6, 3), (1, 64, 4, 3), (1, 64, 6, 2))
+    | {"activation": "tanh", "kernel_initializer": "he_uniform", "batch_normalization": True}
+    | {"optimizer": "rmsprop", "learning_rate": 0.002, "rmsprop_rho": 0.9, "dropout": 0.05}
+    | {"regularizer": "l2", "l2_strength": 1e-4},
 )

@@ -30,6 +30,7 @@ from spaces.models import build_model, build_optimizer
 MB = 2**20
 N_CLASSES = 4
 N_STEPS = 4
+SMALLEST_MB = 18.0  # what no network's predicted memory is much below
 KINDS: list[dict[str, object]] = [
     {},
     {"head": "flatten", "dense_layers": {"low": 1}, "dense1_units": {"low": 256}},
@@ -50,12 +51,14 @@ def main() -> None:
         print(measure(Config.from_json(record["config"]), tuple(record["image_shape"])))
         return
     for config, image_shape in draw_configs(options.configs, options.seed, options.max_memory):
-        predicted = predict_cost(config, image_shape, N_CLASSES).memory_mb
+        cost = predict_cost(config, image_shape, N_CLASSES)
+        predicted = cost.memory_mb
         measured = measure_in_process(config, image_shape)
         report = {
             "predicted_mb": round(predicted),
             "measured_mb": round(measured),
             "ratio": round(predicted / measured, 2),
+            "parameters": cost.parameters,
             "image_shape": image_shape,
             "config": config.to_json(),
         }
@@ -71,7 +74,10 @@ def draw_configs(
     """
     rng = random.Random(seed)
     spaces = [SearchSpace.create(["plain"], narrowed) for narrowed in KINDS]
-    bounds = [8 * (max_memory_mb / 8) ** (i / n_configs) for i in range(n_configs + 1)]
+    bounds = [
+        SMALLEST_MB * (max_memory_mb / SMALLEST_MB) ** (i / n_configs)
+        for i in range(n_configs + 1)
+    ]
     found: dict[int, tuple[Config, tuple[int, int, int]]] = {}
     for _ in range(30_000):
         kind = rng.randrange(len(KINDS))

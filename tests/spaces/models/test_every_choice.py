@@ -11,10 +11,10 @@ from spaces.models import build_model, build_optimizer
 from spaces.parameters import Choices, Domain, FloatRange, Value
 from spaces.trials import GuidedTrial
 
-SHAPE = (48, 48, 1)
+SHAPE = (32, 32, 1)
 N_CLASSES = 3
-N_CANDIDATES = 150
-MAX_OPERATIONS = 60e9  # of one training step: a few seconds on one thread
+N_CANDIDATES = 300
+MAX_OPERATIONS = 20e9  # of one training step: about a second on one thread
 FEW = 6  # a range of at most so many integers is covered whole
 
 Pair = tuple[str, Value]
