@@ -56,6 +56,7 @@ class TrialRun:
     trainer: Trainer
     interruption: Interruption
     best: float = float("-inf")
+    start_mb: float = 0.0
     last_memory_mb: float = 0.0
     started_at: float = field(default_factory=time.monotonic)
     heard_at: float = field(default_factory=time.monotonic)
@@ -66,7 +67,7 @@ class TrialRun:
         Raises:
             LeaseLostError: If another worker has taken the trial.
         """
-        memory_limit_mb = self._memory_limit_mb()
+        self.start_mb = self.trainer.memory_mb()
         silence_s = self._silence_s()
         ooms = OomCounter()
         try:
@@ -75,11 +76,11 @@ class TrialRun:
                 message = self.trainer.receive(POLL_S)
                 ending = self._answer(message) if message else None
                 if ending is None:
-                    ending = self._watch(memory_limit_mb, silence_s)
+                    ending = self._watch(silence_s)
                 if ending is not None:
                     return ending
         except TrainerGoneError:
-            return self._explain_death(memory_limit_mb, ooms)
+            return self._explain_death(ooms)
 
     def _task(self) -> Task:
         training = self.opened.settings.training
@@ -137,10 +138,11 @@ class TrialRun:
     def _reply(self, verdict: Verdict) -> None:
         self.trainer.send(verdict)
 
-    def _watch(self, memory_limit_mb: float, silence_s: float) -> Outcome | Open | None:
+    def _watch(self, silence_s: float) -> Outcome | Open | None:
         """Ends the trainer when it is over a limit, hangs, or the worker has to leave."""
         memory_mb = self.trainer.memory_mb()
         self.last_memory_mb = memory_mb or self.last_memory_mb
+        memory_limit_mb = self._memory_limit_mb()
         timeout_s = self.opened.settings.training.trial_timeout
         now = time.monotonic()
         ending: Outcome | Open | None = None
@@ -163,11 +165,12 @@ class TrialRun:
             self.trainer.close()
         return ending
 
-    def _explain_death(self, memory_limit_mb: float, ooms: OomCounter) -> Outcome | Open:
+    def _explain_death(self, ooms: OomCounter) -> Outcome | Open:
         """Tells a kill for want of memory from any other end of the trainer."""
         code = self.trainer.exit_code()
         was_near = (
-            self.last_memory_mb > NEAR_LIMIT * memory_limit_mb or available_mb() < LOW_MEMORY_MB
+            self.last_memory_mb > NEAR_LIMIT * self._memory_limit_mb()
+            or available_mb() < LOW_MEMORY_MB
         )
         if code == -9 and (was_near or ooms.has_grown()):
             return Outcome("unfit", f"Out of memory at {self.last_memory_mb:.0f} MB.")
@@ -180,8 +183,12 @@ class TrialRun:
         return Open.LOST
 
     def _memory_limit_mb(self) -> float:
-        allowed = MEMORY_FACTOR * (self.opened.settings.limits.max_memory_mb or float("inf"))
-        return self.trainer.memory_mb() + allowed + MEMORY_SLACK_MB
+        """Gives the memory that the trial may take beyond what the trainer had before it."""
+        max_memory_mb = self.opened.settings.limits.max_memory_mb
+        if max_memory_mb is None or self.trainer.ready_mb is None:
+            return float("inf")
+        before_mb = max(self.start_mb, self.trainer.ready_mb)
+        return before_mb + MEMORY_FACTOR * max_memory_mb + MEMORY_SLACK_MB
 
     def _silence_s(self) -> float:
         given = self.opened.settings.training.silence_timeout

@@ -35,11 +35,11 @@ IDLE_S = 1.0
 
 
 class Worker:
-    """One worker of one study."""
+    """One worker of one study; it ends the trainers of its pool when it leaves."""
 
-    def __init__(self, opened: OpenStudy, *, n_threads: int = 1) -> None:
+    def __init__(self, opened: OpenStudy, pool: TrainerPool) -> None:
         self.opened = opened
-        self.pool = TrainerPool(n_threads=n_threads)
+        self.pool = pool
         self.worker_id = register_worker(opened.store, opened.study_id)
         self._stop = threading.Event()
         self._beat_at = 0.0
@@ -121,7 +121,7 @@ def serve(opened: OpenStudy, *, n_threads: int, is_supervised: bool) -> int:
     SIGTERM and Ctrl-C give the trial back and leave; the second one leaves at once. With
     `is_supervised` the end of standard input does the same: whoever started us is gone.
     """
-    worker = Worker(opened, n_threads=n_threads)
+    worker = Worker(opened, TrainerPool(n_threads=n_threads))
     caught: list[int] = []
 
     def on_signal(number: int, _frame: FrameType | None) -> None:

@@ -1,8 +1,10 @@
 """Trainers in reserve: one at work, and the next one warming up before it has to be replaced."""
 
 import logging
+from collections.abc import Sequence
+from functools import partial
 
-from search.training.process import Trainer
+from search.training.process import COMMAND, Trainer
 
 logger = logging.getLogger(__name__)
 
@@ -15,9 +17,9 @@ WARM_UP_SHARE = 0.7
 class TrainerPool:
     """Gives a trainer for each trial, the same one as long as its memory stays flat."""
 
-    def __init__(self, *, n_threads: int = 1) -> None:
-        self._n_threads = n_threads
-        self._current: Trainer = Trainer(n_threads=n_threads)
+    def __init__(self, *, n_threads: int = 1, command: Sequence[str] = COMMAND) -> None:
+        self._make = partial(Trainer, n_threads=n_threads, command=command)
+        self._current = self._make()
         self._next: Trainer | None = None
         self._first_mb: float | None = None
 
@@ -39,7 +41,7 @@ class TrainerPool:
             logger.info("the trainer has grown by %.0f MB and is replaced", growth)
             self._replace()
         elif growth > WARM_UP_SHARE * MAX_GROWTH_MB and self._next is None:
-            self._next = Trainer(n_threads=self._n_threads)
+            self._next = self._make()
 
     def close(self) -> None:
         """Ends all trainers."""
@@ -50,5 +52,5 @@ class TrainerPool:
     def _replace(self) -> None:
         self._current.close()
         if self._next is None or self._next.exit_code() is not None:
-            self._next = Trainer(n_threads=self._n_threads)
+            self._next = self._make()
         self._current, self._next, self._first_mb = self._next, None, None

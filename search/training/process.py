@@ -12,7 +12,7 @@ from typing import IO
 
 import psutil
 
-from search.training.protocol import Message, Verdict, decode, encode
+from search.training.protocol import Message, Ready, Verdict, decode, encode
 
 COMMAND = (sys.executable, "-m", "search.training.trainer")
 TAIL_BYTES = 4000
@@ -37,6 +37,8 @@ class Trainer:
             env=_environment(n_threads),
             start_new_session=True,  # Ctrl-C is for the worker to answer.
         )
+        self.ready_mb: float | None = None
+        """Resident memory once TensorFlow was loaded; None until then."""
         self._messages: queue.SimpleQueue[Message | None] = queue.SimpleQueue()
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
@@ -73,6 +75,8 @@ class Trainer:
         if message is None:
             self._process.wait()
             raise TrainerGoneError
+        if isinstance(message, Ready):
+            self.ready_mb = message.memory_mb
         return message
 
     def memory_mb(self) -> float:

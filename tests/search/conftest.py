@@ -1,5 +1,6 @@
 """Fixtures for the service: a tiny image set, and a small study on it."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ import pytest
 from search.data import DataSettings, PreparedSet, prepare
 from search.open_study import OpenStudy
 from search.settings import StudyPlan
-from search.submit import Submission, submit
+from search.submit import submit
 
 SMALL_SPACE: dict[str, Any] = {
     "stages": 1,
@@ -72,12 +73,17 @@ def make_plan(source: Path, folder: Path, **tables: dict[str, Any]) -> StudyPlan
 
 
 @pytest.fixture
-def submission(blobs: Path, tmp_path: Path) -> Submission:
-    """A small study that no worker has begun."""
-    return submit(make_plan(blobs, tmp_path))
+def make_study(blobs: Path, tmp_path: Path) -> Callable[..., OpenStudy]:
+    """Makes a small study that no worker has begun; tables of its plan may be changed."""
+
+    def make(**tables: dict[str, Any]) -> OpenStudy:
+        submission = submit(make_plan(blobs, tmp_path, **tables))
+        return OpenStudy.load(submission.store, submission.record.name)
+
+    return make
 
 
 @pytest.fixture
-def opened(submission: Submission) -> OpenStudy:
+def opened(make_study: Callable[..., OpenStudy]) -> OpenStudy:
     """The small study, open for a worker."""
-    return OpenStudy.load(submission.store, submission.record.name)
+    return make_study()

@@ -1,0 +1,76 @@
+"""A trainer without TensorFlow that speaks the real protocol and then dies as it is told.
+
+Run as `python fake_trainer.py MODE`; epochs take a hundredth of a second.
+"""
+
+import os
+import signal
+import sys
+import time
+
+import psutil
+
+from search.training.protocol import Epoch, Failed, Finished, Ready, Task, Unfit, decode
+from search.training.trainer import Channel
+from storage import EpochRow
+
+ACCURACIES = (0.4, 0.6, 0.5, 0.7)
+
+
+def main() -> None:
+    channel = Channel()
+    mode = sys.argv[1]
+    channel.send(Ready(memory_mb=psutil.Process().memory_info().rss / 2**20))
+    while True:
+        task = decode(channel.receive())
+        assert isinstance(task, Task)
+        for number, accuracy in enumerate(ACCURACIES[: task.max_epochs], start=1):
+            if number == 3 and die(channel, mode):
+                break
+            time.sleep(0.01)
+            row = EpochRow(number, 1.0, 0.5, 1.0, accuracy, 1e-3, 0.01, 50.0)
+            channel.send(Epoch(row))
+            if channel.receive() == "stop":
+                break
+        else:
+            channel.send(Finished(max(ACCURACIES[: task.max_epochs]), {"best_epoch": 2}))
+
+
+def die(channel: Channel, mode: str) -> bool:
+    """Ends as the mode says; True when the trial has ended and the trainer goes on."""
+    match mode:
+        case "killed":
+            os.kill(os.getpid(), signal.SIGKILL)
+        case "crashed":
+            os.kill(os.getpid(), signal.SIGSEGV)
+        case "left":
+            print("last words", file=sys.stderr)
+            os._exit(7)
+        case "hung":
+            time.sleep(1000)
+        case "greedy":
+            grow(megabytes=400)
+            time.sleep(1000)
+        case "greedy and killed":
+            grow(megabytes=270)
+            time.sleep(1.0)
+            os.kill(os.getpid(), signal.SIGKILL)
+        case "nan":
+            channel.send(Unfit("The loss became nan in epoch 3."))
+        case "failed":
+            channel.send(Failed("ValueError: no", "Traceback ..."))
+        case "babbling":
+            os.write(channel._out.fileno(), b"this is no message\n")
+            time.sleep(1000)
+    return mode in {"nan", "failed"}
+
+
+def grow(megabytes: int) -> None:
+    ballast.append(b"x" * (megabytes * 2**20))
+
+
+ballast: list[bytes] = []
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,187 @@
+"""Each way in which a trainer can end, with real processes that really die."""
+
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from search.open_study import OpenStudy
+from search.proposals import Proposal, next_proposal
+from search.training.process import Trainer, TrainerGoneError
+from search.training.protocol import Finished
+from search.trial_run import Interruption, Open, TrialRun
+from storage import LeaseLostError, Outcome, give_back, load_curve, register_worker, take_released
+
+FAKE = str(Path(__file__).with_name("fake_trainer.py"))
+NEVER = Interruption(now=lambda: False, at_epoch_end=lambda: False)
+
+
+@pytest.fixture
+def proposal(opened: OpenStudy) -> Proposal:
+    worker_id = register_worker(opened.store, opened.study_id)
+    proposal = next_proposal(opened, worker_id)
+    assert proposal is not None
+    return proposal
+
+
+@contextmanager
+def fake_trainer(mode: str) -> Iterator[Trainer]:
+    trainer = Trainer(command=(sys.executable, FAKE, mode))
+    try:
+        yield trainer
+    finally:
+        trainer.close()
+
+
+def with_training(opened: OpenStudy, **values: Any) -> OpenStudy:
+    training = opened.settings.training.model_copy(update={"max_epochs": 4, **values})
+    return replace(opened, settings=opened.settings.model_copy(update={"training": training}))
+
+
+def run_trial(
+    opened: OpenStudy, proposal: Proposal, mode: str, interruption: Interruption = NEVER
+) -> Outcome | Open:
+    with fake_trainer(mode) as trainer:
+        return TrialRun(opened, proposal, trainer, interruption).run()
+
+
+def test_trial_that_is_trained_to_its_end_is_complete(
+    opened: OpenStudy, proposal: Proposal
+) -> None:
+    ending = run_trial(with_training(opened), proposal, "well")
+    assert ending == Outcome("complete", value=0.7, metrics={"best_epoch": 2})
+    curve = load_curve(opened.store, proposal.trial._trial_id)
+    assert [row.epoch for row in curve] == [1, 2, 3, 4]
+    reported = opened.study.trials[proposal.trial.number].intermediate_values
+    assert reported == {1: 0.4, 2: 0.6, 3: 0.6, 4: 0.7}
+
+
+@pytest.mark.parametrize("mode", ["killed", "crashed", "left", "babbling"])
+def test_trial_whose_trainer_dies_goes_on_later(
+    opened: OpenStudy, proposal: Proposal, mode: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert run_trial(with_training(opened), proposal, mode) is Open.LOST
+    assert len(load_curve(opened.store, proposal.trial._trial_id)) == 2
+    if mode == "left":
+        assert "exit code 7: last words" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("mode", "kind", "reason"),
+    [
+        ("nan", "unfit", "The loss became nan in epoch 3."),
+        ("failed", "fail", "ValueError: no"),
+    ],
+)
+def test_trial_ends_as_its_trainer_says(
+    opened: OpenStudy, proposal: Proposal, mode: str, kind: str, reason: str
+) -> None:
+    ending = run_trial(with_training(opened), proposal, mode)
+    assert isinstance(ending, Outcome)
+    assert (ending.kind, ending.reason) == (kind, reason)
+
+
+def test_hung_trainer_is_ended_after_its_silence(opened: OpenStudy, proposal: Proposal) -> None:
+    impatient = with_training(opened, silence_timeout=1.5)
+    with fake_trainer("hung") as trainer:
+        started = time.monotonic()
+        assert TrialRun(impatient, proposal, trainer, NEVER).run() is Open.LOST
+        assert time.monotonic() - started < 30
+        assert trainer.exit_code() is not None
+
+
+def test_trial_over_its_time_is_unfit(opened: OpenStudy, proposal: Proposal) -> None:
+    ending = run_trial(with_training(opened, trial_timeout=1.0), proposal, "hung")
+    assert ending == Outcome("unfit", "Over the time limit of a trial, 1 s.")
+
+
+def test_trial_over_the_memory_limit_is_unfit(opened: OpenStudy, proposal: Proposal) -> None:
+    limits = replace(opened.settings.limits, max_memory_mb=20.0)
+    opened = with_training(opened)
+    opened = replace(opened, settings=opened.settings.model_copy(update={"limits": limits}))
+    ending = run_trial(opened, proposal, "greedy")
+    assert isinstance(ending, Outcome)
+    assert ending.kind == "unfit"
+    assert ending.reason.startswith("Out of memory: ")
+
+
+def test_kill_near_the_memory_limit_is_out_of_memory(
+    opened: OpenStudy, proposal: Proposal
+) -> None:
+    limits = replace(opened.settings.limits, max_memory_mb=60.0)
+    opened = with_training(opened)
+    opened = replace(opened, settings=opened.settings.model_copy(update={"limits": limits}))
+    ending = run_trial(opened, proposal, "greedy and killed")
+    assert isinstance(ending, Outcome)
+    assert ending.kind == "unfit"
+    assert ending.reason.startswith("Out of memory at ")
+
+
+def test_kill_that_the_control_group_reports_is_out_of_memory(
+    opened: OpenStudy, proposal: Proposal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kills = iter([0, 1])
+    monkeypatch.setattr("search.memory._count_oom_kills", lambda: next(kills))
+    ending = run_trial(with_training(opened), proposal, "killed")
+    assert isinstance(ending, Outcome)
+    assert ending.kind == "unfit"
+
+
+def test_worker_that_has_to_leave_gives_the_trial_back_at_once(
+    opened: OpenStudy, proposal: Proposal
+) -> None:
+    leave = Interruption(now=lambda: True, at_epoch_end=lambda: False)
+    assert run_trial(with_training(opened), proposal, "hung", leave) is Open.GIVEN_BACK
+
+
+def test_trial_waits_after_its_epoch_when_the_time_is_up(
+    opened: OpenStudy, proposal: Proposal
+) -> None:
+    time_up = Interruption(now=lambda: False, at_epoch_end=lambda: True)
+    with fake_trainer("well") as trainer:
+        run = TrialRun(with_training(opened), proposal, trainer, time_up)
+        assert run.run() is Open.GIVEN_BACK
+        assert trainer.exit_code() is None
+    assert len(load_curve(opened.store, proposal.trial._trial_id)) == 1
+
+
+def test_pruned_trial_is_stopped_and_its_trainer_goes_on_with_the_next(
+    opened: OpenStudy, proposal: Proposal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(opened.study.pruner, "prune", lambda _study, trial: trial.last_step == 2)
+    opened = with_training(opened)
+    with fake_trainer("well") as trainer:
+        run = TrialRun(opened, proposal, trainer, NEVER)
+        assert run.run() == Outcome(
+            "pruned", "By the pruner after epoch 2.", metrics={"epochs": 2}
+        )
+        trainer.send(run._task())
+        message = None
+        while not isinstance(message, Finished):
+            message = trainer.receive(10.0)
+            if message is not None and not isinstance(message, Finished):
+                trainer.send("go_on")
+
+
+def test_worker_whose_trial_was_taken_lets_go(opened: OpenStudy, proposal: Proposal) -> None:
+    give_back(opened.store, opened.study, proposal.lease)
+    assert take_released(opened.store, opened.study_id, "other") is not None
+    with pytest.raises(LeaseLostError):
+        run_trial(with_training(opened), proposal, "well")
+
+
+def test_trainer_ends_when_its_worker_is_gone() -> None:
+    with fake_trainer("well") as trainer:
+        assert trainer.receive(10.0) is not None
+        process = psutil.Process(trainer.pid)
+        assert trainer._process.stdin is not None
+        trainer._process.stdin.close()
+        process.wait(timeout=10)
+        with pytest.raises(TrainerGoneError):
+            trainer.receive(10.0)
