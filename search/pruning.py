@@ -21,6 +21,8 @@ from optuna.pruners import (
 )
 from optuna.trial import FrozenTrial, TrialState
 
+from search.errors import SettingsError
+
 __all__ = ["DEFAULT_PRUNER", "PRUNERS", "FallingSharePruner", "make_pruner"]
 
 DEFAULT_PRUNER: Final = "auto"
@@ -169,8 +171,8 @@ def make_pruner(name: str, max_epochs: int) -> BasePruner:
         max_epochs: Epochs of a full training, at least 1; of one epoch nothing is pruned.
 
     Raises:
-        ValueError: If no pruner has that name.
+        SettingsError: If no pruner has that name.
     """
     if name not in PRUNERS:
-        raise ValueError(f"Expected a pruner out of {', '.join(PRUNERS)}. Received: {name!r}.")
+        raise SettingsError(f"Expected a pruner out of {', '.join(PRUNERS)}. Received: {name!r}.")
     return PRUNERS[name if max_epochs > 1 else "none"](max_epochs)

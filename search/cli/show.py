@@ -3,7 +3,9 @@
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from analysis import RankedTrial, Ranking, StudyStatus
@@ -58,18 +60,17 @@ def show_ranking(console: Console, ranking: Ranking, *, show_all: bool = False) 
         console.print(f"Study {ranking.study} has no complete trial yet.")
         return
     shown = trials if show_all else trials[:N_TOP]
-    table = Table(
-        title=f"Study {ranking.study}: trials by validation accuracy", title_justify="left"
-    )
-    for name in ("rank", "trial", "val acc", "best epoch", "epochs", "time", "parameters"):
+    console.print(f"[bold]{escape(ranking.study)}[/]: trials by validation accuracy")
+    table = Table(box=SIMPLE_HEAD, pad_edge=False)
+    for name in ("rank", "trial", "val acc", "epochs", "time", "parameters"):
         table.add_column(name, justify="right", no_wrap=True)
-    table.add_column("state and reason" if show_all else "network", overflow="fold")
+    table.add_column("state and reason" if show_all else "network")
     for trial in shown:
-        note = f"{trial.state.lower()} {trial.reason}" if show_all else describe_network(trial)
-        table.add_row(*_cells(trial), note, style="bold" if trial.rank == 1 else "")
+        note = describe_ending(trial) if show_all else describe_network(trial)
+        table.add_row(*_cells(trial), escape(note), style="bold" if trial.rank == 1 else "")
     console.print(table)
     if len(shown) < len(trials):
-        console.print(f"and {len(trials) - len(shown)} more complete trials (rank --json has all)")
+        console.print(f"and {len(trials) - len(shown)} more complete trials (--json has all)")
 
 
 def _cells(trial: RankedTrial) -> tuple[str, ...]:
@@ -77,11 +78,15 @@ def _cells(trial: RankedTrial) -> tuple[str, ...]:
         "-" if trial.rank is None else str(trial.rank),
         str(trial.trial),
         show_accuracy(trial.val_accuracy),
-        "-" if trial.best_epoch is None else str(trial.best_epoch),
-        str(trial.epochs),
-        show_duration(trial.seconds),
+        f"{trial.best_epoch}/{trial.epochs}" if trial.epochs else "-",
+        show_duration(trial.seconds) if trial.epochs else "-",
         "-" if trial.parameters is None else f"{trial.parameters:,}",
     )
+
+
+def describe_ending(trial: RankedTrial) -> str:
+    """Gives a trial's state, with the reason where there is one."""
+    return f"{trial.state.lower()}: {trial.reason}" if trial.reason else trial.state.lower()
 
 
 def describe_network(trial: RankedTrial) -> str:
@@ -144,7 +149,8 @@ def show_status(console: Console, status: StudyStatus) -> None:
     if not status.workers:
         console.print("no worker is at work")
         return
-    table = Table("worker", "host", "pid", "trial", "epoch", "val acc", "last seen")
+    names = ("worker", "host", "pid", "trial", "epoch", "val acc", "last seen")
+    table = Table(*names, box=SIMPLE_HEAD, pad_edge=False)
     by_number = {row.number: row for row in status.trials}
     for worker in status.workers:
         row = by_number.get(-1 if worker.trial_number is None else worker.trial_number)
@@ -162,4 +168,29 @@ def show_status(console: Console, status: StudyStatus) -> None:
 
 def show_source(console: Console, summary: "SourceSummary") -> None:
     """Shows what is in a source and what a search would use of it."""
-    console.print(summary)
+    sizes = summary.sizes
+    smallest = f"{sizes.min_width}×{sizes.min_height}"
+    largest = f"{sizes.max_width}×{sizes.max_height}"
+    n_images = sum(sum(counts.values()) for counts in summary.counts.values())
+    console.print(
+        f"{n_images:,} {summary.color} images in {len(summary.classes)} classes ({summary.kind}), "
+        + (smallest if smallest == largest else f"{smallest} to {largest}")
+        + " pixels",
+        soft_wrap=True,
+    )
+    table = Table(box=SIMPLE_HEAD, pad_edge=False)
+    table.add_column("class")
+    found, used = list(summary.counts), list(summary.used)
+    for name in (*found, *(f"use {split}" for split in used)):
+        table.add_column(name, justify="right")
+    for class_name in summary.classes:
+        cells = [summary.counts[split].get(class_name, 0) for split in found]
+        cells += [summary.used[split].get(class_name, 0) for split in used]
+        table.add_row(escape(class_name), *(f"{n:,}" for n in cells))
+    console.print(table)
+    for warning in summary.warnings:
+        console.print(f"[yellow]Note:[/] {escape(warning)}", soft_wrap=True)
+    for name, reason in list(summary.broken.items())[:N_TOP]:
+        console.print(f"[yellow]Left out:[/] {escape(name)}: {escape(reason)}", soft_wrap=True)
+    if len(summary.broken) > N_TOP:
+        console.print(f"and {len(summary.broken) - N_TOP} more (--json lists all)")
