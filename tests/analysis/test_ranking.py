@@ -1,0 +1,107 @@
+"""The ranking and the status of a study, on every kind of store."""
+
+import pytest
+
+from analysis import load_status, rank
+from storage import (
+    EpochRow,
+    Outcome,
+    Store,
+    attach_trial,
+    claim_budget,
+    create_study,
+    finish,
+    load_optuna_study,
+    record_epoch,
+    register_worker,
+)
+
+ENDINGS = [
+    (Outcome("pruned"), [0.9, 0.95], 10),
+    (Outcome("complete", value=0.8), [0.7, 0.8], 500),
+    (Outcome("complete", value=0.85), [0.85, 0.85], 900),
+    (Outcome("complete", value=0.8), [0.8, 0.7], 100),
+    (Outcome("unfit", "NaN"), [0.2], 50),
+    (Outcome("rejected", "too large"), [], 10**9),
+    (Outcome("repeat", "again"), [], 100),
+    (Outcome("fail", "broken"), [], 100),
+    (None, [0.4], 70),
+]
+
+
+@pytest.fixture
+def study(store: Store) -> Store:
+    record, _ = create_study(store, "study", settings="{}", n_trials=20)
+    optuna_study = load_optuna_study(store, "study")
+    worker_id = register_worker(store, record.study_id)
+    for outcome, curve, parameters in ENDINGS:
+        claim = claim_budget(store, record.study_id, worker_id)
+        assert claim is not None
+        trial = optuna_study.ask()
+        trial.suggest_float("x", 0, 1)
+        trial.set_user_attr("config", {"family": "plain"})
+        trial.set_user_attr("parameters", parameters)
+        lease = attach_trial(store, claim, trial._trial_id, trial.number)
+        assert lease is not None
+        best = 0.0
+        for epoch, accuracy in enumerate(curve, start=1):
+            record_epoch(store, lease, EpochRow(epoch, 1, 0.5, 1, accuracy, 1e-3, 2.0, 500))
+            best = max(best, accuracy)
+            trial.report(best, epoch)
+        if outcome is not None:
+            finish(store, optuna_study, lease, outcome)
+    return store
+
+
+def test_complete_trials_come_first_and_smaller_networks_win_ties(study: Store) -> None:
+    ranking = rank(study, "study")
+    assert [trial.trial for trial in ranking.trials] == [2, 3, 1, 0, 4, 5, 6, 7, 8]
+    assert [trial.rank for trial in ranking.trials][:5] == [1, 2, 3, 4, None]
+    assert [trial.trial for trial in ranking.complete] == [2, 3, 1]
+
+
+def test_json_lists_the_trials_that_count(study: Store) -> None:
+    document = rank(study, "study").to_json()
+    assert (document["study"], document["direction"]) == ("study", "maximize")
+    assert document["metric"] == "val_accuracy"
+    assert [trial["trial"] for trial in document["trials"]] == [2, 3, 1, 0, 4]
+    best = document["trials"][0]
+    assert {
+        key: best[key]
+        for key in ("rank", "family", "state", "val_accuracy", "best_epoch", "epochs", "seconds")
+    } == {
+        "rank": 1,
+        "family": "plain",
+        "state": "COMPLETE",
+        "val_accuracy": 0.85,
+        "best_epoch": 1,
+        "epochs": 2,
+        "seconds": 4.0,
+    }
+    assert best["parameters"] == 900
+    assert set(best["params"]) == {"x"}
+
+
+def test_pruned_trial_keeps_its_best_value(study: Store) -> None:
+    pruned = next(trial for trial in rank(study, "study").trials if trial.trial == 0)
+    assert (pruned.state, pruned.val_accuracy, pruned.best_epoch) == ("PRUNED", 0.95, 2)
+
+
+def test_status_counts_each_ending(study: Store) -> None:
+    status = load_status(study, "study")
+    assert status.counts == {
+        "complete": 3,
+        "pruned": 1,
+        "unfit": 1,
+        "rejected": 2,
+        "fail": 1,
+        "running": 1,
+        "waiting": 0,
+    }
+    document = status.to_json()
+    assert document["budget"]["trials"] == 20
+    assert document["budget"]["done"] == 5
+    assert document["best"] == {"trial": 2, "val_accuracy": 0.85}
+    (worker,) = document["workers"]
+    assert set(worker) == {"id", "host", "pid", "trial", "last_seen"}
+    assert worker["trial"] == 8

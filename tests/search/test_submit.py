@@ -1,0 +1,90 @@
+"""Submitting: everything is refused before anything is written or spent."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import optuna
+import pytest
+
+from search.errors import DataError, SettingsError, StudyMismatchError
+from search.open_study import OpenStudy
+from spaces import SpaceError
+from storage import StoreError, load_study
+
+MakeStudy = Callable[..., OpenStudy]
+
+
+def test_new_study_begins_with_known_good_configs(make_study: MakeStudy) -> None:
+    opened = make_study(space={"stages": {"low": 1, "high": 3}}, budget={"trials": 12})
+    waiting = opened.study.get_trials(states=(optuna.trial.TrialState.WAITING,))
+    assert 1 <= len(waiting) <= 4
+    fixed = waiting[0].system_attrs["fixed_params"]
+    assert set(fixed) <= set(opened.space.domains)
+
+
+def test_same_plan_again_resumes_with_the_new_budget(make_study: MakeStudy) -> None:
+    first = make_study()
+    again = make_study(budget={"trials": 7})
+    assert again.study_id == first.study_id
+    assert load_study(again.store, again.name).n_trials == 7
+    assert again.settings == first.settings
+
+
+@pytest.mark.parametrize(
+    ("tables", "difference"),
+    [
+        ({"space": {"channels": 16}}, "`stage1_channels`: 8 there, 16 here"),
+        ({"training": {"max_epochs": 9}}, "`max_epochs`: 3 there, 9 here"),
+        ({"search": {"seed": 9}}, "`seed`: 1 there, 9 here"),
+        ({"data": {"image_size": 24}}, "its images: .*blobs.npz at 16 px there, .* at 24 px here"),
+    ],
+)
+def test_study_of_that_name_with_other_settings_is_refused(
+    make_study: MakeStudy, tables: dict[str, dict[str, Any]], difference: str
+) -> None:
+    make_study()
+    with pytest.raises(StudyMismatchError, match=f"A study 'small' exists .*{difference}"):
+        make_study(**tables)
+
+
+@pytest.mark.parametrize(
+    ("tables", "error", "message"),
+    [
+        ({"data": {"source": "/no/such"}}, DataError, "No such file or folder: /no/such"),
+        ({"space": {"families": ["plane"]}}, SpaceError, "Received: `plane`"),
+        ({"space": {"chanels": 8}}, SpaceError, r"chanels"),
+        ({"search": {"pruner": "medain"}}, SettingsError, "Received: 'medain'"),
+        ({"search": {"max_parameters": 5}}, SpaceError, "--max-parameters"),
+        ({"store": {"url": "mysql://u:secret@host/db"}}, StoreError, r"Received: mysql://u:\*\*\*@"),
+        (
+            {"space": {"stages": 5, "pool": True, "pool_size": 3}},
+            SpaceError,
+            "Received: 16×16 pixels; raise --image-size",
+        ),
+    ],
+)  # fmt: skip
+def test_bad_plan_leaves_no_store_and_no_artifacts(
+    make_study: MakeStudy,
+    tmp_path: Path,
+    tables: dict[str, dict[str, Any]],
+    error: type[Exception],
+    message: str,
+) -> None:
+    with pytest.raises(error, match=message):
+        make_study(**tables)
+    assert [path.name for path in tmp_path.iterdir()] == ["blobs.npz"]
+
+
+def test_worker_refuses_images_that_were_changed(make_study: MakeStudy) -> None:
+    opened = make_study()
+    Path(opened.settings.prepared).unlink()
+    with pytest.raises(DataError, match="prepared images of the study are not at"):
+        OpenStudy.load(opened.store, opened.name)
+
+
+def test_optuna_opens_the_study(make_study: MakeStudy) -> None:
+    opened = make_study()
+    url = opened.store.url.render_as_string(hide_password=False)
+    study = optuna.load_study(study_name="small", storage=url)
+    assert study.direction == optuna.study.StudyDirection.MAXIMIZE

@@ -1,0 +1,144 @@
+"""Opening stores: what is none is refused in a line, with what to do."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+
+from storage import (
+    Store,
+    StoreError,
+    StoreUrlError,
+    StoreVersionError,
+    StudyNotFoundError,
+    create_study,
+    list_studies,
+    load_study,
+)
+from storage.tables import versions
+
+
+@pytest.mark.parametrize(
+    ("url", "message"),
+    [
+        ("nonsense", "Expected a store URL such as sqlite:///FILE"),
+        ("mysql://user:secret@host/db", r"Received: mysql://user:\*\*\*@host/db"),
+        ("sqlite://", "Expected a store URL"),
+        ("user:secret@host/db", r"Received: \.\.\.@host/db"),
+    ],
+)
+def test_other_urls_are_refused_without_their_password(url: str, message: str) -> None:
+    with pytest.raises(StoreUrlError, match=message) as error:
+        Store.open(url)
+    assert "secret" not in str(error.value)
+
+
+def test_missing_file_is_not_made_where_it_must_be_there(tmp_path: Path) -> None:
+    path = tmp_path / "none.db"
+    with pytest.raises(StoreError, match=r"There is no store at .*none\.db.*--store"):
+        Store.open(f"sqlite:///{path}", create=False)
+    assert not path.exists()
+
+
+def test_file_in_a_missing_folder_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(StoreError, match=r"there is no folder .*no"):
+        Store.open(f"sqlite:///{tmp_path}/no/store.db")
+
+
+def test_folder_is_no_store(tmp_path: Path) -> None:
+    with pytest.raises(StoreError, match="Received a folder"):
+        Store.open(f"sqlite:///{tmp_path}")
+
+
+def test_other_file_is_no_store_and_stays_as_it_was(tmp_path: Path) -> None:
+    path = tmp_path / "notes.txt"
+    path.write_text("some notes")
+    with pytest.raises(StoreError, match=r"notes\.txt is not a SQLite store"):
+        Store.open(f"sqlite:///{path}")
+    assert path.read_text() == "some notes"
+
+
+def test_damaged_file_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "store.db"
+    path.write_bytes(b"SQLite format 3\x00" + b"\xff" * 5000)
+    with pytest.raises(StoreError, match=r"Cannot use sqlite:////.*store\.db: "):
+        Store.open(f"sqlite:///{path}")
+
+
+def test_read_only_file_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "store.db"
+    Store.open(f"sqlite:///{path}").close()
+    path.chmod(0o444)
+    tmp_path.chmod(0o755)
+    code = (
+        "import os, sys\n"
+        "from storage import Store, StoreError\n"
+        "if os.getuid() == 0: os.setuid(65534)\n"  # root may write anything
+        "try: Store.open(sys.argv[1])\n"
+        "except StoreError as error: print(error)\n"
+    )
+    for parent in [tmp_path, *tmp_path.parents][:3]:
+        if parent.stat().st_uid == os.getuid() and parent != Path("/tmp"):
+            parent.chmod(0o755)
+    done = subprocess.run(
+        [sys.executable, "-c", code, f"sqlite:///{path}"],
+        capture_output=True, text=True, check=True, cwd=Path(__file__).parents[2],
+    )  # fmt: skip
+    assert "Cannot write to the store" in done.stdout
+    assert "Permission denied" in done.stdout
+
+
+def test_newer_schema_is_refused(store: Store, store_url: str) -> None:
+    with store.write() as connection:
+        connection.execute(versions.update().values(schema_version=99))
+    with pytest.raises(StoreVersionError, match="written by a newer convsearch \\(schema 99"):
+        Store.open(store_url)
+
+
+def test_other_optuna_is_refused(store: Store, store_url: str) -> None:
+    with store.write() as connection:
+        connection.execute(sa.text("UPDATE alembic_version SET version_num = 'v99.0.0'"))
+    with pytest.raises(StoreVersionError, match="optuna"):
+        Store.open(store_url)
+
+
+def test_unreachable_server_is_refused_in_a_line() -> None:
+    with pytest.raises(StoreError, match=r"Cannot use postgresql.*@127\.0\.0\.1") as error:
+        Store.open("postgresql://user:secret@127.0.0.1:9/none")
+    assert "secret" not in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_studies_are_listed_and_found_by_name(store: Store) -> None:
+    create_study(store, "one", settings="{}", n_trials=3)
+    create_study(store, "two", settings='{"a": 1}', timeout_s=60.0)
+    assert list_studies(store) == ["one", "two"]
+    assert load_study(store, "two").settings == '{"a": 1}'
+    assert load_study(store, "two").timeout_s == 60.0
+    with pytest.raises(StudyNotFoundError, match=r"no study 'three' in .*Studies there: one, two"):
+        load_study(store, "three")
+
+
+def test_study_created_at_once_by_many_is_new_for_one(store: Store, store_url: str) -> None:
+    def create(_: int) -> bool:
+        mine = Store.open(store_url)
+        try:
+            return create_study(mine, "study", settings="{}")[1]
+        finally:
+            mine.close()
+
+    with ThreadPoolExecutor(4) as pool:
+        assert sum(pool.map(create, range(4))) == 1
+
+
+def test_password_shows_in_no_text_of_a_store(postgres_url: Callable[[str], str]) -> None:
+    url = sa.make_url(postgres_url("secrets")).set(password="hush-hush")
+    store = Store.open(url.render_as_string(hide_password=False))
+    assert "hush-hush" not in store.shown_url
+    assert "hush-hush" not in repr(store)
+    store.close()
