@@ -42,7 +42,6 @@ class OpenStudy:
         record = load_study(store, name)
         settings = StudySettings.model_validate_json(record.settings)
         data = _open_data(settings)
-        optuna.logging.set_verbosity(optuna.logging.WARNING)
         study = load_optuna_study(
             store,
             name,

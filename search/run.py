@@ -74,6 +74,8 @@ def _serve(submission: Submission, url: str, view: View | None) -> bool:
                 interrupted.wait(REFRESH_S)
         finally:
             workers.stop()
+    if view is not None:
+        view(load_status(submission.store, submission.record.name))
     return interrupted.is_set()
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import optuna
 import sqlalchemy as sa
 from optuna.exceptions import StorageInternalError
 from optuna.storages import RDBStorage
@@ -46,6 +47,7 @@ class Store:
             StoreError: If the store cannot be reached, read or written.
             StoreVersionError: If a newer convsearch or another Optuna wrote it.
         """
+        optuna.logging.set_verbosity(optuna.logging.WARNING)  # Its lines repeat what we say.
         parsed = parse_url(url)
         path = sqlite_path(parsed)
         if path is not None:

@@ -110,7 +110,8 @@ def show_ending(console: Console, result: "RunResult") -> None:
     console.print(
         f"{status.n_done}{budget} trials done in {show_duration(record.active_s)} of work: "
         f"{counts['complete']} complete, {counts['pruned']} pruned, {counts['unfit']} unfit; "
-        f"{counts['rejected']} rejected, {counts['fail']} failed."
+        f"{counts['rejected']} rejected, {counts['fail']} failed.",
+        soft_wrap=True,
     )
     if record.end_reason is not None:
         console.print(record.end_reason, soft_wrap=True)

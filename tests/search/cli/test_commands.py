@@ -1,0 +1,254 @@
+"""The command line: exit codes, messages of a line or two, JSON alone on standard output."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import optuna
+import pytest
+
+from search.cli.main import main
+
+ROOT = Path(__file__).parents[3]
+Call = Callable[..., tuple[int, str, str]]
+FEW_TINY = ("--image-size", "16", "--max-epochs", "2", "--trials", "2", "--workers", "1")
+
+
+@pytest.fixture
+def call(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> Call:
+    """Runs a command in this process, in an empty folder: (exit code, answer, notes)."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("CONVSEARCH_STORE", raising=False)
+
+    def run(*arguments: str) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["convsearch", *arguments])
+        with pytest.raises(SystemExit) as leaving:
+            main()
+        out, err = capsys.readouterr()
+        return int(leaving.value.code or 0), out, err
+
+    return run
+
+
+def spawn(*arguments: str, folder: Path, **environment: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "search", *arguments],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(ROOT), **environment},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+BAD_CALLS: dict[str, tuple[tuple[str, ...], str]] = {
+    "no such source": (("run", "nowhere"), "No such file or folder: nowhere"),
+    "no trials": (("run", "demo", "--trials", "0"), "--trials: expected 1 or more. Received: 0."),
+    "no workers": (("run", "demo", "--workers", "0"), "--workers: expected 1 or more"),
+    "words for workers": (("run", "demo", "--workers", "many"), "--workers: expected"),
+    "negative timeout": (("run", "demo", "--timeout", "-5m"), "--timeout: expected more than 0"),
+    "odd timeout": (("run", "demo", "--timeout", "soon"), "--timeout: Expected a duration"),
+    "tiny images": (("run", "demo", "--image-size", "4"), "--image-size: expected 8 or more"),
+    "no images": (("run", "demo", "--max-images", "0"), "--max-images: expected 1 or more"),
+    "odd split": (("run", "demo", "--split", "0.5,0.5"), "--split: expected three fractions"),
+    "split over one": (("run", "demo", "--split", "0.7,0.7,0.1"), "--split: Expected three"),
+    "unknown family": (("run", "demo", "--families", "plane"), "Received: `plane`"),
+    "unknown pruner": (("run", "demo", "--pruner", "medain"), "Received: 'medain'"),
+    "unknown sampler": (("run", "demo", "--sampler", "tep"), "--sampler: expected 'tpe'"),
+    "unknown option": (("run", "demo", "--trails", "3"), "No such option: --trails"),
+    "unknown command": (("rnu",), "No such command 'rnu'"),
+    "missing source": (("run",), "Missing argument"),
+    "unknown store": (("run", "demo", "--store", "mysql://u:pw@h/d"), "Received: mysql://u:***@"),
+    "no such study file": (("run", "none.toml"), "Cannot read the study file none.toml"),
+    "unknown study": (("data", "inspect", "nowhere"), "No such file or folder: nowhere"),
+}
+
+
+@pytest.mark.parametrize(("arguments", "message"), BAD_CALLS.values(), ids=BAD_CALLS)
+def test_misuse_gets_a_line_and_exit_code_2(
+    call: Call, tmp_path: Path, arguments: tuple[str, ...], message: str
+) -> None:
+    code, out, err = call(*arguments)
+    assert code == 2
+    assert out == ""
+    assert message in err
+    assert err.startswith("Error: ")
+    assert len(err.strip().splitlines()) <= 2
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_store_that_is_not_there_is_a_failure(call: Call) -> None:
+    code, out, err = call("rank", "study")
+    assert (code, out) == (1, "")
+    assert "There is no store at convsearch.db" in err
+
+
+def test_debug_shows_the_traceback(call: Call) -> None:
+    assert "Traceback" in call("run", "nowhere", "--debug")[2]
+    assert "Traceback" not in call("run", "nowhere")[2]
+
+
+def test_help_loads_nothing_heavy(tmp_path: Path) -> None:
+    code = (
+        "import sys; sys.argv = ['convsearch', '--help']\n"
+        "from search.cli.main import main\n"
+        "try: main()\n"
+        "except SystemExit as leaving: assert not leaving.code\n"
+        "heavy = {'tensorflow', 'keras', 'optuna', 'sqlalchemy', 'pandas', 'numpy', 'pydantic'}\n"
+        "print(sorted(heavy & set(sys.modules)), file=sys.stderr)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=True
+    )
+    assert done.stderr.strip() == "[]"
+    for command in ("demo", "run", "worker", "status", "rank", "data"):
+        assert f" {command} " in done.stdout
+
+
+def test_inspect_and_prepare_tell_what_a_search_would_use(
+    call: Call, blobs: Path, cache_folder: Path
+) -> None:
+    code, out, _ = call("data", "inspect", str(blobs))
+    assert code == 0
+    assert "96 grey images in 3 classes (npz), 16×16 pixels" in out
+    summary = json.loads(call("data", "inspect", str(blobs), "--json")[1])
+    assert summary["classes"] == ["0", "1", "2"]
+    prepared = json.loads(call("data", "prepare", str(blobs), "--json")[1])
+    assert prepared["image_shape"] == [32, 32, 1]
+    assert sum(prepared["counts"].values()) == 96
+    assert Path(prepared["path"]).parent == cache_folder
+
+
+def test_prepare_says_why_a_source_cannot_be_used(call: Call, tmp_path: Path) -> None:
+    np.savez(tmp_path / "odd.npz", pictures=np.zeros(3))
+    code, out, err = call("data", "prepare", "odd.npz")
+    assert (code, out) == (2, "")
+    assert "pictures" in err
+
+
+@pytest.fixture(scope="module")
+def searched(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str, str]:
+    """A study that `run --json` has searched for real: its folder and what was printed."""
+    folder = tmp_path_factory.mktemp("searched")
+    write_source(folder / "blobs.npz")
+    process = spawn("run", "blobs.npz", *FEW_TINY, "--json", folder=folder,
+                    CONVSEARCH_CACHE=str(folder / "cache"))  # fmt: skip
+    out, err = process.communicate(timeout=300)
+    assert process.returncode == 0, err
+    return folder, out, err
+
+
+def write_source(path: Path) -> None:
+    rng = np.random.default_rng(0)
+    labels = np.arange(96) % 3
+    images = rng.integers(0, 80, (96, 16, 16), dtype=np.uint8)
+    for image, label in zip(images, labels, strict=True):
+        image[1 + 5 * label : 6 + 5 * label, 1:6] += 120
+    np.savez(path, images=images, labels=labels)
+
+
+def test_run_ends_with_the_ranking_as_json(searched: tuple[Path, str, str]) -> None:
+    _, out, err = searched
+    document = json.loads(out)
+    assert len(document["trials"]) == 2
+    assert {trial["state"] for trial in document["trials"]} == {"COMPLETE"}
+    assert "[2/2] trial" in err
+    assert "2 of 2 trials done" in err
+    assert "\x1b[" not in out + err
+
+
+def test_rank_and_status_read_the_study(
+    searched: tuple[Path, str, str], call: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, out, _ = searched
+    store = ("--store", f"sqlite:///{folder}/convsearch.db")
+    assert json.loads(call("rank", "blobs", *store, "--json")[1]) == json.loads(out)
+    assert "trials by validation accuracy" in call("rank", "blobs", *store)[1]
+    assert "complete" in call("rank", "blobs", *store, "--all")[1]
+    monkeypatch.setenv("CONVSEARCH_STORE", store[1])
+    status = json.loads(call("status", "blobs", "--json")[1])
+    assert status["counts"]["complete"] == 2
+    assert status["workers"] == []
+    assert "2 of 2 trials done" in call("status", "blobs")[1]
+    code, _, err = call("rank", "other")
+    assert code == 2
+    assert "There is no study 'other'" in err
+    assert "Studies there: blobs." in err
+
+
+def test_optuna_reads_the_same_values(searched: tuple[Path, str, str]) -> None:
+    folder, out, _ = searched
+    study = optuna.load_study(study_name="blobs", storage=f"sqlite:///{folder}/convsearch.db")
+    ours = {trial["trial"]: trial["val_accuracy"] for trial in json.loads(out)["trials"]}
+    theirs = {trial.number: trial.value for trial in study.trials if trial.number in ours}
+    assert theirs == ours
+
+
+def test_study_with_other_settings_is_refused_with_the_difference(
+    searched: tuple[Path, str, str], call: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, _, _ = searched
+    monkeypatch.setenv("CONVSEARCH_CACHE", str(folder / "cache"))
+    options = ("--image-size", "16", "--max-epochs", "3", "--trials", "2")
+    store = ("--store", f"sqlite:///{folder}/convsearch.db")
+    code, _, err = call("run", str(folder / "blobs.npz"), *options, *store)
+    assert code == 2
+    assert "`max_epochs`: 2 there, 3 here" in err
+
+
+def trials_of(folder: Path) -> list[dict[str, Any]]:
+    process = spawn("rank", "blobs", "--json", folder=folder)
+    document = json.loads(process.communicate(timeout=60)[0])
+    trials: list[dict[str, Any]] = document["trials"]
+    return trials
+
+
+def wait_for_epoch(folder: Path, process: subprocess.Popen[str]) -> None:
+    """Waits until some trial has trained an epoch."""
+    import sqlite3
+
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline:
+        assert process.poll() is None, process.communicate()
+        if (folder / "convsearch.db").exists():
+            with sqlite3.connect(folder / "convsearch.db", timeout=30) as connection:
+                try:
+                    if connection.execute("SELECT count(*) FROM convsearch_epochs").fetchone()[0]:
+                        return
+                except sqlite3.OperationalError:
+                    pass
+        time.sleep(0.2)
+    pytest.fail("no epoch in two minutes")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_run_that_is_ended_resumes_with_the_same_command(tmp_path: Path, number: int) -> None:
+    write_source(tmp_path / "blobs.npz")
+    command = ("run", "blobs.npz", "--image-size", "16", "--max-epochs", "40", "--trials", "2",
+               "--workers", "1", "--seed", "2", "--pruner", "none", "--json")  # fmt: skip
+    cache = {"CONVSEARCH_CACHE": str(tmp_path / "cache")}
+    first = spawn(*command, folder=tmp_path, **cache)
+    wait_for_epoch(tmp_path, first)
+    started = time.monotonic()
+    first.send_signal(number)
+    _, err = first.communicate(timeout=30)
+    assert time.monotonic() - started < 15
+    if number != signal.SIGKILL:
+        assert first.returncode == 130
+        assert "Interrupted: nothing is lost" in err
+    second = spawn(*command, folder=tmp_path, **cache)
+    out, err = second.communicate(timeout=300)
+    assert second.returncode == 0, err
+    assert "Resuming study" in err
+    trials = json.loads(out)["trials"]
+    assert len(trials) == 2
+    assert sorted(trial["trial"] for trial in trials) == [0, 1]
