@@ -16,7 +16,7 @@ import tempfile
 import threading
 import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -25,11 +25,14 @@ os.environ.setdefault("CUDA_VISIBLE_DEVICES", "")
 import psutil
 
 from spaces import Config, SearchSpace, SpaceError, predict_cost
-from spaces.models import build_model, build_optimizer
+
+if TYPE_CHECKING:  # loads TensorFlow
+    from search.data.prepared import PreparedSet
 
 MB = 2**20
 N_CLASSES = 4
-N_STEPS = 4
+N_STEPS = 3
+N_EPOCHS = 2
 SMALLEST_MB = 18.0  # what no network's predicted memory is much below
 KINDS: list[dict[str, object]] = [
     {},
@@ -89,7 +92,7 @@ def draw_configs(
         except SpaceError:
             continue
         bin_number = sum(cost.memory_mb >= bound for bound in bounds) - 1
-        operations = cost.operations * 3 * config.batch_size * N_STEPS
+        operations = cost.operations * 3 * config.batch_size * N_STEPS * N_EPOCHS
         if bin_number % len(KINDS) != kind:
             continue
         if 0 <= bin_number < n_configs and operations < MAX_OPERATIONS:
@@ -109,12 +112,10 @@ def measure_in_process(config: Config, image_shape: tuple[int, int, int]) -> flo
 
 def measure(config: Config, image_shape: tuple[int, int, int]) -> float:
     """Peak growth in MB of this process while it trains, once a tiny network has warmed it up."""
-    import keras
     import tensorflow as tf
 
     tf.config.threading.set_intra_op_parallelism_threads(1)
     tf.config.threading.set_inter_op_parallelism_threads(1)
-    keras.utils.set_random_seed(0)
     tf.config.experimental.enable_op_determinism()
     train(tiny_config(), (16, 16, 1))
     with PeakMemory() as peak:
@@ -137,23 +138,47 @@ def tiny_config() -> Config:
 
 
 def train(config: Config, image_shape: tuple[int, int, int]) -> None:
-    """A few steps, an evaluation and the copies of a checkpoint, as a trainer does them."""
+    """Two short epochs of a real trainer's fit, with their checkpoints, and its end."""
+    from search.training.fit import Fit
+    from search.training.protocol import Task
+
+    with tempfile.TemporaryDirectory() as folder:
+        task = Task(
+            config=config.to_json(),
+            data="",
+            checkpoint=f"{folder}/trial.checkpoint",
+            seed=0,
+            max_epochs=N_EPOCHS,
+            patience=N_EPOCHS,
+            plateau_patience=N_EPOCHS,
+            plateau_factor=0.5,
+            min_learning_rate=1e-6,
+        )
+        fit = Fit(task, synthetic_set(config.batch_size, image_shape))
+        while fit.goes_on:
+            fit.run_epoch()
+        fit.finish()
+
+
+def synthetic_set(batch_size: int, image_shape: tuple[int, int, int]) -> "PreparedSet":
+    """Random images: a few batches to train on and one to validate."""
     import numpy as np
 
+    from search.data.prepared import PreparedSet, Split
+
+    def split(n_images: int) -> Split:
+        images = np.random.default_rng(0).integers(0, 256, (n_images, *image_shape), "uint8")
+        return Split(images, np.arange(n_images) % N_CLASSES)
+
+    splits = {"train": split(N_STEPS * batch_size), "val": split(batch_size)}
     channels = image_shape[-1]
-    model = build_model(
-        config, image_shape, N_CLASSES, seed=0, mean=[100.0] * channels, std=[50.0] * channels
-    )
-    optimizer = build_optimizer(config)
-    model.compile(optimizer, "sparse_categorical_crossentropy", jit_compile=False)
-    rng = np.random.default_rng(0)
-    images = rng.integers(0, 256, (config.batch_size, *image_shape)).astype("float32")
-    labels = rng.integers(0, N_CLASSES, config.batch_size)
-    for _ in range(N_STEPS):
-        model.train_on_batch(images, labels)
-    model.predict_on_batch(images)
-    kept: list[Any] = [[v.numpy() for v in model.variables]]  # the best weights
-    kept.append([v.numpy() for v in model.variables + optimizer.variables])  # the checkpoint
+    metadata = {
+        "fingerprint": "",
+        "classes": list("abcd"),
+        "mean": [128.0] * channels,
+        "std": [74.0] * channels,
+    }
+    return PreparedSet(Path("synthetic"), splits, metadata)
 
 
 class PeakMemory:
