@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import datetime
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
@@ -54,8 +55,15 @@ def describe_ending(row: TrialRow) -> str:
 
 
 def _ended(status: StudyStatus) -> list[TrialRow]:
-    rows = [row for row in status.trials if row.outcome is not None and row.finished is not None]
-    return sorted(rows, key=lambda row: (row.finished is not None and row.finished, row.number))
+    """Gives the trials that have ended, in that order; proposals refused at once are no news."""
+    rows = [
+        row
+        for row in status.trials
+        if row.finished is not None
+        and row.outcome is not None
+        and row.outcome.kind not in {"rejected", "repeat"}
+    ]
+    return sorted(rows, key=lambda row: (row.finished or datetime.min, row.number))
 
 
 def _budget_line(status: StudyStatus) -> RenderableType:
@@ -69,7 +77,12 @@ def _budget_line(status: StudyStatus) -> RenderableType:
         bar = ProgressBar(total=whole, completed=min(whole, record.active_s), width=BAR_WIDTH)
         done = f"{status.n_done} trials"
     left = "" if status.time_left_s is None else f"about {show_duration(status.time_left_s)} left"
-    line.add_row(bar, done, f"{counts['pruned']} pruned", left)
+    others = ", ".join(
+        f"{counts[name]} {name}"
+        for name in ("pruned", "unfit", "rejected", "fail")
+        if counts[name]
+    )
+    line.add_row(bar, done, others, left)
     return line
 
 
