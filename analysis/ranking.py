@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from storage import Store, TrialRow, load_study, load_trials
+from storage import Store, TrialRow, load_study, load_trials, using
 
 METRIC = "val_accuracy"
 
@@ -76,16 +76,21 @@ class Ranking:
         }
 
 
-def rank(store: Store, study: str) -> Ranking:
+def rank(store: Store | str, study: str) -> Ranking:
     """Ranks the trials of a study by validation accuracy.
 
     Complete trials come before pruned ones; among equals the one with fewer parameters, then the
     earlier one, comes first.
 
+    Args:
+        store: An open store, or its URL.
+        study: Name of the study.
+
     Raises:
         StudyNotFoundError: If the store has no such study.
     """
-    rows = load_trials(store, load_study(store, study).study_id)
+    with using(store) as opened:
+        rows = load_trials(opened, load_study(opened, study).study_id)
     ranked = sorted((row for row in rows if _has_place(row)), key=_sort_key)
     others = [row for row in rows if not _has_place(row)]
     places: list[tuple[int | None, TrialRow]] = [*enumerate(ranked, start=1)]

@@ -1,10 +1,18 @@
 """Status: how far a study is, who is at work on it, and what is left."""
 
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
-from storage import Store, StudyRecord, TrialRow, WorkerRow, list_workers, load_study, load_trials
+from storage import (
+    Store,
+    StudyRecord,
+    TrialRow,
+    WorkerRow,
+    list_workers,
+    load_study,
+    load_trials,
+    using,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,7 +22,6 @@ class StudyStatus:
     record: StudyRecord
     trials: tuple[TrialRow, ...]
     workers: tuple[WorkerRow, ...]
-    now: datetime
 
     @property
     def counts(self) -> dict[str, int]:
@@ -93,16 +100,20 @@ class StudyStatus:
         }
 
 
-def load_status(store: Store, study: str) -> StudyStatus:
+def load_status(store: Store | str, study: str) -> StudyStatus:
     """Gives the status of a study.
+
+    Args:
+        store: An open store, or its URL.
+        study: Name of the study.
 
     Raises:
         StudyNotFoundError: If the store has no such study.
     """
-    record = load_study(store, study)
-    return StudyStatus(
-        record=record,
-        trials=tuple(load_trials(store, record.study_id)),
-        workers=tuple(w for w in list_workers(store, record.study_id) if w.is_alive),
-        now=datetime.now(),
-    )
+    with using(store) as opened:
+        record = load_study(opened, study)
+        return StudyStatus(
+            record=record,
+            trials=tuple(load_trials(opened, record.study_id)),
+            workers=tuple(w for w in list_workers(opened, record.study_id) if w.is_alive),
+        )

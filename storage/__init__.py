@@ -21,7 +21,7 @@ from storage.leases import (
 )
 from storage.outcomes import Outcome
 from storage.recovery import finish, give_back, recover
-from storage.store import Store
+from storage.store import Store, using
 from storage.studies import (
     StudyRecord,
     count_done,
@@ -83,4 +83,5 @@ __all__ = [
     "remove_worker",
     "set_budget",
     "take_released",
+    "using",
 ]

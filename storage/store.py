@@ -141,6 +141,19 @@ class Store:
             )
 
 
+@contextmanager
+def using(store: Store | str) -> Iterator[Store]:
+    """Gives a store, opened here and closed afterwards where only its URL is given."""
+    if isinstance(store, Store):
+        yield store
+        return
+    opened = Store.open(store, create=False)
+    try:
+        yield opened
+    finally:
+        opened.close()
+
+
 def _check_sqlite_file(path: Path, *, create: bool) -> None:
     """Refuses a path that SQLite would fail on later, with less to say."""
     if path.is_dir():

@@ -12,7 +12,7 @@ from analysis import RankedTrial, Ranking, StudyStatus
 
 if TYPE_CHECKING:
     from search.data import SourceSummary
-    from search.run import RunResult
+    from search.runner import RunResult
     from search.submit import Submission
 
 N_TOP = 10

@@ -179,7 +179,7 @@ def _run(source: str, given: dict[tuple[str, str], Any], *, is_json: bool) -> No
     from search.cli.live import live_view
     from search.cli.show import show_ending, show_ranking, show_submission
     from search.plan import read_plan
-    from search.run import run_plan
+    from search.runner import run_plan
 
     plan = read_plan(source, given, options.NAMES)
     console = notes()

@@ -1,0 +1,60 @@
+"""The service as functions, for notebooks and scripts."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from analysis import Ranking
+from search.plan import read_plan
+from search.runner import View, run_plan
+
+
+def run(
+    source: str | Path,
+    *,
+    study: str | None = None,
+    store: str | None = None,
+    families: Sequence[str] | None = None,
+    trials: int | None = None,
+    timeout: str | float | None = None,
+    workers: int | None = None,
+    max_epochs: int | None = None,
+    image_size: int | None = None,
+    seed: int | None = None,
+    tables: Mapping[str, Mapping[str, Any]] | None = None,
+    view: View | None = None,
+) -> Ranking:
+    """Searches for the best network on a source until the budget is spent, and ranks the trials.
+
+    Args:
+        source: Folder of images, `.npz`, study file, or `demo`.
+        study: Name of the study; the source's stem by default. One that exists is resumed.
+        store: URL of the store; `$CONVSEARCH_STORE` or `sqlite:///convsearch.db` by default.
+        families: Families of networks to search.
+        trials: Trials to run; 30 where there is no `timeout` either.
+        timeout: How long to search, in seconds or as `30m`.
+        workers: Local workers; one for each core by default.
+        max_epochs: The most epochs of a trial, 20 by default.
+        image_size: Side of the images in pixels, 32 by default.
+        seed: Of splits, proposals and training, 0 by default.
+        tables: Anything else that a study file can say, as `{"training": {"patience": 8}}`.
+        view: Called twice a second with the study's status.
+
+    Raises:
+        SearchError, SpaceError, StoreError: If something cannot be used; the message says what.
+    """
+    given: dict[tuple[str, str], Any] = {
+        ("study", "name"): study,
+        ("study", "workers"): workers,
+        ("data", "image_size"): image_size,
+        ("data", "seed"): seed,
+        ("space", "families"): None if families is None else list(families),
+        ("training", "max_epochs"): max_epochs,
+        ("search", "seed"): seed,
+        ("budget", "trials"): trials,
+        ("budget", "timeout"): timeout,
+        ("store", "url"): store,
+    }
+    for table, values in (tables or {}).items():
+        given |= {(table, key): value for key, value in values.items()}
+    return run_plan(read_plan(str(source), given, {}), view=view).ranking
