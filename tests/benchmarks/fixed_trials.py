@@ -65,12 +65,18 @@ def make_study(
             "store": {"url": f"sqlite:///{folder / 'store.db'}"},
         }
     )
-    submission = submit(plan)
-    opened = OpenStudy.load(submission.store, name)
-    for trial in opened.study.get_trials(states=(TrialState.WAITING,)):
-        opened.study._storage.set_trial_state_values(trial._trial_id, TrialState.FAIL)
+    opened = make_empty_study(plan)
     for values in params:
         opened.study.enqueue_trial(dict(values))
+    return opened
+
+
+def make_empty_study(plan: StudyPlan) -> OpenStudy:
+    """Makes a study without the known-good configs that `submit` enqueues."""
+    submission = submit(plan)
+    opened = OpenStudy.load(submission.store, submission.record.name)
+    for trial in opened.study.get_trials(states=(TrialState.WAITING,)):
+        opened.study._storage.set_trial_state_values(trial._trial_id, TrialState.FAIL)
     return opened
 
 

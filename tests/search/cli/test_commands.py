@@ -252,3 +252,30 @@ def test_run_that_is_ended_resumes_with_the_same_command(tmp_path: Path, number:
     trials = json.loads(out)["trials"]
     assert len(trials) == 2
     assert sorted(trial["trial"] for trial in trials) == [0, 1]
+
+
+@pytest.mark.slow
+def test_one_seed_gives_one_ranking(tmp_path: Path) -> None:
+    """With one worker, and with enough trials that the sampler has a model of them."""
+    write_source(tmp_path / "blobs.npz")
+    study = tmp_path / "study.toml"
+    study.write_text(
+        "[data]\nsource = 'blobs.npz'\nimage_size = 16\n"
+        "[space]\nstages = [1, 2]\nconvs = 1\nchannels = {high = 16}\ndense_layers = 0\n"
+        "[training]\nmax_epochs = 3\n[budget]\ntrials = 14\n[study]\nworkers = 1\n"
+    )
+    rankings = []
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+        process = spawn(
+            "run", "../study.toml", "--seed", "3", "--json", folder=tmp_path / name,
+            CONVSEARCH_CACHE=str(tmp_path / "cache"),
+        )  # fmt: skip
+        out, err = process.communicate(timeout=500)
+        assert process.returncode == 0, err
+        document = json.loads(out)
+        for trial in document["trials"]:
+            assert trial.pop("seconds") >= 0
+        rankings.append(document)
+    assert rankings[0] == rankings[1]
+    assert len(rankings[0]["trials"]) == 14
