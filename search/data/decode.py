@@ -42,6 +42,9 @@ UNREADABLE = (
 )
 """What Pillow's decoders raise on damaged files."""
 
+_ORIENTED = frozenset({"exif", "Raw profile type exif", "xmp", "XML:com.adobe.xmp"})
+"""Where an orientation can be; looking for one takes as long as a fifth of a small image."""
+
 _DEEP_MODES = ("I", "F")  # and "I;16" with its byte orders
 
 
@@ -59,7 +62,9 @@ def decode(path: str) -> NDArray[Any]:
         with open(path, "rb") as file, Image.open(file, formats=FORMATS) as image:  # noqa: PTH123
             _check_bytes(os.fstat(file.fileno()).st_size, path)
             _check_pixels(image.width, image.height, path)
-            ImageOps.exif_transpose(image, in_place=True)
+            image.load()
+            if image.format == "TIFF" or not _ORIENTED.isdisjoint(image.info):
+                ImageOps.exif_transpose(image, in_place=True)
             return _as_array(image)
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise DataError(_too_large(path, f"more than {PILLOW_LIMIT:,} pixels")) from error

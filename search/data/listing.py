@@ -1,0 +1,145 @@
+"""Which files of a folder are images, and the split and class that their folders give them.
+
+Hidden files and folders are skipped. Links to files are followed while they stay within the
+folder; links to folders are not.
+"""
+
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from search.data.decode import EXTENSIONS
+from search.errors import DataError
+
+SPLIT_NAMES = {
+    "train": "train",
+    "training": "train",
+    "val": "val",
+    "valid": "val",
+    "validation": "val",
+    "test": "test",
+    "testing": "test",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class ImageFile:
+    """A file found below a source: its path relative to it, and what shows that it changed."""
+
+    parts: tuple[str, ...]
+    size: int
+    modified_ns: int
+
+    @property
+    def is_image(self) -> bool:
+        """Whether it has the extension of an image."""
+        _, dot, extension = self.parts[-1].rpartition(".")
+        return dot + extension.lower() in EXTENSIONS
+
+    @property
+    def name(self) -> str:
+        """The path, the same on every system."""
+        return "/".join(self.parts)
+
+
+@dataclass(frozen=True, slots=True)
+class PlacedFile:
+    """An image file with the split, if the source has any, and the class of its folders."""
+
+    file: ImageFile
+    split: str
+    class_name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """Images of a folder, ordered by path, and notes on what was left out."""
+
+    images: Sequence[PlacedFile]
+    notes: Sequence[str]
+
+
+def list_images(root: Path) -> Listing:
+    """Lists a folder of images.
+
+    Raises:
+        DataError: If it holds no images in class folders, or mixes classes with splits.
+    """
+    links_out: list[str] = []
+    try:
+        files = sorted(_walk(root, root.resolve(), (), links_out), key=lambda file: file.parts)
+    except OSError as error:
+        raise DataError(f"Cannot list {error.filename or root}: {error.strerror}.") from error
+    images = [file for file in files if file.is_image]
+    if not images:
+        raise DataError(
+            f"No images in {root}: expected PNG, JPEG, BMP or TIFF files in a sub-folder for each"
+            f" class. Found: {len(files):,} other files."
+        )
+    placed = _place(root, images)
+    left_out = {
+        "files that are not images were ignored": len(files) - len(images),
+        "images outside the class folders were ignored": len(images) - len(placed),
+        "links that lead out of the folder were not followed": len(links_out),
+    }
+    notes = [f"{count:,} {what}" for what, count in left_out.items() if count]
+    return Listing(placed, notes)
+
+
+def _walk(
+    folder: Path, root: Path, parts: tuple[str, ...], links_out: list[str]
+) -> Iterator[ImageFile]:
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            here = (*parts, entry.name)
+            if entry.name.startswith((".", "__MACOSX")):
+                continue
+            if entry.is_dir(follow_symlinks=False):
+                yield from _walk(Path(entry.path), root, here, links_out)
+            elif entry.is_symlink() and not Path(entry.path).resolve().is_relative_to(root):
+                links_out.append(entry.path)
+            elif entry.is_file():  # neither a linked folder nor a pipe, socket or device
+                stat = entry.stat()
+                yield ImageFile(here, stat.st_size, stat.st_mtime_ns)
+
+
+def _place(root: Path, files: Sequence[ImageFile]) -> list[PlacedFile]:
+    """Gives each file the split and the class of the folders it lies in; others are left out."""
+    tops = {file.parts[0] for file in files if len(file.parts) > 1}
+    splits = {file.parts[0] for file in files if len(file.parts) > 2 and _split_of(file)}
+    if splits and tops - splits:
+        raise DataError(
+            f"Expected either class folders or split folders in {root}, not both. Received: the"
+            f" splits {_listed(splits)} beside {_listed(tops - splits)}."
+        )
+    depth = 1 if splits else 0
+    placed = [
+        PlacedFile(file, _split_of(file) if splits else "", file.parts[depth])
+        for file in files
+        if len(file.parts) > depth + 1
+    ]
+    if not placed:
+        raise DataError(
+            f"Expected every image in a folder named for its class. Received: {len(files):,}"
+            f" images directly in {root}, such as {files[0].name}."
+        )
+    return _as_one_if_only_train(root, placed)
+
+
+def _split_of(file: ImageFile) -> str:
+    return SPLIT_NAMES.get(file.parts[0].lower(), "")
+
+
+def _as_one_if_only_train(root: Path, placed: list[PlacedFile]) -> list[PlacedFile]:
+    splits = {image.split for image in placed}
+    if splits == {"train"}:  # nothing to keep apart: splits are cut as if it were not there
+        return [replace(image, split="") for image in placed]
+    if splits <= {"val", "test"}:
+        raise DataError(f"Expected a folder 'train' in {root}. Received: {_listed(splits)}.")
+    return placed
+
+
+def _listed(names: set[str]) -> str:
+    shown = sorted(names)
+    return ", ".join(map(repr, shown[:6])) + (", ..." if len(shown) > 6 else "")
