@@ -195,6 +195,20 @@ def test_failing_disk_leaves_nothing_half_written(
     assert list(cache_dir.iterdir()) == []
 
 
+def test_set_appears_only_once_it_is_whole(
+    source: Path, cache_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(temporary: Path, path: Path) -> None:
+        assert len(temporary.read_bytes()) > 16 * 8 * 8
+        assert not path.exists()
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr(Path, "replace", refuse)
+    with pytest.raises(DataError, match="Input/output error"):
+        prepare(_settings(source), cache_dir)
+    assert list(cache_dir.iterdir()) == []
+
+
 def test_two_processes_may_prepare_at_once(source: Path, cache_dir: Path) -> None:
     processes = [_start(PREPARE, source, cache_dir) for _ in range(2)]
     fingerprints = {process.communicate(timeout=60)[0].strip() for process in processes}

@@ -1,0 +1,95 @@
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from search.data import DataSettings, prepare
+from search.data.parallel import map_chunks, may_fork
+from search.errors import DataError
+
+CHUNKS = [range(i, i + 3) for i in range(0, 60, 3)]
+
+
+@pytest.fixture
+def other_thread() -> Iterator[None]:
+    leave = threading.Event()
+    thread = threading.Thread(target=leave.wait)
+    thread.start()
+    yield
+    leave.set()
+    thread.join()
+
+
+def _with_pid(chunk: Sequence[int]) -> list[tuple[int, int]]:
+    return [(number, os.getpid()) for number in chunk]
+
+
+@pytest.fixture
+def two_cores(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("search.data.parallel.n_cores", lambda: 2)
+
+
+@pytest.mark.usefixtures("two_cores")
+@pytest.mark.skipif(not may_fork(), reason="forks on Linux only, in a process that is alone")
+def test_work_is_done_by_forked_processes_in_order() -> None:
+    results = [pair for part in map_chunks(_with_pid, CHUNKS) for pair in part]
+    assert [number for number, _ in results] == list(range(60))
+    pids = {pid for _, pid in results}
+    assert len(pids) == 2
+    assert os.getpid() not in pids
+
+
+@pytest.mark.usefixtures("two_cores", "other_thread")
+def test_process_with_threads_is_not_forked() -> None:
+    results = [pair for part in map_chunks(_with_pid, CHUNKS) for pair in part]
+    assert results == [(number, os.getpid()) for number in range(60)]
+
+
+@pytest.mark.usefixtures("two_cores")
+def test_process_with_tensorflow_is_not_forked(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "tensorflow", os)
+    assert not may_fork()
+
+
+@pytest.mark.usefixtures("two_cores")
+@pytest.mark.skipif(not may_fork(), reason="forks on Linux only, in a process that is alone")
+def test_killed_process_is_an_error_and_the_others_are_ended() -> None:
+    def work(chunk: Sequence[int]) -> list[int]:
+        if 9 in chunk:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return list(chunk)
+
+    with pytest.raises(DataError, match="A process that decodes images was killed"):
+        list(map_chunks(work, CHUNKS))
+    with pytest.raises(ChildProcessError):
+        os.waitpid(-1, os.WNOHANG)
+
+
+@pytest.mark.usefixtures("two_cores")
+@pytest.mark.parametrize("threads", [False, True])
+def test_refusal_reaches_the_caller(threads: bool, request: pytest.FixtureRequest) -> None:
+    if threads:
+        request.getfixturevalue("other_thread")
+
+    def work(chunk: Sequence[int]) -> list[int]:
+        raise DataError(f"refused {chunk[0]}")
+
+    with pytest.raises(DataError, match="refused 0"):
+        list(map_chunks(work, CHUNKS))
+
+
+@pytest.mark.usefixtures("two_cores")
+def test_both_ways_prepare_the_same(
+    make_folder: Callable[..., Path], tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    settings = DataSettings(source=str(make_folder({"a": 90, "b": 90})), image_size=8)
+    forked = prepare(settings, tmp_path / "forked")
+    request.getfixturevalue("other_thread")
+    threaded = prepare(settings, tmp_path / "threaded")
+    assert forked.fingerprint == threaded.fingerprint
+    np.testing.assert_array_equal(forked.images("val"), threaded.images("val"))
