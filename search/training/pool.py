@@ -9,7 +9,7 @@ from search.training.process import COMMAND, Trainer
 logger = logging.getLogger(__name__)
 
 MAX_GROWTH_MB = 150.0
-"""A process that trains one network after another keeps some 10 to 25 MB of each."""
+"""A process keeps a megabyte or two of each network that it trains, and more of large ones."""
 WARM_UP_SHARE = 0.7
 """How much of that growth is used up when the next trainer begins to load TensorFlow."""
 
