@@ -1,8 +1,8 @@
-"""Which images of a source a study uses: the class-balanced draw, duplicates left out, splits.
+"""Which images of a source a study uses: the class-balanced draw, duplicates, splits.
 
-The draw looks only at images that it may use, and goes on to others of the class where one is
-broken or a duplicate. It depends on the settings and on the pixels alone, so every machine
-selects the same.
+Images with equal pixels stay together in one split. The draw looks only at images that it may
+use, and goes on to others of the class where one is broken or lies in another split already. It
+depends on the settings and on the pixels alone, so every machine selects the same.
 """
 
 from collections import Counter
@@ -34,7 +34,7 @@ class Selection:
     Attributes:
         splits: Positions in the source's items for `train`, `val` and `test`.
         broken: Names of images that could not be read, with the reason.
-        duplicates: Names of images left out, each with the name of its twin that is used.
+        duplicates: Names of images left out, each with the name of its twin in another split.
         conflicts: Names of images with the same pixels and different classes: all left out.
         has_color: Whether an image that is used has real colour.
     """
@@ -127,7 +127,7 @@ class _Draw:
         self._items = items
         self._look = look
         self._strict = strict
-        self._kept: dict[bytes, int] = {}
+        self._kept: dict[bytes, list[int]] = {}
         self._counts: Counter[tuple[str, int]] = Counter()
         self.looks: dict[int, Look] = {}
         self.broken: dict[str, str] = {}
@@ -136,7 +136,12 @@ class _Draw:
 
     def kept(self, split: str) -> list[int]:
         """Positions of the items kept from a split of the source, in the source's order."""
-        return sorted(i for i in self._kept.values() if self._items[i].split == split)
+        groups = self._kept.values()
+        return sorted(i for group in groups for i in group if self._items[i].split == split)
+
+    def label(self, index: int) -> int:
+        """Label of an item."""
+        return self._items[index].label
 
     def take(
         self, split: str, quotas: dict[tuple[str, int], int], rng: np.random.Generator
@@ -167,12 +172,14 @@ class _Draw:
             self._leave_out_broken(item, look)
         elif look.digest in self.conflicts:
             self.conflicts[look.digest].append(item.name)
-        elif (first := self._kept.get(look.digest)) is None:
+        elif (group := self._kept.get(look.digest)) is None:
             self._keep(index, look)
-        elif self._items[first].label == item.label:
-            self.duplicates.append((item.name, self._items[first].name))
+        elif self._items[group[0]].label != item.label:
+            self._leave_out_all([*group, index], look.digest)
+        elif self._items[group[0]].split == item.split:
+            self._keep(index, look)
         else:
-            self._leave_out_both(first, index, look.digest)
+            self.duplicates.append((item.name, self._items[group[0]].name))
 
     def _leave_out_broken(self, item: Item, broken: Broken) -> None:
         if self._strict:
@@ -184,15 +191,15 @@ class _Draw:
 
     def _keep(self, index: int, look: Look) -> None:
         item = self._items[index]
-        self._kept[look.digest] = index
+        self._kept.setdefault(look.digest, []).append(index)
         self._counts[item.split, item.label] += 1
         self.looks[index] = look
 
-    def _leave_out_both(self, first: int, second: int, digest: bytes) -> None:
-        del self._kept[digest]
-        item = self._items[first]
-        self._counts[item.split, item.label] -= 1
-        self.conflicts[digest] = [item.name, self._items[second].name]
+    def _leave_out_all(self, group: list[int], digest: bytes) -> None:
+        for index in self._kept.pop(digest):
+            item = self._items[index]
+            self._counts[item.split, item.label] -= 1
+        self.conflicts[digest] = [self._items[index].name for index in group]
 
 
 def _cut(draw: _Draw, source: Source, settings: DataSettings) -> dict[str, list[int]]:
@@ -205,22 +212,37 @@ def _cut(draw: _Draw, source: Source, settings: DataSettings) -> dict[str, list[
     splits = {"val": kept["val"], "test": kept["test"]}
     if "test" not in own:
         fraction = test if "val" not in own else test / (train + test)
-        rest, splits["test"] = _cut_stratified(rest, source.items, fraction, rng)
+        rest, splits["test"] = _cut_stratified(rest, draw, fraction, rng)
     if "val" not in own:
-        rest, splits["val"] = _cut_stratified(rest, source.items, val / (train + val), rng)
+        rest, splits["val"] = _cut_stratified(rest, draw, val / (train + val), rng)
     return {"train": rest, **splits}
 
 
 def _cut_stratified(
-    indices: Sequence[int], items: Sequence[Item], fraction: float, rng: np.random.Generator
+    indices: Sequence[int], draw: _Draw, fraction: float, rng: np.random.Generator
 ) -> tuple[list[int], list[int]]:
-    """Moves a fraction of each class, at least one image, out of `indices`."""
+    """Moves a fraction of each class, at least one image, out of `indices`.
+
+    Images with equal pixels move together, if they are no more than are still to move: so the
+    fraction is met as nearly as the groups allow.
+    """
     moved: set[int] = set()
-    for label in sorted({items[i].label for i in indices}):
-        members = [i for i in indices if items[i].label == label]
-        n_moved = max(1, round(fraction * len(members)))
-        moved.update(members[i] for i in rng.permutation(len(members))[:n_moved])
+    for label in sorted({draw.label(i) for i in indices}):
+        members = [i for i in indices if draw.label(i) == label]
+        left = max(1, round(fraction * len(members)))
+        groups = _group_by_pixels(members, draw)
+        for position in rng.permutation(len(groups)):
+            if len(groups[position]) <= left:
+                moved.update(groups[position])
+                left -= len(groups[position])
     return [i for i in indices if i not in moved], sorted(moved)
+
+
+def _group_by_pixels(indices: Sequence[int], draw: _Draw) -> list[list[int]]:
+    groups: dict[bytes, list[int]] = {}
+    for index in indices:
+        groups.setdefault(draw.looks[index].digest, []).append(index)
+    return list(groups.values())
 
 
 def _check_splits(splits: dict[str, list[int]], source: Source, draw: _Draw) -> None:
@@ -236,7 +258,8 @@ def _too_small(name: str, split: str, source: Source, draw: _Draw, *, has_own: b
     label = source.classes.index(name)
     n_listed = sum(item.label == label for item in source.items)
     left_out = (
-        f" ({len(draw.broken)} broken images, {len(draw.duplicates)} duplicates and"
+        f" ({len(draw.broken)} broken images, {len(draw.duplicates)} with a twin in another"
+        f" split and"
         f" {sum(map(len, draw.conflicts.values()))} with contradicting classes were left out)"
         if draw.broken or draw.duplicates or draw.conflicts
         else ""

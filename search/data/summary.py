@@ -156,7 +156,7 @@ def _warnings(summary: SourceSummary) -> Iterator[str]:
     if summary.broken:
         yield f"{len(summary.broken):,} images cannot be read and are left out"
     if summary.n_duplicates:
-        yield f"{summary.n_duplicates:,} exact duplicates: each image is used once"
+        yield f"{summary.n_duplicates:,} exact duplicates: equal images are kept in one split"
     for names in summary.conflicts:
         yield f"left out, the same pixels in different classes: {', '.join(names)}"
     if summary.balance > IMBALANCED:

@@ -119,18 +119,31 @@ def test_broken_image_is_an_error_when_strict() -> None:
         _select(source, strict=True)
 
 
-def test_duplicate_is_used_once() -> None:
+def test_duplicates_stay_together_and_count_as_images() -> None:
     source = FakeSource([*_plain({"a": 6, "b": 6}), ":a:a3", ":a:a3"])
     selection = _select(source)
-    assert len(_used(selection)) == 12
-    assert selection.duplicates == [("12-:a:a3", "3-:a:a3"), ("13-:a:a3", "3-:a:a3")]
+    assert len(_used(selection)) == 14
+    assert selection.duplicates == []
+    (split,) = [name for name in SPLITS if 3 in selection.splits[name]]
+    assert {3, 12, 13} <= set(selection.splits[split])
 
 
 def test_duplicates_never_lie_in_two_splits() -> None:
     source = FakeSource([text for text in _plain({"a": 40, "b": 40}) for _ in range(3)])
     splits = _select(source).splits
+    assert {name: len(part) for name, part in splits.items()} == {
+        "train": 168,
+        "val": 36,
+        "test": 36,
+    }
     contents = {name: {source.contents[i] for i in splits[name]} for name in SPLITS}
     assert len(set().union(*contents.values())) == sum(map(len, contents.values())) == 80
+
+
+def test_class_of_one_image_many_times_cannot_be_split() -> None:
+    source = FakeSource([*_plain({"a": 20}), *[":b:b0"] * 20])
+    with pytest.raises(DataError, match="Class 'b' is too small to split"):
+        _select(source)
 
 
 def test_same_pixels_in_two_classes_are_left_out_and_named() -> None:
@@ -202,7 +215,7 @@ def test_class_too_small_to_split_is_refused() -> None:
 
 def test_class_that_is_too_small_once_broken_images_are_out_says_so() -> None:
     source = FakeSource([*_plain({"a": 20, "b": 2}), *[":b:!"] * 4])
-    with pytest.raises(DataError, match=r"listed 6 \(4 broken images, 0 duplicates and 0 with"):
+    with pytest.raises(DataError, match=r"listed 6 \(4 broken images, 0 with a twin"):
         _select(source)
 
 
