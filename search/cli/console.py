@@ -12,6 +12,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 SLOW_S = 1.0
 """A bar that would be gone at once is not shown."""
+REFRESH_S = 0.1
 
 
 def answers() -> Console:
@@ -41,18 +42,21 @@ def progress_bar(console: Console) -> Iterator[Callable[[int, int, str], None]]:
         console=console,
         transient=True,
         disable=not console.is_terminal,
+        auto_refresh=False,  # Its thread would keep images from being decoded in processes.
     )
-    started = time.monotonic()
+    drawn = time.monotonic() + SLOW_S - REFRESH_S
     tasks: dict[str, Any] = {}
 
     def show(done: int, total: int, what: str) -> None:
-        if time.monotonic() - started < SLOW_S:
+        nonlocal drawn
+        if time.monotonic() - drawn < REFRESH_S:
             return
+        drawn = time.monotonic()
         if not bar.live.is_started:
             bar.start()
         if what not in tasks:
             tasks[what] = bar.add_task(what.capitalize(), total=total)
-        bar.update(tasks[what], completed=done)
+        bar.update(tasks[what], completed=done, refresh=True)
 
     try:
         yield show
