@@ -46,6 +46,7 @@ data = PreparedSet.open(task["data"])
 times = []
 for record in task["configs"]:
     config = Config.from_json(record)
+    keras.utils.set_random_seed(1)
     shape, n_classes = data.image_shape, data.n_classes
     model = build_model(config, shape, n_classes, seed=1, mean=data.mean, std=data.std)
     model.compile(build_optimizer(config), "sparse_categorical_crossentropy", metrics=["accuracy"],
@@ -78,7 +79,7 @@ def run_bare(source: Path, epochs: int) -> float:
         task = {"data": opened.settings.prepared, "epochs": epochs, "configs": configs}
         done = subprocess.run(
             [sys.executable, "-c", BARE_LOOP], input=json.dumps(task), text=True, check=True,
-            stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, cwd=ROOT,
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=ROOT,
         )  # fmt: skip
     times = json.loads(done.stdout)
     return float(times[-1] - times[0])
