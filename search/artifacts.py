@@ -6,6 +6,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+import psutil
+
 from search.errors import SettingsError
 from storage import TrialRow
 
@@ -55,6 +57,9 @@ class Artifacts:
         keep = {self.checkpoint(number).name for number in _numbers_to_keep(list(rows))}
         for path in self.folder.glob("trial-*.safetensors"):
             if path.name not in keep:
+                path.unlink(missing_ok=True)
+        for path in self.folder.glob(".trial-*.safetensors.*"):  # of trainers that were killed
+            if not psutil.pid_exists(int(path.suffix.removeprefix("."))):
                 path.unlink(missing_ok=True)
 
 

@@ -15,6 +15,8 @@ from search.errors import WorkerError
 logger = logging.getLogger(__name__)
 
 MAX_RESTARTS = 5
+RESTARTS_S = 300.0
+"""More restarts than this in five minutes, and the workers cannot be helped."""
 STOP_S = 10.0
 """How long workers get to give their trials back before they are killed."""
 LOG_LINES = 5
@@ -30,7 +32,7 @@ class LocalWorkers:
     n_threads: int
     n_workers: int
     processes: dict[int, subprocess.Popen[bytes]] = field(default_factory=dict)
-    n_restarts: int = 0
+    restarts: list[float] = field(default_factory=list)
 
     def start(self) -> None:
         """Starts all workers."""
@@ -50,14 +52,15 @@ class LocalWorkers:
             del self.processes[index]
             if code == 0:
                 continue
-            if self.n_restarts >= MAX_RESTARTS:
+            self.restarts = [at for at in self.restarts if at > time.monotonic() - RESTARTS_S]
+            if len(self.restarts) >= MAX_RESTARTS:
                 self.stop()
                 raise WorkerError(
                     f"Workers keep ending (the last with exit code {code}). "
                     f"Last words: {self._last_words(index)}"
                 )
-            self.n_restarts += 1
-            time.sleep(min(2.0, 0.25 * self.n_restarts))
+            self.restarts.append(time.monotonic())
+            time.sleep(min(2.0, 0.25 * len(self.restarts)))
             self._start(index)
         return bool(self.processes)
 

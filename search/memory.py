@@ -7,6 +7,13 @@ import psutil
 CGROUP_ROOT = Path("/sys/fs/cgroup")
 
 
+def total_mb() -> float:
+    """Gives the memory of the machine, or of the control group where that has less."""
+    total = psutil.virtual_memory().total
+    limit = _read_int(_own_cgroup() / "memory.max")
+    return float((total if limit is None else min(total, limit)) / 2**20)
+
+
 def available_mb() -> float:
     """Gives what can still be used, by the machine's memory and the group's limit."""
     available = psutil.virtual_memory().available

@@ -67,8 +67,7 @@ def _read_toml(path: Path) -> dict[str, Any]:
 
 def _resolve_source(file: Path, source: str) -> str:
     """Reads a relative source as beside its study file."""
-    beside = file.parent / source
-    return str(beside) if source != "demo" and not Path(source).is_absolute() else source
+    return source if source == "demo" else str(file.parent / Path(source).expanduser())
 
 
 def _explain(error: ValidationError, called: Mapping[tuple[str, str], str]) -> str:

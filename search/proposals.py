@@ -2,6 +2,7 @@
 
 import copy
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import optuna
@@ -12,6 +13,7 @@ from search.sampling import make_sampler
 from spaces import Config, SpaceError, predict_cost
 from storage import (
     Lease,
+    LeaseLostError,
     Outcome,
     attach_trial,
     claim_budget,
@@ -21,6 +23,7 @@ from storage import (
     finish,
     last_kinds,
     record_config,
+    set_waiting,
     take_released,
 )
 
@@ -45,26 +48,30 @@ class Proposal:
     """Floating-point operations of one image's forward pass."""
 
 
-def next_proposal(opened: OpenStudy, worker_id: str) -> Proposal | None:
+def next_proposal(
+    opened: OpenStudy, worker_id: str, is_stopping: Callable[[], bool] = lambda: False
+) -> Proposal | None:
     """Gives a trial that was let go, or a new one; None when nothing is to be had right now.
 
     A config over the limits or tried before ends its trial at once, and another one is drawn;
-    too many of those in a row end the study.
+    too many of those in a row end the study. `is_stopping` is asked between the draws.
+
+    Raises:
+        LeaseLostError: If another worker has taken what this one held.
     """
     lease = take_released(opened.store, opened.study_id, worker_id)
     if lease is not None and lease.trial_id is not None:
         opened.study._storage.set_trial_state_values(lease.trial_id, TrialState.RUNNING)
         return _examine(opened, lease, optuna.Trial(opened.study, lease.trial_id))
-    while not end_if_vain(opened):
+    while not is_stopping():
         claim = claim_budget(opened.store, opened.study_id, worker_id)
         if claim is None:
             return None
-        trial = _ask(opened)
-        leased = attach_trial(opened.store, claim, trial._trial_id, trial.number)
-        if leased is None:  # Another worker has taken this very trial back up.
+        if end_if_vain(opened):
             drop_claim(opened.store, claim.lease_id)
-            continue
-        proposal = _examine(opened, leased, trial)
+            return None
+        leased = _ask(opened, claim)
+        proposal = None if leased is None else _examine(opened, *leased)
         if proposal is not None:
             return proposal
     return None
@@ -96,14 +103,23 @@ def _is_exhausted(opened: OpenStudy) -> bool:
     return count_configs(opened.store, opened.study_id) >= opened.n_configs
 
 
-def _ask(opened: OpenStudy) -> optuna.Trial:
-    """Asks the sampler, or draws uniformly where the sampler has come to repeat itself."""
+def _ask(opened: OpenStudy, claim: Lease) -> tuple[Lease, optuna.Trial] | None:
+    """Asks the sampler for a trial and leases it, or gives None when it is another worker's."""
+    study = opened.study
     kinds = last_kinds(opened.store, opened.study_id, N_REPEATS_BEFORE_RANDOM)
-    if kinds != ["repeat"] * N_REPEATS_BEFORE_RANDOM:
-        return opened.study.ask()
-    study = copy.copy(opened.study)
-    study.sampler = make_sampler("random", opened.settings.search.seed)
-    return study.ask()
+    if kinds == ["repeat"] * N_REPEATS_BEFORE_RANDOM:
+        study = copy.copy(study)
+        study.sampler = make_sampler("random", opened.settings.search.seed)
+    trial = study.ask()
+    try:
+        lease = attach_trial(opened.store, claim, trial._trial_id, trial.number)
+    except LeaseLostError:
+        set_waiting(study, trial._trial_id)
+        raise
+    if lease is None:
+        drop_claim(opened.store, claim.lease_id)
+        return None
+    return lease, trial
 
 
 def _examine(opened: OpenStudy, lease: Lease, trial: optuna.Trial) -> Proposal | None:

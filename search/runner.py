@@ -10,6 +10,7 @@ from types import FrameType
 
 from analysis import Ranking, StudyStatus, load_status, rank
 from search.data import Progress
+from search.data.parallel import n_cores
 from search.launcher import LocalWorkers
 from search.open_study import OpenStudy
 from search.settings import StudyPlan
@@ -57,7 +58,7 @@ def run_plan(
 
 def _serve(submission: Submission, url: str, view: View | None) -> bool:
     """Keeps workers at work until the study is over; True when Ctrl-C or SIGTERM ended it."""
-    n_threads = max(1, (os.cpu_count() or 1) // submission.n_workers)
+    n_threads = max(1, n_cores() // submission.n_workers)
     workers = LocalWorkers(
         study=submission.record.name,
         store_url=url,

@@ -8,16 +8,23 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import psutil
-
 from search.artifacts import Artifacts
 from search.data import PreparedSet, Progress, default_cache_dir, prepare
+from search.data.parallel import n_cores
 from search.errors import StudyMismatchError
-from search.memory import available_mb
+from search.memory import total_mb
 from search.pruning import make_pruner
 from search.settings import DEFAULT_N_TRIALS, StudyPlan, StudySettings
 from spaces import Limits, SearchSpace
-from storage import Store, StudyRecord, create_study, load_optuna_study, load_study, set_budget
+from storage import (
+    Store,
+    StudyRecord,
+    create_study,
+    load_optuna_study,
+    load_study,
+    set_budget,
+    update_settings,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -101,7 +108,6 @@ def _enter(
 ) -> tuple[StudyRecord, bool, StudySettings]:
     """Creates the study in the store, or opens the one that is there if it is the same."""
     name = study_name(plan)
-    Artifacts.of_study(settings.artifacts, name).create()
     n_trials, timeout_s = plan.budget.trials, plan.budget.timeout
     if n_trials is None and timeout_s is None:
         n_trials = DEFAULT_N_TRIALS
@@ -112,11 +118,27 @@ def _enter(
         study = load_optuna_study(store, name)
         for params in _known_good(space, n_trials):
             study.enqueue_trial(params)
-        return record, True, settings
-    known = StudySettings.model_validate_json(record.settings)
-    _check_same(name, known, settings, space)
-    set_budget(store, record.study_id, n_trials=n_trials, timeout_s=timeout_s)
-    return load_study(store, name), False, known
+    else:
+        known = StudySettings.model_validate_json(record.settings)
+        _check_same(name, known, settings, space)
+        settings = _moved(known, settings, is_artifacts_given=plan.store.artifacts is not None)
+        update_settings(store, record.study_id, settings.model_dump_json())
+        set_budget(store, record.study_id, n_trials=n_trials, timeout_s=timeout_s)
+    Artifacts.of_study(settings.artifacts, name).create()
+    return load_study(store, name), is_new, settings
+
+
+def _moved(
+    known: StudySettings, settings: StudySettings, *, is_artifacts_given: bool
+) -> StudySettings:
+    """Gives the known settings with the places of today: equal images may lie elsewhere now."""
+    is_there = Path(known.artifacts).is_dir() and not is_artifacts_given
+    return known.model_copy(
+        update={
+            "prepared": settings.prepared,
+            "artifacts": known.artifacts if is_there else settings.artifacts,
+        }
+    )
 
 
 def _known_good(space: SearchSpace, n_trials: int | None) -> list[dict[str, Any]]:
@@ -165,17 +187,13 @@ def _count_workers(plan: StudyPlan) -> int:
     """Gives how many local workers to run: one for each core that has the memory for one."""
     if plan.study.workers != "auto":
         return plan.study.workers
-    n_cores = (
-        len(psutil.Process().cpu_affinity())
-        if hasattr(psutil.Process, "cpu_affinity")
-        else (psutil.cpu_count() or 1)
-    )
-    return max(1, min(n_cores, int(available_mb() // (TRAINER_MB + MEMORY_BOUNDS_MB[0]))))
+    most = int(total_mb() // (TRAINER_MB + MEMORY_BOUNDS_MB[0]))
+    return max(1, min(n_cores(), most))
 
 
 def _resolve_limits(plan: StudyPlan, n_workers: int) -> Limits:
     """Fills in the limits for this machine: four fifths of its memory, shared by its workers."""
-    share = 0.8 * available_mb() / n_workers - TRAINER_MB
+    share = 0.8 * total_mb() / n_workers - TRAINER_MB
     low, high = MEMORY_BOUNDS_MB
     return Limits(
         max_parameters=plan.search.max_parameters or DEFAULT_MAX_PARAMETERS,

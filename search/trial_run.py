@@ -5,7 +5,7 @@ What becomes of the trial is an `Outcome`; `GIVEN_BACK` and `LOST` mean that it 
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from enum import Enum, auto
 
@@ -14,7 +14,16 @@ from search.open_study import OpenStudy
 from search.proposals import Proposal
 from search.sampling import TRAINING, derive_seed
 from search.training.process import Trainer, TrainerGoneError
-from search.training.protocol import Epoch, Failed, Finished, Message, Task, Unfit, Verdict
+from search.training.protocol import (
+    Epoch,
+    Failed,
+    Finished,
+    Message,
+    Resumed,
+    Task,
+    Unfit,
+    Verdict,
+)
 from storage import EpochRow, Outcome, longest_epoch_s, record_epoch
 
 logger = logging.getLogger(__name__)
@@ -82,14 +91,18 @@ class TrialRun:
         except TrainerGoneError:
             return self._explain_death(ooms)
 
+    @property
+    def _number(self) -> int:
+        return self.proposal.trial.number
+
     def _task(self) -> Task:
         training = self.opened.settings.training
-        number = self.proposal.trial.number
         return Task(
             config=self.proposal.config.to_json(),
             data=self.opened.settings.prepared,
-            checkpoint=str(self.opened.artifacts.checkpoint(number)),
-            seed=derive_seed(self.opened.settings.search.seed, number, TRAINING),
+            fingerprint=self.opened.settings.fingerprint,
+            checkpoint=str(self.opened.artifacts.checkpoint(self._number)),
+            seed=derive_seed(self.opened.settings.search.seed, self._number, TRAINING),
             max_epochs=training.max_epochs,
             patience=training.patience,
             plateau_patience=training.plateau_patience,
@@ -101,28 +114,33 @@ class TrialRun:
         """Acts on what the trainer said."""
         self.heard_at = time.monotonic()
         match message:
+            case Resumed(rows):
+                logger.info("trial %s goes on after epoch %s", self._number, rows[-1].epoch)
+                return self._judge(rows)
             case Epoch(row):
-                return self._judge(row)
+                return self._judge((row,))
             case Finished(value, metrics):
                 return Outcome("complete", value=value, metrics=metrics)
             case Unfit(reason):
                 return Outcome("unfit", reason)
             case Failed(reason, traceback):
-                logger.error("trial %s: %s", self.proposal.trial.number, traceback)
+                logger.error("trial %s: %s", self._number, traceback)
                 return Outcome("fail", reason)
             case _:
                 return None
 
-    def _judge(self, row: EpochRow) -> Outcome | Open | None:
-        """Records an epoch, and lets the trial go on or not."""
+    def _judge(self, rows: Sequence[EpochRow]) -> Outcome | Open | None:
+        """Records epochs, and lets the trial go on after the last of them or not."""
         trial = self.proposal.trial
-        record_epoch(self.opened.store, self.proposal.lease, row)
-        self.best = max(self.best, row.val_accuracy)
-        if row.epoch not in self._reported():
-            trial.report(self.best, row.epoch)
+        for row in rows:
+            record_epoch(self.opened.store, self.proposal.lease, row)
+            self.best = max(self.best, row.val_accuracy)
+            if row.epoch not in self._reported():
+                trial.report(self.best, row.epoch)
+        epoch = rows[-1].epoch
         if trial.should_prune():
-            reason = f"By the pruner after epoch {row.epoch}."
-            return self._stop(Outcome("pruned", reason, metrics={"epochs": row.epoch}))
+            reason = f"By the pruner after epoch {epoch}."
+            return self._stop(Outcome("pruned", reason, metrics={"epochs": epoch}))
         if self.interruption.at_epoch_end():
             return self._stop(Open.GIVEN_BACK)
         self._reply("go_on")
@@ -157,7 +175,7 @@ class TrialRun:
         elif now - self.heard_at > silence_s:
             logger.warning(
                 "trial %s: no word from its trainer for %.0f s; it is ended",
-                self.proposal.trial.number,
+                self._number,
                 silence_s,
             )
             ending = Open.LOST
@@ -176,7 +194,7 @@ class TrialRun:
             return Outcome("unfit", f"Out of memory at {self.last_memory_mb:.0f} MB.")
         logger.warning(
             "trial %s: its trainer ended with exit code %s: %s",
-            self.proposal.trial.number,
+            self._number,
             code,
             self.trainer.last_words(),
         )

@@ -15,6 +15,7 @@ from search.training.pool import TrainerPool
 from search.trial_run import Interruption, Open, TrialRun
 from storage import (
     BEAT_INTERVAL_S,
+    GRACE_S,
     LeaseLostError,
     Outcome,
     beat,
@@ -43,6 +44,7 @@ class Worker:
         self.worker_id = register_worker(opened.store, opened.study_id)
         self._stop = threading.Event()
         self._beat_at = 0.0
+        self._may_recover_at = 0.0
         self._time_is_up = False
 
     def stop(self) -> None:
@@ -53,7 +55,8 @@ class Worker:
         """Trains trials until the study is over or the worker is asked to stop."""
         try:
             while not self._is_stopping() and not self._is_over():
-                recover(self.opened.store, self.opened.study)
+                if time.time() >= self._may_recover_at:
+                    recover(self.opened.store, self.opened.study)
                 proposal = self._propose()
                 if proposal is None:
                     self._stop.wait(IDLE_S)
@@ -65,7 +68,7 @@ class Worker:
 
     def _propose(self) -> Proposal | None:
         try:
-            return next_proposal(self.opened, self.worker_id)
+            return next_proposal(self.opened, self.worker_id, self._is_stopping)
         except LeaseLostError as error:
             logger.warning("%s", error)
             return None
@@ -94,9 +97,13 @@ class Worker:
         return self._stop.is_set()
 
     def _beat(self) -> None:
-        now = time.monotonic()
-        if now - self._beat_at < BEAT_INTERVAL_S:
+        now = time.time()  # Not the monotonic clock, which stands still while a laptop sleeps.
+        gap = now - self._beat_at
+        if 0 <= gap < BEAT_INTERVAL_S:
             return
+        if self._beat_at and gap > GRACE_S / 2:
+            # After a sleep all workers look dead to each other until they have beaten again.
+            self._may_recover_at = now + GRACE_S
         self._beat_at = now
         active_s = beat(self.opened.store, self.opened.study_id, self.worker_id)
         timeout_s = load_study(self.opened.store, self.opened.name).timeout_s
@@ -116,7 +123,7 @@ class Worker:
 
 
 def serve(opened: OpenStudy, *, n_threads: int, is_supervised: bool) -> int:
-    """Runs a worker in this process, and gives the exit code.
+    """Runs a worker in this process, and gives the exit code: 0, or 128 and a signal's number.
 
     SIGTERM and Ctrl-C give the trial back and leave; the second one leaves at once. With
     `is_supervised` the end of standard input does the same: whoever started us is gone.
@@ -135,7 +142,7 @@ def serve(opened: OpenStudy, *, n_threads: int, is_supervised: bool) -> int:
     if is_supervised:
         threading.Thread(target=_wait_for_end, args=(worker.stop,), daemon=True).start()
     worker.run()
-    return 130 if signal.SIGINT in caught else 0
+    return 128 + caught[0] if caught else 0
 
 
 def _wait_for_end(stop: Callable[[], None]) -> None:

@@ -20,7 +20,7 @@ from storage.leases import (
     take_released,
 )
 from storage.outcomes import Outcome
-from storage.recovery import finish, give_back, recover
+from storage.recovery import finish, give_back, recover, set_waiting
 from storage.store import Store, using
 from storage.studies import (
     StudyRecord,
@@ -31,10 +31,12 @@ from storage.studies import (
     load_optuna_study,
     load_study,
     set_budget,
+    update_settings,
 )
 from storage.trials import Curve, TrialRow, load_trials
 from storage.workers import (
     BEAT_INTERVAL_S,
+    GRACE_S,
     WorkerRow,
     beat,
     list_workers,
@@ -44,6 +46,7 @@ from storage.workers import (
 
 __all__ = [
     "BEAT_INTERVAL_S",
+    "GRACE_S",
     "Curve",
     "EpochRow",
     "Lease",
@@ -82,6 +85,8 @@ __all__ = [
     "register_worker",
     "remove_worker",
     "set_budget",
+    "set_waiting",
     "take_released",
+    "update_settings",
     "using",
 ]

@@ -70,17 +70,16 @@ def attach_trial(store: Store, lease: Lease, trial_id: int, trial_number: int) -
 
     Optuna's queue may have given a trial that another worker had let go: then its own lease is
     taken instead and the fresh claim returned. None means that somebody else was quicker.
+
+    Raises:
+        LeaseLostError: If this worker was taken for dead, and its claim given back.
     """
     with store.write() as connection:
         known = connection.execute(
             sa.select(leases).where(leases.c.trial_id == trial_id).with_for_update()
         ).first()
         if known is None:
-            connection.execute(
-                leases.update()
-                .where(leases.c.lease_id == lease.lease_id)
-                .values(trial_id=trial_id, trial_number=trial_number)
-            )
+            _update_held(connection, lease, trial_id=trial_id, trial_number=trial_number)
             return replace(lease, trial_id=trial_id, trial_number=trial_number)
         if known.worker_id is not None or known.kind is not None:
             return None
@@ -133,11 +132,18 @@ def drop_claim(store: Store, lease_id: int) -> None:
 def record_config(store: Store, lease: Lease, config_key: str) -> int | None:
     """Enters the trial's config, and gives the number of the earlier trial with the same, if any.
 
+    A trial that goes on has entered its own before, and is not judged again.
+
     Raises:
         LeaseLostError: If the trial was taken meanwhile.
     """
     with store.write() as connection:
         _lock_study(connection, lease.study_id)
+        known = connection.execute(
+            sa.select(leases.c.config_key).where(leases.c.lease_id == lease.lease_id)
+        ).scalar()
+        if known == config_key:
+            return None
         _update_held(connection, lease, config_key=config_key)
         number: int | None = connection.execute(
             sa.select(sa.func.min(leases.c.trial_number)).where(
@@ -172,6 +178,7 @@ def record_outcome(store: Store, lease: Lease, outcome: Outcome) -> None:
             lease,
             outcome=outcome.to_json(),
             kind=outcome.kind,
+            ended_at=store.now(connection),
             counts=outcome.counts,
         )
 
@@ -205,12 +212,17 @@ def list_open(store: Store, study_id: int) -> list[OpenLease]:
 
 
 def last_kinds(store: Store, study_id: int, n: int) -> list[str]:
-    """Gives how the last `n` trials to be entered ended, the newest first."""
+    """Gives how the last `n` trials ended since the budget was set, the newest first."""
     with store.read() as connection:
         rows = connection.execute(
             sa.select(leases.c.kind)
-            .where(leases.c.study_id == study_id, leases.c.kind.is_not(None))
-            .order_by(leases.c.trial_number.desc())
+            .join(studies, studies.c.study_id == leases.c.study_id)
+            .where(
+                leases.c.study_id == study_id,
+                leases.c.kind.is_not(None),
+                leases.c.ended_at > studies.c.judged_from,
+            )
+            .order_by(leases.c.ended_at.desc(), leases.c.trial_number.desc())
             .limit(n)
         )
         return [kind for (kind,) in rows]

@@ -10,7 +10,7 @@ from optuna.exceptions import UpdateFinishedTrialError
 from optuna.study import Study
 from optuna.trial import TrialState
 
-from storage.errors import LeaseLostError
+from storage.errors import LeaseLostError, StoreError
 from storage.leases import (
     MAX_LOSSES,
     Lease,
@@ -27,6 +27,8 @@ from storage.workers import GRACE_S, list_workers, remove_worker
 
 logger = logging.getLogger(__name__)
 
+TELL_TRIES = 5
+
 
 def recover(store: Store, study: Study) -> int:
     """Gives back the trials of dead workers and tells Optuna the outcomes it was not told.
@@ -35,11 +37,12 @@ def recover(store: Store, study: Study) -> int:
         How many leases were put right.
     """
     study_id: int = study._study_id
+    leases = list_open(store, study_id)  # First: who claims one meanwhile is on the list below.
     rows = list_workers(store, study_id)
     alive = {row.worker_id for row in rows if row.is_alive}
     abandoned = [
         lease
-        for lease in list_open(store, study_id)
+        for lease in leases
         if lease.worker_id not in alive and (lease.worker_id is not None or lease.outcome)
     ]
     for lease in abandoned:
@@ -63,7 +66,7 @@ def give_back(store: Store, study: Study, lease: Lease, *, lost: bool = False) -
         reason = f"Its worker or trainer was lost {MAX_LOSSES} times."
         finish(store, study, lease, Outcome("fail", reason))
         return
-    _set_waiting(study, lease.trial_id)
+    set_waiting(study, lease.trial_id)
     release(store, lease, lost=lost)
 
 
@@ -110,17 +113,30 @@ def _tell(
                 storage.set_trial_user_attr(trial_id, "reason", outcome.reason)
             for name, value in outcome.metrics.items():
                 storage.set_trial_user_attr(trial_id, name, value)
-            storage.set_trial_state_values(trial_id, TrialState.RUNNING)
-            number = storage.get_trial(trial_id).number
-            told = outcome.value if outcome.kind == "complete" else None
-            study.tell(number, told, state=outcome.state)
-        except (UpdateFinishedTrialError, ValueError):
-            if not storage.get_trial(trial_id).state.is_finished():
-                raise
+            _tell_running(study, trial_id, outcome)
+        except UpdateFinishedTrialError:
+            logger.info("trial id %s was told already", trial_id)
     mark_told(store, lease_id)
 
 
-def _set_waiting(study: Study, trial_id: int) -> None:
+def _tell_running(study: Study, trial_id: int, outcome: Outcome) -> None:
+    """Tells an outcome; a trial that a slow recovery has put back to WAITING is set running."""
+    storage = study._storage
+    number = storage.get_trial(trial_id).number
+    value = outcome.value if outcome.kind == "complete" else None
+    for _ in range(TELL_TRIES):
+        storage.set_trial_state_values(trial_id, TrialState.RUNNING)
+        try:
+            study.tell(number, value, state=outcome.state)
+        except ValueError:
+            if storage.get_trial(trial_id).state.is_finished():
+                return
+        else:
+            return
+    raise StoreError(f"Optuna does not take the end of trial {number}; `{outcome.kind}` is kept.")
+
+
+def set_waiting(study: Study, trial_id: int) -> None:
     """Shows the trial as WAITING. It comes before the lease is free: who takes it sets RUNNING."""
     try:
         study._storage.set_trial_state_values(trial_id, TrialState.WAITING)
@@ -129,7 +145,10 @@ def _set_waiting(study: Study, trial_id: int) -> None:
 
 
 def _fail_orphans(store: Store, study: Study) -> int:
-    """Ends trials that Optuna began for a worker that died before it could lease them."""
+    """Ends trials that Optuna began for a worker that died before it could lease them.
+
+    Those that were enqueued wait again.
+    """
     trials = study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
     long_ago = datetime.now() - timedelta(seconds=GRACE_S)
     old = [t for t in trials if t.datetime_start is not None and t.datetime_start < long_ago]
@@ -138,6 +157,9 @@ def _fail_orphans(store: Store, study: Study) -> int:
     leased = {lease.trial_id for lease in list_open(store, study._study_id)}
     orphans = [trial for trial in old if trial._trial_id not in leased]
     for trial in orphans:
+        if "fixed_params" in trial.system_attrs:  # It was enqueued, and is still to be tried.
+            set_waiting(study, trial._trial_id)
+            continue
         try:
             study._storage.set_trial_user_attr(
                 trial._trial_id, "reason", "Its worker died before it began."

@@ -1,6 +1,7 @@
 """The store: one SQLite file or PostgreSQL database, with Optuna's tables and ours in it."""
 
 import logging
+import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -54,6 +55,7 @@ class Store:
             _check_sqlite_file(path, create=create)
         try:
             with _creation_lock(parsed, path):
+                _check_tables(parsed)
                 store = cls(parsed, _open_optuna_storage(parsed))
                 store._create_tables()
         except (SQLAlchemyError, StorageInternalError, ImportError) as error:
@@ -128,17 +130,10 @@ class Store:
     def _create_tables(self) -> None:
         with self.write() as connection:
             tables.metadata.create_all(connection)
-            version = connection.execute(sa.select(tables.versions.c.schema_version)).scalar()
-            if version is None:
+            if connection.execute(sa.select(tables.versions.c.schema_version)).first() is None:
                 connection.execute(
                     tables.versions.insert().values(only=1, schema_version=tables.SCHEMA_VERSION)
                 )
-        if version is not None and version > tables.SCHEMA_VERSION:
-            raise StoreVersionError(
-                f"{self.shown_url} was written by a newer convsearch (schema {version}, this "
-                f"one knows {tables.SCHEMA_VERSION}). Install the newer one, or name another "
-                "store with --store."
-            )
 
 
 @contextmanager
@@ -163,6 +158,7 @@ def _check_sqlite_file(path: Path, *, create: bool) -> None:
             raise StoreError(f"There is no store at {path}. Name another one with --store.")
         if not path.parent.is_dir():
             raise StoreError(f"Cannot make {path}: there is no folder {path.parent}.")
+        _check_folder(path)
         return
     try:
         with path.open("r+b") as file:
@@ -174,6 +170,35 @@ def _check_sqlite_file(path: Path, *, create: bool) -> None:
         ) from error
     if header not in {b"", SQLITE_HEADER}:
         raise StoreError(f"{path} is not a SQLite store. Name another file with --store.")
+    _check_folder(path)
+
+
+def _check_folder(path: Path) -> None:
+    """Refuses a folder in which SQLite cannot put its journal."""
+    if not os.access(path.parent, os.W_OK):
+        raise StoreError(
+            f"Cannot write to the store {path}: its folder is read-only. Name another store with "
+            "--store."
+        )
+
+
+def _check_tables(url: URL) -> None:
+    """Refuses a database of something else, or of a newer convsearch, before it is changed."""
+    engine = sa.create_engine(url, poolclass=sa.pool.NullPool)
+    with engine.connect() as connection:
+        names = set(sa.inspect(connection).get_table_names())
+        if names and "studies" not in names:
+            raise StoreError(
+                f"{show_url(url)} holds something else. Name another store with --store."
+            )
+        if tables.versions.name not in names:
+            return
+        version = connection.execute(sa.select(tables.versions.c.schema_version)).scalar()
+    if version is not None and version > tables.SCHEMA_VERSION:
+        raise StoreVersionError(
+            f"{show_url(url)} was written by a newer convsearch (schema {version}, this one knows "
+            f"{tables.SCHEMA_VERSION}). Install the newer one, or name another store with --store."
+        )
 
 
 @contextmanager

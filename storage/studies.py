@@ -119,12 +119,29 @@ def list_studies(store: Store) -> list[str]:
 def set_budget(
     store: Store, study_id: int, *, n_trials: int | None, timeout_s: float | None
 ) -> None:
-    """Changes the budget of a study, and opens it again if it had ended."""
+    """Changes the budget of a study, and opens it again if it had ended.
+
+    How its trials ended before is no reason any more to end it.
+    """
     with store.write() as connection:
         connection.execute(
             studies.update()
             .where(studies.c.study_id == study_id)
-            .values(n_trials=n_trials, timeout_s=timeout_s, end_reason=None, has_failed=False)
+            .values(
+                n_trials=n_trials,
+                timeout_s=timeout_s,
+                end_reason=None,
+                has_failed=False,
+                judged_from=store.now(connection),
+            )
+        )
+
+
+def update_settings(store: Store, study_id: int, settings: str) -> None:
+    """Replaces the settings of a study."""
+    with store.write() as connection:
+        connection.execute(
+            studies.update().where(studies.c.study_id == study_id).values(settings=settings)
         )
 
 

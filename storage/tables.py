@@ -23,6 +23,7 @@ studies = Table(
     Column("timeout_s", Double),
     Column("active_s", Double, nullable=False, default=0.0),
     Column("beat_at", Double, nullable=False, default=0.0),
+    Column("judged_from", Double, nullable=False, default=0.0),
     Column("end_reason", Text),
     Column("has_failed", Boolean, nullable=False, default=False),
 )
@@ -33,6 +34,7 @@ workers = Table(
     Column("worker_id", String(32), primary_key=True),
     Column("study_id", Integer, nullable=False, index=True),
     Column("host", Text, nullable=False),
+    Column("machine", Text, nullable=False),
     Column("pid", Integer, nullable=False),
     Column("process_started_at", Double, nullable=False),
     Column("last_seen", Double, nullable=False),
@@ -51,6 +53,7 @@ leases = Table(
     Column("config_key", String(64)),
     Column("outcome", Text),
     Column("kind", String(16)),
+    Column("ended_at", Double),
     Column("counts", Boolean, nullable=False, default=True),
     Column("told", Boolean, nullable=False, default=False),
     Index("ix_convsearch_leases_study", "study_id", "kind"),

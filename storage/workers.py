@@ -4,6 +4,8 @@ import os
 import socket
 import uuid
 from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
 
 import psutil
 import sqlalchemy as sa
@@ -25,6 +27,7 @@ class WorkerRow:
 
     worker_id: str
     host: str
+    machine: str
     pid: int
     process_started_at: float
     last_seen_s: float
@@ -33,9 +36,7 @@ class WorkerRow:
     @property
     def is_alive(self) -> bool:
         """Whether the worker is at work: seen lately and, on this machine, a living process."""
-        if self.host == socket.gethostname() and not _process_lives(
-            self.pid, self.process_started_at
-        ):
+        if self.machine == _machine() and not _process_lives(self.pid, self.process_started_at):
             return False
         return self.last_seen_s < GRACE_S
 
@@ -99,6 +100,7 @@ def list_workers(store: Store, study_id: int) -> list[WorkerRow]:
         WorkerRow(
             worker_id=row.worker_id,
             host=row.host,
+            machine=row.machine,
             pid=row.pid,
             process_started_at=row.process_started_at,
             last_seen_s=max(0.0, now - row.last_seen),
@@ -114,11 +116,25 @@ def _enter(connection: Connection, study_id: int, worker_id: str, *, now: float)
             worker_id=worker_id,
             study_id=study_id,
             host=socket.gethostname(),
+            machine=_machine(),
             pid=os.getpid(),
             process_started_at=psutil.Process().create_time(),
             last_seen=now,
         )
     )
+
+
+@cache
+def _machine() -> str:
+    """Names what process ids belong to: a boot of a machine and, in it, a namespace of ids.
+
+    Containers may share a host's name and not its processes, and names change with the network.
+    """
+    try:
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+        return f"{boot} {Path('/proc/self/ns/pid').readlink()}"
+    except OSError:
+        return f"{uuid.getnode():x} {psutil.boot_time():.0f}"
 
 
 def _process_lives(pid: int, started_at: float) -> bool:

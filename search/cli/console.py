@@ -16,13 +16,13 @@ REFRESH_S = 0.1
 
 
 def answers() -> Console:
-    """Gives the console for a command's answer."""
-    return Console(highlight=False)
+    """Gives the console for a command's answer; brackets in names and reasons stay brackets."""
+    return Console(highlight=False, markup=False)
 
 
 def notes() -> Console:
     """Gives the console for everything that is not the answer."""
-    return Console(stderr=True, highlight=False)
+    return Console(stderr=True, highlight=False, markup=False)
 
 
 def print_json(document: Any) -> None:

@@ -24,8 +24,17 @@ def live_view(console: Console) -> Iterator[Callable[[StudyStatus], None]]:
     if not console.is_terminal:
         yield _Lines(console).show
         return
-    with Live(console=console, refresh_per_second=4, transient=True) as live:
-        yield lambda status: live.update(render(status))
+    live = Live(console=console, auto_refresh=False, transient=True)
+
+    def show(status: StudyStatus) -> None:
+        if not live.is_started:
+            live.start()
+        live.update(render(status), refresh=True)
+
+    try:
+        yield show
+    finally:
+        live.stop()
 
 
 def render(status: StudyStatus) -> RenderableType:

@@ -5,7 +5,6 @@ from typing import TYPE_CHECKING
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 
 from analysis import RankedTrial, Ranking, StudyStatus
@@ -42,7 +41,7 @@ def show_submission(console: Console, submission: "Submission") -> None:
     families = ", ".join(settings.space["families"])
     verb = "Study" if submission.is_new else "Resuming study"
     console.print(
-        f"{verb} [bold]{submission.record.name}[/] in {submission.store.shown_url}", soft_wrap=True
+        f"{verb} {submission.record.name} in {submission.store.shown_url}", soft_wrap=True
     )
     console.print(
         f"{n_images:,} {colour} images of {width}×{height} in {data.n_classes} classes "
@@ -60,14 +59,14 @@ def show_ranking(console: Console, ranking: Ranking, *, show_all: bool = False) 
         console.print(f"Study {ranking.study} has no complete trial yet.")
         return
     shown = trials if show_all else trials[:N_TOP]
-    console.print(f"[bold]{escape(ranking.study)}[/]: trials by validation accuracy")
+    console.print(f"{ranking.study}: trials by validation accuracy")
     table = Table(box=SIMPLE_HEAD, pad_edge=False)
     for name in ("rank", "trial", "val acc", "epochs", "time", "parameters"):
         table.add_column(name, justify="right", no_wrap=True)
     table.add_column("state and reason" if show_all else "network")
     for trial in shown:
         note = describe_ending(trial) if show_all else describe_network(trial)
-        table.add_row(*_cells(trial), escape(note), style="bold" if trial.rank == 1 else "")
+        table.add_row(*_cells(trial), note, style="bold" if trial.rank == 1 else "")
     console.print(table)
     if len(shown) < len(trials):
         console.print(f"and {len(trials) - len(shown)} more complete trials (--json has all)")
@@ -129,9 +128,7 @@ def show_status(console: Console, status: StudyStatus) -> None:
     record, best = status.record, status.best
     budget = "" if record.n_trials is None else f" of {record.n_trials}"
     counts = ", ".join(f"{n} {name}" for name, n in status.counts.items() if n)
-    console.print(
-        f"[bold]{record.name}[/]: {status.n_done}{budget} trials done ({counts or 'none'})"
-    )
+    console.print(f"{record.name}: {status.n_done}{budget} trials done ({counts or 'none'})")
     if record.timeout_s is not None:
         spent, whole = (
             timedelta(seconds=int(record.active_s)),
@@ -187,11 +184,11 @@ def show_source(console: Console, summary: "SourceSummary") -> None:
     for class_name in summary.classes:
         cells = [summary.counts[split].get(class_name, 0) for split in found]
         cells += [summary.used[split].get(class_name, 0) for split in used]
-        table.add_row(escape(class_name), *(f"{n:,}" for n in cells))
+        table.add_row(class_name, *(f"{n:,}" for n in cells))
     console.print(table)
     for warning in summary.warnings:
-        console.print(f"[yellow]Note:[/] {escape(warning)}", soft_wrap=True)
+        console.print(f"Note: {warning}", style="yellow", soft_wrap=True)
     for name, reason in list(summary.broken.items())[:N_TOP]:
-        console.print(f"[yellow]Left out:[/] {escape(name)}: {escape(reason)}", soft_wrap=True)
+        console.print(f"Left out: {name}: {reason}", style="yellow", soft_wrap=True)
     if len(summary.broken) > N_TOP:
         console.print(f"and {len(summary.broken) - N_TOP} more (--json lists all)")

@@ -5,7 +5,7 @@ Here is the contract; `folder`, `npz` and `demo` each hold one kind.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,9 +34,8 @@ class Item:
     split: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Look:
-    """What reading one image showed.
+class Look(NamedTuple):
+    """What reading one image showed; a tuple, since thousands of them cross between processes.
 
     Attributes:
         digest: Hash of the decoded pixels at their original size: equal for exact duplicates.

@@ -4,15 +4,23 @@ import numpy as np
 
 from search.data.source import Images
 
+CHUNK = 64
+"""Images a step, so that only so many are in memory as wide integers."""
+
 
 def channel_statistics(images: Images) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Mean and standard deviation of each channel, in pixel units 0 to 255."""
+    """Mean and standard deviation of each channel, in pixel units 0 to 255.
+
+    A channel that never varies, as in stained slides, has a deviation of 1: pixels are divided
+    by it.
+    """
     sums = np.zeros((2, images.shape[-1]), np.int64)
-    for image in images:
-        pixels = image.reshape(-1, image.shape[-1])
+    for start in range(0, len(images), CHUNK):
+        pixels = images[start : start + CHUNK].reshape(-1, images.shape[-1]).astype(np.uint32)
         sums[0] += pixels.sum(axis=0, dtype=np.int64)
-        sums[1] += np.square(pixels, dtype=np.uint32).sum(axis=0, dtype=np.int64)
+        sums[1] += np.einsum("pc,pc->c", pixels, pixels, dtype=np.int64, casting="safe")
     n_pixels = images.size // images.shape[-1]
     mean = sums[0] / n_pixels
     variance = sums[1] / n_pixels - mean**2
-    return tuple(map(float, mean)), tuple(map(float, np.sqrt(np.maximum(variance, 0))))
+    std = np.sqrt(np.maximum(variance, 0))
+    return tuple(map(float, mean)), tuple(map(float, np.where(std > 0, std, 1.0)))

@@ -232,8 +232,7 @@ def _skip_all_reduce(optimizer: keras.optimizers.Optimizer) -> None:
 def _identity(task: Task) -> dict[str, Any]:
     """What a checkpoint must agree on; where the files lie may change."""
     values = asdict(task)
-    for place in ("data", "checkpoint", "max_epochs"):
-        del values[place]
+    del values["data"], values["checkpoint"]
     return values
 
 

@@ -5,7 +5,7 @@ verdict on each; it ends with `Finished`, `Unfit` or `Failed`.
 """
 
 import json
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
 from storage import EpochRow
@@ -17,12 +17,14 @@ Verdict = Literal["go_on", "stop"]
 class Task:
     """One trial to train.
 
-    `config` is the record of a `spaces.Config`, `data` the path of the prepared set, and
-    `checkpoint` where to save after each epoch and to go on from, if a file is there.
+    `config` is the record of a `spaces.Config`, `data` the path of the prepared set with its
+    `fingerprint`, and `checkpoint` where to save after each epoch and to go on from, if a file
+    is there.
     """
 
     config: dict[str, Any]
     data: str
+    fingerprint: str
     checkpoint: str
     seed: int
     max_epochs: int
@@ -40,14 +42,17 @@ class Ready:
 
 
 @dataclass(frozen=True, slots=True)
-class Epoch:
-    """An epoch is trained, validated and saved; the trainer waits for the verdict.
+class Resumed:
+    """The trial goes on from a checkpoint that holds these epochs; the trainer waits as well."""
 
-    `is_replay` marks one that the checkpoint brought from before.
-    """
+    rows: tuple[EpochRow, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Epoch:
+    """An epoch is trained, validated and saved; the trainer waits for the verdict."""
 
     row: EpochRow
-    is_replay: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,9 +78,9 @@ class Failed:
     traceback: str
 
 
-Message = Task | Ready | Epoch | Finished | Unfit | Failed
+Message = Task | Ready | Resumed | Epoch | Finished | Unfit | Failed
 KINDS: dict[str, type[Any]] = {
-    kind.__name__: kind for kind in (Task, Ready, Epoch, Finished, Unfit, Failed)
+    kind.__name__: kind for kind in (Task, Ready, Resumed, Epoch, Finished, Unfit, Failed)
 }
 
 
@@ -93,8 +98,10 @@ def decode(line: str) -> Message:
     try:
         values = json.loads(line)
         kind = KINDS[values.pop("kind")]
-        if "row" in {item.name for item in fields(kind)}:
+        if kind is Epoch:
             values["row"] = EpochRow(**values["row"])
+        elif kind is Resumed:
+            values["rows"] = tuple(EpochRow(**row) for row in values["rows"])
         message: Message = kind(**values)
     except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise ValueError(f"Expected a message. Received: {line[:200]!r}") from error

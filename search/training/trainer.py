@@ -19,6 +19,7 @@ from search.training.protocol import (
     Failed,
     Message,
     Ready,
+    Resumed,
     Task,
     Unfit,
     decode,
@@ -104,8 +105,8 @@ def _train(channel: Channel, task: Task) -> None:
     from search.training.fit import Fit
 
     fit = Fit(task, PreparedSet.open(Path(task.data)))
-    for row in tuple(fit.history):
-        channel.send(Epoch(row, is_replay=True))
+    if fit.history:
+        channel.send(Resumed(tuple(fit.history)))
         if channel.receive() == "stop":
             return
     while fit.goes_on:

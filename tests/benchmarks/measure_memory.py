@@ -146,6 +146,7 @@ def train(config: Config, image_shape: tuple[int, int, int]) -> None:
         task = Task(
             config=config.to_json(),
             data="",
+            fingerprint="",
             checkpoint=f"{folder}/trial.checkpoint",
             seed=0,
             max_epochs=N_EPOCHS,

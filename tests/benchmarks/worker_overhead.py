@@ -79,7 +79,7 @@ def run_bare(source: Path, epochs: int) -> float:
         task = {"data": opened.settings.prepared, "epochs": epochs, "configs": configs}
         done = subprocess.run(
             [sys.executable, "-c", BARE_LOOP], input=json.dumps(task), text=True, check=True,
-            stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=ROOT,
+            capture_output=True, cwd=ROOT,
         )  # fmt: skip
     times = json.loads(done.stdout)
     return float(times[-1] - times[0])

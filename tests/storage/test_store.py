@@ -1,6 +1,7 @@
 """Opening stores: what is none is refused in a line, with what to do."""
 
 import os
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable
@@ -61,6 +62,16 @@ def test_other_file_is_no_store_and_stays_as_it_was(tmp_path: Path) -> None:
     with pytest.raises(StoreError, match=r"notes\.txt is not a SQLite store"):
         Store.open(f"sqlite:///{path}")
     assert path.read_text() == "some notes"
+
+
+def test_database_of_something_else_is_refused_and_stays_as_it_was(tmp_path: Path) -> None:
+    path = tmp_path / "other.db"
+    with sqlite3.connect(path) as connection:
+        connection.execute("CREATE TABLE patients (name TEXT)")
+    before = path.read_bytes()
+    with pytest.raises(StoreError, match=r"other\.db holds something else"):
+        Store.open(f"sqlite:///{path}")
+    assert path.read_bytes() == before
 
 
 def test_damaged_file_is_refused(tmp_path: Path) -> None:

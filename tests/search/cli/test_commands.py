@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import optuna
+import psutil
 import pytest
 
 from search.cli.main import main
@@ -279,3 +280,27 @@ def test_one_seed_gives_one_ranking(tmp_path: Path) -> None:
         rankings.append(document)
     assert rankings[0] == rankings[1]
     assert len(rankings[0]["trials"]) == 14
+
+
+@pytest.mark.parametrize("victim", ["worker", "trainer"])
+def test_killed_process_costs_a_run_nothing(tmp_path: Path, victim: str) -> None:
+    write_source(tmp_path / "blobs.npz")
+    process = spawn(
+        "run", "blobs.npz", "--image-size", "16", "--max-epochs", "30", "--trials", "2",
+        "--workers", "1", "--seed", "2", "--pruner", "none", "--json", folder=tmp_path,
+        CONVSEARCH_CACHE=str(tmp_path / "cache"),
+    )  # fmt: skip
+    wait_for_epoch(tmp_path, process)
+    (worker,) = psutil.Process(process.pid).children()
+    (trainer,) = worker.children()
+    (worker if victim == "worker" else trainer).kill()
+    out, err = process.communicate(timeout=300)
+    assert process.returncode == 0, err
+    trials = json.loads(out)["trials"]
+    assert sorted(trial["trial"] for trial in trials) == [0, 1]
+    assert not worker.is_running()
+    assert not trainer.is_running()
+    study = optuna.load_study(study_name="blobs", storage=f"sqlite:///{tmp_path}/convsearch.db")
+    for trial in study.trials:
+        steps = sorted(trial.intermediate_values)
+        assert steps == list(range(1, len(steps) + 1))

@@ -47,6 +47,7 @@ def make_task(prepared: PreparedSet, checkpoint: Path, config: Config, **values:
     task = Task(
         config=config.to_json(),
         data=str(prepared.path),
+        fingerprint=prepared.fingerprint,
         checkpoint=str(checkpoint),
         seed=5,
         max_epochs=6,
@@ -106,7 +107,8 @@ def test_checkpoint_of_another_task_is_not_gone_on_with(
     task = make_task(prepared, tmp_path / "one", draw_config())
     train(Fit(task, prepared), n_epochs=2)
     assert len(Fit(task, prepared).history) == 2
-    assert Fit(replace(task, seed=6), prepared).history == []
+    for change in ({"seed": 6}, {"fingerprint": "other"}, {"max_epochs": 9}):
+        assert Fit(replace(task, **change), prepared).history == []
 
 
 def test_fit_stops_itself_when_validation_gets_no_better(

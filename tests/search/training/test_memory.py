@@ -28,7 +28,7 @@ def test_graphs_of_trained_networks_are_let_go(prepared: PreparedSet, tmp_path: 
     before = count_graphs()
     for number in range(3):
         task = Task(
-            config=config.to_json(), data=str(prepared.path),
+            config=config.to_json(), data=str(prepared.path), fingerprint="",
             checkpoint=str(tmp_path / str(number)), seed=number, max_epochs=1, patience=1,
             plateau_patience=1, plateau_factor=0.5, min_learning_rate=0.0,
         )  # fmt: skip
