@@ -1,5 +1,6 @@
 """Submitting: everything is refused before anything is written or spent."""
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ import pytest
 from search.errors import DataError, SettingsError, StudyMismatchError
 from search.open_study import OpenStudy
 from spaces import SpaceError
-from storage import StoreError, load_study
+from storage import StoreError, load_study, update_settings
 
 MakeStudy = Callable[..., OpenStudy]
 
@@ -76,11 +77,27 @@ def test_bad_plan_leaves_no_store_and_no_artifacts(
     assert [path.name for path in tmp_path.iterdir()] == ["blobs.npz"]
 
 
-def test_worker_refuses_images_that_were_changed(make_study: MakeStudy) -> None:
+def test_worker_refuses_other_images_than_the_studys(make_study: MakeStudy) -> None:
     opened = make_study()
-    Path(opened.settings.prepared).unlink()
+    prepared = Path(opened.settings.prepared)
+    other = opened.settings.model_copy(update={"fingerprint": "0" * 64})
+    update_settings(opened.store, opened.study_id, other.model_dump_json())
+    with pytest.raises(StudyMismatchError, match="those of the study 000000000000"):
+        OpenStudy.load(opened.store, opened.name)
+    prepared.unlink()
     with pytest.raises(DataError, match="prepared images of the study are not at"):
         OpenStudy.load(opened.store, opened.name)
+
+
+def test_resumed_study_finds_its_images_and_artifacts_where_they_are_now(
+    make_study: MakeStudy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened = make_study()
+    shutil.rmtree(opened.settings.artifacts)
+    monkeypatch.setenv("CONVSEARCH_CACHE", str(tmp_path / "elsewhere"))
+    again = make_study()
+    assert Path(again.settings.prepared).parent == tmp_path / "elsewhere"
+    assert again.artifacts.folder.is_dir()
 
 
 def test_optuna_opens_the_study(make_study: MakeStudy) -> None:

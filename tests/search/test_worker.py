@@ -174,3 +174,13 @@ def test_time_budget_ends_the_study_and_its_trial_waits(make_study: MakeStudy) -
     assert status.counts["running"] == 0
     assert status.n_done >= 1
     assert status.record.active_s >= 2
+
+
+def test_study_that_has_failed_goes_on_once_it_is_resumed(make_study: MakeStudy) -> None:
+    opened = make_study()
+    make_worker(opened, "failed").run()
+    assert load_study(opened.store, opened.name).has_failed
+    again = make_study()
+    make_worker(again).run()
+    assert counts(again)["complete"] == 3
+    assert load_study(again.store, again.name).end_reason is None

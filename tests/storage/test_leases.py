@@ -20,6 +20,7 @@ from storage import (
     claim_budget,
     count_done,
     create_study,
+    drop_claim,
     finish,
     give_back,
     list_open,
@@ -254,6 +255,33 @@ def test_trial_that_optuna_began_for_a_dead_worker_fails(
     monkeypatch.setattr("storage.recovery.GRACE_S", -1.0)
     assert recover(search.store, search.study) == 1
     assert search.study.trials[trial.number].state == TrialState.FAIL
+
+
+def test_enqueued_trial_of_a_worker_that_died_at_once_waits_again(
+    search: Search, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    search.study.enqueue_trial({"x": 0.5})
+    trial = search.study.ask()
+    monkeypatch.setattr("storage.recovery.GRACE_S", -1.0)
+    recover(search.store, search.study)
+    assert search.study.trials[trial.number].state == TrialState.WAITING
+    assert search.study.ask().number == trial.number
+
+
+def test_claim_that_was_given_back_cannot_be_used(search: Search) -> None:
+    claim = claim_budget(search.store, search.study_id, search.worker_id)
+    assert claim is not None
+    drop_claim(search.store, claim.lease_id)
+    trial = search.study.ask()
+    with pytest.raises(LeaseLostError):
+        attach_trial(search.store, claim, trial._trial_id, trial.number)
+
+
+def test_trial_that_goes_on_is_no_repeat_of_a_later_one(search: Search) -> None:
+    first, second = search.begin(), search.begin()
+    assert record_config(search.store, first, "key") is None
+    assert record_config(search.store, second, "key") == first.trial_number
+    assert record_config(search.store, first, "key") is None
 
 
 def test_config_tried_before_is_named(search: Search) -> None:
