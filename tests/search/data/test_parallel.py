@@ -1,6 +1,8 @@
+import ast
 import os
-import signal
+import subprocess
 import sys
+import textwrap
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -12,6 +14,7 @@ from search.data import DataSettings, prepare
 from search.data.parallel import map_chunks, may_fork
 from search.errors import DataError
 
+ROOT = Path(__file__).parents[3]
 CHUNKS = [range(i, i + 3) for i in range(0, 60, 3)]
 
 
@@ -34,14 +37,47 @@ def two_cores(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("search.data.parallel.n_cores", lambda: 2)
 
 
-@pytest.mark.usefixtures("two_cores")
-@pytest.mark.skipif(not may_fork(), reason="forks on Linux only, in a process that is alone")
+def run_alone(work: str) -> str:
+    """Maps `work` over chunks in a process of its own, and gives what that prints.
+
+    The process of the tests may have threads and TensorFlow by now, and would not be forked.
+    """
+    code = (
+        "import os, signal\n"
+        "from search.data import parallel\n"
+        "from search.errors import DataError\n"
+        "parallel.n_cores = lambda: 2\n"
+        "assert parallel.may_fork()\n"
+        f"def work(chunk):\n{textwrap.indent(work, '    ')}\n"
+        "chunks = [range(i, i + 3) for i in range(0, 60, 3)]\n"
+        "try: print([pair for part in parallel.map_chunks(work, chunks) for pair in part])\n"
+        "except DataError as error: print(error)\n"
+        "try: os.waitpid(-1, os.WNOHANG)\n"
+        "except ChildProcessError: print('no child is left')\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT
+    )
+    return done.stdout
+
+
+on_linux = pytest.mark.skipif(sys.platform != "linux", reason="forks on Linux only")
+
+
+@on_linux
 def test_work_is_done_by_forked_processes_in_order() -> None:
-    results = [pair for part in map_chunks(_with_pid, CHUNKS) for pair in part]
+    lines = run_alone("return [(number, os.getpid()) for number in chunk]").splitlines()
+    results = ast.literal_eval(lines[0])
     assert [number for number, _ in results] == list(range(60))
-    pids = {pid for _, pid in results}
-    assert len(pids) == 2
-    assert os.getpid() not in pids
+    assert len({pid for _, pid in results}) == 2
+    assert lines[1] == "no child is left"
+
+
+@on_linux
+def test_killed_process_is_an_error_and_the_others_are_ended() -> None:
+    printed = run_alone("if 9 in chunk: os.kill(os.getpid(), signal.SIGKILL)\nreturn list(chunk)")
+    assert "A process that decodes images was killed" in printed
+    assert "no child is left" in printed
 
 
 @pytest.mark.usefixtures("two_cores", "other_thread")
@@ -54,20 +90,6 @@ def test_process_with_threads_is_not_forked() -> None:
 def test_process_with_tensorflow_is_not_forked(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "tensorflow", os)
     assert not may_fork()
-
-
-@pytest.mark.usefixtures("two_cores")
-@pytest.mark.skipif(not may_fork(), reason="forks on Linux only, in a process that is alone")
-def test_killed_process_is_an_error_and_the_others_are_ended() -> None:
-    def work(chunk: Sequence[int]) -> list[int]:
-        if 9 in chunk:
-            os.kill(os.getpid(), signal.SIGKILL)
-        return list(chunk)
-
-    with pytest.raises(DataError, match="A process that decodes images was killed"):
-        list(map_chunks(work, CHUNKS))
-    with pytest.raises(ChildProcessError):
-        os.waitpid(-1, os.WNOHANG)
 
 
 @pytest.mark.usefixtures("two_cores")

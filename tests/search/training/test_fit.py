@@ -8,13 +8,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from search.data import PreparedSet
+from search.training.fit import Fit, NotFiniteError
 from search.training.protocol import Task
 from spaces import Config, SearchSpace
-
-tf = pytest.importorskip("tensorflow")
-from search.training.fit import Fit, NotFiniteError  # noqa: E402
 
 ACTIVE = {
     "stages": 2,

@@ -3,15 +3,13 @@
 import gc
 from pathlib import Path
 
-import pytest
+import tensorflow as tf
 
 from search.data import PreparedSet
+from search.training.fit import Fit
 from search.training.protocol import Task
 from spaces import SearchSpace
 from spaces.trials import GuidedTrial
-
-tf = pytest.importorskip("tensorflow")
-from search.training.fit import Fit  # noqa: E402
 
 
 def count_graphs() -> int:
