@@ -24,8 +24,12 @@ View = Callable[[StudyStatus], None]
 
 @dataclass(frozen=True, slots=True)
 class RunResult:
-    """What came of a run: the ranking, the last status, and whether Ctrl-C ended it."""
+    """What came of a run: the ranking, the last status, and whether Ctrl-C ended it.
 
+    `store` is the store's URL without its password.
+    """
+
+    store: str
     ranking: Ranking
     status: StudyStatus
     is_interrupted: bool
@@ -53,7 +57,7 @@ def run_plan(
     status = load_status(submission.store, name)
     ranking = rank(submission.store, name)
     submission.store.close()
-    return RunResult(ranking, status, is_interrupted)
+    return RunResult(submission.store.shown_url, ranking, status, is_interrupted)
 
 
 def _serve(submission: Submission, url: str, view: View | None) -> bool:

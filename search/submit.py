@@ -100,7 +100,7 @@ def submit(plan: StudyPlan, *, progress: Progress | None = None) -> Submission:
 
 def study_name(plan: StudyPlan) -> str:
     """Gives the study's name: the plan's, or the stem of its source."""
-    return plan.study.name or Path(plan.data.source).resolve().stem
+    return plan.study.name or Path(plan.data.source).absolute().stem
 
 
 def _enter(

@@ -25,6 +25,11 @@ def notes() -> Console:
     return Console(stderr=True, highlight=False, markup=False)
 
 
+def say(console: Console, text: str, **style: Any) -> None:
+    """Prints a line, broken between words on a terminal and left whole elsewhere."""
+    console.print(text, soft_wrap=not console.is_terminal, **style)
+
+
 def print_json(document: Any) -> None:
     """Prints one JSON document on standard output."""
     json.dump(document, sys.stdout, indent=2)

@@ -11,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from analysis import StudyStatus
+from search.cli.console import say
 from search.cli.show import show_accuracy, show_duration
 from storage import TrialRow
 
@@ -126,7 +127,7 @@ class _Lines:
         for row in ended:
             if row.number not in self._shown:
                 self._shown.add(row.number)
-                self._console.print(self._line(status, row), soft_wrap=True)
+                say(self._console, self._line(status, row))
 
     def _line(self, status: StudyStatus, row: TrialRow) -> str:
         budget = "" if status.record.n_trials is None else f"/{status.record.n_trials}"

@@ -16,7 +16,8 @@ DONE, FAILED, MISUSED, INTERRUPTED = 0, 1, 2, 130
 
 app = typer.Typer(
     name="convsearch",
-    help="Hyperparameter search for convolutional neural networks on medical images.",
+    help="Hyperparameter search for convolutional neural networks on medical images. "
+    "--debug with any command shows where an error came from.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -49,7 +50,8 @@ def _explain(error: Exception, *, is_debug: bool) -> int:
     if is_debug:
         traceback.print_exc()
     code, text = _classify(error)
-    print(f"Error: {text}", file=sys.stderr)
+    if text:
+        print(f"Error: {text}", file=sys.stderr)
     return code
 
 
@@ -61,7 +63,8 @@ def _classify(error: Exception) -> tuple[int, str]:
     if isinstance(error, typer.Exit):
         return error.exit_code, ""
     if hasattr(error, "format_message"):
-        return MISUSED, f"{error.format_message()} (see convsearch --help)"
+        message = error.format_message()  # Empty where the help was shown instead.
+        return MISUSED, f"{message} (see convsearch --help)" if message else ""
     if isinstance(error, StoreUrlError | StudyNotFoundError | SpaceError):
         return MISUSED, str(error)
     if isinstance(error, SearchError) and not isinstance(error, WorkerError):

@@ -17,23 +17,28 @@ Store = Annotated[
     str | None,
     typer.Option(
         metavar="URL",
-        help="sqlite:///FILE or postgresql://USER@HOST/NAME. "
-        "[default: $CONVSEARCH_STORE or sqlite:///convsearch.db]",
+        help="sqlite:///FILE or postgresql://USER@HOST/NAME.",
+        show_default="$CONVSEARCH_STORE or sqlite:///convsearch.db",
     ),
 ]
 Artifacts = Annotated[
-    str | None, typer.Option(metavar="FOLDER", help="For checkpoints. [default: beside the store]")
+    str | None,
+    typer.Option(metavar="FOLDER", help="For checkpoints.", show_default="beside the store"),
 ]
-ImageSize = Annotated[int | None, typer.Option(help="Side of the images in pixels. [default: 32]")]
-Color = Annotated[str | None, typer.Option(help="grey, rgb or auto. [default: auto]")]
+ImageSize = Annotated[
+    int | None, typer.Option(help="Side of the images in pixels.", show_default="32")
+]
+Color = Annotated[str | None, typer.Option(help="grey, rgb or auto.", show_default="auto")]
 MaxImages = Annotated[
-    int | None, typer.Option(help="The most images used, drawn evenly. [default: 3000]")
+    int | None, typer.Option(help="The most images used, drawn evenly.", show_default="3000")
 ]
 Split = Annotated[
     str | None,
-    typer.Option(metavar="T,V,T", help="Fractions of the splits. [default: 0.7,0.15,0.15]"),
+    typer.Option(metavar="T,V,T", help="Fractions of the splits.", show_default="0.7,0.15,0.15"),
 ]
-Seed = Annotated[int | None, typer.Option(help="Of splits, proposals and training. [default: 0]")]
+Seed = Annotated[
+    int | None, typer.Option(help="Of splits, proposals and training.", show_default="0")
+]
 Strict = Annotated[
     bool | None, typer.Option("--strict", help="A broken image is an error, not left out.")
 ]

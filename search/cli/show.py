@@ -8,6 +8,8 @@ from rich.console import Console
 from rich.table import Table
 
 from analysis import RankedTrial, Ranking, StudyStatus
+from search.cli.console import say
+from search.submit import DEFAULT_STORE
 
 if TYPE_CHECKING:
     from search.data import SourceSummary
@@ -40,15 +42,13 @@ def show_submission(console: Console, submission: "Submission") -> None:
     n_images = sum(data.counts.values())
     families = ", ".join(settings.space["families"])
     verb = "Study" if submission.is_new else "Resuming study"
-    console.print(
-        f"{verb} {submission.record.name} in {submission.store.shown_url}", soft_wrap=True
-    )
-    console.print(
+    say(console, f"{verb} {submission.record.name} in {submission.store.shown_url}")
+    say(
+        console,
         f"{n_images:,} {colour} images of {width}×{height} in {data.n_classes} classes "
         f"({data.counts['train']:,} train, {data.counts['val']:,} val, {data.counts['test']:,} "
         f"test); families: {families}; {submission.n_workers} "
         f"worker{'s' if submission.n_workers > 1 else ''}",
-        soft_wrap=True,
     )
 
 
@@ -106,20 +106,21 @@ def show_ending(console: Console, result: "RunResult") -> None:
     status, record = result.status, result.status.record
     counts = status.counts
     budget = "" if record.n_trials is None else f" of {record.n_trials}"
-    console.print(
+    say(
+        console,
         f"{status.n_done}{budget} trials done in {show_duration(record.active_s)} of work: "
         f"{counts['complete']} complete, {counts['pruned']} pruned, {counts['unfit']} unfit; "
         f"{counts['rejected']} rejected, {counts['fail']} failed.",
-        soft_wrap=True,
     )
     if record.end_reason is not None:
-        console.print(record.end_reason, soft_wrap=True)
+        say(console, record.end_reason)
     if result.is_interrupted:
-        console.print("Interrupted: nothing is lost, the same command goes on where it stopped.")
-    console.print(
-        f"Next: convsearch rank {record.name} --all · convsearch status {record.name} · "
-        "raise --trials to search on",
-        soft_wrap=True,
+        say(console, "Interrupted: nothing is lost, the same command goes on where it stopped.")
+        return
+    place = "" if result.store == DEFAULT_STORE else f" --store {result.store}"
+    say(
+        console,
+        f"Next: convsearch rank {record.name} --all{place} · raise --trials to search on",
     )
 
 
@@ -138,12 +139,13 @@ def show_status(console: Console, status: StudyStatus) -> None:
     if best is not None:
         console.print(f"best: {show_accuracy(best.value)} by trial {best.number}")
     if status.trials_per_hour is not None:
-        console.print(
+        say(
+            console,
             f"pace: {status.trials_per_hour:.0f} trials an hour, about "
-            f"{show_duration(status.time_left_s)} of work left"
+            f"{show_duration(status.time_left_s)} of work left",
         )
     if record.end_reason is not None:
-        console.print(f"ended: {record.end_reason}", soft_wrap=True)
+        say(console, f"ended: {record.end_reason}")
     if not status.workers:
         console.print("no worker is at work")
         return
@@ -174,7 +176,6 @@ def show_source(console: Console, summary: "SourceSummary") -> None:
         f"{n_images:,} {summary.color} images in {len(summary.classes)} classes ({summary.kind}), "
         + (smallest if smallest == largest else f"{smallest} to {largest}")
         + " pixels",
-        soft_wrap=True,
     )
     table = Table(box=SIMPLE_HEAD, pad_edge=False)
     table.add_column("class")
@@ -187,8 +188,8 @@ def show_source(console: Console, summary: "SourceSummary") -> None:
         table.add_row(class_name, *(f"{n:,}" for n in cells))
     console.print(table)
     for warning in summary.warnings:
-        console.print(f"Note: {warning}", style="yellow", soft_wrap=True)
+        say(console, f"Note: {warning}", style="yellow")
     for name, reason in list(summary.broken.items())[:N_TOP]:
-        console.print(f"Left out: {name}: {reason}", style="yellow", soft_wrap=True)
+        say(console, f"Left out: {name}: {reason}", style="yellow")
     if len(summary.broken) > N_TOP:
         console.print(f"and {len(summary.broken) - N_TOP} more (--json lists all)")

@@ -36,45 +36,59 @@ def demo(
 def run(
     source: options.Source,
     study: Annotated[
-        str | None, typer.Option(help="Name of the study. [default: the source's name]")
+        str | None, typer.Option(help="Name of the study.", show_default="the source's name")
     ] = None,
     store: options.Store = None,
     artifacts: options.Artifacts = None,
     families: Annotated[
-        str | None, typer.Option(help="Families of networks, with commas. [default: plain]")
+        str | None, typer.Option(help="Families of networks, with commas.", show_default="plain")
     ] = None,
     trials: Annotated[
         int | None,
-        typer.Option(help="Trials to run. [default: 30, or no bound when --timeout is given]"),
+        typer.Option(
+            help="Trials to run.", show_default="30, or no bound when --timeout is given"
+        ),
     ] = None,
     timeout: Annotated[
         str | None, typer.Option(metavar="TIME", help="How long to search, as 90s, 30m or 2h.")
     ] = None,
     workers: Annotated[
-        str | None, typer.Option(help="Local workers. [default: auto, one for each core]")
+        str | None, typer.Option(help="Local workers.", show_default="auto, one for each core")
     ] = None,
     max_epochs: Annotated[
-        int | None, typer.Option(help="The most epochs of a trial. [default: 20]")
+        int | None, typer.Option(help="The most epochs of a trial.", show_default="20")
     ] = None,
     image_size: options.ImageSize = None,
     color: options.Color = None,
     max_images: options.MaxImages = None,
     split: options.Split = None,
     seed: options.Seed = None,
-    sampler: Annotated[str | None, typer.Option(help="tpe or random. [default: tpe]")] = None,
+    sampler: Annotated[str | None, typer.Option(help="tpe or random.", show_default="tpe")] = None,
     pruner: Annotated[
-        str | None, typer.Option(help="Stops poor trials early: auto, none, ... [default: auto]")
+        str | None,
+        typer.Option(
+            help="Stops poor trials early: auto, median, percentile, hyperband, halving or none.",
+            show_default="auto",
+        ),
     ] = None,
     max_parameters: Annotated[
-        int | None, typer.Option(help="Larger networks are not built. [default: 10,000,000]")
+        int | None, typer.Option(help="Larger networks are not built.", show_default="10,000,000")
     ] = None,
     max_memory: Annotated[
         float | None,
-        typer.Option(metavar="MB", help="Nor those that need more. [default: by machine]"),
+        typer.Option(
+            metavar="MB",
+            help="Networks that need more memory are not built.",
+            show_default="by machine",
+        ),
     ] = None,
     max_operations: Annotated[
         float | None,
-        typer.Option(metavar="M", help="Nor more million operations an image. [default: by size]"),
+        typer.Option(
+            metavar="M",
+            help="Nor those with more million operations for an image.",
+            show_default="by size",
+        ),
     ] = None,
     strict: options.Strict = None,
     json: options.Json = False,
