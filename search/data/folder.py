@@ -58,10 +58,8 @@ class FolderSource:
 
     def identity(self) -> str:
         """Paths, sizes and modification times of the image files, hashed."""
-        digest = hashlib.sha256()
-        for file in self._files:
-            digest.update(repr((file.parts, file.size, file.modified_ns)).encode())
-        return digest.hexdigest()
+        listing = [(file.parts, file.size, file.modified_ns) for file in self._files]
+        return hashlib.sha256(repr(listing).encode()).hexdigest()
 
     def look(
         self, indices: Sequence[int], tick: Callable[[], None], *, keep_pixels: bool = True
