@@ -6,8 +6,9 @@ folder; links to folders are not.
 
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from search.data.decode import EXTENSIONS
 from search.errors import DataError
@@ -23,9 +24,11 @@ SPLIT_NAMES = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class ImageFile:
-    """A file found below a source: its path relative to it, and what shows that it changed."""
+class ImageFile(NamedTuple):
+    """A file found below a source: its path relative to it, and what shows that it changed.
+
+    A tuple, like the other kinds of which there are thousands: it is made in half the time.
+    """
 
     parts: tuple[str, ...]
     size: int
@@ -43,8 +46,7 @@ class ImageFile:
         return "/".join(self.parts)
 
 
-@dataclass(frozen=True, slots=True)
-class PlacedFile:
+class PlacedFile(NamedTuple):
     """An image file with the split, if the source has any, and the class of its folders."""
 
     file: ImageFile
@@ -134,7 +136,7 @@ def _split_of(file: ImageFile) -> str:
 def _as_one_if_only_train(root: Path, placed: list[PlacedFile]) -> list[PlacedFile]:
     splits = {image.split for image in placed}
     if splits == {"train"}:  # nothing to keep apart: splits are cut as if it were not there
-        return [replace(image, split="") for image in placed]
+        return [image._replace(split="") for image in placed]
     if splits <= {"val", "test"}:
         raise DataError(f"Expected a folder 'train' in {root}. Received: {_listed(splits)}.")
     return placed

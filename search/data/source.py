@@ -19,8 +19,7 @@ Progress = Callable[[int, int, str], None]
 SPLITS = ("train", "val", "test")
 
 
-@dataclass(frozen=True, slots=True)
-class Item:
+class Item(NamedTuple):
     """One image of a source, not read yet.
 
     Attributes:

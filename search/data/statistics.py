@@ -5,7 +5,7 @@ import numpy as np
 from search.data.source import Images
 
 CHUNK = 64
-"""Images a step, so that only so many are in memory as wide integers."""
+"""Images a step, so that only so many are in memory as floats."""
 
 
 def channel_statistics(images: Images) -> tuple[tuple[float, ...], tuple[float, ...]]:
@@ -14,11 +14,11 @@ def channel_statistics(images: Images) -> tuple[tuple[float, ...], tuple[float, 
     A channel that never varies, as in stained slides, has a deviation of 1: pixels are divided
     by it.
     """
-    sums = np.zeros((2, images.shape[-1]), np.int64)
+    sums = np.zeros((2, images.shape[-1]))  # of whole numbers below 2⁵³, and so exact
     for start in range(0, len(images), CHUNK):
-        pixels = images[start : start + CHUNK].reshape(-1, images.shape[-1]).astype(np.uint32)
-        sums[0] += pixels.sum(axis=0, dtype=np.int64)
-        sums[1] += np.einsum("pc,pc->c", pixels, pixels, dtype=np.int64, casting="safe")
+        pixels = images[start : start + CHUNK].reshape(-1, images.shape[-1]).astype(np.float64)
+        for channel, values in enumerate(pixels.T):
+            sums[:, channel] += values.sum(), values @ values
     n_pixels = images.size // images.shape[-1]
     mean = sums[0] / n_pixels
     variance = sums[1] / n_pixels - mean**2
