@@ -3,7 +3,6 @@
 import hashlib
 import math
 import mmap
-import os
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -99,7 +98,7 @@ class FolderSource:
     ) -> tuple[Look | Broken, int]:
         """Gives what a file showed, and how many channels were put into its slot."""
         try:
-            pixels = decode(os.path.join(self._root, self._files[index].name))  # noqa: PTH118
+            pixels = decode(f"{self._root}/{self._files[index].name}")
             look = look_at(pixels)
             levels = to_uint8(pixels)
         except DataError:

@@ -4,6 +4,7 @@ import hashlib
 import json
 import logging
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -125,10 +126,12 @@ def _assemble(
         indices = selection.splits[name]
         labels = np.array([source.items[i].label for i in indices], np.int64)
         splits[name] = Split(source.images(indices, channels), labels)
-    mean, std = channel_statistics(splits["train"].images)
+    with ThreadPoolExecutor(1) as pool:  # Hashing and summing both leave Python to others.
+        hashed = pool.submit(fingerprint, source.classes, splits)
+        mean, std = channel_statistics(splits["train"].images)
     metadata = {
         "format_version": FORMAT_VERSION,
-        "fingerprint": fingerprint(source.classes, splits),
+        "fingerprint": hashed.result(),
         "classes": list(source.classes),
         "mean": mean,
         "std": std,
