@@ -213,6 +213,18 @@ def trials_of(folder: Path) -> list[dict[str, Any]]:
     return trials
 
 
+def write_long_study(folder: Path) -> str:
+    """Writes a study of two trials that train for seconds after their first epoch."""
+    write_source(folder / "blobs.npz")
+    (folder / "study.toml").write_text(
+        "[study]\nname = 'blobs'\nworkers = 1\n"
+        "[data]\nsource = 'blobs.npz'\nimage_size = 16\n"
+        "[training]\nmax_epochs = 150\npatience = 150\n"
+        "[search]\nseed = 2\npruner = 'none'\n[budget]\ntrials = 2\n"
+    )
+    return "study.toml"
+
+
 def worker_log(folder: Path) -> str:
     return (folder / "convsearch_artifacts" / "blobs" / "worker-0.log").read_text()
 
@@ -237,9 +249,7 @@ def wait_for_epoch(folder: Path, process: subprocess.Popen[str]) -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
 def test_run_that_is_ended_resumes_with_the_same_command(tmp_path: Path, number: int) -> None:
-    write_source(tmp_path / "blobs.npz")
-    command = ("run", "blobs.npz", "--image-size", "16", "--max-epochs", "40", "--trials", "2",
-               "--workers", "1", "--seed", "2", "--pruner", "none", "--json")  # fmt: skip
+    command = ("run", write_long_study(tmp_path), "--json")
     cache = {"CONVSEARCH_CACHE": str(tmp_path / "cache")}
     first = spawn(*command, folder=tmp_path, **cache)
     wait_for_epoch(tmp_path, first)
@@ -289,10 +299,8 @@ def test_one_seed_gives_one_ranking(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("victim", ["worker", "trainer"])
 def test_killed_process_costs_a_run_nothing(tmp_path: Path, victim: str) -> None:
-    write_source(tmp_path / "blobs.npz")
     process = spawn(
-        "run", "blobs.npz", "--image-size", "16", "--max-epochs", "30", "--trials", "2",
-        "--workers", "1", "--seed", "2", "--pruner", "none", "--json", folder=tmp_path,
+        "run", write_long_study(tmp_path), "--json", folder=tmp_path,
         CONVSEARCH_CACHE=str(tmp_path / "cache"),
     )  # fmt: skip
     wait_for_epoch(tmp_path, process)
