@@ -69,6 +69,7 @@ def _open_data(settings: StudySettings) -> PreparedSet:
             "Run `convsearch run` on the source again to prepare them."
         )
     data = PreparedSet.open(Path(settings.prepared))
+    data.verify()
     if data.fingerprint != settings.fingerprint:
         raise StudyMismatchError(
             f"The prepared images have the fingerprint {data.fingerprint[:12]}, those of the "

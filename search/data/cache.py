@@ -45,7 +45,9 @@ def is_cached(path: Path) -> bool:
 def write_atomically(path: Path, write: Callable[[BinaryIO], None]) -> None:
     """Makes `path` appear whole or not at all; a writer that is killed leaves only a stale file.
 
-    Two processes may write one path at once: the last one wins, and both wrote the same.
+    Two processes may write one path at once: the last one wins, and both wrote the same. Nothing
+    waits for the disk: who opens a set compares it with its fingerprint, and one that a power cut
+    has damaged is prepared again.
 
     Raises:
         DataError: If the folder cannot be created or written to.
@@ -56,9 +58,7 @@ def write_atomically(path: Path, write: Callable[[BinaryIO], None]) -> None:
         with _temporary_beside(path) as (file, temporary):
             write(file)
             file.flush()
-            os.fsync(file.fileno())
             temporary.replace(path)
-        _sync_folder(path.parent)
     except OSError as error:
         raise DataError(_unusable("write to", path.parent, error)) from error
 
@@ -91,11 +91,3 @@ def _temporary_beside(path: Path) -> Iterator[tuple[BinaryIO, Path]]:
             yield file, Path(name)
     finally:
         Path(name).unlink(missing_ok=True)
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -16,7 +16,7 @@ from PIL import Image, UnidentifiedImageError
 from search.data.decode import UNREADABLE, decode, to_uint8
 from search.data.listing import Listing, list_images
 from search.data.parallel import map_chunks
-from search.data.pixels import look_at, resize, stack, to_grey
+from search.data.pixels import look_at, resize, to_grey
 from search.data.settings import DataSettings
 from search.data.source import Broken, Images, Item, Look
 from search.errors import DataError
@@ -53,7 +53,8 @@ class FolderSource:
         self._root = str(root)
         self._size = settings.image_size
         self._color = settings.color
-        self._pixels: dict[int, NDArray[np.uint8]] = {}
+        self._looked: list[_Slots] = []
+        self._places: dict[int, tuple[int, int, int]] = {}
 
     def identity(self) -> str:
         """Paths, sizes and modification times of the image files, hashed."""
@@ -65,6 +66,8 @@ class FolderSource:
     ) -> list[Look | Broken]:
         """Decodes the files at `indices` and keeps their resized pixels for `images`."""
         slots = _Slots(len(indices), self._size) if keep_pixels else None
+        if slots:
+            self._looked.append(slots)
 
         def read(positions: Sequence[int]) -> list[tuple[Look | Broken, int]]:
             return [self._read(indices[position], position, slots) for position in positions]
@@ -73,15 +76,24 @@ class FolderSource:
         with _pillow_warnings_as_meant():
             for result in map_chunks(read, self._chunks(indices)):
                 for look, n_channels in result:
-                    if slots and n_channels:
-                        self._pixels[indices[len(looks)]] = slots.get(len(looks), n_channels)
+                    if n_channels:
+                        place = (len(self._looked) - 1, len(looks), n_channels)
+                        self._places[indices[len(looks)]] = place
                     looks.append(look)
                     tick()
         return looks
 
     def images(self, indices: Sequence[int], channels: int) -> Images:
-        """Pixels of files that were looked at, resized, with 1 or 3 channels."""
-        return stack([self._pixels[i] for i in indices], self._size, channels)
+        """Pixels of files that were looked at, resized, with 1 or 3 channels.
+
+        Grey images repeat themselves over three channels; colour ones need three.
+        """
+        places = np.array([self._places[i] for i in indices])
+        images = np.empty((len(indices), self._size, self._size, channels), np.uint8)
+        for look, n_channels in np.unique(places[:, [0, 2]], axis=0):
+            here = (places[:, 0] == look) & (places[:, 2] == n_channels)
+            images[here] = self._looked[look].get(places[here, 1], n_channels)
+        return images
 
     def _chunks(self, indices: Sequence[int]) -> list[range]:
         """Cuts the positions of `indices` into runs of about `CHUNK_BYTES` of files."""
@@ -127,13 +139,10 @@ class _Slots:
         self._rows[position, : pixels.size] = pixels.ravel()
         return 1 if pixels.ndim == 2 else 3
 
-    def get(self, position: int, n_channels: int) -> NDArray[np.uint8]:
-        """Gives the image of a slot: `(size, size)` if grey, `(size, size, 3)` if not."""
-        if n_channels == 1:
-            grey: NDArray[np.uint8] = self._rows[position, : math.prod(self._shape)]
-            return grey.reshape(self._shape)
-        row: NDArray[np.uint8] = self._rows[position]
-        return row.reshape(*self._shape, 3)
+    def get(self, positions: NDArray[np.int64], n_channels: int) -> Images:
+        """Gives the images of slots, with the channels that were put there."""
+        pixels: NDArray[np.uint8] = self._rows[positions, : math.prod(self._shape) * n_channels]
+        return pixels.reshape(-1, *self._shape, n_channels)
 
 
 @contextmanager

@@ -49,8 +49,9 @@ def prepare(
     found = _open_cached(path)
     if found is not None:
         return found
-    _check_size(source, settings)
-    selection = select(source, settings, _Looker(source, settings, progress))
+    n_images = sum(quotas_of(source, settings).values())
+    _check_size(n_images, settings)
+    selection = select(source, settings, _Looker(source, n_images, progress))
     splits, metadata = _assemble(source, settings, selection)
     write_atomically(path, lambda file: write_prepared(file, splits, metadata))
     logger.info("prepared %s as %s", settings.source, path)
@@ -68,8 +69,7 @@ def cache_key(source: Source, settings: DataSettings) -> str:
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:32]
 
 
-def _check_size(source: Source, settings: DataSettings) -> None:
-    n_images = sum(quotas_of(source, settings).values())
+def _check_size(n_images: int, settings: DataSettings) -> None:
     n_bytes = n_images * settings.image_size**2 * (1 if settings.color == "grey" else 3)
     if n_bytes > MAX_BYTES:
         raise DataError(
@@ -89,11 +89,11 @@ def n_channels(settings: DataSettings, selection: Selection) -> int:
 class _Looker:
     """Looks at images of a source and tells how far it is."""
 
-    def __init__(self, source: Source, settings: DataSettings, progress: Progress | None) -> None:
+    def __init__(self, source: Source, n_images: int, progress: Progress | None) -> None:
         self._source = source
         self._progress = progress
         self._done = 0
-        self._total = sum(quotas_of(source, settings).values())
+        self._total = n_images
 
     def __call__(self, indices: Sequence[int]) -> list[Look | Broken]:
         self._total = max(self._total, self._done + len(indices))

@@ -7,6 +7,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 import pytest
@@ -186,10 +187,11 @@ def test_path_that_cannot_be_opened_is_refused(cache_dir: Path) -> None:
 def test_failing_disk_leaves_nothing_half_written(
     source: Path, cache_dir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def fill(descriptor: int) -> None:
+    def fill(file: BinaryIO, *_: object) -> None:
+        file.write(b"half")
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("search.data.cache.os.fsync", fill)
+    monkeypatch.setattr("search.data.preparation.write_prepared", fill)
     with pytest.raises(DataError, match=r"cache folder .*: No space left on device"):
         prepare(_settings(source), cache_dir)
     assert list(cache_dir.iterdir()) == []
