@@ -42,13 +42,18 @@ class OpenStudy:
         record = load_study(store, name)
         settings = StudySettings.model_validate_json(record.settings)
         data = _open_data(settings)
+        space = SearchSpace.from_json(settings.space)
         study = load_optuna_study(
             store,
             name,
             sampler=make_sampler(settings.search.sampler, settings.search.seed),
-            pruner=make_pruner(settings.search.pruner, settings.training.max_epochs),
+            pruner=make_pruner(
+                settings.search.pruner,
+                settings.training.max_epochs,
+                n_phases=space.n_phases,
+                family_trials=settings.family_trials,
+            ),
         )
-        space = SearchSpace.from_json(settings.space)
         return cls(
             store=store,
             study_id=record.study_id,

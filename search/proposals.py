@@ -6,11 +6,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import optuna
+from optuna.samplers import BaseSampler
 from optuna.trial import TrialState
 
+from search.fair_start import MAX_EPOCHS, next_family
 from search.open_study import OpenStudy
 from search.sampling import make_sampler
-from spaces import Config, SpaceError, predict_cost
+from spaces import Config, SpaceError, find_family, predict_cost
 from storage import (
     Lease,
     LeaseLostError,
@@ -67,7 +69,7 @@ def next_proposal(
         claim = claim_budget(opened.store, opened.study_id, worker_id)
         if claim is None:
             return None
-        if end_if_vain(opened):
+        if _end_if_vain(opened):
             drop_claim(opened.store, claim.lease_id)
             return None
         leased = _ask(opened, claim)
@@ -77,7 +79,7 @@ def next_proposal(
     return None
 
 
-def end_if_vain(opened: OpenStudy) -> bool:
+def _end_if_vain(opened: OpenStudy) -> bool:
     """Ends a study that gets nowhere: nothing new to draw, nothing that fits, only failures."""
     kinds = last_kinds(opened.store, opened.study_id, MAX_VAIN_PROPOSALS)
     trained = [kind for kind in kinds if kind not in VAIN][:MAX_FAILURES]
@@ -105,11 +107,8 @@ def _is_exhausted(opened: OpenStudy) -> bool:
 
 def _ask(opened: OpenStudy, claim: Lease) -> tuple[Lease, optuna.Trial] | None:
     """Asks the sampler for a trial and leases it, or gives None when it is another worker's."""
-    study = opened.study
-    kinds = last_kinds(opened.store, opened.study_id, N_REPEATS_BEFORE_RANDOM)
-    if kinds == ["repeat"] * N_REPEATS_BEFORE_RANDOM:
-        study = copy.copy(study)
-        study.sampler = make_sampler("random", opened.settings.search.seed)
+    study = copy.copy(opened.study)
+    study.sampler = _choose_sampler(opened)
     trial = study.ask()
     try:
         lease = attach_trial(opened.store, claim, trial._trial_id, trial.number)
@@ -120,6 +119,20 @@ def _ask(opened: OpenStudy, claim: Lease) -> tuple[Lease, optuna.Trial] | None:
         drop_claim(opened.store, claim.lease_id)
         return None
     return lease, trial
+
+
+def _choose_sampler(opened: OpenStudy) -> BaseSampler:
+    """Gives the study's sampler: on one family while that is behind, uniform after repeats."""
+    settings, families = opened.settings, opened.space.families
+    kinds = last_kinds(opened.store, opened.study_id, N_REPEATS_BEFORE_RANDOM)
+    has_settled = kinds == ["repeat"] * N_REPEATS_BEFORE_RANDOM
+    name = "random" if has_settled else settings.search.sampler
+    family = None
+    if settings.family_trials:
+        trials = opened.study.get_trials(deepcopy=False)
+        family = next_family(trials, families, settings.family_trials)
+    fixed = None if family is None else {"family": family}
+    return make_sampler(name, settings.search.seed, fixed=fixed)
 
 
 def _examine(opened: OpenStudy, lease: Lease, trial: optuna.Trial) -> Proposal | None:
@@ -141,6 +154,8 @@ def _examine(opened: OpenStudy, lease: Lease, trial: optuna.Trial) -> Proposal |
         outcome = Outcome("repeat", f"The same configuration as trial {earlier}.")
     elif cost is not None:
         trial.set_user_attr("parameters", cost.parameters)
+        n_phases = find_family(config.family).n_phases
+        trial.set_user_attr(MAX_EPOCHS, n_phases * opened.settings.training.max_epochs)
         return Proposal(lease, config, trial, cost.operations)
     logger.info("trial %s: %s", trial.number, outcome.reason)
     finish(opened.store, opened.study, lease, outcome)

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from optuna.distributions import BaseDistribution
 from optuna.exceptions import ExperimentalWarning
-from optuna.samplers import BaseSampler, RandomSampler, TPESampler
+from optuna.samplers import BaseSampler, PartialFixedSampler, RandomSampler, TPESampler
 from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
@@ -40,9 +40,16 @@ def derive_seed(study_seed: int, trial_number: int, stream: int) -> int:
     return int(sequence.generate_state(1)[0] >> 1)
 
 
-def make_sampler(name: str, study_seed: int) -> BaseSampler:
-    """Makes a sampler by name: `tpe` or `random`."""
-    return SeededSampler(SAMPLERS[name], study_seed)
+def make_sampler(
+    name: str, study_seed: int, *, fixed: Mapping[str, Any] | None = None
+) -> BaseSampler:
+    """Makes a sampler by name: `tpe` or `random`; `fixed` parameters are given, not sampled."""
+    sampler = SeededSampler(SAMPLERS[name], study_seed)
+    if not fixed:
+        return sampler
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ExperimentalWarning)
+        return PartialFixedSampler(dict(fixed), sampler)
 
 
 class SeededSampler(BaseSampler):

@@ -66,6 +66,8 @@ class SearchSettings(Table):
         sampler: Proposes configs: `tpe`, or `random`.
         pruner: Stops poor trials early: `auto`, `none`, or one of Optuna's by name.
         seed: Of the whole study: with one worker, one seed gives one result.
+        family_trials: Trials that each of several families gets before the search picks among
+            them; by default 0.6 of the budget in even parts, from 2 to 6.
         max_parameters: A config with more is not built; 10 million by default.
         max_memory: Predicted megabytes of training; a config that needs more is not built. By
             default what the machine has for each worker.
@@ -77,6 +79,7 @@ class SearchSettings(Table):
     sampler: Literal["tpe", "random"] = "tpe"
     pruner: str = "auto"
     seed: Annotated[int, Field(ge=0, lt=2**31, strict=True)] = 0
+    family_trials: Count | None = None
     max_parameters: Count | None = None
     max_memory: Annotated[float, Field(gt=0)] | None = None
     max_operations: Annotated[float, Field(gt=0)] | None = None
@@ -122,7 +125,8 @@ class StudySettings(Table):
     """What the store keeps of a plan: all that a worker needs to join.
 
     `prepared` is the path of the prepared set and `fingerprint` its content; `space` is the
-    record of a `spaces.SearchSpace`; `limits` are resolved for the machine that created the study.
+    record of a `spaces.SearchSpace`; `limits` are resolved for the machine that created the study,
+    and `family_trials` for the budget that it was created with, 0 where there is one family.
     """
 
     version: str
@@ -133,4 +137,5 @@ class StudySettings(Table):
     training: TrainingSettings
     search: SearchSettings
     limits: Limits
+    family_trials: int = 0
     artifacts: str

@@ -12,6 +12,7 @@ from search.artifacts import Artifacts
 from search.data import PreparedSet, Progress, default_cache_dir, prepare
 from search.data.parallel import n_cores
 from search.errors import StudyMismatchError
+from search.fair_start import share_trials
 from search.memory import total_mb
 from search.pruning import make_pruner
 from search.settings import DEFAULT_N_TRIALS, StudyPlan, StudySettings
@@ -38,7 +39,8 @@ TRAINER_MB = 700.0
 """What a trainer and its worker take before the first network."""
 MEMORY_BOUNDS_MB = (256.0, 4096.0)
 KNOWN_GOOD_SHARE = 3
-"""At most every third trial of the budget is a known-good config; the rest is searched."""
+"""At most every third trial of the budget is a known-good config; the rest is searched. Of several
+families each begins with as many as its fair start has trials."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +93,7 @@ def submit(plan: StudyPlan, *, progress: Progress | None = None) -> Submission:
         training=plan.training,
         search=plan.search,
         limits=limits,
+        family_trials=_family_trials(plan, space),
         artifacts=_artifacts_root(plan, url),
     )
     store = Store.open(url)
@@ -116,7 +119,7 @@ def _enter(
     )
     if is_new:
         study = load_optuna_study(store, name)
-        for params in _known_good(space, n_trials):
+        for params in _known_good(space, settings.family_trials, n_trials):
             study.enqueue_trial(params)
     else:
         known = StudySettings.model_validate_json(record.settings)
@@ -141,7 +144,21 @@ def _moved(
     )
 
 
-def _known_good(space: SearchSpace, n_trials: int | None) -> list[dict[str, Any]]:
+def _family_trials(plan: StudyPlan, space: SearchSpace) -> int:
+    """Gives how many trials each of several families is granted before the search picks."""
+    n_families = len(space.families)
+    if n_families == 1:
+        return 0
+    n_trials = plan.budget.trials or DEFAULT_N_TRIALS
+    return plan.search.family_trials or share_trials(n_trials, n_families)
+
+
+def _known_good(
+    space: SearchSpace, family_trials: int, n_trials: int | None
+) -> list[dict[str, Any]]:
+    """Gives what to try first: known-good configs, as many as the budget leaves room for."""
+    if family_trials:
+        return space.known_good(family_trials)[:n_trials]
     configs = [params for params in space.known_good() if params]
     return configs if n_trials is None else configs[: max(1, n_trials // KNOWN_GOOD_SHARE)]
 

@@ -6,7 +6,7 @@ Importing this does not load Keras: `spaces.models` does, once something is buil
 from spaces.config import Config
 from spaces.cost import Cost, predict_cost
 from spaces.errors import SpaceError
-from spaces.families import Family, family_names, register_family
+from spaces.families import Family, family_names, find_family, register_family
 from spaces.limits import Limits
 from spaces.space import SearchSpace
 
@@ -18,6 +18,7 @@ __all__ = [
     "SearchSpace",
     "SpaceError",
     "family_names",
+    "find_family",
     "predict_cost",
     "register_family",
 ]

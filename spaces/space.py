@@ -72,18 +72,28 @@ class SearchSpace:
         """A config drawn uniformly from every domain."""
         return self.suggest(RandomTrial(rng))
 
-    def known_good(self) -> list[dict[str, Value]]:
-        """Parameters of networks that train well, best first, moved into the narrowed space.
+    @property
+    def n_phases(self) -> int:
+        """The most phases of any family."""
+        return max(find_family(family).n_phases for family in self.families)
 
-        They are what a study enqueues before it samples: fixed parameters are left out.
+    def known_good(self, n_each: int | None = None) -> list[dict[str, Value]]:
+        """Parameters of networks that train well, moved into the narrowed space.
+
+        They are what a study enqueues before it samples: fixed parameters are left out. The best
+        one of each family comes first, then the second ones, up to `n_each` of a family.
         """
+        by_family = [self._known_good_of(family)[:n_each] for family in self.families]
+        places = range(max(map(len, by_family)))
+        return [found[place] for place in places for found in by_family if place < len(found)]
+
+    def _known_good_of(self, family: str) -> list[dict[str, Value]]:
         found: list[dict[str, Value]] = []
-        for family in self.families:
-            for preferred in find_family(family).known_good():
-                trial = GuidedTrial({"family": family, **preferred})
-                self.suggest(trial)
-                if trial.asked not in found:
-                    found.append(trial.asked)
+        for preferred in find_family(family).known_good():
+            trial = GuidedTrial({"family": family, **preferred})
+            self.suggest(trial)
+            if trial.asked not in found:
+                found.append(trial.asked)
         return found
 
     def check_image_shape(

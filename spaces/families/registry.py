@@ -20,6 +20,8 @@ class Family(ABC):
     """
 
     network: ClassVar[type[Network]]
+    n_phases: ClassVar[int] = 1
+    """How many times over a trial may train for the most epochs of a phase."""
 
     @abstractmethod
     def parameters(self) -> dict[str, Domain]:

@@ -6,6 +6,7 @@ import optuna
 import pytest
 from optuna.trial import TrialState
 
+from search.fair_start import MAX_EPOCHS
 from search.pruning import (
     DEFAULT_PRUNER,
     PRUNERS,
@@ -33,7 +34,12 @@ def study_of(pruner: optuna.pruners.BasePruner, n_good: int = 8) -> optuna.Study
 
 def train_until_pruned(study: optuna.Study, curve: list[float], listen: bool = True) -> int:
     """Trains one trial; returns the epochs it got."""
-    trial = study.ask()
+    return train(study, study.ask(), curve, listen=listen)
+
+
+def train(
+    study: optuna.Study, trial: optuna.Trial, curve: list[float], listen: bool = True
+) -> int:
     for epoch, best in enumerate(accumulate(curve, max), start=1):
         trial.report(best, epoch)
         if trial.should_prune() and listen:
@@ -94,6 +100,66 @@ def test_failed_trials_are_no_peers() -> None:
             trial.report(value, epoch)
         study.tell(trial, state=TrialState.FAIL)
     assert train_until_pruned(study, LEARNING_BUT_POOR) == 12
+
+
+def train_in_family(study: optuna.Study, family: str, curve: list[float]) -> int:
+    trial = study.ask()
+    trial.set_user_attr("config", {"family": family})
+    trial.set_user_attr(MAX_EPOCHS, len(curve))
+    return train(study, trial, curve)
+
+
+def family_study(name: str, family_trials: int) -> optuna.Study:
+    pruner = make_pruner(name, 12, family_trials=family_trials)
+    study = optuna.create_study(study_name="named", direction="maximize", pruner=pruner)
+    for offset in range(8):
+        train_in_family(study, "quick", [value - 0.001 * offset for value in GOOD])
+    return study
+
+
+@pytest.mark.parametrize("name", PRUNERS)
+def test_family_is_spared_until_it_has_its_minimum(name: str) -> None:
+    study = family_study(name, family_trials=2)
+    risen = [[value + 0.02 * number for value in LEARNING_BUT_POOR] for number in range(2)]
+    n_epochs = [train_in_family(study, "slow", curve) for curve in risen]
+    if name not in ("hyperband", "halving"):  # these stop the first of a rung whatever it has
+        assert n_epochs == [12, 12]
+    else:
+        assert n_epochs[1] > min(train_in_family(study, "slow", risen[0]) for _ in range(8))
+
+
+@pytest.mark.parametrize("name", [name for name in PRUNERS if name != "none"])
+def test_family_is_compared_with_all_once_it_has_its_minimum(name: str) -> None:
+    study = family_study(name, family_trials=2)
+    for _ in range(2):
+        train_in_family(study, "slow", LEARNING_BUT_POOR)
+    epochs = [train_in_family(study, "slow", LEARNING_BUT_POOR) for _ in range(8)]
+    assert min(epochs) < 12
+
+
+def test_rejected_and_failed_trials_do_not_fill_a_familys_minimum() -> None:
+    study = family_study("auto", family_trials=2)
+    for state in (TrialState.PRUNED, TrialState.FAIL):
+        trial = study.ask()
+        trial.set_user_attr("config", {"family": "slow"})
+        if state == TrialState.FAIL:
+            trial.set_user_attr(MAX_EPOCHS, 12)
+        study.tell(trial, state=state)
+    assert train_in_family(study, "slow", LEARNING_BUT_POOR) == 12
+    assert train_in_family(study, "slow", LEARNING_BUT_POOR) == 12
+    assert train_in_family(study, "slow", LEARNING_BUT_POOR) == 4
+
+
+def test_default_pruner_goes_by_the_trials_own_maximum() -> None:
+    study = optuna.create_study(direction="maximize", pruner=make_pruner("auto", 12, n_phases=2))
+    for _ in range(8):
+        train_in_family(study, "long", GOOD + [0.87] * 12)
+    assert train_in_family(study, "long", LEARNING_BUT_POOR * 2) == warm_up_epochs(24)
+    assert train_in_family(study, "short", NEVER_LEARNS) == plateau_epochs(12)
+    trial = study.ask()
+    trial.set_user_attr(MAX_EPOCHS, 12)
+    trial.report(0.1, 12)
+    assert not trial.should_prune()
 
 
 def test_none_never_prunes() -> None:

@@ -1,0 +1,95 @@
+"""The fair start of families: each gets a minimum of trials before the search picks among them.
+
+Until then a family's trials are also pruned against their own family alone: an epoch of one
+family may cost and bring ten times what an epoch of another does.
+"""
+
+import copy
+from collections import Counter
+from collections.abc import Container, Iterable, Sequence
+from typing import Any
+
+import optuna
+from optuna.storages import BaseStorage
+from optuna.trial import FrozenTrial, TrialState
+
+MAX_EPOCHS = "max_epochs"
+"""The user attribute of a trial that is, or was, worth training: the most epochs it may have."""
+
+START_SHARE = 0.6
+"""Of the budget; what is left goes where accuracy is."""
+MIN_TRIALS, MOST_TRIALS = 2, 6
+MAX_REFUSED = 20
+"""A family with as many proposals that were too large or repeated is no longer waited for."""
+
+
+def share_trials(n_trials: int, n_families: int) -> int:
+    """Gives how many trials each family is granted: 2 to 6, fewer where the budget is small."""
+    wanted = round(START_SHARE * n_trials / n_families)
+    return max(1, min(max(MIN_TRIALS, wanted), MOST_TRIALS, n_trials // n_families))
+
+
+def family_of(trial: FrozenTrial) -> str | None:
+    """Gives the family that a trial has drawn; None before it has drawn one."""
+    config = trial.user_attrs.get("config")
+    if config is not None:
+        return str(config["family"])
+    queued: dict[str, Any] = trial.system_attrs.get("fixed_params", {})
+    return trial.params.get("family", queued.get("family"))
+
+
+def counts(trial: FrozenTrial) -> bool:
+    """Whether a trial counts for its family: it was worth training, and has not failed."""
+    return MAX_EPOCHS in trial.user_attrs and trial.state != TrialState.FAIL
+
+
+def next_family(
+    trials: Iterable[FrozenTrial], families: Sequence[str], minimum: int
+) -> str | None:
+    """Gives the family that is furthest behind its minimum; None when none is.
+
+    Running trials count for now, and so do those that have not come to their config yet.
+    """
+    begun, refused = Counter[str](), Counter[str]()
+    for trial in trials:
+        family = family_of(trial)
+        if family is None:
+            continue
+        if counts(trial) or trial.state == TrialState.RUNNING:
+            begun[family] += 1
+        elif trial.state.is_finished() and MAX_EPOCHS not in trial.user_attrs:
+            refused[family] += 1
+    behind = [f for f in families if begun[f] < minimum and refused[f] < MAX_REFUSED]
+    return min(behind, key=lambda family: begun[family], default=None)
+
+
+class FamilyStorage:
+    """An Optuna storage as if its studies had the trials of one family only.
+
+    Only the list of trials differs. It is the storage that is filtered, since Hyperband makes
+    studies of its own over it.
+    """
+
+    def __init__(self, storage: BaseStorage, family: str | None) -> None:
+        self._storage = storage
+        self._family = family
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._storage, name)
+
+    def get_all_trials(
+        self,
+        study_id: int,
+        deepcopy: bool = True,
+        states: Container[TrialState] | None = None,
+    ) -> list[FrozenTrial]:
+        """Gives the family's trials."""
+        trials = self._storage.get_all_trials(study_id, deepcopy=deepcopy, states=states)
+        return [trial for trial in trials if family_of(trial) == self._family]
+
+
+def only_family(study: optuna.Study, family: str | None) -> optuna.Study:
+    """Gives the study as if it had the trials of one family only."""
+    view = copy.copy(study)
+    view._storage = FamilyStorage(study._storage, family)  # type: ignore[assignment]
+    return view
