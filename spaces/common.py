@@ -1,7 +1,7 @@
 """The parameters that every family shares, and how layers, head and optimizer are drawn."""
 
 from spaces.draw import Draw
-from spaces.parameters import Choices, Domain, FloatRange, IntRange
+from spaces.parameters import Choices, Domain, FloatRange, IntRange, Value
 from spaces.settings import (
     ACTIVATIONS,
     INITIALIZERS,
@@ -22,6 +22,22 @@ MAX_DENSE_LAYERS = 3
 BATCH_SIZES = (16, 32, 64, 128)
 REGULARIZERS = ("none", "l1", "l2", "l1_l2")
 YES_NO = Choices((True, False))
+BLOCK_DROPOUT = FloatRange(0.0, 0.3)
+"""Domain of `block_dropout`, which the families made of blocks share."""
+USUAL: dict[str, Value] = {
+    "head": "flatten",
+    "dense_layers": 1,
+    "dense1_units": 64,
+    "kernel_initializer": "he_normal",
+    "bias_initializer": "he_uniform",
+    "activation": "relu",
+    "batch_normalization": False,
+    "dropout": 0.1,
+    "regularizer": "none",
+    "batch_size": 32,
+    "augmentation": False,
+}
+"""Shared parameters that suit most networks: what known-good configs start from."""
 _MOMENTS = FloatRange(0.8, 0.99)
 
 
@@ -52,6 +68,21 @@ def common_parameters() -> dict[str, Domain]:
         "batch_size": Choices(BATCH_SIZES),
         "augmentation": YES_NO,
     }
+
+
+def width_parameters(prefix: str, low: int, high: int) -> dict[str, Domain]:
+    """The domains that `suggest_widths` draws from."""
+    return {
+        f"{prefix}_width": IntRange(low, high, log=True),
+        f"{prefix}_width_growth": FloatRange(1.0, 2.0),
+    }
+
+
+def suggest_widths(draw: Draw, prefix: str, n: int) -> tuple[int, ...]:
+    """Widths of `n` blocks or stages, each a factor wider than the one before it."""
+    width = draw.integer(f"{prefix}_width")
+    growth = draw.number(f"{prefix}_width_growth") if n > 1 else 1.0
+    return tuple(round(width * growth**i) for i in range(n))
 
 
 def suggest_head(draw: Draw) -> Head:

@@ -3,19 +3,21 @@
 `CostLayers` walks through the same build functions as `KerasLayers`, on bare shapes.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import prod
 
 from spaces.config import Config
 from spaces.memory import (
     KEPT_BY_ACTIVATION,
+    KEPT_BY_CONCATENATE,
     KEPT_BY_DROPOUT,
     KEPT_BY_NORM,
     KEPT_BY_POOL,
     KeptValues,
     training_memory_mb,
 )
-from spaces.models.layers import check_pool
+from spaces.models.layers import Padding, check_window, pooled_size
 from spaces.models.network import build_network
 from spaces.settings import Activation, LayerSettings
 
@@ -82,24 +84,60 @@ class CostLayers:
         self.memory = KeptValues()
         self.feature_maps: list[tuple[str, Shape]] = []
 
-    def conv2d(self, x: Shape, channels: int, kernel_size: int, *, name: str) -> Shape:
-        """A convolution with padding `same` and stride 1."""
-        height, width, depth = x
-        out = (height, width, channels)
-        self._weigh(kernel_size * kernel_size * depth, channels, n_places=height * width)
-        return self._keep(out, name)
+    def channels(self, x: Shape) -> int:
+        """How many channels a feature map has."""
+        return x[-1]
 
-    def max_pool(self, x: Shape, pool_size: int, *, name: str) -> Shape:
+    def conv2d(
+        self, x: Shape, channels: int, kernel_size: int, *, strides: int = 1, name: str
+    ) -> Shape:
+        """A convolution with padding `same`.
+
+        Raises:
+            SpaceError: If the map is smaller than the stride.
+        """
+        height, width, depth = x
+        check_window(height, width, strides, name=name)
+        height, width = (pooled_size(side, strides, strides, "same") for side in (height, width))
+        self._weigh(kernel_size * kernel_size * depth, channels, n_places=height * width)
+        return self._keep((height, width, channels), name)
+
+    def max_pool(
+        self,
+        x: Shape,
+        pool_size: int,
+        *,
+        strides: int | None = None,
+        padding: Padding = "valid",
+        name: str,
+    ) -> Shape:
         """The largest value of each window.
+
+        Raises:
+            SpaceError: If the map is smaller than the pool, or than a stride where it is padded.
+        """
+        window = pool_size if padding == "valid" else strides or pool_size
+        check_window(x[0], x[1], window, name=name)
+        return self._pool(x, pool_size, strides, padding, name=name)
+
+    def average_pool(self, x: Shape, pool_size: int, *, name: str) -> Shape:
+        """The mean of each window.
 
         Raises:
             SpaceError: If the map is smaller than the pool.
         """
-        height, width, channels = x
-        check_pool(height, width, pool_size, name=name)
-        out = (height // pool_size, width // pool_size, channels)
-        self.operations += prod(out) * pool_size * pool_size
-        return self._keep(out, name, copies=KEPT_BY_POOL)
+        check_window(x[0], x[1], pool_size, name=name)
+        return self._pool(x, pool_size, None, "valid", name=name)
+
+    def add(self, xs: Sequence[Shape], *, name: str) -> Shape:
+        """The sum of feature maps of one shape, of which the backward pass needs none."""
+        self.operations += (len(xs) - 1) * prod(xs[0])
+        return self._keep(xs[0], name)
+
+    def concatenate(self, xs: Sequence[Shape], *, name: str) -> Shape:
+        """The channels of feature maps of one size, one after the other."""
+        height, width, _ = xs[0]
+        return self._keep((height, width, sum(x[-1] for x in xs)), name, KEPT_BY_CONCATENATE)
 
     def batch_norm(self, x: Shape, *, name: str) -> Shape:
         """Normalization over the batch: a scale, a shift, and two running moments a channel."""
@@ -115,7 +153,7 @@ class CostLayers:
         self.operations += ACTIVATION_OPERATIONS.get(kind, 1) * prod(x)
         return self._keep(x, name, copies=KEPT_BY_ACTIVATION[kind])
 
-    def dropout(self, x: Shape, *, name: str) -> Shape:
+    def dropout(self, x: Shape, rate: float, *, name: str) -> Shape:
         """Dropout, which does nothing in a forward pass that is not trained."""
         return self._keep(x, name, copies=KEPT_BY_DROPOUT)
 
@@ -137,6 +175,15 @@ class CostLayers:
     def probabilities(self, x: Shape, n_classes: int, *, name: str) -> Shape:
         """A dense layer with a softmax over the classes."""
         return self.dense(x, n_classes, name=name)
+
+    def _pool(
+        self, x: Shape, pool_size: int, strides: int | None, padding: Padding, *, name: str
+    ) -> Shape:
+        height, width, channels = x
+        height, width = (pooled_size(it, pool_size, strides, padding) for it in (height, width))
+        out = (height, width, channels)
+        self.operations += prod(out) * pool_size * pool_size
+        return self._keep(out, name, copies=KEPT_BY_POOL)
 
     def _weigh(self, inputs: int, outputs: int, n_places: int = 1) -> None:
         """Adds a kernel and its bias, used at every one of `n_places`."""

@@ -21,6 +21,7 @@ KEPT_BY_ACTIVATION: dict[Activation, float] = {
 }
 KEPT_BY_NORM = 1.0  # its input
 KEPT_BY_POOL = 1.0  # its output
+KEPT_BY_CONCATENATE = 1.0  # its output
 KEPT_BY_DROPOUT = 2.0  # its output and the mask
 
 LARGEST_MAP_COPIES = 1.5  # gradients in flight where the largest map is

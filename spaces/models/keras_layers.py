@@ -1,10 +1,11 @@
 """The toolbox that makes Keras layers, each with seeds of its own."""
 
 import hashlib
+from collections.abc import Sequence
 
 import keras
 
-from spaces.models.layers import check_pool
+from spaces.models.layers import Padding, check_window
 from spaces.settings import LayerSettings
 
 
@@ -19,23 +20,71 @@ class KerasLayers:
         self.settings = settings
         self._seed = seed
 
+    def channels(self, x: keras.KerasTensor) -> int:
+        """How many channels a feature map has."""
+        return int(x.shape[-1])
+
     def conv2d(
-        self, x: keras.KerasTensor, channels: int, kernel_size: int, *, name: str
+        self,
+        x: keras.KerasTensor,
+        channels: int,
+        kernel_size: int,
+        *,
+        strides: int = 1,
+        name: str,
     ) -> keras.KerasTensor:
-        """A convolution with padding `same` and stride 1."""
+        """A convolution with padding `same`.
+
+        Raises:
+            SpaceError: If the map is smaller than the stride.
+        """
+        check_window(x.shape[1], x.shape[2], strides, name=name)
         layer = keras.layers.Conv2D(
-            channels, kernel_size, padding="same", name=name, **self._weights(name)
+            channels,
+            kernel_size,
+            strides=strides,
+            padding="same",
+            name=name,
+            **self._weights(name),
         )
         return layer(x)
 
-    def max_pool(self, x: keras.KerasTensor, pool_size: int, *, name: str) -> keras.KerasTensor:
+    def max_pool(
+        self,
+        x: keras.KerasTensor,
+        pool_size: int,
+        *,
+        strides: int | None = None,
+        padding: Padding = "valid",
+        name: str,
+    ) -> keras.KerasTensor:
         """The largest value of each window.
+
+        Raises:
+            SpaceError: If the map is smaller than the pool, or than a stride where it is padded.
+        """
+        window = pool_size if padding == "valid" else strides or pool_size
+        check_window(x.shape[1], x.shape[2], window, name=name)
+        return keras.layers.MaxPooling2D(pool_size, strides, padding, name=name)(x)
+
+    def average_pool(
+        self, x: keras.KerasTensor, pool_size: int, *, name: str
+    ) -> keras.KerasTensor:
+        """The mean of each window.
 
         Raises:
             SpaceError: If the map is smaller than the pool.
         """
-        check_pool(x.shape[1], x.shape[2], pool_size, name=name)
-        return keras.layers.MaxPooling2D(pool_size, name=name)(x)
+        check_window(x.shape[1], x.shape[2], pool_size, name=name)
+        return keras.layers.AveragePooling2D(pool_size, name=name)(x)
+
+    def add(self, xs: Sequence[keras.KerasTensor], *, name: str) -> keras.KerasTensor:
+        """The sum of feature maps of one shape."""
+        return keras.layers.Add(name=name)(list(xs))
+
+    def concatenate(self, xs: Sequence[keras.KerasTensor], *, name: str) -> keras.KerasTensor:
+        """The channels of feature maps of one size, one after the other."""
+        return keras.layers.Concatenate(name=name)(list(xs))
 
     def batch_norm(self, x: keras.KerasTensor, *, name: str) -> keras.KerasTensor:
         """Normalization over the batch."""
@@ -45,10 +94,10 @@ class KerasLayers:
         """The activation of the settings."""
         return keras.layers.Activation(self.settings.activation, name=name)(x)
 
-    def dropout(self, x: keras.KerasTensor, *, name: str) -> keras.KerasTensor:
-        """Dropout at the rate of the settings."""
+    def dropout(self, x: keras.KerasTensor, rate: float, *, name: str) -> keras.KerasTensor:
+        """Dropout of a share of the values, the others scaled up."""
         seed = self._seed_of(name, "dropout")
-        return keras.layers.Dropout(self.settings.dropout, seed=seed, name=name)(x)
+        return keras.layers.Dropout(rate, seed=seed, name=name)(x)
 
     def flatten(self, x: keras.KerasTensor, *, name: str) -> keras.KerasTensor:
         """A feature map as one vector."""

@@ -5,12 +5,14 @@ A network is a function over tensors that are whatever the toolbox says: Keras t
 what it costs cannot disagree.
 """
 
-from typing import Protocol, TypeVar
+from collections.abc import Sequence
+from typing import Literal, Protocol, TypeVar
 
 from spaces.errors import SpaceError
 from spaces.settings import LayerSettings
 
 T = TypeVar("T")
+Padding = Literal["valid", "same"]
 
 
 class Layers(Protocol[T]):
@@ -20,11 +22,34 @@ class Layers(Protocol[T]):
     def settings(self) -> LayerSettings:
         """What all layers share, such as initializers and the activation."""
 
-    def conv2d(self, x: T, channels: int, kernel_size: int, *, name: str) -> T:
-        """A convolution with padding `same` and stride 1."""
+    def channels(self, x: T) -> int:
+        """How many channels a feature map has."""
 
-    def max_pool(self, x: T, pool_size: int, *, name: str) -> T:
-        """The largest value of each window; rows and columns left over are dropped."""
+    def conv2d(self, x: T, channels: int, kernel_size: int, *, strides: int = 1, name: str) -> T:
+        """A convolution with padding `same`."""
+
+    def max_pool(
+        self,
+        x: T,
+        pool_size: int,
+        *,
+        strides: int | None = None,
+        padding: Padding = "valid",
+        name: str,
+    ) -> T:
+        """The largest value of each window, `pool_size` apart where `strides` is not given.
+
+        Rows and columns left over are dropped, unless the padding is `same`.
+        """
+
+    def average_pool(self, x: T, pool_size: int, *, name: str) -> T:
+        """The mean of each window; rows and columns left over are dropped."""
+
+    def add(self, xs: Sequence[T], *, name: str) -> T:
+        """The sum of feature maps of one shape."""
+
+    def concatenate(self, xs: Sequence[T], *, name: str) -> T:
+        """The channels of feature maps of one size, one after the other."""
 
     def batch_norm(self, x: T, *, name: str) -> T:
         """Normalization over the batch."""
@@ -32,8 +57,8 @@ class Layers(Protocol[T]):
     def activation(self, x: T, *, name: str) -> T:
         """The activation of the settings."""
 
-    def dropout(self, x: T, *, name: str) -> T:
-        """Dropout at the rate of the settings."""
+    def dropout(self, x: T, rate: float, *, name: str) -> T:
+        """Dropout of a share of the values, the others scaled up."""
 
     def flatten(self, x: T, *, name: str) -> T:
         """A feature map as one vector."""
@@ -55,14 +80,20 @@ class Network(Protocol):
         """Feature maps of the images `x`, made with `layers`."""
 
 
-def check_pool(height: int | None, width: int | None, pool_size: int, *, name: str) -> None:
-    """Refuses to pool a map that is smaller than its pool.
+def check_window(height: int | None, width: int | None, window: int, *, name: str) -> None:
+    """Refuses to make a map smaller that has less than one window, or one stride, to it.
 
     Raises:
         SpaceError: If nothing would be left of the map.
     """
-    if min(height or pool_size, width or pool_size) < pool_size:
+    if min(height or window, width or window) < window:
         raise SpaceError(
-            f"Expected a feature map no smaller than its pool. Received: "
-            f"`{name}` pools a {height}×{width} map by {pool_size}."
+            f"Expected a feature map no smaller than the window or stride that reduces it. "
+            f"Received: `{name}` reduces a {height}×{width} map by {window}."
         )
+
+
+def pooled_size(size: int, pool_size: int, strides: int | None, padding: Padding) -> int:
+    """How many windows there are along a side of `size` values."""
+    step = strides or pool_size
+    return -(-size // step) if padding == "same" else (size - pool_size) // step + 1

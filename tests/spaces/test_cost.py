@@ -59,9 +59,9 @@ def test_pooling_leaves_rows_that_do_not_fill_a_window() -> None:
 
 def test_map_smaller_than_its_pool_is_refused() -> None:
     config = small_config(stages=4, pool_size=3)
-    with pytest.raises(SpaceError, match=r"`stage4_pool` pools a 1×1 map by 3"):
+    with pytest.raises(SpaceError, match=r"`stage4_pool` reduces a 1×1 map by 3"):
         predict_cost(config, SHAPE, N_CLASSES)
-    with pytest.raises(SpaceError, match=r"`stage4_pool` pools a 1×1 map by 3"):
+    with pytest.raises(SpaceError, match=r"`stage4_pool` reduces a 1×1 map by 3"):
         build_model(config, SHAPE, N_CLASSES, seed=0, mean=[0.0], std=[1.0])
 
 

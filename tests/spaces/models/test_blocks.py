@@ -8,7 +8,7 @@ import pytest
 from spaces import Config
 from spaces.cost import CostLayers
 from spaces.models import build_model
-from spaces.models.blocks import classify, conv_block, dense_block
+from spaces.models.blocks import classify, conv_block, hidden_layer
 from spaces.settings import Head
 
 Draw = Callable[..., Config]
@@ -38,11 +38,11 @@ def test_convolution_is_normalized_where_the_settings_say_so(
     ("dropout", "names"),
     [(0.0, ["d", "d_activation"]), (0.3, ["d", "d_activation", "d_dropout"])],
 )
-def test_dense_block_drops_out_only_at_a_rate(
+def test_hidden_layer_drops_out_only_at_a_rate(
     small_config: Draw, dropout: float, names: list[str]
 ) -> None:
     layers = layers_for(small_config(dropout=dropout))
-    assert dense_block((20,), 10, layers, name="d") == (10,)
+    assert hidden_layer((20,), 10, layers, name="d") == (10,)
     assert [name for name, _ in layers.feature_maps] == names
     assert layers.parameters == 21 * 10
 

@@ -1,0 +1,71 @@
+"""The family `inception`: stages of blocks with four parallel branches, after Szegedy et al."""
+
+from collections.abc import Mapping, Sequence
+
+from spaces.common import BLOCK_DROPOUT, USUAL, suggest_widths, width_parameters
+from spaces.draw import Draw
+from spaces.families.registry import Family, register_family
+from spaces.models.inception import InceptionNetwork, InceptionWidths
+from spaces.parameters import Domain, FloatRange, IntRange, Value
+
+BRANCHES = ("1x1", "3x3", "5x5", "pool")
+MAX_PARTS = 4
+"""The widest branch has at most so many times the channels of the narrowest; the paper's first
+block has 2, 4, 1 and 1 parts."""
+
+
+@register_family("inception")
+class Inception(Family):
+    """Equal blocks in a few stages, wider from one stage to the next."""
+
+    network = InceptionNetwork
+
+    def parameters(self) -> dict[str, Domain]:
+        """How many stages and blocks, how wide in all, and how the branches share the width."""
+        return {
+            "inception_stages": IntRange(1, 3),
+            "inception_blocks": IntRange(1, 3),
+            **width_parameters("inception", 16, 128),
+            **{f"inception_parts_{branch}": IntRange(1, MAX_PARTS) for branch in BRANCHES},
+            "inception_reduction": FloatRange(0.25, 1.0),
+            "block_dropout": BLOCK_DROPOUT,
+        }
+
+    def suggest(self, draw: Draw) -> InceptionNetwork:
+        """A network whose stem is half as wide as its first blocks."""
+        n_stages = draw.integer("inception_stages")
+        widths = suggest_widths(draw, "inception", n_stages)
+        parts = [draw.integer(f"inception_parts_{branch}") for branch in BRANCHES]
+        reduction = draw.number("inception_reduction")
+        return InceptionNetwork(
+            stem=max(1, widths[0] // 2),
+            stages=tuple(share_width(width, parts, reduction) for width in widths),
+            blocks=draw.integer("inception_blocks"),
+            dropout=draw.number("block_dropout"),
+        )
+
+    def known_good(self) -> Sequence[Mapping[str, Value]]:
+        """Networks that do well on a few thousand grey images of 32 to 64 pixels."""
+        return _KNOWN_GOOD
+
+
+def share_width(width: int, parts: Sequence[int], reduction: float) -> InceptionWidths:
+    """The channels of a block's convolutions.
+
+    Args:
+        width: Channels of all four branches together, before rounding.
+        parts: How many parts of them each branch takes: 1×1, 3×3, 5×5 and pooling.
+        reduction: Channels of a 1×1 reduction as a share of those of the convolution behind it.
+    """
+    one, three, five, pool = (max(1, round(width * part / sum(parts))) for part in parts)
+    return InceptionWidths(
+        conv1x1=one,
+        reduce3x3=max(1, round(reduction * three)),
+        conv3x3=three,
+        reduce5x5=max(1, round(reduction * five)),
+        conv5x5=five,
+        pool=pool,
+    )
+
+
+_KNOWN_GOOD: tuple[dict[str, Value], ...] = (USUAL,)

@@ -1,0 +1,157 @@
+"""A Keras model as rows of the table: the spec of each layer, and where its inputs come from."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import keras
+
+from spaces.models.backbones.table import Layer, LayerSpec
+
+_KINDS = {
+    "InputLayer": "input",
+    "Conv2D": "conv",
+    "DepthwiseConv2D": "depthwise",
+    "SeparableConv2D": "separable",
+    "Dense": "dense",
+    "BatchNormalization": "batch_norm",
+    "LayerNormalization": "layer_norm",
+    "LayerScale": "layer_scale",
+    "CustomScaleLayer": "scaled_add",
+    "Normalization": "normalization",
+    "Rescaling": "rescaling",
+    "Activation": "activation",
+    "ReLU": "activation",
+    "MaxPooling2D": "max_pool",
+    "AveragePooling2D": "average_pool",
+    "GlobalAveragePooling2D": "global_average",
+    "Reshape": "reshape",
+    "Dropout": "dropout",
+    "Add": "add",
+    "Multiply": "multiply",
+    "Concatenate": "concatenate",
+    "ZeroPadding2D": "pad",
+    "Cropping2D": "crop",
+}
+
+
+def describe_layers(models: Sequence[Any]) -> list[Layer]:
+    """The layers of one network, built at several sizes to tell fixed paddings from others.
+
+    Raises:
+        ValueError: If there is a layer that the table has no words for.
+    """
+    first = list(leaf_operations(models[0]))
+    sources = _sources(models[0])
+    positions = {id(operation): position for position, operation in enumerate(first)}
+    layers = []
+    for variants in zip(*(leaf_operations(model) for model in models), strict=True):
+        inputs = tuple(positions[id(source)] for source in sources[id(variants[0])])
+        layers.append(Layer(describe_layer(variants), inputs))
+    return layers
+
+
+def leaf_operations(model: Any) -> Iterator[Any]:
+    """Layers and bare operations in the order of `model.layers`, models inside it opened."""
+    for operation in model.layers if isinstance(model, keras.Sequential) else model.operations:
+        if isinstance(operation, keras.Model):
+            yield from leaf_operations(operation)
+        else:
+            yield operation
+
+
+def describe_layer(variants: Sequence[Any]) -> LayerSpec:
+    """The spec of a layer, from what it is at each image size."""
+    layer = variants[0]
+    kind = _KINDS.get(type(layer).__name__)
+    if kind is None:
+        raise ValueError(f"Expected a known layer. Received: {type(layer).__name__}.")
+    if kind == "pad":
+        return _describe_padding(variants)
+    if kind == "crop":
+        return LayerSpec(kind, amounts=_flat(layer.cropping))
+    return LayerSpec(
+        kind,
+        channels=_channels(layer, kind),
+        kernel=tuple(getattr(layer, "kernel_size", getattr(layer, "pool_size", (1, 1)))),
+        strides=tuple(getattr(layer, "strides", (1, 1))),
+        same=getattr(layer, "padding", "valid") == "same",
+        groups=getattr(layer, "groups", 1),
+        bias=bool(getattr(layer, "use_bias", False)),
+        activation=_activation(layer, kind),
+        **_weights_by_channel(layer, kind),
+    )
+
+
+def _describe_padding(variants: Sequence[Any]) -> LayerSpec:
+    """A fixed padding, or one of Keras' `correct_pad`, which is smaller before even sides."""
+    fixed = _flat(variants[0].padding)
+    for layer in variants:
+        if _flat(layer.padding) != fixed:
+            break
+    else:
+        return LayerSpec("pad", amounts=fixed)
+    half = fixed[1]
+    for layer in variants:
+        height, width = layer.input.shape[1:3]
+        expected = (half - 1 + height % 2, half, half - 1 + width % 2, half)
+        if _flat(layer.padding) != expected:
+            raise ValueError(f"Expected {layer.name} to pad by {expected}.")
+    return LayerSpec("correct_pad", kernel=(2 * half + 1, 2 * half + 1))
+
+
+def _channels(layer: Any, kind: str) -> int:
+    match kind:
+        case "conv" | "separable":
+            return int(layer.filters)
+        case "dense":
+            return int(layer.units)
+        case "depthwise":
+            return int(layer.depth_multiplier)
+    return 0
+
+
+def _activation(layer: Any, kind: str) -> str:
+    if type(layer).__name__ == "ReLU":
+        return "relu6" if layer.max_value else "relu"
+    activation = getattr(layer, "activation", None)
+    return str(activation.__name__) if activation else "linear"
+
+
+def _weights_by_channel(layer: Any, kind: str) -> dict[str, int]:
+    """How many vectors of a weight for each channel a layer without a kernel has."""
+    if kind not in {"batch_norm", "layer_norm", "layer_scale", "normalization"}:
+        return {}
+    vectors = [v for v in layer.weights if len(v.shape) == 1]
+    trainable = sum(v.trainable for v in vectors)
+    return {"trainable": trainable, "fixed": len(vectors) - trainable}
+
+
+def _sources(model: Any) -> dict[int, list[Any]]:
+    """For each leaf operation's id, the leaf operations that its inputs come from."""
+    found: dict[int, list[Any]] = {}
+    for operation in model.operations:
+        inputs = [_producer(tensor) for tensor in _input_tensors(operation)]
+        if not isinstance(operation, keras.Sequential):
+            found[id(operation)] = inputs
+            continue
+        for layer in operation.layers:
+            found[id(layer)] = inputs
+            inputs = [layer]
+    return found
+
+
+def _input_tensors(operation: Any) -> list[Any]:
+    inbound = operation._inbound_nodes
+    if len(inbound) != 1:
+        raise ValueError(f"Expected {operation.name} to be called once, not {len(inbound)} times.")
+    return list(inbound[0].input_tensors)
+
+
+def _producer(tensor: Any) -> Any:
+    producer = tensor._keras_history.operation
+    return producer.layers[-1] if isinstance(producer, keras.Sequential) else producer
+
+
+def _flat(pairs: Any) -> tuple[int, int, int, int]:
+    (top, bottom), (left, right) = pairs
+    return top, bottom, left, right

@@ -1,0 +1,134 @@
+"""Writes `backbones.json` from the networks of the installed Keras.
+
+`python -m spaces.models.backbones.make_table` builds each network at three sizes, takes two or
+three minutes, and prints a line for each.
+"""
+
+import json
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, fields
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+import keras
+import numpy as np
+
+from spaces.models.backbones.describe import describe_layers
+from spaces.models.backbones.table import KERNEL_KINDS, LayerSpec, Mode
+
+TABLE = Path(__file__).with_name("backbones.json")
+SIZES = (224, 225, 171)
+"""Image sizes at which every padding that depends on the map sees even and odd ones."""
+
+_GLUED = ("ConvNeXt", "EfficientNet", "MobileNet", "DenseNet", "NASNet", "ResNet", "VGG", "XLarge")
+_DEFAULTS = {field.name: field.default for field in fields(LayerSpec)}
+
+
+class _AskedError(Exception):
+    """Carries what Keras asked `get_file` for out of its building."""
+
+
+def main() -> None:
+    """Writes the table and tells of each backbone."""
+    specs: dict[str, int] = {}
+    backbones = {}
+    for name, function in sorted(network_functions().items()):
+        backbones[name] = describe_backbone(function, specs)
+        keras.backend.clear_session()
+        print(f"{name}: {len(backbones[name]['layers'])} layers", flush=True)  # noqa: T201
+    TABLE.write_text(format_table(backbones, list(specs)), "utf-8")
+
+
+def network_functions() -> dict[str, Callable[..., keras.Model]]:
+    """Every function of `keras.applications` that builds a network, by our name for it."""
+    found = vars(keras.applications).items()
+    return {snake_case(name): f for name, f in found if name[0].isupper() and callable(f)}
+
+
+def snake_case(keras_name: str) -> str:
+    """`EfficientNetV2B0` as `efficientnet_v2_b0`."""
+    for word in _GLUED:
+        keras_name = keras_name.replace(word, word.capitalize())
+    return re.sub(r"(?<!^)(?=[A-Z])", "_", keras_name).lower()
+
+
+def describe_backbone(
+    function: Callable[..., keras.Model], specs: dict[str, int]
+) -> dict[str, Any]:
+    """A backbone's entry in the table; new specs are added to `specs`."""
+    models = [
+        function(weights=None, include_top=False, input_shape=(size, size, 3)) for size in SIZES
+    ]
+    layers = describe_layers(models)
+    rows: list[int | list[int]] = []
+    for position, layer in enumerate(layers):
+        number = specs.setdefault(_format_spec(layer.spec), len(specs))
+        offsets = [position - source for source in layer.inputs]
+        rows.append(number if offsets == [1] or not position else [number, *offsets])
+    return {
+        "keras_name": function.__name__,
+        "min_size": smallest_size(function),
+        "mode": own_mode(function),
+        "n_layers": sum(layer.spec.kind in KERNEL_KINDS for layer in layers),
+        "imagenet": imagenet_file(function),
+        "layers": rows,
+    }
+
+
+def smallest_size(function: Callable[..., keras.Model]) -> int:
+    """The smallest side of an image that Keras lets the network take."""
+    try:
+        function(weights=None, include_top=False, input_shape=(1, 1, 3))
+    except ValueError as error:
+        return int(re.findall(r"at least (\d+)x", str(error))[0])
+    return 1
+
+
+def own_mode(function: Callable[..., keras.Model]) -> Mode:
+    """How Keras' own weights of the network want pixels."""
+    module = function.__module__.rsplit(".", 1)[-1]
+    preprocess = getattr(keras.applications, module).preprocess_input
+    pixels = np.random.default_rng(0).uniform(0, 255, (1, 2, 2, 3))
+    modes: Sequence[Mode] = ("tf", "torch", "caffe")
+    for mode in modes:
+        scaled = keras.applications.imagenet_utils.preprocess_input(pixels.copy(), mode=mode)
+        if np.allclose(preprocess(pixels.copy()), scaled):
+            return mode
+    return "none"
+
+
+def imagenet_file(function: Callable[..., keras.Model]) -> list[str | None]:
+    """Name, URL and hash of Keras' own weights: what it asks `get_file` for."""
+
+    def ask(name: str, origin: str, file_hash: str | None = None, **_: object) -> None:
+        raise _AskedError(name, origin, file_hash)
+
+    size = max(smallest_size(function), 224)
+    with mock.patch("keras.src.utils.file_utils.get_file", ask):
+        try:
+            function(weights="imagenet", include_top=False, input_shape=(size, size, 3))
+        except _AskedError as asked:
+            return list(asked.args)
+    raise ValueError(f"Keras asks for no weights of {function.__name__}.")
+
+
+def format_table(backbones: dict[str, dict[str, Any]], specs: list[str]) -> str:
+    """The table as JSON: a spec and a backbone a line, for readable differences."""
+    lines = ",\n".join(f"{_compact(name)}:{_compact(b)}" for name, b in backbones.items())
+    version = _compact(keras.__version__)
+    specs_text = ",\n".join(specs)
+    return f'{{"keras":{version},\n"specs":[\n{specs_text}\n],\n"backbones":{{\n{lines}\n}}}}\n'
+
+
+def _format_spec(spec: LayerSpec) -> str:
+    return _compact({k: v for k, v in asdict(spec).items() if v != _DEFAULTS[k]})
+
+
+def _compact(value: object) -> str:
+    return json.dumps(value, separators=(",", ":"))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,92 @@
+"""The inception network: stages of blocks with four parallel branches, max pooling between."""
+
+from dataclasses import dataclass
+from typing import TypeVar
+
+from spaces.models.blocks import conv_block, drop
+from spaces.models.layers import Layers
+from spaces.settings import Count, Fraction
+
+T = TypeVar("T")
+
+STEM_KERNEL_SIZE = 3
+POOL_SIZE = 3
+REDUCTION = 2
+
+
+@dataclass(frozen=True, slots=True)
+class InceptionWidths:
+    """Channels of a block's convolutions, named by the columns of the paper's table 1."""
+
+    conv1x1: Count
+    reduce3x3: Count
+    conv3x3: Count
+    reduce5x5: Count
+    conv5x5: Count
+    pool: Count
+
+
+@dataclass(frozen=True, slots=True)
+class InceptionNetwork:
+    """A stem, then stages of `blocks` equal blocks; `dropout` acts after each concatenation.
+
+    A 3×3 stem without strides takes the place of the paper's, which divides the side by 8: that
+    one is made for images of 224 pixels.
+    """
+
+    stem: Count
+    stages: tuple[InceptionWidths, ...]
+    blocks: Count
+    dropout: Fraction
+
+    def build(self, x: T, layers: Layers[T]) -> T:
+        """Feature maps of the images `x`."""
+        x = conv_block(x, self.stem, STEM_KERNEL_SIZE, layers, name="stem")
+        for number, widths in enumerate(self.stages, start=1):
+            if number > 1:
+                x = inception_reduction(x, layers, name=f"reduction{number - 1}")
+            x = self._stage(x, widths, layers, name=f"stage{number}")
+        return x
+
+    def _stage(self, x: T, widths: InceptionWidths, layers: Layers[T], *, name: str) -> T:
+        for number in range(1, self.blocks + 1):
+            x = inception_block(x, widths, layers, name=f"{name}_block{number}")
+            x = drop(x, self.dropout, layers, name=f"{name}_block{number}")
+        return x
+
+
+def inception_block(x: T, widths: InceptionWidths, layers: Layers[T], *, name: str) -> T:
+    """Four branches over one map, concatenated: 1×1, 1×1 → 3×3, 1×1 → 5×5, pooling → 1×1.
+
+    Args:
+        x: Feature map, shape `(batch, height, width, any channels)`.
+        widths: Channels of the six convolutions, each normalized where the settings say so and
+            activated.
+        layers: The toolbox to build with.
+        name: What the names of the block's layers begin with.
+
+    Returns:
+        Feature map of shape `(batch, height, width, conv1x1 + conv3x3 + conv5x5 + pool)`.
+
+    Source: Szegedy et al., "Going Deeper with Convolutions", https://arxiv.org/abs/1409.4842,
+        figure 2(b).
+    """
+    narrow3 = conv_block(x, widths.reduce3x3, 1, layers, name=f"{name}_reduce3x3")
+    narrow5 = conv_block(x, widths.reduce5x5, 1, layers, name=f"{name}_reduce5x5")
+    pooled = layers.max_pool(x, POOL_SIZE, strides=1, padding="same", name=f"{name}_pool")
+    branches = (
+        conv_block(x, widths.conv1x1, 1, layers, name=f"{name}_conv1x1"),
+        conv_block(narrow3, widths.conv3x3, 3, layers, name=f"{name}_conv3x3"),
+        conv_block(narrow5, widths.conv5x5, 5, layers, name=f"{name}_conv5x5"),
+        conv_block(pooled, widths.pool, 1, layers, name=f"{name}_pooled"),
+    )
+    return layers.concatenate(branches, name=f"{name}_concat")
+
+
+def inception_reduction(x: T, layers: Layers[T], *, name: str) -> T:
+    """The paper's pooling between stages: windows of 3×3, 2 apart, padded.
+
+    Raises:
+        SpaceError: If a side of `x` is shorter than 2.
+    """
+    return layers.max_pool(x, POOL_SIZE, strides=REDUCTION, padding="same", name=name)

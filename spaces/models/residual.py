@@ -1,0 +1,161 @@
+"""The residual network: stages of blocks that add what they compute to what came in."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal, NamedTuple, TypeVar, get_args
+
+from spaces.models.blocks import activate, conv_block, drop, normalize
+from spaces.models.layers import Layers
+from spaces.settings import Count, Fraction
+
+T = TypeVar("T")
+
+Version = Literal["v1", "v2"]
+VERSIONS: tuple[Version, ...] = get_args(Version)
+
+STEM_KERNEL_SIZE = 3
+EXPANSION = 4
+"""A bottleneck's output has so many times the channels of its 3×3 convolution."""
+
+
+class _Conv(NamedTuple):
+    channels: int
+    kernel_size: int
+    strides: int
+
+
+@dataclass(frozen=True, slots=True)
+class ResidualNetwork:
+    """A 3×3 stem, then stages of `blocks` blocks; each stage but the first halves the map.
+
+    As the networks for small images of the first paper, section 4.2. `dropout` acts within each
+    block.
+    """
+
+    widths: tuple[Count, ...]
+    blocks: Count
+    version: Version
+    bottleneck: bool
+    dropout: Fraction
+
+    def build(self, x: T, layers: Layers[T]) -> T:
+        """Feature maps of the images `x`."""
+        x = layers.conv2d(x, self.widths[0], STEM_KERNEL_SIZE, name="stem")
+        x = activate(x, layers, name="stem") if self.version == "v1" else x
+        for stage, width in enumerate(self.widths, start=1):
+            x = self._stage(x, width, layers, strides=1 if stage == 1 else 2, name=f"stage{stage}")
+        return activate(x, layers, name="last") if self.version == "v2" else x
+
+    def _stage(self, x: T, width: int, layers: Layers[T], *, strides: int, name: str) -> T:
+        for number in range(1, self.blocks + 1):
+            x = residual_block(
+                x,
+                width,
+                layers,
+                version=self.version,
+                bottleneck=self.bottleneck,
+                strides=strides if number == 1 else 1,
+                dropout=self.dropout,
+                name=f"{name}_block{number}",
+            )
+        return x
+
+
+def residual_block(
+    x: T,
+    channels: int,
+    layers: Layers[T],
+    *,
+    version: Version = "v2",
+    bottleneck: bool = False,
+    strides: int = 1,
+    dropout: float = 0.0,
+    name: str,
+) -> T:
+    """The input plus what two or three convolutions make of it.
+
+    The shortcut is the input itself where shapes agree, otherwise a 1×1 convolution of it.
+
+    Args:
+        x: Feature map, shape `(batch, height, width, any channels)`.
+        channels: Width of the 3×3 convolutions.
+        layers: The toolbox to build with.
+        version: `v1` normalizes and activates after each convolution and after the sum, `v2`
+            before each convolution, so that the sum is left as it is.
+        bottleneck: Whether one 3×3 convolution between two of 1×1, the last of which has 4 times
+            as many channels, takes the place of two 3×3 convolutions.
+        strides: Of the first 3×3 convolution and of the shortcut.
+        dropout: Rate before the last convolution, as Zagoruyko and Komodakis place it.
+        name: What the names of the block's layers begin with.
+
+    Returns:
+        Feature map whose sides are divided by `strides` and rounded up, with `channels` channels,
+        or 4 times as many from a bottleneck.
+
+    Raises:
+        SpaceError: If a side of `x` is shorter than `strides`.
+
+    Source: He et al., "Deep Residual Learning for Image Recognition",
+        https://arxiv.org/abs/1512.03385 (v1), "Identity Mappings in Deep Residual Networks",
+        https://arxiv.org/abs/1603.05027 (v2); Zagoruyko and Komodakis, "Wide Residual Networks",
+        https://arxiv.org/abs/1605.07146 (dropout).
+    """
+    convs = _convolutions(channels, strides, bottleneck=bottleneck)
+    block = _post_activated if version == "v1" else _pre_activated
+    return block(x, convs, layers, strides=strides, dropout=dropout, name=name)
+
+
+def _convolutions(channels: int, strides: int, *, bottleneck: bool) -> Sequence[_Conv]:
+    if not bottleneck:
+        return _Conv(channels, 3, strides), _Conv(channels, 3, 1)
+    # The paper strides in the first 1×1 convolution and so drops three pixels of four; striding
+    # in the 3×3 one became usual: https://arxiv.org/abs/1706.02677, section 5.1.
+    return _Conv(channels, 1, 1), _Conv(channels, 3, strides), _Conv(EXPANSION * channels, 1, 1)
+
+
+def _post_activated(
+    x: T, convs: Sequence[_Conv], layers: Layers[T], *, strides: int, dropout: float, name: str
+) -> T:
+    *inner, last = convs
+    y = x
+    for number, conv in enumerate(inner, start=1):
+        y = conv_block(
+            y,
+            conv.channels,
+            conv.kernel_size,
+            layers,
+            strides=conv.strides,
+            name=f"{name}_conv{number}",
+        )
+    y = drop(y, dropout, layers, name=name)
+    y = _convolve(y, last, layers, name=f"{name}_conv{len(convs)}")
+    y = normalize(y, layers, name=f"{name}_conv{len(convs)}")
+    if _is_projected(x, last.channels, strides, layers):
+        x = layers.conv2d(x, last.channels, 1, strides=strides, name=f"{name}_shortcut")
+        x = normalize(x, layers, name=f"{name}_shortcut")
+    return layers.activation(layers.add((x, y), name=f"{name}_add"), name=f"{name}_activation")
+
+
+def _pre_activated(
+    x: T, convs: Sequence[_Conv], layers: Layers[T], *, strides: int, dropout: float, name: str
+) -> T:
+    first, *others = convs
+    activated = activate(x, layers, name=f"{name}_pre1")
+    y = _convolve(activated, first, layers, name=f"{name}_conv1")
+    for number, conv in enumerate(others, start=2):
+        y = activate(y, layers, name=f"{name}_pre{number}")
+        y = drop(y, dropout if number == len(convs) else 0.0, layers, name=name)
+        y = _convolve(y, conv, layers, name=f"{name}_conv{number}")
+    if _is_projected(x, convs[-1].channels, strides, layers):  # of the activated input, as He's
+        x = layers.conv2d(
+            activated, convs[-1].channels, 1, strides=strides, name=f"{name}_shortcut"
+        )
+    return layers.add((x, y), name=f"{name}_add")
+
+
+def _convolve(x: T, conv: _Conv, layers: Layers[T], *, name: str) -> T:
+    return layers.conv2d(x, conv.channels, conv.kernel_size, strides=conv.strides, name=name)
+
+
+def _is_projected(x: T, channels: int, strides: int, layers: Layers[T]) -> bool:
+    return strides > 1 or layers.channels(x) != channels

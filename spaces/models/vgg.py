@@ -1,0 +1,55 @@
+"""The vgg network: blocks of equal 3×3 convolutions, each followed by max pooling."""
+
+from dataclasses import dataclass
+from typing import TypeVar
+
+from spaces.models.blocks import conv_block, drop
+from spaces.models.layers import Layers
+from spaces.settings import Count, Fraction
+
+T = TypeVar("T")
+
+KERNEL_SIZE = 3
+POOL_SIZE = 2
+
+
+@dataclass(frozen=True, slots=True)
+class VggNetwork:
+    """Blocks of these widths with `convs` convolutions each; `dropout` acts after each pooling."""
+
+    widths: tuple[Count, ...]
+    convs: Count
+    dropout: Fraction
+
+    def build(self, x: T, layers: Layers[T]) -> T:
+        """Feature maps of the images `x`."""
+        for number, width in enumerate(self.widths, start=1):
+            x = vgg_block(x, width, self.convs, layers, name=f"block{number}")
+            x = drop(x, self.dropout, layers, name=f"block{number}")
+        return x
+
+
+def vgg_block(x: T, channels: int, n_convs: int, layers: Layers[T], *, name: str) -> T:
+    """Convolutions of one width, then max pooling that halves the map.
+
+    Args:
+        x: Feature map, shape `(batch, height, width, any channels)`.
+        channels: Width of every convolution.
+        n_convs: How many 3×3 convolutions, each normalized where the settings say so and
+            activated.
+        layers: The toolbox to build with.
+        name: What the names of the block's layers begin with.
+
+    Returns:
+        Feature map of shape `(batch, height // 2, width // 2, channels)`.
+
+    Raises:
+        SpaceError: If a side of `x` is shorter than 2.
+
+    Source: Simonyan and Zisserman, "Very Deep Convolutional Networks for Large-Scale Image
+        Recognition", https://arxiv.org/abs/1409.1556, with the batch normalization of later
+        versions.
+    """
+    for number in range(1, n_convs + 1):
+        x = conv_block(x, channels, KERNEL_SIZE, layers, name=f"{name}_conv{number}")
+    return layers.max_pool(x, POOL_SIZE, name=f"{name}_pool")
