@@ -1,34 +1,72 @@
-"""What the tests of networks share: configs by narrowing, and a few images."""
+"""What the tests of networks share: configs by narrowing, layers to count with, a few images."""
 
 import random
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
 
 from spaces import Config, SearchSpace
+from spaces.cost import CostLayers
+from spaces.models import Layers
+from spaces.settings import LayerSettings, Regularizer
 
-SMALL: dict[str, object] = {
-    "stages": 2,
-    "convs": 1,
-    "channels": 8,
-    "kernel_size": 3,
-    "pool": True,
-    "pool_size": 2,
-    "dense_layers": 1,
-    "units": 32,
-    "batch_size": 16,
+SMALL_HEAD: dict[str, object] = {"dense_layers": 1, "units": 32, "batch_size": 16}
+SMALL: dict[str, dict[str, object]] = {
+    "plain": {
+        "stages": 2,
+        "convs": 1,
+        "channels": 8,
+        "kernel_size": 3,
+        "pool": True,
+        "pool_size": 2,
+    },
+    "vgg": {"vgg_blocks": 2, "vgg_convs": 2, "vgg_width": 8},
+    "inception": {"inception_stages": 2, "inception_blocks": 1, "inception_width": 16},
+    "residual": {"residual_stages": 2, "residual_blocks": 2, "residual_width": 8},
+    "dense": {"densenet_blocks": 2, "densenet_layers": 2, "densenet_growth_rate": 4},
 }
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def small_config() -> Callable[..., Config]:
-    """Draws a small config with some values fixed."""
+    """Draws a small config of a family with some values fixed."""
 
-    def draw(**fixed: object) -> Config:
-        return SearchSpace.create(["plain"], SMALL | fixed).random_config(random.Random(0))
+    def draw(family: str = "plain", **fixed: object) -> Config:
+        narrowed = SMALL_HEAD | SMALL[family] | fixed
+        return SearchSpace.create([family], narrowed).random_config(random.Random(0))
 
     return draw
+
+
+def make_settings(*, normalized: bool = False) -> LayerSettings:
+    return LayerSettings("he_normal", "he_normal", "relu", normalized, 0.0, Regularizer())
+
+
+@pytest.fixture(scope="session")
+def cost_layers() -> Callable[..., CostLayers]:
+    """Makes a toolbox that counts, with or without batch normalization."""
+    return lambda *, normalized=False: CostLayers(make_settings(normalized=normalized))
+
+
+Block = Callable[[Any, Layers[Any]], Any]
+
+
+@pytest.fixture(scope="session")
+def block_model() -> Callable[..., Any]:
+    """Makes a Keras model of one block alone."""
+
+    def build(block: Block, shape: tuple[int, int, int], *, normalized: bool = False) -> Any:
+        import keras
+
+        from spaces.models.keras_layers import KerasLayers
+
+        x = keras.Input(shape)
+        layers = KerasLayers(make_settings(normalized=normalized), seed=0)
+        return keras.Model(x, block(x, layers))
+
+    return build
 
 
 @pytest.fixture(scope="session")
