@@ -33,7 +33,8 @@ MB = 2**20
 N_CLASSES = 4
 N_STEPS = 3
 N_EPOCHS = 2
-SMALLEST_MB = 18.0  # what no network's predicted memory is much below
+SMALLEST_MB = {"plain": 18.0}  # what no network's predicted memory is much below
+SMALLEST_OF_OTHERS_MB = 50.0
 KINDS: list[dict[str, object]] = [
     {},
     {"head": "flatten", "dense_layers": {"low": 1}, "dense1_units": {"low": 256}},
@@ -45,6 +46,7 @@ MAX_OPERATIONS = 400e9  # of all steps together: about 20 s on one thread
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--one", type=Path, help="a JSON file with `config` and `image_shape`")
+    parser.add_argument("--family", default="plain")
     parser.add_argument("--configs", type=int, default=24)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--max-memory", type=float, default=2500, help="predicted, in MB")
@@ -53,7 +55,9 @@ def main() -> None:
         record = json.loads(options.one.read_text())
         print(measure(Config.from_json(record["config"]), tuple(record["image_shape"])))
         return
-    for config, image_shape in draw_configs(options.configs, options.seed, options.max_memory):
+    for config, image_shape in draw_configs(
+        options.family, options.configs, options.seed, options.max_memory
+    ):
         cost = predict_cost(config, image_shape, N_CLASSES)
         predicted = cost.memory_mb
         measured = measure_in_process(config, image_shape)
@@ -69,17 +73,17 @@ def main() -> None:
 
 
 def draw_configs(
-    n_configs: int, seed: int, max_memory_mb: float
+    family: str, n_configs: int, seed: int, max_memory_mb: float
 ) -> list[tuple[Config, tuple[int, int, int]]]:
-    """Random configs spread evenly over the logarithm of their predicted memory.
+    """Random configs of a family spread evenly over the logarithm of their predicted memory.
 
     Every third one is heavy with dense weights, every third one trains in batches of 128.
     """
     rng = random.Random(seed)
-    spaces = [SearchSpace.create(["plain"], narrowed) for narrowed in KINDS]
+    spaces = [SearchSpace.create([family], narrowed) for narrowed in KINDS]
+    smallest = SMALLEST_MB.get(family, SMALLEST_OF_OTHERS_MB)
     bounds = [
-        SMALLEST_MB * (max_memory_mb / SMALLEST_MB) ** (i / n_configs)
-        for i in range(n_configs + 1)
+        smallest * (max_memory_mb / smallest) ** (i / n_configs) for i in range(n_configs + 1)
     ]
     found: dict[int, tuple[Config, tuple[int, int, int]]] = {}
     for _ in range(30_000):

@@ -1,9 +1,6 @@
 """From a config to a Keras model and optimizer."""
 
-import subprocess
-import sys
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -151,34 +148,3 @@ def test_optimizer_has_its_rate_and_its_own_parameters(
     assert type(optimizer).__name__.lower() == fixed["optimizer"]
     assert made["learning_rate"] == pytest.approx(0.002)
     assert {name: made[name] for name in expected} == expected
-
-
-@pytest.mark.parametrize(
-    "fixed",
-    [
-        {"bias_initializer": "orthogonal", "regularizer": "l1_l2", "batch_normalization": True},
-        {"bias_initializer": "he_normal", "activation": "gelu", "dropout": 0.4},
-    ],
-    ids=["orthogonal", "he_normal"],
-)
-def test_saved_model_predicts_the_same_in_bare_keras(
-    small_config: Draw, images: np.ndarray, tmp_path: Path, fixed: dict[str, object]
-) -> None:
-    model = build(small_config(**fixed))
-    model.compile(build_optimizer(small_config(**fixed)), "sparse_categorical_crossentropy")
-    model.train_on_batch(images, np.arange(16) % 4)
-    model.save(tmp_path / "model.keras")
-    np.save(tmp_path / "images.npy", images)
-    code = (
-        "import importlib.util, keras, numpy as np\n"
-        "assert importlib.util.find_spec('spaces') is None\n"
-        "model = keras.models.load_model('model.keras', safe_mode=True)\n"
-        "np.save('predicted.npy', model.predict_on_batch(np.load('images.npy')))\n"
-    )
-    # An editable install puts the project on the path by a .pth file, which -S leaves out.
-    paths = [path for path in sys.path if path.endswith("site-packages")]
-    code = f"import sys; sys.path += {paths}\n{code}"
-    subprocess.run([sys.executable, "-I", "-S", "-c", code], cwd=tmp_path, check=True)
-    np.testing.assert_array_equal(
-        np.load(tmp_path / "predicted.npy"), model.predict_on_batch(images)
-    )

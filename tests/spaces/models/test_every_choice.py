@@ -16,18 +16,25 @@ N_CLASSES = 3
 N_CANDIDATES = 300
 MAX_OPERATIONS = 20e9  # of one training step: about a second on one thread
 FEW = 6  # a range of at most so many integers is covered whole
+FAMILIES = (
+    "plain",
+    "vgg",
+    *(pytest.param(it, marks=pytest.mark.slow) for it in ("inception", "residual", "dense")),
+)
 
 Pair = tuple[str, Value]
 
 
-def test_every_choice_of_every_parameter_trains_for_a_step(plain_space: SearchSpace) -> None:
+@pytest.mark.parametrize("family", FAMILIES)
+def test_every_choice_of_every_parameter_trains_for_a_step(family: str) -> None:
     import keras
 
-    wanted = set(all_pairs(plain_space))
+    space = SearchSpace.create([family])
+    wanted = set(all_pairs(space))
     trained: set[Pair] = set()
-    for parameters in covering_set(plain_space, wanted):
+    for parameters in covering_set(space, wanted):
         keras.utils.clear_session()
-        train_for_a_step(plain_space.suggest(GuidedTrial(parameters)))
+        train_for_a_step(space.suggest(GuidedTrial(parameters)))
         trained |= set(parameters.items())
     assert wanted <= trained
 
