@@ -38,10 +38,13 @@ class OpenStudy:
             StudyNotFoundError: If the store has no such study.
             DataError: If the prepared set is missing or damaged.
             StudyMismatchError: If the prepared set has another fingerprint.
+            SpaceError: If a module with families of users is missing or has another content.
         """
         record = load_study(store, name)
         settings = StudySettings.model_validate_json(record.settings)
         data = _open_data(settings)
+        for module in settings.modules:
+            module.load()
         space = SearchSpace.from_json(settings.space)
         study = load_optuna_study(
             store,

@@ -41,6 +41,9 @@ def read_plan(source: str, options: Options, names: Mapping[tuple[str, str], str
         data = tables.get("data")
         if isinstance(data, dict) and isinstance(data.get("source"), str):
             data["source"] = _resolve_source(path, data["source"])
+        space = tables.get("space")
+        if isinstance(space, dict) and isinstance(space.get("modules"), list):
+            space["modules"] = [_resolve_module(path, name) for name in space["modules"]]
     else:
         tables = {"data": {"source": source}}
     for (table, key), value in given.items():
@@ -68,6 +71,13 @@ def _read_toml(path: Path) -> dict[str, Any]:
 def _resolve_source(file: Path, source: str) -> str:
     """Reads a relative source as beside its study file."""
     return source if source == "demo" else str(file.parent / Path(source).expanduser())
+
+
+def _resolve_module(file: Path, name: object) -> object:
+    """Reads a relative path as beside the study file; the name of a module stays a name."""
+    if isinstance(name, str) and name.endswith(".py"):
+        return str(file.absolute().parent / Path(name).expanduser())
+    return name
 
 
 def _explain(error: ValidationError, called: Mapping[tuple[str, str], str]) -> str:

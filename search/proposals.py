@@ -2,21 +2,25 @@
 
 import copy
 import logging
+import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import optuna
+from optuna.exceptions import OptunaError
 from optuna.samplers import BaseSampler
 from optuna.trial import TrialState
 
+from search.broken import describe_error, explain_broken_family, keep_traceback
 from search.fair_start import MAX_EPOCHS, next_family
 from search.open_study import OpenStudy
 from search.sampling import make_sampler
-from spaces import Config, SpaceError, find_family, predict_cost
+from spaces import Config, Cost, SpaceError, find_family, predict_cost
 from storage import (
     Lease,
     LeaseLostError,
     Outcome,
+    StoreError,
     attach_trial,
     claim_budget,
     count_configs,
@@ -87,6 +91,8 @@ def _end_if_vain(opened: OpenStudy) -> bool:
     has_failed = trained == ["fail"] * MAX_FAILURES
     if has_failed:
         reason = f"The last {MAX_FAILURES} trials failed; `rank --all` shows why."
+    elif (broken := explain_broken_family(opened)) is not None:
+        reason, has_failed = broken, True
     elif _is_exhausted(opened):
         reason = (
             f"The search space is exhausted: all {opened.n_configs} configurations were drawn. "
@@ -136,15 +142,17 @@ def _choose_sampler(opened: OpenStudy) -> BaseSampler:
 
 
 def _examine(opened: OpenStudy, lease: Lease, trial: optuna.Trial) -> Proposal | None:
-    """Draws the config, and ends the trial when it is too large or not new."""
-    config = opened.space.suggest(trial)
-    trial.set_user_attr("config", config.to_json())
-    limits = opened.settings.limits
+    """Draws the config, and ends the trial when it is too large, not new, or raises."""
     try:
-        cost = predict_cost(config, opened.data.image_shape, opened.data.n_classes)
-        excess, overrun = limits.excess(cost), limits.overrun(cost)
-    except SpaceError as error:
-        cost, excess, overrun = None, str(error), 1.0
+        config = opened.space.suggest(trial)
+        trial.set_user_attr("config", config.to_json())
+        cost, excess, overrun = _weigh(opened, config)
+    except (OptunaError, StoreError):
+        raise
+    except Exception as error:  # Whatever the code of a user's family may raise.
+        keep_traceback(trial, traceback.format_exc())
+        finish(opened.store, opened.study, lease, Outcome("fail", describe_error(error)))
+        return None
     if not trial.constraints:
         trial.set_constraint("size", overrun)
     earlier = record_config(opened.store, lease, config.key())
@@ -160,6 +168,16 @@ def _examine(opened: OpenStudy, lease: Lease, trial: optuna.Trial) -> Proposal |
     logger.info("trial %s: %s", trial.number, outcome.reason)
     finish(opened.store, opened.study, lease, outcome)
     return None
+
+
+def _weigh(opened: OpenStudy, config: Config) -> tuple[Cost | None, str | None, float]:
+    """Gives a config's cost, what is over a limit, and by how much of it."""
+    limits = opened.settings.limits
+    try:
+        cost = predict_cost(config, opened.data.image_shape, opened.data.n_classes)
+    except SpaceError as error:
+        return None, str(error), 1.0
+    return cost, limits.excess(cost), limits.overrun(cost)
 
 
 def _explain_vain(opened: OpenStudy, kinds: list[str]) -> str:

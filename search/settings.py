@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from search.data import DataSettings
-from spaces import Limits
+from spaces import FamilyModule, Limits
 
 UNITS_S = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
 DEFAULT_N_TRIALS = 30
@@ -109,7 +109,7 @@ class StoreTable(Table):
 class StudyPlan(Table):
     """Everything that a study file and the command line can say, with the defaults filled in.
 
-    `space` is the table as it was written, `families` included; `spaces` reads it.
+    `space` is the table as it was written, `families` and `modules` included; `spaces` reads it.
     """
 
     study: StudyTable = StudyTable()
@@ -124,15 +124,17 @@ class StudyPlan(Table):
 class StudySettings(Table):
     """What the store keeps of a plan: all that a worker needs to join.
 
-    `prepared` is the path of the prepared set and `fingerprint` its content; `space` is the
-    record of a `spaces.SearchSpace`; `limits` are resolved for the machine that created the study,
-    and `family_trials` for the budget that it was created with, 0 where there is one family.
+    `prepared` is the path of the prepared set and `fingerprint` its content; `modules` register
+    users' families; `space` is the record of a `spaces.SearchSpace`; `limits` are resolved for the
+    machine that created the study, and `family_trials` for the budget that it was created with, 0
+    where there is one family.
     """
 
     version: str
     data: DataSettings
     prepared: str
     fingerprint: str
+    modules: tuple[FamilyModule, ...] = ()
     space: dict[str, Any]
     training: TrainingSettings
     search: SearchSettings

@@ -2,7 +2,7 @@
 
 import logging
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -16,7 +16,7 @@ from search.fair_start import share_trials
 from search.memory import total_mb
 from search.pruning import make_pruner
 from search.settings import DEFAULT_N_TRIALS, StudyPlan, StudySettings
-from spaces import Limits, SearchSpace
+from spaces import FamilyModule, Limits, SearchSpace, choose_families
 from storage import (
     Store,
     StudyRecord,
@@ -74,9 +74,7 @@ def submit(plan: StudyPlan, *, progress: Progress | None = None) -> Submission:
         SpaceError: If the space cannot be narrowed so, or no network in it fits the images.
         StoreError: If the store cannot be used.
     """
-    space_table = dict(plan.space)
-    families = space_table.pop("families", DEFAULT_FAMILIES)
-    space = SearchSpace.create(_as_names(families), space_table)
+    modules, space = _read_space(plan)
     make_pruner(plan.search.pruner, plan.training.max_epochs)
     url = store_url(plan.store.url)
     Store.check(url)
@@ -89,6 +87,7 @@ def submit(plan: StudyPlan, *, progress: Progress | None = None) -> Submission:
         data=plan.data,
         prepared=str(data.path),
         fingerprint=data.fingerprint,
+        modules=modules,
         space=space.to_json(),
         training=plan.training,
         search=plan.search,
@@ -99,6 +98,15 @@ def submit(plan: StudyPlan, *, progress: Progress | None = None) -> Submission:
     store = Store.open(url)
     record, is_new, settings = _enter(store, plan, settings, space)
     return Submission(store, record, settings, data, is_new, n_workers)
+
+
+def _read_space(plan: StudyPlan) -> tuple[tuple[FamilyModule, ...], SearchSpace]:
+    """Loads the modules that the `[space]` table names, and gives them with the space."""
+    table = dict(plan.space)
+    modules = tuple(map(FamilyModule.find, _as_names(table.pop("modules", ()))))
+    own = [family for module in modules for family in module.load()]
+    families = table.pop("families", (*DEFAULT_FAMILIES, *own))
+    return modules, SearchSpace.create(choose_families(_as_names(families), own), table)
 
 
 def study_name(plan: StudyPlan) -> str:
@@ -139,6 +147,7 @@ def _moved(
     return known.model_copy(
         update={
             "prepared": settings.prepared,
+            "modules": settings.modules,
             "artifacts": known.artifacts if is_there else settings.artifacts,
         }
     )
@@ -172,7 +181,9 @@ def _check_same(
             f"its images: {_describe(known)} there, {_describe(settings)} here "
             f"(fingerprints {known.fingerprint[:12]} and {settings.fingerprint[:12]})"
         )
-    differences += space.differences(SearchSpace.from_json(known.space))
+    differences += _module_differences(known.modules, settings.modules)
+    if _digests(known.modules) == _digests(settings.modules):
+        differences += space.differences(SearchSpace.from_json(known.space))
     for table in ("training", "search"):
         there, here = getattr(known, table).model_dump(), getattr(settings, table).model_dump()
         differences += _table_differences(there, here)
@@ -186,6 +197,20 @@ def _check_same(
 def _describe(settings: StudySettings) -> str:
     data = settings.data
     return f"{data.source} at {data.image_size} px"
+
+
+def _digests(modules: Sequence[FamilyModule]) -> list[str]:
+    return [module.sha256 for module in modules]
+
+
+def _module_differences(there: Sequence[FamilyModule], here: Sequence[FamilyModule]) -> list[str]:
+    if _digests(there) == _digests(here):  # Where the files lie may change.
+        return []
+    names = [
+        ", ".join(f"{module.source} ({module.sha256[:12]})" for module in modules) or "none"
+        for modules in (there, here)
+    ]
+    return [f"`modules`: {names[0]} there, {names[1]} here"]
 
 
 def _table_differences(there: Mapping[str, Any], here: Mapping[str, Any]) -> list[str]:

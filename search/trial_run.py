@@ -6,9 +6,10 @@ What becomes of the trial is an `Outcome`; `GIVEN_BACK` and `LOST` mean that it 
 import logging
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from enum import Enum, auto
 
+from search.broken import keep_traceback
 from search.memory import OomCounter, available_mb
 from search.open_study import OpenStudy
 from search.proposals import Proposal
@@ -108,6 +109,7 @@ class TrialRun:
             plateau_patience=training.plateau_patience,
             plateau_factor=training.plateau_factor,
             min_learning_rate=training.min_learning_rate,
+            modules=tuple(map(asdict, self.opened.settings.modules)),
         )
 
     def _answer(self, message: Message) -> Outcome | Open | None:
@@ -124,7 +126,7 @@ class TrialRun:
             case Unfit(reason):
                 return Outcome("unfit", reason)
             case Failed(reason, traceback):
-                logger.error("trial %s: %s", self._number, traceback)
+                keep_traceback(self.proposal.trial, traceback)
                 return Outcome("fail", reason)
             case _:
                 return None

@@ -8,17 +8,21 @@ from spaces.cost import Cost, predict_cost
 from spaces.errors import SpaceError
 from spaces.families import Family, family_names, find_family, register_family
 from spaces.limits import Limits
+from spaces.modules import FamilyModule, choose_families, module_of
 from spaces.space import SearchSpace
 
 __all__ = [
     "Config",
     "Cost",
     "Family",
+    "FamilyModule",
     "Limits",
     "SearchSpace",
     "SpaceError",
+    "choose_families",
     "family_names",
     "find_family",
+    "module_of",
     "predict_cost",
     "register_family",
 ]

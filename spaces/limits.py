@@ -70,16 +70,22 @@ def check_some_fit(
         SpaceError: If the images are too small for every network, or the limits too low.
     """
     costs: list[Cost] = []
+    has_tried = False
     for config in configs:
+        has_tried = True
         try:
             cost = predict_cost(config, image_shape, n_classes)
         except SpaceError:
             continue
+        except Exception:  # A user's family is broken; its trials will tell.
+            return
         if limits.excess(cost) is None:
             return
         costs.append(cost)
     if costs:
         raise limits.too_low(costs)
+    if not has_tried:
+        return
     height, width, _ = image_shape
     raise SpaceError(
         f"Expected images that some network of the space can pool. Received: {height}×{width} "

@@ -91,10 +91,21 @@ class SearchSpace:
         found: list[dict[str, Value]] = []
         for preferred in find_family(family).known_good():
             trial = GuidedTrial({"family": family, **preferred})
-            self.suggest(trial)
-            if trial.asked not in found:
+            if self._try(trial) is not None and trial.asked not in found:
                 found.append(trial.asked)
         return found
+
+    def _try(self, trial: Trial) -> Config | None:
+        """The config that a trial draws; None where its family's own code is broken.
+
+        What a user's family raises ends trials of a study, where it is kept and told.
+        """
+        try:
+            return self.suggest(trial)
+        except SpaceError:
+            raise
+        except Exception:
+            return None
 
     def check_image_shape(
         self,
@@ -115,7 +126,7 @@ class SearchSpace:
         check_some_fit(self._samples(), image_shape, n_classes, limits)
 
     def count(self, limit: int = 10_000) -> int | None:
-        """How many distinct configs there are; None where more than `limit`, or endless."""
+        """How many distinct configs there are; None where more than `limit`, or not countable."""
         keys: set[str] = set()
         prefix: list[int] | None = []
         while prefix is not None:
@@ -123,6 +134,8 @@ class SearchSpace:
             try:
                 keys.add(self.suggest(trial).key())
             except EndlessSpaceError:
+                return None
+            except Exception:  # A user's family is broken; its trials will tell.
                 return None
             if len(keys) > limit:
                 return None
@@ -163,11 +176,13 @@ class SearchSpace:
         return cls(families, {name: domain_from_json(it) for name, it in domains.items()})
 
     def _samples(self) -> Iterator[Config]:
-        for parameters in self.known_good():
-            yield self.suggest(GuidedTrial(parameters))
         rng = random.Random(0)
-        for _ in range(N_RANDOM_SAMPLES):
-            yield self.random_config(rng)
+        trials: list[Trial] = [GuidedTrial(parameters) for parameters in self.known_good()]
+        trials += [RandomTrial(rng) for _ in range(N_RANDOM_SAMPLES)]
+        for trial in trials:
+            config = self._try(trial)
+            if config is not None:
+                yield config
 
 
 def _family_parameters(families: Sequence[str]) -> dict[str, Domain]:

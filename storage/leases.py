@@ -213,9 +213,14 @@ def list_open(store: Store, study_id: int) -> list[OpenLease]:
 
 def last_kinds(store: Store, study_id: int, n: int) -> list[str]:
     """Gives how the last `n` trials ended since the budget was set, the newest first."""
+    return [kind for _, kind in last_endings(store, study_id, n)]
+
+
+def last_endings(store: Store, study_id: int, n: int) -> list[tuple[int, str]]:
+    """Gives the numbers of those trials, and how they ended."""
     with store.read() as connection:
         rows = connection.execute(
-            sa.select(leases.c.kind)
+            sa.select(leases.c.trial_number, leases.c.kind)
             .join(studies, studies.c.study_id == leases.c.study_id)
             .where(
                 leases.c.study_id == study_id,
@@ -225,7 +230,7 @@ def last_kinds(store: Store, study_id: int, n: int) -> list[str]:
             .order_by(leases.c.ended_at.desc(), leases.c.trial_number.desc())
             .limit(n)
         )
-        return [kind for (kind,) in rows]
+        return [(number, kind) for number, kind in rows]
 
 
 def check_held(connection: Connection, lease: Lease) -> None:

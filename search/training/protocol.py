@@ -19,7 +19,9 @@ class Task:
 
     `config` is the record of a `spaces.Config`, `data` the path of the prepared set with its
     `fingerprint`, and `checkpoint` where to save after each epoch and to go on from, if a file
-    is there.
+    is there. `max_epochs` bounds each phase. `modules` are the records of the modules of users'
+    families. For transfer, `weights` is the record of `spaces.models.Weights`, and `features` the
+    folder of computed features.
     """
 
     config: dict[str, Any]
@@ -32,6 +34,9 @@ class Task:
     plateau_patience: int
     plateau_factor: float
     min_learning_rate: float
+    modules: tuple[dict[str, str], ...] = ()
+    weights: dict[str, Any] | None = None
+    features: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +44,14 @@ class Ready:
     """The trainer has loaded TensorFlow; `memory_mb` is its resident memory."""
 
     memory_mb: float
+
+
+@dataclass(frozen=True, slots=True)
+class Busy:
+    """The trainer computes features before the first epoch: so many images of so many."""
+
+    done: int
+    total: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,9 +91,9 @@ class Failed:
     traceback: str
 
 
-Message = Task | Ready | Resumed | Epoch | Finished | Unfit | Failed
+Message = Task | Ready | Busy | Resumed | Epoch | Finished | Unfit | Failed
 KINDS: dict[str, type[Any]] = {
-    kind.__name__: kind for kind in (Task, Ready, Resumed, Epoch, Finished, Unfit, Failed)
+    kind.__name__: kind for kind in (Task, Ready, Busy, Resumed, Epoch, Finished, Unfit, Failed)
 }
 
 

@@ -1,7 +1,7 @@
 """Families of architectures by name: what one must offer, and how it is registered and found."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import ClassVar
 
 from spaces.draw import Draw
@@ -50,6 +50,12 @@ def register_family(name: str) -> Callable[[type[Family]], type[Family]]:
         return family
 
     return register
+
+
+def forget_families(names: Iterable[str]) -> None:
+    """Takes families out again: those of a user's module that is broken, or has changed."""
+    for name in names:
+        _families.pop(name, None)
 
 
 def find_family(name: str) -> Family:

@@ -1,0 +1,58 @@
+"""Families whose own code raises: the traceback that is kept, and when a study gives one up."""
+
+import logging
+
+import optuna
+
+from search.fair_start import family_of
+from search.open_study import OpenStudy
+from spaces import module_of
+from storage import last_endings
+
+logger = logging.getLogger(__name__)
+
+TRACEBACK = "traceback"
+"""The user attribute of a trial that ended with an exception."""
+MAX_TRACEBACK = 8000
+"""Characters of a traceback that are kept: its end, where the error is."""
+MAX_RAISED = 3
+"""Trials of a user's family that raise one after the other before the study stops."""
+N_JUDGED = 100
+
+
+def describe_error(error: BaseException) -> str:
+    """Gives an exception's type and the first line of its message."""
+    return f"{type(error).__name__}: {error}".splitlines()[0]
+
+
+def keep_traceback(trial: optuna.Trial, text: str) -> None:
+    """Keeps the end of a traceback with the trial; before its end is told, since none is after."""
+    logger.error("trial %s: %s", trial.number, text)
+    trial.set_user_attr(TRACEBACK, text[-MAX_TRACEBACK:])
+
+
+def explain_broken_family(opened: OpenStudy) -> str | None:
+    """Says which user's family has raised three times running; None where none has."""
+    if not opened.settings.modules:
+        return None
+    kinds = dict(last_endings(opened.store, opened.study_id, N_JUDGED))
+    if "fail" not in kinds.values():
+        return None
+    trials = {trial.number: trial for trial in opened.study.get_trials(deepcopy=False)}
+    for family in opened.space.families:
+        module = module_of(family)
+        numbers = [n for n in kinds if _is_of(opened, trials[n], family)][:MAX_RAISED]
+        raised = [n for n in numbers if TRACEBACK in trials[n].user_attrs]
+        if module is not None and len(raised) == MAX_RAISED:
+            reason = trials[raised[0]].user_attrs.get("reason", "an exception")
+            return (
+                f"The family `{family}` of {module} raised {MAX_RAISED} times running, the last "
+                f"time {reason.rstrip('.')}. The traceback is kept with trial {raised[0]}, as its "
+                f"attribute `{TRACEBACK}`, and in the worker's log."
+            )
+    return None
+
+
+def _is_of(opened: OpenStudy, trial: optuna.trial.FrozenTrial, family: str) -> bool:
+    only = opened.space.families if len(opened.space.families) == 1 else (None,)
+    return (family_of(trial) or only[0]) == family
