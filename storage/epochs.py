@@ -13,8 +13,8 @@ from storage.tables import epochs, leases
 class EpochRow:
     """What one epoch of training came to.
 
-    `epoch` counts from 1; `seconds` is its wall time with validation; `memory_mb` the trainer's
-    resident memory at its end.
+    `epoch` counts from 1, through all phases; `seconds` is its wall time with validation;
+    `memory_mb` the trainer's resident memory at its end; `phase` is 2 for fine-tuning, else 1.
     """
 
     epoch: int
@@ -25,6 +25,7 @@ class EpochRow:
     learning_rate: float
     seconds: float
     memory_mb: float
+    phase: int = 1
 
 
 def record_epoch(store: Store, lease: Lease, row: EpochRow) -> None:

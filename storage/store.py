@@ -130,10 +130,16 @@ class Store:
     def _create_tables(self) -> None:
         with self.write() as connection:
             tables.metadata.create_all(connection)
-            if connection.execute(sa.select(tables.versions.c.schema_version)).first() is None:
+            known = connection.execute(sa.select(tables.versions.c.schema_version)).scalar()
+            if known is None:
                 connection.execute(
                     tables.versions.insert().values(only=1, schema_version=tables.SCHEMA_VERSION)
                 )
+                return
+            for version in range(known + 1, tables.SCHEMA_VERSION + 1):
+                for statement in tables.MIGRATIONS[version]:
+                    connection.exec_driver_sql(statement)
+                connection.execute(tables.versions.update().values(schema_version=version))
 
 
 @contextmanager

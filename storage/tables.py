@@ -2,8 +2,13 @@
 
 from sqlalchemy import Boolean, Column, Double, Index, Integer, MetaData, String, Table, Text
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 """Raised by each change of these tables; a store with a higher one is refused."""
+
+MIGRATIONS: dict[int, tuple[str, ...]] = {
+    2: ("ALTER TABLE convsearch_epochs ADD COLUMN phase INTEGER NOT NULL DEFAULT 1",),
+}
+"""What brings a store of the version before to each version."""
 
 metadata = MetaData()
 
@@ -65,6 +70,7 @@ epochs = Table(
     metadata,
     Column("trial_id", Integer, primary_key=True, autoincrement=False),
     Column("epoch", Integer, primary_key=True, autoincrement=False),
+    Column("phase", Integer, nullable=False, server_default="1"),
     Column("train_loss", Double),
     Column("train_accuracy", Double),
     Column("val_loss", Double),

@@ -1,12 +1,11 @@
-"""The fit of one trial: epochs, early stopping, plateaus, the best weights, and going on.
+"""The fit of one trial: its phases and epochs, the best weights, and going on.
 
 A fit depends on its task alone. Data order and augmentation are functions of (seed, epoch), and
 everything else is in the checkpoint, so one that was cut off goes on bit for bit.
 """
 
-import math
 import time
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,57 +15,56 @@ import psutil
 from numpy.typing import NDArray
 
 from search.data import PreparedSet
-from search.training.augment import augment
 from search.training.checkpoint import Checkpoint, load_checkpoint, write_checkpoint
+from search.training.features import OnProgress
+from search.training.phase import NotFiniteError, Phase
+from search.training.phases import count_phases, make_phase
 from search.training.protocol import Finished, Task
 from spaces import Config
-from spaces.models import build_model, build_optimizer
 from storage import EpochRow
 
-STOPPER_STATE = ("wait", "stopped_epoch", "best", "best_epoch")
-PLATEAU_STATE = ("wait", "cooldown_counter", "best")
-ORDER, AUGMENTATION = 0, 1
-"""Streams of random numbers that a trial's seed and an epoch are joined with."""
+__all__ = ["Fit", "NotFiniteError"]
 
 
-class NotFiniteError(ArithmeticError):
-    """The loss has become NaN or infinite."""
+@dataclass(frozen=True, slots=True)
+class Best:
+    """The best epoch so far, counted from 1, and what the network had learned by then."""
+
+    accuracy: float
+    epoch: int
+    phase: int
+    learned: dict[str, NDArray[Any]]
+
+
+def _silent(_done: int, _total: int) -> None:
+    """Tells nobody of progress."""
 
 
 class Fit:
     """A network in training; `history` holds its epochs so far, the restored ones too."""
 
-    def __init__(self, task: Task, data: PreparedSet) -> None:
+    def __init__(self, task: Task, data: PreparedSet, on_progress: OnProgress = _silent) -> None:
         keras.utils.set_random_seed(task.seed)
         self.task = task
         self.data = data
         self.config = Config.from_json(task.config)
         self.history: list[EpochRow] = []
-        self.batch_size = min(self.config.batch_size, len(data.labels("train")))
-        self.model = build_model(
-            self.config,
-            data.image_shape,
-            data.n_classes,
-            seed=task.seed,
-            mean=data.mean,
-            std=data.std,
-        )
-        optimizer = build_optimizer(self.config)
-        _skip_all_reduce(optimizer)
-        self.model.compile(
-            optimizer=optimizer,
-            loss="sparse_categorical_crossentropy",
-            metrics=["accuracy"],
-            jit_compile=False,
-        )
-        optimizer.build(self.model.trainable_variables)
-        self._start_callbacks()
-        self._restore()
+        self.best: Best | None = None
+        self._on_progress = on_progress
+        checkpoint = self._load_checkpoint()
+        self.phase = self._make_phase(checkpoint.state["phase"] if checkpoint else 1)
+        if checkpoint:
+            self._restore(checkpoint)
+
+    @property
+    def model(self) -> keras.Model:
+        """The network of the present phase."""
+        return self.phase.model
 
     @property
     def goes_on(self) -> bool:
         """Whether there is another epoch to train."""
-        return not self.model.stop_training and len(self.history) < self.task.max_epochs
+        return not self.phase.is_over or self.phase.number < count_phases(self.config)
 
     def run_epoch(self) -> EpochRow:
         """Trains and validates one epoch, and saves the checkpoint.
@@ -75,13 +73,15 @@ class Fit:
             NotFiniteError: If the loss is not a finite number any more.
         """
         started = time.perf_counter()
+        if self.phase.is_over:
+            self._begin_next_phase()
         epoch = len(self.history) + 1
-        train = self._train(epoch)
-        val_loss, val_accuracy = self._validate()
-        learning_rate = float(self.model.optimizer.learning_rate)
-        logs = {"val_loss": val_loss, "val_accuracy": val_accuracy}
-        self.stopper.on_epoch_end(epoch - 1, logs)
-        self.plateau.on_epoch_end(epoch - 1, dict(logs))
+        train = self.phase.train(epoch)
+        val_loss, val_accuracy = self.phase.validate()
+        learning_rate = self.phase.learning_rate
+        self.phase.end_epoch(val_loss, val_accuracy)
+        if self.best is None or val_accuracy > self.best.accuracy:
+            self.best = Best(val_accuracy, epoch, self.phase.number, self.phase.learned())
         row = EpochRow(
             epoch=epoch,
             train_loss=train["loss"],
@@ -91,6 +91,7 @@ class Fit:
             learning_rate=learning_rate,
             seconds=time.perf_counter() - started,
             memory_mb=psutil.Process().memory_info().rss / 2**20,
+            phase=self.phase.number,
         )
         self.history.append(row)
         self._save()
@@ -100,18 +101,22 @@ class Fit:
         """Puts the best weights back and measures them on the validation split."""
         from sklearn.metrics import balanced_accuracy_score, roc_auc_score
 
-        self.model.set_weights(self.stopper.best_weights)
+        assert self.best is not None, "a fit without an epoch"
+        n_parameters = self.model.count_params()
+        if self.best.phase != self.phase.number:
+            self.phase = self._make_phase(self.best.phase)
+        self.phase.assign(self.best.learned)
         labels = self.data.labels("val")
-        probabilities = self._predict("val").astype(np.float64)
+        probabilities = self.phase.predict().astype(np.float64)
         probabilities /= probabilities.sum(axis=1, keepdims=True)
         scores = probabilities[:, 1] if self.data.n_classes == 2 else probabilities
         classes = range(self.data.n_classes)
         metrics = {
-            "best_epoch": self.stopper.best_epoch + 1,
+            "best_epoch": self.best.epoch,
             "epochs": len(self.history),
             "seconds": sum(row.seconds for row in self.history),
-            "parameters": self.model.count_params(),
-            "val_loss": self.history[self.stopper.best_epoch].val_loss,
+            "parameters": n_parameters,
+            "val_loss": self.history[self.best.epoch - 1].val_loss,
             "balanced_accuracy": float(
                 balanced_accuracy_score(labels, probabilities.argmax(axis=1))
             ),
@@ -119,127 +124,76 @@ class Fit:
                 roc_auc_score(labels, scores, multi_class="ovr", average="macro", labels=classes)
             ),
         }
-        return Finished(value=float(self.stopper.best), metrics=metrics)
+        return Finished(value=self.best.accuracy, metrics=metrics)
 
-    def _train(self, epoch: int) -> dict[str, float]:
-        """Trains on whole batches; the images left over differ from epoch to epoch."""
-        images, labels = self._draw_epoch(epoch)
-        self.model.reset_metrics()
-        logs: dict[str, float] = {}
-        for start in range(0, len(labels), self.batch_size):
-            batch = slice(start, start + self.batch_size)
-            logs = self.model.train_on_batch(images[batch], labels[batch], return_dict=True)
-            if not math.isfinite(logs["loss"]):
-                raise NotFiniteError(f"The loss became {logs['loss']} in epoch {epoch}.")
-        return {name: float(value) for name, value in logs.items()}
+    def _make_phase(self, number: int) -> Phase:
+        return make_phase(number, self.task, self.config, self.data, self._on_progress)
 
-    def _draw_epoch(self, epoch: int) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
-        labels = self.data.labels("train")
-        order = np.random.default_rng((self.task.seed, ORDER, epoch)).permutation(len(labels))
-        order = order[: len(labels) // self.batch_size * self.batch_size]
-        images = self.data.images("train")[order]
-        if self.config.augmentation:
-            rng = np.random.default_rng((self.task.seed, AUGMENTATION, epoch))
-            images = augment(images, rng)
-        return images, labels[order]
-
-    def _validate(self) -> tuple[float, float]:
-        """Measures cross-entropy, without the regularizer's penalty, and accuracy."""
-        labels = self.data.labels("val")
-        probabilities = self._predict("val")
-        if not np.isfinite(probabilities).all():
-            raise NotFiniteError("The network's answers became NaN.")
-        likelihood = probabilities[np.arange(len(labels)), labels].astype(np.float64)
-        loss = -np.log(np.maximum(likelihood, keras.config.epsilon())).mean()
-        return float(loss), float((probabilities.argmax(axis=1) == labels).mean())
-
-    def _predict(self, split: str) -> NDArray[np.float32]:
-        """Predicts in batches of one size, the last one filled up: one shape, one trace."""
-        images = self.data.images(split)
-        size = self.batch_size
-        parts = []
-        for start in range(0, len(images), size):
-            batch = images[start : start + size]
-            missing = size - len(batch)
-            padded = np.pad(batch, ((0, missing), (0, 0), (0, 0), (0, 0))) if missing else batch
-            parts.append(self.model.predict_on_batch(padded)[: len(batch)])
-        return np.concatenate(parts)
-
-    def _start_callbacks(self) -> None:
-        self.stopper = keras.callbacks.EarlyStopping(
-            monitor="val_accuracy",
-            mode="max",
-            patience=self.task.patience,
-            restore_best_weights=True,
-        )
-        self.plateau = keras.callbacks.ReduceLROnPlateau(
-            monitor="val_loss",
-            mode="min",
-            factor=self.task.plateau_factor,
-            patience=self.task.plateau_patience,
-            min_lr=self.task.min_learning_rate,
-        )
-        self.model.stop_training = False
-        for callback in (self.stopper, self.plateau):
-            callback.set_model(self.model)
-            callback.on_train_begin()
+    def _begin_next_phase(self) -> None:
+        """Goes on to the next phase from the best epoch of the ones before."""
+        assert self.best is not None
+        self.phase = self._make_phase(self.phase.number + 1)
+        self.phase.assign(self.best.learned)
 
     def _save(self) -> None:
+        assert self.best is not None
         arrays = {
-            **_name_arrays("model", [v.numpy() for v in self.model.variables]),
-            **_name_arrays("optimizer", [v.numpy() for v in self.model.optimizer.variables]),
-            **_name_arrays("best", self.stopper.best_weights),
+            **_prefixed("model", self.phase.learned()),
+            **_prefixed("best", self.best.learned),
+            **_prefixed("optimizer", dict(_numbered(self.phase.optimizer_arrays()))),
         }
         state = {
             "task": _identity(self.task),
+            "phase": self.phase.number,
+            "progress": self.phase.state(),
             "history": [asdict(row) for row in self.history],
-            "stop": bool(self.model.stop_training),
-            "stopper": {name: getattr(self.stopper, name) for name in STOPPER_STATE},
-            "plateau": {name: getattr(self.plateau, name) for name in PLATEAU_STATE},
+            "best": {
+                "accuracy": self.best.accuracy,
+                "epoch": self.best.epoch,
+                "phase": self.best.phase,
+            },
         }
         write_checkpoint(Path(self.task.checkpoint), Checkpoint(arrays, state))
 
-    def _restore(self) -> None:
-        """Goes on from the checkpoint, if there is a whole one of this very task."""
+    def _load_checkpoint(self) -> Checkpoint | None:
+        """The checkpoint, if there is a whole one of this very task."""
         checkpoint = load_checkpoint(Path(self.task.checkpoint))
         if checkpoint is None or checkpoint.state.get("task") != _identity(self.task):
-            return
-        for variable, array in zip(
-            self.model.variables, _list_arrays(checkpoint, "model"), strict=True
-        ):
-            variable.assign(array)
-        for variable, array in zip(
-            self.model.optimizer.variables, _list_arrays(checkpoint, "optimizer"), strict=True
-        ):
-            variable.assign(array)
-        self.stopper.best_weights = _list_arrays(checkpoint, "best")
-        for callback, name in ((self.stopper, "stopper"), (self.plateau, "plateau")):
-            for key, value in checkpoint.state[name].items():
-                setattr(callback, key, value)
-        self.model.stop_training = checkpoint.state["stop"]
+            return None
+        return checkpoint
+
+    def _restore(self, checkpoint: Checkpoint) -> None:
+        """Goes on where the checkpoint was saved."""
+        self.phase.assign(_group(checkpoint, "model"))
+        optimizer = _group(checkpoint, "optimizer")
+        self.phase.restore(
+            [optimizer[str(i)] for i in range(len(optimizer))], checkpoint.state["progress"]
+        )
+        self.best = Best(**checkpoint.state["best"], learned=_group(checkpoint, "best"))
         self.history = [EpochRow(**row) for row in checkpoint.state["history"]]
-
-
-def _skip_all_reduce(optimizer: keras.optimizers.Optimizer) -> None:
-    """Leaves out the sum of gradients over replicas, of which there is one.
-
-    The sum registers a custom gradient that TensorFlow never forgets, and with it the whole
-    graph of the network: 16 MB a network, which no `clear_session` gives back.
-    """
-    optimizer._all_reduce_sum_gradients = lambda grads_and_vars: grads_and_vars
 
 
 def _identity(task: Task) -> dict[str, Any]:
     """What a checkpoint must agree on; where the files lie may change."""
     values = asdict(task)
-    del values["data"], values["checkpoint"]
+    del values["data"], values["checkpoint"], values["features"], values["modules"]
+    if task.weights is not None:
+        values["weights"] = {key: task.weights[key] for key in ("digest", "mode")}
     return values
 
 
-def _name_arrays(group: str, arrays: list[NDArray[Any]]) -> dict[str, NDArray[Any]]:
-    return {f"{group}/{index:04}": array for index, array in enumerate(arrays)}
+def _prefixed(group: str, arrays: dict[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+    return {f"{group}/{name}": array for name, array in arrays.items()}
 
 
-def _list_arrays(checkpoint: Checkpoint, group: str) -> list[NDArray[Any]]:
-    names = sorted(name for name in checkpoint.arrays if name.startswith(f"{group}/"))
-    return [checkpoint.arrays[name] for name in names]
+def _numbered(arrays: list[NDArray[Any]]) -> list[tuple[str, NDArray[Any]]]:
+    return [(str(i), array) for i, array in enumerate(arrays)]
+
+
+def _group(checkpoint: Checkpoint, group: str) -> dict[str, NDArray[Any]]:
+    prefix = f"{group}/"
+    return {
+        name.removeprefix(prefix): array
+        for name, array in checkpoint.arrays.items()
+        if name.startswith(prefix)
+    }

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import IO
 
 from search.training.protocol import (
+    Busy,
     Epoch,
     Failed,
     Message,
@@ -103,8 +104,12 @@ def _serve(channel: Channel, task: Task) -> None:
 def _train(channel: Channel, task: Task) -> None:
     from search.data import PreparedSet
     from search.training.fit import Fit
+    from spaces import FamilyModule
 
-    fit = Fit(task, PreparedSet.open(Path(task.data)))
+    for module in task.modules:
+        FamilyModule(**module).load()
+    data = PreparedSet.open(Path(task.data))
+    fit = Fit(task, data, lambda done, total: channel.send(Busy(done, total)))
     if fit.history:
         channel.send(Resumed(tuple(fit.history)))
         if channel.receive() == "stop":

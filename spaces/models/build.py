@@ -53,6 +53,32 @@ def build_model(
     return model
 
 
+def build_head(
+    config: "Config", feature_shape: tuple[int, int, int], n_classes: int, *, seed: int
+) -> "keras.Model":
+    """The head of a config alone, from feature maps to class probabilities, uncompiled.
+
+    Its weights are those that `build_model` gives the same head for the same seed.
+
+    Args:
+        config: Whose head to build.
+        feature_shape: Height, width and channels of a feature map.
+        n_classes: How many probabilities come out.
+        seed: Where the seeds of initializers and dropout come from.
+    """
+    import keras
+
+    from spaces.models.blocks import classify
+    from spaces.models.keras_layers import KerasLayers
+
+    layers = KerasLayers(config.layers, seed)
+    features = keras.Input(feature_shape, dtype="float32", name="features")
+    model = keras.Model(features, classify(features, config.head, n_classes, layers), name="head")
+    if config.layers.bias_initializer == "orthogonal":
+        layers.draw_orthogonal_biases(model)
+    return model
+
+
 def build_optimizer(config: "Config") -> "keras.optimizers.Optimizer":
     """The optimizer of a config, with its learning rate and own parameters."""
     import keras

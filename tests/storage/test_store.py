@@ -21,7 +21,7 @@ from storage import (
     list_studies,
     load_study,
 )
-from storage.tables import versions
+from storage.tables import SCHEMA_VERSION, versions
 
 
 @pytest.mark.parametrize(
@@ -109,6 +109,20 @@ def test_newer_schema_is_refused(store: Store, store_url: str) -> None:
         connection.execute(versions.update().values(schema_version=99))
     with pytest.raises(StoreVersionError, match="written by a newer convsearch \\(schema 99"):
         Store.open(store_url)
+
+
+def test_store_of_an_earlier_schema_is_brought_up_to_date(store: Store, store_url: str) -> None:
+    with store.write() as connection:
+        connection.execute(sa.text("ALTER TABLE convsearch_epochs DROP COLUMN phase"))
+        connection.execute(
+            sa.text("INSERT INTO convsearch_epochs (trial_id, epoch) VALUES (1, 1)")
+        )
+        connection.execute(versions.update().values(schema_version=1))
+    again = Store.open(store_url)
+    with again.read() as connection:
+        assert connection.execute(sa.text("SELECT phase FROM convsearch_epochs")).scalar() == 1
+        assert connection.execute(sa.select(versions.c.schema_version)).scalar() == SCHEMA_VERSION
+    again.close()
 
 
 def test_other_optuna_is_refused(store: Store, store_url: str) -> None:

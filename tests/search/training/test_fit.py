@@ -135,7 +135,7 @@ def test_finish_measures_the_best_weights(prepared: PreparedSet, tmp_path: Path)
     fit = train(Fit(make_task(prepared, tmp_path / "one", draw_config()), prepared))
     finished = fit.finish()
     assert finished.value == max(row.val_accuracy for row in fit.history)
-    assert fit._validate()[1] == finished.value
+    assert fit.phase.validate()[1] == finished.value
     assert 0 <= finished.metrics["balanced_accuracy"] <= 1
     assert 0 <= finished.metrics["macro_auc"] <= 1
     assert finished.metrics["parameters"] == fit.model.count_params()

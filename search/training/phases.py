@@ -1,0 +1,81 @@
+"""The phases of a config: one of the whole network, or first the head and then fine-tuning."""
+
+from dataclasses import replace
+from pathlib import Path
+
+from search.data import PreparedSet
+from search.training.features import N_PASSES, Features, OnProgress
+from search.training.feeds import FeatureFeed, PixelFeed
+from search.training.phase import Phase
+from search.training.protocol import Task
+from spaces import Config
+from spaces.families import find_family
+from spaces.models import build_head, build_model, build_optimizer
+from spaces.models.transfer import TransferNetwork
+
+
+def count_phases(config: Config) -> int:
+    """How many phases a config is trained in: 1 or 2."""
+    return find_family(config.family).n_phases
+
+
+def make_phase(
+    number: int, task: Task, config: Config, data: PreparedSet, on_progress: OnProgress
+) -> Phase:
+    """A phase before its first epoch."""
+    if not isinstance(config.network, TransferNetwork):
+        return _make_whole(task, config, data)
+    from spaces.models import Weights
+
+    weights = Weights(**(task.weights or {}))
+    if number == 1:
+        features = Features(
+            Path(task.features), data, config.network.backbone, weights, on_progress
+        )
+        return _make_head(task, config, data, features)
+    return _make_fine_tuning(task, config, config.network, data, weights)
+
+
+def _make_whole(task: Task, config: Config, data: PreparedSet) -> Phase:
+    model = build_model(
+        config,
+        data.image_shape,
+        data.n_classes,
+        seed=task.seed,
+        mean=data.mean,
+        std=data.std,
+    )
+    return Phase(1, model, _pixels(task, config, data), build_optimizer(config), task)
+
+
+def _make_head(task: Task, config: Config, data: PreparedSet, features: Features) -> Phase:
+    """A new head on the features of the frozen backbone."""
+    numbers = range(1, N_PASSES + 1) if config.augmentation else (0,)
+    passes = [features.maps("train", number) for number in numbers]
+    validation = features.maps("val")
+    height, width, channels = validation.shape[1:]
+    model = build_head(config, (height, width, channels), data.n_classes, seed=task.seed)
+    feed = FeatureFeed(passes, validation, data, task.seed, config.batch_size)
+    return Phase(1, model, feed, build_optimizer(config), task)
+
+
+def _make_fine_tuning(
+    task: Task, config: Config, network: TransferNetwork, data: PreparedSet, weights: "Weights"
+) -> Phase:
+    """Head and top of the backbone together, at a lower rate."""
+    model = build_model(
+        config,
+        data.image_shape,
+        data.n_classes,
+        seed=task.seed,
+        mean=data.mean,
+        std=data.std,
+        weights=weights,
+    )
+    rate = config.optimizer.learning_rate * network.fine_tuning_rate
+    gentle = replace(config, optimizer=replace(config.optimizer, learning_rate=rate))
+    return Phase(2, model, _pixels(task, config, data), build_optimizer(gentle), task)
+
+
+def _pixels(task: Task, config: Config, data: PreparedSet) -> PixelFeed:
+    return PixelFeed(data, task.seed, config.batch_size, augmentation=config.augmentation)

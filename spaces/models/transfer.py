@@ -1,0 +1,30 @@
+"""The transfer network: a pretrained backbone, of which the top is fine-tuned."""
+
+from dataclasses import dataclass
+from typing import Annotated, TypeVar
+
+from pydantic import Field
+
+from spaces.models.layers import Layers
+from spaces.settings import Count
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class TransferNetwork:
+    """A backbone of `keras.applications` without its top.
+
+    A head is trained on the frozen backbone first; then `unfrozen_layers` of its layers with
+    kernels, counted from the top, are trained together with the head, at `fine_tuning_rate` times
+    the learning rate. Source: Yosinski et al., "How transferable are features in deep neural
+    networks?", https://arxiv.org/abs/1411.1792.
+    """
+
+    backbone: str
+    unfrozen_layers: Count
+    fine_tuning_rate: Annotated[float, Field(gt=0, le=1)]
+
+    def build(self, x: T, layers: Layers[T]) -> T:
+        """Feature maps of the images `x`, raw pixels of 0 to 255."""
+        return layers.backbone(x, self.backbone, self.unfrozen_layers, name=self.backbone)
