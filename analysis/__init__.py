@@ -1,6 +1,16 @@
-"""Reading a study: its ranking and its status."""
+"""Reading a study: its ranking, its families and its status."""
 
+from analysis.families import FamilySummary, family_of, summarize_families
 from analysis.ranking import RankedTrial, Ranking, rank
 from analysis.status import StudyStatus, load_status
 
-__all__ = ["RankedTrial", "Ranking", "StudyStatus", "load_status", "rank"]
+__all__ = [
+    "FamilySummary",
+    "RankedTrial",
+    "Ranking",
+    "StudyStatus",
+    "family_of",
+    "load_status",
+    "rank",
+    "summarize_families",
+]

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from analysis.families import FamilySummary, family_of, summarize_families
 from storage import Store, TrialRow, load_study, load_trials, using
 
 METRIC = "val_accuracy"
@@ -14,7 +15,8 @@ class RankedTrial:
     """A trial with its place.
 
     `rank` counts from 1 and is None for a trial that has no place: one that could not be trained,
-    failed, or has not ended. `seconds` is the time of its epochs.
+    failed, or has not ended. `seconds` is the time of its epochs. `params` are what was drawn,
+    `config` is the record of what they came to, empty before they did.
     """
 
     rank: int | None
@@ -29,6 +31,7 @@ class RankedTrial:
     params: Mapping[str, Any]
     reason: str
     metrics: Mapping[str, float]
+    config: Mapping[str, Any]
 
     def to_json(self) -> dict[str, Any]:
         """Gives the trial as `rank --json` shows it."""
@@ -51,10 +54,14 @@ class RankedTrial:
 
 @dataclass(frozen=True, slots=True)
 class Ranking:
-    """All trials of a study: the ranked ones first, then the others by number."""
+    """All trials of a study: the ranked ones first, then the others by number.
+
+    `families` sums them up by family, the one with the best trial first.
+    """
 
     study: str
     trials: tuple[RankedTrial, ...]
+    families: tuple[FamilySummary, ...] = ()
 
     @property
     def counted(self) -> tuple[RankedTrial, ...]:
@@ -73,6 +80,7 @@ class Ranking:
             "direction": "maximize",
             "metric": METRIC,
             "trials": [trial.to_json() for trial in self.counted],
+            "families": [family.to_json() for family in self.families],
         }
 
 
@@ -95,7 +103,8 @@ def rank(store: Store | str, study: str) -> Ranking:
     others = [row for row in rows if not _has_place(row)]
     places: list[tuple[int | None, TrialRow]] = [*enumerate(ranked, start=1)]
     places += [(None, row) for row in others]
-    return Ranking(study, tuple(_ranked_trial(place, row) for place, row in places))
+    trials = tuple(_ranked_trial(place, row) for place, row in places)
+    return Ranking(study, trials, summarize_families(rows))
 
 
 def _has_place(row: TrialRow) -> bool:
@@ -117,7 +126,7 @@ def _ranked_trial(place: int | None, row: TrialRow) -> RankedTrial:
     return RankedTrial(
         rank=place,
         trial=row.number,
-        family=row.attributes.get("config", {}).get("family", ""),
+        family=family_of(row),
         state="REJECTED" if outcome is not None and outcome.kind == "rejected" else row.state,
         val_accuracy=row.value,
         best_epoch=row.curve.best_epoch,
@@ -127,4 +136,5 @@ def _ranked_trial(place: int | None, row: TrialRow) -> RankedTrial:
         params=row.params,
         reason="" if outcome is None else outcome.reason,
         metrics=metrics,
+        config=row.attributes.get("config", {}),
     )

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
+from analysis.families import FamilySummary, best_complete, summarize_families
 from storage import (
     Store,
     StudyRecord,
@@ -49,9 +50,13 @@ class StudyStatus:
 
     @property
     def best(self) -> TrialRow | None:
-        """The best complete trial, the earliest among equals."""
-        complete = [row for row in self.trials if row.state == "COMPLETE"]
-        return max(complete, key=lambda row: (row.value or 0.0, -row.number), default=None)
+        """The best complete trial, the smallest and then the earliest among equals."""
+        return best_complete(self.trials)
+
+    @property
+    def families(self) -> tuple[FamilySummary, ...]:
+        """The trials summed up by family, the one with the best trial first."""
+        return summarize_families(self.trials)
 
     @property
     def time_left_s(self) -> float | None:
@@ -94,6 +99,7 @@ class StudyStatus:
                 for worker in self.workers
             ],
             "best": None if best is None else {"trial": best.number, "val_accuracy": best.value},
+            "families": [family.to_json() for family in self.families],
             "trials_per_hour": self.trials_per_hour,
             "time_left_s": self.time_left_s,
             "end_reason": self.record.end_reason,

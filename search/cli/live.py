@@ -10,9 +10,9 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from analysis import StudyStatus
+from analysis import StudyStatus, family_of
 from search.cli.console import say
-from search.cli.show import show_accuracy, show_duration
+from search.cli.words import plural, show_accuracy, show_duration
 from storage import TrialRow
 
 N_RECENT = 3
@@ -39,29 +39,40 @@ def live_view(console: Console) -> Iterator[Callable[[StudyStatus], None]]:
 
 
 def render(status: StudyStatus) -> RenderableType:
-    """Draws the panel: budget, best, running trials, those that ended last."""
+    """Draws the panel: budget, best, running trials, those that ended last.
+
+    With several families there is a line of each one's best, and trials say their family.
+    """
     parts: list[RenderableType] = [_budget_line(status), _best_line(status)]
+    if len(status.families) > 1:
+        parts.append(_families_line(status))
     if status.running:
         parts.append(_running_table(status))
     ended = _ended(status)[-N_RECENT:]
-    parts += [Text(f"  {describe_ending(row)}", style="dim") for row in reversed(ended)]
+    several = len(status.families) > 1
+    lines = [describe_ending(row, with_family=several) for row in reversed(ended)]
+    parts += [Text(f"  {line}", style="dim") for line in lines]
     return Group(*parts)
 
 
-def describe_ending(row: TrialRow) -> str:
+def describe_ending(row: TrialRow, *, with_family: bool = False) -> str:
     """Gives how a trial ended in one line."""
     outcome = row.outcome
     kind = row.state.lower() if outcome is None else outcome.kind
     curve = row.curve
-    words = [f"trial {row.number} {kind}"]
+    words = [f"{_name(row, with_family=with_family)} {kind}"]
     if curve.n_epochs:
         words.append(
             f"{show_accuracy(curve.best_accuracy)} "
-            f"({curve.n_epochs} epochs, {show_duration(curve.seconds)})"
+            f"({plural(curve.n_epochs, 'epoch')}, {show_duration(curve.seconds)})"
         )
     if outcome is not None and outcome.reason and kind != "pruned":
         words.append(outcome.reason)
     return ": ".join(words)
+
+
+def _name(row: TrialRow, *, with_family: bool) -> str:
+    return f"trial {row.number} {family_of(row) if with_family else ''}".rstrip()
 
 
 def _ended(status: StudyStatus) -> list[TrialRow]:
@@ -80,12 +91,13 @@ def _budget_line(status: StudyStatus) -> RenderableType:
     record, counts = status.record, status.counts
     line = Table.grid(padding=(0, 2))
     if record.n_trials is not None:
-        bar = ProgressBar(total=record.n_trials, completed=status.n_done, width=BAR_WIDTH)
-        done = f"{status.n_done}/{record.n_trials} trials"
+        shown = min(status.n_done, record.n_trials)
+        bar = ProgressBar(total=record.n_trials, completed=shown, width=BAR_WIDTH)
+        done = f"{status.n_done}/{plural(record.n_trials, 'trial')}"
     else:
         whole = record.timeout_s or 1.0
         bar = ProgressBar(total=whole, completed=min(whole, record.active_s), width=BAR_WIDTH)
-        done = f"{status.n_done} trials"
+        done = plural(status.n_done, "trial")
     left = "" if status.time_left_s is None else f"about {show_duration(status.time_left_s)} left"
     others = ", ".join(
         f"{counts[name]} {name}"
@@ -103,13 +115,22 @@ def _best_line(status: StudyStatus) -> Text:
     return Text(f"best {show_accuracy(best.value)} by trial {best.number}", style="bold green")
 
 
+def _families_line(status: StudyStatus) -> Text:
+    words = [
+        f"{found.family} {show_accuracy(found.val_accuracy)} ({found.n_trials})"
+        for found in status.families
+    ]
+    return Text("  ".join(words))
+
+
 def _running_table(status: StudyStatus) -> Table:
     table = Table.grid(padding=(0, 2))
     for row in status.running:
         curve = row.curve
         started = f"epoch {curve.n_epochs}" if curve.n_epochs else "starting"
         accuracy = f"val acc {show_accuracy(curve.best_accuracy)}" if curve.n_epochs else ""
-        table.add_row(f"  trial {row.number}", started, accuracy)
+        name = _name(row, with_family=len(status.families) > 1)
+        table.add_row(f"  {name}", started, accuracy)
     return table
 
 
@@ -132,4 +153,5 @@ class _Lines:
     def _line(self, status: StudyStatus, row: TrialRow) -> str:
         budget = "" if status.record.n_trials is None else f"/{status.record.n_trials}"
         best = show_accuracy(None if status.best is None else status.best.value)
-        return f"[{status.n_done}{budget}] {describe_ending(row)}; best {best}"
+        ending = describe_ending(row, with_family=len(status.families) > 1)
+        return f"[{status.n_done}{budget}] {ending}; best {best}"

@@ -39,7 +39,8 @@ def study(store: Store) -> Store:
         assert claim is not None
         trial = optuna_study.ask()
         trial.suggest_float("x", 0, 1)
-        trial.set_user_attr("config", {"family": "plain"})
+        family = "plain" if trial.number < 3 else "vgg"
+        trial.set_user_attr("config", {"family": family})
         trial.set_user_attr("parameters", parameters)
         lease = attach_trial(store, claim, trial._trial_id, trial.number)
         assert lease is not None
@@ -105,3 +106,29 @@ def test_status_counts_each_ending(study: Store) -> None:
     (worker,) = document["workers"]
     assert set(worker) == {"id", "host", "pid", "trial", "last_seen"}
     assert worker["trial"] == 8
+
+
+def test_families_are_summed_up_with_the_best_first(study: Store) -> None:
+    ranking = rank(study, "study")
+    assert ranking.families == load_status(study, "study").families
+    assert ranking.to_json()["families"] == load_status(study, "study").to_json()["families"]
+    plain, vgg = ranking.to_json()["families"]
+    assert plain == {
+        "family": "plain",
+        "trial": 2,
+        "val_accuracy": 0.85,
+        "trials": 3,
+        "complete": 2,
+        "pruned": 1,
+        "parameters": 900,
+        "seconds": 12.0,
+        "epoch_seconds": 2.0,
+    }
+    assert (vgg["trial"], vgg["trials"], vgg["complete"], vgg["pruned"]) == (3, 2, 1, 0)
+    assert vgg["seconds"] == 8.0
+
+
+def test_best_of_a_study_is_the_first_of_its_ranking(study: Store) -> None:
+    best = load_status(study, "study").best
+    assert best is not None
+    assert best.number == rank(study, "study").trials[0].trial

@@ -1,0 +1,92 @@
+"""Families side by side: the best of each, how often it was tried, and what that took."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from storage import TrialRow
+
+
+@dataclass(frozen=True, slots=True)
+class FamilySummary:
+    """What a study's trials of one family came to.
+
+    `trial`, `val_accuracy` and `parameters` are of the best complete trial, None where there is
+    none. `n_trials` count for the budget; `n_complete` and `n_pruned` (by the pruner) are among
+    them. `n_epochs` and `seconds` are of all the family's trials.
+    """
+
+    family: str
+    trial: int | None
+    val_accuracy: float | None
+    n_trials: int
+    n_complete: int
+    n_pruned: int
+    parameters: int | None
+    n_epochs: int
+    seconds: float
+
+    @property
+    def epoch_s(self) -> float | None:
+        """Seconds an epoch; None before the first."""
+        return self.seconds / self.n_epochs if self.n_epochs else None
+
+    def to_json(self) -> dict[str, Any]:
+        """Gives the family as `--json` shows it."""
+        return {
+            "family": self.family,
+            "trial": self.trial,
+            "val_accuracy": self.val_accuracy,
+            "trials": self.n_trials,
+            "complete": self.n_complete,
+            "pruned": self.n_pruned,
+            "parameters": self.parameters,
+            "seconds": round(self.seconds, 2),
+            "epoch_seconds": None if self.epoch_s is None else round(self.epoch_s, 3),
+        }
+
+
+def family_of(row: TrialRow) -> str:
+    """Gives the family that a trial has drawn; nothing before it has drawn one."""
+    config = row.attributes.get("config") or {}
+    return str(config.get("family") or row.params.get("family") or "")
+
+
+def summarize_families(rows: Iterable[TrialRow]) -> tuple[FamilySummary, ...]:
+    """Sums up the trials of each family, the one with the best trial first."""
+    by_family: dict[str, list[TrialRow]] = {}
+    for row in rows:
+        by_family.setdefault(family_of(row), []).append(row)
+    by_family.pop("", None)
+    found = [_summarize(family, members) for family, members in by_family.items()]
+    return tuple(sorted(found, key=lambda it: (-(it.val_accuracy or 0.0), it.family)))
+
+
+def best_complete(rows: Iterable[TrialRow]) -> TrialRow | None:
+    """Gives the best complete trial, the smallest and then the earliest among equals."""
+    complete = [row for row in rows if row.state == "COMPLETE" and row.value is not None]
+    return min(
+        complete,
+        key=lambda row: (
+            -(row.value or 0.0),
+            row.attributes.get("parameters", float("inf")),
+            row.number,
+        ),
+        default=None,
+    )
+
+
+def _summarize(family: str, rows: list[TrialRow]) -> FamilySummary:
+    outcomes = [row.outcome for row in rows if row.outcome is not None]
+    best = best_complete(rows)
+    return FamilySummary(
+        family=family,
+        trial=None if best is None else best.number,
+        val_accuracy=None if best is None else best.value,
+        n_trials=sum(outcome.counts for outcome in outcomes),
+        n_complete=sum(outcome.kind == "complete" for outcome in outcomes),
+        n_pruned=sum(outcome.kind == "pruned" for outcome in outcomes),
+        parameters=None if best is None else best.attributes.get("parameters"),
+        n_epochs=sum(row.curve.n_epochs for row in rows),
+        seconds=sum(row.curve.seconds for row in rows),
+    )
