@@ -1,5 +1,6 @@
 """What commands show of a source, a study and its trials, as tables of text."""
 
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -7,8 +8,16 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
-from analysis import RankedTrial, Ranking, StudyStatus
+from analysis import FamilySummary, RankedTrial, Ranking, StudyStatus
 from search.cli.console import say
+from search.cli.words import (
+    describe_network,
+    plural,
+    show_accuracy,
+    show_done,
+    show_duration,
+    show_epoch_time,
+)
 from search.submit import DEFAULT_STORE
 
 if TYPE_CHECKING:
@@ -17,21 +26,6 @@ if TYPE_CHECKING:
     from search.submit import Submission
 
 N_TOP = 10
-
-
-def show_duration(seconds: float | None) -> str:
-    """Gives `40 s`, `12 min` or `3 h 20 min`."""
-    if seconds is None:
-        return "-"
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    minutes = round(seconds / 60)
-    return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60} min"
-
-
-def show_accuracy(value: float | None) -> str:
-    """Gives an accuracy with four decimals."""
-    return "-" if value is None else f"{value:.4f}"
 
 
 def show_submission(console: Console, submission: "Submission") -> None:
@@ -45,10 +39,10 @@ def show_submission(console: Console, submission: "Submission") -> None:
     say(console, f"{verb} {submission.record.name} in {submission.store.shown_url}")
     say(
         console,
-        f"{n_images:,} {colour} images of {width}×{height} in {data.n_classes} classes "
-        f"({data.counts['train']:,} train, {data.counts['val']:,} val, {data.counts['test']:,} "
-        f"test); families: {families}; {submission.n_workers} "
-        f"worker{'s' if submission.n_workers > 1 else ''}",
+        f"{plural(n_images, colour + ' image')} of {width}×{height} in "
+        f"{plural(data.n_classes, 'class')} ({data.counts['train']:,} train, "
+        f"{data.counts['val']:,} val, {data.counts['test']:,} test); families: "
+        f"{families}; {plural(submission.n_workers, 'worker')}",
     )
 
 
@@ -65,11 +59,43 @@ def show_ranking(console: Console, ranking: Ranking, *, show_all: bool = False) 
         table.add_column(name, justify="right", no_wrap=True)
     table.add_column("state and reason" if show_all else "network")
     for trial in shown:
-        note = describe_ending(trial) if show_all else describe_network(trial)
+        note = describe_ending(trial) if show_all else describe_network(trial.config)
         table.add_row(*_cells(trial), note, style="bold" if trial.rank == 1 else "")
     console.print(table)
     if len(shown) < len(trials):
         console.print(f"and {len(trials) - len(shown)} more complete trials (--json has all)")
+
+
+def show_family_ranking(console: Console, ranking: Ranking) -> None:
+    """Shows the families of a study, the one with the best trial first."""
+    if not ranking.families:
+        console.print(f"Study {ranking.study} has no trial yet.")
+        return
+    console.print(f"{ranking.study}: families by their best trial's validation accuracy")
+    show_families(console, ranking.families)
+
+
+def show_families(console: Console, families: Sequence[FamilySummary]) -> None:
+    """Shows the best of each family, how often it was tried, and what that took."""
+    table = Table(box=SIMPLE_HEAD, pad_edge=False)
+    table.add_column("family")
+    names = ("best trial", "val acc", "trials", "complete", "pruned", "parameters", "time")
+    for name in (*names, "an epoch"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for place, found in enumerate(families):
+        table.add_row(
+            found.family,
+            "-" if found.trial is None else str(found.trial),
+            show_accuracy(found.val_accuracy),
+            str(found.n_trials),
+            str(found.n_complete),
+            str(found.n_pruned),
+            "-" if found.parameters is None else f"{found.parameters:,}",
+            show_duration(found.seconds) if found.n_epochs else "-",
+            show_epoch_time(found.epoch_s),
+            style="bold" if place == 0 and found.trial is not None else "",
+        )
+    console.print(table)
 
 
 def _cells(trial: RankedTrial) -> tuple[str, ...]:
@@ -88,29 +114,15 @@ def describe_ending(trial: RankedTrial) -> str:
     return f"{trial.state.lower()}: {trial.reason}" if trial.reason else trial.state.lower()
 
 
-def describe_network(trial: RankedTrial) -> str:
-    """Gives a network in a few words: its family, what optimizes it, its activation."""
-    known = trial.params
-    words = [trial.family]
-    if "stages" in known:
-        words.append(f"{known['stages']} stages")
-    words += [str(known[name]) for name in ("activation", "optimizer") if name in known]
-    rate = known.get("learning_rate", known.get("sgd_learning_rate"))
-    if rate is not None:
-        words.append(f"lr {rate:.2g}")
-    return ", ".join(words)
-
-
 def show_ending(console: Console, result: "RunResult") -> None:
     """Says how a run ended and what to do next."""
     status, record = result.status, result.status.record
     counts = status.counts
-    budget = "" if record.n_trials is None else f" of {record.n_trials}"
     say(
         console,
-        f"{status.n_done}{budget} trials done in {show_duration(record.active_s)} of work: "
-        f"{counts['complete']} complete, {counts['pruned']} pruned, {counts['unfit']} unfit; "
-        f"{counts['rejected']} rejected, {counts['fail']} failed.",
+        f"{show_done(status.n_done, record.n_trials)} in {show_duration(record.active_s)} of "
+        f"work: {counts['complete']} complete, {counts['pruned']} pruned, {counts['unfit']} "
+        f"unfit; {counts['rejected']} rejected, {counts['fail']} failed.",
     )
     if record.end_reason is not None:
         say(console, record.end_reason)
@@ -127,9 +139,10 @@ def show_ending(console: Console, result: "RunResult") -> None:
 def show_status(console: Console, status: StudyStatus) -> None:
     """Shows counts, workers, pace and time left."""
     record, best = status.record, status.best
-    budget = "" if record.n_trials is None else f" of {record.n_trials}"
     counts = ", ".join(f"{n} {name}" for name, n in status.counts.items() if n)
-    console.print(f"{record.name}: {status.n_done}{budget} trials done ({counts or 'none'})")
+    console.print(
+        f"{record.name}: {show_done(status.n_done, record.n_trials)} ({counts or 'none'})"
+    )
     if record.timeout_s is not None:
         spent, whole = (
             timedelta(seconds=int(record.active_s)),
@@ -146,6 +159,8 @@ def show_status(console: Console, status: StudyStatus) -> None:
         )
     if record.end_reason is not None:
         say(console, f"ended: {record.end_reason}")
+    if len(status.families) > 1:
+        show_families(console, status.families)
     if not status.workers:
         console.print("no worker is at work")
         return
@@ -173,7 +188,8 @@ def show_source(console: Console, summary: "SourceSummary") -> None:
     largest = f"{sizes.max_width}×{sizes.max_height}"
     n_images = sum(sum(counts.values()) for counts in summary.counts.values())
     console.print(
-        f"{n_images:,} {summary.color} images in {len(summary.classes)} classes ({summary.kind}), "
+        f"{plural(n_images, summary.color + ' image')} in "
+        f"{plural(len(summary.classes), 'class')} ({summary.kind}), "
         + (smallest if smallest == largest else f"{smallest} to {largest}")
         + " pixels",
     )

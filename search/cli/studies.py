@@ -163,17 +163,22 @@ def rank(
     show_all: Annotated[
         bool, typer.Option("--all", help="Every trial, with the reason for its end.")
     ] = False,
+    by_family: Annotated[
+        bool, typer.Option("--by-family", help="The best of each family, and what it took.")
+    ] = False,
     json: options.Json = False,
 ) -> None:
     """Ranks the trials of a study by validation accuracy."""
     from analysis import rank as rank_trials
     from search.cli.console import answers, print_json
-    from search.cli.show import show_ranking
+    from search.cli.show import show_family_ranking, show_ranking
 
     with _opened(store) as opened:
         ranking = rank_trials(opened, study)
     if json:
         print_json(ranking.to_json())
+    elif by_family:
+        show_family_ranking(answers(), ranking)
     else:
         show_ranking(answers(), ranking, show_all=show_all)
 

@@ -8,10 +8,19 @@ from datetime import datetime
 import pytest
 from rich.console import Console
 
-from analysis import Ranking, StudyStatus
+from analysis import Ranking, StudyStatus, family_of, summarize_families
 from search.cli.live import live_view, render
-from search.cli.show import show_duration, show_ending, show_status
+from search.cli.show import show_ending, show_family_ranking, show_ranking, show_status
+from search.cli.words import (
+    describe_network,
+    plural,
+    show_done,
+    show_duration,
+    show_epoch_time,
+)
 from search.runner import RunResult
+from spaces import SearchSpace
+from spaces.trials import GuidedTrial
 from storage import Curve, Outcome, StudyRecord, TrialRow
 
 RECORD = StudyRecord(
@@ -109,3 +118,126 @@ def test_without_a_terminal_each_ended_trial_is_a_line() -> None:
 )
 def test_durations_are_short(seconds: float | None, text: str) -> None:
     assert show_duration(seconds) == text
+
+
+def of_family(row: TrialRow, family: str, number: int) -> TrialRow:
+    attributes = {"config": {"family": family}, "parameters": 1200}
+    return replace(row, attributes=attributes, number=number)
+
+
+SEVERAL = replace(
+    STATUS,
+    trials=(
+        of_family(DONE, "plain", 0),
+        of_family(replace(DONE, value=0.95), "vgg", 1),
+        of_family(RUNNING, "dense", 2),
+    ),
+)
+
+
+def test_families_are_shown_side_by_side() -> None:
+    console, stream = make_console(is_terminal=False, width=120)
+    families = summarize_families(SEVERAL.trials)
+    show_family_ranking(console, Ranking("scans", (), families))
+    show_status(console, SEVERAL)
+    rows = [line.split() for line in stream.getvalue().splitlines()]
+    vgg = ["vgg", "1", "0.9500", "1", "1", "0", "1,200", "50", "s", "10", "s"]
+    assert rows.count(vgg) == 2
+    assert rows.count(["dense", "-", "-", "0", "0", "0", "-", "9", "s", "3.0", "s"]) == 2
+    assert [row[0] for row in rows if row and row[0] in {"plain", "vgg", "dense"}][:3] == [
+        "vgg",
+        "plain",
+        "dense",
+    ]
+
+
+def test_status_of_one_family_has_no_table_of_families() -> None:
+    console, stream = make_console(is_terminal=False)
+    show_status(console, replace(SEVERAL, trials=SEVERAL.trials[:1]))
+    assert "an epoch" not in stream.getvalue()
+
+
+def test_panel_says_the_families_where_there_are_several() -> None:
+    console, stream = make_console(is_terminal=True, width=120)
+    console.print(render(SEVERAL))
+    text = re.sub(r"\x1b\[[0-9;]*m", "", stream.getvalue())
+    assert "vgg 0.9500 (1)  plain 0.9000 (1)  dense - (0)" in text
+    assert "trial 2 dense  epoch 3" in text
+    assert "trial 1 vgg complete: 0.9000 (5 epochs, 50 s)" in text
+    assert family_of(SEVERAL.trials[1]) == "vgg"
+
+
+def test_study_without_trials_says_so() -> None:
+    console, stream = make_console(is_terminal=False)
+    show_family_ranking(console, Ranking("scans", ()))
+    show_ranking(console, Ranking("scans", ()))
+    assert stream.getvalue().splitlines() == [
+        "Study scans has no trial yet.",
+        "Study scans has no complete trial yet.",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("n_done", "n_trials", "text"),
+    [
+        (3, 12, "3 of 12 trials done"),
+        (0, 1, "0 of 1 trial done"),
+        (3, None, "3 trials done"),
+        (3, 2, "3 trials done (the budget is 2)"),
+    ],
+)
+def test_lowered_budget_is_worded_well(n_done: int, n_trials: int | None, text: str) -> None:
+    assert show_done(n_done, n_trials) == text
+
+
+@pytest.mark.parametrize(
+    ("n", "word", "text"),
+    [(1, "stage", "1 stage"), (2, "class", "2 classes"), (1200, "image", "1,200 images")],
+)
+def test_one_is_no_plural(n: int, word: str, text: str) -> None:
+    assert plural(n, word) == text
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(None, "-"), (0.0812, "0.08 s"), (2.41, "2.4 s"), (40.2, "40 s")]
+)
+def test_times_of_epochs_keep_what_matters(seconds: float | None, text: str) -> None:
+    assert show_epoch_time(seconds) == text
+
+
+@pytest.mark.parametrize(
+    ("family", "narrowed", "text"),
+    [
+        ("plain", {"stages": 1}, "plain, 1 stage, relu, adam, lr 0.001"),
+        ("vgg", {"vgg_blocks": 3, "vgg_convs": 2}, "vgg, 3 blocks of 2 convs, relu, adam, lr"),
+        (
+            "residual",
+            {"residual_stages": 1, "residual_blocks": 2, "residual_bottleneck": True,
+             "residual_version": "v2"},
+            "residual, v2, 1 stage of 2 bottlenecks, relu, adam, lr 0.001",
+        ),
+        (
+            "dense",
+            {"densenet_blocks": 2, "densenet_layers": 4, "densenet_growth_rate": 12},
+            "dense, 2 blocks of 4 layers, growth 12, relu",
+        ),
+        (
+            "inception",
+            {"inception_stages": 2, "inception_blocks": 1},
+            "inception, 2 stages of 1 block, relu",
+        ),
+    ],
+)  # fmt: skip
+def test_network_is_described_by_what_matters_in_its_family(
+    family: str, narrowed: dict[str, object], text: str
+) -> None:
+    usual = {"activation": "relu", "optimizer": "adam", "learning_rate": 0.001}
+    space = SearchSpace.create([family], {**usual, **narrowed})
+    assert describe_network(space.suggest(GuidedTrial({})).to_json()).startswith(text)
+
+
+def test_network_of_a_users_family_is_described_by_what_is_common() -> None:
+    config = SearchSpace.create(["plain"], {"optimizer": "sgd"}).suggest(GuidedTrial({})).to_json()
+    text = describe_network({**config, "family": "own"})
+    assert text == "own, relu, sgd, lr 0.01"
+    assert describe_network({}) == ""
