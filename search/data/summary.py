@@ -154,9 +154,12 @@ def _sizes(looks: Sequence[Look]) -> Sizes:
 
 def _warnings(summary: SourceSummary) -> Iterator[str]:
     if summary.broken:
-        yield f"{len(summary.broken):,} images cannot be read and are left out"
+        n_broken = len(summary.broken)
+        are = "image cannot be read and is" if n_broken == 1 else "images cannot be read and are"
+        yield f"{n_broken:,} {are} left out"
     if summary.n_duplicates:
-        yield f"{summary.n_duplicates:,} exact duplicates: equal images are kept in one split"
+        are = "exact duplicate" if summary.n_duplicates == 1 else "exact duplicates"
+        yield f"{summary.n_duplicates:,} {are}: equal images are kept in one split"
     for names in summary.conflicts:
         yield f"left out, the same pixels in different classes: {', '.join(names)}"
     if summary.balance > IMBALANCED:

@@ -46,7 +46,7 @@ def test_warnings_name_what_to_look_at(messy: Path) -> None:
     summary = inspect_source(DataSettings(source=str(messy)))
     assert summary.warnings == (
         "1 files that are not images were ignored",
-        "1 images cannot be read and are left out",
+        "1 image cannot be read and is left out",
         "3 exact duplicates: equal images are kept in one split",
         "left out, the same pixels in different classes: a/002.png, b/wrong.png",
         "the largest class has 3.5 times the images of the smallest",
