@@ -15,6 +15,8 @@ def run(
     study: str | None = None,
     store: str | None = None,
     families: Sequence[str] | None = None,
+    backbones: Sequence[str] | None = None,
+    weights: str | Path | None = None,
     trials: int | None = None,
     timeout: str | float | None = None,
     workers: int | None = None,
@@ -30,7 +32,9 @@ def run(
         source: Folder of images, `.npz`, study file, or `demo`.
         study: Name of the study; the source's stem by default. One that exists is resumed.
         store: URL of the store; `$CONVSEARCH_STORE` or `sqlite:///convsearch.db` by default.
-        families: Families of networks to search.
+        families: Families of networks to search, or `["all"]`.
+        backbones: Backbones that the family `transfer` draws from.
+        weights: Theirs: `imagenet` (default), `none`, or the path of a `.weights.h5`.
         trials: Trials to run; 30 where there is no `timeout` either.
         timeout: How long to search, in seconds or as `30m`.
         workers: Local workers; one for each core by default.
@@ -49,6 +53,8 @@ def run(
         ("data", "image_size"): image_size,
         ("data", "seed"): seed,
         ("space", "families"): None if families is None else list(families),
+        ("space", "backbone"): None if backbones is None else list(backbones),
+        ("transfer", "weights"): None if weights is None else str(weights),
         ("training", "max_epochs"): max_epochs,
         ("search", "seed"): seed,
         ("budget", "trials"): trials,

@@ -1,5 +1,6 @@
 """An open study: its store, settings, space and data together, as its workers use them."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,8 +11,10 @@ from search.data import PreparedSet
 from search.errors import DataError, StudyMismatchError
 from search.pruning import make_pruner
 from search.sampling import make_sampler
-from search.settings import StudySettings
-from spaces import SearchSpace
+from search.settings import ImageSet, StudySettings, WeightsFile
+from spaces import Limits, SearchSpace
+from spaces.families import find_family
+from spaces.models.backbones import Weights
 from storage import Store, load_optuna_study, load_study
 
 
@@ -24,7 +27,8 @@ class OpenStudy:
     name: str
     settings: StudySettings
     space: SearchSpace
-    data: PreparedSet
+    data: Mapping[str, PreparedSet]
+    """By image set: what families from scratch train on, and what pretrained ones do."""
     study: optuna.Study
     artifacts: Artifacts
     n_configs: int | None
@@ -37,12 +41,15 @@ class OpenStudy:
         Raises:
             StudyNotFoundError: If the store has no such study.
             DataError: If the prepared set is missing or damaged.
-            StudyMismatchError: If the prepared set has another fingerprint.
-            SpaceError: If a module with families of users is missing or has another content.
+            StudyMismatchError: If the prepared set has another fingerprint, or the weights do.
+            SpaceError: If a module with families of users is missing or has another content, or
+                the file of weights is missing.
         """
         record = load_study(store, name)
         settings = StudySettings.model_validate_json(record.settings)
-        data = _open_data(settings)
+        data = {name: _open_data(images) for name, images in settings.images.items()}
+        if settings.weights is not None:
+            _check_weights(settings.weights)
         for module in settings.modules:
             module.load()
         space = SearchSpace.from_json(settings.space)
@@ -69,18 +76,35 @@ class OpenStudy:
             n_configs=space.count(),
         )
 
+    def data_of(self, family: str) -> PreparedSet:
+        """The images that a family trains on."""
+        return self.data[find_family(family).image_set]
 
-def _open_data(settings: StudySettings) -> PreparedSet:
-    if not Path(settings.prepared).is_file():
+    def limits_of(self, family: str) -> Limits:
+        """What a network of a family may take at most."""
+        return self.settings.limits[find_family(family).image_set]
+
+
+def _open_data(images: ImageSet) -> PreparedSet:
+    if not Path(images.path).is_file():
         raise DataError(
-            f"The prepared images of the study are not at {settings.prepared}. "
+            f"The prepared images of the study are not at {images.path}. "
             "Run `convsearch run` on the source again to prepare them."
         )
-    data = PreparedSet.open(Path(settings.prepared))
+    data = PreparedSet.open(Path(images.path))
     data.verify()
-    if data.fingerprint != settings.fingerprint:
+    if data.fingerprint != images.fingerprint:
         raise StudyMismatchError(
             f"The prepared images have the fingerprint {data.fingerprint[:12]}, those of the "
-            f"study {settings.fingerprint[:12]}. Prepare the study's own images."
+            f"study {images.fingerprint[:12]}. Prepare the study's own images."
         )
     return data
+
+
+def _check_weights(weights: WeightsFile) -> None:
+    digest = Weights(weights.source, weights.mode).digest()
+    if digest != weights.digest:
+        raise StudyMismatchError(
+            f"The weights at {weights.source} are {digest[:12]}, those of the study "
+            f"{weights.digest[:12]}. Bring the study's own file there."
+        )

@@ -172,9 +172,9 @@ def _examine(opened: OpenStudy, lease: Lease, trial: optuna.Trial) -> Proposal |
 
 def _weigh(opened: OpenStudy, config: Config) -> tuple[Cost | None, str | None, float]:
     """Gives a config's cost, what is over a limit, and by how much of it."""
-    limits = opened.settings.limits
+    limits, data = opened.limits_of(config.family), opened.data_of(config.family)
     try:
-        cost = predict_cost(config, opened.data.image_shape, opened.data.n_classes)
+        cost = predict_cost(config, data.image_shape, data.n_classes)
     except SpaceError as error:
         return None, str(error), 1.0
     return cost, limits.excess(cost), limits.overrun(cost)
@@ -182,10 +182,14 @@ def _weigh(opened: OpenStudy, config: Config) -> tuple[Cost | None, str | None, 
 
 def _explain_vain(opened: OpenStudy, kinds: list[str]) -> str:
     """Says what came of the last proposals, and the limits that stood in their way."""
-    limits, n_repeats = opened.settings.limits, kinds.count("repeat")
+    n_repeats = kinds.count("repeat")
+    now = " and, for transfer, ".join(
+        f"{limits.max_parameters} parameters, {limits.max_memory_mb} MB, "
+        f"{limits.max_operations} operations"
+        for limits in opened.settings.limits.values()
+    )
     return (
         f"The last {len(kinds)} proposals were {n_repeats} repeats and {len(kinds) - n_repeats} "
-        "over the limits. Widen [space], or raise what stands in the way: "
-        f"--max-parameters (now {limits.max_parameters}), --max-memory (now "
-        f"{limits.max_memory_mb} MB), --max-operations (now {limits.max_operations})."
+        "over the limits. Widen [space], or raise what stands in the way with --max-parameters, "
+        f"--max-memory or --max-operations (now {now})."
     )

@@ -7,6 +7,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from search.data import DataSettings
 from spaces import FamilyModule, Limits
+from spaces.models.backbones import Mode
 
 UNITS_S = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
 DEFAULT_N_TRIALS = 30
@@ -85,6 +86,22 @@ class SearchSettings(Table):
     max_operations: Annotated[float, Field(gt=0)] | None = None
 
 
+class TransferSettings(Table):
+    """What pretrained backbones are given.
+
+    Attributes:
+        image_size: Side of their images in pixels, prepared from the originals.
+        weights: `imagenet` (Keras' own download and cache), `none` (random ones), or the path of
+            a `.weights.h5` of one backbone.
+        weights_mode: How the weights of a file want pixels: `torch`, `tf` or `caffe`; by default
+            as Keras' own weights of the backbone do.
+    """
+
+    image_size: Annotated[int, Field(ge=32, le=512, strict=True)] = 96
+    weights: Annotated[str, Field(min_length=1)] = "imagenet"
+    weights_mode: Literal["torch", "tf", "caffe"] | None = None
+
+
 class BudgetSettings(Table):
     """What a study may spend: trials that count, seconds with a worker at work, or both."""
 
@@ -117,27 +134,44 @@ class StudyPlan(Table):
     space: dict[str, Any] = Field(default_factory=dict)
     training: TrainingSettings = TrainingSettings()
     search: SearchSettings = SearchSettings()
+    transfer: TransferSettings = TransferSettings()
     budget: BudgetSettings = BudgetSettings()
     store: StoreTable = StoreTable()
+
+
+class ImageSet(Table):
+    """A prepared set that a study trains on: the path of its file, and its content."""
+
+    path: str
+    fingerprint: str
+
+
+class WeightsFile(Table):
+    """The weights of a study's backbones: as `spaces.models.Weights`, and what they hold."""
+
+    source: str
+    mode: Mode | None
+    digest: str
 
 
 class StudySettings(Table):
     """What the store keeps of a plan: all that a worker needs to join.
 
-    `prepared` is the path of the prepared set and `fingerprint` its content; `modules` register
-    users' families; `space` is the record of a `spaces.SearchSpace`; `limits` are resolved for the
-    machine that created the study, and `family_trials` for the budget that it was created with, 0
-    where there is one family.
+    `images` and `limits` are by image set, `scratch` or `transfer`; `modules` register users'
+    families; `space` is the record of a `spaces.SearchSpace`; `weights` are those of backbones.
+    Limits are resolved for the machine that created the study, and `family_trials` for the budget
+    that it was created with, 0 where there is one family.
     """
 
     version: str
     data: DataSettings
-    prepared: str
-    fingerprint: str
+    images: dict[str, ImageSet]
+    weights: WeightsFile | None = None
     modules: tuple[FamilyModule, ...] = ()
     space: dict[str, Any]
     training: TrainingSettings
     search: SearchSettings
-    limits: Limits
+    transfer: TransferSettings
+    limits: dict[str, Limits]
     family_trials: int = 0
     artifacts: str

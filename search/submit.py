@@ -15,8 +15,10 @@ from search.errors import StudyMismatchError
 from search.fair_start import share_trials
 from search.memory import total_mb
 from search.pruning import make_pruner
-from search.settings import DEFAULT_N_TRIALS, StudyPlan, StudySettings
+from search.settings import DEFAULT_N_TRIALS, ImageSet, StudyPlan, StudySettings, WeightsFile
+from search.weights import DEFAULT_BACKBONES, backbones_of, check_backbones, check_weights
 from spaces import FamilyModule, Limits, SearchSpace, choose_families
+from spaces.models.backbones import find_backbone
 from storage import (
     Store,
     StudyRecord,
@@ -45,12 +47,15 @@ families each begins with as many as its fair start has trials."""
 
 @dataclass(frozen=True, slots=True)
 class Submission:
-    """A study that is ready for workers; `is_new` tells it from one that is resumed."""
+    """A study that is ready for workers; `is_new` tells it from one that is resumed.
+
+    `data` is by image set: what families from scratch train on, and what pretrained ones do.
+    """
 
     store: Store
     record: StudyRecord
     settings: StudySettings
-    data: PreparedSet
+    data: Mapping[str, PreparedSet]
     is_new: bool
     n_workers: int
 
@@ -79,18 +84,25 @@ def submit(plan: StudyPlan, *, progress: Progress | None = None) -> Submission:
     url = store_url(plan.store.url)
     Store.check(url)
     n_workers = _count_workers(plan)
-    limits = _resolve_limits(plan, n_workers)
-    data = prepare(plan.data, default_cache_dir(), progress)
-    space.check_image_shape(data.image_shape, data.n_classes, limits)
+    limits = {name: _resolve_limits(plan, n_workers, name) for name in space.image_sets}
+    data = {name: _prepare(plan, name, progress) for name in space.image_sets}
+    for name, images in data.items():
+        shape, part = images.image_shape, space.of_image_set(name)
+        part.check_image_shape(shape, images.n_classes, limits[name])
+    weights = _check_transfer(plan, space, data, limits) if "transfer" in data else None
     settings = StudySettings(
         version=version("convsearch"),
         data=plan.data,
-        prepared=str(data.path),
-        fingerprint=data.fingerprint,
+        images={
+            name: ImageSet(path=str(images.path), fingerprint=images.fingerprint)
+            for name, images in data.items()
+        },
+        weights=weights,
         modules=modules,
         space=space.to_json(),
         training=plan.training,
         search=plan.search,
+        transfer=plan.transfer,
         limits=limits,
         family_trials=_family_trials(plan, space),
         artifacts=_artifacts_root(plan, url),
@@ -106,7 +118,34 @@ def _read_space(plan: StudyPlan) -> tuple[tuple[FamilyModule, ...], SearchSpace]
     modules = tuple(map(FamilyModule.find, _as_names(table.pop("modules", ()))))
     own = [family for module in modules for family in module.load()]
     families = table.pop("families", (*DEFAULT_FAMILIES, *own))
-    return modules, SearchSpace.create(choose_families(_as_names(families), own), table)
+    names = choose_families(_as_names(families), own)
+    if "transfer" in names:
+        table["backbone"] = _read_backbones(table.get("backbone", DEFAULT_BACKBONES))
+    return modules, SearchSpace.create(names, table)
+
+
+def _read_backbones(names: object) -> list[str]:
+    """Gives backbones their own names: `MobileNetV2` is `mobilenet_v2`."""
+    return [find_backbone(name).name for name in _as_names(names)]
+
+
+def _prepare(plan: StudyPlan, image_set: str, progress: Progress | None) -> PreparedSet:
+    data = plan.data
+    if image_set == "transfer":
+        data = data.model_copy(update={"image_size": plan.transfer.image_size})
+    return prepare(data, default_cache_dir(), progress)
+
+
+def _check_transfer(
+    plan: StudyPlan,
+    space: SearchSpace,
+    data: Mapping[str, PreparedSet],
+    limits: Mapping[str, Limits],
+) -> WeightsFile:
+    """Makes sure that every backbone can take the images, and that its weights are here."""
+    images = data["transfer"]
+    check_backbones(space, images.image_shape, images.n_classes, limits["transfer"])
+    return check_weights(plan.transfer, backbones_of(space), images.image_shape[:2])
 
 
 def study_name(plan: StudyPlan) -> str:
@@ -146,7 +185,8 @@ def _moved(
     is_there = Path(known.artifacts).is_dir() and not is_artifacts_given
     return known.model_copy(
         update={
-            "prepared": settings.prepared,
+            "images": settings.images,
+            "weights": settings.weights,
             "modules": settings.modules,
             "artifacts": known.artifacts if is_there else settings.artifacts,
         }
@@ -176,11 +216,15 @@ def _check_same(
     name: str, known: StudySettings, settings: StudySettings, space: SearchSpace
 ) -> None:
     differences = []
-    if known.fingerprint != settings.fingerprint:
-        differences.append(
-            f"its images: {_describe(known)} there, {_describe(settings)} here "
-            f"(fingerprints {known.fingerprint[:12]} and {settings.fingerprint[:12]})"
-        )
+    for image_set in known.images.keys() & settings.images.keys():
+        there, here = (it.images[image_set].fingerprint for it in (known, settings))
+        if there != here:
+            differences.append(
+                f"its images: {_describe(known, image_set)} there, "
+                f"{_describe(settings, image_set)} here (fingerprints {there[:12]} and "
+                f"{here[:12]})"
+            )
+    differences += _weights_differences(known.weights, settings.weights)
     differences += _module_differences(known.modules, settings.modules)
     if _digests(known.modules) == _digests(settings.modules):
         differences += space.differences(SearchSpace.from_json(known.space))
@@ -194,9 +238,16 @@ def _check_same(
         )
 
 
-def _describe(settings: StudySettings) -> str:
+def _describe(settings: StudySettings, image_set: str) -> str:
     data = settings.data
-    return f"{data.source} at {data.image_size} px"
+    size = settings.transfer.image_size if image_set == "transfer" else data.image_size
+    return f"{data.source} at {size} px, seed {data.seed}"
+
+
+def _weights_differences(there: WeightsFile | None, here: WeightsFile | None) -> list[str]:
+    if there is None or here is None or (there.digest, there.mode) == (here.digest, here.mode):
+        return []  # Where the file lies may change; other families are told of already.
+    return [f"`weights`: {there.source} ({there.mode}) there, {here.source} ({here.mode}) here"]
 
 
 def _digests(modules: Sequence[FamilyModule]) -> list[str]:
@@ -233,17 +284,23 @@ def _count_workers(plan: StudyPlan) -> int:
     return max(1, min(n_cores(), most))
 
 
-def _resolve_limits(plan: StudyPlan, n_workers: int) -> Limits:
-    """Fills in the limits for this machine: four fifths of its memory, shared by its workers."""
+def _resolve_limits(plan: StudyPlan, n_workers: int, image_set: str) -> Limits:
+    """Fills in the limits for this machine: four fifths of its memory, shared by its workers.
+
+    Backbones have as many parameters as they have; it is their operations that take time.
+    """
+    is_transfer = image_set == "transfer"
+    image_size = plan.transfer.image_size if is_transfer else plan.data.image_size
+    most_parameters = None if is_transfer else DEFAULT_MAX_PARAMETERS
     share = 0.8 * total_mb() / n_workers - TRAINER_MB
     low, high = MEMORY_BOUNDS_MB
     return Limits(
-        max_parameters=plan.search.max_parameters or DEFAULT_MAX_PARAMETERS,
+        max_parameters=plan.search.max_parameters or most_parameters,
         max_memory_mb=plan.search.max_memory or round(min(high, max(low, share))),
         max_operations=round(
             1e6 * plan.search.max_operations
             if plan.search.max_operations is not None
-            else OPERATIONS_PER_PIXEL * plan.data.image_size**2
+            else OPERATIONS_PER_PIXEL * image_size**2
         ),
     )
 

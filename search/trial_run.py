@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass, field
 from enum import Enum, auto
 
 from search.broken import keep_traceback
+from search.data import PreparedSet, default_cache_dir
 from search.memory import OomCounter, available_mb
 from search.open_study import OpenStudy
 from search.proposals import Proposal
@@ -38,6 +39,7 @@ for as long as an epoch of its network takes on a slow core that others use too.
 MEMORY_FACTOR = 1.5
 MEMORY_SLACK_MB = 200.0
 """Predictions are within 1.5 times or 50 MB of the peak; the rest is what a process gathers."""
+FEATURES_FOLDER = "features"
 NEAR_LIMIT = 0.85
 LOW_MEMORY_MB = 256.0
 
@@ -96,12 +98,16 @@ class TrialRun:
     def _number(self) -> int:
         return self.proposal.trial.number
 
+    @property
+    def _data(self) -> PreparedSet:
+        return self.opened.data_of(self.proposal.config.family)
+
     def _task(self) -> Task:
-        training = self.opened.settings.training
+        training, weights = self.opened.settings.training, self.opened.settings.weights
         return Task(
             config=self.proposal.config.to_json(),
-            data=self.opened.settings.prepared,
-            fingerprint=self.opened.settings.fingerprint,
+            data=str(self._data.path),
+            fingerprint=self._data.fingerprint,
             checkpoint=str(self.opened.artifacts.checkpoint(self._number)),
             seed=derive_seed(self.opened.settings.search.seed, self._number, TRAINING),
             max_epochs=training.max_epochs,
@@ -109,6 +115,8 @@ class TrialRun:
             plateau_patience=training.plateau_patience,
             plateau_factor=training.plateau_factor,
             min_learning_rate=training.min_learning_rate,
+            weights=None if weights is None else weights.model_dump(),
+            features=str(default_cache_dir() / FEATURES_FOLDER),
             modules=tuple(map(asdict, self.opened.settings.modules)),
         )
 
@@ -204,7 +212,7 @@ class TrialRun:
 
     def _memory_limit_mb(self) -> float:
         """Gives the memory that the trial may take beyond what the trainer had before it."""
-        max_memory_mb = self.opened.settings.limits.max_memory_mb
+        max_memory_mb = self.opened.limits_of(self.proposal.config.family).max_memory_mb
         if max_memory_mb is None or self.trainer.ready_mb is None:
             return float("inf")
         before_mb = max(self.start_mb, self.trainer.ready_mb)
@@ -216,6 +224,6 @@ class TrialRun:
             return given
         longest = longest_epoch_s(self.opened.store, self.opened.study_id) or 0.0
         # The backward pass takes twice the operations of the forward pass.
-        operations = 3 * self.proposal.operations * self.opened.data.counts["train"]
+        operations = 3 * self.proposal.operations * self._data.counts["train"]
         slowest = operations / SLOWEST_OPERATIONS_PER_S
         return max(MIN_SILENCE_S, SILENCE_EPOCHS * longest, slowest)

@@ -10,13 +10,13 @@ from math import prod
 from spaces.config import Config
 from spaces.memory import (
     KEPT_BY_ACTIVATION,
-    KEPT_BY_CONCATENATE,
     KEPT_BY_DROPOUT,
     KEPT_BY_NORM,
     KEPT_BY_POOL,
     KeptValues,
     training_memory_mb,
 )
+from spaces.models.backbones import backbone_cost, find_backbone
 from spaces.models.layers import Padding, check_window, pooled_size
 from spaces.models.network import build_network
 from spaces.settings import Activation, LayerSettings
@@ -135,9 +135,12 @@ class CostLayers:
         return self._keep(xs[0], name)
 
     def concatenate(self, xs: Sequence[Shape], *, name: str) -> Shape:
-        """The channels of feature maps of one size, one after the other."""
+        """The channels of feature maps of one size, one after the other.
+
+        What follows needs its own result of them, not the maps themselves.
+        """
         height, width, _ = xs[0]
-        return self._keep((height, width, sum(x[-1] for x in xs)), name, KEPT_BY_CONCATENATE)
+        return self._keep((height, width, sum(x[-1] for x in xs)), name)
 
     def batch_norm(self, x: Shape, *, name: str) -> Shape:
         """Normalization over the batch: a scale, a shift, and two running moments a channel."""
@@ -156,6 +159,21 @@ class CostLayers:
     def dropout(self, x: Shape, rate: float, *, name: str) -> Shape:
         """Dropout, which does nothing in a forward pass that is not trained."""
         return self._keep(x, name, copies=KEPT_BY_DROPOUT)
+
+    def backbone(self, x: Shape, backbone: str, unfrozen_layers: int) -> Shape:
+        """Feature maps of raw pixels by a pretrained backbone, of which the top is trained.
+
+        Raises:
+            SpaceError: If the images are too small.
+        """
+        cost = backbone_cost(find_backbone(backbone), (x[0], x[1]), unfrozen_layers)
+        self.parameters += cost.parameters
+        self.fixed_parameters += cost.parameters - cost.trainable_parameters
+        self.operations += cost.operations
+        self.memory.keep(cost.largest_map)
+        self.memory.kept += cost.kept_values
+        self.memory.n_layers += cost.n_trained_layers
+        return self._keep(cost.output_shape, backbone)
 
     def flatten(self, x: Shape, *, name: str) -> Shape:
         """A feature map as one vector."""

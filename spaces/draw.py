@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import TypeVar
 
 from spaces.errors import SpaceError
-from spaces.parameters import Domain, Trial, Value
+from spaces.parameters import Choices, Domain, Trial, Value
 
 T = TypeVar("T", bound=str | int)
 
@@ -15,6 +15,11 @@ class Draw:
     def __init__(self, trial: Trial, domains: Mapping[str, Domain]) -> None:
         self._trial = trial
         self._domains = domains
+
+    def fixed(self, values: Mapping[str, Value]) -> "Draw":
+        """The same draw with some parameters fixed, which are then not suggested."""
+        domains = {name: Choices((value,)) for name, value in values.items()}
+        return Draw(self._trial, {**self._domains, **domains})
 
     def one_of(self, name: str, known: Sequence[T]) -> T:
         """A value of `known`, which gives it its type.

@@ -2,7 +2,7 @@
 
 import random
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from spaces.common import (
@@ -57,11 +57,14 @@ class SearchSpace:
     def suggest(self, trial: Trial) -> Config:
         """The config that a trial draws; parameters fixed to one value are not suggested."""
         draw = Draw(trial, {"family": Choices(self.families), **self.domains})
-        family = draw.one_of("family", self.families)
+        name = draw.one_of("family", self.families)
+        family = find_family(name)
+        network, head = family.suggest(draw), suggest_head(draw)
+        draw = draw.fixed(family.unused(head))
         return Config(
-            family=family,
-            network=find_family(family).suggest(draw),
-            head=suggest_head(draw),
+            family=name,
+            network=network,
+            head=head,
             layers=suggest_layer_settings(draw),
             optimizer=suggest_optimizer(draw),
             batch_size=draw.integer("batch_size"),
@@ -71,6 +74,26 @@ class SearchSpace:
     def random_config(self, rng: random.Random) -> Config:
         """A config drawn uniformly from every domain."""
         return self.suggest(RandomTrial(rng))
+
+    @property
+    def image_sets(self) -> tuple[str, ...]:
+        """Which of a study's prepared images its families train on."""
+        return tuple(dict.fromkeys(find_family(name).image_set for name in self.families))
+
+    def of_image_set(self, image_set: str) -> "SearchSpace":
+        """The part of the space with the families that train on one set of images."""
+        names = [name for name in self.families if find_family(name).image_set == image_set]
+        return replace(self, families=tuple(names))
+
+    def with_only(self, family: str, **values: Value) -> "SearchSpace":
+        """The part of the space with one family and some parameters fixed."""
+        fixed = {name: Choices((value,)) for name, value in values.items()}
+        return SearchSpace((family,), {**self.domains, **fixed})
+
+    def choices(self, name: str) -> tuple[Value, ...]:
+        """The values that a parameter of choices may take; none where there is no such one."""
+        domain = self.domains.get(name)
+        return domain.values if isinstance(domain, Choices) else ()
 
     @property
     def n_phases(self) -> int:

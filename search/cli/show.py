@@ -30,16 +30,18 @@ N_TOP = 10
 
 def show_submission(console: Console, submission: "Submission") -> None:
     """Says what is searched, on what, and where it goes."""
-    data, settings = submission.data, submission.settings
-    height, width, channels = data.image_shape
-    colour = "grey" if channels == 1 else "colour"
+    settings = submission.settings
+    data = next(iter(submission.data.values()))
+    shapes = [images.image_shape for images in submission.data.values()]
+    sizes = " and ".join(f"{height}×{width}" for height, width, _ in shapes)
+    colour = "grey" if shapes[0][-1] == 1 else "colour"
     n_images = sum(data.counts.values())
     families = ", ".join(settings.space["families"])
     verb = "Study" if submission.is_new else "Resuming study"
     say(console, f"{verb} {submission.record.name} in {submission.store.shown_url}")
     say(
         console,
-        f"{plural(n_images, colour + ' image')} of {width}×{height} in "
+        f"{plural(n_images, colour + ' image')} of {sizes} in "
         f"{plural(data.n_classes, 'class')} ({data.counts['train']:,} train, "
         f"{data.counts['val']:,} val, {data.counts['test']:,} test); families: "
         f"{families}; {plural(submission.n_workers, 'worker')}",

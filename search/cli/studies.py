@@ -41,7 +41,34 @@ def run(
     store: options.Store = None,
     artifacts: options.Artifacts = None,
     families: Annotated[
-        str | None, typer.Option(help="Families of networks, with commas.", show_default="plain")
+        str | None,
+        typer.Option(help="Families of networks, with commas, or all.", show_default="plain"),
+    ] = None,
+    backbones: Annotated[
+        str | None,
+        typer.Option(
+            help="Backbones of the family transfer, with commas.", show_default="five small ones"
+        ),
+    ] = None,
+    weights: Annotated[
+        str | None,
+        typer.Option(
+            metavar="imagenet|none|PATH",
+            help="Their weights: downloaded, random, or a .weights.h5 file.",
+            show_default="imagenet",
+        ),
+    ] = None,
+    weights_mode: Annotated[
+        str | None,
+        typer.Option(
+            metavar="MODE",
+            help="How the weights of a file want pixels: torch, tf or caffe.",
+            show_default="as Keras' own",
+        ),
+    ] = None,
+    transfer_image_size: Annotated[
+        int | None,
+        typer.Option(help="Side of the images that backbones see.", show_default="96"),
     ] = None,
     trials: Annotated[
         int | None,
@@ -107,6 +134,10 @@ def run(
         ("data", "seed"): seed,
         ("data", "strict"): strict,
         ("space", "families"): families.split(",") if families is not None else None,
+        ("space", "backbone"): backbones.split(",") if backbones is not None else None,
+        ("transfer", "weights"): weights,
+        ("transfer", "weights_mode"): weights_mode,
+        ("transfer", "image_size"): transfer_image_size,
         ("training", "max_epochs"): max_epochs,
         ("search", "seed"): seed,
         ("search", "sampler"): sampler,

@@ -10,7 +10,7 @@ import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import BinaryIO
 
 import fasteners
 import keras
@@ -21,9 +21,8 @@ from search.data import PreparedSet
 from search.data.cache import write_atomically
 from search.training.augment import augment
 from search.training.phase import predict_in_batches
-
-if TYPE_CHECKING:
-    from spaces.models import Weights
+from spaces.models import build_extractor
+from spaces.models.backbones import Weights, find_backbone
 
 FORMAT = 1
 N_PASSES = 3
@@ -50,13 +49,14 @@ class Features:
         folder: Path,
         data: PreparedSet,
         backbone: str,
-        weights: "Weights",
+        weights: Weights,
         on_progress: OnProgress,
     ) -> None:
         self._folder = folder
         self._data = data
         self._backbone = backbone
         self._weights = weights
+        self._digest = weights.digest()
         self._on_progress = on_progress
         self._extractor: keras.Model | None = None
         self._maps: dict[Path, Maps] = {}
@@ -77,8 +77,8 @@ class Features:
             "format": FORMAT,
             "data": self._data.fingerprint,
             "backbone": self._backbone,
-            "weights": self._weights.digest,
-            "mode": self._weights.mode,
+            "weights": self._digest,
+            "mode": self._weights.mode_for(find_backbone(self._backbone)),
             "split": split,
             "pass": augmented_pass,
         }
@@ -114,8 +114,6 @@ class Features:
 
     def _blocks(self, split: str, augmented_pass: int) -> Iterator[Maps]:
         """Features of a split, a chunk of images after the other."""
-        from spaces.models import build_extractor
-
         if self._extractor is None:
             self._extractor = build_extractor(
                 self._backbone, self._data.image_shape, self._weights

@@ -11,6 +11,7 @@ from search.training.protocol import Task
 from spaces import Config
 from spaces.families import find_family
 from spaces.models import build_head, build_model, build_optimizer
+from spaces.models.backbones import Weights
 from spaces.models.transfer import TransferNetwork
 
 
@@ -25,9 +26,8 @@ def make_phase(
     """A phase before its first epoch."""
     if not isinstance(config.network, TransferNetwork):
         return _make_whole(task, config, data)
-    from spaces.models import Weights
-
-    weights = Weights(**(task.weights or {}))
+    record = task.weights or {"source": "none", "mode": None}
+    weights = Weights(record["source"], record["mode"])
     if number == 1:
         features = Features(
             Path(task.features), data, config.network.backbone, weights, on_progress
@@ -60,7 +60,7 @@ def _make_head(task: Task, config: Config, data: PreparedSet, features: Features
 
 
 def _make_fine_tuning(
-    task: Task, config: Config, network: TransferNetwork, data: PreparedSet, weights: "Weights"
+    task: Task, config: Config, network: TransferNetwork, data: PreparedSet, weights: Weights
 ) -> Phase:
     """Head and top of the backbone together, at a lower rate."""
     model = build_model(

@@ -2,12 +2,15 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from spaces.draw import Draw
 from spaces.errors import SpaceError
 from spaces.models.layers import Network
 from spaces.parameters import Domain, Value
+from spaces.settings import Head
+
+ImageSetName = Literal["scratch", "transfer"]
 
 _families: dict[str, "Family"] = {}
 
@@ -22,6 +25,8 @@ class Family(ABC):
     network: ClassVar[type[Network]]
     n_phases: ClassVar[int] = 1
     """How many times over a trial may train for the most epochs of a phase."""
+    image_set: ClassVar[ImageSetName] = "scratch"
+    """Which of a study's prepared images the family trains on."""
 
     @abstractmethod
     def parameters(self) -> dict[str, Domain]:
@@ -30,6 +35,10 @@ class Family(ABC):
     @abstractmethod
     def suggest(self, draw: Draw) -> Network:
         """A network of this family."""
+
+    def unused(self, head: Head) -> Mapping[str, Value]:
+        """Shared parameters that have no effect beside a head, with what they are fixed to."""
+        return {}
 
     @abstractmethod
     def known_good(self) -> Sequence[Mapping[str, Value]]:

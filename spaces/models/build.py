@@ -3,7 +3,15 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from spaces.models.backbones import (
+    RANDOM_WEIGHTS,
+    Weights,
+    build_backbone,
+    find_backbone,
+    preprocess,
+)
 from spaces.models.network import build_network
+from spaces.models.transfer import TransferNetwork
 from spaces.settings import SGD, Adam, AdamW, Nadam
 
 if TYPE_CHECKING:  # Config imports the families, and those import this package
@@ -20,6 +28,7 @@ def build_model(
     seed: int,
     mean: Sequence[float],
     std: Sequence[float],
+    weights: Weights = RANDOM_WEIGHTS,
 ) -> "keras.Model":
     """An uncompiled network from raw pixels to class probabilities.
 
@@ -32,25 +41,43 @@ def build_model(
         seed: Where the seeds of initializers and dropout come from.
         mean: Mean pixel value of each channel, 0 to 255; the model subtracts it itself.
         std: Standard deviation of each channel; the model divides by it itself.
+        weights: Of a pretrained backbone, which also says how pixels are scaled for it.
 
     Raises:
-        SpaceError: If the images are too small for the network.
+        SpaceError: If the images are too small for the network, or the weights cannot be had.
     """
     import keras
 
     from spaces.models.keras_layers import KerasLayers
 
-    layers = KerasLayers(config.layers, seed)
-    images = keras.Input(image_shape, dtype="float32", name="image")
-    x = keras.layers.Rescaling(
-        scale=[1 / s for s in std],
-        offset=[-m / s for m, s in zip(mean, std, strict=True)],
-        name="normalize",
-    )(images)
+    layers = KerasLayers(config.layers, seed, weights)
+    images = x = keras.Input(image_shape, dtype="float32", name="image")
+    if not isinstance(config.network, TransferNetwork):
+        x = keras.layers.Rescaling(
+            scale=[1 / s for s in std],
+            offset=[-m / s for m, s in zip(mean, std, strict=True)],
+            name="normalize",
+        )(images)
     model = keras.Model(images, build_network(x, config, n_classes, layers), name=config.family)
     if config.layers.bias_initializer == "orthogonal":
         layers.draw_orthogonal_biases(model)
     return model
+
+
+def build_extractor(
+    backbone: str, image_shape: tuple[int, int, int], weights: Weights
+) -> "keras.Model":
+    """A frozen backbone from raw pixels to feature maps, as `build_model` has it.
+
+    Raises:
+        SpaceError: If the images are too small, or the weights cannot be had or do not fit.
+    """
+    import keras
+
+    images = keras.Input(image_shape, dtype="float32", name="image")
+    scaled = preprocess(images, weights.mode_for(find_backbone(backbone)))
+    model = build_backbone(backbone, (*image_shape[:2], 3), weights)
+    return keras.Model(images, model(scaled, training=False), name="extractor")
 
 
 def build_head(

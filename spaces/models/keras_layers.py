@@ -5,6 +5,14 @@ from collections.abc import Sequence
 
 import keras
 
+from spaces.models.backbones import (
+    RANDOM_WEIGHTS,
+    Weights,
+    build_backbone,
+    find_backbone,
+    preprocess,
+    unfreeze_top,
+)
 from spaces.models.layers import Padding, check_window
 from spaces.settings import LayerSettings
 
@@ -16,9 +24,12 @@ class KerasLayers:
     layer's draw does not depend on what else is in the network.
     """
 
-    def __init__(self, settings: LayerSettings, seed: int) -> None:
+    def __init__(
+        self, settings: LayerSettings, seed: int, weights: Weights = RANDOM_WEIGHTS
+    ) -> None:
         self.settings = settings
         self._seed = seed
+        self._backbone_weights = weights
 
     def channels(self, x: keras.KerasTensor) -> int:
         """How many channels a feature map has."""
@@ -98,6 +109,20 @@ class KerasLayers:
         """Dropout of a share of the values, the others scaled up."""
         seed = self._seed_of(name, "dropout")
         return keras.layers.Dropout(rate, seed=seed, name=name)(x)
+
+    def backbone(
+        self, x: keras.KerasTensor, backbone: str, unfrozen_layers: int
+    ) -> keras.KerasTensor:
+        """Feature maps of raw pixels by a pretrained backbone, of which the top is trained.
+
+        Raises:
+            SpaceError: If the images are too small, or the weights cannot be had or do not fit.
+        """
+        weights = self._backbone_weights
+        scaled = preprocess(x, weights.mode_for(find_backbone(backbone)))
+        model = build_backbone(backbone, (scaled.shape[1], scaled.shape[2], 3), weights)
+        unfreeze_top(model, unfrozen_layers)
+        return model(scaled, training=False)
 
     def flatten(self, x: keras.KerasTensor, *, name: str) -> keras.KerasTensor:
         """A feature map as one vector."""

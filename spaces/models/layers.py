@@ -60,6 +60,9 @@ class Layers(Protocol[T]):
     def dropout(self, x: T, rate: float, *, name: str) -> T:
         """Dropout of a share of the values, the others scaled up."""
 
+    def backbone(self, x: T, backbone: str, unfrozen_layers: int) -> T:
+        """Feature maps of raw pixels by a pretrained backbone, of which the top is trained."""
+
     def flatten(self, x: T, *, name: str) -> T:
         """A feature map as one vector."""
 

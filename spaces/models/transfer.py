@@ -27,4 +27,4 @@ class TransferNetwork:
 
     def build(self, x: T, layers: Layers[T]) -> T:
         """Feature maps of the images `x`, raw pixels of 0 to 255."""
-        return layers.backbone(x, self.backbone, self.unfrozen_layers, name=self.backbone)
+        return layers.backbone(x, self.backbone, self.unfrozen_layers)

@@ -1,0 +1,82 @@
+"""The weights of pretrained backbones: had, whole and fitting before a study spends anything."""
+
+import subprocess
+import sys
+from collections.abc import Sequence
+
+from search.settings import TransferSettings, WeightsFile
+from spaces import Limits, SearchSpace, SpaceError
+from spaces.models.backbones import Weights, check_image_size, find_backbone
+
+DEFAULT_BACKBONES = (
+    "mobilenet_v2",
+    "mobilenet_v3_large",
+    "efficientnet_b0",
+    "efficientnet_v2_b0",
+    "densenet121",
+)
+"""Small ones of several kinds, 90 MB of downloads together."""
+
+CHECK = "search.training.check_weights"
+REFUSED = 3
+"""Exit code of the check when weights cannot be had or do not fit; its output says why."""
+
+
+def check_backbones(
+    space: SearchSpace, image_shape: tuple[int, int, int], n_classes: int, limits: Limits
+) -> None:
+    """Refuses a backbone that cannot take the images, or whose smallest head is over a limit.
+
+    Raises:
+        SpaceError: If there is one; the message names it.
+    """
+    for name in backbones_of(space):
+        check_image_size(find_backbone(name), image_shape[:2])
+        with_backbone = space.with_only("transfer", backbone=name)
+        try:
+            with_backbone.check_image_shape(image_shape, n_classes, limits)
+        except SpaceError as error:
+            raise SpaceError(f"The backbone {name} is too large. {error}") from error
+
+
+def backbones_of(space: SearchSpace) -> tuple[str, ...]:
+    """The names of the backbones that a space draws from."""
+    return tuple(str(name) for name in space.choices("backbone"))
+
+
+def check_weights(
+    settings: TransferSettings, backbones: Sequence[str], image_size: tuple[int, int]
+) -> WeightsFile:
+    """Makes sure that the weights of all backbones are here and fit, and gives what they are.
+
+    Raises:
+        SpaceError: If they cannot be had; the message names the file to bring, or the first layer
+            that does not fit.
+    """
+    weights = Weights(settings.weights, settings.weights_mode)
+    if weights.path is not None and len(backbones) > 1:
+        raise SpaceError(
+            f"Expected one backbone for the weights in {settings.weights}. Received: "
+            f"{', '.join(backbones)}. Name the one they belong to with --backbones."
+        )
+    digest = weights.digest()
+    if weights.source != "none":
+        _check_in_child(weights, backbones, image_size)
+    source = str(weights.path.resolve()) if weights.path else weights.source
+    return WeightsFile(source=source, mode=weights.mode, digest=digest)
+
+
+def _check_in_child(
+    weights: Weights, backbones: Sequence[str], image_size: tuple[int, int]
+) -> None:
+    """Downloads or loads weights in a process of its own, since that takes TensorFlow."""
+    height, width = image_size
+    arguments = [weights.source, weights.mode or "", str(height), str(width), *backbones]
+    done = subprocess.run(
+        [sys.executable, "-m", CHECK, *arguments], capture_output=True, text=True, check=False
+    )
+    if done.returncode == REFUSED:
+        raise SpaceError(done.stdout.strip())
+    if done.returncode:
+        last = done.stderr.strip().splitlines()[-1:]
+        raise SpaceError(f"The weights of backbones could not be checked: {' '.join(last)}")
