@@ -5,7 +5,7 @@ from typing import Any
 
 import keras
 
-from spaces.models.backbones.table import Layer, LayerSpec
+from spaces.models.backbones.table import KERNEL_KINDS, Layer, LayerSpec
 
 _KINDS = {
     "InputLayer": "input",
@@ -69,6 +69,8 @@ def describe_layer(variants: Sequence[Any]) -> LayerSpec:
         return _describe_padding(variants)
     if kind == "crop":
         return LayerSpec(kind, amounts=_flat(layer.cropping))
+    if not isinstance(layer, keras.Layer):  # an addition or multiplication written as one
+        return LayerSpec(kind)
     return LayerSpec(
         kind,
         channels=_channels(layer, kind),
@@ -78,25 +80,23 @@ def describe_layer(variants: Sequence[Any]) -> LayerSpec:
         groups=getattr(layer, "groups", 1),
         bias=bool(getattr(layer, "use_bias", False)),
         activation=_activation(layer, kind),
-        **_weights_by_channel(layer, kind),
+        trainable=_vectors(layer, kind, trainable=True),
+        fixed=_vectors(layer, kind, trainable=False),
     )
 
 
 def _describe_padding(variants: Sequence[Any]) -> LayerSpec:
     """A fixed padding, or one of Keras' `correct_pad`, which is smaller before even sides."""
-    fixed = _flat(variants[0].padding)
-    for layer in variants:
-        if _flat(layer.padding) != fixed:
-            break
-    else:
-        return LayerSpec("pad", amounts=fixed)
-    half = fixed[1]
-    for layer in variants:
-        height, width = layer.input.shape[1:3]
-        expected = (half - 1 + height % 2, half, half - 1 + width % 2, half)
-        if _flat(layer.padding) != expected:
-            raise ValueError(f"Expected {layer.name} to pad by {expected}.")
-    return LayerSpec("correct_pad", kernel=(2 * half + 1, 2 * half + 1))
+    sides = [layer.input.shape[1] for layer in variants]
+    paddings = [_flat(layer.padding) for layer in variants]
+    half = paddings[0][1]
+    if len({side % 2 for side in sides}) < 2:
+        raise ValueError(f"Expected odd and even sides. Received: {variants[0].name} on {sides}.")
+    if len(set(paddings)) == 1:
+        return LayerSpec("pad", amounts=paddings[0])
+    if paddings == [(half - 1 + side % 2, half) * 2 for side in sides]:
+        return LayerSpec("correct_pad", kernel=(2 * half + 1, 2 * half + 1))
+    raise ValueError(f"Expected one of Keras' paddings. Received: {paddings} on {sides}.")
 
 
 def _channels(layer: Any, kind: str) -> int:
@@ -117,13 +117,11 @@ def _activation(layer: Any, kind: str) -> str:
     return str(activation.__name__) if activation else "linear"
 
 
-def _weights_by_channel(layer: Any, kind: str) -> dict[str, int]:
-    """How many vectors of a weight for each channel a layer without a kernel has."""
-    if kind not in {"batch_norm", "layer_norm", "layer_scale", "normalization"}:
-        return {}
-    vectors = [v for v in layer.weights if len(v.shape) == 1]
-    trainable = sum(v.trainable for v in vectors)
-    return {"trainable": trainable, "fixed": len(vectors) - trainable}
+def _vectors(layer: Any, kind: str, *, trainable: bool) -> int:
+    """How many vectors, a weight for each channel, a layer without a kernel has."""
+    if kind in KERNEL_KINDS:
+        return 0
+    return sum(len(v.shape) == 1 and v.trainable == trainable for v in layer.weights)
 
 
 def _sources(model: Any) -> dict[int, list[Any]]:

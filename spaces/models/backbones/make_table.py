@@ -1,7 +1,7 @@
 """Writes `backbones.json` from the networks of the installed Keras.
 
-`python -m spaces.models.backbones.make_table` builds each network at three sizes, takes two or
-three minutes, and prints a line for each.
+`python -m spaces.models.backbones.make_table` builds each network at up to five sizes, takes some
+minutes, and prints a line for each.
 """
 
 import json
@@ -19,8 +19,10 @@ from spaces.models.backbones.describe import describe_layers
 from spaces.models.backbones.table import KERNEL_KINDS, LayerSpec, Mode
 
 TABLE = Path(__file__).with_name("backbones.json")
-SIZES = (224, 225, 171)
+SIZES = (224, 225, 232, 240, 171)
 """Image sizes at which every padding that depends on the map sees even and odd ones."""
+WEIGHT_SIZES = (128, 96, 160, 192)
+"""Image sizes that a few networks have ImageNet weights of their own for, 128 all of these."""
 
 _GLUED = ("ConvNeXt", "EfficientNet", "MobileNet", "DenseNet", "NASNet", "ResNet", "VGG", "XLarge")
 _DEFAULTS = {field.name: field.default for field in fields(LayerSpec)}
@@ -58,10 +60,7 @@ def describe_backbone(
     function: Callable[..., keras.Model], specs: dict[str, int]
 ) -> dict[str, Any]:
     """A backbone's entry in the table; new specs are added to `specs`."""
-    models = [
-        function(weights=None, include_top=False, input_shape=(size, size, 3)) for size in SIZES
-    ]
-    layers = describe_layers(models)
+    layers = describe_layers(build_variants(function))
     rows: list[int | list[int]] = []
     for position, layer in enumerate(layers):
         number = specs.setdefault(_format_spec(layer.spec), len(specs))
@@ -72,9 +71,19 @@ def describe_backbone(
         "min_size": smallest_size(function),
         "mode": own_mode(function),
         "n_layers": sum(layer.spec.kind in KERNEL_KINDS for layer in layers),
-        "imagenet": imagenet_file(function),
+        "imagenet": imagenet_files(function),
         "layers": rows,
     }
+
+
+def build_variants(function: Callable[..., keras.Model]) -> list[keras.Model]:
+    """A network at the first size, and at the others if it has paddings."""
+    models = []
+    for size in SIZES:
+        models.append(function(weights=None, include_top=False, input_shape=(size, size, 3)))
+        if not any(isinstance(layer, keras.layers.ZeroPadding2D) for layer in models[0].layers):
+            break
+    return models
 
 
 def smallest_size(function: Callable[..., keras.Model]) -> int:
@@ -99,13 +108,21 @@ def own_mode(function: Callable[..., keras.Model]) -> Mode:
     return "none"
 
 
-def imagenet_file(function: Callable[..., keras.Model]) -> list[str | None]:
-    """Name, URL and hash of Keras' own weights: what it asks `get_file` for."""
+def imagenet_files(function: Callable[..., keras.Model]) -> list[list[str | int | None]]:
+    """Name, URL, hash and image size of Keras' own weights; no size: for all other sizes."""
+    default = asked_file(function, 224)
+    if asked_file(function, WEIGHT_SIZES[0]) == default:
+        return [[*default, None]]
+    others = [[*asked_file(function, size), size] for size in WEIGHT_SIZES]
+    return [*(other for other in others if other[:3] != default), [*default, None]]
+
+
+def asked_file(function: Callable[..., keras.Model], size: int) -> list[str | int | None]:
+    """Name, URL and hash of the weights that Keras wants to get for images of a size."""
 
     def ask(name: str, origin: str, file_hash: str | None = None, **_: object) -> None:
         raise _AskedError(name, origin, file_hash)
 
-    size = max(smallest_size(function), 224)
     with mock.patch("keras.src.utils.file_utils.get_file", ask):
         try:
             function(weights="imagenet", include_top=False, input_shape=(size, size, 3))

@@ -51,11 +51,15 @@ class Layer:
 
 @dataclass(frozen=True, slots=True)
 class WeightsFile:
-    """Keras' own ImageNet weights of a backbone; a few have no hash."""
+    """Keras' own ImageNet weights of a backbone; a few have no hash.
+
+    `image_size` is the side of the images it is for; `None` means all that no other file is for.
+    """
 
     name: str
     url: str
     hash: str | None
+    image_size: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +75,7 @@ class Backbone:
     min_size: int
     mode: Mode
     n_layers: int
-    imagenet: WeightsFile
+    imagenet: tuple[WeightsFile, ...]
 
 
 def find_backbone(name: str) -> Backbone:
@@ -131,7 +135,7 @@ def _backbones() -> dict[str, Backbone]:
             min_size=entry["min_size"],
             mode=entry["mode"],
             n_layers=entry["n_layers"],
-            imagenet=WeightsFile(*entry["imagenet"]),
+            imagenet=tuple(WeightsFile(*file) for file in entry["imagenet"]),
         )
         for name, entry in _read()["backbones"].items()
     }

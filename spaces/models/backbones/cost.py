@@ -1,0 +1,111 @@
+"""What a backbone costs, in closed form from the table: no Keras, any image size."""
+
+from dataclasses import dataclass
+
+from spaces.errors import SpaceError
+from spaces.models.backbones.kept import alive_values, kept_values, largest_map
+from spaces.models.backbones.shapes import Shape, operations, output_shape, parameters
+from spaces.models.backbones.table import KERNEL_KINDS, Backbone, Layer, backbone_layers
+
+N_CHANNELS = 3
+_FROZEN_KINDS = ("batch_norm", "normalization")
+
+
+@dataclass(frozen=True, slots=True)
+class BackboneCost:
+    """What a backbone costs at one image size and depth of unfreezing.
+
+    Attributes:
+        parameters: All weights, as Keras counts them.
+        trainable_parameters: Those of the layers that are unfrozen.
+        operations: Of one image's forward pass; a multiply-add is 2.
+        output_shape: Height, width and channels of the features.
+        kept_values: Values of one image that the backward pass needs.
+        largest_map: Values of the largest map that a gradient is computed for.
+        alive_values: The most values alive at once in a forward pass that keeps nothing.
+        n_layers: Layers with weights, each a part of the graph.
+        n_trained_layers: Those that are unfrozen.
+    """
+
+    parameters: int
+    trainable_parameters: int
+    operations: int
+    output_shape: Shape
+    kept_values: int
+    largest_map: int
+    alive_values: int
+    n_layers: int
+    n_trained_layers: int
+
+
+def backbone_cost(
+    backbone: Backbone, image_size: tuple[int, int], unfrozen_layers: int
+) -> BackboneCost:
+    """What a backbone costs on colour images of a size (height, width).
+
+    Args:
+        backbone: Which one.
+        image_size: Height and width, neither below the backbone's minimum.
+        unfrozen_layers: Layers with kernels that are trained, counted from the top; more than
+            there are means all.
+
+    Raises:
+        SpaceError: If the images are too small for the backbone.
+    """
+    check_image_size(backbone, image_size)
+    layers = backbone_layers(backbone.name)
+    shapes = _shapes(layers, image_size)
+    inputs = [[shapes[index] for index in layer.inputs] or [shapes[0]] for layer in layers]
+    weights = [parameters(lay.spec, i) for lay, i in zip(layers, inputs, strict=True)]
+    unfrozen = _unfrozen(layers, unfrozen_layers)
+    trained = [
+        is_unfrozen and trainable > 0
+        for is_unfrozen, (trainable, _) in zip(unfrozen, weights, strict=True)
+    ]
+    return BackboneCost(
+        parameters=sum(trainable + fixed for trainable, fixed in weights),
+        trainable_parameters=sum(
+            trainable
+            for (trainable, _), is_trained in zip(weights, trained, strict=True)
+            if is_trained
+        ),
+        operations=sum(
+            operations(layer.spec, i, shape)
+            for layer, i, shape in zip(layers, inputs, shapes, strict=True)
+        ),
+        output_shape=shapes[-1],
+        kept_values=kept_values(layers, shapes, trained),
+        largest_map=largest_map(layers, shapes, trained),
+        alive_values=alive_values(layers, shapes),
+        n_layers=sum(sum(pair) > 0 for pair in weights),
+        n_trained_layers=sum(trained),
+    )
+
+
+def check_image_size(backbone: Backbone, image_size: tuple[int, int]) -> None:
+    """Refuses images that are smaller than the backbone can take.
+
+    Raises:
+        SpaceError: If a side is too short; the message names the backbone and both sizes.
+    """
+    height, width = image_size
+    if min(height, width) < backbone.min_size:
+        raise SpaceError(
+            f"Expected images of at least {backbone.min_size}×{backbone.min_size} pixels for "
+            f"{backbone.name}. Received: {height}×{width}."
+        )
+
+
+def _shapes(layers: tuple[Layer, ...], image_size: tuple[int, int]) -> list[Shape]:
+    """What each layer puts out."""
+    shapes: list[Shape] = [(*image_size, N_CHANNELS)]
+    for layer in layers[1:]:
+        shapes.append(output_shape(layer.spec, [shapes[index] for index in layer.inputs]))
+    return shapes
+
+
+def _unfrozen(layers: tuple[Layer, ...], n_layers: int) -> list[bool]:
+    """Which layers are unfrozen: from the n-th layer with a kernel from the end, most of them."""
+    with_kernels = [i for i, layer in enumerate(layers) if layer.spec.kind in KERNEL_KINDS]
+    first = with_kernels[-min(n_layers, len(with_kernels))] if n_layers else len(layers)
+    return [i >= first and layer.spec.kind not in _FROZEN_KINDS for i, layer in enumerate(layers)]

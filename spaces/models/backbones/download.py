@@ -1,0 +1,111 @@
+"""Keras' own ImageNet weights: in Keras' cache, or downloaded into it."""
+
+import contextlib
+import hashlib
+import os
+import socket
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import fasteners
+
+from spaces.errors import SpaceError
+from spaces.models.backbones.table import Backbone, WeightsFile
+
+TIMEOUT_S = 30.0
+"""How long a server may be silent; without it a download could wait forever."""
+
+
+def imagenet_file(backbone: Backbone, image_size: tuple[int, int]) -> WeightsFile:
+    """The file that Keras has for images of a size (height, width); most have one for all."""
+    height, width = image_size
+    for file in backbone.imagenet:
+        if height == width == file.image_size:
+            return file
+    return next(file for file in backbone.imagenet if file.image_size is None)
+
+
+def imagenet_path(file: WeightsFile) -> Path:
+    """Where Keras keeps a file of weights: `~/.keras/models`, or `models` in `$KERAS_HOME`."""
+    return _keras_home() / "models" / file.name
+
+
+def fetch_imagenet_weights(backbone: Backbone, image_size: tuple[int, int]) -> Path:
+    """Keras' own weights of a backbone, downloaded if they are not in Keras' cache.
+
+    Raises:
+        SpaceError: If they are not there and cannot be downloaded, or come broken; the message
+            names the file, its URL, and where to put it.
+    """
+    file = imagenet_file(backbone, image_size)
+    path = imagenet_path(file)
+    if is_sound(path, file.hash):
+        return path
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with fasteners.InterProcessLock(path.with_name(f".{file.name}.lock")):
+            if not is_sound(path, file.hash):  # another process may have brought it
+                _download(file, path)
+    except Exception as error:  # Keras raises bare ones
+        found = "a broken file is there, and " if path.exists() else ""
+        raise SpaceError(
+            f"Expected the ImageNet weights of {backbone.name} at {path}: {found}the download "
+            f"from {file.url} failed ({_first_line(error)}).\n"
+            f"Bring that file there, or name a file with `--weights PATH`."
+        ) from error
+    return path
+
+
+def is_sound(path: Path, expected_hash: str | None) -> bool:
+    """Whether a file is there and whole: by its hash, or, without one, by its structure."""
+    import h5py
+
+    if not path.is_file():
+        return False
+    if expected_hash is not None:
+        algorithm = "sha256" if len(expected_hash) == 64 else "md5"
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, algorithm).hexdigest() == expected_hash
+    try:
+        with h5py.File(path, "r"):
+            return True
+    except OSError:
+        return False
+
+
+def _download(file: WeightsFile, path: Path) -> None:
+    """Downloads beside the path first: a file in Keras' cache is always whole."""
+    import keras
+
+    with _silence_limit(), contextlib.redirect_stdout(sys.stderr):
+        part = keras.utils.get_file(
+            f"{file.name}.part",
+            origin=file.url,
+            file_hash=file.hash,
+            cache_subdir="models",
+            cache_dir=str(_keras_home()),
+            force_download=True,
+        )
+    if not is_sound(Path(part), file.hash):
+        Path(part).unlink()
+        raise OSError("the file came incomplete")
+    Path(part).replace(path)
+
+
+@contextlib.contextmanager
+def _silence_limit() -> Iterator[None]:
+    before = socket.getdefaulttimeout()
+    socket.setdefaulttimeout(TIMEOUT_S)
+    try:
+        yield
+    finally:
+        socket.setdefaulttimeout(before)
+
+
+def _keras_home() -> Path:
+    return Path(os.environ.get("KERAS_HOME") or Path.home() / ".keras").expanduser()
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error) or type(error).__name__).splitlines()[0]

@@ -1,0 +1,43 @@
+"""Raw pixels as a backbone's weights want them, inside the model, from Keras' own layers."""
+
+from typing import TYPE_CHECKING
+
+from spaces.models.backbones.table import Mode
+
+if TYPE_CHECKING:
+    import keras
+
+# Factors and offsets of `keras.applications.imagenet_utils.preprocess_input`, for pixels 0 to 255.
+_MEAN, _STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+_SCALES: dict[Mode, tuple[list[float], list[float]]] = {
+    "tf": ([1 / 127.5] * 3, [-1.0] * 3),
+    "torch": (
+        [1 / (255 * std) for std in _STD],
+        [-mean / std for mean, std in zip(_MEAN, _STD, strict=True)],
+    ),
+    "caffe": ([1.0] * 3, [-103.939, -116.779, -123.68]),  # blue, green, red
+}
+
+
+def preprocess(x: "keras.KerasTensor", mode: Mode) -> "keras.KerasTensor":
+    """Pixels scaled for a backbone's weights, in three channels.
+
+    Args:
+        x: Raw pixels from 0 to 255, shape `(batch, height, width, 1 or 3)`; colours are red,
+            green, blue.
+        mode: What the weights want: `tf` from -1 to 1, `torch` normalized by the mean and
+            deviation of ImageNet, `caffe` blue first and centred, `none` as they are.
+
+    Returns:
+        Pixels of the shape `(batch, height, width, 3)`.
+    """
+    import keras
+
+    if x.shape[-1] == 1:
+        x = keras.layers.Concatenate(name="three_channels")([x, x, x])
+    elif mode == "caffe":
+        x = keras.ops.flip(x, axis=-1)
+    if mode == "none":
+        return x
+    scale, offset = _SCALES[mode]
+    return keras.layers.Rescaling(scale, offset, name=f"{mode}_pixels")(x)

@@ -1,0 +1,57 @@
+"""The layers by which some backbones scale pixels themselves: EfficientNet, ConvNeXt and others.
+
+Weights of their own mode want them as Keras builds them for its ImageNet weights; weights of
+another mode want pixels that `preprocess` has scaled, and nothing done to them again.
+"""
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from spaces.models.backbones.table import Backbone
+
+if TYPE_CHECKING:
+    import keras
+
+_STD = (0.229, 0.224, 0.225)
+
+
+def fit_own_scaling(backbone: Backbone, layers: "Iterable[keras.Layer]") -> None:
+    """Scales pixels as Keras does for its own ImageNet weights.
+
+    The first EfficientNets were trained on pixels divided by a variance that Keras takes the root
+    of, so it adds a layer that divides by the root once more, to `imagenet` weights only
+    (https://github.com/tensorflow/tensorflow/issues/49930). Here the variance makes up for it:
+    the same weights in a file give the same features.
+    """
+    import keras
+
+    if not backbone.keras_name.startswith("EfficientNetB"):
+        return
+    for layer in layers:
+        if isinstance(layer, keras.layers.Normalization):
+            layer.adapt_variance.assign(layer.adapt_variance * keras.ops.array(_STD))
+            layer.finalize_state()
+
+
+def leave_out_own_scaling(layers: "Iterable[keras.Layer]") -> None:
+    """Makes a network's own scaling of pixels give them back as they are."""
+    import keras
+
+    for layer in layers:
+        if isinstance(layer, keras.layers.Rescaling):
+            layer.scale, layer.offset = 1.0, 0.0
+        elif isinstance(layer, keras.layers.Normalization):
+            _make_identity(layer)
+
+
+def _make_identity(layer: "keras.layers.Normalization") -> None:
+    import keras
+
+    if layer.input_mean is not None:
+        layer.input_mean, layer.input_variance = [0.0] * 3, [1.0] * 3  # what a saved model holds
+        layer.mean = keras.ops.zeros_like(layer.mean)
+        layer.variance = keras.ops.ones_like(layer.variance)
+        return
+    layer.adapt_mean.assign(keras.ops.zeros_like(layer.adapt_mean))
+    layer.adapt_variance.assign(keras.ops.ones_like(layer.adapt_variance))
+    layer.finalize_state()
