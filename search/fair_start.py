@@ -1,12 +1,11 @@
 """The fair start of families: each gets a minimum of trials before the search picks among them.
 
-Until then a family's trials are also pruned against their own family alone: an epoch of one
-family may cost and bring ten times what an epoch of another does.
+Until then a family's trials are also pruned against their own family alone.
 """
 
 import copy
 from collections import Counter
-from collections.abc import Container, Iterable, Sequence
+from collections.abc import Callable, Container, Iterable, Sequence
 from typing import Any
 
 import optuna
@@ -63,16 +62,16 @@ def next_family(
     return min(behind, key=lambda family: begun[family], default=None)
 
 
-class FamilyStorage:
-    """An Optuna storage as if its studies had the trials of one family only.
+class FilteredStorage:
+    """An Optuna storage as if its studies had some of their trials only.
 
     Only the list of trials differs. It is the storage that is filtered, since Hyperband makes
     studies of its own over it.
     """
 
-    def __init__(self, storage: BaseStorage, family: str | None) -> None:
+    def __init__(self, storage: BaseStorage, keeps: Callable[[FrozenTrial], bool]) -> None:
         self._storage = storage
-        self._family = family
+        self._keeps = keeps
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._storage, name)
@@ -83,13 +82,13 @@ class FamilyStorage:
         deepcopy: bool = True,
         states: Container[TrialState] | None = None,
     ) -> list[FrozenTrial]:
-        """Gives the family's trials."""
+        """Gives the trials that are kept."""
         trials = self._storage.get_all_trials(study_id, deepcopy=deepcopy, states=states)
-        return [trial for trial in trials if family_of(trial) == self._family]
+        return list(filter(self._keeps, trials))
 
 
-def only_family(study: optuna.Study, family: str | None) -> optuna.Study:
-    """Gives the study as if it had the trials of one family only."""
+def only_trials(study: optuna.Study, keeps: Callable[[FrozenTrial], bool]) -> optuna.Study:
+    """Gives the study as if it had those trials only."""
     view = copy.copy(study)
-    view._storage = FamilyStorage(study._storage, family)  # type: ignore[assignment]
+    view._storage = FilteredStorage(study._storage, keeps)  # type: ignore[assignment]
     return view

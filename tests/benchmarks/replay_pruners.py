@@ -3,6 +3,10 @@
 Each round draws curves without repeats and lets two simulated workers train them, an epoch
 taking the seconds it was recorded with. Run it as
 `python tests/benchmarks/replay_pruners.py [--trials 16 --max-epochs 12] [NAME ...]`.
+
+With `--quick N` every other of the first 2 N trials is of a second family, made up: on cached
+features an epoch takes a tenth of a second and the first ones bring most, as transfer does. Each
+pruner is then replayed without and with a fair start of `--family-trials`.
 """
 
 import argparse
@@ -19,6 +23,7 @@ import optuna
 from optuna.pruners import BasePruner
 from optuna.trial import Trial, TrialState
 
+from search.fair_start import MAX_EPOCHS
 from search.pruning import PRUNERS, make_pruner
 
 REPOSITORY = Path(__file__).parents[2]
@@ -29,15 +34,17 @@ WITHIN = 0.005
 
 @dataclass(frozen=True, slots=True)
 class Curve:
-    """One recorded training: validation accuracy and seconds of each epoch."""
+    """One training: validation accuracy and seconds of each epoch, of up to `max_epochs`."""
 
     accuracies: tuple[float, ...]
     seconds: tuple[float, ...]
+    max_epochs: int
+    family: str = "scratch"
 
     def trained_to_its_end(self, max_epochs: int) -> "Curve":
         """The curve up to `max_epochs`, or to where early stopping ends it."""
         n = n_epochs_until_stopped(self.accuracies[:max_epochs])
-        return Curve(self.accuracies[:n], self.seconds[:n])
+        return Curve(self.accuracies[:n], self.seconds[:n], max_epochs)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,11 +82,15 @@ def n_epochs_until_stopped(accuracies: tuple[float, ...]) -> int:
 
 def read_curves(path: Path = CURVES) -> list[Curve]:
     records = map(json.loads, path.read_text().splitlines())
-    return [Curve(tuple(r["val_accuracy"]), tuple(r["seconds"])) for r in records]
+    return [
+        Curve(tuple(r["val_accuracy"]), tuple(r["seconds"]), len(r["seconds"])) for r in records
+    ]
 
 
 def train(study: optuna.Study, trial: Trial, curve: Curve) -> Iterator[float]:
     """Trains one trial as a worker does, and yields the seconds each epoch takes."""
+    trial.set_user_attr("config", {"family": curve.family})
+    trial.set_user_attr(MAX_EPOCHS, curve.max_epochs)
     running_best = accumulate(curve.accuracies, max)
     for epoch, (best, seconds) in enumerate(zip(running_best, curve.seconds, strict=True), 1):
         yield seconds
@@ -142,6 +153,24 @@ def draw_rounds(
     return [rng.sample(ends, n_trials) for _ in range(n_rounds)]
 
 
+def mix_quick(rounds: list[list[Curve]], n_quick: int, seed: int = 0) -> list[list[Curve]]:
+    """Puts a curve of the quick family after each of the first `n_quick` curves of a round."""
+    rng = random.Random(seed)
+    return [
+        [c for curve in curves[:n_quick] for c in (curve, make_quick(rng, curve.max_epochs))]
+        + curves[n_quick : len(curves) - n_quick]
+        for curves in rounds
+    ]
+
+
+def make_quick(rng: random.Random, max_epochs: int) -> Curve:
+    """A curve on cached features: near its ceiling, below the best networks', after an epoch."""
+    ceiling, gap = rng.uniform(0.80, 0.86), rng.uniform(0.03, 0.10)
+    values = [ceiling - gap * 0.6**epoch + rng.gauss(0, 0.004) for epoch in range(2 * max_epochs)]
+    n = n_epochs_until_stopped(tuple(values))
+    return Curve(tuple(values[:n]), (0.1,) * n, 2 * max_epochs, "quick")
+
+
 def summarize(make: Callable[[], BasePruner], rounds: list[list[Curve]]) -> Summary:
     """Replays every round with a fresh pruner and takes the means."""
     results = [judge(replay(make(), c, f"round {i}"), c) for i, c in enumerate(rounds)]
@@ -156,6 +185,25 @@ def summarize(make: Callable[[], BasePruner], rounds: list[list[Curve]]) -> Summ
         share_best_pruned=statistics.mean(r.best_is_pruned for r in results),
         pruned_range=(min(n_pruned), max(n_pruned)),
     )
+
+
+def print_mixed(names: list[str], curves: list[Curve], args: argparse.Namespace) -> None:
+    rounds = draw_rounds(curves, args.rounds, args.trials, args.max_epochs)
+    rounds = mix_quick(rounds, args.quick)
+    print(f"\n{args.trials} trials, {args.quick} of them quick, {len(rounds)} rounds")
+    print("policy        fair start  epochs   cost  regret  within  best pruned")
+    for name in names:
+        for n_fair in (0, args.family_trials):
+            s = summarize(
+                lambda name=name, n_fair=n_fair: make_pruner(
+                    name, args.max_epochs, n_phases=2, family_trials=n_fair
+                ),
+                rounds,
+            )
+            print(
+                f"{name:14}{n_fair:10}{s.n_epochs:8.0f}{s.cost:7.3f}{s.regret:8.4f}"
+                f"{s.share_within:8.2f}{s.share_best_pruned:13.2f}"
+            )
 
 
 def print_table(names: list[str], curves: list[Curve], args: argparse.Namespace) -> None:
@@ -179,9 +227,12 @@ def main() -> None:
     parser.add_argument("--trials", type=int, default=30)
     parser.add_argument("--max-epochs", type=int, default=20)
     parser.add_argument("--curves", type=Path, default=CURVES)
+    parser.add_argument("--quick", type=int, default=0)
+    parser.add_argument("--family-trials", type=int, default=6)
     args = parser.parse_args()
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    print_table(args.names, read_curves(args.curves), args)
+    show = print_mixed if args.quick else print_table
+    show(args.names, read_curves(args.curves), args)
 
 
 if __name__ == "__main__":

@@ -137,6 +137,14 @@ def test_family_is_compared_with_all_once_it_has_its_minimum(name: str) -> None:
     assert min(epochs) < 12
 
 
+@pytest.mark.parametrize("name", [name for name in PRUNERS if name != "none"])
+def test_trial_is_not_compared_with_trainings_of_another_length(name: str) -> None:
+    study = family_study(name, family_trials=1)
+    slow = [[value + 0.02 * number for value in LEARNING_BUT_POOR * 2] for number in range(9)]
+    n_epochs = [train_in_family(study, "slow", curve) for curve in slow]
+    assert max(n_epochs) == 24
+
+
 def test_rejected_and_failed_trials_do_not_fill_a_familys_minimum() -> None:
     study = family_study("auto", family_trials=2)
     for state in (TrialState.PRUNED, TrialState.FAIL):
