@@ -136,7 +136,7 @@ def dense(x: Any) -> Any:
     for block in range(3):
         if block:
             x = kl.Dropout(0.1)(conv(norm_relu(x), x.shape[-1] // 2, 1))
-            x = kl.AveragePooling2D()(x)
+            x = kl.AveragePooling2D(2)(x)
         for _ in range(2):
             y = kl.Dropout(0.1)(conv(norm_relu(x), 48, 1))
             y = kl.Dropout(0.1)(conv(norm_relu(y), 12))
