@@ -3,7 +3,7 @@
 import copy
 import logging
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import optuna
@@ -182,14 +182,16 @@ def _weigh(opened: OpenStudy, config: Config) -> tuple[Cost | None, str | None, 
 
 def _explain_vain(opened: OpenStudy, kinds: list[str]) -> str:
     """Says what came of the last proposals, and the limits that stood in their way."""
-    n_repeats = kinds.count("repeat")
-    now = " and, for transfer, ".join(
-        f"{limits.max_parameters} parameters, {limits.max_memory_mb} MB, "
-        f"{limits.max_operations} operations"
-        for limits in opened.settings.limits.values()
-    )
+    limits, n_repeats = opened.settings.limits.values(), kinds.count("repeat")
     return (
         f"The last {len(kinds)} proposals were {n_repeats} repeats and {len(kinds) - n_repeats} "
-        "over the limits. Widen [space], or raise what stands in the way with --max-parameters, "
-        f"--max-memory or --max-operations (now {now})."
+        "over the limits. Widen [space], or raise what stands in the way: "
+        f"--max-parameters (now {_tell(it.max_parameters for it in limits)}), "
+        f"--max-memory (now {_tell(it.max_memory_mb for it in limits)} MB), "
+        f"--max-operations (now {_tell(it.max_operations for it in limits)})."
     )
+
+
+def _tell(limits: Iterable[float | None]) -> str:
+    """Tells the limits of networks from scratch and of pretrained ones, where they differ."""
+    return " and ".join(dict.fromkeys("none" if it is None else str(it) for it in limits))

@@ -102,7 +102,7 @@ def test_trial_over_its_time_is_unfit(opened: OpenStudy, proposal: Proposal) -> 
 
 
 def test_trial_over_the_memory_limit_is_unfit(opened: OpenStudy, proposal: Proposal) -> None:
-    limits = replace(opened.settings.limits, max_memory_mb=20.0)
+    limits = {"scratch": replace(opened.settings.limits["scratch"], max_memory_mb=20.0)}
     opened = with_training(opened)
     opened = replace(opened, settings=opened.settings.model_copy(update={"limits": limits}))
     ending = run_trial(opened, proposal, "greedy")
@@ -114,7 +114,7 @@ def test_trial_over_the_memory_limit_is_unfit(opened: OpenStudy, proposal: Propo
 def test_kill_near_the_memory_limit_is_out_of_memory(
     opened: OpenStudy, proposal: Proposal
 ) -> None:
-    limits = replace(opened.settings.limits, max_memory_mb=60.0)
+    limits = {"scratch": replace(opened.settings.limits["scratch"], max_memory_mb=60.0)}
     opened = with_training(opened)
     opened = replace(opened, settings=opened.settings.model_copy(update={"limits": limits}))
     ending = run_trial(opened, proposal, "greedy and killed")

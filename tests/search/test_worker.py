@@ -115,7 +115,7 @@ def test_study_whose_proposals_are_all_too_large_ends_and_names_the_limit(
 
 def open_with_limit(opened: OpenStudy, **limits: int) -> OpenStudy:
     """Changes the limits of a study behind its back: `submit` would have refused these."""
-    changed = replace(opened.settings.limits, **limits)
+    changed = {"scratch": replace(opened.settings.limits["scratch"], **limits)}
     return replace(opened, settings=opened.settings.model_copy(update={"limits": changed}))
 
 
