@@ -16,11 +16,7 @@ if TYPE_CHECKING:
 RANDOM_SEED = 20150131
 """Where all random backbones start, so that all trials share their features."""
 
-_INITIALIZERS = {
-    "kernel": "kernel_initializer",
-    "depthwise_kernel": "depthwise_initializer",
-    "pointwise_kernel": "pointwise_initializer",
-}
+_KERNELS = ("kernel", "depthwise_kernel", "pointwise_kernel")
 
 
 def build_backbone(
@@ -87,7 +83,7 @@ def leaf_layers(model: "keras.Model") -> "Iterator[keras.Layer]":
 
 def has_kernel(layer: "keras.Layer") -> bool:
     """Whether a layer is a convolution of any kind, or dense."""
-    return any(hasattr(layer, name) for name in _INITIALIZERS)
+    return any(hasattr(layer, name) for name in _KERNELS)
 
 
 def _set_weights(
@@ -107,9 +103,18 @@ def _set_weights(
 def _draw_weights(model: "keras.Model") -> None:
     """Draws all kernels again, each from a seed of its own; Keras' draw has no fixed one."""
     for index, layer in enumerate(leaf_layers(model)):
-        for name, initializer_name in _INITIALIZERS.items():
+        for name in _KERNELS:
             kernel = getattr(layer, name, None)
             if kernel is not None:
-                initializer: Any = getattr(layer, initializer_name)
+                initializer = _initializer(layer, name)
                 config = initializer.get_config() | {"seed": RANDOM_SEED + index}
                 kernel.assign(type(initializer).from_config(config)(kernel.shape))
+
+
+def _initializer(layer: Any, kernel_name: str) -> Any:
+    """What draws a kernel; the one of a depthwise convolution is named for its kind only."""
+    name = kernel_name.replace("kernel", "initializer")
+    if name == "initializer":
+        is_depthwise = hasattr(layer, "depthwise_initializer")
+        name = "depthwise_initializer" if is_depthwise else "kernel_initializer"
+    return getattr(layer, name)
