@@ -79,20 +79,20 @@ def show_family_ranking(console: Console, ranking: Ranking) -> None:
 
 def show_families(console: Console, families: Sequence[FamilySummary]) -> None:
     """Shows the best of each family, how often it was tried, and what that took."""
-    table = Table(box=SIMPLE_HEAD, pad_edge=False)
-    table.add_column("family")
-    names = ("best trial", "val acc", "trials", "complete", "pruned", "parameters", "time")
-    for name in (*names, "an epoch"):
+    table = Table(box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))  # fits 80 columns
+    table.add_column("family", no_wrap=True)
+    names = ("val acc", "trial", "parameters", "trials", "complete", "pruned", "time", "epoch")
+    for name in names:
         table.add_column(name, justify="right", no_wrap=True)
     for place, found in enumerate(families):
         table.add_row(
             found.family,
-            "-" if found.trial is None else str(found.trial),
             show_accuracy(found.val_accuracy),
+            "-" if found.trial is None else str(found.trial),
+            "-" if found.parameters is None else f"{found.parameters:,}",
             str(found.n_trials),
             str(found.n_complete),
             str(found.n_pruned),
-            "-" if found.parameters is None else f"{found.parameters:,}",
             show_duration(found.seconds) if found.n_epochs else "-",
             show_epoch_time(found.epoch_s),
             style="bold" if place == 0 and found.trial is not None else "",

@@ -15,7 +15,7 @@ from search.broken import MAX_TRACEBACK
 from search.errors import StudyMismatchError
 from search.open_study import OpenStudy
 from search.settings import StudyPlan
-from search.submit import submit
+from search.submit import DEFAULT_FAMILIES, submit
 from search.training.pool import TrainerPool
 from search.worker import Worker
 from spaces import SpaceError
@@ -48,7 +48,7 @@ def make_own(blobs: Path, tmp_path: Path) -> MakeStudy:
         assert old in text
         module = tmp_path / "wide.py"
         module.write_text(text.replace(old, new, 1) if old else text)
-        plan = {
+        plan: dict[str, Any] = {
             "study": {"name": "own", "workers": 1},
             "data": {"source": str(blobs), "image_size": 16},
             "space": {"modules": [str(module)], "families": ["wide"], **space},
@@ -57,6 +57,8 @@ def make_own(blobs: Path, tmp_path: Path) -> MakeStudy:
             "budget": {"trials": trials},
             "store": {"url": f"sqlite:///{tmp_path / 'store.db'}"},
         }
+        if plan["space"]["families"] is None:
+            del plan["space"]["families"]
         submission = submit(StudyPlan.model_validate(plan))
         return OpenStudy.load(submission.store, "own")
 
@@ -204,6 +206,8 @@ def test_worker_refuses_another_content_and_a_missing_file(
         OpenStudy.load(opened.store, opened.name)
 
 
-def test_all_families_are_the_packages_and_the_studys_own(make_own: MakeStudy) -> None:
-    opened = make_own(families=["all"])
-    assert {"plain", "wide"} <= set(opened.space.families)
+def test_family_is_searched_beside_the_default_ones_unless_families_are_named(
+    make_own: MakeStudy,
+) -> None:
+    opened = make_own(families=None)
+    assert opened.space.families == (*DEFAULT_FAMILIES, "wide")

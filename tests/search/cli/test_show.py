@@ -121,7 +121,7 @@ def test_durations_are_short(seconds: float | None, text: str) -> None:
 
 
 def of_family(row: TrialRow, family: str, number: int) -> TrialRow:
-    attributes = {"config": {"family": family}, "parameters": 1200}
+    attributes = {"config": {"family": family}, "parameters": 10_000_200}
     return replace(row, attributes=attributes, number=number)
 
 
@@ -130,39 +130,39 @@ SEVERAL = replace(
     trials=(
         of_family(DONE, "plain", 0),
         of_family(replace(DONE, value=0.95), "vgg", 1),
-        of_family(RUNNING, "dense", 2),
+        of_family(RUNNING, "inception", 2),
     ),
 )
 
 
 def test_families_are_shown_side_by_side() -> None:
-    console, stream = make_console(is_terminal=False, width=120)
+    console, stream = make_console(is_terminal=False, width=80)
     families = summarize_families(SEVERAL.trials)
     show_family_ranking(console, Ranking("scans", (), families))
     show_status(console, SEVERAL)
     rows = [line.split() for line in stream.getvalue().splitlines()]
-    vgg = ["vgg", "1", "0.9500", "1", "1", "0", "1,200", "50", "s", "10", "s"]
+    vgg = ["vgg", "0.9500", "1", "10,000,200", "1", "1", "0", "50", "s", "10", "s"]
     assert rows.count(vgg) == 2
-    assert rows.count(["dense", "-", "-", "0", "0", "0", "-", "9", "s", "3.0", "s"]) == 2
-    assert [row[0] for row in rows if row and row[0] in {"plain", "vgg", "dense"}][:3] == [
+    assert rows.count(["inception", "-", "-", "-", "0", "0", "0", "9", "s", "3.0", "s"]) == 2
+    assert [row[0] for row in rows if row and row[0] in {"plain", "vgg", "inception"}][:3] == [
         "vgg",
         "plain",
-        "dense",
+        "inception",
     ]
 
 
 def test_status_of_one_family_has_no_table_of_families() -> None:
     console, stream = make_console(is_terminal=False)
     show_status(console, replace(SEVERAL, trials=SEVERAL.trials[:1]))
-    assert "an epoch" not in stream.getvalue()
+    assert "parameters" not in stream.getvalue()
 
 
 def test_panel_says_the_families_where_there_are_several() -> None:
     console, stream = make_console(is_terminal=True, width=120)
     console.print(render(SEVERAL))
     text = re.sub(r"\x1b\[[0-9;]*m", "", stream.getvalue())
-    assert "vgg 0.9500 (1)  plain 0.9000 (1)  dense - (0)" in text
-    assert "trial 2 dense  epoch 3" in text
+    assert "vgg 0.9500 (1)  plain 0.9000 (1)  inception - (0)" in text
+    assert "trial 2 inception  epoch 3" in text
     assert "trial 1 vgg complete: 0.9000 (5 epochs, 50 s)" in text
     assert family_of(SEVERAL.trials[1]) == "vgg"
 
