@@ -39,7 +39,8 @@ def build_backbone(
     backbone = find_backbone(name)
     check_image_size(backbone, image_shape[:2])
     build = getattr(keras.applications, backbone.keras_name)
-    model = build(weights=None, include_top=False, input_shape=image_shape, name=backbone.name)
+    model = build(weights=None, include_top=False, input_shape=image_shape)
+    model.name = backbone.name  # as an argument, EfficientNetV2 takes it for the kind of network
     _set_weights(model, backbone, image_shape[:2], weights)
     unfreeze_top(model, 0)
     return model

@@ -51,7 +51,7 @@ def fetch_imagenet_weights(backbone: Backbone, image_size: tuple[int, int]) -> P
         found = "a broken file is there, and " if path.exists() else ""
         raise SpaceError(
             f"Expected the ImageNet weights of {backbone.name} at {path}: {found}the download "
-            f"from {file.url} failed ({_first_line(error)}).\n"
+            f"from {file.url} failed ({_reason(error)}).\n"
             f"Bring that file there, or name a file with `--weights PATH`."
         ) from error
     return path
@@ -107,5 +107,7 @@ def _keras_home() -> Path:
     return Path(os.environ.get("KERAS_HOME") or Path.home() / ".keras").expanduser()
 
 
-def _first_line(error: Exception) -> str:
-    return (str(error) or type(error).__name__).splitlines()[0]
+def _reason(error: Exception) -> str:
+    """The first line of an error; Keras puts the URL before it, which is told already."""
+    line = (str(error) or type(error).__name__).splitlines()[0]
+    return line.rsplit(" -- ", 1)[-1]

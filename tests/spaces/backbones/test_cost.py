@@ -1,0 +1,139 @@
+"""Predicted cost of backbones against hand counts, Keras' own counts and TensorFlow's profiler."""
+
+from itertools import pairwise
+from math import prod
+from typing import Any
+
+import keras
+import pytest
+
+from spaces import SpaceError
+from spaces.models.backbones import (
+    BACKBONES,
+    Backbone,
+    backbone_cost,
+    build_backbone,
+    find_backbone,
+    unfreeze_top,
+)
+from spaces.models.backbones.weights import RANDOM_WEIGHTS
+
+SMALL = ("mobilenet_v2", "mobilenet_v3_small", "vgg16")
+SIZES = (75, 96, 97, 224)
+CHEAP_PARAMETERS = 15_000_000
+
+
+def build(backbone: Backbone, height: int, width: int) -> Any:
+    return build_backbone(backbone.name, (height, width, 3), RANDOM_WEIGHTS)
+
+
+def test_cost_of_vgg16_by_hand() -> None:
+    backbone = find_backbone("vgg16")
+    cost = backbone_cost(backbone, (32, 32), 2)
+    widths = [3, 64, 64, 128, 128, 256, 256, 256, 512, 512, 512, 512, 512, 512]
+    sides = [32, 32, 16, 16, 8, 8, 8, 4, 4, 4, 2, 2, 2]
+    pairs = list(pairwise(widths))
+    assert cost.parameters == sum((9 * a + 1) * b for a, b in pairs) == 14_714_688
+    assert cost.trainable_parameters == 2 * (9 * 512 + 1) * 512
+    assert cost.output_shape == (1, 1, 512)
+    in_convs = sum(
+        side * side * b * (2 * 9 * a + 2)  # kernel, bias, relu
+        for side, (a, b) in zip(sides, pairs, strict=True)
+    )
+    in_pools = sum(4 * side * side * c for side, c in [(16, 64), (8, 128), (4, 256), (2, 512)])
+    assert cost.operations == in_convs + in_pools + 4 * 512
+    # Inputs of the two trained convolutions, the last one's output, and the pool's
+    assert cost.kept_values == 3 * 2 * 2 * 512 + 512
+    assert cost.largest_map == 2 * 2 * 512
+    assert cost.alive_values == 2 * 32 * 32 * 64
+    assert (cost.n_layers, cost.n_trained_layers) == (13, 2)
+
+
+def test_frozen_backbone_keeps_nothing() -> None:
+    cost = backbone_cost(find_backbone("densenet121"), (96, 96), 0)
+    assert (cost.trainable_parameters, cost.kept_values, cost.largest_map) == (0, 0, 0)
+
+
+def test_deeper_unfreezing_trains_and_keeps_more() -> None:
+    for name in BACKBONES:
+        backbone = find_backbone(name)
+        depths = [1, 4, backbone.n_layers // 2, backbone.n_layers, backbone.n_layers + 5]
+        costs = [backbone_cost(backbone, (96, 96), depth) for depth in depths]
+        trained = [cost.trainable_parameters for cost in costs]
+        kept = [cost.kept_values for cost in costs]
+        assert trained[:4] == sorted(set(trained)), name
+        assert kept[:4] == sorted(set(kept)), name
+        assert costs[3] == costs[4], name
+
+
+@pytest.mark.parametrize(("name", "smallest"), [("xception", 71), ("inception_v3", 75)])
+def test_image_below_the_smallest_size_is_refused_with_both(name: str, smallest: int) -> None:
+    backbone = find_backbone(name)
+    assert backbone_cost(backbone, (smallest, smallest), 1).operations > 0
+    message = f"at least {smallest}×{smallest} pixels for {name}. Received: 96×{smallest - 1}"
+    with pytest.raises(SpaceError, match=message):
+        backbone_cost(backbone, (96, smallest - 1), 1)
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_cost_is_that_of_the_network(name: str) -> None:
+    backbone = find_backbone(name)
+    for size in (backbone.min_size, *SIZES):
+        assert_shapes_and_weights(backbone, size, size + size % 3)
+    assert_every_depth(backbone, range(backbone.n_layers + 2))
+    assert_operations(backbone, 96)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+@pytest.mark.parametrize("name", BACKBONES)
+def test_cost_of_every_backbone_is_that_of_the_network(name: str) -> None:
+    backbone = find_backbone(name)
+    is_cheap = backbone_cost(backbone, (96, 96), 0).parameters < CHEAP_PARAMETERS
+    for size in (backbone.min_size, *(SIZES if is_cheap else SIZES[1:3])):
+        assert_shapes_and_weights(backbone, size, size)
+    steps = range(0, backbone.n_layers + 1, 1 if is_cheap else 7)
+    assert_every_depth(backbone, steps)
+    assert_operations(backbone, 96 if is_cheap else backbone.min_size)
+    keras.backend.clear_session()
+
+
+def assert_shapes_and_weights(backbone: Backbone, height: int, width: int) -> None:
+    network = getattr(keras.applications, backbone.keras_name)
+    model = network(weights=None, include_top=False, input_shape=(height, width, 3))
+    cost = backbone_cost(backbone, (height, width), 0)
+    assert cost.output_shape == model.output_shape[1:]
+    assert cost.parameters == model.count_params()
+
+
+def assert_every_depth(backbone: Backbone, depths: range) -> None:
+    size = backbone.min_size
+    model = build(backbone, size, size)
+    for depth in depths:
+        unfreeze_top(model, depth)
+        trained = sum(prod(variable.shape) for variable in model.trainable_variables)
+        cost = backbone_cost(backbone, (size, size), depth)
+        assert cost.trainable_parameters == trained, depth
+
+
+def assert_operations(backbone: Backbone, size: int) -> None:
+    profiled = profiled_operations(build(backbone, size, size), (size, size, 3))
+    assert backbone_cost(backbone, (size, size), 0).operations == pytest.approx(profiled, rel=0.1)
+
+
+def profiled_operations(model: Any, shape: tuple[int, int, int]) -> int:
+    """What TensorFlow's profiler counts in the forward graph of one image."""
+    import tensorflow as tf
+    from tensorflow.python.framework.convert_to_constants import (
+        convert_variables_to_constants_v2_as_graph,
+    )
+
+    forward = tf.function(lambda images: model(images, training=False))
+    concrete = forward.get_concrete_function(tf.TensorSpec((1, *shape), tf.float32))
+    _, definition = convert_variables_to_constants_v2_as_graph(concrete)
+    with tf.Graph().as_default() as graph:
+        tf.graph_util.import_graph_def(definition, name="")
+        options = tf.compat.v1.profiler.ProfileOptionBuilder.float_operation()
+        options["output"] = "none"
+        profile = tf.compat.v1.profiler.profile(graph, cmd="op", options=options)
+    return int(profile.total_float_ops)
