@@ -16,7 +16,7 @@ from search.fair_start import share_trials
 from search.memory import total_mb
 from search.pruning import make_pruner
 from search.settings import DEFAULT_N_TRIALS, ImageSet, StudyPlan, StudySettings, WeightsFile
-from search.weights import DEFAULT_BACKBONES, backbones_of, check_backbones, check_weights
+from search.weights import DEFAULT_BACKBONES, check_backbones, check_costs, check_weights
 from spaces import FamilyModule, Limits, SearchSpace, choose_families
 from spaces.models.backbones import find_backbone
 from storage import (
@@ -81,6 +81,8 @@ def submit(plan: StudyPlan, *, progress: Progress | None = None) -> Submission:
     """
     modules, space = _read_space(plan)
     make_pruner(plan.search.pruner, plan.training.max_epochs)
+    if "transfer" in space.image_sets:
+        check_backbones(space, plan.transfer)
     url = store_url(plan.store.url)
     Store.check(url)
     n_workers = _count_workers(plan)
@@ -89,7 +91,11 @@ def submit(plan: StudyPlan, *, progress: Progress | None = None) -> Submission:
     for name, images in data.items():
         shape, part = images.image_shape, space.of_image_set(name)
         part.check_image_shape(shape, images.n_classes, limits[name])
-    weights = _check_transfer(plan, space, data, limits) if "transfer" in data else None
+    weights = None
+    if "transfer" in data:
+        images = data["transfer"]
+        check_costs(space, images.image_shape, images.n_classes, limits["transfer"])
+        weights = check_weights(space, plan.transfer)
     settings = StudySettings(
         version=version("convsearch"),
         data=plan.data,
@@ -134,18 +140,6 @@ def _prepare(plan: StudyPlan, image_set: str, progress: Progress | None) -> Prep
     if image_set == "transfer":
         data = data.model_copy(update={"image_size": plan.transfer.image_size})
     return prepare(data, default_cache_dir(), progress)
-
-
-def _check_transfer(
-    plan: StudyPlan,
-    space: SearchSpace,
-    data: Mapping[str, PreparedSet],
-    limits: Mapping[str, Limits],
-) -> WeightsFile:
-    """Makes sure that every backbone can take the images, and that its weights are here."""
-    images = data["transfer"]
-    check_backbones(space, images.image_shape, images.n_classes, limits["transfer"])
-    return check_weights(plan.transfer, backbones_of(space), images.image_shape[:2])
 
 
 def study_name(plan: StudyPlan) -> str:

@@ -22,16 +22,33 @@ REFUSED = 3
 """Exit code of the check when weights cannot be had or do not fit; its output says why."""
 
 
-def check_backbones(
+def check_backbones(space: SearchSpace, settings: TransferSettings) -> None:
+    """Refuses a backbone that cannot take images of the size, or weights that are not for it.
+
+    Raises:
+        SpaceError: If there is one; the message names it.
+    """
+    names = backbones_of(space)
+    for name in names:
+        check_image_size(find_backbone(name), (settings.image_size, settings.image_size))
+    weights = Weights(settings.weights, settings.weights_mode)
+    if weights.path is not None and len(names) > 1:
+        raise SpaceError(
+            f"Expected one backbone for the weights in {settings.weights}. Received: "
+            f"{', '.join(names)}. Name the one they belong to with --backbones."
+        )
+    weights.digest()
+
+
+def check_costs(
     space: SearchSpace, image_shape: tuple[int, int, int], n_classes: int, limits: Limits
 ) -> None:
-    """Refuses a backbone that cannot take the images, or whose smallest head is over a limit.
+    """Refuses a backbone that is over a limit with any head.
 
     Raises:
         SpaceError: If there is one; the message names it.
     """
     for name in backbones_of(space):
-        check_image_size(find_backbone(name), image_shape[:2])
         with_backbone = space.with_only("transfer", backbone=name)
         try:
             with_backbone.check_image_shape(image_shape, n_classes, limits)
@@ -44,9 +61,7 @@ def backbones_of(space: SearchSpace) -> tuple[str, ...]:
     return tuple(str(name) for name in space.choices("backbone"))
 
 
-def check_weights(
-    settings: TransferSettings, backbones: Sequence[str], image_size: tuple[int, int]
-) -> WeightsFile:
+def check_weights(space: SearchSpace, settings: TransferSettings) -> WeightsFile:
     """Makes sure that the weights of all backbones are here and fit, and gives what they are.
 
     Raises:
@@ -54,24 +69,15 @@ def check_weights(
             that does not fit.
     """
     weights = Weights(settings.weights, settings.weights_mode)
-    if weights.path is not None and len(backbones) > 1:
-        raise SpaceError(
-            f"Expected one backbone for the weights in {settings.weights}. Received: "
-            f"{', '.join(backbones)}. Name the one they belong to with --backbones."
-        )
-    digest = weights.digest()
     if weights.source != "none":
-        _check_in_child(weights, backbones, image_size)
+        _check_in_child(weights, backbones_of(space), settings.image_size)
     source = str(weights.path.resolve()) if weights.path else weights.source
-    return WeightsFile(source=source, mode=weights.mode, digest=digest)
+    return WeightsFile(source=source, mode=weights.mode, digest=weights.digest())
 
 
-def _check_in_child(
-    weights: Weights, backbones: Sequence[str], image_size: tuple[int, int]
-) -> None:
+def _check_in_child(weights: Weights, backbones: Sequence[str], image_size: int) -> None:
     """Downloads or loads weights in a process of its own, since that takes TensorFlow."""
-    height, width = image_size
-    arguments = [weights.source, weights.mode or "", str(height), str(width), *backbones]
+    arguments = [weights.source, weights.mode or "", str(image_size), *backbones]
     done = subprocess.run(
         [sys.executable, "-m", CHECK, *arguments], capture_output=True, text=True, check=False
     )

@@ -11,12 +11,12 @@ REFUSED = 3
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Checks `SOURCE MODE HEIGHT WIDTH BACKBONE...`, and prints what is wrong."""
-    source, mode, height, width, *backbones = arguments
+    """Checks `SOURCE MODE IMAGE_SIZE BACKBONE...`, and prints what is wrong."""
+    source, mode, side, *backbones = arguments
     answers = os.fdopen(os.dup(sys.stdout.fileno()), "w")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
     weights = Weights(source, mode or None)  # type: ignore[arg-type]  # checked by Weights
-    size = (int(height), int(width))
+    size = (int(side), int(side))
     try:
         for name in backbones:
             if weights.path is None:

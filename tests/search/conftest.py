@@ -68,7 +68,7 @@ def make_plan(source: Path, folder: Path, **tables: dict[str, Any]) -> StudyPlan
         "store": {"url": f"sqlite:///{folder / 'store.db'}"},
     }
     for name, table in tables.items():
-        values[name] = {**values[name], **table}
+        values[name] = {**values.get(name, {}), **table}
     return StudyPlan.model_validate(values)
 
 
