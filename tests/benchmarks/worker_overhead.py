@@ -76,7 +76,8 @@ def run_bare(source: Path, epochs: int) -> float:
         configs = [
             opened.space.suggest(opened.study.ask()).to_json() for _ in range(1 + len(NETWORKS))
         ]
-        task = {"data": opened.settings.images["scratch"].path, "epochs": epochs, "configs": configs}
+        images = opened.settings.images["scratch"].path
+        task = {"data": images, "epochs": epochs, "configs": configs}
         done = subprocess.run(
             [sys.executable, "-c", BARE_LOOP], input=json.dumps(task), text=True, check=True,
             capture_output=True, cwd=ROOT,
