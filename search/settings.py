@@ -68,7 +68,7 @@ class SearchSettings(Table):
         pruner: Stops poor trials early: `auto`, `none`, or one of Optuna's by name.
         seed: Of the whole study: with one worker, one seed gives one result.
         family_trials: Trials that each of several families gets before the search picks among
-            them; by default 0.6 of the budget in even parts, from 2 to 6.
+            them; by default 0.4 of the budget in even parts, from 2 to 6.
         max_parameters: A config with more is not built; 10 million by default.
         max_memory: Predicted megabytes of training; a config that needs more is not built. By
             default what the machine has for each worker.
