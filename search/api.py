@@ -32,7 +32,8 @@ def run(
         source: Folder of images, `.npz`, study file, or `demo`.
         study: Name of the study; the source's stem by default. One that exists is resumed.
         store: URL of the store; `$CONVSEARCH_STORE` or `sqlite:///convsearch.db` by default.
-        families: Families of networks to search, or `["all"]`.
+        families: Families of networks to search, or `["all"]`; by default those that train from
+            scratch.
         backbones: Backbones that the family `transfer` draws from.
         weights: Theirs: `imagenet` (default), `none`, or the path of a `.weights.h5`.
         trials: Trials to run; 30 where there is no `timeout` either.

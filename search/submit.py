@@ -32,7 +32,8 @@ from storage import (
 logger = logging.getLogger(__name__)
 
 DEFAULT_STORE = "sqlite:///convsearch.db"
-DEFAULT_FAMILIES = ("plain",)
+DEFAULT_FAMILIES = ("plain", "vgg", "inception", "residual", "dense")
+"""Those that train from scratch: `transfer` may have to download weights, so it is named."""
 DEFAULT_MAX_PARAMETERS = 10_000_000
 OPERATIONS_PER_PIXEL = 150_000_000 / 32**2
 """The costliest networks of the space take a hundred times the median's time and are no better

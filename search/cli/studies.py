@@ -42,7 +42,9 @@ def run(
     artifacts: options.Artifacts = None,
     families: Annotated[
         str | None,
-        typer.Option(help="Families of networks, with commas, or all.", show_default="plain"),
+        typer.Option(
+            help="Families of networks, with commas, or all.", show_default="all but transfer"
+        ),
     ] = None,
     backbones: Annotated[
         str | None,

@@ -59,6 +59,7 @@ def make_study(
         {
             "study": {"name": name, "workers": 1},
             "data": {"source": str(source)},
+            "space": {"families": ["plain"]},
             "training": {"max_epochs": max_epochs, "patience": max_epochs},
             "search": {"pruner": "none", "max_operations": 1000},
             "budget": {"trials": len(params)},

@@ -13,6 +13,7 @@ from search.settings import StudyPlan
 from search.submit import submit
 
 SMALL_SPACE: dict[str, Any] = {
+    "families": ["plain"],
     "stages": 1,
     "convs": 1,
     "channels": 8,

@@ -14,7 +14,7 @@ def test_run_searches_and_ranks(blobs: Path, tmp_path: Path) -> None:
     seen = []
     ranking = search.run(
         blobs, study="mine", store=url, trials=2, workers=1, max_epochs=2, image_size=16, seed=3,
-        tables={"space": {"stages": 1, "channels": 8}}, view=seen.append,
+        families=["plain"], tables={"space": {"stages": 1, "channels": 8}}, view=seen.append,
     )  # fmt: skip
     assert len(ranking.complete) == 2
     assert rank(url, "mine") == ranking

@@ -19,7 +19,8 @@ from search.cli.main import main
 
 ROOT = Path(__file__).parents[3]
 Call = Callable[..., tuple[int, str, str]]
-FEW_TINY = ("--image-size", "16", "--max-epochs", "2", "--trials", "2", "--workers", "1")
+TINY = ("--image-size", "16", "--families", "plain", "--trials", "2")
+FEW_TINY = (*TINY, "--max-epochs", "2", "--workers", "1")
 
 
 @pytest.fixture
@@ -199,7 +200,7 @@ def test_study_with_other_settings_is_refused_with_the_difference(
 ) -> None:
     folder, _, _ = searched
     monkeypatch.setenv("CONVSEARCH_CACHE", str(folder / "cache"))
-    options = ("--image-size", "16", "--max-epochs", "3", "--trials", "2")
+    options = (*TINY, "--max-epochs", "3")
     store = ("--store", f"sqlite:///{folder}/convsearch.db")
     code, _, err = call("run", str(folder / "blobs.npz"), *options, *store)
     assert code == 2
@@ -218,7 +219,7 @@ def write_long_study(folder: Path) -> str:
     write_source(folder / "blobs.npz")
     (folder / "study.toml").write_text(
         "[study]\nname = 'blobs'\nworkers = 1\n"
-        "[data]\nsource = 'blobs.npz'\nimage_size = 16\n"
+        "[data]\nsource = 'blobs.npz'\nimage_size = 16\n[space]\nfamilies = ['plain']\n"
         "[training]\nmax_epochs = 150\npatience = 150\n"
         "[search]\nseed = 2\npruner = 'none'\n[budget]\ntrials = 2\n"
     )
@@ -277,7 +278,8 @@ def test_one_seed_gives_one_ranking(tmp_path: Path) -> None:
     study = tmp_path / "study.toml"
     study.write_text(
         "[data]\nsource = 'blobs.npz'\nimage_size = 16\n"
-        "[space]\nstages = [1, 2]\nconvs = 1\nchannels = {high = 16}\ndense_layers = 0\n"
+        "[space]\nfamilies = ['plain']\nstages = [1, 2]\nconvs = 1\nchannels = {high = 16}\n"
+        "dense_layers = 0\n"
         "[training]\nmax_epochs = 3\n[budget]\ntrials = 14\n[study]\nworkers = 1\n"
     )
     rankings = []
