@@ -46,4 +46,33 @@ class Dense(Family):
         return _KNOWN_GOOD
 
 
-_KNOWN_GOOD: tuple[dict[str, Value], ...] = (USUAL,)
+def _blocks(n_blocks: int, growth_rate: int, compression: float) -> dict[str, Value]:
+    """Parameters of blocks of two layers each, without bottleneck or dropout."""
+    return {
+        "densenet_blocks": n_blocks,
+        "densenet_layers": 2,
+        "densenet_growth_rate": growth_rate,
+        "densenet_compression": compression,
+        "densenet_bottleneck": False,
+        "block_dropout": 0.0,
+    }
+
+
+_KNOWN_GOOD: tuple[dict[str, Value], ...] = (
+    USUAL
+    | _blocks(3, 12, 0.5)
+    | {"batch_normalization": True}
+    | {"optimizer": "adam", "learning_rate": 0.001, "adam_beta_1": 0.9},
+    USUAL
+    | _blocks(3, 8, 0.5)
+    | {"batch_normalization": True}
+    | {"optimizer": "nadam", "learning_rate": 0.0015, "nadam_beta_1": 0.9},
+    USUAL
+    | _blocks(3, 10, 0.5)
+    | {"activation": "leaky_relu"}
+    | {"optimizer": "nadam", "learning_rate": 0.0015, "nadam_beta_1": 0.9},
+    USUAL
+    | _blocks(3, 10, 0.7)
+    | {"activation": "elu", "kernel_initializer": "glorot_uniform", "dropout": 0.2}
+    | {"optimizer": "sgd", "sgd_learning_rate": 0.01, "sgd_momentum": 0.9, "sgd_nesterov": True},
+)

@@ -68,4 +68,36 @@ def share_width(width: int, parts: Sequence[int], reduction: float) -> Inception
     )
 
 
-_KNOWN_GOOD: tuple[dict[str, Value], ...] = (USUAL,)
+def _stages(
+    n_stages: int, width: int, growth: float, parts: Sequence[int], reduction: float
+) -> dict[str, Value]:
+    """Parameters of stages of one block each, without dropout between them."""
+    return {
+        "inception_stages": n_stages,
+        "inception_blocks": 1,
+        "inception_width": width,
+        "inception_width_growth": growth,
+        **{f"inception_parts_{it}": part for it, part in zip(BRANCHES, parts, strict=True)},
+        "inception_reduction": reduction,
+        "block_dropout": 0.0,
+    }
+
+
+_KNOWN_GOOD: tuple[dict[str, Value], ...] = (
+    USUAL
+    | _stages(2, 48, 1.5, (1, 2, 2, 1), 0.5)
+    | {"activation": "leaky_relu"}
+    | {"optimizer": "nadam", "learning_rate": 0.0015, "nadam_beta_1": 0.9},
+    USUAL
+    | _stages(3, 32, 2.0, (1, 3, 2, 1), 0.5)
+    | {"batch_normalization": True}
+    | {"optimizer": "adam", "learning_rate": 0.001, "adam_beta_1": 0.9},
+    USUAL
+    | _stages(2, 32, 1.5, (1, 2, 2, 1), 0.5)
+    | {"activation": "leaky_relu", "dropout": 0.2}
+    | {"optimizer": "nadam", "learning_rate": 0.0015, "nadam_beta_1": 0.9},
+    USUAL
+    | _stages(2, 32, 1.5, (1, 3, 1, 1), 0.5)
+    | {"activation": "elu", "kernel_initializer": "glorot_uniform"}
+    | {"optimizer": "sgd", "sgd_learning_rate": 0.01, "sgd_momentum": 0.9, "sgd_nesterov": True},
+)

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from spaces.common import BLOCK_DROPOUT, USUAL, YES_NO, suggest_widths, width_parameters
 from spaces.draw import Draw
 from spaces.families.registry import Family, register_family
-from spaces.models.residual import VERSIONS, ResidualNetwork
+from spaces.models.residual import VERSIONS, ResidualNetwork, Version
 from spaces.parameters import Choices, Domain, IntRange, Value
 
 
@@ -42,4 +42,40 @@ class Residual(Family):
         return _KNOWN_GOOD
 
 
-_KNOWN_GOOD: tuple[dict[str, Value], ...] = (USUAL,)
+def _stages(
+    n_stages: int, width: int, growth: float, version: Version, *, dropout: float = 0.0
+) -> dict[str, Value]:
+    """Parameters of stages of one basic block each."""
+    return {
+        "residual_stages": n_stages,
+        "residual_blocks": 1,
+        "residual_width": width,
+        "residual_width_growth": growth,
+        "residual_bottleneck": False,
+        "residual_version": version,
+        "block_dropout": dropout,
+    }
+
+
+_KNOWN_GOOD: tuple[dict[str, Value], ...] = (
+    USUAL
+    | _stages(3, 16, 2.0, "v1")
+    | {"activation": "elu", "kernel_initializer": "glorot_uniform", "dropout": 0.2}
+    | {"optimizer": "sgd", "sgd_learning_rate": 0.01, "sgd_momentum": 0.9, "sgd_nesterov": True},
+    USUAL
+    | _stages(3, 16, 2.0, "v2", dropout=0.1)
+    | {"batch_normalization": True}
+    | {"optimizer": "nadam", "learning_rate": 0.0015, "nadam_beta_1": 0.9},
+    USUAL
+    | _stages(3, 12, 1.8, "v1")
+    | {"activation": "elu", "kernel_initializer": "glorot_uniform"}
+    | {"optimizer": "sgd", "sgd_learning_rate": 0.01, "sgd_momentum": 0.9, "sgd_nesterov": True},
+    USUAL
+    | _stages(3, 12, 1.8, "v2", dropout=0.1)
+    | {"activation": "leaky_relu", "kernel_initializer": "glorot_uniform"}
+    | {"optimizer": "nadam", "learning_rate": 0.0015, "nadam_beta_1": 0.9},
+    USUAL
+    | _stages(3, 16, 2.0, "v1")
+    | {"batch_normalization": True}
+    | {"optimizer": "adam", "learning_rate": 0.001, "adam_beta_1": 0.9},
+)

@@ -38,4 +38,37 @@ class Vgg(Family):
         return _KNOWN_GOOD
 
 
-_KNOWN_GOOD: tuple[dict[str, Value], ...] = (USUAL,)
+def _blocks(
+    n_blocks: int, n_convs: int, width: int, growth: float, *, dropout: float = 0.0
+) -> dict[str, Value]:
+    return {
+        "vgg_blocks": n_blocks,
+        "vgg_convs": n_convs,
+        "vgg_width": width,
+        "vgg_width_growth": growth,
+        "block_dropout": dropout,
+    }
+
+
+_KNOWN_GOOD: tuple[dict[str, Value], ...] = (
+    USUAL
+    | _blocks(3, 1, 24, 1.6)
+    | {"activation": "leaky_relu"}
+    | {"optimizer": "nadam", "learning_rate": 0.0015, "nadam_beta_1": 0.9},
+    USUAL
+    | _blocks(4, 1, 32, 1.4, dropout=0.05)
+    | {"activation": "elu", "kernel_initializer": "glorot_uniform"}
+    | {"optimizer": "sgd", "sgd_learning_rate": 0.02, "sgd_momentum": 0.9, "sgd_nesterov": True},
+    USUAL
+    | _blocks(2, 2, 20, 2.0, dropout=0.15)
+    | {"activation": "gelu", "dense1_units": 128}
+    | {"optimizer": "adamw", "learning_rate": 0.001, "adamw_beta_1": 0.9}
+    | {"adamw_weight_decay": 0.01},
+    USUAL
+    | _blocks(3, 2, 16, 2.0, dropout=0.1)
+    | {"optimizer": "nadam", "learning_rate": 0.0015, "nadam_beta_1": 0.9},
+    USUAL
+    | _blocks(3, 2, 16, 2.0, dropout=0.05)
+    | {"batch_normalization": True}
+    | {"optimizer": "adam", "learning_rate": 0.001, "adam_beta_1": 0.9},
+)
