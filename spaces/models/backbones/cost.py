@@ -54,7 +54,7 @@ def backbone_cost(
     """
     check_image_size(backbone, image_size)
     layers = backbone_layers(backbone.name)
-    shapes = _shapes(layers, image_size)
+    shapes = layer_shapes(backbone.name, image_size)
     inputs = [[shapes[index] for index in layer.inputs] or [shapes[0]] for layer in layers]
     weights = [parameters(lay.spec, i) for lay, i in zip(layers, inputs, strict=True)]
     unfrozen = _unfrozen(layers, unfrozen_layers)
@@ -96,10 +96,10 @@ def check_image_size(backbone: Backbone, image_size: tuple[int, int]) -> None:
         )
 
 
-def _shapes(layers: tuple[Layer, ...], image_size: tuple[int, int]) -> list[Shape]:
-    """What each layer puts out."""
+def layer_shapes(name: str, image_size: tuple[int, int]) -> list[Shape]:
+    """What each layer of a backbone puts out."""
     shapes: list[Shape] = [(*image_size, N_CHANNELS)]
-    for layer in layers[1:]:
+    for layer in backbone_layers(name)[1:]:
         shapes.append(output_shape(layer.spec, [shapes[index] for index in layer.inputs]))
     return shapes
 

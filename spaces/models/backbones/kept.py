@@ -10,8 +10,9 @@ from math import prod
 from spaces.models.backbones.shapes import Shape, depthwise_values
 from spaces.models.backbones.table import KERNEL_KINDS, Layer
 
-# What backward passes need beside inputs and outputs, in copies of the layer's output.
-EXTRA_BY_ACTIVATION = {"silu": 1.0, "gelu": 2.0}
+# What backward passes need beside inputs and outputs, in copies of the layer's output: fitted, as
+# the constants of `memory`. silu and gelu keep their input and parts of what they compute.
+EXTRA_BY_ACTIVATION = {"silu": 2.5, "gelu": 2.75}
 EXTRA_BY_NORM = 1.0  # of a layer normalization: its centred input
 
 _OUTPUT_KEEPERS = ("relu", "relu6", "sigmoid")

@@ -67,12 +67,19 @@ def describe_backbone(
         offsets = [position - source for source in layer.inputs]
         rows.append(number if offsets == [1] or not position else [number, *offsets])
     return {
+        **describe_facts(function),
+        "n_layers": sum(layer.spec.kind in KERNEL_KINDS for layer in layers),
+        "layers": rows,
+    }
+
+
+def describe_facts(function: Callable[..., keras.Model]) -> dict[str, Any]:
+    """What a backbone's entry holds beside its layers."""
+    return {
         "keras_name": function.__name__,
         "min_size": smallest_size(function),
         "mode": own_mode(function),
-        "n_layers": sum(layer.spec.kind in KERNEL_KINDS for layer in layers),
         "imagenet": imagenet_files(function),
-        "layers": rows,
     }
 
 

@@ -10,7 +10,7 @@ EXTRACTION_BATCH = 32
 """Images of a batch while features are computed."""
 
 WEIGHT_COPIES = 2.0  # the extractor's, which its process keeps, and the fine-tuned network's
-TRAINED_COPIES = 4.0  # gradients, the weights of now and of the best epoch, and the checkpoint
+TRAINED_COPIES = 3.0  # gradients, the weights of the best epoch, and the checkpoint
 SLOT_COPIES = 2.0  # the optimizer's own and the checkpoint's
 LARGEST_MAP_COPIES = 1.5  # gradients in flight where the largest map is
 LAYER_MB = 1.15  # of each layer with weights: its part of both graphs and its kernels
@@ -30,7 +30,7 @@ def transfer_memory_mb(cost: BackboneCost, batch_size: int, *, n_slots: int) -> 
         batch_size: Images of a batch in training.
         n_slots: Copies of the trained weights that the optimizer keeps beside them.
     """
-    maps = cost.alive_values * max(batch_size, EXTRACTION_BATCH)
+    maps: float = cost.alive_values * max(batch_size, EXTRACTION_BATCH)
     maps += (cost.kept_values + LARGEST_MAP_COPIES * cost.largest_map) * batch_size
     trained = (TRAINED_COPIES + SLOT_COPIES * n_slots) * cost.trainable_parameters
     numbers_mb = (maps + trained + WEIGHT_COPIES * cost.parameters) * _FLOAT_BYTES / _MB
