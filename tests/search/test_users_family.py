@@ -211,3 +211,7 @@ def test_family_is_searched_beside_the_default_ones_unless_families_are_named(
 ) -> None:
     opened = make_own(families=None)
     assert opened.space.families == (*DEFAULT_FAMILIES, "wide")
+
+
+def test_readme_shows_the_example_as_it_is() -> None:
+    assert EXAMPLE.read_text() in (ROOT / "README.md").read_text()
