@@ -16,7 +16,12 @@ from spaces.memory import (
     KeptValues,
     training_memory_mb,
 )
-from spaces.models.backbones import backbone_cost, find_backbone
+from spaces.models.backbones import (
+    BackboneCost,
+    backbone_cost,
+    find_backbone,
+    transfer_memory_mb,
+)
 from spaces.models.layers import Padding, check_window, pooled_size
 from spaces.models.network import build_network
 from spaces.settings import Activation, LayerSettings
@@ -55,10 +60,13 @@ def predict_cost(config: Config, image_shape: tuple[int, int, int], n_classes: i
     build_network(image_shape, config, n_classes, layers)
     memory_mb = training_memory_mb(
         layers.memory,
-        layers.parameters,
+        layers.parameters - sum(backbone.parameters for backbone in layers.backbones),
         config.batch_size,
         settings=config.layers,
         optimizer=config.optimizer,
+    ) + sum(
+        transfer_memory_mb(backbone, config.batch_size, n_slots=config.optimizer.n_slots)
+        for backbone in layers.backbones
     )
     return Cost(
         parameters=layers.parameters,
@@ -82,6 +90,7 @@ class CostLayers:
         self.fixed_parameters = 0
         self.operations = 0
         self.memory = KeptValues()
+        self.backbones: list[BackboneCost] = []
         self.feature_maps: list[tuple[str, Shape]] = []
 
     def channels(self, x: Shape) -> int:
@@ -170,9 +179,7 @@ class CostLayers:
         self.parameters += cost.parameters
         self.fixed_parameters += cost.parameters - cost.trainable_parameters
         self.operations += cost.operations
-        self.memory.keep(cost.largest_map)
-        self.memory.kept += cost.kept_values
-        self.memory.n_layers += cost.n_trained_layers
+        self.backbones.append(cost)
         return self._keep(cost.output_shape, backbone)
 
     def flatten(self, x: Shape, *, name: str) -> Shape:
