@@ -119,18 +119,22 @@ def assert_cost_at_every_depth(backbone: Backbone, size: int, depths: range) -> 
 
 
 def profiled_operations(model: Any, shape: tuple[int, int, int]) -> int:
-    """What TensorFlow's profiler counts in the forward graph of one image."""
-    import tensorflow as tf
-    from tensorflow.python.framework.convert_to_constants import (
-        convert_variables_to_constants_v2_as_graph,
-    )
+    """What TensorFlow's profiler counts in the forward graph of one image.
 
-    forward = tf.function(lambda images: model(images, training=False))
-    concrete = forward.get_concrete_function(tf.TensorSpec((1, *shape), tf.float32))
-    _, definition = convert_variables_to_constants_v2_as_graph(concrete)
-    with tf.Graph().as_default() as graph:
-        tf.graph_util.import_graph_def(definition, name="")
-        options = tf.compat.v1.profiler.ProfileOptionBuilder.float_operation()
-        options["output"] = "none"
-        profile = tf.compat.v1.profiler.profile(graph, cmd="op", options=options)
+    Weights are inputs of the graph: as constants in it, large ones would take gigabytes.
+    """
+    import tensorflow as tf
+
+    def specs(variables: Any) -> list[Any]:
+        return [tf.TensorSpec(variable.shape, variable.dtype) for variable in variables]
+
+    forward = tf.function(lambda *inputs: model.stateless_call(*inputs, training=False)[0])
+    concrete = forward.get_concrete_function(
+        specs(model.trainable_variables),
+        specs(model.non_trainable_variables),
+        tf.TensorSpec((1, *shape), tf.float32),
+    )
+    options = tf.compat.v1.profiler.ProfileOptionBuilder.float_operation()
+    options["output"] = "none"
+    profile = tf.compat.v1.profiler.profile(concrete.graph, cmd="op", options=options)
     return int(profile.total_float_ops)
