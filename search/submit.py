@@ -96,7 +96,7 @@ def submit(plan: StudyPlan, *, progress: Progress | None = None) -> Submission:
     if "transfer" in data:
         images = data["transfer"]
         check_costs(space, images.image_shape, images.n_classes, limits["transfer"])
-        weights = check_weights(space, plan.transfer)
+        weights = check_weights(space, plan.transfer, progress)
     settings = StudySettings(
         version=version("convsearch"),
         data=plan.data,

@@ -1,9 +1,12 @@
 """The weights of pretrained backbones: had, whole and fitting before a study spends anything."""
 
+import json
 import subprocess
 import sys
+import tempfile
 from collections.abc import Sequence
 
+from search.data import Progress
 from search.settings import TransferSettings, WeightsFile
 from spaces import Limits, SearchSpace, SpaceError
 from spaces.models.backbones import Weights, check_image_size, find_backbone
@@ -18,8 +21,7 @@ DEFAULT_BACKBONES = (
 """Small ones of several kinds, 90 MB of downloads together."""
 
 CHECK = "search.training.check_weights"
-REFUSED = 3
-"""Exit code of the check when weights cannot be had or do not fit; its output says why."""
+"""Writes a line of JSON for each backbone: null, or why its weights cannot be used."""
 
 
 def check_backbones(space: SearchSpace, settings: TransferSettings) -> None:
@@ -61,7 +63,9 @@ def backbones_of(space: SearchSpace) -> tuple[str, ...]:
     return tuple(str(name) for name in space.choices("backbone"))
 
 
-def check_weights(space: SearchSpace, settings: TransferSettings) -> WeightsFile:
+def check_weights(
+    space: SearchSpace, settings: TransferSettings, progress: Progress | None = None
+) -> WeightsFile:
     """Makes sure that the weights of all backbones are here and fit, and gives what they are.
 
     Raises:
@@ -70,19 +74,31 @@ def check_weights(space: SearchSpace, settings: TransferSettings) -> WeightsFile
     """
     weights = Weights(settings.weights, settings.weights_mode)
     if weights.source != "none":
-        _check_in_child(weights, backbones_of(space), settings.image_size)
+        _check_in_child(weights, backbones_of(space), settings.image_size, progress)
     source = str(weights.path.resolve()) if weights.path else weights.source
     return WeightsFile(source=source, mode=weights.mode, digest=weights.digest())
 
 
-def _check_in_child(weights: Weights, backbones: Sequence[str], image_size: int) -> None:
+def _check_in_child(
+    weights: Weights, backbones: Sequence[str], image_size: int, progress: Progress | None
+) -> None:
     """Downloads or loads weights in a process of its own, since that takes TensorFlow."""
     arguments = [weights.source, weights.mode or "", str(image_size), *backbones]
-    done = subprocess.run(
-        [sys.executable, "-m", CHECK, *arguments], capture_output=True, text=True, check=False
-    )
-    if done.returncode == REFUSED:
-        raise SpaceError(done.stdout.strip())
-    if done.returncode:
-        last = done.stderr.strip().splitlines()[-1:]
-        raise SpaceError(f"The weights of backbones could not be checked: {' '.join(last)}")
+    command = [sys.executable, "-m", CHECK, *arguments]
+    n_done = 0
+    with (
+        tempfile.TemporaryFile("w+") as errors,
+        subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors, text=True) as process,
+    ):
+        for line in process.stdout or ():
+            refusal = json.loads(line)
+            if refusal is not None:
+                raise SpaceError(refusal)
+            n_done += 1
+            if progress is not None:
+                progress(n_done, len(backbones), "weights")
+        process.wait()
+        errors.seek(0)
+        last_words = errors.read().strip().splitlines()[-1:]
+    if n_done < len(backbones):
+        raise SpaceError(f"The weights of backbones were not checked: {' '.join(last_words)}")

@@ -1,5 +1,6 @@
 """A child process that downloads or loads the weights of backbones: `search.weights` starts it."""
 
+import json
 import os
 import sys
 from collections.abc import Sequence
@@ -7,27 +8,30 @@ from collections.abc import Sequence
 from spaces import SpaceError
 from spaces.models.backbones import Weights, build_backbone, fetch_imagenet_weights, find_backbone
 
-REFUSED = 3
 
-
-def main(arguments: Sequence[str]) -> int:
-    """Checks `SOURCE MODE IMAGE_SIZE BACKBONE...`, and prints what is wrong."""
+def main(arguments: Sequence[str]) -> None:
+    """Checks `SOURCE MODE IMAGE_SIZE BACKBONE...`: a line for each, null or what is wrong."""
     source, mode, side, *backbones = arguments
-    answers = os.fdopen(os.dup(sys.stdout.fileno()), "w")
+    answers = os.fdopen(os.dup(sys.stdout.fileno()), "w", buffering=1)
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
     weights = Weights(source, mode or None)  # type: ignore[arg-type]  # checked by Weights
-    size = (int(side), int(side))
+    for name in backbones:
+        refusal = _check(name, int(side), weights)
+        print(json.dumps(refusal), file=answers)
+        if refusal is not None:
+            return
+
+
+def _check(name: str, side: int, weights: Weights) -> str | None:
     try:
-        for name in backbones:
-            if weights.path is None:
-                fetch_imagenet_weights(find_backbone(name), size)
-            else:
-                build_backbone(name, (*size, 3), weights)
+        if weights.path is None:
+            fetch_imagenet_weights(find_backbone(name), (side, side))
+        else:
+            build_backbone(name, (side, side, 3), weights)
     except SpaceError as error:
-        print(error, file=answers, flush=True)
-        return REFUSED
-    return 0
+        return str(error)
+    return None
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    main(sys.argv[1:])

@@ -271,6 +271,12 @@ def test_run_that_is_ended_resumes_with_the_same_command(tmp_path: Path, number:
     assert sorted(trial["trial"] for trial in trials) == [0, 1]
 
 
+def test_version_is_shown(call: Call) -> None:
+    code, out, _ = call("--version")
+    assert code == 0
+    assert out.startswith("convsearch ")
+
+
 @pytest.mark.slow
 def test_one_seed_gives_one_ranking(tmp_path: Path) -> None:
     """With one worker, and with enough trials that the sampler has a model of them."""
