@@ -83,21 +83,23 @@ def _stages(
     }
 
 
+# Beside each: best validation accuracy within 12 epochs on 1,960 brain MRI of 32 pixels, and
+# seconds of one core an epoch.
 _KNOWN_GOOD: tuple[dict[str, Value], ...] = (
-    USUAL
-    | _stages(2, 48, 1.5, (1, 2, 2, 1), 0.5)
-    | {"activation": "leaky_relu"}
-    | {"optimizer": "nadam", "learning_rate": 0.0015, "nadam_beta_1": 0.9},
-    USUAL
+    USUAL  # .90, 4.3 s
     | _stages(3, 32, 2.0, (1, 3, 2, 1), 0.5)
     | {"batch_normalization": True}
     | {"optimizer": "adam", "learning_rate": 0.001, "adam_beta_1": 0.9},
-    USUAL
+    USUAL  # .89, 2.4 s
     | _stages(2, 32, 1.5, (1, 2, 2, 1), 0.5)
     | {"activation": "leaky_relu", "dropout": 0.2}
     | {"optimizer": "nadam", "learning_rate": 0.0015, "nadam_beta_1": 0.9},
-    USUAL
-    | _stages(2, 32, 1.5, (1, 3, 1, 1), 0.5)
-    | {"activation": "elu", "kernel_initializer": "glorot_uniform"}
-    | {"optimizer": "sgd", "sgd_learning_rate": 0.01, "sgd_momentum": 0.9, "sgd_nesterov": True},
+    USUAL  # .87, 3.4 s
+    | _stages(2, 48, 1.5, (1, 2, 2, 1), 0.5)
+    | {"activation": "leaky_relu"}
+    | {"optimizer": "nadam", "learning_rate": 0.0015, "nadam_beta_1": 0.9},
+    USUAL  # .84, 3.3 s
+    | _stages(3, 24, 1.6, (1, 2, 2, 1), 0.5)
+    | {"batch_normalization": True}
+    | {"optimizer": "adam", "learning_rate": 0.001, "adam_beta_1": 0.9},
 )

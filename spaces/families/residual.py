@@ -57,25 +57,23 @@ def _stages(
     }
 
 
+# Beside each: best validation accuracy within 12 epochs on 1,960 brain MRI of 32 pixels, and
+# seconds of one core an epoch.
 _KNOWN_GOOD: tuple[dict[str, Value], ...] = (
-    USUAL
-    | _stages(3, 16, 2.0, "v1")
-    | {"activation": "elu", "kernel_initializer": "glorot_uniform", "dropout": 0.2}
-    | {"optimizer": "sgd", "sgd_learning_rate": 0.01, "sgd_momentum": 0.9, "sgd_nesterov": True},
-    USUAL
+    USUAL  # .88, 3.3 s
     | _stages(3, 16, 2.0, "v2", dropout=0.1)
     | {"batch_normalization": True}
     | {"optimizer": "nadam", "learning_rate": 0.0015, "nadam_beta_1": 0.9},
-    USUAL
-    | _stages(3, 12, 1.8, "v1")
-    | {"activation": "elu", "kernel_initializer": "glorot_uniform"}
-    | {"optimizer": "sgd", "sgd_learning_rate": 0.01, "sgd_momentum": 0.9, "sgd_nesterov": True},
-    USUAL
-    | _stages(3, 12, 1.8, "v2", dropout=0.1)
-    | {"activation": "leaky_relu", "kernel_initializer": "glorot_uniform"}
-    | {"optimizer": "nadam", "learning_rate": 0.0015, "nadam_beta_1": 0.9},
-    USUAL
+    USUAL  # .88, 3.1 s
     | _stages(3, 16, 2.0, "v1")
     | {"batch_normalization": True}
     | {"optimizer": "adam", "learning_rate": 0.001, "adam_beta_1": 0.9},
+    USUAL  # .87, 1.7 s
+    | _stages(3, 12, 1.8, "v1")
+    | {"activation": "elu", "kernel_initializer": "glorot_uniform"}
+    | {"optimizer": "sgd", "sgd_learning_rate": 0.005, "sgd_momentum": 0.9, "sgd_nesterov": True},
+    USUAL  # .85, 1.9 s
+    | _stages(3, 12, 1.8, "v2", dropout=0.1)
+    | {"activation": "leaky_relu", "kernel_initializer": "glorot_uniform"}
+    | {"optimizer": "nadam", "learning_rate": 0.0015, "nadam_beta_1": 0.9},
 )
