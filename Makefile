@@ -11,10 +11,10 @@ demo: $(VENV)/installed
 	$(VENV)/bin/convsearch demo
 
 test: $(VENV)/installed-dev
-	$(VENV)/bin/python -m pytest -m "not slow"
+	$(VENV)/bin/python -m pytest -n auto --dist loadfile -m "not slow"
 
 test-slow: $(VENV)/installed-dev
-	$(VENV)/bin/python -m pytest -m slow
+	$(VENV)/bin/python -m pytest -n auto --dist loadfile -m slow
 
 lint: $(VENV)/installed-dev
 	$(VENV)/bin/ruff format --check .
