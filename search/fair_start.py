@@ -22,6 +22,8 @@ families (`tests/benchmarks/sampler_comparison.py`) 30 trials then had a regret 
 MIN_TRIALS, MOST_TRIALS = 2, 6
 MAX_REFUSED = 20
 """A family with as many proposals that were too large or repeated is no longer waited for."""
+MAX_FAILED = 2
+"""Nor is one whose last trainings failed: after five running the study itself would end."""
 
 
 def share_trials(n_trials: int, n_families: int) -> int:
@@ -51,16 +53,19 @@ def next_family(
 
     Running trials count for now, and so do those that have not come to their config yet.
     """
-    begun, refused = Counter[str](), Counter[str]()
+    begun, refused, failed = Counter[str](), Counter[str](), Counter[str]()
     for trial in trials:
         family = family_of(trial)
         if family is None:
             continue
         if counts(trial) or trial.state == TrialState.RUNNING:
             begun[family] += 1
-        elif trial.state.is_finished() and MAX_EPOCHS not in trial.user_attrs:
-            refused[family] += 1
-    behind = [f for f in families if begun[f] < minimum and refused[f] < MAX_REFUSED]
+            if trial.state.is_finished():
+                failed[family] = 0
+        elif trial.state.is_finished():
+            (failed if MAX_EPOCHS in trial.user_attrs else refused)[family] += 1
+    waited_for = [f for f in families if refused[f] < MAX_REFUSED and failed[f] < MAX_FAILED]
+    behind = [family for family in waited_for if begun[family] < minimum]
     return min(behind, key=lambda family: begun[family], default=None)
 
 

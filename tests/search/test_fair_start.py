@@ -12,7 +12,14 @@ import optuna
 import pytest
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
-from search.fair_start import MAX_EPOCHS, MAX_REFUSED, family_of, next_family, share_trials
+from search.fair_start import (
+    MAX_EPOCHS,
+    MAX_FAILED,
+    MAX_REFUSED,
+    family_of,
+    next_family,
+    share_trials,
+)
 from search.open_study import OpenStudy
 from search.training.pool import TrainerPool
 from search.worker import Worker
@@ -136,6 +143,20 @@ def test_family_that_is_refused_again_and_again_is_no_longer_waited_for() -> Non
     refused = [frozen("a", TrialState.PRUNED, is_worth_training=False)] * MAX_REFUSED
     assert next_family(refused[1:], ("a", "b"), 1) == "a"
     assert next_family(refused, ("a", "b"), 1) == "b"
+
+
+def test_family_whose_trainings_fail_is_no_longer_waited_for() -> None:
+    failed = [frozen("a", TrialState.FAIL)] * MAX_FAILED
+    assert next_family(failed[1:], ("a", "b"), 1) == "a"
+    assert next_family(failed, ("a", "b"), 1) == "b"
+    repeated = [frozen("a", TrialState.FAIL, is_worth_training=False)] * MAX_FAILED
+    assert next_family(repeated, ("a", "b"), 1) == "a"
+
+
+def test_failures_before_a_trial_that_counts_are_forgiven() -> None:
+    failed, complete = frozen("a", TrialState.FAIL), frozen("a", TrialState.COMPLETE)
+    assert next_family([failed, complete, failed], ("a",), 2) == "a"
+    assert next_family([failed, complete, failed, failed], ("a",), 2) is None
 
 
 def test_known_good_configs_are_queued_in_turn(make_study: MakeStudy) -> None:
