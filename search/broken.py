@@ -4,9 +4,9 @@ import logging
 
 import optuna
 
-from search.fair_start import family_of
+from search.fair_start import MAX_EPOCHS, family_of
 from search.open_study import OpenStudy
-from spaces import module_of
+from spaces import locate_module, module_of
 from storage import last_endings
 
 logger = logging.getLogger(__name__)
@@ -42,8 +42,10 @@ def explain_broken_family(opened: OpenStudy) -> str | None:
     for family in opened.space.families:
         module = module_of(family)
         numbers = [n for n in kinds if _is_of(opened, trials[n], family)][:MAX_RAISED]
-        raised = [n for n in numbers if TRACEBACK in trials[n].user_attrs]
-        if module is not None and len(raised) == MAX_RAISED:
+        if module is None:
+            continue
+        raised = [number for number in numbers if _has_raised(trials[number], module)]
+        if len(raised) == MAX_RAISED:
             reason = trials[raised[0]].user_attrs.get("reason", "an exception")
             return (
                 f"The family `{family}` of {module} raised {MAX_RAISED} times running, the last "
@@ -51,6 +53,15 @@ def explain_broken_family(opened: OpenStudy) -> str | None:
                 f"attribute `{TRACEBACK}`, and in the worker's log."
             )
     return None
+
+
+def _has_raised(trial: optuna.trial.FrozenTrial, module: str) -> bool:
+    """Whether it was the module's code that raised: a full disk ends a training too."""
+    text = trial.user_attrs.get(TRACEBACK)
+    if text is None:
+        return False
+    was_drawn = MAX_EPOCHS in trial.user_attrs  # before that, only what a family says is used
+    return not was_drawn or f'"{locate_module(module)}", line ' in text
 
 
 def _is_of(opened: OpenStudy, trial: optuna.trial.FrozenTrial, family: str) -> bool:

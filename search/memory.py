@@ -7,6 +7,15 @@ import psutil
 CGROUP_ROOT = Path("/sys/fs/cgroup")
 
 
+def private_mb(process: psutil.Process) -> float:
+    """Gives a process's resident memory without the pages of files that it shares with others.
+
+    Mapped images and features are in memory once, for all workers, and can be read again.
+    """
+    memory = process.memory_info()
+    return float((memory.rss - getattr(memory, "shared", 0)) / 2**20)
+
+
 def total_mb() -> float:
     """Gives the memory of the machine, or of the control group where that has less."""
     total = psutil.virtual_memory().total

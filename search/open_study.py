@@ -11,10 +11,10 @@ from search.data import PreparedSet
 from search.errors import DataError, StudyMismatchError
 from search.pruning import make_pruner
 from search.sampling import make_sampler
-from search.settings import ImageSet, StudySettings, WeightsFile
+from search.settings import ImageSet, StudySettings
+from search.weights import check_weights_here
 from spaces import Limits, SearchSpace
 from spaces.families import find_family
-from spaces.models.backbones import Weights
 from storage import Store, load_optuna_study, load_study
 
 
@@ -46,13 +46,13 @@ class OpenStudy:
                 the file of weights is missing.
         """
         record = load_study(store, name)
-        settings = StudySettings.model_validate_json(record.settings)
+        settings = StudySettings.read(record.settings)
         data = {name: _open_data(images) for name, images in settings.images.items()}
-        if settings.weights is not None:
-            _check_weights(settings.weights)
         for module in settings.modules:
             module.load()
         space = SearchSpace.from_json(settings.space)
+        if settings.weights is not None:
+            check_weights_here(settings.weights, space, settings.transfer.image_size)
         study = load_optuna_study(
             store,
             name,
@@ -99,12 +99,3 @@ def _open_data(images: ImageSet) -> PreparedSet:
             f"study {images.fingerprint[:12]}. Prepare the study's own images."
         )
     return data
-
-
-def _check_weights(weights: WeightsFile) -> None:
-    digest = Weights(weights.source, weights.mode).digest()
-    if digest != weights.digest:
-        raise StudyMismatchError(
-            f"The weights at {weights.source} are {digest[:12]}, those of the study "
-            f"{weights.digest[:12]}. Bring the study's own file there."
-        )

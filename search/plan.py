@@ -2,7 +2,7 @@
 
 import difflib
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -38,12 +38,7 @@ def read_plan(source: str, options: Options, names: Mapping[tuple[str, str], str
     if source.lower().endswith(".toml"):
         path = Path(source)
         tables = _read_toml(path)
-        data = tables.get("data")
-        if isinstance(data, dict) and isinstance(data.get("source"), str):
-            data["source"] = _resolve_source(path, data["source"])
-        space = tables.get("space")
-        if isinstance(space, dict) and isinstance(space.get("modules"), list):
-            space["modules"] = [_resolve_module(path, name) for name in space["modules"]]
+        _resolve_paths(path, tables)
     else:
         tables = {"data": {"source": source}}
     for (table, key), value in given.items():
@@ -68,9 +63,22 @@ def _read_toml(path: Path) -> dict[str, Any]:
         raise SettingsError(f"{path} is not valid TOML: {error}.") from error
 
 
-def _resolve_source(file: Path, source: str) -> str:
-    """Reads a relative source as beside its study file."""
-    return source if source == "demo" else str(file.parent / Path(source).expanduser())
+def _resolve_paths(file: Path, tables: dict[str, Any]) -> None:
+    """Reads the relative paths in a study file's tables as beside it."""
+    data, space, transfer = (tables.get(name) for name in ("data", "space", "transfer"))
+    if isinstance(data, dict) and isinstance(data.get("source"), str):
+        data["source"] = _resolve(file, data["source"], names=("demo",))
+    if isinstance(transfer, dict) and isinstance(transfer.get("weights"), str):
+        transfer["weights"] = _resolve(file, transfer["weights"], names=("imagenet", "none", ""))
+    if isinstance(space, dict) and isinstance(space.get("modules"), str | list):
+        modules = space["modules"]
+        modules = [modules] if isinstance(modules, str) else modules
+        space["modules"] = [_resolve_module(file, name) for name in modules]
+
+
+def _resolve(file: Path, path: str, *, names: Container[str]) -> str:
+    """Reads a relative path as beside its study file; a name stays what it is."""
+    return path if path in names else str(file.parent / Path(path).expanduser())
 
 
 def _resolve_module(file: Path, name: object) -> object:

@@ -183,15 +183,18 @@ def _weigh(opened: OpenStudy, config: Config) -> tuple[Cost | None, str | None, 
 def _explain_vain(opened: OpenStudy, kinds: list[str]) -> str:
     """Says what came of the last proposals, and the limits that stood in their way."""
     limits, n_repeats = opened.settings.limits.values(), kinds.count("repeat")
+    most = (it.max_operations for it in limits)
+    operations = (None if it is None else it / 1e6 for it in most)  # as the option takes them
     return (
         f"The last {len(kinds)} proposals were {n_repeats} repeats and {len(kinds) - n_repeats} "
         "over the limits. Widen [space], or raise what stands in the way: "
         f"--max-parameters (now {_tell(it.max_parameters for it in limits)}), "
-        f"--max-memory (now {_tell(it.max_memory_mb for it in limits)} MB), "
-        f"--max-operations (now {_tell(it.max_operations for it in limits)})."
+        f"--max-memory (now {_tell((it.max_memory_mb for it in limits), unit=' MB')}), "
+        f"--max-operations (now {_tell(operations, unit=' million')})."
     )
 
 
-def _tell(limits: Iterable[float | None]) -> str:
+def _tell(limits: Iterable[float | None], unit: str = "") -> str:
     """Tells the limits of networks from scratch and of pretrained ones, where they differ."""
-    return " and ".join(dict.fromkeys("none" if it is None else str(it) for it in limits))
+    texts = ("none" if limit is None else f"{limit:,.10g}{unit}" for limit in limits)
+    return " and ".join(dict.fromkeys(texts))

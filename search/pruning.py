@@ -138,11 +138,14 @@ class FamilyPruner(BasePruner):
     under this one they see all trials.
 
     Attributes:
-        inner: Decides, on the trials that are compared.
+        name: The pruner of `PRUNERS` that decides, on the trials that are compared. It is made
+            anew for each trial, whose own length it goes by.
+        max_epochs: Epochs of a trial that does not say how many it may have.
         family_trials: The minimum: trials that ended and count.
     """
 
-    inner: BasePruner
+    name: str
+    max_epochs: int
     family_trials: int
 
     def prune(self, study: Study, trial: FrozenTrial) -> bool:
@@ -156,7 +159,7 @@ class FamilyPruner(BasePruner):
             view = only_trials(study, lambda other: family_of(other) == family)
         else:
             view = only_trials(study, lambda t: t.user_attrs.get(MAX_EPOCHS) == max_epochs)
-        return self.inner.prune(view, trial)
+        return _make(self.name, max_epochs or self.max_epochs).prune(view, trial)
 
 
 def best_until(trial: FrozenTrial, epoch: int) -> float | None:
@@ -228,7 +231,7 @@ def make_pruner(
     Args:
         name: One of `PRUNERS`; "auto" had the least regret for its cost in the replay.
         max_epochs: Epochs of a phase, at least 1; of one epoch nothing is pruned.
-        n_phases: The most phases of any family. "auto" looks at each trial's own maximum.
+        n_phases: The most phases of any family; of several, each trial has its own maximum.
         family_trials: Until a family has as many trials, they are compared among themselves, and
             then with those of equal length; 0 compares all with all.
 
@@ -238,5 +241,8 @@ def make_pruner(
     if name not in PRUNERS:
         raise SettingsError(f"Expected a pruner out of {', '.join(PRUNERS)}. Received: {name!r}.")
     longest = max_epochs * n_phases
-    inner = PRUNERS[name if longest > 1 else "none"](longest)
-    return FamilyPruner(inner, family_trials) if family_trials else inner
+    return FamilyPruner(name, longest, family_trials) if family_trials else _make(name, longest)
+
+
+def _make(name: str, max_epochs: int) -> BasePruner:
+    return PRUNERS[name if max_epochs > 1 else "none"](max_epochs)

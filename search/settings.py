@@ -1,11 +1,13 @@
 """What a study is told: its settings, as tables of a study file or options of a command."""
 
+import json
 import re
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from search.data import DataSettings
+from search.errors import StudyMismatchError
 from spaces import FamilyModule, Limits
 from spaces.models.backbones import Mode
 
@@ -175,3 +177,26 @@ class StudySettings(Table):
     limits: dict[str, Limits]
     family_trials: int = 0
     artifacts: str
+
+    @classmethod
+    def read(cls, text: str) -> "StudySettings":
+        """Reads what the store keeps.
+
+        Raises:
+            StudyMismatchError: If another version of convsearch wrote it so that this one cannot
+                go on.
+        """
+        try:
+            return cls.model_validate_json(text)
+        except ValidationError as error:
+            raise StudyMismatchError(
+                f"The study was made by another convsearch ({_version_in(text)}) whose settings "
+                "this one cannot read. Go on with that one, or name a new study with --study."
+            ) from error
+
+
+def _version_in(text: str) -> str:
+    try:
+        return f"version {json.loads(text)['version']}"
+    except (ValueError, KeyError, TypeError):
+        return "of an unknown version"

@@ -40,7 +40,9 @@ OPERATIONS_PER_PIXEL = 150_000_000 / 32**2
 for it, so the default keeps an epoch of 2,000 images within half a minute of one core."""
 TRAINER_MB = 700.0
 """What a trainer and its worker take before the first network."""
-MEMORY_BOUNDS_MB = (256.0, 4096.0)
+LEAST_MEMORY_MB = {"scratch": 256.0, "transfer": 640.0}
+"""What each worker has for a network at least, by image set: the least that a search needs."""
+MOST_MEMORY_MB = 4096.0
 KNOWN_GOOD_SHARE = 3
 """At most every third trial of the budget is a known-good config; the rest is searched. Of several
 families each begins with as many as its fair start has trials."""
@@ -86,7 +88,7 @@ def submit(plan: StudyPlan, *, progress: Progress | None = None) -> Submission:
         check_backbones(space, plan.transfer)
     url = store_url(plan.store.url)
     Store.check(url)
-    n_workers = _count_workers(plan)
+    n_workers = _count_workers(plan, space)
     limits = {name: _resolve_limits(plan, n_workers, name) for name in space.image_sets}
     data = {name: _prepare(plan, name, progress) for name in space.image_sets}
     for name, images in data.items():
@@ -126,9 +128,23 @@ def _read_space(plan: StudyPlan) -> tuple[tuple[FamilyModule, ...], SearchSpace]
     own = [family for module in modules for family in module.load()]
     families = table.pop("families", (*DEFAULT_FAMILIES, *own))
     names = choose_families(_as_names(families), own)
+    if all(find_family(name).image_set != "transfer" for name in names):
+        _refuse_transfer(plan, names)
     if "transfer" in names:
         table["backbone"] = _read_backbones(table.get("backbone", DEFAULT_BACKBONES))
     return modules, SearchSpace.create(names, table)
+
+
+def _refuse_transfer(plan: StudyPlan, families: Sequence[str]) -> None:
+    """Refuses what is said of backbones in a study that has none."""
+    default = TransferSettings().model_dump()
+    given = ["--backbones"] if "backbone" in plan.space else []
+    given += [f"`{key}` in [transfer]" for key, value in plan.transfer if value != default[key]]
+    if given:
+        raise SettingsError(
+            f"{given[0]} is for pretrained backbones alone. Received: the families "
+            f"{', '.join(families)}; add transfer to --families."
+        )
 
 
 def _read_backbones(names: object) -> list[str]:
@@ -164,7 +180,7 @@ def _enter(
         for params in _known_good(space, settings.family_trials, n_trials):
             study.enqueue_trial(params)
     else:
-        known = StudySettings.model_validate_json(record.settings)
+        known = StudySettings.read(record.settings)
         _check_same(name, known, settings, space)
         settings = _moved(known, settings, is_artifacts_given=plan.store.artifacts is not None)
         update_settings(store, record.study_id, settings.model_dump_json())
@@ -271,32 +287,30 @@ def _as_names(families: object) -> list[str]:
     return [families] if isinstance(families, str) else [str(name) for name in families or ()]  # type: ignore[attr-defined]
 
 
-def _count_workers(plan: StudyPlan) -> int:
+def _count_workers(plan: StudyPlan, space: SearchSpace) -> int:
     """Gives how many local workers to run: one for each core that has the memory for one."""
     if plan.study.workers != "auto":
         return plan.study.workers
-    most = int(total_mb() // (TRAINER_MB + MEMORY_BOUNDS_MB[0]))
+    least = max(LEAST_MEMORY_MB[name] for name in space.image_sets)
+    most = int(total_mb() // (TRAINER_MB + least))
     return max(1, min(n_cores(), most))
 
 
 def _resolve_limits(plan: StudyPlan, n_workers: int, image_set: str) -> Limits:
     """Fills in the limits for this machine: four fifths of its memory, shared by its workers.
 
-    Backbones have as many parameters as they have; it is their operations that take time.
+    A backbone was chosen by name, so it has no other bound than what the user says.
     """
-    is_transfer = image_set == "transfer"
-    image_size = plan.transfer.image_size if is_transfer else plan.data.image_size
-    most_parameters = None if is_transfer else DEFAULT_MAX_PARAMETERS
     share = 0.8 * total_mb() / n_workers - TRAINER_MB
-    low, high = MEMORY_BOUNDS_MB
+    memory_mb = round(min(MOST_MEMORY_MB, max(LEAST_MEMORY_MB[image_set], share)))
+    search, is_scratch = plan.search, image_set == "scratch"
+    operations = OPERATIONS_PER_PIXEL * plan.data.image_size**2 if is_scratch else None
+    if search.max_operations is not None:
+        operations = 1e6 * search.max_operations
     return Limits(
-        max_parameters=plan.search.max_parameters or most_parameters,
-        max_memory_mb=plan.search.max_memory or round(min(high, max(low, share))),
-        max_operations=round(
-            1e6 * plan.search.max_operations
-            if plan.search.max_operations is not None
-            else OPERATIONS_PER_PIXEL * image_size**2
-        ),
+        max_parameters=search.max_parameters or (DEFAULT_MAX_PARAMETERS if is_scratch else None),
+        max_memory_mb=search.max_memory or memory_mb,
+        max_operations=None if operations is None else round(operations),
     )
 
 

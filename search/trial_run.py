@@ -17,6 +17,7 @@ from search.proposals import Proposal
 from search.sampling import TRAINING, derive_seed
 from search.training.process import Trainer, TrainerGoneError
 from search.training.protocol import (
+    Busy,
     Epoch,
     Failed,
     Finished,
@@ -126,9 +127,10 @@ class TrialRun:
         match message:
             case Resumed(rows):
                 logger.info("trial %s goes on after epoch %s", self._number, rows[-1].epoch)
-                return self._judge(rows)
             case Epoch(row):
-                return self._judge((row,))
+                rows = (row,)
+            case Busy():
+                return self._wait_for_features()
             case Finished(value, metrics):
                 return Outcome("complete", value=value, metrics=metrics)
             case Unfit(reason):
@@ -138,6 +140,15 @@ class TrialRun:
                 return Outcome("fail", reason)
             case _:
                 return None
+        return self._judge(rows)
+
+    def _wait_for_features(self) -> Open | None:
+        """Lets a trainer compute features, which is no time of the trial's own."""
+        self.started_at = time.monotonic()
+        if self.interruption.at_epoch_end():
+            self.trainer.close()
+            return Open.GIVEN_BACK
+        return None
 
     def _judge(self, rows: Sequence[EpochRow]) -> Outcome | Open | None:
         """Records epochs, and lets the trial go on after the last of them or not."""

@@ -7,9 +7,15 @@ import tempfile
 from collections.abc import Sequence
 
 from search.data import Progress
+from search.errors import StudyMismatchError
 from search.settings import TransferSettings, WeightsFile
 from spaces import Limits, SearchSpace, SpaceError
-from spaces.models.backbones import Weights, check_image_size, find_backbone
+from spaces.models.backbones import (
+    Weights,
+    check_image_size,
+    find_backbone,
+    has_imagenet_weights,
+)
 
 DEFAULT_BACKBONES = (
     "mobilenet_v2",
@@ -55,7 +61,9 @@ def check_costs(
         try:
             with_backbone.check_image_shape(image_shape, n_classes, limits)
         except SpaceError as error:
-            raise SpaceError(f"The backbone {name} is too large. {error}") from error
+            raise SpaceError(
+                f"The backbone {name} is too large: leave it out of --backbones. {error}"
+            ) from error
 
 
 def backbones_of(space: SearchSpace) -> tuple[str, ...]:
@@ -77,6 +85,26 @@ def check_weights(
         _check_in_child(weights, backbones_of(space), settings.image_size, progress)
     source = str(weights.path.resolve()) if weights.path else weights.source
     return WeightsFile(source=source, mode=weights.mode, digest=weights.digest())
+
+
+def check_weights_here(weights: WeightsFile, space: SearchSpace, image_size: int) -> None:
+    """Makes sure that a study's weights are on the machine of a worker that joins it.
+
+    Raises:
+        SpaceError: If they are not, and cannot be downloaded; the message names the file to bring.
+        StudyMismatchError: If the file holds other weights.
+    """
+    here = Weights(weights.source, weights.mode)
+    digest = here.digest()
+    if digest != weights.digest:
+        raise StudyMismatchError(
+            f"The weights at {weights.source} are {digest[:12]}, those of the study "
+            f"{weights.digest[:12]}. Bring the study's own file there."
+        )
+    names, size = backbones_of(space), (image_size, image_size)
+    are_missing = [n for n in names if not has_imagenet_weights(find_backbone(n), size)]
+    if weights.source == "imagenet" and are_missing:
+        _check_in_child(here, are_missing, image_size, None)
 
 
 def _check_in_child(

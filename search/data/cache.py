@@ -39,7 +39,7 @@ def is_cached(path: Path) -> bool:
     try:
         return path.exists()
     except OSError as error:
-        raise DataError(_unusable("read", path.parent, error)) from error
+        raise DataError(unusable("read", path.parent, error)) from error
 
 
 def write_atomically(path: Path, write: Callable[[BinaryIO], None]) -> None:
@@ -60,10 +60,11 @@ def write_atomically(path: Path, write: Callable[[BinaryIO], None]) -> None:
             file.flush()
             temporary.replace(path)
     except OSError as error:
-        raise DataError(_unusable("write to", path.parent, error)) from error
+        raise DataError(unusable("write to", path.parent, error)) from error
 
 
-def _unusable(verb: str, folder: Path, error: OSError) -> str:
+def unusable(verb: str, folder: Path, error: OSError) -> str:
+    """What to tell of a cache folder that cannot be read or written to."""
     return (
         f"Cannot {verb} the cache folder {folder}: {error.strerror}."
         f" Name another one in ${CACHE_VARIABLE}."

@@ -7,8 +7,11 @@ fingerprint, the backbone, its weights and their preprocessing, and which augmen
 import hashlib
 import json
 import logging
+import os
+import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from math import prod
 from pathlib import Path
 from typing import BinaryIO
 
@@ -18,11 +21,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from search.data import PreparedSet
-from search.data.cache import write_atomically
+from search.data.cache import CACHE_VARIABLE, unusable, write_atomically
+from search.errors import DataError
 from search.training.augment import augment
 from search.training.phase import predict_in_batches
 from spaces.models import build_extractor
-from spaces.models.backbones import Weights, find_backbone
+from spaces.models.backbones import Weights, backbone_cost, find_backbone
 
 FORMAT = 1
 N_PASSES = 3
@@ -99,6 +103,7 @@ class Features:
 
     def _compute(self, path: Path, split: str, augmented_pass: int) -> None:
         logger.info("computing features: %s, pass %s", split, augmented_pass)
+        self._check_room(split)
         blocks = self._blocks(split, augmented_pass)
         first = next(blocks)
         shape = (self._data.counts[split], *first.shape[1:])
@@ -109,8 +114,23 @@ class Features:
             file.write(first.data)
             for block in blocks:
                 file.write(block.data)
+            file.flush()
+            os.fsync(file.fileno())  # what is damaged would not be noticed later
 
         write_atomically(path, write)
+
+    def _check_room(self, split: str) -> None:
+        cost = backbone_cost(
+            find_backbone(self._backbone), self._data.image_shape[:2], unfrozen_layers=0
+        )
+        needed = 4 * self._data.counts[split] * prod(cost.output_shape)
+        free = shutil.disk_usage(self._folder).free
+        if needed > free:
+            raise DataError(
+                f"The features of {self._backbone} need {needed / 2**20:,.0f} MB in "
+                f"{self._folder}, where {free / 2**20:,.0f} MB are free. Make room, or name "
+                f"another cache folder in ${CACHE_VARIABLE}."
+            )
 
     def _blocks(self, split: str, augmented_pass: int) -> Iterator[Maps]:
         """Features of a split, a chunk of images after the other."""
@@ -132,10 +152,13 @@ class Features:
 @contextmanager
 def _alone(path: Path, on_wait: Callable[[], None]) -> Iterator[None]:
     """Holds a lock between processes, which is waited for with a word now and then."""
-    path.parent.mkdir(parents=True, exist_ok=True)
     lock = fasteners.InterProcessLock(path.with_suffix(".lock"))
-    while not lock.acquire(blocking=True, timeout=WAIT_S):
-        on_wait()
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        while not lock.acquire(blocking=True, timeout=WAIT_S):
+            on_wait()
+    except OSError as error:
+        raise DataError(unusable("write to", path.parent, error)) from error
     try:
         yield
     finally:

@@ -15,6 +15,7 @@ import psutil
 from numpy.typing import NDArray
 
 from search.data import PreparedSet
+from search.memory import private_mb
 from search.training.checkpoint import Checkpoint, load_checkpoint, write_checkpoint
 from search.training.features import OnProgress
 from search.training.phase import NotFiniteError, Phase
@@ -90,7 +91,7 @@ class Fit:
             val_accuracy=val_accuracy,
             learning_rate=learning_rate,
             seconds=time.perf_counter() - started,
-            memory_mb=psutil.Process().memory_info().rss / 2**20,
+            memory_mb=private_mb(psutil.Process()),
             phase=self.phase.number,
         )
         self.history.append(row)

@@ -8,7 +8,7 @@ from search.training.features import N_PASSES, Features, OnProgress
 from search.training.feeds import FeatureFeed, PixelFeed
 from search.training.phase import Phase
 from search.training.protocol import Task
-from spaces import Config
+from spaces import Config, SpaceError
 from spaces.families import find_family
 from spaces.models import build_head, build_model, build_optimizer
 from spaces.models.backbones import Weights
@@ -25,9 +25,8 @@ def make_phase(
 ) -> Phase:
     """A phase before its first epoch."""
     if not isinstance(config.network, TransferNetwork):
-        return _make_whole(task, config, data)
-    record = task.weights or {"source": "none", "mode": None}
-    weights = Weights(record["source"], record["mode"])
+        return _make_whole(number, task, config, data)
+    weights = _read_weights(task)
     if number == 1:
         features = Features(
             Path(task.features), data, config.network.backbone, weights, on_progress
@@ -36,7 +35,21 @@ def make_phase(
     return _make_fine_tuning(task, config, config.network, data, weights)
 
 
-def _make_whole(task: Task, config: Config, data: PreparedSet) -> Phase:
+def _read_weights(task: Task) -> Weights:
+    """The study's weights, as long as the file still holds them.
+
+    Raises:
+        SpaceError: If it holds others.
+    """
+    record = task.weights or {"source": "none", "mode": None, "digest": "none"}
+    weights = Weights(record["source"], record["mode"])
+    if weights.digest() != record["digest"]:
+        raise SpaceError(f"The weights at {weights.source} are not those of the study any more.")
+    return weights
+
+
+def _make_whole(number: int, task: Task, config: Config, data: PreparedSet) -> Phase:
+    """The whole network on pixels; a second phase of it begins with a new optimizer."""
     model = build_model(
         config,
         data.image_shape,
@@ -45,7 +58,7 @@ def _make_whole(task: Task, config: Config, data: PreparedSet) -> Phase:
         mean=data.mean,
         std=data.std,
     )
-    return Phase(1, model, _pixels(task, config, data), build_optimizer(config), task)
+    return Phase(number, model, _pixels(task, config, data), build_optimizer(config), task)
 
 
 def _make_head(task: Task, config: Config, data: PreparedSet, features: Features) -> Phase:

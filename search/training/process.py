@@ -12,6 +12,7 @@ from typing import IO
 
 import psutil
 
+from search.memory import private_mb
 from search.training.protocol import Message, Ready, Verdict, decode, encode
 
 COMMAND = (sys.executable, "-m", "search.training.trainer")
@@ -80,9 +81,9 @@ class Trainer:
         return message
 
     def memory_mb(self) -> float:
-        """Gives the trainer's resident memory, 0 when it has ended."""
+        """Gives the trainer's own resident memory, 0 when it has ended."""
         try:
-            return float(psutil.Process(self.pid).memory_info().rss / 2**20)
+            return private_mb(psutil.Process(self.pid))
         except psutil.NoSuchProcess:
             return 0.0
 

@@ -60,7 +60,9 @@ def main() -> None:
     _load_tensorflow()
     import psutil
 
-    channel.send(Ready(memory_mb=psutil.Process().memory_info().rss / 2**20))
+    from search.memory import private_mb
+
+    channel.send(Ready(memory_mb=private_mb(psutil.Process())))
     while True:
         task = decode(channel.receive())
         if isinstance(task, Task):

@@ -68,6 +68,7 @@ class _Bench:
         from search.training.protocol import Task
         from spaces import SearchSpace
         from spaces.models import build_optimizer
+        from spaces.models.backbones import Weights
 
         data = prepare(DataSettings(source=str(source), image_size=96), folder)
         config = SearchSpace.create(["transfer"], SETTINGS).random_config(random.Random(0))
@@ -82,7 +83,7 @@ class _Bench:
             plateau_patience=10**6,
             plateau_factor=0.5,
             min_learning_rate=1e-6,
-            weights={"source": weights, "mode": mode, "digest": ""},
+            weights={"source": weights, "mode": mode, "digest": Weights(weights).digest()},
             features=str(folder / "features"),
         )
         gentle = replace(config, network=replace(config.network, fine_tuning_rate=1.0))

@@ -27,7 +27,7 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=2)
     options = parser.parse_args()
     store = Store.open(options.store)
-    settings = StudySettings.model_validate_json(load_study(store, options.study).settings)
+    settings = StudySettings.read(load_study(store, options.study).settings)
     before = {trial.trial: trial for trial in rank(store, options.study).counted}
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)

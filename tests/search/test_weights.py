@@ -71,7 +71,7 @@ def test_backbones_that_cannot_be_used_are_refused(
 
 
 def test_backbone_over_a_limit_is_named(make_study: MakeStudy) -> None:
-    with pytest.raises(SpaceError, match=r"backbone vgg16 is too large\. .*--max-operations"):
+    with pytest.raises(SpaceError, match=r"backbone vgg16 is too large: .*--max-operations"):
         make_study(
             space={"families": ["plain", "transfer"], "backbone": ["mobilenet_v2", "vgg16"]},
             transfer={"image_size": 32, "weights": "none"},

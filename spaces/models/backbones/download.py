@@ -57,6 +57,12 @@ def fetch_imagenet_weights(backbone: Backbone, image_size: tuple[int, int]) -> P
     return path
 
 
+def has_imagenet_weights(backbone: Backbone, image_size: tuple[int, int]) -> bool:
+    """Whether Keras' own weights of a backbone are in Keras' cache, and whole."""
+    file = imagenet_file(backbone, image_size)
+    return is_sound(imagenet_path(file), file.hash)
+
+
 def is_sound(path: Path, expected_hash: str | None) -> bool:
     """Whether a file is there and whole: by its hash, or, without one, by its structure."""
     import h5py

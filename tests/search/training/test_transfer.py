@@ -116,15 +116,10 @@ def test_head_on_features_answers_as_the_whole_network_does(
 ) -> None:
     config = draw_config()
     fit = train(Fit(make_task(larger, tmp_path, "one", config), larger), n_epochs=2)
-    on_features = fit.phase.predict()
+    on_features, head = fit.phase.predict(), fit.phase.learned()
     fit._begin_next_phase()
-    assert fit.best is not None
-    fit.phase.assign(fit.best.learned)
-    best_epoch = fit.best.epoch
-    if best_epoch == 2:
-        np.testing.assert_allclose(fit.phase.predict(), on_features, atol=1e-4)
-    accuracy = fit.phase.validate()[1]
-    assert accuracy == pytest.approx(fit.history[best_epoch - 1].val_accuracy, abs=0.01)
+    fit.phase.assign(head)
+    np.testing.assert_allclose(fit.phase.predict(), on_features, atol=1e-4)
 
 
 def test_best_epoch_of_the_first_phase_is_measured_on_its_head(
