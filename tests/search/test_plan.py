@@ -55,6 +55,23 @@ def test_option_wins_over_study_file(tmp_path: Path) -> None:
     assert read_plan(path, {("budget", "trials"): 8}, NAMES).budget.trials == 8
 
 
+@pytest.mark.parametrize("modules", ["'wide.py'", "['wide.py']"])
+def test_paths_in_a_study_file_are_relative_to_it(tmp_path: Path, modules: str) -> None:
+    text = f"[data]\nsource = 'demo'\n[space]\nmodules = {modules}\n"
+    text += "[transfer]\nweights = 'mine.weights.h5'\n"
+    plan = read_plan(write(tmp_path, text), {}, NAMES)
+    assert plan.space["modules"] == [str(tmp_path / "wide.py")]
+    assert plan.transfer.weights == str(tmp_path / "mine.weights.h5")
+    given = {("transfer", "weights"): "other.weights.h5"}
+    assert read_plan(write(tmp_path, text), given, NAMES).transfer.weights == "other.weights.h5"
+
+
+@pytest.mark.parametrize("weights", ["imagenet", "none"])
+def test_weights_by_name_stay_a_name(tmp_path: Path, weights: str) -> None:
+    path = write(tmp_path, f"[data]\nsource = 'x'\n[transfer]\nweights = '{weights}'\n")
+    assert read_plan(path, {}, NAMES).transfer.weights == weights
+
+
 @pytest.mark.parametrize(
     ("table", "line", "message"),
     [
