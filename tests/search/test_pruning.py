@@ -145,6 +145,19 @@ def test_trial_is_not_compared_with_trainings_of_another_length(name: str) -> No
     assert max(n_epochs) == 24
 
 
+@pytest.mark.parametrize("name", PRUNERS)
+def test_short_trial_is_judged_on_its_own_length_beside_longer_ones(name: str) -> None:
+    n_epochs = []
+    for n_phases in (1, 2):
+        pruner = make_pruner(name, 40, n_phases=n_phases, family_trials=1)
+        study = optuna.create_study(study_name="named", direction="maximize", pruner=pruner)
+        curves = [
+            [0.8 - 0.01 * number + 0.001 * epoch for epoch in range(40)] for number in range(12)
+        ]
+        n_epochs.append([train_in_family(study, "short", curve) for curve in curves])
+    assert n_epochs[0] == n_epochs[1]
+
+
 def test_rejected_and_failed_trials_do_not_fill_a_familys_minimum() -> None:
     study = family_study("auto", family_trials=2)
     for state in (TrialState.PRUNED, TrialState.FAIL):
