@@ -22,7 +22,7 @@ class Limits:
     def excess(self, cost: Cost) -> str | None:
         """What is over a limit, as a sentence; None where nothing is."""
         over = [
-            f"{value:,.0f}{unit} over the limit of {limit:,.0f}"
+            f"{_tell(value)} {unit} are over the limit of {_tell(limit)}"
             for value, limit, unit, _ in self._rows(cost)
             if value > limit
         ]
@@ -34,31 +34,37 @@ class Limits:
 
     def too_low(self, costs: list[Cost]) -> SpaceError:
         """The error that names the limit which none of these costs keeps."""
-        for place, (_, limit, _, option) in enumerate(self._rows(costs[0])):
+        rows = self._rows(costs[0])
+        for place, (_, limit, unit, option) in enumerate(rows):
             smallest = min(self._rows(cost)[place][0] for cost in costs)
             if smallest > limit:
                 return SpaceError(
                     f"Expected {option} that some network of the space keeps. Received: "
-                    f"{limit:,.0f}; the smallest of {len(costs)} networks tried takes "
-                    f"{smallest:,.0f}."
+                    f"{_tell(limit)}; the smallest of {len(costs)} networks tried takes "
+                    f"{_tell(smallest)} {unit}."
                 )
+        given = ", ".join(f"{option} {_tell(limit)}" for _, limit, _, option in rows)
         return SpaceError(
             f"Expected limits that some network of the space keeps together; none of "
-            f"{len(costs)} networks tried does. Received: {self}."
+            f"{len(costs)} networks tried does. Received: {given}."
         )
 
     def _rows(self, cost: Cost) -> list[tuple[float, float, str, str]]:
-        """Value, limit, unit and option of each limit that there is."""
+        """Value, limit, unit and option of each limit that there is, in the option's unit."""
         rows = [
-            (cost.parameters, self.max_parameters, " parameters are", "--max-parameters"),
-            (cost.memory_mb, self.max_memory_mb, " MB of memory are", "--max-memory"),
-            (cost.operations, self.max_operations, " operations are", "--max-operations"),
+            (cost.parameters, self.max_parameters, 1, "parameters", "--max-parameters"),
+            (cost.memory_mb, self.max_memory_mb, 1, "MB of memory", "--max-memory"),
+            (cost.operations, self.max_operations, 1e6, "million operations", "--max-operations"),
         ]
         return [
-            (value, limit, unit, option)
-            for value, limit, unit, option in rows
+            (value / scale, limit / scale, unit, option)
+            for value, limit, scale, unit, option in rows
             if limit is not None
         ]
+
+
+def _tell(value: float) -> str:
+    return f"{value:,.0f}" if value >= 1000 else f"{value:.4g}"
 
 
 def check_some_fit(
