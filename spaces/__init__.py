@@ -8,7 +8,7 @@ from spaces.cost import Cost, predict_cost
 from spaces.errors import SpaceError
 from spaces.families import Family, family_names, find_family, register_family
 from spaces.limits import Limits
-from spaces.modules import FamilyModule, choose_families, module_of
+from spaces.modules import FamilyModule, choose_families, locate_module, module_of
 from spaces.space import SearchSpace
 
 __all__ = [
@@ -22,6 +22,7 @@ __all__ = [
     "choose_families",
     "family_names",
     "find_family",
+    "locate_module",
     "module_of",
     "predict_cost",
     "register_family",

@@ -8,13 +8,15 @@ import hashlib
 import importlib
 import importlib.util
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 
 from spaces.errors import SpaceError
 from spaces.families.registry import family_names, find_family, forget_families
+from spaces.parameters import Domain, Value
 
 ALL = "all"
 _loaded: dict[str, tuple["FamilyModule", tuple[str, ...]]] = {}
@@ -36,7 +38,7 @@ class FamilyModule:
             SpaceError: If there is none.
         """
         source = str(Path(source).expanduser().absolute()) if _is_path(source) else source
-        path = _locate(source)
+        path = locate_module(source)
         if path is None:
             raise SpaceError(
                 f"Expected [space] modules to name files beside the study file, or modules that "
@@ -60,11 +62,12 @@ class FamilyModule:
         before = family_names()
         try:
             module = self._run(path, text)
-        except Exception as error:  # Whatever a user's module may raise.
+        except (Exception, SystemExit) as error:  # Whatever a user's module may raise.
             forget_families(set(family_names()) - set(before))
             _loaded.pop(self.source, None)
-            what = str(error) if isinstance(error, SpaceError) else _describe(error)
-            raise SpaceError(f"Cannot load {self.source} of [space] modules: {what}") from error
+            raise SpaceError(
+                f"Cannot load {self.source} of [space] modules: {_describe(error)}"
+            ) from error
         families = _families_of(module)
         if not families:
             raise SpaceError(f"Expected {self.source} to register a family. Received: none.")
@@ -73,7 +76,7 @@ class FamilyModule:
 
     def _read(self) -> tuple[Path, bytes]:
         """The module's file and what is in it."""
-        path = _locate(self.source)
+        path = locate_module(self.source)
         if path is None:
             raise SpaceError(
                 f"The study's module {self.source} is not on this machine. Put the same file "
@@ -124,17 +127,51 @@ def choose_families(wanted: Sequence[str], own: Sequence[str]) -> tuple[str, ...
     Raises:
         SpaceError: If a family is unknown, or was registered in this process alone.
     """
-    package = [name for name in family_names() if _home(name).startswith("spaces.")]
-    if ALL in wanted:
-        return (*package, *own)
     for name in wanted:
-        if _home(name).startswith("spaces.") or name in own:
+        if name == ALL or _home(name).startswith("spaces.") or name in own:
             continue
         raise SpaceError(
             f"Expected the module of every family in [space] modules, since each worker has to "
             f"load it. Received: `{name}`, which `{_home(name)}` registers."
         )
-    return tuple(wanted)
+    if ALL not in wanted:
+        return tuple(wanted)
+    package = [name for name in family_names() if _home(name).startswith("spaces.")]
+    return (*package, *own)
+
+
+def parameters_of(family: str) -> dict[str, Domain]:
+    """The domains of a family's own parameters, by name.
+
+    Raises:
+        SpaceError: If there is no such family, or its `parameters` raises.
+    """
+    found = find_family(family)
+    with _blaming(family, "parameters"):
+        return dict(found.parameters())
+
+
+def known_good_of(family: str) -> list[dict[str, Value]]:
+    """Parameters of a family's networks that train well, best first.
+
+    Raises:
+        SpaceError: If there is no such family, or its `known_good` raises.
+    """
+    found = find_family(family)
+    with _blaming(family, "known_good"):
+        return [dict(parameters) for parameters in found.known_good()]
+
+
+@contextmanager
+def _blaming(family: str, method: str) -> Iterator[None]:
+    """Names the family and its method in whatever the code of a user's family raises."""
+    try:
+        yield
+    except (Exception, SystemExit) as error:
+        raise SpaceError(
+            f"Cannot use the family `{family}` of {module_of(family) or _home(family)}: its "
+            f"`{method}` raised {_describe(error)}"
+        ) from error
 
 
 def _home(family: str) -> str:
@@ -145,8 +182,8 @@ def _is_path(source: str) -> bool:
     return source.endswith(".py") or "/" in source or "\\" in source
 
 
-def _locate(source: str) -> Path | None:
-    """The module's file: where it was, or here under the same name."""
+def locate_module(source: str) -> Path | None:
+    """The file of a user's module: where it was, or here under the same name; None without."""
     if _is_path(source):
         places = (Path(source), Path.cwd() / Path(source).name)
         return next((place for place in places if place.is_file()), None)
@@ -166,5 +203,5 @@ def _digest(text: bytes) -> str:
     return hashlib.sha256(text).hexdigest()
 
 
-def _describe(error: Exception) -> str:
-    return f"{type(error).__name__}: {error}"
+def _describe(error: BaseException) -> str:
+    return str(error) if isinstance(error, SpaceError) else f"{type(error).__name__}: {error}"

@@ -16,6 +16,7 @@ from spaces.draw import Draw
 from spaces.errors import SpaceError
 from spaces.families import find_family
 from spaces.limits import Limits, check_some_fit
+from spaces.modules import known_good_of, parameters_of
 from spaces.narrowing import narrow_domains
 from spaces.parameters import (
     Choices,
@@ -51,8 +52,7 @@ class SearchSpace:
         names = tuple(dict.fromkeys(families))
         if not names:
             raise SpaceError("Expected at least one family. Received: none.")
-        domains = _family_parameters(names) | common_parameters()
-        return cls(names, narrow_domains(domains, narrowed or {}))
+        return cls(names, narrow_domains(_all_parameters(names), narrowed or {}))
 
     def suggest(self, trial: Trial) -> Config:
         """The config that a trial draws; parameters fixed to one value are not suggested."""
@@ -112,7 +112,7 @@ class SearchSpace:
 
     def _known_good_of(self, family: str) -> list[dict[str, Value]]:
         found: list[dict[str, Value]] = []
-        for preferred in find_family(family).known_good():
+        for preferred in known_good_of(family):
             trial = GuidedTrial({"family": family, **preferred})
             if self._try(trial) is not None and trial.asked not in found:
                 found.append(trial.asked)
@@ -208,13 +208,20 @@ class SearchSpace:
                 yield config
 
 
-def _family_parameters(families: Sequence[str]) -> dict[str, Domain]:
+def _all_parameters(families: Sequence[str]) -> dict[str, Domain]:
+    """The domains of the families' own parameters, and of those that all families share."""
+    common = common_parameters()
     domains: dict[str, Domain] = {}
     for family in families:
-        for name, domain in find_family(family).parameters().items():
+        for name, domain in parameters_of(family).items():
+            if name in common:
+                raise SpaceError(
+                    f"Expected names of its own for the parameters of the family `{family}`. "
+                    f"Received: `{name}`, which all families share."
+                )
             if domains.setdefault(name, domain) != domain:
                 raise SpaceError(
                     f"Expected families to agree on a parameter they share. Received: `{name}` "
                     f"of {domains[name]} and, in `{family}`, of {domain}."
                 )
-    return domains
+    return domains | common

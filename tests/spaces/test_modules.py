@@ -99,6 +99,7 @@ def test_changed_module_replaces_its_families(module: Path) -> None:
     [
         ("1 / 0", "ZeroDivisionError: division by zero"),
         ("def", "SyntaxError: invalid syntax"),
+        ("import sys; sys.exit(3)", "SystemExit: 3"),
         ("import no_such_library", "ModuleNotFoundError: No module named 'no_such_library'"),
     ],
 )
@@ -129,6 +130,36 @@ def test_all_are_those_of_the_package_and_the_studys_own(module: Path) -> None:
     assert choose_families(["all"], own) == (*package, "own")
     assert choose_families(["all"], ()) == package
     assert choose_families(["own", "plain"], own) == ("own", "plain")
+
+
+def test_unknown_name_beside_all_is_refused_with_the_known_ones() -> None:
+    with pytest.raises(SpaceError, match=r"known family: dense, .*Received: `vggg`"):
+        choose_families(["all", "vggg"], ())
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("return {", "return 1 / 0, {", "`parameters` raised ZeroDivisionError: division by zero"),
+        ("return {", "{", "`parameters` raised TypeError: 'NoneType' object is not iterable"),
+        ("return [{", "import sys; sys.exit(2); [{", "`known_good` raised SystemExit: 2"),
+        ("return [{", "yield [][1]; [{", "`known_good` raised IndexError: list index"),
+    ],
+)
+def test_family_that_cannot_tell_its_space_is_named(
+    module: Path, old: str, new: str, message: str
+) -> None:
+    module.write_text(module.read_text().replace(old, new, 1))
+    FamilyModule.find(str(module)).load()
+    with pytest.raises(SpaceError, match=rf"family `own` of .*own\.py: its {message}"):
+        SearchSpace.create(["own"]).known_good()
+
+
+def test_parameter_of_a_common_name_is_refused(module: Path) -> None:
+    module.write_text(module.read_text().replace('"wide_width": Int', '"batch_size": Int'))
+    FamilyModule.find(str(module)).load()
+    with pytest.raises(SpaceError, match=r"family `own`. Received: `batch_size`, which all"):
+        SearchSpace.create(["own"])
 
 
 def test_family_that_only_this_process_knows_is_refused() -> None:
