@@ -11,13 +11,20 @@ from typing import Any
 from search.artifacts import Artifacts
 from search.data import PreparedSet, Progress, default_cache_dir, prepare
 from search.data.parallel import n_cores
-from search.errors import StudyMismatchError
+from search.errors import SettingsError, StudyMismatchError
 from search.fair_start import share_trials
 from search.memory import total_mb
 from search.pruning import make_pruner
-from search.settings import DEFAULT_N_TRIALS, ImageSet, StudyPlan, StudySettings, WeightsFile
+from search.settings import (
+    DEFAULT_N_TRIALS,
+    ImageSet,
+    StudyPlan,
+    StudySettings,
+    TransferSettings,
+    WeightsFile,
+)
 from search.weights import DEFAULT_BACKBONES, check_backbones, check_costs, check_weights
-from spaces import FamilyModule, Limits, SearchSpace, choose_families
+from spaces import FamilyModule, Limits, SearchSpace, choose_families, find_family
 from spaces.models.backbones import find_backbone
 from storage import (
     Store,

@@ -54,7 +54,15 @@ def test_study_of_that_name_with_other_settings_is_refused(
     [
         ({"data": {"source": "/no/such"}}, DataError, "No such file or folder: /no/such"),
         ({"space": {"families": ["plane"]}}, SpaceError, "Received: `plane`"),
+        ({"space": {"families": ["all", "vggg"]}}, SpaceError, "vgg. Received: `vggg`"),
         ({"space": {"chanels": 8}}, SpaceError, r"chanels"),
+        (
+            {"space": {"backbone": "xception"}},
+            SettingsError,
+            "^--backbones is for .* the families plain; add transfer to --families",
+        ),
+        ({"transfer": {"weights": "none"}}, SettingsError, r"^`weights` in \[transfer\] is for"),
+        ({"transfer": {"image_size": 64}}, SettingsError, "^`image_size` in .*add transfer to"),
         ({"search": {"pruner": "medain"}}, SettingsError, "Received: 'medain'"),
         ({"search": {"max_parameters": 5}}, SpaceError, "--max-parameters"),
         ({"store": {"url": "mysql://u:secret@host/db"}}, StoreError, r"Received: mysql://u:\*\*\*@"),
