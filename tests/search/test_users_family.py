@@ -14,6 +14,7 @@ import search
 from search.broken import MAX_TRACEBACK
 from search.errors import StudyMismatchError
 from search.open_study import OpenStudy
+from search.proposals import MAX_FAILURES
 from search.settings import StudyPlan
 from search.submit import DEFAULT_FAMILIES, submit
 from search.training.pool import TrainerPool
@@ -152,8 +153,16 @@ def test_long_traceback_is_cut_to_its_end(make_own: MakeStudy) -> None:
 def test_trainers_exception_is_kept_with_the_trial(make_own: MakeStudy) -> None:
     opened = make_own()
     rows = run_worker(opened, "failed")
-    assert [row.attributes["traceback"] for row in rows] == ["Traceback ..."] * 3
-    assert load_study(opened.store, opened.name).has_failed
+    assert [row.attributes["traceback"] for row in rows] == ["Traceback ..."] * MAX_FAILURES
+
+
+def test_module_is_not_blamed_for_what_its_code_did_not_raise(make_own: MakeStudy) -> None:
+    opened = make_own()
+    run_worker(opened, "failed")
+    record = load_study(opened.store, opened.name)
+    assert record.has_failed
+    assert record.end_reason is not None
+    assert record.end_reason.startswith(f"The last {MAX_FAILURES} trials failed")
 
 
 def test_family_that_raises_now_and_then_ends_no_study(make_own: MakeStudy) -> None:
