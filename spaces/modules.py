@@ -144,11 +144,16 @@ def parameters_of(family: str) -> dict[str, Domain]:
     """The domains of a family's own parameters, by name.
 
     Raises:
-        SpaceError: If there is no such family, or its `parameters` raises.
+        SpaceError: If there is no such family, or its `parameters` raises or gives what is no
+            domain.
     """
     found = find_family(family)
     with _blaming(family, "parameters"):
-        return dict(found.parameters())
+        parameters = dict(found.parameters())
+        for name, domain in parameters.items():
+            if not isinstance(domain, Domain):
+                raise TypeError(f"expected the domain of `{name}`. Received: {domain!r}.")
+    return parameters
 
 
 def known_good_of(family: str) -> list[dict[str, Value]]:

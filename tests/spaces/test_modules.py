@@ -142,6 +142,7 @@ def test_unknown_name_beside_all_is_refused_with_the_known_ones() -> None:
     [
         ("return {", "return 1 / 0, {", "`parameters` raised ZeroDivisionError: division by zero"),
         ("return {", "{", "`parameters` raised TypeError: 'NoneType' object is not iterable"),
+        ("IntRange(8, 256, log=True)", "5", "`parameters` raised TypeError: expected the domain"),
         ("return [{", "import sys; sys.exit(2); [{", "`known_good` raised SystemExit: 2"),
         ("return [{", "yield [][1]; [{", "`known_good` raised IndexError: list index"),
     ],
