@@ -101,7 +101,7 @@ def test_study_whose_proposals_are_all_too_large_ends_and_names_the_limit(
     opened = make_study(
         space={"stages": [1, 2]}, search={"max_parameters": 900, "sampler": "random"}
     )
-    opened = open_with_limit(opened, max_parameters=1)
+    opened = open_with_limit(opened, max_parameters=1, max_operations=1_350_000_000)
     make_worker(opened).run()
     record = load_study(opened.store, opened.name)
     assert record.has_failed is False
@@ -110,6 +110,7 @@ def test_study_whose_proposals_are_all_too_large_ends_and_names_the_limit(
         f"The last {MAX_VAIN_PROPOSALS} proposals were 0 repeats and 100 over" in record.end_reason
     )
     assert "--max-parameters (now 1)" in record.end_reason
+    assert "--max-operations (now 1,350 million)" in record.end_reason
     assert counts(opened)["rejected"] == MAX_VAIN_PROPOSALS
 
 
