@@ -11,6 +11,7 @@ from spaces.memory import (
     LARGEST_MAP_COPIES,
     LAYER_MB,
     SLOT_COPIES,
+    SLOT_LAYER_MB,
     TRAINING_MB,
     WEIGHT_COPIES,
     KeptValues,
@@ -50,7 +51,7 @@ def test_weights_count_with_their_gradients_slots_and_copies() -> None:
     values = KeptValues(n_layers=3)
     plain = TRAINING_MB + 3 * LAYER_MB + WEIGHT_COPIES * MILLION_MB
     assert memory(values, 10**6) == pytest.approx(plain)
-    slots_mb = 2 * SLOT_COPIES * MILLION_MB
+    slots_mb = 2 * (SLOT_COPIES * MILLION_MB + 3 * SLOT_LAYER_MB)
     assert memory(values, 10**6, n_slots=2) == pytest.approx(plain + slots_mb)
 
 
