@@ -1,8 +1,8 @@
 """The training memory of a network, in closed form from what its layers keep.
 
-The constants were fitted to 60 measured trainings of plain networks, 16 MB to 3.8 GB, and 45 of
-networks of up to 114 layers with weights, by `tests/benchmarks/measure_memory.py`; each has a
-reading, given beside it.
+The constants were fitted to 60 measured trainings of plain networks, 16 MB to 3.8 GB, those of a
+layer and of the largest map to 12 more and to 39 of networks of up to 114 layers with weights, by
+`tests/benchmarks/measure_memory.py`; each has a reading, given beside it.
 """
 
 from dataclasses import dataclass
