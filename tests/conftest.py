@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from spaces.families import registry
+from spaces.modules import _loaded
 from storage import Store
 
 SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
@@ -16,6 +18,17 @@ def shared_data() -> Path:
     if not SHARED_DATA.is_dir():
         pytest.skip(f"the real image sets are not at {SHARED_DATA}")
     return SHARED_DATA
+
+
+@pytest.fixture
+def clean_registry() -> Iterator[None]:
+    """Forgets the families and modules that a test registers."""
+    before, loaded = dict(registry._families), dict(_loaded)
+    yield
+    registry._families.clear()
+    registry._families.update(before)
+    _loaded.clear()
+    _loaded.update(loaded)
 
 
 @pytest.fixture(scope="session")

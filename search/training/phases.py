@@ -11,7 +11,7 @@ from search.training.protocol import Task
 from spaces import Config, SpaceError
 from spaces.families import find_family
 from spaces.models import build_head, build_model, build_optimizer
-from spaces.models.backbones import Weights
+from spaces.models.backbones import RANDOM_WEIGHTS, Weights
 from spaces.models.transfer import TransferNetwork
 
 
@@ -32,7 +32,8 @@ def make_phase(
             Path(task.features), data, config.network.backbone, weights, on_progress
         )
         return _make_head(task, config, data, features)
-    return _make_fine_tuning(task, config, config.network, data, weights)
+    gentle = _with_rate_of_fine_tuning(config, config.network)
+    return _make_whole(number, task, gentle, data, weights)
 
 
 def _read_weights(task: Task) -> Weights:
@@ -48,7 +49,13 @@ def _read_weights(task: Task) -> Weights:
     return weights
 
 
-def _make_whole(number: int, task: Task, config: Config, data: PreparedSet) -> Phase:
+def _make_whole(
+    number: int,
+    task: Task,
+    config: Config,
+    data: PreparedSet,
+    weights: Weights = RANDOM_WEIGHTS,
+) -> Phase:
     """The whole network on pixels; a second phase of it begins with a new optimizer."""
     model = build_model(
         config,
@@ -57,8 +64,10 @@ def _make_whole(number: int, task: Task, config: Config, data: PreparedSet) -> P
         seed=task.seed,
         mean=data.mean,
         std=data.std,
+        weights=weights,
     )
-    return Phase(number, model, _pixels(task, config, data), build_optimizer(config), task)
+    feed = PixelFeed(data, task.seed, config.batch_size, augmentation=config.augmentation)
+    return Phase(number, model, feed, build_optimizer(config), task)
 
 
 def _make_head(task: Task, config: Config, data: PreparedSet, features: Features) -> Phase:
@@ -72,23 +81,6 @@ def _make_head(task: Task, config: Config, data: PreparedSet, features: Features
     return Phase(1, model, feed, build_optimizer(config), task)
 
 
-def _make_fine_tuning(
-    task: Task, config: Config, network: TransferNetwork, data: PreparedSet, weights: Weights
-) -> Phase:
-    """Head and top of the backbone together, at a lower rate."""
-    model = build_model(
-        config,
-        data.image_shape,
-        data.n_classes,
-        seed=task.seed,
-        mean=data.mean,
-        std=data.std,
-        weights=weights,
-    )
+def _with_rate_of_fine_tuning(config: Config, network: TransferNetwork) -> Config:
     rate = config.optimizer.learning_rate * network.fine_tuning_rate
-    gentle = replace(config, optimizer=replace(config.optimizer, learning_rate=rate))
-    return Phase(2, model, _pixels(task, config, data), build_optimizer(gentle), task)
-
-
-def _pixels(task: Task, config: Config, data: PreparedSet) -> PixelFeed:
-    return PixelFeed(data, task.seed, config.batch_size, augmentation=config.augmentation)
+    return replace(config, optimizer=replace(config.optimizer, learning_rate=rate))

@@ -4,7 +4,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,6 @@ from search.submit import DEFAULT_FAMILIES, submit
 from search.training.pool import TrainerPool
 from search.worker import Worker
 from spaces import SpaceError
-from spaces.families import registry
 from spaces.modules import _loaded
 from storage import TrialRow, load_study, load_trials
 
@@ -29,15 +28,7 @@ EXAMPLE = ROOT / "tests" / "examples" / "wide.py"
 FAKE = str(Path(__file__).with_name("fake_trainer.py"))
 MakeStudy = Callable[..., OpenStudy]
 
-
-@pytest.fixture(autouse=True)
-def clean_registry() -> Iterator[None]:
-    before, loaded = dict(registry._families), dict(_loaded)
-    yield
-    registry._families.clear()
-    registry._families.update(before)
-    _loaded.clear()
-    _loaded.update(loaded)
+pytestmark = pytest.mark.usefixtures("clean_registry")
 
 
 @pytest.fixture

@@ -2,26 +2,16 @@
 
 import random
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from spaces import Config, FamilyModule, SearchSpace, SpaceError, choose_families, module_of
-from spaces.families import Family, family_names, register_family, registry
-from spaces.modules import _loaded
+from spaces.families import Family, family_names, register_family
 
 EXAMPLE = Path(__file__).parents[1] / "examples" / "wide.py"
 
-
-@pytest.fixture(autouse=True)
-def clean_registry() -> Iterator[None]:
-    before, loaded = dict(registry._families), dict(_loaded)
-    yield
-    registry._families.clear()
-    registry._families.update(before)
-    _loaded.clear()
-    _loaded.update(loaded)
+pytestmark = pytest.mark.usefixtures("clean_registry")
 
 
 @pytest.fixture
