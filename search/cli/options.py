@@ -43,6 +43,81 @@ Strict = Annotated[
     bool | None, typer.Option("--strict", help="A broken image is an error, not left out.")
 ]
 Json = Annotated[bool, typer.Option("--json", help="One JSON document on standard output.")]
+StudyName = Annotated[
+    str | None, typer.Option(help="Name of the study.", show_default="the source's name")
+]
+Families = Annotated[
+    str | None,
+    typer.Option(
+        help="Families of networks, with commas, or all.", show_default="all but transfer"
+    ),
+]
+Backbones = Annotated[
+    str | None,
+    typer.Option(
+        help="Backbones of the family transfer, with commas.", show_default="five small ones"
+    ),
+]
+Weights = Annotated[
+    str | None,
+    typer.Option(
+        metavar="imagenet|none|PATH",
+        help="Their weights: downloaded, random, or a .weights.h5 file.",
+        show_default="imagenet",
+    ),
+]
+WeightsMode = Annotated[
+    str | None,
+    typer.Option(
+        metavar="MODE",
+        help="How the weights of a file want pixels: torch, tf or caffe.",
+        show_default="as Keras' own",
+    ),
+]
+TransferImageSize = Annotated[
+    int | None,
+    typer.Option(help="Side of the images that backbones see.", show_default="96"),
+]
+Trials = Annotated[
+    int | None,
+    typer.Option(help="Trials to run.", show_default="30, or no bound when --timeout is given"),
+]
+Timeout = Annotated[
+    str | None, typer.Option(metavar="TIME", help="How long to search, as 90s, 30m or 2h.")
+]
+Workers = Annotated[
+    str | None, typer.Option(help="Local workers.", show_default="auto, one for each core")
+]
+MaxEpochs = Annotated[
+    int | None, typer.Option(help="The most epochs of a trial.", show_default="20")
+]
+Sampler = Annotated[str | None, typer.Option(help="tpe or random.", show_default="tpe")]
+Pruner = Annotated[
+    str | None,
+    typer.Option(
+        help="Stops poor trials early: auto, median, percentile, hyperband, halving or none.",
+        show_default="auto",
+    ),
+]
+MaxParameters = Annotated[
+    int | None, typer.Option(help="Larger networks are not built.", show_default="10,000,000")
+]
+MaxMemory = Annotated[
+    float | None,
+    typer.Option(
+        metavar="MB",
+        help="Networks that need more memory are not built.",
+        show_default="by machine",
+    ),
+]
+MaxOperations = Annotated[
+    float | None,
+    typer.Option(
+        metavar="M",
+        help="Nor those with more million operations for an image.",
+        show_default="by size",
+    ),
+]
 
 NAMES = {
     ("study", "name"): "--study",

@@ -38,90 +38,28 @@ def demo(
 
 def run(
     source: options.Source,
-    study: Annotated[
-        str | None, typer.Option(help="Name of the study.", show_default="the source's name")
-    ] = None,
+    study: options.StudyName = None,
     store: options.Store = None,
     artifacts: options.Artifacts = None,
-    families: Annotated[
-        str | None,
-        typer.Option(
-            help="Families of networks, with commas, or all.", show_default="all but transfer"
-        ),
-    ] = None,
-    backbones: Annotated[
-        str | None,
-        typer.Option(
-            help="Backbones of the family transfer, with commas.", show_default="five small ones"
-        ),
-    ] = None,
-    weights: Annotated[
-        str | None,
-        typer.Option(
-            metavar="imagenet|none|PATH",
-            help="Their weights: downloaded, random, or a .weights.h5 file.",
-            show_default="imagenet",
-        ),
-    ] = None,
-    weights_mode: Annotated[
-        str | None,
-        typer.Option(
-            metavar="MODE",
-            help="How the weights of a file want pixels: torch, tf or caffe.",
-            show_default="as Keras' own",
-        ),
-    ] = None,
-    transfer_image_size: Annotated[
-        int | None,
-        typer.Option(help="Side of the images that backbones see.", show_default="96"),
-    ] = None,
-    trials: Annotated[
-        int | None,
-        typer.Option(
-            help="Trials to run.", show_default="30, or no bound when --timeout is given"
-        ),
-    ] = None,
-    timeout: Annotated[
-        str | None, typer.Option(metavar="TIME", help="How long to search, as 90s, 30m or 2h.")
-    ] = None,
-    workers: Annotated[
-        str | None, typer.Option(help="Local workers.", show_default="auto, one for each core")
-    ] = None,
-    max_epochs: Annotated[
-        int | None, typer.Option(help="The most epochs of a trial.", show_default="20")
-    ] = None,
+    families: options.Families = None,
+    backbones: options.Backbones = None,
+    weights: options.Weights = None,
+    weights_mode: options.WeightsMode = None,
+    transfer_image_size: options.TransferImageSize = None,
+    trials: options.Trials = None,
+    timeout: options.Timeout = None,
+    workers: options.Workers = None,
+    max_epochs: options.MaxEpochs = None,
     image_size: options.ImageSize = None,
     color: options.Color = None,
     max_images: options.MaxImages = None,
     split: options.Split = None,
     seed: options.Seed = None,
-    sampler: Annotated[str | None, typer.Option(help="tpe or random.", show_default="tpe")] = None,
-    pruner: Annotated[
-        str | None,
-        typer.Option(
-            help="Stops poor trials early: auto, median, percentile, hyperband, halving or none.",
-            show_default="auto",
-        ),
-    ] = None,
-    max_parameters: Annotated[
-        int | None, typer.Option(help="Larger networks are not built.", show_default="10,000,000")
-    ] = None,
-    max_memory: Annotated[
-        float | None,
-        typer.Option(
-            metavar="MB",
-            help="Networks that need more memory are not built.",
-            show_default="by machine",
-        ),
-    ] = None,
-    max_operations: Annotated[
-        float | None,
-        typer.Option(
-            metavar="M",
-            help="Nor those with more million operations for an image.",
-            show_default="by size",
-        ),
-    ] = None,
+    sampler: options.Sampler = None,
+    pruner: options.Pruner = None,
+    max_parameters: options.MaxParameters = None,
+    max_memory: options.MaxMemory = None,
+    max_operations: options.MaxOperations = None,
     strict: options.Strict = None,
     json: options.Json = False,
 ) -> None:
