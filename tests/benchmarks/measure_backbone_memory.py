@@ -10,12 +10,11 @@ import argparse
 import json
 import subprocess
 import sys
-import tempfile
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from measure_memory import PeakMemory, synthetic_set, tiny_config, train
+from measure_memory import PeakMemory, tiny_config, train
 
 from spaces import Config, SearchSpace
 from spaces.models.backbones import backbone_cost, find_backbone, transfer_memory_mb
@@ -96,32 +95,14 @@ def train_both(config: Config, size: int) -> list[int]:
     """An epoch of each phase as a trainer runs them; the growth in MB after each of them."""
     import psutil
 
-    from search.training.fit import Fit
-    from search.training.protocol import Task
-
     process = psutil.Process()
     start = process.memory_info().rss
-    grown = []
-    with tempfile.TemporaryDirectory() as folder:
-        task = Task(
-            config=config.to_json(),
-            data="",
-            fingerprint="",
-            checkpoint=f"{folder}/trial.checkpoint",
-            seed=0,
-            max_epochs=1,
-            patience=1,
-            plateau_patience=1,
-            plateau_factor=0.5,
-            min_learning_rate=1e-6,
-            weights={"source": "none", "mode": None, "digest": "none"},
-            features=f"{folder}/features",
-        )
-        fit = Fit(task, synthetic_set(config.batch_size, (size, size, 1)))
-        while fit.goes_on:
-            fit.run_epoch()
-            grown.append(round((process.memory_info().rss - start) / 2**20))
-        fit.finish()
+    grown: list[int] = []
+
+    def note() -> None:
+        grown.append(round((process.memory_info().rss - start) / 2**20))
+
+    train(config, (size, size, 1), n_epochs=1, on_epoch=note)
     return grown
 
 

@@ -15,6 +15,7 @@ import sys
 import tempfile
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -144,8 +145,13 @@ def tiny_config() -> Config:
     return SearchSpace.create(["plain"], narrowed).random_config(random.Random(0))
 
 
-def train(config: Config, image_shape: tuple[int, int, int]) -> None:
-    """Two short epochs of a real trainer's fit, with their checkpoints, and its end."""
+def train(
+    config: Config,
+    image_shape: tuple[int, int, int],
+    n_epochs: int = N_EPOCHS,
+    on_epoch: Callable[[], None] = lambda: None,
+) -> None:
+    """Short epochs of a real trainer's fit in each phase, with their checkpoints, and its end."""
     from search.training.fit import Fit
     from search.training.protocol import Task
 
@@ -156,15 +162,18 @@ def train(config: Config, image_shape: tuple[int, int, int]) -> None:
             fingerprint="",
             checkpoint=f"{folder}/trial.checkpoint",
             seed=0,
-            max_epochs=N_EPOCHS,
-            patience=N_EPOCHS,
-            plateau_patience=N_EPOCHS,
+            max_epochs=n_epochs,
+            patience=n_epochs,
+            plateau_patience=n_epochs,
             plateau_factor=0.5,
             min_learning_rate=1e-6,
+            weights={"source": "none", "mode": None, "digest": "none"},
+            features=f"{folder}/features",
         )
         fit = Fit(task, synthetic_set(config.batch_size, image_shape))
         while fit.goes_on:
             fit.run_epoch()
+            on_epoch()
         fit.finish()
 
 
