@@ -36,7 +36,7 @@ def check_backbones(space: SearchSpace, settings: TransferSettings) -> None:
     Raises:
         SpaceError: If there is one; the message names it.
     """
-    names = backbones_of(space)
+    names: Sequence[str] = backbones_of(space)
     for name in names:
         check_image_size(find_backbone(name), (settings.image_size, settings.image_size))
     weights = Weights(settings.weights, settings.weights_mode)
@@ -81,8 +81,10 @@ def check_weights(
             that does not fit.
     """
     weights = Weights(settings.weights, settings.weights_mode)
-    if weights.source != "none":
-        _check_in_child(weights, backbones_of(space), settings.image_size, progress)
+    names: Sequence[str] = backbones_of(space)
+    if weights.path is None:
+        names = _missing(weights, names, settings.image_size)
+    _check_in_child(weights, names, settings.image_size, progress)
     source = str(weights.path.resolve()) if weights.path else weights.source
     return WeightsFile(source=source, mode=weights.mode, digest=weights.digest())
 
@@ -101,16 +103,23 @@ def check_weights_here(weights: WeightsFile, space: SearchSpace, image_size: int
             f"The weights at {weights.source} are {digest[:12]}, those of the study "
             f"{weights.digest[:12]}. Bring the study's own file there."
         )
-    names, size = backbones_of(space), (image_size, image_size)
-    are_missing = [n for n in names if not has_imagenet_weights(find_backbone(n), size)]
-    if weights.source == "imagenet" and are_missing:
-        _check_in_child(here, are_missing, image_size, None)
+    _check_in_child(here, _missing(here, backbones_of(space), image_size), image_size, None)
+
+
+def _missing(weights: Weights, backbones: Sequence[str], image_size: int) -> Sequence[str]:
+    """The backbones whose ImageNet weights would have to be downloaded."""
+    if weights.source != "imagenet":
+        return ()
+    size = (image_size, image_size)
+    return [name for name in backbones if not has_imagenet_weights(find_backbone(name), size)]
 
 
 def _check_in_child(
     weights: Weights, backbones: Sequence[str], image_size: int, progress: Progress | None
 ) -> None:
     """Downloads or loads weights in a process of its own, since that takes TensorFlow."""
+    if not backbones:
+        return
     arguments = [weights.source, weights.mode or "", str(image_size), *backbones]
     command = [sys.executable, "-m", CHECK, *arguments]
     n_done = 0
