@@ -36,7 +36,7 @@ def check_backbones(space: SearchSpace, settings: TransferSettings) -> None:
     Raises:
         SpaceError: If there is one; the message names it.
     """
-    names: Sequence[str] = backbones_of(space)
+    names = backbones_of(space)
     for name in names:
         check_image_size(find_backbone(name), (settings.image_size, settings.image_size))
     weights = Weights(settings.weights, settings.weights_mode)
