@@ -1,5 +1,6 @@
 """Fixtures for all tests: real image sets, and a store of each kind."""
 
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -18,6 +19,14 @@ def shared_data() -> Path:
     if not SHARED_DATA.is_dir():
         pytest.skip(f"the real image sets are not at {SHARED_DATA}")
     return SHARED_DATA
+
+
+@pytest.fixture
+def public_folder() -> Iterator[Path]:
+    """A folder that another user may enter: pytest's own are closed."""
+    with tempfile.TemporaryDirectory() as name:
+        Path(name).chmod(0o755)
+        yield Path(name)
 
 
 @pytest.fixture

@@ -3,9 +3,8 @@ import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO
 
@@ -64,14 +63,6 @@ def _forbid_decoding(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def source(make_folder: MakeFolder) -> Path:
     return make_folder({"a": 8, "b": 8})
-
-
-@pytest.fixture
-def public_folder() -> Iterator[Path]:
-    """A folder that another user may enter: pytest's own are closed."""
-    with tempfile.TemporaryDirectory() as name:
-        Path(name).chmod(0o755)
-        yield Path(name)
 
 
 def test_prepared_set_is_found_again_without_decoding(
