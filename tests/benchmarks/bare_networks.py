@@ -64,6 +64,7 @@ PARAMETERS: Mapping[str, Mapping[str, Any]] = {
         "densenet_compression": 0.5,
         "densenet_bottleneck": True,
     },
+    "transfer": {"backbone": "mobilenet_v2", "unfrozen_layers": 12, "fine_tuning_rate": 0.1},
 }  # fmt: skip
 
 
@@ -71,10 +72,10 @@ def build_bare(
     family: str, shape: tuple[int, int, int], n_classes: int, mean: list[float], std: list[float]
 ) -> Any:
     """Gives the uncompiled network of a family, from raw pixels to probabilities."""
-    images = keras.Input(shape)
-    x = kl.Rescaling([1 / s for s in std], [-m / s for m, s in zip(mean, std, strict=True)])(
-        images
-    )
+    images = x = keras.Input(shape)
+    if family != "transfer":  # a backbone has a scaling of its own
+        offsets = [-m / s for m, s in zip(mean, std, strict=True)]
+        x = kl.Rescaling([1 / s for s in std], offsets)(images)
     x = BODIES[family](x)
     x = kl.Dropout(0.2)(kl.Flatten()(x))
     x = kl.Dropout(0.2)(kl.Activation("relu")(kl.Dense(64, **WEIGHTS)(x)))
@@ -144,10 +145,23 @@ def dense(x: Any) -> Any:
     return norm_relu(x)
 
 
+def transfer(x: Any) -> Any:
+    x = kl.Rescaling(1 / 127.5, -1)(kl.Concatenate()([x, x, x]))
+    backbone = keras.applications.MobileNetV2(
+        weights=None, include_top=False, input_shape=x.shape[1:]
+    )
+    kernels = (kl.Conv2D, kl.DepthwiseConv2D)
+    first = [i for i, it in enumerate(backbone.layers) if isinstance(it, kernels)][-12]
+    for i, layer in enumerate(backbone.layers):
+        layer.trainable = i >= first and not isinstance(layer, kl.BatchNormalization)
+    return backbone(x, training=False)
+
+
 BODIES: Mapping[str, Callable[[Any], Any]] = {
     "plain": plain,
     "vgg": vgg,
     "inception": inception,
     "residual": residual,
     "dense": dense,
+    "transfer": transfer,
 }

@@ -62,8 +62,9 @@ def make_pair(family: str, data: PreparedSet, n_images: int) -> tuple[Runner, Ru
     bare = build_bare(family, data.image_shape, data.n_classes, mean, std)
     kinds = [sorted(type(it).__name__ for it in model.layers) for model in (ours, bare)]
     assert kinds[0] == kinds[1], f"{family}: the layers of the two networks differ"
-    shapes = [sorted(str(weight.shape) for weight in model.weights) for model in (ours, bare)]
-    assert shapes[0] == shapes[1], f"{family}: the weights of the two networks differ"
+    for kind in ("weights", "trainable_weights"):
+        shapes = [sorted(str(it.shape) for it in getattr(model, kind)) for model in (ours, bare)]
+        assert shapes[0] == shapes[1], f"{family}: the {kind} of the two networks differ"
     return Runner(ours, config, data, n_images), Runner(bare, config, data, n_images)
 
 
