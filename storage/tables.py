@@ -2,11 +2,17 @@
 
 from sqlalchemy import Boolean, Column, Double, Index, Integer, MetaData, String, Table, Text
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 """Raised by each change of these tables; a store with a higher one is refused."""
 
 MIGRATIONS: dict[int, tuple[str, ...]] = {
     2: ("ALTER TABLE convsearch_epochs ADD COLUMN phase INTEGER NOT NULL DEFAULT 1",),
+    3: (
+        "ALTER TABLE convsearch_studies ADD COLUMN priority INTEGER NOT NULL DEFAULT 0",
+        "ALTER TABLE convsearch_studies ADD COLUMN is_stopped BOOLEAN NOT NULL DEFAULT FALSE",
+        "ALTER TABLE convsearch_workers ADD COLUMN device TEXT NOT NULL DEFAULT 'cpu'",
+        "ALTER TABLE convsearch_workers ADD COLUMN clock_ahead_s FLOAT NOT NULL DEFAULT 0",
+    ),
 }
 """What brings a store of the version before to each version."""
 
@@ -31,6 +37,8 @@ studies = Table(
     Column("judged_from", Double, nullable=False, default=0.0),
     Column("end_reason", Text),
     Column("has_failed", Boolean, nullable=False, default=False),
+    Column("priority", Integer, nullable=False, default=0),
+    Column("is_stopped", Boolean, nullable=False, default=False),
 )
 
 workers = Table(
@@ -43,6 +51,8 @@ workers = Table(
     Column("pid", Integer, nullable=False),
     Column("process_started_at", Double, nullable=False),
     Column("last_seen", Double, nullable=False),
+    Column("device", Text, nullable=False, default="cpu"),
+    Column("clock_ahead_s", Double, nullable=False, default=0.0),
 )
 
 leases = Table(

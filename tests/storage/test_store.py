@@ -20,7 +20,7 @@ from storage import (
     list_studies,
     load_study,
 )
-from storage.tables import SCHEMA_VERSION, versions
+from storage.tables import SCHEMA_VERSION, studies, versions, workers
 
 
 @pytest.mark.parametrize(
@@ -108,7 +108,14 @@ def test_newer_schema_is_refused(store: Store, store_url: str) -> None:
 
 def test_store_of_an_earlier_schema_is_brought_up_to_date(store: Store, store_url: str) -> None:
     with store.write() as connection:
-        connection.execute(sa.text("ALTER TABLE convsearch_epochs DROP COLUMN phase"))
+        for column in (
+            "epochs DROP COLUMN phase",
+            "studies DROP COLUMN priority",
+            "studies DROP COLUMN is_stopped",
+            "workers DROP COLUMN device",
+            "workers DROP COLUMN clock_ahead_s",
+        ):
+            connection.execute(sa.text(f"ALTER TABLE convsearch_{column}"))
         connection.execute(
             sa.text("INSERT INTO convsearch_epochs (trial_id, epoch) VALUES (1, 1)")
         )
@@ -117,6 +124,8 @@ def test_store_of_an_earlier_schema_is_brought_up_to_date(store: Store, store_ur
     with again.read() as connection:
         assert connection.execute(sa.text("SELECT phase FROM convsearch_epochs")).scalar() == 1
         assert connection.execute(sa.select(versions.c.schema_version)).scalar() == SCHEMA_VERSION
+        assert not connection.execute(sa.select(studies.c.is_stopped)).all()
+        assert not connection.execute(sa.select(workers.c.device)).all()
     again.close()
 
 
