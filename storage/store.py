@@ -7,24 +7,19 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import optuna
 import sqlalchemy as sa
 from optuna.exceptions import StorageInternalError
-from optuna.storages import RDBStorage
 from sqlalchemy.engine import URL, Connection, Engine
 from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
 
 from storage import tables
 from storage.errors import StoreError, StoreVersionError
+from storage.optuna_storage import FleetStorage, open_optuna_storage
 from storage.url import parse_url, show_url, sqlite_path
 
 logger = logging.getLogger(__name__)
-
-SQLITE_TIMEOUT_S = 60.0
-"""How long a writer waits for another one. A worker that was stopped while it wrote can hold the
-lock for long, and Python's own 5 s made its neighbours crash."""
 
 SQLITE_HEADER = b"SQLite format 3\x00"
 
@@ -34,7 +29,7 @@ class Store:
     """An open store. Cheap to share within a process, never across a fork."""
 
     url: URL
-    optuna_storage: RDBStorage
+    optuna_storage: FleetStorage
 
     @classmethod
     def open(cls, url: str, *, create: bool = True) -> "Store":
@@ -56,7 +51,7 @@ class Store:
         try:
             with _creation_lock(parsed, path):
                 _check_tables(parsed)
-                store = cls(parsed, _open_optuna_storage(parsed))
+                store = cls(parsed, open_optuna_storage(parsed))
                 store._create_tables()
         except (SQLAlchemyError, StorageInternalError, ImportError) as error:
             raise StoreError(f"Cannot use {show_url(parsed)}: {_first_line(error)}") from error
@@ -223,30 +218,6 @@ def _creation_lock(url: URL, path: Path | None) -> Iterator[None]:
             yield
         finally:
             connection.execute(sa.text("SELECT pg_advisory_unlock(7291830)"))
-
-
-def _open_optuna_storage(url: URL) -> RDBStorage:
-    options: dict[str, Any]
-    if url.get_backend_name() == "sqlite":
-        options = {"connect_args": {"timeout": SQLITE_TIMEOUT_S}}
-    else:
-        options = {"pool_size": 2, "max_overflow": 2, "pool_pre_ping": True}
-    # RDBStorage runs str.format on the URL, so its braces are doubled.
-    text = url.render_as_string(hide_password=False).replace("{", "{{").replace("}", "}}")
-    storage = RDBStorage(text, engine_kwargs=options)
-    if url.get_backend_name() == "sqlite":
-        sa.event.listen(storage.engine, "connect", _set_sqlite_pragmas)
-        storage.remove_session()
-        storage.engine.dispose()
-    return storage
-
-
-def _set_sqlite_pragmas(connection: Any, _record: object) -> None:
-    """Readers and a writer at once, and a sync a checkpoint rather than a transaction."""
-    cursor = connection.cursor()
-    cursor.execute("PRAGMA journal_mode=WAL")
-    cursor.execute("PRAGMA synchronous=NORMAL")
-    cursor.close()
 
 
 def _first_line(error: BaseException) -> str:
