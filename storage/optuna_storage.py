@@ -1,10 +1,16 @@
 """Optuna's storage as a fleet needs it: one pool of connections a process, for either store."""
 
+from collections.abc import Container
 from typing import Any
 
 import sqlalchemy as sa
+from optuna.distributions import BaseDistribution, check_distribution_compatibility
 from optuna.storages import RDBStorage
+from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy.engine import URL
+
+from storage.frozen_trials import load_frozen_trials, read_distribution
+from storage.optuna_tables import params, studies, trials
 
 SQLITE_TIMEOUT_S = 60.0
 """How long a writer waits for another one. A worker that was stopped while it wrote can hold the
@@ -12,7 +18,73 @@ lock for long, and Python's own 5 s made its neighbours crash."""
 
 
 class FleetStorage(RDBStorage):
-    """Optuna's own storage, on its own tables."""
+    """Optuna's own storage, on its own tables; its trials are read by plain SQL."""
+
+    def __init__(self, url: str, engine_kwargs: dict[str, Any]) -> None:
+        super().__init__(url, engine_kwargs)
+        self._distributions: dict[tuple[int, str], BaseDistribution] = {}
+
+    def get_trial(self, trial_id: int) -> FrozenTrial:
+        """Gives a trial.
+
+        Raises:
+            KeyError: If there is none of that id.
+        """
+        with self.engine.connect() as connection:
+            found = load_frozen_trials(connection, trials.c.trial_id == trial_id)
+        if not found:
+            raise KeyError(f"There is no trial with the id {trial_id}.")
+        return found[0]
+
+    def check_distribution(
+        self, study_id: int, name: str, distribution: BaseDistribution
+    ) -> None:
+        """Makes sure, as Optuna does, that a study's parameter stays of one kind.
+
+        Raises:
+            ValueError: If an earlier trial drew it from a distribution of another kind, or of
+                other choices.
+        """
+        key = (study_id, name)
+        if key not in self._distributions:
+            self._distributions[key] = self._first_distribution(study_id, name) or distribution
+        check_distribution_compatibility(self._distributions[key], distribution)
+
+    def _first_distribution(self, study_id: int, name: str) -> BaseDistribution | None:
+        with self.engine.connect() as connection:
+            text = connection.execute(
+                sa.select(params.c.distribution_json)
+                .join(trials, trials.c.trial_id == params.c.trial_id)
+                .where(trials.c.study_id == study_id, params.c.param_name == name)
+                .limit(1)
+            ).scalar()
+        return None if text is None else read_distribution(text)
+
+    def _get_trials(
+        self,
+        study_id: int,
+        states: Container[TrialState] | None,
+        included_trial_ids: set[int],
+        trial_id_greater_than: int,
+    ) -> list[FrozenTrial]:
+        """Gives a study's trials as `RDBStorage` does: those listed, and those after an id."""
+        conditions: list[sa.ColumnElement[bool]] = [trials.c.study_id == study_id]
+        if states is not None:
+            conditions.append(trials.c.state.in_([s for s in TrialState if s in states]))
+        if trial_id_greater_than > -1:
+            is_new = trials.c.trial_id > trial_id_greater_than
+            listed = [it for it in included_trial_ids if it <= trial_id_greater_than]
+            conditions.append(sa.or_(is_new, trials.c.trial_id.in_(listed)))
+        with self.engine.connect() as connection:
+            found = load_frozen_trials(connection, *conditions)
+            if not found and not _has_study(connection, study_id):
+                raise KeyError(f"There is no study with the id {study_id}.")
+        return found
+
+
+def _has_study(connection: sa.Connection, study_id: int) -> bool:
+    query = sa.select(studies.c.study_id).where(studies.c.study_id == study_id)
+    return connection.execute(query).first() is not None
 
 
 def open_optuna_storage(url: URL) -> FleetStorage:

@@ -7,6 +7,7 @@ import sqlalchemy as sa
 from optuna.study import Study
 
 from storage.errors import StudyNotFoundError
+from storage.optuna_tables import studies as optuna_studies
 from storage.store import Store
 from storage.tables import leases, studies
 
@@ -164,6 +165,3 @@ def count_done(store: Store, study_id: int) -> int:
             .where(leases.c.study_id == study_id, leases.c.kind.is_not(None), leases.c.counts)
         ).scalar_one()
 
-
-optuna_studies = sa.table("studies", sa.column("study_id"), sa.column("study_name"))
-"""Optuna's table of studies, as far as we read it."""

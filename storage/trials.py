@@ -11,28 +11,16 @@ from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
-from optuna.distributions import BaseDistribution, json_to_distribution
 from sqlalchemy.engine import Connection
 
+from storage.frozen_trials import read_distribution
+from storage.optuna_tables import params as _params
+from storage.optuna_tables import trials as _trials
+from storage.optuna_tables import user_attributes as _attributes
+from storage.optuna_tables import values as _values
 from storage.outcomes import Outcome
 from storage.store import Store
 from storage.tables import epochs, leases
-
-_trials = sa.table(
-    "trials",
-    *map(sa.column, ("trial_id", "number", "study_id", "state")),
-    sa.column("datetime_start", sa.DateTime),
-    sa.column("datetime_complete", sa.DateTime),
-)
-_values = sa.table(
-    "trial_values", sa.column("trial_id"), sa.column("objective"), sa.column("value")
-)
-_params = sa.table(
-    "trial_params",
-    *map(sa.column, ("param_id", "trial_id", "param_name", "param_value", "distribution_json")),
-)
-_attributes = sa.table("trial_user_attributes", *map(sa.column, ("trial_id", "key", "value_json")))
-
 
 @dataclass(frozen=True, slots=True)
 class Curve:
@@ -85,7 +73,7 @@ def load_trials(store: Store, study_id: int) -> list[TrialRow]:
             TrialRow(
                 trial_id=trial.trial_id,
                 number=trial.number,
-                state=trial.state,
+                state=trial.state.name,
                 value=values.get(trial.trial_id),
                 params=params.get(trial.trial_id, {}),
                 attributes=attributes.get(trial.trial_id, {}),
@@ -113,13 +101,9 @@ def _load_values(connection: Connection, study_id: int) -> dict[int, float | Non
 
 def _load_params(connection: Connection, study_id: int) -> dict[int, dict[str, Any]]:
     rows = connection.execute(_of_study(_params, study_id).order_by(_params.c.param_id))
-    distributions: dict[str, BaseDistribution] = {}
     params: dict[int, dict[str, Any]] = {}
     for row in rows:
-        text = row.distribution_json
-        if text not in distributions:
-            distributions[text] = json_to_distribution(text)
-        value = distributions[text].to_external_repr(row.param_value)
+        value = read_distribution(row.distribution_json).to_external_repr(row.param_value)
         params.setdefault(row.trial_id, {})[row.param_name] = value
     return params
 
