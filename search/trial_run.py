@@ -154,10 +154,10 @@ class TrialRun:
         """Records epochs, and lets the trial go on after the last of them or not."""
         trial = self.proposal.trial
         for row in rows:
-            record_epoch(self.opened.store, self.proposal.lease, row)
             self.best = max(self.best, row.val_accuracy)
             if row.epoch not in self._reported():
                 trial.report(self.best, row.epoch)
+            record_epoch(self.opened.store, self.proposal.lease, row, self.proposal.draft)
         epoch = rows[-1].epoch
         if trial.should_prune():
             reason = f"By the pruner after epoch {epoch}."

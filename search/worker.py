@@ -81,7 +81,7 @@ class Worker:
         try:
             ending = run.run()
             if isinstance(ending, Outcome):
-                finish(opened.store, opened.study, lease, ending)
+                finish(opened.store, opened.study, lease, ending, proposal.draft)
                 _log_ending(lease.trial_number, ending)
                 opened.artifacts.tidy(load_trials(opened.store, opened.study_id))
             else:

@@ -1,5 +1,6 @@
 """The shared record of studies: everything that knows it is SQL."""
 
+from storage.drafts import Draft, open_trial
 from storage.epochs import EpochRow, load_curve, longest_epoch_s, record_epoch
 from storage.errors import (
     LeaseLostError,
@@ -10,10 +11,9 @@ from storage.errors import (
 )
 from storage.leases import (
     Lease,
-    attach_trial,
-    claim_budget,
+    begin_trial,
     count_configs,
-    drop_claim,
+    has_room,
     last_endings,
     last_kinds,
     list_open,
@@ -21,7 +21,7 @@ from storage.leases import (
     take_released,
 )
 from storage.outcomes import Outcome
-from storage.recovery import finish, give_back, recover, set_waiting
+from storage.recovery import finish, give_back, recover
 from storage.store import Store, using
 from storage.studies import (
     StudyRecord,
@@ -49,6 +49,7 @@ __all__ = [
     "BEAT_INTERVAL_S",
     "GRACE_S",
     "Curve",
+    "Draft",
     "EpochRow",
     "Lease",
     "LeaseLostError",
@@ -61,16 +62,15 @@ __all__ = [
     "StudyRecord",
     "TrialRow",
     "WorkerRow",
-    "attach_trial",
     "beat",
-    "claim_budget",
+    "begin_trial",
     "count_configs",
     "count_done",
     "create_study",
-    "drop_claim",
     "end_study",
     "finish",
     "give_back",
+    "has_room",
     "last_endings",
     "last_kinds",
     "list_open",
@@ -81,13 +81,13 @@ __all__ = [
     "load_study",
     "load_trials",
     "longest_epoch_s",
+    "open_trial",
     "record_config",
     "record_epoch",
     "recover",
     "register_worker",
     "remove_worker",
     "set_budget",
-    "set_waiting",
     "take_released",
     "update_settings",
     "using",

@@ -9,10 +9,11 @@ from typing import Any
 
 import sqlalchemy as sa
 from optuna.distributions import BaseDistribution, json_to_distribution
-from optuna.trial import FrozenTrial, TrialState
+from optuna.trial import FrozenTrial
 from sqlalchemy.engine import Connection
 
 from storage.optuna_tables import (
+    from_stored,
     params,
     reports,
     system_attributes,
@@ -24,9 +25,6 @@ from storage.optuna_tables import (
 
 MAX_LISTED = 500
 """More trials than this are not named one by one, but read with all that come after the first."""
-
-SPECIAL = {"INF_POS": float("inf"), "INF_NEG": float("-inf"), "NAN": float("nan")}
-"""Optuna keeps what some databases cannot as a word beside an empty value."""
 
 _distributions: dict[str, BaseDistribution] = {}
 
@@ -91,7 +89,7 @@ def _read_values(connection: Connection, frozen: Frozen, studies: Collection[int
     query = _select(values, ("objective", "value", "value_type"), frozen, studies)
     found: dict[int, dict[int, float]] = {}
     for trial_id, objective, value, kind in connection.execute(query):
-        found.setdefault(trial_id, {})[objective] = SPECIAL.get(kind, value)
+        found.setdefault(trial_id, {})[objective] = from_stored(value, kind)
     for trial_id, by_objective in found.items():
         if trial_id in frozen:
             frozen[trial_id].values = [by_objective[n] for n in range(len(by_objective))]
@@ -131,4 +129,4 @@ def _read_reports(connection: Connection, frozen: Frozen, studies: Collection[in
     for trial_id, step, value, kind in connection.execute(query):
         trial = frozen.get(trial_id)
         if trial is not None:
-            trial.intermediate_values[step] = SPECIAL.get(kind, value)
+            trial.intermediate_values[step] = from_stored(value, kind)

@@ -36,9 +36,7 @@ class FleetStorage(RDBStorage):
             raise KeyError(f"There is no trial with the id {trial_id}.")
         return found[0]
 
-    def check_distribution(
-        self, study_id: int, name: str, distribution: BaseDistribution
-    ) -> None:
+    def check_distribution(self, study_id: int, name: str, distribution: BaseDistribution) -> None:
         """Makes sure, as Optuna does, that a study's parameter stays of one kind.
 
         Raises:

@@ -1,6 +1,7 @@
 """Optuna's tables as far as we read and write them; making and changing them is Optuna's."""
 
-from datetime import datetime, timezone
+import math
+from datetime import UTC, datetime
 
 import sqlalchemy as sa
 from optuna.trial import TrialState
@@ -48,11 +49,29 @@ reports = sa.table(
 
 def utc_now() -> datetime:
     """Gives the time as Optuna's tables hold it: UTC, without saying so."""
-    return datetime.now(timezone.utc).replace(tzinfo=None)
+    return datetime.now(UTC).replace(tzinfo=None)
 
 
 def to_local(stored: datetime | None) -> datetime | None:
     """Gives a time of the tables as Optuna's trials hold it: the local one."""
     if stored is None:
         return None
-    return stored.replace(tzinfo=timezone.utc).astimezone().replace(tzinfo=None)
+    return stored.replace(tzinfo=UTC).astimezone().replace(tzinfo=None)
+
+
+SPECIAL = {"INF_POS": math.inf, "INF_NEG": -math.inf, "NAN": math.nan}
+"""Optuna keeps numbers that some databases cannot hold as a word beside an empty value."""
+
+
+def from_stored(value: float | None, kind: str) -> float:
+    """Gives the number that Optuna stored."""
+    return SPECIAL[kind] if value is None else value
+
+
+def to_stored(value: float) -> tuple[float | None, str]:
+    """Gives a number as Optuna stores it."""
+    if math.isfinite(value):
+        return value, "FINITE"
+    if math.isnan(value):
+        return None, "NAN"
+    return None, "INF_POS" if value > 0 else "INF_NEG"

@@ -164,4 +164,3 @@ def count_done(store: Store, study_id: int) -> int:
             .select_from(leases)
             .where(leases.c.study_id == study_id, leases.c.kind.is_not(None), leases.c.counts)
         ).scalar_one()
-

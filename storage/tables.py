@@ -12,6 +12,7 @@ MIGRATIONS: dict[int, tuple[str, ...]] = {
         "ALTER TABLE convsearch_studies ADD COLUMN is_stopped BOOLEAN NOT NULL DEFAULT FALSE",
         "ALTER TABLE convsearch_workers ADD COLUMN device TEXT NOT NULL DEFAULT 'cpu'",
         "ALTER TABLE convsearch_workers ADD COLUMN clock_ahead_s FLOAT NOT NULL DEFAULT 0",
+        "DELETE FROM convsearch_leases WHERE trial_id IS NULL",
     ),
 }
 """What brings a store of the version before to each version."""

@@ -22,6 +22,7 @@ from storage.outcomes import Outcome
 from storage.store import Store
 from storage.tables import epochs, leases
 
+
 @dataclass(frozen=True, slots=True)
 class Curve:
     """A learning curve in short.
