@@ -2,14 +2,13 @@
 
 import hashlib
 import re
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
 
 from search.errors import SettingsError
-from storage import TrialRow
+from storage import Store, list_kept
 
 N_BEST_KEPT = 5
 N_PRUNED_KEPT = 10
@@ -52,25 +51,13 @@ class Artifacts:
         """Where a local worker's log goes."""
         return self.folder / f"worker-{index}.log"
 
-    def tidy(self, rows: Iterable[TrialRow]) -> None:
+    def tidy(self, store: Store, study_id: int) -> None:
         """Deletes the checkpoints that nobody needs any more."""
-        keep = {self.checkpoint(number).name for number in _numbers_to_keep(list(rows))}
+        kept = list_kept(store, study_id, n_best=N_BEST_KEPT, n_pruned=N_PRUNED_KEPT)
+        keep = {self.checkpoint(number).name for number in kept}
         for path in self.folder.glob("trial-*.safetensors"):
             if path.name not in keep:
                 path.unlink(missing_ok=True)
         for path in self.folder.glob(".trial-*.safetensors.*"):  # of trainers that were killed
             if not psutil.pid_exists(int(path.suffix.removeprefix("."))):
                 path.unlink(missing_ok=True)
-
-
-def _numbers_to_keep(rows: list[TrialRow]) -> set[int]:
-    open_ones = {row.number for row in rows if row.outcome is None}
-    complete = [row for row in rows if row.state == "COMPLETE"]
-    complete.sort(key=lambda row: (-(row.value or 0.0), row.number))
-    pruned = [row for row in rows if row.outcome is not None and row.outcome.kind == "pruned"]
-    pruned.sort(key=lambda row: -row.number)
-    return (
-        open_ones
-        | {row.number for row in complete[:N_BEST_KEPT]}
-        | {row.number for row in pruned[:N_PRUNED_KEPT]}
-    )

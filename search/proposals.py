@@ -3,7 +3,7 @@
 import copy
 import logging
 import traceback
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import optuna
@@ -66,20 +66,20 @@ def next_proposal(
     """
     lease = take_released(opened.store, opened.study_id, worker_id)
     if lease is not None:
-        return _examine(opened, lease)
+        return _examine(opened, lease, kinds=())
     while not is_stopping() and has_room(opened.store, opened.study_id):
-        if _end_if_vain(opened):
+        kinds = last_kinds(opened.store, opened.study_id, MAX_VAIN_PROPOSALS)
+        if _end_if_vain(opened, kinds):
             return None
         lease = begin_trial(opened.store, opened.study_id, worker_id)
-        proposal = None if lease is None else _examine(opened, lease)
+        proposal = None if lease is None else _examine(opened, lease, kinds)
         if proposal is not None:
             return proposal
     return None
 
 
-def _end_if_vain(opened: OpenStudy) -> bool:
+def _end_if_vain(opened: OpenStudy, kinds: Sequence[str]) -> bool:
     """Ends a study that gets nowhere: nothing new to draw, nothing that fits, only failures."""
-    kinds = last_kinds(opened.store, opened.study_id, MAX_VAIN_PROPOSALS)
     trained = [kind for kind in kinds if kind not in VAIN][:MAX_FAILURES]
     reason: str | None = None
     has_failed = trained == ["fail"] * MAX_FAILURES
@@ -105,11 +105,11 @@ def _is_exhausted(opened: OpenStudy) -> bool:
     return count_configs(opened.store, opened.study_id) >= opened.n_configs
 
 
-def _choose_sampler(opened: OpenStudy) -> BaseSampler:
+def _choose_sampler(opened: OpenStudy, kinds: Sequence[str]) -> BaseSampler:
     """Gives the study's sampler: on one family while that is behind, uniform after repeats."""
     settings, families = opened.settings, opened.space.families
-    kinds = last_kinds(opened.store, opened.study_id, N_REPEATS_BEFORE_RANDOM)
-    has_settled = kinds == ["repeat"] * N_REPEATS_BEFORE_RANDOM
+    newest = kinds[:N_REPEATS_BEFORE_RANDOM]
+    has_settled = list(newest) == ["repeat"] * N_REPEATS_BEFORE_RANDOM
     name = "random" if has_settled else settings.search.sampler
     family = None
     if settings.family_trials:
@@ -119,10 +119,10 @@ def _choose_sampler(opened: OpenStudy) -> BaseSampler:
     return make_sampler(name, settings.search.seed, fixed=fixed)
 
 
-def _examine(opened: OpenStudy, lease: Lease) -> Proposal | None:
+def _examine(opened: OpenStudy, lease: Lease, kinds: Sequence[str]) -> Proposal | None:
     """Draws the config, and ends the trial when it is too large, not new, or raises."""
     study = copy.copy(opened.study)
-    study.sampler = _choose_sampler(opened)
+    study.sampler = _choose_sampler(opened, kinds)
     trial, draft = open_trial(opened.store, study, lease.trial_id)
     try:
         config = opened.space.suggest(trial)
@@ -161,7 +161,7 @@ def _weigh(opened: OpenStudy, config: Config) -> tuple[Cost | None, str | None, 
     return cost, limits.excess(cost), limits.overrun(cost)
 
 
-def _explain_vain(opened: OpenStudy, kinds: list[str]) -> str:
+def _explain_vain(opened: OpenStudy, kinds: Sequence[str]) -> str:
     """Says what came of the last proposals, and the limits that stood in their way."""
     limits, n_repeats = opened.settings.limits.values(), kinds.count("repeat")
     most = (it.max_operations for it in limits)

@@ -24,7 +24,6 @@ from storage import (
     give_back,
     list_open,
     load_study,
-    load_trials,
     recover,
     register_worker,
     remove_worker,
@@ -55,8 +54,7 @@ class Worker:
         """Trains trials until the study is over or the worker is asked to stop."""
         try:
             while not self._is_stopping() and not self._is_over():
-                if time.time() >= self._may_recover_at:
-                    recover(self.opened.store, self.opened.study)
+                self._recover()
                 proposal = self._propose()
                 if proposal is None:
                     self._stop.wait(IDLE_S)
@@ -65,6 +63,12 @@ class Worker:
         finally:
             self.pool.close()
             remove_worker(self.opened.store, self.worker_id)
+
+    def _recover(self) -> None:
+        """Puts right what dead workers left, once in a while."""
+        if time.time() >= self._may_recover_at:
+            recover(self.opened.store, self.opened.study)
+            self._may_recover_at = time.time() + IDLE_S
 
     def _propose(self) -> Proposal | None:
         try:
@@ -83,7 +87,7 @@ class Worker:
             if isinstance(ending, Outcome):
                 finish(opened.store, opened.study, lease, ending, proposal.draft)
                 _log_ending(lease.trial_number, ending)
-                opened.artifacts.tidy(load_trials(opened.store, opened.study_id))
+                opened.artifacts.tidy(opened.store, opened.study_id)
             else:
                 give_back(opened.store, opened.study, lease, lost=ending is Open.LOST)
         except LeaseLostError as error:

@@ -34,7 +34,7 @@ from storage.studies import (
     set_budget,
     update_settings,
 )
-from storage.trials import Curve, TrialRow, load_trials
+from storage.trials import Curve, TrialRow, list_kept, load_trials
 from storage.workers import (
     BEAT_INTERVAL_S,
     GRACE_S,
@@ -73,6 +73,7 @@ __all__ = [
     "has_room",
     "last_endings",
     "last_kinds",
+    "list_kept",
     "list_open",
     "list_studies",
     "list_workers",

@@ -25,7 +25,7 @@ from storage.optuna_tables import (
     to_stored,
     user_attributes,
 )
-from storage.optuna_writes import Row, check_unfinished, upsert
+from storage.optuna_writes import Row, has_ended, upsert
 from storage.store import Store
 
 
@@ -82,16 +82,10 @@ class Draft:
         )
 
     def write(self, connection: Connection) -> None:
-        """Writes what waits, within a transaction.
-
-        Raises:
-            UpdateFinishedTrialError: If somebody else has ended the trial at Optuna.
-        """
-        if not self._rows:
-            return
-        check_unfinished(connection, self._trial._trial_id)
-        for table, rows in self._rows.items():
-            upsert(connection, table, rows.values())
+        """Writes what waits, within a transaction; a trial that has ended takes no more."""
+        if self._rows and not has_ended(connection, self._trial._trial_id):
+            for table, rows in self._rows.items():
+                upsert(connection, table, rows.values())
 
     def clear(self) -> None:
         """Forgets what was written, once the transaction is through."""

@@ -6,6 +6,7 @@ import sqlalchemy as sa
 
 from storage.drafts import Draft, writing
 from storage.leases import Lease, check_held
+from storage.optuna_writes import insert_missing
 from storage.store import Store
 from storage.tables import epochs, leases
 
@@ -39,13 +40,7 @@ def record_epoch(store: Store, lease: Lease, row: EpochRow, draft: Draft | None 
     """
     with writing(store, draft) as connection:
         check_held(connection, lease)
-        there = connection.execute(
-            sa.select(epochs.c.epoch).where(
-                epochs.c.trial_id == lease.trial_id, epochs.c.epoch == row.epoch
-            )
-        ).first()
-        if there is None:
-            connection.execute(epochs.insert().values(trial_id=lease.trial_id, **asdict(row)))
+        insert_missing(connection, epochs, {"trial_id": lease.trial_id, **asdict(row)})
 
 
 def load_curve(store: Store, trial_id: int) -> list[EpochRow]:

@@ -24,13 +24,17 @@ class FleetStorage(RDBStorage):
         super().__init__(url, engine_kwargs)
         self._distributions: dict[tuple[int, str], BaseDistribution] = {}
 
+    def read(self) -> sa.Connection:
+        """Opens a connection for queries, each of them a transaction of its own."""
+        return self.engine.execution_options(isolation_level="AUTOCOMMIT").connect()
+
     def get_trial(self, trial_id: int) -> FrozenTrial:
         """Gives a trial.
 
         Raises:
             KeyError: If there is none of that id.
         """
-        with self.engine.connect() as connection:
+        with self.read() as connection:
             found = load_frozen_trials(connection, trials.c.trial_id == trial_id)
         if not found:
             raise KeyError(f"There is no trial with the id {trial_id}.")
@@ -49,7 +53,7 @@ class FleetStorage(RDBStorage):
         check_distribution_compatibility(self._distributions[key], distribution)
 
     def _first_distribution(self, study_id: int, name: str) -> BaseDistribution | None:
-        with self.engine.connect() as connection:
+        with self.read() as connection:
             text = connection.execute(
                 sa.select(params.c.distribution_json)
                 .join(trials, trials.c.trial_id == params.c.trial_id)
@@ -73,7 +77,7 @@ class FleetStorage(RDBStorage):
             is_new = trials.c.trial_id > trial_id_greater_than
             listed = [it for it in included_trial_ids if it <= trial_id_greater_than]
             conditions.append(sa.or_(is_new, trials.c.trial_id.in_(listed)))
-        with self.engine.connect() as connection:
+        with self.read() as connection:
             found = load_frozen_trials(connection, *conditions)
             if not found and not _has_study(connection, study_id):
                 raise KeyError(f"There is no study with the id {study_id}.")

@@ -10,7 +10,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import sqlalchemy as sa
-from optuna.exceptions import UpdateFinishedTrialError
 from optuna.trial import TrialState
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Connection
@@ -81,9 +80,7 @@ def set_waiting(connection: Connection, trial_id: int) -> None:
 
 def end_trial(connection: Connection, trial_id: int, outcome: Outcome) -> bool:
     """Ends a trial with its outcome; False where it has ended already, which stays."""
-    try:
-        check_unfinished(connection, trial_id)
-    except UpdateFinishedTrialError:
+    if has_ended(connection, trial_id):
         return False
     reason = {"reason": outcome.reason} if outcome.reason else {}
     write_attributes(connection, trial_id, {**reason, **outcome.metrics})
@@ -102,17 +99,12 @@ def end_trial(connection: Connection, trial_id: int, outcome: Outcome) -> bool:
     return True
 
 
-def check_unfinished(connection: Connection, trial_id: int) -> None:
-    """Makes sure that Optuna's trial may still be written, and stays so until the commit.
-
-    Raises:
-        UpdateFinishedTrialError: If it has ended.
-    """
+def has_ended(connection: Connection, trial_id: int) -> bool:
+    """Whether Optuna's trial has ended."""
     state: TrialState = connection.execute(
-        sa.select(trials.c.state).where(trials.c.trial_id == trial_id).with_for_update()
+        sa.select(trials.c.state).where(trials.c.trial_id == trial_id)
     ).scalar_one()
-    if state.is_finished():
-        raise UpdateFinishedTrialError(f"The trial with the id {trial_id} has ended.")
+    return state.is_finished()
 
 
 def write_attributes(connection: Connection, trial_id: int, attributes: Mapping[str, Any]) -> None:
@@ -129,11 +121,22 @@ def upsert(connection: Connection, table: sa.TableClause, rows: Iterable[Row]) -
     chosen: Sequence[Row] = list(rows)
     if not chosen:
         return
-    insert = (sqlite if connection.dialect.name == "sqlite" else postgresql).insert(table)
+    insert = _insert(connection, table)
     key = KEYS[table]
     changed = {name: insert.excluded[name] for name in chosen[0] if name not in {"trial_id", key}}
     statement = insert.on_conflict_do_update(index_elements=["trial_id", key], set_=changed)
     connection.execute(statement, chosen)
+
+
+def insert_missing(connection: Connection, table: sa.TableClause, row: Row) -> None:
+    """Inserts a row; one that is there already stays as it is."""
+    connection.execute(_insert(connection, table).on_conflict_do_nothing(), [row])
+
+
+def _insert(connection: Connection, table: sa.TableClause) -> sqlite.Insert | postgresql.Insert:
+    return (
+        sqlite.insert(table) if connection.dialect.name == "sqlite" else postgresql.insert(table)
+    )
 
 
 def _last_report(connection: Connection, trial_id: int) -> float | None:

@@ -90,8 +90,8 @@ class Store:
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
-        """Opens a connection for queries."""
-        with self.engine.connect() as connection:
+        """Opens a connection for queries, each of them a transaction of its own."""
+        with self.optuna_storage.read() as connection:
             yield connection
 
     @contextmanager

@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
+from optuna.trial import TrialState
 from sqlalchemy.engine import Connection
 
 from storage.frozen_trials import read_distribution
@@ -85,6 +86,29 @@ def load_trials(store: Store, study_id: int) -> list[TrialRow]:
             )
         )
     return rows
+
+
+def list_kept(store: Store, study_id: int, *, n_best: int, n_pruned: int) -> set[int]:
+    """Gives the numbers of the open trials, the best complete ones and the last pruned ones."""
+    of_study = leases.c.study_id == study_id
+    open_ones = sa.select(leases.c.trial_number).where(of_study, leases.c.kind.is_(None))
+    best = (
+        sa.select(_trials.c.number)
+        .join(_values, _values.c.trial_id == _trials.c.trial_id)
+        .where(_trials.c.study_id == study_id, _trials.c.state == TrialState.COMPLETE)
+        .order_by(_values.c.value.desc(), _trials.c.number)
+        .limit(n_best)
+    )
+    pruned = (
+        sa.select(leases.c.trial_number)
+        .where(of_study, leases.c.kind == "pruned")
+        .order_by(leases.c.trial_number.desc())
+        .limit(n_pruned)
+    )
+    with store.read() as connection:
+        return {
+            number for query in (open_ones, best, pruned) for number in connection.scalars(query)
+        }
 
 
 def _of_study(table: sa.TableClause, study_id: int) -> sa.Select[Any]:
