@@ -4,6 +4,7 @@ Workers are real ones on a study of the default space with the random sampler; o
 a stand-in that answers at once, ten epochs a trial. Bare Optuna is `study.optimize` with an
 objective that suggests, reports and sets as much. On SQLite it runs twice: on a file as it comes,
 and on one with our settings (WAL, `synchronous=NORMAL`). Afterwards the budget must be exact.
+Processes of bare Optuna may fall over; the trials that they had finished count.
 
     python tests/benchmarks/crowd.py [--store sqlite|postgresql] [--workers 1,8,32] [--runs 3]
 """
@@ -20,12 +21,12 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import optuna
 import sqlalchemy as sa
 from fixed_trials import ROOT
+from optuna.trial import TrialState
 
 from analysis import load_status
 from search.open_study import OpenStudy
@@ -34,8 +35,6 @@ from search.submit import submit
 from search.training.protocol import Epoch, Finished, Message, Task
 from search.worker import Worker
 from storage import EpochRow, Store
-from storage.optuna_storage import open_optuna_storage
-from storage.url import parse_url
 
 N_EPOCHS = 10
 N_PARAMS = 21
@@ -84,9 +83,11 @@ def run_ours(url: str, _n_trials: int) -> Callable[[], None]:
 
 def run_bare(url: str, n_trials: int, *, is_tuned: bool) -> Callable[[], None]:
     """Opens a study of Optuna alone, and gives what is timed."""
-    storage: Any = open_optuna_storage(parse_url(url)) if is_tuned else url
+    storage = optuna.storages.RDBStorage(url)
     if is_tuned:
-        storage.__class__ = optuna.storages.RDBStorage  # its connections, and none of its haste
+        with contextlib.closing(Store.open(url)) as store:
+            storage.engine = store.engine  # our connections, and none of our haste
+            storage.scoped_session.configure(bind=store.engine)
     study = optuna.load_study(
         study_name=NAME, storage=storage, sampler=optuna.samplers.RandomSampler()
     )
@@ -113,7 +114,9 @@ CROWDS: dict[str, Callable[[str, int], Callable[[], None]]] = {
 }
 
 
-def make_ours(url: str, folder: Path, n_trials: int) -> None:
+def make_ours(
+    url: str, folder: Path, n_trials: int, *, sampler: str = "random", pruner: str = "none"
+) -> None:
     """Submits the study that the workers share."""
     images = np.random.default_rng(0).integers(0, 255, (60, 32, 32), dtype=np.uint8)
     np.savez(folder / "images.npz", images=images, labels=np.arange(60) % 3)
@@ -123,7 +126,7 @@ def make_ours(url: str, folder: Path, n_trials: int) -> None:
             "data": {"source": str(folder / "images.npz"), "image_size": 32},
             "training": {"max_epochs": N_EPOCHS},
             "search": {
-                "sampler": "random", "pruner": "none",
+                "sampler": sampler, "pruner": pruner,
                 "max_parameters": 10**12, "max_operations": 1e12, "max_memory": 1e9,
             },
             "budget": {"trials": n_trials},
@@ -146,9 +149,15 @@ def time_crowd(kind: str, url: str, folder: Path, n_workers: int, n_trials: int)
         make_bare(url)
     command = [sys.executable, __file__, "--child", kind, url, str(n_trials // n_workers)]
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    errors = None if kind == "ours" else subprocess.DEVNULL
     children = [
         subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment, text=True
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            env=environment,
+            text=True,
         )
         for _ in range(n_workers)
     ]
@@ -160,16 +169,18 @@ def time_crowd(kind: str, url: str, folder: Path, n_workers: int, n_trials: int)
         assert child.stdin is not None
         child.stdin.write("go\n")
         child.stdin.flush()
-    for child in children:
-        assert child.wait() == 0
+    codes = [child.wait() for child in children]
     seconds = time.perf_counter() - started
+    if any(codes):
+        print(f"{sum(map(bool, codes))} processes of {kind} fell over", flush=True)
     return check_ended(kind, url, n_trials) / seconds
 
 
 def check_ended(kind: str, url: str, n_trials: int) -> int:
     """Gives how many trials have ended, and makes sure that the budget of ours is exact."""
     if kind != "ours":
-        return n_trials
+        trials = optuna.load_study(study_name=NAME, storage=url).get_trials(deepcopy=False)
+        return sum(trial.state == TrialState.COMPLETE for trial in trials)
     with contextlib.closing(Store.open(url)) as store:
         status = load_status(store, NAME)
     counts = status.counts
