@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from types import FrameType
 
-from analysis import Ranking, StudyStatus, load_status, rank
+from analysis import Ranking, StudyStatus, follow_status, load_status, rank
 from search.data import Progress
 from search.data.parallel import n_cores
 from search.launcher import LocalWorkers
@@ -70,17 +70,18 @@ def _serve(submission: Submission, url: str, view: View | None) -> bool:
         n_threads=n_threads,
         n_workers=submission.n_workers,
     )
+    read_status = follow_status(submission.store, submission.record.name)
     with _interruptible(workers) as interrupted:
         workers.start()
         try:
             while workers.poll() and not interrupted.is_set():
                 if view is not None:
-                    view(load_status(submission.store, submission.record.name))
+                    view(read_status())
                 interrupted.wait(REFRESH_S)
         finally:
             workers.stop()
     if view is not None:
-        view(load_status(submission.store, submission.record.name))
+        view(read_status())
     return interrupted.is_set()
 
 

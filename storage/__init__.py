@@ -28,13 +28,16 @@ from storage.studies import (
     count_done,
     create_study,
     end_study,
+    find_study,
+    list_all_studies,
     list_studies,
     load_optuna_study,
     load_study,
     set_budget,
     update_settings,
 )
-from storage.trials import Curve, TrialRow, list_kept, load_trials
+from storage.trial_queries import Curve, list_kept
+from storage.trials import TrialRow, TrialTable, load_trials
 from storage.workers import (
     BEAT_INTERVAL_S,
     GRACE_S,
@@ -61,6 +64,7 @@ __all__ = [
     "StudyNotFoundError",
     "StudyRecord",
     "TrialRow",
+    "TrialTable",
     "WorkerRow",
     "beat",
     "begin_trial",
@@ -68,11 +72,13 @@ __all__ = [
     "count_done",
     "create_study",
     "end_study",
+    "find_study",
     "finish",
     "give_back",
     "has_room",
     "last_endings",
     "last_kinds",
+    "list_all_studies",
     "list_kept",
     "list_open",
     "list_studies",

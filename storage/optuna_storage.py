@@ -20,8 +20,8 @@ lock for long, and Python's own 5 s made its neighbours crash."""
 class FleetStorage(RDBStorage):
     """Optuna's own storage, on its own tables; its trials are read by plain SQL."""
 
-    def __init__(self, url: str, engine_kwargs: dict[str, Any]) -> None:
-        super().__init__(url, engine_kwargs)
+    def __init__(self, url: str, engine_kwargs: dict[str, Any], *, reading: bool = False) -> None:
+        super().__init__(url, engine_kwargs, skip_table_creation=reading)
         self._distributions: dict[tuple[int, str], BaseDistribution] = {}
 
     def read(self) -> sa.Connection:
@@ -89,8 +89,11 @@ def _has_study(connection: sa.Connection, study_id: int) -> bool:
     return connection.execute(query).first() is not None
 
 
-def open_optuna_storage(url: URL) -> FleetStorage:
-    """Opens Optuna's storage at a URL, and makes its tables where they are missing."""
+def open_optuna_storage(url: URL, *, reading: bool = False) -> FleetStorage:
+    """Opens Optuna's storage at a URL, and makes its tables where they are missing.
+
+    For `reading` nothing is made or changed, SQLite's way of journaling neither.
+    """
     options: dict[str, Any]
     if url.get_backend_name() == "sqlite":
         options = {"connect_args": {"timeout": SQLITE_TIMEOUT_S}}
@@ -98,8 +101,8 @@ def open_optuna_storage(url: URL) -> FleetStorage:
         options = {"pool_size": 2, "max_overflow": 2, "pool_pre_ping": True}
     # RDBStorage runs str.format on the URL, so its braces are doubled.
     text = url.render_as_string(hide_password=False).replace("{", "{{").replace("}", "}}")
-    storage = FleetStorage(text, engine_kwargs=options)
-    if url.get_backend_name() == "sqlite":
+    storage = FleetStorage(text, options, reading=reading)
+    if url.get_backend_name() == "sqlite" and not reading:
         sa.event.listen(storage.engine, "connect", _set_sqlite_pragmas)
         storage.remove_session()
         storage.engine.dispose()

@@ -10,6 +10,12 @@ state_type = sa.Enum(TrialState, name="trialstate")
 
 studies = sa.table("studies", sa.column("study_id"), sa.column("study_name"))
 
+directions = sa.table(
+    "study_directions",
+    sa.column("study_id"),
+    sa.column("direction", sa.Enum("NOT_SET", "MINIMIZE", "MAXIMIZE", name="studydirection")),
+)
+
 trials = sa.table(
     "trials",
     *map(sa.column, ("trial_id", "number", "study_id")),

@@ -30,6 +30,8 @@ class Store:
 
     url: URL
     optuna_storage: FleetStorage
+    is_plain: bool = False
+    """Whether it is a store of Optuna alone, without our tables, and open for reading."""
 
     @classmethod
     def open(cls, url: str, *, create: bool = True) -> "Store":
@@ -37,7 +39,8 @@ class Store:
 
         Args:
             url: `sqlite:///FILE` or `postgresql://USER:PASSWORD@HOST/NAME`.
-            create: Whether a missing SQLite file may be made.
+            create: Whether a missing SQLite file may be made, and our tables in a store of Optuna
+                alone. Without them it is open for reading, and not changed at all.
 
         Raises:
             StoreError: If the store cannot be reached, read or written.
@@ -49,6 +52,10 @@ class Store:
         if path is not None:
             _check_sqlite_file(path, create=create)
         try:
+            names = _check_tables(parsed)
+            if not create and tables.versions.name not in names:
+                _check_not_empty(parsed, names)
+                return cls(parsed, open_optuna_storage(parsed, reading=True), is_plain=True)
             with _creation_lock(parsed, path):
                 _check_tables(parsed)
                 store = cls(parsed, open_optuna_storage(parsed))
@@ -183,8 +190,12 @@ def _check_folder(path: Path) -> None:
         )
 
 
-def _check_tables(url: URL) -> None:
-    """Refuses a database of something else, or of a newer convsearch, before it is changed."""
+def _check_tables(url: URL) -> set[str]:
+    """Refuses a database of something else, or of a newer convsearch, before it is changed.
+
+    Returns:
+        The names of all its tables.
+    """
     engine = sa.create_engine(url, poolclass=sa.pool.NullPool)
     with engine.connect() as connection:
         names = set(sa.inspect(connection).get_table_names())
@@ -193,13 +204,19 @@ def _check_tables(url: URL) -> None:
                 f"{show_url(url)} holds something else. Name another store with --store."
             )
         if tables.versions.name not in names:
-            return
+            return names
         version = connection.execute(sa.select(tables.versions.c.schema_version)).scalar()
     if version is not None and version > tables.SCHEMA_VERSION:
         raise StoreVersionError(
             f"{show_url(url)} was written by a newer convsearch (schema {version}, this one knows "
             f"{tables.SCHEMA_VERSION}). Install the newer one, or name another store with --store."
         )
+    return names
+
+
+def _check_not_empty(url: URL, names: set[str]) -> None:
+    if not names:
+        raise StoreError(f"There is no study in {show_url(url)}. Name another store with --store.")
 
 
 @contextmanager

@@ -7,6 +7,7 @@ import sqlalchemy as sa
 from optuna.study import Study
 
 from storage.errors import StudyNotFoundError
+from storage.optuna_tables import directions
 from storage.optuna_tables import studies as optuna_studies
 from storage.store import Store
 from storage.tables import leases, studies
@@ -21,7 +22,8 @@ class StudyRecord:
 
     `settings` is JSON that `search` reads. `n_trials` and `timeout_s` are the budget, None for
     no bound; `active_s` is the time in which the study had a living worker. `end_reason` says why
-    the study ended before its budget was spent, and `has_failed` whether that is a failure.
+    the study ended before its budget was spent, and `has_failed` whether that is a failure. Of a
+    study of Optuna alone, `is_plain`, it is the name and the direction that are known.
     """
 
     study_id: int
@@ -32,6 +34,8 @@ class StudyRecord:
     active_s: float
     end_reason: str | None
     has_failed: bool
+    direction: str = "maximize"
+    is_plain: bool = False
 
 
 def create_study(
@@ -70,6 +74,8 @@ def load_study(store: Store, name: str) -> StudyRecord:
     Raises:
         StudyNotFoundError: If the store has no such study of ours; the message lists those it has.
     """
+    if store.is_plain:
+        raise _not_found(store, name)
     with store.read() as connection:
         row = connection.execute(
             sa.select(studies, optuna_studies.c.study_name)
@@ -77,10 +83,7 @@ def load_study(store: Store, name: str) -> StudyRecord:
             .where(optuna_studies.c.study_name == name)
         ).first()
     if row is None:
-        known = ", ".join(list_studies(store)) or "none"
-        raise StudyNotFoundError(
-            f"There is no study {name!r} in {store.shown_url}. Studies there: {known}."
-        )
+        raise _not_found(store, name)
     return StudyRecord(
         study_id=row.study_id,
         name=row.study_name,
@@ -90,6 +93,43 @@ def load_study(store: Store, name: str) -> StudyRecord:
         active_s=row.active_s,
         end_reason=row.end_reason,
         has_failed=row.has_failed,
+    )
+
+
+def find_study(store: Store, name: str) -> StudyRecord:
+    """Loads the record of a study to read it, be it ours or one of Optuna alone.
+
+    Raises:
+        StudyNotFoundError: If the store has neither, or the study has several objectives; the
+            message lists the studies that it has.
+    """
+    if not store.is_plain:
+        try:
+            return load_study(store, name)
+        except StudyNotFoundError:
+            pass
+    with store.read() as connection:
+        found = connection.execute(
+            sa.select(optuna_studies.c.study_id, directions.c.direction)
+            .join(directions, directions.c.study_id == optuna_studies.c.study_id)
+            .where(optuna_studies.c.study_name == name)
+        ).all()
+    if not found:
+        raise _not_found(store, name)
+    if len(found) > 1:
+        raise StudyNotFoundError(
+            f"Expected a study of one objective. Received: {name!r}, which has {len(found)}."
+        )
+    (study_id, direction), *_ = found
+    return StudyRecord(
+        study_id, name, "{}", None, None, 0.0, None, False, direction.lower(), is_plain=True
+    )
+
+
+def _not_found(store: Store, name: str) -> StudyNotFoundError:
+    known = ", ".join(list_all_studies(store)) or "none"
+    return StudyNotFoundError(
+        f"There is no study {name!r} in {store.shown_url}. Studies there: {known}."
     )
 
 
@@ -115,6 +155,12 @@ def list_studies(store: Store) -> list[str]:
             .order_by(optuna_studies.c.study_name)
         )
         return [name for (name,) in names]
+
+
+def list_all_studies(store: Store) -> list[str]:
+    """Gives the names of the studies in the store, those of Optuna alone too, sorted."""
+    with store.read() as connection:
+        return sorted(connection.scalars(sa.select(optuna_studies.c.study_name)))
 
 
 def set_budget(
