@@ -27,7 +27,7 @@ from search.training.protocol import (
     Unfit,
     Verdict,
 )
-from storage import EpochRow, Outcome, longest_epoch_s, record_epoch
+from storage import EpochRow, Outcome, longest_epoch_s, record_epoch, show_activity
 
 logger = logging.getLogger(__name__)
 
@@ -41,6 +41,7 @@ MEMORY_FACTOR = 1.5
 MEMORY_SLACK_MB = 200.0
 """Predictions are within 1.5 times or 50 MB of the peak; the rest is what a process gathers."""
 FEATURES_FOLDER = "features"
+ACTIVITY_S = 1.0
 NEAR_LIMIT = 0.85
 LOW_MEMORY_MB = 256.0
 
@@ -61,6 +62,29 @@ class Interruption:
 
 
 @dataclass(slots=True)
+class FeaturesProgress:
+    """How far a trainer is with the features of a split, in words that are said once a second."""
+
+    is_shown: bool = False
+    began_at: float = 0.0
+    shown_at: float = 0.0
+
+    def describe(self, done: int, total: int) -> str | None:
+        """Gives what to show, or None when that was said a moment ago."""
+        now = time.monotonic()
+        if done == 0 or not self.is_shown:
+            self.began_at = now
+        if self.is_shown and now - self.shown_at < ACTIVITY_S:
+            return None
+        self.is_shown, self.shown_at = True, now
+        words = f"features of {done:,}/{total:,} images"
+        if done == 0 or now == self.began_at:
+            return words
+        left_s = (now - self.began_at) / done * (total - done)
+        return f"{words}, about {left_s:.0f} s left"
+
+
+@dataclass(slots=True)
 class TrialRun:
     """A trial while it is trained."""
 
@@ -73,6 +97,7 @@ class TrialRun:
     last_memory_mb: float = 0.0
     started_at: float = field(default_factory=time.monotonic)
     heard_at: float = field(default_factory=time.monotonic)
+    features: FeaturesProgress = field(default_factory=FeaturesProgress)
 
     def run(self) -> Outcome | Open:
         """Trains the trial to its end, or to an interruption.
@@ -94,6 +119,8 @@ class TrialRun:
                     return ending
         except TrainerGoneError:
             return self._explain_death(ooms)
+        finally:
+            self._clear_activity()
 
     @property
     def _number(self) -> int:
@@ -129,8 +156,8 @@ class TrialRun:
                 logger.info("trial %s goes on after epoch %s", self._number, rows[-1].epoch)
             case Epoch(row):
                 rows = (row,)
-            case Busy():
-                return self._wait_for_features()
+            case Busy(done, total):
+                return self._wait_for_features(done, total)
             case Finished(value, metrics):
                 return Outcome("complete", value=value, metrics=metrics)
             case Unfit(reason):
@@ -142,17 +169,26 @@ class TrialRun:
                 return None
         return self._judge(rows)
 
-    def _wait_for_features(self) -> Open | None:
+    def _wait_for_features(self, done: int, total: int) -> Open | None:
         """Lets a trainer compute features, which is no time of the trial's own."""
         self.started_at = time.monotonic()
+        activity = self.features.describe(done, total)
+        if activity is not None:
+            show_activity(self.opened.store, self.proposal.lease.worker_id, activity)
         if self.interruption.at_epoch_end():
             self.trainer.close()
             return Open.GIVEN_BACK
         return None
 
+    def _clear_activity(self) -> None:
+        if self.features.is_shown:
+            self.features = FeaturesProgress()
+            show_activity(self.opened.store, self.proposal.lease.worker_id, None)
+
     def _judge(self, rows: Sequence[EpochRow]) -> Outcome | Open | None:
         """Records epochs, and lets the trial go on after the last of them or not."""
         trial = self.proposal.trial
+        self._clear_activity()
         for row in rows:
             record_epoch(self.opened.store, self.proposal.lease, row)
             self.best = max(self.best, row.val_accuracy)

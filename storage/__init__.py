@@ -43,6 +43,7 @@ from storage.workers import (
     list_workers,
     register_worker,
     remove_worker,
+    show_activity,
 )
 
 __all__ = [
@@ -88,6 +89,7 @@ __all__ = [
     "remove_worker",
     "set_budget",
     "set_waiting",
+    "show_activity",
     "take_released",
     "update_settings",
     "using",

@@ -12,6 +12,7 @@ MIGRATIONS: dict[int, tuple[str, ...]] = {
         "ALTER TABLE convsearch_studies ADD COLUMN is_stopped BOOLEAN NOT NULL DEFAULT FALSE",
         "ALTER TABLE convsearch_workers ADD COLUMN device TEXT NOT NULL DEFAULT 'cpu'",
         "ALTER TABLE convsearch_workers ADD COLUMN clock_ahead_s FLOAT NOT NULL DEFAULT 0",
+        "ALTER TABLE convsearch_workers ADD COLUMN activity TEXT",
     ),
 }
 """What brings a store of the version before to each version."""
@@ -53,6 +54,7 @@ workers = Table(
     Column("last_seen", Double, nullable=False),
     Column("device", Text, nullable=False, default="cpu"),
     Column("clock_ahead_s", Double, nullable=False, default=0.0),
+    Column("activity", Text),
 )
 
 leases = Table(

@@ -23,7 +23,10 @@ swaps or a store that restarts may well swallow a few."""
 
 @dataclass(frozen=True, slots=True)
 class WorkerRow:
-    """A worker as the store knows it; `last_seen` in seconds ago."""
+    """A worker as the store knows it; `last_seen` in seconds ago.
+
+    `activity` says what it does before a trial's first epoch, where that takes long.
+    """
 
     worker_id: str
     host: str
@@ -32,6 +35,7 @@ class WorkerRow:
     process_started_at: float
     last_seen_s: float
     trial_number: int | None
+    activity: str | None = None
 
     @property
     def is_alive(self) -> bool:
@@ -77,6 +81,14 @@ def beat(store: Store, study_id: int, worker_id: str) -> float:
     return active_s
 
 
+def show_activity(store: Store, worker_id: str, activity: str | None) -> None:
+    """Lets others see what a worker is busy with; None once there are epochs to be seen."""
+    with store.write() as connection:
+        connection.execute(
+            workers.update().where(workers.c.worker_id == worker_id).values(activity=activity)
+        )
+
+
 def remove_worker(store: Store, worker_id: str) -> None:
     """Takes a worker that has left, or has died, off the list."""
     with store.write() as connection:
@@ -105,6 +117,7 @@ def list_workers(store: Store, study_id: int) -> list[WorkerRow]:
             process_started_at=row.process_started_at,
             last_seen_s=max(0.0, now - row.last_seen),
             trial_number=row.trial_number,
+            activity=row.activity,
         )
         for row in rows
     ]

@@ -10,7 +10,7 @@ import time
 
 import psutil
 
-from search.training.protocol import Epoch, Failed, Finished, Ready, Task, Unfit, decode
+from search.training.protocol import Busy, Epoch, Failed, Finished, Ready, Task, Unfit, decode
 from search.training.trainer import Channel
 from storage import EpochRow
 
@@ -46,6 +46,10 @@ def die(channel: Channel, mode: str) -> bool:
         case "left":
             print("last words", file=sys.stderr)
             os._exit(7)
+        case "busy":
+            for done in (0, 10, 20):
+                channel.send(Busy(done, 40))
+                time.sleep(1.1)
         case "hung":
             time.sleep(1000)
         case "greedy":

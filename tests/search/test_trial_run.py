@@ -1,5 +1,6 @@
 """Each way in which a trainer can end, with real processes that really die."""
 
+import re
 import sys
 import time
 from collections.abc import Iterator
@@ -49,6 +50,19 @@ def run_trial(
 ) -> Outcome | Open:
     with fake_trainer(mode) as trainer:
         return TrialRun(opened, proposal, trainer, interruption).run()
+
+
+def test_features_that_are_computed_are_seen_until_the_next_epoch(
+    opened: OpenStudy, proposal: Proposal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shown: list[str | None] = []
+    monkeypatch.setattr("search.trial_run.show_activity", lambda *values: shown.append(values[2]))
+    ending = run_trial(with_training(opened), proposal, "busy")
+    assert isinstance(ending, Outcome)
+    assert ending.kind == "complete"
+    assert shown[0] == "features of 0/40 images"
+    assert re.fullmatch(r"features of 10/40 images, about [234] s left", str(shown[1]))
+    assert shown[-1] is None
 
 
 def test_trial_that_is_trained_to_its_end_is_complete(

@@ -114,6 +114,7 @@ def test_store_of_an_earlier_schema_is_brought_up_to_date(store: Store, store_ur
             "studies DROP COLUMN is_stopped",
             "workers DROP COLUMN device",
             "workers DROP COLUMN clock_ahead_s",
+            "workers DROP COLUMN activity",
         ):
             connection.execute(sa.text(f"ALTER TABLE convsearch_{column}"))
         connection.execute(
