@@ -265,7 +265,8 @@ def _describe(settings: StudySettings, image_set: str) -> str:
 def _weights_differences(there: WeightsFile | None, here: WeightsFile | None) -> list[str]:
     if there is None or here is None or (there.digest, there.mode) == (here.digest, here.mode):
         return []  # Where the file lies may change; other families are told of already.
-    return [f"`weights`: {there.source} ({there.mode}) there, {here.source} ({here.mode}) here"]
+    names = [f"{it.source} ({it.mode}, SHA-256 {it.digest[:12]})" for it in (there, here)]
+    return [f"`weights`: {names[0]} there, {names[1]} here"]
 
 
 def _digests(modules: Sequence[FamilyModule]) -> list[str]:
@@ -291,7 +292,8 @@ def _table_differences(there: Mapping[str, Any], here: Mapping[str, Any]) -> lis
 
 
 def _as_names(families: object) -> list[str]:
-    return [families] if isinstance(families, str) else [str(name) for name in families or ()]  # type: ignore[attr-defined]
+    names = [families] if isinstance(families, str) else families or ()
+    return [str(name).strip() for name in names]  # type: ignore[attr-defined]
 
 
 def _count_workers(plan: StudyPlan, space: SearchSpace) -> int:

@@ -19,6 +19,7 @@ from search.cli.words import (
     show_epoch_time,
 )
 from search.submit import DEFAULT_STORE
+from spaces.models.backbones import Weights, find_backbone
 
 if TYPE_CHECKING:
     from search.data import SourceSummary
@@ -46,6 +47,11 @@ def show_submission(console: Console, submission: "Submission") -> None:
         f"{data.counts['val']:,} val, {data.counts['test']:,} test); families: "
         f"{families}; {plural(submission.n_workers, 'worker')}",
     )
+    weights = settings.weights
+    if weights is not None and Weights(weights.source).path is not None:
+        backbone = find_backbone(str(settings.space["domains"]["backbone"]["values"][0]))
+        mode = weights.mode or f"{backbone.mode}, as Keras' own weights"
+        say(console, f"weights: {weights.source}, which want pixels as {mode} (--weights-mode)")
 
 
 def show_ranking(console: Console, ranking: Ranking, *, show_all: bool = False) -> None:
@@ -120,16 +126,19 @@ def show_ending(console: Console, result: "RunResult") -> None:
     """Says how a run ended and what to do next."""
     status, record = result.status, result.status.record
     counts = status.counts
+    waiting = f", {counts['waiting']} waiting" if counts["waiting"] else ""
     say(
         console,
         f"{show_done(status.n_done, record.n_trials)} in {show_duration(record.active_s)} of "
         f"work: {counts['complete']} complete, {counts['pruned']} pruned, {counts['unfit']} "
-        f"unfit; {counts['rejected']} rejected, {counts['fail']} failed.",
+        f"unfit; {counts['rejected']} rejected, {counts['fail']} failed{waiting}.",
     )
     if record.end_reason is not None:
         say(console, record.end_reason)
     if result.is_interrupted:
         say(console, "Interrupted: nothing is lost, the same command goes on where it stopped.")
+        return
+    if record.has_failed:
         return
     place = "" if result.store == DEFAULT_STORE else f" --store {result.store}"
     say(

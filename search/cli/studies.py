@@ -147,6 +147,8 @@ def rank(
     from search.cli.console import answers, print_json
     from search.cli.show import show_family_ranking, show_ranking
 
+    if show_all and by_family:
+        raise typer.BadParameter("--all shows trials and --by-family families: give one of them.")
     with _opened(store) as opened:
         ranking = rank_trials(opened, study)
     if json:

@@ -95,7 +95,7 @@ def _serve(channel: Channel, task: Task) -> None:
         channel.send(Unfit(reason=str(error)))
     except (tf.errors.ResourceExhaustedError, MemoryError):
         channel.send(Unfit(reason="The network needs more memory than there is."))
-    except Exception as error:
+    except (Exception, SystemExit) as error:  # A user's family may raise anything.
         reason = f"{type(error).__name__}: {error}".splitlines()[0]
         channel.send(Failed(reason=reason, traceback=traceback.format_exc()))
     finally:
