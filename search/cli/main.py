@@ -82,8 +82,7 @@ def _explain(error: Exception, *, is_debug: bool) -> int:
 def _classify(error: Exception) -> tuple[int, str]:
     from search.errors import SearchError, WorkerError
     from spaces.errors import SpaceError
-    from storage.errors import StoreError, StoreUrlError, StudyNotFoundError
-    from storage.reasons import give_reason, is_of_store
+    from storage.errors import StoreUrlError, StudyNotFoundError
 
     if isinstance(error, typer.Exit):
         return error.exit_code, ""
@@ -94,11 +93,19 @@ def _classify(error: Exception) -> tuple[int, str]:
         return MISUSED, str(error)
     if isinstance(error, SearchError) and not isinstance(error, WorkerError):
         return MISUSED, str(error)
+    return FAILED, _describe_failure(error)
+
+
+def _describe_failure(error: Exception) -> str:
+    from search.errors import WorkerError
+    from storage.errors import StoreError
+    from storage.reasons import give_reason, is_of_store
+
     if isinstance(error, StoreError | WorkerError):
-        return FAILED, str(error)
+        return str(error)
     if is_of_store(error):
-        return FAILED, f"The store failed: {give_reason(error)}"
-    return FAILED, (
+        return f"The store failed: {give_reason(error)}"
+    return (
         f"{type(error).__name__}: {error}\n"
         "This should not happen: please report it with what --debug prints."
     )
