@@ -1,7 +1,7 @@
 """The folder of an embedded PostgreSQL: what lies where in it, whose it is, whether it will do.
 
 Its data are in `data`, its socket in `socket`; `users.lock` and `guardian.lock` say who uses it
-and who keeps it. PostgreSQL refuses to run as root, so there it runs as the folder's owner, and
+and who keeps it. PostgreSQL refuses to run as root, so there it runs as a user of its own, and
 no folder above this one is ever opened for that.
 """
 
@@ -49,20 +49,20 @@ def check_folder(folder: Path, *, create: bool) -> None:
         )
     programs = find_programs(folder)
     if os.geteuid() == 0:
-        _check_ways(owner_of(folder), folder, programs)
+        _check_ways(find_server_user(), folder, programs)
 
 
 def make_folder(folder: Path) -> None:
-    """Makes what is missing of the folder, and gives it to its owner."""
+    """Makes what is missing of the folder, and gives it to the user that the server runs as."""
     try:
         if not folder.exists():
             folder.mkdir(mode=0o700, exist_ok=True)
-        owner = owner_of(folder)
-        _give(folder, owner)
+        user = find_server_user()
+        _give(folder, user)
         for name in FILES:
             (folder / name).touch(mode=0o600)
-            _give(folder / name, owner)
-        _make_socket_folder(socket_folder(folder), owner)
+            _give(folder / name, user)
+        _make_socket_folder(socket_folder(folder), user)
     except OSError as error:
         raise StoreError(
             f"Cannot make {error.filename or folder}: {error.strerror}. "
@@ -105,24 +105,22 @@ def find_programs(folder: Path) -> Path:
     return known[version]
 
 
-def owner_of(folder: Path) -> pwd.struct_passwd:
-    """Gives the user that the server runs as: the folder's owner, or one made for it.
+def find_server_user() -> pwd.struct_passwd:
+    """Gives the user that the server runs as: this one, or one made for it where this is root.
 
     Raises:
-        StoreError: If root has no other user to run it as.
+        StoreError: If there is no such user.
     """
-    user_id = folder.stat().st_uid if folder.exists() else os.geteuid()
-    if user_id != 0:
-        try:
-            return pwd.getpwuid(user_id)
-        except KeyError as error:
-            raise StoreError(
-                f"PostgreSQL needs a user with a name, and number {user_id} has none here. "
-                "Name another store with --store."
-            ) from error
     try:
+        if os.geteuid() != 0:
+            return pwd.getpwuid(os.geteuid())
         _import_pgserver().ensure_user_exists(SYSTEM_USER)
         return pwd.getpwnam(SYSTEM_USER)
+    except KeyError as error:
+        raise StoreError(
+            f"PostgreSQL needs a user with a name, and number {os.geteuid()} has none here. "
+            "Name another store with --store."
+        ) from error
     except (OSError, subprocess.CalledProcessError) as error:
         raise StoreError(
             f"PostgreSQL does not run as root, and its user {SYSTEM_USER} cannot be made. "
@@ -157,9 +155,11 @@ def _check_contents(folder: Path) -> None:
     if not folder.is_dir():
         raise StoreError(f"Expected a folder after postgres:. Received a file: {folder}")
     owner = folder.stat().st_uid
-    if os.geteuid() not in {0, owner}:
+    if owner not in {os.geteuid(), find_server_user().pw_uid}:
+        # Not for root either: who owns a folder could have root write anywhere, through links.
         raise StoreError(
-            f"{folder} belongs to another user (number {owner}). Name another one with --store."
+            f"{folder} belongs to another user (number {owner}). Run as that one, or name another "
+            "folder with --store."
         )
     names = {path.name for path in folder.iterdir()}
     if names and "users.lock" not in names:
@@ -167,13 +167,13 @@ def _check_contents(folder: Path) -> None:
         raise StoreError(f"{folder} holds {what}. Name another folder with --store.")
 
 
-def _check_ways(owner: pwd.struct_passwd, folder: Path, programs: Path) -> None:
+def _check_ways(user: pwd.struct_passwd, folder: Path, programs: Path) -> None:
     """Refuses folders that the server's user cannot enter."""
     ways = [*reversed(folder.parents), *reversed(programs.parents), programs]
     script = 'for way; do [ -x "$way" ] || { echo "$way"; exit 1; }; done'
     found = subprocess.run(
         ["/bin/sh", "-c", script, "sh", *map(str, ways)],
-        user=owner.pw_uid, group=owner.pw_gid, extra_groups=[],
+        user=user.pw_uid, group=user.pw_gid, extra_groups=[],
         cwd="/", capture_output=True, text=True, check=False,
     )  # fmt: skip
     if found.returncode == 0:
@@ -183,25 +183,25 @@ def _check_ways(owner: pwd.struct_passwd, folder: Path, programs: Path) -> None:
     if closed in {programs, *programs.parents} and closed not in folder.parents:
         advice = "Install convsearch in a folder that all may enter, or run as another user."
     raise StoreError(
-        f"PostgreSQL does not run as root, and its user {owner.pw_name} may not enter {closed}.\n"
+        f"PostgreSQL does not run as root, and its user {user.pw_name} may not enter {closed}.\n"
         f"{advice}"
     )
 
 
-def _make_socket_folder(folder: Path, owner: pwd.struct_passwd) -> None:
+def _make_socket_folder(folder: Path, user: pwd.struct_passwd) -> None:
     try:
         folder.mkdir(mode=0o700)
-        _give(folder, owner)
+        _give(folder, user)
     except FileExistsError:
         found = folder.lstat()
-        is_ours = stat.S_ISDIR(found.st_mode) and found.st_uid in {owner.pw_uid, os.geteuid()}
+        is_ours = stat.S_ISDIR(found.st_mode) and found.st_uid in {user.pw_uid, os.geteuid()}
         if not is_ours or found.st_mode & 0o077:
             raise StoreError(
-                f"{folder} must be a folder that only {owner.pw_name} may enter. Delete it."
+                f"{folder} must be a folder that only {user.pw_name} may enter. Delete it."
             ) from None
-        _give(folder, owner)
+        _give(folder, user)
 
 
-def _give(path: Path, owner: pwd.struct_passwd) -> None:
-    if os.geteuid() == 0 and path.lstat().st_uid != owner.pw_uid:
-        os.chown(path, owner.pw_uid, owner.pw_gid, follow_symlinks=False)
+def _give(path: Path, user: pwd.struct_passwd) -> None:
+    if os.geteuid() == 0 and path.lstat().st_uid != user.pw_uid:
+        os.chown(path, user.pw_uid, user.pw_gid, follow_symlinks=False)

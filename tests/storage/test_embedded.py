@@ -2,7 +2,6 @@
 
 import contextlib
 import os
-import pwd
 import shutil
 import signal
 import stat
@@ -199,11 +198,9 @@ def test_user_who_is_not_root_runs_the_server_themselves(public: Path) -> None:
     os.chown(public / "nobody", NOBODY, NOBODY)
     user = User(public / "nobody" / "store", *AS_NOBODY)
     assert user.greeting == "open"
-    root = User(public / "nobody" / "store")
-    assert root.ask("of root") == user.ask("of root") == 1
+    assert "belongs to another user" in User(public / "nobody" / "store").greeting
     assert psutil.Process(server_pid(public / "nobody" / "store")).uids().real == NOBODY
     user.kill()
-    root.kill()
 
 
 @needs_root
@@ -335,8 +332,3 @@ def test_plain_sqlalchemy_can_open_it_too(folder: Path) -> None:
         user = connection.execute(sa.text("SELECT current_user")).scalar()
     assert user == cluster.SUPERUSER
     store.close()
-
-
-def test_owner_is_an_ordinary_user(folder: Path) -> None:
-    assert cluster.owner_of(folder).pw_uid == folder.stat().st_uid != 0
-    assert pwd.getpwuid(folder.stat().st_uid).pw_name == cluster.owner_of(folder).pw_name
