@@ -31,7 +31,7 @@ ADVICE = (
     ),
     (r"no pg_hba\.conf entry", "Let this machine and user in, in the server's pg_hba.conf."),
     (
-        r"too many clients|connection slots",
+        r"too many (clients|connections)|connection slots",
         "Raise the server's max_connections (four for each worker), or run fewer workers.",
     ),
     (r"is starting up|is shutting down|in recovery", "Try again in a moment."),
@@ -40,7 +40,10 @@ ADVICE = (
         r"No space left|disk is full|disk full|disk I/O error|could not extend",
         "Make room on its disk and run the same command again: what is finished is kept.",
     ),
-    (r"No module named 'psycopg|no pq wrapper", "pip install 'convsearch[postgres]'."),
+    (
+        r"No module named 'psycopg|import of psycopg|no pq wrapper",
+        "pip install 'convsearch[postgres]'.",
+    ),
     (r"service file|definition of service", "Check ~/.pg_service.conf, or $PGSERVICEFILE."),
     (r"database is locked|lock timeout", "Another process holds its lock: end that one first."),
     (r"malformed|not a database", "The file is damaged: name another store with --store."),

@@ -32,10 +32,9 @@ def parse_url(text: str) -> URL:
     try:
         url = make_url(text)
     except (ArgumentError, ValueError):
-        raise StoreUrlError(
-            f"Expected a store URL such as {KNOWN_KINDS}. Received: {hide_passwords(text)}"
-            + (" (write @ : / in a password as %40 %3A %2F)" if text.count("@") > 1 else "")
-        ) from None
+        raise _refusal(text) from None
+    if "@" in (url.host or "") or text.partition("?")[0].count("@") > 1:
+        raise _refusal(text)
     kind = url.get_backend_name()
     if kind in {"postgresql", "postgres"}:
         return _password_out_of_query(url.set(drivername="postgresql+psycopg"))
@@ -72,6 +71,13 @@ def embedded_folder(url: URL) -> Path | None:
     if url.drivername != EMBEDDED or url.database is None:
         return None
     return Path(url.database)
+
+
+def _refusal(text: str) -> StoreUrlError:
+    hint = " (write @ : / in a password as %40 %3A %2F)" if text.count("@") > 1 else ""
+    return StoreUrlError(
+        f"Expected a store URL such as {KNOWN_KINDS}. Received: {hide_passwords(text)}{hint}"
+    )
 
 
 def _parse_folder(text: str) -> URL:
