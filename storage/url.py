@@ -53,8 +53,12 @@ def show_url(url: URL) -> str:
 
 
 def hide_passwords(text: str) -> str:
-    """Gives a text with the password of each URL in it as `***`, also of URLs hard to parse."""
-    text = re.sub(r"(://[^\s:/@]*):[^\s]*@", r"\1:***@", text)
+    """Gives a text with the password of each URL in it as `***`, also of URLs hard to parse.
+
+    What stands where a port should, and is no number, may be a password whose `@` was forgotten.
+    """
+    text = re.sub(r"(://[^\s:/@]*):\S*@", r"\1:***@", text)
+    text = re.sub(r"(://(?:\S*@)?[^\s:/@\[]*):(?!\d+\b)[^\s/?@*]+(?=[\s/?]|$)", r"\1:***", text)
     text = re.sub(r"(\b(?:ssl)?password=)('[^']*'|[^\s&'\"]+)", r"\1***", text)
     return re.sub(r"\S*:\S*@", "***@", text) if "://" not in text else text
 

@@ -238,6 +238,8 @@ def test_urls_are_shown_without_passwords(text: str, shown: str) -> None:
         "postgresql://u:hu?sh@h/d",
         "postgresql://u:hu@sh:x@h:12/d",
         "postgresql:/u:hush@h/d",
+        "postgresql://u:hush/d",
+        "postgresql://u:hush",
         "u:hush@h",
     ],
 )
@@ -253,7 +255,8 @@ def test_passwords_that_break_a_url_are_not_shown_either(text: str) -> None:
 def test_passwords_in_other_texts_are_hidden() -> None:
     text = "cannot open postgresql://u:hush@h/d with password='hush it' or ?sslpassword=hush&a=b"
     assert "hush" not in hide_passwords(text)
-    assert hide_passwords("no secret here: a@b") == "no secret here: a@b"
+    for plain in ("no secret here: a@b", "http://host:80/a", "sqlite:///C:/a.db", "a://[::1]:5/b"):
+        assert hide_passwords(plain) == plain
 
 
 def test_words_of_a_driver_are_one_line() -> None:
