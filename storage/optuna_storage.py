@@ -6,9 +6,7 @@ import sqlalchemy as sa
 from optuna.storages import RDBStorage
 from sqlalchemy.engine import URL
 
-SQLITE_TIMEOUT_S = 60.0
-"""How long a writer waits for another one. A worker that was stopped while it wrote can hold the
-lock for long, and Python's own 5 s made its neighbours crash."""
+from storage.engine import connect_args, real_url
 
 
 class FleetStorage(RDBStorage):
@@ -17,13 +15,13 @@ class FleetStorage(RDBStorage):
 
 def open_optuna_storage(url: URL) -> FleetStorage:
     """Opens Optuna's storage at a URL, and makes its tables where they are missing."""
-    options: dict[str, Any]
-    if url.get_backend_name() == "sqlite":
-        options = {"connect_args": {"timeout": SQLITE_TIMEOUT_S}}
-    else:
-        options = {"pool_size": 2, "max_overflow": 2, "pool_pre_ping": True}
+    options: dict[str, Any] = {"connect_args": connect_args(url)}
+    if url.get_backend_name() != "sqlite":
+        options |= {"pool_size": 2, "max_overflow": 2, "pool_pre_ping": True}
     # RDBStorage runs str.format on the URL, so its braces are doubled.
-    text = url.render_as_string(hide_password=False).replace("{", "{{").replace("}", "}}")
+    text = (
+        real_url(url).render_as_string(hide_password=False).replace("{", "{{").replace("}", "}}")
+    )
     storage = FleetStorage(text, engine_kwargs=options)
     if url.get_backend_name() == "sqlite":
         sa.event.listen(storage.engine, "connect", _set_sqlite_pragmas)

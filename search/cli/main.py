@@ -69,18 +69,20 @@ def main() -> NoReturn:
 
 def _explain(error: Exception, *, is_debug: bool) -> int:
     """Prints an error for its user, and gives its exit code."""
+    from storage.url import hide_passwords  # An argument in the wrong place may be a store's URL.
+
     if is_debug:
-        traceback.print_exc()
+        print(hide_passwords(traceback.format_exc()), end="", file=sys.stderr)
     code, text = _classify(error)
     if text:
-        print(f"Error: {text}", file=sys.stderr)
+        print(f"Error: {hide_passwords(text)}", file=sys.stderr)
     return code
 
 
 def _classify(error: Exception) -> tuple[int, str]:
     from search.errors import SearchError, WorkerError
     from spaces.errors import SpaceError
-    from storage.errors import StoreError, StoreUrlError, StudyNotFoundError
+    from storage.errors import StoreUrlError, StudyNotFoundError
 
     if isinstance(error, typer.Exit):
         return error.exit_code, ""
@@ -91,9 +93,19 @@ def _classify(error: Exception) -> tuple[int, str]:
         return MISUSED, str(error)
     if isinstance(error, SearchError) and not isinstance(error, WorkerError):
         return MISUSED, str(error)
+    return FAILED, _describe_failure(error)
+
+
+def _describe_failure(error: Exception) -> str:
+    from search.errors import WorkerError
+    from storage.errors import StoreError
+    from storage.reasons import give_reason, is_of_store
+
     if isinstance(error, StoreError | WorkerError):
-        return FAILED, str(error)
-    return FAILED, (
+        return str(error)
+    if is_of_store(error):
+        return f"The store failed: {give_reason(error)}"
+    return (
         f"{type(error).__name__}: {error}\n"
         "This should not happen: please report it with what --debug prints."
     )

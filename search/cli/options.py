@@ -17,7 +17,7 @@ Store = Annotated[
     str | None,
     typer.Option(
         metavar="URL",
-        help="sqlite:///FILE or postgresql://USER@HOST/NAME.",
+        help="sqlite:///FILE, postgres:FOLDER or postgresql://USER@HOST/NAME.",
         show_default="$CONVSEARCH_STORE or sqlite:///convsearch.db",
     ),
 ]
