@@ -22,6 +22,7 @@ from storage.leases import (
 )
 from storage.outcomes import Outcome
 from storage.recovery import finish, give_back, recover, set_waiting
+from storage.service import OpenRow, choose_study, join_next, list_open_studies
 from storage.store import Store, using
 from storage.studies import (
     StudyRecord,
@@ -32,6 +33,7 @@ from storage.studies import (
     load_optuna_study,
     load_study,
     set_budget,
+    set_stopped,
     update_settings,
 )
 from storage.trials import Curve, TrialRow, load_trials
@@ -53,6 +55,7 @@ __all__ = [
     "EpochRow",
     "Lease",
     "LeaseLostError",
+    "OpenRow",
     "Outcome",
     "Store",
     "StoreError",
@@ -64,6 +67,7 @@ __all__ = [
     "WorkerRow",
     "attach_trial",
     "beat",
+    "choose_study",
     "claim_budget",
     "count_configs",
     "count_done",
@@ -72,9 +76,11 @@ __all__ = [
     "end_study",
     "finish",
     "give_back",
+    "join_next",
     "last_endings",
     "last_kinds",
     "list_open",
+    "list_open_studies",
     "list_studies",
     "list_workers",
     "load_curve",
@@ -88,6 +94,7 @@ __all__ = [
     "register_worker",
     "remove_worker",
     "set_budget",
+    "set_stopped",
     "set_waiting",
     "show_activity",
     "take_released",
