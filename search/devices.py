@@ -6,6 +6,7 @@ import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from search.data.parallel import n_cores
 from search.errors import SettingsError
 
 LIST_COMMAND = ("nvidia-smi", "-L")
@@ -76,15 +77,18 @@ def find_gpus(wanted: str) -> tuple[Device, ...]:
     return tuple(dict.fromkeys(known[key] for key in keys))
 
 
-def share_gpus(
-    gpus: Sequence[Device], *, trainers_per_gpu: int, n_workers: int | None
+def choose_gpus(
+    wanted: str, *, trainers_per_gpu: int, n_workers: int | None
 ) -> tuple[Device, ...]:
-    """Gives the device of each worker, the GPUs in turn.
+    """Gives the GPU of each worker, taking the GPUs in turn; none means to train on the CPU.
 
     Raises:
-        SettingsError: If there are more workers than places.
+        SettingsError: If a GPU is not there, or if there are more workers than places.
     """
-    places = tuple(gpus) * trainers_per_gpu
+    gpus = find_gpus(wanted)
+    if not gpus:
+        return ()
+    places = gpus * trainers_per_gpu
     if n_workers is not None and n_workers > len(places):
         raise SettingsError(
             f"--workers: expected at most {len(places)}, {trainers_per_gpu} for each GPU of "
@@ -92,6 +96,28 @@ def share_gpus(
             "--trainers-per-gpu, or train on the CPU with --gpus none."
         )
     return places[:n_workers]
+
+
+def choose_devices(
+    gpus: str, *, trainers_per_gpu: int, workers: int | str | None
+) -> tuple[Device, ...]:
+    """Gives what each worker of a `worker` command trains on.
+
+    Args:
+        gpus: As `find_gpus` takes them.
+        trainers_per_gpu: Workers that share a GPU.
+        workers: How many, or `auto`: one for each place on a GPU or for each core. By default one
+            where there is no GPU.
+
+    Raises:
+        SettingsError: If the GPUs or the number of workers cannot be had.
+    """
+    if not (workers is None or workers == "auto" or (isinstance(workers, int) and workers >= 1)):
+        raise SettingsError(f"--workers: expected 1 or more, or auto. Received: {workers}.")
+    n_workers = workers if isinstance(workers, int) else None
+    chosen = choose_gpus(gpus, trainers_per_gpu=trainers_per_gpu, n_workers=n_workers)
+    n_on_cpu = n_cores() if workers == "auto" else n_workers or 1
+    return chosen or (CPU,) * n_on_cpu
 
 
 def _list_gpus() -> list[Device]:
@@ -123,9 +149,7 @@ def _visible(found: Sequence[Device], setting: str | None) -> list[Device]:
         match = next((device for device in found if _is_named(device, entry)), None)
         if match is None:
             break
-        visible.append(
-            Device(match.key, uuid=match.uuid, visible=entry, is_own_order=True)
-        )
+        visible.append(Device(match.key, uuid=match.uuid, visible=entry, is_own_order=True))
     return visible
 
 

@@ -8,11 +8,11 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from datetime import UTC, datetime
+from types import MappingProxyType
 from typing import Literal
 
 Format = Literal["text", "json"]
-FORMATS: tuple[Format, ...] = ("text", "json")
-_subject: ContextVar[Mapping[str, object]] = ContextVar("_subject", default={})
+_subject: ContextVar[Mapping[str, object]] = ContextVar("_subject", default=MappingProxyType({}))
 
 
 def log_to_stderr(log_format: Format) -> None:

@@ -16,6 +16,7 @@ from storage import (
     OpenRow,
     Store,
     StoreError,
+    StudyNotFoundError,
     choose_study,
     join_next,
     list_open_studies,
@@ -59,6 +60,11 @@ class StandingWorker:
     def stop(self) -> None:
         """Asks the worker to give its trial back and leave; safe from a signal handler."""
         self._stop.set()
+
+    @property
+    def was_asked(self) -> bool:
+        """Whether the worker was asked to leave."""
+        return self._stop.is_set()
 
     def run(self) -> None:
         """Serves open studies until it is asked to stop, or has had no work for too long."""
@@ -106,12 +112,15 @@ class StandingWorker:
         worker.may_recover_at = self._may_recover_at
         logger.info("joined study %s", row.name)
         n_trials = 0
-        while worker.run_trial():
-            n_trials += 1
-            if not self._stays(row.study_id):
-                break
-        else:
-            self._skipped_until[row.study_id] = time.monotonic() + WAIT_S
+        try:
+            while worker.run_trial():
+                n_trials += 1
+                if not self._stays(row.study_id):
+                    break
+            else:
+                self._skipped_until[row.study_id] = time.monotonic() + WAIT_S
+        except StudyNotFoundError:
+            logger.warning("study %s was deleted", row.name)
         logger.info("leaving study %s after %d of its trials", row.name, n_trials)
         self._may_recover_at = max(self._may_recover_at, worker.may_recover_at)
         self._looked_at = time.time()

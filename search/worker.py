@@ -14,6 +14,7 @@ from storage import (
     GRACE_S,
     LeaseLostError,
     Outcome,
+    StudyNotFoundError,
     beat,
     count_done,
     finish,
@@ -65,6 +66,11 @@ class Worker:
         """Asks the worker to give its trial back and leave; safe from a signal handler."""
         self._stop.set()
 
+    @property
+    def was_asked(self) -> bool:
+        """Whether the worker was asked to leave."""
+        return self._stop.is_set()
+
     def run(self) -> None:
         """Trains trials until the study is over or the worker is asked to stop."""
         try:
@@ -110,6 +116,9 @@ class Worker:
         except LeaseLostError as error:
             logger.warning("%s", error)
             run.trainer.close()
+        except StudyNotFoundError:  # Somebody deleted the study.
+            run.trainer.close()
+            raise
         self.pool.after_trial()
 
     def _is_stopping(self) -> bool:

@@ -37,6 +37,7 @@ from storage.studies import (
     update_settings,
 )
 from storage.trials import Curve, TrialRow, load_trials
+from storage.url import hide_password
 from storage.workers import (
     BEAT_INTERVAL_S,
     GRACE_S,
@@ -76,6 +77,7 @@ __all__ = [
     "end_study",
     "finish",
     "give_back",
+    "hide_password",
     "join_next",
     "last_endings",
     "last_kinds",

@@ -1,6 +1,7 @@
 """Store URLs: which kinds there are, how they are completed, how they are shown."""
 
 from pathlib import Path
+from urllib.parse import quote, quote_plus
 
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
@@ -33,6 +34,19 @@ def parse_url(text: str) -> URL:
 def show_url(url: URL) -> str:
     """Gives the URL as it may be printed: without its password."""
     return url.render_as_string(hide_password=True)
+
+
+def hide_password(text: str, url: str) -> str:
+    """Gives a text without the password of a store's URL, as it stands there and as it is."""
+    try:
+        password = make_url(url).password
+    except ArgumentError:
+        return text
+    if not password:
+        return text
+    for secret in {quote(password, safe=""), quote_plus(password), str(password)}:
+        text = text.replace(secret, "***")
+    return text
 
 
 def sqlite_path(url: URL) -> Path | None:

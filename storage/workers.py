@@ -11,6 +11,7 @@ import psutil
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from storage.errors import StudyNotFoundError
 from storage.store import Store
 from storage.studies import BEAT_GAP_S
 from storage.tables import leases, studies, workers
@@ -60,6 +61,9 @@ def beat(store: Store, study_id: int, worker_id: str, *, device: str = "cpu") ->
 
     Each beat adds the time since the study's last one, by any worker: so overlapping workers
     spend the time once, and a time without workers is not spent at all.
+
+    Raises:
+        StudyNotFoundError: If the study was deleted.
     """
     with store.write() as connection:
         now = store.now(connection)
@@ -72,7 +76,9 @@ def beat(store: Store, study_id: int, worker_id: str, *, device: str = "cpu") ->
             sa.select(studies.c.active_s, studies.c.beat_at)
             .where(studies.c.study_id == study_id)
             .with_for_update()
-        ).one()
+        ).first()
+        if row is None:
+            raise StudyNotFoundError("The study was deleted from the store.")
         gap = now - row.beat_at
         active_s: float = row.active_s + (gap if 0 < gap < BEAT_GAP_S else 0.0)
         connection.execute(
