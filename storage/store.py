@@ -162,8 +162,8 @@ def _check_sqlite_file(path: Path, *, create: bool) -> None:
         return
     if not os.access(path, os.R_OK | os.W_OK):
         raise StoreError(
-            f"Cannot write to the store {path}: Permission denied. Change its permissions, or name "
-            "another store with --store."
+            f"Cannot write to the store {path}: Permission denied. Change its permissions, or "
+            "name another store with --store."
         )
     if not _is_sqlite(path):
         raise StoreError(

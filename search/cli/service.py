@@ -67,9 +67,14 @@ def worker(
 
     Without STUDY it serves every open study of the store, those of a higher priority first.
     """
+    from search.errors import SettingsError
     from search.signals import leave_when_asked
 
     leave_when_asked()
+    if study is not None and idle_exit is not None:
+        raise SettingsError(
+            f"--idle-exit is for a worker of every study; that of {study} leaves at its end."
+        )
     from search.devices import choose_devices
     from search.logs import log_to_stderr
     from search.serving import Service
