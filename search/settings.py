@@ -112,10 +112,22 @@ class BudgetSettings(Table):
 
 
 class StudyTable(Table):
-    """The study's name, and how many local workers serve it (`auto`: one for each core)."""
+    """The study's name, how it stands among others, and which local workers serve it.
+
+    Attributes:
+        name: The source's stem by default.
+        priority: Standing workers serve studies of a higher one first; 0 by default, and what it
+            was where a study is resumed.
+        workers: How many local ones; `auto` is one for each place on a GPU, or for each core.
+        gpus: `auto` (all there are), `none`, or GPUs as `nvidia-smi -L` counts them: `0,1`.
+        trainers_per_gpu: How many workers share a GPU.
+    """
 
     name: Annotated[str, Field(min_length=1, max_length=200)] | None = None
+    priority: Annotated[int, Field(ge=-1000, le=1000, strict=True)] | None = None
     workers: Count | Literal["auto"] = "auto"
+    gpus: Annotated[str, Field(min_length=1)] = "auto"
+    trainers_per_gpu: Count = 1
 
 
 class StoreTable(Table):

@@ -80,8 +80,16 @@ def store_url(given: str | None) -> str:
     return given or os.environ.get("CONVSEARCH_STORE") or DEFAULT_STORE
 
 
-def submit(plan: StudyPlan, *, progress: Progress | None = None) -> Submission:
+def submit(
+    plan: StudyPlan, *, n_workers: int | None = None, progress: Progress | None = None
+) -> Submission:
     """Creates the study of a plan, or opens it again with the plan's budget.
+
+    Args:
+        plan: The study.
+        n_workers: How many workers share this machine; by default what the plan says, or one for
+            each core.
+        progress: Told how far the images are prepared.
 
     Raises:
         SearchError: If the source, the settings or the folder cannot be used, or a study of that
@@ -95,7 +103,7 @@ def submit(plan: StudyPlan, *, progress: Progress | None = None) -> Submission:
         check_backbones(space, plan.transfer)
     url = store_url(plan.store.url)
     Store.check(url)
-    n_workers = _count_workers(plan, space)
+    n_workers = n_workers or _count_workers(plan, space)
     limits = {name: _resolve_limits(plan, n_workers, name) for name in space.image_sets}
     data = {name: _prepare(plan, name, progress) for name in space.image_sets}
     for name, images in data.items():
@@ -180,7 +188,12 @@ def _enter(
     if n_trials is None and timeout_s is None:
         n_trials = DEFAULT_N_TRIALS
     record, is_new = create_study(
-        store, name, settings=settings.model_dump_json(), n_trials=n_trials, timeout_s=timeout_s
+        store,
+        name,
+        settings=settings.model_dump_json(),
+        n_trials=n_trials,
+        timeout_s=timeout_s,
+        priority=plan.study.priority or 0,
     )
     if is_new:
         study = load_optuna_study(store, name)
@@ -191,7 +204,13 @@ def _enter(
         _check_same(name, known, settings, space)
         settings = _moved(known, settings, is_artifacts_given=plan.store.artifacts is not None)
         update_settings(store, record.study_id, settings.model_dump_json())
-        set_budget(store, record.study_id, n_trials=n_trials, timeout_s=timeout_s)
+        set_budget(
+            store,
+            record.study_id,
+            n_trials=n_trials,
+            timeout_s=timeout_s,
+            priority=plan.study.priority,
+        )
     Artifacts.of_study(settings.artifacts, name).create()
     return load_study(store, name), is_new, settings
 

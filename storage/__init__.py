@@ -22,6 +22,7 @@ from storage.leases import (
 )
 from storage.outcomes import Outcome
 from storage.recovery import finish, give_back, recover, set_waiting
+from storage.service import OpenRow, choose_study, join_next, list_open_studies
 from storage.store import Store, using
 from storage.studies import (
     StudyRecord,
@@ -32,9 +33,11 @@ from storage.studies import (
     load_optuna_study,
     load_study,
     set_budget,
+    set_stopped,
     update_settings,
 )
 from storage.trials import Curve, TrialRow, load_trials
+from storage.url import hide_password
 from storage.workers import (
     BEAT_INTERVAL_S,
     GRACE_S,
@@ -53,6 +56,7 @@ __all__ = [
     "EpochRow",
     "Lease",
     "LeaseLostError",
+    "OpenRow",
     "Outcome",
     "Store",
     "StoreError",
@@ -64,6 +68,7 @@ __all__ = [
     "WorkerRow",
     "attach_trial",
     "beat",
+    "choose_study",
     "claim_budget",
     "count_configs",
     "count_done",
@@ -72,9 +77,12 @@ __all__ = [
     "end_study",
     "finish",
     "give_back",
+    "hide_password",
+    "join_next",
     "last_endings",
     "last_kinds",
     "list_open",
+    "list_open_studies",
     "list_studies",
     "list_workers",
     "load_curve",
@@ -88,6 +96,7 @@ __all__ = [
     "register_worker",
     "remove_worker",
     "set_budget",
+    "set_stopped",
     "set_waiting",
     "show_activity",
     "take_released",

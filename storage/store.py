@@ -2,9 +2,10 @@
 
 import logging
 import os
+import sqlite3
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,15 +17,13 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from storage import cluster, tables
 from storage.embedded import EmbeddedServer
-from storage.engine import make_engine
+from storage.engine import SQLITE_TIMEOUT_S, make_engine
 from storage.errors import StoreError, StoreVersionError
 from storage.optuna_storage import FleetStorage, open_optuna_storage
 from storage.reasons import give_reason
 from storage.url import embedded_folder, parse_url, show_url, sqlite_path
 
 logger = logging.getLogger(__name__)
-
-SQLITE_HEADER = b"SQLite format 3\x00"
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,17 +193,31 @@ def _check_sqlite_file(path: Path, *, create: bool) -> None:
             raise StoreError(f"Cannot make {path}: there is no folder {path.parent}.")
         _check_folder(path)
         return
-    try:
-        with path.open("r+b") as file:
-            header = file.read(len(SQLITE_HEADER))
-    except OSError as error:
+    if not os.access(path, os.R_OK | os.W_OK):
         raise StoreError(
-            f"Cannot write to the store {path}: {error.strerror}. Change its permissions, or name "
-            "another store with --store."
-        ) from error
-    if header not in {b"", SQLITE_HEADER}:
-        raise StoreError(f"{path} is not a SQLite store. Name another file with --store.")
+            f"Cannot write to the store {path}: Permission denied. Change its permissions, or "
+            "name another store with --store."
+        )
+    if not _is_sqlite(path):
+        raise StoreError(
+            f"{path} is not a SQLite store, or is damaged. Name another file with --store."
+        )
     _check_folder(path)
+
+
+def _is_sqlite(path: Path) -> bool:
+    """Whether a file is a SQLite one; asked through SQLite, which must be alone with the file.
+
+    Closing it ourselves would drop the locks of all connections that this process has to it
+    (https://sqlite.org/howtocorrupt.html, 2.2), and another process would delete the log that
+    they use.
+    """
+    try:
+        with closing(sqlite3.connect(path, timeout=SQLITE_TIMEOUT_S)) as connection:
+            connection.execute("PRAGMA schema_version")
+    except sqlite3.DatabaseError as error:
+        return error.sqlite_errorcode != sqlite3.SQLITE_NOTADB
+    return True
 
 
 def _check_folder(path: Path) -> None:

@@ -6,6 +6,7 @@ A password is kept where SQLAlchemy hides it, so a URL that was parsed here can 
 
 import re
 from pathlib import Path
+from urllib.parse import quote, quote_plus
 
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
@@ -61,6 +62,19 @@ def hide_passwords(text: str) -> str:
     text = re.sub(r"(://(?:\S*@)?[^\s:/@\[]*):(?!\d+\b)[^\s/?@*]+(?=[\s/?]|$)", r"\1:***", text)
     text = re.sub(r"(\b(?:ssl)?password=)('[^']*'|[^\s&'\"]+)", r"\1***", text)
     return re.sub(r"\S*:\S*@", "***@", text) if "://" not in text else text
+
+
+def hide_password(text: str, url: str) -> str:
+    """Gives a text without the password of a store's URL, as it stands there and as it is."""
+    try:
+        password = make_url(url).password
+    except ArgumentError:
+        return text
+    if not password:
+        return text
+    for secret in {quote(password, safe=""), quote_plus(password), str(password)}:
+        text = text.replace(secret, "***")
+    return text
 
 
 def sqlite_path(url: URL) -> Path | None:

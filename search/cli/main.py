@@ -3,6 +3,7 @@
 Only typer is loaded here, so that `--help` answers at once.
 """
 
+import logging
 import os
 import sys
 import traceback
@@ -75,12 +76,22 @@ def _explain(error: Exception, *, is_debug: bool) -> int:
         print(hide_passwords(traceback.format_exc()), end="", file=sys.stderr)
     code, text = _classify(error)
     if text:
-        print(f"Error: {hide_passwords(text)}", file=sys.stderr)
+        _tell(hide_passwords(text))
     return code
 
 
+def _tell(text: str) -> None:
+    """Prints an error's text, or logs it where whoever reads standard error expects JSON."""
+    from search.logs import is_json_logged
+
+    if is_json_logged():
+        logging.getLogger(__name__).error("%s", text)
+    else:
+        print(f"Error: {text}", file=sys.stderr)
+
+
 def _classify(error: Exception) -> tuple[int, str]:
-    from search.errors import SearchError, WorkerError
+    from search.errors import CannotStartError, SearchError, WorkerError
     from spaces.errors import SpaceError
     from storage.errors import StoreUrlError, StudyNotFoundError
 
@@ -91,7 +102,9 @@ def _classify(error: Exception) -> tuple[int, str]:
         return MISUSED, f"{message} (see convsearch --help)" if message else ""
     if isinstance(error, StoreUrlError | StudyNotFoundError | SpaceError):
         return MISUSED, str(error)
-    if isinstance(error, SearchError) and not isinstance(error, WorkerError):
+    if isinstance(error, CannotStartError) or (
+        isinstance(error, SearchError) and not isinstance(error, WorkerError)
+    ):
         return MISUSED, str(error)
     return FAILED, _describe_failure(error)
 
