@@ -23,3 +23,7 @@ class WorkerError(SearchError, RuntimeError):
 
 class CannotStartError(WorkerError):
     """A worker cannot do what it was asked to, and would fail again."""
+
+
+class ArtifactError(SearchError, RuntimeError):
+    """Files cannot be kept where `--artifacts` says, or cannot be had from there."""

@@ -4,6 +4,7 @@ import logging
 import threading
 import time
 
+from search.artifacts import numbers_to_keep
 from search.logs import about
 from search.open_study import OpenStudy
 from search.proposals import Proposal, next_proposal
@@ -30,6 +31,8 @@ from storage import (
 logger = logging.getLogger(__name__)
 
 IDLE_S = 1.0
+FLUSH_S = 5.0
+"""How long a trial that is given back waits for its last checkpoint to be sent."""
 
 
 class Worker:
@@ -79,6 +82,7 @@ class Worker:
                     self._stop.wait(IDLE_S)
         finally:
             self.pool.close()
+            self.opened.artifacts.flush(FLUSH_S)
             remove_worker(self.opened.store, self.worker_id)
 
     def run_trial(self) -> bool:
@@ -110,8 +114,9 @@ class Worker:
             if isinstance(ending, Outcome):
                 finish(opened.store, opened.study, lease, ending)
                 _log_ending(lease.trial_number, ending)
-                opened.artifacts.tidy(load_trials(opened.store, opened.study_id))
+                opened.artifacts.tidy(numbers_to_keep(load_trials(opened.store, opened.study_id)))
             else:
+                opened.artifacts.flush(FLUSH_S)  # Whoever goes on with it needs the last epoch.
                 give_back(opened.store, opened.study, lease, lost=ending is Open.LOST)
         except LeaseLostError as error:
             logger.warning("%s", error)
@@ -119,6 +124,7 @@ class Worker:
         except StudyNotFoundError:  # Somebody deleted the study.
             run.trainer.close()
             raise
+        opened.artifacts.let_go(proposal.trial.number, lease.generation)
         self.pool.after_trial()
 
     def _is_stopping(self) -> bool:

@@ -91,7 +91,7 @@ def _tell(text: str) -> None:
 
 
 def _classify(error: Exception) -> tuple[int, str]:
-    from search.errors import CannotStartError, SearchError, WorkerError
+    from search.errors import ArtifactError, CannotStartError, SearchError, WorkerError
     from spaces.errors import SpaceError
     from storage.errors import StoreUrlError, StudyNotFoundError
 
@@ -103,18 +103,18 @@ def _classify(error: Exception) -> tuple[int, str]:
     if isinstance(error, StoreUrlError | StudyNotFoundError | SpaceError):
         return MISUSED, str(error)
     if isinstance(error, CannotStartError) or (
-        isinstance(error, SearchError) and not isinstance(error, WorkerError)
+        isinstance(error, SearchError) and not isinstance(error, ArtifactError | WorkerError)
     ):
         return MISUSED, str(error)
     return FAILED, _describe_failure(error)
 
 
 def _describe_failure(error: Exception) -> str:
-    from search.errors import WorkerError
+    from search.errors import ArtifactError, WorkerError
     from storage.errors import StoreError
     from storage.reasons import give_reason, is_of_store
 
-    if isinstance(error, StoreError | WorkerError):
+    if isinstance(error, StoreError | ArtifactError | WorkerError):
         return str(error)
     if is_of_store(error):
         return f"The store failed: {give_reason(error)}"

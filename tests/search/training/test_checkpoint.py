@@ -5,7 +5,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from search.training.checkpoint import Checkpoint, load_checkpoint, write_checkpoint
+from search.training.checkpoint import (
+    Checkpoint,
+    CheckpointError,
+    load_checkpoint,
+    write_checkpoint,
+)
 
 CHECKPOINT = Checkpoint(
     {"model/0": np.arange(6, dtype=np.float32).reshape(2, 3), "model/1": np.array(7)},
@@ -44,7 +49,7 @@ def test_failed_write_leaves_the_old_one(tmp_path: Path, monkeypatch: pytest.Mon
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("os.fsync", fail)
-    with pytest.raises(OSError, match="No space left"):
+    with pytest.raises(CheckpointError, match="No space left"):
         write_checkpoint(path, Checkpoint({}, {"epoch": 4}))
     assert [file.name for file in tmp_path.iterdir()] == ["one.safetensors"]
     loaded = load_checkpoint(path)
