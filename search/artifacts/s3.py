@@ -129,6 +129,6 @@ def _client() -> Any:
         raise ArtifactError("Artifacts in S3 need boto3: pip install 'convsearch[s3]'.") from error
     config = Config(connect_timeout=10, read_timeout=30, retries={"total_max_attempts": 4})
     try:
-        return boto3.client("s3", config=config)
+        return boto3.Session().client("s3", config=config)
     except (BotoCoreError, ValueError) as error:
         raise ArtifactError(f"boto3 cannot be used as it is set up: {error}.") from error
