@@ -2,6 +2,7 @@
 
 A file comes in as chunks under an id of its own, and gets its name in one last short transaction,
 in which it takes the place of the one before: readers see the old file or the new, never a mix.
+Each of these steps may be done twice, for a caller that did not hear that it was done.
 """
 
 import hashlib
@@ -42,7 +43,8 @@ def put_file(store: Store, name: str, file: BinaryIO, *, max_bytes: int) -> None
     size = file.seek(0, os.SEEK_END)
     file.seek(0)
     with _explaining(store, "keep", name):
-        file_id = _begin(store, name, size, max_bytes)
+        file_id = uuid.uuid4().hex
+        _begin(store, file_id, name, size, max_bytes)
         try:
             digest = hashlib.sha256()
             for position, data in enumerate(iter(lambda: file.read(CHUNK_BYTES), b"")):
@@ -102,9 +104,8 @@ def list_files(store: Store, prefix: str = "") -> dict[str, int]:
         return {name: size for name, size in rows if name.startswith(prefix)}
 
 
-def _begin(store: Store, name: str, size: int, max_bytes: int) -> str:
-    """Enters a file that has no chunk yet, and gives its id."""
-    file_id = uuid.uuid4().hex
+def _begin(store: Store, file_id: str, name: str, size: int, max_bytes: int) -> None:
+    """Enters a file that has no chunk yet, if there is room for it."""
     with store.write() as connection:
         _lock(connection)
         now = store.now(connection)
@@ -118,15 +119,18 @@ def _begin(store: Store, name: str, size: int, max_bytes: int) -> str:
                 f"{_mb(others)} of {_mb(max_bytes)}. Delete studies, or raise `max_files_mb` in "
                 "[store]."
             )
+        _remove(connection, files.c.file_id == file_id)
         connection.execute(
             files.insert().values(file_id=file_id, name=name, size=size, touched_at=now)
         )
-    return file_id
 
 
 def _add_chunk(store: Store, file_id: str, position: int, data: bytes) -> None:
     with store.write() as connection:
         _update(connection, file_id, touched_at=store.now(connection))
+        connection.execute(
+            chunks.delete().where(chunks.c.file_id == file_id, chunks.c.position == position)
+        )
         connection.execute(chunks.insert().values(file_id=file_id, position=position, data=data))
 
 
@@ -134,7 +138,12 @@ def _complete(store: Store, file_id: str, name: str, sha256: str) -> None:
     """Gives the file its name, and removes the one that had it."""
     with store.write() as connection:
         _lock(connection)
-        _remove(connection, files.c.name == name, files.c.sha256.is_not(None))
+        _remove(
+            connection,
+            files.c.name == name,
+            files.c.sha256.is_not(None),
+            files.c.file_id != file_id,
+        )
         _update(connection, file_id, sha256=sha256)
 
 
@@ -155,26 +164,21 @@ def _find(store: Store, name: str) -> Any:
 
 def _copy(store: Store, file_id: str, file: BinaryIO) -> str:
     """Writes a file's chunks one after the other, and gives their SHA-256."""
-    digest = hashlib.sha256()
-    for data in _chunks(store, file_id):
+    digest, position = hashlib.sha256(), 0
+    while (data := _load_chunk(store, file_id, position)) is not None:
         digest.update(data)
         file.write(data)
+        position += 1
     return digest.hexdigest()
 
 
-def _chunks(store: Store, file_id: str) -> Iterator[bytes]:
-    position = 0
-    while True:
-        with store.read() as connection:
-            data = connection.execute(
-                sa.select(chunks.c.data).where(
-                    chunks.c.file_id == file_id, chunks.c.position == position
-                )
-            ).scalar()
-        if data is None:
-            return
-        yield data
-        position += 1
+def _load_chunk(store: Store, file_id: str, position: int) -> bytes | None:
+    with store.read() as connection:
+        return connection.execute(
+            sa.select(chunks.c.data).where(
+                chunks.c.file_id == file_id, chunks.c.position == position
+            )
+        ).scalar()
 
 
 def _remove(connection: Connection, *conditions: sa.ColumnElement[bool]) -> None:

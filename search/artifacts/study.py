@@ -141,13 +141,23 @@ class Artifacts:
         self.store.delete(self.store.sizes(self.name))
         shutil.rmtree(self.folder, ignore_errors=True)
 
-    def checkpoints(self) -> list[CheckpointName]:
-        """The checkpoints in the artifact store.
+    def take_checkpoint(self, other: "Artifacts", theirs: int, ours: int) -> None:
+        """Gives a trial the last checkpoint of another study's trial, if that has one.
+
+        Raises:
+            ArtifactError: If one of the artifact stores cannot be used.
+        """
+        path = other.load(theirs)
+        if path is not None:
+            self.store.put(self._key(CheckpointName(ours, 0)), path)
+
+    def unneeded(self, trial_numbers: Collection[int]) -> list[str]:
+        """Names the checkpoints in the artifact store that `tidy` would delete there.
 
         Raises:
             ArtifactError: If the artifact store cannot be used.
         """
-        return self._names_there()
+        return list(map(self._key, unneeded(self._names_there(), trial_numbers)))
 
     def _put(self, name: CheckpointName) -> None:
         self._sent.discard(name)

@@ -46,7 +46,8 @@ def write_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
         _save(arrays, partial, metadata)
         partial.replace(path)
     except (OSError, SafetensorError) as error:
-        raise CheckpointError(f"Cannot save {path}: {error}") from error
+        reason = getattr(error, "strerror", None) or error
+        raise CheckpointError(f"Cannot save {path}: {reason}") from error
 
 
 def _save(arrays: dict[str, NDArray[Any]], path: Path, metadata: dict[str, str]) -> None:

@@ -98,12 +98,16 @@ def test_tidy_keeps_the_latest_checkpoint_of_the_trials_that_need_one(
     for path in (killed, saving):
         path.touch()
     here.worker_log(0).touch()
+    unneeded = here.unneeded({1, 3})
+    assert sorted(unneeded) == [
+        "small/trial-1.0.safetensors",
+        "small/trial-2.0.safetensors",
+        "small/trial-3.9.safetensors",
+    ]
     here.tidy({1, 3})
     assert here.flush(10.0)
-    assert sorted(map(str, here.checkpoints())) == [
-        "trial-1.2.safetensors",
-        "trial-3.10.safetensors",
-    ]
+    kept = {"small/trial-1.2.safetensors", "small/trial-3.10.safetensors"}
+    assert kept == {name for name in here.store.sizes("small") if "trial" in name}
     assert sorted(path.name for path in here.folder.glob("trial-*")) == [
         "trial-1.2.safetensors",
         "trial-3.10.safetensors",
@@ -143,6 +147,18 @@ def test_deleted_study_leaves_nothing_and_others_stay(
     assert artifact_store.sizes("small") == {}
     assert not here.folder.exists()
     assert list(artifact_store.sizes("other")) == ["other/file"]
+
+
+def test_trial_takes_the_checkpoint_of_another_studys_trial(
+    machines: tuple[Artifacts, Artifacts],
+) -> None:
+    here, there = machines
+    save(here, 3, 4, "epoch 9")
+    fork = Artifacts(here.store, "fork", here.folder.parent / "fork")
+    fork.take_checkpoint(there, theirs=3, ours=0)
+    fork.take_checkpoint(there, theirs=8, ours=1)
+    assert text_of(fork.load(0)) == "epoch 9"
+    assert fork.load(1) is None
 
 
 @pytest.mark.parametrize("name", ["plain", "a/b", "..", "ä", "x" * 200, "a b"])

@@ -1,5 +1,6 @@
 """Checkpoints: whole or not there."""
 
+import resource
 from pathlib import Path
 
 import numpy as np
@@ -55,3 +56,28 @@ def test_failed_write_leaves_the_old_one(tmp_path: Path, monkeypatch: pytest.Mon
     loaded = load_checkpoint(path)
     assert loaded is not None
     assert loaded.state["epoch"] == 3
+
+
+def test_file_that_the_disk_has_no_room_for_leaves_the_old_one(tmp_path: Path) -> None:
+    path = tmp_path / "one.safetensors"
+    write_checkpoint(path, CHECKPOINT)
+    large = Checkpoint({"a": np.zeros(100_000)}, {"epoch": 4})
+    known = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, known[1]))
+    try:
+        with pytest.raises(CheckpointError, match=r"Cannot save .*one.safetensors: .*too large"):
+            write_checkpoint(path, large)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, known)
+    assert [file.name for file in tmp_path.iterdir()] == ["one.safetensors"]
+    loaded = load_checkpoint(path)
+    assert loaded is not None
+    assert loaded.state["epoch"] == 3
+    write_checkpoint(path, large)
+    assert (load_checkpoint(path) or loaded).state["epoch"] == 4
+
+
+def test_folder_that_cannot_be_made_is_an_error_of_the_checkpoint(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(CheckpointError, match="Not a directory"):
+        write_checkpoint(tmp_path / "file" / "folder" / "one.safetensors", CHECKPOINT)
