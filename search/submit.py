@@ -2,13 +2,15 @@
 
 import logging
 import os
+import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from search.artifacts import Artifacts
+from search.artifacts import Artifacts, read_artifacts_url, share
+from search.artifacts.kinds import DATABASE, is_folder
+from search.artifacts.study import folder_name
 from search.data import PreparedSet, Progress, default_cache_dir, prepare
 from search.data.parallel import n_cores
 from search.errors import SettingsError, StudyMismatchError
@@ -23,6 +25,7 @@ from search.settings import (
     TransferSettings,
     WeightsFile,
 )
+from search.versions import check_versions, here
 from search.weights import DEFAULT_BACKBONES, check_backbones, check_costs, check_weights
 from spaces import FamilyModule, Limits, SearchSpace, choose_families, find_family
 from spaces.models.backbones import find_backbone
@@ -30,6 +33,7 @@ from storage import (
     Store,
     StudyRecord,
     create_study,
+    list_studies,
     load_optuna_study,
     load_study,
     set_budget,
@@ -72,7 +76,7 @@ class Submission:
     @property
     def artifacts(self) -> Artifacts:
         """The study's files."""
-        return Artifacts.of_study(self.settings.artifacts, self.record.name)
+        return Artifacts.of_study(self.settings, self.store, self.record.name)
 
 
 def store_url(given: str | None) -> str:
@@ -80,8 +84,16 @@ def store_url(given: str | None) -> str:
     return given or os.environ.get("CONVSEARCH_STORE") or DEFAULT_STORE
 
 
-def submit(plan: StudyPlan, *, progress: Progress | None = None) -> Submission:
+def submit(
+    plan: StudyPlan, *, n_workers: int | None = None, progress: Progress | None = None
+) -> Submission:
     """Creates the study of a plan, or opens it again with the plan's budget.
+
+    Args:
+        plan: The study.
+        n_workers: How many workers share this machine; by default what the plan says, or one for
+            each core.
+        progress: Told how far the images are prepared.
 
     Raises:
         SearchError: If the source, the settings or the folder cannot be used, or a study of that
@@ -94,8 +106,9 @@ def submit(plan: StudyPlan, *, progress: Progress | None = None) -> Submission:
     if "transfer" in space.image_sets:
         check_backbones(space, plan.transfer)
     url = store_url(plan.store.url)
+    _artifacts_url(plan, url)
     Store.check(url)
-    n_workers = _count_workers(plan, space)
+    n_workers = n_workers or _count_workers(plan, space)
     limits = {name: _resolve_limits(plan, n_workers, name) for name in space.image_sets}
     data = {name: _prepare(plan, name, progress) for name in space.image_sets}
     for name, images in data.items():
@@ -107,7 +120,8 @@ def submit(plan: StudyPlan, *, progress: Progress | None = None) -> Submission:
         check_costs(space, images.image_shape, images.n_classes, limits["transfer"])
         weights = check_weights(space, plan.transfer, progress)
     settings = StudySettings(
-        version=version("convsearch"),
+        version=here()["convsearch"],
+        optuna=here()["optuna"],
         data=plan.data,
         images={
             name: ImageSet(path=str(images.path), fingerprint=images.fingerprint)
@@ -121,7 +135,9 @@ def submit(plan: StudyPlan, *, progress: Progress | None = None) -> Submission:
         transfer=plan.transfer,
         limits=limits,
         family_trials=_family_trials(plan, space),
-        artifacts=_artifacts_root(plan, url),
+        artifacts=_artifacts_url(plan, url),
+        artifacts_folder=_artifacts_folder(plan),
+        max_files_mb=plan.store.max_files_mb,
     )
     store = Store.open(url)
     record, is_new, settings = _enter(store, plan, settings, space)
@@ -179,20 +195,35 @@ def _enter(
     n_trials, timeout_s = plan.budget.trials, plan.budget.timeout
     if n_trials is None and timeout_s is None:
         n_trials = DEFAULT_N_TRIALS
+    if name in list_studies(store):
+        known = StudySettings.read(load_study(store, name).settings)
+        check_versions(known)
+        _check_same(name, known, settings, space)
+        settings = _moved(known, settings, is_artifacts_given=plan.store.artifacts is not None)
+    artifacts = Artifacts.of_study(settings, store, name)
+    artifacts.create()
+    share(artifacts.store, settings)
     record, is_new = create_study(
-        store, name, settings=settings.model_dump_json(), n_trials=n_trials, timeout_s=timeout_s
+        store,
+        name,
+        settings=settings.model_dump_json(),
+        n_trials=n_trials,
+        timeout_s=timeout_s,
+        priority=plan.study.priority or 0,
     )
     if is_new:
         study = load_optuna_study(store, name)
         for params in _known_good(space, settings.family_trials, n_trials):
             study.enqueue_trial(params)
     else:
-        known = StudySettings.read(record.settings)
-        _check_same(name, known, settings, space)
-        settings = _moved(known, settings, is_artifacts_given=plan.store.artifacts is not None)
         update_settings(store, record.study_id, settings.model_dump_json())
-        set_budget(store, record.study_id, n_trials=n_trials, timeout_s=timeout_s)
-    Artifacts.of_study(settings.artifacts, name).create()
+        set_budget(
+            store,
+            record.study_id,
+            n_trials=n_trials,
+            timeout_s=timeout_s,
+            priority=plan.study.priority,
+        )
     return load_study(store, name), is_new, settings
 
 
@@ -200,15 +231,11 @@ def _moved(
     known: StudySettings, settings: StudySettings, *, is_artifacts_given: bool
 ) -> StudySettings:
     """Gives the known settings with the places of today: equal images may lie elsewhere now."""
-    is_there = Path(known.artifacts).is_dir() and not is_artifacts_given
-    return known.model_copy(
-        update={
-            "images": settings.images,
-            "weights": settings.weights,
-            "modules": settings.modules,
-            "artifacts": known.artifacts if is_there else settings.artifacts,
-        }
-    )
+    names = ["images", "weights", "modules", "max_files_mb"]
+    is_there = not is_folder(known.artifacts) or Path(known.artifacts).is_dir()
+    if known.artifacts != settings.artifacts and (is_artifacts_given or not is_there):
+        names += ["artifacts", "artifacts_folder"]
+    return known.model_copy(update={name: getattr(settings, name) for name in names})
 
 
 def _family_trials(plan: StudyPlan, space: SearchSpace) -> int:
@@ -265,7 +292,8 @@ def _describe(settings: StudySettings, image_set: str) -> str:
 def _weights_differences(there: WeightsFile | None, here: WeightsFile | None) -> list[str]:
     if there is None or here is None or (there.digest, there.mode) == (here.digest, here.mode):
         return []  # Where the file lies may change; other families are told of already.
-    return [f"`weights`: {there.source} ({there.mode}) there, {here.source} ({here.mode}) here"]
+    names = [f"{it.source} ({it.mode}, SHA-256 {it.digest[:12]})" for it in (there, here)]
+    return [f"`weights`: {names[0]} there, {names[1]} here"]
 
 
 def _digests(modules: Sequence[FamilyModule]) -> list[str]:
@@ -291,7 +319,8 @@ def _table_differences(there: Mapping[str, Any], here: Mapping[str, Any]) -> lis
 
 
 def _as_names(families: object) -> list[str]:
-    return [families] if isinstance(families, str) else [str(name) for name in families or ()]  # type: ignore[attr-defined]
+    names = [families] if isinstance(families, str) else families or ()
+    return [str(name).strip() for name in names]  # type: ignore[attr-defined]
 
 
 def _count_workers(plan: StudyPlan, space: SearchSpace) -> int:
@@ -321,9 +350,16 @@ def _resolve_limits(plan: StudyPlan, n_workers: int, image_set: str) -> Limits:
     )
 
 
-def _artifacts_root(plan: StudyPlan, url: str) -> str:
-    """Gives the artifacts folder: beside a SQLite file, else in the current folder."""
+def _artifacts_url(plan: StudyPlan, url: str) -> str:
+    """Gives the place of artifacts: by default beside a SQLite file, or in a server's database."""
     if plan.store.artifacts is not None:
-        return str(Path(plan.store.artifacts).resolve())
+        return read_artifacts_url(plan.store.artifacts)
     file = Store.file_of(url)
-    return str((file.parent if file else Path.cwd()).resolve() / "convsearch_artifacts")
+    return str(file.parent.resolve() / "convsearch_artifacts") if file else DATABASE
+
+
+def _artifacts_folder(plan: StudyPlan) -> str:
+    """Gives the study's folder there; a place that other stores may use too keeps them apart."""
+    name = folder_name(study_name(plan))
+    is_shared = plan.store.artifacts not in {None, DATABASE}
+    return f"{name}-{secrets.token_hex(4)}" if is_shared else name

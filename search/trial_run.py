@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from enum import Enum, auto
+from pathlib import Path
 
 from search.broken import keep_traceback
 from search.data import PreparedSet, default_cache_dir
@@ -22,12 +23,13 @@ from search.training.protocol import (
     Failed,
     Finished,
     Message,
+    Note,
     Resumed,
     Task,
     Unfit,
     Verdict,
 )
-from storage import EpochRow, Outcome, longest_epoch_s, record_epoch
+from storage import EpochRow, Outcome, longest_epoch_s, record_epoch, show_activity
 
 logger = logging.getLogger(__name__)
 
@@ -41,6 +43,7 @@ MEMORY_FACTOR = 1.5
 MEMORY_SLACK_MB = 200.0
 """Predictions are within 1.5 times or 50 MB of the peak; the rest is what a process gathers."""
 FEATURES_FOLDER = "features"
+ACTIVITY_S = 1.0
 NEAR_LIMIT = 0.85
 LOW_MEMORY_MB = 256.0
 
@@ -61,6 +64,29 @@ class Interruption:
 
 
 @dataclass(slots=True)
+class FeaturesProgress:
+    """How far a trainer is with the features of a split, in words that are said once a second."""
+
+    is_shown: bool = False
+    began_at: float = 0.0
+    shown_at: float = 0.0
+
+    def describe(self, done: int, total: int) -> str | None:
+        """Gives what to show, or None when that was said a moment ago."""
+        now = time.monotonic()
+        if done == 0 or not self.is_shown:
+            self.began_at = now
+        if self.is_shown and now - self.shown_at < ACTIVITY_S:
+            return None
+        self.is_shown, self.shown_at = True, now
+        words = f"features of {done:,}/{total:,} images"
+        if done == 0 or now == self.began_at:
+            return words
+        left_s = (now - self.began_at) / done * (total - done)
+        return f"{words}, about {left_s:.0f} s left"
+
+
+@dataclass(slots=True)
 class TrialRun:
     """A trial while it is trained."""
 
@@ -71,8 +97,10 @@ class TrialRun:
     best: float = float("-inf")
     start_mb: float = 0.0
     last_memory_mb: float = 0.0
+    is_unsaved: bool = False
     started_at: float = field(default_factory=time.monotonic)
     heard_at: float = field(default_factory=time.monotonic)
+    features: FeaturesProgress = field(default_factory=FeaturesProgress)
 
     def run(self) -> Outcome | Open:
         """Trains the trial to its end, or to an interruption.
@@ -83,8 +111,9 @@ class TrialRun:
         self.start_mb = self.trainer.memory_mb()
         silence_s = self._silence_s()
         ooms = OomCounter()
+        goes_on_from = self._fetch_checkpoint()
         try:
-            self.trainer.send(self._task())
+            self.trainer.send(self._task(goes_on_from))
             while True:
                 message = self.trainer.receive(POLL_S)
                 ending = self._answer(message) if message else None
@@ -94,22 +123,36 @@ class TrialRun:
                     return ending
         except TrainerGoneError:
             return self._explain_death(ooms)
+        finally:
+            self._clear_activity()
 
     @property
     def _number(self) -> int:
         return self.proposal.trial.number
 
     @property
+    def _checkpoint(self) -> Path:
+        return self.opened.artifacts.checkpoint(self._number, self.proposal.lease.generation)
+
+    @property
     def _data(self) -> PreparedSet:
         return self.opened.data_of(self.proposal.config.family)
 
-    def _task(self) -> Task:
+    def _fetch_checkpoint(self) -> Path | None:
+        """Gives what the trial goes on from; bringing it here is no time of the trial's own."""
+        generation, is_stopping = self.proposal.lease.generation, self.interruption.now
+        found = self.opened.artifacts.fetch(self._number, generation, is_stopping)
+        self.started_at = self.heard_at = time.monotonic()
+        return found
+
+    def _task(self, goes_on_from: Path | None = None) -> Task:
         training, weights = self.opened.settings.training, self.opened.settings.weights
         return Task(
             config=self.proposal.config.to_json(),
             data=str(self._data.path),
             fingerprint=self._data.fingerprint,
-            checkpoint=str(self.opened.artifacts.checkpoint(self._number)),
+            checkpoint=str(self._checkpoint),
+            goes_on_from=str(goes_on_from or ""),
             seed=derive_seed(self.opened.settings.search.seed, self._number, TRAINING),
             max_epochs=training.max_epochs,
             patience=training.patience,
@@ -127,10 +170,11 @@ class TrialRun:
         match message:
             case Resumed(rows):
                 logger.info("trial %s goes on after epoch %s", self._number, rows[-1].epoch)
-            case Epoch(row):
+            case Epoch(row, unsaved):
                 rows = (row,)
-            case Busy():
-                return self._wait_for_features()
+                self._keep_checkpoint(unsaved)
+            case Busy(done, total):
+                return self._wait_for_features(done, total)
             case Finished(value, metrics):
                 return Outcome("complete", value=value, metrics=metrics)
             case Unfit(reason):
@@ -139,20 +183,42 @@ class TrialRun:
                 keep_traceback(self.proposal.trial, traceback)
                 return Outcome("fail", reason)
             case _:
+                self._take_note(message)
                 return None
         return self._judge(rows)
 
-    def _wait_for_features(self) -> Open | None:
+    def _take_note(self, message: Message) -> None:
+        if isinstance(message, Note):
+            logger.warning("trial %s: %s", self._number, message.text)
+
+    def _wait_for_features(self, done: int, total: int) -> Open | None:
         """Lets a trainer compute features, which is no time of the trial's own."""
         self.started_at = time.monotonic()
+        activity = self.features.describe(done, total)
+        if activity is not None:
+            show_activity(self.opened.store, self.proposal.lease.worker_id, activity)
         if self.interruption.at_epoch_end():
             self.trainer.close()
             return Open.GIVEN_BACK
         return None
 
+    def _clear_activity(self) -> None:
+        if self.features.is_shown:
+            self.features = FeaturesProgress()
+            show_activity(self.opened.store, self.proposal.lease.worker_id, None)
+
+    def _keep_checkpoint(self, unsaved: str) -> None:
+        """Has what the trainer saved taken to the artifact store, or warns that it did not."""
+        if not unsaved:
+            self.opened.artifacts.send(self._number, self.proposal.lease.generation)
+        elif not self.is_unsaved:
+            logger.warning("trial %s goes on without a checkpoint: %s", self._number, unsaved)
+        self.is_unsaved = bool(unsaved)
+
     def _judge(self, rows: Sequence[EpochRow]) -> Outcome | Open | None:
         """Records epochs, and lets the trial go on after the last of them or not."""
         trial = self.proposal.trial
+        self._clear_activity()
         for row in rows:
             self.best = max(self.best, row.val_accuracy)
             if row.epoch not in self._reported():

@@ -51,6 +51,15 @@ def narrow(domain: Domain, key: str, wanted: object) -> Domain:
     return _fix(domain, key, wanted)
 
 
+def contains(domain: Domain, value: object) -> bool:
+    """Whether a parameter may take a value."""
+    try:
+        _value(domain, "", value)
+    except SpaceError:
+        return False
+    return True
+
+
 def _shared_key(name: str) -> str:
     match = _NUMBERED.fullmatch(name)
     return match["shared"] if match else name

@@ -5,10 +5,12 @@ from storage.epochs import EpochRow, load_curve, longest_epoch_s, record_epoch
 from storage.errors import (
     LeaseLostError,
     StoreError,
+    StoreFullError,
     StoreUrlError,
     StoreVersionError,
     StudyNotFoundError,
 )
+from storage.files import delete_files, get_file, list_files, put_file
 from storage.leases import (
     Lease,
     begin_trial,
@@ -22,6 +24,7 @@ from storage.leases import (
 )
 from storage.outcomes import Outcome
 from storage.recovery import finish, give_back, recover
+from storage.service import OpenRow, choose_study, join_next, list_open_studies
 from storage.store import Store, using
 from storage.studies import (
     StudyRecord,
@@ -34,10 +37,12 @@ from storage.studies import (
     load_optuna_study,
     load_study,
     set_budget,
+    set_stopped,
     update_settings,
 )
 from storage.trial_queries import Curve, list_kept
 from storage.trials import TrialRow, TrialTable, load_trials
+from storage.url import hide_password
 from storage.workers import (
     BEAT_INTERVAL_S,
     GRACE_S,
@@ -46,6 +51,7 @@ from storage.workers import (
     list_workers,
     register_worker,
     remove_worker,
+    show_activity,
 )
 
 __all__ = [
@@ -56,9 +62,11 @@ __all__ = [
     "EpochRow",
     "Lease",
     "LeaseLostError",
+    "OpenRow",
     "Outcome",
     "Store",
     "StoreError",
+    "StoreFullError",
     "StoreUrlError",
     "StoreVersionError",
     "StudyNotFoundError",
@@ -68,19 +76,26 @@ __all__ = [
     "WorkerRow",
     "beat",
     "begin_trial",
+    "choose_study",
     "count_configs",
     "count_done",
     "create_study",
+    "delete_files",
     "end_study",
     "find_study",
     "finish",
+    "get_file",
     "give_back",
     "has_room",
+    "hide_password",
+    "join_next",
     "last_endings",
     "last_kinds",
     "list_all_studies",
+    "list_files",
     "list_kept",
     "list_open",
+    "list_open_studies",
     "list_studies",
     "list_workers",
     "load_curve",
@@ -89,12 +104,15 @@ __all__ = [
     "load_trials",
     "longest_epoch_s",
     "open_trial",
+    "put_file",
     "record_config",
     "record_epoch",
     "recover",
     "register_worker",
     "remove_worker",
     "set_budget",
+    "set_stopped",
+    "show_activity",
     "take_released",
     "update_settings",
     "using",

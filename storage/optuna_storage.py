@@ -9,12 +9,9 @@ from optuna.storages import RDBStorage
 from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy.engine import URL
 
+from storage.engine import connect_args, real_url
 from storage.frozen_trials import load_frozen_trials, read_distribution
 from storage.optuna_tables import params, studies, trials
-
-SQLITE_TIMEOUT_S = 60.0
-"""How long a writer waits for another one. A worker that was stopped while it wrote can hold the
-lock for long, and Python's own 5 s made its neighbours crash."""
 
 
 class FleetStorage(RDBStorage):
@@ -94,13 +91,13 @@ def open_optuna_storage(url: URL, *, reading: bool = False) -> FleetStorage:
 
     For `reading` nothing is made or changed, SQLite's way of journaling neither.
     """
-    options: dict[str, Any]
-    if url.get_backend_name() == "sqlite":
-        options = {"connect_args": {"timeout": SQLITE_TIMEOUT_S}}
-    else:
-        options = {"pool_size": 2, "max_overflow": 2, "pool_pre_ping": True}
+    options: dict[str, Any] = {"connect_args": connect_args(url)}
+    if url.get_backend_name() != "sqlite":
+        options |= {"pool_size": 2, "max_overflow": 2, "pool_pre_ping": True}
     # RDBStorage runs str.format on the URL, so its braces are doubled.
-    text = url.render_as_string(hide_password=False).replace("{", "{{").replace("}", "}}")
+    text = (
+        real_url(url).render_as_string(hide_password=False).replace("{", "{{").replace("}", "}}")
+    )
     storage = FleetStorage(text, options, reading=reading)
     if url.get_backend_name() == "sqlite" and not reading:
         sa.event.listen(storage.engine, "connect", _set_sqlite_pragmas)

@@ -22,8 +22,10 @@ class StudyRecord:
 
     `settings` is JSON that `search` reads. `n_trials` and `timeout_s` are the budget, None for
     no bound; `active_s` is the time in which the study had a living worker. `end_reason` says why
-    the study ended before its budget was spent, and `has_failed` whether that is a failure. Of a
-    study of Optuna alone, `is_plain`, it is the name and the direction that are known.
+    the study ended before its budget was spent, and `has_failed` whether that is a failure.
+    Standing workers serve studies of a higher `priority` first; `is_stopped` says that somebody
+    wants all workers to leave. Of a study of Optuna alone, `is_plain`, it is the name and the
+    direction that are known.
     """
 
     study_id: int
@@ -34,6 +36,8 @@ class StudyRecord:
     active_s: float
     end_reason: str | None
     has_failed: bool
+    priority: int = 0
+    is_stopped: bool = False
     direction: str = "maximize"
     is_plain: bool = False
 
@@ -45,6 +49,7 @@ def create_study(
     settings: str,
     n_trials: int | None = None,
     timeout_s: float | None = None,
+    priority: int = 0,
 ) -> tuple[StudyRecord, bool]:
     """Creates a study that maximizes, or loads the one of that name as it stands.
 
@@ -62,7 +67,11 @@ def create_study(
         if known is None:
             connection.execute(
                 studies.insert().values(
-                    study_id=study_id, settings=settings, n_trials=n_trials, timeout_s=timeout_s
+                    study_id=study_id,
+                    settings=settings,
+                    n_trials=n_trials,
+                    timeout_s=timeout_s,
+                    priority=priority,
                 )
             )
     return load_study(store, name), known is None
@@ -93,6 +102,8 @@ def load_study(store: Store, name: str) -> StudyRecord:
         active_s=row.active_s,
         end_reason=row.end_reason,
         has_failed=row.has_failed,
+        priority=row.priority,
+        is_stopped=row.is_stopped,
     )
 
 
@@ -164,12 +175,19 @@ def list_all_studies(store: Store) -> list[str]:
 
 
 def set_budget(
-    store: Store, study_id: int, *, n_trials: int | None, timeout_s: float | None
+    store: Store,
+    study_id: int,
+    *,
+    n_trials: int | None,
+    timeout_s: float | None,
+    priority: int | None = None,
 ) -> None:
-    """Changes the budget of a study, and opens it again if it had ended.
+    """Changes the budget of a study, and opens it again if it had ended or was stopped.
 
-    How its trials ended before is no reason any more to end it.
+    How its trials ended before is no reason any more to end it. Its priority stays what it is
+    where none is given.
     """
+    kept = studies.c.priority if priority is None else priority
     with store.write() as connection:
         connection.execute(
             studies.update()
@@ -180,7 +198,17 @@ def set_budget(
                 end_reason=None,
                 has_failed=False,
                 judged_from=store.now(connection),
+                priority=kept,
+                is_stopped=False,
             )
+        )
+
+
+def set_stopped(store: Store, study_id: int, is_stopped: bool) -> None:
+    """Has all workers of a study leave at the end of their epochs, or lets them come again."""
+    with store.write() as connection:
+        connection.execute(
+            studies.update().where(studies.c.study_id == study_id).values(is_stopped=is_stopped)
         )
 
 

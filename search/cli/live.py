@@ -125,9 +125,11 @@ def _families_line(status: StudyStatus) -> Text:
 
 def _running_table(status: StudyStatus) -> Table:
     table = Table.grid(padding=(0, 2))
+    activities = {worker.trial_number: worker.activity for worker in status.workers}
     for row in status.running:
         curve = row.curve
-        started = f"epoch {curve.n_epochs}" if curve.n_epochs else "starting"
+        activity = activities.get(row.number) or "starting"
+        started = f"epoch {curve.n_epochs}" if curve.n_epochs else activity
         accuracy = f"val acc {show_accuracy(curve.best_accuracy)}" if curve.n_epochs else ""
         name = _name(row, with_family=len(status.families) > 1)
         table.add_row(f"  {name}", started, accuracy)

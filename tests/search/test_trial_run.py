@@ -1,5 +1,6 @@
 """Each way in which a trainer can end, with real processes that really die."""
 
+import re
 import sys
 import time
 from collections.abc import Iterator
@@ -49,6 +50,19 @@ def run_trial(
 ) -> Outcome | Open:
     with fake_trainer(mode) as trainer:
         return TrialRun(opened, proposal, trainer, interruption).run()
+
+
+def test_features_that_are_computed_are_seen_until_the_next_epoch(
+    opened: OpenStudy, proposal: Proposal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shown: list[str | None] = []
+    monkeypatch.setattr("search.trial_run.show_activity", lambda *values: shown.append(values[2]))
+    ending = run_trial(with_training(opened), proposal, "busy")
+    assert isinstance(ending, Outcome)
+    assert ending.kind == "complete"
+    assert shown[0] == "features of 0/40 images"
+    assert re.fullmatch(r"features of 10/40 images, about [234] s left", str(shown[1]))
+    assert shown[-1] is None
 
 
 def test_trial_that_is_trained_to_its_end_is_complete(
@@ -185,3 +199,13 @@ def test_trainer_ends_when_its_worker_is_gone() -> None:
         process.wait(timeout=10)
         with pytest.raises(TrainerGoneError):
             trainer.receive(10.0)
+
+
+def test_trial_whose_checkpoints_cannot_be_written_goes_on_and_warns_once(
+    opened: OpenStudy, proposal: Proposal, caplog: pytest.LogCaptureFixture
+) -> None:
+    ending = run_trial(with_training(opened), proposal, "unsaved")
+    assert ending == Outcome("complete", value=0.7, metrics={"best_epoch": 2})
+    assert [text for text in caplog.messages if "without a checkpoint" in text] == [
+        "trial 0 goes on without a checkpoint: Cannot save: No space left on device"
+    ]
