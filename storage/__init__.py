@@ -23,6 +23,7 @@ from storage.leases import (
     take_released,
 )
 from storage.outcomes import Outcome
+from storage.reasons import give_reason, is_of_store
 from storage.recovery import finish, give_back, recover, set_waiting
 from storage.service import OpenRow, choose_study, join_next, list_open_studies
 from storage.store import Store, using
@@ -39,7 +40,7 @@ from storage.studies import (
     update_settings,
 )
 from storage.trials import Curve, TrialRow, load_trials
-from storage.url import hide_password
+from storage.url import hide_passwords
 from storage.workers import (
     BEAT_INTERVAL_S,
     GRACE_S,
@@ -82,7 +83,9 @@ __all__ = [
     "finish",
     "get_file",
     "give_back",
-    "hide_password",
+    "give_reason",
+    "hide_passwords",
+    "is_of_store",
     "join_next",
     "last_endings",
     "last_kinds",
