@@ -259,6 +259,15 @@ def test_passwords_in_other_texts_are_hidden() -> None:
         assert hide_passwords(plain) == plain
 
 
+def test_server_that_went_away_is_not_taken_for_a_wrong_port(tcp_server) -> None:
+    with make_engine(parse_url(tcp_server.url("postgres"))).connect() as connection:
+        pid = connection.execute(sa.text("SELECT pg_backend_pid()")).scalar()
+        tcp_server.execute(f"SELECT pg_terminate_backend({pid}, 5000)")
+        with pytest.raises(sa.exc.OperationalError) as error:
+            connection.execute(sa.text("SELECT 1"))
+    assert "The server went away" in give_reason(error.value)
+
+
 def test_words_of_a_driver_are_one_line() -> None:
     error = sa.exc.OperationalError("SELECT 1", {}, psycopg.OperationalError("first\nsecond"))
     assert give_reason(error) == "first."
