@@ -9,7 +9,7 @@ from search.errors import SearchError
 from search.logs import about
 from search.open_study import OpenStudy
 from search.training.pool import TrainerPool
-from search.worker import Worker
+from search.worker import FLUSH_S, Worker
 from spaces import SpaceError
 from storage import (
     GRACE_S,
@@ -80,6 +80,8 @@ class StandingWorker:
                     self._stop.wait(WAIT_S)
         finally:
             self.pool.close()
+            for _, opened in self._opened.values():
+                opened.artifacts.flush(FLUSH_S)
 
     def _has_idled(self, idle_s: float) -> bool:
         return self.idle_exit_s is not None and idle_s >= self.idle_exit_s

@@ -361,5 +361,6 @@ def _artifacts_url(plan: StudyPlan, url: str) -> str:
 def _artifacts_folder(plan: StudyPlan) -> str:
     """Gives the study's folder there; a place that other stores may use too keeps them apart."""
     name = folder_name(study_name(plan))
-    is_shared = plan.store.artifacts not in {None, DATABASE}
+    given = plan.store.artifacts
+    is_shared = given is not None and read_artifacts_url(given) != DATABASE
     return f"{name}-{secrets.token_hex(4)}" if is_shared else name

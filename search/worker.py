@@ -30,7 +30,7 @@ from storage import (
 logger = logging.getLogger(__name__)
 
 IDLE_S = 1.0
-FLUSH_S = 5.0
+FLUSH_S = 3.0
 """How long a trial that is given back waits for its last checkpoint to be sent."""
 
 
