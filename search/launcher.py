@@ -12,7 +12,7 @@ from pathlib import Path
 
 from search.devices import Device
 from search.errors import CannotStartError, WorkerError
-from storage import hide_password
+from storage import hide_passwords
 
 logger = logging.getLogger(__name__)
 
@@ -140,7 +140,7 @@ class LocalWorkers:
             return "Its log says why."
         lines = self.log(index).read_text(errors="replace").strip().splitlines()
         words = " | ".join(lines[-LOG_LINES:])
-        return f"Last words: {hide_password(words, self.store_url)}"
+        return f"Last words: {hide_passwords(words, self.store_url)}"
 
     def _reap_orphans(self) -> None:
         """Buries what killed workers leave: the first process of a container has to."""

@@ -23,6 +23,7 @@ from storage.leases import (
     take_released,
 )
 from storage.outcomes import Outcome
+from storage.reasons import give_reason, is_of_store
 from storage.recovery import finish, give_back, recover
 from storage.service import OpenRow, choose_study, join_next, list_open_studies
 from storage.store import Store, using
@@ -42,7 +43,7 @@ from storage.studies import (
 )
 from storage.trial_queries import Curve, list_kept
 from storage.trials import TrialRow, TrialTable, load_trials
-from storage.url import hide_password
+from storage.url import hide_passwords
 from storage.workers import (
     BEAT_INTERVAL_S,
     GRACE_S,
@@ -86,8 +87,10 @@ __all__ = [
     "finish",
     "get_file",
     "give_back",
+    "give_reason",
     "has_room",
-    "hide_password",
+    "hide_passwords",
+    "is_of_store",
     "join_next",
     "last_endings",
     "last_kinds",

@@ -43,7 +43,7 @@ class Store:
         Args:
             url: `sqlite:///FILE`, `postgres:FOLDER` or `postgresql://USER:PASSWORD@HOST/NAME`.
             create: Whether a missing file or folder may be made, and our tables in a store of
-                Optuna alone; without, such a store is open for reading and not changed at all.
+                Optuna alone. Without them it is open for reading, and not changed at all.
 
         Raises:
             StoreError: If the store cannot be reached, read or written.

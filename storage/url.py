@@ -53,28 +53,22 @@ def show_url(url: URL) -> str:
     return shown.render_as_string(hide_password=True)
 
 
-def hide_passwords(text: str) -> str:
+def hide_passwords(text: str, url: str | None = None) -> str:
     """Gives a text with the password of each URL in it as `***`, also of URLs hard to parse.
 
     What stands where a port should, and is no number, may be a password whose `@` was forgotten.
+
+    Args:
+        text: A message, a traceback, the last lines of a log.
+        url: A store's URL, whose password is hidden wherever it stands, as it is or encoded.
     """
+    password = str(parse_url(url).password or "") if url is not None else ""
+    for secret in filter(None, {quote(password, safe=""), quote_plus(password), password}):
+        text = text.replace(secret, "***")
     text = re.sub(r"(://[^\s:/@]*):\S*@", r"\1:***@", text)
     text = re.sub(r"(://(?:\S*@)?[^\s:/@\[]*):(?!\d+\b)[^\s/?@*]+(?=[\s/?]|$)", r"\1:***", text)
     text = re.sub(r"(\b(?:ssl)?password=)('[^']*'|[^\s&'\"]+)", r"\1***", text)
     return re.sub(r"\S*:\S*@", "***@", text) if "://" not in text else text
-
-
-def hide_password(text: str, url: str) -> str:
-    """Gives a text without the password of a store's URL, as it stands there and as it is."""
-    try:
-        password = make_url(url).password
-    except ArgumentError:
-        return text
-    if not password:
-        return text
-    for secret in {quote(password, safe=""), quote_plus(password), str(password)}:
-        text = text.replace(secret, "***")
-    return text
 
 
 def sqlite_path(url: URL) -> Path | None:

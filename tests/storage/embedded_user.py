@@ -20,7 +20,7 @@ def main() -> None:
     print("open", flush=True)
     for line in sys.stdin:
         if line == "child\n":
-            print(subprocess.Popen(["sleep", "60"]).pid, flush=True)
+            print(subprocess.Popen(["sleep", "60"], close_fds=False).pid, flush=True)
         else:
             print(answer(store, line.strip()), flush=True)
 
