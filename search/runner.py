@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from analysis import Ranking, StudyStatus, follow_status, load_status, rank
 from search.data import Progress
 from search.data.parallel import n_cores
+from search.default_store import store_url
 from search.devices import CPU, choose_gpus
 from search.launcher import LocalWorkers
 from search.open_study import OpenStudy
 from search.settings import StudyPlan
 from search.signals import stopping_when_asked
-from search.submit import Submission, store_url, submit
+from search.submit import Submission, submit
 from storage import recover
 
 REFRESH_S = 0.5

@@ -7,9 +7,11 @@ from typing import Any
 import numpy as np
 from optuna.distributions import BaseDistribution
 from optuna.exceptions import ExperimentalWarning
-from optuna.samplers import BaseSampler, PartialFixedSampler, RandomSampler, TPESampler
+from optuna.samplers import BaseSampler, PartialFixedSampler, RandomSampler
 from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
+
+from search.tpe import GroupTPE
 
 N_STARTUP_TRIALS = 10
 SAMPLE, TRAINING = 0, 1
@@ -19,13 +21,7 @@ SAMPLE, TRAINING = 0, 1
 def _make_tpe(seed: int) -> BaseSampler:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ExperimentalWarning)
-        return TPESampler(
-            seed=seed,
-            multivariate=True,
-            group=True,
-            constant_liar=True,
-            n_startup_trials=N_STARTUP_TRIALS,
-        )
+        return GroupTPE(seed=seed, n_startup_trials=N_STARTUP_TRIALS)
 
 
 SAMPLERS: Mapping[str, Callable[[int], BaseSampler]] = {

@@ -1,7 +1,6 @@
 """Submitting a study: everything is checked and prepared before anything is spent."""
 
 import logging
-import os
 import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from search.artifacts.kinds import DATABASE, is_folder
 from search.artifacts.study import folder_name
 from search.data import PreparedSet, Progress, default_cache_dir, prepare
 from search.data.parallel import n_cores
+from search.default_store import store_url
 from search.errors import SettingsError, StudyMismatchError
 from search.fair_start import share_trials
 from search.memory import total_mb
@@ -42,7 +42,6 @@ from storage import (
 
 logger = logging.getLogger(__name__)
 
-DEFAULT_STORE = "sqlite:///convsearch.db"
 DEFAULT_FAMILIES = ("plain", "vgg", "inception", "residual", "dense")
 """Those that train from scratch: `transfer` may have to download weights, so it is named."""
 DEFAULT_MAX_PARAMETERS = 10_000_000
@@ -77,11 +76,6 @@ class Submission:
     def artifacts(self) -> Artifacts:
         """The study's files."""
         return Artifacts.of_study(self.settings, self.store, self.record.name)
-
-
-def store_url(given: str | None) -> str:
-    """Gives the store's URL: the given one, `$CONVSEARCH_STORE`, or a file in this folder."""
-    return given or os.environ.get("CONVSEARCH_STORE") or DEFAULT_STORE
 
 
 def submit(

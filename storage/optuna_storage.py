@@ -10,16 +10,60 @@ from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy.engine import URL
 
 from storage.engine import connect_args, real_url
+from storage.errors import StoreVersionError
 from storage.frozen_trials import load_frozen_trials, read_distribution
 from storage.optuna_tables import params, studies, trials
 
 
 class FleetStorage(RDBStorage):
-    """Optuna's own storage, on its own tables; its trials are read by plain SQL."""
+    """Optuna's own storage, on its own tables; its trials are read by plain SQL.
 
-    def __init__(self, url: str, engine_kwargs: dict[str, Any], *, reading: bool = False) -> None:
-        super().__init__(url, engine_kwargs, skip_table_creation=reading)
+    Where the tables are there, it loads what `RDBStorage` needs when something of that is used:
+    SQLAlchemy's ORM and Alembic take as long to load as a study takes to be shown.
+    """
+
+    def __init__(
+        self, url: URL, engine_kwargs: dict[str, Any], *, are_there: bool = False
+    ) -> None:
         self._distributions: dict[tuple[int, str], BaseDistribution] = {}
+        self._engine_kwargs = engine_kwargs
+        # RDBStorage runs str.format on the URL, so its braces are doubled.
+        text = real_url(url).render_as_string(hide_password=False)
+        self._template = text.replace("{", "{{").replace("}", "}}")
+        if are_there:
+            self.engine = sa.create_engine(real_url(url), **engine_kwargs)
+        else:
+            super().__init__(self._template, engine_kwargs)
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__") or "scoped_session" in self.__dict__:
+            raise AttributeError(name)
+        self._load()
+        return getattr(self, name)
+
+    def _load(self) -> None:
+        """Makes what `RDBStorage` has beside an engine.
+
+        Raises:
+            StoreVersionError: If another Optuna wrote the store.
+        """
+        engine = self.engine
+        options = {
+            "poolclass": sa.pool.NullPool,
+            "connect_args": self._engine_kwargs["connect_args"],
+        }
+        try:
+            super().__init__(self._template, options, skip_table_creation=True)
+        except RuntimeError as error:
+            raise StoreVersionError(str(error)) from error
+        self.engine = engine
+        self.scoped_session.remove()
+        self.scoped_session.configure(bind=engine)
+
+    def remove_session(self) -> None:
+        """Closes the session of this thread, where there is one."""
+        if "scoped_session" in self.__dict__:
+            super().remove_session()
 
     def read(self) -> sa.Connection:
         """Opens a connection for queries, each of them a transaction of its own."""
@@ -86,20 +130,18 @@ def _has_study(connection: sa.Connection, study_id: int) -> bool:
     return connection.execute(query).first() is not None
 
 
-def open_optuna_storage(url: URL, *, reading: bool = False) -> FleetStorage:
-    """Opens Optuna's storage at a URL, and makes its tables where they are missing.
+def open_optuna_storage(
+    url: URL, *, are_there: bool = False, is_plain: bool = False
+) -> FleetStorage:
+    """Opens Optuna's storage at a URL, and makes its tables unless they `are_there`.
 
-    For `reading` nothing is made or changed, SQLite's way of journaling neither.
+    A store of Optuna alone, `is_plain`, keeps SQLite's way of journaling that it has.
     """
     options: dict[str, Any] = {"connect_args": connect_args(url)}
     if url.get_backend_name() != "sqlite":
         options |= {"pool_size": 2, "max_overflow": 2, "pool_pre_ping": True}
-    # RDBStorage runs str.format on the URL, so its braces are doubled.
-    text = (
-        real_url(url).render_as_string(hide_password=False).replace("{", "{{").replace("}", "}}")
-    )
-    storage = FleetStorage(text, options, reading=reading)
-    if url.get_backend_name() == "sqlite" and not reading:
+    storage = FleetStorage(url, options, are_there=are_there)
+    if url.get_backend_name() == "sqlite" and not is_plain:
         sa.event.listen(storage.engine, "connect", _set_sqlite_pragmas)
         storage.remove_session()
         storage.engine.dispose()

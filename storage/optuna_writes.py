@@ -7,17 +7,21 @@ through the states they always go through.
 import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 from optuna.trial import TrialState
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Connection
 
 from storage import optuna_tables as tables
 from storage.optuna_tables import trials, utc_now
 from storage.outcomes import Outcome
 from storage.tables import leases
+
+if TYPE_CHECKING:
+    from sqlalchemy.dialects import postgresql, sqlite
+
+    Insert = sqlite.Insert | postgresql.Insert
 
 Row = dict[str, Any]
 
@@ -133,10 +137,14 @@ def insert_missing(connection: Connection, table: sa.TableClause, row: Row) -> N
     connection.execute(_insert(connection, table).on_conflict_do_nothing(), [row])
 
 
-def _insert(connection: Connection, table: sa.TableClause) -> sqlite.Insert | postgresql.Insert:
-    return (
-        sqlite.insert(table) if connection.dialect.name == "sqlite" else postgresql.insert(table)
-    )
+def _insert(connection: Connection, table: sa.TableClause) -> "Insert":
+    if connection.dialect.name == "sqlite":
+        from sqlalchemy.dialects import sqlite
+
+        return sqlite.insert(table)
+    from sqlalchemy.dialects import postgresql
+
+    return postgresql.insert(table)
 
 
 def _last_report(connection: Connection, trial_id: int) -> float | None:

@@ -56,16 +56,12 @@ class Store:
             _check_sqlite_file(path, create=create)
         server = _start_server(parsed, create=create)
         try:
-            names = _check_tables(parsed)
-            if not create and tables.versions.name not in names:
-                _check_not_empty(parsed, names)
-                return cls(
-                    parsed, open_optuna_storage(parsed, reading=True), server, is_plain=True
-                )
-            with _creation_lock(parsed, path):
-                _check_tables(parsed)
-                store = cls(parsed, open_optuna_storage(parsed), server)
-                store._create_tables()
+            store = None if create else cls._open_as_it_is(parsed, server)
+            if store is None:
+                with _creation_lock(parsed, path):
+                    _check_tables(parsed)
+                    store = cls(parsed, open_optuna_storage(parsed), server)
+                    store._create_tables()
         except (SQLAlchemyError, StorageInternalError, ImportError) as error:
             raise StoreError(f"Cannot use {show_url(parsed)}: {give_reason(error)}") from error
         except RuntimeError as error:
@@ -73,6 +69,21 @@ class Store:
         if server is not None:
             sa.event.listen(store.engine, "do_connect", _ServerCheck(server))
         return store
+
+    @classmethod
+    def _open_as_it_is(cls, url: URL, server: EmbeddedServer | None) -> "Store | None":
+        """Opens a store in which there is nothing to make, or gives None."""
+        names, version = _check_tables(url)
+        if not names:
+            raise StoreError(
+                f"There is no study in {show_url(url)}. Name another store with --store."
+            )
+        if version is None:
+            storage = open_optuna_storage(url, are_there=True, is_plain=True)
+            return cls(url, storage, server, is_plain=True)
+        if version == tables.SCHEMA_VERSION and names.issuperset(tables.metadata.tables):
+            return cls(url, open_optuna_storage(url, are_there=True), server)
+        return None
 
     @classmethod
     def check(cls, url: str) -> None:
@@ -238,11 +249,11 @@ def _check_folder(path: Path) -> None:
         )
 
 
-def _check_tables(url: URL) -> set[str]:
+def _check_tables(url: URL) -> tuple[set[str], int | None]:
     """Refuses a database of something else, or of a newer convsearch, before it is changed.
 
     Returns:
-        The names of all its tables.
+        The names of all its tables, and the version of ours, None where there are none.
     """
     with make_engine(url).connect() as connection:
         names = set(sa.inspect(connection).get_table_names())
@@ -251,19 +262,14 @@ def _check_tables(url: URL) -> set[str]:
                 f"{show_url(url)} holds something else. Name another store with --store."
             )
         if tables.versions.name not in names:
-            return names
+            return names, None
         version = connection.execute(sa.select(tables.versions.c.schema_version)).scalar()
     if version is not None and version > tables.SCHEMA_VERSION:
         raise StoreVersionError(
             f"{show_url(url)} was written by a newer convsearch (schema {version}, this one knows "
             f"{tables.SCHEMA_VERSION}). Install the newer one, or name another store with --store."
         )
-    return names
-
-
-def _check_not_empty(url: URL, names: set[str]) -> None:
-    if not names:
-        raise StoreError(f"There is no study in {show_url(url)}. Name another store with --store.")
+    return names, version
 
 
 @contextmanager

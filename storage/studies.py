@@ -133,7 +133,16 @@ def find_study(store: Store, name: str) -> StudyRecord:
         )
     (study_id, direction), *_ = found
     return StudyRecord(
-        study_id, name, "{}", None, None, 0.0, None, False, direction.lower(), is_plain=True
+        study_id=study_id,
+        name=name,
+        settings="{}",
+        n_trials=None,
+        timeout_s=None,
+        active_s=0.0,
+        end_reason=None,
+        has_failed=False,
+        direction=direction.lower(),
+        is_plain=True,
     )
 
 

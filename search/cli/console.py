@@ -14,6 +14,9 @@ SLOW_S = 1.0
 """A bar that would be gone at once is not shown."""
 REFRESH_S = 0.1
 
+MOST_INDENTED = 100_000
+"""Characters of JSON up to which it is indented: for thousands of trials that takes a second."""
+
 
 def answers() -> Console:
     """Gives the console for a command's answer; brackets in names and reasons stay brackets."""
@@ -31,9 +34,11 @@ def say(console: Console, text: str, **style: Any) -> None:
 
 
 def print_json(document: Any) -> None:
-    """Prints one JSON document on standard output."""
-    json.dump(document, sys.stdout, indent=2)
-    sys.stdout.write("\n")
+    """Prints one JSON document on standard output, indented where it is short enough to read."""
+    text = json.dumps(document)
+    if len(text) <= MOST_INDENTED:
+        text = json.dumps(document, indent=2)
+    sys.stdout.write(text + "\n")
 
 
 @contextmanager

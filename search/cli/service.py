@@ -75,10 +75,10 @@ def worker(
         raise SettingsError(
             f"--idle-exit is for a worker of every study; that of {study} leaves at its end."
         )
+    from search.default_store import store_url
     from search.devices import choose_devices
     from search.logs import log_to_stderr
     from search.serving import Service
-    from search.submit import store_url
 
     log_to_stderr(log_format)
     service = Service(

@@ -18,12 +18,12 @@ from search.cli.words import (
     show_duration,
     show_epoch_time,
 )
-from search.submit import DEFAULT_STORE
-from spaces.models.backbones import Weights, find_backbone
+from search.default_store import DEFAULT_STORE
 
 if TYPE_CHECKING:
     from search.data import SourceSummary
     from search.runner import RunResult
+    from search.settings import StudySettings, WeightsFile
     from search.submit import Submission
 
 N_TOP = 10
@@ -51,7 +51,15 @@ def show_submission(
         f"{families}{workers}",
     )
     weights = settings.weights
-    if weights is not None and Weights(weights.source).path is not None:
+    if weights is not None:
+        show_weights(console, settings, weights)
+
+
+def show_weights(console: Console, settings: "StudySettings", weights: "WeightsFile") -> None:
+    """Says which file the weights of backbones come from, and how they want pixels."""
+    from spaces.models.backbones import Weights, find_backbone
+
+    if Weights(weights.source).path is not None:
         backbone = find_backbone(str(settings.space["domains"]["backbone"]["values"][0]))
         mode = weights.mode or f"{backbone.mode}, as Keras' own weights"
         say(console, f"weights: {weights.source}, which want pixels as {mode} (--weights-mode)")

@@ -160,7 +160,7 @@ def rank(
 def _opened(url: str | None) -> Any:
     from contextlib import closing
 
-    from search.submit import store_url
+    from search.default_store import store_url
     from storage import Store
 
     return closing(Store.open(store_url(url), create=False))

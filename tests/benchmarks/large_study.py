@@ -246,6 +246,8 @@ def main() -> None:
         url = make_url("large")
         make_ours(url, Path(name), 2 * options.trials, sampler="tpe", pruner="auto")
         opened = OpenStudy.load(Store.open(url), NAME)
+        for trial in opened.study.get_trials(states=(TrialState.WAITING,)):
+            opened.study._storage.set_trial_state_values(trial._trial_id, TrialState.FAIL)
         seconds = timed(lambda: fill(opened, options.trials))
         print(f"{options.trials} trials written in {seconds:.0f} s", flush=True)
         time_commands(url, options.runs)

@@ -1,6 +1,7 @@
 """Trials read by plain SQL equal those that Optuna's own storage reads."""
 
 import math
+from contextlib import closing
 from datetime import datetime
 
 import optuna
@@ -8,7 +9,7 @@ import pytest
 from optuna.storages import RDBStorage
 from optuna.trial import TrialState, create_trial
 
-from storage import Store
+from storage import Store, StoreVersionError
 from storage.optuna_storage import FleetStorage
 
 DISTRIBUTIONS: dict[str, optuna.distributions.BaseDistribution] = {
@@ -104,3 +105,19 @@ def test_what_is_not_there_is_a_key_error(store: Store) -> None:
         store.optuna_storage.get_trial(999)
     with pytest.raises(KeyError, match="no study with the id 999"):
         store.optuna_storage.get_all_trials(999)
+
+
+def test_store_of_another_optuna_is_refused_once_its_own_storage_is_needed(store_url: str) -> None:
+    with closing(Store.open(store_url)) as store, store.write() as connection:
+        connection.exec_driver_sql("UPDATE alembic_version SET version_num = 'v9.9.9'")
+    with (
+        closing(Store.open(store_url, create=False)) as store,
+        pytest.raises(StoreVersionError, match="no longer compatible"),
+    ):
+        store.optuna_storage.get_all_studies()
+
+
+def test_store_opened_again_is_a_whole_storage(store: Store, study: optuna.Study) -> None:
+    url = store.url.render_as_string(hide_password=False)
+    with closing(Store.open(url, create=False)) as again:
+        assert optuna.load_study(study_name="all kinds", storage=again.optuna_storage).ask()

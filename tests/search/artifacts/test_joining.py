@@ -25,7 +25,7 @@ FAKE = ROOT / "tests" / "search" / "fake_trainer.py"
 WORKER = """
 import sys
 from search.open_study import OpenStudy
-from search.submit import store_url
+from search.default_store import store_url
 from search.training.pool import TrainerPool
 from search.worker import Worker
 from storage import Store
