@@ -12,12 +12,17 @@ from sqlalchemy.engine import URL
 from storage.engine import connect_args, real_url
 from storage.frozen_trials import load_frozen_trials, read_distribution
 from storage.optuna_tables import params, studies, trials
+from storage.patience import Patience, patient
 
 
 class FleetStorage(RDBStorage):
-    """Optuna's own storage, on its own tables; its trials are read by plain SQL."""
+    """Optuna's own storage, on its own tables; its trials are read by plain SQL.
+
+    It waits for a store that is away.
+    """
 
     def __init__(self, url: str, engine_kwargs: dict[str, Any], *, reading: bool = False) -> None:
+        self.patience = Patience()
         super().__init__(url, engine_kwargs, skip_table_creation=reading)
         self._distributions: dict[tuple[int, str], BaseDistribution] = {}
 
@@ -79,6 +84,17 @@ class FleetStorage(RDBStorage):
             if not found and not _has_study(connection, study_id):
                 raise KeyError(f"There is no study with the id {study_id}.")
         return found
+
+
+VERBS = ("create_", "delete_", "get_", "set_")
+OF_THE_CACHE = ("_create_new_trial", "_get_trials", "_set_trial_param", "_get_best_trial_id")
+"""What Optuna's cache calls, beside its public methods."""
+for _name in (
+    *(name for name in vars(RDBStorage) if name.startswith(VERBS)),
+    *OF_THE_CACHE,
+    "_first_distribution",
+):
+    setattr(FleetStorage, _name, patient(getattr(FleetStorage, _name)))
 
 
 def _has_study(connection: sa.Connection, study_id: int) -> bool:
