@@ -239,7 +239,7 @@ class Fleet:
     def trained(self) -> dict[tuple[str, int], int]:
         """Counts how often each epoch of each trial was trained."""
         counts: dict[tuple[str, int], int] = {}
-        for log in self.folder.glob(f"files/{self.name}/**/epochs.log"):
+        for log in self.folder.glob(f"files/{self.name}*/epochs.log"):
             for line in log.read_text().splitlines():
                 trial, epoch = line.split()
                 counts[trial, int(epoch)] = counts.get((trial, int(epoch)), 0) + 1
@@ -254,7 +254,7 @@ class Fleet:
     def logs(self) -> str:
         """Gives what the workers of `run` have said."""
         return "".join(
-            path.read_text() for path in self.folder.glob(f"files/{self.name}/worker-*.log")
+            path.read_text() for path in self.folder.glob(f"files/{self.name}*/worker-*.log")
         )
 
     def close(self) -> None:
