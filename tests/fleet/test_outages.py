@@ -8,6 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from analysis import StudyStatus
 
 HOLD_LOCK = """
@@ -44,6 +46,7 @@ def test_database_that_is_restarted_loses_nothing_and_no_worker(
     assert set(fleet.trained().values()) == {1}
 
 
+@pytest.mark.slow
 def test_worker_that_waits_for_its_store_leaves_within_seconds_when_asked(
     make_postgres_fleet: Callable[..., Any], postgres_server: Any
 ) -> None:
