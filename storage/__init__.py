@@ -1,9 +1,10 @@
 """The shared record of studies: everything that knows it is SQL."""
 
 from storage.drafts import Draft, open_trial
-from storage.epochs import EpochRow, load_curve, longest_epoch_s, record_epoch
+from storage.epochs import EpochRow, count_epochs, load_curve, longest_epoch_s, record_epoch
 from storage.errors import (
     LeaseLostError,
+    StoreAwayError,
     StoreError,
     StoreFullError,
     StoreUrlError,
@@ -47,6 +48,7 @@ from storage.url import hide_passwords
 from storage.workers import (
     BEAT_INTERVAL_S,
     GRACE_S,
+    Lookout,
     WorkerRow,
     beat,
     list_workers,
@@ -63,9 +65,11 @@ __all__ = [
     "EpochRow",
     "Lease",
     "LeaseLostError",
+    "Lookout",
     "OpenRow",
     "Outcome",
     "Store",
+    "StoreAwayError",
     "StoreError",
     "StoreFullError",
     "StoreUrlError",
@@ -80,6 +84,7 @@ __all__ = [
     "choose_study",
     "count_configs",
     "count_done",
+    "count_epochs",
     "create_study",
     "delete_files",
     "end_study",

@@ -13,18 +13,21 @@ from storage.engine import connect_args, real_url
 from storage.errors import StoreVersionError
 from storage.frozen_trials import load_frozen_trials, read_distribution
 from storage.optuna_tables import params, studies, trials
+from storage.patience import Patience, patient
 
 
 class FleetStorage(RDBStorage):
     """Optuna's own storage, on its own tables; its trials are read by plain SQL.
 
-    Where the tables are there, it loads what `RDBStorage` needs when something of that is used:
-    SQLAlchemy's ORM and Alembic take as long to load as a study takes to be shown.
+    It waits for a store that is away. Where the tables are there, it loads what `RDBStorage` needs
+    when something of that is used: SQLAlchemy's ORM and Alembic take as long to load as a study
+    takes to be shown.
     """
 
     def __init__(
         self, url: URL, engine_kwargs: dict[str, Any], *, are_there: bool = False
     ) -> None:
+        self.patience = Patience()
         self._distributions: dict[tuple[int, str], BaseDistribution] = {}
         self._engine_kwargs = engine_kwargs
         # RDBStorage runs str.format on the URL, so its braces are doubled.
@@ -123,6 +126,17 @@ class FleetStorage(RDBStorage):
             if not found and not _has_study(connection, study_id):
                 raise KeyError(f"There is no study with the id {study_id}.")
         return found
+
+
+VERBS = ("create_", "delete_", "get_", "set_")
+OF_THE_CACHE = ("_create_new_trial", "_get_trials", "_set_trial_param", "_get_best_trial_id")
+"""What Optuna's cache calls, beside its public methods."""
+for _name in (
+    *(name for name in vars(RDBStorage) if name.startswith(VERBS)),
+    *OF_THE_CACHE,
+    "_first_distribution",
+):
+    setattr(FleetStorage, _name, patient(getattr(FleetStorage, _name)))
 
 
 def _has_study(connection: sa.Connection, study_id: int) -> bool:

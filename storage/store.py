@@ -20,6 +20,7 @@ from storage.embedded import EmbeddedServer
 from storage.engine import SQLITE_TIMEOUT_S, make_engine
 from storage.errors import StoreError, StoreVersionError
 from storage.optuna_storage import FleetStorage, open_optuna_storage
+from storage.patience import Patience
 from storage.reasons import give_reason
 from storage.url import embedded_folder, parse_url, show_url, sqlite_path
 
@@ -117,6 +118,11 @@ class Store:
         """The URL without its password."""
         return show_url(self.url)
 
+    @property
+    def patience(self) -> Patience:
+        """How long the store is waited for when it is away."""
+        return self.optuna_storage.patience
+
     @contextmanager
     def read(self) -> Iterator[Connection]:
         """Opens a connection for queries, each of them a transaction of its own."""
@@ -154,6 +160,12 @@ class Store:
             self.server.close()
 
     def _create_tables(self) -> None:
+        with self.read() as connection:  # Which needs no lock where there is nothing to do.
+            names = sa.inspect(connection).get_table_names()
+            if set(tables.metadata.tables).issubset(names):
+                known = connection.execute(sa.select(tables.versions.c.schema_version)).scalar()
+                if known == tables.SCHEMA_VERSION:
+                    return
         with self.write() as connection:
             tables.metadata.create_all(connection)
             known = connection.execute(sa.select(tables.versions.c.schema_version)).scalar()

@@ -63,7 +63,7 @@ class TrialTable:
 
     def read(self) -> list[TrialRow]:
         """Gives all trials as they are now, in the order of their numbers."""
-        fresh = self._read_fresh()
+        fresh = self.store.patience.call(self._read_fresh)
         self._open.clear()
         for row in fresh:
             self._last_id = max(self._last_id, row.trial_id)
