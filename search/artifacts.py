@@ -2,6 +2,7 @@
 
 import hashlib
 import re
+import shutil
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -52,15 +53,30 @@ class Artifacts:
         """Where a local worker's log goes."""
         return self.folder / f"worker-{index}.log"
 
+    def take_checkpoint(self, other: "Artifacts", theirs: int, ours: int) -> None:
+        """Gives a trial the file of another study's trial, if that has one."""
+        source, target = other.checkpoint(theirs), self.checkpoint(ours)
+        if not source.is_file():
+            return
+        target.unlink(missing_ok=True)
+        try:
+            target.hardlink_to(source)
+        except OSError:  # Another file system, or one without links.
+            shutil.copyfile(source, target)
+
     def tidy(self, rows: Iterable[TrialRow]) -> None:
         """Deletes the checkpoints that nobody needs any more."""
+        for path in self.unneeded(rows):
+            path.unlink(missing_ok=True)
+
+    def unneeded(self, rows: Iterable[TrialRow]) -> list[Path]:
+        """Gives the checkpoints that nobody needs any more, half-written ones too."""
         keep = {self.checkpoint(number).name for number in _numbers_to_keep(list(rows))}
-        for path in self.folder.glob("trial-*.safetensors"):
-            if path.name not in keep:
-                path.unlink(missing_ok=True)
+        found = [it for it in self.folder.glob("trial-*.safetensors") if it.name not in keep]
         for path in self.folder.glob(".trial-*.safetensors.*"):  # of trainers that were killed
             if not psutil.pid_exists(int(path.suffix.removeprefix("."))):
-                path.unlink(missing_ok=True)
+                found.append(path)
+        return found
 
 
 def _numbers_to_keep(rows: list[TrialRow]) -> set[int]:

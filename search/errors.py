@@ -19,3 +19,7 @@ class StudyMismatchError(SearchError, ValueError):
 
 class WorkerError(SearchError, RuntimeError):
     """Workers cannot start, or ended in a way that leaves nothing to go on with."""
+
+
+class StudyBusyError(SearchError, RuntimeError):
+    """Workers are at work on a study that nobody may be at work on."""

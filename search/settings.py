@@ -112,10 +112,21 @@ class BudgetSettings(Table):
 
 
 class StudyTable(Table):
-    """The study's name, and how many local workers serve it (`auto`: one for each core)."""
+    """The study's name, its local workers, and where it begins.
+
+    Attributes:
+        name: Of the study; by default the source's.
+        workers: How many local workers serve it; `auto` is one for each core.
+        warm_start: An earlier study, whose best configs are tried first.
+        warm_start_store: Its store, where that is another one.
+        warm_start_trials: How many of its configs.
+    """
 
     name: Annotated[str, Field(min_length=1, max_length=200)] | None = None
     workers: Count | Literal["auto"] = "auto"
+    warm_start: Annotated[str, Field(min_length=1)] | None = None
+    warm_start_store: str | None = None
+    warm_start_trials: Count = 5
 
 
 class StoreTable(Table):

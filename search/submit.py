@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from search.artifacts import Artifacts
+from search.beginning import Draft, Prelude, prelude_of
 from search.data import PreparedSet, Progress, default_cache_dir, prepare
 from search.data.parallel import n_cores
 from search.errors import SettingsError, StudyMismatchError
@@ -30,6 +31,7 @@ from storage import (
     Store,
     StudyRecord,
     create_study,
+    list_studies,
     load_optuna_study,
     load_study,
     set_budget,
@@ -60,6 +62,7 @@ class Submission:
     """A study that is ready for workers; `is_new` tells it from one that is resumed.
 
     `data` is by image set: what families from scratch train on, and what pretrained ones do.
+    `notes` are lines about what the study begins with.
     """
 
     store: Store
@@ -68,6 +71,7 @@ class Submission:
     data: Mapping[str, PreparedSet]
     is_new: bool
     n_workers: int
+    notes: tuple[str, ...] = ()
 
     @property
     def artifacts(self) -> Artifacts:
@@ -80,8 +84,20 @@ def store_url(given: str | None) -> str:
     return given or os.environ.get("CONVSEARCH_STORE") or DEFAULT_STORE
 
 
-def submit(plan: StudyPlan, *, progress: Progress | None = None) -> Submission:
+def submit(
+    plan: StudyPlan,
+    *,
+    progress: Progress | None = None,
+    prepared: Mapping[str, PreparedSet] | None = None,
+    prelude: Prelude | None = None,
+) -> Submission:
     """Creates the study of a plan, or opens it again with the plan's budget.
+
+    Args:
+        plan: What to search, on what.
+        progress: Told how far the preparation of images is.
+        prepared: Images, by image set, that need not be prepared again.
+        prelude: What a new study begins with; by default what `[study] warm_start` says.
 
     Raises:
         SearchError: If the source, the settings or the folder cannot be used, or a study of that
@@ -97,7 +113,8 @@ def submit(plan: StudyPlan, *, progress: Progress | None = None) -> Submission:
     Store.check(url)
     n_workers = _count_workers(plan, space)
     limits = {name: _resolve_limits(plan, n_workers, name) for name in space.image_sets}
-    data = {name: _prepare(plan, name, progress) for name in space.image_sets}
+    data = dict(prepared or {})
+    data = {name: data.get(name) or _prepare(plan, name, progress) for name in space.image_sets}
     for name, images in data.items():
         shape, part = images.image_shape, space.of_image_set(name)
         part.check_image_shape(shape, images.n_classes, limits[name])
@@ -124,8 +141,13 @@ def submit(plan: StudyPlan, *, progress: Progress | None = None) -> Submission:
         artifacts=_artifacts_root(plan, url),
     )
     store = Store.open(url)
-    record, is_new, settings = _enter(store, plan, settings, space)
-    return Submission(store, record, settings, data, is_new, n_workers)
+    draft = Draft(store, study_name(plan), settings, space, data, _queue(plan, settings, space))
+    if draft.name in list_studies(store):
+        record, settings = _resume(draft, plan)
+        return Submission(store, record, settings, data, False, n_workers)
+    beginning = (prelude or prelude_of(plan.study))(draft)
+    record = _create(draft, plan, beginning.queue)
+    return Submission(store, record, settings, data, True, n_workers, beginning.notes)
 
 
 def _read_space(plan: StudyPlan) -> tuple[tuple[FamilyModule, ...], SearchSpace]:
@@ -171,29 +193,48 @@ def study_name(plan: StudyPlan) -> str:
     return plan.study.name or Path(plan.data.source).absolute().stem
 
 
-def _enter(
-    store: Store, plan: StudyPlan, settings: StudySettings, space: SearchSpace
-) -> tuple[StudyRecord, bool, StudySettings]:
-    """Creates the study in the store, or opens the one that is there if it is the same."""
-    name = study_name(plan)
+def _create(draft: Draft, plan: StudyPlan, queue: Sequence[Mapping[str, Any]]) -> StudyRecord:
+    """Creates the study, with what it tries first; one that came between is resumed."""
+    n_trials, timeout_s = _budget(plan)
+    record, is_new = create_study(
+        draft.store,
+        draft.name,
+        settings=draft.settings.model_dump_json(),
+        n_trials=n_trials,
+        timeout_s=timeout_s,
+    )
+    if not is_new:
+        return _resume(draft, plan)[0]
+    study = load_optuna_study(draft.store, draft.name)
+    for params in queue[:n_trials]:
+        study.enqueue_trial(dict(params))
+    Artifacts.of_study(draft.settings.artifacts, draft.name).create()
+    return record
+
+
+def _resume(draft: Draft, plan: StudyPlan) -> tuple[StudyRecord, StudySettings]:
+    """Opens the study that is there, if it is the same, with the plan's budget."""
+    store, name, settings = draft.store, draft.name, draft.settings
+    n_trials, timeout_s = _budget(plan)
+    record = load_study(store, name)
+    known = StudySettings.read(record.settings)
+    _check_same(name, known, settings, draft.space)
+    settings = _moved(known, settings, is_artifacts_given=plan.store.artifacts is not None)
+    update_settings(store, record.study_id, settings.model_dump_json())
+    set_budget(store, record.study_id, n_trials=n_trials, timeout_s=timeout_s)
+    Artifacts.of_study(settings.artifacts, name).create()
+    return load_study(store, name), settings
+
+
+def _budget(plan: StudyPlan) -> tuple[int | None, float | None]:
     n_trials, timeout_s = plan.budget.trials, plan.budget.timeout
     if n_trials is None and timeout_s is None:
         n_trials = DEFAULT_N_TRIALS
-    record, is_new = create_study(
-        store, name, settings=settings.model_dump_json(), n_trials=n_trials, timeout_s=timeout_s
-    )
-    if is_new:
-        study = load_optuna_study(store, name)
-        for params in _known_good(space, settings.family_trials, n_trials):
-            study.enqueue_trial(params)
-    else:
-        known = StudySettings.read(record.settings)
-        _check_same(name, known, settings, space)
-        settings = _moved(known, settings, is_artifacts_given=plan.store.artifacts is not None)
-        update_settings(store, record.study_id, settings.model_dump_json())
-        set_budget(store, record.study_id, n_trials=n_trials, timeout_s=timeout_s)
-    Artifacts.of_study(settings.artifacts, name).create()
-    return load_study(store, name), is_new, settings
+    return n_trials, timeout_s
+
+
+def _queue(plan: StudyPlan, settings: StudySettings, space: SearchSpace) -> list[dict[str, Any]]:
+    return _known_good(space, settings.family_trials, _budget(plan)[0])
 
 
 def _moved(

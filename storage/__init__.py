@@ -1,6 +1,7 @@
 """The shared record of studies: everything that knows it is SQL."""
 
-from storage.epochs import EpochRow, load_curve, longest_epoch_s, record_epoch
+from storage.copies import Copy, copy_trials
+from storage.epochs import EpochRow, load_curve, load_curves, longest_epoch_s, record_epoch
 from storage.errors import (
     LeaseLostError,
     StoreError,
@@ -21,17 +22,21 @@ from storage.leases import (
     take_released,
 )
 from storage.outcomes import Outcome
+from storage.overview import StudyOverview, list_overviews
 from storage.recovery import finish, give_back, recover, set_waiting
+from storage.removal import count_strays, delete_strays, delete_study
 from storage.store import Store, using
 from storage.studies import (
     StudyRecord,
     count_done,
     create_study,
     end_study,
+    find_study_id,
     list_studies,
     load_optuna_study,
     load_study,
     set_budget,
+    set_stopped,
     update_settings,
 )
 from storage.trials import Curve, TrialRow, load_trials
@@ -49,6 +54,7 @@ from storage.workers import (
 __all__ = [
     "BEAT_INTERVAL_S",
     "GRACE_S",
+    "Copy",
     "Curve",
     "EpochRow",
     "Lease",
@@ -59,25 +65,33 @@ __all__ = [
     "StoreUrlError",
     "StoreVersionError",
     "StudyNotFoundError",
+    "StudyOverview",
     "StudyRecord",
     "TrialRow",
     "WorkerRow",
     "attach_trial",
     "beat",
     "claim_budget",
+    "copy_trials",
     "count_configs",
     "count_done",
+    "count_strays",
     "create_study",
+    "delete_strays",
+    "delete_study",
     "drop_claim",
     "end_study",
+    "find_study_id",
     "finish",
     "give_back",
     "last_endings",
     "last_kinds",
     "list_open",
+    "list_overviews",
     "list_studies",
     "list_workers",
     "load_curve",
+    "load_curves",
     "load_optuna_study",
     "load_study",
     "load_trials",
@@ -88,6 +102,7 @@ __all__ = [
     "register_worker",
     "remove_worker",
     "set_budget",
+    "set_stopped",
     "set_waiting",
     "show_activity",
     "take_released",

@@ -1,6 +1,9 @@
 """Optuna's storage as a fleet needs it: one pool of connections a process, for either store."""
 
+import os
+from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import sqlalchemy as sa
 from optuna.storages import RDBStorage
@@ -30,6 +33,39 @@ def open_optuna_storage(url: URL) -> FleetStorage:
         storage.remove_session()
         storage.engine.dispose()
     return storage
+
+
+def open_for_reading(url: URL) -> FleetStorage:
+    """Opens Optuna's storage as it stands: whatever is asked of it, nothing can be written."""
+    url, options = reading_options(url)
+    text = url.render_as_string(hide_password=False).replace("{", "{{").replace("}", "}}")
+    return FleetStorage(
+        text, engine_kwargs=options, skip_compatibility_check=True, skip_table_creation=True
+    )
+
+
+def upgrade(url: URL) -> None:
+    """Brings Optuna's tables of an older Optuna up to this one's."""
+    text = url.render_as_string(hide_password=False).replace("{", "{{").replace("}", "}}")
+    storage = FleetStorage(text, skip_compatibility_check=True)
+    storage.upgrade()
+    storage.remove_session()
+    storage.engine.dispose()
+
+
+def reading_options(url: URL) -> tuple[URL, dict[str, Any]]:
+    """Gives the URL and the options of an engine that cannot write."""
+    options: dict[str, Any] = {"poolclass": sa.pool.NullPool}
+    if url.get_backend_name() == "sqlite":
+        path = Path(str(url.database)).absolute()
+        query = {"mode": "ro", "uri": "true"}
+        if not os.access(path.parent, os.W_OK):
+            query["immutable"] = "1"  # There is no room for the file that readers share.
+        url = url.set(database=f"file:{quote(str(path))}", query=query)
+        options["connect_args"] = {"timeout": SQLITE_TIMEOUT_S}
+    else:
+        options["connect_args"] = {"options": "-c default_transaction_read_only=on"}
+    return url, options
 
 
 def _set_sqlite_pragmas(connection: Any, _record: object) -> None:

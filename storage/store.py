@@ -16,7 +16,12 @@ from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
 
 from storage import tables
 from storage.errors import StoreError, StoreVersionError
-from storage.optuna_storage import FleetStorage, open_optuna_storage
+from storage.optuna_storage import (
+    FleetStorage,
+    open_for_reading,
+    open_optuna_storage,
+    reading_options,
+)
 from storage.url import parse_url, show_url, sqlite_path
 
 logger = logging.getLogger(__name__)
@@ -60,6 +65,27 @@ class Store:
         return store
 
     @classmethod
+    def inspect(cls, url: str) -> "Store":
+        """Opens a store as it stands, for reading alone: nothing is made, changed or locked.
+
+        Raises:
+            StoreError: If there is none, or it cannot be read.
+        """
+        optuna.logging.set_verbosity(optuna.logging.WARNING)
+        parsed = parse_url(url)
+        path = sqlite_path(parsed)
+        if path is not None and not path.is_file():
+            raise StoreError(f"There is no store at {path}. Name another one with --store.")
+        try:
+            if "studies" not in table_names(parsed):
+                raise StoreError(
+                    f"{show_url(parsed)} holds no studies. Name another store with --store."
+                )
+            return cls(parsed, open_for_reading(parsed))
+        except (SQLAlchemyError, StorageInternalError, ImportError) as error:
+            raise StoreError(f"Cannot read {show_url(parsed)}: {_first_line(error)}") from error
+
+    @classmethod
     def check(cls, url: str) -> None:
         """Makes sure that a store can be opened, without making a file that is not there yet.
 
@@ -77,6 +103,11 @@ class Store:
     def file_of(url: str) -> Path | None:
         """Gives the file of a SQLite store, None for a server."""
         return sqlite_path(parse_url(url))
+
+    @staticmethod
+    def show(url: str) -> str:
+        """Gives a URL without its password."""
+        return show_url(parse_url(url))
 
     @property
     def engine(self) -> Engine:
@@ -187,7 +218,7 @@ def _check_tables(url: URL) -> None:
     """Refuses a database of something else, or of a newer convsearch, before it is changed."""
     engine = sa.create_engine(url, poolclass=sa.pool.NullPool)
     with engine.connect() as connection:
-        names = set(sa.inspect(connection).get_table_names())
+        names = set(sa.inspect(connection).gettable_names())
         if names and "studies" not in names:
             raise StoreError(
                 f"{show_url(url)} holds something else. Name another store with --store."
@@ -200,6 +231,13 @@ def _check_tables(url: URL) -> None:
             f"{show_url(url)} was written by a newer convsearch (schema {version}, this one knows "
             f"{tables.SCHEMA_VERSION}). Install the newer one, or name another store with --store."
         )
+
+
+def table_names(url: URL) -> set[str]:
+    """Gives the names of the tables in a store; it is only read."""
+    url, options = reading_options(url)
+    with sa.create_engine(url, **options).connect() as connection:
+        return set(sa.inspect(connection).gettable_names())
 
 
 @contextmanager

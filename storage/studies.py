@@ -21,6 +21,7 @@ class StudyRecord:
     `settings` is JSON that `search` reads. `n_trials` and `timeout_s` are the budget, None for
     no bound; `active_s` is the time in which the study had a living worker. `end_reason` says why
     the study ended before its budget was spent, and `has_failed` whether that is a failure.
+    `is_stopped` says that its workers shall leave.
     """
 
     study_id: int
@@ -31,6 +32,8 @@ class StudyRecord:
     active_s: float
     end_reason: str | None
     has_failed: bool
+    is_stopped: bool = False
+    priority: int = 0
 
 
 def create_study(
@@ -89,6 +92,8 @@ def load_study(store: Store, name: str) -> StudyRecord:
         active_s=row.active_s,
         end_reason=row.end_reason,
         has_failed=row.has_failed,
+        is_stopped=row.is_stopped,
+        priority=row.priority,
     )
 
 
@@ -103,6 +108,25 @@ def load_optuna_study(
     return optuna.load_study(
         study_name=name, storage=store.optuna_storage, sampler=sampler, pruner=pruner
     )
+
+
+def find_study_id(store: Store, name: str) -> int:
+    """Gives the id of a study, one of ours or a plain Optuna study.
+
+    Raises:
+        StudyNotFoundError: If the store has no study of that name; the message lists those it has.
+    """
+    with store.read() as connection:
+        rows = connection.execute(
+            sa.select(optuna_studies).order_by(optuna_studies.c.study_name)
+        ).all()
+    ids = {row.study_name: row.study_id for row in rows}
+    if name not in ids:
+        raise StudyNotFoundError(
+            f"There is no study {name!r} in {store.shown_url}. "
+            f"Studies there: {', '.join(ids) or 'none'}."
+        )
+    return int(ids[name])
 
 
 def list_studies(store: Store) -> list[str]:
@@ -132,8 +156,17 @@ def set_budget(
                 timeout_s=timeout_s,
                 end_reason=None,
                 has_failed=False,
+                is_stopped=False,
                 judged_from=store.now(connection),
             )
+        )
+
+
+def set_stopped(store: Store, study_id: int, is_stopped: bool) -> None:
+    """Has the workers of a study leave at their epoch's end, or lets them serve it again."""
+    with store.write() as connection:
+        connection.execute(
+            studies.update().where(studies.c.study_id == study_id).values(is_stopped=is_stopped)
         )
 
 

@@ -2,6 +2,7 @@
 
 import os
 import socket
+import time
 import uuid
 from dataclasses import dataclass
 from functools import cache
@@ -23,9 +24,10 @@ swaps or a store that restarts may well swallow a few."""
 
 @dataclass(frozen=True, slots=True)
 class WorkerRow:
-    """A worker as the store knows it; `last_seen` in seconds ago.
+    """A worker as the store knows it.
 
-    `activity` says what it does before a trial's first epoch, where that takes long.
+    `last_seen_s` is how long ago it beat; `activity` says what it does before a trial's first
+    epoch, where that takes long; `clock_ahead_s` is how far its clock is ahead of the store's.
     """
 
     worker_id: str
@@ -36,6 +38,9 @@ class WorkerRow:
     last_seen_s: float
     trial_number: int | None
     activity: str | None = None
+    study_id: int = 0
+    device: str = "cpu"
+    clock_ahead_s: float = 0.0
 
     @property
     def is_alive(self) -> bool:
@@ -62,7 +67,9 @@ def beat(store: Store, study_id: int, worker_id: str) -> float:
     with store.write() as connection:
         now = store.now(connection)
         seen = connection.execute(
-            workers.update().where(workers.c.worker_id == worker_id).values(last_seen=now)
+            workers.update()
+            .where(workers.c.worker_id == worker_id)
+            .values(last_seen=now, clock_ahead_s=time.time() - now)
         )
         if seen.rowcount == 0:  # It slept for so long that it was taken for dead.
             _enter(connection, study_id, worker_id, now=now)
@@ -95,8 +102,8 @@ def remove_worker(store: Store, worker_id: str) -> None:
         connection.execute(workers.delete().where(workers.c.worker_id == worker_id))
 
 
-def list_workers(store: Store, study_id: int) -> list[WorkerRow]:
-    """Gives all workers of a study that have not left, the dead ones too."""
+def list_workers(store: Store, study_id: int | None = None) -> list[WorkerRow]:
+    """Gives the workers of a study, or of all, that have not left, the dead ones too."""
     with store.read() as connection:
         now = store.now(connection)
         rows = connection.execute(
@@ -105,7 +112,7 @@ def list_workers(store: Store, study_id: int) -> list[WorkerRow]:
                 leases,
                 sa.and_(leases.c.worker_id == workers.c.worker_id, leases.c.kind.is_(None)),
             )
-            .where(workers.c.study_id == study_id)
+            .where(sa.true() if study_id is None else workers.c.study_id == study_id)
             .order_by(workers.c.host, workers.c.pid)
         ).all()
     return [
@@ -118,6 +125,9 @@ def list_workers(store: Store, study_id: int) -> list[WorkerRow]:
             last_seen_s=max(0.0, now - row.last_seen),
             trial_number=row.trial_number,
             activity=row.activity,
+            study_id=row.study_id,
+            device=row.device,
+            clock_ahead_s=row.clock_ahead_s,
         )
         for row in rows
     ]
@@ -133,6 +143,7 @@ def _enter(connection: Connection, study_id: int, worker_id: str, *, now: float)
             pid=os.getpid(),
             process_started_at=psutil.Process().create_time(),
             last_seen=now,
+            clock_ahead_s=time.time() - now,
         )
     )
 

@@ -88,6 +88,16 @@ Timeout = Annotated[
 Workers = Annotated[
     str | None, typer.Option(help="Local workers.", show_default="auto, one for each core")
 ]
+WarmStart = Annotated[
+    str | None,
+    typer.Option(
+        metavar="STUDY", help="Try the best configs of an earlier study first, also of other data."
+    ),
+]
+WarmStartStore = Annotated[
+    str | None,
+    typer.Option(metavar="URL", help="The store of that study.", show_default="the same"),
+]
 MaxEpochs = Annotated[
     int | None, typer.Option(help="The most epochs of a trial.", show_default="20")
 ]
@@ -122,6 +132,8 @@ MaxOperations = Annotated[
 NAMES = {
     ("study", "name"): "--study",
     ("study", "workers"): "--workers",
+    ("study", "warm_start"): "--warm-start",
+    ("study", "warm_start_store"): "--warm-start-store",
     ("data", "source"): "SOURCE",
     ("data", "image_size"): "--image-size",
     ("data", "color"): "--color",

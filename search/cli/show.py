@@ -46,6 +46,8 @@ def show_submission(console: Console, submission: "Submission") -> None:
         f"{data.counts['val']:,} val, {data.counts['test']:,} test); families: "
         f"{families}; {plural(submission.n_workers, 'worker')}",
     )
+    for note in submission.notes:
+        say(console, note)
 
 
 def show_ranking(console: Console, ranking: Ranking, *, show_all: bool = False) -> None:

@@ -61,6 +61,8 @@ def run(
     max_memory: options.MaxMemory = None,
     max_operations: options.MaxOperations = None,
     strict: options.Strict = None,
+    warm_start: options.WarmStart = None,
+    warm_start_store: options.WarmStartStore = None,
     json: options.Json = False,
 ) -> None:
     """Searches for the best network on SOURCE until the budget is spent, and ranks the trials.
@@ -70,6 +72,8 @@ def run(
     given = {
         ("study", "name"): study,
         ("study", "workers"): options.parse_workers(workers),
+        ("study", "warm_start"): warm_start,
+        ("study", "warm_start_store"): warm_start_store,
         ("data", "image_size"): image_size,
         ("data", "color"): color,
         ("data", "max_images"): max_images,

@@ -1,0 +1,109 @@
+"""Checks of files: checkpoints that no trial needs, and room for more."""
+
+import shutil
+from pathlib import Path
+
+from search.artifacts import Artifacts
+from search.data import default_cache_dir
+from search.doctor.finding import Finding
+from search.errors import StudyMismatchError
+from search.settings import StudySettings
+from storage import Store, list_studies, load_study, load_trials
+
+LITTLE_BYTES, TOO_LITTLE_BYTES = 2 * 2**30, 200 * 2**20
+"""Room for a few days of a study, and too little for the checkpoints of its running trials."""
+
+
+def check_artifacts(store: Store) -> list[Finding]:
+    """Checks the artifacts folders of all studies for files that nobody needs."""
+    findings = []
+    known: dict[Path, set[str]] = {}
+    for name, settings in _settings_of_all(store).items():
+        artifacts = Artifacts.of_study(settings.artifacts, name)
+        known.setdefault(Path(settings.artifacts), set()).add(artifacts.folder.name)
+        unneeded = artifacts.unneeded(load_trials(store, load_study(store, name).study_id))
+        if unneeded:
+            findings.append(_orphans(name, artifacts.folder, unneeded))
+    for root, folders in known.items():
+        findings += _unknown_folders(root, folders)
+    return findings
+
+
+def check_room(store: Store, url: str) -> list[Finding]:
+    """Checks the room where the store, artifacts and prepared images lie."""
+    file = Store.file_of(url)
+    places = {"store": file.absolute().parent} if file is not None else {}
+    try:
+        roots = {Path(settings.artifacts) for settings in _settings_of_all(store).values()}
+    except Exception:  # Tables of another version: only the store's own place is known.
+        roots = set()
+    places |= {f"artifacts {root}": root for root in roots}
+    places["prepared images"] = default_cache_dir()
+    by_disk = {}
+    for what, folder in places.items():
+        if folder.is_dir():
+            by_disk.setdefault(folder.stat().st_dev, (what, folder))
+    return [finding for what, folder in by_disk.values() for finding in _room(what, folder)]
+
+
+def _room(what: str, folder: Path) -> list[Finding]:
+    free = shutil.disk_usage(folder).free
+    if free >= LITTLE_BYTES:
+        return []
+    return [
+        Finding(
+            "room",
+            f"{folder} ({what})",
+            f"{free / 2**20:,.0f} MB are free.",
+            "Make room: checkpoints and results cannot be written to a full disk.",
+            is_wrong=free < TOO_LITTLE_BYTES,
+        )
+    ]
+
+
+def _settings_of_all(store: Store) -> dict[str, StudySettings]:
+    """Gives the settings of all studies that this version can read."""
+    found = {}
+    for name in list_studies(store):
+        try:
+            found[name] = StudySettings.read(load_study(store, name).settings)
+        except StudyMismatchError:
+            continue
+    return found
+
+
+def _orphans(name: str, folder: Path, paths: list[Path]) -> Finding:
+    n_bytes = sum(path.stat().st_size for path in paths if path.exists())
+
+    def fix() -> None:
+        for path in paths:
+            path.unlink(missing_ok=True)
+
+    return Finding(
+        "checkpoints",
+        f"study {name}, {folder}",
+        f"{len(paths)} files ({n_bytes / 2**20:.1f} MB) are of trials that need none.",
+        "--fix deletes them.",
+        fix=fix,
+    )
+
+
+def _unknown_folders(root: Path, known: set[str]) -> list[Finding]:
+    """Gives folders of no study here; another store may keep its files in the same place."""
+    if not root.is_dir():
+        return []
+    strange = [
+        folder
+        for folder in sorted(root.iterdir())
+        if folder.name not in known and any(folder.glob("trial-*.safetensors"))
+    ]
+    return [
+        Finding(
+            "checkpoints",
+            str(folder),
+            "No study of this store keeps its files there.",
+            "Delete the folder, if it is no other store's either.",
+            is_wrong=False,
+        )
+        for folder in strange
+    ]
