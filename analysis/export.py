@@ -75,12 +75,10 @@ def write_export(export: Export, kind: str, path: Path | None = None) -> str:
         path: The file; without one the text is given back, which Parquet has none of.
 
     Raises:
-        ExportError: If the kind is unknown, its packages are missing or the file cannot be written.
+        ExportError: If the kind is unknown, its packages are missing, or the file cannot be
+            written.
     """
-    if kind not in _WRITERS:
-        raise ExportError(f"Expected a format out of {', '.join(_WRITERS)}. Received: {kind!r}.")
-    if path is None and kind == "parquet":
-        raise ExportError("Parquet is no text: name a file with --out.")
+    check_target(kind, path)
     content = _WRITERS[kind](export)
     if path is None:
         return content.decode()
@@ -94,6 +92,22 @@ def write_export(export: Export, kind: str, path: Path | None = None) -> str:
             f"Cannot write {path}: {error.strerror}. Name another file with --out."
         ) from error
     return ""
+
+
+def check_target(kind: str, path: Path | None) -> None:
+    """Refuses a format or a file before anything is read.
+
+    Raises:
+        ExportError: If the format is unknown, or the file cannot be in that folder.
+    """
+    if kind not in _WRITERS:
+        raise ExportError(f"Expected a format out of {', '.join(_WRITERS)}. Received: {kind!r}.")
+    if path is None and kind == "parquet":
+        raise ExportError("Parquet is no text: name a file with --out.")
+    if path is not None and path.is_dir():
+        raise ExportError(f"Expected a file to write to. Received a folder: {path}")
+    if path is not None and not path.absolute().parent.is_dir():
+        raise ExportError(f"Cannot write {path}: there is no folder {path.parent}.")
 
 
 def _describe(row: TrialRow) -> Row:

@@ -54,6 +54,18 @@ class Fork:
     n_taken: int
     n_tried_first: int
     n_left: int
+    counts_taken: bool
+
+    def to_json(self) -> dict[str, Any]:
+        """Gives the document of `study fork --json`."""
+        record = self.submission.record
+        return {
+            "study": record.name,
+            "taken": self.n_taken,
+            "tried_first": self.n_tried_first,
+            "left": self.n_left,
+            "budget": {"trials": record.n_trials, "timeout_s": record.timeout_s},
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +110,7 @@ def fork(
     n_left = sum(
         row.outcome is not None and row.outcome.kind in TAKEN for row in earlier.trials
     ) - (taker.n_taken + taker.n_tried_first)
-    return Fork(submission, taker.n_taken, taker.n_tried_first, n_left)
+    return Fork(submission, taker.n_taken, taker.n_tried_first, n_left, count_taken)
 
 
 @dataclass(slots=True)

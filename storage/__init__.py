@@ -23,7 +23,7 @@ from storage.leases import (
 )
 from storage.outcomes import Outcome
 from storage.overview import StudyOverview, list_overviews
-from storage.recovery import finish, give_back, recover, set_waiting
+from storage.recovery import finish, give_back, needs_recovery, recover, set_waiting
 from storage.removal import count_strays, delete_strays, delete_study
 from storage.store import Store, using
 from storage.studies import (
@@ -96,6 +96,7 @@ __all__ = [
     "load_study",
     "load_trials",
     "longest_epoch_s",
+    "needs_recovery",
     "record_config",
     "record_epoch",
     "recover",

@@ -1,6 +1,7 @@
 """Faults: where our tables, Optuna's and the workers that live do not agree, and mending them.
 
-Finding only reads. Mending is safe to repeat and to race: what a living worker holds is left alone.
+Finding only reads. Mending is safe to repeat and to race: what a living worker holds
+is left alone.
 """
 
 from collections.abc import Callable, Iterable
@@ -32,10 +33,10 @@ FINISHED = tuple(KINDS)
 class Fault:
     """Something in a store that does not agree.
 
-    `dead worker`: it is silent and still listed. `stuck trial`: RUNNING, and no living worker has it.
-    `untold outcome`: recorded, and Optuna was not told. `claim`: a unit of the budget that no
-    worker holds and no trial came of. `open trial`: ended for us, open in Optuna. `closed trial`:
-    the other way round. `strays`: rows about studies or trials that Optuna has no more.
+    `dead worker`: it is silent and still listed. `stuck trial`: RUNNING, and no living worker
+    has it. `untold outcome`: recorded, and Optuna was not told. `claim`: a unit of the budget that
+    no worker holds and no trial came of. `open trial`: ended for us, open in Optuna. `closed
+    trial`: the other way round. `strays`: rows about studies or trials that Optuna has no more.
     """
 
     kind: FaultKind

@@ -15,7 +15,7 @@ from storage.store import SQLITE_HEADER, Store, table_names
 from storage.url import parse_url, sqlite_path
 
 LARGE_WAL_BYTES = 256 * 2**20
-"""SQLite empties its log when the last process leaves; one of this size has been kept from that."""
+"""SQLite empties its log when the last process leaves; a larger one has been kept from that."""
 MAX_PROBLEMS = 3
 
 
@@ -57,7 +57,7 @@ def upgrade_tables(url: str) -> None:
 
 
 def check_sqlite(path: Path) -> list[str]:
-    """Gives what is wrong with the content of a SQLite file, at most three lines; reads all of it."""
+    """Gives what is wrong with the content of a SQLite file, which is read whole: three lines."""
     with path.open("rb") as file:
         header = file.read(len(SQLITE_HEADER))
     if header not in {b"", SQLITE_HEADER}:

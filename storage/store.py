@@ -218,7 +218,7 @@ def _check_tables(url: URL) -> None:
     """Refuses a database of something else, or of a newer convsearch, before it is changed."""
     engine = sa.create_engine(url, poolclass=sa.pool.NullPool)
     with engine.connect() as connection:
-        names = set(sa.inspect(connection).gettable_names())
+        names = set(sa.inspect(connection).get_table_names())
         if names and "studies" not in names:
             raise StoreError(
                 f"{show_url(url)} holds something else. Name another store with --store."
@@ -237,7 +237,7 @@ def table_names(url: URL) -> set[str]:
     """Gives the names of the tables in a store; it is only read."""
     url, options = reading_options(url)
     with sa.create_engine(url, **options).connect() as connection:
-        return set(sa.inspect(connection).gettable_names())
+        return set(sa.inspect(connection).get_table_names())
 
 
 @contextmanager

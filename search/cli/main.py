@@ -10,7 +10,7 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
-from search.cli import data, studies
+from search.cli import data, manage, studies, study
 
 DONE, FAILED, MISUSED, INTERRUPTED = 0, 1, 2, 130
 
@@ -45,8 +45,10 @@ def _options(
     """Holds the options that are no command's."""
 
 
-app.add_typer(data.app, name="data")
 studies.add_to(app)
+manage.add_to(app)
+app.add_typer(study.app, name="study")
+app.add_typer(data.app, name="data")
 
 
 def main() -> NoReturn:
@@ -78,21 +80,21 @@ def _explain(error: Exception, *, is_debug: bool) -> int:
 
 
 def _classify(error: Exception) -> tuple[int, str]:
-    from search.errors import SearchError, WorkerError
+    from analysis.errors import AnalysisError
+    from search.errors import SearchError, StudyBusyError, WorkerError
     from spaces.errors import SpaceError
     from storage.errors import StoreError, StoreUrlError, StudyNotFoundError
 
-    if isinstance(error, typer.Exit):
-        return error.exit_code, ""
+    if isinstance(error, typer.Exit | typer.Abort):  # the second: a question was not answered
+        return getattr(error, "exit_code", INTERRUPTED), ""
     if hasattr(error, "format_message"):
         message = error.format_message()  # Empty where the help was shown instead.
         return MISUSED, f"{message} (see convsearch --help)" if message else ""
-    if isinstance(error, StoreUrlError | StudyNotFoundError | SpaceError):
+    if isinstance(error, StoreUrlError | StudyNotFoundError | SpaceError | AnalysisError):
         return MISUSED, str(error)
-    if isinstance(error, SearchError) and not isinstance(error, WorkerError):
-        return MISUSED, str(error)
-    if isinstance(error, StoreError | WorkerError):
-        return FAILED, str(error)
+    if isinstance(error, StoreError | SearchError):
+        has_failed = isinstance(error, StoreError | WorkerError | StudyBusyError)
+        return FAILED if has_failed else MISUSED, str(error)
     return FAILED, (
         f"{type(error).__name__}: {error}\n"
         "This should not happen: please report it with what --debug prints."

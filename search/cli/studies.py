@@ -122,13 +122,18 @@ def worker(
 
 
 def status(study: options.Study, store: options.Store = None, json: options.Json = False) -> None:
-    """Shows how far a study is: counts, workers, trials an hour, time left."""
+    """Shows how far a study is: counts, workers, trials an hour, time left.
+
+    What dead workers left is put right first.
+    """
     from analysis import load_status
-    from search.cli.console import answers, print_json
+    from search.cli.console import answers, notes, print_json
+    from search.cli.opened import opened, recovered
     from search.cli.show import show_status
 
-    with _opened(store) as opened:
-        found = load_status(opened, study)
+    with opened(store) as there:
+        recovered(there, store, study, notes())
+        found = load_status(there, study)
     if json:
         print_json(found.to_json())
     else:
@@ -149,25 +154,17 @@ def rank(
     """Ranks the trials of a study by validation accuracy."""
     from analysis import rank as rank_trials
     from search.cli.console import answers, print_json
+    from search.cli.opened import opened
     from search.cli.show import show_family_ranking, show_ranking
 
-    with _opened(store) as opened:
-        ranking = rank_trials(opened, study)
+    with opened(store) as there:
+        ranking = rank_trials(there, study)
     if json:
         print_json(ranking.to_json())
     elif by_family:
         show_family_ranking(answers(), ranking)
     else:
         show_ranking(answers(), ranking, show_all=show_all)
-
-
-def _opened(url: str | None) -> Any:
-    from contextlib import closing
-
-    from search.submit import store_url
-    from storage import Store
-
-    return closing(Store.open(store_url(url), create=False))
 
 
 def _run(source: str, given: dict[tuple[str, str], Any], *, is_json: bool) -> None:

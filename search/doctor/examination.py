@@ -46,9 +46,8 @@ def examine(url: str, *, fix: bool = False) -> Report:
     shown, found = _find(url)
     for _ in range(MAX_ROUNDS if fix else 0):
         mendable = [finding for finding in found if finding.fix is not None]
-        for finding in mendable:
-            if finding.fix is not None:
-                finding.fix()
+        for fix_these in dict.fromkeys(finding.fix for finding in mendable if finding.fix):
+            fix_these()
         _, left = _find(url)
         mended += [finding for finding in mendable if finding not in left]
         is_new = any(finding not in found for finding in left)

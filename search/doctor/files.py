@@ -39,7 +39,7 @@ def check_room(store: Store, url: str) -> list[Finding]:
         roots = set()
     places |= {f"artifacts {root}": root for root in roots}
     places["prepared images"] = default_cache_dir()
-    by_disk = {}
+    by_disk: dict[int, tuple[str, Path]] = {}
     for what, folder in places.items():
         if folder.is_dir():
             by_disk.setdefault(folder.stat().st_dev, (what, folder))

@@ -11,7 +11,7 @@ MAX_SKEW_S = 5.0
 Words = Callable[[Fault], tuple[str, str]]
 _WORDS: dict[str, Words] = {
     "dead worker": lambda it: (
-        f"Worker {_worker(it)} was last heard of {_silence(it)} ago.",
+        f"Worker {_worker(it)} is gone: its process has ended, or it is silent for too long.",
         "--fix takes it off the list and gives its trial back.",
     ),
     "stuck trial": lambda it: (
@@ -43,11 +43,20 @@ _WORDS: dict[str, Words] = {
 
 def check_faults(store: Store, url: str) -> list[Finding]:
     """Checks that tables and living workers agree."""
-    return [_finding(store, url, fault) for fault in find_faults(store)]
+    faults = find_faults(store)
+
+    def fix() -> None:
+        opened = Store.open(url, create=False)
+        try:
+            mend_faults(opened, faults)
+        finally:
+            opened.close()
+
+    return [_finding(store, fault, fix) for fault in faults]
 
 
 def check_clocks(store: Store) -> list[Finding]:
-    """Checks the clocks of workers' machines: lives are judged by the store's clock, not theirs."""
+    """Checks the clocks of workers' machines; their lives are judged by the store's."""
     ahead = {row.host: row.clock_ahead_s for row in list_workers(store) if row.is_alive}
     return [
         Finding(
@@ -63,16 +72,8 @@ def check_clocks(store: Store) -> list[Finding]:
     ]
 
 
-def _finding(store: Store, url: str, fault: Fault) -> Finding:
+def _finding(store: Store, fault: Fault, fix: Callable[[], None]) -> Finding:
     what, remedy = _WORDS[fault.kind](fault)
-
-    def fix() -> None:
-        opened = Store.open(url, create=False)
-        try:
-            mend_faults(opened, [fault])
-        finally:
-            opened.close()
-
     where = f"study {fault.study}" if fault.study else store.shown_url
     return Finding(fault.kind, where, what, remedy, fix=fix)
 
@@ -80,7 +81,3 @@ def _finding(store: Store, url: str, fault: Fault) -> Finding:
 def _worker(fault: Fault) -> str:
     worker = fault.worker
     return "" if worker is None else f"{worker.worker_id[:8]} on {worker.host}"
-
-
-def _silence(fault: Fault) -> str:
-    return "" if fault.worker is None else f"{fault.worker.last_seen_s:.0f} s"
