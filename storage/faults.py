@@ -19,7 +19,7 @@ from storage.removal import count_strays, delete_strays
 from storage.store import Store
 from storage.studies import load_optuna_study, optuna_studies
 from storage.tables import leases, studies
-from storage.trials import _trials, _values
+from storage.trials import _trials, _values, trial_state
 from storage.workers import GRACE_S, WorkerRow, list_workers
 
 FaultKind = Literal[
@@ -144,7 +144,7 @@ def _close(store: Store, row: Any) -> None:
 
 def _released_but_running(store: Store, name: str) -> list[int]:
     is_free = sa.and_(leases.c.worker_id.is_(None), leases.c.kind.is_(None))
-    which = sa.and_(optuna_studies.c.study_name == name, is_free, _trials.c.state == "RUNNING")
+    which = sa.and_(optuna_studies.c.study_name == name, is_free, trial_state == "RUNNING")
     with store.read() as connection:
         return [row.trial_id for row in connection.execute(_leases_with_trials(which))]
 
@@ -175,6 +175,6 @@ def _running_without_lease() -> sa.Select[Any]:
         sa.select(optuna_studies.c.study_name, _trials.c.number)
         .join(studies, studies.c.study_id == _trials.c.study_id)
         .join(optuna_studies, optuna_studies.c.study_id == _trials.c.study_id)
-        .where(_trials.c.state == "RUNNING", _trials.c.datetime_start < long_ago)
+        .where(trial_state == "RUNNING", _trials.c.datetime_start < long_ago)
         .where(~sa.exists().where(leases.c.trial_id == _trials.c.trial_id))
     )

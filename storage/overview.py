@@ -11,7 +11,7 @@ from sqlalchemy.engine import Connection
 from storage.store import Store
 from storage.studies import optuna_studies
 from storage.tables import leases, studies
-from storage.trials import _trials, _values
+from storage.trials import _trials, _values, trial_state
 from storage.workers import list_workers
 
 _directions = sa.table("study_directions", *map(sa.column, ("study_id", "direction", "objective")))
@@ -115,7 +115,7 @@ def list_overviews(store: Store) -> list[StudyOverview]:
 
 
 def _count_trials(connection: Connection) -> dict[int, tuple[int, int, datetime | None]]:
-    is_finished = _trials.c.state.in_(("COMPLETE", "PRUNED", "FAIL"))
+    is_finished = trial_state.in_(("COMPLETE", "PRUNED", "FAIL"))
     rows = connection.execute(
         sa.select(
             _trials.c.study_id,
@@ -147,7 +147,7 @@ def _best_values(connection: Connection) -> dict[int, float]:
         )
         .join(_values, _values.c.trial_id == _trials.c.trial_id)
         .join(_directions, _directions.c.study_id == _trials.c.study_id)
-        .where(_trials.c.state == "COMPLETE", _values.c.objective == 0)
+        .where(trial_state == "COMPLETE", _values.c.objective == 0)
         .where(_directions.c.objective == 0)
         .group_by(_trials.c.study_id, _directions.c.direction)
     )

@@ -24,6 +24,8 @@ _trials = sa.table(
     sa.column("datetime_start", sa.DateTime),
     sa.column("datetime_complete", sa.DateTime),
 )
+trial_state: sa.ColumnElement[str] = sa.cast(_trials.c.state, sa.Text)
+"""To compare with: PostgreSQL has a type of its own for states."""
 _values = sa.table(
     "trial_values", sa.column("trial_id"), sa.column("objective"), sa.column("value")
 )

@@ -3,11 +3,12 @@
 from dataclasses import dataclass
 from typing import Any
 
-from search.doctor.files import check_artifacts, check_room
+from search.doctor.files import check_artifact_room, check_artifacts, check_room
 from search.doctor.finding import Finding
 from search.doctor.fleet import check_clocks, check_faults
 from search.doctor.tables import check_file, check_log, check_versions
 from storage import Store
+from storage.health import read_versions
 
 MAX_ROUNDS = 3
 """Mending one thing may uncover another: tables of an older version hide what is in them."""
@@ -64,13 +65,15 @@ def _find(url: str) -> tuple[str, list[Finding]]:
         return Store.show(url), broken
     store = Store.inspect(url)
     try:
-        findings = [*check_log(url), *check_versions(store, url)]
-        if not any(finding.check == "schema" for finding in findings):
+        versions = read_versions(store)
+        findings = [*check_log(url), *check_versions(store, url, versions)]
+        if versions.are_current and versions.ours is not None:
             findings += [
                 *check_faults(store, url),
                 *check_clocks(store),
                 *check_artifacts(store),
             ]
-        return store.shown_url, [*findings, *check_room(store, url)]
+            findings += check_artifact_room(store)
+        return store.shown_url, [*findings, *check_room(url)]
     finally:
         store.close()

@@ -1,6 +1,7 @@
 """Checks of files: checkpoints that no trial needs, and room for more."""
 
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 
 from search.artifacts import Artifacts
@@ -29,16 +30,23 @@ def check_artifacts(store: Store) -> list[Finding]:
     return findings
 
 
-def check_room(store: Store, url: str) -> list[Finding]:
-    """Checks the room where the store, artifacts and prepared images lie."""
+def check_room(url: str) -> list[Finding]:
+    """Checks the room where the store and prepared images lie."""
     file = Store.file_of(url)
-    places = {"store": file.absolute().parent} if file is not None else {}
-    try:
-        roots = {Path(settings.artifacts) for settings in _settings_of_all(store).values()}
-    except Exception:  # Tables of another version: only the store's own place is known.
-        roots = set()
-    places |= {f"artifacts {root}": root for root in roots}
-    places["prepared images"] = default_cache_dir()
+    places = {"prepared images": default_cache_dir()}
+    if file is not None:
+        places = {"store": file.absolute().parent, **places}
+    return _rooms(places)
+
+
+def check_artifact_room(store: Store) -> list[Finding]:
+    """Checks the room in the artifacts folders of all studies."""
+    roots = dict.fromkeys(settings.artifacts for settings in _settings_of_all(store).values())
+    return _rooms({f"artifacts {root}": Path(root) for root in roots})
+
+
+def _rooms(places: Mapping[str, Path]) -> list[Finding]:
+    """Checks the disks of some folders, each once."""
     by_disk: dict[int, tuple[str, Path]] = {}
     for what, folder in places.items():
         if folder.is_dir():

@@ -7,11 +7,11 @@ from search.doctor.finding import Finding
 from storage import Store, StoreError
 from storage.health import (
     LARGE_WAL_BYTES,
+    Versions,
     check_sqlite,
     empty_log,
     is_creation_locked,
     log_bytes,
-    read_versions,
     upgrade_tables,
 )
 
@@ -100,9 +100,8 @@ def _is_stuck(path: Path) -> bool:
     return True
 
 
-def check_versions(store: Store, url: str) -> list[Finding]:
+def check_versions(store: Store, url: str, found: Versions) -> list[Finding]:
     """Checks whether the tables are those of this convsearch and of this Optuna."""
-    found = read_versions(store)
     if found.are_current:
         return []
     is_newer = found.optuna_is_older is False or (found.ours or 0) > found.ours_known

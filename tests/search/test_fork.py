@@ -11,7 +11,6 @@ from optuna.trial import TrialState
 
 from analysis import load_status, rank
 from search.changes import plan_again, read_changes
-from search.data import DataSettings, prepare
 from search.errors import SettingsError
 from search.fork import FORKED_FROM, Fork, fork
 from search.open_study import OpenStudy
@@ -22,7 +21,6 @@ from spaces import SearchSpace
 from storage import (
     EpochRow,
     Outcome,
-    Store,
     StudyNotFoundError,
     count_done,
     delete_study,
@@ -59,7 +57,9 @@ def train(opened: OpenStudy, values: tuple[float, ...]) -> None:
         proposal = next_proposal(opened, worker_id)
         assert proposal is not None
         for epoch in (1, 2):
-            row = EpochRow(epoch, 1.0, 0.4, 1.0, (value or 0.2) - 0.1 * (2 - epoch), 1e-3, 2.0, 9.0)
+            row = EpochRow(
+                epoch, 1.0, 0.4, 1.0, (value or 0.2) - 0.1 * (2 - epoch), 1e-3, 2.0, 9.0
+            )
             record_epoch(opened.store, proposal.lease, row)
             proposal.trial.report(row.val_accuracy, epoch)
         kind = "pruned" if value is None else "complete"
@@ -180,9 +180,10 @@ def test_fork_that_was_cut_off_is_begun_anew(
     def fail(*_: object) -> None:
         raise KeyboardInterrupt
 
-    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+    with monkeypatch.context() as patched:
         patched.setattr("storage.copies._copy_rows", fail)
-        fork_it(old, "kernel_size=3,4,5")
+        with pytest.raises(KeyboardInterrupt):
+            fork_it(old, "kernel_size=3,4,5")
     study = optuna.load_study(study_name="new", storage=old.store.optuna_storage)
     assert study.user_attrs[FORKED_FROM]["is_whole"] is False
     with pytest.raises(StudyNotFoundError):
