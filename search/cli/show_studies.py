@@ -15,6 +15,7 @@ from search.fork import Fork
 from search.inventory import Item
 from search.removal import Removal
 from search.settings import StudySettings
+from spaces import Limits
 from spaces.narrowing import shared_key
 from spaces.parameters import domain_from_json
 from storage import StudyRecord, WorkerRow
@@ -68,7 +69,7 @@ def show_settings(console: Console, record: StudyRecord, settings: StudySettings
         f"{sizes[name]} px for {name} ({images.fingerprint[:12]}, {images.path})"
         for name, images in settings.images.items()
     )
-    limits = "; ".join(f"{name}: {limits}" for name, limits in settings.limits.items())
+    limits = "; ".join(f"{name}: {_limits(it)}" for name, it in settings.limits.items())
     weights = settings.weights
     lines = {
         "data": f"{data.source}, at most {data.max_images:,} images, seed {data.seed}",
@@ -92,6 +93,16 @@ def show_settings(console: Console, record: StudyRecord, settings: StudySettings
     say(console, "  space")
     for line in _space_lines(settings.space["domains"]):
         say(console, f"    {line}")
+
+
+def _limits(limits: Limits) -> str:
+    operations = None if limits.max_operations is None else limits.max_operations / 1e6
+    parts = (
+        (limits.max_parameters, "parameters"),
+        (limits.max_memory_mb, "MB"),
+        (operations, "million operations"),
+    )
+    return ", ".join(f"{most:,.0f} {what}" for most, what in parts if most is not None)
 
 
 def _space_lines(domains: Mapping[str, Any]) -> list[str]:

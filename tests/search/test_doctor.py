@@ -29,6 +29,8 @@ from storage.tables import leases, versions, workers
 
 MakeStudy = Callable[..., OpenStudy]
 
+ON_ONE_STORE = pytest.mark.parametrize("store_url", ["sqlite"], indirect=True)
+
 
 @pytest.fixture
 def opened(make_study: MakeStudy, store_url: str, tmp_path: Path) -> OpenStudy:
@@ -163,6 +165,7 @@ def test_rows_of_a_study_that_optuna_deleted_are_deleted(opened: OpenStudy) -> N
     assert again.trials == []
 
 
+@ON_ONE_STORE
 def test_checkpoints_that_no_trial_needs_are_deleted(opened: OpenStudy) -> None:
     orphan = opened.artifacts.checkpoint(77)
     half_written = orphan.with_name(f".{orphan.name}.999999999")
@@ -181,6 +184,7 @@ def test_checkpoints_that_no_trial_needs_are_deleted(opened: OpenStudy) -> None:
     assert stranger.exists()  # it may be another store's
 
 
+@ON_ONE_STORE
 def test_skewed_clock_is_told_and_harms_nothing(opened: OpenStudy) -> None:
     begin(opened)
     with opened.store.write() as connection:
@@ -212,6 +216,7 @@ def test_older_tables_are_brought_up_to_date(opened: OpenStudy) -> None:
     assert look(opened, fix=True).is_well
 
 
+@ON_ONE_STORE
 def test_newer_tables_are_left_alone(opened: OpenStudy) -> None:
     with opened.store.write() as connection:
         connection.execute(versions.update().values(schema_version=99))
@@ -282,6 +287,7 @@ def test_log_that_only_grew_is_emptied(
     reader.close()
 
 
+@ON_ONE_STORE
 def test_little_room_is_told(opened: OpenStudy, monkeypatch: pytest.MonkeyPatch) -> None:
     usage: Any = type("Usage", (), {"free": 50 * 2**20})
     monkeypatch.setattr("shutil.disk_usage", lambda _: usage)
@@ -290,6 +296,7 @@ def test_little_room_is_told(opened: OpenStudy, monkeypatch: pytest.MonkeyPatch)
     assert "50 MB are free" in report.left[0].what
 
 
+@ON_ONE_STORE
 def test_trial_is_attached_again_after_mending(opened: OpenStudy) -> None:
     """What `--fix` gives back can be taken: the store works afterwards."""
     first = begin(opened)

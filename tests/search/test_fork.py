@@ -37,6 +37,8 @@ MakeStudy = Callable[..., OpenStudy]
 SPACE: dict[str, Any] = {"kernel_size": [3, 5], "activation": ["relu", "elu", "tanh"]}
 VALUES = (0.5, 0.6, 0.9, 0.7, 0.55)
 
+ON_ONE_STORE = pytest.mark.parametrize("store_url", ["sqlite"], indirect=True)
+
 
 @pytest.fixture
 def old(make_study: MakeStudy, store_url: str, tmp_path: Path) -> OpenStudy:
@@ -101,6 +103,7 @@ def test_curves_and_reports_come_along(old: OpenStudy) -> None:
     assert artifacts.checkpoint(0).read_text() == "0.9"
 
 
+@ON_ONE_STORE
 def test_trials_outside_the_new_space_stay_behind(old: OpenStudy) -> None:
     fits = [
         row.number
@@ -115,6 +118,7 @@ def test_trials_outside_the_new_space_stay_behind(old: OpenStudy) -> None:
     assert sorted(row.attributes["taken_from"]["trial"] for row in taken) == fits
 
 
+@ON_ONE_STORE
 def test_parameter_that_is_fixed_in_one_of_the_spaces_is_no_hindrance(old: OpenStudy) -> None:
     made = fork_it(old, "stages=1,2", "channels=[8, 16]")
     assert made.n_taken == 6
@@ -158,6 +162,7 @@ def test_other_images_take_configs_alone_and_try_the_best_first(
     assert proposal.config.to_json() == best.config
 
 
+@ON_ONE_STORE
 def test_longer_training_takes_configs_alone(old: OpenStudy) -> None:
     assert fork_it(old, "max_epochs=9").n_tried_first == 5
 
@@ -169,6 +174,7 @@ def write_other(path: Path) -> Path:
     return path
 
 
+@ON_ONE_STORE
 def test_fork_needs_no_source_while_its_images_are_the_same(old: OpenStudy, blobs: Path) -> None:
     blobs.unlink()
     assert fork_it(old, "kernel_size=3,4,5").n_taken == 6
@@ -191,6 +197,7 @@ def test_fork_that_was_cut_off_is_begun_anew(
     assert fork_it(old, "kernel_size=3,4,5").n_taken == 6
 
 
+@ON_ONE_STORE
 def test_name_that_is_taken_is_refused(old: OpenStudy) -> None:
     with pytest.raises(SettingsError, match="'small' exists already"):
         fork_it(old, "kernel_size=3,4,5", name="small")
@@ -223,6 +230,7 @@ def test_values_of_changes_are_read_as_toml_or_words() -> None:
     ]  # fmt: skip
 
 
+@ON_ONE_STORE
 def test_families_may_change_and_their_parameters_with_them(old: OpenStudy) -> None:
     record = load_study(old.store, old.name)
     plan = plan_again(record, ["families=vgg"], name="new", store_url="sqlite:///x.db")
@@ -269,6 +277,7 @@ def test_warm_start_tries_the_best_that_fit_first(old: OpenStudy, tmp_path: Path
     assert ("not in this space" in " ".join(submission.notes)) == bool(skipped)
 
 
+@ON_ONE_STORE
 def test_warm_start_from_an_unknown_study_makes_nothing(old: OpenStudy, blobs: Path) -> None:
     with pytest.raises(StudyNotFoundError, match="Studies there: small"):
         submit(warm_plan(old, blobs, warm_start="smal"))
@@ -276,6 +285,7 @@ def test_warm_start_from_an_unknown_study_makes_nothing(old: OpenStudy, blobs: P
         load_study(old.store, "warm")
 
 
+@ON_ONE_STORE
 def test_resumed_study_needs_its_earlier_one_no_more(old: OpenStudy, blobs: Path) -> None:
     plan = warm_plan(old, blobs)
     submit(plan)
