@@ -156,7 +156,12 @@ def _names(connection: Connection) -> dict[int, str]:
 def _leases_with_trials(which: sa.ColumnElement[bool] | None = None) -> sa.Select[Any]:
     """Selects leases with the study's name, and the trial's state and value in Optuna."""
     query = (
-        sa.select(leases, optuna_studies.c.study_name, _trials.c.state, _values.c.value)
+        sa.select(
+            leases,
+            optuna_studies.c.study_name,
+            trial_state.label("state"),
+            _values.c.value,
+        )
         .join(optuna_studies, optuna_studies.c.study_id == leases.c.study_id)
         .outerjoin(_trials, _trials.c.trial_id == leases.c.trial_id)
         .outerjoin(

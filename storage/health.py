@@ -11,7 +11,7 @@ import sqlalchemy as sa
 
 from storage import tables
 from storage.optuna_storage import upgrade
-from storage.store import SQLITE_HEADER, Store, table_names
+from storage.store import Store, table_names
 from storage.url import parse_url, sqlite_path
 
 LARGE_WAL_BYTES = 256 * 2**20
@@ -58,10 +58,6 @@ def upgrade_tables(url: str) -> None:
 
 def check_sqlite(path: Path) -> list[str]:
     """Gives what is wrong with the content of a SQLite file, which is read whole: three lines."""
-    with path.open("rb") as file:
-        header = file.read(len(SQLITE_HEADER))
-    if header not in {b"", SQLITE_HEADER}:
-        return ["it does not begin as a SQLite file"]
     try:
         with closing(sqlite3.connect(f"file:{quote(str(path))}?mode=ro", uri=True)) as connection:
             rows = connection.execute(f"PRAGMA quick_check({MAX_PROBLEMS})").fetchall()

@@ -1,5 +1,6 @@
 """Checks of the store itself: a SQLite file's content and its companions, versions of tables."""
 
+import os
 import time
 from pathlib import Path
 
@@ -30,10 +31,9 @@ def check_file(url: str) -> list[Finding]:
         return []
     if not path.exists():
         return _check_missing(path)
-    try:
-        problems = check_sqlite(path)
-    except OSError as error:
-        raise StoreError(f"Cannot read the store {path}: {error.strerror}.") from error
+    if not os.access(path, os.R_OK):
+        raise StoreError(f"Cannot read the store {path}: Permission denied.")
+    problems = check_sqlite(path)
     if not problems:
         return []
     rescued = path.with_name(f"rescued-{path.name}")

@@ -257,7 +257,7 @@ def test_damaged_file_is_found_with_how_to_save_it(make_study: MakeStudy) -> Non
     assert checks(report) == ["integrity"]
     assert ".recover | sqlite3" in report.left[0].remedy
     path.write_bytes(b"nothing like it" * 100)
-    assert "does not begin as a SQLite file" in look(opened).left[0].what
+    assert "file is not a database" in look(opened).left[0].what
 
 
 def test_missing_file_is_no_store_unless_its_log_is_there(tmp_path: Path) -> None:
