@@ -207,7 +207,7 @@ def test_older_tables_are_brought_up_to_date(opened: OpenStudy) -> None:
         connection.execute(versions.update().values(schema_version=2))
         for table, column in (
             ("studies", "priority"), ("studies", "is_stopped"),
-            ("workers", "device"), ("workers", "clock_ahead_s"),
+            ("workers", "device"), ("workers", "clock_ahead_s"), ("workers", "activity"),
         ):  # fmt: skip
             connection.execute(sa.text(f"ALTER TABLE convsearch_{table} DROP COLUMN {column}"))
     report = look(opened)

@@ -22,6 +22,7 @@ from search.worker import Worker
 from storage import (
     EpochRow,
     Outcome,
+    StoreError,
     finish,
     list_studies,
     load_study,
@@ -333,6 +334,24 @@ def test_status_puts_right_what_a_dead_worker_left(call: Call, opened: OpenStudy
     assert document["workers"] == []
     assert document["counts"]["running"] == 0
     assert document["counts"]["waiting"] >= 1
+
+
+@ON_ONE_STORE
+def test_status_of_a_store_that_cannot_be_written_is_shown(
+    call: Call, opened: OpenStudy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begin(opened, register_worker(opened.store, opened.study_id))
+    with opened.store.write() as connection:
+        connection.execute(workers.update().values(last_seen=0.0))
+
+    def refuse(*_: object, **__: object) -> None:
+        raise StoreError("Cannot write to the store.")
+
+    monkeypatch.setattr("storage.Store.open", refuse)
+    code, out, err = call("status", "scans")
+    assert code == 0
+    assert "2 of 4 trials done" in out
+    assert "Dead workers left trials behind that stay as they are: Cannot write" in err
 
 
 def test_doctor_ends_with_1_while_something_is_wrong(call: Call, opened: OpenStudy) -> None:
