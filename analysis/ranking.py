@@ -46,6 +46,7 @@ class RankedTrial:
             "seconds": round(self.seconds, 2),
             "parameters": self.parameters,
             "params": dict(self.params),
+            "config": dict(self.config),
             "reason": self.reason,
             "balanced_accuracy": self.metrics.get("balanced_accuracy"),
             "macro_auc": self.metrics.get("macro_auc"),

@@ -61,6 +61,8 @@ class StudyStatus:
     @property
     def time_left_s(self) -> float | None:
         """What the budget still takes, judged by the time that the trials so far took."""
+        if self.record.end_reason is not None:
+            return None
         lefts = []
         if self.record.timeout_s is not None:
             lefts.append(max(0.0, self.record.timeout_s - self.record.active_s))

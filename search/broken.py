@@ -1,6 +1,7 @@
 """Families whose own code raises: the traceback that is kept, and when a study gives one up."""
 
 import logging
+import re
 
 import optuna
 
@@ -46,13 +47,22 @@ def explain_broken_family(opened: OpenStudy) -> str | None:
             continue
         raised = [number for number in numbers if _has_raised(trials[number], module)]
         if len(raised) == MAX_RAISED:
-            reason = trials[raised[0]].user_attrs.get("reason", "an exception")
+            last = trials[raised[0]].user_attrs
+            reason = last.get("reason", "an exception")
             return (
-                f"The family `{family}` of {module} raised {MAX_RAISED} times running, the last "
-                f"time {reason.rstrip('.')}. The traceback is kept with trial {raised[0]}, as its "
-                f"attribute `{TRACEBACK}`, and in the worker's log."
+                f"The family `{family}` raised {MAX_RAISED} times running, the last time "
+                f"{reason.rstrip('.')} ({_place_in(module, last.get(TRACEBACK, ''))}). Mend "
+                f"it and name a new study with --study; the whole traceback is the attribute "
+                f"`{TRACEBACK}` of trial {raised[0]}."
             )
     return None
+
+
+def _place_in(module: str, text: str) -> str:
+    """Gives the last line of a module's own that a traceback names, else the module."""
+    path = locate_module(module)
+    lines = re.findall(rf'"{re.escape(str(path))}", line (\d+)', text)
+    return f"{path} line {lines[-1]}" if lines else module
 
 
 def _has_raised(trial: optuna.trial.FrozenTrial, module: str) -> bool:

@@ -18,7 +18,11 @@ class StudyMismatchError(SearchError, ValueError):
 
 
 class WorkerError(SearchError, RuntimeError):
-    """Workers cannot start, or ended in a way that leaves nothing to go on with."""
+    """Workers ended in a way that leaves nothing to go on with."""
+
+
+class CannotStartError(WorkerError):
+    """A worker cannot do what it was asked to, and would fail again."""
 
 
 class StudyBusyError(SearchError, RuntimeError):

@@ -127,7 +127,20 @@ def _explain_unknown(place: tuple[str, ...]) -> str:
     table = StudyPlan.model_fields[place[0]].annotation
     if isinstance(table, type) and issubclass(table, BaseModel):
         known = list(table.model_fields)
-    return f"Unknown key `{place[-1]}` in [{place[0]}].{_nearest(place[-1], known)}"
+    elsewhere = _place_of(place[-1])
+    hint = f" It belongs in {elsewhere}." if elsewhere else _nearest(place[-1], known)
+    return f"Unknown key `{place[-1]}` in [{place[0]}].{hint}"
+
+
+def _place_of(key: str) -> str | None:
+    """Where a key belongs that stands in the wrong table."""
+    if key in {"backbone", "backbones"}:
+        return "[space], as `backbone`"
+    for name, field in StudyPlan.model_fields.items():
+        table = field.annotation
+        if isinstance(table, type) and issubclass(table, BaseModel) and key in table.model_fields:
+            return f"[{name}]"
+    return None
 
 
 def _nearest(name: str, known: list[str]) -> str:

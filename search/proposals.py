@@ -149,7 +149,7 @@ def _examine(opened: OpenStudy, lease: Lease, trial: optuna.Trial) -> Proposal |
         cost, excess, overrun = _weigh(opened, config)
     except (OptunaError, StoreError):
         raise
-    except Exception as error:  # Whatever the code of a user's family may raise.
+    except (Exception, SystemExit) as error:  # Whatever the code of a user's family may raise.
         keep_traceback(trial, traceback.format_exc())
         finish(opened.store, opened.study, lease, Outcome("fail", describe_error(error)))
         return None

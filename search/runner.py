@@ -1,19 +1,17 @@
 """Running a study: submit it, run local workers until its budget is spent, and rank its trials."""
 
-import os
-import signal
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
-from types import FrameType
 
 from analysis import Ranking, StudyStatus, load_status, rank
 from search.data import Progress
 from search.data.parallel import n_cores
+from search.devices import CPU, choose_gpus
 from search.launcher import LocalWorkers
 from search.open_study import OpenStudy
 from search.settings import StudyPlan
+from search.signals import stopping_when_asked
 from search.submit import Submission, store_url, submit
 from storage import recover
 
@@ -40,69 +38,77 @@ def run_plan(
     *,
     progress: Progress | None = None,
     on_submit: Callable[[Submission], None] | None = None,
+    on_stop: Callable[[], None] = lambda: None,
     view: View | None = None,
 ) -> RunResult:
     """Runs the study of a plan on local workers until its budget is spent.
 
+    Args:
+        plan: The study, its budget and its workers.
+        progress: Told how far the images are prepared.
+        on_submit: Given the study before its workers start.
+        on_stop: Called as soon as Ctrl-C or SIGTERM came: workers take seconds to leave.
+        view: Shows the study's status while it is worked on.
+
     Raises:
         SearchError, SpaceError, StoreError: As `submit` does.
-        WorkerError: If workers keep dying.
+        WorkerError: If workers cannot start, or keep dying.
     """
-    submission = submit(plan, progress=progress)
+    local = plan.study
+    gpus = choose_gpus(
+        local.gpus,
+        trainers_per_gpu=local.trainers_per_gpu,
+        n_workers=None if local.workers == "auto" else local.workers,
+    )
+    submission = submit(plan, n_workers=len(gpus) or None, progress=progress)
     if on_submit is not None:
         on_submit(submission)
     name = submission.record.name
     recover(submission.store, OpenStudy.load(submission.store, name).study)
-    is_interrupted = _serve(submission, store_url(plan.store.url), view)
+    workers = LocalWorkers(
+        name,
+        devices=gpus or (CPU,) * submission.n_workers,
+        store_url=store_url(plan.store.url),
+        n_threads=max(1, n_cores() // submission.n_workers),
+        log=submission.artifacts.worker_log,
+    )
+
+    def show() -> None:
+        if view is not None:
+            view(load_status(submission.store, name))
+
+    signals = supervise(workers, on_stop=on_stop, meanwhile=show)
     status = load_status(submission.store, name)
     ranking = rank(submission.store, name)
     submission.store.close()
-    return RunResult(submission.store.shown_url, ranking, status, is_interrupted)
+    return RunResult(submission.store.shown_url, ranking, status, bool(signals))
 
 
-def _serve(submission: Submission, url: str, view: View | None) -> bool:
-    """Keeps workers at work until the study is over; True when Ctrl-C or SIGTERM ended it."""
-    n_threads = max(1, n_cores() // submission.n_workers)
-    workers = LocalWorkers(
-        study=submission.record.name,
-        store_url=url,
-        artifacts=submission.artifacts,
-        n_threads=n_threads,
-        n_workers=submission.n_workers,
-    )
-    with _interruptible(workers) as interrupted:
-        workers.start()
+def supervise(
+    workers: LocalWorkers,
+    *,
+    on_stop: Callable[[], None] = lambda: None,
+    meanwhile: Callable[[], None] = lambda: None,
+    stop: threading.Event | None = None,
+) -> list[int]:
+    """Keeps workers at work until they have left, and gives the signals that made them.
+
+    Ctrl-C and SIGTERM have them give their trials back; the second one kills them and leaves.
+    Setting `stop` does as a first signal does.
+
+    Raises:
+        WorkerError: If workers cannot start, or keep dying.
+    """
+    stop = stop or threading.Event()
+    with stopping_when_asked(stop.set, workers.kill) as signals:
         try:
-            while workers.poll() and not interrupted.is_set():
-                if view is not None:
-                    view(load_status(submission.store, submission.record.name))
-                interrupted.wait(REFRESH_S)
+            workers.start()
+            while workers.poll() and not stop.is_set():
+                meanwhile()
+                stop.wait(REFRESH_S)
+            if stop.is_set():
+                on_stop()
         finally:
             workers.stop()
-    if view is not None:
-        view(load_status(submission.store, submission.record.name))
-    return interrupted.is_set()
-
-
-@contextmanager
-def _interruptible(workers: LocalWorkers) -> Iterator[threading.Event]:
-    """Turns Ctrl-C and SIGTERM into an event; the second one kills the workers and leaves."""
-    interrupted = threading.Event()
-    if threading.current_thread() is not threading.main_thread():
-        yield interrupted
-        return
-
-    def on_signal(number: int, _frame: FrameType | None) -> None:
-        if interrupted.is_set():
-            workers.kill()
-            os._exit(128 + number)
-        interrupted.set()
-
-    known = {
-        number: signal.signal(number, on_signal) for number in (signal.SIGINT, signal.SIGTERM)
-    }
-    try:
-        yield interrupted
-    finally:
-        for number, handler in known.items():
-            signal.signal(number, handler)
+    meanwhile()
+    return signals

@@ -112,18 +112,25 @@ class BudgetSettings(Table):
 
 
 class StudyTable(Table):
-    """The study's name, its local workers, and where it begins.
+    """The study's name, how it stands among others, and which local workers serve it.
 
     Attributes:
-        name: Of the study; by default the source's.
-        workers: How many local workers serve it; `auto` is one for each core.
+        name: The source's stem by default.
+        priority: Standing workers serve studies of a higher one first; 0 by default, and what it
+            was where a study is resumed.
+        workers: How many local ones; `auto` is one for each place on a GPU, or for each core.
+        gpus: `auto` (all there are), `none`, or GPUs as `nvidia-smi -L` counts them: `0,1`.
+        trainers_per_gpu: How many workers share a GPU.
         warm_start: An earlier study, whose best configs are tried first.
         warm_start_store: Its store, where that is another one.
         warm_start_trials: How many of its configs.
     """
 
     name: Annotated[str, Field(min_length=1, max_length=200)] | None = None
+    priority: Annotated[int, Field(ge=-1000, le=1000, strict=True)] | None = None
     workers: Count | Literal["auto"] = "auto"
+    gpus: Annotated[str, Field(min_length=1)] = "auto"
+    trainers_per_gpu: Count = 1
     warm_start: Annotated[str, Field(min_length=1)] | None = None
     warm_start_store: str | None = None
     warm_start_trials: Count = 5

@@ -87,6 +87,7 @@ def store_url(given: str | None) -> str:
 def submit(
     plan: StudyPlan,
     *,
+    n_workers: int | None = None,
     progress: Progress | None = None,
     prepared: Mapping[str, PreparedSet] | None = None,
     prelude: Prelude | None = None,
@@ -95,6 +96,8 @@ def submit(
 
     Args:
         plan: What to search, on what.
+        n_workers: How many workers share this machine; by default what the plan says, or one for
+            each core.
         progress: Told how far the preparation of images is.
         prepared: Images, by image set, that need not be prepared again.
         prelude: What a new study begins with; by default what `[study] warm_start` says.
@@ -111,7 +114,7 @@ def submit(
         check_backbones(space, plan.transfer)
     url = store_url(plan.store.url)
     Store.check(url)
-    n_workers = _count_workers(plan, space)
+    n_workers = n_workers or _count_workers(plan, space)
     limits = {name: _resolve_limits(plan, n_workers, name) for name in space.image_sets}
     data = dict(prepared or {})
     data = {name: data.get(name) or _prepare(plan, name, progress) for name in space.image_sets}
@@ -202,6 +205,7 @@ def _create(draft: Draft, plan: StudyPlan, queue: Sequence[Mapping[str, Any]]) -
         settings=draft.settings.model_dump_json(),
         n_trials=n_trials,
         timeout_s=timeout_s,
+        priority=plan.study.priority or 0,
     )
     if not is_new:
         return _resume(draft, plan)[0]
@@ -221,7 +225,13 @@ def _resume(draft: Draft, plan: StudyPlan) -> tuple[StudyRecord, StudySettings]:
     _check_same(name, known, settings, draft.space)
     settings = _moved(known, settings, is_artifacts_given=plan.store.artifacts is not None)
     update_settings(store, record.study_id, settings.model_dump_json())
-    set_budget(store, record.study_id, n_trials=n_trials, timeout_s=timeout_s)
+    set_budget(
+        store,
+        record.study_id,
+        n_trials=n_trials,
+        timeout_s=timeout_s,
+        priority=plan.study.priority,
+    )
     Artifacts.of_study(settings.artifacts, name).create()
     return load_study(store, name), settings
 
@@ -306,7 +316,8 @@ def _describe(settings: StudySettings, image_set: str) -> str:
 def _weights_differences(there: WeightsFile | None, here: WeightsFile | None) -> list[str]:
     if there is None or here is None or (there.digest, there.mode) == (here.digest, here.mode):
         return []  # Where the file lies may change; other families are told of already.
-    return [f"`weights`: {there.source} ({there.mode}) there, {here.source} ({here.mode}) here"]
+    names = [f"{it.source} ({it.mode}, SHA-256 {it.digest[:12]})" for it in (there, here)]
+    return [f"`weights`: {names[0]} there, {names[1]} here"]
 
 
 def _digests(modules: Sequence[FamilyModule]) -> list[str]:
@@ -332,7 +343,8 @@ def _table_differences(there: Mapping[str, Any], here: Mapping[str, Any]) -> lis
 
 
 def _as_names(families: object) -> list[str]:
-    return [families] if isinstance(families, str) else [str(name) for name in families or ()]  # type: ignore[attr-defined]
+    names = [families] if isinstance(families, str) else families or ()
+    return [str(name).strip() for name in names]  # type: ignore[attr-defined]
 
 
 def _count_workers(plan: StudyPlan, space: SearchSpace) -> int:

@@ -22,6 +22,7 @@ from search.training.protocol import (
     Failed,
     Finished,
     Message,
+    Note,
     Resumed,
     Task,
     Unfit,
@@ -166,8 +167,13 @@ class TrialRun:
                 keep_traceback(self.proposal.trial, traceback)
                 return Outcome("fail", reason)
             case _:
+                self._take_note(message)
                 return None
         return self._judge(rows)
+
+    def _take_note(self, message: Message) -> None:
+        if isinstance(message, Note):
+            logger.warning("trial %s: %s", self._number, message.text)
 
     def _wait_for_features(self, done: int, total: int) -> Open | None:
         """Lets a trainer compute features, which is no time of the trial's own."""

@@ -1,10 +1,12 @@
 """The weights of pretrained backbones: had, whole and fitting before a study spends anything."""
 
 import json
+import select
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from typing import IO
 
 from search.data import Progress
 from search.errors import StudyMismatchError
@@ -15,6 +17,7 @@ from spaces.models.backbones import (
     check_image_size,
     find_backbone,
     has_imagenet_weights,
+    imagenet_file,
 )
 
 DEFAULT_BACKBONES = (
@@ -26,6 +29,7 @@ DEFAULT_BACKBONES = (
 )
 """Small ones of several kinds, 90 MB of downloads together."""
 
+WAIT_S = 0.2
 CHECK = "search.training.check_weights"
 """Writes a line of JSON for each backbone: null, or why its weights cannot be used."""
 
@@ -123,15 +127,16 @@ def _check_in_child(
     arguments = [weights.source, weights.mode or "", str(image_size), *backbones]
     command = [sys.executable, "-m", CHECK, *arguments]
     n_done = 0
+    size = (image_size, image_size)
     with (
         tempfile.TemporaryFile("w+") as errors,
         subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors, text=True) as process,
     ):
-        for line in process.stdout or ():
-            refusal = json.loads(line)
+        for line in _lines(process.stdout):
+            refusal = json.loads(line) if line else None
             if refusal is not None:
-                raise SpaceError(refusal)
-            n_done += 1
+                raise SpaceError(refusal + _also_missing(weights, backbones[n_done + 1 :], size))
+            n_done += 1 if line else 0
             if progress is not None:
                 progress(n_done, len(backbones), "weights")
         process.wait()
@@ -139,3 +144,23 @@ def _check_in_child(
         last_words = errors.read().strip().splitlines()[-1:]
     if n_done < len(backbones):
         raise SpaceError(f"The weights of backbones were not checked: {' '.join(last_words)}")
+
+
+def _also_missing(weights: Weights, backbones: Sequence[str], size: tuple[int, int]) -> str:
+    """Names the other files that would have to be brought, so that nobody comes back for each."""
+    if weights.path is not None or not backbones:
+        return ""
+    names = [imagenet_file(find_backbone(name), size).name for name in backbones]
+    return f" The other backbones lack theirs too: {', '.join(names)}."
+
+
+def _lines(stream: IO[str] | None) -> Iterator[str]:
+    """Gives a child's lines, and empty ones while it is at work."""
+    assert stream is not None
+    while True:
+        while not select.select([stream], [], [], WAIT_S)[0]:
+            yield ""
+        line = stream.readline()
+        if not line:
+            return
+        yield line

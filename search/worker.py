@@ -1,14 +1,10 @@
 """The worker: takes trials of a study, has them trained, and leaves when the budget is spent."""
 
 import logging
-import os
-import signal
-import sys
 import threading
 import time
-from collections.abc import Callable
-from types import FrameType
 
+from search.logs import about
 from search.open_study import OpenStudy
 from search.proposals import Proposal, next_proposal
 from search.training.pool import TrainerPool
@@ -18,6 +14,7 @@ from storage import (
     GRACE_S,
     LeaseLostError,
     Outcome,
+    StudyNotFoundError,
     beat,
     count_done,
     finish,
@@ -36,35 +33,65 @@ IDLE_S = 1.0
 
 
 class Worker:
-    """One worker of one study; it ends the trainers of its pool when it leaves."""
+    """One worker of one study.
 
-    def __init__(self, opened: OpenStudy, pool: TrainerPool) -> None:
+    Args:
+        opened: The study.
+        pool: Its trainers; `run` ends them when it leaves.
+        worker_id: Who is at work, where that is entered in the study already.
+        stop: Set by whoever wants the worker to give its trial back and leave.
+    """
+
+    def __init__(
+        self,
+        opened: OpenStudy,
+        pool: TrainerPool,
+        *,
+        worker_id: str | None = None,
+        stop: threading.Event | None = None,
+    ) -> None:
         self.opened = opened
         self.pool = pool
-        self.worker_id = register_worker(opened.store, opened.study_id)
-        self._stop = threading.Event()
+        self.worker_id = worker_id or register_worker(
+            opened.store, opened.study_id, device=pool.device.name
+        )
+        self.may_recover_at = 0.0
+        """Before this time nobody is taken for dead."""
+        self._stop = stop or threading.Event()
         self._beat_at = 0.0
-        self._may_recover_at = 0.0
-        self._time_is_up = False
+        self._is_closed = False
+        """Whether running trials have to wait: the study's time is up, or it was stopped."""
 
     def stop(self) -> None:
         """Asks the worker to give its trial back and leave; safe from a signal handler."""
         self._stop.set()
 
+    @property
+    def was_asked(self) -> bool:
+        """Whether the worker was asked to leave."""
+        return self._stop.is_set()
+
     def run(self) -> None:
         """Trains trials until the study is over or the worker is asked to stop."""
         try:
             while not self._is_stopping() and not self._is_over():
-                if time.time() >= self._may_recover_at:
-                    recover(self.opened.store, self.opened.study)
-                proposal = self._propose()
-                if proposal is None:
+                if not self.run_trial():
                     self._stop.wait(IDLE_S)
-                else:
-                    self._train(proposal)
         finally:
             self.pool.close()
             remove_worker(self.opened.store, self.worker_id)
+
+    def run_trial(self) -> bool:
+        """Trains one trial; False when none is to be had right now."""
+        if self._is_stopping() or self._is_closed:
+            return False
+        if time.time() >= self.may_recover_at:
+            recover(self.opened.store, self.opened.study)
+        proposal = self._propose()
+        if proposal is not None:
+            with about(trial=proposal.trial.number):
+                self._train(proposal)
+        return proposal is not None
 
     def _propose(self) -> Proposal | None:
         try:
@@ -76,7 +103,7 @@ class Worker:
     def _train(self, proposal: Proposal) -> None:
         """Trains one trial, and records what became of it unless somebody else has taken it."""
         opened, lease = self.opened, proposal.lease
-        interruption = Interruption(self._is_stopping, lambda: self._time_is_up)
+        interruption = Interruption(self._is_stopping, lambda: self._is_closed)
         run = TrialRun(opened, proposal, self.pool.take(), interruption)
         try:
             ending = run.run()
@@ -89,6 +116,9 @@ class Worker:
         except LeaseLostError as error:
             logger.warning("%s", error)
             run.trainer.close()
+        except StudyNotFoundError:  # Somebody deleted the study.
+            run.trainer.close()
+            raise
         self.pool.after_trial()
 
     def _is_stopping(self) -> bool:
@@ -103,15 +133,21 @@ class Worker:
             return
         if self._beat_at and gap > GRACE_S / 2:
             # After a sleep all workers look dead to each other until they have beaten again.
-            self._may_recover_at = now + GRACE_S
+            self.may_recover_at = now + GRACE_S
         self._beat_at = now
-        active_s = beat(self.opened.store, self.opened.study_id, self.worker_id)
-        timeout_s = load_study(self.opened.store, self.opened.name).timeout_s
-        self._time_is_up = timeout_s is not None and active_s >= timeout_s
+        active_s = beat(
+            self.opened.store,
+            self.opened.study_id,
+            self.worker_id,
+            device=self.pool.device.name,
+        )
+        record = load_study(self.opened.store, self.opened.name)
+        is_time_up = record.timeout_s is not None and active_s >= record.timeout_s
+        self._is_closed = record.is_stopped or is_time_up
 
     def _is_over(self) -> bool:
         """Whether nothing is left to do, for this worker or for one that dies meanwhile."""
-        if self._time_is_up:
+        if self._is_closed:
             return True
         record = load_study(self.opened.store, self.opened.name)
         is_spent = record.n_trials is not None and record.n_trials <= count_done(
@@ -120,36 +156,6 @@ class Worker:
         if not is_spent and record.end_reason is None:
             return False
         return not list_open(self.opened.store, self.opened.study_id)
-
-
-def serve(opened: OpenStudy, *, n_threads: int, is_supervised: bool) -> int:
-    """Runs a worker in this process, and gives the exit code: 0, or 128 and a signal's number.
-
-    SIGTERM and Ctrl-C give the trial back and leave; the second one leaves at once. With
-    `is_supervised` the end of standard input does the same: whoever started us is gone.
-    """
-    worker = Worker(opened, TrainerPool(n_threads=n_threads))
-    caught: list[int] = []
-
-    def on_signal(number: int, _frame: FrameType | None) -> None:
-        if caught:
-            os._exit(128 + number)
-        caught.append(number)
-        worker.stop()
-
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, on_signal)
-    if is_supervised:
-        threading.Thread(target=_wait_for_end, args=(worker.stop,), daemon=True).start()
-    worker.run()
-    return 128 + caught[0] if caught else 0
-
-
-def _wait_for_end(stop: Callable[[], None]) -> None:
-    # Not `sys.stdin`: a thread that still holds its lock makes the interpreter's end crash.
-    while os.read(sys.stdin.fileno(), 1024):
-        continue
-    stop()
 
 
 def _log_ending(trial_number: int | None, ending: Outcome) -> None:

@@ -83,7 +83,7 @@ def check_some_fit(
             cost = predict_cost(config, image_shape, n_classes)
         except SpaceError:
             continue
-        except Exception:  # A user's family is broken; its trials will tell.
+        except (Exception, SystemExit):  # A user's family is broken; its trials will tell.
             return
         if limits.excess(cost) is None:
             return

@@ -14,9 +14,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 
+from spaces.common import common_parameters
 from spaces.errors import SpaceError
 from spaces.families.registry import family_names, find_family, forget_families
-from spaces.parameters import Domain, Value
+from spaces.narrowing import contains
+from spaces.parameters import Domain, Value, show
 
 ALL = "all"
 _loaded: dict[str, tuple["FamilyModule", tuple[str, ...]]] = {}
@@ -160,11 +162,21 @@ def known_good_of(family: str) -> list[dict[str, Value]]:
     """Parameters of a family's networks that train well, best first.
 
     Raises:
-        SpaceError: If there is no such family, or its `known_good` raises.
+        SpaceError: If there is no such family, or its `known_good` raises or has a value that
+            its parameters cannot take.
     """
     found = find_family(family)
     with _blaming(family, "known_good"):
-        return [dict(parameters) for parameters in found.known_good()]
+        configs = [dict(parameters) for parameters in found.known_good()]
+    domains = parameters_of(family) | common_parameters()
+    for name, value in (item for config in configs for item in config.items()):
+        if name not in domains or not contains(domains[name], value):
+            raise SpaceError(
+                f"Cannot use the family `{family}` of {module_of(family) or _home(family)}: its "
+                f"`known_good` has {name} = {show(value)}, but the parameter "
+                f"{f'takes {domains[name]}' if name in domains else 'does not exist'}."
+            )
+    return configs
 
 
 @contextmanager

@@ -60,6 +60,15 @@ def narrow(domain: Domain, key: str, wanted: object) -> Domain:
     return _fix(domain, key, wanted)
 
 
+def contains(domain: Domain, value: object) -> bool:
+    """Whether a parameter may take a value."""
+    try:
+        _value(domain, "", value)
+    except SpaceError:
+        return False
+    return True
+
+
 def shared_key(name: str) -> str:
     """The key that stands for a numbered parameter and its like, as `channels` does."""
     match = _NUMBERED.fullmatch(name)

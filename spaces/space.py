@@ -127,7 +127,7 @@ class SearchSpace:
             return self.suggest(trial)
         except SpaceError:
             raise
-        except Exception:
+        except (Exception, SystemExit):
             return None
 
     def check_image_shape(
@@ -158,7 +158,7 @@ class SearchSpace:
                 keys.add(self.suggest(trial).key())
             except EndlessSpaceError:
                 return None
-            except Exception:  # A user's family is broken; its trials will tell.
+            except (Exception, SystemExit):  # A user's family is broken; its trials will tell.
                 return None
             if len(keys) > limit:
                 return None

@@ -25,6 +25,7 @@ from storage.outcomes import Outcome
 from storage.overview import StudyOverview, list_overviews
 from storage.recovery import finish, give_back, needs_recovery, recover, set_waiting
 from storage.removal import count_strays, delete_strays, delete_study
+from storage.service import OpenRow, choose_study, join_next, list_open_studies
 from storage.store import Store, using
 from storage.studies import (
     StudyRecord,
@@ -40,6 +41,7 @@ from storage.studies import (
     update_settings,
 )
 from storage.trials import Curve, TrialRow, load_trials
+from storage.url import hide_password
 from storage.workers import (
     BEAT_INTERVAL_S,
     GRACE_S,
@@ -59,6 +61,7 @@ __all__ = [
     "EpochRow",
     "Lease",
     "LeaseLostError",
+    "OpenRow",
     "Outcome",
     "Store",
     "StoreError",
@@ -71,6 +74,7 @@ __all__ = [
     "WorkerRow",
     "attach_trial",
     "beat",
+    "choose_study",
     "claim_budget",
     "copy_trials",
     "count_configs",
@@ -84,9 +88,12 @@ __all__ = [
     "find_study_id",
     "finish",
     "give_back",
+    "hide_password",
+    "join_next",
     "last_endings",
     "last_kinds",
     "list_open",
+    "list_open_studies",
     "list_overviews",
     "list_studies",
     "list_workers",

@@ -56,6 +56,11 @@ def upgrade_tables(url: str) -> None:
     Store.open(url, create=False).close()
 
 
+def sqlite_file(url: str) -> Path | None:
+    """Gives the file of a SQLite store, None for every other kind."""
+    return sqlite_path(parse_url(url))
+
+
 def check_sqlite(path: Path) -> list[str]:
     """Gives what is wrong with the content of a SQLite file, which is read whole: three lines."""
     try:
@@ -74,7 +79,7 @@ def log_bytes(path: Path) -> int:
 
 def empty_log(url: str) -> None:
     """Moves what is in the write-ahead log into the file."""
-    path = sqlite_path(parse_url(url))
+    path = sqlite_file(url)
     with closing(sqlite3.connect(str(path), timeout=10)) as connection:
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 

@@ -9,9 +9,7 @@ import sqlalchemy as sa
 from optuna.storages import RDBStorage
 from sqlalchemy.engine import URL
 
-SQLITE_TIMEOUT_S = 60.0
-"""How long a writer waits for another one. A worker that was stopped while it wrote can hold the
-lock for long, and Python's own 5 s made its neighbours crash."""
+from storage.engine import connect_args, real_url
 
 
 class FleetStorage(RDBStorage):
@@ -20,14 +18,10 @@ class FleetStorage(RDBStorage):
 
 def open_optuna_storage(url: URL) -> FleetStorage:
     """Opens Optuna's storage at a URL, and makes its tables where they are missing."""
-    options: dict[str, Any]
-    if url.get_backend_name() == "sqlite":
-        options = {"connect_args": {"timeout": SQLITE_TIMEOUT_S}}
-    else:
-        options = {"pool_size": 2, "max_overflow": 2, "pool_pre_ping": True}
-    # RDBStorage runs str.format on the URL, so its braces are doubled.
-    text = url.render_as_string(hide_password=False).replace("{", "{{").replace("}", "}}")
-    storage = FleetStorage(text, engine_kwargs=options)
+    options: dict[str, Any] = {"connect_args": connect_args(url)}
+    if url.get_backend_name() != "sqlite":
+        options |= {"pool_size": 2, "max_overflow": 2, "pool_pre_ping": True}
+    storage = FleetStorage(_escaped(url), engine_kwargs=options)
     if url.get_backend_name() == "sqlite":
         sa.event.listen(storage.engine, "connect", _set_sqlite_pragmas)
         storage.remove_session()
@@ -38,16 +32,18 @@ def open_optuna_storage(url: URL) -> FleetStorage:
 def open_for_reading(url: URL) -> FleetStorage:
     """Opens Optuna's storage as it stands: whatever is asked of it, nothing can be written."""
     url, options = reading_options(url)
-    text = url.render_as_string(hide_password=False).replace("{", "{{").replace("}", "}}")
     return FleetStorage(
-        text, engine_kwargs=options, skip_compatibility_check=True, skip_table_creation=True
+        _escaped(url),
+        engine_kwargs=options,
+        skip_compatibility_check=True,
+        skip_table_creation=True,
     )
 
 
 def upgrade(url: URL) -> None:
     """Brings Optuna's tables of an older Optuna up to this one's."""
-    text = url.render_as_string(hide_password=False).replace("{", "{{").replace("}", "}}")
-    storage = FleetStorage(text, skip_compatibility_check=True)
+    options = {"connect_args": connect_args(url)}
+    storage = FleetStorage(_escaped(url), engine_kwargs=options, skip_compatibility_check=True)
     storage.upgrade()
     storage.remove_session()
     storage.engine.dispose()
@@ -55,17 +51,22 @@ def upgrade(url: URL) -> None:
 
 def reading_options(url: URL) -> tuple[URL, dict[str, Any]]:
     """Gives the URL and the options of an engine that cannot write."""
-    options: dict[str, Any] = {"poolclass": sa.pool.NullPool}
+    arguments = connect_args(url)
     if url.get_backend_name() == "sqlite":
         path = Path(str(url.database)).absolute()
         query = {"mode": "ro", "uri": "true"}
         if not os.access(path.parent, os.W_OK):
             query["immutable"] = "1"  # There is no room for the file that readers share.
         url = url.set(database=f"file:{quote(str(path))}", query=query)
-        options["connect_args"] = {"timeout": SQLITE_TIMEOUT_S}
     else:
-        options["connect_args"] = {"options": "-c default_transaction_read_only=on"}
-    return url, options
+        arguments["options"] += " -c default_transaction_read_only=on"
+    return real_url(url), {"poolclass": sa.pool.NullPool, "connect_args": arguments}
+
+
+def _escaped(url: URL) -> str:
+    """Gives the URL for `RDBStorage`, which runs `str.format` on it: braces are doubled."""
+    text = real_url(url).render_as_string(hide_password=False)
+    return text.replace("{", "{{").replace("}", "}}")
 
 
 def _set_sqlite_pragmas(connection: Any, _record: object) -> None:

@@ -2,9 +2,10 @@
 
 import logging
 import os
+import sqlite3
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,9 +13,11 @@ import optuna
 import sqlalchemy as sa
 from optuna.exceptions import StorageInternalError
 from sqlalchemy.engine import URL, Connection, Engine
-from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
+from sqlalchemy.exc import SQLAlchemyError
 
-from storage import tables
+from storage import cluster, tables
+from storage.embedded import EmbeddedServer
+from storage.engine import SQLITE_TIMEOUT_S, make_engine
 from storage.errors import StoreError, StoreVersionError
 from storage.optuna_storage import (
     FleetStorage,
@@ -22,11 +25,10 @@ from storage.optuna_storage import (
     open_optuna_storage,
     reading_options,
 )
-from storage.url import parse_url, show_url, sqlite_path
+from storage.reasons import give_reason
+from storage.url import embedded_folder, parse_url, show_url, sqlite_path
 
 logger = logging.getLogger(__name__)
-
-SQLITE_HEADER = b"SQLite format 3\x00"
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,14 +37,15 @@ class Store:
 
     url: URL
     optuna_storage: FleetStorage
+    server: EmbeddedServer | None = None
 
     @classmethod
     def open(cls, url: str, *, create: bool = True) -> "Store":
         """Opens a store, and makes its tables where they are missing.
 
         Args:
-            url: `sqlite:///FILE` or `postgresql://USER:PASSWORD@HOST/NAME`.
-            create: Whether a missing SQLite file may be made.
+            url: `sqlite:///FILE`, `postgres:FOLDER` or `postgresql://USER:PASSWORD@HOST/NAME`.
+            create: Whether a missing file or folder may be made.
 
         Raises:
             StoreError: If the store cannot be reached, read or written.
@@ -53,15 +56,18 @@ class Store:
         path = sqlite_path(parsed)
         if path is not None:
             _check_sqlite_file(path, create=create)
+        server = _start_server(parsed, create=create)
         try:
             with _creation_lock(parsed, path):
                 _check_tables(parsed)
-                store = cls(parsed, open_optuna_storage(parsed))
+                store = cls(parsed, open_optuna_storage(parsed), server)
                 store._create_tables()
         except (SQLAlchemyError, StorageInternalError, ImportError) as error:
-            raise StoreError(f"Cannot use {show_url(parsed)}: {_first_line(error)}") from error
+            raise StoreError(f"Cannot use {show_url(parsed)}: {give_reason(error)}") from error
         except RuntimeError as error:
-            raise StoreVersionError(f"{show_url(parsed)}: {_first_line(error)}") from error
+            raise StoreVersionError(f"{show_url(parsed)}: {give_reason(error)}") from error
+        if server is not None:
+            sa.event.listen(store.engine, "do_connect", _ServerCheck(server))
         return store
 
     @classmethod
@@ -76,33 +82,37 @@ class Store:
         path = sqlite_path(parsed)
         if path is not None and not path.is_file():
             raise StoreError(f"There is no store at {path}. Name another one with --store.")
+        server = _start_server(parsed, create=False)
         try:
             if "studies" not in table_names(parsed):
                 raise StoreError(
                     f"{show_url(parsed)} holds no studies. Name another store with --store."
                 )
-            return cls(parsed, open_for_reading(parsed))
+            return cls(parsed, open_for_reading(parsed), server)
         except (SQLAlchemyError, StorageInternalError, ImportError) as error:
-            raise StoreError(f"Cannot read {show_url(parsed)}: {_first_line(error)}") from error
+            raise StoreError(f"Cannot read {show_url(parsed)}: {give_reason(error)}") from error
 
     @classmethod
     def check(cls, url: str) -> None:
-        """Makes sure that a store can be opened, without making a file that is not there yet.
+        """Makes sure that a store can be opened, without making one that is not there yet.
 
         Raises:
             StoreError: As `open` does.
         """
         parsed = parse_url(url)
-        path = sqlite_path(parsed)
-        if path is None or path.exists():
-            cls.open(url).close()
-        else:
+        path, folder = sqlite_path(parsed), embedded_folder(parsed)
+        if path is not None and not path.exists():
             _check_sqlite_file(path, create=True)
+        elif folder is not None and not (folder / "data").exists():
+            cluster.check_folder(folder, create=True)
+        else:
+            cls.open(url).close()
 
     @staticmethod
     def file_of(url: str) -> Path | None:
-        """Gives the file of a SQLite store, None for a server."""
-        return sqlite_path(parse_url(url))
+        """Gives the file or folder in which a store lies here, None for a server elsewhere."""
+        parsed = parse_url(url)
+        return sqlite_path(parsed) or embedded_folder(parsed)
 
     @staticmethod
     def show(url: str) -> str:
@@ -152,6 +162,8 @@ class Store:
         """Closes all connections."""
         self.optuna_storage.remove_session()
         self.engine.dispose()
+        if self.server is not None:
+            self.server.close()
 
     def _create_tables(self) -> None:
         with self.write() as connection:
@@ -181,6 +193,27 @@ def using(store: Store | str) -> Iterator[Store]:
         opened.close()
 
 
+def _start_server(url: URL, *, create: bool) -> EmbeddedServer | None:
+    folder = embedded_folder(url)
+    return None if folder is None else EmbeddedServer(folder, create=create)
+
+
+class _ServerCheck:
+    """Makes sure, before each new connection, that an embedded server runs.
+
+    One that does not start is told as a failed connection, which is tried again as others are.
+    """
+
+    def __init__(self, server: EmbeddedServer) -> None:
+        self.server = server
+
+    def __call__(self, dialect: sa.Dialect, *_: object) -> None:
+        try:
+            self.server.ensure()
+        except StoreError as error:
+            raise dialect.loaded_dbapi.OperationalError(str(error)) from error
+
+
 def _check_sqlite_file(path: Path, *, create: bool) -> None:
     """Refuses a path that SQLite would fail on later, with less to say."""
     if path.is_dir():
@@ -192,17 +225,31 @@ def _check_sqlite_file(path: Path, *, create: bool) -> None:
             raise StoreError(f"Cannot make {path}: there is no folder {path.parent}.")
         _check_folder(path)
         return
-    try:
-        with path.open("r+b") as file:
-            header = file.read(len(SQLITE_HEADER))
-    except OSError as error:
+    if not os.access(path, os.R_OK | os.W_OK):
         raise StoreError(
-            f"Cannot write to the store {path}: {error.strerror}. Change its permissions, or name "
-            "another store with --store."
-        ) from error
-    if header not in {b"", SQLITE_HEADER}:
-        raise StoreError(f"{path} is not a SQLite store. Name another file with --store.")
+            f"Cannot write to the store {path}: Permission denied. Change its permissions, or "
+            "name another store with --store."
+        )
+    if not _is_sqlite(path):
+        raise StoreError(
+            f"{path} is not a SQLite store, or is damaged. Name another file with --store."
+        )
     _check_folder(path)
+
+
+def _is_sqlite(path: Path) -> bool:
+    """Whether a file is a SQLite one; asked through SQLite, which must be alone with the file.
+
+    Closing it ourselves would drop the locks of all connections that this process has to it
+    (https://sqlite.org/howtocorrupt.html, 2.2), and another process would delete the log that
+    they use.
+    """
+    try:
+        with closing(sqlite3.connect(path, timeout=SQLITE_TIMEOUT_S)) as connection:
+            connection.execute("PRAGMA schema_version")
+    except sqlite3.DatabaseError as error:
+        return error.sqlite_errorcode != sqlite3.SQLITE_NOTADB
+    return True
 
 
 def _check_folder(path: Path) -> None:
@@ -216,8 +263,7 @@ def _check_folder(path: Path) -> None:
 
 def _check_tables(url: URL) -> None:
     """Refuses a database of something else, or of a newer convsearch, before it is changed."""
-    engine = sa.create_engine(url, poolclass=sa.pool.NullPool)
-    with engine.connect() as connection:
+    with make_engine(url).connect() as connection:
         names = set(sa.inspect(connection).get_table_names())
         if names and "studies" not in names:
             raise StoreError(
@@ -249,18 +295,11 @@ def _creation_lock(url: URL, path: Path | None) -> Iterator[None]:
         with fasteners.InterProcessLock(path.with_name(path.name + ".lock")):
             yield
         return
-    engine = sa.create_engine(url, poolclass=sa.pool.NullPool)
-    with engine.connect() as connection:
+    with make_engine(url).connect() as connection:
+        # Each of many workers that start at once holds it for a moment, so none gives up early.
+        connection.execute(sa.text("SET lock_timeout = 0"))
         connection.execute(sa.text("SELECT pg_advisory_lock(7291830)"))
         try:
             yield
         finally:
             connection.execute(sa.text("SELECT pg_advisory_unlock(7291830)"))
-
-
-def _first_line(error: BaseException) -> str:
-    cause = error.__cause__ if isinstance(error, StorageInternalError) else error
-    if isinstance(cause, OperationalError | DBAPIError) and cause.orig is not None:
-        cause = cause.orig
-    lines = str(cause).strip().splitlines()
-    return lines[0] if lines else type(cause).__name__

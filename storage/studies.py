@@ -21,7 +21,8 @@ class StudyRecord:
     `settings` is JSON that `search` reads. `n_trials` and `timeout_s` are the budget, None for
     no bound; `active_s` is the time in which the study had a living worker. `end_reason` says why
     the study ended before its budget was spent, and `has_failed` whether that is a failure.
-    `is_stopped` says that its workers shall leave.
+    Standing workers serve studies of a higher `priority` first; `is_stopped` says that somebody
+    wants all workers to leave.
     """
 
     study_id: int
@@ -32,8 +33,8 @@ class StudyRecord:
     active_s: float
     end_reason: str | None
     has_failed: bool
-    is_stopped: bool = False
     priority: int = 0
+    is_stopped: bool = False
 
 
 def create_study(
@@ -43,6 +44,7 @@ def create_study(
     settings: str,
     n_trials: int | None = None,
     timeout_s: float | None = None,
+    priority: int = 0,
 ) -> tuple[StudyRecord, bool]:
     """Creates a study that maximizes, or loads the one of that name as it stands.
 
@@ -60,7 +62,11 @@ def create_study(
         if known is None:
             connection.execute(
                 studies.insert().values(
-                    study_id=study_id, settings=settings, n_trials=n_trials, timeout_s=timeout_s
+                    study_id=study_id,
+                    settings=settings,
+                    n_trials=n_trials,
+                    timeout_s=timeout_s,
+                    priority=priority,
                 )
             )
     return load_study(store, name), known is None
@@ -92,8 +98,8 @@ def load_study(store: Store, name: str) -> StudyRecord:
         active_s=row.active_s,
         end_reason=row.end_reason,
         has_failed=row.has_failed,
-        is_stopped=row.is_stopped,
         priority=row.priority,
+        is_stopped=row.is_stopped,
     )
 
 
@@ -141,12 +147,19 @@ def list_studies(store: Store) -> list[str]:
 
 
 def set_budget(
-    store: Store, study_id: int, *, n_trials: int | None, timeout_s: float | None
+    store: Store,
+    study_id: int,
+    *,
+    n_trials: int | None,
+    timeout_s: float | None,
+    priority: int | None = None,
 ) -> None:
-    """Changes the budget of a study, and opens it again if it had ended.
+    """Changes the budget of a study, and opens it again if it had ended or was stopped.
 
-    How its trials ended before is no reason any more to end it.
+    How its trials ended before is no reason any more to end it. Its priority stays what it is
+    where none is given.
     """
+    kept = studies.c.priority if priority is None else priority
     with store.write() as connection:
         connection.execute(
             studies.update()
@@ -156,14 +169,15 @@ def set_budget(
                 timeout_s=timeout_s,
                 end_reason=None,
                 has_failed=False,
-                is_stopped=False,
                 judged_from=store.now(connection),
+                priority=kept,
+                is_stopped=False,
             )
         )
 
 
 def set_stopped(store: Store, study_id: int, is_stopped: bool) -> None:
-    """Has the workers of a study leave at their epoch's end, or lets them serve it again."""
+    """Has all workers of a study leave at the end of their epochs, or lets them come again."""
     with store.write() as connection:
         connection.execute(
             studies.update().where(studies.c.study_id == study_id).values(is_stopped=is_stopped)

@@ -12,6 +12,7 @@ import psutil
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from storage.errors import StudyNotFoundError
 from storage.store import Store
 from storage.studies import BEAT_GAP_S
 from storage.tables import leases, studies, workers
@@ -38,8 +39,8 @@ class WorkerRow:
     last_seen_s: float
     trial_number: int | None
     activity: str | None = None
-    study_id: int = 0
     device: str = "cpu"
+    study_id: int = 0
     clock_ahead_s: float = 0.0
 
     @property
@@ -50,19 +51,22 @@ class WorkerRow:
         return self.last_seen_s < GRACE_S
 
 
-def register_worker(store: Store, study_id: int) -> str:
+def register_worker(store: Store, study_id: int, *, device: str = "cpu") -> str:
     """Enters this process as a worker of the study, and gives its id."""
     worker_id = uuid.uuid4().hex
     with store.write() as connection:
-        _enter(connection, study_id, worker_id, now=store.now(connection))
+        enter_worker(connection, study_id, worker_id, now=store.now(connection), device=device)
     return worker_id
 
 
-def beat(store: Store, study_id: int, worker_id: str) -> float:
+def beat(store: Store, study_id: int, worker_id: str, *, device: str = "cpu") -> float:
     """Says that the worker lives, and gives the study's active time in seconds.
 
     Each beat adds the time since the study's last one, by any worker: so overlapping workers
     spend the time once, and a time without workers is not spent at all.
+
+    Raises:
+        StudyNotFoundError: If the study was deleted.
     """
     with store.write() as connection:
         now = store.now(connection)
@@ -72,12 +76,14 @@ def beat(store: Store, study_id: int, worker_id: str) -> float:
             .values(last_seen=now, clock_ahead_s=time.time() - now)
         )
         if seen.rowcount == 0:  # It slept for so long that it was taken for dead.
-            _enter(connection, study_id, worker_id, now=now)
+            enter_worker(connection, study_id, worker_id, now=now, device=device)
         row = connection.execute(
             sa.select(studies.c.active_s, studies.c.beat_at)
             .where(studies.c.study_id == study_id)
             .with_for_update()
-        ).one()
+        ).first()
+        if row is None:
+            raise StudyNotFoundError("The study was deleted from the store.")
         gap = now - row.beat_at
         active_s: float = row.active_s + (gap if 0 < gap < BEAT_GAP_S else 0.0)
         connection.execute(
@@ -105,16 +111,24 @@ def remove_worker(store: Store, worker_id: str) -> None:
 def list_workers(store: Store, study_id: int | None = None) -> list[WorkerRow]:
     """Gives the workers of a study, or of all, that have not left, the dead ones too."""
     with store.read() as connection:
-        now = store.now(connection)
-        rows = connection.execute(
-            sa.select(workers, leases.c.trial_number)
-            .outerjoin(
-                leases,
-                sa.and_(leases.c.worker_id == workers.c.worker_id, leases.c.kind.is_(None)),
-            )
-            .where(sa.true() if study_id is None else workers.c.study_id == study_id)
-            .order_by(workers.c.host, workers.c.pid)
-        ).all()
+        which = sa.true() if study_id is None else workers.c.study_id == study_id
+        return select_workers(store, connection, which)
+
+
+def select_workers(
+    store: Store, connection: Connection, condition: sa.ColumnElement[bool]
+) -> list[WorkerRow]:
+    """Gives the workers that fulfil a condition, within a transaction."""
+    now = store.now(connection)
+    rows = connection.execute(
+        sa.select(workers, leases.c.trial_number)
+        .outerjoin(
+            leases,
+            sa.and_(leases.c.worker_id == workers.c.worker_id, leases.c.kind.is_(None)),
+        )
+        .where(condition)
+        .order_by(workers.c.host, workers.c.pid)
+    ).all()
     return [
         WorkerRow(
             worker_id=row.worker_id,
@@ -125,15 +139,18 @@ def list_workers(store: Store, study_id: int | None = None) -> list[WorkerRow]:
             last_seen_s=max(0.0, now - row.last_seen),
             trial_number=row.trial_number,
             activity=row.activity,
-            study_id=row.study_id,
             device=row.device,
+            study_id=row.study_id,
             clock_ahead_s=row.clock_ahead_s,
         )
         for row in rows
     ]
 
 
-def _enter(connection: Connection, study_id: int, worker_id: str, *, now: float) -> None:
+def enter_worker(
+    connection: Connection, study_id: int, worker_id: str, *, now: float, device: str
+) -> None:
+    """Enters this process as a worker of the study, within a transaction."""
     connection.execute(
         workers.insert().values(
             worker_id=worker_id,
@@ -144,6 +161,7 @@ def _enter(connection: Connection, study_id: int, worker_id: str, *, now: float)
             process_started_at=psutil.Process().create_time(),
             last_seen=now,
             clock_ahead_s=time.time() - now,
+            device=device,
         )
     )
 

@@ -1,14 +1,20 @@
 """Fixtures for all tests: real image sets, and a store of each kind."""
 
+import os
+import socket
+import subprocess
 import tempfile
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+from urllib.parse import quote
 
 import pytest
 
 from spaces.families import registry
 from spaces.modules import _loaded
-from storage import Store
+from storage import Store, cluster
 
 SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 
@@ -60,6 +66,57 @@ def postgres_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[
     yield create_database
     admin.dispose()
     server.cleanup()
+
+
+@dataclass(frozen=True, slots=True)
+class TcpServer:
+    """A PostgreSQL on loopback that asks for passwords: its owner's, and that of `guest`."""
+
+    port: int
+    password: str = "own3r:p@ss/{%}wörd"
+    guest_password: str = "gu3st-secret"
+
+    def url(self, database: str, *, user: str = "owner", password: str | None = None) -> str:
+        """A store's URL with a password in it, the user's own unless another is given."""
+        known = {"owner": self.password, "guest": self.guest_password}
+        given = quote(password if password is not None else known[user], safe="")
+        return f"postgresql://{user}:{given}@127.0.0.1:{self.port}/{database}"
+
+    def execute(self, *statements: str, database: str = "postgres") -> None:
+        """Executes SQL as the owner, who may do anything."""
+        import psycopg
+
+        url = self.url(database)
+        with psycopg.connect(url, autocommit=True) as connection:
+            for statement in statements:
+                connection.execute(statement)
+
+
+@pytest.fixture(scope="session")
+def tcp_server() -> Iterator[TcpServer]:
+    """A PostgreSQL on loopback that asks for passwords."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        server = TcpServer(probe.getsockname()[1])
+    with tempfile.TemporaryDirectory(prefix="tcp") as name:
+        folder, user = Path(name), cluster.find_server_user()
+        as_user = {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []}
+        options: dict[str, Any] = {"cwd": "/", **(as_user if os.geteuid() == 0 else {})}
+        (folder / "password").write_text(server.password)
+        os.chown(folder, user.pw_uid, user.pw_gid)
+        os.chown(folder / "password", user.pw_uid, user.pw_gid)
+        programs, data = cluster.find_programs(folder), str(folder / "data")
+        log = ["-l", str(folder / "log"), "-w"]
+        initdb = ["-U", "owner", "--pwfile", str(folder / "password"), "-A", "scram-sha-256"]
+        how = f"-c port={server.port} -c listen_addresses=127.0.0.1 -c unix_socket_directories="
+        subprocess.run([programs / "initdb", "-N", "-D", data, *initdb], check=True, **options)
+        pg_ctl = [programs / "pg_ctl", "-D", data]
+        subprocess.run([*pg_ctl, "start", *log, "-o", how], check=True, **options)
+        try:
+            server.execute(f"CREATE USER guest PASSWORD '{server.guest_password}'")
+            yield server
+        finally:
+            subprocess.run([*pg_ctl, "stop", "-m", "immediate"], check=True, **options)
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

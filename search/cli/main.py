@@ -3,6 +3,7 @@
 Only typer is loaded here, so that `--help` answers at once.
 """
 
+import logging
 import os
 import sys
 import traceback
@@ -71,19 +72,31 @@ def main() -> NoReturn:
 
 def _explain(error: Exception, *, is_debug: bool) -> int:
     """Prints an error for its user, and gives its exit code."""
+    from storage.url import hide_passwords  # An argument in the wrong place may be a store's URL.
+
     if is_debug:
-        traceback.print_exc()
+        print(hide_passwords(traceback.format_exc()), end="", file=sys.stderr)
     code, text = _classify(error)
     if text:
-        print(f"Error: {text}", file=sys.stderr)
+        _tell(hide_passwords(text))
     return code
+
+
+def _tell(text: str) -> None:
+    """Prints an error's text, or logs it where whoever reads standard error expects JSON."""
+    from search.logs import is_json_logged
+
+    if is_json_logged():
+        logging.getLogger(__name__).error("%s", text)
+    else:
+        print(f"Error: {text}", file=sys.stderr)
 
 
 def _classify(error: Exception) -> tuple[int, str]:
     from analysis.errors import AnalysisError
-    from search.errors import SearchError, StudyBusyError, WorkerError
+    from search.errors import CannotStartError, SearchError, StudyBusyError, WorkerError
     from spaces.errors import SpaceError
-    from storage.errors import StoreError, StoreUrlError, StudyNotFoundError
+    from storage.errors import StoreUrlError, StudyNotFoundError
 
     if isinstance(error, typer.Exit | typer.Abort):  # the second: a question was not answered
         return getattr(error, "exit_code", INTERRUPTED), ""
@@ -92,10 +105,23 @@ def _classify(error: Exception) -> tuple[int, str]:
         return MISUSED, f"{message} (see convsearch --help)" if message else ""
     if isinstance(error, StoreUrlError | StudyNotFoundError | SpaceError | AnalysisError):
         return MISUSED, str(error)
-    if isinstance(error, StoreError | SearchError):
-        has_failed = isinstance(error, StoreError | WorkerError | StudyBusyError)
-        return FAILED if has_failed else MISUSED, str(error)
-    return FAILED, (
+    if isinstance(error, CannotStartError) or (
+        isinstance(error, SearchError) and not isinstance(error, WorkerError | StudyBusyError)
+    ):
+        return MISUSED, str(error)
+    return FAILED, _describe_failure(error)
+
+
+def _describe_failure(error: Exception) -> str:
+    from search.errors import StudyBusyError, WorkerError
+    from storage.errors import StoreError
+    from storage.reasons import give_reason, is_of_store
+
+    if isinstance(error, StoreError | WorkerError | StudyBusyError):
+        return str(error)
+    if is_of_store(error):
+        return f"The store failed: {give_reason(error)}"
+    return (
         f"{type(error).__name__}: {error}\n"
         "This should not happen: please report it with what --debug prints."
     )

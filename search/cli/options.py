@@ -1,6 +1,10 @@
 """Options that several commands share, and what they set in a plan."""
 
-from typing import Annotated
+import functools
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -17,7 +21,7 @@ Store = Annotated[
     str | None,
     typer.Option(
         metavar="URL",
-        help="sqlite:///FILE or postgresql://USER@HOST/NAME.",
+        help="sqlite:///FILE, postgres:FOLDER or postgresql://USER@HOST/NAME.",
         show_default="$CONVSEARCH_STORE or sqlite:///convsearch.db",
     ),
 ]
@@ -98,6 +102,22 @@ WarmStartStore = Annotated[
     str | None,
     typer.Option(metavar="URL", help="The store of that study.", show_default="the same"),
 ]
+Gpus = Annotated[
+    str | None,
+    typer.Option(
+        metavar="auto|none|0,1", help="GPUs to train on, a worker for each.", show_default="auto"
+    ),
+]
+TrainersPerGpu = Annotated[
+    int | None, typer.Option(min=1, help="Workers that share a GPU.", show_default="1")
+]
+Priority = Annotated[
+    int | None,
+    typer.Option(help="Standing workers serve higher ones first.", show_default="0"),
+]
+LogFormat = Annotated[
+    Literal["text", "json"], typer.Option(help="Log lines for people, or JSON objects.")
+]
 MaxEpochs = Annotated[
     int | None, typer.Option(help="The most epochs of a trial.", show_default="20")
 ]
@@ -134,6 +154,9 @@ NAMES = {
     ("study", "workers"): "--workers",
     ("study", "warm_start"): "--warm-start",
     ("study", "warm_start_store"): "--warm-start-store",
+    ("study", "priority"): "--priority",
+    ("study", "gpus"): "--gpus",
+    ("study", "trainers_per_gpu"): "--trainers-per-gpu",
     ("data", "source"): "SOURCE",
     ("data", "image_size"): "--image-size",
     ("data", "color"): "--color",
@@ -156,6 +179,59 @@ NAMES = {
     ("store", "url"): "--store",
     ("store", "artifacts"): "--artifacts",
 }
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """What a command line says of a study: its source, and values by (table, key)."""
+
+    source: str
+    values: dict[tuple[str, str], Any]
+
+    def also(self, values: dict[tuple[str, str], Any]) -> "Given":
+        """Adds what only one command can say."""
+        return Given(self.source, self.values | values)
+
+
+Command = Callable[..., None]
+
+
+def sharing(shared: Callable[..., Given]) -> Callable[[Command], Command]:
+    """Gives a command the options of `shared` before its own; their result comes first."""
+    common = inspect.signature(shared).parameters
+
+    def decorate(command: Command) -> Command:
+        own = list(inspect.signature(command).parameters.values())[1:]
+
+        @functools.wraps(command)
+        def with_shared(**values: Any) -> None:
+            given = shared(**{name: values.pop(name) for name in common})
+            command(given, **values)
+
+        parameters = [*common.values(), *own]
+        with_shared.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+        with_shared.__annotations__ = {it.name: it.annotation for it in parameters}
+        return with_shared
+
+    return decorate
+
+
+def parse_time(option: str, text: str | None) -> float | None:
+    """Reads `90s`, `10m` or `2h` as seconds.
+
+    Raises:
+        SettingsError: If it is none of these.
+    """
+    from search.errors import SettingsError
+    from search.settings import parse_duration
+
+    try:
+        seconds = parse_duration(text)
+    except ValueError:
+        seconds = -1.0
+    if seconds is None or (isinstance(seconds, float) and seconds >= 0):
+        return seconds
+    raise SettingsError(f"{option}: expected a duration such as 90s, 30m or 2h. Received: {text}")
 
 
 def parse_split(text: str | None) -> list[float] | None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
@@ -19,6 +19,7 @@ from search.cli.words import (
     show_epoch_time,
 )
 from search.submit import DEFAULT_STORE
+from spaces.models.backbones import Weights, find_backbone
 
 if TYPE_CHECKING:
     from search.data import SourceSummary
@@ -28,7 +29,9 @@ if TYPE_CHECKING:
 N_TOP = 10
 
 
-def show_submission(console: Console, submission: "Submission") -> None:
+def show_submission(
+    console: Console, submission: "Submission", *, with_workers: bool = True
+) -> None:
     """Says what is searched, on what, and where it goes."""
     settings = submission.settings
     data = next(iter(submission.data.values()))
@@ -38,16 +41,34 @@ def show_submission(console: Console, submission: "Submission") -> None:
     n_images = sum(data.counts.values())
     families = ", ".join(settings.space["families"])
     verb = "Study" if submission.is_new else "Resuming study"
+    workers = f"; {plural(submission.n_workers, 'worker')}" if with_workers else ""
     say(console, f"{verb} {submission.record.name} in {submission.store.shown_url}")
     say(
         console,
         f"{plural(n_images, colour + ' image')} of {sizes} in "
         f"{plural(data.n_classes, 'class')} ({data.counts['train']:,} train, "
         f"{data.counts['val']:,} val, {data.counts['test']:,} test); families: "
-        f"{families}; {plural(submission.n_workers, 'worker')}",
+        f"{families}{workers}",
     )
+    weights = settings.weights
+    if weights is not None and Weights(weights.source).path is not None:
+        backbone = find_backbone(str(settings.space["domains"]["backbone"]["values"][0]))
+        mode = weights.mode or f"{backbone.mode}, as Keras' own weights"
+        say(console, f"weights: {weights.source}, which want pixels as {mode} (--weights-mode)")
     for note in submission.notes:
         say(console, note)
+
+
+def describe_submission(submission: "Submission") -> dict[str, Any]:
+    """Gives a submitted study as JSON values; the store is without its password."""
+    record = submission.record
+    return {
+        "study": record.name,
+        "store": submission.store.shown_url,
+        "is_new": submission.is_new,
+        "priority": record.priority,
+        "budget": {"trials": record.n_trials, "timeout_s": record.timeout_s},
+    }
 
 
 def show_ranking(console: Console, ranking: Ranking, *, show_all: bool = False) -> None:
@@ -122,16 +143,19 @@ def show_ending(console: Console, result: "RunResult") -> None:
     """Says how a run ended and what to do next."""
     status, record = result.status, result.status.record
     counts = status.counts
+    waiting = f", {counts['waiting']} waiting" if counts["waiting"] else ""
     say(
         console,
         f"{show_done(status.n_done, record.n_trials)} in {show_duration(record.active_s)} of "
         f"work: {counts['complete']} complete, {counts['pruned']} pruned, {counts['unfit']} "
-        f"unfit; {counts['rejected']} rejected, {counts['fail']} failed.",
+        f"unfit; {counts['rejected']} rejected, {counts['fail']} failed{waiting}.",
     )
     if record.end_reason is not None:
         say(console, record.end_reason)
     if result.is_interrupted:
         say(console, "Interrupted: nothing is lost, the same command goes on where it stopped.")
+        return
+    if record.has_failed:
         return
     place = "" if result.store == DEFAULT_STORE else f" --store {result.store}"
     say(

@@ -1,6 +1,6 @@
-"""The commands around a study: `demo`, `run`, `worker`, `status` and `rank`."""
+"""The commands around a study: `demo`, `run`, `status` and `rank`."""
 
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -10,11 +10,14 @@ DEMO_TRIALS = 10
 DEMO_EPOCHS = 8
 DEMO_FAMILIES = ("plain",)
 """The quickest to train: the ranking is there in two minutes."""
+STOPPING = "Stopping: workers give their trials back. Ctrl-C again leaves at once."
 
 
 def add_to(app: typer.Typer) -> None:
     """Adds the commands to the application, in the order that help shows them in."""
-    for command in (demo, run, worker, status, rank):
+    from search.cli.service import submit, worker
+
+    for command in (demo, run, submit, worker, status, rank):
         app.command()(command)
 
 
@@ -33,10 +36,10 @@ def demo(
         ("search", "seed"): seed,
         ("store", "url"): store,
     }
-    _run("demo", given, is_json=json)
+    _run(options.Given("demo", given), is_json=json)
 
 
-def run(
+def read_study(
     source: options.Source,
     study: options.StudyName = None,
     store: options.Store = None,
@@ -48,7 +51,7 @@ def run(
     transfer_image_size: options.TransferImageSize = None,
     trials: options.Trials = None,
     timeout: options.Timeout = None,
-    workers: options.Workers = None,
+    priority: options.Priority = None,
     max_epochs: options.MaxEpochs = None,
     image_size: options.ImageSize = None,
     color: options.Color = None,
@@ -63,15 +66,11 @@ def run(
     strict: options.Strict = None,
     warm_start: options.WarmStart = None,
     warm_start_store: options.WarmStartStore = None,
-    json: options.Json = False,
-) -> None:
-    """Searches for the best network on SOURCE until the budget is spent, and ranks the trials.
-
-    The same command again resumes the study.
-    """
+) -> options.Given:
+    """Reads what `run` and `submit` can say of a study."""
     given = {
         ("study", "name"): study,
-        ("study", "workers"): options.parse_workers(workers),
+        ("study", "priority"): priority,
         ("study", "warm_start"): warm_start,
         ("study", "warm_start_store"): warm_start_store,
         ("data", "image_size"): image_size,
@@ -97,28 +96,27 @@ def run(
         ("store", "url"): store,
         ("store", "artifacts"): artifacts,
     }
-    _run(source, given, is_json=json)
+    return options.Given(source, given)
 
 
-def worker(
-    study: options.Study,
-    store: options.Store = None,
-    threads: Annotated[int, typer.Option(min=1, help="Threads of the trainer.")] = 1,
-    supervised: Annotated[
-        bool, typer.Option("--supervised", hidden=True, help="Leave when the input closes.")
-    ] = False,
+@options.sharing(read_study)
+def run(
+    given: options.Given,
+    workers: options.Workers = None,
+    gpus: options.Gpus = None,
+    trainers_per_gpu: options.TrainersPerGpu = None,
+    json: options.Json = False,
 ) -> None:
-    """Joins a study and trains its trials until its budget is spent."""
-    import logging
+    """Searches for the best network on SOURCE until the budget is spent, and ranks the trials.
 
-    from search.open_study import OpenStudy
-    from search.submit import store_url
-    from search.worker import serve
-    from storage import Store
-
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
-    opened = OpenStudy.load(Store.open(store_url(store), create=False), study)
-    raise typer.Exit(serve(opened, n_threads=threads, is_supervised=supervised))
+    The same command again resumes the study.
+    """
+    local = {
+        ("study", "workers"): options.parse_workers(workers),
+        ("study", "gpus"): gpus,
+        ("study", "trainers_per_gpu"): trainers_per_gpu,
+    }
+    _run(given.also(local), is_json=json)
 
 
 def status(study: options.Study, store: options.Store = None, json: options.Json = False) -> None:
@@ -157,6 +155,8 @@ def rank(
     from search.cli.opened import opened
     from search.cli.show import show_family_ranking, show_ranking
 
+    if show_all and by_family:
+        raise typer.BadParameter("--all shows trials and --by-family families: give one of them.")
     with opened(store) as there:
         ranking = rank_trials(there, study)
     if json:
@@ -167,21 +167,22 @@ def rank(
         show_ranking(answers(), ranking, show_all=show_all)
 
 
-def _run(source: str, given: dict[tuple[str, str], Any], *, is_json: bool) -> None:
+def _run(given: options.Given, *, is_json: bool) -> None:
     """Runs a study with a live view, and ends with the ranking and what to do next."""
-    from search.cli.console import answers, notes, print_json, progress_bar
+    from search.cli.console import answers, notes, print_json, progress_bar, say
     from search.cli.live import live_view
     from search.cli.show import show_ending, show_ranking, show_submission
     from search.plan import read_plan
     from search.runner import run_plan
 
-    plan = read_plan(source, given, options.NAMES)
+    plan = read_plan(given.source, given.values, options.NAMES)
     console = notes()
     with progress_bar(console) as progress, live_view(console) as view:
         result = run_plan(
             plan,
             progress=progress,
             on_submit=lambda submission: show_submission(console, submission),
+            on_stop=lambda: say(console, STOPPING),
             view=view,
         )
     if is_json:

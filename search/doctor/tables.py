@@ -13,6 +13,7 @@ from storage.health import (
     empty_log,
     is_creation_locked,
     log_bytes,
+    sqlite_file,
     upgrade_tables,
 )
 
@@ -26,7 +27,7 @@ def check_file(url: str) -> list[Finding]:
     Raises:
         StoreError: If the file cannot be read.
     """
-    path = Store.file_of(url)
+    path = sqlite_file(url)
     if path is None:
         return []
     if not path.exists():
@@ -64,7 +65,7 @@ def _check_missing(path: Path) -> list[Finding]:
 
 def check_log(url: str) -> list[Finding]:
     """Checks a SQLite file's companions: a log that only grows, a lock that is never let go."""
-    path = Store.file_of(url)
+    path = sqlite_file(url)
     if path is None:
         return []
     findings = []

@@ -4,6 +4,7 @@ import logging
 from collections.abc import Sequence
 from functools import partial
 
+from search.devices import CPU, Device
 from search.training.process import COMMAND, Trainer
 
 logger = logging.getLogger(__name__)
@@ -17,8 +18,13 @@ WARM_UP_SHARE = 0.7
 class TrainerPool:
     """Gives a trainer for each trial, the same one as long as its memory stays flat."""
 
-    def __init__(self, *, n_threads: int = 1, command: Sequence[str] = COMMAND) -> None:
-        self._make = partial(Trainer, n_threads=n_threads, command=command)
+    def __init__(
+        self, *, n_threads: int = 1, command: Sequence[str] = COMMAND, device: Device = CPU
+    ) -> None:
+        self.device = device
+        self._make = partial(
+            Trainer, n_threads=n_threads, command=command, device=device.environment
+        )
         self._current = self._make()
         self._next: Trainer | None = None
         self._first_mb: float | None = None

@@ -6,12 +6,13 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import IO
 
 import psutil
 
+from search.devices import CPU
 from search.memory import private_mb
 from search.training.protocol import Message, Ready, Verdict, decode, encode
 
@@ -27,7 +28,13 @@ class TrainerGoneError(Exception):
 class Trainer:
     """A trainer's process. It begins to load TensorFlow at once, so make it ahead of its use."""
 
-    def __init__(self, *, n_threads: int = 1, command: Sequence[str] = COMMAND) -> None:
+    def __init__(
+        self,
+        *,
+        n_threads: int = 1,
+        command: Sequence[str] = COMMAND,
+        device: Mapping[str, str] = CPU.environment,
+    ) -> None:
         self._errors: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - closed in `close`
         self._process = subprocess.Popen(
             command,
@@ -35,7 +42,7 @@ class Trainer:
             stdout=subprocess.PIPE,
             stderr=self._errors,
             text=True,
-            env=_environment(n_threads),
+            env={**_environment(n_threads), **device},
             start_new_session=True,  # Ctrl-C is for the worker to answer.
         )
         self.ready_mb: float | None = None

@@ -55,6 +55,13 @@ class Busy:
 
 
 @dataclass(frozen=True, slots=True)
+class Note:
+    """Something that the worker's log should say."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class Resumed:
     """The trial goes on from a checkpoint that holds these epochs; the trainer waits as well."""
 
@@ -91,9 +98,10 @@ class Failed:
     traceback: str
 
 
-Message = Task | Ready | Busy | Resumed | Epoch | Finished | Unfit | Failed
+Message = Task | Ready | Busy | Note | Resumed | Epoch | Finished | Unfit | Failed
 KINDS: dict[str, type[Any]] = {
-    kind.__name__: kind for kind in (Task, Ready, Busy, Resumed, Epoch, Finished, Unfit, Failed)
+    kind.__name__: kind
+    for kind in (Task, Ready, Busy, Note, Resumed, Epoch, Finished, Unfit, Failed)
 }
 
 

@@ -19,6 +19,7 @@ from search.training.protocol import (
     Epoch,
     Failed,
     Message,
+    Note,
     Ready,
     Resumed,
     Task,
@@ -90,17 +91,37 @@ def _serve(channel: Channel, task: Task) -> None:
     from search.training.fit import NotFiniteError
 
     try:
-        _train(channel, task)
+        _train_deterministically(channel, task)
     except NotFiniteError as error:
         channel.send(Unfit(reason=str(error)))
     except (tf.errors.ResourceExhaustedError, MemoryError):
         channel.send(Unfit(reason="The network needs more memory than there is."))
-    except Exception as error:
+    except (Exception, SystemExit) as error:  # A user's family may raise anything.
         reason = f"{type(error).__name__}: {error}".splitlines()[0]
         channel.send(Failed(reason=reason, traceback=traceback.format_exc()))
     finally:
         keras.backend.clear_session()
         gc.collect()
+
+
+def _train_deterministically(channel: Channel, task: Task) -> None:
+    """Trains a trial so that one seed gives one result, as far as its operations can.
+
+    Some have no deterministic kernel for a GPU. The trial then begins again, or goes on from its
+    checkpoint, without that; so do those that this process trains later.
+    """
+    import tensorflow as tf
+    from tensorflow.python.framework.config import disable_op_determinism
+
+    try:
+        _train(channel, task)
+    except tf.errors.UnimplementedError as error:
+        if "determinis" not in str(error).lower():
+            raise
+        first = str(error).splitlines()[0]
+        channel.send(Note(f"training goes on without deterministic operations: {first}"))
+        disable_op_determinism()
+        _train(channel, task)
 
 
 def _train(channel: Channel, task: Task) -> None:

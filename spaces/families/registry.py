@@ -1,5 +1,6 @@
 """Families of architectures by name: what one must offer, and how it is registered and found."""
 
+import difflib
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import ClassVar, Literal
@@ -75,8 +76,15 @@ def find_family(name: str) -> Family:
     """
     if name not in _families:
         known = ", ".join(family_names())
-        raise SpaceError(f"Expected a known family: {known}. Received: `{name}`.")
+        raise SpaceError(f"Expected a known family: {known}. Received: `{name}`{_hint(name)}.")
     return _families[name]
+
+
+def _hint(name: str) -> str:
+    if "," in name:
+        return '; several are a list, as ["plain", "vgg"]'
+    near = difflib.get_close_matches(name, family_names(), n=1)
+    return f"; perhaps `{near[0]}` is meant" if near else ""
 
 
 def family_names() -> tuple[str, ...]:

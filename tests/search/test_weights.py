@@ -43,7 +43,7 @@ def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.parametrize(
     ("space", "transfer", "message"),
     [
-        ({"backbone": ["mobilenet_v2", "resnet"]}, {}, r"known backbone: .*vgg16.*`resnet`"),
+        ({"backbone": ["mobilenet_v2", "resnet"]}, {}, r"no backbone `resnet`: perhaps .*`resnet"),
         (
             {"backbone": "Xception"},
             {"image_size": 64},

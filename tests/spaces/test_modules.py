@@ -8,6 +8,7 @@ import pytest
 
 from spaces import Config, FamilyModule, SearchSpace, SpaceError, choose_families, module_of
 from spaces.families import Family, family_names, register_family
+from spaces.modules import known_good_of
 
 EXAMPLE = Path(__file__).parents[1] / "examples" / "wide.py"
 
@@ -123,7 +124,7 @@ def test_all_are_those_of_the_package_and_the_studys_own(module: Path) -> None:
 
 
 def test_unknown_name_beside_all_is_refused_with_the_known_ones() -> None:
-    with pytest.raises(SpaceError, match=r"known family: dense, .*Received: `vggg`"):
+    with pytest.raises(SpaceError, match=r"known family: dense, .*`vggg`; perhaps `vgg`"):
         choose_families(["all", "vggg"], ())
 
 
@@ -158,3 +159,23 @@ def test_family_that_only_this_process_knows_is_refused() -> None:
     register_family("here")(type("Here", (kind,), {"known_good": lambda _: []}))
     with pytest.raises(SpaceError, match=r"in .space. modules.*Received: `here`"):
         choose_families(["here"], ())
+
+
+@pytest.mark.parametrize(
+    ("given", "error"),
+    [
+        ('{"width": 64}', "`known_good` has width = 64, but the parameter does not exist"),
+        (
+            '{"wide_width": 640}',
+            "`known_good` has wide_width = 640, but the parameter takes 8–256",
+        ),
+    ],
+)
+def test_known_good_that_the_family_cannot_take_is_refused(
+    tmp_path: Path, given: str, error: str
+) -> None:
+    path = tmp_path / "wide.py"
+    path.write_text(EXAMPLE.read_text().replace('{"wide_width": 64, ', given[:-1] + ", "))
+    FamilyModule.find(str(path)).load()
+    with pytest.raises(SpaceError, match=error):
+        known_good_of("wide")

@@ -5,7 +5,11 @@ Importing this does not load Keras: building does.
 
 from spaces.models.backbones.build import build_backbone, unfreeze_top
 from spaces.models.backbones.cost import BackboneCost, backbone_cost, check_image_size
-from spaces.models.backbones.download import fetch_imagenet_weights, has_imagenet_weights
+from spaces.models.backbones.download import (
+    fetch_imagenet_weights,
+    has_imagenet_weights,
+    imagenet_file,
+)
 from spaces.models.backbones.memory import transfer_memory_mb
 from spaces.models.backbones.preprocess import preprocess
 from spaces.models.backbones.table import Backbone, Mode, backbone_names, find_backbone
@@ -27,6 +31,7 @@ __all__ = [
     "fetch_imagenet_weights",
     "find_backbone",
     "has_imagenet_weights",
+    "imagenet_file",
     "preprocess",
     "transfer_memory_mb",
     "unfreeze_top",

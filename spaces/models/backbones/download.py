@@ -52,7 +52,7 @@ def fetch_imagenet_weights(backbone: Backbone, image_size: tuple[int, int]) -> P
         raise SpaceError(
             f"Expected the ImageNet weights of {backbone.name} at {path}: {found}the download "
             f"from {file.url} failed ({_reason(error)}).\n"
-            f"Bring that file there, or name a file with `--weights PATH`."
+            f"Bring that file there, or name one with --backbones {backbone.name} --weights PATH."
         ) from error
     return path
 

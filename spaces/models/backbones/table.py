@@ -3,6 +3,7 @@
 `make_table` writes the file from the Keras models themselves; nothing here loads Keras.
 """
 
+import difflib
 import json
 from dataclasses import dataclass
 from functools import cache
@@ -82,10 +83,14 @@ def find_backbone(name: str) -> Backbone:
     """The backbone of a name; case, underscores and hyphens do not matter.
 
     Raises:
-        SpaceError: If there is none; the message lists the known ones.
+        SpaceError: If there is none; the message names those like it, or lists the known ones.
     """
     by_key = {_key(known): known for known in backbone_names()}
     if _key(name) not in by_key:
+        near = difflib.get_close_matches(_key(name), by_key, n=3, cutoff=0.75)
+        if near:
+            likely = " or ".join(f"`{by_key[key]}`" for key in near)
+            raise SpaceError(f"There is no backbone `{name}`: perhaps {likely} is meant.")
         known = ", ".join(backbone_names())
         raise SpaceError(f"Expected a known backbone: {known}. Received: `{name}`.")
     return _backbones()[by_key[_key(name)]]

@@ -32,7 +32,7 @@ class Weights:
             raise SpaceError(f"Expected a mode of weights: {known}. Received: `{self.mode}`.")
         if self.mode is not None and self.path is None:
             raise SpaceError(
-                f"Expected a mode for the weights of a file only. "
+                f"Expected a mode for the weights of a file only; leave --weights-mode out. "
                 f"Received: mode={self.mode} with `{self.source}` weights."
             )
 

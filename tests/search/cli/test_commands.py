@@ -15,30 +15,10 @@ import optuna
 import psutil
 import pytest
 
-from search.cli.main import main
-
 ROOT = Path(__file__).parents[3]
 Call = Callable[..., tuple[int, str, str]]
 TINY = ("--image-size", "16", "--families", "plain", "--trials", "2")
 FEW_TINY = (*TINY, "--max-epochs", "2", "--workers", "1")
-
-
-@pytest.fixture
-def call(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
-) -> Call:
-    """Runs a command in this process, in an empty folder: (exit code, answer, notes)."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("CONVSEARCH_STORE", raising=False)
-
-    def run(*arguments: str) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["convsearch", *arguments])
-        with pytest.raises(SystemExit) as leaving:
-            main()
-        out, err = capsys.readouterr()
-        return int(leaving.value.code or 0), out, err
-
-    return run
 
 
 def spawn(*arguments: str, folder: Path, **environment: str) -> subprocess.Popen[str]:
@@ -112,7 +92,7 @@ def test_help_loads_nothing_heavy(tmp_path: Path) -> None:
         [sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=True
     )
     assert done.stderr.strip() == "[]"
-    for command in ("demo", "run", "worker", "status", "rank", "data"):
+    for command in ("demo", "run", "submit", "worker", "status", "rank", "data"):
         assert f" {command} " in done.stdout
 
 
@@ -260,6 +240,7 @@ def test_run_that_is_ended_resumes_with_the_same_command(tmp_path: Path, number:
     assert time.monotonic() - started < 15
     if number != signal.SIGKILL:
         assert first.returncode == 130
+        assert "Stopping: workers give their trials back." in err
         assert "Interrupted: nothing is lost" in err
     second = spawn(*command, folder=tmp_path, **cache)
     out, err = second.communicate(timeout=300)

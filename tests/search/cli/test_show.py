@@ -86,7 +86,7 @@ def test_interrupted_run_says_that_nothing_is_lost() -> None:
 
 def test_panel_shows_budget_best_running_and_ended_trials() -> None:
     console, stream = make_console(is_terminal=True)
-    console.print(render(STATUS))
+    console.print(render(replace(STATUS, record=replace(RECORD, end_reason=None))))
     text = re.sub(r"\x1b\[[0-9;]*m", "", stream.getvalue())
     for words in (
         "1/4 trials",

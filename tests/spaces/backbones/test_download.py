@@ -143,7 +143,7 @@ def test_no_server_names_the_file_its_url_and_where_to_put_it(keras_home: Path) 
     assert str(keras_home / "models" / file.name) in message
     assert "densenet121" in message
     assert message.count(file.url) == 1
-    assert "`--weights PATH`" in message
+    assert "--backbones densenet121 --weights PATH" in message
     assert "broken" not in message
 
 

@@ -1,0 +1,164 @@
+"""The standing worker: serves every open study of a store, trial by trial, and waits for more."""
+
+import logging
+import threading
+import time
+import uuid
+
+from search.errors import SearchError
+from search.logs import about
+from search.open_study import OpenStudy
+from search.training.pool import TrainerPool
+from search.worker import Worker
+from spaces import SpaceError
+from storage import (
+    GRACE_S,
+    OpenRow,
+    Store,
+    StoreError,
+    StudyNotFoundError,
+    choose_study,
+    join_next,
+    list_open_studies,
+    load_study,
+    remove_worker,
+)
+
+logger = logging.getLogger(__name__)
+
+WAIT_S = 3.0
+"""Between two looks at the store while nothing is to be done, and at a study that had nothing."""
+RETRY_S = 60.0
+"""After how long a study that this worker cannot serve is tried again."""
+REFUSALS = (SearchError, SpaceError, StoreError, OSError)
+"""What opening a study may raise where its data, modules or version are not this worker's."""
+
+
+class StandingWorker:
+    """A worker of whatever study needs it most; its trainers serve one after the other.
+
+    Args:
+        store: The store.
+        pool: The trainers; they are ended when the worker leaves.
+        idle_exit_s: After how long without work to leave; None waits for ever.
+    """
+
+    def __init__(
+        self, store: Store, pool: TrainerPool, *, idle_exit_s: float | None = None
+    ) -> None:
+        self.store = store
+        self.pool = pool
+        self.idle_exit_s = idle_exit_s
+        self.worker_id = uuid.uuid4().hex
+        self._stop = threading.Event()
+        self._opened: dict[int, tuple[str, OpenStudy]] = {}
+        self._refusals: dict[int, str] = {}
+        self._skipped_until: dict[int, float] = {}
+        self._looked_at = time.time()
+        self._may_recover_at = 0.0
+
+    def stop(self) -> None:
+        """Asks the worker to give its trial back and leave; safe from a signal handler."""
+        self._stop.set()
+
+    @property
+    def was_asked(self) -> bool:
+        """Whether the worker was asked to leave."""
+        return self._stop.is_set()
+
+    def run(self) -> None:
+        """Serves open studies until it is asked to stop, or has had no work for too long."""
+        worked_at = time.monotonic()
+        try:
+            while not self._stop.is_set():
+                if self._serve_next():
+                    worked_at = time.monotonic()
+                elif self._has_idled(time.monotonic() - worked_at):
+                    logger.info("leaving: no work for %g s", self.idle_exit_s)
+                    return
+                else:
+                    self._stop.wait(WAIT_S)
+        finally:
+            self.pool.close()
+
+    def _has_idled(self, idle_s: float) -> bool:
+        return self.idle_exit_s is not None and idle_s >= self.idle_exit_s
+
+    def _serve_next(self) -> bool:
+        """Serves the study whose turn it is while that is so; False when there is none."""
+        self._notice_sleep()
+        if choose_study(list_open_studies(self.store), self._skipped()) is None:
+            return False
+        row = self._join()
+        if row is None:
+            return False
+        with about(study=row.name):
+            try:
+                return self._serve(row)
+            finally:
+                remove_worker(self.store, self.worker_id)
+
+    def _join(self) -> OpenRow | None:
+        return join_next(
+            self.store, self.worker_id, device=self.pool.device.name, skipped=self._skipped()
+        )
+
+    def _serve(self, row: OpenRow) -> bool:
+        """Trains trials of one study until another one's turn has come, or none is left."""
+        opened = self._open(row)
+        if opened is None:
+            return False
+        worker = Worker(opened, self.pool, worker_id=self.worker_id, stop=self._stop)
+        worker.may_recover_at = self._may_recover_at
+        logger.info("joined study %s", row.name)
+        n_trials = 0
+        try:
+            while worker.run_trial():
+                n_trials += 1
+                if not self._stays(row.study_id):
+                    break
+            else:
+                self._skipped_until[row.study_id] = time.monotonic() + WAIT_S
+        except StudyNotFoundError:
+            logger.warning("study %s was deleted", row.name)
+        logger.info("leaving study %s after %d of its trials", row.name, n_trials)
+        self._may_recover_at = max(self._may_recover_at, worker.may_recover_at)
+        self._looked_at = time.time()
+        return n_trials > 0
+
+    def _stays(self, study_id: int) -> bool:
+        """Whether the study is still the one whose turn it is."""
+        rows = list_open_studies(self.store, self.worker_id)
+        chosen = choose_study(rows, self._skipped())
+        return chosen is not None and chosen.study_id == study_id
+
+    def _open(self, row: OpenRow) -> OpenStudy | None:
+        """Opens a study, or finds it open; None, with one log line, where that cannot be."""
+        try:
+            settings = load_study(self.store, row.name).settings
+            known = self._opened.get(row.study_id)
+            if known is None or known[0] != settings:
+                known = settings, OpenStudy.load(self.store, row.name)
+        except REFUSALS as error:
+            self._refuse(row, str(error))
+            return None
+        self._opened[row.study_id] = known
+        self._refusals.pop(row.study_id, None)
+        return known[1]
+
+    def _refuse(self, row: OpenRow, reason: str) -> None:
+        self._skipped_until[row.study_id] = time.monotonic() + RETRY_S
+        if self._refusals.get(row.study_id) != reason:  # It is told once, and tried quietly.
+            logger.warning("cannot serve study %s: %s", row.name, reason)
+        self._refusals[row.study_id] = reason
+
+    def _skipped(self) -> set[int]:
+        now = time.monotonic()
+        return {study_id for study_id, until in self._skipped_until.items() if until > now}
+
+    def _notice_sleep(self) -> None:
+        """After a sleep all workers look dead to each other until they have beaten again."""
+        now = time.time()
+        if now - self._looked_at > GRACE_S / 2:
+            self._may_recover_at = now + GRACE_S
+        self._looked_at = now

@@ -1,0 +1,63 @@
+"""Engines: how a process connects to either kind of store, and how long it waits for what."""
+
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import URL, Engine
+
+from storage import cluster
+from storage.url import embedded_folder
+
+SQLITE_TIMEOUT_S = 60.0
+"""How long a writer waits for another one. A worker that was stopped while it wrote can hold the
+lock for long, and Python's own 5 s made its neighbours crash."""
+CONNECT_TIMEOUT_S = 10
+"""For each address of a host; psycopg's own is 130 s. `?connect_timeout=` in the URL overrides."""
+SERVER_TIMEOUTS_S = {
+    "statement_timeout": 300,
+    "lock_timeout": 60,
+    "idle_in_transaction_session_timeout": 30,
+}
+"""A worker that was stopped within a transaction loses its session, and with it its locks, before
+those who wait for them give up. Nothing here thinks for 30 s with a transaction open."""
+KEEPALIVES = {
+    "keepalives_idle": 30,
+    "keepalives_interval": 10,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 60_000,
+}
+"""A machine that vanished is noticed within a minute; systems themselves take two hours."""
+
+
+def real_url(url: URL) -> URL:
+    """Gives the URL that SQLAlchemy takes: that of the server for an embedded PostgreSQL."""
+    folder = embedded_folder(url)
+    if folder is None:
+        return url
+    return URL.create(
+        "postgresql+psycopg",
+        username=cluster.SUPERUSER,
+        database="postgres",
+        query={"host": str(cluster.socket_folder(folder)), "port": str(cluster.PORT)},
+    )
+
+
+def connect_args(url: URL) -> dict[str, Any]:
+    """Gives the options of a connection; what the URL says itself stays as it is said there."""
+    if url.get_backend_name() == "sqlite":
+        return {"timeout": SQLITE_TIMEOUT_S}
+    query = real_url(url).query
+    wanted: dict[str, Any] = {"connect_timeout": CONNECT_TIMEOUT_S, **KEEPALIVES}
+    given = {name: value for name, value in wanted.items() if name not in query}
+    timeouts = " ".join(f"-c {name}={1000 * s}" for name, s in SERVER_TIMEOUTS_S.items())
+    return {**given, "options": f"{timeouts} {query.get('options', '')}".strip()}
+
+
+def make_engine(url: URL) -> Engine:
+    """Makes an engine for a moment's work, which keeps no connection and no transaction."""
+    return sa.create_engine(
+        real_url(url),
+        poolclass=sa.pool.NullPool,
+        connect_args=connect_args(url),
+        isolation_level="AUTOCOMMIT",
+    )

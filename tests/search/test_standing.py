@@ -1,0 +1,151 @@
+"""The standing worker: it goes where it is needed most, between trials, and waits for more."""
+
+import logging
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from analysis import load_status
+from search import standing, worker
+from search.open_study import OpenStudy
+from search.standing import StandingWorker
+from search.training.pool import TrainerPool
+from storage import load_trials, set_stopped, update_settings
+
+FAKE = str(Path(__file__).with_name("fake_trainer.py"))
+MakeStudy = Callable[..., OpenStudy]
+
+
+@pytest.fixture(autouse=True)
+def impatience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Makes waits short: looking at the store, beating, and trying a refused study again."""
+    monkeypatch.setattr(standing, "WAIT_S", 0.05)
+    monkeypatch.setattr(standing, "RETRY_S", 0.2)
+    monkeypatch.setattr(worker, "BEAT_INTERVAL_S", 0.05)
+
+
+@pytest.fixture
+def make(make_study: MakeStudy) -> MakeStudy:
+    def make(name: str, *, priority: int = 0, trials: int = 3) -> OpenStudy:
+        return make_study(study={"name": name, "priority": priority}, budget={"trials": trials})
+
+    return make
+
+
+def make_worker(opened: OpenStudy, *, idle_exit_s: float | None = 0.2) -> StandingWorker:
+    pool = TrainerPool(command=(sys.executable, FAKE, "well"))
+    return StandingWorker(opened.store, pool, idle_exit_s=idle_exit_s)
+
+
+@contextmanager
+def at_work(standing_worker: StandingWorker) -> Iterator[threading.Thread]:
+    thread = threading.Thread(target=standing_worker.run)
+    thread.start()
+    yield thread
+    standing_worker.stop()
+    thread.join(timeout=30)
+    assert not thread.is_alive()
+
+
+def wait_until(holds: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 30
+    while not holds():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def n_done(opened: OpenStudy) -> int:
+    return load_status(opened.store, opened.name).n_done
+
+
+def started(opened: OpenStudy) -> list[float]:
+    rows = load_trials(opened.store, opened.study_id)
+    return [row.started.timestamp() for row in rows if row.started is not None]
+
+
+def test_it_serves_all_studies_by_priority_and_leaves_when_idle(make: MakeStudy) -> None:
+    low, high, middle = make("low", priority=-1), make("high", priority=2), make("middle")
+    make_worker(low).run()
+    assert [n_done(it) for it in (high, middle, low)] == [3, 3, 3]
+    assert max(started(high)) < min(started(middle))
+    assert max(started(middle)) < min(started(low))
+    assert load_status(low.store, "low").workers == ()
+
+
+def test_it_waits_for_studies_that_come_later(make: MakeStudy) -> None:
+    first = make("first")
+    with at_work(make_worker(first, idle_exit_s=None)):
+        wait_until(lambda: n_done(first) == 3)
+        second = make("second")
+        wait_until(lambda: n_done(second) == 3)
+
+
+def test_it_goes_over_to_a_more_urgent_study_between_trials(make: MakeStudy) -> None:
+    long = make("long", trials=200)
+    with at_work(make_worker(long, idle_exit_s=None)):
+        wait_until(lambda: n_done(long) >= 1)
+        urgent = make("urgent", priority=1)
+        wait_until(lambda: n_done(urgent) == 3)
+    states = load_status(long.store, "long").counts
+    assert states["complete"] < 200
+    assert states["fail"] == states["running"] == 0
+
+
+def test_two_of_them_share_two_equal_studies(make: MakeStudy) -> None:
+    first, second = make("first", trials=14), make("second", trials=14)
+    workers = [make_worker(first, idle_exit_s=None) for _ in range(2)]
+    with at_work(workers[0]), at_work(workers[1]):
+        wait_until(lambda: n_done(first) + n_done(second) >= 12)
+        done = n_done(first), n_done(second)
+        wait_until(lambda: n_done(first) + n_done(second) == 28)
+    assert min(done) >= 3
+
+
+def test_study_that_it_cannot_serve_is_told_once_and_tried_again(
+    make: MakeStudy, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    refused, served = make("refused", priority=1), make("served")
+    known = refused.settings.model_dump_json()
+    elsewhere = known.replace(refused.settings.images["scratch"].path, "/no/such/images")
+    update_settings(refused.store, refused.study_id, elsewhere)
+    with at_work(make_worker(served, idle_exit_s=None)):
+        wait_until(lambda: n_done(served) == 3)
+        time.sleep(0.6)
+        assert caplog.text.count("cannot serve study refused: The prepared images") == 1
+        assert load_status(refused.store, "refused").workers == ()
+        update_settings(refused.store, refused.study_id, known)
+        wait_until(lambda: n_done(refused) == 3)
+
+
+def test_it_leaves_a_stopped_study_and_goes_on_with_another(make: MakeStudy) -> None:
+    stopped = make("stopped", priority=1, trials=500)
+    with at_work(make_worker(stopped, idle_exit_s=None)):
+        wait_until(lambda: n_done(stopped) >= 1)
+        set_stopped(stopped.store, stopped.study_id, True)
+        other = make("other")
+        wait_until(lambda: n_done(other) == 3)
+        status = load_status(stopped.store, "stopped")
+        assert status.counts["running"] == 0
+        assert status.workers == ()
+        n_before = status.n_done
+        time.sleep(0.3)
+        assert n_done(stopped) == n_before
+        make("stopped", priority=1, trials=n_before + 2)
+        wait_until(lambda: n_done(stopped) == n_before + 2)
+
+
+def test_time_budget_is_not_spent_while_it_serves_another_study(make_study: MakeStudy) -> None:
+    timed = make_study(study={"name": "timed"}, budget={"trials": None, "timeout": "100s"})
+    urgent = make_study(study={"name": "urgent", "priority": 1}, budget={"trials": 12})
+    with at_work(make_worker(timed, idle_exit_s=None)):
+        wait_until(lambda: n_done(urgent) == 12)
+        active_s = load_status(timed.store, "timed").record.active_s
+        wait_until(lambda: n_done(timed) >= 3)
+    assert active_s < 0.5
+    assert load_status(timed.store, "timed").record.active_s > active_s
