@@ -2,7 +2,7 @@
 
 from analysis.families import FamilySummary, family_of, summarize_families
 from analysis.ranking import RankedTrial, Ranking, rank
-from analysis.status import StudyStatus, load_status
+from analysis.status import StudyStatus, follow_status, load_status
 
 __all__ = [
     "FamilySummary",
@@ -10,6 +10,7 @@ __all__ = [
     "Ranking",
     "StudyStatus",
     "family_of",
+    "follow_status",
     "load_status",
     "rank",
     "summarize_families",

@@ -61,7 +61,7 @@ def load_export(store: Store | str, study: str) -> Export:
     with using(store) as opened:
         study_id = find_study_id(opened, study)
         rows = load_trials(opened, study_id)
-        curves = load_curves(opened, study_id)
+        curves = {} if opened.is_plain else load_curves(opened, study_id)
     by_trial = [[asdict(epoch) for epoch in curves.get(row.trial_id, ())] for row in rows]
     return Export(study, tuple(rows), tuple(by_trial))
 

@@ -1,5 +1,6 @@
 """Families side by side: the best of each, how often it was tried, and what that took."""
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -48,45 +49,64 @@ class FamilySummary:
 
 def family_of(row: TrialRow) -> str:
     """Gives the family that a trial has drawn; nothing before it has drawn one."""
-    config = row.attributes.get("config") or {}
-    return str(config.get("family") or row.params.get("family") or "")
+    return str(config_of(row).get("family") or row.params.get("family") or "")
 
 
-def summarize_families(rows: Iterable[TrialRow]) -> tuple[FamilySummary, ...]:
+def config_of(row: TrialRow) -> dict[str, Any]:
+    """Gives the record of a trial's config; nothing where it has none of ours."""
+    config = row.attributes.get("config")
+    return config if isinstance(config, dict) else {}
+
+
+def summarize_families(
+    rows: Iterable[TrialRow], direction: str = "maximize"
+) -> tuple[FamilySummary, ...]:
     """Sums up the trials of each family, the one with the best trial first."""
     by_family: dict[str, list[TrialRow]] = {}
     for row in rows:
         by_family.setdefault(family_of(row), []).append(row)
     by_family.pop("", None)
-    found = [_summarize(family, members) for family, members in by_family.items()]
-    return tuple(sorted(found, key=lambda it: (-(it.val_accuracy or 0.0), it.family)))
+    found = [_summarize(family, members, direction) for family, members in by_family.items()]
+    return tuple(sorted(found, key=lambda it: (badness(it.val_accuracy, direction), it.family)))
 
 
-def best_complete(rows: Iterable[TrialRow]) -> TrialRow | None:
+def badness(value: float | None, direction: str) -> float:
+    """Gives what sorts values of a study best first, with those that there are none of last."""
+    if value is None or math.isnan(value):
+        return math.inf
+    return -value if direction == "maximize" else value
+
+
+def best_complete(rows: Iterable[TrialRow], direction: str = "maximize") -> TrialRow | None:
     """Gives the best complete trial, the smallest and then the earliest among equals."""
     complete = [row for row in rows if row.state == "COMPLETE" and row.value is not None]
     return min(
         complete,
         key=lambda row: (
-            -(row.value or 0.0),
-            row.attributes.get("parameters", float("inf")),
+            badness(row.value, direction),
+            math.inf if (n := n_parameters(row)) is None else n,
             row.number,
         ),
         default=None,
     )
 
 
-def _summarize(family: str, rows: list[TrialRow]) -> FamilySummary:
-    outcomes = [row.outcome for row in rows if row.outcome is not None]
-    best = best_complete(rows)
+def n_parameters(row: TrialRow) -> int | None:
+    """Gives the parameters of a trial's network, where they are known and a number."""
+    found = row.attributes.get("parameters")
+    return found if isinstance(found, int) else None
+
+
+def _summarize(family: str, rows: list[TrialRow], direction: str) -> FamilySummary:
+    best = best_complete(rows, direction)
     return FamilySummary(
         family=family,
         trial=None if best is None else best.number,
         val_accuracy=None if best is None else best.value,
-        n_trials=sum(outcome.counts for outcome in outcomes),
-        n_complete=sum(outcome.kind == "complete" for outcome in outcomes),
-        n_pruned=sum(outcome.kind == "pruned" for outcome in outcomes),
-        parameters=None if best is None else best.attributes.get("parameters"),
+        n_trials=sum(row.counts for row in rows),
+        n_complete=sum(row.kind == "complete" for row in rows),
+        n_pruned=sum(row.kind == "pruned" for row in rows),
+        parameters=None if best is None else n_parameters(best),
         n_epochs=sum(row.curve.n_epochs for row in rows),
         seconds=sum(row.curve.seconds for row in rows),
     )

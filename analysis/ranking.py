@@ -1,13 +1,22 @@
 """The ranking: a study's trials by validation accuracy."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from analysis.families import FamilySummary, family_of, summarize_families
-from storage import Store, TrialRow, load_study, load_trials, using
+from analysis.families import (
+    FamilySummary,
+    badness,
+    config_of,
+    family_of,
+    n_parameters,
+    summarize_families,
+)
+from storage import Store, TrialRow, TrialTable, find_study, using
 
 METRIC = "val_accuracy"
+SHOWN_ATTRIBUTES = ("config", "parameters")
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +72,7 @@ class Ranking:
     study: str
     trials: tuple[RankedTrial, ...]
     families: tuple[FamilySummary, ...] = ()
+    direction: str = "maximize"
 
     @property
     def counted(self) -> tuple[RankedTrial, ...]:
@@ -78,7 +88,7 @@ class Ranking:
         """Gives the document of `rank --json`."""
         return {
             "study": self.study,
-            "direction": "maximize",
+            "direction": self.direction,
             "metric": METRIC,
             "trials": [trial.to_json() for trial in self.counted],
             "families": [family.to_json() for family in self.families],
@@ -89,7 +99,7 @@ def rank(store: Store | str, study: str) -> Ranking:
     """Ranks the trials of a study by validation accuracy.
 
     Complete trials come before pruned ones; among equals the one with fewer parameters, then the
-    earlier one, comes first.
+    earlier one, comes first. Those of a study of Optuna alone are ranked by their value.
 
     Args:
         store: An open store, or its URL.
@@ -99,26 +109,31 @@ def rank(store: Store | str, study: str) -> Ranking:
         StudyNotFoundError: If the store has no such study.
     """
     with using(store) as opened:
-        rows = load_trials(opened, load_study(opened, study).study_id)
-    ranked = sorted((row for row in rows if _has_place(row)), key=_sort_key)
+        record = find_study(opened, study)
+        rows = TrialTable(opened, record.study_id, attributes=SHOWN_ATTRIBUTES).read()
+    ranked = sorted(
+        (row for row in rows if _has_place(row)), key=lambda row: _sort_key(row, record.direction)
+    )
     others = [row for row in rows if not _has_place(row)]
     places: list[tuple[int | None, TrialRow]] = [*enumerate(ranked, start=1)]
     places += [(None, row) for row in others]
     trials = tuple(_ranked_trial(place, row) for place, row in places)
-    return Ranking(study, trials, summarize_families(rows))
+    families = summarize_families(rows, record.direction)
+    return Ranking(study, trials, families, record.direction)
 
 
 def _has_place(row: TrialRow) -> bool:
+    return row.kind in {"complete", "pruned"} and row.value is not None
+
+
+def _sort_key(row: TrialRow, direction: str) -> tuple[bool, float, float, int]:
+    n = n_parameters(row)
     return (
-        row.outcome is not None
-        and row.outcome.kind in {"complete", "pruned"}
-        and row.value is not None
+        row.state != "COMPLETE",
+        badness(row.value, direction),
+        math.inf if n is None else n,
+        row.number,
     )
-
-
-def _sort_key(row: TrialRow) -> tuple[bool, float, float, int]:
-    parameters = row.attributes.get("parameters", float("inf"))
-    return row.state != "COMPLETE", -(row.value or 0.0), parameters, row.number
 
 
 def _ranked_trial(place: int | None, row: TrialRow) -> RankedTrial:
@@ -133,9 +148,9 @@ def _ranked_trial(place: int | None, row: TrialRow) -> RankedTrial:
         best_epoch=row.curve.best_epoch,
         epochs=row.curve.n_epochs,
         seconds=row.curve.seconds,
-        parameters=row.attributes.get("parameters"),
+        parameters=n_parameters(row),
         params=row.params,
         reason="" if outcome is None else outcome.reason,
         metrics=metrics,
-        config=row.attributes.get("config", {}),
+        config=config_of(row),
     )

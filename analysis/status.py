@@ -1,5 +1,6 @@
 """Status: how far a study is, who is at work on it, and what is left."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,12 +9,15 @@ from storage import (
     Store,
     StudyRecord,
     TrialRow,
+    TrialTable,
     WorkerRow,
+    find_study,
     list_workers,
-    load_study,
-    load_trials,
     using,
 )
+
+SHOWN_PARAMS, SHOWN_ATTRIBUTES = ("family",), ("config", "parameters")
+"""What a status shows of a trial; reading all of thousands of trials takes seconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,14 +38,13 @@ class StudyStatus:
         names = ("complete", "pruned", "unfit", "rejected", "fail", "running", "waiting")
         counts = dict.fromkeys(names, 0)
         for row in self.trials:
-            kind = row.state.lower() if row.outcome is None else row.outcome.kind
-            counts["rejected" if kind == "repeat" else kind] += 1
+            counts["rejected" if row.kind == "repeat" else row.kind] += 1
         return counts
 
     @property
     def n_done(self) -> int:
         """Trials that count for the budget."""
-        return sum(row.outcome is not None and row.outcome.counts for row in self.trials)
+        return sum(row.counts for row in self.trials)
 
     @property
     def running(self) -> tuple[TrialRow, ...]:
@@ -51,12 +54,12 @@ class StudyStatus:
     @property
     def best(self) -> TrialRow | None:
         """The best complete trial, the smallest and then the earliest among equals."""
-        return best_complete(self.trials)
+        return best_complete(self.trials, self.record.direction)
 
     @property
     def families(self) -> tuple[FamilySummary, ...]:
         """The trials summed up by family, the one with the best trial first."""
-        return summarize_families(self.trials)
+        return summarize_families(self.trials, self.record.direction)
 
     @property
     def time_left_s(self) -> float | None:
@@ -115,7 +118,7 @@ class StudyStatus:
 
 
 def load_status(store: Store | str, study: str) -> StudyStatus:
-    """Gives the status of a study.
+    """Gives the status of a study, be it ours or one of Optuna alone.
 
     Args:
         store: An open store, or its URL.
@@ -125,9 +128,22 @@ def load_status(store: Store | str, study: str) -> StudyStatus:
         StudyNotFoundError: If the store has no such study.
     """
     with using(store) as opened:
-        record = load_study(opened, study)
-        return StudyStatus(
-            record=record,
-            trials=tuple(load_trials(opened, record.study_id)),
-            workers=tuple(w for w in list_workers(opened, record.study_id) if w.is_alive),
-        )
+        return follow_status(opened, study)()
+
+
+def follow_status(store: Store, study: str) -> Callable[[], StudyStatus]:
+    """Gives what reads the status again and again; trials that have ended are read once.
+
+    Raises:
+        StudyNotFoundError: If the store has no such study.
+    """
+    study_id = find_study(store, study).study_id
+    table = TrialTable(store, study_id, params=SHOWN_PARAMS, attributes=SHOWN_ATTRIBUTES)
+
+    def read() -> StudyStatus:
+        trials = tuple(table.read())
+        record = find_study(store, study)
+        workers = [] if store.is_plain else list_workers(store, study_id)
+        return StudyStatus(record, trials, tuple(w for w in workers if w.is_alive))
+
+    return read

@@ -11,7 +11,7 @@ from storage import Store, using
 
 
 @dataclass(frozen=True, slots=True)
-class Draft:
+class NewStudy:
     """A study that is about to be created, and the configs that it would try first."""
 
     store: Store
@@ -30,14 +30,14 @@ class Beginning:
     notes: tuple[str, ...] = ()
 
 
-Prelude = Callable[[Draft], Beginning]
+Prelude = Callable[[NewStudy], Beginning]
 """What is done before a new study is there for workers."""
 
 
 def prelude_of(table: StudyTable) -> Prelude:
     """Gives the prelude of a plan: the best configs of the study that `warm_start` names."""
 
-    def begin(draft: Draft) -> Beginning:
+    def begin(draft: NewStudy) -> Beginning:
         if table.warm_start is None:
             return Beginning(draft.queue)
         with using(table.warm_start_store or draft.store) as store:
@@ -47,7 +47,7 @@ def prelude_of(table: StudyTable) -> Prelude:
     return begin
 
 
-def _begin_with(earlier: EarlierStudy, draft: Draft, n: int) -> Beginning:
+def _begin_with(earlier: EarlierStudy, draft: NewStudy, n: int) -> Beginning:
     first, skipped = fit_best(earlier, draft.space, earlier.best, n)
     line = f"begins with {len(first)} of the best configs of {earlier.name}"
     queue = without_repeats(draft.space, [*first, *draft.queue])

@@ -65,7 +65,7 @@ def _tables_of(settings: StudySettings, record: StudyRecord) -> Tables:
         "search": settings.search.model_dump(),
         "transfer": settings.transfer.model_dump(),
         "budget": {"trials": record.n_trials, "timeout": record.timeout_s},
-        "store": {"artifacts": settings.artifacts},
+        "store": {"artifacts": settings.artifacts, "max_files_mb": settings.max_files_mb},
     }
 
 

@@ -25,5 +25,9 @@ class CannotStartError(WorkerError):
     """A worker cannot do what it was asked to, and would fail again."""
 
 
+class ArtifactError(SearchError, RuntimeError):
+    """Files cannot be kept where `--artifacts` says, or cannot be had from there."""
+
+
 class StudyBusyError(SearchError, RuntimeError):
     """Workers are at work on a study that nobody may be at work on."""

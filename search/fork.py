@@ -6,21 +6,21 @@ are taken, and the best of them are tried first.
 """
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
-from pathlib import Path
 from typing import Any
 
 import optuna
 from optuna.trial import FrozenTrial
 
-from search.artifacts import Artifacts
-from search.beginning import Beginning, Draft
+from search.artifacts import Artifacts, fetch_prepared
+from search.beginning import Beginning, NewStudy
 from search.data import PreparedSet, Progress
 from search.earlier import EarlierStudy, fit_best, without_repeats
-from search.errors import DataError, SettingsError
+from search.errors import ArtifactError, DataError, SettingsError, StudyMismatchError
 from search.refit import Refit, refit
-from search.settings import ImageSet, StudyPlan, StudySettings
+from search.settings import StudyPlan, StudySettings
 from search.submit import Submission, submit
 from spaces import SpaceError, find_family, predict_cost
 from storage import (
@@ -105,7 +105,7 @@ def fork(
         raise SettingsError(f"A study {name!r} exists already. Give the fork another name.")
     taker = _Taker(earlier, old, count_taken=count_taken, progress=progress)
     submission = submit(
-        plan, progress=progress, prepared=_prepared(earlier.settings, plan), prelude=taker.begin
+        plan, progress=progress, prepared=_prepared(earlier, store, plan), prelude=taker.begin
     )
     n_left = sum(
         row.outcome is not None and row.outcome.kind in TAKEN for row in earlier.trials
@@ -124,7 +124,7 @@ class _Taker:
     n_taken: int = 0
     n_tried_first: int = 0
 
-    def begin(self, draft: Draft) -> Beginning:
+    def begin(self, draft: NewStudy) -> Beginning:
         """Writes the trials whose values hold, and gives the configs that are tried again."""
         found = [it for row in self._in_order() if (it := self._fit(draft, row)) is not None]
         holding = [it for it in found if self._holds(draft, it)]
@@ -150,7 +150,7 @@ class _Taker:
         ]
         return [*best, *others]
 
-    def _fit(self, draft: Draft, row: TrialRow) -> _Found | None:
+    def _fit(self, draft: NewStudy, row: TrialRow) -> _Found | None:
         config = row.attributes.get("config", {})
         found = refit(draft.space, self.earlier.params_of(row), config)
         if found is None or row.outcome is None:
@@ -163,11 +163,11 @@ class _Taker:
             return None
         return _Found(row, row.outcome, found) if limits.excess(cost) is None else None
 
-    def _holds(self, draft: Draft, found: _Found) -> bool:
+    def _holds(self, draft: NewStudy, found: _Found) -> bool:
         image_set = find_family(found.refit.config.family).image_set
         return are_comparable(self.earlier.settings, draft.settings, image_set)
 
-    def _copy(self, draft: Draft, study: optuna.Study, found: list[_Found]) -> list[int]:
+    def _copy(self, draft: NewStudy, study: optuna.Study, found: list[_Found]) -> list[int]:
         old_study = load_optuna_study(draft.store, self.old)
         trials = {trial.number: trial for trial in old_study.get_trials(deepcopy=False)}
         copies = (self._copy_of(it, trials[it.row.number]) for it in found)
@@ -203,11 +203,10 @@ class _Taker:
 
         return tell
 
-    def _keep_weights(self, draft: Draft, found: list[_Found], numbers: list[int]) -> None:
+    def _keep_weights(self, draft: NewStudy, found: list[_Found], numbers: list[int]) -> None:
         """Gives the new study the files of the trials that it would keep them of."""
-        old = Artifacts.of_study(self.earlier.settings.artifacts, self.old)
-        new = Artifacts.of_study(draft.settings.artifacts, draft.name)
-        new.create()
+        old = Artifacts.of_study(self.earlier.settings, draft.store, self.old)
+        new = Artifacts.of_study(draft.settings, draft.store, draft.name)
         for it, number in zip(found, numbers, strict=True):
             if it.row.state == "COMPLETE":
                 new.take_checkpoint(old, it.row.number, number)
@@ -229,7 +228,7 @@ def _weights_of(settings: StudySettings) -> tuple[Any, ...] | None:
     return None if weights is None else (weights.digest, weights.mode)
 
 
-def _create_study(draft: Draft, old: str) -> optuna.Study:
+def _create_study(draft: NewStudy, old: str) -> optuna.Study:
     """Creates the study as Optuna's; workers see it once our record of it is written.
 
     What a fork that was cut off has left is deleted: it has our mark and no record.
@@ -248,28 +247,22 @@ def _create_study(draft: Draft, old: str) -> optuna.Study:
     return study
 
 
-def _prepared(settings: StudySettings, plan: StudyPlan) -> dict[str, PreparedSet]:
-    """Gives the images of the old study that are the new one's too, where they are still here."""
+def _prepared(earlier: EarlierStudy, store: Store, plan: StudyPlan) -> dict[str, PreparedSet]:
+    """Gives the images of the old study that are the new one's too, where they can be had."""
+    settings = earlier.settings
+    if plan.data != settings.data:
+        return {}
+    artifacts = Artifacts.of_study(settings, store, earlier.name)
     is_size_same = plan.transfer.image_size == settings.transfer.image_size
     found = {}
     for name, images in settings.images.items():
-        if plan.data == settings.data and (name != "transfer" or is_size_same):
-            data = _open(images)
-            if data is not None:
-                found[name] = data
+        if name != "transfer" or is_size_same:
+            with suppress(DataError, StudyMismatchError, ArtifactError):
+                found[name] = fetch_prepared(artifacts.store, images)
     return found
 
 
-def _open(images: ImageSet) -> PreparedSet | None:
-    try:
-        data = PreparedSet.open(Path(images.path))
-        data.verify()
-    except DataError:
-        return None
-    return data if data.fingerprint == images.fingerprint else None
-
-
-def _family_of(draft: Draft, params: Mapping[str, Any]) -> str:
+def _family_of(draft: NewStudy, params: Mapping[str, Any]) -> str:
     return str(params.get("family", draft.space.families[0]))
 
 

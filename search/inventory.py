@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from search.artifacts import Artifacts
-from search.errors import StudyMismatchError
+from search.errors import ArtifactError, StudyMismatchError
 from search.settings import StudySettings
 from storage import Store, StudyOverview, list_overviews, load_study
 
@@ -31,9 +31,7 @@ def _size(store: Store, found: StudyOverview) -> int | None:
         return None
     try:
         settings = StudySettings.read(load_study(store, found.name).settings)
-    except StudyMismatchError:
+        artifacts = Artifacts.of_study(settings, store, found.name)
+        return sum(artifacts.store.sizes(artifacts.name).values())
+    except (StudyMismatchError, ArtifactError):
         return None
-    folder = Artifacts.of_study(settings.artifacts, found.name).folder
-    if not folder.is_dir():
-        return None
-    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())

@@ -2,16 +2,15 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 import optuna
 
-from search.artifacts import Artifacts
+from search.artifacts import Artifacts, fetch_prepared, fetch_weights
 from search.data import PreparedSet
-from search.errors import DataError, StudyMismatchError
 from search.pruning import make_pruner
 from search.sampling import make_sampler
-from search.settings import ImageSet, StudySettings
+from search.settings import StudySettings
+from search.versions import check_versions
 from search.weights import check_weights_here
 from spaces import Limits, SearchSpace
 from spaces.families import find_family
@@ -36,23 +35,32 @@ class OpenStudy:
 
     @classmethod
     def load(cls, store: Store, name: str) -> "OpenStudy":
-        """Loads a study with what its workers need, and makes sure that its data are the same.
+        """Loads a study with what its workers need, and makes sure that all of it is the study's.
+
+        What another machine prepared comes from the study's artifacts.
 
         Raises:
             StudyNotFoundError: If the store has no such study.
-            DataError: If the prepared set is missing or damaged.
-            StudyMismatchError: If the prepared set has another fingerprint, or the weights do.
+            DataError: If the prepared set is nowhere to be had.
+            ArtifactError: If it cannot be brought here.
+            StudyMismatchError: If the study is of other versions, or the prepared set or the
+                weights here are others.
             SpaceError: If a module with families of users is missing or has another content, or
                 the file of weights is missing.
         """
         record = load_study(store, name)
         settings = StudySettings.read(record.settings)
-        data = {name: _open_data(images) for name, images in settings.images.items()}
+        check_versions(settings)
+        artifacts = Artifacts.of_study(settings, store, name)
+        there = artifacts.store
+        data = {key: fetch_prepared(there, images) for key, images in settings.images.items()}
         for module in settings.modules:
             module.load()
         space = SearchSpace.from_json(settings.space)
         if settings.weights is not None:
-            check_weights_here(settings.weights, space, settings.transfer.image_size)
+            weights = fetch_weights(there, settings.weights)
+            settings = settings.model_copy(update={"weights": weights})
+            check_weights_here(weights, space, settings.transfer.image_size)
         study = load_optuna_study(
             store,
             name,
@@ -72,7 +80,7 @@ class OpenStudy:
             space=space,
             data=data,
             study=study,
-            artifacts=Artifacts.of_study(settings.artifacts, name),
+            artifacts=artifacts,
             n_configs=space.count(),
         )
 
@@ -83,19 +91,3 @@ class OpenStudy:
     def limits_of(self, family: str) -> Limits:
         """What a network of a family may take at most."""
         return self.settings.limits[find_family(family).image_set]
-
-
-def _open_data(images: ImageSet) -> PreparedSet:
-    if not Path(images.path).is_file():
-        raise DataError(
-            f"The prepared images of the study are not at {images.path}. "
-            "Run `convsearch run` on the source again to prepare them."
-        )
-    data = PreparedSet.open(Path(images.path))
-    data.verify()
-    if data.fingerprint != images.fingerprint:
-        raise StudyMismatchError(
-            f"The prepared images have the fingerprint {data.fingerprint[:12]}, those of the "
-            f"study {images.fingerprint[:12]}. Prepare the study's own images."
-        )
-    return data

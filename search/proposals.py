@@ -1,15 +1,14 @@
-"""Proposals: from a claim on the budget to a trial whose config is new and within the limits."""
+"""Proposals: from room in the budget to a trial whose config is new and within the limits."""
 
 import copy
 import logging
 import traceback
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import optuna
 from optuna.exceptions import OptunaError
 from optuna.samplers import BaseSampler
-from optuna.trial import TrialState
 
 from search.broken import describe_error, explain_broken_family, keep_traceback
 from search.fair_start import MAX_EPOCHS, next_family
@@ -17,19 +16,18 @@ from search.open_study import OpenStudy
 from search.sampling import make_sampler
 from spaces import Config, Cost, SpaceError, find_family, predict_cost
 from storage import (
+    Draft,
     Lease,
-    LeaseLostError,
     Outcome,
     StoreError,
-    attach_trial,
-    claim_budget,
+    begin_trial,
     count_configs,
-    drop_claim,
     end_study,
     finish,
+    has_room,
     last_kinds,
+    open_trial,
     record_config,
-    set_waiting,
     take_released,
 )
 
@@ -45,11 +43,12 @@ configs would draw them again and again, and never find those that are left."""
 
 @dataclass(frozen=True, slots=True)
 class Proposal:
-    """A trial to train: the lease on it, its config, and Optuna's handle."""
+    """A trial to train: the lease on it, its config, Optuna's handle and what waits there."""
 
     lease: Lease
     config: Config
     trial: optuna.Trial
+    draft: Draft
     operations: int
     """Floating-point operations of one image's forward pass."""
 
@@ -66,26 +65,21 @@ def next_proposal(
         LeaseLostError: If another worker has taken what this one held.
     """
     lease = take_released(opened.store, opened.study_id, worker_id)
-    if lease is not None and lease.trial_id is not None:
-        opened.study._storage.set_trial_state_values(lease.trial_id, TrialState.RUNNING)
-        return _examine(opened, lease, optuna.Trial(opened.study, lease.trial_id))
-    while not is_stopping():
-        claim = claim_budget(opened.store, opened.study_id, worker_id)
-        if claim is None:
+    if lease is not None:
+        return _examine(opened, lease, kinds=())
+    while not is_stopping() and has_room(opened.store, opened.study_id):
+        kinds = last_kinds(opened.store, opened.study_id, MAX_VAIN_PROPOSALS)
+        if _end_if_vain(opened, kinds):
             return None
-        if _end_if_vain(opened):
-            drop_claim(opened.store, claim.lease_id)
-            return None
-        leased = _ask(opened, claim)
-        proposal = None if leased is None else _examine(opened, *leased)
+        lease = begin_trial(opened.store, opened.study_id, worker_id)
+        proposal = None if lease is None else _examine(opened, lease, kinds)
         if proposal is not None:
             return proposal
     return None
 
 
-def _end_if_vain(opened: OpenStudy) -> bool:
+def _end_if_vain(opened: OpenStudy, kinds: Sequence[str]) -> bool:
     """Ends a study that gets nowhere: nothing new to draw, nothing that fits, only failures."""
-    kinds = last_kinds(opened.store, opened.study_id, MAX_VAIN_PROPOSALS)
     trained = [kind for kind in kinds if kind not in VAIN][:MAX_FAILURES]
     reason: str | None = None
     has_failed = trained == ["fail"] * MAX_FAILURES
@@ -111,27 +105,11 @@ def _is_exhausted(opened: OpenStudy) -> bool:
     return count_configs(opened.store, opened.study_id) >= opened.n_configs
 
 
-def _ask(opened: OpenStudy, claim: Lease) -> tuple[Lease, optuna.Trial] | None:
-    """Asks the sampler for a trial and leases it, or gives None when it is another worker's."""
-    study = copy.copy(opened.study)
-    study.sampler = _choose_sampler(opened)
-    trial = study.ask()
-    try:
-        lease = attach_trial(opened.store, claim, trial._trial_id, trial.number)
-    except LeaseLostError:
-        set_waiting(study, trial._trial_id)
-        raise
-    if lease is None:
-        drop_claim(opened.store, claim.lease_id)
-        return None
-    return lease, trial
-
-
-def _choose_sampler(opened: OpenStudy) -> BaseSampler:
+def _choose_sampler(opened: OpenStudy, kinds: Sequence[str]) -> BaseSampler:
     """Gives the study's sampler: on one family while that is behind, uniform after repeats."""
     settings, families = opened.settings, opened.space.families
-    kinds = last_kinds(opened.store, opened.study_id, N_REPEATS_BEFORE_RANDOM)
-    has_settled = kinds == ["repeat"] * N_REPEATS_BEFORE_RANDOM
+    newest = kinds[:N_REPEATS_BEFORE_RANDOM]
+    has_settled = list(newest) == ["repeat"] * N_REPEATS_BEFORE_RANDOM
     name = "random" if has_settled else settings.search.sampler
     family = None
     if settings.family_trials:
@@ -141,8 +119,11 @@ def _choose_sampler(opened: OpenStudy) -> BaseSampler:
     return make_sampler(name, settings.search.seed, fixed=fixed)
 
 
-def _examine(opened: OpenStudy, lease: Lease, trial: optuna.Trial) -> Proposal | None:
+def _examine(opened: OpenStudy, lease: Lease, kinds: Sequence[str]) -> Proposal | None:
     """Draws the config, and ends the trial when it is too large, not new, or raises."""
+    study = copy.copy(opened.study)
+    study.sampler = _choose_sampler(opened, kinds)
+    trial, draft = open_trial(opened.store, study, lease.trial_id)
     try:
         config = opened.space.suggest(trial)
         trial.set_user_attr("config", config.to_json())
@@ -151,11 +132,11 @@ def _examine(opened: OpenStudy, lease: Lease, trial: optuna.Trial) -> Proposal |
         raise
     except (Exception, SystemExit) as error:  # Whatever the code of a user's family may raise.
         keep_traceback(trial, traceback.format_exc())
-        finish(opened.store, opened.study, lease, Outcome("fail", describe_error(error)))
+        finish(opened.store, opened.study, lease, Outcome("fail", describe_error(error)), draft)
         return None
     if not trial.constraints:
         trial.set_constraint("size", overrun)
-    earlier = record_config(opened.store, lease, config.key())
+    earlier = record_config(opened.store, lease, config.key(), draft)
     if excess is not None:
         outcome = Outcome("rejected", excess)
     elif earlier is not None:
@@ -164,9 +145,9 @@ def _examine(opened: OpenStudy, lease: Lease, trial: optuna.Trial) -> Proposal |
         trial.set_user_attr("parameters", cost.parameters)
         n_phases = find_family(config.family).n_phases
         trial.set_user_attr(MAX_EPOCHS, n_phases * opened.settings.training.max_epochs)
-        return Proposal(lease, config, trial, cost.operations)
+        return Proposal(lease, config, trial, draft, cost.operations)
     logger.info("trial %s: %s", trial.number, outcome.reason)
-    finish(opened.store, opened.study, lease, outcome)
+    finish(opened.store, opened.study, lease, outcome, draft)
     return None
 
 
@@ -180,7 +161,7 @@ def _weigh(opened: OpenStudy, config: Config) -> tuple[Cost | None, str | None, 
     return cost, limits.excess(cost), limits.overrun(cost)
 
 
-def _explain_vain(opened: OpenStudy, kinds: list[str]) -> str:
+def _explain_vain(opened: OpenStudy, kinds: Sequence[str]) -> str:
     """Says what came of the last proposals, and the limits that stood in their way."""
     limits, n_repeats = opened.settings.limits.values(), kinds.count("repeat")
     most = (it.max_operations for it in limits)

@@ -241,7 +241,9 @@ def make_pruner(
     if name not in PRUNERS:
         raise SettingsError(f"Expected a pruner out of {', '.join(PRUNERS)}. Received: {name!r}.")
     longest = max_epochs * n_phases
-    return FamilyPruner(name, longest, family_trials) if family_trials else _make(name, longest)
+    if family_trials and name != "none":
+        return FamilyPruner(name, longest, family_trials)
+    return _make(name, longest)
 
 
 def _make(name: str, max_epochs: int) -> BasePruner:

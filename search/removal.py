@@ -1,10 +1,11 @@
 """Deleting a study: its files first, then its rows, so that a second call ends what one began."""
 
-import shutil
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
-from search.artifacts import Artifacts
+from search.artifacts import Artifacts, shared_files
 from search.data import default_cache_dir
 from search.errors import StudyBusyError, StudyMismatchError
 from search.settings import StudySettings
@@ -22,11 +23,11 @@ from storage import (
 
 @dataclass(frozen=True, slots=True)
 class Removal:
-    """What was deleted with a study: its files, and images that no other study here uses."""
+    """What was deleted with a study: its files, and sets that no other study here uses."""
 
     n_files: int
     n_bytes: int
-    prepared: tuple[Path, ...]
+    n_sets: int
 
 
 def remove_study(store: Store, name: str, *, force: bool = False) -> Removal:
@@ -39,15 +40,17 @@ def remove_study(store: Store, name: str, *, force: bool = False) -> Removal:
         StudyBusyError: If workers are at work on it, and `force` is not given.
     """
     study_id = find_study_id(store, name)
-    n_alive = sum(worker.is_alive for worker in list_workers(store, study_id))
+    workers = [] if store.is_plain else list_workers(store, study_id)
+    n_alive = sum(worker.is_alive for worker in workers)
     if n_alive and not force:
         raise StudyBusyError(
             f"Study {name!r} has {n_alive} living worker{'s' if n_alive > 1 else ''}. End them "
             f"with `convsearch stop {name}` first, or delete it all the same with --force."
         )
-    set_stopped(store, study_id, True)
+    if not store.is_plain:
+        set_stopped(store, study_id, True)
     settings = _settings_of(store, name)
-    removal = Removal(0, 0, ()) if settings is None else _remove_files(store, name, settings)
+    removal = Removal(0, 0, 0) if settings is None else _remove_files(store, name, settings)
     delete_study(store, name)
     return removal
 
@@ -61,24 +64,36 @@ def _settings_of(store: Store, name: str) -> StudySettings | None:
 
 
 def _remove_files(store: Store, name: str, settings: StudySettings) -> Removal:
-    folder = Artifacts.of_study(settings.artifacts, name).folder
-    files = [path for path in folder.rglob("*") if path.is_file()] if folder.is_dir() else []
-    n_bytes = sum(path.stat().st_size for path in files)
-    shutil.rmtree(folder, ignore_errors=True)
-    prepared = _own_images(store, name, settings)
-    for path in prepared:
-        n_bytes += path.stat().st_size
+    artifacts = Artifacts.of_study(settings, store, name)
+    files = artifacts.store.sizes(artifacts.name)
+    others = [it for it in map(partial(_settings_of, store), _others(store, name)) if it]
+    shared = _only_ours(artifacts.store.sizes(), settings, others)
+    cached = _cached_images(settings, others)
+    n_bytes = sum(files.values()) + sum(shared.values())
+    n_bytes += sum(path.stat().st_size for path in cached)
+    artifacts.delete()
+    artifacts.store.delete(shared)
+    for path in cached:
         path.unlink(missing_ok=True)
-    return Removal(len(files), n_bytes, prepared)
+    return Removal(len(files), n_bytes, max(len(shared), len(cached)))
 
 
-def _own_images(store: Store, name: str, settings: StudySettings) -> tuple[Path, ...]:
-    """Gives the study's files in the cache that no other study of this store uses."""
-    used = set()
-    for other in list_studies(store):
-        known = _settings_of(store, other) if other != name else None
-        if known is not None:
-            used |= {images.path for images in known.images.values()}
+def _others(store: Store, name: str) -> list[str]:
+    return [other for other in list_studies(store) if other != name]
+
+
+def _only_ours(
+    known: Mapping[str, int], settings: StudySettings, others: Sequence[StudySettings]
+) -> dict[str, int]:
+    """Gives what the study's workers alone find in its artifacts: images, weights."""
+    beside = [it for it in others if it.artifacts == settings.artifacts]
+    used = {name for other in beside for name in shared_files(other)}
+    return {name: known[name] for name in shared_files(settings) if name in known.keys() - used}
+
+
+def _cached_images(settings: StudySettings, others: Sequence[StudySettings]) -> list[Path]:
+    """Gives the study's prepared images in this machine's cache that no other study here uses."""
+    used = {images.path for other in others for images in other.images.values()}
     paths = (Path(images.path) for images in settings.images.values() if images.path not in used)
     cache = default_cache_dir().absolute()
-    return tuple(path for path in paths if path.absolute().parent == cache and path.is_file())
+    return [path for path in paths if path.absolute().parent == cache and path.is_file()]

@@ -4,7 +4,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from analysis import Ranking, StudyStatus, load_status, rank
+from analysis import Ranking, StudyStatus, follow_status, load_status, rank
 from search.data import Progress
 from search.data.parallel import n_cores
 from search.devices import CPU, choose_gpus
@@ -73,9 +73,11 @@ def run_plan(
         log=submission.artifacts.worker_log,
     )
 
+    read_status = follow_status(submission.store, name)
+
     def show() -> None:
         if view is not None:
-            view(load_status(submission.store, name))
+            view(read_status())
 
     signals = supervise(workers, on_stop=on_stop, meanwhile=show)
     status = load_status(submission.store, name)

@@ -13,6 +13,7 @@ from spaces.models.backbones import Mode
 
 UNITS_S = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
 DEFAULT_N_TRIALS = 30
+DEFAULT_MAX_FILES_MB = 4096
 
 
 def parse_duration(value: object) -> object:
@@ -137,10 +138,18 @@ class StudyTable(Table):
 
 
 class StoreTable(Table):
-    """Where results go: the store's URL, and a folder for what is too large for it."""
+    """Where results go.
+
+    Attributes:
+        url: Of the store; by default a SQLite file in the current folder.
+        artifacts: Where files go that are too large for its tables: a folder, `database`, or
+            s3://BUCKET/PREFIX. By default a folder beside a SQLite file, and a server's database.
+        max_files_mb: The most megabytes that files may take in the database.
+    """
 
     url: str | None = None
     artifacts: str | None = None
+    max_files_mb: Count = DEFAULT_MAX_FILES_MB
 
 
 class StudyPlan(Table):
@@ -180,10 +189,13 @@ class StudySettings(Table):
     `images` and `limits` are by image set, `scratch` or `transfer`; `modules` register users'
     families; `space` is the record of a `spaces.SearchSpace`; `weights` are those of backbones.
     Limits are resolved for the machine that created the study, and `family_trials` for the budget
-    that it was created with, 0 where there is one family.
+    that it was created with, 0 where there is one family. `version` and `optuna` are those of
+    convsearch and Optuna that created it, `artifacts` is what `read_artifacts_url` gives, and
+    `artifacts_folder` the study's folder there, named for the study where that is empty.
     """
 
     version: str
+    optuna: str | None = None
     data: DataSettings
     images: dict[str, ImageSet]
     weights: WeightsFile | None = None
@@ -195,6 +207,8 @@ class StudySettings(Table):
     limits: dict[str, Limits]
     family_trials: int = 0
     artifacts: str
+    artifacts_folder: str = ""
+    max_files_mb: int = DEFAULT_MAX_FILES_MB
 
     @classmethod
     def read(cls, text: str) -> "StudySettings":

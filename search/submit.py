@@ -2,14 +2,16 @@
 
 import logging
 import os
+import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from search.artifacts import Artifacts
-from search.beginning import Draft, Prelude, prelude_of
+from search.artifacts import Artifacts, read_artifacts_url, share
+from search.artifacts.kinds import DATABASE, is_folder
+from search.artifacts.study import folder_name
+from search.beginning import Beginning, NewStudy, Prelude, prelude_of
 from search.data import PreparedSet, Progress, default_cache_dir, prepare
 from search.data.parallel import n_cores
 from search.errors import SettingsError, StudyMismatchError
@@ -24,6 +26,7 @@ from search.settings import (
     TransferSettings,
     WeightsFile,
 )
+from search.versions import check_versions, here
 from search.weights import DEFAULT_BACKBONES, check_backbones, check_costs, check_weights
 from spaces import FamilyModule, Limits, SearchSpace, choose_families, find_family
 from spaces.models.backbones import find_backbone
@@ -76,7 +79,7 @@ class Submission:
     @property
     def artifacts(self) -> Artifacts:
         """The study's files."""
-        return Artifacts.of_study(self.settings.artifacts, self.record.name)
+        return Artifacts.of_study(self.settings, self.store, self.record.name)
 
 
 def store_url(given: str | None) -> str:
@@ -113,6 +116,7 @@ def submit(
     if "transfer" in space.image_sets:
         check_backbones(space, plan.transfer)
     url = store_url(plan.store.url)
+    _artifacts_url(plan, url)
     Store.check(url)
     n_workers = n_workers or _count_workers(plan, space)
     limits = {name: _resolve_limits(plan, n_workers, name) for name in space.image_sets}
@@ -127,7 +131,8 @@ def submit(
         check_costs(space, images.image_shape, images.n_classes, limits["transfer"])
         weights = check_weights(space, plan.transfer, progress)
     settings = StudySettings(
-        version=version("convsearch"),
+        version=here()["convsearch"],
+        optuna=here()["optuna"],
         data=plan.data,
         images={
             name: ImageSet(path=str(images.path), fingerprint=images.fingerprint)
@@ -141,15 +146,18 @@ def submit(
         transfer=plan.transfer,
         limits=limits,
         family_trials=_family_trials(plan, space),
-        artifacts=_artifacts_root(plan, url),
+        artifacts=_artifacts_url(plan, url),
+        artifacts_folder=_artifacts_folder(plan),
+        max_files_mb=plan.store.max_files_mb,
     )
     store = Store.open(url)
-    draft = Draft(store, study_name(plan), settings, space, data, _queue(plan, settings, space))
+    draft = NewStudy(store, study_name(plan), settings, space, data, _queue(plan, settings, space))
     if draft.name in list_studies(store):
         record, settings = _resume(draft, plan)
         return Submission(store, record, settings, data, False, n_workers)
+    _share(draft, settings)
     beginning = (prelude or prelude_of(plan.study))(draft)
-    record = _create(draft, plan, beginning.queue)
+    record = _create(draft, plan, beginning)
     return Submission(store, record, settings, data, True, n_workers, beginning.notes)
 
 
@@ -196,7 +204,7 @@ def study_name(plan: StudyPlan) -> str:
     return plan.study.name or Path(plan.data.source).absolute().stem
 
 
-def _create(draft: Draft, plan: StudyPlan, queue: Sequence[Mapping[str, Any]]) -> StudyRecord:
+def _create(draft: NewStudy, plan: StudyPlan, beginning: Beginning) -> StudyRecord:
     """Creates the study, with what it tries first; one that came between is resumed."""
     n_trials, timeout_s = _budget(plan)
     record, is_new = create_study(
@@ -210,20 +218,21 @@ def _create(draft: Draft, plan: StudyPlan, queue: Sequence[Mapping[str, Any]]) -
     if not is_new:
         return _resume(draft, plan)[0]
     study = load_optuna_study(draft.store, draft.name)
-    for params in queue[:n_trials]:
+    for params in beginning.queue[:n_trials]:
         study.enqueue_trial(dict(params))
-    Artifacts.of_study(draft.settings.artifacts, draft.name).create()
     return record
 
 
-def _resume(draft: Draft, plan: StudyPlan) -> tuple[StudyRecord, StudySettings]:
+def _resume(draft: NewStudy, plan: StudyPlan) -> tuple[StudyRecord, StudySettings]:
     """Opens the study that is there, if it is the same, with the plan's budget."""
     store, name, settings = draft.store, draft.name, draft.settings
     n_trials, timeout_s = _budget(plan)
     record = load_study(store, name)
     known = StudySettings.read(record.settings)
+    check_versions(known)
     _check_same(name, known, settings, draft.space)
     settings = _moved(known, settings, is_artifacts_given=plan.store.artifacts is not None)
+    _share(draft, settings)
     update_settings(store, record.study_id, settings.model_dump_json())
     set_budget(
         store,
@@ -232,8 +241,14 @@ def _resume(draft: Draft, plan: StudyPlan) -> tuple[StudyRecord, StudySettings]:
         timeout_s=timeout_s,
         priority=plan.study.priority,
     )
-    Artifacts.of_study(settings.artifacts, name).create()
     return load_study(store, name), settings
+
+
+def _share(draft: NewStudy, settings: StudySettings) -> None:
+    """Puts what workers need where they find it, before the study is there for them."""
+    artifacts = Artifacts.of_study(settings, draft.store, draft.name)
+    artifacts.create()
+    share(artifacts.store, settings)
 
 
 def _budget(plan: StudyPlan) -> tuple[int | None, float | None]:
@@ -251,15 +266,11 @@ def _moved(
     known: StudySettings, settings: StudySettings, *, is_artifacts_given: bool
 ) -> StudySettings:
     """Gives the known settings with the places of today: equal images may lie elsewhere now."""
-    is_there = Path(known.artifacts).is_dir() and not is_artifacts_given
-    return known.model_copy(
-        update={
-            "images": settings.images,
-            "weights": settings.weights,
-            "modules": settings.modules,
-            "artifacts": known.artifacts if is_there else settings.artifacts,
-        }
-    )
+    names = ["images", "weights", "modules", "max_files_mb"]
+    is_there = not is_folder(known.artifacts) or Path(known.artifacts).is_dir()
+    if known.artifacts != settings.artifacts and (is_artifacts_given or not is_there):
+        names += ["artifacts", "artifacts_folder"]
+    return known.model_copy(update={name: getattr(settings, name) for name in names})
 
 
 def _family_trials(plan: StudyPlan, space: SearchSpace) -> int:
@@ -374,9 +385,16 @@ def _resolve_limits(plan: StudyPlan, n_workers: int, image_set: str) -> Limits:
     )
 
 
-def _artifacts_root(plan: StudyPlan, url: str) -> str:
-    """Gives the artifacts folder: beside a SQLite file, else in the current folder."""
+def _artifacts_url(plan: StudyPlan, url: str) -> str:
+    """Gives the place of artifacts: by default beside a SQLite file, or in a server's database."""
     if plan.store.artifacts is not None:
-        return str(Path(plan.store.artifacts).resolve())
+        return read_artifacts_url(plan.store.artifacts)
     file = Store.file_of(url)
-    return str((file.parent if file else Path.cwd()).resolve() / "convsearch_artifacts")
+    return str(file.parent.resolve() / "convsearch_artifacts") if file else DATABASE
+
+
+def _artifacts_folder(plan: StudyPlan) -> str:
+    """Gives the study's folder there; a place that other stores may use too keeps them apart."""
+    name = folder_name(study_name(plan))
+    is_shared = plan.store.artifacts not in {None, DATABASE}
+    return f"{name}-{secrets.token_hex(4)}" if is_shared else name

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from enum import Enum, auto
+from pathlib import Path
 
 from search.broken import keep_traceback
 from search.data import PreparedSet, default_cache_dir
@@ -96,6 +97,7 @@ class TrialRun:
     best: float = float("-inf")
     start_mb: float = 0.0
     last_memory_mb: float = 0.0
+    is_unsaved: bool = False
     started_at: float = field(default_factory=time.monotonic)
     heard_at: float = field(default_factory=time.monotonic)
     features: FeaturesProgress = field(default_factory=FeaturesProgress)
@@ -109,8 +111,9 @@ class TrialRun:
         self.start_mb = self.trainer.memory_mb()
         silence_s = self._silence_s()
         ooms = OomCounter()
+        goes_on_from = self._fetch_checkpoint()
         try:
-            self.trainer.send(self._task())
+            self.trainer.send(self._task(goes_on_from))
             while True:
                 message = self.trainer.receive(POLL_S)
                 ending = self._answer(message) if message else None
@@ -128,16 +131,28 @@ class TrialRun:
         return self.proposal.trial.number
 
     @property
+    def _checkpoint(self) -> Path:
+        return self.opened.artifacts.checkpoint(self._number, self.proposal.lease.generation)
+
+    @property
     def _data(self) -> PreparedSet:
         return self.opened.data_of(self.proposal.config.family)
 
-    def _task(self) -> Task:
+    def _fetch_checkpoint(self) -> Path | None:
+        """Gives what the trial goes on from; bringing it here is no time of the trial's own."""
+        generation, is_stopping = self.proposal.lease.generation, self.interruption.now
+        found = self.opened.artifacts.fetch(self._number, generation, is_stopping)
+        self.started_at = self.heard_at = time.monotonic()
+        return found
+
+    def _task(self, goes_on_from: Path | None = None) -> Task:
         training, weights = self.opened.settings.training, self.opened.settings.weights
         return Task(
             config=self.proposal.config.to_json(),
             data=str(self._data.path),
             fingerprint=self._data.fingerprint,
-            checkpoint=str(self.opened.artifacts.checkpoint(self._number)),
+            checkpoint=str(self._checkpoint),
+            goes_on_from=str(goes_on_from or ""),
             seed=derive_seed(self.opened.settings.search.seed, self._number, TRAINING),
             max_epochs=training.max_epochs,
             patience=training.patience,
@@ -155,8 +170,9 @@ class TrialRun:
         match message:
             case Resumed(rows):
                 logger.info("trial %s goes on after epoch %s", self._number, rows[-1].epoch)
-            case Epoch(row):
+            case Epoch(row, unsaved):
                 rows = (row,)
+                self._keep_checkpoint(unsaved)
             case Busy(done, total):
                 return self._wait_for_features(done, total)
             case Finished(value, metrics):
@@ -191,15 +207,23 @@ class TrialRun:
             self.features = FeaturesProgress()
             show_activity(self.opened.store, self.proposal.lease.worker_id, None)
 
+    def _keep_checkpoint(self, unsaved: str) -> None:
+        """Has what the trainer saved taken to the artifact store, or warns that it did not."""
+        if not unsaved:
+            self.opened.artifacts.send(self._number, self.proposal.lease.generation)
+        elif not self.is_unsaved:
+            logger.warning("trial %s goes on without a checkpoint: %s", self._number, unsaved)
+        self.is_unsaved = bool(unsaved)
+
     def _judge(self, rows: Sequence[EpochRow]) -> Outcome | Open | None:
         """Records epochs, and lets the trial go on after the last of them or not."""
         trial = self.proposal.trial
         self._clear_activity()
         for row in rows:
-            record_epoch(self.opened.store, self.proposal.lease, row)
             self.best = max(self.best, row.val_accuracy)
             if row.epoch not in self._reported():
                 trial.report(self.best, row.epoch)
+            record_epoch(self.opened.store, self.proposal.lease, row, self.proposal.draft)
         epoch = rows[-1].epoch
         if trial.should_prune():
             reason = f"By the pruner after epoch {epoch}."

@@ -4,6 +4,7 @@ import logging
 import threading
 import time
 
+from search.artifacts import numbers_to_keep
 from search.logs import about
 from search.open_study import OpenStudy
 from search.proposals import Proposal, next_proposal
@@ -21,7 +22,6 @@ from storage import (
     give_back,
     list_open,
     load_study,
-    load_trials,
     recover,
     register_worker,
     remove_worker,
@@ -30,6 +30,8 @@ from storage import (
 logger = logging.getLogger(__name__)
 
 IDLE_S = 1.0
+FLUSH_S = 5.0
+"""How long a trial that is given back waits for its last checkpoint to be sent."""
 
 
 class Worker:
@@ -79,6 +81,7 @@ class Worker:
                     self._stop.wait(IDLE_S)
         finally:
             self.pool.close()
+            self.opened.artifacts.flush(FLUSH_S)
             remove_worker(self.opened.store, self.worker_id)
 
     def run_trial(self) -> bool:
@@ -87,6 +90,7 @@ class Worker:
             return False
         if time.time() >= self.may_recover_at:
             recover(self.opened.store, self.opened.study)
+            self.may_recover_at = time.time() + IDLE_S
         proposal = self._propose()
         if proposal is not None:
             with about(trial=proposal.trial.number):
@@ -108,10 +112,11 @@ class Worker:
         try:
             ending = run.run()
             if isinstance(ending, Outcome):
-                finish(opened.store, opened.study, lease, ending)
+                finish(opened.store, opened.study, lease, ending, proposal.draft)
                 _log_ending(lease.trial_number, ending)
-                opened.artifacts.tidy(load_trials(opened.store, opened.study_id))
+                opened.artifacts.tidy(numbers_to_keep(opened.store, opened.study_id))
             else:
+                opened.artifacts.flush(FLUSH_S)  # Whoever goes on with it needs the last epoch.
                 give_back(opened.store, opened.study, lease, lost=ending is Open.LOST)
         except LeaseLostError as error:
             logger.warning("%s", error)
@@ -119,6 +124,7 @@ class Worker:
         except StudyNotFoundError:  # Somebody deleted the study.
             run.trainer.close()
             raise
+        opened.artifacts.let_go(proposal.trial.number, lease.generation)
         self.pool.after_trial()
 
     def _is_stopping(self) -> bool:

@@ -81,8 +81,8 @@ class FamilyModule:
         path = locate_module(self.source)
         if path is None:
             raise SpaceError(
-                f"The study's module {self.source} is not on this machine. Put the same file "
-                "there, or into the folder that the worker is started in."
+                f"The study's module {self.source} (SHA-256 {self.sha256[:12]}...) is not on this "
+                "machine. Put the same file there, or into the folder that the worker starts in."
             )
         text = path.read_bytes()
         if (found := _digest(text)) != self.sha256:

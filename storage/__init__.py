@@ -1,20 +1,22 @@
 """The shared record of studies: everything that knows it is SQL."""
 
 from storage.copies import Copy, copy_trials
+from storage.drafts import Draft, open_trial
 from storage.epochs import EpochRow, load_curve, load_curves, longest_epoch_s, record_epoch
 from storage.errors import (
     LeaseLostError,
     StoreError,
+    StoreFullError,
     StoreUrlError,
     StoreVersionError,
     StudyNotFoundError,
 )
+from storage.files import delete_files, get_file, list_files, put_file
 from storage.leases import (
     Lease,
-    attach_trial,
-    claim_budget,
+    begin_trial,
     count_configs,
-    drop_claim,
+    has_room,
     last_endings,
     last_kinds,
     list_open,
@@ -23,7 +25,7 @@ from storage.leases import (
 )
 from storage.outcomes import Outcome
 from storage.overview import StudyOverview, list_overviews
-from storage.recovery import finish, give_back, needs_recovery, recover, set_waiting
+from storage.recovery import finish, give_back, needs_recovery, recover
 from storage.removal import count_strays, delete_strays, delete_study
 from storage.service import OpenRow, choose_study, join_next, list_open_studies
 from storage.store import Store, using
@@ -32,7 +34,9 @@ from storage.studies import (
     count_done,
     create_study,
     end_study,
+    find_study,
     find_study_id,
+    list_all_studies,
     list_studies,
     load_optuna_study,
     load_study,
@@ -40,7 +44,8 @@ from storage.studies import (
     set_stopped,
     update_settings,
 )
-from storage.trials import Curve, TrialRow, load_trials
+from storage.trial_queries import Curve, list_kept
+from storage.trials import TrialRow, TrialTable, load_trials
 from storage.url import hide_password
 from storage.workers import (
     BEAT_INTERVAL_S,
@@ -58,6 +63,7 @@ __all__ = [
     "GRACE_S",
     "Copy",
     "Curve",
+    "Draft",
     "EpochRow",
     "Lease",
     "LeaseLostError",
@@ -65,33 +71,40 @@ __all__ = [
     "Outcome",
     "Store",
     "StoreError",
+    "StoreFullError",
     "StoreUrlError",
     "StoreVersionError",
     "StudyNotFoundError",
     "StudyOverview",
     "StudyRecord",
     "TrialRow",
+    "TrialTable",
     "WorkerRow",
-    "attach_trial",
     "beat",
+    "begin_trial",
     "choose_study",
-    "claim_budget",
     "copy_trials",
     "count_configs",
     "count_done",
     "count_strays",
     "create_study",
+    "delete_files",
     "delete_strays",
     "delete_study",
-    "drop_claim",
     "end_study",
+    "find_study",
     "find_study_id",
     "finish",
+    "get_file",
     "give_back",
+    "has_room",
     "hide_password",
     "join_next",
     "last_endings",
     "last_kinds",
+    "list_all_studies",
+    "list_files",
+    "list_kept",
     "list_open",
     "list_open_studies",
     "list_overviews",
@@ -104,6 +117,8 @@ __all__ = [
     "load_trials",
     "longest_epoch_s",
     "needs_recovery",
+    "open_trial",
+    "put_file",
     "record_config",
     "record_epoch",
     "recover",
@@ -111,7 +126,6 @@ __all__ = [
     "remove_worker",
     "set_budget",
     "set_stopped",
-    "set_waiting",
     "show_activity",
     "take_released",
     "update_settings",

@@ -4,7 +4,9 @@ from dataclasses import asdict, dataclass
 
 import sqlalchemy as sa
 
+from storage.drafts import Draft, writing
 from storage.leases import Lease, check_held
+from storage.optuna_writes import insert_missing
 from storage.store import Store
 from storage.tables import epochs, leases
 
@@ -28,21 +30,17 @@ class EpochRow:
     phase: int = 1
 
 
-def record_epoch(store: Store, lease: Lease, row: EpochRow) -> None:
+def record_epoch(store: Store, lease: Lease, row: EpochRow, draft: Draft | None = None) -> None:
     """Adds an epoch to a trial's curve; one that is there already stays as it is.
+
+    What waits in the draft is written with it.
 
     Raises:
         LeaseLostError: If the trial was taken by another worker.
     """
-    with store.write() as connection:
+    with writing(store, draft) as connection:
         check_held(connection, lease)
-        there = connection.execute(
-            sa.select(epochs.c.epoch).where(
-                epochs.c.trial_id == lease.trial_id, epochs.c.epoch == row.epoch
-            )
-        ).first()
-        if there is None:
-            connection.execute(epochs.insert().values(trial_id=lease.trial_id, **asdict(row)))
+        insert_missing(connection, epochs, {"trial_id": lease.trial_id, **asdict(row)})
 
 
 def load_curve(store: Store, trial_id: int) -> list[EpochRow]:

@@ -19,3 +19,7 @@ class StudyNotFoundError(StoreError, LookupError):
 
 class LeaseLostError(StoreError, RuntimeError):
     """The trial was taken by another worker, so this one must let go of it."""
+
+
+class StoreFullError(StoreError, OSError):
+    """Files in the store would take more than they may, so one was not kept."""

@@ -6,27 +6,28 @@ is left alone.
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any, Literal
 
 import sqlalchemy as sa
+from optuna.trial import TrialState
 from sqlalchemy.engine import Connection
 
-from storage.leases import drop_claim
+from storage.optuna_tables import studies as optuna_studies
+from storage.optuna_tables import trials, utc_now, values
+from storage.optuna_writes import set_waiting
 from storage.outcomes import Kind, Outcome
-from storage.recovery import recover, set_waiting
+from storage.recovery import recover
 from storage.removal import count_strays, delete_strays
 from storage.store import Store
-from storage.studies import load_optuna_study, optuna_studies
+from storage.studies import load_optuna_study
 from storage.tables import leases, studies
-from storage.trials import _trials, _values, trial_state
 from storage.workers import GRACE_S, WorkerRow, list_workers
 
 FaultKind = Literal[
     "dead worker", "stuck trial", "untold outcome", "claim", "open trial", "closed trial", "strays"
 ]
 KINDS: dict[str, Kind] = {"COMPLETE": "complete", "PRUNED": "pruned", "FAIL": "fail"}
-FINISHED = tuple(KINDS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,10 +77,8 @@ def mend_faults(store: Store, faults: Iterable[Fault]) -> None:
     for name in sorted({fault.study for fault in faults if fault.study}):
         alive = {row.worker_id for row in list_workers(store) if row.is_alive}
         _mend_leases(store, name, alive)
-        study = load_optuna_study(store, name)
-        recover(store, study)
-        for trial_id in _released_but_running(store, name):
-            set_waiting(study, trial_id)
+        recover(store, load_optuna_study(store, name))
+        _let_wait(store, name)
 
 
 def _judge(row: Any, alive: Iterable[str]) -> FaultKind | None:
@@ -88,11 +87,11 @@ def _judge(row: Any, alive: Iterable[str]) -> FaultKind | None:
         return None
     if row.trial_id is None:
         return "claim" if row.kind is None else None
-    is_finished = row.state in FINISHED
+    is_finished = row.state is not None and row.state.is_finished()
     if row.kind is None:
         if is_finished:
             return "closed trial"
-        return "stuck trial" if row.state == "RUNNING" else None
+        return "stuck trial" if row.state is TrialState.RUNNING else None
     if not row.told:
         return "untold outcome"
     return None if is_finished or row.state is None else "open trial"
@@ -103,7 +102,7 @@ def _mend_leases(store: Store, name: str, alive: set[str]) -> None:
     with store.read() as connection:
         rows = connection.execute(_leases_with_trials(optuna_studies.c.study_name == name)).all()
     actions: dict[FaultKind, Callable[[Store, Any], None]] = {
-        "claim": lambda store, row: drop_claim(store, row.lease_id),
+        "claim": _drop,
         "open trial": _tell_again,
         "closed trial": _close,
     }
@@ -111,6 +110,12 @@ def _mend_leases(store: Store, name: str, alive: set[str]) -> None:
         kind = _judge(row, alive)
         if kind in actions:
             actions[kind](store, row)
+
+
+def _drop(store: Store, row: Any) -> None:
+    is_empty = sa.and_(leases.c.lease_id == row.lease_id, leases.c.trial_id.is_(None))
+    with store.write() as connection:
+        connection.execute(leases.delete().where(is_empty))
 
 
 def _tell_again(store: Store, row: Any) -> None:
@@ -122,7 +127,7 @@ def _tell_again(store: Store, row: Any) -> None:
 
 def _close(store: Store, row: Any) -> None:
     """Records the end that Optuna knows, unless a worker has taken the trial meanwhile."""
-    kind = KINDS[row.state]
+    kind = KINDS[row.state.name]
     outcome = Outcome(kind, "Ended by another program.", value=row.value)
     with store.write() as connection:
         connection.execute(
@@ -142,11 +147,14 @@ def _close(store: Store, row: Any) -> None:
         )
 
 
-def _released_but_running(store: Store, name: str) -> list[int]:
+def _let_wait(store: Store, name: str) -> None:
+    """Puts trials back to WAITING that are RUNNING and that nobody holds."""
     is_free = sa.and_(leases.c.worker_id.is_(None), leases.c.kind.is_(None))
-    which = sa.and_(optuna_studies.c.study_name == name, is_free, trial_state == "RUNNING")
-    with store.read() as connection:
-        return [row.trial_id for row in connection.execute(_leases_with_trials(which))]
+    is_running = trials.c.state == TrialState.RUNNING
+    which = sa.and_(optuna_studies.c.study_name == name, is_free, is_running)
+    with store.write() as connection:
+        for row in connection.execute(_leases_with_trials(which)).all():
+            set_waiting(connection, row.trial_id)
 
 
 def _names(connection: Connection) -> dict[int, str]:
@@ -159,13 +167,13 @@ def _leases_with_trials(which: sa.ColumnElement[bool] | None = None) -> sa.Selec
         sa.select(
             leases,
             optuna_studies.c.study_name,
-            trial_state.label("state"),
-            _values.c.value,
+            trials.c.state,
+            values.c.value,
         )
         .join(optuna_studies, optuna_studies.c.study_id == leases.c.study_id)
-        .outerjoin(_trials, _trials.c.trial_id == leases.c.trial_id)
+        .outerjoin(trials, trials.c.trial_id == leases.c.trial_id)
         .outerjoin(
-            _values, sa.and_(_values.c.trial_id == leases.c.trial_id, _values.c.objective == 0)
+            values, sa.and_(values.c.trial_id == leases.c.trial_id, values.c.objective == 0)
         )
         .order_by(leases.c.lease_id)
     )
@@ -174,12 +182,11 @@ def _leases_with_trials(which: sa.ColumnElement[bool] | None = None) -> sa.Selec
 
 def _running_without_lease() -> sa.Select[Any]:
     """Selects trials of ours that Optuna began long ago and no worker ever leased."""
-    # Naive, in UTC, as Optuna stores it.
-    long_ago = datetime.now(UTC).replace(tzinfo=None) - timedelta(seconds=GRACE_S)
+    long_ago = utc_now() - timedelta(seconds=GRACE_S)
     return (
-        sa.select(optuna_studies.c.study_name, _trials.c.number)
-        .join(studies, studies.c.study_id == _trials.c.study_id)
-        .join(optuna_studies, optuna_studies.c.study_id == _trials.c.study_id)
-        .where(trial_state == "RUNNING", _trials.c.datetime_start < long_ago)
-        .where(~sa.exists().where(leases.c.trial_id == _trials.c.trial_id))
+        sa.select(optuna_studies.c.study_name, trials.c.number)
+        .join(studies, studies.c.study_id == trials.c.study_id)
+        .join(optuna_studies, optuna_studies.c.study_id == trials.c.study_id)
+        .where(trials.c.state == TrialState.RUNNING, trials.c.datetime_start < long_ago)
+        .where(~sa.exists().where(leases.c.trial_id == trials.c.trial_id))
     )

@@ -1,17 +1,19 @@
 """Leases: who may train which trial, and how a study's budget is spent exactly once.
 
-A lease is a unit of the budget, claimed before the sampler is asked and then tied to the trial
-that came of it. Each take raises its generation; what a worker writes is accepted only under
-the generation that it holds, so that one whose trial was taken can spoil nothing.
+A lease is a unit of the budget, and begins together with its trial. Each take raises its
+generation; what a worker writes is accepted only under the generation that it holds, so that one
+whose trial was taken can spoil nothing.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from storage.drafts import Draft, writing
 from storage.errors import LeaseLostError
+from storage.optuna_writes import add_trial, set_running, set_waiting, take_enqueued
 from storage.outcomes import Outcome
 from storage.store import Store
 from storage.tables import leases, studies
@@ -22,15 +24,15 @@ MAX_LOSSES = 3
 
 @dataclass(frozen=True, slots=True)
 class Lease:
-    """One worker's right to train one trial; `trial_id` is None until the sampler answered."""
+    """One worker's right to train one trial."""
 
     lease_id: int
     study_id: int
     worker_id: str
     generation: int
+    trial_id: int
+    trial_number: int
     n_losses: int = 0
-    trial_id: int | None = None
-    trial_number: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,67 +43,60 @@ class OpenLease:
     worker_id: str | None
     generation: int
     n_losses: int
-    trial_id: int | None
-    trial_number: int | None
+    trial_id: int
+    trial_number: int
     outcome: Outcome | None
 
 
-def claim_budget(store: Store, study_id: int, worker_id: str) -> Lease | None:
-    """Claims one trial's worth of the budget, or gives None when all of it is spent or claimed."""
-    with store.write() as connection:
-        n_trials = _lock_study(connection, study_id)
-        claimed = connection.execute(
-            sa.select(sa.func.count())
-            .select_from(leases)
-            .where(leases.c.study_id == study_id, leases.c.counts)
+def has_room(store: Store, study_id: int) -> bool:
+    """Whether the budget has room for one more trial right now."""
+    with store.read() as connection:
+        n_trials = connection.execute(
+            sa.select(studies.c.n_trials).where(studies.c.study_id == study_id)
         ).scalar_one()
-        if n_trials is not None and claimed >= n_trials:
-            return None
-        lease_id = connection.execute(
-            leases.insert()
-            .values(study_id=study_id, worker_id=worker_id)
-            .returning(leases.c.lease_id)
-        ).scalar_one()
-    return Lease(lease_id, study_id, worker_id, generation=0)
+        return _has_room(connection, study_id, n_trials)
 
 
-def attach_trial(store: Store, lease: Lease, trial_id: int, trial_number: int) -> Lease | None:
-    """Ties a fresh claim to the trial that the sampler gave.
+def begin_trial(store: Store, study_id: int, worker_id: str) -> Lease | None:
+    """Begins a trial with a lease on it: an enqueued one, or a new one of Optuna's.
 
-    Optuna's queue may have given a trial that another worker had let go: then its own lease is
-    taken instead and the fresh claim returned. None means that somebody else was quicker.
-
-    Raises:
-        LeaseLostError: If this worker was taken for dead, and its claim given back.
+    None means that all of the budget is spent or taken. Lease and trial begin in one transaction,
+    so that neither is ever there without the other.
     """
     with store.write() as connection:
-        known = connection.execute(
-            sa.select(leases).where(leases.c.trial_id == trial_id).with_for_update()
-        ).first()
-        if known is None:
-            _update_held(connection, lease, trial_id=trial_id, trial_number=trial_number)
-            return replace(lease, trial_id=trial_id, trial_number=trial_number)
-        if known.worker_id is not None or known.kind is not None:
+        n_trials = _lock_study(connection, study_id)
+        if not _has_room(connection, study_id, n_trials):
             return None
-        connection.execute(leases.delete().where(leases.c.lease_id == lease.lease_id))
-        return _take(connection, known, lease.worker_id)
+        trial_id, number = take_enqueued(connection, study_id) or add_trial(connection, study_id)
+        lease_id = connection.execute(
+            leases.insert()
+            .values(study_id=study_id, worker_id=worker_id, trial_id=trial_id, trial_number=number)
+            .returning(leases.c.lease_id)
+        ).scalar_one()
+    return Lease(lease_id, study_id, worker_id, 0, trial_id, number)
 
 
 def take_released(store: Store, study_id: int, worker_id: str) -> Lease | None:
-    """Takes the oldest trial that was begun and let go, or gives None when there is none."""
+    """Takes the oldest trial that was begun and let go, or gives None when there is none.
+
+    A worker trains one trial at a time. One that is its own already was begun or taken in a
+    transaction whose answer it never got.
+    """
+    released = (
+        sa.select(leases)
+        .where(
+            leases.c.study_id == study_id,
+            sa.or_(leases.c.worker_id.is_(None), leases.c.worker_id == worker_id),
+            leases.c.kind.is_(None),
+        )
+        .order_by(leases.c.trial_number)
+        .limit(1)
+    )
+    with store.read() as connection:  # Mostly there is none, and nobody has to be held up.
+        if connection.execute(released).first() is None:
+            return None
     with store.write() as connection:
-        row = connection.execute(
-            sa.select(leases)
-            .where(
-                leases.c.study_id == study_id,
-                leases.c.worker_id.is_(None),
-                leases.c.kind.is_(None),
-                leases.c.trial_id.is_not(None),
-            )
-            .order_by(leases.c.trial_number)
-            .limit(1)
-            .with_for_update()
-        ).first()
+        row = connection.execute(released.with_for_update()).first()
         return None if row is None else _take(connection, row, worker_id)
 
 
@@ -119,25 +114,21 @@ def release(store: Store, lease: Lease, *, lost: bool = False) -> None:
             generation=lease.generation + 1,
             n_losses=lease.n_losses + int(lost),
         )
+        set_waiting(connection, lease.trial_id)
 
 
-def drop_claim(store: Store, lease_id: int) -> None:
-    """Gives back a claim that no trial came of."""
-    with store.write() as connection:
-        connection.execute(
-            leases.delete().where(leases.c.lease_id == lease_id, leases.c.trial_id.is_(None))
-        )
-
-
-def record_config(store: Store, lease: Lease, config_key: str) -> int | None:
+def record_config(
+    store: Store, lease: Lease, config_key: str, draft: Draft | None = None
+) -> int | None:
     """Enters the trial's config, and gives the number of the earlier trial with the same, if any.
 
-    A trial that goes on has entered its own before, and is not judged again.
+    A trial that goes on has entered its own before, and is not judged again. What waits in the
+    draft is written with it.
 
     Raises:
         LeaseLostError: If the trial was taken meanwhile.
     """
-    with store.write() as connection:
+    with writing(store, draft) as connection:
         _lock_study(connection, lease.study_id)
         known = connection.execute(
             sa.select(leases.c.config_key).where(leases.c.lease_id == lease.lease_id)
@@ -166,13 +157,15 @@ def count_configs(store: Store, study_id: int) -> int:
         ).scalar_one()
 
 
-def record_outcome(store: Store, lease: Lease, outcome: Outcome) -> None:
+def record_outcome(
+    store: Store, lease: Lease, outcome: Outcome, draft: Draft | None = None
+) -> None:
     """Records how the trial ended, once and for all; Optuna is told afterwards.
 
     Raises:
         LeaseLostError: If the trial was taken meanwhile, or has an outcome.
     """
-    with store.write() as connection:
+    with writing(store, draft) as connection:
         _update_held(
             connection,
             lease,
@@ -181,12 +174,6 @@ def record_outcome(store: Store, lease: Lease, outcome: Outcome) -> None:
             ended_at=store.now(connection),
             counts=outcome.counts,
         )
-
-
-def mark_told(store: Store, lease_id: int) -> None:
-    """Notes that Optuna knows the outcome."""
-    with store.write() as connection:
-        connection.execute(leases.update().where(leases.c.lease_id == lease_id).values(told=True))
 
 
 def list_open(store: Store, study_id: int) -> list[OpenLease]:
@@ -233,6 +220,17 @@ def last_endings(store: Store, study_id: int, n: int) -> list[tuple[int, str]]:
         return [(number, kind) for number, kind in rows]
 
 
+def _has_room(connection: Connection, study_id: int, n_trials: int | None) -> bool:
+    if n_trials is None:
+        return True
+    n_taken = connection.execute(
+        sa.select(sa.func.count())
+        .select_from(leases)
+        .where(leases.c.study_id == study_id, leases.c.counts)
+    ).scalar_one()
+    return n_taken < n_trials
+
+
 def check_held(connection: Connection, lease: Lease) -> None:
     """Makes sure, within a transaction, that the lease is still the worker's.
 
@@ -275,6 +273,7 @@ def _take(connection: Connection, row: Any, worker_id: str) -> Lease:
         .where(leases.c.lease_id == row.lease_id)
         .values(worker_id=worker_id, generation=row.generation + 1)
     )
+    set_running(connection, row.trial_id)
     return Lease(
         lease_id=row.lease_id,
         study_id=row.study_id,

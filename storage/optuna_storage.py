@@ -1,19 +1,92 @@
 """Optuna's storage as a fleet needs it: one pool of connections a process, for either store."""
 
 import os
+from collections.abc import Container
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 import sqlalchemy as sa
+from optuna.distributions import BaseDistribution, check_distribution_compatibility
 from optuna.storages import RDBStorage
+from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy.engine import URL
 
 from storage.engine import connect_args, real_url
+from storage.frozen_trials import load_frozen_trials, read_distribution
+from storage.optuna_tables import params, studies, trials
 
 
 class FleetStorage(RDBStorage):
-    """Optuna's own storage, on its own tables."""
+    """Optuna's own storage, on its own tables; its trials are read by plain SQL."""
+
+    def __init__(self, url: str, engine_kwargs: dict[str, Any], **options: Any) -> None:
+        super().__init__(url, engine_kwargs, **options)
+        self._distributions: dict[tuple[int, str], BaseDistribution] = {}
+
+    def read(self) -> sa.Connection:
+        """Opens a connection for queries, each of them a transaction of its own."""
+        return self.engine.execution_options(isolation_level="AUTOCOMMIT").connect()
+
+    def get_trial(self, trial_id: int) -> FrozenTrial:
+        """Gives a trial.
+
+        Raises:
+            KeyError: If there is none of that id.
+        """
+        with self.read() as connection:
+            found = load_frozen_trials(connection, trials.c.trial_id == trial_id)
+        if not found:
+            raise KeyError(f"There is no trial with the id {trial_id}.")
+        return found[0]
+
+    def check_distribution(self, study_id: int, name: str, distribution: BaseDistribution) -> None:
+        """Makes sure, as Optuna does, that a study's parameter stays of one kind.
+
+        Raises:
+            ValueError: If an earlier trial drew it from a distribution of another kind, or of
+                other choices.
+        """
+        key = (study_id, name)
+        if key not in self._distributions:
+            self._distributions[key] = self._first_distribution(study_id, name) or distribution
+        check_distribution_compatibility(self._distributions[key], distribution)
+
+    def _first_distribution(self, study_id: int, name: str) -> BaseDistribution | None:
+        with self.read() as connection:
+            text = connection.execute(
+                sa.select(params.c.distribution_json)
+                .join(trials, trials.c.trial_id == params.c.trial_id)
+                .where(trials.c.study_id == study_id, params.c.param_name == name)
+                .limit(1)
+            ).scalar()
+        return None if text is None else read_distribution(text)
+
+    def _get_trials(
+        self,
+        study_id: int,
+        states: Container[TrialState] | None,
+        included_trial_ids: set[int],
+        trial_id_greater_than: int,
+    ) -> list[FrozenTrial]:
+        """Gives a study's trials as `RDBStorage` does: those listed, and those after an id."""
+        conditions: list[sa.ColumnElement[bool]] = [trials.c.study_id == study_id]
+        if states is not None:
+            conditions.append(trials.c.state.in_([s for s in TrialState if s in states]))
+        if trial_id_greater_than > -1:
+            is_new = trials.c.trial_id > trial_id_greater_than
+            listed = [it for it in included_trial_ids if it <= trial_id_greater_than]
+            conditions.append(sa.or_(is_new, trials.c.trial_id.in_(listed)))
+        with self.read() as connection:
+            found = load_frozen_trials(connection, *conditions)
+            if not found and not _has_study(connection, study_id):
+                raise KeyError(f"There is no study with the id {study_id}.")
+        return found
+
+
+def _has_study(connection: sa.Connection, study_id: int) -> bool:
+    query = sa.select(studies.c.study_id).where(studies.c.study_id == study_id)
+    return connection.execute(query).first() is not None
 
 
 def open_optuna_storage(url: URL) -> FleetStorage:
@@ -21,7 +94,7 @@ def open_optuna_storage(url: URL) -> FleetStorage:
     options: dict[str, Any] = {"connect_args": connect_args(url)}
     if url.get_backend_name() != "sqlite":
         options |= {"pool_size": 2, "max_overflow": 2, "pool_pre_ping": True}
-    storage = FleetStorage(_escaped(url), engine_kwargs=options)
+    storage = FleetStorage(_escaped(url), options)
     if url.get_backend_name() == "sqlite":
         sa.event.listen(storage.engine, "connect", _set_sqlite_pragmas)
         storage.remove_session()
@@ -29,13 +102,13 @@ def open_optuna_storage(url: URL) -> FleetStorage:
     return storage
 
 
-def open_for_reading(url: URL) -> FleetStorage:
+def open_for_reading(url: URL, *, any_version: bool = False) -> FleetStorage:
     """Opens Optuna's storage as it stands: whatever is asked of it, nothing can be written."""
     url, options = reading_options(url)
     return FleetStorage(
         _escaped(url),
-        engine_kwargs=options,
-        skip_compatibility_check=True,
+        options,
+        skip_compatibility_check=any_version,
         skip_table_creation=True,
     )
 
@@ -43,7 +116,7 @@ def open_for_reading(url: URL) -> FleetStorage:
 def upgrade(url: URL) -> None:
     """Brings Optuna's tables of an older Optuna up to this one's."""
     options = {"connect_args": connect_args(url)}
-    storage = FleetStorage(_escaped(url), engine_kwargs=options, skip_compatibility_check=True)
+    storage = FleetStorage(_escaped(url), options, skip_compatibility_check=True)
     storage.upgrade()
     storage.remove_session()
     storage.engine.dispose()

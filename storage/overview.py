@@ -1,17 +1,19 @@
 """All studies of a store in a line each, by a few queries however many trials there are."""
 
+from collections import Counter
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
 from optuna.study import StudyDirection
+from optuna.trial import TrialState
 from sqlalchemy.engine import Connection
 
+from storage.optuna_tables import studies as optuna_studies
+from storage.optuna_tables import trials, values
 from storage.store import Store
-from storage.studies import optuna_studies
 from storage.tables import leases, studies
-from storage.trials import _trials, _values, trial_state
 from storage.workers import list_workers
 
 _directions = sa.table("study_directions", *map(sa.column, ("study_id", "direction", "objective")))
@@ -70,59 +72,52 @@ class StudyOverview:
 def list_overviews(store: Store) -> list[StudyOverview]:
     """Gives every study of the store, plain Optuna ones too, by name."""
     with store.read() as connection:
-        rows = connection.execute(
-            sa.select(
-                optuna_studies.c.study_id,
-                optuna_studies.c.study_name,
-                studies.c.study_id.label("ours"),
-                studies.c.n_trials,
-                studies.c.timeout_s,
-                studies.c.active_s,
-                studies.c.end_reason,
-                studies.c.has_failed,
-                studies.c.is_stopped,
-            )
-            .outerjoin(studies, studies.c.study_id == optuna_studies.c.study_id)
-            .order_by(optuna_studies.c.study_name)
+        records = {} if store.is_plain else _load_records(connection)
+        done = {} if store.is_plain else _count_done(connection)
+        names = connection.execute(
+            sa.select(optuna_studies).order_by(optuna_studies.c.study_name)
         ).all()
-        trials = _count_trials(connection)
-        done = _count_done(connection)
+        counts = _count_trials(connection)
         best = _best_values(connection)
-    alive = [worker.study_id for worker in list_workers(store) if worker.is_alive]
-    nothing = (0, 0, None)
-    return [
-        StudyOverview(
-            name=row.study_name,
-            is_ours=row.ours is not None,
-            n_trials=trials.get(row.study_id, nothing)[0],
-            n_done=(
-                trials.get(row.study_id, nothing)[1]
-                if row.ours is None
-                else done.get(row.study_id, 0)
-            ),
-            budget=row.n_trials,
-            timeout_s=row.timeout_s,
-            best=best.get(row.study_id),
-            n_workers=alive.count(row.study_id),
-            is_stopped=bool(row.is_stopped),
-            end_reason=row.end_reason,
-            has_failed=bool(row.has_failed),
-            active_s=row.active_s or 0.0,
-            created=trials.get(row.study_id, nothing)[2],
+    workers = [] if store.is_plain else list_workers(store)
+    alive = Counter(worker.study_id for worker in workers if worker.is_alive)
+    found = []
+    for study_id, name in names:
+        record = records.get(study_id)
+        n_trials, n_finished, created = counts.get(study_id, (0, 0, None))
+        found.append(
+            StudyOverview(
+                name=name,
+                is_ours=record is not None,
+                n_trials=n_trials,
+                n_done=n_finished if record is None else done.get(study_id, 0),
+                budget=None if record is None else record.n_trials,
+                timeout_s=None if record is None else record.timeout_s,
+                best=best.get(study_id),
+                n_workers=alive[study_id],
+                is_stopped=record is not None and record.is_stopped,
+                end_reason=None if record is None else record.end_reason,
+                has_failed=record is not None and record.has_failed,
+                active_s=0.0 if record is None else record.active_s,
+                created=created,
+            )
         )
-        for row in rows
-    ]
+    return found
+
+
+def _load_records(connection: Connection) -> dict[int, Any]:
+    return {row.study_id: row for row in connection.execute(sa.select(studies))}
 
 
 def _count_trials(connection: Connection) -> dict[int, tuple[int, int, datetime | None]]:
-    is_finished = trial_state.in_(("COMPLETE", "PRUNED", "FAIL"))
+    is_finished = trials.c.state.in_([it for it in TrialState if it.is_finished()])
     rows = connection.execute(
         sa.select(
-            _trials.c.study_id,
+            trials.c.study_id,
             sa.func.count(),
             sa.func.sum(sa.case((is_finished, 1), else_=0)),
-            sa.func.min(_trials.c.datetime_start),
-        ).group_by(_trials.c.study_id)
+            sa.func.min(trials.c.datetime_start),
+        ).group_by(trials.c.study_id)
     )
     return {study_id: (n, int(n_finished), first) for study_id, n, n_finished, first in rows}
 
@@ -140,16 +135,16 @@ def _best_values(connection: Connection) -> dict[int, float]:
     """Gives the best value of each study that has one direction."""
     rows = connection.execute(
         sa.select(
-            _trials.c.study_id,
+            trials.c.study_id,
             _directions.c.direction,
-            sa.func.max(_values.c.value),
-            sa.func.min(_values.c.value),
+            sa.func.max(values.c.value),
+            sa.func.min(values.c.value),
         )
-        .join(_values, _values.c.trial_id == _trials.c.trial_id)
-        .join(_directions, _directions.c.study_id == _trials.c.study_id)
-        .where(trial_state == "COMPLETE", _values.c.objective == 0)
+        .join(values, values.c.trial_id == trials.c.trial_id)
+        .join(_directions, _directions.c.study_id == trials.c.study_id)
+        .where(trials.c.state == TrialState.COMPLETE, values.c.objective == 0)
         .where(_directions.c.objective == 0)
-        .group_by(_trials.c.study_id, _directions.c.direction)
+        .group_by(trials.c.study_id, _directions.c.direction)
     )
     is_smallest = StudyDirection.MINIMIZE.name
     return {

@@ -4,10 +4,11 @@ import optuna
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from storage.optuna_tables import studies as optuna_studies
+from storage.optuna_tables import trials
 from storage.store import Store
-from storage.studies import find_study_id, optuna_studies
+from storage.studies import find_study_id
 from storage.tables import epochs, leases, studies, workers
-from storage.trials import _trials
 
 
 def delete_study(store: Store, name: str) -> None:
@@ -20,10 +21,11 @@ def delete_study(store: Store, name: str) -> None:
         StudyNotFoundError: If there is no such study.
     """
     study_id = find_study_id(store, name)
-    with store.write() as connection:
-        _delete_rows(connection, leases.c.study_id == study_id)
-        connection.execute(workers.delete().where(workers.c.study_id == study_id))
-        connection.execute(studies.delete().where(studies.c.study_id == study_id))
+    if not store.is_plain:
+        with store.write() as connection:
+            _delete_rows(connection, leases.c.study_id == study_id)
+            connection.execute(workers.delete().where(workers.c.study_id == study_id))
+            connection.execute(studies.delete().where(studies.c.study_id == study_id))
     optuna.delete_study(study_name=name, storage=store.optuna_storage)
 
 
@@ -59,5 +61,5 @@ def _has_no_study(table: sa.Table) -> sa.ColumnElement[bool]:
 
 
 def _is_stray_lease() -> sa.ColumnElement[bool]:
-    has_no_trial = ~sa.exists().where(_trials.c.trial_id == leases.c.trial_id)
+    has_no_trial = ~sa.exists().where(trials.c.trial_id == leases.c.trial_id)
     return sa.or_(_has_no_study(leases), sa.and_(leases.c.trial_id.is_not(None), has_no_trial))

@@ -7,8 +7,8 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from storage.optuna_tables import studies as optuna_studies
 from storage.store import Store
-from storage.studies import optuna_studies
 from storage.tables import leases, studies, workers
 from storage.workers import WorkerRow, enter_worker, select_workers
 

@@ -38,6 +38,8 @@ class Store:
     url: URL
     optuna_storage: FleetStorage
     server: EmbeddedServer | None = None
+    is_plain: bool = False
+    """Whether it is a store of Optuna alone, without our tables, and open for reading."""
 
     @classmethod
     def open(cls, url: str, *, create: bool = True) -> "Store":
@@ -45,7 +47,8 @@ class Store:
 
         Args:
             url: `sqlite:///FILE`, `postgres:FOLDER` or `postgresql://USER:PASSWORD@HOST/NAME`.
-            create: Whether a missing file or folder may be made.
+            create: Whether a missing file or folder may be made, and our tables in a store of
+                Optuna alone. Without them it is open for reading, and not changed at all.
 
         Raises:
             StoreError: If the store cannot be reached, read or written.
@@ -58,6 +61,10 @@ class Store:
             _check_sqlite_file(path, create=create)
         server = _start_server(parsed, create=create)
         try:
+            names = _check_tables(parsed)
+            if not create and tables.versions.name not in names:
+                _check_not_empty(parsed, names)
+                return cls(parsed, open_for_reading(parsed), server, is_plain=True)
             with _creation_lock(parsed, path):
                 _check_tables(parsed)
                 store = cls(parsed, open_optuna_storage(parsed), server)
@@ -84,11 +91,13 @@ class Store:
             raise StoreError(f"There is no store at {path}. Name another one with --store.")
         server = _start_server(parsed, create=False)
         try:
-            if "studies" not in table_names(parsed):
+            names = table_names(parsed)
+            if "studies" not in names:
                 raise StoreError(
                     f"{show_url(parsed)} holds no studies. Name another store with --store."
                 )
-            return cls(parsed, open_for_reading(parsed), server)
+            is_plain = tables.versions.name not in names
+            return cls(parsed, open_for_reading(parsed, any_version=True), server, is_plain)
         except (SQLAlchemyError, StorageInternalError, ImportError) as error:
             raise StoreError(f"Cannot read {show_url(parsed)}: {give_reason(error)}") from error
 
@@ -131,8 +140,8 @@ class Store:
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
-        """Opens a connection for queries."""
-        with self.engine.connect() as connection:
+        """Opens a connection for queries, each of them a transaction of its own."""
+        with self.optuna_storage.read() as connection:
             yield connection
 
     @contextmanager
@@ -261,8 +270,12 @@ def _check_folder(path: Path) -> None:
         )
 
 
-def _check_tables(url: URL) -> None:
-    """Refuses a database of something else, or of a newer convsearch, before it is changed."""
+def _check_tables(url: URL) -> set[str]:
+    """Refuses a database of something else, or of a newer convsearch, before it is changed.
+
+    Returns:
+        The names of all its tables.
+    """
     with make_engine(url).connect() as connection:
         names = set(sa.inspect(connection).get_table_names())
         if names and "studies" not in names:
@@ -270,13 +283,19 @@ def _check_tables(url: URL) -> None:
                 f"{show_url(url)} holds something else. Name another store with --store."
             )
         if tables.versions.name not in names:
-            return
+            return names
         version = connection.execute(sa.select(tables.versions.c.schema_version)).scalar()
     if version is not None and version > tables.SCHEMA_VERSION:
         raise StoreVersionError(
             f"{show_url(url)} was written by a newer convsearch (schema {version}, this one knows "
             f"{tables.SCHEMA_VERSION}). Install the newer one, or name another store with --store."
         )
+    return names
+
+
+def _check_not_empty(url: URL, names: set[str]) -> None:
+    if not names:
+        raise StoreError(f"There is no study in {show_url(url)}. Name another store with --store.")
 
 
 def table_names(url: URL) -> set[str]:

@@ -7,6 +7,8 @@ import sqlalchemy as sa
 from optuna.study import Study
 
 from storage.errors import StudyNotFoundError
+from storage.optuna_tables import directions
+from storage.optuna_tables import studies as optuna_studies
 from storage.store import Store
 from storage.tables import leases, studies
 
@@ -22,7 +24,8 @@ class StudyRecord:
     no bound; `active_s` is the time in which the study had a living worker. `end_reason` says why
     the study ended before its budget was spent, and `has_failed` whether that is a failure.
     Standing workers serve studies of a higher `priority` first; `is_stopped` says that somebody
-    wants all workers to leave.
+    wants all workers to leave. Of a study of Optuna alone, `is_plain`, it is the name and the
+    direction that are known.
     """
 
     study_id: int
@@ -35,6 +38,8 @@ class StudyRecord:
     has_failed: bool
     priority: int = 0
     is_stopped: bool = False
+    direction: str = "maximize"
+    is_plain: bool = False
 
 
 def create_study(
@@ -78,6 +83,8 @@ def load_study(store: Store, name: str) -> StudyRecord:
     Raises:
         StudyNotFoundError: If the store has no such study of ours; the message lists those it has.
     """
+    if store.is_plain:
+        raise _not_found(store, name)
     with store.read() as connection:
         row = connection.execute(
             sa.select(studies, optuna_studies.c.study_name)
@@ -85,10 +92,7 @@ def load_study(store: Store, name: str) -> StudyRecord:
             .where(optuna_studies.c.study_name == name)
         ).first()
     if row is None:
-        known = ", ".join(list_studies(store)) or "none"
-        raise StudyNotFoundError(
-            f"There is no study {name!r} in {store.shown_url}. Studies there: {known}."
-        )
+        raise _not_found(store, name)
     return StudyRecord(
         study_id=row.study_id,
         name=row.study_name,
@@ -100,6 +104,43 @@ def load_study(store: Store, name: str) -> StudyRecord:
         has_failed=row.has_failed,
         priority=row.priority,
         is_stopped=row.is_stopped,
+    )
+
+
+def find_study(store: Store, name: str) -> StudyRecord:
+    """Loads the record of a study to read it, be it ours or one of Optuna alone.
+
+    Raises:
+        StudyNotFoundError: If the store has neither, or the study has several objectives; the
+            message lists the studies that it has.
+    """
+    if not store.is_plain:
+        try:
+            return load_study(store, name)
+        except StudyNotFoundError:
+            pass
+    with store.read() as connection:
+        found = connection.execute(
+            sa.select(optuna_studies.c.study_id, directions.c.direction)
+            .join(directions, directions.c.study_id == optuna_studies.c.study_id)
+            .where(optuna_studies.c.study_name == name)
+        ).all()
+    if not found:
+        raise _not_found(store, name)
+    if len(found) > 1:
+        raise StudyNotFoundError(
+            f"Expected a study of one objective. Received: {name!r}, which has {len(found)}."
+        )
+    (study_id, direction), *_ = found
+    return StudyRecord(
+        study_id, name, "{}", None, None, 0.0, None, False, direction.lower(), is_plain=True
+    )
+
+
+def _not_found(store: Store, name: str) -> StudyNotFoundError:
+    known = ", ".join(list_all_studies(store)) or "none"
+    return StudyNotFoundError(
+        f"There is no study {name!r} in {store.shown_url}. Studies there: {known}."
     )
 
 
@@ -123,16 +164,11 @@ def find_study_id(store: Store, name: str) -> int:
         StudyNotFoundError: If the store has no study of that name; the message lists those it has.
     """
     with store.read() as connection:
-        rows = connection.execute(
-            sa.select(optuna_studies).order_by(optuna_studies.c.study_name)
-        ).all()
-    ids = {row.study_name: row.study_id for row in rows}
+        rows = connection.execute(sa.select(optuna_studies)).all()
+    ids = {row.study_name: int(row.study_id) for row in rows}
     if name not in ids:
-        raise StudyNotFoundError(
-            f"There is no study {name!r} in {store.shown_url}. "
-            f"Studies there: {', '.join(ids) or 'none'}."
-        )
-    return int(ids[name])
+        raise _not_found(store, name)
+    return ids[name]
 
 
 def list_studies(store: Store) -> list[str]:
@@ -144,6 +180,12 @@ def list_studies(store: Store) -> list[str]:
             .order_by(optuna_studies.c.study_name)
         )
         return [name for (name,) in names]
+
+
+def list_all_studies(store: Store) -> list[str]:
+    """Gives the names of the studies in the store, those of Optuna alone too, sorted."""
+    with store.read() as connection:
+        return sorted(connection.scalars(sa.select(optuna_studies.c.study_name)))
 
 
 def set_budget(
@@ -210,7 +252,3 @@ def count_done(store: Store, study_id: int) -> int:
             .select_from(leases)
             .where(leases.c.study_id == study_id, leases.c.kind.is_not(None), leases.c.counts)
         ).scalar_one()
-
-
-optuna_studies = sa.table("studies", sa.column("study_id"), sa.column("study_name"))
-"""Optuna's table of studies, as far as we read it."""

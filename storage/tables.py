@@ -1,6 +1,20 @@
 """Our own tables, which stand beside Optuna's and refer to its ids; Optuna's stay Optuna's."""
 
-from sqlalchemy import Boolean, Column, Double, Index, Integer, MetaData, String, Table, Text
+from sqlalchemy import (
+    DDL,
+    BigInteger,
+    Boolean,
+    Column,
+    Double,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    Text,
+    event,
+)
 
 SCHEMA_VERSION = 3
 """Raised by each change of these tables; a store with a higher one is refused."""
@@ -12,6 +26,7 @@ MIGRATIONS: dict[int, tuple[str, ...]] = {
         "ALTER TABLE convsearch_studies ADD COLUMN is_stopped BOOLEAN NOT NULL DEFAULT FALSE",
         "ALTER TABLE convsearch_workers ADD COLUMN device TEXT NOT NULL DEFAULT 'cpu'",
         "ALTER TABLE convsearch_workers ADD COLUMN clock_ahead_s FLOAT NOT NULL DEFAULT 0",
+        "DELETE FROM convsearch_leases WHERE trial_id IS NULL",
         "ALTER TABLE convsearch_workers ADD COLUMN activity TEXT",
     ),
 }
@@ -90,4 +105,29 @@ epochs = Table(
     Column("learning_rate", Double),
     Column("seconds", Double),
     Column("memory_mb", Double),
+)
+
+files = Table(
+    "convsearch_files",
+    metadata,
+    Column("file_id", String(32), primary_key=True),
+    Column("name", String(255), nullable=False, index=True),
+    Column("size", BigInteger, nullable=False),
+    Column("sha256", String(64)),
+    Column("touched_at", Double, nullable=False),
+)
+
+chunks = Table(
+    "convsearch_chunks",
+    metadata,
+    Column("file_id", String(32), primary_key=True),
+    Column("position", Integer, primary_key=True, autoincrement=False),
+    Column("data", LargeBinary, nullable=False),
+)
+event.listen(  # Weights do not compress, and trying to takes longer than writing them.
+    chunks,
+    "after_create",
+    DDL(  # type: ignore[no-untyped-call]
+        "ALTER TABLE convsearch_chunks ALTER COLUMN data SET STORAGE EXTERNAL"
+    ).execute_if(dialect="postgresql"),
 )

@@ -1,53 +1,22 @@
-"""Reading all trials of a study at once, by plain SQL on Optuna's tables.
+"""Reading all trials of a study at once, as a table of results needs them.
 
-`study.trials` builds an object graph a trial and takes seconds at a thousand of them; a table of
-results needs four queries.
+Those that have ended never change again: who reads a study over and over keeps a `TrialTable`,
+which asks for the others alone.
 """
 
-import json
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Collection
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
-from optuna.distributions import BaseDistribution, json_to_distribution
-from sqlalchemy.engine import Connection
+from optuna.trial import TrialState
 
-from storage.outcomes import Outcome
+from storage import trial_queries as queries
+from storage.optuna_tables import trials
+from storage.outcomes import COUNTED, Outcome
 from storage.store import Store
-from storage.tables import epochs, leases
-
-_trials = sa.table(
-    "trials",
-    *map(sa.column, ("trial_id", "number", "study_id", "state")),
-    sa.column("datetime_start", sa.DateTime),
-    sa.column("datetime_complete", sa.DateTime),
-)
-trial_state: sa.ColumnElement[str] = sa.cast(_trials.c.state, sa.Text)
-"""To compare with: PostgreSQL has a type of its own for states."""
-_values = sa.table(
-    "trial_values", sa.column("trial_id"), sa.column("objective"), sa.column("value")
-)
-_params = sa.table(
-    "trial_params",
-    *map(sa.column, ("param_id", "trial_id", "param_name", "param_value", "distribution_json")),
-)
-_attributes = sa.table("trial_user_attributes", *map(sa.column, ("trial_id", "key", "value_json")))
-
-
-@dataclass(frozen=True, slots=True)
-class Curve:
-    """A learning curve in short.
-
-    `best_epoch` is the first epoch with the highest validation accuracy, None before there is
-    one; `seconds` is the time of all epochs.
-    """
-
-    n_epochs: int = 0
-    seconds: float = 0.0
-    best_epoch: int | None = None
-    best_accuracy: float | None = None
+from storage.trial_queries import Curve
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +24,7 @@ class TrialRow:
     """A trial as a table shows it.
 
     `state` is Optuna's, in capitals. `value` is the final value. `outcome` is ours, None while
-    the trial is open.
+    the trial is open, and for a trial of Optuna alone.
     """
 
     trial_id: int
@@ -69,101 +38,75 @@ class TrialRow:
     started: datetime | None
     finished: datetime | None
 
+    @property
+    def kind(self) -> str:
+        """How the trial ended, or its state where that is all that is known."""
+        return self.state.lower() if self.outcome is None else self.outcome.kind
+
+    @property
+    def counts(self) -> bool:
+        """Whether the trial counts for the budget."""
+        return self.kind in COUNTED if self.outcome is None else self.outcome.counts
+
+
+@dataclass(slots=True)
+class TrialTable:
+    """A study's trials. `params` and `attributes` name what is read of them, None all."""
+
+    store: Store
+    study_id: int
+    params: Collection[str] | None = None
+    attributes: Collection[str] | None = None
+    _ended: dict[int, TrialRow] = field(default_factory=dict)
+    _open: set[int] = field(default_factory=set)
+    _last_id: int = -1
+
+    def read(self) -> list[TrialRow]:
+        """Gives all trials as they are now, in the order of their numbers."""
+        fresh = self._read_fresh()
+        self._open.clear()
+        for row in fresh:
+            self._last_id = max(self._last_id, row.trial_id)
+            if TrialState[row.state].is_finished():
+                self._ended[row.trial_id] = row
+            else:
+                self._open.add(row.trial_id)
+        still_open = [row for row in fresh if row.trial_id in self._open]
+        return sorted([*self._ended.values(), *still_open], key=lambda row: row.number)
+
+    def _read_fresh(self) -> list[TrialRow]:
+        conditions = [trials.c.study_id == self.study_id]
+        if self._ended:
+            is_new = trials.c.trial_id > self._last_id
+            conditions.append(sa.or_(is_new, trials.c.trial_id.in_(list(self._open))))
+        with self.store.read() as connection:
+            rows = connection.execute(sa.select(trials).where(*conditions)).all()
+            # After the trials: what one that has ended then holds, was written before.
+            chosen = queries.Chosen(self.study_id, [row.trial_id for row in rows])
+            values = queries.load_values(connection, chosen)
+            params = queries.load_params(connection, chosen, self.params)
+            attributes = queries.load_attributes(connection, chosen, self.attributes)
+            outcomes, curves = {}, {}
+            if not self.store.is_plain:
+                outcomes = queries.load_outcomes(connection, chosen)
+                curves = queries.load_curves(connection, chosen)
+        return [
+            TrialRow(
+                trial_id=row.trial_id,
+                number=row.number,
+                state=row.state.name,
+                value=values.get(row.trial_id),
+                params=params.get(row.trial_id, {}),
+                attributes=attributes.get(row.trial_id, {}),
+                outcome=outcomes.get(row.trial_id),
+                curve=curves.get(row.trial_id, Curve()),
+                started=row.datetime_start,
+                finished=row.datetime_complete,
+            )
+            for row in rows
+        ]
+
 
 def load_trials(store: Store, study_id: int) -> list[TrialRow]:
     """Gives all trials of a study in the order of their numbers."""
-    with store.read() as connection:
-        trials = connection.execute(
-            sa.select(_trials).where(_trials.c.study_id == study_id).order_by(_trials.c.number)
-        ).all()
-        values = _load_values(connection, study_id)
-        params = _load_params(connection, study_id)
-        attributes = _load_attributes(connection, study_id)
-        outcomes = _load_outcomes(connection, study_id)
-        curves = _load_curves(connection, study_id)
-    rows = []
-    for trial in trials:
-        rows.append(
-            TrialRow(
-                trial_id=trial.trial_id,
-                number=trial.number,
-                state=trial.state,
-                value=values.get(trial.trial_id),
-                params=params.get(trial.trial_id, {}),
-                attributes=attributes.get(trial.trial_id, {}),
-                outcome=outcomes.get(trial.trial_id),
-                curve=curves.get(trial.trial_id, Curve()),
-                started=trial.datetime_start,
-                finished=trial.datetime_complete,
-            )
-        )
-    return rows
-
-
-def _of_study(table: sa.TableClause, study_id: int) -> sa.Select[Any]:
-    return (
-        sa.select(table)
-        .join(_trials, _trials.c.trial_id == table.c.trial_id)
-        .where(_trials.c.study_id == study_id)
-    )
-
-
-def _load_values(connection: Connection, study_id: int) -> dict[int, float | None]:
-    rows = connection.execute(_of_study(_values, study_id).where(_values.c.objective == 0))
-    return {row.trial_id: row.value for row in rows}
-
-
-def _load_params(connection: Connection, study_id: int) -> dict[int, dict[str, Any]]:
-    rows = connection.execute(_of_study(_params, study_id).order_by(_params.c.param_id))
-    distributions: dict[str, BaseDistribution] = {}
-    params: dict[int, dict[str, Any]] = {}
-    for row in rows:
-        text = row.distribution_json
-        if text not in distributions:
-            distributions[text] = json_to_distribution(text)
-        value = distributions[text].to_external_repr(row.param_value)
-        params.setdefault(row.trial_id, {})[row.param_name] = value
-    return params
-
-
-def _load_attributes(connection: Connection, study_id: int) -> dict[int, dict[str, Any]]:
-    return _by_trial(
-        (row.trial_id, row.key, json.loads(row.value_json))
-        for row in connection.execute(_of_study(_attributes, study_id))
-    )
-
-
-def _by_trial(items: Iterable[tuple[int, str, Any]]) -> dict[int, dict[str, Any]]:
-    found: dict[int, dict[str, Any]] = {}
-    for trial_id, key, value in items:
-        found.setdefault(trial_id, {})[key] = value
-    return found
-
-
-def _load_outcomes(connection: Connection, study_id: int) -> dict[int, Outcome]:
-    rows = connection.execute(
-        sa.select(leases.c.trial_id, leases.c.outcome).where(
-            leases.c.study_id == study_id, leases.c.outcome.is_not(None)
-        )
-    )
-    return {row.trial_id: Outcome.from_json(row.outcome) for row in rows}
-
-
-def _load_curves(connection: Connection, study_id: int) -> dict[int, Curve]:
-    rows = connection.execute(
-        sa.select(epochs.c.trial_id, epochs.c.epoch, epochs.c.val_accuracy, epochs.c.seconds)
-        .join(leases, leases.c.trial_id == epochs.c.trial_id)
-        .where(leases.c.study_id == study_id)
-        .order_by(epochs.c.trial_id, epochs.c.epoch)
-    )
-    curves: dict[int, Curve] = {}
-    for row in rows:
-        known = curves.get(row.trial_id, Curve())
-        is_better = known.best_accuracy is None or row.val_accuracy > known.best_accuracy
-        curves[row.trial_id] = Curve(
-            n_epochs=row.epoch,
-            seconds=known.seconds + row.seconds,
-            best_epoch=row.epoch if is_better else known.best_epoch,
-            best_accuracy=row.val_accuracy if is_better else known.best_accuracy,
-        )
-    return curves
+    return TrialTable(store, study_id).read()

@@ -94,7 +94,13 @@ def _tell(text: str) -> None:
 
 def _classify(error: Exception) -> tuple[int, str]:
     from analysis.errors import AnalysisError
-    from search.errors import CannotStartError, SearchError, StudyBusyError, WorkerError
+    from search.errors import (
+        ArtifactError,
+        CannotStartError,
+        SearchError,
+        StudyBusyError,
+        WorkerError,
+    )
     from spaces.errors import SpaceError
     from storage.errors import StoreUrlError, StudyNotFoundError
 
@@ -106,18 +112,19 @@ def _classify(error: Exception) -> tuple[int, str]:
     if isinstance(error, StoreUrlError | StudyNotFoundError | SpaceError | AnalysisError):
         return MISUSED, str(error)
     if isinstance(error, CannotStartError) or (
-        isinstance(error, SearchError) and not isinstance(error, WorkerError | StudyBusyError)
+        isinstance(error, SearchError)
+        and not isinstance(error, ArtifactError | StudyBusyError | WorkerError)
     ):
         return MISUSED, str(error)
     return FAILED, _describe_failure(error)
 
 
 def _describe_failure(error: Exception) -> str:
-    from search.errors import StudyBusyError, WorkerError
+    from search.errors import ArtifactError, StudyBusyError, WorkerError
     from storage.errors import StoreError
     from storage.reasons import give_reason, is_of_store
 
-    if isinstance(error, StoreError | WorkerError | StudyBusyError):
+    if isinstance(error, StoreError | ArtifactError | StudyBusyError | WorkerError):
         return str(error)
     if is_of_store(error):
         return f"The store failed: {give_reason(error)}"

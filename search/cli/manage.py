@@ -27,7 +27,7 @@ def watch(
     store: options.Store = None,
 ) -> None:
     """Shows the status of a study until it ends; Ctrl-C leaves, and the study goes on."""
-    from analysis import load_status
+    from analysis import follow_status
     from search.cli.console import answers
     from search.cli.show import show_status
     from search.cli.watching import is_over, watching
@@ -42,12 +42,13 @@ def watch(
         raise SettingsError(f"--every: expected more than 0. Received: {every}")
     console = answers()
     with opened(store) as there:
-        status = load_status(there, study)
+        read_status = follow_status(there, study)
+        status = read_status()
         with watching(console) as show:
             while not is_over(status):
                 show(status)
                 time.sleep(every_s)
-                status = load_status(there, study)
+                status = read_status()
     show_status(console, status)
 
 

@@ -29,9 +29,10 @@ def recovered(store: "Store", url: str | None, study: str, console: "Console") -
     A store that cannot be written is shown as it is, with a line that says so.
     """
     from search.submit import store_url
-    from storage import Store, StoreError, load_optuna_study, load_study, needs_recovery, recover
+    from storage import Store, StoreError, find_study, load_optuna_study, needs_recovery, recover
 
-    if not needs_recovery(store, load_study(store, study).study_id):
+    record = find_study(store, study)
+    if record.is_plain or not needs_recovery(store, record.study_id):
         return
     try:
         with closing(Store.open(store_url(url), create=False)) as writable:

@@ -27,7 +27,11 @@ Store = Annotated[
 ]
 Artifacts = Annotated[
     str | None,
-    typer.Option(metavar="FOLDER", help="For checkpoints.", show_default="beside the store"),
+    typer.Option(
+        metavar="URL",
+        help="Where checkpoints and prepared images go: a folder, database or s3://BUCKET/PREFIX.",
+        show_default="beside the store, or in it",
+    ),
 ]
 ImageSize = Annotated[
     int | None, typer.Option(help="Side of the images in pixels.", show_default="32")

@@ -139,8 +139,8 @@ def show_fork(console: Console, old: str, made: Fork) -> None:
 def show_removal(console: Console, name: str, removal: Removal) -> None:
     """Says what was deleted with a study."""
     words = [f"{plural(removal.n_files, 'file')}"]
-    if removal.prepared:
-        words.append(plural(len(removal.prepared), "set") + " of prepared images")
+    if removal.n_sets:
+        words.append(plural(removal.n_sets, "set") + " of prepared images")
     say(
         console,
         f"Study {name} is deleted, with {' and '.join(words)} ({show_bytes(removal.n_bytes)}).",

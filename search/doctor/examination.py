@@ -71,7 +71,7 @@ def _find(url: str) -> tuple[str, list[Finding]]:
             findings += [
                 *check_faults(store, url),
                 *check_clocks(store),
-                *check_artifacts(store),
+                *check_artifacts(store, url),
             ]
             findings += check_artifact_room(store)
         return store.shown_url, [*findings, *check_room(url)]

@@ -2,32 +2,65 @@
 
 import shutil
 from collections.abc import Mapping
+from contextlib import closing
+from functools import partial
 from pathlib import Path
 
-from search.artifacts import Artifacts
+from search.artifacts import Artifacts, numbers_to_keep
+from search.artifacts.kinds import is_folder
 from search.data import default_cache_dir
 from search.doctor.finding import Finding
-from search.errors import StudyMismatchError
+from search.errors import ArtifactError, StudyMismatchError
 from search.settings import StudySettings
-from storage import Store, list_studies, load_study, load_trials
+from storage import Store, list_studies, load_study
 
 LITTLE_BYTES, TOO_LITTLE_BYTES = 2 * 2**30, 200 * 2**20
 """Room for a few days of a study, and too little for the checkpoints of its running trials."""
 
 
-def check_artifacts(store: Store) -> list[Finding]:
-    """Checks the artifacts folders of all studies for files that nobody needs."""
+def check_artifacts(store: Store, url: str) -> list[Finding]:
+    """Checks the artifacts of all studies for files that nobody needs."""
     findings = []
     known: dict[Path, set[str]] = {}
     for name, settings in _settings_of_all(store).items():
-        artifacts = Artifacts.of_study(settings.artifacts, name)
-        known.setdefault(Path(settings.artifacts), set()).add(artifacts.folder.name)
-        unneeded = artifacts.unneeded(load_trials(store, load_study(store, name).study_id))
-        if unneeded:
-            findings.append(_orphans(name, artifacts.folder, unneeded))
+        artifacts = Artifacts.of_study(settings, store, name)
+        try:
+            findings += _check_study(store, url, name, artifacts)
+        except ArtifactError as error:
+            where = f"study {name}"
+            remedy = "Its workers cannot keep checkpoints until this is mended."
+            findings.append(Finding("artifacts", where, str(error), remedy))
+        if artifacts.store.folder is not None:
+            known.setdefault(artifacts.store.folder, set()).add(artifacts.name)
     for root, folders in known.items():
         findings += _unknown_folders(root, folders)
     return findings
+
+
+def _check_study(store: Store, url: str, name: str, artifacts: Artifacts) -> list[Finding]:
+    unneeded = artifacts.unneeded(numbers_to_keep(store, load_study(store, name).study_id))
+    if not unneeded:
+        return []
+    sizes = artifacts.store.sizes(artifacts.name)
+    n_bytes = sum(sizes.get(it, 0) for it in unneeded)
+    return [
+        Finding(
+            "checkpoints",
+            f"study {name}",
+            f"{len(unneeded)} files ({n_bytes / 2**20:.1f} MB) are of trials that need none.",
+            "--fix deletes them.",
+            fix=partial(_delete_unneeded, url, name),
+        )
+    ]
+
+
+def _delete_unneeded(url: str, name: str) -> None:
+    """Deletes what is not needed now, which may be less than what was not needed before."""
+    with closing(Store.open(url, create=False)) as store:
+        record = load_study(store, name)
+        artifacts = Artifacts.of_study(StudySettings.read(record.settings), store, name)
+        unneeded = artifacts.unneeded(numbers_to_keep(store, record.study_id))
+        artifacts.store.delete(unneeded)
 
 
 def check_room(url: str) -> list[Finding]:
@@ -41,7 +74,8 @@ def check_room(url: str) -> list[Finding]:
 
 def check_artifact_room(store: Store) -> list[Finding]:
     """Checks the room in the artifacts folders of all studies."""
-    roots = dict.fromkeys(settings.artifacts for settings in _settings_of_all(store).values())
+    places = dict.fromkeys(settings.artifacts for settings in _settings_of_all(store).values())
+    roots = filter(is_folder, places)
     return _rooms({f"artifacts {root}": Path(root) for root in roots})
 
 
@@ -78,22 +112,6 @@ def _settings_of_all(store: Store) -> dict[str, StudySettings]:
         except StudyMismatchError:
             continue
     return found
-
-
-def _orphans(name: str, folder: Path, paths: list[Path]) -> Finding:
-    n_bytes = sum(path.stat().st_size for path in paths if path.exists())
-
-    def fix() -> None:
-        for path in paths:
-            path.unlink(missing_ok=True)
-
-    return Finding(
-        "checkpoints",
-        f"study {name}, {folder}",
-        f"{len(paths)} files ({n_bytes / 2**20:.1f} MB) are of trials that need none.",
-        "--fix deletes them.",
-        fix=fix,
-    )
 
 
 def _unknown_folders(root: Path, known: set[str]) -> list[Finding]:

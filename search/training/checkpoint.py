@@ -18,6 +18,10 @@ from safetensors.numpy import save_file
 FORMAT = "convsearch checkpoint 1"
 
 
+class CheckpointError(Exception):
+    """A checkpoint cannot be written: its disk is full, or its folder closed."""
+
+
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
     """Arrays by name, and what else there is as JSON values."""
@@ -27,18 +31,34 @@ class Checkpoint:
 
 
 def write_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
-    """Writes the file whole or not at all: a kill at any moment leaves the old one or the new."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.{os.getpid()}")
+    """Writes the file whole or not at all: a kill at any moment leaves the old one or the new.
+
+    One process at a time may write to a path; what a killed one left is written over.
+
+    Raises:
+        CheckpointError: If it cannot be written; the old one stays.
+    """
+    partial = path.with_name(f".{path.name}.partial")
     arrays = {name: np.asarray(array, order="C") for name, array in checkpoint.arrays.items()}
     metadata = {"format": FORMAT, "state": json.dumps(checkpoint.state)}
     try:
-        save_file(arrays, partial, metadata)
-        with partial.open("rb") as file:
-            os.fsync(file.fileno())
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _save(arrays, partial, metadata)
         partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
+    except (OSError, SafetensorError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise CheckpointError(f"Cannot save {path}: {reason}") from error
+
+
+def _save(arrays: dict[str, NDArray[Any]], path: Path, metadata: dict[str, str]) -> None:
+    """Writes a file and has it on the disk, or leaves none."""
+    try:
+        save_file(arrays, path, metadata)
+        with path.open("rb") as file:
+            os.fsync(file.fileno())
+    except (OSError, SafetensorError):
+        path.unlink(missing_ok=True)
+        raise
 
 
 def load_checkpoint(path: Path) -> Checkpoint | None:

@@ -16,7 +16,12 @@ from numpy.typing import NDArray
 
 from search.data import PreparedSet
 from search.memory import private_mb
-from search.training.checkpoint import Checkpoint, load_checkpoint, write_checkpoint
+from search.training.checkpoint import (
+    Checkpoint,
+    CheckpointError,
+    load_checkpoint,
+    write_checkpoint,
+)
 from search.training.features import OnProgress
 from search.training.phase import NotFiniteError, Phase
 from search.training.phases import count_phases, make_phase
@@ -42,7 +47,11 @@ def _silent(_done: int, _total: int) -> None:
 
 
 class Fit:
-    """A network in training; `history` holds its epochs so far, the restored ones too."""
+    """A network in training.
+
+    `history` holds its epochs so far, the restored ones too; `unsaved` says why the last of them
+    is in no checkpoint, and is empty when it is in one.
+    """
 
     def __init__(self, task: Task, data: PreparedSet, on_progress: OnProgress = _silent) -> None:
         keras.utils.set_random_seed(task.seed)
@@ -50,6 +59,7 @@ class Fit:
         self.data = data
         self.config = Config.from_json(task.config)
         self.history: list[EpochRow] = []
+        self.unsaved = ""
         self.best: Best | None = None
         self._on_progress = on_progress
         checkpoint = self._load_checkpoint()
@@ -68,7 +78,7 @@ class Fit:
         return not self.phase.is_over or self.phase.number < count_phases(self.config)
 
     def run_epoch(self) -> EpochRow:
-        """Trains and validates one epoch, and saves the checkpoint.
+        """Trains and validates one epoch, and saves the checkpoint if that can be done.
 
         Raises:
             NotFiniteError: If the loss is not a finite number any more.
@@ -95,7 +105,8 @@ class Fit:
             phase=self.phase.number,
         )
         self.history.append(row)
-        self._save()
+        if self.task.checkpoint:
+            self._save()
         return row
 
     def finish(self) -> Finished:
@@ -154,11 +165,16 @@ class Fit:
                 "phase": self.best.phase,
             },
         }
-        write_checkpoint(Path(self.task.checkpoint), Checkpoint(arrays, state))
+        try:
+            write_checkpoint(Path(self.task.checkpoint), Checkpoint(arrays, state))
+        except CheckpointError as error:  # The trial can do without, as long as it goes on here.
+            self.unsaved = str(error)
+        else:
+            self.unsaved = ""
 
     def _load_checkpoint(self) -> Checkpoint | None:
         """The checkpoint, if there is a whole one of this very task."""
-        checkpoint = load_checkpoint(Path(self.task.checkpoint))
+        checkpoint = load_checkpoint(Path(self.task.goes_on_from or self.task.checkpoint))
         if checkpoint is None or checkpoint.state.get("task") != _identity(self.task):
             return None
         return checkpoint
@@ -177,7 +193,8 @@ class Fit:
 def _identity(task: Task) -> dict[str, Any]:
     """What a checkpoint must agree on; where the files lie may change."""
     values = asdict(task)
-    del values["data"], values["checkpoint"], values["features"], values["modules"]
+    for place in ("data", "checkpoint", "goes_on_from", "features", "modules"):
+        del values[place]
     if task.weights is not None:
         values["weights"] = {key: task.weights[key] for key in ("digest", "mode")}
     return values

@@ -18,10 +18,11 @@ class Task:
     """One trial to train.
 
     `config` is the record of a `spaces.Config`, `data` the path of the prepared set with its
-    `fingerprint`, and `checkpoint` where to save after each epoch and to go on from, if a file
-    is there. `max_epochs` bounds each phase. `modules` are the records of the modules of users'
-    families. For transfer, `weights` is the record of `spaces.models.Weights`, and `features` the
-    folder of computed features.
+    `fingerprint`. `checkpoint` is where to save after each epoch, empty for nowhere, and
+    `goes_on_from` the file to go on from, by default the same, if one is there. `max_epochs`
+    bounds each phase. `modules` are the records of the modules of users' families. For transfer,
+    `weights` is the record of `spaces.models.Weights`, and `features` the folder of computed
+    features.
     """
 
     config: dict[str, Any]
@@ -34,6 +35,7 @@ class Task:
     plateau_patience: int
     plateau_factor: float
     min_learning_rate: float
+    goes_on_from: str = ""
     modules: tuple[dict[str, str], ...] = ()
     weights: dict[str, Any] | None = None
     features: str = ""
@@ -70,9 +72,13 @@ class Resumed:
 
 @dataclass(frozen=True, slots=True)
 class Epoch:
-    """An epoch is trained, validated and saved; the trainer waits for the verdict."""
+    """An epoch is trained and validated; the trainer waits for the verdict.
+
+    It is saved as well, unless `unsaved` says why not.
+    """
 
     row: EpochRow
+    unsaved: str = ""
 
 
 @dataclass(frozen=True, slots=True)

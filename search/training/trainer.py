@@ -138,7 +138,7 @@ def _train(channel: Channel, task: Task) -> None:
         if channel.receive() == "stop":
             return
     while fit.goes_on:
-        channel.send(Epoch(fit.run_epoch()))
+        channel.send(Epoch(fit.run_epoch(), fit.unsaved))
         if channel.receive() == "stop":
             return
     channel.send(fit.finish())

@@ -7,11 +7,11 @@ from storage import (
     EpochRow,
     Outcome,
     Store,
-    attach_trial,
-    claim_budget,
+    begin_trial,
     create_study,
     finish,
     load_optuna_study,
+    open_trial,
     record_epoch,
     register_worker,
 )
@@ -35,22 +35,21 @@ def study(store: Store) -> Store:
     optuna_study = load_optuna_study(store, "study")
     worker_id = register_worker(store, record.study_id)
     for outcome, curve, parameters in ENDINGS:
-        claim = claim_budget(store, record.study_id, worker_id)
-        assert claim is not None
-        trial = optuna_study.ask()
+        lease = begin_trial(store, record.study_id, worker_id)
+        assert lease is not None
+        trial, draft = open_trial(store, optuna_study, lease.trial_id)
         trial.suggest_float("x", 0, 1)
         family = "plain" if trial.number < 3 else "vgg"
         trial.set_user_attr("config", {"family": family})
         trial.set_user_attr("parameters", parameters)
-        lease = attach_trial(store, claim, trial._trial_id, trial.number)
-        assert lease is not None
         best = 0.0
         for epoch, accuracy in enumerate(curve, start=1):
-            record_epoch(store, lease, EpochRow(epoch, 1, 0.5, 1, accuracy, 1e-3, 2.0, 500))
             best = max(best, accuracy)
             trial.report(best, epoch)
+            row = EpochRow(epoch, 1, 0.5, 1, accuracy, 1e-3, 2.0, 500)
+            record_epoch(store, lease, row, draft)
         if outcome is not None:
-            finish(store, optuna_study, lease, outcome)
+            finish(store, optuna_study, lease, outcome, draft)
     return store
 
 

@@ -62,12 +62,12 @@ def train(opened: OpenStudy, values: tuple[float, ...]) -> None:
             row = EpochRow(
                 epoch, 1.0, 0.4, 1.0, (value or 0.2) - 0.1 * (2 - epoch), 1e-3, 2.0, 9.0
             )
-            record_epoch(opened.store, proposal.lease, row)
             proposal.trial.report(row.val_accuracy, epoch)
+            record_epoch(opened.store, proposal.lease, row, proposal.draft)
         kind = "pruned" if value is None else "complete"
         outcome = Outcome(kind, value=value, metrics={"macro_auc": 0.5})
-        opened.artifacts.checkpoint(proposal.trial.number).write_text(str(value))
-        finish(opened.store, opened.study, proposal.lease, outcome)
+        opened.artifacts.checkpoint(proposal.trial.number, 0).write_text(str(value))
+        finish(opened.store, opened.study, proposal.lease, outcome, proposal.draft)
     remove_worker(opened.store, worker_id)
 
 
@@ -100,7 +100,7 @@ def test_curves_and_reports_come_along(old: OpenStudy) -> None:
         assert load_curve(old.store, row.trial_id) == load_curve(old.store, source)
         assert sorted(study.trials[row.number].intermediate_values) == [1, 2]
     artifacts = made.submission.artifacts
-    assert artifacts.checkpoint(0).read_text() == "0.9"
+    assert artifacts.checkpoint(0, 0).read_text() == "0.9"
 
 
 @ON_ONE_STORE
@@ -269,8 +269,8 @@ def test_warm_start_tries_the_best_that_fit_first(old: OpenStudy, tmp_path: Path
         if trial.params["activation"] != "elu"
     ]
     opened = OpenStudy.load(submission.store, "warm")
-    worker_id = register_worker(opened.store, opened.study_id)
-    proposals = [next_proposal(opened, worker_id) for _ in range(2)]
+    workers = [register_worker(opened.store, opened.study_id) for _ in range(2)]
+    proposals = [next_proposal(opened, worker_id) for worker_id in workers]
     assert [it.config.to_json() for it in proposals if it is not None] == fitting[:2]
     assert submission.notes[0] == "begins with 2 of the best configs of small"
     skipped = [t.trial for t in rank(old.store, "small").complete[:3] if t.config not in fitting]

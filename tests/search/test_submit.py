@@ -94,7 +94,7 @@ def test_worker_refuses_other_images_than_the_studys(make_study: MakeStudy) -> N
     with pytest.raises(StudyMismatchError, match="those of the study 000000000000"):
         OpenStudy.load(opened.store, opened.name)
     Path(prepared.path).unlink()
-    with pytest.raises(DataError, match="prepared images of the study are not at"):
+    with pytest.raises(DataError, match=r"are not at .*, and not in its artifacts"):
         OpenStudy.load(opened.store, opened.name)
 
 

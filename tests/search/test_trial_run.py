@@ -199,3 +199,13 @@ def test_trainer_ends_when_its_worker_is_gone() -> None:
         process.wait(timeout=10)
         with pytest.raises(TrainerGoneError):
             trainer.receive(10.0)
+
+
+def test_trial_whose_checkpoints_cannot_be_written_goes_on_and_warns_once(
+    opened: OpenStudy, proposal: Proposal, caplog: pytest.LogCaptureFixture
+) -> None:
+    ending = run_trial(with_training(opened), proposal, "unsaved")
+    assert ending == Outcome("complete", value=0.7, metrics={"best_epoch": 2})
+    assert [text for text in caplog.messages if "without a checkpoint" in text] == [
+        "trial 0 goes on without a checkpoint: Cannot save: No space left on device"
+    ]

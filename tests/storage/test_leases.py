@@ -1,5 +1,6 @@
 """Leases and recovery, on every kind of store."""
 
+import math
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -16,17 +17,16 @@ from storage import (
     LeaseLostError,
     Outcome,
     Store,
-    attach_trial,
-    claim_budget,
+    begin_trial,
     count_done,
     create_study,
-    drop_claim,
     finish,
     give_back,
     list_open,
     load_curve,
     load_optuna_study,
     load_trials,
+    open_trial,
     record_config,
     record_epoch,
     recover,
@@ -49,12 +49,11 @@ class Search:
     worker_id: str
 
     def begin(self) -> Lease:
-        claim = claim_budget(self.store, self.study_id, self.worker_id)
-        assert claim is not None
-        trial = self.study.ask()
-        trial.suggest_float("x", 0, 1)
-        lease = attach_trial(self.store, claim, trial._trial_id, trial.number)
+        lease = begin_trial(self.store, self.study_id, self.worker_id)
         assert lease is not None
+        trial, draft = open_trial(self.store, self.study, lease.trial_id)
+        trial.suggest_float("x", 0, 1)
+        record_config(self.store, lease, f"key {trial.number}", draft)
         return lease
 
     def state(self, lease: Lease) -> TrialState:
@@ -72,14 +71,43 @@ def epoch(number: int, accuracy: float = 0.5) -> EpochRow:
     return EpochRow(number, 1.0, 0.5, 1.0, accuracy, 1e-3, 2.0, 500.0)
 
 
-def test_budget_is_claimed_exactly_once(search: Search) -> None:
+def test_budget_is_taken_exactly_once(search: Search) -> None:
     with ThreadPoolExecutor(8) as pool:
-        claims = list(
+        leases = list(
             pool.map(
-                lambda _: claim_budget(search.store, search.study_id, search.worker_id), range(12)
+                lambda _: begin_trial(search.store, search.study_id, search.worker_id), range(12)
             )
         )
-    assert sum(claim is not None for claim in claims) == 3
+    begun = [lease for lease in leases if lease is not None]
+    assert sorted(lease.trial_number for lease in begun) == [0, 1, 2]
+    assert [trial.number for trial in search.study.trials] == [0, 1, 2]
+
+
+def test_trial_begins_as_optunas_do(search: Search) -> None:
+    search.begin()
+    theirs = search.study.ask()
+    theirs.suggest_float("x", 0, 1)
+    ours, optunas = search.study.trials
+    assert (ours.number, optunas.number) == (0, 1)
+    assert (ours.state, ours.distributions) == (optunas.state, optunas.distributions)
+    assert ours.datetime_start is not None
+    assert optunas.datetime_start is not None
+    assert 0 <= (optunas.datetime_start - ours.datetime_start).total_seconds() < 60
+
+
+def test_enqueued_trial_is_begun_first(search: Search) -> None:
+    search.study.enqueue_trial({"x": 0.5})
+    lease = search.begin()
+    assert (lease.trial_number, search.study.trials[0].params) == (0, {"x": 0.5})
+    assert search.begin().trial_number == 1
+
+
+def test_trial_whose_beginning_was_not_heard_of_is_found_again(search: Search) -> None:
+    unheard = search.begin()
+    lease = take_released(search.store, search.study_id, search.worker_id)
+    assert lease is not None
+    assert (lease.trial_id, lease.n_losses) == (unheard.trial_id, 0)
+    assert take_released(search.store, search.study_id, "other") is None
 
 
 def test_finished_trial_is_told_to_optuna_with_its_metrics(search: Search) -> None:
@@ -120,15 +148,15 @@ def test_what_does_not_count_frees_its_share_of_the_budget(search: Search) -> No
         finish(search.store, search.study, search.begin(), Outcome("fail"))
     for _ in range(3):
         finish(search.store, search.study, search.begin(), COMPLETE)
-    assert claim_budget(search.store, search.study_id, search.worker_id) is None
+    assert begin_trial(search.store, search.study_id, search.worker_id) is None
 
 
 def test_raised_budget_goes_on(search: Search) -> None:
     for _ in range(3):
         search.begin()
-    assert claim_budget(search.store, search.study_id, search.worker_id) is None
+    assert begin_trial(search.store, search.study_id, search.worker_id) is None
     set_budget(search.store, search.study_id, n_trials=4, timeout_s=None)
-    assert claim_budget(search.store, search.study_id, search.worker_id) is not None
+    assert begin_trial(search.store, search.study_id, search.worker_id) is not None
 
 
 def test_trial_given_back_waits_and_is_taken_with_its_curve(search: Search) -> None:
@@ -176,15 +204,12 @@ def test_worker_whose_trial_was_taken_can_write_nothing(
 def test_optunas_queue_and_ours_never_give_one_trial_twice(search: Search) -> None:
     lease = search.begin()
     give_back(search.store, search.study, lease)
-    claim = claim_budget(search.store, search.study_id, search.worker_id)
-    assert claim is not None
-    popped = search.study.ask()
-    assert popped._trial_id == lease.trial_id
-    taken = attach_trial(search.store, claim, popped._trial_id, popped.number)
+    begun = begin_trial(search.store, search.study_id, search.worker_id)
+    assert begun is not None
+    assert begun.trial_number == 1
+    taken = take_released(search.store, search.study_id, "other")
     assert taken is not None
-    assert taken.lease_id == lease.lease_id
-    assert take_released(search.store, search.study_id, search.worker_id) is None
-    assert len(list_open(search.store, search.study_id)) == 1
+    assert (taken.lease_id, taken.trial_number) == (lease.lease_id, 0)
 
 
 def test_trial_of_a_dead_worker_waits_again(search: Search) -> None:
@@ -230,21 +255,14 @@ def test_outcome_that_was_not_told_is_told_by_whoever_finds_it(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr("storage.recovery._tell", die)
+        patch.setattr("storage.recovery.end_trial", die)
         with pytest.raises(KeyboardInterrupt):
             finish(search.store, search.study, lease, COMPLETE)
     assert search.state(lease) == TrialState.RUNNING
+    assert count_done(search.store, search.study_id) == 1
     remove_worker(search.store, search.worker_id)
     recover(search.store, search.study)
     assert search.study.trials[0].value == 0.9
-
-
-def test_claim_of_a_dead_worker_is_given_back(search: Search) -> None:
-    for _ in range(3):
-        claim_budget(search.store, search.study_id, search.worker_id)
-    remove_worker(search.store, search.worker_id)
-    recover(search.store, search.study)
-    assert claim_budget(search.store, search.study_id, "other") is not None
 
 
 def test_trial_that_optuna_began_for_a_dead_worker_fails(
@@ -266,15 +284,6 @@ def test_enqueued_trial_of_a_worker_that_died_at_once_waits_again(
     recover(search.store, search.study)
     assert search.study.trials[trial.number].state == TrialState.WAITING
     assert search.study.ask().number == trial.number
-
-
-def test_claim_that_was_given_back_cannot_be_used(search: Search) -> None:
-    claim = claim_budget(search.store, search.study_id, search.worker_id)
-    assert claim is not None
-    drop_claim(search.store, claim.lease_id)
-    trial = search.study.ask()
-    with pytest.raises(LeaseLostError):
-        attach_trial(search.store, claim, trial._trial_id, trial.number)
 
 
 def test_trial_that_goes_on_is_no_repeat_of_a_later_one(search: Search) -> None:
@@ -304,3 +313,59 @@ def test_table_of_trials_agrees_with_optuna(search: Search) -> None:
     assert [row.state for row in rows] == ["COMPLETE", "RUNNING"]
     assert [row.curve for row in rows] == [Curve(2, 4.0, 1, 0.7), Curve()]
     assert rows[0].outcome == COMPLETE
+
+
+def test_what_waits_in_a_draft_is_written_under_the_lease_or_not_at_all(search: Search) -> None:
+    lease = search.begin()
+    trial, draft = open_trial(search.store, search.study, lease.trial_id)
+    trial.report(0.5, 1)
+    trial.set_user_attr("note", "text")
+    trial.set_constraint("size", -1)
+    assert trial.constraints == {"size": -1}
+    assert search.study.trials[0].intermediate_values == {}
+    record_epoch(search.store, lease, epoch(1), draft)
+    written = search.study.trials[0]
+    assert (written.intermediate_values, written.user_attrs) == ({1: 0.5}, {"note": "text"})
+    assert written.constraints == {"size": -1}
+    give_back(search.store, search.study, lease)
+    trial.report(0.7, 2)
+    with pytest.raises(LeaseLostError):
+        record_epoch(search.store, lease, epoch(2), draft)
+    assert search.study.trials[0].intermediate_values == {1: 0.5}
+
+
+def test_draft_may_be_written_again(search: Search) -> None:
+    lease = search.begin()
+    trial, draft = open_trial(search.store, search.study, lease.trial_id)
+    trial.suggest_int("n", 1, 9)
+    trial.report(0.5, 1)
+    for _ in range(2):
+        with search.store.write() as connection:
+            draft.write(connection)
+    assert search.study.trials[0].params == {**trial.params}
+    assert search.study.trials[0].intermediate_values == {1: 0.5}
+
+
+def test_parameter_that_changes_its_kind_is_refused(search: Search) -> None:
+    search.begin()
+    trial, _ = open_trial(search.store, search.study, search.begin().trial_id)
+    with pytest.raises(ValueError, match="distribution"):
+        trial.suggest_int("x", 0, 1)
+
+
+def test_pruned_trial_keeps_its_last_report(search: Search) -> None:
+    for reports, value in (([0.3, 0.2], 0.2), ([0.3, math.nan], None), ([math.inf], math.inf)):
+        lease = search.begin()
+        trial, draft = open_trial(search.store, search.study, lease.trial_id)
+        for step, reported in enumerate(reports, start=1):
+            trial.report(reported, step)
+        finish(search.store, search.study, lease, Outcome("pruned"), draft)
+        assert search.study.trials[lease.trial_number].value == value
+
+
+def test_trial_that_was_ended_with_optuna_alone_stays_as_it_is(search: Search) -> None:
+    lease = search.begin()
+    search.study.tell(lease.trial_number, 0.4)
+    finish(search.store, search.study, lease, COMPLETE)
+    assert search.study.trials[0].value == 0.4
+    assert list_open(search.store, search.study_id) == []

@@ -11,9 +11,8 @@ from storage import (
     Store,
     StudyNotFoundError,
     StudyRecord,
-    attach_trial,
     beat,
-    claim_budget,
+    begin_trial,
     create_study,
     end_study,
     finish,
@@ -46,11 +45,8 @@ def names(store: Store, worker_id: str | None = None) -> list[str]:
     return [row.name for row in list_open_studies(store, worker_id)]
 
 
-def begin_trial(store: Store, record: StudyRecord, worker_id: str) -> Lease:
-    claim = claim_budget(store, record.study_id, worker_id)
-    assert claim is not None
-    trial = load_optuna_study(store, record.name).ask()
-    lease = attach_trial(store, claim, trial._trial_id, trial.number)
+def begin(store: Store, record: StudyRecord, worker_id: str) -> Lease:
+    lease = begin_trial(store, record.study_id, worker_id)
     assert lease is not None
     return lease
 
@@ -58,7 +54,7 @@ def begin_trial(store: Store, record: StudyRecord, worker_id: str) -> Lease:
 def spend(store: Store, record: StudyRecord, n_trials: int) -> None:
     worker_id = register_worker(store, record.study_id)
     for _ in range(n_trials):
-        lease = begin_trial(store, record, worker_id)
+        lease = begin(store, record, worker_id)
         study = load_optuna_study(store, record.name)
         finish(store, study, lease, Outcome("complete", value=0.5))
     remove_worker(store, worker_id)
@@ -94,7 +90,7 @@ def test_study_whose_trials_are_all_taken_is_open_and_has_no_work(
 ) -> None:
     record = make_study("one", n_trials=1)
     worker_id = register_worker(store, record.study_id)
-    lease = begin_trial(store, record, worker_id)
+    lease = begin(store, record, worker_id)
     (row,) = list_open_studies(store)
     assert (row.has_work, row.n_left, row.n_workers) == (False, 1, 1)
     assert join_next(store, "another", device="cpu") is None
@@ -106,7 +102,7 @@ def test_study_whose_trials_are_all_taken_is_open_and_has_no_work(
 def test_trial_of_a_dead_worker_is_work(store: Store, make_study: MakeStudy) -> None:
     record = make_study("one", n_trials=1)
     worker_id = register_worker(store, record.study_id)
-    begin_trial(store, record, worker_id)
+    begin(store, record, worker_id)
     with store.write() as connection:
         connection.execute(workers.update().values(last_seen=0.0))
     (row,) = list_open_studies(store)

@@ -75,7 +75,7 @@ def opened(make_study: MakeStudy, store_url: str, tmp_path: Path) -> OpenStudy:
     for value in (0.8, 0.9):
         proposal = begin(study, worker_id)
         outcome = Outcome("complete", "=cmd()", value, {"macro_auc": float("nan")})
-        finish(study.store, study.study, proposal.lease, outcome)
+        finish(study.store, study.study, proposal.lease, outcome, proposal.draft)
     remove_worker(study.store, worker_id)
     return study
 
@@ -84,9 +84,9 @@ def begin(opened: OpenStudy, worker_id: str) -> Proposal:
     proposal = next_proposal(opened, worker_id)
     assert proposal is not None
     row = EpochRow(1, 1.0, 0.5, float("nan"), 0.6, 1e-3, 2.0, 50.0)
-    record_epoch(opened.store, proposal.lease, row)
     proposal.trial.report(0.6, 1)
-    opened.artifacts.checkpoint(proposal.trial.number).write_bytes(b"x" * 2**20)
+    record_epoch(opened.store, proposal.lease, row, proposal.draft)
+    opened.artifacts.checkpoint(proposal.trial.number, 0).write_bytes(b"x" * 2**20)
     return proposal
 
 

@@ -1,11 +1,17 @@
 """Checkpoints: whole or not there."""
 
+import resource
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from search.training.checkpoint import Checkpoint, load_checkpoint, write_checkpoint
+from search.training.checkpoint import (
+    Checkpoint,
+    CheckpointError,
+    load_checkpoint,
+    write_checkpoint,
+)
 
 CHECKPOINT = Checkpoint(
     {"model/0": np.arange(6, dtype=np.float32).reshape(2, 3), "model/1": np.array(7)},
@@ -44,9 +50,34 @@ def test_failed_write_leaves_the_old_one(tmp_path: Path, monkeypatch: pytest.Mon
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("os.fsync", fail)
-    with pytest.raises(OSError, match="No space left"):
+    with pytest.raises(CheckpointError, match="No space left"):
         write_checkpoint(path, Checkpoint({}, {"epoch": 4}))
     assert [file.name for file in tmp_path.iterdir()] == ["one.safetensors"]
     loaded = load_checkpoint(path)
     assert loaded is not None
     assert loaded.state["epoch"] == 3
+
+
+def test_file_that_the_disk_has_no_room_for_leaves_the_old_one(tmp_path: Path) -> None:
+    path = tmp_path / "one.safetensors"
+    write_checkpoint(path, CHECKPOINT)
+    large = Checkpoint({"a": np.zeros(100_000)}, {"epoch": 4})
+    known = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, known[1]))
+    try:
+        with pytest.raises(CheckpointError, match=r"Cannot save .*one.safetensors: .*too large"):
+            write_checkpoint(path, large)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, known)
+    assert [file.name for file in tmp_path.iterdir()] == ["one.safetensors"]
+    loaded = load_checkpoint(path)
+    assert loaded is not None
+    assert loaded.state["epoch"] == 3
+    write_checkpoint(path, large)
+    assert (load_checkpoint(path) or loaded).state["epoch"] == 4
+
+
+def test_folder_that_cannot_be_made_is_an_error_of_the_checkpoint(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(CheckpointError, match="Not a directory"):
+        write_checkpoint(tmp_path / "file" / "folder" / "one.safetensors", CHECKPOINT)

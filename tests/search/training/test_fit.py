@@ -110,6 +110,22 @@ def test_checkpoint_of_another_task_is_not_gone_on_with(
         assert Fit(replace(task, **change), prepared).history == []
 
 
+def test_fit_goes_on_without_checkpoints_and_saves_again_once_it_can(
+    prepared: PreparedSet, tmp_path: Path
+) -> None:
+    (tmp_path / "closed").touch()  # A file where the folder should be.
+    task = make_task(prepared, tmp_path / "closed" / "one", draw_config(), max_epochs=3)
+    fit = train(Fit(task, prepared), n_epochs=1)
+    assert fit.unsaved.endswith("closed/one: File exists")
+    (tmp_path / "closed").unlink()
+    train(fit, n_epochs=2)
+    assert fit.unsaved == ""
+    elsewhere = replace(task, checkpoint="", goes_on_from=task.checkpoint)
+    assert curve(train(Fit(elsewhere, prepared))) == curve(train(fit))
+    nowhere = train(Fit(replace(task, checkpoint=""), prepared))
+    assert curve(nowhere) == curve(fit)
+
+
 def test_fit_stops_itself_when_validation_gets_no_better(
     prepared: PreparedSet, tmp_path: Path
 ) -> None:

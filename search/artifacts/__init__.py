@@ -1,0 +1,18 @@
+"""Artifacts: files too large for the store's tables, where all workers of a study find them."""
+
+from search.artifacts.checkpoints import numbers_to_keep
+from search.artifacts.kinds import ArtifactStore, open_artifact_store, read_artifacts_url
+from search.artifacts.shared import fetch_prepared, fetch_weights, share, shared_files
+from search.artifacts.study import Artifacts
+
+__all__ = [
+    "ArtifactStore",
+    "Artifacts",
+    "fetch_prepared",
+    "fetch_weights",
+    "numbers_to_keep",
+    "open_artifact_store",
+    "read_artifacts_url",
+    "share",
+    "shared_files",
+]

@@ -1,0 +1,59 @@
+"""Artifacts in the study's own database: nothing but its URL is needed to reach them."""
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from search.artifacts.names import check_name
+from search.artifacts.whole import written_whole
+from search.errors import ArtifactError
+from storage import Store, StoreError, delete_files, get_file, list_files, put_file
+
+
+@dataclass(frozen=True, slots=True)
+class DatabaseArtifacts:
+    """Files in chunks in a table of the store; all of them may take `max_bytes`."""
+
+    store: Store
+    max_bytes: int
+
+    @property
+    def folder(self) -> None:
+        """There is none."""
+
+    def put(self, name: str, path: Path) -> None:
+        """Keeps a file."""
+        with _explaining(), path.open("rb") as file:
+            put_file(self.store, check_name(name), file, max_bytes=self.max_bytes)
+
+    def get(self, name: str, path: Path) -> bool:
+        """Writes a file to a path, or gives False when there is none."""
+        with _explaining(), written_whole(path) as partial:
+            with partial.open("wb") as file:
+                is_there = get_file(self.store, check_name(name), file)
+            if not is_there:
+                partial.unlink()
+        return is_there
+
+    def delete(self, names: Iterable[str]) -> None:
+        """Deletes files."""
+        with _explaining():
+            delete_files(self.store, map(check_name, names))
+
+    def sizes(self, folder: str = "") -> dict[str, int]:
+        """The names of the files directly in a folder, and their sizes."""
+        prefix = f"{check_name(folder)}/" if folder else ""
+        with _explaining():
+            found = list_files(self.store, prefix)
+        return {name: size for name, size in found.items() if "/" not in name[len(prefix) :]}
+
+
+@contextmanager
+def _explaining() -> Iterator[None]:
+    try:
+        yield
+    except StoreError as error:
+        raise ArtifactError(str(error)) from error
+    except OSError as error:
+        raise ArtifactError(f"Cannot use {error.filename}: {error.strerror}.") from error

@@ -1,0 +1,75 @@
+"""Artifacts in a folder: of this machine, or one that several machines share."""
+
+import os
+import shutil
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from search.artifacts.names import check_name
+from search.artifacts.whole import written_whole
+from search.errors import ArtifactError
+
+
+@dataclass(frozen=True, slots=True)
+class FolderArtifacts:
+    """Files in a folder, under their names."""
+
+    folder: Path
+
+    def put(self, name: str, path: Path) -> None:
+        """Keeps a file: by a second name for it where the file system can, else as a copy."""
+        with self._explaining(), written_whole(self._path(name)) as partial:
+            _link(path, partial)
+
+    def get(self, name: str, path: Path) -> bool:
+        """Writes a file to a path, or gives False when there is none."""
+        source = self._path(name)
+        with self._explaining():
+            if not source.is_file():
+                return False
+            with written_whole(path) as partial:
+                _link(source, partial)
+        return True
+
+    def delete(self, names: Iterable[str]) -> None:
+        """Deletes files."""
+        with self._explaining():
+            for name in names:
+                self._path(name).unlink(missing_ok=True)
+
+    def sizes(self, folder: str = "") -> dict[str, int]:
+        """The names of the files directly in a folder, and their sizes."""
+        found = {}
+        with self._explaining():
+            for path in self._files(folder):
+                name = f"{folder}/{path.name}" if folder else path.name
+                found[name] = path.stat().st_size
+        return found
+
+    def _files(self, folder: str) -> list[Path]:
+        place = self._path(folder) if folder else self.folder
+        if not place.is_dir():
+            return []
+        return sorted(p for p in place.iterdir() if p.is_file() and not p.name.startswith("."))
+
+    def _path(self, name: str) -> Path:
+        return self.folder / check_name(name)
+
+    @contextmanager
+    def _explaining(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise ArtifactError(
+                f"Cannot use the artifacts folder {self.folder}: {error.strerror}. "
+                "Name another one with --artifacts."
+            ) from error
+
+
+def _link(source: Path, target: Path) -> None:
+    try:
+        os.link(source, target)
+    except OSError:  # Another disk, another owner, or a file system without links.
+        shutil.copyfile(source, target)

@@ -1,0 +1,199 @@
+"""The artifacts of one study: checkpoints of the trials that may need them, and workers' logs."""
+
+import hashlib
+import re
+import shutil
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from search.artifacts.checkpoints import CheckpointName, newest, read_names, unneeded
+from search.artifacts.courier import Courier
+from search.artifacts.kinds import ArtifactStore, open_artifact_store
+from search.data import default_cache_dir
+from search.errors import SettingsError
+from search.settings import StudySettings
+from storage import Store
+
+PARTIAL = ".partial"
+POLL_S = 0.05
+WORK_FOLDER = "work"
+MB = 2**20
+
+
+@dataclass(slots=True)
+class Artifacts:
+    """The files of one study.
+
+    Trainers save into `folder`. Where that is no folder of the artifact store itself, a courier
+    takes what they save there, and brings what a trial goes on from.
+
+    Attributes:
+        store: Where the files are for all workers.
+        name: The study's folder in it.
+        folder: Where they are on this machine.
+    """
+
+    store: ArtifactStore
+    name: str
+    folder: Path
+    _courier: Courier = field(default_factory=Courier)
+    _sent: set[CheckpointName] = field(default_factory=set)
+
+    @classmethod
+    def of_study(cls, settings: StudySettings, store: Store, study_name: str) -> "Artifacts":
+        """Gives the artifacts of a study; nothing is read or made yet."""
+        max_bytes = settings.max_files_mb * MB
+        artifact_store = open_artifact_store(settings.artifacts, store, max_bytes=max_bytes)
+        name = settings.artifacts_folder or folder_name(study_name)
+        if artifact_store.folder is not None:
+            return cls(artifact_store, name, artifact_store.folder / name)
+        place = f"{store.shown_url} {settings.artifacts}"
+        machine = hashlib.sha256(place.encode()).hexdigest()[:16]
+        return cls(artifact_store, name, default_cache_dir() / WORK_FOLDER / machine / name)
+
+    def create(self) -> None:
+        """Makes the folder on this machine.
+
+        Raises:
+            SettingsError: If it cannot be made.
+        """
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise SettingsError(
+                f"Cannot make the artifacts folder {self.folder}: {error.strerror}. "
+                "Name another one with --artifacts."
+            ) from error
+
+    def checkpoint(self, trial_number: int, generation: int) -> Path:
+        """Where a trial saves after each epoch; its best weights stay there."""
+        return self.folder / str(CheckpointName(trial_number, generation))
+
+    def worker_log(self, index: int) -> Path:
+        """Where a local worker's log goes."""
+        return self.folder / f"worker-{index}.log"
+
+    def fetch(
+        self, trial_number: int, generation: int, is_stopping: Callable[[], bool] = lambda: False
+    ) -> Path | None:
+        """Gives the file that a trial goes on from, brought here if need be; None without.
+
+        Args:
+            trial_number: Of the trial.
+            generation: Under which it was taken now; its checkpoint is of an earlier one.
+            is_stopping: Asked several times a second, and ends the wait with None.
+        """
+        if generation == 0:
+            return None
+        found: list[Path | None] = []
+        self._courier.send("fetch", lambda: found.append(self.load(trial_number)))
+        while not self._courier.wait(POLL_S):
+            if is_stopping():
+                return None
+        return found[0] if found else None
+
+    def send(self, trial_number: int, generation: int) -> None:
+        """Takes a trial's checkpoint to the artifact store, without waiting for it."""
+        name = CheckpointName(trial_number, generation)
+        if self.store.folder is None:
+            self._courier.send(str(name), lambda: self._put(name))
+
+    def let_go(self, trial_number: int, generation: int) -> None:
+        """Removes this machine's copy of a trial's checkpoint once the artifact store has it."""
+        name = CheckpointName(trial_number, generation)
+        if self.store.folder is None:
+            self._courier.send(f"let go {name}", lambda: self._remove_copy(name))
+
+    def tidy(self, trial_numbers: Collection[int]) -> None:
+        """Deletes the checkpoints that nobody needs any more, without waiting for it.
+
+        Args:
+            trial_numbers: Of the trials whose last checkpoint is kept.
+        """
+        self._courier.send("tidy", lambda: self._tidy(trial_numbers))
+
+    def flush(self, timeout_s: float) -> bool:
+        """Waits until all is done that was to be done without waiting."""
+        return self._courier.wait(timeout_s)
+
+    def load(self, trial_number: int) -> Path | None:
+        """Gives a trial's last checkpoint, and with it its best weights, as a file here.
+
+        Raises:
+            ArtifactError: If the artifact store cannot be used.
+        """
+        here = newest(self._names_here(), trial_number)
+        if self.store.folder is None:
+            there = newest(self._names_there(), trial_number)
+            if there is not None and (here is None or there > here):
+                here = (
+                    there if self.store.get(self._key(there), self.folder / str(there)) else here
+                )
+        return None if here is None else self.folder / str(here)
+
+    def delete(self) -> None:
+        """Deletes all files of the study.
+
+        Raises:
+            ArtifactError: If the artifact store cannot be used.
+        """
+        self.store.delete(self.store.sizes(self.name))
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def take_checkpoint(self, other: "Artifacts", theirs: int, ours: int) -> None:
+        """Gives a trial the last checkpoint of another study's trial, if that has one.
+
+        Raises:
+            ArtifactError: If one of the artifact stores cannot be used.
+        """
+        path = other.load(theirs)
+        if path is not None:
+            self.store.put(self._key(CheckpointName(ours, 0)), path)
+
+    def unneeded(self, trial_numbers: Collection[int]) -> list[str]:
+        """Names the checkpoints in the artifact store that `tidy` would delete there.
+
+        Raises:
+            ArtifactError: If the artifact store cannot be used.
+        """
+        return list(map(self._key, unneeded(self._names_there(), trial_numbers)))
+
+    def _put(self, name: CheckpointName) -> None:
+        self._sent.discard(name)
+        self.store.put(self._key(name), self.folder / str(name))
+        self._sent.add(name)
+
+    def _remove_copy(self, name: CheckpointName) -> None:
+        if name in self._sent:
+            self._sent.discard(name)
+            (self.folder / str(name)).unlink(missing_ok=True)
+
+    def _tidy(self, trial_numbers: Collection[int]) -> None:
+        there, here = self._names_there(), self._names_here()
+        self.store.delete(map(self._key, unneeded(there, trial_numbers)))
+        for name in set(here).intersection(unneeded([*there, *here], trial_numbers)):
+            (self.folder / str(name)).unlink(missing_ok=True)
+        for path in self.folder.glob(f".trial-*{PARTIAL}"):  # of trainers that were killed
+            saving = CheckpointName.read(path.name[1:].removesuffix(PARTIAL))
+            if saving and saving in unneeded([saving, *here], trial_numbers):
+                path.unlink(missing_ok=True)
+
+    def _names_there(self) -> list[CheckpointName]:
+        return read_names(
+            name.removeprefix(f"{self.name}/") for name in self.store.sizes(self.name)
+        )
+
+    def _names_here(self) -> list[CheckpointName]:
+        return read_names(path.name for path in self.folder.glob("trial-*"))
+
+    def _key(self, name: CheckpointName) -> str:
+        return f"{self.name}/{name}"
+
+
+def folder_name(study_name: str) -> str:
+    """Gives the name of a study's folder; names unfit for one are hashed."""
+    plain = re.sub(r"[^A-Za-z0-9._-]", "_", study_name).strip(".")[:80]
+    if plain != study_name:
+        plain += "-" + hashlib.sha256(study_name.encode()).hexdigest()[:8]
+    return plain

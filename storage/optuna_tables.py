@@ -1,0 +1,83 @@
+"""Optuna's tables as far as we read and write them; making and changing them is Optuna's."""
+
+import math
+from datetime import UTC, datetime
+
+import sqlalchemy as sa
+from optuna.trial import TrialState
+
+state_type = sa.Enum(TrialState, name="trialstate")
+
+studies = sa.table("studies", sa.column("study_id"), sa.column("study_name"))
+
+directions = sa.table(
+    "study_directions",
+    sa.column("study_id"),
+    sa.column("direction", sa.Enum("NOT_SET", "MINIMIZE", "MAXIMIZE", name="studydirection")),
+)
+
+trials = sa.table(
+    "trials",
+    *map(sa.column, ("trial_id", "number", "study_id")),
+    sa.column("state", state_type),
+    sa.column("datetime_start", sa.DateTime),
+    sa.column("datetime_complete", sa.DateTime),
+)
+
+values = sa.table(
+    "trial_values",
+    *map(sa.column, ("trial_id", "objective", "value")),
+    sa.column("value_type", sa.Enum("FINITE", "INF_POS", "INF_NEG", name="trialvaluetype")),
+)
+
+params = sa.table(
+    "trial_params",
+    *map(sa.column, ("param_id", "trial_id", "param_name", "param_value", "distribution_json")),
+)
+
+user_attributes = sa.table(
+    "trial_user_attributes", *map(sa.column, ("trial_id", "key", "value_json"))
+)
+
+system_attributes = sa.table(
+    "trial_system_attributes", *map(sa.column, ("trial_id", "key", "value_json"))
+)
+
+reports = sa.table(
+    "trial_intermediate_values",
+    *map(sa.column, ("trial_id", "step", "intermediate_value")),
+    sa.column(
+        "intermediate_value_type",
+        sa.Enum("FINITE", "INF_POS", "INF_NEG", "NAN", name="trialintermediatevaluetype"),
+    ),
+)
+
+
+def utc_now() -> datetime:
+    """Gives the time as Optuna's tables hold it: UTC, without saying so."""
+    return datetime.now(UTC).replace(tzinfo=None)
+
+
+def to_local(stored: datetime | None) -> datetime | None:
+    """Gives a time of the tables as Optuna's trials hold it: the local one."""
+    if stored is None:
+        return None
+    return stored.replace(tzinfo=UTC).astimezone().replace(tzinfo=None)
+
+
+SPECIAL = {"INF_POS": math.inf, "INF_NEG": -math.inf, "NAN": math.nan}
+"""Optuna keeps numbers that some databases cannot hold as a word beside an empty value."""
+
+
+def from_stored(value: float | None, kind: str) -> float:
+    """Gives the number that Optuna stored."""
+    return SPECIAL[kind] if value is None else value
+
+
+def to_stored(value: float) -> tuple[float | None, str]:
+    """Gives a number as Optuna stores it."""
+    if math.isfinite(value):
+        return value, "FINITE"
+    if math.isnan(value):
+        return None, "NAN"
+    return None, "INF_POS" if value > 0 else "INF_NEG"

@@ -1,0 +1,256 @@
+"""What a study of 5,000 trials costs: the commands, and what a worker does between trials.
+
+The trials are of the default space, with 20 epochs each, and written in bulk.
+
+    python tests/benchmarks/large_study.py [--store sqlite|postgresql] [--trials 5000] [--runs 3]
+"""
+
+import argparse
+import json
+import os
+import random
+import statistics
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import optuna
+import sqlalchemy as sa
+from crowd import METRICS, fresh_url, make_ours
+from fixed_trials import ROOT, timed
+from optuna.distributions import (
+    BaseDistribution,
+    CategoricalDistribution,
+    FloatDistribution,
+    IntDistribution,
+    distribution_to_json,
+)
+from optuna.trial import TrialState
+
+from analysis import load_status, rank
+from search.fair_start import next_family
+from search.open_study import OpenStudy
+from search.proposals import next_proposal
+from storage import (
+    EpochRow,
+    Store,
+    beat,
+    count_done,
+    finish,
+    last_kinds,
+    list_kept,
+    load_study,
+    longest_epoch_s,
+    record_epoch,
+    recover,
+    register_worker,
+)
+from storage import optuna_tables as optunas
+from storage.optuna_tables import utc_now
+from storage.outcomes import Outcome
+from storage.tables import epochs, leases
+
+N_EPOCHS = 20
+NAME = "crowd"
+
+
+@dataclass
+class Recorder:
+    """A trial that draws at random, and keeps from what."""
+
+    rng: random.Random
+    drawn: dict[str, tuple[float, BaseDistribution]] = field(default_factory=dict)
+
+    def _keep(self, name: str, value: Any, distribution: BaseDistribution) -> Any:
+        self.drawn[name] = (distribution.to_internal_repr(value), distribution)
+        return value
+
+    def suggest_categorical(self, name: str, choices: Sequence[Any]) -> Any:
+        return self._keep(name, self.rng.choice(choices), CategoricalDistribution(choices))
+
+    def suggest_int(
+        self, name: str, low: int, high: int, *, step: int = 1, log: bool = False
+    ) -> Any:
+        value = self.rng.randrange(low, high + 1, step)
+        return self._keep(name, value, IntDistribution(low, high, step=step, log=log))
+
+    def suggest_float(self, name: str, low: float, high: float, **how: Any) -> Any:
+        distribution = FloatDistribution(low, high, **how)
+        value = low if how.get("step") else self.rng.uniform(low, high)
+        return self._keep(name, value, distribution)
+
+
+def fill(opened: OpenStudy, n_trials: int) -> None:
+    """Writes trials as a search would have left them: most complete, a third pruned."""
+    rng = random.Random(0)
+    rows: dict[sa.FromClause, list[dict[str, Any]]] = {}
+
+    def add(table: sa.FromClause, **values: Any) -> None:
+        rows.setdefault(table, []).append(values)
+
+    with opened.store.write() as connection:
+        first = 1 + (connection.scalar(sa.select(sa.func.max(optunas.trials.c.trial_id))) or 0)
+        number = connection.scalar(sa.select(sa.func.count()).select_from(optunas.trials))
+        for trial_id in range(first, first + n_trials):
+            recorder = Recorder(rng)
+            config = opened.space.suggest(recorder)  # type: ignore[arg-type]
+            curve = [rng.random() for _ in range(N_EPOCHS)]
+            is_pruned = rng.random() < 0.3
+            kind, state = ("pruned", "PRUNED") if is_pruned else ("complete", "COMPLETE")
+            best = max(curve)
+            metrics = {name: rng.random() for name in (*METRICS, "macro_auc")}
+            outcome = Outcome(kind, value=best, metrics=metrics)  # type: ignore[arg-type]
+            add(
+                optunas.trials,
+                trial_id=trial_id,
+                number=number,
+                study_id=opened.study_id,
+                state=TrialState[state],
+                datetime_start=utc_now(),
+                datetime_complete=utc_now(),
+            )
+            add(optunas.values, trial_id=trial_id, objective=0, value=best, value_type="FINITE")
+            for name, (value, distribution) in recorder.drawn.items():
+                add(
+                    optunas.params,
+                    trial_id=trial_id,
+                    param_name=name,
+                    param_value=value,
+                    distribution_json=distribution_to_json(distribution),
+                )
+            attributes = {
+                **metrics,
+                "config": config.to_json(),
+                "max_epochs": N_EPOCHS,
+                "parameters": rng.randrange(10**6),
+            }
+            for key, value in attributes.items():
+                add(
+                    optunas.user_attributes,
+                    trial_id=trial_id,
+                    key=key,
+                    value_json=json.dumps(value),
+                )
+            add(
+                optunas.system_attributes,
+                trial_id=trial_id,
+                key="constraints:size",
+                value_json="-0.5",
+            )
+            for epoch, accuracy in enumerate(curve, start=1):
+                add(
+                    optunas.reports,
+                    trial_id=trial_id,
+                    step=epoch,
+                    intermediate_value=max(curve[:epoch]),
+                    intermediate_value_type="FINITE",
+                )
+                add(epochs, trial_id=trial_id, epoch=epoch, val_accuracy=accuracy, seconds=1.0)
+            add(
+                leases,
+                study_id=opened.study_id,
+                trial_id=trial_id,
+                trial_number=number,
+                outcome=outcome.to_json(),
+                kind=kind,
+                told=True,
+                ended_at=1e9 + trial_id,
+                config_key=config.key(),
+            )
+            number += 1
+        for table, values in rows.items():
+            connection.execute(sa.insert(table), values)
+        if connection.dialect.name == "postgresql":
+            connection.execute(sa.text(
+                f"SELECT setval('trials_trial_id_seq', {first + n_trials})"
+            ))  # fmt: skip
+
+
+def time_commands(url: str, n_runs: int) -> None:
+    """Times each command as a whole process."""
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "CONVSEARCH_STORE": url}
+    targets = {f"status {NAME}": 1.0, f"rank {NAME}": 2.0, f"rank {NAME} --json": 2.0}
+    for arguments, target in targets.items():
+        command = [sys.executable, "-m", "search", *arguments.split()]
+        run = lambda command=command: subprocess.run(  # noqa: E731
+            command, env=environment, check=True, stdout=subprocess.DEVNULL
+        )
+        times = [timed(run) for _ in range(n_runs)]
+        print(f"{arguments}: median {statistics.median(times):.2f} s (target: {target})")
+
+
+def show(what: str, run: Callable[[], Any], n_runs: int) -> None:
+    """Prints how long a call takes the first time, and later."""
+    first, *later = (timed(run) for _ in range(1 + n_runs))
+    print(f"{what}: first {1000 * first:.0f} ms, then {1000 * statistics.median(later):.0f} ms")
+
+
+def time_worker(url: str, n_runs: int) -> None:
+    """Times what a worker does on its first trial, and on later ones."""
+    store = Store.open(url)
+    opened = OpenStudy.load(store, NAME)
+    worker_id, study_id = register_worker(store, opened.study_id), opened.study_id
+    asked: list[Any] = []
+
+    def ask() -> None:
+        asked.append(next_proposal(opened, worker_id))
+
+    def end() -> None:
+        proposal = asked.pop()
+        for epoch in range(1, 9):
+            proposal.trial.report(0.1, epoch)
+            row = EpochRow(epoch, 1, 0.5, 1, 0.1, 1e-3, 1.0, 0)
+            record_epoch(store, proposal.lease, row, proposal.draft)
+        judged.append(timed(proposal.trial.should_prune))
+        finish(store, opened.study, proposal.lease, Outcome("pruned"), proposal.draft)
+
+    judged: list[float] = []
+    asks, ends = [], []
+    for _ in range(1 + n_runs):
+        asks.append(timed(ask))
+        ends.append(timed(end))
+    print(f"ask: first {asks[0]:.2f} s (target: 5), then {statistics.median(asks[1:]):.2f} s "
+          "(target: 1)")  # fmt: skip
+    print(f"pruner, an epoch: {1000 * statistics.median(judged):.0f} ms")
+    trials = opened.study.get_trials(deepcopy=False)
+    families = opened.space.families
+    show("all trials, nothing new", lambda: opened.study.get_trials(deepcopy=False), n_runs)
+    show("next family", lambda: next_family(trials, families, 6), n_runs)
+    show("recover", lambda: recover(store, opened.study), n_runs)
+    show("kept checkpoints", lambda: list_kept(store, study_id, n_best=5, n_pruned=10), n_runs)
+    show("last kinds", lambda: last_kinds(store, study_id, 100), n_runs)
+    show("longest epoch", lambda: longest_epoch_s(store, study_id), n_runs)
+    show("is over", lambda: (load_study(store, NAME), count_done(store, study_id)), n_runs)
+    show("beat", lambda: beat(store, study_id, worker_id), n_runs)
+    show("load_status", lambda: load_status(store, NAME), n_runs)
+    show("rank", lambda: rank(store, NAME), n_runs)
+
+
+def main() -> None:
+    """Fills a store, and times what reads it."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--store", choices=("sqlite", "postgresql"), default="sqlite")
+    parser.add_argument("--trials", type=int, default=5000)
+    parser.add_argument("--runs", type=int, default=3)
+    options = parser.parse_args()
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    with (
+        tempfile.TemporaryDirectory() as name,
+        fresh_url(options.store, Path(name)) as make_url,
+    ):
+        os.environ["CONVSEARCH_CACHE"] = f"{name}/cache"
+        url = make_url("large")
+        make_ours(url, Path(name), 2 * options.trials, sampler="tpe", pruner="auto")
+        opened = OpenStudy.load(Store.open(url), NAME)
+        seconds = timed(lambda: fill(opened, options.trials))
+        print(f"{options.trials} trials written in {seconds:.0f} s", flush=True)
+        time_commands(url, options.runs)
+        time_worker(url, options.runs)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,138 @@
+"""Every kind of artifact store: what is put is had again, whole, by its name."""
+
+import threading
+from pathlib import Path
+
+import pytest
+
+from search.artifacts import ArtifactStore
+from search.errors import ArtifactError
+
+MB = 2**20
+NAME = "small/trial-3.0.safetensors"
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Path:
+    """A file of more than one chunk."""
+    path = tmp_path / "source"
+    path.write_bytes(bytes(range(256)) * (5 * MB // 512))
+    return path
+
+
+def test_file_comes_back_as_it_was(
+    artifact_store: ArtifactStore, source: Path, tmp_path: Path
+) -> None:
+    artifact_store.put(NAME, source)
+    target = tmp_path / "elsewhere" / "target"
+    assert artifact_store.get(NAME, target)
+    assert target.read_bytes() == source.read_bytes()
+    assert [path.name for path in target.parent.iterdir()] == ["target"]
+
+
+def test_empty_file_is_a_file(artifact_store: ArtifactStore, tmp_path: Path) -> None:
+    (tmp_path / "empty").touch()
+    artifact_store.put(NAME, tmp_path / "empty")
+    assert artifact_store.get(NAME, tmp_path / "target")
+    assert (tmp_path / "target").read_bytes() == b""
+
+
+def test_missing_file_is_none_and_what_was_there_stays(
+    artifact_store: ArtifactStore, tmp_path: Path
+) -> None:
+    (tmp_path / "target").write_text("known")
+    assert not artifact_store.get(NAME, tmp_path / "target")
+    assert (tmp_path / "target").read_text() == "known"
+    assert not [path for path in tmp_path.iterdir() if path.name.startswith(".target")]
+
+
+def test_later_file_takes_the_place_of_the_one_before(
+    artifact_store: ArtifactStore, source: Path, tmp_path: Path
+) -> None:
+    artifact_store.put(NAME, source)
+    (tmp_path / "later").write_bytes(b"later")
+    artifact_store.put(NAME, tmp_path / "later")
+    assert artifact_store.sizes("small") == {NAME: 5}
+    assert artifact_store.get(NAME, tmp_path / "target")
+    assert (tmp_path / "target").read_bytes() == b"later"
+
+
+def test_file_stays_as_it_was_put_when_its_source_is_replaced(
+    artifact_store: ArtifactStore, source: Path, tmp_path: Path
+) -> None:
+    whole = source.read_bytes()
+    artifact_store.put(NAME, source)
+    (tmp_path / "next").write_bytes(b"next")
+    (tmp_path / "next").replace(source)
+    assert artifact_store.get(NAME, tmp_path / "target")
+    assert (tmp_path / "target").read_bytes() == whole
+
+
+def test_sizes_are_of_the_files_directly_in_a_folder(
+    artifact_store: ArtifactStore, tmp_path: Path
+) -> None:
+    (tmp_path / "source").write_bytes(b"four")
+    for name in ("prepared-0a.safetensors", "a_b/one", "a_b/two", "aXb/one", "A_B/one", "a_b2/x"):
+        artifact_store.put(name, tmp_path / "source")
+    assert artifact_store.sizes() == {"prepared-0a.safetensors": 4}
+    assert artifact_store.sizes("a_b") == {"a_b/one": 4, "a_b/two": 4}
+    assert artifact_store.sizes("none") == {}
+
+
+def test_deleted_files_are_gone_and_the_others_stay(
+    artifact_store: ArtifactStore, source: Path, tmp_path: Path
+) -> None:
+    for name in ("small/one", "small/two", "other/one"):
+        artifact_store.put(name, source)
+    artifact_store.delete(["small/one", "small/never"])
+    artifact_store.delete([])
+    assert list(artifact_store.sizes("small")) == ["small/two"]
+    assert list(artifact_store.sizes("other")) == ["other/one"]
+    assert not artifact_store.get("small/one", tmp_path / "target")
+
+
+@pytest.mark.parametrize(
+    "name", ["../outside", "/etc/passwd", "a/../../b", "a//b", "", ".hidden", "a\\b", "a" * 256]
+)
+def test_name_that_could_lead_elsewhere_is_refused(
+    artifact_store: ArtifactStore, source: Path, tmp_path: Path, name: str
+) -> None:
+    for use in (artifact_store.put, artifact_store.get):
+        with pytest.raises(ValueError, match="Expected a name of letters"):
+            use(name, source)
+    with pytest.raises(ValueError, match="Expected a name of letters"):
+        artifact_store.delete([name])
+
+
+def test_source_that_is_not_there_is_an_error_and_keeps_what_was(
+    artifact_store: ArtifactStore, source: Path, tmp_path: Path
+) -> None:
+    artifact_store.put(NAME, source)
+    with pytest.raises(ArtifactError, match="No such file"):
+        artifact_store.put(NAME, tmp_path / "none")
+    assert artifact_store.sizes("small") == {NAME: source.stat().st_size}
+
+
+def test_reader_never_sees_a_mix_of_two_files(
+    artifact_store: ArtifactStore, tmp_path: Path
+) -> None:
+    contents = [letter * (3 * MB) for letter in (b"a", b"b")]
+    for number, content in enumerate(contents):
+        (tmp_path / str(number)).write_bytes(content)
+    artifact_store.put(NAME, tmp_path / "0")
+    is_over = threading.Event()
+
+    def replace() -> None:
+        for turn in range(10):
+            artifact_store.put(NAME, tmp_path / str(turn % 2))
+        is_over.set()
+
+    writer = threading.Thread(target=replace)
+    writer.start()
+    n_reads = 0
+    while not is_over.is_set():
+        assert artifact_store.get(NAME, tmp_path / "target")
+        assert (tmp_path / "target").read_bytes() in contents
+        n_reads += 1
+    writer.join()
+    assert n_reads > 1

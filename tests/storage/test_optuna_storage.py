@@ -1,0 +1,106 @@
+"""Trials read by plain SQL equal those that Optuna's own storage reads."""
+
+import math
+from datetime import datetime
+
+import optuna
+import pytest
+from optuna.storages import RDBStorage
+from optuna.trial import TrialState, create_trial
+
+from storage import Store
+from storage.optuna_storage import FleetStorage
+
+DISTRIBUTIONS: dict[str, optuna.distributions.BaseDistribution] = {
+    "rate": optuna.distributions.FloatDistribution(1e-5, 1, log=True),
+    "width": optuna.distributions.IntDistribution(8, 128, step=8),
+    "choice": optuna.distributions.CategoricalDistribution(("a", 1, 2.5, None, True)),
+}
+
+
+@pytest.fixture
+def study(store: Store) -> optuna.Study:
+    """A study with a trial of each state, and one with every odd value."""
+    study = optuna.create_study(storage=store.optuna_storage, study_name="all kinds")
+    study.enqueue_trial({"rate": 0.5})
+    study.ask().suggest_float("rate", 1e-5, 1, log=True)
+    study.enqueue_trial({"width": 16}, user_attrs={"note": {"deep": [1, None]}})
+    for state in (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL):
+        params = {"rate": 0.1, "width": 16, "choice": 2.5}
+        study.add_trial(
+            create_trial(
+                state=state,
+                value=None if state == TrialState.FAIL else -math.inf,
+                params=params,
+                distributions=DISTRIBUTIONS,
+                user_attrs={"text": "é", "none": None},
+                system_attrs={"size": 1.0},
+                intermediate_values={1: math.inf, 2: -math.inf, 7: 0.25},
+            )
+        )
+    several = optuna.create_study(
+        storage=store.optuna_storage, study_name="two values", directions=["minimize"] * 2
+    )
+    several.add_trial(create_trial(values=[1.0, 2.0]))
+    return study
+
+
+def pair(store: Store) -> tuple[FleetStorage, RDBStorage]:
+    """Our storage, and Optuna's own methods on the same tables."""
+    url = store.url.render_as_string(hide_password=False)
+    return store.optuna_storage, RDBStorage(url)
+
+
+def test_trials_equal_those_of_optuna(store: Store, study: optuna.Study) -> None:
+    ours, optunas = pair(store)
+    ids = [study._study_id, study._study_id + 1]
+    assert [len(ours.get_all_trials(study_id)) for study_id in ids] == [5, 1]
+    for study_id in ids:
+        assert ours.get_all_trials(study_id) == optunas.get_all_trials(study_id)
+    for trial in study.trials:
+        assert ours.get_trial(trial._trial_id) == optunas.get_trial(trial._trial_id)
+
+
+@pytest.mark.parametrize("states", [(TrialState.WAITING,), (TrialState.PRUNED, TrialState.FAIL)])
+@pytest.mark.parametrize(("n_listed", "after"), [(0, -1), (0, 2), (2, 3), (4, 0)])
+def test_any_part_of_the_trials_equals_optunas(
+    store: Store,
+    study: optuna.Study,
+    states: tuple[TrialState, ...],
+    n_listed: int,
+    after: int,
+) -> None:
+    ours, optunas = pair(store)
+    ids = [trial._trial_id for trial in study.trials]
+    first = -1 if after < 0 else ids[after]
+    for chosen in (states, None):
+        part = (study._study_id, chosen, set(ids[:n_listed]), first)
+        assert ours._get_trials(*part) == optunas._get_trials(*part)
+
+
+def test_many_trials_are_read_whole(
+    store: Store, study: optuna.Study, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("storage.frozen_trials.MAX_LISTED", 2)
+    test_trials_equal_those_of_optuna(store, study)
+    test_any_part_of_the_trials_equals_optunas(store, study, (TrialState.FAIL,), 4, 0)
+
+
+def test_value_that_is_no_number_is_read_as_reported(store: Store, study: optuna.Study) -> None:
+    trial = study.ask()
+    trial.report(math.nan, 1)
+    read = store.optuna_storage.get_trial(trial._trial_id)
+    assert math.isnan(read.intermediate_values[1])
+
+
+def test_times_are_local(store: Store, study: optuna.Study) -> None:
+    started = store.optuna_storage.get_trial(study.ask()._trial_id).datetime_start
+    assert started is not None
+    assert abs((datetime.now() - started).total_seconds()) < 60
+
+
+def test_what_is_not_there_is_a_key_error(store: Store) -> None:
+    with pytest.raises(KeyError, match="no trial with the id 999"):
+        store.optuna_storage.get_trial(999)
+    with pytest.raises(KeyError, match="no study with the id 999"):
+        store.optuna_storage.get_all_trials(999)
