@@ -71,6 +71,26 @@ def count_epochs(store: Store, study_id: int | None) -> int:
 
 
 @patient
+def load_curves(store: Store, study_id: int) -> dict[int, list[EpochRow]]:
+    """Gives the epochs of all trials of a study, by trial id."""
+    columns = [column for column in epochs.c if column.name != "trial_id"]
+    names = [column.name for column in columns]
+    curves: dict[int, list[EpochRow]] = {}
+    with store.read() as connection:
+        rows = connection.execute(
+            sa.select(epochs.c.trial_id, *columns)
+            .join(leases, leases.c.trial_id == epochs.c.trial_id)
+            .where(leases.c.study_id == study_id)
+            .order_by(epochs.c.trial_id, epochs.c.epoch)
+        )
+        for trial_id, *values in rows:
+            curves.setdefault(trial_id, []).append(
+                EpochRow(**dict(zip(names, values, strict=True)))
+            )
+    return curves
+
+
+@patient
 def longest_epoch_s(store: Store, study_id: int) -> float | None:
     """Gives the wall time of the study's longest epoch in seconds, None before the first."""
     with store.read() as connection:

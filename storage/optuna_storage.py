@@ -1,7 +1,10 @@
 """Optuna's storage as a fleet needs it: one pool of connections a process, for either store."""
 
+import os
 from collections.abc import Container
+from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import sqlalchemy as sa
 from optuna.distributions import BaseDistribution, check_distribution_compatibility
@@ -25,8 +28,14 @@ class FleetStorage(RDBStorage):
     """
 
     def __init__(
-        self, url: URL, engine_kwargs: dict[str, Any], *, are_there: bool = False
+        self,
+        url: URL,
+        engine_kwargs: dict[str, Any],
+        *,
+        are_there: bool = False,
+        any_version: bool = False,
     ) -> None:
+        self._any_version = any_version
         self.patience = Patience()
         self._distributions: dict[tuple[int, str], BaseDistribution] = {}
         self._engine_kwargs = engine_kwargs
@@ -56,7 +65,12 @@ class FleetStorage(RDBStorage):
             "connect_args": self._engine_kwargs["connect_args"],
         }
         try:
-            super().__init__(self._template, options, skip_table_creation=True)
+            super().__init__(
+                self._template,
+                options,
+                skip_compatibility_check=self._any_version,
+                skip_table_creation=True,
+            )
         except RuntimeError as error:
             raise StoreVersionError(str(error)) from error
         self.engine = engine
@@ -160,6 +174,35 @@ def open_optuna_storage(
         storage.remove_session()
         storage.engine.dispose()
     return storage
+
+
+def open_for_reading(url: URL, *, any_version: bool = False) -> FleetStorage:
+    """Opens Optuna's storage as it stands: whatever is asked of it, nothing can be written."""
+    url, options = reading_options(url)
+    return FleetStorage(url, options, are_there=True, any_version=any_version)
+
+
+def upgrade(url: URL) -> None:
+    """Brings Optuna's tables of an older Optuna up to this one's."""
+    options = {"connect_args": connect_args(url)}
+    storage = FleetStorage(url, options, are_there=True, any_version=True)
+    storage.upgrade()
+    storage.remove_session()
+    storage.engine.dispose()
+
+
+def reading_options(url: URL) -> tuple[URL, dict[str, Any]]:
+    """Gives the URL and the options of an engine that cannot write."""
+    arguments = connect_args(url)
+    if url.get_backend_name() == "sqlite":
+        path = Path(str(url.database)).absolute()
+        query = {"mode": "ro", "uri": "true"}
+        if not os.access(path.parent, os.W_OK):
+            query["immutable"] = "1"  # There is no room for the file that readers share.
+        url = url.set(database=f"file:{quote(str(path))}", query=query)
+    else:
+        arguments["options"] += " -c default_transaction_read_only=on"
+    return real_url(url), {"poolclass": sa.pool.NullPool, "connect_args": arguments}
 
 
 def _set_sqlite_pragmas(connection: Any, _record: object) -> None:

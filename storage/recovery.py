@@ -61,6 +61,16 @@ def recover(store: Store, study: Study, lookout: Lookout | None = None) -> int:
     return len(abandoned) + _fail_orphans(store, study._study_id)
 
 
+def needs_recovery(store: Store, study_id: int) -> bool:
+    """Whether a worker of the study is dead, or an outcome untold that nobody is about to tell."""
+    rows = list_workers(store, study_id)
+    alive = {row.worker_id for row in rows if row.is_alive}
+    return len(alive) < len(rows) or any(
+        lease.worker_id not in alive and (lease.worker_id is not None or lease.outcome)
+        for lease in list_open(store, study_id)
+    )
+
+
 def give_back(store: Store, study: Study, lease: Lease, *, lost: bool = False) -> None:
     """Puts a trial back to WAITING and lets go of its lease.
 

@@ -19,7 +19,12 @@ from storage import cluster, tables
 from storage.embedded import EmbeddedServer
 from storage.engine import SQLITE_TIMEOUT_S, make_engine
 from storage.errors import StoreError, StoreVersionError
-from storage.optuna_storage import FleetStorage, open_optuna_storage
+from storage.optuna_storage import (
+    FleetStorage,
+    open_for_reading,
+    open_optuna_storage,
+    reading_options,
+)
 from storage.patience import Patience
 from storage.reasons import give_reason
 from storage.url import embedded_folder, parse_url, show_url, sqlite_path
@@ -87,6 +92,30 @@ class Store:
         return None
 
     @classmethod
+    def inspect(cls, url: str) -> "Store":
+        """Opens a store as it stands, for reading alone: nothing is made, changed or locked.
+
+        Raises:
+            StoreError: If there is none, or it cannot be read.
+        """
+        optuna.logging.set_verbosity(optuna.logging.WARNING)
+        parsed = parse_url(url)
+        path = sqlite_path(parsed)
+        if path is not None and not path.is_file():
+            raise StoreError(f"There is no store at {path}. Name another one with --store.")
+        server = _start_server(parsed, create=False)
+        try:
+            names = table_names(parsed)
+            if "studies" not in names:
+                raise StoreError(
+                    f"{show_url(parsed)} holds no studies. Name another store with --store."
+                )
+            is_plain = tables.versions.name not in names
+            return cls(parsed, open_for_reading(parsed, any_version=True), server, is_plain)
+        except (SQLAlchemyError, StorageInternalError, ImportError) as error:
+            raise StoreError(f"Cannot read {show_url(parsed)}: {give_reason(error)}") from error
+
+    @classmethod
     def check(cls, url: str) -> None:
         """Makes sure that a store can be opened, without making one that is not there yet.
 
@@ -107,6 +136,11 @@ class Store:
         """Gives the file or folder in which a store lies here, None for a server elsewhere."""
         parsed = parse_url(url)
         return sqlite_path(parsed) or embedded_folder(parsed)
+
+    @staticmethod
+    def show(url: str) -> str:
+        """Gives a URL without its password."""
+        return show_url(parse_url(url))
 
     @property
     def engine(self) -> Engine:
@@ -282,6 +316,13 @@ def _check_tables(url: URL) -> tuple[set[str], int | None]:
             f"{tables.SCHEMA_VERSION}). Install the newer one, or name another store with --store."
         )
     return names, version
+
+
+def table_names(url: URL) -> set[str]:
+    """Gives the names of the tables in a store; it is only read."""
+    url, options = reading_options(url)
+    with sa.create_engine(url, **options).connect() as connection:
+        return set(sa.inspect(connection).get_table_names())
 
 
 @contextmanager

@@ -176,6 +176,21 @@ def load_optuna_study(
 
 
 @patient
+def find_study_id(store: Store, name: str) -> int:
+    """Gives the id of a study, one of ours or a plain Optuna study.
+
+    Raises:
+        StudyNotFoundError: If the store has no study of that name; the message lists those it has.
+    """
+    with store.read() as connection:
+        rows = connection.execute(sa.select(optuna_studies)).all()
+    ids = {row.study_name: int(row.study_id) for row in rows}
+    if name not in ids:
+        raise _not_found(store, name)
+    return ids[name]
+
+
+@patient
 def list_studies(store: Store) -> list[str]:
     """Gives the names of the studies in the store, sorted."""
     with store.read() as connection:

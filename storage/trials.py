@@ -46,7 +46,7 @@ class TrialRow:
     @property
     def counts(self) -> bool:
         """Whether the trial counts for the budget."""
-        return self.kind in COUNTED
+        return self.kind in COUNTED if self.outcome is None else self.outcome.counts
 
 
 @dataclass(slots=True)

@@ -29,9 +29,10 @@ SURE_AFTER_S = GRACE_S / 3
 
 @dataclass(frozen=True, slots=True)
 class WorkerRow:
-    """A worker as the store knows it; `last_seen` in seconds ago.
+    """A worker as the store knows it.
 
-    `activity` says what it does before a trial's first epoch, where that takes long.
+    `last_seen_s` is how long ago it beat; `activity` says what it does before a trial's first
+    epoch, where that takes long; `clock_ahead_s` is how far its clock is ahead of the store's.
     """
 
     worker_id: str
@@ -45,6 +46,7 @@ class WorkerRow:
     activity: str | None = None
     device: str = "cpu"
     study_id: int = 0
+    clock_ahead_s: float = 0.0
 
     @property
     def is_alive(self) -> bool:
@@ -106,7 +108,9 @@ def beat(store: Store, study_id: int, worker_id: str, *, device: str = "cpu") ->
     with store.write() as connection:
         now = store.now(connection)
         seen = connection.execute(
-            workers.update().where(workers.c.worker_id == worker_id).values(last_seen=now)
+            workers.update()
+            .where(workers.c.worker_id == worker_id)
+            .values(last_seen=now, clock_ahead_s=time.time() - now)
         )
         if seen.rowcount == 0:  # It is new, or slept for so long that it was taken for dead.
             enter_worker(connection, study_id, worker_id, now=now, device=device)
@@ -144,10 +148,11 @@ def remove_worker(store: Store, worker_id: str) -> None:
 
 
 @patient
-def list_workers(store: Store, study_id: int) -> list[WorkerRow]:
-    """Gives all workers of a study that have not left, the dead ones too."""
+def list_workers(store: Store, study_id: int | None = None) -> list[WorkerRow]:
+    """Gives the workers of a study, or of all, that have not left, the dead ones too."""
     with store.read() as connection:
-        return select_workers(store, connection, workers.c.study_id == study_id)
+        which = sa.true() if study_id is None else workers.c.study_id == study_id
+        return select_workers(store, connection, which)
 
 
 def select_workers(
@@ -177,6 +182,7 @@ def select_workers(
             activity=row.activity,
             device=row.device,
             study_id=row.study_id,
+            clock_ahead_s=row.clock_ahead_s,
         )
         for row in rows
     ]
@@ -195,6 +201,7 @@ def enter_worker(
             pid=os.getpid(),
             process_started_at=psutil.Process().create_time(),
             last_seen=now,
+            clock_ahead_s=time.time() - now,
             device=device,
         )
     )
