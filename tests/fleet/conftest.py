@@ -273,6 +273,15 @@ def accuracy(seed: int, epoch: int) -> float:
     return (seed * 7919 + epoch * 104729) % 9973 / 9973
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keeps the quick tests quick: fleets on PostgreSQL are among the slow ones."""
+    for item in items:
+        is_fleet = Path(__file__).parent in item.path.parents
+        if is_fleet and "postgresql" in item.name:
+            item.add_marker(pytest.mark.slow)
+
+
 @pytest.fixture
 def make_fleet(
     store_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -56,6 +56,7 @@ def test_worker_that_slept_lets_go_of_its_trial_and_goes_on_with_others(
     assert not any(f"trial {number}: complete" in line for line in told)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("moment", ["record_outcome", "_tell"])
 def test_worker_that_slept_between_its_check_and_its_word_writes_nothing_twice(
     make_fleet: Callable[..., Any], moment: str

@@ -18,6 +18,7 @@ def crowd(fleet: Any, n_workers: int, timeout_s: float) -> None:
     assert not any("Traceback" in process.words for process in crowd)
 
 
+@pytest.mark.slow
 def test_crowd_of_eight_spends_the_budget_exactly(make_fleet: Callable[..., Any]) -> None:
     crowd(make_fleet(n_trials=48), 8, 120)
 

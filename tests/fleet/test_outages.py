@@ -25,6 +25,7 @@ def has_begun(status: StudyStatus) -> bool:
     return status.n_done >= 2
 
 
+@pytest.mark.slow
 def test_database_that_is_restarted_loses_nothing_and_no_worker(
     make_postgres_fleet: Callable[..., Any], postgres_server: Any
 ) -> None:
@@ -66,6 +67,7 @@ def test_worker_that_waits_for_its_store_leaves_within_seconds_when_asked(
     fleet.check()
 
 
+@pytest.mark.slow
 def test_store_that_another_process_locks_for_long_is_waited_for(
     make_sqlite_fleet: Callable[..., Any],
 ) -> None:
@@ -91,6 +93,7 @@ def test_store_that_another_process_locks_for_long_is_waited_for(
     assert set(fleet.trained().values()) == {1}
 
 
+@pytest.mark.slow
 def test_store_that_is_full_is_waited_for_until_there_is_room(
     make_sqlite_fleet: Callable[..., Any], tmp_path: Path
 ) -> None:
