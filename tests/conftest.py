@@ -1,9 +1,11 @@
 """Fixtures for all tests: real image sets, and a store of each kind."""
 
 import os
+import signal
 import socket
 import subprocess
 import tempfile
+import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +17,12 @@ import pytest
 from spaces.families import registry
 from spaces.modules import _loaded
 from storage import Store, cluster
+
+# Tests that are run in the background may have been told to ignore these, and their children with
+# them, who would then do so as they would under nohup.
+if threading.current_thread() is threading.main_thread():
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGHUP, lambda *_: None)
 
 SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 
