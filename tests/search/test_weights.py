@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 
+from search.artifacts.shared import weights_name
+from search.data import default_cache_dir
 from search.errors import StudyMismatchError
 from search.open_study import OpenStudy
 from spaces import SpaceError
@@ -111,6 +113,12 @@ def test_worker_needs_the_weights_of_the_study(
     assert opened.settings.weights is not None
     assert len(opened.settings.weights.digest) == 64
     file.rename(tmp_path / "moved.weights.h5")
+    copy = weights_name(opened.settings.weights)
+    here = OpenStudy.load(opened.store, opened.name).settings.weights
+    assert here is not None
+    assert Path(here.source) == default_cache_dir() / copy
+    opened.artifacts.store.delete([copy])
+    Path(here.source).unlink()
     with pytest.raises(SpaceError, match=r"weights at .*mine\.weights\.h5.*No such file"):
         OpenStudy.load(opened.store, opened.name)
     file.write_bytes(b"other")

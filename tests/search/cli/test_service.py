@@ -77,6 +77,7 @@ def test_misuse_gets_a_line_and_nothing_is_written(
     message: str,
 ) -> None:
     monkeypatch.setenv("PATH", str(tmp_path / "none"))
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
     code, out, err = call(*arguments)
     assert (code, out) == (2, "")
     assert message in err
