@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from analysis.families import FamilySummary, best_complete, summarize_families
+from analysis.families import FamilySummary, best_complete, family_of, summarize_families
 from storage import (
     Store,
     StudyRecord,
@@ -93,21 +93,27 @@ class StudyStatus:
                 "timeout_s": self.record.timeout_s,
                 "active_s": round(self.record.active_s, 1),
             },
-            "workers": [
-                {
-                    "id": worker.worker_id,
-                    "host": worker.host,
-                    "pid": worker.pid,
-                    "trial": worker.trial_number,
-                    "last_seen": round(worker.last_seen_s, 1),
-                }
-                for worker in self.workers
-            ],
+            "workers": [self._describe_worker(worker) for worker in self.workers],
             "best": None if best is None else {"trial": best.number, "val_accuracy": best.value},
             "families": [family.to_json() for family in self.families],
             "trials_per_hour": self.trials_per_hour,
             "time_left_s": self.time_left_s,
             "end_reason": self.record.end_reason,
+            "is_stopped": self.record.is_stopped,
+        }
+
+    def _describe_worker(self, worker: WorkerRow) -> dict[str, Any]:
+        rows = (row for row in self.running if row.number == worker.trial_number)
+        row = next(rows, None)
+        return {
+            "id": worker.worker_id,
+            "host": worker.host,
+            "device": worker.device,
+            "pid": worker.pid,
+            "trial": worker.trial_number,
+            "family": None if row is None else family_of(row) or None,
+            "epoch": None if row is None else row.curve.n_epochs,
+            "last_seen": round(worker.last_seen_s, 1),
         }
 
 

@@ -27,3 +27,7 @@ class CannotStartError(WorkerError):
 
 class ArtifactError(SearchError, RuntimeError):
     """Files cannot be kept where `--artifacts` says, or cannot be had from there."""
+
+
+class StudyBusyError(SearchError, RuntimeError):
+    """Workers are at work on a study that nobody may be at work on."""

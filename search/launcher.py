@@ -18,7 +18,8 @@ logger = logging.getLogger(__name__)
 
 MAX_RESTARTS = 5
 RESTARTS_S = 300.0
-"""More restarts than this in five minutes, and the workers cannot be helped."""
+"""More restarts than one a worker and these in five minutes, without a single epoch gained, and
+the workers cannot be helped."""
 BACK_OFF_S = 0.25
 MAX_BACK_OFF_S = 10.0
 MISUSED = 2
@@ -39,6 +40,7 @@ class LocalWorkers:
         n_threads: Of each trainer.
         options: More options of the command `worker`.
         log: Where the worker of an index writes; None lets all write to our standard error.
+        count_progress: Counts what workers have gained so far; those who gain may die often.
     """
 
     study: str | None
@@ -47,12 +49,15 @@ class LocalWorkers:
     n_threads: int
     options: Sequence[str] = ()
     log: Callable[[int], Path] | None = None
+    count_progress: Callable[[], int] = lambda: 0
     _processes: dict[int, subprocess.Popen[bytes]] = field(default_factory=dict)
     _due: dict[int, float] = field(default_factory=dict)
     _restarts: list[float] = field(default_factory=list)
+    _progress: int = 0
 
     def start(self) -> None:
         """Starts all workers."""
+        self._progress = self.count_progress()
         for index in range(len(self.devices)):
             self._start(index)
 
@@ -105,7 +110,9 @@ class LocalWorkers:
             raise CannotStartError(f"A worker cannot start. {self._last_words(index)}".strip())
         now = time.monotonic()
         self._restarts = [at for at in self._restarts if at > now - RESTARTS_S]
-        if len(self._restarts) >= MAX_RESTARTS:
+        if self._have_gained():
+            self._restarts.clear()
+        if len(self._restarts) >= MAX_RESTARTS + len(self.devices) - 1:
             self.stop()
             raise WorkerError(
                 f"Workers keep ending (the last with exit code {code}). {self._last_words(index)}"
@@ -114,6 +121,10 @@ class LocalWorkers:
         wait_s = min(MAX_BACK_OFF_S, BACK_OFF_S * 2 ** (len(self._restarts) - 1))
         logger.warning("worker %d ended with exit code %d and is started again", index, code)
         self._due[index] = now + wait_s
+
+    def _have_gained(self) -> bool:
+        before, self._progress = self._progress, self.count_progress()
+        return self._progress > before
 
     def _start(self, index: int) -> None:
         command = [

@@ -41,6 +41,17 @@ def read_plan(source: str, options: Options, names: Mapping[tuple[str, str], str
         _resolve_paths(path, tables)
     else:
         tables = {"data": {"source": source}}
+    return make_plan(tables, given, names)
+
+
+def make_plan(
+    tables: dict[str, Any], given: Options, names: Mapping[tuple[str, str], str]
+) -> StudyPlan:
+    """Gives the plan of tables as a study file holds them, with given values over them.
+
+    Raises:
+        SettingsError: If something is unknown, of a wrong type or out of range.
+    """
     for (table, key), value in given.items():
         tables.setdefault(table, {})
         if isinstance(tables[table], dict):

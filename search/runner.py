@@ -14,7 +14,7 @@ from search.open_study import OpenStudy
 from search.settings import StudyPlan
 from search.signals import stopping_when_asked
 from search.submit import Submission, submit
-from storage import recover
+from storage import StoreAwayError, count_epochs, recover
 
 REFRESH_S = 0.5
 View = Callable[[StudyStatus], None]
@@ -72,6 +72,7 @@ def run_plan(
         store_url=store_url(plan.store.url),
         n_threads=max(1, n_cores() // submission.n_workers),
         log=submission.artifacts.worker_log,
+        count_progress=lambda: count_epochs(submission.store, submission.record.study_id),
     )
 
     read_status = follow_status(submission.store, name)
@@ -80,10 +81,18 @@ def run_plan(
         if view is not None:
             view(read_status())
 
-    signals = supervise(workers, on_stop=on_stop, meanwhile=show)
-    status = load_status(submission.store, name)
-    ranking = rank(submission.store, name)
-    submission.store.close()
+    try:
+        signals = supervise(
+            workers, on_stop=on_stop, on_signal=submission.store.patience.hurry, meanwhile=show
+        )
+        status = load_status(submission.store, name)
+        ranking = rank(submission.store, name)
+    except StoreAwayError as error:
+        if not submission.store.patience.is_short:
+            raise
+        raise KeyboardInterrupt from error  # Who asked us to leave was not to wait for a ranking.
+    finally:
+        submission.store.close()
     return RunResult(submission.store.shown_url, ranking, status, bool(signals))
 
 
@@ -91,6 +100,7 @@ def supervise(
     workers: LocalWorkers,
     *,
     on_stop: Callable[[], None] = lambda: None,
+    on_signal: Callable[[], None] = lambda: None,
     meanwhile: Callable[[], None] = lambda: None,
     stop: threading.Event | None = None,
 ) -> list[int]:
@@ -103,7 +113,12 @@ def supervise(
         WorkerError: If workers cannot start, or keep dying.
     """
     stop = stop or threading.Event()
-    with stopping_when_asked(stop.set, workers.kill) as signals:
+
+    def ask() -> None:
+        stop.set()
+        on_signal()
+
+    with stopping_when_asked(ask, workers.kill) as signals:
         try:
             workers.start()
             while workers.poll() and not stop.is_set():

@@ -122,6 +122,9 @@ class StudyTable(Table):
         workers: How many local ones; `auto` is one for each place on a GPU, or for each core.
         gpus: `auto` (all there are), `none`, or GPUs as `nvidia-smi -L` counts them: `0,1`.
         trainers_per_gpu: How many workers share a GPU.
+        warm_start: An earlier study, whose best configs are tried first.
+        warm_start_store: Its store, where that is another one.
+        warm_start_trials: How many of its configs.
     """
 
     name: Annotated[str, Field(min_length=1, max_length=200)] | None = None
@@ -129,6 +132,9 @@ class StudyTable(Table):
     workers: Count | Literal["auto"] = "auto"
     gpus: Annotated[str, Field(min_length=1)] = "auto"
     trainers_per_gpu: Count = 1
+    warm_start: Annotated[str, Field(min_length=1)] | None = None
+    warm_start_store: str | None = None
+    warm_start_trials: Count = 5
 
 
 class StoreTable(Table):

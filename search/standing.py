@@ -4,17 +4,18 @@ import logging
 import threading
 import time
 import uuid
+from contextlib import suppress
 
 from search.errors import SearchError
 from search.logs import about
 from search.open_study import OpenStudy
 from search.training.pool import TrainerPool
-from search.worker import Worker
+from search.worker import FLUSH_S, Worker
 from spaces import SpaceError
 from storage import (
-    GRACE_S,
     OpenRow,
     Store,
+    StoreAwayError,
     StoreError,
     StudyNotFoundError,
     choose_study,
@@ -54,12 +55,11 @@ class StandingWorker:
         self._opened: dict[int, tuple[str, OpenStudy]] = {}
         self._refusals: dict[int, str] = {}
         self._skipped_until: dict[int, float] = {}
-        self._looked_at = time.time()
-        self._may_recover_at = 0.0
 
     def stop(self) -> None:
         """Asks the worker to give its trial back and leave; safe from a signal handler."""
         self._stop.set()
+        self.store.patience.hurry()
 
     @property
     def was_asked(self) -> bool:
@@ -67,7 +67,11 @@ class StandingWorker:
         return self._stop.is_set()
 
     def run(self) -> None:
-        """Serves open studies until it is asked to stop, or has had no work for too long."""
+        """Serves open studies until it is asked to stop, or has had no work for too long.
+
+        Raises:
+            StoreAwayError: If the store has been away for too long.
+        """
         worked_at = time.monotonic()
         try:
             while not self._stop.is_set():
@@ -78,15 +82,20 @@ class StandingWorker:
                     return
                 else:
                     self._stop.wait(WAIT_S)
+        except StoreAwayError as error:
+            if not self._stop.is_set():
+                raise
+            logger.warning("left without a word to the store: %s", error)
         finally:
             self.pool.close()
+            for _, opened in self._opened.values():
+                opened.artifacts.flush(FLUSH_S)
 
     def _has_idled(self, idle_s: float) -> bool:
         return self.idle_exit_s is not None and idle_s >= self.idle_exit_s
 
     def _serve_next(self) -> bool:
         """Serves the study whose turn it is while that is so; False when there is none."""
-        self._notice_sleep()
         if choose_study(list_open_studies(self.store), self._skipped()) is None:
             return False
         row = self._join()
@@ -96,7 +105,8 @@ class StandingWorker:
             try:
                 return self._serve(row)
             finally:
-                remove_worker(self.store, self.worker_id)
+                with suppress(StoreAwayError):
+                    remove_worker(self.store, self.worker_id)
 
     def _join(self) -> OpenRow | None:
         return join_next(
@@ -109,7 +119,6 @@ class StandingWorker:
         if opened is None:
             return False
         worker = Worker(opened, self.pool, worker_id=self.worker_id, stop=self._stop)
-        worker.may_recover_at = self._may_recover_at
         logger.info("joined study %s", row.name)
         n_trials = 0
         try:
@@ -122,8 +131,6 @@ class StandingWorker:
         except StudyNotFoundError:
             logger.warning("study %s was deleted", row.name)
         logger.info("leaving study %s after %d of its trials", row.name, n_trials)
-        self._may_recover_at = max(self._may_recover_at, worker.may_recover_at)
-        self._looked_at = time.time()
         return n_trials > 0
 
     def _stays(self, study_id: int) -> bool:
@@ -139,6 +146,8 @@ class StandingWorker:
             known = self._opened.get(row.study_id)
             if known is None or known[0] != settings:
                 known = settings, OpenStudy.load(self.store, row.name)
+        except StoreAwayError:
+            raise
         except REFUSALS as error:
             self._refuse(row, str(error))
             return None
@@ -155,10 +164,3 @@ class StandingWorker:
     def _skipped(self) -> set[int]:
         now = time.monotonic()
         return {study_id for study_id, until in self._skipped_until.items() if until > now}
-
-    def _notice_sleep(self) -> None:
-        """After a sleep all workers look dead to each other until they have beaten again."""
-        now = time.time()
-        if now - self._looked_at > GRACE_S / 2:
-            self._may_recover_at = now + GRACE_S
-        self._looked_at = now

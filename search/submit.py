@@ -10,6 +10,7 @@ from typing import Any
 from search.artifacts import Artifacts, read_artifacts_url, share
 from search.artifacts.kinds import DATABASE, is_folder
 from search.artifacts.study import folder_name
+from search.beginning import Beginning, NewStudy, Prelude, prelude_of
 from search.data import PreparedSet, Progress, default_cache_dir, prepare
 from search.data.parallel import n_cores
 from search.default_store import store_url
@@ -63,6 +64,7 @@ class Submission:
     """A study that is ready for workers; `is_new` tells it from one that is resumed.
 
     `data` is by image set: what families from scratch train on, and what pretrained ones do.
+    `notes` are lines about what the study begins with.
     """
 
     store: Store
@@ -71,6 +73,7 @@ class Submission:
     data: Mapping[str, PreparedSet]
     is_new: bool
     n_workers: int
+    notes: tuple[str, ...] = ()
 
     @property
     def artifacts(self) -> Artifacts:
@@ -79,15 +82,22 @@ class Submission:
 
 
 def submit(
-    plan: StudyPlan, *, n_workers: int | None = None, progress: Progress | None = None
+    plan: StudyPlan,
+    *,
+    n_workers: int | None = None,
+    progress: Progress | None = None,
+    prepared: Mapping[str, PreparedSet] | None = None,
+    prelude: Prelude | None = None,
 ) -> Submission:
     """Creates the study of a plan, or opens it again with the plan's budget.
 
     Args:
-        plan: The study.
+        plan: What to search, on what.
         n_workers: How many workers share this machine; by default what the plan says, or one for
             each core.
-        progress: Told how far the images are prepared.
+        progress: Told how far the preparation of images is.
+        prepared: Images, by image set, that need not be prepared again.
+        prelude: What a new study begins with; by default what `[study] warm_start` says.
 
     Raises:
         SearchError: If the source, the settings or the folder cannot be used, or a study of that
@@ -104,7 +114,8 @@ def submit(
     Store.check(url)
     n_workers = n_workers or _count_workers(plan, space)
     limits = {name: _resolve_limits(plan, n_workers, name) for name in space.image_sets}
-    data = {name: _prepare(plan, name, progress) for name in space.image_sets}
+    data = dict(prepared or {})
+    data = {name: data.get(name) or _prepare(plan, name, progress) for name in space.image_sets}
     for name, images in data.items():
         shape, part = images.image_shape, space.of_image_set(name)
         part.check_image_shape(shape, images.n_classes, limits[name])
@@ -134,8 +145,14 @@ def submit(
         max_files_mb=plan.store.max_files_mb,
     )
     store = Store.open(url)
-    record, is_new, settings = _enter(store, plan, settings, space)
-    return Submission(store, record, settings, data, is_new, n_workers)
+    draft = NewStudy(store, study_name(plan), settings, space, data, _queue(plan, settings, space))
+    if draft.name in list_studies(store):
+        record, settings = _resume(draft, plan)
+        return Submission(store, record, settings, data, False, n_workers)
+    _share(draft, settings)
+    beginning = (prelude or prelude_of(plan.study))(draft)
+    record = _create(draft, plan, beginning)
+    return Submission(store, record, settings, data, True, n_workers, beginning.notes)
 
 
 def _read_space(plan: StudyPlan) -> tuple[tuple[FamilyModule, ...], SearchSpace]:
@@ -181,44 +198,62 @@ def study_name(plan: StudyPlan) -> str:
     return plan.study.name or Path(plan.data.source).absolute().stem
 
 
-def _enter(
-    store: Store, plan: StudyPlan, settings: StudySettings, space: SearchSpace
-) -> tuple[StudyRecord, bool, StudySettings]:
-    """Creates the study in the store, or opens the one that is there if it is the same."""
-    name = study_name(plan)
-    n_trials, timeout_s = plan.budget.trials, plan.budget.timeout
-    if n_trials is None and timeout_s is None:
-        n_trials = DEFAULT_N_TRIALS
-    if name in list_studies(store):
-        known = StudySettings.read(load_study(store, name).settings)
-        check_versions(known)
-        _check_same(name, known, settings, space)
-        settings = _moved(known, settings, is_artifacts_given=plan.store.artifacts is not None)
-    artifacts = Artifacts.of_study(settings, store, name)
-    artifacts.create()
-    share(artifacts.store, settings)
+def _create(draft: NewStudy, plan: StudyPlan, beginning: Beginning) -> StudyRecord:
+    """Creates the study, with what it tries first; one that came between is resumed."""
+    n_trials, timeout_s = _budget(plan)
     record, is_new = create_study(
-        store,
-        name,
-        settings=settings.model_dump_json(),
+        draft.store,
+        draft.name,
+        settings=draft.settings.model_dump_json(),
         n_trials=n_trials,
         timeout_s=timeout_s,
         priority=plan.study.priority or 0,
     )
-    if is_new:
-        study = load_optuna_study(store, name)
-        for params in _known_good(space, settings.family_trials, n_trials):
-            study.enqueue_trial(params)
-    else:
-        update_settings(store, record.study_id, settings.model_dump_json())
-        set_budget(
-            store,
-            record.study_id,
-            n_trials=n_trials,
-            timeout_s=timeout_s,
-            priority=plan.study.priority,
-        )
-    return load_study(store, name), is_new, settings
+    if not is_new:
+        return _resume(draft, plan)[0]
+    study = load_optuna_study(draft.store, draft.name)
+    for params in beginning.queue[:n_trials]:
+        study.enqueue_trial(dict(params))
+    return record
+
+
+def _resume(draft: NewStudy, plan: StudyPlan) -> tuple[StudyRecord, StudySettings]:
+    """Opens the study that is there, if it is the same, with the plan's budget."""
+    store, name, settings = draft.store, draft.name, draft.settings
+    n_trials, timeout_s = _budget(plan)
+    record = load_study(store, name)
+    known = StudySettings.read(record.settings)
+    check_versions(known)
+    _check_same(name, known, settings, draft.space)
+    settings = _moved(known, settings, is_artifacts_given=plan.store.artifacts is not None)
+    _share(draft, settings)
+    update_settings(store, record.study_id, settings.model_dump_json())
+    set_budget(
+        store,
+        record.study_id,
+        n_trials=n_trials,
+        timeout_s=timeout_s,
+        priority=plan.study.priority,
+    )
+    return load_study(store, name), settings
+
+
+def _share(draft: NewStudy, settings: StudySettings) -> None:
+    """Puts what workers need where they find it, before the study is there for them."""
+    artifacts = Artifacts.of_study(settings, draft.store, draft.name)
+    artifacts.create()
+    share(artifacts.store, settings)
+
+
+def _budget(plan: StudyPlan) -> tuple[int | None, float | None]:
+    n_trials, timeout_s = plan.budget.trials, plan.budget.timeout
+    if n_trials is None and timeout_s is None:
+        n_trials = DEFAULT_N_TRIALS
+    return n_trials, timeout_s
+
+
+def _queue(plan: StudyPlan, settings: StudySettings, space: SearchSpace) -> list[dict[str, Any]]:
+    return _known_good(space, settings.family_trials, _budget(plan)[0])
 
 
 def _moved(
@@ -355,5 +390,6 @@ def _artifacts_url(plan: StudyPlan, url: str) -> str:
 def _artifacts_folder(plan: StudyPlan) -> str:
     """Gives the study's folder there; a place that other stores may use too keeps them apart."""
     name = folder_name(study_name(plan))
-    is_shared = plan.store.artifacts not in {None, DATABASE}
+    given = plan.store.artifacts
+    is_shared = given is not None and read_artifacts_url(given) != DATABASE
     return f"{name}-{secrets.token_hex(4)}" if is_shared else name

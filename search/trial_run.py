@@ -34,6 +34,8 @@ from storage import EpochRow, Outcome, longest_epoch_s, record_epoch, show_activ
 logger = logging.getLogger(__name__)
 
 POLL_S = 0.2
+MOST_POLL_S = 5.0
+"""A longer time between two looks at the trainer was the worker's own, stopped or at the store."""
 MIN_SILENCE_S = 120.0
 SILENCE_EPOCHS = 10
 SLOWEST_OPERATIONS_PER_S = 2e9
@@ -99,7 +101,8 @@ class TrialRun:
     last_memory_mb: float = 0.0
     is_unsaved: bool = False
     started_at: float = field(default_factory=time.monotonic)
-    heard_at: float = field(default_factory=time.monotonic)
+    silent_s: float = 0.0
+    polled_at: float = field(default_factory=time.monotonic)
     features: FeaturesProgress = field(default_factory=FeaturesProgress)
 
     def run(self) -> Outcome | Open:
@@ -116,6 +119,7 @@ class TrialRun:
             self.trainer.send(self._task(goes_on_from))
             while True:
                 message = self.trainer.receive(POLL_S)
+                self._count_silence(message)
                 ending = self._answer(message) if message else None
                 if ending is None:
                     ending = self._watch(silence_s)
@@ -142,7 +146,7 @@ class TrialRun:
         """Gives what the trial goes on from; bringing it here is no time of the trial's own."""
         generation, is_stopping = self.proposal.lease.generation, self.interruption.now
         found = self.opened.artifacts.fetch(self._number, generation, is_stopping)
-        self.started_at = self.heard_at = time.monotonic()
+        self.started_at = self.polled_at = time.monotonic()
         return found
 
     def _task(self, goes_on_from: Path | None = None) -> Task:
@@ -166,7 +170,6 @@ class TrialRun:
 
     def _answer(self, message: Message) -> Outcome | Open | None:
         """Acts on what the trainer said."""
-        self.heard_at = time.monotonic()
         match message:
             case Resumed(rows):
                 logger.info("trial %s goes on after epoch %s", self._number, rows[-1].epoch)
@@ -217,6 +220,7 @@ class TrialRun:
 
     def _judge(self, rows: Sequence[EpochRow]) -> Outcome | Open | None:
         """Records epochs, and lets the trial go on after the last of them or not."""
+        began = time.monotonic()
         trial = self.proposal.trial
         self._clear_activity()
         for row in rows:
@@ -230,6 +234,7 @@ class TrialRun:
             return self._stop(Outcome("pruned", reason, metrics={"epochs": epoch}))
         if self.interruption.at_epoch_end():
             return self._stop(Open.GIVEN_BACK)
+        self.started_at += time.monotonic() - began  # A store that is away costs no trial time.
         self._reply("go_on")
         return None
 
@@ -242,6 +247,12 @@ class TrialRun:
 
     def _reply(self, verdict: Verdict) -> None:
         self.trainer.send(verdict)
+
+    def _count_silence(self, message: Message | None) -> None:
+        """Counts how long the trainer is silent while we listen: not while we ourselves slept."""
+        now = time.monotonic()
+        self.silent_s = 0.0 if message else self.silent_s + min(now - self.polled_at, MOST_POLL_S)
+        self.polled_at = now
 
     def _watch(self, silence_s: float) -> Outcome | Open | None:
         """Ends the trainer when it is over a limit, hangs, or the worker has to leave."""
@@ -259,7 +270,7 @@ class TrialRun:
             )
         elif timeout_s is not None and now - self.started_at > timeout_s:
             ending = Outcome("unfit", f"Over the time limit of a trial, {timeout_s:g} s.")
-        elif now - self.heard_at > silence_s:
+        elif self.silent_s > silence_s:
             logger.warning(
                 "trial %s: no word from its trainer for %.0f s; it is ended",
                 self._number,

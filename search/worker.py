@@ -3,6 +3,7 @@
 import logging
 import threading
 import time
+from contextlib import suppress
 
 from search.artifacts import numbers_to_keep
 from search.logs import about
@@ -12,15 +13,17 @@ from search.training.pool import TrainerPool
 from search.trial_run import Interruption, Open, TrialRun
 from storage import (
     BEAT_INTERVAL_S,
-    GRACE_S,
     LeaseLostError,
+    Lookout,
     Outcome,
+    StoreAwayError,
     StudyNotFoundError,
     beat,
     count_done,
     finish,
     give_back,
     list_open,
+    list_workers,
     load_study,
     recover,
     register_worker,
@@ -30,7 +33,7 @@ from storage import (
 logger = logging.getLogger(__name__)
 
 IDLE_S = 1.0
-FLUSH_S = 5.0
+FLUSH_S = 3.0
 """How long a trial that is given back waits for its last checkpoint to be sent."""
 
 
@@ -57,8 +60,8 @@ class Worker:
         self.worker_id = worker_id or register_worker(
             opened.store, opened.study_id, device=pool.device.name
         )
-        self.may_recover_at = 0.0
-        """Before this time nobody is taken for dead."""
+        self._lookout = Lookout()
+        self._may_recover_at = 0.0
         self._stop = stop or threading.Event()
         self._beat_at = 0.0
         self._is_closed = False
@@ -67,6 +70,7 @@ class Worker:
     def stop(self) -> None:
         """Asks the worker to give its trial back and leave; safe from a signal handler."""
         self._stop.set()
+        self.opened.store.patience.hurry()
 
     @property
     def was_asked(self) -> bool:
@@ -74,23 +78,32 @@ class Worker:
         return self._stop.is_set()
 
     def run(self) -> None:
-        """Trains trials until the study is over or the worker is asked to stop."""
+        """Trains trials until the study is over or the worker is asked to stop.
+
+        Raises:
+            StoreAwayError: If the store has been away for too long.
+        """
         try:
             while not self._is_stopping() and not self._is_over():
                 if not self.run_trial():
                     self._stop.wait(IDLE_S)
+        except StoreAwayError as error:
+            if not self._stop.is_set():
+                raise
+            logger.warning("left without a word to the store: %s", error)
         finally:
             self.pool.close()
             self.opened.artifacts.flush(FLUSH_S)
-            remove_worker(self.opened.store, self.worker_id)
+            with suppress(StoreAwayError):
+                remove_worker(self.opened.store, self.worker_id)
 
     def run_trial(self) -> bool:
         """Trains one trial; False when none is to be had right now."""
         if self._is_stopping() or self._is_closed:
             return False
-        if time.time() >= self.may_recover_at:
-            recover(self.opened.store, self.opened.study)
-            self.may_recover_at = time.time() + IDLE_S
+        if time.monotonic() >= self._may_recover_at:
+            recover(self.opened.store, self.opened.study, self._lookout)
+            self._may_recover_at = time.monotonic() + IDLE_S
         proposal = self._propose()
         if proposal is not None:
             with about(trial=proposal.trial.number):
@@ -137,9 +150,6 @@ class Worker:
         gap = now - self._beat_at
         if 0 <= gap < BEAT_INTERVAL_S:
             return
-        if self._beat_at and gap > GRACE_S / 2:
-            # After a sleep all workers look dead to each other until they have beaten again.
-            self.may_recover_at = now + GRACE_S
         self._beat_at = now
         active_s = beat(
             self.opened.store,
@@ -147,6 +157,7 @@ class Worker:
             self.worker_id,
             device=self.pool.device.name,
         )
+        self._lookout.look(list_workers(self.opened.store, self.opened.study_id))
         record = load_study(self.opened.store, self.opened.name)
         is_time_up = record.timeout_s is not None and active_s >= record.timeout_s
         self._is_closed = record.is_stopped or is_time_up

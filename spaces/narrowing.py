@@ -21,7 +21,7 @@ def narrow_domains(
     Raises:
         SpaceError: If a key is unknown, or its value does not narrow the parameter.
     """
-    shared = {name: _shared_key(name) for name in domains}
+    shared = {name: shared_key(name) for name in domains}
     known = {*domains, *shared.values()}
     for key in narrowed:
         _check_known(key, known)
@@ -31,6 +31,15 @@ def narrow_domains(
         if key in narrowed:
             result[name] = narrow(domain, key, narrowed[key])
     return result
+
+
+def wanted_of(domain: Domain) -> object:
+    """What a study file says to narrow a parameter to a domain."""
+    if domain.is_fixed:
+        return domain.first
+    if isinstance(domain, Choices):
+        return list(domain.values)
+    return {"low": domain.low, "high": domain.high}
 
 
 def narrow(domain: Domain, key: str, wanted: object) -> Domain:
@@ -60,7 +69,8 @@ def contains(domain: Domain, value: object) -> bool:
     return True
 
 
-def _shared_key(name: str) -> str:
+def shared_key(name: str) -> str:
+    """The key that stands for a numbered parameter and its like, as `channels` does."""
     match = _NUMBERED.fullmatch(name)
     return match["shared"] if match else name
 

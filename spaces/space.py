@@ -17,7 +17,7 @@ from spaces.errors import SpaceError
 from spaces.families import find_family
 from spaces.limits import Limits, check_some_fit
 from spaces.modules import known_good_of, parameters_of
-from spaces.narrowing import narrow_domains
+from spaces.narrowing import narrow_domains, wanted_of
 from spaces.parameters import (
     Choices,
     Domain,
@@ -177,6 +177,16 @@ class SearchSpace:
             for name in names
             if self.domains.get(name) != other.domains.get(name)
         ]
+
+    def to_table(self) -> dict[str, Any]:
+        """The `[space]` table that narrows the families' parameters to this space."""
+        full = _all_parameters(self.families)
+        narrowed = {
+            name: wanted_of(domain)
+            for name, domain in self.domains.items()
+            if full.get(name) != domain
+        }
+        return {"families": list(self.families), **narrowed}
 
     def to_json(self) -> dict[str, Any]:
         """The space as a JSON object that `from_json` reads."""

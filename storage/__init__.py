@@ -1,9 +1,18 @@
 """The shared record of studies: everything that knows it is SQL."""
 
+from storage.copies import Copy, copy_trials
 from storage.drafts import Draft, open_trial
-from storage.epochs import EpochRow, load_curve, longest_epoch_s, record_epoch
+from storage.epochs import (
+    EpochRow,
+    count_epochs,
+    load_curve,
+    load_curves,
+    longest_epoch_s,
+    record_epoch,
+)
 from storage.errors import (
     LeaseLostError,
+    StoreAwayError,
     StoreError,
     StoreFullError,
     StoreUrlError,
@@ -23,8 +32,10 @@ from storage.leases import (
     take_released,
 )
 from storage.outcomes import Outcome
+from storage.overview import StudyOverview, list_overviews
 from storage.reasons import give_reason, is_of_store
-from storage.recovery import finish, give_back, recover
+from storage.recovery import finish, give_back, needs_recovery, recover
+from storage.removal import count_strays, delete_strays, delete_study
 from storage.service import OpenRow, choose_study, join_next, list_open_studies
 from storage.store import Store, using
 from storage.studies import (
@@ -33,6 +44,7 @@ from storage.studies import (
     create_study,
     end_study,
     find_study,
+    find_study_id,
     list_all_studies,
     list_studies,
     load_optuna_study,
@@ -47,6 +59,7 @@ from storage.url import hide_passwords
 from storage.workers import (
     BEAT_INTERVAL_S,
     GRACE_S,
+    Lookout,
     WorkerRow,
     beat,
     list_workers,
@@ -58,19 +71,23 @@ from storage.workers import (
 __all__ = [
     "BEAT_INTERVAL_S",
     "GRACE_S",
+    "Copy",
     "Curve",
     "Draft",
     "EpochRow",
     "Lease",
     "LeaseLostError",
+    "Lookout",
     "OpenRow",
     "Outcome",
     "Store",
+    "StoreAwayError",
     "StoreError",
     "StoreFullError",
     "StoreUrlError",
     "StoreVersionError",
     "StudyNotFoundError",
+    "StudyOverview",
     "StudyRecord",
     "TrialRow",
     "TrialTable",
@@ -78,12 +95,18 @@ __all__ = [
     "beat",
     "begin_trial",
     "choose_study",
+    "copy_trials",
     "count_configs",
     "count_done",
+    "count_epochs",
+    "count_strays",
     "create_study",
     "delete_files",
+    "delete_strays",
+    "delete_study",
     "end_study",
     "find_study",
+    "find_study_id",
     "finish",
     "get_file",
     "give_back",
@@ -99,13 +122,16 @@ __all__ = [
     "list_kept",
     "list_open",
     "list_open_studies",
+    "list_overviews",
     "list_studies",
     "list_workers",
     "load_curve",
+    "load_curves",
     "load_optuna_study",
     "load_study",
     "load_trials",
     "longest_epoch_s",
+    "needs_recovery",
     "open_trial",
     "put_file",
     "record_config",

@@ -8,9 +8,8 @@ from sqlalchemy.engine import URL, Engine
 from storage import cluster
 from storage.url import embedded_folder
 
-SQLITE_TIMEOUT_S = 60.0
-"""How long a writer waits for another one. A worker that was stopped while it wrote can hold the
-lock for long, and Python's own 5 s made its neighbours crash."""
+SQLITE_TIMEOUT_S = 2.0
+"""How long SQLite itself waits for another writer, deaf to signals; `patient` goes on waiting."""
 CONNECT_TIMEOUT_S = 10
 """For each address of a host; psycopg's own is 130 s. `?connect_timeout=` in the URL overrides."""
 SERVER_TIMEOUTS_S = {

@@ -5,8 +5,9 @@ from dataclasses import asdict, dataclass
 import sqlalchemy as sa
 
 from storage.drafts import Draft, writing
-from storage.leases import Lease, check_held
+from storage.leases import Lease, check_held, forget_losses
 from storage.optuna_writes import insert_missing
+from storage.patience import patient
 from storage.store import Store
 from storage.tables import epochs, leases
 
@@ -30,6 +31,7 @@ class EpochRow:
     phase: int = 1
 
 
+@patient
 def record_epoch(store: Store, lease: Lease, row: EpochRow, draft: Draft | None = None) -> None:
     """Adds an epoch to a trial's curve; one that is there already stays as it is.
 
@@ -39,10 +41,13 @@ def record_epoch(store: Store, lease: Lease, row: EpochRow, draft: Draft | None 
         LeaseLostError: If the trial was taken by another worker.
     """
     with writing(store, draft) as connection:
-        check_held(connection, lease)
-        insert_missing(connection, epochs, {"trial_id": lease.trial_id, **asdict(row)})
+        n_losses = check_held(connection, lease)
+        is_new = insert_missing(connection, epochs, {"trial_id": lease.trial_id, **asdict(row)})
+        if is_new and n_losses:  # It does get on, so what took it down was not of its making.
+            forget_losses(connection, lease)
 
 
+@patient
 def load_curve(store: Store, trial_id: int) -> list[EpochRow]:
     """Gives a trial's epochs in order."""
     columns = [column for column in epochs.c if column.name != "trial_id"]
@@ -53,6 +58,39 @@ def load_curve(store: Store, trial_id: int) -> list[EpochRow]:
         return [EpochRow(**row._mapping) for row in rows]
 
 
+@patient
+def count_epochs(store: Store, study_id: int | None) -> int:
+    """Counts the epochs that a study's trials have been trained for, or those of all studies."""
+    query = sa.select(sa.func.count()).select_from(epochs)
+    if study_id is not None:
+        query = query.join(leases, leases.c.trial_id == epochs.c.trial_id).where(
+            leases.c.study_id == study_id
+        )
+    with store.read() as connection:
+        return connection.execute(query).scalar_one()
+
+
+@patient
+def load_curves(store: Store, study_id: int) -> dict[int, list[EpochRow]]:
+    """Gives the epochs of all trials of a study, by trial id."""
+    columns = [column for column in epochs.c if column.name != "trial_id"]
+    names = [column.name for column in columns]
+    curves: dict[int, list[EpochRow]] = {}
+    with store.read() as connection:
+        rows = connection.execute(
+            sa.select(epochs.c.trial_id, *columns)
+            .join(leases, leases.c.trial_id == epochs.c.trial_id)
+            .where(leases.c.study_id == study_id)
+            .order_by(epochs.c.trial_id, epochs.c.epoch)
+        )
+        for trial_id, *values in rows:
+            curves.setdefault(trial_id, []).append(
+                EpochRow(**dict(zip(names, values, strict=True)))
+            )
+    return curves
+
+
+@patient
 def longest_epoch_s(store: Store, study_id: int) -> float | None:
     """Gives the wall time of the study's longest epoch in seconds, None before the first."""
     with store.read() as connection:

@@ -8,7 +8,7 @@ Each of these steps may be done twice, for a caller that did not hear that it wa
 import hashlib
 import os
 import uuid
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any, BinaryIO
 
@@ -17,6 +17,7 @@ from sqlalchemy.engine import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
 from storage.errors import StoreError, StoreFullError
+from storage.patience import patient
 from storage.store import Store
 from storage.tables import chunks, files, versions
 
@@ -83,9 +84,8 @@ def delete_files(store: Store, names: Iterable[str]) -> None:
     """
     wanted = list(names)
     if wanted:
-        with _explaining(store, "delete", wanted[0]), store.write() as connection:
-            _lock(connection)
-            _remove(connection, files.c.name.in_(wanted), files.c.sha256.is_not(None))
+        with _explaining(store, "delete", wanted[0]):
+            _delete(store, wanted)
 
 
 def list_files(store: Store, prefix: str = "") -> dict[str, int]:
@@ -94,7 +94,20 @@ def list_files(store: Store, prefix: str = "") -> dict[str, int]:
     Raises:
         StoreError: If the store cannot be read.
     """
-    with _explaining(store, "list", f"{prefix}*"), store.read() as connection:
+    with _explaining(store, "list", f"{prefix}*"):
+        return _list(store, prefix)
+
+
+@patient
+def _delete(store: Store, names: Sequence[str]) -> None:
+    with store.write() as connection:
+        _lock(connection)
+        _remove(connection, files.c.name.in_(names), files.c.sha256.is_not(None))
+
+
+@patient
+def _list(store: Store, prefix: str) -> dict[str, int]:
+    with store.read() as connection:
         rows = connection.execute(
             sa.select(files.c.name, files.c.size)
             .where(files.c.sha256.is_not(None), files.c.name.startswith(prefix, autoescape=True))
@@ -104,6 +117,7 @@ def list_files(store: Store, prefix: str = "") -> dict[str, int]:
         return {name: size for name, size in rows if name.startswith(prefix)}
 
 
+@patient
 def _begin(store: Store, file_id: str, name: str, size: int, max_bytes: int) -> None:
     """Enters a file that has no chunk yet, if there is room for it."""
     with store.write() as connection:
@@ -125,6 +139,7 @@ def _begin(store: Store, file_id: str, name: str, size: int, max_bytes: int) -> 
         )
 
 
+@patient
 def _add_chunk(store: Store, file_id: str, position: int, data: bytes) -> None:
     with store.write() as connection:
         _update(connection, file_id, touched_at=store.now(connection))
@@ -134,6 +149,7 @@ def _add_chunk(store: Store, file_id: str, position: int, data: bytes) -> None:
         connection.execute(chunks.insert().values(file_id=file_id, position=position, data=data))
 
 
+@patient
 def _complete(store: Store, file_id: str, name: str, sha256: str) -> None:
     """Gives the file its name, and removes the one that had it."""
     with store.write() as connection:
@@ -153,6 +169,7 @@ def _update(connection: Connection, file_id: str, **values: Any) -> None:
         raise StoreError("A file was not kept: its writer was taken for dead. Try again.")
 
 
+@patient
 def _find(store: Store, name: str) -> Any:
     with store.read() as connection:
         return connection.execute(
@@ -172,6 +189,7 @@ def _copy(store: Store, file_id: str, file: BinaryIO) -> str:
     return digest.hexdigest()
 
 
+@patient
 def _load_chunk(store: Store, file_id: str, position: int) -> bytes | None:
     with store.read() as connection:
         return connection.execute(

@@ -15,11 +15,13 @@ from storage.drafts import Draft, writing
 from storage.errors import LeaseLostError
 from storage.optuna_writes import add_trial, set_running, set_waiting, take_enqueued
 from storage.outcomes import Outcome
+from storage.patience import patient
 from storage.store import Store
 from storage.tables import leases, studies
 
 MAX_LOSSES = 3
-"""A trial that takes its worker or trainer down this often is not tried again."""
+"""A trial that takes its worker or trainer down this often, without an epoch gained in between, is
+not tried again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +50,7 @@ class OpenLease:
     outcome: Outcome | None
 
 
+@patient
 def has_room(store: Store, study_id: int) -> bool:
     """Whether the budget has room for one more trial right now."""
     with store.read() as connection:
@@ -57,6 +60,7 @@ def has_room(store: Store, study_id: int) -> bool:
         return _has_room(connection, study_id, n_trials)
 
 
+@patient
 def begin_trial(store: Store, study_id: int, worker_id: str) -> Lease | None:
     """Begins a trial with a lease on it: an enqueued one, or a new one of Optuna's.
 
@@ -76,6 +80,7 @@ def begin_trial(store: Store, study_id: int, worker_id: str) -> Lease | None:
     return Lease(lease_id, study_id, worker_id, 0, trial_id, number)
 
 
+@patient
 def take_released(store: Store, study_id: int, worker_id: str) -> Lease | None:
     """Takes the oldest trial that was begun and let go, or gives None when there is none.
 
@@ -100,42 +105,46 @@ def take_released(store: Store, study_id: int, worker_id: str) -> Lease | None:
         return None if row is None else _take(connection, row, worker_id)
 
 
+@patient
 def release(store: Store, lease: Lease, *, lost: bool = False) -> None:
     """Gives a trial back for any worker to go on with; `lost` says that it was taken down.
 
     Raises:
         LeaseLostError: If the trial was taken meanwhile.
     """
+    generation = lease.generation + 1
+    is_free = (
+        leases.c.lease_id == lease.lease_id,
+        leases.c.generation == generation,
+        leases.c.worker_id.is_(None),
+    )
     with store.write() as connection:
+        if connection.execute(sa.select(leases.c.lease_id).where(*is_free)).first():
+            return  # It was committed, and the answer lost.
         _update_held(
             connection,
             lease,
             worker_id=None,
-            generation=lease.generation + 1,
-            n_losses=lease.n_losses + int(lost),
+            generation=generation,
+            n_losses=leases.c.n_losses + int(lost),
         )
         set_waiting(connection, lease.trial_id)
 
 
+@patient
 def record_config(
     store: Store, lease: Lease, config_key: str, draft: Draft | None = None
 ) -> int | None:
-    """Enters the trial's config, and gives the number of the earlier trial with the same, if any.
+    """Enters the trial's config, or gives the number of the trial that has entered it before.
 
-    A trial that goes on has entered its own before, and is not judged again. What waits in the
-    draft is written with it.
+    What waits in the draft is written with it.
 
     Raises:
         LeaseLostError: If the trial was taken meanwhile.
     """
     with writing(store, draft) as connection:
         _lock_study(connection, lease.study_id)
-        known = connection.execute(
-            sa.select(leases.c.config_key).where(leases.c.lease_id == lease.lease_id)
-        ).scalar()
-        if known == config_key:
-            return None
-        _update_held(connection, lease, config_key=config_key)
+        check_held(connection, lease)
         number: int | None = connection.execute(
             sa.select(sa.func.min(leases.c.trial_number)).where(
                 leases.c.study_id == lease.study_id,
@@ -144,9 +153,12 @@ def record_config(
                 sa.or_(leases.c.kind.is_(None), leases.c.kind != "repeat"),
             )
         ).scalar()
+        if number is None:
+            _update_held(connection, lease, config_key=config_key)
     return number
 
 
+@patient
 def count_configs(store: Store, study_id: int) -> int:
     """Counts the distinct configs that the study's trials have drawn."""
     with store.read() as connection:
@@ -157,6 +169,7 @@ def count_configs(store: Store, study_id: int) -> int:
         ).scalar_one()
 
 
+@patient
 def record_outcome(
     store: Store, lease: Lease, outcome: Outcome, draft: Draft | None = None
 ) -> None:
@@ -166,6 +179,13 @@ def record_outcome(
         LeaseLostError: If the trial was taken meanwhile, or has an outcome.
     """
     with writing(store, draft) as connection:
+        known = connection.execute(
+            sa.select(leases.c.outcome).where(*_is_lease(lease)).with_for_update()
+        ).scalar()
+        if known == outcome.to_json():  # It was committed, and the answer lost.
+            if draft is not None:
+                draft.clear()
+            return
         _update_held(
             connection,
             lease,
@@ -176,6 +196,7 @@ def record_outcome(
         )
 
 
+@patient
 def list_open(store: Store, study_id: int) -> list[OpenLease]:
     """Gives the leases that somebody still has to do something about, in the order of trials."""
     with store.read() as connection:
@@ -203,6 +224,7 @@ def last_kinds(store: Store, study_id: int, n: int) -> list[str]:
     return [kind for _, kind in last_endings(store, study_id, n)]
 
 
+@patient
 def last_endings(store: Store, study_id: int, n: int) -> list[tuple[int, str]]:
     """Gives the numbers of those trials, and how they ended."""
     with store.read() as connection:
@@ -231,17 +253,36 @@ def _has_room(connection: Connection, study_id: int, n_trials: int | None) -> bo
     return n_taken < n_trials
 
 
-def check_held(connection: Connection, lease: Lease) -> None:
-    """Makes sure, within a transaction, that the lease is still the worker's.
+@patient
+def count_losses(store: Store, lease: Lease) -> int:
+    """Counts how often the trial was lost since it last gained an epoch.
 
     Raises:
-        LeaseLostError: If it is not.
+        LeaseLostError: If it was taken meanwhile.
     """
-    row = connection.execute(
-        sa.select(leases.c.lease_id).where(*_held(lease)).with_for_update()
-    ).first()
-    if row is None:
+    with store.read() as connection:
+        return check_held(connection, lease, is_locked=False)
+
+
+def forget_losses(connection: Connection, lease: Lease) -> None:
+    """Begins to count a trial's losses anew, within a transaction."""
+    _update_held(connection, lease, n_losses=0)
+
+
+def check_held(connection: Connection, lease: Lease, *, is_locked: bool = True) -> int:
+    """Makes sure, within a transaction, that the lease is still the worker's.
+
+    Returns:
+        How often the trial was lost.
+
+    Raises:
+        LeaseLostError: If it is not the worker's.
+    """
+    query = sa.select(leases.c.n_losses).where(*_held(lease))
+    n_losses = connection.execute(query.with_for_update() if is_locked else query).scalar()
+    if n_losses is None:
         raise LeaseLostError(f"Trial {lease.trial_number} was taken by another worker.")
+    return int(n_losses)
 
 
 def _lock_study(connection: Connection, study_id: int) -> int | None:
@@ -252,13 +293,16 @@ def _lock_study(connection: Connection, study_id: int) -> int | None:
     return budget
 
 
-def _held(lease: Lease) -> tuple[sa.ColumnElement[bool], ...]:
+def _is_lease(lease: Lease) -> tuple[sa.ColumnElement[bool], ...]:
     return (
         leases.c.lease_id == lease.lease_id,
         leases.c.generation == lease.generation,
         leases.c.worker_id == lease.worker_id,
-        leases.c.kind.is_(None),
     )
+
+
+def _held(lease: Lease) -> tuple[sa.ColumnElement[bool], ...]:
+    return (*_is_lease(lease), leases.c.kind.is_(None))
 
 
 def _update_held(connection: Connection, lease: Lease, **values: Any) -> None:

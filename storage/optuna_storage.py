@@ -1,7 +1,10 @@
 """Optuna's storage as a fleet needs it: one pool of connections a process, for either store."""
 
+import os
 from collections.abc import Container
+from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import sqlalchemy as sa
 from optuna.distributions import BaseDistribution, check_distribution_compatibility
@@ -13,18 +16,27 @@ from storage.engine import connect_args, real_url
 from storage.errors import StoreVersionError
 from storage.frozen_trials import load_frozen_trials, read_distribution
 from storage.optuna_tables import params, studies, trials
+from storage.patience import Patience, patient
 
 
 class FleetStorage(RDBStorage):
     """Optuna's own storage, on its own tables; its trials are read by plain SQL.
 
-    Where the tables are there, it loads what `RDBStorage` needs when something of that is used:
-    SQLAlchemy's ORM and Alembic take as long to load as a study takes to be shown.
+    It waits for a store that is away. Where the tables are there, it loads what `RDBStorage` needs
+    when something of that is used: SQLAlchemy's ORM and Alembic take as long to load as a study
+    takes to be shown.
     """
 
     def __init__(
-        self, url: URL, engine_kwargs: dict[str, Any], *, are_there: bool = False
+        self,
+        url: URL,
+        engine_kwargs: dict[str, Any],
+        *,
+        are_there: bool = False,
+        any_version: bool = False,
     ) -> None:
+        self._any_version = any_version
+        self.patience = Patience()
         self._distributions: dict[tuple[int, str], BaseDistribution] = {}
         self._engine_kwargs = engine_kwargs
         # RDBStorage runs str.format on the URL, so its braces are doubled.
@@ -53,7 +65,12 @@ class FleetStorage(RDBStorage):
             "connect_args": self._engine_kwargs["connect_args"],
         }
         try:
-            super().__init__(self._template, options, skip_table_creation=True)
+            super().__init__(
+                self._template,
+                options,
+                skip_compatibility_check=self._any_version,
+                skip_table_creation=True,
+            )
         except RuntimeError as error:
             raise StoreVersionError(str(error)) from error
         self.engine = engine
@@ -125,6 +142,17 @@ class FleetStorage(RDBStorage):
         return found
 
 
+VERBS = ("create_", "delete_", "get_", "set_")
+OF_THE_CACHE = ("_create_new_trial", "_get_trials", "_set_trial_param", "_get_best_trial_id")
+"""What Optuna's cache calls, beside its public methods."""
+for _name in (
+    *(name for name in vars(RDBStorage) if name.startswith(VERBS)),
+    *OF_THE_CACHE,
+    "_first_distribution",
+):
+    setattr(FleetStorage, _name, patient(getattr(FleetStorage, _name)))
+
+
 def _has_study(connection: sa.Connection, study_id: int) -> bool:
     query = sa.select(studies.c.study_id).where(studies.c.study_id == study_id)
     return connection.execute(query).first() is not None
@@ -146,6 +174,35 @@ def open_optuna_storage(
         storage.remove_session()
         storage.engine.dispose()
     return storage
+
+
+def open_for_reading(url: URL, *, any_version: bool = False) -> FleetStorage:
+    """Opens Optuna's storage as it stands: whatever is asked of it, nothing can be written."""
+    url, options = reading_options(url)
+    return FleetStorage(url, options, are_there=True, any_version=any_version)
+
+
+def upgrade(url: URL) -> None:
+    """Brings Optuna's tables of an older Optuna up to this one's."""
+    options = {"connect_args": connect_args(url)}
+    storage = FleetStorage(url, options, are_there=True, any_version=True)
+    storage.upgrade()
+    storage.remove_session()
+    storage.engine.dispose()
+
+
+def reading_options(url: URL) -> tuple[URL, dict[str, Any]]:
+    """Gives the URL and the options of an engine that cannot write."""
+    arguments = connect_args(url)
+    if url.get_backend_name() == "sqlite":
+        path = Path(str(url.database)).absolute()
+        query = {"mode": "ro", "uri": "true"}
+        if not os.access(path.parent, os.W_OK):
+            query["immutable"] = "1"  # There is no room for the file that readers share.
+        url = url.set(database=f"file:{quote(str(path))}", query=query)
+    else:
+        arguments["options"] += " -c default_transaction_read_only=on"
+    return real_url(url), {"poolclass": sa.pool.NullPool, "connect_args": arguments}
 
 
 def _set_sqlite_pragmas(connection: Any, _record: object) -> None:

@@ -132,9 +132,10 @@ def upsert(connection: Connection, table: sa.TableClause, rows: Iterable[Row]) -
     connection.execute(statement, chosen)
 
 
-def insert_missing(connection: Connection, table: sa.TableClause, row: Row) -> None:
-    """Inserts a row; one that is there already stays as it is."""
-    connection.execute(_insert(connection, table).on_conflict_do_nothing(), [row])
+def insert_missing(connection: Connection, table: sa.TableClause, row: Row) -> bool:
+    """Inserts a row; False where there is one already, which stays as it is."""
+    inserted = connection.execute(_insert(connection, table).on_conflict_do_nothing().values(row))
+    return inserted.rowcount == 1
 
 
 def _insert(connection: Connection, table: sa.TableClause) -> "Insert":

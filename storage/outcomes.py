@@ -30,13 +30,15 @@ class Outcome:
     `kind` is `complete`; `pruned` (by the pruner); `unfit` (NaN, out of memory, out of time);
     `rejected` (over a limit before anything was built); `repeat` (a config already tried); or
     `fail`. `value` is the best epoch's validation accuracy. `metrics` holds what is kept beside
-    it: numbers by name.
+    it: numbers by name. `is_free` says that no budget pays for the trial: it was taken over from
+    another study.
     """
 
     kind: Kind
     reason: str = ""
     value: float | None = None
     metrics: Mapping[str, float] = field(default_factory=dict)
+    is_free: bool = False
 
     @property
     def state(self) -> TrialState:
@@ -46,11 +48,14 @@ class Outcome:
     @property
     def counts(self) -> bool:
         """Whether the trial counts for the budget."""
-        return self.kind in COUNTED
+        return self.kind in COUNTED and not self.is_free
 
     def to_json(self) -> str:
         """Gives the outcome as JSON."""
-        return json.dumps(asdict(self))
+        record = asdict(self)
+        if not self.is_free:  # A convsearch that knows no such trials reads the others.
+            del record["is_free"]
+        return json.dumps(record)
 
     @classmethod
     def from_json(cls, text: str) -> "Outcome":

@@ -25,9 +25,13 @@ ADVICE = (
         "Check host and port, and whether a firewall lies between.",
     ),
     (
-        r"invalid response to|expected authentication request|closed the connection unexpectedly"
-        r"|lost synchronization|received invalid",
+        r"invalid response to|expected authentication request|lost synchronization"
+        r"|received invalid|connection to server.*closed the connection unexpectedly",
         "Check the port: what answers there seems to be no PostgreSQL server.",
+    ),
+    (
+        r"closed the connection unexpectedly|terminating connection|connection is closed",
+        "The server went away: run the same command again once it is back.",
     ),
     (r"no pg_hba\.conf entry", "Let this machine and user in, in the server's pg_hba.conf."),
     (

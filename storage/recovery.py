@@ -16,6 +16,7 @@ from storage.leases import (
     MAX_LOSSES,
     Lease,
     OpenLease,
+    count_losses,
     list_open,
     record_outcome,
     release,
@@ -23,25 +24,30 @@ from storage.leases import (
 from storage.optuna_tables import system_attributes, trials, utc_now
 from storage.optuna_writes import end_trial, set_waiting
 from storage.outcomes import Outcome
+from storage.patience import patient
 from storage.store import Store
 from storage.tables import leases
-from storage.workers import GRACE_S, list_workers, remove_worker
+from storage.workers import GRACE_S, Lookout, list_workers, remove_worker
 
 logger = logging.getLogger(__name__)
 
 
-def recover(store: Store, study: Study) -> int:
+def recover(store: Store, study: Study, lookout: Lookout | None = None) -> int:
     """Gives back the trials of dead workers and tells Optuna the outcomes it was not told.
+
+    With a lookout, workers of other machines must have been silent before its eyes.
 
     Returns:
         How many leases were put right.
     """
     study_id: int = study._study_id
-    open_leases = list_open(
-        store, study_id
-    )  # First: who claims one meanwhile is on the list below.
+    open_leases = list_open(store, study_id)  # First: who begins one meanwhile is listed below.
     rows = list_workers(store, study_id)
-    alive = {row.worker_id for row in rows if row.is_alive}
+    alive = {
+        row.worker_id
+        for row in rows
+        if row.is_alive or (lookout is not None and not lookout.is_sure(row))
+    }
     abandoned = [
         lease
         for lease in open_leases
@@ -55,13 +61,25 @@ def recover(store: Store, study: Study) -> int:
     return len(abandoned) + _fail_orphans(store, study._study_id)
 
 
+def needs_recovery(store: Store, study_id: int) -> bool:
+    """Whether a worker of the study is dead, or an outcome untold that nobody is about to tell."""
+    rows = list_workers(store, study_id)
+    alive = {row.worker_id for row in rows if row.is_alive}
+    return len(alive) < len(rows) or any(
+        lease.worker_id not in alive and (lease.worker_id is not None or lease.outcome)
+        for lease in list_open(store, study_id)
+    )
+
+
 def give_back(store: Store, study: Study, lease: Lease, *, lost: bool = False) -> None:
-    """Puts a trial back to WAITING and lets go of its lease; a third loss makes it FAIL.
+    """Puts a trial back to WAITING and lets go of its lease.
+
+    A third loss without an epoch gained since the first makes it FAIL.
 
     Raises:
         LeaseLostError: If the trial was taken meanwhile.
     """
-    if lost and lease.n_losses + 1 >= MAX_LOSSES:
+    if lost and count_losses(store, lease) + 1 >= MAX_LOSSES:
         reason = f"Its worker or trainer was lost {MAX_LOSSES} times."
         finish(store, study, lease, Outcome("fail", reason))
         return
@@ -102,6 +120,7 @@ def _put_right(store: Store, study: Study, lease: OpenLease) -> None:
         logger.info("trial %s: another worker has put it right", lease.trial_number)
 
 
+@patient
 def _tell(store: Store, lease_id: int, trial_id: int, outcome: Outcome) -> None:
     """Ends Optuna's trial with an outcome; that it has ended already is as good."""
     with store.write() as connection:
@@ -110,6 +129,7 @@ def _tell(store: Store, lease_id: int, trial_id: int, outcome: Outcome) -> None:
             logger.info("trial id %s was told already", trial_id)
 
 
+@patient
 def _fail_orphans(store: Store, study_id: int) -> int:
     """Ends trials that somebody began with Optuna alone and has not gone on with for long.
 

@@ -8,6 +8,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from storage.optuna_tables import studies as optuna_studies
+from storage.patience import patient
 from storage.store import Store
 from storage.tables import leases, studies, workers
 from storage.workers import WorkerRow, enter_worker, select_workers
@@ -41,12 +42,14 @@ class OpenRow:
         return (-self.priority, self.n_workers / left, self.study_id)
 
 
+@patient
 def list_open_studies(store: Store, worker_id: str | None = None) -> list[OpenRow]:
     """Gives the open studies in the order in which the asking worker should serve them."""
     with store.read() as connection:
         return _select_open(store, connection, worker_id)
 
 
+@patient
 def join_next(
     store: Store, worker_id: str, *, device: str, skipped: Collection[int] = ()
 ) -> OpenRow | None:

@@ -19,7 +19,13 @@ from storage import cluster, tables
 from storage.embedded import EmbeddedServer
 from storage.engine import SQLITE_TIMEOUT_S, make_engine
 from storage.errors import StoreError, StoreVersionError
-from storage.optuna_storage import FleetStorage, open_optuna_storage
+from storage.optuna_storage import (
+    FleetStorage,
+    open_for_reading,
+    open_optuna_storage,
+    reading_options,
+)
+from storage.patience import Patience
 from storage.reasons import give_reason
 from storage.url import embedded_folder, parse_url, show_url, sqlite_path
 
@@ -86,6 +92,30 @@ class Store:
         return None
 
     @classmethod
+    def inspect(cls, url: str) -> "Store":
+        """Opens a store as it stands, for reading alone: nothing is made, changed or locked.
+
+        Raises:
+            StoreError: If there is none, or it cannot be read.
+        """
+        optuna.logging.set_verbosity(optuna.logging.WARNING)
+        parsed = parse_url(url)
+        path = sqlite_path(parsed)
+        if path is not None and not path.is_file():
+            raise StoreError(f"There is no store at {path}. Name another one with --store.")
+        server = _start_server(parsed, create=False)
+        try:
+            names = table_names(parsed)
+            if "studies" not in names:
+                raise StoreError(
+                    f"{show_url(parsed)} holds no studies. Name another store with --store."
+                )
+            is_plain = tables.versions.name not in names
+            return cls(parsed, open_for_reading(parsed, any_version=True), server, is_plain)
+        except (SQLAlchemyError, StorageInternalError, ImportError) as error:
+            raise StoreError(f"Cannot read {show_url(parsed)}: {give_reason(error)}") from error
+
+    @classmethod
     def check(cls, url: str) -> None:
         """Makes sure that a store can be opened, without making one that is not there yet.
 
@@ -107,6 +137,11 @@ class Store:
         parsed = parse_url(url)
         return sqlite_path(parsed) or embedded_folder(parsed)
 
+    @staticmethod
+    def show(url: str) -> str:
+        """Gives a URL without its password."""
+        return show_url(parse_url(url))
+
     @property
     def engine(self) -> Engine:
         """The engine that Optuna and we share: one pool of connections a process."""
@@ -116,6 +151,11 @@ class Store:
     def shown_url(self) -> str:
         """The URL without its password."""
         return show_url(self.url)
+
+    @property
+    def patience(self) -> Patience:
+        """How long the store is waited for when it is away."""
+        return self.optuna_storage.patience
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
@@ -154,6 +194,12 @@ class Store:
             self.server.close()
 
     def _create_tables(self) -> None:
+        with self.read() as connection:  # Which needs no lock where there is nothing to do.
+            names = sa.inspect(connection).get_table_names()
+            if set(tables.metadata.tables).issubset(names):
+                known = connection.execute(sa.select(tables.versions.c.schema_version)).scalar()
+                if known == tables.SCHEMA_VERSION:
+                    return
         with self.write() as connection:
             tables.metadata.create_all(connection)
             known = connection.execute(sa.select(tables.versions.c.schema_version)).scalar()
@@ -270,6 +316,13 @@ def _check_tables(url: URL) -> tuple[set[str], int | None]:
             f"{tables.SCHEMA_VERSION}). Install the newer one, or name another store with --store."
         )
     return names, version
+
+
+def table_names(url: URL) -> set[str]:
+    """Gives the names of the tables in a store; it is only read."""
+    url, options = reading_options(url)
+    with sa.create_engine(url, **options).connect() as connection:
+        return set(sa.inspect(connection).get_table_names())
 
 
 @contextmanager

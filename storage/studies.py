@@ -1,6 +1,7 @@
 """Studies: their settings, their budget, and the time their workers have spent on them."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import optuna
 import sqlalchemy as sa
@@ -9,6 +10,7 @@ from optuna.study import Study
 from storage.errors import StudyNotFoundError
 from storage.optuna_tables import directions
 from storage.optuna_tables import studies as optuna_studies
+from storage.patience import patient
 from storage.store import Store
 from storage.tables import leases, studies
 
@@ -59,24 +61,30 @@ def create_study(
     study = optuna.create_study(
         storage=store.optuna_storage, study_name=name, direction="maximize", load_if_exists=True
     )
-    study_id: int = study._study_id
+    is_new = _enter(
+        store,
+        study._study_id,
+        settings=settings,
+        n_trials=n_trials,
+        timeout_s=timeout_s,
+        priority=priority,
+    )
+    return load_study(store, name), is_new
+
+
+@patient
+def _enter(store: Store, /, study_id: int, **values: Any) -> bool:
+    """Adds our record of a study, where there is none."""
     with store.write() as connection:
         known = connection.execute(
             sa.select(studies).where(studies.c.study_id == study_id)
         ).first()
         if known is None:
-            connection.execute(
-                studies.insert().values(
-                    study_id=study_id,
-                    settings=settings,
-                    n_trials=n_trials,
-                    timeout_s=timeout_s,
-                    priority=priority,
-                )
-            )
-    return load_study(store, name), known is None
+            connection.execute(studies.insert().values(study_id=study_id, **values))
+    return known is None
 
 
+@patient
 def load_study(store: Store, name: str) -> StudyRecord:
     """Loads the record of a study.
 
@@ -107,6 +115,7 @@ def load_study(store: Store, name: str) -> StudyRecord:
     )
 
 
+@patient
 def find_study(store: Store, name: str) -> StudyRecord:
     """Loads the record of a study to read it, be it ours or one of Optuna alone.
 
@@ -166,6 +175,22 @@ def load_optuna_study(
     )
 
 
+@patient
+def find_study_id(store: Store, name: str) -> int:
+    """Gives the id of a study, one of ours or a plain Optuna study.
+
+    Raises:
+        StudyNotFoundError: If the store has no study of that name; the message lists those it has.
+    """
+    with store.read() as connection:
+        rows = connection.execute(sa.select(optuna_studies)).all()
+    ids = {row.study_name: int(row.study_id) for row in rows}
+    if name not in ids:
+        raise _not_found(store, name)
+    return ids[name]
+
+
+@patient
 def list_studies(store: Store) -> list[str]:
     """Gives the names of the studies in the store, sorted."""
     with store.read() as connection:
@@ -177,12 +202,14 @@ def list_studies(store: Store) -> list[str]:
         return [name for (name,) in names]
 
 
+@patient
 def list_all_studies(store: Store) -> list[str]:
     """Gives the names of the studies in the store, those of Optuna alone too, sorted."""
     with store.read() as connection:
         return sorted(connection.scalars(sa.select(optuna_studies.c.study_name)))
 
 
+@patient
 def set_budget(
     store: Store,
     study_id: int,
@@ -213,6 +240,7 @@ def set_budget(
         )
 
 
+@patient
 def set_stopped(store: Store, study_id: int, is_stopped: bool) -> None:
     """Has all workers of a study leave at the end of their epochs, or lets them come again."""
     with store.write() as connection:
@@ -221,6 +249,7 @@ def set_stopped(store: Store, study_id: int, is_stopped: bool) -> None:
         )
 
 
+@patient
 def update_settings(store: Store, study_id: int, settings: str) -> None:
     """Replaces the settings of a study."""
     with store.write() as connection:
@@ -229,6 +258,7 @@ def update_settings(store: Store, study_id: int, settings: str) -> None:
         )
 
 
+@patient
 def end_study(store: Store, study_id: int, reason: str, *, has_failed: bool = False) -> None:
     """Records why a study ends before its budget is spent; the first reason stays."""
     with store.write() as connection:
@@ -239,6 +269,7 @@ def end_study(store: Store, study_id: int, reason: str, *, has_failed: bool = Fa
         )
 
 
+@patient
 def count_done(store: Store, study_id: int) -> int:
     """Counts the finished trials that count for the budget."""
     with store.read() as connection:

@@ -15,6 +15,7 @@ from sqlalchemy.engine import Connection
 from storage import optuna_tables as optunas
 from storage.frozen_trials import read_distribution
 from storage.outcomes import Outcome
+from storage.patience import patient
 from storage.store import Store
 from storage.tables import epochs, leases
 
@@ -131,6 +132,7 @@ def load_curves(connection: Connection, chosen: Chosen) -> dict[int, Curve]:
     }
 
 
+@patient
 def list_kept(store: Store, study_id: int, *, n_best: int, n_pruned: int) -> set[int]:
     """Gives the numbers of the open trials, the best complete ones and the last pruned ones."""
     of_study = leases.c.study_id == study_id

@@ -46,7 +46,7 @@ class TrialRow:
     @property
     def counts(self) -> bool:
         """Whether the trial counts for the budget."""
-        return self.kind in COUNTED
+        return self.kind in COUNTED if self.outcome is None else self.outcome.counts
 
 
 @dataclass(slots=True)
@@ -63,7 +63,7 @@ class TrialTable:
 
     def read(self) -> list[TrialRow]:
         """Gives all trials as they are now, in the order of their numbers."""
-        fresh = self._read_fresh()
+        fresh = self.store.patience.call(self._read_fresh)
         self._open.clear()
         for row in fresh:
             self._last_id = max(self._last_id, row.trial_id)

@@ -2,7 +2,9 @@
 
 import os
 import socket
+import time
 import uuid
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -12,21 +14,25 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from storage.errors import StudyNotFoundError
+from storage.patience import patient
 from storage.store import Store
 from storage.studies import BEAT_GAP_S
 from storage.tables import leases, studies, workers
 
-BEAT_INTERVAL_S = 5.0
-GRACE_S = 45.0
+GRACE_S = float(os.environ.get("CONVSEARCH_GRACE_S", "45"))
 """A worker that is silent for longer is taken for dead: nine missed beats, since a machine that
 swaps or a store that restarts may well swallow a few."""
+BEAT_INTERVAL_S = GRACE_S / 9
+SURE_AFTER_S = GRACE_S / 3
+"""How long somebody must have seen no beat of a worker himself, beside that."""
 
 
 @dataclass(frozen=True, slots=True)
 class WorkerRow:
-    """A worker as the store knows it; `last_seen` in seconds ago.
+    """A worker as the store knows it.
 
-    `activity` says what it does before a trial's first epoch, where that takes long.
+    `last_seen_s` is how long ago it beat; `activity` says what it does before a trial's first
+    epoch, where that takes long; `clock_ahead_s` is how far its clock is ahead of the store's.
     """
 
     worker_id: str
@@ -35,27 +41,61 @@ class WorkerRow:
     pid: int
     process_started_at: float
     last_seen_s: float
+    beat_at: float
     trial_number: int | None
     activity: str | None = None
     device: str = "cpu"
     study_id: int = 0
+    clock_ahead_s: float = 0.0
 
     @property
     def is_alive(self) -> bool:
         """Whether the worker is at work: seen lately and, on this machine, a living process."""
-        if self.machine == _machine() and not _process_lives(self.pid, self.process_started_at):
-            return False
-        return self.last_seen_s < GRACE_S
+        return not self.is_gone and self.last_seen_s < GRACE_S
+
+    @property
+    def is_gone(self) -> bool:
+        """Whether the worker is known to have died: it was a process of this machine."""
+        is_here = self.machine == _machine()
+        return is_here and not _process_lives(self.pid, self.process_started_at)
+
+
+class Lookout:
+    """Who has been silent while this process looked on.
+
+    By the store's clock alone everybody would be dead to whoever is first to see the store again
+    after an outage, or to wake up after a sleep of the machine.
+    """
+
+    def __init__(self) -> None:
+        self._silent: dict[str, tuple[float, float]] = {}
+        self._looked_at = time.monotonic()
+
+    def look(self, rows: Sequence[WorkerRow]) -> None:
+        """Takes note of who has beaten since the last look; to be called every few seconds."""
+        now = time.monotonic()
+        step_s, self._looked_at = min(now - self._looked_at, BEAT_INTERVAL_S), now
+        before = self._silent
+        self._silent = {}
+        for row in rows:
+            beat_at, silent_s = before.get(row.worker_id, (None, 0.0))
+            has_beaten = beat_at != row.beat_at
+            self._silent[row.worker_id] = (row.beat_at, 0.0 if has_beaten else silent_s + step_s)
+
+    def is_sure(self, row: WorkerRow) -> bool:
+        """Whether the worker would have been heard of if it were alive."""
+        _, silent_s = self._silent.get(row.worker_id, (None, 0.0))
+        return row.is_gone or silent_s >= SURE_AFTER_S
 
 
 def register_worker(store: Store, study_id: int, *, device: str = "cpu") -> str:
     """Enters this process as a worker of the study, and gives its id."""
     worker_id = uuid.uuid4().hex
-    with store.write() as connection:
-        enter_worker(connection, study_id, worker_id, now=store.now(connection), device=device)
+    beat(store, study_id, worker_id, device=device)
     return worker_id
 
 
+@patient
 def beat(store: Store, study_id: int, worker_id: str, *, device: str = "cpu") -> float:
     """Says that the worker lives, and gives the study's active time in seconds.
 
@@ -68,9 +108,11 @@ def beat(store: Store, study_id: int, worker_id: str, *, device: str = "cpu") ->
     with store.write() as connection:
         now = store.now(connection)
         seen = connection.execute(
-            workers.update().where(workers.c.worker_id == worker_id).values(last_seen=now)
+            workers.update()
+            .where(workers.c.worker_id == worker_id)
+            .values(last_seen=now, clock_ahead_s=time.time() - now)
         )
-        if seen.rowcount == 0:  # It slept for so long that it was taken for dead.
+        if seen.rowcount == 0:  # It is new, or slept for so long that it was taken for dead.
             enter_worker(connection, study_id, worker_id, now=now, device=device)
         row = connection.execute(
             sa.select(studies.c.active_s, studies.c.beat_at)
@@ -89,6 +131,7 @@ def beat(store: Store, study_id: int, worker_id: str, *, device: str = "cpu") ->
     return active_s
 
 
+@patient
 def show_activity(store: Store, worker_id: str, activity: str | None) -> None:
     """Lets others see what a worker is busy with; None once there are epochs to be seen."""
     with store.write() as connection:
@@ -97,16 +140,19 @@ def show_activity(store: Store, worker_id: str, activity: str | None) -> None:
         )
 
 
+@patient
 def remove_worker(store: Store, worker_id: str) -> None:
     """Takes a worker that has left, or has died, off the list."""
     with store.write() as connection:
         connection.execute(workers.delete().where(workers.c.worker_id == worker_id))
 
 
-def list_workers(store: Store, study_id: int) -> list[WorkerRow]:
-    """Gives all workers of a study that have not left, the dead ones too."""
+@patient
+def list_workers(store: Store, study_id: int | None = None) -> list[WorkerRow]:
+    """Gives the workers of a study, or of all, that have not left, the dead ones too."""
     with store.read() as connection:
-        return select_workers(store, connection, workers.c.study_id == study_id)
+        which = sa.true() if study_id is None else workers.c.study_id == study_id
+        return select_workers(store, connection, which)
 
 
 def select_workers(
@@ -131,10 +177,12 @@ def select_workers(
             pid=row.pid,
             process_started_at=row.process_started_at,
             last_seen_s=max(0.0, now - row.last_seen),
+            beat_at=row.last_seen,
             trial_number=row.trial_number,
             activity=row.activity,
             device=row.device,
             study_id=row.study_id,
+            clock_ahead_s=row.clock_ahead_s,
         )
         for row in rows
     ]
@@ -153,6 +201,7 @@ def enter_worker(
             pid=os.getpid(),
             process_started_at=psutil.Process().create_time(),
             last_seen=now,
+            clock_ahead_s=time.time() - now,
             device=device,
         )
     )

@@ -12,7 +12,7 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
-from search.cli import data, studies
+from search.cli import data, manage, studies, study
 
 DONE, FAILED, MISUSED, INTERRUPTED = 0, 1, 2, 130
 COLLECT_EVERY = 100_000
@@ -50,8 +50,10 @@ def _options(
     """Holds the options that are no command's."""
 
 
-app.add_typer(data.app, name="data")
 studies.add_to(app)
+manage.add_to(app)
+app.add_typer(study.app, name="study")
+app.add_typer(data.app, name="data")
 
 
 def main() -> NoReturn:
@@ -96,29 +98,37 @@ def _tell(text: str) -> None:
 
 
 def _classify(error: Exception) -> tuple[int, str]:
-    from search.errors import ArtifactError, CannotStartError, SearchError, WorkerError
+    from analysis.errors import AnalysisError
+    from search.errors import (
+        ArtifactError,
+        CannotStartError,
+        SearchError,
+        StudyBusyError,
+        WorkerError,
+    )
     from spaces.errors import SpaceError
     from storage.errors import StoreUrlError, StudyNotFoundError
 
-    if isinstance(error, typer.Exit):
-        return error.exit_code, ""
+    if isinstance(error, typer.Exit | typer.Abort):  # the second: a question was not answered
+        return getattr(error, "exit_code", INTERRUPTED), ""
     if hasattr(error, "format_message"):
         message = error.format_message()  # Empty where the help was shown instead.
         return MISUSED, f"{message} (see convsearch --help)" if message else ""
-    if isinstance(error, StoreUrlError | StudyNotFoundError | SpaceError):
+    if isinstance(error, StoreUrlError | StudyNotFoundError | SpaceError | AnalysisError):
         return MISUSED, str(error)
     if isinstance(error, CannotStartError) or (
-        isinstance(error, SearchError) and not isinstance(error, ArtifactError | WorkerError)
+        isinstance(error, SearchError)
+        and not isinstance(error, ArtifactError | StudyBusyError | WorkerError)
     ):
         return MISUSED, str(error)
     return FAILED, _describe_failure(error)
 
 
 def _describe_failure(error: Exception) -> str:
-    from search.errors import ArtifactError, WorkerError
+    from search.errors import ArtifactError, StudyBusyError, WorkerError
     from storage import StoreError, give_reason, is_of_store
 
-    if isinstance(error, StoreError | ArtifactError | WorkerError):
+    if isinstance(error, StoreError | ArtifactError | StudyBusyError | WorkerError):
         return str(error)
     if is_of_store(error):
         return f"The store failed: {give_reason(error)}"

@@ -96,6 +96,16 @@ Timeout = Annotated[
 Workers = Annotated[
     str | None, typer.Option(help="Local workers.", show_default="auto, one for each core")
 ]
+WarmStart = Annotated[
+    str | None,
+    typer.Option(
+        metavar="STUDY", help="Try the best configs of an earlier study first, also of other data."
+    ),
+]
+WarmStartStore = Annotated[
+    str | None,
+    typer.Option(metavar="URL", help="The store of that study.", show_default="the same"),
+]
 Gpus = Annotated[
     str | None,
     typer.Option(
@@ -146,6 +156,8 @@ MaxOperations = Annotated[
 NAMES = {
     ("study", "name"): "--study",
     ("study", "workers"): "--workers",
+    ("study", "warm_start"): "--warm-start",
+    ("study", "warm_start_store"): "--warm-start-store",
     ("study", "priority"): "--priority",
     ("study", "gpus"): "--gpus",
     ("study", "trainers_per_gpu"): "--trainers-per-gpu",

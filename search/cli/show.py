@@ -8,7 +8,7 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
-from analysis import FamilySummary, RankedTrial, Ranking, StudyStatus
+from analysis import FamilySummary, RankedTrial, Ranking, StudyStatus, family_of
 from search.cli.console import say
 from search.cli.words import (
     describe_network,
@@ -53,6 +53,8 @@ def show_submission(
     weights = settings.weights
     if weights is not None:
         show_weights(console, settings, weights)
+    for note in submission.notes:
+        say(console, note)
 
 
 def show_weights(console: Console, settings: "StudySettings", weights: "WeightsFile") -> None:
@@ -193,12 +195,14 @@ def show_status(console: Console, status: StudyStatus) -> None:
         )
     if record.end_reason is not None:
         say(console, f"ended: {record.end_reason}")
+    if record.is_stopped:
+        say(console, "stopped: `run` on the same source goes on")
     if len(status.families) > 1:
         show_families(console, status.families)
     if not status.workers:
         console.print("no worker is at work")
         return
-    names = ("worker", "host", "pid", "trial", "epoch", "val acc", "last seen")
+    names = ("worker", "host", "device", "pid", "trial", "epoch", "val acc", "last beat")
     table = Table(*names, box=SIMPLE_HEAD, pad_edge=False)
     by_number = {row.number: row for row in status.trials}
     for worker in status.workers:
@@ -206,8 +210,9 @@ def show_status(console: Console, status: StudyStatus) -> None:
         table.add_row(
             worker.worker_id[:8],
             worker.host,
+            worker.device,
             str(worker.pid),
-            "-" if row is None else str(row.number),
+            "-" if row is None else f"{row.number} {family_of(row)}".rstrip(),
             "-" if row is None else str(row.curve.n_epochs),
             show_accuracy(None if row is None else row.curve.best_accuracy),
             f"{worker.last_seen_s:.0f} s ago",

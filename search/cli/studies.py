@@ -1,6 +1,6 @@
 """The commands around a study: `demo`, `run`, `status` and `rank`."""
 
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -64,11 +64,15 @@ def read_study(
     max_memory: options.MaxMemory = None,
     max_operations: options.MaxOperations = None,
     strict: options.Strict = None,
+    warm_start: options.WarmStart = None,
+    warm_start_store: options.WarmStartStore = None,
 ) -> options.Given:
     """Reads what `run` and `submit` can say of a study."""
     given = {
         ("study", "name"): study,
         ("study", "priority"): priority,
+        ("study", "warm_start"): warm_start,
+        ("study", "warm_start_store"): warm_start_store,
         ("data", "image_size"): image_size,
         ("data", "color"): color,
         ("data", "max_images"): max_images,
@@ -116,13 +120,18 @@ def run(
 
 
 def status(study: options.Study, store: options.Store = None, json: options.Json = False) -> None:
-    """Shows how far a study is: counts, workers, trials an hour, time left."""
+    """Shows how far a study is: counts, workers, trials an hour, time left.
+
+    What dead workers left is put right first.
+    """
     from analysis import load_status
-    from search.cli.console import answers, print_json
+    from search.cli.console import answers, notes, print_json
+    from search.cli.opened import opened, recovered
     from search.cli.show import show_status
 
-    with _opened(store) as opened:
-        found = load_status(opened, study)
+    with opened(store) as there:
+        recovered(there, store, study, notes())
+        found = load_status(there, study)
     if json:
         print_json(found.to_json())
     else:
@@ -143,27 +152,19 @@ def rank(
     """Ranks the trials of a study by validation accuracy."""
     from analysis import rank as rank_trials
     from search.cli.console import answers, print_json
+    from search.cli.opened import opened
     from search.cli.show import show_family_ranking, show_ranking
 
     if show_all and by_family:
         raise typer.BadParameter("--all shows trials and --by-family families: give one of them.")
-    with _opened(store) as opened:
-        ranking = rank_trials(opened, study)
+    with opened(store) as there:
+        ranking = rank_trials(there, study)
     if json:
         print_json(ranking.to_json())
     elif by_family:
         show_family_ranking(answers(), ranking)
     else:
         show_ranking(answers(), ranking, show_all=show_all)
-
-
-def _opened(url: str | None) -> Any:
-    from contextlib import closing
-
-    from search.default_store import store_url
-    from storage import Store
-
-    return closing(Store.open(store_url(url), create=False))
 
 
 def _run(given: options.Given, *, is_json: bool) -> None:

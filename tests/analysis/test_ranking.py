@@ -103,7 +103,9 @@ def test_status_counts_each_ending(study: Store) -> None:
     assert document["budget"]["done"] == 5
     assert document["best"] == {"trial": 2, "val_accuracy": 0.85}
     (worker,) = document["workers"]
-    assert set(worker) == {"id", "host", "pid", "trial", "last_seen"}
+    assert set(worker) == {
+        "id", "host", "pid", "trial", "last_seen", "device", "family", "epoch",
+    }  # fmt: skip
     assert worker["trial"] == 8
 
 

@@ -12,6 +12,7 @@ import pytest
 
 from analysis import load_status
 from search import standing, worker
+from search.artifacts.database import DatabaseArtifacts
 from search.open_study import OpenStudy
 from search.standing import StandingWorker
 from search.training.pool import TrainerPool
@@ -112,8 +113,8 @@ def test_study_that_it_cannot_serve_is_told_once_and_tried_again(
     caplog.set_level(logging.INFO)
     refused, served = make("refused", priority=1), make("served")
     known = refused.settings.model_dump_json()
-    elsewhere = known.replace(refused.settings.images["scratch"].path, "/no/such/images")
-    update_settings(refused.store, refused.study_id, elsewhere)
+    others = known.replace(refused.settings.images["scratch"].fingerprint, "0" * 64)
+    update_settings(refused.store, refused.study_id, others)
     with at_work(make_worker(served, idle_exit_s=None)):
         wait_until(lambda: n_done(served) == 3)
         time.sleep(0.6)
@@ -149,3 +150,19 @@ def test_time_budget_is_not_spent_while_it_serves_another_study(make_study: Make
         wait_until(lambda: n_done(timed) >= 3)
     assert active_s < 0.5
     assert load_status(timed.store, "timed").record.active_s > active_s
+
+
+def test_it_leaves_once_its_checkpoints_are_sent(
+    make_study: MakeStudy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened = make_study(store={"artifacts": "database"})
+    put = DatabaseArtifacts.put
+
+    def put_slowly(self: DatabaseArtifacts, name: str, path: Path) -> None:
+        time.sleep(0.5)
+        put(self, name, path)
+
+    monkeypatch.setattr(DatabaseArtifacts, "put", put_slowly)
+    make_worker(opened, idle_exit_s=0.0).run()
+    names = {f"small/trial-{number}.0.safetensors" for number in range(3)}
+    assert set(opened.artifacts.store.sizes("small")) == names

@@ -17,7 +17,16 @@ from search.proposals import Proposal, next_proposal
 from search.training.process import Trainer, TrainerGoneError
 from search.training.protocol import Finished
 from search.trial_run import Interruption, Open, TrialRun
-from storage import LeaseLostError, Outcome, give_back, load_curve, register_worker, take_released
+from storage import (
+    EpochRow,
+    LeaseLostError,
+    Outcome,
+    give_back,
+    load_curve,
+    record_epoch,
+    register_worker,
+    take_released,
+)
 
 FAKE = str(Path(__file__).with_name("fake_trainer.py"))
 NEVER = Interruption(now=lambda: False, at_epoch_end=lambda: False)
@@ -108,6 +117,26 @@ def test_hung_trainer_is_ended_after_its_silence(opened: OpenStudy, proposal: Pr
         assert TrialRun(impatient, proposal, trainer, NEVER).run() is Open.LOST
         assert time.monotonic() - started < 30
         assert trainer.exit_code() is not None
+
+
+def test_silence_limit_grows_with_the_longest_epoch_that_the_study_has_seen(
+    opened: OpenStudy, proposal: Proposal
+) -> None:
+    with fake_trainer("well") as trainer:
+        run = TrialRun(opened, proposal, trainer, NEVER)
+        assert run._silence_s() == 120
+        record_epoch(opened.store, proposal.lease, EpochRow(1, 1, 0.5, 1, 0.5, 1e-3, 60.0, 50.0))
+        assert run._silence_s() == 600
+
+
+def test_trainer_that_waited_while_its_worker_slept_is_not_hung(
+    opened: OpenStudy, proposal: Proposal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    impatient = with_training(opened, silence_timeout=8.0)
+    with fake_trainer("well") as trainer:
+        run = TrialRun(impatient, proposal, trainer, NEVER)
+        run.polled_at -= 3600.0  # The worker was stopped for an hour.
+        assert isinstance(run.run(), Outcome)
 
 
 def test_trial_over_its_time_is_unfit(opened: OpenStudy, proposal: Proposal) -> None:

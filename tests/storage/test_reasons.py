@@ -129,8 +129,13 @@ def test_silent_host_is_given_up_soon() -> None:
 
 @pytest.mark.parametrize("answer", [b"HTTP/1.1 400 Bad Request\r\n\r\n", b"SSH-2.0-OpenSSH_9\r\n"])
 def test_port_of_something_else_is_told(answer: bytes) -> None:
-    with listener(answer) as port:
-        text = refusal(f"postgresql://user@127.0.0.1:{port}/name")
+    code = "import sys; from storage import Store; Store.open(sys.argv[1])"
+    with listener(answer) as port:  # In a process of its own: libpq has aborted ours once.
+        done = subprocess.run(
+            [sys.executable, "-c", code, f"postgresql://user@127.0.0.1:{port}/name"],
+            capture_output=True, text=True, check=False, cwd=Path(__file__).parents[2],
+        )  # fmt: skip
+    text = done.stderr.splitlines()[-1]
     assert "Check the port: what answers there seems to be no PostgreSQL" in text
 
 
@@ -257,6 +262,15 @@ def test_passwords_in_other_texts_are_hidden() -> None:
     assert "hush" not in hide_passwords(text)
     for plain in ("no secret here: a@b", "http://host:80/a", "sqlite:///C:/a.db", "a://[::1]:5/b"):
         assert hide_passwords(plain) == plain
+
+
+def test_server_that_went_away_is_not_taken_for_a_wrong_port(tcp_server) -> None:
+    with make_engine(parse_url(tcp_server.url("postgres"))).connect() as connection:
+        pid = connection.execute(sa.text("SELECT pg_backend_pid()")).scalar()
+        tcp_server.execute(f"SELECT pg_terminate_backend({pid}, 5000)")
+        with pytest.raises(sa.exc.OperationalError) as error:
+            connection.execute(sa.text("SELECT 1"))
+    assert "The server went away" in give_reason(error.value)
 
 
 def test_words_of_a_driver_are_one_line() -> None:

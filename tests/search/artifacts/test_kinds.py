@@ -1,6 +1,8 @@
 """Every kind of artifact store: what is put is had again, whole, by its name."""
 
+import itertools
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -120,19 +122,20 @@ def test_reader_never_sees_a_mix_of_two_files(
     for number, content in enumerate(contents):
         (tmp_path / str(number)).write_bytes(content)
     artifact_store.put(NAME, tmp_path / "0")
-    is_over = threading.Event()
+    is_read = threading.Event()
+    turns = itertools.count()
 
-    def replace() -> None:
-        for turn in range(10):
-            artifact_store.put(NAME, tmp_path / str(turn % 2))
-        is_over.set()
+    def replace_until_read() -> None:
+        while not is_read.is_set():
+            artifact_store.put(NAME, tmp_path / str(next(turns) % 2))
 
-    writer = threading.Thread(target=replace)
-    writer.start()
-    n_reads = 0
-    while not is_over.is_set():
-        assert artifact_store.get(NAME, tmp_path / "target")
-        assert (tmp_path / "target").read_bytes() in contents
-        n_reads += 1
-    writer.join()
-    assert n_reads > 1
+    with ThreadPoolExecutor(1) as pool:
+        writer = pool.submit(replace_until_read)
+        try:
+            for _ in range(10):
+                assert artifact_store.get(NAME, tmp_path / "target")
+                assert (tmp_path / "target").read_bytes() in contents
+        finally:
+            is_read.set()
+        writer.result()
+    assert next(turns) > 2

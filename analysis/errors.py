@@ -1,0 +1,9 @@
+"""What `analysis` raises: one base, so that a caller can catch everything it refuses."""
+
+
+class AnalysisError(Exception):
+    """Something that cannot be read or written so; the message says what to change."""
+
+
+class ExportError(AnalysisError, ValueError):
+    """A format or a file that an export cannot be written to."""

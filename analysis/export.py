@@ -1,0 +1,203 @@
+"""Exports: all trials of a study as CSV, Parquet or JSON, a plain Optuna study's too."""
+
+import csv
+import io
+import json
+import math
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from analysis.errors import ExportError
+from analysis.families import family_of
+from storage import Store, TrialRow, find_study_id, load_curves, load_trials, using
+
+CURVES = ("val_accuracy", "val_loss", "train_accuracy", "train_loss")
+"""What of each epoch has a column; JSON has everything."""
+FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
+"""A spreadsheet takes a text that begins so for a formula, and runs it."""
+
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Export:
+    """The trials of a study, by number. `curves` has the epochs of each, in their order."""
+
+    study: str
+    trials: tuple[TrialRow, ...]
+    curves: tuple[Sequence[Row], ...]
+
+    def rows(self) -> list[Row]:
+        """Gives a flat row for each trial, all with the same columns."""
+        names = list(dict.fromkeys(name for row in self.trials for name in row.params))
+        n_epochs = max(map(len, self.curves), default=0)
+        return [
+            {
+                **_describe(row),
+                **{f"params_{name}": row.params.get(name) for name in names},
+                **_flatten(curve, n_epochs),
+            }
+            for row, curve in zip(self.trials, self.curves, strict=True)
+        ]
+
+    def to_json(self) -> dict[str, Any]:
+        """Gives the trials as one JSON document, each with its params and its curve."""
+        trials = [
+            {**_describe(row), "params": row.params, "curve": list(curve)}
+            for row, curve in zip(self.trials, self.curves, strict=True)
+        ]
+        return {"study": self.study, "trials": trials}
+
+
+def load_export(store: Store | str, study: str) -> Export:
+    """Gives all trials of a study with their curves.
+
+    Raises:
+        StudyNotFoundError: If the store has no such study.
+    """
+    with using(store) as opened:
+        study_id = find_study_id(opened, study)
+        rows = load_trials(opened, study_id)
+        curves = {} if opened.is_plain else load_curves(opened, study_id)
+    by_trial = [[asdict(epoch) for epoch in curves.get(row.trial_id, ())] for row in rows]
+    return Export(study, tuple(rows), tuple(by_trial))
+
+
+def write_export(export: Export, kind: str, path: Path | None = None) -> str:
+    """Writes an export to a file, which appears whole or not at all, or gives its text.
+
+    Args:
+        export: What to write.
+        kind: `csv`, `parquet` or `json`.
+        path: The file; without one the text is given back, which Parquet has none of.
+
+    Raises:
+        ExportError: If the kind is unknown, its packages are missing, or the file cannot be
+            written.
+    """
+    check_target(kind, path)
+    content = _WRITERS[kind](export)
+    if path is None:
+        return content.decode()
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        temporary.write_bytes(content)
+        temporary.replace(path)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise ExportError(
+            f"Cannot write {path}: {error.strerror}. Name another file with --out."
+        ) from error
+    return ""
+
+
+def check_target(kind: str, path: Path | None) -> None:
+    """Refuses a format or a file before anything is read.
+
+    Raises:
+        ExportError: If the format is unknown, or the file cannot be in that folder.
+    """
+    if kind not in _WRITERS:
+        raise ExportError(f"Expected a format out of {', '.join(_WRITERS)}. Received: {kind!r}.")
+    if path is None and kind == "parquet":
+        raise ExportError("Parquet is no text: name a file with --out.")
+    if path is not None and path.is_dir():
+        raise ExportError(f"Expected a file to write to. Received a folder: {path}")
+    if path is not None and not path.absolute().parent.is_dir():
+        raise ExportError(f"Cannot write {path}: there is no folder {path.parent}.")
+
+
+def _describe(row: TrialRow) -> Row:
+    """Gives what is known of a trial; its kind says more than Optuna's state where we ended it."""
+    outcome = row.outcome
+    return {
+        "trial": row.number,
+        "state": row.state,
+        "ended_as": None if outcome is None else outcome.kind,
+        "reason": None if outcome is None else outcome.reason or None,
+        "family": family_of(row) or None,
+        "value": row.value,
+        "best_epoch": row.curve.best_epoch,
+        "epochs": row.curve.n_epochs,
+        "seconds": round(row.curve.seconds, 2),
+        "parameters": row.attributes.get("parameters"),
+        "balanced_accuracy": _metric(row, "balanced_accuracy"),
+        "macro_auc": _metric(row, "macro_auc"),
+        "started_utc": None if row.started is None else row.started.isoformat(),
+        "finished_utc": None if row.finished is None else row.finished.isoformat(),
+    }
+
+
+def _metric(row: TrialRow, name: str) -> float | None:
+    return None if row.outcome is None else row.outcome.metrics.get(name)
+
+
+def _flatten(curve: Sequence[Row], n_epochs: int) -> Row:
+    by_epoch = {epoch["epoch"]: epoch for epoch in curve}
+    return {
+        f"epoch{number}_{name}": by_epoch.get(number, {}).get(name)
+        for number in range(1, n_epochs + 1)
+        for name in CURVES
+    }
+
+
+def _csv(export: Export) -> bytes:
+    rows = export.rows()
+    columns = list(rows[0]) if rows else list(_describe_nothing())
+    text = io.StringIO(newline="")
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(map(_safe, columns))
+    writer.writerows([_safe(row[name]) for name in columns] for row in rows)
+    return text.getvalue().encode()
+
+
+def _describe_nothing() -> tuple[str, ...]:
+    return ("trial", "state", "ended_as", "reason", "family", "value")
+
+
+def _safe(value: object) -> object:
+    """Quotes a text that a spreadsheet would take for a formula."""
+    if isinstance(value, str) and value.startswith(FORMULA_STARTS):
+        return f"'{value}"
+    return "" if value is None else value
+
+
+def _json(export: Export) -> bytes:
+    return (json.dumps(_finite(export.to_json()), indent=2, allow_nan=False) + "\n").encode()
+
+
+def _finite(value: Any) -> Any:
+    """Gives a document in which numbers that JSON does not know are null."""
+    if isinstance(value, dict):
+        return {key: _finite(part) for key, part in value.items()}
+    if isinstance(value, list):
+        return [_finite(part) for part in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _parquet(export: Export) -> bytes:
+    try:
+        import pandas as pd
+        import pyarrow  # noqa: F401  pandas would only say so later
+    except ImportError as error:
+        raise ExportError(
+            "Parquet needs pandas and pyarrow: pip install 'convsearch[parquet]'."
+        ) from error
+    frame = pd.DataFrame(export.rows())
+    for name in frame:  # A column has one type; a parameter may be a number here, a word there.
+        kinds = set(frame[name].dropna().map(type))
+        if len(kinds) > 1 and kinds != {int, float}:
+            frame[name] = frame[name].map(lambda value: None if value is None else str(value))
+    data = io.BytesIO()
+    frame.to_parquet(data, index=False)
+    return data.getvalue()
+
+
+_WRITERS: Mapping[str, Callable[[Export], bytes]] = {
+    "csv": _csv,
+    "parquet": _parquet,
+    "json": _json,
+}

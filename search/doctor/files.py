@@ -1,0 +1,135 @@
+"""Checks of files: checkpoints that no trial needs, and room for more."""
+
+import shutil
+from collections.abc import Mapping
+from contextlib import closing
+from functools import partial
+from pathlib import Path
+
+from search.artifacts import Artifacts, numbers_to_keep
+from search.artifacts.kinds import is_folder
+from search.data import default_cache_dir
+from search.doctor.finding import Finding
+from search.errors import ArtifactError, StudyMismatchError
+from search.settings import StudySettings
+from storage import Store, list_studies, load_study
+
+LITTLE_BYTES, TOO_LITTLE_BYTES = 2 * 2**30, 200 * 2**20
+"""Room for a few days of a study, and too little for the checkpoints of its running trials."""
+
+
+def check_artifacts(store: Store, url: str) -> list[Finding]:
+    """Checks the artifacts of all studies for files that nobody needs."""
+    findings = []
+    known: dict[Path, set[str]] = {}
+    for name, settings in _settings_of_all(store).items():
+        artifacts = Artifacts.of_study(settings, store, name)
+        try:
+            findings += _check_study(store, url, name, artifacts)
+        except ArtifactError as error:
+            where = f"study {name}"
+            remedy = "Its workers cannot keep checkpoints until this is mended."
+            findings.append(Finding("artifacts", where, str(error), remedy))
+        if artifacts.store.folder is not None:
+            known.setdefault(artifacts.store.folder, set()).add(artifacts.name)
+    for root, folders in known.items():
+        findings += _unknown_folders(root, folders)
+    return findings
+
+
+def _check_study(store: Store, url: str, name: str, artifacts: Artifacts) -> list[Finding]:
+    unneeded = artifacts.unneeded(numbers_to_keep(store, load_study(store, name).study_id))
+    if not unneeded:
+        return []
+    sizes = artifacts.store.sizes(artifacts.name)
+    n_bytes = sum(sizes.get(it, 0) for it in unneeded)
+    return [
+        Finding(
+            "checkpoints",
+            f"study {name}",
+            f"{len(unneeded)} files ({n_bytes / 2**20:.1f} MB) are of trials that need none.",
+            "--fix deletes them.",
+            fix=partial(_delete_unneeded, url, name),
+        )
+    ]
+
+
+def _delete_unneeded(url: str, name: str) -> None:
+    """Deletes what is not needed now, which may be less than what was not needed before."""
+    with closing(Store.open(url, create=False)) as store:
+        record = load_study(store, name)
+        artifacts = Artifacts.of_study(StudySettings.read(record.settings), store, name)
+        unneeded = artifacts.unneeded(numbers_to_keep(store, record.study_id))
+        artifacts.store.delete(unneeded)
+
+
+def check_room(url: str) -> list[Finding]:
+    """Checks the room where the store and prepared images lie."""
+    file = Store.file_of(url)
+    places = {"prepared images": default_cache_dir()}
+    if file is not None:
+        places = {"store": file.absolute().parent, **places}
+    return _rooms(places)
+
+
+def check_artifact_room(store: Store) -> list[Finding]:
+    """Checks the room in the artifacts folders of all studies."""
+    places = dict.fromkeys(settings.artifacts for settings in _settings_of_all(store).values())
+    roots = filter(is_folder, places)
+    return _rooms({f"artifacts {root}": Path(root) for root in roots})
+
+
+def _rooms(places: Mapping[str, Path]) -> list[Finding]:
+    """Checks the disks of some folders, each once."""
+    by_disk: dict[int, tuple[str, Path]] = {}
+    for what, folder in places.items():
+        if folder.is_dir():
+            by_disk.setdefault(folder.stat().st_dev, (what, folder))
+    return [finding for what, folder in by_disk.values() for finding in _room(what, folder)]
+
+
+def _room(what: str, folder: Path) -> list[Finding]:
+    free = shutil.disk_usage(folder).free
+    if free >= LITTLE_BYTES:
+        return []
+    return [
+        Finding(
+            "room",
+            f"{folder} ({what})",
+            f"{free / 2**20:,.0f} MB are free.",
+            "Make room: checkpoints and results cannot be written to a full disk.",
+            is_wrong=free < TOO_LITTLE_BYTES,
+        )
+    ]
+
+
+def _settings_of_all(store: Store) -> dict[str, StudySettings]:
+    """Gives the settings of all studies that this version can read."""
+    found = {}
+    for name in list_studies(store):
+        try:
+            found[name] = StudySettings.read(load_study(store, name).settings)
+        except StudyMismatchError:
+            continue
+    return found
+
+
+def _unknown_folders(root: Path, known: set[str]) -> list[Finding]:
+    """Gives folders of no study here; another store may keep its files in the same place."""
+    if not root.is_dir():
+        return []
+    strange = [
+        folder
+        for folder in sorted(root.iterdir())
+        if folder.name not in known and any(folder.glob("trial-*.safetensors"))
+    ]
+    return [
+        Finding(
+            "checkpoints",
+            str(folder),
+            "No study of this store keeps its files there.",
+            "Delete the folder, if it is no other store's either.",
+            is_wrong=False,
+        )
+        for folder in strange
+    ]

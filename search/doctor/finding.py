@@ -1,0 +1,32 @@
+"""What the doctor finds: what it is, where, and what can be done about it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """Something about a store that is, or may become, wrong.
+
+    `check` is what was looked at, in a word or two. `remedy` says what `--fix` does or, where
+    it can do nothing, what to do. `is_wrong` tells an error from a warning. `fix` mends it.
+    """
+
+    check: str
+    where: str
+    what: str
+    remedy: str
+    is_wrong: bool = True
+    fix: Callable[[], None] | None = field(default=None, compare=False)
+
+    def to_json(self) -> dict[str, Any]:
+        """Gives the finding as `doctor --json` shows it."""
+        return {
+            "check": self.check,
+            "where": self.where,
+            "what": self.what,
+            "remedy": self.remedy,
+            "wrong": self.is_wrong,
+            "fixable": self.fix is not None,
+        }
