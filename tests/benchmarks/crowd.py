@@ -29,6 +29,7 @@ from fixed_trials import ROOT
 from optuna.trial import TrialState
 
 from analysis import load_status
+from search.devices import CPU, Device
 from search.open_study import OpenStudy
 from search.settings import StudyPlan
 from search.submit import submit
@@ -50,6 +51,7 @@ class InstantTrainer:
     """Stands in for a trainer's process: it speaks its protocol, and trains nothing."""
 
     ready_mb: float = 0.0
+    device: Device = CPU
     messages: list[Message] = field(default_factory=list)
 
     def send(self, message: Message | str) -> None:
