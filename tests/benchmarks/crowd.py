@@ -19,62 +19,30 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "fleet"))
 
 import numpy as np
 import optuna
 import sqlalchemy as sa
 from fixed_trials import ROOT
+from instant_worker import METRICS, InstantTrainer
 from optuna.trial import TrialState
 
 from analysis import load_status
-from search.devices import CPU, Device
 from search.open_study import OpenStudy
 from search.settings import StudyPlan
 from search.submit import submit
-from search.training.protocol import Epoch, Finished, Message, Task
 from search.worker import Worker
-from storage import EpochRow, Store
+from storage import Store
 
 N_EPOCHS = 10
 N_PARAMS = 21
 """Parameters of a trial of the default space, on average."""
-METRICS = ("best_epoch", "epochs", "seconds", "parameters", "val_loss", "balanced_accuracy")
-ATTRIBUTES = (*METRICS, "macro_auc", "config", "max_epochs", "size")
+ATTRIBUTES = (*METRICS, "config", "max_epochs", "size")
 TRIALS = {1: 60, 8: 160, 32: 320}
 NAME = "crowd"
-
-
-@dataclass
-class InstantTrainer:
-    """Stands in for a trainer's process: it speaks its protocol, and trains nothing."""
-
-    ready_mb: float = 0.0
-    device: Device = CPU
-    messages: list[Message] = field(default_factory=list)
-
-    def send(self, message: Message | str) -> None:
-        if isinstance(message, Task):
-            accuracies = [random.random() for _ in range(N_EPOCHS)]
-            rows = [EpochRow(n, 1, 0.5, 1, a, 1e-3, 0.0, 0) for n, a in enumerate(accuracies, 1)]
-            metrics = dict.fromkeys((*METRICS, "macro_auc"), 0.5)
-            self.messages = [*map(Epoch, rows), Finished(max(accuracies), metrics)]
-
-    def receive(self, timeout_s: float) -> Message | None:
-        return self.messages.pop(0)
-
-    def memory_mb(self) -> float:
-        return 0.0
-
-    def take(self) -> "InstantTrainer":
-        return self
-
-    def after_trial(self) -> None:
-        return
-
-    def close(self) -> None:
-        return
 
 
 def run_ours(url: str, _n_trials: int) -> Callable[[], None]:

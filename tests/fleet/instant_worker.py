@@ -9,6 +9,17 @@ from search.training.protocol import Epoch, Finished, Message, Task
 from search.worker import Worker
 from storage import EpochRow, Store
 
+METRICS = (
+    "best_epoch",
+    "epochs",
+    "seconds",
+    "parameters",
+    "val_loss",
+    "balanced_accuracy",
+    "macro_auc",
+)
+"""As many as a real trainer ends with."""
+
 
 def accuracy(seed: int, epoch: int) -> float:
     return (seed * 7919 + epoch * 104729) % 9973 / 9973
@@ -27,7 +38,7 @@ class InstantTrainer:
             numbers = range(1, message.max_epochs + 1)
             values = [accuracy(message.seed, n) for n in numbers]
             rows = [EpochRow(n, 1.0, 0.5, 1.0, values[n - 1], 1e-3, 0.0, 0.0) for n in numbers]
-            self.messages = [*map(Epoch, rows), Finished(max(values), {"best_epoch": 1})]
+            self.messages = [*map(Epoch, rows), Finished(max(values), dict.fromkeys(METRICS, 0.5))]
 
     def receive(self, _timeout_s: float) -> Message | None:
         return self.messages.pop(0) if self.messages else None

@@ -14,7 +14,6 @@ import pyarrow.parquet
 import pytest
 import sqlalchemy as sa
 
-from search.cli.main import main
 from search.open_study import OpenStudy
 from search.proposals import Proposal, next_proposal
 from search.training.pool import TrainerPool
@@ -41,25 +40,11 @@ ON_ONE_STORE = pytest.mark.parametrize("store_url", ["sqlite"], indirect=True)
 
 
 @pytest.fixture
-def call(
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-    tmp_path: Path,
-    store_url: str,
-) -> Call:
+def call(call: Call, monkeypatch: pytest.MonkeyPatch, store_url: str) -> Call:
     """Runs a command on the store of the test: (exit code, answer, notes)."""
-    monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("CONVSEARCH_STORE", store_url)
     monkeypatch.setenv("COLUMNS", "200")
-
-    def run(*arguments: str) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["convsearch", *arguments])
-        with pytest.raises(SystemExit) as leaving:
-            main()
-        out, err = capsys.readouterr()
-        return int(leaving.value.code or 0), out, err
-
-    return run
+    return call
 
 
 @pytest.fixture
