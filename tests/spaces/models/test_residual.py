@@ -1,5 +1,8 @@
 """The residual block: both versions, with and without a bottleneck, and both kinds of shortcut."""
 
+import os
+import subprocess
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -114,6 +117,57 @@ def test_network_halves_the_map_from_stage_to_stage(cost_layers: Layers, version
     names = [name for name, _ in layers.feature_maps]
     assert ("stem_activation" in names) == (version == "v1")
     assert ("last_activation" in names) == (version == "v2")
+
+
+TRAIN_AT_64_PIXELS = """
+import keras
+import numpy as np
+from spaces.models.keras_layers import KerasLayers
+from spaces.models.residual import residual_block
+from spaces.settings import LayerSettings, Regularizer
+
+x = keras.Input((64, 64, 8))
+settings = LayerSettings("he_normal", "he_normal", "relu", False, 0.0, Regularizer())
+y = residual_block(x, 16, KerasLayers(settings, seed=0), version="VERSION", strides=2, name="b")
+model = keras.Model(x, keras.layers.GlobalAveragePooling2D()(y))
+model.compile("sgd", "mse")
+data = np.ones((16, 64, 64, 8), "float32")
+for _ in range(10):
+    model.train_on_batch(data, np.zeros((16, 16), "float32"))
+"""
+
+
+@pytest.mark.parametrize("version", ["v1", "v2"])
+def test_narrow_block_trains_on_large_maps(version: str) -> None:
+    """With a strided 1×1 convolution, oneDNN corrupts the heap on processors with AVX-512."""
+    script = TRAIN_AT_64_PIXELS.replace("VERSION", version)
+    environment = os.environ | {"TF_ENABLE_ONEDNN_OPTS": "1", "CUDA_VISIBLE_DEVICES": ""}
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-500:]
+
+
+@pytest.mark.parametrize("side", [5, 6])
+def test_shortcut_is_a_strided_convolution(block_model: Callable[..., Any], side: int) -> None:
+    import keras
+
+    def block(x: Any, layers: Any) -> Any:
+        return residual_block(x, 3, layers, version="v2", strides=2, name="b")
+
+    model = block_model(block, (side, side, 2))
+    for layer in model.layers:
+        if layer.name in ("b_conv1", "b_conv2"):
+            layer.set_weights([np.zeros_like(weight) for weight in layer.get_weights()])
+    shortcut = keras.layers.Conv2D(3, 1, strides=2, padding="same")
+    x = np.random.default_rng(0).uniform(size=(2, side, side, 2)).astype("float32")
+    shortcut.build(x.shape)
+    shortcut.set_weights(model.get_layer("b_shortcut").get_weights())
+    np.testing.assert_allclose(model(x), shortcut(x), rtol=1e-5, atol=1e-6)
 
 
 def test_stride_over_a_single_place_is_refused(
