@@ -1,6 +1,9 @@
 """Engines: how a process connects to either kind of store, and how long it waits for what."""
 
+import os
+from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import sqlalchemy as sa
 from sqlalchemy.engine import URL, Engine
@@ -60,3 +63,24 @@ def make_engine(url: URL) -> Engine:
         connect_args=connect_args(url),
         isolation_level="AUTOCOMMIT",
     )
+
+
+def make_reading_engine(url: URL) -> Engine:
+    """Makes an engine that cannot write, and that keeps no connection."""
+    url, options = reading_options(url)
+    return sa.create_engine(url, **options)
+
+
+def reading_options(url: URL) -> tuple[URL, dict[str, Any]]:
+    """Gives the URL and the options of an engine that cannot write."""
+    arguments = connect_args(url)
+    if url.get_backend_name() == "sqlite":
+        path = Path(str(url.database)).absolute()
+        query = {"mode": "ro", "uri": "true"}
+        shared = path.with_name(path.name + "-shm")
+        if not os.access(path.parent, os.W_OK) and not shared.exists():
+            query["immutable"] = "1"  # Nobody writes, and readers cannot make what they share.
+        url = url.set(database=f"file:{quote(str(path))}", query=query)
+    else:
+        arguments["options"] += " -c default_transaction_read_only=on"
+    return real_url(url), {"poolclass": sa.pool.NullPool, "connect_args": arguments}

@@ -7,11 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
 
-import sqlalchemy as sa
-
-from storage import tables
+from storage import optuna_tables, tables
 from storage.optuna_storage import upgrade
-from storage.store import Store, table_names
+from storage.store import Store
+from storage.survey import survey
 from storage.url import parse_url, sqlite_path
 
 LARGE_WAL_BYTES = 256 * 2**20
@@ -40,14 +39,13 @@ class Versions:
 
 def read_versions(store: Store) -> Versions:
     """Gives the versions of the tables in a store."""
-    ours = None
-    if tables.versions.name in table_names(store.url):
-        with store.read() as connection:
-            ours = connection.execute(sa.select(tables.versions.c.schema_version)).scalar()
-    optuna_storage = store.optuna_storage
-    found, known = optuna_storage.get_current_version(), optuna_storage.get_head_version()
-    is_older = None if found == known else found in optuna_storage.get_all_versions()
-    return Versions(ours, tables.SCHEMA_VERSION, found, known, is_older)
+    found = survey(store.engine)
+    known, is_older = optuna_tables.REVISION, None
+    if found.optuna != known:
+        versions = store.optuna_storage.get_all_versions()
+        known = store.optuna_storage.get_head_version()
+        is_older = None if found.optuna == known else found.optuna in versions
+    return Versions(found.ours, tables.SCHEMA_VERSION, found.optuna or "none", known, is_older)
 
 
 def upgrade_tables(url: str) -> None:

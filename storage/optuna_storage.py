@@ -1,10 +1,9 @@
 """Optuna's storage as a fleet needs it: one pool of connections a process, for either store."""
 
-import os
-from collections.abc import Container
-from pathlib import Path
-from typing import Any
-from urllib.parse import quote
+import functools
+from collections.abc import Callable, Container
+from contextlib import closing
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import sqlalchemy as sa
 from optuna.distributions import BaseDistribution, check_distribution_compatibility
@@ -12,7 +11,7 @@ from optuna.storages import RDBStorage
 from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy.engine import URL
 
-from storage.engine import connect_args, real_url
+from storage.engine import connect_args, reading_options, real_url
 from storage.errors import StoreVersionError
 from storage.frozen_trials import load_frozen_trials, read_distribution
 from storage.optuna_tables import params, studies, trials
@@ -20,67 +19,56 @@ from storage.patience import Patience, patient
 
 
 class FleetStorage(RDBStorage):
-    """Optuna's own storage, on its own tables; its trials are read by plain SQL.
+    """Optuna's own storage, on its own tables, which are there; its trials are read by plain SQL.
 
-    It waits for a store that is away. Where the tables are there, it loads what `RDBStorage` needs
-    when something of that is used: SQLAlchemy's ORM and Alembic take as long to load as a study
-    takes to be shown.
+    It waits for a store that is away. What `RDBStorage` needs is loaded when something of that is
+    used: SQLAlchemy's ORM and Alembic take as long to load as a study takes to be shown.
     """
 
     def __init__(
-        self,
-        url: URL,
-        engine_kwargs: dict[str, Any],
-        *,
-        are_there: bool = False,
-        any_version: bool = False,
+        self, url: URL, engine_kwargs: dict[str, Any], *, any_version: bool = False
     ) -> None:
-        self._any_version = any_version
         self.patience = Patience()
+        self.engine = sa.create_engine(url, **engine_kwargs)
+        self._url = url
+        self._connect_args = engine_kwargs["connect_args"]
+        self._any_version = any_version
+        self._is_loaded = False
         self._distributions: dict[tuple[int, str], BaseDistribution] = {}
-        self._engine_kwargs = engine_kwargs
-        # RDBStorage runs str.format on the URL, so its braces are doubled.
-        text = real_url(url).render_as_string(hide_password=False)
-        self._template = text.replace("{", "{{").replace("}", "}}")
-        if are_there:
-            self.engine = sa.create_engine(real_url(url), **engine_kwargs)
-        else:
-            super().__init__(self._template, engine_kwargs)
 
-    def __getattr__(self, name: str) -> Any:
-        if name.startswith("__") or "scoped_session" in self.__dict__:
-            raise AttributeError(name)
-        self._load()
-        return getattr(self, name)
-
-    def _load(self) -> None:
-        """Makes what `RDBStorage` has beside an engine.
+    def load(self) -> None:
+        """Makes what `RDBStorage` has beside an engine, unless that is there.
 
         Raises:
             StoreVersionError: If another Optuna wrote the store.
         """
+        if self._is_loaded:
+            return
         engine = self.engine
-        options = {
-            "poolclass": sa.pool.NullPool,
-            "connect_args": self._engine_kwargs["connect_args"],
-        }
         try:
             super().__init__(
-                self._template,
-                options,
+                as_template(self._url),
+                {"poolclass": sa.pool.NullPool, "connect_args": self._connect_args},
                 skip_compatibility_check=self._any_version,
                 skip_table_creation=True,
             )
         except RuntimeError as error:
             raise StoreVersionError(str(error)) from error
-        self.engine = engine
+        finally:
+            self.engine = engine
         self.scoped_session.remove()
         self.scoped_session.configure(bind=engine)
+        self._is_loaded = True
 
     def remove_session(self) -> None:
         """Closes the session of this thread, where there is one."""
-        if "scoped_session" in self.__dict__:
+        if self._is_loaded:
             super().remove_session()
+
+    def close(self) -> None:
+        """Closes all connections."""
+        self.remove_session()
+        self.engine.dispose()
 
     def read(self) -> sa.Connection:
         """Opens a connection for queries, each of them a transaction of its own."""
@@ -142,14 +130,34 @@ class FleetStorage(RDBStorage):
         return found
 
 
-VERBS = ("create_", "delete_", "get_", "set_")
-OF_THE_CACHE = ("_create_new_trial", "_get_trials", "_set_trial_param", "_get_best_trial_id")
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def _of_optuna(
+    method: Callable[Concatenate[FleetStorage, P], R],
+) -> Callable[Concatenate[FleetStorage, P], R]:
+    """Has a method of `RDBStorage` find what it needs, and wait for a store that is away."""
+
+    @functools.wraps(method)
+    def call(storage: FleetStorage, /, *args: P.args, **kwargs: P.kwargs) -> R:
+        storage.load()
+        return method(storage, *args, **kwargs)
+
+    return patient(call)
+
+
+VERBS = ("create_", "delete_", "get_", "set_", "record_")
+OF_THE_CACHE = ("_create_new_trial", "_set_trial_param", "_get_best_trial_id")
 """What Optuna's cache calls, beside its public methods."""
 for _name in (
-    *(name for name in vars(RDBStorage) if name.startswith(VERBS)),
-    *OF_THE_CACHE,
-    "_first_distribution",
+    *(name for name in vars(RDBStorage) if name.startswith(VERBS) or name in OF_THE_CACHE),
+    "_get_stale_trial_ids",
+    "upgrade",
 ):
+    if _name not in vars(FleetStorage):
+        setattr(FleetStorage, _name, _of_optuna(getattr(RDBStorage, _name)))
+for _name in ("get_trial", "_get_trials", "_first_distribution"):
     setattr(FleetStorage, _name, patient(getattr(FleetStorage, _name)))
 
 
@@ -158,51 +166,46 @@ def _has_study(connection: sa.Connection, study_id: int) -> bool:
     return connection.execute(query).first() is not None
 
 
-def open_optuna_storage(
-    url: URL, *, are_there: bool = False, is_plain: bool = False
-) -> FleetStorage:
-    """Opens Optuna's storage at a URL, and makes its tables unless they `are_there`.
+def open_optuna_storage(url: URL, *, is_plain: bool = False) -> FleetStorage:
+    """Opens Optuna's storage at a URL where its tables are.
 
     A store of Optuna alone, `is_plain`, keeps SQLite's way of journaling that it has.
     """
     options: dict[str, Any] = {"connect_args": connect_args(url)}
     if url.get_backend_name() != "sqlite":
         options |= {"pool_size": 2, "max_overflow": 2, "pool_pre_ping": True}
-    storage = FleetStorage(url, options, are_there=are_there)
+    storage = FleetStorage(real_url(url), options)
     if url.get_backend_name() == "sqlite" and not is_plain:
         sa.event.listen(storage.engine, "connect", _set_sqlite_pragmas)
-        storage.remove_session()
-        storage.engine.dispose()
     return storage
 
 
-def open_for_reading(url: URL, *, any_version: bool = False) -> FleetStorage:
-    """Opens Optuna's storage as it stands: whatever is asked of it, nothing can be written."""
+def open_for_reading(url: URL) -> FleetStorage:
+    """Opens Optuna's storage as it stands, of whatever version: nothing can be written."""
     url, options = reading_options(url)
-    return FleetStorage(url, options, are_there=True, any_version=any_version)
+    return FleetStorage(url, options, any_version=True)
+
+
+def make_optunas_tables(url: URL) -> None:
+    """Has Optuna make its tables where they are missing.
+
+    Raises:
+        RuntimeError: If another Optuna made those that are there.
+    """
+    options = {"poolclass": sa.pool.NullPool, "connect_args": connect_args(url)}
+    RDBStorage(as_template(real_url(url)), options).remove_session()
 
 
 def upgrade(url: URL) -> None:
     """Brings Optuna's tables of an older Optuna up to this one's."""
-    options = {"connect_args": connect_args(url)}
-    storage = FleetStorage(url, options, are_there=True, any_version=True)
-    storage.upgrade()
-    storage.remove_session()
-    storage.engine.dispose()
+    options = {"poolclass": sa.pool.NullPool, "connect_args": connect_args(url)}
+    with closing(FleetStorage(real_url(url), options, any_version=True)) as storage:
+        storage.upgrade()
 
 
-def reading_options(url: URL) -> tuple[URL, dict[str, Any]]:
-    """Gives the URL and the options of an engine that cannot write."""
-    arguments = connect_args(url)
-    if url.get_backend_name() == "sqlite":
-        path = Path(str(url.database)).absolute()
-        query = {"mode": "ro", "uri": "true"}
-        if not os.access(path.parent, os.W_OK):
-            query["immutable"] = "1"  # There is no room for the file that readers share.
-        url = url.set(database=f"file:{quote(str(path))}", query=query)
-    else:
-        arguments["options"] += " -c default_transaction_read_only=on"
-    return real_url(url), {"poolclass": sa.pool.NullPool, "connect_args": arguments}
+def as_template(url: URL) -> str:
+    """Gives a URL as `RDBStorage` takes it: it runs `str.format` on it, so braces are doubled."""
+    return url.render_as_string(hide_password=False).replace("{", "{{").replace("}", "}}")
 
 
 def _set_sqlite_pragmas(connection: Any, _record: object) -> None:

@@ -6,6 +6,24 @@ from datetime import UTC, datetime
 import sqlalchemy as sa
 from optuna.trial import TrialState
 
+REVISION = "v3.2.0.a"
+"""Optuna's name of the tables that are described here; a store of this name needs no migration."""
+
+NAMES = frozenset(
+    f"{owner}_{what}"
+    for owner, whats in {
+        "study": ("directions", "user_attributes", "system_attributes"),
+        "trial": (
+            *("params", "values", "intermediate_values", "heartbeats"),
+            *("user_attributes", "system_attributes"),
+        ),
+    }.items()
+    for what in whats
+) | {"studies", "trials", "version_info", "alembic_version"}
+"""Of all its tables."""
+
+versions = sa.table("alembic_version", sa.column("version_num"))
+
 state_type = sa.Enum(TrialState, name="trialstate")
 
 studies = sa.table("studies", sa.column("study_id"), sa.column("study_name"))

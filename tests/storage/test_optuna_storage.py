@@ -6,6 +6,7 @@ from datetime import datetime
 
 import optuna
 import pytest
+import sqlalchemy as sa
 from optuna.storages import RDBStorage
 from optuna.trial import TrialState, create_trial
 
@@ -107,14 +108,23 @@ def test_what_is_not_there_is_a_key_error(store: Store) -> None:
         store.optuna_storage.get_all_trials(999)
 
 
-def test_store_of_another_optuna_is_refused_once_its_own_storage_is_needed(store_url: str) -> None:
+def test_store_of_another_optuna_is_refused(store_url: str) -> None:
     with closing(Store.open(store_url)) as store, store.write() as connection:
         connection.exec_driver_sql("UPDATE alembic_version SET version_num = 'v9.9.9'")
-    with (
-        closing(Store.open(store_url, create=False)) as store,
-        pytest.raises(StoreVersionError, match="no longer compatible"),
-    ):
-        store.optuna_storage.get_all_studies()
+    with pytest.raises(StoreVersionError, match="no longer compatible"):
+        Store.open(store_url, create=False)
+
+
+def test_plain_store_of_another_optuna_is_refused_whenever_optuna_is_asked(store_url: str) -> None:
+    optuna.create_study(storage=store_url)
+    with sa.create_engine(store_url).begin() as connection:
+        connection.exec_driver_sql("UPDATE alembic_version SET version_num = 'v9.9.9'")
+    with closing(Store.open(store_url, create=False)) as store:
+        engine = store.engine
+        for _ in range(2):
+            with pytest.raises(StoreVersionError, match="no longer compatible"):
+                store.optuna_storage.get_all_studies()
+            assert store.engine is engine
 
 
 def test_store_opened_again_is_a_whole_storage(store: Store, study: optuna.Study) -> None:

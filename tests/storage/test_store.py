@@ -20,7 +20,9 @@ from storage import (
     list_studies,
     load_study,
 )
-from storage.tables import SCHEMA_VERSION, studies, versions, workers
+from storage.optuna_tables import NAMES, REVISION
+from storage.survey import survey
+from storage.tables import SCHEMA_VERSION, metadata, studies, versions, workers
 
 
 @pytest.mark.parametrize(
@@ -135,6 +137,26 @@ def test_other_optuna_is_refused(store: Store, store_url: str) -> None:
         connection.execute(sa.text("UPDATE alembic_version SET version_num = 'v99.0.0'"))
     with pytest.raises(StoreVersionError, match="optuna"):
         Store.open(store_url)
+
+
+def test_optunas_tables_are_those_that_are_described_here(store: Store) -> None:
+    """A new revision of them means to look at `optuna_tables` again."""
+    assert store.optuna_storage.get_head_version() == REVISION
+    found = survey(store.engine)
+    assert found.are_current
+    assert found.names == NAMES | metadata.tables.keys()
+
+
+def test_open_store_is_opened_again_without_what_optuna_loads(
+    store: Store, store_url: str
+) -> None:
+    script = (
+        "import sys; from storage import Store; from storage.health import read_versions\n"
+        f"for store in (Store.open({store_url!r}), Store.inspect({store_url!r})):\n"
+        "    assert read_versions(store).are_current\n"
+        "    assert 'alembic' not in sys.modules and 'sqlalchemy.orm' not in sys.modules\n"
+    )
+    subprocess.run([sys.executable, "-c", script], check=True)
 
 
 def test_unreachable_server_is_refused_in_a_line() -> None:
