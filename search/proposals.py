@@ -132,7 +132,7 @@ def _examine(opened: OpenStudy, lease: Lease, kinds: Sequence[str]) -> Proposal 
         raise
     except (Exception, SystemExit) as error:  # Whatever the code of a user's family may raise.
         keep_traceback(trial, traceback.format_exc())
-        finish(opened.store, opened.study, lease, Outcome("fail", describe_error(error)), draft)
+        finish(opened.store, lease, Outcome("fail", describe_error(error)), draft)
         return None
     if not trial.constraints:
         trial.set_constraint("size", overrun)
@@ -147,7 +147,7 @@ def _examine(opened: OpenStudy, lease: Lease, kinds: Sequence[str]) -> Proposal 
         trial.set_user_attr(MAX_EPOCHS, n_phases * opened.settings.training.max_epochs)
         return Proposal(lease, config, trial, draft, cost.operations)
     logger.info("trial %s: %s", trial.number, outcome.reason)
-    finish(opened.store, opened.study, lease, outcome, draft)
+    finish(opened.store, lease, outcome, draft)
     return None
 
 

@@ -10,11 +10,10 @@ from search.data.parallel import n_cores
 from search.default_store import store_url
 from search.devices import CPU, choose_gpus
 from search.launcher import LocalWorkers
-from search.open_study import OpenStudy
 from search.settings import StudyPlan
 from search.signals import stopping_when_asked
 from search.submit import Submission, submit
-from storage import StoreAwayError, count_epochs, recover
+from storage import StoreAwayError, count_epochs
 
 REFRESH_S = 0.5
 View = Callable[[StudyStatus], None]
@@ -65,7 +64,6 @@ def run_plan(
     if on_submit is not None:
         on_submit(submission)
     name = submission.record.name
-    recover(submission.store, OpenStudy.load(submission.store, name).study)
     workers = LocalWorkers(
         name,
         devices=gpus or (CPU,) * submission.n_workers,

@@ -102,7 +102,7 @@ class Worker:
         if self._is_stopping() or self._is_closed:
             return False
         if time.monotonic() >= self._may_recover_at:
-            recover(self.opened.store, self.opened.study, self._lookout)
+            recover(self.opened.store, self.opened.study_id, self._lookout)
             self._may_recover_at = time.monotonic() + IDLE_S
         proposal = self._propose()
         if proposal is not None:
@@ -125,12 +125,12 @@ class Worker:
         try:
             ending = run.run()
             if isinstance(ending, Outcome):
-                finish(opened.store, opened.study, lease, ending, proposal.draft)
+                finish(opened.store, lease, ending, proposal.draft)
                 _log_ending(lease.trial_number, ending)
                 opened.artifacts.tidy(numbers_to_keep(opened.store, opened.study_id))
             else:
                 opened.artifacts.flush(FLUSH_S)  # Whoever goes on with it needs the last epoch.
-                give_back(opened.store, opened.study, lease, lost=ending is Open.LOST)
+                give_back(opened.store, lease, lost=ending is Open.LOST)
         except LeaseLostError as error:
             logger.warning("%s", error)
             run.trainer.close()

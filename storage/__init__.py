@@ -34,7 +34,7 @@ from storage.leases import (
 from storage.outcomes import Outcome
 from storage.overview import StudyOverview, list_overviews
 from storage.reasons import give_reason, is_of_store
-from storage.recovery import finish, give_back, needs_recovery, recover
+from storage.recovery import finish, give_back, needs_recovery, recover, recover_once
 from storage.removal import count_strays, delete_strays, delete_study
 from storage.service import OpenRow, choose_study, join_next, list_open_studies
 from storage.store import Store, using
@@ -137,6 +137,7 @@ __all__ = [
     "record_config",
     "record_epoch",
     "recover",
+    "recover_once",
     "register_worker",
     "remove_worker",
     "set_budget",

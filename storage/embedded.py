@@ -9,6 +9,7 @@ import os
 import socket
 import subprocess
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import IO
 
@@ -43,8 +44,11 @@ class EmbeddedServer:
             self.close()
             raise
 
-    def ensure(self) -> None:
+    def ensure(self, is_leaving: Callable[[], bool] = lambda: False) -> None:
         """Makes sure that the server runs: it, or its guardian, may have been killed.
+
+        Args:
+            is_leaving: Whether nobody waits for it any more.
 
         Raises:
             StoreError: If it does not start; the message has its last words.
@@ -53,7 +57,7 @@ class EmbeddedServer:
         while not self._is_ready():
             if not self._is_guarded():
                 self._start_guardian()
-            if time.monotonic() > deadline:
+            if time.monotonic() > deadline or is_leaving():
                 raise StoreError(
                     f"The PostgreSQL in {self.folder} does not answer. It serves the machine that "
                     f"started it ({self._keeper()}); its log is {self.folder / 'server.log'}."

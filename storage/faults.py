@@ -17,10 +17,11 @@ from storage.optuna_tables import studies as optuna_studies
 from storage.optuna_tables import trials, utc_now, values
 from storage.optuna_writes import set_waiting
 from storage.outcomes import Kind, Outcome
-from storage.recovery import recover
+from storage.patience import patient
+from storage.recovery import recover_once
 from storage.removal import count_strays, delete_strays
 from storage.store import Store
-from storage.studies import load_optuna_study
+from storage.studies import find_study_id
 from storage.tables import leases, studies
 from storage.workers import GRACE_S, WorkerRow, list_workers
 
@@ -47,6 +48,7 @@ class Fault:
     n: int = 1
 
 
+@patient
 def find_faults(store: Store) -> list[Fault]:
     """Gives the faults of all studies of ours."""
     rows = list_workers(store)
@@ -77,7 +79,7 @@ def mend_faults(store: Store, faults: Iterable[Fault]) -> None:
     for name in sorted({fault.study for fault in faults if fault.study}):
         alive = {row.worker_id for row in list_workers(store) if row.is_alive}
         _mend_leases(store, name, alive)
-        recover(store, load_optuna_study(store, name))
+        recover_once(store, find_study_id(store, name))
         _let_wait(store, name)
 
 
@@ -97,6 +99,7 @@ def _judge(row: Any, alive: Iterable[str]) -> FaultKind | None:
     return None if is_finished or row.state is None else "open trial"
 
 
+@patient
 def _mend_leases(store: Store, name: str, alive: set[str]) -> None:
     """Brings leases in line with Optuna's trials; telling outcomes again is left to recovery."""
     with store.read() as connection:
@@ -112,12 +115,14 @@ def _mend_leases(store: Store, name: str, alive: set[str]) -> None:
             actions[kind](store, row)
 
 
+@patient
 def _drop(store: Store, row: Any) -> None:
     is_empty = sa.and_(leases.c.lease_id == row.lease_id, leases.c.trial_id.is_(None))
     with store.write() as connection:
         connection.execute(leases.delete().where(is_empty))
 
 
+@patient
 def _tell_again(store: Store, row: Any) -> None:
     with store.write() as connection:
         connection.execute(
@@ -125,6 +130,7 @@ def _tell_again(store: Store, row: Any) -> None:
         )
 
 
+@patient
 def _close(store: Store, row: Any) -> None:
     """Records the end that Optuna knows, unless a worker has taken the trial meanwhile."""
     kind = KINDS[row.state.name]
@@ -147,6 +153,7 @@ def _close(store: Store, row: Any) -> None:
         )
 
 
+@patient
 def _let_wait(store: Store, name: str) -> None:
     """Puts trials back to WAITING that are RUNNING and that nobody holds."""
     is_free = sa.and_(leases.c.worker_id.is_(None), leases.c.kind.is_(None))

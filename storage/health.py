@@ -2,16 +2,18 @@
 
 import fcntl
 import sqlite3
-from contextlib import closing
+from contextlib import closing, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
 
 from storage import optuna_tables, tables
+from storage.embedded import EmbeddedServer
+from storage.opening import creation_lock
 from storage.optuna_storage import upgrade
 from storage.store import Store
 from storage.survey import survey
-from storage.url import parse_url, sqlite_path
+from storage.url import embedded_folder, parse_url, sqlite_path
 
 LARGE_WAL_BYTES = 256 * 2**20
 """SQLite empties its log when the last process leaves; a larger one has been kept from that."""
@@ -50,7 +52,11 @@ def read_versions(store: Store) -> Versions:
 
 def upgrade_tables(url: str) -> None:
     """Brings the tables of an older convsearch and of an older Optuna up to date."""
-    upgrade(parse_url(url))
+    parsed = parse_url(url)
+    folder = embedded_folder(parsed)
+    server = nullcontext() if folder is None else closing(EmbeddedServer(folder, create=False))
+    with server, creation_lock(parsed):
+        upgrade(parsed)
     Store.open(url, create=False).close()
 
 

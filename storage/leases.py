@@ -6,18 +6,18 @@ whose trial was taken can spoil nothing.
 """
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from storage.drafts import Draft, writing
-from storage.errors import LeaseLostError
+from storage.errors import LeaseLostError, StudyNotFoundError
 from storage.optuna_writes import add_trial, set_running, set_waiting, take_enqueued
 from storage.outcomes import Outcome
 from storage.patience import patient
 from storage.store import Store
-from storage.tables import leases, studies
+from storage.tables import epochs, leases, studies
 
 MAX_LOSSES = 3
 """A trial that takes its worker or trainer down this often, without an epoch gained in between, is
@@ -50,28 +50,39 @@ class OpenLease:
     outcome: Outcome | None
 
 
+class _Budget(NamedTuple):
+    n_trials: int | None
+    has_ended: bool
+
+
 @patient
 def has_room(store: Store, study_id: int) -> bool:
-    """Whether the budget has room for one more trial right now."""
+    """Whether the study goes on, and its budget has room for one more trial right now.
+
+    Raises:
+        StudyNotFoundError: If the study was deleted.
+    """
     with store.read() as connection:
-        n_trials = connection.execute(
-            sa.select(studies.c.n_trials).where(studies.c.study_id == study_id)
-        ).scalar_one()
-        return _has_room(connection, study_id, n_trials)
+        return _has_room(connection, study_id, _read_budget(connection, study_id))
 
 
 @patient
 def begin_trial(store: Store, study_id: int, worker_id: str) -> Lease | None:
     """Begins a trial with a lease on it: an enqueued one, or a new one of Optuna's.
 
-    None means that all of the budget is spent or taken. Lease and trial begin in one transaction,
-    so that neither is ever there without the other.
+    None means that all of the budget is spent or taken, or that the study has ended. Lease and
+    trial begin in one transaction, so that neither is ever there without the other.
+
+    Raises:
+        StudyNotFoundError: If the study was deleted.
     """
     with store.write() as connection:
-        n_trials = _lock_study(connection, study_id)
-        if not _has_room(connection, study_id, n_trials):
+        if not _has_room(connection, study_id, _lock_study(connection, study_id)):
             return None
         trial_id, number = take_enqueued(connection, study_id) or add_trial(connection, study_id)
+        if connection.dialect.name == "sqlite":  # It uses the ids of deleted trials again.
+            connection.execute(leases.delete().where(leases.c.trial_id == trial_id))
+            connection.execute(epochs.delete().where(epochs.c.trial_id == trial_id))
         lease_id = connection.execute(
             leases.insert()
             .values(study_id=study_id, worker_id=worker_id, trial_id=trial_id, trial_number=number)
@@ -141,6 +152,7 @@ def record_config(
 
     Raises:
         LeaseLostError: If the trial was taken meanwhile.
+        StudyNotFoundError: If the study was deleted.
     """
     with writing(store, draft) as connection:
         _lock_study(connection, lease.study_id)
@@ -242,15 +254,17 @@ def last_endings(store: Store, study_id: int, n: int) -> list[tuple[int, str]]:
         return [(number, kind) for number, kind in rows]
 
 
-def _has_room(connection: Connection, study_id: int, n_trials: int | None) -> bool:
-    if n_trials is None:
+def _has_room(connection: Connection, study_id: int, budget: _Budget) -> bool:
+    if budget.has_ended:
+        return False
+    if budget.n_trials is None:
         return True
     n_taken = connection.execute(
         sa.select(sa.func.count())
         .select_from(leases)
         .where(leases.c.study_id == study_id, leases.c.counts)
     ).scalar_one()
-    return n_taken < n_trials
+    return int(n_taken) < budget.n_trials
 
 
 @patient
@@ -285,12 +299,19 @@ def check_held(connection: Connection, lease: Lease, *, is_locked: bool = True) 
     return int(n_losses)
 
 
-def _lock_study(connection: Connection, study_id: int) -> int | None:
-    """Lets one transaction at a time decide for the study, and gives its budget of trials."""
-    budget: int | None = connection.execute(
-        sa.select(studies.c.n_trials).where(studies.c.study_id == study_id).with_for_update()
-    ).scalar_one()
-    return budget
+def _lock_study(connection: Connection, study_id: int) -> _Budget:
+    """Lets one transaction at a time decide for the study, and gives its budget."""
+    return _read_budget(connection, study_id, is_locked=True)
+
+
+def _read_budget(connection: Connection, study_id: int, *, is_locked: bool = False) -> _Budget:
+    query = sa.select(studies.c.n_trials, studies.c.end_reason.is_not(None)).where(
+        studies.c.study_id == study_id
+    )
+    row = connection.execute(query.with_for_update() if is_locked else query).first()
+    if row is None:
+        raise StudyNotFoundError("The study was deleted from the store.")
+    return _Budget(*row)
 
 
 def _is_lease(lease: Lease) -> tuple[sa.ColumnElement[bool], ...]:

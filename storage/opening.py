@@ -94,7 +94,7 @@ def find_tables(url: URL, mode: Mode) -> Survey:
     """
     found = _survey(url, mode)
     if not found.are_current and (mode is Mode.CREATE or _may_be_in_the_making(url, found, mode)):
-        with _creation_lock(url):
+        with creation_lock(url):
             found = _survey(url, mode)
             found.check(show_url(url))
             if mode is Mode.CREATE or (found.names and not found.is_plain):
@@ -142,7 +142,7 @@ def _make_tables(url: URL, found: Survey) -> Survey:
 
 
 @contextmanager
-def _creation_lock(url: URL) -> Iterator[None]:
+def creation_lock(url: URL) -> Iterator[None]:
     """Lets one process at a time make tables: SQLite files broke otherwise (optuna#5385)."""
     path = sqlite_path(url)
     if path is not None:

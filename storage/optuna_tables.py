@@ -30,7 +30,7 @@ studies = sa.table("studies", sa.column("study_id"), sa.column("study_name"))
 
 directions = sa.table(
     "study_directions",
-    sa.column("study_id"),
+    *map(sa.column, ("study_id", "objective")),
     sa.column("direction", sa.Enum("NOT_SET", "MINIMIZE", "MAXIMIZE", name="studydirection")),
 )
 

@@ -104,11 +104,11 @@ def end_trial(connection: Connection, trial_id: int, outcome: Outcome) -> bool:
 
 
 def has_ended(connection: Connection, trial_id: int) -> bool:
-    """Whether Optuna's trial has ended."""
-    state: TrialState = connection.execute(
+    """Whether Optuna's trial has ended, or was deleted."""
+    state: TrialState | None = connection.execute(
         sa.select(trials.c.state).where(trials.c.trial_id == trial_id)
-    ).scalar_one()
-    return state.is_finished()
+    ).scalar()
+    return state is None or state.is_finished()
 
 
 def write_attributes(connection: Connection, trial_id: int, attributes: Mapping[str, Any]) -> None:

@@ -10,13 +10,12 @@ from optuna.study import StudyDirection
 from optuna.trial import TrialState
 from sqlalchemy.engine import Connection
 
+from storage.optuna_tables import directions, trials, values
 from storage.optuna_tables import studies as optuna_studies
-from storage.optuna_tables import trials, values
+from storage.patience import patient
 from storage.store import Store
 from storage.tables import leases, studies
 from storage.workers import list_workers
-
-_directions = sa.table("study_directions", *map(sa.column, ("study_id", "direction", "objective")))
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +68,7 @@ class StudyOverview:
         }
 
 
+@patient
 def list_overviews(store: Store) -> list[StudyOverview]:
     """Gives every study of the store, plain Optuna ones too, by name."""
     with store.read() as connection:
@@ -128,7 +128,7 @@ def _count_done(connection: Connection) -> dict[int, int]:
         .where(leases.c.kind.is_not(None), leases.c.counts)
         .group_by(leases.c.study_id)
     )
-    return dict(rows.tuples().all())
+    return {study_id: n for study_id, n in rows}  # noqa: C416 - mypy wants a pair
 
 
 def _best_values(connection: Connection) -> dict[int, float]:
@@ -136,15 +136,15 @@ def _best_values(connection: Connection) -> dict[int, float]:
     rows = connection.execute(
         sa.select(
             trials.c.study_id,
-            _directions.c.direction,
+            directions.c.direction,
             sa.func.max(values.c.value),
             sa.func.min(values.c.value),
         )
         .join(values, values.c.trial_id == trials.c.trial_id)
-        .join(_directions, _directions.c.study_id == trials.c.study_id)
+        .join(directions, directions.c.study_id == trials.c.study_id)
         .where(trials.c.state == TrialState.COMPLETE, values.c.objective == 0)
-        .where(_directions.c.objective == 0)
-        .group_by(trials.c.study_id, _directions.c.direction)
+        .where(directions.c.objective == 0)
+        .group_by(trials.c.study_id, directions.c.direction)
     )
     is_smallest = StudyDirection.MINIMIZE.name
     return {

@@ -4,10 +4,11 @@ Any process may run this at any time. Each step is safe to repeat and to race: t
 """
 
 import logging
+import time
+from collections.abc import Container, Iterable
 from datetime import timedelta
 
 import sqlalchemy as sa
-from optuna.study import Study
 from optuna.trial import TrialState
 
 from storage.drafts import Draft
@@ -27,12 +28,21 @@ from storage.outcomes import Outcome
 from storage.patience import patient
 from storage.store import Store
 from storage.tables import leases
-from storage.workers import GRACE_S, Lookout, list_workers, remove_worker
+from storage.workers import (
+    BEAT_INTERVAL_S,
+    GRACE_S,
+    Lookout,
+    list_workers,
+    remove_dead,
+)
 
 logger = logging.getLogger(__name__)
 
+WATCH_S = 1.2 * BEAT_INTERVAL_S
+"""How long a silent worker is watched for by whoever looks at the store but once."""
 
-def recover(store: Store, study: Study, lookout: Lookout | None = None) -> int:
+
+def recover(store: Store, study_id: int, lookout: Lookout | None = None) -> int:
     """Gives back the trials of dead workers and tells Optuna the outcomes it was not told.
 
     With a lookout, workers of other machines must have been silent before its eyes.
@@ -40,7 +50,6 @@ def recover(store: Store, study: Study, lookout: Lookout | None = None) -> int:
     Returns:
         How many leases were put right.
     """
-    study_id: int = study._study_id
     open_leases = list_open(store, study_id)  # First: who begins one meanwhile is listed below.
     rows = list_workers(store, study_id)
     alive = {
@@ -48,30 +57,47 @@ def recover(store: Store, study: Study, lookout: Lookout | None = None) -> int:
         for row in rows
         if row.is_alive or (lookout is not None and not lookout.is_sure(row))
     }
-    abandoned = [
-        lease
-        for lease in open_leases
-        if lease.worker_id not in alive and (lease.worker_id is not None or lease.outcome)
-    ]
+    abandoned = _abandoned(open_leases, alive)
     for lease in abandoned:
-        _put_right(store, study, lease)
-    for row in rows:
-        if row.worker_id not in alive:
-            remove_worker(store, row.worker_id)
-    return len(abandoned) + _fail_orphans(store, study._study_id)
+        _put_right(store, study_id, lease)
+    dead = [row for row in rows if row.worker_id not in alive]
+    if dead:
+        remove_dead(store, dead)
+    return len(abandoned) + _fail_orphans(store, study_id)
+
+
+def recover_once(store: Store, study_id: int) -> int:
+    """Recovers for whoever keeps no lookout: silent workers elsewhere are watched for a beat.
+
+    After an outage, or a sleep of this machine, all of them would seem dead.
+
+    Returns:
+        How many leases were put right.
+    """
+    lookout = Lookout(sure_after_s=BEAT_INTERVAL_S)
+    rows = list_workers(store, study_id)
+    doubtful = [row for row in rows if not row.is_alive and not row.is_gone]
+    for row in doubtful[:1]:
+        logger.warning(
+            "A worker on %s has been silent for %.0f s: watching it for %.0f s.",
+            row.host,
+            row.last_seen_s,
+            WATCH_S,
+        )
+        lookout.look(rows)
+        time.sleep(WATCH_S)
+        lookout.look(list_workers(store, study_id))
+    return recover(store, study_id, lookout)
 
 
 def needs_recovery(store: Store, study_id: int) -> bool:
     """Whether a worker of the study is dead, or an outcome untold that nobody is about to tell."""
     rows = list_workers(store, study_id)
     alive = {row.worker_id for row in rows if row.is_alive}
-    return len(alive) < len(rows) or any(
-        lease.worker_id not in alive and (lease.worker_id is not None or lease.outcome)
-        for lease in list_open(store, study_id)
-    )
+    return len(alive) < len(rows) or bool(_abandoned(list_open(store, study_id), alive))
 
 
-def give_back(store: Store, study: Study, lease: Lease, *, lost: bool = False) -> None:
+def give_back(store: Store, lease: Lease, *, lost: bool = False) -> None:
     """Puts a trial back to WAITING and lets go of its lease.
 
     A third loss without an epoch gained since the first makes it FAIL.
@@ -81,14 +107,12 @@ def give_back(store: Store, study: Study, lease: Lease, *, lost: bool = False) -
     """
     if lost and count_losses(store, lease) + 1 >= MAX_LOSSES:
         reason = f"Its worker or trainer was lost {MAX_LOSSES} times."
-        finish(store, study, lease, Outcome("fail", reason))
+        finish(store, lease, Outcome("fail", reason))
         return
     release(store, lease, lost=lost)
 
 
-def finish(
-    store: Store, study: Study, lease: Lease, outcome: Outcome, draft: Draft | None = None
-) -> None:
+def finish(store: Store, lease: Lease, outcome: Outcome, draft: Draft | None = None) -> None:
     """Records how a trial ended, then tells Optuna. What waits in the draft comes first.
 
     Raises:
@@ -98,7 +122,16 @@ def finish(
     _tell(store, lease.lease_id, lease.trial_id, outcome)
 
 
-def _put_right(store: Store, study: Study, lease: OpenLease) -> None:
+def _abandoned(open_leases: Iterable[OpenLease], alive: Container[str]) -> list[OpenLease]:
+    """Gives the leases that were begun or have ended, and whose worker is not there any more."""
+    return [
+        lease
+        for lease in open_leases
+        if lease.worker_id not in alive and (lease.worker_id is not None or lease.outcome)
+    ]
+
+
+def _put_right(store: Store, study_id: int, lease: OpenLease) -> None:
     if lease.outcome is not None:
         _tell(store, lease.lease_id, lease.trial_id, lease.outcome)
         return
@@ -106,7 +139,7 @@ def _put_right(store: Store, study: Study, lease: OpenLease) -> None:
         return
     held = Lease(
         lease_id=lease.lease_id,
-        study_id=study._study_id,
+        study_id=study_id,
         worker_id=lease.worker_id,
         generation=lease.generation,
         n_losses=lease.n_losses,
@@ -114,7 +147,7 @@ def _put_right(store: Store, study: Study, lease: OpenLease) -> None:
         trial_number=lease.trial_number,
     )
     try:
-        give_back(store, study, held, lost=True)
+        give_back(store, held, lost=True)
         logger.warning("trial %s: its worker is gone, it waits again", lease.trial_number)
     except LeaseLostError:
         logger.info("trial %s: another worker has put it right", lease.trial_number)

@@ -6,6 +6,7 @@ from sqlalchemy.engine import Connection
 
 from storage.optuna_tables import studies as optuna_studies
 from storage.optuna_tables import trials
+from storage.patience import patient
 from storage.store import Store
 from storage.studies import find_study_id
 from storage.tables import epochs, leases, studies, workers
@@ -22,13 +23,22 @@ def delete_study(store: Store, name: str) -> None:
     """
     study_id = find_study_id(store, name)
     if not store.is_plain:
-        with store.write() as connection:
-            _delete_rows(connection, leases.c.study_id == study_id)
-            connection.execute(workers.delete().where(workers.c.study_id == study_id))
-            connection.execute(studies.delete().where(studies.c.study_id == study_id))
+        _delete_ours(store, study_id)
     optuna.delete_study(study_name=name, storage=store.optuna_storage)
 
 
+@patient
+def _delete_ours(store: Store, study_id: int) -> None:
+    of_study = studies.c.study_id == study_id
+    with store.write() as connection:
+        # Those who begin a trial of it, or enter a config, hold the study first and then a lease.
+        connection.execute(sa.select(studies.c.study_id).where(of_study).with_for_update())
+        _delete_rows(connection, leases.c.study_id == study_id)
+        connection.execute(workers.delete().where(workers.c.study_id == study_id))
+        connection.execute(studies.delete().where(of_study))
+
+
+@patient
 def count_strays(store: Store) -> int:
     """Counts our rows about studies and trials that Optuna has no more."""
     with store.read() as connection:
@@ -41,6 +51,7 @@ def count_strays(store: Store) -> int:
     return n_studies + n_leases
 
 
+@patient
 def delete_strays(store: Store) -> None:
     """Deletes those rows: a new study or trial would otherwise inherit them with its id."""
     with store.write() as connection:

@@ -68,7 +68,9 @@ class Store:
             else:
                 storage = open_optuna_storage(parsed, is_plain=found.is_plain)
             if server is not None:
-                sa.event.listen(storage.engine, "do_connect", _ServerCheck(server))
+                sa.event.listen(
+                    storage.engine, "do_connect", _ServerCheck(server, storage.patience)
+                )
             undo.pop_all()
         return cls(parsed, storage, server, found.is_plain)
 
@@ -171,11 +173,12 @@ class _ServerCheck:
     One that does not start is told as a failed connection, which is tried again as others are.
     """
 
-    def __init__(self, server: EmbeddedServer) -> None:
+    def __init__(self, server: EmbeddedServer, patience: Patience) -> None:
         self.server = server
+        self.patience = patience
 
     def __call__(self, dialect: sa.Dialect, *_: object) -> None:
         try:
-            self.server.ensure()
+            self.server.ensure(lambda: self.patience.is_short)
         except StoreError as error:
             raise dialect.loaded_dbapi.OperationalError(str(error)) from error

@@ -34,9 +34,10 @@ def parse_url(text: str) -> URL:
         url = make_url(text)
     except (ArgumentError, ValueError):
         raise _refusal(text) from None
-    if "@" in (url.host or "") or text.partition("?")[0].count("@") > 1:
-        raise _refusal(text)
     kind = url.get_backend_name()
+    n_ats = text.partition("?")[0].count("@")
+    if "@" in (url.host or "") or (n_ats > 1 and kind != "sqlite"):
+        raise _refusal(text)
     if kind in {"postgresql", "postgres"}:
         return _password_out_of_query(url.set(drivername="postgresql+psycopg"))
     if kind == "sqlite" and url.database not in {None, "", ":memory:"}:

@@ -65,9 +65,13 @@ class Lookout:
 
     By the store's clock alone everybody would be dead to whoever is first to see the store again
     after an outage, or to wake up after a sleep of the machine.
+
+    Args:
+        sure_after_s: How long somebody must have seen no beat of a worker himself.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, sure_after_s: float = SURE_AFTER_S) -> None:
+        self._sure_after_s = sure_after_s
         self._silent: dict[str, tuple[float, float]] = {}
         self._looked_at = time.monotonic()
 
@@ -85,7 +89,7 @@ class Lookout:
     def is_sure(self, row: WorkerRow) -> bool:
         """Whether the worker would have been heard of if it were alive."""
         _, silent_s = self._silent.get(row.worker_id, (None, 0.0))
-        return row.is_gone or silent_s >= SURE_AFTER_S
+        return row.is_gone or silent_s >= self._sure_after_s
 
 
 def register_worker(store: Store, study_id: int, *, device: str = "cpu") -> str:
@@ -106,14 +110,6 @@ def beat(store: Store, study_id: int, worker_id: str, *, device: str = "cpu") ->
         StudyNotFoundError: If the study was deleted.
     """
     with store.write() as connection:
-        now = store.now(connection)
-        seen = connection.execute(
-            workers.update()
-            .where(workers.c.worker_id == worker_id)
-            .values(last_seen=now, clock_ahead_s=time.time() - now)
-        )
-        if seen.rowcount == 0:  # It is new, or slept for so long that it was taken for dead.
-            enter_worker(connection, study_id, worker_id, now=now, device=device)
         row = connection.execute(
             sa.select(studies.c.active_s, studies.c.beat_at)
             .where(studies.c.study_id == study_id)
@@ -121,12 +117,20 @@ def beat(store: Store, study_id: int, worker_id: str, *, device: str = "cpu") ->
         ).first()
         if row is None:
             raise StudyNotFoundError("The study was deleted from the store.")
+        now = store.now(connection)  # Once nobody else beats: it never goes back but by a clock.
+        seen = connection.execute(
+            workers.update()
+            .where(workers.c.worker_id == worker_id)
+            .values(last_seen=now, clock_ahead_s=time.time() - now)
+        )
+        if seen.rowcount == 0:  # It is new, or slept for so long that it was taken for dead.
+            enter_worker(connection, study_id, worker_id, now=now, device=device)
         gap = now - row.beat_at
         active_s: float = row.active_s + (gap if 0 < gap < BEAT_GAP_S else 0.0)
         connection.execute(
             studies.update()
             .where(studies.c.study_id == study_id)
-            .values(active_s=active_s, beat_at=max(now, row.beat_at))
+            .values(active_s=active_s, beat_at=now)
         )
     return active_s
 
@@ -142,9 +146,20 @@ def show_activity(store: Store, worker_id: str, activity: str | None) -> None:
 
 @patient
 def remove_worker(store: Store, worker_id: str) -> None:
-    """Takes a worker that has left, or has died, off the list."""
+    """Takes a worker that has left off the list."""
     with store.write() as connection:
         connection.execute(workers.delete().where(workers.c.worker_id == worker_id))
+
+
+@patient
+def remove_dead(store: Store, rows: Sequence[WorkerRow]) -> None:
+    """Takes workers that have died off the list, but those that have beaten after all."""
+    with store.write() as connection:
+        for row in rows:
+            is_same = sa.and_(
+                workers.c.worker_id == row.worker_id, workers.c.last_seen == row.beat_at
+            )
+            connection.execute(workers.delete().where(is_same))
 
 
 @patient
@@ -199,7 +214,7 @@ def enter_worker(
             host=socket.gethostname(),
             machine=_machine(),
             pid=os.getpid(),
-            process_started_at=psutil.Process().create_time(),
+            process_started_at=_started_at(psutil.Process()),
             last_seen=now,
             clock_ahead_s=time.time() - now,
             device=device,
@@ -220,11 +235,20 @@ def _machine() -> str:
         return f"{uuid.getnode():x} {psutil.boot_time():.0f}"
 
 
+def _started_at(process: psutil.Process) -> float:
+    """When a process started: by Linux in seconds since the boot, which `_machine` names.
+
+    psutil adds the boot's time, which moves whenever somebody sets the clock.
+    """
+    started: float = process.create_time()
+    return started - float(psutil.boot_time()) if psutil.LINUX else started
+
+
 def _process_lives(pid: int, started_at: float) -> bool:
     """Whether the process is the one that registered: pids are used again."""
     try:
         process = psutil.Process(pid)
-        is_same = abs(process.create_time() - started_at) < 1.0
+        is_same = abs(_started_at(process) - started_at) < 1.0
         return bool(is_same and process.status() != psutil.STATUS_ZOMBIE)
     except psutil.NoSuchProcess:
         return False

@@ -29,13 +29,13 @@ def recovered(store: "Store", url: str | None, study: str, console: "Console") -
     A store that cannot be written is shown as it is, with a line that says so.
     """
     from search.default_store import store_url
-    from storage import Store, StoreError, find_study, load_optuna_study, needs_recovery, recover
+    from storage import Store, StoreError, find_study, needs_recovery, recover_once
 
     record = find_study(store, study)
     if record.is_plain or not needs_recovery(store, record.study_id):
         return
     try:
         with closing(Store.open(store_url(url), create=False)) as writable:
-            recover(writable, load_optuna_study(writable, study))
+            recover_once(writable, record.study_id)
     except StoreError as error:
         console.print(f"Dead workers left trials behind that stay as they are: {error}")

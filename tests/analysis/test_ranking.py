@@ -49,7 +49,7 @@ def study(store: Store) -> Store:
             row = EpochRow(epoch, 1, 0.5, 1, accuracy, 1e-3, 2.0, 500)
             record_epoch(store, lease, row, draft)
         if outcome is not None:
-            finish(store, optuna_study, lease, outcome, draft)
+            finish(store, lease, outcome, draft)
     return store
 
 

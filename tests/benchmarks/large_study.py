@@ -206,7 +206,7 @@ def time_worker(url: str, n_runs: int) -> None:
             row = EpochRow(epoch, 1, 0.5, 1, 0.1, 1e-3, 1.0, 0)
             record_epoch(store, proposal.lease, row, proposal.draft)
         judged.append(timed(proposal.trial.should_prune))
-        finish(store, opened.study, proposal.lease, Outcome("pruned"), proposal.draft)
+        finish(store, proposal.lease, Outcome("pruned"), proposal.draft)
 
     judged: list[float] = []
     asks, ends = [], []
@@ -220,7 +220,7 @@ def time_worker(url: str, n_runs: int) -> None:
     families = opened.space.families
     show("all trials, nothing new", lambda: opened.study.get_trials(deepcopy=False), n_runs)
     show("next family", lambda: next_family(trials, families, 6), n_runs)
-    show("recover", lambda: recover(store, opened.study), n_runs)
+    show("recover", lambda: recover(store, opened.study._study_id), n_runs)
     show("kept checkpoints", lambda: list_kept(store, study_id, n_best=5, n_pruned=10), n_runs)
     show("last kinds", lambda: last_kinds(store, study_id, 100), n_runs)
     show("longest epoch", lambda: longest_epoch_s(store, study_id), n_runs)

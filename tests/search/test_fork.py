@@ -67,7 +67,7 @@ def train(opened: OpenStudy, values: tuple[float, ...]) -> None:
         kind = "pruned" if value is None else "complete"
         outcome = Outcome(kind, value=value, metrics={"macro_auc": 0.5})
         opened.artifacts.checkpoint(proposal.trial.number, 0).write_text(str(value))
-        finish(opened.store, opened.study, proposal.lease, outcome, proposal.draft)
+        finish(opened.store, proposal.lease, outcome, proposal.draft)
     remove_worker(opened.store, worker_id)
 
 

@@ -213,7 +213,7 @@ def test_pruned_trial_is_stopped_and_its_trainer_goes_on_with_the_next(
 
 
 def test_worker_whose_trial_was_taken_lets_go(opened: OpenStudy, proposal: Proposal) -> None:
-    give_back(opened.store, opened.study, proposal.lease)
+    give_back(opened.store, proposal.lease)
     assert take_released(opened.store, opened.study_id, "other") is not None
     with pytest.raises(LeaseLostError):
         run_trial(with_training(opened), proposal, "well")

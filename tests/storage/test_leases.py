@@ -17,11 +17,15 @@ from storage import (
     LeaseLostError,
     Outcome,
     Store,
+    StudyNotFoundError,
     begin_trial,
     count_done,
     create_study,
+    delete_study,
+    end_study,
     finish,
     give_back,
+    has_room,
     list_open,
     load_curve,
     load_optuna_study,
@@ -83,6 +87,38 @@ def test_budget_is_taken_exactly_once(search: Search) -> None:
     assert [trial.number for trial in search.study.trials] == [0, 1, 2]
 
 
+def test_study_that_has_ended_begins_no_trial(search: Search) -> None:
+    end_study(search.store, search.study_id, "five failures", has_failed=True)
+    assert not has_room(search.store, search.study_id)
+    assert begin_trial(search.store, search.study_id, search.worker_id) is None
+
+
+def test_study_that_was_deleted_is_told_of(search: Search) -> None:
+    lease = search.begin()
+    delete_study(search.store, "study")
+    for ask in (
+        lambda: has_room(search.store, search.study_id),
+        lambda: begin_trial(search.store, search.study_id, search.worker_id),
+        lambda: record_config(search.store, lease, "another"),
+    ):
+        with pytest.raises(StudyNotFoundError, match="was deleted"):
+            ask()
+
+
+def test_ids_of_trials_that_optuna_deleted_bring_nothing_along(search: Search) -> None:
+    """SQLite gives them again."""
+    store = search.store
+    create_study(store, "later", settings="{}", n_trials=3)
+    later = Search(store, load_optuna_study(store, "later"), 2, search.worker_id)
+    for _ in range(2):
+        record_epoch(store, later.begin(), epoch(1))
+    optuna.delete_study(study_name="later", storage=store.optuna_storage)
+    first = search.begin()
+    assert load_curve(store, first.trial_id) == []
+    finish(store, first, COMPLETE)
+    assert count_done(store, search.study_id) == 1
+
+
 def test_trial_begins_as_optunas_do(search: Search) -> None:
     search.begin()
     theirs = search.study.ask()
@@ -112,7 +148,7 @@ def test_trial_whose_beginning_was_not_heard_of_is_found_again(search: Search) -
 
 def test_finished_trial_is_told_to_optuna_with_its_metrics(search: Search) -> None:
     lease = search.begin()
-    finish(search.store, search.study, lease, COMPLETE)
+    finish(search.store, lease, COMPLETE)
     trial = search.study.trials[0]
     assert (trial.state, trial.value, trial.user_attrs["best_epoch"]) == (
         TrialState.COMPLETE,
@@ -137,7 +173,7 @@ def test_each_ending_has_its_state_and_its_share_of_the_budget(
     search: Search, kind: str, state: TrialState, counts: int
 ) -> None:
     lease = search.begin()
-    finish(search.store, search.study, lease, Outcome(kind, "why"))  # type: ignore[arg-type]
+    finish(search.store, lease, Outcome(kind, "why"))  # type: ignore[arg-type]
     assert search.state(lease) == state
     assert search.study.trials[0].user_attrs["reason"] == "why"
     assert count_done(search.store, search.study_id) == counts
@@ -145,9 +181,9 @@ def test_each_ending_has_its_state_and_its_share_of_the_budget(
 
 def test_what_does_not_count_frees_its_share_of_the_budget(search: Search) -> None:
     for _ in range(5):
-        finish(search.store, search.study, search.begin(), Outcome("fail"))
+        finish(search.store, search.begin(), Outcome("fail"))
     for _ in range(3):
-        finish(search.store, search.study, search.begin(), COMPLETE)
+        finish(search.store, search.begin(), COMPLETE)
     assert begin_trial(search.store, search.study_id, search.worker_id) is None
 
 
@@ -162,7 +198,7 @@ def test_raised_budget_goes_on(search: Search) -> None:
 def test_trial_given_back_waits_and_is_taken_with_its_curve(search: Search) -> None:
     lease = search.begin()
     record_epoch(search.store, lease, epoch(1))
-    give_back(search.store, search.study, lease)
+    give_back(search.store, lease)
     assert search.state(lease) == TrialState.WAITING
     taken = take_released(search.store, search.study_id, search.worker_id)
     assert taken is not None
@@ -180,10 +216,10 @@ def test_repeated_epoch_stays_as_it_was(search: Search) -> None:
 
 
 WRITES: dict[str, Callable[[Search, Lease], object]] = {
-    "finish": lambda search, lease: finish(search.store, search.study, lease, COMPLETE),
+    "finish": lambda search, lease: finish(search.store, lease, COMPLETE),
     "record_epoch": lambda search, lease: record_epoch(search.store, lease, epoch(1)),
     "record_config": lambda search, lease: record_config(search.store, lease, "key"),
-    "give_back": lambda search, lease: give_back(search.store, search.study, lease),
+    "give_back": lambda search, lease: give_back(search.store, lease),
 }
 
 
@@ -192,18 +228,18 @@ def test_worker_whose_trial_was_taken_can_write_nothing(
     search: Search, write: Callable[[Search, Lease], object]
 ) -> None:
     lease = search.begin()
-    give_back(search.store, search.study, lease)
+    give_back(search.store, lease)
     taken = take_released(search.store, search.study_id, search.worker_id)
     assert taken is not None
     with pytest.raises(LeaseLostError, match="taken by another worker"):
         write(search, lease)
-    finish(search.store, search.study, taken, Outcome("complete", value=0.8))
+    finish(search.store, taken, Outcome("complete", value=0.8))
     assert [trial.value for trial in search.study.trials] == [0.8]
 
 
 def test_optunas_queue_and_ours_never_give_one_trial_twice(search: Search) -> None:
     lease = search.begin()
-    give_back(search.store, search.study, lease)
+    give_back(search.store, lease)
     begun = begin_trial(search.store, search.study_id, search.worker_id)
     assert begun is not None
     assert begun.trial_number == 1
@@ -215,7 +251,7 @@ def test_optunas_queue_and_ours_never_give_one_trial_twice(search: Search) -> No
 def test_trial_of_a_dead_worker_waits_again(search: Search) -> None:
     lease = search.begin()
     remove_worker(search.store, search.worker_id)
-    assert recover(search.store, search.study) == 1
+    assert recover(search.store, search.study._study_id) == 1
     assert search.state(lease) == TrialState.WAITING
     taken = take_released(search.store, search.study_id, "other")
     assert taken is not None
@@ -226,9 +262,9 @@ def test_trial_of_a_silent_worker_waits_again(
     search: Search, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     lease = search.begin()
-    assert recover(search.store, search.study) == 0
+    assert recover(search.store, search.study._study_id) == 0
     monkeypatch.setattr(storage.workers, "GRACE_S", -1.0)
-    assert recover(search.store, search.study) == 1
+    assert recover(search.store, search.study._study_id) == 1
     assert search.state(lease) == TrialState.WAITING
 
 
@@ -236,7 +272,7 @@ def test_trial_lost_three_times_fails(search: Search) -> None:
     lease: Lease | None = search.begin()
     for _ in range(3):
         assert lease is not None
-        give_back(search.store, search.study, lease, lost=True)
+        give_back(search.store, lease, lost=True)
         lease = take_released(search.store, search.study_id, search.worker_id)
     assert lease is None
     trial = search.study.trials[0]
@@ -257,11 +293,11 @@ def test_outcome_that_was_not_told_is_told_by_whoever_finds_it(
     with monkeypatch.context() as patch:
         patch.setattr("storage.recovery.end_trial", die)
         with pytest.raises(KeyboardInterrupt):
-            finish(search.store, search.study, lease, COMPLETE)
+            finish(search.store, lease, COMPLETE)
     assert search.state(lease) == TrialState.RUNNING
     assert count_done(search.store, search.study_id) == 1
     remove_worker(search.store, search.worker_id)
-    recover(search.store, search.study)
+    recover(search.store, search.study._study_id)
     assert search.study.trials[0].value == 0.9
 
 
@@ -269,9 +305,9 @@ def test_trial_that_optuna_began_for_a_dead_worker_fails(
     search: Search, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     trial = search.study.ask()
-    assert recover(search.store, search.study) == 0
+    assert recover(search.store, search.study._study_id) == 0
     monkeypatch.setattr("storage.recovery.GRACE_S", -1.0)
-    assert recover(search.store, search.study) == 1
+    assert recover(search.store, search.study._study_id) == 1
     assert search.study.trials[trial.number].state == TrialState.FAIL
 
 
@@ -281,7 +317,7 @@ def test_enqueued_trial_of_a_worker_that_died_at_once_waits_again(
     search.study.enqueue_trial({"x": 0.5})
     trial = search.study.ask()
     monkeypatch.setattr("storage.recovery.GRACE_S", -1.0)
-    recover(search.store, search.study)
+    recover(search.store, search.study._study_id)
     assert search.study.trials[trial.number].state == TrialState.WAITING
     assert search.study.ask().number == trial.number
 
@@ -304,7 +340,7 @@ def test_table_of_trials_agrees_with_optuna(search: Search) -> None:
     lease = search.begin()
     record_epoch(search.store, lease, epoch(1, 0.7))
     record_epoch(search.store, lease, epoch(2, 0.6))
-    finish(search.store, search.study, lease, COMPLETE)
+    finish(search.store, lease, COMPLETE)
     search.begin()
     rows = load_trials(search.store, search.study_id)
     trials = search.study.trials
@@ -327,7 +363,7 @@ def test_what_waits_in_a_draft_is_written_under_the_lease_or_not_at_all(search: 
     written = search.study.trials[0]
     assert (written.intermediate_values, written.user_attrs) == ({1: 0.5}, {"note": "text"})
     assert written.constraints == {"size": -1}
-    give_back(search.store, search.study, lease)
+    give_back(search.store, lease)
     trial.report(0.7, 2)
     with pytest.raises(LeaseLostError):
         record_epoch(search.store, lease, epoch(2), draft)
@@ -359,13 +395,13 @@ def test_pruned_trial_keeps_its_last_report(search: Search) -> None:
         trial, draft = open_trial(search.store, search.study, lease.trial_id)
         for step, reported in enumerate(reports, start=1):
             trial.report(reported, step)
-        finish(search.store, search.study, lease, Outcome("pruned"), draft)
+        finish(search.store, lease, Outcome("pruned"), draft)
         assert search.study.trials[lease.trial_number].value == value
 
 
 def test_trial_that_was_ended_with_optuna_alone_stays_as_it_is(search: Search) -> None:
     lease = search.begin()
     search.study.tell(lease.trial_number, 0.4)
-    finish(search.store, search.study, lease, COMPLETE)
+    finish(search.store, lease, COMPLETE)
     assert search.study.trials[0].value == 0.4
     assert list_open(search.store, search.study_id) == []

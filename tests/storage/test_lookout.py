@@ -1,11 +1,29 @@
 """Who is taken for dead: only those whose silence somebody has seen himself."""
 
+import psutil
 import pytest
 
+import storage.recovery
 import storage.workers
-from storage import Lookout, Store, begin_trial, create_study, load_optuna_study, recover
+from storage import (
+    Lookout,
+    Store,
+    beat,
+    begin_trial,
+    create_study,
+    load_optuna_study,
+    recover,
+    recover_once,
+)
 from storage.tables import workers
-from storage.workers import BEAT_INTERVAL_S, SURE_AFTER_S, WorkerRow, list_workers, register_worker
+from storage.workers import (
+    BEAT_INTERVAL_S,
+    SURE_AFTER_S,
+    WorkerRow,
+    list_workers,
+    register_worker,
+    remove_dead,
+)
 
 
 def row(beat_at: float, machine: str = "another") -> WorkerRow:
@@ -42,5 +60,55 @@ def test_first_to_see_the_store_again_takes_no_trial_of_the_others(store: Store)
         connection.execute(workers.update().values(last_seen=0.0, machine="another"))
     lookout = Lookout()
     lookout.look(list_workers(store, record.study_id))
-    assert recover(store, study, lookout) == 0
-    assert recover(store, study) == 1
+    assert recover(store, study._study_id, lookout) == 0
+    assert recover(store, study._study_id) == 1
+
+
+def test_worker_that_beats_while_it_is_watched_keeps_its_trial(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    record, _ = create_study(store, "study", settings="{}", n_trials=3)
+    other = register_worker(store, record.study_id)
+    assert begin_trial(store, record.study_id, other) is not None
+
+    def silence() -> None:
+        with store.write() as connection:
+            connection.execute(workers.update().values(last_seen=0.0, machine="another"))
+
+    def sleep(seconds: float) -> None:
+        clock.now += seconds
+        if is_awake:
+            beat(store, record.study_id, other)
+
+    clock = Clock(monkeypatch)
+    monkeypatch.setattr(storage.recovery.time, "sleep", sleep)
+    silence()
+    is_awake = True
+    assert recover_once(store, record.study_id) == 0
+    silence()
+    is_awake = False
+    assert recover_once(store, record.study_id) == 1
+    assert list_workers(store, record.study_id) == []
+
+
+def test_worker_that_woke_after_it_was_found_dead_stays_listed(store: Store) -> None:
+    record, _ = create_study(store, "study", settings="{}", n_trials=3)
+    other = register_worker(store, record.study_id)
+    before = list_workers(store, record.study_id)
+    beat(store, record.study_id, other)
+    remove_dead(store, before)
+    (row,) = list_workers(store, record.study_id)
+    remove_dead(store, [row])
+    assert list_workers(store, record.study_id) == []
+
+
+def test_clock_that_is_set_makes_nobody_dead(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    record, _ = create_study(store, "study", settings="{}", n_trials=3)
+    register_worker(store, record.study_id)
+    created, booted = psutil.Process().create_time(), psutil.boot_time()
+    monkeypatch.setattr(psutil.Process, "create_time", lambda _: created + 3600)
+    monkeypatch.setattr(psutil, "boot_time", lambda: booted + 3600)
+    (row,) = list_workers(store, record.study_id)
+    assert not row.is_gone

@@ -55,7 +55,7 @@ class Search:
         self.study_id = record.study_id
         self.study = load_optuna_study(store, "study", sampler=optuna.samplers.RandomSampler(1))
         self.worker = register_worker(store, self.study_id)
-        give_back(store, self.study, self.begin("other"))
+        give_back(store, self.begin("other"))
         self.lease = self.begin("third")
         self.trial, self.draft = open_trial(store, self.study, self.lease.trial_id)
         self.plain = optuna.Trial(self.study, self.lease.trial_id)
@@ -88,11 +88,11 @@ OPERATIONS: dict[str, Callable[[Search], object]] = {
     "take_released": lambda it: take_released(it.store, it.study_id, it.worker),
     "record_config": lambda it: record_config(it.store, it.lease, "key", it.fill()),
     "record_epoch": lambda it: record_epoch(it.store, it.lease, epoch(1), it.fill()),
-    "finish": lambda it: finish(it.store, it.study, it.lease, COMPLETE, it.fill()),
-    "prune": lambda it: finish(it.store, it.study, it.lease, Outcome("pruned", "poor")),
-    "give_back": lambda it: give_back(it.store, it.study, it.lease),
-    "lose": lambda it: give_back(it.store, it.study, it.lease, lost=True),
-    "recover": lambda it: recover(it.store, it.study),
+    "finish": lambda it: finish(it.store, it.lease, COMPLETE, it.fill()),
+    "prune": lambda it: finish(it.store, it.lease, Outcome("pruned", "poor")),
+    "give_back": lambda it: give_back(it.store, it.lease),
+    "lose": lambda it: give_back(it.store, it.lease, lost=True),
+    "recover": lambda it: recover(it.store, it.study._study_id),
     "register": lambda it: len(register_worker(it.store, it.study_id)),
     "remove": lambda it: remove_worker(it.store, it.worker),
     "set_budget": lambda it: set_budget(it.store, it.study_id, n_trials=2, timeout_s=None),
@@ -178,7 +178,7 @@ def test_trial_whose_beginning_was_not_heard_of_is_given_to_its_worker(store: St
         assert begin_trial(store, search.study_id, search.worker) is None
     first = take_released(store, search.study_id, search.worker)
     assert first is not None
-    finish(store, search.study, first, COMPLETE)
+    finish(store, first, COMPLETE)
     second = take_released(store, search.study_id, search.worker)
     assert second is not None
     assert (first.trial_number, second.trial_number) == (0, 2)

@@ -3,8 +3,10 @@
 import sqlite3
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -20,9 +22,12 @@ from storage import (
     list_studies,
     load_study,
 )
+from storage.opening import begin_writing, creation_lock
+from storage.optuna_storage import make_optunas_tables, open_optuna_storage
 from storage.optuna_tables import NAMES, REVISION
 from storage.survey import survey
 from storage.tables import SCHEMA_VERSION, metadata, studies, versions, workers
+from storage.url import parse_url
 
 
 @pytest.mark.parametrize(
@@ -68,11 +73,50 @@ def test_other_file_is_no_store_and_stays_as_it_was(tmp_path: Path) -> None:
 def test_database_of_something_else_is_refused_and_stays_as_it_was(tmp_path: Path) -> None:
     path = tmp_path / "other.db"
     with sqlite3.connect(path) as connection:
+        connection.execute("CREATE TABLE studies (study_id INTEGER, modality TEXT)")
         connection.execute("CREATE TABLE patients (name TEXT)")
     before = path.read_bytes()
     with pytest.raises(StoreError, match=r"other\.db holds something else"):
         Store.open(f"sqlite:///{path}")
     assert path.read_bytes() == before
+
+
+def test_path_may_hold_what_would_be_a_password_in_a_servers_url(tmp_path: Path) -> None:
+    Store.open(f"sqlite:///{tmp_path}/a@b@c.db").close()
+    assert (tmp_path / "a@b@c.db").exists()
+
+
+def test_folder_that_may_not_be_entered_is_told_in_a_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(path: Path) -> bool:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(Path, "is_dir", refuse)
+    with pytest.raises(StoreError, match=r"Cannot use sqlite.*Permission denied\. Change that"):
+        Store.open(f"sqlite:///{tmp_path}/store.db")
+
+
+def test_store_that_is_being_made_is_waited_for(store_url: str) -> None:
+    """Half of it looks like a store of Optuna alone."""
+    url = parse_url(store_url)
+    script = (
+        "from storage import Store; print('ready', flush=True); "
+        f"print(Store.open({store_url!r}, create=False).is_plain)"
+    )
+    with creation_lock(url):
+        make_optunas_tables(url)
+        opening = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE)
+        assert opening.stdout is not None
+        assert opening.stdout.readline() == b"ready\n"
+        time.sleep(1)
+        assert opening.poll() is None
+        with closing(open_optuna_storage(url)) as storage:
+            metadata.create_all(storage.engine)
+            with begin_writing(storage.engine) as connection:
+                row = {"only": 1, "schema_version": SCHEMA_VERSION}
+                connection.execute(versions.insert().values(row))
+    assert opening.communicate(timeout=30)[0] == b"False\n"
 
 
 def test_damaged_file_is_refused(tmp_path: Path) -> None:
@@ -104,8 +148,11 @@ def test_read_only_file_is_refused(public_folder: Path) -> None:
 def test_newer_schema_is_refused(store: Store, store_url: str) -> None:
     with store.write() as connection:
         connection.execute(versions.update().values(schema_version=99))
-    with pytest.raises(StoreVersionError, match="written by a newer convsearch \\(schema 99"):
+    with pytest.raises(
+        StoreVersionError, match="written by a newer convsearch \\(schema 99"
+    ) as told:
         Store.open(store_url)
+    assert str(told.value).count(store.shown_url) == 1
 
 
 def test_store_of_an_earlier_schema_is_brought_up_to_date(store: Store, store_url: str) -> None:

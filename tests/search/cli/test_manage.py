@@ -60,7 +60,7 @@ def opened(make_study: MakeStudy, store_url: str, tmp_path: Path) -> OpenStudy:
     for value in (0.8, 0.9):
         proposal = begin(study, worker_id)
         outcome = Outcome("complete", "=cmd()", value, {"macro_auc": float("nan")})
-        finish(study.store, study.study, proposal.lease, outcome, proposal.draft)
+        finish(study.store, proposal.lease, outcome, proposal.draft)
     remove_worker(study.store, worker_id)
     return study
 
