@@ -1,10 +1,12 @@
 """Reading a study: its ranking, its families and its status."""
 
 from analysis.families import FamilySummary, family_of, summarize_families
-from analysis.ranking import RankedTrial, Ranking, rank
+from analysis.ranking import METRICS, Cost, RankedTrial, Ranking, rank
 from analysis.status import StudyStatus, follow_status, load_status
 
 __all__ = [
+    "METRICS",
+    "Cost",
     "FamilySummary",
     "RankedTrial",
     "Ranking",

@@ -7,3 +7,7 @@ class AnalysisError(Exception):
 
 class ExportError(AnalysisError, ValueError):
     """A format or a file that an export cannot be written to."""
+
+
+class MetricError(AnalysisError, ValueError):
+    """Nothing that trials can be ranked by."""

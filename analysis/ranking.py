@@ -2,9 +2,10 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, Literal, get_args
 
+from analysis.errors import MetricError
 from analysis.families import (
     FamilySummary,
     badness,
@@ -16,6 +17,16 @@ from analysis.families import (
 from storage import Store, TrialRow, TrialTable, find_study, using
 
 METRIC = "val_accuracy"
+METRICS: Mapping[str, str] = {
+    METRIC: "val_accuracy",
+    "balanced_accuracy": "balanced_accuracy",
+    "auc": "macro_auc",
+}
+"""What trials may be ranked by, all on the validation split, and where a trial keeps it."""
+Cost = Literal["parameters", "seconds"]
+COSTS: tuple[Cost, ...] = get_args(Cost)
+ROUNDING = 1e-9
+"""So that a trial at 0.89 is within 0.01 of one at 0.90."""
 SHOWN_ATTRIBUTES = ("config", "parameters")
 
 
@@ -42,6 +53,15 @@ class RankedTrial:
     metrics: Mapping[str, float]
     config: Mapping[str, Any]
 
+    def value(self, metric: str = METRIC) -> float | None:
+        """Gives what the trial is ranked by; only complete trials have more than accuracy."""
+        return self.val_accuracy if metric == METRIC else self.metrics.get(METRICS[metric])
+
+    def cost(self, cost: Cost) -> float:
+        """Gives the network's parameters, or the seconds of its training; infinite if unknown."""
+        known = self.parameters if cost == "parameters" else self.seconds
+        return math.inf if known is None else known
+
     def to_json(self) -> dict[str, Any]:
         """Gives the trial as `rank --json` shows it."""
         return {
@@ -66,13 +86,15 @@ class RankedTrial:
 class Ranking:
     """All trials of a study: the ranked ones first, then the others by number.
 
-    `families` sums them up by family, the one with the best trial first.
+    `families` sums them up by family, the one with the best trial first. `metric` is one of
+    `METRICS`.
     """
 
     study: str
     trials: tuple[RankedTrial, ...]
     families: tuple[FamilySummary, ...] = ()
     direction: str = "maximize"
+    metric: str = METRIC
 
     @property
     def counted(self) -> tuple[RankedTrial, ...]:
@@ -86,17 +108,57 @@ class Ranking:
 
     def to_json(self) -> dict[str, Any]:
         """Gives the document of `rank --json`."""
+        fronts = {cost: [trial.trial for trial in self.front(cost)] for cost in COSTS}
         return {
             "study": self.study,
             "direction": self.direction,
-            "metric": METRIC,
+            "metric": self.metric,
             "trials": [trial.to_json() for trial in self.counted],
             "families": [family.to_json() for family in self.families],
+            "pareto": fronts,
         }
 
+    def within(self, distance: float) -> tuple[RankedTrial, ...]:
+        """Gives the best trial, then those as good as it that are smaller or quicker to train.
 
-def rank(store: Store | str, study: str) -> Ranking:
-    """Ranks the trials of a study by validation accuracy.
+        Args:
+            distance: How far from the best value a trial may be, as 0.01.
+        """
+        best, *others = self._placed or (None,)
+        if best is None:
+            return ()
+        limit = self._badness(best) + distance + ROUNDING
+        return (
+            best,
+            *(
+                trial
+                for trial in others
+                if self._badness(trial) <= limit
+                and any(trial.cost(cost) < best.cost(cost) for cost in COSTS)
+            ),
+        )
+
+    def front(self, cost: Cost) -> tuple[RankedTrial, ...]:
+        """Gives the Pareto front: complete trials that no other betters without costing more.
+
+        The best comes first, and the cheapest last.
+        """
+        front: list[RankedTrial] = []
+        for trial in sorted(self._placed, key=lambda it: (self._badness(it), it.cost(cost))):
+            if not front or trial.cost(cost) < front[-1].cost(cost):
+                front.append(trial)
+        return tuple(front)
+
+    @property
+    def _placed(self) -> tuple[RankedTrial, ...]:
+        return tuple(trial for trial in self.complete if trial.rank is not None)
+
+    def _badness(self, trial: RankedTrial) -> float:
+        return badness(trial.value(self.metric), self.direction)
+
+
+def rank(store: Store | str, study: str, *, metric: str = METRIC) -> Ranking:
+    """Ranks the trials of a study by validation accuracy, or another measure of validation.
 
     Complete trials come before pruned ones; among equals the one with fewer parameters, then the
     earlier one, comes first. Those of a study of Optuna alone are ranked by their value.
@@ -104,43 +166,40 @@ def rank(store: Store | str, study: str) -> Ranking:
     Args:
         store: An open store, or its URL.
         study: Name of the study.
+        metric: One of `METRICS`; pruned trials have only the accuracy.
 
     Raises:
         StudyNotFoundError: If the store has no such study.
+        MetricError: If the metric is none of those.
     """
+    if metric not in METRICS:
+        raise MetricError(f"--metric: expected {', '.join(METRICS)}. Received: {metric}")
     with using(store) as opened:
         record = find_study(opened, study)
         rows = TrialTable(opened, record.study_id, attributes=SHOWN_ATTRIBUTES).read()
+
+    def sort_key(trial: RankedTrial) -> tuple[bool, float, float, int]:
+        value = badness(trial.value(metric), record.direction)
+        return trial.state != "COMPLETE", value, trial.cost("parameters"), trial.trial
+
+    found = [_trial_of(row) for row in rows]
+    has_place = {row.number for row in rows if row.kind in {"complete", "pruned"}}
     ranked = sorted(
-        (row for row in rows if _has_place(row)), key=lambda row: _sort_key(row, record.direction)
+        (it for it in found if it.trial in has_place and it.value(metric) is not None),
+        key=sort_key,
     )
-    others = [row for row in rows if not _has_place(row)]
-    places: list[tuple[int | None, TrialRow]] = [*enumerate(ranked, start=1)]
-    places += [(None, row) for row in others]
-    trials = tuple(_ranked_trial(place, row) for place, row in places)
+    placed = [replace(trial, rank=place) for place, trial in enumerate(ranked, start=1)]
+    numbers = {trial.trial for trial in placed}
+    others = [trial for trial in found if trial.trial not in numbers]
     families = summarize_families(rows, record.direction)
-    return Ranking(study, trials, families, record.direction)
+    return Ranking(study, (*placed, *others), families, record.direction, metric)
 
 
-def _has_place(row: TrialRow) -> bool:
-    return row.kind in {"complete", "pruned"} and row.value is not None
-
-
-def _sort_key(row: TrialRow, direction: str) -> tuple[bool, float, float, int]:
-    n = n_parameters(row)
-    return (
-        row.state != "COMPLETE",
-        badness(row.value, direction),
-        math.inf if n is None else n,
-        row.number,
-    )
-
-
-def _ranked_trial(place: int | None, row: TrialRow) -> RankedTrial:
+def _trial_of(row: TrialRow) -> RankedTrial:
     outcome = row.outcome
     metrics = {} if outcome is None else outcome.metrics
     return RankedTrial(
-        rank=place,
+        rank=None,
         trial=row.number,
         family=family_of(row),
         state="REJECTED" if outcome is not None and outcome.kind == "rejected" else row.state,

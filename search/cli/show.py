@@ -8,10 +8,9 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
-from analysis import FamilySummary, RankedTrial, Ranking, StudyStatus, family_of
+from analysis import FamilySummary, StudyStatus, family_of
 from search.cli.console import say
 from search.cli.words import (
-    describe_network,
     plural,
     show_accuracy,
     show_done,
@@ -79,35 +78,6 @@ def describe_submission(submission: "Submission") -> dict[str, Any]:
     }
 
 
-def show_ranking(console: Console, ranking: Ranking, *, show_all: bool = False) -> None:
-    """Shows the complete trials, best first, or every trial with the reason for its end."""
-    trials = ranking.trials if show_all else ranking.complete
-    if not trials:
-        console.print(f"Study {ranking.study} has no complete trial yet.")
-        return
-    shown = trials if show_all else trials[:N_TOP]
-    console.print(f"{ranking.study}: trials by validation accuracy")
-    table = Table(box=SIMPLE_HEAD, pad_edge=False)
-    for name in ("rank", "trial", "val acc", "epochs", "time", "parameters"):
-        table.add_column(name, justify="right", no_wrap=True)
-    table.add_column("state and reason" if show_all else "network")
-    for trial in shown:
-        note = describe_ending(trial) if show_all else describe_network(trial.config)
-        table.add_row(*_cells(trial), note, style="bold" if trial.rank == 1 else "")
-    console.print(table)
-    if len(shown) < len(trials):
-        console.print(f"and {len(trials) - len(shown)} more complete trials (--json has all)")
-
-
-def show_family_ranking(console: Console, ranking: Ranking) -> None:
-    """Shows the families of a study, the one with the best trial first."""
-    if not ranking.families:
-        console.print(f"Study {ranking.study} has no trial yet.")
-        return
-    console.print(f"{ranking.study}: families by their best trial's validation accuracy")
-    show_families(console, ranking.families)
-
-
 def show_families(console: Console, families: Sequence[FamilySummary]) -> None:
     """Shows the best of each family, how often it was tried, and what that took."""
     table = Table(box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))  # fits 80 columns
@@ -129,22 +99,6 @@ def show_families(console: Console, families: Sequence[FamilySummary]) -> None:
             style="bold" if place == 0 and found.trial is not None else "",
         )
     console.print(table)
-
-
-def _cells(trial: RankedTrial) -> tuple[str, ...]:
-    return (
-        "-" if trial.rank is None else str(trial.rank),
-        str(trial.trial),
-        show_accuracy(trial.val_accuracy),
-        f"{trial.best_epoch}/{trial.epochs}" if trial.epochs else "-",
-        show_duration(trial.seconds) if trial.epochs else "-",
-        "-" if trial.parameters is None else f"{trial.parameters:,}",
-    )
-
-
-def describe_ending(trial: RankedTrial) -> str:
-    """Gives a trial's state, with the reason where there is one."""
-    return f"{trial.state.lower()}: {trial.reason}" if trial.reason else trial.state.lower()
 
 
 def show_ending(console: Console, result: "RunResult") -> None:

@@ -147,22 +147,50 @@ def rank(
     by_family: Annotated[
         bool, typer.Option("--by-family", help="The best of each family, and what it took.")
     ] = False,
+    within: Annotated[
+        float | None,
+        typer.Option(
+            metavar="DISTANCE",
+            help="Trials as good as the best, to so much, that are smaller or quicker: 0.01.",
+            show_default=False,
+        ),
+    ] = None,
+    pareto: Annotated[
+        bool,
+        typer.Option("--pareto", help="Trials that no other betters at no more cost."),
+    ] = False,
+    metric: Annotated[
+        str,
+        typer.Option(help="val_accuracy, balanced_accuracy or auc, all on the validation split."),
+    ] = "val_accuracy",
     json: options.Json = False,
 ) -> None:
     """Ranks the trials of a study by validation accuracy."""
     from analysis import rank as rank_trials
     from search.cli.console import answers, print_json
     from search.cli.opened import opened
-    from search.cli.show import show_family_ranking, show_ranking
+    from search.cli.show_ranking import show_family_ranking, show_fronts, show_ranking, show_within
 
-    if show_all and by_family:
-        raise typer.BadParameter("--all shows trials and --by-family families: give one of them.")
+    views = {
+        "--all": show_all, "--by-family": by_family, "--within": within is not None,
+        "--pareto": pareto,
+    }  # fmt: skip
+    asked = [name for name, is_asked in views.items() if is_asked]
+    if len(asked) > 1:
+        raise typer.BadParameter(f"{' and '.join(asked)} show different things: give one of them.")
+    if within is not None and not within >= 0:
+        raise typer.BadParameter(f"--within: expected 0 or more. Received: {within}")
     with opened(store) as there:
-        ranking = rank_trials(there, study)
+        ranking = rank_trials(there, study, metric=metric)
     if json:
-        print_json(ranking.to_json())
+        trials = ranking.counted if within is None else ranking.within(within)
+        print_json(ranking.to_json() | {"trials": [trial.to_json() for trial in trials]})
     elif by_family:
         show_family_ranking(answers(), ranking)
+    elif within is not None:
+        show_within(answers(), ranking, within)
+    elif pareto:
+        show_fronts(answers(), ranking)
     else:
         show_ranking(answers(), ranking, show_all=show_all)
 
@@ -171,7 +199,8 @@ def _run(given: options.Given, *, is_json: bool) -> None:
     """Runs a study with a live view, and ends with the ranking and what to do next."""
     from search.cli.console import answers, notes, print_json, progress_bar, say
     from search.cli.live import live_view
-    from search.cli.show import show_ending, show_ranking, show_submission
+    from search.cli.show import show_ending, show_submission
+    from search.cli.show_ranking import show_ranking
     from search.plan import read_plan
     from search.runner import run_plan
 

@@ -2,7 +2,8 @@
 
 import pytest
 
-from analysis import load_status, rank
+from analysis import RankedTrial, Ranking, load_status, rank
+from analysis.errors import MetricError
 from storage import (
     EpochRow,
     Outcome,
@@ -16,7 +17,7 @@ from storage import (
     register_worker,
 )
 
-ENDINGS = [
+ENDINGS: list["Ending"] = [
     (Outcome("pruned"), [0.9, 0.95], 10),
     (Outcome("complete", value=0.8), [0.7, 0.8], 500),
     (Outcome("complete", value=0.85), [0.85, 0.85], 900),
@@ -29,12 +30,20 @@ ENDINGS = [
 ]
 
 
+Ending = tuple[Outcome | None, list[float], int]
+
+
 @pytest.fixture
 def study(store: Store) -> Store:
+    fill(store, ENDINGS)
+    return store
+
+
+def fill(store: Store, endings: list[Ending]) -> None:
     record, _ = create_study(store, "study", settings="{}", n_trials=20)
     optuna_study = load_optuna_study(store, "study")
     worker_id = register_worker(store, record.study_id)
-    for outcome, curve, parameters in ENDINGS:
+    for outcome, curve, parameters in endings:
         lease = begin_trial(store, record.study_id, worker_id)
         assert lease is not None
         trial, draft = open_trial(store, optuna_study, lease.trial_id)
@@ -50,7 +59,6 @@ def study(store: Store) -> Store:
             record_epoch(store, lease, row, draft)
         if outcome is not None:
             finish(store, lease, outcome, draft)
-    return store
 
 
 def test_complete_trials_come_first_and_smaller_networks_win_ties(study: Store) -> None:
@@ -133,3 +141,74 @@ def test_best_of_a_study_is_the_first_of_its_ranking(study: Store) -> None:
     best = load_status(study, "study").best
     assert best is not None
     assert best.number == rank(study, "study").trials[0].trial
+
+
+def trial(number: int, value: float, parameters: int | None, seconds: float) -> RankedTrial:
+    metrics = {"balanced_accuracy": 1 - value, "macro_auc": value}
+    return RankedTrial(
+        number + 1,
+        number,
+        "plain",
+        "COMPLETE",
+        value,
+        1,
+        1,
+        seconds,
+        parameters,
+        {},
+        "",
+        metrics,
+        {},
+    )
+
+
+RANKING = Ranking(
+    "study",
+    (
+        trial(0, 0.90, 500, 50.0),
+        trial(1, 0.895, 600, 60.0),
+        trial(2, 0.89, 500, 40.0),
+        trial(3, 0.89, 100, 90.0),
+        trial(4, 0.889, 50, 5.0),
+        trial(5, 0.7, 60, 4.0),
+        trial(6, 0.6, None, 3.0),
+    ),
+)
+
+
+def test_as_good_as_the_best_is_what_is_near_and_smaller_or_quicker() -> None:
+    assert [it.trial for it in RANKING.within(0.01)] == [0, 2, 3]
+    assert [it.trial for it in RANKING.within(0.0)] == [0]
+    assert Ranking("empty", ()).within(0.5) == ()
+
+
+def test_front_has_no_trial_that_another_one_betters() -> None:
+    assert [it.trial for it in RANKING.front("parameters")] == [0, 3, 4]
+    assert [it.trial for it in RANKING.front("seconds")] == [0, 2, 4, 5, 6]
+    assert RANKING.to_json()["pareto"] == {"parameters": [0, 3, 4], "seconds": [0, 2, 4, 5, 6]}
+
+
+@pytest.mark.parametrize(
+    ("metric", "order"),
+    [("val_accuracy", [2, 3, 1, 0]), ("balanced_accuracy", [3, 2]), ("auc", [1, 2])],
+)
+def test_trials_are_ranked_by_another_measure(store: Store, metric: str, order: list[int]) -> None:
+    endings: list[Ending] = [
+        ENDINGS[0],
+        (Outcome("complete", value=0.8, metrics={"macro_auc": 0.95}), [0.8], 500),
+        (
+            Outcome("complete", value=0.85, metrics={"balanced_accuracy": 0.6, "macro_auc": 0.7}),
+            [0.85],
+            900,
+        ),
+        (Outcome("complete", value=0.8, metrics={"balanced_accuracy": 0.7}), [0.8], 100),
+    ]
+    fill(store, endings)
+    ranking = rank(store, "study", metric=metric)
+    assert [it.trial for it in ranking.trials if it.rank is not None] == order
+    assert ranking.to_json()["metric"] == metric
+
+
+def test_unknown_measure_is_refused(study: Store) -> None:
+    with pytest.raises(MetricError, match="expected val_accuracy, balanced_accuracy, auc"):
+        rank(study, "study", metric="accuracy")

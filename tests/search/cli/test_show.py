@@ -8,9 +8,10 @@ from datetime import datetime
 import pytest
 from rich.console import Console
 
-from analysis import Ranking, StudyStatus, family_of, summarize_families
+from analysis import RankedTrial, Ranking, StudyStatus, family_of, summarize_families
 from search.cli.live import live_view, render
-from search.cli.show import show_ending, show_family_ranking, show_ranking, show_status
+from search.cli.show import show_ending, show_status
+from search.cli.show_ranking import show_family_ranking, show_fronts, show_ranking, show_within
 from search.cli.words import (
     describe_network,
     plural,
@@ -241,3 +242,37 @@ def test_network_of_a_users_family_is_described_by_what_is_common() -> None:
     text = describe_network({**config, "family": "own"})
     assert text == "own, relu, sgd, lr 0.01"
     assert describe_network({}) == ""
+
+
+def make_trial(number: int, value: float, parameters: int, seconds: float) -> RankedTrial:
+    return RankedTrial(
+        number + 1, number, "plain", "COMPLETE", value, 2, 3, seconds, parameters, {}, "",
+        {}, {"family": "plain"},
+    )  # fmt: skip
+
+
+TRIALS = (make_trial(0, 0.9, 1000, 50), make_trial(1, 0.899, 250, 60), make_trial(2, 0.5, 9, 5))
+
+
+def test_what_is_as_good_is_compared_with_the_best() -> None:
+    console, stream = make_console(is_terminal=False, width=100)
+    show_within(console, Ranking("scans", TRIALS), 0.01)
+    show_within(console, Ranking("scans", TRIALS[:1]), 0.01)
+    show_within(console, Ranking("scans", ()), 0.01)
+    text = stream.getvalue()
+    assert "within 0.01 of the best validation accuracy, and smaller or quicker" in text
+    assert "25% of its parameters" in text
+    assert "of its time of training" not in text
+    assert "No other trial is as good" in text
+    assert "no complete trial yet" in text
+
+
+def test_both_fronts_are_shown() -> None:
+    console, stream = make_console(is_terminal=False, width=100)
+    show_fronts(console, Ranking("scans", TRIALS))
+    show_fronts(console, Ranking("scans", ()))
+    text = stream.getvalue()
+    first, _, second = text.partition("at no more time of training")
+    assert "at no more parameters" in first
+    assert [line.split()[1] for line in second.splitlines() if "plain" in line] == ["0", "2"]
+    assert "no complete trial yet" in text
