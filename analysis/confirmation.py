@@ -1,0 +1,169 @@
+"""Which of a search's leading configs is really the best: judged by several trainings of each.
+
+The best of many single values flatters: part of it is the luck of one seed. Trained again from
+other seeds, a config has a mean, and an interval for it.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import t as student
+
+LEVEL = 0.95
+N_DRAWS = 20_000
+SEPARABLE_BELOW = 0.05
+"""A config whose chance to be at least as good as the leader is smaller is told apart from it."""
+MIN_SEEDS = 3
+"""Fewer trainings say too little to drop a config, and give no interval worth its name."""
+BEHIND_BELOW = 0.01
+"""A config with a smaller chance to be the best is not trained any more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A config that was trained again: the trial that found it, its size, and its new values."""
+
+    trial: int
+    parameters: int | None
+    values: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What the trainings of one config say.
+
+    `low` to `high` is the 95 % interval of its mean over all seeds; `deviation`, the interval and
+    `chance` to be the best are None before there are two trainings of each config.
+    `is_separable` says that it is told apart from the leader.
+    """
+
+    trial: int
+    parameters: int | None
+    n_seeds: int
+    mean: float
+    deviation: float | None
+    low: float | None
+    high: float | None
+    chance: float | None
+    is_separable: bool
+
+    def to_json(self) -> dict[str, Any]:
+        """Gives the standing as JSON values."""
+        return asdict(self)
+
+
+@dataclass(frozen=True, slots=True)
+class Confirmation:
+    """Standings, the best mean first; `recommended` is the smallest of those not told apart."""
+
+    standings: tuple[Standing, ...]
+    recommended: Standing
+
+    @property
+    def leader(self) -> Standing:
+        """The config with the best mean."""
+        return self.standings[0]
+
+
+def judge(candidates: Sequence[Candidate], *, resolution: float) -> Confirmation:
+    """Compares configs by their values over seeds.
+
+    Means are drawn from their posterior under a flat prior, each config with its own deviation, so
+    that none is assumed to be as steady as another.
+
+    Args:
+        candidates: At least one, each with at least one value.
+        resolution: The step of values: one image's share of the validation split. Equal values
+            are no more certain than that.
+
+    Raises:
+        ValueError: If there is no candidate, or one without a value.
+    """
+    if not candidates or not all(it.values for it in candidates):
+        raise ValueError("Expected at least one config, each with at least one value.")
+    ordered = sorted(candidates, key=lambda it: (-_mean(it), _size(it), it.trial))
+    draws = _draw(ordered, resolution)
+    standings = []
+    for place, it in enumerate(ordered):
+        chance, rivalry = None, 1.0
+        if draws is not None:
+            chance = float((draws.argmax(axis=1) == place).mean())
+            rivalry = float((draws[:, place] >= draws[:, 0]).mean())
+        standings.append(_stand(it, resolution, chance, is_separable=rivalry < SEPARABLE_BELOW))
+    equals = [it for it in standings if not it.is_separable]
+    recommended = min(equals, key=lambda it: math.inf if it.parameters is None else it.parameters)
+    return Confirmation(tuple(standings), recommended)
+
+
+def clearly_behind(candidates: Sequence[Candidate], *, resolution: float) -> set[int]:
+    """Names the trials whose configs need no further training to be ruled out.
+
+    Args:
+        candidates: As `judge` takes them; those with too few values stay, and are not compared.
+        resolution: The step of values.
+    """
+    ripe = [it for it in candidates if len(it.values) >= MIN_SEEDS]
+    if len(ripe) < 2:
+        return set()
+    standings = judge(ripe, resolution=resolution).standings
+    return {
+        it.trial
+        for it in standings
+        if it.is_separable and it.chance is not None and it.chance < BEHIND_BELOW
+    }
+
+
+def _mean(candidate: Candidate) -> float:
+    return float(np.mean(candidate.values))
+
+
+def _size(candidate: Candidate) -> float:
+    return math.inf if candidate.parameters is None else candidate.parameters
+
+
+def _deviation(candidate: Candidate, resolution: float) -> float:
+    """Gives the standard deviation over seeds, no less than what rounding to a step hides."""
+    return max(float(np.std(candidate.values, ddof=1)), resolution / math.sqrt(12))
+
+
+def _draw(candidates: Sequence[Candidate], resolution: float) -> NDArray[np.float64] | None:
+    """Draws means from their posterior, shape `(N_DRAWS, n)`; None where one has no deviation."""
+    if any(len(it.values) < 2 for it in candidates):
+        return None
+    rng = np.random.default_rng(0)
+    return np.stack(
+        [
+            _mean(it)
+            + _deviation(it, resolution)
+            / math.sqrt(len(it.values))
+            * rng.standard_t(len(it.values) - 1, N_DRAWS)
+            for it in candidates
+        ],
+        axis=1,
+    )
+
+
+def _stand(
+    it: Candidate, resolution: float, chance: float | None, *, is_separable: bool
+) -> Standing:
+    n, mean = len(it.values), _mean(it)
+    deviation = low = high = None
+    if n >= 2:
+        deviation = _deviation(it, resolution)
+        reach = float(student.ppf((1 + LEVEL) / 2, n - 1)) * deviation / math.sqrt(n)
+        low, high = mean - reach, mean + reach
+    return Standing(
+        trial=it.trial,
+        parameters=it.parameters,
+        n_seeds=n,
+        mean=mean,
+        deviation=deviation,
+        low=low,
+        high=high,
+        chance=chance,
+        is_separable=is_separable,
+    )
