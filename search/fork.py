@@ -107,6 +107,8 @@ def fork(
     submission = submit(
         plan, progress=progress, prepared=_prepared(earlier, store, plan), prelude=taker.begin
     )
+    study = load_optuna_study(submission.store, name)
+    study.set_user_attr(FORKED_FROM, {"study": old, "is_whole": True})
     n_left = sum(
         row.outcome is not None and row.outcome.kind in TAKEN for row in earlier.trials
     ) - (taker.n_taken + taker.n_tried_first)
@@ -131,7 +133,6 @@ class _Taker:
         study = _create_study(draft, self.old)
         numbers = self._copy(draft, study, holding)
         self._keep_weights(draft, holding, numbers)
-        study.set_user_attr(FORKED_FROM, {"study": self.old, "is_whole": True})
         others = [it.row for it in found if it not in holding and it.row.state == "COMPLETE"]
         first, _ = fit_best(self.earlier, draft.space, others, N_TRIED_FIRST)
         self.n_taken, self.n_tried_first = len(holding), len(first)
@@ -242,7 +243,12 @@ def _create_study(draft: NewStudy, old: str) -> optuna.Study:
                 f"An Optuna study {draft.name!r} exists already. Give the fork another name."
             )
         delete_study(draft.store, draft.name)
-    study = optuna.create_study(storage=storage, study_name=draft.name, direction="maximize")
+    study = optuna.create_study(
+        storage=storage,
+        study_name=draft.name,
+        direction="maximize",
+        load_if_exists=True,  # Where only the answer to its creation was lost.
+    )
     study.set_user_attr(FORKED_FROM, {"study": old, "is_whole": False})
     return study
 

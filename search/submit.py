@@ -35,7 +35,6 @@ from storage import (
     StudyRecord,
     create_study,
     list_studies,
-    load_optuna_study,
     load_study,
     set_budget,
     update_settings,
@@ -151,8 +150,11 @@ def submit(
         return Submission(store, record, settings, data, False, n_workers)
     _share(draft, settings)
     beginning = (prelude or prelude_of(plan.study))(draft)
-    record = _create(draft, plan, beginning)
-    return Submission(store, record, settings, data, True, n_workers, beginning.notes)
+    record, is_new = _create(draft, plan, beginning)
+    if not is_new:  # Another submission came between.
+        record, settings = _resume(draft, plan)
+    notes = beginning.notes if is_new else ()
+    return Submission(store, record, settings, data, is_new, n_workers, notes)
 
 
 def _read_space(plan: StudyPlan) -> tuple[tuple[FamilyModule, ...], SearchSpace]:
@@ -198,23 +200,18 @@ def study_name(plan: StudyPlan) -> str:
     return plan.study.name or Path(plan.data.source).absolute().stem
 
 
-def _create(draft: NewStudy, plan: StudyPlan, beginning: Beginning) -> StudyRecord:
-    """Creates the study, with what it tries first; one that came between is resumed."""
+def _create(draft: NewStudy, plan: StudyPlan, beginning: Beginning) -> tuple[StudyRecord, bool]:
+    """Creates the study with what it tries first, and says whether nobody else has."""
     n_trials, timeout_s = _budget(plan)
-    record, is_new = create_study(
+    return create_study(
         draft.store,
         draft.name,
         settings=draft.settings.model_dump_json(),
         n_trials=n_trials,
         timeout_s=timeout_s,
         priority=plan.study.priority or 0,
+        queue=beginning.queue[:n_trials],
     )
-    if not is_new:
-        return _resume(draft, plan)[0]
-    study = load_optuna_study(draft.store, draft.name)
-    for params in beginning.queue[:n_trials]:
-        study.enqueue_trial(dict(params))
-    return record
 
 
 def _resume(draft: NewStudy, plan: StudyPlan) -> tuple[StudyRecord, StudySettings]:

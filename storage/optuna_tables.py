@@ -10,6 +10,10 @@ state_type = sa.Enum(TrialState, name="trialstate")
 
 studies = sa.table("studies", sa.column("study_id"), sa.column("study_name"))
 
+study_attributes = sa.table(
+    "study_system_attributes", *map(sa.column, ("study_id", "key", "value_json"))
+)
+
 directions = sa.table(
     "study_directions",
     sa.column("study_id"),

@@ -180,14 +180,15 @@ def test_fork_needs_no_source_while_its_images_are_the_same(old: OpenStudy, blob
     assert fork_it(old, "kernel_size=3,4,5").n_taken == 6
 
 
+@pytest.mark.parametrize("step", ["search.fork.copy_trials", "search.submit.create_study"])
 def test_fork_that_was_cut_off_is_begun_anew(
-    old: OpenStudy, monkeypatch: pytest.MonkeyPatch
+    old: OpenStudy, monkeypatch: pytest.MonkeyPatch, step: str
 ) -> None:
-    def fail(*_: object) -> None:
+    def fail(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
-        patched.setattr("storage.copies._copy_rows", fail)
+        patched.setattr(step, fail)
         with pytest.raises(KeyboardInterrupt):
             fork_it(old, "kernel_size=3,4,5")
     study = optuna.load_study(study_name="new", storage=old.store.optuna_storage)
@@ -195,6 +196,8 @@ def test_fork_that_was_cut_off_is_begun_anew(
     with pytest.raises(StudyNotFoundError):
         load_study(old.store, "new")  # so no worker can have begun with it
     assert fork_it(old, "kernel_size=3,4,5").n_taken == 6
+    study = optuna.load_study(study_name="new", storage=old.store.optuna_storage)
+    assert study.user_attrs[FORKED_FROM] == {"study": "small", "is_whole": True}
 
 
 @ON_ONE_STORE

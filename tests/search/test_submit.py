@@ -11,7 +11,7 @@ import pytest
 from search.errors import DataError, SettingsError, StudyMismatchError
 from search.open_study import OpenStudy
 from spaces import SpaceError
-from storage import StoreError, load_study, update_settings
+from storage import StoreError, create_study, load_study, update_settings
 
 MakeStudy = Callable[..., OpenStudy]
 
@@ -22,6 +22,21 @@ def test_new_study_begins_with_known_good_configs(make_study: MakeStudy) -> None
     assert 1 <= len(waiting) <= 4
     fixed = waiting[0].system_attrs["fixed_params"]
     assert set(fixed) <= set(opened.space.domains)
+
+
+def test_study_that_another_submission_creates_meanwhile_is_resumed(
+    make_study: MakeStudy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def create_second(*arguments: Any, **options: Any) -> Any:
+        monkeypatch.setattr("search.submit.create_study", create_study)
+        make_study(budget={"trials": 9})
+        return create_study(*arguments, **options)
+
+    monkeypatch.setattr("search.submit.create_study", create_second)
+    opened = make_study(budget={"trials": 5})
+    assert load_study(opened.store, opened.name).n_trials == 5
+    queue = [str(trial.system_attrs["fixed_params"]) for trial in opened.study.trials]
+    assert len(queue) == len(set(queue)) > 0
 
 
 def test_same_plan_again_resumes_with_the_new_budget(make_study: MakeStudy) -> None:
