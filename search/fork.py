@@ -5,7 +5,7 @@ its value would mean the same: equal images, weights and rules of training. Else
 are taken, and the best of them are tried first.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -14,7 +14,7 @@ from typing import Any
 import optuna
 from optuna.trial import FrozenTrial
 
-from search.artifacts import Artifacts, fetch_prepared
+from search.artifacts import Artifacts, fetch_prepared, numbers_to_keep
 from search.beginning import Beginning, NewStudy
 from search.data import PreparedSet, Progress
 from search.earlier import EarlierStudy, fit_best, without_repeats
@@ -76,6 +76,11 @@ class _Found:
     outcome: Outcome
     refit: Refit
 
+    @property
+    def is_complete(self) -> bool:
+        """Whether it was trained to its end."""
+        return self.row.state == "COMPLETE"
+
 
 def fork(
     store: Store,
@@ -132,8 +137,9 @@ class _Taker:
         holding = [it for it in found if self._holds(draft, it)]
         study = _create_study(draft, self.old)
         numbers = self._copy(draft, study, holding)
-        self._keep_weights(draft, holding, numbers)
-        others = [it.row for it in found if it not in holding and it.row.state == "COMPLETE"]
+        self._keep_weights(draft, numbers_to_keep(draft.store, study._study_id), holding, numbers)
+        held = {it.row.number for it in holding}
+        others = [it.row for it in found if it.row.number not in held and it.is_complete]
         first, _ = fit_best(self.earlier, draft.space, others, N_TRIED_FIRST)
         self.n_taken, self.n_tried_first = len(holding), len(first)
         known = {it.refit.config.family for it in holding}
@@ -204,12 +210,14 @@ class _Taker:
 
         return tell
 
-    def _keep_weights(self, draft: NewStudy, found: list[_Found], numbers: list[int]) -> None:
-        """Gives the new study the files of the trials that it would keep them of."""
+    def _keep_weights(
+        self, draft: NewStudy, kept: Container[int], found: list[_Found], numbers: list[int]
+    ) -> None:
+        """Gives the new study the files of the complete trials that it keeps them of."""
         old = Artifacts.of_study(self.earlier.settings, draft.store, self.old)
         new = Artifacts.of_study(draft.settings, draft.store, draft.name)
         for it, number in zip(found, numbers, strict=True):
-            if it.row.state == "COMPLETE":
+            if it.is_complete and number in kept:
                 new.take_checkpoint(old, it.row.number, number)
 
 

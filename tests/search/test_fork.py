@@ -104,6 +104,16 @@ def test_curves_and_reports_come_along(old: OpenStudy) -> None:
 
 
 @ON_ONE_STORE
+def test_files_come_along_of_the_trials_that_the_study_keeps(
+    old: OpenStudy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("search.artifacts.checkpoints.N_BEST_KEPT", 2)
+    artifacts = fork_it(old, "kernel_size=3,4,5").submission.artifacts
+    contents = [path.read_text() for path in artifacts.folder.glob("trial-*")]
+    assert sorted(contents) == ["0.7", "0.9"]
+
+
+@ON_ONE_STORE
 def test_trials_outside_the_new_space_stay_behind(old: OpenStudy) -> None:
     fits = [
         row.number
