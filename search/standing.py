@@ -6,7 +6,7 @@ import time
 import uuid
 from contextlib import suppress
 
-from search.errors import SearchError
+from search.errors import ArtifactError, DataError, SearchError, StudyMismatchError
 from search.logs import about
 from search.open_study import OpenStudy
 from search.training.pool import TrainerPool
@@ -96,7 +96,10 @@ class StandingWorker:
 
     def _serve_next(self) -> bool:
         """Serves the study whose turn it is while that is so; False when there is none."""
-        if choose_study(list_open_studies(self.store), self._skipped()) is None:
+        rows = list_open_studies(self.store)
+        for study_id in self._opened.keys() - {row.study_id for row in rows}:
+            self._opened[study_id][1].let_go_of_data()
+        if choose_study(rows, self._skipped()) is None:
             return False
         row = self._join()
         if row is None:
@@ -130,6 +133,9 @@ class StandingWorker:
                 self._skipped_until[row.study_id] = time.monotonic() + WAIT_S
         except StudyNotFoundError:
             logger.warning("study %s was deleted", row.name)
+        except (DataError, StudyMismatchError, ArtifactError) as error:  # Its images are gone.
+            del self._opened[row.study_id]
+            self._refuse(row, str(error))
         logger.info("leaving study %s after %d of its trials", row.name, n_trials)
         return n_trials > 0
 

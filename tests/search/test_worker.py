@@ -1,5 +1,6 @@
 """The worker: it spends the budget exactly, ends studies that get nowhere, and lets go cleanly."""
 
+import shutil
 import sys
 import threading
 import time
@@ -54,6 +55,19 @@ def test_worker_trains_exactly_the_budget(opened: OpenStudy) -> None:
     make_worker(opened).run()
     assert counts(opened) == {"complete": 3}
     assert load_status(opened.store, opened.name).workers == ()
+
+
+def test_images_that_vanish_from_the_cache_between_trials_are_fetched_again(
+    opened: OpenStudy,
+) -> None:
+    worker = make_worker(opened)
+    assert worker.run_trial()
+    images, fingerprint = opened.data["scratch"].path, opened.data["scratch"].fingerprint
+    shutil.rmtree(images.parent)
+    worker.run()
+    assert counts(opened) == {"complete": 3}
+    assert opened.data_of("plain").path.is_file()
+    assert opened.data_of("plain").fingerprint == fingerprint
 
 
 def test_two_workers_share_the_budget_exactly(make_study: MakeStudy) -> None:
