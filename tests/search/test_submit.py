@@ -7,6 +7,7 @@ from typing import Any
 
 import optuna
 import pytest
+from optuna.distributions import FloatDistribution, IntDistribution
 
 from search.errors import DataError, SettingsError, StudyMismatchError
 from search.open_study import OpenStudy
@@ -122,6 +123,16 @@ def test_resumed_study_finds_its_images_and_artifacts_where_they_are_now(
     again = make_study()
     assert Path(again.settings.images["scratch"].path).parent == tmp_path / "elsewhere"
     assert again.artifacts.folder.is_dir()
+
+
+def test_study_that_took_a_deleted_ones_id_is_loaded_without_its_parameters(
+    make_study: MakeStudy,
+) -> None:
+    opened = make_study()
+    storage = opened.store.optuna_storage
+    storage.check_distribution(opened.study_id, "x", IntDistribution(1, 9))
+    OpenStudy.load(opened.store, opened.name)
+    storage.check_distribution(opened.study_id, "x", FloatDistribution(0.0, 1.0))
 
 
 def test_optuna_opens_the_study(make_study: MakeStudy) -> None:
