@@ -17,6 +17,7 @@ from search.artifacts.shared import prepared_name
 from search.data import PreparedSet
 from search.errors import ArtifactError, DataError, StudyMismatchError
 from search.open_study import OpenStudy
+from search.removal import remove_study
 from search.settings import StudySettings, WeightsFile
 from storage import Store, load_study, update_settings
 
@@ -249,6 +250,16 @@ def test_studies_of_one_name_in_one_shared_place_do_not_meet(
     again = make_study(store={"artifacts": folder})
     assert one.artifacts.folder != two.artifacts.folder
     assert one.artifacts.folder == again.artifacts.folder
+
+
+def test_deleted_study_leaves_its_images_in_a_bucket_that_others_may_use(
+    make_study: MakeStudy, s3_environment: None
+) -> None:
+    opened = make_study(store={"artifacts": "s3://studies/prefix"})
+    opened.let_go_of_data()
+    (line,) = remove_study(opened.store, opened.name).kept
+    assert line.endswith(" in s3://studies/prefix: other stores may use it.")
+    assert len(opened.artifacts.store.sizes()) == 1
 
 
 def test_worker_of_another_machine_finishes_a_study_by_its_url_alone(
