@@ -7,7 +7,7 @@ from search.data import PreparedSet
 from search.earlier import EarlierStudy, Params, fit_best, without_repeats
 from search.settings import StudySettings, StudyTable
 from spaces import SearchSpace
-from storage import Store, using
+from storage import Store, StoreError, list_studies, load_study, using
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +32,34 @@ class Beginning:
 
 Prelude = Callable[[NewStudy], Beginning]
 """What is done before a new study is there for workers."""
+
+
+def check_warm_start(table: StudyTable, url: str, name: str) -> None:
+    """Makes sure, before anything is spent, that the study to begin with is there.
+
+    One that exists by the name has begun already, and is resumed without.
+
+    Args:
+        table: Names the study to begin with.
+        url: The new study's store, which need not be there yet.
+        name: The new study's.
+
+    Raises:
+        StoreError: If the earlier study's store cannot be used, or has no such study.
+        StudyMismatchError: If its settings cannot be read.
+    """
+    if table.warm_start is None or _has_begun(url, name):
+        return
+    with using(table.warm_start_store or url) as store:
+        StudySettings.read(load_study(store, table.warm_start).settings)
+
+
+def _has_begun(url: str, name: str) -> bool:
+    try:
+        with using(url) as store:
+            return name in list_studies(store)
+    except StoreError:  # There is none yet: that it can be made was checked before.
+        return False
 
 
 def prelude_of(table: StudyTable) -> Prelude:

@@ -30,6 +30,7 @@ from storage import (
     TrialRow,
     copy_trials,
     delete_study,
+    list_all_studies,
     list_studies,
     load_optuna_study,
 )
@@ -104,10 +105,9 @@ def fork(
         SettingsError: If a study of the new name exists.
         SearchError, SpaceError, StoreError: As `submit` does.
     """
-    earlier = EarlierStudy.load(store, old)
     name = str(plan.study.name)
-    if name in list_studies(store):
-        raise SettingsError(f"A study {name!r} exists already. Give the fork another name.")
+    _is_left_over(store, name)
+    earlier = EarlierStudy.load(store, old)
     taker = _Taker(earlier, old, count_taken=count_taken, progress=progress)
     submission = submit(
         plan, progress=progress, prepared=_prepared(earlier, store, plan), prelude=taker.begin
@@ -240,25 +240,35 @@ def _weights_of(settings: StudySettings) -> tuple[Any, ...] | None:
 def _create_study(draft: NewStudy, old: str) -> optuna.Study:
     """Creates the study as Optuna's; workers see it once our record of it is written.
 
-    What a fork that was cut off has left is deleted: it has our mark and no record.
+    What a fork that was cut off has left is deleted.
     """
-    storage = draft.store.optuna_storage
-    names = {study.study_name: study for study in optuna.get_all_study_summaries(storage)}
-    left = names.get(draft.name)
-    if left is not None:
-        if left.user_attrs.get(FORKED_FROM, {}).get("is_whole", True):
-            raise SettingsError(
-                f"An Optuna study {draft.name!r} exists already. Give the fork another name."
-            )
+    if _is_left_over(draft.store, draft.name):
         delete_study(draft.store, draft.name)
     study = optuna.create_study(
-        storage=storage,
+        storage=draft.store.optuna_storage,
         study_name=draft.name,
         direction="maximize",
         load_if_exists=True,  # Where only the answer to its creation was lost.
     )
     study.set_user_attr(FORKED_FROM, {"study": old, "is_whole": False})
     return study
+
+
+def _is_left_over(store: Store, name: str) -> bool:
+    """Whether a fork that was cut off has left a study of that name: with our mark, and no record.
+
+    Raises:
+        SettingsError: If the name is that of another study.
+    """
+    if name in list_studies(store):
+        raise SettingsError(f"A study {name!r} exists already. Give the fork another name.")
+    if name not in list_all_studies(store):
+        return False
+    if load_optuna_study(store, name).user_attrs.get(FORKED_FROM, {}).get("is_whole", True):
+        raise SettingsError(
+            f"An Optuna study {name!r} exists already. Give the fork another name."
+        )
+    return True
 
 
 def _prepared(earlier: EarlierStudy, store: Store, plan: StudyPlan) -> dict[str, PreparedSet]:

@@ -10,7 +10,7 @@ from typing import Any
 from search.artifacts import Artifacts, read_artifacts_url, share
 from search.artifacts.kinds import DATABASE, is_folder
 from search.artifacts.study import folder_name
-from search.beginning import Beginning, NewStudy, Prelude, prelude_of
+from search.beginning import Beginning, NewStudy, Prelude, check_warm_start, prelude_of
 from search.data import PreparedSet, Progress, default_cache_dir, prepare
 from search.data.parallel import n_cores
 from search.default_store import store_url
@@ -111,6 +111,7 @@ def submit(
     url = store_url(plan.store.url)
     _artifacts_url(plan, url)
     Store.check(url)
+    check_warm_start(plan.study, url, study_name(plan))
     n_workers = n_workers or _count_workers(plan, space)
     limits = {name: _resolve_limits(plan, n_workers, name) for name in space.image_sets}
     data = dict(prepared or {})

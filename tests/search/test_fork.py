@@ -21,6 +21,7 @@ from spaces import SearchSpace
 from storage import (
     EpochRow,
     Outcome,
+    StoreError,
     StudyNotFoundError,
     count_done,
     delete_study,
@@ -210,8 +211,19 @@ def test_fork_that_was_cut_off_is_begun_anew(
     assert study.user_attrs[FORKED_FROM] == {"study": "small", "is_whole": True}
 
 
+@pytest.fixture
+def nothing_spent(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fails the test if images are prepared."""
+
+    def fail(*_: object, **__: object) -> None:
+        pytest.fail("images were prepared")
+
+    monkeypatch.setattr("search.submit.prepare", fail)
+    monkeypatch.setattr("search.fork.fetch_prepared", fail)
+
+
 @ON_ONE_STORE
-def test_name_that_is_taken_is_refused(old: OpenStudy) -> None:
+def test_name_that_is_taken_is_refused(old: OpenStudy, nothing_spent: None) -> None:
     with pytest.raises(SettingsError, match="'small' exists already"):
         fork_it(old, "kernel_size=3,4,5", name="small")
     optuna.create_study(storage=old.store.optuna_storage, study_name="plain")
@@ -291,11 +303,24 @@ def test_warm_start_tries_the_best_that_fit_first(old: OpenStudy, tmp_path: Path
 
 
 @ON_ONE_STORE
-def test_warm_start_from_an_unknown_study_makes_nothing(old: OpenStudy, blobs: Path) -> None:
+def test_warm_start_from_an_unknown_study_spends_nothing(
+    old: OpenStudy, blobs: Path, nothing_spent: None
+) -> None:
     with pytest.raises(StudyNotFoundError, match="Studies there: small"):
         submit(warm_plan(old, blobs, warm_start="smal"))
     with pytest.raises(StudyNotFoundError):
         load_study(old.store, "warm")
+
+
+@ON_ONE_STORE
+def test_warm_start_in_a_store_that_is_not_there_yet_makes_none(
+    old: OpenStudy, blobs: Path, tmp_path: Path, nothing_spent: None
+) -> None:
+    plan = warm_plan(old, blobs)
+    store = plan.store.model_copy(update={"url": f"sqlite:///{tmp_path / 'here.db'}"})
+    with pytest.raises(StoreError, match=r"There is no store at .*here\.db"):
+        submit(plan.model_copy(update={"store": store}))
+    assert not (tmp_path / "here.db").exists()
 
 
 @ON_ONE_STORE
