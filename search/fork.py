@@ -15,7 +15,7 @@ import optuna
 from optuna.trial import FrozenTrial
 
 from search.artifacts import Artifacts, fetch_prepared, numbers_to_keep
-from search.beginning import Beginning, NewStudy
+from search.beginning import Beginning, NewStudy, known_good
 from search.data import PreparedSet, Progress
 from search.earlier import EarlierStudy, fit_best, without_repeats
 from search.errors import ArtifactError, DataError, SettingsError, StudyMismatchError
@@ -99,7 +99,8 @@ def fork(
         plan: The new one's.
         count_taken: Whether the trials that are taken over count for the new budget; by default
             that is spent on new trials.
-        progress: Told how far the preparation of images is, then the taking over of trials.
+        progress: Told how far the preparation of images is, then the fitting and the taking over
+            of trials.
 
     Raises:
         SettingsError: If a study of the new name exists.
@@ -133,7 +134,7 @@ class _Taker:
 
     def begin(self, draft: NewStudy) -> Beginning:
         """Writes the trials whose values hold, and gives the configs that are tried again."""
-        found = [it for row in self._in_order() if (it := self._fit(draft, row)) is not None]
+        found = self._fit_all(draft)
         holding = [it for it in found if self._holds(draft, it)]
         study = _create_study(draft, self.old)
         numbers = self._copy(draft, study, holding)
@@ -143,7 +144,7 @@ class _Taker:
         first, _ = fit_best(self.earlier, draft.space, others, N_TRIED_FIRST)
         self.n_taken, self.n_tried_first = len(holding), len(first)
         known = {it.refit.config.family for it in holding}
-        queue = [it for it in draft.queue if _family_of(draft, it) not in known]
+        queue = [it for it in known_good(draft) if _family_of(draft, it) not in known]
         return Beginning(without_repeats(draft.space, [*first, *queue]))
 
     def _in_order(self) -> list[TrialRow]:
@@ -156,6 +157,17 @@ class _Taker:
             if row.outcome is not None and row.outcome.kind in TAKEN and row.number not in numbers
         ]
         return [*best, *others]
+
+    def _fit_all(self, draft: NewStudy) -> list[_Found]:
+        """Gives the trials that the new space can draw, in the order in which it takes them."""
+        rows = self._in_order()
+        tell = self._tell(len(rows), "trials fitted")
+        found = []
+        for n_done, row in enumerate(rows, start=1):
+            fitting = self._fit(draft, row)
+            found += [] if fitting is None else [fitting]
+            tell(n_done)
+        return found
 
     def _fit(self, draft: NewStudy, row: TrialRow) -> _Found | None:
         config = row.attributes.get("config", {})
@@ -178,7 +190,7 @@ class _Taker:
         old_study = load_optuna_study(draft.store, self.old)
         trials = {trial.number: trial for trial in old_study.get_trials(deepcopy=False)}
         copies = (self._copy_of(it, trials[it.row.number]) for it in found)
-        return copy_trials(draft.store, study, copies, self._tell(len(found)))
+        return copy_trials(draft.store, study, copies, self._tell(len(found), "trials taken over"))
 
     def _copy_of(self, found: _Found, trial: FrozenTrial) -> Copy:
         source = {"study": self.old, "trial": trial.number}
@@ -203,10 +215,10 @@ class _Taker:
             ended_at=_seconds(trial.datetime_complete),
         )
 
-    def _tell(self, n: int) -> Callable[[int], None]:
+    def _tell(self, n: int, what: str) -> Callable[[int], None]:
         def tell(n_done: int) -> None:
             if self.progress is not None:
-                self.progress(n_done, n, "trials")
+                self.progress(n_done, n, what)
 
         return tell
 
