@@ -119,14 +119,15 @@ def export(
     from pathlib import Path
 
     from analysis.export import check_target, load_export, write_export
-    from search.cli.console import notes
+    from search.cli.console import notes, progress_bar
     from search.cli.words import plural
 
     path = None if out is None else Path(out)
     check_target(format, path)
-    with opened(store) as there:
-        found = load_export(there, study)
-    text = write_export(found, format, path)
+    with progress_bar(notes()) as progress:
+        with opened(store) as there:
+            found = load_export(there, study, progress)
+        text = write_export(found, format, path, progress)
     if path is None:
         typer.echo(text, nl=False)
     else:

@@ -151,6 +151,18 @@ def test_prepared_images_are_kept_once_for_all_studies(make_study: MakeStudy) ->
     assert len(opened.artifacts.store.sizes()) == 1
 
 
+def test_sharing_tells_how_many_megabytes_are_there(
+    make_study: MakeStudy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("search.artifacts.shared.MB", 100)
+    opened = make_study(store={"artifacts": "database"})
+    opened.artifacts.store.delete(opened.artifacts.store.sizes())
+    told: list[tuple[int, int, str]] = []
+    share(opened.artifacts.store, opened.settings, lambda *how_far: told.append(how_far))
+    n_hundreds = opened.data["scratch"].path.stat().st_size // 100
+    assert told[-1] == (n_hundreds, n_hundreds, "megabytes shared")
+
+
 def test_artifacts_folder_that_has_no_room_for_images_is_a_warning(
     make_study: MakeStudy, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
