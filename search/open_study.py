@@ -103,10 +103,6 @@ class OpenStudy:
         for image_set in self.settings.images:
             self._find(image_set)
 
-    def let_go_of_data(self) -> None:
-        """Lets go of the images until they are needed again, so that they may be deleted."""
-        self.data.clear()
-
     def _find(self, image_set: str) -> PreparedSet:
         found = self.data.get(image_set)
         if found is None or not found.path.is_file():

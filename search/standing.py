@@ -96,10 +96,7 @@ class StandingWorker:
 
     def _serve_next(self) -> bool:
         """Serves the study whose turn it is while that is so; False when there is none."""
-        rows = list_open_studies(self.store)
-        for study_id in self._opened.keys() - {row.study_id for row in rows}:
-            self._opened[study_id][1].let_go_of_data()
-        if choose_study(rows, self._skipped()) is None:
+        if choose_study(list_open_studies(self.store), self._skipped()) is None:
             return False
         row = self._join()
         if row is None:

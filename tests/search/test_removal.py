@@ -25,7 +25,7 @@ def make(make_study: MakeStudy) -> MakeStudy:
 
     def make(**tables: dict[str, object]) -> OpenStudy:
         opened = make_study(**tables)
-        opened.let_go_of_data()
+        opened.data.clear()
         return opened
 
     return make
@@ -50,7 +50,7 @@ def test_images_that_another_stores_worker_has_open_stay_in_the_cache(
     assert removal.kept == (f"{cached(opened)}: a process uses it.",)
     assert removal.n_sets == 1  # The set in its own artifacts folder.
     assert theirs.data_of("plain").images("train").any()
-    theirs.let_go_of_data()
+    theirs.data.clear()
     assert remove_study(theirs.store, theirs.name).kept == ()
     assert not cached(opened).exists()
 

@@ -13,7 +13,6 @@ import pytest
 from analysis import load_status
 from search import standing, worker
 from search.artifacts.database import DatabaseArtifacts
-from search.data.cache import remove_unused
 from search.open_study import OpenStudy
 from search.standing import StandingWorker
 from search.training.pool import TrainerPool
@@ -190,13 +189,3 @@ def test_study_whose_images_are_gone_is_refused_and_served_once_they_are_back(
         wait_until(lambda: n_done(opened) > n_before)
     assert load_status(opened.store, "robbed").counts["fail"] == 0
     assert caplog.text.count("cannot serve study robbed") == 1
-
-
-def test_images_of_a_study_that_is_over_may_be_deleted(make: MakeStudy) -> None:
-    opened = make("over")
-    path = opened.data["scratch"].path
-    opened.let_go_of_data()
-    with at_work(make_worker(opened, idle_exit_s=None)):
-        wait_until(lambda: n_done(opened) >= 1)
-        wait_until(lambda: n_done(opened) == 3)
-        wait_until(lambda: remove_unused(path))

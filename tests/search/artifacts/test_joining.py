@@ -268,7 +268,7 @@ def test_deleted_study_leaves_its_images_in_a_bucket_that_others_may_use(
     make_study: MakeStudy, s3_environment: None
 ) -> None:
     opened = make_study(store={"artifacts": "s3://studies/prefix"})
-    opened.let_go_of_data()
+    opened.data.clear()
     (line,) = remove_study(opened.store, opened.name).kept
     assert line.endswith(" in s3://studies/prefix: other stores may use it.")
     assert len(opened.artifacts.store.sizes()) == 1

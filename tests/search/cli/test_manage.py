@@ -200,8 +200,8 @@ def test_deleted_study_leaves_nothing(
             ).all()
             assert rows == []
         assert connection.execute(sa.select(epochs)).all() == []
-    opened.let_go_of_data()
-    twin.let_go_of_data()
+    opened.data.clear()
+    twin.data.clear()
     assert call("study", "delete", "twin", "--yes")[1].count("1 set of prepared images") == 1
     assert not images.exists()
     assert optuna.get_all_study_names(opened.store.optuna_storage) == []
