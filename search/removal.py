@@ -10,7 +10,7 @@ from pathlib import Path
 
 from search.artifacts import Artifacts, shared_files
 from search.artifacts.kinds import DATABASE
-from search.data import default_cache_dir
+from search.data import Progress, default_cache_dir
 from search.data.cache import remove_unused
 from search.errors import StudyBusyError, StudyMismatchError
 from search.settings import StudySettings
@@ -18,6 +18,7 @@ from storage import (
     Store,
     StudyNotFoundError,
     delete_study,
+    delete_trials,
     find_study_id,
     list_studies,
     list_workers,
@@ -42,10 +43,18 @@ class Removal:
     kept: tuple[str, ...] = ()
 
 
-def remove_study(store: Store, name: str, *, force: bool = False) -> Removal:
+def remove_study(
+    store: Store, name: str, *, force: bool = False, progress: Progress | None = None
+) -> Removal:
     """Deletes a study, one of ours or a plain Optuna one, with its artifacts and prepared images.
 
     Safe to cut off and to repeat: until its rows are gone the study is there, and stopped.
+
+    Args:
+        store: The store.
+        name: The study's.
+        force: Whether workers may be at work on it.
+        progress: Told how many of its trials are deleted.
 
     Raises:
         StudyNotFoundError: If there is no such study.
@@ -63,6 +72,7 @@ def remove_study(store: Store, name: str, *, force: bool = False) -> Removal:
         set_stopped(store, study_id, True)
     settings = _settings_of(store, name)
     removal = Removal(0, 0, 0) if settings is None else _remove_files(store, name, settings)
+    delete_trials(store, study_id, progress)
     delete_study(store, name)
     return removal
 
