@@ -10,6 +10,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from analysis import load_status, rank
 from search.open_study import OpenStudy
 from search.proposals import MAX_VAIN_PROPOSALS
@@ -58,16 +60,20 @@ def test_worker_trains_exactly_the_budget(opened: OpenStudy) -> None:
 
 
 def test_images_that_vanish_from_the_cache_between_trials_are_fetched_again(
-    opened: OpenStudy,
+    opened: OpenStudy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    worker = make_worker(opened)
-    assert worker.run_trial()
-    images, fingerprint = opened.data["scratch"].path, opened.data["scratch"].fingerprint
-    shutil.rmtree(images.parent)
-    worker.run()
+    first = opened.data["scratch"]
+    was_there: list[bool] = []
+
+    def empty_cache(*_: object) -> None:
+        was_there.append(opened.data["scratch"].path.is_file())
+        shutil.rmtree(first.path.parent, ignore_errors=True)
+
+    monkeypatch.setattr(type(opened.artifacts), "tidy", empty_cache)  # after each trial
+    make_worker(opened).run()
     assert counts(opened) == {"complete": 3}
-    assert opened.data_of("plain").path.is_file()
-    assert opened.data_of("plain").fingerprint == fingerprint
+    assert was_there == [True, True, True]
+    assert opened.data_of("plain").fingerprint == first.fingerprint
 
 
 def test_two_workers_share_the_budget_exactly(make_study: MakeStudy) -> None:
