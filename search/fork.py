@@ -5,7 +5,7 @@ its value would mean the same: equal images, weights and rules of training. Else
 are taken, and the best of them are tried first.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -14,8 +14,8 @@ from typing import Any
 import optuna
 from optuna.trial import FrozenTrial
 
-from search.artifacts import Artifacts, fetch_prepared
-from search.beginning import Beginning, NewStudy
+from search.artifacts import Artifacts, fetch_prepared, numbers_to_keep
+from search.beginning import Beginning, NewStudy, known_good
 from search.data import PreparedSet, Progress
 from search.earlier import EarlierStudy, fit_best, without_repeats
 from search.errors import ArtifactError, DataError, SettingsError, StudyMismatchError
@@ -30,6 +30,7 @@ from storage import (
     TrialRow,
     copy_trials,
     delete_study,
+    list_all_studies,
     list_studies,
     load_optuna_study,
 )
@@ -76,6 +77,11 @@ class _Found:
     outcome: Outcome
     refit: Refit
 
+    @property
+    def is_complete(self) -> bool:
+        """Whether it was trained to its end."""
+        return self.row.state == "COMPLETE"
+
 
 def fork(
     store: Store,
@@ -93,20 +99,22 @@ def fork(
         plan: The new one's.
         count_taken: Whether the trials that are taken over count for the new budget; by default
             that is spent on new trials.
-        progress: Told how far the preparation of images is, then the taking over of trials.
+        progress: Told how far the preparation of images is, then the fitting and the taking over
+            of trials.
 
     Raises:
         SettingsError: If a study of the new name exists.
         SearchError, SpaceError, StoreError: As `submit` does.
     """
-    earlier = EarlierStudy.load(store, old)
     name = str(plan.study.name)
-    if name in list_studies(store):
-        raise SettingsError(f"A study {name!r} exists already. Give the fork another name.")
+    _is_left_over(store, name)
+    earlier = EarlierStudy.load(store, old)
     taker = _Taker(earlier, old, count_taken=count_taken, progress=progress)
     submission = submit(
         plan, progress=progress, prepared=_prepared(earlier, store, plan), prelude=taker.begin
     )
+    study = load_optuna_study(submission.store, name)
+    study.set_user_attr(FORKED_FROM, {"study": old, "is_whole": True})
     n_left = sum(
         row.outcome is not None and row.outcome.kind in TAKEN for row in earlier.trials
     ) - (taker.n_taken + taker.n_tried_first)
@@ -126,17 +134,17 @@ class _Taker:
 
     def begin(self, draft: NewStudy) -> Beginning:
         """Writes the trials whose values hold, and gives the configs that are tried again."""
-        found = [it for row in self._in_order() if (it := self._fit(draft, row)) is not None]
+        found = self._fit_all(draft)
         holding = [it for it in found if self._holds(draft, it)]
         study = _create_study(draft, self.old)
         numbers = self._copy(draft, study, holding)
-        self._keep_weights(draft, holding, numbers)
-        study.set_user_attr(FORKED_FROM, {"study": self.old, "is_whole": True})
-        others = [it.row for it in found if it not in holding and it.row.state == "COMPLETE"]
+        self._keep_weights(draft, numbers_to_keep(draft.store, study._study_id), holding, numbers)
+        held = {it.row.number for it in holding}
+        others = [it.row for it in found if it.row.number not in held and it.is_complete]
         first, _ = fit_best(self.earlier, draft.space, others, N_TRIED_FIRST)
         self.n_taken, self.n_tried_first = len(holding), len(first)
         known = {it.refit.config.family for it in holding}
-        queue = [it for it in draft.queue if _family_of(draft, it) not in known]
+        queue = [it for it in known_good(draft) if _family_of(draft, it) not in known]
         return Beginning(without_repeats(draft.space, [*first, *queue]))
 
     def _in_order(self) -> list[TrialRow]:
@@ -149,6 +157,17 @@ class _Taker:
             if row.outcome is not None and row.outcome.kind in TAKEN and row.number not in numbers
         ]
         return [*best, *others]
+
+    def _fit_all(self, draft: NewStudy) -> list[_Found]:
+        """Gives the trials that the new space can draw, in the order in which it takes them."""
+        rows = self._in_order()
+        tell = self._tell(len(rows), "trials fitted")
+        found = []
+        for n_done, row in enumerate(rows, start=1):
+            fitting = self._fit(draft, row)
+            found += [] if fitting is None else [fitting]
+            tell(n_done)
+        return found
 
     def _fit(self, draft: NewStudy, row: TrialRow) -> _Found | None:
         config = row.attributes.get("config", {})
@@ -171,7 +190,7 @@ class _Taker:
         old_study = load_optuna_study(draft.store, self.old)
         trials = {trial.number: trial for trial in old_study.get_trials(deepcopy=False)}
         copies = (self._copy_of(it, trials[it.row.number]) for it in found)
-        return copy_trials(draft.store, study, copies, self._tell(len(found)))
+        return copy_trials(draft.store, study, copies, self._tell(len(found), "trials taken over"))
 
     def _copy_of(self, found: _Found, trial: FrozenTrial) -> Copy:
         source = {"study": self.old, "trial": trial.number}
@@ -196,19 +215,21 @@ class _Taker:
             ended_at=_seconds(trial.datetime_complete),
         )
 
-    def _tell(self, n: int) -> Callable[[int], None]:
+    def _tell(self, n: int, what: str) -> Callable[[int], None]:
         def tell(n_done: int) -> None:
             if self.progress is not None:
-                self.progress(n_done, n, "trials")
+                self.progress(n_done, n, what)
 
         return tell
 
-    def _keep_weights(self, draft: NewStudy, found: list[_Found], numbers: list[int]) -> None:
-        """Gives the new study the files of the trials that it would keep them of."""
+    def _keep_weights(
+        self, draft: NewStudy, kept: Container[int], found: list[_Found], numbers: list[int]
+    ) -> None:
+        """Gives the new study the files of the complete trials that it keeps them of."""
         old = Artifacts.of_study(self.earlier.settings, draft.store, self.old)
         new = Artifacts.of_study(draft.settings, draft.store, draft.name)
         for it, number in zip(found, numbers, strict=True):
-            if it.row.state == "COMPLETE":
+            if it.is_complete and number in kept:
                 new.take_checkpoint(old, it.row.number, number)
 
 
@@ -231,20 +252,35 @@ def _weights_of(settings: StudySettings) -> tuple[Any, ...] | None:
 def _create_study(draft: NewStudy, old: str) -> optuna.Study:
     """Creates the study as Optuna's; workers see it once our record of it is written.
 
-    What a fork that was cut off has left is deleted: it has our mark and no record.
+    What a fork that was cut off has left is deleted.
     """
-    storage = draft.store.optuna_storage
-    names = {study.study_name: study for study in optuna.get_all_study_summaries(storage)}
-    left = names.get(draft.name)
-    if left is not None:
-        if left.user_attrs.get(FORKED_FROM, {}).get("is_whole", True):
-            raise SettingsError(
-                f"An Optuna study {draft.name!r} exists already. Give the fork another name."
-            )
+    if _is_left_over(draft.store, draft.name):
         delete_study(draft.store, draft.name)
-    study = optuna.create_study(storage=storage, study_name=draft.name, direction="maximize")
+    study = optuna.create_study(
+        storage=draft.store.optuna_storage,
+        study_name=draft.name,
+        direction="maximize",
+        load_if_exists=True,  # Where only the answer to its creation was lost.
+    )
     study.set_user_attr(FORKED_FROM, {"study": old, "is_whole": False})
     return study
+
+
+def _is_left_over(store: Store, name: str) -> bool:
+    """Whether a fork that was cut off has left a study of that name: with our mark, and no record.
+
+    Raises:
+        SettingsError: If the name is that of another study.
+    """
+    if name in list_studies(store):
+        raise SettingsError(f"A study {name!r} exists already. Give the fork another name.")
+    if name not in list_all_studies(store):
+        return False
+    if load_optuna_study(store, name).user_attrs.get(FORKED_FROM, {}).get("is_whole", True):
+        raise SettingsError(
+            f"An Optuna study {name!r} exists already. Give the fork another name."
+        )
+    return True
 
 
 def _prepared(earlier: EarlierStudy, store: Store, plan: StudyPlan) -> dict[str, PreparedSet]:

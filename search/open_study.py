@@ -1,6 +1,5 @@
 """An open study: its store, settings, space and data together, as its workers use them."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import optuna
@@ -26,7 +25,7 @@ class OpenStudy:
     name: str
     settings: StudySettings
     space: SearchSpace
-    data: Mapping[str, PreparedSet]
+    data: dict[str, PreparedSet]
     """By image set: what families from scratch train on, and what pretrained ones do."""
     study: optuna.Study
     artifacts: Artifacts
@@ -49,6 +48,7 @@ class OpenStudy:
                 the file of weights is missing.
         """
         record = load_study(store, name)
+        store.optuna_storage.forget_study(record.study_id)
         settings = StudySettings.read(record.settings)
         check_versions(settings)
         artifacts = Artifacts.of_study(settings, store, name)
@@ -85,8 +85,30 @@ class OpenStudy:
         )
 
     def data_of(self, family: str) -> PreparedSet:
-        """The images that a family trains on."""
-        return self.data[find_family(family).image_set]
+        """The images that a family trains on, brought here again where their file is gone.
+
+        Raises:
+            DataError: If they are nowhere to be had any more.
+            StudyMismatchError: If another set is where they were, and they are nowhere else.
+            ArtifactError: If they cannot be brought here.
+        """
+        return self._find(find_family(family).image_set)
+
+    def find_data(self) -> None:
+        """Makes sure that all images are here: a cache may be emptied while a study is open.
+
+        Raises:
+            DataError, StudyMismatchError, ArtifactError: As `data_of` does.
+        """
+        for image_set in self.settings.images:
+            self._find(image_set)
+
+    def _find(self, image_set: str) -> PreparedSet:
+        found = self.data.get(image_set)
+        if found is None or not found.path.is_file():
+            found = fetch_prepared(self.artifacts.store, self.settings.images[image_set])
+            self.data[image_set] = found
+        return found
 
     def limits_of(self, family: str) -> Limits:
         """What a network of a family may take at most."""

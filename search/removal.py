@@ -1,18 +1,24 @@
-"""Deleting a study: its files first, then its rows, so that a second call ends what one began."""
+"""Deleting a study: its files first, then its rows, so that a second call ends what one began.
 
-from collections.abc import Mapping, Sequence
+Prepared images are shared, in the user's cache by all stores and in an artifacts folder by those
+that name it. What another store's workers may need stays, and is told of.
+"""
+
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 from search.artifacts import Artifacts, shared_files
-from search.data import default_cache_dir
+from search.artifacts.kinds import DATABASE
+from search.data import Progress, default_cache_dir
+from search.data.cache import remove_unused
 from search.errors import StudyBusyError, StudyMismatchError
 from search.settings import StudySettings
 from storage import (
     Store,
     StudyNotFoundError,
     delete_study,
+    delete_trials,
     find_study_id,
     list_studies,
     list_workers,
@@ -20,20 +26,35 @@ from storage import (
     set_stopped,
 )
 
+Others = Mapping[str, StudySettings | None]
+"""The store's other studies by name; None is one that this version cannot read."""
+
 
 @dataclass(frozen=True, slots=True)
 class Removal:
-    """What was deleted with a study: its files, and sets that no other study here uses."""
+    """What was deleted with a study: its files, and sets that no other study here uses.
+
+    `kept` are lines about sets that stay, since somebody else may use them.
+    """
 
     n_files: int
     n_bytes: int
     n_sets: int
+    kept: tuple[str, ...] = ()
 
 
-def remove_study(store: Store, name: str, *, force: bool = False) -> Removal:
+def remove_study(
+    store: Store, name: str, *, force: bool = False, progress: Progress | None = None
+) -> Removal:
     """Deletes a study, one of ours or a plain Optuna one, with its artifacts and prepared images.
 
     Safe to cut off and to repeat: until its rows are gone the study is there, and stopped.
+
+    Args:
+        store: The store.
+        name: The study's.
+        force: Whether workers may be at work on it.
+        progress: Told how many of its trials are deleted.
 
     Raises:
         StudyNotFoundError: If there is no such study.
@@ -51,6 +72,7 @@ def remove_study(store: Store, name: str, *, force: bool = False) -> Removal:
         set_stopped(store, study_id, True)
     settings = _settings_of(store, name)
     removal = Removal(0, 0, 0) if settings is None else _remove_files(store, name, settings)
+    delete_trials(store, study_id, progress)
     delete_study(store, name)
     return removal
 
@@ -65,35 +87,52 @@ def _settings_of(store: Store, name: str) -> StudySettings | None:
 
 def _remove_files(store: Store, name: str, settings: StudySettings) -> Removal:
     artifacts = Artifacts.of_study(settings, store, name)
-    files = artifacts.store.sizes(artifacts.name)
-    others = [it for it in map(partial(_settings_of, store), _others(store, name)) if it]
-    shared = _only_ours(artifacts.store.sizes(), settings, others)
-    cached = _cached_images(settings, others)
-    n_bytes = sum(files.values()) + sum(shared.values())
-    n_bytes += sum(path.stat().st_size for path in cached)
+    others = {it: _settings_of(store, it) for it in list_studies(store) if it != name}
+    files, shared = artifacts.files(), _unneeded(artifacts, settings, others)
+    kept = []
+    if shared and not _is_ours_alone(store, artifacts, settings, others):
+        kept = [f"{', '.join(shared)} in {settings.artifacts}: other stores may use it."]
+        shared = {}
     artifacts.delete()
     artifacts.store.delete(shared)
-    for path in cached:
-        path.unlink(missing_ok=True)
-    return Removal(len(files), n_bytes, max(len(shared), len(cached)))
+    cached = {path: path.stat().st_size for path in _cached_images(settings, others.values())}
+    in_use = {path for path in cached if not remove_unused(path)}
+    kept += [f"{path}: a process uses it." for path in sorted(in_use)]
+    sizes = (*files.values(), *shared.values(), *(cached[path] for path in cached.keys() - in_use))
+    n_sets = max(len(shared), len(cached) - len(in_use))
+    return Removal(len(files), sum(sizes), n_sets, tuple(kept))
 
 
-def _others(store: Store, name: str) -> list[str]:
-    return [other for other in list_studies(store) if other != name]
+def _unneeded(artifacts: Artifacts, settings: StudySettings, others: Others) -> dict[str, int]:
+    """Gives what was shared for the study, and for no other of this store, with its size."""
+    known = artifacts.store.sizes()
+    beside = [it for it in others.values() if it and it.artifacts == settings.artifacts]
+    needed = {name for other in beside for name in shared_files(other)}
+    return {name: known[name] for name in shared_files(settings) if name in known.keys() - needed}
 
 
-def _only_ours(
-    known: Mapping[str, int], settings: StudySettings, others: Sequence[StudySettings]
-) -> dict[str, int]:
-    """Gives what the study's workers alone find in its artifacts: images, weights."""
-    beside = [it for it in others if it.artifacts == settings.artifacts]
-    used = {name for other in beside for name in shared_files(other)}
-    return {name: known[name] for name in shared_files(settings) if name in known.keys() - used}
+def _is_ours_alone(
+    store: Store, artifacts: Artifacts, settings: StudySettings, others: Others
+) -> bool:
+    """Whether studies of this store alone have their files there, and all can be asked for theirs.
+
+    Every study has a folder of its own before it shares anything. A bucket has no folders that
+    would tell, and nobody lists all that is in it.
+    """
+    if None in others.values():
+        return False
+    if settings.artifacts == DATABASE:
+        return True
+    root = artifacts.store.folder
+    if root is None:
+        return False
+    ours = {Artifacts.of_study(it, store, name).name for name, it in others.items() if it}
+    return {path.name for path in root.iterdir() if path.is_dir()} <= {*ours, artifacts.name}
 
 
-def _cached_images(settings: StudySettings, others: Sequence[StudySettings]) -> list[Path]:
+def _cached_images(settings: StudySettings, others: Iterable[StudySettings | None]) -> list[Path]:
     """Gives the study's prepared images in this machine's cache that no other study here uses."""
-    used = {images.path for other in others for images in other.images.values()}
+    used = {images.path for other in others if other for images in other.images.values()}
     paths = (Path(images.path) for images in settings.images.values() if images.path not in used)
     cache = default_cache_dir().absolute()
     return [path for path in paths if path.absolute().parent == cache and path.is_file()]

@@ -6,7 +6,7 @@ import time
 import uuid
 from contextlib import suppress
 
-from search.errors import SearchError
+from search.errors import ArtifactError, DataError, SearchError, StudyMismatchError
 from search.logs import about
 from search.open_study import OpenStudy
 from search.training.pool import TrainerPool
@@ -130,6 +130,9 @@ class StandingWorker:
                 self._skipped_until[row.study_id] = time.monotonic() + WAIT_S
         except StudyNotFoundError:
             logger.warning("study %s was deleted", row.name)
+        except (DataError, StudyMismatchError, ArtifactError) as error:  # Its images are gone.
+            del self._opened[row.study_id]
+            self._refuse(row, str(error))
         logger.info("leaving study %s after %d of its trials", row.name, n_trials)
         return n_trials > 0
 

@@ -104,6 +104,7 @@ class Worker:
         if time.monotonic() >= self._may_recover_at:
             recover(self.opened.store, self.opened.study_id, self._lookout)
             self._may_recover_at = time.monotonic() + IDLE_S
+        self.opened.find_data()  # Before a trial is taken that could not be trained.
         proposal = self._propose()
         if proposal is not None:
             with about(trial=proposal.trial.number):

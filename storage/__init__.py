@@ -1,5 +1,6 @@
 """The shared record of studies: everything that knows it is SQL."""
 
+from storage.clearing import delete_trials
 from storage.copies import Copy, copy_trials
 from storage.drafts import Draft, open_trial
 from storage.epochs import (
@@ -104,6 +105,7 @@ __all__ = [
     "delete_files",
     "delete_strays",
     "delete_study",
+    "delete_trials",
     "end_study",
     "find_study",
     "find_study_id",

@@ -98,6 +98,11 @@ class FleetStorage(RDBStorage):
             self._distributions[key] = self._first_distribution(study_id, name) or distribution
         check_distribution_compatibility(self._distributions[key], distribution)
 
+    def forget_study(self, study_id: int) -> None:
+        """Forgets what is known of a study: SQLite gives the id of a deleted one to another."""
+        for key in [key for key in self._distributions if key[0] == study_id]:
+            del self._distributions[key]
+
     def _first_distribution(self, study_id: int, name: str) -> BaseDistribution | None:
         with self.read() as connection:
             text = connection.execute(

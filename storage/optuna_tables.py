@@ -28,6 +28,10 @@ state_type = sa.Enum(TrialState, name="trialstate")
 
 studies = sa.table("studies", sa.column("study_id"), sa.column("study_name"))
 
+study_attributes = sa.table(
+    "study_system_attributes", *map(sa.column, ("study_id", "key", "value_json"))
+)
+
 directions = sa.table(
     "study_directions",
     *map(sa.column, ("study_id", "objective")),

@@ -1,5 +1,8 @@
 """Studies: their settings, their budget, and the time their workers have spent on them."""
 
+import json
+import uuid
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,14 +11,17 @@ import sqlalchemy as sa
 from optuna.study import Study
 
 from storage.errors import StudyNotFoundError
-from storage.optuna_tables import directions
+from storage.optuna_tables import directions, study_attributes
 from storage.optuna_tables import studies as optuna_studies
 from storage.patience import patient
 from storage.store import Store
 from storage.tables import leases, studies
+from storage.whole_trials import enqueue_missing, lock_optuna_study
 
 BEAT_GAP_S = 60.0
 """A longer gap between two beats is time without a living worker, which no budget pays for."""
+CREATED_BY = "convsearch:created_by"
+"""An attribute of Optuna's study: the call that created ours, should it not hear that it did."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,11 +58,27 @@ def create_study(
     n_trials: int | None = None,
     timeout_s: float | None = None,
     priority: int = 0,
+    queue: Sequence[Mapping[str, Any]] = (),
 ) -> tuple[StudyRecord, bool]:
     """Creates a study that maximizes, or loads the one of that name as it stands.
 
+    Workers see it once our record of it is there, and the trials of its queue come with that: all
+    of them or none.
+
+    Args:
+        store: The store.
+        name: The study's.
+        settings: JSON that `search` reads.
+        n_trials: The budget of trials, None for no bound.
+        timeout_s: The budget of time, None for no bound.
+        priority: Standing workers serve studies of a higher one first.
+        queue: The configs that a new study tries first, as parameters by name.
+
     Returns:
         The study, and whether it is new.
+
+    Raises:
+        StudyNotFoundError: If somebody deletes it meanwhile.
     """
     study = optuna.create_study(
         storage=store.optuna_storage, study_name=name, direction="maximize", load_if_exists=True
@@ -64,6 +86,8 @@ def create_study(
     is_new = _enter(
         store,
         study._study_id,
+        uuid.uuid4().hex,
+        queue,
         settings=settings,
         n_trials=n_trials,
         timeout_s=timeout_s,
@@ -73,15 +97,37 @@ def create_study(
 
 
 @patient
-def _enter(store: Store, /, study_id: int, **values: Any) -> bool:
-    """Adds our record of a study, where there is none."""
+def _enter(
+    store: Store,
+    /,
+    study_id: int,
+    caller: str,
+    queue: Sequence[Mapping[str, Any]],
+    **values: Any,
+) -> bool:
+    """Adds our record of a study with its queue where there is none; False if another has.
+
+    A caller that did not hear of its commit finds its name in the study.
+    """
+    creator = (
+        study_attributes.c.study_id == study_id,
+        study_attributes.c.key == CREATED_BY,
+    )
     with store.write() as connection:
-        known = connection.execute(
-            sa.select(studies).where(studies.c.study_id == study_id)
-        ).first()
-        if known is None:
-            connection.execute(studies.insert().values(study_id=study_id, **values))
-    return known is None
+        lock_optuna_study(connection, study_id)
+        known = sa.select(studies.c.study_id).where(studies.c.study_id == study_id)
+        if connection.execute(known).first() is not None:
+            found = connection.execute(sa.select(study_attributes.c.value_json).where(*creator))
+            return bool(found.scalar() == json.dumps(caller))
+        enqueue_missing(connection, study_id, queue)
+        connection.execute(studies.insert().values(study_id=study_id, **values))
+        connection.execute(study_attributes.delete().where(*creator))
+        connection.execute(
+            study_attributes.insert().values(
+                study_id=study_id, key=CREATED_BY, value_json=json.dumps(caller)
+            )
+        )
+    return True
 
 
 @patient

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from search.artifacts.names import check_name
+from search.artifacts.telling import Tell, Telling
 from search.artifacts.whole import written_whole
 from search.errors import ArtifactError
 from storage import Store, StoreError, delete_files, get_file, list_files, put_file
@@ -22,9 +23,9 @@ class DatabaseArtifacts:
     def folder(self) -> None:
         """There is none."""
 
-    def put(self, name: str, path: Path) -> None:
+    def put(self, name: str, path: Path, tell: Tell | None = None) -> None:
         """Keeps a file."""
-        with _explaining(), path.open("rb") as file:
+        with _explaining(), Telling(path, tell) as file:
             put_file(self.store, check_name(name), file, max_bytes=self.max_bytes)
 
     def get(self, name: str, path: Path) -> bool:

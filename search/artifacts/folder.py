@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from search.artifacts.names import check_name
+from search.artifacts.telling import Tell
 from search.artifacts.whole import written_whole
 from search.errors import ArtifactError
 
@@ -18,7 +19,7 @@ class FolderArtifacts:
 
     folder: Path
 
-    def put(self, name: str, path: Path) -> None:
+    def put(self, name: str, path: Path, tell: Tell | None = None) -> None:
         """Keeps a file: by a second name for it where the file system can, else as a copy."""
         with self._explaining(), written_whole(self._path(name)) as partial:
             _link(path, partial)

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from search.artifacts.names import check_name
+from search.artifacts.telling import Tell
 from search.artifacts.whole import written_whole
 from search.errors import ArtifactError
 
@@ -39,10 +40,10 @@ class S3Artifacts:
     def folder(self) -> None:
         """There is none."""
 
-    def put(self, name: str, path: Path) -> None:
+    def put(self, name: str, path: Path, tell: Tell | None = None) -> None:
         """Keeps a file. It is opened once, so that all parts are of one file."""
         with self._explaining() as client, path.open("rb") as file:
-            client.upload_fileobj(file, self.bucket, self._key(name))
+            client.upload_fileobj(file, self.bucket, self._key(name), Callback=tell)
 
     def get(self, name: str, path: Path) -> bool:
         """Writes an object to a path, or gives False when there is none."""

@@ -10,13 +10,15 @@ import fasteners
 
 from search.artifacts.kinds import ArtifactStore
 from search.artifacts.whole import written_whole
-from search.data import PreparedSet, default_cache_dir
+from search.data import PreparedSet, Progress, default_cache_dir
 from search.data.cache import unusable
 from search.errors import ArtifactError, DataError, StudyMismatchError
 from search.settings import ImageSet, StudySettings, WeightsFile
 from spaces.models.backbones import Weights
 
 logger = logging.getLogger(__name__)
+
+MB = 2**20
 
 
 def prepared_name(images: ImageSet) -> str:
@@ -38,10 +40,17 @@ def shared_files(settings: StudySettings) -> dict[str, Path]:
     return files
 
 
-def share(artifacts: ArtifactStore, settings: StudySettings) -> None:
+def share(
+    artifacts: ArtifactStore, settings: StudySettings, progress: Progress | None = None
+) -> None:
     """Keeps in the artifact store what workers on other machines need, unless it is there.
 
     A folder that cannot take it is a warning: this machine's workers can do without.
+
+    Args:
+        artifacts: The artifact store.
+        settings: Of the study.
+        progress: Told how many megabytes of each file are there.
 
     Raises:
         ArtifactError: If the artifact store is no folder and cannot be used.
@@ -50,11 +59,25 @@ def share(artifacts: ArtifactStore, settings: StudySettings) -> None:
         known = artifacts.sizes()
         for name, path in shared_files(settings).items():
             if name not in known:
-                artifacts.put(name, path)
+                artifacts.put(name, path, _teller(path, progress))
     except ArtifactError as error:
         if artifacts.folder is None:
             raise
         logger.warning("workers on other machines cannot join: %s", error)
+
+
+def _teller(path: Path, progress: Progress | None) -> Callable[[int], None] | None:
+    """Gives what is told the bytes of each part of a file as it goes."""
+    if progress is None:
+        return None
+    n_done, total = 0, path.stat().st_size
+
+    def tell(n_bytes: int) -> None:
+        nonlocal n_done
+        n_done = min(n_done + n_bytes, total)  # A part that is sent again is told again.
+        progress(n_done // MB, max(1, total // MB), "megabytes shared")
+
+    return tell
 
 
 def fetch_prepared(artifacts: ArtifactStore, images: ImageSet) -> PreparedSet:

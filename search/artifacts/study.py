@@ -2,8 +2,8 @@
 
 import hashlib
 import re
-import shutil
 from collections.abc import Callable, Collection
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -19,6 +19,12 @@ PARTIAL = ".partial"
 POLL_S = 0.05
 WORK_FOLDER = "work"
 MB = 2**20
+_OURS = re.compile(
+    r"trial-\d+\.\d+\.safetensors"
+    r"|\.trial-\d+\.\d+\.safetensors\.(partial|[0-9a-f]{8})"
+    r"|worker-\d+\.log"
+)
+"""Names of a study's files; those with a dot in front were not written to their end."""
 
 
 @dataclass(slots=True)
@@ -132,14 +138,27 @@ class Artifacts:
                 )
         return None if here is None else self.folder / str(here)
 
-    def delete(self) -> None:
-        """Deletes all files of the study.
+    def files(self) -> dict[str, int]:
+        """The study's files in the artifact store, and their sizes in bytes.
 
         Raises:
             ArtifactError: If the artifact store cannot be used.
         """
-        self.store.delete(self.store.sizes(self.name))
-        shutil.rmtree(self.folder, ignore_errors=True)
+        known = self.store.sizes(self.name)
+        return {key: n for key, n in known.items() if _is_ours(key.rpartition("/")[2])}
+
+    def delete(self) -> None:
+        """Deletes all files of the study, and nothing else: its folder is what the store says.
+
+        Raises:
+            ArtifactError: If the artifact store cannot be used.
+        """
+        self.store.delete(self.files())
+        with suppress(OSError):  # Somebody else's file is in it, or it is not there.
+            for path in self.folder.iterdir():
+                if _is_ours(path.name):
+                    path.unlink(missing_ok=True)
+            self.folder.rmdir()
 
     def take_checkpoint(self, other: "Artifacts", theirs: int, ours: int) -> None:
         """Gives a trial the last checkpoint of another study's trial, if that has one.
@@ -189,6 +208,10 @@ class Artifacts:
 
     def _key(self, name: CheckpointName) -> str:
         return f"{self.name}/{name}"
+
+
+def _is_ours(file_name: str) -> bool:
+    return _OURS.fullmatch(file_name) is not None
 
 
 def folder_name(study_name: str) -> str:

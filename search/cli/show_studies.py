@@ -145,6 +145,8 @@ def show_removal(console: Console, name: str, removal: Removal) -> None:
         console,
         f"Study {name} is deleted, with {' and '.join(words)} ({show_bytes(removal.n_bytes)}).",
     )
+    for line in removal.kept:
+        say(console, f"Stays: {line}")
 
 
 def show_stopped(

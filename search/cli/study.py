@@ -119,14 +119,15 @@ def export(
     from pathlib import Path
 
     from analysis.export import check_target, load_export, write_export
-    from search.cli.console import notes
+    from search.cli.console import notes, progress_bar
     from search.cli.words import plural
 
     path = None if out is None else Path(out)
     check_target(format, path)
-    with opened(store) as there:
-        found = load_export(there, study)
-    text = write_export(found, format, path)
+    with progress_bar(notes()) as progress:
+        with opened(store) as there:
+            found = load_export(there, study, progress)
+        text = write_export(found, format, path, progress)
     if path is None:
         typer.echo(text, nl=False)
     else:
@@ -145,7 +146,7 @@ def delete(
     """Deletes a study with its trials, its files, and prepared images that no other study uses."""
     import sys
 
-    from search.cli.console import answers
+    from search.cli.console import answers, notes, progress_bar
     from search.cli.show_studies import show_removal
     from search.default_store import store_url
     from search.errors import SettingsError
@@ -160,6 +161,7 @@ def delete(
         if not typer.confirm(f"Delete study {study!r} for good?", err=True):
             raise typer.Exit(1)
     there = Store.open(store_url(store), create=False)
-    removal = remove_study(there, study, force=force)
+    with progress_bar(notes()) as progress:
+        removal = remove_study(there, study, force=force, progress=progress)
     there.close()
     show_removal(answers(), study, removal)

@@ -81,6 +81,25 @@ def remove_stale(folder: Path) -> None:
                     path.unlink()
 
 
+def hold(file: BinaryIO) -> None:
+    """Has an open file counted as in use until it, and whatever is mapped of it, is closed."""
+    with suppress(OSError):  # some network file systems have no locks
+        fcntl.flock(file, fcntl.LOCK_SH)
+
+
+def remove_unused(path: Path) -> bool:
+    """Removes a file unless a process of this machine holds it; False where it stays."""
+    try:
+        with path.open("rb") as file:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            path.unlink()
+    except FileNotFoundError:
+        return True
+    except OSError:
+        return False
+    return True
+
+
 @contextmanager
 def _temporary_beside(path: Path) -> Iterator[tuple[BinaryIO, Path]]:
     descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=_TEMPORARY)

@@ -15,6 +15,7 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
+from search.data.cache import hold
 from search.data.source import SPLITS, Images
 from search.errors import DataError
 
@@ -62,6 +63,8 @@ class PreparedSet:
     @classmethod
     def open(cls, path: Path | str) -> "PreparedSet":
         """Maps a prepared file; its pixels are read from disk when they are used.
+
+        While they are mapped the file is in use for `search.data.cache.remove_unused`.
 
         Raises:
             DataError: If the file is missing, cut short or not a prepared set.
@@ -154,21 +157,27 @@ def _header(arrays: Mapping[str, NDArray[Any]], metadata: Mapping[str, Any]) -> 
 def _map_file(path: Path) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
     size = path.stat().st_size
     with path.open("rb") as file:
+        hold(file)
         prefix = file.read(8)
         length = struct.unpack("<Q", prefix)[0] if len(prefix) == 8 else 0
         if not 2 <= length <= min(MAX_HEADER_BYTES, size - 8):
             raise ValueError("it has no header")
         header = json.loads(file.read(length))
-    metadata = json.loads(header.pop("__metadata__")[_METADATA_KEY])
-    if metadata["format_version"] != FORMAT_VERSION:
-        raise ValueError(f"format version {metadata['format_version']}, not {FORMAT_VERSION}")
-    start = 8 + length
-    if start + max(entry["data_offsets"][1] for entry in header.values()) != size:
-        raise ValueError("its size is not what its header says")
-    return {name: _map_tensor(path, start, header[name]) for name in header}, metadata
+        metadata = json.loads(header.pop("__metadata__")[_METADATA_KEY])
+        if metadata["format_version"] != FORMAT_VERSION:
+            raise ValueError(f"format version {metadata['format_version']}, not {FORMAT_VERSION}")
+        start = 8 + length
+        if start + max(entry["data_offsets"][1] for entry in header.values()) != size:
+            raise ValueError("its size is not what its header says")
+        return {name: _map_tensor(file, start, header[name]) for name in header}, metadata
 
 
-def _map_tensor(path: Path, start: int, entry: Mapping[str, Any]) -> NDArray[Any]:
+def _map_tensor(file: BinaryIO, start: int, entry: Mapping[str, Any]) -> NDArray[Any]:
+    """Maps an array; the mapping keeps the open file, and with it the lock, for as long as it is.
+
+    Which is why it is made of the file and not of its path: it duplicates the descriptor, and
+    closes its own when the last array of it is gone.
+    """
     begin, end = entry["data_offsets"]
     shape, dtype = tuple(entry["shape"]), _DTYPES[entry["dtype"]]
     n_values = 1
@@ -178,7 +187,7 @@ def _map_tensor(path: Path, start: int, entry: Mapping[str, Any]) -> NDArray[Any
         n_values *= side
     if begin < 0 or end - begin != n_values * dtype.itemsize:
         raise ValueError("offsets do not fit the shapes")
-    mapped: NDArray[Any] = np.memmap(path, dtype, mode="r", offset=start + begin, shape=shape)
+    mapped: NDArray[Any] = np.memmap(file, dtype, mode="r", offset=start + begin, shape=shape)
     return mapped
 
 

@@ -21,9 +21,9 @@ import optuna
 from optuna.samplers import BaseSampler, PartialFixedSampler, RandomSampler, TPESampler
 from optuna.trial import TrialState
 
+from search.beginning import KNOWN_GOOD_SHARE
 from search.fair_start import MAX_EPOCHS, next_family, share_trials
 from search.sampling import N_STARTUP_TRIALS, SeededSampler
-from search.submit import KNOWN_GOOD_SHARE
 from spaces import Limits, SearchSpace, SpaceError, family_names, predict_cost
 from spaces.parameters import Choices, Domain, Value
 

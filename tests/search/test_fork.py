@@ -21,6 +21,7 @@ from spaces import SearchSpace
 from storage import (
     EpochRow,
     Outcome,
+    StoreError,
     StudyNotFoundError,
     count_done,
     delete_study,
@@ -79,7 +80,11 @@ def fork_it(old: OpenStudy, *changes: str, name: str = "new", **options: Any) ->
 
 
 def test_fork_with_more_choices_takes_every_trial_over(old: OpenStudy) -> None:
-    made = fork_it(old, "kernel_size=3,4,5", "budget.trials=4")
+    told: list[tuple[int, int, str]] = []
+    made = fork_it(
+        old, "kernel_size=3,4,5", "budget.trials=4", progress=lambda *it: told.append(it)
+    )
+    assert told[-2:] == [(6, 6, "trials fitted"), (6, 6, "trials taken over")]
     assert (made.n_taken, made.n_tried_first, made.n_left) == (6, 0, 0)
     before, after = (rank(old.store, name) for name in ("small", "new"))
     assert [t.val_accuracy for t in after.counted] == [t.val_accuracy for t in before.counted]
@@ -101,6 +106,16 @@ def test_curves_and_reports_come_along(old: OpenStudy) -> None:
         assert sorted(study.trials[row.number].intermediate_values) == [1, 2]
     artifacts = made.submission.artifacts
     assert artifacts.checkpoint(0, 0).read_text() == "0.9"
+
+
+@ON_ONE_STORE
+def test_files_come_along_of_the_trials_that_the_study_keeps(
+    old: OpenStudy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("search.artifacts.checkpoints.N_BEST_KEPT", 2)
+    artifacts = fork_it(old, "kernel_size=3,4,5").submission.artifacts
+    contents = [path.read_text() for path in artifacts.folder.glob("trial-*")]
+    assert sorted(contents) == ["0.7", "0.9"]
 
 
 @ON_ONE_STORE
@@ -180,14 +195,15 @@ def test_fork_needs_no_source_while_its_images_are_the_same(old: OpenStudy, blob
     assert fork_it(old, "kernel_size=3,4,5").n_taken == 6
 
 
+@pytest.mark.parametrize("step", ["search.fork.copy_trials", "search.submit.create_study"])
 def test_fork_that_was_cut_off_is_begun_anew(
-    old: OpenStudy, monkeypatch: pytest.MonkeyPatch
+    old: OpenStudy, monkeypatch: pytest.MonkeyPatch, step: str
 ) -> None:
-    def fail(*_: object) -> None:
+    def fail(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
-        patched.setattr("storage.copies._copy_rows", fail)
+        patched.setattr(step, fail)
         with pytest.raises(KeyboardInterrupt):
             fork_it(old, "kernel_size=3,4,5")
     study = optuna.load_study(study_name="new", storage=old.store.optuna_storage)
@@ -195,10 +211,23 @@ def test_fork_that_was_cut_off_is_begun_anew(
     with pytest.raises(StudyNotFoundError):
         load_study(old.store, "new")  # so no worker can have begun with it
     assert fork_it(old, "kernel_size=3,4,5").n_taken == 6
+    study = optuna.load_study(study_name="new", storage=old.store.optuna_storage)
+    assert study.user_attrs[FORKED_FROM] == {"study": "small", "is_whole": True}
+
+
+@pytest.fixture
+def nothing_spent(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fails the test if images are prepared."""
+
+    def fail(*_: object, **__: object) -> None:
+        pytest.fail("images were prepared")
+
+    monkeypatch.setattr("search.submit.prepare", fail)
+    monkeypatch.setattr("search.fork.fetch_prepared", fail)
 
 
 @ON_ONE_STORE
-def test_name_that_is_taken_is_refused(old: OpenStudy) -> None:
+def test_name_that_is_taken_is_refused(old: OpenStudy, nothing_spent: None) -> None:
     with pytest.raises(SettingsError, match="'small' exists already"):
         fork_it(old, "kernel_size=3,4,5", name="small")
     optuna.create_study(storage=old.store.optuna_storage, study_name="plain")
@@ -278,11 +307,24 @@ def test_warm_start_tries_the_best_that_fit_first(old: OpenStudy, tmp_path: Path
 
 
 @ON_ONE_STORE
-def test_warm_start_from_an_unknown_study_makes_nothing(old: OpenStudy, blobs: Path) -> None:
+def test_warm_start_from_an_unknown_study_spends_nothing(
+    old: OpenStudy, blobs: Path, nothing_spent: None
+) -> None:
     with pytest.raises(StudyNotFoundError, match="Studies there: small"):
         submit(warm_plan(old, blobs, warm_start="smal"))
     with pytest.raises(StudyNotFoundError):
         load_study(old.store, "warm")
+
+
+@ON_ONE_STORE
+def test_warm_start_in_a_store_that_is_not_there_yet_makes_none(
+    old: OpenStudy, blobs: Path, tmp_path: Path, nothing_spent: None
+) -> None:
+    plan = warm_plan(old, blobs)
+    store = plan.store.model_copy(update={"url": f"sqlite:///{tmp_path / 'here.db'}"})
+    with pytest.raises(StoreError, match=r"There is no store at .*here\.db"):
+        submit(plan.model_copy(update={"store": store}))
+    assert not (tmp_path / "here.db").exists()
 
 
 @ON_ONE_STORE

@@ -166,3 +166,26 @@ def test_it_leaves_once_its_checkpoints_are_sent(
     make_worker(opened, idle_exit_s=0.0).run()
     names = {f"small/trial-{number}.0.safetensors" for number in range(3)}
     assert set(opened.artifacts.store.sizes("small")) == names
+
+
+def test_study_whose_images_are_gone_is_refused_and_served_once_they_are_back(
+    make: MakeStudy, make_study: MakeStudy, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    opened = make_study(
+        study={"name": "robbed"}, budget={"trials": 500}, store={"artifacts": "database"}
+    )
+    path = opened.data["scratch"].path
+    content = path.read_bytes()
+    with at_work(make_worker(opened, idle_exit_s=None)):
+        wait_until(lambda: n_done(opened) >= 1)
+        opened.artifacts.store.delete(opened.artifacts.store.sizes())
+        path.unlink()
+        wait_until(lambda: "cannot serve study robbed: The prepared images" in caplog.text)
+        n_before = n_done(opened)
+        time.sleep(0.6)
+        assert n_done(opened) == n_before
+        path.write_bytes(content)
+        wait_until(lambda: n_done(opened) > n_before)
+    assert load_status(opened.store, "robbed").counts["fail"] == 0
+    assert caplog.text.count("cannot serve study robbed") == 1

@@ -7,11 +7,12 @@ from typing import Any
 
 import optuna
 import pytest
+from optuna.distributions import FloatDistribution, IntDistribution
 
 from search.errors import DataError, SettingsError, StudyMismatchError
 from search.open_study import OpenStudy
 from spaces import SpaceError
-from storage import StoreError, load_study, update_settings
+from storage import StoreError, create_study, load_study, update_settings
 
 MakeStudy = Callable[..., OpenStudy]
 
@@ -22,6 +23,21 @@ def test_new_study_begins_with_known_good_configs(make_study: MakeStudy) -> None
     assert 1 <= len(waiting) <= 4
     fixed = waiting[0].system_attrs["fixed_params"]
     assert set(fixed) <= set(opened.space.domains)
+
+
+def test_study_that_another_submission_creates_meanwhile_is_resumed(
+    make_study: MakeStudy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def create_second(*arguments: Any, **options: Any) -> Any:
+        monkeypatch.setattr("search.submit.create_study", create_study)
+        make_study(budget={"trials": 9})
+        return create_study(*arguments, **options)
+
+    monkeypatch.setattr("search.submit.create_study", create_second)
+    opened = make_study(budget={"trials": 5})
+    assert load_study(opened.store, opened.name).n_trials == 5
+    queue = [str(trial.system_attrs["fixed_params"]) for trial in opened.study.trials]
+    assert len(queue) == len(set(queue)) > 0
 
 
 def test_same_plan_again_resumes_with_the_new_budget(make_study: MakeStudy) -> None:
@@ -107,6 +123,16 @@ def test_resumed_study_finds_its_images_and_artifacts_where_they_are_now(
     again = make_study()
     assert Path(again.settings.images["scratch"].path).parent == tmp_path / "elsewhere"
     assert again.artifacts.folder.is_dir()
+
+
+def test_study_that_took_a_deleted_ones_id_is_loaded_without_its_parameters(
+    make_study: MakeStudy,
+) -> None:
+    opened = make_study()
+    storage = opened.store.optuna_storage
+    storage.check_distribution(opened.study_id, "x", IntDistribution(1, 9))
+    OpenStudy.load(opened.store, opened.name)
+    storage.check_distribution(opened.study_id, "x", FloatDistribution(0.0, 1.0))
 
 
 def test_optuna_opens_the_study(make_study: MakeStudy) -> None:

@@ -16,7 +16,8 @@ from search.errors import StudyMismatchError
 from search.open_study import OpenStudy
 from search.proposals import MAX_FAILURES
 from search.settings import StudyPlan
-from search.submit import DEFAULT_FAMILIES, submit
+from search.space_table import DEFAULT_FAMILIES
+from search.submit import submit
 from search.training.pool import TrainerPool
 from search.worker import Worker
 from spaces import SpaceError

@@ -1,5 +1,6 @@
 """The worker: it spends the budget exactly, ends studies that get nowhere, and lets go cleanly."""
 
+import shutil
 import sys
 import threading
 import time
@@ -8,6 +9,8 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 from analysis import load_status, rank
 from search.open_study import OpenStudy
@@ -54,6 +57,23 @@ def test_worker_trains_exactly_the_budget(opened: OpenStudy) -> None:
     make_worker(opened).run()
     assert counts(opened) == {"complete": 3}
     assert load_status(opened.store, opened.name).workers == ()
+
+
+def test_images_that_vanish_from_the_cache_between_trials_are_fetched_again(
+    opened: OpenStudy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = opened.data["scratch"]
+    was_there: list[bool] = []
+
+    def empty_cache(*_: object) -> None:
+        was_there.append(opened.data["scratch"].path.is_file())
+        shutil.rmtree(first.path.parent, ignore_errors=True)
+
+    monkeypatch.setattr(type(opened.artifacts), "tidy", empty_cache)  # after each trial
+    make_worker(opened).run()
+    assert counts(opened) == {"complete": 3}
+    assert was_there == [True, True, True]
+    assert opened.data_of("plain").fingerprint == first.fingerprint
 
 
 def test_two_workers_share_the_budget_exactly(make_study: MakeStudy) -> None:

@@ -131,3 +131,15 @@ def test_store_opened_again_is_a_whole_storage(store: Store, study: optuna.Study
     url = store.url.render_as_string(hide_password=False)
     with closing(Store.open(url, create=False)) as again:
         assert optuna.load_study(study_name="all kinds", storage=again.optuna_storage).ask()
+
+
+def test_study_with_the_id_of_a_deleted_one_has_parameters_of_its_own(
+    store: Store, study: optuna.Study
+) -> None:
+    study_id, storage = study._study_id, store.optuna_storage
+    storage.check_distribution(study_id, "rate", DISTRIBUTIONS["rate"])
+    optuna.delete_study(study_name="all kinds", storage=storage)
+    with pytest.raises(ValueError, match="kind"):
+        storage.check_distribution(study_id, "rate", DISTRIBUTIONS["width"])
+    storage.forget_study(study_id)
+    storage.check_distribution(study_id, "rate", DISTRIBUTIONS["width"])

@@ -13,11 +13,12 @@ import psycopg
 import pytest
 import sqlalchemy as sa
 from optuna.exceptions import StorageInternalError
-from optuna.trial import TrialState
+from optuna.trial import TrialState, create_trial
 from sqlalchemy.exc import DBAPIError, OperationalError
 
 import storage.patience
 from storage import (
+    Copy,
     Draft,
     EpochRow,
     Lease,
@@ -26,6 +27,7 @@ from storage import (
     StoreAwayError,
     StoreError,
     begin_trial,
+    copy_trials,
     count_done,
     create_study,
     end_study,
@@ -73,6 +75,27 @@ class Search:
         return self.draft
 
 
+def create_new(store: Store) -> tuple[object, ...]:
+    """Creates a study with a queue, and tells what became of it."""
+    record, is_new = create_study(
+        store, "new", settings="{}", n_trials=3, queue=[{"x": 0.5}, {"x": 0.25}]
+    )
+    trials = load_optuna_study(store, "new").trials
+    return record.n_trials, is_new, [trial.system_attrs["fixed_params"]["x"] for trial in trials]
+
+
+def copy_some(search: Search) -> list[int]:
+    """Takes over two trials that are there already under other configs."""
+    trial = create_trial(
+        value=0.5,
+        params={"x": 0.5},
+        distributions={"x": optuna.distributions.FloatDistribution(0.0, 1.0)},
+        intermediate_values={1: 0.5},
+    )
+    copies = [Copy(trial, COMPLETE, key, search.lease.trial_id, 1.0) for key in ("one", "two")]
+    return copy_trials(search.store, search.study, copies)
+
+
 def epoch(number: int) -> EpochRow:
     return EpochRow(number, 1.0, 0.5, 1.0, 0.5, 1e-3, 2.0, 500.0)
 
@@ -97,7 +120,8 @@ OPERATIONS: dict[str, Callable[[Search], object]] = {
     "remove": lambda it: remove_worker(it.store, it.worker),
     "set_budget": lambda it: set_budget(it.store, it.study_id, n_trials=2, timeout_s=None),
     "end": lambda it: end_study(it.store, it.study_id, "enough"),
-    "create": lambda it: create_study(it.store, "new", settings="{}", n_trials=3)[0].n_trials,
+    "create": lambda it: create_new(it.store),
+    "copy": copy_some,
     "suggest": lambda it: it.plain.suggest_float("x", 0.0, 1.0),
     "report": lambda it: it.plain.report(0.5, 1),
     "attribute": lambda it: it.plain.set_user_attr("a", 1),

@@ -17,6 +17,7 @@ from search.artifacts.shared import prepared_name
 from search.data import PreparedSet
 from search.errors import ArtifactError, DataError, StudyMismatchError
 from search.open_study import OpenStudy
+from search.removal import remove_study
 from search.settings import StudySettings, WeightsFile
 from storage import Store, load_study, update_settings
 
@@ -150,6 +151,18 @@ def test_prepared_images_are_kept_once_for_all_studies(make_study: MakeStudy) ->
     assert len(opened.artifacts.store.sizes()) == 1
 
 
+def test_sharing_tells_how_many_megabytes_are_there(
+    make_study: MakeStudy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("search.artifacts.shared.MB", 100)
+    opened = make_study(store={"artifacts": "database"})
+    opened.artifacts.store.delete(opened.artifacts.store.sizes())
+    told: list[tuple[int, int, str]] = []
+    share(opened.artifacts.store, opened.settings, lambda *how_far: told.append(how_far))
+    n_hundreds = opened.data["scratch"].path.stat().st_size // 100
+    assert told[-1] == (n_hundreds, n_hundreds, "megabytes shared")
+
+
 def test_artifacts_folder_that_has_no_room_for_images_is_a_warning(
     make_study: MakeStudy, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -249,6 +262,16 @@ def test_studies_of_one_name_in_one_shared_place_do_not_meet(
     again = make_study(store={"artifacts": folder})
     assert one.artifacts.folder != two.artifacts.folder
     assert one.artifacts.folder == again.artifacts.folder
+
+
+def test_deleted_study_leaves_its_images_in_a_bucket_that_others_may_use(
+    make_study: MakeStudy, s3_environment: None
+) -> None:
+    opened = make_study(store={"artifacts": "s3://studies/prefix"})
+    opened.data.clear()
+    (line,) = remove_study(opened.store, opened.name).kept
+    assert line.endswith(" in s3://studies/prefix: other stores may use it.")
+    assert len(opened.artifacts.store.sizes()) == 1
 
 
 def test_worker_of_another_machine_finishes_a_study_by_its_url_alone(

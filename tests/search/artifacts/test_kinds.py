@@ -32,6 +32,13 @@ def test_file_comes_back_as_it_was(
     assert [path.name for path in target.parent.iterdir()] == ["target"]
 
 
+def test_slow_way_tells_how_far_it_is(artifact_store: ArtifactStore, source: Path) -> None:
+    told: list[int] = []
+    artifact_store.put(NAME, source, told.append)
+    n_bytes = source.stat().st_size if artifact_store.folder is None else 0
+    assert sum(told) == n_bytes
+
+
 def test_empty_file_is_a_file(artifact_store: ArtifactStore, tmp_path: Path) -> None:
     (tmp_path / "empty").touch()
     artifact_store.put(NAME, tmp_path / "empty")

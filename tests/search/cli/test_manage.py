@@ -187,7 +187,7 @@ def test_deleted_study_leaves_nothing(
 ) -> None:
     images = Path(next(iter(opened.settings.images.values())).path)
     artifacts = {"url": store_url, "artifacts": opened.settings.artifacts}
-    make_study(study={"name": "twin"}, store=artifacts)
+    twin = make_study(study={"name": "twin"}, store=artifacts)
     code, out, _ = call("study", "delete", "scans", "--yes")
     assert code == 0
     assert "Study scans is deleted, with 2 files (2.0 MB)." in out
@@ -200,6 +200,8 @@ def test_deleted_study_leaves_nothing(
             ).all()
             assert rows == []
         assert connection.execute(sa.select(epochs)).all() == []
+    opened.data.clear()
+    twin.data.clear()
     assert call("study", "delete", "twin", "--yes")[1].count("1 set of prepared images") == 1
     assert not images.exists()
     assert optuna.get_all_study_names(opened.store.optuna_storage) == []
@@ -232,7 +234,7 @@ def test_study_with_living_workers_is_deleted_by_force_alone(
     assert list_studies(opened.store) == []
 
 
-@pytest.mark.parametrize("step", ["shutil.rmtree", "optuna.delete_study"])
+@pytest.mark.parametrize("step", ["pathlib.Path.rmdir", "optuna.delete_study"])
 def test_deletion_that_was_cut_off_is_ended_by_a_second_one(
     call: Call, opened: OpenStudy, monkeypatch: pytest.MonkeyPatch, step: str
 ) -> None:

@@ -1,5 +1,8 @@
+import gc
 import json
 import struct
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -8,6 +11,7 @@ import pytest
 from safetensors.numpy import load_file
 
 from search.data import DataSettings, PreparedSet, prepare
+from search.data.cache import remove_unused
 from search.errors import DataError
 
 
@@ -26,6 +30,40 @@ def test_set_is_mapped_read_only(prepared: PreparedSet) -> None:
     assert images.shape == (len(labels), *prepared.image_shape)
     with pytest.raises(ValueError, match="read-only"):
         images[0] = 0
+
+
+def test_set_that_is_open_stays_in_the_cache(prepared: PreparedSet, tmp_path: Path) -> None:
+    path = tmp_path / "set"
+    path.write_bytes(prepared.path.read_bytes())
+    images = PreparedSet.open(path).images("train")
+    assert not remove_unused(path)  # An array is enough to hold it.
+    del images
+    holder = "import sys; from search.data import PreparedSet; s = PreparedSet.open(sys.argv[1])"
+    process = subprocess.Popen(
+        [sys.executable, "-c", f"{holder}; print(flush=True); input()", str(path)],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+    )  # fmt: skip
+    assert process.stdout is not None
+    process.stdout.readline()
+    assert not remove_unused(path)
+    process.communicate(b"\n")
+    assert remove_unused(path)
+    assert not path.exists()
+    assert remove_unused(path)
+
+
+def test_opening_sets_leaves_no_descriptor_behind(prepared: PreparedSet) -> None:
+    def n_open() -> int:
+        gc.collect()
+        return len(list(Path("/dev/fd").iterdir()))
+
+    before = n_open()
+    for _ in range(3):
+        PreparedSet.open(prepared.path).verify()
+    (prepared.path.parent / "damaged").write_bytes(prepared.path.read_bytes()[:-1])
+    with pytest.raises(DataError):
+        PreparedSet.open(prepared.path.parent / "damaged")
+    assert n_open() == before
 
 
 def test_statistics_are_those_of_the_training_pixels(prepared: PreparedSet) -> None:
