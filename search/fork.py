@@ -29,6 +29,7 @@ from storage import (
     Store,
     TrialRow,
     copy_trials,
+    delete_strays,
     delete_study,
     list_all_studies,
     list_studies,
@@ -256,6 +257,7 @@ def _create_study(draft: NewStudy, old: str) -> optuna.Study:
     """
     if _is_left_over(draft.store, draft.name):
         delete_study(draft.store, draft.name)
+    delete_strays(draft.store)
     study = optuna.create_study(
         storage=draft.store.optuna_storage,
         study_name=draft.name,

@@ -36,9 +36,10 @@ from storage.outcomes import Outcome
 from storage.overview import StudyOverview, list_overviews
 from storage.reasons import give_reason, is_of_store
 from storage.recovery import finish, give_back, needs_recovery, recover, recover_once
-from storage.removal import count_strays, delete_strays, delete_study
+from storage.removal import delete_study
 from storage.service import OpenRow, choose_study, join_next, list_open_studies
 from storage.store import Store, using
+from storage.strays import count_strays, delete_strays
 from storage.studies import (
     StudyRecord,
     count_done,

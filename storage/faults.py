@@ -19,8 +19,8 @@ from storage.optuna_writes import set_waiting
 from storage.outcomes import Kind, Outcome
 from storage.patience import patient
 from storage.recovery import recover_once
-from storage.removal import count_strays, delete_strays
 from storage.store import Store
+from storage.strays import count_strays, delete_strays
 from storage.studies import find_study_id
 from storage.tables import leases, studies
 from storage.workers import GRACE_S, WorkerRow, list_workers

@@ -15,6 +15,7 @@ from storage.optuna_tables import directions, study_attributes
 from storage.optuna_tables import studies as optuna_studies
 from storage.patience import patient
 from storage.store import Store
+from storage.strays import delete_strays
 from storage.tables import leases, studies
 from storage.whole_trials import enqueue_missing, lock_optuna_study
 
@@ -80,6 +81,8 @@ def create_study(
     Raises:
         StudyNotFoundError: If somebody deletes it meanwhile.
     """
+    if name not in list_all_studies(store):
+        delete_strays(store)
     study = optuna.create_study(
         storage=store.optuna_storage, study_name=name, direction="maximize", load_if_exists=True
     )

@@ -96,3 +96,12 @@ def test_study_that_is_deleted_meanwhile_is_said_to_be(
     monkeypatch.setattr("storage.studies.optuna.create_study", create_and_delete)
     with pytest.raises(StudyNotFoundError, match="deleted meanwhile"):
         create_study(store, "study", settings="{}", queue=QUEUE)
+
+
+def test_new_study_inherits_nothing_of_one_that_optuna_deleted(store: Store) -> None:
+    """SQLite gives it the same id."""
+    create_study(store, "old", settings="old", n_trials=3)
+    optuna.delete_study(study_name="old", storage=store.optuna_storage)
+    record, is_new = create_study(store, "new", settings="new", n_trials=5)
+    assert is_new
+    assert (record.settings, record.n_trials) == ("new", 5)
