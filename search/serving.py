@@ -73,13 +73,13 @@ class Service:
             worker = Worker(opened, pool)
             started = f"joined, in {store.shown_url}, on {device.name}"
         with (
-            stopping_when_asked(worker.stop) as signals,
+            stopping_when_asked(worker.departure.ask) as signals,
             about(study=self.study, worker=worker.worker_id),
         ):
             logger.info("%s", started)
-            self._watch_input(worker.stop)
+            self._watch_input(worker.departure.ask)
             worker.run()
-            if worker.was_asked:
+            if worker.departure.was_asked:
                 reason = f"signal {signals[0]}" if signals else "whoever started it is gone"
                 logger.info("leaving: %s", reason)
             elif opened is not None:

@@ -11,12 +11,14 @@ from pathlib import Path
 import pytest
 
 from analysis import load_status
-from search import standing, worker
+from search import standing, visit
 from search.artifacts.database import DatabaseArtifacts
 from search.open_study import OpenStudy
 from search.standing import StandingWorker
 from search.training.pool import TrainerPool
-from storage import load_trials, set_stopped, update_settings
+from storage import begin_trial, load_trials, register_worker, set_stopped, update_settings
+from storage import workers as workers_of_store
+from storage.tables import workers
 
 FAKE = str(Path(__file__).with_name("fake_trainer.py"))
 MakeStudy = Callable[..., OpenStudy]
@@ -27,7 +29,7 @@ def impatience(monkeypatch: pytest.MonkeyPatch) -> None:
     """Makes waits short: looking at the store, beating, and trying a refused study again."""
     monkeypatch.setattr(standing, "WAIT_S", 0.05)
     monkeypatch.setattr(standing, "RETRY_S", 0.2)
-    monkeypatch.setattr(worker, "BEAT_INTERVAL_S", 0.05)
+    monkeypatch.setattr(visit, "BEAT_INTERVAL_S", 0.05)
 
 
 @pytest.fixture
@@ -48,7 +50,7 @@ def at_work(standing_worker: StandingWorker) -> Iterator[threading.Thread]:
     thread = threading.Thread(target=standing_worker.run)
     thread.start()
     yield thread
-    standing_worker.stop()
+    standing_worker.departure.ask()
     thread.join(timeout=30)
     assert not thread.is_alive()
 
@@ -166,3 +168,17 @@ def test_it_leaves_once_its_checkpoints_are_sent(
     make_worker(opened, idle_exit_s=0.0).run()
     names = {f"small/trial-{number}.0.safetensors" for number in range(3)}
     assert set(opened.artifacts.store.sizes("small")) == names
+
+
+def test_last_trial_of_a_dead_machine_is_taken_over(
+    make: MakeStudy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(workers_of_store, "SURE_AFTER_S", 0.3)
+    opened = make("small", trials=1)
+    dead = register_worker(opened.store, opened.study_id)
+    assert begin_trial(opened.store, opened.study_id, dead) is not None
+    with opened.store.write() as connection:
+        connection.execute(workers.update().values(last_seen=0.0, machine="another"))
+    with at_work(make_worker(opened, idle_exit_s=None)):
+        wait_until(lambda: n_done(opened) == 1)
+    assert load_status(opened.store, "small").workers == ()
