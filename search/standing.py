@@ -3,6 +3,7 @@
 import logging
 import time
 import uuid
+from collections.abc import Sequence
 from contextlib import suppress
 
 from search.departure import Departure
@@ -89,7 +90,9 @@ class StandingWorker:
 
     def _serve_next(self) -> bool:
         """Serves the study whose turn it is while that is so; False when there is none."""
-        if choose_study(list_open_studies(self.store), self._skipped()) is None:
+        rows = list_open_studies(self.store)
+        self._let_go(rows)
+        if choose_study(rows, self._skipped()) is None:
             return False
         row = self._join()
         if row is None:
@@ -100,6 +103,12 @@ class StandingWorker:
             finally:
                 with suppress(StoreAwayError):
                     remove_worker(self.store, self.worker_id)
+
+    def _let_go(self, rows: Sequence[OpenRow]) -> None:
+        """Closes studies that need nobody any more, once their files are where they belong."""
+        for study_id in self._opened.keys() - {row.study_id for row in rows}:
+            if self._opened[study_id][1].artifacts.flush(0.0):
+                del self._opened[study_id]
 
     def _join(self) -> OpenRow | None:
         return join_next(
@@ -149,6 +158,9 @@ class StandingWorker:
             raise
         except REFUSALS as error:
             self._refuse(row, str(error))
+            return None
+        except KeyError:  # What Optuna says where its study is gone.
+            self._refuse(row, "it was deleted meanwhile")
             return None
         self._opened[row.study_id] = known
         self._refusals.pop(row.study_id, None)

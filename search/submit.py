@@ -143,6 +143,7 @@ def submit(
         artifacts=_artifacts_url(plan, url),
         artifacts_folder=_artifacts_folder(plan),
         max_files_mb=plan.store.max_files_mb,
+        creation=secrets.token_hex(16),
     )
     store = Store.open(url)
     draft = NewStudy(store, study_name(plan), settings, space, data, _queue(plan, settings, space))

@@ -16,6 +16,7 @@ from storage import (
     Lookout,
     Outcome,
     StudyNotFoundError,
+    StudyRecord,
     beat,
     count_done,
     finish,
@@ -71,16 +72,11 @@ class Visit:
             StudyNotFoundError: If the study was deleted.
             StoreAwayError: If the store has been away for too long.
         """
-        if self.is_stopping() or self._is_closed:
-            return False
-        if time.monotonic() >= self._may_recover_at:
-            recover(self.opened.store, self.opened.study, self._lookout)
-            self._may_recover_at = time.monotonic() + RECOVER_S
-        proposal = self._propose()
-        if proposal is not None:
-            with about(trial=proposal.trial.number):
-                self._train(proposal)
-        return proposal is not None
+        try:
+            return self._run_trial()
+        except KeyError:  # What Optuna says where its study is gone.
+            self._load_record()
+            raise
 
     def is_stopping(self) -> bool:
         """Whether to leave now; asked several times a second, so it beats along the way."""
@@ -91,13 +87,25 @@ class Visit:
         """Whether nothing is left to do, for this worker or for one that dies meanwhile."""
         if self._is_closed:
             return True
-        record = load_study(self.opened.store, self.opened.name)
+        record = self._load_record()
         is_spent = record.n_trials is not None and record.n_trials <= count_done(
             self.opened.store, self.opened.study_id
         )
         if not is_spent and record.end_reason is None:
             return False
         return not list_open(self.opened.store, self.opened.study_id)
+
+    def _run_trial(self) -> bool:
+        if self.is_stopping() or self._is_closed:
+            return False
+        if time.monotonic() >= self._may_recover_at:
+            recover(self.opened.store, self.opened.study, self._lookout)
+            self._may_recover_at = time.monotonic() + RECOVER_S
+        proposal = self._propose()
+        if proposal is not None:
+            with about(trial=proposal.trial.number):
+                self._train(proposal)
+        return proposal is not None
 
     def _propose(self) -> Proposal | None:
         try:
@@ -123,7 +131,7 @@ class Visit:
         except LeaseLostError as error:
             logger.warning("%s", error)
             run.trainer.close()
-        except StudyNotFoundError:  # Somebody deleted the study.
+        except (StudyNotFoundError, KeyError):  # Somebody deleted the study.
             run.trainer.close()
             raise
         opened.artifacts.let_go(proposal.trial.number, lease.generation)
@@ -142,9 +150,16 @@ class Visit:
             device=self._pool.device.name,
         )
         self._lookout.look(list_workers(self.opened.store))
-        record = load_study(self.opened.store, self.opened.name)
+        record = self._load_record()
         is_time_up = record.timeout_s is not None and active_s >= record.timeout_s
         self._is_closed = record.is_stopped or is_time_up
+
+    def _load_record(self) -> StudyRecord:
+        """Loads the study as it is now; an equal one that has its name, or its id, is not it."""
+        record = load_study(self.opened.store, self.opened.name)
+        if self.opened.settings.creation not in record.settings:
+            raise StudyNotFoundError("The study was deleted, and made anew.")
+        return record
 
 
 def _log_ending(trial_number: int | None, ending: Outcome) -> None:

@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from storage.drafts import Draft, writing
-from storage.errors import LeaseLostError
+from storage.errors import LeaseLostError, StudyNotFoundError
 from storage.optuna_writes import add_trial, set_running, set_waiting, take_enqueued
 from storage.outcomes import Outcome
 from storage.patience import patient
@@ -52,11 +52,13 @@ class OpenLease:
 
 @patient
 def has_room(store: Store, study_id: int) -> bool:
-    """Whether the budget has room for one more trial right now."""
+    """Whether the budget has room for one more trial right now.
+
+    Raises:
+        StudyNotFoundError: If the study was deleted.
+    """
     with store.read() as connection:
-        n_trials = connection.execute(
-            sa.select(studies.c.n_trials).where(studies.c.study_id == study_id)
-        ).scalar_one()
+        n_trials = _budget_of(connection, study_id)
         return _has_room(connection, study_id, n_trials)
 
 
@@ -66,6 +68,9 @@ def begin_trial(store: Store, study_id: int, worker_id: str) -> Lease | None:
 
     None means that all of the budget is spent or taken. Lease and trial begin in one transaction,
     so that neither is ever there without the other.
+
+    Raises:
+        StudyNotFoundError: If the study was deleted.
     """
     with store.write() as connection:
         n_trials = _lock_study(connection, study_id)
@@ -141,6 +146,7 @@ def record_config(
 
     Raises:
         LeaseLostError: If the trial was taken meanwhile.
+        StudyNotFoundError: If the study was deleted.
     """
     with writing(store, draft) as connection:
         _lock_study(connection, lease.study_id)
@@ -287,9 +293,15 @@ def check_held(connection: Connection, lease: Lease, *, is_locked: bool = True) 
 
 def _lock_study(connection: Connection, study_id: int) -> int | None:
     """Lets one transaction at a time decide for the study, and gives its budget of trials."""
-    budget: int | None = connection.execute(
-        sa.select(studies.c.n_trials).where(studies.c.study_id == study_id).with_for_update()
-    ).scalar_one()
+    return _budget_of(connection, study_id, is_locked=True)
+
+
+def _budget_of(connection: Connection, study_id: int, *, is_locked: bool = False) -> int | None:
+    query = sa.select(studies.c.n_trials).where(studies.c.study_id == study_id)
+    row = connection.execute(query.with_for_update() if is_locked else query).first()
+    if row is None:
+        raise StudyNotFoundError("The study was deleted from the store.")
+    budget: int | None = row.n_trials
     return budget
 
 

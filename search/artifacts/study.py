@@ -48,7 +48,7 @@ class Artifacts:
         name = settings.artifacts_folder or folder_name(study_name)
         if artifact_store.folder is not None:
             return cls(artifact_store, name, artifact_store.folder / name)
-        place = f"{store.shown_url} {settings.artifacts}"
+        place = f"{store.shown_url} {settings.artifacts} {settings.creation}".rstrip()
         machine = hashlib.sha256(place.encode()).hexdigest()[:16]
         return cls(artifact_store, name, default_cache_dir() / WORK_FOLDER / machine / name)
 
