@@ -107,7 +107,7 @@ class StandingWorker:
     def _let_go(self, rows: Sequence[OpenRow]) -> None:
         """Closes studies that need nobody any more, once their files are where they belong."""
         for study_id in self._opened.keys() - {row.study_id for row in rows}:
-            if self._opened[study_id][1].artifacts.flush(0.0):
+            if self._opened[study_id][1].artifacts.is_settled:
                 del self._opened[study_id]
 
     def _join(self) -> OpenRow | None:
@@ -137,6 +137,7 @@ class StandingWorker:
             else:
                 self._skipped_until[row.study_id] = time.monotonic() + WAIT_S
         except StudyNotFoundError:
+            opened.artifacts.abandon()
             logger.warning("study %s was deleted", row.name)
         logger.info("leaving study %s after %d of its trials", row.name, n_trials)
         return n_trials > 0

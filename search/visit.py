@@ -2,6 +2,7 @@
 
 import logging
 import time
+from functools import partial
 
 from search.artifacts import numbers_to_keep
 from search.departure import Departure
@@ -124,7 +125,7 @@ class Visit:
             if isinstance(ending, Outcome):
                 finish(opened.store, opened.study, lease, ending, proposal.draft)
                 _log_ending(lease.trial_number, ending)
-                opened.artifacts.tidy(numbers_to_keep(opened.store, opened.study_id))
+                opened.artifacts.tidy(partial(numbers_to_keep, opened.store, opened.study_id))
             else:
                 opened.artifacts.flush(FLUSH_S)  # Whoever goes on with it needs the last epoch.
                 give_back(opened.store, opened.study, lease, lost=ending is Open.LOST)
