@@ -70,8 +70,9 @@ class StandingWorker:
             with self.departure.orderly(self.pool):
                 self._serve_all()
         finally:
+            until = time.monotonic() + FLUSH_S
             for _, opened in self._opened.values():
-                opened.artifacts.flush(FLUSH_S)
+                opened.artifacts.flush(max(0.0, until - time.monotonic()))
 
     def _serve_all(self) -> None:
         worked_at = time.monotonic()
