@@ -1,5 +1,6 @@
 """Each way in which a trainer can end, with real processes that really die."""
 
+import os
 import re
 import sys
 import time
@@ -288,3 +289,25 @@ def test_trial_whose_checkpoint_cannot_be_had_is_given_back_untouched(
     assert ending is Open.GIVEN_BACK
     assert load_curve(opened.store, proposal.trial._trial_id) == []
     assert not opened.artifacts.checkpoint(0, 0).exists()
+
+
+@pytest.mark.parametrize("mode", ["forked and left", "forked and hung"])
+def test_process_that_a_trainer_forked_ends_with_it_and_holds_nobody_up(
+    opened: OpenStudy, proposal: Proposal, mode: str
+) -> None:
+    impatient = with_training(opened, silence_timeout=2.0)
+    with fake_trainer(mode) as trainer:
+        assert TrialRun(impatient, proposal, trainer, NEVER).run() is Open.LOST
+        began = time.monotonic()
+        trainer.close()
+        assert time.monotonic() - began < 3
+        left = [it for it in psutil.process_iter() if is_in_group(it, trainer.pid)]
+        _, alive = psutil.wait_procs(left, timeout=10)
+        assert alive == []
+
+
+def is_in_group(process: psutil.Process, group: int) -> bool:
+    try:
+        return os.getpgid(process.pid) == group
+    except ProcessLookupError:
+        return False
