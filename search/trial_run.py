@@ -158,7 +158,7 @@ class TrialRun:
         Raises:
             ArtifactError: If it is still away after a while, or the worker has to leave.
         """
-        give_up_at = time.monotonic() + FETCH_S
+        give_up_at, is_told = time.monotonic() + FETCH_S, False
         while True:
             try:
                 found = self.opened.artifacts.fetch(
@@ -168,7 +168,9 @@ class TrialRun:
             except ArtifactError as error:
                 if time.monotonic() >= give_up_at or self._is_interrupted():
                     raise
-                logger.warning("trial %s waits for its checkpoint: %s", self._number, error)
+                if not is_told:
+                    logger.warning("trial %s waits for its checkpoint: %s", self._number, error)
+                is_told = True
             self._pause(FETCH_PAUSE_S)
         self.polled_at = time.monotonic()
         return found
