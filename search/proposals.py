@@ -63,6 +63,7 @@ def next_proposal(
 
     Raises:
         LeaseLostError: If another worker has taken what this one held.
+        StudyNotFoundError, KeyError: If the study was deleted; the second comes from Optuna.
     """
     lease = take_released(opened.store, opened.study_id, worker_id)
     if lease is not None:

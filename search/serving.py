@@ -18,7 +18,7 @@ from search.signals import stopping_when_asked
 from search.standing import StandingWorker
 from search.training.pool import TrainerPool
 from search.worker import Worker
-from storage import Store, load_study
+from storage import Store, StoreAwayError, count_epochs, load_study
 
 logger = logging.getLogger(__name__)
 
@@ -58,7 +58,8 @@ class Service:
             opened = None if self.study is None else OpenStudy.load(store, self.study)
             if len(self.devices) == 1:
                 return self._run_worker(store, opened)
-        return self._run_workers()
+            store.patience.hurry()  # Workers wait for a store that is away; we look after them.
+            return self._run_workers(store)
 
     def _run_worker(self, store: Store, opened: OpenStudy | None) -> int:
         """Is the one worker."""
@@ -73,20 +74,20 @@ class Service:
             worker = Worker(opened, pool)
             started = f"joined, in {store.shown_url}, on {device.name}"
         with (
-            stopping_when_asked(worker.stop) as signals,
+            stopping_when_asked(worker.departure.ask) as signals,
             about(study=self.study, worker=worker.worker_id),
         ):
             logger.info("%s", started)
-            self._watch_input(worker.stop)
+            self._watch_input(worker.departure.ask)
             worker.run()
-            if worker.was_asked:
+            if worker.departure.was_asked:
                 reason = f"signal {signals[0]}" if signals else "whoever started it is gone"
                 logger.info("leaving: %s", reason)
             elif opened is not None:
                 logger.info("leaving: %s", _explain_end(opened))
         return _exit_code(signals)
 
-    def _run_workers(self) -> int:
+    def _run_workers(self, store: Store) -> int:
         """Keeps one worker at each place."""
         workers = LocalWorkers(
             self.study,
@@ -94,6 +95,7 @@ class Service:
             store_url=self.store_url,
             n_threads=self.n_threads or max(1, n_cores() // len(self.devices)),
             options=self._options(),
+            count_progress=lambda: _count_progress(store),
         )
         stop = threading.Event()
         self._watch_input(stop.set)
@@ -107,6 +109,14 @@ class Service:
     def _watch_input(self, stop: Callable[[], None]) -> None:
         if self.is_supervised:
             threading.Thread(target=_wait_for_end, args=(stop,), daemon=True).start()
+
+
+def _count_progress(store: Store) -> int:
+    """Counts the epochs of all studies; a store that is away has gained none."""
+    try:
+        return count_epochs(store, None)
+    except StoreAwayError:
+        return 0
 
 
 def _exit_code(signals: Sequence[int]) -> int:

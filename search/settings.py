@@ -192,6 +192,7 @@ class StudySettings(Table):
     that it was created with, 0 where there is one family. `version` and `optuna` are those of
     convsearch and Optuna that created it, `artifacts` is what `read_artifacts_url` gives, and
     `artifacts_folder` the study's folder there, named for the study where that is empty.
+    `creation` tells the study from an equal one that had its name, and maybe its id, before.
     """
 
     version: str
@@ -209,6 +210,7 @@ class StudySettings(Table):
     artifacts: str
     artifacts_folder: str = ""
     max_files_mb: int = DEFAULT_MAX_FILES_MB
+    creation: str = ""
 
     @classmethod
     def read(cls, text: str) -> "StudySettings":

@@ -9,6 +9,8 @@ from contextlib import contextmanager
 from types import FrameType
 
 LEAVE = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+LEAVE_S = 15.0
+"""How long a process takes at most to leave; an orderly end is a matter of ten seconds."""
 
 
 def leave_when_asked() -> None:
@@ -26,6 +28,7 @@ def stopping_when_asked(
 ) -> Iterator[list[int]]:
     """Calls `stop` at the first signal; the second calls `at_once` and ends the process.
 
+    A process that is still within fifteen seconds after the first one is ended all the same.
     Gives the signals that came. Another thread than the main one gets none.
     """
     caught: list[int] = []
@@ -42,10 +45,38 @@ def stopping_when_asked(
 
     known = {number: signal.signal(number, on_signal) for number in _heeded()}
     try:
-        yield caught
+        with _ended_at_last():
+            yield caught
     finally:
         for number, handler in known.items():
             signal.signal(number, handler)
+
+
+@contextmanager
+def _ended_at_last() -> Iterator[None]:
+    """Has a thread end the process some time after the first signal.
+
+    A handler is run once the main thread is back in Python: not while a statement hangs, for
+    instance. The file that Python writes signals to has them at once.
+    """
+    reader, writer = os.pipe()
+    os.set_blocking(writer, False)
+    before = signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
+    is_over = threading.Event()
+    threading.Thread(target=_end_late, args=(reader, is_over), daemon=True).start()
+    try:
+        yield
+    finally:
+        is_over.set()
+        signal.set_wakeup_fd(before)
+        os.close(writer)
+
+
+def _end_late(reader: int, is_over: threading.Event) -> None:
+    with open(reader, "rb", buffering=0) as file:
+        numbers = file.read(1)
+    if numbers and not is_over.wait(LEAVE_S):
+        os._exit(128 + numbers[0])
 
 
 def _heeded() -> list[signal.Signals]:

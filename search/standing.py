@@ -1,18 +1,20 @@
 """The standing worker: serves every open study of a store, trial by trial, and waits for more."""
 
 import logging
-import threading
 import time
 import uuid
+from collections.abc import Sequence
 from contextlib import suppress
 
+from search.departure import Departure
 from search.errors import ArtifactError, DataError, SearchError, StudyMismatchError
 from search.logs import about
 from search.open_study import OpenStudy
 from search.training.pool import TrainerPool
-from search.worker import FLUSH_S, Worker
+from search.visit import FLUSH_S, Visit
 from spaces import SpaceError
 from storage import (
+    Lookout,
     OpenRow,
     Store,
     StoreAwayError,
@@ -21,6 +23,7 @@ from storage import (
     choose_study,
     join_next,
     list_open_studies,
+    list_workers,
     load_study,
     remove_worker,
 )
@@ -51,52 +54,46 @@ class StandingWorker:
         self.pool = pool
         self.idle_exit_s = idle_exit_s
         self.worker_id = uuid.uuid4().hex
-        self._stop = threading.Event()
+        self.departure = Departure(store)
+        self._lookout = Lookout()
         self._opened: dict[int, tuple[str, OpenStudy]] = {}
         self._refusals: dict[int, str] = {}
         self._skipped_until: dict[int, float] = {}
 
-    def stop(self) -> None:
-        """Asks the worker to give its trial back and leave; safe from a signal handler."""
-        self._stop.set()
-        self.store.patience.hurry()
-
-    @property
-    def was_asked(self) -> bool:
-        """Whether the worker was asked to leave."""
-        return self._stop.is_set()
-
     def run(self) -> None:
-        """Serves open studies until it is asked to stop, or has had no work for too long.
+        """Serves open studies until it is asked to leave, or has had no work for too long.
 
         Raises:
             StoreAwayError: If the store has been away for too long.
         """
-        worked_at = time.monotonic()
         try:
-            while not self._stop.is_set():
-                if self._serve_next():
-                    worked_at = time.monotonic()
-                elif self._has_idled(time.monotonic() - worked_at):
-                    logger.info("leaving: no work for %g s", self.idle_exit_s)
-                    return
-                else:
-                    self._stop.wait(WAIT_S)
-        except StoreAwayError as error:
-            if not self._stop.is_set():
-                raise
-            logger.warning("left without a word to the store: %s", error)
+            with self.departure.orderly(self.pool):
+                self._serve_all()
         finally:
-            self.pool.close()
+            until = time.monotonic() + FLUSH_S
             for _, opened in self._opened.values():
-                opened.artifacts.flush(FLUSH_S)
+                opened.artifacts.flush(max(0.0, until - time.monotonic()))
+
+    def _serve_all(self) -> None:
+        worked_at = time.monotonic()
+        while not self.departure.was_asked:
+            self._lookout.look(list_workers(self.store))
+            if self._serve_next():
+                worked_at = time.monotonic()
+            elif self._has_idled(time.monotonic() - worked_at):
+                logger.info("leaving: no work for %g s", self.idle_exit_s)
+                return
+            else:
+                self.departure.wait(WAIT_S)
 
     def _has_idled(self, idle_s: float) -> bool:
         return self.idle_exit_s is not None and idle_s >= self.idle_exit_s
 
     def _serve_next(self) -> bool:
         """Serves the study whose turn it is while that is so; False when there is none."""
-        if choose_study(list_open_studies(self.store), self._skipped()) is None:
+        rows = list_open_studies(self.store)
+        self._let_go(rows)
+        if choose_study(rows, self._skipped()) is None:
             return False
         row = self._join()
         if row is None:
@@ -108,6 +105,12 @@ class StandingWorker:
                 with suppress(StoreAwayError):
                     remove_worker(self.store, self.worker_id)
 
+    def _let_go(self, rows: Sequence[OpenRow]) -> None:
+        """Closes studies that need nobody any more, once their files are where they belong."""
+        for study_id in self._opened.keys() - {row.study_id for row in rows}:
+            if self._opened[study_id][1].artifacts.is_settled:
+                del self._opened[study_id]
+
     def _join(self) -> OpenRow | None:
         return join_next(
             self.store, self.worker_id, device=self.pool.device.name, skipped=self._skipped()
@@ -118,17 +121,24 @@ class StandingWorker:
         opened = self._open(row)
         if opened is None:
             return False
-        worker = Worker(opened, self.pool, worker_id=self.worker_id, stop=self._stop)
+        visit = Visit(
+            opened,
+            self.pool,
+            worker_id=self.worker_id,
+            departure=self.departure,
+            lookout=self._lookout,
+        )
         logger.info("joined study %s", row.name)
         n_trials = 0
         try:
-            while worker.run_trial():
+            while visit.run_trial():
                 n_trials += 1
                 if not self._stays(row.study_id):
                     break
             else:
                 self._skipped_until[row.study_id] = time.monotonic() + WAIT_S
         except StudyNotFoundError:
+            opened.artifacts.abandon()
             logger.warning("study %s was deleted", row.name)
         except (DataError, StudyMismatchError, ArtifactError) as error:  # Its images are gone.
             del self._opened[row.study_id]
@@ -153,6 +163,9 @@ class StandingWorker:
             raise
         except REFUSALS as error:
             self._refuse(row, str(error))
+            return None
+        except KeyError:  # What Optuna says where its study is gone.
+            self._refuse(row, "it was deleted meanwhile")
             return None
         self._opened[row.study_id] = known
         self._refusals.pop(row.study_id, None)

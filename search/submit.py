@@ -162,6 +162,7 @@ def _gather(
         artifacts=_artifacts_url(plan, url),
         artifacts_folder=_artifacts_folder(plan),
         max_files_mb=plan.store.max_files_mb,
+        creation=secrets.token_hex(16),
     )
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from search.broken import keep_traceback
 from search.data import PreparedSet, default_cache_dir
+from search.errors import ArtifactError
 from search.memory import OomCounter, available_mb
 from search.open_study import OpenStudy
 from search.proposals import Proposal
@@ -44,6 +45,9 @@ for as long as an epoch of its network takes on a slow core that others use too.
 MEMORY_FACTOR = 1.5
 MEMORY_SLACK_MB = 200.0
 """Predictions are within 1.5 times or 50 MB of the peak; the rest is what a process gathers."""
+FETCH_S = 180.0
+FETCH_PAUSE_S = 10.0
+"""How long an artifact store that is away is waited for, and how often it is tried meanwhile."""
 FEATURES_FOLDER = "features"
 ACTIVITY_S = 1.0
 NEAR_LIMIT = 0.85
@@ -100,7 +104,7 @@ class TrialRun:
     start_mb: float = 0.0
     last_memory_mb: float = 0.0
     is_unsaved: bool = False
-    started_at: float = field(default_factory=time.monotonic)
+    spent_s: float = 0.0
     silent_s: float = 0.0
     polled_at: float = field(default_factory=time.monotonic)
     features: FeaturesProgress = field(default_factory=FeaturesProgress)
@@ -114,12 +118,16 @@ class TrialRun:
         self.start_mb = self.trainer.memory_mb()
         silence_s = self._silence_s()
         ooms = OomCounter()
-        goes_on_from = self._fetch_checkpoint()
+        try:
+            goes_on_from = self._fetch_checkpoint()
+        except ArtifactError as error:
+            logger.warning("trial %s is given back: %s", self._number, error)
+            return Open.GIVEN_BACK
         try:
             self.trainer.send(self._task(goes_on_from))
             while True:
                 message = self.trainer.receive(POLL_S)
-                self._count_silence(message)
+                self._count_time(message)
                 ending = self._answer(message) if message else None
                 if ending is None:
                     ending = self._watch(silence_s)
@@ -143,11 +151,37 @@ class TrialRun:
         return self.opened.data_of(self.proposal.config.family)
 
     def _fetch_checkpoint(self) -> Path | None:
-        """Gives what the trial goes on from; bringing it here is no time of the trial's own."""
-        generation, is_stopping = self.proposal.lease.generation, self.interruption.now
-        found = self.opened.artifacts.fetch(self._number, generation, is_stopping)
-        self.started_at = self.polled_at = time.monotonic()
+        """Gives what the trial goes on from; bringing it here is no time of the trial's own.
+
+        Without it the trial would begin again, so an artifact store that is away is waited for.
+
+        Raises:
+            ArtifactError: If it is still away after a while, or the worker has to leave.
+        """
+        give_up_at, is_told = time.monotonic() + FETCH_S, False
+        while True:
+            try:
+                found = self.opened.artifacts.fetch(
+                    self._number, self.proposal.lease.generation, self._is_interrupted
+                )
+                break
+            except ArtifactError as error:
+                if time.monotonic() >= give_up_at or self._is_interrupted():
+                    raise
+                if not is_told:
+                    logger.warning("trial %s waits for its checkpoint: %s", self._number, error)
+                is_told = True
+            self._pause(FETCH_PAUSE_S)
+        self.polled_at = time.monotonic()
         return found
+
+    def _is_interrupted(self) -> bool:
+        return self.interruption.now() or self.interruption.at_epoch_end()
+
+    def _pause(self, seconds: float) -> None:
+        until = time.monotonic() + seconds
+        while time.monotonic() < until and not self._is_interrupted():
+            time.sleep(min(POLL_S, seconds))
 
     def _task(self, goes_on_from: Path | None = None) -> Task:
         training, weights = self.opened.settings.training, self.opened.settings.weights
@@ -196,7 +230,7 @@ class TrialRun:
 
     def _wait_for_features(self, done: int, total: int) -> Open | None:
         """Lets a trainer compute features, which is no time of the trial's own."""
-        self.started_at = time.monotonic()
+        self.spent_s = 0.0
         activity = self.features.describe(done, total)
         if activity is not None:
             show_activity(self.opened.store, self.proposal.lease.worker_id, activity)
@@ -220,7 +254,6 @@ class TrialRun:
 
     def _judge(self, rows: Sequence[EpochRow]) -> Outcome | Open | None:
         """Records epochs, and lets the trial go on after the last of them or not."""
-        began = time.monotonic()
         trial = self.proposal.trial
         self._clear_activity()
         for row in rows:
@@ -234,7 +267,7 @@ class TrialRun:
             return self._stop(Outcome("pruned", reason, metrics={"epochs": epoch}))
         if self.interruption.at_epoch_end():
             return self._stop(Open.GIVEN_BACK)
-        self.started_at += time.monotonic() - began  # A store that is away costs no trial time.
+        self.polled_at = time.monotonic()  # A store that is away costs no trial time.
         self._reply("go_on")
         return None
 
@@ -248,11 +281,12 @@ class TrialRun:
     def _reply(self, verdict: Verdict) -> None:
         self.trainer.send(verdict)
 
-    def _count_silence(self, message: Message | None) -> None:
-        """Counts how long the trainer is silent while we listen: not while we ourselves slept."""
+    def _count_time(self, message: Message | None) -> None:
+        """Counts how long the trainer works and is silent while we listen, not while we slept."""
         now = time.monotonic()
-        self.silent_s = 0.0 if message else self.silent_s + min(now - self.polled_at, MOST_POLL_S)
-        self.polled_at = now
+        step_s, self.polled_at = min(now - self.polled_at, MOST_POLL_S), now
+        self.spent_s += step_s
+        self.silent_s = 0.0 if message else self.silent_s + step_s
 
     def _watch(self, silence_s: float) -> Outcome | Open | None:
         """Ends the trainer when it is over a limit, hangs, or the worker has to leave."""
@@ -260,7 +294,6 @@ class TrialRun:
         self.last_memory_mb = memory_mb or self.last_memory_mb
         memory_limit_mb = self._memory_limit_mb()
         timeout_s = self.opened.settings.training.trial_timeout
-        now = time.monotonic()
         ending: Outcome | Open | None = None
         if self.interruption.now():
             ending = Open.GIVEN_BACK
@@ -268,7 +301,7 @@ class TrialRun:
             ending = Outcome(
                 "unfit", f"Out of memory: {memory_mb:.0f} MB, the limit is {memory_limit_mb:.0f}."
             )
-        elif timeout_s is not None and now - self.started_at > timeout_s:
+        elif timeout_s is not None and self.spent_s > timeout_s:
             ending = Outcome("unfit", f"Over the time limit of a trial, {timeout_s:g} s.")
         elif self.silent_s > silence_s:
             logger.warning(

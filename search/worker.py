@@ -1,40 +1,14 @@
 """The worker: takes trials of a study, has them trained, and leaves when the budget is spent."""
 
-import logging
-import threading
-import time
 from contextlib import suppress
 
-from search.artifacts import numbers_to_keep
-from search.logs import about
+from search.departure import Departure
 from search.open_study import OpenStudy
-from search.proposals import Proposal, next_proposal
 from search.training.pool import TrainerPool
-from search.trial_run import Interruption, Open, TrialRun
-from storage import (
-    BEAT_INTERVAL_S,
-    LeaseLostError,
-    Lookout,
-    Outcome,
-    StoreAwayError,
-    StudyNotFoundError,
-    beat,
-    count_done,
-    finish,
-    give_back,
-    list_open,
-    list_workers,
-    load_study,
-    recover,
-    register_worker,
-    remove_worker,
-)
-
-logger = logging.getLogger(__name__)
+from search.visit import FLUSH_S, Visit
+from storage import Lookout, StoreAwayError, register_worker, remove_worker
 
 IDLE_S = 1.0
-FLUSH_S = 3.0
-"""How long a trial that is given back waits for its last checkpoint to be sent."""
 
 
 class Worker:
@@ -43,140 +17,34 @@ class Worker:
     Args:
         opened: The study.
         pool: Its trainers; `run` ends them when it leaves.
-        worker_id: Who is at work, where that is entered in the study already.
-        stop: Set by whoever wants the worker to give its trial back and leave.
     """
 
-    def __init__(
-        self,
-        opened: OpenStudy,
-        pool: TrainerPool,
-        *,
-        worker_id: str | None = None,
-        stop: threading.Event | None = None,
-    ) -> None:
+    def __init__(self, opened: OpenStudy, pool: TrainerPool) -> None:
         self.opened = opened
         self.pool = pool
-        self.worker_id = worker_id or register_worker(
-            opened.store, opened.study_id, device=pool.device.name
-        )
-        self._lookout = Lookout()
-        self._may_recover_at = 0.0
-        self._stop = stop or threading.Event()
-        self._beat_at = 0.0
-        self._is_closed = False
-        """Whether running trials have to wait: the study's time is up, or it was stopped."""
-
-    def stop(self) -> None:
-        """Asks the worker to give its trial back and leave; safe from a signal handler."""
-        self._stop.set()
-        self.opened.store.patience.hurry()
-
-    @property
-    def was_asked(self) -> bool:
-        """Whether the worker was asked to leave."""
-        return self._stop.is_set()
+        self.departure = Departure(opened.store)
+        self.worker_id = register_worker(opened.store, opened.study_id, device=pool.device.name)
 
     def run(self) -> None:
-        """Trains trials until the study is over or the worker is asked to stop.
+        """Trains trials until the study is over or the worker is asked to leave.
 
         Raises:
+            StudyNotFoundError: If the study was deleted.
             StoreAwayError: If the store has been away for too long.
         """
+        visit = Visit(
+            self.opened,
+            self.pool,
+            worker_id=self.worker_id,
+            departure=self.departure,
+            lookout=Lookout(),
+        )
         try:
-            while not self._is_stopping() and not self._is_over():
-                if not self.run_trial():
-                    self._stop.wait(IDLE_S)
-        except StoreAwayError as error:
-            if not self._stop.is_set():
-                raise
-            logger.warning("left without a word to the store: %s", error)
+            with self.departure.orderly(self.pool):
+                while not visit.is_stopping() and not visit.is_over():
+                    if not visit.run_trial():
+                        self.departure.wait(IDLE_S)
         finally:
-            self.pool.close()
             self.opened.artifacts.flush(FLUSH_S)
             with suppress(StoreAwayError):
                 remove_worker(self.opened.store, self.worker_id)
-
-    def run_trial(self) -> bool:
-        """Trains one trial; False when none is to be had right now."""
-        if self._is_stopping() or self._is_closed:
-            return False
-        if time.monotonic() >= self._may_recover_at:
-            recover(self.opened.store, self.opened.study_id, self._lookout)
-            self._may_recover_at = time.monotonic() + IDLE_S
-        self.opened.find_data()  # Before a trial is taken that could not be trained.
-        proposal = self._propose()
-        if proposal is not None:
-            with about(trial=proposal.trial.number):
-                self._train(proposal)
-        return proposal is not None
-
-    def _propose(self) -> Proposal | None:
-        try:
-            return next_proposal(self.opened, self.worker_id, self._is_stopping)
-        except LeaseLostError as error:
-            logger.warning("%s", error)
-            return None
-
-    def _train(self, proposal: Proposal) -> None:
-        """Trains one trial, and records what became of it unless somebody else has taken it."""
-        opened, lease = self.opened, proposal.lease
-        interruption = Interruption(self._is_stopping, lambda: self._is_closed)
-        run = TrialRun(opened, proposal, self.pool.take(), interruption)
-        try:
-            ending = run.run()
-            if isinstance(ending, Outcome):
-                finish(opened.store, lease, ending, proposal.draft)
-                _log_ending(lease.trial_number, ending)
-                opened.artifacts.tidy(numbers_to_keep(opened.store, opened.study_id))
-            else:
-                opened.artifacts.flush(FLUSH_S)  # Whoever goes on with it needs the last epoch.
-                give_back(opened.store, lease, lost=ending is Open.LOST)
-        except LeaseLostError as error:
-            logger.warning("%s", error)
-            run.trainer.close()
-        except StudyNotFoundError:  # Somebody deleted the study.
-            run.trainer.close()
-            raise
-        opened.artifacts.let_go(proposal.trial.number, lease.generation)
-        self.pool.after_trial()
-
-    def _is_stopping(self) -> bool:
-        """Whether to leave now; asked several times a second, so it beats along the way."""
-        self._beat()
-        return self._stop.is_set()
-
-    def _beat(self) -> None:
-        now = time.time()  # Not the monotonic clock, which stands still while a laptop sleeps.
-        gap = now - self._beat_at
-        if 0 <= gap < BEAT_INTERVAL_S:
-            return
-        self._beat_at = now
-        active_s = beat(
-            self.opened.store,
-            self.opened.study_id,
-            self.worker_id,
-            device=self.pool.device.name,
-        )
-        self._lookout.look(list_workers(self.opened.store, self.opened.study_id))
-        record = load_study(self.opened.store, self.opened.name)
-        is_time_up = record.timeout_s is not None and active_s >= record.timeout_s
-        self._is_closed = record.is_stopped or is_time_up
-
-    def _is_over(self) -> bool:
-        """Whether nothing is left to do, for this worker or for one that dies meanwhile."""
-        if self._is_closed:
-            return True
-        record = load_study(self.opened.store, self.opened.name)
-        is_spent = record.n_trials is not None and record.n_trials <= count_done(
-            self.opened.store, self.opened.study_id
-        )
-        if not is_spent and record.end_reason is None:
-            return False
-        return not list_open(self.opened.store, self.opened.study_id)
-
-
-def _log_ending(trial_number: int | None, ending: Outcome) -> None:
-    value = "" if ending.value is None else f" {ending.value:.4f}"
-    reason = f": {ending.reason}" if ending.reason else ""
-    logger.info("trial %s: %s%s%s", trial_number, ending.kind, value, reason)

@@ -96,15 +96,26 @@ class S3Artifacts:
         client = _client()
         from boto3.exceptions import Boto3Error
         from botocore.exceptions import BotoCoreError, ClientError
+        from s3transfer import exceptions as transfers
 
         try:
             yield client
         except ClientError as error:
             code = error.response.get("Error", {}).get("Code", "")
             raise self._error(WHY.get(code, str(error))) from error
-        except (BotoCoreError, Boto3Error) as error:
-            raise self._error(str(error)) from error
+        except (
+            BotoCoreError,
+            Boto3Error,
+            transfers.RetriesExceededError,  # boto3 translates it for files on disk alone.
+            transfers.S3UploadFailedError,
+            transfers.S3DownloadFailedError,
+            transfers.S3ValidationError,
+            transfers.CancelledError,
+        ) as error:
+            raise self._error(str(error) or type(error).__name__) from error
         except OSError as error:
+            if error.filename is None:  # It is the connection's.
+                raise self._error(str(error) or type(error).__name__) from error
             raise ArtifactError(f"Cannot use {error.filename}: {error.strerror}.") from error
 
     def _error(self, why: str) -> ArtifactError:

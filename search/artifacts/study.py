@@ -3,6 +3,7 @@
 import hashlib
 import re
 from collections.abc import Callable, Collection
+from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,8 +11,9 @@ from pathlib import Path
 from search.artifacts.checkpoints import CheckpointName, newest, read_names, unneeded
 from search.artifacts.courier import Courier
 from search.artifacts.kinds import ArtifactStore, open_artifact_store
+from search.artifacts.whole import remove_leftovers
 from search.data import default_cache_dir
-from search.errors import SettingsError
+from search.errors import ArtifactError, SettingsError
 from search.settings import StudySettings
 from storage import Store
 
@@ -25,6 +27,7 @@ _OURS = re.compile(
     r"|worker-\d+\.log"
 )
 """Names of a study's files; those with a dot in front were not written to their end."""
+Numbers = Callable[[], Collection[int]]
 
 
 @dataclass(slots=True)
@@ -45,6 +48,7 @@ class Artifacts:
     folder: Path
     _courier: Courier = field(default_factory=Courier)
     _sent: set[CheckpointName] = field(default_factory=set)
+    _released: set[CheckpointName] = field(default_factory=set)
 
     @classmethod
     def of_study(cls, settings: StudySettings, store: Store, study_name: str) -> "Artifacts":
@@ -54,7 +58,7 @@ class Artifacts:
         name = settings.artifacts_folder or folder_name(study_name)
         if artifact_store.folder is not None:
             return cls(artifact_store, name, artifact_store.folder / name)
-        place = f"{store.shown_url} {settings.artifacts}"
+        place = f"{store.shown_url} {settings.artifacts} {settings.creation}".rstrip()
         machine = hashlib.sha256(place.encode()).hexdigest()[:16]
         return cls(artifact_store, name, default_cache_dir() / WORK_FOLDER / machine / name)
 
@@ -88,40 +92,56 @@ class Artifacts:
         Args:
             trial_number: Of the trial.
             generation: Under which it was taken now; its checkpoint is of an earlier one.
-            is_stopping: Asked several times a second, and ends the wait with None.
+            is_stopping: Asked several times a second, and ends the wait.
+
+        Raises:
+            ArtifactError: If the artifact store cannot be used, or the wait was ended.
         """
         if generation == 0:
             return None
-        found: list[Path | None] = []
-        self._courier.send("fetch", lambda: found.append(self.load(trial_number)))
-        while not self._courier.wait(POLL_S):
-            if is_stopping():
-                return None
-        return found[0] if found else None
+        answer: Future[Path | None] = Future()
+        self._courier.send("fetch", lambda: self._bring(trial_number, answer))
+        while not is_stopping():
+            with suppress(TimeoutError):
+                return answer.result(POLL_S)
+        raise ArtifactError(f"The checkpoint of trial {trial_number} is not waited for any more.")
 
     def send(self, trial_number: int, generation: int) -> None:
-        """Takes a trial's checkpoint to the artifact store, without waiting for it."""
+        """Takes a trial's checkpoint to the artifact store, without waiting for it.
+
+        It is tried until it succeeds, or a later checkpoint of the trial takes its place.
+        """
         name = CheckpointName(trial_number, generation)
         if self.store.folder is None:
-            self._courier.send(str(name), lambda: self._put(name))
+            key = f"trial {trial_number}"
+            self._courier.send(key, lambda: self._put(name), is_lasting=True)
 
     def let_go(self, trial_number: int, generation: int) -> None:
         """Removes this machine's copy of a trial's checkpoint once the artifact store has it."""
         name = CheckpointName(trial_number, generation)
         if self.store.folder is None:
-            self._courier.send(f"let go {name}", lambda: self._remove_copy(name))
+            self._courier.send(f"let go {name}", lambda: self._let_go_of(name))
 
-    def tidy(self, trial_numbers: Collection[int]) -> None:
+    def tidy(self, read_numbers: Numbers) -> None:
         """Deletes the checkpoints that nobody needs any more, without waiting for it.
 
         Args:
-            trial_numbers: Of the trials whose last checkpoint is kept.
+            read_numbers: Gives the trials whose last checkpoint is kept; another thread calls it.
         """
-        self._courier.send("tidy", lambda: self._tidy(trial_numbers))
+        self._courier.send("tidy", lambda: self._tidy(read_numbers))
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether all is done that was to be done without waiting."""
+        return self._courier.is_done
 
     def flush(self, timeout_s: float) -> bool:
         """Waits until all is done that was to be done without waiting."""
         return self._courier.wait(timeout_s)
+
+    def abandon(self) -> None:
+        """Sends nothing more: the study was deleted, and another one may have its name."""
+        self._courier.drop_all()
 
     def load(self, trial_number: int) -> Path | None:
         """Gives a trial's last checkpoint, and with it its best weights, as a file here.
@@ -170,33 +190,57 @@ class Artifacts:
         if path is not None:
             self.store.put(self._key(CheckpointName(ours, 0)), path)
 
-    def unneeded(self, trial_numbers: Collection[int]) -> list[str]:
+    def unneeded(self, read_numbers: Numbers) -> list[str]:
         """Names the checkpoints in the artifact store that `tidy` would delete there.
 
         Raises:
             ArtifactError: If the artifact store cannot be used.
         """
-        return list(map(self._key, unneeded(self._names_there(), trial_numbers)))
+        names = self._names_there()
+        return list(map(self._key, unneeded(names, read_numbers())))
+
+    def _bring(self, trial_number: int, answer: "Future[Path | None]") -> None:
+        """Answers with the file that a trial goes on from, or with the reason why not."""
+        try:
+            answer.set_result(self.load(trial_number))
+        except ArtifactError as error:
+            answer.set_exception(error)
+            raise
+        except Exception as error:
+            answer.set_exception(ArtifactError(f"The artifact store failed: {error!r}."))
+            raise
 
     def _put(self, name: CheckpointName) -> None:
+        path = self.folder / str(name)
         self._sent.discard(name)
-        self.store.put(self._key(name), self.folder / str(name))
+        if not path.exists():  # Nobody needs it any more.
+            return
+        self.store.put(self._key(name), path)
         self._sent.add(name)
+        if name in self._released:
+            self._let_go_of(name)
 
-    def _remove_copy(self, name: CheckpointName) -> None:
+    def _let_go_of(self, name: CheckpointName) -> None:
         if name in self._sent:
             self._sent.discard(name)
+            self._released.discard(name)
             (self.folder / str(name)).unlink(missing_ok=True)
+        else:
+            self._released.add(name)
 
-    def _tidy(self, trial_numbers: Collection[int]) -> None:
+    def _tidy(self, read_numbers: Numbers) -> None:
         there, here = self._names_there(), self._names_here()
+        partials = list(self.folder.glob(f".trial-*{PARTIAL}"))
+        trial_numbers = read_numbers()  # Last: a trial that begins meanwhile is not listed above.
         self.store.delete(map(self._key, unneeded(there, trial_numbers)))
         for name in set(here).intersection(unneeded([*there, *here], trial_numbers)):
             (self.folder / str(name)).unlink(missing_ok=True)
-        for path in self.folder.glob(f".trial-*{PARTIAL}"):  # of trainers that were killed
+        for path in partials:  # of trainers that were killed
             saving = CheckpointName.read(path.name[1:].removesuffix(PARTIAL))
             if saving and saving in unneeded([saving, *here], trial_numbers):
                 path.unlink(missing_ok=True)
+        for folder in (self.folder, self.store.folder or default_cache_dir()):
+            remove_leftovers(folder)
 
     def _names_there(self) -> list[CheckpointName]:
         return read_names(

@@ -1,9 +1,14 @@
 """Files that appear whole or not at all."""
 
+import re
+import time
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+
+LEFTOVER_S = 3600.0
+_PARTIAL = re.compile(r"\..+\.[0-9a-f]{8}")
 
 
 @contextmanager
@@ -23,3 +28,13 @@ def written_whole(path: Path) -> Iterator[Path]:
             partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)
+
+
+def remove_leftovers(folder: Path) -> None:
+    """Removes what processes that were killed had begun to write, an hour ago or earlier."""
+    for path in folder.glob(".*"):
+        if _PARTIAL.fullmatch(path.name):
+            with suppress(OSError):  # It may be gone by now, or another user's.
+                # Not the time of its content, which a second name for a file shares.
+                if time.time() - path.stat().st_ctime > LEFTOVER_S:
+                    path.unlink()

@@ -38,7 +38,8 @@ def check_artifacts(store: Store, url: str) -> list[Finding]:
 
 
 def _check_study(store: Store, url: str, name: str, artifacts: Artifacts) -> list[Finding]:
-    unneeded = artifacts.unneeded(numbers_to_keep(store, load_study(store, name).study_id))
+    study_id = load_study(store, name).study_id
+    unneeded = artifacts.unneeded(partial(numbers_to_keep, store, study_id))
     if not unneeded:
         return []
     sizes = artifacts.store.sizes(artifacts.name)
@@ -59,7 +60,7 @@ def _delete_unneeded(url: str, name: str) -> None:
     with closing(Store.open(url, create=False)) as store:
         record = load_study(store, name)
         artifacts = Artifacts.of_study(StudySettings.read(record.settings), store, name)
-        unneeded = artifacts.unneeded(numbers_to_keep(store, record.study_id))
+        unneeded = artifacts.unneeded(partial(numbers_to_keep, store, record.study_id))
         artifacts.store.delete(unneeded)
 
 

@@ -2,11 +2,13 @@
 
 import os
 import queue
+import signal
 import subprocess
 import sys
 import tempfile
 import threading
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import IO
 
@@ -18,6 +20,8 @@ from search.training.protocol import Message, Ready, Verdict, decode, encode
 
 COMMAND = (sys.executable, "-m", "search.training.trainer")
 TAIL_BYTES = 4000
+READER_S = 5.0
+"""How long to wait for the last messages: a process in a session of its own may keep the pipe."""
 QUIET = {"TF_CPP_MIN_LOG_LEVEL": "3", "TF_ENABLE_ONEDNN_OPTS": "1", "PYTHONUNBUFFERED": "1"}
 
 
@@ -76,9 +80,12 @@ class Trainer:
         Raises:
             TrainerGoneError: If the process has ended.
         """
+        has_ended = self.exit_code() is not None
         try:
             message = self._messages.get(timeout=timeout_s)
         except queue.Empty:
+            if has_ended:  # And a process that it forked keeps the pipe open.
+                raise TrainerGoneError from None
             return None
         if message is None:
             self._process.wait()
@@ -105,16 +112,18 @@ class Trainer:
         return self._errors.read().decode(errors="replace").strip()
 
     def close(self) -> None:
-        """Ends the process at once, and waits until it is gone."""
-        self._process.kill()
+        """Ends the process at once, with those that it forked, and waits until it is gone."""
+        if self._errors.closed:
+            return
+        with suppress(ProcessLookupError, PermissionError):  # All of the group is gone.
+            os.killpg(self.pid, signal.SIGKILL)
         self._process.wait()
-        self._reader.join()
-        for stream in (self._process.stdin, self._process.stdout):
-            if stream is not None:
-                try:
-                    stream.close()
-                except BrokenPipeError:
-                    continue
+        self._reader.join(READER_S)
+        if not self._reader.is_alive():
+            for stream in (self._process.stdin, self._process.stdout):
+                if stream is not None:
+                    with suppress(BrokenPipeError):
+                        stream.close()
         self._errors.close()
 
     def _read(self) -> None:

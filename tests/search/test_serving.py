@@ -15,8 +15,18 @@ import psutil
 import pytest
 
 from analysis import load_status
+from search.devices import CPU
+from search.launcher import LocalWorkers
 from search.open_study import OpenStudy
-from storage import load_trials, set_stopped
+from search.serving import Service
+from storage import (
+    EpochRow,
+    begin_trial,
+    load_trials,
+    record_epoch,
+    register_worker,
+    set_stopped,
+)
 
 ROOT = Path(__file__).parents[2]
 FAKE = Path(__file__).with_name("fake_trainer.py")
@@ -263,3 +273,31 @@ def test_first_process_of_a_container_heeds_signals_and_leaves_no_zombie(
     assert_gone([first])
     assert command.wait() == 128 + signal.SIGTERM
     assert "running" not in counts(opened)
+
+
+def test_supervisor_counts_what_the_workers_of_a_service_gain(
+    opened: OpenStudy, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    worker_id = register_worker(opened.store, opened.study_id)
+    lease = begin_trial(opened.store, opened.study_id, worker_id)
+    assert lease is not None
+    counted = []
+
+    def supervise(workers: LocalWorkers, *, stop: object) -> list[int]:
+        counted.append(workers.count_progress())
+        record_epoch(opened.store, lease, EpochRow(1, 1.0, 0.5, 1.0, 0.4, 1e-3, 0.01, 50.0))
+        counted.append(workers.count_progress())
+        return []
+
+    monkeypatch.setattr("search.serving.supervise", supervise)
+    service = Service(
+        store_url=url,
+        study=None,
+        devices=(CPU, CPU),
+        n_threads=None,
+        idle_exit_s=None,
+        log_format="text",
+        is_supervised=False,
+    )
+    assert service.run() == 0
+    assert counted == [0, 1]

@@ -11,12 +11,27 @@ from pathlib import Path
 import pytest
 
 from analysis import load_status
-from search import standing, worker
+from search import standing, visit
 from search.artifacts.database import DatabaseArtifacts
 from search.open_study import OpenStudy
+from search.removal import remove_study
 from search.standing import StandingWorker
 from search.training.pool import TrainerPool
-from storage import load_trials, set_stopped, update_settings
+from search.worker import Worker
+from storage import (
+    Store,
+    StudyNotFoundError,
+    begin_trial,
+    has_room,
+    list_open_studies,
+    list_studies,
+    load_trials,
+    register_worker,
+    set_stopped,
+    update_settings,
+)
+from storage import workers as workers_of_store
+from storage.tables import workers
 
 FAKE = str(Path(__file__).with_name("fake_trainer.py"))
 MakeStudy = Callable[..., OpenStudy]
@@ -27,7 +42,7 @@ def impatience(monkeypatch: pytest.MonkeyPatch) -> None:
     """Makes waits short: looking at the store, beating, and trying a refused study again."""
     monkeypatch.setattr(standing, "WAIT_S", 0.05)
     monkeypatch.setattr(standing, "RETRY_S", 0.2)
-    monkeypatch.setattr(worker, "BEAT_INTERVAL_S", 0.05)
+    monkeypatch.setattr(visit, "BEAT_INTERVAL_S", 0.05)
 
 
 @pytest.fixture
@@ -48,7 +63,7 @@ def at_work(standing_worker: StandingWorker) -> Iterator[threading.Thread]:
     thread = threading.Thread(target=standing_worker.run)
     thread.start()
     yield thread
-    standing_worker.stop()
+    standing_worker.departure.ask()
     thread.join(timeout=30)
     assert not thread.is_alive()
 
@@ -189,3 +204,74 @@ def test_study_whose_images_are_gone_is_refused_and_served_once_they_are_back(
         wait_until(lambda: n_done(opened) > n_before)
     assert load_status(opened.store, "robbed").counts["fail"] == 0
     assert caplog.text.count("cannot serve study robbed") == 1
+
+
+def test_last_trial_of_a_dead_machine_is_taken_over(
+    make: MakeStudy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(workers_of_store, "SURE_AFTER_S", 0.3)
+    opened = make("small", trials=1)
+    dead = register_worker(opened.store, opened.study_id)
+    assert begin_trial(opened.store, opened.study_id, dead) is not None
+    with opened.store.write() as connection:
+        connection.execute(workers.update().values(last_seen=0.0, machine="another"))
+    with at_work(make_worker(opened, idle_exit_s=None)):
+        wait_until(lambda: n_done(opened) == 1)
+    assert load_status(opened.store, "small").workers == ()
+
+
+def test_study_that_was_deleted_and_made_anew_is_opened_anew(make: MakeStudy) -> None:
+    first = make("small")
+    standing_worker = make_worker(first)
+    (row,) = list_open_studies(first.store)
+    before = standing_worker._open(row)
+    assert before is standing_worker._open(row)
+    remove_study(first.store, "small")
+    second = make("small")
+    assert second.study_id == first.study_id  # SQLite gives ids again.
+    after = standing_worker._open(row)
+    assert after is not None
+    assert after is not before
+    standing_worker.pool.close()
+
+
+def test_worker_of_a_study_that_was_made_anew_leaves_it(make: MakeStudy) -> None:
+    first = make("small")
+    remove_study(first.store, "small")
+    second = make("small")
+    with pytest.raises(StudyNotFoundError, match="made anew"):
+        Worker(first, TrainerPool(command=(sys.executable, FAKE, "well"))).run()
+    assert n_done(second) == 0
+
+
+def test_studies_that_are_over_are_let_go_with_their_files(make: MakeStudy) -> None:
+    opened = make("small")
+    standing_worker = make_worker(opened, idle_exit_s=None)
+    with at_work(standing_worker):
+        wait_until(lambda: list(standing_worker._opened) == [opened.study_id])
+        wait_until(lambda: standing_worker._opened == {})
+    assert n_done(opened) == 3
+
+
+@pytest.mark.parametrize(
+    "where", ["search.visit.next_proposal", "search.standing.OpenStudy.load", "storage.has_room"]
+)
+def test_study_that_is_deleted_under_its_hands_is_left(
+    make: MakeStudy, monkeypatch: pytest.MonkeyPatch, where: str
+) -> None:
+    opened = make("small")
+
+    def delete_and_fail(*_: object) -> None:
+        remove_study(opened.store, "small", force=True)
+        raise KeyError("Record does not exist.")
+
+    def delete_and_go_on(store: Store, study_id: int) -> bool:
+        remove_study(opened.store, "small", force=True)
+        return has_room(store, study_id)
+
+    if where == "storage.has_room":
+        monkeypatch.setattr("search.proposals.has_room", delete_and_go_on)
+    else:
+        monkeypatch.setattr(where, delete_and_fail)
+    make_worker(opened).run()
+    assert list_studies(opened.store) == []

@@ -1,5 +1,6 @@
 """Each way in which a trainer can end, with real processes that really die."""
 
+import os
 import re
 import sys
 import time
@@ -12,10 +13,12 @@ from typing import Any
 import psutil
 import pytest
 
+from search.artifacts import Artifacts
+from search.errors import ArtifactError
 from search.open_study import OpenStudy
 from search.proposals import Proposal, next_proposal
 from search.training.process import Trainer, TrainerGoneError
-from search.training.protocol import Finished
+from search.training.protocol import Finished, Message
 from search.trial_run import Interruption, Open, TrialRun
 from storage import (
     EpochRow,
@@ -129,14 +132,22 @@ def test_silence_limit_grows_with_the_longest_epoch_that_the_study_has_seen(
         assert run._silence_s() == 600
 
 
-def test_trainer_that_waited_while_its_worker_slept_is_not_hung(
-    opened: OpenStudy, proposal: Proposal, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("limit", ["silence_timeout", "trial_timeout"])
+def test_time_in_which_the_worker_slept_is_nobodys(
+    opened: OpenStudy, proposal: Proposal, monkeypatch: pytest.MonkeyPatch, limit: str
 ) -> None:
-    impatient = with_training(opened, silence_timeout=8.0)
+    impatient = with_training(opened, **{limit: 60.0})
     with fake_trainer("well") as trainer:
-        run = TrialRun(impatient, proposal, trainer, NEVER)
-        run.polled_at -= 3600.0  # The worker was stopped for an hour.
-        assert isinstance(run.run(), Outcome)
+        run, receive = TrialRun(impatient, proposal, trainer, NEVER), trainer.receive
+
+        def receive_after_a_sleep(timeout_s: float) -> Message | None:
+            run.polled_at -= 3600.0  # The worker was stopped for an hour.
+            return receive(timeout_s)
+
+        monkeypatch.setattr(trainer, "receive", receive_after_a_sleep)
+        ending = run.run()
+    assert isinstance(ending, Outcome)
+    assert ending.kind == "complete"
 
 
 def test_trial_over_its_time_is_unfit(opened: OpenStudy, proposal: Proposal) -> None:
@@ -238,3 +249,65 @@ def test_trial_whose_checkpoints_cannot_be_written_goes_on_and_warns_once(
     assert [text for text in caplog.messages if "without a checkpoint" in text] == [
         "trial 0 goes on without a checkpoint: Cannot save: No space left on device"
     ]
+
+
+def test_trial_waits_for_a_checkpoint_that_cannot_be_had_right_now(
+    opened: OpenStudy, proposal: Proposal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answers = iter([ArtifactError("away"), ArtifactError("away"), None])
+
+    def fetch(*_: object) -> None:
+        answer = next(answers)
+        if answer is not None:
+            raise answer
+
+    monkeypatch.setattr("search.trial_run.FETCH_PAUSE_S", 0.01)
+    monkeypatch.setattr(Artifacts, "fetch", fetch)
+    ending = run_trial(with_training(opened), proposal, "well")
+    assert isinstance(ending, Outcome)
+    assert next(answers, "all asked") == "all asked"
+
+
+@pytest.mark.parametrize(
+    ("patience_s", "interruption"),
+    [(0.05, NEVER), (60.0, Interruption(lambda: True, lambda: False))],
+)
+def test_trial_whose_checkpoint_cannot_be_had_is_given_back_untouched(
+    opened: OpenStudy,
+    proposal: Proposal,
+    monkeypatch: pytest.MonkeyPatch,
+    patience_s: float,
+    interruption: Interruption,
+) -> None:
+    def fetch(*_: object) -> None:
+        raise ArtifactError("away")
+
+    monkeypatch.setattr("search.trial_run.FETCH_PAUSE_S", 0.01)
+    monkeypatch.setattr("search.trial_run.FETCH_S", patience_s)
+    monkeypatch.setattr(Artifacts, "fetch", fetch)
+    ending = run_trial(with_training(opened), proposal, "well", interruption)
+    assert ending is Open.GIVEN_BACK
+    assert load_curve(opened.store, proposal.trial._trial_id) == []
+    assert not opened.artifacts.checkpoint(0, 0).exists()
+
+
+@pytest.mark.parametrize("mode", ["forked and left", "forked and hung"])
+def test_process_that_a_trainer_forked_ends_with_it_and_holds_nobody_up(
+    opened: OpenStudy, proposal: Proposal, mode: str
+) -> None:
+    impatient = with_training(opened, silence_timeout=2.0)
+    with fake_trainer(mode) as trainer:
+        assert TrialRun(impatient, proposal, trainer, NEVER).run() is Open.LOST
+        began = time.monotonic()
+        trainer.close()
+        assert time.monotonic() - began < 3
+        left = [it for it in psutil.process_iter() if is_in_group(it, trainer.pid)]
+        _, alive = psutil.wait_procs(left, timeout=10)
+        assert alive == []
+
+
+def is_in_group(process: psutil.Process, group: int) -> bool:
+    try:
+        return os.getpgid(process.pid) == group
+    except ProcessLookupError:
+        return False

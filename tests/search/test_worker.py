@@ -166,7 +166,7 @@ def test_stopped_worker_gives_its_trial_back_and_another_goes_on(opened: OpenStu
     while not any(row.curve.n_epochs == 2 for row in load_trials(opened.store, opened.study_id)):
         time.sleep(0.05)
     started = time.monotonic()
-    worker.stop()
+    worker.departure.ask()
     thread.join()
     assert time.monotonic() - started < 5
     assert counts(opened)["waiting"] >= 1

@@ -2,11 +2,13 @@
 
 import logging
 import threading
+import time
 
 import pytest
 
 from search.artifacts.courier import Courier
 from search.errors import ArtifactError
+from search.logs import _subject, about
 
 
 def test_sender_does_not_wait_and_the_latest_takes_the_place_of_pending_ones() -> None:
@@ -45,3 +47,56 @@ def test_failure_is_warned_of_once_and_the_next_errand_is_run(
 
 def test_courier_without_an_errand_is_not_waited_for() -> None:
     assert Courier().wait(0.0)
+
+
+def test_error_of_a_library_ends_no_courier() -> None:
+    courier, done = Courier(), []
+
+    def fail() -> None:
+        raise RuntimeError("Max Retries Exceeded")
+
+    courier.send("one", fail)
+    courier.send("two", lambda: done.append("two"))
+    assert courier.wait(5.0)
+    courier.send("three", lambda: done.append("three"))
+    assert courier.wait(5.0)
+    assert done == ["two", "three"]
+
+
+def test_lasting_errand_is_tried_until_it_succeeds_and_holds_no_other_up() -> None:
+    courier, done, answers = Courier(), [], iter([False, False, True])
+
+    def attempt() -> None:
+        if not next(answers):
+            raise ArtifactError("away")
+        done.append("lasting")
+
+    courier.send("lasting", attempt, is_lasting=True)
+    courier.send("other", lambda: done.append("other"))
+    deadline = time.monotonic() + 10.0
+    while not courier.is_done:
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    assert done == ["other", "lasting"]
+
+
+def test_lasting_errand_that_fails_makes_way_for_a_newer_one() -> None:
+    courier, done, tried = Courier(), [], threading.Event()
+
+    def fail() -> None:
+        tried.set()
+        raise ArtifactError("away")
+
+    courier.send("one", fail, is_lasting=True)
+    assert tried.wait(5.0)
+    courier.send("one", lambda: done.append("newer"), is_lasting=True)
+    assert courier.wait(5.0)
+    assert done == ["newer"]
+
+
+def test_log_lines_of_an_errand_are_about_what_its_sender_was_about() -> None:
+    courier, subjects = Courier(), []
+    with about(study="small", worker="a"):
+        courier.send("one", lambda: subjects.append(dict(_subject.get())))
+    assert courier.wait(5.0)
+    assert subjects == [{"study": "small", "worker": "a"}]

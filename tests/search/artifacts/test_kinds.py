@@ -6,8 +6,10 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from s3transfer.exceptions import RetriesExceededError
 
 from search.artifacts import ArtifactStore
+from search.artifacts.s3 import S3Artifacts, _client
 from search.errors import ArtifactError
 
 MB = 2**20
@@ -130,19 +132,34 @@ def test_reader_never_sees_a_mix_of_two_files(
         (tmp_path / str(number)).write_bytes(content)
     artifact_store.put(NAME, tmp_path / "0")
     is_read = threading.Event()
-    turns = itertools.count()
+    n_put = 0
 
     def replace_until_read() -> None:
+        nonlocal n_put
         while not is_read.is_set():
-            artifact_store.put(NAME, tmp_path / str(next(turns) % 2))
+            artifact_store.put(NAME, tmp_path / str(n_put % 2))
+            n_put += 1
 
     with ThreadPoolExecutor(1) as pool:
         writer = pool.submit(replace_until_read)
         try:
-            for _ in range(10):
+            for n_read in itertools.count():
+                if n_read >= 10 and (n_put > 2 or writer.done()):
+                    break
                 assert artifact_store.get(NAME, tmp_path / "target")
                 assert (tmp_path / "target").read_bytes() in contents
         finally:
             is_read.set()
         writer.result()
-    assert next(turns) > 2
+    assert n_put > 2
+
+
+def test_download_that_breaks_off_again_and_again_is_an_artifact_error(
+    s3_environment: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise RetriesExceededError(TimeoutError("read timed out"))
+
+    monkeypatch.setattr(_client(), "download_fileobj", fail)
+    with pytest.raises(ArtifactError, match="Cannot use s3://studies/prefix: Max Retries"):
+        S3Artifacts("studies", "prefix").get(NAME, tmp_path / "target")

@@ -9,6 +9,7 @@ import pytest
 from search.artifacts import Artifacts, ArtifactStore
 from search.artifacts.names import check_name
 from search.artifacts.study import folder_name
+from search.errors import ArtifactError
 
 
 @pytest.fixture
@@ -82,9 +83,101 @@ def test_fetching_ends_when_the_worker_has_to_leave(
         asked.append(True)
         return len(asked) == 3
 
-    assert here.fetch(3, 2, is_stopping) is None
+    with pytest.raises(ArtifactError, match="not waited for"):
+        here.fetch(3, 2, is_stopping)
     assert len(asked) == 3
     answers.set()
+
+
+@pytest.mark.parametrize("error", [ArtifactError("away"), RuntimeError("of some library")])
+def test_store_that_cannot_be_read_is_an_error_and_no_missing_checkpoint(
+    machines: tuple[Artifacts, Artifacts], monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    here, _ = machines
+    save(here, 3, 0, "epoch 2")
+
+    def fail(*_: object) -> None:
+        raise error
+
+    with monkeypatch.context() as away:
+        away.setattr(Artifacts, "load", fail)
+        with pytest.raises(ArtifactError, match=r"away|of some library"):
+            here.fetch(3, 2)
+    assert text_of(here.fetch(3, 2)) == "epoch 2"
+
+
+def test_checkpoint_that_could_not_be_sent_is_sent_later_and_then_let_go(
+    machines: tuple[Artifacts, Artifacts], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here, there = machines
+    if here.store.folder is not None:
+        pytest.skip("trainers save where everybody looks")
+    with monkeypatch.context() as away:
+        away.setattr(type(here.store), "put", fail_to_put)
+        path = here.checkpoint(3, 0)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("best weights")
+        here.send(3, 0)
+        here.let_go(3, 0)
+        assert not here.flush(0.2)
+        assert not here.is_settled
+        assert path.exists()
+    assert here.flush(10.0)
+    assert text_of(there.load(3)) == "best weights"
+    assert not path.exists()
+
+
+def test_nothing_more_is_sent_of_a_study_that_was_deleted(
+    machines: tuple[Artifacts, Artifacts], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here, _ = machines
+    with monkeypatch.context() as away:
+        away.setattr(type(here.store), "put", fail_to_put)
+        here.checkpoint(3, 0).parent.mkdir(parents=True, exist_ok=True)
+        here.checkpoint(3, 0).touch()
+        here.send(3, 0)
+        here.flush(0.2)
+        here.abandon()
+        assert here.flush(10.0)
+
+
+def fail_to_put(*_: object) -> None:
+    raise ArtifactError("away")
+
+
+def test_checkpoint_of_a_trial_that_begins_while_files_are_listed_is_kept(
+    machines: tuple[Artifacts, Artifacts],
+) -> None:
+    here, _ = machines
+    save(here, 1, 0, "x")
+
+    def begin_another() -> set[int]:
+        path = here.checkpoint(2, 0)
+        path.write_text("epoch 1")
+        path.with_name(f".{path.name}.partial").touch()
+        return {1}
+
+    here.tidy(begin_another)
+    assert here.flush(10.0)
+    assert here.checkpoint(2, 0).exists()
+    assert here.checkpoint(2, 0).with_name(".trial-2.0.safetensors.partial").exists()
+
+
+def test_tidy_removes_what_killed_processes_had_begun_to_write(
+    machines: tuple[Artifacts, Artifacts], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here, _ = machines
+    save(here, 1, 0, "x")
+    begun = here.folder / ".trial-1.0.safetensors.0a1b2c3d"
+    begun.touch()
+    here.tidy(lambda: {1})
+    assert here.flush(10.0)
+    assert begun.exists()  # Somebody may be at it.
+    monkeypatch.setattr("search.artifacts.whole.LEFTOVER_S", 0.0)
+    here.tidy(lambda: {1})
+    assert here.flush(10.0)
+    assert not begun.exists()
+    assert here.load(1) is not None
 
 
 def test_tidy_keeps_the_latest_checkpoint_of_the_trials_that_need_one(
@@ -98,13 +191,13 @@ def test_tidy_keeps_the_latest_checkpoint_of_the_trials_that_need_one(
     for path in (killed, saving):
         path.touch()
     here.worker_log(0).touch()
-    unneeded = here.unneeded({1, 3})
+    unneeded = here.unneeded(lambda: {1, 3})
     assert sorted(unneeded) == [
         "small/trial-1.0.safetensors",
         "small/trial-2.0.safetensors",
         "small/trial-3.9.safetensors",
     ]
-    here.tidy({1, 3})
+    here.tidy(lambda: {1, 3})
     assert here.flush(10.0)
     kept = {"small/trial-1.2.safetensors", "small/trial-3.10.safetensors"}
     assert kept == {name for name in here.store.sizes("small") if "trial" in name}
