@@ -6,6 +6,7 @@ import json
 import math
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, TypeVar
@@ -113,16 +114,28 @@ def write_export(
     content = _WRITERS[kind](export, progress)
     if path is None:
         return content.decode()
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        temporary.write_bytes(content)
-        temporary.replace(path)
+        _write(path.resolve(), content)  # Where a link leads to: it stays a link.
     except OSError as error:
-        temporary.unlink(missing_ok=True)
         raise ExportError(
             f"Cannot write {path}: {error.strerror}. Name another file with --out."
         ) from error
     return ""
+
+
+def _write(path: Path, content: bytes) -> None:
+    """Writes a file whole or not at all; a device or a pipe is written to as it is."""
+    if path.exists() and not path.is_file():
+        path.write_bytes(content)
+        return
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        temporary.write_bytes(content)
+        temporary.replace(path)
+    except OSError:
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
+        raise
 
 
 def check_target(kind: str, path: Path | None) -> None:

@@ -52,6 +52,8 @@ class RankedTrial:
     reason: str
     metrics: Mapping[str, float]
     config: Mapping[str, Any]
+    kind: str = ""
+    """How it ended, in our words: `unfit` and `rejected` are PRUNED for Optuna."""
 
     def value(self, metric: str = METRIC) -> float | None:
         """Gives what the trial is ranked by; only complete trials have more than accuracy."""
@@ -212,4 +214,5 @@ def _trial_of(row: TrialRow) -> RankedTrial:
         reason="" if outcome is None else outcome.reason,
         metrics=metrics,
         config=config_of(row),
+        kind=row.kind,
     )

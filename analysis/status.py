@@ -47,6 +47,11 @@ class StudyStatus:
         return sum(row.counts for row in self.trials)
 
     @property
+    def is_spent(self) -> bool:
+        """Whether the budget of trials is spent."""
+        return self.record.n_trials is not None and self.n_done >= self.record.n_trials
+
+    @property
     def running(self) -> tuple[TrialRow, ...]:
         """Trials that a worker is training."""
         return tuple(row for row in self.trials if row.state == "RUNNING" and row.outcome is None)

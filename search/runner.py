@@ -22,7 +22,7 @@ View = Callable[[StudyStatus], None]
 
 @dataclass(frozen=True, slots=True)
 class RunResult:
-    """What came of a run: the ranking, the last status, and whether Ctrl-C ended it.
+    """What came of a run: the ranking, the last status, and the signal that ended it, or 0.
 
     `store` is the store's URL without its password.
     """
@@ -30,7 +30,12 @@ class RunResult:
     store: str
     ranking: Ranking
     status: StudyStatus
-    is_interrupted: bool
+    signal: int = 0
+
+    @property
+    def is_interrupted(self) -> bool:
+        """Whether somebody ended it: by a signal, or by `convsearch stop`."""
+        return bool(self.signal) or self.status.record.is_stopped
 
 
 def run_plan(
@@ -91,7 +96,7 @@ def run_plan(
         raise KeyboardInterrupt from error  # Who asked us to leave was not to wait for a ranking.
     finally:
         submission.store.close()
-    return RunResult(submission.store.shown_url, ranking, status, bool(signals))
+    return RunResult(submission.store.shown_url, ranking, status, signals[0] if signals else 0)
 
 
 def supervise(

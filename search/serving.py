@@ -4,6 +4,7 @@ import logging
 import os
 import sys
 import threading
+import time
 from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
@@ -18,9 +19,13 @@ from search.signals import stopping_when_asked
 from search.standing import StandingWorker
 from search.training.pool import TrainerPool
 from search.worker import Worker
-from storage import Store, StoreAwayError, count_epochs, load_study
+from storage import Store, StoreAwayError, StoreError, count_epochs, load_study
+from storage.patience import PATIENCE_S, passing_reason
 
 logger = logging.getLogger(__name__)
+
+RETRY_S = 2.0
+"""Between two tries to reach a store that is away when a worker of every study starts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,12 +59,33 @@ class Service:
         Raises:
             SearchError, SpaceError, StoreError: If the study cannot be joined.
         """
-        with closing(Store.open(self.store_url, create=False)) as store:
+        with closing(self._open_store()) as store:
             opened = None if self.study is None else OpenStudy.load(store, self.study)
             if len(self.devices) == 1:
                 return self._run_worker(store, opened)
             store.patience.hurry()  # Workers wait for a store that is away; we look after them.
             return self._run_workers(store)
+
+    def _open_store(self) -> Store:
+        """Opens the store.
+
+        A worker of every study waits for a server that is away, and makes the tables of a database
+        that is new: studies may come later.
+        """
+        if self.study is not None:
+            return Store.open(self.store_url, create=False)
+        give_up_at, is_told = time.monotonic() + PATIENCE_S, False
+        while True:
+            try:
+                return Store.open(self.store_url, create=Store.file_of(self.store_url) is None)
+            except StoreError as error:
+                reason = passing_reason(error)
+                if reason is None or time.monotonic() > give_up_at:
+                    raise
+            if not is_told:
+                logger.warning("waiting for the store: %s", reason)
+                is_told = True
+            time.sleep(RETRY_S)
 
     def _run_worker(self, store: Store, opened: OpenStudy | None) -> int:
         """Is the one worker."""

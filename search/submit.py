@@ -217,6 +217,9 @@ def _resume(
     check_same(name, known, draft.settings, draft.space)
     is_given = plan.store.artifacts is not None
     settings = moved(known, draft.settings, is_artifacts_given=is_given)
+    notes: tuple[str, ...] = ()
+    if settings.artifacts != known.artifacts:
+        notes = (f"artifacts go to {settings.artifacts}; those so far stay in {known.artifacts}",)
     artifacts = _share(draft, settings, progress)
     update_settings(store, record.study_id, settings.model_dump_json())
     set_budget(
@@ -234,6 +237,7 @@ def _resume(
         artifacts=artifacts,
         n_workers=n_workers,
         is_new=False,
+        notes=notes,
     )
 
 

@@ -5,10 +5,13 @@ import sqlite3
 from contextlib import closing, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import quote
+
+import sqlalchemy as sa
+from sqlalchemy.exc import DBAPIError
 
 from storage import optuna_tables, tables
 from storage.embedded import EmbeddedServer
+from storage.engine import make_reading_engine
 from storage.opening import creation_lock
 from storage.optuna_storage import upgrade
 from storage.store import Store
@@ -68,10 +71,12 @@ def sqlite_file(url: str) -> Path | None:
 def check_sqlite(path: Path) -> list[str]:
     """Gives what is wrong with the content of a SQLite file, which is read whole: three lines."""
     try:
-        with closing(sqlite3.connect(f"file:{quote(str(path))}?mode=ro", uri=True)) as connection:
-            rows = connection.execute(f"PRAGMA quick_check({MAX_PROBLEMS})").fetchall()
-    except sqlite3.DatabaseError as error:
-        return [str(error)]
+        with make_reading_engine(
+            sa.URL.create("sqlite", database=str(path))
+        ).connect() as connection:
+            rows = connection.exec_driver_sql(f"PRAGMA quick_check({MAX_PROBLEMS})").all()
+    except DBAPIError as error:
+        return [str(error.orig)]
     return [str(row[0]) for row in rows if row[0] != "ok"]
 
 

@@ -50,7 +50,10 @@ ADVICE = (
     ),
     (r"service file|definition of service", "Check ~/.pg_service.conf, or $PGSERVICEFILE."),
     (r"database is locked|lock timeout", "Another process holds its lock: end that one first."),
-    (r"malformed|not a database", "The file is damaged: name another store with --store."),
+    (
+        r"malformed|not a database",
+        "The file is damaged: `convsearch doctor` says how to save what can be read.",
+    ),
     (r"invalid connection option", "Check what follows the ? of the URL."),
 )
 """What to do, by what the drivers say. A server that speaks another language gets its own words

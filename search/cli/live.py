@@ -13,10 +13,12 @@ from rich.text import Text
 from analysis import StudyStatus, family_of
 from search.cli.console import say
 from search.cli.words import plural, show_accuracy, show_duration
-from storage import TrialRow
+from storage import BEAT_INTERVAL_S, TrialRow
 
 N_RECENT = 3
 BAR_WIDTH = 30
+SILENT_S = 2.2 * BEAT_INTERVAL_S
+"""Of all workers: when two beats of each are missing, the store keeps them waiting."""
 
 
 @contextmanager
@@ -48,6 +50,10 @@ def render(status: StudyStatus) -> RenderableType:
         parts.append(_families_line(status))
     if status.running:
         parts.append(_running_table(status))
+    silent_s = min((worker.last_seen_s for worker in status.workers), default=0.0)
+    if silent_s > SILENT_S:
+        words = f"no worker has written to the store for {silent_s:.0f} s: is it locked, or full?"
+        parts.append(Text(f"{words} Workers say more in their logs.", style="yellow"))
     ended = _ended(status)[-N_RECENT:]
     several = len(status.families) > 1
     lines = [describe_ending(row, with_family=several) for row in reversed(ended)]

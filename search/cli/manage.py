@@ -44,12 +44,14 @@ def watch(
     with opened(store) as there:
         read_status = follow_status(there, study)
         status = read_status()
-        with watching(console) as show:
-            while not is_over(status):
-                show(status)
-                time.sleep(every_s)
-                status = read_status()
-    show_status(console, status)
+        try:
+            with watching(console) as show:
+                while not is_over(status):
+                    show(status)
+                    time.sleep(every_s)
+                    status = read_status()
+        finally:  # After Ctrl-C too: the view is gone by then.
+            show_status(console, status)
 
 
 def stop(

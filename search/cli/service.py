@@ -18,6 +18,7 @@ def submit(given: options.Given, json: options.Json = False) -> None:
     from search.cli.show import describe_submission, show_submission
     from search.plan import read_plan
     from search.submit import submit as submit_plan
+    from storage import Store
 
     plan = read_plan(given.source, given.values, options.NAMES)
     console = notes()
@@ -28,8 +29,13 @@ def submit(given: options.Given, json: options.Json = False) -> None:
         print_json(describe_submission(submission))
         return
     show_submission(console, submission, with_workers=False)
-    say(answers(), "Workers of any machine that reaches the store serve it:")
-    say(answers(), f"  convsearch worker --store {submission.store.shown_url}")
+    is_here = Store.file_of(submission.store.shown_url) is not None
+    where = "on this machine" if is_here else "of any machine that reaches the store"
+    say(answers(), f"Workers {where} serve it:")
+    if plan.store.url is None:
+        say(answers(), "  convsearch worker")
+    else:
+        say(answers(), f"  convsearch worker --store {submission.store.shown_url}")
 
 
 def worker(

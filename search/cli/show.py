@@ -115,7 +115,8 @@ def show_ending(console: Console, result: "RunResult") -> None:
     if record.end_reason is not None:
         say(console, record.end_reason)
     if result.is_interrupted:
-        say(console, "Interrupted: nothing is lost, the same command goes on where it stopped.")
+        how = "Interrupted" if result.signal else "Stopped by `convsearch stop`"
+        say(console, f"{how}: nothing is lost, the same command goes on where it stopped.")
         return
     if record.has_failed:
         return
@@ -149,7 +150,7 @@ def show_status(console: Console, status: StudyStatus) -> None:
         )
     if record.end_reason is not None:
         say(console, f"ended: {record.end_reason}")
-    if record.is_stopped:
+    if record.is_stopped and not status.is_spent:
         say(console, "stopped: `run` on the same source goes on")
     if len(status.families) > 1:
         show_families(console, status.families)

@@ -113,4 +113,5 @@ def _cells(trial: RankedTrial, metric: str) -> tuple[str, ...]:
 
 def describe_ending(trial: RankedTrial) -> str:
     """Gives a trial's state, with the reason where there is one."""
-    return f"{trial.state.lower()}: {trial.reason}" if trial.reason else trial.state.lower()
+    kind = trial.kind or trial.state.lower()
+    return f"{kind}: {trial.reason}" if trial.reason else kind

@@ -165,7 +165,7 @@ def show_stopped(
 def show_report(console: Console, report: Report) -> None:
     """Shows what the doctor mended and what is left."""
     for finding in report.mended:
-        say(console, f"mended: {_title(finding)} {finding.remedy.removeprefix('--fix ')}")
+        say(console, f"mended: {_title(finding)}")
     for finding in report.left:
         kind = "wrong" if finding.is_wrong else "note"
         style = "red" if finding.is_wrong else "yellow"

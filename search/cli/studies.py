@@ -1,5 +1,6 @@
 """The commands around a study: `demo`, `run`, `status` and `rank`."""
 
+import signal
 from typing import Annotated
 
 import typer
@@ -220,6 +221,6 @@ def _run(given: options.Given, *, is_json: bool) -> None:
         show_ranking(answers(), result.ranking)
     show_ending(console, result)
     if result.is_interrupted:
-        raise typer.Exit(130)
+        raise typer.Exit(128 + (result.signal or signal.SIGINT))
     if result.status.record.has_failed:
         raise typer.Exit(1)

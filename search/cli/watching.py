@@ -1,5 +1,6 @@
 """The view of `watch`: one that is drawn over on a terminal, one after the other elsewhere."""
 
+import io
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -20,8 +21,16 @@ def watching(console: Console) -> Iterator[Callable[[StudyStatus], None]]:
     with Live(console=console, auto_refresh=False, transient=True) as live:
 
         def show(status: StudyStatus) -> None:
-            with console.capture() as drawn:
-                show_status(console, status)
+            drawing = Console(  # Not the live one, which would draw what it shows along with it.
+                file=io.StringIO(),
+                force_terminal=True,
+                no_color=console.no_color,
+                width=console.width,
+                highlight=False,
+                markup=False,
+            )
+            with drawing.capture() as drawn:
+                show_status(drawing, status)
             live.update(Text.from_ansi(drawn.get().rstrip()), refresh=True)
 
         yield show
@@ -30,7 +39,6 @@ def watching(console: Console) -> Iterator[Callable[[StudyStatus], None]]:
 def is_over(status: StudyStatus) -> bool:
     """Whether a study has ended, or its budget is spent and nobody is at work on it any more."""
     record = status.record
-    is_spent = record.n_trials is not None and status.n_done >= record.n_trials
     is_late = record.timeout_s is not None and record.active_s >= record.timeout_s
-    has_ended = record.end_reason is not None or record.is_stopped or is_spent or is_late
+    has_ended = record.end_reason is not None or record.is_stopped or status.is_spent or is_late
     return has_ended and not status.workers

@@ -44,8 +44,8 @@ def check_file(url: str) -> list[Finding]:
             str(path),
             f"The file is damaged: {'; '.join(problems)}.",
             f"Copy it and its -wal file first. Then `sqlite3 {path} .recover | sqlite3 {rescued}` "
-            f"saves what can be read; go on with --store sqlite:///{rescued}, and look at it with "
-            "`convsearch doctor --fix` first.",
+            "saves what can be read (.dump instead of .recover where that fails); go on with "
+            f"--store sqlite:///{rescued}, and look at it with `convsearch doctor --fix` first.",
         )
     ]
 

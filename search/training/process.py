@@ -2,6 +2,7 @@
 
 import os
 import queue
+import re
 import signal
 import subprocess
 import sys
@@ -20,6 +21,8 @@ from search.training.protocol import Message, Ready, Verdict, decode, encode
 
 COMMAND = (sys.executable, "-m", "search.training.trainer")
 TAIL_BYTES = 4000
+NOISE = re.compile(r"[IW]0000 |WARNING: All log messages before absl")
+"""How the lines begin that TensorFlow prints before anybody can ask it to be quiet."""
 READER_S = 5.0
 """How long to wait for the last messages: a process in a session of its own may keep the pipe."""
 QUIET = {"TF_CPP_MIN_LOG_LEVEL": "3", "TF_ENABLE_ONEDNN_OPTS": "1", "PYTHONUNBUFFERED": "1"}
@@ -109,7 +112,8 @@ class Trainer:
         """Gives the end of what the trainer printed."""
         size = self._errors.seek(0, os.SEEK_END)
         self._errors.seek(max(0, size - TAIL_BYTES))
-        return self._errors.read().decode(errors="replace").strip()
+        lines = self._errors.read().decode(errors="replace").splitlines()
+        return "\n".join(line for line in lines if not NOISE.match(line)).strip()
 
     def close(self) -> None:
         """Ends the process at once, with those that it forked, and waits until it is gone."""

@@ -133,6 +133,8 @@ def _train(channel: Channel, task: Task) -> None:
         FamilyModule(**module).load()
     data = PreparedSet.open(Path(task.data))
     fit = Fit(task, data, lambda done, total: channel.send(Busy(done, total)))
+    if task.goes_on_from and not fit.history:
+        channel.send(Note("its checkpoint cannot be read, so it begins anew"))
     if fit.history:
         channel.send(Resumed(tuple(fit.history)))
         if channel.receive() == "stop":

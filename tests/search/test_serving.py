@@ -301,3 +301,19 @@ def test_supervisor_counts_what_the_workers_of_a_service_gain(
     )
     assert service.run() == 0
     assert counted == [0, 1]
+
+
+def test_standing_worker_waits_for_a_server_that_is_away(start: Start, tmp_path: Path) -> None:
+    command = start("worker", url="postgresql://nobody@127.0.0.1:1/none")
+    wait_until(lambda: "waiting for the store: " in command.words, command)
+    assert "Connection refused" in command.words
+    command.process.send_signal(signal.SIGTERM)
+    assert command.wait(20) == 128 + signal.SIGTERM
+
+
+def test_standing_worker_waits_for_studies_of_an_empty_database(
+    start: Start, postgres_url: Callable[[str], str]
+) -> None:
+    command = start("worker", "--idle-exit", "2s", url=postgres_url("standing_empty"))
+    assert command.wait(60) == 0
+    assert "waiting for studies" in command.words

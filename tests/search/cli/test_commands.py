@@ -239,7 +239,7 @@ def test_run_that_is_ended_resumes_with_the_same_command(tmp_path: Path, number:
     _, err = first.communicate(timeout=30)
     assert time.monotonic() - started < 15
     if number != signal.SIGKILL:
-        assert first.returncode == 130
+        assert first.returncode == 128 + number
         assert "Stopping: workers give their trials back." in err
         assert "Interrupted: nothing is lost" in err
     second = spawn(*command, folder=tmp_path, **cache)

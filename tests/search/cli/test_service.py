@@ -18,7 +18,10 @@ def test_submit_creates_a_study_and_says_how_to_serve_it(call: Call, blobs: Path
     assert code == 0
     assert "Study blobs in sqlite:///convsearch.db" in err
     assert "worker" not in err
-    assert out.splitlines()[1].strip() == "convsearch worker --store sqlite:///convsearch.db"
+    assert out.splitlines() == [
+        "Workers on this machine serve it:",
+        "  convsearch worker",
+    ]
     record = load_study(Store.open("sqlite:///convsearch.db"), "blobs")
     assert (record.n_trials, record.priority) == (4, 2)
 
@@ -89,3 +92,12 @@ def test_worker_without_a_store_is_a_failure(call: Call) -> None:
     code, _, err = call("worker")
     assert code == 1
     assert "There is no store at convsearch.db" in err
+
+
+def test_submit_again_says_that_artifacts_go_elsewhere(
+    call: Call, blobs: Path, tmp_path: Path
+) -> None:
+    call("submit", str(blobs), *TINY, "--trials", "4")
+    code, _, err = call("submit", str(blobs), *TINY, "--artifacts", str(tmp_path / "other"))
+    assert code == 0
+    assert f"artifacts go to {tmp_path / 'other'}; those so far stay in" in " ".join(err.split())

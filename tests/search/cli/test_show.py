@@ -2,16 +2,19 @@
 
 import io
 import re
+import signal
 from dataclasses import replace
 from datetime import datetime
 
 import pytest
 from rich.console import Console
+from rich.live import Live
 
 from analysis import RankedTrial, Ranking, StudyStatus, family_of, summarize_families
 from search.cli.live import live_view, render
 from search.cli.show import show_ending, show_status
 from search.cli.show_ranking import show_family_ranking, show_fronts, show_ranking, show_within
+from search.cli.watching import watching
 from search.cli.words import (
     describe_network,
     plural,
@@ -23,6 +26,7 @@ from search.runner import RunResult
 from spaces import SearchSpace
 from spaces.trials import GuidedTrial
 from storage import Curve, Outcome, StudyRecord, TrialRow
+from storage.workers import WorkerRow
 
 RECORD = StudyRecord(
     study_id=1,
@@ -71,7 +75,7 @@ def make_console(*, is_terminal: bool, width: int = 80) -> tuple[Console, io.Str
 
 def test_reasons_are_shown_with_their_brackets() -> None:
     console, stream = make_console(is_terminal=False)
-    result = RunResult("sqlite:///other.db", Ranking("scans", ()), STATUS, is_interrupted=False)
+    result = RunResult("sqlite:///other.db", Ranking("scans", ()), STATUS)
     show_ending(console, result)
     show_status(console, STATUS)
     assert stream.getvalue().count("Widen [space] to go on.") == 2
@@ -80,7 +84,7 @@ def test_reasons_are_shown_with_their_brackets() -> None:
 
 def test_interrupted_run_says_that_nothing_is_lost() -> None:
     console, stream = make_console(is_terminal=False)
-    show_ending(console, RunResult("sqlite:///a.db", Ranking("scans", ()), STATUS, True))
+    show_ending(console, RunResult("sqlite:///a.db", Ranking("scans", ()), STATUS, signal.SIGINT))
     assert "nothing is lost" in stream.getvalue()
     assert "raise --trials" not in stream.getvalue()
 
@@ -251,6 +255,15 @@ def make_trial(number: int, value: float, parameters: int, seconds: float) -> Ra
     )  # fmt: skip
 
 
+WORKER = WorkerRow("w", "host", "machine", 1, 0.0, 1.0, 0.0, 2)
+
+
+def draw(status: StudyStatus) -> str:
+    console, stream = make_console(is_terminal=False)
+    console.print(render(status))
+    return " ".join(stream.getvalue().split())
+
+
 TRIALS = (make_trial(0, 0.9, 1000, 50), make_trial(1, 0.899, 250, 60), make_trial(2, 0.5, 9, 5))
 
 
@@ -276,3 +289,38 @@ def test_both_fronts_are_shown() -> None:
     assert "at no more parameters" in first
     assert [line.split()[1] for line in second.splitlines() if "plain" in line] == ["0", "2"]
     assert "no complete trial yet" in text
+
+
+def test_watch_draws_each_status_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the live view showed before must not be in what it shows next."""
+    console, _ = make_console(is_terminal=True)
+    frames: list[str] = []
+    monkeypatch.setattr(Live, "update", lambda _, text, **__: frames.append(text.plain))
+    with watching(console) as show:
+        show(STATUS)
+        show(STATUS)
+    assert frames[0] == frames[1]
+    assert frames[0].count("scans:") == 1
+
+
+def test_silence_of_all_workers_is_shown() -> None:
+    silent = replace(WORKER, last_seen_s=20.0)
+    assert "no worker has written" in draw(replace(STATUS, workers=(silent,)))
+    assert "no worker has written" not in draw(replace(STATUS, workers=(silent, WORKER)))
+
+
+def test_stopped_run_is_said_to_be_stopped() -> None:
+    console, stream = make_console(is_terminal=False)
+    status = replace(STATUS, record=replace(RECORD, is_stopped=True, end_reason=None))
+    result = RunResult("sqlite:///a.db", Ranking("scans", ()), status)
+    show_ending(console, result)
+    assert result.is_interrupted
+    assert "Stopped by `convsearch stop`: nothing is lost" in stream.getvalue()
+    assert "raise --trials" not in stream.getvalue()
+
+
+def test_unfit_trial_is_called_so() -> None:
+    console, stream = make_console(is_terminal=False)
+    trial = replace(TRIALS[2], state="PRUNED", kind="unfit", reason="The loss became nan.")
+    show_ranking(console, Ranking("scans", (trial,)), show_all=True)
+    assert "unfit: The loss became nan." in " ".join(stream.getvalue().split())
