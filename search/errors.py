@@ -17,6 +17,10 @@ class StudyMismatchError(SearchError, ValueError):
     """A study of that name exists, with other data, another space or other settings."""
 
 
+class ReproductionError(SearchError, ValueError):
+    """A trial that cannot be trained again from its record."""
+
+
 class WorkerError(SearchError, RuntimeError):
     """Workers ended in a way that leaves nothing to go on with."""
 

@@ -6,12 +6,12 @@ What becomes of the trial is an `Outcome`; `GIVEN_BACK` and `LOST` mean that it 
 import logging
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from enum import Enum, auto
 from pathlib import Path
 
 from search.broken import keep_traceback
-from search.data import PreparedSet, default_cache_dir
+from search.data import PreparedSet
 from search.errors import ArtifactError
 from search.memory import OomCounter, available_mb
 from search.open_study import OpenStudy
@@ -30,6 +30,7 @@ from search.training.protocol import (
     Unfit,
     Verdict,
 )
+from search.training.task import make_task
 from storage import EpochRow, Outcome, longest_epoch_s, record_epoch, show_activity
 
 logger = logging.getLogger(__name__)
@@ -48,7 +49,6 @@ MEMORY_SLACK_MB = 200.0
 FETCH_S = 180.0
 FETCH_PAUSE_S = 10.0
 """How long an artifact store that is away is waited for, and how often it is tried meanwhile."""
-FEATURES_FOLDER = "features"
 ACTIVITY_S = 1.0
 NEAR_LIMIT = 0.85
 LOW_MEMORY_MB = 256.0
@@ -184,22 +184,12 @@ class TrialRun:
             time.sleep(min(POLL_S, seconds))
 
     def _task(self, goes_on_from: Path | None = None) -> Task:
-        training, weights = self.opened.settings.training, self.opened.settings.weights
-        return Task(
-            config=self.proposal.config.to_json(),
-            data=str(self._data.path),
-            fingerprint=self._data.fingerprint,
-            checkpoint=str(self._checkpoint),
-            goes_on_from=str(goes_on_from or ""),
+        return make_task(
+            self.opened,
+            self.proposal.config,
             seed=derive_seed(self.opened.settings.search.seed, self._number, TRAINING),
-            max_epochs=training.max_epochs,
-            patience=training.patience,
-            plateau_patience=training.plateau_patience,
-            plateau_factor=training.plateau_factor,
-            min_learning_rate=training.min_learning_rate,
-            weights=None if weights is None else weights.model_dump(),
-            features=str(default_cache_dir() / FEATURES_FOLDER),
-            modules=tuple(map(asdict, self.opened.settings.modules)),
+            checkpoint=self._checkpoint,
+            goes_on_from=goes_on_from,
         )
 
     def _answer(self, message: Message) -> Outcome | Open | None:

@@ -56,7 +56,5 @@ def test_export_into_a_folder_that_is_read_only_is_refused(
 
     monkeypatch.setattr(Path, "write_bytes", refuse)
     monkeypatch.setattr(Path, "unlink", refuse)
-    with pytest.raises(
-        ExportError, match=r"Cannot write .*: Read-only file system\."
-    ):
+    with pytest.raises(ExportError, match=r"Cannot write .*: Read-only file system\."):
         write_export(export, "json", tmp_path / "trials.json")

@@ -1,0 +1,180 @@
+"""Training a trial again from its record, to see whether its curve comes out the same.
+
+Config, seed, images and settings are all that a training depends on, so on the same kind of
+processor the curve is the same to the last digit. Elsewhere rounding differs, and grows.
+"""
+
+import itertools
+from collections.abc import Sequence
+from contextlib import closing
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from search.data import Progress
+from search.errors import ReproductionError
+from search.fork import TAKEN_FROM
+from search.open_study import OpenStudy
+from search.sampling import TRAINING, derive_seed
+from search.settings import StudySettings
+from search.training.process import Trainer, TrainerGoneError
+from search.training.protocol import Busy, Epoch, Failed, Finished, Task, Unfit
+from search.training.task import make_task
+from spaces import Config
+from storage import (
+    EpochRow,
+    Store,
+    StudyNotFoundError,
+    TrialRow,
+    load_curve,
+    load_study,
+    load_trials,
+)
+
+MEASURES = ("train_loss", "train_accuracy", "val_loss", "val_accuracy", "learning_rate")
+"""What of an epoch has to come out the same; time and memory do not."""
+POLL_S = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Reproduction:
+    """A trial's recorded epochs, and those of its training again."""
+
+    study: str
+    trial: int
+    recorded: tuple[EpochRow, ...]
+    again: tuple[EpochRow, ...]
+
+    @property
+    def is_identical(self) -> bool:
+        """Whether all epochs are the same to the last digit."""
+        return self.first_difference is None
+
+    @property
+    def first_difference(self) -> int | None:
+        """The first epoch that differs, or that one of the two does not have."""
+        pairs = itertools.zip_longest(self.recorded, self.again)
+        for epoch, (row, other) in enumerate(pairs, start=1):
+            if row is None or other is None or _measures(row) != _measures(other):
+                return epoch
+        return None
+
+    @property
+    def largest_differences(self) -> dict[str, float]:
+        """How far each measure is off at most, over the epochs that both have."""
+        pairs = list(zip(self.recorded, self.again, strict=False))
+        return {
+            name: max(abs(getattr(row, name) - getattr(other, name)) for row, other in pairs)
+            for name in (MEASURES if pairs else ())
+        }
+
+    def to_json(self) -> dict[str, Any]:
+        """Gives the document of `reproduce --json`."""
+        return {
+            "study": self.study,
+            "trial": self.trial,
+            "identical": self.is_identical,
+            "first_difference": self.first_difference,
+            "largest_differences": self.largest_differences,
+            "recorded": [asdict(row) for row in self.recorded],
+            "again": [asdict(row) for row in self.again],
+        }
+
+
+def reproduce(
+    store: Store,
+    study: str,
+    number: int,
+    *,
+    n_threads: int = 1,
+    progress: Progress | None = None,
+) -> Reproduction:
+    """Trains a trial again, for as many epochs as it has, and saves nothing.
+
+    Args:
+        store: The store; nothing is written to it.
+        study: The study's name.
+        number: The trial's number.
+        n_threads: Of the trainer; sums come out a little different with another number.
+        progress: Told how many epochs are trained.
+
+    Raises:
+        StudyNotFoundError: If the store has no such study.
+        ReproductionError: If there is no such trial, it has no epoch, or it cannot be trained.
+        SearchError, SpaceError: If the study's images, weights or modules cannot be had.
+    """
+    row = _find_trial(load_trials(store, load_study(store, study).study_id), study, number)
+    recorded = tuple(load_curve(store, row.trial_id))
+    if not recorded:
+        raise ReproductionError(f"Trial {number} of {study} has no epoch to compare with.")
+    opened = OpenStudy.load(store, study)
+    config = Config.from_json(row.attributes["config"])
+    task = make_task(opened, config, seed=_seed_of(store, study, row))
+    with closing(Trainer(n_threads=n_threads)) as trainer:
+        again = _train(trainer, task, len(recorded), progress)
+    return Reproduction(study, number, recorded, tuple(again))
+
+
+def _measures(row: EpochRow) -> list[float]:
+    return [getattr(row, name) for name in MEASURES]
+
+
+def _find_trial(rows: Sequence[TrialRow], study: str, number: int) -> TrialRow:
+    for row in rows:
+        if row.number == number:
+            if "config" not in row.attributes:
+                raise ReproductionError(
+                    f"Trial {number} of {study} has no config: it was never trained."
+                )
+            return row
+    known = f"0 to {len(rows) - 1}" if rows else "none"
+    raise ReproductionError(f"There is no trial {number} in {study}. Trials there: {known}.")
+
+
+def _seed_of(store: Store, study: str, row: TrialRow) -> int:
+    """Gives the seed that a trial was trained from, in the study in which it was.
+
+    Raises:
+        ReproductionError: If that study is not there any more.
+    """
+    source = row.attributes.get(TAKEN_FROM)
+    if source is None:
+        settings = StudySettings.read(load_study(store, study).settings)
+        return derive_seed(settings.search.seed, row.number, TRAINING)
+    try:
+        rows = load_trials(store, load_study(store, source["study"]).study_id)
+    except StudyNotFoundError as error:
+        raise ReproductionError(
+            f"Trial {row.number} was trained in study {source['study']}, which is not in this "
+            "store any more; its seed is not known without that."
+        ) from error
+    there = _find_trial(rows, source["study"], source["trial"])
+    return _seed_of(store, source["study"], there)
+
+
+def _train(
+    trainer: Trainer, task: Task, n_epochs: int, progress: Progress | None
+) -> list[EpochRow]:
+    rows: list[EpochRow] = []
+    try:
+        trainer.send(task)
+        while True:
+            match trainer.receive(POLL_S):
+                case Epoch(row):
+                    rows.append(row)
+                    is_enough = len(rows) == n_epochs
+                    if progress is not None:
+                        progress(len(rows), n_epochs, "epochs")
+                    trainer.send("stop" if is_enough else "go_on")
+                    if is_enough:
+                        return rows
+                case Busy(done, total) if progress is not None:
+                    progress(done, total, "features")
+                case Finished() | Unfit():
+                    return rows
+                case Failed(reason):
+                    raise ReproductionError(f"The trial cannot be trained again: {reason}")
+    except TrainerGoneError as error:
+        words = trainer.last_words().splitlines()[-1:]
+        raise ReproductionError(
+            f"The trainer ended with exit code {trainer.exit_code()}: {' '.join(words)}"
+        ) from error
