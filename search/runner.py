@@ -24,7 +24,8 @@ View = Callable[[StudyStatus], None]
 class RunResult:
     """What came of a run: the ranking, the last status, and the signal that ended it, or 0.
 
-    `store` is the store's URL without its password.
+    `store` is the URL that the command named, without its password: empty where it is the default
+    or `$CONVSEARCH_STORE`.
     """
 
     store: str
@@ -96,7 +97,8 @@ def run_plan(
         raise KeyboardInterrupt from error  # Who asked us to leave was not to wait for a ranking.
     finally:
         submission.store.close()
-    return RunResult(submission.store.shown_url, ranking, status, signals[0] if signals else 0)
+    named = submission.store.shown_url if plan.store.url else ""
+    return RunResult(named, ranking, status, signals[0] if signals else 0)
 
 
 def supervise(

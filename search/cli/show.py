@@ -17,7 +17,6 @@ from search.cli.words import (
     show_duration,
     show_epoch_time,
 )
-from search.default_store import DEFAULT_STORE
 
 if TYPE_CHECKING:
     from search.data import SourceSummary
@@ -120,7 +119,7 @@ def show_ending(console: Console, result: "RunResult") -> None:
         return
     if record.has_failed:
         return
-    place = "" if result.store == DEFAULT_STORE else f" --store {result.store}"
+    place = f" --store {result.store}" if result.store else ""
     say(
         console,
         f"Next: convsearch rank {record.name} --all{place} · raise --trials to search on",
