@@ -17,8 +17,8 @@ class StudyMismatchError(SearchError, ValueError):
     """A study of that name exists, with other data, another space or other settings."""
 
 
-class ReproductionError(SearchError, ValueError):
-    """A trial that cannot be trained again from its record."""
+class TrialRecordError(SearchError, ValueError):
+    """A trial that cannot be trained, or built, again from its record."""
 
 
 class WorkerError(SearchError, RuntimeError):

@@ -5,30 +5,19 @@ processor the curve is the same to the last digit. Elsewhere rounding differs, a
 """
 
 import itertools
-from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from search.data import Progress
-from search.errors import ReproductionError
-from search.fork import TAKEN_FROM
+from search.errors import TrialRecordError
 from search.open_study import OpenStudy
-from search.sampling import TRAINING, derive_seed
-from search.settings import StudySettings
 from search.training.process import Trainer, TrainerGoneError
 from search.training.protocol import Busy, Epoch, Failed, Finished, Task, Unfit
 from search.training.task import make_task
+from search.trial_record import TrialRecord
 from spaces import Config
-from storage import (
-    EpochRow,
-    Store,
-    StudyNotFoundError,
-    TrialRow,
-    load_curve,
-    load_study,
-    load_trials,
-)
+from storage import EpochRow, Store, load_curve
 
 MEASURES = ("train_loss", "train_accuracy", "val_loss", "val_accuracy", "learning_rate")
 """What of an epoch has to come out the same; time and memory do not."""
@@ -99,16 +88,15 @@ def reproduce(
 
     Raises:
         StudyNotFoundError: If the store has no such study.
-        ReproductionError: If there is no such trial, it has no epoch, or it cannot be trained.
+        TrialRecordError: If there is no such trial, it has no epoch, or it cannot be trained.
         SearchError, SpaceError: If the study's images, weights or modules cannot be had.
     """
-    row = _find_trial(load_trials(store, load_study(store, study).study_id), study, number)
-    recorded = tuple(load_curve(store, row.trial_id))
+    record = TrialRecord.load(store, study, number)
+    recorded = tuple(load_curve(store, record.trial_id))
     if not recorded:
-        raise ReproductionError(f"Trial {number} of {study} has no epoch to compare with.")
+        raise TrialRecordError(f"Trial {number} of {study} has no epoch to compare with.")
     opened = OpenStudy.load(store, study)
-    config = Config.from_json(row.attributes["config"])
-    task = make_task(opened, config, seed=_seed_of(store, study, row))
+    task = make_task(opened, Config.from_json(record.config), seed=record.seed)
     with closing(Trainer(n_threads=n_threads)) as trainer:
         again = _train(trainer, task, len(recorded), progress)
     return Reproduction(study, number, recorded, tuple(again))
@@ -116,39 +104,6 @@ def reproduce(
 
 def _measures(row: EpochRow) -> list[float]:
     return [getattr(row, name) for name in MEASURES]
-
-
-def _find_trial(rows: Sequence[TrialRow], study: str, number: int) -> TrialRow:
-    for row in rows:
-        if row.number == number:
-            if "config" not in row.attributes:
-                raise ReproductionError(
-                    f"Trial {number} of {study} has no config: it was never trained."
-                )
-            return row
-    known = f"0 to {len(rows) - 1}" if rows else "none"
-    raise ReproductionError(f"There is no trial {number} in {study}. Trials there: {known}.")
-
-
-def _seed_of(store: Store, study: str, row: TrialRow) -> int:
-    """Gives the seed that a trial was trained from, in the study in which it was.
-
-    Raises:
-        ReproductionError: If that study is not there any more.
-    """
-    source = row.attributes.get(TAKEN_FROM)
-    if source is None:
-        settings = StudySettings.read(load_study(store, study).settings)
-        return derive_seed(settings.search.seed, row.number, TRAINING)
-    try:
-        rows = load_trials(store, load_study(store, source["study"]).study_id)
-    except StudyNotFoundError as error:
-        raise ReproductionError(
-            f"Trial {row.number} was trained in study {source['study']}, which is not in this "
-            "store any more; its seed is not known without that."
-        ) from error
-    there = _find_trial(rows, source["study"], source["trial"])
-    return _seed_of(store, source["study"], there)
 
 
 def _train(
@@ -172,9 +127,9 @@ def _train(
                 case Finished() | Unfit():
                     return rows
                 case Failed(reason):
-                    raise ReproductionError(f"The trial cannot be trained again: {reason}")
+                    raise TrialRecordError(f"The trial cannot be trained again: {reason}")
     except TrainerGoneError as error:
         words = trainer.last_words().splitlines()[-1:]
-        raise ReproductionError(
+        raise TrialRecordError(
             f"The trainer ended with exit code {trainer.exit_code()}: {' '.join(words)}"
         ) from error

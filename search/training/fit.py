@@ -155,7 +155,7 @@ class Fit:
             **_prefixed("optimizer", dict(_numbered(self.phase.optimizer_arrays()))),
         }
         state = {
-            "task": _identity(self.task),
+            "task": identity(self.task),
             "phase": self.phase.number,
             "progress": self.phase.state(),
             "history": [asdict(row) for row in self.history],
@@ -175,22 +175,22 @@ class Fit:
     def _load_checkpoint(self) -> Checkpoint | None:
         """The checkpoint, if there is a whole one of this very task."""
         checkpoint = load_checkpoint(Path(self.task.goes_on_from or self.task.checkpoint))
-        if checkpoint is None or checkpoint.state.get("task") != _identity(self.task):
+        if checkpoint is None or checkpoint.state.get("task") != identity(self.task):
             return None
         return checkpoint
 
     def _restore(self, checkpoint: Checkpoint) -> None:
         """Goes on where the checkpoint was saved."""
-        self.phase.assign(_group(checkpoint, "model"))
-        optimizer = _group(checkpoint, "optimizer")
+        self.phase.assign(group(checkpoint, "model"))
+        optimizer = group(checkpoint, "optimizer")
         self.phase.restore(
             [optimizer[str(i)] for i in range(len(optimizer))], checkpoint.state["progress"]
         )
-        self.best = Best(**checkpoint.state["best"], learned=_group(checkpoint, "best"))
+        self.best = Best(**checkpoint.state["best"], learned=group(checkpoint, "best"))
         self.history = [EpochRow(**row) for row in checkpoint.state["history"]]
 
 
-def _identity(task: Task) -> dict[str, Any]:
+def identity(task: Task) -> dict[str, Any]:
     """What a checkpoint must agree on; where the files lie may change."""
     values = asdict(task)
     for place in ("data", "checkpoint", "goes_on_from", "features", "modules"):
@@ -208,7 +208,7 @@ def _numbered(arrays: list[NDArray[Any]]) -> list[tuple[str, NDArray[Any]]]:
     return [(str(i), array) for i, array in enumerate(arrays)]
 
 
-def _group(checkpoint: Checkpoint, group: str) -> dict[str, NDArray[Any]]:
+def group(checkpoint: Checkpoint, group: str) -> dict[str, NDArray[Any]]:
     prefix = f"{group}/"
     return {
         name.removeprefix(prefix): array

@@ -123,10 +123,7 @@ class Phase:
 
     def assign(self, learned: Mapping[str, NDArray[Any]]) -> None:
         """Puts what `learned` gave into the network; what it does not name stays as it is."""
-        variables = _learned(self.model)
-        for name, array in learned.items():
-            if name in variables:
-                variables[name].assign(array)
+        assign(self.model, learned)
 
     def optimizer_arrays(self) -> list[NDArray[Any]]:
         """The optimizer's variables."""
@@ -166,6 +163,14 @@ class Phase:
         for callback in (self._stopper, self._plateau):
             callback.set_model(self.model)
             callback.on_train_begin()
+
+
+def assign(model: keras.Model, learned: Mapping[str, NDArray[Any]]) -> None:
+    """Puts what a phase has learned into a network, be it of another phase."""
+    variables = _learned(model)
+    for name, array in learned.items():
+        if name in variables:
+            variables[name].assign(array)
 
 
 def predict_in_batches(

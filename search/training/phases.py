@@ -26,7 +26,7 @@ def make_phase(
     """A phase before its first epoch."""
     if not isinstance(config.network, TransferNetwork):
         return _make_whole(number, task, config, data)
-    weights = _read_weights(task)
+    weights = read_weights(task)
     if number == 1:
         features = Features(
             Path(task.features), data, config.network.backbone, weights, on_progress
@@ -36,7 +36,7 @@ def make_phase(
     return _make_whole(number, task, gentle, data, weights)
 
 
-def _read_weights(task: Task) -> Weights:
+def read_weights(task: Task) -> Weights:
     """The study's weights, as long as the file still holds them.
 
     Raises:

@@ -1,12 +1,13 @@
 """What worker and trainer say to each other: one JSON object a line.
 
 The worker sends a `Task`, the trainer answers with one `Epoch` after another and waits for the
-verdict on each; it ends with `Finished`, `Unfit` or `Failed`.
+verdict on each; it ends with `Finished`, `Unfit` or `Failed`. To `Evaluate` it answers with
+`Evaluated` or `Failed`.
 """
 
 import json
 from dataclasses import asdict, dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from storage import EpochRow
 
@@ -104,11 +105,31 @@ class Failed:
     traceback: str
 
 
-Message = Task | Ready | Busy | Note | Resumed | Epoch | Finished | Unfit | Failed
-KINDS: dict[str, type[Any]] = {
-    kind.__name__: kind
-    for kind in (Task, Ready, Busy, Note, Resumed, Epoch, Finished, Unfit, Failed)
-}
+@dataclass(frozen=True, slots=True)
+class Evaluate:
+    """A trained network to build again with the best weights of its checkpoint.
+
+    `answers` is the safetensors file that its class probabilities of the images of `split` go to,
+    under `probabilities`; `model` the `.keras` file that it is saved as. Either may be empty.
+    """
+
+    task: Task
+    split: str = ""
+    answers: str = ""
+    model: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluated:
+    """The network was built again, and its files are written."""
+
+    n_images: int
+
+
+Message = (
+    Evaluate | Evaluated | Task | Ready | Busy | Note | Resumed | Epoch | Finished | Unfit | Failed
+)
+KINDS: dict[str, type[Any]] = {kind.__name__: kind for kind in get_args(Message)}
 
 
 def encode(message: Message) -> str:
@@ -127,6 +148,8 @@ def decode(line: str) -> Message:
         kind = KINDS[values.pop("kind")]
         if kind is Epoch:
             values["row"] = EpochRow(**values["row"])
+        elif kind is Evaluate:
+            values["task"] = Task(**values["task"])
         elif kind is Resumed:
             values["rows"] = tuple(EpochRow(**row) for row in values["rows"])
         message: Message = kind(**values)

@@ -17,6 +17,8 @@ from typing import IO
 from search.training.protocol import (
     Busy,
     Epoch,
+    Evaluate,
+    Evaluated,
     Failed,
     Message,
     Note,
@@ -65,9 +67,9 @@ def main() -> None:
 
     channel.send(Ready(memory_mb=private_mb(psutil.Process())))
     while True:
-        task = decode(channel.receive())
-        if isinstance(task, Task):
-            _serve(channel, task)
+        message = decode(channel.receive())
+        if isinstance(message, Task | Evaluate):
+            _serve(channel, message)
 
 
 def _load_tensorflow() -> None:
@@ -81,8 +83,8 @@ def _load_tensorflow() -> None:
     importlib.import_module("search.training.fit")
 
 
-def _serve(channel: Channel, task: Task) -> None:
-    """Trains one trial; whatever comes of it is a message."""
+def _serve(channel: Channel, wish: Task | Evaluate) -> None:
+    """Trains one trial, or evaluates one; whatever comes of it is a message."""
     import gc
 
     import keras
@@ -91,7 +93,10 @@ def _serve(channel: Channel, task: Task) -> None:
     from search.training.fit import NotFiniteError
 
     try:
-        _train_deterministically(channel, task)
+        if isinstance(wish, Evaluate):
+            channel.send(_evaluate(wish))
+        else:
+            _train_deterministically(channel, wish)
     except NotFiniteError as error:
         channel.send(Unfit(reason=str(error)))
     except (tf.errors.ResourceExhaustedError, MemoryError):
@@ -122,6 +127,16 @@ def _train_deterministically(channel: Channel, task: Task) -> None:
         channel.send(Note(f"training goes on without deterministic operations: {first}"))
         disable_op_determinism()
         _train(channel, task)
+
+
+def _evaluate(wish: Evaluate) -> Evaluated:
+    from search.data import PreparedSet
+    from search.training.rebuild import evaluate
+    from spaces import FamilyModule
+
+    for module in wish.task.modules:
+        FamilyModule(**module).load()
+    return evaluate(wish, PreparedSet.open(Path(wish.task.data)))
 
 
 def _train(channel: Channel, task: Task) -> None:

@@ -7,7 +7,7 @@ import pytest
 import sqlalchemy as sa
 
 from search.changes import plan_again
-from search.errors import ReproductionError
+from search.errors import TrialRecordError
 from search.fork import fork
 from search.open_study import OpenStudy
 from search.reproduction import Reproduction, reproduce
@@ -45,7 +45,7 @@ def test_curve_is_the_same_to_the_last_digit_in_a_fork_too(trained: OpenStudy) -
     taken = {row.attributes["taken_from"]["trial"]: row for row in rows if row.outcome}
     assert reproduce(trained.store, "new", taken[1].number).is_identical
     delete_study(trained.store, "small")
-    with pytest.raises(ReproductionError, match="study small, which is not in this store"):
+    with pytest.raises(TrialRecordError, match="study small, which is not in this store"):
         reproduce(trained.store, "new", taken[1].number)
 
 

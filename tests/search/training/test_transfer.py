@@ -16,6 +16,7 @@ from search.training.features import N_PASSES, Features
 from search.training.fit import Fit
 from search.training.phase import predict_in_batches
 from search.training.protocol import Task
+from search.training.rebuild import rebuild
 from spaces import Config, SearchSpace, predict_cost
 from spaces.models import build_model
 from spaces.models.backbones import RANDOM_WEIGHTS
@@ -136,6 +137,18 @@ def test_best_epoch_of_the_first_phase_is_measured_on_its_head(
     assert fit.phase.number == 1
     assert fit.phase.validate()[1] == best.accuracy
     assert finished.metrics["parameters"] == whole_model(fit.config, larger).count_params()
+
+
+@pytest.mark.parametrize("n_epochs", [2, 4])
+def test_network_is_built_again_from_either_phase(
+    larger: PreparedSet, tmp_path: Path, n_epochs: int
+) -> None:
+    task = make_task(larger, tmp_path, "one", draw_config())
+    fit = train(Fit(task, larger), n_epochs)
+    assert fit.best is not None
+    fit.finish()
+    again = rebuild(task, larger).predict_on_batch(larger.images("val"))
+    np.testing.assert_allclose(again, fit.phase.predict(), atol=1e-4)
 
 
 def whole_model(config: Config, data: PreparedSet) -> Any:

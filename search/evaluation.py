@@ -1,0 +1,98 @@
+"""A trial's network at work: its answers on images, and the network as a file.
+
+TensorFlow is loaded by a trainer's process, not by this one.
+"""
+
+import tempfile
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors.numpy import load_file
+
+from search.errors import TrialRecordError
+from search.open_study import OpenStudy
+from search.training.process import Trainer, TrainerGoneError
+from search.training.protocol import Evaluate, Evaluated, Failed
+from search.training.task import make_task
+from search.trial_record import TrialRecord
+from spaces import Config
+
+POLL_S = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Answers:
+    """Class probabilities of a split's images, shape `(n, n_classes)`, and the true classes."""
+
+    split: str
+    labels: NDArray[np.int64]
+    probabilities: NDArray[np.float64]
+
+
+def answer(opened: OpenStudy, number: int, split: str, *, n_threads: int = 1) -> Answers:
+    """Has a trial's best network answer on a split.
+
+    Args:
+        opened: The study.
+        number: The trial's number.
+        split: `train`, `val` or `test`.
+        n_threads: Of the process that does it.
+
+    Raises:
+        TrialRecordError: If the trial is not there, or its weights are not kept any more.
+        ArtifactError: If the artifact store cannot be used.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "answers.safetensors"
+        task = _evaluate(opened, number, n_threads, split=split, answers=str(path))
+        probabilities = load_file(path)["probabilities"]
+    data = opened.data_of(task.config["family"])
+    return Answers(split, np.asarray(data.labels(split)), probabilities)
+
+
+def save_model(opened: OpenStudy, number: int, path: Path) -> None:
+    """Saves a trial's best network as a `.keras` file that takes raw pixels.
+
+    Bare Keras loads it in safe mode.
+
+    Raises:
+        TrialRecordError: If the trial is not there, or its weights are not kept any more.
+        ArtifactError: If the artifact store cannot be used.
+    """
+    _evaluate(opened, number, 1, model=str(path.absolute()))
+
+
+def _evaluate(opened: OpenStudy, number: int, n_threads: int, **wishes: Any) -> Any:
+    record = TrialRecord.load(opened.store, opened.name, number)
+    checkpoint = opened.artifacts.load(number)
+    if checkpoint is None:
+        raise TrialRecordError(
+            f"The weights of trial {number} of {opened.name} are not kept: only those of the best "
+            f"trials are. `convsearch reproduce {opened.name} {number}` trains it again."
+        )
+    config = Config.from_json(record.config)
+    task = make_task(opened, config, seed=record.seed, checkpoint=checkpoint)
+    with closing(Trainer(n_threads=n_threads)) as trainer:
+        _ask(trainer, Evaluate(task, **wishes))
+    return task
+
+
+def _ask(trainer: Trainer, wish: Evaluate) -> None:
+    try:
+        trainer.send(wish)
+        while True:
+            match trainer.receive(POLL_S):
+                case Evaluated():
+                    return
+                case Failed(reason):
+                    raise TrialRecordError(f"The network cannot be built again: {reason}")
+    except TrainerGoneError as error:
+        words = trainer.last_words().splitlines()[-1:]
+        raise TrialRecordError(
+            f"The network cannot be built again: its process ended with exit code "
+            f"{trainer.exit_code()}: {' '.join(words)}"
+        ) from error
