@@ -29,6 +29,7 @@ from spaces import FamilyModule, Limits, SearchSpace
 from storage import (
     Store,
     StudyRecord,
+    count_done,
     create_study,
     list_studies,
     load_study,
@@ -218,8 +219,11 @@ def _resume(
     is_given = plan.store.artifacts is not None
     settings = moved(known, draft.settings, is_artifacts_given=is_given)
     notes: tuple[str, ...] = ()
+    n_done = count_done(store, record.study_id)
+    if n_trials is not None and n_trials < n_done:
+        notes = (f"the budget is {n_trials} trials, and {n_done} are done",)
     if settings.artifacts != known.artifacts:
-        notes = (f"artifacts go to {settings.artifacts}; those so far stay in {known.artifacts}",)
+        notes += (f"artifacts go to {settings.artifacts}; those so far stay in {known.artifacts}",)
     artifacts = _share(draft, settings, progress)
     update_settings(store, record.study_id, settings.model_dump_json())
     set_budget(

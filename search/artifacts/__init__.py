@@ -1,6 +1,6 @@
 """Artifacts: files too large for the store's tables, where all workers of a study find them."""
 
-from search.artifacts.checkpoints import numbers_to_keep
+from search.artifacts.checkpoints import best_numbers, numbers_to_keep
 from search.artifacts.kinds import ArtifactStore, open_artifact_store, read_artifacts_url
 from search.artifacts.shared import fetch_prepared, fetch_weights, share, shared_files
 from search.artifacts.study import Artifacts
@@ -8,6 +8,7 @@ from search.artifacts.study import Artifacts
 __all__ = [
     "ArtifactStore",
     "Artifacts",
+    "best_numbers",
     "fetch_prepared",
     "fetch_weights",
     "numbers_to_keep",

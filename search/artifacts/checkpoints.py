@@ -8,7 +8,7 @@ import re
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
-from storage import Store, list_kept
+from storage import Store, list_kept, list_open
 
 N_BEST_KEPT = 5
 N_PRUNED_KEPT = 10
@@ -51,6 +51,12 @@ def unneeded(
     """The checkpoints that may go: of other trials than these, or not a trial's latest."""
     latest = {number: newest(names, number) for number in trial_numbers}
     return [name for name in names if latest.get(name.trial_number) != name]
+
+
+def best_numbers(store: Store, study_id: int) -> list[int]:
+    """The complete trials whose weights are kept, by number."""
+    best = list_kept(store, study_id, n_best=N_BEST_KEPT, n_pruned=0)
+    return sorted(best - {lease.trial_number for lease in list_open(store, study_id)})
 
 
 def numbers_to_keep(store: Store, study_id: int) -> set[int]:

@@ -199,6 +199,15 @@ class Artifacts:
         names = self._names_there()
         return list(map(self._key, unneeded(names, read_numbers())))
 
+    def missing(self, trial_numbers: Collection[int]) -> list[int]:
+        """Gives those of some trials that no checkpoint is kept of.
+
+        Raises:
+            ArtifactError: If the artifact store cannot be used.
+        """
+        names = self._names_there()
+        return [number for number in trial_numbers if newest(names, number) is None]
+
     def _bring(self, trial_number: int, answer: "Future[Path | None]") -> None:
         """Answers with the file that a trial goes on from, or with the reason why not."""
         try:

@@ -111,8 +111,8 @@ def _open_cached(path: Path) -> PreparedSet | None:
     try:
         found = PreparedSet.open(path)
         found.verify()
-    except DataError as error:
-        logger.warning("preparing again: %s", error)
+    except DataError:
+        logger.warning("%s is damaged, so its source is prepared again", path)
         return None
     return found
 

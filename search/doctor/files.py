@@ -1,12 +1,12 @@
 """Checks of files: checkpoints that no trial needs, and room for more."""
 
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from functools import partial
 from pathlib import Path
 
-from search.artifacts import Artifacts, numbers_to_keep
+from search.artifacts import Artifacts, best_numbers, numbers_to_keep
 from search.artifacts.kinds import is_folder
 from search.data import default_cache_dir
 from search.doctor.finding import Finding
@@ -39,20 +39,34 @@ def check_artifacts(store: Store, url: str) -> list[Finding]:
 
 def _check_study(store: Store, url: str, name: str, artifacts: Artifacts) -> list[Finding]:
     study_id = load_study(store, name).study_id
+    lost = artifacts.missing(best_numbers(store, study_id))
+    findings = [_lost_weights(name, lost)] if lost else []
     unneeded = artifacts.unneeded(partial(numbers_to_keep, store, study_id))
     if not unneeded:
-        return []
+        return findings
     sizes = artifacts.store.sizes(artifacts.name)
     n_bytes = sum(sizes.get(it, 0) for it in unneeded)
     return [
+        *findings,
         Finding(
             "checkpoints",
             f"study {name}",
             f"{len(unneeded)} files ({n_bytes / 2**20:.1f} MB) are of trials that need none.",
             "--fix deletes them.",
             fix=partial(_delete_unneeded, url, name),
-        )
+        ),
     ]
+
+
+def _lost_weights(name: str, numbers: Sequence[int]) -> Finding:
+    which = ", ".join(map(str, numbers))
+    return Finding(
+        "weights",
+        f"study {name}",
+        f"The weights of its best trials are not all there: {which}.",
+        f"Put the files back, or train one again: convsearch reproduce {name} {numbers[0]}",
+        is_wrong=False,
+    )
 
 
 def _delete_unneeded(url: str, name: str) -> None:

@@ -19,6 +19,7 @@ from storage import (
     Store,
     StoreError,
     count_done,
+    finish,
     load_trials,
     register_worker,
     remove_worker,
@@ -303,3 +304,15 @@ def test_trial_is_attached_again_after_mending(opened: OpenStudy) -> None:
     again = begin(opened)
     assert again.trial.number == first.trial.number
     assert opened.study.get_trials()[first.trial.number].state == TrialState.RUNNING
+
+
+def test_lost_weights_of_a_good_trial_are_told(make_study: MakeStudy) -> None:
+    opened = make_study()
+    proposal = begin(opened)
+    opened.artifacts.checkpoint(proposal.trial.number, 0).write_bytes(b"weights")
+    finish(opened.store, proposal.lease, Outcome("complete", value=0.8), proposal.draft)
+    assert look(opened).left == ()
+    opened.artifacts.checkpoint(proposal.trial.number, 0).unlink()
+    (finding,) = look(opened).left
+    assert (finding.check, finding.is_wrong) == ("weights", False)
+    assert "convsearch reproduce small 0" in finding.remedy
