@@ -110,15 +110,17 @@ class Ranking:
 
     def to_json(self) -> dict[str, Any]:
         """Gives the document of `rank --json`."""
-        fronts = {cost: [trial.trial for trial in self.front(cost)] for cost in COSTS}
         return {
             "study": self.study,
             "direction": self.direction,
             "metric": self.metric,
             "trials": [trial.to_json() for trial in self.counted],
             "families": [family.to_json() for family in self.families],
-            "pareto": fronts,
         }
+
+    def fronts_to_json(self) -> dict[str, list[int]]:
+        """Gives the trials of both Pareto fronts, by cost, as `rank --pareto --json` adds them."""
+        return {cost: [trial.trial for trial in self.front(cost)] for cost in COSTS}
 
     def within(self, distance: float) -> tuple[RankedTrial, ...]:
         """Gives the best trial, then those as good as it that are smaller or quicker to train.

@@ -185,7 +185,10 @@ def rank(
         ranking = rank_trials(there, study, metric=metric)
     if json:
         trials = ranking.counted if within is None else ranking.within(within)
-        print_json(ranking.to_json() | {"trials": [trial.to_json() for trial in trials]})
+        document = ranking.to_json() | {"trials": [trial.to_json() for trial in trials]}
+        if pareto:  # Alone: times differ from run to run, and all else follows from the seed.
+            document["pareto"] = ranking.fronts_to_json()
+        print_json(document)
     elif by_family:
         show_family_ranking(answers(), ranking)
     elif within is not None:

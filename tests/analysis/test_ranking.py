@@ -185,7 +185,7 @@ def test_as_good_as_the_best_is_what_is_near_and_smaller_or_quicker() -> None:
 def test_front_has_no_trial_that_another_one_betters() -> None:
     assert [it.trial for it in RANKING.front("parameters")] == [0, 3, 4]
     assert [it.trial for it in RANKING.front("seconds")] == [0, 2, 4, 5, 6]
-    assert RANKING.to_json()["pareto"] == {"parameters": [0, 3, 4], "seconds": [0, 2, 4, 5, 6]}
+    assert RANKING.fronts_to_json() == {"parameters": [0, 3, 4], "seconds": [0, 2, 4, 5, 6]}
 
 
 @pytest.mark.parametrize(
