@@ -19,6 +19,9 @@ N_BINS = 10
 MAX_POINTS = 200
 """A curve of thousands of points looks no better and makes a report large."""
 
+OF_CLASSES = ("sensitivity", "specificity", "auc")
+"""The scores of each class, in the order in which `ClassScores` has them."""
+
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
@@ -133,9 +136,6 @@ def evaluate(
     def score(name: str) -> Score:
         return _score(found[name], spread[name])
 
-    def class_score(name: str, k: int) -> Score:
-        return _score(found[name][:, k], spread[name][:, k])
-
     return Evaluation(
         n=n,
         n_groups=None if groups is None else len(set(groups)),
@@ -145,11 +145,9 @@ def evaluate(
         macro_auc=score("macro_auc"),
         classes=tuple(
             ClassScores(
-                name=name,
-                n=int((labels == k).sum()),
-                sensitivity=class_score("sensitivity", k),
-                specificity=class_score("specificity", k),
-                auc=class_score("auc", k),
+                name,
+                int((labels == k).sum()),
+                *(_score(found[it][:, k], spread[it][:, k]) for it in OF_CLASSES),
             )
             for k, name in enumerate(class_names)
         ),

@@ -4,7 +4,6 @@ TensorFlow is loaded by a trainer's process, not by this one.
 """
 
 import tempfile
-from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,10 +14,10 @@ from safetensors.numpy import load_file
 
 from search.errors import TrialRecordError
 from search.open_study import OpenStudy
-from search.training.process import Trainer, TrainerGoneError
+from search.training.process import Trainer
 from search.training.protocol import Evaluate, Evaluated, Failed
 from search.training.task import make_task
-from search.trial_record import TrialRecord
+from search.trial_record import TrialRecord, lone_trainer
 from spaces import Config
 
 POLL_S = 1.0
@@ -76,23 +75,16 @@ def _evaluate(opened: OpenStudy, number: int, n_threads: int, **wishes: Any) -> 
         )
     config = Config.from_json(record.config)
     task = make_task(opened, config, seed=record.seed, checkpoint=checkpoint)
-    with closing(Trainer(n_threads=n_threads)) as trainer:
+    with lone_trainer(n_threads) as trainer:
         _ask(trainer, Evaluate(task, **wishes))
     return task
 
 
 def _ask(trainer: Trainer, wish: Evaluate) -> None:
-    try:
-        trainer.send(wish)
-        while True:
-            match trainer.receive(POLL_S):
-                case Evaluated():
-                    return
-                case Failed(reason):
-                    raise TrialRecordError(f"The network cannot be built again: {reason}")
-    except TrainerGoneError as error:
-        words = trainer.last_words().splitlines()[-1:]
-        raise TrialRecordError(
-            f"The network cannot be built again: its process ended with exit code "
-            f"{trainer.exit_code()}: {' '.join(words)}"
-        ) from error
+    trainer.send(wish)
+    while True:
+        match trainer.receive(POLL_S):
+            case Evaluated():
+                return
+            case Failed(reason):
+                raise TrialRecordError(f"The network cannot be built again: {reason}")

@@ -5,17 +5,16 @@ processor the curve is the same to the last digit. Elsewhere rounding differs, a
 """
 
 import itertools
-from contextlib import closing
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from search.data import Progress
 from search.errors import TrialRecordError
 from search.open_study import OpenStudy
-from search.training.process import Trainer, TrainerGoneError
+from search.training.process import Trainer
 from search.training.protocol import Busy, Epoch, Failed, Finished, Task, Unfit
 from search.training.task import make_task
-from search.trial_record import TrialRecord
+from search.trial_record import TrialRecord, lone_trainer
 from spaces import Config
 from storage import EpochRow, Store, load_curve
 
@@ -97,7 +96,7 @@ def reproduce(
         raise TrialRecordError(f"Trial {number} of {study} has no epoch to compare with.")
     opened = OpenStudy.load(store, study)
     task = make_task(opened, Config.from_json(record.config), seed=record.seed)
-    with closing(Trainer(n_threads=n_threads)) as trainer:
+    with lone_trainer(n_threads) as trainer:
         again = _train(trainer, task, len(recorded), progress)
     return Reproduction(study, number, recorded, tuple(again))
 
@@ -110,26 +109,20 @@ def _train(
     trainer: Trainer, task: Task, n_epochs: int, progress: Progress | None
 ) -> list[EpochRow]:
     rows: list[EpochRow] = []
-    try:
-        trainer.send(task)
-        while True:
-            match trainer.receive(POLL_S):
-                case Epoch(row):
-                    rows.append(row)
-                    is_enough = len(rows) == n_epochs
-                    if progress is not None:
-                        progress(len(rows), n_epochs, "epochs")
-                    trainer.send("stop" if is_enough else "go_on")
-                    if is_enough:
-                        return rows
-                case Busy(done, total) if progress is not None:
-                    progress(done, total, "features")
-                case Finished() | Unfit():
+    trainer.send(task)
+    while True:
+        match trainer.receive(POLL_S):
+            case Epoch(row):
+                rows.append(row)
+                is_enough = len(rows) == n_epochs
+                if progress is not None:
+                    progress(len(rows), n_epochs, "epochs")
+                trainer.send("stop" if is_enough else "go_on")
+                if is_enough:
                     return rows
-                case Failed(reason):
-                    raise TrialRecordError(f"The trial cannot be trained again: {reason}")
-    except TrainerGoneError as error:
-        words = trainer.last_words().splitlines()[-1:]
-        raise TrialRecordError(
-            f"The trainer ended with exit code {trainer.exit_code()}: {' '.join(words)}"
-        ) from error
+            case Busy(done, total) if progress is not None:
+                progress(done, total, "features")
+            case Finished() | Unfit():
+                return rows
+            case Failed(reason):
+                raise TrialRecordError(f"The trial cannot be trained again: {reason}")

@@ -1,6 +1,7 @@
 """The record of a trial: all that its training depends on beside its study."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,6 +9,7 @@ from search.errors import TrialRecordError
 from search.fork import TAKEN_FROM
 from search.sampling import TRAINING, derive_seed
 from search.settings import StudySettings
+from search.training.process import Trainer, TrainerGoneError
 from storage import Store, StudyNotFoundError, TrialRow, load_study, load_trials
 
 
@@ -32,6 +34,23 @@ class TrialRecord:
         row = _find_trial(store, study, number)
         seed = _seed_of(store, study, row)
         return cls(row.trial_id, number, row.attributes["config"], seed)
+
+
+@contextmanager
+def lone_trainer(n_threads: int) -> Iterator[Trainer]:
+    """Starts a trainer for one wish, outside of any worker, and ends it.
+
+    Raises:
+        TrialRecordError: If it ended by itself.
+    """
+    with closing(Trainer(n_threads=n_threads)) as trainer:
+        try:
+            yield trainer
+        except TrainerGoneError as error:
+            words = trainer.last_words().splitlines()[-1:]
+            raise TrialRecordError(
+                f"The trainer ended with exit code {trainer.exit_code()}: {' '.join(words)}"
+            ) from error
 
 
 def _find_trial(store: Store, study: str, number: int) -> TrialRow:

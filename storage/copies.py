@@ -10,11 +10,12 @@ from optuna.study import Study
 from optuna.trial import FrozenTrial
 from sqlalchemy.engine import Connection
 
+from storage.optuna_writes import lock_optuna_study
 from storage.outcomes import Outcome
 from storage.patience import patient
 from storage.store import Store
 from storage.tables import epochs, leases
-from storage.whole_trials import add_whole_trials, lock_optuna_study
+from storage.whole_trials import add_whole_trials
 
 BATCH = 100
 """Trials of one transaction: a tenth of a second, for which other writers wait."""

@@ -15,7 +15,6 @@ from storage.engine import make_reading_engine
 from storage.opening import creation_lock
 from storage.optuna_storage import upgrade
 from storage.store import Store
-from storage.survey import survey
 from storage.url import embedded_folder, parse_url, sqlite_path
 
 LARGE_WAL_BYTES = 256 * 2**20
@@ -43,9 +42,8 @@ class Versions:
 
 
 def read_versions(store: Store) -> Versions:
-    """Gives the versions of the tables in a store."""
-    found = survey(store.engine)
-    known, is_older = optuna_tables.REVISION, None
+    """Gives the versions of the tables that a store had when it was opened."""
+    found, known, is_older = store.found, optuna_tables.REVISION, None
     if found.optuna != known:
         versions = store.optuna_storage.get_all_versions()
         known = store.optuna_storage.get_head_version()

@@ -14,6 +14,7 @@ from optuna.trial import TrialState
 from sqlalchemy.engine import Connection
 
 from storage import optuna_tables as tables
+from storage.errors import StudyNotFoundError
 from storage.optuna_tables import trials, utc_now
 from storage.outcomes import Outcome
 from storage.tables import leases
@@ -44,11 +45,24 @@ def take_enqueued(connection: Connection, study_id: int) -> tuple[int, int] | No
     return row.trial_id, row.number
 
 
+def lock_optuna_study(connection: Connection, study_id: int) -> None:
+    """Holds a study until the transaction ends, as Optuna does where it numbers trials.
+
+    Raises:
+        StudyNotFoundError: If it was deleted.
+    """
+    query = sa.select(tables.studies.c.study_id).where(tables.studies.c.study_id == study_id)
+    if connection.execute(query.with_for_update()).first() is None:
+        raise StudyNotFoundError("The study was deleted meanwhile.")
+
+
 def add_trial(connection: Connection, study_id: int) -> tuple[int, int]:
-    """Adds a running trial, and gives its id and number."""
-    study = tables.studies.c.study_id == study_id
-    # As Optuna does: whoever adds a trial holds the study, or two would get one number.
-    connection.execute(sa.select(tables.studies.c.study_id).where(study).with_for_update())
+    """Adds a running trial, and gives its id and number.
+
+    Raises:
+        StudyNotFoundError: If the study was deleted.
+    """
+    lock_optuna_study(connection, study_id)
     n_before = sa.select(sa.func.count()).select_from(trials).where(trials.c.study_id == study_id)
     row = connection.execute(
         trials.insert()

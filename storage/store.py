@@ -16,18 +16,21 @@ from storage.errors import StoreError
 from storage.opening import Mode, begin_writing, check_place, find_tables, telling
 from storage.optuna_storage import FleetStorage, open_for_reading, open_optuna_storage
 from storage.patience import Patience
+from storage.survey import Survey
 from storage.url import embedded_folder, parse_url, show_url, sqlite_path
 
 
 @dataclass(frozen=True, slots=True)
 class Store:
-    """An open store. Cheap to share within a process, never across a fork."""
+    """An open store. Cheap to share within a process, never across a fork.
+
+    `found` is what tables it had when it was opened.
+    """
 
     url: URL
     optuna_storage: FleetStorage
+    found: Survey
     server: EmbeddedServer | None = None
-    is_plain: bool = False
-    """Whether it is a store of Optuna alone, without our tables, and open for reading."""
 
     @classmethod
     def open(cls, url: str, *, create: bool = True) -> "Store":
@@ -72,7 +75,7 @@ class Store:
                     storage.engine, "do_connect", _ServerCheck(server, storage.patience)
                 )
             undo.pop_all()
-        return cls(parsed, storage, server, found.is_plain)
+        return cls(parsed, storage, found, server)
 
     @classmethod
     def check(cls, url: str) -> None:
@@ -100,6 +103,11 @@ class Store:
     def show(url: str) -> str:
         """Gives a URL without its password."""
         return show_url(parse_url(url))
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether it is a store of Optuna alone, without our tables, and open for reading."""
+        return self.found.is_plain
 
     @property
     def engine(self) -> Engine:

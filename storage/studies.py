@@ -13,11 +13,12 @@ from optuna.study import Study
 from storage.errors import StudyNotFoundError
 from storage.optuna_tables import directions, study_attributes
 from storage.optuna_tables import studies as optuna_studies
+from storage.optuna_writes import lock_optuna_study
 from storage.patience import patient
 from storage.store import Store
 from storage.strays import delete_strays
 from storage.tables import leases, studies
-from storage.whole_trials import enqueue_missing, lock_optuna_study
+from storage.whole_trials import enqueue_missing
 
 BEAT_GAP_S = 60.0
 """A longer gap between two beats is time without a living worker, which no budget pays for."""

@@ -14,23 +14,11 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 from sqlalchemy.engine import Connection
 
 from storage import optuna_tables as tables
-from storage.errors import StudyNotFoundError
 from storage.optuna_tables import to_stored, trials
-from storage.optuna_writes import Row
+from storage.optuna_writes import Row, lock_optuna_study
 
 FIXED_PARAMS = "fixed_params"
 """Optuna's attribute of a trial that was enqueued: the parameters that it is to have."""
-
-
-def lock_optuna_study(connection: Connection, study_id: int) -> None:
-    """Holds a study until the transaction ends, as Optuna does where it numbers trials.
-
-    Raises:
-        StudyNotFoundError: If it was deleted.
-    """
-    query = sa.select(tables.studies.c.study_id).where(tables.studies.c.study_id == study_id)
-    if connection.execute(query.with_for_update()).first() is None:
-        raise StudyNotFoundError("The study was deleted meanwhile.")
 
 
 def add_whole_trials(

@@ -3,6 +3,8 @@
 from dataclasses import replace
 from pathlib import Path
 
+import keras
+
 from search.data import PreparedSet
 from search.training.features import N_PASSES, Features, OnProgress
 from search.training.feeds import FeatureFeed, PixelFeed
@@ -26,7 +28,7 @@ def make_phase(
     """A phase before its first epoch."""
     if not isinstance(config.network, TransferNetwork):
         return _make_whole(number, task, config, data)
-    weights = read_weights(task)
+    weights = _read_weights(task)
     if number == 1:
         features = Features(
             Path(task.features), data, config.network.backbone, weights, on_progress
@@ -36,7 +38,7 @@ def make_phase(
     return _make_whole(number, task, gentle, data, weights)
 
 
-def read_weights(task: Task) -> Weights:
+def _read_weights(task: Task) -> Weights:
     """The study's weights, as long as the file still holds them.
 
     Raises:
@@ -57,7 +59,23 @@ def _make_whole(
     weights: Weights = RANDOM_WEIGHTS,
 ) -> Phase:
     """The whole network on pixels; a second phase of it begins with a new optimizer."""
-    model = build_model(
+    model = _build(task, config, data, weights)
+    feed = PixelFeed(data, task.seed, config.batch_size, augmentation=config.augmentation)
+    return Phase(number, model, feed, build_optimizer(config), task)
+
+
+def build_whole(task: Task, config: Config, data: PreparedSet) -> keras.Model:
+    """The whole network of a trial before its first epoch, from raw pixels.
+
+    Raises:
+        SpaceError: If the study's weights are others now.
+    """
+    is_transfer = isinstance(config.network, TransferNetwork)
+    return _build(task, config, data, _read_weights(task) if is_transfer else RANDOM_WEIGHTS)
+
+
+def _build(task: Task, config: Config, data: PreparedSet, weights: Weights) -> keras.Model:
+    return build_model(
         config,
         data.image_shape,
         data.n_classes,
@@ -66,8 +84,6 @@ def _make_whole(
         std=data.std,
         weights=weights,
     )
-    feed = PixelFeed(data, task.seed, config.batch_size, augmentation=config.augmentation)
-    return Phase(number, model, feed, build_optimizer(config), task)
 
 
 def _make_head(task: Task, config: Config, data: PreparedSet, features: Features) -> Phase:

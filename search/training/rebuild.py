@@ -10,12 +10,9 @@ from search.data import PreparedSet
 from search.training.checkpoint import load_checkpoint
 from search.training.fit import group, identity
 from search.training.phase import assign, predict_in_batches
-from search.training.phases import read_weights
+from search.training.phases import build_whole
 from search.training.protocol import Evaluate, Evaluated, Task
 from spaces import Config
-from spaces.models import build_model
-from spaces.models.backbones import RANDOM_WEIGHTS
-from spaces.models.transfer import TransferNetwork
 
 
 class NoWeightsError(Exception):
@@ -38,16 +35,7 @@ def rebuild(task: Task, data: PreparedSet) -> keras.Model:
     if checkpoint is None or checkpoint.state.get("task") != identity(task):
         raise NoWeightsError(f"{path} does not hold the weights of this trial.")
     config = Config.from_json(task.config)
-    is_transfer = isinstance(config.network, TransferNetwork)
-    model = build_model(
-        config,
-        data.image_shape,
-        data.n_classes,
-        seed=task.seed,
-        mean=data.mean,
-        std=data.std,
-        weights=read_weights(task) if is_transfer else RANDOM_WEIGHTS,
-    )
+    model = build_whole(task, config, data)
     assign(model, group(checkpoint, "best"))
     return model
 
