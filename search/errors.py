@@ -17,6 +17,10 @@ class StudyMismatchError(SearchError, ValueError):
     """A study of that name exists, with other data, another space or other settings."""
 
 
+class NoResultError(SearchError, ValueError):
+    """A study that has nothing to show yet: none of its trials was trained to its end."""
+
+
 class TrialRecordError(SearchError, ValueError):
     """A trial that cannot be trained, or built, again from its record."""
 

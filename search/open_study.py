@@ -84,6 +84,11 @@ class OpenStudy:
             n_configs=space.count(),
         )
 
+    @property
+    def is_confirmation(self) -> bool:
+        """Whether it trains configs of another study again, and draws none of its own."""
+        return bool(self.settings.confirms)
+
     def data_of(self, family: str) -> PreparedSet:
         """The images that a family trains on, brought here again where their file is gone.
 

@@ -10,6 +10,7 @@ import optuna
 from optuna.exceptions import OptunaError
 from optuna.samplers import BaseSampler
 
+from search import retraining
 from search.broken import describe_error, explain_broken_family, keep_traceback
 from search.fair_start import MAX_EPOCHS, next_family
 from search.open_study import OpenStudy
@@ -72,7 +73,12 @@ def next_proposal(
         kinds = last_kinds(opened.store, opened.study_id, MAX_VAIN_PROPOSALS)
         if _end_if_vain(opened, kinds):
             return None
-        lease = begin_trial(opened.store, opened.study_id, worker_id)
+        lease = begin_trial(
+            opened.store, opened.study_id, worker_id, only_enqueued=opened.is_confirmation
+        )
+        if lease is None and opened.is_confirmation:
+            retraining.end(opened)
+            return None
         proposal = None if lease is None else _examine(opened, lease, kinds)
         if proposal is not None:
             return proposal
@@ -88,12 +94,14 @@ def _end_if_vain(opened: OpenStudy, kinds: Sequence[str]) -> bool:
         reason = f"The last {MAX_FAILURES} trials failed; `rank --all` shows why."
     elif (broken := explain_broken_family(opened)) is not None:
         reason, has_failed = broken, True
+    elif opened.is_confirmation:
+        pass  # It draws nothing, so that nothing is exhausted.
     elif _is_exhausted(opened):
         reason = (
             f"The search space is exhausted: all {opened.n_configs} configurations were drawn. "
             "Widen [space] to go on."
         )
-    if reason is None and len(kinds) == MAX_VAIN_PROPOSALS and VAIN.issuperset(kinds):
+    elif len(kinds) == MAX_VAIN_PROPOSALS and VAIN.issuperset(kinds):
         reason = _explain_vain(opened, kinds)
     if reason is not None:
         end_study(opened.store, opened.study_id, reason, has_failed=has_failed)
@@ -137,9 +145,17 @@ def _examine(opened: OpenStudy, lease: Lease, kinds: Sequence[str]) -> Proposal 
         return None
     if not trial.constraints:
         trial.set_constraint("size", overrun)
-    earlier = record_config(opened.store, lease, config.key(), draft)
-    if excess is not None:
-        outcome = Outcome("rejected", excess)
+    key, refusal = config.key(), None
+    if opened.is_confirmation:
+        again = retraining.examine(opened, trial, config)
+        key, refusal = again.key, again.refusal
+        if not again.is_right:
+            reason = "The space draws another config than the one to train again."
+            finish(opened.store, lease, Outcome("fail", reason), draft)
+            return None
+    earlier = record_config(opened.store, lease, key, draft)
+    if excess is not None or refusal is not None:
+        outcome = Outcome("rejected", excess or refusal or "")
     elif earlier is not None:
         outcome = Outcome("repeat", f"The same configuration as trial {earlier}.")
     elif cost is not None:

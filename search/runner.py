@@ -1,16 +1,16 @@
 """Running a study: submit it, run local workers until its budget is spent, and rank its trials."""
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from analysis import Ranking, StudyStatus, follow_status, load_status, rank
 from search.data import Progress
 from search.data.parallel import n_cores
 from search.default_store import store_url
-from search.devices import CPU, choose_gpus
+from search.devices import CPU, Device, choose_gpus
 from search.launcher import LocalWorkers
-from search.settings import StudyPlan
+from search.settings import StudyPlan, StudyTable
 from search.signals import stopping_when_asked
 from search.submit import Submission, submit
 from storage import StoreAwayError, count_epochs
@@ -60,20 +60,56 @@ def run_plan(
         SearchError, SpaceError, StoreError: As `submit` does.
         WorkerError: If workers cannot start, or keep dying.
     """
-    local = plan.study
-    gpus = choose_gpus(
+    gpus = choose_local_gpus(plan.study)
+    submission = submit(plan, n_workers=len(gpus) or None, progress=progress)
+    return run_submission(
+        submission, gpus, url=plan.store.url, on_submit=on_submit, on_stop=on_stop, view=view
+    )
+
+
+def choose_local_gpus(local: StudyTable) -> tuple[Device, ...]:
+    """Gives a place on a GPU for each local worker; none where they train on the processor.
+
+    Raises:
+        SettingsError: If the GPUs that are named are not there.
+    """
+    return choose_gpus(
         local.gpus,
         trainers_per_gpu=local.trainers_per_gpu,
         n_workers=None if local.workers == "auto" else local.workers,
     )
-    submission = submit(plan, n_workers=len(gpus) or None, progress=progress)
+
+
+def run_submission(
+    submission: Submission,
+    gpus: Sequence[Device] = (),
+    *,
+    url: str | None = None,
+    on_submit: Callable[[Submission], None] | None = None,
+    on_stop: Callable[[], None] = lambda: None,
+    view: View | None = None,
+) -> RunResult:
+    """Runs a study that was submitted on local workers until its budget is spent.
+
+    Args:
+        submission: The study; its store is closed at the end.
+        gpus: The workers' places; without any they train on the processor.
+        url: Of the store, as the command named it.
+        on_submit: Given the study before its workers start.
+        on_stop: Called as soon as Ctrl-C or SIGTERM came: workers take seconds to leave.
+        view: Shows the study's status while it is worked on.
+
+    Raises:
+        StoreError: If the store cannot be used any more.
+        WorkerError: If workers cannot start, or keep dying.
+    """
     if on_submit is not None:
         on_submit(submission)
     name = submission.record.name
     workers = LocalWorkers(
         name,
-        devices=gpus or (CPU,) * submission.n_workers,
-        store_url=store_url(plan.store.url),
+        devices=tuple(gpus) or (CPU,) * submission.n_workers,
+        store_url=store_url(url),
         n_threads=max(1, n_cores() // submission.n_workers),
         log=submission.artifacts.worker_log,
         count_progress=lambda: count_epochs(submission.store, submission.record.study_id),
@@ -97,7 +133,7 @@ def run_plan(
         raise KeyboardInterrupt from error  # Who asked us to leave was not to wait for a ranking.
     finally:
         submission.store.close()
-    named = submission.store.shown_url if plan.store.url else ""
+    named = submission.store.shown_url if url else ""
     return RunResult(named, ranking, status, signals[0] if signals else 0)
 
 

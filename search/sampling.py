@@ -14,7 +14,7 @@ from optuna.trial import FrozenTrial, TrialState
 from search.tpe import GroupTPE
 
 N_STARTUP_TRIALS = 10
-SAMPLE, TRAINING = 0, 1
+SAMPLE, TRAINING, CONFIRMATION = 0, 1, 2
 """Streams of random numbers that a study's seed and a trial's number are joined with."""
 
 

@@ -193,6 +193,7 @@ class StudySettings(Table):
     convsearch and Optuna that created it, `artifacts` is what `read_artifacts_url` gives, and
     `artifacts_folder` the study's folder there, named for the study where that is empty.
     `creation` tells the study from an equal one that had its name, and maybe its id, before.
+    `confirms` names the study whose best configs this one trains again, and only those.
     """
 
     version: str
@@ -211,6 +212,7 @@ class StudySettings(Table):
     artifacts_folder: str = ""
     max_files_mb: int = DEFAULT_MAX_FILES_MB
     creation: str = ""
+    confirms: str = ""
 
     @classmethod
     def read(cls, text: str) -> "StudySettings":

@@ -27,6 +27,7 @@ from search.versions import check_versions, here
 from search.weights import check_backbones, check_costs, check_weights
 from spaces import FamilyModule, Limits, SearchSpace
 from storage import (
+    Queued,
     Store,
     StudyRecord,
     count_done,
@@ -190,7 +191,7 @@ def _create(
         n_trials=n_trials,
         timeout_s=timeout_s,
         priority=plan.study.priority or 0,
-        queue=beginning.queue[:n_trials],
+        queue=[Queued(params) for params in beginning.queue[:n_trials]],
     )
     if not is_new:
         return _resume(draft, plan, n_workers, progress)

@@ -126,7 +126,14 @@ class Visit:
             if isinstance(ending, Outcome):
                 finish(opened.store, lease, ending, proposal.draft)
                 _log_ending(lease.trial_number, ending)
-                opened.artifacts.tidy(partial(numbers_to_keep, opened.store, opened.study_id))
+                opened.artifacts.tidy(
+                    partial(
+                        numbers_to_keep,
+                        opened.store,
+                        opened.study_id,
+                        opened.artifacts.n_best,
+                    )
+                )
             else:
                 opened.artifacts.flush(FLUSH_S)  # Whoever goes on with it needs the last epoch.
                 give_back(opened.store, lease, lost=ending is Open.LOST)

@@ -1,5 +1,12 @@
 """The shared record of studies: everything that knows it is SQL."""
 
+from storage.answers import (
+    TestUseRow,
+    list_test_uses,
+    load_answers,
+    record_test_use,
+    save_answers,
+)
 from storage.clearing import delete_trials
 from storage.copies import Copy, copy_trials
 from storage.drafts import Draft, open_trial
@@ -44,7 +51,9 @@ from storage.studies import (
     StudyRecord,
     count_done,
     create_study,
+    end_if_nothing_waits,
     end_study,
+    enqueue,
     find_study,
     find_study_id,
     list_all_studies,
@@ -58,6 +67,7 @@ from storage.studies import (
 from storage.trial_queries import Curve, list_kept
 from storage.trials import TrialRow, TrialTable, load_trials
 from storage.url import hide_passwords
+from storage.whole_trials import Queued
 from storage.workers import (
     BEAT_INTERVAL_S,
     GRACE_S,
@@ -82,6 +92,7 @@ __all__ = [
     "Lookout",
     "OpenRow",
     "Outcome",
+    "Queued",
     "Store",
     "StoreAwayError",
     "StoreError",
@@ -91,6 +102,7 @@ __all__ = [
     "StudyNotFoundError",
     "StudyOverview",
     "StudyRecord",
+    "TestUseRow",
     "TrialRow",
     "TrialTable",
     "WorkerRow",
@@ -107,7 +119,9 @@ __all__ = [
     "delete_strays",
     "delete_study",
     "delete_trials",
+    "end_if_nothing_waits",
     "end_study",
+    "enqueue",
     "find_study",
     "find_study_id",
     "finish",
@@ -127,7 +141,9 @@ __all__ = [
     "list_open_studies",
     "list_overviews",
     "list_studies",
+    "list_test_uses",
     "list_workers",
+    "load_answers",
     "load_curve",
     "load_curves",
     "load_optuna_study",
@@ -139,10 +155,12 @@ __all__ = [
     "put_file",
     "record_config",
     "record_epoch",
+    "record_test_use",
     "recover",
     "recover_once",
     "register_worker",
     "remove_worker",
+    "save_answers",
     "set_budget",
     "set_stopped",
     "show_activity",

@@ -67,11 +67,14 @@ def has_room(store: Store, study_id: int) -> bool:
 
 
 @patient
-def begin_trial(store: Store, study_id: int, worker_id: str) -> Lease | None:
+def begin_trial(
+    store: Store, study_id: int, worker_id: str, *, only_enqueued: bool = False
+) -> Lease | None:
     """Begins a trial with a lease on it: an enqueued one, or a new one of Optuna's.
 
-    None means that all of the budget is spent or taken, or that the study has ended. Lease and
-    trial begin in one transaction, so that neither is ever there without the other.
+    None means that all of the budget is spent or taken, or that the study has ended, or that
+    nothing is enqueued where `only_enqueued` is wanted. Lease and trial begin in one transaction,
+    so that neither is ever there without the other.
 
     Raises:
         StudyNotFoundError: If the study was deleted.
@@ -79,7 +82,10 @@ def begin_trial(store: Store, study_id: int, worker_id: str) -> Lease | None:
     with store.write() as connection:
         if not _has_room(connection, study_id, _lock_study(connection, study_id)):
             return None
-        trial_id, number = take_enqueued(connection, study_id) or add_trial(connection, study_id)
+        begun = take_enqueued(connection, study_id)
+        if begun is None and only_enqueued:
+            return None
+        trial_id, number = begun or add_trial(connection, study_id)
         if connection.dialect.name == "sqlite":  # It uses the ids of deleted trials again.
             connection.execute(leases.delete().where(leases.c.trial_id == trial_id))
             connection.execute(epochs.delete().where(epochs.c.trial_id == trial_id))

@@ -7,7 +7,7 @@ from storage.patience import patient
 from storage.store import Store
 from storage.strays import delete_rows
 from storage.studies import find_study_id
-from storage.tables import leases, studies, workers
+from storage.tables import answers, leases, studies, workers
 
 
 def delete_study(store: Store, name: str) -> None:
@@ -32,5 +32,6 @@ def _delete_ours(store: Store, study_id: int) -> None:
         # Those who begin a trial of it, or enter a config, hold the study first and then a lease.
         connection.execute(sa.select(studies.c.study_id).where(of_study).with_for_update())
         delete_rows(connection, leases.c.study_id == study_id)
+        connection.execute(answers.delete().where(answers.c.study_id == study_id))
         connection.execute(workers.delete().where(workers.c.study_id == study_id))
         connection.execute(studies.delete().where(of_study))

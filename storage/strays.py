@@ -10,7 +10,7 @@ from storage.optuna_tables import studies as optuna_studies
 from storage.optuna_tables import trials
 from storage.patience import patient
 from storage.store import Store
-from storage.tables import epochs, leases, studies, workers
+from storage.tables import answers, epochs, leases, studies, workers
 
 
 @patient
@@ -31,6 +31,7 @@ def delete_strays(store: Store) -> None:
     """Deletes strays; to be called before anything is created."""
     with store.write() as connection:
         delete_rows(connection, _is_stray_lease())
+        connection.execute(answers.delete().where(_has_no_study(answers)))
         connection.execute(workers.delete().where(_has_no_study(workers)))
         connection.execute(studies.delete().where(_has_no_study(studies)))
 

@@ -2,23 +2,24 @@
 
 import json
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import optuna
 import sqlalchemy as sa
 from optuna.study import Study
+from optuna.trial import TrialState
 
 from storage.errors import StudyNotFoundError
-from storage.optuna_tables import directions, study_attributes
+from storage.optuna_tables import directions, study_attributes, trials
 from storage.optuna_tables import studies as optuna_studies
 from storage.optuna_writes import lock_optuna_study
 from storage.patience import patient
 from storage.store import Store
 from storage.strays import delete_strays
 from storage.tables import leases, studies
-from storage.whole_trials import enqueue_missing
+from storage.whole_trials import Queued, enqueue_missing
 
 BEAT_GAP_S = 60.0
 """A longer gap between two beats is time without a living worker, which no budget pays for."""
@@ -60,7 +61,7 @@ def create_study(
     n_trials: int | None = None,
     timeout_s: float | None = None,
     priority: int = 0,
-    queue: Sequence[Mapping[str, Any]] = (),
+    queue: Sequence[Queued] = (),
 ) -> tuple[StudyRecord, bool]:
     """Creates a study that maximizes, or loads the one of that name as it stands.
 
@@ -74,7 +75,7 @@ def create_study(
         n_trials: The budget of trials, None for no bound.
         timeout_s: The budget of time, None for no bound.
         priority: Standing workers serve studies of a higher one first.
-        queue: The configs that a new study tries first, as parameters by name.
+        queue: The configs that a new study tries first.
 
     Returns:
         The study, and whether it is new.
@@ -106,7 +107,7 @@ def _enter(
     /,
     study_id: int,
     caller: str,
-    queue: Sequence[Mapping[str, Any]],
+    queue: Sequence[Queued],
     **values: Any,
 ) -> bool:
     """Adds our record of a study with its queue where there is none; False if another has.
@@ -132,6 +133,20 @@ def _enter(
             )
         )
     return True
+
+
+@patient
+def enqueue(store: Store, study_id: int, queue: Sequence[Queued]) -> int:
+    """Has a study train some configs, except those that it was told of before.
+
+    Returns:
+        How many are new to it.
+
+    Raises:
+        StudyNotFoundError: If the study was deleted.
+    """
+    with store.write() as connection:
+        return enqueue_missing(connection, study_id, queue)
 
 
 @patient
@@ -317,6 +332,22 @@ def end_study(store: Store, study_id: int, reason: str, *, has_failed: bool = Fa
             .where(studies.c.study_id == study_id, studies.c.end_reason.is_(None))
             .values(end_reason=reason, has_failed=has_failed)
         )
+
+
+@patient
+def end_if_nothing_waits(store: Store, study_id: int, reason: str) -> None:
+    """Ends a study that draws no configs, once it has begun all that it was told to train."""
+    waits = sa.select(trials.c.trial_id).where(
+        trials.c.study_id == study_id, trials.c.state == TrialState.WAITING
+    )
+    with store.write() as connection:
+        lock_optuna_study(connection, study_id)
+        if connection.execute(waits.limit(1)).first() is None:
+            connection.execute(
+                studies.update()
+                .where(studies.c.study_id == study_id, studies.c.end_reason.is_(None))
+                .values(end_reason=reason)
+            )
 
 
 @patient

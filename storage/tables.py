@@ -16,7 +16,7 @@ from sqlalchemy import (
     event,
 )
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 """Raised by each change of these tables; a store with a higher one is refused."""
 
 MIGRATIONS: dict[int, tuple[str, ...]] = {
@@ -29,6 +29,7 @@ MIGRATIONS: dict[int, tuple[str, ...]] = {
         "DELETE FROM convsearch_leases WHERE trial_id IS NULL",
         "ALTER TABLE convsearch_workers ADD COLUMN activity TEXT",
     ),
+    4: (),  # Tables alone, which are made where they are missing.
 }
 """What brings a store of the version before to each version."""
 
@@ -105,6 +106,26 @@ epochs = Table(
     Column("learning_rate", Double),
     Column("seconds", Double),
     Column("memory_mb", Double),
+)
+
+answers = Table(
+    "convsearch_answers",
+    metadata,
+    Column("study_id", Integer, primary_key=True, autoincrement=False),
+    Column("trial_number", Integer, primary_key=True, autoincrement=False),
+    Column("split", String(16), primary_key=True),
+    Column("data", LargeBinary, nullable=False),
+)
+
+test_uses = Table(
+    "convsearch_test_uses",
+    metadata,
+    Column("fingerprint", String(64), primary_key=True),
+    Column("study", String(512), primary_key=True),
+    Column("trial_number", Integer, primary_key=True, autoincrement=False),
+    Column("creation", String(64), primary_key=True),
+    Column("command", Text, nullable=False),
+    Column("used_at", Double, nullable=False),
 )
 
 files = Table(

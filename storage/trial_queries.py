@@ -134,15 +134,24 @@ def load_curves(connection: Connection, chosen: Chosen) -> dict[int, Curve]:
 
 @patient
 def list_kept(store: Store, study_id: int, *, n_best: int, n_pruned: int) -> set[int]:
-    """Gives the numbers of the open trials, the best complete ones and the last pruned ones."""
+    """Gives the numbers of the open trials, the best complete ones and the last pruned ones.
+
+    The best are those that a ranking has first: the smaller of equals.
+    """
     of_study = leases.c.study_id == study_id
     trials, values = optunas.trials, optunas.values
     open_ones = sa.select(leases.c.trial_number).where(of_study, leases.c.kind.is_(None))
+    sizes = optunas.user_attributes
     best = (
         sa.select(trials.c.number)
         .join(values, values.c.trial_id == trials.c.trial_id)
+        .outerjoin(
+            sizes, sa.and_(sizes.c.trial_id == trials.c.trial_id, sizes.c.key == "parameters")
+        )
         .where(trials.c.study_id == study_id, trials.c.state == TrialState.COMPLETE)
-        .order_by(values.c.value.desc(), trials.c.number)
+        .order_by(
+            values.c.value.desc(), sa.cast(sizes.c.value_json, sa.BigInteger), trials.c.number
+        )
         .limit(n_best)
     )
     pruned = (

@@ -5,6 +5,7 @@ Which takes a transaction and dozens of queries for each of them.
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
@@ -19,6 +20,14 @@ from storage.optuna_writes import Row, lock_optuna_study
 
 FIXED_PARAMS = "fixed_params"
 """Optuna's attribute of a trial that was enqueued: the parameters that it is to have."""
+
+
+@dataclass(frozen=True, slots=True)
+class Queued:
+    """A config that a study is to train: its parameters by name, and attributes of the trial."""
+
+    params: Mapping[str, Any]
+    attributes: Mapping[str, Any] = field(default_factory=dict)
 
 
 def add_whole_trials(
@@ -50,30 +59,64 @@ def add_whole_trials(
     return list(zip(ids, numbers, strict=True))
 
 
-def enqueue_missing(
-    connection: Connection, study_id: int, queue: Iterable[Mapping[str, Any]]
-) -> None:
+def enqueue_missing(connection: Connection, study_id: int, queue: Iterable[Queued]) -> int:
     """Adds a waiting trial for each config, as Optuna's `enqueue_trial` does, but none twice.
+
+    One whose trial failed is added again.
+
+    Returns:
+        How many were added.
 
     Raises:
         StudyNotFoundError: If the study was deleted.
     """
-    attributes = tables.system_attributes
-    texts = connection.scalars(
-        sa.select(attributes.c.value_json)
-        .join(trials, trials.c.trial_id == attributes.c.trial_id)
-        .where(trials.c.study_id == study_id, attributes.c.key == FIXED_PARAMS)
+    known = _load_queued(connection, study_id)
+    templates = [
+        create_trial(
+            state=TrialState.WAITING,
+            system_attrs={FIXED_PARAMS: dict(item.params)},
+            user_attrs=dict(item.attributes),
+        )
+        for item in queue
+        if not any(_is_same(item, *other) for other in known)
+    ]
+    add_whole_trials(connection, study_id, templates)
+    return len(templates)
+
+
+Attributes = Mapping[str, Any]
+
+
+def _load_queued(connection: Connection, study_id: int) -> list[tuple[Attributes, Attributes]]:
+    """Gives the parameters and the attributes of trials that were enqueued and did not fail."""
+    system, user = tables.system_attributes, tables.user_attributes
+    query = (
+        sa.select(system.c.trial_id, system.c.value_json)
+        .join(trials, trials.c.trial_id == system.c.trial_id)
+        .where(
+            trials.c.study_id == study_id,
+            trials.c.state != TrialState.FAIL,
+            system.c.key == FIXED_PARAMS,
+        )
     )
-    known = [json.loads(text) for text in texts]
-    add_whole_trials(
-        connection,
-        study_id,
-        [
-            create_trial(state=TrialState.WAITING, system_attrs={FIXED_PARAMS: dict(params)})
-            for params in queue
-            if json.loads(json.dumps(dict(params))) not in known
-        ],
-    )
+    params = {trial_id: json.loads(text) for trial_id, text in connection.execute(query)}
+    attributes: dict[int, dict[str, Any]] = {trial_id: {} for trial_id in params}
+    if params:
+        of_study = sa.select(trials.c.trial_id).where(trials.c.study_id == study_id)
+        rows = connection.execute(
+            sa.select(user.c.trial_id, user.c.key, user.c.value_json).where(
+                user.c.trial_id.in_(of_study)
+            )
+        )
+        for trial_id, key, text in rows:
+            if trial_id in attributes:
+                attributes[trial_id][key] = json.loads(text)
+    return [(params[trial_id], attributes[trial_id]) for trial_id in params]
+
+
+def _is_same(item: Queued, params: Attributes, attributes: Attributes) -> bool:
+    wanted = json.loads(json.dumps([dict(item.params), dict(item.attributes)]))
+    return bool(params == wanted[0] and attributes.items() >= wanted[1].items())
 
 
 def _add_trial(connection: Connection, study_id: int, number: int, template: FrozenTrial) -> int:

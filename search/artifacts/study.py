@@ -8,7 +8,14 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from search.artifacts.checkpoints import CheckpointName, newest, read_names, unneeded
+from search.artifacts.checkpoints import (
+    N_BEST_KEPT,
+    N_CONFIRMED_KEPT,
+    CheckpointName,
+    newest,
+    read_names,
+    unneeded,
+)
 from search.artifacts.courier import Courier
 from search.artifacts.kinds import ArtifactStore, open_artifact_store
 from search.artifacts.whole import remove_leftovers
@@ -41,11 +48,13 @@ class Artifacts:
         store: Where the files are for all workers.
         name: The study's folder in it.
         folder: Where they are on this machine.
+        n_best: Of how many complete trials weights are kept.
     """
 
     store: ArtifactStore
     name: str
     folder: Path
+    n_best: int = N_BEST_KEPT
     _courier: Courier = field(default_factory=Courier)
     _sent: set[CheckpointName] = field(default_factory=set)
     _released: set[CheckpointName] = field(default_factory=set)
@@ -56,11 +65,14 @@ class Artifacts:
         max_bytes = settings.max_files_mb * MB
         artifact_store = open_artifact_store(settings.artifacts, store, max_bytes=max_bytes)
         name = settings.artifacts_folder or folder_name(study_name)
+        n_best = N_CONFIRMED_KEPT if settings.confirms else N_BEST_KEPT
         if artifact_store.folder is not None:
-            return cls(artifact_store, name, artifact_store.folder / name)
+            return cls(artifact_store, name, artifact_store.folder / name, n_best)
         place = f"{store.shown_url} {settings.artifacts} {settings.creation}".rstrip()
         machine = hashlib.sha256(place.encode()).hexdigest()[:16]
-        return cls(artifact_store, name, default_cache_dir() / WORK_FOLDER / machine / name)
+        return cls(
+            artifact_store, name, default_cache_dir() / WORK_FOLDER / machine / name, n_best
+        )
 
     def create(self) -> None:
         """Makes the folder on this machine.

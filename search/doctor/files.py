@@ -39,9 +39,9 @@ def check_artifacts(store: Store, url: str) -> list[Finding]:
 
 def _check_study(store: Store, url: str, name: str, artifacts: Artifacts) -> list[Finding]:
     study_id = load_study(store, name).study_id
-    lost = artifacts.missing(best_numbers(store, study_id))
+    lost = artifacts.missing(best_numbers(store, study_id, artifacts.n_best))
     findings = [_lost_weights(name, lost)] if lost else []
-    unneeded = artifacts.unneeded(partial(numbers_to_keep, store, study_id))
+    unneeded = artifacts.unneeded(partial(numbers_to_keep, store, study_id, artifacts.n_best))
     if not unneeded:
         return findings
     sizes = artifacts.store.sizes(artifacts.name)
@@ -74,7 +74,9 @@ def _delete_unneeded(url: str, name: str) -> None:
     with closing(Store.open(url, create=False)) as store:
         record = load_study(store, name)
         artifacts = Artifacts.of_study(StudySettings.read(record.settings), store, name)
-        unneeded = artifacts.unneeded(partial(numbers_to_keep, store, record.study_id))
+        unneeded = artifacts.unneeded(
+            partial(numbers_to_keep, store, record.study_id, artifacts.n_best)
+        )
         artifacts.store.delete(unneeded)
 
 

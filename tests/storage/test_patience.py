@@ -23,6 +23,7 @@ from storage import (
     EpochRow,
     Lease,
     Outcome,
+    Queued,
     Store,
     StoreAwayError,
     StoreError,
@@ -78,7 +79,7 @@ class Search:
 def create_new(store: Store) -> tuple[object, ...]:
     """Creates a study with a queue, and tells what became of it."""
     record, is_new = create_study(
-        store, "new", settings="{}", n_trials=3, queue=[{"x": 0.5}, {"x": 0.25}]
+        store, "new", settings="{}", n_trials=3, queue=[Queued({"x": 0.5}), Queued({"x": 0.25})]
     )
     trials = load_optuna_study(store, "new").trials
     return record.n_trials, is_new, [trial.system_attrs["fixed_params"]["x"] for trial in trials]

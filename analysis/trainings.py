@@ -1,0 +1,104 @@
+"""The trainings of a confirmation: a study's best configs, each trained again from other seeds.
+
+They are trials of a study of their own, so that neither sampler nor ranking of the study that
+they confirm knows of them.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+from analysis.confirmation import Candidate, Confirmation, judge
+from storage import Store, StudyNotFoundError, StudyRecord, TrialRow, TrialTable, load_study
+
+SUFFIX = "/confirm"
+CONFIRMS = "confirms"
+"""The attribute of a training: the trial whose config it trains again, its seed and its key."""
+
+
+@dataclass(frozen=True, slots=True)
+class Training:
+    """A training of a config again.
+
+    `number` is its own in the study of confirmation, `trial` that of the trial which found the
+    config, `seed` counts the config's trainings from 0. `value` is None until it is complete.
+    """
+
+    number: int
+    trial: int
+    seed: int
+    value: float | None
+    parameters: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Trainings:
+    """All trainings of a study's confirmation, and whether any is still to come."""
+
+    record: StudyRecord
+    trainings: tuple[Training, ...]
+    is_over: bool
+
+    @property
+    def candidates(self) -> tuple[Candidate, ...]:
+        """The configs that have a value, in the order of the trials that found them."""
+        found: dict[int, list[Training]] = {}
+        for it in self.trainings:
+            if it.value is not None:
+                found.setdefault(it.trial, []).append(it)
+        return tuple(
+            Candidate(
+                trial, found[trial][0].parameters, tuple(it.value or 0.0 for it in found[trial])
+            )
+            for trial in sorted(found)
+        )
+
+    def judge(self, resolution: float) -> Confirmation | None:
+        """Compares the configs; None where none has a value yet.
+
+        Args:
+            resolution: One image's share of the validation split.
+        """
+        candidates = self.candidates
+        return judge(candidates, resolution=resolution) if candidates else None
+
+    def median(self, trial: int) -> Training:
+        """Gives a config's training of median value, the lower one of two.
+
+        Raises:
+            ValueError: If none of its trainings has a value.
+        """
+        done = [it for it in self.trainings if it.trial == trial and it.value is not None]
+        if not done:
+            raise ValueError(f"Expected a config that was trained again. Received: {trial}.")
+        ordered = sorted(done, key=lambda it: (it.value or 0.0, it.number))
+        return ordered[(len(ordered) - 1) // 2]
+
+
+def confirmation_of(study: str) -> str:
+    """Gives the name of the study that confirms another one."""
+    return study + SUFFIX
+
+
+def load_trainings(store: Store, study: str) -> Trainings | None:
+    """Loads the trainings of a study's confirmation; None where it has none.
+
+    Args:
+        store: The store.
+        study: The study that is confirmed.
+    """
+    try:
+        record = load_study(store, confirmation_of(study))
+    except StudyNotFoundError:
+        return None
+    attributes = (CONFIRMS, "parameters")
+    rows = TrialTable(store, record.study_id, params=(), attributes=attributes).read()
+    trainings = tuple(_training_of(row) for row in rows if CONFIRMS in row.attributes)
+    is_over = all(row.kind not in {"waiting", "running"} for row in rows)
+    return Trainings(record, trainings, is_over)
+
+
+def _training_of(row: TrialRow) -> Training:
+    origin: dict[str, Any] = row.attributes[CONFIRMS]
+    parameters = row.attributes.get("parameters")
+    value = row.value if row.state == "COMPLETE" else None
+    return Training(row.number, origin["trial"], origin["seed"], value, parameters)
