@@ -52,6 +52,14 @@ class StudyStatus:
         return self.record.n_trials is not None and self.n_done >= self.record.n_trials
 
     @property
+    def is_over(self) -> bool:
+        """Whether its budget is spent, or it ended before that, and nobody is training."""
+        record = self.record
+        is_time_up = record.timeout_s is not None and record.active_s >= record.timeout_s
+        has_ended = self.is_spent or is_time_up or record.end_reason is not None
+        return has_ended and not self.running
+
+    @property
     def running(self) -> tuple[TrialRow, ...]:
         """Trials that a worker is training."""
         return tuple(row for row in self.trials if row.state == "RUNNING" and row.outcome is None)

@@ -1,145 +1,151 @@
-"""Confirming a search: its best configs are trained again from other seeds, in a study beside it.
+"""`confirm`: the best configs trained again by local workers, compared, and the winner scored."""
 
-Picking the best of many by one value each flatters it. The trainings are trials like any: other
-workers may take them, and what is killed goes on. Seed by seed they are queued, so that all
-configs are known about equally well at any time.
-"""
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import dataclass
+from typing import Any
 
-import secrets
-from collections.abc import Sequence
-
-from analysis import RankedTrial, rank
-from analysis.trainings import CONFIRMS, confirmation_of
-from search.artifacts import Artifacts, share
-from search.artifacts.study import folder_name
+from analysis import Ranking, load_status, rank
+from analysis.confirmation import Confirmation
+from analysis.evaluation import Evaluation, evaluate
+from analysis.trainings import Trainings, load_trainings
+from search.confirmation import DEFAULT_SEEDS, DEFAULT_TOP, submit_confirmation
 from search.data import Progress
-from search.data.parallel import n_cores
-from search.errors import NoResultError, SettingsError
+from search.default_store import store_url
 from search.open_study import OpenStudy
-from search.sampling import CONFIRMATION, derive_seed
-from search.settings import StudySettings
+from search.runner import RunResult, View, choose_local_gpus, run_submission
+from search.scoring import TEST, Scorer, uses_of_test_split
+from search.settings import StudyTable
 from search.submit import Submission
-from search.versions import here
-from spaces import Config
-from storage import (
-    Queued,
-    Store,
-    create_study,
-    enqueue,
-    load_study,
-    load_trials,
-    set_budget,
-)
+from search.winner import Winner, choose_winner
+from storage import Store, TestUseRow
 
-DEFAULT_TOP = 5
-DEFAULT_SEEDS = 5
+COMMAND = "convsearch confirm"
 
 
-def submit_confirmation(
-    store: Store,
+@dataclass(frozen=True, slots=True)
+class ConfirmResult:
+    """What a confirmation came to.
+
+    `confirmation` is None before any training has a value. `winner` is fixed once all trainings
+    are done; `test` are its scores on the test split, None where that was left closed. `uses` are
+    all uses of the test split so far.
+    """
+
+    ranking: Ranking
+    run: RunResult
+    trainings: Trainings | None
+    confirmation: Confirmation | None
+    winner: Winner | None
+    test: Evaluation | None
+    uses: tuple[TestUseRow, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """Gives the document of `confirm --json`."""
+        found, winner = self.confirmation, self.winner
+        return {
+            "study": self.ranking.study,
+            "is_over": self.trainings is not None and self.trainings.is_over,
+            "configs": [] if found is None else [it.to_json() for it in found.standings],
+            "recommended": None if found is None else found.recommended.trial,
+            "winner": winner
+            and {
+                "trial": winner.trial,
+                "study": winner.study,
+                "number": winner.number,
+                "val_accuracy": winner.val_accuracy,
+            },
+            "test": None if self.test is None else self.test.to_json(),
+        }
+
+
+def confirm(
+    store: str | None,
     study: str,
     *,
     top: int = DEFAULT_TOP,
     n_seeds: int = DEFAULT_SEEDS,
-    n_workers: int | None = None,
+    local: StudyTable | None = None,
+    opens_test: bool | None = None,
     progress: Progress | None = None,
-) -> Submission:
-    """Creates the study that confirms another one, or has it train what is wanted beyond before.
+    on_submit: Callable[[Submission], None] | None = None,
+    on_stop: Callable[[], None] = lambda: None,
+    on_score: Callable[[], None] = lambda: None,
+    view: View | None = None,
+) -> ConfirmResult:
+    """Trains a study's best configs again, compares them, and scores the winner once.
 
     Args:
-        store: The store of both.
-        study: The study whose best configs are trained again.
-        top: How many of them.
-        n_seeds: How often each.
-        n_workers: How many local workers there will be; one for each core by default.
+        store: URL of the store; `$CONVSEARCH_STORE` or `sqlite:///convsearch.db` by default.
+        study: The study.
+        top: How many configs.
+        n_seeds: How often each is trained.
+        local: The local workers.
+        opens_test: Whether the winner answers on the test split; by default once the study is
+            over.
         progress: Told how far the sharing of images is.
+        on_submit: Given the confirmation before its workers start.
+        on_stop: Called as soon as Ctrl-C or SIGTERM came.
+        on_score: Called before the winner answers on the test split.
+        view: Shows the confirmation's status while it is worked on.
 
     Raises:
         NoResultError: If no trial of the study is complete.
-        SettingsError: If the study is a confirmation itself.
-        StudyNotFoundError: If there is no such study.
-        SearchError, SpaceError: If its images, weights or modules cannot be had.
+        SearchError, SpaceError, StoreError: If something cannot be used.
     """
+    url, local = store_url(store), local or StudyTable()
+    gpus = choose_local_gpus(local)
+    n_workers = len(gpus) or (None if local.workers == "auto" else local.workers)
+    submission = submit_confirmation(
+        Store.open(url, create=False),
+        study,
+        top=top,
+        n_seeds=n_seeds,
+        n_workers=n_workers,
+        progress=progress,
+    )
+    run = run_submission(
+        submission, gpus, url=store, on_submit=on_submit, on_stop=on_stop, view=view
+    )
+    with closing(Store.open(url, create=False)) as there:
+        return _conclude(there, study, run, opens_test=opens_test, on_score=on_score)
+
+
+def judged(opened: OpenStudy) -> tuple[Trainings | None, Confirmation | None]:
+    """Gives the trainings of a study's confirmation, and what they say of its configs."""
+    trainings = load_trainings(opened.store, opened.name)
+    if trainings is None:
+        return None, None
+    n_images = next(iter(opened.data.values())).counts["val"]
+    return trainings, trainings.judge(1 / n_images)
+
+
+def _conclude(
+    store: Store,
+    study: str,
+    run: RunResult,
+    *,
+    opens_test: bool | None,
+    on_score: Callable[[], None],
+) -> ConfirmResult:
     opened = OpenStudy.load(store, study)
-    if opened.is_confirmation:
-        raise SettingsError(
-            f"{study} is a confirmation itself: confirm {opened.settings.confirms}, with more "
-            "--seeds or a larger --top."
-        )
-    leaders = rank(store, study).complete[:top]
-    if not leaders:
-        raise NoResultError(
-            f"No trial of {study} is complete yet, so there is nothing to confirm. "
-            f"`convsearch status {study}` shows how far it is."
-        )
-    settings = _settings_of(opened.settings, study)
-    artifacts = Artifacts.of_study(settings, store, confirmation_of(study))
-    artifacts.create()
-    share(artifacts.store, settings, progress)
-    queue = _make_queue(leaders, n_seeds)
-    record, is_new = create_study(
-        store,
-        confirmation_of(study),
-        settings=settings.model_dump_json(),
-        n_trials=len(queue),
-        priority=load_study(store, study).priority,
-        queue=queue,
-    )
-    if not is_new:
-        _go_on(store, record.study_id, queue)
-        record = load_study(store, record.name)
-        settings = StudySettings.read(record.settings)
-    return Submission(
-        store=store,
-        record=record,
-        settings=settings,
-        data=opened.data,
-        artifacts=Artifacts.of_study(settings, store, record.name),
-        n_workers=n_workers or n_cores(),
-        is_new=is_new,
-    )
+    ranking = rank(store, study)
+    trainings, confirmation = judged(opened)
+    is_over = trainings is not None and trainings.is_over and confirmation is not None
+    winner = choose_winner(ranking, trainings, confirmation) if is_over else None
+    test = None
+    if opens_test is None:
+        opens_test = load_status(store, study).is_over
+    if winner is not None and opens_test and not run.is_interrupted:
+        test = _score(opened, winner, on_score)
+    uses = tuple(uses_of_test_split(opened))
+    return ConfirmResult(ranking, run, trainings, confirmation, winner, test, uses)
 
 
-def _settings_of(confirmed: StudySettings, study: str) -> StudySettings:
-    """Gives what the confirmation trains by: all as in the study, but for seeds and pruner."""
-    seed = derive_seed(confirmed.search.seed, 0, CONFIRMATION)
-    search = {"seed": seed, "pruner": "none", "sampler": "random"}
-    name = folder_name(confirmation_of(study))
-    is_shared = confirmed.artifacts_folder not in {"", folder_name(study)}
-    folder = f"{name}-{secrets.token_hex(4)}" if is_shared else name
-    return confirmed.model_copy(
-        update={
-            "version": here()["convsearch"],
-            "optuna": here()["optuna"],
-            "search": confirmed.search.model_copy(update=search),
-            "family_trials": 0,
-            "artifacts_folder": folder,
-            "creation": secrets.token_hex(16),
-            "confirms": study,
-        }
-    )
-
-
-def _make_queue(leaders: Sequence[RankedTrial], n_seeds: int) -> list[Queued]:
-    return [
-        Queued(
-            leader.params,
-            {
-                CONFIRMS: {
-                    "trial": leader.trial,
-                    "seed": seed,
-                    "key": Config.from_json(leader.config).key(),
-                }
-            },
-        )
-        for seed in range(n_seeds)
-        for leader in leaders
-    ]
-
-
-def _go_on(store: Store, study_id: int, queue: Sequence[Queued]) -> None:
-    """Adds what is not trained yet, and opens the study again where anything is left to do."""
-    enqueue(store, study_id, queue)
-    rows = [row for row in load_trials(store, study_id) if row.state != "FAIL"]
-    if any(row.state in {"WAITING", "RUNNING"} for row in rows):
-        set_budget(store, study_id, n_trials=len(rows), timeout_s=None)
+def _score(opened: OpenStudy, winner: Winner, on_score: Callable[[], None]) -> Evaluation:
+    scorer = Scorer(opened.store, winner, COMMAND)
+    if scorer.stored(TEST) is None:
+        on_score()
+    found = scorer.answers(TEST)
+    classes = next(iter(opened.data.values())).classes
+    return evaluate(found.labels, found.probabilities, classes)

@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from search.errors import SettingsError
-from search.settings import StudyPlan
+from search.settings import StudyPlan, StudyTable
 
 MAX_FILE_BYTES = 1_000_000
 Options = Mapping[tuple[str, str], Any]
@@ -61,6 +61,15 @@ def make_plan(
     except ValidationError as error:
         called = {place: names.get(place, "") for place in given}
         raise SettingsError(_explain(error, called)) from error
+
+
+def read_local(options: Options, names: Mapping[tuple[str, str], str]) -> StudyTable:
+    """Gives the local workers that a command names, where there is no source to plan for.
+
+    Raises:
+        SettingsError: If something is of a wrong type or out of range.
+    """
+    return read_plan("demo", options, names).study
 
 
 def _read_toml(path: Path) -> dict[str, Any]:

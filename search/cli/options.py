@@ -93,6 +93,14 @@ Trials = Annotated[
 Timeout = Annotated[
     str | None, typer.Option(metavar="TIME", help="How long to search, as 90s, 30m or 2h.")
 ]
+Test = Annotated[
+    bool | None,
+    typer.Option(
+        "--test/--no-test",
+        help="Score the winner on the test split.",
+        show_default="once the study is over",
+    ),
+]
 Workers = Annotated[
     str | None, typer.Option(help="Local workers.", show_default="auto, one for each core")
 ]

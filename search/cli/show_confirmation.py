@@ -1,0 +1,122 @@
+"""What `confirm` shows: how good each config is over several seeds, and which to take."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.table import Table
+
+from analysis import Ranking
+from analysis.confirmation import Confirmation, Standing
+from analysis.evaluation import Evaluation
+from analysis.trainings import SUFFIX
+from search.cli.console import say
+from search.cli.words import describe_network, show_accuracy
+from search.confirm import ConfirmResult
+from search.winner import Winner
+from storage import TestUseRow
+
+
+def show_outcome(console: Console, notes: Console, result: ConfirmResult) -> None:
+    """Shows how the configs compare, and how good the winner is on the test split."""
+    if result.confirmation is None:
+        console.print(f"No training for {result.ranking.study} is complete yet.")
+    else:
+        show_confirmation(console, result.ranking, result.confirmation)
+    if result.winner is None:
+        say(notes, "Not all trainings are done: the same command goes on where it stopped.")
+        return
+    show_winner(console, result.winner)
+    if result.test is None:
+        say(notes, "The test split was left closed (--test opens it, once).")
+    else:
+        show_scores(console, "test", result.test)
+    show_uses(notes, result.uses)
+    name = result.ranking.study
+    place = f" --store {result.run.store}" if result.run.store else ""
+    say(notes, f"Next: convsearch report {name} --out {name}-report{place}")
+
+
+def show_winner(console: Console, winner: Winner) -> None:
+    """Says whose weights are exported."""
+    say(
+        console,
+        f"Exported: trial {winner.number} of {winner.study}, validation accuracy "
+        f"{show_accuracy(winner.val_accuracy)}"
+        + (" (its seed of median accuracy)." if winner.study.endswith(SUFFIX) else "."),
+    )
+
+
+def show_scores(console: Console, split: str, found: Evaluation) -> None:
+    """Says how good a network's answers on a split are, with 95 % intervals."""
+    scores = {
+        "accuracy": found.accuracy,
+        "balanced accuracy": found.balanced_accuracy,
+        "macro F1": found.macro_f1,
+        "ROC AUC": found.macro_auc,
+    }
+    words = (f"{name} {it.value:.4f} ({it.low:.4f}–{it.high:.4f})" for name, it in scores.items())
+    say(console, f"On the {split} split, with 95 % intervals: {', '.join(words)}.")
+
+
+def show_uses(console: Console, uses: Sequence[TestUseRow]) -> None:
+    """Says when, by what and for which network the test split was used."""
+    for use in uses:
+        when = datetime.fromtimestamp(use.used_at).astimezone().strftime("%Y-%m-%d %H:%M")
+        say(
+            console,
+            f"The test split was used on {when} by {use.command}, for trial {use.trial_number} "
+            f"of {use.study}.",
+        )
+    if len(uses) > 1:
+        say(console, "Seen more than once, it flatters whatever is chosen by it.", style="yellow")
+
+
+def show_confirmation(console: Console, ranking: Ranking, found: Confirmation) -> None:
+    """Shows the configs, the best mean first, and recommends the smallest of equals."""
+    console.print(f"{ranking.study}: validation accuracy over seeds")
+    table = Table(box=SIMPLE_HEAD, pad_edge=False)
+    for column in ("trial", "seeds", "mean", "sd", "95 % interval", "best?", "parameters"):
+        table.add_column(column, justify="right", no_wrap=True)
+    table.add_column("network")
+    configs = {trial.trial: trial.config for trial in ranking.trials}
+    for it in found.standings:
+        table.add_row(
+            str(it.trial),
+            str(it.n_seeds),
+            show_accuracy(it.mean),
+            "-" if it.deviation is None else f"{it.deviation:.4f}",
+            _interval(it),
+            _chance(it.chance),
+            "-" if it.parameters is None else f"{it.parameters:,}",
+            describe_network(configs.get(it.trial, {})),
+            style="bold" if it is found.recommended else "",
+        )
+    console.print(table)
+    say(console, describe_recommendation(found))
+
+
+def describe_recommendation(found: Confirmation) -> str:
+    """Says which config to take, and which it cannot be told apart from."""
+    best = found.recommended
+    equals = [it for it in found.standings if not it.is_separable and it is not best]
+    if len(found.standings) == 1:
+        return f"Recommended: trial {best.trial}, the only one that was trained again."
+    if not equals:
+        return f"Recommended: trial {best.trial}, told apart from all others."
+    names = ", ".join(str(it.trial) for it in equals)
+    smaller = ", the smallest of these" if found.leader is not best else ""
+    return f"Recommended: trial {best.trial}{smaller}. Not separable from: {names}."
+
+
+def _interval(it: Standing) -> str:
+    if it.low is None or it.high is None:
+        return "-"
+    return f"{max(0.0, it.low):.4f}–{min(1.0, it.high):.4f}"
+
+
+def _chance(chance: float | None) -> str:
+    if chance is None:
+        return "-"
+    return "< 1 %" if chance < 0.01 else f"{100 * chance:.0f} %"

@@ -1,0 +1,145 @@
+"""Confirming a search: its best configs are trained again from other seeds, in a study beside it.
+
+Picking the best of many by one value each flatters it. The trainings are trials like any: other
+workers may take them, and what is killed goes on. Seed by seed they are queued, so that all
+configs are known about equally well at any time.
+"""
+
+import secrets
+from collections.abc import Sequence
+
+from analysis import RankedTrial, rank
+from analysis.trainings import CONFIRMS, confirmation_of
+from search.artifacts import Artifacts, share
+from search.artifacts.study import folder_name
+from search.data import Progress
+from search.data.parallel import n_cores
+from search.errors import NoResultError, SettingsError
+from search.open_study import OpenStudy
+from search.sampling import CONFIRMATION, derive_seed
+from search.settings import StudySettings
+from search.submit import Submission
+from search.versions import here
+from spaces import Config
+from storage import (
+    Queued,
+    Store,
+    create_study,
+    enqueue,
+    load_study,
+    load_trials,
+    set_budget,
+)
+
+DEFAULT_TOP = 5
+DEFAULT_SEEDS = 5
+
+
+def submit_confirmation(
+    store: Store,
+    study: str,
+    *,
+    top: int = DEFAULT_TOP,
+    n_seeds: int = DEFAULT_SEEDS,
+    n_workers: int | None = None,
+    progress: Progress | None = None,
+) -> Submission:
+    """Creates the study that confirms another one, or has it train what is wanted beyond before.
+
+    Args:
+        store: The store of both.
+        study: The study whose best configs are trained again.
+        top: How many of them.
+        n_seeds: How often each.
+        n_workers: How many local workers there will be; one for each core by default.
+        progress: Told how far the sharing of images is.
+
+    Raises:
+        NoResultError: If no trial of the study is complete.
+        SettingsError: If the study is a confirmation itself.
+        StudyNotFoundError: If there is no such study.
+        SearchError, SpaceError: If its images, weights or modules cannot be had.
+    """
+    opened = OpenStudy.load(store, study)
+    if opened.is_confirmation:
+        raise SettingsError(
+            f"{study} is a confirmation itself: confirm {opened.settings.confirms}, with more "
+            "--seeds or a larger --top."
+        )
+    leaders = rank(store, study).complete[:top]
+    if not leaders:
+        raise NoResultError(
+            f"No trial of {study} is complete yet, so there is nothing to confirm. "
+            f"`convsearch status {study}` shows how far it is."
+        )
+    settings = _settings_of(opened.settings, study)
+    artifacts = Artifacts.of_study(settings, store, confirmation_of(study))
+    artifacts.create()
+    share(artifacts.store, settings, progress)
+    queue = _make_queue(leaders, n_seeds)
+    record, is_new = create_study(
+        store,
+        confirmation_of(study),
+        settings=settings.model_dump_json(),
+        n_trials=len(queue),
+        priority=load_study(store, study).priority,
+        queue=queue,
+    )
+    if not is_new:
+        _go_on(store, record.study_id, queue)
+        record = load_study(store, record.name)
+        settings = StudySettings.read(record.settings)
+    return Submission(
+        store=store,
+        record=record,
+        settings=settings,
+        data=opened.data,
+        artifacts=Artifacts.of_study(settings, store, record.name),
+        n_workers=n_workers or n_cores(),
+        is_new=is_new,
+    )
+
+
+def _settings_of(confirmed: StudySettings, study: str) -> StudySettings:
+    """Gives what the confirmation trains by: all as in the study, but for seeds and pruner."""
+    seed = derive_seed(confirmed.search.seed, 0, CONFIRMATION)
+    search = {"seed": seed, "pruner": "none", "sampler": "random"}
+    name = folder_name(confirmation_of(study))
+    is_shared = confirmed.artifacts_folder not in {"", folder_name(study)}
+    folder = f"{name}-{secrets.token_hex(4)}" if is_shared else name
+    return confirmed.model_copy(
+        update={
+            "version": here()["convsearch"],
+            "optuna": here()["optuna"],
+            "search": confirmed.search.model_copy(update=search),
+            "family_trials": 0,
+            "artifacts_folder": folder,
+            "creation": secrets.token_hex(16),
+            "confirms": study,
+        }
+    )
+
+
+def _make_queue(leaders: Sequence[RankedTrial], n_seeds: int) -> list[Queued]:
+    return [
+        Queued(
+            leader.params,
+            {
+                CONFIRMS: {
+                    "trial": leader.trial,
+                    "seed": seed,
+                    "key": Config.from_json(leader.config).key(),
+                }
+            },
+        )
+        for seed in range(n_seeds)
+        for leader in leaders
+    ]
+
+
+def _go_on(store: Store, study_id: int, queue: Sequence[Queued]) -> None:
+    """Adds what is not trained yet, and opens the study again where anything is left to do."""
+    enqueue(store, study_id, queue)
+    rows = [row for row in load_trials(store, study_id) if row.state != "FAIL"]
+    if any(row.state in {"WAITING", "RUNNING"} for row in rows):
+        set_budget(store, study_id, n_trials=len(rows), timeout_s=None)

@@ -1,0 +1,85 @@
+"""Scoring the winner: its answers on a split are had once, and kept in the store.
+
+That somebody looks at the test split is recorded before it happens, so that nobody can look and
+leave no trace.
+"""
+
+from dataclasses import dataclass
+
+from search.evaluation import Answers, answer
+from search.open_study import OpenStudy
+from search.trial_record import TrialRecord
+from search.winner import Winner
+from storage import (
+    Store,
+    StudyNotFoundError,
+    TestUseRow,
+    list_test_uses,
+    load_answers,
+    load_study,
+    record_test_use,
+    save_answers,
+)
+
+TEST = "test"
+
+
+@dataclass(frozen=True, slots=True)
+class Scorer:
+    """Has the winner of a study answer on splits.
+
+    Attributes:
+        store: Where answers are kept.
+        winner: Whose answers.
+        command: What asks for them, as the record of the test split's uses names it.
+    """
+
+    store: Store
+    winner: Winner
+    command: str
+
+    def stored(self, split: str) -> Answers | None:
+        """Gives the answers that are kept; None where there are none, or they cannot be read."""
+        try:
+            study_id = load_study(self.store, self.winner.study).study_id
+        except StudyNotFoundError:
+            return None
+        data = load_answers(self.store, study_id, self.winner.number, split)
+        try:
+            return None if data is None else Answers.from_bytes(data)
+        except ValueError:
+            return None
+
+    def answers(self, split: str) -> Answers:
+        """Gives the answers, from the store or from the network.
+
+        Raises:
+            TrialRecordError: If the winner's weights are not kept, or it cannot be built again.
+            SearchError, SpaceError: If images, weights or modules cannot be had.
+        """
+        known = self.stored(split)
+        if known is not None:
+            return known
+        opened = OpenStudy.load(self.store, self.winner.study)
+        if split == TEST:
+            self._record_use(opened)
+        found = answer(opened, self.winner.number, split)
+        save_answers(self.store, opened.study_id, self.winner.number, split, found.to_bytes())
+        return found
+
+    def _record_use(self, opened: OpenStudy) -> None:
+        record = TrialRecord.load(self.store, self.winner.study, self.winner.number)
+        record_test_use(
+            self.store,
+            opened.data_of(record.config["family"]).fingerprint,
+            study=self.winner.study,
+            trial_number=self.winner.number,
+            creation=opened.settings.creation,
+            command=self.command,
+        )
+
+
+def uses_of_test_split(opened: OpenStudy) -> list[TestUseRow]:
+    """Gives every recorded use of the test split of a study's images, by whatever study."""
+    prints = {images.fingerprint for images in opened.settings.images.values()}
+    return list_test_uses(opened.store, prints)

@@ -1,0 +1,47 @@
+"""The winner of a study: the one network that is exported, fixed before any test image is seen."""
+
+from dataclasses import dataclass
+
+from analysis import Ranking
+from analysis.confirmation import Confirmation
+from analysis.trainings import Trainings, confirmation_of
+from search.errors import NoResultError
+
+
+@dataclass(frozen=True, slots=True)
+class Winner:
+    """The network that is exported.
+
+    `trial` is the trial of the search that found its config; `study` and `number` say whose
+    weights they are, the search's own or those of its confirmation.
+    """
+
+    trial: int
+    study: str
+    number: int
+    val_accuracy: float
+
+
+def choose_winner(
+    ranking: Ranking, trainings: Trainings | None, confirmation: Confirmation | None
+) -> Winner:
+    """Chooses by validation accuracy alone: the recommended config, or the best of the ranking.
+
+    Of the recommended config it is the training of median accuracy, which flatters nobody. A
+    confirmation that is still under way says nothing yet.
+
+    Raises:
+        NoResultError: If no trial of the study is complete.
+    """
+    if trainings is not None and confirmation is not None and trainings.is_over:
+        trial = confirmation.recommended.trial
+        median = trainings.median(trial)
+        name = confirmation_of(ranking.study)
+        return Winner(trial, name, median.number, median.value or 0.0)
+    if not ranking.complete:
+        raise NoResultError(
+            f"No trial of {ranking.study} is complete yet, so there is no result to show. "
+            f"`convsearch status {ranking.study}` shows how far it is."
+        )
+    best = ranking.complete[0]
+    return Winner(best.trial, ranking.study, best.trial, best.val_accuracy or 0.0)
