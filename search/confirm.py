@@ -8,6 +8,7 @@ from typing import Any
 from analysis import Ranking, load_status, rank
 from analysis.confirmation import Confirmation
 from analysis.evaluation import Evaluation, evaluate
+from analysis.report.facts import TestUse
 from analysis.trainings import Trainings, load_trainings
 from search.confirmation import DEFAULT_SEEDS, DEFAULT_TOP, submit_confirmation
 from search.data import Progress
@@ -18,7 +19,7 @@ from search.scoring import TEST, Scorer, uses_of_test_split
 from search.settings import StudyTable
 from search.submit import Submission
 from search.winner import Winner, choose_winner
-from storage import Store, TestUseRow
+from storage import Store
 
 COMMAND = "convsearch confirm"
 
@@ -38,7 +39,7 @@ class ConfirmResult:
     confirmation: Confirmation | None
     winner: Winner | None
     test: Evaluation | None
-    uses: tuple[TestUseRow, ...]
+    uses: tuple[TestUse, ...]
 
     def to_json(self) -> dict[str, Any]:
         """Gives the document of `confirm --json`."""
@@ -138,7 +139,7 @@ def _conclude(
         opens_test = load_status(store, study).is_over
     if winner is not None and opens_test and not run.is_interrupted:
         test = _score(opened, winner, on_score)
-    uses = tuple(uses_of_test_split(opened))
+    uses = uses_of_test_split(opened)
     return ConfirmResult(ranking, run, trainings, confirmation, winner, test, uses)
 
 

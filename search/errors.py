@@ -21,6 +21,10 @@ class NoResultError(SearchError, ValueError):
     """A study that has nothing to show yet: none of its trials was trained to its end."""
 
 
+class ReportError(SearchError, OSError):
+    """A report cannot be written where it is to go."""
+
+
 class TrialRecordError(SearchError, ValueError):
     """A trial that cannot be trained, or built, again from its record."""
 

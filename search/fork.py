@@ -110,6 +110,10 @@ def fork(
     name = str(plan.study.name)
     _is_left_over(store, name)
     earlier = EarlierStudy.load(store, old)
+    if earlier.settings.confirms:
+        raise SettingsError(
+            f"{old} only trains configs of {earlier.settings.confirms} again: fork that one."
+        )
     taker = _Taker(earlier, old, count_taken=count_taken, progress=progress)
     submission = submit(
         plan, progress=progress, prepared=_prepared(earlier, store, plan), prelude=taker.begin

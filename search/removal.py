@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from analysis.trainings import confirmation_of
 from search.artifacts import Artifacts, shared_files
 from search.artifacts.kinds import DATABASE
 from search.data import Progress, default_cache_dir
@@ -20,6 +21,7 @@ from storage import (
     delete_study,
     delete_trials,
     find_study_id,
+    list_all_studies,
     list_studies,
     list_workers,
     load_study,
@@ -42,13 +44,22 @@ class Removal:
     n_sets: int
     kept: tuple[str, ...] = ()
 
+    def and_also(self, other: "Removal") -> "Removal":
+        """Gives what was deleted in both."""
+        return Removal(
+            self.n_files + other.n_files,
+            self.n_bytes + other.n_bytes,
+            self.n_sets + other.n_sets,
+            tuple(dict.fromkeys((*self.kept, *other.kept))),
+        )
+
 
 def remove_study(
     store: Store, name: str, *, force: bool = False, progress: Progress | None = None
 ) -> Removal:
     """Deletes a study, one of ours or a plain Optuna one, with its artifacts and prepared images.
 
-    Safe to cut off and to repeat: until its rows are gone the study is there, and stopped.
+    Its confirmation goes first. Safe to cut off and to repeat: until its rows are gone the study is there, and stopped.
 
     Args:
         store: The store.
@@ -61,6 +72,25 @@ def remove_study(
         StudyBusyError: If workers are at work on it, and `force` is not given.
     """
     study_id = find_study_id(store, name)
+    confirmation = confirmation_of(name)
+    has_one = confirmation in list_all_studies(store)
+    _check_idle(store, name, force=force)
+    first = (
+        remove_study(store, confirmation, force=force, progress=progress)
+        if has_one
+        else Removal(0, 0, 0)
+    )
+    if not store.is_plain:
+        set_stopped(store, study_id, True)
+    settings = _settings_of(store, name)
+    removal = Removal(0, 0, 0) if settings is None else _remove_files(store, name, settings)
+    delete_trials(store, study_id, progress)
+    delete_study(store, name)
+    return first.and_also(removal)
+
+
+def _check_idle(store: Store, name: str, *, force: bool) -> None:
+    study_id = find_study_id(store, name)
     workers = [] if store.is_plain else list_workers(store, study_id)
     n_alive = sum(worker.is_alive for worker in workers)
     if n_alive and not force:
@@ -68,13 +98,6 @@ def remove_study(
             f"Study {name!r} has {n_alive} living worker{'s' if n_alive > 1 else ''}. End them "
             f"with `convsearch stop {name}` first, or delete it all the same with --force."
         )
-    if not store.is_plain:
-        set_stopped(store, study_id, True)
-    settings = _settings_of(store, name)
-    removal = Removal(0, 0, 0) if settings is None else _remove_files(store, name, settings)
-    delete_trials(store, study_id, progress)
-    delete_study(store, name)
-    return removal
 
 
 def _settings_of(store: Store, name: str) -> StudySettings | None:

@@ -5,7 +5,9 @@ leave no trace.
 """
 
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
+from analysis.report.facts import TestUse
 from search.evaluation import Answers, answer
 from search.open_study import OpenStudy
 from search.trial_record import TrialRecord
@@ -13,7 +15,6 @@ from search.winner import Winner
 from storage import (
     Store,
     StudyNotFoundError,
-    TestUseRow,
     list_test_uses,
     load_answers,
     load_study,
@@ -79,7 +80,15 @@ class Scorer:
         )
 
 
-def uses_of_test_split(opened: OpenStudy) -> list[TestUseRow]:
+def uses_of_test_split(opened: OpenStudy) -> tuple[TestUse, ...]:
     """Gives every recorded use of the test split of a study's images, by whatever study."""
     prints = {images.fingerprint for images in opened.settings.images.values()}
-    return list_test_uses(opened.store, prints)
+    return tuple(
+        TestUse(
+            at=datetime.fromtimestamp(use.used_at, UTC).isoformat(timespec="seconds"),
+            by=use.command,
+            study=use.study,
+            trial=use.trial_number,
+        )
+        for use in list_test_uses(opened.store, prints)
+    )

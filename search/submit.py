@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from analysis.trainings import SUFFIX
 from search.artifacts import Artifacts, read_artifacts_url, share
 from search.artifacts.kinds import DATABASE
 from search.artifacts.study import folder_name
@@ -12,6 +13,7 @@ from search.beginning import NewStudy, Prelude, check_warm_start, prelude_of
 from search.data import PreparedSet, Progress, default_cache_dir, prepare
 from search.default_store import store_url
 from search.differences import check_same, moved
+from search.errors import SettingsError
 from search.fair_start import share_trials
 from search.machine_share import count_workers, resolve_limits
 from search.pruning import make_pruner
@@ -81,6 +83,11 @@ def submit(
         SpaceError: If the space cannot be narrowed so, or no network in it fits the images.
         StoreError: If the store cannot be used.
     """
+    if study_name(plan).endswith(SUFFIX):
+        raise SettingsError(
+            f"--study: names that end in {SUFFIX} are kept for what `convsearch confirm` makes. "
+            f"Received: {study_name(plan)}"
+        )
     modules, space = read_space(plan)
     url = _check(plan, space)
     n_workers = n_workers or count_workers(plan, space)

@@ -4,9 +4,10 @@ import difflib
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 from spaces.errors import SpaceError
-from spaces.parameters import Choices, Domain, FloatRange, IntRange, Value, show
+from spaces.parameters import Choices, Domain, FloatRange, IntRange, Value, domain_from_json, show
 
 _NUMBERED = re.compile(r"[a-z]+\d+_(?P<shared>\w+)")
 
@@ -146,3 +147,22 @@ def _toml(wanted: object) -> str:
     if isinstance(wanted, list | tuple):
         return f"[{', '.join(map(_toml, wanted))}]"
     return f'"{wanted}"' if isinstance(wanted, str) else show(wanted)
+
+
+def describe_domains(records: Mapping[str, Any]) -> dict[str, str]:
+    """The values of each parameter in words; numbered ones that are alike are one, by their key.
+
+    Args:
+        records: Domains as JSON objects, by parameter.
+
+    Raises:
+        SpaceError: If one of them is none.
+    """
+    texts = {name: str(domain_from_json(record)) for name, record in records.items()}
+    by_key: dict[str, set[str]] = {}
+    for name, text in texts.items():
+        by_key.setdefault(shared_key(name), set()).add(text)
+    return {
+        shared_key(name) if len(by_key[shared_key(name)]) == 1 else name: text
+        for name, text in texts.items()
+    }

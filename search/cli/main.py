@@ -12,7 +12,7 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
-from search.cli import confirming, data, manage, results, studies, study
+from search.cli import confirming, data, manage, reporting, results, studies, study
 
 DONE, FAILED, MISUSED, INTERRUPTED = 0, 1, 2, 130
 COLLECT_EVERY = 100_000
@@ -53,6 +53,7 @@ def _options(
 studies.add_to(app)
 manage.add_to(app)
 confirming.add_to(app)
+reporting.add_to(app)
 results.add_to(app)
 app.add_typer(study.app, name="study")
 app.add_typer(data.app, name="data")

@@ -10,12 +10,12 @@ from rich.table import Table
 from analysis import Ranking
 from analysis.confirmation import Confirmation, Standing
 from analysis.evaluation import Evaluation
+from analysis.report.facts import TestUse
 from analysis.trainings import SUFFIX
 from search.cli.console import say
 from search.cli.words import describe_network, show_accuracy
 from search.confirm import ConfirmResult
 from search.winner import Winner
-from storage import TestUseRow
 
 
 def show_outcome(console: Console, notes: Console, result: ConfirmResult) -> None:
@@ -60,14 +60,14 @@ def show_scores(console: Console, split: str, found: Evaluation) -> None:
     say(console, f"On the {split} split, with 95 % intervals: {', '.join(words)}.")
 
 
-def show_uses(console: Console, uses: Sequence[TestUseRow]) -> None:
+def show_uses(console: Console, uses: Sequence[TestUse]) -> None:
     """Says when, by what and for which network the test split was used."""
     for use in uses:
-        when = datetime.fromtimestamp(use.used_at).astimezone().strftime("%Y-%m-%d %H:%M")
+        when = datetime.fromisoformat(use.at).astimezone().strftime("%Y-%m-%d %H:%M")
         say(
             console,
-            f"The test split was used on {when} by {use.command}, for trial {use.trial_number} "
-            f"of {use.study}.",
+            f"The test split was used on {when} by {use.by}, for trial {use.trial} of "
+            f"{use.study}.",
         )
     if len(uses) > 1:
         say(console, "Seen more than once, it flatters whatever is chosen by it.", style="yellow")

@@ -1,8 +1,7 @@
 """What the commands around whole studies show: lists, settings, forks, findings."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Any
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
@@ -16,8 +15,7 @@ from search.inventory import Item
 from search.removal import Removal
 from search.settings import StudySettings
 from spaces import Limits
-from spaces.narrowing import shared_key
-from spaces.parameters import domain_from_json
+from spaces.narrowing import describe_domains
 from storage import StudyRecord, WorkerRow
 
 
@@ -91,8 +89,8 @@ def show_settings(console: Console, record: StudyRecord, settings: StudySettings
         if text:
             say(console, f"  {name:<10}{text}")
     say(console, "  space")
-    for line in _space_lines(settings.space["domains"]):
-        say(console, f"    {line}")
+    for name, text in describe_domains(settings.space["domains"]).items():
+        say(console, f"    {name}: {text}")
 
 
 def _limits(limits: Limits) -> str:
@@ -103,19 +101,6 @@ def _limits(limits: Limits) -> str:
         (operations, "million operations"),
     )
     return ", ".join(f"{most:,.0f} {what}" for most, what in parts if most is not None)
-
-
-def _space_lines(domains: Mapping[str, Any]) -> list[str]:
-    """Gives a line for each parameter, and one alone for numbered ones that are alike."""
-    texts = {name: str(domain_from_json(record)) for name, record in domains.items()}
-    by_key: dict[str, set[str]] = {}
-    for name, text in texts.items():
-        by_key.setdefault(shared_key(name), set()).add(text)
-    lines = []
-    for name, text in texts.items():
-        key = shared_key(name)
-        lines.append(f"{key if len(by_key[key]) == 1 else name}: {text}")
-    return list(dict.fromkeys(lines))
 
 
 def show_fork(console: Console, old: str, made: Fork) -> None:

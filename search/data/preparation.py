@@ -142,5 +142,6 @@ def _assemble(
         "duplicates": selection.duplicates,
         "conflicts": selection.conflicts,
         "warnings": list(source.warnings),
+        "own_splits": sorted({item.split for item in source.items} - {""}),
     }
     return splits, metadata

@@ -1,0 +1,110 @@
+"""What to know before a result is believed, found in the facts of a study."""
+
+import math
+from collections.abc import Iterator
+from dataclasses import replace
+
+from optuna.distributions import FloatDistribution, IntDistribution
+from optuna.trial import FrozenTrial
+
+from analysis.report.facts import Caution, Facts
+
+FEW_TRIALS = 10
+"""Fewer complete trials say little about a space of dozens of parameters."""
+UNBALANCED = 1.5
+FEW_IMAGES = 100
+"""Of the validation split: fewer make accuracy come in steps of over a hundredth."""
+EDGE = 0.01
+"""A value within this part of a range from its end counts as the end."""
+BY_NATURE = (0, 1)
+"""Low ends that no study file could lower: no dropout, one layer."""
+
+Range = FloatDistribution | IntDistribution
+
+
+def add_cautions(facts: Facts) -> Facts:
+    """Gives the facts with all that is to be known before they are believed."""
+    return replace(facts, cautions=tuple(_find(facts)))
+
+
+def _find(facts: Facts) -> Iterator[Caution]:
+    if facts.is_partial:
+        done = sum(facts.search.counts[kind] for kind in ("complete", "pruned", "unfit"))
+        yield Caution("partial", {"done": done, "budget": facts.search.n_trials})
+    yield from _of_search(facts)
+    yield from _of_data(facts)
+    yield from _of_confirmation(facts)
+    yield from _of_test(facts)
+
+
+def _of_search(facts: Facts) -> Iterator[Caution]:
+    n_complete = len(facts.ranking.complete)
+    if n_complete < FEW_TRIALS:
+        yield Caution("few_trials", {"n": n_complete})
+    best = next((it for it in facts.trials if it.number == facts.winner.trial.trial), None)
+    if best is not None:
+        yield from _edges(best)
+
+
+def _edges(trial: FrozenTrial) -> Iterator[Caution]:
+    """Finds parameters of the best trial whose value is an end of their range."""
+    for name, distribution in trial.distributions.items():
+        if not isinstance(distribution, Range) or distribution.single():
+            continue
+        value, low, high = trial.params[name], distribution.low, distribution.high
+        place = _place(value, low, high, is_log=distribution.log)
+        if place >= 1 - EDGE or (place <= EDGE and low not in BY_NATURE):
+            values = {"parameter": name, "value": value, "low": low, "high": high}
+            yield Caution("edge", values)
+
+
+def _place(value: float, low: float, high: float, *, is_log: bool) -> float:
+    """Gives where in its range a value is, from 0 to 1."""
+    if is_log:
+        value, low, high = math.log(value), math.log(low), math.log(high)
+    return (value - low) / (high - low)
+
+
+def _of_data(facts: Facts) -> Iterator[Caution]:
+    counts = facts.data.counts["train"].values()
+    ratio = max(counts) / max(1, min(counts))
+    if ratio > UNBALANCED:
+        yield Caution("unbalanced", {"ratio": round(ratio, 1)})
+    n = sum(facts.data.counts["val"].values())
+    if n < FEW_IMAGES:
+        yield Caution("small_validation", {"n": n, "step": round(1 / n, 4)})
+    if facts.data.n_duplicates:
+        yield Caution("duplicates", {"n": facts.data.n_duplicates})
+
+
+def _of_confirmation(facts: Facts) -> Iterator[Caution]:
+    found = facts.confirmation
+    if found is None or not facts.winner.is_confirmed:
+        yield Caution("unconfirmed")
+        return
+    equals = [it.trial for it in found.standings if not it.is_separable]
+    if len(equals) > 1:
+        yield Caution("not_separable", {"trials": ", ".join(map(str, equals))})
+    known = {it.trial for it in found.standings}
+    ahead = facts.ranking.complete[: len(known)]
+    n_new = sum(it.trial not in known for it in ahead)
+    if n_new:
+        yield Caution("searched_after_confirm", {"n": n_new})
+
+
+def _of_test(facts: Facts) -> Iterator[Caution]:
+    winner = facts.winner
+    others = [
+        use
+        for use in facts.test_uses
+        if (use.study, use.trial) != (winner.source, winner.source_trial)
+    ]
+    if others:
+        values = {"n": len(others), "first": others[0].at, "last": others[-1].at}
+        yield Caution("test_used_before", values)
+    test = facts.examined.get("test")
+    if test is None:
+        yield Caution("no_test")
+    elif winner.val_accuracy > test.evaluation.accuracy.high:
+        values = {"val": winner.val_accuracy, "test": test.evaluation.accuracy.value}
+        yield Caution("worse_on_test", values)

@@ -1,0 +1,30 @@
+"""What `report` shows: where it is, and what it says in a few lines."""
+
+from rich.console import Console
+
+from search.cli.console import say
+from search.cli.show_confirmation import show_scores, show_uses
+from search.cli.words import show_accuracy
+from search.report import Written
+
+
+def show_report(console: Console, notes: Console, written: Written) -> None:
+    """Says where the report is, which network won, and how good it is."""
+    facts = written.facts
+    winner = facts.winner
+    how = "the median of several seeds" if winner.is_confirmed else "the best of the search"
+    say(
+        notes,
+        f"Best of {facts.study}: trial {winner.trial.trial}, {winner.trial.family}, validation "
+        f"accuracy {show_accuracy(winner.val_accuracy)} ({how}).",
+    )
+    test = facts.examined.get("test")
+    if test is not None:
+        show_scores(notes, "test", test.evaluation)
+    show_uses(notes, facts.test_uses)
+    if facts.is_partial:
+        say(notes, "The study still runs, so this report is partial.", style="yellow")
+    for problem in written.problems:
+        say(notes, problem, style="yellow")
+    for path in written.files:
+        console.print(str(path), soft_wrap=True)

@@ -1,0 +1,301 @@
+"""Gathering the facts of a report from a study: all is read, and no network is asked."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import closing
+from dataclasses import asdict, dataclass, replace
+from functools import cached_property
+from importlib.metadata import PackageNotFoundError, version
+from platform import python_version
+from typing import Any
+
+import numpy as np
+from optuna.trial import FrozenTrial
+
+from analysis import RankedTrial, Ranking, StudyStatus, load_status, rank
+from analysis.confirmation import Confirmation
+from analysis.evaluation import evaluate
+from analysis.report.cautions import add_cautions
+from analysis.report.facts import (
+    Caution,
+    DataFacts,
+    Examination,
+    Facts,
+    LayerFacts,
+    Picture,
+    SearchFacts,
+    WinnerFacts,
+)
+from analysis.trainings import Trainings
+from search.confirm import judged
+from search.data import PreparedSet
+from search.default_store import store_url
+from search.evaluation import Answers
+from search.fair_start import MAX_EPOCHS
+from search.open_study import OpenStudy
+from search.scoring import Scorer, uses_of_test_split
+from search.winner import Winner, choose_winner
+from spaces import Config, draw_network
+from spaces.narrowing import describe_domains
+from storage import EpochRow, Store, TrialRow, load_curves, load_study, load_trials
+
+N_SAMPLES = 3
+"""Sample images of each class."""
+MAX_SAMPLED_CLASSES = 12
+N_MISTAKES = 12
+N_CURVES = 10
+"""Of the best trials."""
+PACKAGES = ("tensorflow", "keras", "numpy", "scikit-learn")
+RULES = ("max_epochs", "patience", "plateau_patience", "plateau_factor", "min_learning_rate")
+SPLITS = ("val", "test")
+
+
+def gather_facts(store: Store | str | None, study: str, *, with_names: bool = False) -> Facts:
+    """Gathers all that a report tells of a study, as its store has it.
+
+    Answers on validation and test split are those that `confirm` or `report` had before: nothing
+    is asked of a network here, so that no test split is opened by reading.
+
+    Args:
+        store: An open store, or its URL; `$CONVSEARCH_STORE` or `sqlite:///convsearch.db` by
+            default.
+        study: The study's name.
+        with_names: Whether names of files that were left out are told.
+
+    Raises:
+        NoResultError: If no trial of the study is complete.
+        StudyNotFoundError: If there is no such study.
+        SearchError, SpaceError: If its images, weights or modules cannot be had.
+    """
+    if isinstance(store, Store):
+        return Gathering(OpenStudy.load(store, study)).facts(with_names=with_names)
+    with closing(Store.open(store_url(store), create=False)) as opened:
+        return Gathering(OpenStudy.load(opened, study)).facts(with_names=with_names)
+
+
+@dataclass
+class Gathering:
+    """A study of which facts are gathered; what is read once is kept."""
+
+    opened: OpenStudy
+
+    def facts(self, *, with_names: bool = False, lacks_weights: bool = False) -> Facts:
+        """Gives the facts.
+
+        Args:
+            with_names: Whether names of files that were left out are told.
+            lacks_weights: Whether the winner's weights turned out to be gone.
+
+        Raises:
+            NoResultError: If no trial of the study is complete.
+        """
+        from analysis.report.figures import importance_of
+
+        trials = tuple(self.opened.study.get_trials(deepcopy=False))
+        facts = add_cautions(
+            Facts(
+                study=self.opened.name,
+                is_partial=not self.status.is_over,
+                data=self._data(with_names=with_names),
+                search=self._search(),
+                ranking=self.ranking,
+                trials=trials,
+                winner=self._winner(),
+                curves=self._curves(trials),
+                importance=importance_of(trials),
+                confirmation=self.confirmation if self._is_confirmed else None,
+                examined=dict(self._examined()),
+                test_uses=uses_of_test_split(self.opened),
+            )
+        )
+        if not lacks_weights:
+            return facts
+        missing = Caution("no_weights", {"trial": self.winner.number})
+        return replace(facts, cautions=(missing, *facts.cautions))
+
+    @cached_property
+    def status(self) -> StudyStatus:
+        """How far the study is."""
+        return load_status(self.opened.store, self.opened.name)
+
+    @cached_property
+    def ranking(self) -> Ranking:
+        """Its trials, best first."""
+        return rank(self.opened.store, self.opened.name)
+
+    @cached_property
+    def _judged(self) -> tuple[Trainings | None, Confirmation | None]:
+        return judged(self.opened)
+
+    @property
+    def confirmation(self) -> Confirmation | None:
+        """How its best configs compare over seeds, if they were trained again."""
+        return self._judged[1]
+
+    @property
+    def _is_confirmed(self) -> bool:
+        trainings = self._judged[0]
+        return trainings is not None and trainings.is_over
+
+    @cached_property
+    def winner(self) -> Winner:
+        """The network that is exported.
+
+        Raises:
+            NoResultError: If no trial of the study is complete.
+        """
+        return choose_winner(self.ranking, *self._judged)
+
+    @property
+    def _images(self) -> PreparedSet:
+        """The images that families from scratch see, or the only ones that there are."""
+        return self.opened.data.get("scratch") or next(iter(self.opened.data.values()))
+
+    def _data(self, *, with_names: bool) -> DataFacts:
+        images, about = self._images, self._images.metadata
+        left_out = [*about["broken"], *(name for name, _ in about["duplicates"])]
+        left_out += [name for names in about["conflicts"] for name in names]
+        settings = self.opened.settings.data
+        own = about.get("own_splits", ())
+        return DataFacts(
+            kind=about["kind"],
+            classes=images.classes,
+            counts={
+                split: dict(
+                    zip(
+                        images.classes,
+                        map(int, np.bincount(images.labels(split), minlength=images.n_classes)),
+                        strict=True,
+                    )
+                )
+                for split in images.counts
+            },
+            image_shapes={name: it.image_shape for name, it in self.opened.data.items()},
+            fingerprint=images.fingerprint,
+            n_duplicates=len(about["duplicates"]),
+            n_conflicts=len(about["conflicts"]),
+            n_broken=len(about["broken"]),
+            split=None if own else settings.split,
+            seed=settings.seed,
+            samples=tuple(_sample(images)),
+            names_left_out=tuple(left_out) if with_names else (),
+        )
+
+    def _search(self) -> SearchFacts:
+        settings, record = self.opened.settings, self.status.record
+        rows = load_trials(self.opened.store, self.opened.study_id)
+        return SearchFacts(
+            families=self.opened.space.families,
+            space=describe_domains(settings.space["domains"]),
+            sampler=settings.search.sampler,
+            pruner=settings.search.pruner,
+            seed=settings.search.seed,
+            n_trials=record.n_trials,
+            timeout_s=record.timeout_s,
+            active_s=record.active_s,
+            machine_s=sum(row.curve.seconds for row in rows),
+            counts=self.status.counts,
+            n_epochs=sum(row.curve.n_epochs for row in rows),
+            epochs_saved_by_pruner=_saved(rows, "pruned"),
+            epochs_saved_by_patience=_saved(rows, "complete"),
+            settings={name: getattr(settings.training, name) for name in RULES},
+            versions={
+                "convsearch": settings.version,
+                "optuna": settings.optuna or "",
+                "python": python_version(),
+                **_versions(),
+            },
+        )
+
+    def _winner(self) -> WinnerFacts:
+        winner = self.winner
+        study_id = load_study(self.opened.store, winner.study).study_id
+        row = next(
+            row for row in load_trials(self.opened.store, study_id) if row.number == winner.number
+        )
+        found = next(it for it in self.ranking.trials if it.trial == winner.trial)
+        return WinnerFacts(
+            trial=found,
+            source=winner.study,
+            source_trial=winner.number,
+            val_accuracy=winner.val_accuracy,
+            curve=tuple(load_curves(self.opened.store, study_id).get(row.trial_id, ())),
+            best_epoch=row.curve.best_epoch or 0,
+            layers=self._layers(found),
+            command=f"convsearch reproduce {winner.study} {winner.number}",
+        )
+
+    def _layers(self, trial: RankedTrial) -> tuple[LayerFacts, ...]:
+        config = Config.from_json(trial.config)
+        images = self.opened.data_of(config.family)
+        drawn = draw_network(config, images.image_shape, images.n_classes)
+        return tuple(LayerFacts(**asdict(layer)) for layer in drawn)
+
+    def _curves(self, trials: tuple[FrozenTrial, ...]) -> Mapping[int, tuple[EpochRow, ...]]:
+        ids = {trial.number: trial._trial_id for trial in trials}
+        curves = load_curves(self.opened.store, self.opened.study_id)
+        best = [it.trial for it in self.ranking.complete[:N_CURVES]]
+        return {number: tuple(curves.get(ids[number], ())) for number in best}
+
+    def _examined(self) -> Iterator[tuple[str, Examination]]:
+        scorer = Scorer(self.opened.store, self.winner, "")
+        family = next(it.family for it in self.ranking.trials if it.trial == self.winner.trial)
+        images = self.opened.data_of(family)
+        for split in SPLITS:
+            answers = scorer.stored(split)
+            if answers is not None:
+                yield split, _examine(answers, images)
+
+
+def _sample(images: PreparedSet) -> Iterator[Picture]:
+    """Gives some training images of each class, always the same."""
+    labels, pixels = images.labels("train"), images.images("train")
+    for label, name in enumerate(images.classes[:MAX_SAMPLED_CLASSES]):
+        places = np.flatnonzero(labels == label)
+        chosen = np.linspace(0, len(places) - 1, min(N_SAMPLES, len(places))).astype(int)
+        for place in places[chosen]:
+            yield Picture(np.array(pixels[place]), name)
+
+
+def _examine(answers: Answers, images: PreparedSet) -> Examination:
+    classes = images.classes
+    heats = dict(zip(map(int, answers.heat_images), answers.heat, strict=True))
+    taken = answers.probabilities.argmax(axis=1)
+    confidence = answers.probabilities.max(axis=1)
+
+    def picture(place: int) -> Picture:
+        return Picture(
+            pixels=np.array(images.images(answers.split)[place]),
+            label=classes[int(answers.labels[place])],
+            answer=classes[int(taken[place])],
+            confidence=float(confidence[place]),
+            heat=heats.get(place),
+        )
+
+    is_right = taken == answers.labels
+    by_confidence = np.argsort(-confidence, kind="stable")
+    wrong = by_confidence[~is_right[by_confidence]]
+    return Examination(
+        split=answers.split,
+        evaluation=evaluate(answers.labels, answers.probabilities, classes),
+        mistakes=tuple(picture(int(place)) for place in wrong[:N_MISTAKES]),
+        right=tuple(picture(place) for place in heats if is_right[place]),
+    )
+
+
+def _saved(rows: list[TrialRow], kind: str) -> int:
+    """Counts the epochs that trials which ended so might have trained, and did not."""
+    return sum(
+        max(0, row.attributes.get(MAX_EPOCHS, row.curve.n_epochs) - row.curve.n_epochs)
+        for row in rows
+        if row.kind == kind
+    )
+
+
+def _versions() -> dict[str, Any]:
+    found = {}
+    for name in PACKAGES:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found

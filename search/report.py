@@ -1,0 +1,164 @@
+"""`report`: what a study found, written as files from its store alone."""
+
+import os
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from analysis.report.facts import Facts
+from search.data import Progress
+from search.default_store import store_url
+from search.errors import ReportError, TrialRecordError
+from search.evaluation import save_model
+from search.gather import Gathering
+from search.open_study import OpenStudy
+from search.scoring import TEST, Scorer
+from spaces import SpaceError
+from storage import Store, hide_passwords
+
+COMMAND = "convsearch report"
+MODEL = "best.keras"
+OURS = ("report.html", "report.ipynb", "report.json", "trials.csv", MODEL, "best.json")
+"""The files of a report: those that `--force` replaces."""
+STORE_VARIABLE = "CONVSEARCH_STORE"
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """A report that was written: its folder and files, what it tells, and what went wrong."""
+
+    folder: Path
+    files: tuple[Path, ...]
+    facts: Facts
+    problems: tuple[str, ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        """Gives the document of `report --json`: what `report.json` holds is there."""
+        return {
+            "study": self.facts.study,
+            "folder": str(self.folder),
+            "files": [path.name for path in self.files],
+            "is_partial": self.facts.is_partial,
+            "problems": list(self.problems),
+        }
+
+
+def report(
+    store: str | None,
+    study: str,
+    out: Path,
+    *,
+    opens_test: bool | None = None,
+    is_forced: bool = False,
+    lang: str = "en",
+    with_names: bool = False,
+    progress: Progress | None = None,
+    on_score: Callable[[], None] = lambda: None,
+) -> Written:
+    """Writes the report of a study into a folder.
+
+    Args:
+        store: URL of the store; `$CONVSEARCH_STORE` or `sqlite:///convsearch.db` by default.
+        study: The study's name.
+        out: The folder, which is made where it is missing.
+        opens_test: Whether the winner answers on the test split; by default once the study is
+            over. Answers that are kept are shown in any case.
+        is_forced: Whether files of an earlier report in the folder are replaced.
+        lang: Of the texts: `en` or `ru`.
+        with_names: Whether names of files that were left out are told.
+        progress: Told how many steps are done.
+        on_score: Called before the winner answers on the test split.
+
+    Raises:
+        NoResultError: If no trial of the study is complete.
+        ReportError: If the folder cannot be used.
+        StoreError: If the store cannot be used, or has no such study.
+        SearchError, SpaceError: If its images, weights or modules cannot be had.
+    """
+    from analysis.report.write import write_report
+
+    _check_folder(out, is_forced=is_forced)
+    url = store_url(store)
+    problems: list[str] = []
+    steps = _Steps(progress)
+    with closing(Store.open(url, create=False)) as opened:
+        gathering = Gathering(OpenStudy.load(opened, study))
+        winner = gathering.winner
+        if opens_test is None:
+            opens_test = gathering.status.is_over
+        _make_folder(out)
+        try:
+            _ask(Scorer(opened, winner, COMMAND), steps, on_score, opens_test=opens_test)
+            steps.next("model")
+            save_model(OpenStudy.load(opened, winner.study), winner.number, out / MODEL)
+        except (TrialRecordError, SpaceError) as error:
+            problems.append(str(error))
+        steps.next("facts")
+        facts = gathering.facts(with_names=with_names, lacks_weights=bool(problems))
+    steps.next("pages")
+    write_report(
+        facts,
+        out,
+        store=relative_url(url, out),
+        lang=lang,
+        environment={STORE_VARIABLE: url},
+        progress=progress,
+    )
+    files = tuple(out / name for name in OURS if (out / name).exists())
+    return Written(out, files, facts, tuple(problems))
+
+
+def relative_url(url: str, folder: Path) -> str:
+    """Gives a store's URL as a notebook in a folder may name it: without password or home."""
+    file = Store.file_of(url)
+    if file is None:
+        return hide_passwords(url)
+    return f"sqlite:///{Path(os.path.relpath(file, folder)).as_posix()}"
+
+
+def _ask(
+    scorer: Scorer, steps: "_Steps", on_score: Callable[[], None], *, opens_test: bool
+) -> None:
+    """Has the winner answer on the validation split, and on the test split where that is meant."""
+    steps.next("answers")
+    scorer.answers("val")
+    if opens_test:
+        if scorer.stored(TEST) is None:
+            on_score()
+        scorer.answers(TEST)
+
+
+def _check_folder(out: Path, *, is_forced: bool) -> None:
+    if not out.exists():
+        return
+    if not out.is_dir():
+        raise ReportError(f"--out: expected a folder. Received a file: {out}")
+    if not is_forced and any(out.iterdir()):
+        raise ReportError(
+            f"--out: the folder {out} is not empty. Name another one, or replace an earlier "
+            "report in it with --force."
+        )
+
+
+def _make_folder(out: Path) -> None:
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ReportError(f"Cannot make the folder {out}: {error.strerror}.") from error
+
+
+@dataclass
+class _Steps:
+    """The steps of writing a report, as a progress bar counts them."""
+
+    progress: Progress | None
+    done: int = 0
+    total: int = 4
+
+    def next(self, what: str) -> None:
+        """Tells that a step begins."""
+        if self.progress is not None:
+            self.progress(self.done, self.total, "steps of the report")
+        self.done += 1
