@@ -59,7 +59,8 @@ def remove_study(
 ) -> Removal:
     """Deletes a study, one of ours or a plain Optuna one, with its artifacts and prepared images.
 
-    Its confirmation goes first. Safe to cut off and to repeat: until its rows are gone the study is there, and stopped.
+    Its confirmation goes first. Safe to cut off and to repeat: until its rows are gone the study
+    is there, and stopped.
 
     Args:
         store: The store.

@@ -20,7 +20,7 @@ class Retraining:
     """A training of a config again.
 
     Attributes:
-        key: What tells it from the others: the config's key and the seed's number.
+        key: What tells it from the others, since a config that is trained again is no repeat.
         is_right: Whether the config is the one that is to be trained again.
         refusal: Why it is not trained, if it need not be.
     """
@@ -35,7 +35,7 @@ def examine(opened: OpenStudy, trial: optuna.Trial, config: Config) -> Retrainin
     from analysis.trainings import CONFIRMS
 
     origin = trial.user_attrs[CONFIRMS]
-    key = sha256(f"{config.key()} {origin['seed']}".encode()).hexdigest()
+    key = sha256(f"{config.key()} {trial.number}".encode()).hexdigest()
     is_right = config.key() == origin["key"]
     return Retraining(key, is_right, _refuse(opened, origin["trial"]))
 

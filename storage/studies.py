@@ -146,6 +146,7 @@ def enqueue(store: Store, study_id: int, queue: Sequence[Queued]) -> int:
         StudyNotFoundError: If the study was deleted.
     """
     with store.write() as connection:
+        lock_optuna_study(connection, study_id)
         return enqueue_missing(connection, study_id, queue)
 
 

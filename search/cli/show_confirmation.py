@@ -13,7 +13,7 @@ from analysis.evaluation import Evaluation
 from analysis.report.facts import TestUse
 from analysis.trainings import SUFFIX
 from search.cli.console import say
-from search.cli.words import describe_network, show_accuracy
+from search.cli.words import show_accuracy
 from search.confirm import ConfirmResult
 from search.winner import Winner
 
@@ -76,21 +76,24 @@ def show_uses(console: Console, uses: Sequence[TestUse]) -> None:
 def show_confirmation(console: Console, ranking: Ranking, found: Confirmation) -> None:
     """Shows the configs, the best mean first, and recommends the smallest of equals."""
     console.print(f"{ranking.study}: validation accuracy over seeds")
-    table = Table(box=SIMPLE_HEAD, pad_edge=False)
-    for column in ("trial", "seeds", "mean", "sd", "95 % interval", "best?", "parameters"):
+    table = Table(box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))  # fits 80 columns
+    table.add_column("trial", justify="right", no_wrap=True)
+    table.add_column("family", no_wrap=True)
+    for column in ("seeds", "mean", "sd", "95 % interval", "best?", "parameters"):
         table.add_column(column, justify="right", no_wrap=True)
-    table.add_column("network")
-    configs = {trial.trial: trial.config for trial in ranking.trials}
+    table.add_column("", no_wrap=True)
+    families = {trial.trial: trial.family for trial in ranking.trials}
     for it in found.standings:
         table.add_row(
             str(it.trial),
+            families.get(it.trial, ""),
             str(it.n_seeds),
             show_accuracy(it.mean),
             "-" if it.deviation is None else f"{it.deviation:.4f}",
             _interval(it),
             _chance(it.chance),
             "-" if it.parameters is None else f"{it.parameters:,}",
-            describe_network(configs.get(it.trial, {})),
+            _verdict(it, found),
             style="bold" if it is found.recommended else "",
         )
     console.print(table)
@@ -108,6 +111,12 @@ def describe_recommendation(found: Confirmation) -> str:
     names = ", ".join(str(it.trial) for it in equals)
     smaller = ", the smallest of these" if found.leader is not best else ""
     return f"Recommended: trial {best.trial}{smaller}. Not separable from: {names}."
+
+
+def _verdict(it: Standing, found: Confirmation) -> str:
+    if it is found.recommended:
+        return "take this"
+    return "behind" if it.is_separable else "as good"
 
 
 def _interval(it: Standing) -> str:

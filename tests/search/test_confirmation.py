@@ -1,0 +1,206 @@
+"""Confirmations: the best configs again from other seeds, apart from the study, each just once."""
+
+import sys
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from analysis import Ranking, load_status, rank
+from analysis.trainings import CONFIRMS, Trainings, load_trainings
+from search.artifacts import numbers_to_keep
+from search.changes import plan_again
+from search.confirm import judged
+from search.confirmation import submit_confirmation
+from search.errors import NoResultError, SettingsError
+from search.fork import fork
+from search.open_study import OpenStudy
+from search.proposals import next_proposal
+from search.removal import remove_study
+from search.training.pool import TrainerPool
+from search.trial_record import TrialRecord
+from search.winner import choose_winner
+from search.worker import Worker
+from storage import (
+    Outcome,
+    Store,
+    StudyNotFoundError,
+    begin_trial,
+    finish,
+    list_all_studies,
+    load_study,
+    load_trials,
+)
+
+FAKE = str(Path(__file__).with_name("fake_trainer.py"))
+MakeStudy = Callable[..., OpenStudy]
+
+
+def work(opened: OpenStudy, mode: str = "well") -> None:
+    Worker(opened, TrainerPool(command=(sys.executable, FAKE, mode))).run()
+
+
+@pytest.fixture
+def searched(make_study: MakeStudy) -> OpenStudy:
+    """A study of three trials, all complete and equally good."""
+    opened = make_study(space={"dense_layers": [0, 1]})
+    work(opened)
+    return opened
+
+
+def confirmation(opened: OpenStudy, *, top: int, n_seeds: int) -> OpenStudy:
+    submit_confirmation(opened.store, opened.name, top=top, n_seeds=n_seeds)
+    return OpenStudy.load(opened.store, "small/confirm")
+
+
+def trainings(opened: OpenStudy) -> Trainings:
+    found = load_trainings(opened.store, "small")
+    assert found is not None
+    return found
+
+
+def train_to(opened: OpenStudy, worker: str, values: dict[int, list[float]]) -> list[int]:
+    """Ends trainings with the values that their configs are to have, one seed after the other.
+
+    Gives the trials whose configs were trained, in that order.
+    """
+    order = []
+    while (proposal := next_proposal(opened, worker)) is not None:
+        origin = proposal.trial.user_attrs[CONFIRMS]
+        order.append(origin["trial"])
+        value = values[origin["trial"]][origin["seed"]]
+        finish(opened.store, proposal.lease, Outcome("complete", value=value), proposal.draft)
+    return order
+
+
+def test_each_config_is_trained_from_each_seed_and_the_study_knows_nothing_of_it(
+    searched: OpenStudy,
+) -> None:
+    before = rank(searched.store, "small").to_json()
+    opened = confirmation(searched, top=2, n_seeds=2)
+    work(opened)
+    best = [it.trial for it in rank(searched.store, "small").complete[:2]]
+    done = trainings(searched)
+    assert [(it.trial, it.seed) for it in done.trainings] == [(t, s) for s in (0, 1) for t in best]
+    assert done.is_over
+    status = load_status(opened.store, opened.name)
+    assert status.counts["complete"] == status.record.n_trials == 4
+    assert rank(searched.store, "small").to_json() == before
+    assert len(searched.study.get_trials()) == 3
+    seeds = [TrialRecord.load(opened.store, opened.name, number).seed for number in range(4)]
+    seeds += [TrialRecord.load(searched.store, "small", number).seed for number in range(3)]
+    assert len(set(seeds)) == 7
+    kept = numbers_to_keep(opened.store, opened.study_id, opened.artifacts.n_best)
+    assert kept == {0, 1, 2, 3}
+
+
+def test_training_that_is_lost_goes_on_and_the_count_is_exact(searched: OpenStudy) -> None:
+    opened = confirmation(searched, top=1, n_seeds=2)
+    gone = begin_trial(opened.store, opened.study_id, "gone", only_enqueued=True)
+    assert gone is not None
+    work(opened)
+    assert Counter(row.state for row in load_trials(opened.store, opened.study_id)) == {
+        "COMPLETE": 2
+    }
+
+
+def test_same_again_adds_nothing_and_more_seeds_add_what_is_missing(searched: OpenStudy) -> None:
+    work(confirmation(searched, top=1, n_seeds=2))
+    ended = load_study(searched.store, "small/confirm")
+    assert ended.end_reason is None
+    again = submit_confirmation(searched.store, "small", top=1, n_seeds=2)
+    assert not again.is_new
+    assert len(trainings(searched).trainings) == 2
+    opened = confirmation(searched, top=2, n_seeds=3)
+    assert load_study(searched.store, "small/confirm").n_trials == 6
+    work(opened)
+    found = Counter((it.trial, it.seed) for it in trainings(searched).trainings)
+    assert len(found) == 6
+    assert set(found.values()) == {1}
+
+
+def test_config_that_is_clearly_behind_is_not_trained_any_more(searched: OpenStudy) -> None:
+    opened = confirmation(searched, top=3, n_seeds=6)
+    first, second, last = (it.trial for it in rank(searched.store, "small").complete)
+    order = train_to(
+        opened,
+        "worker",
+        {
+            first: [0.90, 0.91, 0.905, 0.90, 0.91, 0.905],
+            second: [0.90, 0.905, 0.91, 0.905, 0.90, 0.91],
+            last: [0.50, 0.51, 0.505],
+        },
+    )
+    assert Counter(order) == {first: 6, second: 6, last: 3}
+    record = load_study(opened.store, opened.name)
+    assert record.end_reason == "All trainings are done."
+    assert not record.has_failed
+    kinds = Counter(row.kind for row in load_trials(opened.store, opened.study_id))
+    assert kinds == {"complete": 15, "rejected": 3}
+    _, found = judged(searched)
+    assert found is not None
+    assert {it.trial for it in found.standings if it.is_separable} == {last}
+
+
+def test_training_that_failed_is_tried_again(searched: OpenStudy) -> None:
+    opened = confirmation(searched, top=1, n_seeds=2)
+    proposal = next_proposal(opened, "worker")
+    assert proposal is not None
+    finish(opened.store, proposal.lease, Outcome("fail", "lost"), proposal.draft)
+    work(opened)
+    work(confirmation(searched, top=1, n_seeds=2))
+    states = Counter(row.state for row in load_trials(opened.store, opened.study_id))
+    assert states == {"FAIL": 1, "COMPLETE": 2}
+    assert {it.seed for it in trainings(searched).trainings if it.value is not None} == {0, 1}
+
+
+def test_winner_is_the_recommended_configs_seed_of_median_accuracy(searched: OpenStudy) -> None:
+    ranking = rank(searched.store, "small")
+    assert winner_of(searched, ranking) == ("small", ranking.complete[0].trial)
+    opened = confirmation(searched, top=2, n_seeds=3)
+    best, other = (it.trial for it in ranking.complete[:2])
+    values = {best: [0.4, 0.41, 0.405], other: [0.93, 0.91, 0.92]}
+    proposal = next_proposal(opened, "early")
+    assert proposal is not None
+    assert winner_of(searched, ranking) == ("small", best)  # Not over yet.
+    finish(opened.store, proposal.lease, Outcome("complete", value=0.4), proposal.draft)
+    train_to(opened, "worker", values)
+    (median,) = (it for it in trainings(searched).trainings if it.value == 0.92)
+    assert winner_of(searched, ranking) == ("small/confirm", median.number)
+
+
+def winner_of(opened: OpenStudy, ranking: Ranking) -> tuple[str, int]:
+    winner = choose_winner(ranking, *judged(opened))
+    return winner.study, winner.number
+
+
+def test_bad_wishes_are_refused(searched: OpenStudy, make_study: MakeStudy) -> None:
+    fresh = make_study(study={"name": "fresh"})
+    with pytest.raises(NoResultError, match="No trial of fresh is complete yet"):
+        submit_confirmation(fresh.store, "fresh")
+    with pytest.raises(StudyNotFoundError, match="no study 'none'"):
+        submit_confirmation(fresh.store, "none")
+    confirmation(searched, top=1, n_seeds=2)
+    with pytest.raises(SettingsError, match="small/confirm is a confirmation itself"):
+        submit_confirmation(searched.store, "small/confirm")
+    with pytest.raises(SettingsError, match="names that end in /confirm"):
+        make_study(study={"name": "mine/confirm"})
+    record = load_study(searched.store, "small/confirm")
+    url = searched.store.url.render_as_string(hide_password=False)
+    with pytest.raises(SettingsError, match="fork that one"):
+        fork(searched.store, "small/confirm", plan_again(record, [], name="new", store_url=url))
+
+
+def test_deleted_study_takes_its_confirmation_along(searched: OpenStudy) -> None:
+    opened = confirmation(searched, top=1, n_seeds=2)
+    work(opened)
+    files = list(opened.artifacts.folder.iterdir())
+    assert files
+    opened.data.clear()
+    searched.data.clear()
+    store: Store = searched.store
+    removal = remove_study(store, "small")
+    assert list_all_studies(store) == []
+    assert removal.n_files >= len(files)
+    assert not any(path.exists() for path in files)
