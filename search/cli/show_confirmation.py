@@ -81,7 +81,6 @@ def show_confirmation(console: Console, ranking: Ranking, found: Confirmation) -
     table.add_column("family", no_wrap=True)
     for column in ("seeds", "mean", "sd", "95 % interval", "best?", "parameters"):
         table.add_column(column, justify="right", no_wrap=True)
-    table.add_column("", no_wrap=True)
     families = {trial.trial: trial.family for trial in ranking.trials}
     for it in found.standings:
         table.add_row(
@@ -93,7 +92,6 @@ def show_confirmation(console: Console, ranking: Ranking, found: Confirmation) -
             _interval(it),
             _chance(it.chance),
             "-" if it.parameters is None else f"{it.parameters:,}",
-            _verdict(it, found),
             style="bold" if it is found.recommended else "",
         )
     console.print(table)
@@ -111,12 +109,6 @@ def describe_recommendation(found: Confirmation) -> str:
     names = ", ".join(str(it.trial) for it in equals)
     smaller = ", the smallest of these" if found.leader is not best else ""
     return f"Recommended: trial {best.trial}{smaller}. Not separable from: {names}."
-
-
-def _verdict(it: Standing, found: Confirmation) -> str:
-    if it is found.recommended:
-        return "take this"
-    return "behind" if it.is_separable else "as good"
 
 
 def _interval(it: Standing) -> str:
