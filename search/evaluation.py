@@ -4,14 +4,10 @@ TensorFlow is loaded by a trainer's process, not by this one.
 """
 
 import tempfile
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-from safetensors.numpy import load_file
-
+from search.answers import Answers
 from search.errors import TrialRecordError
 from search.open_study import OpenStudy
 from search.training.process import Trainer
@@ -20,16 +16,9 @@ from search.training.task import make_task
 from search.trial_record import TrialRecord, lone_trainer
 from spaces import Config
 
+__all__ = ["Answers", "answer", "save_model"]
+
 POLL_S = 1.0
-
-
-@dataclass(frozen=True, slots=True)
-class Answers:
-    """Class probabilities of a split's images, shape `(n, n_classes)`, and the true classes."""
-
-    split: str
-    labels: NDArray[np.int64]
-    probabilities: NDArray[np.float64]
 
 
 def answer(opened: OpenStudy, number: int, split: str, *, n_threads: int = 1) -> Answers:
@@ -47,10 +36,8 @@ def answer(opened: OpenStudy, number: int, split: str, *, n_threads: int = 1) ->
     """
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "answers.safetensors"
-        task = _evaluate(opened, number, n_threads, split=split, answers=str(path))
-        probabilities = load_file(path)["probabilities"]
-    data = opened.data_of(task.config["family"])
-    return Answers(split, np.asarray(data.labels(split)), probabilities)
+        _evaluate(opened, number, n_threads, split=split, answers=str(path))
+        return Answers.from_bytes(path.read_bytes())
 
 
 def save_model(opened: OpenStudy, number: int, path: Path) -> None:

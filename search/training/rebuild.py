@@ -4,11 +4,13 @@ from pathlib import Path
 
 import keras
 import numpy as np
-from safetensors.numpy import save_file
+from numpy.typing import NDArray
 
+from search.answers import Answers
 from search.data import PreparedSet
 from search.training.checkpoint import load_checkpoint
 from search.training.fit import group, identity
+from search.training.heat import choose_images, heat_maps
 from search.training.phase import assign, predict_in_batches
 from search.training.phases import build_whole
 from search.training.protocol import Evaluate, Evaluated, Task
@@ -49,12 +51,36 @@ def evaluate(wish: Evaluate, data: PreparedSet) -> Evaluated:
     model = rebuild(wish.task, data)
     n_images = 0
     if wish.answers:
-        images = data.images(wish.split)
-        n_images = len(images)
-        batch_size = min(Config.from_json(wish.task.config).batch_size, data.counts["train"])
-        answers = predict_in_batches(model, images, batch_size).astype(np.float64)
-        answers /= answers.sum(axis=1, keepdims=True)
-        save_file({"probabilities": answers}, wish.answers)
+        answers = _answer(model, wish, data)
+        n_images = len(answers.labels)
+        Path(wish.answers).write_bytes(answers.to_bytes())
     if wish.model:
         model.save(wish.model)
     return Evaluated(n_images)
+
+
+def _answer(model: keras.Model, wish: Evaluate, data: PreparedSet) -> Answers:
+    """Has a network answer on a split, and show where it looked in some of its images."""
+    images, labels = data.images(wish.split), np.array(data.labels(wish.split))
+    batch_size = min(Config.from_json(wish.task.config).batch_size, data.counts["train"])
+    probabilities = predict_probabilities(model, images, batch_size)
+    chosen = choose_images(probabilities, labels)
+    heat = heat_maps(model, images[chosen], probabilities[chosen].argmax(axis=1))
+    if heat is None:
+        chosen, heat = chosen[:0], np.zeros((0, *images.shape[1:3]), np.uint8)
+    return Answers(wish.split, labels, probabilities, chosen, heat)
+
+
+def predict_probabilities(
+    model: keras.Model, images: NDArray[np.uint8], batch_size: int
+) -> NDArray[np.float64]:
+    """Gives class probabilities of raw pixels, each row of which adds up to 1.
+
+    Args:
+        model: A whole network.
+        images: Shape `(n, height, width, channels)`.
+        batch_size: Images at once.
+    """
+    answers = predict_in_batches(model, images, batch_size).astype(np.float64)
+    probabilities: NDArray[np.float64] = answers / answers.sum(axis=1, keepdims=True)
+    return probabilities
