@@ -88,7 +88,8 @@ def _as_levels(raw: tf.Tensor, size: tuple[int, int]) -> NDArray[np.uint8]:
     maps = np.nan_to_num(tf.image.resize(raw, size, "bilinear").numpy()[..., 0], posinf=0.0)
     highest = maps.max(axis=(1, 2), keepdims=True)
     scaled = np.divide(maps, highest, out=np.zeros_like(maps), where=highest > 0)
-    return np.rint(255 * scaled).astype(np.uint8)
+    levels: NDArray[np.uint8] = np.rint(255 * scaled).astype(np.uint8)
+    return levels
 
 
 def _open_up(model: keras.Model) -> keras.Model | None:
