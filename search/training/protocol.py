@@ -121,9 +121,10 @@ class Evaluate:
 
 @dataclass(frozen=True, slots=True)
 class Evaluated:
-    """The network was built again, and its files are written."""
+    """The network was built again, and its files are written, unless `unwritten` says why not."""
 
     n_images: int
+    unwritten: str = ""
 
 
 Message = (

@@ -11,7 +11,7 @@ from search.data import PreparedSet
 from search.training.checkpoint import load_checkpoint
 from search.training.fit import group, identity
 from search.training.heat import choose_images, heat_maps
-from search.training.phase import assign, predict_in_batches
+from search.training.phase import NotFiniteError, assign, predict_in_batches
 from search.training.phases import build_whole
 from search.training.protocol import Evaluate, Evaluated, Task
 from spaces import Config
@@ -47,16 +47,18 @@ def evaluate(wish: Evaluate, data: PreparedSet) -> Evaluated:
 
     Raises:
         NoWeightsError, SpaceError: As `rebuild` does.
+        NotFiniteError: If an answer of the network is not a finite number.
     """
     model = rebuild(wish.task, data)
-    n_images = 0
-    if wish.answers:
-        answers = _answer(model, wish, data)
-        n_images = len(answers.labels)
-        Path(wish.answers).write_bytes(answers.to_bytes())
-    if wish.model:
-        model.save(wish.model)
-    return Evaluated(n_images)
+    answers = _answer(model, wish, data) if wish.answers else None
+    try:
+        if answers is not None:
+            Path(wish.answers).write_bytes(answers.to_bytes())
+        if wish.model:
+            model.save(wish.model)
+    except OSError as error:
+        return Evaluated(0, unwritten=error.strerror or str(error))
+    return Evaluated(0 if answers is None else len(answers.labels))
 
 
 def _answer(model: keras.Model, wish: Evaluate, data: PreparedSet) -> Answers:
@@ -80,7 +82,12 @@ def predict_probabilities(
         model: A whole network.
         images: Shape `(n, height, width, channels)`.
         batch_size: Images at once.
+
+    Raises:
+        NotFiniteError: If an answer of the network is not a finite number.
     """
     answers = predict_in_batches(model, images, batch_size).astype(np.float64)
+    if not np.isfinite(answers).all():
+        raise NotFiniteError("The network's answers are not finite numbers.")
     probabilities: NDArray[np.float64] = answers / answers.sum(axis=1, keepdims=True)
     return probabilities
