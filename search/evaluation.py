@@ -10,7 +10,7 @@ from typing import Any
 from search.answers import Answers
 from search.data import PreparedSet
 from search.errors import ModelError, TrialRecordError
-from search.model_facts import ModelFacts, describe_pixels, versions_here
+from search.model_facts import Color, ModelFacts, describe_pixels, versions_here
 from search.model_file import cannot_write, folder_beside, publish
 from search.open_study import OpenStudy
 from search.training.process import Trainer
@@ -76,12 +76,20 @@ def _facts(study: str, record: TrialRecord, data: PreparedSet) -> ModelFacts:
         family=record.config["family"],
         classes=data.classes,
         image_shape=data.image_shape,
-        color=data.metadata["settings"]["color"],
+        color=_color(data),
         pixels=describe_pixels(data.image_shape),
         fingerprint=data.fingerprint,
         val_accuracy=record.val_accuracy,
         versions=versions_here(),
     )
+
+
+def _color(data: PreparedSet) -> Color:
+    """How images were prepared; arrays are taken as they are, whatever `auto` does in a folder."""
+    if data.metadata["kind"] != "folder":
+        return "grey" if data.image_shape[-1] == 1 else "rgb"
+    color: Color = data.metadata["settings"]["color"]
+    return color
 
 
 def _evaluate(opened: OpenStudy, record: TrialRecord, n_threads: int, **wishes: Any) -> Evaluated:

@@ -10,6 +10,7 @@ PACKAGES = ("convsearch", "keras", "tensorflow")
 
 Text = Annotated[str, Field(max_length=1000)]
 Side = Annotated[int, Field(ge=1, le=4096, strict=True)]
+Color = Literal["auto", "grey", "rgb"]
 Probability = Annotated[float, Field(ge=0, le=1)]
 
 
@@ -39,7 +40,7 @@ class ModelFacts(BaseModel):
     family: Text
     classes: Annotated[tuple[Text, ...], Field(min_length=1, max_length=10_000)]
     image_shape: tuple[Side, Side, Side]
-    color: Literal["auto", "grey", "rgb"] = "auto"
+    color: Color = "auto"
     pixels: Text
     fingerprint: Text
     val_accuracy: Probability | None = None

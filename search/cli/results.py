@@ -1,5 +1,6 @@
-"""The commands about what came out of a study: `reproduce`."""
+"""The commands about what came out of a study: `reproduce`, `predict`."""
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -10,6 +11,7 @@ from search.cli import options
 def add_to(app: typer.Typer) -> None:
     """Adds the commands to the application, in the order that help shows them in."""
     app.command()(reproduce)
+    app.command()(predict)
 
 
 def reproduce(
@@ -38,4 +40,41 @@ def reproduce(
     else:
         show_reproduction(answers(), found)
     if not found.is_identical:
+        raise typer.Exit(1)
+
+
+def predict(
+    model: Annotated[
+        Path,
+        typer.Argument(
+            metavar="MODEL", help="A .keras file that report wrote.", show_default=False
+        ),
+    ],
+    images: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="IMAGE...",
+            help="PNG, JPEG, BMP or TIFF files, or folders of them.",
+            show_default=False,
+        ),
+    ],
+    json: options.Json = False,
+) -> None:
+    """Gives class probabilities of images by an exported model.
+
+    Images of another size or colour are converted as those were that it was trained on, and the
+    answer says so. The exit code is 1 where an image cannot be read.
+    """
+    from search.cli.console import answers, notes, print_json, progress_bar
+    from search.cli.show_predictions import show_predictions, show_unread
+    from search.prediction import predict as predict_images
+
+    with progress_bar(notes()) as progress:
+        found = predict_images(model, images, progress=progress)
+    if json:
+        print_json(found.to_json())
+    else:
+        show_predictions(answers(), found)
+    show_unread(notes(), found)
+    if found.n_unread:
         raise typer.Exit(1)

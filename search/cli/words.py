@@ -12,6 +12,11 @@ def plural(n: int, word: str) -> str:
     return f"{n:,} {word}{'' if n == 1 else ending}"
 
 
+def printable(text: str) -> str:
+    """Gives text of others without what would act on a terminal."""
+    return "".join(character if character.isprintable() else "?" for character in text)
+
+
 def show_duration(seconds: float | None) -> str:
     """Gives `40 s`, `12 min` or `3 h 20 min`."""
     if seconds is None:

@@ -6,12 +6,15 @@ an error. What comes back is grey `(height, width)` or colour `(height, width, 3
 
 import os
 import struct
+import warnings
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 from search.errors import DataError
 
@@ -84,6 +87,23 @@ def to_uint8(pixels: NDArray[Any]) -> NDArray[np.uint8]:
         raise ValueError("it holds NaN or infinity")
     scaled: NDArray[np.float64] = (values - low) * (255.0 / (high - low) if high > low else 0.0)
     return np.rint(scaled).astype(np.uint8)
+
+
+@contextmanager
+def pillow_warnings_as_meant() -> Iterator[None]:
+    """Makes Pillow's warning of a bomb an error, and silences what it says of damaged tags."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", module="PIL")
+        warnings.simplefilter("error", Image.DecompressionBombWarning)
+        yield
+
+
+def reason_of(error: BaseException) -> str:
+    """Gives in words why a file was `UNREADABLE`."""
+    if isinstance(error, UnidentifiedImageError):
+        return "not a PNG, JPEG, BMP or TIFF image that can be read"
+    strerror = getattr(error, "strerror", None)  # without the path, which is known
+    return strerror or str(error) or type(error).__name__
 
 
 def _check_bytes(n_bytes: int, path: str) -> None:

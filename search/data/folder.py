@@ -3,17 +3,20 @@
 import hashlib
 import math
 import mmap
-import warnings
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, UnidentifiedImageError
 
-from search.data.decode import UNREADABLE, decode, to_uint8
+from search.data.decode import (
+    UNREADABLE,
+    decode,
+    pillow_warnings_as_meant,
+    reason_of,
+    to_uint8,
+)
 from search.data.listing import Listing, list_images
 from search.data.parallel import map_chunks
 from search.data.pixels import look_at, resize, to_grey
@@ -73,7 +76,7 @@ class FolderSource:
             return [self._read(indices[position], position, slots) for position in positions]
 
         looks: list[Look | Broken] = []
-        with _pillow_warnings_as_meant():
+        with pillow_warnings_as_meant():
             for result in map_chunks(read, self._chunks(indices)):
                 for look, n_channels in result:
                     if n_channels:
@@ -116,7 +119,7 @@ class FolderSource:
         except DataError:
             raise
         except UNREADABLE as error:
-            return Broken(_reason(error)), 0
+            return Broken(reason_of(error)), 0
         return look, slots.put(position, self._resized(levels, look)) if slots else 0
 
     def _resized(self, pixels: NDArray[np.uint8], look: Look) -> NDArray[np.uint8]:
@@ -143,18 +146,3 @@ class _Slots:
         """Gives the images of slots, with the channels that were put there."""
         pixels: NDArray[np.uint8] = self._rows[positions, : math.prod(self._shape) * n_channels]
         return pixels.reshape(-1, *self._shape, n_channels)
-
-
-@contextmanager
-def _pillow_warnings_as_meant() -> Iterator[None]:
-    """Makes Pillow's warning of a bomb an error, and silences what it says of damaged tags."""
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", module="PIL")
-        warnings.simplefilter("error", Image.DecompressionBombWarning)
-        yield
-
-
-def _reason(error: BaseException) -> str:
-    if isinstance(error, UnidentifiedImageError):
-        return "not a PNG, JPEG, BMP or TIFF image that can be read"
-    return str(error) or type(error).__name__

@@ -2,7 +2,7 @@
 
 The worker sends a `Task`, the trainer answers with one `Epoch` after another and waits for the
 verdict on each; it ends with `Finished`, `Unfit` or `Failed`. To `Evaluate` it answers with
-`Evaluated` or `Failed`.
+`Evaluated`, to `Predict` with `Predicted`, to both with `Unfit` or `Failed` where that cannot be.
 """
 
 import json
@@ -51,7 +51,7 @@ class Ready:
 
 @dataclass(frozen=True, slots=True)
 class Busy:
-    """The trainer computes features before the first epoch: so many images of so many."""
+    """The trainer computes features, or predicts: it has done so many images of so many."""
 
     done: int
     total: int
@@ -127,8 +127,41 @@ class Evaluated:
     unwritten: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Predict:
+    """Images that an exported model is to answer on.
+
+    `model` is its `.keras` file, which was found safe to load. `images` is the safetensors file
+    with the raw pixels, uint8 `(n, height, width, channels)`, under `images`. `answers` is the one
+    that the class probabilities go to, float64 `(n, n_classes)`, under `probabilities`.
+    """
+
+    model: str
+    images: str
+    answers: str
+
+
+@dataclass(frozen=True, slots=True)
+class Predicted:
+    """The answers are written."""
+
+    n_images: int
+
+
 Message = (
-    Evaluate | Evaluated | Task | Ready | Busy | Note | Resumed | Epoch | Finished | Unfit | Failed
+    Evaluate
+    | Evaluated
+    | Predict
+    | Predicted
+    | Task
+    | Ready
+    | Busy
+    | Note
+    | Resumed
+    | Epoch
+    | Finished
+    | Unfit
+    | Failed
 )
 KINDS: dict[str, type[Any]] = {kind.__name__: kind for kind in get_args(Message)}
 

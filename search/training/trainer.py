@@ -22,6 +22,8 @@ from search.training.protocol import (
     Failed,
     Message,
     Note,
+    Predict,
+    Predicted,
     Ready,
     Resumed,
     Task,
@@ -68,7 +70,7 @@ def main() -> None:
     channel.send(Ready(memory_mb=private_mb(psutil.Process())))
     while True:
         message = decode(channel.receive())
-        if isinstance(message, Task | Evaluate):
+        if isinstance(message, Task | Evaluate | Predict):
             _serve(channel, message)
 
 
@@ -83,8 +85,8 @@ def _load_tensorflow() -> None:
     importlib.import_module("search.training.fit")
 
 
-def _serve(channel: Channel, wish: Task | Evaluate) -> None:
-    """Trains one trial, or evaluates one; whatever comes of it is a message."""
+def _serve(channel: Channel, wish: Task | Evaluate | Predict) -> None:
+    """Trains or evaluates a trial, or predicts; whatever comes of it is a message."""
     import gc
 
     import keras
@@ -95,6 +97,8 @@ def _serve(channel: Channel, wish: Task | Evaluate) -> None:
     try:
         if isinstance(wish, Evaluate):
             channel.send(_evaluate(wish))
+        elif isinstance(wish, Predict):
+            channel.send(_predict(channel, wish))
         else:
             _train_deterministically(channel, wish)
     except NotFiniteError as error:
@@ -137,6 +141,12 @@ def _evaluate(wish: Evaluate) -> Evaluated:
     for module in wish.task.modules:
         FamilyModule(**module).load()
     return evaluate(wish, PreparedSet.open(Path(wish.task.data)))
+
+
+def _predict(channel: Channel, wish: Predict) -> Predicted:
+    from search.training.predict import predict
+
+    return predict(wish, lambda done, total: channel.send(Busy(done, total)))
 
 
 def _train(channel: Channel, task: Task) -> None:

@@ -1,0 +1,156 @@
+"""`predict`: what an exported model says of files of images."""
+
+import json
+import subprocess
+import sys
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from search.model_facts import ModelFacts
+from search.model_file import publish
+
+Call = Callable[..., tuple[int, str, str]]
+CLASSES = ("cat", "dog", "[red]fox\x1b[31m")
+
+
+def make_model(path: Path, channels: int, classes: tuple[str, ...] = CLASSES) -> Any:
+    """Writes the model of a network that was never trained, and gives the network."""
+    import random
+
+    from spaces import SearchSpace
+    from spaces.models import build_model
+
+    config = SearchSpace.create(["plain"], {"stages": 1, "channels": 8}).random_config(
+        random.Random(0)
+    )
+    mean, std = [100.0] * channels, [50.0] * channels
+    model = build_model(config, (16, 16, channels), 3, seed=0, mean=mean, std=std)
+    written = path.with_name("written.keras")
+    model.save(written)
+    facts = ModelFacts(
+        study="small",
+        trial=4,
+        family="plain",
+        classes=classes,
+        image_shape=(16, 16, channels),
+        pixels="",
+        fingerprint="",
+        val_accuracy=0.875,
+    )
+    publish(written, path, facts)
+    return model
+
+
+def save_images(folder: Path, n: int, *shape: int) -> np.ndarray:
+    pixels = np.random.default_rng(0).integers(0, 256, (n, *shape), dtype=np.uint8)
+    folder.mkdir(parents=True, exist_ok=True)
+    for number, image in enumerate(pixels):
+        Image.fromarray(image).save(folder / f"{number}.png")
+    return pixels
+
+
+def test_answers_are_the_networks(call: Call, tmp_path: Path) -> None:
+    network = make_model(tmp_path / "best.keras", 3)
+    pixels = save_images(tmp_path / "images", 3, 16, 16, 3)
+    (tmp_path / "images" / "notes.txt").write_text("not an image")
+    (tmp_path / "images" / ".hidden.png").write_text("not one either")
+    Image.new("L", (30, 20), 90).save(tmp_path / "grey.jpg")
+    (tmp_path / "best.keras").rename(tmp_path / "renamed.model")  # its record is inside
+    code, out, err = call("predict", "renamed.model", "images", "grey.jpg", "--json")
+    assert code == 0, err
+    document = json.loads(out)
+    assert (document["model"], document["classes"]) == ("renamed.model", list(CLASSES))
+    said = document["images"]
+    assert [it["image"] for it in said] == [*(f"images/{n}.png" for n in range(3)), "grey.jpg"]
+    expected = network.predict_on_batch(pixels)
+    for it, row in zip(said, expected, strict=False):
+        np.testing.assert_allclose(list(it["probabilities"].values()), row, atol=1e-6)
+        assert list(it["probabilities"]) == list(CLASSES)
+        assert it["class"] == CLASSES[int(row.argmax())]
+        assert it["notes"] == []
+    assert said[3]["notes"] == [
+        "30×20 pixels made 16×16",
+        "stretched: it is not square",
+        "grey repeated for three channels",
+    ]
+
+
+def test_image_that_cannot_be_read_does_not_keep_others_from_it(
+    call: Call, tmp_path: Path
+) -> None:
+    make_model(tmp_path / "best.keras", 1)
+    save_images(tmp_path / "images", 1, 16, 16)
+    (tmp_path / "broken.png").write_text("hello")
+    (tmp_path / "empty").mkdir()
+    arguments = ("predict", "best.keras", "broken.png", "images/0.png", "none.png", "empty")
+    code, out, err = call(*arguments)
+    assert code == 1
+    assert "plain network, trial 4 of small: validation accuracy 0.8750" in out
+    assert "images/0.png" in out
+    assert "[red]fox?[31m" in out
+    assert "\x1b" not in out
+    assert "3 images could not be read" in err
+    assert "broken.png: not a PNG" in err
+    assert "none.png: No such file" in err
+    assert "empty: a folder without" in err
+    code, out, _ = call(*arguments, "--json")
+    assert code == 1
+    document = json.loads(out)
+    assert [sorted(it) for it in document["images"]] == [
+        ["error", "image"],
+        ["class", "image", "notes", "probabilities"],
+        ["error", "image"],
+        ["error", "image"],
+    ]
+
+
+def test_models_that_cannot_be_used_are_told_in_a_line(call: Call, tmp_path: Path) -> None:
+    save_images(tmp_path / "images", 1, 16, 16)
+    make_model(tmp_path / "best.keras", 1)
+    make_model(tmp_path / "classes.keras", 1, CLASSES[:2])
+    make_model(tmp_path / "shape.keras", 3)
+    with zipfile.ZipFile(tmp_path / "best.keras") as archive:
+        parts = {name: archive.read(name) for name in archive.namelist()}
+    with zipfile.ZipFile(tmp_path / "shape.keras") as archive:
+        other = {name: archive.read(name) for name in archive.namelist()}
+    wrong = {
+        "weights": {**parts, "model.weights.h5": b"nothing"},
+        "shape": {**other, "convsearch.json": parts["convsearch.json"]},
+        "lambda": {**parts, "config.json": parts["config.json"].replace(b"Conv2D", b"Lambda")},
+    }
+    for name, content in wrong.items():
+        with zipfile.ZipFile(tmp_path / f"{name}.keras", "w") as archive:
+            for part, data in content.items():
+                archive.writestr(part, data)
+    for name, message in (
+        ("none", "No such file"),
+        ("weights", "cannot be loaded"),
+        ("shape", "it takes images of (16, 16, 3), and its record says (16, 16, 1)"),
+        ("lambda", "may run code of others"),
+        ("classes", "gives 3 probabilities, and its record names 2 classes"),
+    ):
+        code, out, err = call("predict", f"{name}.keras", "images")
+        assert (code, out) == (2, ""), name
+        assert message in err
+        assert err.startswith("Error: ")
+        assert len(err.splitlines()) == 1
+        assert "Traceback" not in err
+
+
+def test_command_itself_loads_no_tensorflow(tmp_path: Path) -> None:
+    make_model(tmp_path / "best.keras", 1)
+    save_images(tmp_path / "images", 2, 16, 16)
+    code = """
+import sys
+from pathlib import Path
+from search.prediction import predict
+found = predict(Path("best.keras"), [Path("images")])
+assert len(found.images) == 2
+assert not {"tensorflow", "keras"} & set(sys.modules)
+"""
+    subprocess.run([sys.executable, "-c", code], cwd=tmp_path, check=True)
