@@ -129,3 +129,10 @@ def test_most_confident_mistakes_come_first_then_the_surest_of_each_class() -> N
 def test_as_many_mistakes_as_are_shown_are_chosen() -> None:
     probabilities = np.tile([0.9, 0.1], (40, 1))
     assert choose_images(probabilities, np.ones(40, int)).tolist() == list(range(N_MISTAKES))
+
+
+def test_padding_inside_a_backbone_is_no_map() -> None:
+    from search.training.heat import _open_up
+
+    opened: Any = _open_up(CASES["transfer to one pixel"]())
+    assert opened.outputs[0].shape[1:3] == (2, 2)  # the padded map after it has 3 × 3
