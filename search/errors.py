@@ -25,6 +25,10 @@ class ReportError(SearchError, OSError):
     """A report cannot be written where it is to go."""
 
 
+class ModelError(SearchError, ValueError):
+    """The file of a model cannot be written, or is none that can be loaded."""
+
+
 class TrialRecordError(SearchError, ValueError):
     """A trial that cannot be trained, or built, again from its record."""
 

@@ -15,12 +15,16 @@ from storage import Store, StudyNotFoundError, TrialRow, load_study, load_trials
 
 @dataclass(frozen=True, slots=True)
 class TrialRecord:
-    """What a trial drew, and the seed that it was trained from."""
+    """What a trial drew, the seed that it was trained from, and what came of it.
+
+    `val_accuracy` is that of its best epoch, None while it is open.
+    """
 
     trial_id: int
     number: int
     config: dict[str, Any]
     seed: int
+    val_accuracy: float | None
 
     @classmethod
     def load(cls, store: Store, study: str, number: int) -> "TrialRecord":
@@ -33,7 +37,7 @@ class TrialRecord:
         """
         row = _find_trial(store, study, number)
         seed = _seed_of(store, study, row)
-        return cls(row.trial_id, number, row.attributes["config"], seed)
+        return cls(row.trial_id, number, row.attributes["config"], seed, row.value)
 
 
 @contextmanager

@@ -5,6 +5,7 @@ Importing this does not load Keras: `spaces.models` does, once something is buil
 
 from spaces.config import Config
 from spaces.cost import Cost, predict_cost
+from spaces.drawing import DrawnLayer, draw_network
 from spaces.errors import SpaceError
 from spaces.families import Family, family_names, find_family, register_family
 from spaces.limits import Limits
@@ -14,12 +15,14 @@ from spaces.space import SearchSpace
 __all__ = [
     "Config",
     "Cost",
+    "DrawnLayer",
     "Family",
     "FamilyModule",
     "Limits",
     "SearchSpace",
     "SpaceError",
     "choose_families",
+    "draw_network",
     "family_names",
     "find_family",
     "locate_module",

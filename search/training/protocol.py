@@ -109,8 +109,8 @@ class Failed:
 class Evaluate:
     """A trained network to build again with the best weights of its checkpoint.
 
-    `answers` is the safetensors file that its class probabilities of the images of `split` go to,
-    under `probabilities`; `model` the `.keras` file that it is saved as. Either may be empty.
+    `answers` is the file that its answers on the images of `split` go to, as `search.answers`
+    writes them; `model` the `.keras` file that it is saved as. Either may be empty.
     """
 
     task: Task
@@ -121,9 +121,10 @@ class Evaluate:
 
 @dataclass(frozen=True, slots=True)
 class Evaluated:
-    """The network was built again, and its files are written."""
+    """The network was built again, and its files are written, unless `unwritten` says why not."""
 
     n_images: int
+    unwritten: str = ""
 
 
 Message = (

@@ -4,12 +4,14 @@ from pathlib import Path
 
 import keras
 import numpy as np
-from safetensors.numpy import save_file
+from numpy.typing import NDArray
 
+from search.answers import Answers
 from search.data import PreparedSet
 from search.training.checkpoint import load_checkpoint
 from search.training.fit import group, identity
-from search.training.phase import assign, predict_in_batches
+from search.training.heat import choose_images, heat_maps
+from search.training.phase import NotFiniteError, assign, predict_in_batches
 from search.training.phases import build_whole
 from search.training.protocol import Evaluate, Evaluated, Task
 from spaces import Config
@@ -45,16 +47,47 @@ def evaluate(wish: Evaluate, data: PreparedSet) -> Evaluated:
 
     Raises:
         NoWeightsError, SpaceError: As `rebuild` does.
+        NotFiniteError: If an answer of the network is not a finite number.
     """
     model = rebuild(wish.task, data)
-    n_images = 0
-    if wish.answers:
-        images = data.images(wish.split)
-        n_images = len(images)
-        batch_size = min(Config.from_json(wish.task.config).batch_size, data.counts["train"])
-        answers = predict_in_batches(model, images, batch_size).astype(np.float64)
-        answers /= answers.sum(axis=1, keepdims=True)
-        save_file({"probabilities": answers}, wish.answers)
-    if wish.model:
-        model.save(wish.model)
-    return Evaluated(n_images)
+    answers = _answer(model, wish, data) if wish.answers else None
+    try:
+        if answers is not None:
+            Path(wish.answers).write_bytes(answers.to_bytes())
+        if wish.model:
+            model.save(wish.model)
+    except OSError as error:
+        return Evaluated(0, unwritten=error.strerror or str(error))
+    return Evaluated(0 if answers is None else len(answers.labels))
+
+
+def _answer(model: keras.Model, wish: Evaluate, data: PreparedSet) -> Answers:
+    """Has a network answer on a split, and show where it looked in some of its images."""
+    images, labels = data.images(wish.split), np.array(data.labels(wish.split))
+    batch_size = min(Config.from_json(wish.task.config).batch_size, data.counts["train"])
+    probabilities = predict_probabilities(model, images, batch_size)
+    chosen = choose_images(probabilities, labels)
+    heat = heat_maps(model, images[chosen], probabilities[chosen].argmax(axis=1))
+    if heat is None:
+        chosen, heat = chosen[:0], np.zeros((0, *images.shape[1:3]), np.uint8)
+    return Answers(wish.split, labels, probabilities, chosen, heat)
+
+
+def predict_probabilities(
+    model: keras.Model, images: NDArray[np.uint8], batch_size: int
+) -> NDArray[np.float64]:
+    """Gives class probabilities of raw pixels, each row of which adds up to 1.
+
+    Args:
+        model: A whole network.
+        images: Shape `(n, height, width, channels)`.
+        batch_size: Images at once.
+
+    Raises:
+        NotFiniteError: If an answer of the network is not a finite number.
+    """
+    answers = predict_in_batches(model, images, batch_size).astype(np.float64)
+    if not np.isfinite(answers).all():
+        raise NotFiniteError("The network's answers are not finite numbers.")
+    probabilities: NDArray[np.float64] = answers / answers.sum(axis=1, keepdims=True)
+    return probabilities
