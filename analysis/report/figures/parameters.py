@@ -1,0 +1,73 @@
+"""What figures of parameters share: which ones are shown, and their values as coordinates."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import isfinite, log10
+from typing import Any
+
+from analysis.ranking import RankedTrial
+from analysis.report.facts import Facts
+from analysis.report.figures import theme
+
+MAX_PARAMETERS = 8
+MIN_TRIALS = 3
+WIDE = 30
+"""A parameter of positive numbers whose largest is so many times its smallest is drawn by its
+logarithm."""
+
+
+@dataclass(frozen=True, slots=True)
+class Axis:
+    """How a parameter is drawn: by its `choices`, or as numbers, by their logarithm or not."""
+
+    name: str
+    choices: tuple[Any, ...]
+    is_log: bool
+    low: float = 0.0
+    high: float = 1.0
+
+    def place(self, value: Any) -> float:
+        """Gives the place of a value on the axis, from 0 to 1."""
+        if self.choices:
+            return (self.choices.index(value) + 0.5) / len(self.choices)
+        if self.high == self.low:
+            return 0.5
+        low, high, at = self.low, self.high, float(value)
+        if self.is_log:
+            low, high, at = log10(low), log10(high), log10(at)
+        return (at - low) / (high - low)
+
+    def ticks(self) -> list[tuple[float, str]]:
+        """Gives places and labels: all choices, or the ends of the range."""
+        if self.choices:
+            return [(self.place(it), theme.literal(it)) for it in self.choices]
+        ends = [self.low] if self.low == self.high else [self.low, self.high]
+        return [(self.place(it), f"{it:.3g}") for it in ends]
+
+
+def shown_parameters(facts: Facts) -> list[str]:
+    """Gives the parameters worth drawing: the most important ones that several trials have.
+
+    Without importance, those that most trials have, in the order of the space.
+    """
+    counts: dict[str, int] = {}
+    for trial in theme.valued(facts.ranking.trials):
+        for name in trial.params:
+            counts[name] = counts.get(name, 0) + 1
+    if facts.importance:
+        names: list[str] = list(facts.importance)
+    else:
+        names = sorted(counts, key=lambda it: -counts[it])
+    return [it for it in names if counts.get(it, 0) >= MIN_TRIALS][:MAX_PARAMETERS]
+
+
+def axis_of(name: str, trials: Sequence[RankedTrial]) -> Axis:
+    """Gives the axis of a parameter for the values that trials have of it."""
+    values = [it.params[name] for it in trials if name in it.params]
+    is_number = all(
+        isinstance(it, int | float) and not isinstance(it, bool) and isfinite(it) for it in values
+    )
+    if not values or not is_number:
+        return Axis(name, tuple(sorted(set(values), key=str)), is_log=False)
+    low, high = min(values), max(values)
+    return Axis(name, (), is_log=low > 0 and high / low >= WIDE, low=low, high=high)
