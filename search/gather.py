@@ -26,9 +26,9 @@ from analysis.report.facts import (
     WinnerFacts,
 )
 from analysis.trainings import Trainings
+from search.answers import Answers
 from search.data import PreparedSet
 from search.default_store import store_url
-from search.evaluation import Answers
 from search.fair_start import MAX_EPOCHS
 from search.open_study import OpenStudy
 from search.scoring import Scorer, uses_of_test_split

@@ -27,7 +27,8 @@ import keras, numpy as np
 model = keras.models.load_model("best.keras", safe_mode=True)
 answers = model.predict_on_batch(np.load("images.npy")).astype("float64")
 np.save("answers.npy", answers / answers.sum(axis=1, keepdims=True))
-ours = {"search", "spaces", "storage", "analysis"} & {name.partition(".")[0] for name in sys.modules}
+loaded = {name.partition(".")[0] for name in sys.modules}
+ours = {"search", "spaces", "storage", "analysis"} & loaded
 assert not ours, ours
 """
 
@@ -98,7 +99,7 @@ def test_model_that_cannot_be_written_leaves_nothing_and_the_old_one(
     trained: tuple[OpenStudy, int, float], tmp_path: Path
 ) -> None:
     opened, number, _ = trained
-    with pytest.raises(ModelError, match="Cannot write .*best.keras: No such file"):
+    with pytest.raises(ModelError, match=r"Cannot write .*best\.keras: No such file"):
         save_model(opened, number, tmp_path / "nowhere" / "best.keras")
     folder = tmp_path / "full"
     folder.mkdir()
@@ -106,7 +107,7 @@ def test_model_that_cannot_be_written_leaves_nothing_and_the_old_one(
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (4096, before[1]))  # as a disk that is full
     try:
-        with pytest.raises(ModelError, match="Cannot write .*best.keras: File too large"):
+        with pytest.raises(ModelError, match=r"Cannot write .*best\.keras: File too large"):
             save_model(opened, number, folder / "best.keras")
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
