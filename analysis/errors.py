@@ -11,3 +11,7 @@ class ExportError(AnalysisError, ValueError):
 
 class MetricError(AnalysisError, ValueError):
     """Nothing that trials can be ranked by."""
+
+
+class ReportError(AnalysisError, RuntimeError):
+    """A report, or a file of it, that cannot be written; the message names the file."""

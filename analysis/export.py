@@ -1,29 +1,19 @@
 """Exports: all trials of a study as CSV, Parquet or JSON, a plain Optuna study's too."""
 
-import csv
 import io
-import json
-import math
-import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, TypeVar
 
+from analysis.documents import Progress, Row, csv_of, finite, json_of, write_whole
 from analysis.errors import ExportError
 from analysis.families import family_of
 from storage import EpochRow, Store, TrialRow, find_study_id, load_curves, load_trials, using
 
 CURVES = ("val_accuracy", "val_loss", "train_accuracy", "train_loss")
 """What of each epoch has a column; JSON has everything."""
-FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
-"""A spreadsheet takes a text that begins so for a formula, and runs it."""
-
-Row = dict[str, Any]
 Item = TypeVar("Item")
-Progress = Callable[[int, int, str], None]
-"""Told how many are done, of how many, of what."""
 _EPOCH_FIELDS = tuple(field.name for field in fields(EpochRow))
 
 
@@ -51,7 +41,7 @@ class Export:
     def to_json(self, progress: Progress | None = None) -> dict[str, Any]:
         """Gives the trials as one JSON document that any reader takes, with params and curves."""
         trials = [
-            _finite({**_describe(row), "params": row.params, "curve": list(curve)})
+            finite({**_describe(row), "params": row.params, "curve": list(curve)})
             for row, curve in self._each(progress)
         ]
         return {"study": self.study, "trials": trials}
@@ -115,27 +105,12 @@ def write_export(
     if path is None:
         return content.decode()
     try:
-        _write(path.resolve(), content)  # Where a link leads to: it stays a link.
+        write_whole(path.resolve(), content)  # Where a link leads to: it stays a link.
     except OSError as error:
         raise ExportError(
             f"Cannot write {path}: {error.strerror}. Name another file with --out."
         ) from error
     return ""
-
-
-def _write(path: Path, content: bytes) -> None:
-    """Writes a file whole or not at all; a device or a pipe is written to as it is."""
-    if path.exists() and not path.is_file():
-        path.write_bytes(content)
-        return
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        temporary.write_bytes(content)
-        temporary.replace(path)
-    except OSError:
-        with suppress(OSError):
-            temporary.unlink(missing_ok=True)
-        raise
 
 
 def check_target(kind: str, path: Path | None) -> None:
@@ -191,35 +166,15 @@ def _flatten(curve: Sequence[Row], n_epochs: int) -> Row:
 def _csv(export: Export, progress: Progress | None) -> bytes:
     rows = export.rows(progress)
     columns = list(rows[0]) if rows else list(_describe_nothing())
-    text = io.StringIO(newline="")
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(map(_safe, columns))
-    writer.writerows([_safe(row[name]) for name in columns] for row in rows)
-    return text.getvalue().encode()
+    return csv_of(columns, rows)
 
 
 def _describe_nothing() -> tuple[str, ...]:
     return ("trial", "state", "ended_as", "reason", "family", "value")
 
 
-def _safe(value: object) -> object:
-    """Quotes a text that a spreadsheet would take for a formula."""
-    if isinstance(value, str) and value.startswith(FORMULA_STARTS):
-        return f"'{value}"
-    return "" if value is None else value
-
-
 def _json(export: Export, progress: Progress | None) -> bytes:
-    return (json.dumps(export.to_json(progress), indent=2, allow_nan=False) + "\n").encode()
-
-
-def _finite(value: Any) -> Any:
-    """Gives a document in which numbers that JSON does not know are null."""
-    if isinstance(value, dict):
-        return {key: _finite(part) for key, part in value.items()}
-    if isinstance(value, list):
-        return [_finite(part) for part in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
+    return json_of(export.to_json(progress))
 
 
 def _parquet(export: Export, progress: Progress | None) -> bytes:

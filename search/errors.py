@@ -21,10 +21,6 @@ class NoResultError(SearchError, ValueError):
     """A study that has nothing to show yet: none of its trials was trained to its end."""
 
 
-class ReportError(SearchError, OSError):
-    """A report cannot be written where it is to go."""
-
-
 class ModelError(SearchError, ValueError):
     """The file of a model cannot be written, or is none that can be loaded."""
 

@@ -26,13 +26,13 @@ from analysis.report.facts import (
     WinnerFacts,
 )
 from analysis.trainings import Trainings
-from search.confirm import judged
+from search.answers import Answers
 from search.data import PreparedSet
 from search.default_store import store_url
-from search.evaluation import Answers
 from search.fair_start import MAX_EPOCHS
 from search.open_study import OpenStudy
 from search.scoring import Scorer, uses_of_test_split
+from search.verdict import judged
 from search.winner import Winner, choose_winner
 from spaces import Config, draw_network
 from spaces.narrowing import describe_domains

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from analysis.report.facts import TestUse
-from search.evaluation import Answers, answer
+from search.answers import Answers
+from search.evaluation import answer
 from search.open_study import OpenStudy
 from search.trial_record import TrialRecord
 from search.winner import Winner

@@ -66,7 +66,7 @@ from storage.studies import (
 )
 from storage.trial_queries import Curve, list_kept
 from storage.trials import TrialRow, TrialTable, load_trials
-from storage.url import hide_passwords
+from storage.url import hide_passwords, url_from_anywhere, url_seen_from
 from storage.whole_trials import Queued
 from storage.workers import (
     BEAT_INTERVAL_S,
@@ -166,5 +166,7 @@ __all__ = [
     "show_activity",
     "take_released",
     "update_settings",
+    "url_from_anywhere",
+    "url_seen_from",
     "using",
 ]

@@ -4,6 +4,7 @@ A password is kept where SQLAlchemy hides it, so a URL that was parsed here can 
 `show_url`; texts of unknown origin go through `hide_passwords`.
 """
 
+import os
 import re
 from pathlib import Path
 from urllib.parse import quote, quote_plus
@@ -84,6 +85,25 @@ def embedded_folder(url: URL) -> Path | None:
     if url.drivername != EMBEDDED or url.database is None:
         return None
     return Path(url.database)
+
+
+def url_seen_from(text: str, folder: Path) -> str:
+    """Gives a store's URL as a file in a folder may name it: relative, and without a password."""
+    url = parse_url(text)
+    path = sqlite_path(url) or embedded_folder(url)
+    if path is None:
+        return show_url(url)
+    relative = Path(os.path.relpath(path.absolute(), folder.absolute())).as_posix()
+    return show_url(url.set(database=relative))
+
+
+def url_from_anywhere(text: str) -> str:
+    """Gives a store's URL that means the same in every folder, with its password."""
+    url = parse_url(text)
+    path = sqlite_path(url)
+    if path is not None:
+        url = url.set(database=str(path.absolute()))
+    return show_url(url) if url.drivername == EMBEDDED else url.render_as_string(False)
 
 
 def _refusal(text: str) -> StoreUrlError:

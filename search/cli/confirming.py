@@ -34,8 +34,8 @@ def confirm(
     from search.cli.live import live_view
     from search.cli.show import show_submission
     from search.cli.show_confirmation import show_outcome
-    from search.confirm import confirm as run_confirmation
     from search.plan import read_local
+    from search.verdict import confirm as run_confirmation
 
     local = read_local(
         {

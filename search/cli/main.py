@@ -101,7 +101,7 @@ def _tell(text: str) -> None:
 
 
 def _classify(error: Exception) -> tuple[int, str]:
-    from analysis.errors import AnalysisError
+    from analysis.errors import AnalysisError, ReportError
     from search.errors import (
         ArtifactError,
         CannotStartError,
@@ -117,6 +117,8 @@ def _classify(error: Exception) -> tuple[int, str]:
     if hasattr(error, "format_message"):
         message = error.format_message()  # Empty where the help was shown instead.
         return MISUSED, f"{message} (see convsearch --help)" if message else ""
+    if isinstance(error, ReportError):
+        return FAILED, str(error)
     if isinstance(error, StoreUrlError | StudyNotFoundError | SpaceError | AnalysisError):
         return MISUSED, str(error)
     if isinstance(error, CannotStartError) or (

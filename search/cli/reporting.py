@@ -36,7 +36,7 @@ def report(
 
     from search.cli.console import answers, notes, print_json, progress_bar, say
     from search.cli.show_report import show_report
-    from search.report import report as write_report
+    from search.reporting import report as write_report
 
     console = notes()
     with progress_bar(console) as progress:

@@ -122,7 +122,8 @@ def show_ending(console: Console, result: "RunResult") -> None:
     place = f" --store {result.store}" if result.store else ""
     say(
         console,
-        f"Next: convsearch rank {record.name} --all{place} · raise --trials to search on",
+        f"Next: convsearch confirm {record.name}{place} · convsearch report {record.name} "
+        f"--out {record.name}-report{place} · raise --trials to search on",
     )
 
 

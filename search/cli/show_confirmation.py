@@ -14,7 +14,7 @@ from analysis.report.facts import TestUse
 from analysis.trainings import SUFFIX
 from search.cli.console import say
 from search.cli.words import show_accuracy
-from search.confirm import ConfirmResult
+from search.verdict import ConfirmResult
 from search.winner import Winner
 
 

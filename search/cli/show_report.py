@@ -5,7 +5,7 @@ from rich.console import Console
 from search.cli.console import say
 from search.cli.show_confirmation import show_scores, show_uses
 from search.cli.words import show_accuracy
-from search.report import Written
+from search.reporting import Written
 
 
 def show_report(console: Console, notes: Console, written: Written) -> None:

@@ -7,6 +7,7 @@ import typer
 
 from search.cli import options
 
+DEMO_STUDY = "demo"
 DEMO_TRIALS = 10
 DEMO_EPOCHS = 8
 DEMO_FAMILIES = ("plain",)
@@ -28,9 +29,9 @@ def demo(
     seed: options.Seed = None,
     json: options.Json = False,
 ) -> None:
-    """Runs a small search on embedded MRI patches, in this folder, and ranks its trials."""
+    """Runs a small search on embedded MRI patches, in this folder, and reports what it found."""
     given = {
-        ("study", "name"): "demo",
+        ("study", "name"): DEMO_STUDY,
         ("space", "families"): list(DEMO_FAMILIES),
         ("training", "max_epochs"): DEMO_EPOCHS,
         ("budget", "trials"): trials,
@@ -38,6 +39,7 @@ def demo(
         ("store", "url"): store,
     }
     _run(options.Given("demo", given), is_json=json)
+    _report(store, DEMO_STUDY)
 
 
 def read_study(
@@ -227,3 +229,17 @@ def _run(given: options.Given, *, is_json: bool) -> None:
         raise typer.Exit(128 + (result.signal or signal.SIGINT))
     if result.status.record.has_failed:
         raise typer.Exit(1)
+
+
+def _report(store: str | None, study: str) -> None:
+    """Writes the report of a study into this folder, in the place of an earlier one."""
+    from pathlib import Path
+
+    from search.cli.console import notes, progress_bar
+    from search.cli.show_report import show_report
+    from search.reporting import report
+
+    console = notes()
+    with progress_bar(console) as progress:
+        written = report(store, study, Path(f"{study}-report"), is_forced=True, progress=progress)
+    show_report(console, console, written)

@@ -75,18 +75,22 @@ class Phase:
         return float(self.model.optimizer.learning_rate)
 
     def train(self, epoch: int) -> dict[str, float]:
-        """Trains on the batches of an epoch, and gives `loss` and `accuracy`.
+        """Trains on the batches of an epoch, and gives `loss` and `accuracy` over its images.
+
+        Keras begins its metrics anew with each call, so the means are ours.
 
         Raises:
             NotFiniteError: If the loss is not a finite number any more.
         """
-        self.model.reset_metrics()
-        logs: dict[str, float] = {}
+        sums, n_images = {"loss": 0.0, "accuracy": 0.0}, 0
         for inputs, labels in self.feed.batches(epoch):
             logs = self.model.train_on_batch(inputs, labels, return_dict=True)
             if not math.isfinite(logs["loss"]):
                 raise NotFiniteError(f"The loss became {logs['loss']} in epoch {epoch}.")
-        return {name: float(value) for name, value in logs.items()}
+            n_images += len(labels)
+            for name in sums:
+                sums[name] += len(labels) * float(logs[name])
+        return {name: total / n_images for name, total in sums.items()}
 
     def validate(self) -> tuple[float, float]:
         """Measures cross-entropy, without the regularizer's penalty, and accuracy.

@@ -11,7 +11,6 @@ from analysis import Ranking, load_status, rank
 from analysis.trainings import CONFIRMS, Trainings, load_trainings
 from search.artifacts import numbers_to_keep
 from search.changes import plan_again
-from search.confirm import judged
 from search.confirmation import submit_confirmation
 from search.errors import NoResultError, SettingsError
 from search.fork import fork
@@ -20,6 +19,7 @@ from search.proposals import next_proposal
 from search.removal import remove_study
 from search.training.pool import TrainerPool
 from search.trial_record import TrialRecord
+from search.verdict import judged
 from search.winner import choose_winner
 from search.worker import Worker
 from storage import (

@@ -27,7 +27,9 @@ import keras, numpy as np
 model = keras.models.load_model("best.keras", safe_mode=True)
 answers = model.predict_on_batch(np.load("images.npy")).astype("float64")
 np.save("answers.npy", answers / answers.sum(axis=1, keepdims=True))
-assert not {"search", "spaces", "storage", "analysis"} & set(sys.modules)
+loaded = {name.partition(".")[0] for name in sys.modules}
+ours = {"search", "spaces", "storage", "analysis"} & loaded
+assert not ours, ours
 """
 
 

@@ -81,7 +81,7 @@ def test_reasons_are_shown_with_their_brackets() -> None:
     assert stream.getvalue().count("Widen [space] to go on.") == 2
     assert "convsearch rank scans --all --store sqlite:///other.db" in stream.getvalue()
     show_ending(console, RunResult("", Ranking("scans", ()), STATUS))
-    assert "convsearch rank scans --all · raise" in stream.getvalue()
+    assert "convsearch confirm scans · convsearch report scans" in stream.getvalue()
 
 
 def test_interrupted_run_says_that_nothing_is_lost() -> None:

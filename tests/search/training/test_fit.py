@@ -12,6 +12,7 @@ import tensorflow as tf
 
 from search.data import PreparedSet
 from search.training.fit import Fit, NotFiniteError
+from search.training.phases import make_phase
 from search.training.protocol import Task
 from spaces import Config, SearchSpace
 
@@ -162,3 +163,26 @@ def test_loss_that_is_no_number_ends_the_fit(prepared: PreparedSet, tmp_path: Pa
     fit.model.optimizer.learning_rate = float("nan")
     with pytest.raises(NotFiniteError, match=r"became"):
         train(fit)
+
+
+def test_training_is_measured_over_all_images_of_an_epoch(
+    prepared: PreparedSet, tmp_path: Path
+) -> None:
+    config = draw_config()
+    task = make_task(prepared, tmp_path / "checkpoint", config)
+    phase = make_phase(1, task, config, prepared, lambda *_: None)
+    seen: list[tuple[float, float, int]] = []
+    train_on_batch = phase.model.train_on_batch
+
+    def note(inputs: Any, labels: Any, **how: Any) -> Any:
+        logs = train_on_batch(inputs, labels, **how)
+        seen.append((float(logs["loss"]), float(logs["accuracy"]), len(labels)))
+        return logs
+
+    phase.model.train_on_batch = note
+    found = phase.train(1)
+    n_images = sum(n for _, _, n in seen)
+    assert len(seen) > 1
+    assert found["loss"] == pytest.approx(sum(loss * n for loss, _, n in seen) / n_images)
+    assert found["accuracy"] == pytest.approx(sum(it * n for _, it, n in seen) / n_images)
+    assert found["loss"] != pytest.approx(seen[-1][0], rel=1e-6)

@@ -1,22 +1,22 @@
 """`report`: what a study found, written as files from its store alone."""
 
-import os
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from analysis.errors import ReportError
 from analysis.report.facts import Facts
 from search.data import Progress
 from search.default_store import store_url
-from search.errors import ReportError, TrialRecordError
+from search.errors import SettingsError, TrialRecordError
 from search.evaluation import save_model
 from search.gather import Gathering
 from search.open_study import OpenStudy
 from search.scoring import TEST, Scorer
 from spaces import SpaceError
-from storage import Store, hide_passwords
+from storage import Store, url_from_anywhere, url_seen_from
 
 COMMAND = "convsearch report"
 MODEL = "best.keras"
@@ -73,7 +73,8 @@ def report(
 
     Raises:
         NoResultError: If no trial of the study is complete.
-        ReportError: If the folder cannot be used.
+        SettingsError: If the folder is not empty, or is none.
+        ReportError: If a file cannot be written, or the notebook does not run.
         StoreError: If the store cannot be used, or has no such study.
         SearchError, SpaceError: If its images, weights or modules cannot be had.
     """
@@ -101,21 +102,13 @@ def report(
     write_report(
         facts,
         out,
-        store=relative_url(url, out),
+        store=url_seen_from(url, out),
         lang=lang,
-        environment={STORE_VARIABLE: url},
+        environment={STORE_VARIABLE: url_from_anywhere(url)},
         progress=progress,
     )
     files = tuple(out / name for name in OURS if (out / name).exists())
     return Written(out, files, facts, tuple(problems))
-
-
-def relative_url(url: str, folder: Path) -> str:
-    """Gives a store's URL as a notebook in a folder may name it: without password or home."""
-    file = Store.file_of(url)
-    if file is None:
-        return hide_passwords(url)
-    return f"sqlite:///{Path(os.path.relpath(file, folder)).as_posix()}"
 
 
 def _ask(
@@ -134,9 +127,9 @@ def _check_folder(out: Path, *, is_forced: bool) -> None:
     if not out.exists():
         return
     if not out.is_dir():
-        raise ReportError(f"--out: expected a folder. Received a file: {out}")
+        raise SettingsError(f"--out: expected a folder. Received a file: {out}")
     if not is_forced and any(out.iterdir()):
-        raise ReportError(
+        raise SettingsError(
             f"--out: the folder {out} is not empty. Name another one, or replace an earlier "
             "report in it with --force."
         )

@@ -1,0 +1,67 @@
+"""Files as they are written: whole or not at all, with what any reader of them takes."""
+
+import csv
+import io
+import json
+import math
+import os
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
+"""A spreadsheet takes a text that begins so for a formula, and runs it."""
+
+Row = dict[str, Any]
+Progress = Callable[[int, int, str], None]
+"""Told how many are done, of how many, of what."""
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """Writes a file whole or not at all; a device or a pipe is written to as it is.
+
+    Raises:
+        OSError: If it cannot be written; what was there stays.
+    """
+    if path.exists() and not path.is_file():
+        path.write_bytes(content)
+        return
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        temporary.write_bytes(content)
+        temporary.replace(path)
+    except BaseException:  # Ctrl-C too must leave nothing half written.
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
+        raise
+
+
+def csv_of(columns: Sequence[str], rows: Iterable[Row]) -> bytes:
+    """Gives rows as CSV in UTF-8, without a cell that a spreadsheet would run."""
+    text = io.StringIO(newline="")
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(map(safe_cell, columns))
+    writer.writerows([safe_cell(row.get(name)) for name in columns] for row in rows)
+    return text.getvalue().encode()
+
+
+def safe_cell(value: object) -> object:
+    """Quotes a text that a spreadsheet would take for a formula; nothing is an empty cell."""
+    if isinstance(value, str) and value.startswith(FORMULA_STARTS):
+        return f"'{value}"
+    return "" if value is None else value
+
+
+def json_of(document: Mapping[str, Any]) -> bytes:
+    """Gives a document, made `finite` before, as JSON that any reader takes."""
+    return (json.dumps(document, indent=2, allow_nan=False) + "\n").encode()
+
+
+def finite(value: Any) -> Any:
+    """Gives a document in which numbers that JSON does not know are null."""
+    if isinstance(value, Mapping):
+        return {key: finite(part) for key, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [finite(part) for part in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -1,0 +1,77 @@
+"""Blocks of a drawing: a layer with what only acts on its output, so that long networks fit."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import isqrt
+
+from analysis.report.facts import LayerFacts
+
+ACTIONS = frozenset({"batch_norm", "activation", "dropout"})
+"""Layers that are drawn within the box of the layer before them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """Layers in one box, named for the first of them.
+
+    `kernel_size` is that of a convolution, None where there is none. `shape` is the last layer's;
+    `inputs` name blocks; `actions` are the kinds of the layers after the first.
+    """
+
+    name: str
+    kind: str
+    shape: tuple[int, ...]
+    parameters: int
+    inputs: tuple[str, ...]
+    actions: tuple[str, ...] = ()
+    kernel_size: int | None = None
+
+
+def group_layers(layers: Sequence[LayerFacts]) -> tuple[Block, ...]:
+    """Gives the blocks of a network, in its order.
+
+    Args:
+        layers: Each after those that it takes its input from.
+    """
+    n_uses = Counter(name for layer in layers for name in layer.inputs)
+    by_name = {layer.name: layer for layer in layers}
+    block_of: dict[str, str] = {}
+    members: dict[str, list[LayerFacts]] = {}
+    for layer in layers:
+        home = layer.name
+        if layer.kind in ACTIONS and len(layer.inputs) == 1 and n_uses[layer.inputs[0]] == 1:
+            home = _home(by_name[layer.inputs[0]], block_of) or home
+        block_of[layer.name] = home
+        members.setdefault(home, []).append(layer)
+    return tuple(_block(found, block_of, by_name) for found in members.values())
+
+
+def _home(before: LayerFacts, block_of: dict[str, str]) -> str | None:
+    """Gives the block that a layer's action joins: the image itself has none."""
+    return None if before.kind == "image" else block_of[before.name]
+
+
+def _block(
+    members: Sequence[LayerFacts], block_of: dict[str, str], by_name: dict[str, LayerFacts]
+) -> Block:
+    first = members[0]
+    return Block(
+        name=first.name,
+        kind=first.kind,
+        shape=members[-1].shape,
+        parameters=sum(it.parameters for it in members),
+        inputs=tuple(dict.fromkeys(block_of[name] for name in first.inputs)),
+        actions=tuple(it.kind for it in members[1:]),
+        kernel_size=_kernel_size(first, by_name) if first.kind == "conv2d" else None,
+    )
+
+
+def _kernel_size(layer: LayerFacts, by_name: dict[str, LayerFacts]) -> int | None:
+    """Gives the side of a convolution's window, from its parameters with or without biases."""
+    before, after = by_name[layer.inputs[0]].shape[-1], layer.shape[-1]
+    for n in (layer.parameters - after, layer.parameters):
+        area, rest = divmod(n, before * after)
+        if n > 0 and not rest and isqrt(area) ** 2 == area:
+            return isqrt(area)
+    return None

@@ -1,0 +1,63 @@
+"""Whether answers are as often right as they are sure."""
+
+import plotly.graph_objects as go
+from plotly.subplots import make_subplots
+
+from analysis.evaluation import Evaluation
+from analysis.report.figures import theme
+
+
+def plot_calibration(evaluation: Evaluation, *, lang: str = "en") -> go.Figure:
+    """Draws accuracy over confidence, and how many answers have which confidence.
+
+    Args:
+        evaluation: Of one split; the title has its expected calibration error.
+        lang: Of the labels.
+    """
+    texts = theme.words(lang)
+    error = texts.number(evaluation.calibration_error, 3)
+    figure = make_subplots(
+        rows=2, cols=1, shared_xaxes=True, row_heights=[0.72, 0.28], vertical_spacing=0.06
+    )
+    title = texts.say("calibration.title", error=error)
+    theme.new_figure(title, lang=lang, height=500, figure=figure)
+    confidences = [theme.tidy(it.confidence) for it in evaluation.calibration]
+    counts = [it.n for it in evaluation.calibration]
+    figure.add_scatter(
+        x=confidences,
+        y=[theme.tidy(it.accuracy) for it in evaluation.calibration],
+        text=counts,
+        mode="lines+markers",
+        marker={"size": 9, "color": theme.BLUE},
+        line={"color": theme.BLUE, "width": 2},
+        name=texts.say("calibration.network"),
+        hovertemplate="%{x:.3f}: %{y:.3f} (n = %{text})",
+        row=1,
+        col=1,
+    )
+    ideal = {"dash": "dot", "color": theme.NEUTRAL}
+    figure.add_scatter(
+        x=[0, 1],
+        y=[0, 1],
+        mode="lines",
+        line=ideal,
+        name=texts.say("calibration.ideal"),
+        hoverinfo="skip",
+        row=1,
+        col=1,
+    )
+    figure.add_bar(
+        x=confidences,
+        y=counts,
+        width=0.06,
+        marker={"color": theme.SKY},
+        showlegend=False,
+        hovertemplate="n = %{y}<extra></extra>",
+        row=2,
+        col=1,
+    )
+    figure.update_xaxes(range=[0, 1.02])
+    figure.update_yaxes(title_text=texts.say("axis.accuracy"), range=[-0.04, 1.04], row=1, col=1)
+    figure.update_yaxes(title_text=texts.say("axis.images"), row=2, col=1)
+    figure.update_xaxes(title_text=texts.say("axis.confidence"), row=2, col=1)
+    return figure

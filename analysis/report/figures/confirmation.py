@@ -1,0 +1,64 @@
+"""Configs that were trained again: their means and how far these may be off."""
+
+import plotly.graph_objects as go
+
+from analysis.confirmation import Confirmation, Standing
+from analysis.report.figures import theme
+
+
+def plot_confirmation(confirmation: Confirmation, *, lang: str = "en") -> go.Figure:
+    """Draws the mean validation accuracy of each config with its 95 % interval, the best on top.
+
+    Args:
+        confirmation: With at least one config; without intervals only means are drawn.
+        lang: Of the labels.
+    """
+    say = theme.words(lang).say
+    standings = confirmation.standings[::-1]
+    figure = theme.new_figure(
+        say("confirmation.title"),
+        x=say("axis.mean_val_accuracy"),
+        lang=lang,
+        height=150 + 44 * len(standings),
+    )
+    for is_separable, name, colour in (
+        (False, say("confirmation.equal"), theme.BLUE),
+        (True, say("confirmation.behind"), theme.ORANGE),
+    ):
+        members = [it for it in standings if it.is_separable == is_separable]
+        if members:
+            figure.add_scatter(
+                x=[theme.tidy(it.mean) for it in members],
+                y=[f"#{it.trial}" for it in members],
+                error_x=_intervals(members),
+                name=name,
+                mode="markers",
+                marker={
+                    "color": colour,
+                    "size": 11,
+                    "symbol": "square" if is_separable else "circle",
+                },
+                hovertemplate="%{y}: %{x:.4f}",
+            )
+    figure.update_yaxes(
+        type="category",
+        categoryorder="array",
+        categoryarray=[f"#{it.trial}" for it in standings],
+        title_text=say("axis.trial"),
+    )
+    return figure
+
+
+def _intervals(standings: list[Standing]) -> dict[str, object]:
+    return {
+        "type": "data",
+        "symmetric": False,
+        "array": [
+            theme.tidy((it.high if it.high is not None else it.mean) - it.mean) for it in standings
+        ],
+        "arrayminus": [
+            theme.tidy(it.mean - (it.low if it.low is not None else it.mean)) for it in standings
+        ],
+        "thickness": 2,
+        "width": 6,
+    }

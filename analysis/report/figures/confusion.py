@@ -1,0 +1,56 @@
+"""The confusion matrix: which classes are taken for which."""
+
+import plotly.graph_objects as go
+
+from analysis.evaluation import Evaluation
+from analysis.report.figures import theme
+
+MAX_WRITTEN = 12
+"""More classes leave no room for numbers in the cells."""
+
+
+def plot_confusion(evaluation: Evaluation, *, lang: str = "en") -> go.Figure:
+    """Draws images by true class and answer: counts, coloured by their share of the true class.
+
+    Args:
+        evaluation: Of one split.
+        lang: Of the labels.
+    """
+    texts = theme.words(lang)
+    names = [theme.folded(it.name) for it in evaluation.classes]
+    n = len(names)
+    shares = [
+        [cell / sum(row) if sum(row) else 0.0 for cell in row] for row in evaluation.confusion
+    ]
+    figure = theme.new_figure(
+        texts.say("confusion.title"),
+        x=texts.say("axis.answer"),
+        y=texts.say("axis.truth"),
+        lang=lang,
+        height=min(760, 170 + max(44, 66 - 2 * n) * n),
+    )
+    figure.add_heatmap(
+        x=list(range(n)),
+        y=list(range(n)),
+        z=[[theme.tidy(it) for it in row] for row in shares],
+        zmin=0,
+        zmax=1,
+        customdata=evaluation.confusion,
+        text=[
+            [
+                f"{cell}<br>{texts.percent(share, 0)}"
+                for cell, share in zip(row, of_row, strict=True)
+            ]
+            for row, of_row in zip(evaluation.confusion, shares, strict=True)
+        ],
+        texttemplate="%{text}" if n <= MAX_WRITTEN else None,
+        colorscale=theme.BLUES,
+        showscale=False,
+        xgap=2,
+        ygap=2,
+        hovertemplate="%{y} → %{x}: %{customdata}<extra></extra>",
+    )
+    ticks = {"tickvals": list(range(n)), "ticktext": names, "showgrid": False}
+    figure.update_xaxes(**ticks)
+    figure.update_yaxes(**ticks, autorange="reversed")
+    return figure

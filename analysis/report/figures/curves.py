@@ -1,0 +1,170 @@
+"""Learning curves: all of the winner's, and the validation accuracies of the best trials."""
+
+from collections.abc import Callable, Sequence
+from itertools import pairwise
+
+import plotly.graph_objects as go
+from plotly.subplots import make_subplots
+
+from analysis.report.facts import Facts
+from analysis.report.figures import theme
+from storage import EpochRow
+
+Read = Callable[[EpochRow], float]
+
+
+def plot_learning_curves(facts: Facts, *, lang: str = "en") -> go.Figure:
+    """Draws accuracy and loss of the exported network, on training and validation images.
+
+    Marked are the best epoch, where the second phase begins, each reduction of the learning rate,
+    and where training stopped early.
+
+    Args:
+        facts: Of a study whose winner has a curve.
+        lang: Of the labels.
+    """
+    say = theme.words(lang).say
+    figure = make_subplots(rows=2, cols=1, shared_xaxes=True, vertical_spacing=0.08)
+    theme.new_figure(say("curves.title"), lang=lang, height=560, figure=figure)
+    curve = facts.winner.curve
+    for row, train, val in (
+        (1, _train_accuracy, _val_accuracy),
+        (2, _train_loss, _val_loss),
+    ):
+        for read, name, line in (
+            (train, say("word.training"), {"color": theme.BLUE, "dash": "dash", "width": 2.5}),
+            (val, say("word.validation"), {"color": theme.ORANGE, "width": 2.5}),
+        ):
+            _add_line(figure, curve, read, name=name, row=row, line=line)
+    _mark_epochs(figure, facts, lang)
+    figure.update_yaxes(title_text=say("axis.accuracy"), row=1, col=1)
+    figure.update_yaxes(title_text=say("axis.loss"), rangemode="tozero", row=2, col=1)
+    figure.update_xaxes(title_text=say("axis.epoch"), row=2, col=1)
+    return figure
+
+
+def plot_top_curves(facts: Facts, *, lang: str = "en") -> go.Figure:
+    """Draws validation accuracy over epochs of the trials whose curves are at hand.
+
+    Args:
+        facts: Of a study; without curves the figure is empty.
+        lang: Of the labels.
+    """
+    say = theme.words(lang).say
+    figure = theme.new_figure(
+        say("top_curves.title"), x=say("axis.epoch"), y=say("axis.val_accuracy"), lang=lang
+    )
+    families = {it.trial: it.family for it in facts.ranking.trials}
+    for place, (number, curve) in enumerate(facts.curves.items()):
+        figure.add_scatter(
+            x=[row.epoch for row in curve],
+            y=[theme.tidy(row.val_accuracy) for row in curve],
+            name=f"#{number} {theme.literal(families.get(number, ''))}".strip(),
+            mode="lines",
+            line={
+                "color": theme.COLOURS[place % len(theme.COLOURS)],
+                "dash": theme.DASHES[place % len(theme.DASHES)],
+                "width": 2,
+            },
+            hovertemplate="%{x}: %{y:.4f}",
+        )
+    return figure
+
+
+def rate_reductions(curve: Sequence[EpochRow]) -> list[int]:
+    """Gives the epochs, counted from 1, that began with a smaller learning rate within a phase."""
+    return [
+        row.epoch
+        for before, row in pairwise(curve)
+        if row.phase == before.phase and row.learning_rate < before.learning_rate
+    ]
+
+
+def second_phase(curve: Sequence[EpochRow]) -> int | None:
+    """Gives the first epoch of fine-tuning; None where there is none."""
+    return next((row.epoch for row in curve if row.phase == 2), None)
+
+
+def stopped_early(facts: Facts) -> bool:
+    """Whether the exported network's training ended before its limit of epochs."""
+    limit = facts.search.settings.get("max_epochs")
+    phases: dict[int, int] = {}
+    for row in facts.winner.curve:
+        phases[row.phase] = phases.get(row.phase, 0) + 1
+    return isinstance(limit, int) and bool(phases) and phases[max(phases)] < limit
+
+
+def _train_accuracy(row: EpochRow) -> float:
+    return row.train_accuracy
+
+
+def _val_accuracy(row: EpochRow) -> float:
+    return row.val_accuracy
+
+
+def _train_loss(row: EpochRow) -> float:
+    return row.train_loss
+
+
+def _val_loss(row: EpochRow) -> float:
+    return row.val_loss
+
+
+def _add_line(
+    figure: go.Figure,
+    curve: Sequence[EpochRow],
+    read: Read,
+    *,
+    name: str,
+    row: int,
+    line: dict[str, object],
+) -> None:
+    figure.add_scatter(
+        x=[it.epoch for it in curve],
+        y=[theme.tidy(read(it)) for it in curve],
+        name=name,
+        legendgroup=name,
+        showlegend=row == 1,
+        mode="lines",
+        line=line,
+        hovertemplate="%{x}: %{y:.4f}",
+        row=row,
+        col=1,
+    )
+
+
+def _mark_epochs(figure: go.Figure, facts: Facts, lang: str) -> None:
+    """Puts marks on the validation curve, each kind with its own sign in the legend."""
+    say = theme.words(lang).say
+    curve = facts.winner.curve
+    last = [curve[-1].epoch] if curve and stopped_early(facts) else []
+    for name, epochs, symbol, size in (
+        (say("curves.reduced"), rate_reductions(curve), "triangle-down", 10),
+        (say("curves.stopped"), last, "square-open", 12),
+        (say("curves.best"), [facts.winner.best_epoch], "star", 15),
+    ):
+        marked = [row for row in curve if row.epoch in epochs]
+        if marked:
+            figure.add_scatter(
+                x=[row.epoch for row in marked],
+                y=[theme.tidy(row.val_accuracy) for row in marked],
+                name=name,
+                mode="markers",
+                marker={"symbol": symbol, "size": size, "color": theme.RED},
+                hovertemplate="%{x}: %{y:.4f}",
+                row=1,
+                col=1,
+            )
+    begin = second_phase(curve)
+    if begin is not None:
+        figure.add_vline(begin - 0.5, line={"dash": "dot", "color": theme.NEUTRAL})
+        figure.add_annotation(
+            x=begin - 0.5,
+            y=0,
+            yref="y domain",
+            text=say("curves.second_phase"),
+            showarrow=False,
+            xanchor="left",
+            yanchor="bottom",
+            xshift=4,
+        )

@@ -1,0 +1,52 @@
+"""Families side by side: all values of each, and the best."""
+
+import plotly.graph_objects as go
+
+from analysis.report.facts import Facts
+from analysis.report.figures import theme
+
+MAX_POINTS = 2000
+
+
+def plot_families(facts: Facts, *, lang: str = "en") -> go.Figure:
+    """Draws the validation accuracies of each family's complete trials, the best one marked.
+
+    Args:
+        facts: Of a study with at least one finished trial.
+        lang: Of the labels.
+    """
+    say = theme.words(lang).say
+    complete = theme.valued(facts.ranking.complete)
+    shown = theme.thin_trials(complete, MAX_POINTS)
+    title = theme.with_note(say("families.title"), len(shown), len(complete), lang)
+    summaries = [it for it in facts.ranking.families if it.trial is not None][::-1]
+    figure = theme.new_figure(
+        title, x=say("axis.val_accuracy"), lang=lang, height=130 + 52 * len(summaries)
+    )
+    for summary in summaries:
+        colour, symbol = theme.family_look(facts.search.families, summary.family)
+        members = [it for it in shown if it.family == summary.family]
+        figure.add_box(
+            x=[theme.tidy(it.val_accuracy) for it in members],
+            y=[theme.literal(summary.family)] * len(members),
+            text=[f"#{it.trial}" for it in members],
+            hovertemplate="%{text}: %{x:.4f}<extra></extra>",
+            orientation="h",
+            boxpoints="all",
+            pointpos=0,
+            jitter=0.5,
+            fillcolor="rgba(0,0,0,0)",
+            line={"color": theme.NEUTRAL, "width": 1},
+            marker={"color": colour, "symbol": symbol, "size": 7},
+            showlegend=False,
+        )
+        figure.add_annotation(
+            x=summary.val_accuracy,
+            y=theme.literal(summary.family),
+            text=f"<b>{theme.words(lang).number(summary.val_accuracy, 3)}</b>",
+            showarrow=False,
+            xanchor="left",
+            xshift=8,
+        )
+    figure.update_yaxes(type="category", title_text="")
+    return figure

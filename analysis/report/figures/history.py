@@ -1,0 +1,71 @@
+"""How the search went on: the values of its trials, and the best so far."""
+
+from collections.abc import Sequence
+
+import plotly.graph_objects as go
+
+from analysis.ranking import RankedTrial
+from analysis.report.facts import Facts
+from analysis.report.figures import theme
+
+MAX_POINTS = 3000
+
+
+def plot_history(facts: Facts, *, lang: str = "en") -> go.Figure:
+    """Draws validation accuracy over trials, by family; pruned trials are faint.
+
+    Args:
+        facts: Of a study with at least one finished trial.
+        lang: Of the labels.
+    """
+    say = theme.words(lang).say
+    trials = theme.valued(facts.ranking.trials)
+    shown = theme.thin_trials(trials, MAX_POINTS)
+    title = theme.with_note(say("history.title"), len(shown), len(trials), lang)
+    figure = theme.new_figure(title, x=say("axis.trial"), y=say("axis.val_accuracy"), lang=lang)
+    pruned = [it for it in shown if it.state != "COMPLETE"]
+    if pruned:
+        figure.add_scatter(**_points(pruned), name=say("word.pruned"), marker=_FAINT)
+    for family in facts.search.families:
+        members = [it for it in shown if it.state == "COMPLETE" and it.family == family]
+        if members:
+            colour, symbol = theme.family_look(facts.search.families, family)
+            marker = {"color": colour, "symbol": symbol, "size": 8}
+            figure.add_scatter(**_points(members), name=theme.literal(family), marker=marker)
+    figure.add_scatter(
+        **_best_so_far([it for it in trials if it.state == "COMPLETE"], facts.ranking.direction),
+        name=say("history.best"),
+        mode="lines",
+        line={"shape": "hv", "color": theme.NEUTRAL, "width": 2},
+        hoverinfo="skip",
+    )
+    return figure
+
+
+_FAINT = {"color": theme.NEUTRAL, "opacity": 0.4, "size": 6, "symbol": "circle-open"}
+
+
+def _points(trials: Sequence[RankedTrial]) -> dict[str, object]:
+    return {
+        "x": [it.trial for it in trials],
+        "y": [theme.tidy(it.val_accuracy) for it in trials],
+        "mode": "markers",
+        "hovertemplate": "#%{x}: %{y:.4f}",
+    }
+
+
+def _best_so_far(trials: Sequence[RankedTrial], direction: str) -> dict[str, list[object]]:
+    """Gives the corners of the line: trials that bettered all before them, and the last one."""
+    sign = 1 if direction == "maximize" else -1
+    x: list[object] = []
+    y: list[object] = []
+    best = None
+    for it in trials:
+        if it.val_accuracy is not None and (best is None or sign * it.val_accuracy > sign * best):
+            best = it.val_accuracy
+            x.append(it.trial)
+            y.append(theme.tidy(best))
+    if best is not None:
+        x.append(trials[-1].trial)
+        y.append(theme.tidy(best))
+    return {"x": x, "y": y}

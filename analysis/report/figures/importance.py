@@ -1,0 +1,101 @@
+"""Which parameters mattered to the validation accuracy of the search's trials."""
+
+import logging
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Literal
+
+import optuna
+import plotly.graph_objects as go
+from optuna.importance import get_param_importances
+from optuna.trial import FrozenTrial, TrialState
+
+from analysis.report.facts import Facts
+from analysis.report.figures import theme
+
+MIN_TRIALS = 8
+"""Fewer say nothing about any parameter."""
+MAX_TRIALS = 1000
+"""More take long and tell no more."""
+MAX_BARS = 15
+
+
+def plot_importance(facts: Facts, *, lang: str = "en") -> go.Figure:
+    """Draws the importance of parameters, as shares, the largest on top.
+
+    Args:
+        facts: Of a study; without importance the figure is empty.
+        lang: Of the labels.
+    """
+    say = theme.words(lang).say
+    shown = list(facts.importance.items())[:MAX_BARS][::-1]
+    figure = theme.new_figure(
+        say("importance.title"),
+        x=say("axis.importance"),
+        lang=lang,
+        height=120 + 26 * len(shown),
+    )
+    figure.add_bar(
+        x=[theme.tidy(share) for _, share in shown],
+        y=[theme.literal(name) for name, _ in shown],
+        orientation="h",
+        marker={"color": theme.BLUE},
+        texttemplate="%{x:.0%}",
+        textposition="outside",
+        cliponaxis=False,
+        hovertemplate="%{y}: %{x:.1%}<extra></extra>",
+    )
+    largest = max((share for _, share in shown), default=1.0)
+    figure.update_xaxes(tickformat=".0%", range=[0, 1.2 * largest])
+    figure.update_yaxes(type="category", title_text="")
+    return figure
+
+
+def importance_of(
+    trials: Sequence[FrozenTrial], *, direction: Literal["maximize", "minimize"] = "maximize"
+) -> dict[str, float]:
+    """Gives the importance of each parameter, the largest first; it adds up to 1.
+
+    Only complete trials are compared, at most the newest `MAX_TRIALS` of them. A parameter that
+    only some trials have is compared among those, if they are `MIN_TRIALS` or more.
+
+    Args:
+        trials: Of one study; with too few, or all of one value, nothing is important.
+        direction: `maximize` or `minimize`.
+
+    Source: Watanabe et al., "PED-ANOVA: Efficiently Quantifying Hyperparameter Importance in
+        Arbitrary Subspaces", https://arxiv.org/abs/2304.10255.
+    """
+    complete = [
+        it
+        for it in trials
+        if it.state == TrialState.COMPLETE and it.value is not None and it.params
+    ][-MAX_TRIALS:]
+    if len(complete) < MIN_TRIALS or len({it.value for it in complete}) < 2:
+        return {}
+    with _quiet():
+        study = optuna.create_study(direction=direction)
+        study.add_trials(complete)
+        try:
+            found = get_param_importances(study)
+        except (ValueError, RuntimeError):  # What Optuna says of spaces it cannot compare in.
+            return {}
+    counts = Counter(name for it in complete for name in it.params)
+    kept = {name: float(share) for name, share in found.items() if counts[name] >= MIN_TRIALS}
+    total = sum(kept.values())
+    if not total > 0:
+        return {}
+    return {name: share / total for name, share in sorted(kept.items(), key=lambda it: -it[1])}
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keeps Optuna from telling of a study in memory that nobody asked for."""
+    logger = logging.getLogger("optuna")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)

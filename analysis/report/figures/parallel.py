@@ -1,0 +1,109 @@
+"""Parallel coordinates: one line a trial, through its values of the most important parameters.
+
+Plotly's own kind needs WebGL, which printers lack, and knows no parameter that a trial does not
+have: here such a line passes below the axis.
+"""
+
+from collections.abc import Sequence
+
+import plotly.graph_objects as go
+
+from analysis.ranking import RankedTrial
+from analysis.report.facts import Facts
+from analysis.report.figures import theme
+from analysis.report.figures.parameters import Axis, axis_of, shown_parameters
+
+MAX_LINES = 400
+ABSENT = -0.14
+"""Where a line passes an axis that its trial has no value on."""
+BANDS = (
+    ("parallel.lower", 0.5, "#b4bec9", 1.0, 0.55),
+    ("parallel.upper", 0.9, "#4fb4e6", 1.3, 0.75),
+    ("parallel.top", 1.0, "#d1491b", 2.2, 1.0),
+)
+"""Text, up to which share of the trials from the worst on, colour, width and opacity."""
+
+
+def plot_parallel(facts: Facts, *, lang: str = "en") -> go.Figure:
+    """Draws complete trials as lines over the most important parameters and their value.
+
+    The best tenth stands out, then the better half. A value that a trial does not have lies below
+    the axis.
+
+    Args:
+        facts: Of a study with finished trials.
+        lang: Of the labels.
+    """
+    texts = theme.words(lang)
+    complete = theme.valued(facts.ranking.complete)
+    shown = theme.thin_trials(complete, MAX_LINES)
+    title = theme.with_note(texts.say("parallel.title"), len(shown), len(complete), lang)
+    figure = theme.new_figure(title, lang=lang, height=460)
+    figure.update_layout(margin_l=16)
+    axes = [axis_of(name, facts) for name in shown_parameters(facts)]
+    is_better_up = facts.ranking.direction == "maximize"
+    order = sorted(shown, key=lambda it: it.val_accuracy or 0, reverse=not is_better_up)
+    begin = 0
+    for key, share, colour, width, opacity in BANDS:
+        end = round(share * len(order))
+        figure.add_scatter(
+            **_lines(order[begin:end], axes, _value_axis(complete)),
+            mode="lines",
+            name=texts.say(key),
+            line={"color": colour, "width": width},
+            opacity=opacity,
+            hoverinfo="skip",
+        )
+        begin = end
+    _draw_axes(figure, [*axes, _value_axis(complete)], texts.say("axis.val_accuracy"))
+    _say_absent(figure, texts.say("parallel.absent"))
+    return figure
+
+
+def _value_axis(trials: Sequence[RankedTrial]) -> Axis:
+    values = [it.val_accuracy for it in trials if it.val_accuracy is not None] or [0.0, 1.0]
+    return Axis("", (), is_log=False, low=min(values), high=max(values))
+
+
+def _lines(
+    trials: Sequence[RankedTrial], axes: Sequence[Axis], value_axis: Axis
+) -> dict[str, list[float | None]]:
+    """Gives all lines as one, with a gap after each."""
+    x: list[float | None] = []
+    y: list[float | None] = []
+    for trial in trials:
+        places = [
+            axis.place(trial.params[axis.name]) if axis.name in trial.params else ABSENT
+            for axis in axes
+        ]
+        places.append(value_axis.place(trial.val_accuracy))
+        x += [*range(len(places)), None]
+        y += [*(round(it, 4) for it in places), None]
+    return {"x": x, "y": y}
+
+
+def _draw_axes(figure: go.Figure, axes: Sequence[Axis], value_title: str) -> None:
+    for place, axis in enumerate(axes):
+        line = {"color": theme.NEUTRAL, "width": 1}
+        figure.add_shape(type="line", x0=place, x1=place, y0=0, y1=1, line=line, layer="below")
+        for at, label in axis.ticks():
+            figure.add_annotation(
+                x=place, y=at, text=label, showarrow=False, xanchor="left", xshift=4, font_size=11
+            )
+    names = [theme.folded(axis.name or value_title) for axis in axes]
+    figure.update_xaxes(
+        tickvals=list(range(len(axes))),
+        ticktext=names,
+        tickangle=0,
+        side="top",
+        showgrid=False,
+        range=[-0.15, len(axes) - 0.5],
+        fixedrange=True,
+    )
+    figure.update_yaxes(visible=False, range=[ABSENT - 0.06, 1.06], fixedrange=True)
+
+
+def _say_absent(figure: go.Figure, text: str) -> None:
+    figure.add_annotation(
+        x=0, y=ABSENT, text=text, showarrow=False, xanchor="left", yanchor="top", font_size=11
+    )

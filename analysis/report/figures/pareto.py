@@ -1,0 +1,80 @@
+"""What accuracy costs: trials against size and time, and the fronts that none of them beats."""
+
+import plotly.graph_objects as go
+from plotly.subplots import make_subplots
+
+from analysis.ranking import COSTS, Cost, RankedTrial
+from analysis.report.facts import Facts
+from analysis.report.figures import theme
+
+MAX_POINTS = 2000
+
+
+def plot_pareto(facts: Facts, *, lang: str = "en") -> go.Figure:
+    """Draws validation accuracy against parameters, and against seconds of training.
+
+    Args:
+        facts: Of a study with complete trials.
+        lang: Of the labels.
+    """
+    say = theme.words(lang).say
+    figure = make_subplots(rows=2, cols=1, vertical_spacing=0.2)
+    complete = theme.valued(facts.ranking.complete)
+    shown = theme.thin_trials(complete, MAX_POINTS)
+    title = theme.with_note(say("pareto.title"), len(shown), len(complete), lang)
+    theme.new_figure(title, y=say("axis.val_accuracy"), lang=lang, height=640, figure=figure)
+    for row, cost in enumerate(COSTS, start=1):
+        _add_trials(figure, facts, shown, cost, row)
+        _add_front(figure, facts, cost, row, say("pareto.front"))
+        figure.update_xaxes(title_text=say(f"axis.{cost}"), **_ticks(shown, cost), row=row, col=1)
+    return figure
+
+
+def _ticks(trials: list[RankedTrial], cost: Cost) -> dict[str, object]:
+    known = [it for it in (_cost(trial, cost) for trial in trials) if it is not None]
+    return theme.log_ticks(min(known), max(known)) if known else {"type": "log"}
+
+
+def _cost(trial: RankedTrial, cost: Cost) -> float | None:
+    found = trial.parameters if cost == "parameters" else trial.seconds
+    return found if found else None  # A logarithm has no place for 0.
+
+
+def _add_trials(
+    figure: go.Figure, facts: Facts, trials: list[RankedTrial], cost: Cost, row: int
+) -> None:
+    for family in facts.search.families:
+        members = [it for it in trials if it.family == family]
+        if not members:
+            continue
+        colour, symbol = theme.family_look(facts.search.families, family)
+        figure.add_scatter(
+            x=[theme.tidy(_cost(it, cost)) for it in members],
+            y=[theme.tidy(it.val_accuracy) for it in members],
+            text=[f"#{it.trial}" for it in members],
+            name=theme.literal(family),
+            legendgroup=family,
+            showlegend=row == 1,
+            mode="markers",
+            marker={"color": colour, "symbol": symbol, "size": 8, "opacity": 0.85},
+            hovertemplate="%{text}: %{x}, %{y:.4f}",
+            row=row,
+            col=1,
+        )
+
+
+def _add_front(figure: go.Figure, facts: Facts, cost: Cost, row: int, name: str) -> None:
+    front = facts.ranking.front(cost)
+    figure.add_scatter(
+        x=[theme.tidy(_cost(it, cost)) for it in front],
+        y=[theme.tidy(it.val_accuracy) for it in front],
+        text=[f"#{it.trial}" for it in front],
+        name=name,
+        legendgroup="front",
+        showlegend=row == 1,
+        mode="lines",
+        line={"shape": "vh", "color": theme.NEUTRAL, "width": 2},
+        hoverinfo="skip",
+        row=row,
+        col=1,
+    )

@@ -1,0 +1,81 @@
+"""Pictures in a grid: what the images are, or what a network made of them."""
+
+from collections.abc import Sequence
+from html import escape
+
+import plotly.graph_objects as go
+from plotly.subplots import make_subplots
+
+from analysis.report.facts import Picture
+from analysis.report.figures.theme import literal, new_figure, words
+from analysis.report.pictures import heat_uri, picture_uri
+
+N_COLUMNS = 6
+ROW_HEIGHT = 190
+GAP_X, GAP_Y = 0.015, 46
+"""Between columns, as a share of the width; between rows, in pixels."""
+
+
+def plot_pictures(pictures: Sequence[Picture], *, lang: str = "en") -> go.Figure:
+    """Draws pictures in a grid, each under its class, and the answer where there was one.
+
+    A picture with a heat map is there twice, the second time under its map.
+
+    Args:
+        pictures: What to draw, row by row.
+        lang: The language of the texts: `en` or `ru`.
+    """
+    cells = [cell for picture in pictures for cell in _cells(picture, lang)]
+    if not cells:
+        return new_figure("", lang=lang, height=ROW_HEIGHT)
+    n_rows = -(-len(cells) // N_COLUMNS)
+    height = n_rows * ROW_HEIGHT
+    grid = make_subplots(
+        n_rows,
+        N_COLUMNS,
+        subplot_titles=[title for title, _ in cells],
+        horizontal_spacing=GAP_X,
+        vertical_spacing=GAP_Y / height if n_rows > 1 else 0,
+    )
+    for place, (_, source) in enumerate(cells):
+        row, column = divmod(place, N_COLUMNS)
+        image = go.Image(source=source, hoverinfo="skip")
+        grid.add_trace(image, row=row + 1, col=column + 1)
+    figure = new_figure("", lang=lang, height=height, figure=grid)
+    figure.update_xaxes(visible=False, constrain="domain")
+    figure.update_yaxes(visible=False, constrain="domain")
+    figure.update_annotations(font_size=11)
+    figure.update_layout(margin={"l": 0, "r": 0, "t": 40, "b": 4})
+    return figure
+
+
+def _cells(picture: Picture, lang: str) -> list[tuple[str, str]]:
+    """Gives the images of a picture, each with its title."""
+    cells = [(_title(picture, lang), picture_uri(picture.pixels))]
+    heat = heat_uri(picture)
+    return cells if heat is None else [*cells, ("Grad-CAM", heat)]
+
+
+def _title(picture: Picture, lang: str) -> str:
+    if picture.answer is None:
+        return literal(picture.label)
+    said = words(lang)
+    is_right = picture.answer == picture.label
+    text = said.say(
+        "test.found" if is_right else "test.taken_for",
+        label=literal(picture.label),
+        answer=literal(picture.answer),
+    )
+    sure = said.say("test.sure", confidence=said.percent(picture.confidence))
+    return f"{_broken(text)}<br>{escape(sure)}"
+
+
+def _broken(text: str) -> str:
+    """Breaks a line in two about its middle, where it is long."""
+    if len(text) <= 26:
+        return text
+    spaces = [place for place, letter in enumerate(text) if letter == " "]
+    if not spaces:
+        return text
+    middle = min(spaces, key=lambda place: abs(place - len(text) / 2))
+    return f"{text[:middle]}<br>{text[middle + 1 :]}"

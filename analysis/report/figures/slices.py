@@ -1,0 +1,117 @@
+"""Validation accuracy over the values of single parameters."""
+
+from math import ceil
+
+import plotly.graph_objects as go
+from plotly.subplots import make_subplots
+
+from analysis.ranking import RankedTrial
+from analysis.report.facts import Facts
+from analysis.report.figures import theme
+from analysis.report.figures.parameters import Axis, axis_of, shown_parameters
+
+MAX_POINTS = 1200
+N_COLUMNS = 2
+ROW_HEIGHT = 230
+
+
+def plot_slices(facts: Facts, *, lang: str = "en") -> go.Figure:
+    """Draws one small figure for each of the most important parameters, coloured by family.
+
+    Args:
+        facts: Of a study with finished trials.
+        lang: Of the labels.
+    """
+    names = shown_parameters(facts)
+    n_rows = max(1, ceil(len(names) / N_COLUMNS))
+    figure = make_subplots(
+        rows=n_rows,
+        cols=N_COLUMNS,
+        shared_yaxes=True,
+        horizontal_spacing=0.06,
+        vertical_spacing=0.36 / n_rows,
+    )
+    say = theme.words(lang).say
+    theme.new_figure(
+        say("slices.title"), lang=lang, height=110 + ROW_HEIGHT * n_rows, figure=figure
+    )
+    seen: set[str] = set()
+    for place, name in enumerate(names):
+        row, column = place // N_COLUMNS + 1, place % N_COLUMNS + 1
+        _add_slice(figure, facts, name, seen, {"row": row, "col": column})
+    figure.update_yaxes(title_text=say("axis.val_accuracy"), col=1)
+    return figure
+
+
+def plot_slice(facts: Facts, name: str, *, lang: str = "en") -> go.Figure:
+    """Draws validation accuracy over the values of one parameter.
+
+    Args:
+        facts: Of a study with finished trials.
+        name: Of the parameter, as the space has it.
+        lang: Of the labels.
+    """
+    say = theme.words(lang).say
+    figure = theme.new_figure("", y=say("axis.val_accuracy"), lang=lang, height=260)
+    _add_slice(figure, facts, name, set(), {})
+    figure.update_layout(showlegend=False, margin={"t": 12, "l": 52, "r": 12, "b": 44})
+    return figure
+
+
+def _add_slice(
+    figure: go.Figure, facts: Facts, name: str, seen: set[str], at: dict[str, int]
+) -> None:
+    trials = [it for it in theme.valued(facts.ranking.trials) if name in it.params]
+    axis = axis_of(name, facts)
+    shown = theme.thin_trials(trials, MAX_POINTS)
+    groups = [("", [it for it in shown if it.state != "COMPLETE"])]
+    for family in facts.search.families:
+        members = [it for it in shown if it.state == "COMPLETE" and it.family == family]
+        groups.append((family, members))
+    for family, members in groups:
+        if members:
+            _add_points(figure, facts, axis, family, members, is_first=family not in seen, at=at)
+            seen.add(family)
+    figure.update_xaxes(title_text=theme.literal(name), **_scale(axis), **at)
+
+
+def _add_points(
+    figure: go.Figure,
+    facts: Facts,
+    axis: Axis,
+    family: str,
+    trials: list[RankedTrial],
+    *,
+    is_first: bool,
+    at: dict[str, int],
+) -> None:
+    colour, symbol = theme.family_look(facts.search.families, family)
+    marker = {"color": colour, "symbol": symbol, "size": 7, "opacity": 0.85}
+    if not family:
+        marker = {"color": theme.NEUTRAL, "symbol": "circle-open", "size": 5, "opacity": 0.4}
+    figure.add_scatter(
+        x=[_coordinate(axis, it) for it in trials],
+        y=[theme.tidy(it.val_accuracy) for it in trials],
+        text=[f"#{it.trial}" for it in trials],
+        mode="markers",
+        marker=marker,
+        name=theme.literal(family),
+        legendgroup=family,
+        showlegend=bool(family) and is_first,
+        hovertemplate="%{text}: %{x}, %{y:.4f}",
+        **at,
+    )
+
+
+def _coordinate(axis: Axis, trial: RankedTrial) -> object:
+    value = trial.params[axis.name]
+    return theme.literal(value) if axis.choices else theme.tidy(value)
+
+
+def _scale(axis: Axis) -> dict[str, object]:
+    if axis.choices:
+        order = [theme.literal(it) for it in axis.choices]
+        return {"type": "category", "categoryorder": "array", "categoryarray": order}
+    if axis.is_log:
+        return theme.log_ticks(axis.low, axis.high)
+    return {"type": "linear", "nticks": 6}

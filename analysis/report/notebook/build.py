@@ -1,0 +1,75 @@
+"""A study's story as a notebook that has not been run yet."""
+
+from typing import Any
+
+import nbformat
+from nbformat import NotebookNode
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
+
+from analysis.report.facts import Facts
+from analysis.report.notebook.findings import tell_conclusion, tell_results
+from analysis.report.notebook.study import tell_aim, tell_data, tell_methods, tell_search
+from analysis.report.notebook.teller import Cell, Teller, plain, quoted
+from storage import hide_passwords
+
+STORE = "CONVSEARCH_STORE"
+"""The variable that names another store than the one that the notebook was written from."""
+RENDERER = "plotly_mimetype+notebook"
+"""Figures that are drawn offline in Jupyter, in editors, and in pages made from the notebook."""
+KERNEL = {"display_name": "Python 3", "language": "python", "name": "python3"}
+
+
+def build_notebook(facts: Facts, *, store: str, lang: str = "en") -> NotebookNode:
+    """Gives the story of a study as a notebook whose cells have not been run.
+
+    Args:
+        facts: What it tells.
+        store: The URL of the store as seen from the notebook's folder; passwords are hidden.
+        lang: `en` or `ru`.
+
+    Raises:
+        ValueError: If there are no texts in that language.
+    """
+    teller = Teller(facts, lang)
+    _tell_start(teller, hide_passwords(store))
+    for tell in (tell_aim, tell_data, tell_methods, tell_search, tell_results, tell_conclusion):
+        tell(teller)
+    cells = [make_cell(it, f"cell-{place:02}") for place, it in enumerate(teller.cells, start=1)]
+    metadata = {"kernelspec": KERNEL, "language_info": {"name": "python"}, "title": facts.study}
+    notebook: NotebookNode = new_notebook(  # type: ignore[no-untyped-call]
+        cells=cells, metadata=metadata
+    )
+    nbformat.validate(notebook)
+    return notebook
+
+
+def _tell_start(teller: Teller, store: str) -> None:
+    facts = teller.facts
+    version = facts.search.versions.get("convsearch", "")
+    teller.tell(
+        teller.say("title", study=plain(facts.study)),
+        teller.say("about", version=plain(version)).replace(" .", "."),
+        teller.say("partial") if facts.is_partial else "",
+    )
+    teller.run(
+        "import os",
+        "",
+        "import plotly.io",
+        "",
+        "import analysis",
+        "import search",
+        "",
+        f"plotly.io.renderers.default = {quoted(RENDERER)}",
+    )
+    teller.tell(teller.say("setup"))
+    teller.run(
+        f"store = os.environ.get({quoted(STORE)}, {quoted(store)})",
+        f"facts = search.gather_facts(store, {quoted(facts.study)})",
+    )
+
+
+def make_cell(cell: Cell, name: str) -> NotebookNode:
+    """Gives a cell as notebooks have it, with `name` as its id."""
+    make: Any = new_markdown_cell if cell.kind == "markdown" else new_code_cell
+    made: NotebookNode = make(cell.source, id=name)
+    return made

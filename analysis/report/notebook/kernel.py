@@ -1,0 +1,136 @@
+"""Runs a notebook on a kernel of this Python, which is fresh, quiet, and always ended."""
+
+import os
+import sysconfig
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from jupyter_client.kernelspec import KernelSpecManager
+from jupyter_client.manager import AsyncKernelManager
+from nbclient import NotebookClient
+from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
+from nbclient.util import run_sync
+from nbformat import NotebookNode
+
+from analysis.documents import Progress
+from analysis.errors import ReportError
+from storage import hide_passwords
+
+CELL_TIMEOUT_S = 300
+"""The store is read by one cell: a large one on a slow disk takes its time."""
+START_TIMEOUT_S = 90
+QUIET = {
+    "PYTHONWARNINGS": "ignore",
+    "PYDEVD_DISABLE_FILE_VALIDATION": "1",  # The kernel's debugger talks of frozen modules.
+    "TF_CPP_MIN_LOG_LEVEL": "3",
+}
+CODE_ROOT = Path(__file__).resolve().parents[3]
+"""Where `analysis` was found: the kernel starts elsewhere, and must find it too."""
+
+
+def run_notebook(
+    notebook: NotebookNode,
+    folder: Path,
+    environment: Mapping[str, str],
+    progress: Progress | None = None,
+) -> None:
+    """Runs all cells in their order; their outputs are put into the notebook.
+
+    Args:
+        notebook: What to run.
+        folder: Where the kernel works.
+        environment: Variables for the kernel alone, beside those of this process.
+        progress: Told how many cells are run.
+
+    Raises:
+        ReportError: If the kernel does not start, or a cell fails or takes too long.
+    """
+    with tempfile.TemporaryDirectory(prefix="convsearch-") as scratch:
+        try:
+            with _kernel(notebook, folder, Path(scratch), environment) as client:
+                _run_cells(client, progress)
+        except CellExecutionError as error:
+            raise ReportError(f"A cell failed: {_told(error)}") from error
+        except CellTimeoutError as error:
+            raise ReportError(f"A cell took longer than {CELL_TIMEOUT_S} s.") from error
+        except (DeadKernelError, RuntimeError, OSError) as error:
+            said = _last_line(Path(scratch) / "kernel.log") or str(error)
+            raise ReportError(
+                f"The Jupyter kernel did not work: {hide_passwords(said)}"
+            ) from error
+
+
+@contextmanager
+def _kernel(
+    notebook: NotebookNode, folder: Path, scratch: Path, environment: Mapping[str, str]
+) -> Iterator[NotebookClient]:
+    manager = AsyncKernelManager(
+        kernel_name="python3",
+        kernel_spec_manager=KernelSpecManager(
+            kernel_dirs=[]
+        ),  # This Python's, not an installed one.
+        connection_file=str(scratch / "kernel.json"),
+    )
+    client = NotebookClient(
+        notebook,
+        km=manager,
+        timeout=CELL_TIMEOUT_S,
+        startup_timeout=START_TIMEOUT_S,
+        record_timing=False,
+        store_widget_state=False,
+        shutdown_kernel="immediate",
+    )
+    variables = _variables(scratch, environment)
+    try:
+        with (
+            (scratch / "kernel.log").open("wb") as log,
+            client.setup_kernel(
+                cwd=str(folder), env=variables, stdout=log, stderr=log, cleanup_kc=True
+            ),
+        ):
+            yield client
+    finally:  # Ctrl-C may come while the kernel starts, before the client would end it.
+        if manager.has_kernel:
+            with suppress(RuntimeError):
+                run_sync(manager.shutdown_kernel)(now=True)
+
+
+def _run_cells(client: NotebookClient, progress: Progress | None) -> None:
+    places = [place for place, cell in enumerate(client.nb.cells) if cell.cell_type == "code"]
+    for n_done, place in enumerate(places, start=1):
+        client.execute_cell(client.nb.cells[place], place, execution_count=n_done)
+        if progress is not None:
+            progress(n_done, len(places), "cells of the notebook run")
+    client.set_widgets_metadata()
+
+
+def _variables(scratch: Path, environment: Mapping[str, str]) -> dict[str, str]:
+    """Gives the kernel's environment: what Jupyter and IPython keep goes to the scratch folder."""
+    roots = [it for it in os.environ.get("PYTHONPATH", "").split(os.pathsep) if it]
+    paths = [str(Path(it).resolve()) for it in roots]
+    if str(CODE_ROOT) not in {*paths, sysconfig.get_path("purelib")}:
+        paths.append(str(CODE_ROOT))
+    own = {
+        "IPYTHONDIR": str(scratch / "ipython"),
+        "JUPYTER_CONFIG_DIR": str(scratch / "config"),
+        "JUPYTER_DATA_DIR": str(scratch / "data"),
+        "JUPYTER_RUNTIME_DIR": str(scratch / "runtime"),
+        "PYTHONPATH": os.pathsep.join(paths),
+    }
+    return {**os.environ, **QUIET, **environment, **own}
+
+
+def _told(error: CellExecutionError) -> str:
+    lines = str(error.evalue).strip().splitlines()
+    said = f"{error.ename}: {lines[0]}" if lines else str(error.ename)
+    return hide_passwords(said)
+
+
+def _last_line(log: Path) -> str:
+    try:
+        lines = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
+    except OSError:
+        return ""
+    return lines[-1][:300] if lines else ""

@@ -1,0 +1,138 @@
+"""report.html: one file that tells a study, and opens without a network.
+
+Everything is inside: Plotly's script, figures as data, images. A policy in it forbids the browser
+to load anything else, and to run any script but those two.
+"""
+
+from base64 import b64encode
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from hashlib import sha256
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+from plotly.offline import get_plotlyjs
+
+from analysis.report.architecture import draw_architecture
+from analysis.report.facts import Facts
+from analysis.report.page_figures import FigureBox
+from analysis.report.phrases import Phrases
+from analysis.report.pictures import heat_uri, picture_uri
+from analysis.report.texts import texts
+
+N_TOP = 10
+"""Trials of the ranking that are shown."""
+PLACES: Mapping[str, tuple[str, ...]] = {
+    "data": ("unbalanced", "duplicates", "small_validation"),
+    "search": ("partial", "few_trials"),
+    "result": ("no_weights",),
+    "sure": ("unconfirmed", "searched_after_confirm", "not_separable"),
+    "test": ("test_used_before", "worse_on_test", "no_test"),
+    "mattered": ("edge",),
+}
+"""Which section tells a caution again, by kind."""
+
+
+@dataclass(frozen=True, slots=True)
+class Script:
+    """A script of the page, and the hash by which the policy lets it run."""
+
+    text: Markup
+    allowed_as: str
+
+    @classmethod
+    def of(cls, text: str) -> "Script":
+        """Gives a script that may stand between tags.
+
+        Raises:
+            ValueError: If it would end its own tag.
+        """
+        if "</script" in text.lower() or "<!--" in text:
+            raise ValueError("Expected a script without an end tag or a comment of HTML in it.")
+        digest = b64encode(sha256(text.encode("utf-8")).digest()).decode("ascii")
+        return cls(Markup(text), f"'sha256-{digest}'")  # Ours, or Plotly's.
+
+
+def write_page(facts: Facts, path: Path, *, lang: str = "en") -> None:
+    """Writes the report of a study as one HTML file.
+
+    Args:
+        facts: What it tells; parts that are missing are said to be.
+        path: The file; one that is there is replaced.
+        lang: `en` or `ru`.
+
+    Raises:
+        ValueError: If there are no texts in that language.
+        OSError: If it cannot be written.
+    """
+    path.write_text(render_page(facts, lang=lang), encoding="utf-8")
+
+
+def render_page(facts: Facts, *, lang: str = "en") -> str:
+    """Gives the report as HTML; see `write_page`."""
+    words = texts(lang)
+    figures = FigureBox(facts, lang)
+    phrases = Phrases(words)
+    scripts = _scripts()
+    context: dict[str, Any] = {
+        "facts": facts,
+        "lang": lang,
+        "say": words.say,
+        "count": words.count,
+        "number": words.number,
+        "percent": words.percent,
+        "duration": words.duration,
+        "knows": words.__contains__,
+        "phrases": phrases,
+        "figures": figures,
+        "panels": draw_architecture(facts.winner.layers, words),
+        "picture_uri": picture_uri,
+        "heat_uri": heat_uri,
+        "n_top": N_TOP,
+        "places": PLACES,
+        "examination": facts.examined.get("test") or facts.examined.get("val"),
+        "test": facts.examined.get("test"),
+        "style": _resource("report.css"),
+        "scripts": scripts,
+        "policy": _policy(scripts),
+    }
+    return _environment().get_template("report.html.jinja").render(context)
+
+
+def _policy(scripts: Mapping[str, Script]) -> str:
+    """Gives the content security policy; Plotly writes styles of its own while it draws."""
+    allowed = " ".join(script.allowed_as for script in scripts.values())
+    return (
+        f"default-src 'none'; script-src {allowed}; style-src 'unsafe-inline'; "
+        "img-src data: blob:; base-uri 'none'; form-action 'none'"
+    )
+
+
+@cache
+def _scripts() -> Mapping[str, Script]:
+    return {
+        "plotly": Script.of(get_plotlyjs()),
+        "page": Script.of(str(_resource("report.js"))),
+    }
+
+
+@cache
+def _resource(name: str) -> Markup:
+    """Gives a file of ours, which needs no escaping."""
+    path = files("analysis.report").joinpath("templates", name)
+    return Markup(path.read_text(encoding="utf-8"))
+
+
+@cache
+def _environment() -> Environment:
+    return Environment(
+        loader=PackageLoader("analysis.report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )

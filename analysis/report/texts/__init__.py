@@ -1,0 +1,131 @@
+"""The texts of a report by language, and numbers as that language writes them.
+
+A text is a string with `{placeholders}`, or, where it counts something, one string for each plural
+form of the language.
+"""
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+LANGUAGES = ("en", "ru")
+NARROW_SPACE = "\u202f"
+MINUTE_S, HOUR_S = 60, 3600
+
+_RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+
+Entry = str | Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Texts:
+    """Texts of one language by key, as `result.title`."""
+
+    lang: str
+    entries: Mapping[str, Entry]
+
+    def __contains__(self, key: str) -> bool:
+        return key in self.entries
+
+    def say(self, key: str, **values: object) -> str:
+        """Gives a text with its placeholders filled; numbers are written as the language does.
+
+        Raises:
+            KeyError: If there is no such text, or a placeholder without a value.
+        """
+        entry = self.entries[key]
+        if not isinstance(entry, str):
+            raise KeyError(f"{key} counts something: use `count`.")
+        return entry.format(**self._written(values))
+
+    def count(self, key: str, n: int, **values: object) -> str:
+        """Gives a text about `n` things, in the form that the number asks for.
+
+        Raises:
+            KeyError: If there is no such text, or a placeholder without a value.
+        """
+        forms = self.entries[key]
+        if isinstance(forms, str):
+            raise KeyError(f"{key} counts nothing: use `say`.")
+        return forms[plural_form(self.lang, n)].format(n=self.number(n), **self._written(values))
+
+    def number(self, value: float | None, digits: int | None = None) -> str:
+        """Writes a number: `digits` after the point, or as few as tell it; a dash for none."""
+        if value is None or not math.isfinite(value):
+            return "–"
+        if digits is not None:
+            written = f"{value:,.{digits}f}"
+        elif isinstance(value, int) or float(value).is_integer():
+            written = f"{value:,.0f}"
+        else:
+            written = _plain(f"{value:.4g}")
+        written = written.replace("-", "−")
+        if self.lang != "ru":
+            return written
+        return written.replace(",", NARROW_SPACE).replace(".", ",")
+
+    def percent(self, share: float | None, digits: int = 1) -> str:
+        """Writes a share from 0 to 1 as a percentage."""
+        if share is None or not math.isfinite(share):
+            return "–"
+        space = NARROW_SPACE if self.lang == "ru" else ""
+        return f"{self.number(100 * share, digits)}{space}%"
+
+    def duration(self, seconds: float) -> str:
+        """Writes a time in the unit that suits it."""
+        if seconds < MINUTE_S:
+            return self.say("unit.seconds", n=self.number(seconds, 1 if seconds < 10 else 0))
+        if seconds < HOUR_S:
+            return self.say("unit.minutes", n=self.number(seconds / MINUTE_S, 1))
+        return self.say("unit.hours", n=self.number(seconds / HOUR_S, 1))
+
+    def _written(self, values: Mapping[str, Any]) -> dict[str, object]:
+        return {
+            name: self.number(value)
+            if isinstance(value, int | float) and not isinstance(value, bool)
+            else value
+            for name, value in values.items()
+        }
+
+
+@cache
+def texts(lang: str, part: str = "") -> Texts:
+    """Gives the texts of a language.
+
+    Args:
+        lang: One of `LANGUAGES`.
+        part: Of what, as `notebook`; the page itself by default.
+
+    Raises:
+        ValueError: If there are none in that language.
+    """
+    if lang not in LANGUAGES:
+        raise ValueError(f"--lang: expected {' or '.join(LANGUAGES)}. Received: {lang}")
+    name = f"{part}.{lang}.json" if part else f"{lang}.json"
+    found = json.loads(files(__name__).joinpath(name).read_text(encoding="utf-8"))
+    return Texts(lang, found)
+
+
+def _plain(written: str) -> str:
+    """Gives `2e-06` as `2 × 10⁻⁶`."""
+    mantissa, sign, exponent = written.partition("e")
+    if not sign:
+        return written
+    return f"{mantissa} × 10{str(int(exponent)).translate(_RAISED)}"
+
+
+def plural_form(lang: str, n: int) -> str:
+    """Gives the form that a count of `n` takes: `one` or `other`; in Russian `few`, `many` too.
+
+    Source: Unicode CLDR, Language Plural Rules, cardinal forms of integers.
+    """
+    if lang != "ru":
+        return "one" if n == 1 else "other"
+    last, last_two = abs(n) % 10, abs(n) % 100
+    if last == 1 and last_two != 11:
+        return "one"
+    return "few" if last in {2, 3, 4} and last_two not in {12, 13, 14} else "many"

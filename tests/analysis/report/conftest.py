@@ -1,0 +1,16 @@
+from collections.abc import Callable
+
+import pytest
+
+from analysis.report.facts import Facts
+from tests.analysis.report import made_facts
+
+
+@pytest.fixture(scope="session")
+def make_facts() -> Callable[..., Facts]:
+    return made_facts.make_facts
+
+
+@pytest.fixture(scope="session")
+def facts() -> Facts:
+    return made_facts.make_facts()

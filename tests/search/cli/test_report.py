@@ -1,0 +1,159 @@
+"""From a search to its report: the winner confirmed, scored once, and written without a trace."""
+
+import getpass
+import json
+import shutil
+import socket
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import nbformat
+import pytest
+
+from analysis.report.notebook.kernel import run_notebook
+from search.open_study import OpenStudy
+from search.training.pool import TrainerPool
+from search.worker import Worker
+from storage import set_budget
+
+Call = Callable[..., tuple[int, str, str]]
+MakeStudy = Callable[..., OpenStudy]
+FILES = {
+    "report.html",
+    "report.ipynb",
+    "report.json",
+    "trials.csv",
+    "best.keras",
+    "best.json",
+}
+
+
+def url_of(opened: OpenStudy) -> str:
+    return opened.store.url.render_as_string(hide_password=False)
+
+
+@pytest.fixture
+def trained(make_study: MakeStudy) -> OpenStudy:
+    """A study whose three trials were really trained."""
+    opened = make_study(space={"dense_layers": [0, 1]})
+    Worker(opened, TrainerPool()).run()
+    return opened
+
+
+def test_search_is_confirmed_scored_once_and_reported(
+    trained: OpenStudy, call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = ("--store", url_of(trained))
+    code, out, err = call(
+        "confirm", "small", "--top", "2", "--seeds", "2", "--workers", "1", *place
+    )
+    assert code == 0, err
+    assert "small: validation accuracy over seeds" in out
+    assert "Recommended: trial" in out
+    assert "of small/confirm, validation accuracy" in out
+    assert "On the test split, with 95 % intervals: accuracy" in out
+    assert "Scoring the winner on the test split" in err
+
+    report = ("report", "small", "--out", "first", *place)
+    code, out, err = call(*report)
+    assert code == 0, err
+    assert {path.name for path in (tmp_path / "first").iterdir()} == FILES
+    assert "Scoring the winner on the test split" not in err  # It was, by `confirm`.
+    assert "by convsearch confirm, for trial" in err
+    facts = json.loads((tmp_path / "first" / "report.json").read_text())
+    assert facts["examined"].keys() == {"val", "test"}
+    assert len(facts["test_uses"]) == 1
+    assert facts["winner"]["source"] == "small/confirm"
+    assert len(facts["confirmation"]["standings"]) == 2
+
+    monkeypatch.setattr("search.scoring.answer", lambda *_: pytest.fail("it is known"))
+    code, _, err = call(*report[:3], "second", "--lang", "ru", "--json", *place)
+    assert code == 0, err
+    again = json.loads((tmp_path / "second" / "report.json").read_text())
+    assert again == facts
+    check_notebook(tmp_path / "first" / "report.ipynb", tmp_path)
+    check_nothing_personal(tmp_path / "first", trained)
+
+
+def check_notebook(path: Path, folder: Path) -> None:
+    """Runs a notebook again, from where it lies, on a clean kernel."""
+    notebook = nbformat.read(path, as_version=4)
+    assert not any("traceback" in output for output in outputs(notebook))
+    before = [output["output_type"] for output in outputs(notebook)]
+    run_notebook(notebook, path.parent, {})
+    assert [output["output_type"] for output in outputs(notebook)] == before
+    assert str(folder) not in path.read_text()
+
+
+def outputs(notebook: nbformat.NotebookNode) -> Iterator[nbformat.NotebookNode]:
+    return (it for cell in notebook.cells for it in cell.get("outputs", ()))
+
+
+def check_nothing_personal(folder: Path, opened: OpenStudy) -> None:
+    """Looks for what names a file, a folder, a machine or a person."""
+    source = Path(opened.settings.data.source)
+    names = [name for name in (socket.gethostname(), getpass.getuser()) if len(name) > 4]
+    personal = (str(source.parent), source.name, f"{Path.home()}/", *names)
+    for path in folder.iterdir():
+        if path.suffix == ".keras":
+            continue
+        text = path.read_text()
+        for secret in personal:
+            assert secret not in text, (path.name, secret)
+
+
+def test_report_of_a_running_study_is_partial_and_leaves_the_test_split_closed(
+    trained: OpenStudy, call: Call, tmp_path: Path
+) -> None:
+    set_budget(trained.store, trained.study_id, n_trials=5, timeout_s=None)
+    place = ("--store", url_of(trained))
+    code, _, err = call("report", "small", "--out", "part", *place)
+    assert code == 0, err
+    assert "this report is partial" in err
+    facts = json.loads((tmp_path / "part" / "report.json").read_text())
+    assert facts["is_partial"] is True
+    assert facts["examined"].keys() == {"val"}
+    assert facts["test_uses"] == []
+    code, _, err = call("report", "small", "--out", "part", *place)
+    assert code == 2
+    assert "is not empty" in err
+    assert "--force" in err
+    (tmp_path / "part" / "mine.txt").write_text("stays")
+    code, _, err = call("report", "small", "--out", "part", "--force", "--test", *place)
+    assert code == 0, err
+    facts = json.loads((tmp_path / "part" / "report.json").read_text())
+    assert facts["examined"].keys() == {"val", "test"}
+    assert (tmp_path / "part" / "mine.txt").read_text() == "stays"
+
+
+def test_report_without_the_winners_weights_says_so(
+    trained: OpenStudy, call: Call, tmp_path: Path
+) -> None:
+    shutil.rmtree(trained.artifacts.folder)
+    code, _, err = call("report", "small", "--out", "out", "--store", url_of(trained))
+    assert code == 1
+    assert "are not kept" in err
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {
+        "report.html",
+        "report.ipynb",
+        "report.json",
+        "trials.csv",
+    }
+    facts = json.loads((tmp_path / "out" / "report.json").read_text())
+    assert facts["cautions"][0]["kind"] == "no_weights"
+    assert facts["test_uses"] == []
+
+
+def test_bad_wishes_are_one_line(opened: OpenStudy, call: Call, tmp_path: Path) -> None:
+    place = ("--store", url_of(opened))
+    for command in (("report", "small", "--out", "out"), ("confirm", "small")):
+        code, _, err = call(*command, *place)
+        assert code == 2
+        assert err.startswith("Error: No trial of small is complete yet")
+        assert len(err.splitlines()) <= 2
+    assert not (tmp_path / "out").exists()
+    (tmp_path / "file").write_text("")
+    code, _, err = call("report", "small", "--out", "file", *place)
+    assert (code, "expected a folder" in err) == (2, True)
+    code, _, err = call("report", "none", "--out", "out", *place)
+    assert (code, "no study 'none'" in err) == (2, True)
