@@ -37,7 +37,7 @@ FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Noto Sans', sans-serif"
 HEIGHT = 380
 MAX_NAME = 28
 FOLD, MAX_WORD = 11, 14
-"""Signs in a line of a folded name, and in one that is a single word: what a phone has room for."""
+"""Signs in a line of a folded name, and in one of a single word: what a phone has room for."""
 _KNOWN_FAMILIES = ("plain", "vgg", "inception", "residual", "dense", "transfer")
 
 

@@ -1,3 +1,5 @@
+from itertools import pairwise
+
 import pytest
 
 from analysis.report.architecture import draw_architecture, group_layers
@@ -54,7 +56,7 @@ def test_blocks_stand_below_their_inputs_and_apart_from_each_other():
         assert all(plan.row_of[name] < plan.row_of[block.name] for name in block.inputs)
     for row in range(plan.n_rows):
         places = sorted(plan.x_of[it.name] for it in blocks if plan.row_of[it.name] == row)
-        assert all(b - a > WIDTH for a, b in zip(places, places[1:], strict=False))
+        assert all(b - a > WIDTH for a, b in pairwise(places))
 
 
 def test_branches_stand_side_by_side():

@@ -1,6 +1,7 @@
 import json
 import re
 from base64 import b64encode
+from dataclasses import replace
 from hashlib import sha256
 from html.parser import HTMLParser
 
@@ -154,8 +155,6 @@ def test_page_has_the_command_that_trains_the_winner_again(reader, facts):
 
 
 def test_names_of_files_are_told_only_where_they_were_asked_for(make_facts):
-    from dataclasses import replace
-
     facts = make_facts(n_trials=6)
     named = replace(facts, data=replace(facts.data, names_left_out=("patient7.png",)))
     assert "patient7.png" in Reader(render_page(named)).text
@@ -179,8 +178,6 @@ def test_page_without_weights_says_so(make_facts):
 
 
 def test_bare_facts_make_a_page(make_facts):
-    from dataclasses import replace
-
     facts = make_facts(n_trials=1, with_weights=False, with_confirmation=False)
     bare = replace(
         facts,

@@ -94,10 +94,6 @@ def test_page_is_light_where_the_system_is(browser, path):
 
 def test_page_prints_on_several_sheets_light_and_with_all_figures(browser, path):
     with opened(browser, path, scheme="dark") as (page, troubles, _):
-        page.evaluate(
-            "addEventListener('beforeprint', () => setTimeout(() => {"
-            " window.printed = document.querySelector('[data-figure]').layout.width; }))"
-        )
         printed = page.pdf(prefer_css_page_size=True, print_background=True)
         assert printed.startswith(b"%PDF")
         assert printed.count(b"/Type /Page\n") > 1

@@ -77,7 +77,7 @@ def test_durations_are_written_in_the_unit_that_suits_them(seconds, expected):
 
 
 def test_unknown_language_is_refused_with_the_known_ones():
-    with pytest.raises(ValueError, match="expected en or ru. Received: de"):
+    with pytest.raises(ValueError, match=r"expected en or ru\. Received: de"):
         texts("de")
 
 
