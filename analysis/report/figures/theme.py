@@ -36,8 +36,8 @@ VALUES = ((0.0, "#c7cfd8"), (0.5, "#4fb4e6"), (1.0, "#0b4f8a"))
 FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Noto Sans', sans-serif"
 HEIGHT = 380
 MAX_NAME = 28
-FOLD = 12
-"""Signs in a line of a folded name: what a phone has room for."""
+FOLD, MAX_WORD = 11, 14
+"""Signs in a line of a folded name, and in one of a single word: what a phone has room for."""
 _KNOWN_FAMILIES = ("plain", "vgg", "inception", "residual", "dense", "transfer")
 
 
@@ -114,14 +114,14 @@ def literal(name: object) -> str:
     return written.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
-def folded(name: object, width: int = FOLD) -> str:
-    """Writes a name in lines of at most `width` signs, broken after spaces and underscores."""
+def folded(name: object) -> str:
+    """Writes a name in short lines, broken after spaces and underscores; words only if long."""
     written = str(name)
     if len(written) > MAX_NAME:
         written = written[: MAX_NAME - 1] + "…"
     lines = [""]
-    for part in re.findall(rf"[^ _]{{1,{width}}}[ _]?", written) or [written]:
-        if lines[-1] and len(lines[-1]) + len(part.rstrip()) > width:
+    for part in re.findall(rf"[^ _]{{1,{MAX_WORD}}}[ _]?", written) or [written]:
+        if lines[-1] and len(lines[-1]) + len(part.rstrip()) > FOLD:
             lines.append("")
         lines[-1] += part
     return "<br>".join(literal(line.strip()) for line in lines)
