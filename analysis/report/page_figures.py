@@ -53,10 +53,11 @@ class FigureBox:
         self._drawn[name] = figure
         kind = "figure wide" if name in WIDE else "figure"
         return Markup(
-            '<figure class="{kind}"><h3>{title}</h3>{place}'
+            '<figure class="{kind}"{focus}><h3>{title}</h3>{place}'
             "<figcaption>{about}</figcaption></figure>"
         ).format(
             kind=kind,
+            focus=Markup(' tabindex="0"') if name in WIDE else "",
             title=_plain(title),
             place=self._place(name, f"{title}. {about}"),
             about=about,

@@ -1,7 +1,10 @@
 """Sentences and cells that a page's template asks for, in its language."""
 
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any
+
+from markupsafe import Markup, escape
 
 from analysis.evaluation import Score
 from analysis.report.facts import Caution, Facts
@@ -50,6 +53,10 @@ class Phrases:
     def scored(self, score: Score) -> str:
         """Gives a score with its interval in brackets."""
         return f"{self.score(score.value)} ({self.interval(score.low, score.high)})"
+
+    def coded(self, text: str) -> Markup:
+        """Gives a text as HTML, with what stands between backticks as code."""
+        return Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", str(escape(text))))
 
     def caution(self, caution: Caution) -> str:
         """Gives the sentence of a caution; its kind where it has none."""

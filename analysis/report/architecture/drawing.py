@@ -13,7 +13,7 @@ from analysis.report.texts import Texts
 MAX_ROWS = 9
 """Of a panel: what fits a screen, and two of them on a printed page."""
 LOW, TALL = 46, 62
-ROW_GAP = 26
+ROW_GAP = 34
 MARGIN = 10
 END = 20
 

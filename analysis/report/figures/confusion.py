@@ -17,7 +17,7 @@ def plot_confusion(evaluation: Evaluation, *, lang: str = "en") -> go.Figure:
         lang: Of the labels.
     """
     texts = theme.words(lang)
-    names = [theme.literal(it.name) for it in evaluation.classes]
+    names = [theme.folded(it.name) for it in evaluation.classes]
     n = len(names)
     shares = [
         [cell / sum(row) if sum(row) else 0.0 for cell in row] for row in evaluation.confusion

@@ -46,7 +46,8 @@ def plot_importance(facts: Facts, *, lang: str = "en") -> go.Figure:
         cliponaxis=False,
         hovertemplate="%{y}: %{x:.1%}<extra></extra>",
     )
-    figure.update_xaxes(tickformat=".0%", rangemode="tozero")
+    largest = max((share for _, share in shown), default=1.0)
+    figure.update_xaxes(tickformat=".0%", range=[0, 1.2 * largest])
     figure.update_yaxes(type="category", title_text="")
     return figure
 

@@ -39,7 +39,8 @@ def plot_parallel(facts: Facts, *, lang: str = "en") -> go.Figure:
     shown = theme.thin_trials(complete, MAX_LINES)
     title = theme.with_note(texts.say("parallel.title"), len(shown), len(complete), lang)
     figure = theme.new_figure(title, lang=lang, height=460)
-    axes = [axis_of(name, complete) for name in shown_parameters(facts)]
+    figure.update_layout(margin_l=16)
+    axes = [axis_of(name, facts) for name in shown_parameters(facts)]
     is_better_up = facts.ranking.direction == "maximize"
     order = sorted(shown, key=lambda it: it.val_accuracy or 0, reverse=not is_better_up)
     begin = 0
@@ -89,10 +90,11 @@ def _draw_axes(figure: go.Figure, axes: Sequence[Axis], value_title: str) -> Non
             figure.add_annotation(
                 x=place, y=at, text=label, showarrow=False, xanchor="left", xshift=4, font_size=11
             )
-    names = [theme.literal(axis.name) or value_title for axis in axes]
+    names = [theme.folded(axis.name or value_title) for axis in axes]
     figure.update_xaxes(
         tickvals=list(range(len(axes))),
-        ticktext=[_folded(it) for it in names],
+        ticktext=names,
+        tickangle=0,
         side="top",
         showgrid=False,
         range=[-0.15, len(axes) - 0.5],
@@ -105,16 +107,3 @@ def _say_absent(figure: go.Figure, text: str) -> None:
     figure.add_annotation(
         x=0, y=ABSENT, text=text, showarrow=False, xanchor="left", yanchor="top", font_size=11
     )
-
-
-def _folded(name: str) -> str:
-    """Breaks a name at underscores or spaces, so that neighbours do not meet."""
-    parts, line, lines = name.replace(" ", "_ ").split("_"), "", []
-    for part in parts:
-        joined = f"{line}_{part}" if line else part
-        if line and len(joined) > 13:
-            lines.append(line)
-            line = part.strip()
-        else:
-            line = joined.replace("_ ", " ")
-    return "<br>".join([*lines, line])

@@ -1,19 +1,16 @@
 """What figures of parameters share: which ones are shown, and their values as coordinates."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from math import isfinite, log10
 from typing import Any
 
-from analysis.ranking import RankedTrial
+from optuna.distributions import BaseDistribution, CategoricalDistribution
+
 from analysis.report.facts import Facts
 from analysis.report.figures import theme
 
 MAX_PARAMETERS = 8
 MIN_TRIALS = 3
-WIDE = 30
-"""A parameter of positive numbers whose largest is so many times its smallest is drawn by its
-logarithm."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,13 +58,24 @@ def shown_parameters(facts: Facts) -> list[str]:
     return [it for it in names if counts.get(it, 0) >= MIN_TRIALS][:MAX_PARAMETERS]
 
 
-def axis_of(name: str, trials: Sequence[RankedTrial]) -> Axis:
-    """Gives the axis of a parameter for the values that trials have of it."""
-    values = [it.params[name] for it in trials if name in it.params]
-    is_number = all(
-        isinstance(it, int | float) and not isinstance(it, bool) and isfinite(it) for it in values
-    )
-    if not values or not is_number:
+def axis_of(name: str, facts: Facts) -> Axis:
+    """Gives the axis of a parameter: its kind is the space's, its ends are those of the trials."""
+    ranked = theme.valued(facts.ranking.trials)
+    values = [it.params[name] for it in ranked if name in it.params]
+    domain = _domain_of(name, facts)
+    if isinstance(domain, CategoricalDistribution):
+        others = sorted(set(values) - set(domain.choices), key=str)
+        return Axis(name, (*domain.choices, *others), is_log=False)
+    if not values or not all(_is_number(it) for it in values):
         return Axis(name, tuple(sorted(set(values), key=str)), is_log=False)
     low, high = min(values), max(values)
-    return Axis(name, (), is_log=low > 0 and high / low >= WIDE, low=low, high=high)
+    return Axis(name, (), is_log=low > 0 and getattr(domain, "log", False), low=low, high=high)
+
+
+def _domain_of(name: str, facts: Facts) -> BaseDistribution | None:
+    found = (it.distributions[name] for it in facts.trials if name in it.distributions)
+    return next(found, None)
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and isfinite(value)

@@ -39,7 +39,7 @@ def plot_pruning(facts: Facts, *, lang: str = "en") -> go.Figure:
             marker={"color": colour, "line": {"width": 0}},
             hovertemplate="#%{x}: %{y}",
         )
-    figure.update_layout(barmode="stack", bargap=0.15)
+    figure.update_layout(barmode="stack", bargap=0.15, legend_traceorder="normal")
     return figure
 
 

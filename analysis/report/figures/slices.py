@@ -62,7 +62,7 @@ def _add_slice(
     figure: go.Figure, facts: Facts, name: str, seen: set[str], at: dict[str, int]
 ) -> None:
     trials = [it for it in theme.valued(facts.ranking.trials) if name in it.params]
-    axis = axis_of(name, trials)
+    axis = axis_of(name, facts)
     shown = theme.thin_trials(trials, MAX_POINTS)
     groups = [("", [it for it in shown if it.state != "COMPLETE"])]
     for family in facts.search.families:
@@ -113,5 +113,5 @@ def _scale(axis: Axis) -> dict[str, object]:
         order = [theme.literal(it) for it in axis.choices]
         return {"type": "category", "categoryorder": "array", "categoryarray": order}
     if axis.is_log:
-        return {"type": "log", "dtick": 1, "exponentformat": "power"}
+        return theme.log_ticks(axis.low, axis.high)
     return {"type": "linear", "nticks": 6}

@@ -4,6 +4,8 @@ Figures stand on whatever is behind them, light or dark: paper is transparent, a
 that reads on both. The page gives them its own text colour.
 """
 
+import math
+import re
 from collections.abc import Iterable, Sequence
 from typing import Any, TypeVar
 
@@ -34,6 +36,8 @@ VALUES = ((0.0, "#c7cfd8"), (0.5, "#4fb4e6"), (1.0, "#0b4f8a"))
 FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Noto Sans', sans-serif"
 HEIGHT = 380
 MAX_NAME = 28
+FOLD, MAX_WORD = 11, 14
+"""Signs in a line of a folded name, and in one of a single word: what a phone has room for."""
 _KNOWN_FAMILIES = ("plain", "vgg", "inception", "residual", "dense", "transfer")
 
 
@@ -108,6 +112,37 @@ def literal(name: object) -> str:
     if len(written) > MAX_NAME:
         written = written[: MAX_NAME - 1] + "…"
     return written.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+
+
+def folded(name: object) -> str:
+    """Writes a name in short lines, broken after spaces and underscores; words only if long."""
+    written = str(name)
+    if len(written) > MAX_NAME:
+        written = written[: MAX_NAME - 1] + "…"
+    lines = [""]
+    for part in re.findall(rf"[^ _]{{1,{MAX_WORD}}}[ _]?", written) or [written]:
+        if lines[-1] and len(lines[-1]) + len(part.rstrip()) > FOLD:
+            lines.append("")
+        lines[-1] += part
+    return "<br>".join(literal(line.strip()) for line in lines)
+
+
+def log_ticks(low: float, high: float) -> dict[str, object]:
+    """Gives few round ticks of a logarithmic axis from `low` to `high`, both above 0."""
+    n_decades = math.log10(high / low)
+    steps = (1.0,) if n_decades > 2 else (1.0, 3.0) if n_decades > 1 else (1.0, 2.0, 3.0, 5.0, 7.0)
+    first, last = math.floor(math.log10(low)), math.ceil(math.log10(high))
+    ticks = [step * 10.0**power for power in range(first, last + 1) for step in steps]
+    shown = [it for it in ticks if low / 1.1 <= it <= high * 1.1]
+    return {"type": "log", "tickvals": shown, "ticktext": [_short(it) for it in shown]}
+
+
+def _short(value: float) -> str:
+    """Writes a number as 0.001, 30, 20k or 3M."""
+    for size, sign in ((1e6, "M"), (1e3, "k")):
+        if value >= size:
+            return f"{value / size:g}{sign}"
+    return f"{value:.6f}".rstrip("0").rstrip(".") if value >= 1e-5 else f"{value:.0e}"
 
 
 def valued(trials: Iterable[RankedTrial]) -> list[RankedTrial]:

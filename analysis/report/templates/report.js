@@ -88,5 +88,10 @@
     button.textContent = button.dataset.done;
   });
 
+  // A wide drawing begins in its middle, where the image enters it.
+  for (const panel of document.querySelectorAll(".panel")) {
+    panel.scrollLeft = (panel.scrollWidth - panel.clientWidth) / 2;
+  }
+
   draw();
 })();

@@ -16,6 +16,8 @@ LANGUAGES = ("en", "ru")
 NARROW_SPACE = "\u202f"
 MINUTE_S, HOUR_S = 60, 3600
 
+_RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+
 Entry = str | Mapping[str, str]
 
 
@@ -60,7 +62,7 @@ class Texts:
         elif isinstance(value, int) or float(value).is_integer():
             written = f"{value:,.0f}"
         else:
-            written = f"{value:.4g}"
+            written = _plain(f"{value:.4g}")
         written = written.replace("-", "−")
         if self.lang != "ru":
             return written
@@ -106,6 +108,14 @@ def texts(lang: str, part: str = "") -> Texts:
     name = f"{part}.{lang}.json" if part else f"{lang}.json"
     found = json.loads(files(__name__).joinpath(name).read_text(encoding="utf-8"))
     return Texts(lang, found)
+
+
+def _plain(written: str) -> str:
+    """Gives `2e-06` as `2 × 10⁻⁶`."""
+    mantissa, sign, exponent = written.partition("e")
+    if not sign:
+        return written
+    return f"{mantissa} × 10{str(int(exponent)).translate(_RAISED)}"
 
 
 def plural_form(lang: str, n: int) -> str:

@@ -1,0 +1,228 @@
+from collections import Counter
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from optuna.distributions import FloatDistribution
+from optuna.trial import TrialState, create_trial
+
+from analysis.evaluation import evaluate
+from analysis.report import figures
+from analysis.report.figures import curves, theme
+from analysis.report.figures.parameters import axis_of, shown_parameters
+
+MAX_JSON_BYTES = 6_000_000
+OF_FACTS = (
+    figures.plot_history,
+    figures.plot_families,
+    figures.plot_learning_curves,
+    figures.plot_top_curves,
+    figures.plot_importance,
+    figures.plot_slices,
+    figures.plot_parallel,
+    figures.plot_pareto,
+    figures.plot_pruning,
+)
+OF_EVALUATION = (
+    figures.plot_confusion,
+    figures.plot_roc,
+    figures.plot_precision_recall,
+    figures.plot_calibration,
+)
+
+
+def traces(figure, **wanted):
+    return [
+        it
+        for it in figure.data
+        if all(getattr(it, name) == value for name, value in wanted.items())
+    ]
+
+
+def test_history_has_a_mark_for_each_trial_with_a_place(facts):
+    figure = figures.plot_history(facts)
+    marks = sum(len(it.x) for it in traces(figure, mode="markers"))
+    assert marks == sum(it.rank is not None for it in facts.ranking.trials)
+
+
+def test_history_line_ends_at_the_best_value(facts):
+    line = traces(figures.plot_history(facts), mode="lines")[0]
+    assert list(line.y) == sorted(line.y)
+    assert line.y[-1] == pytest.approx(facts.ranking.trials[0].val_accuracy, abs=1e-5)
+
+
+def test_families_have_a_box_each_of_their_complete_trials(facts):
+    counts = {it.y[0]: len(it.x) for it in figures.plot_families(facts).data}
+    expected = Counter(it.family for it in facts.ranking.complete)
+    assert counts == dict(expected)
+
+
+def test_learning_curves_mark_best_epoch_reductions_and_second_phase(facts):
+    figure = figures.plot_learning_curves(facts)
+    marks = {it.name: list(it.x) for it in traces(figure, mode="markers")}
+    assert marks["best epoch"] == [facts.winner.best_epoch]
+    assert marks["learning rate reduced"] == [8, 15]
+    assert marks["stopped early"] == [18]
+    assert {it.x0 for it in figure.layout.shapes} == {10.5}
+
+
+def test_beginning_of_the_second_phase_is_no_reduction(facts):
+    assert curves.second_phase(facts.winner.curve) == 11
+    assert 11 not in curves.rate_reductions(facts.winner.curve)
+
+
+def test_training_to_the_limit_of_its_phase_did_not_stop_early(facts):
+    settings = {**facts.search.settings, "max_epochs": 8}
+    at_limit = replace(facts, search=replace(facts.search, settings=settings))
+    assert curves.stopped_early(facts)
+    assert not curves.stopped_early(at_limit)
+
+
+def test_pruning_adds_up_to_the_limit_of_epochs(facts):
+    trained, by_pruner, by_patience = figures.plot_pruning(facts).data
+    limit = facts.search.settings["max_epochs"]
+    assert set(np.add(np.add(trained.y, by_pruner.y), by_patience.y)) == {limit}
+    assert sum(by_pruner.y) == facts.search.epochs_saved_by_pruner
+
+
+def test_pareto_lines_are_the_fronts_of_the_ranking(facts):
+    lines = traces(figures.plot_pareto(facts), mode="lines")
+    for line, cost in zip(lines, ("parameters", "seconds"), strict=True):
+        assert list(line.text) == [f"#{it.trial}" for it in facts.ranking.front(cost)]
+
+
+def test_parallel_draws_each_complete_trial_through_each_axis(facts):
+    n_axes = len(shown_parameters(facts)) + 1
+    x = [at for line in figures.plot_parallel(facts).data for at in line.x]
+    assert x.count(None) == len(facts.ranking.complete)
+    assert x.count(n_axes - 1) == len(facts.ranking.complete)
+
+
+def test_slices_show_a_parameter_of_some_trials_only_for_those(facts):
+    figure = figures.plot_slice(facts, "inception_width")
+    expected = [it for it in facts.ranking.trials if "inception_width" in it.params and it.rank]
+    assert sum(len(it.x) for it in figure.data) == len(expected)
+
+
+def test_numbers_that_are_choices_are_drawn_as_choices(facts):
+    axis = axis_of("batch_size", facts)
+    assert axis.choices == (16, 32, 64, 128)
+    assert axis_of("learning_rate", facts).is_log
+    assert not axis_of("dropout", facts).is_log
+
+
+def test_without_importance_the_parameters_of_most_trials_are_shown(facts):
+    assert "family" in shown_parameters(replace(facts, importance={}))
+
+
+def test_confusion_has_counts_and_shares_of_rows(facts):
+    evaluation = facts.examined["test"].evaluation
+    cells = figures.plot_confusion(evaluation).data[0]
+    assert [list(row) for row in cells.customdata] == [list(row) for row in evaluation.confusion]
+    assert np.sum(cells.z, axis=1) == pytest.approx(1, abs=1e-4)
+
+
+def test_rates_of_a_class_without_images_are_left_out():
+    evaluation = evaluate(
+        np.array([0, 1, 0, 1]),
+        np.array([[0.9, 0.1, 0.0], [0.2, 0.8, 0.0], [0.6, 0.4, 0.0], [0.7, 0.3, 0.0]]),
+        ("a", "b", "none of it"),
+        n_resamples=20,
+    )
+    assert len(figures.plot_roc(evaluation).data) == 2
+    assert len(figures.plot_precision_recall(evaluation).data) == 2
+    assert len(figures.plot_confusion(evaluation).data[0].z) == 3
+
+
+def test_calibration_tells_its_error_and_counts_all_images(facts):
+    evaluation = facts.examined["test"].evaluation
+    figure = figures.plot_calibration(evaluation)
+    assert f"{evaluation.calibration_error:.3f}" in figure.layout.title.text
+    assert sum(traces(figure, type="bar")[0].y) == evaluation.n
+
+
+def test_confirmation_has_each_mean_with_its_interval(facts):
+    figure = figures.plot_confirmation(facts.confirmation)
+    found = {
+        y: (x - down, x, x + up)
+        for it in figure.data
+        for x, y, up, down in zip(it.x, it.y, it.error_x.array, it.error_x.arrayminus, strict=True)
+    }
+    for it in facts.confirmation.standings:
+        assert found[f"#{it.trial}"] == pytest.approx((it.low, it.mean, it.high), abs=1e-4)
+
+
+def test_confirmation_of_single_seeds_has_means_only(facts):
+    bare = replace(facts.confirmation.leader, deviation=None, low=None, high=None, chance=None)
+    figure = figures.plot_confirmation(replace(facts.confirmation, standings=(bare,)))
+    assert list(figure.data[0].error_x.array) == [0]
+
+
+def test_names_of_users_are_shown_and_not_read_as_markup(facts):
+    figure = figures.plot_roc(facts.examined["test"].evaluation)
+    assert all("<script" not in it.name for it in figure.data)
+    assert theme.literal("<b>&</b>") == "&lt;b&gt;&amp;&lt;/b&gt;"
+    assert "<script" not in theme.folded("<script>alert(1)</script>")
+
+
+@pytest.mark.parametrize("plot", OF_FACTS)
+def test_figures_are_drawn_of_a_single_trial(plot, make_facts):
+    facts = make_facts(n_trials=1)
+    assert plot(replace(facts, importance={})).layout.title.text
+
+
+@pytest.mark.parametrize("plot", OF_EVALUATION)
+def test_figures_are_labelled_in_russian(plot, facts):
+    evaluation = facts.examined["test"].evaluation
+    assert plot(evaluation).layout.title.text != plot(evaluation, lang="ru").layout.title.text
+
+
+def test_figures_of_five_thousand_trials_are_small_and_say_what_they_leave_out(make_facts):
+    facts = make_facts(n_trials=5000)
+    drawn = [plot(facts) for plot in OF_FACTS]
+    assert sum(len(it.to_json()) for it in drawn) < MAX_JSON_BYTES
+    assert "(400 of 4,999 shown)" in figures.plot_pruning(facts).layout.title.text
+
+
+def test_thinning_keeps_the_best_trials_and_both_ends(facts):
+    trials = theme.valued(facts.ranking.trials)
+    kept = theme.thin_trials(trials, 10)
+    assert len(kept) == 10
+    assert {it.rank for it in kept} >= {1, 2, 3, 4, 5}
+    assert theme.thinned(range(100), 7)[0] == 0
+    assert theme.thinned(range(100), 7)[-1] == 99
+
+
+def make_trials(values):
+    domains = {"good": FloatDistribution(0, 1), "idle": FloatDistribution(0, 1)}
+    rng = np.random.default_rng(0)
+    return [
+        create_trial(
+            state=TrialState.COMPLETE,
+            value=value,
+            params={"good": value, "idle": float(rng.uniform())},
+            distributions=domains,
+        )
+        for value in values
+    ]
+
+
+def test_parameter_that_makes_the_value_is_the_most_important():
+    found = figures.importance_of(make_trials(np.linspace(0, 1, 60).tolist()))
+    assert list(found) == ["good", "idle"]
+    assert sum(found.values()) == pytest.approx(1)
+    assert found["good"] > 0.8
+
+
+@pytest.mark.parametrize("values", [[], [0.5], [0.1, 0.2, 0.3], [0.5] * 40])
+def test_too_few_or_equal_trials_make_nothing_important(values):
+    assert figures.importance_of(make_trials(values)) == {}
+
+
+def test_parameter_of_a_few_trials_is_not_called_important(facts):
+    found = figures.importance_of(facts.trials)
+    n_uses = Counter(
+        name for it in facts.trials if it.state == TrialState.COMPLETE for name in it.params
+    )
+    assert found
+    assert all(n_uses[name] >= 8 for name in found)

@@ -1,0 +1,219 @@
+import json
+import re
+from base64 import b64encode
+from dataclasses import replace
+from hashlib import sha256
+from html.parser import HTMLParser
+
+import pytest
+
+from analysis.report.facts import Caution
+from analysis.report.page import Script, render_page, write_page
+from analysis.report.phrases import Phrases
+from analysis.report.texts import texts
+
+SECTIONS = ["data", "search", "result", "sure", "test", "mattered", "again", "reading"]
+MAX_BYTES = 12_000_000
+KINDS = {
+    "edge": {"parameter": "dropout", "value": 0.0, "low": 0.0, "high": 0.6},
+    "few_trials": {"n": 3},
+    "unbalanced": {"ratio": 4.0},
+    "test_used_before": {
+        "n": 2,
+        "first": "2026-03-02T09:30:00+00:00",
+        "last": "2026-03-03T09:30:00+00:00",
+    },
+    "not_separable": {"trials": "3, 7"},
+    "partial": {"done": 3, "budget": 30},
+    "unconfirmed": {},
+    "searched_after_confirm": {"n": 4},
+    "no_weights": {"trial": 3},
+    "small_validation": {"n": 40, "step": 0.025},
+    "duplicates": {"n": 2},
+    "worse_on_test": {"val": 0.9, "test": 0.8},
+    "no_test": {},
+}
+
+
+class Reader(HTMLParser):
+    """Collects what tests ask of a page: tags, attributes, and the text outside of scripts."""
+
+    def __init__(self, page):
+        super().__init__()
+        self.tags = []
+        self.loads = []
+        self.scripts = []
+        self.text = ""
+        self._skipped = ""
+        self.feed(page)
+
+    def handle_starttag(self, tag, attrs):
+        found = dict(attrs)
+        self.tags.append((tag, found))
+        self.loads += [found[name] for name in ("src", "href", "srcset", "data") if name in found]
+        if tag in {"script", "style"}:
+            self._skipped = tag
+            self.scripts.append((found, ""))
+
+    def handle_endtag(self, tag):
+        if tag == self._skipped:
+            self._skipped = ""
+
+    def handle_data(self, data):
+        if self._skipped:
+            self.scripts[-1] = (self.scripts[-1][0], self.scripts[-1][1] + data)
+        else:
+            self.text += data
+
+    def count(self, tag, **wanted):
+        return sum(
+            it == tag and all(attrs.get(name) == value for name, value in wanted.items())
+            for it, attrs in self.tags
+        )
+
+
+@pytest.fixture(scope="module")
+def page(facts):
+    return render_page(facts)
+
+
+@pytest.fixture(scope="module")
+def reader(page):
+    return Reader(page)
+
+
+def test_page_has_one_title_and_all_sections_in_order(reader):
+    assert reader.count("h1") == 1
+    assert [attrs["id"] for tag, attrs in reader.tags if tag == "section"] == SECTIONS
+    links = {attrs["href"] for tag, attrs in reader.tags if tag == "a"}
+    assert links >= {f"#{name}" for name in SECTIONS}
+
+
+def test_page_begins_with_the_answer(reader, facts):
+    accuracy = facts.examined["test"].evaluation.accuracy
+    headline = " ".join(reader.text.split())
+    assert f"Best network: {facts.winner.trial.family}, validation accuracy" in headline
+    assert f"test accuracy {accuracy.value:.3f} (95 % interval {accuracy.low:.3f}" in headline
+
+
+def test_page_loads_nothing(page, reader):
+    assert all(it.startswith(("data:", "#")) for it in reader.loads)
+    style = next(text for attrs, text in reader.scripts if "url(" in text or ":root" in text)
+    assert "url(" not in style
+    assert "@import" not in style
+    assert len(page.encode()) < MAX_BYTES
+
+
+def test_policy_forbids_all_loads_and_allows_the_two_scripts_by_hash(reader):
+    policy = next(attrs["content"] for tag, attrs in reader.tags if attrs.get("http-equiv"))
+    assert policy.startswith("default-src 'none';")
+    assert "unsafe-eval" not in policy
+    run = [text for attrs, text in reader.scripts if not attrs and ":root" not in text]
+    assert len(run) == 2
+    for text in run:
+        digest = b64encode(sha256(text.encode()).digest()).decode()
+        assert f"'sha256-{digest}'" in policy
+
+
+def test_names_from_users_are_text_and_never_markup(page, reader):
+    assert "<script>alert(1)" not in page
+    assert "<b>MRI" not in page
+    assert "<script>alert(1)</script>" in reader.text
+    assert "brain <b>MRI</b>" in reader.text
+
+
+def test_data_of_figures_is_json_without_any_tag(reader):
+    found = next(text for attrs, text in reader.scripts if attrs.get("id") == "figures")
+    assert "<" not in found
+    drawn = json.loads(found)
+    places = {attrs["data-figure"] for _, attrs in reader.tags if "data-figure" in attrs}
+    assert places == set(drawn)
+    assert len(drawn) >= 20
+
+
+def test_images_say_what_they_show(reader):
+    images = [attrs for tag, attrs in reader.tags if tag == "img"]
+    assert len(images) == 12 + 2 * 12
+    assert all(attrs["alt"] for attrs in images)
+
+
+def test_figures_and_panels_say_what_they_show(reader):
+    pictured = [attrs for _, attrs in reader.tags if attrs.get("role") == "img"]
+    assert all(attrs["aria-label"] for attrs in pictured)
+
+
+def test_cautions_stand_on_top_and_where_they_belong(reader):
+    assert reader.text.count("lies at the edge of its range") == 2
+
+
+def test_page_says_when_the_test_images_were_used(reader):
+    assert "2026-03-02 09:30 (UTC), by confirm, for trial 4 of brain" in reader.text
+
+
+def test_page_has_the_command_that_trains_the_winner_again(reader, facts):
+    assert facts.winner.command in reader.text
+
+
+def test_names_of_files_are_told_only_where_they_were_asked_for(make_facts):
+    facts = make_facts(n_trials=6)
+    named = replace(facts, data=replace(facts.data, names_left_out=("patient7.png",)))
+    assert "patient7.png" in Reader(render_page(named)).text
+    assert "Files left out" not in Reader(render_page(facts)).text
+
+
+def test_missing_parts_are_said_to_be_missing(make_facts):
+    facts = make_facts(with_test=False, with_confirmation=False, is_partial=True)
+    text = " ".join(Reader(render_page(facts)).text.split())
+    assert "not scored on the test images yet" in text
+    assert "scores on the 400 images of the validation split" in text
+    assert "The winner has not been confirmed" in text
+    assert "this report is partial" in text
+
+
+def test_page_without_weights_says_so(make_facts):
+    facts = make_facts(n_trials=5, with_weights=False, with_confirmation=False)
+    text = Reader(render_page(facts)).text
+    assert "The network's weights are not at hand" in text
+    assert "Its layers are not known" in text
+
+
+def test_bare_facts_make_a_page(make_facts):
+    facts = make_facts(n_trials=1, with_weights=False, with_confirmation=False)
+    bare = replace(
+        facts,
+        curves={},
+        importance={},
+        cautions=(),
+        winner=replace(facts.winner, curve=()),
+        data=replace(facts.data, samples=(), split=None),
+    )
+    text = Reader(render_page(bare)).text
+    assert "Its learning curve is not in the store" in text
+    assert "too few different trials" in text
+
+
+def test_russian_page_has_russian_texts_and_numbers(facts):
+    page = Reader(render_page(facts, lang="ru"))
+    assert page.count("html", lang="ru") == 1
+    assert "Лучшая сеть" in page.text
+    assert f"{facts.winner.val_accuracy:.4f}".replace(".", ",") in page.text
+    assert not re.search(r"\{\w+\}", page.text)
+
+
+@pytest.mark.parametrize("lang", ["en", "ru"])
+@pytest.mark.parametrize("kind", KINDS)
+def test_each_caution_has_a_sentence(kind, lang):
+    sentence = Phrases(texts(lang)).caution(Caution(kind, KINDS[kind]))
+    assert sentence != kind
+    assert "T09" not in sentence
+
+
+def test_unknown_language_is_refused(facts, tmp_path):
+    with pytest.raises(ValueError, match="expected en or ru"):
+        write_page(facts, tmp_path / "report.html", lang="de")
+    assert not list(tmp_path.iterdir())
+
+
+def test_script_that_would_end_its_tag_is_refused():
+    with pytest.raises(ValueError, match="without an end tag"):
+        Script.of("let x = '</script>'")

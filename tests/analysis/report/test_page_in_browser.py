@@ -1,0 +1,120 @@
+"""The page in a real browser: it draws, loads nothing, fits a phone, and prints."""
+
+from contextlib import contextmanager
+
+import pytest
+
+from analysis.report.page import write_page
+
+PHONE, DESKTOP = 390, 1280
+DRAWN = "document.documentElement.dataset.drawn === 'yes'"
+EMPTY_PLOTS = """
+[...document.querySelectorAll("[data-figure]")].filter((place) => {
+  const box = place.querySelector("svg.main-svg")?.getBoundingClientRect();
+  return !(place.classList.contains("js-plotly-plot") && box?.width > 50 && box?.height > 50);
+}).map((place) => place.id)
+"""
+
+
+@pytest.fixture(scope="module")
+def path(facts, tmp_path_factory):
+    path = tmp_path_factory.mktemp("page") / "report.html"
+    write_page(facts, path)
+    return path
+
+
+@contextmanager
+def opened(browser, path, *, width=DESKTOP, scheme="light"):
+    """Opens the page, and gives it with all that went wrong and all that was asked for."""
+    context = browser.new_context(
+        viewport={"width": width, "height": 900}, color_scheme=scheme, offline=True
+    )
+    page = context.new_page()
+    troubles, requests = [], []
+    page.on("console", lambda it: troubles.append(it.text))
+    page.on("pageerror", lambda it: troubles.append(str(it)))
+    page.on("request", lambda it: requests.append(it.url))
+    page.goto(path.as_uri())
+    page.wait_for_function(DRAWN)
+    yield page, troubles, [it for it in requests if not it.startswith("data:")]
+    context.close()
+
+
+def test_page_draws_every_figure_without_a_complaint_or_a_request(browser, path, facts):
+    with opened(browser, path) as (page, troubles, requests):
+        assert page.evaluate(EMPTY_PLOTS) == []
+        assert page.locator("[data-figure]").count() >= 20
+        assert facts.winner.trial.family in page.locator(".headline").inner_text()
+        assert page.locator(".architecture svg .layer").count() > 20
+        assert troubles == []
+        assert requests == [path.as_uri()]
+
+
+@pytest.mark.parametrize("width", [PHONE, 768, DESKTOP])
+def test_page_does_not_scroll_sideways(browser, path, width):
+    with opened(browser, path, width=width) as (page, _, _):
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+def test_page_with_long_names_fits_a_phone(browser, make_facts, tmp_path):
+    names = ("a" * 70, "wort " * 20, "<img src=x onerror=alert(1)>", "b_" * 40)
+    path = tmp_path / "report.html"
+    write_page(make_facts(n_trials=12, classes=names), path, lang="ru")
+    with opened(browser, path, width=PHONE) as (page, troubles, requests):
+        assert page.evaluate("document.documentElement.scrollWidth") <= PHONE
+        assert page.evaluate(EMPTY_PLOTS) == []
+        assert troubles == []
+        assert requests == [path.as_uri()]
+
+
+def brightness(page):
+    colour = page.evaluate("getComputedStyle(document.body).backgroundColor")
+    return sum(map(int, colour[4:-1].split(",")))
+
+
+def plot_text(page):
+    return page.evaluate("document.querySelector('[data-figure]').layout.font.color")
+
+
+def test_page_is_dark_where_the_system_is_and_can_be_switched(browser, path):
+    with opened(browser, path, scheme="dark") as (page, _, _):
+        assert brightness(page) < 150
+        dark = plot_text(page)
+        page.locator("#theme").click()
+        page.wait_for_function(
+            "document.querySelector('[data-figure]').layout.font.color !== '" + dark + "'"
+        )
+        assert brightness(page) > 600
+
+
+def test_page_is_light_where_the_system_is(browser, path):
+    with opened(browser, path) as (page, _, _):
+        assert brightness(page) > 600
+
+
+def test_page_prints_on_several_sheets_light_and_with_all_figures(browser, path):
+    with opened(browser, path, scheme="dark") as (page, troubles, _):
+        printed = page.pdf(prefer_css_page_size=True, print_background=True)
+        assert printed.startswith(b"%PDF")
+        assert printed.count(b"/Type /Page\n") > 1
+        assert page.evaluate("document.querySelectorAll('details:not([open])').length") == 1
+        assert troubles == []
+
+
+def test_printed_page_is_light_and_opens_what_is_folded(browser, path):
+    with opened(browser, path, scheme="dark") as (page, _, _):
+        page.emulate_media(media="print")
+        page.evaluate("dispatchEvent(new Event('beforeprint'))")
+        assert page.evaluate("document.querySelectorAll('details:not([open])').length") == 0
+        assert brightness(page) > 600
+        page.wait_for_function("document.querySelector('[data-figure]').layout.width === 660")
+        assert page.evaluate(EMPTY_PLOTS) == []
+
+
+def test_links_and_buttons_are_reached_by_keyboard(browser, path):
+    with opened(browser, path) as (page, _, _):
+        page.keyboard.press("Tab")
+        assert page.evaluate("document.activeElement.className") == "skip"
+        page.locator("#copy").focus()
+        page.keyboard.press("Enter")
+        page.wait_for_function("document.getElementById('copy').textContent === 'Copied'")
