@@ -177,10 +177,7 @@ def scores_table(facts: Facts, split: str = "test", *, lang: str = "en") -> pd.D
         ReportError: If the network was not examined on that split.
     """
     evaluation, said = _examined(facts, split), texts(lang)
-    rows: list[tuple[object, ...]] = [
-        (said.say(f"test.{name}"), *_score(getattr(evaluation, name))) for name in SCORES
-    ]
-    rows.append((said.say("test.calibration_error"), evaluation.calibration_error, None, None))
+    rows = [(said.say(f"test.{name}"), *_score(getattr(evaluation, name))) for name in SCORES]
     keys = ("test.score", "test.value", "interval.low", "interval.high")
     return _frame(keys, rows, lang)
 

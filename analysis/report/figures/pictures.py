@@ -11,8 +11,8 @@ from analysis.report.figures.theme import literal, new_figure, words
 from analysis.report.pictures import heat_uri, picture_uri
 
 N_COLUMNS = 6
-ROW_HEIGHT = 190
-GAP_X, GAP_Y = 0.015, 46
+ROW_HEIGHT = 214
+GAP_X, GAP_Y = 0.015, 60
 """Between columns, as a share of the width; between rows, in pixels."""
 
 
@@ -45,7 +45,7 @@ def plot_pictures(pictures: Sequence[Picture], *, lang: str = "en") -> go.Figure
     figure.update_xaxes(visible=False, constrain="domain")
     figure.update_yaxes(visible=False, constrain="domain")
     figure.update_annotations(font_size=11)
-    figure.update_layout(margin={"l": 0, "r": 0, "t": 40, "b": 4})
+    figure.update_layout(margin={"l": 0, "r": 0, "t": 58, "b": 4})
     return figure
 
 

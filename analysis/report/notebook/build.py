@@ -17,6 +17,15 @@ STORE = "CONVSEARCH_STORE"
 RENDERER = "plotly_mimetype+notebook"
 """Figures that are drawn offline in Jupyter, in editors, and in pages made from the notebook."""
 KERNEL = {"display_name": "Python 3", "language": "python", "name": "python3"}
+LANGUAGE = {
+    "codemirror_mode": {"name": "ipython", "version": 3},
+    "file_extension": ".py",
+    "mimetype": "text/x-python",
+    "name": "python",
+    "nbconvert_exporter": "python",
+    "pygments_lexer": "ipython3",
+}
+"""What Jupyter writes of Python, its version aside."""
 
 
 def build_notebook(facts: Facts, *, store: str, lang: str = "en") -> NotebookNode:
@@ -35,7 +44,7 @@ def build_notebook(facts: Facts, *, store: str, lang: str = "en") -> NotebookNod
     for tell in (tell_aim, tell_data, tell_methods, tell_search, tell_results, tell_conclusion):
         tell(teller)
     cells = [make_cell(it, f"cell-{place:02}") for place, it in enumerate(teller.cells, start=1)]
-    metadata = {"kernelspec": KERNEL, "language_info": {"name": "python"}, "title": facts.study}
+    metadata = {"kernelspec": KERNEL, "language_info": LANGUAGE, "title": facts.study}
     notebook: NotebookNode = new_notebook(  # type: ignore[no-untyped-call]
         cells=cells, metadata=metadata
     )
@@ -48,7 +57,7 @@ def _tell_start(teller: Teller, store: str) -> None:
     version = facts.search.versions.get("convsearch", "")
     teller.tell(
         teller.say("title", study=plain(facts.study)),
-        teller.say("about", version=plain(version)).replace(" .", "."),
+        teller.say("about", maker=plain(f"convsearch {version}")),
         teller.say("partial") if facts.is_partial else "",
     )
     teller.run(

@@ -225,7 +225,7 @@ def _confirmed(teller: Teller) -> Iterable[str]:
     yield _standing(teller, standings.get(number, confirmation.recommended))
     equal = [it.trial for it in standings.values() if not it.is_separable and it.trial != number]
     if equal:
-        yield teller.say("conclusion.equal", trials=", ".join(map(str, equal)))
+        yield teller.count("conclusion.equal", len(equal), trials=", ".join(map(str, equal)))
     else:
         yield teller.say("conclusion.separable" if len(standings) > 1 else "conclusion.alone")
     if any(it.kind == "searched_after_confirm" for it in facts.cautions):

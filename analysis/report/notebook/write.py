@@ -10,7 +10,7 @@ from nbformat import NotebookNode
 from analysis.documents import Progress, write_whole
 from analysis.errors import ReportError
 from analysis.report.facts import Facts
-from analysis.report.notebook.build import KERNEL, build_notebook, make_cell
+from analysis.report.notebook.build import KERNEL, LANGUAGE, build_notebook, make_cell
 from analysis.report.notebook.kernel import run_notebook
 from analysis.report.notebook.teller import Cell
 from analysis.report.texts import texts
@@ -71,8 +71,7 @@ def _unexecuted(facts: Facts, store: str, lang: str) -> NotebookNode:
 
 def _cleaned(notebook: NotebookNode) -> NotebookNode:
     """Takes out what is of the machine: warnings name its folders, and figures have chance ids."""
-    language = notebook.metadata.get("language_info", {"name": "python"})
-    notebook.metadata["kernelspec"], notebook.metadata["language_info"] = KERNEL, language
+    notebook.metadata["kernelspec"], notebook.metadata["language_info"] = KERNEL, LANGUAGE
     n_figures = 0
     for cell in notebook.cells:
         cell.metadata.pop("execution", None)
