@@ -4,8 +4,9 @@ TensorFlow is loaded by a trainer's process, not by this one.
 """
 
 import tempfile
+from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from search.answers import Answers
 from search.data import PreparedSet
@@ -24,49 +25,110 @@ __all__ = ["Answers", "answer", "save_model"]
 POLL_S = 1.0
 
 
-def answer(opened: OpenStudy, number: int, split: str, *, n_threads: int = 1) -> Answers:
-    """Has a trial's best network answer on a split, and show where it looked.
+class Evaluator:
+    """A trial's network at work: in one trainer, which starts with the first wish.
+
+    To be used in a `with` statement, which ends the trainer.
 
     Args:
         opened: The study.
         number: The trial's number.
-        split: `train`, `val` or `test`.
-        n_threads: Of the process that does it.
+        n_threads: Of the trainer.
 
     Raises:
-        TrialRecordError: If the trial is not there, its weights are not kept any more, or its
-            answers cannot be written where temporary files go.
-        ArtifactError: If the artifact store cannot be used.
+        TrialRecordError: If the trial is not there, or was never trained.
     """
-    record = TrialRecord.load(opened.store, opened.name, number)
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "answers.safetensors"
-        done = _evaluate(opened, record, n_threads, split=split, answers=str(path))
-        if done.unwritten:
-            raise TrialRecordError(f"Cannot write temporary files in {folder}: {done.unwritten}.")
-        return Answers.from_bytes(path.read_bytes())
+
+    def __init__(self, opened: OpenStudy, number: int, *, n_threads: int = 1) -> None:
+        self.opened = opened
+        self._record = TrialRecord.load(opened.store, opened.name, number)
+        self._n_threads = n_threads
+        self._stack = ExitStack()
+        self._trainer: Trainer | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: Any) -> None:
+        self._trainer = None
+        self._stack.__exit__(*error)
+
+    @property
+    def data(self) -> PreparedSet:
+        """The images that the network was trained on."""
+        return self.opened.data_of(self._record.config["family"])
+
+    def answer(self, split: str) -> Answers:
+        """Has the network answer on a split: `train`, `val` or `test`.
+
+        Raises:
+            TrialRecordError: If its weights are not kept any more, or its answers cannot be
+                written where temporary files go.
+            ArtifactError: If the artifact store cannot be used.
+        """
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "answers.safetensors"
+            done = self._ask(split=split, answers=str(path))
+            if done.unwritten:
+                raise TrialRecordError(
+                    f"Cannot write temporary files in {folder}: {done.unwritten}."
+                )
+            return Answers.from_bytes(path.read_bytes())
+
+    def save_model(self, path: Path) -> None:
+        """Saves the network as a `.keras` file that takes raw pixels.
+
+        Bare Keras loads it in safe mode. The network's record, such as the names of its classes,
+        is inside, and beside it as a JSON file of the same name; files of these names are
+        replaced.
+
+        Raises:
+            TrialRecordError: If its weights are not kept any more.
+            ArtifactError: If the artifact store cannot be used.
+            ModelError: If the file cannot be written.
+        """
+        path = path.absolute()
+        with folder_beside(path) as folder:
+            written = folder / "model.keras"
+            done = self._ask(model=str(written))
+            if done.unwritten:
+                raise ModelError(cannot_write(path, done.unwritten))
+            publish(written, path, _facts(self.opened.name, self._record, self.data))
+
+    def _ask(self, **wishes: Any) -> Evaluated:
+        opened, record = self.opened, self._record
+        checkpoint = opened.artifacts.load(record.number)
+        if checkpoint is None:
+            raise TrialRecordError(
+                f"The weights of trial {record.number} of {opened.name} are not kept: only those "
+                f"of the best trials are. `convsearch reproduce {opened.name} {record.number}` "
+                "trains it again."
+            )
+        config = Config.from_json(record.config)
+        task = make_task(opened, config, seed=record.seed, checkpoint=checkpoint)
+        if self._trainer is None:
+            self._trainer = self._stack.enter_context(lone_trainer(self._n_threads))
+        return _ask(self._trainer, Evaluate(task, **wishes))
+
+
+def answer(opened: OpenStudy, number: int, split: str) -> Answers:
+    """Has a trial's best network answer on a split.
+
+    Raises:
+        TrialRecordError, ArtifactError: As `Evaluator` does.
+    """
+    with Evaluator(opened, number) as network:
+        return network.answer(split)
 
 
 def save_model(opened: OpenStudy, number: int, path: Path) -> None:
     """Saves a trial's best network as a `.keras` file that takes raw pixels.
 
-    Bare Keras loads it in safe mode. The network's record, such as the names of its classes, is
-    inside, and beside it as a JSON file of the same name; files of these names are replaced.
-
     Raises:
-        TrialRecordError: If the trial is not there, or its weights are not kept any more.
-        ArtifactError: If the artifact store cannot be used.
-        ModelError: If the file cannot be written.
+        TrialRecordError, ArtifactError, ModelError: As `Evaluator` does.
     """
-    path = path.absolute()
-    record = TrialRecord.load(opened.store, opened.name, number)
-    data = opened.data_of(record.config["family"])
-    with folder_beside(path) as folder:
-        written = folder / "model.keras"
-        done = _evaluate(opened, record, 1, model=str(written))
-        if done.unwritten:
-            raise ModelError(cannot_write(path, done.unwritten))
-        publish(written, path, _facts(opened.name, record, data))
+    with Evaluator(opened, number) as network:
+        network.save_model(path)
 
 
 def _facts(study: str, record: TrialRecord, data: PreparedSet) -> ModelFacts:
@@ -90,20 +152,6 @@ def _color(data: PreparedSet) -> Color:
         return "grey" if data.image_shape[-1] == 1 else "rgb"
     color: Color = data.metadata["settings"]["color"]
     return color
-
-
-def _evaluate(opened: OpenStudy, record: TrialRecord, n_threads: int, **wishes: Any) -> Evaluated:
-    checkpoint = opened.artifacts.load(record.number)
-    if checkpoint is None:
-        raise TrialRecordError(
-            f"The weights of trial {record.number} of {opened.name} are not kept: only those of "
-            f"the best trials are. `convsearch reproduce {opened.name} {record.number}` trains it "
-            "again."
-        )
-    config = Config.from_json(record.config)
-    task = make_task(opened, config, seed=record.seed, checkpoint=checkpoint)
-    with lone_trainer(n_threads) as trainer:
-        return _ask(trainer, Evaluate(task, **wishes))
 
 
 def _ask(trainer: Trainer, wish: Evaluate) -> Evaluated:

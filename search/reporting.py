@@ -11,7 +11,7 @@ from analysis.report.facts import Facts
 from search.data import Progress
 from search.default_store import store_url
 from search.errors import SettingsError, TrialRecordError
-from search.evaluation import save_model
+from search.evaluation import Evaluator
 from search.gather import Gathering
 from search.open_study import OpenStudy
 from search.scoring import TEST, Scorer
@@ -90,10 +90,12 @@ def report(
         if opens_test is None:
             opens_test = gathering.status.is_over
         _make_folder(out)
+        scorer = Scorer(opened, winner, COMMAND)
         try:
-            _ask(Scorer(opened, winner, COMMAND), steps, on_score, opens_test=opens_test)
-            steps.next("model")
-            save_model(OpenStudy.load(opened, winner.study), winner.number, out / MODEL)
+            with Evaluator(OpenStudy.load(opened, winner.study), winner.number) as network:
+                _ask(scorer, network, steps, on_score, opens_test=opens_test)
+                steps.next("model")
+                network.save_model(out / MODEL)
         except (TrialRecordError, SpaceError) as error:
             problems.append(str(error))
         steps.next("facts")
@@ -112,15 +114,20 @@ def report(
 
 
 def _ask(
-    scorer: Scorer, steps: "_Steps", on_score: Callable[[], None], *, opens_test: bool
+    scorer: Scorer,
+    network: Evaluator,
+    steps: "_Steps",
+    on_score: Callable[[], None],
+    *,
+    opens_test: bool,
 ) -> None:
     """Has the winner answer on the validation split, and on the test split where that is meant."""
     steps.next("answers")
-    scorer.answers("val")
+    scorer.answers("val", network)
     if opens_test:
         if scorer.stored(TEST) is None:
             on_score()
-        scorer.answers(TEST)
+        scorer.answers(TEST, network)
 
 
 def _check_folder(out: Path, *, is_forced: bool) -> None:

@@ -9,9 +9,8 @@ from datetime import UTC, datetime
 
 from analysis.report.facts import TestUse
 from search.answers import Answers
-from search.evaluation import answer
+from search.evaluation import Evaluator
 from search.open_study import OpenStudy
-from search.trial_record import TrialRecord
 from search.winner import Winner
 from storage import (
     Store,
@@ -52,8 +51,12 @@ class Scorer:
         except ValueError:
             return None
 
-    def answers(self, split: str) -> Answers:
+    def answers(self, split: str, network: Evaluator) -> Answers:
         """Gives the answers, from the store or from the network.
+
+        Args:
+            split: `val` or `test`.
+            network: The winner's.
 
         Raises:
             TrialRecordError: If the winner's weights are not kept, or it cannot be built again.
@@ -62,21 +65,20 @@ class Scorer:
         known = self.stored(split)
         if known is not None:
             return known
-        opened = OpenStudy.load(self.store, self.winner.study)
         if split == TEST:
-            self._record_use(opened)
-        found = answer(opened, self.winner.number, split)
-        save_answers(self.store, opened.study_id, self.winner.number, split, found.to_bytes())
+            self._record_use(network)
+        found = network.answer(split)
+        study_id = network.opened.study_id
+        save_answers(self.store, study_id, self.winner.number, split, found.to_bytes())
         return found
 
-    def _record_use(self, opened: OpenStudy) -> None:
-        record = TrialRecord.load(self.store, self.winner.study, self.winner.number)
+    def _record_use(self, network: Evaluator) -> None:
         record_test_use(
             self.store,
-            opened.data_of(record.config["family"]).fingerprint,
+            network.data.fingerprint,
             study=self.winner.study,
             trial_number=self.winner.number,
-            creation=opened.settings.creation,
+            creation=network.opened.settings.creation,
             command=self.command,
         )
 

@@ -13,6 +13,7 @@ from analysis.trainings import Trainings, load_trainings
 from search.confirmation import DEFAULT_SEEDS, DEFAULT_TOP, submit_confirmation
 from search.data import Progress
 from search.default_store import store_url
+from search.evaluation import Evaluator
 from search.open_study import OpenStudy
 from search.runner import RunResult, View, choose_local_gpus, run_submission
 from search.scoring import TEST, Scorer, uses_of_test_split
@@ -147,6 +148,7 @@ def _score(opened: OpenStudy, winner: Winner, on_score: Callable[[], None]) -> E
     scorer = Scorer(opened.store, winner, COMMAND)
     if scorer.stored(TEST) is None:
         on_score()
-    found = scorer.answers(TEST)
+    with Evaluator(OpenStudy.load(opened.store, winner.study), winner.number) as network:
+        found = scorer.answers(TEST, network)
     classes = next(iter(opened.data.values())).classes
     return evaluate(found.labels, found.probabilities, classes)

@@ -11,6 +11,7 @@ import nbformat
 import pytest
 
 from analysis.report.notebook.kernel import run_notebook
+from search.evaluation import Evaluator
 from search.open_study import OpenStudy
 from search.training.pool import TrainerPool
 from search.worker import Worker
@@ -66,7 +67,7 @@ def test_search_is_confirmed_scored_once_and_reported(
     assert facts["winner"]["source"] == "small/confirm"
     assert len(facts["confirmation"]["standings"]) == 2
 
-    monkeypatch.setattr("search.scoring.answer", lambda *_: pytest.fail("it is known"))
+    monkeypatch.setattr(Evaluator, "answer", lambda *_: pytest.fail("it is known"))
     code, _, err = call(*report[:3], "second", "--lang", "ru", "--json", *place)
     assert code == 0, err
     again = json.loads((tmp_path / "second" / "report.json").read_text())
