@@ -175,7 +175,13 @@ def _size(block: Block) -> str:
 def _third_line(block: Block, texts: Texts) -> str:
     """Gives what acts on the output; of a backbone its name."""
     parts = [block.name[:24]] if block.kind == "backbone" else []
-    return ", ".join([*parts, *(_kind(it, texts) for it in block.actions)])
+    return ", ".join([*parts, *(_action(it, texts) for it in block.actions)])
+
+
+def _action(kind: str, texts: Texts) -> str:
+    """Gives a short word for what acts on an output, so that three of them fit a box."""
+    key = f"layer.short.{kind}"
+    return texts.say(key) if key in texts else _kind(kind, texts)
 
 
 def _kind(kind: str, texts: Texts) -> str:

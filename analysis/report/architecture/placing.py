@@ -6,6 +6,7 @@ for Visual Understanding of Hierarchical System Structures", 1981, for graphs as
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from math import ceil
 
 from analysis.report.architecture.blocks import Block
 
@@ -61,8 +62,10 @@ def place_blocks(blocks: Sequence[Block]) -> Plan:
 def cut_rows(plan: Plan, most: int) -> list[tuple[int, int]]:
     """Gives runs of rows, first and last, of at most `most` rows as far as the network allows.
 
-    It is cut only where a single block is all that goes on.
+    It is cut only where a single block is all that goes on, into runs that are about equally long.
     """
+    n_runs = max(1, ceil(plan.n_rows / most))
+    most = ceil(plan.n_rows / n_runs)
     is_cut = [True] * plan.n_rows
     for row in range(plan.n_rows - 1):
         passing = {

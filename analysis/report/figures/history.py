@@ -42,7 +42,7 @@ def plot_history(facts: Facts, *, lang: str = "en") -> go.Figure:
     return figure
 
 
-_FAINT = {"color": theme.NEUTRAL, "opacity": 0.4, "size": 6, "symbol": "circle-open"}
+_FAINT = {"color": theme.NEUTRAL, "opacity": 0.65, "size": 6, "symbol": "circle-open"}
 
 
 def _points(trials: Sequence[RankedTrial]) -> dict[str, object]:

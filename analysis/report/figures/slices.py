@@ -88,7 +88,7 @@ def _add_points(
     colour, symbol = theme.family_look(facts.search.families, family)
     marker = {"color": colour, "symbol": symbol, "size": 7, "opacity": 0.85}
     if not family:
-        marker = {"color": theme.NEUTRAL, "symbol": "circle-open", "size": 5, "opacity": 0.4}
+        marker = {"color": theme.NEUTRAL, "symbol": "circle-open", "size": 5, "opacity": 0.65}
     figure.add_scatter(
         x=[_coordinate(axis, it) for it in trials],
         y=[theme.tidy(it.val_accuracy) for it in trials],

@@ -299,7 +299,8 @@ def _rank(trials: list[RankedTrial]) -> Ranking:
     placed = [it for it in trials if it.val_accuracy is not None and it.kind != "unfit"]
     placed.sort(key=lambda it: (it.state != "COMPLETE", -(it.val_accuracy or 0)))
     numbered = [replace(it, rank=place) for place, it in enumerate(placed, start=1)]
-    others = [it for it in trials if it not in placed]
+    numbers = {it.trial for it in placed}
+    others = [it for it in trials if it.trial not in numbers]
     families = []
     for family in FAMILIES:
         members = [it for it in numbered if it.family == family]

@@ -1,5 +1,6 @@
 """The page in a real browser: it draws, loads nothing, fits a phone, and prints."""
 
+import time
 from contextlib import contextmanager
 
 import pytest
@@ -23,6 +24,14 @@ def path(facts, tmp_path_factory):
     return path
 
 
+def wait_until(page, expression, *, timeout_s=60):
+    """Asks again and again: the page's policy forbids what Playwright would poll with."""
+    deadline = time.monotonic() + timeout_s
+    while not page.evaluate(expression):
+        assert time.monotonic() < deadline, expression
+        page.wait_for_timeout(50)
+
+
 @contextmanager
 def opened(browser, path, *, width=DESKTOP, scheme="light"):
     """Opens the page, and gives it with all that went wrong and all that was asked for."""
@@ -35,7 +44,7 @@ def opened(browser, path, *, width=DESKTOP, scheme="light"):
     page.on("pageerror", lambda it: troubles.append(str(it)))
     page.on("request", lambda it: requests.append(it.url))
     page.goto(path.as_uri())
-    page.wait_for_function(DRAWN)
+    wait_until(page, DRAWN)
     yield page, troubles, [it for it in requests if not it.startswith("data:")]
     context.close()
 
@@ -81,8 +90,8 @@ def test_page_is_dark_where_the_system_is_and_can_be_switched(browser, path):
         assert brightness(page) < 150
         dark = plot_text(page)
         page.locator("#theme").click()
-        page.wait_for_function(
-            "document.querySelector('[data-figure]').layout.font.color !== '" + dark + "'"
+        wait_until(
+            page, "document.querySelector('[data-figure]').layout.font.color !== '" + dark + "'"
         )
         assert brightness(page) > 600
 
@@ -107,7 +116,7 @@ def test_printed_page_is_light_and_opens_what_is_folded(browser, path):
         page.evaluate("dispatchEvent(new Event('beforeprint'))")
         assert page.evaluate("document.querySelectorAll('details:not([open])').length") == 0
         assert brightness(page) > 600
-        page.wait_for_function("document.querySelector('[data-figure]').layout.width === 660")
+        wait_until(page, "document.querySelector('[data-figure]').layout.width === 660")
         assert page.evaluate(EMPTY_PLOTS) == []
 
 
@@ -117,4 +126,4 @@ def test_links_and_buttons_are_reached_by_keyboard(browser, path):
         assert page.evaluate("document.activeElement.className") == "skip"
         page.locator("#copy").focus()
         page.keyboard.press("Enter")
-        page.wait_for_function("document.getElementById('copy').textContent === 'Copied'")
+        wait_until(page, "document.getElementById('copy').textContent === 'Copied'")
