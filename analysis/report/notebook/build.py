@@ -7,13 +7,13 @@ from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
 from analysis.report.facts import Facts
-from analysis.report.notebook.findings import tell_conclusion, tell_results
+from analysis.report.notebook.conclusion import tell_conclusion
+from analysis.report.notebook.findings import tell_results
+from analysis.report.notebook.kernel import STORE
 from analysis.report.notebook.study import tell_aim, tell_data, tell_methods, tell_search
 from analysis.report.notebook.teller import Cell, Teller, plain, quoted
 from storage import hide_passwords
 
-STORE = "CONVSEARCH_STORE"
-"""The variable that names another store than the one that the notebook was written from."""
 RENDERER = "plotly_mimetype+notebook"
 """Figures that are drawn offline in Jupyter, in editors, and in pages made from the notebook."""
 KERNEL = {"display_name": "Python 3", "language": "python", "name": "python3"}

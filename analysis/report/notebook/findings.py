@@ -1,14 +1,10 @@
-"""The second half of the story: what was found, how sure it is, and what follows."""
+"""The second half of the story: what was found, and how sure it is."""
 
-from collections.abc import Iterable
-
-from analysis.confirmation import Confirmation, Standing
-from analysis.report.facts import Examination, Facts
-from analysis.report.notebook.teller import Teller, fenced, listed, plain
+from analysis.confirmation import Confirmation
+from analysis.report.facts import Examination
+from analysis.report.notebook.teller import Teller, listed, plain
 
 N_TOP = 10
-TOLD_ANYWAY = frozenset({"unconfirmed", "no_test", "not_separable", "searched_after_confirm"})
-"""Cautions that the conclusion tells in sentences of its own."""
 
 
 def tell_results(teller: Teller) -> None:
@@ -24,24 +20,6 @@ def tell_results(teller: Teller) -> None:
     _tell_winner(teller)
     _tell_confirmation(teller)
     _tell_examination(teller)
-
-
-def tell_conclusion(teller: Teller) -> None:
-    """Tells what was found, and everything that speaks against it."""
-    facts, winner = teller.facts, teller.facts.winner
-    cautions = [teller.caution(it) for it in facts.cautions if it.kind not in TOLD_ANYWAY]
-    teller.tell(
-        teller.say("conclusion.title"),
-        teller.say("partial") if facts.is_partial else "",
-        teller.say("conclusion.winner", **_names(facts), val=_val(teller)),
-        *_confirmed(teller),
-        _tested(teller),
-        teller.say("conclusion.cautions") if cautions else "",
-        listed(cautions) or ("" if _is_cautioned(facts) else teller.say("conclusion.no_cautions")),
-        teller.say("reading.clinical_about"),
-        teller.say("conclusion.again"),
-        fenced(winner.command),
-    )
 
 
 def _families(teller: Teller) -> str:
@@ -62,7 +40,7 @@ def _families(teller: Teller) -> str:
 def _tell_winner(teller: Teller) -> None:
     winner = teller.facts.winner
     source = "result.winner_confirmed" if winner.is_confirmed else "result.winner_search"
-    values = {**_names(teller.facts), "val": _val(teller)}
+    values = {**teller.winner, "val": teller.val}
     if winner.is_confirmed:
         values["source_trial"] = str(winner.source_trial)
     n = winner.trial.parameters
@@ -120,7 +98,7 @@ def _compared(teller: Teller) -> str:
     score = test.evaluation.accuracy
     return teller.say(
         "sure.val_test_about",
-        val=_val(teller),
+        val=teller.val,
         test=teller.phrases.score(score.value),
         **teller.scored(score),
     )
@@ -213,58 +191,3 @@ def _tell_pictures(teller: Teller, examination: Examination) -> None:
             teller.tell(teller.say(f"results.{kind}"), about)
             teller.show("plot_pictures", f"examined.{kind}")
             about = ""
-
-
-def _confirmed(teller: Teller) -> Iterable[str]:
-    facts, confirmation = teller.facts, teller.facts.confirmation
-    if confirmation is None or not facts.winner.is_confirmed:
-        yield teller.say("conclusion.unconfirmed")
-        return
-    number = facts.winner.trial.trial
-    standings = {it.trial: it for it in confirmation.standings}
-    yield _standing(teller, standings.get(number, confirmation.recommended))
-    equal = [it.trial for it in standings.values() if not it.is_separable and it.trial != number]
-    if equal:
-        yield teller.count("conclusion.equal", len(equal), trials=", ".join(map(str, equal)))
-    else:
-        yield teller.say("conclusion.separable" if len(standings) > 1 else "conclusion.alone")
-    if any(it.kind == "searched_after_confirm" for it in facts.cautions):
-        yield teller.say("conclusion.searched_on")
-
-
-def _standing(teller: Teller, standing: Standing) -> str:
-    if standing.deviation is None:
-        return teller.say("conclusion.confirmed_once", n=standing.n_seeds)
-    return teller.say(
-        "conclusion.confirmed",
-        n=standing.n_seeds,
-        mean=teller.phrases.accuracy(standing.mean),
-        deviation=teller.phrases.accuracy(standing.deviation),
-        chance=teller.page.percent(standing.chance, 0),
-    )
-
-
-def _tested(teller: Teller) -> str:
-    test = teller.facts.examined.get("test")
-    if test is None:
-        return teller.say("conclusion.no_test")
-    score = test.evaluation.accuracy
-    return teller.say(
-        "conclusion.test",
-        images=teller.count("count.images", test.evaluation.n),
-        accuracy=teller.phrases.score(score.value),
-        **teller.scored(score),
-    )
-
-
-def _names(facts: Facts) -> dict[str, str]:
-    trial = facts.winner.trial
-    return {"trial": str(trial.trial), "family": plain(trial.family)}
-
-
-def _val(teller: Teller) -> str:
-    return teller.phrases.accuracy(teller.facts.winner.val_accuracy)
-
-
-def _is_cautioned(facts: Facts) -> bool:
-    return bool(facts.cautions)

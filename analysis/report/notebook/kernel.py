@@ -26,6 +26,8 @@ QUIET = {
     "PYDEVD_DISABLE_FILE_VALIDATION": "1",  # The kernel's debugger talks of frozen modules.
     "TF_CPP_MIN_LOG_LEVEL": "3",
 }
+STORE = "CONVSEARCH_STORE"
+"""The variable that names another store than the one that the notebook was written from."""
 CODE_ROOT = Path(__file__).resolve().parents[3]
 """Where `analysis` was found: the kernel starts elsewhere, and must find it too."""
 
@@ -41,7 +43,8 @@ def run_notebook(
     Args:
         notebook: What to run.
         folder: Where the kernel works.
-        environment: Variables for the kernel alone, beside those of this process.
+        environment: Variables for the kernel alone, beside those of this process; that of the
+            store is not taken over from it, since the command line may have named another.
         progress: Told how many cells are run.
 
     Raises:
@@ -119,7 +122,8 @@ def _variables(scratch: Path, environment: Mapping[str, str]) -> dict[str, str]:
         "JUPYTER_RUNTIME_DIR": str(scratch / "runtime"),
         "PYTHONPATH": os.pathsep.join(paths),
     }
-    return {**os.environ, **QUIET, **environment, **own}
+    inherited = {name: value for name, value in os.environ.items() if name != STORE}
+    return {**inherited, **QUIET, **environment, **own}
 
 
 def _told(error: CellExecutionError) -> str:

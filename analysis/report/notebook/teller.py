@@ -32,6 +32,17 @@ class Teller:
         self.phrases = Phrases(self.page)
         self.cells: list[Cell] = []
 
+    @property
+    def winner(self) -> dict[str, str]:
+        """The winner's trial and family, as texts have them."""
+        trial = self.facts.winner.trial
+        return {"trial": str(trial.trial), "family": plain(trial.family)}
+
+    @property
+    def val(self) -> str:
+        """The winner's validation accuracy, as texts have it."""
+        return self.phrases.accuracy(self.facts.winner.val_accuracy)
+
     def tell(self, *paragraphs: str) -> None:
         """Adds a cell of text; empty paragraphs are left out."""
         told = [paragraph for paragraph in paragraphs if paragraph]

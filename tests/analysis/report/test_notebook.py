@@ -237,6 +237,15 @@ def test_kernel_gets_its_environment_and_folder(
     assert not Path(told[1]).exists()
 
 
+def test_kernel_takes_no_store_from_the_environment_of_the_command(
+    small: Facts, out: Path, gather: Callable[[str], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CONVSEARCH_STORE", "sqlite:////elsewhere.db")
+    gather("open('told', 'w').write(store)")
+    write_notebook(small, out / "report.ipynb", store=STORE)
+    assert (out / "told").read_text() == STORE
+
+
 def test_kernel_is_this_python_and_leaves_the_home_alone(
     small: Facts, out: Path, gather: Callable[[str], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
