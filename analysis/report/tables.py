@@ -113,7 +113,7 @@ def ranking_table(facts: Facts, n: int = 10, *, lang: str = "en") -> pd.DataFram
 def winner_table(facts: Facts, *, lang: str = "en") -> pd.DataFrame:
     """Gives the hyperparameters of the exported network."""
     rows = list(Phrases(texts(lang)).hyperparameters(facts).items())
-    return _frame(("search.parameter", "result.value"), rows, lang)
+    return _frame(("search.parameter", "test.value"), rows, lang)
 
 
 def layers_table(facts: Facts, *, lang: str = "en") -> pd.DataFrame:

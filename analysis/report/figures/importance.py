@@ -1,6 +1,7 @@
 """Which parameters mattered to the validation accuracy of the search's trials."""
 
 import logging
+import warnings
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -91,11 +92,13 @@ def importance_of(
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Keeps Optuna from telling of a study in memory that nobody asked for."""
+    """Keeps Optuna from telling of a study in memory, and of parameters with few trials."""
     logger = logging.getLogger("optuna")
     level = logger.level
     logger.setLevel(logging.ERROR)
     try:
-        yield
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)
+            yield
     finally:
         logger.setLevel(level)
