@@ -97,7 +97,7 @@ def _draw_axes(figure: go.Figure, axes: Sequence[Axis], value_title: str) -> Non
         tickangle=0,
         side="top",
         showgrid=False,
-        range=[-0.15, len(axes) - 0.5],
+        range=[-0.5, len(axes) - 0.5],
         fixedrange=True,
     )
     figure.update_yaxes(visible=False, range=[ABSENT - 0.06, 1.06], fixedrange=True)

@@ -2,7 +2,6 @@
 
 import plotly.graph_objects as go
 
-from analysis.ranking import RankedTrial
 from analysis.report.facts import Facts
 from analysis.report.figures import theme
 
@@ -12,7 +11,7 @@ MAX_BARS = 400
 def plot_pruning(facts: Facts, *, lang: str = "en") -> go.Figure:
     """Draws the epochs of each trial: trained, saved by the pruner, saved by its own patience.
 
-    Saved are those up to the limit of epochs; a trial with two phases may go beyond it.
+    Saved are those up to what the trial might have trained, in two phases twice as many.
 
     Args:
         facts: Of a study with finished trials.
@@ -23,8 +22,8 @@ def plot_pruning(facts: Facts, *, lang: str = "en") -> go.Figure:
     shown = theme.thinned(trials, MAX_BARS)
     title = theme.with_note(say("pruning.title"), len(shown), len(trials), lang)
     figure = theme.new_figure(title, x=say("axis.trial"), y=say("axis.epochs"), lang=lang)
-    limit = _limit(facts, trials)
-    saved = [max(0, limit - it.epochs) for it in shown]
+    limits = _limits(facts)
+    saved = [max(0, limits.get(it.trial, it.epochs) - it.epochs) for it in shown]
     by_pruner = [n if it.state == "PRUNED" else 0 for it, n in zip(shown, saved, strict=True)]
     by_patience = [n - m for n, m in zip(saved, by_pruner, strict=True)]
     for name, heights, colour in (
@@ -43,6 +42,8 @@ def plot_pruning(facts: Facts, *, lang: str = "en") -> go.Figure:
     return figure
 
 
-def _limit(facts: Facts, trials: list[RankedTrial]) -> int:
-    limit = facts.search.settings.get("max_epochs")
-    return limit if isinstance(limit, int) else max((it.epochs for it in trials), default=0)
+def _limits(facts: Facts) -> dict[int, int]:
+    """Gives the most epochs of each trial: its own, or the study's where it does not say."""
+    default = facts.search.settings.get("max_epochs")
+    found = {it.number: it.user_attrs.get("max_epochs", default) for it in facts.trials}
+    return {number: limit for number, limit in found.items() if isinstance(limit, int)}
