@@ -13,7 +13,6 @@ from optuna.trial import FrozenTrial
 
 from analysis import RankedTrial, Ranking, StudyStatus, load_status, rank
 from analysis.confirmation import Confirmation
-from analysis.evaluation import evaluate
 from analysis.report.cautions import add_cautions
 from analysis.report.facts import (
     Caution,
@@ -21,15 +20,14 @@ from analysis.report.facts import (
     Examination,
     Facts,
     LayerFacts,
-    Picture,
     SearchFacts,
     WinnerFacts,
 )
 from analysis.trainings import Trainings
-from search.answers import Answers
 from search.data import PreparedSet
 from search.default_store import store_url
 from search.fair_start import MAX_EPOCHS
+from search.looks import examine, sample
 from search.open_study import OpenStudy
 from search.scoring import Scorer, uses_of_test_split
 from search.verdict import judged
@@ -38,10 +36,6 @@ from spaces import Config, draw_network
 from spaces.narrowing import describe_domains
 from storage import EpochRow, Store, TrialRow, load_curves, load_study, load_trials
 
-N_SAMPLES = 3
-"""Sample images of each class."""
-MAX_SAMPLED_CLASSES = 12
-N_MISTAKES = 12
 N_CURVES = 10
 """Of the best trials."""
 PACKAGES = ("tensorflow", "keras", "numpy", "scikit-learn")
@@ -176,7 +170,7 @@ class Gathering:
             n_broken=len(about["broken"]),
             split=None if own else settings.split,
             seed=settings.seed,
-            samples=tuple(_sample(images)),
+            samples=tuple(sample(images)),
             names_left_out=tuple(left_out) if with_names else (),
         )
 
@@ -243,43 +237,7 @@ class Gathering:
         for split in SPLITS:
             answers = scorer.stored(split)
             if answers is not None:
-                yield split, _examine(answers, images)
-
-
-def _sample(images: PreparedSet) -> Iterator[Picture]:
-    """Gives some training images of each class, always the same."""
-    labels, pixels = images.labels("train"), images.images("train")
-    for label, name in enumerate(images.classes[:MAX_SAMPLED_CLASSES]):
-        places = np.flatnonzero(labels == label)
-        chosen = np.linspace(0, len(places) - 1, min(N_SAMPLES, len(places))).astype(int)
-        for place in places[chosen]:
-            yield Picture(np.array(pixels[place]), name)
-
-
-def _examine(answers: Answers, images: PreparedSet) -> Examination:
-    classes = images.classes
-    heats = dict(zip(map(int, answers.heat_images), answers.heat, strict=True))
-    taken = answers.probabilities.argmax(axis=1)
-    confidence = answers.probabilities.max(axis=1)
-
-    def picture(place: int) -> Picture:
-        return Picture(
-            pixels=np.array(images.images(answers.split)[place]),
-            label=classes[int(answers.labels[place])],
-            answer=classes[int(taken[place])],
-            confidence=float(confidence[place]),
-            heat=heats.get(place),
-        )
-
-    is_right = taken == answers.labels
-    by_confidence = np.argsort(-confidence, kind="stable")
-    wrong = by_confidence[~is_right[by_confidence]]
-    return Examination(
-        split=answers.split,
-        evaluation=evaluate(answers.labels, answers.probabilities, classes),
-        mistakes=tuple(picture(int(place)) for place in wrong[:N_MISTAKES]),
-        right=tuple(picture(place) for place in heats if is_right[place]),
-    )
+                yield split, examine(answers, images)
 
 
 def _saved(rows: list[TrialRow], kind: str) -> int:
