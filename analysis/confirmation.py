@@ -25,11 +25,16 @@ BEHIND_BELOW = 0.01
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A config that was trained again: the trial that found it, its size, and its new values."""
+    """A config that was trained again: the trial that found it, its size, and its new values.
+
+    `n_failed` of its trainings came to no value: they diverged, ran out of memory or time, or
+    failed.
+    """
 
     trial: int
     parameters: int | None
     values: tuple[float, ...]
+    n_failed: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +43,8 @@ class Standing:
 
     `low` to `high` is the 95 % interval of its mean over all seeds; `deviation`, the interval and
     `chance` to be the best are None before there are two trainings of each config.
-    `is_separable` says that it is told apart from the leader.
+    `is_separable` says that it is told apart from the leader. `n_failed` of its trainings came to
+    no value, which its mean does not show.
     """
 
     trial: int
@@ -50,6 +56,7 @@ class Standing:
     high: float | None
     chance: float | None
     is_separable: bool
+    n_failed: int = 0
 
     def to_json(self) -> dict[str, Any]:
         """Gives the standing as JSON values."""
@@ -58,7 +65,11 @@ class Standing:
 
 @dataclass(frozen=True, slots=True)
 class Confirmation:
-    """Standings, the best mean first; `recommended` is the smallest of those not told apart."""
+    """Standings, the best mean first, but those with a single value last.
+
+    `recommended` is the smallest of those not told apart from the leader; one of which trainings
+    failed, or that has a single value, is so only where there is no other.
+    """
 
     standings: tuple[Standing, ...]
     recommended: Standing
@@ -73,7 +84,7 @@ def judge(candidates: Sequence[Candidate], *, resolution: float) -> Confirmation
     """Compares configs by their values over seeds.
 
     Means are drawn from their posterior under a flat prior, each config with its own deviation, so
-    that none is assumed to be as steady as another.
+    that none is assumed to be as steady as another. A single value is compared with nothing.
 
     Args:
         candidates: At least one, each with at least one value.
@@ -85,18 +96,26 @@ def judge(candidates: Sequence[Candidate], *, resolution: float) -> Confirmation
     """
     if not candidates or not all(it.values for it in candidates):
         raise ValueError("Expected at least one config, each with at least one value.")
-    ordered = sorted(candidates, key=lambda it: (-_mean(it), _size(it), it.trial))
-    draws = _draw(ordered, resolution)
+    ordered = sorted(candidates, key=lambda it: (_is_single(it), -_mean(it), _size(it), it.trial))
+    draws = _draw([it for it in ordered if not _is_single(it)], resolution)
     standings = []
     for place, it in enumerate(ordered):
         chance, rivalry = None, 1.0
-        if draws is not None:
+        if not _is_single(it):
             chance = float((draws.argmax(axis=1) == place).mean())
             rivalry = float((draws[:, place] >= draws[:, 0]).mean())
         standings.append(_stand(it, resolution, chance, is_separable=rivalry < SEPARABLE_BELOW))
-    equals = [it for it in standings if not it.is_separable]
-    recommended = min(equals, key=lambda it: math.inf if it.parameters is None else it.parameters)
-    return Confirmation(tuple(standings), recommended)
+    return Confirmation(tuple(standings), _recommend(standings))
+
+
+def _recommend(standings: Sequence[Standing]) -> Standing:
+    if standings[0].n_seeds < 2:  # Nothing is known but single values.
+        return standings[0]
+    equals = [it for it in standings if not it.is_separable and it.n_seeds >= 2]
+    steady = [it for it in equals if not it.n_failed]
+    return min(
+        steady or equals, key=lambda it: math.inf if it.parameters is None else it.parameters
+    )
 
 
 def clearly_behind(candidates: Sequence[Candidate], *, resolution: float) -> set[int]:
@@ -117,6 +136,10 @@ def clearly_behind(candidates: Sequence[Candidate], *, resolution: float) -> set
     }
 
 
+def _is_single(candidate: Candidate) -> bool:
+    return len(candidate.values) < 2
+
+
 def _mean(candidate: Candidate) -> float:
     return float(np.mean(candidate.values))
 
@@ -130,10 +153,10 @@ def _deviation(candidate: Candidate, resolution: float) -> float:
     return max(float(np.std(candidate.values, ddof=1)), resolution / math.sqrt(12))
 
 
-def _draw(candidates: Sequence[Candidate], resolution: float) -> NDArray[np.float64] | None:
-    """Draws means from their posterior, shape `(N_DRAWS, n)`; None where one has no deviation."""
-    if any(len(it.values) < 2 for it in candidates):
-        return None
+def _draw(candidates: Sequence[Candidate], resolution: float) -> NDArray[np.float64]:
+    """Draws means from their posterior, shape `(N_DRAWS, n)`."""
+    if not candidates:
+        return np.empty((N_DRAWS, 0))
     rng = np.random.default_rng(0)
     return np.stack(
         [
@@ -166,4 +189,5 @@ def _stand(
         high=high,
         chance=chance,
         is_separable=is_separable,
+        n_failed=it.n_failed,
     )

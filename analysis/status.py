@@ -57,7 +57,7 @@ class StudyStatus:
         record = self.record
         is_time_up = record.timeout_s is not None and record.active_s >= record.timeout_s
         has_ended = self.is_spent or is_time_up or record.end_reason is not None
-        return has_ended and not self.running
+        return has_ended and not any(row.state == "RUNNING" for row in self.trials)
 
     @property
     def running(self) -> tuple[TrialRow, ...]:

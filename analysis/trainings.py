@@ -4,6 +4,7 @@ They are trials of a study of their own, so that neither sampler nor ranking of 
 they confirm knows of them.
 """
 
+import json
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,6 +29,8 @@ class Training:
     seed: int
     value: float | None
     parameters: int | None
+    has_failed: bool = False
+    """Whether it came to no value: it diverged, ran out of memory or time, or failed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,14 +46,24 @@ class Trainings:
         """The configs that have a value, in the order of the trials that found them."""
         found: dict[int, list[Training]] = {}
         for it in self.trainings:
-            if it.value is not None:
-                found.setdefault(it.trial, []).append(it)
+            found.setdefault(it.trial, []).append(it)
         return tuple(
             Candidate(
-                trial, found[trial][0].parameters, tuple(it.value or 0.0 for it in found[trial])
+                trial,
+                next(it.parameters for it in those if it.value is not None),
+                tuple(it.value for it in those if it.value is not None),
+                sum(it.has_failed for it in those),
             )
-            for trial in sorted(found)
+            for trial, those in sorted(found.items())
+            if any(it.value is not None for it in those)
         )
+
+    @property
+    def lost(self) -> tuple[int, ...]:
+        """The trials of whose config no training came to a value, though some were tried."""
+        with_value = {it.trial for it in self.trainings if it.value is not None}
+        failed = {it.trial for it in self.trainings if it.has_failed}
+        return tuple(sorted(failed - with_value))
 
     def judge(self, resolution: float) -> Confirmation | None:
         """Compares the configs; None where none has a value yet.
@@ -82,23 +95,42 @@ def confirmation_of(study: str) -> str:
 def load_trainings(store: Store, study: str) -> Trainings | None:
     """Loads the trainings of a study's confirmation; None where it has none.
 
+    One of an earlier study of that name is none of it.
+
     Args:
         store: The store.
         study: The study that is confirmed.
     """
     try:
+        confirmed = load_study(store, study)
         record = load_study(store, confirmation_of(study))
     except StudyNotFoundError:
+        return None
+    if not confirms(record, confirmed):
         return None
     attributes = (CONFIRMS, "parameters")
     rows = TrialTable(store, record.study_id, params=(), attributes=attributes).read()
     trainings = tuple(_training_of(row) for row in rows if CONFIRMS in row.attributes)
-    is_over = all(row.kind not in {"waiting", "running"} for row in rows)
+    is_over = all(row.state not in {"WAITING", "RUNNING"} for row in rows)
     return Trainings(record, trainings, is_over)
+
+
+def confirms(record: StudyRecord, confirmed: StudyRecord) -> bool:
+    """Whether a study confirms another one, and not an earlier one that had its name."""
+    theirs, ours = json.loads(record.settings), json.loads(confirmed.settings)
+    known = theirs.get("confirms_creation")
+    return isinstance(known, str) and known == ours.get("creation")
 
 
 def _training_of(row: TrialRow) -> Training:
     origin: dict[str, Any] = row.attributes[CONFIRMS]
     parameters = row.attributes.get("parameters")
     value = row.value if row.state == "COMPLETE" else None
-    return Training(row.number, origin["trial"], origin["seed"], value, parameters)
+    return Training(
+        row.number,
+        origin["trial"],
+        origin["seed"],
+        value,
+        parameters,
+        has_failed=row.kind in {"unfit", "fail"},
+    )

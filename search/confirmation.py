@@ -7,9 +7,10 @@ configs are known about equally well at any time.
 
 import secrets
 from collections.abc import Sequence
+from shlex import quote
 
 from analysis import RankedTrial, rank
-from analysis.trainings import CONFIRMS, confirmation_of
+from analysis.trainings import CONFIRMS, confirmation_of, confirms
 from search.artifacts import Artifacts, share
 from search.artifacts.study import folder_name
 from search.data import Progress
@@ -19,13 +20,15 @@ from search.open_study import OpenStudy
 from search.sampling import CONFIRMATION, derive_seed
 from search.settings import StudySettings
 from search.submit import Submission
-from search.versions import here
+from search.versions import here, packages_here
 from spaces import Config
 from storage import (
     Queued,
     Store,
+    StudyRecord,
     create_study,
     enqueue,
+    list_studies,
     load_study,
     load_trials,
     set_budget,
@@ -56,7 +59,7 @@ def submit_confirmation(
 
     Raises:
         NoResultError: If no trial of the study is complete.
-        SettingsError: If the study is a confirmation itself.
+        SettingsError: If the study is a confirmation itself, or has one of an earlier study.
         StudyNotFoundError: If there is no such study.
         SearchError, SpaceError: If its images, weights or modules cannot be had.
     """
@@ -72,29 +75,61 @@ def submit_confirmation(
             f"No trial of {study} is complete yet, so there is nothing to confirm. "
             f"`convsearch status {study}` shows how far it is."
         )
+    name, queue = confirmation_of(study), _make_queue(leaders, n_seeds)
+    if name in list_studies(store):
+        return _go_on(opened, queue, n_workers, progress)
     settings = _settings_of(opened.settings, study)
-    artifacts = Artifacts.of_study(settings, store, confirmation_of(study))
-    artifacts.create()
-    share(artifacts.store, settings, progress)
-    queue = _make_queue(leaders, n_seeds)
+    _share(store, name, settings, progress)
     record, is_new = create_study(
         store,
-        confirmation_of(study),
+        name,
         settings=settings.model_dump_json(),
         n_trials=len(queue),
         priority=load_study(store, study).priority,
         queue=queue,
     )
     if not is_new:
-        _go_on(store, record.study_id, queue)
-        record = load_study(store, record.name)
-        settings = StudySettings.read(record.settings)
+        return _go_on(opened, queue, n_workers, progress)
+    return _submission(opened, record, n_workers, is_new=True)
+
+
+def _go_on(
+    opened: OpenStudy,
+    queue: Sequence[Queued],
+    n_workers: int | None,
+    progress: Progress | None,
+) -> Submission:
+    """Adds what is not trained yet, and opens the study again where anything is left to do."""
+    store, record = opened.store, load_study(opened.store, confirmation_of(opened.name))
+    if not confirms(record, load_study(store, opened.name)):
+        raise SettingsError(
+            f"{record.name} belongs to an earlier study of that name: "
+            f"`convsearch study delete {quote(record.name)}` first."
+        )
+    _share(store, record.name, StudySettings.read(record.settings), progress)
+    enqueue(store, record.study_id, queue)
+    rows = [row for row in load_trials(store, record.study_id) if row.state != "FAIL"]
+    if any(row.state in {"WAITING", "RUNNING"} for row in rows):
+        set_budget(store, record.study_id, n_trials=len(rows), timeout_s=None)
+    return _submission(opened, load_study(store, record.name), n_workers, is_new=False)
+
+
+def _share(store: Store, name: str, settings: StudySettings, progress: Progress | None) -> None:
+    artifacts = Artifacts.of_study(settings, store, name)
+    artifacts.create()
+    share(artifacts.store, settings, progress)
+
+
+def _submission(
+    opened: OpenStudy, record: StudyRecord, n_workers: int | None, *, is_new: bool
+) -> Submission:
+    settings = StudySettings.read(record.settings)
     return Submission(
-        store=store,
+        store=opened.store,
         record=record,
         settings=settings,
         data=opened.data,
-        artifacts=Artifacts.of_study(settings, store, record.name),
+        artifacts=Artifacts.of_study(settings, opened.store, record.name),
         n_workers=n_workers or n_cores(),
         is_new=is_new,
     )
@@ -116,6 +151,8 @@ def _settings_of(confirmed: StudySettings, study: str) -> StudySettings:
             "artifacts_folder": folder,
             "creation": secrets.token_hex(16),
             "confirms": study,
+            "confirms_creation": confirmed.creation,
+            "versions": packages_here(),
         }
     )
 
@@ -135,11 +172,3 @@ def _make_queue(leaders: Sequence[RankedTrial], n_seeds: int) -> list[Queued]:
         for seed in range(n_seeds)
         for leader in leaders
     ]
-
-
-def _go_on(store: Store, study_id: int, queue: Sequence[Queued]) -> None:
-    """Adds what is not trained yet, and opens the study again where anything is left to do."""
-    enqueue(store, study_id, queue)
-    rows = [row for row in load_trials(store, study_id) if row.state != "FAIL"]
-    if any(row.state in {"WAITING", "RUNNING"} for row in rows):
-        set_budget(store, study_id, n_trials=len(rows), timeout_s=None)

@@ -29,6 +29,10 @@ class TrialRecordError(SearchError, ValueError):
     """A trial that cannot be trained, or built, again from its record."""
 
 
+class WeightsGoneError(TrialRecordError):
+    """A trial's weights are not kept any more."""
+
+
 class WorkerError(SearchError, RuntimeError):
     """Workers ended in a way that leaves nothing to go on with."""
 

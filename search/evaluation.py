@@ -6,11 +6,12 @@ TensorFlow is loaded by a trainer's process, not by this one.
 import tempfile
 from contextlib import ExitStack
 from pathlib import Path
+from shlex import quote
 from typing import Any, Self
 
 from search.answers import Answers
 from search.data import PreparedSet
-from search.errors import ModelError, TrialRecordError
+from search.errors import ModelError, TrialRecordError, WeightsGoneError
 from search.model_facts import Color, ModelFacts, describe_pixels, versions_here
 from search.model_file import cannot_write, folder_beside, publish
 from search.open_study import OpenStudy
@@ -19,8 +20,6 @@ from search.training.protocol import Evaluate, Evaluated, Failed, Unfit
 from search.training.task import make_task
 from search.trial_record import TrialRecord, lone_trainer
 from spaces import Config
-
-__all__ = ["Answers", "answer", "save_model"]
 
 POLL_S = 1.0
 
@@ -45,6 +44,7 @@ class Evaluator:
         self._n_threads = n_threads
         self._stack = ExitStack()
         self._trainer: Trainer | None = None
+        self._checkpoint: Path | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -57,6 +57,25 @@ class Evaluator:
     def data(self) -> PreparedSet:
         """The images that the network was trained on."""
         return self.opened.data_of(self._record.config["family"])
+
+    def prepare(self) -> None:
+        """Makes sure that the weights are here, and starts the trainer.
+
+        Raises:
+            WeightsGoneError: If the weights are not kept any more.
+            TrialRecordError: If the trainer ends by itself.
+            ArtifactError: If the artifact store cannot be used.
+        """
+        if self._checkpoint is None:
+            self._checkpoint = self.opened.artifacts.load(self._record.number)
+        if self._checkpoint is None:
+            name, number = self.opened.name, self._record.number
+            raise WeightsGoneError(
+                f"The weights of trial {number} of {name} are not kept: only those of the best "
+                f"trials are. `convsearch reproduce {quote(name)} {number}` trains it again."
+            )
+        if self._trainer is None:
+            self._trainer = self._stack.enter_context(lone_trainer(self._n_threads))
 
     def answer(self, split: str) -> Answers:
         """Has the network answer on a split: `train`, `val` or `test`.
@@ -96,39 +115,11 @@ class Evaluator:
             publish(written, path, _facts(self.opened.name, self._record, self.data))
 
     def _ask(self, **wishes: Any) -> Evaluated:
-        opened, record = self.opened, self._record
-        checkpoint = opened.artifacts.load(record.number)
-        if checkpoint is None:
-            raise TrialRecordError(
-                f"The weights of trial {record.number} of {opened.name} are not kept: only those "
-                f"of the best trials are. `convsearch reproduce {opened.name} {record.number}` "
-                "trains it again."
-            )
-        config = Config.from_json(record.config)
-        task = make_task(opened, config, seed=record.seed, checkpoint=checkpoint)
-        if self._trainer is None:
-            self._trainer = self._stack.enter_context(lone_trainer(self._n_threads))
+        self.prepare()
+        assert self._trainer is not None
+        config = Config.from_json(self._record.config)
+        task = make_task(self.opened, config, seed=self._record.seed, checkpoint=self._checkpoint)
         return _ask(self._trainer, Evaluate(task, **wishes))
-
-
-def answer(opened: OpenStudy, number: int, split: str) -> Answers:
-    """Has a trial's best network answer on a split.
-
-    Raises:
-        TrialRecordError, ArtifactError: As `Evaluator` does.
-    """
-    with Evaluator(opened, number) as network:
-        return network.answer(split)
-
-
-def save_model(opened: OpenStudy, number: int, path: Path) -> None:
-    """Saves a trial's best network as a `.keras` file that takes raw pixels.
-
-    Raises:
-        TrialRecordError, ArtifactError, ModelError: As `Evaluator` does.
-    """
-    with Evaluator(opened, number) as network:
-        network.save_model(path)
 
 
 def _facts(study: str, record: TrialRecord, data: PreparedSet) -> ModelFacts:

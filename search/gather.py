@@ -4,9 +4,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import closing
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
-from importlib.metadata import PackageNotFoundError, version
-from platform import python_version
-from typing import Any
+from shlex import quote
 
 import numpy as np
 from optuna.trial import FrozenTrial
@@ -26,11 +24,13 @@ from analysis.report.facts import (
 from analysis.trainings import Trainings
 from search.data import PreparedSet
 from search.default_store import store_url
+from search.errors import SettingsError
 from search.fair_start import MAX_EPOCHS
 from search.looks import examine, sample
 from search.open_study import OpenStudy
 from search.scoring import Scorer, uses_of_test_split
 from search.verdict import judged
+from search.versions import packages_here
 from search.winner import Winner, choose_winner
 from spaces import Config, draw_network
 from spaces.narrowing import describe_domains
@@ -38,7 +38,6 @@ from storage import EpochRow, Store, TrialRow, load_curves, load_study, load_tri
 
 N_CURVES = 10
 """Of the best trials."""
-PACKAGES = ("tensorflow", "keras", "numpy", "scikit-learn")
 RULES = ("max_epochs", "patience", "plateau_patience", "plateau_factor", "min_learning_rate")
 SPLITS = ("val", "test")
 
@@ -61,9 +60,9 @@ def gather_facts(store: Store | str | None, study: str, *, with_names: bool = Fa
         SearchError, SpaceError: If its images, weights or modules cannot be had.
     """
     if isinstance(store, Store):
-        return Gathering(OpenStudy.load(store, study)).facts(with_names=with_names)
+        return Gathering.load(store, study).facts(with_names=with_names)
     with closing(Store.open(store_url(store), create=False)) as opened:
-        return Gathering(OpenStudy.load(opened, study)).facts(with_names=with_names)
+        return Gathering.load(opened, study).facts(with_names=with_names)
 
 
 @dataclass
@@ -72,12 +71,29 @@ class Gathering:
 
     opened: OpenStudy
 
-    def facts(self, *, with_names: bool = False, lacks_weights: bool = False) -> Facts:
+    @classmethod
+    def load(cls, store: Store, study: str) -> "Gathering":
+        """Opens a study to gather facts of it.
+
+        Raises:
+            SettingsError: If it is a confirmation, which is told of with the study it confirms.
+            StudyNotFoundError: If there is no such study.
+            SearchError, SpaceError: If its images, weights or modules cannot be had.
+        """
+        opened = OpenStudy.load(store, study)
+        if opened.is_confirmation:
+            raise SettingsError(
+                f"{study} only trains configs of {opened.settings.confirms} again: report that "
+                "one, which tells of both."
+            )
+        return cls(opened)
+
+    def facts(self, *, with_names: bool = False, lack: str | None = None) -> Facts:
         """Gives the facts.
 
         Args:
             with_names: Whether names of files that were left out are told.
-            lacks_weights: Whether the winner's weights turned out to be gone.
+            lack: The kind of caution to begin with, where the winner could not be had.
 
         Raises:
             NoResultError: If no trial of the study is complete.
@@ -88,7 +104,7 @@ class Gathering:
         facts = add_cautions(
             Facts(
                 study=self.opened.name,
-                is_partial=not self.status.is_over,
+                is_partial=not self.is_settled,
                 data=self._data(with_names=with_names),
                 search=self._search(),
                 ranking=self.ranking,
@@ -99,11 +115,12 @@ class Gathering:
                 confirmation=self.confirmation if self._is_confirmed else None,
                 examined=dict(self._examined()),
                 test_uses=uses_of_test_split(self.opened),
+                lost_trials=self._lost,
             )
         )
-        if not lacks_weights:
+        if lack is None:
             return facts
-        missing = Caution("no_weights", {"trial": self.winner.number})
+        missing = Caution(lack, {"trial": self.winner.number} if lack == "no_weights" else {})
         return replace(facts, cautions=(missing, *facts.cautions))
 
     @cached_property
@@ -130,6 +147,17 @@ class Gathering:
         trainings = self._judged[0]
         return trainings is not None and trainings.is_over
 
+    @property
+    def is_settled(self) -> bool:
+        """Whether search and confirmation are over, so that the winner stays what it is."""
+        trainings = self._judged[0]
+        return self.status.is_over and (trainings is None or trainings.is_over)
+
+    @property
+    def _lost(self) -> tuple[int, ...]:
+        trainings = self._judged[0]
+        return () if trainings is None else trainings.lost
+
     @cached_property
     def winner(self) -> Winner:
         """The network that is exported.
@@ -149,7 +177,7 @@ class Gathering:
         left_out = [*about["broken"], *(name for name, _ in about["duplicates"])]
         left_out += [name for names in about["conflicts"] for name in names]
         settings = self.opened.settings.data
-        own = about.get("own_splits", ())
+        own = about.get("own_splits")
         return DataFacts(
             kind=about["kind"],
             classes=images.classes,
@@ -168,7 +196,8 @@ class Gathering:
             n_duplicates=len(about["duplicates"]),
             n_conflicts=len(about["conflicts"]),
             n_broken=len(about["broken"]),
-            split=None if own else settings.split,
+            split=None if own or own is None else settings.split,
+            is_split_known=own is not None,
             seed=settings.seed,
             samples=tuple(sample(images)),
             names_left_out=tuple(left_out) if with_names else (),
@@ -195,8 +224,7 @@ class Gathering:
             versions={
                 "convsearch": settings.version,
                 "optuna": settings.optuna or "",
-                "python": python_version(),
-                **_versions(),
+                **(settings.versions or packages_here()),
             },
         )
 
@@ -215,7 +243,7 @@ class Gathering:
             curve=tuple(load_curves(self.opened.store, study_id).get(row.trial_id, ())),
             best_epoch=row.curve.best_epoch or 0,
             layers=self._layers(found),
-            command=f"convsearch reproduce {winner.study} {winner.number}",
+            command=f"convsearch reproduce {quote(winner.study)} {winner.number}",
         )
 
     def _layers(self, trial: RankedTrial) -> tuple[LayerFacts, ...]:
@@ -247,13 +275,3 @@ def _saved(rows: list[TrialRow], kind: str) -> int:
         for row in rows
         if row.kind == kind
     )
-
-
-def _versions() -> dict[str, Any]:
-    found = {}
-    for name in PACKAGES:
-        try:
-            found[name] = version(name)
-        except PackageNotFoundError:
-            continue
-    return found

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -10,17 +10,18 @@ from analysis.errors import ReportError
 from analysis.report.facts import Facts
 from search.data import Progress
 from search.default_store import store_url
-from search.errors import SettingsError, TrialRecordError
+from search.errors import SettingsError, TrialRecordError, WeightsGoneError
 from search.evaluation import Evaluator
 from search.gather import Gathering
 from search.open_study import OpenStudy
 from search.scoring import TEST, Scorer
+from search.verdict import recover_all
 from spaces import SpaceError
 from storage import Store, url_from_anywhere, url_seen_from
 
 COMMAND = "convsearch report"
-MODEL = "best.keras"
-OURS = ("report.html", "report.ipynb", "report.json", "trials.csv", MODEL, "best.json")
+MODEL, FACTS_OF_MODEL = "best.keras", "best.json"
+OURS = ("report.html", "report.ipynb", "report.json", "trials.csv", MODEL, FACTS_OF_MODEL)
 """The files of a report: those that `--force` replaces."""
 STORE_VARIABLE = "CONVSEARCH_STORE"
 
@@ -41,6 +42,7 @@ class Written:
             "folder": str(self.folder),
             "files": [path.name for path in self.files],
             "is_partial": self.facts.is_partial,
+            "test_uses": [asdict(use) for use in self.facts.test_uses],
             "problems": list(self.problems),
         }
 
@@ -48,7 +50,7 @@ class Written:
 def report(
     store: str | None,
     study: str,
-    out: Path,
+    out: Path | str,
     *,
     opens_test: bool | None = None,
     is_forced: bool = False,
@@ -80,27 +82,27 @@ def report(
     """
     from analysis.report.write import write_report
 
+    out, url, steps = Path(out), store_url(store), _Steps(progress)
     _check_folder(out, is_forced=is_forced)
-    url = store_url(store)
-    problems: list[str] = []
-    steps = _Steps(progress)
     with closing(Store.open(url, create=False)) as opened:
-        gathering = Gathering(OpenStudy.load(opened, study))
+        recover_all(opened, study)
+        gathering = Gathering.load(opened, study)
         winner = gathering.winner
         if opens_test is None:
-            opens_test = gathering.status.is_over
+            opens_test = gathering.is_settled
         _make_folder(out)
         scorer = Scorer(opened, winner, COMMAND)
+        problem: Exception | None = None
         try:
             with Evaluator(OpenStudy.load(opened, winner.study), winner.number) as network:
                 _ask(scorer, network, steps, on_score, opens_test=opens_test)
-                steps.next("model")
+                steps.next()
                 network.save_model(out / MODEL)
         except (TrialRecordError, SpaceError) as error:
-            problems.append(str(error))
-        steps.next("facts")
-        facts = gathering.facts(with_names=with_names, lacks_weights=bool(problems))
-    steps.next("pages")
+            problem = error
+        steps.next()
+        facts = gathering.facts(with_names=with_names, lack=_lack(problem))
+    steps.next()
     write_report(
         facts,
         out,
@@ -110,7 +112,14 @@ def report(
         progress=progress,
     )
     files = tuple(out / name for name in OURS if (out / name).exists())
-    return Written(out, files, facts, tuple(problems))
+    return Written(out, files, facts, () if problem is None else (str(problem),))
+
+
+def _lack(problem: Exception | None) -> str | None:
+    """Gives the kind of caution for a winner that could not be had."""
+    if problem is None:
+        return None
+    return "no_weights" if isinstance(problem, WeightsGoneError) else "no_model"
 
 
 def _ask(
@@ -122,7 +131,7 @@ def _ask(
     opens_test: bool,
 ) -> None:
     """Has the winner answer on the validation split, and on the test split where that is meant."""
-    steps.next("answers")
+    steps.next()
     scorer.answers("val", network)
     if opens_test:
         if scorer.stored(TEST) is None:
@@ -143,8 +152,11 @@ def _check_folder(out: Path, *, is_forced: bool) -> None:
 
 
 def _make_folder(out: Path) -> None:
+    """Makes the folder, and takes an earlier report's model out of it: it may get none."""
     try:
         out.mkdir(parents=True, exist_ok=True)
+        for name in (MODEL, FACTS_OF_MODEL):
+            (out / name).unlink(missing_ok=True)
     except OSError as error:
         raise ReportError(f"Cannot make the folder {out}: {error.strerror}.") from error
 
@@ -157,7 +169,7 @@ class _Steps:
     done: int = 0
     total: int = 4
 
-    def next(self, what: str) -> None:
+    def next(self) -> None:
         """Tells that a step begins."""
         if self.progress is not None:
             self.progress(self.done, self.total, "steps of the report")

@@ -34,7 +34,9 @@ def examine(opened: OpenStudy, trial: optuna.Trial, config: Config) -> Retrainin
     """Says what is to be done with a training whose config was drawn."""
     from analysis.trainings import CONFIRMS
 
-    origin = trial.user_attrs[CONFIRMS]
+    origin = trial.user_attrs.get(CONFIRMS)
+    if origin is None:  # Somebody enqueued it by Optuna.
+        return Retraining(config.key(), is_right=False, refusal=None)
     key = sha256(f"{config.key()} {trial.number}".encode()).hexdigest()
     is_right = config.key() == origin["key"]
     return Retraining(key, is_right, _refuse(opened, origin["trial"]))

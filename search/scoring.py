@@ -65,6 +65,7 @@ class Scorer:
         known = self.stored(split)
         if known is not None:
             return known
+        network.prepare()  # Before the record of a look that might never happen.
         if split == TEST:
             self._record_use(network)
         found = network.answer(split)

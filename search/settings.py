@@ -193,7 +193,8 @@ class StudySettings(Table):
     convsearch and Optuna that created it, `artifacts` is what `read_artifacts_url` gives, and
     `artifacts_folder` the study's folder there, named for the study where that is empty.
     `creation` tells the study from an equal one that had its name, and maybe its id, before.
-    `confirms` names the study whose best configs this one trains again, and only those.
+    `confirms` names the study whose best configs this one trains again, and only those, and
+    `confirms_creation` is that study's. `versions` are those of the other packages that matter.
     """
 
     version: str
@@ -213,6 +214,8 @@ class StudySettings(Table):
     max_files_mb: int = DEFAULT_MAX_FILES_MB
     creation: str = ""
     confirms: str = ""
+    confirms_creation: str = ""
+    versions: dict[str, str] = Field(default_factory=dict)
 
     @classmethod
     def read(cls, text: str) -> "StudySettings":

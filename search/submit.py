@@ -25,7 +25,7 @@ from search.settings import (
     WeightsFile,
 )
 from search.space_table import read_space
-from search.versions import check_versions, here
+from search.versions import check_versions, here, packages_here
 from search.weights import check_backbones, check_costs, check_weights
 from spaces import FamilyModule, Limits, SearchSpace
 from storage import (
@@ -172,6 +172,7 @@ def _gather(
         artifacts_folder=_artifacts_folder(plan),
         max_files_mb=plan.store.max_files_mb,
         creation=secrets.token_hex(16),
+        versions=packages_here(),
     )
 
 

@@ -2,17 +2,18 @@
 
 from collections.abc import Callable
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from analysis import Ranking, load_status, rank
 from analysis.confirmation import Confirmation
 from analysis.evaluation import Evaluation, evaluate
 from analysis.report.facts import TestUse
-from analysis.trainings import Trainings, load_trainings
+from analysis.trainings import Trainings, confirmation_of, load_trainings
 from search.confirmation import DEFAULT_SEEDS, DEFAULT_TOP, submit_confirmation
 from search.data import Progress
 from search.default_store import store_url
+from search.errors import ArtifactError, TrialRecordError
 from search.evaluation import Evaluator
 from search.open_study import OpenStudy
 from search.runner import RunResult, View, choose_local_gpus, run_submission
@@ -20,7 +21,8 @@ from search.scoring import TEST, Scorer, uses_of_test_split
 from search.settings import StudyTable
 from search.submit import Submission
 from search.winner import Winner, choose_winner
-from storage import Store
+from spaces import SpaceError
+from storage import Store, list_studies, load_study, recover_once
 
 COMMAND = "convsearch confirm"
 
@@ -41,6 +43,8 @@ class ConfirmResult:
     winner: Winner | None
     test: Evaluation | None
     uses: tuple[TestUse, ...]
+    problem: str | None = None
+    """Why the winner could not be scored, though it was to be."""
 
     def to_json(self) -> dict[str, Any]:
         """Gives the document of `confirm --json`."""
@@ -58,6 +62,8 @@ class ConfirmResult:
                 "val_accuracy": winner.val_accuracy,
             },
             "test": None if self.test is None else self.test.to_json(),
+            "test_uses": [asdict(use) for use in self.uses],
+            "problem": self.problem,
         }
 
 
@@ -130,18 +136,36 @@ def _conclude(
     opens_test: bool | None,
     on_score: Callable[[], None],
 ) -> ConfirmResult:
+    recover_all(store, study)
     opened = OpenStudy.load(store, study)
     ranking = rank(store, study)
     trainings, confirmation = judged(opened)
     is_over = trainings is not None and trainings.is_over and confirmation is not None
     winner = choose_winner(ranking, trainings, confirmation) if is_over else None
-    test = None
+    test, problem = None, None
     if opens_test is None:
         opens_test = load_status(store, study).is_over
     if winner is not None and opens_test and not run.is_interrupted:
-        test = _score(opened, winner, on_score)
+        try:
+            test = _score(opened, winner, on_score)
+        except (TrialRecordError, ArtifactError, SpaceError) as error:
+            problem = str(error)
     uses = uses_of_test_split(opened)
-    return ConfirmResult(ranking, run, trainings, confirmation, winner, test, uses)
+    return ConfirmResult(ranking, run, trainings, confirmation, winner, test, uses, problem)
+
+
+def recover_all(store: Store, study: str) -> None:
+    """Puts right what dead workers left of a study and of its confirmation.
+
+    An end that was recorded, and that Optuna was not told of, may be the best one's.
+
+    Raises:
+        StudyNotFoundError: If there is no such study.
+    """
+    known = list_studies(store)
+    for name in (study, confirmation_of(study)):
+        if name == study or name in known:
+            recover_once(store, load_study(store, name).study_id)
 
 
 def _score(opened: OpenStudy, winner: Winner, on_score: Callable[[], None]) -> Evaluation:

@@ -1,14 +1,27 @@
 """Versions of convsearch and Optuna that may work on one study together."""
 
-from importlib.metadata import version
+from contextlib import suppress
+from importlib.metadata import PackageNotFoundError, version
+from platform import python_version
 
 from search.errors import StudyMismatchError
 from search.settings import StudySettings
+
+PACKAGES = ("tensorflow", "keras", "numpy", "scikit-learn")
 
 
 def here() -> dict[str, str]:
     """The versions of this machine, by package."""
     return {name: version(name) for name in ("convsearch", "optuna")}
+
+
+def packages_here() -> dict[str, str]:
+    """The versions of Python and of the packages that results depend on, by name."""
+    found = {"python": python_version()}
+    for name in PACKAGES:
+        with suppress(PackageNotFoundError):
+            found[name] = version(name)
+    return found
 
 
 def check_versions(settings: StudySettings) -> None:

@@ -17,6 +17,8 @@ from storage.errors import StoreUrlError
 KNOWN_KINDS = "sqlite:///FILE, postgres:FOLDER or postgresql://USER@HOST/NAME"
 EMBEDDED = "postgres"
 """The driver's name in the URL of a PostgreSQL that convsearch runs itself, in a folder."""
+MOST_PARTS = 2
+"""Of a path that is told: `../convsearch.db`."""
 SECRET_OPTIONS = ("password", "sslpassword")
 
 
@@ -88,13 +90,18 @@ def embedded_folder(url: URL) -> Path | None:
 
 
 def url_seen_from(text: str, folder: Path) -> str:
-    """Gives a store's URL as a file in a folder may name it: relative, and without a password."""
+    """Gives a store's URL as a file in a folder may name it, which others may read.
+
+    It is relative, or, where that would name folders above, the file's name alone. Of a server it
+    is a pattern: neither user nor host is told.
+    """
     url = parse_url(text)
     path = sqlite_path(url) or embedded_folder(url)
     if path is None:
-        return show_url(url)
-    relative = Path(os.path.relpath(path.absolute(), folder.absolute())).as_posix()
-    return show_url(url.set(database=relative))
+        return "postgresql://USER@HOST/NAME"
+    relative = Path(os.path.relpath(path.absolute(), folder.absolute()))
+    is_near = relative.parts.count("..") <= 1 and len(relative.parts) <= MOST_PARTS
+    return show_url(url.set(database=relative.as_posix() if is_near else path.name))
 
 
 def url_from_anywhere(text: str) -> str:

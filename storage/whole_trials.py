@@ -70,7 +70,9 @@ def enqueue_missing(connection: Connection, study_id: int, queue: Iterable[Queue
     Raises:
         StudyNotFoundError: If the study was deleted.
     """
-    known = _load_queued(connection, study_id)
+    known: dict[str, list[Attributes]] = {}
+    for params, attributes in _load_queued(connection, study_id):
+        known.setdefault(_key(params), []).append(attributes)
     templates = [
         create_trial(
             state=TrialState.WAITING,
@@ -78,7 +80,7 @@ def enqueue_missing(connection: Connection, study_id: int, queue: Iterable[Queue
             user_attrs=dict(item.attributes),
         )
         for item in queue
-        if not any(_is_same(item, *other) for other in known)
+        if not any(_holds(item, it) for it in known.get(_key(item.params), ()))
     ]
     add_whole_trials(connection, study_id, templates)
     return len(templates)
@@ -114,9 +116,13 @@ def _load_queued(connection: Connection, study_id: int) -> list[tuple[Attributes
     return [(params[trial_id], attributes[trial_id]) for trial_id in params]
 
 
-def _is_same(item: Queued, params: Attributes, attributes: Attributes) -> bool:
-    wanted = json.loads(json.dumps([dict(item.params), dict(item.attributes)]))
-    return bool(params == wanted[0] and attributes.items() >= wanted[1].items())
+def _key(params: Attributes) -> str:
+    return json.dumps(dict(params), sort_keys=True)
+
+
+def _holds(item: Queued, attributes: Attributes) -> bool:
+    wanted = json.loads(json.dumps(dict(item.attributes)))
+    return bool(attributes.items() >= wanted.items())
 
 
 def _add_trial(connection: Connection, study_id: int, number: int, template: FrozenTrial) -> int:

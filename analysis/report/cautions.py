@@ -85,6 +85,9 @@ def _of_confirmation(facts: Facts) -> Iterator[Caution]:
     equals = [it.trial for it in found.standings if not it.is_separable]
     if len(equals) > 1:
         yield Caution("not_separable", {"trials": ", ".join(map(str, equals))})
+    lost = sorted({*facts.lost_trials, *(it.trial for it in found.standings if it.n_failed)})
+    if lost:
+        yield Caution("lost_trainings", {"trials": ", ".join(map(str, lost))})
     known = {it.trial for it in found.standings}
     ahead = facts.ranking.complete[: len(known)]
     n_new = sum(it.trial not in known for it in ahead)

@@ -57,6 +57,8 @@ class DataFacts:
     split: tuple[float, float, float] | None
     seed: int
     samples: tuple[Picture, ...] = ()
+    is_split_known: bool = True
+    """False where an older convsearch prepared the images, and did not say who split them."""
     names_left_out: tuple[str, ...] = ()
     """Names of files left out: only where somebody asked for names."""
 
@@ -160,8 +162,8 @@ class Caution:
     Kinds: `edge` (parameter, value, low, high), `few_trials` (n), `unbalanced` (ratio),
     `test_used_before` (n, first, last), `not_separable` (trials: a text such as "3, 7"),
     `partial` (done, budget), `unconfirmed` (), `searched_after_confirm` (n),
-    `no_weights` (trial), `small_validation` (n, step), `duplicates` (n), `worse_on_test`
-    (val, test), `no_test` ().
+    `no_weights` (trial), `no_model` (), `lost_trainings` (trials), `small_validation` (n, step),
+    `duplicates` (n), `worse_on_test` (val, test), `no_test` ().
     """
 
     kind: str
@@ -190,3 +192,5 @@ class Facts:
     examined: Mapping[str, Examination] = field(default_factory=dict)
     test_uses: tuple[TestUse, ...] = ()
     cautions: tuple[Caution, ...] = ()
+    lost_trials: tuple[int, ...] = ()
+    """Trials whose configs were trained again, and no training came to a value."""

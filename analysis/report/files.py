@@ -105,6 +105,7 @@ def _data(data: DataFacts) -> dict[str, Any]:
         "n_conflicts": data.n_conflicts,
         "n_broken": data.n_broken,
         "split": data.split,
+        "is_split_known": data.is_split_known,
         "seed": data.seed,
         "names_left_out": data.names_left_out,
         "samples": _pictures(data.samples),

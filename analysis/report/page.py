@@ -29,7 +29,7 @@ N_TOP = 10
 PLACES: Mapping[str, tuple[str, ...]] = {
     "data": ("unbalanced", "duplicates", "small_validation"),
     "search": ("partial", "few_trials"),
-    "result": ("no_weights",),
+    "result": ("no_weights", "no_model"),
     "sure": ("unconfirmed", "searched_after_confirm", "not_separable"),
     "test": ("test_used_before", "worse_on_test", "no_test"),
     "mattered": ("edge",),

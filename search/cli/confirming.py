@@ -33,7 +33,7 @@ def confirm(
     from search.cli.console import answers, notes, print_json, progress_bar, say
     from search.cli.live import live_view
     from search.cli.show import show_submission
-    from search.cli.show_confirmation import show_outcome
+    from search.cli.show_confirmation import show_outcome, show_uses
     from search.plan import read_local
     from search.verdict import confirm as run_confirmation
 
@@ -62,9 +62,10 @@ def confirm(
         )
     if json:
         print_json(result.to_json())
+        show_uses(console, result.uses)
     else:
         show_outcome(answers(), console, result)
     if result.run.is_interrupted:
         raise typer.Exit(128 + (result.run.signal or signal.SIGINT))
-    if result.run.status.record.has_failed:
+    if result.run.status.record.has_failed or result.problem is not None:
         raise typer.Exit(1)

@@ -35,6 +35,7 @@ def report(
     from pathlib import Path
 
     from search.cli.console import answers, notes, print_json, progress_bar, say
+    from search.cli.show_confirmation import show_uses
     from search.cli.show_report import show_report
     from search.reporting import report as write_report
 
@@ -53,6 +54,7 @@ def report(
         )
     if json:
         print_json(written.to_json())
+        show_uses(console, written.facts.test_uses)
     else:
         show_report(answers(), console, written)
     if written.problems:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import timedelta
+from shlex import quote
 from typing import TYPE_CHECKING, Any
 
 from rich.box import SIMPLE_HEAD
@@ -119,11 +120,11 @@ def show_ending(console: Console, result: "RunResult") -> None:
         return
     if record.has_failed:
         return
-    place = f" --store {result.store}" if result.store else ""
+    place, name = f" --store {result.store}" if result.store else "", quote(record.name)
     say(
         console,
-        f"Next: convsearch confirm {record.name}{place} · convsearch report {record.name} "
-        f"--out {record.name}-report{place} · raise --trials to search on",
+        f"Next: convsearch confirm {name}{place} · convsearch report {name} "
+        f"--out {quote(f'{record.name}-report')}{place} · raise --trials to search on",
     )
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from shlex import quote
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
@@ -28,14 +29,17 @@ def show_outcome(console: Console, notes: Console, result: ConfirmResult) -> Non
         say(notes, "Not all trainings are done: the same command goes on where it stopped.")
         return
     show_winner(console, result.winner)
-    if result.test is None:
+    if result.problem is not None:
+        say(notes, result.problem, style="yellow")
+    elif result.test is None:
         say(notes, "The test split was left closed (--test opens it, once).")
     else:
         show_scores(console, "test", result.test)
     show_uses(notes, result.uses)
     name = result.ranking.study
     place = f" --store {result.run.store}" if result.run.store else ""
-    say(notes, f"Next: convsearch report {name} --out {name}-report{place}")
+    report = f"convsearch report {quote(name)} --out {quote(f'{name}-report')}"
+    say(notes, f"Next: {report}{place}")
 
 
 def show_winner(console: Console, winner: Winner) -> None:
@@ -96,6 +100,9 @@ def show_confirmation(console: Console, ranking: Ranking, found: Confirmation) -
         )
     console.print(table)
     say(console, describe_recommendation(found))
+    failed = [f"{it.n_failed} of trial {it.trial}" for it in found.standings if it.n_failed]
+    if failed:
+        say(console, f"Trainings that came to no value: {', '.join(failed)}.", style="yellow")
 
 
 def describe_recommendation(found: Confirmation) -> str:

@@ -36,7 +36,7 @@ def test_one_training_each_separates_nothing() -> None:
     found = judge([Candidate(1, 9, (0.9,)), Candidate(2, 5, (0.1,))], resolution=RESOLUTION)
     assert [it.trial for it in found.standings] == [1, 2]
     assert all(it.chance is None and it.low is None for it in found.standings)
-    assert found.recommended.trial == 2
+    assert found.recommended.trial == 1
 
 
 def test_equal_values_are_no_more_certain_than_their_step() -> None:
@@ -95,3 +95,28 @@ def test_true_best_is_picked_more_often_than_by_single_values_and_intervals_cove
           f"covered {np.mean(covered):.3f}, {np.mean(n_trained):.1f} trainings")  # fmt: skip
     assert np.mean(picks) > np.mean(singles)
     assert 0.92 <= np.mean(covered) <= 0.98
+
+
+def test_single_value_neither_hides_the_others_nor_is_recommended() -> None:
+    found = judge(
+        [
+            Candidate(1, 900, (0.95, 0.951, 0.949, 0.95, 0.95)),
+            Candidate(2, 100, (0.60, 0.61, 0.61, 0.60, 0.62), n_failed=1),
+            Candidate(3, 10, (0.99,), n_failed=4),
+        ],
+        resolution=RESOLUTION,
+    )
+    assert found.recommended.trial == found.leader.trial == 1
+    assert [it.is_separable for it in found.standings] == [False, True, False]
+    assert [(it.chance is None, it.n_failed) for it in found.standings] == [
+        (False, 0),
+        (False, 1),
+        (True, 4),
+    ]
+
+
+def test_config_whose_trainings_fail_is_recommended_only_without_an_equal() -> None:
+    values = (0.9, 0.91, 0.905)
+    frail, steady = Candidate(1, 10, values, n_failed=2), Candidate(2, 900, values)
+    assert judge([frail, steady], resolution=RESOLUTION).recommended.trial == 2
+    assert judge([frail], resolution=RESOLUTION).recommended.trial == 1

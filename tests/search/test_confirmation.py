@@ -19,7 +19,7 @@ from search.proposals import next_proposal
 from search.removal import remove_study
 from search.training.pool import TrainerPool
 from search.trial_record import TrialRecord
-from search.verdict import judged
+from search.verdict import judged, recover_all
 from search.winner import choose_winner
 from search.worker import Worker
 from storage import (
@@ -27,11 +27,14 @@ from storage import (
     Store,
     StudyNotFoundError,
     begin_trial,
+    delete_study,
     finish,
     list_all_studies,
     load_study,
     load_trials,
+    set_budget,
 )
+from storage.leases import record_outcome
 
 FAKE = str(Path(__file__).with_name("fake_trainer.py"))
 MakeStudy = Callable[..., OpenStudy]
@@ -204,3 +207,51 @@ def test_deleted_study_takes_its_confirmation_along(searched: OpenStudy) -> None
     assert list_all_studies(store) == []
     assert removal.n_files >= len(files)
     assert not any(path.exists() for path in files)
+
+
+def test_confirmation_of_an_earlier_study_of_that_name_is_not_inherited(
+    searched: OpenStudy, make_study: MakeStudy
+) -> None:
+    work(confirmation(searched, top=1, n_seeds=2))
+    delete_study(searched.store, "small")  # As optuna-dashboard does, which knows of no other.
+    anew = make_study(space={"dense_layers": [0, 1]})
+    work(anew)
+    assert load_trainings(anew.store, "small") is None
+    with pytest.raises(SettingsError, match="study delete small/confirm"):
+        submit_confirmation(anew.store, "small")
+
+
+def test_training_whose_end_was_not_told_yet_is_not_over(searched: OpenStudy) -> None:
+    opened = confirmation(searched, top=1, n_seeds=2)
+    proposals = [next_proposal(opened, name) for name in ("one", "two")]
+    for proposal, value in zip(proposals, (0.5, 0.9), strict=True):
+        assert proposal is not None
+        record_outcome(opened.store, proposal.lease, Outcome("complete", value=value))
+    assert not trainings(searched).is_over
+    recover_all(searched.store, "small")
+    assert trainings(searched).is_over
+    assert sorted(it.value or 0 for it in trainings(searched).trainings) == [0.5, 0.9]
+
+
+def test_trainings_without_a_value_are_counted(searched: OpenStudy) -> None:
+    opened = confirmation(searched, top=2, n_seeds=2)
+    first, second = (it.trial for it in rank(searched.store, "small").complete[:2])
+    while (proposal := next_proposal(opened, "worker")) is not None:
+        origin = proposal.trial.user_attrs[CONFIRMS]
+        is_good = (origin["trial"], origin["seed"]) == (first, 0)
+        outcome = Outcome("complete", value=0.9) if is_good else Outcome("unfit", "NaN")
+        finish(opened.store, proposal.lease, outcome, proposal.draft)
+    found = trainings(searched)
+    assert [(it.trial, it.values, it.n_failed) for it in found.candidates] == [(first, (0.9,), 1)]
+    assert found.lost == (second,)
+
+
+def test_trial_that_somebody_enqueues_by_optuna_ends_and_the_worker_goes_on(
+    searched: OpenStudy,
+) -> None:
+    opened = confirmation(searched, top=1, n_seeds=2)
+    opened.study.enqueue_trial(rank(searched.store, "small").complete[0].params)
+    set_budget(opened.store, opened.study_id, n_trials=3, timeout_s=None)
+    work(opened)
+    states = Counter(row.state for row in load_trials(opened.store, opened.study_id))
+    assert states == {"COMPLETE": 2, "FAIL": 1}

@@ -12,8 +12,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from search.answers import Answers
 from search.errors import ModelError, TrialRecordError
-from search.evaluation import answer, save_model
+from search.evaluation import Evaluator
 from search.model_file import RECORD, read_model_file
 from search.open_study import OpenStudy
 from search.training.pool import TrainerPool
@@ -31,6 +32,16 @@ loaded = {name.partition(".")[0] for name in sys.modules}
 ours = {"search", "spaces", "storage", "analysis"} & loaded
 assert not ours, ours
 """
+
+
+def answer(opened: OpenStudy, number: int, split: str) -> Answers:
+    with Evaluator(opened, number) as network:
+        return network.answer(split)
+
+
+def save_model(opened: OpenStudy, number: int, path: Path) -> None:
+    with Evaluator(opened, number) as network:
+        network.save_model(path)
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ import pytest
 
 from search.answers import Answers
 from search.data import PreparedSet
+from search.errors import WeightsGoneError
 from search.evaluation import Evaluator
 from search.open_study import OpenStudy
 from search.scoring import Scorer, uses_of_test_split
@@ -20,12 +21,19 @@ MakeStudy = Callable[..., OpenStudy]
 class Network:
     """A trial's network that guesses, or fails, and counts how often it is asked."""
 
-    def __init__(self, opened: OpenStudy, *, fails: bool = False) -> None:
+    def __init__(
+        self, opened: OpenStudy, *, fails: bool = False, lacks_weights: bool = False
+    ) -> None:
         self.opened, self.fails, self.n_asked = opened, fails, 0
+        self.lacks_weights = lacks_weights
 
     @property
     def data(self) -> PreparedSet:
         return self.opened.data_of("plain")
+
+    def prepare(self) -> None:
+        if self.lacks_weights:
+            raise WeightsGoneError("gone")
 
     def answer(self, split: str) -> Answers:
         self.n_asked += 1
@@ -64,6 +72,12 @@ def test_look_at_the_test_split_leaves_its_trace_even_if_it_is_cut_off(opened: O
     with pytest.raises(KeyboardInterrupt):
         ask(opened, "test", Network(opened, fails=True))
     assert uses(opened) == [("convsearch report", "small", 0)]
+
+
+def test_network_without_weights_looks_at_nothing(opened: OpenStudy) -> None:
+    with pytest.raises(WeightsGoneError):
+        ask(opened, "test", Network(opened, lacks_weights=True))
+    assert uses(opened) == []
 
 
 def test_use_of_the_same_images_by_another_study_is_known_also_when_that_is_gone(

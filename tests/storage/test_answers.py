@@ -6,12 +6,15 @@ from storage import (
     Queued,
     Store,
     StudyNotFoundError,
+    begin_trial,
     create_study,
     delete_study,
+    end_if_nothing_waits,
     enqueue,
     list_test_uses,
     load_answers,
     load_optuna_study,
+    load_study,
     record_test_use,
     save_answers,
 )
@@ -66,3 +69,13 @@ def test_queue_holds_one_config_several_times_where_attributes_differ(
     trials = load_optuna_study(store, "study").trials
     assert [trial.user_attrs for trial in trials] == [{"seed": seed} for seed in range(3)]
     assert all(trial.system_attrs["fixed_params"] == {"x": 0.5} for trial in trials)
+
+
+def test_study_ends_only_when_nothing_waits(store: Store, study_id: int) -> None:
+    enqueue(store, study_id, [Queued({"x": 0.5})])
+    end_if_nothing_waits(store, study_id, "done")
+    assert load_study(store, "study").end_reason is None
+    assert begin_trial(store, study_id, "worker", only_enqueued=True) is not None
+    assert begin_trial(store, study_id, "worker", only_enqueued=True) is None
+    end_if_nothing_waits(store, study_id, "done")
+    assert load_study(store, "study").end_reason == "done"

@@ -27,7 +27,7 @@ from storage.optuna_storage import make_optunas_tables, open_optuna_storage
 from storage.optuna_tables import NAMES, REVISION
 from storage.survey import survey
 from storage.tables import SCHEMA_VERSION, metadata, studies, versions, workers
-from storage.url import parse_url
+from storage.url import parse_url, url_from_anywhere, url_seen_from
 
 
 @pytest.mark.parametrize(
@@ -260,3 +260,24 @@ def test_opening_a_sqlite_file_again_keeps_the_locks_of_those_that_have_it(
     assert (tmp_path / "store.db-wal").exists()
     assert list_studies(first) == ["another", "study"]
     first.close()
+
+
+@pytest.mark.parametrize(
+    ("url", "folder", "seen"),
+    [
+        ("sqlite:////home/alice/thesis/convsearch.db", "/home/alice/thesis/out", "sqlite:///../convsearch.db"),
+        ("sqlite:////home/alice/thesis/convsearch.db", "/home/alice/thesis", "sqlite:///convsearch.db"),
+        ("sqlite:////home/alice/thesis/convsearch.db", "/srv/report", "sqlite:///convsearch.db"),
+        ("postgres:/home/alice/pg", "/home/alice/out", "postgres:../pg"),
+        ("postgresql://alice:secret@db.hospital.local/studies", "/srv", "postgresql://USER@HOST/NAME"),
+    ],
+)  # fmt: skip
+def test_url_for_others_names_no_person_folder_or_host(url: str, folder: str, seen: str) -> None:
+    assert url_seen_from(url, Path(folder)) == seen
+
+
+def test_url_from_anywhere_is_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert url_from_anywhere("sqlite:///a.db") == f"sqlite:///{tmp_path / 'a.db'}"
+    url = "postgresql://alice:p%40ss@host/studies"
+    assert url_from_anywhere(url) == url.replace("postgresql:", "postgresql+psycopg:")

@@ -127,7 +127,7 @@ def _extremes(teller: Teller) -> str:
 def _split(teller: Teller) -> str:
     data = teller.facts.data
     if data.split is None:
-        return teller.say("data.split_given")
+        return teller.say("data.split_given" if data.is_split_known else "data.split_unknown")
     shares = {
         name: teller.page.percent(share, 0) for name, share in zip(SPLITS, data.split, strict=True)
     }

@@ -11,8 +11,11 @@ import nbformat
 import pytest
 
 from analysis.report.notebook.kernel import run_notebook
+from search.confirmation import submit_confirmation
+from search.errors import SettingsError
 from search.evaluation import Evaluator
 from search.open_study import OpenStudy
+from search.reporting import report
 from search.training.pool import TrainerPool
 from search.worker import Worker
 from storage import set_budget
@@ -55,8 +58,8 @@ def test_search_is_confirmed_scored_once_and_reported(
     assert "On the test split, with 95 % intervals: accuracy" in out
     assert "Scoring the winner on the test split" in err
 
-    report = ("report", "small", "--out", "first", *place)
-    code, out, err = call(*report)
+    command = ("report", "small", "--out", "first", *place)
+    code, out, err = call(*command)
     assert code == 0, err
     assert {path.name for path in (tmp_path / "first").iterdir()} == FILES
     assert "Scoring the winner on the test split" not in err  # It was, by `confirm`.
@@ -68,7 +71,7 @@ def test_search_is_confirmed_scored_once_and_reported(
     assert len(facts["confirmation"]["standings"]) == 2
 
     monkeypatch.setattr(Evaluator, "answer", lambda *_: pytest.fail("it is known"))
-    code, _, err = call(*report[:3], "second", "--lang", "ru", "--json", *place)
+    code, _, err = call(*command[:3], "second", "--lang", "ru", "--json", *place)
     assert code == 0, err
     again = json.loads((tmp_path / "second" / "report.json").read_text())
     assert again == facts
@@ -131,7 +134,10 @@ def test_report_without_the_winners_weights_says_so(
     trained: OpenStudy, call: Call, tmp_path: Path
 ) -> None:
     shutil.rmtree(trained.artifacts.folder)
-    code, _, err = call("report", "small", "--out", "out", "--store", url_of(trained))
+    (tmp_path / "out").mkdir()
+    for name in ("best.keras", "best.json"):
+        (tmp_path / "out" / name).write_text("an earlier report's")
+    code, _, err = call("report", "small", "--out", "out", "--force", "--store", url_of(trained))
     assert code == 1
     assert "are not kept" in err
     assert {path.name for path in (tmp_path / "out").iterdir()} == {
@@ -143,6 +149,17 @@ def test_report_without_the_winners_weights_says_so(
     facts = json.loads((tmp_path / "out" / "report.json").read_text())
     assert facts["cautions"][0]["kind"] == "no_weights"
     assert facts["test_uses"] == []
+
+
+def test_test_split_stays_closed_while_a_confirmation_is_under_way(
+    trained: OpenStudy, tmp_path: Path
+) -> None:
+    submit_confirmation(trained.store, "small", top=1, n_seeds=2)
+    written = report(url_of(trained), "small", str(tmp_path / "early"))
+    assert written.facts.is_partial
+    assert written.facts.examined.keys() == {"val"}
+    with pytest.raises(SettingsError, match="report that one"):
+        report(url_of(trained), "small/confirm", str(tmp_path / "companion"))
 
 
 def test_bad_wishes_are_one_line(opened: OpenStudy, call: Call, tmp_path: Path) -> None:
