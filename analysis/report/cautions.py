@@ -82,8 +82,12 @@ def _of_confirmation(facts: Facts) -> Iterator[Caution]:
     if found is None or not facts.winner.is_confirmed:
         yield Caution("unconfirmed")
         return
-    equals = [it.trial for it in found.standings if not it.is_separable]
-    if len(equals) > 1:
+    equals = [
+        it.trial
+        for it in found.standings
+        if not it.is_separable and it.trial != found.recommended.trial
+    ]
+    if equals:
         yield Caution("not_separable", {"trials": ", ".join(map(str, equals))})
     lost = sorted({*facts.lost_trials, *(it.trial for it in found.standings if it.n_failed)})
     if lost:
