@@ -4,15 +4,17 @@ The best of many single values flatters: part of it is the luck of one seed. Tra
 other seeds, a config has a mean, and an interval for it.
 """
 
+import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import t as student
 
+Reason = Literal["leader", "smaller", "steadier"]
 LEVEL = 0.95
 N_DRAWS = 20_000
 SEPARABLE_BELOW = 0.05
@@ -41,8 +43,8 @@ class Candidate:
 class Standing:
     """What the trainings of one config say.
 
-    `low` to `high` is the 95 % interval of its mean over all seeds; `deviation`, the interval and
-    `chance` to be the best are None before there are two trainings of each config.
+    `low` to `high` is the 95 % interval of its mean over all seeds. Deviation and interval are
+    None before it has two values, `chance` to be the best before another config has two as well.
     `is_separable` says that it is told apart from the leader. `n_failed` of its trainings came to
     no value, which its mean does not show.
     """
@@ -67,12 +69,22 @@ class Standing:
 class Confirmation:
     """Standings, the best mean first, but those with a single value last.
 
-    `recommended` is the smallest of those not told apart from the leader; one of which trainings
-    failed, or that has a single value, is so only where there is no other.
+    `recommended` is the smallest of those not told apart from the leader, as far as none with a
+    better mean is; one of which trainings failed, or that has a single value, is so only where
+    there is no other.
     """
 
     standings: tuple[Standing, ...]
     recommended: Standing
+
+    @property
+    def reason(self) -> Reason:
+        """Why it is recommended: it leads, or is smaller or steadier than an equal leader."""
+        if self.recommended.trial == self.leader.trial:
+            return "leader"
+        sizes = self.recommended.parameters, self.leader.parameters
+        is_smaller = None not in sizes and (sizes[0] or 0) < (sizes[1] or 0)
+        return "smaller" if is_smaller else "steadier"
 
     @property
     def leader(self) -> Standing:
@@ -97,11 +109,12 @@ def judge(candidates: Sequence[Candidate], *, resolution: float) -> Confirmation
     if not candidates or not all(it.values for it in candidates):
         raise ValueError("Expected at least one config, each with at least one value.")
     ordered = sorted(candidates, key=lambda it: (_is_single(it), -_mean(it), _size(it), it.trial))
-    draws = _draw([it for it in ordered if not _is_single(it)], resolution)
+    compared = [it for it in ordered if not _is_single(it)]
+    draws = _draw(compared, resolution)
     standings = []
     for place, it in enumerate(ordered):
         chance, rivalry = None, 1.0
-        if not _is_single(it):
+        if len(compared) > 1 and not _is_single(it):
             chance = float((draws.argmax(axis=1) == place).mean())
             rivalry = float((draws[:, place] >= draws[:, 0]).mean())
         standings.append(_stand(it, resolution, chance, is_separable=rivalry < SEPARABLE_BELOW))
@@ -111,7 +124,8 @@ def judge(candidates: Sequence[Candidate], *, resolution: float) -> Confirmation
 def _recommend(standings: Sequence[Standing]) -> Standing:
     if standings[0].n_seeds < 2:  # Nothing is known but single values.
         return standings[0]
-    equals = [it for it in standings if not it.is_separable and it.n_seeds >= 2]
+    known = [it for it in standings if it.n_seeds >= 2]
+    equals = list(itertools.takewhile(lambda it: not it.is_separable, known))
     steady = [it for it in equals if not it.n_failed]
     return min(
         steady or equals, key=lambda it: math.inf if it.parameters is None else it.parameters
@@ -178,7 +192,7 @@ def _stand(
     if n >= 2:
         deviation = _deviation(it, resolution)
         reach = float(student.ppf((1 + LEVEL) / 2, n - 1)) * deviation / math.sqrt(n)
-        low, high = mean - reach, mean + reach
+        low, high = max(0.0, mean - reach), min(1.0, mean + reach)
     return Standing(
         trial=it.trial,
         parameters=it.parameters,

@@ -5,6 +5,7 @@ they confirm knows of them.
 """
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -52,7 +53,7 @@ class Trainings:
                 trial,
                 next(it.parameters for it in those if it.value is not None),
                 tuple(it.value for it in those if it.value is not None),
-                sum(it.has_failed for it in those),
+                len(_failed_seeds(those)),
             )
             for trial, those in sorted(found.items())
             if any(it.value is not None for it in those)
@@ -111,7 +112,9 @@ def load_trainings(store: Store, study: str) -> Trainings | None:
     attributes = (CONFIRMS, "parameters")
     rows = TrialTable(store, record.study_id, params=(), attributes=attributes).read()
     trainings = tuple(_training_of(row) for row in rows if CONFIRMS in row.attributes)
-    is_over = all(row.state not in {"WAITING", "RUNNING"} for row in rows)
+    states = {row.state for row in rows}
+    is_waited_for = "WAITING" in states and record.end_reason is None
+    is_over = "RUNNING" not in states and not is_waited_for
     return Trainings(record, trainings, is_over)
 
 
@@ -120,6 +123,12 @@ def confirms(record: StudyRecord, confirmed: StudyRecord) -> bool:
     theirs, ours = json.loads(record.settings), json.loads(confirmed.settings)
     known = theirs.get("confirms_creation")
     return isinstance(known, str) and known == ours.get("creation")
+
+
+def _failed_seeds(trainings: Sequence[Training]) -> set[int]:
+    """Gives the seeds from which no training came to a value, though one was tried."""
+    done = {it.seed for it in trainings if it.value is not None}
+    return {it.seed for it in trainings if it.has_failed} - done
 
 
 def _training_of(row: TrialRow) -> Training:

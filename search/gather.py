@@ -107,7 +107,7 @@ class Gathering:
                 is_partial=not self.is_settled,
                 data=self._data(with_names=with_names),
                 search=self._search(),
-                ranking=self.ranking,
+                ranking=self.ranking if with_names else _discreet(self.ranking),
                 trials=trials,
                 winner=self._winner(),
                 curves=self._curves(trials),
@@ -115,6 +115,7 @@ class Gathering:
                 confirmation=self.confirmation if self._is_confirmed else None,
                 examined=dict(self._examined()),
                 test_uses=uses_of_test_split(self.opened),
+                is_search_over=self.status.is_over,
                 lost_trials=self._lost,
             )
         )
@@ -266,6 +267,15 @@ class Gathering:
             answers = scorer.stored(split)
             if answers is not None:
                 yield split, examine(answers, images)
+
+
+def _discreet(ranking: Ranking) -> Ranking:
+    """Leaves of each failure its kind alone: messages of exceptions may name files and people."""
+    trials = (
+        replace(it, reason=it.reason.partition(":")[0]) if it.kind == "fail" else it
+        for it in ranking.trials
+    )
+    return replace(ranking, trials=tuple(trials))
 
 
 def _saved(rows: list[TrialRow], kind: str) -> int:

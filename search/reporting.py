@@ -2,8 +2,9 @@
 
 from collections.abc import Callable
 from contextlib import closing
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 from analysis.errors import ReportError
@@ -102,6 +103,8 @@ def report(
             problem = error
         steps.next()
         facts = gathering.facts(with_names=with_names, lack=_lack(problem))
+        if store is not None:
+            facts = _with_store(facts, url_seen_from(url, Path.cwd()))
     steps.next()
     write_report(
         facts,
@@ -113,6 +116,12 @@ def report(
     )
     files = tuple(out / name for name in OURS if (out / name).exists())
     return Written(out, files, facts, () if problem is None else (str(problem),))
+
+
+def _with_store(facts: Facts, seen: str) -> Facts:
+    """Gives the facts with the command that trains the winner again naming the store."""
+    command = f"{facts.winner.command} --store {quote(seen)}"
+    return replace(facts, winner=replace(facts.winner, command=command))
 
 
 def _lack(problem: Exception | None) -> str | None:

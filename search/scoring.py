@@ -9,8 +9,10 @@ from datetime import UTC, datetime
 
 from analysis.report.facts import TestUse
 from search.answers import Answers
+from search.errors import StudyMismatchError
 from search.evaluation import Evaluator
 from search.open_study import OpenStudy
+from search.settings import StudySettings
 from search.winner import Winner
 from storage import (
     Store,
@@ -93,6 +95,15 @@ def uses_of_test_split(opened: OpenStudy) -> tuple[TestUse, ...]:
             by=use.command,
             study=use.study,
             trial=use.trial_number,
+            is_of_deleted=_creation_of(opened.store, use.study) != use.creation,
         )
         for use in list_test_uses(opened.store, prints)
     )
+
+
+def _creation_of(store: Store, study: str) -> str | None:
+    """Gives what tells a study from others of its name; None where there is none of that name."""
+    try:
+        return StudySettings.read(load_study(store, study).settings).creation
+    except (StudyNotFoundError, StudyMismatchError):
+        return None

@@ -151,6 +151,8 @@ class TestUse:
     by: str
     study: str
     trial: int
+    is_of_deleted: bool = False
+    """Whether that study was deleted since; one of its name is another."""
 
     __test__ = False  # Not a test, whatever pytest makes of the name.
 
@@ -161,7 +163,8 @@ class Caution:
 
     Kinds: `edge` (parameter, value, low, high), `few_trials` (n), `unbalanced` (ratio),
     `test_used_before` (n, first, last), `not_separable` (trials: a text such as "3, 7"),
-    `partial` (done, budget), `unconfirmed` (), `searched_after_confirm` (n),
+    `partial` (done, budget), `partial_time` (done), `confirmation_unfinished` (),
+    `few_for_importance` (n), `unconfirmed` (), `searched_after_confirm` (n),
     `no_weights` (trial), `no_model` (), `lost_trainings` (trials), `small_validation` (n, step),
     `duplicates` (n), `worse_on_test` (val, test), `no_test` ().
     """
@@ -192,5 +195,6 @@ class Facts:
     examined: Mapping[str, Examination] = field(default_factory=dict)
     test_uses: tuple[TestUse, ...] = ()
     cautions: tuple[Caution, ...] = ()
+    is_search_over: bool = True
     lost_trials: tuple[int, ...] = ()
     """Trials whose configs were trained again, and no training came to a value."""

@@ -52,6 +52,7 @@ def facts_to_json(facts: Facts) -> dict[str, Any]:
         "confirmation": _confirmation(facts.confirmation),
         "examined": {split: _examination(it) for split, it in facts.examined.items()},
         "test_uses": [asdict(use) for use in facts.test_uses],
+        "lost_trials": facts.lost_trials,
         "cautions": [asdict(caution) for caution in facts.cautions],
     }
     made: dict[str, Any] = finite(document)

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from functools import cache
 from hashlib import sha256
 from importlib.resources import files
-from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -28,11 +27,17 @@ N_TOP = 10
 """Trials of the ranking that are shown."""
 PLACES: Mapping[str, tuple[str, ...]] = {
     "data": ("unbalanced", "duplicates", "small_validation"),
-    "search": ("partial", "few_trials"),
+    "search": ("partial", "partial_time", "few_trials"),
     "result": ("no_weights", "no_model"),
-    "sure": ("unconfirmed", "searched_after_confirm", "not_separable"),
+    "sure": (
+        "unconfirmed",
+        "confirmation_unfinished",
+        "searched_after_confirm",
+        "not_separable",
+        "lost_trainings",
+    ),
     "test": ("test_used_before", "worse_on_test", "no_test"),
-    "mattered": ("edge",),
+    "mattered": ("edge", "few_for_importance"),
 }
 """Which section tells a caution again, by kind."""
 
@@ -55,21 +60,6 @@ class Script:
             raise ValueError("Expected a script without an end tag or a comment of HTML in it.")
         digest = b64encode(sha256(text.encode("utf-8")).digest()).decode("ascii")
         return cls(Markup(text), f"'sha256-{digest}'")  # Ours, or Plotly's.
-
-
-def write_page(facts: Facts, path: Path, *, lang: str = "en") -> None:
-    """Writes the report of a study as one HTML file.
-
-    Args:
-        facts: What it tells; parts that are missing are said to be.
-        path: The file; one that is there is replaced.
-        lang: `en` or `ru`.
-
-    Raises:
-        ValueError: If there are no texts in that language.
-        OSError: If it cannot be written.
-    """
-    path.write_text(render_page(facts, lang=lang), encoding="utf-8")
 
 
 def render_page(facts: Facts, *, lang: str = "en") -> str:

@@ -114,8 +114,12 @@ def describe_recommendation(found: Confirmation) -> str:
     if not equals:
         return f"Recommended: trial {best.trial}, told apart from all others."
     names = ", ".join(str(it.trial) for it in equals)
-    smaller = ", the smallest of these" if found.leader is not best else ""
-    return f"Recommended: trial {best.trial}{smaller}. Not separable from: {names}."
+    why = {
+        "leader": "",
+        "smaller": ", smaller than the leader",
+        "steadier": ", of which no training failed",
+    }
+    return f"Recommended: trial {best.trial}{why[found.reason]}. Not separable: {names}."
 
 
 def _interval(it: Standing) -> str:

@@ -15,7 +15,7 @@ def test_interval_is_students() -> None:
     (standing,) = judge([Candidate(3, 10, (0.8, 0.9, 0.85))], resolution=0.001).standings
     assert (standing.mean, standing.deviation) == (pytest.approx(0.85), pytest.approx(0.05))
     assert standing.low == pytest.approx(0.85 - 4.302653 * 0.05 / 3**0.5)
-    assert (standing.chance, standing.is_separable) == (1.0, False)
+    assert (standing.chance, standing.is_separable) == (None, False)
 
 
 def test_smaller_network_is_recommended_among_equals() -> None:
@@ -120,3 +120,32 @@ def test_config_whose_trainings_fail_is_recommended_only_without_an_equal() -> N
     frail, steady = Candidate(1, 10, values, n_failed=2), Candidate(2, 900, values)
     assert judge([frail, steady], resolution=RESOLUTION).recommended.trial == 2
     assert judge([frail], resolution=RESOLUTION).recommended.trial == 1
+
+
+def test_reason_says_what_is_true_of_the_recommended_config() -> None:
+    values = (0.9, 0.91, 0.905)
+    frail = Candidate(1, 10, (*values, 0.92), n_failed=2)
+    larger, smaller = Candidate(2, 900, values), Candidate(3, 5, values)
+    found = judge([frail, larger], resolution=RESOLUTION)
+    assert (found.leader.trial, found.recommended.trial, found.reason) == (1, 2, "steadier")
+    assert judge([frail, smaller], resolution=RESOLUTION).reason == "smaller"
+    assert judge([larger], resolution=RESOLUTION).reason == "leader"
+
+
+def test_config_below_one_that_is_told_apart_is_not_recommended() -> None:
+    found = judge(
+        [
+            Candidate(1, 9000, (0.932, 0.928, 0.930)),
+            Candidate(2, 5000, (0.9151, 0.9150, 0.9149)),
+            Candidate(3, 500, (0.80, 0.99, 0.93)),
+        ],
+        resolution=0.0001,
+    )
+    assert [it.is_separable for it in found.standings] == [False, True, False]
+    assert found.recommended.trial == 1
+
+
+def test_interval_stays_within_what_an_accuracy_can_be_and_one_config_has_no_rival() -> None:
+    (standing,) = judge([Candidate(1, 9, (0.99, 0.98, 1.0))], resolution=RESOLUTION).standings
+    assert standing.high == 1.0
+    assert standing.chance is None

@@ -156,6 +156,7 @@ def test_training_that_failed_is_tried_again(searched: OpenStudy) -> None:
     states = Counter(row.state for row in load_trials(opened.store, opened.study_id))
     assert states == {"FAIL": 1, "COMPLETE": 2}
     assert {it.seed for it in trainings(searched).trainings if it.value is not None} == {0, 1}
+    assert [it.n_failed for it in trainings(searched).candidates] == [0]
 
 
 def test_winner_is_the_recommended_configs_seed_of_median_accuracy(searched: OpenStudy) -> None:

@@ -87,6 +87,10 @@ def test_use_of_the_same_images_by_another_study_is_known_also_when_that_is_gone
     other = make_study(study={"name": "other"})
     delete_study(opened.store, "small")
     assert uses(other) == [("convsearch report", "small", 2)]
+    assert [use.is_of_deleted for use in uses_of_test_split(other)] == [True]
+    anew = make_study()
+    ask(anew, "test", Network(anew), trial=2)
+    assert [use.is_of_deleted for use in uses_of_test_split(anew)] == [True, False]
     different = make_study(study={"name": "different"}, data={"image_size": 12})
     assert uses(different) == []
 

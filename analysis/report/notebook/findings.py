@@ -88,7 +88,8 @@ def _recommended(teller: Teller, confirmation: Confirmation) -> str:
     leader, best = confirmation.leader.trial, confirmation.recommended.trial
     if leader == best:
         return teller.say("sure.recommended_leader", trial=str(best))
-    return teller.say("sure.recommended_smaller", leader=str(leader), trial=str(best))
+    key = f"sure.recommended_{confirmation.reason}"
+    return teller.say(key, leader=str(leader), trial=str(best))
 
 
 def _compared(teller: Teller) -> str:

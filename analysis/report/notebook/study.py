@@ -81,7 +81,7 @@ def tell_search(teller: Teller) -> None:
         teller.say("search.title"),
         teller.say(
             "search.about",
-            trials=teller.count("count.trials", len(facts.ranking.trials)),
+            trials=teller.count("count.trials", len(facts.ranking.counted)),
             families=_named(search.families),
             machine=teller.page.duration(search.machine_s),
         ),

@@ -59,6 +59,8 @@ def test_test_split_that_was_used_for_another_network_is_named(facts: Facts) -> 
     own = TestUse("2026-11-26T10:00:00+00:00", "confirm", winner.source, winner.source_trial)
     other = replace(own, at="2026-11-20T10:00:00+00:00", trial=winner.source_trial + 1)
     assert "test_used_before" not in cautions(replace(facts, test_uses=(own,)))
+    gone = replace(own, is_of_deleted=True)
+    assert "test_used_before" in cautions(replace(facts, test_uses=(gone,)))
     found = cautions(replace(facts, test_uses=(other, own)))
     assert found["test_used_before"] == {"n": 1, "first": other.at, "last": other.at}
 
@@ -76,12 +78,20 @@ def test_confirmation_is_missed_and_its_equals_and_later_finds_are_named(
     facts = replace(facts, confirmation=replace(facts.confirmation, standings=standings))
     found = cautions(facts)
     assert "unconfirmed" not in found
-    (other,) = (
-        it.trial for it in standings[:2] if it.trial != facts.confirmation.recommended.trial
-    )
-    assert found["not_separable"] == {"trials": str(other)}
+    pair = ", ".join(str(it.trial) for it in standings[:2])
+    assert found["not_separable"] == {"trials": pair}
     fewer = replace(facts.confirmation, standings=standings[1:])
     assert "searched_after_confirm" in cautions(replace(facts, confirmation=fewer))
+
+
+def test_what_is_not_over_is_named(make_facts: MakeFacts) -> None:
+    facts = make_facts(is_partial=True)
+    assert "confirmation_unfinished" in cautions(facts)
+    facts = replace(facts, is_search_over=False)
+    assert cautions(facts)["partial"]["budget"] == facts.search.n_trials
+    timed = replace(facts, search=replace(facts.search, n_trials=None))
+    assert "partial" not in cautions(timed)
+    assert cautions(timed)["partial_time"]["done"] > 0
 
 
 def test_data_and_scores_are_judged(make_facts: MakeFacts) -> None:

@@ -15,10 +15,11 @@ from search.confirmation import submit_confirmation
 from search.errors import SettingsError
 from search.evaluation import Evaluator
 from search.open_study import OpenStudy
+from search.proposals import next_proposal
 from search.reporting import report
 from search.training.pool import TrainerPool
 from search.worker import Worker
-from storage import set_budget
+from storage import Outcome, finish, set_budget
 
 Call = Callable[..., tuple[int, str, str]]
 MakeStudy = Callable[..., OpenStudy]
@@ -47,6 +48,7 @@ def trained(make_study: MakeStudy) -> OpenStudy:
 def test_search_is_confirmed_scored_once_and_reported(
     trained: OpenStudy, call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    fail_one(trained)
     place = ("--store", url_of(trained))
     code, out, err = call(
         "confirm", "small", "--top", "2", "--seeds", "2", "--workers", "1", *place
@@ -75,8 +77,19 @@ def test_search_is_confirmed_scored_once_and_reported(
     assert code == 0, err
     again = json.loads((tmp_path / "second" / "report.json").read_text())
     assert again == facts
+    assert "patient7" not in (tmp_path / "first" / "report.json").read_text()
     check_notebook(tmp_path / "first" / "report.ipynb", tmp_path)
     check_nothing_personal(tmp_path / "first", trained)
+
+
+def fail_one(opened: OpenStudy) -> None:
+    """Has a trial fail with a message that names a file and a person."""
+    set_budget(opened.store, opened.study_id, n_trials=4, timeout_s=None)
+    proposal = next_proposal(opened, "worker")
+    assert proposal is not None
+    outcome = Outcome("fail", "FileNotFoundError: /home/ivanov/patient7.png")
+    finish(opened.store, proposal.lease, outcome, proposal.draft)
+    set_budget(opened.store, opened.study_id, n_trials=3, timeout_s=None)
 
 
 def check_notebook(path: Path, folder: Path) -> None:
