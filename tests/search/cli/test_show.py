@@ -79,7 +79,7 @@ def test_reasons_are_shown_with_their_brackets() -> None:
     show_ending(console, result)
     show_status(console, STATUS)
     assert stream.getvalue().count("Widen [space] to go on.") == 2
-    assert "convsearch rank scans --all --store sqlite:///other.db" in stream.getvalue()
+    assert "convsearch confirm scans --store sqlite:///other.db" in stream.getvalue()
     show_ending(console, RunResult("", Ranking("scans", ()), STATUS))
     assert "convsearch confirm scans · convsearch report scans" in stream.getvalue()
 
