@@ -61,11 +61,7 @@ def plot_top_curves(facts: Facts, *, lang: str = "en") -> go.Figure:
             y=[theme.tidy(row.val_accuracy) for row in curve],
             name=f"#{number} {theme.literal(families.get(number, ''))}".strip(),
             mode="lines",
-            line={
-                "color": theme.COLOURS[place % len(theme.COLOURS)],
-                "dash": theme.DASHES[place % len(theme.DASHES)],
-                "width": 2,
-            },
+            line=theme.line_look(place),
             hovertemplate="%{x}: %{y:.4f}",
         )
     return figure
@@ -134,25 +130,29 @@ def _add_line(
 
 
 def _mark_epochs(figure: go.Figure, facts: Facts, lang: str) -> None:
-    """Puts marks on the validation curve, each kind with its own sign in the legend."""
+    """Puts marks on the validation curves, each kind with its own sign in the legend.
+
+    Reductions of the learning rate follow from the loss and stand there, where the best epoch's
+    mark cannot cover them.
+    """
     say = theme.words(lang).say
     curve = facts.winner.curve
     last = [curve[-1].epoch] if curve and stopped_early(facts) else []
-    for name, epochs, symbol, size in (
-        (say("curves.reduced"), rate_reductions(curve), "triangle-down", 10),
-        (say("curves.stopped"), last, "square-open", 12),
-        (say("curves.best"), [facts.winner.best_epoch], "star", 15),
+    for name, epochs, symbol, size, panel, read in (
+        (say("curves.reduced"), rate_reductions(curve), "triangle-down", 10, 2, _val_loss),
+        (say("curves.stopped"), last, "square-open", 12, 1, _val_accuracy),
+        (say("curves.best"), [facts.winner.best_epoch], "star", 15, 1, _val_accuracy),
     ):
         marked = [row for row in curve if row.epoch in epochs]
         if marked:
             figure.add_scatter(
                 x=[row.epoch for row in marked],
-                y=[theme.tidy(row.val_accuracy) for row in marked],
+                y=[theme.tidy(read(row)) for row in marked],
                 name=name,
                 mode="markers",
                 marker={"symbol": symbol, "size": size, "color": theme.RED},
                 hovertemplate="%{x}: %{y:.4f}",
-                row=1,
+                row=panel,
                 col=1,
             )
     begin = second_phase(curve)

@@ -1,7 +1,11 @@
 """Families side by side: all values of each, and the best."""
 
+from collections.abc import Sequence
+
+import numpy as np
 import plotly.graph_objects as go
 
+from analysis.ranking import RankedTrial
 from analysis.report.facts import Facts
 from analysis.report.figures import theme
 
@@ -26,6 +30,7 @@ def plot_families(facts: Facts, *, lang: str = "en") -> go.Figure:
     for summary in summaries:
         colour, symbol = theme.family_look(facts.search.families, summary.family)
         members = [it for it in shown if it.family == summary.family]
+        figure.add_box(**_box([it for it in complete if it.family == summary.family]))
         figure.add_box(
             x=[theme.tidy(it.val_accuracy) for it in members],
             y=[theme.literal(summary.family)] * len(members),
@@ -35,8 +40,9 @@ def plot_families(facts: Facts, *, lang: str = "en") -> go.Figure:
             boxpoints="all",
             pointpos=0,
             jitter=0.5,
-            fillcolor="rgba(0,0,0,0)",
-            line={"color": theme.NEUTRAL, "width": 1},
+            fillcolor=_CLEAR,
+            line={"color": _CLEAR},
+            hoveron="points",
             marker={"color": colour, "symbol": symbol, "size": 7},
             showlegend=False,
         )
@@ -50,3 +56,25 @@ def plot_families(facts: Facts, *, lang: str = "en") -> go.Figure:
         )
     figure.update_yaxes(type="category", title_text="")
     return figure
+
+
+_CLEAR = "rgba(0,0,0,0)"
+
+
+def _box(trials: Sequence[RankedTrial]) -> dict[str, object]:
+    """Gives the box of all values of a family: quartiles, and whiskers to the ends."""
+    values = [it.val_accuracy for it in trials if it.val_accuracy is not None]
+    low, first, middle, third, high = np.quantile(values, (0, 0.25, 0.5, 0.75, 1)).tolist()
+    return {
+        "y": [theme.literal(trials[0].family)],
+        "lowerfence": [theme.tidy(low)],
+        "q1": [theme.tidy(first)],
+        "median": [theme.tidy(middle)],
+        "q3": [theme.tidy(third)],
+        "upperfence": [theme.tidy(high)],
+        "orientation": "h",
+        "fillcolor": _CLEAR,
+        "line": {"color": theme.NEUTRAL, "width": 1},
+        "hoverinfo": "skip",
+        "showlegend": False,
+    }

@@ -33,7 +33,7 @@ def plot_history(facts: Facts, *, lang: str = "en") -> go.Figure:
             marker = {"color": colour, "symbol": symbol, "size": 8}
             figure.add_scatter(**_points(members), name=theme.literal(family), marker=marker)
     figure.add_scatter(
-        **_best_so_far([it for it in trials if it.state == "COMPLETE"], facts.ranking.direction),
+        **_best_so_far(trials, facts.ranking.direction),
         name=say("history.best"),
         mode="lines",
         line={"shape": "hv", "color": theme.NEUTRAL, "width": 2},
@@ -55,13 +55,15 @@ def _points(trials: Sequence[RankedTrial]) -> dict[str, object]:
 
 
 def _best_so_far(trials: Sequence[RankedTrial], direction: str) -> dict[str, list[object]]:
-    """Gives the corners of the line: trials that bettered all before them, and the last one."""
+    """Gives the corners of the line: complete trials better than all before, and the end."""
     sign = 1 if direction == "maximize" else -1
     x: list[object] = []
     y: list[object] = []
     best = None
     for it in trials:
-        if it.val_accuracy is not None and (best is None or sign * it.val_accuracy > sign * best):
+        if it.state != "COMPLETE" or it.val_accuracy is None:
+            continue
+        if best is None or sign * it.val_accuracy > sign * best:
             best = it.val_accuracy
             x.append(it.trial)
             y.append(theme.tidy(best))

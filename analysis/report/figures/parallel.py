@@ -5,6 +5,7 @@ have: here such a line passes below the axis.
 """
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import plotly.graph_objects as go
 
@@ -41,23 +42,27 @@ def plot_parallel(facts: Facts, *, lang: str = "en") -> go.Figure:
     figure = theme.new_figure(title, lang=lang, height=460)
     figure.update_layout(margin_l=16)
     axes = [axis_of(name, facts) for name in shown_parameters(facts)]
-    is_better_up = facts.ranking.direction == "maximize"
-    order = sorted(shown, key=lambda it: it.val_accuracy or 0, reverse=not is_better_up)
-    begin = 0
-    for key, share, colour, width, opacity in BANDS:
-        end = round(share * len(order))
+    drawn = {it.trial for it in shown}
+    for (key, _, colour, width, opacity), members in zip(BANDS, _bands(complete), strict=True):
         figure.add_scatter(
-            **_lines(order[begin:end], axes, _value_axis(complete)),
+            **_lines([it for it in members if it.trial in drawn], axes, _value_axis(complete)),
             mode="lines",
             name=texts.say(key),
             line={"color": colour, "width": width},
             opacity=opacity,
             hoverinfo="skip",
         )
-        begin = end
-    _draw_axes(figure, [*axes, _value_axis(complete)], texts.say("axis.val_accuracy"))
+    _draw_axes(figure, [*axes, _value_axis(complete)], texts.say("axis.val_accuracy"), lang)
     _say_absent(figure, texts.say("parallel.absent"))
     return figure
+
+
+def _bands(trials: Sequence[RankedTrial]) -> list[list[RankedTrial]]:
+    """Gives the trials of each of `BANDS`, worst first; the best trial is always in the last."""
+    order = sorted(trials, key=lambda it: it.rank or 0, reverse=True)
+    ends = [min(round(share * len(order)), max(0, len(order) - 1)) for _, share, *_ in BANDS]
+    ends[-1] = len(order)
+    return [order[begin:end] for begin, end in pairwise([0, *ends])]
 
 
 def _value_axis(trials: Sequence[RankedTrial]) -> Axis:
@@ -82,11 +87,11 @@ def _lines(
     return {"x": x, "y": y}
 
 
-def _draw_axes(figure: go.Figure, axes: Sequence[Axis], value_title: str) -> None:
+def _draw_axes(figure: go.Figure, axes: Sequence[Axis], value_title: str, lang: str) -> None:
     for place, axis in enumerate(axes):
         line = {"color": theme.NEUTRAL, "width": 1}
         figure.add_shape(type="line", x0=place, x1=place, y0=0, y1=1, line=line, layer="below")
-        for at, label in axis.ticks():
+        for at, label in axis.ticks(lang):
             figure.add_annotation(
                 x=place, y=at, text=label, showarrow=False, xanchor="left", xshift=4, font_size=11
             )

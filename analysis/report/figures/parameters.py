@@ -34,12 +34,12 @@ class Axis:
             low, high, at = log10(low), log10(high), log10(at)
         return (at - low) / (high - low)
 
-    def ticks(self) -> list[tuple[float, str]]:
+    def ticks(self, lang: str = "en") -> list[tuple[float, str]]:
         """Gives places and labels: all choices, or the ends of the range."""
         if self.choices:
             return [(self.place(it), theme.literal(it)) for it in self.choices]
         ends = [self.low] if self.low == self.high else [self.low, self.high]
-        return [(self.place(it), f"{it:.3g}") for it in ends]
+        return [(self.place(it), theme.localized(f"{it:.3g}", lang)) for it in ends]
 
 
 def shown_parameters(facts: Facts) -> list[str]:

@@ -26,13 +26,15 @@ def plot_pareto(facts: Facts, *, lang: str = "en") -> go.Figure:
     for row, cost in enumerate(COSTS, start=1):
         _add_trials(figure, facts, shown, cost, row)
         _add_front(figure, facts, cost, row, say("pareto.front"))
-        figure.update_xaxes(title_text=say(f"axis.{cost}"), **_ticks(shown, cost), row=row, col=1)
+        figure.update_xaxes(
+            title_text=say(f"axis.{cost}"), **_ticks(shown, cost, lang), row=row, col=1
+        )
     return figure
 
 
-def _ticks(trials: list[RankedTrial], cost: Cost) -> dict[str, object]:
+def _ticks(trials: list[RankedTrial], cost: Cost, lang: str) -> dict[str, object]:
     known = [it for it in (_cost(trial, cost) for trial in trials) if it is not None]
-    return theme.log_ticks(min(known), max(known)) if known else {"type": "log"}
+    return theme.log_ticks(min(known), max(known), lang=lang) if known else {"type": "log"}
 
 
 def _cost(trial: RankedTrial, cost: Cost) -> float | None:

@@ -38,7 +38,7 @@ def plot_slices(facts: Facts, *, lang: str = "en") -> go.Figure:
     seen: set[str] = set()
     for place, name in enumerate(names):
         row, column = place // N_COLUMNS + 1, place % N_COLUMNS + 1
-        _add_slice(figure, facts, name, seen, {"row": row, "col": column})
+        _add_slice(figure, facts, name, seen, {"row": row, "col": column}, lang=lang)
     figure.update_yaxes(title_text=say("axis.val_accuracy"), col=1)
     return figure
 
@@ -53,13 +53,19 @@ def plot_slice(facts: Facts, name: str, *, lang: str = "en") -> go.Figure:
     """
     say = theme.words(lang).say
     figure = theme.new_figure("", y=say("axis.val_accuracy"), lang=lang, height=260)
-    _add_slice(figure, facts, name, set(), {})
+    _add_slice(figure, facts, name, set(), {}, lang=lang)
     figure.update_layout(showlegend=False, margin={"t": 12, "l": 52, "r": 12, "b": 44})
     return figure
 
 
 def _add_slice(
-    figure: go.Figure, facts: Facts, name: str, seen: set[str], at: dict[str, int]
+    figure: go.Figure,
+    facts: Facts,
+    name: str,
+    seen: set[str],
+    at: dict[str, int],
+    *,
+    lang: str,
 ) -> None:
     trials = [it for it in theme.valued(facts.ranking.trials) if name in it.params]
     axis = axis_of(name, facts)
@@ -72,7 +78,7 @@ def _add_slice(
         if members:
             _add_points(figure, facts, axis, family, members, is_first=family not in seen, at=at)
             seen.add(family)
-    figure.update_xaxes(title_text=theme.literal(name), **_scale(axis), **at)
+    figure.update_xaxes(title_text=theme.literal(name), **_scale(axis, lang), **at)
 
 
 def _add_points(
@@ -108,10 +114,10 @@ def _coordinate(axis: Axis, trial: RankedTrial) -> object:
     return theme.literal(value) if axis.choices else theme.tidy(value)
 
 
-def _scale(axis: Axis) -> dict[str, object]:
+def _scale(axis: Axis, lang: str) -> dict[str, object]:
     if axis.choices:
         order = [theme.literal(it) for it in axis.choices]
         return {"type": "category", "categoryorder": "array", "categoryarray": order}
     if axis.is_log:
-        return theme.log_ticks(axis.low, axis.high)
+        return theme.log_ticks(axis.low, axis.high, lang=lang)
     return {"type": "linear", "nticks": 6}

@@ -106,6 +106,16 @@ def family_look(families: Sequence[str], family: str) -> tuple[str, str]:
     return COLOURS[place % len(COLOURS)], SYMBOLS[place % len(SYMBOLS)]
 
 
+def line_look(place: int) -> dict[str, Any]:
+    """Gives the colour and the dash of a line among many: two rounds of colours look different.
+
+    Args:
+        place: Of the line, from 0.
+    """
+    dash = (place + place // len(COLOURS)) % len(DASHES)
+    return {"color": COLOURS[place % len(COLOURS)], "dash": DASHES[dash], "width": 2}
+
+
 def literal(name: object) -> str:
     """Writes a name so that Plotly shows it as it is, whatever is in it, and not too long."""
     written = str(name)
@@ -127,14 +137,23 @@ def folded(name: object) -> str:
     return "<br>".join(literal(line.strip()) for line in lines)
 
 
-def log_ticks(low: float, high: float) -> dict[str, object]:
-    """Gives few round ticks of a logarithmic axis from `low` to `high`, both above 0."""
+def log_ticks(low: float, high: float, *, lang: str = "en") -> dict[str, object]:
+    """Gives few round ticks of a logarithmic axis from `low` to `high`, both above 0.
+
+    Where no round number is near, its ends are the ticks.
+    """
     n_decades = math.log10(high / low)
     steps = (1.0,) if n_decades > 2 else (1.0, 3.0) if n_decades > 1 else (1.0, 2.0, 3.0, 5.0, 7.0)
     first, last = math.floor(math.log10(low)), math.ceil(math.log10(high))
     ticks = [step * 10.0**power for power in range(first, last + 1) for step in steps]
-    shown = [it for it in ticks if low / 1.1 <= it <= high * 1.1]
-    return {"type": "log", "tickvals": shown, "ticktext": [_short(it) for it in shown]}
+    shown = [it for it in ticks if low / 1.1 <= it <= high * 1.1] or sorted({low, high})
+    labels = [localized(_short(it), lang) for it in shown]
+    return {"type": "log", "tickvals": shown, "ticktext": labels}
+
+
+def localized(written: str, lang: str) -> str:
+    """Gives a written number with the decimal sign of the language."""
+    return written.replace(".", ",") if lang == "ru" else written
 
 
 def _short(value: float) -> str:

@@ -59,10 +59,6 @@ def _add_curves(figure: go.Figure, curves: Mapping[str, Curve], areas: Mapping[s
             y=[theme.tidy(it) for it in curve.y],
             name=theme.literal(name) + area,
             mode="lines",
-            line={
-                "color": theme.COLOURS[place % len(theme.COLOURS)],
-                "dash": theme.DASHES[place % len(theme.DASHES)],
-                "width": 2,
-            },
+            line=theme.line_look(place),
             hovertemplate="%{x:.3f}, %{y:.3f}",
         )

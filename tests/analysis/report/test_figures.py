@@ -9,7 +9,7 @@ from optuna.trial import TrialState, create_trial
 from analysis.evaluation import evaluate
 from analysis.report import figures
 from analysis.report.figures import curves, theme
-from analysis.report.figures.parameters import axis_of, shown_parameters
+from analysis.report.figures.parameters import Axis, axis_of, shown_parameters
 
 MAX_JSON_BYTES = 6_000_000
 OF_FACTS = (
@@ -52,9 +52,62 @@ def test_history_line_ends_at_the_best_value(facts):
 
 
 def test_families_have_a_box_each_of_their_complete_trials(facts):
-    counts = {it.y[0]: len(it.x) for it in figures.plot_families(facts).data}
+    points = traces(figures.plot_families(facts), boxpoints="all")
+    counts = {it.y[0]: len(it.x) for it in points}
     expected = Counter(it.family for it in facts.ranking.complete)
     assert counts == dict(expected)
+
+
+def test_boxes_of_families_tell_all_values_even_where_points_are_left_out(facts, monkeypatch):
+    monkeypatch.setattr("analysis.report.figures.families.MAX_POINTS", 6)
+    figure = figures.plot_families(facts)
+    assert sum(len(it.x) for it in traces(figure, boxpoints="all")) == 6
+    boxes = [it for it in figure.data if it.q1 is not None]
+    assert len(boxes) == len({it.family for it in facts.ranking.complete})
+    for box in boxes:
+        values = [it.val_accuracy for it in facts.ranking.complete if it.family == box.y[0]]
+        drawn = (box.lowerfence[0], box.q1[0], box.median[0], box.q3[0], box.upperfence[0])
+        assert drawn == pytest.approx(np.quantile(values, (0, 0.25, 0.5, 0.75, 1)), abs=1e-5)
+
+
+def test_best_so_far_reaches_the_last_trial_even_if_it_was_pruned(facts):
+    last = max(theme.valued(facts.ranking.trials), key=lambda it: it.trial)
+    trials = tuple(
+        replace(it, state="PRUNED") if it == last else it for it in facts.ranking.trials
+    )
+    cut = replace(facts, ranking=replace(facts.ranking, trials=trials))
+    assert traces(figures.plot_history(cut), mode="lines")[0].x[-1] == last.trial
+
+
+def test_reductions_of_the_rate_do_not_lie_under_the_best_epoch(facts):
+    figure = figures.plot_learning_curves(facts)
+    panels = {it.name: it.yaxis for it in traces(figure, mode="markers")}
+    assert panels["learning rate reduced"] != panels["best epoch"]
+
+
+def test_sixteen_lines_look_different():
+    assert len({tuple(theme.line_look(place).values()) for place in range(16)}) == 16
+
+
+def test_ninth_of_the_top_curves_does_not_look_like_the_first(facts):
+    curve = facts.winner.curve
+    figure = figures.plot_top_curves(replace(facts, curves=dict.fromkeys(range(9), curve)))
+    looks = [(it.line.color, it.line.dash) for it in figure.data]
+    assert looks[8] != looks[0]
+
+
+@pytest.mark.parametrize(("low", "high"), [(85, 85), (84, 86), (0.001, 0.001), (12, 4_000_000)])
+def test_logarithmic_axes_have_ticks_however_short(low, high):
+    assert theme.log_ticks(low, high)["tickvals"]
+
+
+def test_ticks_are_written_as_the_language_does(facts):
+    assert theme.log_ticks(0.001, 0.1, lang="ru")["ticktext"][0] == "0,001"
+    axis = Axis("dropout", (), is_log=False, low=0.25, high=0.5)
+    assert [label for _, label in axis.ticks("ru")] == ["0,25", "0,5"]
+    assert [label for _, label in axis.ticks("en")] == ["0.25", "0.5"]
+    labels = {it.text for it in figures.plot_parallel(facts, lang="ru").layout.annotations}
+    assert not any("." in it and it[0].isdigit() for it in labels)
 
 
 def test_learning_curves_mark_best_epoch_reductions_and_second_phase(facts):
@@ -96,6 +149,28 @@ def test_parallel_draws_each_complete_trial_through_each_axis(facts):
     x = [at for line in figures.plot_parallel(facts).data for at in line.x]
     assert x.count(None) == len(facts.ranking.complete)
     assert x.count(n_axes - 1) == len(facts.ranking.complete)
+
+
+def counts_of_bands(facts):
+    return [list(line.x).count(None) for line in figures.plot_parallel(facts).data]
+
+
+def test_bands_of_parallel_are_by_place_among_all_trials(facts, monkeypatch):
+    n = len(facts.ranking.complete)
+    n_top = n - round(0.9 * n)
+    assert counts_of_bands(facts)[2] == n_top
+    monkeypatch.setattr("analysis.report.figures.parallel.MAX_LINES", n // 2)
+    thinned = counts_of_bands(facts)
+    assert sum(thinned) == n // 2
+    assert thinned[2] == n_top
+
+
+@pytest.mark.parametrize("n_trials", [1, 2, 4])
+def test_best_trial_is_always_in_the_top_band(make_facts, n_trials):
+    facts = make_facts(n_trials=n_trials, with_confirmation=False)
+    counts = counts_of_bands(facts)
+    assert counts[2] == 1
+    assert sum(counts) == n_trials
 
 
 def test_slices_show_a_parameter_of_some_trials_only_for_those(facts):

@@ -8,31 +8,17 @@ from html.parser import HTMLParser
 import pytest
 
 from analysis.report.facts import Caution
-from analysis.report.page import Script, render_page, write_page
+from analysis.report.page import Script, render_page
 from analysis.report.phrases import Phrases
 from analysis.report.texts import texts
 
 SECTIONS = ["data", "search", "result", "sure", "test", "mattered", "again", "reading"]
 MAX_BYTES = 12_000_000
-KINDS = {
-    "edge": {"parameter": "dropout", "value": 0.0, "low": 0.0, "high": 0.6},
-    "few_trials": {"n": 3},
-    "unbalanced": {"ratio": 4.0},
-    "test_used_before": {
-        "n": 2,
-        "first": "2026-03-02T09:30:00+00:00",
-        "last": "2026-03-03T09:30:00+00:00",
-    },
-    "not_separable": {"trials": "3, 7"},
-    "partial": {"done": 3, "budget": 30},
-    "unconfirmed": {},
-    "searched_after_confirm": {"n": 4},
-    "no_weights": {"trial": 3},
-    "small_validation": {"n": 40, "step": 0.025},
-    "duplicates": {"n": 2},
-    "worse_on_test": {"val": 0.9, "test": 0.8},
-    "no_test": {},
-}
+CAUTION = "caution."
+KINDS = sorted(it.removeprefix(CAUTION) for it in texts("en").entries if it.startswith(CAUTION))
+MOMENT = "2026-03-02T09:30:00+00:00"
+OF_PLACEHOLDERS = {"parameter": "dropout", "trials": "3, 7", "first": MOMENT, "last": MOMENT}
+"""Values that are no numbers."""
 
 
 class Reader(HTMLParser):
@@ -200,18 +186,38 @@ def test_russian_page_has_russian_texts_and_numbers(facts):
     assert not re.search(r"\{\w+\}", page.text)
 
 
+def values_for(sentence):
+    return {it: OF_PLACEHOLDERS.get(it, 0.25) for it in re.findall(r"\{(\w+)\}", sentence)}
+
+
 @pytest.mark.parametrize("lang", ["en", "ru"])
 @pytest.mark.parametrize("kind", KINDS)
-def test_each_caution_has_a_sentence(kind, lang):
-    sentence = Phrases(texts(lang)).caution(Caution(kind, KINDS[kind]))
+def test_each_caution_has_a_sentence_with_its_values(kind, lang):
+    words = texts(lang)
+    values = values_for(words.entries[CAUTION + kind])
+    sentence = Phrases(words).caution(Caution(kind, values))
     assert sentence != kind
     assert "T09" not in sentence
+    shown = {"2026-03-02 09:30" if it == MOMENT else it for it in values.values()}
+    for value in shown:
+        assert (value if isinstance(value, str) else words.number(value)) in sentence
 
 
-def test_unknown_language_is_refused(facts, tmp_path):
+def test_caution_without_a_sentence_is_told_by_its_kind():
+    assert Phrases(texts("en")).caution(Caution("unheard_of", {})) == "unheard_of"
+
+
+def test_unknown_language_is_refused(facts):
     with pytest.raises(ValueError, match="expected en or ru"):
-        write_page(facts, tmp_path / "report.html", lang="de")
-    assert not list(tmp_path.iterdir())
+        render_page(facts, lang="de")
+
+
+@pytest.mark.parametrize(("n_trials", "is_there"), [(2, False), (12, True)])
+def test_accuracy_by_parameter_is_told_only_where_there_are_figures(
+    make_facts, n_trials, is_there
+):
+    text = Reader(render_page(make_facts(n_trials=n_trials, with_confirmation=False))).text
+    assert ("Accuracy by parameter" in text) == is_there
 
 
 def test_script_that_would_end_its_tag_is_refused():

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from analysis.report.page import write_page
+from analysis.report.page import render_page
 
 PHONE, DESKTOP = 390, 1280
 DRAWN = "document.documentElement.dataset.drawn === 'yes'"
@@ -20,7 +20,7 @@ EMPTY_PLOTS = """
 @pytest.fixture(scope="module")
 def path(facts, tmp_path_factory):
     path = tmp_path_factory.mktemp("page") / "report.html"
-    write_page(facts, path)
+    path.write_text(render_page(facts), encoding="utf-8")
     return path
 
 
@@ -68,7 +68,8 @@ def test_page_does_not_scroll_sideways(browser, path, width):
 def test_page_with_long_names_fits_a_phone(browser, make_facts, tmp_path):
     names = ("a" * 70, "wort " * 20, "<img src=x onerror=alert(1)>", "b_" * 40)
     path = tmp_path / "report.html"
-    write_page(make_facts(n_trials=12, classes=names), path, lang="ru")
+    facts = make_facts(n_trials=12, classes=names)
+    path.write_text(render_page(facts, lang="ru"), encoding="utf-8")
     with opened(browser, path, width=PHONE) as (page, troubles, requests):
         assert page.evaluate("document.documentElement.scrollWidth") <= PHONE
         assert page.evaluate(EMPTY_PLOTS) == []
