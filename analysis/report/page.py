@@ -63,7 +63,7 @@ class Script:
 
 
 def render_page(facts: Facts, *, lang: str = "en") -> str:
-    """Gives the report as HTML; see `write_page`."""
+    """Gives the report as HTML; see `render_page`."""
     words = texts(lang)
     figures = FigureBox(facts, lang)
     phrases = Phrases(words)
