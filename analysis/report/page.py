@@ -63,7 +63,15 @@ class Script:
 
 
 def render_page(facts: Facts, *, lang: str = "en") -> str:
-    """Gives the report as HTML; see `render_page`."""
+    """Gives the report of a study as one HTML page.
+
+    Args:
+        facts: What it tells; parts that are missing are said to be.
+        lang: `en` or `ru`.
+
+    Raises:
+        ValueError: If there are no texts in that language.
+    """
     words = texts(lang)
     figures = FigureBox(facts, lang)
     phrases = Phrases(words)
