@@ -7,6 +7,7 @@ other seeds, a config has a mean, and an interval for it.
 import itertools
 import math
 from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
@@ -19,6 +20,9 @@ LEVEL = 0.95
 N_DRAWS = 20_000
 SEPARABLE_BELOW = 0.05
 """A config whose chance to be at least as good as the leader is smaller is told apart from it."""
+EQUAL_ABOVE = 0.25
+"""A config has to be at least as good as the leader with such a chance to be taken for smaller
+size: what cannot be told apart after a few trainings may still well be worse."""
 MIN_SEEDS = 3
 """Fewer trainings say too little to drop a config, and give no interval worth its name."""
 BEHIND_BELOW = 0.01
@@ -69,9 +73,8 @@ class Standing:
 class Confirmation:
     """Standings, the best mean first, but those with a single value last.
 
-    `recommended` is the smallest of those not told apart from the leader, as far as none with a
-    better mean is; one of which trainings failed, or that has a single value, is so only where
-    there is no other.
+    `recommended` is the smallest of those that may well be as good as the leader; one of which
+    trainings failed, or that has a single value, is so only where there is no other.
     """
 
     standings: tuple[Standing, ...]
@@ -111,21 +114,24 @@ def judge(candidates: Sequence[Candidate], *, resolution: float) -> Confirmation
     ordered = sorted(candidates, key=lambda it: (_is_single(it), -_mean(it), _size(it), it.trial))
     compared = [it for it in ordered if not _is_single(it)]
     draws = _draw(compared, resolution)
-    standings = []
+    standings: list[Standing] = []
+    equals: set[int] = set()
     for place, it in enumerate(ordered):
         chance, rivalry = None, 1.0
         if len(compared) > 1 and not _is_single(it):
             chance = float((draws.argmax(axis=1) == place).mean())
             rivalry = float((draws[:, place] >= draws[:, 0]).mean())
         standings.append(_stand(it, resolution, chance, is_separable=rivalry < SEPARABLE_BELOW))
-    return Confirmation(tuple(standings), _recommend(standings))
+        if rivalry >= EQUAL_ABOVE:
+            equals.add(it.trial)
+    return Confirmation(tuple(standings), _recommend(standings, equals))
 
 
-def _recommend(standings: Sequence[Standing]) -> Standing:
+def _recommend(standings: Sequence[Standing], as_good: AbstractSet[int]) -> Standing:
     if standings[0].n_seeds < 2:  # Nothing is known but single values.
         return standings[0]
     known = [it for it in standings if it.n_seeds >= 2]
-    equals = list(itertools.takewhile(lambda it: not it.is_separable, known))
+    equals = list(itertools.takewhile(lambda it: it.trial in as_good, known))
     steady = [it for it in equals if not it.n_failed]
     return min(
         steady or equals, key=lambda it: math.inf if it.parameters is None else it.parameters

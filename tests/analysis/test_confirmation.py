@@ -149,3 +149,12 @@ def test_interval_stays_within_what_an_accuracy_can_be_and_one_config_has_no_riv
     (standing,) = judge([Candidate(1, 9, (0.99, 0.98, 1.0))], resolution=RESOLUTION).standings
     assert standing.high == 1.0
     assert standing.chance is None
+
+
+def test_smaller_config_that_is_probably_worse_is_not_recommended() -> None:
+    found = judge(
+        [Candidate(0, 76_374, (0.9667, 0.9, 0.8667)), Candidate(3, 37_240, (0.8333, 0.7, 0.8333))],
+        resolution=1 / 30,
+    )
+    assert not found.standings[1].is_separable
+    assert found.recommended.trial == 0
