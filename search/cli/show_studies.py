@@ -24,7 +24,7 @@ def show_overviews(console: Console, items: Sequence[Item]) -> None:
     if not items:
         console.print("There is no study yet.")
         return
-    table = Table(box=SIMPLE_HEAD, pad_edge=False)
+    table = Table(box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
     for name in ("study", "state"):
         table.add_column(name, no_wrap=name == "state", overflow="fold")
     for name in ("done", "budget", "best", "workers", "first trial", "files"):
