@@ -149,9 +149,7 @@ def list_kept(store: Store, study_id: int, *, n_best: int, n_pruned: int) -> set
             sizes, sa.and_(sizes.c.trial_id == trials.c.trial_id, sizes.c.key == "parameters")
         )
         .where(trials.c.study_id == study_id, trials.c.state == TrialState.COMPLETE)
-        .order_by(
-            values.c.value.desc(), sa.cast(sizes.c.value_json, sa.BigInteger), trials.c.number
-        )
+        .order_by(values.c.value.desc(), sa.cast(sizes.c.value_json, sa.Double), trials.c.number)
         .limit(n_best)
     )
     pruned = (
