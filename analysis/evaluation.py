@@ -1,7 +1,8 @@
 """How good a network's answers are on images it never saw: scores with intervals, and curves.
 
-All intervals are 95 % percentile intervals of one bootstrap over images, or over groups of images
-(patients, slides) where there are groups: images of one group are not independent.
+Intervals are 95 % percentile intervals of one bootstrap over images, or over groups of images
+(patients, slides) where there are groups: images of one group are not independent. Those of shares
+that are 0 or 1 are exact.
 """
 
 from collections.abc import Mapping, Sequence
@@ -136,18 +137,23 @@ def evaluate(
     def score(name: str) -> Score:
         return _score(found[name], spread[name])
 
+    def share(name: str, k: int, which: NDArray[np.bool_]) -> Score:
+        return _share(found[name][:, k], spread[name][:, k], _count(groups, which))
+
     return Evaluation(
         n=n,
         n_groups=None if groups is None else len(set(groups)),
-        accuracy=_accuracy_score(found["accuracy"], spread["accuracy"], n, groups),
+        accuracy=_share(found["accuracy"], spread["accuracy"], _count(groups, labels >= 0)),
         balanced_accuracy=score("balanced_accuracy"),
         macro_f1=score("macro_f1"),
         macro_auc=score("macro_auc"),
         classes=tuple(
             ClassScores(
-                name,
-                int((labels == k).sum()),
-                *(_score(found[it][:, k], spread[it][:, k]) for it in OF_CLASSES),
+                name=name,
+                n=int((labels == k).sum()),
+                sensitivity=share("sensitivity", k, labels == k),
+                specificity=share("specificity", k, labels != k),
+                auc=_score(found["auc"][:, k], spread["auc"][:, k]),
             )
             for k, name in enumerate(class_names)
         ),
@@ -236,19 +242,23 @@ def _score(found: Floats, spread: Floats) -> Score:
     return Score(float(found[0]), float(low), float(high))
 
 
-def _accuracy_score(
-    found: Floats, spread: Floats, n: int, groups: Sequence[object] | None
-) -> Score:
-    """Gives the accuracy's interval; where all answers are right, or wrong, the exact one.
+def _share(found: Floats, spread: Floats, n: int) -> Score:
+    """Gives the interval of a share of `n` images or groups; where it is 0 or 1, the exact one.
 
-    No resample of such answers says how few mistakes may have been missed.
+    No resample of answers that are all right says how few mistakes may have been missed.
     """
     value = float(found[0])
-    if 0 < value < 1:
+    if n == 0 or 0 < value < 1:
         return _score(found, spread)
-    n = n if groups is None else len(set(groups))
     least = ((1 - LEVEL) / 2) ** (1 / n)  # Clopper and Pearson's, which has a closed form here.
     return Score(1.0, least, 1.0) if value == 1 else Score(0.0, 0.0, 1 - least)
+
+
+def _count(groups: Sequence[object] | None, which: NDArray[np.bool_]) -> int:
+    """Counts some images, or the groups that they belong to."""
+    if groups is None:
+        return int(which.sum())
+    return len({group for group, is_one in zip(groups, which, strict=True) if is_one})
 
 
 def _roc(is_class: NDArray[np.bool_], scores: Floats) -> Curve:

@@ -6,10 +6,11 @@ configs are known about equally well at any time.
 """
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from shlex import quote
 
-from analysis import RankedTrial, rank
+from analysis import RankedTrial, load_status, rank
 from analysis.trainings import CONFIRMS, confirmation_of, confirms
 from search.artifacts import Artifacts, share
 from search.artifacts.study import folder_name
@@ -75,9 +76,10 @@ def submit_confirmation(
             f"No trial of {study} is complete yet, so there is nothing to confirm. "
             f"`convsearch status {study}` shows how far it is."
         )
+    notes = tuple(_note(store, study, len(leaders), top))
     name, queue = confirmation_of(study), _make_queue(leaders, n_seeds)
     if name in list_studies(store):
-        return _go_on(opened, queue, n_workers, progress)
+        return replace(_go_on(opened, queue, n_workers, progress), notes=notes)
     settings = _settings_of(opened.settings, study)
     _share(store, name, settings, progress)
     record, is_new = create_study(
@@ -89,8 +91,16 @@ def submit_confirmation(
         queue=queue,
     )
     if not is_new:
-        return _go_on(opened, queue, n_workers, progress)
-    return _submission(opened, record, n_workers, is_new=True)
+        return replace(_go_on(opened, queue, n_workers, progress), notes=notes)
+    return replace(_submission(opened, record, n_workers, is_new=True), notes=notes)
+
+
+def _note(store: Store, study: str, n_leaders: int, top: int) -> Iterator[str]:
+    """Tells of what a confirmation begins with that is less than was asked for."""
+    if not load_status(store, study).is_over:
+        yield f"{study} is not over: its best so far are trained again, and later ones are not"
+    if n_leaders < top:
+        yield f"trained again: {n_leaders} of the {top} wanted, since no more are complete"
 
 
 def _go_on(

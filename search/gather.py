@@ -31,7 +31,7 @@ from search.open_study import OpenStudy
 from search.scoring import Scorer, uses_of_test_split
 from search.verdict import judged
 from search.versions import packages_here
-from search.winner import Winner, choose_winner
+from search.winner import Winner, choose_winner, find_winner
 from spaces import Config, draw_network
 from spaces.narrowing import describe_domains
 from storage import EpochRow, Store, TrialRow, load_curves, load_study, load_trials
@@ -42,7 +42,13 @@ RULES = ("max_epochs", "patience", "plateau_patience", "plateau_factor", "min_le
 SPLITS = ("val", "test")
 
 
-def gather_facts(store: Store | str | None, study: str, *, with_names: bool = False) -> Facts:
+def gather_facts(
+    store: Store | str | None,
+    study: str,
+    *,
+    winner: tuple[str, int] | None = None,
+    with_names: bool = False,
+) -> Facts:
     """Gathers all that a report tells of a study, as its store has it.
 
     Answers on validation and test split are those that `confirm` or `report` had before: nothing
@@ -52,17 +58,20 @@ def gather_facts(store: Store | str | None, study: str, *, with_names: bool = Fa
         store: An open store, or its URL; `$CONVSEARCH_STORE` or `sqlite:///convsearch.db` by
             default.
         study: The study's name.
+        winner: The study and number of the trial whose network to tell of; by default the one
+            that would be exported now. A notebook names it, to stay with what it was written of.
         with_names: Whether names of files that were left out are told.
 
     Raises:
         NoResultError: If no trial of the study is complete.
+        TrialRecordError: If the named winner is not there any more.
         StudyNotFoundError: If there is no such study.
         SearchError, SpaceError: If its images, weights or modules cannot be had.
     """
     if isinstance(store, Store):
-        return Gathering.load(store, study).facts(with_names=with_names)
+        return Gathering.load(store, study, winner).facts(with_names=with_names)
     with closing(Store.open(store_url(store), create=False)) as opened:
-        return Gathering.load(opened, study).facts(with_names=with_names)
+        return Gathering.load(opened, study, winner).facts(with_names=with_names)
 
 
 @dataclass
@@ -70,9 +79,10 @@ class Gathering:
     """A study of which facts are gathered; what is read once is kept."""
 
     opened: OpenStudy
+    named: tuple[str, int] | None = None
 
     @classmethod
-    def load(cls, store: Store, study: str) -> "Gathering":
+    def load(cls, store: Store, study: str, winner: tuple[str, int] | None = None) -> "Gathering":
         """Opens a study to gather facts of it.
 
         Raises:
@@ -86,7 +96,7 @@ class Gathering:
                 f"{study} only trains configs of {opened.settings.confirms} again: report that "
                 "one, which tells of both."
             )
-        return cls(opened)
+        return cls(opened, winner)
 
     def facts(self, *, with_names: bool = False, lack: str | None = None) -> Facts:
         """Gives the facts.
@@ -146,7 +156,8 @@ class Gathering:
     @property
     def _is_confirmed(self) -> bool:
         trainings = self._judged[0]
-        return trainings is not None and trainings.is_over
+        is_named = self.named is not None and self.named[0] != self.opened.name
+        return trainings is not None and (trainings.is_over or is_named)
 
     @property
     def is_settled(self) -> bool:
@@ -165,7 +176,10 @@ class Gathering:
 
         Raises:
             NoResultError: If no trial of the study is complete.
+            TrialRecordError: If the one that was named is not there any more.
         """
+        if self.named is not None:
+            return find_winner(self.ranking, self._judged[0], *self.named)
         return choose_winner(self.ranking, *self._judged)
 
     @property

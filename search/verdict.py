@@ -144,7 +144,7 @@ def _conclude(
     winner = choose_winner(ranking, trainings, confirmation) if is_over else None
     test, problem = None, None
     if opens_test is None:
-        opens_test = load_status(store, study).is_over
+        opens_test = load_status(store, study).is_over and not overtaken(ranking, trainings)
     if winner is not None and opens_test and not run.is_interrupted:
         try:
             test = _score(opened, winner, on_score)
@@ -152,6 +152,12 @@ def _conclude(
             problem = str(error)
     uses = uses_of_test_split(opened)
     return ConfirmResult(ranking, run, trainings, confirmation, winner, test, uses, problem)
+
+
+def overtaken(ranking: Ranking, trainings: Trainings | None) -> list[int]:
+    """Gives the trials that rank among those whose configs were trained again, and were not."""
+    known = set() if trainings is None else {it.trial for it in trainings.trainings}
+    return [it.trial for it in ranking.complete[: len(known)] if it.trial not in known]
 
 
 def recover_all(store: Store, study: str) -> None:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from analysis import Ranking
 from analysis.confirmation import Confirmation
 from analysis.trainings import Trainings, confirmation_of
-from search.errors import NoResultError
+from search.errors import NoResultError, TrialRecordError
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +20,26 @@ class Winner:
     study: str
     number: int
     val_accuracy: float
+
+
+def find_winner(ranking: Ranking, trainings: Trainings | None, study: str, number: int) -> Winner:
+    """Gives the network of a trial, of the search or of its confirmation, as the winner.
+
+    Raises:
+        TrialRecordError: If there is no such network, or it was not trained to its end.
+    """
+    if study == ranking.study:
+        for it in ranking.complete:
+            if it.trial == number:
+                return Winner(number, study, number, it.val_accuracy or 0.0)
+    elif trainings is not None and study == confirmation_of(ranking.study):
+        for again in trainings.trainings:
+            if again.number == number and again.value is not None:
+                return Winner(again.trial, study, number, again.value)
+    raise TrialRecordError(
+        f"Trial {number} of {study} is not there any more, or was not trained to its end: gather "
+        "without naming a winner to see the one of today."
+    )
 
 
 def choose_winner(

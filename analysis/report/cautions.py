@@ -5,7 +5,6 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from optuna.distributions import FloatDistribution, IntDistribution
-from optuna.trial import FrozenTrial
 
 from analysis.report.facts import Caution, Facts
 
@@ -15,7 +14,7 @@ FEW_FOR_IMPORTANCE = 30
 """Of 15 trials with 12 parameters of no effect, one had 44 % of the importance in the median."""
 UNBALANCED = 1.5
 FEW_IMAGES = 100
-"""Of the validation split: fewer make accuracy come in steps of over a hundredth."""
+"""Of a split: fewer make accuracy come in steps of over a hundredth."""
 EDGE = 0.01
 """A value within this part of a range from its end counts as the end."""
 BY_NATURE = (0, 1)
@@ -35,6 +34,7 @@ def _find(facts: Facts) -> Iterator[Caution]:
     yield from _of_data(facts)
     yield from _of_confirmation(facts)
     yield from _of_test(facts)
+    yield from _edges(facts)
 
 
 def _of_progress(facts: Facts) -> Iterator[Caution]:
@@ -56,21 +56,30 @@ def _of_search(facts: Facts) -> Iterator[Caution]:
         yield Caution("few_trials", {"n": n_complete})
     if facts.importance and n_complete < FEW_FOR_IMPORTANCE:
         yield Caution("few_for_importance", {"n": n_complete})
-    best = next((it for it in facts.trials if it.number == facts.winner.trial.trial), None)
-    if best is not None:
-        yield from _edges(best)
 
 
-def _edges(trial: FrozenTrial) -> Iterator[Caution]:
-    """Finds parameters of the best trial whose value is an end of their range."""
+def _edges(facts: Facts) -> Iterator[Caution]:
+    """Finds parameters of the winner whose value is an end of their range.
+
+    They come last: there may be several, and they ask for another search rather than for doubt.
+    """
+    trial = next((it for it in facts.trials if it.number == facts.winner.trial.trial), None)
+    if trial is None:
+        return
     for name, distribution in trial.distributions.items():
-        if not isinstance(distribution, Range) or distribution.single():
-            continue
+        if not isinstance(distribution, Range) or _n_values(distribution) <= 2:
+            continue  # Of two values each is an end.
         value, low, high = trial.params[name], distribution.low, distribution.high
         place = _place(value, low, high, is_log=distribution.log)
         if place >= 1 - EDGE or (place <= EDGE and low not in BY_NATURE):
             values = {"parameter": name, "value": value, "low": low, "high": high}
             yield Caution("edge", values)
+
+
+def _n_values(distribution: Range) -> float:
+    if isinstance(distribution, IntDistribution):
+        return (distribution.high - distribution.low) // distribution.step + 1
+    return 1 if distribution.single() else math.inf
 
 
 def _place(value: float, low: float, high: float, *, is_log: bool) -> float:
@@ -123,6 +132,9 @@ def _of_test(facts: Facts) -> Iterator[Caution]:
     test = facts.examined.get("test")
     if test is None:
         yield Caution("no_test")
-    elif winner.val_accuracy > test.evaluation.accuracy.high:
+        return
+    if test.evaluation.n < FEW_IMAGES:
+        yield Caution("small_test", {"n": test.evaluation.n})
+    if winner.val_accuracy > test.evaluation.accuracy.high:
         values = {"val": winner.val_accuracy, "test": test.evaluation.accuracy.value}
         yield Caution("worse_on_test", values)

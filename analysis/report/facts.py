@@ -124,6 +124,11 @@ class WinnerFacts:
     command: str
 
     @property
+    def seconds(self) -> float:
+        """The time of all epochs of the training that its weights come from."""
+        return sum(row.seconds for row in self.curve)
+
+    @property
     def is_confirmed(self) -> bool:
         """Whether it was chosen among several trainings of each leading config."""
         return self.source.endswith("/confirm")
@@ -166,7 +171,7 @@ class Caution:
     `partial` (done, budget), `partial_time` (done), `confirmation_unfinished` (),
     `few_for_importance` (n), `unconfirmed` (), `searched_after_confirm` (n),
     `no_weights` (trial), `no_model` (), `lost_trainings` (trials), `small_validation` (n, step),
-    `duplicates` (n), `worse_on_test` (val, test), `no_test` ().
+    `duplicates` (n), `small_test` (n), `worse_on_test` (val, test), `no_test` ().
     """
 
     kind: str

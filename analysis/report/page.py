@@ -36,7 +36,7 @@ PLACES: Mapping[str, tuple[str, ...]] = {
         "not_separable",
         "lost_trainings",
     ),
-    "test": ("test_used_before", "worse_on_test", "no_test"),
+    "test": ("test_used_before", "small_test", "worse_on_test", "no_test"),
     "mattered": ("edge", "few_for_importance"),
 }
 """Which section tells a caution again, by kind."""

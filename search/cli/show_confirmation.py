@@ -15,7 +15,7 @@ from analysis.report.facts import TestUse
 from analysis.trainings import SUFFIX
 from search.cli.console import say
 from search.cli.words import show_accuracy
-from search.verdict import ConfirmResult
+from search.verdict import ConfirmResult, overtaken
 from search.winner import Winner
 
 
@@ -31,6 +31,10 @@ def show_outcome(console: Console, notes: Console, result: ConfirmResult) -> Non
     show_winner(console, result.winner)
     if result.problem is not None:
         say(notes, result.problem, style="yellow")
+    elif result.test is None and (ahead := overtaken(result.ranking, result.trainings)):
+        names = ", ".join(map(str, ahead))
+        why = f"Trials found since rank as high: {names}. The same command trains them again too"
+        say(notes, f"{why}; the test split was left closed (--test opens it).", style="yellow")
     elif result.test is None:
         say(notes, "The test split was left closed (--test opens it, once).")
     else:
@@ -67,7 +71,7 @@ def show_scores(console: Console, split: str, found: Evaluation) -> None:
 def show_uses(console: Console, uses: Sequence[TestUse]) -> None:
     """Says when, by what and for which network the test split was used."""
     for use in uses:
-        when = datetime.fromisoformat(use.at).astimezone().strftime("%Y-%m-%d %H:%M")
+        when = datetime.fromisoformat(use.at).strftime("%Y-%m-%d %H:%M UTC")
         say(
             console,
             f"The test split was used on {when} by {use.by}, for trial {use.trial} of "

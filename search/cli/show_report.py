@@ -1,5 +1,7 @@
 """What `report` shows: where it is, and what it says in a few lines."""
 
+from shlex import quote
+
 from rich.console import Console
 
 from search.cli.console import say
@@ -22,8 +24,12 @@ def show_report(console: Console, notes: Console, written: Written) -> None:
     if test is not None:
         show_scores(notes, "test", test.evaluation)
     show_uses(notes, facts.test_uses)
-    if facts.is_partial:
-        say(notes, "The study still runs, so this report is partial.", style="yellow")
+    if facts.is_partial and facts.is_search_over:
+        again = f"`convsearch confirm {quote(facts.study)}`"
+        why = f"The confirmation is not finished, and {again} goes on with it"
+        say(notes, f"{why}: this report is partial.", style="yellow")
+    elif facts.is_partial:
+        say(notes, "The study is not over, so this report is partial.", style="yellow")
     for problem in written.problems:
         say(notes, problem, style="yellow")
     for path in written.files:

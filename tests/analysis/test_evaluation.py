@@ -128,3 +128,17 @@ def test_json_holds_numbers_alone() -> None:
     document = evaluate(*answers(50, 1), NAMES, n_resamples=20).to_json()
     assert set(document["accuracy"]) == {"value", "low", "high"}
     assert document["roc"]["grey"]["x"][0] == 0.0
+
+
+def test_class_that_is_always_found_is_not_certain() -> None:
+    labels = np.array([0] * 4 + [1] * 20)
+    probabilities = np.eye(2)[labels]
+    found = evaluate(labels, probabilities, ["few", "many"])
+    few, many = found.classes
+    assert few.sensitivity.value == few.specificity.value == 1.0
+    assert few.sensitivity.low == pytest.approx(0.025 ** (1 / 4))
+    assert few.specificity.low == many.sensitivity.low == pytest.approx(0.025 ** (1 / 20))
+    wrong = evaluate(labels, 1 - probabilities, ["few", "many"])
+    assert wrong.classes[0].sensitivity.high == pytest.approx(1 - 0.025 ** (1 / 4))
+    grouped = evaluate(labels, probabilities, ["few", "many"], groups=[0, 0, 1, 1, *range(20)])
+    assert grouped.classes[0].sensitivity.low == pytest.approx(0.025 ** (1 / 2))

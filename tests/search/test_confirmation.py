@@ -12,15 +12,15 @@ from analysis.trainings import CONFIRMS, Trainings, load_trainings
 from search.artifacts import numbers_to_keep
 from search.changes import plan_again
 from search.confirmation import submit_confirmation
-from search.errors import NoResultError, SettingsError
+from search.errors import NoResultError, SettingsError, TrialRecordError
 from search.fork import fork
 from search.open_study import OpenStudy
 from search.proposals import next_proposal
 from search.removal import remove_study
 from search.training.pool import TrainerPool
 from search.trial_record import TrialRecord
-from search.verdict import judged, recover_all
-from search.winner import choose_winner
+from search.verdict import judged, overtaken, recover_all
+from search.winner import Winner, choose_winner, find_winner
 from search.worker import Worker
 from storage import (
     Outcome,
@@ -256,3 +256,43 @@ def test_trial_that_somebody_enqueues_by_optuna_ends_and_the_worker_goes_on(
     work(opened)
     states = Counter(row.state for row in load_trials(opened.store, opened.study_id))
     assert states == {"COMPLETE": 2, "FAIL": 1}
+
+
+def test_confirmation_of_less_than_was_asked_for_says_so(searched: OpenStudy) -> None:
+    assert submit_confirmation(searched.store, "small", top=3, n_seeds=2).notes == ()
+    set_budget(searched.store, searched.study_id, n_trials=9, timeout_s=None)
+    running, few = submit_confirmation(searched.store, "small", top=5, n_seeds=2).notes
+    assert running.startswith("small is not over")
+    assert few == "trained again: 3 of the 5 wanted, since no more are complete"
+
+
+def test_trial_that_is_found_later_and_ranks_as_high_is_named(searched: OpenStudy) -> None:
+    confirmation(searched, top=2, n_seeds=2)
+    assert overtaken(rank(searched.store, "small"), trainings(searched)) == []
+    set_budget(searched.store, searched.study_id, n_trials=4, timeout_s=None)
+    later = complete_one(searched, 0.99)
+    assert overtaken(rank(searched.store, "small"), trainings(searched)) == [later]
+
+
+def complete_one(opened: OpenStudy, value: float) -> int:
+    proposal = next_proposal(opened, "later")
+    assert proposal is not None
+    finish(opened.store, proposal.lease, Outcome("complete", value=value), proposal.draft)
+    return proposal.trial.number
+
+
+def test_winner_that_was_named_stays_when_a_better_one_is_found(searched: OpenStudy) -> None:
+    opened = confirmation(searched, top=1, n_seeds=2)
+    work(opened)
+    set_budget(searched.store, searched.study_id, n_trials=4, timeout_s=None)
+    complete_one(searched, 0.99)
+    ranking, found = rank(searched.store, "small"), trainings(searched)
+    assert choose_winner(ranking, None, None).val_accuracy == 0.99
+    assert find_winner(ranking, found, "small", 1) == Winner(1, "small", 1, 0.6)
+    again = found.trainings[1]
+    assert again.value is not None
+    named = find_winner(ranking, found, "small/confirm", 1)
+    assert named == Winner(again.trial, "small/confirm", 1, again.value)
+    for study, number in (("small", 99), ("small/confirm", 99), ("other", 0)):
+        with pytest.raises(TrialRecordError, match="is not there any more"):
+            find_winner(ranking, found, study, number)

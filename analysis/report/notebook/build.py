@@ -73,7 +73,8 @@ def _tell_start(teller: Teller, store: str) -> None:
     teller.tell(teller.say("setup"))
     teller.run(
         f"store = os.environ.get({quoted(STORE)}, {quoted(store)})",
-        f"facts = search.gather_facts(store, {quoted(facts.study)})",
+        f"winner = ({quoted(facts.winner.source)}, {facts.winner.source_trial})",
+        f"facts = search.gather_facts(store, {quoted(facts.study)}, winner=winner)",
     )
 
 

@@ -42,6 +42,8 @@ def of_winner(facts: Facts, **values: tuple[Any, Any]) -> Facts:
         (1, IntDistribution(1, 5), False),
         (5, IntDistribution(1, 5), True),
         (3, IntDistribution(3, 3), False),
+        (3, IntDistribution(2, 3), False),  # Of two values each is an end.
+        (16, IntDistribution(8, 16, step=8), False),
         ("sgd", CategoricalDistribution(["adam", "sgd"]), False),
     ],
 )
@@ -108,3 +110,7 @@ def test_data_and_scores_are_judged(make_facts: MakeFacts) -> None:
     assert "worse_on_test" in cautions(replace(facts, winner=better))
     same = replace(facts.winner, val_accuracy=high - 0.01)
     assert "worse_on_test" not in cautions(replace(facts, winner=same))
+    test = facts.examined["test"]
+    assert "small_test" not in cautions(facts)
+    few = replace(test, evaluation=replace(test.evaluation, n=24))
+    assert cautions(replace(facts, examined={"test": few}))["small_test"] == {"n": 24}

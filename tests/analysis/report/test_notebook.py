@@ -38,7 +38,7 @@ VARIANTS: tuple[dict[str, Any], ...] = (
 GATHER = """
 import search
 
-def gather_facts(store, study):
+def gather_facts(store, study, winner):
     {body}
     from tests.analysis.report.made_facts import make_facts
     return make_facts(n_trials=12)

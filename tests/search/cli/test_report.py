@@ -1,6 +1,7 @@
 """From a search to its report: the winner confirmed, scored once, and written without a trace."""
 
 import getpass
+import io
 import json
 import shutil
 import socket
@@ -9,8 +10,10 @@ from pathlib import Path
 
 import nbformat
 import pytest
+from rich.console import Console
 
 from analysis.report.notebook.kernel import run_notebook
+from search.cli.show_report import show_report
 from search.confirmation import submit_confirmation
 from search.errors import SettingsError
 from search.evaluation import Evaluator
@@ -141,6 +144,10 @@ def test_report_of_a_running_study_is_partial_and_leaves_the_test_split_closed(
     facts = json.loads((tmp_path / "part" / "report.json").read_text())
     assert facts["examined"].keys() == {"val", "test"}
     assert (tmp_path / "part" / "mine.txt").read_text() == "stays"
+    proposal = next_proposal(trained, "worker")  # A better one, of which no answers are known.
+    assert proposal is not None
+    finish(trained.store, proposal.lease, Outcome("complete", value=1.0), proposal.draft)
+    check_notebook(tmp_path / "part" / "report.ipynb", tmp_path)
 
 
 def test_report_without_the_winners_weights_says_so(
@@ -171,6 +178,10 @@ def test_test_split_stays_closed_while_a_confirmation_is_under_way(
     written = report(url_of(trained), "small", str(tmp_path / "early"))
     assert written.facts.is_partial
     assert written.facts.examined.keys() == {"val"}
+    stream = io.StringIO()
+    show_report(Console(file=io.StringIO()), Console(file=stream, width=200), written)
+    assert "The confirmation is not finished" in stream.getvalue()
+    assert "The study is not over" not in stream.getvalue()
     with pytest.raises(SettingsError, match="report that one"):
         report(url_of(trained), "small/confirm", str(tmp_path / "companion"))
 
