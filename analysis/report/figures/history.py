@@ -39,6 +39,7 @@ def plot_history(facts: Facts, *, lang: str = "en") -> go.Figure:
         line={"shape": "hv", "color": theme.NEUTRAL, "width": 2},
         hoverinfo="skip",
     )
+    figure.update_xaxes(**theme.whole_ticks(it.trial for it in shown))
     return figure
 
 

@@ -22,6 +22,7 @@ class Axis:
     is_log: bool
     low: float = 0.0
     high: float = 1.0
+    is_whole: bool = False
 
     def place(self, value: Any) -> float:
         """Gives the place of a value on the axis, from 0 to 1."""
@@ -37,9 +38,9 @@ class Axis:
     def ticks(self, lang: str = "en") -> list[tuple[float, str]]:
         """Gives places and labels: all choices, or the ends of the range."""
         if self.choices:
-            return [(self.place(it), theme.literal(it)) for it in self.choices]
+            return [(self.place(it), theme.chosen(it, lang)) for it in self.choices]
         ends = [self.low] if self.low == self.high else [self.low, self.high]
-        return [(self.place(it), theme.localized(f"{it:.3g}", lang)) for it in ends]
+        return [(self.place(it), theme.localized(_short(it), lang)) for it in ends]
 
 
 def shown_parameters(facts: Facts) -> list[str]:
@@ -69,12 +70,18 @@ def axis_of(name: str, facts: Facts) -> Axis:
     if not values or not all(_is_number(it) for it in values):
         return Axis(name, tuple(sorted(set(values), key=str)), is_log=False)
     low, high = min(values), max(values)
-    return Axis(name, (), is_log=low > 0 and getattr(domain, "log", False), low=low, high=high)
+    is_log = low > 0 and getattr(domain, "log", False)
+    is_whole = all(isinstance(it, int) for it in values)
+    return Axis(name, (), is_log=is_log, low=low, high=high, is_whole=is_whole)
 
 
 def _domain_of(name: str, facts: Facts) -> BaseDistribution | None:
     found = (it.distributions[name] for it in facts.trials if name in it.distributions)
     return next(found, None)
+
+
+def _short(value: float) -> str:
+    return str(value) if isinstance(value, int) else f"{value:.3g}"
 
 
 def _is_number(value: object) -> bool:

@@ -38,6 +38,9 @@ def plot_pruning(facts: Facts, *, lang: str = "en") -> go.Figure:
             marker={"color": colour, "line": {"width": 0}},
             hovertemplate="#%{x}: %{y}",
         )
+    longest = [it.epochs + n for it, n in zip(shown, saved, strict=True)]
+    figure.update_xaxes(**theme.whole_ticks(it.trial for it in shown))
+    figure.update_yaxes(**theme.whole_ticks([0, *longest]))
     figure.update_layout(barmode="stack", bargap=0.15, legend_traceorder="normal")
     return figure
 

@@ -76,7 +76,9 @@ def _add_slice(
         groups.append((family, members))
     for family, members in groups:
         if members:
-            _add_points(figure, facts, axis, family, members, is_first=family not in seen, at=at)
+            _add_points(
+                figure, facts, axis, family, members, is_first=family not in seen, at=at, lang=lang
+            )
             seen.add(family)
     figure.update_xaxes(title_text=theme.literal(name), **_scale(axis, lang), **at)
 
@@ -90,13 +92,14 @@ def _add_points(
     *,
     is_first: bool,
     at: dict[str, int],
+    lang: str,
 ) -> None:
     colour, symbol = theme.family_look(facts.search.families, family)
     marker = {"color": colour, "symbol": symbol, "size": 7, "opacity": 0.85}
     if not family:
         marker = {"color": theme.NEUTRAL, "symbol": "circle-open", "size": 5, "opacity": 0.65}
     figure.add_scatter(
-        x=[_coordinate(axis, it) for it in trials],
+        x=[_coordinate(axis, it, lang) for it in trials],
         y=[theme.tidy(it.val_accuracy) for it in trials],
         text=[f"#{it.trial}" for it in trials],
         mode="markers",
@@ -109,15 +112,16 @@ def _add_points(
     )
 
 
-def _coordinate(axis: Axis, trial: RankedTrial) -> object:
+def _coordinate(axis: Axis, trial: RankedTrial, lang: str) -> object:
     value = trial.params[axis.name]
-    return theme.literal(value) if axis.choices else theme.tidy(value)
+    return theme.chosen(value, lang) if axis.choices else theme.tidy(value)
 
 
 def _scale(axis: Axis, lang: str) -> dict[str, object]:
     if axis.choices:
-        order = [theme.literal(it) for it in axis.choices]
+        order = [theme.chosen(it, lang) for it in axis.choices]
         return {"type": "category", "categoryorder": "array", "categoryarray": order}
     if axis.is_log:
         return theme.log_ticks(axis.low, axis.high, lang=lang)
-    return {"type": "linear", "nticks": 6}
+    whole = theme.whole_ticks((int(axis.low), int(axis.high))) if axis.is_whole else {}
+    return {"type": "linear", "nticks": 6, **whole}

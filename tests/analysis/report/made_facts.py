@@ -354,9 +354,10 @@ def _make_search(ranking: Ranking, n_trials: int) -> SearchFacts:
         space={
             "family": "plain, inception, residual, transfer",
             "optimizer": "adam, sgd, rmsprop",
-            "learning_rate": "0.0001 to 0.01, logarithmic",
-            "dropout": "0 to 0.6",
+            "learning_rate": "0.0001–0.01",
+            "dropout": "0–0.6",
             "batch_size": "16, 32, 64, 128",
+            "batch_normalization": "true, false",
         },
         sampler="tpe",
         pruner="auto",
