@@ -10,6 +10,8 @@ logger = logging.getLogger(__name__)
 T = TypeVar("T")
 SHARE = 10
 """Something that took a second to make is made again after ten at the earliest."""
+LATER_S = 0.5
+"""What nobody waits for is begun a little later: a page that is being made goes first."""
 
 
 class Background(Generic[T]):
@@ -32,14 +34,17 @@ class Background(Generic[T]):
         with self._lock:
             is_made = self._thread is not None and self._thread.is_alive()
             if not is_made and key != self._made_of and time.monotonic() >= self._next_at:
-                self._thread = threading.Thread(target=self._run, args=(key,), daemon=True)
+                self._thread = threading.Thread(
+                    target=self._run, args=(key, 0.0 if wait_s else LATER_S), daemon=True
+                )
                 self._thread.start()
             thread = self._thread
         if thread is not None and wait_s:
             thread.join(wait_s)
         return self._value
 
-    def _run(self, key: object) -> None:
+    def _run(self, key: object, delay_s: float) -> None:
+        time.sleep(delay_s)
         began = time.monotonic()
         try:
             self._value = self._make()

@@ -3,10 +3,10 @@
 import json
 import numbers
 from collections.abc import Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass, field
 from typing import Any
 
-from analysis.dashboard.notes import trial_note
 from optuna.distributions import (
     BaseDistribution,
     CategoricalDistribution,
@@ -14,11 +14,16 @@ from optuna.distributions import (
     IntDistribution,
 )
 from optuna.study._frozen import FrozenStudy
-from optuna.trial import TrialState
+from optuna.trial import FrozenTrial, TrialState
 from optuna_dashboard._note import note_ver_key
-from optuna_dashboard._serializer import serialize_frozen_trial, serialize_study_detail
+from optuna_dashboard._serializer import (
+    serialize_distribution,
+    serialize_frozen_trial,
+    serialize_study_detail,
+)
 
 from analysis.dashboard.artifacts import list_artifacts
+from analysis.dashboard.notes import trial_note
 from analysis.dashboard.own_notes import with_own_note
 from analysis.dashboard.studies import Look, constraints_of
 from storage import WatchedTrial
@@ -104,6 +109,8 @@ class Detail:
     max_epochs: int | None = None
     _kept: dict[int, tuple[int, bytes]] = field(default_factory=dict)
     _contents: Contents = field(default_factory=Contents)
+    _domains: dict[int, tuple[BaseDistribution, str]] = field(default_factory=dict)
+    """Distributions with their text, by `id`; they are kept so that no other gets it."""
 
     def write(
         self,
@@ -130,40 +137,63 @@ class Detail:
         trials = b",".join(pieces[it.row.number] for it in look.trials[after:])
         return b'%s,"best_trials":[%s],"trials":[%s]}' % (_dump(head)[:-1], best, trials)
 
+    def note(self, trial: WatchedTrial) -> str:
+        """Gives what we say of a trial."""
+        return trial_note(trial.row, max_epochs=self.max_epochs)
+
     def _write_trials(self, look: Look) -> tuple[dict[int, bytes], Contents]:
         """Gives each trial's JSON by number; of one that has ended it is made once a note."""
-        contents = self._contents.copy()
         pieces = {}
+        unfinished = []
         for trial in look.trials:
             if trial.frozen.state.is_finished():
-                pieces[trial.row.number] = self._kept_piece(look.study, trial, contents)
+                pieces[trial.row.number] = self._kept_piece(look.study, trial)
             else:
-                contents.add(trial)
-                pieces[trial.row.number] = _write_trial(look.study, trial, self.max_epochs)
+                unfinished.append(trial)
+        contents = self._contents.copy()
+        for trial in unfinished:
+            contents.add(trial)
+            pieces[trial.row.number] = self._write_trial(look.study, trial)
         return pieces, contents
 
-    def _kept_piece(self, study: FrozenStudy, trial: WatchedTrial, contents: Contents) -> bytes:
+    def _kept_piece(self, study: FrozenStudy, trial: WatchedTrial) -> bytes:
         trial_id = trial.row.trial_id
         version = study.system_attrs.get(note_ver_key(trial_id), 0)
         kept = self._kept.get(trial_id)
         if kept is None:
             self._contents.add(trial)
-            contents.add(trial)
         if kept is None or kept[0] != version:
-            kept = version, _write_trial(study, trial, self.max_epochs)
-            self._kept[trial_id] = kept
+            kept = self._kept[trial_id] = version, self._write_trial(study, trial)
         return kept[1]
 
+    def _write_trial(self, study: FrozenStudy, trial: WatchedTrial) -> bytes:
+        frozen = copy(trial.frozen)
+        frozen._params = {}  # They are most of it, and much alike from trial to trial.
+        record = serialize_frozen_trial(study._study_id, frozen, {})
+        del record["params"]
+        record["user_attrs"] = [it for it in record["user_attrs"] if it["key"] not in HIDDEN]
+        record["constraints"] = constraints_of(trial)
+        record["artifacts"] = list_artifacts(trial)
+        record["note"] = with_own_note(self.note(trial), study.system_attrs, trial.row.trial_id)
+        return b'%s,"params":[%s]}' % (_dump(record)[:-1], self._write_params(trial.frozen))
 
-def _write_trial(study: FrozenStudy, trial: WatchedTrial, max_epochs: int | None) -> bytes:
-    record = serialize_frozen_trial(study._study_id, trial.frozen, {})
-    record["user_attrs"] = [it for it in record["user_attrs"] if it["key"] not in HIDDEN]
-    record["constraints"] = constraints_of(trial)
-    record["artifacts"] = list_artifacts(trial)
-    record["note"] = with_own_note(
-        trial_note(trial.row, max_epochs=max_epochs), study.system_attrs, trial.row.trial_id
-    )
-    return _dump(record)
+    def _write_params(self, trial: FrozenTrial) -> bytes:
+        """Gives parameters as optuna-dashboard writes them; each distribution is written once."""
+        parts = []
+        for name, value in trial.params.items():
+            domain = trial.distributions[name]
+            known = self._domains.get(id(domain))
+            if known is None:
+                text = json.dumps(serialize_distribution(domain), separators=(",", ":"))
+                known = self._domains[id(domain)] = domain, text
+            about = {
+                "name": name,
+                "param_internal_value": domain.to_internal_repr(value),
+                "param_external_value": str(value),
+                "param_external_pytyp": str(type(value)),
+            }
+            parts.append(f'{json.dumps(about)[:-1]},"distribution":{known[1]}}}')
+        return ",".join(parts).encode()
 
 
 def _write_head(

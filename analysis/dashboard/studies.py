@@ -100,7 +100,7 @@ def constraints_of(trial: WatchedTrial) -> list[float]:
     return values + [v for key, v in attributes.items() if key.startswith("constraints:")]
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, weakref_slot=True)
 class Followed:
     """A study that somebody watches."""
 

@@ -102,6 +102,11 @@ class ViewStorage(BaseStorage):
         return int(self._change("create_new_study", directions, study_name))
 
 
+def make_view(studies: Studies, *, allows_edit: bool, most: int | None = None) -> BaseStorage:
+    """Makes the storage; what changes something is added to its class below."""
+    return ViewStorage(studies, allows_edit=allows_edit, most=most)  # type: ignore[abstract]
+
+
 def _changing(name: str) -> Callable[..., Any]:
     def change(storage: ViewStorage, *arguments: Any, **options: Any) -> Any:
         return storage._change(name, *arguments, **options)

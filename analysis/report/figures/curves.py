@@ -6,7 +6,7 @@ from itertools import pairwise
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from analysis.report.facts import Facts
+from analysis.report.facts import Facts, Searched
 from analysis.report.figures import theme
 from storage import EpochRow
 
@@ -44,7 +44,7 @@ def plot_learning_curves(facts: Facts, *, lang: str = "en") -> go.Figure:
     return figure
 
 
-def plot_top_curves(facts: Facts, *, lang: str = "en") -> go.Figure:
+def plot_top_curves(facts: Searched, *, lang: str = "en") -> go.Figure:
     """Draws validation accuracy over epochs of the trials whose curves are at hand.
 
     Args:

@@ -12,7 +12,7 @@ import plotly.graph_objects as go
 from optuna.importance import get_param_importances
 from optuna.trial import FrozenTrial, TrialState
 
-from analysis.report.facts import Facts
+from analysis.report.facts import Searched
 from analysis.report.figures import theme
 from analysis.report.texts import FIXED_SPACE
 
@@ -24,7 +24,7 @@ MAX_BARS = 15
 PERCENT = f"{FIXED_SPACE}%"
 
 
-def plot_importance(facts: Facts, *, lang: str = "en") -> go.Figure:
+def plot_importance(facts: Searched, *, lang: str = "en") -> go.Figure:
     """Draws the importance of parameters, as shares, the largest on top.
 
     Args:

@@ -6,7 +6,7 @@ from typing import Any
 
 from optuna.distributions import BaseDistribution, CategoricalDistribution
 
-from analysis.report.facts import Facts
+from analysis.report.facts import Searched
 from analysis.report.figures import theme
 
 MAX_PARAMETERS = 8
@@ -43,7 +43,7 @@ class Axis:
         return [(self.place(it), theme.localized(_short(it), lang)) for it in ends]
 
 
-def shown_parameters(facts: Facts) -> list[str]:
+def shown_parameters(facts: Searched) -> list[str]:
     """Gives the parameters worth drawing: the most important ones that several trials have.
 
     Without importance, those that most trials have, in the order of the space.
@@ -59,7 +59,7 @@ def shown_parameters(facts: Facts) -> list[str]:
     return [it for it in names if counts.get(it, 0) >= MIN_TRIALS][:MAX_PARAMETERS]
 
 
-def axis_of(name: str, facts: Facts) -> Axis:
+def axis_of(name: str, facts: Searched) -> Axis:
     """Gives the axis of a parameter: its kind is the space's, its ends are those of the trials."""
     ranked = theme.valued(facts.ranking.trials)
     values = [it.params[name] for it in ranked if name in it.params]
@@ -75,7 +75,7 @@ def axis_of(name: str, facts: Facts) -> Axis:
     return Axis(name, (), is_log=is_log, low=low, high=high, is_whole=is_whole)
 
 
-def _domain_of(name: str, facts: Facts) -> BaseDistribution | None:
+def _domain_of(name: str, facts: Searched) -> BaseDistribution | None:
     found = (it.distributions[name] for it in facts.trials if name in it.distributions)
     return next(found, None)
 

@@ -4,13 +4,13 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from analysis.ranking import COSTS, Cost, RankedTrial
-from analysis.report.facts import Facts
+from analysis.report.facts import Searched
 from analysis.report.figures import theme
 
 MAX_POINTS = 2000
 
 
-def plot_pareto(facts: Facts, *, lang: str = "en") -> go.Figure:
+def plot_pareto(facts: Searched, *, lang: str = "en") -> go.Figure:
     """Draws validation accuracy against parameters, and against seconds of training.
 
     Args:
@@ -43,13 +43,13 @@ def _cost(trial: RankedTrial, cost: Cost) -> float | None:
 
 
 def _add_trials(
-    figure: go.Figure, facts: Facts, trials: list[RankedTrial], cost: Cost, row: int
+    figure: go.Figure, facts: Searched, trials: list[RankedTrial], cost: Cost, row: int
 ) -> None:
-    for family in facts.search.families:
+    for family in facts.families:
         members = [it for it in trials if it.family == family]
         if not members:
             continue
-        colour, symbol = theme.family_look(facts.search.families, family)
+        colour, symbol = theme.family_look(facts.families, family)
         figure.add_scatter(
             x=[theme.tidy(_cost(it, cost)) for it in members],
             y=[theme.tidy(it.val_accuracy) for it in members],
@@ -65,7 +65,7 @@ def _add_trials(
         )
 
 
-def _add_front(figure: go.Figure, facts: Facts, cost: Cost, row: int, name: str) -> None:
+def _add_front(figure: go.Figure, facts: Searched, cost: Cost, row: int, name: str) -> None:
     front = facts.ranking.front(cost)
     figure.add_scatter(
         x=[theme.tidy(_cost(it, cost)) for it in front],

@@ -6,7 +6,7 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from analysis.ranking import RankedTrial
-from analysis.report.facts import Facts
+from analysis.report.facts import Searched
 from analysis.report.figures import theme
 from analysis.report.figures.parameters import Axis, axis_of, shown_parameters
 
@@ -15,7 +15,7 @@ N_COLUMNS = 2
 ROW_HEIGHT = 230
 
 
-def plot_slices(facts: Facts, *, lang: str = "en") -> go.Figure:
+def plot_slices(facts: Searched, *, lang: str = "en") -> go.Figure:
     """Draws one small figure for each of the most important parameters, coloured by family.
 
     Args:
@@ -43,7 +43,7 @@ def plot_slices(facts: Facts, *, lang: str = "en") -> go.Figure:
     return figure
 
 
-def plot_slice(facts: Facts, name: str, *, lang: str = "en") -> go.Figure:
+def plot_slice(facts: Searched, name: str, *, lang: str = "en") -> go.Figure:
     """Draws validation accuracy over the values of one parameter.
 
     Args:
@@ -60,7 +60,7 @@ def plot_slice(facts: Facts, name: str, *, lang: str = "en") -> go.Figure:
 
 def _add_slice(
     figure: go.Figure,
-    facts: Facts,
+    facts: Searched,
     name: str,
     seen: set[str],
     at: dict[str, int],
@@ -71,7 +71,7 @@ def _add_slice(
     axis = axis_of(name, facts)
     shown = theme.thin_trials(trials, MAX_POINTS)
     groups = [("", [it for it in shown if it.state != "COMPLETE"])]
-    for family in facts.search.families:
+    for family in facts.families:
         members = [it for it in shown if it.state == "COMPLETE" and it.family == family]
         groups.append((family, members))
     for family, members in groups:
@@ -85,7 +85,7 @@ def _add_slice(
 
 def _add_points(
     figure: go.Figure,
-    facts: Facts,
+    facts: Searched,
     axis: Axis,
     family: str,
     trials: list[RankedTrial],
@@ -94,7 +94,7 @@ def _add_points(
     at: dict[str, int],
     lang: str,
 ) -> None:
-    colour, symbol = theme.family_look(facts.search.families, family)
+    colour, symbol = theme.family_look(facts.families, family)
     marker = {"color": colour, "symbol": symbol, "size": 7, "opacity": 0.85}
     if not family:
         marker = {"color": theme.NEUTRAL, "symbol": "circle-open", "size": 5, "opacity": 0.65}
