@@ -154,7 +154,7 @@ def log_ticks(low: float, high: float, *, lang: str = "en") -> dict[str, object]
     first, last = math.floor(math.log10(low)), math.ceil(math.log10(high))
     ticks = [step * 10.0**power for power in range(first, last + 1) for step in steps]
     shown = [it for it in ticks if low / 1.1 <= it <= high * 1.1] or sorted({low, high})
-    labels = [localized(_short(it, lang), lang) for it in shown]
+    labels = [_short(it, lang) for it in shown]
     return {"type": "log", "tickvals": shown, "ticktext": labels}
 
 
@@ -175,8 +175,9 @@ def _short(value: float, lang: str) -> str:
     """Writes a number as 0.001, 30, 20k or 3M."""
     for size, key in ((1e6, "unit.millions"), (1e3, "unit.thousands")):
         if value >= size:
-            return words(lang).say(key, n=f"{value / size:g}")
-    return f"{value:.6f}".rstrip("0").rstrip(".") if value >= 1e-5 else f"{value:.0e}"
+            return words(lang).say(key, n=localized(f"{value / size:g}", lang))
+    written = f"{value:.6f}".rstrip("0").rstrip(".") if value >= 1e-5 else f"{value:.0e}"
+    return localized(written, lang)
 
 
 def valued(trials: Iterable[RankedTrial]) -> list[RankedTrial]:
