@@ -4,6 +4,7 @@ import io
 import json
 import re
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from http import HTTPStatus
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
 MOST_TRIALS = 1000
 """Where a study has more, optuna-dashboard's costly plots are made of so many of them."""
 PREFERENTIAL = "preference:is_preferential"
+CSS = "/convsearch.css"
+HTML = "text/html; charset=utf-8"
 STUDY, TRIAL = "(?P<study>[0-9]{1,18})", "(?P<trial>[0-9]{1,18})"
 ARTIFACT = "(?P<artifact>[0-9a-fA-F-]{1,80})"
 
@@ -82,6 +85,7 @@ class Dashboard:
         remove_study: Callable[[Store, str], object] | None,
     ) -> None:
         self.studies = Studies(store)
+        self._allows_edit = allows_edit
         self._about_data, self._remove_study = about_data, remove_study
         self._costly = Costly()
         self._shown: WeakKeyDictionary[Followed, Shown] = WeakKeyDictionary()
@@ -95,7 +99,8 @@ class Dashboard:
         self._routes: tuple[tuple[str, re.Pattern[str], Callable[..., Page | None]], ...] = tuple(
             (method, re.compile(pattern), answer)
             for method, pattern, answer in (
-                ("GET", "(/|/dashboard)?", self._begin),
+                ("GET", "(/dashboard(/.*)?)?", self._open),
+                ("GET", CSS, self._style),
                 ("GET", f"/api/studies/{STUDY}", self._detail),
                 ("GET", f"/csv/{STUDY}", self._csv),
                 ("GET", f"/api/studies/{STUDY}/(param_importances|plot/[a-z_]+)", self._plot),
@@ -129,12 +134,18 @@ class Dashboard:
                 return ask(self.optunas, environ) if page is None else page
         return ask(self.optunas, environ) if path.startswith("/api/") else None
 
-    def _begin(self, environ: "WSGIEnvironment") -> Page | None:
-        """Says how to begin where there is no study yet."""
-        if self.studies.all():
-            return None
-        text = files("analysis.dashboard").joinpath("begin.html").read_text("utf-8")
-        return Page(text.encode(), "text/html; charset=utf-8")
+    def _open(self, environ: "WSGIEnvironment") -> Page:
+        """Gives the page of all pages; where there is no study yet, one that says how to begin."""
+        if not self.studies.all():
+            return Page(_read("begin.html").encode(), HTML)
+        page = ask(self.optunas, environ)
+        link = f'<link rel="stylesheet" href="{CSS}"></head>'.encode()
+        return replace(page, body=page.body.replace(b"</head>", link, 1))
+
+    def _style(self, environ: "WSGIEnvironment") -> Page:
+        """Gives our style, which hides what cannot be done."""
+        names = ["page.css"] if self._allows_edit else ["page.css", "read_only.css"]
+        return Page("".join(map(_read, names)).encode(), "text/css; charset=utf-8")
 
     def _detail(self, environ: "WSGIEnvironment", study: int) -> Page | None:
         shown = self._find(study)
@@ -209,6 +220,10 @@ class Dashboard:
         if shown is None:
             shown = self._shown.setdefault(followed, Shown(followed, self._about_data))
         return shown
+
+
+def _read(name: str) -> str:
+    return files("analysis.dashboard").joinpath(name).read_text("utf-8")
 
 
 def _numbers(found: Mapping[str, str | None]) -> dict[str, Any]:

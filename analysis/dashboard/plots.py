@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal
 
 import plotly.graph_objects as go
@@ -13,22 +14,24 @@ from analysis.ranking import Ranking, rank_rows
 from analysis.report.figures import (
     importance_of,
     plot_history,
-    plot_parallel,
     plot_pareto,
+    plot_places,
     plot_pruning,
     plot_top_curves,
 )
 from storage import EpochRow, Store, load_curve
 
 N_CURVES = 10
-PLOTS: Mapping[str, Callable[..., go.Figure]] = {
+Draw = Callable[["SearchSoFar"], go.Figure]
+PLOTS: Mapping[str, Draw] = {
     "accuracy_by_family": plot_history,
-    "accuracy_and_cost": plot_pareto,
     "best_curves": plot_top_curves,
+    "accuracy_and_parameters": partial(plot_pareto, costs=("parameters",)),
+    "accuracy_and_time": partial(plot_pareto, costs=("seconds",)),
+    "where_the_best_lie": plot_places,
     "epochs_saved": plot_pruning,
-    "parameters_of_the_best": plot_parallel,
 }
-"""By the id that the dashboard knows them by."""
+"""By the id that the dashboard knows them by, in the order in which it shows them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +78,10 @@ def draw_plots(store: Store, look: Look, max_epochs: int | None) -> dict[str, st
     if look.status is None or not any(it.row.value is not None for it in look.trials):
         return {}
     found = SearchSoFar.of(store, look, max_epochs)
-    figures = {name: draw(found) for name, draw in PLOTS.items() if name != "best_curves"}
-    if any(found.curves.values()):
-        figures["best_curves"] = plot_top_curves(found)
-    return {name: figure.to_json() for name, figure in figures.items() if figure.data}
+    figures = ((name, draw(found)) for name, draw in PLOTS.items())
+    return {name: _fit(figure).to_json() for name, figure in figures if figure.data}
+
+
+def _fit(figure: go.Figure) -> go.Figure:
+    """Has a figure fill the place that it is shown in."""
+    return figure.update_layout(height=None, autosize=True)

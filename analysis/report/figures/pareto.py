@@ -1,5 +1,7 @@
 """What accuracy costs: trials against size and time, and the fronts that none of them beats."""
 
+from collections.abc import Sequence
+
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
@@ -10,20 +12,23 @@ from analysis.report.figures import theme
 MAX_POINTS = 2000
 
 
-def plot_pareto(facts: Searched, *, lang: str = "en") -> go.Figure:
+def plot_pareto(facts: Searched, *, lang: str = "en", costs: Sequence[Cost] = COSTS) -> go.Figure:
     """Draws validation accuracy against parameters, and against seconds of training.
 
     Args:
         facts: Of a study with complete trials.
         lang: Of the labels.
+        costs: What is drawn of both, each below the other.
     """
     say = theme.words(lang).say
-    figure = make_subplots(rows=2, cols=1, vertical_spacing=0.2)
+    figure = make_subplots(rows=len(costs), cols=1, vertical_spacing=0.2)
     complete = theme.valued(facts.ranking.complete)
     shown = theme.thin_trials(complete, MAX_POINTS)
     title = theme.with_note(say("pareto.title"), len(shown), len(complete), lang)
-    theme.new_figure(title, y=say("axis.val_accuracy"), lang=lang, height=640, figure=figure)
-    for row, cost in enumerate(COSTS, start=1):
+    theme.new_figure(
+        title, y=say("axis.val_accuracy"), lang=lang, height=320 * len(costs), figure=figure
+    )
+    for row, cost in enumerate(costs, start=1):
         _add_trials(figure, facts, shown, cost, row)
         _add_front(figure, facts, cost, row, say("pareto.front"))
         figure.update_xaxes(
