@@ -1,0 +1,1 @@
+"""optuna-dashboard made safe, fast and telling."""
