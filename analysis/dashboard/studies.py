@@ -2,11 +2,12 @@
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
 from optuna.study._frozen import FrozenStudy
+from optuna_dashboard._pareto_front import get_pareto_front_trials
 
 from analysis.families import best_complete
 from analysis.status import StudyStatus
@@ -68,27 +69,36 @@ class Look:
     """A study at one moment.
 
     `trials` are all of them by number, `version` rises with every change of these. `status` is
-    None for a study of several objectives.
+    None for a study of several objectives. `best` is the best trial, or none; with several
+    objectives all that none other betters.
     """
 
     study: FrozenStudy
     trials: tuple[WatchedTrial, ...]
     version: int
     status: StudyStatus | None
+    best: tuple[WatchedTrial, ...] = ()
 
-    @property
-    def best(self) -> tuple[WatchedTrial, ...]:
-        """The best trial, as the ranking has it, or none; never one that broke a constraint."""
-        if self.status is None:
-            return ()
-        found = best_complete(
-            (it.row for it in self.trials if is_feasible(it)), self.status.record.direction
-        )
-        return () if found is None else tuple(it for it in self.trials if it.row is found)
+
+def find_best(
+    study: FrozenStudy, trials: Sequence[WatchedTrial], status: StudyStatus | None
+) -> tuple[WatchedTrial, ...]:
+    """Gives the best trial as the ranking has it, of several objectives the Pareto front.
+
+    None of them broke a constraint, which optuna-dashboard does not look at.
+    """
+    kept = [it for it in trials if is_feasible(it)]
+    if status is None:
+        front = get_pareto_front_trials([it.frozen for it in kept], study.directions)
+        numbers = {trial.number for trial in front}
+    else:
+        best = best_complete((it.row for it in kept), status.record.direction)
+        numbers = set() if best is None else {best.number}
+    return tuple(it for it in kept if it.row.number in numbers)
 
 
 def is_feasible(trial: WatchedTrial) -> bool:
-    """Whether a trial keeps all its constraints, which Optuna's dashboard does not know of."""
+    """Whether a trial keeps all its constraints."""
     return all(value <= 0 for value in constraints_of(trial))
 
 
@@ -108,6 +118,7 @@ class Followed:
     study: FrozenStudy
     _watch: StudyWatch = field(init=False)
     _shared: Shared[Look] = field(init=False)
+    _best: tuple[int, tuple[WatchedTrial, ...]] | None = None
 
     def __post_init__(self) -> None:
         self._watch = StudyWatch(self.store, self.study._study_id)
@@ -122,8 +133,11 @@ class Followed:
         return self._shared.get()
 
     def _read(self) -> Look:
-        trials = self._watch.read()
-        return Look(self.study, trials, self._watch.version, self._status(trials))
+        trials, version = self._watch.read(), self._watch.version
+        status = self._status(trials)
+        if self._best is None or self._best[0] != version:
+            self._best = version, find_best(self.study, trials, status)
+        return Look(self.study, trials, version, status, self._best[1])
 
     def _status(self, trials: tuple[WatchedTrial, ...]) -> StudyStatus | None:
         store, name = self.store, self.study.study_name
