@@ -73,7 +73,14 @@ def drawing() -> Iterator[None]:
             yield
 
 
-def paint(width: float, height: float, title: str, draw: Callable[["Figure"], None]) -> bytes:
+def paint(
+    width: float,
+    height: float,
+    title: str,
+    draw: Callable[["Figure"], None],
+    *,
+    zoom: float = 1.0,
+) -> bytes:
     """Gives a picture as PNG, within `drawing`.
 
     Args:
@@ -81,6 +88,7 @@ def paint(width: float, height: float, title: str, draw: Callable[["Figure"], No
         height: In pixels.
         title: Written above, cut where it is too long.
         draw: Puts everything else on the paper.
+        zoom: Of the title and its room, on paper that is wider than others.
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -89,8 +97,8 @@ def paint(width: float, height: float, title: str, draw: Callable[["Figure"], No
     size = (round(width) / DPI, round(height) / DPI)
     figure = Figure(figsize=size, dpi=DPI, facecolor="white")
     canvas = FigureCanvasAgg(figure)
-    head = fitted(title, width - 2 * EDGE, TITLE, bold=True)
-    write(figure, EDGE, HEAD / 2, head, size=TITLE, bold=True)
+    head = fitted(title, width - 2 * EDGE, zoom * TITLE, bold=True)
+    write(figure, EDGE, zoom * HEAD / 2, head, size=zoom * TITLE, bold=True)
     draw(figure)
     canvas.draw()
     png = io.BytesIO()
@@ -141,6 +149,16 @@ def write(
     )
 
 
+def rule(figure: "Figure", left: float, right: float, y: float) -> None:
+    """Draws a thin line across."""
+    from matplotlib.lines import Line2D
+
+    high = figure.get_size_inches()[1] * DPI
+    figure.add_artist(
+        Line2D([left, right], [high - y] * 2, transform=None, color=SOFT, linewidth=points(2))
+    )
+
+
 def place_axes(figure: "Figure", left: float, top: float, width: float, height: float) -> "Axes":
     """Gives axes at a place on the paper, bare but for ticks."""
     wide, high = figure.get_size_inches() * DPI
@@ -175,7 +193,7 @@ def explain(
     x = left
     high = figure.get_size_inches()[1] * DPI
     for line, label, sample in zip(lines, labels, samples, strict=True):
-        ends = [x, x + sample] if sample > 22 else [x + sample / 2]
+        ends = [x + 4, x + sample - 4] if sample > 22 else [x + sample / 2]
         shown = Line2D(ends, [high - y] * len(ends))
         shown.update_from(line)
         shown.set(transform=None, clip_on=False)
@@ -201,10 +219,10 @@ def fitted(text: object, width: float, size: float, *, bold: bool = False) -> st
 
 def literal(text: object) -> str:
     """Gives text as one line of signs that the fonts have, never longer than `MAX_SIGNS`."""
-    line = " ".join(str(text)[: MAX_SIGNS * 4].split())
-    seen = [it for it in line if unicodedata.category(it) not in {"Cc", "Cf"}]
+    signs = (it if it.isprintable() else " " for it in str(text)[: 4 * MAX_SIGNS] if _is_seen(it))
     known = _known_signs()
-    line = "".join(it if ord(it) in known else MISSING for it in seen[: MAX_SIGNS + 1])
+    line = " ".join("".join(signs).split())[: MAX_SIGNS + 1]
+    line = "".join(it if ord(it) in known else MISSING for it in line)
     return line if len(line) <= MAX_SIGNS else _cut(line, MAX_SIGNS - 1)
 
 
@@ -216,6 +234,11 @@ def width_of(line: str, size: float, *, bold: bool = False) -> float:
     font = FontProperties(family=_fonts(), size=points(size), weight=weight)
     width, _, _ = _ruler().get_text_width_height_descent(line, font, ismath=False)
     return float(width)
+
+
+def size_for(line: str, width: float, *, bold: bool = False) -> float:
+    """Gives the size at which a line is so many pixels wide."""
+    return 100 * width / max(1.0, width_of(line, 100, bold=bold))
 
 
 def points(pixels: float) -> float:
@@ -237,6 +260,11 @@ def _silent() -> Iterator[None]:
         yield
     finally:
         logger.setLevel(before)
+
+
+def _is_seen(sign: str) -> bool:
+    """Whether a sign is more than an instruction on how others are to be written."""
+    return unicodedata.category(sign) != "Cf"
 
 
 @cache
