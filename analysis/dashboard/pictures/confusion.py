@@ -70,7 +70,7 @@ class _Table:
     def shares(self) -> NDArray[np.float64]:
         """Of each true class; 0 where it has no images."""
         totals = self.counts.sum(axis=1, keepdims=True)
-        return self.counts / np.maximum(totals, 1)
+        return np.asarray(self.counts / np.maximum(totals, 1), dtype=np.float64)
 
     @classmethod
     def of(cls, matrix: Sequence[Sequence[int]], classes: Sequence[str]) -> "_Table":

@@ -144,12 +144,17 @@ def _scale_loss(axes: "Axes", rows: Sequence["EpochRow"]) -> None:
         axes.set_yscale("log")
         axes.set_ylim(least / 1.5, most * 1.5)
         axes.minorticks_off()
-        axes.yaxis.set_major_formatter(lambda value, _: f"{value:g}".replace("e+0", "e"))
+        axes.yaxis.set_major_formatter(lambda value, _: _short(value))
         axes.grid(axis="y", color=style.LINE, linewidth=style.points(1))
         return
     low = min(0.0, least)
     axes.set_ylim(low, low + 1.15 * (most - low or 1.0))
     _tick_values(axes)
+
+
+def _short(value: float) -> str:
+    """Writes a power of ten as 0.1, 100 or 1e6."""
+    return f"{value:g}" if value < 1000 else f"1e{math.log10(value):.0f}"
 
 
 def _tick_values(axes: "Axes") -> None:

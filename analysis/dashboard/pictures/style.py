@@ -10,13 +10,12 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
 from threading import RLock
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.backends.backend_agg import RendererAgg
     from matplotlib.figure import Figure
     from matplotlib.lines import Line2D
 
@@ -68,8 +67,8 @@ def drawing() -> Iterator[None]:
             for name, value in matplotlib.rcParams.items()
             if name not in _NOT_SET and value != usual[name]
         }
-        ours = {"font.family": _fonts(), "text.parse_math": False}
-        with matplotlib.rc_context({**changed, **ours}):
+        settings: Any = {**changed, "font.family": _fonts(), "text.parse_math": False}
+        with matplotlib.rc_context(settings):
             yield
 
 
@@ -96,7 +95,7 @@ def paint(
 
     size = (round(width) / DPI, round(height) / DPI)
     figure = Figure(figsize=size, dpi=DPI, facecolor="white")
-    canvas = FigureCanvasAgg(figure)
+    canvas: Any = FigureCanvasAgg(figure)
     head = fitted(title, width - 2 * EDGE, zoom * TITLE, bold=True)
     write(figure, EDGE, zoom * HEAD / 2, head, size=zoom * TITLE, bold=True)
     draw(figure)
@@ -286,7 +285,8 @@ def _known_signs() -> frozenset[int]:
 
 
 @cache
-def _ruler() -> "RendererAgg":
+def _ruler() -> Any:
     from matplotlib.backends.backend_agg import RendererAgg
 
-    return RendererAgg(1, 1, DPI)
+    renderer: Any = RendererAgg
+    return renderer(1, 1, DPI)
