@@ -46,7 +46,7 @@ _OTHER_FONTS = (
 )
 """For the signs that it lacks, where the machine has one."""
 _NOT_SET = frozenset({"backend", "backend_fallback", "interactive", "toolbar", "timezone"})
-"""Settings that are not about how things look."""
+"""Settings that are not about how things look; to read the first one would load pyplot."""
 
 _one_at_a_time = RLock()
 
@@ -64,8 +64,8 @@ def drawing() -> Iterator[None]:
         usual = matplotlib.rcParamsDefault
         changed = {
             name: usual[name]
-            for name, value in matplotlib.rcParams.items()
-            if name not in _NOT_SET and value != usual[name]
+            for name in usual.keys() - _NOT_SET
+            if matplotlib.rcParams[name] != usual[name]
         }
         settings: Any = {**changed, "font.family": _fonts(), "text.parse_math": False}
         with matplotlib.rc_context(settings):
