@@ -1,7 +1,7 @@
 """The drawing of a trial's network: boxes, branches and shortcuts, as in the report."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from analysis.dashboard.pictures import style
@@ -13,12 +13,15 @@ if TYPE_CHECKING:
     from analysis.report.architecture import Box, Layer, Line, Sheet
 
 MAX_HEIGHT = 4000
+MAX_ROWS = 20
+"""Of a network that is drawn in one piece; others are cut like those of the report."""
 SCALES = (2.0, 1.5, 1.25, 1.0)
-"""Pixels of the picture to one of the report's drawing, the largest that fits is taken."""
-SHELVES = (450, 900, 1400, 2000, 3000, 5000)
+"""Pixels of the picture to one of the report's drawing: the largest that fits is taken."""
+SHELVES = (900, 1400, 2000, 3000, 5000)
 """Widths, in the drawing's pixels, in which the parts of a long network stand side by side."""
-WIDEST = 1800
+MAX_WIDTH = 1800
 """Of a picture, in its own pixels, as long as the scale is above 1."""
+MIN_WIDTH = 600
 GAP = 24
 NUMBER = 22
 """Room above a part for its number, where there are several."""
@@ -41,36 +44,71 @@ def draw_architecture(layers: Sequence["Layer"], *, title: str) -> bytes:
         layers: Each after those that it takes its input from; there may be none.
         title: What is seen, in a few words; any text is taken as it is.
     """
-    from analysis.report.architecture import lay_out
-    from analysis.report.texts import texts
-
-    page = _arrange(lay_out(layers, texts("en")))
-    width = max(600.0, page.scale * page.width + 2 * style.EDGE)
-    height = max(200.0, style.HEAD + page.scale * page.height + style.EDGE)
-    return style.paint(width, height, title, lambda figure: _draw(figure, page))
+    page = _arrange(_parts(layers))
+    return style.paint(
+        page.paper_width, page.paper_height, title, lambda it: _draw(it, page), zoom=page.zoom
+    )
 
 
 @dataclass(frozen=True, slots=True)
 class _Page:
-    """Parts of a drawing with their places; all but the scale in the drawing's pixels."""
+    """Parts of a drawing with their places, and its size, in the drawing's pixels.
+
+    `scale` is how many pixels of the paper one of these is.
+    """
 
     parts: tuple[tuple["Sheet", float, float], ...]
     width: float
     height: float
     scale: float = 1.0
 
+    @property
+    def paper_width(self) -> float:
+        """In the paper's pixels, as all below."""
+        return max(MIN_WIDTH, self.scale * self.width + 2 * style.EDGE)
+
+    @property
+    def paper_height(self) -> float:
+        """With the title."""
+        return max(200.0, self.head + self.scale * self.height + style.EDGE)
+
+    @property
+    def zoom(self) -> float:
+        """Of the title: what shows a wide picture makes it small."""
+        return min(2.0, max(1.0, self.paper_width / style.WIDTH))
+
+    @property
+    def head(self) -> float:
+        """Room for the title."""
+        return self.zoom * style.HEAD
+
+    @property
+    def is_fit(self) -> bool:
+        """Whether the picture is not too large."""
+        is_wide = self.scale > 1 and self.paper_width > MAX_WIDTH
+        return not is_wide and self.paper_height <= MAX_HEIGHT
+
+
+def _parts(layers: Sequence["Layer"]) -> tuple["Sheet", ...]:
+    """Gives a network in one piece, or cut where it is long."""
+    from analysis.report.architecture import lay_out
+    from analysis.report.texts import texts
+
+    whole = lay_out(layers, texts("en"), max_rows=MAX_ROWS)
+    return whole if len(whole) <= 1 else lay_out(layers, texts("en"))
+
 
 def _arrange(sheets: Sequence["Sheet"]) -> _Page:
     """Puts the parts in rows, no wider than they must be for the picture's height."""
-    most = MAX_HEIGHT - style.HEAD - style.EDGE
     page = _Page((), 0, 0)
     for shelf in SHELVES:
         page = _fill(sheets, shelf)
         for scale in SCALES:
-            is_wide = scale > 1 and scale * page.width > WIDEST - 2 * style.EDGE
-            if not is_wide and scale * page.height <= most:
-                return _Page(page.parts, page.width, page.height, scale)
-    return _Page(page.parts, page.width, page.height, most / page.height)
+            scaled = replace(page, scale=scale)
+            if scaled.is_fit:
+                return scaled
+    room = MAX_HEIGHT - 2 * style.HEAD - style.EDGE
+    return replace(page, scale=room / page.height)
 
 
 def _fill(sheets: Sequence["Sheet"], shelf: float) -> _Page:
@@ -96,9 +134,9 @@ def _draw(figure: "Figure", page: _Page) -> None:
         style.say_nothing(figure, "There are no layers")
         return
     wide, high = figure.get_size_inches() * style.DPI
-    left = (wide - page.scale * page.width) / 2
-    axes = style.place_axes(figure, left, style.HEAD, wide - left, high - style.HEAD)
-    axes.set(xlim=(0, (wide - left) / page.scale), ylim=((high - style.HEAD) / page.scale, 0))
+    left, top = (wide - page.scale * page.width) / 2, page.head
+    axes = style.place_axes(figure, left, top, wide - left, high - top)
+    axes.set(xlim=(0, (wide - left) / page.scale), ylim=((high - top) / page.scale, 0))
     axes.set_axis_off()
     patches: list[Patch] = []
     for sheet, x, y in page.parts:
@@ -107,10 +145,10 @@ def _draw(figure: "Figure", page: _Page) -> None:
     axes.add_collection(PatchCollection(patches, match_original=True), autolim=False)
     for number, (sheet, x, y) in enumerate(page.parts, start=1):
         for box in sheet.boxes:
-            _write(figure, box, (left, style.HEAD), (x, y), page.scale)
+            _write(figure, box, (left, top), (x, y), page.scale)
         if len(page.parts) > 1:
             words = f"{number} of {len(page.parts)}"
-            at = (left + page.scale * (x + 10), style.HEAD + page.scale * (y - NUMBER / 2))
+            at = (left + page.scale * (x + 10), top + page.scale * (y - NUMBER / 2))
             style.write(figure, *at, words, size=page.scale * SIZES[1], colour=style.SOFT)
 
 

@@ -70,7 +70,7 @@ class _Table:
     def shares(self) -> NDArray[np.float64]:
         """Of each true class; 0 where it has no images."""
         totals = self.counts.sum(axis=1, keepdims=True)
-        return self.counts / np.maximum(totals, 1)
+        return np.asarray(self.counts / np.maximum(totals, 1), dtype=np.float64)
 
     @classmethod
     def of(cls, matrix: Sequence[Sequence[int]], classes: Sequence[str]) -> "_Table":
@@ -108,7 +108,11 @@ def _draw(figure: "Figure", table: _Table) -> None:
     _write_names(figure, table)
     x, y = table.left + width / 2, style.HEAD + height / 2
     foot = style.HEAD + height + table.foot + FOOT / 2
-    style.write(figure, x, foot, "answer of the network", colour=style.SOFT, across="center")
+    is_written = table.n <= MAX_WRITTEN
+    below = (
+        f"answer of the network ({'%' if is_written else 'darker: larger share'} of true class)"
+    )
+    style.write(figure, x, foot, below, colour=style.SOFT, across="center")
     style.write(figure, 26, y, "true class", colour=style.SOFT, across="center", rotation=90)
 
 
@@ -130,22 +134,28 @@ def _fill(axes: "Axes", table: _Table) -> None:
 
 
 def _write_cells(figure: "Figure", table: _Table) -> None:
-    longest = max(style.width_of(f"{it:,}", 100, bold=True) for it in table.counts.flat)
-    size = min(28.0, 0.42 * table.cell_height, 100 * (table.cell_width - 10) / longest)
-    small = min(0.75 * size, 100 * (table.cell_width - 10) / style.width_of("100%", 100))
+    """Writes each count, and its share of the row where there is one."""
+    room = table.cell_width - 8
+    large = min(28.0, 0.42 * table.cell_height, style.size_for("999", room, bold=True))
+    small = min(0.75 * large, style.size_for("100%", room))
+    shares = table.shares
     for (row, column), count in np.ndenumerate(table.counts):
-        share = table.shares[row, column]
-        colour = "white" if share > DARK else style.TEXT
+        share = shares[row, column]
         x = table.left + (column + 0.5) * table.cell_width
         y = style.HEAD + (row + 0.5) * table.cell_height
-        for text, down, high in ((f"{count:,}", -0.42, size), (f"{share:.0%}", 0.62, small)):
+        if not count:
+            style.write(figure, x, y, "0", size=small, colour=style.SOFT, across="center")
+            continue
+        size = min(large, style.size_for(str(count), room, bold=True))
+        percent = "<1%" if share < 0.005 else f"{share:.0%}"
+        for text, down, high in ((str(count), -0.42, size), (percent, 0.62, small)):
             style.write(
                 figure,
                 x,
-                y + down * size,
+                y + down * large,
                 text,
                 size=high,
-                colour=colour,
+                colour="white" if share > DARK else style.TEXT,
                 bold=down < 0,
                 across="center",
             )

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from storage import EpochRow
 
 HEIGHT = 560
-LEFT, RIGHT = 96, 24
+LEFT, RIGHT = 108, 24
 TOPS, HEIGHTS = (112, 326), (190, 160)
 """Of accuracy and of loss."""
 FEW = 12
@@ -61,9 +61,11 @@ def _draw(figure: "Figure", rows: Sequence["EpochRow"]) -> None:
     upper.set_xticklabels([])
     middles = [top + high / 2 for top, high in zip(TOPS, HEIGHTS, strict=True)]
     for y, name in zip(middles, ("accuracy", "loss"), strict=True):
-        style.write(figure, 22, y, name, colour=style.SOFT, across="center", rotation=90)
+        style.write(figure, 20, y, name, colour=style.SOFT, across="center", rotation=90)
     style.write(figure, LEFT + width / 2, HEIGHT - 20, "epoch", colour=style.SOFT, across="center")
-    style.explain(figure, lines + marks, left=LEFT, right=style.WIDTH - RIGHT, y=style.HEAD + 18)
+    style.explain(
+        figure, lines + marks, left=style.EDGE, right=style.WIDTH - RIGHT, y=style.HEAD + 18
+    )
 
 
 def _train_accuracy(row: "EpochRow") -> float | None:
@@ -123,14 +125,14 @@ def _scale_epochs(axes: "Axes", rows: Sequence["EpochRow"]) -> None:
 
     first, last = rows[0].epoch, rows[-1].epoch
     room = max(0.5, 0.015 * (last - first))
-    axes.set_xlim(first - room, last + room)
+    axes.set_xlim(first - 0.5, last + room)
     axes.xaxis.set_major_locator(MaxNLocator(nbins=10, integer=True, min_n_ticks=1))
     axes.grid(axis="x", color=style.LINE, linewidth=style.points(1))
 
 
 def _scale_accuracy(axes: "Axes", rows: Sequence["EpochRow"]) -> None:
     values = _finite(rows, _train_accuracy, _val_accuracy) or [0.0, 1.0]
-    room = max(0.02, 0.12 * (max(values) - min(values)))
+    room = max(0.03, 0.12 * (max(values) - min(values)))
     axes.set_ylim(max(-0.02, min(values) - room), min(1.02, max(values) + room))
     _tick_values(axes)
 
@@ -142,11 +144,17 @@ def _scale_loss(axes: "Axes", rows: Sequence["EpochRow"]) -> None:
         axes.set_yscale("log")
         axes.set_ylim(least / 1.5, most * 1.5)
         axes.minorticks_off()
+        axes.yaxis.set_major_formatter(lambda value, _: _short(value))
         axes.grid(axis="y", color=style.LINE, linewidth=style.points(1))
         return
     low = min(0.0, least)
     axes.set_ylim(low, low + 1.15 * (most - low or 1.0))
     _tick_values(axes)
+
+
+def _short(value: float) -> str:
+    """Writes a power of ten as 0.1, 100 or 1e6."""
+    return f"{value:g}" if value < 1000 else f"1e{math.log10(value):.0f}"
 
 
 def _tick_values(axes: "Axes") -> None:
@@ -169,7 +177,7 @@ def _mark_best(upper: "Axes", lower: "Axes", rows: Sequence["EpochRow"]) -> list
     return upper.plot(
         [best.epoch],
         [best.val_accuracy],
-        label=f"best: {best.val_accuracy:.4f}, epoch {best.epoch}",
+        label=f"best {best.val_accuracy:.4f}, epoch {best.epoch}",
         color=theme.RED,
         linestyle="",
         marker="*",

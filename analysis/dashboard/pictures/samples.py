@@ -19,7 +19,7 @@ N_COLUMNS = 6
 MAX_PICTURES = 60
 GAP = 10
 SIDE = (style.WIDTH - 2 * style.EDGE - (N_COLUMNS - 1) * GAP) // N_COLUMNS
-NAME = 40
+NAME = 52
 """Room for a name below an image."""
 
 
@@ -95,4 +95,5 @@ def _name(figure: "Figure", label: str, column: int, n: int, bottom: float) -> N
     left = style.EDGE + column * (SIDE + GAP)
     width = n * (SIDE + GAP) - GAP
     name = style.fitted(label, width, style.LABEL)
-    style.write(figure, left + width / 2, bottom + 18, name, across="center")
+    style.rule(figure, left, left + width, bottom + 6)
+    style.write(figure, left + width / 2, bottom + 23, name, across="center")

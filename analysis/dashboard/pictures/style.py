@@ -10,13 +10,12 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
 from threading import RLock
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.backends.backend_agg import RendererAgg
     from matplotlib.figure import Figure
     from matplotlib.lines import Line2D
 
@@ -47,7 +46,7 @@ _OTHER_FONTS = (
 )
 """For the signs that it lacks, where the machine has one."""
 _NOT_SET = frozenset({"backend", "backend_fallback", "interactive", "toolbar", "timezone"})
-"""Settings that are not about how things look."""
+"""Settings that are not about how things look; to read the first one would load pyplot."""
 
 _one_at_a_time = RLock()
 
@@ -65,15 +64,22 @@ def drawing() -> Iterator[None]:
         usual = matplotlib.rcParamsDefault
         changed = {
             name: usual[name]
-            for name, value in matplotlib.rcParams.items()
-            if name not in _NOT_SET and value != usual[name]
+            for name in usual.keys() - _NOT_SET
+            if matplotlib.rcParams[name] != usual[name]
         }
-        ours = {"font.family": _fonts(), "text.parse_math": False}
-        with matplotlib.rc_context({**changed, **ours}):
+        settings: Any = {**changed, "font.family": _fonts(), "text.parse_math": False}
+        with matplotlib.rc_context(settings):
             yield
 
 
-def paint(width: float, height: float, title: str, draw: Callable[["Figure"], None]) -> bytes:
+def paint(
+    width: float,
+    height: float,
+    title: str,
+    draw: Callable[["Figure"], None],
+    *,
+    zoom: float = 1.0,
+) -> bytes:
     """Gives a picture as PNG, within `drawing`.
 
     Args:
@@ -81,6 +87,7 @@ def paint(width: float, height: float, title: str, draw: Callable[["Figure"], No
         height: In pixels.
         title: Written above, cut where it is too long.
         draw: Puts everything else on the paper.
+        zoom: Of the title and its room, on paper that is wider than others.
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -88,9 +95,9 @@ def paint(width: float, height: float, title: str, draw: Callable[["Figure"], No
 
     size = (round(width) / DPI, round(height) / DPI)
     figure = Figure(figsize=size, dpi=DPI, facecolor="white")
-    canvas = FigureCanvasAgg(figure)
-    head = fitted(title, width - 2 * EDGE, TITLE, bold=True)
-    write(figure, EDGE, HEAD / 2, head, size=TITLE, bold=True)
+    canvas: Any = FigureCanvasAgg(figure)
+    head = fitted(title, width - 2 * EDGE, zoom * TITLE, bold=True)
+    write(figure, EDGE, zoom * HEAD / 2, head, size=zoom * TITLE, bold=True)
     draw(figure)
     canvas.draw()
     png = io.BytesIO()
@@ -141,6 +148,16 @@ def write(
     )
 
 
+def rule(figure: "Figure", left: float, right: float, y: float) -> None:
+    """Draws a thin line across."""
+    from matplotlib.lines import Line2D
+
+    high = figure.get_size_inches()[1] * DPI
+    figure.add_artist(
+        Line2D([left, right], [high - y] * 2, transform=None, color=SOFT, linewidth=points(2))
+    )
+
+
 def place_axes(figure: "Figure", left: float, top: float, width: float, height: float) -> "Axes":
     """Gives axes at a place on the paper, bare but for ticks."""
     wide, high = figure.get_size_inches() * DPI
@@ -175,7 +192,7 @@ def explain(
     x = left
     high = figure.get_size_inches()[1] * DPI
     for line, label, sample in zip(lines, labels, samples, strict=True):
-        ends = [x, x + sample] if sample > 22 else [x + sample / 2]
+        ends = [x + 4, x + sample - 4] if sample > 22 else [x + sample / 2]
         shown = Line2D(ends, [high - y] * len(ends))
         shown.update_from(line)
         shown.set(transform=None, clip_on=False)
@@ -201,10 +218,10 @@ def fitted(text: object, width: float, size: float, *, bold: bool = False) -> st
 
 def literal(text: object) -> str:
     """Gives text as one line of signs that the fonts have, never longer than `MAX_SIGNS`."""
-    line = " ".join(str(text)[: MAX_SIGNS * 4].split())
-    seen = [it for it in line if unicodedata.category(it) not in {"Cc", "Cf"}]
+    signs = (it if it.isprintable() else " " for it in str(text)[: 4 * MAX_SIGNS] if _is_seen(it))
     known = _known_signs()
-    line = "".join(it if ord(it) in known else MISSING for it in seen[: MAX_SIGNS + 1])
+    line = " ".join("".join(signs).split())[: MAX_SIGNS + 1]
+    line = "".join(it if ord(it) in known else MISSING for it in line)
     return line if len(line) <= MAX_SIGNS else _cut(line, MAX_SIGNS - 1)
 
 
@@ -216,6 +233,11 @@ def width_of(line: str, size: float, *, bold: bool = False) -> float:
     font = FontProperties(family=_fonts(), size=points(size), weight=weight)
     width, _, _ = _ruler().get_text_width_height_descent(line, font, ismath=False)
     return float(width)
+
+
+def size_for(line: str, width: float, *, bold: bool = False) -> float:
+    """Gives the size at which a line is so many pixels wide."""
+    return 100 * width / max(1.0, width_of(line, 100, bold=bold))
 
 
 def points(pixels: float) -> float:
@@ -239,6 +261,11 @@ def _silent() -> Iterator[None]:
         logger.setLevel(before)
 
 
+def _is_seen(sign: str) -> bool:
+    """Whether a sign is more than an instruction on how others are to be written."""
+    return unicodedata.category(sign) != "Cf"
+
+
 @cache
 def _fonts() -> list[str]:
     """Gives the fonts to look for a sign in, in this order."""
@@ -258,7 +285,8 @@ def _known_signs() -> frozenset[int]:
 
 
 @cache
-def _ruler() -> "RendererAgg":
+def _ruler() -> Any:
     from matplotlib.backends.backend_agg import RendererAgg
 
-    return RendererAgg(1, 1, DPI)
+    renderer: Any = RendererAgg
+    return renderer(1, 1, DPI)

@@ -41,18 +41,21 @@ def draw_architecture(layers: Sequence[Layer], texts: Texts) -> tuple[Panel, ...
     return tuple(_panel(sheet, texts) for sheet in lay_out(layers, texts))
 
 
-def lay_out(layers: Sequence[Layer], texts: Texts) -> tuple[Sheet, ...]:
+def lay_out(
+    layers: Sequence[Layer], texts: Texts, *, max_rows: int = MAX_ROWS
+) -> tuple[Sheet, ...]:
     """Gives the parts of a network's drawing, in the order of the network.
 
     Args:
         layers: Each after those that it takes its input from; none give no part.
         texts: The language of the labels.
+        max_rows: Of a part, as far as the network allows.
     """
     if not layers:
         return ()
     blocks = {block.name: block for block in group_layers(layers)}
     plan = place_blocks(list(blocks.values()))
-    return tuple(Sheet(blocks, plan, run, texts) for run in cut_rows(plan, MAX_ROWS))
+    return tuple(Sheet(blocks, plan, run, texts) for run in cut_rows(plan, max_rows))
 
 
 def _panel(sheet: Sheet, texts: Texts) -> Panel:
