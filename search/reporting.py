@@ -1,29 +1,26 @@
 """`report`: what a study found, written as files from its store alone."""
 
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import ExitStack, closing
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from shlex import quote
 from typing import Any
 
-from analysis.errors import ReportError
 from analysis.report.facts import Facts
 from search.data import Progress
 from search.default_store import store_url
-from search.errors import SettingsError, TrialRecordError, WeightsGoneError
+from search.errors import TrialRecordError, WeightsGoneError
 from search.evaluation import Evaluator
 from search.gather import Gathering
 from search.open_study import OpenStudy
+from search.report_folder import MODEL, OURS, check_folder, folder_of_report
 from search.scoring import TEST, Scorer
 from search.verdict import recover_all
 from spaces import SpaceError
 from storage import Store, url_from_anywhere, url_seen_from
 
 COMMAND = "convsearch report"
-MODEL, FACTS_OF_MODEL = "best.keras", "best.json"
-OURS = ("report.html", "report.ipynb", "report.json", "trials.csv", MODEL, FACTS_OF_MODEL)
-"""The files of a report: those that `--force` replaces."""
 STORE_VARIABLE = "CONVSEARCH_STORE"
 
 
@@ -84,36 +81,37 @@ def report(
     from analysis.report.write import write_report
 
     out, url, steps = Path(out), store_url(store), _Steps(progress)
-    _check_folder(out, is_forced=is_forced)
-    with closing(Store.open(url, create=False)) as opened:
-        recover_all(opened, study)
-        gathering = Gathering.load(opened, study)
-        winner = gathering.winner
-        if opens_test is None:
-            opens_test = gathering.is_settled
-        _make_folder(out)
-        scorer = Scorer(opened, winner, COMMAND)
-        problem: Exception | None = None
-        try:
-            with Evaluator(OpenStudy.load(opened, winner.study), winner.number) as network:
-                _ask(scorer, network, steps, on_score, opens_test=opens_test)
-                steps.next()
-                network.save_model(out / MODEL)
-        except (TrialRecordError, SpaceError) as error:
-            problem = error
+    check_folder(out, is_forced=is_forced)
+    with ExitStack() as written:
+        with closing(Store.open(url, create=False)) as opened:
+            recover_all(opened, study)
+            gathering = Gathering.load(opened, study)
+            winner = gathering.winner
+            if opens_test is None:
+                opens_test = gathering.is_settled
+            written.enter_context(folder_of_report(out))
+            scorer = Scorer(opened, winner, COMMAND)
+            problem: Exception | None = None
+            try:
+                with Evaluator(OpenStudy.load(opened, winner.study), winner.number) as network:
+                    _ask(scorer, network, steps, on_score, opens_test=opens_test)
+                    steps.next()
+                    network.save_model(out / MODEL)
+            except (TrialRecordError, SpaceError) as error:
+                problem = error
+            steps.next()
+            facts = gathering.facts(with_names=with_names, lack=_lack(problem))
+            if store is not None:
+                facts = _with_store(facts, url_seen_from(url, Path.cwd()))
         steps.next()
-        facts = gathering.facts(with_names=with_names, lack=_lack(problem))
-        if store is not None:
-            facts = _with_store(facts, url_seen_from(url, Path.cwd()))
-    steps.next()
-    write_report(
-        facts,
-        out,
-        store=url_seen_from(url, out),
-        lang=lang,
-        environment={STORE_VARIABLE: url_from_anywhere(url)},
-        progress=progress,
-    )
+        write_report(
+            facts,
+            out,
+            store=url_seen_from(url, out),
+            lang=lang,
+            environment={STORE_VARIABLE: url_from_anywhere(url)},
+            progress=progress,
+        )
     files = tuple(out / name for name in OURS if (out / name).exists())
     return Written(out, files, facts, () if problem is None else (str(problem),))
 
@@ -146,28 +144,6 @@ def _ask(
         if scorer.stored(TEST) is None:
             on_score()
         scorer.answers(TEST, network)
-
-
-def _check_folder(out: Path, *, is_forced: bool) -> None:
-    if not out.exists():
-        return
-    if not out.is_dir():
-        raise SettingsError(f"--out: expected a folder. Received a file: {out}")
-    if not is_forced and any(out.iterdir()):
-        raise SettingsError(
-            f"--out: the folder {out} is not empty. Name another one, or replace an earlier "
-            "report in it with --force."
-        )
-
-
-def _make_folder(out: Path) -> None:
-    """Makes the folder, and takes an earlier report's model out of it: it may get none."""
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        for name in (MODEL, FACTS_OF_MODEL):
-            (out / name).unlink(missing_ok=True)
-    except OSError as error:
-        raise ReportError(f"Cannot make the folder {out}: {error.strerror}.") from error
 
 
 @dataclass
