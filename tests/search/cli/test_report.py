@@ -3,6 +3,7 @@
 import getpass
 import io
 import json
+import re
 import shutil
 import socket
 from collections.abc import Callable, Iterator
@@ -59,7 +60,7 @@ def test_search_is_confirmed_scored_once_and_reported(
     assert code == 0, err
     assert "small: validation accuracy over seeds" in out
     assert "Recommended: trial" in out
-    assert "of small/confirm, validation accuracy" in out
+    assert re.search(r"Exported: training \d \(trial \d, seed \d\), validation accuracy", out)
     assert "On the test split, with 95 % intervals: accuracy" in out
     assert "Scoring the winner on the test split" in err
 
@@ -69,7 +70,7 @@ def test_search_is_confirmed_scored_once_and_reported(
     assert {path.name for path in (tmp_path / "first").iterdir()} == FILES
     assert "Scoring the winner on the test split" not in err  # It was, by `confirm`.
     assert err.splitlines()[: len(STEPS)] == list(STEPS)
-    assert "by convsearch confirm, for trial" in err
+    assert "by convsearch confirm, for training" in err
     facts = json.loads((tmp_path / "first" / "report.json").read_text())
     assert facts["examined"].keys() == {"val", "test"}
     assert len(facts["test_uses"]) == 1
