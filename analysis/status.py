@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from analysis.companions import CONFIRMS, Leading, find_leading, origin_of
 from analysis.families import FamilySummary, best_complete, family_of, summarize_families
 from storage import (
     Store,
@@ -16,7 +17,7 @@ from storage import (
     using,
 )
 
-SHOWN_PARAMS, SHOWN_ATTRIBUTES = ("family",), ("config", "parameters")
+SHOWN_PARAMS, SHOWN_ATTRIBUTES = ("family",), ("config", "parameters", CONFIRMS)
 """What a status shows of a trial; reading all of thousands of trials takes seconds."""
 
 
@@ -65,8 +66,23 @@ class StudyStatus:
         return tuple(row for row in self.trials if row.state == "RUNNING" and row.outcome is None)
 
     @property
+    def is_confirmation(self) -> bool:
+        """Whether its trials train configs of another study again."""
+        return any(origin_of(row) is not None for row in self.trials)
+
+    @property
+    def leading(self) -> Leading | None:
+        """In a confirmation, the config of the best mean so far."""
+        return find_leading(self.trials)
+
+    @property
     def best(self) -> TrialRow | None:
-        """The best complete trial, the smallest and then the earliest among equals."""
+        """The best complete trial, the smallest and then the earliest among equals.
+
+        A confirmation has none: that would be the luckiest seed.
+        """
+        if self.is_confirmation:
+            return None
         return best_complete(self.trials, self.record.direction)
 
     @property

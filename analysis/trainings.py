@@ -5,16 +5,14 @@ they confirm knows of them.
 """
 
 import json
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from analysis.confirmation import Candidate, Confirmation, judge
+from analysis.companions import CONFIRMS, confirmation_of
+from analysis.confirmation import MIN_SEEDS, Candidate, Confirmation, judge
 from storage import Store, StudyNotFoundError, StudyRecord, TrialRow, TrialTable, load_study
-
-SUFFIX = "/confirm"
-CONFIRMS = "confirms"
-"""The attribute of a training: the trial whose config it trains again, its seed and its key."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,11 +34,25 @@ class Training:
 
 @dataclass(frozen=True, slots=True)
 class Trainings:
-    """All trainings of a study's confirmation, and whether any is still to come."""
+    """All trainings of a study's confirmation, and whether any is still to come.
+
+    `n_left` are still to be trained, and `n_spared` were not, since their configs are clearly
+    behind.
+    """
 
     record: StudyRecord
     trainings: tuple[Training, ...]
     is_over: bool
+    n_left: int = 0
+    n_spared: int = 0
+
+    @property
+    def is_telling(self) -> bool:
+        """Whether each config was trained often enough to say which is to be taken."""
+        n_wanted = 1 + max((it.seed for it in self.trainings), default=0)
+        n_values = Counter(it.trial for it in self.trainings if it.value is not None)
+        n_enough = min(MIN_SEEDS, n_wanted)
+        return self.is_over or all(n_values[it.trial] >= n_enough for it in self.trainings)
 
     @property
     def candidates(self) -> tuple[Candidate, ...]:
@@ -88,11 +100,6 @@ class Trainings:
         return ordered[(len(ordered) - 1) // 2]
 
 
-def confirmation_of(study: str) -> str:
-    """Gives the name of the study that confirms another one."""
-    return study + SUFFIX
-
-
 def load_trainings(store: Store, study: str) -> Trainings | None:
     """Loads the trainings of a study's confirmation; None where it has none.
 
@@ -115,7 +122,10 @@ def load_trainings(store: Store, study: str) -> Trainings | None:
     states = {row.state for row in rows}
     is_waited_for = "WAITING" in states and record.end_reason is None
     is_over = "RUNNING" not in states and not is_waited_for
-    return Trainings(record, trainings, is_over)
+    ours = [row for row in rows if CONFIRMS in row.attributes]
+    n_left = 0 if is_over else sum(row.state in {"WAITING", "RUNNING"} for row in ours)
+    n_spared = sum(row.kind == "rejected" for row in ours)
+    return Trainings(record, trainings, is_over, n_left, n_spared)
 
 
 def confirms(record: StudyRecord, confirmed: StudyRecord) -> bool:

@@ -11,7 +11,8 @@ from dataclasses import replace
 from shlex import quote
 
 from analysis import RankedTrial, load_status, rank
-from analysis.trainings import CONFIRMS, confirmation_of, confirms
+from analysis.companions import CONFIRMS, confirmation_of
+from analysis.trainings import confirms
 from search.artifacts import Artifacts, share
 from search.artifacts.study import folder_name
 from search.data import Progress

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
+from analysis.companions import SUFFIX
 from search.artifacts import Artifacts
 from search.errors import ArtifactError, StudyMismatchError
 from search.settings import StudySettings
@@ -16,9 +17,15 @@ class Item:
     overview: StudyOverview
     n_bytes: int | None
 
+    @property
+    def best(self) -> float | None:
+        """The best value; a confirmation has none: that would be the luckiest seed."""
+        is_confirmation = self.overview.is_ours and self.overview.name.endswith(SUFFIX)
+        return None if is_confirmation else self.overview.best
+
     def to_json(self) -> dict[str, Any]:
         """Gives the study as `study list --json` shows it."""
-        return {**self.overview.to_json(), "bytes": self.n_bytes}
+        return {**self.overview.to_json(), "best": self.best, "bytes": self.n_bytes}
 
 
 def take_inventory(store: Store) -> list[Item]:

@@ -4,7 +4,7 @@ TensorFlow is loaded by a trainer's process, which gets the model only once it i
 """
 
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -92,7 +92,12 @@ class Predictions:
 
 
 def predict(
-    model: Path, images: Sequence[Path], *, n_threads: int = 1, progress: Progresses = None
+    model: Path,
+    images: Sequence[Path],
+    *,
+    n_threads: int = 1,
+    progress: Progresses = None,
+    on_step: Callable[[str], None] = lambda _: None,
 ) -> Predictions:
     """Gives class probabilities of images by an exported model.
 
@@ -104,6 +109,7 @@ def predict(
         images: Files, and folders of which all images are taken, sorted by name.
         n_threads: Of the process that predicts.
         progress: Told how many images are read, then predicted.
+        on_step: Told what begins, in words.
 
     Raises:
         ModelError: If the model cannot be loaded, or is not one of ours.
@@ -112,8 +118,11 @@ def predict(
     facts = read_model_file(model)
     found = [it for path in images for it in _find(path)]
     _check_size(len(found), facts)
+    on_step(f"Reading {_count(len(found))}")
     fitted = list(_fit(found, facts, progress))
     pixels = [it.pixels for it in fitted if isinstance(it, Fitted)]
+    if pixels:
+        on_step(f"Asking the network about {_count(len(pixels))}")
     answers = iter(_answer(model, np.stack(pixels), facts, n_threads, progress) if pixels else ())
     return Predictions(
         str(model),
@@ -127,6 +136,10 @@ def predict(
             for (path, _), it in zip(found, fitted, strict=True)
         ),
     )
+
+
+def _count(n_images: int) -> str:
+    return f"{n_images:,} image{'' if n_images == 1 else 's'}"
 
 
 def _find(path: Path) -> Iterator[Found]:

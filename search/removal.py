@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from analysis.trainings import confirmation_of
+from analysis.companions import confirmation_of
 from search.artifacts import Artifacts, shared_files
 from search.artifacts.kinds import DATABASE
 from search.data import Progress, default_cache_dir

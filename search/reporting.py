@@ -1,29 +1,26 @@
 """`report`: what a study found, written as files from its store alone."""
 
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import ExitStack, closing
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from shlex import quote
 from typing import Any
 
-from analysis.errors import ReportError
 from analysis.report.facts import Facts
 from search.data import Progress
 from search.default_store import store_url
-from search.errors import SettingsError, TrialRecordError, WeightsGoneError
+from search.errors import TrialRecordError, WeightsGoneError
 from search.evaluation import Evaluator
 from search.gather import Gathering
 from search.open_study import OpenStudy
+from search.report_folder import MODEL, OURS, check_folder, folder_of_report
 from search.scoring import TEST, Scorer
 from search.verdict import recover_all
 from spaces import SpaceError
 from storage import Store, url_from_anywhere, url_seen_from
 
 COMMAND = "convsearch report"
-MODEL, FACTS_OF_MODEL = "best.keras", "best.json"
-OURS = ("report.html", "report.ipynb", "report.json", "trials.csv", MODEL, FACTS_OF_MODEL)
-"""The files of a report: those that `--force` replaces."""
 STORE_VARIABLE = "CONVSEARCH_STORE"
 
 
@@ -58,6 +55,7 @@ def report(
     lang: str = "en",
     with_names: bool = False,
     progress: Progress | None = None,
+    on_step: Callable[[str], None] = lambda _: None,
     on_score: Callable[[], None] = lambda: None,
 ) -> Written:
     """Writes the report of a study into a folder.
@@ -72,6 +70,7 @@ def report(
         lang: Of the texts: `en` or `ru`.
         with_names: Whether names of files that were left out are told.
         progress: Told how many steps are done.
+        on_step: Told what begins, in words.
         on_score: Called before the winner answers on the test split.
 
     Raises:
@@ -83,37 +82,31 @@ def report(
     """
     from analysis.report.write import write_report
 
-    out, url, steps = Path(out), store_url(store), _Steps(progress)
-    _check_folder(out, is_forced=is_forced)
-    with closing(Store.open(url, create=False)) as opened:
-        recover_all(opened, study)
-        gathering = Gathering.load(opened, study)
-        winner = gathering.winner
-        if opens_test is None:
-            opens_test = gathering.is_settled
-        _make_folder(out)
-        scorer = Scorer(opened, winner, COMMAND)
-        problem: Exception | None = None
-        try:
-            with Evaluator(OpenStudy.load(opened, winner.study), winner.number) as network:
-                _ask(scorer, network, steps, on_score, opens_test=opens_test)
-                steps.next()
-                network.save_model(out / MODEL)
-        except (TrialRecordError, SpaceError) as error:
-            problem = error
-        steps.next()
-        facts = gathering.facts(with_names=with_names, lack=_lack(problem))
+    out, url, steps = Path(out), store_url(store), _Steps(progress, on_step)
+    check_folder(out, is_forced=is_forced)
+    with ExitStack() as stack:
+        with closing(Store.open(url, create=False)) as opened:
+            recover_all(opened, study)
+            gathering = Gathering.load(opened, study)
+            if opens_test is None:
+                opens_test = gathering.is_settled
+            scorer = Scorer(opened, gathering.winner, COMMAND)
+            stack.enter_context(folder_of_report(out))
+            problem = _examine(scorer, out, steps, on_score, opens_test=opens_test)
+            steps.begin(2)
+            facts = gathering.facts(with_names=with_names, lack=_lack(problem))
         if store is not None:
             facts = _with_store(facts, url_seen_from(url, Path.cwd()))
-    steps.next()
-    write_report(
-        facts,
-        out,
-        store=url_seen_from(url, out),
-        lang=lang,
-        environment={STORE_VARIABLE: url_from_anywhere(url)},
-        progress=progress,
-    )
+        steps.begin(3)
+        write_report(
+            facts,
+            out,
+            store=url_seen_from(url, out),
+            lang=lang,
+            environment={STORE_VARIABLE: url_from_anywhere(url)},
+            progress=progress,
+        )
+    steps.end()
     files = tuple(out / name for name in OURS if (out / name).exists())
     return Written(out, files, facts, () if problem is None else (str(problem),))
 
@@ -131,55 +124,58 @@ def _lack(problem: Exception | None) -> str | None:
     return "no_weights" if isinstance(problem, WeightsGoneError) else "no_model"
 
 
-def _ask(
+def _examine(
     scorer: Scorer,
-    network: Evaluator,
+    out: Path,
     steps: "_Steps",
     on_score: Callable[[], None],
     *,
     opens_test: bool,
-) -> None:
-    """Has the winner answer on the validation split, and on the test split where that is meant."""
-    steps.next()
-    scorer.answers("val", network)
-    if opens_test:
-        if scorer.stored(TEST) is None:
-            on_score()
-        scorer.answers(TEST, network)
+) -> Exception | None:
+    """Has the winner answer, and saves it; gives the reason where it cannot be had.
 
-
-def _check_folder(out: Path, *, is_forced: bool) -> None:
-    if not out.exists():
-        return
-    if not out.is_dir():
-        raise SettingsError(f"--out: expected a folder. Received a file: {out}")
-    if not is_forced and any(out.iterdir()):
-        raise SettingsError(
-            f"--out: the folder {out} is not empty. Name another one, or replace an earlier "
-            "report in it with --force."
-        )
-
-
-def _make_folder(out: Path) -> None:
-    """Makes the folder, and takes an earlier report's model out of it: it may get none."""
+    It answers on the validation split, and on the test split where that is meant.
+    """
+    winner = scorer.winner
     try:
-        out.mkdir(parents=True, exist_ok=True)
-        for name in (MODEL, FACTS_OF_MODEL):
-            (out / name).unlink(missing_ok=True)
-    except OSError as error:
-        raise ReportError(f"Cannot make the folder {out}: {error.strerror}.") from error
+        with Evaluator(OpenStudy.load(scorer.store, winner.study), winner.number) as network:
+            steps.begin(0)
+            scorer.answers("val", network)
+            if opens_test:
+                if scorer.stored(TEST) is None:
+                    on_score()
+                scorer.answers(TEST, network)
+            steps.begin(1)
+            network.save_model(out / MODEL)
+    except (TrialRecordError, SpaceError) as error:
+        return error
+    return None
 
 
-@dataclass
+STEPS = (
+    "Asking the winner about the validation images",
+    "Saving the winner as a model",
+    "Reading the study",
+    "Writing the page, the notebook and the data",
+)
+
+
+@dataclass(frozen=True, slots=True)
 class _Steps:
-    """The steps of writing a report, as a progress bar counts them."""
+    """The steps of writing a report, as a progress bar counts them and lines tell them."""
 
     progress: Progress | None
-    done: int = 0
-    total: int = 4
+    on_step: Callable[[str], None]
 
-    def next(self) -> None:
+    def begin(self, step: int) -> None:
         """Tells that a step begins."""
+        self._tell(step)
+        self.on_step(STEPS[step])
+
+    def end(self) -> None:
+        """Tells that all are done."""
+        self._tell(len(STEPS))
+
+    def _tell(self, n_done: int) -> None:
         if self.progress is not None:
-            self.progress(self.done, self.total, "steps of the report")
-        self.done += 1
+            self.progress(n_done, len(STEPS), "steps of the report")

@@ -32,7 +32,7 @@ class Retraining:
 
 def examine(opened: OpenStudy, trial: optuna.Trial, config: Config) -> Retraining:
     """Says what is to be done with a training whose config was drawn."""
-    from analysis.trainings import CONFIRMS
+    from analysis.companions import CONFIRMS
 
     origin = trial.user_attrs.get(CONFIRMS)
     if origin is None:  # Somebody enqueued it by Optuna.

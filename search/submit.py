@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from analysis.trainings import SUFFIX
+from analysis.companions import SUFFIX
 from search.artifacts import Artifacts, read_artifacts_url, share
 from search.artifacts.kinds import DATABASE
 from search.artifacts.study import folder_name

@@ -6,10 +6,11 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from analysis import Ranking, load_status, rank
+from analysis.companions import confirmation_of
 from analysis.confirmation import Confirmation
 from analysis.evaluation import Evaluation, evaluate
 from analysis.report.facts import TestUse
-from analysis.trainings import Trainings, confirmation_of, load_trainings
+from analysis.trainings import Trainings, load_trainings
 from search.confirmation import DEFAULT_SEEDS, DEFAULT_TOP, submit_confirmation
 from search.data import Progress
 from search.default_store import store_url
@@ -46,6 +47,11 @@ class ConfirmResult:
     problem: str | None = None
     """Why the winner could not be scored, though it was to be."""
 
+    @property
+    def is_telling(self) -> bool:
+        """Whether there are trainings enough to recommend a config."""
+        return self.trainings is not None and self.trainings.is_telling
+
     def to_json(self) -> dict[str, Any]:
         """Gives the document of `confirm --json`."""
         found, winner = self.confirmation, self.winner
@@ -53,7 +59,9 @@ class ConfirmResult:
             "study": self.ranking.study,
             "is_over": self.trainings is not None and self.trainings.is_over,
             "configs": [] if found is None else [it.to_json() for it in found.standings],
-            "recommended": None if found is None else found.recommended.trial,
+            "recommended": found.recommended.trial if found and self.is_telling else None,
+            "trainings_left": 0 if self.trainings is None else self.trainings.n_left,
+            "trainings_spared": 0 if self.trainings is None else self.trainings.n_spared,
             "winner": winner
             and {
                 "trial": winner.trial,

@@ -3,8 +3,9 @@
 from dataclasses import dataclass
 
 from analysis import Ranking
+from analysis.companions import confirmation_of
 from analysis.confirmation import Confirmation
-from analysis.trainings import Trainings, confirmation_of
+from analysis.trainings import Trainings
 from search.errors import NoResultError, TrialRecordError
 
 

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import psutil
 import sqlalchemy as sa
@@ -110,11 +111,7 @@ def beat(store: Store, study_id: int, worker_id: str, *, device: str = "cpu") ->
         StudyNotFoundError: If the study was deleted.
     """
     with store.write() as connection:
-        row = connection.execute(
-            sa.select(studies.c.active_s, studies.c.beat_at)
-            .where(studies.c.study_id == study_id)
-            .with_for_update()
-        ).first()
+        row = _lock_time(connection, study_id)
         if row is None:
             raise StudyNotFoundError("The study was deleted from the store.")
         now = store.now(connection)  # Once nobody else beats: it never goes back but by a clock.
@@ -125,14 +122,7 @@ def beat(store: Store, study_id: int, worker_id: str, *, device: str = "cpu") ->
         )
         if seen.rowcount == 0:  # It is new, or slept for so long that it was taken for dead.
             enter_worker(connection, study_id, worker_id, now=now, device=device)
-        gap = now - row.beat_at
-        active_s: float = row.active_s + (gap if 0 < gap < BEAT_GAP_S else 0.0)
-        connection.execute(
-            studies.update()
-            .where(studies.c.study_id == study_id)
-            .values(active_s=active_s, beat_at=now)
-        )
-    return active_s
+        return _spend_time(connection, study_id, row.active_s, row.beat_at, now)
 
 
 @patient
@@ -146,8 +136,20 @@ def show_activity(store: Store, worker_id: str, activity: str | None) -> None:
 
 @patient
 def remove_worker(store: Store, worker_id: str) -> None:
-    """Takes a worker that has left off the list."""
+    """Takes a worker that has left off the list; the study is told of the time since its beat.
+
+    Without that, one that is done within seconds would have taken none.
+    """
     with store.write() as connection:
+        worker = connection.execute(
+            sa.select(workers.c.study_id, workers.c.last_seen).where(
+                workers.c.worker_id == worker_id
+            )
+        ).first()
+        row = None if worker is None else _lock_time(connection, worker.study_id)
+        if worker is not None and row is not None:
+            since = max(row.beat_at, worker.last_seen)  # It may have come a moment ago.
+            _spend_time(connection, worker.study_id, row.active_s, since, store.now(connection))
         connection.execute(workers.delete().where(workers.c.worker_id == worker_id))
 
 
@@ -220,6 +222,29 @@ def enter_worker(
             device=device,
         )
     )
+
+
+def _lock_time(connection: Connection, study_id: int) -> Any:
+    """Gives a study's active time and last beat, and keeps others from adding to it."""
+    return connection.execute(
+        sa.select(studies.c.active_s, studies.c.beat_at)
+        .where(studies.c.study_id == study_id)
+        .with_for_update()
+    ).first()
+
+
+def _spend_time(
+    connection: Connection, study_id: int, active_s: float, since: float, now: float
+) -> float:
+    """Adds the time since a beat to a study's active time, and gives all of it in seconds."""
+    gap = now - since
+    active_s += gap if 0 < gap < BEAT_GAP_S else 0.0
+    connection.execute(
+        studies.update()
+        .where(studies.c.study_id == study_id)
+        .values(active_s=active_s, beat_at=now)
+    )
+    return active_s
 
 
 @cache

@@ -12,7 +12,7 @@ from analysis.report.page import render_page
 from analysis.report.texts import texts
 
 PAGE, DATA, TRIALS, NOTEBOOK = "report.html", "report.json", "trials.csv", "report.ipynb"
-FILES = (PAGE, DATA, TRIALS, NOTEBOOK)
+FILES = (PAGE, TRIALS, NOTEBOOK, DATA)
 
 
 def write_report(
@@ -24,9 +24,10 @@ def write_report(
     environment: Mapping[str, str] | None = None,
     progress: Progress | None = None,
 ) -> tuple[Path, ...]:
-    """Writes a study's report into a folder: `report.html`, `.json`, `.ipynb` and `trials.csv`.
+    """Writes a study's report into a folder: `report.html`, `trials.csv`, `report.ipynb`, `.json`.
 
-    The notebook comes last, and where it does not run, the others are there.
+    The data come last: a report without them was cut off. A notebook that does not run costs no
+    other file.
 
     Args:
         facts: What the report tells.
@@ -49,20 +50,24 @@ def write_report(
     folder = Path(out)
     writers: Mapping[str, Callable[[Path], None]] = {
         PAGE: lambda path: write_whole(path, render_page(facts, lang=lang).encode()),
-        DATA: lambda path: write_json(facts, path),
         TRIALS: lambda path: write_trials(facts, path),
         NOTEBOOK: lambda path: write_notebook(
             facts, path, store=store, lang=lang, environment=environment, progress=progress
         ),
+        DATA: lambda path: write_json(facts, path),
     }
+    unrun: ReportError | None = None
     for n_done, (name, write) in enumerate(writers.items(), start=1):
-        _write(folder / name, write)
+        unrun = _write(folder / name, write) or unrun
         if progress is not None:
             progress(n_done, len(writers), "files of the report written")
+    if unrun is not None:
+        raise unrun
     return tuple(folder / name for name in FILES)
 
 
-def _write(path: Path, write: Callable[[Path], None]) -> None:
+def _write(path: Path, write: Callable[[Path], None]) -> ReportError | None:
+    """Writes a file; gives the error of one that is written, but not as it was meant to be."""
     try:
         write(path)
     except OSError as error:
@@ -70,4 +75,7 @@ def _write(path: Path, write: Callable[[Path], None]) -> None:
             f"Cannot write {path}: {error.strerror or error}. Name another folder with --out."
         ) from error
     except ReportError as error:
-        raise ReportError(f"{path} was written without being run. {error}") from error
+        unrun = ReportError(f"{path} was written without being run. {error}")
+        unrun.__cause__ = error
+        return unrun
+    return None

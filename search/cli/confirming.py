@@ -64,7 +64,7 @@ def confirm(
         print_json(result.to_json())
         show_uses(console, result.uses)
     else:
-        show_outcome(answers(), console, result)
+        show_outcome(answers(), console, result, opens_test=test)
     if result.run.is_interrupted:
         raise typer.Exit(128 + (result.run.signal or signal.SIGINT))
     if result.run.status.record.has_failed or result.problem is not None:

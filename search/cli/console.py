@@ -41,6 +41,21 @@ def print_json(document: Any) -> None:
     sys.stdout.write(text + "\n")
 
 
+def steps(console: Console, *, is_silent: bool = False) -> Callable[[str], None]:
+    """Gives what tells that a step begins: a line, where no bar shows how far the work is.
+
+    Args:
+        console: For notes.
+        is_silent: Whether nothing is told, as where a program reads the answer.
+    """
+
+    def tell(step: str) -> None:
+        if not console.is_terminal and not is_silent:
+            say(console, step)
+
+    return tell
+
+
 @contextmanager
 def progress_bar(console: Console) -> Iterator[Callable[[int, int, str], None]]:
     """Shows a bar with the time left on a terminal, once the work has taken a second."""
@@ -59,7 +74,8 @@ def progress_bar(console: Console) -> Iterator[Callable[[int, int, str], None]]:
 
     def show(done: int, total: int, what: str) -> None:
         nonlocal drawn
-        if time.monotonic() - drawn < REFRESH_S:
+        is_end = done >= total and what in tasks  # It is not left at less than all.
+        if time.monotonic() - drawn < REFRESH_S and not is_end:
             return
         drawn = time.monotonic()
         if not bar.live.is_started:

@@ -11,8 +11,9 @@ from rich.table import Table
 from rich.text import Text
 
 from analysis import StudyStatus, family_of
+from analysis.companions import origin_of
 from search.cli.console import say
-from search.cli.words import plural, show_accuracy, show_duration
+from search.cli.words import describe_leading, name_training, plural, show_accuracy, show_duration
 from storage import BEAT_INTERVAL_S, TrialRow
 
 N_RECENT = 3
@@ -46,7 +47,7 @@ def render(status: StudyStatus) -> RenderableType:
     With several families there is a line of each one's best, and trials say their family.
     """
     parts: list[RenderableType] = [_budget_line(status), _best_line(status)]
-    if len(status.families) > 1:
+    if len(status.families) > 1 and not status.is_confirmation:
         parts.append(_families_line(status))
     if status.running:
         parts.append(_running_table(status))
@@ -78,6 +79,9 @@ def describe_ending(row: TrialRow, *, with_family: bool = False) -> str:
 
 
 def _name(row: TrialRow, *, with_family: bool) -> str:
+    origin = origin_of(row)
+    if origin is not None:
+        return name_training(row.number, origin["trial"], origin["seed"])
     return f"trial {row.number} {family_of(row) if with_family else ''}".rstrip()
 
 
@@ -116,6 +120,8 @@ def _budget_line(status: StudyStatus) -> RenderableType:
 
 def _best_line(status: StudyStatus) -> Text:
     best = status.best
+    if status.is_confirmation:
+        return Text(describe_leading(status), style="bold green")
     if best is None:
         return Text("no trial is complete yet", style="dim")
     return Text(f"best {show_accuracy(best.value)} by trial {best.number}", style="bold green")
@@ -160,6 +166,8 @@ class _Lines:
 
     def _line(self, status: StudyStatus, row: TrialRow) -> str:
         budget = "" if status.record.n_trials is None else f"/{status.record.n_trials}"
-        best = show_accuracy(None if status.best is None else status.best.value)
+        best = f"best {show_accuracy(None if status.best is None else status.best.value)}"
+        if status.is_confirmation:
+            best = describe_leading(status)
         ending = describe_ending(row, with_family=len(status.families) > 1)
-        return f"[{status.n_done}{budget}] {ending}; best {best}"
+        return f"[{status.n_done}{budget}] {ending}; {best}"

@@ -34,7 +34,7 @@ def report(
     """
     from pathlib import Path
 
-    from search.cli.console import answers, notes, print_json, progress_bar, say
+    from search.cli.console import answers, notes, print_json, progress_bar, say, steps
     from search.cli.show_confirmation import show_uses
     from search.cli.show_report import show_report
     from search.reporting import report as write_report
@@ -50,6 +50,7 @@ def report(
             lang=lang,
             with_names=names,
             progress=progress,
+            on_step=steps(console, is_silent=json),
             on_score=lambda: say(console, "Scoring the winner on the test split"),
         )
     if json:

@@ -65,16 +65,19 @@ def predict(
     Images of another size or colour are converted as those were that it was trained on, and the
     answer says so. The exit code is 1 where an image cannot be read.
     """
-    from search.cli.console import answers, notes, print_json, progress_bar
+    from search.cli.console import answers, notes, print_json, progress_bar, steps
     from search.cli.show_predictions import show_predictions, show_unread
     from search.prediction import predict as predict_images
 
-    with progress_bar(notes()) as progress:
-        found = predict_images(model, images, progress=progress)
+    console = notes()
+    with progress_bar(console) as progress:
+        found = predict_images(
+            model, images, progress=progress, on_step=steps(console, is_silent=json)
+        )
     if json:
         print_json(found.to_json())
     else:
         show_predictions(answers(), found)
-    show_unread(notes(), found)
+    show_unread(console, found)
     if found.n_unread:
         raise typer.Exit(1)

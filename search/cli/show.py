@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import timedelta
+from pathlib import Path
 from shlex import quote
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +13,7 @@ from rich.table import Table
 from analysis import FamilySummary, StudyStatus, family_of
 from search.cli.console import say
 from search.cli.words import (
+    describe_leading,
     plural,
     show_accuracy,
     show_done,
@@ -123,9 +125,24 @@ def show_ending(console: Console, result: "RunResult") -> None:
     place, name = f" --store {result.store}" if result.store else "", quote(record.name)
     say(
         console,
-        f"Next: convsearch confirm {name}{place} · convsearch report {name} "
-        f"--out {quote(f'{record.name}-report')}{place} · raise --trials to search on",
+        f"Next: convsearch confirm {name}{place} · {report_command(record.name, result.store)} "
+        "· raise --trials to search on",
     )
+
+
+def report_command(study: str, store: str) -> str:
+    """Gives the command that writes a study's report, in the place of one that is there.
+
+    Args:
+        study: Its name.
+        store: The store's URL; empty where none was named.
+    """
+    from search.report_folder import has_report
+
+    folder = f"{study}-report"
+    force = " --force" if has_report(Path(folder)) else ""
+    place = f" --store {store}" if store else ""
+    return f"convsearch report {quote(study)} --out {quote(folder)}{force}{place}"
 
 
 def show_status(console: Console, status: StudyStatus) -> None:
@@ -141,6 +158,8 @@ def show_status(console: Console, status: StudyStatus) -> None:
             timedelta(seconds=int(record.timeout_s)),
         )
         console.print(f"time: {spent} of {whole}")
+    if status.is_confirmation:
+        console.print(describe_leading(status))
     if best is not None:
         console.print(f"best: {show_accuracy(best.value)} by trial {best.number}")
     if status.trials_per_hour is not None:
@@ -153,7 +172,7 @@ def show_status(console: Console, status: StudyStatus) -> None:
         say(console, f"ended: {record.end_reason}")
     if record.is_stopped and not status.is_spent:
         say(console, "stopped: `run` on the same source goes on")
-    if len(status.families) > 1:
+    if len(status.families) > 1 and not status.is_confirmation:
         show_families(console, status.families)
     if not status.workers:
         console.print("no worker is at work")

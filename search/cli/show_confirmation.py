@@ -2,33 +2,44 @@
 
 from collections.abc import Sequence
 from datetime import datetime
-from shlex import quote
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
 from analysis import Ranking
+from analysis.companions import SUFFIX
 from analysis.confirmation import Confirmation, Standing
 from analysis.evaluation import Evaluation
 from analysis.report.facts import TestUse
-from analysis.trainings import SUFFIX
+from analysis.trainings import Trainings
 from search.cli.console import say
-from search.cli.words import show_accuracy
+from search.cli.show import report_command
+from search.cli.words import name_training, plural, show_accuracy
 from search.verdict import ConfirmResult, overtaken
 from search.winner import Winner
 
 
-def show_outcome(console: Console, notes: Console, result: ConfirmResult) -> None:
-    """Shows how the configs compare, and how good the winner is on the test split."""
-    if result.confirmation is None:
+def show_outcome(
+    console: Console, notes: Console, result: ConfirmResult, *, opens_test: bool | None = None
+) -> None:
+    """Shows how the configs compare, and how good the winner is on the test split.
+
+    Args:
+        console: For the answer.
+        notes: For everything else.
+        result: What is shown.
+        opens_test: What the command said of the test split, as `--test` or `--no-test`.
+    """
+    trainings = result.trainings
+    if result.confirmation is None or trainings is None:
         console.print(f"No training for {result.ranking.study} is complete yet.")
     else:
-        show_confirmation(console, result.ranking, result.confirmation)
+        show_confirmation(console, result.ranking, result.confirmation, trainings)
     if result.winner is None:
         say(notes, "Not all trainings are done: the same command goes on where it stopped.")
         return
-    show_winner(console, result.winner)
+    show_winner(console, result.winner, trainings)
     if result.problem is not None:
         say(notes, result.problem, style="yellow")
     elif result.test is None and (ahead := overtaken(result.ranking, result.trainings)):
@@ -40,19 +51,24 @@ def show_outcome(console: Console, notes: Console, result: ConfirmResult) -> Non
     else:
         show_scores(console, "test", result.test)
     show_uses(notes, result.uses)
-    name = result.ranking.study
-    place = f" --store {result.run.store}" if result.run.store else ""
-    report = f"convsearch report {quote(name)} --out {quote(f'{name}-report')}"
-    say(notes, f"Next: {report}{place}")
+    command = report_command(result.ranking.study, result.run.store)
+    say(notes, f"Next: {command}{' --no-test' if opens_test is False else ''}")
 
 
-def show_winner(console: Console, winner: Winner) -> None:
+def show_winner(console: Console, winner: Winner, trainings: Trainings | None) -> None:
     """Says whose weights are exported."""
+    again = () if trainings is None else trainings.trainings
+    seeds = [it.seed for it in again if it.number == winner.number]
+    is_training = winner.study.endswith(SUFFIX) and bool(seeds)
+    name = (
+        name_training(winner.number, winner.trial, seeds[0])
+        if is_training
+        else f"trial {winner.number} of {winner.study}"
+    )
     say(
         console,
-        f"Exported: trial {winner.number} of {winner.study}, validation accuracy "
-        f"{show_accuracy(winner.val_accuracy)}"
-        + (" (its seed of median accuracy)." if winner.study.endswith(SUFFIX) else "."),
+        f"Exported: {name}, validation accuracy {show_accuracy(winner.val_accuracy)}"
+        + (" (its seed of median accuracy)." if is_training else "."),
     )
 
 
@@ -71,18 +87,24 @@ def show_scores(console: Console, split: str, found: Evaluation) -> None:
 def show_uses(console: Console, uses: Sequence[TestUse]) -> None:
     """Says when, by what and for which network the test split was used."""
     for use in uses:
+        kind = "training" if use.study.endswith(SUFFIX) else "trial"
         when = datetime.fromisoformat(use.at).strftime("%Y-%m-%d %H:%M UTC")
         say(
             console,
-            f"The test split was used on {when} by {use.by}, for trial {use.trial} of "
+            f"The test split was used on {when} by {use.by}, for {kind} {use.trial} of "
             f"{use.study}.",
         )
     if len(uses) > 1:
         say(console, "Seen more than once, it flatters whatever is chosen by it.", style="yellow")
 
 
-def show_confirmation(console: Console, ranking: Ranking, found: Confirmation) -> None:
-    """Shows the configs, the best mean first, and recommends the smallest of equals."""
+def show_confirmation(
+    console: Console, ranking: Ranking, found: Confirmation, trainings: Trainings
+) -> None:
+    """Shows the configs, the best mean first, and recommends the smallest of equals.
+
+    While there are too few trainings for that, it says how far they are instead.
+    """
     console.print(f"{ranking.study}: validation accuracy over seeds")
     table = Table(box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))  # fits 80 columns
     table.add_column("trial", justify="right", no_wrap=True)
@@ -100,13 +122,25 @@ def show_confirmation(console: Console, ranking: Ranking, found: Confirmation) -
             _interval(it),
             _chance(it.chance),
             "-" if it.parameters is None else f"{it.parameters:,}",
-            style="bold" if it is found.recommended else "",
+            style="bold" if it is found.recommended and trainings.is_telling else "",
         )
     console.print(table)
-    say(console, describe_recommendation(found))
+    say(console, _verdict(found, trainings))
+    if trainings.n_spared:
+        words = f"Spared: {plural(trainings.n_spared, 'training')}"
+        say(console, f"{words} of configs that are clearly behind.")
     failed = [f"{it.n_failed} of trial {it.trial}" for it in found.standings if it.n_failed]
     if failed:
         say(console, f"Trainings that came to no value: {', '.join(failed)}.", style="yellow")
+
+
+def _verdict(found: Confirmation, trainings: Trainings) -> str:
+    if trainings.is_over:
+        return describe_recommendation(found)
+    left = f"{plural(trainings.n_left, 'training')} left"
+    if not trainings.is_telling:
+        return f"So far: trial {found.leader.trial} leads, too few trainings to recommend; {left}."
+    return f"So far, with {left}: {describe_recommendation(found)}"
 
 
 def describe_recommendation(found: Confirmation) -> str:

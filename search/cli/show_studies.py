@@ -36,7 +36,7 @@ def show_overviews(console: Console, items: Sequence[Item]) -> None:
             found.state,
             f"{found.n_done:,}",
             show_budget(found.budget, found.timeout_s),
-            show_accuracy(found.best),
+            show_accuracy(item.best),
             str(found.n_workers),
             "-" if found.created is None else _local(found.created),
             show_bytes(item.n_bytes),

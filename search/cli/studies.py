@@ -235,11 +235,18 @@ def _report(store: str | None, study: str) -> None:
     """Writes the report of a study into this folder, in the place of an earlier one."""
     from pathlib import Path
 
-    from search.cli.console import notes, progress_bar
+    from search.cli.console import notes, progress_bar, steps
     from search.cli.show_report import show_report
     from search.reporting import report
 
     console = notes()
     with progress_bar(console) as progress:
-        written = report(store, study, Path(f"{study}-report"), is_forced=True, progress=progress)
+        written = report(
+            store,
+            study,
+            Path(f"{study}-report"),
+            is_forced=True,
+            progress=progress,
+            on_step=steps(console),
+        )
     show_report(console, console, written)

@@ -1,7 +1,10 @@
 """Numbers and networks in a few words."""
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from analysis import StudyStatus
 
 Record = Mapping[str, Any]
 
@@ -15,6 +18,20 @@ def plural(n: int, word: str) -> str:
 def printable(text: str) -> str:
     """Gives text of others without what would act on a terminal."""
     return "".join(character if character.isprintable() else "?" for character in text)
+
+
+def name_training(number: int, trial: int, seed: int) -> str:
+    """Names a training of a confirmation: its number is no trial's of the search."""
+    return f"training {number} (trial {trial}, seed {seed})"
+
+
+def describe_leading(status: "StudyStatus") -> str:
+    """Says which config leads a confirmation so far."""
+    found = status.leading
+    if found is None:
+        return "no config has two values yet"
+    mean = show_accuracy(found.mean)
+    return f"leading mean {mean} of trial {found.trial} ({plural(found.n_seeds, 'seed')})"
 
 
 def show_duration(seconds: float | None) -> str:

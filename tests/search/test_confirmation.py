@@ -8,12 +8,14 @@ from pathlib import Path
 import pytest
 
 from analysis import Ranking, load_status, rank
-from analysis.trainings import CONFIRMS, Trainings, load_trainings
+from analysis.companions import CONFIRMS, Leading
+from analysis.trainings import Trainings, load_trainings
 from search.artifacts import numbers_to_keep
 from search.changes import plan_again
 from search.confirmation import submit_confirmation
 from search.errors import NoResultError, SettingsError, TrialRecordError
 from search.fork import fork
+from search.inventory import take_inventory
 from search.open_study import OpenStudy
 from search.proposals import next_proposal
 from search.removal import remove_study
@@ -141,9 +143,36 @@ def test_config_that_is_clearly_behind_is_not_trained_any_more(searched: OpenStu
     assert not record.has_failed
     kinds = Counter(row.kind for row in load_trials(opened.store, opened.study_id))
     assert kinds == {"complete": 15, "rejected": 3}
+    assert (trainings(searched).n_spared, trainings(searched).n_left) == (3, 0)
     _, found = judged(searched)
     assert found is not None
     assert {it.trial for it in found.standings if it.is_separable} == {last}
+
+
+def test_nothing_is_told_of_configs_before_each_was_trained_often_enough(
+    searched: OpenStudy,
+) -> None:
+    opened = confirmation(searched, top=2, n_seeds=4)
+    told = []
+    for _ in range(8):
+        proposal = next_proposal(opened, "worker")
+        assert proposal is not None
+        finish(opened.store, proposal.lease, Outcome("complete", value=0.9), proposal.draft)
+        found = trainings(searched)
+        told.append((found.n_left, found.is_telling))
+    assert told == [(7 - n, n >= 5) for n in range(8)]
+
+
+def test_best_of_a_confirmation_is_a_mean_and_no_seed(searched: OpenStudy) -> None:
+    opened = confirmation(searched, top=2, n_seeds=2)
+    first, second = (it.trial for it in rank(searched.store, "small").complete[:2])
+    train_to(opened, "worker", {first: [0.99, 0.5], second: [0.8, 0.9]})
+    status = load_status(opened.store, opened.name)
+    assert status.best is None
+    assert status.leading == Leading(second, pytest.approx(0.85), 2)
+    listed = {it.overview.name: it.best for it in take_inventory(opened.store)}
+    assert listed["small/confirm"] is None
+    assert listed["small"] is not None
 
 
 def test_training_that_failed_is_tried_again(searched: OpenStudy) -> None:

@@ -189,3 +189,27 @@ def test_beat_of_a_worker_whose_study_was_deleted_says_so(
         connection.execute(sa.delete(studies))
     with pytest.raises(StudyNotFoundError, match="was deleted"):
         beat(store, record.study_id, worker_id)
+
+
+def test_worker_that_leaves_before_its_next_beat_has_taken_time(
+    store: Store, make_study: MakeStudy
+) -> None:
+    record = make_study("short")
+    worker_id = register_worker(store, record.study_id)
+    with store.write() as connection:  # It came three seconds ago.
+        connection.execute(studies.update().values(beat_at=studies.c.beat_at - 3))
+        connection.execute(workers.update().values(last_seen=workers.c.last_seen - 3))
+    remove_worker(store, worker_id)
+    assert 3 <= load_study(store, "short").active_s < 6
+
+
+def test_worker_that_comes_and_cannot_stay_takes_no_time(
+    store: Store, make_study: MakeStudy
+) -> None:
+    record = make_study("odd")
+    beat(store, record.study_id, "earlier")
+    with store.write() as connection:
+        connection.execute(studies.update().values(beat_at=studies.c.beat_at - 30))
+    assert join_next(store, "guest", device="cpu") is not None
+    remove_worker(store, "guest")
+    assert load_study(store, "odd").active_s < 3

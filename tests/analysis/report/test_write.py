@@ -32,13 +32,13 @@ def test_report_is_four_files(small: Facts, tmp_path: Path) -> None:
     )
     assert [it.name for it in paths] == [
         "report.html",
-        "report.json",
         "trials.csv",
         "report.ipynb",
+        "report.json",
     ]
     assert sorted(paths) == sorted(tmp_path.iterdir())
     assert [n_done for n_done, *_ in told] == [1, 2, 3, 4]
-    assert json.loads(paths[1].read_text(encoding="utf-8"))["study"] == small.study
+    assert json.loads(paths[-1].read_text(encoding="utf-8"))["study"] == small.study
 
 
 def test_a_notebook_that_does_not_run_costs_no_other_file(

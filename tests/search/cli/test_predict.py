@@ -62,7 +62,7 @@ def test_answers_are_the_networks(call: Call, tmp_path: Path) -> None:
     Image.new("L", (30, 20), 90).save(tmp_path / "grey.jpg")
     (tmp_path / "best.keras").rename(tmp_path / "renamed.model")  # its record is inside
     code, out, err = call("predict", "renamed.model", "images", "grey.jpg", "--json")
-    assert code == 0, err
+    assert (code, err) == (0, "")
     document = json.loads(out)
     assert (document["model"], document["classes"]) == ("renamed.model", list(CLASSES))
     said = document["images"]
@@ -94,6 +94,7 @@ def test_image_that_cannot_be_read_does_not_keep_others_from_it(
     assert "images/0.png" in out
     assert "[red]fox?[31m" in out
     assert "\x1b" not in out
+    assert err.splitlines()[:2] == ["Reading 4 images", "Asking the network about 1 image"]
     assert "3 images could not be read" in err
     assert "broken.png: not a PNG" in err
     assert "none.png: No such file" in err
@@ -134,7 +135,7 @@ def test_models_that_cannot_be_used_are_told_in_a_line(call: Call, tmp_path: Pat
         ("lambda", "may run code of others"),
         ("classes", "gives 3 probabilities, and its record names 2 classes"),
     ):
-        code, out, err = call("predict", f"{name}.keras", "images")
+        code, out, err = call("predict", f"{name}.keras", "images", "--json")
         assert (code, out) == (2, ""), name
         assert message in err
         assert err.startswith("Error: ")

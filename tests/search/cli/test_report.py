@@ -3,6 +3,7 @@
 import getpass
 import io
 import json
+import re
 import shutil
 import socket
 from collections.abc import Callable, Iterator
@@ -19,7 +20,7 @@ from search.errors import SettingsError
 from search.evaluation import Evaluator
 from search.open_study import OpenStudy
 from search.proposals import next_proposal
-from search.reporting import report
+from search.reporting import STEPS, report
 from search.training.pool import TrainerPool
 from search.worker import Worker
 from storage import Outcome, finish, set_budget
@@ -59,7 +60,7 @@ def test_search_is_confirmed_scored_once_and_reported(
     assert code == 0, err
     assert "small: validation accuracy over seeds" in out
     assert "Recommended: trial" in out
-    assert "of small/confirm, validation accuracy" in out
+    assert re.search(r"Exported: training \d \(trial \d, seed \d\), validation accuracy", out)
     assert "On the test split, with 95 % intervals: accuracy" in out
     assert "Scoring the winner on the test split" in err
 
@@ -68,7 +69,8 @@ def test_search_is_confirmed_scored_once_and_reported(
     assert code == 0, err
     assert {path.name for path in (tmp_path / "first").iterdir()} == FILES
     assert "Scoring the winner on the test split" not in err  # It was, by `confirm`.
-    assert "by convsearch confirm, for trial" in err
+    assert err.splitlines()[: len(STEPS)] == list(STEPS)
+    assert "by convsearch confirm, for training" in err
     facts = json.loads((tmp_path / "first" / "report.json").read_text())
     assert facts["examined"].keys() == {"val", "test"}
     assert len(facts["test_uses"]) == 1
@@ -78,6 +80,7 @@ def test_search_is_confirmed_scored_once_and_reported(
     monkeypatch.setattr(Evaluator, "answer", lambda *_: pytest.fail("it is known"))
     code, _, err = call(*command[:3], "second", "--lang", "ru", "--json", *place)
     assert code == 0, err
+    assert not any(step in err for step in STEPS)
     again = json.loads((tmp_path / "second" / "report.json").read_text())
     assert again == facts
     assert "patient7" not in (tmp_path / "first" / "report.json").read_text()

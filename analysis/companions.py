@@ -1,0 +1,43 @@
+"""What tells a confirmation from a search: its name, and what each of its trials trains again."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from statistics import fmean
+from typing import Any
+
+from storage import TrialRow
+
+SUFFIX = "/confirm"
+CONFIRMS = "confirms"
+"""The attribute of a training: the trial whose config it trains again, its seed and its key."""
+
+
+@dataclass(frozen=True, slots=True)
+class Leading:
+    """The config of the best mean so far: the trial that found it, over how many seeds."""
+
+    trial: int
+    mean: float
+    n_seeds: int
+
+
+def confirmation_of(study: str) -> str:
+    """Gives the name of the study that confirms another one."""
+    return study + SUFFIX
+
+
+def origin_of(row: TrialRow) -> dict[str, Any] | None:
+    """Gives what a training trains again, as `trial` and `seed`; None for a trial of a search."""
+    origin = row.attributes.get(CONFIRMS)
+    return origin if isinstance(origin, dict) else None
+
+
+def find_leading(rows: Iterable[TrialRow]) -> Leading | None:
+    """Finds the config of the best mean among those with two values; one may be mere luck."""
+    values: dict[int, list[float]] = {}
+    for row in rows:
+        origin = origin_of(row)
+        if origin is not None and row.state == "COMPLETE" and row.value is not None:
+            values.setdefault(origin["trial"], []).append(row.value)
+    found = [Leading(trial, fmean(it), len(it)) for trial, it in values.items() if len(it) > 1]
+    return max(found, key=lambda it: (it.mean, -it.trial), default=None)

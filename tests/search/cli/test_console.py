@@ -1,0 +1,51 @@
+"""Consoles: a bar reaches its end, and where there is none a line tells what begins."""
+
+import io
+
+import pytest
+from rich.console import Console
+
+from search.cli import console as consoles
+from search.cli.console import progress_bar, steps
+
+
+def make_console(*, is_terminal: bool) -> Console:
+    return Console(file=io.StringIO(), force_terminal=is_terminal, width=80)
+
+
+def text_of(console: Console) -> str:
+    assert isinstance(console.file, io.StringIO)
+    return console.file.getvalue()
+
+
+def test_bar_that_is_shown_ends_at_all_however_soon_that_comes(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(consoles, "SLOW_S", 0.0)
+    console = make_console(is_terminal=True)
+    with progress_bar(console) as progress:
+        progress(2, 4, "steps")
+        progress(3, 4, "steps")
+        progress(4, 4, "steps")
+    assert "2/4" in text_of(console)
+    assert "3/4" not in text_of(console)
+    assert "4/4" in text_of(console)
+
+
+def test_work_that_ends_at_once_shows_no_bar() -> None:
+    console = make_console(is_terminal=True)
+    with progress_bar(console) as progress:
+        progress(4, 4, "steps")
+    assert text_of(console) == ""
+
+
+@pytest.mark.parametrize(
+    ("is_terminal", "is_silent", "told"),
+    [(False, False, "Reading\n"), (True, False, ""), (False, True, "")],
+)
+def test_steps_are_told_where_no_bar_shows_them(
+    is_terminal: bool, is_silent: bool, told: str
+) -> None:
+    console = make_console(is_terminal=is_terminal)
+    steps(console, is_silent=is_silent)("Reading")
+    assert text_of(console) == told
