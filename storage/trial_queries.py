@@ -28,13 +28,14 @@ class Curve:
     """A learning curve in short.
 
     `best_epoch` is the first epoch with the highest validation accuracy, None before there is
-    one; `seconds` is the time of all epochs.
+    one; `seconds` is the time of all epochs, `memory_mb` the most that its trainer took.
     """
 
     n_epochs: int = 0
     seconds: float = 0.0
     best_epoch: int | None = None
     best_accuracy: float | None = None
+    memory_mb: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +117,7 @@ def load_curves(connection: Connection, chosen: Chosen) -> dict[int, Curve]:
             sa.func.max(epochs.c.epoch).label("n_epochs"),
             sa.func.sum(epochs.c.seconds).label("seconds"),
             sa.func.max(epochs.c.val_accuracy).label("best"),
+            sa.func.max(epochs.c.memory_mb).label("memory_mb"),
         )
         .where(chosen.of(epochs.c.trial_id))
         .group_by(epochs.c.trial_id)
@@ -127,8 +129,8 @@ def load_curves(connection: Connection, chosen: Chosen) -> dict[int, Curve]:
     )
     rows = connection.execute(sa.select(sums, first_best))
     return {
-        trial_id: Curve(n_epochs, seconds, best_epoch, best)
-        for trial_id, n_epochs, seconds, best, best_epoch in rows
+        trial_id: Curve(n_epochs, seconds, best_epoch, best, memory_mb)
+        for trial_id, n_epochs, seconds, best, memory_mb, best_epoch in rows
     }
 
 

@@ -1,6 +1,7 @@
 """Fixtures for all tests: real image sets, and a store of each kind."""
 
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -24,6 +25,16 @@ if threading.current_thread() is threading.main_thread():
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGHUP, lambda *_: None)
 
+CHROMIUMS = ("chromium", "chromium-browser", "google-chrome")
+OPTIONS = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
 SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 
 
@@ -139,3 +150,18 @@ def store(store_url: str) -> Iterator[Store]:
     opened = Store.open(store_url)
     yield opened
     opened.close()
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Any]:
+    """A real headless Chromium; without one, tests are skipped unless they are asked for."""
+    found = next(filter(None, map(shutil.which, CHROMIUMS)), None)
+    if found is None:
+        if os.environ.get("CONVSEARCH_NEEDS_BROWSER") == "1":
+            pytest.fail(f"Expected one of {', '.join(CHROMIUMS)} on the path.")
+        pytest.skip("no Chromium is installed")
+    sync_api = pytest.importorskip("playwright.sync_api")
+    with sync_api.sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=found, args=list(OPTIONS))
+        yield chromium
+        chromium.close()

@@ -199,7 +199,7 @@ class Detail:
 def _write_head(
     study: FrozenStudy, contents: Contents, note: str, plots: Mapping[str, str]
 ) -> dict[str, Any]:
-    head = serialize_study_detail(
+    head: dict[str, Any] = serialize_study_detail(
         study,
         [],
         [],

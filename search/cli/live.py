@@ -12,8 +12,8 @@ from rich.text import Text
 
 from analysis import StudyStatus, family_of
 from analysis.companions import origin_of
+from analysis.words import describe_leading, name_training, plural, show_accuracy, show_duration
 from search.cli.console import say
-from search.cli.words import describe_leading, name_training, plural, show_accuracy, show_duration
 from storage import BEAT_INTERVAL_S, TrialRow
 
 N_RECENT = 3

@@ -11,8 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from analysis import FamilySummary, StudyStatus, family_of
-from search.cli.console import say
-from search.cli.words import (
+from analysis.words import (
     describe_leading,
     plural,
     show_accuracy,
@@ -20,6 +19,7 @@ from search.cli.words import (
     show_duration,
     show_epoch_time,
 )
+from search.cli.console import say
 
 if TYPE_CHECKING:
     from search.data import SourceSummary

@@ -13,9 +13,9 @@ from analysis.confirmation import Confirmation, Standing
 from analysis.evaluation import Evaluation
 from analysis.report.facts import TestUse
 from analysis.trainings import Trainings
+from analysis.words import name_training, plural, show_accuracy
 from search.cli.console import say
 from search.cli.show import report_command
-from search.cli.words import name_training, plural, show_accuracy
 from search.verdict import ConfirmResult, overtaken
 from search.winner import Winner
 

@@ -4,8 +4,8 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
+from analysis.words import plural, printable, show_accuracy
 from search.cli.console import say
-from search.cli.words import plural, printable, show_accuracy
 from search.prediction import Prediction, Predictions
 
 N_CLASSES = 5

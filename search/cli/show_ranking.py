@@ -7,8 +7,8 @@ from rich.console import Console
 from rich.table import Table
 
 from analysis import Cost, RankedTrial, Ranking
+from analysis.words import describe_network, show_accuracy, show_duration
 from search.cli.show import show_families
-from search.cli.words import describe_network, show_accuracy, show_duration
 
 N_TOP = 10
 MEASURES = {

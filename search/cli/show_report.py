@@ -4,9 +4,9 @@ from shlex import quote
 
 from rich.console import Console
 
+from analysis.words import show_accuracy
 from search.cli.console import say
 from search.cli.show_confirmation import show_scores, show_uses
-from search.cli.words import show_accuracy
 from search.reporting import Written
 
 

@@ -4,8 +4,8 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
+from analysis.words import plural, show_accuracy
 from search.cli.console import say
-from search.cli.words import plural, show_accuracy
 from search.reproduction import Reproduction
 
 

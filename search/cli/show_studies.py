@@ -7,8 +7,8 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
+from analysis.words import plural, show_accuracy, show_duration
 from search.cli.console import say
-from search.cli.words import plural, show_accuracy, show_duration
 from search.doctor import Finding, Report
 from search.fork import Fork
 from search.inventory import Item

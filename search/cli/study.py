@@ -119,8 +119,8 @@ def export(
     from pathlib import Path
 
     from analysis.export import check_target, load_export, write_export
+    from analysis.words import plural
     from search.cli.console import notes, progress_bar
-    from search.cli.words import plural
 
     path = None if out is None else Path(out)
     check_target(format, path)

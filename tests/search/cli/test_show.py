@@ -11,17 +11,17 @@ from rich.console import Console
 from rich.live import Live
 
 from analysis import RankedTrial, Ranking, StudyStatus, family_of, summarize_families
-from search.cli.live import live_view, render
-from search.cli.show import show_ending, show_status
-from search.cli.show_ranking import show_family_ranking, show_fronts, show_ranking, show_within
-from search.cli.watching import watching
-from search.cli.words import (
+from analysis.words import (
     describe_network,
     plural,
     show_done,
     show_duration,
     show_epoch_time,
 )
+from search.cli.live import live_view, render
+from search.cli.show import show_ending, show_status
+from search.cli.show_ranking import show_family_ranking, show_fronts, show_ranking, show_within
+from search.cli.watching import watching
 from search.runner import RunResult
 from spaces import SearchSpace
 from spaces.trials import GuidedTrial
