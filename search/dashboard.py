@@ -212,12 +212,12 @@ def serve_app(
     from waitress.server import create_server
 
     connections: dict[int, Any] = {}
-    server = create_server(app, map=connections, **_options(listener, max_body_bytes, proxy))
+    server: Any = create_server(app, map=connections, **_options(listener, max_body_bytes, proxy))
     is_over = threading.Event()
 
     def stop() -> None:
         is_over.set()
-        server.pull_trigger()  # type: ignore[union-attr]  one socket, so one server
+        server.pull_trigger()
 
     if is_supervised:
         threading.Thread(target=_wait_for_end, args=(stop,), daemon=True).start()

@@ -116,8 +116,8 @@ def run(
         typer.Option(
             "--dashboard",
             metavar="[=PORT]",
-            help="Show the search in a browser, too, while it runs.",
-            show_default="port 8080, or the next free one",
+            help="Show the search in a browser, too; at port 8080 or the next free one.",
+            show_default=False,
         ),
     ] = None,
     json: options.Json = False,

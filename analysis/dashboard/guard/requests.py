@@ -45,7 +45,7 @@ class Request:
         """
         if "HTTP_TRANSFER_ENCODING" in environ:  # The server takes it out where it heeds it.
             raise Refused(400, "This transfer encoding is not known here.")
-        if not re.fullmatch(r"\d*", environ.get("CONTENT_LENGTH") or "", re.ASCII):
+        if not re.fullmatch(r"\d{0,15}", environ.get("CONTENT_LENGTH") or "", re.ASCII):
             raise Refused(400, "The length of this request is no number.")
         return cls(environ, _read_path(environ.get("PATH_INFO", "")))
 
