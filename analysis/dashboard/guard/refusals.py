@@ -18,6 +18,7 @@ PAGE = """<!DOCTYPE html>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <title>convsearch</title>
+<link rel="icon" href="data:,">
 <style>
 body {{ font: 16px/1.5 system-ui, sans-serif; margin: 12vh auto; max-width: 24rem;
         padding: 0 1rem; color: #1c2733; background: #fff; }}
