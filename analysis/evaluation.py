@@ -20,6 +20,8 @@ N_BINS = 10
 MAX_POINTS = 200
 """A curve of thousands of points looks no better and makes a report large."""
 
+OVERALL = ("accuracy", "balanced_accuracy", "macro_f1", "macro_auc")
+"""The scores of all classes together."""
 OF_CLASSES = ("sensitivity", "specificity", "auc")
 """The scores of each class, in the order in which `ClassScores` has them."""
 
@@ -34,6 +36,11 @@ class Score:
     value: float
     low: float
     high: float
+
+    @property
+    def is_constant(self) -> bool:
+        """Whether all resamples gave this value: how far it may be off is then not known."""
+        return self.low == self.high
 
 
 @dataclass(frozen=True, slots=True)

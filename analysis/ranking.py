@@ -1,7 +1,7 @@
 """The ranking: a study's trials by validation accuracy."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal, get_args
 
@@ -181,9 +181,16 @@ def rank(store: Store | str, study: str, *, metric: str = METRIC) -> Ranking:
     with using(store) as opened:
         record = find_study(opened, study)
         rows = TrialTable(opened, record.study_id, attributes=SHOWN_ATTRIBUTES).read()
+    return rank_rows(study, rows, direction=record.direction, metric=metric)
+
+
+def rank_rows(
+    study: str, rows: Sequence[TrialRow], *, direction: str = "maximize", metric: str = METRIC
+) -> Ranking:
+    """Ranks trials that were read, as `rank` does."""
 
     def sort_key(trial: RankedTrial) -> tuple[bool, float, float, int]:
-        value = badness(trial.value(metric), record.direction)
+        value = badness(trial.value(metric), direction)
         return trial.state != "COMPLETE", value, trial.cost("parameters"), trial.trial
 
     found = [_trial_of(row) for row in rows]
@@ -195,8 +202,8 @@ def rank(store: Store | str, study: str, *, metric: str = METRIC) -> Ranking:
     placed = [replace(trial, rank=place) for place, trial in enumerate(ranked, start=1)]
     numbers = {trial.trial for trial in placed}
     others = [trial for trial in found if trial.trial not in numbers]
-    families = summarize_families(rows, record.direction)
-    return Ranking(study, (*placed, *others), families, record.direction, metric)
+    families = summarize_families(rows, direction)
+    return Ranking(study, (*placed, *others), families, direction, metric)
 
 
 def _trial_of(row: TrialRow) -> RankedTrial:

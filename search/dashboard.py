@@ -185,13 +185,14 @@ def serve(
         proxy: The address of a proxy before us, whose word is taken for who the clients are.
         is_supervised: Whether the end of standard input says that whoever started us is gone.
     """
-    from analysis.dashboard import make_app
+    from analysis.dashboard.app import make_app
     from analysis.dashboard.guard import Guard
+    from search.removal import remove_study
 
     store.patience.hurry()  # Clients ask again: a thread that waits for a store serves nobody.
-    app = Guard(make_app(store, allows_edit=access.allows_edit), access)
+    app = make_app(store, allows_edit=access.allows_edit, remove_study=remove_study)
     return serve_app(
-        app,
+        Guard(app, access),
         listener,
         max_body_bytes=access.max_body_bytes,
         proxy=proxy,

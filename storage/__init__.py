@@ -48,6 +48,7 @@ from storage.service import OpenRow, choose_study, join_next, list_open_studies
 from storage.store import Store, using
 from storage.strays import count_strays, delete_strays
 from storage.studies import (
+    CREATED_BY,
     StudyRecord,
     count_done,
     create_study,
@@ -67,6 +68,7 @@ from storage.studies import (
 from storage.trial_queries import Curve, list_kept
 from storage.trials import TrialRow, TrialTable, load_trials
 from storage.url import hide_passwords, url_from_anywhere, url_seen_from
+from storage.watch import StudyWatch, WatchedTrial
 from storage.whole_trials import Queued
 from storage.workers import (
     BEAT_INTERVAL_S,
@@ -82,6 +84,7 @@ from storage.workers import (
 
 __all__ = [
     "BEAT_INTERVAL_S",
+    "CREATED_BY",
     "GRACE_S",
     "Copy",
     "Curve",
@@ -102,9 +105,11 @@ __all__ = [
     "StudyNotFoundError",
     "StudyOverview",
     "StudyRecord",
+    "StudyWatch",
     "TestUseRow",
     "TrialRow",
     "TrialTable",
+    "WatchedTrial",
     "WorkerRow",
     "beat",
     "begin_trial",

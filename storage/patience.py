@@ -50,9 +50,10 @@ R = TypeVar("R")
 
 
 class Patience:
-    """How long an open store is waited for."""
+    """How long an open store is waited for: ten minutes, unless `longest_s` is set."""
 
     def __init__(self) -> None:
+        self.longest_s = PATIENCE_S
         self._leave_at = float("inf")
 
     def hurry(self) -> None:
@@ -68,7 +69,7 @@ class Patience:
         """Calls a function until the store answers.
 
         Raises:
-            StoreAwayError: If it has not answered for ten minutes, or we are to leave.
+            StoreAwayError: If it has not answered for `longest_s`, or we are to leave.
         """
         began, pause_s, is_told = time.monotonic(), FIRST_PAUSE_S, False
         while True:
@@ -78,7 +79,7 @@ class Patience:
                 reason = passing_reason(error)
                 if reason is None:
                     raise
-                if time.monotonic() > min(began + PATIENCE_S, self._leave_at):
+                if time.monotonic() > min(began + self.longest_s, self._leave_at):
                     raise StoreAwayError(f"The store does not answer: {reason}.") from error
             else:
                 if is_told:

@@ -1,16 +1,235 @@
-"""The application that shows a store: optuna-dashboard's own."""
+"""The dashboard's application: optuna-dashboard's own, with what is ours in front of it."""
 
-from typing import TYPE_CHECKING, cast
+import io
+import json
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
+from http import HTTPStatus
+from importlib.resources import files
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qs
+from weakref import WeakKeyDictionary
 
-from optuna_dashboard import wsgi
+import optuna_dashboard
+from optuna.artifacts.exceptions import ArtifactNotFound
 
-from storage import Store
+from analysis.dashboard.artifacts import PNG
+from analysis.dashboard.costly import Costly
+from analysis.dashboard.own_notes import only_own
+from analysis.dashboard.pages import JSON, Page, ask
+from analysis.dashboard.shown import AboutData, Shown
+from analysis.dashboard.studies import Followed, Studies
+from analysis.dashboard.view import make_view
+from analysis.report.facts import DataFacts
+from storage import Store, StoreError, hide_passwords
 
 if TYPE_CHECKING:
-    from wsgiref.types import WSGIApplication
+    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
+
+MOST_TRIALS = 1000
+"""Where a study has more, optuna-dashboard's costly plots are made of so many of them."""
+PREFERENTIAL = "preference:is_preferential"
+CSS = "/convsearch.css"
+HTML = "text/html; charset=utf-8"
+STUDY, TRIAL = "(?P<study>[0-9]{1,18})", "(?P<trial>[0-9]{1,18})"
+ARTIFACT = "(?P<artifact>[0-9a-fA-F-]{1,80})"
 
 
-def make_app(store: Store, *, allows_edit: bool = False) -> "WSGIApplication":
-    """Makes the WSGI application of a store; it asks nobody who they are."""
-    del allows_edit
-    return cast("WSGIApplication", wsgi(store.optuna_storage))
+def make_app(
+    store: Store,
+    *,
+    allows_edit: bool = False,
+    about_data: AboutData | None = None,
+    remove_study: Callable[[Store, str], object] | None = None,
+) -> "WSGIApplication":
+    """Makes the application that shows the studies of a store; see `Guard` for who may ask it.
+
+    Args:
+        store: For reading, unless it allows edits.
+        allows_edit: Whether the store may be changed through it.
+        about_data: Tells of a study's images by its name, where they can be had.
+        remove_study: Deletes a study of ours with all that belongs to it.
+    """
+    return Dashboard(store, allows_edit, about_data or _nothing, remove_study)
+
+
+def _nothing(store: Store, study: str) -> DataFacts | None:
+    return None
+
+
+class NoArtifacts:
+    """The artifact store that optuna-dashboard is given: ours are drawn, and none can be added."""
+
+    def open_reader(self, artifact_id: str) -> Any:
+        """Refuses: there are none here."""
+        raise ArtifactNotFound(artifact_id)
+
+    def write(self, artifact_id: str, content_body: Any) -> None:
+        """Refuses: there is no place for files."""
+        raise PermissionError(f"Artifacts are drawn here: {artifact_id} cannot be added.")
+
+    def remove(self, artifact_id: str) -> None:
+        """Refuses: there are none here."""
+        raise ArtifactNotFound(artifact_id)
+
+
+class Dashboard:
+    """The application; many threads call it at a time."""
+
+    def __init__(
+        self,
+        store: Store,
+        allows_edit: bool,
+        about_data: AboutData,
+        remove_study: Callable[[Store, str], object] | None,
+    ) -> None:
+        self.studies = Studies(store)
+        self._allows_edit = allows_edit
+        self._about_data, self._remove_study = about_data, remove_study
+        self._costly = Costly()
+        self._shown: WeakKeyDictionary[Followed, Shown] = WeakKeyDictionary()
+
+        def optunas(most: int | None = None) -> "WSGIApplication":
+            view = make_view(self.studies, allows_edit=allows_edit, most=most)
+            app: WSGIApplication = optuna_dashboard.wsgi(view, artifact_store=NoArtifacts())
+            return app
+
+        self.optunas, self._thinned = optunas(), optunas(MOST_TRIALS)
+        self._routes: tuple[tuple[str, re.Pattern[str], Callable[..., Page | None]], ...] = tuple(
+            (method, re.compile(pattern), answer)
+            for method, pattern, answer in (
+                ("GET", "(/dashboard(/.*)?)?", self._open),
+                ("GET", CSS, self._style),
+                ("GET", f"/api/studies/{STUDY}", self._detail),
+                ("GET", f"/csv/{STUDY}", self._csv),
+                ("GET", f"/api/studies/{STUDY}/(param_importances|plot/[a-z_]+)", self._plot),
+                ("GET", f"/artifacts/{STUDY}(/{TRIAL})?/{ARTIFACT}", self._artifact),
+                ("PUT", f"/api/studies/{STUDY}(/{TRIAL})?/note", self._save_note),
+                ("DELETE", f"/api/studies/{STUDY}", self._delete),
+            )
+        )
+
+    def __call__(
+        self, environ: "WSGIEnvironment", start_response: "StartResponse"
+    ) -> Iterable[bytes]:
+        """Answers a request."""
+        try:
+            page = self._answer(environ)
+        except StoreError as error:
+            page = Page.refusal(
+                HTTPStatus.SERVICE_UNAVAILABLE, hide_passwords(str(error)), ("Retry-After", "5")
+            )
+        if page is None:
+            return self.optunas(environ, start_response)
+        return page.answer(environ, start_response)
+
+    def _answer(self, environ: "WSGIEnvironment") -> Page | None:
+        """Gives our answer; None where it is for optuna-dashboard to send a file."""
+        method, path = environ["REQUEST_METHOD"], environ.get("PATH_INFO", "").rstrip("/")
+        for ours, pattern, answer in self._routes:
+            found = pattern.fullmatch(path)
+            if found and ours == ("GET" if method == "HEAD" else method):
+                page = answer(environ, **_numbers(found.groupdict()))
+                return ask(self.optunas, environ) if page is None else page
+        return ask(self.optunas, environ) if path.startswith("/api/") else None
+
+    def _open(self, environ: "WSGIEnvironment") -> Page:
+        """Gives the page of all pages; where there is no study yet, one that says how to begin."""
+        if not self.studies.all():
+            return Page(_read("begin.html").encode(), HTML)
+        page = ask(self.optunas, environ)
+        link = f'<link rel="stylesheet" href="{CSS}"></head>'.encode()
+        return replace(page, body=page.body.replace(b"</head>", link, 1))
+
+    def _style(self, environ: "WSGIEnvironment") -> Page:
+        """Gives our style, which hides what cannot be done."""
+        names = ["page.css"] if self._allows_edit else ["page.css", "read_only.css"]
+        return Page("".join(map(_read, names)).encode(), "text/css; charset=utf-8")
+
+    def _detail(self, environ: "WSGIEnvironment", study: int) -> Page | None:
+        shown = self._find(study)
+        if shown is None or shown.followed.study.system_attrs.get(PREFERENTIAL):
+            return None
+        after = parse_qs(environ.get("QUERY_STRING", "")).get("after", ["0"])[0]
+        if not re.fullmatch("[0-9]{1,9}", after):
+            return Page.refusal(HTTPStatus.BAD_REQUEST, "after: expected a number of trials.")
+        return shown.page(int(after))
+
+    def _csv(self, environ: "WSGIEnvironment", study: int) -> Page | None:
+        return self._make_costly(environ, study, self.optunas)
+
+    def _plot(self, environ: "WSGIEnvironment", study: int) -> Page | None:
+        return self._make_costly(environ, study, self._thinned)
+
+    def _make_costly(
+        self, environ: "WSGIEnvironment", study: int, app: "WSGIApplication"
+    ) -> Page | None:
+        followed = self.studies.find(study)
+        if followed is None:
+            return None
+        asked = f"{environ['PATH_INFO']}?{environ.get('QUERY_STRING', '')}"
+        version = id(followed), followed.look().version
+        return self._costly.answer(asked, version, lambda: ask(app, environ))
+
+    def _artifact(
+        self, environ: "WSGIEnvironment", study: int, artifact: str, trial: int | None = None
+    ) -> Page:
+        shown = self._find(study)
+        drawn = None if shown is None else shown.draw(trial, artifact)
+        if drawn is None:
+            return Page.refusal(HTTPStatus.NOT_FOUND, "There is no such picture.")
+        return Page(drawn, PNG)
+
+    def _save_note(
+        self, environ: "WSGIEnvironment", study: int, trial: int | None = None
+    ) -> Page | None:
+        """Saves of an edited note what is not ours."""
+        shown = self._find(study)
+        if shown is None:
+            return None
+        try:
+            sent = json.loads(environ["wsgi.input"].read())
+            sent["body"] = only_own(sent["body"], shown.note(trial))
+        except (ValueError, KeyError, TypeError, AttributeError):
+            return Page.refusal(HTTPStatus.BAD_REQUEST, "Expected a note.")
+        body = json.dumps(sent).encode()
+        environ["wsgi.input"], environ["CONTENT_LENGTH"] = io.BytesIO(body), str(len(body))
+        return None
+
+    def _delete(self, environ: "WSGIEnvironment", study: int) -> Page | None:
+        """Deletes a study of ours with all that belongs to it, as `study delete` does."""
+        followed = self.studies.find(study)
+        status = None if followed is None else followed.look().status
+        if self._remove_study is None or status is None or status.record.is_plain:
+            return None
+        try:
+            self._remove_study(self.studies.store, status.record.name)
+        except StoreError:
+            raise
+        except Exception as error:
+            return Page.refusal(HTTPStatus.CONFLICT, hide_passwords(str(error)))
+        self.studies.forget()
+        return Page(b"", JSON, HTTPStatus.NO_CONTENT)
+
+    def _find(self, study_id: int) -> Shown | None:
+        followed = self.studies.find(study_id)
+        if followed is None:
+            return None
+        shown = self._shown.get(followed)
+        if shown is None:
+            shown = self._shown.setdefault(followed, Shown(followed, self._about_data))
+        return shown
+
+
+def _read(name: str) -> str:
+    return files("analysis.dashboard").joinpath(name).read_text("utf-8")
+
+
+def _numbers(found: Mapping[str, str | None]) -> dict[str, Any]:
+    """Gives the parts of a path by name, ids as numbers."""
+    return {
+        name: value if name == "artifact" else int(value)
+        for name, value in found.items()
+        if value is not None
+    }

@@ -3,9 +3,9 @@
 Nothing here names a file, a folder, a person or a machine.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -178,6 +178,34 @@ class Caution:
     values: Mapping[str, Any] = field(default_factory=dict)
 
 
+class Searched(Protocol):
+    """What figures of a search are drawn from; members are those of `Facts`."""
+
+    @property
+    def ranking(self) -> Ranking:
+        """All trials, best first."""
+
+    @property
+    def trials(self) -> Sequence[FrozenTrial]:
+        """The same, as Optuna has them."""
+
+    @property
+    def curves(self) -> Mapping[int, Sequence[EpochRow]]:
+        """Learning curves of the best trials, by number."""
+
+    @property
+    def importance(self) -> Mapping[str, float]:
+        """Of the parameters, where it is known."""
+
+    @property
+    def families(self) -> Sequence[str]:
+        """That were searched."""
+
+    @property
+    def max_epochs(self) -> int | None:
+        """The most epochs of a phase of training."""
+
+
 @dataclass(frozen=True, slots=True)
 class Facts:
     """All that a report tells of a study.
@@ -203,3 +231,13 @@ class Facts:
     is_search_over: bool = True
     lost_trials: tuple[int, ...] = ()
     """Trials whose configs were trained again, and no training came to a value."""
+
+    @property
+    def families(self) -> tuple[str, ...]:
+        """That were searched."""
+        return self.search.families
+
+    @property
+    def max_epochs(self) -> int | None:
+        """The most epochs of a phase of training."""
+        return self.search.settings.get("max_epochs")

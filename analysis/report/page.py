@@ -16,6 +16,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
+from analysis.evaluation import OVERALL
 from analysis.report.architecture import draw_architecture
 from analysis.report.facts import Facts
 from analysis.report.page_figures import FigureBox
@@ -30,16 +31,15 @@ PLACES: Mapping[str, tuple[str, ...]] = {
     "search": ("partial", "partial_time", "few_trials"),
     "result": ("no_weights", "no_model"),
     "sure": (
-        "unconfirmed",
         "confirmation_unfinished",
         "searched_after_confirm",
         "not_separable",
         "lost_trainings",
     ),
-    "test": ("test_used_before", "small_test", "worse_on_test", "no_test"),
+    "test": ("test_used_before", "small_test", "worse_on_test"),
     "mattered": ("edge", "few_for_importance"),
 }
-"""Which section tells a caution again, by kind."""
+"""Which section reminds of a caution, by kind, where its own text does not tell the same."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +92,7 @@ def render_page(facts: Facts, *, lang: str = "en") -> str:
         "heat_uri": heat_uri,
         "n_top": N_TOP,
         "places": PLACES,
+        "overall": OVERALL,
         "examination": facts.examined.get("test") or facts.examined.get("val"),
         "test": facts.examined.get("test"),
         "style": _resource("report.css"),

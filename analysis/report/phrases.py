@@ -1,7 +1,7 @@
 """Sentences and cells that a page's template asks for, in its language."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from typing import Any
 
 from markupsafe import Markup, escape
@@ -11,6 +11,9 @@ from analysis.report.facts import Caution, Facts
 from analysis.report.texts import Texts
 
 RATE_DIGITS, SCORE_DIGITS = 4, 3
+BOOLEANS = {"true": True, "false": False}
+FRACTION = re.compile(r"(?<![\w.])\d+(?:\.\d+(?:e[-+]\d+)?|e[-+]\d+)(?![\w.])")
+STEP = re.compile(r" by (\d+)$")
 
 
 class Phrases:
@@ -30,11 +33,14 @@ class Phrases:
 
     def value(self, value: Any) -> str:
         """Gives a parameter's or a setting's value as it was drawn."""
-        if isinstance(value, bool):
-            return self._texts.say("word.yes" if value else "word.no")
-        if isinstance(value, float):
-            return self._texts.number(value)
-        return "–" if value is None else str(value)
+        return self._texts.value(value)
+
+    def domain(self, values: str) -> str:
+        """Gives the values that a parameter may take, as a space tells them, in the language."""
+        parts = [self._texts.value(BOOLEANS.get(it, it)) for it in values.split(", ")]
+        parts = [FRACTION.sub(lambda it: self._texts.number(float(it[0])), it) for it in parts]
+        parts = [STEP.sub(lambda it: self._texts.say("search.step", n=it[1]), it) for it in parts]
+        return ("; " if any("," in it for it in parts) else ", ").join(parts)
 
     def accuracy(self, value: float | None) -> str:
         """Gives a validation accuracy with four digits, as the ranking does."""
@@ -50,9 +56,15 @@ class Phrases:
             return "–"
         return f"{self.score(low)}–{self.score(high)}"
 
-    def scored(self, score: Score) -> str:
-        """Gives a score with its interval in brackets."""
-        return f"{self.score(score.value)} ({self.interval(score.low, score.high)})"
+    def spread(self, score: Score) -> str:
+        """Gives the interval of a score; a sign to look below where it has none."""
+        return "– *" if score.is_constant else self.interval(score.low, score.high)
+
+    def no_interval(self, accuracy: Score, scores: Iterable[Score]) -> str:
+        """Gives why some scores have no interval; nothing where all have one."""
+        if not any(it.is_constant for it in scores):
+            return ""
+        return self._texts.say("test.all_right" if accuracy.value == 1 else "test.no_interval")
 
     def coded(self, text: str) -> Markup:
         """Gives a text as HTML, with what stands between backticks as code."""
@@ -60,15 +72,23 @@ class Phrases:
 
     def caution(self, caution: Caution) -> str:
         """Gives the sentence of a caution; its kind where it has none."""
-        key = f"caution.{caution.kind}"
+        return self._told("caution", caution)
+
+    def _told(self, prefix: str, caution: Caution) -> str:
+        key = f"{prefix}.{caution.kind}"
         if key not in self._texts:
             return caution.kind
         return self._texts.say(key, **{name: _read(it) for name, it in caution.values.items()})
 
-    def cautions(self, cautions: Iterable[Caution], kinds: Iterable[str]) -> list[str]:
-        """Gives the sentences of the cautions of some kinds."""
-        wanted = set(kinds)
-        return [self.caution(it) for it in cautions if it.kind in wanted]
+    def reminders(
+        self, cautions: Iterable[Caution], kinds: Container[str]
+    ) -> list[tuple[int, str]]:
+        """Gives the cautions of some kinds in a few words, and their places among all, from 1."""
+        return [
+            (place, self._told("mind", it))
+            for place, it in enumerate(cautions, start=1)
+            if it.kind in kinds
+        ]
 
     def moment(self, at: str) -> str:
         """Gives an ISO 8601 time to the minute."""

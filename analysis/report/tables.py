@@ -3,19 +3,19 @@
 Numbers are plain ones; headings and the names of scores are in the language asked for.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pandas as pd
 
 from analysis.errors import ReportError
-from analysis.evaluation import OF_CLASSES, Evaluation, Score
+from analysis.evaluation import OF_CLASSES, OVERALL, Evaluation, Score
 from analysis.report.facts import Facts
 from analysis.report.phrases import Phrases
-from analysis.report.texts import Texts, texts
+from analysis.report.texts import FIXED_SPACE, Texts, texts
 
 DIGITS = 4
-SCORES = ("accuracy", "balanced_accuracy", "macro_f1", "macro_auc")
 
 
 def data_table(facts: Facts, *, lang: str = "en") -> pd.DataFrame:
@@ -40,7 +40,8 @@ def data_table(facts: Facts, *, lang: str = "en") -> pd.DataFrame:
 
 def space_table(facts: Facts, *, lang: str = "en") -> pd.DataFrame:
     """Gives the values that each parameter could take, in the order of the space."""
-    rows = list(facts.search.space.items())
+    words = Phrases(texts(lang))
+    rows = [(name, words.domain(values)) for name, values in facts.search.space.items()]
     return _frame(("search.parameter", "search.values"), rows, lang)
 
 
@@ -177,7 +178,7 @@ def scores_table(facts: Facts, split: str = "test", *, lang: str = "en") -> pd.D
         ReportError: If the network was not examined on that split.
     """
     evaluation, said = _examined(facts, split), texts(lang)
-    rows = [(said.say(f"test.{name}"), *_score(getattr(evaluation, name))) for name in SCORES]
+    rows = [(said.say(f"test.{name}"), *_score(getattr(evaluation, name))) for name in OVERALL]
     keys = ("test.score", "test.value", "interval.low", "interval.high")
     return _frame(keys, rows, lang)
 
@@ -214,6 +215,9 @@ def _examined(facts: Facts, split: str) -> Evaluation:
 
 
 def _score(score: Score) -> tuple[float, float, float]:
+    """Gives a score and the ends of its interval, which a constant one has not."""
+    if score.is_constant:
+        return score.value, math.nan, math.nan
     return score.value, score.low, score.high
 
 
@@ -226,7 +230,8 @@ def _frame(keys: Sequence[str], rows: Sequence[Sequence[object]], lang: str) -> 
 
 def _heading(key: str, lang: str) -> str:
     said = texts(lang)
-    return said.say(key) if key in said else texts(lang, "notebook").say(key)
+    heading = said.say(key) if key in said else texts(lang, "notebook").say(key)
+    return heading.replace(FIXED_SPACE, " ")  # Columns are asked for by what a keyboard has.
 
 
 def _known(said: Texts, group: str, name: str) -> str:

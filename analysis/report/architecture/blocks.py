@@ -4,11 +4,34 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import isqrt
-
-from analysis.report.facts import LayerFacts
+from typing import Protocol
 
 ACTIONS = frozenset({"batch_norm", "activation", "dropout"})
 """Layers that are drawn within the box of the layer before them."""
+
+
+class Layer(Protocol):
+    """A layer of a network, as `LayerFacts` of a report are, and `DrawnLayer` of a config."""
+
+    @property
+    def name(self) -> str:
+        """Unlike that of any other layer."""
+
+    @property
+    def kind(self) -> str:
+        """The toolbox's name of it; the first one is `image`."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Of its output, without the batch."""
+
+    @property
+    def parameters(self) -> int:
+        """All of its weights."""
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """Names of the layers whose output it takes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +51,7 @@ class Block:
     kernel_size: int | None = None
 
 
-def group_layers(layers: Sequence[LayerFacts]) -> tuple[Block, ...]:
+def group_layers(layers: Sequence[Layer]) -> tuple[Block, ...]:
     """Gives the blocks of a network, in its order.
 
     Args:
@@ -37,7 +60,7 @@ def group_layers(layers: Sequence[LayerFacts]) -> tuple[Block, ...]:
     n_uses = Counter(name for layer in layers for name in layer.inputs)
     by_name = {layer.name: layer for layer in layers}
     block_of: dict[str, str] = {}
-    members: dict[str, list[LayerFacts]] = {}
+    members: dict[str, list[Layer]] = {}
     for layer in layers:
         home = layer.name
         if layer.kind in ACTIONS and len(layer.inputs) == 1 and n_uses[layer.inputs[0]] == 1:
@@ -47,14 +70,12 @@ def group_layers(layers: Sequence[LayerFacts]) -> tuple[Block, ...]:
     return tuple(_block(found, block_of, by_name) for found in members.values())
 
 
-def _home(before: LayerFacts, block_of: dict[str, str]) -> str | None:
+def _home(before: Layer, block_of: dict[str, str]) -> str | None:
     """Gives the block that a layer's action joins: the image itself has none."""
     return None if before.kind == "image" else block_of[before.name]
 
 
-def _block(
-    members: Sequence[LayerFacts], block_of: dict[str, str], by_name: dict[str, LayerFacts]
-) -> Block:
+def _block(members: Sequence[Layer], block_of: dict[str, str], by_name: dict[str, Layer]) -> Block:
     first = members[0]
     return Block(
         name=first.name,
@@ -67,7 +88,7 @@ def _block(
     )
 
 
-def _kernel_size(layer: LayerFacts, by_name: dict[str, LayerFacts]) -> int | None:
+def _kernel_size(layer: Layer, by_name: dict[str, Layer]) -> int | None:
     """Gives the side of a convolution's window, from its parameters with or without biases."""
     before, after = by_name[layer.inputs[0]].shape[-1], layer.shape[-1]
     for n in (layer.parameters - after, layer.parameters):

@@ -10,6 +10,7 @@ from analysis.report.figures.importance import importance_of, plot_importance
 from analysis.report.figures.parallel import plot_parallel
 from analysis.report.figures.pareto import plot_pareto
 from analysis.report.figures.pictures import plot_pictures
+from analysis.report.figures.places import plot_places
 from analysis.report.figures.pruning import plot_pruning
 from analysis.report.figures.slices import plot_slice, plot_slices
 from analysis.report.figures.thresholds import plot_precision_recall, plot_roc
@@ -26,6 +27,7 @@ __all__ = [
     "plot_parallel",
     "plot_pareto",
     "plot_pictures",
+    "plot_places",
     "plot_precision_recall",
     "plot_pruning",
     "plot_roc",

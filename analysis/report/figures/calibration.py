@@ -58,6 +58,7 @@ def plot_calibration(evaluation: Evaluation, *, lang: str = "en") -> go.Figure:
     )
     figure.update_xaxes(range=[0, 1.02])
     figure.update_yaxes(title_text=texts.say("axis.accuracy"), range=[-0.04, 1.04], row=1, col=1)
-    figure.update_yaxes(title_text=texts.say("axis.images"), row=2, col=1)
+    whole = theme.whole_ticks([0, *counts])
+    figure.update_yaxes(title_text=texts.say("axis.images"), **whole, row=2, col=1)
     figure.update_xaxes(title_text=texts.say("axis.confidence"), row=2, col=1)
     return figure

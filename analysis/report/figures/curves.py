@@ -6,7 +6,7 @@ from itertools import pairwise
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from analysis.report.facts import Facts
+from analysis.report.facts import Facts, Searched
 from analysis.report.figures import theme
 from storage import EpochRow
 
@@ -40,10 +40,11 @@ def plot_learning_curves(facts: Facts, *, lang: str = "en") -> go.Figure:
     figure.update_yaxes(title_text=say("axis.accuracy"), row=1, col=1)
     figure.update_yaxes(title_text=say("axis.loss"), rangemode="tozero", row=2, col=1)
     figure.update_xaxes(title_text=say("axis.epoch"), row=2, col=1)
+    figure.update_xaxes(**theme.whole_ticks(row.epoch for row in curve))
     return figure
 
 
-def plot_top_curves(facts: Facts, *, lang: str = "en") -> go.Figure:
+def plot_top_curves(facts: Searched, *, lang: str = "en") -> go.Figure:
     """Draws validation accuracy over epochs of the trials whose curves are at hand.
 
     Args:
@@ -64,6 +65,8 @@ def plot_top_curves(facts: Facts, *, lang: str = "en") -> go.Figure:
             line=theme.line_look(place),
             hovertemplate="%{x}: %{y:.4f}",
         )
+    epochs = (row.epoch for curve in facts.curves.values() for row in curve)
+    figure.update_xaxes(**theme.whole_ticks(epochs))
     return figure
 
 

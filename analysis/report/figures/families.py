@@ -6,13 +6,13 @@ import numpy as np
 import plotly.graph_objects as go
 
 from analysis.ranking import RankedTrial
-from analysis.report.facts import Facts
+from analysis.report.facts import Searched
 from analysis.report.figures import theme
 
 MAX_POINTS = 2000
 
 
-def plot_families(facts: Facts, *, lang: str = "en") -> go.Figure:
+def plot_families(facts: Searched, *, lang: str = "en") -> go.Figure:
     """Draws the validation accuracies of each family's complete trials, the best one marked.
 
     Args:
@@ -28,7 +28,7 @@ def plot_families(facts: Facts, *, lang: str = "en") -> go.Figure:
         title, x=say("axis.val_accuracy"), lang=lang, height=130 + 52 * len(summaries)
     )
     for summary in summaries:
-        colour, symbol = theme.family_look(facts.search.families, summary.family)
+        colour, symbol = theme.family_look(facts.families, summary.family)
         members = [it for it in shown if it.family == summary.family]
         figure.add_box(**_box([it for it in complete if it.family == summary.family]))
         figure.add_box(

@@ -5,13 +5,13 @@ from collections.abc import Sequence
 import plotly.graph_objects as go
 
 from analysis.ranking import RankedTrial
-from analysis.report.facts import Facts
+from analysis.report.facts import Searched
 from analysis.report.figures import theme
 
 MAX_POINTS = 3000
 
 
-def plot_history(facts: Facts, *, lang: str = "en") -> go.Figure:
+def plot_history(facts: Searched, *, lang: str = "en") -> go.Figure:
     """Draws validation accuracy over trials, by family; pruned trials are faint.
 
     Args:
@@ -26,10 +26,10 @@ def plot_history(facts: Facts, *, lang: str = "en") -> go.Figure:
     pruned = [it for it in shown if it.state != "COMPLETE"]
     if pruned:
         figure.add_scatter(**_points(pruned), name=say("word.pruned"), marker=_FAINT)
-    for family in facts.search.families:
+    for family in facts.families:
         members = [it for it in shown if it.state == "COMPLETE" and it.family == family]
         if members:
-            colour, symbol = theme.family_look(facts.search.families, family)
+            colour, symbol = theme.family_look(facts.families, family)
             marker = {"color": colour, "symbol": symbol, "size": 8}
             figure.add_scatter(**_points(members), name=theme.literal(family), marker=marker)
     figure.add_scatter(
@@ -39,6 +39,7 @@ def plot_history(facts: Facts, *, lang: str = "en") -> go.Figure:
         line={"shape": "hv", "color": theme.NEUTRAL, "width": 2},
         hoverinfo="skip",
     )
+    figure.update_xaxes(**theme.whole_ticks(it.trial for it in shown))
     return figure
 
 

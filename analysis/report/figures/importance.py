@@ -12,17 +12,19 @@ import plotly.graph_objects as go
 from optuna.importance import get_param_importances
 from optuna.trial import FrozenTrial, TrialState
 
-from analysis.report.facts import Facts
+from analysis.report.facts import Searched
 from analysis.report.figures import theme
+from analysis.report.texts import FIXED_SPACE
 
 MIN_TRIALS = 8
 """Fewer say nothing about any parameter."""
 MAX_TRIALS = 1000
 """More take long and tell no more."""
 MAX_BARS = 15
+PERCENT = f"{FIXED_SPACE}%"
 
 
-def plot_importance(facts: Facts, *, lang: str = "en") -> go.Figure:
+def plot_importance(facts: Searched, *, lang: str = "en") -> go.Figure:
     """Draws the importance of parameters, as shares, the largest on top.
 
     Args:
@@ -38,17 +40,17 @@ def plot_importance(facts: Facts, *, lang: str = "en") -> go.Figure:
         height=120 + 26 * len(shown),
     )
     figure.add_bar(
-        x=[theme.tidy(share) for _, share in shown],
+        x=[theme.tidy(100 * share) for _, share in shown],
         y=[theme.literal(name) for name, _ in shown],
         orientation="h",
         marker={"color": theme.BLUE},
-        texttemplate="%{x:.0%}",
+        texttemplate=f"%{{x:.0f}}{PERCENT}",
         textposition="outside",
         cliponaxis=False,
-        hovertemplate="%{y}: %{x:.1%}<extra></extra>",
+        hovertemplate=f"%{{y}}: %{{x:.1f}}{PERCENT}<extra></extra>",
     )
     largest = max((share for _, share in shown), default=1.0)
-    figure.update_xaxes(tickformat=".0%", range=[0, 1.2 * largest])
+    figure.update_xaxes(ticksuffix=PERCENT, range=[0, 120 * largest])
     figure.update_yaxes(type="category", title_text="")
     return figure
 

@@ -10,7 +10,7 @@ from itertools import pairwise
 import plotly.graph_objects as go
 
 from analysis.ranking import RankedTrial
-from analysis.report.facts import Facts
+from analysis.report.facts import Searched
 from analysis.report.figures import theme
 from analysis.report.figures.parameters import Axis, axis_of, shown_parameters
 
@@ -25,7 +25,7 @@ BANDS = (
 """Text, up to which share of the trials from the worst on, colour, width and opacity."""
 
 
-def plot_parallel(facts: Facts, *, lang: str = "en") -> go.Figure:
+def plot_parallel(facts: Searched, *, lang: str = "en") -> go.Figure:
     """Draws complete trials as lines over the most important parameters and their value.
 
     The best tenth stands out, then the better half. A value that a trial does not have lies below

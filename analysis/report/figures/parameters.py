@@ -6,7 +6,7 @@ from typing import Any
 
 from optuna.distributions import BaseDistribution, CategoricalDistribution
 
-from analysis.report.facts import Facts
+from analysis.report.facts import Searched
 from analysis.report.figures import theme
 
 MAX_PARAMETERS = 8
@@ -22,6 +22,7 @@ class Axis:
     is_log: bool
     low: float = 0.0
     high: float = 1.0
+    is_whole: bool = False
 
     def place(self, value: Any) -> float:
         """Gives the place of a value on the axis, from 0 to 1."""
@@ -37,12 +38,12 @@ class Axis:
     def ticks(self, lang: str = "en") -> list[tuple[float, str]]:
         """Gives places and labels: all choices, or the ends of the range."""
         if self.choices:
-            return [(self.place(it), theme.literal(it)) for it in self.choices]
+            return [(self.place(it), theme.chosen(it, lang)) for it in self.choices]
         ends = [self.low] if self.low == self.high else [self.low, self.high]
-        return [(self.place(it), theme.localized(f"{it:.3g}", lang)) for it in ends]
+        return [(self.place(it), theme.localized(_short(it), lang)) for it in ends]
 
 
-def shown_parameters(facts: Facts) -> list[str]:
+def shown_parameters(facts: Searched) -> list[str]:
     """Gives the parameters worth drawing: the most important ones that several trials have.
 
     Without importance, those that most trials have, in the order of the space.
@@ -58,7 +59,7 @@ def shown_parameters(facts: Facts) -> list[str]:
     return [it for it in names if counts.get(it, 0) >= MIN_TRIALS][:MAX_PARAMETERS]
 
 
-def axis_of(name: str, facts: Facts) -> Axis:
+def axis_of(name: str, facts: Searched) -> Axis:
     """Gives the axis of a parameter: its kind is the space's, its ends are those of the trials."""
     ranked = theme.valued(facts.ranking.trials)
     values = [it.params[name] for it in ranked if name in it.params]
@@ -69,12 +70,18 @@ def axis_of(name: str, facts: Facts) -> Axis:
     if not values or not all(_is_number(it) for it in values):
         return Axis(name, tuple(sorted(set(values), key=str)), is_log=False)
     low, high = min(values), max(values)
-    return Axis(name, (), is_log=low > 0 and getattr(domain, "log", False), low=low, high=high)
+    is_log = low > 0 and getattr(domain, "log", False)
+    is_whole = all(isinstance(it, int) for it in values)
+    return Axis(name, (), is_log=is_log, low=low, high=high, is_whole=is_whole)
 
 
-def _domain_of(name: str, facts: Facts) -> BaseDistribution | None:
+def _domain_of(name: str, facts: Searched) -> BaseDistribution | None:
     found = (it.distributions[name] for it in facts.trials if name in it.distributions)
     return next(found, None)
+
+
+def _short(value: float) -> str:
+    return str(value) if isinstance(value, int) else f"{value:.3g}"
 
 
 def _is_number(value: object) -> bool:

@@ -1,29 +1,34 @@
 """What accuracy costs: trials against size and time, and the fronts that none of them beats."""
 
+from collections.abc import Sequence
+
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from analysis.ranking import COSTS, Cost, RankedTrial
-from analysis.report.facts import Facts
+from analysis.report.facts import Searched
 from analysis.report.figures import theme
 
 MAX_POINTS = 2000
 
 
-def plot_pareto(facts: Facts, *, lang: str = "en") -> go.Figure:
+def plot_pareto(facts: Searched, *, lang: str = "en", costs: Sequence[Cost] = COSTS) -> go.Figure:
     """Draws validation accuracy against parameters, and against seconds of training.
 
     Args:
         facts: Of a study with complete trials.
         lang: Of the labels.
+        costs: What is drawn of both, each below the other.
     """
     say = theme.words(lang).say
-    figure = make_subplots(rows=2, cols=1, vertical_spacing=0.2)
+    figure = make_subplots(rows=len(costs), cols=1, vertical_spacing=0.2)
     complete = theme.valued(facts.ranking.complete)
     shown = theme.thin_trials(complete, MAX_POINTS)
     title = theme.with_note(say("pareto.title"), len(shown), len(complete), lang)
-    theme.new_figure(title, y=say("axis.val_accuracy"), lang=lang, height=640, figure=figure)
-    for row, cost in enumerate(COSTS, start=1):
+    theme.new_figure(
+        title, y=say("axis.val_accuracy"), lang=lang, height=320 * len(costs), figure=figure
+    )
+    for row, cost in enumerate(costs, start=1):
         _add_trials(figure, facts, shown, cost, row)
         _add_front(figure, facts, cost, row, say("pareto.front"))
         figure.update_xaxes(
@@ -43,13 +48,13 @@ def _cost(trial: RankedTrial, cost: Cost) -> float | None:
 
 
 def _add_trials(
-    figure: go.Figure, facts: Facts, trials: list[RankedTrial], cost: Cost, row: int
+    figure: go.Figure, facts: Searched, trials: list[RankedTrial], cost: Cost, row: int
 ) -> None:
-    for family in facts.search.families:
+    for family in facts.families:
         members = [it for it in trials if it.family == family]
         if not members:
             continue
-        colour, symbol = theme.family_look(facts.search.families, family)
+        colour, symbol = theme.family_look(facts.families, family)
         figure.add_scatter(
             x=[theme.tidy(_cost(it, cost)) for it in members],
             y=[theme.tidy(it.val_accuracy) for it in members],
@@ -65,7 +70,7 @@ def _add_trials(
         )
 
 
-def _add_front(figure: go.Figure, facts: Facts, cost: Cost, row: int, name: str) -> None:
+def _add_front(figure: go.Figure, facts: Searched, cost: Cost, row: int, name: str) -> None:
     front = facts.ranking.front(cost)
     figure.add_scatter(
         x=[theme.tidy(_cost(it, cost)) for it in front],

@@ -2,13 +2,13 @@
 
 import plotly.graph_objects as go
 
-from analysis.report.facts import Facts
+from analysis.report.facts import Searched
 from analysis.report.figures import theme
 
 MAX_BARS = 400
 
 
-def plot_pruning(facts: Facts, *, lang: str = "en") -> go.Figure:
+def plot_pruning(facts: Searched, *, lang: str = "en") -> go.Figure:
     """Draws the epochs of each trial: trained, saved by the pruner, saved by its own patience.
 
     Saved are those up to what the trial might have trained, in two phases twice as many.
@@ -38,12 +38,15 @@ def plot_pruning(facts: Facts, *, lang: str = "en") -> go.Figure:
             marker={"color": colour, "line": {"width": 0}},
             hovertemplate="#%{x}: %{y}",
         )
+    longest = [it.epochs + n for it, n in zip(shown, saved, strict=True)]
+    figure.update_xaxes(**theme.whole_ticks(it.trial for it in shown))
+    figure.update_yaxes(**theme.whole_ticks([0, *longest]))
     figure.update_layout(barmode="stack", bargap=0.15, legend_traceorder="normal")
     return figure
 
 
-def _limits(facts: Facts) -> dict[int, int]:
+def _limits(facts: Searched) -> dict[int, int]:
     """Gives the most epochs of each trial: its own, or the study's where it does not say."""
-    default = facts.search.settings.get("max_epochs")
+    default = facts.max_epochs
     found = {it.number: it.user_attrs.get("max_epochs", default) for it in facts.trials}
     return {number: limit for number, limit in found.items() if isinstance(limit, int)}

@@ -6,7 +6,7 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from analysis.ranking import RankedTrial
-from analysis.report.facts import Facts
+from analysis.report.facts import Searched
 from analysis.report.figures import theme
 from analysis.report.figures.parameters import Axis, axis_of, shown_parameters
 
@@ -15,7 +15,7 @@ N_COLUMNS = 2
 ROW_HEIGHT = 230
 
 
-def plot_slices(facts: Facts, *, lang: str = "en") -> go.Figure:
+def plot_slices(facts: Searched, *, lang: str = "en") -> go.Figure:
     """Draws one small figure for each of the most important parameters, coloured by family.
 
     Args:
@@ -43,7 +43,7 @@ def plot_slices(facts: Facts, *, lang: str = "en") -> go.Figure:
     return figure
 
 
-def plot_slice(facts: Facts, name: str, *, lang: str = "en") -> go.Figure:
+def plot_slice(facts: Searched, name: str, *, lang: str = "en") -> go.Figure:
     """Draws validation accuracy over the values of one parameter.
 
     Args:
@@ -60,7 +60,7 @@ def plot_slice(facts: Facts, name: str, *, lang: str = "en") -> go.Figure:
 
 def _add_slice(
     figure: go.Figure,
-    facts: Facts,
+    facts: Searched,
     name: str,
     seen: set[str],
     at: dict[str, int],
@@ -71,32 +71,35 @@ def _add_slice(
     axis = axis_of(name, facts)
     shown = theme.thin_trials(trials, MAX_POINTS)
     groups = [("", [it for it in shown if it.state != "COMPLETE"])]
-    for family in facts.search.families:
+    for family in facts.families:
         members = [it for it in shown if it.state == "COMPLETE" and it.family == family]
         groups.append((family, members))
     for family, members in groups:
         if members:
-            _add_points(figure, facts, axis, family, members, is_first=family not in seen, at=at)
+            _add_points(
+                figure, facts, axis, family, members, is_first=family not in seen, at=at, lang=lang
+            )
             seen.add(family)
     figure.update_xaxes(title_text=theme.literal(name), **_scale(axis, lang), **at)
 
 
 def _add_points(
     figure: go.Figure,
-    facts: Facts,
+    facts: Searched,
     axis: Axis,
     family: str,
     trials: list[RankedTrial],
     *,
     is_first: bool,
     at: dict[str, int],
+    lang: str,
 ) -> None:
-    colour, symbol = theme.family_look(facts.search.families, family)
+    colour, symbol = theme.family_look(facts.families, family)
     marker = {"color": colour, "symbol": symbol, "size": 7, "opacity": 0.85}
     if not family:
         marker = {"color": theme.NEUTRAL, "symbol": "circle-open", "size": 5, "opacity": 0.65}
     figure.add_scatter(
-        x=[_coordinate(axis, it) for it in trials],
+        x=[_coordinate(axis, it, lang) for it in trials],
         y=[theme.tidy(it.val_accuracy) for it in trials],
         text=[f"#{it.trial}" for it in trials],
         mode="markers",
@@ -109,15 +112,16 @@ def _add_points(
     )
 
 
-def _coordinate(axis: Axis, trial: RankedTrial) -> object:
+def _coordinate(axis: Axis, trial: RankedTrial, lang: str) -> object:
     value = trial.params[axis.name]
-    return theme.literal(value) if axis.choices else theme.tidy(value)
+    return theme.chosen(value, lang) if axis.choices else theme.tidy(value)
 
 
 def _scale(axis: Axis, lang: str) -> dict[str, object]:
     if axis.choices:
-        order = [theme.literal(it) for it in axis.choices]
+        order = [theme.chosen(it, lang) for it in axis.choices]
         return {"type": "category", "categoryorder": "array", "categoryarray": order}
     if axis.is_log:
         return theme.log_ticks(axis.low, axis.high, lang=lang)
-    return {"type": "linear", "nticks": 6}
+    whole = theme.whole_ticks((int(axis.low), int(axis.high))) if axis.is_whole else {}
+    return {"type": "linear", "nticks": 6, **whole}

@@ -38,6 +38,8 @@ HEIGHT = 380
 MAX_NAME = 28
 FOLD, MAX_WORD = 11, 14
 """Signs in a line of a folded name, and in one of a single word: what a phone has room for."""
+MAX_PARTED = 5
+"""Plotly draws up to ten ticks: halves where the ends of an axis are no further apart."""
 _KNOWN_FAMILIES = ("plain", "vgg", "inception", "residual", "dense", "transfer")
 
 
@@ -124,6 +126,11 @@ def literal(name: object) -> str:
     return written.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
+def chosen(value: object, lang: str) -> str:
+    """Writes a parameter's value as a name: yes or no for a boolean."""
+    return literal(words(lang).value(value))
+
+
 def folded(name: object) -> str:
     """Writes a name in short lines, broken after spaces and underscores; words only if long."""
     written = str(name)
@@ -147,8 +154,16 @@ def log_ticks(low: float, high: float, *, lang: str = "en") -> dict[str, object]
     first, last = math.floor(math.log10(low)), math.ceil(math.log10(high))
     ticks = [step * 10.0**power for power in range(first, last + 1) for step in steps]
     shown = [it for it in ticks if low / 1.1 <= it <= high * 1.1] or sorted({low, high})
-    labels = [localized(_short(it), lang) for it in shown]
+    labels = [_short(it, lang) for it in shown]
     return {"type": "log", "tickvals": shown, "ticktext": labels}
+
+
+def whole_ticks(values: Iterable[int]) -> dict[str, object]:
+    """Gives the ticks of an axis of whole numbers that is so short that Plotly would part them."""
+    known = sorted(values)
+    if not known or known[-1] - known[0] > MAX_PARTED:
+        return {}
+    return {"tickvals": list(range(known[0], known[-1] + 1))}
 
 
 def localized(written: str, lang: str) -> str:
@@ -156,12 +171,13 @@ def localized(written: str, lang: str) -> str:
     return written.replace(".", ",") if lang == "ru" else written
 
 
-def _short(value: float) -> str:
+def _short(value: float, lang: str) -> str:
     """Writes a number as 0.001, 30, 20k or 3M."""
-    for size, sign in ((1e6, "M"), (1e3, "k")):
+    for size, key in ((1e6, "unit.millions"), (1e3, "unit.thousands")):
         if value >= size:
-            return f"{value / size:g}{sign}"
-    return f"{value:.6f}".rstrip("0").rstrip(".") if value >= 1e-5 else f"{value:.0e}"
+            return words(lang).say(key, n=localized(f"{value / size:g}", lang))
+    written = f"{value:.6f}".rstrip("0").rstrip(".") if value >= 1e-5 else f"{value:.0e}"
+    return localized(written, lang)
 
 
 def valued(trials: Iterable[RankedTrial]) -> list[RankedTrial]:

@@ -18,7 +18,7 @@ def tell_conclusion(teller: Teller) -> None:
         teller.say("partial") if facts.is_partial else "",
         teller.say("conclusion.winner", **teller.winner, val=teller.val),
         *_confirmed(teller),
-        _tested(teller),
+        teller.on_test("conclusion.test", "conclusion.no_test"),
         teller.say("conclusion.cautions") if cautions else "",
         listed(cautions) or ("" if facts.cautions else teller.say("conclusion.no_cautions")),
         teller.say("reading.clinical_about"),
@@ -53,17 +53,4 @@ def _standing(teller: Teller, standing: Standing) -> str:
         mean=teller.phrases.accuracy(standing.mean),
         deviation=teller.phrases.accuracy(standing.deviation),
         chance=teller.page.percent(standing.chance, 0),
-    )
-
-
-def _tested(teller: Teller) -> str:
-    test = teller.facts.examined.get("test")
-    if test is None:
-        return teller.say("conclusion.no_test")
-    score = test.evaluation.accuracy
-    return teller.say(
-        "conclusion.test",
-        images=teller.count("count.images", test.evaluation.n),
-        accuracy=teller.phrases.score(score.value),
-        **teller.scored(score),
     )

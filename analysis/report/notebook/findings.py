@@ -1,6 +1,9 @@
 """The second half of the story: what was found, and how sure it is."""
 
+from collections.abc import Iterator
+
 from analysis.confirmation import Confirmation
+from analysis.evaluation import OVERALL, Evaluation, Score
 from analysis.report.facts import Examination
 from analysis.report.notebook.teller import Teller, listed, plain
 
@@ -76,7 +79,7 @@ def _tell_confirmation(teller: Teller) -> None:
     teller.tell(
         teller.say("results.sure"),
         teller.say("sure.none") if confirmation is None else _recommended(teller, confirmation),
-        _compared(teller),
+        teller.on_test("sure.val_test_about", "sure.no_test"),
     )
     if confirmation is not None:
         teller.show("confirmation_table")
@@ -90,19 +93,6 @@ def _recommended(teller: Teller, confirmation: Confirmation) -> str:
         return teller.say("sure.recommended_leader", trial=str(best))
     key = f"sure.recommended_{confirmation.reason}"
     return teller.say(key, leader=str(leader), trial=str(best))
-
-
-def _compared(teller: Teller) -> str:
-    test = teller.facts.examined.get("test")
-    if test is None:
-        return teller.say("sure.no_test")
-    score = test.evaluation.accuracy
-    return teller.say(
-        "sure.val_test_about",
-        val=teller.val,
-        test=teller.phrases.score(score.value),
-        **teller.scored(score),
-    )
 
 
 def _tell_examination(teller: Teller) -> None:
@@ -144,12 +134,18 @@ def _tell_scores(teller: Teller, examination: Examination) -> None:
             **teller.scored(evaluation.accuracy),
         ),
         _weakest(teller, examination),
+        teller.phrases.no_interval(evaluation.accuracy, _scores(evaluation)),
         _uses(teller),
     )
     split = f'"{examination.split}"'
     teller.run(f"examined = facts.examined[{split}]")
     teller.show("scores_table", "facts", split)
     teller.show("class_scores_table", "facts", split)
+
+
+def _scores(evaluation: Evaluation) -> Iterator[Score]:
+    yield from (getattr(evaluation, name) for name in OVERALL)
+    yield from (it.auc for it in evaluation.classes)
 
 
 def _weakest(teller: Teller, examination: Examination) -> str:

@@ -79,8 +79,9 @@ def tell_search(teller: Teller) -> None:
     )
     teller.tell(
         teller.say("search.title"),
-        teller.say(
+        teller.count(
             "search.about",
+            len(search.families),
             trials=teller.count("count.trials", len(facts.ranking.counted)),
             families=_named(search.families),
             machine=teller.page.duration(search.machine_s),
@@ -114,6 +115,8 @@ def _extremes(teller: Teller) -> str:
     counts = teller.facts.data.counts.get("train", {})
     if len(counts) < 2:
         return ""
+    if len(set(counts.values())) == 1:
+        return teller.say("data.equal_sizes", n=min(counts.values()))
     largest, smallest = max(counts, key=counts.__getitem__), min(counts, key=counts.__getitem__)
     return teller.say(
         "data.sizes",

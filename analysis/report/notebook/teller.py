@@ -73,6 +73,19 @@ class Teller:
         values = {name: plain(it) if isinstance(it, str) else it for name, it in _items(caution)}
         return self.phrases.caution(replace(caution, values=values))
 
+    def on_test(self, known: str, unknown: str) -> str:
+        """Gives the text `known` about the accuracy on test images, or `unknown` without one."""
+        test = self.facts.examined.get("test")
+        if test is None:
+            return self.say(unknown)
+        return self.say(
+            known,
+            val=self.val,
+            test=self.phrases.score(test.evaluation.accuracy.value),
+            images=self.count("count.images", test.evaluation.n),
+            **self.scored(test.evaluation.accuracy),
+        )
+
     def scored(self, score: Score) -> dict[str, str]:
         """Gives the ends of a score's interval, as texts have them."""
         return {"low": self.phrases.score(score.low), "high": self.phrases.score(score.high)}

@@ -14,6 +14,8 @@ from typing import Any
 
 LANGUAGES = ("en", "ru")
 NARROW_SPACE = "\u202f"
+FIXED_SPACE = "\u00a0"
+"""Where no line may be broken: between a number and its percent sign."""
 MINUTE_S, HOUR_S = 60, 3600
 
 _RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
@@ -72,8 +74,15 @@ class Texts:
         """Writes a share from 0 to 1 as a percentage."""
         if share is None or not math.isfinite(share):
             return "–"
-        space = NARROW_SPACE if self.lang == "ru" else ""
-        return f"{self.number(100 * share, digits)}{space}%"
+        return f"{self.number(100 * share, digits)}{FIXED_SPACE}%"
+
+    def value(self, value: object) -> str:
+        """Writes a parameter's or a setting's value as it was drawn; yes or no for a boolean."""
+        if isinstance(value, bool):
+            return self.say("word.yes" if value else "word.no")
+        if isinstance(value, float):
+            return self.number(value)
+        return "–" if value is None else str(value)
 
     def duration(self, seconds: float) -> str:
         """Writes a time in the unit that suits it."""
@@ -106,8 +115,8 @@ def texts(lang: str, part: str = "") -> Texts:
     if lang not in LANGUAGES:
         raise ValueError(f"--lang: expected {' or '.join(LANGUAGES)}. Received: {lang}")
     name = f"{part}.{lang}.json" if part else f"{lang}.json"
-    found = json.loads(files(__name__).joinpath(name).read_text(encoding="utf-8"))
-    return Texts(lang, found)
+    written = files(__name__).joinpath(name).read_text(encoding="utf-8")
+    return Texts(lang, json.loads(written.replace(" %", f"{FIXED_SPACE}%")))
 
 
 def _plain(written: str) -> str:

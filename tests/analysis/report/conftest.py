@@ -31,6 +31,12 @@ def facts() -> Facts:
 
 
 @pytest.fixture(scope="session")
+def facts_all_right() -> Facts:
+    """A study of few short trials whose network makes no mistake on the test images."""
+    return made_facts.make_easy_facts()
+
+
+@pytest.fixture(scope="session")
 def browser() -> Iterator[Any]:
     """A real headless Chromium; without one, tests are skipped unless they are asked for."""
     found = next(filter(None, map(shutil.which, CHROMIUMS)), None)

@@ -110,6 +110,64 @@ def test_ticks_are_written_as_the_language_does(facts):
     assert not any("." in it and it[0].isdigit() for it in labels)
 
 
+def labels_of(figure, axis):
+    return figure.layout[axis].tickvals
+
+
+@pytest.mark.parametrize(
+    ("plot", "axis", "expected"),
+    [
+        (figures.plot_history, "xaxis", (0, 1, 2, 3)),
+        (figures.plot_pruning, "xaxis", (0, 1, 2, 3)),
+        (figures.plot_learning_curves, "xaxis2", (1, 2, 3)),
+        (figures.plot_top_curves, "xaxis", (1, 2, 3)),
+    ],
+)
+def test_short_axes_of_whole_numbers_have_whole_ticks(plot, axis, expected, facts_all_right):
+    assert labels_of(plot(facts_all_right), axis) == expected
+
+
+def test_long_axes_of_whole_numbers_are_left_to_plotly(facts):
+    assert labels_of(figures.plot_history(facts), "xaxis") is None
+    assert labels_of(figures.plot_slice(facts, "dropout"), "xaxis") is None
+
+
+def test_whole_parameters_have_whole_ticks(facts):
+    axis = axis_of("residual_stages", facts)
+    assert axis.is_whole
+    ticks = labels_of(figures.plot_slice(facts, "residual_stages"), "xaxis")
+    assert ticks == tuple(range(axis.low, axis.high + 1))
+
+
+def test_few_counts_of_images_have_whole_ticks():
+    answers = np.array([[0.9, 0.1], [0.2, 0.8], [0.7, 0.3]])
+    evaluation = evaluate(np.array([0, 1, 0]), answers, ("a", "b"), n_resamples=20)
+    assert labels_of(figures.plot_calibration(evaluation), "yaxis2") == (0, 1)
+
+
+@pytest.mark.parametrize(("lang", "expected"), [("en", ("yes", "no")), ("ru", ("да", "нет"))])
+def test_booleans_are_drawn_as_words(facts, lang, expected):
+    slice_ = figures.plot_slice(facts, "augmentation", lang=lang)
+    assert slice_.layout.xaxis.categoryarray == expected
+    assert {x for it in slice_.data for x in it.x} == set(expected)
+    annotations = {it.text for it in figures.plot_parallel(facts, lang=lang).layout.annotations}
+    assert annotations >= set(expected)
+    assert not annotations & {"True", "False"}
+
+
+def test_importance_has_percents_in_their_one_form(facts):
+    figure = figures.plot_importance(facts)
+    assert list(figure.data[0].x)[-1] == pytest.approx(100 * facts.importance["family"])
+    assert figure.layout.xaxis.ticksuffix == "\u00a0%"
+    assert figure.data[0].texttemplate == "%{x:.0f}\u00a0%"
+
+
+def test_large_numbers_on_axes_are_short_words_of_the_language():
+    assert theme.log_ticks(1e4, 1e7)["ticktext"][0] == "10k"
+    assert theme.log_ticks(1e4, 1e7, lang="ru")["ticktext"][::3] == ["10 тыс.", "10 млн"]
+    assert Axis("units", (), is_log=True, low=8, high=2048).ticks()[1][1] == "2048"
+
+
 def test_learning_curves_mark_best_epoch_reductions_and_second_phase(facts):
     figure = figures.plot_learning_curves(facts)
     marks = {it.name: list(it.x) for it in traces(figure, mode="markers")}

@@ -341,3 +341,23 @@ def test_a_signal_within_a_cell_ends_the_kernel_too(
     with pytest.raises(KeyboardInterrupt):
         write_notebook(small, out / "report.ipynb", store=STORE)
     assert not list(out.iterdir())
+
+
+def test_classes_alike_in_size_are_said_to_be_alike(facts: Facts, facts_all_right: Facts) -> None:
+    prose = _prose(build_notebook(facts_all_right, store=STORE))
+    assert "All classes have the same number of training images, 10." in prose
+    assert "Largest class" not in prose
+    assert "Largest class" in _prose(build_notebook(facts, store=STORE))
+
+
+def test_one_of_something_is_not_told_as_many(facts_all_right: Facts) -> None:
+    prose = _prose(build_notebook(facts_all_right, store=STORE))
+    assert "networks of 1 family: plain." in prose
+    assert "over the family plain took" in prose
+    assert not re.search(r"\b1 (classes|epochs|families|images|layers|trials)\b", prose)
+
+
+def test_story_says_why_scores_have_no_interval(facts: Facts, facts_all_right: Facts) -> None:
+    said = "All answers are right: no interval can be given"
+    assert said in _prose(build_notebook(facts_all_right, store=STORE))
+    assert said not in _prose(build_notebook(facts, store=STORE))

@@ -7,6 +7,7 @@ from html.parser import HTMLParser
 
 import pytest
 
+from analysis.evaluation import Score
 from analysis.report.facts import Caution
 from analysis.report.page import Script, render_page
 from analysis.report.phrases import Phrases
@@ -128,8 +129,55 @@ def test_figures_and_panels_say_what_they_show(reader):
     assert all(attrs["aria-label"] for attrs in pictured)
 
 
-def test_cautions_stand_on_top_and_where_they_belong(reader):
-    assert reader.text.count("lies at the edge of its range") == 2
+def test_cautions_are_told_once_and_linked_from_where_they_belong(reader, facts):
+    assert reader.text.count("lies at the edge of its range") == 1
+    edge = next(n for n, it in enumerate(facts.cautions, start=1) if it.kind == "edge")
+    assert reader.count("li", id=f"caution-{edge}") == 1
+    assert reader.count("a", href=f"#caution-{edge}") == 1
+    section = reader.text[reader.text.rindex("What mattered") :]
+    assert "To keep in mind here: dropout at the edge of its range." in " ".join(section.split())
+
+
+def test_links_to_cautions_lead_somewhere(make_facts):
+    for parts in ({"with_test": False}, {"with_weights": False, "is_partial": True}):
+        page = Reader(render_page(make_facts(n_trials=6, **parts)))
+        ids = {attrs["id"] for _, attrs in page.tags if "id" in attrs}
+        links = {attrs["href"][1:] for tag, attrs in page.tags if tag == "a"}
+        assert links <= ids
+
+
+@pytest.mark.parametrize("lang", ["en", "ru"])
+@pytest.mark.parametrize("kind", KINDS)
+def test_each_caution_has_a_few_words_too(kind, lang):
+    words = texts(lang)
+    caution = Caution(kind, values_for(words.entries[CAUTION + kind]))
+    [(place, said)] = Phrases(words).reminders([caution], {kind})
+    assert place == 1
+    assert said != kind
+
+
+def test_score_without_an_interval_says_why(facts, facts_all_right):
+    text = Reader(render_page(facts_all_right)).text
+    assert "1.000–1.000" not in text
+    assert text.count("– *") == 3 + len(facts.data.classes)
+    assert text.count("* All answers are right: no interval can be given") == 2
+    assert "no interval can be given" not in Reader(render_page(facts)).text
+
+
+def test_reason_fits_where_only_some_scores_are_constant():
+    say = Phrases(texts("en")).no_interval
+    constant, other = Score(1.0, 1.0, 1.0), Score(0.9, 0.8, 0.95)
+    assert say(other, [other, other]) == ""
+    assert say(other, [other, constant]).startswith("No interval can be given")
+    unknown = Score(float("nan"), float("nan"), float("nan"))
+    assert say(other, [unknown]) == ""
+
+
+def test_names_of_what_was_chosen_are_in_the_language(facts_all_right):
+    text = " ".join(Reader(render_page(facts_all_right, lang="ru")).text.split())
+    assert "автоматический" in text
+    assert "да, нет" in text
+    assert "по семейству plain." in text
 
 
 def test_page_says_when_the_test_images_were_used(reader):

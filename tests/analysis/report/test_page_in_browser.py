@@ -2,8 +2,11 @@
 
 import time
 from contextlib import contextmanager
+from dataclasses import replace
+from io import BytesIO
 
 import pytest
+from PIL import Image
 
 from analysis.report.page import render_page
 
@@ -63,6 +66,44 @@ def test_page_draws_every_figure_without_a_complaint_or_a_request(browser, path,
 def test_page_does_not_scroll_sideways(browser, path, width):
     with opened(browser, path, width=width) as (page, _, _):
         assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+def edge_of(page, table):
+    """Gives the colour of a table's right edge, between the lines of its first row."""
+    picture = Image.open(BytesIO(table.screenshot())).convert("RGB")
+    return picture.getpixel((picture.width - 2, 4))
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_cut_table_is_shaded_at_its_edge_until_its_end_is_reached(browser, path, scheme):
+    with opened(browser, path, width=PHONE, scheme=scheme) as (page, _, _):
+        table = page.locator("#result .scroll").first
+        assert table.evaluate("it => it.scrollWidth > it.clientWidth")
+        cut = edge_of(page, table)
+        table.evaluate("it => { it.scrollLeft = it.scrollWidth }")
+        assert sum(abs(a - b) for a, b in zip(cut, edge_of(page, table), strict=True)) > 60
+
+
+def test_long_command_is_seen_whole_on_a_phone(browser, facts, tmp_path):
+    path = tmp_path / "report.html"
+    command = f"convsearch reproduce --store sqlite:///{'long/' * 20}study.db study"
+    winner = replace(facts.winner, command=command)
+    path.write_text(render_page(replace(facts, winner=winner)), encoding="utf-8")
+    with opened(browser, path, width=PHONE) as (page, _, _):
+        assert page.evaluate(
+            "(it => it.scrollWidth <= it.clientWidth)(document.querySelector('.command pre'))"
+        )
+
+
+def test_drawn_axes_of_whole_numbers_show_no_fraction(browser, facts_all_right, tmp_path):
+    path = tmp_path / "report.html"
+    path.write_text(render_page(facts_all_right), encoding="utf-8")
+    with opened(browser, path) as (page, _, _):
+        for name in ("history", "pruning", "curves", "top_curves"):
+            ticks = page.locator(f"#figure-{name} :is(.xtick, .x2tick) text")
+            shown = ticks.all_text_contents()
+            assert shown
+            assert all(it.isdecimal() for it in shown)
 
 
 def test_page_with_long_names_fits_a_phone(browser, make_facts, tmp_path):

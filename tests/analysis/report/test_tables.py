@@ -65,6 +65,19 @@ def test_class_scores_are_by_class(facts: Facts) -> None:
     assert table["specificity", "95 % to"].iloc[0] == pytest.approx(score.high, abs=1e-4)
 
 
+def test_score_that_all_resamples_agree_on_has_no_interval(facts_all_right: Facts) -> None:
+    scores = tables.scores_table(facts_all_right)
+    assert scores.loc["Accuracy"].notna().all()
+    assert scores.loc["Macro F1"].isna().tolist() == [False, True, True]
+    classes = tables.class_scores_table(facts_all_right)
+    assert classes["ROC AUC"].isna().all().tolist() == [False, True, True]
+    assert classes["sensitivity"].notna().all(axis=None)
+
+
+def test_space_table_says_yes_and_no(facts: Facts) -> None:
+    assert tables.space_table(facts).loc["batch_normalization", "values"] == "yes, no"
+
+
 @pytest.mark.parametrize("table", [tables.scores_table, tables.class_scores_table])
 def test_scores_of_a_split_that_was_not_opened_are_refused(
     make_facts: MakeFacts, table: Callable[..., object]

@@ -4,6 +4,7 @@ from importlib.resources import files
 
 import pytest
 
+from analysis.report.phrases import Phrases
 from analysis.report.texts import LANGUAGES, plural_form, texts
 
 FORMS = {"en": {"one", "other"}, "ru": {"one", "few", "many"}}
@@ -64,9 +65,52 @@ def test_numbers_are_written_as_the_language_does():
     assert texts("ru").number(1234567) == "1\u202f234\u202f567"
     assert texts("en").number(0.92137, 3) == "0.921"
     assert texts("ru").number(0.92137, 3) == "0,921"
-    assert texts("ru").percent(0.5, 0) == "50\u202f%"
     assert texts("en").number(2.5e-6) == "2.5 × 10⁻⁶"
     assert texts("en").number(float("nan")) == texts("en").number(None) == "–"
+
+
+@pytest.mark.parametrize("lang", LANGUAGES)
+def test_percent_has_one_form_whatever_writes_it(lang):
+    assert texts(lang).percent(0.5, 0) == "50\u00a0%"
+    for part in ("", "notebook"):
+        written = json.dumps(dict(texts(lang, part).entries), ensure_ascii=False)
+        assert len(re.findall(r"\d\u00a0%", written)) == written.count("%") > 0
+
+
+def test_values_are_written_in_words_of_the_language():
+    assert [texts("en").value(it) for it in (True, False, None)] == ["yes", "no", "–"]
+    assert [texts("ru").value(it) for it in (True, 0.5, "adam")] == ["да", "0,5", "adam"]
+
+
+@pytest.mark.parametrize(
+    ("values", "english", "russian"),
+    [
+        ("true, false", "yes, no", "да, нет"),
+        ("0.0001–0.01", "0.0001–0.01", "0,0001–0,01"),
+        ("1e-06–0.1", "1 × 10⁻⁶–0.1", "1 × 10⁻⁶–0,1"),
+        ("0.1, 0.25", "0.1, 0.25", "0,1; 0,25"),
+        ("8–2048 by 8", "8–2048 in steps of 8", "8–2048 с шагом 8"),
+        ("adam, MobileNetV3.5, v1", "adam, MobileNetV3.5, v1", "adam, MobileNetV3.5, v1"),
+    ],
+)
+def test_domains_are_told_in_the_language(values, english, russian):
+    assert Phrases(texts("en")).domain(values) == english
+    assert Phrases(texts("ru")).domain(values) == russian
+
+
+TECHNICAL = {
+    *("AUC", "CONVSEARCH_STORE", "ECE", "F1", "Grad-CAM", "Hyperband", "JavaScript", "PED-ANOVA"),
+    *("ROC", "ROC-кривые", "TPE", "UTC", "confirm", "convsearch", "precision"),
+}
+"""Names that are the same in each language."""
+
+
+@pytest.mark.parametrize("part", ["", "notebook"])
+def test_russian_texts_keep_no_english_word(part):
+    entries = texts("ru", part).entries.values()
+    forms = [form for it in entries for form in ([it] if isinstance(it, str) else it.values())]
+    said = re.sub(r"\{\w+\}", " ", " ".join(forms))
+    assert set(re.findall(r"[\w-]*[A-Za-z][\w-]*", said)) <= TECHNICAL
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,55 @@
+"""What pages show but do not wait for: plots, the data of a study."""
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from typing import Generic, TypeVar
+
+logger = logging.getLogger(__name__)
+T = TypeVar("T")
+SHARE = 10
+"""Something that took a second to make is made again after ten at the earliest."""
+LATER_S = 0.5
+"""What nobody waits for is begun a little later: a page that is being made goes first."""
+
+
+class Background(Generic[T]):
+    """A value that a thread makes, again whenever it is out of date; until then the old one."""
+
+    def __init__(self, first: T, make: Callable[[], T], *, pause_s: float = 0.0) -> None:
+        self._value, self._make, self._pause_s = first, make, pause_s
+        self._lock = threading.Lock()
+        self._made_of: object = None
+        self._next_at = 0.0
+        self._thread: threading.Thread | None = None
+
+    def get(self, key: object, wait_s: float = 0.0) -> T:
+        """Gives the value, and has it made anew if it was made of something else than `key`.
+
+        Args:
+            key: What it is made of, as the version of a study.
+            wait_s: How long to wait for the new one.
+        """
+        with self._lock:
+            is_made = self._thread is not None and self._thread.is_alive()
+            if not is_made and key != self._made_of and time.monotonic() >= self._next_at:
+                self._thread = threading.Thread(
+                    target=self._run, args=(key, 0.0 if wait_s else LATER_S), daemon=True
+                )
+                self._thread.start()
+            thread = self._thread
+        if thread is not None and wait_s:
+            thread.join(wait_s)
+        return self._value
+
+    def _run(self, key: object, delay_s: float) -> None:
+        time.sleep(delay_s)
+        began = time.monotonic()
+        try:
+            self._value = self._make()
+        except Exception:  # A page without it is better than none; the next change tries again.
+            logger.exception("something of the dashboard could not be made")
+        now = time.monotonic()
+        self._made_of = key
+        self._next_at = now + max(self._pause_s, SHARE * (now - began))

@@ -1,0 +1,219 @@
+"""A study as the dashboard's page asks for it: JSON whose pieces are made once for each trial."""
+
+import json
+import numbers
+from collections.abc import Mapping, Sequence
+from copy import copy
+from dataclasses import dataclass, field
+from typing import Any
+
+from optuna.distributions import (
+    BaseDistribution,
+    CategoricalDistribution,
+    FloatDistribution,
+    IntDistribution,
+)
+from optuna.study._frozen import FrozenStudy
+from optuna.trial import FrozenTrial, TrialState
+from optuna_dashboard._note import note_ver_key
+from optuna_dashboard._serializer import (
+    serialize_distribution,
+    serialize_frozen_trial,
+    serialize_study_detail,
+)
+
+from analysis.dashboard.artifacts import list_artifacts
+from analysis.dashboard.notes import trial_note
+from analysis.dashboard.own_notes import with_own_note
+from analysis.dashboard.studies import Look, constraints_of
+from storage import WatchedTrial
+
+HIDDEN = frozenset({"config", "confusion"})
+"""Attributes that notes and pictures tell in a way that can be read."""
+Range = FloatDistribution | IntDistribution
+
+
+@dataclass(slots=True)
+class Contents:
+    """What parameters and attributes trials have, gathered trial by trial."""
+
+    n_trials: int = 0
+    n_of: dict[str, int] = field(default_factory=dict)
+    domains: dict[tuple[str, object], BaseDistribution] = field(default_factory=dict)
+    attributes: dict[str, bool] = field(default_factory=dict)
+    has_reports: bool = False
+    _seen: set[tuple[str, int]] = field(default_factory=set)
+
+    def copy(self) -> "Contents":
+        """Gives one that can be added to without changing this."""
+        return Contents(
+            self.n_trials,
+            dict(self.n_of),
+            dict(self.domains),
+            dict(self.attributes),
+            self.has_reports,
+            self._seen,
+        )
+
+    def add(self, trial: WatchedTrial) -> None:
+        """Adds what a trial has."""
+        for name, value in trial.frozen.user_attrs.items():
+            if name not in HIDDEN:
+                is_number = isinstance(value, numbers.Real) and not isinstance(value, bool)
+                self.attributes[name] = self.attributes.get(name, True) and is_number
+        if trial.frozen.state is TrialState.FAIL:
+            return
+        self.n_trials += 1
+        self.has_reports |= bool(trial.frozen.intermediate_values)
+        for name, distribution in trial.frozen.distributions.items():
+            self.n_of[name] = self.n_of.get(name, 0) + 1
+            key = (name, _kind(distribution))
+            known = self.domains.get(key)
+            if known is not distribution:  # Trials share what Optuna wrote alike.
+                self.domains[key] = distribution if known is None else _join(known, distribution)
+
+    @property
+    def union(self) -> list[tuple[str, BaseDistribution]]:
+        """The parameters that any trial has, with all values that they may have had."""
+        return sorted(
+            ((name, domain) for (name, _), domain in self.domains.items()), key=lambda it: it[0]
+        )
+
+    @property
+    def intersection(self) -> list[tuple[str, BaseDistribution]]:
+        """The parameters that all trials have, those that failed aside."""
+        return [it for it in self.union if self.n_of[it[0]] == self.n_trials]
+
+
+def _kind(distribution: BaseDistribution) -> object:
+    if isinstance(distribution, Range):
+        return type(distribution), distribution.step, distribution.log
+    return type(distribution)
+
+
+def _join(one: BaseDistribution, other: BaseDistribution) -> BaseDistribution:
+    if isinstance(one, CategoricalDistribution) and isinstance(other, CategoricalDistribution):
+        return CategoricalDistribution(tuple(dict.fromkeys((*one.choices, *other.choices))))
+    assert isinstance(one, Range)
+    assert isinstance(other, Range)
+    low, high = min(one.low, other.low), max(one.high, other.high)
+    if (low, high) == (one.low, one.high):
+        return one
+    return type(one)(low, high, step=one.step, log=one.log)  # type: ignore[arg-type]
+
+
+@dataclass(slots=True)
+class Detail:
+    """Writes a study's page, again and again; not for several threads at once."""
+
+    max_epochs: int | None = None
+    _kept: dict[int, tuple[int, bytes]] = field(default_factory=dict)
+    _contents: Contents = field(default_factory=Contents)
+    _domains: dict[int, tuple[BaseDistribution, str]] = field(default_factory=dict)
+    """Distributions with their text, by `id`; they are kept so that no other gets it."""
+
+    def write(
+        self,
+        look: Look,
+        *,
+        after: int,
+        note: str,
+        plots: Mapping[str, str],
+        artifacts: Sequence[Mapping[str, Any]] = (),
+    ) -> bytes:
+        """Gives the answer to `GET /api/studies/ID?after=N` as optuna-dashboard gives it.
+
+        Args:
+            look: The study.
+            after: How many trials the page has already, which are left out.
+            note: Ours about the study; what somebody wrote follows it.
+            plots: Figures as JSON, by title.
+            artifacts: Of the study, as the dashboard describes them.
+        """
+        pieces, contents = self._write_trials(look)
+        head = _write_head(look.study, contents, note, plots)
+        head["artifacts"] = list(artifacts)
+        best = b",".join(pieces[it.row.number] for it in look.best)
+        trials = b",".join(pieces[it.row.number] for it in look.trials[after:])
+        return b'%s,"best_trials":[%s],"trials":[%s]}' % (_dump(head)[:-1], best, trials)
+
+    def note(self, trial: WatchedTrial) -> str:
+        """Gives what we say of a trial."""
+        return trial_note(trial.row, max_epochs=self.max_epochs)
+
+    def _write_trials(self, look: Look) -> tuple[dict[int, bytes], Contents]:
+        """Gives each trial's JSON by number; of one that has ended it is made once a note."""
+        pieces = {}
+        unfinished = []
+        for trial in look.trials:
+            if trial.frozen.state.is_finished():
+                pieces[trial.row.number] = self._kept_piece(look.study, trial)
+            else:
+                unfinished.append(trial)
+        contents = self._contents.copy()
+        for trial in unfinished:
+            contents.add(trial)
+            pieces[trial.row.number] = self._write_trial(look.study, trial)
+        return pieces, contents
+
+    def _kept_piece(self, study: FrozenStudy, trial: WatchedTrial) -> bytes:
+        trial_id = trial.row.trial_id
+        version = study.system_attrs.get(note_ver_key(trial_id), 0)
+        kept = self._kept.get(trial_id)
+        if kept is None:
+            self._contents.add(trial)
+        if kept is None or kept[0] != version:
+            kept = self._kept[trial_id] = version, self._write_trial(study, trial)
+        return kept[1]
+
+    def _write_trial(self, study: FrozenStudy, trial: WatchedTrial) -> bytes:
+        frozen = copy(trial.frozen)
+        frozen._params = {}  # They are most of it, and much alike from trial to trial.
+        record = serialize_frozen_trial(study._study_id, frozen, {})
+        del record["params"]
+        record["user_attrs"] = [it for it in record["user_attrs"] if it["key"] not in HIDDEN]
+        record["constraints"] = constraints_of(trial)
+        record["artifacts"] = list_artifacts(trial)
+        record["note"] = with_own_note(self.note(trial), study.system_attrs, trial.row.trial_id)
+        return b'%s,"params":[%s]}' % (_dump(record)[:-1], self._write_params(trial.frozen))
+
+    def _write_params(self, trial: FrozenTrial) -> bytes:
+        """Gives parameters as optuna-dashboard writes them; each distribution is written once."""
+        parts = []
+        for name, value in trial.params.items():
+            domain = trial.distributions[name]
+            known = self._domains.get(id(domain))
+            if known is None:
+                text = json.dumps(serialize_distribution(domain), separators=(",", ":"))
+                known = self._domains[id(domain)] = domain, text
+            about = {
+                "name": name,
+                "param_internal_value": domain.to_internal_repr(value),
+                "param_external_value": str(value),
+                "param_external_pytyp": str(type(value)),
+            }
+            parts.append(f'{json.dumps(about)[:-1]},"distribution":{known[1]}}}')
+        return ",".join(parts).encode()
+
+
+def _write_head(
+    study: FrozenStudy, contents: Contents, note: str, plots: Mapping[str, str]
+) -> dict[str, Any]:
+    head = serialize_study_detail(
+        study,
+        [],
+        [],
+        contents.intersection,
+        contents.union,
+        list(contents.attributes.items()),
+        contents.has_reports,
+        dict(plots),
+        [],
+    )
+    del head["trials"], head["best_trials"]
+    head["note"] = with_own_note(note, study.system_attrs, None)
+    return head
+
+
+def _dump(record: object) -> bytes:
+    return json.dumps(record, separators=(",", ":")).encode()

@@ -1,0 +1,96 @@
+"""Answers of the dashboard: short on the wire, and nothing again that a browser has already."""
+
+import gzip
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cached_property
+from hashlib import blake2b
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
+
+JSON = "application/json"
+COMPRESSED = (JSON, "text/", "application/javascript")
+SMALL = 1000
+"""A shorter answer is sent as it is."""
+
+
+@dataclass(frozen=True)
+class Page:
+    """An answer that may be given many times; what is costly of it is made once."""
+
+    body: bytes
+    content_type: str = JSON
+    status: HTTPStatus = HTTPStatus.OK
+    headers: tuple[tuple[str, str], ...] = ()
+
+    @classmethod
+    def refusal(cls, status: HTTPStatus, reason: str, *headers: tuple[str, str]) -> "Page":
+        """Gives an answer that says why there is no other; the dashboard shows its `reason`."""
+        return cls(json.dumps({"reason": reason}).encode(), JSON, status, headers)
+
+    @cached_property
+    def etag(self) -> str:
+        """What the answer is known by."""
+        return f'"{blake2b(self.body, digest_size=12).hexdigest()}"'
+
+    @cached_property
+    def zipped(self) -> bytes | None:
+        """The body compressed, where that is worth it."""
+        if len(self.body) < SMALL or not self.content_type.startswith(COMPRESSED):
+            return None
+        return gzip.compress(self.body, compresslevel=1, mtime=0)
+
+    def answer(
+        self, environ: "WSGIEnvironment", start_response: "StartResponse"
+    ) -> Iterable[bytes]:
+        """Answers a request: with a few bytes where the browser has this answer already."""
+        headers = [*self.headers, ("Cache-Control", "no-cache")]
+        if self.status is not HTTPStatus.OK:
+            return self._send(environ, start_response, self.status, self.body, headers)
+        headers.append(("ETag", self.etag))
+        if self.etag in environ.get("HTTP_IF_NONE_MATCH", ""):
+            start_response("304 Not Modified", headers)
+            return [b""]
+        body = self.body
+        if self.zipped is not None:
+            headers.append(("Vary", "Accept-Encoding"))
+            if "gzip" in environ.get("HTTP_ACCEPT_ENCODING", ""):
+                headers.append(("Content-Encoding", "gzip"))
+                body = self.zipped
+        return self._send(environ, start_response, self.status, body, headers)
+
+    def _send(
+        self,
+        environ: "WSGIEnvironment",
+        start_response: "StartResponse",
+        status: HTTPStatus,
+        body: bytes,
+        headers: list[tuple[str, str]],
+    ) -> Iterable[bytes]:
+        about = [("Content-Type", self.content_type), ("Content-Length", str(len(body)))]
+        start_response(f"{status.value} {status.phrase}", [*about, *headers])
+        return [b""] if environ["REQUEST_METHOD"] == "HEAD" else [body]
+
+
+def ask(app: "WSGIApplication", environ: "WSGIEnvironment") -> Page:
+    """Has another application answer, as one whole answer."""
+    found: list[Any] = []
+
+    def start_response(status: str, headers: list[tuple[str, str]], *_: object) -> Any:
+        found[:] = [HTTPStatus(int(status.split(" ", 1)[0])), dict(headers)]
+        return lambda _: None
+
+    parts = app(environ, start_response)
+    try:
+        body = b"".join(parts)
+    finally:
+        if hasattr(parts, "close"):
+            parts.close()
+    status, headers = found
+    content_type = headers.pop("Content-Type", "application/octet-stream")
+    headers.pop("Content-Length", None)
+    return Page(body, content_type, status, tuple(headers.items()))

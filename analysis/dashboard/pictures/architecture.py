@@ -1,0 +1,210 @@
+"""The drawing of a trial's network: boxes, branches and shortcuts, as in the report."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from analysis.dashboard.pictures import style
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+    from matplotlib.patches import Patch
+
+    from analysis.report.architecture import Box, Layer, Line, Sheet
+
+MAX_HEIGHT = 4000
+SCALES = (2.0, 1.5, 1.25, 1.0)
+"""Pixels of the picture to one of the report's drawing, the largest that fits is taken."""
+SHELVES = (450, 900, 1400, 2000, 3000, 5000)
+"""Widths, in the drawing's pixels, in which the parts of a long network stand side by side."""
+WIDEST = 1800
+"""Of a picture, in its own pixels, as long as the scale is above 1."""
+GAP = 24
+NUMBER = 22
+"""Room above a part for its number, where there are several."""
+PAD = 14
+"""Before the text in a box."""
+SIZES = (13.0, 12.0, 11.0)
+"""Of the lines in a box."""
+ROUND, STRIPE = 6, 5
+
+
+@style.drawing()
+def draw_architecture(layers: Sequence["Layer"], *, title: str) -> bytes:
+    """Draws a network from the image on top down to the probabilities, as PNG.
+
+    Each box says what the layer is, its output's shape, its parameters, and what acts on its
+    output. Long networks are cut into numbered parts, side by side. The picture is at most 4000
+    pixels high; its width follows from the network.
+
+    Args:
+        layers: Each after those that it takes its input from; there may be none.
+        title: What is seen, in a few words; any text is taken as it is.
+    """
+    from analysis.report.architecture import lay_out
+    from analysis.report.texts import texts
+
+    page = _arrange(lay_out(layers, texts("en")))
+    width = max(600.0, page.scale * page.width + 2 * style.EDGE)
+    height = max(200.0, style.HEAD + page.scale * page.height + style.EDGE)
+    return style.paint(width, height, title, lambda figure: _draw(figure, page))
+
+
+@dataclass(frozen=True, slots=True)
+class _Page:
+    """Parts of a drawing with their places; all but the scale in the drawing's pixels."""
+
+    parts: tuple[tuple["Sheet", float, float], ...]
+    width: float
+    height: float
+    scale: float = 1.0
+
+
+def _arrange(sheets: Sequence["Sheet"]) -> _Page:
+    """Puts the parts in rows, no wider than they must be for the picture's height."""
+    most = MAX_HEIGHT - style.HEAD - style.EDGE
+    page = _Page((), 0, 0)
+    for shelf in SHELVES:
+        page = _fill(sheets, shelf)
+        for scale in SCALES:
+            is_wide = scale > 1 and scale * page.width > WIDEST - 2 * style.EDGE
+            if not is_wide and scale * page.height <= most:
+                return _Page(page.parts, page.width, page.height, scale)
+    return _Page(page.parts, page.width, page.height, most / page.height)
+
+
+def _fill(sheets: Sequence["Sheet"], shelf: float) -> _Page:
+    """Puts the parts in rows of a width, or of the widest part's."""
+    shelf = max([shelf, *(it.width for it in sheets)])
+    head = NUMBER if len(sheets) > 1 else 0
+    x = y = high = wide = 0.0
+    parts = []
+    for sheet in sheets:
+        if x and x + sheet.width > shelf:
+            x, y, high = 0.0, y + high + GAP, 0.0
+        parts.append((sheet, x, y + head))
+        wide = max(wide, x + sheet.width)
+        high = max(high, sheet.height + head)
+        x += sheet.width + GAP
+    return _Page(tuple(parts), wide, y + high)
+
+
+def _draw(figure: "Figure", page: _Page) -> None:
+    from matplotlib.collections import PatchCollection
+
+    if not page.parts:
+        style.say_nothing(figure, "There are no layers")
+        return
+    wide, high = figure.get_size_inches() * style.DPI
+    left = (wide - page.scale * page.width) / 2
+    axes = style.place_axes(figure, left, style.HEAD, wide - left, high - style.HEAD)
+    axes.set(xlim=(0, (wide - left) / page.scale), ylim=((high - style.HEAD) / page.scale, 0))
+    axes.set_axis_off()
+    patches: list[Patch] = []
+    for sheet, x, y in page.parts:
+        patches += [it for line in sheet.lines for it in _line(line, x, y, page.scale)]
+        patches += [it for box in sheet.boxes for it in _box(box, x, y, page.scale)]
+    axes.add_collection(PatchCollection(patches, match_original=True), autolim=False)
+    for number, (sheet, x, y) in enumerate(page.parts, start=1):
+        for box in sheet.boxes:
+            _write(figure, box, (left, style.HEAD), (x, y), page.scale)
+        if len(page.parts) > 1:
+            words = f"{number} of {len(page.parts)}"
+            at = (left + page.scale * (x + 10), style.HEAD + page.scale * (y - NUMBER / 2))
+            style.write(figure, *at, words, size=page.scale * SIZES[1], colour=style.SOFT)
+
+
+def _line(line: "Line", x: float, y: float, scale: float) -> list["Patch"]:
+    """Gives a connection and its arrow's head."""
+    from matplotlib.patches import PathPatch, Polygon
+    from matplotlib.path import Path
+
+    points = [line.start, *(point for step in line.steps for point in step)]
+    codes = [Path.MOVETO]
+    for step in line.steps:
+        codes += [Path.LINETO] if len(step) == 1 else [Path.CURVE4] * 3
+    path = Path([(x + a, y + b) for a, b in points], codes)
+    patches: list[Patch] = [
+        PathPatch(
+            path,
+            facecolor="none",
+            edgecolor=style.SOFT,
+            linewidth=style.points(1.4 * scale),
+            linestyle=(0, (2, 2)) if line.goes_on else "-",
+        )
+    ]
+    if line.head is not None:
+        a, b = x + line.head[0], y + line.head[1]
+        tip = [(a, b), (a - 4, b - 7), (a + 4, b - 7)]
+        patches.append(Polygon(tip, facecolor=style.SOFT, linewidth=0))
+    return patches
+
+
+def _box(box: "Box", x: float, y: float, scale: float) -> list["Patch"]:
+    """Gives a box and its stripe, which tells what kind of layer it is."""
+    from matplotlib.patches import FancyBboxPatch
+
+    from analysis.report.architecture.placing import WIDTH
+
+    at = (x + box.x, y + box.y)
+    return [
+        FancyBboxPatch(
+            at,
+            WIDTH,
+            box.height,
+            boxstyle=f"round,pad=0,rounding_size={ROUND}",
+            facecolor=style.PAPER,
+            edgecolor=style.LINE,
+            linewidth=style.points(scale),
+        ),
+        FancyBboxPatch(
+            at,
+            STRIPE,
+            box.height,
+            boxstyle=f"round,pad=0,rounding_size={STRIPE / 2}",
+            facecolor=_colour(box.block.kind),
+            linewidth=0,
+        ),
+    ]
+
+
+def _colour(kind: str) -> str:
+    """Gives the colour of a kind of layer, as the report's style sheet has it."""
+    from analysis.report.figures import theme
+
+    if kind in {"conv2d", "backbone"}:
+        return theme.BLUE
+    if kind in {"max_pool", "average_pool", "global_average", "flatten"}:
+        return theme.GREEN
+    if kind == "dense":
+        return theme.ORANGE
+    return theme.PINK if kind in {"probabilities", "image"} else theme.NEUTRAL
+
+
+def _write(
+    figure: "Figure",
+    box: "Box",
+    origin: tuple[float, float],
+    part: tuple[float, float],
+    scale: float,
+) -> None:
+    """Writes the lines of a box, smaller where they are too long for it, and cut in the end."""
+    from analysis.report.architecture.placing import WIDTH
+    from analysis.report.architecture.sheet import BASELINES
+
+    room = scale * (WIDTH - PAD - 6)
+    for place, text in enumerate(box.written):
+        is_title = place == 0
+        wanted = scale * SIZES[place]
+        full = style.width_of(style.literal(text), wanted, bold=is_title)
+        size = wanted * max(0.82, min(1.0, room / full if full else 1.0))
+        style.write(
+            figure,
+            origin[0] + scale * (part[0] + box.x + PAD),
+            origin[1] + scale * (part[1] + box.y + BASELINES[place]),
+            style.fitted(text, room, size, bold=is_title),
+            size=size,
+            bold=is_title,
+            colour=style.SOFT if place == 2 else style.TEXT,
+            along="baseline",
+        )

@@ -1,0 +1,166 @@
+"""The confusion matrix of a trial: which classes are taken for which."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from analysis.dashboard.pictures import style
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+MAX_WRITTEN = 12
+"""More classes leave no room for numbers in the cells."""
+MAX_NAME = 230
+"""Room for a name, in pixels."""
+FOOT = 48
+SIDE = 56
+"""Room for the titles of the axes: below, and at the left."""
+DARK = 0.5
+"""Shares of a row above it are drawn so dark that white is read on them."""
+
+
+@style.drawing()
+def draw_confusion(
+    matrix: Sequence[Sequence[int]], classes: Sequence[str], *, title: str
+) -> bytes:
+    """Draws images by true class and answer, as PNG, coloured by their share of the true class.
+
+    Counts and shares are written in the cells of up to 12 classes. The picture is 900 pixels wide;
+    its height follows from the number of classes, and stays below 1100 pixels.
+
+    Args:
+        matrix: Counts, a row for each true class, a column for each answer.
+        classes: Names in the order of rows and columns; any text is taken as it is.
+        title: What is seen, in a few words; any text is taken as it is.
+    """
+    table = _Table.of(matrix, classes)
+    height = style.HEAD + table.n * table.cell_height + table.foot + FOOT
+    return style.paint(style.WIDTH, max(200, height), title, lambda figure: _draw(figure, table))
+
+
+@dataclass(frozen=True, slots=True)
+class _Table:
+    """The matrix, and how large its parts are, in pixels.
+
+    `step` is how many classes share a name: 1, or more where lines of text would overlap.
+    `foot` is the room for the names below, `is_upright` says that they stand upright.
+    """
+
+    counts: NDArray[np.int64]
+    names: tuple[str, ...]
+    size: float
+    step: int
+    left: float
+    cell_width: float
+    cell_height: float
+    foot: float
+    is_upright: bool
+
+    @property
+    def n(self) -> int:
+        """How many classes there are."""
+        return len(self.names)
+
+    @property
+    def shares(self) -> NDArray[np.float64]:
+        """Of each true class; 0 where it has no images."""
+        totals = self.counts.sum(axis=1, keepdims=True)
+        return self.counts / np.maximum(totals, 1)
+
+    @classmethod
+    def of(cls, matrix: Sequence[Sequence[int]], classes: Sequence[str]) -> "_Table":
+        n = len(classes)
+        cell_height = min(110.0, max(48.0, 640 / max(1, n))) if n <= MAX_WRITTEN else 760 / n
+        size = float(style.LABEL) if n <= MAX_WRITTEN else min(style.LABEL, max(13, cell_height))
+        names = tuple(style.fitted(name, MAX_NAME, size) for name in classes)
+        longest = max((style.width_of(name, size) for name in names), default=0.0)
+        left = SIDE + longest + 12
+        cell_width = (style.WIDTH - style.EDGE - left) / max(1, n)
+        is_upright = longest > cell_width - 8
+        return cls(
+            counts=np.asarray(matrix, dtype=np.int64).reshape(n, n),
+            names=names,
+            size=size,
+            step=max(1, int(np.ceil(1.1 * size / min(cell_height, cell_width)))) if n else 1,
+            left=left,
+            cell_width=cell_width,
+            cell_height=cell_height,
+            foot=12 + (longest if is_upright else size),
+            is_upright=is_upright,
+        )
+
+
+def _draw(figure: "Figure", table: _Table) -> None:
+    if not table.n:
+        style.say_nothing(figure, "There are no classes")
+        return
+    width, height = table.n * table.cell_width, table.n * table.cell_height
+    axes = style.place_axes(figure, table.left, style.HEAD, width, height)
+    axes.set(xticks=[], yticks=[])
+    _fill(axes, table)
+    if table.n <= MAX_WRITTEN:
+        _write_cells(figure, table)
+    _write_names(figure, table)
+    x, y = table.left + width / 2, style.HEAD + height / 2
+    foot = style.HEAD + height + table.foot + FOOT / 2
+    style.write(figure, x, foot, "answer of the network", colour=style.SOFT, across="center")
+    style.write(figure, 26, y, "true class", colour=style.SOFT, across="center", rotation=90)
+
+
+def _fill(axes: "Axes", table: _Table) -> None:
+    """Colours the cells, with white between them where they are few."""
+    from matplotlib.colors import LinearSegmentedColormap
+
+    from analysis.report.figures import theme
+
+    colours = LinearSegmentedColormap.from_list("blues", list(theme.BLUES))
+    axes.imshow(table.shares, cmap=colours, vmin=0, vmax=1, aspect="auto")
+    if table.n <= MAX_WRITTEN:
+        for place in range(1, table.n):
+            axes.axhline(place - 0.5, color="white", linewidth=style.points(3))
+            axes.axvline(place - 0.5, color="white", linewidth=style.points(3))
+    else:
+        for spine in axes.spines.values():
+            spine.set(visible=True, color=style.LINE)
+
+
+def _write_cells(figure: "Figure", table: _Table) -> None:
+    longest = max(style.width_of(f"{it:,}", 100, bold=True) for it in table.counts.flat)
+    size = min(28.0, 0.42 * table.cell_height, 100 * (table.cell_width - 10) / longest)
+    small = min(0.75 * size, 100 * (table.cell_width - 10) / style.width_of("100%", 100))
+    for (row, column), count in np.ndenumerate(table.counts):
+        share = table.shares[row, column]
+        colour = "white" if share > DARK else style.TEXT
+        x = table.left + (column + 0.5) * table.cell_width
+        y = style.HEAD + (row + 0.5) * table.cell_height
+        for text, down, high in ((f"{count:,}", -0.42, size), (f"{share:.0%}", 0.62, small)):
+            style.write(
+                figure,
+                x,
+                y + down * size,
+                text,
+                size=high,
+                colour=colour,
+                bold=down < 0,
+                across="center",
+            )
+
+
+def _write_names(figure: "Figure", table: _Table) -> None:
+    """Writes the names of rows and of columns, or of every so many where lines are too close."""
+    bottom = style.HEAD + table.n * table.cell_height + 10
+    for place in range(0, table.n, table.step):
+        name = table.names[place]
+        y = style.HEAD + (place + 0.5) * table.cell_height
+        x = table.left + (place + 0.5) * table.cell_width
+        style.write(figure, table.left - 10, y, name, size=table.size, across="right")
+        if table.is_upright:
+            style.write(figure, x, bottom, name, size=table.size, across="right", rotation=90)
+        else:
+            y = bottom + table.size / 2
+            style.write(figure, x, y, name, size=table.size, across="center")

@@ -1,0 +1,98 @@
+"""Sample images in a grid, each class's side by side over its name."""
+
+from collections.abc import Sequence
+from itertools import groupby
+from math import ceil
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from analysis.dashboard.pictures import style
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from analysis.report.facts import Picture, Pixels
+
+N_COLUMNS = 6
+MAX_PICTURES = 60
+GAP = 10
+SIDE = (style.WIDTH - 2 * style.EDGE - (N_COLUMNS - 1) * GAP) // N_COLUMNS
+NAME = 40
+"""Room for a name below an image."""
+
+
+@style.drawing()
+def draw_samples(pictures: Sequence["Picture"], *, title: str) -> bytes:
+    """Draws images in a grid by class, as PNG.
+
+    Small images are enlarged so that their pixels are seen, large ones are reduced. Of more than
+    60, as many of each class as fit are drawn. The picture is 900 pixels wide.
+
+    Args:
+        pictures: With pixels of shape `(height, width, channels)`, 1 or 3 channels; their classes'
+            names are taken as they are.
+        title: What is seen, in a few words; any text is taken as it is.
+    """
+    shown = _by_class(pictures)
+    n_rows = -(-len(shown) // N_COLUMNS)
+    height = style.HEAD + n_rows * (SIDE + NAME) + style.EDGE
+    return style.paint(style.WIDTH, max(200, height), title, lambda figure: _draw(figure, shown))
+
+
+def _by_class(pictures: Sequence["Picture"]) -> list["Picture"]:
+    """Gives at most `MAX_PICTURES`, class by class, of as many classes as there are."""
+    members: dict[str, list[Picture]] = {}
+    for picture in pictures:
+        members.setdefault(picture.label, []).append(picture)
+    most = max(map(len, members.values()), default=0)
+    while most > 1 and sum(min(most, len(it)) for it in members.values()) > MAX_PICTURES:
+        most -= 1
+    return [picture for it in members.values() for picture in it[:most]][:MAX_PICTURES]
+
+
+def _draw(figure: "Figure", pictures: Sequence["Picture"]) -> None:
+    if not pictures:
+        style.say_nothing(figure, "There are no sample images")
+    for first in range(0, len(pictures), N_COLUMNS):
+        row = pictures[first : first + N_COLUMNS]
+        top = style.HEAD + first // N_COLUMNS * (SIDE + NAME)
+        for column, picture in enumerate(row):
+            _place(figure, picture.pixels, style.EDGE + column * (SIDE + GAP), top)
+        column = 0
+        for label, members in groupby(row, key=lambda it: it.label):
+            n = len(list(members))
+            _name(figure, label, column, n, top + SIDE)
+            column += n
+
+
+def _place(figure: "Figure", pixels: "Pixels", left: int, top: int) -> None:
+    """Puts an image in the middle of its square, pixel for pixel."""
+    image = _sized(pixels)
+    high, wide = image.shape[:2]
+    height = round(figure.get_size_inches()[1] * style.DPI)
+    x, y = left + (SIDE - wide) // 2, top + (SIDE - high) // 2
+    figure.figimage(image, x, height - y - high, origin="upper")
+
+
+def _sized(pixels: "Pixels") -> NDArray[np.uint8]:
+    """Gives an image that fits a square of `SIDE` pixels, shape `(height, width, 3)`."""
+    from PIL import Image
+
+    image = Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels).convert("RGB")
+    factor = SIDE / max(image.size)
+    size = (max(1, round(image.width * factor)), max(1, round(image.height * factor)))
+    if factor > 1:  # In whole steps first: all pixels come out equally large.
+        image = image.resize(
+            (image.width * ceil(factor), image.height * ceil(factor)), Image.Resampling.NEAREST
+        )
+    return np.asarray(image.resize(size, Image.Resampling.BOX))
+
+
+def _name(figure: "Figure", label: str, column: int, n: int, bottom: float) -> None:
+    """Writes a class under its images, with a line that holds them together."""
+    left = style.EDGE + column * (SIDE + GAP)
+    width = n * (SIDE + GAP) - GAP
+    name = style.fitted(label, width, style.LABEL)
+    style.write(figure, left + width / 2, bottom + 18, name, across="center")

@@ -1,0 +1,264 @@
+"""What all pictures share: white paper measured in pixels, colours, fonts, and literal text.
+
+Sizes are in pixels of a picture that is `WIDTH` wide, large enough to be read at a third of that.
+"""
+
+import io
+import logging
+import unicodedata
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import cache
+from threading import RLock
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.backends.backend_agg import RendererAgg
+    from matplotlib.figure import Figure
+    from matplotlib.lines import Line2D
+
+WIDTH = 900
+DPI = 100
+EDGE = 20
+TITLE, LABEL, SMALL, LEAST = 26, 20, 17, 12
+"""Sizes of text, from the title's to the smallest that is tried."""
+HEAD = 64
+"""Height of what the title takes."""
+
+TEXT, SOFT, LINE, PAPER = "#1c2530", "#55606d", "#dde2e7", "#f6f7f8"
+"""Of the report's page, by day."""
+
+MISSING = "\ufffd"
+"""Stands for a sign that no font at hand has."""
+MAX_SIGNS = 200
+_FONT = "DejaVu Sans"
+"""Comes with matplotlib."""
+_OTHER_FONTS = (
+    "Noto Sans CJK SC",
+    "Noto Sans CJK JP",
+    "Microsoft YaHei",
+    "PingFang SC",
+    "Hiragino Sans GB",
+    "Malgun Gothic",
+    "Arial Unicode MS",
+)
+"""For the signs that it lacks, where the machine has one."""
+_NOT_SET = frozenset({"backend", "backend_fallback", "interactive", "toolbar", "timezone"})
+"""Settings that are not about how things look."""
+
+_one_at_a_time = RLock()
+
+
+@contextmanager
+def drawing() -> Iterator[None]:
+    """Lets one thread draw, with settings of our own: matplotlib's are those of the process.
+
+    Drawing holds the interpreter anyway, so that waiting costs nothing.
+    """
+    with _one_at_a_time:
+        with _silent():
+            import matplotlib
+            import matplotlib.font_manager
+        usual = matplotlib.rcParamsDefault
+        changed = {
+            name: usual[name]
+            for name, value in matplotlib.rcParams.items()
+            if name not in _NOT_SET and value != usual[name]
+        }
+        ours = {"font.family": _fonts(), "text.parse_math": False}
+        with matplotlib.rc_context({**changed, **ours}):
+            yield
+
+
+def paint(width: float, height: float, title: str, draw: Callable[["Figure"], None]) -> bytes:
+    """Gives a picture as PNG, within `drawing`.
+
+    Args:
+        width: In pixels.
+        height: In pixels.
+        title: Written above, cut where it is too long.
+        draw: Puts everything else on the paper.
+    """
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+    from PIL import Image
+
+    size = (round(width) / DPI, round(height) / DPI)
+    figure = Figure(figsize=size, dpi=DPI, facecolor="white")
+    canvas = FigureCanvasAgg(figure)
+    head = fitted(title, width - 2 * EDGE, TITLE, bold=True)
+    write(figure, EDGE, HEAD / 2, head, size=TITLE, bold=True)
+    draw(figure)
+    canvas.draw()
+    png = io.BytesIO()
+    Image.fromarray(np.asarray(canvas.buffer_rgba())[..., :3]).save(png, format="PNG")
+    return png.getvalue()
+
+
+def write(
+    figure: "Figure",
+    x: float,
+    y: float,
+    text: str,
+    *,
+    size: float = LABEL,
+    colour: str = TEXT,
+    bold: bool = False,
+    across: str = "left",
+    along: str = "center",
+    rotation: float = 0,
+) -> None:
+    """Writes text on the paper, as it is.
+
+    Args:
+        figure: The paper.
+        x: From the left side of the paper.
+        y: From its top.
+        text: One line, of signs that there are: see `literal` and `fitted`.
+        size: Of the letters.
+        colour: Of the letters.
+        bold: Whether they are.
+        across: Which part of the text is at `x`: `left`, `center` or `right`.
+        along: Which part of it is at `y`: `top`, `center`, `baseline` or `bottom`.
+        rotation: In degrees, against the clock, about `x` and `y`.
+    """
+    wide, high = figure.get_size_inches() * DPI
+    figure.text(
+        x / wide,
+        1 - y / high,
+        text,
+        fontsize=points(size),
+        color=colour,
+        fontweight="bold" if bold else "normal",
+        horizontalalignment=across,
+        verticalalignment="center_baseline" if along == "center" else along,
+        rotation=rotation,
+        rotation_mode="anchor",
+        parse_math=False,
+    )
+
+
+def place_axes(figure: "Figure", left: float, top: float, width: float, height: float) -> "Axes":
+    """Gives axes at a place on the paper, bare but for ticks."""
+    wide, high = figure.get_size_inches() * DPI
+    place = (left / wide, 1 - (top + height) / high, width / wide, height / high)
+    axes = figure.add_axes(place)
+    axes.tick_params(length=0, pad=8, labelsize=points(LABEL), labelcolor=SOFT)
+    for spine in axes.spines.values():
+        spine.set_visible(False)
+    return axes
+
+
+def say_nothing(figure: "Figure", text: str) -> None:
+    """Writes in the middle of the paper why nothing else is there."""
+    wide, high = figure.get_size_inches() * DPI
+    write(figure, wide / 2, (HEAD + high) / 2, text, colour=SOFT, across="center")
+
+
+def explain(
+    figure: "Figure", lines: Sequence["Line2D"], *, left: float, right: float, y: float
+) -> None:
+    """Writes what lines and marks are, by their labels, side by side from `left` to `right`."""
+    from matplotlib.lines import Line2D
+
+    samples = [22 if line.get_linestyle() == "None" else 48 for line in lines]
+    labels = [str(line.get_label()) for line in lines]
+    size, gap = float(LABEL), 22
+    while size > LEAST:
+        widths = [width_of(label, size) for label in labels]
+        if left + sum(samples) + sum(widths) + len(lines) * (8 + gap) - gap <= right:
+            break
+        size -= 0.5
+    x = left
+    high = figure.get_size_inches()[1] * DPI
+    for line, label, sample in zip(lines, labels, samples, strict=True):
+        ends = [x, x + sample] if sample > 22 else [x + sample / 2]
+        shown = Line2D(ends, [high - y] * len(ends))
+        shown.update_from(line)
+        shown.set(transform=None, clip_on=False)
+        figure.add_artist(shown)
+        write(figure, x + sample + 8, y, label, size=size)
+        x += sample + 8 + width_of(label, size) + gap
+
+
+def fitted(text: object, width: float, size: float, *, bold: bool = False) -> str:
+    """Gives text as one line, cut where it would be wider than `width` pixels."""
+    line = literal(text)
+    if width_of(line, size, bold=bold) <= width:
+        return line
+    low, high = 0, len(line) - 1
+    while low < high:
+        middle = (low + high + 1) // 2
+        if width_of(_cut(line, middle), size, bold=bold) <= width:
+            low = middle
+        else:
+            high = middle - 1
+    return _cut(line, low)
+
+
+def literal(text: object) -> str:
+    """Gives text as one line of signs that the fonts have, never longer than `MAX_SIGNS`."""
+    line = " ".join(str(text)[: MAX_SIGNS * 4].split())
+    seen = [it for it in line if unicodedata.category(it) not in {"Cc", "Cf"}]
+    known = _known_signs()
+    line = "".join(it if ord(it) in known else MISSING for it in seen[: MAX_SIGNS + 1])
+    return line if len(line) <= MAX_SIGNS else _cut(line, MAX_SIGNS - 1)
+
+
+def width_of(line: str, size: float, *, bold: bool = False) -> float:
+    """Gives how wide a line is, in pixels."""
+    from matplotlib.font_manager import FontProperties
+
+    weight = "bold" if bold else "normal"
+    font = FontProperties(family=_fonts(), size=points(size), weight=weight)
+    width, _, _ = _ruler().get_text_width_height_descent(line, font, ismath=False)
+    return float(width)
+
+
+def points(pixels: float) -> float:
+    """Gives the size in points of what is so many pixels high."""
+    return pixels * 72 / DPI
+
+
+def _cut(line: str, n: int) -> str:
+    return f"{line[:n].rstrip()}…"
+
+
+@contextmanager
+def _silent() -> Iterator[None]:
+    """Keeps matplotlib from telling of a home that it may not write to, and of its font cache."""
+    logger = logging.getLogger("matplotlib")
+    before = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(before)
+
+
+@cache
+def _fonts() -> list[str]:
+    """Gives the fonts to look for a sign in, in this order."""
+    from matplotlib.font_manager import fontManager
+
+    here = {font.name for font in fontManager.ttflist}
+    return [_FONT, *(name for name in _OTHER_FONTS if name in here)]
+
+
+@cache
+def _known_signs() -> frozenset[int]:
+    """Gives the code points that can be drawn; others would make matplotlib warn."""
+    from matplotlib.font_manager import FontProperties, findfont, get_font
+
+    paths = [findfont(FontProperties(family=[name])) for name in _fonts()]
+    return frozenset(code for path in paths for code in get_font(path).get_charmap())
+
+
+@cache
+def _ruler() -> "RendererAgg":
+    from matplotlib.backends.backend_agg import RendererAgg
+
+    return RendererAgg(1, 1, DPI)

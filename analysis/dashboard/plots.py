@@ -1,0 +1,87 @@
+"""Our plots of a study, which the dashboard shows beside its own."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Literal
+
+import plotly.graph_objects as go
+from optuna.trial import FrozenTrial
+
+from analysis.dashboard.studies import Look
+from analysis.families import family_of
+from analysis.ranking import Ranking, rank_rows
+from analysis.report.figures import (
+    importance_of,
+    plot_history,
+    plot_pareto,
+    plot_places,
+    plot_pruning,
+    plot_top_curves,
+)
+from storage import EpochRow, Store, load_curve
+
+N_CURVES = 10
+Draw = Callable[["SearchSoFar"], go.Figure]
+PLOTS: Mapping[str, Draw] = {
+    "accuracy_by_family": plot_history,
+    "best_curves": plot_top_curves,
+    "accuracy_and_parameters": partial(plot_pareto, costs=("parameters",)),
+    "accuracy_and_time": partial(plot_pareto, costs=("seconds",)),
+    "where_the_best_lie": plot_places,
+    "epochs_saved": plot_pruning,
+}
+"""By the id that the dashboard knows them by, in the order in which it shows them."""
+
+
+@dataclass(frozen=True, slots=True)
+class SearchSoFar:
+    """What figures are drawn from, of a study that may still run: see `Searched`."""
+
+    ranking: Ranking
+    trials: Sequence[FrozenTrial]
+    curves: Mapping[int, Sequence[EpochRow]]
+    importance: Mapping[str, float]
+    families: Sequence[str]
+    max_epochs: int | None
+
+    @classmethod
+    def of(cls, store: Store, look: Look, max_epochs: int | None) -> "SearchSoFar":
+        """Gathers it; curves of the best trials are read from the store."""
+        assert look.status is not None
+        rows = [it.row for it in look.trials]
+        direction: Literal["maximize", "minimize"] = (
+            "minimize" if look.status.record.direction == "minimize" else "maximize"
+        )
+        ranking = rank_rows(look.study.study_name, rows, direction=direction)
+        ids = {row.number: row.trial_id for row in rows}
+        best = [] if store.is_plain else [it.trial for it in ranking.complete[:N_CURVES]]
+        trials = [it.frozen for it in look.trials]
+        return cls(
+            ranking=ranking,
+            trials=trials,
+            curves={number: load_curve(store, ids[number]) for number in best},
+            importance=importance_of(trials, direction=direction),
+            families=tuple(dict.fromkeys(filter(None, map(family_of, rows)))),
+            max_epochs=max_epochs,
+        )
+
+
+def draw_plots(store: Store, look: Look, max_epochs: int | None) -> dict[str, str]:
+    """Draws our plots as JSON for Plotly, by id; none of a study without a value.
+
+    Args:
+        store: Of the study.
+        look: The study.
+        max_epochs: The most epochs of a phase of its trainings.
+    """
+    if look.status is None or not any(it.row.value is not None for it in look.trials):
+        return {}
+    found = SearchSoFar.of(store, look, max_epochs)
+    figures = ((name, draw(found)) for name, draw in PLOTS.items())
+    return {name: _fit(figure).to_json() for name, figure in figures if figure.data}
+
+
+def _fit(figure: go.Figure) -> go.Figure:
+    """Has a figure fill the place that it is shown in."""
+    return figure.update_layout(height=None, autosize=True)

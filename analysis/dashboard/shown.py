@@ -1,0 +1,121 @@
+"""A study as the dashboard shows it: what all pages of it share."""
+
+import json
+import threading
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from analysis.dashboard.artifacts import SAMPLES, Drawing, study_artifacts
+from analysis.dashboard.background import Background
+from analysis.dashboard.detail import Detail
+from analysis.dashboard.notes import study_note
+from analysis.dashboard.pages import Page
+from analysis.dashboard.plots import draw_plots
+from analysis.dashboard.studies import Followed, Look
+from analysis.report.facts import DataFacts
+from storage import Store
+
+AboutData = Callable[[Store, str], DataFacts | None]
+"""Tells of a study's images by its name, where they can be had; may take seconds."""
+WAIT_S = 0.5
+SMALL = 200
+"""How long the page of a study of so many trials waits for plots and images; those of larger ones
+come with its next page."""
+PLOTS_PAUSE_S = 10.0
+MOST_PAGES = 8
+
+
+@dataclass(slots=True)
+class Shown:
+    """A study that is shown to any number of people."""
+
+    followed: Followed
+    about_data: AboutData
+    _data: Background[DataFacts | None] = field(init=False)
+    _plots: Background[dict[str, str]] = field(init=False)
+    _detail: Detail = field(init=False)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+    _pages: OrderedDict[int, tuple[object, Page]] = field(default_factory=OrderedDict)
+
+    def __post_init__(self) -> None:
+        store, name = self.followed.store, self.followed.study.study_name
+        self._detail = Detail(_max_epochs(self.followed.look()))
+        self._data = Background(None, lambda: self.about_data(store, name))
+        self._plots = Background(
+            {},
+            lambda: draw_plots(store, self.followed.look(), self._detail.max_epochs),
+            pause_s=PLOTS_PAUSE_S,
+        )
+
+    def page(self, after: int) -> Page:
+        """Gives the study's page without its first `after` trials.
+
+        Raises:
+            StoreError: If the store does not answer.
+        """
+        look = self.followed.look()
+        data = self._about_data(look)
+        plots = self._plots.get(look.version, _wait_s(look))
+        note = self._note(look, data)
+        state = look.version, note, plots, look.study.user_attrs, _written(look)
+        with self._lock:
+            kept = self._pages.get(after)
+            if kept is None or kept[0] != state:
+                artifacts = study_artifacts(data)
+                body = self._detail.write(
+                    look, after=after, note=note, plots=plots, artifacts=artifacts
+                )
+                kept = self._pages[after] = state, Page(body)
+            self._pages.move_to_end(after)
+            if len(self._pages) > MOST_PAGES:
+                self._pages.popitem(last=False)
+            return kept[1]
+
+    def note(self, trial_id: int | None) -> str:
+        """Gives what we say of a trial, or of the study."""
+        look = self.followed.look()
+        if trial_id is None:
+            return self._note(look, self._about_data(look))
+        trial = next((it for it in look.trials if it.row.trial_id == trial_id), None)
+        return "" if trial is None else self._detail.note(trial)
+
+    def draw(self, trial_id: int | None, artifact_id: str) -> bytes | None:
+        """Draws a picture as PNG; None where there is no such one.
+
+        Raises:
+            StoreError: If the store does not answer.
+        """
+        look = self.followed.look()
+        drawing = Drawing(self.followed.store, look, self._about_data(look))
+        return drawing.draw(trial_id, artifact_id)
+
+    def _about_data(self, look: Look) -> DataFacts | None:
+        if look.status is None or look.status.record.is_plain:
+            return None
+        return self._data.get("once", _wait_s(look))
+
+    def _note(self, look: Look, data: DataFacts | None) -> str:
+        if look.status is None:
+            return ""
+        has_samples = bool(study_artifacts(data))
+        url = f"/artifacts/{look.study._study_id}/{SAMPLES}" if has_samples else None
+        return study_note(look.status, data=data, samples_url=url)
+
+
+def _wait_s(look: Look) -> float:
+    return WAIT_S if len(look.trials) <= SMALL else 0.0
+
+
+def _written(look: Look) -> list[tuple[str, object]]:
+    """Gives what people wrote in the dashboard."""
+    attributes = look.study.system_attrs.items()
+    return [(key, value) for key, value in attributes if key.startswith("dashboard:")]
+
+
+def _max_epochs(look: Look) -> int | None:
+    """Gives the most epochs of a phase of training, of a study of ours."""
+    if look.status is None:
+        return None
+    found = json.loads(look.status.record.settings).get("training", {}).get("max_epochs")
+    return found if isinstance(found, int) else None

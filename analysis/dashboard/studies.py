@@ -1,0 +1,197 @@
+"""The studies of a store as all who watch them share them: read once a second at most."""
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Generic, TypeVar
+
+from optuna.study._frozen import FrozenStudy
+from optuna_dashboard._pareto_front import get_pareto_front_trials
+
+from analysis.families import best_complete
+from analysis.status import StudyStatus
+from storage import (
+    CREATED_BY,
+    Store,
+    StoreError,
+    StudyNotFoundError,
+    StudyWatch,
+    WatchedTrial,
+    find_study,
+    list_workers,
+)
+
+FRESH_S = 1.0
+"""How long what was read is given to others."""
+AWAY_S = 2.0
+"""How long a store that did not answer is left alone."""
+PATIENCE_S = 3.0
+"""How long a page waits for the store."""
+T = TypeVar("T")
+
+
+class Shared(Generic[T]):
+    """Something read for many: by one thread at a time, and no more often than once in a while."""
+
+    def __init__(self, read: Callable[[], T], fresh_s: float = FRESH_S) -> None:
+        self._read, self._fresh_s = read, fresh_s
+        self._lock = threading.Lock()
+        self._until = 0.0
+        self._found: T | None = None
+        self._error: StoreError | None = None
+
+    def get(self) -> T:
+        """Gives it as it was read lately, or reads it.
+
+        Raises:
+            StoreError: If the store does not answer; so soon again, it is not asked.
+        """
+        with self._lock:
+            if time.monotonic() >= self._until:
+                self._find()
+            if self._error is not None:
+                raise self._error
+            assert self._found is not None
+            return self._found
+
+    def _find(self) -> None:
+        try:
+            self._found, self._error = self._read(), None
+        except StoreError as error:
+            self._error = error
+        pause_s = self._fresh_s if self._error is None else AWAY_S
+        self._until = time.monotonic() + pause_s
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """A study at one moment.
+
+    `trials` are all of them by number, `version` rises with every change of these. `status` is
+    None for a study of several objectives. `best` is the best trial, or none; with several
+    objectives all that none other betters.
+    """
+
+    study: FrozenStudy
+    trials: tuple[WatchedTrial, ...]
+    version: int
+    status: StudyStatus | None
+    best: tuple[WatchedTrial, ...] = ()
+
+
+def find_best(
+    study: FrozenStudy, trials: Sequence[WatchedTrial], status: StudyStatus | None
+) -> tuple[WatchedTrial, ...]:
+    """Gives the best trial as the ranking has it, of several objectives the Pareto front.
+
+    None of them broke a constraint, which optuna-dashboard does not look at.
+    """
+    kept = [it for it in trials if is_feasible(it)]
+    if status is None:
+        front = get_pareto_front_trials([it.frozen for it in kept], study.directions)
+        numbers = {trial.number for trial in front}
+    else:
+        best = best_complete((it.row for it in kept), status.record.direction)
+        numbers = set() if best is None else {best.number}
+    return tuple(it for it in kept if it.row.number in numbers)
+
+
+def is_feasible(trial: WatchedTrial) -> bool:
+    """Whether a trial keeps all its constraints."""
+    return all(value <= 0 for value in constraints_of(trial))
+
+
+def constraints_of(trial: WatchedTrial) -> list[float]:
+    """Gives the values of a trial's constraints, each of them kept where it is 0 or less."""
+    attributes = trial.frozen.system_attrs
+    found = attributes.get("constraints")  # As Optuna 4 wrote them.
+    values = list(found) if isinstance(found, list | tuple) else []
+    return values + [v for key, v in attributes.items() if key.startswith("constraints:")]
+
+
+@dataclass(slots=True, eq=False, weakref_slot=True)
+class Followed:
+    """A study that somebody watches."""
+
+    store: Store
+    study: FrozenStudy
+    _watch: StudyWatch = field(init=False)
+    _shared: Shared[Look] = field(init=False)
+    _best: tuple[int, tuple[WatchedTrial, ...]] | None = None
+
+    def __post_init__(self) -> None:
+        self._watch = StudyWatch(self.store, self.study._study_id)
+        self._shared = Shared(self._read)
+
+    def look(self) -> Look:
+        """Gives the study as it is now, or was a second ago.
+
+        Raises:
+            StoreError: If the store does not answer.
+        """
+        return self._shared.get()
+
+    def _read(self) -> Look:
+        trials, version = self._watch.read(), self._watch.version
+        status = self._status(trials)
+        if self._best is None or self._best[0] != version:
+            self._best = version, find_best(self.study, trials, status)
+        return Look(self.study, trials, version, status, self._best[1])
+
+    def _status(self, trials: tuple[WatchedTrial, ...]) -> StudyStatus | None:
+        store, name = self.store, self.study.study_name
+        try:
+            record = store.patience.call(lambda: find_study(store, name))
+        except StudyNotFoundError:
+            return None
+        workers = [] if store.is_plain else list_workers(store, record.study_id)
+        alive = tuple(worker for worker in workers if worker.is_alive)
+        return StudyStatus(record, tuple(it.row for it in trials), alive)
+
+
+class Studies:
+    """The studies of a store; each is followed from the first time that somebody asks for it."""
+
+    def __init__(self, store: Store) -> None:
+        self.store = store
+        store.patience.longest_s = PATIENCE_S
+        self._catalogue = Shared(store.optuna_storage.get_all_studies)
+        self._followed: dict[int, Followed] = {}
+        self._lock = threading.Lock()
+
+    def all(self) -> list[FrozenStudy]:
+        """Gives all studies by id.
+
+        Raises:
+            StoreError: If the store does not answer.
+        """
+        return sorted(self._catalogue.get(), key=lambda study: study._study_id)
+
+    def find(self, study_id: int) -> Followed | None:
+        """Gives the study of an id, None where there is none.
+
+        Raises:
+            StoreError: If the store does not answer.
+        """
+        study = next((it for it in self.all() if it._study_id == study_id), None)
+        with self._lock:
+            if study is None:
+                self._followed.pop(study_id, None)
+                return None
+            followed = self._followed.get(study_id)
+            if followed is None or _identity(followed.study) != _identity(study):
+                followed = self._followed[study_id] = Followed(self.store, study)
+            followed.study = study
+            return followed
+
+    def forget(self) -> None:
+        """Has everything read anew: somebody changed the store."""
+        self._catalogue = Shared(self.store.optuna_storage.get_all_studies)
+        with self._lock:
+            self._followed.clear()
+
+
+def _identity(study: FrozenStudy) -> tuple[object, ...]:
+    """Tells a study from another one that got the id of a deleted one, as SQLite gives them."""
+    return study.study_name, tuple(study.directions), study.system_attrs.get(CREATED_BY)

@@ -1,0 +1,91 @@
+"""Watching a study: all of its trials as they are now, of which only what changed is read again.
+
+Optuna's trial and our row are made from one reading: whoever shows a study to many people needs
+both, as often as they look.
+"""
+
+from dataclasses import dataclass, field
+
+import sqlalchemy as sa
+from optuna.trial import FrozenTrial
+
+from storage import trial_queries as queries
+from storage.frozen_trials import load_frozen_trials
+from storage.optuna_tables import trials
+from storage.outcomes import Outcome
+from storage.store import Store
+from storage.trial_queries import Curve
+from storage.trials import TrialRow
+
+
+@dataclass(frozen=True, slots=True)
+class WatchedTrial:
+    """A trial as Optuna has it, and as we do."""
+
+    frozen: FrozenTrial
+    row: TrialRow
+
+
+@dataclass(slots=True)
+class StudyWatch:
+    """A study's trials; `version` rises whenever a reading found anything new.
+
+    Trials that have ended never change again, so each is read once. Not for several threads at
+    once.
+    """
+
+    store: Store
+    study_id: int
+    version: int = 0
+    _ended: dict[int, WatchedTrial] = field(default_factory=dict)
+    _open: dict[int, WatchedTrial] = field(default_factory=dict)
+    _last_id: int = -1
+    _all: tuple[WatchedTrial, ...] = ()
+
+    def read(self) -> tuple[WatchedTrial, ...]:
+        """Gives all trials as they are now, in the order of their numbers."""
+        fresh = self.store.patience.call(self._read_fresh)
+        before, self._open = self._open, {}
+        for trial in fresh:
+            trial_id = trial.row.trial_id
+            self._last_id = max(self._last_id, trial_id)
+            kept = self._ended if trial.frozen.state.is_finished() else self._open
+            kept[trial_id] = trial
+        if self._open != before or len(fresh) > len(self._open):
+            found = [*self._ended.values(), *self._open.values()]
+            self._all = tuple(sorted(found, key=lambda trial: trial.row.number))
+            self.version += 1
+        return self._all
+
+    def _read_fresh(self) -> list[WatchedTrial]:
+        conditions: list[sa.ColumnElement[bool]] = [trials.c.study_id == self.study_id]
+        if self._ended:
+            is_new = trials.c.trial_id > self._last_id
+            conditions.append(sa.or_(is_new, trials.c.trial_id.in_(list(self._open))))
+        with self.store.read() as connection:
+            found = load_frozen_trials(connection, *conditions)
+            chosen = queries.Chosen(self.study_id, [it._trial_id for it in found])
+            outcomes: dict[int, Outcome] = {}
+            curves: dict[int, Curve] = {}
+            if found and not self.store.is_plain:
+                outcomes = queries.load_outcomes(connection, chosen)
+                curves = queries.load_curves(connection, chosen)
+        return [
+            WatchedTrial(it, _row_of(it, outcomes.get(it._trial_id), curves.get(it._trial_id)))
+            for it in found
+        ]
+
+
+def _row_of(trial: FrozenTrial, outcome: Outcome | None, curve: Curve | None) -> TrialRow:
+    return TrialRow(
+        trial_id=trial._trial_id,
+        number=trial.number,
+        state=trial.state.name,
+        value=trial.values[0] if trial.values else None,
+        params=trial.params,
+        attributes=trial.user_attrs,
+        outcome=outcome,
+        curve=curve or Curve(),
+        started=trial.datetime_start,
+        finished=trial.datetime_complete,
+    )

@@ -1,0 +1,327 @@
+"""The dashboard's answers: those of optuna-dashboard with what is ours, made and sent once."""
+
+import json
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import closing
+from http import HTTPStatus
+from typing import Any
+
+import optuna
+import optuna_dashboard
+import pytest
+import sqlalchemy as sa
+from optuna.trial import TrialState, create_trial
+
+from analysis.dashboard.app import make_app
+from analysis.dashboard.costly import Costly
+from analysis.dashboard.pages import Page
+from storage import Store
+from tests.analysis.dashboard.asking import Answer, ask
+
+DISTRIBUTIONS: dict[str, optuna.distributions.BaseDistribution] = {
+    "rate": optuna.distributions.FloatDistribution(1e-5, 1, log=True),
+    "width": optuna.distributions.IntDistribution(8, 128, step=8),
+    "choice": optuna.distributions.CategoricalDistribution(("a", 1, 2.5, None, True)),
+}
+OURS = {"note", "artifacts", "constraints"}
+"""What of a trial is ours to tell."""
+
+
+@pytest.fixture
+def study(store: Store) -> optuna.Study:
+    """A plain study with trials of every state, and of differing ranges."""
+    study = optuna.create_study(
+        storage=store.optuna_storage, study_name="plain", direction="maximize"
+    )
+    study.set_user_attr("asked by", "somebody")
+    for number, state in enumerate(("COMPLETE", "PRUNED", "FAIL", "COMPLETE", "RUNNING")):
+        width = optuna.distributions.IntDistribution(8, 128 + 8 * number, step=8)
+        study.add_trial(
+            create_trial(
+                state=TrialState[state],
+                value=0.1 * number if state in {"COMPLETE", "PRUNED"} else None,
+                params={"rate": 0.1, "width": 16, "choice": 2.5},
+                distributions={**DISTRIBUTIONS, "width": width},
+                user_attrs={"text": "é", "size": number, "config": {"long": "record"}},
+                system_attrs={"fixed_params": {"rate": 0.1}},
+                intermediate_values={1: 0.25, 2: float("inf"), 3: float("nan")},
+            )
+        )
+    study.enqueue_trial({"rate": 0.5})
+    return study
+
+
+@pytest.fixture
+def app(store: Store, study: optuna.Study) -> Iterator[Any]:
+    """The dashboard on the store as it is read."""
+    url = store.url.render_as_string(hide_password=False)
+    with closing(Store.inspect(url)) as opened:
+        yield make_app(opened)
+
+
+def detail(app: Any, study: optuna.Study, after: int = 0, **headers: str) -> Answer:
+    return ask(app, f"/api/studies/{study._study_id}?after={after}", **headers)
+
+
+def test_study_is_told_as_optuna_dashboard_tells_it(
+    app: Any, store: Store, study: optuna.Study
+) -> None:
+    theirs = detail(optuna_dashboard.wsgi(store.optuna_storage), study).json
+    ours = detail(app, study).json
+    trials, expected = ours.pop("trials"), theirs.pop("trials")
+    for trial, other in zip(trials, expected, strict=True):
+        other["user_attrs"] = [it for it in other["user_attrs"] if it["key"] != "config"]
+        assert {k: v for k, v in trial.items() if k not in OURS} == {
+            k: v for k, v in other.items() if k not in OURS
+        }
+    assert [it["number"] for it in ours.pop("best_trials")] == [3]
+    del theirs["best_trials"]
+    theirs["union_user_attrs"] = [it for it in theirs["union_user_attrs"] if it["key"] != "config"]
+    for key in ("union_search_space", "intersection_search_space", "union_user_attrs"):
+        assert in_order(ours.pop(key)) == in_order(theirs.pop(key))
+    for key in ("plotly_graph_objects", "note", "artifacts"):
+        del ours[key], theirs[key]
+    assert ours == theirs
+
+
+def in_order(described: list[dict[str, Any]]) -> list[str]:
+    """Gives descriptions in an order: optuna-dashboard keeps them, and choices, in sets."""
+    for it in described:
+        it.get("distribution", {}).get("choices", []).sort(key=str)
+    return sorted(map(json.dumps, described))
+
+
+def test_page_gets_the_trials_that_it_does_not_have(app: Any, study: optuna.Study) -> None:
+    assert [it["number"] for it in detail(app, study, 4).json["trials"]] == [4, 5]
+    assert detail(app, study, 99).json["trials"] == []
+
+
+@pytest.mark.parametrize("after", ["-1", "x", "1e3", "9" * 40])
+def test_number_that_is_none_is_refused(app: Any, study: optuna.Study, after: str) -> None:
+    answer = ask(app, f"/api/studies/{study._study_id}?after={after}")
+    assert answer.status == HTTPStatus.BAD_REQUEST
+    assert "number" in answer.json["reason"]
+
+
+def test_nothing_is_sent_again_until_something_changed(app: Any, study: optuna.Study) -> None:
+    first = detail(app, study)
+    again = detail(app, study, if_none_match=first.headers["etag"])
+    assert (again.status, again.body) == (HTTPStatus.NOT_MODIFIED, b"")
+    study.tell(4, 0.9)
+    time.sleep(1.1)
+    changed = detail(app, study, if_none_match=first.headers["etag"])
+    assert changed.status == HTTPStatus.OK
+    assert changed.json["best_trials"][0]["number"] == 4
+
+
+def test_answers_are_compressed_for_who_takes_it(app: Any, study: optuna.Study) -> None:
+    plain, zipped = detail(app, study), detail(app, study, accept_encoding="gzip, br")
+    assert "content-encoding" not in plain.headers
+    assert zipped.headers["content-encoding"] == "gzip"
+    assert zipped.json == plain.json
+    assert len(zipped.body) < len(plain.body) / 3
+    head = detail(app, study, accept_encoding="gzip")
+    assert head.headers["content-length"] == str(len(head.body))
+
+
+@pytest.mark.parametrize("how", ["Optuna 5", "Optuna 4"])
+def test_trial_that_broke_a_constraint_is_never_best(store: Store, how: str) -> None:
+    study = optuna.create_study(
+        storage=store.optuna_storage, study_name="constrained", direction="minimize"
+    )
+    for value, broken in ((0.1, 1.0), (0.2, -1.0), (0.3, 0.0)):
+        trial = study.ask()
+        if how == "Optuna 5":
+            trial.set_constraint("size", broken)
+        else:
+            store.optuna_storage.set_trial_system_attr(trial._trial_id, "constraints", [broken])
+        study.tell(trial, value)
+    answer = detail(make_app(store), study).json
+    assert [it["number"] for it in answer["best_trials"]] == [1]
+    assert [it["constraints"] for it in answer["trials"]] == [[1.0], [-1.0], [0.0]]
+
+
+def test_studies_of_several_objectives_open_too(store: Store) -> None:
+    study = optuna.create_study(
+        storage=store.optuna_storage, study_name="two", directions=["minimize", "maximize"]
+    )
+    study.add_trial(create_trial(values=[1.0, 2.0]))
+    answer = detail(make_app(store), study).json
+    assert answer["directions"] == ["minimize", "maximize"]
+    assert [it["values"] for it in answer["best_trials"]] == [[1.0, 2.0]]
+
+
+def test_study_that_got_the_id_of_a_deleted_one_is_another(store: Store) -> None:
+    app = make_app(store)
+    storage = store.optuna_storage
+    first = optuna.create_study(storage=storage, study_name="first")
+    first.add_trials([create_trial(value=1.0)] * 3)
+    assert len(detail(app, first).json["trials"]) == 3
+    storage.delete_study(first._study_id)
+    second = optuna.create_study(storage=storage, study_name="second")
+    time.sleep(1.1)
+    assert detail(app, second).json["name"] == "second"
+    assert detail(app, second).json["trials"] == []
+    if second._study_id != first._study_id:
+        assert detail(app, first).status == HTTPStatus.NOT_FOUND
+
+
+@pytest.mark.parametrize(
+    "path", ["/api/studies/99", "/csv/99", "/api/studies/99/param_importances", "/artifacts/99/4"]
+)
+def test_study_that_is_not_there_is_not_found(app: Any, path: str) -> None:
+    assert ask(app, path).status == HTTPStatus.NOT_FOUND
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/artifacts/1/1/9", "/artifacts/1/1/..", "/artifacts/1/../etc", "/artifacts/1/1/4",
+        "/artifacts/1/99/1", "/artifacts/1/1", "/artifacts/1/%2e%2e/1", "/artifacts/x/1/1",
+        "/artifacts/1/1/" + "1" * 90,
+    ],
+)  # fmt: skip
+def test_path_that_is_no_picture_is_not_found(app: Any, path: str) -> None:
+    assert ask(app, path).status in {HTTPStatus.NOT_FOUND, HTTPStatus.BAD_REQUEST}
+
+
+def test_csv_of_everything_is_that_of_optuna_dashboard_and_made_once(
+    app: Any, store: Store, study: optuna.Study, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = f"/csv/{study._study_id}"
+    theirs = ask(optuna_dashboard.wsgi(store.optuna_storage), path)
+    ours = ask(app, path)
+    assert ours.body == theirs.body
+    assert ours.headers["content-disposition"] == "attachment; filename=plain.csv"
+    monkeypatch.setattr(app, "optunas", None)  # Nobody is asked again.
+    assert ask(app, path).body == theirs.body
+    assert ask(app, path, if_none_match=ours.headers["etag"]).status == HTTPStatus.NOT_MODIFIED
+
+
+def test_importance_of_a_study_is_told(app: Any, study: optuna.Study) -> None:
+    answer = ask(app, f"/api/studies/{study._study_id}/param_importances")
+    assert {it["name"] for it in answer.json["param_importances"][0]} == {*DISTRIBUTIONS}
+
+
+def test_few_may_wait_for_what_takes_long_and_others_are_told_to_come_again() -> None:
+    costly, going, made = Costly(), threading.Event(), []
+
+    def make() -> Page:
+        made.append(1)
+        going.wait(10)
+        return Page(b"long")
+
+    def ask_again() -> None:
+        pages.append(costly.answer("/csv/1?", 1, make))
+
+    pages: list[Page] = []
+    threads = [threading.Thread(target=ask_again) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    time.sleep(0.2)
+    refused = costly.answer("/csv/2?", 1, make)
+    assert refused.status == HTTPStatus.SERVICE_UNAVAILABLE
+    assert "try again" in json.loads(refused.body)["reason"]
+    going.set()
+    for thread in threads:
+        thread.join()
+    assert made == [1]
+    assert [page.body for page in pages] == [b"long"] * 2
+
+
+def test_costly_answer_of_another_version_is_made_anew_in_a_while() -> None:
+    costly, n = Costly(), iter(range(9))
+
+    def make() -> Page:
+        return Page(b"%d" % next(n))
+
+    assert costly.answer("/csv/1?", 1, make).body == b"0"
+    time.sleep(0.01)  # It took far less than a thousandth of a second.
+    assert costly.answer("/csv/1?", 2, make).body == b"1"
+    assert costly.answer("/csv/1?", 2, make).body == b"1"
+
+
+def test_store_that_is_away_is_said_at_once_and_comes_back(
+    app: Any, study: optuna.Study, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert detail(app, study).status == HTTPStatus.OK
+    store = app.studies.store
+    monkeypatch.setattr(store.patience, "longest_s", 0.2)
+    broken = sa.exc.OperationalError("SELECT", {}, Exception("server closed the connection"))
+    broken.connection_invalidated = True
+
+    def away() -> Any:
+        raise broken
+
+    time.sleep(1.1)
+    with monkeypatch.context() as patch:
+        patch.setattr(type(store.optuna_storage), "read", lambda _: away())
+        first = detail(app, study)
+        assert first.status == HTTPStatus.SERVICE_UNAVAILABLE
+        assert "does not answer" in first.json["reason"]
+    time.sleep(2.1)
+    assert detail(app, study).status == HTTPStatus.OK
+
+
+def test_store_without_studies_says_how_to_begin(store: Store) -> None:
+    app = make_app(store)
+    answer = ask(app, "/dashboard")
+    assert b"convsearch run" in answer.body
+    optuna.create_study(storage=store.optuna_storage, study_name="now")
+    time.sleep(1.1)
+    page = ask(app, "/dashboard").body
+    assert b"bundle.js" in page
+    assert b'href="/convsearch.css"' in page
+
+
+def test_style_hides_what_cannot_be_done(store: Store, app: Any) -> None:
+    assert b"DeleteIcon" in ask(app, "/convsearch.css").body
+    assert b"DeleteIcon" not in ask(make_app(store, allows_edit=True), "/convsearch.css").body
+
+
+def test_store_is_not_changed_by_who_only_looks(app: Any, study: optuna.Study) -> None:
+    path = f"/api/studies/{study._study_id}/note"
+    body = json.dumps({"version": 1, "body": "mine"}).encode()
+    answer = ask(app, path, method="PUT", body=body)
+    assert answer.status == HTTPStatus.INTERNAL_SERVER_ERROR  # Behind its guard it is a 403.
+    assert "mine" not in detail(app, study).json["note"]["body"]
+
+
+def test_note_that_somebody_wrote_stands_below_ours_and_is_kept_alone(
+    store: Store, study: optuna.Study
+) -> None:
+    app = make_app(store, allows_edit=True)
+    trial_id = study.trials[0]._trial_id
+    path = f"/api/studies/{study._study_id}/{trial_id}/note"
+
+    def note() -> dict[str, Any]:
+        found: dict[str, Any] = detail(app, study).json["trials"][0]["note"]
+        return found
+
+    ours = note()["body"]
+    for version, written in ((1, "Looks *odd*."), (2, "No, fine.")):
+        shown = note()["body"]
+        edited = shown.replace("Looks *odd*.", written) if "odd" in shown else shown + written
+        body = json.dumps({"version": version, "body": edited}).encode()
+        assert ask(app, path, method="PUT", body=body).status == HTTPStatus.NO_CONTENT
+        saved = optuna_dashboard.get_note(optuna.Trial(study, trial_id))
+        assert saved == written
+        assert note()["body"].startswith(ours)
+        assert note()["body"].endswith(written)
+        assert note()["version"] == version
+
+
+def test_threads_that_ask_at_once_get_the_same(app: Any, study: optuna.Study) -> None:
+    bodies: list[bytes] = []
+    threads = [
+        threading.Thread(target=lambda: bodies.append(detail(app, study).body)) for _ in range(8)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    without_plots = [json.loads(body) | {"plotly_graph_objects": []} for body in bodies]
+    assert len(bodies) == 8
+    assert all(it == without_plots[0] for it in without_plots)
