@@ -27,12 +27,9 @@ class DashboardBeside:
 
     def __init__(self, port: str) -> None:
         self._listener = _listen(port)
-        self._process: subprocess.Popen[bytes] | None = None
-
-    @property
-    def address(self) -> str:
+        self.address = self._listener.address
         """Where a browser finds it."""
-        return self._listener.address
+        self._process: subprocess.Popen[bytes] | None = None
 
     def start(self, store_url: str, log: Path) -> None:
         """Starts serving a store; what goes wrong goes into a log."""

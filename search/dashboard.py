@@ -189,7 +189,6 @@ def serve(
     from analysis.dashboard.guard import Guard
     from search.removal import remove_study
 
-    store.patience.hurry()  # Clients ask again: a thread that waits for a store serves nobody.
     app = make_app(store, allows_edit=access.allows_edit, remove_study=remove_study)
     return serve_app(
         Guard(app, access),
