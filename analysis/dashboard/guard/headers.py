@@ -21,7 +21,8 @@ PAGE_POLICY = "; ".join(
     )
 )
 """That of optuna-dashboard's own page, on every answer, and what it leaves open closed."""
-ARTIFACT_POLICY = "sandbox; default-src 'none'; frame-ancestors 'none'"
+ARTIFACT_POLICY = "sandbox; default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'"
+"""Nothing runs or is loaded. Browsers style the page that they make around an image themselves."""
 UNKNOWN = "application/octet-stream"
 SHOWN = {
     "image/png": "image/png",
