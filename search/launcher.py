@@ -133,7 +133,7 @@ class LocalWorkers:
             *([] if self.study is None else ["--", self.study]),
         ]  # fmt: skip
         # The URL may hold a password, so it goes where a list of processes does not show it.
-        environment = {**os.environ, "CONVSEARCH_STORE": self.store_url, **_python_path()}
+        environment = {**os.environ, "CONVSEARCH_STORE": self.store_url, **python_path()}
         with contextlib.ExitStack() as stack:
             log = None if self.log is None else stack.enter_context(self.log(index).open("ab"))
             self._processes[index] = subprocess.Popen(
@@ -164,7 +164,7 @@ class LocalWorkers:
                 os.waitpid(ended.si_pid, 0)
 
 
-def _python_path() -> dict[str, str]:
+def python_path() -> dict[str, str]:
     """Lets a child find the packages that this process runs, installed or not."""
     root = str(Path(__file__).resolve().parents[1])
     known = os.environ.get("PYTHONPATH")

@@ -31,7 +31,7 @@ MB = 2**20
 _OURS = re.compile(
     r"trial-\d+\.\d+\.safetensors"
     r"|\.trial-\d+\.\d+\.safetensors\.(partial|[0-9a-f]{8})"
-    r"|worker-\d+\.log"
+    r"|worker-\d+\.log|dashboard\.log"
 )
 """Names of a study's files; those with a dot in front were not written to their end."""
 Numbers = Callable[[], Collection[int]]
@@ -95,6 +95,11 @@ class Artifacts:
     def worker_log(self, index: int) -> Path:
         """Where a local worker's log goes."""
         return self.folder / f"worker-{index}.log"
+
+    @property
+    def dashboard_log(self) -> Path:
+        """Where the log of a dashboard beside a search goes."""
+        return self.folder / "dashboard.log"
 
     def fetch(
         self, trial_number: int, generation: int, is_stopping: Callable[[], bool] = lambda: False

@@ -12,12 +12,15 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
-from search.cli import confirming, data, manage, reporting, results, studies, study
+from search.cli import confirming, dashboard, data, manage, reporting, results, studies, study
 
 DONE, FAILED, MISUSED, INTERRUPTED = 0, 1, 2, 130
 COLLECT_EVERY = 100_000
 """New objects between two garbage collections. Python's 700 took 0.2 s of each command: there is
 little garbage in loading libraries and reading tables."""
+
+BARE = {"--dashboard": "--dashboard=auto"}
+"""Options whose value may be left out. Click would take the next argument for it."""
 
 app = typer.Typer(
     name="convsearch",
@@ -54,6 +57,7 @@ studies.add_to(app)
 manage.add_to(app)
 confirming.add_to(app)
 reporting.add_to(app)
+dashboard.add_to(app)
 results.add_to(app)
 app.add_typer(study.app, name="study")
 app.add_typer(data.app, name="data")
@@ -62,7 +66,8 @@ app.add_typer(data.app, name="data")
 def main() -> NoReturn:
     """Runs the command line and exits."""
     gc.set_threshold(COLLECT_EVERY)
-    arguments = [argument for argument in sys.argv[1:] if argument != "--debug"]
+    arguments = [BARE.get(argument, argument) for argument in sys.argv[1:]]
+    arguments = [argument for argument in arguments if argument != "--debug"]
     is_debug = len(arguments) < len(sys.argv) - 1 or "CONVSEARCH_DEBUG" in os.environ
     try:
         code: Any = app(arguments, prog_name="convsearch", standalone_mode=False)

@@ -22,6 +22,7 @@ from analysis.words import (
 from search.cli.console import say
 
 if TYPE_CHECKING:
+    from search.beside import DashboardBeside
     from search.data import SourceSummary
     from search.runner import RunResult
     from search.settings import StudySettings, WeightsFile
@@ -56,6 +57,11 @@ def show_submission(
         show_weights(console, settings, weights)
     for note in submission.notes:
         say(console, note)
+
+
+def show_beside(console: Console, dashboard: "DashboardBeside") -> None:
+    """Says where the dashboard beside a search is."""
+    console.print(f"Dashboard: {dashboard.address}", soft_wrap=True)
 
 
 def show_weights(console: Console, settings: "StudySettings", weights: "WeightsFile") -> None:

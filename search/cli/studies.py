@@ -1,11 +1,14 @@
 """The commands around a study: `demo`, `run`, `status` and `rank`."""
 
 import signal
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from search.cli import options
+
+if TYPE_CHECKING:
+    from search.submit import Submission
 
 DEMO_STUDY = "demo"
 DEMO_TRIALS = 10
@@ -108,6 +111,15 @@ def run(
     workers: options.Workers = None,
     gpus: options.Gpus = None,
     trainers_per_gpu: options.TrainersPerGpu = None,
+    dashboard: Annotated[
+        str | None,
+        typer.Option(
+            "--dashboard",
+            metavar="[=PORT]",
+            help="Show the search in a browser, too; at port 8080 or the next free one.",
+            show_default=False,
+        ),
+    ] = None,
     json: options.Json = False,
 ) -> None:
     """Searches for the best network on SOURCE until the budget is spent, and ranks the trials.
@@ -119,7 +131,7 @@ def run(
         ("study", "gpus"): gpus,
         ("study", "trainers_per_gpu"): trainers_per_gpu,
     }
-    _run(given.also(local), is_json=json)
+    _run(given.also(local), is_json=json, dashboard=dashboard)
 
 
 def status(study: options.Study, store: options.Store = None, json: options.Json = False) -> None:
@@ -201,22 +213,34 @@ def rank(
         show_ranking(answers(), ranking, show_all=show_all)
 
 
-def _run(given: options.Given, *, is_json: bool) -> None:
+def _run(given: options.Given, *, is_json: bool, dashboard: str | None = None) -> None:
     """Runs a study with a live view, and ends with the ranking and what to do next."""
+    from contextlib import closing, nullcontext
+
+    from search.beside import DashboardBeside
     from search.cli.console import answers, notes, print_json, progress_bar, say
     from search.cli.live import live_view
-    from search.cli.show import show_ending, show_submission
+    from search.cli.show import show_beside, show_ending, show_submission
     from search.cli.show_ranking import show_ranking
+    from search.default_store import store_url
     from search.plan import read_plan
     from search.runner import run_plan
 
     plan = read_plan(given.source, given.values, options.NAMES)
     console = notes()
-    with progress_bar(console) as progress, live_view(console) as view:
+    beside = nullcontext() if dashboard is None else closing(DashboardBeside(dashboard))
+
+    def on_submit(submission: "Submission") -> None:
+        show_submission(console, submission)
+        if shown is not None:
+            shown.start(store_url(plan.store.url), submission.artifacts.dashboard_log)
+            show_beside(console, shown)
+
+    with beside as shown, progress_bar(console) as progress, live_view(console) as view:
         result = run_plan(
             plan,
             progress=progress,
-            on_submit=lambda submission: show_submission(console, submission),
+            on_submit=on_submit,
             on_stop=lambda: say(console, STOPPING),
             view=view,
         )

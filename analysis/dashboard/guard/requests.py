@@ -1,0 +1,163 @@
+"""A request as the guard sees it, and where it came from.
+
+The application must not read a path otherwise than the guard does, so an address that could be
+read in two ways is refused: Bottle leaves out bytes that are no UTF-8, for instance.
+"""
+
+import re
+from dataclasses import dataclass
+from functools import cached_property
+from ipaddress import IPv4Address, IPv6Address, ip_address
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from analysis.dashboard.guard.refusals import Refused
+
+if TYPE_CHECKING:
+    from wsgiref.types import WSGIEnvironment
+
+SAFE = ("GET", "HEAD")
+CHANGING = ("POST", "PUT", "PATCH", "DELETE")
+NOT_ALLOWED = ("OPTIONS", "TRACE", "CONNECT")
+_HOST = re.compile(r"(\[[0-9a-fA-F:.]+\]|[^\s:@/\[\]]+)(?::(\d{1,5}))?", re.ASCII)
+_FORBIDDEN = re.compile(r"[\x00-\x1f\x7f\\]")
+_DEFAULT_PORTS = {"http": "80", "https": "443"}
+
+
+@dataclass(frozen=True)
+class Request:
+    """One request.
+
+    Attributes:
+        environ: Of WSGI.
+        path: Decoded, beginning with one slash.
+    """
+
+    environ: "WSGIEnvironment"
+    path: str
+
+    @classmethod
+    def read(cls, environ: "WSGIEnvironment") -> "Request":
+        """Reads a request.
+
+        Raises:
+            Refused: If its address or its framing could be read in more than one way.
+        """
+        if "HTTP_TRANSFER_ENCODING" in environ:  # The server takes it out where it heeds it.
+            raise Refused(400, "This transfer encoding is not known here.")
+        if not re.fullmatch(r"\d{0,15}", environ.get("CONTENT_LENGTH") or "", re.ASCII):
+            raise Refused(400, "The length of this request is no number.")
+        return cls(environ, _read_path(environ.get("PATH_INFO", "")))
+
+    @property
+    def method(self) -> str:
+        """The method, in capitals."""
+        return str(self.environ["REQUEST_METHOD"])
+
+    @property
+    def is_safe(self) -> bool:
+        """Whether it only asks to be shown something."""
+        return self.method in SAFE
+
+    @cached_property
+    def segments(self) -> tuple[str, ...]:
+        """The parts of the path; slashes at its end, which the application drops, have none."""
+        return tuple(self.path.strip("/").split("/"))
+
+    @property
+    def is_api(self) -> bool:
+        """Whether a program asks, and reads the answer as JSON."""
+        return self.segments[0] == "api"
+
+    @property
+    def is_https(self) -> bool:
+        """Whether the browser speaks to us, or to the proxy before us, by HTTPS."""
+        proto = self.environ.get("HTTP_X_FORWARDED_PROTO", "").strip().lower()
+        return proto == "https" or self.environ.get("wsgi.url_scheme") == "https"
+
+    @property
+    def n_body_bytes(self) -> int:
+        """The length of its body."""
+        return int(self.environ.get("CONTENT_LENGTH") or 0)
+
+    @property
+    def address(self) -> str:
+        """Where it came from: an IPv4 address, or the network of an IPv6 one."""
+        text = str(self.environ.get("REMOTE_ADDR") or "")
+        found = _address_of(text.partition("%")[0])
+        if isinstance(found, IPv6Address) and found.ipv4_mapped is not None:
+            found = found.ipv4_mapped
+        if isinstance(found, IPv6Address):  # One machine has all 2^64 addresses of its network.
+            return str(IPv6Address(int(found) >> 64 << 64))
+        return text if found is None else str(found)
+
+    @property
+    def host(self) -> str | None:
+        """The name in `Host`, in small letters and without its port; None without a right one."""
+        found = _HOST.fullmatch(self.environ.get("HTTP_HOST", ""))
+        return None if found is None else found[1].lower()
+
+    def is_for(self, hosts: frozenset[str]) -> bool:
+        """Whether `Host` names the loopback, or one of these."""
+        name = self.host
+        if name is None:
+            return False
+        address = _address_of(name.strip("[]"))
+        is_loopback = name == "localhost" or (address is not None and address.is_loopback)
+        return is_loopback or name in hosts
+
+    @property
+    def is_same_origin(self) -> bool:
+        """Whether a page of ours asks, or no browser at all.
+
+        Browsers say where a changing request comes from; `Sec-Fetch-Site` only to HTTPS and to
+        the loopback.
+        """
+        site = self.environ.get("HTTP_SEC_FETCH_SITE")
+        origin = self.environ.get("HTTP_ORIGIN")
+        if site is not None and site not in {"same-origin", "none"}:
+            return False
+        if origin is None:
+            return True
+        return _place(origin) == self._own_place(origin)
+
+    def _own_place(self, origin: str) -> tuple[str, str] | None:
+        """Gives `Host` as name and port; a proxy before us may have seen to the scheme."""
+        found = _HOST.fullmatch(self.environ.get("HTTP_HOST", ""))
+        if found is None:
+            return None
+        return found[1].lower(), found[2] or _DEFAULT_PORTS.get(origin.partition(":")[0], "")
+
+
+def _read_path(text: str) -> str:
+    """Gives a path of WSGI, whose bytes are letters of Latin-1, as what they spell in UTF-8."""
+    try:
+        path = text.encode("latin-1").decode()
+    except UnicodeError:
+        raise Refused(400, "This address is no UTF-8.") from None
+    if (text and not text.startswith("/")) or _FORBIDDEN.search(path):
+        raise Refused(400, "There is no such address here.")
+    path = "/" + path.lstrip("/")
+    if {".", ".."}.intersection(path.split("/")):
+        raise Refused(400, "An address may not have . or .. in its path.")
+    return path
+
+
+def _place(origin: str) -> tuple[str, str] | None:
+    """Gives the name and the port of an `Origin`; None of what is none, as `null`."""
+    try:
+        parts = urlsplit(origin)
+        port = "" if parts.port is None else str(parts.port)
+    except ValueError:
+        return None
+    found = _HOST.fullmatch(parts.netloc)
+    if found is None or parts.scheme not in _DEFAULT_PORTS:
+        return None
+    return found[1].lower(), port or _DEFAULT_PORTS[parts.scheme]
+
+
+def _address_of(text: str) -> IPv4Address | IPv6Address | None:
+    try:
+        return ip_address(text)
+    except ValueError:
+        return None

@@ -1,0 +1,213 @@
+"""The token: where a request may have it, and the cookie that stands for it.
+
+It is compared by its digest, in a time that does not depend on how much of it is right. The
+cookie is made of it and cannot be turned back; a new token makes all cookies stale.
+"""
+
+import hashlib
+import hmac
+import logging
+from dataclasses import dataclass
+from math import ceil
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote, unquote_to_bytes
+
+from analysis.dashboard.guard.attempts import Attempts
+from analysis.dashboard.guard.refusals import Answer, Refused, redirect
+
+if TYPE_CHECKING:
+    from analysis.dashboard.guard.requests import Request
+
+logger = logging.getLogger(__name__)
+
+LOGIN = "/login"
+HOME = "/dashboard"
+MAX_FORM_BYTES = 8192
+MAX_COOKIES = 100
+COOKIE_DAYS = 30
+HOW = (
+    "Open the address that `convsearch dashboard` printed, or send the token as "
+    "`Authorization: Bearer TOKEN`."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Gate:
+    """Lets in whoever has the token.
+
+    Attributes:
+        digest: Of the token.
+        cookie: What stands for it.
+        attempts: Those who tried wrong ones.
+    """
+
+    digest: bytes
+    cookie: str
+    attempts: Attempts
+
+    @classmethod
+    def make(cls, token: str) -> "Gate":
+        """Makes the gate of a token."""
+        secret = token.encode()
+        cookie = hmac.new(secret, b"the cookie of convsearch dashboard", hashlib.sha256)
+        return cls(hashlib.sha256(secret).digest(), cookie.hexdigest(), Attempts())
+
+    def answer(self, request: "Request") -> Answer | None:
+        """Gives what a request gets instead of what it asked for; None lets it in.
+
+        Raises:
+            Refused: If it has no token, a wrong one, or came after too many wrong ones.
+        """
+        has_cookie = self._has_cookie(request)
+        if request.path.rstrip("/") == LOGIN:
+            return self._log_in(request, has_cookie=has_cookie)
+        given, query = take_token(request.environ.get("QUERY_STRING", ""))
+        if has_cookie and given is not None and request.is_safe:
+            return redirect(_target(request.path, query))
+        if has_cookie:
+            return None
+        bearer = _bearer(request.environ.get("HTTP_AUTHORIZATION", ""))
+        if bearer is not None:
+            self._check(request, bearer)
+            return None
+        if not given or not request.is_safe:
+            raise _unknown(f"A token is needed. {HOW}")
+        self._check(request, given)
+        return redirect(_target(request.path, query), self._make_cookie(request))
+
+    def _log_in(self, request: "Request", *, has_cookie: bool) -> Answer:
+        """Answers the form of the page that asks for the token."""
+        if request.method != "POST":
+            if has_cookie:
+                return redirect(HOME)
+            raise _unknown(f"A token is needed. {HOW}")
+        if not request.is_same_origin:
+            raise Refused(403, "This form was sent by a page of another site.")
+        if request.n_body_bytes > MAX_FORM_BYTES:
+            raise Refused(413, "This is longer than any token.")
+        body = request.environ["wsgi.input"].read(request.n_body_bytes)
+        given, rest = take_token(body.decode("latin-1"))
+        target = safe_target(_field(rest, "next"))
+        if has_cookie:
+            return redirect(target)
+        if not given:
+            raise _unknown(f"A token is needed. {HOW}")
+        self._check(request, given)
+        return redirect(target, self._make_cookie(request))
+
+    def _check(self, request: "Request", given: bytes) -> None:
+        """Compares a token.
+
+        Raises:
+            Refused: If it is wrong, or too many were before it.
+        """
+        digest = hashlib.sha256(given).digest()
+        result = self.attempts.check(
+            request.address, lambda: hmac.compare_digest(digest, self.digest)
+        )
+        if result is None:
+            logger.warning("wrong token from %s", request.address)
+            raise _unknown(f"That is not the token of this dashboard. {HOW}")
+        if result > 0:
+            wait_s = ceil(result)
+            raise Refused(
+                429,
+                f"Too many wrong tokens. Try again in {wait_s} s.",
+                ("Retry-After", str(wait_s)),
+            )
+
+    def _has_cookie(self, request: "Request") -> bool:
+        """Whether one of the cookies is ours. Stale ones are no attempts: browsers keep them."""
+        name, wanted, is_there = _cookie_name(request), self.cookie.encode(), False
+        for part in request.environ.get("HTTP_COOKIE", "").split(";", MAX_COOKIES):
+            key, _, value = part.partition("=")
+            if key.strip() == name:
+                found = value.strip().strip('"').encode("latin-1", "replace")
+                is_there |= hmac.compare_digest(found, wanted)
+        return is_there
+
+    def _make_cookie(self, request: "Request") -> tuple[str, str]:
+        secure = "; Secure" if request.is_https else ""
+        age_s = COOKIE_DAYS * 24 * 3600
+        name = _cookie_name(request)
+        return (
+            "Set-Cookie",
+            f"{name}={self.cookie}; Path=/; Max-Age={age_s}; HttpOnly; SameSite=Lax{secure}",
+        )
+
+
+def take_token(query: str) -> tuple[bytes | None, str]:
+    """Takes the token out of a query or of a form's fields.
+
+    Args:
+        query: As `token=...&next=...`. A plus in a token is a plus: it has no spaces.
+
+    Returns:
+        The token, None without, and what is left of the query.
+    """
+    token, left = None, []
+    for part in query.split("&"):
+        name, _, value = part.partition("=")
+        if unquote_to_bytes(name.encode("latin-1", "replace")) == b"token":
+            token = unquote_to_bytes(value.encode("latin-1", "replace"))
+        else:
+            left.append(part)
+    return token, "&".join(left)
+
+
+def hide_token(environ: dict[str, Any]) -> None:
+    """Takes the token out of what the application sees, and may tell in its log."""
+    query = environ.get("QUERY_STRING", "")
+    environ["QUERY_STRING"] = take_token(query)[1]
+    for name in ("HTTP_AUTHORIZATION", "HTTP_COOKIE", "HTTP_REFERER", "REQUEST_URI"):
+        environ.pop(name, None)
+
+
+def safe_target(target: str) -> str:
+    """Gives an address, quoted as in a link, as one of ours that a header can hold."""
+    path, _, query = target.partition("?")
+    decoded = unquote_to_bytes(path.encode()).decode("utf-8", "replace")
+    return _target(decoded, take_token(query)[1])
+
+
+def asked_target(request: "Request") -> str:
+    """Gives where somebody wanted to go who has to give the token first."""
+    if not request.is_safe or request.path.rstrip("/") == LOGIN:
+        return HOME
+    query = take_token(request.environ.get("QUERY_STRING", ""))[1]
+    return _target(request.path, query)
+
+
+def _target(path: str, query: str) -> str:
+    """Gives a path of ours: one slash, so that it names no host, and nothing but ASCII."""
+    clean = "/" + quote(path, safe="/-._~!$&'()*+,;=:@").lstrip("/")
+    if clean.rstrip("/") == LOGIN:
+        clean = HOME
+    kept = quote(query, safe="-._~!$&'()*+,;=:@/?%", encoding="latin-1", errors="replace")
+    return f"{clean}?{kept}" if kept else clean
+
+
+def _field(fields: str, wanted: str) -> str:
+    for part in fields.split("&"):
+        name, _, value = part.partition("=")
+        if name == wanted:
+            raw = unquote_to_bytes(value.replace("+", " ").encode("latin-1", "replace"))
+            return raw.decode("utf-8", "replace")
+    return HOME
+
+
+def _bearer(header: str) -> bytes | None:
+    """Gives the token of `Authorization`; another scheme is for a proxy before us."""
+    scheme, _, token = header.partition(" ")
+    if scheme.lower() != "bearer" or not token.strip():
+        return None
+    return token.strip().encode("latin-1", "replace")
+
+
+def _cookie_name(request: "Request") -> str:
+    """Gives the cookie's name: browsers send those of one port of a machine to all of them."""
+    return f"convsearch-{request.environ.get('SERVER_PORT', '')}"
+
+
+def _unknown(reason: str) -> Refused:
+    return Refused(401, reason, ("WWW-Authenticate", 'Bearer realm="convsearch"'))
