@@ -17,15 +17,17 @@ from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from search.errors import SettingsError
+from search.errors import SearchError, SettingsError
 from search.signals import stopping_when_asked
-from storage import Store, hide_passwords
+from storage import Store, StoreError, hide_passwords
 
 if TYPE_CHECKING:
     from wsgiref.types import WSGIApplication
 
     from analysis.dashboard.guard import Access
+    from analysis.report.facts import DataFacts
 
+logger = logging.getLogger(__name__)
 HOST, PORT = "127.0.0.1", 8080
 MIN_TOKEN, MAX_TOKEN = 16, 512
 PORTS_TRIED = 100
@@ -197,6 +199,19 @@ def serve(
         proxy=proxy,
         is_supervised=is_supervised,
     )
+
+
+def about_data(store: Store, study: str) -> "DataFacts | None":
+    """Tells of a study's images; None where they cannot be had here."""
+    from search.gather import Gathering
+    from search.open_study import OpenStudy
+    from spaces import SpaceError
+
+    try:
+        return Gathering(OpenStudy.load(store, study)).about_data()
+    except (SearchError, SpaceError, StoreError, OSError) as error:
+        logger.warning("the images of %s are not shown: %s", study, error)
+        return None
 
 
 def serve_app(

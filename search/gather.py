@@ -115,7 +115,7 @@ class Gathering:
             Facts(
                 study=self.opened.name,
                 is_partial=not self.is_settled,
-                data=self._data(with_names=with_names),
+                data=self.about_data(with_names=with_names),
                 search=self._search(),
                 ranking=self.ranking if with_names else _discreet(self.ranking),
                 trials=trials,
@@ -187,7 +187,8 @@ class Gathering:
         """The images that families from scratch see, or the only ones that there are."""
         return self.opened.data.get("scratch") or next(iter(self.opened.data.values()))
 
-    def _data(self, *, with_names: bool) -> DataFacts:
+    def about_data(self, *, with_names: bool = False) -> DataFacts:
+        """Tells of the study's images; with names of files that were left out if asked to."""
         images, about = self._images, self._images.metadata
         left_out = [*about["broken"], *(name for name, _ in about["duplicates"])]
         left_out += [name for names in about["conflicts"] for name in names]
