@@ -50,6 +50,9 @@ FETCH_S = 180.0
 FETCH_PAUSE_S = 10.0
 """How long an artifact store that is away is waited for, and how often it is tried meanwhile."""
 ACTIVITY_S = 1.0
+CONFUSION = "confusion"
+MOST_CONFUSED = 40
+"""Of so many classes at most, a trial keeps its confusion matrix on validation."""
 NEAR_LIMIT = 0.85
 LOW_MEMORY_MB = 256.0
 
@@ -202,7 +205,9 @@ class TrialRun:
                 self._keep_checkpoint(unsaved)
             case Busy(done, total):
                 return self._wait_for_features(done, total)
-            case Finished(value, metrics):
+            case Finished(value, metrics, confusion):
+                if 0 < len(confusion) <= MOST_CONFUSED:
+                    self.proposal.trial.set_user_attr(CONFUSION, confusion)
                 return Outcome("complete", value=value, metrics=metrics)
             case Unfit(reason):
                 return Outcome("unfit", reason)

@@ -111,7 +111,7 @@ class Fit:
 
     def finish(self) -> Finished:
         """Puts the best weights back and measures them on the validation split."""
-        from sklearn.metrics import balanced_accuracy_score, roc_auc_score
+        from sklearn.metrics import balanced_accuracy_score, confusion_matrix, roc_auc_score
 
         assert self.best is not None, "a fit without an epoch"
         n_parameters = self.model.count_params()
@@ -136,7 +136,12 @@ class Fit:
                 roc_auc_score(labels, scores, multi_class="ovr", average="macro", labels=classes)
             ),
         }
-        return Finished(value=self.best.accuracy, metrics=metrics)
+        confusion = confusion_matrix(labels, probabilities.argmax(axis=1), labels=classes)
+        return Finished(
+            value=self.best.accuracy,
+            metrics=metrics,
+            confusion=tuple(tuple(map(int, row)) for row in confusion),
+        )
 
     def _make_phase(self, number: int) -> Phase:
         return make_phase(number, self.task, self.config, self.data, self._on_progress)

@@ -84,10 +84,14 @@ class Epoch:
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """The trial was trained to its end; `value` is the best epoch's validation accuracy."""
+    """The trial was trained to its end; `value` is the best epoch's validation accuracy.
+
+    `confusion` counts the best epoch's answers on validation images, a row for each true class.
+    """
 
     value: float
     metrics: dict[str, float] = field(default_factory=dict)
+    confusion: tuple[tuple[int, ...], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,6 +188,8 @@ def decode(line: str) -> Message:
             values["row"] = EpochRow(**values["row"])
         elif kind is Evaluate:
             values["task"] = Task(**values["task"])
+        elif kind is Finished:
+            values["confusion"] = tuple(map(tuple, values.get("confusion", ())))
         elif kind is Resumed:
             values["rows"] = tuple(EpochRow(**row) for row in values["rows"])
         message: Message = kind(**values)
