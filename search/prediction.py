@@ -5,6 +5,7 @@ TensorFlow is loaded by a trainer's process, which gets the model only once it i
 
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from search.data.source import Broken
 from search.errors import DataError, ModelError, TrialRecordError
 from search.model_facts import ModelFacts
 from search.model_file import read_model_file
+from search.report_folder import MODEL
 from search.training.process import Trainer
 from search.training.protocol import Busy, Failed, Predict, Predicted, Unfit
 from search.trial_record import lone_trainer
@@ -76,6 +78,8 @@ class Predictions:
     model: str
     facts: ModelFacts
     images: tuple[Prediction, ...]
+    notes: tuple[str, ...] = ()
+    """What was not looked at, in words."""
 
     @property
     def n_unread(self) -> int:
@@ -88,6 +92,7 @@ class Predictions:
             "model": self.model,
             "classes": list(self.facts.classes),
             "images": [image.to_json() for image in self.images],
+            "notes": list(self.notes),
         }
 
 
@@ -105,8 +110,9 @@ def predict(
     told in its place, and does not keep the others from being predicted.
 
     Args:
-        model: A `.keras` file that convsearch wrote.
-        images: Files, and folders of which all images are taken, sorted by name.
+        model: A `.keras` file that convsearch wrote, the record beside it, or a report's folder.
+        images: Files, and folders of which all images are taken, sorted by name, but none of
+            their sub-folders.
         n_threads: Of the process that predicts.
         progress: Told how many images are read, then predicted.
         on_step: Told what begins, in words.
@@ -115,6 +121,7 @@ def predict(
         ModelError: If the model cannot be loaded, or is not one of ours.
         DataError: If there are more images than fit into memory.
     """
+    model = _find_model(model)
     facts = read_model_file(model)
     found = [it for path in images for it in _find(path)]
     _check_size(len(found), facts)
@@ -135,7 +142,29 @@ def predict(
             )
             for (path, _), it in zip(found, fitted, strict=True)
         ),
+        tuple(_not_entered(images)),
     )
+
+
+def _find_model(path: Path) -> Path:
+    """Gives the model of a report's folder, or the one that a record lies beside."""
+    if path.is_dir():
+        return path / MODEL
+    return path.with_suffix(".keras") if path.suffix == ".json" else path
+
+
+def _not_entered(paths: Sequence[Path]) -> Iterator[str]:
+    for path in paths:
+        with suppress(OSError):
+            n = len(_folders_in(path))
+            if n:
+                yield f"{path}: {n:,} sub-folder{' was' if n == 1 else 's were'} not entered"
+
+
+def _folders_in(path: Path) -> list[Path]:
+    if not path.is_dir():
+        return []
+    return [it for it in path.iterdir() if it.is_dir() and not it.name.startswith(".")]
 
 
 def _count(n_images: int) -> str:

@@ -47,7 +47,9 @@ def predict(
     model: Annotated[
         Path,
         typer.Argument(
-            metavar="MODEL", help="A .keras file that report wrote.", show_default=False
+            metavar="MODEL",
+            help="The folder of a report, or the .keras file in it.",
+            show_default=False,
         ),
     ],
     images: Annotated[

@@ -9,6 +9,8 @@ from search.cli.console import say
 from search.prediction import Prediction, Predictions
 
 N_CLASSES = 5
+WIDEST = 100_000
+"""Columns that no table needs."""
 
 
 def show_predictions(console: Console, found: Predictions) -> None:
@@ -18,17 +20,26 @@ def show_predictions(console: Console, found: Predictions) -> None:
     say(console, f"{origin}: validation accuracy {show_accuracy(facts.val_accuracy)}")
     read = [image for image in found.images if image.error is None]
     if read:
-        console.print(_table(read))
+        _print(console, _table(read))
 
 
 def show_unread(console: Console, found: Predictions) -> None:
-    """Lists the images that could not be read, with their reasons."""
+    """Lists what was not looked at, and the images that could not be read, with their reasons."""
+    for note in found.notes:
+        say(console, printable(note))
     if not found.n_unread:
         return
     say(console, f"{plural(found.n_unread, 'image')} could not be read:")
     for image in found.images:
         if image.error is not None:
             say(console, printable(f"  {image.image}: {image.error}"))
+
+
+def _print(console: Console, table: Table) -> None:
+    """Prints a table; outside a terminal it is as wide as it has to be, so that no name breaks."""
+    if not console.is_terminal:
+        table.width = console.measure(table, options=console.options.update(width=WIDEST)).maximum
+    console.print(table, soft_wrap=not console.is_terminal)
 
 
 def _table(images: list[Prediction]) -> Table:

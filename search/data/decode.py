@@ -61,6 +61,28 @@ def decode(path: str) -> NDArray[Any]:
         DataError: If the image is too large to be decoded safely.
         OSError: Or another of `UNREADABLE`, if it is damaged or of another format.
     """
+    with _open(path) as image:
+        return _as_array(image)
+
+
+def decode_telling(path: str) -> tuple[NDArray[Any], tuple[str, ...]]:
+    """Reads an image as `decode` does, and says in words what of the file is not in it.
+
+    Raises:
+        DataError: If the image is too large to be decoded safely.
+        OSError: Or another of `UNREADABLE`, if it is damaged or of another format.
+    """
+    with _open(path) as image:
+        left = {
+            "only the first of several pages": getattr(image, "is_animated", False),
+            "transparent parts made black": _is_transparent(image),
+        }
+        return _as_array(image), tuple(note for note, is_so in left.items() if is_so)
+
+
+@contextmanager
+def _open(path: str) -> Iterator[Image.Image]:
+    """Opens the first image of a file, loaded and upright."""
     try:
         with open(path, "rb") as file, Image.open(file, formats=FORMATS) as image:  # noqa: PTH123
             _check_bytes(os.fstat(file.fileno()).st_size, path)
@@ -68,7 +90,7 @@ def decode(path: str) -> NDArray[Any]:
             image.load()
             if image.format == "TIFF" or not _ORIENTED.isdisjoint(image.info):
                 ImageOps.exif_transpose(image, in_place=True)
-            return _as_array(image)
+            yield image
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise DataError(_too_large(path, f"more than {PILLOW_LIMIT:,} pixels")) from error
 
@@ -137,9 +159,21 @@ def _as_array(image: Image.Image) -> NDArray[Any]:
     return pixels.reshape(image.height, image.width, *(() if image.mode == "L" else (3,)))
 
 
+def _has_alpha(image: Image.Image) -> bool:
+    return "A" in image.mode or "transparency" in image.info
+
+
+def _is_transparent(image: Image.Image) -> bool:
+    """Whether any part is; pixels of grey and RGB are taken as they are, whatever is declared."""
+    if image.mode in ("1", "L", "RGB", *_DEEP_MODES) or not _has_alpha(image):
+        return False
+    least: Any = image.convert("RGBA").getchannel("A").getextrema()[0]
+    return bool(least < 255)
+
+
 def _flattened(image: Image.Image) -> Image.Image:
     """Lays an image of any other mode on black, as RGB."""
-    if "A" not in image.mode and "transparency" not in image.info:
+    if not _has_alpha(image):
         return image.convert("RGB")
     layer = image.convert("RGBA")
     return Image.alpha_composite(Image.new("RGBA", layer.size, "black"), layer).convert("RGB")

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from search.data.decode import UNREADABLE, decode, reason_of, to_uint8
+from search.data.decode import UNREADABLE, decode_telling, reason_of, to_uint8
 from search.data.pixels import has_color, resize, stack, to_grey
 from search.data.source import Broken
 from search.errors import DataError
@@ -40,7 +40,7 @@ def fit_image(path: Path, size: int, channels: int, color: str) -> Fitted | Brok
     try:
         if path.exists() and not path.is_file():
             return Broken("not a file")
-        pixels = decode(str(path))
+        pixels, left = decode_telling(str(path))
         levels = to_uint8(pixels)
     except DataError as error:  # it is too large
         return Broken(str(error))
@@ -50,7 +50,7 @@ def fit_image(path: Path, size: int, channels: int, color: str) -> Fitted | Brok
     as_grey = channels == 1 or color == "grey" or (color == "auto" and not is_colored)
     fitted = resize(to_grey(levels) if as_grey else levels, size)
     notes = _notes(pixels, size, channels, is_colored=is_colored)
-    return Fitted(stack([fitted], size, channels)[0], notes)
+    return Fitted(stack([fitted], size, channels)[0], left + notes)
 
 
 def _notes(pixels: NDArray[Any], size: int, channels: int, *, is_colored: bool) -> tuple[str, ...]:

@@ -143,6 +143,37 @@ def test_models_that_cannot_be_used_are_told_in_a_line(call: Call, tmp_path: Pat
         assert "Traceback" not in err
 
 
+def test_model_may_be_the_folder_of_a_report_or_the_record_in_it(
+    call: Call, tmp_path: Path
+) -> None:
+    (tmp_path / "report").mkdir()
+    make_model(tmp_path / "report" / "best.keras", 1)
+    save_images(tmp_path / "images", 1, 16, 16)
+    for name in ("report", "report/best.json"):
+        code, out, err = call("predict", name, "images", "--json")
+        assert code == 0, err
+        assert json.loads(out)["model"] == "report/best.keras"
+    (tmp_path / "report" / "best.keras").unlink()
+    code, _, err = call("predict", "report", "images")
+    assert (code, "Cannot read the model report/best.keras: No such file" in err) == (2, True)
+
+
+def test_names_stay_whole_and_what_was_left_out_is_told(call: Call, tmp_path: Path) -> None:
+    make_model(tmp_path / "best.keras", 1)
+    name = "a" * 100
+    save_images(tmp_path / name, 1, 16, 16)
+    (tmp_path / name / "inside").mkdir()
+    Image.new("L", (30, 20)).save(tmp_path / name / "1.png")
+    code, out, err = call("predict", "best.keras", name)
+    assert code == 0
+    for number in range(2):
+        (line,) = (line for line in out.splitlines() if f"{name}/{number}.png" in line)
+    assert line.rstrip().endswith("30×20 pixels made 16×16; stretched: it is not square")
+    assert f"{name}: 1 sub-folder was not entered" in err.splitlines()
+    document = json.loads(call("predict", "best.keras", name, "--json")[1])
+    assert document["notes"] == [f"{name}: 1 sub-folder was not entered"]
+
+
 def test_command_itself_loads_no_tensorflow(tmp_path: Path) -> None:
     make_model(tmp_path / "best.keras", 1)
     save_images(tmp_path / "images", 2, 16, 16)

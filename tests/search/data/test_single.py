@@ -50,6 +50,23 @@ def test_pixels_are_those_of_a_prepared_folder(tmp_path: Path, color: str) -> No
         np.testing.assert_array_equal(found.pixels, pixels)
 
 
+def test_what_is_left_out_of_a_file_is_told(tmp_path: Path) -> None:
+    pages = [Image.fromarray(draw((16, 16), seed)) for seed in range(3)]
+    stack, single = tmp_path / "stack.tif", tmp_path / "single.tif"
+    pages[0].save(stack, save_all=True, append_images=pages[1:])
+    pages[0].save(single)
+    assert notes_of(stack, 16, 1) == ("only the first of several pages",)
+    assert notes_of(single, 16, 1) == ()
+    color = draw((16, 16, 4))
+    assert notes_of(save(tmp_path / "alpha.png", color), 16, 3) == (
+        "transparent parts made black",
+    )
+    color[..., 3] = 255
+    assert notes_of(save(tmp_path / "opaque.png", color), 16, 3) == ()
+    save(tmp_path / "alpha.tif", draw((16, 16, 4)))
+    assert "transparent parts made black" in notes_of(tmp_path / "alpha.tif", 16, 3)
+
+
 def test_what_is_changed_is_told(tmp_path: Path) -> None:
     grey = save(tmp_path / "grey.png", draw((16, 16)))
     assert notes_of(grey, 16, 1) == ()
