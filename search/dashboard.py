@@ -191,7 +191,12 @@ def serve(
     from analysis.dashboard.guard import Guard
     from search.removal import remove_study
 
-    app = make_app(store, allows_edit=access.allows_edit, remove_study=remove_study)
+    app = make_app(
+        store,
+        allows_edit=access.allows_edit,
+        about_data=about_data,
+        remove_study=remove_study if access.allows_edit else None,
+    )
     return serve_app(
         Guard(app, access),
         listener,

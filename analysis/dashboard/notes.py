@@ -10,7 +10,7 @@ from analysis.families import config_of, family_of, n_parameters
 from analysis.report.facts import DataFacts
 from analysis.status import StudyStatus
 from analysis.words import (
-    describe_network,
+    describe_shape,
     plural,
     printable,
     show_accuracy,
@@ -92,7 +92,7 @@ def _network(config: Mapping[str, Any]) -> str:
         if config.get("family") == "plain" and stages:
             body = " → ".join(map(_plain_stage, stages))
         else:
-            body = describe_network(config)
+            body = describe_shape(config) or str(config.get("family", ""))
         dense = [f"dense {units}" for units in head.get("dense_units", ())]
         return " → ".join([body, str(head.get("pooling", "")).replace("_", " "), *dense])
     except (AttributeError, KeyError, TypeError, ValueError):
