@@ -11,6 +11,7 @@ import secrets
 import socket
 import sys
 import threading
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from ipaddress import ip_address
@@ -253,6 +254,7 @@ def log_in_lines() -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(_OneLine("%(asctime)s %(levelname)s %(message)s"))
     logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
+    warnings.simplefilter("ignore")  # Of importances, of few trials: nobody here can act on them.
     logging.getLogger("waitress.queue").setLevel(logging.ERROR)  # A page asks for much at once.
 
 
