@@ -198,6 +198,7 @@ def serve(
         about_data=about_data,
         remove_study=remove_study if access.allows_edit else None,
     )
+    threading.Thread(target=app.warm_up, daemon=True).start()
     return serve_app(
         Guard(app, access),
         listener,

@@ -1,5 +1,6 @@
 """The dashboard's application: optuna-dashboard's own, with what is ours in front of it."""
 
+import contextlib
 import io
 import json
 import re
@@ -42,7 +43,7 @@ def make_app(
     allows_edit: bool = False,
     about_data: AboutData | None = None,
     remove_study: Callable[[Store, str], object] | None = None,
-) -> "WSGIApplication":
+) -> "Dashboard":
     """Makes the application that shows the studies of a store; see `Guard` for who may ask it.
 
     Args:
@@ -109,6 +110,11 @@ class Dashboard:
                 ("DELETE", f"/api/studies/{STUDY}", self._delete),
             )
         )
+
+    def warm_up(self) -> None:
+        """Loads what the first answer needs; without a store that answers it comes with that."""
+        with contextlib.suppress(StoreError):
+            self.studies.all()
 
     def __call__(
         self, environ: "WSGIEnvironment", start_response: "StartResponse"

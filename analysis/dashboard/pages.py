@@ -48,12 +48,12 @@ class Page:
         self, environ: "WSGIEnvironment", start_response: "StartResponse"
     ) -> Iterable[bytes]:
         """Answers a request: with a few bytes where the browser has this answer already."""
-        headers = [*self.headers, ("Cache-Control", "no-cache")]
+        headers = [*self.headers, ("Cache-Control", "private, no-cache")]
         if self.status is not HTTPStatus.OK:
             return self._send(environ, start_response, self.status, self.body, headers)
         headers.append(("ETag", self.etag))
         if self.etag in environ.get("HTTP_IF_NONE_MATCH", ""):
-            start_response("304 Not Modified", headers)
+            start_response("304 Not Modified", [("ETag", self.etag)])
             return [b""]
         body = self.body
         if self.zipped is not None:

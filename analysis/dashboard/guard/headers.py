@@ -58,6 +58,8 @@ def dress(
         is_private: Whether only who has the token may see it, so that no proxy may keep it.
     """
     kept = [(name, value) for name, value in headers if not _is_ours(name.lower())]
+    if status.startswith("304"):  # The browser has the others, from when it got the answer.
+        return kept
     is_artifact = request is not None and request.segments[0] == "artifacts"
     if is_artifact:
         kept = _make_passive(kept, status[:3])
