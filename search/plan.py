@@ -9,18 +9,12 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from search.errors import SettingsError
+from search.expected import describe_error
 from search.settings import StudyPlan, StudyTable
 
 MAX_FILE_BYTES = 1_000_000
 Options = Mapping[tuple[str, str], Any]
 """Values that win over the study file, by (table, key); None is not given."""
-_BOUNDS = {
-    "greater_than_equal": "{ge} or more",
-    "greater_than": "more than {gt}",
-    "less_than_equal": "{le} or less",
-    "less_than": "less than {lt}",
-}
-"""How bounds are said, by pydantic's names of what went wrong."""
 
 
 def read_plan(source: str, options: Options, names: Mapping[tuple[str, str], str]) -> StudyPlan:
@@ -120,13 +114,7 @@ def _explain(error: ValidationError, called: Mapping[tuple[str, str], str]) -> s
             f"[{place[0]}] lacks `{place[-1]}`." if len(place) > 1 else f"[{place[0]}] is missing."
         )
     where = option or (f"`{place[1]}` in [{place[0]}]" if len(place) > 1 else f"[{place[0]}]")
-    text = _BOUNDS.get(first["type"], "").format(**first.get("ctx", {})) or first["msg"]
-    text = text.removeprefix("Value error, ").removeprefix("Input should be ")
-    if text.startswith("Expected"):
-        return f"{where}: {text.rstrip('.')}." + (
-            "" if "Received" in text else f" Received: {first['input']!r}."
-        )
-    return f"{where}: expected {text}. Received: {first['input']!r}."
+    return f"{where}: {describe_error(first)}"
 
 
 def _explain_unknown(place: tuple[str, ...]) -> str:

@@ -17,7 +17,7 @@ from pathlib import Path
 from types import ModuleType
 
 from storage import guardian
-from storage.errors import StoreError, StoreVersionError
+from storage.errors import StoreError, StoreMissingError, StoreVersionError
 
 SUPERUSER = "convsearch"
 PORT = 5432
@@ -41,7 +41,7 @@ def check_folder(folder: Path, *, create: bool) -> None:
     elif create and not folder.parent.is_dir():
         raise StoreError(f"Cannot make {folder}: there is no folder {folder.parent}.")
     if not create and not (folder / "data").is_dir():
-        raise StoreError(f"There is no store at {folder}. Name another one with --store.")
+        raise StoreMissingError(f"There is no store at {folder}. Name another one with --store.")
     there = folder if folder.exists() else folder.parent
     if not os.access(there, os.W_OK | os.X_OK):
         raise StoreError(

@@ -9,6 +9,10 @@ class StoreUrlError(StoreError, ValueError):
     """The URL names no kind of store that convsearch knows."""
 
 
+class StoreMissingError(StoreError, LookupError):
+    """There is no store where the URL says, and none was to be made."""
+
+
 class StoreVersionError(StoreError, RuntimeError):
     """The store was written by another version of convsearch or of Optuna."""
 

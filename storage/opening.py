@@ -14,7 +14,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from storage import tables
 from storage.engine import SQLITE_TIMEOUT_S, make_engine, make_reading_engine
-from storage.errors import StoreError, StoreVersionError
+from storage.errors import StoreError, StoreMissingError, StoreVersionError
 from storage.optuna_storage import make_optunas_tables, open_optuna_storage
 from storage.reasons import give_reason
 from storage.survey import Survey, survey
@@ -42,7 +42,7 @@ def check_place(url: URL, mode: Mode) -> None:
         raise StoreError(f"Expected a SQLite file. Received a folder: {path}")
     if not path.exists():
         if mode is not Mode.CREATE:
-            raise StoreError(f"There is no store at {path}. Name another one with --store.")
+            raise StoreMissingError(f"There is no store at {path}. Name another one with --store.")
         if not path.parent.is_dir():
             raise StoreError(f"Cannot make {path}: there is no folder {path.parent}.")
         _check_folder(path)
@@ -102,7 +102,9 @@ def find_tables(url: URL, mode: Mode) -> Survey:
     if mode is not Mode.READ:
         found.check(show_url(url))
     if not found.has_studies:
-        raise StoreError(f"There is no study in {show_url(url)}. Name another store with --store.")
+        raise StoreMissingError(
+            f"There is no study in {show_url(url)}. Name another store with --store."
+        )
     return found
 
 

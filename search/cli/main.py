@@ -115,16 +115,16 @@ def _classify(error: Exception) -> tuple[int, str]:
         WorkerError,
     )
     from spaces.errors import SpaceError
-    from storage.errors import StoreUrlError, StudyNotFoundError
+    from storage.errors import StoreMissingError, StoreUrlError, StudyNotFoundError
 
     if isinstance(error, typer.Exit | typer.Abort):  # the second: a question was not answered
         return getattr(error, "exit_code", INTERRUPTED), ""
     if hasattr(error, "format_message"):
-        message = error.format_message()  # Empty where the help was shown instead.
-        return MISUSED, f"{message} (see convsearch --help)" if message else ""
+        return MISUSED, _describe_misuse(error)
     if isinstance(error, ReportError):
         return FAILED, str(error)
-    if isinstance(error, StoreUrlError | StudyNotFoundError | SpaceError | AnalysisError):
+    misuses = (StoreUrlError, StoreMissingError, StudyNotFoundError, SpaceError, AnalysisError)
+    if isinstance(error, misuses):
         return MISUSED, str(error)
     if isinstance(error, CannotStartError) or (
         isinstance(error, SearchError)
@@ -132,6 +132,21 @@ def _classify(error: Exception) -> tuple[int, str]:
     ):
         return MISUSED, str(error)
     return FAILED, _describe_failure(error)
+
+
+def _describe_misuse(error: Any) -> str:
+    """Says what is wrong with a command line; nothing where its help was shown instead."""
+    from search.expected import describe_error
+
+    message, reason = error.format_message(), error.__cause__
+    parameter, context = (getattr(error, name, None) for name in ("param", "ctx"))
+    if parameter is not None and hasattr(reason, "errors"):  # typer has pydantic check values
+        first = reason.errors()[0]
+        name = max(parameter.opts, key=len)
+        name = name if name.startswith("-") else parameter.metavar or name.upper()
+        message = f"{name}: {describe_error(first, str(first['input']))}"
+    command = "convsearch" if context is None else context.command_path
+    return f"{message} (see {command} --help)" if message else ""
 
 
 def _describe_failure(error: Exception) -> str:

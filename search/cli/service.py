@@ -85,6 +85,7 @@ def worker(
     from search.devices import choose_devices
     from search.logs import log_to_stderr
     from search.serving import Service
+    from storage import StoreError, StoreMissingError
 
     log_to_stderr(log_format)
     service = Service(
@@ -100,4 +101,8 @@ def worker(
         log_format=log_format,
         is_supervised=supervised,
     )
-    raise typer.Exit(service.run())
+    try:
+        code = service.run()
+    except StoreMissingError as error:  # It may come: whoever starts workers is to try again.
+        raise StoreError(str(error)) from error
+    raise typer.Exit(code)

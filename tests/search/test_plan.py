@@ -88,7 +88,7 @@ def test_weights_by_name_stay_a_name(tmp_path: Path, weights: str) -> None:
         (
             "training",
             "max_epochs = 'many'",
-            r"^`max_epochs` in \[training\]: .*integer.*'many'\.$",
+            r"^`max_epochs` in \[training\]: expected a whole number.*'many'\.$",
         ),
         (
             "training",

@@ -128,3 +128,10 @@ def test_unknown_language_is_refused_with_the_known_ones():
 def test_values_are_never_read_as_placeholders():
     said = texts("en").say("page.title", study="{study.__class__}")
     assert "{study.__class__}" in said
+
+
+@pytest.mark.parametrize("lang", LANGUAGES)
+def test_command_that_trains_again_is_said_to_need_the_store(lang):
+    about = texts(lang).say("again.about")
+    assert "--store" in about
+    assert "$CONVSEARCH_STORE" in about

@@ -46,6 +46,17 @@ BAD_CALLS: dict[str, tuple[tuple[str, ...], str]] = {
     "unknown family": (("run", "demo", "--families", "plane"), "Received: `plane`"),
     "unknown pruner": (("run", "demo", "--pruner", "medain"), "Received: 'medain'"),
     "unknown sampler": (("run", "demo", "--sampler", "tep"), "--sampler: expected 'tpe'"),
+    "unknown language": (
+        ("report", "x", "--out", "y", "--lang", "de"),
+        "--lang: expected one of 'en', 'ru'. Received: de. (see convsearch report --help)",
+    ),
+    "few seeds": (("confirm", "x", "--seeds", "1"), "--seeds: expected 2 or more. Received: 1."),
+    "odd number": (
+        ("confirm", "x", "--top", "few"),
+        "--top: expected a whole number. Received: few",
+    ),
+    "odd trial": (("reproduce", "x", "last"), "TRIAL: expected a whole number. Received: last"),
+    "no folder": (("report", "x"), "Missing option '--out'. (see convsearch report --help)"),
     "unknown option": (("run", "demo", "--trails", "3"), "No such option: --trails"),
     "unknown command": (("rnu",), "No such command 'rnu'"),
     "missing source": (("run",), "Missing argument"),
@@ -68,9 +79,12 @@ def test_misuse_gets_a_line_and_exit_code_2(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_store_that_is_not_there_is_a_failure(call: Call) -> None:
-    code, out, err = call("rank", "study")
-    assert (code, out) == (1, "")
+@pytest.mark.parametrize(
+    "command", [("rank", "x"), ("confirm", "x"), ("report", "x", "--out", "y")]
+)
+def test_store_that_is_not_there_is_a_misuse(call: Call, command: tuple[str, ...]) -> None:
+    code, out, err = call(*command)
+    assert (code, out) == (2, "")
     assert "There is no store at convsearch.db" in err
 
 
