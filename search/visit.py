@@ -1,11 +1,13 @@
 """A visit: what a worker does in one study, trial by trial, while it beats."""
 
 import logging
+import socket
 import time
 from functools import partial
 
 from search.artifacts import numbers_to_keep
 from search.departure import Departure
+from search.devices import Device
 from search.logs import about
 from search.open_study import OpenStudy
 from search.proposals import Proposal, next_proposal
@@ -32,6 +34,8 @@ logger = logging.getLogger(__name__)
 
 RECOVER_S = 1.0
 """Between two looks for trials whose worker has died."""
+RAN_ON = "ran_on"
+"""The attribute of a trial that names the machines and devices which trained it."""
 FLUSH_S = 3.0
 """How long a trial that is given back waits for its last checkpoint to be sent."""
 
@@ -120,6 +124,7 @@ class Visit:
         """Trains one trial, and records what became of it unless somebody else has taken it."""
         opened, lease = self.opened, proposal.lease
         interruption = Interruption(self.is_stopping, lambda: self._is_closed)
+        _note_place(proposal, self._pool.device)
         run = TrialRun(opened, proposal, self._pool.take(), interruption)
         try:
             ending = run.run()
@@ -169,6 +174,13 @@ class Visit:
         if self.opened.settings.creation not in record.settings:
             raise StudyNotFoundError("The study was deleted, and made anew.")
         return record
+
+
+def _note_place(proposal: Proposal, device: Device) -> None:
+    """Notes where a trial is trained, beside the places that had it before."""
+    trial = proposal.trial
+    place = f"{socket.gethostname()}, {device.name}"
+    trial.set_user_attr(RAN_ON, [*dict.fromkeys([*trial.user_attrs.get(RAN_ON, ()), place])])
 
 
 def _log_ending(trial_number: int | None, ending: Outcome) -> None:

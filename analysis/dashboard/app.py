@@ -10,17 +10,15 @@ from http import HTTPStatus
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs
-from weakref import WeakKeyDictionary
 
 import optuna_dashboard
 from optuna.artifacts.exceptions import ArtifactNotFound
 
-from analysis.dashboard.artifacts import PNG
 from analysis.dashboard.costly import Costly
 from analysis.dashboard.own_notes import only_own
 from analysis.dashboard.pages import JSON, Page, ask
 from analysis.dashboard.shown import AboutData, Shown
-from analysis.dashboard.studies import Followed, Studies
+from analysis.dashboard.studies import Studies
 from analysis.dashboard.view import make_view
 from analysis.report.facts import DataFacts
 from storage import Store, StoreError, hide_passwords
@@ -89,7 +87,7 @@ class Dashboard:
         self._allows_edit = allows_edit
         self._about_data, self._remove_study = about_data, remove_study
         self._costly = Costly()
-        self._shown: WeakKeyDictionary[Followed, Shown] = WeakKeyDictionary()
+        self._shown: dict[int, Shown] = {}
 
         def optunas(most: int | None = None) -> "WSGIApplication":
             view = make_view(self.studies, allows_edit=allows_edit, most=most)
@@ -144,6 +142,7 @@ class Dashboard:
         """Gives the page of all pages; where there is no study yet, one that says how to begin."""
         if not self.studies.all():
             return Page(_read("begin.html").encode(), HTML)
+        environ.pop("HTTP_IF_MODIFIED_SINCE", None)  # It is of the page without our link.
         page = ask(self.optunas, environ)
         link = f'<link rel="stylesheet" href="{CSS}"></head>'.encode()
         return replace(page, body=page.body.replace(b"</head>", link, 1))
@@ -175,7 +174,7 @@ class Dashboard:
         if followed is None:
             return None
         asked = f"{environ['PATH_INFO']}?{environ.get('QUERY_STRING', '')}"
-        version = id(followed), followed.look().version
+        version = followed.serial, followed.look().version
         return self._costly.answer(asked, version, lambda: ask(app, environ))
 
     def _artifact(
@@ -183,9 +182,7 @@ class Dashboard:
     ) -> Page:
         shown = self._find(study)
         drawn = None if shown is None else shown.draw(trial, artifact)
-        if drawn is None:
-            return Page.refusal(HTTPStatus.NOT_FOUND, "There is no such picture.")
-        return Page(drawn, PNG)
+        return drawn or Page.refusal(HTTPStatus.NOT_FOUND, "There is no such picture.")
 
     def _save_note(
         self, environ: "WSGIEnvironment", study: int, trial: int | None = None
@@ -215,16 +212,17 @@ class Dashboard:
             raise
         except Exception as error:
             return Page.refusal(HTTPStatus.CONFLICT, hide_passwords(str(error)))
-        self.studies.forget()
+        self.studies.expire()
         return Page(b"", JSON, HTTPStatus.NO_CONTENT)
 
     def _find(self, study_id: int) -> Shown | None:
         followed = self.studies.find(study_id)
+        shown = self._shown.get(study_id)
         if followed is None:
+            self._shown.pop(study_id, None)
             return None
-        shown = self._shown.get(followed)
-        if shown is None:
-            shown = self._shown.setdefault(followed, Shown(followed, self._about_data))
+        if shown is None or shown.followed is not followed:
+            shown = self._shown[study_id] = Shown(followed, self._about_data)
         return shown
 
 

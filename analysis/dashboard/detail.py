@@ -28,7 +28,7 @@ from analysis.dashboard.own_notes import with_own_note
 from analysis.dashboard.studies import Look, constraints_of
 from storage import WatchedTrial
 
-HIDDEN = frozenset({"config", "confusion"})
+HIDDEN = frozenset({"config", "confusion", "ran_on"})
 """Attributes that notes and pictures tell in a way that can be read."""
 Range = FloatDistribution | IntDistribution
 

@@ -82,6 +82,9 @@ def _facts(row: TrialRow, max_epochs: int | None) -> Iterator[str]:
         yield f"{plural(curve.n_epochs, 'epoch')}{of}{best}; {show_duration(curve.seconds)}"
     if curve.memory_mb:
         yield f"memory of its trainer: {curve.memory_mb:,.0f} MB"
+    places = row.attributes.get("ran_on")
+    if isinstance(places, list) and places:
+        yield f"trained on {literal('; then '.join(map(str, places)))}"
 
 
 def _network(config: Mapping[str, Any]) -> str:

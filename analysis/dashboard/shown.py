@@ -6,7 +6,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from analysis.dashboard.artifacts import SAMPLES, Drawing, study_artifacts
+from analysis.dashboard.artifacts import PNG, SAMPLES, Drawing, study_artifacts
 from analysis.dashboard.background import Background
 from analysis.dashboard.detail import Detail
 from analysis.dashboard.notes import study_note
@@ -23,7 +23,7 @@ SMALL = 200
 """How long the page of a study of so many trials waits for plots and images; those of larger ones
 come with its next page."""
 PLOTS_PAUSE_S = 10.0
-MOST_PAGES = 8
+MOST_PAGES, MOST_PICTURES = 8, 64
 
 
 @dataclass(slots=True)
@@ -37,6 +37,8 @@ class Shown:
     _detail: Detail = field(init=False)
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _pages: OrderedDict[int, tuple[object, Page]] = field(default_factory=OrderedDict)
+    _drawing: threading.Lock = field(default_factory=threading.Lock)
+    _pictures: OrderedDict[object, Page] = field(default_factory=OrderedDict)
 
     def __post_init__(self) -> None:
         store, name = self.followed.store, self.followed.study.study_name
@@ -80,15 +82,26 @@ class Shown:
         trial = next((it for it in look.trials if it.row.trial_id == trial_id), None)
         return "" if trial is None else self._detail.note(trial)
 
-    def draw(self, trial_id: int | None, artifact_id: str) -> bytes | None:
-        """Draws a picture as PNG; None where there is no such one.
+    def draw(self, trial_id: int | None, artifact_id: str) -> Page | None:
+        """Gives a picture as PNG, drawn once for each state of its trial; None for no such one.
 
         Raises:
             StoreError: If the store does not answer.
         """
         look = self.followed.look()
-        drawing = Drawing(self.followed.store, look, self._about_data(look))
-        return drawing.draw(trial_id, artifact_id)
+        data = self._about_data(look)
+        key = trial_id, artifact_id, data is None, look.n_epochs(trial_id)
+        with self._drawing:
+            if key not in self._pictures:
+                drawing = Drawing(self.followed.store, look, data)
+                drawn = drawing.draw(trial_id, artifact_id)
+                if drawn is None:
+                    return None
+                self._pictures[key] = Page(drawn, PNG)
+            self._pictures.move_to_end(key)
+            if len(self._pictures) > MOST_PICTURES:
+                self._pictures.popitem(last=False)
+            return self._pictures[key]
 
     def _about_data(self, look: Look) -> DataFacts | None:
         if look.status is None or look.status.record.is_plain:

@@ -1,5 +1,6 @@
 """The studies of a store as all who watch them share them: read once a second at most."""
 
+import itertools
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -55,6 +56,10 @@ class Shared(Generic[T]):
             assert self._found is not None
             return self._found
 
+    def expire(self) -> None:
+        """Has it read again when it is asked for next."""
+        self._until = 0.0
+
     def _find(self) -> None:
         try:
             self._found, self._error = self._read(), None
@@ -78,6 +83,11 @@ class Look:
     version: int
     status: StudyStatus | None
     best: tuple[WatchedTrial, ...] = ()
+
+    def n_epochs(self, trial_id: int | None) -> int:
+        """Gives for how many epochs a trial was trained; 0 for none that is there."""
+        found = (it.row.curve.n_epochs for it in self.trials if it.row.trial_id == trial_id)
+        return next(found, 0)
 
 
 def find_best(
@@ -116,6 +126,8 @@ class Followed:
 
     store: Store
     study: FrozenStudy
+    serial: int = field(default_factory=itertools.count().__next__)
+    """Tells it from any other one of this process."""
     _watch: StudyWatch = field(init=False)
     _shared: Shared[Look] = field(init=False)
     _best: tuple[int, tuple[WatchedTrial, ...]] | None = None
@@ -131,6 +143,10 @@ class Followed:
             StoreError: If the store does not answer.
         """
         return self._shared.get()
+
+    def expire(self) -> None:
+        """Has it read again when it is looked at next."""
+        self._shared.expire()
 
     def _read(self) -> Look:
         trials, version = self._watch.read(), self._watch.version
@@ -185,11 +201,12 @@ class Studies:
             followed.study = study
             return followed
 
-    def forget(self) -> None:
-        """Has everything read anew: somebody changed the store."""
-        self._catalogue = Shared(self.store.optuna_storage.get_all_studies)
+    def expire(self) -> None:
+        """Has everything read again: somebody changed the store."""
+        self._catalogue.expire()
         with self._lock:
-            self._followed.clear()
+            for followed in self._followed.values():
+                followed.expire()
 
 
 def _identity(study: FrozenStudy) -> tuple[object, ...]:

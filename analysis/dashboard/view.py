@@ -93,7 +93,7 @@ class ViewStorage(BaseStorage):
         try:
             return getattr(self._studies.store.optuna_storage, method)(*arguments, **options)
         finally:
-            self._studies.forget()
+            self._studies.expire()
 
     def create_new_study(
         self, directions: Sequence[StudyDirection], study_name: str | None = None

@@ -159,7 +159,10 @@ def test_trial_whose_trainer_dies_each_time_fails_after_three(opened: OpenStudy)
     assert load_study(opened.store, opened.name).has_failed
 
 
-def test_stopped_worker_gives_its_trial_back_and_another_goes_on(opened: OpenStudy) -> None:
+def test_stopped_worker_gives_its_trial_back_and_another_goes_on(
+    opened: OpenStudy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("search.visit.socket.gethostname", lambda: "first")
     worker = make_worker(opened, "hung")
     thread = threading.Thread(target=worker.run)
     thread.start()
@@ -171,10 +174,13 @@ def test_stopped_worker_gives_its_trial_back_and_another_goes_on(opened: OpenStu
     assert time.monotonic() - started < 5
     assert counts(opened)["waiting"] >= 1
     assert "running" not in counts(opened)
+    monkeypatch.setattr("search.visit.socket.gethostname", lambda: "second")
     make_worker(opened).run()
     assert counts(opened) == {"complete": 3}
-    curves = {row.number: row.curve.n_epochs for row in load_trials(opened.store, opened.study_id)}
-    assert curves == {0: 3, 1: 3, 2: 3}
+    rows = load_trials(opened.store, opened.study_id)
+    assert [row.curve.n_epochs for row in rows] == [3, 3, 3]
+    places = [row.attributes["ran_on"] for row in rows]
+    assert places == [["first, cpu", "second, cpu"], ["second, cpu"], ["second, cpu"]]
 
 
 def test_unfit_trials_count_and_have_no_rank(opened: OpenStudy) -> None:

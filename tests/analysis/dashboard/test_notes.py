@@ -23,7 +23,7 @@ def row(kind: str = "complete", **fields: Any) -> TrialRow:
         state=states.get(kind, "PRUNED"),
         value=0.875 if kind == "complete" else None,
         params={},
-        attributes={"config": {"family": "plain"}, "parameters": 12345},
+        attributes={"config": {"family": "plain"}, "parameters": 12345, "ran_on": ["box, cpu"]},
         outcome=outcome,
         curve=Curve(4, 80.0, 3, 0.875, 1234.5),
         started=None,
@@ -54,7 +54,14 @@ def test_first_line_says_how_a_trial_ended(kind: str, words: str) -> None:
 
 def test_note_of_a_trial_tells_its_figures() -> None:
     note = trial_note(row(), max_epochs=8)
-    for words in ("0.8750", "12,345 parameters", "4 epochs of at most 8", "epoch 3", "1,234 MB"):
+    for words in (
+        "0.8750",
+        "12,345 parameters",
+        "4 epochs of at most 8",
+        "epoch 3",
+        "1,234 MB",
+        "box, cpu",
+    ):
         assert words in note
 
 
