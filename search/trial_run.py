@@ -20,6 +20,7 @@ from search.sampling import TRAINING, derive_seed
 from search.training.process import Trainer, TrainerGoneError
 from search.training.protocol import (
     Busy,
+    Confusion,
     Epoch,
     Failed,
     Finished,
@@ -107,6 +108,7 @@ class TrialRun:
     start_mb: float = 0.0
     last_memory_mb: float = 0.0
     is_unsaved: bool = False
+    confusion: Confusion = ()
     spent_s: float = 0.0
     silent_s: float = 0.0
     polled_at: float = field(default_factory=time.monotonic)
@@ -198,16 +200,16 @@ class TrialRun:
     def _answer(self, message: Message) -> Outcome | Open | None:
         """Acts on what the trainer said."""
         match message:
-            case Resumed(rows):
+            case Resumed(rows, confusion):
                 logger.info("trial %s goes on after epoch %s", self._number, rows[-1].epoch)
-            case Epoch(row, unsaved):
+                self._keep_confusion(confusion)
+            case Epoch(row, unsaved, confusion):
                 rows = (row,)
+                self._keep_confusion(confusion)
                 self._keep_checkpoint(unsaved)
             case Busy(done, total):
                 return self._wait_for_features(done, total)
-            case Finished(value, metrics, confusion):
-                if 0 < len(confusion) <= MOST_CONFUSED:
-                    self.proposal.trial.set_user_attr(CONFUSION, confusion)
+            case Finished(value, metrics):
                 return Outcome("complete", value=value, metrics=metrics)
             case Unfit(reason):
                 return Outcome("unfit", reason)
@@ -238,6 +240,12 @@ class TrialRun:
         if self.features.is_shown:
             self.features = FeaturesProgress()
             show_activity(self.opened.store, self.proposal.lease.worker_id, None)
+
+    def _keep_confusion(self, confusion: Confusion) -> None:
+        """Notes what the best epoch so far takes for what, where that is another one now."""
+        if 0 < len(confusion) <= MOST_CONFUSED and confusion != self.confusion:
+            self.confusion = confusion
+            self.proposal.trial.set_user_attr(CONFUSION, confusion)
 
     def _keep_checkpoint(self, unsaved: str) -> None:
         """Has what the trainer saved taken to the artifact store, or warns that it did not."""

@@ -25,7 +25,7 @@ from search.training.checkpoint import (
 from search.training.features import OnProgress
 from search.training.phase import NotFiniteError, Phase
 from search.training.phases import count_phases, make_phase
-from search.training.protocol import Finished, Task
+from search.training.protocol import Confusion, Finished, Task
 from spaces import Config
 from storage import EpochRow
 
@@ -34,12 +34,16 @@ __all__ = ["Fit", "NotFiniteError"]
 
 @dataclass(frozen=True, slots=True)
 class Best:
-    """The best epoch so far, counted from 1, and what the network had learned by then."""
+    """The best epoch so far, counted from 1, and what the network had learned by then.
+
+    `confusion` is of its answers on validation, empty where an older checkpoint did not keep it.
+    """
 
     accuracy: float
     epoch: int
     phase: int
     learned: dict[str, NDArray[Any]]
+    confusion: Confusion = ()
 
 
 def _silent(_done: int, _total: int) -> None:
@@ -88,17 +92,19 @@ class Fit:
             self._begin_next_phase()
         epoch = len(self.history) + 1
         train = self.phase.train(epoch)
-        val_loss, val_accuracy = self.phase.validate()
+        val = self.phase.validate()
         learning_rate = self.phase.learning_rate
-        self.phase.end_epoch(val_loss, val_accuracy)
-        if self.best is None or val_accuracy > self.best.accuracy:
-            self.best = Best(val_accuracy, epoch, self.phase.number, self.phase.learned())
+        self.phase.end_epoch(val.loss, val.accuracy)
+        if self.best is None or val.accuracy > self.best.accuracy:
+            self.best = Best(
+                val.accuracy, epoch, self.phase.number, self.phase.learned(), val.confusion
+            )
         row = EpochRow(
             epoch=epoch,
             train_loss=train["loss"],
             train_accuracy=train["accuracy"],
-            val_loss=val_loss,
-            val_accuracy=val_accuracy,
+            val_loss=val.loss,
+            val_accuracy=val.accuracy,
             learning_rate=learning_rate,
             seconds=time.perf_counter() - started,
             memory_mb=private_mb(psutil.Process()),
@@ -109,9 +115,14 @@ class Fit:
             self._save()
         return row
 
+    @property
+    def confusion(self) -> Confusion:
+        """That of the best epoch so far on validation; empty before the first."""
+        return () if self.best is None else self.best.confusion
+
     def finish(self) -> Finished:
         """Puts the best weights back and measures them on the validation split."""
-        from sklearn.metrics import balanced_accuracy_score, confusion_matrix, roc_auc_score
+        from sklearn.metrics import balanced_accuracy_score, roc_auc_score
 
         assert self.best is not None, "a fit without an epoch"
         n_parameters = self.model.count_params()
@@ -136,12 +147,7 @@ class Fit:
                 roc_auc_score(labels, scores, multi_class="ovr", average="macro", labels=classes)
             ),
         }
-        confusion = confusion_matrix(labels, probabilities.argmax(axis=1), labels=classes)
-        return Finished(
-            value=self.best.accuracy,
-            metrics=metrics,
-            confusion=tuple(tuple(map(int, row)) for row in confusion),
-        )
+        return Finished(value=self.best.accuracy, metrics=metrics)
 
     def _make_phase(self, number: int) -> Phase:
         return make_phase(number, self.task, self.config, self.data, self._on_progress)
@@ -169,6 +175,7 @@ class Fit:
                 "epoch": self.best.epoch,
                 "phase": self.best.phase,
             },
+            "confusion": self.best.confusion,
         }
         try:
             write_checkpoint(Path(self.task.checkpoint), Checkpoint(arrays, state))
@@ -191,7 +198,11 @@ class Fit:
         self.phase.restore(
             [optimizer[str(i)] for i in range(len(optimizer))], checkpoint.state["progress"]
         )
-        self.best = Best(**checkpoint.state["best"], learned=group(checkpoint, "best"))
+        self.best = Best(
+            **checkpoint.state["best"],
+            learned=group(checkpoint, "best"),
+            confusion=tuple(map(tuple, checkpoint.state.get("confusion", ()))),
+        )
         self.history = [EpochRow(**row) for row in checkpoint.state["history"]]
 
 

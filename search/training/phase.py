@@ -2,18 +2,31 @@
 
 import math
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from search.training.protocol import Task
+from search.training.protocol import Confusion, Task
 
 STOPPER_STATE = ("wait", "stopped_epoch", "best", "best_epoch")
 PLATEAU_STATE = ("wait", "cooldown_counter", "best")
 
 Batch = tuple[NDArray[Any], NDArray[np.int64]]
+
+
+@dataclass(frozen=True, slots=True)
+class Validation:
+    """What a network's answers on the validation split come to.
+
+    `confusion` counts them, a row for each true class and a column for each answer.
+    """
+
+    loss: float
+    accuracy: float
+    confusion: Confusion
 
 
 class NotFiniteError(ArithmeticError):
@@ -92,8 +105,8 @@ class Phase:
                 sums[name] += len(labels) * float(logs[name])
         return {name: total / n_images for name, total in sums.items()}
 
-    def validate(self) -> tuple[float, float]:
-        """Measures cross-entropy, without the regularizer's penalty, and accuracy.
+    def validate(self) -> Validation:
+        """Measures cross-entropy, without the regularizer's penalty, accuracy and confusion.
 
         Raises:
             NotFiniteError: If an answer of the network is not a finite number.
@@ -104,7 +117,13 @@ class Phase:
             raise NotFiniteError("The network's answers became NaN.")
         likelihood = probabilities[np.arange(len(labels)), labels].astype(np.float64)
         loss = -np.log(np.maximum(likelihood, keras.config.epsilon())).mean()
-        return float(loss), float((probabilities.argmax(axis=1) == labels).mean())
+        answers, n_classes = probabilities.argmax(axis=1), probabilities.shape[1]
+        counts = np.bincount(labels * n_classes + answers, minlength=n_classes**2)
+        return Validation(
+            loss=float(loss),
+            accuracy=float((answers == labels).mean()),
+            confusion=tuple(tuple(map(int, row)) for row in counts.reshape(n_classes, -1)),
+        )
 
     def predict(self) -> NDArray[np.float32]:
         """Class probabilities of the validation split, shape `(n, n_classes)`."""

@@ -12,6 +12,8 @@ from typing import Any, Literal, get_args
 from storage import EpochRow
 
 Verdict = Literal["go_on", "stop"]
+Confusion = tuple[tuple[int, ...], ...]
+"""How often the images of each true class, a row, were taken for each class, a column."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,32 +68,34 @@ class Note:
 
 @dataclass(frozen=True, slots=True)
 class Resumed:
-    """The trial goes on from a checkpoint that holds these epochs; the trainer waits as well."""
+    """The trial goes on from a checkpoint that holds these epochs; the trainer waits as well.
+
+    `confusion` is that of the best of them on validation, empty where it is not known.
+    """
 
     rows: tuple[EpochRow, ...]
+    confusion: Confusion = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Epoch:
     """An epoch is trained and validated; the trainer waits for the verdict.
 
-    It is saved as well, unless `unsaved` says why not.
+    It is saved as well, unless `unsaved` says why not. `confusion` is that of the best epoch so
+    far on validation.
     """
 
     row: EpochRow
     unsaved: str = ""
+    confusion: Confusion = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """The trial was trained to its end; `value` is the best epoch's validation accuracy.
-
-    `confusion` counts the best epoch's answers on validation images, a row for each true class.
-    """
+    """The trial was trained to its end; `value` is the best epoch's validation accuracy."""
 
     value: float
     metrics: dict[str, float] = field(default_factory=dict)
-    confusion: tuple[tuple[int, ...], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,10 +192,10 @@ def decode(line: str) -> Message:
             values["row"] = EpochRow(**values["row"])
         elif kind is Evaluate:
             values["task"] = Task(**values["task"])
-        elif kind is Finished:
-            values["confusion"] = tuple(map(tuple, values.get("confusion", ())))
         elif kind is Resumed:
             values["rows"] = tuple(EpochRow(**row) for row in values["rows"])
+        if "confusion" in values:
+            values["confusion"] = tuple(map(tuple, values["confusion"]))
         message: Message = kind(**values)
     except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise ValueError(f"Expected a message. Received: {line[:200]!r}") from error

@@ -161,11 +161,12 @@ def _train(channel: Channel, task: Task) -> None:
     if task.goes_on_from and not fit.history:
         channel.send(Note("its checkpoint cannot be read, so it begins anew"))
     if fit.history:
-        channel.send(Resumed(tuple(fit.history)))
+        channel.send(Resumed(tuple(fit.history), fit.confusion))
         if channel.receive() == "stop":
             return
     while fit.goes_on:
-        channel.send(Epoch(fit.run_epoch(), fit.unsaved))
+        row = fit.run_epoch()
+        channel.send(Epoch(row, fit.unsaved, fit.confusion))
         if channel.receive() == "stop":
             return
     channel.send(fit.finish())

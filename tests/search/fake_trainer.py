@@ -30,7 +30,7 @@ def main() -> None:
                 break
             time.sleep(0.01)
             row = EpochRow(number, 1.0, 0.5, 1.0, accuracy, 1e-3, 0.01, 50.0)
-            channel.send(Epoch(row, save(task, number, mode)))
+            channel.send(Epoch(row, save(task, number, mode), ((number, 1), (0, 2))))
             if channel.receive() == "stop":
                 break
         else:

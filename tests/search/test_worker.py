@@ -181,6 +181,7 @@ def test_stopped_worker_gives_its_trial_back_and_another_goes_on(
     assert [row.curve.n_epochs for row in rows] == [3, 3, 3]
     places = [row.attributes["ran_on"] for row in rows]
     assert places == [["first, cpu", "second, cpu"], ["second, cpu"], ["second, cpu"]]
+    assert {str(row.attributes["confusion"]) for row in rows} == {"[[3, 1], [0, 2]]"}
 
 
 def test_unfit_trials_count_and_have_no_rank(opened: OpenStudy) -> None:

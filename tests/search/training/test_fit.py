@@ -83,6 +83,7 @@ def test_fit_cut_off_after_any_epoch_goes_on_bit_for_bit(
     parts = train(Fit(task, prepared))
     assert len(whole.history) == 6
     assert curve(parts) == curve(whole)
+    assert parts.confusion == whole.confusion
     for one, other in zip(parts.model.variables, whole.model.variables, strict=True):
         assert np.array_equal(one.numpy(), other.numpy())
     assert parts.finish() == replace(
@@ -152,7 +153,12 @@ def test_finish_measures_the_best_weights(prepared: PreparedSet, tmp_path: Path)
     fit = train(Fit(make_task(prepared, tmp_path / "one", draw_config()), prepared))
     finished = fit.finish()
     assert finished.value == max(row.val_accuracy for row in fit.history)
-    assert fit.phase.validate()[1] == finished.value
+    assert fit.phase.validate().accuracy == finished.value
+    assert fit.phase.validate().confusion == fit.confusion
+    rows = [sum(row) for row in fit.confusion]
+    assert rows == np.bincount(prepared.labels("val")).tolist()
+    right = sum(fit.confusion[n][n] for n in range(prepared.n_classes))
+    assert right / sum(rows) == pytest.approx(finished.value)
     assert 0 <= finished.metrics["balanced_accuracy"] <= 1
     assert 0 <= finished.metrics["macro_auc"] <= 1
     assert finished.metrics["parameters"] == fit.model.count_params()

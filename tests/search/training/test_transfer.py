@@ -135,7 +135,7 @@ def test_best_epoch_of_the_first_phase_is_measured_on_its_head(
     assert finished.value == best.accuracy
     assert finished.metrics["best_epoch"] == best.epoch
     assert fit.phase.number == 1
-    assert fit.phase.validate()[1] == best.accuracy
+    assert fit.phase.validate().accuracy == best.accuracy
     assert finished.metrics["parameters"] == whole_model(fit.config, larger).count_params()
 
 
