@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from contextlib import closing
+from copy import copy
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from shlex import quote
@@ -31,6 +32,7 @@ from search.open_study import OpenStudy
 from search.scoring import Scorer, uses_of_test_split
 from search.verdict import judged
 from search.versions import packages_here
+from search.visit import RAN_ON
 from search.winner import Winner, choose_winner, find_winner
 from spaces import Config, draw_network
 from spaces.narrowing import describe_domains
@@ -110,7 +112,7 @@ class Gathering:
         """
         from analysis.report.figures import importance_of
 
-        trials = tuple(self.opened.study.get_trials(deepcopy=False))
+        trials = tuple(map(_without_place, self.opened.study.get_trials(deepcopy=False)))
         facts = add_cautions(
             Facts(
                 study=self.opened.name,
@@ -291,6 +293,15 @@ def _discreet(ranking: Ranking) -> Ranking:
         for it in ranking.trials
     )
     return replace(ranking, trials=tuple(trials))
+
+
+def _without_place(trial: FrozenTrial) -> FrozenTrial:
+    """Leaves out where a trial ran: names of machines are nobody's business but their owner's."""
+    if RAN_ON not in trial.user_attrs:
+        return trial
+    discreet = copy(trial)  # The one that is given is Optuna's own.
+    discreet.user_attrs = {k: v for k, v in trial.user_attrs.items() if k != RAN_ON}
+    return discreet
 
 
 def _saved(rows: list[TrialRow], kind: str) -> int:

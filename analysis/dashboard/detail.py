@@ -137,9 +137,11 @@ class Detail:
         trials = b",".join(pieces[it.row.number] for it in look.trials[after:])
         return b'%s,"best_trials":[%s],"trials":[%s]}' % (_dump(head)[:-1], best, trials)
 
-    def note(self, trial: WatchedTrial) -> str:
+    def note(self, look: Look, trial: WatchedTrial) -> str:
         """Gives what we say of a trial."""
-        return trial_note(trial.row, max_epochs=self.max_epochs)
+        is_known = look.status is not None and not look.status.record.is_plain
+        is_at_work = trial.row.number in look.at_work if is_known else None
+        return trial_note(trial.row, max_epochs=self.max_epochs, is_at_work=is_at_work)
 
     def _write_trials(self, look: Look) -> tuple[dict[int, bytes], Contents]:
         """Gives each trial's JSON by number; of one that has ended it is made once a note."""
@@ -147,26 +149,27 @@ class Detail:
         unfinished = []
         for trial in look.trials:
             if trial.frozen.state.is_finished():
-                pieces[trial.row.number] = self._kept_piece(look.study, trial)
+                pieces[trial.row.number] = self._kept_piece(look, trial)
             else:
                 unfinished.append(trial)
         contents = self._contents.copy()
         for trial in unfinished:
             contents.add(trial)
-            pieces[trial.row.number] = self._write_trial(look.study, trial)
+            pieces[trial.row.number] = self._write_trial(look, trial)
         return pieces, contents
 
-    def _kept_piece(self, study: FrozenStudy, trial: WatchedTrial) -> bytes:
+    def _kept_piece(self, look: Look, trial: WatchedTrial) -> bytes:
         trial_id = trial.row.trial_id
-        version = study.system_attrs.get(note_ver_key(trial_id), 0)
+        version = look.study.system_attrs.get(note_ver_key(trial_id), 0)
         kept = self._kept.get(trial_id)
         if kept is None:
             self._contents.add(trial)
         if kept is None or kept[0] != version:
-            kept = self._kept[trial_id] = version, self._write_trial(study, trial)
+            kept = self._kept[trial_id] = version, self._write_trial(look, trial)
         return kept[1]
 
-    def _write_trial(self, study: FrozenStudy, trial: WatchedTrial) -> bytes:
+    def _write_trial(self, look: Look, trial: WatchedTrial) -> bytes:
+        study = look.study
         frozen = copy(trial.frozen)
         frozen._params = {}  # They are most of it, and much alike from trial to trial.
         record = serialize_frozen_trial(study._study_id, frozen, {})
@@ -174,7 +177,9 @@ class Detail:
         record["user_attrs"] = [it for it in record["user_attrs"] if it["key"] not in HIDDEN]
         record["constraints"] = constraints_of(trial)
         record["artifacts"] = list_artifacts(trial)
-        record["note"] = with_own_note(self.note(trial), study.system_attrs, trial.row.trial_id)
+        record["note"] = with_own_note(
+            self.note(look, trial), study.system_attrs, trial.row.trial_id
+        )
         return b'%s,"params":[%s]}' % (_dump(record)[:-1], self._write_params(trial.frozen))
 
     def _write_params(self, trial: FrozenTrial) -> bytes:

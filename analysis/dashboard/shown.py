@@ -60,7 +60,7 @@ class Shown:
         data = self._about_data(look)
         plots = self._plots.get(look.version, _wait_s(look))
         note = self._note(look, data)
-        state = look.version, note, plots, look.study.user_attrs, _written(look)
+        state = look.version, look.at_work, note, plots, look.study.user_attrs, _written(look)
         with self._lock:
             kept = self._pages.get(after)
             if kept is None or kept[0] != state:
@@ -80,7 +80,7 @@ class Shown:
         if trial_id is None:
             return self._note(look, self._about_data(look))
         trial = next((it for it in look.trials if it.row.trial_id == trial_id), None)
-        return "" if trial is None else self._detail.note(trial)
+        return "" if trial is None else self._detail.note(look, trial)
 
     def draw(self, trial_id: int | None, artifact_id: str) -> Page | None:
         """Gives a picture as PNG, drawn once for each state of its trial; None for no such one.

@@ -84,6 +84,12 @@ class Look:
     status: StudyStatus | None
     best: tuple[WatchedTrial, ...] = ()
 
+    @property
+    def at_work(self) -> frozenset[int | None]:
+        """The numbers of the trials that a living worker holds."""
+        workers = () if self.status is None else self.status.workers
+        return frozenset(worker.trial_number for worker in workers)
+
     def n_epochs(self, trial_id: int | None) -> int:
         """Gives for how many epochs a trial was trained; 0 for none that is there."""
         found = (it.row.curve.n_epochs for it in self.trials if it.row.trial_id == trial_id)

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from optuna.distributions import FloatDistribution, IntDistribution
 
-from analysis.report.facts import Caution, Facts
+from analysis.report.facts import Caution, DataFacts, Facts
 
 FEW_TRIALS = 10
 """Fewer complete trials say little about a space of dozens of parameters."""
@@ -31,7 +31,7 @@ def add_cautions(facts: Facts) -> Facts:
 def _find(facts: Facts) -> Iterator[Caution]:
     yield from _of_progress(facts)
     yield from _of_search(facts)
-    yield from _of_data(facts)
+    yield from of_data(facts.data)
     yield from _of_confirmation(facts)
     yield from _of_test(facts)
     yield from _edges(facts)
@@ -70,10 +70,15 @@ def _edges(facts: Facts) -> Iterator[Caution]:
         if not isinstance(distribution, Range) or _n_values(distribution) <= 2:
             continue  # Of two values each is an end.
         value, low, high = trial.params[name], distribution.low, distribution.high
-        place = _place(value, low, high, is_log=distribution.log)
-        if place >= 1 - EDGE or (place <= EDGE and low not in BY_NATURE):
+        if is_at_edge(value, low, high, is_log=distribution.log):
             values = {"parameter": name, "value": value, "low": low, "high": high}
             yield Caution("edge", values)
+
+
+def is_at_edge(value: float, low: float, high: float, *, is_log: bool) -> bool:
+    """Whether a value lies at an end of its range that could be moved."""
+    place = _place(value, low, high, is_log=is_log)
+    return place >= 1 - EDGE or (place <= EDGE and low not in BY_NATURE)
 
 
 def _n_values(distribution: Range) -> float:
@@ -89,16 +94,17 @@ def _place(value: float, low: float, high: float, *, is_log: bool) -> float:
     return (value - low) / (high - low)
 
 
-def _of_data(facts: Facts) -> Iterator[Caution]:
-    counts = facts.data.counts["train"].values()
+def of_data(data: DataFacts) -> Iterator[Caution]:
+    """Finds what the images of a study make doubtful."""
+    counts = data.counts["train"].values()
     ratio = max(counts) / max(1, min(counts))
     if ratio > UNBALANCED:
         yield Caution("unbalanced", {"ratio": round(ratio, 1)})
-    n = sum(facts.data.counts["val"].values())
+    n = sum(data.counts["val"].values())
     if n < FEW_IMAGES:
         yield Caution("small_validation", {"n": n, "step": round(1 / n, 4)})
-    if facts.data.n_duplicates:
-        yield Caution("duplicates", {"n": facts.data.n_duplicates})
+    if data.n_duplicates:
+        yield Caution("duplicates", {"n": data.n_duplicates})
 
 
 def _of_confirmation(facts: Facts) -> Iterator[Caution]:

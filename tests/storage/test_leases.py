@@ -347,7 +347,7 @@ def test_table_of_trials_agrees_with_optuna(search: Search) -> None:
     assert [row.params for row in rows] == [trial.params for trial in trials]
     assert [row.value for row in rows] == [0.9, None]
     assert [row.state for row in rows] == ["COMPLETE", "RUNNING"]
-    assert [row.curve for row in rows] == [Curve(2, 4.0, 1, 0.7), Curve()]
+    assert [row.curve for row in rows] == [Curve(2, 4.0, 1, 0.7, 500.0), Curve()]
     assert rows[0].outcome == COMPLETE
 
 

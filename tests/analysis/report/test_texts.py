@@ -99,7 +99,17 @@ def test_domains_are_told_in_the_language(values, english, russian):
 
 
 TECHNICAL = {
-    *("AUC", "CONVSEARCH_STORE", "ECE", "F1", "Grad-CAM", "Hyperband", "JavaScript", "PED-ANOVA"),
+    *(
+        "--store",
+        "AUC",
+        "CONVSEARCH_STORE",
+        "ECE",
+        "F1",
+        "Grad-CAM",
+        "Hyperband",
+        "JavaScript",
+        "PED-ANOVA",
+    ),
     *("ROC", "ROC-кривые", "TPE", "UTC", "confirm", "convsearch", "precision"),
 }
 """Names that are the same in each language."""

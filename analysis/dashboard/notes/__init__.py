@@ -1,0 +1,10 @@
+"""What the dashboard says of a study and of each trial, in Markdown.
+
+Notes are made from rows alone, thousands in a second: no network is built, no config parsed.
+"""
+
+from analysis.dashboard.notes.architecture import describe_architecture, describe_training
+from analysis.dashboard.notes.study import study_note
+from analysis.dashboard.notes.trial import trial_note
+
+__all__ = ["describe_architecture", "describe_training", "study_note", "trial_note"]

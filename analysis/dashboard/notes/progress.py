@@ -1,0 +1,82 @@
+"""How far a study is, who is at work on it, and what is left, in words that seldom change."""
+
+from collections import Counter
+
+from analysis.dashboard.notes.markdown import escape
+from analysis.dashboard.notes.settings import Settings
+from analysis.dashboard.notes.words import join, roughly
+from analysis.status import StudyStatus
+from analysis.words import plural, show_done
+from storage import WorkerRow
+
+MAX_HOSTS = 6
+NAMES = {
+    "complete": "complete",
+    "pruned": "pruned",
+    "unfit": "unfit",
+    "rejected": "not trained",
+    "fail": "failed",
+    "running": "running",
+    "waiting": "waiting",
+}
+"""What is said of trials that ended or stand so."""
+
+
+def describe_progress(status: StudyStatus) -> str:
+    """Gives the state of a study and of its trials, its budget, and who is at work."""
+    counted = [f"{n:,} {NAMES.get(kind, kind)}" for kind, n in status.counts.items() if n]
+    trials = f" Trials: {', '.join(counted)}." if counted else " There is no trial yet."
+    if status.record.is_plain:
+        return trials.strip()
+    return f"**{_state(status)}:** {_budget(status)}.{_left(status)}{_workers(status)}{trials}"
+
+
+def epochs_saved(status: StudyStatus) -> tuple[int, int]:
+    """Counts the epochs that pruned trials did not train, and those that all trials did."""
+    default = Settings.read(status.record).max_epochs
+    saved = 0
+    for row in status.trials:
+        most = row.attributes.get("max_epochs", default)
+        if row.kind == "pruned" and row.curve.n_epochs and isinstance(most, int):
+            saved += max(0, most - row.curve.n_epochs)
+    return saved, sum(row.curve.n_epochs for row in status.trials)
+
+
+def _state(status: StudyStatus) -> str:
+    if status.is_over:
+        return "Ended" if status.record.end_reason and not status.is_spent else "Finished"
+    if status.record.is_stopped:
+        return "Stopping" if status.workers else "Stopped"
+    if status.workers:
+        return "At work"
+    return "Paused" if status.trials else "Not begun"
+
+
+def _budget(status: StudyStatus) -> str:
+    record = status.record
+    done = show_done(status.n_done, record.n_trials)
+    spent = f" in {roughly(record.active_s)}" if record.active_s >= 1 else ""
+    if record.timeout_s is None:
+        return done + spent
+    return f"{done}{spent} of {roughly(record.timeout_s)}"
+
+
+def _left(status: StudyStatus) -> str:
+    left_s = status.time_left_s
+    if status.is_over or left_s is None or status.record.is_stopped or not status.workers:
+        return ""
+    return f" Time left: {roughly(left_s)}."
+
+
+def _workers(status: StudyStatus) -> str:
+    if not status.workers:
+        return ""
+    hosts = Counter(map(_host, status.workers))
+    names = [escape(host, 60) + (f" ({n})" if n > 1 else "") for host, n in hosts.items()]
+    if len(names) > MAX_HOSTS:
+        names = [*names[:MAX_HOSTS], plural(len(names) - MAX_HOSTS, "other host")]
+    return f" {plural(len(status.workers), 'worker')} on {join(names)}."
+
+
+def _host(worker: WorkerRow) -> str:
+    return worker.host or "a host without a name"

@@ -1,0 +1,142 @@
+"""The note of a study: what it searches on which images, how far it is, and what to mind."""
+
+from collections.abc import Sequence
+from urllib.parse import quote
+
+from analysis.dashboard.notes.confirmation import confirmation_parts
+from analysis.dashboard.notes.markdown import code, escape, paragraphs, table
+from analysis.dashboard.notes.minding import find_warnings
+from analysis.dashboard.notes.next_step import next_step, searched_name
+from analysis.dashboard.notes.progress import describe_progress, epochs_saved
+from analysis.dashboard.notes.settings import Settings
+from analysis.dashboard.notes.words import join, show_count, show_score, show_time
+from analysis.families import FamilySummary
+from analysis.report.facts import DataFacts
+from analysis.status import StudyStatus
+from analysis.words import plural
+
+MAX_CLASSES = 12
+"""Of more classes the table of images gives the sums alone."""
+MAX_NAMED = 5
+FINGERPRINT = 12
+SAFE = "/:?=&%#,;+@~"
+
+
+def study_note(
+    status: StudyStatus,
+    *,
+    data: DataFacts | None,
+    samples_url: str | None,
+    cautions: Sequence[str] = (),
+    is_confirmed: bool | None = None,
+) -> str:
+    """Gives the note of a study in Markdown; it changes when something of the study does.
+
+    Args:
+        status: The study now, be it one of Optuna alone.
+        data: Its images, where they can be had.
+        samples_url: Of a picture of some of them.
+        cautions: More to mind, as plain text.
+        is_confirmed: Whether its best configs were trained again, None where that is not known.
+    """
+    name = status.record.name
+    warnings = [*find_warnings(status, data), *map(escape, cautions)]
+    return paragraphs(
+        [
+            f"## {escape(name)}",
+            _question(status, data),
+            describe_progress(status),
+            "\n".join(f"- ⚠ {it}" for it in warnings),
+            *_results(status),
+            *_images(data, samples_url),
+            next_step(status, is_confirmed),
+        ]
+    )
+
+
+def _question(status: StudyStatus, data: DataFacts | None) -> str:
+    record = status.record
+    if record.is_plain:
+        better = "larger" if record.direction == "maximize" else "smaller"
+        return f"A study of Optuna alone: of its values the {better} are better."
+    if searched_name(status):
+        return (
+            f"Trains the best configs of **{escape(searched_name(status))}** again from other "
+            "seeds, to tell what is better from what was lucky."
+        )
+    families = Settings.read(record).families
+    searched = f" Searched among {join([escape(it) for it in families])}." if families else ""
+    return f"Which network tells {_classes(data)} best, by accuracy on validation?{searched}"
+
+
+def _classes(data: DataFacts | None) -> str:
+    if data is None or not data.classes:
+        return "the images' classes apart"
+    if len(data.classes) > MAX_NAMED:
+        return f"{len(data.classes)} classes of images apart"
+    return f"{join([f'**{escape(it, 60)}**' for it in data.classes])} apart"
+
+
+def _results(status: StudyStatus) -> list[str]:
+    if searched_name(status):
+        return confirmation_parts(status)
+    best = status.best
+    if best is None:
+        ended = any(row.kind not in {"running", "waiting"} for row in status.trials)
+        return ["No trial is complete yet."] if ended else []
+    if status.record.is_plain:
+        value = "–" if best.value is None else f"{best.value:.6g}"
+        return [f"**Best so far:** {value}, by trial {best.number}."]
+    seconds = {row.number: row.curve.seconds for row in status.trials}
+    rows = [_family_row(it, seconds) for it in status.families]
+    heads = ("Family", "Best on validation", "Trial", "Parameters", "Its time", "Trials counted")
+    return ["### Best of each family", table(heads, rows), *_saved(status)]
+
+
+def _family_row(summary: FamilySummary, seconds: dict[int, float]) -> list[str]:
+    is_known = summary.trial is not None
+    spent = seconds.get(summary.trial, 0.0) if summary.trial is not None else 0.0
+    return [
+        escape(summary.family, 60),
+        show_score(summary.val_accuracy) or "–",
+        f"{summary.trial}" if is_known else "–",
+        show_count(summary.parameters) or "–",
+        show_time(spent) if spent else "–",
+        f"{summary.n_trials:,}",
+    ]
+
+
+def _saved(status: StudyStatus) -> list[str]:
+    n_saved, n_trained = epochs_saved(status)
+    if not n_saved:
+        return []
+    share = n_saved / (n_saved + n_trained)
+    return [
+        f"Pruning saved up to {plural(n_saved, 'epoch')}, {share:.0%} of what the trials would "
+        "have trained without it."
+    ]
+
+
+def _images(data: DataFacts | None, samples_url: str | None) -> list[str]:
+    picture = "" if samples_url is None else f"![Training images]({quote(samples_url, safe=SAFE)})"
+    if data is None:
+        return [picture]
+    splits = [it for it in data.counts if data.counts[it]]
+    classes = list(data.classes) if len(data.classes) <= MAX_CLASSES else []
+    rows = [
+        [escape(name, 60), *(f"{data.counts[it].get(name, 0):,}" for it in splits)]
+        for name in classes
+    ]
+    rows.append(["all", *(f"{sum(data.counts[it].values()):,}" for it in splits)])
+    return ["### Images", _size(data), table(["Class", *map(escape, splits)], rows), picture]
+
+
+def _size(data: DataFacts) -> str:
+    shapes = dict.fromkeys(data.image_shapes.values())
+    sizes = " and ".join(f"{height} × {width}" for height, width, *_ in shapes)
+    is_grey = all(shape[-1] == 1 for shape in data.image_shapes.values())
+    n = sum(sum(counts.values()) for counts in data.counts.values())
+    mark = data.fingerprint.removeprefix("sha256:")[:FINGERPRINT]
+    kind = "grey images" if is_grey else "images"
+    known = f"; fingerprint {code(mark)}" if mark else ""
+    return f"{n:,} {kind} of {sizes} pixels{known}."

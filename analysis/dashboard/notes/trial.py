@@ -1,0 +1,181 @@
+"""The note of a trial: its network, how it did, and why it ended."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from analysis.companions import origin_of
+from analysis.dashboard.notes.architecture import describe_architecture, describe_training
+from analysis.dashboard.notes.markdown import bullets, escape, paragraphs
+from analysis.dashboard.notes.words import (
+    is_number,
+    show_count,
+    show_score,
+    show_time,
+)
+from analysis.families import config_of, family_of
+from storage import TrialRow
+
+BY_PRUNER = "By the pruner"
+MAX_PLACES = 6
+ALL_EPOCHS = "max_epochs"
+"""The attribute with the most epochs of all phases of a trial's training."""
+
+
+def trial_note(
+    row: TrialRow, *, max_epochs: int | None = None, is_at_work: bool | None = None
+) -> str:
+    """Gives the note of a trial in Markdown; of what is not known it says nothing.
+
+    Args:
+        row: The trial, be it of Optuna alone.
+        max_epochs: The most epochs of a phase, where the trial itself does not tell.
+        is_at_work: Whether a worker holds a trial that runs, None where that is not known.
+    """
+    most = _most_epochs(row, max_epochs)
+    config, family = config_of(row), family_of(row)
+    network = describe_architecture(config) if config else ""
+    named = f"**{escape(family)}**" if family else ""
+    return paragraphs(
+        [
+            _first_line(row, most, is_at_work),
+            ": ".join(filter(None, [named, escape(network)])),
+            escape(describe_training(config)) if config else "",
+            bullets(f"**{name}:** {value}" for name, value in _facts(row, most)),
+        ]
+    )
+
+
+def _most_epochs(row: TrialRow, max_epochs: int | None) -> int | None:
+    own = row.attributes.get(ALL_EPOCHS)
+    return own if isinstance(own, int) and not isinstance(own, bool) else max_epochs
+
+
+def _first_line(row: TrialRow, most: int | None, is_at_work: bool | None) -> str:
+    describe = _FIRST_LINES.get(row.kind)
+    if describe is not None:
+        return describe(row, most)
+    if row.state == "RUNNING" and row.outcome is None:
+        return _running(row, most, is_at_work)
+    return f"**{escape(row.kind.capitalize())}.**{_with_reason(row)}"
+
+
+def _complete(row: TrialRow, most: int | None) -> str:
+    value = show_score(row.value)
+    if row.outcome is None:  # Optuna's own, whose value may be of anything.
+        return f"**Complete:** value {_any_value(row.value)}."
+    why = ""
+    if most is not None and 0 < row.curve.n_epochs < most:
+        why = f": after epoch {row.curve.n_epochs:,} validation got no better"
+    return f"**Complete:** {value or '–'} on validation; trained to its end{why}."
+
+
+def _pruned(row: TrialRow, _most: int | None) -> str:
+    best = show_score(row.curve.best_accuracy)
+    reached = f" Its best epoch had {best} on validation." if best else ""
+    if row.outcome is None:
+        last = f" Its last value was {_any_value(row.value)}." if row.value is not None else ""
+        return f"**Pruned:** it did not look as if it would become one of the best.{last}"
+    reason = row.outcome.reason
+    if reason.startswith(BY_PRUNER):
+        reason = "by the pruner" + reason.removeprefix(BY_PRUNER)
+    return f"**Pruned** {escape(_sentence(reason))}{reached}"
+
+
+def _unfit(row: TrialRow, _most: int | None) -> str:
+    return f"**Not fit to train.**{_with_reason(row)}"
+
+
+def _rejected(row: TrialRow, _most: int | None) -> str:
+    return f"**Infeasible, never trained.**{_with_reason(row)}"
+
+
+def _repeat(row: TrialRow, _most: int | None) -> str:
+    return f"**A repeat, never trained.**{_with_reason(row)}"
+
+
+def _failed(row: TrialRow, _most: int | None) -> str:
+    return f"**Failed.**{_with_reason(row)}"
+
+
+def _waiting(_row: TrialRow, _most: int | None) -> str:
+    return "**Waiting** for a worker to begin with it."
+
+
+_FIRST_LINES = {
+    "complete": _complete,
+    "pruned": _pruned,
+    "unfit": _unfit,
+    "rejected": _rejected,
+    "repeat": _repeat,
+    "fail": _failed,
+    "waiting": _waiting,
+}
+
+
+def _running(row: TrialRow, most: int | None, is_at_work: bool | None) -> str:
+    n_epochs = row.curve.n_epochs
+    bound = f" of at most {most:,}" if most is not None and n_epochs < most else ""
+    best = show_score(row.curve.best_accuracy)
+    so_far = f" Best so far: {best} on validation, in epoch {row.curve.best_epoch}."
+    if is_at_work is False:
+        when = f"after epoch {n_epochs:,}{bound}" if n_epochs else "from its beginning"
+        return f"**Waiting to go on** {when}: no worker holds it.{so_far if best else ''}"
+    return f"**Running,** in epoch {n_epochs + 1:,}{bound}.{so_far if best else ''}"
+
+
+def _facts(row: TrialRow, most: int | None) -> Iterator[tuple[str, str]]:
+    metrics: Mapping[str, Any] = {} if row.outcome is None else row.outcome.metrics
+    scores = [
+        f"{name} {show_score(metrics.get(key))}"
+        for name, key in (("balanced accuracy", "balanced_accuracy"), ("AUC", "macro_auc"))
+        if is_number(metrics.get(key))
+    ]
+    if scores:
+        yield "Validation", f"accuracy {show_score(row.value) or '–'}, {', '.join(scores)}"
+    yield from _epochs(row, most)
+    if (size := show_count(row.attributes.get("parameters"))) is not None:
+        yield "Parameters", size
+    if row.curve.memory_mb:
+        yield "Memory", f"{show_count(row.curve.memory_mb) or '–'} MB at most"
+    if (places := _places(row)) != "":
+        yield "Ran on", places
+    if (origin := origin_of(row)) is not None:
+        again = f"trial {escape(origin.get('trial', '?'))}, seed {escape(origin.get('seed', '?'))}"
+        yield "Trains again", again
+    taken = row.attributes.get("taken_from")
+    if isinstance(taken, Mapping):
+        whence = f"trial {escape(taken.get('trial', '?'))} of {escape(taken.get('study', '?'))}"
+        yield "Taken over from", whence
+
+
+def _epochs(row: TrialRow, most: int | None) -> Iterator[tuple[str, str]]:
+    curve = row.curve
+    if not curve.n_epochs:
+        return
+    if curve.best_epoch is not None:
+        is_cut = most is not None and curve.n_epochs < most
+        bound = f" (at most {most:,})" if is_cut else ""
+        yield "Best epoch", f"{curve.best_epoch:,} of {curve.n_epochs:,}{bound}"
+    each = curve.seconds / curve.n_epochs
+    yield "Time", f"{show_time(curve.seconds)}, {show_time(each)} an epoch"
+
+
+def _places(row: TrialRow) -> str:
+    found = row.attributes.get("ran_on")
+    if not isinstance(found, list):
+        return ""
+    more = f" and {len(found) - MAX_PLACES:,} more" if len(found) > MAX_PLACES else ""
+    return "; then ".join(escape(it, 80) for it in found[:MAX_PLACES]) + more
+
+
+def _with_reason(row: TrialRow) -> str:
+    reason = "" if row.outcome is None else row.outcome.reason
+    return f" {escape(_sentence(reason))}" if reason else ""
+
+
+def _sentence(reason: str) -> str:
+    return reason if reason.endswith((".", "!", "?", "…")) else f"{reason}."
+
+
+def _any_value(value: float | None) -> str:
+    return f"{value:.4g}" if value is not None else "–"
