@@ -40,6 +40,7 @@ class DashboardBeside:
         ]  # fmt: skip
         # The URL may hold a password, so it goes where a list of processes does not show it.
         environment = {**os.environ, "CONVSEARCH_STORE": store_url, **python_path()}
+        environment.pop("CONVSEARCH_TOKEN", None)  # This machine's alone, it asks for none.
         with log.open("ab") as output:
             self._process = subprocess.Popen(
                 command,

@@ -18,7 +18,7 @@ from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from search.errors import SearchError, SettingsError
+from search.errors import ArtifactError, SearchError, SettingsError
 from search.signals import stopping_when_asked
 from storage import Store, StoreError, hide_passwords
 
@@ -209,14 +209,21 @@ def serve(
 
 
 def about_data(store: Store, study: str) -> "DataFacts | None":
-    """Tells of a study's images; None where they cannot be had here."""
+    """Tells of a study's images; None where they cannot be had here.
+
+    Raises:
+        StoreError: If the store does not answer.
+        ArtifactError: If the images are elsewhere, and that does not answer.
+    """
     from search.gather import Gathering
     from search.open_study import OpenStudy
     from spaces import SpaceError
 
     try:
         return Gathering(OpenStudy.load(store, study)).about_data()
-    except (SearchError, SpaceError, StoreError, OSError) as error:
+    except (StoreError, ArtifactError):
+        raise
+    except (SearchError, SpaceError, OSError) as error:
         logger.warning("the images of %s are not shown: %s", study, error)
         return None
 

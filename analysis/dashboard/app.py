@@ -13,6 +13,7 @@ from urllib.parse import parse_qs
 
 import optuna_dashboard
 from optuna.artifacts.exceptions import ArtifactNotFound
+from optuna_dashboard._importance import param_importance_cache
 
 from analysis.dashboard.costly import Costly
 from analysis.dashboard.own_notes import only_own
@@ -24,7 +25,7 @@ from analysis.report.facts import DataFacts
 from storage import Store, StoreError, hide_passwords
 
 if TYPE_CHECKING:
-    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
+    from _typeshed.wsgi import StartResponse, WSGIEnvironment
 
 MOST_TRIALS = 1000
 """Where a study has more, optuna-dashboard's costly plots are made of so many of them."""
@@ -89,10 +90,9 @@ class Dashboard:
         self._costly = Costly()
         self._shown: dict[int, Shown] = {}
 
-        def optunas(most: int | None = None) -> "WSGIApplication":
+        def optunas(most: int | None = None) -> Any:
             view = make_view(self.studies, allows_edit=allows_edit, most=most)
-            app: WSGIApplication = optuna_dashboard.wsgi(view, artifact_store=NoArtifacts())
-            return app
+            return optuna_dashboard.wsgi(view, artifact_store=NoArtifacts())
 
         self.optunas, self._thinned = optunas(), optunas(MOST_TRIALS)
         self._routes: tuple[tuple[str, re.Pattern[str], Callable[..., Page | None]], ...] = tuple(
@@ -125,7 +125,8 @@ class Dashboard:
                 HTTPStatus.SERVICE_UNAVAILABLE, hide_passwords(str(error)), ("Retry-After", "5")
             )
         if page is None:
-            return self.optunas(environ, start_response)
+            sent: Iterable[bytes] = self.optunas(environ, start_response)
+            return sent
         return page.answer(environ, start_response)
 
     def _answer(self, environ: "WSGIEnvironment") -> Page | None:
@@ -136,7 +137,10 @@ class Dashboard:
             if found and ours == ("GET" if method == "HEAD" else method):
                 page = answer(environ, **_numbers(found.groupdict()))
                 return ask(self.optunas, environ) if page is None else page
-        return ask(self.optunas, environ) if path.startswith("/api/") else None
+        if not path.startswith("/api/"):
+            return None
+        self.studies.all()  # optuna-dashboard has no words for a store that is away.
+        return ask(self.optunas, environ)
 
     def _open(self, environ: "WSGIEnvironment") -> Page:
         """Gives the page of all pages; where there is no study yet, one that says how to begin."""
@@ -167,15 +171,21 @@ class Dashboard:
     def _plot(self, environ: "WSGIEnvironment", study: int) -> Page | None:
         return self._make_costly(environ, study, self._thinned)
 
-    def _make_costly(
-        self, environ: "WSGIEnvironment", study: int, app: "WSGIApplication"
-    ) -> Page | None:
+    def _make_costly(self, environ: "WSGIEnvironment", study: int, app: Any) -> Page | None:
         followed = self.studies.find(study)
         if followed is None:
             return None
         asked = f"{environ['PATH_INFO']}?{environ.get('QUERY_STRING', '')}"
         version = followed.serial, followed.look().version
-        return self._costly.answer(asked, version, lambda: ask(app, environ))
+
+        def make() -> Page:
+            # optuna-dashboard keeps importances by a study's id and how many trials are complete,
+            # and trials for seconds: both may be of another study by now, or of an older state.
+            param_importance_cache.clear()
+            app._inmemory_cache.clear()
+            return ask(app, environ)
+
+        return self._costly.answer(asked, version, make)
 
     def _artifact(
         self, environ: "WSGIEnvironment", study: int, artifact: str, trial: int | None = None
@@ -194,7 +204,7 @@ class Dashboard:
         try:
             sent = json.loads(environ["wsgi.input"].read())
             sent["body"] = only_own(sent["body"], shown.note(trial))
-        except (ValueError, KeyError, TypeError, AttributeError):
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
             return Page.refusal(HTTPStatus.BAD_REQUEST, "Expected a note.")
         body = json.dumps(sent).encode()
         environ["wsgi.input"], environ["CONTENT_LENGTH"] = io.BytesIO(body), str(len(body))

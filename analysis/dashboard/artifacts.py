@@ -37,10 +37,19 @@ def _ids(trial: WatchedTrial) -> Iterator[str]:
     attributes = trial.row.attributes
     if trial.row.curve.n_epochs:
         yield f"{CURVE}-{trial.row.curve.n_epochs}"
-    if "confusion" in attributes:
+    if _matrix(trial) is not None:
         yield f"{CONFUSION}-{trial.row.curve.best_epoch or 0}"
     if isinstance(attributes.get("config"), dict):
         yield ARCHITECTURE
+
+
+def _matrix(trial: WatchedTrial) -> list[list[int]] | None:
+    """Gives a trial's confusion matrix; None where it has none, or something else by that name."""
+    found = trial.row.attributes.get("confusion")
+    if not isinstance(found, list) or not found or not trial.row.curve.n_epochs:
+        return None
+    is_square = all(isinstance(row, list) and len(row) == len(found) for row in found)
+    return found if is_square and all(type(n) is int for row in found for n in row) else None
 
 
 def _describe(artifact_id: str) -> dict[str, Any]:
@@ -90,8 +99,8 @@ class Drawing:
     def _draw_confusion(self, trial: WatchedTrial) -> bytes | None:
         from analysis.dashboard.pictures import draw_confusion
 
-        matrix = trial.row.attributes.get("confusion")
-        if not matrix:
+        matrix = _matrix(trial)
+        if matrix is None:
             return None
         known = () if self.data is None else self.data.classes
         classes = known if len(known) == len(matrix) else [str(n) for n in range(len(matrix))]

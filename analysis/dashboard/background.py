@@ -10,6 +10,8 @@ logger = logging.getLogger(__name__)
 T = TypeVar("T")
 SHARE = 10
 """Something that took a second to make is made again after ten at the earliest."""
+AGAIN_S = 30.0
+"""After a failure."""
 LATER_S = 0.5
 """What nobody waits for is begun a little later: a page that is being made goes first."""
 
@@ -46,10 +48,12 @@ class Background(Generic[T]):
     def _run(self, key: object, delay_s: float) -> None:
         time.sleep(delay_s)
         began = time.monotonic()
+        pause_s = self._pause_s
         try:
             self._value = self._make()
-        except Exception:  # A page without it is better than none; the next change tries again.
+            self._made_of = key
+        except Exception:  # A page without it is better than none; it is tried again.
             logger.exception("something of the dashboard could not be made")
+            pause_s = max(pause_s, AGAIN_S)
         now = time.monotonic()
-        self._made_of = key
-        self._next_at = now + max(self._pause_s, SHARE * (now - began))
+        self._next_at = now + max(pause_s, SHARE * (now - began))

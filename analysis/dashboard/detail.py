@@ -28,9 +28,11 @@ from analysis.dashboard.own_notes import with_own_note
 from analysis.dashboard.studies import Look, constraints_of
 from storage import WatchedTrial
 
-HIDDEN = frozenset({"config", "confusion", "ran_on"})
+HIDDEN = frozenset({"config", "confusion", "ran_on", "traceback"})
 """Attributes that notes and pictures tell in a way that can be read."""
 Range = FloatDistribution | IntDistribution
+HUGE = 1e308
+"""In the place of an infinite number, which JSON does not have."""
 
 
 @dataclass(slots=True)
@@ -42,7 +44,6 @@ class Contents:
     domains: dict[tuple[str, object], BaseDistribution] = field(default_factory=dict)
     attributes: dict[str, bool] = field(default_factory=dict)
     has_reports: bool = False
-    _seen: set[tuple[str, int]] = field(default_factory=set)
 
     def copy(self) -> "Contents":
         """Gives one that can be added to without changing this."""
@@ -52,7 +53,6 @@ class Contents:
             dict(self.domains),
             dict(self.attributes),
             self.has_reports,
-            self._seen,
         )
 
     def add(self, trial: WatchedTrial) -> None:
@@ -175,7 +175,7 @@ class Detail:
         record = serialize_frozen_trial(study._study_id, frozen, {})
         del record["params"]
         record["user_attrs"] = [it for it in record["user_attrs"] if it["key"] not in HIDDEN]
-        record["constraints"] = constraints_of(trial)
+        record["constraints"] = [max(-HUGE, min(it, HUGE)) for it in constraints_of(trial)]
         record["artifacts"] = list_artifacts(trial)
         record["note"] = with_own_note(
             self.note(look, trial), study.system_attrs, trial.row.trial_id

@@ -84,6 +84,8 @@ def ask(app: "WSGIApplication", environ: "WSGIEnvironment") -> Page:
         found[:] = [HTTPStatus(int(status.split(" ", 1)[0])), dict(headers)]
         return lambda _: None
 
+    if environ["REQUEST_METHOD"] == "HEAD":  # The answer may be kept, so it has to be whole.
+        environ = {**environ, "REQUEST_METHOD": "GET"}
     parts = app(environ, start_response)
     try:
         body = b"".join(parts)

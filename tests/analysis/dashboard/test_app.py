@@ -327,3 +327,76 @@ def test_threads_that_ask_at_once_get_the_same(app: Any, study: optuna.Study) ->
     without_plots = [json.loads(body) | {"plotly_graph_objects": []} for body in bodies]
     assert len(bodies) == 8
     assert all(it == without_plots[0] for it in without_plots)
+
+
+@pytest.mark.parametrize(
+    "path", ["/csv/{}", "/api/studies/{}", "/api/studies/{}/param_importances"]
+)
+def test_answer_to_head_leaves_the_one_to_get_whole(
+    app: Any, study: optuna.Study, path: str
+) -> None:
+    asked = path.format(study._study_id)
+    head = ask(app, asked, method="HEAD")
+    got = ask(app, asked)
+    assert head.body == b""
+    assert got.body
+    assert head.headers["content-length"] == got.headers["content-length"] == str(len(got.body))
+
+
+def test_infinite_constraint_is_a_number_that_browsers_read(store: Store) -> None:
+    study = optuna.create_study(storage=store.optuna_storage, study_name="never")
+    trial = study.ask()
+    trial.set_constraint("size", float("inf"))
+    study.tell(trial, 1.0)
+    answer = detail(make_app(store), study)
+    assert b"Infinity" not in answer.body
+    assert answer.json["trials"][0]["constraints"][0] > 1e300
+    assert answer.json["best_trials"] == []
+
+
+def test_traceback_of_a_failure_is_not_shown_to_all(store: Store) -> None:
+    study = optuna.create_study(storage=store.optuna_storage, study_name="failed")
+    trial = study.ask()
+    trial.set_user_attr("traceback", "/home/somebody/secret.py")
+    study.tell(trial, state=TrialState.FAIL)
+    assert b"somebody" not in detail(make_app(store), study).body
+
+
+def test_odd_confusion_of_others_is_no_picture(store: Store) -> None:
+    study = optuna.create_study(storage=store.optuna_storage, study_name="odd")
+    for odd in (5, [[1], [1]], [["a"]], []):
+        trial = study.ask()
+        trial.set_user_attr("confusion", odd)
+        study.tell(trial, 1.0)
+    app = make_app(store)
+    for trial in detail(app, study).json["trials"]:
+        assert trial["artifacts"] == []
+        path = f"/artifacts/{study._study_id}/{trial['trial_id']}/2-1"
+        assert ask(app, path).status == HTTPStatus.NOT_FOUND
+
+
+def test_importance_is_of_this_study_and_of_now(store: Store) -> None:
+    app = make_app(store)
+
+    def importance(study: optuna.Study) -> dict[str, float]:
+        answer = ask(app, f"/api/studies/{study._study_id}/param_importances").json
+        return {it["name"]: it["importance"] for it in answer["param_importances"][0]}
+
+    def make(name: str, which: str) -> optuna.Study:
+        study = optuna.create_study(storage=store.optuna_storage, study_name=name)
+        for n in range(20):
+            params = {"x": n / 20, "y": (7 * n % 20) / 20}
+            unit = optuna.distributions.FloatDistribution(0, 1)
+            study.add_trial(
+                create_trial(
+                    value=params[which], params=params, distributions=dict.fromkeys(params, unit)
+                )
+            )
+        return study
+
+    first = importance(make("first", "x"))
+    assert first["x"] > first["y"]
+    store.optuna_storage.delete_study(1)
+    time.sleep(1.1)
+    second = importance(make("second", "y"))
+    assert second["y"] > second["x"]
