@@ -49,8 +49,9 @@ class Gate:
     def make(cls, token: str) -> "Gate":
         """Makes the gate of a token."""
         secret = token.encode()
-        cookie = hmac.new(secret, b"the cookie of convsearch dashboard", hashlib.sha256)
-        return cls(hashlib.sha256(secret).digest(), cookie.hexdigest(), Attempts())
+        # Wrong cookies are not slowed down, so what a guess of the token comes to is slow to make.
+        cookie = hashlib.scrypt(secret, salt=b"convsearch dashboard", n=2**14, r=8, p=1, dklen=32)
+        return cls(hashlib.sha256(secret).digest(), cookie.hex(), Attempts())
 
     def answer(self, request: "Request") -> Answer | None:
         """Gives what a request gets instead of what it asked for; None lets it in.
