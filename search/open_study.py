@@ -99,6 +99,14 @@ class OpenStudy:
         """
         return self._find(find_family(family).image_set)
 
+    def known_data_of(self, family: str) -> PreparedSet:
+        """The images that a family trains on, to tell their shape: their file may be gone.
+
+        Raises:
+            DataError, StudyMismatchError, ArtifactError: As `data_of` does, of images never seen.
+        """
+        return self.data.get(find_family(family).image_set) or self.data_of(family)
+
     def find_data(self) -> None:
         """Makes sure that all images are here: a cache may be emptied while a study is open.
 

@@ -170,7 +170,7 @@ def _examine(opened: OpenStudy, lease: Lease, kinds: Sequence[str]) -> Proposal 
 
 def _weigh(opened: OpenStudy, config: Config) -> tuple[Cost | None, str | None, float]:
     """Gives a config's cost, what is over a limit, and by how much of it."""
-    limits, data = opened.limits_of(config.family), opened.data_of(config.family)
+    limits, data = opened.limits_of(config.family), opened.known_data_of(config.family)
     try:
         cost = predict_cost(config, data.image_shape, data.n_classes)
     except SpaceError as error:

@@ -8,6 +8,7 @@ from functools import partial
 from search.artifacts import numbers_to_keep
 from search.departure import Departure
 from search.devices import Device
+from search.errors import ArtifactError, DataError, StudyMismatchError
 from search.logs import about
 from search.open_study import OpenStudy
 from search.proposals import Proposal, next_proposal
@@ -147,6 +148,10 @@ class Visit:
             run.trainer.close()
         except (StudyNotFoundError, KeyError):  # Somebody deleted the study.
             run.trainer.close()
+            raise
+        except (DataError, StudyMismatchError, ArtifactError):  # Its images are gone, or others.
+            run.trainer.close()
+            give_back(opened.store, lease)
             raise
         opened.artifacts.let_go(proposal.trial.number, lease.generation)
         self._pool.after_trial()

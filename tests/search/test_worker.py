@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from analysis import load_status, rank
+from search.errors import DataError
 from search.open_study import OpenStudy
 from search.proposals import MAX_VAIN_PROPOSALS
 from search.training.pool import TrainerPool
@@ -74,6 +75,21 @@ def test_images_that_vanish_from_the_cache_between_trials_are_fetched_again(
     assert counts(opened) == {"complete": 3}
     assert was_there == [True, True, True]
     assert opened.data_of("plain").fingerprint == first.fingerprint
+
+
+def test_trial_whose_images_vanish_before_its_training_waits(
+    opened: OpenStudy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def gone(*_: object) -> None:
+        raise DataError("The prepared images are gone.")
+
+    monkeypatch.setattr(OpenStudy, "data_of", gone)
+    with pytest.raises(DataError):
+        make_worker(opened).run()
+    assert counts(opened) == {"waiting": 1}
+    monkeypatch.undo()
+    make_worker(opened).run()
+    assert counts(opened) == {"complete": 3}
 
 
 def test_two_workers_share_the_budget_exactly(make_study: MakeStudy) -> None:
