@@ -70,15 +70,11 @@ def describe_network(config: Record) -> str:
     family = config.get("family", "")
     if "network" not in config:
         return str(family)
+    describe = _SHAPES.get(family)
+    shape = describe(config["network"]) if describe else ""
     optimizer = config["optimizer"]
-    words = [family, describe_shape(config), config["layers"]["activation"], optimizer["name"]]
+    words = [family, shape, config["layers"]["activation"], optimizer["name"]]
     return ", ".join([*filter(None, words), f"lr {optimizer['learning_rate']:.2g}"])
-
-
-def describe_shape(config: Record) -> str:
-    """Gives what matters in a family's own part of a config; nothing for one of users."""
-    describe = _SHAPES.get(config.get("family", ""))
-    return describe(config["network"]) if describe else ""
 
 
 def _plain(network: Record) -> str:

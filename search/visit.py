@@ -3,6 +3,7 @@
 import logging
 import socket
 import time
+from contextlib import suppress
 from functools import partial
 
 from search.artifacts import numbers_to_keep
@@ -151,7 +152,8 @@ class Visit:
             raise
         except (DataError, StudyMismatchError, ArtifactError):  # Its images are gone, or others.
             run.trainer.close()
-            give_back(opened.store, lease)
+            with suppress(LeaseLostError):
+                give_back(opened.store, lease)
             raise
         opened.artifacts.let_go(proposal.trial.number, lease.generation)
         self._pool.after_trial()

@@ -2,16 +2,15 @@
 
 import json
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from analysis.dashboard.app import make_app
 from analysis.dashboard.guard import Access, Guard
+from analysis.dashboard.plots import PLOTS
 from search.dashboard import about_data
 from search.open_study import OpenStudy
 from search.training.pool import TrainerPool
@@ -102,7 +101,7 @@ def test_our_plots_are_drawn(browser: Any, serve: Callable[[Access], str]) -> No
     watched = Watched(browser, serve(Access(None, False, frozenset())))
     with closing(watched.page):
         page = watched.open("/dashboard/studies/1")
-        for name in ("accuracy_by_family", "best_curves", "where_the_best_lie", "epochs_saved"):
+        for name in PLOTS:
             page.locator(f"[id='user-defined-plot:{name}'] .main-svg").first.wait_for()
         assert "Accuracy over the search" in page.content()
 
@@ -142,6 +141,7 @@ def test_who_only_reads_is_not_offered_changes(
         page = watched.open("/dashboard")
         page.get_by_text("1. small").wait_for()
         for icon in ("DeleteIcon", "AddBoxIcon", "DriveFileRenameOutlineIcon"):
+            assert page.get_by_test_id(icon).count() > 0  # Or it is another one by now.
             assert not page.get_by_test_id(icon).first.is_visible()
         answer = page.evaluate(
             "fetch('/api/studies/1', {method: 'DELETE'}).then(async it => "
@@ -152,16 +152,13 @@ def test_who_only_reads_is_not_offered_changes(
 
 
 @pytest.mark.parametrize("width", [1280, 390])
-def test_pages_fit_the_screen(
-    browser: Any, serve: Callable[[Access], str], width: int, tmp_path: Path
-) -> None:
+def test_pages_fit_the_screen(browser: Any, serve: Callable[[Access], str], width: int) -> None:
     watched = Watched(browser, serve(Access(None, False, frozenset())), width)
     with closing(watched.page):
         for path in ("/dashboard", "/dashboard/studies/1", "/dashboard/studies/1/note"):
             page = watched.open(path)
             page.wait_for_timeout(1500)
             assert page.evaluate("document.documentElement.scrollWidth") <= width
-            page.screenshot(path=tmp_path / "page.png", full_page=True)
 
 
 def test_token_lets_in_once_and_leaves_the_address(
@@ -195,4 +192,5 @@ def test_page_follows_a_study_that_changes(
         trial = study.ask()
         page.get_by_text("4 Trials").wait_for(timeout=20_000)
         study.tell(trial, state=optuna.trial.TrialState.FAIL)
-        time.sleep(0.1)
+        page.get_by_text("Fail", exact=True).wait_for(timeout=20_000)
+        assert watched.problems == []
