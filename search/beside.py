@@ -4,11 +4,13 @@ import contextlib
 import os
 import subprocess
 import sys
+import threading
+from collections.abc import Callable
 from pathlib import Path
 
-from search.dashboard import HOST, PORT, Listener
 from search.errors import SettingsError
 from search.launcher import python_path
+from search.listener import HOST, PORT, Listener
 
 AUTO = "auto"
 STOP_S = 2.0
@@ -30,9 +32,16 @@ class DashboardBeside:
         self.address = self._listener.address
         """Where a browser finds it."""
         self._process: subprocess.Popen[bytes] | None = None
+        self._is_closing = False
 
-    def start(self, store_url: str, log: Path) -> None:
-        """Starts serving a store; what goes wrong goes into a log."""
+    def start(self, store_url: str, log: Path, on_end: Callable[[], None]) -> None:
+        """Starts serving a store.
+
+        Args:
+            store_url: Of the store, maybe with its password.
+            log: Where what goes wrong is told.
+            on_end: Called by a thread if it ends before `close` is called.
+        """
         file = self._listener.socket.fileno()
         command = [
             sys.executable, "-m", "search", "dashboard", "--no-browser", "--supervised",
@@ -52,9 +61,16 @@ class DashboardBeside:
                 start_new_session=True,  # Ctrl-C is for the search to answer.
             )
         self._listener.socket.close()
+        threading.Thread(target=self._watch, args=(self._process, on_end), daemon=True).start()
+
+    def _watch(self, process: "subprocess.Popen[bytes]", on_end: Callable[[], None]) -> None:
+        process.wait()
+        if not self._is_closing:
+            on_end()
 
     def close(self) -> None:
         """Ends it."""
+        self._is_closing = True
         self._listener.socket.close()
         process = self._process
         if process is None:

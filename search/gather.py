@@ -7,7 +7,6 @@ from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from shlex import quote
 
-import numpy as np
 from optuna.trial import FrozenTrial
 
 from analysis import RankedTrial, Ranking, StudyStatus, load_status, rank
@@ -23,11 +22,11 @@ from analysis.report.facts import (
     WinnerFacts,
 )
 from analysis.trainings import Trainings
-from search.data import PreparedSet
+from search.about_data import describe_images
 from search.default_store import store_url
 from search.errors import SettingsError
 from search.fair_start import MAX_EPOCHS
-from search.looks import examine, sample
+from search.looks import examine
 from search.open_study import OpenStudy
 from search.scoring import Scorer, uses_of_test_split
 from search.verdict import judged
@@ -184,42 +183,9 @@ class Gathering:
             return find_winner(self.ranking, self._judged[0], *self.named)
         return choose_winner(self.ranking, *self._judged)
 
-    @property
-    def _images(self) -> PreparedSet:
-        """The images that families from scratch see, or the only ones that there are."""
-        return self.opened.data.get("scratch") or next(iter(self.opened.data.values()))
-
     def about_data(self, *, with_names: bool = False) -> DataFacts:
         """Tells of the study's images; with names of files that were left out if asked to."""
-        images, about = self._images, self._images.metadata
-        left_out = [*about["broken"], *(name for name, _ in about["duplicates"])]
-        left_out += [name for names in about["conflicts"] for name in names]
-        settings = self.opened.settings.data
-        own = about.get("own_splits")
-        return DataFacts(
-            kind=about["kind"],
-            classes=images.classes,
-            counts={
-                split: dict(
-                    zip(
-                        images.classes,
-                        map(int, np.bincount(images.labels(split), minlength=images.n_classes)),
-                        strict=True,
-                    )
-                )
-                for split in images.counts
-            },
-            image_shapes={name: it.image_shape for name, it in self.opened.data.items()},
-            fingerprint=images.fingerprint,
-            n_duplicates=len(about["duplicates"]),
-            n_conflicts=len(about["conflicts"]),
-            n_broken=len(about["broken"]),
-            split=None if own or own is None else settings.split,
-            is_split_known=own is not None,
-            seed=settings.seed,
-            samples=tuple(sample(images)),
-            names_left_out=tuple(left_out) if with_names else (),
-        )
+        return describe_images(self.opened.settings, self.opened.data, with_names=with_names)
 
     def _search(self) -> SearchFacts:
         settings, record = self.opened.settings, self.status.record

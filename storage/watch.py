@@ -11,7 +11,7 @@ from optuna.trial import FrozenTrial
 
 from storage import trial_queries as queries
 from storage.frozen_trials import load_frozen_trials
-from storage.optuna_tables import trials
+from storage.optuna_tables import to_local, trials
 from storage.outcomes import Outcome
 from storage.store import Store
 from storage.trial_queries import Curve
@@ -51,7 +51,7 @@ class StudyWatch:
             self._last_id = max(self._last_id, trial_id)
             kept = self._ended if trial.frozen.state.is_finished() else self._open
             kept[trial_id] = trial
-        if self._open != before or len(fresh) > len(self._open):
+        if repr(self._open) != repr(before) or len(fresh) > len(self._open):  # NaN is not NaN.
             found = [*self._ended.values(), *self._open.values()]
             self._all = tuple(sorted(found, key=lambda trial: trial.row.number))
             self.version += 1
@@ -59,10 +59,13 @@ class StudyWatch:
 
     def _read_fresh(self) -> list[WatchedTrial]:
         conditions: list[sa.ColumnElement[bool]] = [trials.c.study_id == self.study_id]
-        if self._ended:
-            is_new = trials.c.trial_id > self._last_id
-            conditions.append(sa.or_(is_new, trials.c.trial_id.in_(list(self._open))))
         with self.store.read() as connection:
+            if not self._is_still_there(connection):
+                self._ended, self._open, self._last_id, self._all = {}, {}, -1, ()
+                self.version += 1
+            if self._ended:
+                is_new = trials.c.trial_id > self._last_id
+                conditions.append(sa.or_(is_new, trials.c.trial_id.in_(list(self._open))))
             found = load_frozen_trials(connection, *conditions)
             chosen = queries.Chosen(self.study_id, [it._trial_id for it in found])
             outcomes: dict[int, Outcome] = {}
@@ -74,6 +77,24 @@ class StudyWatch:
             WatchedTrial(it, _row_of(it, outcomes.get(it._trial_id), curves.get(it._trial_id)))
             for it in found
         ]
+
+    def _is_still_there(self, connection: sa.Connection) -> bool:
+        """Whether what was read last of trials that ended is of this study.
+
+        SQLite gives ids of deleted rows again: a study that was made anew under its name may have
+        all of them.
+        """
+        if not self._ended:
+            return True
+        last = next(reversed(self._ended.values())).frozen
+        query = sa.select(trials.c.study_id, trials.c.datetime_complete).where(
+            trials.c.trial_id == last._trial_id
+        )
+        found = connection.execute(query).one_or_none()
+        return found is not None and (found.study_id, to_local(found.datetime_complete)) == (
+            self.study_id,
+            last.datetime_complete,
+        )
 
 
 def _row_of(trial: FrozenTrial, outcome: Outcome | None, curve: Curve | None) -> TrialRow:

@@ -4,12 +4,13 @@ import contextlib
 import io
 import json
 import re
+from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from http import HTTPStatus
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
-from urllib.parse import parse_qs
+from urllib.parse import parse_qs, quote
 
 import optuna_dashboard
 from optuna.artifacts.exceptions import ArtifactNotFound
@@ -19,7 +20,7 @@ from analysis.dashboard.costly import Costly
 from analysis.dashboard.own_notes import only_own
 from analysis.dashboard.pages import JSON, Page, ask
 from analysis.dashboard.shown import AboutData, Shown
-from analysis.dashboard.studies import Studies
+from analysis.dashboard.studies import MOST_FOLLOWED, Studies
 from analysis.dashboard.view import make_view
 from analysis.report.facts import DataFacts
 from storage import Store, StoreError, hide_passwords
@@ -88,7 +89,7 @@ class Dashboard:
         self._allows_edit = allows_edit
         self._about_data, self._remove_study = about_data, remove_study
         self._costly = Costly()
-        self._shown: dict[int, Shown] = {}
+        self._shown: OrderedDict[int, Shown] = OrderedDict()
 
         def optunas(most: int | None = None) -> Any:
             view = make_view(self.studies, allows_edit=allows_edit, most=most)
@@ -106,6 +107,7 @@ class Dashboard:
                 ("GET", f"/artifacts/{STUDY}(/{TRIAL})?/{ARTIFACT}", self._artifact),
                 ("PUT", f"/api/studies/{STUDY}(/{TRIAL})?/note", self._save_note),
                 ("DELETE", f"/api/studies/{STUDY}", self._delete),
+                ("POST", f"/api/trials/{TRIAL}/tell", self._tell),
             )
         )
 
@@ -166,16 +168,18 @@ class Dashboard:
         return shown.page(int(after))
 
     def _csv(self, environ: "WSGIEnvironment", study: int) -> Page | None:
-        return self._make_costly(environ, study, self.optunas)
+        chosen = parse_qs(environ.get("QUERY_STRING", "")).get("trial_ids", [])
+        query = f"trial_ids={quote(chosen[0])}" if chosen else ""
+        return self._make_costly({**environ, "QUERY_STRING": query}, study, self.optunas)
 
     def _plot(self, environ: "WSGIEnvironment", study: int) -> Page | None:
-        return self._make_costly(environ, study, self._thinned)
+        return self._make_costly({**environ, "QUERY_STRING": ""}, study, self._thinned)
 
     def _make_costly(self, environ: "WSGIEnvironment", study: int, app: Any) -> Page | None:
         followed = self.studies.find(study)
         if followed is None:
             return None
-        asked = f"{environ['PATH_INFO']}?{environ.get('QUERY_STRING', '')}"
+        asked = f"{environ['PATH_INFO'].rstrip('/')}?{environ['QUERY_STRING']}"
         version = followed.serial, followed.look().version
 
         def make() -> Page:
@@ -213,17 +217,25 @@ class Dashboard:
     def _delete(self, environ: "WSGIEnvironment", study: int) -> Page | None:
         """Deletes a study of ours with all that belongs to it, as `study delete` does."""
         followed = self.studies.find(study)
-        status = None if followed is None else followed.look().status
-        if self._remove_study is None or status is None or status.record.is_plain:
+        if self._remove_study is None or followed is None or not followed.look().is_ours:
             return None
         try:
-            self._remove_study(self.studies.store, status.record.name)
+            self._remove_study(self.studies.store, followed.study.study_name)
         except StoreError:
             raise
         except Exception as error:
             return Page.refusal(HTTPStatus.CONFLICT, hide_passwords(str(error)))
         self.studies.expire()
         return Page(b"", JSON, HTTPStatus.NO_CONTENT)
+
+    def _tell(self, environ: "WSGIEnvironment", trial: int) -> Page | None:
+        """Leaves the end of a trial to its worker, which holds it."""
+        if self.studies.store.is_plain:
+            return None
+        return Page.refusal(
+            HTTPStatus.CONFLICT,
+            "A trial is ended by its worker: `convsearch study stop` has all of them leave.",
+        )
 
     def _find(self, study_id: int) -> Shown | None:
         followed = self.studies.find(study_id)
@@ -232,7 +244,9 @@ class Dashboard:
             self._shown.pop(study_id, None)
             return None
         if shown is None or shown.followed is not followed:
-            shown = self._shown[study_id] = Shown(followed, self._about_data)
+            shown = self._shown[study_id] = Shown(followed, self._about_data, self._allows_edit)
+            if len(self._shown) > MOST_FOLLOWED:
+                self._shown.popitem(last=False)
         return shown
 
 

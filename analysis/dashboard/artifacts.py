@@ -1,6 +1,5 @@
 """Artifacts of trials and studies: pictures that are drawn when somebody looks at them."""
 
-import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -65,21 +64,20 @@ class Drawing:
     look: Look
     data: DataFacts | None
 
-    def draw(self, trial_id: int | None, artifact_id: str) -> bytes | None:
+    def draw(self, trial_id: int | None, kind: str) -> bytes | None:
         """Draws a picture as PNG.
 
         Args:
             trial_id: Of the trial, None for a picture of the study.
-            artifact_id: As `list_artifacts` and `study_artifacts` give it; any version of it.
+            kind: The first part of an id that `list_artifacts` or `study_artifacts` give.
 
         Returns:
             The file; None where there is no such picture.
         """
-        kind = re.match(r"[0-9a-fA-F]+", artifact_id)
         if trial_id is None:
-            return self._draw_samples() if kind and kind[0] == SAMPLES else None
+            return self._draw_samples() if kind == SAMPLES else None
         trial = next((it for it in self.look.trials if it.row.trial_id == trial_id), None)
-        draw = _OF_TRIALS.get(kind[0]) if kind else None
+        draw = _OF_TRIALS.get(kind)
         return None if trial is None or draw is None else draw(self, trial)
 
     def _draw_samples(self) -> bytes | None:

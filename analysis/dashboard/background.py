@@ -23,6 +23,7 @@ class Background(Generic[T]):
         self._value, self._make, self._pause_s = first, make, pause_s
         self._lock = threading.Lock()
         self._made_of: object = None
+        self._is_first = True
         self._next_at = 0.0
         self._thread: threading.Thread | None = None
 
@@ -31,17 +32,19 @@ class Background(Generic[T]):
 
         Args:
             key: What it is made of, as the version of a study.
-            wait_s: How long to wait for the new one.
+            wait_s: How long to wait for the first one; of a later one, the one before is given.
         """
         with self._lock:
             is_made = self._thread is not None and self._thread.is_alive()
             if not is_made and key != self._made_of and time.monotonic() >= self._next_at:
                 self._thread = threading.Thread(
-                    target=self._run, args=(key, 0.0 if wait_s else LATER_S), daemon=True
+                    target=self._run,
+                    args=(key, 0.0 if wait_s and self._is_first else LATER_S),
+                    daemon=True,
                 )
                 self._thread.start()
             thread = self._thread
-        if thread is not None and wait_s:
+        if thread is not None and self._is_first:
             thread.join(wait_s)
         return self._value
 
@@ -51,7 +54,7 @@ class Background(Generic[T]):
         pause_s = self._pause_s
         try:
             self._value = self._make()
-            self._made_of = key
+            self._made_of, self._is_first = key, False
         except Exception:  # A page without it is better than none; it is tried again.
             logger.exception("something of the dashboard could not be made")
             pause_s = max(pause_s, AGAIN_S)

@@ -31,6 +31,7 @@ from storage import WatchedTrial
 HIDDEN = frozenset({"config", "confusion", "ran_on", "traceback"})
 """Attributes that notes and pictures tell in a way that can be read."""
 Range = FloatDistribution | IntDistribution
+DIGITS = 6
 HUGE = 1e308
 """In the place of an infinite number, which JSON does not have."""
 
@@ -93,7 +94,8 @@ def _kind(distribution: BaseDistribution) -> object:
 
 def _join(one: BaseDistribution, other: BaseDistribution) -> BaseDistribution:
     if isinstance(one, CategoricalDistribution) and isinstance(other, CategoricalDistribution):
-        return CategoricalDistribution(tuple(dict.fromkeys((*one.choices, *other.choices))))
+        choices = {(type(it), it): it for it in (*one.choices, *other.choices)}  # 1 is not True.
+        return CategoricalDistribution(tuple(choices.values()))
     assert isinstance(one, Range)
     assert isinstance(other, Range)
     low, high = min(one.low, other.low), max(one.high, other.high)
@@ -107,7 +109,8 @@ class Detail:
     """Writes a study's page, again and again; not for several threads at once."""
 
     max_epochs: int | None = None
-    _kept: dict[int, tuple[int, bytes]] = field(default_factory=dict)
+    allows_edit: bool = False
+    _kept: dict[int, tuple[WatchedTrial, int, bytes]] = field(default_factory=dict)
     _contents: Contents = field(default_factory=Contents)
     _domains: dict[int, tuple[BaseDistribution, str]] = field(default_factory=dict)
     """Distributions with their text, by `id`; they are kept so that no other gets it."""
@@ -131,7 +134,10 @@ class Detail:
             artifacts: Of the study, as the dashboard describes them.
         """
         pieces, contents = self._write_trials(look)
-        head = _write_head(look.study, contents, note, plots)
+        head = _write_head(look.study, contents, plots)
+        head["note"] = with_own_note(
+            note, look.study.system_attrs, None, allows_edit=self.allows_edit
+        )
         head["artifacts"] = list(artifacts)
         best = b",".join(pieces[it.row.number] for it in look.best)
         trials = b",".join(pieces[it.row.number] for it in look.trials[after:])
@@ -139,14 +145,15 @@ class Detail:
 
     def note(self, look: Look, trial: WatchedTrial) -> str:
         """Gives what we say of a trial."""
-        is_known = look.status is not None and not look.status.record.is_plain
-        is_at_work = trial.row.number in look.at_work if is_known else None
+        is_at_work = trial.row.number in look.at_work if look.is_ours else None
         return trial_note(trial.row, max_epochs=self.max_epochs, is_at_work=is_at_work)
 
     def _write_trials(self, look: Look) -> tuple[dict[int, bytes], Contents]:
         """Gives each trial's JSON by number; of one that has ended it is made once a note."""
         pieces = {}
         unfinished = []
+        if not all(self._knows(trial) for trial in look.trials):
+            self._kept, self._contents = {}, Contents()
         for trial in look.trials:
             if trial.frozen.state.is_finished():
                 pieces[trial.row.number] = self._kept_piece(look, trial)
@@ -164,21 +171,31 @@ class Detail:
         kept = self._kept.get(trial_id)
         if kept is None:
             self._contents.add(trial)
-        if kept is None or kept[0] != version:
-            kept = self._kept[trial_id] = version, self._write_trial(look, trial)
-        return kept[1]
+        if kept is None or kept[1] != version:
+            kept = self._kept[trial_id] = trial, version, self._write_trial(look, trial)
+        return kept[2]
+
+    def _knows(self, trial: WatchedTrial) -> bool:
+        """Whether nothing is kept of another trial by this one's id, as of a study deleted."""
+        kept = self._kept.get(trial.row.trial_id)
+        return kept is None or kept[0] is trial
 
     def _write_trial(self, look: Look, trial: WatchedTrial) -> bytes:
         study = look.study
         frozen = copy(trial.frozen)
         frozen._params = {}  # They are most of it, and much alike from trial to trial.
+        frozen.user_attrs = {k: v for k, v in frozen.user_attrs.items() if k not in HIDDEN}
+        if look.is_ours:
+            _shorten(frozen)
         record = serialize_frozen_trial(study._study_id, frozen, {})
         del record["params"]
-        record["user_attrs"] = [it for it in record["user_attrs"] if it["key"] not in HIDDEN]
         record["constraints"] = [max(-HUGE, min(it, HUGE)) for it in constraints_of(trial)]
         record["artifacts"] = list_artifacts(trial)
         record["note"] = with_own_note(
-            self.note(look, trial), study.system_attrs, trial.row.trial_id
+            self.note(look, trial),
+            study.system_attrs,
+            trial.row.trial_id,
+            allows_edit=self.allows_edit,
         )
         return b'%s,"params":[%s]}' % (_dump(record)[:-1], self._write_params(trial.frozen))
 
@@ -201,8 +218,22 @@ class Detail:
         return ",".join(parts).encode()
 
 
+def _shorten(trial: FrozenTrial) -> None:
+    """Shortens accuracies and losses, which are shown as they come, to digits that tell."""
+    if trial.values is not None:
+        trial.values = [_round(value) for value in trial.values]
+    trial.user_attrs = {
+        key: _round(value) if isinstance(value, float) else value
+        for key, value in trial.user_attrs.items()
+    }
+
+
+def _round(value: float) -> float:
+    return float(f"{value:.{DIGITS}g}")
+
+
 def _write_head(
-    study: FrozenStudy, contents: Contents, note: str, plots: Mapping[str, str]
+    study: FrozenStudy, contents: Contents, plots: Mapping[str, str]
 ) -> dict[str, Any]:
     head: dict[str, Any] = serialize_study_detail(
         study,
@@ -216,7 +247,6 @@ def _write_head(
         [],
     )
     del head["trials"], head["best_trials"]
-    head["note"] = with_own_note(note, study.system_attrs, None)
     return head
 
 

@@ -9,7 +9,7 @@ MARK = "\n\n---\n\n*Your notes:*\n\n"
 
 
 def with_own_note(
-    ours: str, attributes: Mapping[str, Any], trial_id: int | None
+    ours: str, attributes: Mapping[str, Any], trial_id: int | None, *, allows_edit: bool
 ) -> dict[str, Any]:
     """Gives the note that a page shows, as optuna-dashboard describes one.
 
@@ -17,9 +17,12 @@ def with_own_note(
         ours: What we say.
         attributes: Of the study, where the dashboard keeps what somebody wrote.
         trial_id: Whose note it is, None for the study's.
+        allows_edit: Whether it may be edited: where one's own begins is marked, then, so that ours
+            is known when it is saved, though it may have changed.
     """
     own = get_note_from_system_attrs(dict(attributes), trial_id)
-    body = f"{ours}{MARK}{own['body']}" if ours and own["body"] else ours or own["body"]
+    is_marked = ours and (own["body"] or allows_edit)
+    body = f"{ours}{MARK}{own['body']}" if is_marked else ours or own["body"]
     return {"version": own["version"], "body": body}
 
 

@@ -32,6 +32,7 @@ class Shown:
 
     followed: Followed
     about_data: AboutData
+    allows_edit: bool
     _data: Background[DataFacts | None] = field(init=False)
     _plots: Background[dict[str, str]] = field(init=False)
     _detail: Detail = field(init=False)
@@ -42,7 +43,7 @@ class Shown:
 
     def __post_init__(self) -> None:
         store, name = self.followed.store, self.followed.study.study_name
-        self._detail = Detail(_max_epochs(self.followed.look()))
+        self._detail = Detail(_max_epochs(self.followed.look()), self.allows_edit)
         self._data = Background(None, lambda: self.about_data(store, name))
         self._plots = Background(
             {},
@@ -57,6 +58,7 @@ class Shown:
             StoreError: If the store does not answer.
         """
         look = self.followed.look()
+        after = min(after, len(look.trials))
         data = self._about_data(look)
         plots = self._plots.get(look.version, _wait_s(look))
         note = self._note(look, data)
@@ -85,16 +87,19 @@ class Shown:
     def draw(self, trial_id: int | None, artifact_id: str) -> Page | None:
         """Gives a picture as PNG, drawn once for each state of its trial; None for no such one.
 
+        Whatever version of it is asked for, it is as it is now.
+
         Raises:
             StoreError: If the store does not answer.
         """
         look = self.followed.look()
         data = self._about_data(look)
-        key = trial_id, artifact_id, data is None, look.n_epochs(trial_id)
+        kind = artifact_id.partition("-")[0]  # What follows tells a browser's picture from ours.
+        key = trial_id, kind, data is None, look.n_epochs(trial_id)
         with self._drawing:
             if key not in self._pictures:
                 drawing = Drawing(self.followed.store, look, data)
-                drawn = drawing.draw(trial_id, artifact_id)
+                drawn = drawing.draw(trial_id, kind)
                 if drawn is None:
                     return None
                 self._pictures[key] = Page(drawn, PNG)
@@ -104,7 +109,7 @@ class Shown:
             return self._pictures[key]
 
     def _about_data(self, look: Look) -> DataFacts | None:
-        if look.status is None or look.status.record.is_plain:
+        if not look.is_ours:
             return None
         return self._data.get("once", _wait_s(look))
 
@@ -113,7 +118,9 @@ class Shown:
             return ""
         has_samples = bool(study_artifacts(data))
         url = f"/artifacts/{look.study._study_id}/{SAMPLES}" if has_samples else None
-        return study_note(look.status, data=data, samples_url=url)
+        return study_note(
+            look.status, data=data, samples_url=url, is_confirmed=self.followed.is_confirmed
+        )
 
 
 def _wait_s(look: Look) -> float:

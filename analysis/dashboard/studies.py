@@ -3,6 +3,7 @@
 import itertools
 import threading
 import time
+from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
@@ -10,6 +11,7 @@ from typing import Generic, TypeVar
 from optuna.study._frozen import FrozenStudy
 from optuna_dashboard._pareto_front import get_pareto_front_trials
 
+from analysis.companions import SUFFIX
 from analysis.families import best_complete
 from analysis.status import StudyStatus
 from storage import (
@@ -29,6 +31,8 @@ AWAY_S = 2.0
 """How long a store that did not answer is left alone."""
 PATIENCE_S = 3.0
 """How long a page waits for the store."""
+MOST_FOLLOWED = 16
+"""So many studies are held in memory; of others the one that nobody asked for the longest goes."""
 T = TypeVar("T")
 
 
@@ -39,6 +43,7 @@ class Shared(Generic[T]):
         self._read, self._fresh_s = read, fresh_s
         self._lock = threading.Lock()
         self._until = 0.0
+        self._n_expired = self._read_of = 0
         self._found: T | None = None
         self._error: StoreError | None = None
 
@@ -49,7 +54,7 @@ class Shared(Generic[T]):
             StoreError: If the store does not answer; so soon again, it is not asked.
         """
         with self._lock:
-            if time.monotonic() >= self._until:
+            if time.monotonic() >= self._until or self._read_of != self._n_expired:
                 self._find()
             if self._error is not None:
                 raise self._error
@@ -58,9 +63,10 @@ class Shared(Generic[T]):
 
     def expire(self) -> None:
         """Has it read again when it is asked for next."""
-        self._until = 0.0
+        self._n_expired += 1
 
     def _find(self) -> None:
+        self._read_of = self._n_expired  # What is changed while it is read makes it old again.
         try:
             self._found, self._error = self._read(), None
         except StoreError as error:
@@ -83,6 +89,11 @@ class Look:
     version: int
     status: StudyStatus | None
     best: tuple[WatchedTrial, ...] = ()
+
+    @property
+    def is_ours(self) -> bool:
+        """Whether it is a study of convsearch, not of Optuna alone."""
+        return self.status is not None and not self.status.record.is_plain
 
     @property
     def at_work(self) -> frozenset[int | None]:
@@ -134,6 +145,8 @@ class Followed:
     study: FrozenStudy
     serial: int = field(default_factory=itertools.count().__next__)
     """Tells it from any other one of this process."""
+    is_confirmed: bool = False
+    """Whether its best configs were trained again, or are being so."""
     _watch: StudyWatch = field(init=False)
     _shared: Shared[Look] = field(init=False)
     _best: tuple[int, tuple[WatchedTrial, ...]] | None = None
@@ -179,7 +192,7 @@ class Studies:
         self.store = store
         store.patience.longest_s = PATIENCE_S
         self._catalogue = Shared(store.optuna_storage.get_all_studies)
-        self._followed: dict[int, Followed] = {}
+        self._followed: OrderedDict[int, Followed] = OrderedDict()
         self._lock = threading.Lock()
 
     def all(self) -> list[FrozenStudy]:
@@ -196,7 +209,8 @@ class Studies:
         Raises:
             StoreError: If the store does not answer.
         """
-        study = next((it for it in self.all() if it._study_id == study_id), None)
+        studies = self.all()
+        study = next((it for it in studies if it._study_id == study_id), None)
         with self._lock:
             if study is None:
                 self._followed.pop(study_id, None)
@@ -205,6 +219,11 @@ class Studies:
             if followed is None or _identity(followed.study) != _identity(study):
                 followed = self._followed[study_id] = Followed(self.store, study)
             followed.study = study
+            confirmation = study.study_name + SUFFIX
+            followed.is_confirmed = any(it.study_name == confirmation for it in studies)
+            self._followed.move_to_end(study_id)
+            if len(self._followed) > MOST_FOLLOWED:
+                self._followed.popitem(last=False)
             return followed
 
     def expire(self) -> None:

@@ -11,7 +11,7 @@ from search.cli import options
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
-    from search.dashboard import Listener
+    from search.listener import Listener
     from storage import Store
 
 HOST, PORT = "127.0.0.1", 8080
@@ -68,7 +68,8 @@ def dashboard(
 
     leave_when_asked()
     from analysis.dashboard.guard import Access
-    from search.dashboard import Listener, check_proxy, choose_token, log_in_lines, serve
+    from search.dashboard import check_proxy, choose_token, log_in_lines, serve
+    from search.listener import Listener
 
     log_in_lines()
     proxy = check_proxy(behind_proxy)

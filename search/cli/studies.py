@@ -233,7 +233,9 @@ def _run(given: options.Given, *, is_json: bool, dashboard: str | None = None) -
     def on_submit(submission: "Submission") -> None:
         show_submission(console, submission)
         if shown is not None:
-            shown.start(store_url(plan.store.url), submission.artifacts.dashboard_log)
+            log = submission.artifacts.dashboard_log
+            lost = f"The dashboard has ended, and the search goes on; why is in {log}"
+            shown.start(store_url(plan.store.url), log, lambda: say(console, lost))
             show_beside(console, shown)
 
     with beside as shown, progress_bar(console) as progress, live_view(console) as view:

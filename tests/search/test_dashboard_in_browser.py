@@ -11,7 +11,7 @@ import pytest
 from analysis.dashboard.app import make_app
 from analysis.dashboard.guard import Access, Guard
 from analysis.dashboard.plots import PLOTS
-from search.dashboard import about_data
+from search.about_data import about_data
 from search.open_study import OpenStudy
 from search.training.pool import TrainerPool
 from search.worker import Worker

@@ -52,6 +52,36 @@ def test_version_rises_with_each_change_and_only_then(store: Store, study: optun
     assert not changes()
 
 
+def test_what_is_no_number_is_no_change(store: Store, study: optuna.Study) -> None:
+    optuna.Trial(study, study.get_trials()[1]._trial_id).report(float("nan"), 1)
+    watch = StudyWatch(store, study._study_id)
+    watch.read()
+    before = watch.version
+    watch.read()
+    assert watch.version == before
+
+
+def test_study_that_was_made_anew_with_the_same_ids_is_read_anew(store: Store) -> None:
+    storage = store.optuna_storage
+
+    def make(*values: float) -> StudyWatch:
+        study = optuna.create_study(storage=storage, study_name="again")
+        for value in values:
+            study.tell(study.ask(), value)
+        return StudyWatch(store, study._study_id)
+
+    watch = make(1.0, 2.0)
+    assert len(watch.read()) == 2
+    storage.delete_study(watch.study_id)
+    for values in ((), (3.0,), (3.0, 4.0)):
+        again = make(*values)
+        watch.study_id = again.study_id  # PostgreSQL gives another.
+        before = watch.version
+        assert [it.row.value for it in watch.read()] == [*values]
+        assert watch.version > before or not values
+        storage.delete_study(again.study_id)
+
+
 def test_trial_that_has_ended_is_read_once(store: Store, study: optuna.Study) -> None:
     watch = StudyWatch(store, study._study_id)
     first = watch.read()[0]

@@ -4,7 +4,7 @@ It knows neither of them: any WSGI application is read-only behind it, asks for 
 answers with safe headers.
 """
 
-from analysis.dashboard.guard.access import Access
+from analysis.dashboard.guard.access import MAX_BODY_BYTES, Access
 from analysis.dashboard.guard.middleware import Guard
 
-__all__ = ["Access", "Guard"]
+__all__ = ["MAX_BODY_BYTES", "Access", "Guard"]

@@ -3,8 +3,7 @@
 from dataclasses import dataclass, field
 
 MAX_BODY_BYTES = 2**20
-MAX_UPLOAD_BYTES = 16 * 2**20
-"""Of an artifact, as the JSON that it is sent in: a third larger than the file."""
+"""The largest body that any request may have."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,8 +21,3 @@ class Access:
     token: str | None = field(repr=False)
     allows_edit: bool
     hosts: frozenset[str] | None
-
-    @property
-    def max_body_bytes(self) -> int:
-        """The largest body that any request may have."""
-        return MAX_UPLOAD_BYTES if self.allows_edit else MAX_BODY_BYTES

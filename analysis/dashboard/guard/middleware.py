@@ -24,6 +24,7 @@ NO_RENAME = (
 NO_UPGRADE = (
     "Tables are not upgraded from here: stop the workers, then run `convsearch doctor --fix`."
 )
+NO_FILES = "Pictures are drawn here when somebody looks: files can be neither added nor deleted."
 FOREIGN_HOST = (
     "Without a token this dashboard is for this machine alone, under the name localhost. Behind "
     "a proxy, or under another name, start it with --token."
@@ -75,6 +76,8 @@ class Guard:
             raise Refused(501, "This method is not known here.")
         if self._access.hosts is not None and not request.is_for(self._access.hosts):
             raise Refused(403, FOREIGN_HOST)
+        if request.is_embedded:
+            raise Refused(403, "Pages of other sites may link to this dashboard, not embed it.")
         if self._gate is not None:
             answer = self._gate.answer(request)
             if answer is not None:
@@ -98,6 +101,8 @@ class Guard:
             )
         if not request.is_same_origin:
             raise Refused(403, "Only pages of this dashboard may change the store.")
+        if request.segments[:2] == ("api", "artifacts"):
+            raise Refused(403, NO_FILES)
         if request.segments[-1] == "rename":
             raise Refused(403, NO_RENAME)
         if request.segments[0] == "incompatible-rdb-schema":
@@ -109,10 +114,8 @@ class Guard:
         Raises:
             Refused: If it is.
         """
-        is_upload = request.segments[:2] == ("api", "artifacts")
-        most = self._access.max_body_bytes if is_upload else MAX_BODY_BYTES
-        if request.n_body_bytes > most:
-            raise Refused(413, f"Expected at most {most:,} bytes.")
+        if request.n_body_bytes > MAX_BODY_BYTES:
+            raise Refused(413, f"Expected at most {MAX_BODY_BYTES:,} bytes.")
 
     def _call(self, environ: "WSGIEnvironment", start: "StartResponse") -> Iterable[bytes]:
         """Calls the application; what it fails with is told in the log, in one line."""

@@ -107,6 +107,17 @@ class Request:
         return is_loopback or name in hosts
 
     @property
+    def is_embedded(self) -> bool:
+        """Whether another site's page asks for its own use, as for an image that it shows.
+
+        Following a link is none of that. Browsers tell it to HTTPS and to the loopback.
+        """
+        site = self.environ.get("HTTP_SEC_FETCH_SITE", "none")
+        is_link = self.environ.get("HTTP_SEC_FETCH_MODE") == "navigate"
+        is_whole = self.environ.get("HTTP_SEC_FETCH_DEST", "document") == "document"
+        return site not in {"same-origin", "none"} and not (is_link and is_whole)
+
+    @property
     def is_same_origin(self) -> bool:
         """Whether a page of ours asks, or no browser at all.
 

@@ -1,6 +1,5 @@
 """The note of a study: what it searches on which images, how far it is, and what to mind."""
 
-from collections.abc import Sequence
 from urllib.parse import quote
 
 from analysis.dashboard.notes.confirmation import confirmation_parts
@@ -27,7 +26,6 @@ def study_note(
     *,
     data: DataFacts | None,
     samples_url: str | None,
-    cautions: Sequence[str] = (),
     is_confirmed: bool | None = None,
 ) -> str:
     """Gives the note of a study in Markdown; it changes when something of the study does.
@@ -36,17 +34,15 @@ def study_note(
         status: The study now, be it one of Optuna alone.
         data: Its images, where they can be had.
         samples_url: Of a picture of some of them.
-        cautions: More to mind, as plain text.
         is_confirmed: Whether its best configs were trained again, None where that is not known.
     """
     name = status.record.name
-    warnings = [*find_warnings(status, data), *map(escape, cautions)]
     return paragraphs(
         [
             f"## {escape(name)}",
             _question(status, data),
             describe_progress(status),
-            "\n".join(f"- ⚠ {it}" for it in warnings),
+            "\n".join(f"- ⚠ {it}" for it in find_warnings(status, data)),
             *_results(status),
             *_images(data, samples_url),
             next_step(status, is_confirmed),

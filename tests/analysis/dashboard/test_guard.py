@@ -655,11 +655,29 @@ def test_bodies_are_bounded(spy: Spy) -> None:
     mb = 2**20
     assert ask(guard, "/api/studies", "POST", CONTENT_LENGTH=str(mb)).status == 200
     assert ask(guard, "/api/studies", "POST", CONTENT_LENGTH=str(mb + 1)).status == 413
-    assert ask(guard, "/api/artifacts/1", "POST", CONTENT_LENGTH=str(16 * mb)).status == 200
-    assert ask(guard, "/api/artifacts/1", "POST", CONTENT_LENGTH=str(16 * mb + 1)).status == 413
     assert ask(guard, "/api/studies", CONTENT_LENGTH=str(mb + 1)).status == 413
-    assert LOCAL.max_body_bytes == mb
-    assert EDITABLE.max_body_bytes == 16 * mb
+
+
+@pytest.mark.parametrize(
+    ("method", "path"), [("POST", "/3"), ("POST", "/3/4"), ("DELETE", "/3/4/a")]
+)
+def test_files_are_neither_added_nor_deleted(spy: Spy, method: str, path: str) -> None:
+    answer = ask(Guard(spy, EDITABLE), f"/api/artifacts{path}", method)
+    assert answer.status == 403
+    assert "drawn" in answer.body.decode()
+
+
+@pytest.mark.parametrize(
+    ("site", "mode", "dest", "status"),
+    [("same-origin", "no-cors", "image", 200), ("none", "navigate", "document", 200),
+     ("cross-site", "navigate", "document", 200), ("cross-site", "no-cors", "image", 403),
+     ("same-site", "cors", "empty", 403), ("cross-site", "navigate", "iframe", 403)],
+)  # fmt: skip
+def test_pages_of_other_sites_may_link_here_but_show_nothing_of_it(
+    spy: Spy, site: str, mode: str, dest: str, status: int
+) -> None:
+    asked = {"HTTP_SEC_FETCH_SITE": site, "HTTP_SEC_FETCH_MODE": mode, "HTTP_SEC_FETCH_DEST": dest}
+    assert ask(Guard(spy, LOCAL), "/csv/1", **asked).status == status
 
 
 def test_answer_to_head_has_no_body(spy: Spy) -> None:

@@ -19,8 +19,9 @@ import psutil
 import pytest
 
 from search.beside import DashboardBeside
-from search.dashboard import Listener, check_proxy, choose_token
+from search.dashboard import check_proxy, choose_token
 from search.errors import SettingsError
+from search.listener import Listener
 from storage import Store
 
 ROOT = Path(__file__).parents[3]
