@@ -8,11 +8,13 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 import sqlalchemy as sa
 from optuna.distributions import BaseDistribution, check_distribution_compatibility
 from optuna.storages import RDBStorage
+from optuna.study._frozen import FrozenStudy
 from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy.engine import URL
 
 from storage.engine import connect_args, reading_options, real_url
 from storage.errors import StoreVersionError
+from storage.frozen_studies import load_frozen_studies
 from storage.frozen_trials import load_frozen_trials, read_distribution
 from storage.optuna_tables import params, studies, trials
 from storage.patience import Patience, patient
@@ -73,6 +75,11 @@ class FleetStorage(RDBStorage):
     def read(self) -> sa.Connection:
         """Opens a connection for queries, each of them a transaction of its own."""
         return self.engine.execution_options(isolation_level="AUTOCOMMIT").connect()
+
+    def get_all_studies(self) -> list[FrozenStudy]:
+        """Gives all studies by their ids."""
+        with self.read() as connection:
+            return load_frozen_studies(connection)
 
     def get_trial(self, trial_id: int) -> FrozenTrial:
         """Gives a trial.
@@ -162,7 +169,7 @@ for _name in (
 ):
     if _name not in vars(FleetStorage):
         setattr(FleetStorage, _name, _of_optuna(getattr(RDBStorage, _name)))
-for _name in ("get_trial", "_get_trials", "_first_distribution"):
+for _name in ("get_all_studies", "get_trial", "_get_trials", "_first_distribution"):
     setattr(FleetStorage, _name, patient(getattr(FleetStorage, _name)))
 
 

@@ -32,6 +32,10 @@ study_attributes = sa.table(
     "study_system_attributes", *map(sa.column, ("study_id", "key", "value_json"))
 )
 
+study_user_attributes = sa.table(
+    "study_user_attributes", *map(sa.column, ("study_id", "key", "value_json"))
+)
+
 directions = sa.table(
     "study_directions",
     *map(sa.column, ("study_id", "objective")),

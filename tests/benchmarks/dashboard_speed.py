@@ -32,6 +32,8 @@ N_POLLS = 5
 POLL_GAP_S = 11.0
 """Bare optuna-dashboard looks at the store every ten seconds: a shorter gap times a cache."""
 START_S = 60.0
+BARE = ("-c", "from optuna_dashboard._cli import main; main()", "--port")
+OURS = ("-m", "search", "dashboard", "--no-browser", "--port")
 UNITS = {"first_s": "s", "first_bytes": "B", "poll_s": "s", "poll_bytes": "B"}
 
 
@@ -57,10 +59,10 @@ def make(url: str, folder: Path, n_trials: int) -> int:
 
 
 @contextmanager
-def serving(command: list[str], port: int, **environment: str) -> Iterator[HTTPConnection]:
-    """Runs a server, and gives a connection to it once it answers."""
-    server = subprocess.Popen(  # Both are killed in the end: neither has anything to lose.
-        command,
+def serving(port: int, *arguments: str, **environment: str) -> Iterator[HTTPConnection]:
+    """Runs a server by this Python, and gives a connection to it once it answers."""
+    server = subprocess.Popen(  # It is killed in the end: it has nothing to lose.
+        [sys.executable, *arguments],
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
         env={**os.environ, "PYTHONPATH": str(ROOT), **environment},
@@ -132,13 +134,10 @@ def main() -> None:
             ours: list[Times] = []
             for _ in range(options.runs):
                 port = free_port()
-                command = ["optuna-dashboard", url, "--port", str(port)]
-                with serving(command, port) as connection:
+                with serving(port, *BARE, str(port), url) as connection:
                     bare.append(measure(connection, n_all))
                 port = free_port()
-                command = [sys.executable, "-m", "search", "dashboard", "--port", str(port)]
-                environment = {"CONVSEARCH_STORE": url}
-                with serving([*command, "--no-browser"], port, **environment) as connection:
+                with serving(port, *OURS, str(port), CONVSEARCH_STORE=url) as connection:
                     ours.append(measure(connection, n_all))
             print(f"{n_trials} trials, medians of {options.runs}")
             for field, unit in UNITS.items():

@@ -112,7 +112,7 @@ def test_nothing_is_sent_again_until_something_changed(app: Any, study: optuna.S
     again = detail(app, study, if_none_match=first.headers["etag"])
     assert (again.status, again.body) == (HTTPStatus.NOT_MODIFIED, b"")
     study.tell(4, 0.9)
-    time.sleep(1.1)
+    app.studies.expire()
     changed = detail(app, study, if_none_match=first.headers["etag"])
     assert changed.status == HTTPStatus.OK
     assert changed.json["best_trials"][0]["number"] == 4
@@ -163,11 +163,51 @@ def test_study_that_got_the_id_of_a_deleted_one_is_another(store: Store) -> None
     assert len(detail(app, first).json["trials"]) == 3
     storage.delete_study(first._study_id)
     second = optuna.create_study(storage=storage, study_name="second")
-    time.sleep(1.1)
+    app.studies.expire()
     assert detail(app, second).json["name"] == "second"
     assert detail(app, second).json["trials"] == []
     if second._study_id != first._study_id:
         assert detail(app, first).status == HTTPStatus.NOT_FOUND
+
+
+def test_study_that_was_made_anew_shows_none_of_its_dead_trials(store: Store) -> None:
+    app = make_app(store)
+    for name, values in (("x", (1.0, 2.0, 3.0)), ("y", (4.0,)), ("z", (5.0, 6.0, 7.0))):
+        study = optuna.create_study(storage=store.optuna_storage, study_name="again")
+        distribution = {name: optuna.distributions.FloatDistribution(0, 9)}
+        study.add_trials(
+            [
+                create_trial(value=it, params={name: it}, distributions=distribution)
+                for it in values
+            ]
+        )
+        app.studies.expire()
+        shown = detail(app, study).json
+        assert [it["values"] for it in shown["trials"]] == [[it] for it in values]
+        assert [it["name"] for it in shown["union_search_space"]] == [name]
+        store.optuna_storage.delete_study(study._study_id)
+
+
+def test_no_more_than_some_studies_are_held_in_memory(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in ("studies", "app"):
+        monkeypatch.setattr(f"analysis.dashboard.{module}.MOST_FOLLOWED", 2)
+    app = make_app(store)
+    for number in range(4):
+        study = optuna.create_study(storage=store.optuna_storage, study_name=f"of {number}")
+        study.add_trial(create_trial(value=1.0 * number))
+        app.studies.expire()
+        detail(app, study)
+    assert len(app.studies._followed) == len(app._shown) == 2
+    first = optuna.load_study(storage=store.optuna_storage, study_name="of 0")
+    assert [it["values"] for it in detail(app, first).json["trials"]] == [[0.0]]
+
+
+def test_what_a_page_has_already_is_bounded(app: Any, study: optuna.Study) -> None:
+    for after in range(90, 120):
+        detail(app, study, after)
+    assert len(app._shown[study._study_id]._pages) == 1
 
 
 @pytest.mark.parametrize(
@@ -200,6 +240,19 @@ def test_csv_of_everything_is_that_of_optuna_dashboard_and_made_once(
     monkeypatch.setattr(app, "optunas", None)  # Nobody is asked again.
     assert ask(app, path).body == theirs.body
     assert ask(app, path, if_none_match=ours.headers["etag"]).status == HTTPStatus.NOT_MODIFIED
+
+
+def test_costly_answer_is_made_once_whatever_else_is_in_its_address(
+    app: Any, study: optuna.Study, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    paths = [f"/csv/{study._study_id}", f"/api/studies/{study._study_id}/plot/timeline"]
+    first = [ask(app, path).body for path in paths]
+    chosen = ask(app, f"{paths[0]}?trial_ids=0,3&more").body
+    assert len(chosen.splitlines()) == 3
+    monkeypatch.setattr(app, "optunas", None)  # Nobody is asked again.
+    monkeypatch.setattr(app, "_thinned", None)
+    assert [ask(app, f"{path}?again=1").body for path in paths] == first
+    assert ask(app, f"{paths[0]}?x=1&trial_ids=0,3").body == chosen
 
 
 def test_importance_of_a_study_is_told(app: Any, study: optuna.Study) -> None:
@@ -257,7 +310,7 @@ def test_store_that_is_away_is_said_at_once_and_comes_back(
     def away() -> Any:
         raise broken
 
-    time.sleep(1.1)
+    app.studies.expire()
     with monkeypatch.context() as patch:
         patch.setattr(type(store.optuna_storage), "read", lambda _: away())
         first = detail(app, study)
@@ -272,7 +325,7 @@ def test_store_without_studies_says_how_to_begin(store: Store) -> None:
     answer = ask(app, "/dashboard")
     assert b"convsearch run" in answer.body
     optuna.create_study(storage=store.optuna_storage, study_name="now")
-    time.sleep(1.1)
+    app.studies.expire()
     page = ask(app, "/dashboard").body
     assert b"bundle.js" in page
     assert b'href="/convsearch.css"' in page
@@ -313,6 +366,32 @@ def test_note_that_somebody_wrote_stands_below_ours_and_is_kept_alone(
         assert note()["body"].startswith(ours)
         assert note()["body"].endswith(written)
         assert note()["version"] == version
+
+
+def test_edited_note_holds_nothing_of_ours_though_that_has_changed_meanwhile(
+    store: Store, study: optuna.Study
+) -> None:
+    app = make_app(store, allows_edit=True)
+    trial = optuna.Trial(study, study.trials[4]._trial_id)
+    shown = detail(app, study).json["trials"][4]["note"]["body"]
+    study.tell(4, 0.9)
+    app.studies.expire()
+    body = json.dumps({"version": 1, "body": shown + "Mine."}).encode()
+    path = f"/api/studies/{study._study_id}/{trial._trial_id}/note"
+    assert ask(app, path, method="PUT", body=body).status == HTTPStatus.NO_CONTENT
+    assert optuna_dashboard.get_note(trial) == "Mine."
+
+
+def test_trial_of_a_store_of_ours_is_ended_by_its_worker_alone(
+    store: Store, study: optuna.Study
+) -> None:
+    app = make_app(store, allows_edit=True)
+    body = json.dumps({"state": "Complete", "values": [1.0]}).encode()
+    path = f"/api/trials/{study.trials[4]._trial_id}/tell"
+    answer = ask(app, path, method="POST", body=body)
+    assert answer.status == HTTPStatus.CONFLICT
+    assert "worker" in answer.json["reason"]
+    assert study.trials[4].state is TrialState.RUNNING
 
 
 def test_threads_that_ask_at_once_get_the_same(app: Any, study: optuna.Study) -> None:
@@ -397,6 +476,6 @@ def test_importance_is_of_this_study_and_of_now(store: Store) -> None:
     first = importance(make("first", "x"))
     assert first["x"] > first["y"]
     store.optuna_storage.delete_study(1)
-    time.sleep(1.1)
+    app.studies.expire()
     second = importance(make("second", "y"))
     assert second["y"] > second["x"]
