@@ -65,8 +65,8 @@ def test_trials_equal_those_of_optuna(store: Store, study: optuna.Study) -> None
 
 def test_studies_equal_those_of_optuna(store: Store, study: optuna.Study) -> None:
     study.set_user_attr("asked by", {"deep": [None, "é"]})
-    study.set_system_attr("odd", [1.5])
     ours, optunas = pair(store)
+    ours.set_study_system_attr(study._study_id, "odd", [1.5])
     assert len(ours.get_all_studies()) == 2
     assert ours.get_all_studies() == optunas.get_all_studies()
 

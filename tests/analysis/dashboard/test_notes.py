@@ -478,11 +478,6 @@ def test_classes_of_any_name_are_told_with_sample_images() -> None:
         assert name in shown(note)
 
 
-def test_cautions_of_others_are_told_too() -> None:
-    note = note_of(study(), cautions=["The store | is full."])
-    assert "- ⚠ The store \\| is full." in note
-
-
 @pytest.mark.parametrize("settings", ["", "no", "[]", '{"space": 3, "training": []}', "null"])
 def test_settings_that_cannot_be_read_cost_no_note(settings: str) -> None:
     assert note_of(study(settings=settings), DATA).startswith("## brain")
