@@ -78,8 +78,15 @@ def badness(value: float | None, direction: str) -> float:
 
 
 def best_complete(rows: Iterable[TrialRow], direction: str = "maximize") -> TrialRow | None:
-    """Gives the best complete trial, the smallest and then the earliest among equals."""
-    complete = [row for row in rows if row.state == "COMPLETE" and row.value is not None]
+    """Gives the best complete trial, the smallest and then the earliest among equals.
+
+    None that broke a constraint is the best.
+    """
+    complete = [
+        row
+        for row in rows
+        if row.state == "COMPLETE" and row.value is not None and row.is_feasible
+    ]
     return min(
         complete,
         key=lambda row: (

@@ -194,7 +194,9 @@ def rank_rows(
         return trial.state != "COMPLETE", value, trial.cost("parameters"), trial.trial
 
     found = [_trial_of(row) for row in rows]
-    has_place = {row.number for row in rows if row.kind in {"complete", "pruned"}}
+    has_place = {
+        row.number for row in rows if row.kind in {"complete", "pruned"} and row.is_feasible
+    }
     ranked = sorted(
         (it for it in found if it.trial in has_place and it.value(metric) is not None),
         key=sort_key,
@@ -209,18 +211,22 @@ def rank_rows(
 def _trial_of(row: TrialRow) -> RankedTrial:
     outcome = row.outcome
     metrics = {} if outcome is None else outcome.metrics
+    reason = "" if outcome is None else outcome.reason
+    state = "REJECTED" if outcome is not None and outcome.kind == "rejected" else row.state
+    if outcome is None and not row.is_feasible:
+        state, reason = "INFEASIBLE", "It broke a constraint."
     return RankedTrial(
         rank=None,
         trial=row.number,
         family=family_of(row),
-        state="REJECTED" if outcome is not None and outcome.kind == "rejected" else row.state,
+        state=state,
         val_accuracy=row.value,
         best_epoch=row.curve.best_epoch,
         epochs=row.curve.n_epochs,
         seconds=row.curve.seconds,
         parameters=n_parameters(row),
         params=row.params,
-        reason="" if outcome is None else outcome.reason,
+        reason=reason,
         metrics=metrics,
         config=config_of(row),
         kind=row.kind,

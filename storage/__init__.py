@@ -8,6 +8,7 @@ from storage.answers import (
     save_answers,
 )
 from storage.clearing import delete_trials
+from storage.constraints import constraints_of
 from storage.copies import Copy, copy_trials
 from storage.drafts import Draft, open_trial
 from storage.epochs import (
@@ -116,6 +117,7 @@ __all__ = [
     "beat",
     "begin_trial",
     "choose_study",
+    "constraints_of",
     "copy_trials",
     "count_configs",
     "count_done",

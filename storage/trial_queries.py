@@ -13,6 +13,7 @@ from optuna.trial import TrialState
 from sqlalchemy.engine import Connection
 
 from storage import optuna_tables as optunas
+from storage.constraints import OF_OPTUNA_4, PREFIX, is_feasible
 from storage.frozen_trials import read_distribution
 from storage.outcomes import Outcome
 from storage.patience import patient
@@ -97,6 +98,20 @@ def load_attributes(
     for trial_id, key, text in connection.execute(query):
         found.setdefault(trial_id, {})[key] = json.loads(text)
     return found
+
+
+def find_infeasible(connection: Connection, chosen: Chosen) -> set[int]:
+    """Gives the trials that broke a constraint."""
+    table = optunas.system_attributes
+    query = sa.select(table.c.trial_id, table.c.key, table.c.value_json).where(
+        chosen.of(table.c.trial_id),
+        sa.or_(table.c.key == OF_OPTUNA_4, table.c.key.startswith(PREFIX)),
+    )
+    return {
+        trial_id
+        for trial_id, key, text in connection.execute(query)
+        if not is_feasible({key: json.loads(text)})
+    }
 
 
 def load_outcomes(connection: Connection, chosen: Chosen) -> dict[int, Outcome]:

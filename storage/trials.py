@@ -37,6 +37,8 @@ class TrialRow:
     curve: Curve
     started: datetime | None
     finished: datetime | None
+    is_feasible: bool = True
+    """Whether it keeps all its constraints."""
 
     @property
     def kind(self) -> str:
@@ -86,6 +88,7 @@ class TrialTable:
             values = queries.load_values(connection, chosen)
             params = queries.load_params(connection, chosen, self.params)
             attributes = queries.load_attributes(connection, chosen, self.attributes)
+            infeasible = queries.find_infeasible(connection, chosen)
             outcomes, curves = {}, {}
             if not self.store.is_plain:
                 outcomes = queries.load_outcomes(connection, chosen)
@@ -102,6 +105,7 @@ class TrialTable:
                 curve=curves.get(row.trial_id, Curve()),
                 started=row.datetime_start,
                 finished=row.datetime_complete,
+                is_feasible=row.trial_id not in infeasible,
             )
             for row in rows
         ]

@@ -10,6 +10,7 @@ import sqlalchemy as sa
 from optuna.trial import FrozenTrial
 
 from storage import trial_queries as queries
+from storage.constraints import is_feasible
 from storage.frozen_trials import load_frozen_trials
 from storage.optuna_tables import to_local, trials
 from storage.outcomes import Outcome
@@ -109,4 +110,5 @@ def _row_of(trial: FrozenTrial, outcome: Outcome | None, curve: Curve | None) ->
         curve=curve or Curve(),
         started=trial.datetime_start,
         finished=trial.datetime_complete,
+        is_feasible=is_feasible(trial.system_attrs),
     )

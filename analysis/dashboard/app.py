@@ -32,6 +32,7 @@ MOST_TRIALS = 1000
 """Where a study has more, optuna-dashboard's costly plots are made of so many of them."""
 PREFERENTIAL = "preference:is_preferential"
 CSS = "/convsearch.css"
+FAILED = (HTTPStatus.BAD_REQUEST, HTTPStatus.INTERNAL_SERVER_ERROR)
 HTML = "text/html; charset=utf-8"
 STUDY, TRIAL = "(?P<study>[0-9]{1,18})", "(?P<trial>[0-9]{1,18})"
 ARTIFACT = "(?P<artifact>[0-9a-fA-F-]{1,80})"
@@ -103,7 +104,8 @@ class Dashboard:
                 ("GET", CSS, self._style),
                 ("GET", f"/api/studies/{STUDY}", self._detail),
                 ("GET", f"/csv/{STUDY}", self._csv),
-                ("GET", f"/api/studies/{STUDY}/(param_importances|plot/[a-z_]+)", self._plot),
+                ("GET", f"/api/studies/{STUDY}/param_importances", self._importance),
+                ("GET", f"/api/studies/{STUDY}/plot/[a-z_]+", self._plot),
                 ("GET", f"/artifacts/{STUDY}(/{TRIAL})?/{ARTIFACT}", self._artifact),
                 ("PUT", f"/api/studies/{STUDY}(/{TRIAL})?/note", self._save_note),
                 ("DELETE", f"/api/studies/{STUDY}", self._delete),
@@ -171,6 +173,15 @@ class Dashboard:
         chosen = parse_qs(environ.get("QUERY_STRING", "")).get("trial_ids", [])
         query = f"trial_ids={quote(chosen[0])}" if chosen else ""
         return self._make_costly({**environ, "QUERY_STRING": query}, study, self.optunas)
+
+    def _importance(self, environ: "WSGIEnvironment", study: int) -> Page | None:
+        """Gives importances; where there are none, as of a study without parameters, no error."""
+        page = self._plot(environ, study)
+        if page is None or page.status not in FAILED:
+            return page
+        followed = self.studies.find(study)
+        directions = [] if followed is None else followed.study.directions
+        return Page(json.dumps({"param_importances": [[] for _ in directions]}).encode())
 
     def _plot(self, environ: "WSGIEnvironment", study: int) -> Page | None:
         return self._make_costly({**environ, "QUERY_STRING": ""}, study, self._thinned)

@@ -25,8 +25,8 @@ from optuna_dashboard._serializer import (
 from analysis.dashboard.artifacts import list_artifacts
 from analysis.dashboard.notes import trial_note
 from analysis.dashboard.own_notes import with_own_note
-from analysis.dashboard.studies import Look, constraints_of
-from storage import WatchedTrial
+from analysis.dashboard.studies import Look
+from storage import WatchedTrial, constraints_of
 
 HIDDEN = frozenset({"config", "confusion", "ran_on", "traceback"})
 """Attributes that notes and pictures tell in a way that can be read."""
@@ -189,7 +189,8 @@ class Detail:
             _shorten(frozen)
         record = serialize_frozen_trial(study._study_id, frozen, {})
         del record["params"]
-        record["constraints"] = [max(-HUGE, min(it, HUGE)) for it in constraints_of(trial)]
+        constraints = constraints_of(trial.frozen.system_attrs)
+        record["constraints"] = [max(-HUGE, min(it, HUGE)) for it in constraints]
         record["artifacts"] = list_artifacts(trial)
         record["note"] = with_own_note(
             self.note(look, trial),
@@ -222,6 +223,7 @@ def _shorten(trial: FrozenTrial) -> None:
     """Shortens accuracies and losses, which are shown as they come, to digits that tell."""
     if trial.values is not None:
         trial.values = [_round(value) for value in trial.values]
+    trial.intermediate_values = {k: _round(v) for k, v in trial.intermediate_values.items()}
     trial.user_attrs = {
         key: _round(value) if isinstance(value, float) else value
         for key, value in trial.user_attrs.items()

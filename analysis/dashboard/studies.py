@@ -114,7 +114,7 @@ def find_best(
 
     None of them broke a constraint, which optuna-dashboard does not look at.
     """
-    kept = [it for it in trials if is_feasible(it)]
+    kept = [it for it in trials if it.row.is_feasible]
     if status is None:
         front = get_pareto_front_trials([it.frozen for it in kept], study.directions)
         numbers = {trial.number for trial in front}
@@ -122,19 +122,6 @@ def find_best(
         best = best_complete((it.row for it in kept), status.record.direction)
         numbers = set() if best is None else {best.number}
     return tuple(it for it in kept if it.row.number in numbers)
-
-
-def is_feasible(trial: WatchedTrial) -> bool:
-    """Whether a trial keeps all its constraints."""
-    return all(value <= 0 for value in constraints_of(trial))
-
-
-def constraints_of(trial: WatchedTrial) -> list[float]:
-    """Gives the values of a trial's constraints, each of them kept where it is 0 or less."""
-    attributes = trial.frozen.system_attrs
-    found = attributes.get("constraints")  # As Optuna 4 wrote them.
-    values = list(found) if isinstance(found, list | tuple) else []
-    return values + [v for key, v in attributes.items() if key.startswith("constraints:")]
 
 
 @dataclass(slots=True, eq=False, weakref_slot=True)

@@ -48,6 +48,22 @@ def content(url: str) -> object:
         return sorted(sa.inspect(connection).get_table_names())
 
 
+def test_trial_that_broke_a_constraint_has_no_place(store: Store) -> None:
+    study = optuna.create_study(storage=store.optuna_storage, study_name="bounded")
+    for value, broken in ((0.1, 1.0), (0.3, -1.0), (0.2, 0.0)):
+        trial = study.ask()
+        trial.set_constraint("size", broken)
+        study.tell(trial, value)
+    ranking = rank(store, "bounded")
+    assert [(it.rank, it.trial, it.state) for it in ranking.trials] == [
+        (1, 2, "COMPLETE"), (2, 1, "COMPLETE"), (None, 0, "INFEASIBLE")
+    ]  # fmt: skip
+    assert "constraint" in ranking.trials[-1].reason
+    best = load_status(store, "bounded").best
+    assert best is not None
+    assert best.number == 2
+
+
 @pytest.mark.parametrize(
     ("direction", "order"), [("minimize", [1, 2, 0, 3]), ("maximize", [0, 2, 1, 3])]
 )

@@ -65,6 +65,15 @@ def detail(app: Any, study: optuna.Study, after: int = 0, **headers: str) -> Ans
     return ask(app, f"/api/studies/{study._study_id}?after={after}", **headers)
 
 
+def wait_for_plots(app: Any, study: optuna.Study) -> list[dict[str, str]]:
+    """Gives our plots of a study once they are drawn."""
+    give_up_at = time.monotonic() + 20
+    while not (found := detail(app, study).json["plotly_graph_objects"]):
+        assert time.monotonic() < give_up_at
+        time.sleep(0.05)
+    return found
+
+
 def test_study_is_told_as_optuna_dashboard_tells_it(
     app: Any, store: Store, study: optuna.Study
 ) -> None:
@@ -108,6 +117,7 @@ def test_number_that_is_none_is_refused(app: Any, study: optuna.Study, after: st
 
 
 def test_nothing_is_sent_again_until_something_changed(app: Any, study: optuna.Study) -> None:
+    wait_for_plots(app, study)
     first = detail(app, study)
     again = detail(app, study, if_none_match=first.headers["etag"])
     assert (again.status, again.body) == (HTTPStatus.NOT_MODIFIED, b"")
@@ -119,6 +129,7 @@ def test_nothing_is_sent_again_until_something_changed(app: Any, study: optuna.S
 
 
 def test_answers_are_compressed_for_who_takes_it(app: Any, study: optuna.Study) -> None:
+    wait_for_plots(app, study)
     plain, zipped = detail(app, study), detail(app, study, accept_encoding="gzip, br")
     assert "content-encoding" not in plain.headers
     assert zipped.headers["content-encoding"] == "gzip"
@@ -140,7 +151,14 @@ def test_trial_that_broke_a_constraint_is_never_best(store: Store, how: str) -> 
         else:
             store.optuna_storage.set_trial_system_attr(trial._trial_id, "constraints", [broken])
         study.tell(trial, value)
-    answer = detail(make_app(store), study).json
+    app = make_app(store)
+    answer = detail(app, study).json
+    assert "0.2, by trial 1" in answer["note"]["body"]
+    plots = wait_for_plots(app, study)
+    (history,) = [it for it in plots if it["id"] == "accuracy_by_family"]
+    best = json.loads(history["graph_object"])["data"][-1]
+    assert best["name"] == "best so far"
+    assert min(best["y"]) == 0.2
     assert [it["number"] for it in answer["best_trials"]] == [1]
     assert [it["constraints"] for it in answer["trials"]] == [[1.0], [-1.0], [0.0]]
 
@@ -414,6 +432,7 @@ def test_threads_that_ask_at_once_get_the_same(app: Any, study: optuna.Study) ->
 def test_answer_to_head_leaves_the_one_to_get_whole(
     app: Any, study: optuna.Study, path: str
 ) -> None:
+    wait_for_plots(app, study)
     asked = path.format(study._study_id)
     head = ask(app, asked, method="HEAD")
     got = ask(app, asked)
@@ -452,6 +471,13 @@ def test_odd_confusion_of_others_is_no_picture(store: Store) -> None:
         assert trial["artifacts"] == []
         path = f"/artifacts/{study._study_id}/{trial['trial_id']}/2-1"
         assert ask(app, path).status == HTTPStatus.NOT_FOUND
+
+
+def test_study_without_parameters_has_no_importances_and_no_error(store: Store) -> None:
+    study = optuna.create_study(storage=store.optuna_storage, study_name="bare")
+    study.add_trials([create_trial(value=it) for it in (1.0, 2.0)])
+    answer = ask(make_app(store), f"/api/studies/{study._study_id}/param_importances")
+    assert (answer.status, answer.json) == (HTTPStatus.OK, {"param_importances": [[]]})
 
 
 def test_importance_is_of_this_study_and_of_now(store: Store) -> None:

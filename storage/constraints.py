@@ -1,0 +1,23 @@
+"""Constraints of Optuna: what a trial kept, or broke."""
+
+from collections.abc import Mapping
+from typing import Any
+
+PREFIX = "constraints:"
+OF_OPTUNA_4 = "constraints"
+
+
+def constraints_of(attributes: Mapping[str, Any]) -> list[float]:
+    """Gives the values of a trial's constraints, each of them kept where it is 0 or less.
+
+    Args:
+        attributes: Optuna's own, of the trial.
+    """
+    found = attributes.get(OF_OPTUNA_4)
+    values = list(found) if isinstance(found, list | tuple) else []
+    return values + [value for key, value in attributes.items() if key.startswith(PREFIX)]
+
+
+def is_feasible(attributes: Mapping[str, Any]) -> bool:
+    """Whether a trial keeps all its constraints."""
+    return all(value <= 0 for value in constraints_of(attributes))
