@@ -102,6 +102,7 @@ def test_intervals_cover_the_truth_as_often_as_they_say() -> None:
     assert 0.92 <= np.mean(hits) <= 0.98
 
 
+@pytest.mark.slow
 def test_intervals_over_groups_cover_where_those_over_images_do_not() -> None:
     """Ten slices of a patient that are all right or all wrong are one observation."""
     truth, n_groups, size = 0.8, 60, 10

@@ -21,7 +21,14 @@ def config_of(model: Any) -> bytes:
     return json.dumps(keras.saving.serialize_keras_object(model)).encode()
 
 
-@pytest.mark.parametrize("family", [name for name in family_names() if name != "transfer"])
+@pytest.mark.parametrize(
+    "family",
+    [
+        pytest.param(it, marks=[pytest.mark.slow] if it in {"inception", "dense"} else [])
+        for it in family_names()
+        if it != "transfer"
+    ],
+)
 def test_networks_of_every_family_are_let_through(family: str) -> None:
     import keras
 

@@ -71,7 +71,12 @@ def train(fit: Fit, n_epochs: int = 100) -> Fit:
     return fit
 
 
-@pytest.mark.parametrize("optimizer", ["adam", "adamw", "nadam", "rmsprop", "sgd"])
+OPTIMIZERS = ("adamw", "nadam", "rmsprop", "sgd")
+
+
+@pytest.mark.parametrize(
+    "optimizer", ["adam", *(pytest.param(it, marks=pytest.mark.slow) for it in OPTIMIZERS)]
+)
 def test_fit_cut_off_after_any_epoch_goes_on_bit_for_bit(
     prepared: PreparedSet, tmp_path: Path, optimizer: str
 ) -> None:

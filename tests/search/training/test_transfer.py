@@ -82,6 +82,7 @@ def curve(fit: Fit) -> list[dict[str, float]]:
     return [{k: v for k, v in row.items() if k not in {"seconds", "memory_mb"}} for row in rows]
 
 
+@pytest.mark.slow
 def test_fit_cut_off_in_either_phase_goes_on_bit_for_bit(
     larger: PreparedSet, tmp_path: Path
 ) -> None:
@@ -157,6 +158,7 @@ def whole_model(config: Config, data: PreparedSet) -> Any:
     )
 
 
+@pytest.mark.slow
 def test_checkpoint_holds_nothing_that_is_frozen(larger: PreparedSet, tmp_path: Path) -> None:
     config = draw_config(unfrozen_layers=1)
     task = make_task(larger, tmp_path, "one", config)

@@ -23,10 +23,9 @@ MAX_OPERATIONS = 20e9  # of one training step: about a second on one thread
 FEW = 6  # a range of at most so many integers is covered whole
 FAMILIES = (
     "plain",
-    "vgg",
     *(
         pytest.param(it, marks=pytest.mark.slow)
-        for it in ("inception", "residual", "dense", "transfer")
+        for it in ("vgg", "inception", "residual", "dense", "transfer")
     ),
 )
 CHUNK = 4
