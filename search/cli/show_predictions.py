@@ -4,6 +4,7 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
+from analysis.companions import SUFFIX
 from analysis.words import plural, printable, show_accuracy
 from search.cli.console import say
 from search.prediction import Prediction, Predictions
@@ -16,7 +17,8 @@ WIDEST = 100_000
 def show_predictions(console: Console, found: Predictions) -> None:
     """Shows the most probable classes of each image, and what had to be done to it."""
     facts = found.facts
-    origin = printable(f"{facts.family} network, trial {facts.trial} of {facts.study}")
+    kind = "training" if facts.study.endswith(SUFFIX) else "trial"
+    origin = printable(f"{facts.family} network, {kind} {facts.trial} of {facts.study}")
     say(console, f"{origin}: validation accuracy {show_accuracy(facts.val_accuracy)}")
     read = [image for image in found.images if image.error is None]
     if read:
