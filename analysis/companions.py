@@ -29,7 +29,10 @@ def confirmation_of(study: str) -> str:
 def origin_of(row: TrialRow) -> dict[str, Any] | None:
     """Gives what a training trains again, as `trial` and `seed`; None for a trial of a search."""
     origin = row.attributes.get(CONFIRMS)
-    return origin if isinstance(origin, dict) else None
+    if not isinstance(origin, dict):
+        return None
+    is_known = all(type(origin.get(key)) is int for key in ("trial", "seed"))
+    return origin if is_known else None
 
 
 def find_leading(rows: Iterable[TrialRow]) -> Leading | None:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from analysis.companions import CONFIRMS, confirmation_of
+from analysis.companions import CONFIRMS, confirmation_of, origin_of
 from analysis.confirmation import MIN_SEEDS, Candidate, Confirmation, judge
 from storage import Store, StudyNotFoundError, StudyRecord, TrialRow, TrialTable, load_study
 
@@ -118,11 +118,16 @@ def load_trainings(store: Store, study: str) -> Trainings | None:
         return None
     attributes = (CONFIRMS, "parameters")
     rows = TrialTable(store, record.study_id, params=(), attributes=attributes).read()
-    trainings = tuple(_training_of(row) for row in rows if CONFIRMS in row.attributes)
+    return gather_trainings(record, rows)
+
+
+def gather_trainings(record: StudyRecord, rows: Sequence[TrialRow]) -> Trainings:
+    """Gives the trainings that the trials of a confirmation are."""
+    ours = [row for row in rows if origin_of(row) is not None]
+    trainings = tuple(map(_training_of, ours))
     states = {row.state for row in rows}
     is_waited_for = "WAITING" in states and record.end_reason is None
     is_over = "RUNNING" not in states and not is_waited_for
-    ours = [row for row in rows if CONFIRMS in row.attributes]
     n_left = 0 if is_over else sum(row.state in {"WAITING", "RUNNING"} for row in ours)
     n_spared = sum(row.kind == "rejected" for row in ours)
     return Trainings(record, trainings, is_over, n_left, n_spared)

@@ -96,6 +96,24 @@ class Listener:
         """The address as this machine's browser reaches it."""
         return self._address(WILDCARDS.get(self.host, self.host))
 
+    @property
+    def numeric_address(self) -> str | None:
+        """The address by number, of a server at all addresses: a name may be known to few.
+
+        None for another server, and where this machine is on no network.
+        """
+        if self.host not in WILDCARDS:
+            return None
+        family, somewhere = (
+            (socket.AF_INET6, "2001:db8::1") if ":" in self.host else (socket.AF_INET, "192.0.2.1")
+        )
+        try:
+            with socket.socket(family, socket.SOCK_DGRAM) as probe:  # Nothing is sent.
+                probe.connect((somewhere, 9))
+                return self._address(probe.getsockname()[0])
+        except OSError:
+            return None
+
     def _address(self, host: str) -> str:
         return f"http://{f'[{host}]' if ':' in host else host}:{self.port}/"
 

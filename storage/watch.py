@@ -103,7 +103,7 @@ def _row_of(trial: FrozenTrial, outcome: Outcome | None, curve: Curve | None) ->
         trial_id=trial._trial_id,
         number=trial.number,
         state=trial.state.name,
-        value=trial.values[0] if trial.values else None,
+        value=trial.values[0] if trial.values and len(trial.values) == 1 else None,
         params=trial.params,
         attributes=trial.user_attrs,
         outcome=outcome,

@@ -18,7 +18,7 @@ from optuna_dashboard._importance import param_importance_cache
 
 from analysis.dashboard.costly import Costly
 from analysis.dashboard.own_notes import only_own
-from analysis.dashboard.pages import JSON, Page, ask
+from analysis.dashboard.pages import Page, ask
 from analysis.dashboard.shown import AboutData, Shown
 from analysis.dashboard.studies import MOST_FOLLOWED, Studies
 from analysis.dashboard.view import make_view
@@ -33,6 +33,7 @@ MOST_TRIALS = 1000
 PREFERENTIAL = "preference:is_preferential"
 CSS = "/convsearch.css"
 FAILED = (HTTPStatus.BAD_REQUEST, HTTPStatus.INTERNAL_SERVER_ERROR)
+DONE = Page(b"{}")
 HTML = "text/html; charset=utf-8"
 STUDY, TRIAL = "(?P<study>[0-9]{1,18})", "(?P<trial>[0-9]{1,18})"
 ARTIFACT = "(?P<artifact>[0-9a-fA-F-]{1,80})"
@@ -140,11 +141,16 @@ class Dashboard:
             found = pattern.fullmatch(path)
             if found and ours == ("GET" if method == "HEAD" else method):
                 page = answer(environ, **_numbers(found.groupdict()))
-                return ask(self.optunas, environ) if page is None else page
+                return self._ask(environ) if page is None else page
         if not path.startswith("/api/"):
             return None
         self.studies.all()  # optuna-dashboard has no words for a store that is away.
-        return ask(self.optunas, environ)
+        return self._ask(environ)
+
+    def _ask(self, environ: "WSGIEnvironment") -> Page:
+        """Has optuna-dashboard answer; its page reads JSON of what has no content, and fails."""
+        page = ask(self.optunas, environ)
+        return DONE if page.status is HTTPStatus.NO_CONTENT else page
 
     def _open(self, environ: "WSGIEnvironment") -> Page:
         """Gives the page of all pages; where there is no study yet, one that says how to begin."""
@@ -237,7 +243,7 @@ class Dashboard:
         except Exception as error:
             return Page.refusal(HTTPStatus.CONFLICT, hide_passwords(str(error)))
         self.studies.expire()
-        return Page(b"", JSON, HTTPStatus.NO_CONTENT)
+        return DONE
 
     def _tell(self, environ: "WSGIEnvironment", trial: int) -> Page | None:
         """Leaves the end of a trial to its worker, which holds it."""

@@ -17,6 +17,7 @@ from optuna.study._frozen import FrozenStudy
 from optuna.trial import FrozenTrial, TrialState
 from optuna_dashboard._note import note_ver_key
 from optuna_dashboard._serializer import (
+    serialize_attrs,
     serialize_distribution,
     serialize_frozen_trial,
     serialize_study_detail,
@@ -121,6 +122,7 @@ class Detail:
         *,
         after: int,
         note: str,
+        facts: Mapping[str, str],
         plots: Mapping[str, str],
         artifacts: Sequence[Mapping[str, Any]] = (),
     ) -> bytes:
@@ -130,6 +132,7 @@ class Detail:
             look: The study.
             after: How many trials the page has already, which are left out.
             note: Ours about the study; what somebody wrote follows it.
+            facts: Of the study in a few words, beside its attributes.
             plots: Figures as JSON, by title.
             artifacts: Of the study, as the dashboard describes them.
         """
@@ -139,6 +142,7 @@ class Detail:
             note, look.study.system_attrs, None, allows_edit=self.allows_edit
         )
         head["artifacts"] = list(artifacts)
+        head["user_attrs"] = [*serialize_attrs(dict(facts)), *head["user_attrs"]]
         best = b",".join(pieces[it.row.number] for it in look.best)
         trials = b",".join(pieces[it.row.number] for it in look.trials[after:])
         return b'%s,"best_trials":[%s],"trials":[%s]}' % (_dump(head)[:-1], best, trials)
@@ -198,9 +202,10 @@ class Detail:
             trial.row.trial_id,
             allows_edit=self.allows_edit,
         )
-        return b'%s,"params":[%s]}' % (_dump(record)[:-1], self._write_params(trial.frozen))
+        params = self._write_params(trial.frozen, is_short=look.is_ours)
+        return b'%s,"params":[%s]}' % (_dump(record)[:-1], params)
 
-    def _write_params(self, trial: FrozenTrial) -> bytes:
+    def _write_params(self, trial: FrozenTrial, *, is_short: bool) -> bytes:
         """Gives parameters as optuna-dashboard writes them; each distribution is written once."""
         parts = []
         for name, value in trial.params.items():
@@ -209,10 +214,11 @@ class Detail:
             if known is None:
                 text = json.dumps(serialize_distribution(domain), separators=(",", ":"))
                 known = self._domains[id(domain)] = domain, text
+            is_rounded = is_short and isinstance(value, float)
             about = {
                 "name": name,
                 "param_internal_value": domain.to_internal_repr(value),
-                "param_external_value": str(value),
+                "param_external_value": str(_round(value) if is_rounded else value),
                 "param_external_pytyp": str(type(value)),
             }
             parts.append(f'{json.dumps(about)[:-1]},"distribution":{known[1]}}}')

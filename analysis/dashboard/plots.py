@@ -3,14 +3,13 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Literal
 
 import plotly.graph_objects as go
 from optuna.trial import FrozenTrial
 
 from analysis.dashboard.studies import Look
 from analysis.families import family_of
-from analysis.ranking import Ranking, rank_rows
+from analysis.ranking import Cost, Ranking, rank_rows
 from analysis.report.figures import (
     importance_of,
     plot_history,
@@ -22,12 +21,21 @@ from analysis.report.figures import (
 from storage import EpochRow, Store, load_curve
 
 N_CURVES = 10
+
+
+def _plot_cost(found: "SearchSoFar", *, cost: Cost) -> go.Figure:
+    """Draws the accuracy against one of its costs, and is called so: they are two figures here."""
+    figure = plot_pareto(found, costs=(cost,))
+    return figure.update_layout(title_text=f"{figure.layout.title.text}: {COST_NAMES[cost]}")
+
+
+COST_NAMES: Mapping[Cost, str] = {"parameters": "parameters", "seconds": "time"}
 Draw = Callable[["SearchSoFar"], go.Figure]
 PLOTS: Mapping[str, Draw] = {
     "accuracy_by_family": plot_history,
     "best_curves": plot_top_curves,
-    "accuracy_and_parameters": partial(plot_pareto, costs=("parameters",)),
-    "accuracy_and_time": partial(plot_pareto, costs=("seconds",)),
+    "accuracy_and_parameters": partial(_plot_cost, cost="parameters"),
+    "accuracy_and_time": partial(_plot_cost, cost="seconds"),
     "where_the_best_lie": plot_places,
     "epochs_saved": plot_pruning,
 }
@@ -48,34 +56,34 @@ class SearchSoFar:
     @classmethod
     def of(cls, store: Store, look: Look, max_epochs: int | None) -> "SearchSoFar":
         """Gathers it; curves of the best trials are read from the store."""
-        assert look.status is not None
         rows = [it.row for it in look.trials]
-        direction: Literal["maximize", "minimize"] = (
-            "minimize" if look.status.record.direction == "minimize" else "maximize"
-        )
-        ranking = rank_rows(look.study.study_name, rows, direction=direction)
+        ranking = rank_rows(look.study.study_name, rows)
         ids = {row.number: row.trial_id for row in rows}
-        best = [] if store.is_plain else [it.trial for it in ranking.complete[:N_CURVES]]
+        best = [it.trial for it in ranking.complete[:N_CURVES]]
         trials = [it.frozen for it in look.trials]
         return cls(
             ranking=ranking,
             trials=trials,
             curves={number: load_curve(store, ids[number]) for number in best},
-            importance=importance_of(trials, direction=direction),
+            importance=importance_of(trials),
             families=tuple(dict.fromkeys(filter(None, map(family_of, rows)))),
             max_epochs=max_epochs,
         )
 
 
 def draw_plots(store: Store, look: Look, max_epochs: int | None) -> dict[str, str]:
-    """Draws our plots as JSON for Plotly, by id; none of a study without a value.
+    """Draws our plots as JSON for Plotly, by id.
+
+    There are none of a study without a value, of one of Optuna alone, whose values need be no
+    accuracies, and of a confirmation, which tells of means.
 
     Args:
         store: Of the study.
         look: The study.
         max_epochs: The most epochs of a phase of its trainings.
     """
-    if look.status is None or not any(it.row.value is not None for it in look.trials):
+    is_search = look.is_ours and look.status is not None and not look.status.is_confirmation
+    if not is_search or not any(it.row.value is not None for it in look.trials):
         return {}
     found = SearchSoFar.of(store, look, max_epochs)
     figures = ((name, draw(found)) for name, draw in PLOTS.items())

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from analysis.dashboard.artifacts import PNG, SAMPLES, Drawing, study_artifacts
 from analysis.dashboard.background import Background
 from analysis.dashboard.detail import Detail
-from analysis.dashboard.notes import study_note
+from analysis.dashboard.notes import note_of_several, study_facts, study_note
 from analysis.dashboard.pages import Page
 from analysis.dashboard.plots import draw_plots
 from analysis.dashboard.studies import Followed, Look
@@ -62,13 +62,22 @@ class Shown:
         data = self._about_data(look)
         plots = self._plots.get(look.version, _wait_s(look))
         note = self._note(look, data)
-        state = look.version, look.at_work, note, plots, look.study.user_attrs, _written(look)
+        facts = study_facts(look.status, data) if look.is_ours and look.status else {}
+        state = (
+            look.version,
+            look.at_work,
+            note,
+            facts,
+            plots,
+            look.study.user_attrs,
+            _written(look),
+        )
         with self._lock:
             kept = self._pages.get(after)
             if kept is None or kept[0] != state:
                 artifacts = study_artifacts(data)
                 body = self._detail.write(
-                    look, after=after, note=note, plots=plots, artifacts=artifacts
+                    look, after=after, note=note, facts=facts, plots=plots, artifacts=artifacts
                 )
                 kept = self._pages[after] = state, Page(body)
             self._pages.move_to_end(after)
@@ -115,11 +124,18 @@ class Shown:
 
     def _note(self, look: Look, data: DataFacts | None) -> str:
         if look.status is None:
-            return ""
+            directions = [it.name.lower() for it in look.study.directions]
+            name = look.study.study_name
+            return note_of_several(name, directions, len(look.trials), len(look.best))
         has_samples = bool(study_artifacts(data))
         url = f"/artifacts/{look.study._study_id}/{SAMPLES}" if has_samples else None
+        again = self.followed.confirmation
         return study_note(
-            look.status, data=data, samples_url=url, is_confirmed=self.followed.is_confirmed
+            look.status,
+            data=data,
+            samples_url=url,
+            confirmation_url=None if again is None else f"/dashboard/studies/{again}/note",
+            is_confirmed=again is not None,
         )
 
 

@@ -11,7 +11,7 @@ from typing import Generic, TypeVar
 from optuna.study._frozen import FrozenStudy
 from optuna_dashboard._pareto_front import get_pareto_front_trials
 
-from analysis.companions import SUFFIX
+from analysis.companions import confirmation_of
 from analysis.families import best_complete
 from analysis.status import StudyStatus
 from storage import (
@@ -81,7 +81,7 @@ class Look:
 
     `trials` are all of them by number, `version` rises with every change of these. `status` is
     None for a study of several objectives. `best` is the best trial, or none; with several
-    objectives all that none other betters.
+    objectives all that none other betters; of a confirmation there is none.
     """
 
     study: FrozenStudy
@@ -112,8 +112,11 @@ def find_best(
 ) -> tuple[WatchedTrial, ...]:
     """Gives the best trial as the ranking has it, of several objectives the Pareto front.
 
-    None of them broke a constraint, which optuna-dashboard does not look at.
+    None of them broke a constraint, which optuna-dashboard does not look at. A confirmation has no
+    best trial: that would be the luckiest seed.
     """
+    if status is not None and status.is_confirmation:
+        return ()
     kept = [it for it in trials if it.row.is_feasible]
     if status is None:
         front = get_pareto_front_trials([it.frozen for it in kept], study.directions)
@@ -132,8 +135,8 @@ class Followed:
     study: FrozenStudy
     serial: int = field(default_factory=itertools.count().__next__)
     """Tells it from any other one of this process."""
-    is_confirmed: bool = False
-    """Whether its best configs were trained again, or are being so."""
+    confirmation: int | None = None
+    """The id of the study that trains its best configs again."""
     _watch: StudyWatch = field(init=False)
     _shared: Shared[Look] = field(init=False)
     _best: tuple[int, tuple[WatchedTrial, ...]] | None = None
@@ -206,8 +209,10 @@ class Studies:
             if followed is None or _identity(followed.study) != _identity(study):
                 followed = self._followed[study_id] = Followed(self.store, study)
             followed.study = study
-            confirmation = study.study_name + SUFFIX
-            followed.is_confirmed = any(it.study_name == confirmation for it in studies)
+            name = confirmation_of(study.study_name)
+            followed.confirmation = next(
+                (i._study_id for i in studies if i.study_name == name), None
+            )
             self._followed.move_to_end(study_id)
             if len(self._followed) > MOST_FOLLOWED:
                 self._followed.popitem(last=False)

@@ -121,6 +121,8 @@ def _tell(
         say(console, "It asks for the token that was given.")
     if not listener.is_loopback:
         say(console, "This is HTTP: on a network that is not trusted, put it behind a proxy.")
+    if listener.numeric_address is not None:
+        say(console, f"Where the name below is not known: {listener.numeric_address}")
     address = listener.address
     typer.echo(address if token is None or not is_made else with_token(address, token))
     sys.stdout.flush()

@@ -234,7 +234,10 @@ def _run(given: options.Given, *, is_json: bool, dashboard: str | None = None) -
         show_submission(console, submission)
         if shown is not None:
             log = submission.artifacts.dashboard_log
-            lost = f"The dashboard has ended, and the search goes on; why is in {log}"
+            lost = (
+                "The dashboard has ended, and the search goes on: `convsearch dashboard` shows it "
+                f"again. Its log: {log}"
+            )
             shown.start(store_url(plan.store.url), log, lambda: say(console, lost))
             show_beside(console, shown)
 
@@ -251,6 +254,11 @@ def _run(given: options.Given, *, is_json: bool, dashboard: str | None = None) -
     else:
         show_ranking(answers(), result.ranking)
     show_ending(console, result)
+    if dashboard is not None:
+        say(
+            console,
+            "The dashboard has ended with the search: `convsearch dashboard` shows all studies.",
+        )
     if result.is_interrupted:
         raise typer.Exit(128 + (result.signal or signal.SIGINT))
     if result.status.record.has_failed:

@@ -102,7 +102,7 @@ class Gate:
         Raises:
             Refused: If it is wrong, or too many were before it.
         """
-        digest = hashlib.sha256(given).digest()
+        digest = hashlib.sha256(given.strip()).digest()  # Copied with a blank, it is right too.
         result = self.attempts.check(
             request.address, lambda: hmac.compare_digest(digest, self.digest)
         )

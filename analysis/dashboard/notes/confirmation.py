@@ -1,53 +1,66 @@
 """The part of a note that tells how the configs of a confirmation compare."""
 
-from collections.abc import Mapping
-from statistics import fmean
-
 from analysis.companions import origin_of
+from analysis.confirmation import Confirmation, Standing
 from analysis.dashboard.notes.markdown import escape, table
-from analysis.dashboard.notes.words import show_score
+from analysis.dashboard.notes.words import join, show_count, show_score
 from analysis.families import family_of
+from analysis.report.facts import DataFacts
 from analysis.status import StudyStatus
-from storage import TrialRow
+from analysis.trainings import Trainings, gather_trainings
 
 MAX_ROWS = 20
+HEADS = (
+    "Trial of the search", "Family", "Seeds done", "Mean on validation", "95 % interval",
+    "Chance to be the best", "Parameters",
+)  # fmt: skip
 
 
-def confirmation_parts(status: StudyStatus) -> list[str]:
-    """Gives a table of the configs that are trained again, the best mean first."""
-    trainings: dict[str, list[TrialRow]] = {}
-    for row in status.trials:
-        origin = origin_of(row)
-        if origin is not None:
-            trainings.setdefault(str(origin.get("trial", "?")), []).append(row)
-    if not trainings:
+def confirmation_parts(status: StudyStatus, data: DataFacts | None) -> list[str]:
+    """Gives a table of the configs that are trained again, the best mean first, and what it says.
+
+    Args:
+        status: Of the confirmation.
+        data: Its images; without them it is not known how fine a value can be.
+    """
+    trainings = gather_trainings(status.record, status.trials)
+    if not trainings.trainings:
         return []
-    values = {trial: _values(rows) for trial, rows in trainings.items()}
-    order = sorted(trainings, key=lambda it: (-fmean(values[it]) if values[it] else 1.0, it))
-    rows = [_row(trial, trainings[trial], values) for trial in order[:MAX_ROWS]]
-    heads = ("Trial of the search", "Family", "Seeds done", "Mean on validation", "Lowest–highest")
-    return ["### Configs trained again", table(heads, rows), _leading(status)]
+    n_images = 0 if data is None else sum(data.counts.get("val", {}).values())
+    found = trainings.judge(1 / n_images if n_images else 0.0)
+    if found is None:
+        return ["None of the configs has a value yet."]
+    families = {
+        str(origin["trial"]): family_of(row)
+        for row in status.trials
+        if (origin := origin_of(row)) is not None
+    }
+    rows = [_row(it, trainings, families) for it in found.standings[:MAX_ROWS]]
+    return ["### Configs trained again", table(HEADS, rows), _conclude(found, trainings)]
 
 
-def _row(trial: str, rows: list[TrialRow], values: Mapping[str, list[float]]) -> list[str]:
-    found = values[trial]
-    spread = f"{show_score(min(found))}–{show_score(max(found))}" if len(found) > 1 else "–"
+def _row(standing: Standing, trainings: Trainings, families: dict[str, str]) -> list[str]:
+    n_wanted = sum(it.trial == standing.trial for it in trainings.trainings)
+    low, high = show_score(standing.low), show_score(standing.high)
     return [
-        escape(trial, 60),
-        escape(next(filter(None, map(family_of, rows)), "–"), 60),
-        f"{len(found)} of {len(rows)}",
-        show_score(fmean(found)) or "–" if found else "–",
-        spread,
+        escape(str(standing.trial), 60),
+        escape(families.get(str(standing.trial)) or "–", 60),
+        f"{standing.n_seeds} of {n_wanted}",
+        show_score(standing.mean) or "–",
+        f"{low}–{high}" if low and high else "–",
+        "–" if standing.chance is None else f"{standing.chance:.0%}",
+        show_count(standing.parameters) or "–",
     ]
 
 
-def _values(rows: list[TrialRow]) -> list[float]:
-    return [row.value for row in rows if row.state == "COMPLETE" and row.value is not None]
-
-
-def _leading(status: StudyStatus) -> str:
-    found = status.leading
-    if found is None:
+def _conclude(found: Confirmation, trainings: Trainings) -> str:
+    """Says which config is to be taken, or what is known until that can be said."""
+    leader = found.leader
+    if leader.n_seeds < 2:
         return "No config has two values yet."
-    when = "at the end" if status.is_over else "so far"
-    return f"**Best mean {when}:** {show_score(found.mean)}, of trial {escape(found.trial)}."
+    if not trainings.is_telling:
+        return f"**Best mean so far:** {show_score(leader.mean)}, of trial {leader.trial}."
+    others = [it.trial for it in found.standings if it.trial != found.recommended.trial]
+    equal = [it.trial for it in found.standings if not it.is_separable and it.trial in others]
+    apart = f" Not told apart from the best: {join(list(map(str, equal)))}." if equal else ""
+    return f"**Recommended:** trial {found.recommended.trial} of the search.{apart}"

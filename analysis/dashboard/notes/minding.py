@@ -81,12 +81,13 @@ def _of_edges(status: StudyStatus) -> Iterator[str]:
     domains = Settings.read(status.record).domains
     at_edge = [name for name in domains if _is_at_edge(best.params.get(name), domains[name])]
     words = Phrases(texts("en"))
-    for name in at_edge[:MAX_EDGES]:
+    shown = at_edge if len(at_edge) <= MAX_EDGES + 1 else at_edge[:MAX_EDGES]
+    for name in shown:
         ends = {it: show_value(domains[name][it]) for it in ("low", "high")}
         values = {"parameter": name, "value": show_value(best.params[name]), **ends}
         yield escape(words.caution(Caution("edge", values)))
-    if len(at_edge) > MAX_EDGES:
-        yield f"{len(at_edge) - MAX_EDGES} more of its values lie at the edge of their ranges."
+    if len(at_edge) > len(shown):
+        yield f"{len(at_edge) - len(shown)} more of its values lie at the edge of their ranges."
 
 
 def _is_at_edge(value: object, domain: object) -> bool:

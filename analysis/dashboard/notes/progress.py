@@ -6,7 +6,7 @@ from analysis.dashboard.notes.markdown import escape
 from analysis.dashboard.notes.settings import Settings
 from analysis.dashboard.notes.words import join, roughly
 from analysis.status import StudyStatus
-from analysis.words import plural, show_done
+from analysis.words import plural, show_done, show_duration
 from storage import WorkerRow
 
 MAX_HOSTS = 6
@@ -14,7 +14,7 @@ NAMES = {
     "complete": "complete",
     "pruned": "pruned",
     "unfit": "unfit",
-    "rejected": "not trained",
+    "rejected": "rejected before training",
     "fail": "failed",
     "running": "running",
     "waiting": "waiting",
@@ -29,6 +29,11 @@ def describe_progress(status: StudyStatus) -> str:
     if status.record.is_plain:
         return trials.strip()
     return f"**{_state(status)}:** {_budget(status)}.{_left(status)}{_workers(status)}{trials}"
+
+
+def state_and_budget(status: StudyStatus) -> str:
+    """Gives the state of a study and how much of its budget is spent, as plain text."""
+    return f"{_state(status)}: {_budget(status)}"
 
 
 def epochs_saved(status: StudyStatus) -> tuple[int, int]:
@@ -55,7 +60,10 @@ def _state(status: StudyStatus) -> str:
 def _budget(status: StudyStatus) -> str:
     record = status.record
     done = show_done(status.n_done, record.n_trials)
-    spent = f" in {roughly(record.active_s)}" if record.active_s >= 1 else ""
+    took = (
+        f"{show_duration(record.active_s)} of work" if status.is_over else roughly(record.active_s)
+    )
+    spent = f" in {took}" if record.active_s >= 1 else ""
     if record.timeout_s is None:
         return done + spent
     return f"{done}{spent} of {roughly(record.timeout_s)}"

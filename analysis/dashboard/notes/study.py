@@ -1,15 +1,21 @@
 """The note of a study: what it searches on which images, how far it is, and what to mind."""
 
+from collections.abc import Sequence
 from urllib.parse import quote
 
+from analysis.companions import confirmation_of
 from analysis.dashboard.notes.confirmation import confirmation_parts
 from analysis.dashboard.notes.markdown import code, escape, paragraphs, table
 from analysis.dashboard.notes.minding import find_warnings
 from analysis.dashboard.notes.next_step import next_step, searched_name
-from analysis.dashboard.notes.progress import describe_progress, epochs_saved
+from analysis.dashboard.notes.progress import (
+    describe_progress,
+    epochs_saved,
+    state_and_budget,
+)
 from analysis.dashboard.notes.settings import Settings
 from analysis.dashboard.notes.words import join, show_count, show_score, show_time
-from analysis.families import FamilySummary
+from analysis.families import FamilySummary, family_of
 from analysis.report.facts import DataFacts
 from analysis.status import StudyStatus
 from analysis.words import plural
@@ -18,7 +24,45 @@ MAX_CLASSES = 12
 """Of more classes the table of images gives the sums alone."""
 MAX_NAMED = 5
 FINGERPRINT = 12
+MORE = "The study's note, by the lowest of the five signs on the left, says what to mind."
 SAFE = "/:?=&%#,;+@~"
+
+
+def note_of_several(study: str, directions: Sequence[str], n_trials: int, n_best: int) -> str:
+    """Gives the note of a study of several objectives, which is one of Optuna alone.
+
+    Args:
+        study: Its name.
+        directions: Of its objectives.
+        n_trials: How many trials it has.
+        n_best: How many of them no other one betters in everything.
+    """
+    best = f", {n_best:,} of them on the Pareto front: no other betters those" if n_best else ""
+    return paragraphs(
+        [
+            f"## {escape(study)}",
+            f"A study of Optuna alone, of {len(directions)} objectives ({join(directions)}).",
+            f"It has {plural(n_trials, 'trial')}{best}.",
+        ]
+    )
+
+
+def study_facts(status: StudyStatus, data: DataFacts | None) -> dict[str, str]:
+    """Gives a study in a few lines, for the page that people see first."""
+    found = {"Progress": state_and_budget(status), "Best": _best(status)}
+    if data is not None:
+        found["Images"] = f"{_size(data, with_mark=False)} Classes: {len(data.classes):,}."
+    return {key: text for key, text in found.items() if text} | {"More": MORE}
+
+
+def _best(status: StudyStatus) -> str:
+    leading = status.leading
+    if leading is not None:
+        return f"{show_score(leading.mean)} on validation, the mean of trial {leading.trial}"
+    best = status.best
+    if best is None or status.is_confirmation:
+        return ""
+    return f"{show_score(best.value)} on validation, by trial {best.number} ({family_of(best)})"
 
 
 def study_note(
@@ -26,6 +70,7 @@ def study_note(
     *,
     data: DataFacts | None,
     samples_url: str | None,
+    confirmation_url: str | None = None,
     is_confirmed: bool | None = None,
 ) -> str:
     """Gives the note of a study in Markdown; it changes when something of the study does.
@@ -34,6 +79,7 @@ def study_note(
         status: The study now, be it one of Optuna alone.
         data: Its images, where they can be had.
         samples_url: Of a picture of some of them.
+        confirmation_url: Of the page that shows its best configs being trained again.
         is_confirmed: Whether its best configs were trained again, None where that is not known.
     """
     name = status.record.name
@@ -43,8 +89,9 @@ def study_note(
             _question(status, data),
             describe_progress(status),
             "\n".join(f"- ⚠ {it}" for it in find_warnings(status, data)),
-            *_results(status),
+            *_results(status, data),
             *_images(data, samples_url),
+            _confirmation(status, confirmation_url),
             next_step(status, is_confirmed),
         ]
     )
@@ -65,6 +112,13 @@ def _question(status: StudyStatus, data: DataFacts | None) -> str:
     return f"Which network tells {_classes(data)} best, by accuracy on validation?{searched}"
 
 
+def _confirmation(status: StudyStatus, url: str | None) -> str:
+    if url is None:
+        return ""
+    name = escape(confirmation_of(status.record.name))
+    return f"Its best configs were trained again from other seeds: see [{name}]({url})."
+
+
 def _classes(data: DataFacts | None) -> str:
     if data is None or not data.classes:
         return "the images' classes apart"
@@ -73,9 +127,9 @@ def _classes(data: DataFacts | None) -> str:
     return f"{join([f'**{escape(it, 60)}**' for it in data.classes])} apart"
 
 
-def _results(status: StudyStatus) -> list[str]:
+def _results(status: StudyStatus, data: DataFacts | None) -> list[str]:
     if searched_name(status):
-        return confirmation_parts(status)
+        return confirmation_parts(status, data)
     best = status.best
     if best is None:
         ended = any(row.kind not in {"running", "waiting"} for row in status.trials)
@@ -127,12 +181,12 @@ def _images(data: DataFacts | None, samples_url: str | None) -> list[str]:
     return ["### Images", _size(data), table(["Class", *map(escape, splits)], rows), picture]
 
 
-def _size(data: DataFacts) -> str:
+def _size(data: DataFacts, *, with_mark: bool = True) -> str:
     shapes = dict.fromkeys(data.image_shapes.values())
     sizes = " and ".join(f"{height} × {width}" for height, width, *_ in shapes)
     is_grey = all(shape[-1] == 1 for shape in data.image_shapes.values())
     n = sum(sum(counts.values()) for counts in data.counts.values())
     mark = data.fingerprint.removeprefix("sha256:")[:FINGERPRINT]
     kind = "grey images" if is_grey else "images"
-    known = f"; fingerprint {code(mark)}" if mark else ""
+    known = f"; fingerprint {code(mark)}" if mark and with_mark else ""
     return f"{n:,} {kind} of {sizes} pixels{known}."

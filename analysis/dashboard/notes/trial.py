@@ -60,13 +60,15 @@ def _first_line(row: TrialRow, most: int | None, is_at_work: bool | None) -> str
 
 
 def _complete(row: TrialRow, most: int | None) -> str:
-    value = show_score(row.value)
     if row.outcome is None:  # Optuna's own, whose value may be of anything.
-        return f"**Complete:** value {_any_value(row.value)}."
+        value = "." if row.value is None else f": value {_any_value(row.value)}."
+        broken = "" if row.is_feasible else " It broke a constraint, so it is never the best."
+        return f"**Complete**{value}{broken}"
     why = ""
     if most is not None and 0 < row.curve.n_epochs < most:
         why = f": after epoch {row.curve.n_epochs:,} validation got no better"
-    return f"**Complete:** {value or '–'} on validation; trained to its end{why}."
+    value = show_score(row.value) or "–"
+    return f"**Complete:** {value} on validation; trained to its end{why}."
 
 
 def _pruned(row: TrialRow, _most: int | None) -> str:
@@ -86,11 +88,11 @@ def _unfit(row: TrialRow, _most: int | None) -> str:
 
 
 def _rejected(row: TrialRow, _most: int | None) -> str:
-    return f"**Infeasible, never trained.**{_with_reason(row)}"
+    return f"**Rejected before training.**{_with_reason(row)}"
 
 
 def _repeat(row: TrialRow, _most: int | None) -> str:
-    return f"**A repeat, never trained.**{_with_reason(row)}"
+    return f"**Rejected as a repeat, before training.**{_with_reason(row)}"
 
 
 def _failed(row: TrialRow, _most: int | None) -> str:
