@@ -28,6 +28,8 @@ COSTS: tuple[Cost, ...] = get_args(Cost)
 ROUNDING = 1e-9
 """So that a trial at 0.89 is within 0.01 of one at 0.90."""
 SHOWN_ATTRIBUTES = ("config", "parameters")
+RANKED_KINDS = frozenset({"complete", "pruned"})
+COUNTED_STATES = frozenset({"COMPLETE", "PRUNED", "INFEASIBLE"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,8 +37,8 @@ class RankedTrial:
     """A trial with its place.
 
     `rank` counts from 1 and is None for a trial that has no place: one that could not be trained,
-    failed, or has not ended. `seconds` is the time of its epochs. `params` are what was drawn,
-    `config` is the record of what they came to, empty before they did.
+    failed, broke a constraint, or has not ended. `seconds` is the time of its epochs. `params` are
+    what was drawn, `config` is the record of what they came to, empty before they did.
     """
 
     rank: int | None
@@ -101,7 +103,7 @@ class Ranking:
     @property
     def counted(self) -> tuple[RankedTrial, ...]:
         """The trials that count for the budget, best first, those without a place last."""
-        return tuple(trial for trial in self.trials if trial.state in {"COMPLETE", "PRUNED"})
+        return tuple(trial for trial in self.trials if trial.state in COUNTED_STATES)
 
     @property
     def complete(self) -> tuple[RankedTrial, ...]:
@@ -194,9 +196,7 @@ def rank_rows(
         return trial.state != "COMPLETE", value, trial.cost("parameters"), trial.trial
 
     found = [_trial_of(row) for row in rows]
-    has_place = {
-        row.number for row in rows if row.kind in {"complete", "pruned"} and row.is_feasible
-    }
+    has_place = {row.number for row in rows if row.kind in RANKED_KINDS and row.is_feasible}
     ranked = sorted(
         (it for it in found if it.trial in has_place and it.value(metric) is not None),
         key=sort_key,
@@ -213,7 +213,7 @@ def _trial_of(row: TrialRow) -> RankedTrial:
     metrics = {} if outcome is None else outcome.metrics
     reason = "" if outcome is None else outcome.reason
     state = "REJECTED" if outcome is not None and outcome.kind == "rejected" else row.state
-    if outcome is None and not row.is_feasible:
+    if row.kind in RANKED_KINDS and not row.is_feasible:
         state, reason = "INFEASIBLE", "It broke a constraint."
     return RankedTrial(
         rank=None,

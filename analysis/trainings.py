@@ -12,6 +12,7 @@ from typing import Any
 
 from analysis.companions import CONFIRMS, confirmation_of, origin_of
 from analysis.confirmation import MIN_SEEDS, Candidate, Confirmation, judge
+from analysis.families import n_parameters
 from storage import Store, StudyNotFoundError, StudyRecord, TrialRow, TrialTable, load_study
 
 
@@ -148,13 +149,12 @@ def _failed_seeds(trainings: Sequence[Training]) -> set[int]:
 
 def _training_of(row: TrialRow) -> Training:
     origin: dict[str, Any] = row.attributes[CONFIRMS]
-    parameters = row.attributes.get("parameters")
     value = row.value if row.state == "COMPLETE" else None
     return Training(
         row.number,
         origin["trial"],
         origin["seed"],
         value,
-        parameters,
+        n_parameters(row),
         has_failed=row.kind in {"unfit", "fail"},
     )

@@ -32,6 +32,8 @@ class DashboardBeside:
         self.address = self._listener.address
         """Where a browser finds it."""
         self._process: subprocess.Popen[bytes] | None = None
+        self.is_lost = False
+        """Whether it ended before `close` was called."""
         self._is_closing = False
 
     def start(self, store_url: str, log: Path, on_end: Callable[[], None]) -> None:
@@ -66,6 +68,7 @@ class DashboardBeside:
     def _watch(self, process: "subprocess.Popen[bytes]", on_end: Callable[[], None]) -> None:
         process.wait()
         if not self._is_closing:
+            self.is_lost = True
             on_end()
 
     def close(self) -> None:

@@ -1,5 +1,6 @@
 """Constraints of Optuna: what a trial kept, or broke."""
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -10,12 +11,15 @@ OF_OPTUNA_4 = "constraints"
 def constraints_of(attributes: Mapping[str, Any]) -> list[float]:
     """Gives the values of a trial's constraints, each of them kept where it is 0 or less.
 
+    What is no number is kept by nothing: it is infinite.
+
     Args:
         attributes: Optuna's own, of the trial.
     """
     found = attributes.get(OF_OPTUNA_4)
     values = list(found) if isinstance(found, list | tuple) else []
-    return values + [value for key, value in attributes.items() if key.startswith(PREFIX)]
+    values += [value for key, value in attributes.items() if key.startswith(PREFIX)]
+    return [value if isinstance(value, int | float) else math.inf for value in values]
 
 
 def is_feasible(attributes: Mapping[str, Any]) -> bool:

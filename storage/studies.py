@@ -257,6 +257,15 @@ def find_study_id(store: Store, name: str) -> int:
 
 
 @patient
+def find_study_of(store: Store, trial_id: int) -> int | None:
+    """Gives the id of the study that a trial belongs to; None where there is no such trial."""
+    query = sa.select(trials.c.study_id).where(trials.c.trial_id == trial_id)
+    with store.read() as connection:
+        found = connection.execute(query).scalar()
+    return None if found is None else int(found)
+
+
+@patient
 def list_studies(store: Store) -> list[str]:
     """Gives the names of the studies in the store, sorted."""
     with store.read() as connection:

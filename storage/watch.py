@@ -49,9 +49,9 @@ class StudyWatch:
         before, self._open = self._open, {}
         for trial in fresh:
             trial_id = trial.row.trial_id
-            self._last_id = max(self._last_id, trial_id)
             kept = self._ended if trial.frozen.state.is_finished() else self._open
             kept[trial_id] = trial
+        self._last_id = max([*self._ended, *self._open], default=-1)
         if repr(self._open) != repr(before) or len(fresh) > len(self._open):  # NaN is not NaN.
             found = [*self._ended.values(), *self._open.values()]
             self._all = tuple(sorted(found, key=lambda trial: trial.row.number))

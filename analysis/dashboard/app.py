@@ -4,7 +4,7 @@ import contextlib
 import io
 import json
 import re
-from collections import OrderedDict
+import threading
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from http import HTTPStatus
@@ -20,10 +20,10 @@ from analysis.dashboard.costly import Costly
 from analysis.dashboard.own_notes import only_own
 from analysis.dashboard.pages import Page, ask
 from analysis.dashboard.shown import AboutData, Shown
-from analysis.dashboard.studies import MOST_FOLLOWED, Studies
+from analysis.dashboard.studies import Studies
 from analysis.dashboard.view import make_view
 from analysis.report.facts import DataFacts
-from storage import Store, StoreError, hide_passwords
+from storage import Store, StoreError, find_study_of, hide_passwords
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
@@ -32,7 +32,6 @@ MOST_TRIALS = 1000
 """Where a study has more, optuna-dashboard's costly plots are made of so many of them."""
 PREFERENTIAL = "preference:is_preferential"
 CSS = "/convsearch.css"
-FAILED = (HTTPStatus.BAD_REQUEST, HTTPStatus.INTERNAL_SERVER_ERROR)
 DONE = Page(b"{}")
 HTML = "text/html; charset=utf-8"
 STUDY, TRIAL = "(?P<study>[0-9]{1,18})", "(?P<trial>[0-9]{1,18})"
@@ -91,7 +90,8 @@ class Dashboard:
         self._allows_edit = allows_edit
         self._about_data, self._remove_study = about_data, remove_study
         self._costly = Costly()
-        self._shown: OrderedDict[int, Shown] = OrderedDict()
+        self._shown: dict[int, Shown] = {}
+        self._lock = threading.Lock()
 
         def optunas(most: int | None = None) -> Any:
             view = make_view(self.studies, allows_edit=allows_edit, most=most)
@@ -181,13 +181,12 @@ class Dashboard:
         return self._make_costly({**environ, "QUERY_STRING": query}, study, self.optunas)
 
     def _importance(self, environ: "WSGIEnvironment", study: int) -> Page | None:
-        """Gives importances; where there are none, as of a study without parameters, no error."""
-        page = self._plot(environ, study)
-        if page is None or page.status not in FAILED:
-            return page
+        """Gives importances; none of a study without parameters, which is no error."""
         followed = self.studies.find(study)
-        directions = [] if followed is None else followed.study.directions
-        return Page(json.dumps({"param_importances": [[] for _ in directions]}).encode())
+        if followed is None or any(it.frozen.params for it in followed.look().trials):
+            return self._plot(environ, study)
+        none: list[list[object]] = [[] for _ in followed.study.directions]
+        return Page(json.dumps({"param_importances": none}).encode())
 
     def _plot(self, environ: "WSGIEnvironment", study: int) -> Page | None:
         return self._make_costly({**environ, "QUERY_STRING": ""}, study, self._thinned)
@@ -196,8 +195,9 @@ class Dashboard:
         followed = self.studies.find(study)
         if followed is None:
             return None
-        asked = f"{environ['PATH_INFO'].rstrip('/')}?{environ['QUERY_STRING']}"
-        version = followed.serial, followed.look().version
+        path = environ["PATH_INFO"].rstrip("/")
+        asked = f"{followed.serial}:{path}?{environ['QUERY_STRING']}"
+        version = followed.look().version
 
         def make() -> Page:
             # optuna-dashboard keeps importances by a study's id and how many trials are complete,
@@ -246,8 +246,10 @@ class Dashboard:
         return DONE
 
     def _tell(self, environ: "WSGIEnvironment", trial: int) -> Page | None:
-        """Leaves the end of a trial to its worker, which holds it."""
-        if self.studies.store.is_plain:
+        """Leaves the end of a trial of ours to its worker, which holds it."""
+        study = find_study_of(self.studies.store, trial)
+        followed = None if study is None else self.studies.find(study)
+        if followed is None or not followed.look().is_ours:
             return None
         return Page.refusal(
             HTTPStatus.CONFLICT,
@@ -256,15 +258,16 @@ class Dashboard:
 
     def _find(self, study_id: int) -> Shown | None:
         followed = self.studies.find(study_id)
-        shown = self._shown.get(study_id)
         if followed is None:
-            self._shown.pop(study_id, None)
             return None
-        if shown is None or shown.followed is not followed:
-            shown = self._shown[study_id] = Shown(followed, self._about_data, self._allows_edit)
-            if len(self._shown) > MOST_FOLLOWED:
-                self._shown.popitem(last=False)
-        return shown
+        followed.look()  # Not while others wait.
+        with self._lock:
+            shown = self._shown.get(study_id)
+            if shown is None or shown.followed is not followed:
+                held = {k: it for k, it in self._shown.items() if self.studies.holds(it.followed)}
+                shown = Shown(followed, self._about_data, self._allows_edit)
+                self._shown = held | {study_id: shown}
+            return shown
 
 
 def _read(name: str) -> str:

@@ -142,7 +142,8 @@ class Detail:
             note, look.study.system_attrs, None, allows_edit=self.allows_edit
         )
         head["artifacts"] = list(artifacts)
-        head["user_attrs"] = [*serialize_attrs(dict(facts)), *head["user_attrs"]]
+        ours = {k: text for k, text in facts.items() if k not in look.study.user_attrs}
+        head["user_attrs"] = [*serialize_attrs(ours), *head["user_attrs"]]
         best = b",".join(pieces[it.row.number] for it in look.best)
         trials = b",".join(pieces[it.row.number] for it in look.trials[after:])
         return b'%s,"best_trials":[%s],"trials":[%s]}' % (_dump(head)[:-1], best, trials)
@@ -214,7 +215,7 @@ class Detail:
             if known is None:
                 text = json.dumps(serialize_distribution(domain), separators=(",", ":"))
                 known = self._domains[id(domain)] = domain, text
-            is_rounded = is_short and isinstance(value, float)
+            is_rounded = is_short and isinstance(domain, FloatDistribution)
             about = {
                 "name": name,
                 "param_internal_value": domain.to_internal_repr(value),

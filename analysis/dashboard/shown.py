@@ -1,6 +1,5 @@
 """A study as the dashboard shows it: what all pages of it share."""
 
-import json
 import threading
 from collections import OrderedDict
 from collections.abc import Callable
@@ -10,6 +9,7 @@ from analysis.dashboard.artifacts import PNG, SAMPLES, Drawing, study_artifacts
 from analysis.dashboard.background import Background
 from analysis.dashboard.detail import Detail
 from analysis.dashboard.notes import note_of_several, study_facts, study_note
+from analysis.dashboard.notes.settings import Settings
 from analysis.dashboard.pages import Page
 from analysis.dashboard.plots import draw_plots
 from analysis.dashboard.studies import Followed, Look
@@ -43,7 +43,9 @@ class Shown:
 
     def __post_init__(self) -> None:
         store, name = self.followed.store, self.followed.study.study_name
-        self._detail = Detail(_max_epochs(self.followed.look()), self.allows_edit)
+        status = self.followed.look().status
+        max_epochs = None if status is None else Settings.read(status.record).max_epochs
+        self._detail = Detail(max_epochs, self.allows_edit)
         self._data = Background(None, lambda: self.about_data(store, name))
         self._plots = Background(
             {},
@@ -129,13 +131,13 @@ class Shown:
             return note_of_several(name, directions, len(look.trials), len(look.best))
         has_samples = bool(study_artifacts(data))
         url = f"/artifacts/{look.study._study_id}/{SAMPLES}" if has_samples else None
-        again = self.followed.confirmation
+        again = look.confirmation
         return study_note(
             look.status,
             data=data,
             samples_url=url,
             confirmation_url=None if again is None else f"/dashboard/studies/{again}/note",
-            is_confirmed=again is not None,
+            is_confirmed=False if again is None else None,
         )
 
 
@@ -147,11 +149,3 @@ def _written(look: Look) -> list[tuple[str, object]]:
     """Gives what people wrote in the dashboard."""
     attributes = look.study.system_attrs.items()
     return [(key, value) for key, value in attributes if key.startswith("dashboard:")]
-
-
-def _max_epochs(look: Look) -> int | None:
-    """Gives the most epochs of a phase of training, of a study of ours."""
-    if look.status is None:
-        return None
-    found = json.loads(look.status.record.settings).get("training", {}).get("max_epochs")
-    return found if isinstance(found, int) else None

@@ -5,7 +5,7 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Generic, TypeVar
 
 from optuna.study._frozen import FrozenStudy
@@ -14,6 +14,7 @@ from optuna_dashboard._pareto_front import get_pareto_front_trials
 from analysis.companions import confirmation_of
 from analysis.families import best_complete
 from analysis.status import StudyStatus
+from analysis.trainings import confirms
 from storage import (
     CREATED_BY,
     Store,
@@ -23,6 +24,7 @@ from storage import (
     WatchedTrial,
     find_study,
     list_workers,
+    load_study,
 )
 
 FRESH_S = 1.0
@@ -81,7 +83,8 @@ class Look:
 
     `trials` are all of them by number, `version` rises with every change of these. `status` is
     None for a study of several objectives. `best` is the best trial, or none; with several
-    objectives all that none other betters; of a confirmation there is none.
+    objectives all that none other betters; of a confirmation there is none. `confirmation` is the
+    id of the study that trains its best configs again.
     """
 
     study: FrozenStudy
@@ -89,6 +92,7 @@ class Look:
     version: int
     status: StudyStatus | None
     best: tuple[WatchedTrial, ...] = ()
+    confirmation: int | None = None
 
     @property
     def is_ours(self) -> bool:
@@ -135,8 +139,6 @@ class Followed:
     study: FrozenStudy
     serial: int = field(default_factory=itertools.count().__next__)
     """Tells it from any other one of this process."""
-    confirmation: int | None = None
-    """The id of the study that trains its best configs again."""
     _watch: StudyWatch = field(init=False)
     _shared: Shared[Look] = field(init=False)
     _best: tuple[int, tuple[WatchedTrial, ...]] | None = None
@@ -162,7 +164,19 @@ class Followed:
         status = self._status(trials)
         if self._best is None or self._best[0] != version:
             self._best = version, find_best(self.study, trials, status)
-        return Look(self.study, trials, version, status, self._best[1])
+        look = Look(self.study, trials, version, status, self._best[1])
+        return (
+            replace(look, confirmation=self._find_confirmation(status)) if look.is_ours else look
+        )
+
+    def _find_confirmation(self, status: StudyStatus | None) -> int | None:
+        assert status is not None
+        store, record = self.store, status.record
+        try:
+            found = store.patience.call(lambda: load_study(store, confirmation_of(record.name)))
+        except StudyNotFoundError:
+            return None
+        return found.study_id if confirms(found, record) else None
 
     def _status(self, trials: tuple[WatchedTrial, ...]) -> StudyStatus | None:
         store, name = self.store, self.study.study_name
@@ -199,8 +213,7 @@ class Studies:
         Raises:
             StoreError: If the store does not answer.
         """
-        studies = self.all()
-        study = next((it for it in studies if it._study_id == study_id), None)
+        study = next((it for it in self.all() if it._study_id == study_id), None)
         with self._lock:
             if study is None:
                 self._followed.pop(study_id, None)
@@ -209,14 +222,14 @@ class Studies:
             if followed is None or _identity(followed.study) != _identity(study):
                 followed = self._followed[study_id] = Followed(self.store, study)
             followed.study = study
-            name = confirmation_of(study.study_name)
-            followed.confirmation = next(
-                (i._study_id for i in studies if i.study_name == name), None
-            )
             self._followed.move_to_end(study_id)
             if len(self._followed) > MOST_FOLLOWED:
                 self._followed.popitem(last=False)
             return followed
+
+    def holds(self, followed: Followed) -> bool:
+        """Whether a study is still held in memory."""
+        return self._followed.get(followed.study._study_id) is followed
 
     def expire(self) -> None:
         """Has everything read again: somebody changed the store."""

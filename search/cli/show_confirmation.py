@@ -11,6 +11,7 @@ from analysis import Ranking
 from analysis.companions import SUFFIX
 from analysis.confirmation import Confirmation, Standing
 from analysis.evaluation import Evaluation
+from analysis.recommending import describe_verdict
 from analysis.report.facts import TestUse
 from analysis.trainings import Trainings
 from analysis.words import name_training, plural, show_accuracy
@@ -125,39 +126,13 @@ def show_confirmation(
             style="bold" if it is found.recommended and trainings.is_telling else "",
         )
     console.print(table)
-    say(console, _verdict(found, trainings))
+    say(console, describe_verdict(found, trainings))
     if trainings.n_spared:
         words = f"Spared: {plural(trainings.n_spared, 'training')}"
         say(console, f"{words} of configs that are clearly behind.")
     failed = [f"{it.n_failed} of trial {it.trial}" for it in found.standings if it.n_failed]
     if failed:
         say(console, f"Trainings that came to no value: {', '.join(failed)}.", style="yellow")
-
-
-def _verdict(found: Confirmation, trainings: Trainings) -> str:
-    if trainings.is_over:
-        return describe_recommendation(found)
-    left = f"{plural(trainings.n_left, 'training')} left"
-    if not trainings.is_telling:
-        return f"So far: trial {found.leader.trial} leads, too few trainings to recommend; {left}."
-    return f"So far, with {left}: {describe_recommendation(found)}"
-
-
-def describe_recommendation(found: Confirmation) -> str:
-    """Says which config to take, and which it cannot be told apart from."""
-    best = found.recommended
-    equals = [it for it in found.standings if not it.is_separable and it is not best]
-    if len(found.standings) == 1:
-        return f"Recommended: trial {best.trial}, the only one that was trained again."
-    if not equals:
-        return f"Recommended: trial {best.trial}, told apart from all others."
-    names = ", ".join(str(it.trial) for it in equals)
-    why = {
-        "leader": "",
-        "smaller": ", smaller than the leader",
-        "steadier": ", of which no training failed",
-    }
-    return f"Recommended: trial {best.trial}{why[found.reason]}. Not separable: {names}."
 
 
 def _interval(it: Standing) -> str:

@@ -254,7 +254,7 @@ def _run(given: options.Given, *, is_json: bool, dashboard: str | None = None) -
     else:
         show_ranking(answers(), result.ranking)
     show_ending(console, result)
-    if dashboard is not None:
+    if shown is not None and not shown.is_lost:
         say(
             console,
             "The dashboard has ended with the search: `convsearch dashboard` shows all studies.",

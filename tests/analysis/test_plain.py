@@ -59,6 +59,10 @@ def test_trial_that_broke_a_constraint_has_no_place(store: Store) -> None:
         (1, 2, "COMPLETE"), (2, 1, "COMPLETE"), (None, 0, "INFEASIBLE")
     ]  # fmt: skip
     assert "constraint" in ranking.trials[-1].reason
+    assert [it["trial"] for it in ranking.to_json()["trials"]] == [2, 1, 0]
+    running = study.ask()
+    running.set_constraint("size", 1.0)
+    assert rank(store, "bounded").trials[-1].state == "RUNNING"
     best = load_status(store, "bounded").best
     assert best is not None
     assert best.number == 2

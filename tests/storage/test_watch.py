@@ -82,6 +82,23 @@ def test_study_that_was_made_anew_with_the_same_ids_is_read_anew(store: Store) -
         storage.delete_study(again.study_id)
 
 
+def test_study_that_was_made_anew_while_none_of_its_trials_had_ended_is_read_whole(
+    store: Store,
+) -> None:
+    storage = store.optuna_storage
+    first = optuna.create_study(storage=storage, study_name="again")
+    for _ in range(5):
+        first.enqueue_trial({})
+    watch = StudyWatch(store, first._study_id)
+    assert len(watch.read()) == 5
+    storage.delete_study(first._study_id)
+    second = optuna.create_study(storage=storage, study_name="again")
+    watch.study_id = second._study_id  # PostgreSQL gives another.
+    for number in range(3):
+        second.tell(second.ask(), 1.0)
+        assert len(watch.read()) == number + 1
+
+
 def test_trial_that_has_ended_is_read_once(store: Store, study: optuna.Study) -> None:
     watch = StudyWatch(store, study._study_id)
     first = watch.read()[0]

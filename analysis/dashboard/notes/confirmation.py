@@ -1,10 +1,13 @@
 """The part of a note that tells how the configs of a confirmation compare."""
 
+from functools import lru_cache
+
 from analysis.companions import origin_of
-from analysis.confirmation import Confirmation, Standing
+from analysis.confirmation import Candidate, Confirmation, Standing, judge
 from analysis.dashboard.notes.markdown import escape, table
-from analysis.dashboard.notes.words import join, show_count, show_score
+from analysis.dashboard.notes.words import show_count, show_score
 from analysis.families import family_of
+from analysis.recommending import describe_verdict
 from analysis.report.facts import DataFacts
 from analysis.status import StudyStatus
 from analysis.trainings import Trainings, gather_trainings
@@ -21,46 +24,42 @@ def confirmation_parts(status: StudyStatus, data: DataFacts | None) -> list[str]
 
     Args:
         status: Of the confirmation.
-        data: Its images; without them it is not known how fine a value can be.
+        data: Its images. Without them it is not known how fine a value can be, so that there are
+            means alone.
     """
     trainings = gather_trainings(status.record, status.trials)
     if not trainings.trainings:
         return []
-    n_images = 0 if data is None else sum(data.counts.get("val", {}).values())
-    found = trainings.judge(1 / n_images if n_images else 0.0)
-    if found is None:
+    if not trainings.candidates:
         return ["None of the configs has a value yet."]
-    families = {
-        str(origin["trial"]): family_of(row)
-        for row in status.trials
-        if (origin := origin_of(row)) is not None
-    }
-    rows = [_row(it, trainings, families) for it in found.standings[:MAX_ROWS]]
-    return ["### Configs trained again", table(HEADS, rows), _conclude(found, trainings)]
+    n_images = 0 if data is None else sum(data.counts.get("val", {}).values())
+    found = _judge(trainings.candidates, 1 / n_images if n_images else 1.0)
+    origins = ((origin_of(row), family_of(row)) for row in status.trials)
+    families = {origin["trial"]: family for origin, family in origins if origin is not None}
+    rows = [
+        _row(it, trainings, families.get(it.trial, ""), is_judged=n_images > 0)
+        for it in found.standings[:MAX_ROWS]
+    ]
+    leader = f"The best mean is {show_score(found.leader.mean)}, of trial {found.leader.trial}."
+    verdict = describe_verdict(found, trainings) if n_images else leader
+    return ["### Configs trained again", table(HEADS, rows), verdict]
 
 
-def _row(standing: Standing, trainings: Trainings, families: dict[str, str]) -> list[str]:
+@lru_cache(maxsize=16)
+def _judge(candidates: tuple[Candidate, ...], resolution: float) -> Confirmation:
+    return judge(candidates, resolution=resolution)
+
+
+def _row(standing: Standing, trainings: Trainings, family: str, *, is_judged: bool) -> list[str]:
     n_wanted = sum(it.trial == standing.trial for it in trainings.trainings)
     low, high = show_score(standing.low), show_score(standing.high)
+    has_chance = is_judged and standing.chance is not None
     return [
-        escape(str(standing.trial), 60),
-        escape(families.get(str(standing.trial)) or "–", 60),
+        f"{standing.trial}",
+        escape(family or "–", 60),
         f"{standing.n_seeds} of {n_wanted}",
         show_score(standing.mean) or "–",
-        f"{low}–{high}" if low and high else "–",
-        "–" if standing.chance is None else f"{standing.chance:.0%}",
+        f"{low}–{high}" if is_judged and low and high else "–",
+        f"{standing.chance:.0%}" if has_chance else "–",
         show_count(standing.parameters) or "–",
     ]
-
-
-def _conclude(found: Confirmation, trainings: Trainings) -> str:
-    """Says which config is to be taken, or what is known until that can be said."""
-    leader = found.leader
-    if leader.n_seeds < 2:
-        return "No config has two values yet."
-    if not trainings.is_telling:
-        return f"**Best mean so far:** {show_score(leader.mean)}, of trial {leader.trial}."
-    others = [it.trial for it in found.standings if it.trial != found.recommended.trial]
-    equal = [it.trial for it in found.standings if not it.is_separable and it.trial in others]
-    apart = f" Not told apart from the best: {join(list(map(str, equal)))}." if equal else ""
-    return f"**Recommended:** trial {found.recommended.trial} of the search.{apart}"

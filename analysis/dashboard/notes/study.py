@@ -116,7 +116,7 @@ def _confirmation(status: StudyStatus, url: str | None) -> str:
     if url is None:
         return ""
     name = escape(confirmation_of(status.record.name))
-    return f"Its best configs were trained again from other seeds: see [{name}]({url})."
+    return f"Its best configs are trained again from other seeds: see [{name}]({url})."
 
 
 def _classes(data: DataFacts | None) -> str:

@@ -61,9 +61,9 @@ def _first_line(row: TrialRow, most: int | None, is_at_work: bool | None) -> str
 
 def _complete(row: TrialRow, most: int | None) -> str:
     if row.outcome is None:  # Optuna's own, whose value may be of anything.
-        value = "." if row.value is None else f": value {_any_value(row.value)}."
         broken = "" if row.is_feasible else " It broke a constraint, so it is never the best."
-        return f"**Complete**{value}{broken}"
+        told = ".**" if row.value is None else f":** value {_any_value(row.value)}."
+        return f"**Complete{told}{broken}"
     why = ""
     if most is not None and 0 < row.curve.n_epochs < most:
         why = f": after epoch {row.curve.n_epochs:,} validation got no better"
@@ -142,7 +142,7 @@ def _facts(row: TrialRow, most: int | None) -> Iterator[tuple[str, str]]:
     if (places := _places(row)) != "":
         yield "Ran on", places
     if (origin := origin_of(row)) is not None:
-        again = f"trial {escape(origin.get('trial', '?'))}, seed {escape(origin.get('seed', '?'))}"
+        again = f"trial {origin['trial']}, seed {origin['seed']}"
         yield "Trains again", again
     taken = row.attributes.get("taken_from")
     if isinstance(taken, Mapping):

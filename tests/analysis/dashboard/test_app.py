@@ -14,10 +14,12 @@ import pytest
 import sqlalchemy as sa
 from optuna.trial import TrialState, create_trial
 
+from analysis import rank
 from analysis.dashboard.app import make_app
 from analysis.dashboard.costly import Costly
 from analysis.dashboard.pages import Page
-from storage import Store
+from storage import Store, create_study
+from storage.optuna_tables import system_attributes
 from tests.analysis.dashboard.asking import Answer, ask
 
 DISTRIBUTIONS: dict[str, optuna.distributions.BaseDistribution] = {
@@ -157,7 +159,7 @@ def test_studies_of_several_objectives_open_too(store: Store) -> None:
     answer = detail(make_app(store), study).json
     assert answer["directions"] == ["minimize", "maximize"]
     assert [it["values"] for it in answer["best_trials"]] == [[1.0, 2.0]]
-    assert "2 objectives (minimize, maximize)" in answer["note"]["body"]
+    assert "2 objectives (minimize and maximize)" in answer["note"]["body"]
     assert answer["trials"][0]["note"]["body"] == "**Complete.**"
 
 
@@ -197,8 +199,7 @@ def test_study_that_was_made_anew_shows_none_of_its_dead_trials(store: Store) ->
 def test_no_more_than_some_studies_are_held_in_memory(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for module in ("studies", "app"):
-        monkeypatch.setattr(f"analysis.dashboard.{module}.MOST_FOLLOWED", 2)
+    monkeypatch.setattr("analysis.dashboard.studies.MOST_FOLLOWED", 2)
     app = make_app(store)
     for number in range(4):
         study = optuna.create_study(storage=store.optuna_storage, study_name=f"of {number}")
@@ -338,8 +339,8 @@ def test_store_without_studies_says_how_to_begin(store: Store) -> None:
 
 
 def test_style_hides_what_cannot_be_done(store: Store, app: Any) -> None:
-    assert b"DeleteIcon" in ask(app, "/convsearch.css").body
-    assert b"DeleteIcon" not in ask(make_app(store, allows_edit=True), "/convsearch.css").body
+    assert b"EditIcon" in ask(app, "/convsearch.css").body
+    assert b"EditIcon" not in ask(make_app(store, allows_edit=True), "/convsearch.css").body
 
 
 def test_store_is_not_changed_by_who_only_looks(app: Any, study: optuna.Study) -> None:
@@ -388,16 +389,39 @@ def test_edited_note_holds_nothing_of_ours_though_that_has_changed_meanwhile(
     assert optuna_dashboard.get_note(trial) == "Mine."
 
 
-def test_trial_of_a_store_of_ours_is_ended_by_its_worker_alone(
-    store: Store, study: optuna.Study
-) -> None:
+def test_trial_of_ours_is_ended_by_its_worker_alone(store: Store, study: optuna.Study) -> None:
     app = make_app(store, allows_edit=True)
+    record, _ = create_study(store, "ours", settings="{}", n_trials=3)
+    ours = optuna.load_study(study_name=record.name, storage=store.optuna_storage)
+    ours.ask()
     body = json.dumps({"state": "Complete", "values": [1.0]}).encode()
-    path = f"/api/trials/{study.trials[4]._trial_id}/tell"
-    answer = ask(app, path, method="POST", body=body)
-    assert answer.status == HTTPStatus.CONFLICT
-    assert "worker" in answer.json["reason"]
-    assert study.trials[4].state is TrialState.RUNNING
+    for it, number, status in ((ours, 0, HTTPStatus.CONFLICT), (study, 4, HTTPStatus.OK)):
+        path = f"/api/trials/{it.trials[number]._trial_id}/tell"
+        answer = ask(app, path, method="POST", body=body)
+        assert answer.status == status
+        is_running = it.trials[number].state is TrialState.RUNNING
+        assert is_running == (status is HTTPStatus.CONFLICT)
+    assert (
+        "worker"
+        in ask(app, f"/api/trials/{ours.trials[0]._trial_id}/tell", method="POST").json["reason"]
+    )
+
+
+@pytest.mark.parametrize("odd", [None, "a", [1]])
+def test_odd_constraint_is_broken_and_breaks_nothing(store: Store, odd: object) -> None:
+    study = optuna.create_study(storage=store.optuna_storage, study_name="odd")
+    for _ in range(2):
+        study.tell(study.ask(), 1.0)
+    key = "constraints:x"
+    with store.write() as connection:
+        connection.execute(
+            sa.insert(system_attributes).values(
+                trial_id=study.trials[0]._trial_id, key=key, value_json=json.dumps(odd)
+            )
+        )
+    answer = detail(make_app(store), study).json
+    assert [it["number"] for it in answer["best_trials"]] == [1]
+    assert [it.rank for it in rank(store, "odd").trials] == [1, None]
 
 
 def test_threads_that_ask_at_once_get_the_same(app: Any, study: optuna.Study) -> None:

@@ -157,11 +157,11 @@ def test_trial_tells_its_network_its_scores_its_cost_and_where_it_ran() -> None:
         ),
         (
             ended("rejected", "2 million parameters are over the limit of 1"),
-            "**Infeasible, never trained.** 2 million parameters are over the limit of 1.",
+            "**Rejected before training.** 2 million parameters are over the limit of 1.",
         ),
         (
             ended("repeat", "The same configuration as trial 4."),
-            "**A repeat, never trained.** The same configuration as trial 4.",
+            "**Rejected as a repeat, before training.** The same configuration as trial 4.",
         ),
         (ended("fail", "ValueError: a|b"), "**Failed.** ValueError: a\\|b."),
         (
@@ -458,13 +458,17 @@ def test_confirmation_compares_means_and_claims_no_best_trial() -> None:
         )
         for number, (trial, value) in enumerate([(4, 0.9), (4, 0.8), (7, 0.95), (7, 0.85)])
     ]
-    note = note_of(study(rows, name="brain/confirm", n_trials=4))
+    note = note_of(study(rows, name="brain/confirm", n_trials=4), DATA)
     assert "Trains the best configs of **brain** again from other seeds" in note
     first, second = (line for line in note.splitlines() if "2 of 2" in line)
     assert first.startswith("| 7 | vgg | 2 of 2 | 0.9000 | 0.26")
     assert second.startswith("| 4 | vgg | 2 of 2 | 0.8500 | 0.21")
     assert first.count("% |") == second.count("% |") == 1
-    assert "**Recommended:** trial 7 of the search. Not told apart from the best: 4." in note
+    assert "Recommended: trial 7. Not separable: 4." in note
+    blind = note_of(study(rows, name="brain/confirm", n_trials=4))
+    assert "| 7 | vgg | 2 of 2 | 0.9000 | – | – |" in blind
+    assert "Recommended" not in blind
+    assert "The best mean is 0.9000, of trial 7." in blind
     assert "est of each family" not in note
     assert note.endswith("`convsearch report brain` writes the report of both.")
     unfinished = note_of(study(rows[:2], name="brain/confirm", n_trials=4))

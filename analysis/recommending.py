@@ -1,0 +1,32 @@
+"""Which config a confirmation recommends, in a sentence."""
+
+from analysis.confirmation import Confirmation
+from analysis.trainings import Trainings
+from analysis.words import plural
+
+
+def describe_verdict(found: Confirmation, trainings: Trainings) -> str:
+    """Says which config to take, or how far it is until that can be said."""
+    if trainings.is_over:
+        return describe_recommendation(found)
+    left = f"{plural(trainings.n_left, 'training')} left"
+    if not trainings.is_telling:
+        return f"So far: trial {found.leader.trial} leads, too few trainings to recommend; {left}."
+    return f"So far, with {left}: {describe_recommendation(found)}"
+
+
+def describe_recommendation(found: Confirmation) -> str:
+    """Says which config to take, and which it cannot be told apart from."""
+    best = found.recommended
+    equals = [it for it in found.standings if not it.is_separable and it is not best]
+    if len(found.standings) == 1:
+        return f"Recommended: trial {best.trial}, the only one that was trained again."
+    if not equals:
+        return f"Recommended: trial {best.trial}, told apart from all others."
+    names = ", ".join(str(it.trial) for it in equals)
+    why = {
+        "leader": "",
+        "smaller": ", smaller than the leader",
+        "steadier": ", of which no training failed",
+    }
+    return f"Recommended: trial {best.trial}{why[found.reason]}. Not separable: {names}."
