@@ -181,9 +181,17 @@ class Dashboard:
         return self._make_costly({**environ, "QUERY_STRING": query}, study, self.optunas)
 
     def _importance(self, environ: "WSGIEnvironment", study: int) -> Page | None:
-        """Gives importances; none of a study without parameters, which is no error."""
+        """Gives importances.
+
+        There are none of a study without parameters, which is no error, and of a confirmation,
+        whose few configs tell nothing of them.
+        """
         followed = self.studies.find(study)
-        if followed is None or any(it.frozen.params for it in followed.look().trials):
+        if followed is None:
+            return None
+        look = followed.look()
+        is_confirmation = look.status is not None and look.status.is_confirmation
+        if not is_confirmation and any(it.frozen.params for it in look.trials):
             return self._plot(environ, study)
         none: list[list[object]] = [[] for _ in followed.study.directions]
         return Page(json.dumps({"param_importances": none}).encode())

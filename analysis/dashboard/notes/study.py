@@ -24,7 +24,7 @@ MAX_CLASSES = 12
 """Of more classes the table of images gives the sums alone."""
 MAX_NAMED = 5
 FINGERPRINT = 12
-MORE = "The study's note, by the lowest of the five signs on the left, says what to mind."
+MORE = "See its note: the fifth sign on the left."
 SAFE = "/:?=&%#,;+@~"
 
 
@@ -51,7 +51,8 @@ def study_facts(status: StudyStatus, data: DataFacts | None) -> dict[str, str]:
     """Gives a study in a few lines, for the page that people see first."""
     found = {"Progress": state_and_budget(status), "Best": _best(status)}
     if data is not None:
-        found["Images"] = f"{_size(data, with_mark=False)} Classes: {len(data.classes):,}."
+        n = sum(sum(counts.values()) for counts in data.counts.values())
+        found["Images"] = f"{n:,} of {len(data.classes):,} classes"
     return {key: text for key, text in found.items() if text} | {"More": MORE}
 
 
@@ -181,12 +182,12 @@ def _images(data: DataFacts | None, samples_url: str | None) -> list[str]:
     return ["### Images", _size(data), table(["Class", *map(escape, splits)], rows), picture]
 
 
-def _size(data: DataFacts, *, with_mark: bool = True) -> str:
+def _size(data: DataFacts) -> str:
     shapes = dict.fromkeys(data.image_shapes.values())
     sizes = " and ".join(f"{height} × {width}" for height, width, *_ in shapes)
     is_grey = all(shape[-1] == 1 for shape in data.image_shapes.values())
     n = sum(sum(counts.values()) for counts in data.counts.values())
     mark = data.fingerprint.removeprefix("sha256:")[:FINGERPRINT]
     kind = "grey images" if is_grey else "images"
-    known = f"; fingerprint {code(mark)}" if mark and with_mark else ""
+    known = f"; fingerprint {code(mark)}" if mark else ""
     return f"{n:,} {kind} of {sizes} pixels{known}."

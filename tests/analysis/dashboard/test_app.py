@@ -491,6 +491,25 @@ def test_study_without_parameters_has_no_importances_and_no_error(store: Store) 
     assert (answer.status, answer.json) == (HTTPStatus.OK, {"param_importances": [[]]})
 
 
+def test_confirmation_has_no_best_trial_and_no_importances(store: Store) -> None:
+    create_study(store, "ours/confirm", settings='{"confirms": "ours"}', n_trials=2)
+    study = optuna.load_study(study_name="ours/confirm", storage=store.optuna_storage)
+    for seed in range(2):
+        trial = study.ask()
+        trial.suggest_float("x", 0, 1)
+        trial.set_user_attr("confirms", {"trial": 4, "seed": seed, "key": ""})
+        study.tell(trial, 0.5 + 0.1 * seed)
+    app = make_app(store)
+    shown = detail(app, study).json
+    assert shown["best_trials"] == []
+    assert shown["plotly_graph_objects"] == []
+    assert {"key": "Best", "value": "0.5500 on validation, the mean of trial 4"} in shown[
+        "user_attrs"
+    ]
+    importances = ask(app, f"/api/studies/{study._study_id}/param_importances")
+    assert importances.json == {"param_importances": [[]]}
+
+
 def test_importance_is_of_this_study_and_of_now(store: Store) -> None:
     app = make_app(store)
 
