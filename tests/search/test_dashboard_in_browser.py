@@ -187,6 +187,9 @@ def test_who_only_reads_is_not_offered_changes(browser: Any, address: str) -> No
             "fetch('/api/studies/1', {method: 'DELETE'}).then(async it => "
             "[it.status, await it.text()])"
         )
+        page.goto(f"{address}/dashboard/studies/2/trials?numbers=3")
+        page.get_by_test_id("StopCircleIcon").wait_for(state="attached")  # To end a running trial.
+        assert not page.get_by_test_id("StopCircleIcon").is_visible()
         assert answer[0] == 403
         assert "--allow-edit" in json.loads(answer[1])["reason"]
 
