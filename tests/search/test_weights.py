@@ -104,6 +104,7 @@ def test_weights_of_another_network_are_refused_by_the_first_layer(
         make_transfer({"backbone": "densenet121"}, weights=str(weights))
 
 
+@pytest.mark.slow
 def test_worker_needs_the_weights_of_the_study(
     make_transfer: MakeStudy, weights: Path, tmp_path: Path
 ) -> None:

@@ -84,7 +84,13 @@ def buildable_configs(
     return found
 
 
-@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize(
+    "family",
+    [
+        pytest.param(it, marks=[pytest.mark.slow] if it in {"inception", "dense"} else [])
+        for it in FAMILIES
+    ],
+)
 def test_parameters_equal_what_keras_counts_on_random_configs(family: str) -> None:
     import keras
 

@@ -242,7 +242,10 @@ def wait_for_epoch(folder: Path, process: subprocess.Popen[str]) -> None:
     pytest.fail("no epoch in two minutes")
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+@pytest.mark.parametrize(
+    "number",
+    [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.slow), signal.SIGKILL],
+)
 def test_run_that_is_ended_resumes_with_the_same_command(tmp_path: Path, number: int) -> None:
     command = ("run", write_long_study(tmp_path), "--json")
     cache = {"CONVSEARCH_CACHE": str(tmp_path / "cache")}
@@ -302,7 +305,7 @@ def test_one_seed_gives_one_ranking(tmp_path: Path) -> None:
     assert len(rankings[0]["trials"]) == 14
 
 
-@pytest.mark.parametrize("victim", ["worker", "trainer"])
+@pytest.mark.parametrize("victim", ["worker", pytest.param("trainer", marks=pytest.mark.slow)])
 def test_killed_process_costs_a_run_nothing(tmp_path: Path, victim: str) -> None:
     process = spawn(
         "run", write_long_study(tmp_path), "--json", folder=tmp_path,

@@ -117,6 +117,7 @@ def test_checkpoint_of_another_task_is_not_gone_on_with(
         assert Fit(replace(task, **change), prepared).history == []
 
 
+@pytest.mark.slow
 def test_fit_goes_on_without_checkpoints_and_saves_again_once_it_can(
     prepared: PreparedSet, tmp_path: Path
 ) -> None:

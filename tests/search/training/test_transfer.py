@@ -140,7 +140,7 @@ def test_best_epoch_of_the_first_phase_is_measured_on_its_head(
     assert finished.metrics["parameters"] == whole_model(fit.config, larger).count_params()
 
 
-@pytest.mark.parametrize("n_epochs", [2, 4])
+@pytest.mark.parametrize("n_epochs", [2, pytest.param(4, marks=pytest.mark.slow)])
 def test_network_is_built_again_from_either_phase(
     larger: PreparedSet, tmp_path: Path, n_epochs: int
 ) -> None:

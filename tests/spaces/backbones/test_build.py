@@ -41,7 +41,13 @@ def trained_names(model: Any) -> list[str]:
     )
 
 
-@pytest.mark.parametrize("name", ["mobilenet_v2", "nasnet_mobile", "convnext_tiny"])
+LARGER = ("nasnet_mobile", "convnext_tiny")
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["mobilenet_v2", *(pytest.param(it, marks=pytest.mark.slow) for it in LARGER)],
+)
 def test_random_weights_are_the_same_each_time(name: str) -> None:
     keras.utils.set_random_seed(1)
     first = build_backbone(name, SHAPE, RANDOM_WEIGHTS).get_weights()

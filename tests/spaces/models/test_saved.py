@@ -62,6 +62,7 @@ def run_without_convsearch(code: str, folder: Path) -> None:
     subprocess.run([sys.executable, "-I", "-S", "-c", code], cwd=folder, check=True)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", range(len(CASES)), ids=lambda n: f"{n}-{CASES[n][0]}")
 def test_saved_model_predicts_the_same_in_bare_keras(
     predictions: list[tuple[np.ndarray, np.ndarray]], number: int
