@@ -1,13 +1,16 @@
 """Workers that are stopped for longer than their grace: one result only, and they let go."""
 
 import signal
+import sqlite3
 import time
 from collections.abc import Callable
+from contextlib import closing
 from typing import Any
 
 import psutil
 import pytest
 
+from storage import Store
 from storage.tables import leases
 
 GRACE_S = 4.5
@@ -27,6 +30,36 @@ def held_by(fleet: Any, pid: int) -> int | None:
     return workers.get(pid)
 
 
+def put_to_sleep(fleet: Any, process: Any) -> int:
+    """Stops a worker that holds a trial, and gives the trial's number.
+
+    Not amid a transaction: one that is asleep keeps a SQLite file locked until it wakes.
+    """
+    while True:
+        fleet.wait_for(lambda _: held_by(fleet, process.popen.pid) is not None)
+        process.signal(signal.SIGSTOP)
+        wait_until_stopped(process.popen.pid)
+        number = held_by(fleet, process.popen.pid)
+        if number is not None and is_free(fleet.url):
+            return number
+        process.signal(signal.SIGCONT)
+        time.sleep(0.05)
+
+
+def is_free(url: str) -> bool:
+    """Whether nobody keeps a SQLite file locked; a server has no such lock."""
+    path = Store.file_of(url)
+    if path is None or not path.is_file():
+        return True
+    with closing(sqlite3.connect(path, timeout=2)) as connection:
+        try:
+            connection.execute("BEGIN IMMEDIATE")
+        except sqlite3.OperationalError:
+            return False
+        connection.rollback()
+        return True
+
+
 def outcomes(fleet: Any) -> list[tuple[int, str, str]]:
     with fleet.store() as store, store.read() as connection:
         columns = (leases.c.trial_number, leases.c.kind, leases.c.outcome)
@@ -40,10 +73,7 @@ def test_worker_that_slept_lets_go_of_its_trial_and_goes_on_with_others(
     fleet = make_fleet(n_trials=10, environment=ENVIRONMENT)
     fleet.submit()
     sleeper, other = fleet.worker(), fleet.worker()
-    number = fleet.wait_for(lambda _: held_by(fleet, sleeper.popen.pid) is not None) and held_by(
-        fleet, sleeper.popen.pid
-    )
-    sleeper.signal(signal.SIGSTOP)
+    number = put_to_sleep(fleet, sleeper)
     fleet.wait_for(lambda status: status.trials[number].state == "COMPLETE")
     before = outcomes(fleet)
     sleeper.signal(signal.SIGCONT)
