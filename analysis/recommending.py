@@ -8,15 +8,14 @@ from analysis.words import plural
 def describe_verdict(found: Confirmation, trainings: Trainings) -> str:
     """Says which config to take, or how far it is until that can be said."""
     if trainings.is_over:
-        return describe_recommendation(found)
+        return _recommend(found)
     left = f"{plural(trainings.n_left, 'training')} left"
     if not trainings.is_telling:
         return f"So far: trial {found.leader.trial} leads, too few trainings to recommend; {left}."
-    return f"So far, with {left}: {describe_recommendation(found)}"
+    return f"So far, with {left}: {_recommend(found)}"
 
 
-def describe_recommendation(found: Confirmation) -> str:
-    """Says which config to take, and which it cannot be told apart from."""
+def _recommend(found: Confirmation) -> str:
     best = found.recommended
     equals = [it for it in found.standings if not it.is_separable and it is not best]
     if len(found.standings) == 1:

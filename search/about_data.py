@@ -37,22 +37,17 @@ def about_data(store: Store, study: str) -> DataFacts | None:
         return None
 
 
-def own_images(data: Mapping[str, PreparedSet]) -> PreparedSet:
-    """Gives the images that families from scratch see, or the only ones that there are."""
-    return data.get("scratch") or next(iter(data.values()))
-
-
 def describe_images(
     settings: StudySettings, data: Mapping[str, PreparedSet], *, with_names: bool = False
 ) -> DataFacts:
-    """Tells of a study's images.
+    """Tells of a study's images: those that families from scratch see, or the only ones there are.
 
     Args:
         settings: Of the study.
         data: Its images by image set.
         with_names: Whether names of files that were left out are told.
     """
-    images = own_images(data)
+    images = data.get("scratch") or next(iter(data.values()))
     about = images.metadata
     left_out = [*about["broken"], *(name for name, _ in about["duplicates"])]
     left_out += [name for names in about["conflicts"] for name in names]

@@ -94,7 +94,7 @@ def serve(
         is_supervised: Whether the end of standard input says that whoever started us is gone.
     """
     from analysis.dashboard.app import make_app
-    from analysis.dashboard.guard import MAX_BODY_BYTES, Guard
+    from analysis.dashboard.guard import Guard
     from search.about_data import about_data
     from search.removal import remove_study
 
@@ -108,7 +108,6 @@ def serve(
     return serve_app(
         Guard(app, access),
         listener,
-        max_body_bytes=MAX_BODY_BYTES,
         proxy=proxy,
         is_supervised=is_supervised,
     )
@@ -118,7 +117,6 @@ def serve_app(
     app: "WSGIApplication",
     listener: Listener,
     *,
-    max_body_bytes: int,
     proxy: str | None = None,
     is_supervised: bool = False,
 ) -> list[int]:
@@ -127,7 +125,7 @@ def serve_app(
     from waitress.server import create_server
 
     connections: dict[int, Any] = {}
-    server: Any = create_server(app, map=connections, **_options(listener, max_body_bytes, proxy))
+    server: Any = create_server(app, map=connections, **_options(listener, proxy))
     is_over = threading.Event()
 
     def stop() -> None:
@@ -152,8 +150,10 @@ def log_in_lines() -> None:
     logging.getLogger("waitress.queue").setLevel(logging.ERROR)  # A page asks for much at once.
 
 
-def _options(listener: Listener, max_body_bytes: int, proxy: str | None) -> dict[str, Any]:
+def _options(listener: Listener, proxy: str | None) -> dict[str, Any]:
     """Gives waitress' options; it refuses bodies of as much as it is told, not only of more."""
+    from analysis.dashboard.guard import MAX_BODY_BYTES
+
     trusted: dict[str, Any] = {}
     if proxy is not None:
         trusted = {
@@ -167,7 +167,7 @@ def _options(listener: Listener, max_body_bytes: int, proxy: str | None) -> dict
         "connection_limit": MAX_CONNECTIONS,
         "channel_timeout": SILENT_S,
         "max_request_header_size": MAX_HEADER_BYTES,
-        "max_request_body_size": max_body_bytes + 1,
+        "max_request_body_size": MAX_BODY_BYTES + 1,
         "clear_untrusted_proxy_headers": True,
         "log_socket_errors": False,
         "ident": None,

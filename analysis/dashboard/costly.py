@@ -27,7 +27,7 @@ class Costly:
         """Gives the answer that is kept of a version, or makes it.
 
         Args:
-            asked: Path and query.
+            asked: What is asked for, and of which study.
             version: Of the study: an answer of an older one is given for a little while.
             make: Makes it.
         """

@@ -94,9 +94,8 @@ def _kind(distribution: BaseDistribution) -> object:
 
 
 def _join(one: BaseDistribution, other: BaseDistribution) -> BaseDistribution:
-    if isinstance(one, CategoricalDistribution) and isinstance(other, CategoricalDistribution):
-        choices = {(type(it), it): it for it in (*one.choices, *other.choices)}  # 1 is not True.
-        return CategoricalDistribution(tuple(choices.values()))
+    if isinstance(one, CategoricalDistribution):  # Optuna lets no study change its choices.
+        return one
     assert isinstance(one, Range)
     assert isinstance(other, Range)
     low, high = min(one.low, other.low), max(one.high, other.high)

@@ -5,7 +5,7 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
 from optuna.study._frozen import FrozenStudy
@@ -20,6 +20,7 @@ from storage import (
     Store,
     StoreError,
     StudyNotFoundError,
+    StudyRecord,
     StudyWatch,
     WatchedTrial,
     find_study,
@@ -131,7 +132,7 @@ def find_best(
     return tuple(it for it in kept if it.row.number in numbers)
 
 
-@dataclass(slots=True, eq=False, weakref_slot=True)
+@dataclass(slots=True, eq=False)
 class Followed:
     """A study that somebody watches."""
 
@@ -164,14 +165,13 @@ class Followed:
         status = self._status(trials)
         if self._best is None or self._best[0] != version:
             self._best = version, find_best(self.study, trials, status)
-        look = Look(self.study, trials, version, status, self._best[1])
-        return (
-            replace(look, confirmation=self._find_confirmation(status)) if look.is_ours else look
-        )
+        confirmation = None if status is None else self._find_confirmation(status.record)
+        return Look(self.study, trials, version, status, self._best[1], confirmation)
 
-    def _find_confirmation(self, status: StudyStatus | None) -> int | None:
-        assert status is not None
-        store, record = self.store, status.record
+    def _find_confirmation(self, record: StudyRecord) -> int | None:
+        if record.is_plain:
+            return None
+        store = self.store
         try:
             found = store.patience.call(lambda: load_study(store, confirmation_of(record.name)))
         except StudyNotFoundError:

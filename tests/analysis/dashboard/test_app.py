@@ -18,6 +18,7 @@ from analysis import rank
 from analysis.dashboard.app import make_app
 from analysis.dashboard.costly import Costly
 from analysis.dashboard.pages import Page
+from analysis.dashboard.studies import Shared
 from storage import Store, create_study
 from storage.optuna_tables import system_attributes
 from tests.analysis.dashboard.asking import Answer, ask
@@ -489,6 +490,32 @@ def test_study_without_parameters_has_no_importances_and_no_error(store: Store) 
     study.add_trials([create_trial(value=it) for it in (1.0, 2.0)])
     answer = ask(make_app(store), f"/api/studies/{study._study_id}/param_importances")
     assert (answer.status, answer.json) == (HTTPStatus.OK, {"param_importances": [[]]})
+
+
+def test_what_is_changed_while_it_is_read_is_read_again() -> None:
+    read: list[int] = []
+
+    def find() -> int:
+        read.append(1)
+        if len(read) == 1:
+            shared.expire()  # As another thread does amid the reading.
+        return len(read)
+
+    shared: Shared[int] = Shared(find)
+    assert [shared.get() for _ in range(3)] == [1, 2, 2]
+
+
+def test_accuracies_of_ours_have_digits_that_tell_and_values_of_others_have_all(
+    store: Store, study: optuna.Study
+) -> None:
+    create_study(store, "ours", settings="{}", n_trials=3)
+    ours = optuna.load_study(study_name="ours", storage=store.optuna_storage)
+    for it in (ours, study):
+        it.tell(it.ask(), 1 / 3)
+    app = make_app(store)
+    assert detail(app, ours).json["trials"][-1]["values"] == [0.333333]
+    values = [it["values"] for it in detail(app, study).json["trials"] if "values" in it]
+    assert [1 / 3] in values
 
 
 def test_confirmation_has_no_best_trial_and_no_importances(store: Store) -> None:

@@ -437,6 +437,12 @@ def test_form_is_refused_in_words(spy: Spy) -> None:
     assert not spy.seen
 
 
+def test_token_that_was_copied_with_a_blank_is_right(spy: Spy) -> None:
+    answer = log_in(Guard(spy, LOCKED), f"token={TOKEN}%20%0A&next=/dashboard")
+    assert answer.status == 303
+    assert "set-cookie" in answer.headers
+
+
 def test_many_wrong_tokens_slow_down(spy: Spy) -> None:
     guard = Guard(spy, LOCKED)
     cookie = ask(guard, query=f"token={TOKEN}").cookie

@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -333,6 +334,37 @@ def search_with_dashboard(folder: Path, port: int) -> Served:
 def dashboards_of(pid: int) -> list[psutil.Process]:
     children = psutil.Process(pid).children(recursive=True)
     return [child for child in children if "dashboard" in child.cmdline()]
+
+
+@pytest.mark.parametrize("is_killed", [True, False])
+def test_dashboard_beside_a_search_that_ends_early_is_told(
+    tmp_path: Path, store: str, is_killed: bool
+) -> None:
+    ended = threading.Event()
+    beside = DashboardBeside("auto")
+    beside.start(store, tmp_path / "dashboard.log", ended.set)
+    try:
+        assert ask(beside.address, "/api/studies")[0] == 200
+        if is_killed:
+            (child,) = dashboards_of(os.getpid())
+            child.kill()
+            assert ended.wait(20)
+    finally:
+        beside.close()
+    assert beside.is_lost == is_killed
+    assert ended.is_set() == is_killed
+
+
+def test_server_at_all_addresses_tells_one_by_number() -> None:
+    everywhere = Listener.open("0.0.0.0", 0, advice="")
+    here = Listener.open("127.0.0.1", 0, advice="")
+    try:
+        told = everywhere.numeric_address
+        assert told is None or re.fullmatch(rf"http://[\d.]+:{everywhere.port}/", told)
+        assert here.numeric_address is None
+    finally:
+        everywhere.socket.close()
+        here.socket.close()
 
 
 @pytest.mark.slow
