@@ -24,8 +24,6 @@ from storage.tables import chunks, files, versions
 CHUNK_BYTES = 2**20
 STALE_S = 600.0
 """A file without a new chunk for so long has lost its writer."""
-READ_TRIES = 5
-"""A file may be replaced while it is read, and is then read again."""
 
 
 def put_file(store: Store, name: str, file: BinaryIO, *, max_bytes: int) -> None:
@@ -61,19 +59,22 @@ def put_file(store: Store, name: str, file: BinaryIO, *, max_bytes: int) -> None
 def get_file(store: Store, name: str, file: BinaryIO) -> bool:
     """Writes the file of that name into an open one, or gives False when there is none.
 
+    One that is replaced while it is read is read anew, as often as that happens.
+
     Raises:
         StoreError: If the store cannot be read, or what it holds is damaged.
     """
+    read_id = None
     with _explaining(store, "read", name):
-        for _ in range(READ_TRIES):
-            found = _find(store, name)
-            if found is None:
-                return False
+        while (found := _find(store, name)) is not None:
+            if found.file_id == read_id:  # Nobody replaced it.
+                raise StoreError(f"The file {name} in {store.shown_url} is damaged.")
+            read_id = found.file_id
             file.seek(0)
             file.truncate()
-            if _copy(store, found.file_id, file) == found.sha256:
+            if _copy(store, read_id, file) == found.sha256:
                 return True
-    raise StoreError(f"The file {name} in {store.shown_url} is damaged.")
+    return False
 
 
 def delete_files(store: Store, names: Iterable[str]) -> None:

@@ -2,6 +2,7 @@
 
 import io
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
@@ -97,6 +98,23 @@ def test_damaged_file_is_not_given_out(store: Store) -> None:
         connection.execute(chunks.update().where(chunks.c.position == 1).values(data=b"else"))
     with pytest.raises(StoreError, match=r"The file one in .* is damaged"):
         read(store, "one")
+
+
+def test_file_replaced_again_and_again_while_it_is_read_is_read_whole(store: Store) -> None:
+    sizes = iter(range(2 * MB + 1, 2 * MB + 8))
+
+    class Target(io.BytesIO):
+        """Somebody keeps another file under the name as soon as it gets its first chunk."""
+
+        def write(self, data: Any) -> int:
+            if self.tell() == 0 and (size := next(sizes, None)) is not None:
+                put(store, "one", size)
+            return super().write(data)
+
+    put(store, "one", 2 * MB)
+    target = Target()
+    assert get_file(store, "one", target)
+    assert target.getvalue() == b"x" * (2 * MB + 7)
 
 
 def test_many_writers_of_one_name_leave_one_file(store: Store) -> None:

@@ -97,10 +97,11 @@ def ask(address: str, path: str, method: str = "GET", **headers: str) -> tuple[i
 
 def send(address: str, text: bytes) -> bytes:
     with socket.create_connection(("127.0.0.1", urlsplit(address).port or 0), 30) as connection:
-        connection.sendall(text)
-        connection.shutdown(socket.SHUT_WR)
+        with suppress(OSError):  # It reads no more of what is too long.
+            connection.sendall(text)
+            connection.shutdown(socket.SHUT_WR)
         parts = []
-        with suppress(ConnectionResetError):  # It reads no more of what is too long.
+        with suppress(ConnectionResetError):
             while part := connection.recv(65_536):
                 parts.append(part)
     return b"".join(parts)
