@@ -15,6 +15,7 @@ from urllib.parse import quote
 
 import pytest
 
+from search.data.parallel import n_cores
 from spaces.families import registry
 from spaces.modules import _loaded
 from storage import Store, cluster
@@ -36,6 +37,12 @@ OPTIONS = (
     "--disable-sync",
 )
 SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """One more than there are cores: tests of processes wait about a fifth of their time."""
+    return n_cores() + 1
 
 
 @pytest.fixture(scope="session")
