@@ -137,6 +137,7 @@ def serve_app(
     with stopping_when_asked(stop) as signals:
         while not is_over.is_set():
             wasyncore.loop(timeout=30.0, use_poll=True, map=connections, count=1)
+        logging.getLogger("waitress").setLevel(logging.ERROR)  # Of threads that are cut off.
         server.task_dispatcher.shutdown(timeout=LEAVE_S)
     return signals
 

@@ -21,6 +21,7 @@ class Departure:
     def __init__(self, store: Store) -> None:
         self._store = store
         self._asked = threading.Event()
+        self._has_failed = False
 
     def ask(self) -> None:
         """Has the worker give its trial back and leave; safe from a signal handler."""
@@ -31,6 +32,11 @@ class Departure:
     def was_asked(self) -> bool:
         """Whether the worker is to leave."""
         return self._asked.is_set()
+
+    @property
+    def is_hurried(self) -> bool:
+        """Whether the worker was asked to leave, or leaves because of an error."""
+        return self.was_asked or self._has_failed
 
     def wait(self, seconds: float) -> None:
         """Waits, but not longer than until the worker is asked to leave."""
@@ -43,8 +49,10 @@ class Departure:
         Raises:
             StoreAwayError: If the store has been away for too long and nobody asked.
         """
+        self._has_failed = True
         try:
             yield
+            self._has_failed = False
         except StoreAwayError as error:
             if not self.was_asked:
                 raise

@@ -2,6 +2,7 @@
 
 import errno
 import socket
+from contextlib import suppress
 from dataclasses import dataclass
 from ipaddress import ip_address
 
@@ -60,8 +61,10 @@ class Listener:
         Raises:
             SettingsError: If none is.
         """
-        free = _next_free(host, port)
-        return cls.open(host, port if free is None else free, advice=advice)
+        for candidate in _candidates(port):
+            with suppress(OSError, UnicodeError):
+                return cls(_listen(host, candidate), host)
+        return cls.open(host, port, advice=advice)  # It says why.
 
     @classmethod
     def inherit(cls, file: int) -> "Listener":
@@ -132,9 +135,13 @@ def _listen(host: str, port: int) -> socket.socket:
     return listener
 
 
+def _candidates(port: int) -> range:
+    return range(port, min(port + PORTS_TRIED, 65_536))
+
+
 def _next_free(host: str, port: int) -> int | None:
     """Gives the first port that is free, from one on."""
-    for candidate in range(port, min(port + PORTS_TRIED, 65_536)):
+    for candidate in _candidates(port):
         try:
             _listen(host, candidate).close()
         except OSError:

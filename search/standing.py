@@ -11,7 +11,7 @@ from search.errors import ArtifactError, DataError, SearchError, StudyMismatchEr
 from search.logs import about
 from search.open_study import OpenStudy
 from search.training.pool import TrainerPool
-from search.visit import FLUSH_S, Visit
+from search.visit import Visit, send_last
 from spaces import SpaceError
 from storage import (
     Lookout,
@@ -70,9 +70,7 @@ class StandingWorker:
             with self.departure.orderly(self.pool):
                 self._serve_all()
         finally:
-            until = time.monotonic() + FLUSH_S
-            for _, opened in self._opened.values():
-                opened.artifacts.flush(max(0.0, until - time.monotonic()))
+            send_last([opened for _, opened in self._opened.values()], self.departure)
 
     def _serve_all(self) -> None:
         worked_at = time.monotonic()

@@ -26,6 +26,7 @@ from search.training.protocol import (
     Finished,
     Message,
     Note,
+    Ready,
     Resumed,
     Task,
     Unfit,
@@ -37,7 +38,7 @@ from storage import EpochRow, Outcome, longest_epoch_s, record_epoch, show_activ
 logger = logging.getLogger(__name__)
 
 POLL_S = 0.2
-MOST_POLL_S = 5.0
+MOST_POLL_S = 1.0
 """A longer time between two looks at the trainer was the worker's own, stopped or at the store."""
 MIN_SILENCE_S = 120.0
 SILENCE_EPOCHS = 10
@@ -290,6 +291,8 @@ class TrialRun:
         step_s, self.polled_at = min(now - self.polled_at, MOST_POLL_S), now
         self.spent_s += step_s
         self.silent_s = 0.0 if message else self.silent_s + step_s
+        if self.trainer.ready_mb is None or isinstance(message, Ready):
+            self.spent_s = 0.0  # Loading TensorFlow is no time of the trial's own.
 
     def _watch(self, silence_s: float) -> Outcome | Open | None:
         """Ends the trainer when it is over a limit, hangs, or the worker has to leave."""
@@ -306,16 +309,20 @@ class TrialRun:
             )
         elif timeout_s is not None and self.spent_s > timeout_s:
             ending = Outcome("unfit", f"Over the time limit of a trial, {timeout_s:g} s.")
-        elif self.silent_s > silence_s:
+        elif self.silent_s > silence_s and not self._may_be_loading():
             logger.warning(
                 "trial %s: no word from its trainer for %.0f s; it is ended",
                 self._number,
-                silence_s,
+                self.silent_s,
             )
             ending = Open.LOST
         if ending is not None:
             self.trainer.close()
         return ending
+
+    def _may_be_loading(self) -> bool:
+        """Whether TensorFlow may take its time: a limit for epochs is none for its start."""
+        return self.trainer.ready_mb is None and self.silent_s <= MIN_SILENCE_S
 
     def _explain_death(self, ooms: OomCounter) -> Outcome | Open:
         """Tells a kill for want of memory from any other end of the trainer."""

@@ -3,6 +3,7 @@
 import logging
 import socket
 import time
+from collections.abc import Iterable
 from contextlib import suppress
 from functools import partial
 
@@ -39,7 +40,11 @@ RECOVER_S = 1.0
 RAN_ON = "ran_on"
 """The attribute of a trial that names the machines and devices which trained it."""
 FLUSH_S = 3.0
-"""How long a trial that is given back waits for its last checkpoint to be sent."""
+"""How long a trial that is given back, and a worker in a hurry, wait until the last checkpoints
+are sent."""
+LAST_FLUSH_S = 600.0
+"""How long a worker with nothing else to do waits for that."""
+FLUSH_POLL_S = 0.05
 
 
 class Visit:
@@ -181,6 +186,19 @@ class Visit:
         if self.opened.settings.creation not in record.settings:
             raise StudyNotFoundError("The study was deleted, and made anew.")
         return record
+
+
+def send_last(studies: Iterable[OpenStudy], departure: Departure) -> None:
+    """Waits until what was saved is where it belongs: a worker's last act, with a limit."""
+    began_at = time.monotonic()
+    waiting = [it.artifacts for it in studies if not it.artifacts.flush(0.0)]
+    while waiting := [it for it in waiting if not it.is_settled]:
+        limit_s = FLUSH_S if departure.is_hurried else LAST_FLUSH_S
+        if time.monotonic() - began_at > limit_s:
+            folders = ", ".join(str(it.folder) for it in waiting)
+            logger.warning("left before all checkpoints were sent; they stay in %s", folders)
+            return
+        time.sleep(FLUSH_POLL_S)
 
 
 def _note_place(proposal: Proposal, device: Device) -> None:

@@ -5,7 +5,7 @@ from contextlib import suppress
 from search.departure import Departure
 from search.open_study import OpenStudy
 from search.training.pool import TrainerPool
-from search.visit import FLUSH_S, Visit
+from search.visit import Visit, send_last
 from storage import Lookout, StoreAwayError, register_worker, remove_worker
 
 IDLE_S = 1.0
@@ -45,6 +45,6 @@ class Worker:
                     if not visit.run_trial():
                         self.departure.wait(IDLE_S)
         finally:
-            self.opened.artifacts.flush(FLUSH_S)
+            send_last([self.opened], self.departure)
             with suppress(StoreAwayError):
                 remove_worker(self.opened.store, self.worker_id)

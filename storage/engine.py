@@ -1,6 +1,8 @@
 """Engines: how a process connects to either kind of store, and how long it waits for what."""
 
 import os
+import sqlite3
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -73,14 +75,19 @@ def make_reading_engine(url: URL) -> Engine:
 
 def reading_options(url: URL) -> tuple[URL, dict[str, Any]]:
     """Gives the URL and the options of an engine that cannot write."""
-    arguments = connect_args(url)
+    options: dict[str, Any] = {"poolclass": sa.pool.NullPool}
     if url.get_backend_name() == "sqlite":
-        path = Path(str(url.database)).absolute()
-        query = {"mode": "ro", "uri": "true"}
-        shared = path.with_name(path.name + "-shm")
-        if not os.access(path.parent, os.W_OK) and not shared.exists():
-            query["immutable"] = "1"  # Nobody writes, and readers cannot make what they share.
-        url = url.set(database=f"file:{quote(str(path))}", query=query)
+        options["creator"] = partial(_connect_reading, Path(str(url.database)).absolute())
     else:
+        arguments = connect_args(url)
         arguments["options"] += " -c default_transaction_read_only=on"
-    return real_url(url), {"poolclass": sa.pool.NullPool, "connect_args": arguments}
+        options["connect_args"] = arguments
+    return real_url(url), options
+
+
+def _connect_reading(path: Path) -> sqlite3.Connection:
+    address = f"file:{quote(str(path))}?mode=ro"
+    shared = path.with_name(path.name + "-shm")
+    if not os.access(path.parent, os.W_OK) and not shared.exists():
+        address += "&immutable=1"  # Nobody writes now, and readers cannot make what they share.
+    return sqlite3.connect(address, timeout=SQLITE_TIMEOUT_S, uri=True)

@@ -51,12 +51,14 @@ class Fault:
 @patient
 def find_faults(store: Store) -> list[Fault]:
     """Gives the faults of all studies of ours."""
-    rows = list_workers(store)
-    alive = {row.worker_id for row in rows if row.is_alive}
+    before = list_workers(store)
     with store.read() as connection:
         names = _names(connection)
         joined = connection.execute(_leases_with_trials()).all()
         orphans = connection.execute(_running_without_lease()).all()
+    rows = list_workers(store)
+    # Who came or left meanwhile may have had one of the leases.
+    alive = {row.worker_id for row in (*before, *rows) if row.is_alive}
     faults = [
         Fault("dead worker", names.get(row.study_id, ""), row.trial_number, row)
         for row in rows

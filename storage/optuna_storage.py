@@ -33,7 +33,8 @@ class FleetStorage(RDBStorage):
         self.patience = Patience()
         self.engine = sa.create_engine(url, **engine_kwargs)
         self._url = url
-        self._connect_args = engine_kwargs["connect_args"]
+        ways = ("connect_args", "creator")
+        self._connecting = {way: engine_kwargs[way] for way in ways if way in engine_kwargs}
         self._any_version = any_version
         self._is_loaded = False
         self._distributions: dict[tuple[int, str], BaseDistribution] = {}
@@ -50,7 +51,7 @@ class FleetStorage(RDBStorage):
         try:
             super().__init__(
                 as_template(self._url),
-                {"poolclass": sa.pool.NullPool, "connect_args": self._connect_args},
+                {"poolclass": sa.pool.NullPool, **self._connecting},
                 skip_compatibility_check=self._any_version,
                 skip_table_creation=True,
             )

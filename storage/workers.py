@@ -115,10 +115,11 @@ def beat(store: Store, study_id: int, worker_id: str, *, device: str = "cpu") ->
         if row is None:
             raise StudyNotFoundError("The study was deleted from the store.")
         now = store.now(connection)  # Once nobody else beats: it never goes back but by a clock.
+        clock_ahead_s = time.time() - now
         seen = connection.execute(
             workers.update()
             .where(workers.c.worker_id == worker_id)
-            .values(last_seen=now, clock_ahead_s=time.time() - now)
+            .values(last_seen=now, clock_ahead_s=clock_ahead_s)
         )
         if seen.rowcount == 0:  # It is new, or slept for so long that it was taken for dead.
             enter_worker(connection, study_id, worker_id, now=now, device=device)

@@ -3,7 +3,7 @@
 import os
 import shutil
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -30,8 +30,13 @@ class FolderArtifacts:
         with self._explaining():
             if not source.is_file():
                 return False
-            with written_whole(path) as partial:
-                _link(source, partial)
+            try:
+                with written_whole(path) as partial:
+                    _link(source, partial)
+            except FileNotFoundError:
+                if source.is_file():
+                    raise
+                return False  # Somebody deleted it meanwhile.
         return True
 
     def delete(self, names: Iterable[str]) -> None:
@@ -46,7 +51,8 @@ class FolderArtifacts:
         with self._explaining():
             for path in self._files(folder):
                 name = f"{folder}/{path.name}" if folder else path.name
-                found[name] = path.stat().st_size
+                with suppress(FileNotFoundError):  # Somebody deleted it meanwhile.
+                    found[name] = path.stat().st_size
         return found
 
     def _files(self, folder: str) -> list[Path]:

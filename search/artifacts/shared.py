@@ -96,10 +96,12 @@ def fetch_prepared(artifacts: ArtifactStore, images: ImageSet) -> PreparedSet:
     if _fetch(artifacts, name, here, lambda path: _open_set(path, images.fingerprint)):
         return PreparedSet.open(here)
     if Path(images.path).is_file():
-        found_here = PreparedSet.open(images.path).fingerprint
+        there = PreparedSet.open(images.path)
+        if there.fingerprint == images.fingerprint:  # Somebody prepared them meanwhile.
+            return there
         raise StudyMismatchError(
-            f"The prepared images at {images.path} have the fingerprint {found_here[:12]}, those "
-            f"of the study {images.fingerprint[:12]}. Prepare the study's own images."
+            f"The prepared images at {images.path} have the fingerprint {there.fingerprint[:12]}, "
+            f"those of the study {images.fingerprint[:12]}. Prepare the study's own images."
         )
     raise DataError(
         f"The prepared images of the study ({images.fingerprint[:12]}) are not at {images.path}, "

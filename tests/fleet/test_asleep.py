@@ -39,8 +39,7 @@ def put_to_sleep(fleet: Any, process: Any) -> int:
         fleet.wait_for(lambda _: held_by(fleet, process.popen.pid) is not None)
         process.signal(signal.SIGSTOP)
         wait_until_stopped(process.popen.pid)
-        number = held_by(fleet, process.popen.pid)
-        if number is not None and is_free(fleet.url):
+        if is_free(fleet.url) and (number := held_by(fleet, process.popen.pid)) is not None:
             return number
         process.signal(signal.SIGCONT)
         time.sleep(0.05)
@@ -70,7 +69,7 @@ def outcomes(fleet: Any) -> list[tuple[int, str, str]]:
 def test_worker_that_slept_lets_go_of_its_trial_and_goes_on_with_others(
     make_fleet: Callable[..., Any],
 ) -> None:
-    fleet = make_fleet(n_trials=10, environment=ENVIRONMENT)
+    fleet = make_fleet(n_trials=14, environment=ENVIRONMENT)
     fleet.submit()
     sleeper, other = fleet.worker(), fleet.worker()
     number = put_to_sleep(fleet, sleeper)

@@ -1,6 +1,6 @@
 """A trainer without TensorFlow that speaks the real protocol and then dies as it is told.
 
-Run as `python fake_trainer.py MODE`; epochs take a hundredth of a second.
+Run as `python fake_trainer.py MODE`; epochs take a hundredth of a second, steady ones a tenth.
 """
 
 import os
@@ -21,6 +21,7 @@ ACCURACIES = (0.4, 0.6, 0.5, 0.7)
 def main() -> None:
     channel = Channel()
     mode = sys.argv[1]
+    time.sleep(2.5 if mode == "late" else 0.0)
     channel.send(Ready(memory_mb=psutil.Process().memory_info().rss / 2**20))
     while True:
         task = decode(channel.receive())
@@ -28,7 +29,7 @@ def main() -> None:
         for number, accuracy in enumerate(ACCURACIES[: task.max_epochs], start=1):
             if number == 3 and die(channel, mode):
                 break
-            time.sleep(0.01)
+            time.sleep(0.1 if mode == "steady" else 0.01)
             row = EpochRow(number, 1.0, 0.5, 1.0, accuracy, 1e-3, 0.01, 50.0)
             channel.send(Epoch(row, save(task, number, mode), ((number, 1), (0, 2))))
             if channel.receive() == "stop":
@@ -70,7 +71,7 @@ def die(channel: Channel, mode: str) -> bool:
             time.sleep(1000)
         case "greedy and killed":
             grow(megabytes=270)
-            time.sleep(1.0)
+            be_watched(channel)
             os.kill(os.getpid(), signal.SIGKILL)
         case "nan":
             channel.send(Unfit("The loss became nan in epoch 3."))
@@ -80,6 +81,13 @@ def die(channel: Channel, mode: str) -> bool:
             os.write(channel._out.fileno(), b"this is no message\n")
             time.sleep(1000)
     return mode in {"nan", "failed"}
+
+
+def be_watched(channel: Channel) -> None:
+    """Trains two epochs: with the verdict on the second, the worker has looked at the memory."""
+    for number in (3, 4):
+        channel.send(Epoch(EpochRow(number, 1.0, 0.5, 1.0, 0.5, 1e-3, 0.01, 50.0), "", ()))
+        channel.receive()
 
 
 def grow(megabytes: int) -> None:

@@ -137,7 +137,9 @@ def test_pages_show_the_study_and_fit_the_screen(watch: Watch, width: int) -> No
         page = watched.open(path)
         page.locator("main").get_by_text(text).first.wait_for()
         page.wait_for_timeout(300)
-        assert page.evaluate("document.documentElement.scrollWidth") <= width
+        page.wait_for_function(  # Plots are laid out anew once they are there.
+            "width => document.documentElement.scrollWidth <= width", arg=width
+        )
 
 
 def test_our_plots_are_drawn(watch: Watch) -> None:
@@ -150,11 +152,12 @@ def test_our_plots_are_drawn(watch: Watch) -> None:
 
 def test_trial_that_broke_a_constraint_is_not_best_on_the_page_either(watch: Watch) -> None:
     page = watch().open("/studies/2")
-    page.locator("#plot-history .main-svg").first.wait_for()
-    lines = page.evaluate(
-        "[...document.querySelectorAll('.js-plotly-plot')].flatMap(it => it.data)"
-        ".filter(it => (it.name || '').startsWith('Best Value')).map(it => it.y)"
-    )
+    lines = page.wait_for_function(  # The plot is there before its lines are.
+        "() => { const lines = [...document.querySelectorAll('.js-plotly-plot')]"
+        ".flatMap(it => it.data || [])"
+        ".filter(it => (it.name || '').startsWith('Best Value')).map(it => it.y);"
+        "return lines.length && lines; }"
+    ).json_value()
     assert [max(line) for line in lines] == [0.6]
 
 

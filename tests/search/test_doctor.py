@@ -18,8 +18,10 @@ from storage import (
     Outcome,
     Store,
     StoreError,
+    WorkerRow,
     count_done,
     finish,
+    list_workers,
     load_trials,
     register_worker,
     remove_worker,
@@ -82,6 +84,18 @@ def test_dead_worker_and_its_trial_are_found_and_mended(opened: OpenStudy) -> No
     assert [finding.check for finding in report.mended] == ["dead worker", "stuck trial"]
     assert checks(report) == []
     assert "running" not in states(opened)
+
+
+def test_worker_that_joins_while_the_store_is_read_is_no_fault(
+    opened: OpenStudy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks: list[list[WorkerRow]] = [[]]  # It joins after the first one.
+    monkeypatch.setattr(
+        "storage.faults.list_workers", lambda store: looks.pop() if looks else list_workers(store)
+    )
+    begin(opened)
+    assert checks(look(opened)) == []
+    assert looks == []
 
 
 def test_trial_that_nobody_leased_is_ended(opened: OpenStudy) -> None:

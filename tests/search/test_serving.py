@@ -25,6 +25,7 @@ from storage import (
     load_trials,
     record_epoch,
     register_worker,
+    set_budget,
     set_stopped,
 )
 
@@ -133,7 +134,7 @@ def has_epochs(opened: OpenStudy, n_trials: int = 1) -> bool:
 
 
 def assert_gone(processes: list[psutil.Process]) -> None:
-    _, alive = psutil.wait_procs(processes, timeout=15)
+    _, alive = psutil.wait_procs(processes, timeout=30)
     assert alive == []
 
 
@@ -142,7 +143,7 @@ def test_two_standing_workers_share_two_studies_exactly(
 ) -> None:
     studies = [make("first", trials=12), make("second", trials=12)]
     options = ("worker", "--idle-exit", "2s", "--log-format", "json")
-    commands = [start(*options, url=store_url) for _ in range(2)]
+    commands = [start(*options, url=store_url, mode="steady") for _ in range(2)]
     assert [command.wait(120) for command in commands] == [0, 0]
     for opened in studies:
         assert counts(opened) == {"complete": 12}
@@ -170,7 +171,7 @@ def test_asked_to_leave_it_gives_its_trials_back_within_seconds(
     began = time.monotonic()
     command.process.send_signal(number)
     assert command.wait() == 128 + number
-    assert time.monotonic() - began < 8
+    assert time.monotonic() - began < 25
     assert "running" not in counts(opened)
     assert load_status(opened.store, opened.name).workers == ()
     assert f"leaving: signal {signal.SIGTERM if arguments else number}" in command.words.replace(
@@ -210,13 +211,17 @@ def opened_as_file(blobs: Path) -> str:
 def test_killed_worker_of_several_is_started_again(
     make_study: MakeStudy, start: Start, url: str
 ) -> None:
-    opened = make_study(budget={"trials": 40})
+    opened = make_study(budget={"trials": 5000})
     command = start("worker", opened.name, "--workers", "2", url=url)
     wait_until(lambda: load_status(opened.store, opened.name).n_done >= 3, command)
     psutil.Process(command.process.pid).children()[0].kill()
+    again = "ended with exit code -9 and is started again"
+    wait_until(lambda: again in command.words, command)
+    n_trials = load_status(opened.store, opened.name).n_done + 100
+    set_budget(opened.store, opened.study_id, n_trials=n_trials, timeout_s=None)
     assert command.wait() == 0, command.words
-    assert counts(opened) == {"complete": 40}
-    assert "ended with exit code -9 and is started again" in command.words
+    assert counts(opened).keys() == {"complete"}
+    assert counts(opened)["complete"] >= n_trials
 
 
 def test_joined_worker_says_that_it_joins_and_why_it_leaves(
@@ -237,7 +242,7 @@ def test_worker_of_a_stopped_study_leaves_and_its_trial_waits(
     command = start("worker", opened.name, url=url)
     wait_until(lambda: has_epochs(opened), command)
     set_stopped(opened.store, opened.study_id, True)
-    assert command.wait(20) == 0
+    assert command.wait() == 0
     assert "leaving: the study was stopped" in command.words
     assert "running" not in counts(opened)
 
@@ -266,9 +271,13 @@ def test_first_process_of_a_container_heeds_signals_and_leaves_no_zombie(
     command = start("worker", "--workers", "2", url=url, before=within)
     wait_until(lambda: load_status(opened.store, opened.name).n_done >= 3, command)
     first = psutil.Process(command.process.pid).children()[0]
-    first.children()[0].kill()  # Its trainer is now the first process' to bury.
-    time.sleep(3)
-    assert [it for it in first.children() if it.status() == psutil.STATUS_ZOMBIE] == []
+    victim = first.children()[0]
+    dying = [victim, *victim.children()]
+    victim.kill()  # Its trainer is now the first process' to bury.
+    assert_gone(dying)  # A zombie would not be.
+    wait_until(lambda: "is started again" in command.words, command)
+    n_done = load_status(opened.store, opened.name).n_done
+    wait_until(lambda: load_status(opened.store, opened.name).n_done > n_done + 60, command)
     first.terminate()
     assert_gone([first])
     assert command.wait() == 128 + signal.SIGTERM

@@ -17,8 +17,10 @@ from search.open_study import OpenStudy
 from search.removal import remove_study
 from search.standing import StandingWorker
 from search.training.pool import TrainerPool
+from search.training.protocol import Ready
 from search.worker import Worker
 from storage import (
+    Lookout,
     Store,
     StudyNotFoundError,
     begin_trial,
@@ -30,7 +32,6 @@ from storage import (
     set_stopped,
     update_settings,
 )
-from storage import workers as workers_of_store
 from storage.tables import workers
 
 FAKE = str(Path(__file__).with_name("fake_trainer.py"))
@@ -115,6 +116,8 @@ def test_it_goes_over_to_a_more_urgent_study_between_trials(make: MakeStudy) -> 
 def test_two_of_them_share_two_equal_studies(make: MakeStudy) -> None:
     first, second = make("first", trials=14), make("second", trials=14)
     workers = [make_worker(first, idle_exit_s=None) for _ in range(2)]
+    for worker in workers:
+        assert isinstance(worker.pool.take().receive(60), Ready)
     with at_work(workers[0]), at_work(workers[1]):
         wait_until(lambda: n_done(first) + n_done(second) >= 12)
         done = n_done(first), n_done(second)
@@ -134,7 +137,8 @@ def test_study_that_it_cannot_serve_is_told_once_and_tried_again(
         wait_until(lambda: n_done(served) == 3)
         time.sleep(0.6)
         assert caplog.text.count("cannot serve study refused: The prepared images") == 1
-        assert load_status(refused.store, "refused").workers == ()
+        # It enters a study before it can see that it cannot serve it, and leaves it again.
+        wait_until(lambda: load_status(refused.store, "refused").workers == ())
         update_settings(refused.store, refused.study_id, known)
         wait_until(lambda: n_done(refused) == 3)
 
@@ -162,8 +166,10 @@ def test_time_budget_is_not_spent_while_it_serves_another_study(make_study: Make
     with at_work(make_worker(timed, idle_exit_s=None)):
         wait_until(lambda: n_done(urgent) == 12)
         active_s = load_status(timed.store, "timed").record.active_s
+        looked_at = time.time()
         wait_until(lambda: n_done(timed) >= 3)
-    assert active_s < 0.5
+    ended_at = max(row.finished.timestamp() for row in load_trials(urgent.store, urgent.study_id))
+    assert active_s < 0.5 + looked_at - ended_at
     assert load_status(timed.store, "timed").record.active_s > active_s
 
 
@@ -178,9 +184,25 @@ def test_it_leaves_once_its_checkpoints_are_sent(
         put(self, name, path)
 
     monkeypatch.setattr(DatabaseArtifacts, "put", put_slowly)
+    monkeypatch.setattr(visit, "FLUSH_S", 0.1)  # That is for who is in a hurry.
     make_worker(opened, idle_exit_s=0.0).run()
     names = {f"small/trial-{number}.0.safetensors" for number in range(3)}
     assert set(opened.artifacts.store.sizes("small")) == names
+
+
+def test_asked_to_leave_it_does_not_wait_for_a_slow_artifact_store(
+    make_study: MakeStudy, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    opened, may_go_on = make_study(store={"artifacts": "database"}), threading.Event()
+    monkeypatch.setattr(visit, "FLUSH_S", 0.1)
+    monkeypatch.setattr(DatabaseArtifacts, "put", lambda *_: may_go_on.wait(60))
+    with at_work(make_worker(opened, idle_exit_s=None)) as thread:
+        wait_until(lambda: n_done(opened) == 3)
+    assert not thread.is_alive()
+    assert f"left before all checkpoints were sent; they stay in {opened.artifacts.folder}" in (
+        caplog.text
+    )
+    may_go_on.set()
 
 
 def test_study_whose_images_are_gone_is_refused_and_served_once_they_are_back(
@@ -200,22 +222,24 @@ def test_study_whose_images_are_gone_is_refused_and_served_once_they_are_back(
         n_before = n_done(opened)
         time.sleep(0.6)
         assert n_done(opened) == n_before
-        path.write_bytes(content)
+        path.with_name("back").write_bytes(content)
+        path.with_name("back").replace(path)
         wait_until(lambda: n_done(opened) > n_before)
     assert load_status(opened.store, "robbed").counts["fail"] == 0
     assert caplog.text.count("cannot serve study robbed") == 1
 
 
 def test_last_trial_of_a_dead_machine_is_taken_over(
-    make: MakeStudy, monkeypatch: pytest.MonkeyPatch
+    make: MakeStudy,
 ) -> None:
-    monkeypatch.setattr(workers_of_store, "SURE_AFTER_S", 0.3)
     opened = make("small", trials=1)
     dead = register_worker(opened.store, opened.study_id)
     assert begin_trial(opened.store, opened.study_id, dead) is not None
     with opened.store.write() as connection:
         connection.execute(workers.update().values(last_seen=0.0, machine="another"))
-    with at_work(make_worker(opened, idle_exit_s=None)):
+    standing_worker = make_worker(opened, idle_exit_s=None)
+    standing_worker._lookout = Lookout(sure_after_s=0.3)
+    with at_work(standing_worker):
         wait_until(lambda: n_done(opened) == 1)
     assert load_status(opened.store, "small").workers == ()
 

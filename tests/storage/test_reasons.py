@@ -211,8 +211,8 @@ def test_locks_of_a_worker_that_sleeps_in_a_transaction_are_freed(tcp_server) ->
     create_study(store, "study", settings="{}")
     short = parse_url(url + "?options=-c%20idle_in_transaction_session_timeout%3D1000")
     sleeper = make_engine(short).execution_options(isolation_level="READ COMMITTED").connect()
-    sleeper.execute(sa.text("LOCK TABLE convsearch_studies"))
     started = time.monotonic()
+    sleeper.execute(sa.text("LOCK TABLE convsearch_studies"))
     assert list_studies(store) == ["study"]
     assert 0.5 < time.monotonic() - started < 20.0
     store.close()

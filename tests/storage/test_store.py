@@ -281,3 +281,18 @@ def test_url_from_anywhere_is_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert url_from_anywhere("sqlite:///a.db") == f"sqlite:///{tmp_path / 'a.db'}"
     url = "postgresql://alice:p%40ss@host/studies"
     assert url_from_anywhere(url) == url.replace("postgresql:", "postgresql+psycopg:")
+
+
+def test_reader_without_rights_sees_what_a_later_writer_writes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = f"sqlite:///{tmp_path / 'store.db'}"
+    Store.open(url).close()
+    with monkeypatch.context() as patch:
+        patch.setattr("storage.engine.os.access", lambda *_: False)
+        reader = Store.inspect(url)
+        assert list_studies(reader) == []
+    writer = Store.open(url)
+    create_study(writer, "later", settings="{}")
+    assert list_studies(reader) == ["later"]
+    writer.close()

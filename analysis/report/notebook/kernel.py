@@ -80,6 +80,8 @@ def _kernel(
         notebook,
         km=manager,
         timeout=CELL_TIMEOUT_S,
+        iopub_timeout=CELL_TIMEOUT_S,  # By default an output that is 4 s late is left out.
+        raise_on_iopub_timeout=True,
         startup_timeout=START_TIMEOUT_S,
         record_timing=False,
         store_widget_state=False,

@@ -154,6 +154,26 @@ def test_reader_never_sees_a_mix_of_two_files(
     assert n_put > 2
 
 
+def test_file_that_comes_and_goes_is_there_or_not(
+    artifact_store: ArtifactStore, source: Path, tmp_path: Path
+) -> None:
+    is_over = threading.Event()
+
+    def come_and_go() -> None:
+        while not is_over.is_set():
+            artifact_store.put(NAME, source)
+            artifact_store.delete([NAME])
+
+    with ThreadPoolExecutor(1) as pool:
+        writer = pool.submit(come_and_go)
+        for _ in range(30):
+            assert set(artifact_store.sizes("small").items()) <= {(NAME, source.stat().st_size)}
+            if artifact_store.get(NAME, tmp_path / "target"):
+                assert (tmp_path / "target").read_bytes() == source.read_bytes()
+        is_over.set()
+        writer.result()
+
+
 def test_download_that_breaks_off_again_and_again_is_an_artifact_error(
     s3_environment: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

@@ -24,6 +24,7 @@ from storage import (
     StoreError,
     finish,
     list_studies,
+    list_workers,
     load_study,
     record_epoch,
     register_worker,
@@ -275,23 +276,36 @@ def test_stop_gives_up_waiting_for_a_worker_that_stays(call: Call, opened: OpenS
     assert (code, "1 worker will leave" in out) == (0, True)
 
 
-def test_stop_waits_until_workers_have_left(call: Call, opened: OpenStudy) -> None:
+def at_first_sleep(monkeypatch: pytest.MonkeyPatch, do: Callable[[], object]) -> None:
+    """Has something done when whoever waits does so for the first time."""
+    sleep = time.sleep
+
+    def do_and_sleep(seconds: float) -> None:
+        monkeypatch.setattr(time, "sleep", sleep)
+        do()
+        sleep(seconds)
+
+    monkeypatch.setattr(time, "sleep", do_and_sleep)
+
+
+def test_stop_waits_until_workers_have_left(
+    call: Call, opened: OpenStudy, monkeypatch: pytest.MonkeyPatch
+) -> None:
     worker_id = register_worker(opened.store, opened.study_id)
-    leaving = threading.Timer(1.5, remove_worker, (opened.store, worker_id))
-    leaving.start()
-    started = time.monotonic()
+    at_first_sleep(monkeypatch, lambda: remove_worker(opened.store, worker_id))
     code, out, err = call("stop", "scans")
-    leaving.join()
-    assert time.monotonic() - started > 1
+    assert list_workers(opened.store) == []
     assert code == 0
     assert "Waiting for 1 worker on" in err
     assert "no worker is at work" in out
 
 
-def test_watch_follows_a_study_to_its_end(call: Call, opened: OpenStudy) -> None:
+def test_watch_follows_a_study_to_its_end(
+    call: Call, opened: OpenStudy, monkeypatch: pytest.MonkeyPatch
+) -> None:
     pool = TrainerPool(command=(sys.executable, FAKE, "well"))
     thread = threading.Thread(target=Worker(opened, pool).run)
-    thread.start()
+    at_first_sleep(monkeypatch, thread.start)
     code, out, _ = call("watch", "scans", "--every", "0.2s")
     thread.join()
     assert code == 0
