@@ -41,7 +41,7 @@ RAN_ON = "ran_on"
 """The attribute of a trial that names the machines and devices which trained it."""
 FLUSH_S = 3.0
 """How long a trial that is given back, and a worker in a hurry, wait until the last checkpoints
-are sent."""
+are sent; who has nothing else to do waits so long for an artifact store that refuses them."""
 LAST_FLUSH_S = 600.0
 """How long a worker with nothing else to do waits for that."""
 FLUSH_POLL_S = 0.05
@@ -192,8 +192,11 @@ def send_last(studies: Iterable[OpenStudy], departure: Departure) -> None:
     """Waits until what was saved is where it belongs: a worker's last act, with a limit."""
     began_at = time.monotonic()
     waiting = [it.artifacts for it in studies if not it.artifacts.flush(0.0)]
+    if waiting:
+        logger.info("sending the last checkpoints")
     while waiting := [it for it in waiting if not it.is_settled]:
-        limit_s = FLUSH_S if departure.is_hurried else LAST_FLUSH_S
+        is_vain = all(it.is_refused for it in waiting)
+        limit_s = FLUSH_S if departure.is_hurried or is_vain else LAST_FLUSH_S
         if time.monotonic() - began_at > limit_s:
             folders = ", ".join(str(it.folder) for it in waiting)
             logger.warning("left before all checkpoints were sent; they stay in %s", folders)

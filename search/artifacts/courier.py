@@ -41,7 +41,8 @@ class Courier:
         self._current: _Order | None = None
         self._changed = threading.Condition()
         self._is_out = False
-        self._has_failed = False
+        self.has_failed = False
+        """Whether the last errand failed."""
 
     @property
     def is_done(self) -> bool:
@@ -119,8 +120,8 @@ class Courier:
 
     def _note(self, error: Exception | None) -> None:
         """Warns when errands begin to fail, and says when they succeed again."""
-        if error is not None and not self._has_failed:
+        if error is not None and not self.has_failed:
             logger.warning("checkpoints stay where they are for now: %s", error)
-        elif error is None and self._has_failed:
+        elif error is None and self.has_failed:
             logger.warning("the artifact store can be used again")
-        self._has_failed = error is not None
+        self.has_failed = error is not None

@@ -152,6 +152,11 @@ class Artifacts:
         """Whether all is done that was to be done without waiting."""
         return self._courier.is_done
 
+    @property
+    def is_refused(self) -> bool:
+        """Whether the artifact store refused what was last tried."""
+        return self._courier.has_failed
+
     def flush(self, timeout_s: float) -> bool:
         """Waits until all is done that was to be done without waiting."""
         return self._courier.wait(timeout_s)

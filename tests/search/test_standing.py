@@ -13,6 +13,7 @@ import pytest
 from analysis import load_status
 from search import standing, visit
 from search.artifacts.database import DatabaseArtifacts
+from search.errors import ArtifactError
 from search.open_study import OpenStudy
 from search.removal import remove_study
 from search.standing import StandingWorker
@@ -203,6 +204,23 @@ def test_asked_to_leave_it_does_not_wait_for_a_slow_artifact_store(
         caplog.text
     )
     may_go_on.set()
+
+
+def test_it_leaves_though_its_artifact_store_is_full(
+    make_study: MakeStudy, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    opened = make_study(store={"artifacts": "database"})
+
+    def refuse(*_: object) -> None:
+        raise ArtifactError("No room.")
+
+    monkeypatch.setattr(visit, "FLUSH_S", 0.1)
+    monkeypatch.setattr(DatabaseArtifacts, "put", refuse)
+    with at_work(make_worker(opened, idle_exit_s=0.0)) as thread:
+        thread.join(timeout=30)
+        assert not thread.is_alive()
+    assert n_done(opened) == 3
+    assert "left before all checkpoints were sent" in caplog.text
 
 
 def test_study_whose_images_are_gone_is_refused_and_served_once_they_are_back(
