@@ -2,7 +2,6 @@
 
 import errno
 import socket
-from contextlib import suppress
 from dataclasses import dataclass
 from ipaddress import ip_address
 
@@ -62,8 +61,13 @@ class Listener:
             SettingsError: If none is.
         """
         for candidate in _candidates(port):
-            with suppress(OSError, UnicodeError):
+            try:
                 return cls(_listen(host, candidate), host)
+            except UnicodeError:
+                break
+            except OSError as error:
+                if error.errno not in {errno.EADDRINUSE, errno.EACCES}:
+                    break
         return cls.open(host, port, advice=advice)  # It says why.
 
     @classmethod

@@ -6,12 +6,13 @@ import uuid
 from collections.abc import Sequence
 from contextlib import suppress
 
-from search.departure import Departure
+from search.artifacts import Artifacts
+from search.departure import Departure, flush_at_last, wait_for_sending
 from search.errors import ArtifactError, DataError, SearchError, StudyMismatchError
 from search.logs import about
 from search.open_study import OpenStudy
 from search.training.pool import TrainerPool
-from search.visit import Visit, send_last
+from search.visit import Visit
 from spaces import SpaceError
 from storage import (
     Lookout,
@@ -57,6 +58,8 @@ class StandingWorker:
         self.departure = Departure(store)
         self._lookout = Lookout()
         self._opened: dict[int, tuple[str, OpenStudy]] = {}
+        self._unsettled: list[Artifacts] = []
+        """Of studies that are opened anew, or not served now, until all is sent."""
         self._refusals: dict[int, str] = {}
         self._skipped_until: dict[int, float] = {}
 
@@ -69,8 +72,10 @@ class StandingWorker:
         try:
             with self.departure.orderly(self.pool):
                 self._serve_all()
+                self.pool.close()
+                wait_for_sending(self._artifacts(), lambda: self.departure.was_asked)
         finally:
-            send_last([opened for _, opened in self._opened.values()], self.departure)
+            flush_at_last(self._artifacts())
 
     def _serve_all(self) -> None:
         worked_at = time.monotonic()
@@ -103,11 +108,15 @@ class StandingWorker:
                 with suppress(StoreAwayError):
                     remove_worker(self.store, self.worker_id)
 
+    def _artifacts(self) -> list[Artifacts]:
+        return [*(opened.artifacts for _, opened in self._opened.values()), *self._unsettled]
+
     def _let_go(self, rows: Sequence[OpenRow]) -> None:
         """Closes studies that need nobody any more, once their files are where they belong."""
         for study_id in self._opened.keys() - {row.study_id for row in rows}:
             if self._opened[study_id][1].artifacts.is_settled:
                 del self._opened[study_id]
+        self._unsettled = [it for it in self._unsettled if not it.is_settled]
 
     def _join(self) -> OpenRow | None:
         return join_next(
@@ -139,7 +148,7 @@ class StandingWorker:
             opened.artifacts.abandon()
             logger.warning("study %s was deleted", row.name)
         except (DataError, StudyMismatchError, ArtifactError) as error:  # Its images are gone.
-            del self._opened[row.study_id]
+            self._unsettled.append(self._opened.pop(row.study_id)[1].artifacts)
             self._refuse(row, str(error))
         logger.info("leaving study %s after %d of its trials", row.name, n_trials)
         return n_trials > 0
@@ -156,7 +165,10 @@ class StandingWorker:
             settings = load_study(self.store, row.name).settings
             known = self._opened.get(row.study_id)
             if known is None or known[0] != settings:
-                known = settings, OpenStudy.load(self.store, row.name)
+                opened = OpenStudy.load(self.store, row.name)
+                if known is not None:
+                    self._unsettled.append(known[1].artifacts)
+                known = settings, opened
         except StoreAwayError:
             raise
         except REFUSALS as error:

@@ -3,12 +3,11 @@
 import logging
 import socket
 import time
-from collections.abc import Iterable
 from contextlib import suppress
 from functools import partial
 
 from search.artifacts import numbers_to_keep
-from search.departure import Departure
+from search.departure import FLUSH_S, Departure
 from search.devices import Device
 from search.errors import ArtifactError, DataError, StudyMismatchError
 from search.logs import about
@@ -39,12 +38,6 @@ RECOVER_S = 1.0
 """Between two looks for trials whose worker has died."""
 RAN_ON = "ran_on"
 """The attribute of a trial that names the machines and devices which trained it."""
-FLUSH_S = 3.0
-"""How long a trial that is given back, and a worker in a hurry, wait until the last checkpoints
-are sent; who has nothing else to do waits so long for an artifact store that refuses them."""
-LAST_FLUSH_S = 600.0
-"""How long a worker with nothing else to do waits for that."""
-FLUSH_POLL_S = 0.05
 
 
 class Visit:
@@ -74,6 +67,7 @@ class Visit:
         self._lookout = lookout
         self._may_recover_at = 0.0
         self._beat_at = 0.0
+        self._is_stopped = False
         self._is_closed = False
         """Whether running trials have to wait: the study's time is up, or it was stopped."""
 
@@ -94,6 +88,10 @@ class Visit:
         """Whether to leave now; asked several times a second, so it beats along the way."""
         self._beat()
         return self._departure.was_asked
+
+    def is_hurried(self) -> bool:
+        """Whether somebody waits for the worker to leave; asked as often, it beats too."""
+        return self.is_stopping() or self._is_stopped
 
     def is_over(self) -> bool:
         """Whether nothing is left to do, for this worker or for one that dies meanwhile."""
@@ -178,6 +176,7 @@ class Visit:
         self._lookout.look(list_workers(self.opened.store))
         record = self._load_record()
         is_time_up = record.timeout_s is not None and active_s >= record.timeout_s
+        self._is_stopped = record.is_stopped
         self._is_closed = record.is_stopped or is_time_up
 
     def _load_record(self) -> StudyRecord:
@@ -186,22 +185,6 @@ class Visit:
         if self.opened.settings.creation not in record.settings:
             raise StudyNotFoundError("The study was deleted, and made anew.")
         return record
-
-
-def send_last(studies: Iterable[OpenStudy], departure: Departure) -> None:
-    """Waits until what was saved is where it belongs: a worker's last act, with a limit."""
-    began_at = time.monotonic()
-    waiting = [it.artifacts for it in studies if not it.artifacts.flush(0.0)]
-    if waiting:
-        logger.info("sending the last checkpoints")
-    while waiting := [it for it in waiting if not it.is_settled]:
-        is_vain = all(it.is_refused for it in waiting)
-        limit_s = FLUSH_S if departure.is_hurried or is_vain else LAST_FLUSH_S
-        if time.monotonic() - began_at > limit_s:
-            folders = ", ".join(str(it.folder) for it in waiting)
-            logger.warning("left before all checkpoints were sent; they stay in %s", folders)
-            return
-        time.sleep(FLUSH_POLL_S)
 
 
 def _note_place(proposal: Proposal, device: Device) -> None:

@@ -2,10 +2,10 @@
 
 from contextlib import suppress
 
-from search.departure import Departure
+from search.departure import Departure, flush_at_last, wait_for_sending
 from search.open_study import OpenStudy
 from search.training.pool import TrainerPool
-from search.visit import Visit, send_last
+from search.visit import Visit
 from storage import Lookout, StoreAwayError, register_worker, remove_worker
 
 IDLE_S = 1.0
@@ -44,7 +44,9 @@ class Worker:
                 while not visit.is_stopping() and not visit.is_over():
                     if not visit.run_trial():
                         self.departure.wait(IDLE_S)
+                self.pool.close()
+                wait_for_sending([self.opened.artifacts], visit.is_hurried)
         finally:
-            send_last([self.opened], self.departure)
+            flush_at_last([self.opened.artifacts])
             with suppress(StoreAwayError):
                 remove_worker(self.opened.store, self.worker_id)

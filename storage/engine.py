@@ -78,6 +78,7 @@ def reading_options(url: URL) -> tuple[URL, dict[str, Any]]:
     options: dict[str, Any] = {"poolclass": sa.pool.NullPool}
     if url.get_backend_name() == "sqlite":
         options["creator"] = partial(_connect_reading, Path(str(url.database)).absolute())
+        url = url.set(query={})
     else:
         arguments = connect_args(url)
         arguments["options"] += " -c default_transaction_read_only=on"
@@ -90,4 +91,4 @@ def _connect_reading(path: Path) -> sqlite3.Connection:
     shared = path.with_name(path.name + "-shm")
     if not os.access(path.parent, os.W_OK) and not shared.exists():
         address += "&immutable=1"  # Nobody writes now, and readers cannot make what they share.
-    return sqlite3.connect(address, timeout=SQLITE_TIMEOUT_S, uri=True)
+    return sqlite3.connect(address, SQLITE_TIMEOUT_S, check_same_thread=False, uri=True)

@@ -13,6 +13,8 @@ logger = logging.getLogger(__name__)
 
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 1.0, 60.0
 """Before an errand that failed is tried again."""
+FAILURES = 4
+"""An errand that failed so many times has little hope."""
 
 Errand = Callable[[], None]
 
@@ -26,6 +28,7 @@ class _Order:
     context: Context = field(default_factory=copy_context)
     due: float = 0.0
     pause_s: float = FIRST_PAUSE_S
+    n_failures: int = 0
 
 
 class Courier:
@@ -41,13 +44,24 @@ class Courier:
         self._current: _Order | None = None
         self._changed = threading.Condition()
         self._is_out = False
-        self.has_failed = False
-        """Whether the last errand failed."""
+        self._has_failed = False
 
     @property
     def is_done(self) -> bool:
         """Whether all errands are done."""
         return not self._is_out
+
+    @property
+    def has_lasting(self) -> bool:
+        """Whether there is a lasting errand that is not done."""
+        with self._changed:
+            return bool(self._lasting())
+
+    @property
+    def is_hopeful(self) -> bool:
+        """Whether one of these is under way, or has not failed again and again."""
+        with self._changed:
+            return any(it is self._current or it.n_failures < FAILURES for it in self._lasting())
 
     def send(self, key: str, errand: Errand, *, is_lasting: bool = False) -> None:
         """Has an errand run as soon as those before it are done."""
@@ -65,7 +79,7 @@ class Courier:
         """
         with self._changed:
             for order in self._orders.values():
-                order.due = 0.0
+                order.due, order.pause_s, order.n_failures = 0.0, FIRST_PAUSE_S, 0
             self._changed.notify_all()
             return self._changed.wait_for(lambda: not self._is_out, timeout_s)
 
@@ -80,8 +94,11 @@ class Courier:
     def _run(self) -> None:
         while (found := self._next()) is not None:
             key, order = found
-            if not order.context.run(self._try, order.errand):
-                self._put_off(key, order)
+            is_done = order.context.run(self._try, order)
+            with self._changed:
+                self._current = None
+                if not is_done:
+                    self._put_off(key, order)
 
     def _next(self) -> tuple[str, _Order] | None:
         """Gives the errand whose turn it is once it is due; None when all are done."""
@@ -97,31 +114,38 @@ class Courier:
             self._changed.notify_all()
             return None
 
+    def _lasting(self) -> list[_Order]:
+        current = [] if self._current is None else [self._current]
+        return [it for it in (*current, *self._orders.values()) if it.is_lasting]
+
     def _put_off(self, key: str, order: _Order) -> None:
         """Plans to try a lasting errand again, unless there is a newer one by now."""
-        with self._changed:
-            order.due = time.monotonic() + order.pause_s
-            order.pause_s = min(2 * order.pause_s, LONGEST_PAUSE_S)
-            if order.is_lasting:
-                self._orders.setdefault(key, order)
+        order.due = time.monotonic() + order.pause_s
+        order.pause_s = min(2 * order.pause_s, LONGEST_PAUSE_S)
+        order.n_failures += 1
+        if order.is_lasting:
+            self._orders.setdefault(key, order)
 
-    def _try(self, errand: Errand) -> bool:
+    def _try(self, order: _Order) -> bool:
         """Runs an errand, and tells whether it succeeded."""
         try:
-            errand()
+            order.errand()
         except (ArtifactError, OSError) as error:
             self._note(error)
             return False
         except Exception:  # Whatever a library raises: the errands behind it are to be run.
             logger.exception("the artifact store failed in a way that is not known")
             return False
-        self._note(None)
+        with self._changed:
+            is_refused = any(it.n_failures for it in self._lasting() if it is not order)
+        if not is_refused:
+            self._note(None)
         return True
 
     def _note(self, error: Exception | None) -> None:
         """Warns when errands begin to fail, and says when they succeed again."""
-        if error is not None and not self.has_failed:
+        if error is not None and not self._has_failed:
             logger.warning("checkpoints stay where they are for now: %s", error)
-        elif error is None and self.has_failed:
+        elif error is None and self._has_failed:
             logger.warning("the artifact store can be used again")
-        self.has_failed = error is not None
+        self._has_failed = error is not None

@@ -28,16 +28,16 @@ class FolderArtifacts:
         """Writes a file to a path, or gives False when there is none."""
         source = self._path(name)
         with self._explaining():
-            if not source.is_file():
-                return False
-            try:
-                with written_whole(path) as partial:
-                    _link(source, partial)
-            except FileNotFoundError:
-                if source.is_file():
-                    raise
-                return False  # Somebody deleted it meanwhile.
-        return True
+            while source.is_file():
+                try:
+                    with written_whole(path) as partial:
+                        _link(source, partial)
+                except FileNotFoundError as error:
+                    if Path(error.filename) != source:
+                        raise
+                else:
+                    return True
+        return False
 
     def delete(self, names: Iterable[str]) -> None:
         """Deletes files."""
@@ -51,15 +51,15 @@ class FolderArtifacts:
         with self._explaining():
             for path in self._files(folder):
                 name = f"{folder}/{path.name}" if folder else path.name
-                with suppress(FileNotFoundError):  # Somebody deleted it meanwhile.
+                with suppress(FileNotFoundError):  # It was deleted meanwhile.
                     found[name] = path.stat().st_size
         return found
 
     def _files(self, folder: str) -> list[Path]:
         place = self._path(folder) if folder else self.folder
-        if not place.is_dir():
-            return []
-        return sorted(p for p in place.iterdir() if p.is_file() and not p.name.startswith("."))
+        with suppress(FileNotFoundError):
+            return sorted(p for p in place.iterdir() if p.is_file() and p.name[0] != ".")
+        return []
 
     def _path(self, name: str) -> Path:
         return self.folder / check_name(name)

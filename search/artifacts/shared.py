@@ -84,7 +84,7 @@ def fetch_prepared(artifacts: ArtifactStore, images: ImageSet) -> PreparedSet:
     """Gives a study's prepared set: where it was prepared, or from the artifact store.
 
     Raises:
-        DataError: If it is in neither.
+        DataError: If it is in neither, or damaged.
         StudyMismatchError: If there is another set where it was prepared, and none elsewhere.
         ArtifactError: If the artifact store cannot be used.
     """
@@ -95,17 +95,19 @@ def fetch_prepared(artifacts: ArtifactStore, images: ImageSet) -> PreparedSet:
             return found
     if _fetch(artifacts, name, here, lambda path: _open_set(path, images.fingerprint)):
         return PreparedSet.open(here)
-    if Path(images.path).is_file():
-        there = PreparedSet.open(images.path)
-        if there.fingerprint == images.fingerprint:  # Somebody prepared them meanwhile.
-            return there
+    if (found := _open_set(Path(images.path), images.fingerprint)) is not None:
+        return found  # Somebody prepared it meanwhile.
+    is_there = Path(images.path).is_file()
+    if is_there and (other := PreparedSet.open(images.path).fingerprint) != images.fingerprint:
         raise StudyMismatchError(
-            f"The prepared images at {images.path} have the fingerprint {there.fingerprint[:12]}, "
-            f"those of the study {images.fingerprint[:12]}. Prepare the study's own images."
+            f"The prepared images at {images.path} have the fingerprint {other[:12]}, those "
+            f"of the study {images.fingerprint[:12]}. Prepare the study's own images."
         )
+    state = "damaged" if is_there else "not"
     raise DataError(
-        f"The prepared images of the study ({images.fingerprint[:12]}) are not at {images.path}, "
-        "and not in its artifacts. Run `convsearch run` on the source again to prepare them."
+        f"The prepared images of the study ({images.fingerprint[:12]}) are {state} at "
+        f"{images.path}, and not in its artifacts. Run `convsearch run` on the source again to "
+        "prepare them."
     )
 
 

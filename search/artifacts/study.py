@@ -153,9 +153,14 @@ class Artifacts:
         return self._courier.is_done
 
     @property
-    def is_refused(self) -> bool:
-        """Whether the artifact store refused what was last tried."""
-        return self._courier.has_failed
+    def has_unsent(self) -> bool:
+        """Whether the artifact store does not have all checkpoints yet."""
+        return self._courier.has_lasting
+
+    @property
+    def is_sending(self) -> bool:
+        """Whether checkpoints are on their way that it does not refuse again and again."""
+        return self._courier.is_hopeful
 
     def flush(self, timeout_s: float) -> bool:
         """Waits until all is done that was to be done without waiting."""

@@ -21,7 +21,7 @@ ACCURACIES = (0.4, 0.6, 0.5, 0.7)
 def main() -> None:
     channel = Channel()
     mode = sys.argv[1]
-    time.sleep(2.5 if mode == "late" else 0.0)
+    time.sleep(4.5 if mode == "late" else 0.0)
     channel.send(Ready(memory_mb=psutil.Process().memory_info().rss / 2**20))
     while True:
         task = decode(channel.receive())

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from analysis import load_status
-from search import standing, visit
+from search import departure, standing, visit
+from search.artifacts import courier
 from search.artifacts.database import DatabaseArtifacts
 from search.errors import ArtifactError
 from search.open_study import OpenStudy
@@ -185,7 +186,7 @@ def test_it_leaves_once_its_checkpoints_are_sent(
         put(self, name, path)
 
     monkeypatch.setattr(DatabaseArtifacts, "put", put_slowly)
-    monkeypatch.setattr(visit, "FLUSH_S", 0.1)  # That is for who is in a hurry.
+    monkeypatch.setattr(departure, "FLUSH_S", 0.1)  # That is for who is in a hurry.
     make_worker(opened, idle_exit_s=0.0).run()
     names = {f"small/trial-{number}.0.safetensors" for number in range(3)}
     assert set(opened.artifacts.store.sizes("small")) == names
@@ -195,7 +196,7 @@ def test_asked_to_leave_it_does_not_wait_for_a_slow_artifact_store(
     make_study: MakeStudy, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     opened, may_go_on = make_study(store={"artifacts": "database"}), threading.Event()
-    monkeypatch.setattr(visit, "FLUSH_S", 0.1)
+    monkeypatch.setattr(departure, "FLUSH_S", 0.1)
     monkeypatch.setattr(DatabaseArtifacts, "put", lambda *_: may_go_on.wait(60))
     with at_work(make_worker(opened, idle_exit_s=None)) as thread:
         wait_until(lambda: n_done(opened) == 3)
@@ -214,7 +215,8 @@ def test_it_leaves_though_its_artifact_store_is_full(
     def refuse(*_: object) -> None:
         raise ArtifactError("No room.")
 
-    monkeypatch.setattr(visit, "FLUSH_S", 0.1)
+    monkeypatch.setattr(departure, "FLUSH_S", 0.1)
+    monkeypatch.setattr(courier, "FIRST_PAUSE_S", 0.05)
     monkeypatch.setattr(DatabaseArtifacts, "put", refuse)
     with at_work(make_worker(opened, idle_exit_s=0.0)) as thread:
         thread.join(timeout=30)

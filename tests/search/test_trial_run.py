@@ -97,7 +97,7 @@ def test_time_left_is_told_once_a_second_from_the_first_image_on(
 
 
 def test_start_of_a_trainer_is_no_time_of_the_trial(opened: OpenStudy, proposal: Proposal) -> None:
-    impatient = with_training(opened, silence_timeout=1.0, trial_timeout=1.0)
+    impatient = with_training(opened, silence_timeout=3.0, trial_timeout=3.0)
     ending = run_trial(impatient, proposal, "late")
     assert ending == Outcome("complete", value=0.7, metrics={"best_epoch": 2})
 

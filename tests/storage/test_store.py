@@ -294,5 +294,7 @@ def test_reader_without_rights_sees_what_a_later_writer_writes(
         assert list_studies(reader) == []
     writer = Store.open(url)
     create_study(writer, "later", settings="{}")
+    monkeypatch.setattr("storage.engine.os.access", lambda *_: False)
     assert list_studies(reader) == ["later"]
+    reader.close()
     writer.close()

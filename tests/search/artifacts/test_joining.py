@@ -134,6 +134,17 @@ def test_damaged_images_in_the_artifacts_are_refused_and_not_kept(
     share(opened.artifacts.store, opened.settings)
 
 
+def test_damaged_images_here_are_not_trained_on(make_study: MakeStudy) -> None:
+    opened = make_study(store={"artifacts": "database"})
+    opened.artifacts.store.delete(opened.artifacts.store.sizes())
+    path = opened.data["scratch"].path
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(DataError, match=r"are damaged at .*, and not in its artifacts\. Run"):
+        load_again(opened)
+
+
 def test_images_that_are_nowhere_are_said_to_be(
     make_study: MakeStudy, elsewhere: Callable[[], Elsewhere]
 ) -> None:

@@ -166,11 +166,14 @@ def test_file_that_comes_and_goes_is_there_or_not(
 
     with ThreadPoolExecutor(1) as pool:
         writer = pool.submit(come_and_go)
-        for _ in range(30):
-            assert set(artifact_store.sizes("small").items()) <= {(NAME, source.stat().st_size)}
-            if artifact_store.get(NAME, tmp_path / "target"):
-                assert (tmp_path / "target").read_bytes() == source.read_bytes()
-        is_over.set()
+        try:
+            for _ in range(30):
+                found = artifact_store.sizes("small")
+                assert set(found.items()) <= {(NAME, source.stat().st_size)}
+                if artifact_store.get(NAME, tmp_path / "target"):
+                    assert (tmp_path / "target").read_bytes() == source.read_bytes()
+        finally:
+            is_over.set()
         writer.result()
 
 
