@@ -3,6 +3,7 @@
 import logging
 import threading
 import time
+from collections.abc import Callable
 
 import pytest
 
@@ -100,3 +101,42 @@ def test_log_lines_of_an_errand_are_about_what_its_sender_was_about() -> None:
         courier.send("one", lambda: subjects.append(dict(_subject.get())))
     assert courier.wait(5.0)
     assert subjects == [{"study": "small", "worker": "a"}]
+
+
+def test_lasting_errand_is_hopeful_until_it_has_failed_again_and_again(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("search.artifacts.courier.FIRST_PAUSE_S", 0.01)
+    courier, tries = Courier(), []
+    has_room, may_go_on = threading.Event(), threading.Event()
+
+    def fail_often() -> None:
+        tries.append(courier.is_hopeful)
+        if not has_room.is_set():
+            raise ArtifactError("no room")
+        may_go_on.wait(60)
+
+    courier.send("one", fail_often, is_lasting=True)
+    courier.wait(0.0)
+    wait_until(lambda: len(tries) >= 4 and not courier.is_hopeful)
+    courier.send("tidy", lambda: None)
+    assert courier.has_lasting
+    assert set(tries) == {True}  # Nobody leaves while one is under way.
+    has_room.set()
+    courier.wait(0.05)
+    assert courier.is_hopeful
+    may_go_on.set()
+    assert courier.wait(30)
+    assert not courier.has_lasting
+    assert not courier.is_hopeful
+    assert caplog.messages == [
+        "checkpoints stay where they are for now: no room",
+        "the artifact store can be used again",
+    ]
+
+
+def wait_until(holds: Callable[[], bool]) -> None:
+    until = time.monotonic() + 30
+    while not holds():
+        assert time.monotonic() < until
+        time.sleep(0.01)
