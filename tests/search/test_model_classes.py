@@ -24,7 +24,7 @@ def config_of(model: Any) -> bytes:
 @pytest.mark.parametrize(
     "family",
     [
-        pytest.param(it, marks=[pytest.mark.slow] if it in {"inception", "dense"} else [])
+        pytest.param(it, marks=[] if it == "plain" else [pytest.mark.slow])
         for it in family_names()
         if it != "transfer"
     ],

@@ -87,7 +87,7 @@ def buildable_configs(
 @pytest.mark.parametrize(
     "family",
     [
-        pytest.param(it, marks=[pytest.mark.slow] if it in {"inception", "dense"} else [])
+        pytest.param(it, marks=[] if it in {"plain", "vgg"} else [pytest.mark.slow])
         for it in FAMILIES
     ],
 )

@@ -72,6 +72,7 @@ def assert_equal_features(mine: np.ndarray, theirs: np.ndarray, case: object) ->
     np.testing.assert_allclose(theirs / largest, mine / largest, atol=1e-5, err_msg=str(case))
 
 
+@pytest.mark.slow
 def test_every_mode_loads_in_bare_keras_with_equal_predictions(tmp_path: Path) -> None:
     path = tmp_path / "any.weights.h5"
     build_backbone("mobilenet", (32, 32, 3), RANDOM_WEIGHTS).save_weights(path)
