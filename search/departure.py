@@ -15,7 +15,7 @@ logger = logging.getLogger(__name__)
 SENDING_S = 600.0
 """How long a worker with nothing else to do waits for checkpoints that are on their way."""
 FLUSH_S = 3.0
-"""How long one in a hurry does."""
+"""How long one in a hurry does, and a trial that is given back."""
 POLL_S = 0.1
 
 

@@ -72,7 +72,7 @@ class StandingWorker:
         try:
             with self.departure.orderly(self.pool):
                 self._serve_all()
-                self.pool.close()
+                self.pool.close()  # Others need its memory meanwhile.
                 wait_for_sending(self._artifacts(), lambda: self.departure.was_asked)
         finally:
             flush_at_last(self._artifacts())
@@ -166,8 +166,10 @@ class StandingWorker:
             known = self._opened.get(row.study_id)
             if known is None or known[0] != settings:
                 opened = OpenStudy.load(self.store, row.name)
-                if known is not None:
+                if known is not None and known[1].settings.creation == opened.settings.creation:
                     self._unsettled.append(known[1].artifacts)
+                elif known is not None:  # Another study has its name now.
+                    known[1].artifacts.abandon()
                 known = settings, opened
         except StoreAwayError:
             raise

@@ -44,7 +44,7 @@ class Worker:
                 while not visit.is_stopping() and not visit.is_over():
                     if not visit.run_trial():
                         self.departure.wait(IDLE_S)
-                self.pool.close()
+                self.pool.close()  # Others need its memory meanwhile.
                 wait_for_sending([self.opened.artifacts], visit.is_hurried)
         finally:
             flush_at_last([self.opened.artifacts])

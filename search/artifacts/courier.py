@@ -59,7 +59,7 @@ class Courier:
 
     @property
     def is_hopeful(self) -> bool:
-        """Whether one of these is under way, or has not failed again and again."""
+        """Whether a lasting errand is under way, or has not failed again and again."""
         with self._changed:
             return any(it is self._current or it.n_failures < FAILURES for it in self._lasting())
 
@@ -115,11 +115,12 @@ class Courier:
             return None
 
     def _lasting(self) -> list[_Order]:
+        """Gives the lasting errands that are not done; under the lock."""
         current = [] if self._current is None else [self._current]
         return [it for it in (*current, *self._orders.values()) if it.is_lasting]
 
     def _put_off(self, key: str, order: _Order) -> None:
-        """Plans to try a lasting errand again, unless there is a newer one by now."""
+        """Plans to try a lasting errand again, unless there is a newer one; under the lock."""
         order.due = time.monotonic() + order.pause_s
         order.pause_s = min(2 * order.pause_s, LONGEST_PAUSE_S)
         order.n_failures += 1

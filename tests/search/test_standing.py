@@ -276,6 +276,7 @@ def test_study_that_was_deleted_and_made_anew_is_opened_anew(make: MakeStudy) ->
     after = standing_worker._open(row)
     assert after is not None
     assert after is not before
+    assert standing_worker._unsettled == []  # Nothing is sent to the new one.
     standing_worker.pool.close()
 
 
