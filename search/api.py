@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import Any
 
 from analysis import Ranking
-from search.plan import read_plan
-from search.runner import View, run_plan
+from search.settings.study_file import read_plan
+from search.workers.local_run import View, run_plan
 
 
 def run(

@@ -12,7 +12,7 @@ from pydantic import PlainValidator, TypeAdapter, ValidationError
 from spaces.errors import SpaceError
 from spaces.families import find_family
 from spaces.models.layers import Network
-from spaces.settings import Count, Head, LayerSettings, Optimizer
+from spaces.network_settings import Count, Head, LayerSettings, Optimizer
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,17 +1,6 @@
 """The shared record of studies: everything that knows it is SQL."""
 
-from storage.answers import (
-    TestUseRow,
-    list_test_uses,
-    load_answers,
-    record_test_use,
-    save_answers,
-)
-from storage.clearing import delete_trials
-from storage.constraints import constraints_of
-from storage.copies import Copy, copy_trials
-from storage.drafts import Draft, open_trial
-from storage.epochs import (
+from storage.coordination.epochs import (
     EpochRow,
     count_epochs,
     load_curve,
@@ -19,18 +8,18 @@ from storage.epochs import (
     longest_epoch_s,
     record_epoch,
 )
-from storage.errors import (
-    LeaseLostError,
-    StoreAwayError,
-    StoreError,
-    StoreFullError,
-    StoreMissingError,
-    StoreUrlError,
-    StoreVersionError,
-    StudyNotFoundError,
+from storage.coordination.heartbeats import (
+    BEAT_INTERVAL_S,
+    GRACE_S,
+    Lookout,
+    WorkerRow,
+    beat,
+    list_workers,
+    register_worker,
+    remove_worker,
+    show_activity,
 )
-from storage.files import delete_files, get_file, list_files, put_file
-from storage.leases import (
+from storage.coordination.leases import (
     Lease,
     begin_trial,
     count_configs,
@@ -41,15 +30,33 @@ from storage.leases import (
     record_config,
     take_released,
 )
+from storage.coordination.open_studies import OpenRow, choose_study, join_next, list_open_studies
+from storage.coordination.pending_writes import Draft, open_trial
+from storage.coordination.recovery import finish, give_back, needs_recovery, recover, recover_once
+from storage.database.error_messages import give_reason, is_of_store
+from storage.database.store import Store, using
+from storage.database.url import hide_passwords, url_from_anywhere, url_seen_from
+from storage.errors import (
+    LeaseLostError,
+    StoreAwayError,
+    StoreError,
+    StoreFullError,
+    StoreMissingError,
+    StoreUrlError,
+    StoreVersionError,
+    StudyNotFoundError,
+)
+from storage.inspection.overview import StudyOverview, list_overviews
+from storage.inspection.study_watch import StudyWatch, WatchedTrial
+from storage.inspection.trial_table import Curve, TrialRow, TrialTable, list_kept, load_trials
+from storage.optuna_schema.bulk_insert import Queued
+from storage.optuna_schema.constraints import constraints_of
 from storage.outcomes import Outcome
-from storage.overview import StudyOverview, list_overviews
-from storage.reasons import give_reason, is_of_store
-from storage.recovery import finish, give_back, needs_recovery, recover, recover_once
-from storage.removal import delete_study
-from storage.service import OpenRow, choose_study, join_next, list_open_studies
-from storage.store import Store, using
-from storage.strays import count_strays, delete_strays
-from storage.studies import (
+from storage.studies.deletion import delete_study, delete_trials
+from storage.studies.files import delete_files, get_file, list_files, put_file
+from storage.studies.orphans import count_strays, delete_strays
+from storage.studies.predictions import load_answers, save_answers
+from storage.studies.records import (
     CREATED_BY,
     StudyRecord,
     count_done,
@@ -68,22 +75,8 @@ from storage.studies import (
     set_stopped,
     update_settings,
 )
-from storage.trial_queries import Curve, list_kept
-from storage.trials import TrialRow, TrialTable, load_trials
-from storage.url import hide_passwords, url_from_anywhere, url_seen_from
-from storage.watch import StudyWatch, WatchedTrial
-from storage.whole_trials import Queued
-from storage.workers import (
-    BEAT_INTERVAL_S,
-    GRACE_S,
-    Lookout,
-    WorkerRow,
-    beat,
-    list_workers,
-    register_worker,
-    remove_worker,
-    show_activity,
-)
+from storage.studies.test_split_uses import TestUseRow, list_test_uses, record_test_use
+from storage.studies.trial_copies import Copy, copy_trials
 
 __all__ = [
     "BEAT_INTERVAL_S",

@@ -16,12 +16,12 @@ import optuna_dashboard
 from optuna.artifacts.exceptions import ArtifactNotFound
 from optuna_dashboard._importance import param_importance_cache
 
-from analysis.dashboard.costly import Costly
-from analysis.dashboard.own_notes import only_own
-from analysis.dashboard.pages import Page, ask
-from analysis.dashboard.shown import AboutData, Shown
-from analysis.dashboard.studies import Studies
-from analysis.dashboard.view import make_view
+from analysis.dashboard.read_only_storage import make_view
+from analysis.dashboard.responses import Page, ask
+from analysis.dashboard.slow_responses import Costly
+from analysis.dashboard.study_cache import Studies
+from analysis.dashboard.study_page import AboutData, Shown
+from analysis.dashboard.user_notes import only_own
 from analysis.report.facts import DataFacts
 from storage import Store, StoreError, find_study_of, hide_passwords
 

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from analysis.dashboard.studies import Look
+from analysis.dashboard.study_cache import Look
 from analysis.report.facts import DataFacts
 from spaces import Config, SpaceError, draw_network
 from spaces.families import find_family

@@ -7,9 +7,7 @@ from functools import partial
 import plotly.graph_objects as go
 from optuna.trial import FrozenTrial
 
-from analysis.dashboard.studies import Look
-from analysis.families import family_of
-from analysis.ranking import Cost, Ranking, rank_rows
+from analysis.dashboard.study_cache import Look
 from analysis.report.figures import (
     importance_of,
     plot_history,
@@ -18,6 +16,8 @@ from analysis.report.figures import (
     plot_pruning,
     plot_top_curves,
 )
+from analysis.results.families import family_of
+from analysis.results.ranking import Cost, Ranking, rank_rows
 from storage import EpochRow, Store, load_curve
 
 N_CURVES = 10

@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 from optuna.trial import FrozenTrial
 
-from analysis.confirmation import Confirmation
-from analysis.evaluation import Evaluation
-from analysis.ranking import RankedTrial, Ranking
+from analysis.confirmation.comparison import Confirmation
+from analysis.results.classification_metrics import Evaluation
+from analysis.results.ranking import RankedTrial, Ranking
 from storage import EpochRow
 
 Pixels = NDArray[np.uint8]

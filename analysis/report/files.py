@@ -7,10 +7,10 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from analysis.confirmation import Confirmation
-from analysis.documents import Row, csv_of, finite, json_of, write_whole
-from analysis.ranking import RankedTrial, Ranking
+from analysis.confirmation.comparison import Confirmation
+from analysis.output_files import Row, csv_of, finite, json_of, write_whole
 from analysis.report.facts import DataFacts, Examination, Facts, Picture, WinnerFacts
+from analysis.results.ranking import RankedTrial, Ranking
 from storage import EpochRow
 
 FORMAT = 1

@@ -16,13 +16,13 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
-from analysis.evaluation import OVERALL
 from analysis.report.architecture import draw_architecture
 from analysis.report.facts import Facts
 from analysis.report.page_figures import FigureBox
 from analysis.report.phrases import Phrases
 from analysis.report.pictures import heat_uri, picture_uri
 from analysis.report.texts import texts
+from analysis.results.classification_metrics import OVERALL
 
 N_TOP = 10
 """Trials of the ranking that are shown."""

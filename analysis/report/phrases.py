@@ -6,9 +6,9 @@ from typing import Any
 
 from markupsafe import Markup, escape
 
-from analysis.evaluation import Score
 from analysis.report.facts import Caution, Facts
 from analysis.report.texts import Texts
+from analysis.results.classification_metrics import Score
 
 RATE_DIGITS, SCORE_DIGITS = 4, 3
 BOOLEANS = {"true": True, "false": False}

@@ -10,10 +10,10 @@ from typing import Any
 import pandas as pd
 
 from analysis.errors import ReportError
-from analysis.evaluation import OF_CLASSES, OVERALL, Evaluation, Score
 from analysis.report.facts import Facts
 from analysis.report.phrases import Phrases
 from analysis.report.texts import FIXED_SPACE, Texts, texts
+from analysis.results.classification_metrics import OF_CLASSES, OVERALL, Evaluation, Score
 
 DIGITS = 4
 

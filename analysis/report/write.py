@@ -3,8 +3,8 @@
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from analysis.documents import Progress, write_whole
 from analysis.errors import ReportError
+from analysis.output_files import Progress, write_whole
 from analysis.report.facts import Facts
 from analysis.report.files import write_json, write_trials
 from analysis.report.notebook import write_notebook

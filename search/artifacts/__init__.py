@@ -1,9 +1,9 @@
 """Artifacts: files too large for the store's tables, where all workers of a study find them."""
 
 from search.artifacts.checkpoints import best_numbers, numbers_to_keep
-from search.artifacts.kinds import ArtifactStore, open_artifact_store, read_artifacts_url
-from search.artifacts.shared import fetch_prepared, fetch_weights, share, shared_files
-from search.artifacts.study import Artifacts
+from search.artifacts.shared_inputs import fetch_prepared, fetch_weights, share, shared_files
+from search.artifacts.stores import ArtifactStore, open_artifact_store, read_artifacts_url
+from search.artifacts.study_artifacts import Artifacts
 
 __all__ = [
     "ArtifactStore",

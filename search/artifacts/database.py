@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from search.artifacts.names import check_name
-from search.artifacts.telling import Tell, Telling
-from search.artifacts.whole import written_whole
+from search.artifacts.progress import Tell, Telling
 from search.errors import ArtifactError
+from search.machine.atomic_files import written_whole
 from storage import Store, StoreError, delete_files, get_file, list_files, put_file
 
 

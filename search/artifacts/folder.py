@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from search.artifacts.names import check_name
-from search.artifacts.telling import Tell
-from search.artifacts.whole import written_whole
+from search.artifacts.progress import Tell
 from search.errors import ArtifactError
+from search.machine.atomic_files import written_whole
 
 
 @dataclass(frozen=True, slots=True)

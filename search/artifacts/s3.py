@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from search.artifacts.names import check_name
-from search.artifacts.telling import Tell
-from search.artifacts.whole import written_whole
+from search.artifacts.progress import Tell
 from search.errors import ArtifactError
+from search.machine.atomic_files import written_whole
 
 MAX_DELETED = 1000
 """What one request may delete."""

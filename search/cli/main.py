@@ -12,7 +12,7 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
-from search.cli import confirming, dashboard, data, manage, reporting, results, studies, study
+from search.cli.commands import confirm, dashboard, data, monitor, predict, report, run, study
 
 DONE, FAILED, MISUSED, INTERRUPTED = 0, 1, 2, 130
 COLLECT_EVERY = 100_000
@@ -53,12 +53,12 @@ def _options(
     """Holds the options that are no command's."""
 
 
-studies.add_to(app)
-manage.add_to(app)
-confirming.add_to(app)
-reporting.add_to(app)
+run.add_to(app)
+monitor.add_to(app)
+confirm.add_to(app)
+report.add_to(app)
 dashboard.add_to(app)
-results.add_to(app)
+predict.add_to(app)
 app.add_typer(study.app, name="study")
 app.add_typer(data.app, name="data")
 
@@ -97,7 +97,7 @@ def _explain(error: Exception, *, is_debug: bool) -> int:
 
 def _tell(text: str) -> None:
     """Prints an error's text, or logs it where whoever reads standard error expects JSON."""
-    from search.logs import is_json_logged
+    from search.machine.log_format import is_json_logged
 
     if is_json_logged():
         logging.getLogger(__name__).error("%s", text)
@@ -136,7 +136,7 @@ def _classify(error: Exception) -> tuple[int, str]:
 
 def _describe_misuse(error: Any) -> str:
     """Says what is wrong with a command line; nothing where its help was shown instead."""
-    from search.expected import describe_error
+    from search.settings.validation import describe_error
 
     message, reason = error.format_message(), error.__cause__
     parameter, context = (getattr(error, name, None) for name in ("param", "ctx"))

@@ -235,7 +235,7 @@ def parse_time(option: str, text: str | None) -> float | None:
         SettingsError: If it is none of these.
     """
     from search.errors import SettingsError
-    from search.settings import parse_duration
+    from search.settings.plan import parse_duration
 
     try:
         seconds = parse_duration(text)

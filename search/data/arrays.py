@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from search.data.pixels import look_at, resize, stack, to_grey
-from search.data.source import Broken, Images, Item, Look
+from search.data.source_api import Broken, Images, Item, Look
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from search.data.arrays import Arrays, ArraySource
 from search.data.settings import DEMO, DataSettings
-from search.data.source import SPLITS
+from search.data.source_api import SPLITS
 from search.errors import DataError
 
 CLASSES = ("grey matter", "other", "white matter")

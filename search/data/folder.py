@@ -21,7 +21,7 @@ from search.data.listing import Listing, list_images
 from search.data.parallel import map_chunks
 from search.data.pixels import look_at, resize, to_grey
 from search.data.settings import DataSettings
-from search.data.source import Broken, Images, Item, Look
+from search.data.source_api import Broken, Images, Item, Look
 from search.errors import DataError
 
 CHUNK_BYTES = 2**18

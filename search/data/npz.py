@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from search.data.arrays import Arrays, ArraySource
 from search.data.settings import DataSettings
-from search.data.source import SPLITS
+from search.data.source_api import SPLITS
 from search.errors import DataError
 
 MAX_BYTES = 4 * 2**30

@@ -6,7 +6,6 @@ while nothing else runs in the process, so it is left to threads where there are
 TensorFlow is loaded, and on macOS; for images of 256 pixels and more they are as fast.
 """
 
-import os
 import signal
 import sys
 import threading
@@ -19,6 +18,7 @@ from multiprocessing.connection import Connection
 from typing import TypeVar
 
 from search.errors import DataError
+from search.machine.devices import n_cores
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -40,13 +40,6 @@ def map_chunks(function: Function[T, R], chunks: Sequence[Sequence[T]]) -> Itera
     else:
         with ThreadPoolExecutor(n_workers) as pool:
             yield from pool.map(function, chunks)
-
-
-def n_cores() -> int:
-    """How many cores this process may use."""
-    if sys.platform == "linux":
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def may_fork() -> bool:

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from search.data.source import Images, Look
+from search.data.source_api import Images, Look
 
 COLOR_TOLERANCE = 8
 """Levels by which channels may differ in an image that still counts as grey: scanners' exports

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from search.data.cache import is_cached, write_atomically
+from search.data.open_source import open_source
 from search.data.prepared import (
     FORMAT_VERSION,
     PreparedSet,
@@ -20,8 +21,7 @@ from search.data.prepared import (
 )
 from search.data.selection import Selection, quotas_of, select
 from search.data.settings import DataSettings
-from search.data.source import SPLITS, Broken, Look, Progress, Source
-from search.data.sources import open_source
+from search.data.source_api import SPLITS, Broken, Look, Progress, Source
 from search.data.statistics import channel_statistics
 from search.errors import DataError
 

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from search.data.cache import hold
-from search.data.source import SPLITS, Images
+from search.data.source_api import SPLITS, Images
 from search.errors import DataError
 
 FORMAT_VERSION = 1

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from search.data.settings import DataSettings
-from search.data.source import SPLITS, Broken, Item, Look, Source
+from search.data.source_api import SPLITS, Broken, Item, Look, Source
 from search.errors import DataError
 
 MIN_CLASSES = 2

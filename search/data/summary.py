@@ -6,11 +6,11 @@ from dataclasses import asdict, dataclass, replace
 from statistics import median
 from typing import Any
 
+from search.data.open_source import open_source
 from search.data.preparation import n_channels
 from search.data.selection import Selection, select
 from search.data.settings import DataSettings
-from search.data.source import SPLITS, Broken, Look, Progress, Source
-from search.data.sources import open_source
+from search.data.source_api import SPLITS, Broken, Look, Progress, Source
 
 FEW_IMAGES = 50
 IMBALANCED = 3.0

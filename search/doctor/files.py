@@ -7,11 +7,11 @@ from functools import partial
 from pathlib import Path
 
 from search.artifacts import Artifacts, best_numbers, numbers_to_keep
-from search.artifacts.kinds import is_folder
+from search.artifacts.stores import is_folder
 from search.data import default_cache_dir
 from search.doctor.finding import Finding
 from search.errors import ArtifactError, StudyMismatchError
-from search.settings import StudySettings
+from search.settings.stored import StudySettings
 from storage import Store, list_studies, load_study
 
 LITTLE_BYTES, TOO_LITTLE_BYTES = 2 * 2**30, 200 * 2**20

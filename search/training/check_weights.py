@@ -1,4 +1,4 @@
-"""A child process that downloads or loads the weights of backbones: `search.weights` starts it."""
+"""A child process that downloads or loads the weights of backbones, for `pretrained_weights`."""
 
 import json
 import os

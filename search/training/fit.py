@@ -15,17 +15,17 @@ import psutil
 from numpy.typing import NDArray
 
 from search.data import PreparedSet
-from search.memory import private_mb
+from search.machine.memory import private_mb
+from search.trainer.protocol import Confusion, Finished, Task
 from search.training.checkpoint import (
     Checkpoint,
     CheckpointError,
     load_checkpoint,
     write_checkpoint,
 )
-from search.training.features import OnProgress
+from search.training.feature_cache import OnProgress
 from search.training.phase import NotFiniteError, Phase
-from search.training.phases import count_phases, make_phase
-from search.training.protocol import Confusion, Finished, Task
+from search.training.phase_plan import count_phases, make_phase
 from spaces import Config
 from storage import EpochRow
 

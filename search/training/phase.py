@@ -9,7 +9,7 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from search.training.protocol import Confusion, Task
+from search.trainer.protocol import Confusion, Task
 
 STOPPER_STATE = ("wait", "stopped_epoch", "best", "best_epoch")
 PLATEAU_STATE = ("wait", "cooldown_counter", "best")

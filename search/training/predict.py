@@ -6,8 +6,8 @@ import keras
 import numpy as np
 from safetensors.numpy import load_file, save_file
 
-from search.training.protocol import Predict, Predicted
-from search.training.rebuild import predict_probabilities
+from search.trainer.protocol import Predict, Predicted
+from search.training.evaluate import predict_probabilities
 
 BATCH_SIZE = 32
 TELL_EVERY = 8 * BATCH_SIZE

@@ -5,11 +5,11 @@ Its parameters begin with `densenet_`, since `dense_layers` and `dense1_units` a
 
 from collections.abc import Mapping, Sequence
 
-from spaces.common import BLOCK_DROPOUT, USUAL, YES_NO
-from spaces.draw import Draw
 from spaces.families.registry import Family, register_family
 from spaces.models.dense import DenseNetwork
-from spaces.parameters import Domain, FloatRange, IntRange, Value
+from spaces.parameters.domains import Domain, FloatRange, IntRange, Value
+from spaces.parameters.shared import BLOCK_DROPOUT, USUAL, YES_NO
+from spaces.parameters.suggestion import Draw
 
 
 @register_family("dense")

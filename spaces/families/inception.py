@@ -2,11 +2,11 @@
 
 from collections.abc import Mapping, Sequence
 
-from spaces.common import BLOCK_DROPOUT, USUAL, suggest_widths, width_parameters
-from spaces.draw import Draw
 from spaces.families.registry import Family, register_family
 from spaces.models.inception import InceptionNetwork, InceptionWidths
-from spaces.parameters import Domain, FloatRange, IntRange, Value
+from spaces.parameters.domains import Domain, FloatRange, IntRange, Value
+from spaces.parameters.shared import BLOCK_DROPOUT, USUAL, suggest_widths, width_parameters
+from spaces.parameters.suggestion import Draw
 
 BRANCHES = ("1x1", "3x3", "5x5", "pool")
 MAX_PARTS = 4

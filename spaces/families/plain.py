@@ -2,11 +2,11 @@
 
 from collections.abc import Mapping, Sequence
 
-from spaces.common import USUAL, YES_NO
-from spaces.draw import Draw
 from spaces.families.registry import Family, register_family
 from spaces.models.plain import PlainNetwork, PlainStage
-from spaces.parameters import Domain, IntRange, Value
+from spaces.parameters.domains import Domain, IntRange, Value
+from spaces.parameters.shared import USUAL, YES_NO
+from spaces.parameters.suggestion import Draw
 
 MAX_STAGES = 5
 

@@ -2,11 +2,11 @@
 
 from collections.abc import Mapping, Sequence
 
-from spaces.common import BLOCK_DROPOUT, USUAL, YES_NO, suggest_widths, width_parameters
-from spaces.draw import Draw
 from spaces.families.registry import Family, register_family
 from spaces.models.residual import VERSIONS, ResidualNetwork, Version
-from spaces.parameters import Choices, Domain, IntRange, Value
+from spaces.parameters.domains import Choices, Domain, IntRange, Value
+from spaces.parameters.shared import BLOCK_DROPOUT, USUAL, YES_NO, suggest_widths, width_parameters
+from spaces.parameters.suggestion import Draw
 
 
 @register_family("residual")

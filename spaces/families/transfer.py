@@ -2,13 +2,13 @@
 
 from collections.abc import Mapping, Sequence
 
-from spaces.common import USUAL
-from spaces.draw import Draw
 from spaces.families.registry import Family, register_family
 from spaces.models.backbones import BACKBONES, find_backbone
 from spaces.models.transfer import TransferNetwork
-from spaces.parameters import Choices, Domain, FloatRange, IntRange, Value
-from spaces.settings import Head
+from spaces.network_settings import Head
+from spaces.parameters.domains import Choices, Domain, FloatRange, IntRange, Value
+from spaces.parameters.shared import USUAL
+from spaces.parameters.suggestion import Draw
 
 MAX_UNFROZEN_LAYERS = 64
 

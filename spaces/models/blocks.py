@@ -3,7 +3,7 @@
 from typing import TypeVar
 
 from spaces.models.layers import Layers
-from spaces.settings import Head
+from spaces.network_settings import Head
 
 T = TypeVar("T")
 

@@ -7,7 +7,7 @@ from pydantic import Field
 
 from spaces.models.blocks import activate, drop
 from spaces.models.layers import Layers
-from spaces.settings import Count, Fraction
+from spaces.network_settings import Count, Fraction
 
 T = TypeVar("T")
 

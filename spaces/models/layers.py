@@ -1,15 +1,15 @@
 """The toolbox a network is written with: one set of layers, several meanings.
 
 A network is a function over tensors that are whatever the toolbox says: Keras tensors
-(`keras_layers`), or bare shapes whose cost is added up (`spaces.cost`). So what a network is and
-what it costs cannot disagree.
+(`spaces.build.keras_layers`), or bare shapes whose cost is added up (`spaces.cost.estimate`). So
+what a network is and what it costs cannot disagree.
 """
 
 from collections.abc import Sequence
 from typing import Literal, Protocol, TypeVar
 
 from spaces.errors import SpaceError
-from spaces.settings import LayerSettings
+from spaces.network_settings import LayerSettings
 
 T = TypeVar("T")
 Padding = Literal["valid", "same"]

@@ -6,7 +6,7 @@ from typing import Literal, NamedTuple, TypeVar, get_args
 
 from spaces.models.blocks import activate, conv_block, drop, normalize
 from spaces.models.layers import Layers
-from spaces.settings import Count, Fraction
+from spaces.network_settings import Count, Fraction
 
 T = TypeVar("T")
 

@@ -32,9 +32,9 @@ from optuna.distributions import (
 from optuna.trial import TrialState
 
 from analysis import load_status, rank
-from search.fair_start import next_family
-from search.open_study import OpenStudy
-from search.proposals import next_proposal
+from search.strategy.family_quota import next_family
+from search.studies.open_study import OpenStudy
+from search.workers.proposals import next_proposal
 from storage import (
     EpochRow,
     Store,
@@ -49,8 +49,8 @@ from storage import (
     recover,
     register_worker,
 )
-from storage import optuna_tables as optunas
-from storage.optuna_tables import utc_now
+from storage.optuna_schema import tables as optunas
+from storage.optuna_schema.tables import utc_now
 from storage.outcomes import Outcome
 from storage.tables import epochs, leases
 

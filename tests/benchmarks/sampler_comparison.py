@@ -21,11 +21,11 @@ import optuna
 from optuna.samplers import BaseSampler, PartialFixedSampler, RandomSampler, TPESampler
 from optuna.trial import TrialState
 
-from search.beginning import KNOWN_GOOD_SHARE
-from search.fair_start import MAX_EPOCHS, next_family, share_trials
-from search.sampling import N_STARTUP_TRIALS, SeededSampler
+from search.strategy.family_quota import MAX_EPOCHS, next_family, share_trials
+from search.strategy.sampler import N_STARTUP_TRIALS, SeededSampler
+from search.studies.initial_trials import KNOWN_GOOD_SHARE
 from spaces import Limits, SearchSpace, SpaceError, family_names, predict_cost
-from spaces.parameters import Choices, Domain, Value
+from spaces.parameters.domains import Choices, Domain, Value
 
 LIMITS = Limits(max_parameters=10_000_000, max_memory_mb=2500, max_operations=150_000_000)
 IMAGE_SHAPE, N_CLASSES = (32, 32, 1), 4

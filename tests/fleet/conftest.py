@@ -16,10 +16,10 @@ import psutil
 import pytest
 
 from analysis import StudyStatus, load_status
-from search.open_study import OpenStudy
-from search.plan import read_plan
-from search.sampling import TRAINING, derive_seed
-from search.submit import submit
+from search.settings.study_file import read_plan
+from search.strategy.seeds import TRAINING, derive_seed
+from search.studies.open_study import OpenStudy
+from search.studies.submission import submit
 from storage import Store, list_open, list_workers, load_curve, load_study, load_trials
 
 ROOT = Path(__file__).parents[2]
@@ -90,7 +90,7 @@ class Process:
         return [it for it in self._children() if "worker" in command_of(it)]
 
     def trainers(self) -> list[psutil.Process]:
-        names = (str(TRAINER), "search.training.trainer")
+        names = (str(TRAINER), "search.training.main")
         return [it for it in self._children() if any(name in command_of(it) for name in names)]
 
     def _children(self) -> list[psutil.Process]:

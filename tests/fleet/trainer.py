@@ -13,8 +13,8 @@ from pathlib import Path
 
 import psutil
 
-from search.training.protocol import Epoch, Finished, Ready, Resumed, Task, decode
-from search.training.trainer import Channel
+from search.trainer.protocol import Epoch, Finished, Ready, Resumed, Task, decode
+from search.training.main import Channel
 from storage import EpochRow
 
 

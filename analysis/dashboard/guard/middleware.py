@@ -5,9 +5,9 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 from analysis.dashboard.guard.access import MAX_BODY_BYTES, Access
-from analysis.dashboard.guard.headers import dress
 from analysis.dashboard.guard.refusals import Answer, Refused, as_json, as_page
 from analysis.dashboard.guard.requests import CHANGING, NOT_ALLOWED, SAFE, Request
+from analysis.dashboard.guard.security_headers import dress
 from analysis.dashboard.guard.tokens import Gate, asked_target, hide_token
 from storage import hide_passwords
 

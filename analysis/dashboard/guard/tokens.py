@@ -12,7 +12,7 @@ from math import ceil
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, unquote_to_bytes
 
-from analysis.dashboard.guard.attempts import Attempts
+from analysis.dashboard.guard.rate_limit import Attempts
 from analysis.dashboard.guard.refusals import Answer, Refused, redirect
 
 if TYPE_CHECKING:

@@ -6,8 +6,8 @@ The record is read as it is: whatever is not as expected is told of generically,
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from analysis.dashboard.notes.words import show_value
-from analysis.words import plural
+from analysis.dashboard.notes.formatting import show_value
+from analysis.formatting import plural
 
 Record = Mapping[str, Any]
 MAX_LINE = 240

@@ -2,15 +2,15 @@
 
 from functools import lru_cache
 
-from analysis.companions import origin_of
-from analysis.confirmation import Candidate, Confirmation, Standing, judge
+from analysis.confirmation.comparison import Candidate, Confirmation, Standing, judge
+from analysis.confirmation.recommendation import describe_verdict
+from analysis.confirmation.trainings import Trainings, gather_trainings
+from analysis.confirmation_study import origin_of
+from analysis.dashboard.notes.formatting import show_count, show_score
 from analysis.dashboard.notes.markdown import escape, table
-from analysis.dashboard.notes.words import show_count, show_score
-from analysis.families import family_of
-from analysis.recommending import describe_verdict
 from analysis.report.facts import DataFacts
-from analysis.status import StudyStatus
-from analysis.trainings import Trainings, gather_trainings
+from analysis.results.families import family_of
+from analysis.results.status import StudyStatus
 
 MAX_ROWS = 20
 HEADS = (

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable, Sequence
 from shlex import quote
 
-from analysis.words import printable
+from analysis.formatting import printable
 
 MAX_TEXT = 400
 """Characters of one text of others; exceptions can be pages long."""

@@ -1,9 +1,9 @@
 """Which command does the next thing with a study."""
 
-from analysis.companions import SUFFIX
+from analysis.confirmation_study import SUFFIX
 from analysis.dashboard.notes.markdown import code, command
 from analysis.dashboard.notes.settings import Settings
-from analysis.status import StudyStatus
+from analysis.results.status import StudyStatus
 
 
 def next_step(status: StudyStatus, is_confirmed: bool | None) -> str:

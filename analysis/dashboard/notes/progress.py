@@ -2,11 +2,11 @@
 
 from collections import Counter
 
+from analysis.dashboard.notes.formatting import join, roughly
 from analysis.dashboard.notes.markdown import escape
 from analysis.dashboard.notes.settings import Settings
-from analysis.dashboard.notes.words import join, roughly
-from analysis.status import StudyStatus
-from analysis.words import plural, show_done, show_duration
+from analysis.formatting import plural, show_done, show_duration
+from analysis.results.status import StudyStatus
 from storage import WorkerRow
 
 MAX_HOSTS = 6

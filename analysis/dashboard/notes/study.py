@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from urllib.parse import quote
 
-from analysis.companions import confirmation_of
+from analysis.confirmation_study import confirmation_of
 from analysis.dashboard.notes.confirmation import confirmation_parts
+from analysis.dashboard.notes.formatting import join, show_count, show_score, show_time
 from analysis.dashboard.notes.markdown import code, escape, paragraphs, table
-from analysis.dashboard.notes.minding import find_warnings
 from analysis.dashboard.notes.next_step import next_step, searched_name
 from analysis.dashboard.notes.progress import (
     describe_progress,
@@ -14,11 +14,11 @@ from analysis.dashboard.notes.progress import (
     state_and_budget,
 )
 from analysis.dashboard.notes.settings import Settings
-from analysis.dashboard.notes.words import join, show_count, show_score, show_time
-from analysis.families import FamilySummary, family_of
+from analysis.dashboard.notes.warnings import find_warnings
+from analysis.formatting import plural
 from analysis.report.facts import DataFacts
-from analysis.status import StudyStatus
-from analysis.words import plural
+from analysis.results.families import FamilySummary, family_of
+from analysis.results.status import StudyStatus
 
 MAX_CLASSES = 12
 """Of more classes the table of images gives the sums alone."""

@@ -3,16 +3,11 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from analysis.companions import origin_of
+from analysis.confirmation_study import origin_of
 from analysis.dashboard.notes.architecture import describe_architecture, describe_training
+from analysis.dashboard.notes.formatting import is_number, show_count, show_score, show_time
 from analysis.dashboard.notes.markdown import bullets, escape, paragraphs
-from analysis.dashboard.notes.words import (
-    is_number,
-    show_count,
-    show_score,
-    show_time,
-)
-from analysis.families import config_of, family_of
+from analysis.results.families import config_of, family_of
 from storage import TrialRow
 
 BY_PRUNER = "By the pruner"

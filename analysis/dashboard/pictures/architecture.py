@@ -182,7 +182,7 @@ def _box(box: "Box", x: float, y: float, scale: float) -> list["Patch"]:
     """Gives a box and its stripe, which tells what kind of layer it is."""
     from matplotlib.patches import FancyBboxPatch
 
-    from analysis.report.architecture.placing import WIDTH
+    from analysis.report.architecture.layout import WIDTH
 
     at = (x + box.x, y + box.y)
     return [
@@ -227,8 +227,8 @@ def _write(
     scale: float,
 ) -> None:
     """Writes the lines of a box, smaller where they are too long for it, and cut in the end."""
-    from analysis.report.architecture.placing import WIDTH
-    from analysis.report.architecture.sheet import BASELINES
+    from analysis.report.architecture.geometry import BASELINES
+    from analysis.report.architecture.layout import WIDTH
 
     room = scale * (WIDTH - PAD - 6)
     for place, text in enumerate(box.written):

@@ -2,7 +2,7 @@
 
 from analysis.report.architecture.blocks import Block, Layer, group_layers
 from analysis.report.architecture.drawing import Panel, draw_architecture, lay_out
-from analysis.report.architecture.sheet import Box, Line, Sheet
+from analysis.report.architecture.geometry import Box, Line, Sheet
 
 __all__ = [
     "Block",

@@ -6,8 +6,7 @@ from dataclasses import dataclass
 from markupsafe import Markup, escape
 
 from analysis.report.architecture.blocks import Layer, group_layers
-from analysis.report.architecture.placing import WIDTH, cut_rows, place_blocks
-from analysis.report.architecture.sheet import (
+from analysis.report.architecture.geometry import (
     BASELINES,
     Box,
     Line,
@@ -16,6 +15,7 @@ from analysis.report.architecture.sheet import (
     size_of,
     title_of,
 )
+from analysis.report.architecture.layout import WIDTH, cut_rows, place_blocks
 from analysis.report.texts import Texts
 
 MAX_ROWS = 9

@@ -3,8 +3,8 @@
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from analysis.evaluation import Evaluation
 from analysis.report.figures import theme
+from analysis.results.classification_metrics import Evaluation
 
 
 def plot_calibration(evaluation: Evaluation, *, lang: str = "en") -> go.Figure:

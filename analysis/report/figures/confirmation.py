@@ -2,7 +2,7 @@
 
 import plotly.graph_objects as go
 
-from analysis.confirmation import Confirmation, Standing
+from analysis.confirmation.comparison import Confirmation, Standing
 from analysis.report.figures import theme
 
 

@@ -2,8 +2,8 @@
 
 import plotly.graph_objects as go
 
-from analysis.evaluation import Evaluation
 from analysis.report.figures import theme
+from analysis.results.classification_metrics import Evaluation
 
 MAX_WRITTEN = 12
 """More classes leave no room for numbers in the cells."""

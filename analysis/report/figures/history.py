@@ -4,9 +4,9 @@ from collections.abc import Sequence
 
 import plotly.graph_objects as go
 
-from analysis.ranking import RankedTrial
 from analysis.report.facts import Searched
 from analysis.report.figures import theme
+from analysis.results.ranking import RankedTrial
 
 MAX_POINTS = 3000
 

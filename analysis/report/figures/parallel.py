@@ -9,10 +9,10 @@ from itertools import pairwise
 
 import plotly.graph_objects as go
 
-from analysis.ranking import RankedTrial
 from analysis.report.facts import Searched
 from analysis.report.figures import theme
 from analysis.report.figures.parameters import Axis, axis_of, shown_parameters
+from analysis.results.ranking import RankedTrial
 
 MAX_LINES = 400
 ABSENT = -0.14

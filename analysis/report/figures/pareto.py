@@ -5,9 +5,9 @@ from collections.abc import Sequence
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from analysis.ranking import COSTS, Cost, RankedTrial
 from analysis.report.facts import Searched
 from analysis.report.figures import theme
+from analysis.results.ranking import COSTS, Cost, RankedTrial
 
 MAX_POINTS = 2000
 

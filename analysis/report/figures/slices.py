@@ -5,10 +5,10 @@ from math import ceil
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from analysis.ranking import RankedTrial
 from analysis.report.facts import Searched
 from analysis.report.figures import theme
 from analysis.report.figures.parameters import Axis, axis_of, shown_parameters
+from analysis.results.ranking import RankedTrial
 
 MAX_POINTS = 1200
 N_COLUMNS = 2

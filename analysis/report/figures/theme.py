@@ -11,8 +11,8 @@ from typing import Any, TypeVar
 
 import plotly.graph_objects as go
 
-from analysis.ranking import RankedTrial
 from analysis.report.texts import NARROW_SPACE, Texts, texts
+from analysis.results.ranking import RankedTrial
 
 T = TypeVar("T")
 

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 
 import plotly.graph_objects as go
 
-from analysis.evaluation import Curve, Evaluation
 from analysis.report.figures import theme
+from analysis.results.classification_metrics import Curve, Evaluation
 
 
 def plot_roc(evaluation: Evaluation, *, lang: str = "en") -> go.Figure:

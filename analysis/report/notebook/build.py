@@ -7,11 +7,11 @@ from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
 from analysis.report.facts import Facts
+from analysis.report.notebook.cell_writer import Cell, Teller, plain, quoted
 from analysis.report.notebook.conclusion import tell_conclusion
 from analysis.report.notebook.findings import tell_results
 from analysis.report.notebook.kernel import STORE
 from analysis.report.notebook.study import tell_aim, tell_data, tell_methods, tell_search
-from analysis.report.notebook.teller import Cell, Teller, plain, quoted
 from storage import hide_passwords
 
 RENDERER = "plotly_mimetype+notebook"

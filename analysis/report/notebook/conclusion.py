@@ -2,8 +2,8 @@
 
 from collections.abc import Iterable
 
-from analysis.confirmation import Standing
-from analysis.report.notebook.teller import Teller, fenced, listed
+from analysis.confirmation.comparison import Standing
+from analysis.report.notebook.cell_writer import Teller, fenced, listed
 
 TOLD_ANYWAY = frozenset({"unconfirmed", "no_test", "not_separable", "searched_after_confirm"})
 """Cautions that the conclusion tells in sentences of its own."""

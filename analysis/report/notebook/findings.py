@@ -2,10 +2,10 @@
 
 from collections.abc import Iterator
 
-from analysis.confirmation import Confirmation
-from analysis.evaluation import OVERALL, Evaluation, Score
+from analysis.confirmation.comparison import Confirmation
 from analysis.report.facts import Examination
-from analysis.report.notebook.teller import Teller, listed, plain
+from analysis.report.notebook.cell_writer import Teller, listed, plain
+from analysis.results.classification_metrics import OVERALL, Evaluation, Score
 
 N_TOP = 10
 

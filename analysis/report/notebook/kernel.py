@@ -14,8 +14,8 @@ from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernel
 from nbclient.util import run_sync
 from nbformat import NotebookNode
 
-from analysis.documents import Progress
 from analysis.errors import ReportError
+from analysis.output_files import Progress
 from storage import hide_passwords
 
 CELL_TIMEOUT_S = 300

@@ -1,6 +1,6 @@
 """The first half of the story: what was asked, of which images, and how it was searched."""
 
-from analysis.report.notebook.teller import Teller, listed, plain
+from analysis.report.notebook.cell_writer import Teller, listed, plain
 
 SPLITS = ("train", "val", "test")
 

@@ -7,12 +7,12 @@ from pathlib import Path
 import nbformat
 from nbformat import NotebookNode
 
-from analysis.documents import Progress, write_whole
 from analysis.errors import ReportError
+from analysis.output_files import Progress, write_whole
 from analysis.report.facts import Facts
 from analysis.report.notebook.build import KERNEL, LANGUAGE, build_notebook, make_cell
+from analysis.report.notebook.cell_writer import Cell
 from analysis.report.notebook.kernel import run_notebook
-from analysis.report.notebook.teller import Cell
 from analysis.report.texts import texts
 
 FIGURE_ID = re.compile(r'<div id="([0-9a-f-]{36})" class="plotly-graph-div"')

@@ -3,10 +3,10 @@
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+from spaces.models.backbones.catalog import Backbone, find_backbone
 from spaces.models.backbones.cost import check_image_size
 from spaces.models.backbones.download import fetch_imagenet_weights
 from spaces.models.backbones.scaling import fit_own_scaling, leave_out_own_scaling
-from spaces.models.backbones.table import Backbone, find_backbone
 from spaces.models.backbones.weight_files import load_weights
 from spaces.models.backbones.weights import RANDOM, Weights
 

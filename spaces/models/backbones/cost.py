@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 
 from spaces.errors import SpaceError
-from spaces.models.backbones.kept import alive_values, kept_values, largest_map
+from spaces.models.backbones.catalog import KERNEL_KINDS, Backbone, Layer, backbone_layers
+from spaces.models.backbones.retained_activations import alive_values, kept_values, largest_map
 from spaces.models.backbones.shapes import Shape, operations, output_shape, parameters
-from spaces.models.backbones.table import KERNEL_KINDS, Backbone, Layer, backbone_layers
 
 N_CHANNELS = 3
 _FROZEN_KINDS = ("batch_norm", "normalization")

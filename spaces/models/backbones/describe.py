@@ -5,7 +5,7 @@ from typing import Any
 
 import keras
 
-from spaces.models.backbones.table import KERNEL_KINDS, Layer, LayerSpec
+from spaces.models.backbones.catalog import KERNEL_KINDS, Layer, LayerSpec
 
 _KINDS = {
     "InputLayer": "input",

@@ -11,7 +11,7 @@ from pathlib import Path
 import fasteners
 
 from spaces.errors import SpaceError
-from spaces.models.backbones.table import Backbone, WeightsFile
+from spaces.models.backbones.catalog import Backbone, WeightsFile
 
 TIMEOUT_S = 30.0
 """How long a server may be silent; without it a download could wait forever."""

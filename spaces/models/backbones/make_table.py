@@ -15,8 +15,8 @@ from unittest import mock
 import keras
 import numpy as np
 
+from spaces.models.backbones.catalog import KERNEL_KINDS, LayerSpec, Mode
 from spaces.models.backbones.describe import describe_layers
-from spaces.models.backbones.table import KERNEL_KINDS, LayerSpec, Mode
 
 TABLE = Path(__file__).with_name("backbones.json")
 SIZES = (224, 225, 232, 240, 171)

@@ -7,7 +7,7 @@ another mode want pixels that `preprocess` has scaled, and nothing done to them 
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from spaces.models.backbones.table import Backbone
+from spaces.models.backbones.catalog import Backbone
 
 if TYPE_CHECKING:
     import keras

@@ -16,11 +16,11 @@ from optuna.trial import TrialState, create_trial
 
 from analysis import rank
 from analysis.dashboard.app import make_app
-from analysis.dashboard.costly import Costly
-from analysis.dashboard.pages import Page
-from analysis.dashboard.studies import Shared
+from analysis.dashboard.responses import Page
+from analysis.dashboard.slow_responses import Costly
+from analysis.dashboard.study_cache import Shared
 from storage import Store, create_study
-from storage.optuna_tables import system_attributes
+from storage.optuna_schema.tables import system_attributes
 from tests.analysis.dashboard.asking import Answer, ask
 
 DISTRIBUTIONS: dict[str, optuna.distributions.BaseDistribution] = {
@@ -200,7 +200,7 @@ def test_study_that_was_made_anew_shows_none_of_its_dead_trials(store: Store) ->
 def test_no_more_than_some_studies_are_held_in_memory(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("analysis.dashboard.studies.MOST_FOLLOWED", 2)
+    monkeypatch.setattr("analysis.dashboard.study_cache.MOST_FOLLOWED", 2)
     app = make_app(store)
     for number in range(4):
         study = optuna.create_study(storage=store.optuna_storage, study_name=f"of {number}")

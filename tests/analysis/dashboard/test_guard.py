@@ -13,7 +13,7 @@ import pytest
 from optuna_dashboard import wsgi
 
 from analysis.dashboard.guard import Access, Guard
-from analysis.dashboard.guard.attempts import FREE, LONGEST_WAIT_S, MOST_ADDRESSES, Attempts
+from analysis.dashboard.guard.rate_limit import FREE, LONGEST_WAIT_S, MOST_ADDRESSES, Attempts
 
 TOKEN = "aBc-0123456789+/x"
 LOCAL = Access(None, False, frozenset())

@@ -13,10 +13,10 @@ import pytest
 from markdown_it import MarkdownIt
 
 from analysis.dashboard.notes import describe_architecture, study_facts, study_note, trial_note
+from analysis.dashboard.notes.formatting import roughly
 from analysis.dashboard.notes.markdown import code, escape, table
-from analysis.dashboard.notes.words import roughly
 from analysis.report.facts import DataFacts
-from analysis.status import StudyStatus
+from analysis.results.status import StudyStatus
 from spaces import SearchSpace
 from spaces.families import family_names
 from storage import Curve, Outcome, StudyRecord, TrialRow, WorkerRow
@@ -506,6 +506,6 @@ def test_notes_need_no_network() -> None:
     """A network takes milliseconds to draw and a config to parse: seconds for thousands."""
     script = (
         "import sys, analysis.dashboard.notes\n"
-        "assert not {'keras', 'tensorflow', 'spaces.drawing'} & set(sys.modules)"
+        "assert not {'keras', 'tensorflow', 'spaces.cost.layer_table'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", script], check=True)

@@ -23,7 +23,7 @@ from analysis.dashboard.pictures import (
 )
 from analysis.report.facts import LayerFacts, Picture
 from spaces import SearchSpace, draw_network
-from spaces.trials import GuidedTrial
+from spaces.parameters.stub_trials import GuidedTrial
 from storage import EpochRow
 from tests.analysis.report.made_facts import make_curve, make_layers, make_picture
 

@@ -15,10 +15,7 @@ from optuna.distributions import (
 )
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
-from analysis.confirmation import Candidate, judge
-from analysis.evaluation import evaluate
-from analysis.families import FamilySummary
-from analysis.ranking import RankedTrial, Ranking
+from analysis.confirmation.comparison import Candidate, judge
 from analysis.report.facts import (
     Caution,
     DataFacts,
@@ -30,6 +27,9 @@ from analysis.report.facts import (
     TestUse,
     WinnerFacts,
 )
+from analysis.results.classification_metrics import evaluate
+from analysis.results.families import FamilySummary
+from analysis.results.ranking import RankedTrial, Ranking
 from storage import EpochRow
 
 HOSTILE = "<script>alert(1)</script>"

@@ -3,7 +3,7 @@ from itertools import pairwise
 import pytest
 
 from analysis.report.architecture import draw_architecture, group_layers
-from analysis.report.architecture.placing import WIDTH, cut_rows, place_blocks
+from analysis.report.architecture.layout import WIDTH, cut_rows, place_blocks
 from analysis.report.facts import LayerFacts
 from analysis.report.texts import texts
 from tests.analysis.report.made_facts import make_layers

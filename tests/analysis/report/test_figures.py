@@ -6,10 +6,10 @@ import pytest
 from optuna.distributions import FloatDistribution
 from optuna.trial import TrialState, create_trial
 
-from analysis.evaluation import evaluate
 from analysis.report import figures
 from analysis.report.figures import curves, theme
 from analysis.report.figures.parameters import Axis, axis_of, shown_parameters
+from analysis.results.classification_metrics import evaluate
 
 MAX_JSON_BYTES = 6_000_000
 OF_FACTS = (

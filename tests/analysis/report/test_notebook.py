@@ -20,7 +20,7 @@ import analysis
 from analysis.errors import ReportError
 from analysis.report.facts import Facts
 from analysis.report.notebook import build_notebook, kernel, write_notebook
-from analysis.report.notebook.teller import fenced, plain, quoted
+from analysis.report.notebook.cell_writer import fenced, plain, quoted
 from analysis.report.texts import LANGUAGES, texts
 
 MakeFacts = Callable[..., Facts]

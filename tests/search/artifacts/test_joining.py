@@ -13,12 +13,12 @@ import pytest
 
 from analysis import load_status
 from search.artifacts import fetch_weights, share
-from search.artifacts.shared import prepared_name
+from search.artifacts.shared_inputs import prepared_name
 from search.data import PreparedSet
 from search.errors import ArtifactError, DataError, StudyMismatchError
-from search.open_study import OpenStudy
-from search.removal import remove_study
-from search.settings import StudySettings, WeightsFile
+from search.settings.stored import StudySettings, WeightsFile
+from search.studies.deletion import remove_study
+from search.studies.open_study import OpenStudy
 from storage import Store, load_study, update_settings
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -165,7 +165,7 @@ def test_prepared_images_are_kept_once_for_all_studies(make_study: MakeStudy) ->
 def test_sharing_tells_how_many_megabytes_are_there(
     make_study: MakeStudy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("search.artifacts.shared.MB", 100)
+    monkeypatch.setattr("search.artifacts.shared_inputs.MB", 100)
     opened = make_study(store={"artifacts": "database"})
     opened.artifacts.store.delete(opened.artifacts.store.sizes())
     told: list[tuple[int, int, str]] = []
@@ -188,7 +188,7 @@ def test_artifacts_folder_that_has_no_room_for_images_is_a_warning(
 def test_database_without_room_for_images_is_an_error_before_there_is_a_study(
     make_study: MakeStudy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("search.artifacts.study.MB", 1000)
+    monkeypatch.setattr("search.artifacts.study_artifacts.MB", 1000)
     with pytest.raises(ArtifactError, match=r"No room for prepared-.*max_files_mb"):
         make_study(store={"artifacts": "database", "max_files_mb": 1})
     store = Store.open(f"sqlite:///{tmp_path / 'store.db'}")

@@ -14,15 +14,15 @@ import pytest
 from rich.console import Console
 
 from analysis.report.notebook.kernel import run_notebook
-from search.cli.show_report import show_report
-from search.confirmation import submit_confirmation
+from search.cli.views.report import show_report
 from search.errors import SettingsError
-from search.evaluation import Evaluator
-from search.open_study import OpenStudy
-from search.proposals import next_proposal
-from search.reporting import STEPS, report
-from search.training.pool import TrainerPool
-from search.worker import Worker
+from search.evaluation.confirmation_study import submit_confirmation
+from search.evaluation.trained_network import Evaluator
+from search.reports.report import STEPS, report
+from search.studies.open_study import OpenStudy
+from search.trainer.pool import TrainerPool
+from search.workers.proposals import next_proposal
+from search.workers.worker import Worker
 from storage import Outcome, finish, set_budget
 
 Call = Callable[..., tuple[int, str, str]]

@@ -6,13 +6,13 @@ from collections.abc import Callable
 import pytest
 import sqlalchemy as sa
 
-from search.changes import plan_again
 from search.errors import TrialRecordError
-from search.fork import fork
-from search.open_study import OpenStudy
-from search.reproduction import Reproduction, reproduce
-from search.training.pool import TrainerPool
-from search.worker import Worker
+from search.evaluation.reproduction import Reproduction, reproduce
+from search.settings.overrides import plan_again
+from search.studies.fork import fork
+from search.studies.open_study import OpenStudy
+from search.trainer.pool import TrainerPool
+from search.workers.worker import Worker
 from storage import EpochRow, delete_study, load_study, load_trials
 from storage.tables import epochs
 

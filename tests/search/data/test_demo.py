@@ -5,7 +5,7 @@ import pytest
 
 from search.data import DataSettings, PreparedSet, prepare
 from search.data.demo import CLASSES, PER_CLASS, SIDE, SLABS, demo_centres, make_demo, volumes
-from search.data.source import SPLITS
+from search.data.source_api import SPLITS
 from search.errors import DataError
 
 GAP = 3

@@ -6,7 +6,7 @@ import pytest
 
 from search.data.selection import Selection, even_quotas, select, shares
 from search.data.settings import DataSettings
-from search.data.source import SPLITS, Broken, Item, Look
+from search.data.source_api import SPLITS, Broken, Item, Look
 from search.errors import DataError
 
 

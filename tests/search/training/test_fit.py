@@ -11,9 +11,9 @@ import pytest
 import tensorflow as tf
 
 from search.data import PreparedSet
+from search.trainer.protocol import Task
 from search.training.fit import Fit, NotFiniteError
-from search.training.phases import make_phase
-from search.training.protocol import Task
+from search.training.phase_plan import make_phase
 from spaces import Config, SearchSpace
 
 ACTIVE = {

@@ -6,10 +6,10 @@ from pathlib import Path
 import tensorflow as tf
 
 from search.data import PreparedSet
+from search.trainer.protocol import Task
 from search.training.fit import Fit
-from search.training.protocol import Task
 from spaces import SearchSpace
-from spaces.trials import GuidedTrial
+from spaces.parameters.stub_trials import GuidedTrial
 
 
 def count_graphs() -> int:

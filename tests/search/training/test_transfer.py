@@ -11,14 +11,14 @@ import pytest
 import tensorflow as tf
 
 from search.data import DataSettings, PreparedSet, prepare
-from search.training import features
-from search.training.features import N_PASSES, Features
+from search.trainer.protocol import Task
+from search.training import feature_cache
+from search.training.evaluate import rebuild
+from search.training.feature_cache import N_PASSES, Features
 from search.training.fit import Fit
 from search.training.phase import predict_in_batches
-from search.training.protocol import Task
-from search.training.rebuild import rebuild
 from spaces import Config, SearchSpace, predict_cost
-from spaces.models import build_model
+from spaces.build import build_model
 from spaces.models.backbones import RANDOM_WEIGHTS
 
 SIZE = 32
@@ -180,7 +180,7 @@ def test_features_are_computed_once_and_shared(
     def refuse(*_: object) -> None:
         raise AssertionError("computed again")
 
-    monkeypatch.setattr(features, "build_extractor", refuse)
+    monkeypatch.setattr(feature_cache, "build_extractor", refuse)
     other = draw_config(units=64, optimizer="sgd")
     Fit(make_task(larger, tmp_path, "two", other, seed=6), larger)
     with pytest.raises(AssertionError, match="computed again"):
@@ -229,6 +229,6 @@ def test_features_are_what_the_backbone_makes_of_the_images(
     larger: PreparedSet, tmp_path: Path
 ) -> None:
     found = Features(tmp_path, larger, "mobilenet_v2", RANDOM_WEIGHTS, lambda *_: None)
-    extractor = features.build_extractor("mobilenet_v2", larger.image_shape, RANDOM_WEIGHTS)
+    extractor = feature_cache.build_extractor("mobilenet_v2", larger.image_shape, RANDOM_WEIGHTS)
     wanted = predict_in_batches(extractor, larger.images("val"), 32)
     np.testing.assert_array_equal(found.maps("val"), wanted)

@@ -12,8 +12,8 @@ from spaces.models.dense import DenseNetwork
 from spaces.models.inception import InceptionNetwork, InceptionWidths
 from spaces.models.residual import ResidualNetwork
 from spaces.models.vgg import VggNetwork
-from spaces.parameters import Choices, FloatRange
-from spaces.trials import GuidedTrial
+from spaces.parameters.domains import Choices, FloatRange
+from spaces.parameters.stub_trials import GuidedTrial
 
 FAMILIES = ("vgg", "inception", "residual", "dense")
 NETWORKS: list[tuple[str, dict[str, Any], Any]] = [

@@ -2,8 +2,8 @@
 
 from spaces import SearchSpace
 from spaces.models.plain import PlainNetwork, PlainStage
-from spaces.parameters import FloatRange, IntRange
-from spaces.trials import GuidedTrial
+from spaces.parameters.domains import FloatRange, IntRange
+from spaces.parameters.stub_trials import GuidedTrial
 
 STAGES = {
     "stages": 2,

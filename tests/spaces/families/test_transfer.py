@@ -7,12 +7,12 @@ from typing import Any
 import pytest
 
 from spaces import Config, SearchSpace, predict_cost
+from spaces.build import build_model
 from spaces.families import find_family
-from spaces.models import build_model
 from spaces.models.backbones import find_backbone
 from spaces.models.transfer import TransferNetwork
-from spaces.parameters import Value
-from spaces.trials import GuidedTrial
+from spaces.parameters.domains import Value
+from spaces.parameters.stub_trials import GuidedTrial
 
 N_CLASSES = 3
 SMALL = ["mobilenet", "mobilenet_v2", "vgg16"]

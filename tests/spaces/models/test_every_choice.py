@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 
 from spaces import Config, SearchSpace, SpaceError, predict_cost
-from spaces.models import build_model, build_optimizer
+from spaces.build import build_model, build_optimizer
 from spaces.models.backbones import BACKBONES, find_backbone
-from spaces.parameters import Choices, Domain, FloatRange, Value
-from spaces.trials import GuidedTrial
+from spaces.parameters.domains import Choices, Domain, FloatRange, Value
+from spaces.parameters.stub_trials import GuidedTrial
 
 SHAPE = (32, 32, 1)
 N_CLASSES = 3

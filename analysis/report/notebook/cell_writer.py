@@ -1,0 +1,118 @@
+"""What a story is told with: cells, texts of one language, and names made harmless in Markdown."""
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from html import escape
+from typing import Literal
+
+from analysis.report.facts import Caution, Facts
+from analysis.report.phrases import Phrases
+from analysis.report.texts import texts
+from analysis.results.classification_metrics import Score
+
+MARKED = re.compile(r"([\\`*_\[\]{}$~#|!])")
+"""What Markdown, or the mathematics in it, gives a meaning."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """A cell of a notebook, as text."""
+
+    kind: Literal["markdown", "code"]
+    source: str
+
+
+class Teller:
+    """Tells facts in one language, cell by cell."""
+
+    def __init__(self, facts: Facts, lang: str) -> None:
+        self.facts, self.lang = facts, lang
+        self.page, self._own = texts(lang), texts(lang, "notebook")
+        self.phrases = Phrases(self.page)
+        self.cells: list[Cell] = []
+
+    @property
+    def winner(self) -> dict[str, str]:
+        """The winner's trial and family, as texts have them."""
+        trial = self.facts.winner.trial
+        return {"trial": str(trial.trial), "family": plain(trial.family)}
+
+    @property
+    def val(self) -> str:
+        """The winner's validation accuracy, as texts have it."""
+        return self.phrases.accuracy(self.facts.winner.val_accuracy)
+
+    def tell(self, *paragraphs: str) -> None:
+        """Adds a cell of text; empty paragraphs are left out."""
+        told = [paragraph for paragraph in paragraphs if paragraph]
+        if told:
+            self.cells.append(Cell("markdown", "\n\n".join(told)))
+
+    def run(self, *lines: str) -> None:
+        """Adds a cell of code."""
+        self.cells.append(Cell("code", "\n".join(lines)))
+
+    def show(self, function: str, *arguments: str) -> None:
+        """Adds a cell that shows what a function of `analysis` gives, of the facts by default."""
+        given = list(arguments or ("facts",))
+        if self.lang != "en":
+            given.append(f"lang={quoted(self.lang)}")
+        self.run(f"analysis.{function}({', '.join(given)})")
+
+    def say(self, key: str, **values: object) -> str:
+        """Gives a text of the notebook, or of the page where the notebook has none."""
+        return (self._own if key in self._own else self.page).say(key, **values)
+
+    def count(self, key: str, n: int, **values: object) -> str:
+        """Gives a text about `n` things."""
+        return (self._own if key in self._own else self.page).count(key, n, **values)
+
+    def caution(self, caution: Caution) -> str:
+        """Gives the sentence of a caution, the names in it made harmless."""
+        values = {name: plain(it) if isinstance(it, str) else it for name, it in _items(caution)}
+        return self.phrases.caution(replace(caution, values=values))
+
+    def on_test(self, known: str, unknown: str) -> str:
+        """Gives the text `known` about the accuracy on test images, or `unknown` without one."""
+        test = self.facts.examined.get("test")
+        if test is None:
+            return self.say(unknown)
+        return self.say(
+            known,
+            val=self.val,
+            test=self.phrases.score(test.evaluation.accuracy.value),
+            images=self.count("count.images", test.evaluation.n),
+            **self.scored(test.evaluation.accuracy),
+        )
+
+    def scored(self, score: Score) -> dict[str, str]:
+        """Gives the ends of a score's interval, as texts have them."""
+        return {"low": self.phrases.score(score.low), "high": self.phrases.score(score.high)}
+
+
+def _items(caution: Caution) -> Iterable[tuple[str, object]]:
+    return caution.values.items()
+
+
+def plain(text: object) -> str:
+    """Writes a name so that Markdown shows it as it is, on one line."""
+    return escape(MARKED.sub(r"\\\1", " ".join(str(text).split())), quote=False)
+
+
+def listed(items: Iterable[str]) -> str:
+    """Gives a list in Markdown; nothing for nothing."""
+    return "\n".join(f"- {item}" for item in items)
+
+
+def fenced(text: str) -> str:
+    """Gives a block of code in Markdown, which nothing in the text ends."""
+    longest = max(map(len, re.findall("`+", text)), default=0)
+    fence = "`" * max(3, longest + 1)
+    return f"{fence}shell\n{text}\n{fence}"
+
+
+def quoted(text: str) -> str:
+    """Writes a text as a literal of Python, in double quotes where that needs no escape."""
+    literal = repr(text)
+    return literal if '"' in text or "'" in text else f'"{literal[1:-1]}"'

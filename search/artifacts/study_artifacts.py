@@ -1,0 +1,302 @@
+"""The artifacts of one study: checkpoints of the trials that may need them, and workers' logs."""
+
+import hashlib
+import re
+from collections.abc import Callable, Collection
+from concurrent.futures import Future
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from search.artifacts.background_transfer import Courier
+from search.artifacts.checkpoints import (
+    N_BEST_KEPT,
+    N_CONFIRMED_KEPT,
+    CheckpointName,
+    newest,
+    read_names,
+    unneeded,
+)
+from search.artifacts.stores import ArtifactStore, open_artifact_store
+from search.data import default_cache_dir
+from search.errors import ArtifactError, SettingsError
+from search.machine.atomic_files import remove_leftovers
+from search.settings.stored import StudySettings
+from storage import Store
+
+PARTIAL = ".partial"
+POLL_S = 0.05
+WORK_FOLDER = "work"
+MB = 2**20
+_OURS = re.compile(
+    r"trial-\d+\.\d+\.safetensors"
+    r"|\.trial-\d+\.\d+\.safetensors\.(partial|[0-9a-f]{8})"
+    r"|worker-\d+\.log|dashboard\.log"
+)
+"""Names of a study's files; those with a dot in front were not written to their end."""
+Numbers = Callable[[], Collection[int]]
+
+
+@dataclass(slots=True)
+class Artifacts:
+    """The files of one study.
+
+    Trainers save into `folder`. Where that is no folder of the artifact store itself, a courier
+    takes what they save there, and brings what a trial goes on from.
+
+    Attributes:
+        store: Where the files are for all workers.
+        name: The study's folder in it.
+        folder: Where they are on this machine.
+        n_best: Of how many complete trials weights are kept.
+    """
+
+    store: ArtifactStore
+    name: str
+    folder: Path
+    n_best: int = N_BEST_KEPT
+    _courier: Courier = field(default_factory=Courier)
+    _sent: set[CheckpointName] = field(default_factory=set)
+    _released: set[CheckpointName] = field(default_factory=set)
+
+    @classmethod
+    def of_study(cls, settings: StudySettings, store: Store, study_name: str) -> "Artifacts":
+        """Gives the artifacts of a study; nothing is read or made yet."""
+        max_bytes = settings.max_files_mb * MB
+        artifact_store = open_artifact_store(settings.artifacts, store, max_bytes=max_bytes)
+        name = settings.artifacts_folder or folder_name(study_name)
+        n_best = N_CONFIRMED_KEPT if settings.confirms else N_BEST_KEPT
+        if artifact_store.folder is not None:
+            return cls(artifact_store, name, artifact_store.folder / name, n_best)
+        place = f"{store.shown_url} {settings.artifacts} {settings.creation}".rstrip()
+        machine = hashlib.sha256(place.encode()).hexdigest()[:16]
+        return cls(
+            artifact_store, name, default_cache_dir() / WORK_FOLDER / machine / name, n_best
+        )
+
+    def create(self) -> None:
+        """Makes the folder on this machine.
+
+        Raises:
+            SettingsError: If it cannot be made.
+        """
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise SettingsError(
+                f"Cannot make the artifacts folder {self.folder}: {error.strerror}. "
+                "Name another one with --artifacts."
+            ) from error
+
+    def checkpoint(self, trial_number: int, generation: int) -> Path:
+        """Where a trial saves after each epoch; its best weights stay there."""
+        return self.folder / str(CheckpointName(trial_number, generation))
+
+    def worker_log(self, index: int) -> Path:
+        """Where a local worker's log goes."""
+        return self.folder / f"worker-{index}.log"
+
+    @property
+    def dashboard_log(self) -> Path:
+        """Where the log of a dashboard beside a search goes."""
+        return self.folder / "dashboard.log"
+
+    def fetch(
+        self, trial_number: int, generation: int, is_stopping: Callable[[], bool] = lambda: False
+    ) -> Path | None:
+        """Gives the file that a trial goes on from, brought here if need be; None without.
+
+        Args:
+            trial_number: Of the trial.
+            generation: Under which it was taken now; its checkpoint is of an earlier one.
+            is_stopping: Asked several times a second, and ends the wait.
+
+        Raises:
+            ArtifactError: If the artifact store cannot be used, or the wait was ended.
+        """
+        if generation == 0:
+            return None
+        answer: Future[Path | None] = Future()
+        self._courier.send("fetch", lambda: self._bring(trial_number, answer))
+        while not is_stopping():
+            with suppress(TimeoutError):
+                return answer.result(POLL_S)
+        raise ArtifactError(f"The checkpoint of trial {trial_number} is not waited for any more.")
+
+    def send(self, trial_number: int, generation: int) -> None:
+        """Takes a trial's checkpoint to the artifact store, without waiting for it.
+
+        It is tried until it succeeds, or a later checkpoint of the trial takes its place.
+        """
+        name = CheckpointName(trial_number, generation)
+        if self.store.folder is None:
+            key = f"trial {trial_number}"
+            self._courier.send(key, lambda: self._put(name), is_lasting=True)
+
+    def let_go(self, trial_number: int, generation: int) -> None:
+        """Removes this machine's copy of a trial's checkpoint once the artifact store has it."""
+        name = CheckpointName(trial_number, generation)
+        if self.store.folder is None:
+            self._courier.send(f"let go {name}", lambda: self._let_go_of(name))
+
+    def tidy(self, read_numbers: Numbers) -> None:
+        """Deletes the checkpoints that nobody needs any more, without waiting for it.
+
+        Args:
+            read_numbers: Gives the trials whose last checkpoint is kept; another thread calls it.
+        """
+        self._courier.send("tidy", lambda: self._tidy(read_numbers))
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether all is done that was to be done without waiting."""
+        return self._courier.is_done
+
+    @property
+    def has_unsent(self) -> bool:
+        """Whether the artifact store does not have all checkpoints yet."""
+        return self._courier.has_lasting
+
+    @property
+    def is_sending(self) -> bool:
+        """Whether checkpoints are on their way that it does not refuse again and again."""
+        return self._courier.is_hopeful
+
+    def flush(self, timeout_s: float) -> bool:
+        """Waits until all is done that was to be done without waiting."""
+        return self._courier.wait(timeout_s)
+
+    def abandon(self) -> None:
+        """Sends nothing more: the study was deleted, and another one may have its name."""
+        self._courier.drop_all()
+
+    def load(self, trial_number: int) -> Path | None:
+        """Gives a trial's last checkpoint, and with it its best weights, as a file here.
+
+        Raises:
+            ArtifactError: If the artifact store cannot be used.
+        """
+        here = newest(self._names_here(), trial_number)
+        if self.store.folder is None:
+            there = newest(self._names_there(), trial_number)
+            if there is not None and (here is None or there > here):
+                here = (
+                    there if self.store.get(self._key(there), self.folder / str(there)) else here
+                )
+        return None if here is None else self.folder / str(here)
+
+    def files(self) -> dict[str, int]:
+        """The study's files in the artifact store, and their sizes in bytes.
+
+        Raises:
+            ArtifactError: If the artifact store cannot be used.
+        """
+        known = self.store.sizes(self.name)
+        return {key: n for key, n in known.items() if _is_ours(key.rpartition("/")[2])}
+
+    def delete(self) -> None:
+        """Deletes all files of the study, and nothing else: its folder is what the store says.
+
+        Raises:
+            ArtifactError: If the artifact store cannot be used.
+        """
+        self.store.delete(self.files())
+        with suppress(OSError):  # Somebody else's file is in it, or it is not there.
+            for path in self.folder.iterdir():
+                if _is_ours(path.name):
+                    path.unlink(missing_ok=True)
+            self.folder.rmdir()
+
+    def take_checkpoint(self, other: "Artifacts", theirs: int, ours: int) -> None:
+        """Gives a trial the last checkpoint of another study's trial, if that has one.
+
+        Raises:
+            ArtifactError: If one of the artifact stores cannot be used.
+        """
+        path = other.load(theirs)
+        if path is not None:
+            self.store.put(self._key(CheckpointName(ours, 0)), path)
+
+    def unneeded(self, read_numbers: Numbers) -> list[str]:
+        """Names the checkpoints in the artifact store that `tidy` would delete there.
+
+        Raises:
+            ArtifactError: If the artifact store cannot be used.
+        """
+        names = self._names_there()
+        return list(map(self._key, unneeded(names, read_numbers())))
+
+    def missing(self, trial_numbers: Collection[int]) -> list[int]:
+        """Gives those of some trials that no checkpoint is kept of.
+
+        Raises:
+            ArtifactError: If the artifact store cannot be used.
+        """
+        names = self._names_there()
+        return [number for number in trial_numbers if newest(names, number) is None]
+
+    def _bring(self, trial_number: int, answer: "Future[Path | None]") -> None:
+        """Answers with the file that a trial goes on from, or with the reason why not."""
+        try:
+            answer.set_result(self.load(trial_number))
+        except ArtifactError as error:
+            answer.set_exception(error)
+            raise
+        except Exception as error:
+            answer.set_exception(ArtifactError(f"The artifact store failed: {error!r}."))
+            raise
+
+    def _put(self, name: CheckpointName) -> None:
+        path = self.folder / str(name)
+        self._sent.discard(name)
+        if not path.exists():  # Nobody needs it any more.
+            return
+        self.store.put(self._key(name), path)
+        self._sent.add(name)
+        if name in self._released:
+            self._let_go_of(name)
+
+    def _let_go_of(self, name: CheckpointName) -> None:
+        if name in self._sent:
+            self._sent.discard(name)
+            self._released.discard(name)
+            (self.folder / str(name)).unlink(missing_ok=True)
+        else:
+            self._released.add(name)
+
+    def _tidy(self, read_numbers: Numbers) -> None:
+        there, here = self._names_there(), self._names_here()
+        partials = list(self.folder.glob(f".trial-*{PARTIAL}"))
+        trial_numbers = read_numbers()  # Last: a trial that begins meanwhile is not listed above.
+        self.store.delete(map(self._key, unneeded(there, trial_numbers)))
+        for name in set(here).intersection(unneeded([*there, *here], trial_numbers)):
+            (self.folder / str(name)).unlink(missing_ok=True)
+        for path in partials:  # of trainers that were killed
+            saving = CheckpointName.read(path.name[1:].removesuffix(PARTIAL))
+            if saving and saving in unneeded([saving, *here], trial_numbers):
+                path.unlink(missing_ok=True)
+        for folder in (self.folder, self.store.folder or default_cache_dir()):
+            remove_leftovers(folder)
+
+    def _names_there(self) -> list[CheckpointName]:
+        return read_names(
+            name.removeprefix(f"{self.name}/") for name in self.store.sizes(self.name)
+        )
+
+    def _names_here(self) -> list[CheckpointName]:
+        return read_names(path.name for path in self.folder.glob("trial-*"))
+
+    def _key(self, name: CheckpointName) -> str:
+        return f"{self.name}/{name}"
+
+
+def _is_ours(file_name: str) -> bool:
+    return _OURS.fullmatch(file_name) is not None
+
+
+def folder_name(study_name: str) -> str:
+    """Gives the name of a study's folder; names unfit for one are hashed."""
+    plain = re.sub(r"[^A-Za-z0-9._-]", "_", study_name).strip(".")[:80]
+    if plain != study_name:
+        plain += "-" + hashlib.sha256(study_name.encode()).hexdigest()[:8]
+    return plain

@@ -1,0 +1,149 @@
+"""The commands around a study: `demo`, `run`, `status` and `rank`."""
+
+import signal
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from search.cli import options
+from search.cli.commands.inspect import rank, status
+from search.cli.study_options import read_study
+
+if TYPE_CHECKING:
+    from search.studies.submission import Submission
+
+DEMO_STUDY = "demo"
+DEMO_TRIALS = 10
+DEMO_EPOCHS = 8
+DEMO_FAMILIES = ("plain",)
+"""The quickest to train: the ranking is there in two minutes."""
+STOPPING = "Stopping: workers give their trials back. Ctrl-C again leaves at once."
+
+
+def add_to(app: typer.Typer) -> None:
+    """Adds the commands to the application, in the order that help shows them in."""
+    from search.cli.commands.worker import submit, worker
+
+    for command in (demo, run, submit, worker, status, rank):
+        app.command()(command)
+
+
+def demo(
+    store: options.Store = None,
+    trials: Annotated[int, typer.Option(help="Trials to run.")] = DEMO_TRIALS,
+    seed: options.Seed = None,
+    json: options.Json = False,
+) -> None:
+    """Runs a small search on embedded MRI patches, in this folder, and reports what it found."""
+    given = {
+        ("study", "name"): DEMO_STUDY,
+        ("space", "families"): list(DEMO_FAMILIES),
+        ("training", "max_epochs"): DEMO_EPOCHS,
+        ("budget", "trials"): trials,
+        ("search", "seed"): seed,
+        ("store", "url"): store,
+    }
+    _run(options.Given("demo", given), is_json=json)
+    _report(store, DEMO_STUDY)
+
+
+@options.sharing(read_study)
+def run(
+    given: options.Given,
+    workers: options.Workers = None,
+    gpus: options.Gpus = None,
+    trainers_per_gpu: options.TrainersPerGpu = None,
+    dashboard: Annotated[
+        str | None,
+        typer.Option(
+            "--dashboard",
+            metavar="[=PORT]",
+            help="Show the search in a browser, too; at port 8080 or the next free one.",
+            show_default=False,
+        ),
+    ] = None,
+    json: options.Json = False,
+) -> None:
+    """Searches for the best network on SOURCE until the budget is spent, and ranks the trials.
+
+    The same command again resumes the study.
+    """
+    local = {
+        ("study", "workers"): options.parse_workers(workers),
+        ("study", "gpus"): gpus,
+        ("study", "trainers_per_gpu"): trainers_per_gpu,
+    }
+    _run(given.also(local), is_json=json, dashboard=dashboard)
+
+
+def _run(given: options.Given, *, is_json: bool, dashboard: str | None = None) -> None:
+    """Runs a study with a live view, and ends with the ranking and what to do next."""
+    from contextlib import closing, nullcontext
+
+    from search.cli.console import answers, notes, print_json, progress_bar, say
+    from search.cli.views.ranking import show_ranking
+    from search.cli.views.run_progress import live_view
+    from search.cli.views.status import show_beside, show_ending, show_submission
+    from search.dashboard.child_process import DashboardBeside
+    from search.settings.plan import store_url
+    from search.settings.study_file import read_plan
+    from search.workers.local_run import run_plan
+
+    plan = read_plan(given.source, given.values, options.NAMES)
+    console = notes()
+    beside = nullcontext() if dashboard is None else closing(DashboardBeside(dashboard))
+
+    def on_submit(submission: "Submission") -> None:
+        show_submission(console, submission)
+        if shown is not None:
+            log = submission.artifacts.dashboard_log
+            lost = (
+                "The dashboard has ended, and the search goes on: `convsearch dashboard` shows it "
+                f"again. Its log: {log}"
+            )
+            shown.start(store_url(plan.store.url), log, lambda: say(console, lost))
+            show_beside(console, shown)
+
+    with beside as shown, progress_bar(console) as progress, live_view(console) as view:
+        result = run_plan(
+            plan,
+            progress=progress,
+            on_submit=on_submit,
+            on_stop=lambda: say(console, STOPPING),
+            view=view,
+        )
+    if is_json:
+        print_json(result.ranking.to_json())
+    else:
+        show_ranking(answers(), result.ranking)
+    show_ending(console, result)
+    if shown is not None and not shown.is_lost:
+        say(
+            console,
+            "The dashboard has ended with the search: `convsearch dashboard` shows all studies.",
+        )
+    if result.is_interrupted:
+        raise typer.Exit(128 + (result.signal or signal.SIGINT))
+    if result.status.record.has_failed:
+        raise typer.Exit(1)
+
+
+def _report(store: str | None, study: str) -> None:
+    """Writes the report of a study into this folder, in the place of an earlier one."""
+    from pathlib import Path
+
+    from search.cli.console import notes, progress_bar, steps
+    from search.cli.views.report import show_report
+    from search.reports.report import report
+
+    console = notes()
+    with progress_bar(console) as progress:
+        written = report(
+            store,
+            study,
+            Path(f"{study}-report"),
+            is_forced=True,
+            progress=progress,
+            on_step=steps(console),
+        )
+    show_report(console, console, written)

@@ -1,0 +1,65 @@
+"""Single images as a trained network takes them: prepared as those of a folder are, and told."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from search.data.decode import UNREADABLE, decode_telling, reason_of, to_uint8
+from search.data.pixels import has_color, resize, stack, to_grey
+from search.data.source_api import Broken
+from search.errors import DataError
+
+
+@dataclass(frozen=True, slots=True)
+class Fitted:
+    """An image as a network takes it, and what had to be done to it.
+
+    Attributes:
+        pixels: Shape `(size, size, channels)`.
+        notes: What is not as it was in the file, in words.
+    """
+
+    pixels: NDArray[np.uint8]
+    notes: tuple[str, ...]
+
+
+def fit_image(path: Path, size: int, channels: int, color: str) -> Fitted | Broken:
+    """Reads an image and prepares it; what cannot be read is `Broken`, with the reason.
+
+    Within `pillow_warnings_as_meant`, like all decoding.
+
+    Args:
+        path: Of a PNG, JPEG, BMP or TIFF.
+        size: Side in pixels, to which the image is stretched.
+        channels: 1 or 3.
+        color: `grey`, `rgb`, or `auto`, where an image without real colour becomes grey.
+    """
+    try:
+        if path.exists() and not path.is_file():
+            return Broken("not a file")
+        pixels, left = decode_telling(str(path))
+        levels = to_uint8(pixels)
+    except DataError as error:  # it is too large
+        return Broken(str(error))
+    except UNREADABLE as error:
+        return Broken(reason_of(error))
+    is_colored = has_color(pixels)
+    as_grey = channels == 1 or color == "grey" or (color == "auto" and not is_colored)
+    fitted = resize(to_grey(levels) if as_grey else levels, size)
+    notes = _notes(pixels, size, channels, is_colored=is_colored)
+    return Fitted(stack([fitted], size, channels)[0], left + notes)
+
+
+def _notes(pixels: NDArray[Any], size: int, channels: int, *, is_colored: bool) -> tuple[str, ...]:
+    height, width = pixels.shape[:2]
+    notes = {
+        f"{width}×{height} pixels made {size}×{size}": (height, width) != (size, size),
+        "stretched: it is not square": height != width,
+        "colour made grey": is_colored and channels == 1,
+        "grey repeated for three channels": not is_colored and channels == 3,
+        "scaled to 8 bits by its own range": pixels.dtype != np.uint8,
+    }
+    return tuple(note for note, is_so in notes.items() if is_so)

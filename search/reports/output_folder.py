@@ -1,0 +1,86 @@
+"""The folder of a report: whether one may be written there, and what a killed one leaves."""
+
+import re
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from analysis.errors import ReportError
+from search.errors import SettingsError
+from search.exported_models.archive import FACTS_OF_MODEL, MODEL
+
+WRITTEN = PAGE, NOTEBOOK, DATA, TRIALS = "report.html", "report.ipynb", "report.json", "trials.csv"
+OURS = (*WRITTEN, MODEL, FACTS_OF_MODEL)
+"""The files of a report: those that `--force` replaces."""
+_UNPUBLISHED = re.compile(rf"\.writing-\w+|\.({'|'.join(map(re.escape, WRITTEN))})\.\d+")
+"""Names that files have while they are written: what `kill -9` leaves."""
+_SURE = (MODEL, PAGE)
+"""Either is there before any of the others: a folder with a `trials.csv` alone is somebody's."""
+
+
+def has_report(out: Path) -> bool:
+    """Whether a folder holds a finished report: its data are written last."""
+    return (out / DATA).exists()
+
+
+def check_folder(out: Path, *, is_forced: bool) -> None:
+    """Refuses a place that holds what a report must not replace.
+
+    A folder with an unfinished report alone is as good as an empty one.
+
+    Raises:
+        SettingsError: If it is a file, or a folder that is not empty and must not be.
+    """
+    if not out.exists():
+        return
+    if not out.is_dir():
+        raise SettingsError(f"--out: expected a folder. Received a file: {out}")
+    if not is_forced and not _is_vacant({path.name for path in out.iterdir()}):
+        raise SettingsError(
+            f"--out: the folder {out} is not empty. Name another one, or replace an earlier "
+            "report in it with --force."
+        )
+
+
+@contextmanager
+def folder_of_report(out: Path) -> Iterator[None]:
+    """Makes the folder, and takes it away again where nothing came of the report.
+
+    An earlier report's model is taken out of it, since the new one may get none, and its data,
+    without which it counts as unfinished.
+
+    Raises:
+        ReportError: If the folder cannot be made.
+    """
+    is_new = not out.exists()
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        for name in (DATA, MODEL, FACTS_OF_MODEL):
+            (out / name).unlink(missing_ok=True)
+        _sweep(out)
+    except OSError as error:
+        raise ReportError(f"Cannot make the folder {out}: {error.strerror}.") from error
+    try:
+        yield
+    except BaseException:  # Ctrl-C too.
+        if is_new:
+            with suppress(OSError):  # It stays where anything is in it.
+                out.rmdir()
+        raise
+
+
+def _is_vacant(names: set[str]) -> bool:
+    finished = {name for name in names if not _UNPUBLISHED.fullmatch(name)}
+    is_begun = not finished or any(name in finished for name in _SURE)
+    return is_begun and DATA not in finished and finished <= set(OURS)
+
+
+def _sweep(out: Path) -> None:
+    """Removes what a killed report left half written."""
+    for path in out.iterdir():
+        if _UNPUBLISHED.fullmatch(path.name):
+            if path.is_dir():
+                shutil.rmtree(path)
+            else:
+                path.unlink()

@@ -1,0 +1,182 @@
+"""`report`: what a study found, written as files from its store alone."""
+
+from collections.abc import Callable
+from contextlib import ExitStack, closing
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from shlex import quote
+from typing import Any
+
+from analysis.report.facts import Facts
+from search.data import Progress
+from search.errors import TrialRecordError, WeightsGoneError
+from search.evaluation.confirm import recover_all
+from search.evaluation.test_split import TEST, Scorer
+from search.evaluation.trained_network import Evaluator
+from search.exported_models.archive import MODEL
+from search.reports.facts import Gathering
+from search.reports.output_folder import OURS, check_folder, folder_of_report
+from search.settings.plan import store_url
+from search.studies.open_study import OpenStudy
+from spaces import SpaceError
+from storage import Store, url_from_anywhere, url_seen_from
+
+COMMAND = "convsearch report"
+STORE_VARIABLE = "CONVSEARCH_STORE"
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """A report that was written: its folder and files, what it tells, and what went wrong."""
+
+    folder: Path
+    files: tuple[Path, ...]
+    facts: Facts
+    problems: tuple[str, ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        """Gives the document of `report --json`: what `report.json` holds is there."""
+        return {
+            "study": self.facts.study,
+            "folder": str(self.folder),
+            "files": [path.name for path in self.files],
+            "is_partial": self.facts.is_partial,
+            "test_uses": [asdict(use) for use in self.facts.test_uses],
+            "problems": list(self.problems),
+        }
+
+
+def report(
+    store: str | None,
+    study: str,
+    out: Path | str,
+    *,
+    opens_test: bool | None = None,
+    is_forced: bool = False,
+    lang: str = "en",
+    with_names: bool = False,
+    progress: Progress | None = None,
+    on_step: Callable[[str], None] = lambda _: None,
+    on_score: Callable[[], None] = lambda: None,
+) -> Written:
+    """Writes the report of a study into a folder.
+
+    Args:
+        store: URL of the store; `$CONVSEARCH_STORE` or `sqlite:///convsearch.db` by default.
+        study: The study's name.
+        out: The folder, which is made where it is missing.
+        opens_test: Whether the winner answers on the test split; by default once the study is
+            over. Answers that are kept are shown in any case.
+        is_forced: Whether files of an earlier report in the folder are replaced.
+        lang: Of the texts: `en` or `ru`.
+        with_names: Whether names of files that were left out are told.
+        progress: Told how many steps are done.
+        on_step: Told what begins, in words.
+        on_score: Called before the winner answers on the test split.
+
+    Raises:
+        NoResultError: If no trial of the study is complete.
+        SettingsError: If the folder is not empty, or is none.
+        ReportError: If a file cannot be written, or the notebook does not run.
+        StoreError: If the store cannot be used, or has no such study.
+        SearchError, SpaceError: If its images, weights or modules cannot be had.
+    """
+    from analysis.report.write import write_report
+
+    out, url, steps = Path(out), store_url(store), _Steps(progress, on_step)
+    check_folder(out, is_forced=is_forced)
+    with ExitStack() as stack:
+        with closing(Store.open(url, create=False)) as opened:
+            recover_all(opened, study)
+            gathering = Gathering.load(opened, study)
+            if opens_test is None:
+                opens_test = gathering.is_settled
+            scorer = Scorer(opened, gathering.winner, COMMAND)
+            stack.enter_context(folder_of_report(out))
+            problem = _examine(scorer, out, steps, on_score, opens_test=opens_test)
+            steps.begin(2)
+            facts = gathering.facts(with_names=with_names, lack=_lack(problem))
+        if store is not None:
+            facts = _with_store(facts, url_seen_from(url, Path.cwd()))
+        steps.begin(3)
+        write_report(
+            facts,
+            out,
+            store=url_seen_from(url, out),
+            lang=lang,
+            environment={STORE_VARIABLE: url_from_anywhere(url)},
+            progress=progress,
+        )
+    steps.end()
+    files = tuple(out / name for name in OURS if (out / name).exists())
+    return Written(out, files, facts, () if problem is None else (str(problem),))
+
+
+def _with_store(facts: Facts, seen: str) -> Facts:
+    """Gives the facts with the command that trains the winner again naming the store."""
+    command = f"{facts.winner.command} --store {quote(seen)}"
+    return replace(facts, winner=replace(facts.winner, command=command))
+
+
+def _lack(problem: Exception | None) -> str | None:
+    """Gives the kind of caution for a winner that could not be had."""
+    if problem is None:
+        return None
+    return "no_weights" if isinstance(problem, WeightsGoneError) else "no_model"
+
+
+def _examine(
+    scorer: Scorer,
+    out: Path,
+    steps: "_Steps",
+    on_score: Callable[[], None],
+    *,
+    opens_test: bool,
+) -> Exception | None:
+    """Has the winner answer, and saves it; gives the reason where it cannot be had.
+
+    It answers on the validation split, and on the test split where that is meant.
+    """
+    winner = scorer.winner
+    try:
+        with Evaluator(OpenStudy.load(scorer.store, winner.study), winner.number) as network:
+            steps.begin(0)
+            scorer.answers("val", network)
+            if opens_test:
+                if scorer.stored(TEST) is None:
+                    on_score()
+                scorer.answers(TEST, network)
+            steps.begin(1)
+            network.save_model(out / MODEL)
+    except (TrialRecordError, SpaceError) as error:
+        return error
+    return None
+
+
+STEPS = (
+    "Asking the winner about the validation images",
+    "Saving the winner as a model",
+    "Reading the study",
+    "Writing the page, the notebook and the data",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class _Steps:
+    """The steps of writing a report, as a progress bar counts them and lines tell them."""
+
+    progress: Progress | None
+    on_step: Callable[[str], None]
+
+    def begin(self, step: int) -> None:
+        """Tells that a step begins."""
+        self._tell(step)
+        self.on_step(STEPS[step])
+
+    def end(self) -> None:
+        """Tells that all are done."""
+        self._tell(len(STEPS))
+
+    def _tell(self, n_done: int) -> None:
+        if self.progress is not None:
+            self.progress(n_done, len(STEPS), "steps of the report")

@@ -1,0 +1,93 @@
+"""A trained network again: built from its record, with the best weights of its checkpoint."""
+
+from pathlib import Path
+
+import keras
+import numpy as np
+from numpy.typing import NDArray
+
+from search.data import PreparedSet
+from search.trainer.predictions import Answers
+from search.trainer.protocol import Evaluate, Evaluated, Task
+from search.training.checkpoint import load_checkpoint
+from search.training.fit import group, identity
+from search.training.grad_cam import choose_images, heat_maps
+from search.training.phase import NotFiniteError, assign, predict_in_batches
+from search.training.phase_plan import build_whole
+from spaces import Config
+
+
+class NoWeightsError(Exception):
+    """The best weights of a trial cannot be had: its checkpoint is gone, broken or another's."""
+
+
+def rebuild(task: Task, data: PreparedSet) -> keras.Model:
+    """Gives the whole network of a trial, from raw pixels, as it was in its best epoch.
+
+    Args:
+        task: As it was trained; its checkpoint is the one to read.
+        data: The images that it was trained on, whose statistics are in the network.
+
+    Raises:
+        NoWeightsError: If the checkpoint cannot be read, or is another task's.
+        SpaceError: If the weights of its backbone are others now.
+    """
+    path = Path(task.goes_on_from or task.checkpoint)
+    checkpoint = load_checkpoint(path)
+    if checkpoint is None or checkpoint.state.get("task") != identity(task):
+        raise NoWeightsError(f"{path} does not hold the weights of this trial.")
+    config = Config.from_json(task.config)
+    model = build_whole(task, config, data)
+    assign(model, group(checkpoint, "best"))
+    return model
+
+
+def evaluate(wish: Evaluate, data: PreparedSet) -> Evaluated:
+    """Does what is wished with a trained network.
+
+    Raises:
+        NoWeightsError, SpaceError: As `rebuild` does.
+        NotFiniteError: If an answer of the network is not a finite number.
+    """
+    model = rebuild(wish.task, data)
+    answers = _answer(model, wish, data) if wish.answers else None
+    try:
+        if answers is not None:
+            Path(wish.answers).write_bytes(answers.to_bytes())
+        if wish.model:
+            model.save(wish.model)
+    except OSError as error:
+        return Evaluated(0, unwritten=error.strerror or str(error))
+    return Evaluated(0 if answers is None else len(answers.labels))
+
+
+def _answer(model: keras.Model, wish: Evaluate, data: PreparedSet) -> Answers:
+    """Has a network answer on a split, and show where it looked in some of its images."""
+    images, labels = data.images(wish.split), np.array(data.labels(wish.split))
+    batch_size = min(Config.from_json(wish.task.config).batch_size, data.counts["train"])
+    probabilities = predict_probabilities(model, images, batch_size)
+    chosen = choose_images(probabilities, labels)
+    heat = heat_maps(model, images[chosen], probabilities[chosen].argmax(axis=1))
+    if heat is None:
+        chosen, heat = chosen[:0], np.zeros((0, *images.shape[1:3]), np.uint8)
+    return Answers(wish.split, labels, probabilities, chosen, heat)
+
+
+def predict_probabilities(
+    model: keras.Model, images: NDArray[np.uint8], batch_size: int
+) -> NDArray[np.float64]:
+    """Gives class probabilities of raw pixels, each row of which adds up to 1.
+
+    Args:
+        model: A whole network.
+        images: Shape `(n, height, width, channels)`.
+        batch_size: Images at once.
+
+    Raises:
+        NotFiniteError: If an answer of the network is not a finite number.
+    """
+    answers = predict_in_batches(model, images, batch_size).astype(np.float64)
+    if not np.isfinite(answers).all():
+        raise NotFiniteError("The network's answers are not finite numbers.")
+    probabilities: NDArray[np.float64] = answers / answers.sum(axis=1, keepdims=True)
+    return probabilities

@@ -1,0 +1,153 @@
+"""Serving: what the command `worker` does, in this process or in one for each of its places."""
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+
+from search.machine.devices import Device, n_cores
+from search.machine.log_format import Format, about
+from search.machine.processes import _wait_for_end
+from search.machine.signals import stopping_when_asked
+from search.studies.open_study import OpenStudy
+from search.trainer.pool import TrainerPool
+from search.workers.local_workers import LocalWorkers, supervise
+from search.workers.standing_worker import StandingWorker
+from search.workers.worker import Worker
+from storage import Store, StoreAwayError, StoreError, count_epochs, load_study
+from storage.database.retry import PATIENCE_S, passing_reason
+
+logger = logging.getLogger(__name__)
+
+RETRY_S = 2.0
+"""Between two tries to reach a store that is away when a worker of every study starts."""
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """Workers of a store that this command stands for.
+
+    Args:
+        store_url: The store.
+        study: The study to join; None serves every open one.
+        devices: What each worker trains on.
+        n_threads: Of each trainer; by default the cores are shared, and one worker on the CPU
+            has one.
+        idle_exit_s: After how long without work a worker of every study leaves; None waits.
+        log_format: How workers log.
+        is_supervised: Whether the end of standard input says that whoever started us is gone.
+    """
+
+    store_url: str
+    study: str | None
+    devices: Sequence[Device]
+    n_threads: int | None
+    idle_exit_s: float | None
+    log_format: Format
+    is_supervised: bool
+
+    def run(self) -> int:
+        """Serves, and gives the exit code: 0, or 128 and a signal's number.
+
+        SIGTERM and Ctrl-C have trials given back; the second one leaves at once.
+
+        Raises:
+            SearchError, SpaceError, StoreError: If the study cannot be joined.
+        """
+        with closing(self._open_store()) as store:
+            opened = None if self.study is None else OpenStudy.load(store, self.study)
+            if len(self.devices) == 1:
+                return self._run_worker(store, opened)
+            store.patience.hurry()  # Workers wait for a store that is away; we look after them.
+            return self._run_workers(store)
+
+    def _open_store(self) -> Store:
+        """Opens the store.
+
+        A worker of every study waits for a server that is away, and makes the tables of a database
+        that is new: studies may come later.
+        """
+        if self.study is not None:
+            return Store.open(self.store_url, create=False)
+        give_up_at, is_told = time.monotonic() + PATIENCE_S, False
+        while True:
+            try:
+                return Store.open(self.store_url, create=Store.file_of(self.store_url) is None)
+            except StoreError as error:
+                reason = passing_reason(error)
+                if reason is None or time.monotonic() > give_up_at:
+                    raise
+            if not is_told:
+                logger.warning("waiting for the store: %s", reason)
+                is_told = True
+            time.sleep(RETRY_S)
+
+    def _run_worker(self, store: Store, opened: OpenStudy | None) -> int:
+        """Is the one worker."""
+        (device,) = self.devices
+        n_threads = self.n_threads or (1 if device.name == "cpu" else n_cores())
+        pool = TrainerPool(n_threads=n_threads, device=device)
+        worker: Worker | StandingWorker
+        if opened is None:
+            worker = StandingWorker(store, pool, idle_exit_s=self.idle_exit_s)
+            started = f"waiting for studies in {store.shown_url}, on {device.name}"
+        else:
+            worker = Worker(opened, pool)
+            started = f"joined, in {store.shown_url}, on {device.name}"
+        with (
+            stopping_when_asked(worker.departure.ask) as signals,
+            about(study=self.study, worker=worker.worker_id),
+        ):
+            logger.info("%s", started)
+            self._watch_input(worker.departure.ask)
+            worker.run()
+            if worker.departure.was_asked:
+                reason = f"signal {signals[0]}" if signals else "whoever started it is gone"
+                logger.info("leaving: %s", reason)
+            elif opened is not None:
+                logger.info("leaving: %s", _explain_end(opened))
+        return _exit_code(signals)
+
+    def _run_workers(self, store: Store) -> int:
+        """Keeps one worker at each place."""
+        workers = LocalWorkers(
+            self.study,
+            devices=self.devices,
+            store_url=self.store_url,
+            n_threads=self.n_threads or max(1, n_cores() // len(self.devices)),
+            options=self._options(),
+            count_progress=lambda: _count_progress(store),
+        )
+        stop = threading.Event()
+        self._watch_input(stop.set)
+        return _exit_code(supervise(workers, stop=stop))
+
+    def _options(self) -> list[str]:
+        """Gives what each worker is told as we were."""
+        idle_exit = [] if self.idle_exit_s is None else ["--idle-exit", f"{self.idle_exit_s}s"]
+        return ["--log-format", self.log_format, *idle_exit]
+
+    def _watch_input(self, stop: Callable[[], None]) -> None:
+        if self.is_supervised:
+            threading.Thread(target=_wait_for_end, args=(stop,), daemon=True).start()
+
+
+def _count_progress(store: Store) -> int:
+    """Counts the epochs of all studies; a store that is away has gained none."""
+    try:
+        return count_epochs(store, None)
+    except StoreAwayError:
+        return 0
+
+
+def _exit_code(signals: Sequence[int]) -> int:
+    return 128 + signals[0] if signals else 0
+
+
+def _explain_end(opened: OpenStudy) -> str:
+    record = load_study(opened.store, opened.name)
+    if record.is_stopped:
+        return "the study was stopped"
+    return record.end_reason or "the study's budget is spent"

@@ -1,0 +1,87 @@
+"""Leaving: a worker that is asked to ends in order, whether or not the store answers."""
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
+
+from search.artifacts import Artifacts
+from search.trainer.pool import TrainerPool
+from storage import Store, StoreAwayError
+
+logger = logging.getLogger(__name__)
+
+SENDING_S = 600.0
+"""How long a worker with nothing else to do waits for checkpoints that are on their way."""
+FLUSH_S = 3.0
+"""How long one in a hurry does, and a trial that is given back."""
+POLL_S = 0.1
+
+
+class Departure:
+    """What a worker knows of its own end.
+
+    Args:
+        store: The store, which is waited for no more than a few seconds once it was asked.
+    """
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._asked = threading.Event()
+
+    def ask(self) -> None:
+        """Has the worker give its trial back and leave; safe from a signal handler."""
+        self._asked.set()
+        self._store.patience.hurry()
+
+    @property
+    def was_asked(self) -> bool:
+        """Whether the worker is to leave."""
+        return self._asked.is_set()
+
+    def wait(self, seconds: float) -> None:
+        """Waits, but not longer than until the worker is asked to leave."""
+        self._asked.wait(seconds)
+
+    @contextmanager
+    def orderly(self, pool: TrainerPool) -> Iterator[None]:
+        """Ends trainers with the work within; a store that is away keeps nobody who was asked.
+
+        Raises:
+            StoreAwayError: If the store has been away for too long and nobody asked.
+        """
+        try:
+            yield
+        except StoreAwayError as error:
+            if not self.was_asked:
+                raise
+            logger.warning("left without a word to the store: %s", error)
+        finally:
+            pool.close()
+
+
+def wait_for_sending(artifacts: Collection[Artifacts], is_hurried: Callable[[], bool]) -> None:
+    """Waits while the last checkpoints are on their way, and nobody hurries the worker.
+
+    Args:
+        artifacts: Of the studies that it served.
+        is_hurried: Asked several times a second.
+    """
+    for it in artifacts:
+        it.flush(0.0)  # What was refused is tried again.
+    until = time.monotonic() + SENDING_S
+    while any(it.is_sending for it in artifacts) and time.monotonic() < until:
+        if is_hurried():
+            return
+        time.sleep(POLL_S)
+
+
+def flush_at_last(artifacts: Collection[Artifacts]) -> None:
+    """Gives files that are on their way a last moment, and says where they stay otherwise."""
+    until = time.monotonic() + FLUSH_S
+    for it in artifacts:
+        it.flush(max(0.0, until - time.monotonic()))
+    left = [str(it.folder) for it in artifacts if it.has_unsent]
+    if left:
+        logger.warning("left before all checkpoints were sent; they stay in %s", ", ".join(left))
