@@ -25,7 +25,7 @@ from search.data.cache import CACHE_VARIABLE, unusable, write_atomically
 from search.errors import DataError
 from search.training.augmentation import augment
 from search.training.phase import predict_in_batches
-from spaces.build import build_extractor
+from spaces.keras_models import build_extractor
 from spaces.models.backbones import Weights, backbone_cost, find_backbone
 
 FORMAT = 1

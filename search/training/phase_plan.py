@@ -11,7 +11,7 @@ from search.training.feature_cache import N_PASSES, Features, OnProgress
 from search.training.inputs import FeatureFeed, PixelFeed
 from search.training.phase import Phase
 from spaces import Config, SpaceError
-from spaces.build import build_head, build_model, build_optimizer
+from spaces.keras_models import build_head, build_model, build_optimizer
 from spaces.families import find_family
 from spaces.models.backbones import RANDOM_WEIGHTS, Weights
 from spaces.models.transfer import TransferNetwork

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from math import prod
 
-from spaces.build.network import build_network
+from spaces.keras_models.network import build_network
 from spaces.config import Config
 from spaces.cost.training_memory import (
     KEPT_BY_ACTIVATION,

@@ -6,7 +6,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from spaces.build.network import build_network
+from spaces.keras_models.network import build_network
 from spaces.config import Config
 from spaces.cost.estimate import CostLayers, Shape
 from spaces.models.layers import Padding

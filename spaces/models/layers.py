@@ -1,7 +1,7 @@
 """The toolbox a network is written with: one set of layers, several meanings.
 
 A network is a function over tensors that are whatever the toolbox says: Keras tensors
-(`spaces.build.keras_layers`), or bare shapes whose cost is added up (`spaces.cost.estimate`). So
+(`spaces.keras_models.layers`), or bare shapes whose cost is added up (`spaces.cost.estimate`). So
 what a network is and what it costs cannot disagree.
 """
 

@@ -67,7 +67,7 @@ class _Bench:
         from search.training.phase import Phase
         from search.training.phase_plan import make_phase
         from spaces import SearchSpace
-        from spaces.build import build_optimizer
+        from spaces.keras_models import build_optimizer
         from spaces.models.backbones import Weights
 
         data = prepare(DataSettings(source=str(source), image_size=96), folder)

@@ -27,7 +27,7 @@ from fixed_trials import DEFAULT_SOURCE, print_ratios
 from search.data import PreparedSet, default_cache_dir, prepare
 from search.data.settings import DataSettings
 from spaces import Config, SearchSpace
-from spaces.build import build_model, build_optimizer
+from spaces.keras_models import build_model, build_optimizer
 from spaces.parameters.stub_trials import GuidedTrial
 
 

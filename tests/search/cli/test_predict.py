@@ -23,7 +23,7 @@ def make_model(path: Path, channels: int, classes: tuple[str, ...] = CLASSES) ->
     import random
 
     from spaces import SearchSpace
-    from spaces.build import build_model
+    from spaces.keras_models import build_model
 
     config = SearchSpace.create(["plain"], {"stages": 1, "channels": 8}).random_config(
         random.Random(0)

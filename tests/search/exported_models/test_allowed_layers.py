@@ -8,7 +8,7 @@ import pytest
 
 from search.exported_models.allowed_layers import find_foreign
 from spaces import SearchSpace
-from spaces.build import build_model
+from spaces.keras_models import build_model
 from spaces.families import family_names
 from spaces.models.backbones import BACKBONES, Weights, build_backbone, find_backbone, preprocess
 from spaces.network_settings import ACTIVATIONS, INITIALIZERS

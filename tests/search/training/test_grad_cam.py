@@ -9,7 +9,7 @@ import pytest
 
 from search.training.grad_cam import N_MISTAKES, choose_images, heat_maps
 from spaces import SearchSpace
-from spaces.build import build_model
+from spaces.keras_models import build_model
 from spaces.parameters.stub_trials import GuidedTrial
 
 SMALL: dict[str, dict[str, object]] = {

@@ -18,7 +18,7 @@ from search.training.feature_cache import N_PASSES, Features
 from search.training.fit import Fit
 from search.training.phase import predict_in_batches
 from spaces import Config, SearchSpace, predict_cost
-from spaces.build import build_model
+from spaces.keras_models import build_model
 from spaces.models.backbones import RANDOM_WEIGHTS
 
 SIZE = 32

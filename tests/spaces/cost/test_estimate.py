@@ -6,7 +6,7 @@ import random
 import pytest
 
 from spaces import Config, SearchSpace, SpaceError, predict_cost
-from spaces.build import build_model
+from spaces.keras_models import build_model
 
 SHAPE = (32, 32, 1)
 N_CLASSES = 4

@@ -7,7 +7,7 @@ import pytest
 
 from analysis.report.facts import LayerFacts
 from spaces import Config, DrawnLayer, SearchSpace, SpaceError, draw_network, predict_cost
-from spaces.build import build_model
+from spaces.keras_models import build_model
 from spaces.families import family_names
 from spaces.parameters.stub_trials import GuidedTrial
 

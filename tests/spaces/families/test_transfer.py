@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from spaces import Config, SearchSpace, predict_cost
-from spaces.build import build_model
+from spaces.keras_models import build_model
 from spaces.families import find_family
 from spaces.models.backbones import find_backbone
 from spaces.models.transfer import TransferNetwork

@@ -60,7 +60,7 @@ def block_model() -> Callable[..., Any]:
     def build(block: Block, shape: tuple[int, int, int], *, normalized: bool = False) -> Any:
         import keras
 
-        from spaces.build.keras_layers import KerasLayers
+        from spaces.keras_models.layers import KerasLayers
 
         x = keras.Input(shape)
         layers = KerasLayers(make_settings(normalized=normalized), seed=0)

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from spaces import Config, SearchSpace, SpaceError, predict_cost
-from spaces.build import build_model, build_optimizer
+from spaces.keras_models import build_model, build_optimizer
 from spaces.models.backbones import BACKBONES, find_backbone
 from spaces.parameters.domains import Choices, Domain, FloatRange, Value
 from spaces.parameters.stub_trials import GuidedTrial

@@ -10,7 +10,7 @@ from spaces.models.backbones import (
     find_backbone,
     preprocess,
 )
-from spaces.build.network import build_network
+from spaces.keras_models.network import build_network
 from spaces.models.transfer import TransferNetwork
 from spaces.network_settings import SGD, Adam, AdamW, Nadam
 
@@ -48,7 +48,7 @@ def build_model(
     """
     import keras
 
-    from spaces.build.keras_layers import KerasLayers
+    from spaces.keras_models.layers import KerasLayers
 
     layers = KerasLayers(config.layers, seed, weights)
     images = x = keras.Input(image_shape, dtype="float32", name="image")
@@ -96,7 +96,7 @@ def build_head(
     import keras
 
     from spaces.models.blocks import classify
-    from spaces.build.keras_layers import KerasLayers
+    from spaces.keras_models.layers import KerasLayers
 
     layers = KerasLayers(config.layers, seed)
     features = keras.Input(feature_shape, dtype="float32", name="features")

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from spaces import Config
-from spaces.build import build_model, build_optimizer
+from spaces.keras_models import build_model, build_optimizer
 from spaces.network_settings import INITIALIZERS
 
 SHAPE = (16, 16, 1)
