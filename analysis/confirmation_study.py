@@ -7,13 +7,13 @@ from typing import Any
 
 from storage import TrialRow
 
-SUFFIX = "/confirm"
-CONFIRMS = "confirms"
+CONFIRMATION_SUFFIX = "/confirm"
+CONFIRMS_ATTRIBUTE = "confirms"
 """The attribute of a training: the trial whose config it trains again, its seed and its key."""
 
 
 @dataclass(frozen=True, slots=True)
-class Leading:
+class LeadingConfig:
     """The config of the best mean so far: the trial that found it, over how many seeds."""
 
     trial: int
@@ -21,26 +21,28 @@ class Leading:
     n_seeds: int
 
 
-def confirmation_of(study: str) -> str:
+def confirmation_name(study: str) -> str:
     """Gives the name of the study that confirms another one."""
-    return study + SUFFIX
+    return study + CONFIRMATION_SUFFIX
 
 
-def origin_of(row: TrialRow) -> dict[str, Any] | None:
+def origin_of_training(row: TrialRow) -> dict[str, Any] | None:
     """Gives what a training trains again, as `trial` and `seed`; None for a trial of a search."""
-    origin = row.attributes.get(CONFIRMS)
+    origin = row.attributes.get(CONFIRMS_ATTRIBUTE)
     if not isinstance(origin, dict):
         return None
     is_known = all(type(origin.get(key)) is int for key in ("trial", "seed"))
     return origin if is_known else None
 
 
-def find_leading(rows: Iterable[TrialRow]) -> Leading | None:
+def find_leading_config(rows: Iterable[TrialRow]) -> LeadingConfig | None:
     """Finds the config of the best mean among those with two values; one may be mere luck."""
     values: dict[int, list[float]] = {}
     for row in rows:
-        origin = origin_of(row)
+        origin = origin_of_training(row)
         if origin is not None and row.state == "COMPLETE" and row.value is not None:
             values.setdefault(origin["trial"], []).append(row.value)
-    found = [Leading(trial, fmean(it), len(it)) for trial, it in values.items() if len(it) > 1]
+    found = [
+        LeadingConfig(trial, fmean(it), len(it)) for trial, it in values.items() if len(it) > 1
+    ]
     return max(found, key=lambda it: (it.mean, -it.trial), default=None)

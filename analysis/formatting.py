@@ -22,7 +22,7 @@ def name_training(number: int, trial: int, seed: int) -> str:
     return f"training {number} (trial {trial}, seed {seed})"
 
 
-def show_duration(seconds: float | None) -> str:
+def format_duration(seconds: float | None) -> str:
     """Gives `40 s`, `12 min` or `3 h 20 min`."""
     if seconds is None:
         return "-"
@@ -32,19 +32,19 @@ def show_duration(seconds: float | None) -> str:
     return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60} min"
 
 
-def show_epoch_time(seconds: float | None) -> str:
+def format_epoch_time(seconds: float | None) -> str:
     """Gives `0.08 s`, `2.4 s` or `40 s`."""
     if seconds is None or seconds >= 10:
-        return show_duration(seconds)
+        return format_duration(seconds)
     return f"{seconds:.2f} s" if seconds < 1 else f"{seconds:.1f} s"
 
 
-def show_accuracy(value: float | None) -> str:
+def format_accuracy(value: float | None) -> str:
     """Gives an accuracy with four decimals."""
     return "-" if value is None else f"{value:.4f}"
 
 
-def show_done(n_done: int, n_trials: int | None) -> str:
+def format_progress(n_done: int, n_trials: int | None) -> str:
     """Gives `3 of 12 trials done`, also where a lowered budget is exceeded."""
     if n_trials is None:
         return f"{plural(n_done, 'trial')} done"

@@ -10,7 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
+FORMULA_PREFIXES = ("=", "+", "-", "@", "\t", "\r")
 """A spreadsheet takes a text that begins so for a formula, and runs it."""
 
 Row = dict[str, Any]
@@ -18,7 +18,7 @@ Progress = Callable[[int, int, str], None]
 """Told how many are done, of how many, of what."""
 
 
-def write_whole(path: Path, content: bytes) -> None:
+def write_atomically(path: Path, content: bytes) -> None:
     """Writes a file whole or not at all; a device or a pipe is written to as it is.
 
     Raises:
@@ -37,31 +37,31 @@ def write_whole(path: Path, content: bytes) -> None:
         raise
 
 
-def csv_of(columns: Sequence[str], rows: Iterable[Row]) -> bytes:
+def dump_csv(columns: Sequence[str], rows: Iterable[Row]) -> bytes:
     """Gives rows as CSV in UTF-8, without a cell that a spreadsheet would run."""
     text = io.StringIO(newline="")
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(map(safe_cell, columns))
-    writer.writerows([safe_cell(row.get(name)) for name in columns] for row in rows)
+    writer.writerow(map(escape_formula, columns))
+    writer.writerows([escape_formula(row.get(name)) for name in columns] for row in rows)
     return text.getvalue().encode()
 
 
-def safe_cell(value: object) -> object:
+def escape_formula(value: object) -> object:
     """Quotes a text that a spreadsheet would take for a formula; nothing is an empty cell."""
-    if isinstance(value, str) and value.startswith(FORMULA_STARTS):
+    if isinstance(value, str) and value.startswith(FORMULA_PREFIXES):
         return f"'{value}"
     return "" if value is None else value
 
 
-def json_of(document: Mapping[str, Any]) -> bytes:
-    """Gives a document, made `finite` before, as JSON that any reader takes."""
+def dump_json(document: Mapping[str, Any]) -> bytes:
+    """Gives a document, made `replace_non_finite` before, as JSON that any reader takes."""
     return (json.dumps(document, indent=2, allow_nan=False) + "\n").encode()
 
 
-def finite(value: Any) -> Any:
+def replace_non_finite(value: Any) -> Any:
     """Gives a document in which numbers that JSON does not know are null."""
     if isinstance(value, Mapping):
-        return {key: finite(part) for key, part in value.items()}
+        return {key: replace_non_finite(part) for key, part in value.items()}
     if isinstance(value, list | tuple):
-        return [finite(part) for part in value]
+        return [replace_non_finite(part) for part in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value

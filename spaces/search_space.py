@@ -17,7 +17,7 @@ from spaces.parameters.domains import (
     domain_from_json,
     domain_to_json,
 )
-from spaces.parameters.narrowing import narrow_domains, wanted_of
+from spaces.parameters.narrowing import narrow_domains, narrowing_value
 from spaces.parameters.shared import (
     common_parameters,
     suggest_head,
@@ -25,10 +25,10 @@ from spaces.parameters.shared import (
     suggest_optimizer,
 )
 from spaces.parameters.stub_trials import (
-    CountingTrial,
-    EndlessSpaceError,
-    GuidedTrial,
+    EnumeratingTrial,
+    PreferredTrial,
     RandomTrial,
+    UncountableSpaceError,
 )
 from spaces.parameters.suggestion import Draw
 from spaces.user_families import known_good_of, parameters_of
@@ -118,12 +118,12 @@ class SearchSpace:
     def _known_good_of(self, family: str) -> list[dict[str, Value]]:
         found: list[dict[str, Value]] = []
         for preferred in known_good_of(family):
-            trial = GuidedTrial({"family": family, **preferred})
-            if self._try(trial) is not None and trial.asked not in found:
-                found.append(trial.asked)
+            trial = PreferredTrial({"family": family, **preferred})
+            if self._suggest_or_none(trial) is not None and trial.suggested not in found:
+                found.append(trial.suggested)
         return found
 
-    def _try(self, trial: Trial) -> Config | None:
+    def _suggest_or_none(self, trial: Trial) -> Config | None:
         """The config that a trial draws; None where its family's own code is broken.
 
         What a user's family raises ends trials of a study, where it is kept and told.
@@ -151,17 +151,17 @@ class SearchSpace:
         Raises:
             SpaceError: If the images are too small for every network, or the limits too low.
         """
-        check_some_fit(self._samples(), image_shape, n_classes, limits)
+        check_some_fit(self._sample_configs(), image_shape, n_classes, limits)
 
     def count(self, limit: int = 10_000) -> int | None:
         """How many distinct configs there are; None where more than `limit`, or not countable."""
         keys: set[str] = set()
         prefix: list[int] | None = []
         while prefix is not None:
-            trial = CountingTrial(prefix)
+            trial = EnumeratingTrial(prefix)
             try:
                 keys.add(self.suggest(trial).key())
-            except EndlessSpaceError:
+            except UncountableSpaceError:
                 return None
             except (Exception, SystemExit):  # A user's family is broken; its trials will tell.
                 return None
@@ -187,7 +187,7 @@ class SearchSpace:
         """The `[space]` table that narrows the families' parameters to this space."""
         full = _all_parameters(self.families)
         narrowed = {
-            name: wanted_of(domain)
+            name: narrowing_value(domain)
             for name, domain in self.domains.items()
             if full.get(name) != domain
         }
@@ -213,12 +213,12 @@ class SearchSpace:
             find_family(family)
         return cls(families, {name: domain_from_json(it) for name, it in domains.items()})
 
-    def _samples(self) -> Iterator[Config]:
+    def _sample_configs(self) -> Iterator[Config]:
         rng = random.Random(0)
-        trials: list[Trial] = [GuidedTrial(parameters) for parameters in self.known_good()]
+        trials: list[Trial] = [PreferredTrial(parameters) for parameters in self.known_good()]
         trials += [RandomTrial(rng) for _ in range(N_RANDOM_SAMPLES)]
         for trial in trials:
-            config = self._try(trial)
+            config = self._suggest_or_none(trial)
             if config is not None:
                 yield config
 

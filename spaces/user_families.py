@@ -15,7 +15,7 @@ from pathlib import Path
 from types import ModuleType
 
 from spaces.errors import SpaceError
-from spaces.families.registry import family_names, find_family, forget_families
+from spaces.families.registry import family_names, find_family, unregister_families
 from spaces.parameters.domains import Domain, Value, show
 from spaces.parameters.narrowing import contains
 from spaces.parameters.shared import common_parameters
@@ -60,12 +60,12 @@ class FamilyModule:
                 return families
         path, text = self._read()
         if self.source in _loaded:
-            forget_families(_loaded[self.source][1])
+            unregister_families(_loaded[self.source][1])
         before = family_names()
         try:
             module = self._run(path, text)
         except (Exception, SystemExit) as error:  # Whatever a user's module may raise.
-            forget_families(set(family_names()) - set(before))
+            unregister_families(set(family_names()) - set(before))
             _loaded.pop(self.source, None)
             raise SpaceError(
                 f"Cannot load {self.source} of [space] modules: {_describe(error)}"
@@ -130,15 +130,15 @@ def choose_families(wanted: Sequence[str], own: Sequence[str]) -> tuple[str, ...
         SpaceError: If a family is unknown, or was registered in this process alone.
     """
     for name in wanted:
-        if name == ALL or _home(name).startswith("spaces.") or name in own:
+        if name == ALL or _defining_module(name).startswith("spaces.") or name in own:
             continue
         raise SpaceError(
             f"Expected the module of every family in [space] modules, since each worker has to "
-            f"load it. Received: `{name}`, which `{_home(name)}` registers."
+            f"load it. Received: `{name}`, which `{_defining_module(name)}` registers."
         )
     if ALL not in wanted:
         return tuple(wanted)
-    package = [name for name in family_names() if _home(name).startswith("spaces.")]
+    package = [name for name in family_names() if _defining_module(name).startswith("spaces.")]
     return (*package, *own)
 
 
@@ -150,7 +150,7 @@ def parameters_of(family: str) -> dict[str, Domain]:
             domain.
     """
     found = find_family(family)
-    with _blaming(family, "parameters"):
+    with _errors_name_family(family, "parameters"):
         parameters = dict(found.parameters())
         for name, domain in parameters.items():
             if not isinstance(domain, Domain):
@@ -166,13 +166,13 @@ def known_good_of(family: str) -> list[dict[str, Value]]:
             its parameters cannot take.
     """
     found = find_family(family)
-    with _blaming(family, "known_good"):
+    with _errors_name_family(family, "known_good"):
         configs = [dict(parameters) for parameters in found.known_good()]
     domains = parameters_of(family) | common_parameters()
     for name, value in (item for config in configs for item in config.items()):
         if name not in domains or not contains(domains[name], value):
             raise SpaceError(
-                f"Cannot use the family `{family}` of {module_of(family) or _home(family)}: its "
+                f"Cannot use the family `{family}` of {module_of(family) or _defining_module(family)}: its "
                 f"`known_good` has {name} = {show(value)}, but the parameter "
                 f"{f'takes {domains[name]}' if name in domains else 'does not exist'}."
             )
@@ -180,18 +180,18 @@ def known_good_of(family: str) -> list[dict[str, Value]]:
 
 
 @contextmanager
-def _blaming(family: str, method: str) -> Iterator[None]:
+def _errors_name_family(family: str, method: str) -> Iterator[None]:
     """Names the family and its method in whatever the code of a user's family raises."""
     try:
         yield
     except (Exception, SystemExit) as error:
         raise SpaceError(
-            f"Cannot use the family `{family}` of {module_of(family) or _home(family)}: its "
+            f"Cannot use the family `{family}` of {module_of(family) or _defining_module(family)}: its "
             f"`{method}` raised {_describe(error)}"
         ) from error
 
 
-def _home(family: str) -> str:
+def _defining_module(family: str) -> str:
     return type(find_family(family)).__module__
 
 
@@ -213,7 +213,7 @@ def locate_module(source: str) -> Path | None:
 
 def _families_of(module: ModuleType) -> tuple[str, ...]:
     names = family_names()
-    return tuple(name for name in names if _home(name) == module.__name__)
+    return tuple(name for name in names if _defining_module(name) == module.__name__)
 
 
 def _digest(text: bytes) -> str:

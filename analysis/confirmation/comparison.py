@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import t as student
+from scipy.stats import t as t_distribution
 
 Reason = Literal["leader", "smaller", "steadier"]
 LEVEL = 0.95
@@ -95,7 +95,7 @@ class Confirmation:
         return self.standings[0]
 
 
-def judge(candidates: Sequence[Candidate], *, resolution: float) -> Confirmation:
+def compare_configs(candidates: Sequence[Candidate], *, resolution: float) -> Confirmation:
     """Compares configs by their values over seeds.
 
     Means are drawn from their posterior under a flat prior, each config with its own deviation, so
@@ -113,16 +113,18 @@ def judge(candidates: Sequence[Candidate], *, resolution: float) -> Confirmation
         raise ValueError("Expected at least one config, each with at least one value.")
     ordered = sorted(candidates, key=lambda it: (_is_single(it), -_mean(it), _size(it), it.trial))
     compared = [it for it in ordered if not _is_single(it)]
-    draws = _draw(compared, resolution)
+    draws = _sample_posterior(compared, resolution)
     standings: list[Standing] = []
     equals: set[int] = set()
     for place, it in enumerate(ordered):
-        chance, rivalry = None, 1.0
+        chance, chance_as_good = None, 1.0
         if len(compared) > 1 and not _is_single(it):
             chance = float((draws.argmax(axis=1) == place).mean())
-            rivalry = float((draws[:, place] >= draws[:, 0]).mean())
-        standings.append(_stand(it, resolution, chance, is_separable=rivalry < SEPARABLE_BELOW))
-        if rivalry >= EQUAL_ABOVE:
+            chance_as_good = float((draws[:, place] >= draws[:, 0]).mean())
+        standings.append(
+            _summarize(it, resolution, chance, is_separable=chance_as_good < SEPARABLE_BELOW)
+        )
+        if chance_as_good >= EQUAL_ABOVE:
             equals.add(it.trial)
     return Confirmation(tuple(standings), _recommend(standings, equals))
 
@@ -132,23 +134,24 @@ def _recommend(standings: Sequence[Standing], as_good: AbstractSet[int]) -> Stan
         return standings[0]
     known = [it for it in standings if it.n_seeds >= 2]
     equals = list(itertools.takewhile(lambda it: it.trial in as_good, known))
-    steady = [it for it in equals if not it.n_failed]
+    without_failures = [it for it in equals if not it.n_failed]
     return min(
-        steady or equals, key=lambda it: math.inf if it.parameters is None else it.parameters
+        without_failures or equals,
+        key=lambda it: math.inf if it.parameters is None else it.parameters,
     )
 
 
-def clearly_behind(candidates: Sequence[Candidate], *, resolution: float) -> set[int]:
+def find_ruled_out(candidates: Sequence[Candidate], *, resolution: float) -> set[int]:
     """Names the trials whose configs need no further training to be ruled out.
 
     Args:
-        candidates: As `judge` takes them; those with too few values stay, and are not compared.
+        candidates: As `compare_configs` takes them; those with too few values stay, and are not compared.
         resolution: The step of values.
     """
-    ripe = [it for it in candidates if len(it.values) >= MIN_SEEDS]
-    if len(ripe) < 2:
+    eligible = [it for it in candidates if len(it.values) >= MIN_SEEDS]
+    if len(eligible) < 2:
         return set()
-    standings = judge(ripe, resolution=resolution).standings
+    standings = compare_configs(eligible, resolution=resolution).standings
     return {
         it.trial
         for it in standings
@@ -173,7 +176,7 @@ def _deviation(candidate: Candidate, resolution: float) -> float:
     return max(float(np.std(candidate.values, ddof=1)), resolution / math.sqrt(12))
 
 
-def _draw(candidates: Sequence[Candidate], resolution: float) -> NDArray[np.float64]:
+def _sample_posterior(candidates: Sequence[Candidate], resolution: float) -> NDArray[np.float64]:
     """Draws means from their posterior, shape `(N_DRAWS, n)`."""
     if not candidates:
         return np.empty((N_DRAWS, 0))
@@ -190,15 +193,15 @@ def _draw(candidates: Sequence[Candidate], resolution: float) -> NDArray[np.floa
     )
 
 
-def _stand(
+def _summarize(
     it: Candidate, resolution: float, chance: float | None, *, is_separable: bool
 ) -> Standing:
     n, mean = len(it.values), _mean(it)
     deviation = low = high = None
     if n >= 2:
         deviation = _deviation(it, resolution)
-        reach = float(student.ppf((1 + LEVEL) / 2, n - 1)) * deviation / math.sqrt(n)
-        low, high = max(0.0, mean - reach), min(1.0, mean + reach)
+        half_width = float(t_distribution.ppf((1 + LEVEL) / 2, n - 1)) * deviation / math.sqrt(n)
+        low, high = max(0.0, mean - half_width), min(1.0, mean + half_width)
     return Standing(
         trial=it.trial,
         parameters=it.parameters,

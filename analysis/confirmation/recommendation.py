@@ -4,18 +4,18 @@ from typing import TYPE_CHECKING
 
 from analysis.confirmation.comparison import Confirmation
 from analysis.confirmation.trainings import Trainings
-from analysis.formatting import plural, show_accuracy
+from analysis.formatting import format_accuracy, plural
 
 if TYPE_CHECKING:
     from analysis.results.status import StudyStatus
 
 
-def describe_verdict(found: Confirmation, trainings: Trainings) -> str:
+def describe_recommendation(found: Confirmation, trainings: Trainings) -> str:
     """Says which config to take, or how far it is until that can be said."""
     if trainings.is_over:
         return _recommend(found)
     left = f"{plural(trainings.n_left, 'training')} left"
-    if not trainings.is_telling:
+    if not trainings.has_enough_seeds:
         return f"So far: trial {found.leader.trial} leads, too few trainings to recommend; {left}."
     return f"So far, with {left}: {_recommend(found)}"
 
@@ -41,5 +41,5 @@ def describe_leading(status: "StudyStatus") -> str:
     found = status.leading
     if found is None:
         return "no config has two values yet"
-    mean = show_accuracy(found.mean)
+    mean = format_accuracy(found.mean)
     return f"leading mean {mean} of trial {found.trial} ({plural(found.n_seeds, 'seed')})"

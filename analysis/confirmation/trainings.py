@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from analysis.confirmation.comparison import MIN_SEEDS, Candidate, Confirmation, judge
-from analysis.confirmation_study import CONFIRMS, confirmation_of, origin_of
+from analysis.confirmation.comparison import MIN_SEEDS, Candidate, Confirmation, compare_configs
+from analysis.confirmation_study import CONFIRMS_ATTRIBUTE, confirmation_name, origin_of_training
 from analysis.results.families import n_parameters
 from storage import Store, StudyNotFoundError, StudyRecord, TrialRow, TrialTable, load_study
 
@@ -37,7 +37,7 @@ class Training:
 class Trainings:
     """All trainings of a study's confirmation, and whether any is still to come.
 
-    `n_left` are still to be trained, and `n_spared` were not, since their configs are clearly
+    `n_left` are still to be trained, and `n_skipped` were not, since their configs are clearly
     behind.
     """
 
@@ -45,10 +45,10 @@ class Trainings:
     trainings: tuple[Training, ...]
     is_over: bool
     n_left: int = 0
-    n_spared: int = 0
+    n_skipped: int = 0
 
     @property
-    def is_telling(self) -> bool:
+    def has_enough_seeds(self) -> bool:
         """Whether each config was trained often enough to say which is to be taken."""
         n_wanted = 1 + max((it.seed for it in self.trainings), default=0)
         n_values = Counter(it.trial for it in self.trainings if it.value is not None)
@@ -73,20 +73,20 @@ class Trainings:
         )
 
     @property
-    def lost(self) -> tuple[int, ...]:
+    def failed_configs(self) -> tuple[int, ...]:
         """The trials of whose config no training came to a value, though some were tried."""
         with_value = {it.trial for it in self.trainings if it.value is not None}
         failed = {it.trial for it in self.trainings if it.has_failed}
         return tuple(sorted(failed - with_value))
 
-    def judge(self, resolution: float) -> Confirmation | None:
+    def compare_configs(self, resolution: float) -> Confirmation | None:
         """Compares the configs; None where none has a value yet.
 
         Args:
             resolution: One image's share of the validation split.
         """
         candidates = self.candidates
-        return judge(candidates, resolution=resolution) if candidates else None
+        return compare_configs(candidates, resolution=resolution) if candidates else None
 
     def median(self, trial: int) -> Training:
         """Gives a config's training of median value, the lower one of two.
@@ -112,29 +112,29 @@ def load_trainings(store: Store, study: str) -> Trainings | None:
     """
     try:
         confirmed = load_study(store, study)
-        record = load_study(store, confirmation_of(study))
+        record = load_study(store, confirmation_name(study))
     except StudyNotFoundError:
         return None
-    if not confirms(record, confirmed):
+    if not is_confirmation_of(record, confirmed):
         return None
-    attributes = (CONFIRMS, "parameters")
+    attributes = (CONFIRMS_ATTRIBUTE, "parameters")
     rows = TrialTable(store, record.study_id, params=(), attributes=attributes).read()
     return gather_trainings(record, rows)
 
 
 def gather_trainings(record: StudyRecord, rows: Sequence[TrialRow]) -> Trainings:
     """Gives the trainings that the trials of a confirmation are."""
-    ours = [row for row in rows if origin_of(row) is not None]
+    ours = [row for row in rows if origin_of_training(row) is not None]
     trainings = tuple(map(_training_of, ours))
     states = {row.state for row in rows}
     is_waited_for = "WAITING" in states and record.end_reason is None
     is_over = "RUNNING" not in states and not is_waited_for
     n_left = 0 if is_over else sum(row.state in {"WAITING", "RUNNING"} for row in ours)
-    n_spared = sum(row.kind == "rejected" for row in ours)
-    return Trainings(record, trainings, is_over, n_left, n_spared)
+    n_skipped = sum(row.kind == "rejected" for row in ours)
+    return Trainings(record, trainings, is_over, n_left, n_skipped)
 
 
-def confirms(record: StudyRecord, confirmed: StudyRecord) -> bool:
+def is_confirmation_of(record: StudyRecord, confirmed: StudyRecord) -> bool:
     """Whether a study confirms another one, and not an earlier one that had its name."""
     theirs, ours = json.loads(record.settings), json.loads(confirmed.settings)
     known = theirs.get("confirms_creation")
@@ -148,7 +148,7 @@ def _failed_seeds(trainings: Sequence[Training]) -> set[int]:
 
 
 def _training_of(row: TrialRow) -> Training:
-    origin: dict[str, Any] = row.attributes[CONFIRMS]
+    origin: dict[str, Any] = row.attributes[CONFIRMS_ATTRIBUTE]
     value = row.value if row.state == "COMPLETE" else None
     return Training(
         row.number,

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from analysis.dashboard.study_cache import Look
+from analysis.dashboard.study_cache import StudySnapshot
 from analysis.report.facts import DataFacts
 from spaces import Config, SpaceError, draw_network
 from spaces.families import find_family
@@ -61,7 +61,7 @@ class Drawing:
     """Draws the pictures of a study whose data is known, or not."""
 
     store: Store
-    look: Look
+    snapshot: StudySnapshot
     data: DataFacts | None
 
     def draw(self, trial_id: int | None, kind: str) -> bytes | None:
@@ -76,7 +76,7 @@ class Drawing:
         """
         if trial_id is None:
             return self._draw_samples() if kind == SAMPLES else None
-        trial = next((it for it in self.look.trials if it.row.trial_id == trial_id), None)
+        trial = next((it for it in self.snapshot.trials if it.row.trial_id == trial_id), None)
         draw = _OF_TRIALS.get(kind)
         return None if trial is None or draw is None else draw(self, trial)
 
@@ -120,7 +120,7 @@ class Drawing:
 
     @property
     def _name(self) -> str:
-        return self.look.study.study_name
+        return self.snapshot.study.study_name
 
 
 _OF_TRIALS: Mapping[str, Callable[[Drawing, WatchedTrial], bytes | None]] = {

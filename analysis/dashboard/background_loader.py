@@ -8,21 +8,21 @@ from typing import Generic, TypeVar
 
 logger = logging.getLogger(__name__)
 T = TypeVar("T")
-SHARE = 10
+PAUSE_FACTOR = 10
 """Something that took a second to make is made again after ten at the earliest."""
-AGAIN_S = 30.0
+RETRY_AFTER_S = 30.0
 """After a failure."""
-LATER_S = 0.5
+START_DELAY_S = 0.5
 """What nobody waits for is begun a little later: a page that is being made goes first."""
 
 
-class Background(Generic[T]):
+class BackgroundLoader(Generic[T]):
     """A value that a thread makes, again whenever it is out of date; until then the old one."""
 
     def __init__(self, first: T, make: Callable[[], T], *, pause_s: float = 0.0) -> None:
         self._value, self._make, self._pause_s = first, make, pause_s
         self._lock = threading.Lock()
-        self._made_of: object = None
+        self._loaded_key: object = None
         self._is_first = True
         self._next_at = 0.0
         self._thread: threading.Thread | None = None
@@ -36,10 +36,10 @@ class Background(Generic[T]):
         """
         with self._lock:
             is_made = self._thread is not None and self._thread.is_alive()
-            if not is_made and key != self._made_of and time.monotonic() >= self._next_at:
+            if not is_made and key != self._loaded_key and time.monotonic() >= self._next_at:
                 self._thread = threading.Thread(
                     target=self._run,
-                    args=(key, 0.0 if wait_s and self._is_first else LATER_S),
+                    args=(key, 0.0 if wait_s and self._is_first else START_DELAY_S),
                     daemon=True,
                 )
                 self._thread.start()
@@ -54,9 +54,9 @@ class Background(Generic[T]):
         pause_s = self._pause_s
         try:
             self._value = self._make()
-            self._made_of, self._is_first = key, False
+            self._loaded_key, self._is_first = key, False
         except Exception:  # A page without it is better than none; it is tried again.
             logger.exception("something of the dashboard could not be made")
-            pause_s = max(pause_s, AGAIN_S)
+            pause_s = max(pause_s, RETRY_AFTER_S)
         now = time.monotonic()
-        self._next_at = now + max(pause_s, SHARE * (now - began))
+        self._next_at = now + max(pause_s, PAUSE_FACTOR * (now - began))

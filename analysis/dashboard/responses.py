@@ -13,13 +13,13 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
 JSON = "application/json"
-COMPRESSED = (JSON, "text/", "application/javascript")
-SMALL = 1000
+COMPRESSIBLE_TYPES = (JSON, "text/", "application/javascript")
+MIN_GZIP_BYTES = 1000
 """A shorter answer is sent as it is."""
 
 
 @dataclass(frozen=True)
-class Page:
+class Response:
     """An answer that may be given many times; what is costly of it is made once."""
 
     body: bytes
@@ -28,7 +28,7 @@ class Page:
     headers: tuple[tuple[str, str], ...] = ()
 
     @classmethod
-    def refusal(cls, status: HTTPStatus, reason: str, *headers: tuple[str, str]) -> "Page":
+    def error(cls, status: HTTPStatus, reason: str, *headers: tuple[str, str]) -> "Response":
         """Gives an answer that says why there is no other; the dashboard shows its `reason`."""
         return cls(json.dumps({"reason": reason}).encode(), JSON, status, headers)
 
@@ -38,13 +38,13 @@ class Page:
         return f'"{blake2b(self.body, digest_size=12).hexdigest()}"'
 
     @cached_property
-    def zipped(self) -> bytes | None:
+    def gzipped(self) -> bytes | None:
         """The body compressed, where that is worth it."""
-        if len(self.body) < SMALL or not self.content_type.startswith(COMPRESSED):
+        if len(self.body) < MIN_GZIP_BYTES or not self.content_type.startswith(COMPRESSIBLE_TYPES):
             return None
         return gzip.compress(self.body, compresslevel=1, mtime=0)
 
-    def answer(
+    def respond(
         self, environ: "WSGIEnvironment", start_response: "StartResponse"
     ) -> Iterable[bytes]:
         """Answers a request: with a few bytes where the browser has this answer already."""
@@ -56,11 +56,11 @@ class Page:
             start_response("304 Not Modified", [("ETag", self.etag)])
             return [b""]
         body = self.body
-        if self.zipped is not None:
+        if self.gzipped is not None:
             headers.append(("Vary", "Accept-Encoding"))
             if "gzip" in environ.get("HTTP_ACCEPT_ENCODING", ""):
                 headers.append(("Content-Encoding", "gzip"))
-                body = self.zipped
+                body = self.gzipped
         return self._send(environ, start_response, self.status, body, headers)
 
     def _send(
@@ -71,12 +71,12 @@ class Page:
         body: bytes,
         headers: list[tuple[str, str]],
     ) -> Iterable[bytes]:
-        about = [("Content-Type", self.content_type), ("Content-Length", str(len(body)))]
-        start_response(f"{status.value} {status.phrase}", [*about, *headers])
+        content_headers = [("Content-Type", self.content_type), ("Content-Length", str(len(body)))]
+        start_response(f"{status.value} {status.phrase}", [*content_headers, *headers])
         return [b""] if environ["REQUEST_METHOD"] == "HEAD" else [body]
 
 
-def ask(app: "WSGIApplication", environ: "WSGIEnvironment") -> Page:
+def call_app(app: "WSGIApplication", environ: "WSGIEnvironment") -> Response:
     """Has another application answer, as one whole answer."""
     found: list[Any] = []
 
@@ -95,4 +95,4 @@ def ask(app: "WSGIApplication", environ: "WSGIEnvironment") -> Page:
     status, headers = found
     content_type = headers.pop("Content-Type", "application/octet-stream")
     headers.pop("Content-Length", None)
-    return Page(body, content_type, status, tuple(headers.items()))
+    return Response(body, content_type, status, tuple(headers.items()))

@@ -11,8 +11,8 @@ from typing import Generic, TypeVar
 from optuna.study._frozen import FrozenStudy
 from optuna_dashboard._pareto_front import get_pareto_front_trials
 
-from analysis.confirmation.trainings import confirms
-from analysis.confirmation_study import confirmation_of
+from analysis.confirmation.trainings import is_confirmation_of
+from analysis.confirmation_study import confirmation_name
 from analysis.results.families import best_complete
 from analysis.results.status import StudyStatus
 from storage import (
@@ -28,25 +28,25 @@ from storage import (
     load_study,
 )
 
-FRESH_S = 1.0
+CACHE_S = 1.0
 """How long what was read is given to others."""
-AWAY_S = 2.0
+RETRY_AFTER_S = 2.0
 """How long a store that did not answer is left alone."""
-PATIENCE_S = 3.0
+RETRY_TIMEOUT_S = 3.0
 """How long a page waits for the store."""
-MOST_FOLLOWED = 16
+MAX_CACHED_STUDIES = 16
 """So many studies are held in memory; of others the one that nobody asked for the longest goes."""
 T = TypeVar("T")
 
 
-class Shared(Generic[T]):
+class CachedValue(Generic[T]):
     """Something read for many: by one thread at a time, and no more often than once in a while."""
 
-    def __init__(self, read: Callable[[], T], fresh_s: float = FRESH_S) -> None:
+    def __init__(self, read: Callable[[], T], fresh_s: float = CACHE_S) -> None:
         self._read, self._fresh_s = read, fresh_s
         self._lock = threading.Lock()
-        self._until = 0.0
-        self._n_expired = self._read_of = 0
+        self._expires_at = 0.0
+        self._generation = self._read_generation = 0
         self._found: T | None = None
         self._error: StoreError | None = None
 
@@ -57,29 +57,31 @@ class Shared(Generic[T]):
             StoreError: If the store does not answer; so soon again, it is not asked.
         """
         with self._lock:
-            if time.monotonic() >= self._until or self._read_of != self._n_expired:
+            if time.monotonic() >= self._expires_at or self._read_generation != self._generation:
                 self._find()
             if self._error is not None:
                 raise self._error
             assert self._found is not None
             return self._found
 
-    def expire(self) -> None:
+    def invalidate(self) -> None:
         """Has it read again when it is asked for next."""
-        self._n_expired += 1
+        self._generation += 1
 
     def _find(self) -> None:
-        self._read_of = self._n_expired  # What is changed while it is read makes it old again.
+        self._read_generation = (
+            self._generation
+        )  # What is changed while it is read makes it old again.
         try:
             self._found, self._error = self._read(), None
         except StoreError as error:
             self._error = error
-        pause_s = self._fresh_s if self._error is None else AWAY_S
-        self._until = time.monotonic() + pause_s
+        pause_s = self._fresh_s if self._error is None else RETRY_AFTER_S
+        self._expires_at = time.monotonic() + pause_s
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
+class StudySnapshot:
     """A study at one moment.
 
     `trials` are all of them by number, `version` rises with every change of these. `status` is
@@ -96,12 +98,12 @@ class Look:
     confirmation: int | None = None
 
     @property
-    def is_ours(self) -> bool:
+    def is_convsearch(self) -> bool:
         """Whether it is a study of convsearch, not of Optuna alone."""
-        return self.status is not None and not self.status.record.is_plain
+        return self.status is not None and not self.status.record.is_optuna_only
 
     @property
-    def at_work(self) -> frozenset[int | None]:
+    def active_trials(self) -> frozenset[int | None]:
         """The numbers of the trials that a living worker holds."""
         workers = () if self.status is None else self.status.workers
         return frozenset(worker.trial_number for worker in workers)
@@ -133,7 +135,7 @@ def find_best(
 
 
 @dataclass(slots=True, eq=False)
-class Followed:
+class CachedStudy:
     """A study that somebody watches."""
 
     store: Store
@@ -141,62 +143,62 @@ class Followed:
     serial: int = field(default_factory=itertools.count().__next__)
     """Tells it from any other one of this process."""
     _watch: StudyWatch = field(init=False)
-    _shared: Shared[Look] = field(init=False)
+    _snapshot_cache: CachedValue[StudySnapshot] = field(init=False)
     _best: tuple[int, tuple[WatchedTrial, ...]] | None = None
 
     def __post_init__(self) -> None:
         self._watch = StudyWatch(self.store, self.study._study_id)
-        self._shared = Shared(self._read)
+        self._snapshot_cache = CachedValue(self._read)
 
-    def look(self) -> Look:
+    def snapshot(self) -> StudySnapshot:
         """Gives the study as it is now, or was a second ago.
 
         Raises:
             StoreError: If the store does not answer.
         """
-        return self._shared.get()
+        return self._snapshot_cache.get()
 
-    def expire(self) -> None:
+    def invalidate(self) -> None:
         """Has it read again when it is looked at next."""
-        self._shared.expire()
+        self._snapshot_cache.invalidate()
 
-    def _read(self) -> Look:
+    def _read(self) -> StudySnapshot:
         trials, version = self._watch.read(), self._watch.version
         status = self._status(trials)
         if self._best is None or self._best[0] != version:
             self._best = version, find_best(self.study, trials, status)
         confirmation = None if status is None else self._find_confirmation(status.record)
-        return Look(self.study, trials, version, status, self._best[1], confirmation)
+        return StudySnapshot(self.study, trials, version, status, self._best[1], confirmation)
 
     def _find_confirmation(self, record: StudyRecord) -> int | None:
-        if record.is_plain:
+        if record.is_optuna_only:
             return None
         store = self.store
         try:
-            found = store.patience.call(lambda: load_study(store, confirmation_of(record.name)))
+            found = store.retry.call(lambda: load_study(store, confirmation_name(record.name)))
         except StudyNotFoundError:
             return None
-        return found.study_id if confirms(found, record) else None
+        return found.study_id if is_confirmation_of(found, record) else None
 
     def _status(self, trials: tuple[WatchedTrial, ...]) -> StudyStatus | None:
         store, name = self.store, self.study.study_name
         try:
-            record = store.patience.call(lambda: find_study(store, name))
+            record = store.retry.call(lambda: find_study(store, name))
         except StudyNotFoundError:
             return None
-        workers = [] if store.is_plain else list_workers(store, record.study_id)
+        workers = [] if store.is_optuna_only else list_workers(store, record.study_id)
         alive = tuple(worker for worker in workers if worker.is_alive)
         return StudyStatus(record, tuple(it.row for it in trials), alive)
 
 
-class Studies:
+class StudyCache:
     """The studies of a store; each is followed from the first time that somebody asks for it."""
 
     def __init__(self, store: Store) -> None:
         self.store = store
-        store.patience.longest_s = PATIENCE_S
-        self._catalogue = Shared(store.optuna_storage.get_all_studies)
-        self._followed: OrderedDict[int, Followed] = OrderedDict()
+        store.retry.timeout_s = RETRY_TIMEOUT_S
+        self._study_list = CachedValue(store.optuna_storage.get_all_studies)
+        self._cached_studies: OrderedDict[int, CachedStudy] = OrderedDict()
         self._lock = threading.Lock()
 
     def all(self) -> list[FrozenStudy]:
@@ -205,9 +207,9 @@ class Studies:
         Raises:
             StoreError: If the store does not answer.
         """
-        return sorted(self._catalogue.get(), key=lambda study: study._study_id)
+        return sorted(self._study_list.get(), key=lambda study: study._study_id)
 
-    def find(self, study_id: int) -> Followed | None:
+    def find(self, study_id: int) -> CachedStudy | None:
         """Gives the study of an id, None where there is none.
 
         Raises:
@@ -216,27 +218,27 @@ class Studies:
         study = next((it for it in self.all() if it._study_id == study_id), None)
         with self._lock:
             if study is None:
-                self._followed.pop(study_id, None)
+                self._cached_studies.pop(study_id, None)
                 return None
-            followed = self._followed.get(study_id)
-            if followed is None or _identity(followed.study) != _identity(study):
-                followed = self._followed[study_id] = Followed(self.store, study)
-            followed.study = study
-            self._followed.move_to_end(study_id)
-            if len(self._followed) > MOST_FOLLOWED:
-                self._followed.popitem(last=False)
-            return followed
+            cached_study = self._cached_studies.get(study_id)
+            if cached_study is None or _identity(cached_study.study) != _identity(study):
+                cached_study = self._cached_studies[study_id] = CachedStudy(self.store, study)
+            cached_study.study = study
+            self._cached_studies.move_to_end(study_id)
+            if len(self._cached_studies) > MAX_CACHED_STUDIES:
+                self._cached_studies.popitem(last=False)
+            return cached_study
 
-    def holds(self, followed: Followed) -> bool:
+    def contains(self, cached_study: CachedStudy) -> bool:
         """Whether a study is still held in memory."""
-        return self._followed.get(followed.study._study_id) is followed
+        return self._cached_studies.get(cached_study.study._study_id) is cached_study
 
-    def expire(self) -> None:
+    def invalidate(self) -> None:
         """Has everything read again: somebody changed the store."""
-        self._catalogue.expire()
+        self._study_list.invalidate()
         with self._lock:
-            for followed in self._followed.values():
-                followed.expire()
+            for cached_study in self._cached_studies.values():
+                cached_study.invalidate()
 
 
 def _identity(study: FrozenStudy) -> tuple[object, ...]:

@@ -25,33 +25,33 @@ from optuna_dashboard._serializer import (
 
 from analysis.dashboard.artifacts import list_artifacts
 from analysis.dashboard.notes import trial_note
-from analysis.dashboard.study_cache import Look
-from analysis.dashboard.user_notes import with_own_note
-from storage import WatchedTrial, constraints_of
+from analysis.dashboard.study_cache import StudySnapshot
+from analysis.dashboard.user_notes import merge_user_note
+from storage import WatchedTrial, constraint_values
 
-HIDDEN = frozenset({"config", "confusion", "ran_on", "traceback"})
+HIDDEN_ATTRIBUTES = frozenset({"config", "confusion", "ran_on", "traceback"})
 """Attributes that notes and pictures tell in a way that can be read."""
-Range = FloatDistribution | IntDistribution
+NumericDistribution = FloatDistribution | IntDistribution
 DIGITS = 6
-HUGE = 1e308
+MAX_JSON_FLOAT = 1e308
 """In the place of an infinite number, which JSON does not have."""
 
 
 @dataclass(slots=True)
-class Contents:
+class SearchSpaceSummary:
     """What parameters and attributes trials have, gathered trial by trial."""
 
     n_trials: int = 0
-    n_of: dict[str, int] = field(default_factory=dict)
+    n_trials_with: dict[str, int] = field(default_factory=dict)
     domains: dict[tuple[str, object], BaseDistribution] = field(default_factory=dict)
     attributes: dict[str, bool] = field(default_factory=dict)
     has_reports: bool = False
 
-    def copy(self) -> "Contents":
+    def copy(self) -> "SearchSpaceSummary":
         """Gives one that can be added to without changing this."""
-        return Contents(
+        return SearchSpaceSummary(
             self.n_trials,
-            dict(self.n_of),
+            dict(self.n_trials_with),
             dict(self.domains),
             dict(self.attributes),
             self.has_reports,
@@ -60,7 +60,7 @@ class Contents:
     def add(self, trial: WatchedTrial) -> None:
         """Adds what a trial has."""
         for name, value in trial.frozen.user_attrs.items():
-            if name not in HIDDEN:
+            if name not in HIDDEN_ATTRIBUTES:
                 is_number = isinstance(value, numbers.Real) and not isinstance(value, bool)
                 self.attributes[name] = self.attributes.get(name, True) and is_number
         if trial.frozen.state is TrialState.FAIL:
@@ -68,7 +68,7 @@ class Contents:
         self.n_trials += 1
         self.has_reports |= bool(trial.frozen.intermediate_values)
         for name, distribution in trial.frozen.distributions.items():
-            self.n_of[name] = self.n_of.get(name, 0) + 1
+            self.n_trials_with[name] = self.n_trials_with.get(name, 0) + 1
             key = (name, _kind(distribution))
             known = self.domains.get(key)
             if known is not distribution:  # Trials share what Optuna wrote alike.
@@ -84,11 +84,11 @@ class Contents:
     @property
     def intersection(self) -> list[tuple[str, BaseDistribution]]:
         """The parameters that all trials have, those that failed aside."""
-        return [it for it in self.union if self.n_of[it[0]] == self.n_trials]
+        return [it for it in self.union if self.n_trials_with[it[0]] == self.n_trials]
 
 
 def _kind(distribution: BaseDistribution) -> object:
-    if isinstance(distribution, Range):
+    if isinstance(distribution, NumericDistribution):
         return type(distribution), distribution.step, distribution.log
     return type(distribution)
 
@@ -96,8 +96,8 @@ def _kind(distribution: BaseDistribution) -> object:
 def _join(one: BaseDistribution, other: BaseDistribution) -> BaseDistribution:
     if isinstance(one, CategoricalDistribution):  # Optuna lets no study change its choices.
         return one
-    assert isinstance(one, Range)
-    assert isinstance(other, Range)
+    assert isinstance(one, NumericDistribution)
+    assert isinstance(other, NumericDistribution)
     low, high = min(one.low, other.low), max(one.high, other.high)
     if (low, high) == (one.low, one.high):
         return one
@@ -105,19 +105,19 @@ def _join(one: BaseDistribution, other: BaseDistribution) -> BaseDistribution:
 
 
 @dataclass(slots=True)
-class Detail:
+class StudyJsonWriter:
     """Writes a study's page, again and again; not for several threads at once."""
 
     max_epochs: int | None = None
     allows_edit: bool = False
-    _kept: dict[int, tuple[WatchedTrial, int, bytes]] = field(default_factory=dict)
-    _contents: Contents = field(default_factory=Contents)
+    _cache: dict[int, tuple[WatchedTrial, int, bytes]] = field(default_factory=dict)
+    _summary: SearchSpaceSummary = field(default_factory=SearchSpaceSummary)
     _domains: dict[int, tuple[BaseDistribution, str]] = field(default_factory=dict)
     """Distributions with their text, by `id`; they are kept so that no other gets it."""
 
     def write(
         self,
-        look: Look,
+        snapshot: StudySnapshot,
         *,
         after: int,
         note: str,
@@ -128,81 +128,87 @@ class Detail:
         """Gives the answer to `GET /api/studies/ID?after=N` as optuna-dashboard gives it.
 
         Args:
-            look: The study.
+            snapshot: The study.
             after: How many trials the page has already, which are left out.
             note: Ours about the study; what somebody wrote follows it.
             facts: Of the study in a few words, beside its attributes.
             plots: Figures as JSON, by title.
             artifacts: Of the study, as the dashboard describes them.
         """
-        pieces, contents = self._write_trials(look)
-        head = _write_head(look.study, contents, plots)
-        head["note"] = with_own_note(
-            note, look.study.system_attrs, None, allows_edit=self.allows_edit
+        pieces, summary = self._write_trials(snapshot)
+        head = _write_head(snapshot.study, summary, plots)
+        head["note"] = merge_user_note(
+            note, snapshot.study.system_attrs, None, allows_edit=self.allows_edit
         )
         head["artifacts"] = list(artifacts)
-        ours = {k: text for k, text in facts.items() if k not in look.study.user_attrs}
-        head["user_attrs"] = [*serialize_attrs(ours), *head["user_attrs"]]
-        best = b",".join(pieces[it.row.number] for it in look.best)
-        trials = b",".join(pieces[it.row.number] for it in look.trials[after:])
+        generated = {k: text for k, text in facts.items() if k not in snapshot.study.user_attrs}
+        head["user_attrs"] = [*serialize_attrs(generated), *head["user_attrs"]]
+        best = b",".join(pieces[it.row.number] for it in snapshot.best)
+        trials = b",".join(pieces[it.row.number] for it in snapshot.trials[after:])
         return b'%s,"best_trials":[%s],"trials":[%s]}' % (_dump(head)[:-1], best, trials)
 
-    def note(self, look: Look, trial: WatchedTrial) -> str:
+    def note(self, snapshot: StudySnapshot, trial: WatchedTrial) -> str:
         """Gives what we say of a trial."""
-        is_at_work = trial.row.number in look.at_work if look.is_ours else None
-        return trial_note(trial.row, max_epochs=self.max_epochs, is_at_work=is_at_work)
+        is_active = trial.row.number in snapshot.active_trials if snapshot.is_convsearch else None
+        return trial_note(trial.row, max_epochs=self.max_epochs, is_active=is_active)
 
-    def _write_trials(self, look: Look) -> tuple[dict[int, bytes], Contents]:
+    def _write_trials(
+        self, snapshot: StudySnapshot
+    ) -> tuple[dict[int, bytes], SearchSpaceSummary]:
         """Gives each trial's JSON by number; of one that has ended it is made once a note."""
         pieces = {}
         unfinished = []
-        if not all(self._knows(trial) for trial in look.trials):
-            self._kept, self._contents = {}, Contents()
-        for trial in look.trials:
+        if not all(self._is_current(trial) for trial in snapshot.trials):
+            self._cache, self._summary = {}, SearchSpaceSummary()
+        for trial in snapshot.trials:
             if trial.frozen.state.is_finished():
-                pieces[trial.row.number] = self._kept_piece(look, trial)
+                pieces[trial.row.number] = self._cached_json(snapshot, trial)
             else:
                 unfinished.append(trial)
-        contents = self._contents.copy()
+        summary = self._summary.copy()
         for trial in unfinished:
-            contents.add(trial)
-            pieces[trial.row.number] = self._write_trial(look, trial)
-        return pieces, contents
+            summary.add(trial)
+            pieces[trial.row.number] = self._write_trial(snapshot, trial)
+        return pieces, summary
 
-    def _kept_piece(self, look: Look, trial: WatchedTrial) -> bytes:
+    def _cached_json(self, snapshot: StudySnapshot, trial: WatchedTrial) -> bytes:
         trial_id = trial.row.trial_id
-        version = look.study.system_attrs.get(note_ver_key(trial_id), 0)
-        kept = self._kept.get(trial_id)
-        if kept is None:
-            self._contents.add(trial)
-        if kept is None or kept[1] != version:
-            kept = self._kept[trial_id] = trial, version, self._write_trial(look, trial)
-        return kept[2]
+        version = snapshot.study.system_attrs.get(note_ver_key(trial_id), 0)
+        cached = self._cache.get(trial_id)
+        if cached is None:
+            self._summary.add(trial)
+        if cached is None or cached[1] != version:
+            cached = self._cache[trial_id] = trial, version, self._write_trial(snapshot, trial)
+        return cached[2]
 
-    def _knows(self, trial: WatchedTrial) -> bool:
+    def _is_current(self, trial: WatchedTrial) -> bool:
         """Whether nothing is kept of another trial by this one's id, as of a study deleted."""
-        kept = self._kept.get(trial.row.trial_id)
-        return kept is None or kept[0] is trial
+        cached = self._cache.get(trial.row.trial_id)
+        return cached is None or cached[0] is trial
 
-    def _write_trial(self, look: Look, trial: WatchedTrial) -> bytes:
-        study = look.study
+    def _write_trial(self, snapshot: StudySnapshot, trial: WatchedTrial) -> bytes:
+        study = snapshot.study
         frozen = copy(trial.frozen)
         frozen._params = {}  # They are most of it, and much alike from trial to trial.
-        frozen.user_attrs = {k: v for k, v in frozen.user_attrs.items() if k not in HIDDEN}
-        if look.is_ours:
-            _shorten(frozen)
+        frozen.user_attrs = {
+            k: v for k, v in frozen.user_attrs.items() if k not in HIDDEN_ATTRIBUTES
+        }
+        if snapshot.is_convsearch:
+            _round_values(frozen)
         record = serialize_frozen_trial(study._study_id, frozen, {})
         del record["params"]
-        constraints = constraints_of(trial.frozen.system_attrs)
-        record["constraints"] = [max(-HUGE, min(it, HUGE)) for it in constraints]
+        constraints = constraint_values(trial.frozen.system_attrs)
+        record["constraints"] = [
+            max(-MAX_JSON_FLOAT, min(it, MAX_JSON_FLOAT)) for it in constraints
+        ]
         record["artifacts"] = list_artifacts(trial)
-        record["note"] = with_own_note(
-            self.note(look, trial),
+        record["note"] = merge_user_note(
+            self.note(snapshot, trial),
             study.system_attrs,
             trial.row.trial_id,
             allows_edit=self.allows_edit,
         )
-        params = self._write_params(trial.frozen, is_short=look.is_ours)
+        params = self._write_params(trial.frozen, is_short=snapshot.is_convsearch)
         return b'%s,"params":[%s]}' % (_dump(record)[:-1], params)
 
     def _write_params(self, trial: FrozenTrial, *, is_short: bool) -> bytes:
@@ -215,17 +221,17 @@ class Detail:
                 text = json.dumps(serialize_distribution(domain), separators=(",", ":"))
                 known = self._domains[id(domain)] = domain, text
             is_rounded = is_short and isinstance(domain, FloatDistribution)
-            about = {
+            fields = {
                 "name": name,
                 "param_internal_value": domain.to_internal_repr(value),
                 "param_external_value": str(_round(value) if is_rounded else value),
                 "param_external_pytyp": str(type(value)),
             }
-            parts.append(f'{json.dumps(about)[:-1]},"distribution":{known[1]}}}')
+            parts.append(f'{json.dumps(fields)[:-1]},"distribution":{known[1]}}}')
         return ",".join(parts).encode()
 
 
-def _shorten(trial: FrozenTrial) -> None:
+def _round_values(trial: FrozenTrial) -> None:
     """Shortens accuracies and losses, which are shown as they come, to digits that tell."""
     if trial.values is not None:
         trial.values = [_round(value) for value in trial.values]
@@ -241,16 +247,16 @@ def _round(value: float) -> float:
 
 
 def _write_head(
-    study: FrozenStudy, contents: Contents, plots: Mapping[str, str]
+    study: FrozenStudy, summary: SearchSpaceSummary, plots: Mapping[str, str]
 ) -> dict[str, Any]:
     head: dict[str, Any] = serialize_study_detail(
         study,
         [],
         [],
-        contents.intersection,
-        contents.union,
-        list(contents.attributes.items()),
-        contents.has_reports,
+        summary.intersection,
+        summary.union,
+        list(summary.attributes.items()),
+        summary.has_reports,
         dict(plots),
         [],
     )

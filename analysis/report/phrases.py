@@ -56,7 +56,7 @@ class Phrases:
             return "–"
         return f"{self.score(low)}–{self.score(high)}"
 
-    def spread(self, score: Score) -> str:
+    def score_interval(self, score: Score) -> str:
         """Gives the interval of a score; a sign to look below where it has none."""
         return "– *" if score.is_constant else self.interval(score.low, score.high)
 
@@ -66,31 +66,33 @@ class Phrases:
             return ""
         return self._texts.say("test.all_right" if accuracy.value == 1 else "test.no_interval")
 
-    def coded(self, text: str) -> Markup:
+    def code_to_html(self, text: str) -> Markup:
         """Gives a text as HTML, with what stands between backticks as code."""
         return Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", str(escape(text))))
 
     def caution(self, caution: Caution) -> str:
         """Gives the sentence of a caution; its kind where it has none."""
-        return self._told("caution", caution)
+        return self._sentence_with("caution", caution)
 
-    def _told(self, prefix: str, caution: Caution) -> str:
+    def _sentence_with(self, prefix: str, caution: Caution) -> str:
         key = f"{prefix}.{caution.kind}"
         if key not in self._texts:
             return caution.kind
-        return self._texts.say(key, **{name: _read(it) for name, it in caution.values.items()})
+        return self._texts.say(
+            key, **{name: _format_value(it) for name, it in caution.values.items()}
+        )
 
     def reminders(
         self, cautions: Iterable[Caution], kinds: Container[str]
     ) -> list[tuple[int, str]]:
         """Gives the cautions of some kinds in a few words, and their places among all, from 1."""
         return [
-            (place, self._told("mind", it))
+            (place, self._sentence_with("mind", it))
             for place, it in enumerate(cautions, start=1)
             if it.kind in kinds
         ]
 
-    def moment(self, at: str) -> str:
+    def to_minute(self, at: str) -> str:
         """Gives an ISO 8601 time to the minute."""
         return at[:16].replace("T", " ")
 
@@ -116,7 +118,7 @@ class Phrases:
         return " × ".join(map(str, shape))
 
 
-def _read(value: object) -> object:
+def _format_value(value: object) -> object:
     """Gives a caution's value as a sentence has it: moments to the minute."""
     if isinstance(value, str) and len(value) > 16 and value[10:11] == "T":
         return value[:16].replace("T", " ")

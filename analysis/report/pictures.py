@@ -12,7 +12,12 @@ from analysis.report.facts import Picture, Pixels
 MAX_SIDE = 224
 """Larger images are shown smaller: pages stay small."""
 HEAT_OPACITY = 0.65
-STOPS = ((0, (20, 11, 53)), (96, (132, 32, 107)), (170, (229, 92, 48)), (255, (252, 236, 140)))
+COLOUR_STOPS = (
+    (0, (20, 11, 53)),
+    (96, (132, 32, 107)),
+    (170, (229, 92, 48)),
+    (255, (252, 236, 140)),
+)
 """From cold to hot, ever lighter, so that order is seen without colour too."""
 
 
@@ -45,9 +50,10 @@ def _image(pixels: Pixels) -> Image.Image:
 
 def _colour(strength: NDArray[np.float64]) -> NDArray[np.float64]:
     """Gives the colours of strengths from 0 to 255, shape `(height, width, 3)`."""
-    at = [stop for stop, _ in STOPS]
+    at = [stop for stop, _ in COLOUR_STOPS]
     return np.stack(
-        [np.interp(strength, at, [colour[k] for _, colour in STOPS]) for k in range(3)], axis=-1
+        [np.interp(strength, at, [colour[k] for _, colour in COLOUR_STOPS]) for k in range(3)],
+        axis=-1,
     )
 
 

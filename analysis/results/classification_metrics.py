@@ -20,9 +20,9 @@ N_BINS = 10
 MAX_POINTS = 200
 """A curve of thousands of points looks no better and makes a report large."""
 
-OVERALL = ("accuracy", "balanced_accuracy", "macro_f1", "macro_auc")
+OVERALL_SCORES = ("accuracy", "balanced_accuracy", "macro_f1", "macro_auc")
 """The scores of all classes together."""
-OF_CLASSES = ("sensitivity", "specificity", "auc")
+CLASS_SCORES = ("sensitivity", "specificity", "auc")
 """The scores of each class, in the order in which `ClassScores` has them."""
 
 Floats = NDArray[np.float64]
@@ -137,20 +137,22 @@ def evaluate(
         )
     weights = _resample(n, groups, n_resamples, seed)
     found = _measure(labels, probabilities, np.ones((1, n)))
-    spread = _measure(labels, probabilities, weights)
-    answers = probabilities.argmax(axis=1)
-    bins = _calibrate(labels == answers, probabilities.max(axis=1))
+    resampled = _measure(labels, probabilities, weights)
+    predictions = probabilities.argmax(axis=1)
+    bins = _calibrate(labels == predictions, probabilities.max(axis=1))
 
     def score(name: str) -> Score:
-        return _score(found[name], spread[name])
+        return _score(found[name], resampled[name])
 
-    def share(name: str, k: int, which: NDArray[np.bool_]) -> Score:
-        return _share(found[name][:, k], spread[name][:, k], _count(groups, which))
+    def proportion(name: str, k: int, mask: NDArray[np.bool_]) -> Score:
+        return _proportion(found[name][:, k], resampled[name][:, k], _count_units(groups, mask))
 
     return Evaluation(
         n=n,
         n_groups=None if groups is None else len(set(groups)),
-        accuracy=_share(found["accuracy"], spread["accuracy"], _count(groups, labels >= 0)),
+        accuracy=_proportion(
+            found["accuracy"], resampled["accuracy"], _count_units(groups, labels >= 0)
+        ),
         balanced_accuracy=score("balanced_accuracy"),
         macro_f1=score("macro_f1"),
         macro_auc=score("macro_auc"),
@@ -158,15 +160,15 @@ def evaluate(
             ClassScores(
                 name=name,
                 n=int((labels == k).sum()),
-                sensitivity=share("sensitivity", k, labels == k),
-                specificity=share("specificity", k, labels != k),
-                auc=_score(found["auc"][:, k], spread["auc"][:, k]),
+                sensitivity=proportion("sensitivity", k, labels == k),
+                specificity=proportion("specificity", k, labels != k),
+                auc=_score(found["auc"][:, k], resampled["auc"][:, k]),
             )
             for k, name in enumerate(class_names)
         ),
         confusion=tuple(
             tuple(map(int, row))
-            for row in confusion_matrix(labels, answers, labels=range(n_classes))
+            for row in confusion_matrix(labels, predictions, labels=range(n_classes))
         ),
         roc={name: _roc(labels == k, probabilities[:, k]) for k, name in enumerate(class_names)},
         precision_recall={
@@ -195,16 +197,16 @@ def _measure(labels: Ints, probabilities: Floats, weights: Floats) -> dict[str, 
     A class that a resample has no image of leaves a NaN, which no mean counts.
     """
     n_classes = probabilities.shape[1]
-    answers = probabilities.argmax(axis=1)
+    predictions = probabilities.argmax(axis=1)
     is_class = (labels[:, None] == np.arange(n_classes)).astype(np.float64)
-    is_answer = (answers[:, None] == np.arange(n_classes)).astype(np.float64)
+    is_predicted = (predictions[:, None] == np.arange(n_classes)).astype(np.float64)
     total = weights.sum(axis=1, keepdims=True)
-    of_class, of_answer = weights @ is_class, weights @ is_answer
-    hits = weights @ (is_class * is_answer)
+    n_of_class, n_predicted = weights @ is_class, weights @ is_predicted
+    hits = weights @ (is_class * is_predicted)
     with np.errstate(divide="ignore", invalid="ignore"):
-        sensitivity = hits / of_class
-        specificity = 1 - (of_answer - hits) / (total - of_class)
-        f1 = 2 * hits / (of_class + of_answer)
+        sensitivity = hits / n_of_class
+        specificity = 1 - (n_predicted - hits) / (total - n_of_class)
+        f1 = 2 * hits / (n_of_class + n_predicted)
     auc = np.stack(
         [_auc(is_class[:, k], probabilities[:, k], weights) for k in range(n_classes)], axis=1
     )
@@ -236,64 +238,64 @@ def _auc(is_class: Floats, scores: Floats, weights: Floats) -> Floats:
 
 def _mean(values: Floats) -> Floats:
     """Gives the mean over classes, of those that there are."""
-    is_there = ~np.isnan(values)
+    is_known = ~np.isnan(values)
     with np.errstate(invalid="ignore"):
-        mean: Floats = np.where(is_there, values, 0).sum(axis=1) / is_there.sum(axis=1)
+        mean: Floats = np.where(is_known, values, 0).sum(axis=1) / is_known.sum(axis=1)
     return mean
 
 
-def _score(found: Floats, spread: Floats) -> Score:
+def _score(found: Floats, resampled: Floats) -> Score:
     tail = (1 - LEVEL) / 2
-    known = spread[~np.isnan(spread)]
+    known = resampled[~np.isnan(resampled)]
     low, high = np.quantile(known, [tail, 1 - tail]) if len(known) else (np.nan, np.nan)
     return Score(float(found[0]), float(low), float(high))
 
 
-def _share(found: Floats, spread: Floats, n: int) -> Score:
+def _proportion(found: Floats, resampled: Floats, n: int) -> Score:
     """Gives the interval of a share of `n` images or groups; where it is 0 or 1, the exact one.
 
     No resample of answers that are all right says how few mistakes may have been missed.
     """
     value = float(found[0])
     if n == 0 or 0 < value < 1:
-        return _score(found, spread)
+        return _score(found, resampled)
     least = ((1 - LEVEL) / 2) ** (1 / n)  # Clopper and Pearson's, which has a closed form here.
     return Score(1.0, least, 1.0) if value == 1 else Score(0.0, 0.0, 1 - least)
 
 
-def _count(groups: Sequence[object] | None, which: NDArray[np.bool_]) -> int:
+def _count_units(groups: Sequence[object] | None, mask: NDArray[np.bool_]) -> int:
     """Counts some images, or the groups that they belong to."""
     if groups is None:
-        return int(which.sum())
-    return len({group for group, is_one in zip(groups, which, strict=True) if is_one})
+        return int(mask.sum())
+    return len({group for group, is_one in zip(groups, mask, strict=True) if is_one})
 
 
 def _roc(is_class: NDArray[np.bool_], scores: Floats) -> Curve:
     if is_class.all() or not is_class.any():
         return Curve((), ())
     false_positives, true_positives, _ = roc_curve(is_class, scores)
-    return _thinned(false_positives, true_positives)
+    return _downsample(false_positives, true_positives)
 
 
 def _precision_recall(is_class: NDArray[np.bool_], scores: Floats) -> Curve:
     if not is_class.any():
         return Curve((), ())
     precision, recall, _ = precision_recall_curve(is_class, scores)
-    return _thinned(recall[::-1], precision[::-1])
+    return _downsample(recall[::-1], precision[::-1])
 
 
-def _thinned(x: Floats, y: Floats) -> Curve:
+def _downsample(x: Floats, y: Floats) -> Curve:
     """Gives a curve with few enough points to draw, its ends among them."""
-    kept = np.unique(np.linspace(0, len(x) - 1, min(len(x), MAX_POINTS)).round().astype(int))
-    return Curve(tuple(map(float, x[kept])), tuple(map(float, y[kept])))
+    indices = np.unique(np.linspace(0, len(x) - 1, min(len(x), MAX_POINTS)).round().astype(int))
+    return Curve(tuple(map(float, x[indices])), tuple(map(float, y[indices])))
 
 
 def _calibrate(is_right: NDArray[np.bool_], confidence: Floats) -> tuple[Bin, ...]:
     """Gives the bins of equal width that have an answer in them."""
-    places = np.minimum((confidence * N_BINS).astype(int), N_BINS - 1)
+    bin_of = np.minimum((confidence * N_BINS).astype(int), N_BINS - 1)
     found = []
-    for place in range(N_BINS):
-        is_here = places == place
+    for bin_index in range(N_BINS):
+        is_here = bin_of == bin_index
         if is_here.any():
             n = int(is_here.sum())
             mean = float(confidence[is_here].mean())

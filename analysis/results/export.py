@@ -7,9 +7,24 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from analysis.errors import ExportError
-from analysis.output_files import Progress, Row, csv_of, finite, json_of, write_whole
+from analysis.output_files import (
+    Progress,
+    Row,
+    dump_csv,
+    dump_json,
+    replace_non_finite,
+    write_atomically,
+)
 from analysis.results.families import family_of
-from storage import EpochRow, Store, TrialRow, find_study_id, load_curves, load_trials, using
+from storage import (
+    EpochRow,
+    Store,
+    TrialRow,
+    find_study_id,
+    load_curves,
+    load_trials,
+    opened_store,
+)
 
 CURVES = ("val_accuracy", "val_loss", "train_accuracy", "train_loss")
 """What of each epoch has a column; JSON has everything."""
@@ -41,14 +56,14 @@ class Export:
     def to_json(self, progress: Progress | None = None) -> dict[str, Any]:
         """Gives the trials as one JSON document that any reader takes, with params and curves."""
         trials = [
-            finite({**_describe(row), "params": row.params, "curve": list(curve)})
+            replace_non_finite({**_describe(row), "params": row.params, "curve": list(curve)})
             for row, curve in self._each(progress)
         ]
         return {"study": self.study, "trials": trials}
 
     def _each(self, progress: Progress | None) -> Iterator[tuple[TrialRow, Sequence[Row]]]:
         pairs = zip(self.trials, self.curves, strict=True)
-        return _tell(pairs, len(self.trials), "trials written", progress)
+        return _with_progress(pairs, len(self.trials), "trials written", progress)
 
 
 def load_export(store: Store | str, study: str, progress: Progress | None = None) -> Export:
@@ -62,12 +77,12 @@ def load_export(store: Store | str, study: str, progress: Progress | None = None
     Raises:
         StudyNotFoundError: If the store has no such study.
     """
-    with using(store) as opened:
+    with opened_store(store) as opened:
         study_id = find_study_id(opened, study)
         rows = load_trials(opened, study_id)
-        curves = {} if opened.is_plain else load_curves(opened, study_id)
-    told = _tell(rows, len(rows), "trials read", progress)
-    by_trial = [[_row_of(epoch) for epoch in curves.get(row.trial_id, ())] for row in told]
+        curves = {} if opened.is_optuna_only else load_curves(opened, study_id)
+    tracked = _with_progress(rows, len(rows), "trials read", progress)
+    by_trial = [[_row_of(epoch) for epoch in curves.get(row.trial_id, ())] for row in tracked]
     return Export(study, tuple(rows), tuple(by_trial))
 
 
@@ -76,7 +91,7 @@ def _row_of(epoch: EpochRow) -> Row:
     return {name: getattr(epoch, name) for name in _EPOCH_FIELDS}
 
 
-def _tell(
+def _with_progress(
     items: Iterable[Item], total: int, what: str, progress: Progress | None
 ) -> Iterator[Item]:
     for n_done, item in enumerate(items, start=1):
@@ -105,7 +120,7 @@ def write_export(
     if path is None:
         return content.decode()
     try:
-        write_whole(path.resolve(), content)  # Where a link leads to: it stays a link.
+        write_atomically(path.resolve(), content)  # Where a link leads to: it stays a link.
     except OSError as error:
         raise ExportError(
             f"Cannot write {path}: {error.strerror}. Name another file with --out."
@@ -165,16 +180,16 @@ def _flatten(curve: Sequence[Row], n_epochs: int) -> Row:
 
 def _csv(export: Export, progress: Progress | None) -> bytes:
     rows = export.rows(progress)
-    columns = list(rows[0]) if rows else list(_describe_nothing())
-    return csv_of(columns, rows)
+    columns = list(rows[0]) if rows else list(_default_columns())
+    return dump_csv(columns, rows)
 
 
-def _describe_nothing() -> tuple[str, ...]:
+def _default_columns() -> tuple[str, ...]:
     return ("trial", "state", "ended_as", "reason", "family", "value")
 
 
 def _json(export: Export, progress: Progress | None) -> bytes:
-    return json_of(export.to_json(progress))
+    return dump_json(export.to_json(progress))
 
 
 def _parquet(export: Export, progress: Progress | None) -> bytes:

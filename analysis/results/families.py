@@ -67,10 +67,10 @@ def summarize_families(
         by_family.setdefault(family_of(row), []).append(row)
     by_family.pop("", None)
     found = [_summarize(family, members, direction) for family, members in by_family.items()]
-    return tuple(sorted(found, key=lambda it: (badness(it.val_accuracy, direction), it.family)))
+    return tuple(sorted(found, key=lambda it: (sort_value(it.val_accuracy, direction), it.family)))
 
 
-def badness(value: float | None, direction: str) -> float:
+def sort_value(value: float | None, direction: str) -> float:
     """Gives what sorts values of a study best first, with those that there are none of last."""
     if value is None or math.isnan(value):
         return math.inf
@@ -90,7 +90,7 @@ def best_complete(rows: Iterable[TrialRow], direction: str = "maximize") -> Tria
     return min(
         complete,
         key=lambda row: (
-            badness(row.value, direction),
+            sort_value(row.value, direction),
             math.inf if (n := n_parameters(row)) is None else n,
             row.number,
         ),

@@ -8,13 +8,13 @@ from typing import Any, Literal, get_args
 from analysis.errors import MetricError
 from analysis.results.families import (
     FamilySummary,
-    badness,
     config_of,
     family_of,
     n_parameters,
+    sort_value,
     summarize_families,
 )
-from storage import Store, TrialRow, TrialTable, find_study, using
+from storage import Store, TrialRow, TrialTable, find_study, opened_store
 
 METRIC = "val_accuracy"
 METRICS: Mapping[str, str] = {
@@ -130,16 +130,16 @@ class Ranking:
         Args:
             distance: How far from the best value a trial may be, as 0.01.
         """
-        best, *others = self._placed or (None,)
+        best, *others = self._ranked or (None,)
         if best is None:
             return ()
-        limit = self._badness(best) + distance + ROUNDING
+        limit = self._sort_value(best) + distance + ROUNDING
         return (
             best,
             *(
                 trial
                 for trial in others
-                if self._badness(trial) <= limit
+                if self._sort_value(trial) <= limit
                 and any(trial.cost(cost) < best.cost(cost) for cost in COSTS)
             ),
         )
@@ -150,17 +150,17 @@ class Ranking:
         The best comes first, and the cheapest last.
         """
         front: list[RankedTrial] = []
-        for trial in sorted(self._placed, key=lambda it: (self._badness(it), it.cost(cost))):
+        for trial in sorted(self._ranked, key=lambda it: (self._sort_value(it), it.cost(cost))):
             if not front or trial.cost(cost) < front[-1].cost(cost):
                 front.append(trial)
         return tuple(front)
 
     @property
-    def _placed(self) -> tuple[RankedTrial, ...]:
+    def _ranked(self) -> tuple[RankedTrial, ...]:
         return tuple(trial for trial in self.complete if trial.rank is not None)
 
-    def _badness(self, trial: RankedTrial) -> float:
-        return badness(trial.value(self.metric), self.direction)
+    def _sort_value(self, trial: RankedTrial) -> float:
+        return sort_value(trial.value(self.metric), self.direction)
 
 
 def rank(store: Store | str, study: str, *, metric: str = METRIC) -> Ranking:
@@ -180,7 +180,7 @@ def rank(store: Store | str, study: str, *, metric: str = METRIC) -> Ranking:
     """
     if metric not in METRICS:
         raise MetricError(f"--metric: expected {', '.join(METRICS)}. Received: {metric}")
-    with using(store) as opened:
+    with opened_store(store) as opened:
         record = find_study(opened, study)
         rows = TrialTable(opened, record.study_id, attributes=SHOWN_ATTRIBUTES).read()
     return rank_rows(study, rows, direction=record.direction, metric=metric)
@@ -192,20 +192,20 @@ def rank_rows(
     """Ranks trials that were read, as `rank` does."""
 
     def sort_key(trial: RankedTrial) -> tuple[bool, float, float, int]:
-        value = badness(trial.value(metric), direction)
+        value = sort_value(trial.value(metric), direction)
         return trial.state != "COMPLETE", value, trial.cost("parameters"), trial.trial
 
     found = [_trial_of(row) for row in rows]
-    has_place = {row.number for row in rows if row.kind in RANKED_KINDS and row.is_feasible}
+    rankable = {row.number for row in rows if row.kind in RANKED_KINDS and row.is_feasible}
     ranked = sorted(
-        (it for it in found if it.trial in has_place and it.value(metric) is not None),
+        (it for it in found if it.trial in rankable and it.value(metric) is not None),
         key=sort_key,
     )
-    placed = [replace(trial, rank=place) for place, trial in enumerate(ranked, start=1)]
-    numbers = {trial.trial for trial in placed}
+    ranked_trials = [replace(trial, rank=place) for place, trial in enumerate(ranked, start=1)]
+    numbers = {trial.trial for trial in ranked_trials}
     others = [trial for trial in found if trial.trial not in numbers]
     families = summarize_families(rows, direction)
-    return Ranking(study, (*placed, *others), families, direction, metric)
+    return Ranking(study, (*ranked_trials, *others), families, direction, metric)
 
 
 def _trial_of(row: TrialRow) -> RankedTrial:

@@ -4,7 +4,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from analysis.confirmation_study import CONFIRMS, Leading, find_leading, origin_of
+from analysis.confirmation_study import (
+    CONFIRMS_ATTRIBUTE,
+    LeadingConfig,
+    find_leading_config,
+    origin_of_training,
+)
 from analysis.results.families import FamilySummary, best_complete, family_of, summarize_families
 from storage import (
     Store,
@@ -14,10 +19,10 @@ from storage import (
     WorkerRow,
     find_study,
     list_workers,
-    using,
+    opened_store,
 )
 
-SHOWN_PARAMS, SHOWN_ATTRIBUTES = ("family",), ("config", "parameters", CONFIRMS)
+SHOWN_PARAMS, SHOWN_ATTRIBUTES = ("family",), ("config", "parameters", CONFIRMS_ATTRIBUTE)
 """What a status shows of a trial; reading all of thousands of trials takes seconds."""
 
 
@@ -68,12 +73,12 @@ class StudyStatus:
     @property
     def is_confirmation(self) -> bool:
         """Whether its trials train configs of another study again."""
-        return any(origin_of(row) is not None for row in self.trials)
+        return any(origin_of_training(row) is not None for row in self.trials)
 
     @property
-    def leading(self) -> Leading | None:
+    def leading(self) -> LeadingConfig | None:
         """In a confirmation, the config of the best mean so far."""
-        return find_leading(self.trials)
+        return find_leading_config(self.trials)
 
     @property
     def best(self) -> TrialRow | None:
@@ -95,13 +100,13 @@ class StudyStatus:
         """What the budget still takes, judged by the time that the trials so far took."""
         if self.record.end_reason is not None:
             return None
-        lefts = []
+        estimates = []
         if self.record.timeout_s is not None:
-            lefts.append(max(0.0, self.record.timeout_s - self.record.active_s))
+            estimates.append(max(0.0, self.record.timeout_s - self.record.active_s))
         if self.record.n_trials is not None and self.n_done:
             n_left = max(0, self.record.n_trials - self.n_done)
-            lefts.append(n_left * self.record.active_s / self.n_done)
-        return min(lefts, default=None)
+            estimates.append(n_left * self.record.active_s / self.n_done)
+        return min(estimates, default=None)
 
     @property
     def trials_per_hour(self) -> float | None:
@@ -156,7 +161,7 @@ def load_status(store: Store | str, study: str) -> StudyStatus:
     Raises:
         StudyNotFoundError: If the store has no such study.
     """
-    with using(store) as opened:
+    with opened_store(store) as opened:
         return follow_status(opened, study)()
 
 
@@ -172,7 +177,7 @@ def follow_status(store: Store, study: str) -> Callable[[], StudyStatus]:
     def read() -> StudyStatus:
         trials = tuple(table.read())
         record = find_study(store, study)
-        workers = [] if store.is_plain else list_workers(store, study_id)
+        workers = [] if store.is_optuna_only else list_workers(store, study_id)
         return StudyStatus(record, trials, tuple(w for w in workers if w.is_alive))
 
     return read

@@ -4,20 +4,20 @@ import io
 from collections.abc import Callable
 from pathlib import Path
 
-Tell = Callable[[int], object]
+ByteCallback = Callable[[int], object]
 """Told the bytes of each part of a file as it goes."""
 
 
-class Telling(io.FileIO):
+class ProgressReader(io.FileIO):
     """A file, open for reading in parts."""
 
-    def __init__(self, path: Path, tell: Tell | None = None) -> None:
+    def __init__(self, path: Path, on_bytes: ByteCallback | None = None) -> None:
         super().__init__(path)
-        self._tell = tell
+        self._on_bytes = on_bytes
 
     def read(self, size: int | None = -1, /) -> bytes:
         """Reads a part."""
         data = super().read(size)
-        if self._tell is not None:
-            self._tell(len(data))
+        if self._on_bytes is not None:
+            self._on_bytes(len(data))
         return data

@@ -10,9 +10,9 @@ import fasteners
 
 from search.artifacts.stores import ArtifactStore
 from search.data import PreparedSet, Progress, default_cache_dir
-from search.data.cache import unusable
+from search.data.cache import cache_error_message
 from search.errors import ArtifactError, DataError, StudyMismatchError
-from search.machine.atomic_files import written_whole
+from search.machine.atomic_files import atomic_write
 from search.settings.stored import ImageSet, StudySettings, WeightsFile
 from spaces.models.backbones import Weights
 
@@ -40,7 +40,7 @@ def shared_files(settings: StudySettings) -> dict[str, Path]:
     return files
 
 
-def share(
+def share_inputs(
     artifacts: ArtifactStore, settings: StudySettings, progress: Progress | None = None
 ) -> None:
     """Keeps in the artifact store what workers on other machines need, unless it is there.
@@ -59,25 +59,25 @@ def share(
         known = artifacts.sizes()
         for name, path in shared_files(settings).items():
             if name not in known:
-                artifacts.put(name, path, _teller(path, progress))
+                artifacts.put(name, path, _byte_callback(path, progress))
     except ArtifactError as error:
         if artifacts.folder is None:
             raise
         logger.warning("workers on other machines cannot join: %s", error)
 
 
-def _teller(path: Path, progress: Progress | None) -> Callable[[int], None] | None:
+def _byte_callback(path: Path, progress: Progress | None) -> Callable[[int], None] | None:
     """Gives what is told the bytes of each part of a file as it goes."""
     if progress is None:
         return None
     n_done, total = 0, path.stat().st_size
 
-    def tell(n_bytes: int) -> None:
+    def on_bytes(n_bytes: int) -> None:
         nonlocal n_done
         n_done = min(n_done + n_bytes, total)  # A part that is sent again is told again.
         progress(n_done // MB, max(1, total // MB), "megabytes shared")
 
-    return tell
+    return on_bytes
 
 
 def fetch_prepared(artifacts: ArtifactStore, images: ImageSet) -> PreparedSet:
@@ -89,12 +89,12 @@ def fetch_prepared(artifacts: ArtifactStore, images: ImageSet) -> PreparedSet:
         ArtifactError: If the artifact store cannot be used.
     """
     name = prepared_name(images)
-    here = default_cache_dir() / name
-    for path in (Path(images.path), here):
+    cached = default_cache_dir() / name
+    for path in (Path(images.path), cached):
         if (found := _open_set(path, images.fingerprint)) is not None:
             return found
-    if _fetch(artifacts, name, here, lambda path: _open_set(path, images.fingerprint)):
-        return PreparedSet.open(here)
+    if _fetch(artifacts, name, cached, lambda path: _open_set(path, images.fingerprint)):
+        return PreparedSet.open(cached)
     if (found := _open_set(Path(images.path), images.fingerprint)) is not None:
         return found  # Somebody prepared it meanwhile.
     is_there = Path(images.path).is_file()
@@ -119,28 +119,28 @@ def fetch_weights(artifacts: ArtifactStore, weights: WeightsFile) -> WeightsFile
     """
     path = Weights(weights.source, weights.mode).path
     name = weights_name(weights)
-    here = default_cache_dir() / name
+    cached = default_cache_dir() / name
     if path is None or _has_digest(path, weights.digest):
         return weights
-    if _has_digest(here, weights.digest) or _fetch(
-        artifacts, name, here, lambda path: _has_digest(path, weights.digest)
+    if _has_digest(cached, weights.digest) or _fetch(
+        artifacts, name, cached, lambda path: _has_digest(path, weights.digest)
     ):
-        return weights.model_copy(update={"source": str(here)})
+        return weights.model_copy(update={"source": str(cached)})
     return weights
 
 
 def _fetch(
-    artifacts: ArtifactStore, name: str, here: Path, is_right: Callable[[Path], object]
+    artifacts: ArtifactStore, name: str, cached: Path, is_valid: Callable[[Path], object]
 ) -> bool:
     """Brings a file into the cache, once for all workers of this machine."""
-    with _one_at_a_time(here):
-        if here.is_file() and is_right(here):
+    with _locked(cached):
+        if cached.is_file() and is_valid(cached):
             return True
         logger.info("fetching %s from the study's artifacts", name)
-        with written_whole(here) as partial:
+        with atomic_write(cached) as partial:
             if not artifacts.get(name, partial):
                 return False
-            if is_right(partial):
+            if is_valid(partial):
                 return True
             partial.unlink()
         raise ArtifactError(
@@ -150,13 +150,13 @@ def _fetch(
 
 
 @contextmanager
-def _one_at_a_time(here: Path) -> Iterator[None]:
+def _locked(cached: Path) -> Iterator[None]:
     try:
-        here.parent.mkdir(parents=True, exist_ok=True)
-        with fasteners.InterProcessLock(here.with_name(f".{here.name}.lock")):
+        cached.parent.mkdir(parents=True, exist_ok=True)
+        with fasteners.InterProcessLock(cached.with_name(f".{cached.name}.lock")):
             yield
     except OSError as error:
-        raise DataError(unusable("write to", here.parent, error)) from error
+        raise DataError(cache_error_message("write to", cached.parent, error)) from error
 
 
 def _open_set(path: Path, fingerprint: str) -> PreparedSet | None:

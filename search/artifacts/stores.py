@@ -6,7 +6,7 @@ from typing import Protocol
 
 from search.artifacts.database import DatabaseArtifacts
 from search.artifacts.folder import FolderArtifacts
-from search.artifacts.progress import Tell
+from search.artifacts.progress import ByteCallback
 from search.artifacts.s3 import S3Artifacts
 from search.errors import SettingsError
 from storage import Store
@@ -26,10 +26,10 @@ class ArtifactStore(Protocol):
     def folder(self) -> Path | None:
         """The folder that holds the files under their names, if it is one of this machine."""
 
-    def put(self, name: str, path: Path, tell: Tell | None = None) -> None:
+    def put(self, name: str, path: Path, on_bytes: ByteCallback | None = None) -> None:
         """Keeps a file; a reader sees the whole of it, or the whole of the one before.
 
-        Where that takes long, `tell` is told the bytes of each part as it goes.
+        Where that takes long, `on_bytes` is told the bytes of each part as it goes.
         """
 
     def get(self, name: str, path: Path) -> bool:

@@ -8,7 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from search.artifacts.background_transfer import Courier
+from search.artifacts.background_transfer import BackgroundTransfer
 from search.artifacts.checkpoints import (
     N_BEST_KEPT,
     N_CONFIRMED_KEPT,
@@ -20,7 +20,7 @@ from search.artifacts.checkpoints import (
 from search.artifacts.stores import ArtifactStore, open_artifact_store
 from search.data import default_cache_dir
 from search.errors import ArtifactError, SettingsError
-from search.machine.atomic_files import remove_leftovers
+from search.machine.atomic_files import remove_stale_partials
 from search.settings.stored import StudySettings
 from storage import Store
 
@@ -28,7 +28,7 @@ PARTIAL = ".partial"
 POLL_S = 0.05
 WORK_FOLDER = "work"
 MB = 2**20
-_OURS = re.compile(
+_STUDY_FILE = re.compile(
     r"trial-\d+\.\d+\.safetensors"
     r"|\.trial-\d+\.\d+\.safetensors\.(partial|[0-9a-f]{8})"
     r"|worker-\d+\.log|dashboard\.log"
@@ -55,7 +55,7 @@ class Artifacts:
     name: str
     folder: Path
     n_best: int = N_BEST_KEPT
-    _courier: Courier = field(default_factory=Courier)
+    _transfer: BackgroundTransfer = field(default_factory=BackgroundTransfer)
     _sent: set[CheckpointName] = field(default_factory=set)
     _released: set[CheckpointName] = field(default_factory=set)
 
@@ -116,11 +116,11 @@ class Artifacts:
         """
         if generation == 0:
             return None
-        answer: Future[Path | None] = Future()
-        self._courier.send("fetch", lambda: self._bring(trial_number, answer))
+        future: Future[Path | None] = Future()
+        self._transfer.send("fetch", lambda: self._download(trial_number, future))
         while not is_stopping():
             with suppress(TimeoutError):
-                return answer.result(POLL_S)
+                return future.result(POLL_S)
         raise ArtifactError(f"The checkpoint of trial {trial_number} is not waited for any more.")
 
     def send(self, trial_number: int, generation: int) -> None:
@@ -131,44 +131,44 @@ class Artifacts:
         name = CheckpointName(trial_number, generation)
         if self.store.folder is None:
             key = f"trial {trial_number}"
-            self._courier.send(key, lambda: self._put(name), is_lasting=True)
+            self._transfer.send(key, lambda: self._put(name), is_retried=True)
 
-    def let_go(self, trial_number: int, generation: int) -> None:
+    def release_local_copy(self, trial_number: int, generation: int) -> None:
         """Removes this machine's copy of a trial's checkpoint once the artifact store has it."""
         name = CheckpointName(trial_number, generation)
         if self.store.folder is None:
-            self._courier.send(f"let go {name}", lambda: self._let_go_of(name))
+            self._transfer.send(f"let go {name}", lambda: self._remove_local_copy(name))
 
-    def tidy(self, read_numbers: Numbers) -> None:
+    def clean_up(self, read_numbers: Numbers) -> None:
         """Deletes the checkpoints that nobody needs any more, without waiting for it.
 
         Args:
             read_numbers: Gives the trials whose last checkpoint is kept; another thread calls it.
         """
-        self._courier.send("tidy", lambda: self._tidy(read_numbers))
+        self._transfer.send("tidy", lambda: self._clean_up(read_numbers))
 
     @property
-    def is_settled(self) -> bool:
+    def is_idle(self) -> bool:
         """Whether all is done that was to be done without waiting."""
-        return self._courier.is_done
+        return self._transfer.is_done
 
     @property
-    def has_unsent(self) -> bool:
+    def has_pending_uploads(self) -> bool:
         """Whether the artifact store does not have all checkpoints yet."""
-        return self._courier.has_lasting
+        return self._transfer.has_unfinished
 
     @property
-    def is_sending(self) -> bool:
+    def is_uploading(self) -> bool:
         """Whether checkpoints are on their way that it does not refuse again and again."""
-        return self._courier.is_hopeful
+        return self._transfer.is_progressing
 
     def flush(self, timeout_s: float) -> bool:
         """Waits until all is done that was to be done without waiting."""
-        return self._courier.wait(timeout_s)
+        return self._transfer.wait(timeout_s)
 
-    def abandon(self) -> None:
+    def cancel_uploads(self) -> None:
         """Sends nothing more: the study was deleted, and another one may have its name."""
-        self._courier.drop_all()
+        self._transfer.cancel_all()
 
     def load(self, trial_number: int) -> Path | None:
         """Gives a trial's last checkpoint, and with it its best weights, as a file here.
@@ -176,14 +176,16 @@ class Artifacts:
         Raises:
             ArtifactError: If the artifact store cannot be used.
         """
-        here = newest(self._names_here(), trial_number)
+        local = newest(self._local_names(), trial_number)
         if self.store.folder is None:
-            there = newest(self._names_there(), trial_number)
-            if there is not None and (here is None or there > here):
-                here = (
-                    there if self.store.get(self._key(there), self.folder / str(there)) else here
+            remote = newest(self._remote_names(), trial_number)
+            if remote is not None and (local is None or remote > local):
+                local = (
+                    remote
+                    if self.store.get(self._key(remote), self.folder / str(remote))
+                    else local
                 )
-        return None if here is None else self.folder / str(here)
+        return None if local is None else self.folder / str(local)
 
     def files(self) -> dict[str, int]:
         """The study's files in the artifact store, and their sizes in bytes.
@@ -192,7 +194,7 @@ class Artifacts:
             ArtifactError: If the artifact store cannot be used.
         """
         known = self.store.sizes(self.name)
-        return {key: n for key, n in known.items() if _is_ours(key.rpartition("/")[2])}
+        return {key: n for key, n in known.items() if _is_study_file(key.rpartition("/")[2])}
 
     def delete(self) -> None:
         """Deletes all files of the study, and nothing else: its folder is what the store says.
@@ -203,27 +205,27 @@ class Artifacts:
         self.store.delete(self.files())
         with suppress(OSError):  # Somebody else's file is in it, or it is not there.
             for path in self.folder.iterdir():
-                if _is_ours(path.name):
+                if _is_study_file(path.name):
                     path.unlink(missing_ok=True)
             self.folder.rmdir()
 
-    def take_checkpoint(self, other: "Artifacts", theirs: int, ours: int) -> None:
+    def copy_checkpoint(self, other: "Artifacts", source_number: int, target_number: int) -> None:
         """Gives a trial the last checkpoint of another study's trial, if that has one.
 
         Raises:
             ArtifactError: If one of the artifact stores cannot be used.
         """
-        path = other.load(theirs)
+        path = other.load(source_number)
         if path is not None:
-            self.store.put(self._key(CheckpointName(ours, 0)), path)
+            self.store.put(self._key(CheckpointName(target_number, 0)), path)
 
     def unneeded(self, read_numbers: Numbers) -> list[str]:
-        """Names the checkpoints in the artifact store that `tidy` would delete there.
+        """Names the checkpoints in the artifact store that `clean_up` would delete there.
 
         Raises:
             ArtifactError: If the artifact store cannot be used.
         """
-        names = self._names_there()
+        names = self._remote_names()
         return list(map(self._key, unneeded(names, read_numbers())))
 
     def missing(self, trial_numbers: Collection[int]) -> list[int]:
@@ -232,18 +234,18 @@ class Artifacts:
         Raises:
             ArtifactError: If the artifact store cannot be used.
         """
-        names = self._names_there()
+        names = self._remote_names()
         return [number for number in trial_numbers if newest(names, number) is None]
 
-    def _bring(self, trial_number: int, answer: "Future[Path | None]") -> None:
+    def _download(self, trial_number: int, future: "Future[Path | None]") -> None:
         """Answers with the file that a trial goes on from, or with the reason why not."""
         try:
-            answer.set_result(self.load(trial_number))
+            future.set_result(self.load(trial_number))
         except ArtifactError as error:
-            answer.set_exception(error)
+            future.set_exception(error)
             raise
         except Exception as error:
-            answer.set_exception(ArtifactError(f"The artifact store failed: {error!r}."))
+            future.set_exception(ArtifactError(f"The artifact store failed: {error!r}."))
             raise
 
     def _put(self, name: CheckpointName) -> None:
@@ -254,9 +256,9 @@ class Artifacts:
         self.store.put(self._key(name), path)
         self._sent.add(name)
         if name in self._released:
-            self._let_go_of(name)
+            self._remove_local_copy(name)
 
-    def _let_go_of(self, name: CheckpointName) -> None:
+    def _remove_local_copy(self, name: CheckpointName) -> None:
         if name in self._sent:
             self._sent.discard(name)
             self._released.discard(name)
@@ -264,34 +266,34 @@ class Artifacts:
         else:
             self._released.add(name)
 
-    def _tidy(self, read_numbers: Numbers) -> None:
-        there, here = self._names_there(), self._names_here()
+    def _clean_up(self, read_numbers: Numbers) -> None:
+        remote, local = self._remote_names(), self._local_names()
         partials = list(self.folder.glob(f".trial-*{PARTIAL}"))
         trial_numbers = read_numbers()  # Last: a trial that begins meanwhile is not listed above.
-        self.store.delete(map(self._key, unneeded(there, trial_numbers)))
-        for name in set(here).intersection(unneeded([*there, *here], trial_numbers)):
+        self.store.delete(map(self._key, unneeded(remote, trial_numbers)))
+        for name in set(local).intersection(unneeded([*remote, *local], trial_numbers)):
             (self.folder / str(name)).unlink(missing_ok=True)
         for path in partials:  # of trainers that were killed
             saving = CheckpointName.read(path.name[1:].removesuffix(PARTIAL))
-            if saving and saving in unneeded([saving, *here], trial_numbers):
+            if saving and saving in unneeded([saving, *local], trial_numbers):
                 path.unlink(missing_ok=True)
         for folder in (self.folder, self.store.folder or default_cache_dir()):
-            remove_leftovers(folder)
+            remove_stale_partials(folder)
 
-    def _names_there(self) -> list[CheckpointName]:
+    def _remote_names(self) -> list[CheckpointName]:
         return read_names(
             name.removeprefix(f"{self.name}/") for name in self.store.sizes(self.name)
         )
 
-    def _names_here(self) -> list[CheckpointName]:
+    def _local_names(self) -> list[CheckpointName]:
         return read_names(path.name for path in self.folder.glob("trial-*"))
 
     def _key(self, name: CheckpointName) -> str:
         return f"{self.name}/{name}"
 
 
-def _is_ours(file_name: str) -> bool:
-    return _OURS.fullmatch(file_name) is not None
+def _is_study_file(file_name: str) -> bool:
+    return _STUDY_FILE.fullmatch(file_name) is not None
 
 
 def folder_name(study_name: str) -> str:

@@ -14,21 +14,21 @@ SLOW_S = 1.0
 """A bar that would be gone at once is not shown."""
 REFRESH_S = 0.1
 
-MOST_INDENTED = 100_000
+MAX_INDENTED_CHARS = 100_000
 """Characters of JSON up to which it is indented: for thousands of trials that takes a second."""
 
 
-def answers() -> Console:
+def stdout_console() -> Console:
     """Gives the console for a command's answer; brackets in names and reasons stay brackets."""
     return Console(highlight=False, markup=False)
 
 
-def notes() -> Console:
+def stderr_console() -> Console:
     """Gives the console for everything that is not the answer."""
     return Console(stderr=True, highlight=False, markup=False)
 
 
-def say(console: Console, text: str, **style: Any) -> None:
+def print_line(console: Console, text: str, **style: Any) -> None:
     """Prints a line, broken between words on a terminal and left whole elsewhere."""
     console.print(text, soft_wrap=not console.is_terminal, **style)
 
@@ -36,12 +36,12 @@ def say(console: Console, text: str, **style: Any) -> None:
 def print_json(document: Any) -> None:
     """Prints one JSON document on standard output, indented where it is short enough to read."""
     text = json.dumps(document)
-    if len(text) <= MOST_INDENTED:
+    if len(text) <= MAX_INDENTED_CHARS:
         text = json.dumps(document, indent=2)
     sys.stdout.write(text + "\n")
 
 
-def steps(console: Console, *, is_silent: bool = False) -> Callable[[str], None]:
+def step_printer(console: Console, *, is_silent: bool = False) -> Callable[[str], None]:
     """Gives what tells that a step begins: a line, where no bar shows how far the work is.
 
     Args:
@@ -51,7 +51,7 @@ def steps(console: Console, *, is_silent: bool = False) -> Callable[[str], None]
 
     def tell(step: str) -> None:
         if not console.is_terminal and not is_silent:
-            say(console, step)
+            print_line(console, step)
 
     return tell
 

@@ -14,12 +14,12 @@ import typer
 
 from search.cli.commands import confirm, dashboard, data, monitor, predict, report, run, study
 
-DONE, FAILED, MISUSED, INTERRUPTED = 0, 1, 2, 130
-COLLECT_EVERY = 100_000
+SUCCESS, FAILURE, USAGE_ERROR, INTERRUPTED = 0, 1, 2, 130
+GC_THRESHOLD = 100_000
 """New objects between two garbage collections. Python's 700 took 0.2 s of each command: there is
 little garbage in loading libraries and reading tables."""
 
-BARE = {"--dashboard": "--dashboard=auto"}
+OPTIONAL_VALUES = {"--dashboard": "--dashboard=auto"}
 """Options whose value may be left out. Click would take the next argument for it."""
 
 app = typer.Typer(
@@ -65,8 +65,8 @@ app.add_typer(data.app, name="data")
 
 def main() -> NoReturn:
     """Runs the command line and exits."""
-    gc.set_threshold(COLLECT_EVERY)
-    arguments = [BARE.get(argument, argument) for argument in sys.argv[1:]]
+    gc.set_threshold(GC_THRESHOLD)
+    arguments = [OPTIONAL_VALUES.get(argument, argument) for argument in sys.argv[1:]]
     arguments = [argument for argument in arguments if argument != "--debug"]
     is_debug = len(arguments) < len(sys.argv) - 1 or "CONVSEARCH_DEBUG" in os.environ
     try:
@@ -77,10 +77,10 @@ def main() -> NoReturn:
     except BrokenPipeError:
         # Whoever read our output has left; Python would complain again while it exits.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        code = FAILED
+        code = FAILURE
     except Exception as error:
         code = _explain(error, is_debug=is_debug)
-    sys.exit(code if isinstance(code, int) else DONE)
+    sys.exit(code if isinstance(code, int) else SUCCESS)
 
 
 def _explain(error: Exception, *, is_debug: bool) -> int:
@@ -91,11 +91,11 @@ def _explain(error: Exception, *, is_debug: bool) -> int:
         print(hide_passwords(traceback.format_exc()), end="", file=sys.stderr)
     code, text = _classify(error)
     if text:
-        _tell(hide_passwords(text))
+        _print_error(hide_passwords(text))
     return code
 
 
-def _tell(text: str) -> None:
+def _print_error(text: str) -> None:
     """Prints an error's text, or logs it where whoever reads standard error expects JSON."""
     from search.machine.log_format import is_json_logged
 
@@ -109,10 +109,10 @@ def _classify(error: Exception) -> tuple[int, str]:
     from analysis.errors import AnalysisError, ReportError
     from search.errors import (
         ArtifactError,
-        CannotStartError,
         SearchError,
         StudyBusyError,
         WorkerError,
+        WorkerStartError,
     )
     from spaces.errors import SpaceError
     from storage.errors import StoreMissingError, StoreUrlError, StudyNotFoundError
@@ -120,18 +120,18 @@ def _classify(error: Exception) -> tuple[int, str]:
     if isinstance(error, typer.Exit | typer.Abort):  # the second: a question was not answered
         return getattr(error, "exit_code", INTERRUPTED), ""
     if hasattr(error, "format_message"):
-        return MISUSED, _describe_misuse(error)
+        return USAGE_ERROR, _describe_misuse(error)
     if isinstance(error, ReportError):
-        return FAILED, str(error)
+        return FAILURE, str(error)
     misuses = (StoreUrlError, StoreMissingError, StudyNotFoundError, SpaceError, AnalysisError)
     if isinstance(error, misuses):
-        return MISUSED, str(error)
-    if isinstance(error, CannotStartError) or (
+        return USAGE_ERROR, str(error)
+    if isinstance(error, WorkerStartError) or (
         isinstance(error, SearchError)
         and not isinstance(error, ArtifactError | StudyBusyError | WorkerError)
     ):
-        return MISUSED, str(error)
-    return FAILED, _describe_failure(error)
+        return USAGE_ERROR, str(error)
+    return FAILURE, _describe_failure(error)
 
 
 def _describe_misuse(error: Any) -> str:
@@ -151,12 +151,12 @@ def _describe_misuse(error: Any) -> str:
 
 def _describe_failure(error: Exception) -> str:
     from search.errors import ArtifactError, StudyBusyError, WorkerError
-    from storage import StoreError, give_reason, is_of_store
+    from storage import StoreError, explain_store_error, is_store_error
 
     if isinstance(error, StoreError | ArtifactError | StudyBusyError | WorkerError):
         return str(error)
-    if is_of_store(error):
-        return f"The store failed: {give_reason(error)}"
+    if is_store_error(error):
+        return f"The store failed: {explain_store_error(error)}"
     return (
         f"{type(error).__name__}: {error}\n"
         "This should not happen: please report it with what --debug prints."

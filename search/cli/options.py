@@ -194,21 +194,21 @@ NAMES = {
 
 
 @dataclass(frozen=True, slots=True)
-class Given:
+class StudyOptions:
     """What a command line says of a study: its source, and values by (table, key)."""
 
     source: str
     values: dict[tuple[str, str], Any]
 
-    def also(self, values: dict[tuple[str, str], Any]) -> "Given":
+    def with_values(self, values: dict[tuple[str, str], Any]) -> "StudyOptions":
         """Adds what only one command can say."""
-        return Given(self.source, self.values | values)
+        return StudyOptions(self.source, self.values | values)
 
 
 Command = Callable[..., None]
 
 
-def sharing(shared: Callable[..., Given]) -> Callable[[Command], Command]:
+def with_shared_options(shared: Callable[..., StudyOptions]) -> Callable[[Command], Command]:
     """Gives a command the options of `shared` before its own; their result comes first."""
     common = inspect.signature(shared).parameters
 

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from storage import Store
 
 
-def opened(url: str | None) -> "AbstractContextManager[Store]":
+def open_for_reading(url: str | None) -> "AbstractContextManager[Store]":
     """Opens a store to be read as it stands; an older one is brought up to date first."""
     from search.settings.plan import store_url
     from storage import Store
@@ -17,13 +17,13 @@ def opened(url: str | None) -> "AbstractContextManager[Store]":
 
     place = store_url(url)
     store = Store.inspect(place)
-    if not read_versions(store).are_current:
+    if not read_versions(store).is_current:
         store.close()
         store = Store.open(place, create=False)
     return closing(store)
 
 
-def recovered(store: "Store", url: str | None, study: str, console: "Console") -> None:
+def recover_study(store: "Store", url: str | None, study: str, console: "Console") -> None:
     """Puts right what dead workers left of a study, where they left anything.
 
     A store that cannot be written is shown as it is, with a line that says so.
@@ -32,7 +32,7 @@ def recovered(store: "Store", url: str | None, study: str, console: "Console") -
     from storage import Store, StoreError, find_study, needs_recovery, recover_once
 
     record = find_study(store, study)
-    if record.is_plain or not needs_recovery(store, record.study_id):
+    if record.is_optuna_only or not needs_recovery(store, record.study_id):
         return
     try:
         with closing(Store.open(store_url(url), create=False)) as writable:

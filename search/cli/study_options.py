@@ -30,7 +30,7 @@ def read_study(
     strict: options.Strict = None,
     warm_start: options.WarmStart = None,
     warm_start_store: options.WarmStartStore = None,
-) -> options.Given:
+) -> options.StudyOptions:
     """Reads what `run` and `submit` can say of a study."""
     given = {
         ("study", "name"): study,
@@ -60,4 +60,4 @@ def read_study(
         ("store", "url"): store,
         ("store", "artifacts"): artifacts,
     }
-    return options.Given(source, given)
+    return options.StudyOptions(source, given)

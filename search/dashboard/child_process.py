@@ -14,10 +14,10 @@ from search.machine.processes import python_path
 
 AUTO = "auto"
 STOP_S = 2.0
-ADVICE = "--dashboard="
+PORT_OPTION = "--dashboard="
 
 
-class DashboardBeside:
+class DashboardProcess:
     """A dashboard of this machine. Its port is held from now on, and served once it is started.
 
     Args:
@@ -32,7 +32,7 @@ class DashboardBeside:
         self.address = self._listener.address
         """Where a browser finds it."""
         self._process: subprocess.Popen[bytes] | None = None
-        self.is_lost = False
+        self.has_exited = False
         """Whether it ended before `close` was called."""
         self._is_closing = False
 
@@ -68,7 +68,7 @@ class DashboardBeside:
     def _watch(self, process: "subprocess.Popen[bytes]", on_end: Callable[[], None]) -> None:
         process.wait()
         if not self._is_closing:
-            self.is_lost = True
+            self.has_exited = True
             on_end()
 
     def close(self) -> None:
@@ -91,7 +91,9 @@ class DashboardBeside:
 
 def _listen(port: str) -> Listener:
     if port == AUTO:
-        return Listener.open_next(HOST, PORT, advice=ADVICE)
+        return Listener.open_next_free(HOST, PORT, port_option=PORT_OPTION)
     if not port.isascii() or not port.isdigit() or not 0 < int(port) < 65_536:
-        raise SettingsError(f"--dashboard: expected a port, as {ADVICE}{PORT}. Received: {port}")
-    return Listener.open(HOST, int(port), advice=ADVICE)
+        raise SettingsError(
+            f"--dashboard: expected a port, as {PORT_OPTION}{PORT}. Received: {port}"
+        )
+    return Listener.open(HOST, int(port), port_option=PORT_OPTION)

@@ -9,7 +9,7 @@ from search.errors import SettingsError
 
 HOST, PORT = "127.0.0.1", 8080
 PORTS_TRIED = 100
-WILDCARDS = {"0.0.0.0": "127.0.0.1", "::": "::1"}
+WILDCARD_HOSTS = {"0.0.0.0": "127.0.0.1", "::": "::1"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,13 +25,13 @@ class Listener:
     host: str
 
     @classmethod
-    def open(cls, host: str, port: int, *, advice: str) -> "Listener":
+    def open(cls, host: str, port: int, *, port_option: str) -> "Listener":
         """Listens at an address.
 
         Args:
             host: A name or an address of this machine.
             port: 0 takes any that is free.
-            advice: What to write before another port, in place of one that is taken.
+            port_option: What to write before another port, in place of one that is taken.
 
         Raises:
             SettingsError: If the port is taken, or the address is none of this machine.
@@ -44,17 +44,17 @@ class Listener:
             raise SettingsError(f"Expected a port from 0 to 65535. Received: {port}") from None
         except PermissionError:
             raise SettingsError(
-                f"Port {port} is not for everybody: name one above 1023, as {advice}{PORT}."
+                f"Port {port} is not for everybody: name one above 1023, as {port_option}{PORT}."
             ) from None
         except OSError as error:
             if error.errno != errno.EADDRINUSE:
                 raise SettingsError(
                     f"--host: cannot listen at {host}: {error.strerror or error}."
                 ) from None
-            raise SettingsError(_describe_taken(host, port, advice)) from None
+            raise SettingsError(_describe_taken(host, port, port_option)) from None
 
     @classmethod
-    def open_next(cls, host: str, port: int, *, advice: str) -> "Listener":
+    def open_next_free(cls, host: str, port: int, *, port_option: str) -> "Listener":
         """Listens at the first port that is free, from one on.
 
         Raises:
@@ -68,7 +68,7 @@ class Listener:
             except OSError as error:
                 if error.errno not in {errno.EADDRINUSE, errno.EACCES}:
                     break
-        return cls.open(host, port, advice=advice)  # It says why.
+        return cls.open(host, port, port_option=port_option)  # It says why.
 
     @classmethod
     def inherit(cls, file: int) -> "Listener":
@@ -96,12 +96,12 @@ class Listener:
     @property
     def address(self) -> str:
         """The address as others write it; of a server at all addresses, by the machine's name."""
-        return self._address(socket.gethostname() if self.host in WILDCARDS else self.host)
+        return self._address(socket.gethostname() if self.host in WILDCARD_HOSTS else self.host)
 
     @property
-    def own_address(self) -> str:
+    def local_address(self) -> str:
         """The address as this machine's browser reaches it."""
-        return self._address(WILDCARDS.get(self.host, self.host))
+        return self._address(WILDCARD_HOSTS.get(self.host, self.host))
 
     @property
     def numeric_address(self) -> str | None:
@@ -109,7 +109,7 @@ class Listener:
 
         None for another server, and where this machine is on no network.
         """
-        if self.host not in WILDCARDS:
+        if self.host not in WILDCARD_HOSTS:
             return None
         family, somewhere = (
             (socket.AF_INET6, "2001:db8::1") if ":" in self.host else (socket.AF_INET, "192.0.2.1")
@@ -154,8 +154,8 @@ def _next_free(host: str, port: int) -> int | None:
     return None
 
 
-def _describe_taken(host: str, port: int, advice: str) -> str:
+def _describe_taken(host: str, port: int, port_option: str) -> str:
     free = _next_free(host, port + 1)
     if free is None:
         return f"Port {port} is taken, and so are those after it. Name another one."
-    return f"Port {port} is taken: `{advice}{free}` is free."
+    return f"Port {port} is taken: `{port_option}{free}` is free."

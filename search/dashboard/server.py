@@ -17,7 +17,7 @@ from urllib.parse import quote
 
 from search.dashboard.listener import Listener
 from search.errors import SettingsError
-from search.machine.signals import stopping_when_asked
+from search.machine.signals import stop_on_signal
 from storage import Store, hide_passwords
 
 if TYPE_CHECKING:
@@ -30,9 +30,9 @@ N_THREADS = 8
 MAX_CONNECTIONS = 200
 MAX_HEADER_BYTES = 65_536
 """Of the first line and all headers: other servers of this machine's name may leave cookies."""
-SILENT_S = 60
+IDLE_TIMEOUT_S = 60
 """How long a connection may stay silent."""
-LEAVE_S = 0.5
+SHUTDOWN_TIMEOUT_S = 0.5
 """How long requests get to be answered once the server is to leave."""
 
 
@@ -95,13 +95,13 @@ def serve(
     """
     from analysis.dashboard.app import make_app
     from analysis.dashboard.guard import Guard
-    from search.reports.dataset_facts import about_data
+    from search.reports.dataset_facts import load_dataset_facts
     from search.studies.deletion import remove_study
 
     app = make_app(
         store,
         allows_edit=access.allows_edit,
-        about_data=about_data,
+        load_dataset_facts=load_dataset_facts,
         remove_study=remove_study if access.allows_edit else None,
     )
     threading.Thread(target=app.warm_up, daemon=True).start()
@@ -133,19 +133,19 @@ def serve_app(
         server.pull_trigger()
 
     if is_supervised:
-        threading.Thread(target=_wait_for_end, args=(stop,), daemon=True).start()
-    with stopping_when_asked(stop) as signals:
+        threading.Thread(target=wait_for_stdin_close, args=(stop,), daemon=True).start()
+    with stop_on_signal(stop) as signals:
         while not is_over.is_set():
             wasyncore.loop(timeout=30.0, use_poll=True, map=connections, count=1)
         logging.getLogger("waitress").setLevel(logging.ERROR)  # Of threads that are cut off.
-        server.task_dispatcher.shutdown(timeout=LEAVE_S)
+        server.task_dispatcher.shutdown(timeout=SHUTDOWN_TIMEOUT_S)
     return signals
 
 
-def log_in_lines() -> None:
+def log_one_line_errors() -> None:
     """Sends what goes wrong to standard error, a line each, and no line for what goes well."""
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(_OneLine("%(asctime)s %(levelname)s %(message)s"))
+    handler.setFormatter(_OneLineFormatter("%(asctime)s %(levelname)s %(message)s"))
     logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
     warnings.simplefilter("ignore")  # Of importances, of few trials: nobody here can act on them.
     logging.getLogger("waitress.queue").setLevel(logging.ERROR)  # A page asks for much at once.
@@ -166,7 +166,7 @@ def _options(listener: Listener, proxy: str | None) -> dict[str, Any]:
         "sockets": [listener.socket],
         "threads": N_THREADS,
         "connection_limit": MAX_CONNECTIONS,
-        "channel_timeout": SILENT_S,
+        "channel_timeout": IDLE_TIMEOUT_S,
         "max_request_header_size": MAX_HEADER_BYTES,
         "max_request_body_size": MAX_BODY_BYTES + 1,
         "clear_untrusted_proxy_headers": True,
@@ -175,13 +175,13 @@ def _options(listener: Listener, proxy: str | None) -> dict[str, Any]:
     }
 
 
-def _wait_for_end(stop: Callable[[], None]) -> None:
+def wait_for_stdin_close(stop: Callable[[], None]) -> None:
     while os.read(sys.stdin.fileno(), 1024):
         continue
     stop()
 
 
-class _OneLine(logging.Formatter):
+class _OneLineFormatter(logging.Formatter):
     """The first line of a message, and what an exception says, without its traceback."""
 
     def format(self, record: logging.LogRecord) -> str:

@@ -16,7 +16,7 @@ CACHE_VARIABLE = "CONVSEARCH_CACHE"
 STALE_AFTER_S = 60.0
 """A temporary file younger than this is left alone: its writer may not hold its lock yet."""
 
-_TEMPORARY = ".writing-"
+_TEMPORARY_PREFIX = ".writing-"
 
 
 def default_cache_dir() -> Path:
@@ -39,7 +39,7 @@ def is_cached(path: Path) -> bool:
     try:
         return path.exists()
     except OSError as error:
-        raise DataError(unusable("read", path.parent, error)) from error
+        raise DataError(cache_error_message("read", path.parent, error)) from error
 
 
 def write_atomically(path: Path, write: Callable[[BinaryIO], None]) -> None:
@@ -55,15 +55,15 @@ def write_atomically(path: Path, write: Callable[[BinaryIO], None]) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         remove_stale(path.parent)
-        with _temporary_beside(path) as (file, temporary):
+        with _temporary_file(path) as (file, temporary):
             write(file)
             file.flush()
             temporary.replace(path)
     except OSError as error:
-        raise DataError(unusable("write to", path.parent, error)) from error
+        raise DataError(cache_error_message("write to", path.parent, error)) from error
 
 
-def unusable(verb: str, folder: Path, error: OSError) -> str:
+def cache_error_message(verb: str, folder: Path, error: OSError) -> str:
     """What to tell of a cache folder that cannot be read or written to."""
     return (
         f"Cannot {verb} the cache folder {folder}: {error.strerror}."
@@ -73,7 +73,7 @@ def unusable(verb: str, folder: Path, error: OSError) -> str:
 
 def remove_stale(folder: Path) -> None:
     """Removes temporary files whose writers are gone: a living writer holds a lock on its own."""
-    for path in folder.glob(f"{_TEMPORARY}*"):
+    for path in folder.glob(f"{_TEMPORARY_PREFIX}*"):
         with suppress(OSError):  # another process removed it, or its writer holds the lock
             if time.time() - path.stat().st_mtime > STALE_AFTER_S:
                 with path.open("rb") as file:
@@ -81,7 +81,7 @@ def remove_stale(folder: Path) -> None:
                     path.unlink()
 
 
-def hold(file: BinaryIO) -> None:
+def lock_shared(file: BinaryIO) -> None:
     """Has an open file counted as in use until it, and whatever is mapped of it, is closed."""
     with suppress(OSError):  # some network file systems have no locks
         fcntl.flock(file, fcntl.LOCK_SH)
@@ -101,8 +101,8 @@ def remove_unused(path: Path) -> bool:
 
 
 @contextmanager
-def _temporary_beside(path: Path) -> Iterator[tuple[BinaryIO, Path]]:
-    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=_TEMPORARY)
+def _temporary_file(path: Path) -> Iterator[tuple[BinaryIO, Path]]:
+    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=_TEMPORARY_PREFIX)
     try:
         with os.fdopen(descriptor, "wb") as file:
             with suppress(OSError):  # some network file systems have no locks

@@ -29,7 +29,7 @@ PILLOW_LIMIT = Image.MAX_IMAGE_PIXELS or MAX_PIXELS
 
 MAX_FILE_BYTES = 512 * 2**20
 
-UNREADABLE = (
+DECODE_ERRORS = (
     OSError,
     SyntaxError,
     ValueError,
@@ -45,10 +45,10 @@ UNREADABLE = (
 )
 """What Pillow's decoders raise on damaged files."""
 
-_ORIENTED = frozenset({"exif", "Raw profile type exif", "xmp", "XML:com.adobe.xmp"})
+_ORIENTATION_KEYS = frozenset({"exif", "Raw profile type exif", "xmp", "XML:com.adobe.xmp"})
 """Where an orientation can be; looking for one takes as long as a fifth of a small image."""
 
-_DEEP_MODES = ("I", "F")  # and "I;16" with its byte orders
+_HIGH_BIT_DEPTH_MODES = ("I", "F")  # and "I;16" with its byte orders
 
 
 def decode(path: str) -> NDArray[Any]:
@@ -59,18 +59,18 @@ def decode(path: str) -> NDArray[Any]:
 
     Raises:
         DataError: If the image is too large to be decoded safely.
-        OSError: Or another of `UNREADABLE`, if it is damaged or of another format.
+        OSError: Or another of `DECODE_ERRORS`, if it is damaged or of another format.
     """
     with _open(path) as image:
         return _as_array(image)
 
 
-def decode_telling(path: str) -> tuple[NDArray[Any], tuple[str, ...]]:
+def decode_with_notes(path: str) -> tuple[NDArray[Any], tuple[str, ...]]:
     """Reads an image as `decode` does, and says in words what of the file is not in it.
 
     Raises:
         DataError: If the image is too large to be decoded safely.
-        OSError: Or another of `UNREADABLE`, if it is damaged or of another format.
+        OSError: Or another of `DECODE_ERRORS`, if it is damaged or of another format.
     """
     with _open(path) as image:
         left = {
@@ -88,7 +88,7 @@ def _open(path: str) -> Iterator[Image.Image]:
             _check_bytes(os.fstat(file.fileno()).st_size, path)
             _check_pixels(image.width, image.height, path)
             image.load()
-            if image.format == "TIFF" or not _ORIENTED.isdisjoint(image.info):
+            if image.format == "TIFF" or not _ORIENTATION_KEYS.isdisjoint(image.info):
                 ImageOps.exif_transpose(image, in_place=True)
             yield image
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
@@ -112,7 +112,7 @@ def to_uint8(pixels: NDArray[Any]) -> NDArray[np.uint8]:
 
 
 @contextmanager
-def pillow_warnings_as_meant() -> Iterator[None]:
+def strict_pillow_warnings() -> Iterator[None]:
     """Makes Pillow's warning of a bomb an error, and silences what it says of damaged tags."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", module="PIL")
@@ -120,8 +120,8 @@ def pillow_warnings_as_meant() -> Iterator[None]:
         yield
 
 
-def reason_of(error: BaseException) -> str:
-    """Gives in words why a file was `UNREADABLE`."""
+def describe_decode_error(error: BaseException) -> str:
+    """Gives in words why a file was `DECODE_ERRORS`."""
     if isinstance(error, UnidentifiedImageError):
         return "not a PNG, JPEG, BMP or TIFF image that can be read"
     strerror = getattr(error, "strerror", None)  # without the path, which is known
@@ -149,12 +149,12 @@ def _too_large(path: str, received: str) -> str:
 
 
 def _as_array(image: Image.Image) -> NDArray[Any]:
-    if image.mode in _DEEP_MODES or image.mode.startswith("I;16"):
+    if image.mode in _HIGH_BIT_DEPTH_MODES or image.mode.startswith("I;16"):
         return np.asarray(image)
     if image.mode == "1":
         return np.asarray(image.convert("L"))
     if image.mode not in ("L", "RGB"):
-        image = _flattened(image)
+        image = _on_black(image)
     pixels = np.frombuffer(image.tobytes(), np.uint8)  # a tenth faster than `asarray`
     return pixels.reshape(image.height, image.width, *(() if image.mode == "L" else (3,)))
 
@@ -165,13 +165,13 @@ def _has_alpha(image: Image.Image) -> bool:
 
 def _is_transparent(image: Image.Image) -> bool:
     """Whether any part is; pixels of grey and RGB are taken as they are, whatever is declared."""
-    if image.mode in ("1", "L", "RGB", *_DEEP_MODES) or not _has_alpha(image):
+    if image.mode in ("1", "L", "RGB", *_HIGH_BIT_DEPTH_MODES) or not _has_alpha(image):
         return False
     least: Any = image.convert("RGBA").getchannel("A").getextrema()[0]
     return bool(least < 255)
 
 
-def _flattened(image: Image.Image) -> Image.Image:
+def _on_black(image: Image.Image) -> Image.Image:
     """Lays an image of any other mode on black, as RGB."""
     if not _has_alpha(image):
         return image.convert("RGB")

@@ -7,14 +7,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from search.data.decode import UNREADABLE, decode_telling, reason_of, to_uint8
+from search.data.decode import DECODE_ERRORS, decode_with_notes, describe_decode_error, to_uint8
 from search.data.pixels import has_color, resize, stack, to_grey
-from search.data.source_api import Broken
+from search.data.source_api import UnreadableImage
 from search.errors import DataError
 
 
 @dataclass(frozen=True, slots=True)
-class Fitted:
+class PreparedImage:
     """An image as a network takes it, and what had to be done to it.
 
     Attributes:
@@ -26,10 +26,12 @@ class Fitted:
     notes: tuple[str, ...]
 
 
-def fit_image(path: Path, size: int, channels: int, color: str) -> Fitted | Broken:
-    """Reads an image and prepares it; what cannot be read is `Broken`, with the reason.
+def prepare_image(
+    path: Path, size: int, channels: int, color: str
+) -> PreparedImage | UnreadableImage:
+    """Reads an image and prepares it; what cannot be read is `UnreadableImage`, with the reason.
 
-    Within `pillow_warnings_as_meant`, like all decoding.
+    Within `strict_pillow_warnings`, like all decoding.
 
     Args:
         path: Of a PNG, JPEG, BMP or TIFF.
@@ -39,18 +41,18 @@ def fit_image(path: Path, size: int, channels: int, color: str) -> Fitted | Brok
     """
     try:
         if path.exists() and not path.is_file():
-            return Broken("not a file")
-        pixels, left = decode_telling(str(path))
+            return UnreadableImage("not a file")
+        pixels, left = decode_with_notes(str(path))
         levels = to_uint8(pixels)
     except DataError as error:  # it is too large
-        return Broken(str(error))
-    except UNREADABLE as error:
-        return Broken(reason_of(error))
+        return UnreadableImage(str(error))
+    except DECODE_ERRORS as error:
+        return UnreadableImage(describe_decode_error(error))
     is_colored = has_color(pixels)
     as_grey = channels == 1 or color == "grey" or (color == "auto" and not is_colored)
     fitted = resize(to_grey(levels) if as_grey else levels, size)
     notes = _notes(pixels, size, channels, is_colored=is_colored)
-    return Fitted(stack([fitted], size, channels)[0], left + notes)
+    return PreparedImage(stack([fitted], size, channels)[0], left + notes)
 
 
 def _notes(pixels: NDArray[Any], size: int, channels: int, *, is_colored: bool) -> tuple[str, ...]:

@@ -35,14 +35,14 @@ def map_chunks(function: Function[T, R], chunks: Sequence[Sequence[T]]) -> Itera
     n_workers = min(n_cores(), len(chunks))
     if n_workers < 2:
         yield from map(function, chunks)
-    elif may_fork():
+    elif can_fork():
         yield from _map_forked(function, chunks, n_workers)
     else:
         with ThreadPoolExecutor(n_workers) as pool:
             yield from pool.map(function, chunks)
 
 
-def may_fork() -> bool:
+def can_fork() -> bool:
     """Whether a copy of this process would be a sound one."""
     alone = threading.active_count() == 1 and "tensorflow" not in sys.modules
     return sys.platform == "linux" and alone

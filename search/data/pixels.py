@@ -8,20 +8,20 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from search.data.source_api import Images, Look
+from search.data.source_api import ImageInfo, Images
 
 COLOR_TOLERANCE = 8
 """Levels by which channels may differ in an image that still counts as grey: scanners' exports
 saved as colour JPEG come back a few levels off."""
 
 
-def look_at(pixels: NDArray[Any]) -> Look:
+def inspect_pixels(pixels: NDArray[Any]) -> ImageInfo:
     """Describes decoded pixels of shape `(height, width)` or `(height, width, 3)`."""
     pixels = drop_equal_channels(pixels)
     digest = hashlib.sha256(f"{pixels.dtype.str}{pixels.shape}".encode())
     digest.update(np.ascontiguousarray(pixels).data)
     height, width = pixels.shape[:2]
-    return Look(digest.digest(), width, height, has_color(pixels))
+    return ImageInfo(digest.digest(), width, height, has_color(pixels))
 
 
 def drop_equal_channels(pixels: NDArray[Any]) -> NDArray[Any]:

@@ -15,7 +15,7 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from search.data.cache import hold
+from search.data.cache import lock_shared
 from search.data.source_api import SPLITS, Images
 from search.errors import DataError
 
@@ -157,7 +157,7 @@ def _header(arrays: Mapping[str, NDArray[Any]], metadata: Mapping[str, Any]) -> 
 def _map_file(path: Path) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
     size = path.stat().st_size
     with path.open("rb") as file:
-        hold(file)
+        lock_shared(file)
         prefix = file.read(8)
         length = struct.unpack("<Q", prefix)[0] if len(prefix) == 8 else 0
         if not 2 <= length <= min(MAX_HEADER_BYTES, size - 8):

@@ -33,7 +33,7 @@ class Item(NamedTuple):
     split: str = ""
 
 
-class Look(NamedTuple):
+class ImageInfo(NamedTuple):
     """What reading one image showed; a tuple, since thousands of them cross between processes.
 
     Attributes:
@@ -50,7 +50,7 @@ class Look(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Broken:
+class UnreadableImage:
     """Why one image could not be read."""
 
     reason: str
@@ -81,9 +81,9 @@ class Source(Protocol):
     def identity(self) -> str:
         """Text that changes whenever the images may have changed."""
 
-    def look(
+    def inspect(
         self, indices: Sequence[int], tick: Callable[[], None], *, keep_pixels: bool = True
-    ) -> list[Look | Broken]:
+    ) -> list[ImageInfo | UnreadableImage]:
         """Reads the images at `indices`, calling `tick` after each.
 
         Args:

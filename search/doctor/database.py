@@ -10,11 +10,11 @@ from storage.inspection.database_health import (
     LARGE_WAL_BYTES,
     Versions,
     check_sqlite,
-    empty_log,
+    checkpoint_wal,
     is_creation_locked,
-    log_bytes,
     sqlite_file,
     upgrade_tables,
+    wal_bytes,
 )
 
 LOCK_TRIES, LOCK_WAIT_S = 10, 0.2
@@ -51,7 +51,7 @@ def check_file(url: str) -> list[Finding]:
 
 
 def _check_missing(path: Path) -> list[Finding]:
-    if not log_bytes(path):
+    if not wal_bytes(path):
         return []
     return [
         Finding(
@@ -69,7 +69,7 @@ def check_log(url: str) -> list[Finding]:
     if path is None:
         return []
     findings = []
-    n_bytes = log_bytes(path)
+    n_bytes = wal_bytes(path)
     if n_bytes > LARGE_WAL_BYTES:
         findings.append(
             Finding(
@@ -78,7 +78,7 @@ def check_log(url: str) -> list[Finding]:
                 f"SQLite's log has grown to {n_bytes / 2**20:,.0f} MB.",
                 "--fix moves it into the file.",
                 is_wrong=False,
-                fix=lambda: empty_log(url),
+                fix=lambda: checkpoint_wal(url),
             )
         )
     if _is_stuck(path):
@@ -103,7 +103,7 @@ def _is_stuck(path: Path) -> bool:
 
 def check_versions(store: Store, url: str, found: Versions) -> list[Finding]:
     """Checks whether the tables are those of this convsearch and of this Optuna."""
-    if found.are_current:
+    if found.is_current:
         return []
     is_newer = found.optuna_is_older is False or (found.ours or 0) > found.ours_known
     return [

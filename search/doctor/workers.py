@@ -4,12 +4,16 @@ from collections.abc import Callable
 
 from search.doctor.finding import Finding
 from storage import Store, list_workers
-from storage.inspection.inconsistencies import Fault, find_faults, mend_faults
+from storage.inspection.inconsistencies import (
+    Inconsistency,
+    find_inconsistencies,
+    repair_inconsistencies,
+)
 
 MAX_SKEW_S = 5.0
 
-Words = Callable[[Fault], tuple[str, str]]
-_WORDS: dict[str, Words] = {
+_Describe = Callable[[Inconsistency], tuple[str, str]]
+_DESCRIPTIONS: dict[str, _Describe] = {
     "dead worker": lambda it: (
         f"Worker {_worker(it)} is gone: its process has ended, or it is silent for too long.",
         "--fix takes it off the list and gives its trial back.",
@@ -43,16 +47,16 @@ _WORDS: dict[str, Words] = {
 
 def check_faults(store: Store, url: str) -> list[Finding]:
     """Checks that tables and living workers agree."""
-    faults = find_faults(store)
+    inconsistencies = find_inconsistencies(store)
 
     def fix() -> None:
         opened = Store.open(url, create=False)
         try:
-            mend_faults(opened, faults)
+            repair_inconsistencies(opened, inconsistencies)
         finally:
             opened.close()
 
-    return [_finding(store, fault, fix) for fault in faults]
+    return [_finding(store, inconsistency, fix) for inconsistency in inconsistencies]
 
 
 def check_clocks(store: Store) -> list[Finding]:
@@ -72,12 +76,12 @@ def check_clocks(store: Store) -> list[Finding]:
     ]
 
 
-def _finding(store: Store, fault: Fault, fix: Callable[[], None]) -> Finding:
-    what, remedy = _WORDS[fault.kind](fault)
-    where = f"study {fault.study}" if fault.study else store.shown_url
-    return Finding(fault.kind, where, what, remedy, fix=fix)
+def _finding(store: Store, inconsistency: Inconsistency, fix: Callable[[], None]) -> Finding:
+    what, remedy = _DESCRIPTIONS[inconsistency.kind](inconsistency)
+    where = f"study {inconsistency.study}" if inconsistency.study else store.shown_url
+    return Finding(inconsistency.kind, where, what, remedy, fix=fix)
 
 
-def _worker(fault: Fault) -> str:
-    worker = fault.worker
+def _worker(inconsistency: Inconsistency) -> str:
+    worker = inconsistency.worker
     return "" if worker is None else f"{worker.worker_id[:8]} on {worker.host}"

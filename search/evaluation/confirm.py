@@ -8,14 +8,14 @@ from typing import Any
 from analysis import Ranking, load_status, rank
 from analysis.confirmation.comparison import Confirmation
 from analysis.confirmation.trainings import Trainings, load_trainings
-from analysis.confirmation_study import confirmation_of
+from analysis.confirmation_study import confirmation_name
 from analysis.report.facts import TestUse
 from analysis.results.classification_metrics import Evaluation, evaluate
 from search.data import Progress
 from search.errors import ArtifactError, TrialRecordError
 from search.evaluation.confirmation_study import DEFAULT_SEEDS, DEFAULT_TOP, submit_confirmation
 from search.evaluation.model_selection import Winner, choose_winner
-from search.evaluation.test_split import TEST, Scorer, uses_of_test_split
+from search.evaluation.test_split import TEST, WinnerPredictor, load_test_uses
 from search.evaluation.trained_network import Evaluator
 from search.settings.plan import StudyTable, store_url
 from search.studies.open_study import OpenStudy
@@ -47,9 +47,9 @@ class ConfirmResult:
     """Why the winner could not be scored, though it was to be."""
 
     @property
-    def is_telling(self) -> bool:
+    def has_enough_seeds(self) -> bool:
         """Whether there are trainings enough to recommend a config."""
-        return self.trainings is not None and self.trainings.is_telling
+        return self.trainings is not None and self.trainings.has_enough_seeds
 
     def to_json(self) -> dict[str, Any]:
         """Gives the document of `confirm --json`."""
@@ -58,9 +58,9 @@ class ConfirmResult:
             "study": self.ranking.study,
             "is_over": self.trainings is not None and self.trainings.is_over,
             "configs": [] if found is None else [it.to_json() for it in found.standings],
-            "recommended": found.recommended.trial if found and self.is_telling else None,
+            "recommended": found.recommended.trial if found and self.has_enough_seeds else None,
             "trainings_left": 0 if self.trainings is None else self.trainings.n_left,
-            "trainings_spared": 0 if self.trainings is None else self.trainings.n_spared,
+            "trainings_spared": 0 if self.trainings is None else self.trainings.n_skipped,
             "winner": winner
             and {
                 "trial": winner.trial,
@@ -122,17 +122,17 @@ def confirm(
     run = run_submission(
         submission, gpus, url=store, on_submit=on_submit, on_stop=on_stop, view=view
     )
-    with closing(Store.open(url, create=False)) as there:
-        return _conclude(there, study, run, opens_test=opens_test, on_score=on_score)
+    with closing(Store.open(url, create=False)) as opened_store:
+        return _conclude(opened_store, study, run, opens_test=opens_test, on_score=on_score)
 
 
-def judged(opened: OpenStudy) -> tuple[Trainings | None, Confirmation | None]:
+def load_comparison(opened: OpenStudy) -> tuple[Trainings | None, Confirmation | None]:
     """Gives the trainings of a study's confirmation, and what they say of its configs."""
     trainings = load_trainings(opened.store, opened.name)
     if trainings is None:
         return None, None
     n_images = next(iter(opened.data.values())).counts["val"]
-    return trainings, trainings.judge(1 / n_images)
+    return trainings, trainings.compare_configs(1 / n_images)
 
 
 def _conclude(
@@ -143,31 +143,33 @@ def _conclude(
     opens_test: bool | None,
     on_score: Callable[[], None],
 ) -> ConfirmResult:
-    recover_all(store, study)
+    recover_with_confirmation(store, study)
     opened = OpenStudy.load(store, study)
     ranking = rank(store, study)
-    trainings, confirmation = judged(opened)
+    trainings, confirmation = load_comparison(opened)
     is_over = trainings is not None and trainings.is_over and confirmation is not None
     winner = choose_winner(ranking, trainings, confirmation) if is_over else None
     test, problem = None, None
     if opens_test is None:
-        opens_test = load_status(store, study).is_over and not overtaken(ranking, trainings)
+        opens_test = load_status(store, study).is_over and not unconfirmed_leaders(
+            ranking, trainings
+        )
     if winner is not None and opens_test and not run.is_interrupted:
         try:
             test = _score(opened, winner, on_score)
         except (TrialRecordError, ArtifactError, SpaceError) as error:
             problem = str(error)
-    uses = uses_of_test_split(opened)
+    uses = load_test_uses(opened)
     return ConfirmResult(ranking, run, trainings, confirmation, winner, test, uses, problem)
 
 
-def overtaken(ranking: Ranking, trainings: Trainings | None) -> list[int]:
+def unconfirmed_leaders(ranking: Ranking, trainings: Trainings | None) -> list[int]:
     """Gives the trials that rank among those whose configs were trained again, and were not."""
     known = set() if trainings is None else {it.trial for it in trainings.trainings}
     return [it.trial for it in ranking.complete[: len(known)] if it.trial not in known]
 
 
-def recover_all(store: Store, study: str) -> None:
+def recover_with_confirmation(store: Store, study: str) -> None:
     """Puts right what dead workers left of a study and of its confirmation.
 
     An end that was recorded, and that Optuna was not told of, may be the best one's.
@@ -176,16 +178,16 @@ def recover_all(store: Store, study: str) -> None:
         StudyNotFoundError: If there is no such study.
     """
     known = list_studies(store)
-    for name in (study, confirmation_of(study)):
+    for name in (study, confirmation_name(study)):
         if name == study or name in known:
             recover_once(store, load_study(store, name).study_id)
 
 
 def _score(opened: OpenStudy, winner: Winner, on_score: Callable[[], None]) -> Evaluation:
-    scorer = Scorer(opened.store, winner, COMMAND)
-    if scorer.stored(TEST) is None:
+    predictor = WinnerPredictor(opened.store, winner, COMMAND)
+    if predictor.load_stored(TEST) is None:
         on_score()
     with Evaluator(OpenStudy.load(opened.store, winner.study), winner.number) as network:
-        found = scorer.answers(TEST, network)
+        found = predictor.predictions(TEST, network)
     classes = next(iter(opened.data.values())).classes
     return evaluate(found.labels, found.probabilities, classes)

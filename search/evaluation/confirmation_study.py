@@ -12,20 +12,20 @@ from shlex import quote
 
 from analysis import RankedTrial, load_status, rank
 from analysis.confirmation.trainings import confirms
-from analysis.confirmation_study import CONFIRMS, confirmation_of
-from search.artifacts import Artifacts, share
+from analysis.confirmation_study import CONFIRMS_ATTRIBUTE, confirmation_name
+from search.artifacts import Artifacts, share_inputs
 from search.artifacts.study_artifacts import folder_name
 from search.data import Progress
 from search.errors import NoResultError, SettingsError
 from search.machine.devices import n_cores
 from search.settings.stored import StudySettings
 from search.strategy.seeds import CONFIRMATION, derive_seed
-from search.studies.compatibility import here, packages_here
+from search.studies.compatibility import installed_versions, package_versions
 from search.studies.open_study import OpenStudy
 from search.studies.submission import Submission
 from spaces import Config
 from storage import (
-    Queued,
+    QueuedConfig,
     Store,
     StudyRecord,
     create_study,
@@ -78,11 +78,11 @@ def submit_confirmation(
             f"`convsearch status {study}` shows how far it is."
         )
     notes = tuple(_note(store, study, len(leaders), top))
-    name, queue = confirmation_of(study), _make_queue(leaders, n_seeds)
+    name, queue = confirmation_name(study), _make_queue(leaders, n_seeds)
     if name in list_studies(store):
-        return replace(_go_on(opened, queue, n_workers, progress), notes=notes)
+        return replace(_resume(opened, queue, n_workers, progress), notes=notes)
     settings = _settings_of(opened.settings, study)
-    _share(store, name, settings, progress)
+    _upload_inputs(store, name, settings, progress)
     record, is_new = create_study(
         store,
         name,
@@ -92,7 +92,7 @@ def submit_confirmation(
         queue=queue,
     )
     if not is_new:
-        return replace(_go_on(opened, queue, n_workers, progress), notes=notes)
+        return replace(_resume(opened, queue, n_workers, progress), notes=notes)
     return replace(_submission(opened, record, n_workers, is_new=True), notes=notes)
 
 
@@ -104,20 +104,20 @@ def _note(store: Store, study: str, n_leaders: int, top: int) -> Iterator[str]:
         yield f"trained again: {n_leaders} of the {top} wanted, since no more are complete"
 
 
-def _go_on(
+def _resume(
     opened: OpenStudy,
-    queue: Sequence[Queued],
+    queue: Sequence[QueuedConfig],
     n_workers: int | None,
     progress: Progress | None,
 ) -> Submission:
     """Adds what is not trained yet, and opens the study again where anything is left to do."""
-    store, record = opened.store, load_study(opened.store, confirmation_of(opened.name))
+    store, record = opened.store, load_study(opened.store, confirmation_name(opened.name))
     if not confirms(record, load_study(store, opened.name)):
         raise SettingsError(
             f"{record.name} belongs to an earlier study of that name: "
             f"`convsearch study delete {quote(record.name)}` first."
         )
-    _share(store, record.name, StudySettings.read(record.settings), progress)
+    _upload_inputs(store, record.name, StudySettings.read(record.settings), progress)
     enqueue(store, record.study_id, queue)
     rows = [row for row in load_trials(store, record.study_id) if row.state != "FAIL"]
     if any(row.state in {"WAITING", "RUNNING"} for row in rows):
@@ -125,10 +125,12 @@ def _go_on(
     return _submission(opened, load_study(store, record.name), n_workers, is_new=False)
 
 
-def _share(store: Store, name: str, settings: StudySettings, progress: Progress | None) -> None:
+def _upload_inputs(
+    store: Store, name: str, settings: StudySettings, progress: Progress | None
+) -> None:
     artifacts = Artifacts.of_study(settings, store, name)
     artifacts.create()
-    share(artifacts.store, settings, progress)
+    share_inputs(artifacts.store, settings, progress)
 
 
 def _submission(
@@ -150,30 +152,30 @@ def _settings_of(confirmed: StudySettings, study: str) -> StudySettings:
     """Gives what the confirmation trains by: all as in the study, but for seeds and pruner."""
     seed = derive_seed(confirmed.search.seed, 0, CONFIRMATION)
     search = {"seed": seed, "pruner": "none", "sampler": "random"}
-    name = folder_name(confirmation_of(study))
+    name = folder_name(confirmation_name(study))
     is_shared = confirmed.artifacts_folder not in {"", folder_name(study)}
     folder = f"{name}-{secrets.token_hex(4)}" if is_shared else name
     return confirmed.model_copy(
         update={
-            "version": here()["convsearch"],
-            "optuna": here()["optuna"],
+            "version": installed_versions()["convsearch"],
+            "optuna": installed_versions()["optuna"],
             "search": confirmed.search.model_copy(update=search),
             "family_trials": 0,
             "artifacts_folder": folder,
             "creation": secrets.token_hex(16),
             "confirms": study,
             "confirms_creation": confirmed.creation,
-            "versions": packages_here(),
+            "versions": package_versions(),
         }
     )
 
 
-def _make_queue(leaders: Sequence[RankedTrial], n_seeds: int) -> list[Queued]:
+def _make_queue(leaders: Sequence[RankedTrial], n_seeds: int) -> list[QueuedConfig]:
     return [
-        Queued(
+        QueuedConfig(
             leader.params,
             {
-                CONFIRMS: {
+                CONFIRMS_ATTRIBUTE: {
                     "trial": leader.trial,
                     "seed": seed,
                     "key": Config.from_json(leader.config).key(),

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from analysis import Ranking
 from analysis.confirmation.comparison import Confirmation
 from analysis.confirmation.trainings import Trainings
-from analysis.confirmation_study import confirmation_of
+from analysis.confirmation_study import confirmation_name
 from search.errors import NoResultError, TrialRecordError
 
 
@@ -33,10 +33,10 @@ def find_winner(ranking: Ranking, trainings: Trainings | None, study: str, numbe
         for it in ranking.complete:
             if it.trial == number:
                 return Winner(number, study, number, it.val_accuracy or 0.0)
-    elif trainings is not None and study == confirmation_of(ranking.study):
-        for again in trainings.trainings:
-            if again.number == number and again.value is not None:
-                return Winner(again.trial, study, number, again.value)
+    elif trainings is not None and study == confirmation_name(ranking.study):
+        for training in trainings.trainings:
+            if training.number == number and training.value is not None:
+                return Winner(training.trial, study, number, training.value)
     raise TrialRecordError(
         f"Trial {number} of {study} is not there any more, or was not trained to its end: gather "
         "without naming a winner to see the one of today."
@@ -57,7 +57,7 @@ def choose_winner(
     if trainings is not None and confirmation is not None and trainings.is_over:
         trial = confirmation.recommended.trial
         median = trainings.median(trial)
-        name = confirmation_of(ranking.study)
+        name = confirmation_name(ranking.study)
         return Winner(trial, name, median.number, median.value or 0.0)
     if not ranking.complete:
         raise NoResultError(

@@ -13,7 +13,7 @@ from search.errors import TrialRecordError
 from search.studies.open_study import OpenStudy
 from search.studies.training_task import make_task
 from search.studies.trial_record import TrialRecord
-from search.trainer.process import Trainer, lone_trainer
+from search.trainer.process import Trainer, temporary_trainer
 from search.trainer.protocol import Busy, Epoch, Failed, Finished, Task, Unfit
 from spaces import Config
 from storage import EpochRow, Store, load_curve
@@ -30,7 +30,7 @@ class Reproduction:
     study: str
     trial: int
     recorded: tuple[EpochRow, ...]
-    again: tuple[EpochRow, ...]
+    repeated: tuple[EpochRow, ...]
 
     @property
     def is_identical(self) -> bool:
@@ -40,7 +40,7 @@ class Reproduction:
     @property
     def first_difference(self) -> int | None:
         """The first epoch that differs, or that one of the two does not have."""
-        pairs = itertools.zip_longest(self.recorded, self.again)
+        pairs = itertools.zip_longest(self.recorded, self.repeated)
         for epoch, (row, other) in enumerate(pairs, start=1):
             if row is None or other is None or _measures(row) != _measures(other):
                 return epoch
@@ -49,7 +49,7 @@ class Reproduction:
     @property
     def largest_differences(self) -> dict[str, float]:
         """How far each measure is off at most, over the epochs that both have."""
-        pairs = list(zip(self.recorded, self.again, strict=False))
+        pairs = list(zip(self.recorded, self.repeated, strict=False))
         return {
             name: max(abs(getattr(row, name) - getattr(other, name)) for row, other in pairs)
             for name in (MEASURES if pairs else ())
@@ -64,7 +64,7 @@ class Reproduction:
             "first_difference": self.first_difference,
             "largest_differences": self.largest_differences,
             "recorded": [asdict(row) for row in self.recorded],
-            "again": [asdict(row) for row in self.again],
+            "again": [asdict(row) for row in self.repeated],
         }
 
 
@@ -96,9 +96,9 @@ def reproduce(
         raise TrialRecordError(f"Trial {number} of {study} has no epoch to compare with.")
     opened = OpenStudy.load(store, study)
     task = make_task(opened, Config.from_json(record.config), seed=record.seed)
-    with lone_trainer(n_threads) as trainer:
-        again = _train(trainer, task, len(recorded), progress)
-    return Reproduction(study, number, recorded, tuple(again))
+    with temporary_trainer(n_threads) as trainer:
+        repeated = _train(trainer, task, len(recorded), progress)
+    return Reproduction(study, number, recorded, tuple(repeated))
 
 
 def _measures(row: EpochRow) -> list[float]:

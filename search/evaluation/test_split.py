@@ -13,22 +13,22 @@ from search.evaluation.model_selection import Winner
 from search.evaluation.trained_network import Evaluator
 from search.settings.stored import StudySettings
 from search.studies.open_study import OpenStudy
-from search.trainer.predictions import Answers
+from search.trainer.predictions import SplitPredictions
 from storage import (
     Store,
     StudyNotFoundError,
     list_test_uses,
-    load_answers,
+    load_predictions,
     load_study,
     record_test_use,
-    save_answers,
+    save_predictions,
 )
 
 TEST = "test"
 
 
 @dataclass(frozen=True, slots=True)
-class Scorer:
+class WinnerPredictor:
     """Has the winner of a study answer on splits.
 
     Attributes:
@@ -41,19 +41,19 @@ class Scorer:
     winner: Winner
     command: str
 
-    def stored(self, split: str) -> Answers | None:
+    def load_stored(self, split: str) -> SplitPredictions | None:
         """Gives the answers that are kept; None where there are none, or they cannot be read."""
         try:
             study_id = load_study(self.store, self.winner.study).study_id
         except StudyNotFoundError:
             return None
-        data = load_answers(self.store, study_id, self.winner.number, split)
+        data = load_predictions(self.store, study_id, self.winner.number, split)
         try:
-            return None if data is None else Answers.from_bytes(data)
+            return None if data is None else SplitPredictions.from_bytes(data)
         except ValueError:
             return None
 
-    def answers(self, split: str, network: Evaluator) -> Answers:
+    def predictions(self, split: str, network: Evaluator) -> SplitPredictions:
         """Gives the answers, from the store or from the network.
 
         Args:
@@ -64,15 +64,15 @@ class Scorer:
             TrialRecordError: If the winner's weights are not kept, or it cannot be built again.
             SearchError, SpaceError: If images, weights or modules cannot be had.
         """
-        known = self.stored(split)
+        known = self.load_stored(split)
         if known is not None:
             return known
         network.prepare()  # Before the record of a look that might never happen.
         if split == TEST:
             self._record_use(network)
-        found = network.answer(split)
+        found = network.predict(split)
         study_id = network.opened.study_id
-        save_answers(self.store, study_id, self.winner.number, split, found.to_bytes())
+        save_predictions(self.store, study_id, self.winner.number, split, found.to_bytes())
         return found
 
     def _record_use(self, network: Evaluator) -> None:
@@ -86,7 +86,7 @@ class Scorer:
         )
 
 
-def uses_of_test_split(opened: OpenStudy) -> tuple[TestUse, ...]:
+def load_test_uses(opened: OpenStudy) -> tuple[TestUse, ...]:
     """Gives every recorded use of the test split of a study's images, by whatever study."""
     prints = {images.fingerprint for images in opened.settings.images.values()}
     return tuple(

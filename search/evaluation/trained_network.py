@@ -10,14 +10,14 @@ from shlex import quote
 from typing import Any, Self
 
 from search.data import PreparedSet
-from search.errors import ModelError, TrialRecordError, WeightsGoneError
-from search.exported_models.archive import cannot_write, folder_beside, publish
+from search.errors import ModelError, TrialRecordError, WeightsNotFoundError
+from search.exported_models.archive import describe_write_error, publish_model, staging_folder
 from search.exported_models.metadata import Color, ModelFacts, describe_pixels, versions_here
 from search.studies.open_study import OpenStudy
 from search.studies.training_task import make_task
 from search.studies.trial_record import TrialRecord
-from search.trainer.predictions import Answers
-from search.trainer.process import Trainer, lone_trainer
+from search.trainer.predictions import SplitPredictions
+from search.trainer.process import Trainer, temporary_trainer
 from search.trainer.protocol import Evaluate, Evaluated, Failed, Unfit
 from spaces import Config
 
@@ -70,14 +70,14 @@ class Evaluator:
             self._checkpoint = self.opened.artifacts.load(self._record.number)
         if self._checkpoint is None:
             name, number = self.opened.name, self._record.number
-            raise WeightsGoneError(
+            raise WeightsNotFoundError(
                 f"The weights of trial {number} of {name} are not kept: only those of the best "
                 f"trials are. `convsearch reproduce {quote(name)} {number}` trains it again."
             )
         if self._trainer is None:
-            self._trainer = self._stack.enter_context(lone_trainer(self._n_threads))
+            self._trainer = self._stack.enter_context(temporary_trainer(self._n_threads))
 
-    def answer(self, split: str) -> Answers:
+    def predict(self, split: str) -> SplitPredictions:
         """Has the network answer on a split: `train`, `val` or `test`.
 
         Raises:
@@ -87,12 +87,12 @@ class Evaluator:
         """
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "answers.safetensors"
-            done = self._ask(split=split, answers=str(path))
-            if done.unwritten:
+            done = self._request(split=split, predictions=str(path))
+            if done.write_error:
                 raise TrialRecordError(
-                    f"Cannot write temporary files in {folder}: {done.unwritten}."
+                    f"Cannot write temporary files in {folder}: {done.write_error}."
                 )
-            return Answers.from_bytes(path.read_bytes())
+            return SplitPredictions.from_bytes(path.read_bytes())
 
     def save_model(self, path: Path) -> None:
         """Saves the network as a `.keras` file that takes raw pixels.
@@ -107,19 +107,19 @@ class Evaluator:
             ModelError: If the file cannot be written.
         """
         path = path.absolute()
-        with folder_beside(path) as folder:
+        with staging_folder(path) as folder:
             written = folder / "model.keras"
-            done = self._ask(model=str(written))
-            if done.unwritten:
-                raise ModelError(cannot_write(path, done.unwritten))
-            publish(written, path, _facts(self.opened.name, self._record, self.data))
+            done = self._request(model=str(written))
+            if done.write_error:
+                raise ModelError(describe_write_error(path, done.write_error))
+            publish_model(written, path, _facts(self.opened.name, self._record, self.data))
 
-    def _ask(self, **wishes: Any) -> Evaluated:
+    def _request(self, **options: Any) -> Evaluated:
         self.prepare()
         assert self._trainer is not None
         config = Config.from_json(self._record.config)
         task = make_task(self.opened, config, seed=self._record.seed, checkpoint=self._checkpoint)
-        return _ask(self._trainer, Evaluate(task, **wishes))
+        return _request(self._trainer, Evaluate(task, **options))
 
 
 def _facts(study: str, record: TrialRecord, data: PreparedSet) -> ModelFacts:
@@ -145,8 +145,8 @@ def _color(data: PreparedSet) -> Color:
     return color
 
 
-def _ask(trainer: Trainer, wish: Evaluate) -> Evaluated:
-    trainer.send(wish)
+def _request(trainer: Trainer, request: Evaluate) -> Evaluated:
+    trainer.send(request)
     while True:
         match trainer.receive(POLL_S):
             case Evaluated() as done:

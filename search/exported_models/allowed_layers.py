@@ -38,7 +38,7 @@ ALLOWED: Mapping[str | None, frozenset[str]] = {
 """Classes by module, as Keras writes them."""
 
 
-def find_foreign(config: bytes) -> str | None:
+def find_unknown_class(config: bytes) -> str | None:
     """Gives the first class of a model's `config.json` that no search builds, None without one.
 
     Raises:
@@ -48,20 +48,20 @@ def find_foreign(config: bytes) -> str | None:
         document = json.loads(config)
         if not isinstance(document, dict) or document.get("class_name") not in _MODELS:
             raise ValueError("Expected the configuration of a Keras model.")
-        return next(_foreign(document), None)
+        return next(_unknown_classes(document), None)
     except RecursionError as error:
         raise ValueError("Expected the configuration of a Keras model, not so deep.") from error
 
 
-def _foreign(part: Any) -> Iterator[str]:
+def _unknown_classes(part: Any) -> Iterator[str]:
     if isinstance(part, list):
         for item in part:
-            yield from _foreign(item)
+            yield from _unknown_classes(item)
     elif isinstance(part, dict):
         if "class_name" in part and not _is_allowed(part):
             yield str(part["class_name"])
         for item in part.values():
-            yield from _foreign(item)
+            yield from _unknown_classes(item)
 
 
 def _is_allowed(part: dict[str, Any]) -> bool:

@@ -15,7 +15,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from search.errors import ModelError
-from search.exported_models.allowed_layers import find_foreign
+from search.exported_models.allowed_layers import find_unknown_class
 from search.exported_models.metadata import ModelFacts
 
 RECORD = "convsearch.json"
@@ -38,7 +38,7 @@ UNREADABLE = (
 
 
 @contextmanager
-def folder_beside(path: Path) -> Iterator[Path]:
+def staging_folder(path: Path) -> Iterator[Path]:
     """Makes a folder beside a file to be, from which the file can be moved to its place.
 
     Raises:
@@ -49,12 +49,12 @@ def folder_beside(path: Path) -> Iterator[Path]:
             dir=path.parent, prefix=".writing-", ignore_cleanup_errors=True
         )
     except OSError as error:
-        raise ModelError(cannot_write(path, error.strerror)) from error
+        raise ModelError(describe_write_error(path, error.strerror)) from error
     with folder as name:
         yield Path(name)
 
 
-def publish(written: Path, path: Path, facts: ModelFacts) -> None:
+def publish_model(written: Path, path: Path, facts: ModelFacts) -> None:
     """Puts the record into a file that Keras wrote, and moves both to their place.
 
     Each appears whole or not at all, and replaces the one before. The record lies beside the
@@ -64,15 +64,15 @@ def publish(written: Path, path: Path, facts: ModelFacts) -> None:
         ModelError: If they cannot be written.
     """
     text = json.dumps(facts.model_dump(mode="json"), indent=2, ensure_ascii=False) + "\n"
-    beside = written.with_suffix(".json")
+    sidecar = written.with_suffix(".json")
     try:
         with zipfile.ZipFile(written, "a") as archive:
             archive.writestr(RECORD, text)
-        beside.write_text(text, encoding="utf-8")
+        sidecar.write_text(text, encoding="utf-8")
         written.replace(path)
-        beside.replace(path.with_suffix(".json"))
+        sidecar.replace(path.with_suffix(".json"))
     except OSError as error:
-        raise ModelError(cannot_write(path, error.strerror)) from error
+        raise ModelError(describe_write_error(path, error.strerror)) from error
 
 
 def read_model_file(path: Path) -> ModelFacts:
@@ -88,21 +88,21 @@ def read_model_file(path: Path) -> ModelFacts:
     try:
         with zipfile.ZipFile(path) as archive:
             _check_members(archive, path)
-            foreign = find_foreign(archive.read(CONFIG))
+            unknown_class = find_unknown_class(archive.read(CONFIG))
             record = archive.read(RECORD) if RECORD in archive.namelist() else None
     except zipfile.BadZipFile as error:
         raise ModelError(f"{path} is not a .keras file, or a damaged one ({error}).") from error
     except UNREADABLE as error:
         raise ModelError(f"{path} is damaged ({error}). Write it again.") from error
-    if foreign is not None:
+    if unknown_class is not None:
         raise ModelError(
-            f"{path} was not loaded: it has an object of the class {foreign[:100]!r}, which "
+            f"{path} was not loaded: it has an object of the class {unknown_class[:100]!r}, which "
             "networks of convsearch do not have and which may run code of others."
         )
     return _read_record(path, record)
 
 
-def cannot_write(path: Path, reason: str | None) -> str:
+def describe_write_error(path: Path, reason: str | None) -> str:
     """What to tell of a model that cannot be written."""
     return f"Cannot write {path}: {reason or 'unknown error'}."
 
@@ -138,16 +138,16 @@ def _check_members(archive: zipfile.ZipFile, path: Path) -> None:
 
 
 def _read_record(path: Path, record: bytes | None) -> ModelFacts:
-    beside = path.with_suffix(".json")
+    sidecar = path.with_suffix(".json")
     if record is None:
         try:
-            if beside.stat().st_size > MAX_TEXT_BYTES:
-                raise ModelError(f"{beside} is too large to be the record of a model.")
-            record = beside.read_bytes()
+            if sidecar.stat().st_size > MAX_TEXT_BYTES:
+                raise ModelError(f"{sidecar} is too large to be the record of a model.")
+            record = sidecar.read_bytes()
         except OSError as error:
             raise ModelError(
                 f"{path} does not say what its classes are: it has no {RECORD} inside, and no "
-                f"{beside.name} beside it. `convsearch report` writes models that do."
+                f"{sidecar.name} beside it. `convsearch report` writes models that do."
             ) from error
     try:
         return ModelFacts.model_validate_json(record)
@@ -157,4 +157,4 @@ def _read_record(path: Path, record: bytes | None) -> ModelFacts:
         raise ModelError(f"The record of {path} is damaged: {place} {first['msg']}.") from error
 
 
-MODEL, FACTS_OF_MODEL = "best.keras", "best.json"
+MODEL, MODEL_METADATA = "best.keras", "best.json"

@@ -47,7 +47,7 @@ class ModelFacts(BaseModel):
     versions: Annotated[dict[Text, Text], Field(max_length=100)] = {}
 
     @model_validator(mode="after")
-    def _classes_are_told_apart(self) -> "ModelFacts":
+    def _check_classes_and_shape(self) -> "ModelFacts":
         if len(set(self.classes)) < len(self.classes):
             raise ValueError("Expected classes of different names.")
         height, width, channels = self.image_shape

@@ -15,14 +15,14 @@ from numpy.typing import NDArray
 from safetensors.numpy import load_file, save_file
 
 from search.data import Progress
-from search.data.decode import EXTENSIONS, pillow_warnings_as_meant
-from search.data.inference_images import Fitted, fit_image
+from search.data.decode import EXTENSIONS, strict_pillow_warnings
+from search.data.inference_images import PreparedImage, prepare_image
 from search.data.parallel import map_chunks
-from search.data.source_api import Broken
+from search.data.source_api import UnreadableImage
 from search.errors import DataError, ModelError, TrialRecordError
 from search.exported_models.archive import MODEL, read_model_file
 from search.exported_models.metadata import ModelFacts
-from search.trainer.process import Trainer, lone_trainer
+from search.trainer.process import Trainer, temporary_trainer
 from search.trainer.protocol import Busy, Failed, Predict, Predicted, Unfit
 
 CHUNK = 16
@@ -32,8 +32,8 @@ MAX_BYTES = 2 * 2**30
 MAX_REASON = 300
 POLL_S = 1.0
 
-Progresses = Progress | None
-Found = tuple[Path, Broken | None]
+OptionalProgress = Progress | None
+FoundImage = tuple[Path, UnreadableImage | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +53,7 @@ class Prediction:
     error: str | None = None
 
     @property
-    def answer(self) -> str | None:
+    def predicted_class(self) -> str | None:
         """The most probable class, None where the image could not be read."""
         return max(self.probabilities, key=self.probabilities.__getitem__, default=None)
 
@@ -63,7 +63,7 @@ class Prediction:
             return {"image": self.image, "error": self.error}
         return {
             "image": self.image,
-            "class": self.answer,
+            "class": self.predicted_class,
             "probabilities": dict(self.probabilities),
             "notes": list(self.notes),
         }
@@ -80,7 +80,7 @@ class Predictions:
     """What was not looked at, in words."""
 
     @property
-    def n_unread(self) -> int:
+    def n_unreadable(self) -> int:
         """How many images could not be read."""
         return sum(image.error is not None for image in self.images)
 
@@ -99,7 +99,7 @@ def predict(
     images: Sequence[Path],
     *,
     n_threads: int = 1,
-    progress: Progresses = None,
+    progress: OptionalProgress = None,
     on_step: Callable[[str], None] = lambda _: None,
 ) -> Predictions:
     """Gives class probabilities of images by an exported model.
@@ -124,23 +124,25 @@ def predict(
     found = [it for path in images for it in _find(path)]
     _check_size(len(found), facts)
     on_step(f"Reading {_count(len(found))}")
-    fitted = list(_fit(found, facts, progress))
-    pixels = [it.pixels for it in fitted if isinstance(it, Fitted)]
+    fitted = list(_read_images(found, facts, progress))
+    pixels = [it.pixels for it in fitted if isinstance(it, PreparedImage)]
     if pixels:
         on_step(f"Asking the network about {_count(len(pixels))}")
-    answers = iter(_answer(model, np.stack(pixels), facts, n_threads, progress) if pixels else ())
+    predictions = iter(
+        _predict(model, np.stack(pixels), facts, n_threads, progress) if pixels else ()
+    )
     return Predictions(
         str(model),
         facts,
         tuple(
             Prediction(str(path), {}, error=it.reason)
-            if isinstance(it, Broken)
+            if isinstance(it, UnreadableImage)
             else Prediction(
-                str(path), dict(zip(facts.classes, next(answers), strict=True)), it.notes
+                str(path), dict(zip(facts.classes, next(predictions), strict=True)), it.notes
             )
             for (path, _), it in zip(found, fitted, strict=True)
         ),
-        tuple(_not_entered(images)),
+        tuple(_skipped_folders(images)),
     )
 
 
@@ -151,7 +153,7 @@ def _find_model(path: Path) -> Path:
     return path.with_suffix(".keras") if path.suffix == ".json" else path
 
 
-def _not_entered(paths: Sequence[Path]) -> Iterator[str]:
+def _skipped_folders(paths: Sequence[Path]) -> Iterator[str]:
     for path in paths:
         with suppress(OSError):
             n = len(_folders_in(path))
@@ -169,7 +171,7 @@ def _count(n_images: int) -> str:
     return f"{n_images:,} image{'' if n_images == 1 else 's'}"
 
 
-def _find(path: Path) -> Iterator[Found]:
+def _find(path: Path) -> Iterator[FoundImage]:
     """Gives a file as it is, and the images of a folder; a folder without any is broken."""
     if not path.is_dir():
         yield path, None
@@ -177,17 +179,17 @@ def _find(path: Path) -> Iterator[Found]:
     try:
         inside = sorted(it for it in path.iterdir() if _is_image(it))
     except OSError as error:
-        yield path, Broken(error.strerror or str(error))
+        yield path, UnreadableImage(error.strerror or str(error))
         return
     if not inside:
-        yield path, Broken("a folder without PNG, JPEG, BMP or TIFF images")
+        yield path, UnreadableImage("a folder without PNG, JPEG, BMP or TIFF images")
     for file in inside:
         yield file, None
 
 
 def _is_image(path: Path) -> bool:
-    is_named_so = path.suffix.lower() in EXTENSIONS and not path.name.startswith(".")
-    return is_named_so and path.is_file()
+    has_image_suffix = path.suffix.lower() in EXTENSIONS and not path.name.startswith(".")
+    return has_image_suffix and path.is_file()
 
 
 def _check_size(n_images: int, facts: ModelFacts) -> None:
@@ -199,17 +201,19 @@ def _check_size(n_images: int, facts: ModelFacts) -> None:
         )
 
 
-def _fit(
-    found: Sequence[Found], facts: ModelFacts, progress: Progresses
-) -> Iterator[Fitted | Broken]:
+def _read_images(
+    found: Sequence[FoundImage], facts: ModelFacts, progress: OptionalProgress
+) -> Iterator[PreparedImage | UnreadableImage]:
     _, size, channels = facts.image_shape
 
-    def fit(chunk: Sequence[Found]) -> list[Fitted | Broken]:
-        return [broken or fit_image(path, size, channels, facts.color) for path, broken in chunk]
+    def fit(chunk: Sequence[FoundImage]) -> list[PreparedImage | UnreadableImage]:
+        return [
+            broken or prepare_image(path, size, channels, facts.color) for path, broken in chunk
+        ]
 
     n_done = 0
     chunks = [found[start : start + CHUNK] for start in range(0, len(found), CHUNK)]
-    with pillow_warnings_as_meant():
+    with strict_pillow_warnings():
         for fitted in map_chunks(fit, chunks):
             yield from fitted
             n_done += len(fitted)
@@ -217,22 +221,26 @@ def _fit(
                 progress(n_done, len(found), "images read")
 
 
-def _answer(
-    model: Path, pixels: NDArray[np.uint8], facts: ModelFacts, n_threads: int, progress: Progresses
+def _predict(
+    model: Path,
+    pixels: NDArray[np.uint8],
+    facts: ModelFacts,
+    n_threads: int,
+    progress: OptionalProgress,
 ) -> list[list[float]]:
     """Gives a row of probabilities for each image."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        link, images, answers = (folder / it for it in ("model.keras", "images", "answers"))
+        link, images, predictions = (folder / it for it in ("model.keras", "images", "answers"))
         link.symlink_to(model.resolve())  # Keras loads a file of this ending only.
         save_file({"images": pixels}, images)
-        wish = Predict(str(link), str(images), str(answers))
+        request = Predict(str(link), str(images), str(predictions))
         try:
-            with lone_trainer(n_threads) as trainer:
-                _ask(trainer, wish, model, progress)
+            with temporary_trainer(n_threads) as trainer:
+                _request(trainer, request, model, progress)
         except TrialRecordError as error:
             raise ModelError(f"{model} cannot be used. {error}") from error
-        probabilities = load_file(answers)["probabilities"]
+        probabilities = load_file(predictions)["probabilities"]
     if probabilities.shape != (len(pixels), len(facts.classes)):
         raise ModelError(
             f"{model} is damaged: it gives {probabilities.shape[1]} probabilities, and its record "
@@ -242,8 +250,8 @@ def _answer(
     return rows
 
 
-def _ask(trainer: Trainer, wish: Predict, model: Path, progress: Progresses) -> None:
-    trainer.send(wish)
+def _request(trainer: Trainer, request: Predict, model: Path, progress: OptionalProgress) -> None:
+    trainer.send(request)
     while True:
         match trainer.receive(POLL_S):
             case Predicted():
@@ -251,5 +259,5 @@ def _ask(trainer: Trainer, wish: Predict, model: Path, progress: Progresses) -> 
             case Busy(done, total) if progress is not None:
                 progress(done, total, "images predicted")
             case Failed(reason) | Unfit(reason):
-                told = reason.replace(wish.model, str(model))[:MAX_REASON]
-                raise ModelError(f"{model} cannot be loaded: {told}")
+                message = reason.replace(request.model, str(model))[:MAX_REASON]
+                raise ModelError(f"{model} cannot be loaded: {message}")

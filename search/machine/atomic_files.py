@@ -7,12 +7,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-LEFTOVER_S = 3600.0
+STALE_PARTIAL_S = 3600.0
 _PARTIAL = re.compile(r"\..+\.[0-9a-f]{8}")
 
 
 @contextmanager
-def written_whole(path: Path) -> Iterator[Path]:
+def atomic_write(path: Path) -> Iterator[Path]:
     """Gives a path to write to; what is there at the end takes the place of `path`.
 
     Nothing there at the end, or an error, leaves `path` as it was.
@@ -30,11 +30,11 @@ def written_whole(path: Path) -> Iterator[Path]:
         partial.unlink(missing_ok=True)
 
 
-def remove_leftovers(folder: Path) -> None:
+def remove_stale_partials(folder: Path) -> None:
     """Removes what processes that were killed had begun to write, an hour ago or earlier."""
     for path in folder.glob(".*"):
         if _PARTIAL.fullmatch(path.name):
             with suppress(OSError):  # It may be gone by now, or another user's.
                 # Not the time of its content, which a second name for a file shares.
-                if time.time() - path.stat().st_ctime > LEFTOVER_S:
+                if time.time() - path.stat().st_ctime > STALE_PARTIAL_S:
                     path.unlink()

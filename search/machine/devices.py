@@ -27,7 +27,7 @@ class Device:
     key: str
     uuid: str = ""
     visible: str = ""
-    is_own_order: bool = False
+    uses_cuda_order: bool = False
 
     @property
     def name(self) -> str:
@@ -40,7 +40,7 @@ class Device:
         if not self.uuid:
             return {"CUDA_VISIBLE_DEVICES": ""}
         # CUDA counts from the fastest GPU on by default, nvidia-smi by place.
-        order = {} if self.is_own_order else {"CUDA_DEVICE_ORDER": "PCI_BUS_ID"}
+        order = {} if self.uses_cuda_order else {"CUDA_DEVICE_ORDER": "PCI_BUS_ID"}
         growth = {"TF_FORCE_GPU_ALLOW_GROWTH": "true"}
         return {"CUDA_VISIBLE_DEVICES": self.visible, **order, **growth}
 
@@ -149,7 +149,7 @@ def _visible(found: Sequence[Device], setting: str | None) -> list[Device]:
         match = next((device for device in found if _is_named(device, entry)), None)
         if match is None:
             break
-        visible.append(Device(match.key, uuid=match.uuid, visible=entry, is_own_order=True))
+        visible.append(Device(match.key, uuid=match.uuid, visible=entry, uses_cuda_order=True))
     return visible
 
 

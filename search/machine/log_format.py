@@ -12,7 +12,7 @@ from types import MappingProxyType
 from typing import Literal
 
 Format = Literal["text", "json"]
-_subject: ContextVar[Mapping[str, object]] = ContextVar("_subject", default=MappingProxyType({}))
+_context: ContextVar[Mapping[str, object]] = ContextVar("_subject", default=MappingProxyType({}))
 
 
 def log_to_stderr(log_format: Format) -> None:
@@ -28,20 +28,20 @@ def is_json_logged() -> bool:
 
 
 @contextmanager
-def about(**subject: object) -> Iterator[None]:
+def log_context(**context: object) -> Iterator[None]:
     """Says what the records within are about: `study`, `trial`, `worker`."""
-    token = _subject.set({**_subject.get(), **subject})
+    token = _context.set({**_context.get(), **context})
     try:
         yield
     finally:
-        _subject.reset(token)
+        _context.reset(token)
 
 
 class _TextLine(logging.Formatter):
     """A time, a level, the study, and the message."""
 
     def format(self, record: logging.LogRecord) -> str:
-        study = _subject.get().get("study")
+        study = _context.get().get("study")
         record.study = "" if study is None else f"{study}: "
         return super().format(record)
 
@@ -53,15 +53,15 @@ class _JsonLine(logging.Formatter):
     """An object with the same keys in each line, None where they do not apply."""
 
     def format(self, record: logging.LogRecord) -> str:
-        subject = _subject.get()
+        context = _context.get()
         line = {
             "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
             "level": record.levelname,
             "logger": record.name,
             "message": record.getMessage(),
-            "study": subject.get("study"),
-            "trial": subject.get("trial"),
-            "worker": subject.get("worker"),
+            "study": context.get("study"),
+            "trial": context.get("trial"),
+            "worker": context.get("worker"),
             "host": socket.gethostname(),
         }
         if record.exc_info:

@@ -13,7 +13,7 @@ def python_path() -> dict[str, str]:
     return {"PYTHONPATH": root if not known else os.pathsep.join((root, known))}
 
 
-def _wait_for_end(stop: Callable[[], None]) -> None:
+def wait_for_stdin_close(stop: Callable[[], None]) -> None:
     # Not `sys.stdin`: a thread that still holds its lock makes the interpreter's end crash.
     while os.read(sys.stdin.fileno(), 1024):
         continue

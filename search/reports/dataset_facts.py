@@ -9,14 +9,14 @@ from analysis.report.facts import DataFacts
 from search.artifacts import Artifacts, fetch_prepared
 from search.data import PreparedSet
 from search.errors import ArtifactError, SearchError
-from search.reports.example_images import sample
+from search.reports.example_images import sample_images
 from search.settings.stored import StudySettings
 from storage import Store, StoreError, load_study
 
 logger = logging.getLogger(__name__)
 
 
-def about_data(store: Store, study: str) -> DataFacts | None:
+def load_dataset_facts(store: Store, study: str) -> DataFacts | None:
     """Tells of a study's images; None where they cannot be had here.
 
     Nothing else of the study is opened: neither modules of users nor weights.
@@ -27,8 +27,10 @@ def about_data(store: Store, study: str) -> DataFacts | None:
     """
     try:
         settings = StudySettings.read(load_study(store, study).settings)
-        there = Artifacts.of_study(settings, store, study).store
-        data = {key: fetch_prepared(there, images) for key, images in settings.images.items()}
+        artifact_store = Artifacts.of_study(settings, store, study).store
+        data = {
+            key: fetch_prepared(artifact_store, images) for key, images in settings.images.items()
+        }
         return describe_images(settings, data)
     except (StoreError, ArtifactError):
         raise
@@ -48,23 +50,23 @@ def describe_images(
         with_names: Whether names of files that were left out are told.
     """
     images = data.get("scratch") or next(iter(data.values()))
-    about = images.metadata
-    left_out = [*about["broken"], *(name for name, _ in about["duplicates"])]
-    left_out += [name for names in about["conflicts"] for name in names]
-    own = about.get("own_splits")
+    metadata = images.metadata
+    left_out = [*metadata["broken"], *(name for name, _ in metadata["duplicates"])]
+    left_out += [name for names in metadata["conflicts"] for name in names]
+    own = metadata.get("own_splits")
     return DataFacts(
-        kind=about["kind"],
+        kind=metadata["kind"],
         classes=images.classes,
         counts={split: _count(images, split) for split in images.counts},
         image_shapes={name: it.image_shape for name, it in data.items()},
         fingerprint=images.fingerprint,
-        n_duplicates=len(about["duplicates"]),
-        n_conflicts=len(about["conflicts"]),
-        n_broken=len(about["broken"]),
+        n_duplicates=len(metadata["duplicates"]),
+        n_conflicts=len(metadata["conflicts"]),
+        n_broken=len(metadata["broken"]),
         split=None if own or own is None else settings.data.split,
         is_split_known=own is not None,
         seed=settings.data.seed,
-        samples=tuple(sample(images)),
+        samples=tuple(sample_images(images)),
         names_left_out=tuple(left_out) if with_names else (),
     )
 

@@ -4,10 +4,10 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from analysis.report.facts import Examination, Picture
+from analysis.report.facts import Picture, SplitEvaluation
 from analysis.results.classification_metrics import evaluate
 from search.data import PreparedSet
-from search.trainer.predictions import Answers
+from search.trainer.predictions import SplitPredictions
 
 N_SAMPLES = 3
 """Sample images of each class."""
@@ -15,7 +15,7 @@ MAX_SAMPLED_CLASSES = 12
 N_MISTAKES = 12
 
 
-def sample(images: PreparedSet) -> Iterator[Picture]:
+def sample_images(images: PreparedSet) -> Iterator[Picture]:
     """Gives some training images of each class, always the same."""
     labels, pixels = images.labels("train"), images.images("train")
     for label, name in enumerate(images.classes[:MAX_SAMPLED_CLASSES]):
@@ -25,28 +25,28 @@ def sample(images: PreparedSet) -> Iterator[Picture]:
             yield Picture(np.array(pixels[place]), name)
 
 
-def examine(answers: Answers, images: PreparedSet) -> Examination:
+def examine_predictions(predictions: SplitPredictions, images: PreparedSet) -> SplitEvaluation:
     """Scores a network's answers on a split, with its surest mistakes and some right answers."""
     classes = images.classes
-    heats = dict(zip(map(int, answers.heat_images), answers.heat, strict=True))
-    taken = answers.probabilities.argmax(axis=1)
-    confidence = answers.probabilities.max(axis=1)
+    heats = dict(zip(map(int, predictions.heat_images), predictions.heat, strict=True))
+    predicted = predictions.probabilities.argmax(axis=1)
+    confidence = predictions.probabilities.max(axis=1)
 
     def picture(place: int) -> Picture:
         return Picture(
-            pixels=np.array(images.images(answers.split)[place]),
-            label=classes[int(answers.labels[place])],
-            answer=classes[int(taken[place])],
+            pixels=np.array(images.images(predictions.split)[place]),
+            label=classes[int(predictions.labels[place])],
+            answer=classes[int(predicted[place])],
             confidence=float(confidence[place]),
             heat=heats.get(place),
         )
 
-    is_right = taken == answers.labels
+    is_correct = predicted == predictions.labels
     by_confidence = np.argsort(-confidence, kind="stable")
-    wrong = by_confidence[~is_right[by_confidence]]
-    return Examination(
-        split=answers.split,
-        evaluation=evaluate(answers.labels, answers.probabilities, classes),
+    wrong = by_confidence[~is_correct[by_confidence]]
+    return SplitEvaluation(
+        split=predictions.split,
+        evaluation=evaluate(predictions.labels, predictions.probabilities, classes),
         mistakes=tuple(picture(int(place)) for place in wrong[:N_MISTAKES]),
-        right=tuple(picture(place) for place in heats if is_right[place]),
+        right=tuple(picture(place) for place in heats if is_correct[place]),
     )

@@ -16,21 +16,21 @@ from analysis.report.cautions import add_cautions
 from analysis.report.facts import (
     Caution,
     DataFacts,
-    Examination,
     Facts,
     LayerFacts,
     SearchFacts,
+    SplitEvaluation,
     WinnerFacts,
 )
 from search.errors import SettingsError
-from search.evaluation.confirm import judged
+from search.evaluation.confirm import load_comparison
 from search.evaluation.model_selection import Winner, choose_winner, find_winner
-from search.evaluation.test_split import Scorer, uses_of_test_split
+from search.evaluation.test_split import WinnerPredictor, load_test_uses
 from search.reports.dataset_facts import describe_images
-from search.reports.example_images import examine
+from search.reports.example_images import examine_predictions
 from search.settings.plan import store_url
 from search.strategy.family_quota import MAX_EPOCHS
-from search.studies.compatibility import packages_here
+from search.studies.compatibility import package_versions
 from search.studies.open_study import OpenStudy
 from search.workers.study_session import RAN_ON
 from spaces import Config, draw_network
@@ -39,7 +39,13 @@ from storage import EpochRow, Store, TrialRow, load_curves, load_study, load_tri
 
 N_CURVES = 10
 """Of the best trials."""
-RULES = ("max_epochs", "patience", "plateau_patience", "plateau_factor", "min_learning_rate")
+TRAINING_RULES = (
+    "max_epochs",
+    "patience",
+    "plateau_patience",
+    "plateau_factor",
+    "min_learning_rate",
+)
 SPLITS = ("val", "test")
 
 
@@ -70,20 +76,22 @@ def gather_facts(
         SearchError, SpaceError: If its images, weights or modules cannot be had.
     """
     if isinstance(store, Store):
-        return Gathering.load(store, study, winner).facts(with_names=with_names)
+        return FactsGatherer.load(store, study, winner).facts(with_names=with_names)
     with closing(Store.open(store_url(store), create=False)) as opened:
-        return Gathering.load(opened, study, winner).facts(with_names=with_names)
+        return FactsGatherer.load(opened, study, winner).facts(with_names=with_names)
 
 
 @dataclass
-class Gathering:
+class FactsGatherer:
     """A study of which facts are gathered; what is read once is kept."""
 
     opened: OpenStudy
-    named: tuple[str, int] | None = None
+    named_winner: tuple[str, int] | None = None
 
     @classmethod
-    def load(cls, store: Store, study: str, winner: tuple[str, int] | None = None) -> "Gathering":
+    def load(
+        cls, store: Store, study: str, winner: tuple[str, int] | None = None
+    ) -> "FactsGatherer":
         """Opens a study to gather facts of it.
 
         Raises:
@@ -99,40 +107,42 @@ class Gathering:
             )
         return cls(opened, winner)
 
-    def facts(self, *, with_names: bool = False, lack: str | None = None) -> Facts:
+    def facts(self, *, with_names: bool = False, caution_kind: str | None = None) -> Facts:
         """Gives the facts.
 
         Args:
             with_names: Whether names of files that were left out are told.
-            lack: The kind of caution to begin with, where the winner could not be had.
+            caution_kind: The kind of caution to begin with, where the winner could not be had.
 
         Raises:
             NoResultError: If no trial of the study is complete.
         """
         from analysis.report.figures import importance_of
 
-        trials = tuple(map(_without_place, self.opened.study.get_trials(deepcopy=False)))
+        trials = tuple(map(_without_hosts, self.opened.study.get_trials(deepcopy=False)))
         facts = add_cautions(
             Facts(
                 study=self.opened.name,
-                is_partial=not self.is_settled,
-                data=self.about_data(with_names=with_names),
+                is_partial=not self.is_final,
+                data=self.load_dataset_facts(with_names=with_names),
                 search=self._search(),
-                ranking=self.ranking if with_names else _discreet(self.ranking),
+                ranking=self.ranking if with_names else _redact_failures(self.ranking),
                 trials=trials,
                 winner=self._winner(),
                 curves=self._curves(trials),
                 importance=importance_of(trials),
                 confirmation=self.confirmation if self._is_confirmed else None,
                 examined=dict(self._examined()),
-                test_uses=uses_of_test_split(self.opened),
+                test_uses=load_test_uses(self.opened),
                 is_search_over=self.status.is_over,
                 lost_trials=self._lost,
             )
         )
-        if lack is None:
+        if caution_kind is None:
             return facts
-        missing = Caution(lack, {"trial": self.winner.number} if lack == "no_weights" else {})
+        missing = Caution(
+            caution_kind, {"trial": self.winner.number} if caution_kind == "no_weights" else {}
+        )
         return replace(facts, cautions=(missing, *facts.cautions))
 
     @cached_property
@@ -146,30 +156,30 @@ class Gathering:
         return rank(self.opened.store, self.opened.name)
 
     @cached_property
-    def _judged(self) -> tuple[Trainings | None, Confirmation | None]:
-        return judged(self.opened)
+    def _confirmation_state(self) -> tuple[Trainings | None, Confirmation | None]:
+        return load_comparison(self.opened)
 
     @property
     def confirmation(self) -> Confirmation | None:
         """How its best configs compare over seeds, if they were trained again."""
-        return self._judged[1]
+        return self._confirmation_state[1]
 
     @property
     def _is_confirmed(self) -> bool:
-        trainings = self._judged[0]
-        is_named = self.named is not None and self.named[0] != self.opened.name
+        trainings = self._confirmation_state[0]
+        is_named = self.named_winner is not None and self.named_winner[0] != self.opened.name
         return trainings is not None and (trainings.is_over or is_named)
 
     @property
-    def is_settled(self) -> bool:
+    def is_final(self) -> bool:
         """Whether search and confirmation are over, so that the winner stays what it is."""
-        trainings = self._judged[0]
+        trainings = self._confirmation_state[0]
         return self.status.is_over and (trainings is None or trainings.is_over)
 
     @property
     def _lost(self) -> tuple[int, ...]:
-        trainings = self._judged[0]
-        return () if trainings is None else trainings.lost
+        trainings = self._confirmation_state[0]
+        return () if trainings is None else trainings.failed_configs
 
     @cached_property
     def winner(self) -> Winner:
@@ -179,11 +189,11 @@ class Gathering:
             NoResultError: If no trial of the study is complete.
             TrialRecordError: If the one that was named is not there any more.
         """
-        if self.named is not None:
-            return find_winner(self.ranking, self._judged[0], *self.named)
-        return choose_winner(self.ranking, *self._judged)
+        if self.named_winner is not None:
+            return find_winner(self.ranking, self._confirmation_state[0], *self.named_winner)
+        return choose_winner(self.ranking, *self._confirmation_state)
 
-    def about_data(self, *, with_names: bool = False) -> DataFacts:
+    def load_dataset_facts(self, *, with_names: bool = False) -> DataFacts:
         """Tells of the study's images; with names of files that were left out if asked to."""
         return describe_images(self.opened.settings, self.opened.data, with_names=with_names)
 
@@ -202,13 +212,13 @@ class Gathering:
             machine_s=sum(row.curve.seconds for row in rows),
             counts=self.status.counts,
             n_epochs=sum(row.curve.n_epochs for row in rows),
-            epochs_saved_by_pruner=_saved(rows, "pruned"),
-            epochs_saved_by_patience=_saved(rows, "complete"),
-            settings={name: getattr(settings.training, name) for name in RULES},
+            epochs_saved_by_pruner=_count_saved_epochs(rows, "pruned"),
+            epochs_saved_by_patience=_count_saved_epochs(rows, "complete"),
+            settings={name: getattr(settings.training, name) for name in TRAINING_RULES},
             versions={
                 "convsearch": settings.version,
                 "optuna": settings.optuna or "",
-                **(settings.versions or packages_here()),
+                **(settings.versions or package_versions()),
             },
         )
 
@@ -242,17 +252,17 @@ class Gathering:
         best = [it.trial for it in self.ranking.complete[:N_CURVES]]
         return {number: tuple(curves.get(ids[number], ())) for number in best}
 
-    def _examined(self) -> Iterator[tuple[str, Examination]]:
-        scorer = Scorer(self.opened.store, self.winner, "")
+    def _examined(self) -> Iterator[tuple[str, SplitEvaluation]]:
+        predictor = WinnerPredictor(self.opened.store, self.winner, "")
         family = next(it.family for it in self.ranking.trials if it.trial == self.winner.trial)
         images = self.opened.data_of(family)
         for split in SPLITS:
-            answers = scorer.stored(split)
-            if answers is not None:
-                yield split, examine(answers, images)
+            predictions = predictor.load_stored(split)
+            if predictions is not None:
+                yield split, examine_predictions(predictions, images)
 
 
-def _discreet(ranking: Ranking) -> Ranking:
+def _redact_failures(ranking: Ranking) -> Ranking:
     """Leaves of each failure its kind alone: messages of exceptions may name files and people."""
     trials = (
         replace(it, reason=it.reason.partition(":")[0]) if it.kind == "fail" else it
@@ -261,7 +271,7 @@ def _discreet(ranking: Ranking) -> Ranking:
     return replace(ranking, trials=tuple(trials))
 
 
-def _without_place(trial: FrozenTrial) -> FrozenTrial:
+def _without_hosts(trial: FrozenTrial) -> FrozenTrial:
     """Leaves out where a trial ran: names of machines are nobody's business but their owner's."""
     if RAN_ON not in trial.user_attrs:
         return trial
@@ -270,7 +280,7 @@ def _without_place(trial: FrozenTrial) -> FrozenTrial:
     return discreet
 
 
-def _saved(rows: list[TrialRow], kind: str) -> int:
+def _count_saved_epochs(rows: list[TrialRow], kind: str) -> int:
     """Counts the epochs that trials which ended so might have trained, and did not."""
     return sum(
         max(0, row.attributes.get(MAX_EPOCHS, row.curve.n_epochs) - row.curve.n_epochs)

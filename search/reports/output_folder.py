@@ -8,14 +8,14 @@ from pathlib import Path
 
 from analysis.errors import ReportError
 from search.errors import SettingsError
-from search.exported_models.archive import FACTS_OF_MODEL, MODEL
+from search.exported_models.archive import MODEL, MODEL_METADATA
 
 WRITTEN = PAGE, NOTEBOOK, DATA, TRIALS = "report.html", "report.ipynb", "report.json", "trials.csv"
-OURS = (*WRITTEN, MODEL, FACTS_OF_MODEL)
+REPORT_FILES = (*WRITTEN, MODEL, MODEL_METADATA)
 """The files of a report: those that `--force` replaces."""
-_UNPUBLISHED = re.compile(rf"\.writing-\w+|\.({'|'.join(map(re.escape, WRITTEN))})\.\d+")
+_TEMPORARY_NAME = re.compile(rf"\.writing-\w+|\.({'|'.join(map(re.escape, WRITTEN))})\.\d+")
 """Names that files have while they are written: what `kill -9` leaves."""
-_SURE = (MODEL, PAGE)
+_WRITTEN_FIRST = (MODEL, PAGE)
 """Either is there before any of the others: a folder with a `trials.csv` alone is somebody's."""
 
 
@@ -44,7 +44,7 @@ def check_folder(out: Path, *, is_forced: bool) -> None:
 
 
 @contextmanager
-def folder_of_report(out: Path) -> Iterator[None]:
+def make_report_folder(out: Path) -> Iterator[None]:
     """Makes the folder, and takes it away again where nothing came of the report.
 
     An earlier report's model is taken out of it, since the new one may get none, and its data,
@@ -56,9 +56,9 @@ def folder_of_report(out: Path) -> Iterator[None]:
     is_new = not out.exists()
     try:
         out.mkdir(parents=True, exist_ok=True)
-        for name in (DATA, MODEL, FACTS_OF_MODEL):
+        for name in (DATA, MODEL, MODEL_METADATA):
             (out / name).unlink(missing_ok=True)
-        _sweep(out)
+        _remove_leftovers(out)
     except OSError as error:
         raise ReportError(f"Cannot make the folder {out}: {error.strerror}.") from error
     try:
@@ -71,15 +71,15 @@ def folder_of_report(out: Path) -> Iterator[None]:
 
 
 def _is_vacant(names: set[str]) -> bool:
-    finished = {name for name in names if not _UNPUBLISHED.fullmatch(name)}
-    is_begun = not finished or any(name in finished for name in _SURE)
-    return is_begun and DATA not in finished and finished <= set(OURS)
+    finished = {name for name in names if not _TEMPORARY_NAME.fullmatch(name)}
+    is_begun = not finished or any(name in finished for name in _WRITTEN_FIRST)
+    return is_begun and DATA not in finished and finished <= set(REPORT_FILES)
 
 
-def _sweep(out: Path) -> None:
+def _remove_leftovers(out: Path) -> None:
     """Removes what a killed report left half written."""
     for path in out.iterdir():
-        if _UNPUBLISHED.fullmatch(path.name):
+        if _TEMPORARY_NAME.fullmatch(path.name):
             if path.is_dir():
                 shutil.rmtree(path)
             else:

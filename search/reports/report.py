@@ -9,24 +9,24 @@ from typing import Any
 
 from analysis.report.facts import Facts
 from search.data import Progress
-from search.errors import TrialRecordError, WeightsGoneError
-from search.evaluation.confirm import recover_all
-from search.evaluation.test_split import TEST, Scorer
+from search.errors import TrialRecordError, WeightsNotFoundError
+from search.evaluation.confirm import recover_with_confirmation
+from search.evaluation.test_split import TEST, WinnerPredictor
 from search.evaluation.trained_network import Evaluator
 from search.exported_models.archive import MODEL
-from search.reports.facts import Gathering
-from search.reports.output_folder import OURS, check_folder, folder_of_report
+from search.reports.facts import FactsGatherer
+from search.reports.output_folder import REPORT_FILES, check_folder, make_report_folder
 from search.settings.plan import store_url
 from search.studies.open_study import OpenStudy
 from spaces import SpaceError
-from storage import Store, url_from_anywhere, url_seen_from
+from storage import Store, absolute_store_url, shareable_store_url
 
 COMMAND = "convsearch report"
 STORE_VARIABLE = "CONVSEARCH_STORE"
 
 
 @dataclass(frozen=True, slots=True)
-class Written:
+class WrittenReport:
     """A report that was written: its folder and files, what it tells, and what went wrong."""
 
     folder: Path
@@ -58,7 +58,7 @@ def report(
     progress: Progress | None = None,
     on_step: Callable[[str], None] = lambda _: None,
     on_score: Callable[[], None] = lambda: None,
-) -> Written:
+) -> WrittenReport:
     """Writes the report of a study into a folder.
 
     Args:
@@ -83,33 +83,33 @@ def report(
     """
     from analysis.report.write import write_report
 
-    out, url, steps = Path(out), store_url(store), _Steps(progress, on_step)
+    out, url, steps = Path(out), store_url(store), _StepProgress(progress, on_step)
     check_folder(out, is_forced=is_forced)
     with ExitStack() as stack:
         with closing(Store.open(url, create=False)) as opened:
-            recover_all(opened, study)
-            gathering = Gathering.load(opened, study)
+            recover_with_confirmation(opened, study)
+            gatherer = FactsGatherer.load(opened, study)
             if opens_test is None:
-                opens_test = gathering.is_settled
-            scorer = Scorer(opened, gathering.winner, COMMAND)
-            stack.enter_context(folder_of_report(out))
-            problem = _examine(scorer, out, steps, on_score, opens_test=opens_test)
+                opens_test = gatherer.is_final
+            predictor = WinnerPredictor(opened, gatherer.winner, COMMAND)
+            stack.enter_context(make_report_folder(out))
+            problem = _evaluate_winner(predictor, out, steps, on_score, opens_test=opens_test)
             steps.begin(2)
-            facts = gathering.facts(with_names=with_names, lack=_lack(problem))
+            facts = gatherer.facts(with_names=with_names, caution_kind=_caution_kind(problem))
         if store is not None:
-            facts = _with_store(facts, url_seen_from(url, Path.cwd()))
+            facts = _with_store(facts, shareable_store_url(url, Path.cwd()))
         steps.begin(3)
         write_report(
             facts,
             out,
-            store=url_seen_from(url, out),
+            store=shareable_store_url(url, out),
             lang=lang,
-            environment={STORE_VARIABLE: url_from_anywhere(url)},
+            environment={STORE_VARIABLE: absolute_store_url(url)},
             progress=progress,
         )
     steps.end()
-    files = tuple(out / name for name in OURS if (out / name).exists())
-    return Written(out, files, facts, () if problem is None else (str(problem),))
+    files = tuple(out / name for name in REPORT_FILES if (out / name).exists())
+    return WrittenReport(out, files, facts, () if problem is None else (str(problem),))
 
 
 def _with_store(facts: Facts, seen: str) -> Facts:
@@ -118,17 +118,17 @@ def _with_store(facts: Facts, seen: str) -> Facts:
     return replace(facts, winner=replace(facts.winner, command=command))
 
 
-def _lack(problem: Exception | None) -> str | None:
+def _caution_kind(problem: Exception | None) -> str | None:
     """Gives the kind of caution for a winner that could not be had."""
     if problem is None:
         return None
-    return "no_weights" if isinstance(problem, WeightsGoneError) else "no_model"
+    return "no_weights" if isinstance(problem, WeightsNotFoundError) else "no_model"
 
 
-def _examine(
-    scorer: Scorer,
+def _evaluate_winner(
+    predictor: WinnerPredictor,
     out: Path,
-    steps: "_Steps",
+    steps: "_StepProgress",
     on_score: Callable[[], None],
     *,
     opens_test: bool,
@@ -137,15 +137,15 @@ def _examine(
 
     It answers on the validation split, and on the test split where that is meant.
     """
-    winner = scorer.winner
+    winner = predictor.winner
     try:
-        with Evaluator(OpenStudy.load(scorer.store, winner.study), winner.number) as network:
+        with Evaluator(OpenStudy.load(predictor.store, winner.study), winner.number) as network:
             steps.begin(0)
-            scorer.answers("val", network)
+            predictor.predictions("val", network)
             if opens_test:
-                if scorer.stored(TEST) is None:
+                if predictor.load_stored(TEST) is None:
                     on_score()
-                scorer.answers(TEST, network)
+                predictor.predictions(TEST, network)
             steps.begin(1)
             network.save_model(out / MODEL)
     except (TrialRecordError, SpaceError) as error:
@@ -162,7 +162,7 @@ STEPS = (
 
 
 @dataclass(frozen=True, slots=True)
-class _Steps:
+class _StepProgress:
     """The steps of writing a report, as a progress bar counts them and lines tell them."""
 
     progress: Progress | None
@@ -170,13 +170,13 @@ class _Steps:
 
     def begin(self, step: int) -> None:
         """Tells that a step begins."""
-        self._tell(step)
+        self._update(step)
         self.on_step(STEPS[step])
 
     def end(self) -> None:
         """Tells that all are done."""
-        self._tell(len(STEPS))
+        self._update(len(STEPS))
 
-    def _tell(self, n_done: int) -> None:
+    def _update(self, n_done: int) -> None:
         if self.progress is not None:
             self.progress(n_done, len(STEPS), "steps of the report")

@@ -16,12 +16,12 @@ from spaces.parameters.narrowing import shared_key
 from storage import StudyRecord
 
 Tables = dict[str, dict[str, Any]]
-Changes = Mapping[tuple[str, str], Any]
-FREE_TABLES = ("data", "space", "training", "search", "transfer", "budget")
+Overrides = Mapping[tuple[str, str], Any]
+OVERRIDABLE_TABLES = ("data", "space", "training", "search", "transfer", "budget")
 """What a fork may change; it lies in the store of the old study, under its own name."""
 
 
-def plan_again(
+def plan_from_record(
     record: StudyRecord, changes: Sequence[str], *, name: str, store_url: str
 ) -> StudyPlan:
     """Gives the plan of a study as it is recorded, with changes and under another name.
@@ -33,16 +33,16 @@ def plan_again(
     settings = StudySettings.read(record.settings)
     own = [family for module in settings.modules for family in module.load()]
     space = SearchSpace.from_json(settings.space)
-    changed = read_changes(changes, space)
+    changed = read_overrides(changes, space)
     tables = _tables_of(settings, record)
     table = {**space.to_table(), "modules": [module.source for module in settings.modules]}
-    tables["space"] = _narrow_again(table, changed, own)
+    tables["space"] = _override_space(table, changed, own)
     changed |= {("study", "name"): name, ("store", "url"): store_url}
     names = {place: f"--set {place[0]}.{place[1]}" for place in changed}
     return make_plan(tables, changed, names)
 
 
-def read_changes(texts: Sequence[str], space: SearchSpace) -> dict[tuple[str, str], Any]:
+def read_overrides(texts: Sequence[str], space: SearchSpace) -> dict[tuple[str, str], Any]:
     """Reads `KEY=VALUE`s; a key is `TABLE.KEY`, or bare where one table alone has it.
 
     Raises:
@@ -55,7 +55,7 @@ def read_changes(texts: Sequence[str], space: SearchSpace) -> dict[tuple[str, st
             raise SettingsError(
                 f"--set: expected KEY=VALUE, as optimizer=adam,sgd. Received: {text}"
             )
-        changed[_place_of(key.strip(), space)] = _read_value(value.strip())
+        changed[_resolve_key(key.strip(), space)] = _read_value(value.strip())
     return changed
 
 
@@ -70,7 +70,9 @@ def _tables_of(settings: StudySettings, record: StudyRecord) -> Tables:
     }
 
 
-def _narrow_again(table: dict[str, Any], changed: Changes, own: Sequence[str]) -> dict[str, Any]:
+def _override_space(
+    table: dict[str, Any], changed: Overrides, own: Sequence[str]
+) -> dict[str, Any]:
     """Leaves out what the changed families have no use for, and what a shared key stands for."""
     shared = {key for place, key in changed if place == "space"}
     kept = {
@@ -86,8 +88,8 @@ def _narrow_again(table: dict[str, Any], changed: Changes, own: Sequence[str]) -
     return {key: value for key, value in kept.items() if key in known}
 
 
-def _place_of(key: str, space: SearchSpace) -> tuple[str, str]:
-    known = _known_places(space)
+def _resolve_key(key: str, space: SearchSpace) -> tuple[str, str]:
+    known = _known_keys(space)
     dotted = {".".join(place): place for place in known}
     if key in dotted:
         return dotted[key]
@@ -103,13 +105,13 @@ def _place_of(key: str, space: SearchSpace) -> tuple[str, str]:
         )
     names = [*dotted, *(place[1] for place in known)]
     near = difflib.get_close_matches(key, names, n=1, cutoff=0.5)
-    hint = f"Did you mean `{near[0]}`?" if near else f"Tables: {', '.join(FREE_TABLES)}."
+    hint = f"Did you mean `{near[0]}`?" if near else f"Tables: {', '.join(OVERRIDABLE_TABLES)}."
     raise SettingsError(f"--set: unknown key `{key}`. {hint}")
 
 
-def _known_places(space: SearchSpace) -> list[tuple[str, str]]:
+def _known_keys(space: SearchSpace) -> list[tuple[str, str]]:
     places = []
-    for table in FREE_TABLES:
+    for table in OVERRIDABLE_TABLES:
         kind = StudyPlan.model_fields[table].annotation
         if isinstance(kind, type) and issubclass(kind, BaseModel):
             places += [(table, key) for key in kind.model_fields]

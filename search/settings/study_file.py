@@ -57,7 +57,7 @@ def make_plan(
         raise SettingsError(_explain(error, called)) from error
 
 
-def read_local(options: Options, names: Mapping[tuple[str, str], str]) -> StudyTable:
+def read_worker_options(options: Options, names: Mapping[tuple[str, str], str]) -> StudyTable:
     """Gives the local workers that a command names, where there is no source to plan for.
 
     Raises:
@@ -124,12 +124,12 @@ def _explain_unknown(place: tuple[str, ...]) -> str:
     table = StudyPlan.model_fields[place[0]].annotation
     if isinstance(table, type) and issubclass(table, BaseModel):
         known = list(table.model_fields)
-    elsewhere = _place_of(place[-1])
+    elsewhere = _table_of(place[-1])
     hint = f" It belongs in {elsewhere}." if elsewhere else _nearest(place[-1], known)
     return f"Unknown key `{place[-1]}` in [{place[0]}].{hint}"
 
 
-def _place_of(key: str) -> str | None:
+def _table_of(key: str) -> str | None:
     """Where a key belongs that stands in the wrong table."""
     if key in {"backbone", "backbones"}:
         return "[space], as `backbone`"

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-_WORDS = {
+_MESSAGES = {
     "greater_than_equal": "{ge} or more",
     "greater_than": "more than {gt}",
     "less_than_equal": "{le} or less",
@@ -25,7 +25,7 @@ def describe_error(error: Mapping[str, Any], received: str | None = None) -> str
         received: The value in words; as Python writes it by default.
     """
     value = repr(error["input"]) if received is None else received
-    text = _WORDS.get(error["type"], "").format(**error.get("ctx", {})) or error["msg"]
+    text = _MESSAGES.get(error["type"], "").format(**error.get("ctx", {})) or error["msg"]
     text = text.removeprefix("Value error, ").removeprefix("Input should be ")
     text = text.replace(f"{error['input']!r} is not one of ", "one of ").rstrip(".")
     if not text.startswith("Expected"):

@@ -16,17 +16,17 @@ START_SHARE = 0.4
 """Of the budget; what is left goes where accuracy is. Over 48 synthetic objectives of five
 families (`tests/benchmarks/sampler_comparison.py`) 30 trials then had a regret of .011, and of
 .016 where the share was 0.6."""
-MIN_TRIALS, MOST_TRIALS = 2, 6
+MIN_TRIALS, MAX_TRIALS = 2, 6
 MAX_REFUSED = 20
 """A family with as many proposals that were too large or repeated is no longer waited for."""
 MAX_FAILED = 2
 """Nor is one whose last trainings failed: after five running the study itself would end."""
 
 
-def share_trials(n_trials: int, n_families: int) -> int:
+def trials_per_family(n_trials: int, n_families: int) -> int:
     """Gives how many trials each family is granted: 2 to 6, fewer where the budget is small."""
     wanted = round(START_SHARE * n_trials / n_families)
-    return max(1, min(max(MIN_TRIALS, wanted), MOST_TRIALS, n_trials // n_families))
+    return max(1, min(max(MIN_TRIALS, wanted), MAX_TRIALS, n_trials // n_families))
 
 
 def family_of(trial: FrozenTrial) -> str | None:
@@ -38,7 +38,7 @@ def family_of(trial: FrozenTrial) -> str | None:
     return trial.params.get("family", queued.get("family"))
 
 
-def counts(trial: FrozenTrial) -> bool:
+def counts_toward_quota(trial: FrozenTrial) -> bool:
     """Whether a trial counts for its family: it was worth training, and has not failed."""
     return MAX_EPOCHS in trial.user_attrs and trial.state != TrialState.FAIL
 
@@ -55,12 +55,12 @@ def next_family(
         family = family_of(trial)
         if family is None:
             continue
-        if counts(trial) or trial.state == TrialState.RUNNING:
+        if counts_toward_quota(trial) or trial.state == TrialState.RUNNING:
             begun[family] += 1
             if trial.state.is_finished():
                 failed[family] = 0
         elif trial.state.is_finished():
             (failed if MAX_EPOCHS in trial.user_attrs else refused)[family] += 1
-    waited_for = [f for f in families if refused[f] < MAX_REFUSED and failed[f] < MAX_FAILED]
-    behind = [family for family in waited_for if begun[family] < minimum]
+    candidates = [f for f in families if refused[f] < MAX_REFUSED and failed[f] < MAX_FAILED]
+    behind = [family for family in candidates if begun[family] < minimum]
     return min(behind, key=lambda family: begun[family], default=None)

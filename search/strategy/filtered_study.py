@@ -16,9 +16,9 @@ class FilteredStorage:
     studies of its own over it.
     """
 
-    def __init__(self, storage: BaseStorage, keeps: Callable[[FrozenTrial], bool]) -> None:
+    def __init__(self, storage: BaseStorage, predicate: Callable[[FrozenTrial], bool]) -> None:
         self._storage = storage
-        self._keeps = keeps
+        self._predicate = predicate
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._storage, name)
@@ -31,11 +31,11 @@ class FilteredStorage:
     ) -> list[FrozenTrial]:
         """Gives the trials that are kept."""
         trials = self._storage.get_all_trials(study_id, deepcopy=deepcopy, states=states)
-        return list(filter(self._keeps, trials))
+        return list(filter(self._predicate, trials))
 
 
-def only_trials(study: optuna.Study, keeps: Callable[[FrozenTrial], bool]) -> optuna.Study:
+def filter_trials(study: optuna.Study, predicate: Callable[[FrozenTrial], bool]) -> optuna.Study:
     """Gives the study as if it had those trials only."""
     view = copy.copy(study)
-    view._storage = FilteredStorage(study._storage, keeps)  # type: ignore[assignment]
+    view._storage = FilteredStorage(study._storage, predicate)  # type: ignore[assignment]
     return view

@@ -22,8 +22,8 @@ from optuna.pruners import (
 from optuna.trial import FrozenTrial, TrialState
 
 from search.errors import SettingsError
-from search.strategy.family_quota import MAX_EPOCHS, counts, family_of
-from search.strategy.filtered_study import only_trials
+from search.strategy.family_quota import MAX_EPOCHS, counts_toward_quota, family_of
+from search.strategy.filtered_study import filter_trials
 
 __all__ = ["DEFAULT_PRUNER", "PRUNERS", "FallingSharePruner", "FamilyPruner", "make_pruner"]
 
@@ -57,16 +57,16 @@ class Schedule:
         """The schedule of a training of up to `max_epochs` epochs."""
         # A short training has less to save, and its curves still cross when it ends: keep more.
         # At 12 epochs and 16 trials the best one was pruned in 6 % of the rounds instead of 16 %.
-        mercy = max(0, LONG_EPOCHS - max_epochs) / 40
+        extra_share = max(0, LONG_EPOCHS - max_epochs) / 40
         return cls(
             max_epochs,
             warm_up_epochs(max_epochs),
             plateau_epochs(max_epochs),
-            first_share=0.4 + mercy,
-            last_share=0.1 + mercy,
+            first_share=0.4 + extra_share,
+            last_share=0.1 + extra_share,
         )
 
-    def judges(self, trial: FrozenTrial, epoch: int) -> bool:
+    def applies_to(self, trial: FrozenTrial, epoch: int) -> bool:
         """Whether a trial is compared with others at this epoch."""
         if epoch < self.warm_up or epoch >= self.max_epochs:
             return False
@@ -109,7 +109,7 @@ class FallingSharePruner(BasePruner):
         """Whether the trial, which has just reported an epoch, should stop."""
         epoch = trial.last_step
         schedule = Schedule.of(trial.user_attrs.get(MAX_EPOCHS, self.max_epochs))
-        if epoch is None or not schedule.judges(trial, epoch):
+        if epoch is None or not schedule.applies_to(trial, epoch):
             return False
         trials = study.get_trials(deepcopy=False)
         reached = [best_until(t, epoch) for t in trials if t.number != trial.number]
@@ -153,13 +153,13 @@ class FamilyPruner(BasePruner):
         """Whether the trial, which has just reported an epoch, should stop."""
         family, max_epochs = family_of(trial), trial.user_attrs.get(MAX_EPOCHS)
         n_ended = sum(
-            counts(other) and other.state.is_finished() and family_of(other) == family
+            counts_toward_quota(other) and other.state.is_finished() and family_of(other) == family
             for other in study.get_trials(deepcopy=False)
         )
         if n_ended < self.family_trials:
-            view = only_trials(study, lambda other: family_of(other) == family)
+            view = filter_trials(study, lambda other: family_of(other) == family)
         else:
-            view = only_trials(study, lambda t: t.user_attrs.get(MAX_EPOCHS) == max_epochs)
+            view = filter_trials(study, lambda t: t.user_attrs.get(MAX_EPOCHS) == max_epochs)
         return _make(self.name, max_epochs or self.max_epochs).prune(view, trial)
 
 

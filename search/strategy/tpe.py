@@ -14,7 +14,7 @@ from optuna.samplers._tpe.sampler import _split_trials, default_gamma
 from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
-from search.strategy.filtered_study import only_trials
+from search.strategy.filtered_study import filter_trials
 
 STATES = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.RUNNING)
 
@@ -24,7 +24,7 @@ class GroupTPE(TPESampler):
 
     def __init__(self, **options: Any) -> None:
         super().__init__(multivariate=True, group=True, constant_liar=True, **options)
-        self._halves: tuple[list[FrozenTrial], list[FrozenTrial]] | None = None
+        self._below_and_above: tuple[list[FrozenTrial], list[FrozenTrial]] | None = None
 
     def infer_relative_search_space(
         self, study: Study, trial: FrozenTrial
@@ -34,17 +34,19 @@ class GroupTPE(TPESampler):
         The groups follow from which parameters trials have had together, so one trial of each
         such set tells all.
         """
-        return super().infer_relative_search_space(only_trials(study, _tells_more()), trial)
+        return super().infer_relative_search_space(
+            filter_trials(study, _first_of_each_space()), trial
+        )
 
     def _sample(
         self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
     ) -> dict[str, Any]:
         """Samples a group; as Optuna's own, but for the halves, which are kept."""
-        if self._halves is None:
-            self._halves = self._split(study, trial)
+        if self._below_and_above is None:
+            self._below_and_above = self._split(study, trial)
         below, above = (
-            self._build_parzen_estimator(study, search_space, half, handle_below=is_below)
-            for half, is_below in zip(self._halves, (True, False), strict=True)
+            self._build_parzen_estimator(study, search_space, part, handle_below=is_below)
+            for part, is_below in zip(self._below_and_above, (True, False), strict=True)
         )
         samples = below.sample(self._rng.rng, self._n_ei_candidates)
         gains = self._compute_acquisition_func(samples, below, above)
@@ -67,15 +69,15 @@ class GroupTPE(TPESampler):
         return _split_trials(study, others, default_gamma(n_ended))
 
 
-def _tells_more() -> Callable[[FrozenTrial], bool]:
+def _first_of_each_space() -> Callable[[FrozenTrial], bool]:
     """Gives what tells whether a complete trial has other parameters than those before it."""
     seen: set[frozenset[str]] = set()
 
-    def tells_more(trial: FrozenTrial) -> bool:
+    def is_first(trial: FrozenTrial) -> bool:
         names = frozenset(trial.distributions)
         if trial.state != TrialState.COMPLETE or names in seen:
             return False
         seen.add(names)
         return True
 
-    return tells_more
+    return is_first

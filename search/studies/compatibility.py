@@ -13,7 +13,7 @@ from search.settings.stored import StudySettings, WeightsFile
 from spaces import FamilyModule, SearchSpace
 
 
-def check_same(
+def check_compatible(
     name: str, known: StudySettings, settings: StudySettings, space: SearchSpace
 ) -> None:
     """Makes sure that a study may be resumed with these settings.
@@ -23,20 +23,20 @@ def check_same(
     """
     differences = []
     for image_set in known.images.keys() & settings.images.keys():
-        there, here = (it.images[image_set].fingerprint for it in (known, settings))
-        if there != here:
+        stored, current = (it.images[image_set].fingerprint for it in (known, settings))
+        if stored != current:
             differences.append(
                 f"its images: {_describe(known, image_set)} there, "
-                f"{_describe(settings, image_set)} here (fingerprints {there[:12]} and "
-                f"{here[:12]})"
+                f"{_describe(settings, image_set)} here (fingerprints {stored[:12]} and "
+                f"{current[:12]})"
             )
     differences += _weights_differences(known.weights, settings.weights)
     differences += _module_differences(known.modules, settings.modules)
     if _digests(known.modules) == _digests(settings.modules):
         differences += space.differences(SearchSpace.from_json(known.space))
     for table in ("training", "search"):
-        there, here = getattr(known, table).model_dump(), getattr(settings, table).model_dump()
-        differences += _table_differences(there, here)
+        stored, current = getattr(known, table).model_dump(), getattr(settings, table).model_dump()
+        differences += _table_differences(stored, current)
     if differences:
         raise StudyMismatchError(
             f"A study {name!r} exists with other settings: {'; '.join(differences)}. "
@@ -50,10 +50,14 @@ def _describe(settings: StudySettings, image_set: str) -> str:
     return f"{data.source} at {size} px, seed {data.seed}"
 
 
-def _weights_differences(there: WeightsFile | None, here: WeightsFile | None) -> list[str]:
-    if there is None or here is None or (there.digest, there.mode) == (here.digest, here.mode):
+def _weights_differences(stored: WeightsFile | None, current: WeightsFile | None) -> list[str]:
+    if (
+        stored is None
+        or current is None
+        or (stored.digest, stored.mode) == (current.digest, current.mode)
+    ):
         return []  # Where the file lies may change; other families are told of already.
-    names = [f"{it.source} ({it.mode}, SHA-256 {it.digest[:12]})" for it in (there, here)]
+    names = [f"{it.source} ({it.mode}, SHA-256 {it.digest[:12]})" for it in (stored, current)]
     return [f"`weights`: {names[0]} there, {names[1]} here"]
 
 
@@ -61,25 +65,27 @@ def _digests(modules: Sequence[FamilyModule]) -> list[str]:
     return [module.sha256 for module in modules]
 
 
-def _module_differences(there: Sequence[FamilyModule], here: Sequence[FamilyModule]) -> list[str]:
-    if _digests(there) == _digests(here):  # Where the files lie may change.
+def _module_differences(
+    stored: Sequence[FamilyModule], current: Sequence[FamilyModule]
+) -> list[str]:
+    if _digests(stored) == _digests(current):  # Where the files lie may change.
         return []
     names = [
         ", ".join(f"{module.source} ({module.sha256[:12]})" for module in modules) or "none"
-        for modules in (there, here)
+        for modules in (stored, current)
     ]
     return [f"`modules`: {names[0]} there, {names[1]} here"]
 
 
-def _table_differences(there: Mapping[str, Any], here: Mapping[str, Any]) -> list[str]:
+def _table_differences(stored: Mapping[str, Any], current: Mapping[str, Any]) -> list[str]:
     return [
-        f"`{key}`: {there[key]} there, {here[key]} here"
-        for key in here
-        if there.get(key) != here[key]
+        f"`{key}`: {stored[key]} there, {current[key]} here"
+        for key in current
+        if stored.get(key) != current[key]
     ]
 
 
-def moved(
+def with_current_locations(
     known: StudySettings, settings: StudySettings, *, is_artifacts_given: bool
 ) -> StudySettings:
     """Gives the known settings with the places of today: equal images may lie elsewhere now."""
@@ -93,12 +99,12 @@ def moved(
 PACKAGES = ("tensorflow", "keras", "numpy", "scikit-learn")
 
 
-def here() -> dict[str, str]:
+def installed_versions() -> dict[str, str]:
     """The versions of this machine, by package."""
     return {name: version(name) for name in ("convsearch", "optuna")}
 
 
-def packages_here() -> dict[str, str]:
+def package_versions() -> dict[str, str]:
     """The versions of Python and of the packages that results depend on, by name."""
     found = {"python": python_version()}
     for name in PACKAGES:
@@ -113,13 +119,13 @@ def check_versions(settings: StudySettings) -> None:
     Raises:
         StudyMismatchError: If one differs; the message has both.
     """
-    there = {"convsearch": settings.version, "optuna": settings.optuna}
-    for name, ours in here().items():
-        theirs = there[name]
-        if theirs is not None and _series(theirs) != _series(ours):
+    stored = {"convsearch": settings.version, "optuna": settings.optuna}
+    for name, installed in installed_versions().items():
+        recorded = stored[name]
+        if recorded is not None and _series(recorded) != _series(installed):
             raise StudyMismatchError(
-                f"The study was made with {name} {theirs}, and this machine has {ours}. Install "
-                f"{name} {_series(theirs)} here (pip install '{name}=={_series(theirs)}.*'), or "
+                f"The study was made with {name} {recorded}, and this machine has {installed}. Install "
+                f"{name} {_series(recorded)} here (pip install '{name}=={_series(recorded)}.*'), or "
                 "name a new study with --study."
             )
 

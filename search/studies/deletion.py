@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from analysis.confirmation_study import confirmation_of
+from analysis.confirmation_study import confirmation_name
 from search.artifacts import Artifacts, shared_files
 from search.artifacts.stores import DATABASE
 from search.data import Progress, default_cache_dir
@@ -28,12 +28,12 @@ from storage import (
     set_stopped,
 )
 
-Others = Mapping[str, StudySettings | None]
+OtherStudies = Mapping[str, StudySettings | None]
 """The store's other studies by name; None is one that this version cannot read."""
 
 
 @dataclass(frozen=True, slots=True)
-class Removal:
+class DeletionSummary:
     """What was deleted with a study: its files, and sets that no other study here uses.
 
     `kept` are lines about sets that stay, since somebody else may use them.
@@ -44,9 +44,9 @@ class Removal:
     n_sets: int
     kept: tuple[str, ...] = ()
 
-    def and_also(self, other: "Removal") -> "Removal":
+    def combined_with(self, other: "DeletionSummary") -> "DeletionSummary":
         """Gives what was deleted in both."""
-        return Removal(
+        return DeletionSummary(
             self.n_files + other.n_files,
             self.n_bytes + other.n_bytes,
             self.n_sets + other.n_sets,
@@ -56,7 +56,7 @@ class Removal:
 
 def remove_study(
     store: Store, name: str, *, force: bool = False, progress: Progress | None = None
-) -> Removal:
+) -> DeletionSummary:
     """Deletes a study, one of ours or a plain Optuna one, with its artifacts and prepared images.
 
     Its confirmation goes first. Safe to cut off and to repeat: until its rows are gone the study
@@ -73,26 +73,28 @@ def remove_study(
         StudyBusyError: If workers are at work on it, and `force` is not given.
     """
     study_id = find_study_id(store, name)
-    confirmation = confirmation_of(name)
+    confirmation = confirmation_name(name)
     has_one = confirmation in list_all_studies(store)
     _check_idle(store, name, force=force)
     first = (
         remove_study(store, confirmation, force=force, progress=progress)
         if has_one
-        else Removal(0, 0, 0)
+        else DeletionSummary(0, 0, 0)
     )
-    if not store.is_plain:
+    if not store.is_optuna_only:
         set_stopped(store, study_id, True)
     settings = _settings_of(store, name)
-    removal = Removal(0, 0, 0) if settings is None else _remove_files(store, name, settings)
+    removal = (
+        DeletionSummary(0, 0, 0) if settings is None else _remove_files(store, name, settings)
+    )
     delete_trials(store, study_id, progress)
     delete_study(store, name)
-    return first.and_also(removal)
+    return first.combined_with(removal)
 
 
 def _check_idle(store: Store, name: str, *, force: bool) -> None:
     study_id = find_study_id(store, name)
-    workers = [] if store.is_plain else list_workers(store, study_id)
+    workers = [] if store.is_optuna_only else list_workers(store, study_id)
     n_alive = sum(worker.is_alive for worker in workers)
     if n_alive and not force:
         raise StudyBusyError(
@@ -109,12 +111,12 @@ def _settings_of(store: Store, name: str) -> StudySettings | None:
         return None
 
 
-def _remove_files(store: Store, name: str, settings: StudySettings) -> Removal:
+def _remove_files(store: Store, name: str, settings: StudySettings) -> DeletionSummary:
     artifacts = Artifacts.of_study(settings, store, name)
     others = {it: _settings_of(store, it) for it in list_studies(store) if it != name}
     files, shared = artifacts.files(), _unneeded(artifacts, settings, others)
     kept = []
-    if shared and not _is_ours_alone(store, artifacts, settings, others):
+    if shared and not _is_exclusive(store, artifacts, settings, others):
         kept = [f"{', '.join(shared)} in {settings.artifacts}: other stores may use it."]
         shared = {}
     artifacts.delete()
@@ -124,19 +126,21 @@ def _remove_files(store: Store, name: str, settings: StudySettings) -> Removal:
     kept += [f"{path}: a process uses it." for path in sorted(in_use)]
     sizes = (*files.values(), *shared.values(), *(cached[path] for path in cached.keys() - in_use))
     n_sets = max(len(shared), len(cached) - len(in_use))
-    return Removal(len(files), sum(sizes), n_sets, tuple(kept))
+    return DeletionSummary(len(files), sum(sizes), n_sets, tuple(kept))
 
 
-def _unneeded(artifacts: Artifacts, settings: StudySettings, others: Others) -> dict[str, int]:
+def _unneeded(
+    artifacts: Artifacts, settings: StudySettings, others: OtherStudies
+) -> dict[str, int]:
     """Gives what was shared for the study, and for no other of this store, with its size."""
     known = artifacts.store.sizes()
-    beside = [it for it in others.values() if it and it.artifacts == settings.artifacts]
-    needed = {name for other in beside for name in shared_files(other)}
+    neighbours = [it for it in others.values() if it and it.artifacts == settings.artifacts]
+    needed = {name for other in neighbours for name in shared_files(other)}
     return {name: known[name] for name in shared_files(settings) if name in known.keys() - needed}
 
 
-def _is_ours_alone(
-    store: Store, artifacts: Artifacts, settings: StudySettings, others: Others
+def _is_exclusive(
+    store: Store, artifacts: Artifacts, settings: StudySettings, others: OtherStudies
 ) -> bool:
     """Whether studies of this store alone have their files there, and all can be asked for theirs.
 
@@ -150,8 +154,11 @@ def _is_ours_alone(
     root = artifacts.store.folder
     if root is None:
         return False
-    ours = {Artifacts.of_study(it, store, name).name for name, it in others.items() if it}
-    return {path.name for path in root.iterdir() if path.is_dir()} <= {*ours, artifacts.name}
+    own_folders = {Artifacts.of_study(it, store, name).name for name, it in others.items() if it}
+    return {path.name for path in root.iterdir() if path.is_dir()} <= {
+        *own_folders,
+        artifacts.name,
+    }
 
 
 def _cached_images(settings: StudySettings, others: Iterable[StudySettings | None]) -> list[Path]:

@@ -14,37 +14,43 @@ from typing import Any
 import optuna
 from optuna.trial import FrozenTrial
 
-from search.artifacts import Artifacts, fetch_prepared, numbers_to_keep
+from search.artifacts import Artifacts, fetch_prepared, trial_numbers_to_keep
 from search.data import PreparedSet, Progress
 from search.errors import ArtifactError, DataError, SettingsError, StudyMismatchError
 from search.settings.plan import StudyPlan
 from search.settings.stored import StudySettings
-from search.studies.initial_trials import Beginning, NewStudy, known_good
-from search.studies.prior_trials import EarlierStudy, Refit, fit_best, refit, without_repeats
+from search.studies.initial_trials import InitialTrials, NewStudy, known_good
+from search.studies.prior_trials import (
+    MappedConfig,
+    PriorStudy,
+    drop_duplicates,
+    map_config,
+    select_best_fitting,
+)
 from search.studies.submission import Submission, submit
 from spaces import SpaceError, find_family, predict_cost
 from storage import (
-    Copy,
     Outcome,
     Store,
+    TrialCopy,
     TrialRow,
     copy_trials,
-    delete_strays,
+    delete_orphans,
     delete_study,
     list_all_studies,
     list_studies,
     load_optuna_study,
 )
-from storage.outcomes import Kind
+from storage.outcomes import OutcomeKind
 
-TAKEN: frozenset[Kind] = frozenset({"complete", "pruned", "unfit"})
+COPIED_KINDS: frozenset[OutcomeKind] = frozenset({"complete", "pruned", "unfit"})
 """What a study learns from. Refusals depend on limits, failures on what may be mended by now."""
-N_TRIED_FIRST = 10
+N_INITIAL_CONFIGS = 10
 """Of a study whose values cannot be compared, so many configs are tried again first."""
 FORKED_FROM = "forked_from"
-TAKEN_FROM = "taken_from"
+COPIED_FROM = "taken_from"
 """Attributes of the study and of its trials: where they come from."""
-WAITS = ("trial_timeout", "silence_timeout")
+TIMEOUT_SETTINGS = ("trial_timeout", "silence_timeout")
 """Settings of training that do not change what a trial that ended by itself came to."""
 
 
@@ -53,9 +59,9 @@ class Fork:
     """A forked study: how many trials it took over, tries again first, and left behind."""
 
     submission: Submission
-    n_taken: int
-    n_tried_first: int
-    n_left: int
+    n_copied: int
+    n_queued: int
+    n_skipped: int
     counts_taken: bool
 
     def to_json(self) -> dict[str, Any]:
@@ -63,20 +69,20 @@ class Fork:
         record = self.submission.record
         return {
             "study": record.name,
-            "taken": self.n_taken,
-            "tried_first": self.n_tried_first,
-            "left": self.n_left,
+            "taken": self.n_copied,
+            "tried_first": self.n_queued,
+            "left": self.n_skipped,
             "budget": {"trials": record.n_trials, "timeout_s": record.timeout_s},
         }
 
 
 @dataclass(frozen=True, slots=True)
-class _Found:
+class _MappedTrial:
     """A finished trial of the old study that the new space can draw."""
 
     row: TrialRow
     outcome: Outcome
-    refit: Refit
+    mapped: MappedConfig
 
     @property
     def is_complete(self) -> bool:
@@ -108,98 +114,109 @@ def fork(
         SearchError, SpaceError, StoreError: As `submit` does.
     """
     name = str(plan.study.name)
-    _is_left_over(store, name)
-    earlier = EarlierStudy.load(store, old)
-    if earlier.settings.confirms:
+    _is_unfinished_fork(store, name)
+    prior = PriorStudy.load(store, old)
+    if prior.settings.confirms:
         raise SettingsError(
-            f"{old} only trains configs of {earlier.settings.confirms} again: fork that one."
+            f"{old} only trains configs of {prior.settings.confirms} again: fork that one."
         )
-    taker = _Taker(earlier, old, count_taken=count_taken, progress=progress)
+    copier = _TrialCopier(prior, old, count_taken=count_taken, progress=progress)
     submission = submit(
-        plan, progress=progress, prepared=_prepared(earlier, store, plan), prelude=taker.begin
+        plan,
+        progress=progress,
+        prepared=_prepared(prior, store, plan),
+        initial_trials=copier.choose_initial_trials,
     )
     study = load_optuna_study(submission.store, name)
     study.set_user_attr(FORKED_FROM, {"study": old, "is_whole": True})
-    n_left = sum(
-        row.outcome is not None and row.outcome.kind in TAKEN for row in earlier.trials
-    ) - (taker.n_taken + taker.n_tried_first)
-    return Fork(submission, taker.n_taken, taker.n_tried_first, n_left, count_taken)
+    n_skipped = sum(
+        row.outcome is not None and row.outcome.kind in COPIED_KINDS for row in prior.trials
+    ) - (copier.n_copied + copier.n_queued)
+    return Fork(submission, copier.n_copied, copier.n_queued, n_skipped, count_taken)
 
 
 @dataclass(slots=True)
-class _Taker:
+class _TrialCopier:
     """Takes trials over from an older study into one that is about to be created."""
 
-    earlier: EarlierStudy
+    prior: PriorStudy
     old: str
     count_taken: bool
     progress: Progress | None
-    n_taken: int = 0
-    n_tried_first: int = 0
+    n_copied: int = 0
+    n_queued: int = 0
 
-    def begin(self, draft: NewStudy) -> Beginning:
+    def choose_initial_trials(self, new_study: NewStudy) -> InitialTrials:
         """Writes the trials whose values hold, and gives the configs that are tried again."""
-        found = self._fit_all(draft)
-        holding = [it for it in found if self._holds(draft, it)]
-        study = _create_study(draft, self.old)
-        numbers = self._copy(draft, study, holding)
-        self._keep_weights(draft, numbers_to_keep(draft.store, study._study_id), holding, numbers)
-        held = {it.row.number for it in holding}
-        others = [it.row for it in found if it.row.number not in held and it.is_complete]
-        first, _ = fit_best(self.earlier, draft.space, others, N_TRIED_FIRST)
-        self.n_taken, self.n_tried_first = len(holding), len(first)
-        known = {it.refit.config.family for it in holding}
-        queue = [it for it in known_good(draft) if _family_of(draft, it) not in known]
-        return Beginning(without_repeats(draft.space, [*first, *queue]))
+        found = self._map_all(new_study)
+        comparable = [it for it in found if self._is_comparable(new_study, it)]
+        study = _create_study(new_study, self.old)
+        numbers = self._copy(new_study, study, comparable)
+        self._copy_checkpoints(
+            new_study, trial_numbers_to_keep(new_study.store, study._study_id), comparable, numbers
+        )
+        copied = {it.row.number for it in comparable}
+        others = [it.row for it in found if it.row.number not in copied and it.is_complete]
+        first, _ = select_best_fitting(self.prior, new_study.space, others, N_INITIAL_CONFIGS)
+        self.n_copied, self.n_queued = len(comparable), len(first)
+        known = {it.mapped.config.family for it in comparable}
+        queue = [it for it in known_good(new_study) if _family_of(new_study, it) not in known]
+        return InitialTrials(drop_duplicates(new_study.space, [*first, *queue]))
 
     def _in_order(self) -> list[TrialRow]:
         """Gives the complete trials, best first, then the others that a study learns from."""
-        best = self.earlier.best
+        best = self.prior.best
         numbers = {row.number for row in best}
         others = [
             row
-            for row in self.earlier.trials
-            if row.outcome is not None and row.outcome.kind in TAKEN and row.number not in numbers
+            for row in self.prior.trials
+            if row.outcome is not None
+            and row.outcome.kind in COPIED_KINDS
+            and row.number not in numbers
         ]
         return [*best, *others]
 
-    def _fit_all(self, draft: NewStudy) -> list[_Found]:
+    def _map_all(self, new_study: NewStudy) -> list[_MappedTrial]:
         """Gives the trials that the new space can draw, in the order in which it takes them."""
         rows = self._in_order()
-        tell = self._tell(len(rows), "trials fitted")
+        report_progress = self._report_progress(len(rows), "trials fitted")
         found = []
         for n_done, row in enumerate(rows, start=1):
-            fitting = self._fit(draft, row)
-            found += [] if fitting is None else [fitting]
-            tell(n_done)
+            mapped = self._map(new_study, row)
+            found += [] if mapped is None else [mapped]
+            report_progress(n_done)
         return found
 
-    def _fit(self, draft: NewStudy, row: TrialRow) -> _Found | None:
+    def _map(self, new_study: NewStudy, row: TrialRow) -> _MappedTrial | None:
         config = row.attributes.get("config", {})
-        found = refit(draft.space, self.earlier.params_of(row), config)
+        found = map_config(new_study.space, self.prior.params_of(row), config)
         if found is None or row.outcome is None:
             return None
         image_set = find_family(found.config.family).image_set
-        data, limits = draft.data[image_set], draft.settings.limits[image_set]
+        data, limits = new_study.data[image_set], new_study.settings.limits[image_set]
         try:
             cost = predict_cost(found.config, data.image_shape, data.n_classes)
         except SpaceError:
             return None
-        return _Found(row, row.outcome, found) if limits.excess(cost) is None else None
+        return _MappedTrial(row, row.outcome, found) if limits.excess(cost) is None else None
 
-    def _holds(self, draft: NewStudy, found: _Found) -> bool:
-        image_set = find_family(found.refit.config.family).image_set
-        return are_comparable(self.earlier.settings, draft.settings, image_set)
+    def _is_comparable(self, new_study: NewStudy, found: _MappedTrial) -> bool:
+        image_set = find_family(found.mapped.config.family).image_set
+        return are_comparable(self.prior.settings, new_study.settings, image_set)
 
-    def _copy(self, draft: NewStudy, study: optuna.Study, found: list[_Found]) -> list[int]:
-        old_study = load_optuna_study(draft.store, self.old)
+    def _copy(
+        self, new_study: NewStudy, study: optuna.Study, found: list[_MappedTrial]
+    ) -> list[int]:
+        old_study = load_optuna_study(new_study.store, self.old)
         trials = {trial.number: trial for trial in old_study.get_trials(deepcopy=False)}
         copies = (self._copy_of(it, trials[it.row.number]) for it in found)
-        return copy_trials(draft.store, study, copies, self._tell(len(found), "trials taken over"))
+        return copy_trials(
+            new_study.store, study, copies, self._report_progress(len(found), "trials taken over")
+        )
 
-    def _copy_of(self, found: _Found, trial: FrozenTrial) -> Copy:
+    def _copy_of(self, found: _MappedTrial, trial: FrozenTrial) -> TrialCopy:
         source = {"study": self.old, "trial": trial.number}
-        return Copy(
+        return TrialCopy(
             trial=FrozenTrial(
                 number=-1,
                 trial_id=-1,
@@ -208,34 +225,38 @@ class _Taker:
                 values=trial.values,
                 datetime_start=trial.datetime_start,
                 datetime_complete=trial.datetime_complete,
-                params=dict(found.refit.params),
-                distributions=dict(found.refit.distributions),
-                user_attrs={**trial.user_attrs, TAKEN_FROM: source},
+                params=dict(found.mapped.params),
+                distributions=dict(found.mapped.distributions),
+                user_attrs={**trial.user_attrs, COPIED_FROM: source},
                 system_attrs={k: v for k, v in trial.system_attrs.items() if k != "fixed_params"},
                 intermediate_values=trial.intermediate_values,
             ),
             outcome=replace(found.outcome, is_free=not self.count_taken),
-            config_key=found.refit.config.key(),
+            config_key=found.mapped.config.key(),
             source_trial_id=found.row.trial_id,
             ended_at=_seconds(trial.datetime_complete),
         )
 
-    def _tell(self, n: int, what: str) -> Callable[[int], None]:
-        def tell(n_done: int) -> None:
+    def _report_progress(self, n: int, what: str) -> Callable[[int], None]:
+        def report_progress(n_done: int) -> None:
             if self.progress is not None:
                 self.progress(n_done, n, what)
 
-        return tell
+        return report_progress
 
-    def _keep_weights(
-        self, draft: NewStudy, kept: Container[int], found: list[_Found], numbers: list[int]
+    def _copy_checkpoints(
+        self,
+        new_study: NewStudy,
+        kept: Container[int],
+        found: list[_MappedTrial],
+        numbers: list[int],
     ) -> None:
         """Gives the new study the files of the complete trials that it keeps them of."""
-        old = Artifacts.of_study(self.earlier.settings, draft.store, self.old)
-        new = Artifacts.of_study(draft.settings, draft.store, draft.name)
+        old = Artifacts.of_study(self.prior.settings, new_study.store, self.old)
+        new = Artifacts.of_study(new_study.settings, new_study.store, new_study.name)
         for it, number in zip(found, numbers, strict=True):
             if it.is_complete and number in kept:
-                new.take_checkpoint(old, it.row.number, number)
+                new.copy_checkpoint(old, it.row.number, number)
 
 
 def are_comparable(old: StudySettings, new: StudySettings, image_set: str) -> bool:
@@ -245,7 +266,7 @@ def are_comparable(old: StudySettings, new: StudySettings, image_set: str) -> bo
         return False
     if image_set == "transfer" and _weights_of(old) != _weights_of(new):
         return False
-    rules = [it.training.model_dump(exclude=set(WAITS)) for it in (old, new)]
+    rules = [it.training.model_dump(exclude=set(TIMEOUT_SETTINGS)) for it in (old, new)]
     return bool(rules[0] == rules[1])
 
 
@@ -254,17 +275,17 @@ def _weights_of(settings: StudySettings) -> tuple[Any, ...] | None:
     return None if weights is None else (weights.digest, weights.mode)
 
 
-def _create_study(draft: NewStudy, old: str) -> optuna.Study:
+def _create_study(new_study: NewStudy, old: str) -> optuna.Study:
     """Creates the study as Optuna's; workers see it once our record of it is written.
 
     What a fork that was cut off has left is deleted.
     """
-    if _is_left_over(draft.store, draft.name):
-        delete_study(draft.store, draft.name)
-    delete_strays(draft.store)
+    if _is_unfinished_fork(new_study.store, new_study.name):
+        delete_study(new_study.store, new_study.name)
+    delete_orphans(new_study.store)
     study = optuna.create_study(
-        storage=draft.store.optuna_storage,
-        study_name=draft.name,
+        storage=new_study.store.optuna_storage,
+        study_name=new_study.name,
         direction="maximize",
         load_if_exists=True,  # Where only the answer to its creation was lost.
     )
@@ -272,7 +293,7 @@ def _create_study(draft: NewStudy, old: str) -> optuna.Study:
     return study
 
 
-def _is_left_over(store: Store, name: str) -> bool:
+def _is_unfinished_fork(store: Store, name: str) -> bool:
     """Whether a fork that was cut off has left a study of that name: with our mark, and no record.
 
     Raises:
@@ -289,12 +310,12 @@ def _is_left_over(store: Store, name: str) -> bool:
     return True
 
 
-def _prepared(earlier: EarlierStudy, store: Store, plan: StudyPlan) -> dict[str, PreparedSet]:
+def _prepared(prior: PriorStudy, store: Store, plan: StudyPlan) -> dict[str, PreparedSet]:
     """Gives the images of the old study that are the new one's too, where they can be had."""
-    settings = earlier.settings
+    settings = prior.settings
     if plan.data != settings.data:
         return {}
-    artifacts = Artifacts.of_study(settings, store, earlier.name)
+    artifacts = Artifacts.of_study(settings, store, prior.name)
     is_size_same = plan.transfer.image_size == settings.transfer.image_size
     found = {}
     for name, images in settings.images.items():
@@ -304,8 +325,8 @@ def _prepared(earlier: EarlierStudy, store: Store, plan: StudyPlan) -> dict[str,
     return found
 
 
-def _family_of(draft: NewStudy, params: Mapping[str, Any]) -> str:
-    return str(params.get("family", draft.space.families[0]))
+def _family_of(new_study: NewStudy, params: Mapping[str, Any]) -> str:
+    return str(params.get("family", new_study.space.families[0]))
 
 
 def _seconds(at: datetime | None) -> float:

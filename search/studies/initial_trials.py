@@ -7,9 +7,9 @@ from typing import Any
 from search.data import PreparedSet
 from search.settings.plan import StudyTable
 from search.settings.stored import StudySettings
-from search.studies.prior_trials import EarlierStudy, Params, fit_best, without_repeats
+from search.studies.prior_trials import Params, PriorStudy, drop_duplicates, select_best_fitting
 from spaces import SearchSpace
-from storage import Store, StoreError, list_studies, load_study, using
+from storage import Store, StoreError, list_studies, load_study, opened_store
 
 KNOWN_GOOD_SHARE = 3
 """At most every third trial of the budget is a known-good config; the rest is searched. Of several
@@ -29,23 +29,23 @@ class NewStudy:
 
 
 @dataclass(frozen=True, slots=True)
-class Beginning:
+class InitialTrials:
     """What a new study tries first, and lines about it."""
 
     queue: Sequence[Params]
     notes: tuple[str, ...] = ()
 
 
-Prelude = Callable[[NewStudy], Beginning]
+InitialTrialsSource = Callable[[NewStudy], InitialTrials]
 """What is done before a new study is there for workers."""
 
 
-def known_good(draft: NewStudy) -> list[dict[str, Any]]:
+def known_good(new_study: NewStudy) -> list[dict[str, Any]]:
     """Gives the space's known-good configs, as many as the budget leaves room for."""
-    n_trials, family_trials = draft.n_trials, draft.settings.family_trials
+    n_trials, family_trials = new_study.n_trials, new_study.settings.family_trials
     if family_trials:
-        return draft.space.known_good(family_trials)[:n_trials]
-    configs = [params for params in draft.space.known_good() if params]
+        return new_study.space.known_good(family_trials)[:n_trials]
+    configs = [params for params in new_study.space.known_good() if params]
     return configs if n_trials is None else configs[: max(1, n_trials // KNOWN_GOOD_SHARE)]
 
 
@@ -63,35 +63,35 @@ def check_warm_start(table: StudyTable, url: str, name: str) -> None:
         StoreError: If the earlier study's store cannot be used, or has no such study.
         StudyMismatchError: If its settings cannot be read.
     """
-    if table.warm_start is None or _has_begun(url, name):
+    if table.warm_start is None or _study_exists(url, name):
         return
-    with using(table.warm_start_store or url) as store:
+    with opened_store(table.warm_start_store or url) as store:
         StudySettings.read(load_study(store, table.warm_start).settings)
 
 
-def _has_begun(url: str, name: str) -> bool:
+def _study_exists(url: str, name: str) -> bool:
     try:
-        with using(url) as store:
+        with opened_store(url) as store:
             return name in list_studies(store)
     except StoreError:  # There is none yet: that it can be made was checked before.
         return False
 
 
-def prelude_of(table: StudyTable) -> Prelude:
+def initial_trials_source(table: StudyTable) -> InitialTrialsSource:
     """Gives the prelude of a plan: the best configs of the study that `warm_start` names."""
 
-    def begin(draft: NewStudy) -> Beginning:
+    def choose_initial_trials(new_study: NewStudy) -> InitialTrials:
         if table.warm_start is None:
-            return Beginning(known_good(draft))
-        with using(table.warm_start_store or draft.store) as store:
-            earlier = EarlierStudy.load(store, table.warm_start)
-        return _begin_with(earlier, draft, table.warm_start_trials)
+            return InitialTrials(known_good(new_study))
+        with opened_store(table.warm_start_store or new_study.store) as store:
+            prior = PriorStudy.load(store, table.warm_start)
+        return _initial_trials_from(prior, new_study, table.warm_start_trials)
 
-    return begin
+    return choose_initial_trials
 
 
-def _begin_with(earlier: EarlierStudy, draft: NewStudy, n: int) -> Beginning:
-    first, skipped = fit_best(earlier, draft.space, earlier.best, n)
-    line = f"begins with {len(first)} of the best configs of {earlier.name}"
-    queue = without_repeats(draft.space, [*first, *known_good(draft)])
-    return Beginning(queue, (line, *skipped))
+def _initial_trials_from(prior: PriorStudy, new_study: NewStudy, n: int) -> InitialTrials:
+    first, skipped = select_best_fitting(prior, new_study.space, prior.best, n)
+    line = f"begins with {len(first)} of the best configs of {prior.name}"
+    queue = drop_duplicates(new_study.space, [*first, *known_good(new_study)])
+    return InitialTrials(queue, (line, *skipped))

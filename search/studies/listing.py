@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from analysis.confirmation_study import SUFFIX
+from analysis.confirmation_study import CONFIRMATION_SUFFIX
 from search.artifacts import Artifacts
 from search.errors import ArtifactError, StudyMismatchError
 from search.settings.stored import StudySettings
@@ -11,7 +11,7 @@ from storage import Store, StudyOverview, list_overviews, load_study
 
 
 @dataclass(frozen=True, slots=True)
-class Item:
+class StudyListing:
     """A study in a list; `n_bytes` are of its files, None where these are not known."""
 
     overview: StudyOverview
@@ -20,7 +20,9 @@ class Item:
     @property
     def best(self) -> float | None:
         """The best value; a confirmation has none: that would be the luckiest seed."""
-        is_confirmation = self.overview.is_ours and self.overview.name.endswith(SUFFIX)
+        is_confirmation = self.overview.is_ours and self.overview.name.endswith(
+            CONFIRMATION_SUFFIX
+        )
         return None if is_confirmation else self.overview.best
 
     def to_json(self) -> dict[str, Any]:
@@ -28,9 +30,9 @@ class Item:
         return {**self.overview.to_json(), "best": self.best, "bytes": self.n_bytes}
 
 
-def take_inventory(store: Store) -> list[Item]:
+def list_with_sizes(store: Store) -> list[StudyListing]:
     """Gives all studies of a store, by name."""
-    return [Item(found, _size(store, found)) for found in list_overviews(store)]
+    return [StudyListing(found, _size(store, found)) for found in list_overviews(store)]
 
 
 def _size(store: Store, found: StudyOverview) -> int | None:

@@ -10,7 +10,7 @@ from search.settings.stored import StudySettings
 from search.strategy.pruner import make_pruner
 from search.strategy.sampler import make_sampler
 from search.studies.compatibility import check_versions
-from search.trainer.pretrained_weights import check_weights_here
+from search.trainer.pretrained_weights import check_local_weights
 from spaces import Limits, SearchSpace
 from spaces.families import find_family
 from storage import Store, load_optuna_study, load_study
@@ -52,15 +52,17 @@ class OpenStudy:
         settings = StudySettings.read(record.settings)
         check_versions(settings)
         artifacts = Artifacts.of_study(settings, store, name)
-        there = artifacts.store
-        data = {key: fetch_prepared(there, images) for key, images in settings.images.items()}
+        artifact_store = artifacts.store
+        data = {
+            key: fetch_prepared(artifact_store, images) for key, images in settings.images.items()
+        }
         for module in settings.modules:
             module.load()
         space = SearchSpace.from_json(settings.space)
         if settings.weights is not None:
-            weights = fetch_weights(there, settings.weights)
+            weights = fetch_weights(artifact_store, settings.weights)
             settings = settings.model_copy(update={"weights": weights})
-            check_weights_here(weights, space, settings.transfer.image_size)
+            check_local_weights(weights, space, settings.transfer.image_size)
         study = load_optuna_study(
             store,
             name,
@@ -97,9 +99,9 @@ class OpenStudy:
             StudyMismatchError: If another set is where they were, and they are nowhere else.
             ArtifactError: If they cannot be brought here.
         """
-        return self._find(find_family(family).image_set)
+        return self._ensure(find_family(family).image_set)
 
-    def known_data_of(self, family: str) -> PreparedSet:
+    def cached_data_of(self, family: str) -> PreparedSet:
         """The images that a family trains on, to tell their shape: their file may be gone.
 
         Raises:
@@ -107,16 +109,16 @@ class OpenStudy:
         """
         return self.data.get(find_family(family).image_set) or self.data_of(family)
 
-    def find_data(self) -> None:
+    def ensure_data(self) -> None:
         """Makes sure that all images are here: a cache may be emptied while a study is open.
 
         Raises:
             DataError, StudyMismatchError, ArtifactError: As `data_of` does.
         """
         for image_set in self.settings.images:
-            self._find(image_set)
+            self._ensure(image_set)
 
-    def _find(self, image_set: str) -> PreparedSet:
+    def _ensure(self, image_set: str) -> PreparedSet:
         found = self.data.get(image_set)
         if found is None or not found.path.is_file():
             found = fetch_prepared(self.artifacts.store, self.settings.images[image_set])

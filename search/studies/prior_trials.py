@@ -14,14 +14,14 @@ from optuna.distributions import (
 from search.settings.stored import StudySettings
 from spaces import Config, SearchSpace
 from spaces.parameters.domains import Value, domain_from_json
-from spaces.parameters.stub_trials import GuidedTrial
+from spaces.parameters.stub_trials import PreferredTrial
 from storage import Store, TrialRow, load_study, load_trials
 
 Params = Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
-class EarlierStudy:
+class PriorStudy:
     """The finished trials of a study, and what its space fixed."""
 
     name: str
@@ -30,7 +30,7 @@ class EarlierStudy:
     trials: tuple[TrialRow, ...]
 
     @classmethod
-    def load(cls, store: Store, name: str) -> "EarlierStudy":
+    def load(cls, store: Store, name: str) -> "PriorStudy":
         """Loads a study of ours.
 
         Raises:
@@ -56,8 +56,8 @@ class EarlierStudy:
         return {**self.fixed, **row.params}
 
 
-def fit_best(
-    earlier: EarlierStudy, space: SearchSpace, rows: Iterable[TrialRow], n: int
+def select_best_fitting(
+    prior: PriorStudy, space: SearchSpace, rows: Iterable[TrialRow], n: int
 ) -> tuple[list[Params], list[str]]:
     """Gives what draws the first `n` configs that fit a space, and a line about the others."""
     fitting: list[Params] = []
@@ -65,7 +65,7 @@ def fit_best(
     for row in rows:
         if len(fitting) == n:
             break
-        found = refit(space, earlier.params_of(row), row.attributes.get("config", {}))
+        found = map_config(space, prior.params_of(row), row.attributes.get("config", {}))
         if found is None:
             skipped.append(str(row.number))
         else:
@@ -73,20 +73,20 @@ def fit_best(
     lines = []
     if skipped:
         which = "trial" if len(skipped) == 1 else "trials"
-        lines = [f"{which} {', '.join(skipped)} of {earlier.name}: not in this space, skipped"]
+        lines = [f"{which} {', '.join(skipped)} of {prior.name}: not in this space, skipped"]
     return fitting, lines
 
 
-def without_repeats(space: SearchSpace, queue: Sequence[Params]) -> list[Params]:
+def drop_duplicates(space: SearchSpace, queue: Sequence[Params]) -> list[Params]:
     """Gives the queue without configs that come twice; the first one stays."""
     by_key: dict[str, Params] = {}
     for params in queue:
-        by_key.setdefault(space.suggest(GuidedTrial(params)).key(), params)
+        by_key.setdefault(space.suggest(PreferredTrial(params)).key(), params)
     return list(by_key.values())
 
 
 @dataclass(frozen=True, slots=True)
-class Refit:
+class MappedConfig:
     """The parameters that draw a config in a space, as an Optuna trial keeps them."""
 
     config: Config
@@ -94,9 +94,9 @@ class Refit:
     distributions: Mapping[str, BaseDistribution]
 
 
-def refit(
+def map_config(
     space: SearchSpace, params: Mapping[str, Any], record: Mapping[str, Any]
-) -> Refit | None:
+) -> MappedConfig | None:
     """Gives how a space draws a config; None where it cannot.
 
     Whatever has no effect on the config is free to differ: inactive parameters, and those that
@@ -107,14 +107,14 @@ def refit(
         params: What the config was drawn from, `fixed_values` of its own space included.
         record: The config as JSON.
     """
-    trial = _NotingTrial({**params, "family": record.get("family", "")})
+    trial = _RecordingTrial({**params, "family": record.get("family", "")})
     try:
         config = space.suggest(trial)
     except Exception:  # SpaceError, or whatever the code of a user's family may raise.
         return None
     if config.to_json() != record:
         return None
-    return Refit(config, trial.asked, trial.distributions)
+    return MappedConfig(config, trial.suggested, trial.distributions)
 
 
 def fixed_values(space: Mapping[str, Any]) -> dict[str, Value]:
@@ -123,7 +123,7 @@ def fixed_values(space: Mapping[str, Any]) -> dict[str, Value]:
     return {name: domain.first for name, domain in domains.items() if domain.is_fixed}
 
 
-class _NotingTrial(GuidedTrial):
+class _RecordingTrial(PreferredTrial):
     """A guided trial that notes the distributions which Optuna would keep."""
 
     def __init__(self, preferred: Mapping[str, Value]) -> None:

@@ -9,19 +9,19 @@ DEFAULT_MAX_PARAMETERS = 10_000_000
 OPERATIONS_PER_PIXEL = 150_000_000 / 32**2
 """The costliest networks of the space take a hundred times the median's time and are no better
 for it, so the default keeps an epoch of 2,000 images within half a minute of one core."""
-TRAINER_MB = 700.0
+TRAINER_OVERHEAD_MB = 700.0
 """What a trainer and its worker take before the first network."""
-LEAST_MEMORY_MB = {"scratch": 256.0, "transfer": 640.0}
+MIN_MEMORY_MB = {"scratch": 256.0, "transfer": 640.0}
 """What each worker has for a network at least, by image set: the least that a search needs."""
-MOST_MEMORY_MB = 4096.0
+MAX_MEMORY_MB = 4096.0
 
 
 def count_workers(plan: StudyPlan, space: SearchSpace) -> int:
     """Gives how many local workers to run: one for each core that has the memory for one."""
     if plan.study.workers != "auto":
         return plan.study.workers
-    least = max(LEAST_MEMORY_MB[name] for name in space.image_sets)
-    most = int(total_mb() // (TRAINER_MB + least))
+    least = max(MIN_MEMORY_MB[name] for name in space.image_sets)
+    most = int(total_mb() // (TRAINER_OVERHEAD_MB + least))
     return max(1, min(n_cores(), most))
 
 
@@ -30,8 +30,8 @@ def resolve_limits(plan: StudyPlan, n_workers: int, image_set: str) -> Limits:
 
     A backbone was chosen by name, so it has no other bound than what the user says.
     """
-    share = 0.8 * total_mb() / n_workers - TRAINER_MB
-    memory_mb = round(min(MOST_MEMORY_MB, max(LEAST_MEMORY_MB[image_set], share)))
+    share = 0.8 * total_mb() / n_workers - TRAINER_OVERHEAD_MB
+    memory_mb = round(min(MAX_MEMORY_MB, max(MIN_MEMORY_MB[image_set], share)))
     search, is_scratch = plan.search, image_set == "scratch"
     operations = OPERATIONS_PER_PIXEL * plan.data.image_size**2 if is_scratch else None
     if search.max_operations is not None:

@@ -25,13 +25,13 @@ def read_space(plan: StudyPlan) -> tuple[tuple[FamilyModule, ...], SearchSpace]:
     families = table.pop("families", (*DEFAULT_FAMILIES, *own))
     names = choose_families(_as_names(families), own)
     if all(find_family(name).image_set != "transfer" for name in names):
-        _refuse_transfer(plan, names)
+        _check_no_transfer_options(plan, names)
     if "transfer" in names:
         table["backbone"] = _read_backbones(table.get("backbone", DEFAULT_BACKBONES))
     return modules, SearchSpace.create(names, table)
 
 
-def _refuse_transfer(plan: StudyPlan, families: Sequence[str]) -> None:
+def _check_no_transfer_options(plan: StudyPlan, families: Sequence[str]) -> None:
     """Refuses what is said of backbones in a study that has none."""
     default = TransferSettings().model_dump()
     given = ["--backbones"] if "backbone" in plan.space else []

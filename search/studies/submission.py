@@ -5,24 +5,35 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from analysis.confirmation_study import SUFFIX
-from search.artifacts import Artifacts, read_artifacts_url, share
+from analysis.confirmation_study import CONFIRMATION_SUFFIX
+from search.artifacts import Artifacts, read_artifacts_url, share_inputs
 from search.artifacts.stores import DATABASE
 from search.artifacts.study_artifacts import folder_name
 from search.data import PreparedSet, Progress, default_cache_dir, prepare
 from search.errors import SettingsError
 from search.settings.plan import DEFAULT_N_TRIALS, StudyPlan, store_url
 from search.settings.stored import ImageSet, StudySettings, WeightsFile
-from search.strategy.family_quota import share_trials
+from search.strategy.family_quota import trials_per_family
 from search.strategy.pruner import make_pruner
-from search.studies.compatibility import check_same, check_versions, here, moved, packages_here
-from search.studies.initial_trials import NewStudy, Prelude, check_warm_start, prelude_of
+from search.studies.compatibility import (
+    check_compatible,
+    check_versions,
+    installed_versions,
+    package_versions,
+    with_current_locations,
+)
+from search.studies.initial_trials import (
+    InitialTrialsSource,
+    NewStudy,
+    check_warm_start,
+    initial_trials_source,
+)
 from search.studies.resource_limits import count_workers, resolve_limits
 from search.studies.space import read_space
 from search.trainer.pretrained_weights import check_backbones, check_costs, check_weights
 from spaces import FamilyModule, Limits, SearchSpace
 from storage import (
-    Queued,
+    QueuedConfig,
     Store,
     StudyRecord,
     count_done,
@@ -58,7 +69,7 @@ def submit(
     n_workers: int | None = None,
     progress: Progress | None = None,
     prepared: Mapping[str, PreparedSet] | None = None,
-    prelude: Prelude | None = None,
+    initial_trials: InitialTrialsSource | None = None,
 ) -> Submission:
     """Creates the study of a plan, or opens it again with the plan's budget.
 
@@ -68,7 +79,7 @@ def submit(
             each core.
         progress: Told how far the preparation of images is, and the sharing of them.
         prepared: Images, by image set, that need not be prepared again.
-        prelude: What a new study begins with; by default what `[study] warm_start` says.
+        initial_trials: What a new study begins with; by default what `[study] warm_start` says.
 
     Raises:
         SearchError: If the source, the settings or the folder cannot be used, or a study of that
@@ -76,28 +87,32 @@ def submit(
         SpaceError: If the space cannot be narrowed so, or no network in it fits the images.
         StoreError: If the store cannot be used.
     """
-    if study_name(plan).endswith(SUFFIX):
+    if study_name(plan).endswith(CONFIRMATION_SUFFIX):
         raise SettingsError(
-            f"--study: names that end in {SUFFIX} are kept for what `convsearch confirm` makes. "
+            f"--study: names that end in {CONFIRMATION_SUFFIX} are kept for what `convsearch confirm` makes. "
             f"Received: {study_name(plan)}"
         )
     modules, space = read_space(plan)
-    url = _check(plan, space)
+    url = _check_plan(plan, space)
     n_workers = n_workers or count_workers(plan, space)
     limits = {name: resolve_limits(plan, n_workers, name) for name in space.image_sets}
     data = dict(prepared or {})
     data = {name: data.get(name) or _prepare(plan, name, progress) for name in space.image_sets}
     weights = _check_networks(plan, space, data, limits, progress)
-    settings = _gather(
+    settings = _make_settings(
         plan, space, url, modules=modules, data=data, limits=limits, weights=weights
     )
-    draft = NewStudy(Store.open(url), study_name(plan), settings, space, data, _budget(plan)[0])
-    if draft.name in list_studies(draft.store):
-        return _resume(draft, plan, n_workers, progress)
-    return _create(draft, plan, n_workers, progress, prelude or prelude_of(plan.study))
+    new_study = NewStudy(
+        Store.open(url), study_name(plan), settings, space, data, _budget(plan)[0]
+    )
+    if new_study.name in list_studies(new_study.store):
+        return _resume(new_study, plan, n_workers, progress)
+    return _create(
+        new_study, plan, n_workers, progress, initial_trials or initial_trials_source(plan.study)
+    )
 
 
-def _check(plan: StudyPlan, space: SearchSpace) -> str:
+def _check_plan(plan: StudyPlan, space: SearchSpace) -> str:
     """Refuses what can be refused at no cost, and gives the store's URL."""
     make_pruner(plan.search.pruner, plan.training.max_epochs)
     if "transfer" in space.image_sets:
@@ -134,7 +149,7 @@ def _check_networks(
     return check_weights(space, plan.transfer, progress)
 
 
-def _gather(
+def _make_settings(
     plan: StudyPlan,
     space: SearchSpace,
     url: str,
@@ -146,8 +161,8 @@ def _gather(
 ) -> StudySettings:
     """Gives what the store keeps of the plan."""
     return StudySettings(
-        version=here()["convsearch"],
-        optuna=here()["optuna"],
+        version=installed_versions()["convsearch"],
+        optuna=installed_versions()["optuna"],
         data=plan.data,
         images={
             name: ImageSet(path=str(images.path), fingerprint=images.fingerprint)
@@ -165,7 +180,7 @@ def _gather(
         artifacts_folder=_artifacts_folder(plan),
         max_files_mb=plan.store.max_files_mb,
         creation=secrets.token_hex(16),
-        versions=packages_here(),
+        versions=package_versions(),
     )
 
 
@@ -175,58 +190,58 @@ def study_name(plan: StudyPlan) -> str:
 
 
 def _create(
-    draft: NewStudy,
+    new_study: NewStudy,
     plan: StudyPlan,
     n_workers: int,
     progress: Progress | None,
-    prelude: Prelude,
+    initial_trials: InitialTrialsSource,
 ) -> Submission:
     """Creates the study with what it tries first; one that came between is resumed."""
-    artifacts = _share(draft, draft.settings, progress)
-    beginning = prelude(draft)
+    artifacts = _upload_inputs(new_study, new_study.settings, progress)
+    initial = initial_trials(new_study)
     n_trials, timeout_s = _budget(plan)
     record, is_new = create_study(
-        draft.store,
-        draft.name,
-        settings=draft.settings.model_dump_json(),
+        new_study.store,
+        new_study.name,
+        settings=new_study.settings.model_dump_json(),
         n_trials=n_trials,
         timeout_s=timeout_s,
         priority=plan.study.priority or 0,
-        queue=[Queued(params) for params in beginning.queue[:n_trials]],
+        queue=[QueuedConfig(params) for params in initial.queue[:n_trials]],
     )
     if not is_new:
-        return _resume(draft, plan, n_workers, progress)
+        return _resume(new_study, plan, n_workers, progress)
     return Submission(
-        store=draft.store,
+        store=new_study.store,
         record=record,
-        settings=draft.settings,
-        data=draft.data,
+        settings=new_study.settings,
+        data=new_study.data,
         artifacts=artifacts,
         n_workers=n_workers,
         is_new=True,
-        notes=beginning.notes,
+        notes=initial.notes,
     )
 
 
 def _resume(
-    draft: NewStudy, plan: StudyPlan, n_workers: int, progress: Progress | None
+    new_study: NewStudy, plan: StudyPlan, n_workers: int, progress: Progress | None
 ) -> Submission:
     """Opens the study that is there, if it is the same, with the plan's budget."""
-    store, name = draft.store, draft.name
+    store, name = new_study.store, new_study.name
     n_trials, timeout_s = _budget(plan)
     record = load_study(store, name)
     known = StudySettings.read(record.settings)
     check_versions(known)
-    check_same(name, known, draft.settings, draft.space)
+    check_compatible(name, known, new_study.settings, new_study.space)
     is_given = plan.store.artifacts is not None
-    settings = moved(known, draft.settings, is_artifacts_given=is_given)
+    settings = with_current_locations(known, new_study.settings, is_artifacts_given=is_given)
     notes: tuple[str, ...] = ()
     n_done = count_done(store, record.study_id)
     if n_trials is not None and n_trials < n_done:
         notes = (f"the budget is {n_trials} trials, and {n_done} are done",)
     if settings.artifacts != known.artifacts:
         notes += (f"artifacts go to {settings.artifacts}; those so far stay in {known.artifacts}",)
-    artifacts = _share(draft, settings, progress)
+    artifacts = _upload_inputs(new_study, settings, progress)
     update_settings(store, record.study_id, settings.model_dump_json())
     set_budget(
         store,
@@ -239,7 +254,7 @@ def _resume(
         store=store,
         record=load_study(store, name),
         settings=settings,
-        data=draft.data,
+        data=new_study.data,
         artifacts=artifacts,
         n_workers=n_workers,
         is_new=False,
@@ -247,11 +262,13 @@ def _resume(
     )
 
 
-def _share(draft: NewStudy, settings: StudySettings, progress: Progress | None) -> Artifacts:
+def _upload_inputs(
+    new_study: NewStudy, settings: StudySettings, progress: Progress | None
+) -> Artifacts:
     """Puts what workers need where they find it, before the study is there for them."""
-    artifacts = Artifacts.of_study(settings, draft.store, draft.name)
+    artifacts = Artifacts.of_study(settings, new_study.store, new_study.name)
     artifacts.create()
-    share(artifacts.store, settings, progress)
+    share_inputs(artifacts.store, settings, progress)
     return artifacts
 
 
@@ -268,7 +285,7 @@ def _family_trials(plan: StudyPlan, space: SearchSpace) -> int:
     if n_families == 1:
         return 0
     n_trials = plan.budget.trials or DEFAULT_N_TRIALS
-    return plan.search.family_trials or share_trials(n_trials, n_families)
+    return plan.search.family_trials or trials_per_family(n_trials, n_families)
 
 
 def _artifacts_url(plan: StudyPlan, url: str) -> str:

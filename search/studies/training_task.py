@@ -17,7 +17,7 @@ def make_task(
     *,
     seed: int,
     checkpoint: Path | None = None,
-    goes_on_from: Path | None = None,
+    resume_from: Path | None = None,
 ) -> Task:
     """Gives what a trainer has to know to train a config.
 
@@ -26,7 +26,7 @@ def make_task(
         config: What to train.
         seed: Of the trial.
         checkpoint: Where to save after each epoch; None for nowhere.
-        goes_on_from: The checkpoint to go on from, if it is another one.
+        resume_from: The checkpoint to go on from, if it is another one.
 
     Raises:
         DataError: If the study's images are nowhere to be had.
@@ -38,7 +38,7 @@ def make_task(
         data=str(data.path),
         fingerprint=data.fingerprint,
         checkpoint=str(checkpoint or ""),
-        goes_on_from=str(goes_on_from or ""),
+        resume_from=str(resume_from or ""),
         seed=seed,
         max_epochs=training.max_epochs,
         patience=training.patience,

@@ -7,7 +7,7 @@ from typing import Any
 from search.errors import TrialRecordError
 from search.settings.stored import StudySettings
 from search.strategy.seeds import TRAINING, derive_seed
-from search.studies.fork import TAKEN_FROM
+from search.studies.fork import COPIED_FROM
 from storage import Store, StudyNotFoundError, TrialRow, load_study, load_trials
 
 
@@ -53,7 +53,7 @@ def _find_trial(store: Store, study: str, number: int) -> TrialRow:
 
 def _seed_of(store: Store, study: str, row: TrialRow) -> int:
     """Gives the seed that a trial was trained from, in the study in which it was."""
-    source = row.attributes.get(TAKEN_FROM)
+    source = row.attributes.get(COPIED_FROM)
     if source is None:
         settings = StudySettings.read(load_study(store, study).settings)
         return derive_seed(settings.search.seed, row.number, TRAINING)

@@ -24,7 +24,7 @@ _DTYPES = {
 
 
 @dataclass(frozen=True, slots=True)
-class Answers:
+class SplitPredictions:
     """A network's answers on a split of `n` images.
 
     Attributes:
@@ -56,22 +56,22 @@ class Answers:
         return save({name: np.ascontiguousarray(array) for name, array in arrays.items()})
 
     @classmethod
-    def from_bytes(cls, data: bytes) -> "Answers":
+    def from_bytes(cls, data: bytes) -> "SplitPredictions":
         """Reads what `to_bytes` gave.
 
         Raises:
             ValueError: If it is something else, damaged, or larger than answers can be.
         """
         arrays = _load(data)
-        answers = cls(
+        predictions = cls(
             arrays["split"].tobytes().decode(),
             arrays["labels"],
             arrays["probabilities"],
             arrays["heat_images"],
             arrays["heat"],
         )
-        _check(answers)
-        return answers
+        _check(predictions)
+        return predictions
 
 
 def _load(data: bytes) -> dict[str, NDArray[Any]]:
@@ -91,26 +91,28 @@ def _load(data: bytes) -> dict[str, NDArray[Any]]:
     return arrays
 
 
-def _check(answers: Answers) -> None:
+def _check(predictions: SplitPredictions) -> None:
     """Refuses answers whose parts do not belong together."""
-    labels, probabilities = answers.labels, answers.probabilities
+    labels, probabilities = predictions.labels, predictions.probabilities
     if labels.ndim != 1 or probabilities.ndim != 2 or len(labels) != len(probabilities):
         raise ValueError(
             f"Expected a row of probabilities for each label. Received: {probabilities.shape} for "
             f"{labels.shape}."
         )
     n, n_classes = probabilities.shape
-    if not (_are_within(labels, n_classes) and _are_within(answers.heat_images, n)):
+    if not (
+        _are_valid_indices(labels, n_classes) and _are_valid_indices(predictions.heat_images, n)
+    ):
         raise ValueError("Expected labels of the classes and positions of the images.")
     sums = probabilities.sum(axis=1)
     if (probabilities < 0).any() or not np.allclose(sums, 1, rtol=0, atol=SUM_TOLERANCE):
         raise ValueError("Expected probabilities that add up to 1 for each image.")
-    if answers.heat.ndim != 3 or answers.heat_images.shape != answers.heat.shape[:1]:
+    if predictions.heat.ndim != 3 or predictions.heat_images.shape != predictions.heat.shape[:1]:
         raise ValueError(
-            f"Expected a heat map for each of its images. Received: {answers.heat.shape} for "
-            f"{answers.heat_images.shape}."
+            f"Expected a heat map for each of its images. Received: {predictions.heat.shape} for "
+            f"{predictions.heat_images.shape}."
         )
 
 
-def _are_within(places: NDArray[np.int64], n: int) -> bool:
-    return bool((places >= 0).all() and (places < n).all())
+def _are_valid_indices(indices: NDArray[np.int64], n: int) -> bool:
+    return bool((indices >= 0).all() and (indices < n).all())

@@ -31,7 +31,7 @@ DEFAULT_BACKBONES = (
 """Small ones of several kinds, 90 MB of downloads together."""
 
 WAIT_S = 0.2
-CHECK = "search.training.check_weights"
+CHECK_MODULE = "search.training.check_weights"
 """Writes a line of JSON for each backbone: null, or why its weights cannot be used."""
 
 
@@ -88,13 +88,13 @@ def check_weights(
     weights = Weights(settings.weights, settings.weights_mode)
     names: Sequence[str] = backbones_of(space)
     if weights.path is None:
-        names = _missing(weights, names, settings.image_size)
+        names = _not_downloaded(weights, names, settings.image_size)
     _check_in_child(weights, names, settings.image_size, progress)
     source = str(weights.path.resolve()) if weights.path else weights.source
     return WeightsFile(source=source, mode=weights.mode, digest=weights.digest())
 
 
-def check_weights_here(weights: WeightsFile, space: SearchSpace, image_size: int) -> None:
+def check_local_weights(weights: WeightsFile, space: SearchSpace, image_size: int) -> None:
     """Makes sure that a study's weights are on the machine of a worker that joins it.
 
     Raises:
@@ -108,10 +108,10 @@ def check_weights_here(weights: WeightsFile, space: SearchSpace, image_size: int
             f"The weights at {weights.source} are {digest[:12]}, those of the study "
             f"{weights.digest[:12]}. Bring the study's own file there."
         )
-    _check_in_child(here, _missing(here, backbones_of(space), image_size), image_size, None)
+    _check_in_child(here, _not_downloaded(here, backbones_of(space), image_size), image_size, None)
 
 
-def _missing(weights: Weights, backbones: Sequence[str], image_size: int) -> Sequence[str]:
+def _not_downloaded(weights: Weights, backbones: Sequence[str], image_size: int) -> Sequence[str]:
     """The backbones whose ImageNet weights would have to be downloaded."""
     if weights.source != "imagenet":
         return ()
@@ -126,7 +126,7 @@ def _check_in_child(
     if not backbones:
         return
     arguments = [weights.source, weights.mode or "", str(image_size), *backbones]
-    command = [sys.executable, "-m", CHECK, *arguments]
+    command = [sys.executable, "-m", CHECK_MODULE, *arguments]
     n_done = 0
     size = (image_size, image_size)
     with (
@@ -142,9 +142,9 @@ def _check_in_child(
                 progress(n_done, len(backbones), "weights")
         process.wait()
         errors.seek(0)
-        last_words = errors.read().strip().splitlines()[-1:]
+        stderr_tail = errors.read().strip().splitlines()[-1:]
     if n_done < len(backbones):
-        raise SpaceError(f"The weights of backbones were not checked: {' '.join(last_words)}")
+        raise SpaceError(f"The weights of backbones were not checked: {' '.join(stderr_tail)}")
 
 
 def _also_missing(weights: Weights, backbones: Sequence[str], size: tuple[int, int]) -> str:

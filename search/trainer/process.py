@@ -18,13 +18,13 @@ import psutil
 from search.errors import TrialRecordError
 from search.machine.devices import CPU
 from search.machine.memory import private_mb
-from search.trainer.protocol import Message, Ready, Verdict, decode, encode
+from search.trainer.protocol import Decision, Message, Ready, decode, encode
 
 COMMAND = (sys.executable, "-m", "search.training.main")
 TAIL_BYTES = 4000
 NOISE = re.compile(r"[IW]0000 |WARNING: All log messages before absl")
 """How the lines begin that TensorFlow prints before anybody can ask it to be quiet."""
-READER_S = 5.0
+READER_TIMEOUT_S = 5.0
 """How long to wait for the last messages: a process in a session of its own may keep the pipe."""
 QUIET = {"TF_CPP_MIN_LOG_LEVEL": "3", "TF_ENABLE_ONEDNN_OPTS": "1", "PYTHONUNBUFFERED": "1"}
 
@@ -64,7 +64,7 @@ class Trainer:
         """The process id."""
         return self._process.pid
 
-    def send(self, message: Message | Verdict) -> None:
+    def send(self, message: Message | Decision) -> None:
         """Sends a task, or the verdict on an epoch.
 
         Raises:
@@ -109,7 +109,7 @@ class Trainer:
         """Gives the exit code, minus the signal's number for a signal, or None while it lives."""
         return self._process.poll()
 
-    def last_words(self) -> str:
+    def stderr_tail(self) -> str:
         """Gives the end of what the trainer printed."""
         size = self._errors.seek(0, os.SEEK_END)
         self._errors.seek(max(0, size - TAIL_BYTES))
@@ -123,7 +123,7 @@ class Trainer:
         with suppress(ProcessLookupError, PermissionError):  # All of the group is gone.
             os.killpg(self.pid, signal.SIGKILL)
         self._process.wait()
-        self._reader.join(READER_S)
+        self._reader.join(READER_TIMEOUT_S)
         if not self._reader.is_alive():
             for stream in (self._process.stdin, self._process.stdout):
                 if stream is not None:
@@ -154,7 +154,7 @@ def _environment(n_threads: int) -> dict[str, str]:
 
 
 @contextmanager
-def lone_trainer(n_threads: int) -> Iterator[Trainer]:
+def temporary_trainer(n_threads: int) -> Iterator[Trainer]:
     """Starts a trainer for one wish, outside of any worker, and ends it.
 
     Raises:
@@ -164,7 +164,7 @@ def lone_trainer(n_threads: int) -> Iterator[Trainer]:
         try:
             yield trainer
         except TrainerGoneError as error:
-            words = trainer.last_words().splitlines()[-1:]
+            words = trainer.stderr_tail().splitlines()[-1:]
             raise TrialRecordError(
                 f"The trainer ended with exit code {trainer.exit_code()}: {' '.join(words)}"
             ) from error

@@ -11,7 +11,7 @@ from typing import Any, Literal, get_args
 
 from storage import EpochRow
 
-Verdict = Literal["go_on", "stop"]
+Decision = Literal["go_on", "stop"]
 Confusion = tuple[tuple[int, ...], ...]
 """How often the images of each true class, a row, were taken for each class, a column."""
 
@@ -22,7 +22,7 @@ class Task:
 
     `config` is the record of a `spaces.Config`, `data` the path of the prepared set with its
     `fingerprint`. `checkpoint` is where to save after each epoch, empty for nowhere, and
-    `goes_on_from` the file to go on from, by default the same, if one is there. `max_epochs`
+    `resume_from` the file to go on from, by default the same, if one is there. `max_epochs`
     bounds each phase. `modules` are the records of the modules of users' families. For transfer,
     `weights` is the record of `spaces.models.Weights`, and `features` the folder of computed
     features.
@@ -38,7 +38,7 @@ class Task:
     plateau_patience: int
     plateau_factor: float
     min_learning_rate: float
-    goes_on_from: str = ""
+    resume_from: str = ""
     modules: tuple[dict[str, str], ...] = ()
     weights: dict[str, Any] | None = None
     features: str = ""
@@ -81,12 +81,12 @@ class Resumed:
 class Epoch:
     """An epoch is trained and validated; the trainer waits for the verdict.
 
-    It is saved as well, unless `unsaved` says why not. `confusion` is that of the best epoch so
+    It is saved as well, unless `save_error` says why not. `confusion` is that of the best epoch so
     far on validation.
     """
 
     row: EpochRow
-    unsaved: str = ""
+    save_error: str = ""
     confusion: Confusion = ()
 
 
@@ -117,22 +117,22 @@ class Failed:
 class Evaluate:
     """A trained network to build again with the best weights of its checkpoint.
 
-    `answers` is the file that its answers on the images of `split` go to, as `predictions`
+    `predictions` is the file that its answers on the images of `split` go to, as `predictions`
     writes them; `model` the `.keras` file that it is saved as. Either may be empty.
     """
 
     task: Task
     split: str = ""
-    answers: str = ""
+    predictions: str = ""
     model: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Evaluated:
-    """The network was built again, and its files are written, unless `unwritten` says why not."""
+    """The network was built again, and its files are written, unless `write_error` says why not."""
 
     n_images: int
-    unwritten: str = ""
+    write_error: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,13 +140,13 @@ class Predict:
     """Images that an exported model is to answer on.
 
     `model` is its `.keras` file, which was found safe to load. `images` is the safetensors file
-    with the raw pixels, uint8 `(n, height, width, channels)`, under `images`. `answers` is the one
+    with the raw pixels, uint8 `(n, height, width, channels)`, under `images`. `predictions` is the one
     that the class probabilities go to, float64 `(n, n_classes)`, under `probabilities`.
     """
 
     model: str
     images: str
-    answers: str
+    predictions: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-MAX_TURN = math.radians(10)
+MAX_ROTATION = math.radians(10)
 MAX_SHIFT = 0.08
 """As a share of the image's side."""
 MAX_ZOOM = 0.1
@@ -58,7 +58,7 @@ def _draw_transforms(
     Row `(a0, a1, a2, b0, b1, b2, 0, 0)` sends `(x, y)` to `(a0 x + a1 y + a2, b0 x + b1 y + b2)`.
     """
     height, width = shape
-    angle = rng.uniform(-MAX_TURN, MAX_TURN, n)
+    angle = rng.uniform(-MAX_ROTATION, MAX_ROTATION, n)
     zoom = rng.uniform(1 - MAX_ZOOM, 1 + MAX_ZOOM, n)
     mirror = rng.choice([-1.0, 1.0], n)
     a0, a1 = np.cos(angle) * zoom * mirror, -np.sin(angle) * zoom

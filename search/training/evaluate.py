@@ -7,13 +7,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from search.data import PreparedSet
-from search.trainer.predictions import Answers
+from search.trainer.predictions import SplitPredictions
 from search.trainer.protocol import Evaluate, Evaluated, Task
 from search.training.checkpoint import load_checkpoint
-from search.training.fit import group, identity
+from search.training.fit import group, task_identity
 from search.training.grad_cam import choose_images, heat_maps
 from search.training.phase import NotFiniteError, assign, predict_in_batches
-from search.training.phase_plan import build_whole
+from search.training.phase_plan import build_full_model
 from spaces import Config
 
 
@@ -32,45 +32,45 @@ def rebuild(task: Task, data: PreparedSet) -> keras.Model:
         NoWeightsError: If the checkpoint cannot be read, or is another task's.
         SpaceError: If the weights of its backbone are others now.
     """
-    path = Path(task.goes_on_from or task.checkpoint)
+    path = Path(task.resume_from or task.checkpoint)
     checkpoint = load_checkpoint(path)
-    if checkpoint is None or checkpoint.state.get("task") != identity(task):
+    if checkpoint is None or checkpoint.state.get("task") != task_identity(task):
         raise NoWeightsError(f"{path} does not hold the weights of this trial.")
     config = Config.from_json(task.config)
-    model = build_whole(task, config, data)
+    model = build_full_model(task, config, data)
     assign(model, group(checkpoint, "best"))
     return model
 
 
-def evaluate(wish: Evaluate, data: PreparedSet) -> Evaluated:
+def evaluate(request: Evaluate, data: PreparedSet) -> Evaluated:
     """Does what is wished with a trained network.
 
     Raises:
         NoWeightsError, SpaceError: As `rebuild` does.
         NotFiniteError: If an answer of the network is not a finite number.
     """
-    model = rebuild(wish.task, data)
-    answers = _answer(model, wish, data) if wish.answers else None
+    model = rebuild(request.task, data)
+    predictions = _predict_split(model, request, data) if request.predictions else None
     try:
-        if answers is not None:
-            Path(wish.answers).write_bytes(answers.to_bytes())
-        if wish.model:
-            model.save(wish.model)
+        if predictions is not None:
+            Path(request.predictions).write_bytes(predictions.to_bytes())
+        if request.model:
+            model.save(request.model)
     except OSError as error:
-        return Evaluated(0, unwritten=error.strerror or str(error))
-    return Evaluated(0 if answers is None else len(answers.labels))
+        return Evaluated(0, write_error=error.strerror or str(error))
+    return Evaluated(0 if predictions is None else len(predictions.labels))
 
 
-def _answer(model: keras.Model, wish: Evaluate, data: PreparedSet) -> Answers:
+def _predict_split(model: keras.Model, request: Evaluate, data: PreparedSet) -> SplitPredictions:
     """Has a network answer on a split, and show where it looked in some of its images."""
-    images, labels = data.images(wish.split), np.array(data.labels(wish.split))
-    batch_size = min(Config.from_json(wish.task.config).batch_size, data.counts["train"])
+    images, labels = data.images(request.split), np.array(data.labels(request.split))
+    batch_size = min(Config.from_json(request.task.config).batch_size, data.counts["train"])
     probabilities = predict_probabilities(model, images, batch_size)
     chosen = choose_images(probabilities, labels)
     heat = heat_maps(model, images[chosen], probabilities[chosen].argmax(axis=1))
     if heat is None:
         chosen, heat = chosen[:0], np.zeros((0, *images.shape[1:3]), np.uint8)
-    return Answers(wish.split, labels, probabilities, chosen, heat)
+    return SplitPredictions(request.split, labels, probabilities, chosen, heat)
 
 
 def predict_probabilities(
@@ -86,8 +86,8 @@ def predict_probabilities(
     Raises:
         NotFiniteError: If an answer of the network is not a finite number.
     """
-    answers = predict_in_batches(model, images, batch_size).astype(np.float64)
-    if not np.isfinite(answers).all():
+    predictions = predict_in_batches(model, images, batch_size).astype(np.float64)
+    if not np.isfinite(predictions).all():
         raise NotFiniteError("The network's answers are not finite numbers.")
-    probabilities: NDArray[np.float64] = answers / answers.sum(axis=1, keepdims=True)
+    probabilities: NDArray[np.float64] = predictions / predictions.sum(axis=1, keepdims=True)
     return probabilities

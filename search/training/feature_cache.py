@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from search.data import PreparedSet
-from search.data.cache import CACHE_VARIABLE, unusable, write_atomically
+from search.data.cache import CACHE_VARIABLE, cache_error_message, write_atomically
 from search.errors import DataError
 from search.training.augmentation import augment
 from search.training.phase import predict_in_batches
@@ -93,7 +93,7 @@ class Features:
         n_images = self._data.counts[split]
         maps = _load(path, n_images)
         if maps is None:
-            with _alone(path, lambda: self._on_progress(0, n_images)):
+            with _locked(path, lambda: self._on_progress(0, n_images)):
                 maps = _load(path, n_images)  # another trainer may have written it meanwhile
                 if maps is None:
                     self._compute(path, split, augmented_pass)
@@ -103,7 +103,7 @@ class Features:
 
     def _compute(self, path: Path, split: str, augmented_pass: int) -> None:
         logger.info("computing features: %s, pass %s", split, augmented_pass)
-        self._check_room(split)
+        self._check_disk_space(split)
         blocks = self._blocks(split, augmented_pass)
         first = next(blocks)
         shape = (self._data.counts[split], *first.shape[1:])
@@ -119,7 +119,7 @@ class Features:
 
         write_atomically(path, write)
 
-    def _check_room(self, split: str) -> None:
+    def _check_disk_space(self, split: str) -> None:
         cost = backbone_cost(
             find_backbone(self._backbone), self._data.image_shape[:2], unfrozen_layers=0
         )
@@ -150,7 +150,7 @@ class Features:
 
 
 @contextmanager
-def _alone(path: Path, on_wait: Callable[[], None]) -> Iterator[None]:
+def _locked(path: Path, on_wait: Callable[[], None]) -> Iterator[None]:
     """Holds a lock between processes, which is waited for with a word now and then."""
     lock = fasteners.InterProcessLock(path.with_suffix(".lock"))
     try:
@@ -158,7 +158,7 @@ def _alone(path: Path, on_wait: Callable[[], None]) -> Iterator[None]:
         while not lock.acquire(blocking=True, timeout=WAIT_S):
             on_wait()
     except OSError as error:
-        raise DataError(unusable("write to", path.parent, error)) from error
+        raise DataError(cache_error_message("write to", path.parent, error)) from error
     try:
         yield
     finally:

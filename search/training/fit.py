@@ -33,7 +33,7 @@ __all__ = ["Fit", "NotFiniteError"]
 
 
 @dataclass(frozen=True, slots=True)
-class Best:
+class BestEpoch:
     """The best epoch so far, counted from 1, and what the network had learned by then.
 
     `confusion` is of its answers on validation, empty where an older checkpoint did not keep it.
@@ -42,29 +42,31 @@ class Best:
     accuracy: float
     epoch: int
     phase: int
-    learned: dict[str, NDArray[Any]]
+    trained_state: dict[str, NDArray[Any]]
     confusion: Confusion = ()
 
 
-def _silent(_done: int, _total: int) -> None:
+def _ignore_progress(_done: int, _total: int) -> None:
     """Tells nobody of progress."""
 
 
 class Fit:
     """A network in training.
 
-    `history` holds its epochs so far, the restored ones too; `unsaved` says why the last of them
+    `history` holds its epochs so far, the restored ones too; `save_error` says why the last of them
     is in no checkpoint, and is empty when it is in one.
     """
 
-    def __init__(self, task: Task, data: PreparedSet, on_progress: OnProgress = _silent) -> None:
+    def __init__(
+        self, task: Task, data: PreparedSet, on_progress: OnProgress = _ignore_progress
+    ) -> None:
         keras.utils.set_random_seed(task.seed)
         self.task = task
         self.data = data
         self.config = Config.from_json(task.config)
         self.history: list[EpochRow] = []
-        self.unsaved = ""
-        self.best: Best | None = None
+        self.save_error = ""
+        self.best: BestEpoch | None = None
         self._on_progress = on_progress
         checkpoint = self._load_checkpoint()
         self.phase = self._make_phase(checkpoint.state["phase"] if checkpoint else 1)
@@ -77,7 +79,7 @@ class Fit:
         return self.phase.model
 
     @property
-    def goes_on(self) -> bool:
+    def has_next_epoch(self) -> bool:
         """Whether there is another epoch to train."""
         return not self.phase.is_over or self.phase.number < count_phases(self.config)
 
@@ -96,8 +98,8 @@ class Fit:
         learning_rate = self.phase.learning_rate
         self.phase.end_epoch(val.loss, val.accuracy)
         if self.best is None or val.accuracy > self.best.accuracy:
-            self.best = Best(
-                val.accuracy, epoch, self.phase.number, self.phase.learned(), val.confusion
+            self.best = BestEpoch(
+                val.accuracy, epoch, self.phase.number, self.phase.trained_state(), val.confusion
             )
         row = EpochRow(
             epoch=epoch,
@@ -128,7 +130,7 @@ class Fit:
         n_parameters = self.model.count_params()
         if self.best.phase != self.phase.number:
             self.phase = self._make_phase(self.best.phase)
-        self.phase.assign(self.best.learned)
+        self.phase.assign(self.best.trained_state)
         labels = self.data.labels("val")
         probabilities = self.phase.predict().astype(np.float64)
         probabilities /= probabilities.sum(axis=1, keepdims=True)
@@ -156,17 +158,17 @@ class Fit:
         """Goes on to the next phase from the best epoch of the ones before."""
         assert self.best is not None
         self.phase = self._make_phase(self.phase.number + 1)
-        self.phase.assign(self.best.learned)
+        self.phase.assign(self.best.trained_state)
 
     def _save(self) -> None:
         assert self.best is not None
         arrays = {
-            **_prefixed("model", self.phase.learned()),
-            **_prefixed("best", self.best.learned),
+            **_prefixed("model", self.phase.trained_state()),
+            **_prefixed("best", self.best.trained_state),
             **_prefixed("optimizer", dict(_numbered(self.phase.optimizer_arrays()))),
         }
         state = {
-            "task": identity(self.task),
+            "task": task_identity(self.task),
             "phase": self.phase.number,
             "progress": self.phase.state(),
             "history": [asdict(row) for row in self.history],
@@ -180,14 +182,14 @@ class Fit:
         try:
             write_checkpoint(Path(self.task.checkpoint), Checkpoint(arrays, state))
         except CheckpointError as error:  # The trial can do without, as long as it goes on here.
-            self.unsaved = str(error)
+            self.save_error = str(error)
         else:
-            self.unsaved = ""
+            self.save_error = ""
 
     def _load_checkpoint(self) -> Checkpoint | None:
         """The checkpoint, if there is a whole one of this very task."""
-        checkpoint = load_checkpoint(Path(self.task.goes_on_from or self.task.checkpoint))
-        if checkpoint is None or checkpoint.state.get("task") != identity(self.task):
+        checkpoint = load_checkpoint(Path(self.task.resume_from or self.task.checkpoint))
+        if checkpoint is None or checkpoint.state.get("task") != task_identity(self.task):
             return None
         return checkpoint
 
@@ -198,15 +200,15 @@ class Fit:
         self.phase.restore(
             [optimizer[str(i)] for i in range(len(optimizer))], checkpoint.state["progress"]
         )
-        self.best = Best(
+        self.best = BestEpoch(
             **checkpoint.state["best"],
-            learned=group(checkpoint, "best"),
+            trained_state=group(checkpoint, "best"),
             confusion=tuple(map(tuple, checkpoint.state.get("confusion", ()))),
         )
         self.history = [EpochRow(**row) for row in checkpoint.state["history"]]
 
 
-def identity(task: Task) -> dict[str, Any]:
+def task_identity(task: Task) -> dict[str, Any]:
     """What a checkpoint must agree on; where the files lie may change."""
     values = asdict(task)
     for place in ("data", "checkpoint", "goes_on_from", "features", "modules"):

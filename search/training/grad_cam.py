@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from spaces.models.backbones.build import has_kernel
 
 N_MISTAKES = 12
-N_RIGHT = 8
+N_CORRECT = 8
 BATCH_SIZE = 8
 """Images at once: few, for whatever the last layers compute is kept until their gradient is."""
 
@@ -33,9 +33,9 @@ def choose_images(
         labels: The true classes, shape `(n,)`.
     """
     by_confidence = np.argsort(-probabilities.max(axis=1), kind="stable")
-    is_right = (probabilities.argmax(axis=1) == labels)[by_confidence]
-    right, wrong = by_confidence[is_right], by_confidence[~is_right]
-    of_classes = [right[labels[right] == label][:1] for label in range(N_RIGHT)]
+    is_correct = (probabilities.argmax(axis=1) == labels)[by_confidence]
+    right, wrong = by_confidence[is_correct], by_confidence[~is_correct]
+    of_classes = [right[labels[right] == label][:1] for label in range(N_CORRECT)]
     return np.concatenate([wrong[:N_MISTAKES], *of_classes])
 
 
@@ -57,14 +57,14 @@ def heat_maps(
         Shape `(k, height, width)`, 0 to 255, each map scaled to its own maximum. A map that is
         nowhere above zero is all 0.
     """
-    network = _open_up(model)
+    network = _build_feature_model(model)
     if network is None:
         return None
     parts = [np.empty((0, *images.shape[1:3]), np.uint8)]
     for start in range(0, len(images), BATCH_SIZE):
         here = slice(start, start + BATCH_SIZE)
         raw = _raw_maps(network, model.layers[-1], images[here], classes[here])
-        parts.append(_as_levels(raw, images.shape[1:3]))
+        parts.append(_to_uint8(raw, images.shape[1:3]))
     return np.concatenate(parts)
 
 
@@ -83,7 +83,7 @@ def _raw_maps(
     return tf.nn.relu(tf.reduce_sum(weights * features, axis=-1, keepdims=True))
 
 
-def _as_levels(raw: tf.Tensor, size: tuple[int, int]) -> NDArray[np.uint8]:
+def _to_uint8(raw: tf.Tensor, size: tuple[int, int]) -> NDArray[np.uint8]:
     """Resizes maps of shape `(k, h, w, 1)` and scales each to its own maximum."""
     maps = np.nan_to_num(tf.image.resize(raw, size, "bilinear").numpy()[..., 0], posinf=0.0)
     highest = maps.max(axis=(1, 2), keepdims=True)
@@ -92,7 +92,7 @@ def _as_levels(raw: tf.Tensor, size: tuple[int, int]) -> NDArray[np.uint8]:
     return levels
 
 
-def _open_up(model: keras.Model) -> keras.Model | None:
+def _build_feature_model(model: keras.Model) -> keras.Model | None:
     """Makes a network of the same layers that gives its last map with places and its last vector.
 
     A map of one pixel has no places. Then the last one before it is taken, which may lie within a
@@ -103,22 +103,24 @@ def _open_up(model: keras.Model) -> keras.Model | None:
     pool = next((it for it in operations if isinstance(it, _POOLS)), None)
     if pool is None:
         return None
-    if _has_places(pool.input):
+    if _is_spatial(pool.input):
         return keras.Model(model.input, [pool.input, last.input])
     before = operations[: operations.index(pool)]
-    for found in _with_places(before):
+    for found in _spatial_outputs(before):
         return keras.Model(model.input, [found, last.input])
     for place, operation in enumerate(before):
         if isinstance(operation, keras.Model):
-            return _open_up_backbone(model, operation, before[place - 1].output, pool.input)
+            return _build_inner_feature_model(
+                model, operation, before[place - 1].output, pool.input
+            )
     return None
 
 
-def _open_up_backbone(
+def _build_inner_feature_model(
     model: keras.Model, backbone: keras.Model, scaled: Any, features: Any
 ) -> keras.Model | None:
     """The same, where the last map with places is one that the backbone keeps inside."""
-    for found in _with_places(backbone.operations):
+    for found in _spatial_outputs(backbone.operations):
         inside = keras.Model(backbone.input, [found, backbone.output])
         feature_map, result = inside(keras.Model(model.input, scaled)(model.input))
         head = keras.Model(features, model.layers[-1].input)
@@ -126,16 +128,16 @@ def _open_up_backbone(
     return None
 
 
-def _with_places(operations: list[Any]) -> Iterator[Any]:
+def _spatial_outputs(operations: list[Any]) -> Iterator[Any]:
     """Feature maps with places, last first, down to the first layer with a kernel."""
     first = next((n for n, it in enumerate(operations) if has_kernel(it)), len(operations))
     for operation in reversed(operations[first:]):
         inside = isinstance(operation, keras.Model | keras.layers.ZeroPadding2D)
-        if not inside and _has_places(operation.output):
+        if not inside and _is_spatial(operation.output):
             yield operation.output
 
 
-def _has_places(x: Any) -> bool:
+def _is_spatial(x: Any) -> bool:
     return len(getattr(x, "shape", ())) == 4 and x.shape[1] * x.shape[2] > 1
 
 

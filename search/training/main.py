@@ -85,7 +85,7 @@ def _load_tensorflow() -> None:
     importlib.import_module("search.training.fit")
 
 
-def _serve(channel: Channel, wish: Task | Evaluate | Predict) -> None:
+def _serve(channel: Channel, request: Task | Evaluate | Predict) -> None:
     """Trains or evaluates a trial, or predicts; whatever comes of it is a message."""
     import gc
 
@@ -95,12 +95,12 @@ def _serve(channel: Channel, wish: Task | Evaluate | Predict) -> None:
     from search.training.fit import NotFiniteError
 
     try:
-        if isinstance(wish, Evaluate):
-            channel.send(_evaluate(wish))
-        elif isinstance(wish, Predict):
-            channel.send(_predict(channel, wish))
+        if isinstance(request, Evaluate):
+            channel.send(_evaluate(request))
+        elif isinstance(request, Predict):
+            channel.send(_predict(channel, request))
         else:
-            _train_deterministically(channel, wish)
+            _train_deterministically(channel, request)
     except NotFiniteError as error:
         channel.send(Unfit(reason=str(error)))
     except (tf.errors.ResourceExhaustedError, MemoryError):
@@ -133,20 +133,20 @@ def _train_deterministically(channel: Channel, task: Task) -> None:
         _train(channel, task)
 
 
-def _evaluate(wish: Evaluate) -> Evaluated:
+def _evaluate(request: Evaluate) -> Evaluated:
     from search.data import PreparedSet
     from search.training.evaluate import evaluate
     from spaces import FamilyModule
 
-    for module in wish.task.modules:
+    for module in request.task.modules:
         FamilyModule(**module).load()
-    return evaluate(wish, PreparedSet.open(Path(wish.task.data)))
+    return evaluate(request, PreparedSet.open(Path(request.task.data)))
 
 
-def _predict(channel: Channel, wish: Predict) -> Predicted:
+def _predict(channel: Channel, request: Predict) -> Predicted:
     from search.training.predict import predict
 
-    return predict(wish, lambda done, total: channel.send(Busy(done, total)))
+    return predict(request, lambda done, total: channel.send(Busy(done, total)))
 
 
 def _train(channel: Channel, task: Task) -> None:
@@ -158,15 +158,15 @@ def _train(channel: Channel, task: Task) -> None:
         FamilyModule(**module).load()
     data = PreparedSet.open(Path(task.data))
     fit = Fit(task, data, lambda done, total: channel.send(Busy(done, total)))
-    if task.goes_on_from and not fit.history:
+    if task.resume_from and not fit.history:
         channel.send(Note("its checkpoint cannot be read, so it begins anew"))
     if fit.history:
         channel.send(Resumed(tuple(fit.history), fit.confusion))
         if channel.receive() == "stop":
             return
-    while fit.goes_on:
+    while fit.has_next_epoch:
         row = fit.run_epoch()
-        channel.send(Epoch(row, fit.unsaved, fit.confusion))
+        channel.send(Epoch(row, fit.save_error, fit.confusion))
         if channel.receive() == "stop":
             return
     channel.send(fit.finish())

@@ -11,8 +11,8 @@ from search.training.feature_cache import N_PASSES, Features, OnProgress
 from search.training.inputs import FeatureFeed, PixelFeed
 from search.training.phase import Phase
 from spaces import Config, SpaceError
-from spaces.keras_models import build_head, build_model, build_optimizer
 from spaces.families import find_family
+from spaces.keras_models import build_head, build_model, build_optimizer
 from spaces.models.backbones import RANDOM_WEIGHTS, Weights
 from spaces.models.transfer import TransferNetwork
 
@@ -27,15 +27,15 @@ def make_phase(
 ) -> Phase:
     """A phase before its first epoch."""
     if not isinstance(config.network, TransferNetwork):
-        return _make_whole(number, task, config, data)
+        return _make_full_phase(number, task, config, data)
     weights = _read_weights(task)
     if number == 1:
         features = Features(
             Path(task.features), data, config.network.backbone, weights, on_progress
         )
         return _make_head(task, config, data, features)
-    gentle = _with_rate_of_fine_tuning(config, config.network)
-    return _make_whole(number, task, gentle, data, weights)
+    fine_tuning_config = _with_fine_tuning_rate(config, config.network)
+    return _make_full_phase(number, task, fine_tuning_config, data, weights)
 
 
 def _read_weights(task: Task) -> Weights:
@@ -51,7 +51,7 @@ def _read_weights(task: Task) -> Weights:
     return weights
 
 
-def _make_whole(
+def _make_full_phase(
     number: int,
     task: Task,
     config: Config,
@@ -64,7 +64,7 @@ def _make_whole(
     return Phase(number, model, feed, build_optimizer(config), task)
 
 
-def build_whole(task: Task, config: Config, data: PreparedSet) -> keras.Model:
+def build_full_model(task: Task, config: Config, data: PreparedSet) -> keras.Model:
     """The whole network of a trial before its first epoch, from raw pixels.
 
     Raises:
@@ -97,6 +97,6 @@ def _make_head(task: Task, config: Config, data: PreparedSet, features: Features
     return Phase(1, model, feed, build_optimizer(config), task)
 
 
-def _with_rate_of_fine_tuning(config: Config, network: TransferNetwork) -> Config:
+def _with_fine_tuning_rate(config: Config, network: TransferNetwork) -> Config:
     rate = config.optimizer.learning_rate * network.fine_tuning_rate
     return replace(config, optimizer=replace(config.optimizer, learning_rate=rate))

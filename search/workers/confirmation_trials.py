@@ -10,50 +10,50 @@ import optuna
 
 from search.studies.open_study import OpenStudy
 from spaces import Config
-from storage import end_if_nothing_waits
+from storage import end_if_queue_empty
 
-ENDED = "All trainings are done."
+END_REASON = "All trainings are done."
 
 
 @dataclass(frozen=True, slots=True)
-class Retraining:
+class TrainingCheck:
     """A training of a config again.
 
     Attributes:
         key: What tells it from the others, since a config that is trained again is no repeat.
-        is_right: Whether the config is the one that is to be trained again.
-        refusal: Why it is not trained, if it need not be.
+        is_expected_config: Whether the config is the one that is to be trained again.
+        skip_reason: Why it is not trained, if it need not be.
     """
 
     key: str
-    is_right: bool
-    refusal: str | None
+    is_expected_config: bool
+    skip_reason: str | None
 
 
-def examine(opened: OpenStudy, trial: optuna.Trial, config: Config) -> Retraining:
+def check_training(opened: OpenStudy, trial: optuna.Trial, config: Config) -> TrainingCheck:
     """Says what is to be done with a training whose config was drawn."""
-    from analysis.confirmation_study import CONFIRMS
+    from analysis.confirmation_study import CONFIRMS_ATTRIBUTE
 
-    origin = trial.user_attrs.get(CONFIRMS)
+    origin = trial.user_attrs.get(CONFIRMS_ATTRIBUTE)
     if origin is None:  # Somebody enqueued it by Optuna.
-        return Retraining(config.key(), is_right=False, refusal=None)
+        return TrainingCheck(config.key(), is_expected_config=False, skip_reason=None)
     key = sha256(f"{config.key()} {trial.number}".encode()).hexdigest()
-    is_right = config.key() == origin["key"]
-    return Retraining(key, is_right, _refuse(opened, origin["trial"]))
+    is_expected_config = config.key() == origin["key"]
+    return TrainingCheck(key, is_expected_config, _skip_reason(opened, origin["trial"]))
 
 
-def end(opened: OpenStudy) -> None:
+def end_if_done(opened: OpenStudy) -> None:
     """Ends a confirmation that has no training left to begin."""
-    end_if_nothing_waits(opened.store, opened.study_id, ENDED)
+    end_if_queue_empty(opened.store, opened.study_id, END_REASON)
 
 
-def _refuse(opened: OpenStudy, trial: int) -> str | None:
-    from analysis.confirmation.comparison import clearly_behind
+def _skip_reason(opened: OpenStudy, trial: int) -> str | None:
+    from analysis.confirmation.comparison import find_ruled_out
     from analysis.confirmation.trainings import load_trainings
 
     found = load_trainings(opened.store, opened.settings.confirms)
     candidates = () if found is None else found.candidates
     n_images = next(iter(opened.data.values())).counts["val"]
-    if trial not in clearly_behind(candidates, resolution=1 / n_images):
+    if trial not in find_ruled_out(candidates, resolution=1 / n_images):
         return None
     return f"The config of trial {trial} is clearly behind, and is not trained any more."

@@ -9,7 +9,7 @@ from search.machine.devices import CPU, Device, choose_gpus, n_cores
 from search.settings.plan import StudyPlan, StudyTable, store_url
 from search.studies.submission import Submission, submit
 from search.workers.local_workers import LocalWorkers, supervise
-from storage import StoreAwayError, count_epochs
+from storage import StoreUnavailableError, count_epochs
 
 View = Callable[[StudyStatus], None]
 """Shows the status of a study; called twice a second."""
@@ -118,12 +118,12 @@ def run_submission(
 
     try:
         signals = supervise(
-            workers, on_stop=on_stop, on_signal=submission.store.patience.hurry, meanwhile=show
+            workers, on_stop=on_stop, on_signal=submission.store.retry.begin_shutdown, on_poll=show
         )
         status = load_status(submission.store, name)
         ranking = rank(submission.store, name)
-    except StoreAwayError as error:
-        if not submission.store.patience.is_short:
+    except StoreUnavailableError as error:
+        if not submission.store.retry.is_shutting_down:
             raise
         raise KeyboardInterrupt from error  # Who asked us to leave was not to wait for a ranking.
     finally:

@@ -11,21 +11,21 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from search.errors import CannotStartError, WorkerError
+from search.errors import WorkerError, WorkerStartError
 from search.machine.devices import Device
 from search.machine.processes import python_path
-from search.machine.signals import stopping_when_asked
+from search.machine.signals import stop_on_signal
 from storage import hide_passwords
 
 logger = logging.getLogger(__name__)
 
 MAX_RESTARTS = 5
-RESTARTS_S = 300.0
+RESTART_WINDOW_S = 300.0
 """More restarts than one a worker and these in five minutes, without a single epoch gained, and
 the workers cannot be helped."""
-BACK_OFF_S = 0.25
-MAX_BACK_OFF_S = 10.0
-MISUSED = 2
+BACKOFF_S = 0.25
+MAX_BACKOFF_S = 10.0
+USAGE_ERROR = 2
 """The exit code of a worker that cannot do what it is asked to, however often it tries."""
 STOP_S = 10.0
 """How long workers get to give their trials back before they are killed."""
@@ -54,7 +54,7 @@ class LocalWorkers:
     log: Callable[[int], Path] | None = None
     count_progress: Callable[[], int] = lambda: 0
     _processes: dict[int, subprocess.Popen[bytes]] = field(default_factory=dict)
-    _due: dict[int, float] = field(default_factory=dict)
+    _restart_at: dict[int, float] = field(default_factory=dict)
     _restarts: list[float] = field(default_factory=list)
     _progress: int = 0
 
@@ -75,18 +75,18 @@ class LocalWorkers:
             code = process.poll()
             if code is not None:
                 del self._processes[index]
-                self._look_at_end(index, code)
-        for index, due in list(self._due.items()):
+                self._handle_exit(index, code)
+        for index, due in list(self._restart_at.items()):
             if time.monotonic() >= due:
-                del self._due[index]
+                del self._restart_at[index]
                 self._start(index)
         if os.getpid() == 1:
             self._reap_orphans()
-        return bool(self._processes or self._due)
+        return bool(self._processes or self._restart_at)
 
     def stop(self) -> None:
         """Has all workers give their trials back and leave, and waits until they are gone."""
-        self._due.clear()
+        self._restart_at.clear()
         for process in self._processes.values():
             with contextlib.suppress(ProcessLookupError):
                 process.terminate()
@@ -104,28 +104,28 @@ class LocalWorkers:
         for process in self._processes.values():
             process.kill()
 
-    def _look_at_end(self, index: int, code: int) -> None:
+    def _handle_exit(self, index: int, code: int) -> None:
         """Plans to start a worker again that died, or gives up."""
         if code == 0:
             return
-        if code == MISUSED:
+        if code == USAGE_ERROR:
             self.stop()
-            raise CannotStartError(f"A worker cannot start. {self._last_words(index)}".strip())
+            raise WorkerStartError(f"A worker cannot start. {self._log_tail(index)}".strip())
         now = time.monotonic()
-        self._restarts = [at for at in self._restarts if at > now - RESTARTS_S]
-        if self._have_gained():
+        self._restarts = [at for at in self._restarts if at > now - RESTART_WINDOW_S]
+        if self._has_progressed():
             self._restarts.clear()
         if len(self._restarts) >= MAX_RESTARTS + len(self.devices) - 1:
             self.stop()
             raise WorkerError(
-                f"Workers keep ending (the last with exit code {code}). {self._last_words(index)}"
+                f"Workers keep ending (the last with exit code {code}). {self._log_tail(index)}"
             )
         self._restarts.append(now)
-        wait_s = min(MAX_BACK_OFF_S, BACK_OFF_S * 2 ** (len(self._restarts) - 1))
+        wait_s = min(MAX_BACKOFF_S, BACKOFF_S * 2 ** (len(self._restarts) - 1))
         logger.warning("worker %d ended with exit code %d and is started again", index, code)
-        self._due[index] = now + wait_s
+        self._restart_at[index] = now + wait_s
 
-    def _have_gained(self) -> bool:
+    def _has_progressed(self) -> bool:
         before, self._progress = self._progress, self.count_progress()
         return self._progress > before
 
@@ -148,7 +148,7 @@ class LocalWorkers:
                 start_new_session=True,
             )
 
-    def _last_words(self, index: int) -> str:
+    def _log_tail(self, index: int) -> str:
         """Gives the end of a worker's log, without the store's password."""
         if self.log is None:
             return "Its log says why."
@@ -175,7 +175,7 @@ def supervise(
     *,
     on_stop: Callable[[], None] = lambda: None,
     on_signal: Callable[[], None] = lambda: None,
-    meanwhile: Callable[[], None] = lambda: None,
+    on_poll: Callable[[], None] = lambda: None,
     stop: threading.Event | None = None,
 ) -> list[int]:
     """Keeps workers at work until they have left, and gives the signals that made them.
@@ -188,19 +188,19 @@ def supervise(
     """
     stop = stop or threading.Event()
 
-    def ask() -> None:
+    def request_stop() -> None:
         stop.set()
         on_signal()
 
-    with stopping_when_asked(ask, workers.kill) as signals:
+    with stop_on_signal(request_stop, workers.kill) as signals:
         try:
             workers.start()
             while workers.poll() and not stop.is_set():
-                meanwhile()
+                on_poll()
                 stop.wait(REFRESH_S)
             if stop.is_set():
                 on_stop()
         finally:
             workers.stop()
-    meanwhile()
+    on_poll()
     return signals

@@ -14,19 +14,19 @@ from search.strategy.family_quota import MAX_EPOCHS, next_family
 from search.strategy.sampler import make_sampler
 from search.studies.open_study import OpenStudy
 from search.workers import confirmation_trials
-from search.workers.family_failures import describe_error, explain_broken_family, keep_traceback
+from search.workers.family_failures import describe_error, explain_broken_family, record_traceback
 from spaces import Config, Cost, SpaceError, find_family, predict_cost
 from storage import (
-    Draft,
     Lease,
     Outcome,
+    PendingWrites,
     StoreError,
     begin_trial,
     count_configs,
     end_study,
-    finish,
-    has_room,
-    last_kinds,
+    finish_trial,
+    has_budget_left,
+    last_outcome_kinds,
     open_trial,
     record_config,
     take_released,
@@ -34,9 +34,9 @@ from storage import (
 
 logger = logging.getLogger(__name__)
 
-MAX_VAIN_PROPOSALS = 100
+MAX_WASTED_PROPOSALS = 100
 MAX_FAILURES = 5
-VAIN = frozenset({"repeat", "rejected"})
+WASTED_KINDS = frozenset({"repeat", "rejected"})
 N_REPEATS_BEFORE_RANDOM = 10
 """After as many repeats in a row configs are drawn uniformly: a sampler that has settled on a few
 configs would draw them again and again, and never find those that are left."""
@@ -49,7 +49,7 @@ class Proposal:
     lease: Lease
     config: Config
     trial: optuna.Trial
-    draft: Draft
+    pending: PendingWrites
     operations: int
     """Floating-point operations of one image's forward pass."""
 
@@ -68,26 +68,26 @@ def next_proposal(
     """
     lease = take_released(opened.store, opened.study_id, worker_id)
     if lease is not None:
-        return _examine(opened, lease, kinds=())
-    while not is_stopping() and has_room(opened.store, opened.study_id):
-        kinds = last_kinds(opened.store, opened.study_id, MAX_VAIN_PROPOSALS)
-        if _end_if_vain(opened, kinds):
+        return _draw_config(opened, lease, kinds=())
+    while not is_stopping() and has_budget_left(opened.store, opened.study_id):
+        kinds = last_outcome_kinds(opened.store, opened.study_id, MAX_WASTED_PROPOSALS)
+        if _end_if_stuck(opened, kinds):
             return None
         lease = begin_trial(
             opened.store, opened.study_id, worker_id, only_enqueued=opened.is_confirmation
         )
         if lease is None and opened.is_confirmation:
-            confirmation_trials.end(opened)
+            confirmation_trials.end_if_done(opened)
             return None
-        proposal = None if lease is None else _examine(opened, lease, kinds)
+        proposal = None if lease is None else _draw_config(opened, lease, kinds)
         if proposal is not None:
             return proposal
     return None
 
 
-def _end_if_vain(opened: OpenStudy, kinds: Sequence[str]) -> bool:
+def _end_if_stuck(opened: OpenStudy, kinds: Sequence[str]) -> bool:
     """Ends a study that gets nowhere: nothing new to draw, nothing that fits, only failures."""
-    trained = [kind for kind in kinds if kind not in VAIN][:MAX_FAILURES]
+    trained = [kind for kind in kinds if kind not in WASTED_KINDS][:MAX_FAILURES]
     reason: str | None = None
     has_failed = trained == ["fail"] * MAX_FAILURES
     if has_failed:
@@ -101,8 +101,8 @@ def _end_if_vain(opened: OpenStudy, kinds: Sequence[str]) -> bool:
             f"The search space is exhausted: all {opened.n_configs} configurations were drawn. "
             "Widen [space] to go on."
         )
-    elif len(kinds) == MAX_VAIN_PROPOSALS and VAIN.issuperset(kinds):
-        reason = _explain_vain(opened, kinds)
+    elif len(kinds) == MAX_WASTED_PROPOSALS and WASTED_KINDS.issuperset(kinds):
+        reason = _explain_stuck(opened, kinds)
     if reason is not None:
         end_study(opened.store, opened.study_id, reason, has_failed=has_failed)
     return reason is not None
@@ -128,49 +128,49 @@ def _choose_sampler(opened: OpenStudy, kinds: Sequence[str]) -> BaseSampler:
     return make_sampler(name, settings.search.seed, fixed=fixed)
 
 
-def _examine(opened: OpenStudy, lease: Lease, kinds: Sequence[str]) -> Proposal | None:
+def _draw_config(opened: OpenStudy, lease: Lease, kinds: Sequence[str]) -> Proposal | None:
     """Draws the config, and ends the trial when it is too large, not new, or raises."""
     study = copy.copy(opened.study)
     study.sampler = _choose_sampler(opened, kinds)
-    trial, draft = open_trial(opened.store, study, lease.trial_id)
+    trial, pending = open_trial(opened.store, study, lease.trial_id)
     try:
         config = opened.space.suggest(trial)
         trial.set_user_attr("config", config.to_json())
-        cost, excess, overrun = _weigh(opened, config)
+        cost, excess, overrun = _check_cost(opened, config)
     except (OptunaError, StoreError):
         raise
     except (Exception, SystemExit) as error:  # Whatever the code of a user's family may raise.
-        keep_traceback(trial, traceback.format_exc())
-        finish(opened.store, lease, Outcome("fail", describe_error(error)), draft)
+        record_traceback(trial, traceback.format_exc())
+        finish_trial(opened.store, lease, Outcome("fail", describe_error(error)), pending)
         return None
     if not trial.constraints:
         trial.set_constraint("size", overrun)
-    key, refusal = config.key(), None
+    key, skip_reason = config.key(), None
     if opened.is_confirmation:
-        again = confirmation_trials.examine(opened, trial, config)
-        key, refusal = again.key, again.refusal
-        if not again.is_right:
+        training_check = confirmation_trials.check_training(opened, trial, config)
+        key, skip_reason = training_check.key, training_check.skip_reason
+        if not training_check.is_expected_config:
             reason = "The space draws another config than the one to train again."
-            finish(opened.store, lease, Outcome("fail", reason), draft)
+            finish_trial(opened.store, lease, Outcome("fail", reason), pending)
             return None
-    earlier = record_config(opened.store, lease, key, draft)
-    if excess is not None or refusal is not None:
-        outcome = Outcome("rejected", excess or refusal or "")
+    earlier = record_config(opened.store, lease, key, pending)
+    if excess is not None or skip_reason is not None:
+        outcome = Outcome("rejected", excess or skip_reason or "")
     elif earlier is not None:
         outcome = Outcome("repeat", f"The same configuration as trial {earlier}.")
     elif cost is not None:
         trial.set_user_attr("parameters", cost.parameters)
         n_phases = find_family(config.family).n_phases
         trial.set_user_attr(MAX_EPOCHS, n_phases * opened.settings.training.max_epochs)
-        return Proposal(lease, config, trial, draft, cost.operations)
+        return Proposal(lease, config, trial, pending, cost.operations)
     logger.info("trial %s: %s", trial.number, outcome.reason)
-    finish(opened.store, lease, outcome, draft)
+    finish_trial(opened.store, lease, outcome, pending)
     return None
 
 
-def _weigh(opened: OpenStudy, config: Config) -> tuple[Cost | None, str | None, float]:
+def _check_cost(opened: OpenStudy, config: Config) -> tuple[Cost | None, str | None, float]:
     """Gives a config's cost, what is over a limit, and by how much of it."""
-    limits, data = opened.limits_of(config.family), opened.known_data_of(config.family)
+    limits, data = opened.limits_of(config.family), opened.cached_data_of(config.family)
     try:
         cost = predict_cost(config, data.image_shape, data.n_classes)
     except SpaceError as error:
@@ -178,7 +178,7 @@ def _weigh(opened: OpenStudy, config: Config) -> tuple[Cost | None, str | None, 
     return cost, limits.excess(cost), limits.overrun(cost)
 
 
-def _explain_vain(opened: OpenStudy, kinds: Sequence[str]) -> str:
+def _explain_stuck(opened: OpenStudy, kinds: Sequence[str]) -> str:
     """Says what came of the last proposals, and the limits that stood in their way."""
     limits, n_repeats = opened.settings.limits.values(), kinds.count("repeat")
     most = (it.max_operations for it in limits)
@@ -186,13 +186,13 @@ def _explain_vain(opened: OpenStudy, kinds: Sequence[str]) -> str:
     return (
         f"The last {len(kinds)} proposals were {n_repeats} repeats and {len(kinds) - n_repeats} "
         "over the limits. Widen [space], or raise what stands in the way: "
-        f"--max-parameters (now {_tell(it.max_parameters for it in limits)}), "
-        f"--max-memory (now {_tell((it.max_memory_mb for it in limits), unit=' MB')}), "
-        f"--max-operations (now {_tell(operations, unit=' million')})."
+        f"--max-parameters (now {_format_limits(it.max_parameters for it in limits)}), "
+        f"--max-memory (now {_format_limits((it.max_memory_mb for it in limits), unit=' MB')}), "
+        f"--max-operations (now {_format_limits(operations, unit=' million')})."
     )
 
 
-def _tell(limits: Iterable[float | None], unit: str = "") -> str:
+def _format_limits(limits: Iterable[float | None], unit: str = "") -> str:
     """Tells the limits of networks from scratch and of pretrained ones, where they differ."""
     texts = ("none" if limit is None else f"{limit:,.10g}{unit}" for limit in limits)
     return " and ".join(dict.fromkeys(texts))

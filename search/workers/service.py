@@ -8,16 +8,16 @@ from contextlib import closing
 from dataclasses import dataclass
 
 from search.machine.devices import Device, n_cores
-from search.machine.log_format import Format, about
-from search.machine.processes import _wait_for_end
-from search.machine.signals import stopping_when_asked
+from search.machine.log_format import Format, log_context
+from search.machine.processes import wait_for_stdin_close
+from search.machine.signals import stop_on_signal
 from search.studies.open_study import OpenStudy
 from search.trainer.pool import TrainerPool
 from search.workers.local_workers import LocalWorkers, supervise
 from search.workers.standing_worker import StandingWorker
 from search.workers.worker import Worker
-from storage import Store, StoreAwayError, StoreError, count_epochs, load_study
-from storage.database.retry import PATIENCE_S, passing_reason
+from storage import Store, StoreError, StoreUnavailableError, count_epochs, load_study
+from storage.database.retry import RETRY_TIMEOUT_S, transient_reason
 
 logger = logging.getLogger(__name__)
 
@@ -60,7 +60,7 @@ class Service:
             opened = None if self.study is None else OpenStudy.load(store, self.study)
             if len(self.devices) == 1:
                 return self._run_worker(store, opened)
-            store.patience.hurry()  # Workers wait for a store that is away; we look after them.
+            store.retry.begin_shutdown()  # Workers wait for a store that is away; we look after them.
             return self._run_workers(store)
 
     def _open_store(self) -> Store:
@@ -71,17 +71,17 @@ class Service:
         """
         if self.study is not None:
             return Store.open(self.store_url, create=False)
-        give_up_at, is_told = time.monotonic() + PATIENCE_S, False
+        give_up_at, is_logged = time.monotonic() + RETRY_TIMEOUT_S, False
         while True:
             try:
                 return Store.open(self.store_url, create=Store.file_of(self.store_url) is None)
             except StoreError as error:
-                reason = passing_reason(error)
+                reason = transient_reason(error)
                 if reason is None or time.monotonic() > give_up_at:
                     raise
-            if not is_told:
+            if not is_logged:
                 logger.warning("waiting for the store: %s", reason)
-                is_told = True
+                is_logged = True
             time.sleep(RETRY_S)
 
     def _run_worker(self, store: Store, opened: OpenStudy | None) -> int:
@@ -97,17 +97,17 @@ class Service:
             worker = Worker(opened, pool)
             started = f"joined, in {store.shown_url}, on {device.name}"
         with (
-            stopping_when_asked(worker.departure.ask) as signals,
-            about(study=self.study, worker=worker.worker_id),
+            stop_on_signal(worker.shutdown.request) as signals,
+            log_context(study=self.study, worker=worker.worker_id),
         ):
             logger.info("%s", started)
-            self._watch_input(worker.departure.ask)
+            self._watch_stdin(worker.shutdown.request)
             worker.run()
-            if worker.departure.was_asked:
+            if worker.shutdown.is_requested:
                 reason = f"signal {signals[0]}" if signals else "whoever started it is gone"
                 logger.info("leaving: %s", reason)
             elif opened is not None:
-                logger.info("leaving: %s", _explain_end(opened))
+                logger.info("leaving: %s", _end_reason(opened))
         return _exit_code(signals)
 
     def _run_workers(self, store: Store) -> int:
@@ -121,7 +121,7 @@ class Service:
             count_progress=lambda: _count_progress(store),
         )
         stop = threading.Event()
-        self._watch_input(stop.set)
+        self._watch_stdin(stop.set)
         return _exit_code(supervise(workers, stop=stop))
 
     def _options(self) -> list[str]:
@@ -129,16 +129,16 @@ class Service:
         idle_exit = [] if self.idle_exit_s is None else ["--idle-exit", f"{self.idle_exit_s}s"]
         return ["--log-format", self.log_format, *idle_exit]
 
-    def _watch_input(self, stop: Callable[[], None]) -> None:
+    def _watch_stdin(self, stop: Callable[[], None]) -> None:
         if self.is_supervised:
-            threading.Thread(target=_wait_for_end, args=(stop,), daemon=True).start()
+            threading.Thread(target=wait_for_stdin_close, args=(stop,), daemon=True).start()
 
 
 def _count_progress(store: Store) -> int:
     """Counts the epochs of all studies; a store that is away has gained none."""
     try:
         return count_epochs(store, None)
-    except StoreAwayError:
+    except StoreUnavailableError:
         return 0
 
 
@@ -146,7 +146,7 @@ def _exit_code(signals: Sequence[int]) -> int:
     return 128 + signals[0] if signals else 0
 
 
-def _explain_end(opened: OpenStudy) -> str:
+def _end_reason(opened: OpenStudy) -> str:
     record = load_study(opened.store, opened.name)
     if record.is_stopped:
         return "the study was stopped"

@@ -8,18 +8,18 @@ from contextlib import contextmanager
 
 from search.artifacts import Artifacts
 from search.trainer.pool import TrainerPool
-from storage import Store, StoreAwayError
+from storage import Store, StoreUnavailableError
 
 logger = logging.getLogger(__name__)
 
-SENDING_S = 600.0
+UPLOAD_TIMEOUT_S = 600.0
 """How long a worker with nothing else to do waits for checkpoints that are on their way."""
-FLUSH_S = 3.0
+FLUSH_TIMEOUT_S = 3.0
 """How long one in a hurry does, and a trial that is given back."""
 POLL_S = 0.1
 
 
-class Departure:
+class Shutdown:
     """What a worker knows of its own end.
 
     Args:
@@ -28,24 +28,24 @@ class Departure:
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._asked = threading.Event()
+        self._requested = threading.Event()
 
-    def ask(self) -> None:
+    def request(self) -> None:
         """Has the worker give its trial back and leave; safe from a signal handler."""
-        self._asked.set()
-        self._store.patience.hurry()
+        self._requested.set()
+        self._store.retry.begin_shutdown()
 
     @property
-    def was_asked(self) -> bool:
+    def is_requested(self) -> bool:
         """Whether the worker is to leave."""
-        return self._asked.is_set()
+        return self._requested.is_set()
 
     def wait(self, seconds: float) -> None:
         """Waits, but not longer than until the worker is asked to leave."""
-        self._asked.wait(seconds)
+        self._requested.wait(seconds)
 
     @contextmanager
-    def orderly(self, pool: TrainerPool) -> Iterator[None]:
+    def closing_trainers(self, pool: TrainerPool) -> Iterator[None]:
         """Ends trainers with the work within; a store that is away keeps nobody who was asked.
 
         Raises:
@@ -53,35 +53,35 @@ class Departure:
         """
         try:
             yield
-        except StoreAwayError as error:
-            if not self.was_asked:
+        except StoreUnavailableError as error:
+            if not self.is_requested:
                 raise
             logger.warning("left without a word to the store: %s", error)
         finally:
             pool.close()
 
 
-def wait_for_sending(artifacts: Collection[Artifacts], is_hurried: Callable[[], bool]) -> None:
+def wait_for_uploads(artifacts: Collection[Artifacts], must_stop_soon: Callable[[], bool]) -> None:
     """Waits while the last checkpoints are on their way, and nobody hurries the worker.
 
     Args:
         artifacts: Of the studies that it served.
-        is_hurried: Asked several times a second.
+        must_stop_soon: Asked several times a second.
     """
     for it in artifacts:
         it.flush(0.0)  # What was refused is tried again.
-    until = time.monotonic() + SENDING_S
-    while any(it.is_sending for it in artifacts) and time.monotonic() < until:
-        if is_hurried():
+    until = time.monotonic() + UPLOAD_TIMEOUT_S
+    while any(it.is_uploading for it in artifacts) and time.monotonic() < until:
+        if must_stop_soon():
             return
         time.sleep(POLL_S)
 
 
-def flush_at_last(artifacts: Collection[Artifacts]) -> None:
+def flush_before_exit(artifacts: Collection[Artifacts]) -> None:
     """Gives files that are on their way a last moment, and says where they stay otherwise."""
-    until = time.monotonic() + FLUSH_S
+    until = time.monotonic() + FLUSH_TIMEOUT_S
     for it in artifacts:
         it.flush(max(0.0, until - time.monotonic()))
-    left = [str(it.folder) for it in artifacts if it.has_unsent]
+    left = [str(it.folder) for it in artifacts if it.has_pending_uploads]
     if left:
         logger.warning("left before all checkpoints were sent; they stay in %s", ", ".join(left))

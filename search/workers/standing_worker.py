@@ -8,21 +8,21 @@ from contextlib import suppress
 
 from search.artifacts import Artifacts
 from search.errors import ArtifactError, DataError, SearchError, StudyMismatchError
-from search.machine.log_format import about
+from search.machine.log_format import log_context
 from search.studies.open_study import OpenStudy
 from search.trainer.pool import TrainerPool
-from search.workers.shutdown import Departure, flush_at_last, wait_for_sending
-from search.workers.study_session import Visit
+from search.workers.shutdown import Shutdown, flush_before_exit, wait_for_uploads
+from search.workers.study_session import StudySession
 from spaces import SpaceError
 from storage import (
-    Lookout,
-    OpenRow,
+    LivenessMonitor,
+    OpenStudyRow,
     Store,
-    StoreAwayError,
     StoreError,
+    StoreUnavailableError,
     StudyNotFoundError,
     choose_study,
-    join_next,
+    join_next_study,
     list_open_studies,
     list_workers,
     load_study,
@@ -35,7 +35,7 @@ WAIT_S = 3.0
 """Between two looks at the store while nothing is to be done, and at a study that had nothing."""
 RETRY_S = 60.0
 """After how long a study that this worker cannot serve is tried again."""
-REFUSALS = (SearchError, SpaceError, StoreError, OSError)
+OPEN_ERRORS = (SearchError, SpaceError, StoreError, OSError)
 """What opening a study may raise where its data, modules or version are not this worker's."""
 
 
@@ -55,12 +55,12 @@ class StandingWorker:
         self.pool = pool
         self.idle_exit_s = idle_exit_s
         self.worker_id = uuid.uuid4().hex
-        self.departure = Departure(store)
-        self._lookout = Lookout()
+        self.shutdown = Shutdown(store)
+        self._liveness = LivenessMonitor()
         self._opened: dict[int, tuple[str, OpenStudy]] = {}
-        self._unsettled: list[Artifacts] = []
+        self._uploading: list[Artifacts] = []
         """Of studies that are opened anew, or not served now, until all is sent."""
-        self._refusals: dict[int, str] = {}
+        self._skip_reasons: dict[int, str] = {}
         self._skipped_until: dict[int, float] = {}
 
     def run(self) -> None:
@@ -70,96 +70,96 @@ class StandingWorker:
             StoreAwayError: If the store has been away for too long.
         """
         try:
-            with self.departure.orderly(self.pool):
+            with self.shutdown.closing_trainers(self.pool):
                 self._serve_all()
                 self.pool.close()  # Others need its memory meanwhile.
-                wait_for_sending(self._artifacts(), lambda: self.departure.was_asked)
+                wait_for_uploads(self._artifacts(), lambda: self.shutdown.is_requested)
         finally:
-            flush_at_last(self._artifacts())
+            flush_before_exit(self._artifacts())
 
     def _serve_all(self) -> None:
         worked_at = time.monotonic()
-        while not self.departure.was_asked:
-            self._lookout.look(list_workers(self.store))
+        while not self.shutdown.is_requested:
+            self._liveness.observe(list_workers(self.store))
             if self._serve_next():
                 worked_at = time.monotonic()
-            elif self._has_idled(time.monotonic() - worked_at):
+            elif self._is_idle_too_long(time.monotonic() - worked_at):
                 logger.info("leaving: no work for %g s", self.idle_exit_s)
                 return
             else:
-                self.departure.wait(WAIT_S)
+                self.shutdown.wait(WAIT_S)
 
-    def _has_idled(self, idle_s: float) -> bool:
+    def _is_idle_too_long(self, idle_s: float) -> bool:
         return self.idle_exit_s is not None and idle_s >= self.idle_exit_s
 
     def _serve_next(self) -> bool:
         """Serves the study whose turn it is while that is so; False when there is none."""
         rows = list_open_studies(self.store)
-        self._let_go(rows)
+        self._close_finished(rows)
         if choose_study(rows, self._skipped()) is None:
             return False
         row = self._join()
         if row is None:
             return False
-        with about(study=row.name):
+        with log_context(study=row.name):
             try:
                 return self._serve(row)
             finally:
-                with suppress(StoreAwayError):
+                with suppress(StoreUnavailableError):
                     remove_worker(self.store, self.worker_id)
 
     def _artifacts(self) -> list[Artifacts]:
-        return [*(opened.artifacts for _, opened in self._opened.values()), *self._unsettled]
+        return [*(opened.artifacts for _, opened in self._opened.values()), *self._uploading]
 
-    def _let_go(self, rows: Sequence[OpenRow]) -> None:
+    def _close_finished(self, rows: Sequence[OpenStudyRow]) -> None:
         """Closes studies that need nobody any more, once their files are where they belong."""
         for study_id in self._opened.keys() - {row.study_id for row in rows}:
-            if self._opened[study_id][1].artifacts.is_settled:
+            if self._opened[study_id][1].artifacts.is_idle:
                 del self._opened[study_id]
-        self._unsettled = [it for it in self._unsettled if not it.is_settled]
+        self._uploading = [it for it in self._uploading if not it.is_idle]
 
-    def _join(self) -> OpenRow | None:
-        return join_next(
+    def _join(self) -> OpenStudyRow | None:
+        return join_next_study(
             self.store, self.worker_id, device=self.pool.device.name, skipped=self._skipped()
         )
 
-    def _serve(self, row: OpenRow) -> bool:
+    def _serve(self, row: OpenStudyRow) -> bool:
         """Trains trials of one study until another one's turn has come, or none is left."""
         opened = self._open(row)
         if opened is None:
             return False
-        visit = Visit(
+        session = StudySession(
             opened,
             self.pool,
             worker_id=self.worker_id,
-            departure=self.departure,
-            lookout=self._lookout,
+            shutdown=self.shutdown,
+            liveness=self._liveness,
         )
         logger.info("joined study %s", row.name)
         n_trials = 0
         try:
-            while visit.run_trial():
+            while session.run_trial():
                 n_trials += 1
-                if not self._stays(row.study_id):
+                if not self._is_still_next(row.study_id):
                     break
             else:
                 self._skipped_until[row.study_id] = time.monotonic() + WAIT_S
         except StudyNotFoundError:
-            opened.artifacts.abandon()
+            opened.artifacts.cancel_uploads()
             logger.warning("study %s was deleted", row.name)
         except (DataError, StudyMismatchError, ArtifactError) as error:  # Its images are gone.
-            self._unsettled.append(self._opened.pop(row.study_id)[1].artifacts)
-            self._refuse(row, str(error))
+            self._uploading.append(self._opened.pop(row.study_id)[1].artifacts)
+            self._skip(row, str(error))
         logger.info("leaving study %s after %d of its trials", row.name, n_trials)
         return n_trials > 0
 
-    def _stays(self, study_id: int) -> bool:
+    def _is_still_next(self, study_id: int) -> bool:
         """Whether the study is still the one whose turn it is."""
         rows = list_open_studies(self.store, self.worker_id)
         chosen = choose_study(rows, self._skipped())
         return chosen is not None and chosen.study_id == study_id
 
-    def _open(self, row: OpenRow) -> OpenStudy | None:
+    def _open(self, row: OpenStudyRow) -> OpenStudy | None:
         """Opens a study, or finds it open; None, with one log line, where that cannot be."""
         try:
             settings = load_study(self.store, row.name).settings
@@ -167,27 +167,27 @@ class StandingWorker:
             if known is None or known[0] != settings:
                 opened = OpenStudy.load(self.store, row.name)
                 if known is not None and known[1].settings.creation == opened.settings.creation:
-                    self._unsettled.append(known[1].artifacts)
+                    self._uploading.append(known[1].artifacts)
                 elif known is not None:  # Another study has its name now.
-                    known[1].artifacts.abandon()
+                    known[1].artifacts.cancel_uploads()
                 known = settings, opened
-        except StoreAwayError:
+        except StoreUnavailableError:
             raise
-        except REFUSALS as error:
-            self._refuse(row, str(error))
+        except OPEN_ERRORS as error:
+            self._skip(row, str(error))
             return None
         except KeyError:  # What Optuna says where its study is gone.
-            self._refuse(row, "it was deleted meanwhile")
+            self._skip(row, "it was deleted meanwhile")
             return None
         self._opened[row.study_id] = known
-        self._refusals.pop(row.study_id, None)
+        self._skip_reasons.pop(row.study_id, None)
         return known[1]
 
-    def _refuse(self, row: OpenRow, reason: str) -> None:
+    def _skip(self, row: OpenStudyRow, reason: str) -> None:
         self._skipped_until[row.study_id] = time.monotonic() + RETRY_S
-        if self._refusals.get(row.study_id) != reason:  # It is told once, and tried quietly.
+        if self._skip_reasons.get(row.study_id) != reason:  # It is told once, and tried quietly.
             logger.warning("cannot serve study %s: %s", row.name, reason)
-        self._refusals[row.study_id] = reason
+        self._skip_reasons[row.study_id] = reason
 
     def _skipped(self) -> set[int]:
         now = time.monotonic()

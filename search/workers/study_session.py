@@ -6,30 +6,30 @@ import time
 from contextlib import suppress
 from functools import partial
 
-from search.artifacts import numbers_to_keep
+from search.artifacts import trial_numbers_to_keep
 from search.errors import ArtifactError, DataError, StudyMismatchError
 from search.machine.devices import Device
-from search.machine.log_format import about
+from search.machine.log_format import log_context
 from search.studies.open_study import OpenStudy
 from search.trainer.pool import TrainerPool
 from search.workers.proposals import Proposal, next_proposal
-from search.workers.shutdown import FLUSH_S, Departure
-from search.workers.trial_runner import Interruption, Open, TrialRun
+from search.workers.shutdown import FLUSH_TIMEOUT_S, Shutdown
+from search.workers.trial_runner import Interruption, TrialRunner, Unfinished
 from storage import (
-    BEAT_INTERVAL_S,
+    HEARTBEAT_INTERVAL_S,
     LeaseLostError,
-    Lookout,
+    LivenessMonitor,
     Outcome,
     StudyNotFoundError,
     StudyRecord,
-    beat,
     count_done,
-    finish,
-    give_back,
-    list_open,
+    finish_trial,
+    list_open_leases,
     list_workers,
     load_study,
     recover,
+    release_trial,
+    send_heartbeat,
 )
 
 logger = logging.getLogger(__name__)
@@ -40,15 +40,15 @@ RAN_ON = "ran_on"
 """The attribute of a trial that names the machines and devices which trained it."""
 
 
-class Visit:
+class StudySession:
     """A worker in one study.
 
     Args:
         opened: The study.
         pool: The worker's trainers.
         worker_id: Who is at work; it is entered in the study already.
-        departure: When the worker is to leave.
-        lookout: Whom the worker has seen silent, in whatever study.
+        shutdown: When the worker is to leave.
+        liveness: Whom the worker has seen silent, in whatever study.
     """
 
     def __init__(
@@ -57,18 +57,18 @@ class Visit:
         pool: TrainerPool,
         *,
         worker_id: str,
-        departure: Departure,
-        lookout: Lookout,
+        shutdown: Shutdown,
+        liveness: LivenessMonitor,
     ) -> None:
         self.opened = opened
         self._pool = pool
         self._worker_id = worker_id
-        self._departure = departure
-        self._lookout = lookout
-        self._may_recover_at = 0.0
-        self._beat_at = 0.0
+        self._shutdown = shutdown
+        self._liveness = liveness
+        self._next_recovery_at = 0.0
+        self._heartbeat_at = 0.0
         self._is_stopped = False
-        self._is_closed = False
+        self._is_suspended = False
         """Whether running trials have to wait: the study's time is up, or it was stopped."""
 
     def run_trial(self) -> bool:
@@ -86,16 +86,16 @@ class Visit:
 
     def is_stopping(self) -> bool:
         """Whether to leave now; asked several times a second, so it beats along the way."""
-        self._beat()
-        return self._departure.was_asked
+        self._send_heartbeat()
+        return self._shutdown.is_requested
 
-    def is_hurried(self) -> bool:
+    def must_stop_soon(self) -> bool:
         """Whether somebody waits for the worker to leave; asked as often, it beats too."""
         return self.is_stopping() or self._is_stopped
 
     def is_over(self) -> bool:
         """Whether nothing is left to do, for this worker or for one that dies meanwhile."""
-        if self._is_closed:
+        if self._is_suspended:
             return True
         record = self._load_record()
         is_spent = record.n_trials is not None and record.n_trials <= count_done(
@@ -103,18 +103,18 @@ class Visit:
         )
         if not is_spent and record.end_reason is None:
             return False
-        return not list_open(self.opened.store, self.opened.study_id)
+        return not list_open_leases(self.opened.store, self.opened.study_id)
 
     def _run_trial(self) -> bool:
-        if self.is_stopping() or self._is_closed:
+        if self.is_stopping() or self._is_suspended:
             return False
-        if time.monotonic() >= self._may_recover_at:
-            recover(self.opened.store, self.opened.study_id, self._lookout)
-            self._may_recover_at = time.monotonic() + RECOVER_S
-        self.opened.find_data()  # Before a trial is taken that could not be trained.
+        if time.monotonic() >= self._next_recovery_at:
+            recover(self.opened.store, self.opened.study_id, self._liveness)
+            self._next_recovery_at = time.monotonic() + RECOVER_S
+        self.opened.ensure_data()  # Before a trial is taken that could not be trained.
         proposal = self._propose()
         if proposal is not None:
-            with about(trial=proposal.trial.number):
+            with log_context(trial=proposal.trial.number):
                 self._train(proposal)
         return proposal is not None
 
@@ -128,25 +128,27 @@ class Visit:
     def _train(self, proposal: Proposal) -> None:
         """Trains one trial, and records what became of it unless somebody else has taken it."""
         opened, lease = self.opened, proposal.lease
-        interruption = Interruption(self.is_stopping, lambda: self._is_closed)
-        _note_place(proposal, self._pool.device)
-        run = TrialRun(opened, proposal, self._pool.take(), interruption)
+        interruption = Interruption(self.is_stopping, lambda: self._is_suspended)
+        _record_device(proposal, self._pool.device)
+        run = TrialRunner(opened, proposal, self._pool.take(), interruption)
         try:
             ending = run.run()
             if isinstance(ending, Outcome):
-                finish(opened.store, lease, ending, proposal.draft)
-                _log_ending(lease.trial_number, ending)
-                opened.artifacts.tidy(
+                finish_trial(opened.store, lease, ending, proposal.pending)
+                _log_outcome(lease.trial_number, ending)
+                opened.artifacts.clean_up(
                     partial(
-                        numbers_to_keep,
+                        trial_numbers_to_keep,
                         opened.store,
                         opened.study_id,
                         opened.artifacts.n_best,
                     )
                 )
             else:
-                opened.artifacts.flush(FLUSH_S)  # Whoever goes on with it needs the last epoch.
-                give_back(opened.store, lease, lost=ending is Open.LOST)
+                opened.artifacts.flush(
+                    FLUSH_TIMEOUT_S
+                )  # Whoever goes on with it needs the last epoch.
+                release_trial(opened.store, lease, lost=ending is Unfinished.LOST)
         except LeaseLostError as error:
             logger.warning("%s", error)
             run.trainer.close()
@@ -156,28 +158,28 @@ class Visit:
         except (DataError, StudyMismatchError, ArtifactError):  # Its images are gone, or others.
             run.trainer.close()
             with suppress(LeaseLostError):
-                give_back(opened.store, lease)
+                release_trial(opened.store, lease)
             raise
-        opened.artifacts.let_go(proposal.trial.number, lease.generation)
+        opened.artifacts.release_local_copy(proposal.trial.number, lease.generation)
         self._pool.after_trial()
 
-    def _beat(self) -> None:
+    def _send_heartbeat(self) -> None:
         now = time.time()  # Not the monotonic clock, which stands still while a laptop sleeps.
-        gap = now - self._beat_at
-        if 0 <= gap < BEAT_INTERVAL_S:
+        gap = now - self._heartbeat_at
+        if 0 <= gap < HEARTBEAT_INTERVAL_S:
             return
-        self._beat_at = now
-        active_s = beat(
+        self._heartbeat_at = now
+        active_s = send_heartbeat(
             self.opened.store,
             self.opened.study_id,
             self._worker_id,
             device=self._pool.device.name,
         )
-        self._lookout.look(list_workers(self.opened.store))
+        self._liveness.observe(list_workers(self.opened.store))
         record = self._load_record()
         is_time_up = record.timeout_s is not None and active_s >= record.timeout_s
         self._is_stopped = record.is_stopped
-        self._is_closed = record.is_stopped or is_time_up
+        self._is_suspended = record.is_stopped or is_time_up
 
     def _load_record(self) -> StudyRecord:
         """Loads the study as it is now; an equal one that has its name, or its id, is not it."""
@@ -187,14 +189,14 @@ class Visit:
         return record
 
 
-def _note_place(proposal: Proposal, device: Device) -> None:
+def _record_device(proposal: Proposal, device: Device) -> None:
     """Notes where a trial is trained, beside the places that had it before."""
     trial = proposal.trial
     place = f"{socket.gethostname()}, {device.name}"
     trial.set_user_attr(RAN_ON, [*dict.fromkeys([*trial.user_attrs.get(RAN_ON, ()), place])])
 
 
-def _log_ending(trial_number: int | None, ending: Outcome) -> None:
+def _log_outcome(trial_number: int | None, ending: Outcome) -> None:
     value = "" if ending.value is None else f" {ending.value:.4f}"
     reason = f": {ending.reason}" if ending.reason else ""
     logger.info("trial %s: %s%s%s", trial_number, ending.kind, value, reason)

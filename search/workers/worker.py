@@ -4,9 +4,9 @@ from contextlib import suppress
 
 from search.studies.open_study import OpenStudy
 from search.trainer.pool import TrainerPool
-from search.workers.shutdown import Departure, flush_at_last, wait_for_sending
-from search.workers.study_session import Visit
-from storage import Lookout, StoreAwayError, register_worker, remove_worker
+from search.workers.shutdown import Shutdown, flush_before_exit, wait_for_uploads
+from search.workers.study_session import StudySession
+from storage import LivenessMonitor, StoreUnavailableError, register_worker, remove_worker
 
 IDLE_S = 1.0
 
@@ -22,7 +22,7 @@ class Worker:
     def __init__(self, opened: OpenStudy, pool: TrainerPool) -> None:
         self.opened = opened
         self.pool = pool
-        self.departure = Departure(opened.store)
+        self.shutdown = Shutdown(opened.store)
         self.worker_id = register_worker(opened.store, opened.study_id, device=pool.device.name)
 
     def run(self) -> None:
@@ -32,21 +32,21 @@ class Worker:
             StudyNotFoundError: If the study was deleted.
             StoreAwayError: If the store has been away for too long.
         """
-        visit = Visit(
+        session = StudySession(
             self.opened,
             self.pool,
             worker_id=self.worker_id,
-            departure=self.departure,
-            lookout=Lookout(),
+            shutdown=self.shutdown,
+            liveness=LivenessMonitor(),
         )
         try:
-            with self.departure.orderly(self.pool):
-                while not visit.is_stopping() and not visit.is_over():
-                    if not visit.run_trial():
-                        self.departure.wait(IDLE_S)
+            with self.shutdown.closing_trainers(self.pool):
+                while not session.is_stopping() and not session.is_over():
+                    if not session.run_trial():
+                        self.shutdown.wait(IDLE_S)
                 self.pool.close()  # Others need its memory meanwhile.
-                wait_for_sending([self.opened.artifacts], visit.is_hurried)
+                wait_for_uploads([self.opened.artifacts], session.must_stop_soon)
         finally:
-            flush_at_last([self.opened.artifacts])
-            with suppress(StoreAwayError):
+            flush_before_exit([self.opened.artifacts])
+            with suppress(StoreUnavailableError):
                 remove_worker(self.opened.store, self.worker_id)

@@ -7,16 +7,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from math import prod
 
-from spaces.keras_models.network import build_network
 from spaces.config import Config
 from spaces.cost.training_memory import (
-    KEPT_BY_ACTIVATION,
-    KEPT_BY_DROPOUT,
-    KEPT_BY_NORM,
-    KEPT_BY_POOL,
-    KeptValues,
+    RETAINED_BY_ACTIVATION,
+    RETAINED_BY_DROPOUT,
+    RETAINED_BY_NORM,
+    RETAINED_BY_POOL,
+    RetainedActivations,
     training_memory_mb,
 )
+from spaces.keras_models.network import build_network
 from spaces.models.backbones import (
     BackboneCost,
     backbone_cost,
@@ -56,7 +56,7 @@ def predict_cost(config: Config, image_shape: tuple[int, int, int], n_classes: i
         SpaceError: If the images are too small for the network.
     """
     layers = CostLayers(config.layers)
-    layers.memory.keep(prod(image_shape), copies=2)  # raw and normalized pixels
+    layers.memory.add_map(prod(image_shape), copies=2)  # raw and normalized pixels
     build_network(image_shape, config, n_classes, layers)
     memory_mb = training_memory_mb(
         layers.memory,
@@ -89,7 +89,7 @@ class CostLayers:
         self.parameters = 0
         self.fixed_parameters = 0
         self.operations = 0
-        self.memory = KeptValues()
+        self.memory = RetainedActivations()
         self.backbones: list[BackboneCost] = []
         self.feature_maps: list[tuple[str, Shape]] = []
 
@@ -108,8 +108,8 @@ class CostLayers:
         height, width, depth = x
         check_window(height, width, strides, name=name)
         height, width = (pooled_size(side, strides, strides, "same") for side in (height, width))
-        self._weigh(kernel_size * kernel_size * depth, channels, n_places=height * width)
-        return self._keep((height, width, channels), name)
+        self._add_kernel(kernel_size * kernel_size * depth, channels, n_positions=height * width)
+        return self._record_output((height, width, channels), name)
 
     def max_pool(
         self,
@@ -141,7 +141,7 @@ class CostLayers:
     def add(self, xs: Sequence[Shape], *, name: str) -> Shape:
         """The sum of feature maps of one shape, of which the backward pass needs none."""
         self.operations += (len(xs) - 1) * prod(xs[0])
-        return self._keep(xs[0], name)
+        return self._record_output(xs[0], name)
 
     def concatenate(self, xs: Sequence[Shape], *, name: str) -> Shape:
         """The channels of feature maps of one size, one after the other.
@@ -149,7 +149,7 @@ class CostLayers:
         What follows needs its own result of them, not the maps themselves.
         """
         height, width, _ = xs[0]
-        return self._keep((height, width, sum(x[-1] for x in xs)), name)
+        return self._record_output((height, width, sum(x[-1] for x in xs)), name)
 
     def batch_norm(self, x: Shape, *, name: str) -> Shape:
         """Normalization over the batch: a scale, a shift, and two running moments a channel."""
@@ -157,17 +157,17 @@ class CostLayers:
         self.fixed_parameters += 2 * x[-1]
         self.operations += 2 * prod(x)
         self.memory.n_layers += 1
-        return self._keep(x, name, copies=KEPT_BY_NORM)
+        return self._record_output(x, name, copies=RETAINED_BY_NORM)
 
     def activation(self, x: Shape, *, name: str) -> Shape:
         """The activation of the settings."""
         kind = self.settings.activation
         self.operations += ACTIVATION_OPERATIONS.get(kind, 1) * prod(x)
-        return self._keep(x, name, copies=KEPT_BY_ACTIVATION[kind])
+        return self._record_output(x, name, copies=RETAINED_BY_ACTIVATION[kind])
 
     def dropout(self, x: Shape, rate: float, *, name: str) -> Shape:
         """Dropout, which does nothing in a forward pass that is not trained."""
-        return self._keep(x, name, copies=KEPT_BY_DROPOUT)
+        return self._record_output(x, name, copies=RETAINED_BY_DROPOUT)
 
     def backbone(self, x: Shape, backbone: str, unfrozen_layers: int) -> Shape:
         """Feature maps of raw pixels by a pretrained backbone, of which the top is trained.
@@ -180,22 +180,22 @@ class CostLayers:
         self.fixed_parameters += cost.parameters - cost.trainable_parameters
         self.operations += cost.operations
         self.backbones.append(cost)
-        return self._keep(cost.output_shape, backbone)
+        return self._record_output(cost.output_shape, backbone)
 
     def flatten(self, x: Shape, *, name: str) -> Shape:
         """A feature map as one vector."""
-        return self._keep((prod(x),), name)
+        return self._record_output((prod(x),), name)
 
     def global_average(self, x: Shape, *, name: str) -> Shape:
         """Each channel's average."""
         self.operations += prod(x)
-        return self._keep((x[-1],), name, copies=KEPT_BY_POOL)
+        return self._record_output((x[-1],), name, copies=RETAINED_BY_POOL)
 
     def dense(self, x: Shape, units: int, *, name: str) -> Shape:
         """A dense layer without an activation."""
         (inputs,) = x
-        self._weigh(inputs, units)
-        return self._keep((units,), name)
+        self._add_kernel(inputs, units)
+        return self._record_output((units,), name)
 
     def probabilities(self, x: Shape, n_classes: int, *, name: str) -> Shape:
         """A dense layer with a softmax over the classes."""
@@ -208,15 +208,15 @@ class CostLayers:
         height, width = (pooled_size(it, pool_size, strides, padding) for it in (height, width))
         out = (height, width, channels)
         self.operations += prod(out) * pool_size * pool_size
-        return self._keep(out, name, copies=KEPT_BY_POOL)
+        return self._record_output(out, name, copies=RETAINED_BY_POOL)
 
-    def _weigh(self, inputs: int, outputs: int, n_places: int = 1) -> None:
-        """Adds a kernel and its bias, used at every one of `n_places`."""
+    def _add_kernel(self, inputs: int, outputs: int, n_positions: int = 1) -> None:
+        """Adds a kernel and its bias, used at every one of `n_positions`."""
         self.parameters += (inputs + 1) * outputs
-        self.operations += (2 * inputs + 1) * outputs * n_places
+        self.operations += (2 * inputs + 1) * outputs * n_positions
         self.memory.n_layers += 1
 
-    def _keep(self, x: Shape, name: str, copies: float = 0.0) -> Shape:
-        self.memory.keep(prod(x), copies)
+    def _record_output(self, x: Shape, name: str, copies: float = 0.0) -> Shape:
+        self.memory.add_map(prod(x), copies)
         self.feature_maps.append((name, x))
         return x

@@ -22,7 +22,7 @@ class Limits:
     def excess(self, cost: Cost) -> str | None:
         """What is over a limit, as a sentence; None where nothing is."""
         over = [
-            f"{_tell(value)} {unit} are over the limit of {_tell(limit)}"
+            f"{_format(value)} {unit} are over the limit of {_format(limit)}"
             for value, limit, unit, _ in self._rows(cost)
             if value > limit
         ]
@@ -32,7 +32,7 @@ class Limits:
         """How far the cost is over its tightest limit, as a share of it; 0 or less fits."""
         return max((value / limit - 1.0 for value, limit, _, _ in self._rows(cost)), default=-1.0)
 
-    def too_low(self, costs: list[Cost]) -> SpaceError:
+    def too_low_error(self, costs: list[Cost]) -> SpaceError:
         """The error that names the limit which none of these costs keeps."""
         rows = self._rows(costs[0])
         for place, (_, limit, unit, option) in enumerate(rows):
@@ -40,10 +40,10 @@ class Limits:
             if smallest > limit:
                 return SpaceError(
                     f"Expected {option} that some network of the space keeps. Received: "
-                    f"{_tell(limit)}; the smallest of {len(costs)} networks tried takes "
-                    f"{_tell(smallest)} {unit}."
+                    f"{_format(limit)}; the smallest of {len(costs)} networks tried takes "
+                    f"{_format(smallest)} {unit}."
                 )
-        given = ", ".join(f"{option} {_tell(limit)}" for _, limit, _, option in rows)
+        given = ", ".join(f"{option} {_format(limit)}" for _, limit, _, option in rows)
         return SpaceError(
             f"Expected limits that some network of the space keeps together; none of "
             f"{len(costs)} networks tried does. Received: {given}."
@@ -63,7 +63,7 @@ class Limits:
         ]
 
 
-def _tell(value: float) -> str:
+def _format(value: float) -> str:
     return f"{value:,.0f}" if value >= 1000 else f"{value:.4g}"
 
 
@@ -89,7 +89,7 @@ def check_some_fit(
             return
         costs.append(cost)
     if costs:
-        raise limits.too_low(costs)
+        raise limits.too_low_error(costs)
     if not has_tried:
         return
     height, width, _ = image_shape

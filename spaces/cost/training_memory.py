@@ -11,7 +11,7 @@ from spaces.network_settings import Activation, LayerSettings, Optimizer
 
 # Copies of its map that an activation keeps for the backward pass. Most need only their output,
 # which the next layer keeps anyway; leaky_relu needs its input too, silu and gelu parts of theirs.
-KEPT_BY_ACTIVATION: dict[Activation, float] = {
+RETAINED_BY_ACTIVATION: dict[Activation, float] = {
     "relu": 1.0,
     "tanh": 1.0,
     "elu": 1.0,
@@ -20,9 +20,9 @@ KEPT_BY_ACTIVATION: dict[Activation, float] = {
     "silu": 2.5,
     "gelu": 3.75,
 }
-KEPT_BY_NORM = 1.0  # its input
-KEPT_BY_POOL = 1.0  # its output
-KEPT_BY_DROPOUT = 1.25  # its output and the mask, a byte a value
+RETAINED_BY_NORM = 1.0  # its input
+RETAINED_BY_POOL = 1.0  # its output
+RETAINED_BY_DROPOUT = 1.25  # its output and the mask, a byte a value
 
 LARGEST_MAP_COPIES = 2.0  # gradients in flight where the largest map is
 WEIGHT_COPIES = 6.0  # weights, gradient, update, best weights, checkpoint and what made it
@@ -37,21 +37,21 @@ _FLOAT_BYTES = 4
 
 
 @dataclass(slots=True)
-class KeptValues:
+class RetainedActivations:
     """What a network keeps while it trains: values of one image, and layers with weights."""
 
-    kept: float = 0.0
+    retained: float = 0.0
     largest: int = 0
     n_layers: int = 0
 
-    def keep(self, size: int, copies: float = 0.0) -> None:
+    def add_map(self, size: int, copies: float = 0.0) -> None:
         """Takes note of a map of `size` values, of which so many copies stay."""
-        self.kept += copies * size
+        self.retained += copies * size
         self.largest = max(self.largest, size)
 
 
 def training_memory_mb(
-    values: KeptValues,
+    values: RetainedActivations,
     parameters: int,
     batch_size: int,
     *,
@@ -59,7 +59,7 @@ def training_memory_mb(
     optimizer: Optimizer,
 ) -> float:
     """The peak growth of a trainer's resident memory while it trains a network, in MB."""
-    maps = (values.kept + LARGEST_MAP_COPIES * values.largest) * batch_size
+    maps = (values.retained + LARGEST_MAP_COPIES * values.largest) * batch_size
     penalties = (settings.regularizer.l1 > 0) + (settings.regularizer.l2 > 0)
     copies = WEIGHT_COPIES + SLOT_COPIES * optimizer.n_slots + PENALTY_COPIES * penalties
     numbers_mb = (maps + copies * parameters) * _FLOAT_BYTES / _MB

@@ -62,7 +62,7 @@ def register_family(name: str) -> Callable[[type[Family]], type[Family]]:
     return register
 
 
-def forget_families(names: Iterable[str]) -> None:
+def unregister_families(names: Iterable[str]) -> None:
     """Takes families out again: those of a user's module that is broken, or has changed."""
     for name in names:
         _families.pop(name, None)

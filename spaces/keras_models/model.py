@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from spaces.keras_models.network import build_network
 from spaces.models.backbones import (
     RANDOM_WEIGHTS,
     Weights,
@@ -10,7 +11,6 @@ from spaces.models.backbones import (
     find_backbone,
     preprocess,
 )
-from spaces.keras_models.network import build_network
 from spaces.models.transfer import TransferNetwork
 from spaces.network_settings import SGD, Adam, AdamW, Nadam
 
@@ -95,8 +95,8 @@ def build_head(
     """
     import keras
 
-    from spaces.models.blocks import classify
     from spaces.keras_models.layers import KerasLayers
+    from spaces.models.blocks import classify
 
     layers = KerasLayers(config.layers, seed)
     features = keras.Input(feature_shape, dtype="float32", name="features")

@@ -42,7 +42,7 @@ def narrow_domains(
     return result
 
 
-def wanted_of(domain: Domain) -> object:
+def narrowing_value(domain: Domain) -> object:
     """What a study file says to narrow a parameter to a domain."""
     if domain.is_fixed:
         return domain.first
@@ -66,7 +66,7 @@ def narrow(domain: Domain, key: str, wanted: object) -> Domain:
         return _narrow_to_range(domain, key, wanted)
     if isinstance(wanted, Sequence) and not isinstance(wanted, str):
         return _narrow_to_list(domain, key, wanted)
-    return _fix(domain, key, wanted)
+    return _narrow_to_value(domain, key, wanted)
 
 
 def contains(domain: Domain, value: object) -> bool:
@@ -97,13 +97,13 @@ def _check_known(key: str, known: Iterable[str]) -> None:
 
 def _narrow_to_range(domain: Domain, key: str, wanted: Mapping[str, object]) -> Domain:
     if isinstance(domain, Choices):
-        raise _refuse(key, f"one value or a list from {domain}", wanted)
+        raise _narrowing_error(key, f"one value or a list from {domain}", wanted)
     if not wanted or set(wanted) - {"low", "high"}:
-        raise _refuse(key, "a table of `low`, `high` or both", wanted)
-    low = _member(domain, key, wanted.get("low", domain.low))
-    high = _member(domain, key, wanted.get("high", domain.high))
+        raise _narrowing_error(key, "a table of `low`, `high` or both", wanted)
+    low = _number_within(domain, key, wanted.get("low", domain.low))
+    high = _number_within(domain, key, wanted.get("high", domain.high))
     if low > high:
-        raise _refuse(key, "a range whose `low` is not above its `high`", wanted)
+        raise _narrowing_error(key, "a range whose `low` is not above its `high`", wanted)
     if isinstance(domain, IntRange):
         return replace(domain, low=int(low), high=int(high))
     return replace(domain, low=low, high=high)
@@ -111,49 +111,51 @@ def _narrow_to_range(domain: Domain, key: str, wanted: Mapping[str, object]) -> 
 
 def _narrow_to_list(domain: Domain, key: str, wanted: Sequence[object]) -> Choices:
     if not wanted:
-        raise _refuse(key, "at least one value", wanted)
+        raise _narrowing_error(key, "at least one value", wanted)
     values = [_value(domain, key, value) for value in wanted]
     return Choices(tuple(dict.fromkeys(values)))
 
 
-def _fix(domain: Domain, key: str, wanted: object) -> Domain:
+def _narrow_to_value(domain: Domain, key: str, wanted: object) -> Domain:
     value = _value(domain, key, wanted)
     return Choices((value,))
 
 
 def _value(domain: Domain, key: str, wanted: object) -> Value:
     if not isinstance(domain, Choices):
-        return _member(domain, key, wanted)
+        return _number_within(domain, key, wanted)
     for value in domain.values:
         if value == wanted and isinstance(wanted, bool) == isinstance(value, bool):
             return value
-    raise _refuse(key, f"values from {domain}", wanted)
+    raise _narrowing_error(key, f"values from {domain}", wanted)
 
 
-def _member(domain: IntRange | FloatRange, key: str, wanted: object) -> int | float:
+def _number_within(domain: IntRange | FloatRange, key: str, wanted: object) -> int | float:
     expected = f"{'whole ' if isinstance(domain, IntRange) else ''}numbers within {domain}"
     kinds = (int,) if isinstance(domain, IntRange) else (int, float)
     if isinstance(wanted, bool) or not isinstance(wanted, kinds):
-        raise _refuse(key, expected, wanted)
+        raise _narrowing_error(key, expected, wanted)
     if not domain.low <= wanted <= domain.high:
-        raise _refuse(key, expected, wanted)
+        raise _narrowing_error(key, expected, wanted)
     if isinstance(domain, FloatRange):
         return float(wanted)
     if (wanted - domain.low) % domain.step:
-        raise _refuse(key, expected, wanted)
+        raise _narrowing_error(key, expected, wanted)
     return int(wanted)
 
 
-def _refuse(key: str, expected: str, wanted: object) -> SpaceError:
-    return SpaceError(f"Expected `{key}` in [space] to be {expected}. Received: {_toml(wanted)}.")
+def _narrowing_error(key: str, expected: str, wanted: object) -> SpaceError:
+    return SpaceError(
+        f"Expected `{key}` in [space] to be {expected}. Received: {_to_toml(wanted)}."
+    )
 
 
-def _toml(wanted: object) -> str:
+def _to_toml(wanted: object) -> str:
     if isinstance(wanted, Mapping):
-        pairs = ", ".join(f"{key} = {_toml(value)}" for key, value in wanted.items())
+        pairs = ", ".join(f"{key} = {_to_toml(value)}" for key, value in wanted.items())
         return f"{{{pairs}}}"
     if isinstance(wanted, list | tuple):
-        return f"[{', '.join(map(_toml, wanted))}]"
+        return f"[{', '.join(map(_to_toml, wanted))}]"
     return f'"{wanted}"' if isinstance(wanted, str) else show(wanted)
 
 

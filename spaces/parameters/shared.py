@@ -21,10 +21,10 @@ from spaces.parameters.suggestion import Draw
 MAX_DENSE_LAYERS = 3
 BATCH_SIZES = (16, 32, 64, 128)
 REGULARIZERS = ("none", "l1", "l2", "l1_l2")
-YES_NO = Choices((True, False))
+BOOLEAN = Choices((True, False))
 BLOCK_DROPOUT = FloatRange(0.0, 0.3)
 """Domain of `block_dropout`, which the families made of blocks share."""
-USUAL: dict[str, Value] = {
+BASELINE_PARAMETERS: dict[str, Value] = {
     "head": "flatten",
     "dense_layers": 1,
     "dense1_units": 64,
@@ -38,7 +38,7 @@ USUAL: dict[str, Value] = {
     "augmentation": False,
 }
 """Shared parameters that suit most networks: what known-good configs start from."""
-_MOMENTS = FloatRange(0.8, 0.99)
+_MOMENT_DECAY = FloatRange(0.8, 0.99)
 
 
 def common_parameters() -> dict[str, Domain]:
@@ -50,23 +50,23 @@ def common_parameters() -> dict[str, Domain]:
         "kernel_initializer": Choices(INITIALIZERS),
         "bias_initializer": Choices(INITIALIZERS),
         "activation": Choices(ACTIVATIONS),
-        "batch_normalization": YES_NO,
+        "batch_normalization": BOOLEAN,
         "dropout": FloatRange(0.0, 0.6),
         "regularizer": Choices(REGULARIZERS),
         "l1_strength": FloatRange(1e-6, 1e-3, log=True),
         "l2_strength": FloatRange(1e-6, 1e-2, log=True),
         "optimizer": Choices(OPTIMIZERS),
         "learning_rate": FloatRange(1e-4, 1e-2, log=True),
-        "adam_beta_1": _MOMENTS,
-        "adamw_beta_1": _MOMENTS,
+        "adam_beta_1": _MOMENT_DECAY,
+        "adamw_beta_1": _MOMENT_DECAY,
         "adamw_weight_decay": FloatRange(1e-5, 1e-1, log=True),
-        "nadam_beta_1": _MOMENTS,
-        "rmsprop_rho": _MOMENTS,
+        "nadam_beta_1": _MOMENT_DECAY,
+        "rmsprop_rho": _MOMENT_DECAY,
         "sgd_learning_rate": FloatRange(1e-3, 1e-1, log=True),
         "sgd_momentum": FloatRange(0.0, 0.95),
-        "sgd_nesterov": YES_NO,
+        "sgd_nesterov": BOOLEAN,
         "batch_size": Choices(BATCH_SIZES),
-        "augmentation": YES_NO,
+        "augmentation": BOOLEAN,
     }
 
 

@@ -39,21 +39,21 @@ class RandomTrial:
         return self._rng.uniform(low, high)
 
 
-class GuidedTrial:
+class PreferredTrial:
     """Answers with the preferred value, or what comes nearest to it within the domain.
 
-    `asked` holds what was drawn, so that it can be enqueued in a study.
+    `suggested` holds what was drawn, so that it can be enqueued in a study.
     """
 
     def __init__(self, preferred: Mapping[str, Value]) -> None:
         self._preferred = preferred
-        self.asked: dict[str, Value] = {}
+        self.suggested: dict[str, Value] = {}
 
     def suggest_categorical(self, name: str, choices: Sequence[Any]) -> Any:
         """The preferred choice, the nearest number, or the first one."""
         preferred = self._preferred.get(name, choices[0])
-        self.asked[name] = preferred if preferred in choices else _nearest(choices, preferred)
-        return self.asked[name]
+        self.suggested[name] = preferred if preferred in choices else _nearest(choices, preferred)
+        return self.suggested[name]
 
     def suggest_int(
         self, name: str, low: int, high: int, *, step: int = 1, log: bool = False
@@ -62,13 +62,13 @@ class GuidedTrial:
         steps = (high - low) // step
         wanted = self._number(name, low, high, log=log)
         value = low + step * min(steps, max(0, round((wanted - low) / step)))
-        self.asked[name] = value
+        self.suggested[name] = value
         return value
 
     def suggest_float(self, name: str, low: float, high: float, *, log: bool = False) -> float:
         """The preferred number, clipped; the middle where there is no preference."""
         value = min(high, max(low, self._number(name, low, high, log=log)))
-        self.asked[name] = value
+        self.suggested[name] = value
         return value
 
     def _number(self, name: str, low: float, high: float, *, log: bool) -> float:
@@ -78,11 +78,11 @@ class GuidedTrial:
         return math.sqrt(low * high) if log else (low + high) / 2
 
 
-class EndlessSpaceError(Exception):
+class UncountableSpaceError(Exception):
     """A parameter without a countable number of values was drawn."""
 
 
-class CountingTrial:
+class EnumeratingTrial:
     """Visits the points of a finite space one after the other, depth first.
 
     `path` holds the index drawn at every choice point so far and how many there were.
@@ -114,7 +114,7 @@ class CountingTrial:
         Raises:
             EndlessSpaceError: Always, since a range of floats cannot be visited point by point.
         """
-        raise EndlessSpaceError(f"`{name}` takes every number from {low} to {high}, log={log}")
+        raise UncountableSpaceError(f"`{name}` takes every number from {low} to {high}, log={log}")
 
     def next_prefix(self) -> list[int] | None:
         """Where the next trial should go, or None after the last point."""

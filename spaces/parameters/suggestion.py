@@ -29,28 +29,28 @@ class Draw:
         """
         value = self._value(name)
         if value not in known:
-            raise _refuse(name, f"one of {', '.join(map(str, known))}", value)
+            raise _value_error(name, f"one of {', '.join(map(str, known))}", value)
         return known[known.index(value)]
 
     def integer(self, name: str) -> int:
         """A whole number."""
         value = self._value(name)
         if isinstance(value, bool) or not isinstance(value, int):
-            raise _refuse(name, "a whole number", value)
+            raise _value_error(name, "a whole number", value)
         return value
 
     def number(self, name: str) -> float:
         """A number."""
         value = self._value(name)
         if isinstance(value, bool | str):
-            raise _refuse(name, "a number", value)
+            raise _value_error(name, "a number", value)
         return float(value)
 
     def flag(self, name: str) -> bool:
         """Yes or no."""
         value = self._value(name)
         if not isinstance(value, bool):
-            raise _refuse(name, "true or false", value)
+            raise _value_error(name, "true or false", value)
         return value
 
     def _value(self, name: str) -> Value:
@@ -61,5 +61,5 @@ class Draw:
         return domain.first if domain.is_fixed else domain.suggest(self._trial, name)
 
 
-def _refuse(name: str, expected: str, value: Value) -> SpaceError:
+def _value_error(name: str, expected: str, value: Value) -> SpaceError:
     return SpaceError(f"Expected `{name}` to be {expected}. Received: {value!r}.")

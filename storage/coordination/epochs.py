@@ -4,9 +4,9 @@ from dataclasses import asdict, dataclass
 
 import sqlalchemy as sa
 
-from storage.coordination.leases import Lease, check_held, forget_losses
-from storage.coordination.pending_writes import Draft, writing
-from storage.database.retry import patient
+from storage.coordination.leases import Lease, check_held, reset_losses
+from storage.coordination.pending_writes import PendingWrites, transaction_with
+from storage.database.retry import with_retry
 from storage.database.store import Store
 from storage.optuna_schema.writes import insert_missing
 from storage.tables import epochs, leases
@@ -31,8 +31,10 @@ class EpochRow:
     phase: int = 1
 
 
-@patient
-def record_epoch(store: Store, lease: Lease, row: EpochRow, draft: Draft | None = None) -> None:
+@with_retry
+def record_epoch(
+    store: Store, lease: Lease, row: EpochRow, pending: PendingWrites | None = None
+) -> None:
     """Adds an epoch to a trial's curve; one that is there already stays as it is.
 
     What waits in the draft is written with it.
@@ -40,14 +42,14 @@ def record_epoch(store: Store, lease: Lease, row: EpochRow, draft: Draft | None 
     Raises:
         LeaseLostError: If the trial was taken by another worker.
     """
-    with writing(store, draft) as connection:
+    with transaction_with(store, pending) as connection:
         n_losses = check_held(connection, lease)
         is_new = insert_missing(connection, epochs, {"trial_id": lease.trial_id, **asdict(row)})
         if is_new and n_losses:  # It does get on, so what took it down was not of its making.
-            forget_losses(connection, lease)
+            reset_losses(connection, lease)
 
 
-@patient
+@with_retry
 def load_curve(store: Store, trial_id: int) -> list[EpochRow]:
     """Gives a trial's epochs in order."""
     columns = [column for column in epochs.c if column.name != "trial_id"]
@@ -58,7 +60,7 @@ def load_curve(store: Store, trial_id: int) -> list[EpochRow]:
         return [EpochRow(**row._mapping) for row in rows]
 
 
-@patient
+@with_retry
 def count_epochs(store: Store, study_id: int | None) -> int:
     """Counts the epochs that a study's trials have been trained for, or those of all studies."""
     query = sa.select(sa.func.count()).select_from(epochs)
@@ -70,7 +72,7 @@ def count_epochs(store: Store, study_id: int | None) -> int:
         return connection.execute(query).scalar_one()
 
 
-@patient
+@with_retry
 def load_curves(store: Store, study_id: int) -> dict[int, list[EpochRow]]:
     """Gives the epochs of all trials of a study, by trial id."""
     columns = [column for column in epochs.c if column.name != "trial_id"]
@@ -90,7 +92,7 @@ def load_curves(store: Store, study_id: int) -> dict[int, list[EpochRow]]:
     return curves
 
 
-@patient
+@with_retry
 def longest_epoch_s(store: Store, study_id: int) -> float | None:
     """Gives the wall time of the study's longest epoch in seconds, None before the first."""
     with store.read() as connection:

@@ -14,17 +14,17 @@ import psutil
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from storage.database.retry import patient
+from storage.database.retry import with_retry
 from storage.database.store import Store
 from storage.errors import StudyNotFoundError
-from storage.studies.records import BEAT_GAP_S
+from storage.studies.records import HEARTBEAT_GAP_S
 from storage.tables import leases, studies, workers
 
 GRACE_S = float(os.environ.get("CONVSEARCH_GRACE_S", "45"))
 """A worker that is silent for longer is taken for dead: nine missed beats, since a machine that
 swaps or a store that restarts may well swallow a few."""
-BEAT_INTERVAL_S = GRACE_S / 9
-SURE_AFTER_S = GRACE_S / 3
+HEARTBEAT_INTERVAL_S = GRACE_S / 9
+CONFIRM_DEAD_AFTER_S = GRACE_S / 3
 """How long somebody must have seen no beat of a worker himself, beside that."""
 
 
@@ -57,51 +57,54 @@ class WorkerRow:
     @property
     def is_gone(self) -> bool:
         """Whether the worker is known to have died: it was a process of this machine."""
-        is_here = self.machine == _machine()
-        return is_here and not _process_lives(self.pid, self.process_started_at)
+        is_here = self.machine == _machine_id()
+        return is_here and not _is_process_alive(self.pid, self.process_started_at)
 
 
-class Lookout:
+class LivenessMonitor:
     """Who has been silent while this process looked on.
 
     By the store's clock alone everybody would be dead to whoever is first to see the store again
     after an outage, or to wake up after a sleep of the machine.
 
     Args:
-        sure_after_s: How long somebody must have seen no beat of a worker himself.
+        confirm_after_s: How long somebody must have seen no beat of a worker himself.
     """
 
-    def __init__(self, sure_after_s: float = SURE_AFTER_S) -> None:
-        self._sure_after_s = sure_after_s
+    def __init__(self, confirm_after_s: float = CONFIRM_DEAD_AFTER_S) -> None:
+        self._confirm_after_s = confirm_after_s
         self._silent: dict[str, tuple[float, float]] = {}
-        self._looked_at = time.monotonic()
+        self._observed_at = time.monotonic()
 
-    def look(self, rows: Sequence[WorkerRow]) -> None:
+    def observe(self, rows: Sequence[WorkerRow]) -> None:
         """Takes note of who has beaten since the last look; to be called every few seconds."""
         now = time.monotonic()
-        step_s, self._looked_at = min(now - self._looked_at, BEAT_INTERVAL_S), now
+        step_s, self._observed_at = min(now - self._observed_at, HEARTBEAT_INTERVAL_S), now
         before = self._silent
         self._silent = {}
         for row in rows:
             beat_at, silent_s = before.get(row.worker_id, (None, 0.0))
-            has_beaten = beat_at != row.beat_at
-            self._silent[row.worker_id] = (row.beat_at, 0.0 if has_beaten else silent_s + step_s)
+            has_new_heartbeat = beat_at != row.beat_at
+            self._silent[row.worker_id] = (
+                row.beat_at,
+                0.0 if has_new_heartbeat else silent_s + step_s,
+            )
 
-    def is_sure(self, row: WorkerRow) -> bool:
+    def is_confirmed_dead(self, row: WorkerRow) -> bool:
         """Whether the worker would have been heard of if it were alive."""
         _, silent_s = self._silent.get(row.worker_id, (None, 0.0))
-        return row.is_gone or silent_s >= self._sure_after_s
+        return row.is_gone or silent_s >= self._confirm_after_s
 
 
 def register_worker(store: Store, study_id: int, *, device: str = "cpu") -> str:
     """Enters this process as a worker of the study, and gives its id."""
     worker_id = uuid.uuid4().hex
-    beat(store, study_id, worker_id, device=device)
+    send_heartbeat(store, study_id, worker_id, device=device)
     return worker_id
 
 
-@patient
-def beat(store: Store, study_id: int, worker_id: str, *, device: str = "cpu") -> float:
+@with_retry
+def send_heartbeat(store: Store, study_id: int, worker_id: str, *, device: str = "cpu") -> float:
     """Says that the worker lives, and gives the study's active time in seconds.
 
     Each beat adds the time since the study's last one, by any worker: so overlapping workers
@@ -111,7 +114,7 @@ def beat(store: Store, study_id: int, worker_id: str, *, device: str = "cpu") ->
         StudyNotFoundError: If the study was deleted.
     """
     with store.write() as connection:
-        row = _lock_time(connection, study_id)
+        row = _lock_active_time(connection, study_id)
         if row is None:
             raise StudyNotFoundError("The study was deleted from the store.")
         now = store.now(connection)  # Once nobody else beats: it never goes back but by a clock.
@@ -122,12 +125,12 @@ def beat(store: Store, study_id: int, worker_id: str, *, device: str = "cpu") ->
             .values(last_seen=now, clock_ahead_s=clock_ahead_s)
         )
         if seen.rowcount == 0:  # It is new, or slept for so long that it was taken for dead.
-            enter_worker(connection, study_id, worker_id, now=now, device=device)
-        return _spend_time(connection, study_id, row.active_s, row.beat_at, now)
+            insert_worker(connection, study_id, worker_id, now=now, device=device)
+        return _add_active_time(connection, study_id, row.active_s, row.beat_at, now)
 
 
-@patient
-def show_activity(store: Store, worker_id: str, activity: str | None) -> None:
+@with_retry
+def set_activity(store: Store, worker_id: str, activity: str | None) -> None:
     """Lets others see what a worker is busy with; None once there are epochs to be seen."""
     with store.write() as connection:
         connection.execute(
@@ -135,7 +138,7 @@ def show_activity(store: Store, worker_id: str, activity: str | None) -> None:
         )
 
 
-@patient
+@with_retry
 def remove_worker(store: Store, worker_id: str) -> None:
     """Takes a worker that has left off the list; the study is told of the time since its beat.
 
@@ -147,14 +150,16 @@ def remove_worker(store: Store, worker_id: str) -> None:
                 workers.c.worker_id == worker_id
             )
         ).first()
-        row = None if worker is None else _lock_time(connection, worker.study_id)
+        row = None if worker is None else _lock_active_time(connection, worker.study_id)
         if worker is not None and row is not None:
             since = max(row.beat_at, worker.last_seen)  # It may have come a moment ago.
-            _spend_time(connection, worker.study_id, row.active_s, since, store.now(connection))
+            _add_active_time(
+                connection, worker.study_id, row.active_s, since, store.now(connection)
+            )
         connection.execute(workers.delete().where(workers.c.worker_id == worker_id))
 
 
-@patient
+@with_retry
 def remove_dead(store: Store, rows: Sequence[WorkerRow]) -> None:
     """Takes workers that have died off the list, but those that have beaten after all."""
     with store.write() as connection:
@@ -165,7 +170,7 @@ def remove_dead(store: Store, rows: Sequence[WorkerRow]) -> None:
             connection.execute(workers.delete().where(is_same))
 
 
-@patient
+@with_retry
 def list_workers(store: Store, study_id: int | None = None) -> list[WorkerRow]:
     """Gives the workers of a study, or of all, that have not left, the dead ones too."""
     with store.read() as connection:
@@ -206,7 +211,7 @@ def select_workers(
     ]
 
 
-def enter_worker(
+def insert_worker(
     connection: Connection, study_id: int, worker_id: str, *, now: float, device: str
 ) -> None:
     """Enters this process as a worker of the study, within a transaction."""
@@ -215,7 +220,7 @@ def enter_worker(
             worker_id=worker_id,
             study_id=study_id,
             host=socket.gethostname(),
-            machine=_machine(),
+            machine=_machine_id(),
             pid=os.getpid(),
             process_started_at=_started_at(psutil.Process()),
             last_seen=now,
@@ -225,7 +230,7 @@ def enter_worker(
     )
 
 
-def _lock_time(connection: Connection, study_id: int) -> Any:
+def _lock_active_time(connection: Connection, study_id: int) -> Any:
     """Gives a study's active time and last beat, and keeps others from adding to it."""
     return connection.execute(
         sa.select(studies.c.active_s, studies.c.beat_at)
@@ -234,12 +239,12 @@ def _lock_time(connection: Connection, study_id: int) -> Any:
     ).first()
 
 
-def _spend_time(
+def _add_active_time(
     connection: Connection, study_id: int, active_s: float, since: float, now: float
 ) -> float:
     """Adds the time since a beat to a study's active time, and gives all of it in seconds."""
     gap = now - since
-    active_s += gap if 0 < gap < BEAT_GAP_S else 0.0
+    active_s += gap if 0 < gap < HEARTBEAT_GAP_S else 0.0
     connection.execute(
         studies.update()
         .where(studies.c.study_id == study_id)
@@ -249,7 +254,7 @@ def _spend_time(
 
 
 @cache
-def _machine() -> str:
+def _machine_id() -> str:
     """Names what process ids belong to: a boot of a machine and, in it, a namespace of ids.
 
     Containers may share a host's name and not its processes, and names change with the network.
@@ -262,7 +267,7 @@ def _machine() -> str:
 
 
 def _started_at(process: psutil.Process) -> float:
-    """When a process started: by Linux in seconds since the boot, which `_machine` names.
+    """When a process started: by Linux in seconds since the boot, which `_machine_id` names.
 
     psutil adds the boot's time, which moves whenever somebody sets the clock.
     """
@@ -270,7 +275,7 @@ def _started_at(process: psutil.Process) -> float:
     return started - float(psutil.boot_time()) if psutil.LINUX else started
 
 
-def _process_lives(pid: int, started_at: float) -> bool:
+def _is_process_alive(pid: int, started_at: float) -> bool:
     """Whether the process is the one that registered: pids are used again."""
     try:
         process = psutil.Process(pid)

@@ -11,8 +11,8 @@ from typing import Any, NamedTuple
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from storage.coordination.pending_writes import Draft, writing
-from storage.database.retry import patient
+from storage.coordination.pending_writes import PendingWrites, transaction_with
+from storage.database.retry import with_retry
 from storage.database.store import Store
 from storage.errors import LeaseLostError, StudyNotFoundError
 from storage.optuna_schema.writes import add_trial, set_running, set_waiting, take_enqueued
@@ -55,18 +55,18 @@ class _Budget(NamedTuple):
     has_ended: bool
 
 
-@patient
-def has_room(store: Store, study_id: int) -> bool:
+@with_retry
+def has_budget_left(store: Store, study_id: int) -> bool:
     """Whether the study goes on, and its budget has room for one more trial right now.
 
     Raises:
         StudyNotFoundError: If the study was deleted.
     """
     with store.read() as connection:
-        return _has_room(connection, study_id, _read_budget(connection, study_id))
+        return _has_budget_left(connection, study_id, _read_budget(connection, study_id))
 
 
-@patient
+@with_retry
 def begin_trial(
     store: Store, study_id: int, worker_id: str, *, only_enqueued: bool = False
 ) -> Lease | None:
@@ -80,7 +80,7 @@ def begin_trial(
         StudyNotFoundError: If the study was deleted.
     """
     with store.write() as connection:
-        if not _has_room(connection, study_id, _lock_study(connection, study_id)):
+        if not _has_budget_left(connection, study_id, _lock_study(connection, study_id)):
             return None
         begun = take_enqueued(connection, study_id)
         if begun is None and only_enqueued:
@@ -97,7 +97,7 @@ def begin_trial(
     return Lease(lease_id, study_id, worker_id, 0, trial_id, number)
 
 
-@patient
+@with_retry
 def take_released(store: Store, study_id: int, worker_id: str) -> Lease | None:
     """Takes the oldest trial that was begun and let go, or gives None when there is none.
 
@@ -122,8 +122,8 @@ def take_released(store: Store, study_id: int, worker_id: str) -> Lease | None:
         return None if row is None else _take(connection, row, worker_id)
 
 
-@patient
-def release(store: Store, lease: Lease, *, lost: bool = False) -> None:
+@with_retry
+def release_lease(store: Store, lease: Lease, *, lost: bool = False) -> None:
     """Gives a trial back for any worker to go on with; `lost` says that it was taken down.
 
     Raises:
@@ -148,9 +148,9 @@ def release(store: Store, lease: Lease, *, lost: bool = False) -> None:
         set_waiting(connection, lease.trial_id)
 
 
-@patient
+@with_retry
 def record_config(
-    store: Store, lease: Lease, config_key: str, draft: Draft | None = None
+    store: Store, lease: Lease, config_key: str, pending: PendingWrites | None = None
 ) -> int | None:
     """Enters the trial's config, or gives the number of the trial that has entered it before.
 
@@ -160,7 +160,7 @@ def record_config(
         LeaseLostError: If the trial was taken meanwhile.
         StudyNotFoundError: If the study was deleted.
     """
-    with writing(store, draft) as connection:
+    with transaction_with(store, pending) as connection:
         _lock_study(connection, lease.study_id)
         check_held(connection, lease)
         number: int | None = connection.execute(
@@ -176,7 +176,7 @@ def record_config(
     return number
 
 
-@patient
+@with_retry
 def count_configs(store: Store, study_id: int) -> int:
     """Counts the distinct configs that the study's trials have drawn."""
     with store.read() as connection:
@@ -187,22 +187,22 @@ def count_configs(store: Store, study_id: int) -> int:
         ).scalar_one()
 
 
-@patient
+@with_retry
 def record_outcome(
-    store: Store, lease: Lease, outcome: Outcome, draft: Draft | None = None
+    store: Store, lease: Lease, outcome: Outcome, pending: PendingWrites | None = None
 ) -> None:
     """Records how the trial ended, once and for all; Optuna is told afterwards.
 
     Raises:
         LeaseLostError: If the trial was taken meanwhile, or has an outcome.
     """
-    with writing(store, draft) as connection:
+    with transaction_with(store, pending) as connection:
         known = connection.execute(
             sa.select(leases.c.outcome).where(*_is_lease(lease)).with_for_update()
         ).scalar()
         if known == outcome.to_json():  # It was committed, and the answer lost.
-            if draft is not None:
-                draft.clear()
+            if pending is not None:
+                pending.clear()
             return
         _update_held(
             connection,
@@ -214,8 +214,8 @@ def record_outcome(
         )
 
 
-@patient
-def list_open(store: Store, study_id: int) -> list[OpenLease]:
+@with_retry
+def list_open_leases(store: Store, study_id: int) -> list[OpenLease]:
     """Gives the leases that somebody still has to do something about, in the order of trials."""
     with store.read() as connection:
         rows = connection.execute(
@@ -237,13 +237,13 @@ def list_open(store: Store, study_id: int) -> list[OpenLease]:
     ]
 
 
-def last_kinds(store: Store, study_id: int, n: int) -> list[str]:
+def last_outcome_kinds(store: Store, study_id: int, n: int) -> list[str]:
     """Gives how the last `n` trials ended since the budget was set, the newest first."""
-    return [kind for _, kind in last_endings(store, study_id, n)]
+    return [kind for _, kind in last_outcomes(store, study_id, n)]
 
 
-@patient
-def last_endings(store: Store, study_id: int, n: int) -> list[tuple[int, str]]:
+@with_retry
+def last_outcomes(store: Store, study_id: int, n: int) -> list[tuple[int, str]]:
     """Gives the numbers of those trials, and how they ended."""
     with store.read() as connection:
         rows = connection.execute(
@@ -260,7 +260,7 @@ def last_endings(store: Store, study_id: int, n: int) -> list[tuple[int, str]]:
         return [(number, kind) for number, kind in rows]
 
 
-def _has_room(connection: Connection, study_id: int, budget: _Budget) -> bool:
+def _has_budget_left(connection: Connection, study_id: int, budget: _Budget) -> bool:
     if budget.has_ended:
         return False
     if budget.n_trials is None:
@@ -273,7 +273,7 @@ def _has_room(connection: Connection, study_id: int, budget: _Budget) -> bool:
     return int(n_taken) < budget.n_trials
 
 
-@patient
+@with_retry
 def count_losses(store: Store, lease: Lease) -> int:
     """Counts how often the trial was lost since it last gained an epoch.
 
@@ -284,7 +284,7 @@ def count_losses(store: Store, lease: Lease) -> int:
         return check_held(connection, lease, is_locked=False)
 
 
-def forget_losses(connection: Connection, lease: Lease) -> None:
+def reset_losses(connection: Connection, lease: Lease) -> None:
     """Begins to count a trial's losses anew, within a transaction."""
     _update_held(connection, lease, n_losses=0)
 

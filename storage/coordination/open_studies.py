@@ -7,20 +7,20 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from storage.coordination.heartbeats import WorkerRow, enter_worker, select_workers
-from storage.database.retry import patient
+from storage.coordination.heartbeats import WorkerRow, insert_worker, select_workers
+from storage.database.retry import with_retry
 from storage.database.store import Store
 from storage.optuna_schema.tables import studies as optuna_studies
 from storage.tables import leases, studies, workers
 
-UNBOUNDED_TRIALS = 30
+UNBOUNDED_WEIGHT = 30
 """What a study without a budget of trials weighs where workers are shared out."""
-CHOICE_LOCK = 7291831
+STUDY_CHOICE_LOCK = 7291831
 """PostgreSQL's advisory lock under which workers choose, one after the other."""
 
 
 @dataclass(frozen=True, slots=True)
-class OpenRow:
+class OpenStudyRow:
     """A study that takes trials: its budget is not spent, its time not up, and it is not stopped.
 
     `n_left` counts the trials that are not finished, None where there is no such bound.
@@ -36,23 +36,23 @@ class OpenRow:
     has_work: bool
 
     @property
-    def turn(self) -> tuple[int, float, int]:
+    def service_order(self) -> tuple[int, float, int]:
         """What open studies are served by, lowest first: priority, workers for the rest, age."""
-        left = UNBOUNDED_TRIALS if self.n_left is None else max(1, self.n_left)
+        left = UNBOUNDED_WEIGHT if self.n_left is None else max(1, self.n_left)
         return (-self.priority, self.n_workers / left, self.study_id)
 
 
-@patient
-def list_open_studies(store: Store, worker_id: str | None = None) -> list[OpenRow]:
+@with_retry
+def list_open_studies(store: Store, worker_id: str | None = None) -> list[OpenStudyRow]:
     """Gives the open studies in the order in which the asking worker should serve them."""
     with store.read() as connection:
         return _select_open(store, connection, worker_id)
 
 
-@patient
-def join_next(
+@with_retry
+def join_next_study(
     store: Store, worker_id: str, *, device: str, skipped: Collection[int] = ()
-) -> OpenRow | None:
+) -> OpenStudyRow | None:
     """Enters the worker in the study whose turn it is, and takes it out of the one it served.
 
     Workers choose one after the other, so that two of them do not both run to the neediest
@@ -66,22 +66,26 @@ def join_next(
     """
     with store.write() as connection:
         if connection.dialect.name == "postgresql":
-            connection.execute(sa.select(sa.func.pg_advisory_xact_lock(CHOICE_LOCK)))
+            connection.execute(sa.select(sa.func.pg_advisory_xact_lock(STUDY_CHOICE_LOCK)))
         rows = _select_open(store, connection, worker_id)
         chosen = choose_study(rows, skipped)
         connection.execute(workers.delete().where(workers.c.worker_id == worker_id))
         if chosen is not None:
             now = store.now(connection)
-            enter_worker(connection, chosen.study_id, worker_id, now=now, device=device)
+            insert_worker(connection, chosen.study_id, worker_id, now=now, device=device)
     return chosen
 
 
-def choose_study(rows: Sequence[OpenRow], skipped: Collection[int] = ()) -> OpenRow | None:
+def choose_study(
+    rows: Sequence[OpenStudyRow], skipped: Collection[int] = ()
+) -> OpenStudyRow | None:
     """Gives the first study that has a trial for another worker."""
     return next((row for row in rows if row.has_work and row.study_id not in skipped), None)
 
 
-def _select_open(store: Store, connection: Connection, worker_id: str | None) -> list[OpenRow]:
+def _select_open(
+    store: Store, connection: Connection, worker_id: str | None
+) -> list[OpenStudyRow]:
     rows = connection.execute(
         sa.select(studies, optuna_studies.c.study_name)
         .join(optuna_studies, optuna_studies.c.study_id == studies.c.study_id)
@@ -99,7 +103,7 @@ def _select_open(store: Store, connection: Connection, worker_id: str | None) ->
         if row.worker_id != worker_id and row.is_alive
     ]
     found = [_describe(row, counts, open_leases, others) for row in rows]
-    return sorted((row for row in found if row is not None), key=lambda row: row.turn)
+    return sorted((row for row in found if row is not None), key=lambda row: row.service_order)
 
 
 def _count_leases(connection: Connection, ids: Sequence[int]) -> dict[int, tuple[int, int]]:
@@ -128,7 +132,7 @@ def _describe(
     counts: dict[int, tuple[int, int]],
     open_leases: Sequence[Any],
     others: Sequence[WorkerRow],
-) -> OpenRow | None:
+) -> OpenStudyRow | None:
     """Describes a study; None when nothing is left to do in it."""
     claimed, done = counts.get(row.study_id, (0, 0))
     held = [lease.worker_id for lease in open_leases if lease.study_id == row.study_id]
@@ -137,7 +141,7 @@ def _describe(
         return None
     alive = {worker.worker_id for worker in others if worker.study_id == row.study_id}
     can_claim = not is_over and (row.n_trials is None or claimed < row.n_trials)
-    return OpenRow(
+    return OpenStudyRow(
         study_id=row.study_id,
         name=row.study_name,
         priority=row.priority,

@@ -29,7 +29,7 @@ from storage.optuna_schema.tables import (
 from storage.optuna_schema.writes import Row, has_ended, upsert
 
 
-class Draft:
+class PendingWrites:
     """Optuna's storage as one trial sees it: reading is the storage's, writing waits.
 
     It may be written again: where only the answer to a commit was lost, nothing is there twice.
@@ -95,20 +95,20 @@ class Draft:
         self._rows.setdefault(table, {})[row_key] = {"trial_id": self._trial._trial_id, **values}
 
 
-def open_trial(store: Store, study: Study, trial_id: int) -> tuple[optuna.Trial, Draft]:
+def open_trial(store: Store, study: Study, trial_id: int) -> tuple[optuna.Trial, PendingWrites]:
     """Gives Optuna's handle of a trial, and the draft that holds what is written with it."""
-    draft = Draft(store, study, trial_id)
+    pending = PendingWrites(store, study, trial_id)
     view = copy.copy(study)
-    view._storage = draft  # type: ignore[assignment]
-    return optuna.Trial(view, trial_id), draft
+    view._storage = pending  # type: ignore[assignment]
+    return optuna.Trial(view, trial_id), pending
 
 
 @contextmanager
-def writing(store: Store, draft: Draft | None) -> Iterator[Connection]:
+def transaction_with(store: Store, pending: PendingWrites | None) -> Iterator[Connection]:
     """Opens a transaction that ends with what waits in a draft."""
     with store.write() as connection:
         yield connection
-        if draft is not None:
-            draft.write(connection)
-    if draft is not None:
-        draft.clear()
+        if pending is not None:
+            pending.write(connection)
+    if pending is not None:
+        pending.clear()

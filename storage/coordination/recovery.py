@@ -12,9 +12,9 @@ import sqlalchemy as sa
 from optuna.trial import TrialState
 
 from storage.coordination.heartbeats import (
-    BEAT_INTERVAL_S,
     GRACE_S,
-    Lookout,
+    HEARTBEAT_INTERVAL_S,
+    LivenessMonitor,
     list_workers,
     remove_dead,
 )
@@ -23,12 +23,12 @@ from storage.coordination.leases import (
     Lease,
     OpenLease,
     count_losses,
-    list_open,
+    list_open_leases,
     record_outcome,
-    release,
+    release_lease,
 )
-from storage.coordination.pending_writes import Draft
-from storage.database.retry import patient
+from storage.coordination.pending_writes import PendingWrites
+from storage.database.retry import with_retry
 from storage.database.store import Store
 from storage.errors import LeaseLostError
 from storage.optuna_schema.tables import system_attributes, trials, utc_now
@@ -38,11 +38,11 @@ from storage.tables import leases
 
 logger = logging.getLogger(__name__)
 
-WATCH_S = 1.2 * BEAT_INTERVAL_S
+WATCH_S = 1.2 * HEARTBEAT_INTERVAL_S
 """How long a silent worker is watched for by whoever looks at the store but once."""
 
 
-def recover(store: Store, study_id: int, lookout: Lookout | None = None) -> int:
+def recover(store: Store, study_id: int, liveness: LivenessMonitor | None = None) -> int:
     """Gives back the trials of dead workers and tells Optuna the outcomes it was not told.
 
     With a lookout, workers of other machines must have been silent before its eyes.
@@ -50,20 +50,22 @@ def recover(store: Store, study_id: int, lookout: Lookout | None = None) -> int:
     Returns:
         How many leases were put right.
     """
-    open_leases = list_open(store, study_id)  # First: who begins one meanwhile is listed below.
+    open_leases = list_open_leases(
+        store, study_id
+    )  # First: who begins one meanwhile is listed below.
     rows = list_workers(store, study_id)
     alive = {
         row.worker_id
         for row in rows
-        if row.is_alive or (lookout is not None and not lookout.is_sure(row))
+        if row.is_alive or (liveness is not None and not liveness.is_confirmed_dead(row))
     }
     abandoned = _abandoned(open_leases, alive)
     for lease in abandoned:
-        _put_right(store, study_id, lease)
+        _recover_lease(store, study_id, lease)
     dead = [row for row in rows if row.worker_id not in alive]
     if dead:
         remove_dead(store, dead)
-    return len(abandoned) + _fail_orphans(store, study_id)
+    return len(abandoned) + _end_unleased_trials(store, study_id)
 
 
 def recover_once(store: Store, study_id: int) -> int:
@@ -74,30 +76,30 @@ def recover_once(store: Store, study_id: int) -> int:
     Returns:
         How many leases were put right.
     """
-    lookout = Lookout(sure_after_s=BEAT_INTERVAL_S)
+    liveness = LivenessMonitor(confirm_after_s=HEARTBEAT_INTERVAL_S)
     rows = list_workers(store, study_id)
-    doubtful = [row for row in rows if not row.is_alive and not row.is_gone]
-    for row in doubtful[:1]:
+    suspected = [row for row in rows if not row.is_alive and not row.is_gone]
+    for row in suspected[:1]:
         logger.warning(
             "A worker on %s has been silent for %.0f s: watching it for %.0f s.",
             row.host,
             row.last_seen_s,
             WATCH_S,
         )
-        lookout.look(rows)
+        liveness.observe(rows)
         time.sleep(WATCH_S)
-        lookout.look(list_workers(store, study_id))
-    return recover(store, study_id, lookout)
+        liveness.observe(list_workers(store, study_id))
+    return recover(store, study_id, liveness)
 
 
 def needs_recovery(store: Store, study_id: int) -> bool:
     """Whether a worker of the study is dead, or an outcome untold that nobody is about to tell."""
     rows = list_workers(store, study_id)
     alive = {row.worker_id for row in rows if row.is_alive}
-    return len(alive) < len(rows) or bool(_abandoned(list_open(store, study_id), alive))
+    return len(alive) < len(rows) or bool(_abandoned(list_open_leases(store, study_id), alive))
 
 
-def give_back(store: Store, lease: Lease, *, lost: bool = False) -> None:
+def release_trial(store: Store, lease: Lease, *, lost: bool = False) -> None:
     """Puts a trial back to WAITING and lets go of its lease.
 
     A third loss without an epoch gained since the first makes it FAIL.
@@ -107,19 +109,21 @@ def give_back(store: Store, lease: Lease, *, lost: bool = False) -> None:
     """
     if lost and count_losses(store, lease) + 1 >= MAX_LOSSES:
         reason = f"Its worker or trainer was lost {MAX_LOSSES} times."
-        finish(store, lease, Outcome("fail", reason))
+        finish_trial(store, lease, Outcome("fail", reason))
         return
-    release(store, lease, lost=lost)
+    release_lease(store, lease, lost=lost)
 
 
-def finish(store: Store, lease: Lease, outcome: Outcome, draft: Draft | None = None) -> None:
+def finish_trial(
+    store: Store, lease: Lease, outcome: Outcome, pending: PendingWrites | None = None
+) -> None:
     """Records how a trial ended, then tells Optuna. What waits in the draft comes first.
 
     Raises:
         LeaseLostError: If the trial was taken meanwhile; nothing is then recorded or told.
     """
-    record_outcome(store, lease, outcome, draft)
-    _tell(store, lease.lease_id, lease.trial_id, outcome)
+    record_outcome(store, lease, outcome, pending)
+    _tell_optuna(store, lease.lease_id, lease.trial_id, outcome)
 
 
 def _abandoned(open_leases: Iterable[OpenLease], alive: Container[str]) -> list[OpenLease]:
@@ -131,9 +135,9 @@ def _abandoned(open_leases: Iterable[OpenLease], alive: Container[str]) -> list[
     ]
 
 
-def _put_right(store: Store, study_id: int, lease: OpenLease) -> None:
+def _recover_lease(store: Store, study_id: int, lease: OpenLease) -> None:
     if lease.outcome is not None:
-        _tell(store, lease.lease_id, lease.trial_id, lease.outcome)
+        _tell_optuna(store, lease.lease_id, lease.trial_id, lease.outcome)
         return
     if lease.worker_id is None:
         return
@@ -147,14 +151,14 @@ def _put_right(store: Store, study_id: int, lease: OpenLease) -> None:
         trial_number=lease.trial_number,
     )
     try:
-        give_back(store, held, lost=True)
+        release_trial(store, held, lost=True)
         logger.warning("trial %s: its worker is gone, it waits again", lease.trial_number)
     except LeaseLostError:
         logger.info("trial %s: another worker has put it right", lease.trial_number)
 
 
-@patient
-def _tell(store: Store, lease_id: int, trial_id: int, outcome: Outcome) -> None:
+@with_retry
+def _tell_optuna(store: Store, lease_id: int, trial_id: int, outcome: Outcome) -> None:
     """Ends Optuna's trial with an outcome; that it has ended already is as good."""
     with store.write() as connection:
         connection.execute(leases.update().where(leases.c.lease_id == lease_id).values(told=True))
@@ -162,14 +166,14 @@ def _tell(store: Store, lease_id: int, trial_id: int, outcome: Outcome) -> None:
             logger.info("trial id %s was told already", trial_id)
 
 
-@patient
-def _fail_orphans(store: Store, study_id: int) -> int:
+@with_retry
+def _end_unleased_trials(store: Store, study_id: int) -> int:
     """Ends trials that somebody began with Optuna alone and has not gone on with for long.
 
     Those that were enqueued wait again.
     """
     long_ago = utc_now() - timedelta(seconds=GRACE_S)
-    orphans = (
+    unleased = (
         sa.select(trials.c.trial_id, system_attributes.c.key)
         .outerjoin(leases, leases.c.trial_id == trials.c.trial_id)
         .outerjoin(
@@ -187,10 +191,10 @@ def _fail_orphans(store: Store, study_id: int) -> int:
         )
     )
     with store.read() as connection:  # Mostly there is none, and nobody has to be held up.
-        if connection.execute(orphans).first() is None:
+        if connection.execute(unleased).first() is None:
             return 0
     with store.write() as connection:
-        found = connection.execute(orphans).all()
+        found = connection.execute(unleased).all()
         for trial_id, fixed in found:
             if fixed is not None:  # It was enqueued, and is still to be tried.
                 set_waiting(connection, trial_id)

@@ -14,7 +14,7 @@ from storage.database.url import embedded_folder
 from storage.embedded_postgres import data_folder
 
 SQLITE_TIMEOUT_S = 2.0
-"""How long SQLite itself waits for another writer, deaf to signals; `patient` goes on waiting."""
+"""How long SQLite itself waits for another writer, deaf to signals; `with_retry` goes on waiting."""
 CONNECT_TIMEOUT_S = 10
 """For each address of a host; psycopg's own is 130 s. `?connect_timeout=` in the URL overrides."""
 SERVER_TIMEOUTS_S = {
@@ -33,7 +33,7 @@ KEEPALIVES = {
 """A machine that vanished is noticed within a minute; systems themselves take two hours."""
 
 
-def real_url(url: URL) -> URL:
+def sqlalchemy_url(url: URL) -> URL:
     """Gives the URL that SQLAlchemy takes: that of the server for an embedded PostgreSQL."""
     folder = embedded_folder(url)
     if folder is None:
@@ -50,7 +50,7 @@ def connect_args(url: URL) -> dict[str, Any]:
     """Gives the options of a connection; what the URL says itself stays as it is said there."""
     if url.get_backend_name() == "sqlite":
         return {"timeout": SQLITE_TIMEOUT_S}
-    query = real_url(url).query
+    query = sqlalchemy_url(url).query
     wanted: dict[str, Any] = {"connect_timeout": CONNECT_TIMEOUT_S, **KEEPALIVES}
     given = {name: value for name, value in wanted.items() if name not in query}
     timeouts = " ".join(f"-c {name}={1000 * s}" for name, s in SERVER_TIMEOUTS_S.items())
@@ -60,33 +60,33 @@ def connect_args(url: URL) -> dict[str, Any]:
 def make_engine(url: URL) -> Engine:
     """Makes an engine for a moment's work, which keeps no connection and no transaction."""
     return sa.create_engine(
-        real_url(url),
+        sqlalchemy_url(url),
         poolclass=sa.pool.NullPool,
         connect_args=connect_args(url),
         isolation_level="AUTOCOMMIT",
     )
 
 
-def make_reading_engine(url: URL) -> Engine:
+def make_read_only_engine(url: URL) -> Engine:
     """Makes an engine that cannot write, and that keeps no connection."""
-    url, options = reading_options(url)
+    url, options = read_only_options(url)
     return sa.create_engine(url, **options)
 
 
-def reading_options(url: URL) -> tuple[URL, dict[str, Any]]:
+def read_only_options(url: URL) -> tuple[URL, dict[str, Any]]:
     """Gives the URL and the options of an engine that cannot write."""
     options: dict[str, Any] = {"poolclass": sa.pool.NullPool}
     if url.get_backend_name() == "sqlite":
-        options["creator"] = partial(_connect_reading, Path(str(url.database)).absolute())
+        options["creator"] = partial(_connect_read_only, Path(str(url.database)).absolute())
         url = url.set(query={})
     else:
         arguments = connect_args(url)
         arguments["options"] += " -c default_transaction_read_only=on"
         options["connect_args"] = arguments
-    return real_url(url), options
+    return sqlalchemy_url(url), options
 
 
-def _connect_reading(path: Path) -> sqlite3.Connection:
+def _connect_read_only(path: Path) -> sqlite3.Connection:
     address = f"file:{quote(str(path))}?mode=ro"
     shared = path.with_name(path.name + "-shm")
     if not os.access(path.parent, os.W_OK) and not shared.exists():

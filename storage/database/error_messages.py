@@ -60,7 +60,7 @@ ADVICE = (
 shown: PostgreSQL gives no error code before a session is open."""
 
 
-def give_reason(error: BaseException) -> str:
+def explain_store_error(error: BaseException) -> str:
     """Gives what a database or its driver said, in one line, and what to do about it."""
     cause: BaseException = error
     if isinstance(cause, StorageInternalError) and cause.__cause__ is not None:
@@ -73,6 +73,6 @@ def give_reason(error: BaseException) -> str:
     return f"{words} {next(advice, '')}".strip()
 
 
-def is_of_store(error: BaseException) -> bool:
+def is_store_error(error: BaseException) -> bool:
     """Whether an error came out of a database, and so has a reason to give."""
     return isinstance(error, SQLAlchemyError | StorageInternalError)

@@ -13,10 +13,10 @@ from sqlalchemy.engine import URL, Connection, Engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from storage import tables
-from storage.database.engine import SQLITE_TIMEOUT_S, make_engine, make_reading_engine
-from storage.database.error_messages import give_reason
-from storage.database.optuna_storage import make_optunas_tables, open_optuna_storage
-from storage.database.schema_versions import Survey, survey
+from storage.database.engine import SQLITE_TIMEOUT_S, make_engine, make_read_only_engine
+from storage.database.error_messages import explain_store_error
+from storage.database.optuna_storage import create_optuna_tables, open_optuna_storage
+from storage.database.schema_versions import DatabaseSchema, read_schema
 from storage.database.url import show_url, sqlite_path
 from storage.errors import StoreError, StoreMissingError, StoreVersionError
 
@@ -29,7 +29,7 @@ class Mode(Enum):
     CREATE = "create"
 
 
-def check_place(url: URL, mode: Mode) -> None:
+def check_location(url: URL, mode: Mode) -> None:
     """Refuses a file that SQLite would fail on later, with less to say.
 
     Raises:
@@ -85,37 +85,37 @@ def _check_folder(path: Path) -> None:
         )
 
 
-def find_tables(url: URL, mode: Mode) -> Survey:
+def find_tables(url: URL, mode: Mode) -> DatabaseSchema:
     """Looks at the tables of a store, and makes those that are missing where that is wanted.
 
     Raises:
         StoreError: If it is a database of something else, or there is none to read.
         StoreVersionError: If a newer convsearch wrote it.
     """
-    found = _survey(url, mode)
-    if not found.are_current and (mode is Mode.CREATE or _may_be_in_the_making(url, found, mode)):
+    schema = _read_schema(url, mode)
+    if not schema.is_current and (mode is Mode.CREATE or _may_be_incomplete(url, schema, mode)):
         with creation_lock(url):
-            found = _survey(url, mode)
-            found.check(show_url(url))
-            if mode is Mode.CREATE or (found.names and not found.is_plain):
-                found = _make_tables(url, found)
+            schema = _read_schema(url, mode)
+            schema.check(show_url(url))
+            if mode is Mode.CREATE or (schema.names and not schema.is_optuna_only):
+                schema = _make_tables(url, schema)
     if mode is not Mode.READ:
-        found.check(show_url(url))
-    if not found.has_studies:
+        schema.check(show_url(url))
+    if not schema.has_studies:
         raise StoreMissingError(
             f"There is no study in {show_url(url)}. Name another store with --store."
         )
-    return found
+    return schema
 
 
-def _survey(url: URL, mode: Mode) -> Survey:
+def _read_schema(url: URL, mode: Mode) -> DatabaseSchema:
     path = sqlite_path(url)
     if path is not None and not path.exists():
-        return Survey()
-    return survey(make_reading_engine(url) if mode is Mode.READ else make_engine(url))
+        return DatabaseSchema()
+    return read_schema(make_read_only_engine(url) if mode is Mode.READ else make_engine(url))
 
 
-def _may_be_in_the_making(url: URL, found: Survey, mode: Mode) -> bool:
+def _may_be_incomplete(url: URL, schema: DatabaseSchema, mode: Mode) -> bool:
     """Whether what is there may be half of what another process is making at this moment.
 
     A file of Optuna alone, which nobody of ours has opened to make tables, is left untouched.
@@ -123,16 +123,16 @@ def _may_be_in_the_making(url: URL, found: Survey, mode: Mode) -> bool:
     if mode is Mode.READ:
         return False
     path = sqlite_path(url)
-    return path is None or not found.is_plain or _lock_path(path).exists()
+    return path is None or not schema.is_optuna_only or _lock_path(path).exists()
 
 
-def _make_tables(url: URL, found: Survey) -> Survey:
+def _make_tables(url: URL, schema: DatabaseSchema) -> DatabaseSchema:
     """Makes the tables that are missing, and brings older ones of ours up to date."""
-    make_optunas_tables(url)
+    create_optuna_tables(url)
     storage = open_optuna_storage(url)
-    with closing(storage), begin_writing(storage.engine) as connection:
+    with closing(storage), write_transaction(storage.engine) as connection:
         tables.metadata.create_all(connection)
-        known = found.ours
+        known = schema.ours
         if known is None:
             known = tables.SCHEMA_VERSION
             connection.execute(tables.versions.insert().values(only=1, schema_version=known))
@@ -140,7 +140,7 @@ def _make_tables(url: URL, found: Survey) -> Survey:
             for statement in tables.MIGRATIONS[version]:
                 connection.exec_driver_sql(statement)
             connection.execute(tables.versions.update().values(schema_version=version))
-    return _survey(url, Mode.WRITE)
+    return _read_schema(url, Mode.WRITE)
 
 
 @contextmanager
@@ -168,7 +168,7 @@ def _lock_path(path: Path) -> Path:
 
 
 @contextmanager
-def begin_writing(engine: Engine) -> Iterator[Connection]:
+def write_transaction(engine: Engine) -> Iterator[Connection]:
     """Opens a transaction as `Store.write` gives it."""
     with engine.connect() as connection:
         if engine.dialect.name == "sqlite":
@@ -178,7 +178,7 @@ def begin_writing(engine: Engine) -> Iterator[Connection]:
 
 
 @contextmanager
-def telling(url: URL, mode: Mode) -> Iterator[None]:
+def explaining_errors(url: URL, mode: Mode) -> Iterator[None]:
     """Tells in a sentence why a store cannot be used, or read.
 
     Raises:
@@ -191,11 +191,11 @@ def telling(url: URL, mode: Mode) -> Iterator[None]:
     except StoreError:
         raise
     except (SQLAlchemyError, StorageInternalError, ImportError) as error:
-        raise StoreError(f"{what}: {give_reason(error)}") from error
+        raise StoreError(f"{what}: {explain_store_error(error)}") from error
     except OSError as error:
         raise StoreError(
             f"{what}: {error.filename or 'it'}: {error.strerror or error}. Change that, or name "
             "another store with --store."
         ) from error
     except RuntimeError as error:
-        raise StoreVersionError(f"{show_url(url)}: {give_reason(error)}") from error
+        raise StoreVersionError(f"{show_url(url)}: {explain_store_error(error)}") from error

@@ -12,15 +12,15 @@ from optuna.study._frozen import FrozenStudy
 from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy.engine import URL
 
-from storage.database.engine import connect_args, reading_options, real_url
-from storage.database.retry import Patience, patient
+from storage.database.engine import connect_args, read_only_options, sqlalchemy_url
+from storage.database.retry import RetryPolicy, with_retry
 from storage.errors import StoreVersionError
 from storage.optuna_schema.study_reader import load_frozen_studies
 from storage.optuna_schema.tables import params, studies, trials
 from storage.optuna_schema.trial_reader import load_frozen_trials, read_distribution
 
 
-class FleetStorage(RDBStorage):
+class PooledRDBStorage(RDBStorage):
     """Optuna's own storage, on its own tables, which are there; its trials are read by plain SQL.
 
     It waits for a store that is away. What `RDBStorage` needs is loaded when something of that is
@@ -30,11 +30,13 @@ class FleetStorage(RDBStorage):
     def __init__(
         self, url: URL, engine_kwargs: dict[str, Any], *, any_version: bool = False
     ) -> None:
-        self.patience = Patience()
+        self.retry = RetryPolicy()
         self.engine = sa.create_engine(url, **engine_kwargs)
         self._url = url
-        ways = ("connect_args", "creator")
-        self._connecting = {way: engine_kwargs[way] for way in ways if way in engine_kwargs}
+        option_names = ("connect_args", "creator")
+        self._connect_options = {
+            option: engine_kwargs[option] for option in option_names if option in engine_kwargs
+        }
         self._any_version = any_version
         self._is_loaded = False
         self._distributions: dict[tuple[int, str], BaseDistribution] = {}
@@ -50,8 +52,8 @@ class FleetStorage(RDBStorage):
         engine = self.engine
         try:
             super().__init__(
-                as_template(self._url),
-                {"poolclass": sa.pool.NullPool, **self._connecting},
+                escape_braces(self._url),
+                {"poolclass": sa.pool.NullPool, **self._connect_options},
                 skip_compatibility_check=self._any_version,
                 skip_table_creation=True,
             )
@@ -147,31 +149,35 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 
-def _of_optuna(
-    method: Callable[Concatenate[FleetStorage, P], R],
-) -> Callable[Concatenate[FleetStorage, P], R]:
+def _loaded_and_retried(
+    method: Callable[Concatenate[PooledRDBStorage, P], R],
+) -> Callable[Concatenate[PooledRDBStorage, P], R]:
     """Has a method of `RDBStorage` find what it needs, and wait for a store that is away."""
 
     @functools.wraps(method)
-    def call(storage: FleetStorage, /, *args: P.args, **kwargs: P.kwargs) -> R:
+    def call(storage: PooledRDBStorage, /, *args: P.args, **kwargs: P.kwargs) -> R:
         storage.load()
         return method(storage, *args, **kwargs)
 
-    return patient(call)
+    return with_retry(call)
 
 
-VERBS = ("create_", "delete_", "get_", "set_", "record_")
-OF_THE_CACHE = ("_create_new_trial", "_set_trial_param", "_get_best_trial_id")
+METHOD_PREFIXES = ("create_", "delete_", "get_", "set_", "record_")
+CACHE_CALLS = ("_create_new_trial", "_set_trial_param", "_get_best_trial_id")
 """What Optuna's cache calls, beside its public methods."""
 for _name in (
-    *(name for name in vars(RDBStorage) if name.startswith(VERBS) or name in OF_THE_CACHE),
+    *(
+        name
+        for name in vars(RDBStorage)
+        if name.startswith(METHOD_PREFIXES) or name in CACHE_CALLS
+    ),
     "_get_stale_trial_ids",
     "upgrade",
 ):
-    if _name not in vars(FleetStorage):
-        setattr(FleetStorage, _name, _of_optuna(getattr(RDBStorage, _name)))
+    if _name not in vars(PooledRDBStorage):
+        setattr(PooledRDBStorage, _name, _loaded_and_retried(getattr(RDBStorage, _name)))
 for _name in ("get_all_studies", "get_trial", "_get_trials", "_first_distribution"):
-    setattr(FleetStorage, _name, patient(getattr(FleetStorage, _name)))
+    setattr(PooledRDBStorage, _name, with_retry(getattr(PooledRDBStorage, _name)))
 
 
 def _has_study(connection: sa.Connection, study_id: int) -> bool:
@@ -179,44 +185,44 @@ def _has_study(connection: sa.Connection, study_id: int) -> bool:
     return connection.execute(query).first() is not None
 
 
-def open_optuna_storage(url: URL, *, is_plain: bool = False) -> FleetStorage:
+def open_optuna_storage(url: URL, *, is_optuna_only: bool = False) -> PooledRDBStorage:
     """Opens Optuna's storage at a URL where its tables are.
 
-    A store of Optuna alone, `is_plain`, keeps SQLite's way of journaling that it has.
+    A store of Optuna alone, `is_optuna_only`, keeps SQLite's way of journaling that it has.
     """
     options: dict[str, Any] = {"connect_args": connect_args(url)}
     if url.get_backend_name() != "sqlite":
         options |= {"pool_size": 2, "max_overflow": 2, "pool_pre_ping": True}
-    storage = FleetStorage(real_url(url), options)
-    if url.get_backend_name() == "sqlite" and not is_plain:
+    storage = PooledRDBStorage(sqlalchemy_url(url), options)
+    if url.get_backend_name() == "sqlite" and not is_optuna_only:
         sa.event.listen(storage.engine, "connect", _set_sqlite_pragmas)
     return storage
 
 
-def open_for_reading(url: URL) -> FleetStorage:
+def open_read_only(url: URL) -> PooledRDBStorage:
     """Opens Optuna's storage as it stands, of whatever version: nothing can be written."""
-    url, options = reading_options(url)
-    return FleetStorage(url, options, any_version=True)
+    url, options = read_only_options(url)
+    return PooledRDBStorage(url, options, any_version=True)
 
 
-def make_optunas_tables(url: URL) -> None:
+def create_optuna_tables(url: URL) -> None:
     """Has Optuna make its tables where they are missing.
 
     Raises:
         RuntimeError: If another Optuna made those that are there.
     """
     options = {"poolclass": sa.pool.NullPool, "connect_args": connect_args(url)}
-    RDBStorage(as_template(real_url(url)), options).remove_session()
+    RDBStorage(escape_braces(sqlalchemy_url(url)), options).remove_session()
 
 
 def upgrade(url: URL) -> None:
     """Brings Optuna's tables of an older Optuna up to this one's."""
     options = {"poolclass": sa.pool.NullPool, "connect_args": connect_args(url)}
-    with closing(FleetStorage(real_url(url), options, any_version=True)) as storage:
+    with closing(PooledRDBStorage(sqlalchemy_url(url), options, any_version=True)) as storage:
         storage.upgrade()
 
 
-def as_template(url: URL) -> str:
+def escape_braces(url: URL) -> str:
     """Gives a URL as `RDBStorage` takes it: it runs `str.format` on it, so braces are doubled."""
     return url.render_as_string(hide_password=False).replace("{", "{{").replace("}", "}}")
 

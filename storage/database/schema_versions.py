@@ -11,7 +11,7 @@ from storage.optuna_schema import tables as optuna_tables
 
 
 @dataclass(frozen=True, slots=True)
-class Survey:
+class DatabaseSchema:
     """What tables a database has.
 
     Attributes:
@@ -36,7 +36,7 @@ class Survey:
             StoreError: If it holds other tables, and none of Optuna's.
             StoreVersionError: If a newer convsearch wrote it.
         """
-        others = self.names - optuna_tables.NAMES - tables.metadata.tables.keys()
+        others = self.names - optuna_tables.TABLE_NAMES - tables.metadata.tables.keys()
         if others and "version_info" not in self.names:
             raise StoreError(f"{shown_url} holds something else. Name another store with --store.")
         if self.ours is not None and self.ours > tables.SCHEMA_VERSION:
@@ -47,12 +47,12 @@ class Survey:
             )
 
     @property
-    def is_plain(self) -> bool:
+    def is_optuna_only(self) -> bool:
         """Whether it is a store of Optuna alone."""
         return self.has_studies and self.ours is None
 
     @property
-    def are_current(self) -> bool:
+    def is_current(self) -> bool:
         """Whether all tables are there, as this convsearch and this Optuna make them."""
         return (
             self.ours == tables.SCHEMA_VERSION
@@ -61,7 +61,7 @@ class Survey:
         )
 
 
-def survey(engine: Engine) -> Survey:
+def read_schema(engine: Engine) -> DatabaseSchema:
     """Looks at the tables of a database; nothing is written."""
     ours = optuna = None
     with engine.connect() as connection:
@@ -70,4 +70,4 @@ def survey(engine: Engine) -> Survey:
             ours = connection.execute(sa.select(tables.versions.c.schema_version)).scalar()
         if optuna_tables.versions.name in names:
             optuna = connection.execute(sa.select(optuna_tables.versions)).scalar()
-    return Survey(names, ours, optuna)
+    return DatabaseSchema(names, ours, optuna)

@@ -10,10 +10,16 @@ import optuna
 import sqlalchemy as sa
 from sqlalchemy.engine import URL, Connection, Engine
 
-from storage.database.opening import Mode, begin_writing, check_place, find_tables, telling
-from storage.database.optuna_storage import FleetStorage, open_for_reading, open_optuna_storage
-from storage.database.retry import Patience
-from storage.database.schema_versions import Survey
+from storage.database.opening import (
+    Mode,
+    check_location,
+    explaining_errors,
+    find_tables,
+    write_transaction,
+)
+from storage.database.optuna_storage import PooledRDBStorage, open_optuna_storage, open_read_only
+from storage.database.retry import RetryPolicy
+from storage.database.schema_versions import DatabaseSchema
 from storage.database.url import embedded_folder, parse_url, show_url, sqlite_path
 from storage.embedded_postgres import data_folder
 from storage.embedded_postgres.client import EmbeddedServer
@@ -24,12 +30,12 @@ from storage.errors import StoreError
 class Store:
     """An open store. Cheap to share within a process, never across a fork.
 
-    `found` is what tables it had when it was opened.
+    `schema` is what tables it had when it was opened.
     """
 
     url: URL
-    optuna_storage: FleetStorage
-    found: Survey
+    optuna_storage: PooledRDBStorage
+    schema: DatabaseSchema
     server: EmbeddedServer | None = None
 
     @classmethod
@@ -60,22 +66,20 @@ class Store:
     def _open(cls, url: str, mode: Mode) -> "Store":
         optuna.logging.set_verbosity(optuna.logging.WARNING)  # Its lines repeat what we say.
         parsed = parse_url(url)
-        with telling(parsed, mode), ExitStack() as undo:
-            check_place(parsed, mode)
+        with explaining_errors(parsed, mode), ExitStack() as undo:
+            check_location(parsed, mode)
             server = _start_server(parsed, create=mode is Mode.CREATE)
             if server is not None:
                 undo.callback(server.close)
-            found = find_tables(parsed, mode)
+            schema = find_tables(parsed, mode)
             if mode is Mode.READ:
-                storage = open_for_reading(parsed)
+                storage = open_read_only(parsed)
             else:
-                storage = open_optuna_storage(parsed, is_plain=found.is_plain)
+                storage = open_optuna_storage(parsed, is_optuna_only=schema.is_optuna_only)
             if server is not None:
-                sa.event.listen(
-                    storage.engine, "do_connect", _ServerCheck(server, storage.patience)
-                )
+                sa.event.listen(storage.engine, "do_connect", _ServerCheck(server, storage.retry))
             undo.pop_all()
-        return cls(parsed, storage, found, server)
+        return cls(parsed, storage, schema, server)
 
     @classmethod
     def check(cls, url: str) -> None:
@@ -87,7 +91,7 @@ class Store:
         parsed = parse_url(url)
         path, folder = sqlite_path(parsed), embedded_folder(parsed)
         if path is not None and not path.exists():
-            check_place(parsed, Mode.CREATE)
+            check_location(parsed, Mode.CREATE)
         elif folder is not None and not (folder / "data").exists():
             data_folder.check_folder(folder, create=True)
         else:
@@ -105,9 +109,9 @@ class Store:
         return show_url(parse_url(url))
 
     @property
-    def is_plain(self) -> bool:
+    def is_optuna_only(self) -> bool:
         """Whether it is a store of Optuna alone, without our tables, and open for reading."""
-        return self.found.is_plain
+        return self.schema.is_optuna_only
 
     @property
     def engine(self) -> Engine:
@@ -120,9 +124,9 @@ class Store:
         return show_url(self.url)
 
     @property
-    def patience(self) -> Patience:
+    def retry(self) -> RetryPolicy:
         """How long the store is waited for when it is away."""
-        return self.optuna_storage.patience
+        return self.optuna_storage.retry
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
@@ -137,7 +141,7 @@ class Store:
         A transaction that reads first and writes later would fail at once, without waiting, if
         another writer came between.
         """
-        with begin_writing(self.engine) as connection:
+        with write_transaction(self.engine) as connection:
             yield connection
 
     def now(self, connection: Connection) -> float:
@@ -158,7 +162,7 @@ class Store:
 
 
 @contextmanager
-def using(store: Store | str) -> Iterator[Store]:
+def opened_store(store: Store | str) -> Iterator[Store]:
     """Gives a store, opened here and closed afterwards where only its URL is given."""
     if isinstance(store, Store):
         yield store
@@ -181,12 +185,12 @@ class _ServerCheck:
     One that does not start is told as a failed connection, which is tried again as others are.
     """
 
-    def __init__(self, server: EmbeddedServer, patience: Patience) -> None:
+    def __init__(self, server: EmbeddedServer, retry: RetryPolicy) -> None:
         self.server = server
-        self.patience = patience
+        self.retry = retry
 
     def __call__(self, dialect: sa.Dialect, *_: object) -> None:
         try:
-            self.server.ensure(lambda: self.patience.is_short)
+            self.server.ensure_running(lambda: self.retry.is_shutting_down)
         except StoreError as error:
             raise dialect.loaded_dbapi.OperationalError(str(error)) from error

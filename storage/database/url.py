@@ -17,7 +17,7 @@ from storage.errors import StoreUrlError
 KNOWN_KINDS = "sqlite:///FILE, postgres:FOLDER or postgresql://USER@HOST/NAME"
 EMBEDDED = "postgres"
 """The driver's name in the URL of a PostgreSQL that convsearch runs itself, in a folder."""
-MOST_PARTS = 2
+MAX_PATH_PARTS = 2
 """Of a path that is told: `../convsearch.db`."""
 SECRET_OPTIONS = ("password", "sslpassword")
 
@@ -26,7 +26,7 @@ def parse_url(text: str) -> URL:
     """Gives the URL of a store, its driver filled in, and its password out of the query.
 
     `postgres:FOLDER` has the driver `postgres`, which SQLAlchemy does not know: it stands for a
-    server whose own URL `storage.database.engine.real_url` gives.
+    server whose own URL `storage.database.engine.sqlalchemy_url` gives.
 
     Raises:
         StoreUrlError: If the text is no URL, or names another kind of database.
@@ -36,13 +36,13 @@ def parse_url(text: str) -> URL:
     try:
         url = make_url(text)
     except (ArgumentError, ValueError):
-        raise _refusal(text) from None
+        raise _invalid_url_error(text) from None
     kind = url.get_backend_name()
     n_ats = text.partition("?")[0].count("@")
     if "@" in (url.host or "") or (n_ats > 1 and kind != "sqlite"):
-        raise _refusal(text)
+        raise _invalid_url_error(text)
     if kind in {"postgresql", "postgres"}:
-        return _password_out_of_query(url.set(drivername="postgresql+psycopg"))
+        return _move_password_from_query(url.set(drivername="postgresql+psycopg"))
     if kind == "sqlite" and url.database not in {None, "", ":memory:"}:
         return url.set(drivername="sqlite")
     raise StoreUrlError(f"Expected a store URL such as {KNOWN_KINDS}. Received: {show_url(url)}")
@@ -89,7 +89,7 @@ def embedded_folder(url: URL) -> Path | None:
     return Path(url.database)
 
 
-def url_seen_from(text: str, folder: Path) -> str:
+def shareable_store_url(text: str, folder: Path) -> str:
     """Gives a store's URL as a file in a folder may name it, which others may read.
 
     It is relative, or, where that would name folders above, the file's name alone. Of a server it
@@ -100,11 +100,11 @@ def url_seen_from(text: str, folder: Path) -> str:
     if path is None:
         return "postgresql://USER@HOST/NAME"
     relative = Path(os.path.relpath(path.absolute(), folder.absolute()))
-    is_near = relative.parts.count("..") <= 1 and len(relative.parts) <= MOST_PARTS
+    is_near = relative.parts.count("..") <= 1 and len(relative.parts) <= MAX_PATH_PARTS
     return show_url(url.set(database=relative.as_posix() if is_near else path.name))
 
 
-def url_from_anywhere(text: str) -> str:
+def absolute_store_url(text: str) -> str:
     """Gives a store's URL that means the same in every folder, with its password."""
     url = parse_url(text)
     path = sqlite_path(url)
@@ -113,7 +113,7 @@ def url_from_anywhere(text: str) -> str:
     return show_url(url) if url.drivername == EMBEDDED else url.render_as_string(False)
 
 
-def _refusal(text: str) -> StoreUrlError:
+def _invalid_url_error(text: str) -> StoreUrlError:
     hint = " (write @ : / in a password as %40 %3A %2F)" if text.count("@") > 1 else ""
     return StoreUrlError(
         f"Expected a store URL such as {KNOWN_KINDS}. Received: {hide_passwords(text)}{hint}"
@@ -127,7 +127,7 @@ def _parse_folder(text: str) -> URL:
     return URL.create(EMBEDDED, database=str(Path(name).expanduser().resolve()))
 
 
-def _password_out_of_query(url: URL) -> URL:
+def _move_password_from_query(url: URL) -> URL:
     """Moves `?password=` to where SQLAlchemy hides it, which needs a user beside it."""
     password, user = url.query.get("password"), url.query.get("user")
     if not isinstance(password, str):

@@ -35,32 +35,32 @@ class EmbeddedServer:
         data_folder.check_folder(folder, create=create)
         data_folder.make_folder(folder)
         self.folder = folder
-        self._guardian: subprocess.Popen[bytes] | None = None
+        self._supervisor: subprocess.Popen[bytes] | None = None
         self._lock = (folder / "users.lock").open("rb")
         try:
             _lock_shared(self._lock, folder)
-            self.ensure()
+            self.ensure_running()
         except BaseException:
             self.close()
             raise
 
-    def ensure(self, is_leaving: Callable[[], bool] = lambda: False) -> None:
+    def ensure_running(self, is_shutting_down: Callable[[], bool] = lambda: False) -> None:
         """Makes sure that the server runs: it, or its guardian, may have been killed.
 
         Args:
-            is_leaving: Whether nobody waits for it any more.
+            is_shutting_down: Whether nobody waits for it any more.
 
         Raises:
             StoreError: If it does not start; the message has its last words.
         """
         deadline = time.monotonic() + START_S
         while not self._is_ready():
-            if not self._is_guarded():
-                self._start_guardian()
-            if time.monotonic() > deadline or is_leaving():
+            if not self._is_supervised():
+                self._start_supervisor()
+            if time.monotonic() > deadline or is_shutting_down():
                 raise StoreError(
                     f"The PostgreSQL in {self.folder} does not answer. It serves the machine that "
-                    f"started it ({self._keeper()}); its log is {self.folder / 'server.log'}."
+                    f"started it ({self._supervisor_name()}); its log is {self.folder / 'server.log'}."
                 )
             time.sleep(POLL_S)
 
@@ -68,7 +68,7 @@ class EmbeddedServer:
         """Lets go of the server, which stops soon after its last user has."""
         self._lock.close()
 
-    def _is_guarded(self) -> bool:
+    def _is_supervised(self) -> bool:
         with (self.folder / "guardian.lock").open("rb") as file:
             try:
                 fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
@@ -80,7 +80,7 @@ class EmbeddedServer:
         """Whether the server says so, and there is one: a killed server's files stay behind."""
         try:
             lines = (self.folder / "data" / "postmaster.pid").read_text().splitlines()
-            if not lines[7:] or not lines[7].startswith("ready") or not self._is_guarded():
+            if not lines[7:] or not lines[7].startswith("ready") or not self._is_supervised():
                 return False
             with socket.socket(socket.AF_UNIX) as probe:
                 name = f".s.PGSQL.{data_folder.PORT}"
@@ -89,19 +89,19 @@ class EmbeddedServer:
             return False
         return True
 
-    def _start_guardian(self) -> None:
+    def _start_supervisor(self) -> None:
         log = self.folder / "guardian.log"
-        if self._guardian is not None and self._guardian.poll():
-            self._guardian = None
+        if self._supervisor is not None and self._supervisor.poll():
+            self._supervisor = None
             lines = log.read_text(errors="replace").strip().splitlines() or [f"see {log}"]
             raise StoreError(f"Cannot start the PostgreSQL in {self.folder}: {lines[-1]}")
-        if self._guardian is not None and self._guardian.poll() is None:
+        if self._supervisor is not None and self._supervisor.poll() is None:
             return  # It has not come as far as its lock.
         logger.info("starting the PostgreSQL in %s", self.folder)
         data_folder.make_folder(self.folder)
         with log.open("ab") as output:
-            self._guardian = subprocess.Popen(
-                data_folder.guardian_command(self.folder),
+            self._supervisor = subprocess.Popen(
+                data_folder.supervisor_command(self.folder),
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=output,
@@ -110,7 +110,7 @@ class EmbeddedServer:
                 start_new_session=True,
             )
 
-    def _keeper(self) -> str:
+    def _supervisor_name(self) -> str:
         return (self.folder / "guardian.lock").read_text().strip() or "unknown"
 
 

@@ -49,7 +49,7 @@ def check_folder(folder: Path, *, create: bool) -> None:
         )
     programs = find_programs(folder)
     if os.geteuid() == 0:
-        _check_ways(find_server_user(), folder, programs)
+        _check_access(find_server_user(), folder, programs)
 
 
 def make_folder(folder: Path) -> None:
@@ -58,10 +58,10 @@ def make_folder(folder: Path) -> None:
         if not folder.exists():
             folder.mkdir(mode=0o700, exist_ok=True)
         user = find_server_user()
-        _give(folder, user)
+        _chown(folder, user)
         for name in FILES:
             (folder / name).touch(mode=0o600)
-            _give(folder / name, user)
+            _chown(folder / name, user)
         _make_socket_folder(socket_folder(folder), user)
     except OSError as error:
         raise StoreError(
@@ -128,7 +128,7 @@ def find_server_user() -> pwd.struct_passwd:
         ) from error
 
 
-def guardian_command(folder: Path) -> list[str]:
+def supervisor_command(folder: Path) -> list[str]:
     """Gives the command of the guardian, which loads nothing of ours but its own file."""
     return [
         sys.executable, "-P", str(supervisor.__file__), str(folder),
@@ -167,12 +167,12 @@ def _check_contents(folder: Path) -> None:
         raise StoreError(f"{folder} holds {what}. Name another folder with --store.")
 
 
-def _check_ways(user: pwd.struct_passwd, folder: Path, programs: Path) -> None:
+def _check_access(user: pwd.struct_passwd, folder: Path, programs: Path) -> None:
     """Refuses folders that the server's user cannot enter."""
-    ways = [*reversed(folder.parents), *reversed(programs.parents), programs]
+    paths = [*reversed(folder.parents), *reversed(programs.parents), programs]
     script = 'for way; do [ -x "$way" ] || { echo "$way"; exit 1; }; done'
     found = subprocess.run(
-        ["/bin/sh", "-c", script, "sh", *map(str, ways)],
+        ["/bin/sh", "-c", script, "sh", *map(str, paths)],
         user=user.pw_uid, group=user.pw_gid, extra_groups=[],
         cwd="/", capture_output=True, text=True, check=False,
     )  # fmt: skip
@@ -191,7 +191,7 @@ def _check_ways(user: pwd.struct_passwd, folder: Path, programs: Path) -> None:
 def _make_socket_folder(folder: Path, user: pwd.struct_passwd) -> None:
     try:
         folder.mkdir(mode=0o700)
-        _give(folder, user)
+        _chown(folder, user)
     except FileExistsError:
         found = folder.lstat()
         is_ours = stat.S_ISDIR(found.st_mode) and found.st_uid in {user.pw_uid, os.geteuid()}
@@ -199,9 +199,9 @@ def _make_socket_folder(folder: Path, user: pwd.struct_passwd) -> None:
             raise StoreError(
                 f"{folder} must be a folder that only {user.pw_name} may enter. Delete it."
             ) from None
-        _give(folder, user)
+        _chown(folder, user)
 
 
-def _give(path: Path, user: pwd.struct_passwd) -> None:
+def _chown(path: Path, user: pwd.struct_passwd) -> None:
     if os.geteuid() == 0 and path.lstat().st_uid != user.pw_uid:
         os.chown(path, user.pw_uid, user.pw_gid, follow_symlinks=False)

@@ -2,7 +2,7 @@
 
 Started as a script of its own, so that it loads nothing but this file. Each user holds a shared
 lock on `users.lock`, which the kernel frees however the user ends. The guardian holds
-`guardian.lock`, and the server ends with it.
+`supervisor.lock`, and the server ends with it.
 """
 
 import argparse
@@ -27,13 +27,13 @@ POLL_S = 0.25
 STOP_S = 60.0
 MAX_FAILURES = 20
 """A server whose predecessor was killed may have to wait for that one's last processes."""
-QUIET_S = 10.0
+MIN_UPTIME_S = 10.0
 """A server that ran for longer was no failed start."""
 PR_SET_PDEATHSIG = 1
 
 
-class Guardian:
-    """One folder's server, as `cluster.guardian_command` describes it."""
+class Supervisor:
+    """One folder's server, as `cluster.supervisor_command` describes it."""
 
     def __init__(self, options: argparse.Namespace) -> None:
         self.folder = Path(options.folder)
@@ -60,11 +60,11 @@ class Guardian:
             if self.is_stopping:
                 stop(server)
                 return
-            is_failure = time.monotonic() - started_at < QUIET_S
+            is_failure = time.monotonic() - started_at < MIN_UPTIME_S
             n_failures = n_failures + 1 if is_failure else 0
             if n_failures >= MAX_FAILURES:
                 raise SystemExit(
-                    worst_line((self.folder / "server.log").read_text("utf-8", "replace"))
+                    last_error_line((self.folder / "server.log").read_text("utf-8", "replace"))
                 )
             time.sleep(POLL_S)
 
@@ -104,7 +104,7 @@ class Guardian:
         _, errors = made.communicate()
         if made.returncode != 0:
             shutil.rmtree(part, ignore_errors=True)
-            raise SystemExit(worst_line(errors.decode(errors="replace")))
+            raise SystemExit(last_error_line(errors.decode(errors="replace")))
         part.rename(self.data)
 
     def _start(self) -> "subprocess.Popen[bytes]":
@@ -123,7 +123,7 @@ class Guardian:
         with (self.folder / "server.log").open("ab") as log:
             return self._popen(
                 "postgres", "-D", str(self.data), *arguments, stdout=log, stderr=log,
-                preexec_fn=end_with_parent(),
+                preexec_fn=die_with_parent(),
             )  # fmt: skip
 
     def _popen(
@@ -180,7 +180,7 @@ def try_lock(file: int) -> bool:
     return True
 
 
-def end_with_parent() -> Callable[[], None] | None:
+def die_with_parent() -> Callable[[], None] | None:
     """Gives what has the kernel stop the server when its guardian is killed, on Linux."""
     if not sys.platform.startswith("linux"):
         return None
@@ -188,7 +188,7 @@ def end_with_parent() -> Callable[[], None] | None:
     return lambda: prctl(PR_SET_PDEATHSIG, signal.SIGINT)
 
 
-def worst_line(log: str) -> str:
+def last_error_line(log: str) -> str:
     """Gives the last line that says why PostgreSQL ended, or just the last."""
     lines = log.strip().splitlines()
     errors = [line for line in lines if re.search(r"FATAL|PANIC|error:", line)]
@@ -201,17 +201,17 @@ def main() -> None:
     parser.add_argument("folder")
     for name in ("programs", "socket", "port", "superuser", "max-connections"):
         parser.add_argument(f"--{name}", required=True)
-    guardian = Guardian(parser.parse_args())
-    with (guardian.folder / "guardian.lock").open("r+b") as own:
+    supervisor = Supervisor(parser.parse_args())
+    with (supervisor.folder / "guardian.lock").open("r+b") as own:
         if not try_lock(own.fileno()):
             return
         own.truncate()
         own.write(f"{os.uname().nodename}, process {os.getpid()}\n".encode())
         own.flush()
         try:
-            guardian.run()
+            supervisor.run()
         finally:
-            guardian.remove_socket_folder()
+            supervisor.remove_socket_folder()
             # Before the users' lock, which goes with the process: who gets that starts anew.
             fcntl.flock(own, fcntl.LOCK_UN)
 

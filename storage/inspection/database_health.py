@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError
 
 from storage import tables
-from storage.database.engine import make_reading_engine
+from storage.database.engine import make_read_only_engine
 from storage.database.opening import creation_lock
 from storage.database.optuna_storage import upgrade
 from storage.database.store import Store
@@ -37,19 +37,19 @@ class Versions:
     optuna_is_older: bool | None
 
     @property
-    def are_current(self) -> bool:
+    def is_current(self) -> bool:
         """Whether the tables can be read and written as they are."""
         return self.ours in {None, self.ours_known} and self.optuna_is_older is None
 
 
 def read_versions(store: Store) -> Versions:
     """Gives the versions of the tables that a store had when it was opened."""
-    found, known, is_older = store.found, optuna_tables.REVISION, None
-    if found.optuna != known:
+    schema, known, is_older = store.schema, optuna_tables.REVISION, None
+    if schema.optuna != known:
         versions = store.optuna_storage.get_all_versions()
         known = store.optuna_storage.get_head_version()
-        is_older = None if found.optuna == known else found.optuna in versions
-    return Versions(found.ours, tables.SCHEMA_VERSION, found.optuna or "none", known, is_older)
+        is_older = None if schema.optuna == known else schema.optuna in versions
+    return Versions(schema.ours, tables.SCHEMA_VERSION, schema.optuna or "none", known, is_older)
 
 
 def upgrade_tables(url: str) -> None:
@@ -70,7 +70,7 @@ def sqlite_file(url: str) -> Path | None:
 def check_sqlite(path: Path) -> list[str]:
     """Gives what is wrong with the content of a SQLite file, which is read whole: three lines."""
     try:
-        with make_reading_engine(
+        with make_read_only_engine(
             sa.URL.create("sqlite", database=str(path))
         ).connect() as connection:
             rows = connection.exec_driver_sql(f"PRAGMA quick_check({MAX_PROBLEMS})").all()
@@ -79,13 +79,13 @@ def check_sqlite(path: Path) -> list[str]:
     return [str(row[0]) for row in rows if row[0] != "ok"]
 
 
-def log_bytes(path: Path) -> int:
+def wal_bytes(path: Path) -> int:
     """Gives the size of a SQLite file's write-ahead log, 0 where there is none."""
     log = path.with_name(path.name + "-wal")
     return log.stat().st_size if log.is_file() else 0
 
 
-def empty_log(url: str) -> None:
+def checkpoint_wal(url: str) -> None:
     """Moves what is in the write-ahead log into the file."""
     path = sqlite_file(url)
     with closing(sqlite3.connect(str(path), timeout=10)) as connection:

@@ -15,24 +15,28 @@ from sqlalchemy.engine import Connection
 
 from storage.coordination.heartbeats import GRACE_S, WorkerRow, list_workers
 from storage.coordination.recovery import recover_once
-from storage.database.retry import patient
+from storage.database.retry import with_retry
 from storage.database.store import Store
 from storage.optuna_schema.tables import studies as optuna_studies
 from storage.optuna_schema.tables import trials, utc_now, values
 from storage.optuna_schema.writes import set_waiting
-from storage.outcomes import Kind, Outcome
-from storage.studies.orphans import count_strays, delete_strays
+from storage.outcomes import Outcome, OutcomeKind
+from storage.studies.orphans import count_orphans, delete_orphans
 from storage.studies.records import find_study_id
 from storage.tables import leases, studies
 
-FaultKind = Literal[
+InconsistencyKind = Literal[
     "dead worker", "stuck trial", "untold outcome", "claim", "open trial", "closed trial", "strays"
 ]
-KINDS: dict[str, Kind] = {"COMPLETE": "complete", "PRUNED": "pruned", "FAIL": "fail"}
+KIND_OF_STATE: dict[str, OutcomeKind] = {
+    "COMPLETE": "complete",
+    "PRUNED": "pruned",
+    "FAIL": "fail",
+}
 
 
 @dataclass(frozen=True, slots=True)
-class Fault:
+class Inconsistency:
     """Something in a store that does not agree.
 
     `dead worker`: it is silent and still listed. `stuck trial`: RUNNING, and no living worker
@@ -41,51 +45,55 @@ class Fault:
     trial`: the other way round. `strays`: rows about studies or trials that Optuna has no more.
     """
 
-    kind: FaultKind
+    kind: InconsistencyKind
     study: str = ""
     trial: int | None = None
     worker: WorkerRow | None = None
     n: int = 1
 
 
-@patient
-def find_faults(store: Store) -> list[Fault]:
+@with_retry
+def find_inconsistencies(store: Store) -> list[Inconsistency]:
     """Gives the faults of all studies of ours."""
     before = list_workers(store)
     with store.read() as connection:
-        names = _names(connection)
+        names = _study_names(connection)
         joined = connection.execute(_leases_with_trials()).all()
-        orphans = connection.execute(_running_without_lease()).all()
+        unleased = connection.execute(_running_without_lease()).all()
     rows = list_workers(store)
     # Who came or left meanwhile may have had one of the leases.
     alive = {row.worker_id for row in (*before, *rows) if row.is_alive}
-    faults = [
-        Fault("dead worker", names.get(row.study_id, ""), row.trial_number, row)
+    inconsistencies = [
+        Inconsistency("dead worker", names.get(row.study_id, ""), row.trial_number, row)
         for row in rows
         if row.worker_id not in alive
     ]
     for row in joined:
-        kind = _judge(row, alive)
+        kind = _classify(row, alive)
         if kind is not None:
-            faults.append(Fault(kind, row.study_name, row.trial_number))
-    faults += [Fault("stuck trial", row.study_name, row.number) for row in orphans]
-    n_strays = count_strays(store)
-    return faults + ([Fault("strays", n=n_strays)] if n_strays else [])
+            inconsistencies.append(Inconsistency(kind, row.study_name, row.trial_number))
+    inconsistencies += [
+        Inconsistency("stuck trial", row.study_name, row.number) for row in unleased
+    ]
+    n_orphans = count_orphans(store)
+    return inconsistencies + ([Inconsistency("strays", n=n_orphans)] if n_orphans else [])
 
 
-def mend_faults(store: Store, faults: Iterable[Fault]) -> None:
+def repair_inconsistencies(store: Store, inconsistencies: Iterable[Inconsistency]) -> None:
     """Puts right what was found; what has changed meanwhile is judged anew."""
-    faults = list(faults)
-    if any(fault.kind == "strays" for fault in faults):
-        delete_strays(store)
-    for name in sorted({fault.study for fault in faults if fault.study}):
+    inconsistencies = list(inconsistencies)
+    if any(inconsistency.kind == "strays" for inconsistency in inconsistencies):
+        delete_orphans(store)
+    for name in sorted(
+        {inconsistency.study for inconsistency in inconsistencies if inconsistency.study}
+    ):
         alive = {row.worker_id for row in list_workers(store) if row.is_alive}
-        _mend_leases(store, name, alive)
+        _repair_leases(store, name, alive)
         recover_once(store, find_study_id(store, name))
-        _let_wait(store, name)
+        _requeue_unheld(store, name)
 
 
-def _judge(row: Any, alive: Iterable[str]) -> FaultKind | None:
+def _classify(row: Any, alive: Iterable[str]) -> InconsistencyKind | None:
     """Says what is wrong with a lease and its trial; what a living worker holds is on its way."""
     if row.worker_id in alive:
         return None
@@ -101,41 +109,41 @@ def _judge(row: Any, alive: Iterable[str]) -> FaultKind | None:
     return None if is_finished or row.state is None else "open trial"
 
 
-@patient
-def _mend_leases(store: Store, name: str, alive: set[str]) -> None:
+@with_retry
+def _repair_leases(store: Store, name: str, alive: set[str]) -> None:
     """Brings leases in line with Optuna's trials; telling outcomes again is left to recovery."""
     with store.read() as connection:
         rows = connection.execute(_leases_with_trials(optuna_studies.c.study_name == name)).all()
-    actions: dict[FaultKind, Callable[[Store, Any], None]] = {
-        "claim": _drop,
-        "open trial": _tell_again,
-        "closed trial": _close,
+    actions: dict[InconsistencyKind, Callable[[Store, Any], None]] = {
+        "claim": _delete_empty_lease,
+        "open trial": _mark_untold,
+        "closed trial": _record_end,
     }
     for row in rows:
-        kind = _judge(row, alive)
+        kind = _classify(row, alive)
         if kind in actions:
             actions[kind](store, row)
 
 
-@patient
-def _drop(store: Store, row: Any) -> None:
+@with_retry
+def _delete_empty_lease(store: Store, row: Any) -> None:
     is_empty = sa.and_(leases.c.lease_id == row.lease_id, leases.c.trial_id.is_(None))
     with store.write() as connection:
         connection.execute(leases.delete().where(is_empty))
 
 
-@patient
-def _tell_again(store: Store, row: Any) -> None:
+@with_retry
+def _mark_untold(store: Store, row: Any) -> None:
     with store.write() as connection:
         connection.execute(
             leases.update().where(leases.c.lease_id == row.lease_id).values(told=False)
         )
 
 
-@patient
-def _close(store: Store, row: Any) -> None:
+@with_retry
+def _record_end(store: Store, row: Any) -> None:
     """Records the end that Optuna knows, unless a worker has taken the trial meanwhile."""
-    kind = KINDS[row.state.name]
+    kind = KIND_OF_STATE[row.state.name]
     outcome = Outcome(kind, "Ended by another program.", value=row.value)
     with store.write() as connection:
         connection.execute(
@@ -155,8 +163,8 @@ def _close(store: Store, row: Any) -> None:
         )
 
 
-@patient
-def _let_wait(store: Store, name: str) -> None:
+@with_retry
+def _requeue_unheld(store: Store, name: str) -> None:
     """Puts trials back to WAITING that are RUNNING and that nobody holds."""
     is_free = sa.and_(leases.c.worker_id.is_(None), leases.c.kind.is_(None))
     is_running = trials.c.state == TrialState.RUNNING
@@ -166,7 +174,7 @@ def _let_wait(store: Store, name: str) -> None:
             set_waiting(connection, row.trial_id)
 
 
-def _names(connection: Connection) -> dict[int, str]:
+def _study_names(connection: Connection) -> dict[int, str]:
     return {row.study_id: row.study_name for row in connection.execute(sa.select(optuna_studies))}
 
 

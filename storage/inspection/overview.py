@@ -11,7 +11,7 @@ from optuna.trial import TrialState
 from sqlalchemy.engine import Connection
 
 from storage.coordination.heartbeats import list_workers
-from storage.database.retry import patient
+from storage.database.retry import with_retry
 from storage.database.store import Store
 from storage.optuna_schema.tables import directions, trials, values
 from storage.optuna_schema.tables import studies as optuna_studies
@@ -68,18 +68,18 @@ class StudyOverview:
         }
 
 
-@patient
+@with_retry
 def list_overviews(store: Store) -> list[StudyOverview]:
     """Gives every study of the store, plain Optuna ones too, by name."""
     with store.read() as connection:
-        records = {} if store.is_plain else _load_records(connection)
-        done = {} if store.is_plain else _count_done(connection)
+        records = {} if store.is_optuna_only else _load_records(connection)
+        done = {} if store.is_optuna_only else _count_done(connection)
         names = connection.execute(
             sa.select(optuna_studies).order_by(optuna_studies.c.study_name)
         ).all()
         counts = _count_trials(connection)
         best = _best_values(connection)
-    workers = [] if store.is_plain else list_workers(store)
+    workers = [] if store.is_optuna_only else list_workers(store)
     alive = Counter(worker.study_id for worker in workers if worker.is_alive)
     found = []
     for study_id, name in names:

@@ -44,7 +44,7 @@ class StudyWatch:
 
     def read(self) -> tuple[WatchedTrial, ...]:
         """Gives all trials as they are now, in the order of their numbers."""
-        fresh = self.store.patience.call(self._read_fresh)
+        fresh = self.store.retry.call(self._read_fresh)
         before, self._open = self._open, {}
         for trial in fresh:
             trial_id = trial.row.trial_id
@@ -67,14 +67,14 @@ class StudyWatch:
                 is_new = trials.c.trial_id > self._last_id
                 conditions.append(sa.or_(is_new, trials.c.trial_id.in_(list(self._open))))
             found = load_frozen_trials(connection, *conditions)
-            chosen = queries.Chosen(self.study_id, [it._trial_id for it in found])
+            selection = queries.TrialSelection(self.study_id, [it._trial_id for it in found])
             outcomes: dict[int, Outcome] = {}
             curves: dict[int, Curve] = {}
-            if found and not self.store.is_plain:
-                outcomes = queries.load_outcomes(connection, chosen)
-                curves = queries.load_curves(connection, chosen)
+            if found and not self.store.is_optuna_only:
+                outcomes = queries.load_outcomes(connection, selection)
+                curves = queries.load_curves(connection, selection)
         return [
-            WatchedTrial(it, _row_of(it, outcomes.get(it._trial_id), curves.get(it._trial_id)))
+            WatchedTrial(it, _trial_row(it, outcomes.get(it._trial_id), curves.get(it._trial_id)))
             for it in found
         ]
 
@@ -97,7 +97,7 @@ class StudyWatch:
         )
 
 
-def _row_of(trial: FrozenTrial, outcome: Outcome | None, curve: Curve | None) -> TrialRow:
+def _trial_row(trial: FrozenTrial, outcome: Outcome | None, curve: Curve | None) -> TrialRow:
     return TrialRow(
         trial_id=trial._trial_id,
         number=trial.number,

@@ -14,16 +14,16 @@ import sqlalchemy as sa
 from optuna.trial import TrialState
 from sqlalchemy.engine import Connection
 
-from storage.database.retry import patient
+from storage.database.retry import with_retry
 from storage.database.store import Store
-from storage.optuna_schema import tables as optunas
-from storage.optuna_schema.constraints import OF_OPTUNA_4, PREFIX, is_feasible
+from storage.optuna_schema import tables as optuna_tables
+from storage.optuna_schema.constraints import CONSTRAINT_PREFIX, OPTUNA_4_KEY, is_feasible
 from storage.optuna_schema.tables import trials
 from storage.optuna_schema.trial_reader import read_distribution
-from storage.outcomes import COUNTED, Outcome
+from storage.outcomes import COUNTED_KINDS, Outcome
 from storage.tables import epochs, leases
 
-MAX_LISTED = 500
+MAX_IDS_PER_QUERY = 500
 """More trials than this are not named one by one: the whole study is read."""
 
 
@@ -43,39 +43,39 @@ class Curve:
 
 
 @dataclass(frozen=True, slots=True)
-class Chosen:
+class TrialSelection:
     """Some trials of a study, or all of them."""
 
     study_id: int
     trial_ids: Collection[int]
 
-    def of(self, trial_id: sa.ColumnElement[Any]) -> sa.ColumnElement[bool]:
+    def condition(self, trial_id: sa.ColumnElement[Any]) -> sa.ColumnElement[bool]:
         """The condition on a table's column of trial ids."""
-        if len(self.trial_ids) <= MAX_LISTED:
+        if len(self.trial_ids) <= MAX_IDS_PER_QUERY:
             return trial_id.in_(list(self.trial_ids))
-        ids = sa.select(optunas.trials.c.trial_id)
-        return trial_id.in_(ids.where(optunas.trials.c.study_id == self.study_id))
+        ids = sa.select(optuna_tables.trials.c.trial_id)
+        return trial_id.in_(ids.where(optuna_tables.trials.c.study_id == self.study_id))
 
 
-def load_values(connection: Connection, chosen: Chosen) -> dict[int, float]:
+def load_values(connection: Connection, selection: TrialSelection) -> dict[int, float]:
     """Gives the values of trials that have one."""
-    table = optunas.values
+    table = optuna_tables.values
     rows = connection.execute(
         sa.select(table.c.trial_id, table.c.value, table.c.value_type).where(
-            chosen.of(table.c.trial_id), table.c.objective == 0
+            selection.condition(table.c.trial_id), table.c.objective == 0
         )
     )
-    return {trial_id: optunas.from_stored(value, kind) for trial_id, value, kind in rows}
+    return {trial_id: optuna_tables.from_stored(value, kind) for trial_id, value, kind in rows}
 
 
 def load_params(
-    connection: Connection, chosen: Chosen, names: Collection[str] | None
+    connection: Connection, selection: TrialSelection, names: Collection[str] | None
 ) -> dict[int, dict[str, Any]]:
     """Gives the parameters of trials by name, in the order in which they were drawn."""
-    table = optunas.params
+    table = optuna_tables.params
     query = sa.select(
         table.c.trial_id, table.c.param_name, table.c.param_value, table.c.distribution_json
-    ).where(chosen.of(table.c.trial_id))
+    ).where(selection.condition(table.c.trial_id))
     if names is not None:
         query = query.where(table.c.param_name.in_(names))
     found: dict[int, dict[str, Any]] = {}
@@ -88,12 +88,12 @@ def load_params(
 
 
 def load_attributes(
-    connection: Connection, chosen: Chosen, names: Collection[str] | None
+    connection: Connection, selection: TrialSelection, names: Collection[str] | None
 ) -> dict[int, dict[str, Any]]:
     """Gives the attributes of trials by name."""
-    table = optunas.user_attributes
+    table = optuna_tables.user_attributes
     query = sa.select(table.c.trial_id, table.c.key, table.c.value_json).where(
-        chosen.of(table.c.trial_id)
+        selection.condition(table.c.trial_id)
     )
     if names is not None:
         query = query.where(table.c.key.in_(names))
@@ -103,12 +103,12 @@ def load_attributes(
     return found
 
 
-def find_infeasible(connection: Connection, chosen: Chosen) -> set[int]:
+def find_infeasible(connection: Connection, selection: TrialSelection) -> set[int]:
     """Gives the trials that broke a constraint."""
-    table = optunas.system_attributes
+    table = optuna_tables.system_attributes
     query = sa.select(table.c.trial_id, table.c.key, table.c.value_json).where(
-        chosen.of(table.c.trial_id),
-        sa.or_(table.c.key == OF_OPTUNA_4, table.c.key.startswith(PREFIX)),
+        selection.condition(table.c.trial_id),
+        sa.or_(table.c.key == OPTUNA_4_KEY, table.c.key.startswith(CONSTRAINT_PREFIX)),
     )
     return {
         trial_id
@@ -117,17 +117,17 @@ def find_infeasible(connection: Connection, chosen: Chosen) -> set[int]:
     }
 
 
-def load_outcomes(connection: Connection, chosen: Chosen) -> dict[int, Outcome]:
+def load_outcomes(connection: Connection, selection: TrialSelection) -> dict[int, Outcome]:
     """Gives the outcomes of trials that have one."""
     rows = connection.execute(
         sa.select(leases.c.trial_id, leases.c.outcome).where(
-            chosen.of(leases.c.trial_id), leases.c.outcome.is_not(None)
+            selection.condition(leases.c.trial_id), leases.c.outcome.is_not(None)
         )
     )
     return {trial_id: Outcome.from_json(text) for trial_id, text in rows}
 
 
-def load_curves(connection: Connection, chosen: Chosen) -> dict[int, Curve]:
+def load_curves(connection: Connection, selection: TrialSelection) -> dict[int, Curve]:
     """Gives the curves of trials that have one, summed up by the database."""
     sums = (
         sa.select(
@@ -137,7 +137,7 @@ def load_curves(connection: Connection, chosen: Chosen) -> dict[int, Curve]:
             sa.func.max(epochs.c.val_accuracy).label("best"),
             sa.func.max(epochs.c.memory_mb).label("memory_mb"),
         )
-        .where(chosen.of(epochs.c.trial_id))
+        .where(selection.condition(epochs.c.trial_id))
         .group_by(epochs.c.trial_id)
         .subquery()
     )
@@ -181,7 +181,7 @@ class TrialRow:
     @property
     def counts(self) -> bool:
         """Whether the trial counts for the budget."""
-        return self.kind in COUNTED if self.outcome is None else self.outcome.counts
+        return self.kind in COUNTED_KINDS if self.outcome is None else self.outcome.counts
 
 
 @dataclass(slots=True)
@@ -198,7 +198,7 @@ class TrialTable:
 
     def read(self) -> list[TrialRow]:
         """Gives all trials as they are now, in the order of their numbers."""
-        fresh = self.store.patience.call(self._read_fresh)
+        fresh = self.store.retry.call(self._read_fresh)
         self._open.clear()
         for row in fresh:
             self._last_id = max(self._last_id, row.trial_id)
@@ -217,15 +217,15 @@ class TrialTable:
         with self.store.read() as connection:
             rows = connection.execute(sa.select(trials).where(*conditions)).all()
             # After the trials: what one that has ended then holds, was written before.
-            chosen = Chosen(self.study_id, [row.trial_id for row in rows])
-            values = load_values(connection, chosen)
-            params = load_params(connection, chosen, self.params)
-            attributes = load_attributes(connection, chosen, self.attributes)
-            infeasible = find_infeasible(connection, chosen)
+            selection = TrialSelection(self.study_id, [row.trial_id for row in rows])
+            values = load_values(connection, selection)
+            params = load_params(connection, selection, self.params)
+            attributes = load_attributes(connection, selection, self.attributes)
+            infeasible = find_infeasible(connection, selection)
             outcomes, curves = {}, {}
-            if not self.store.is_plain:
-                outcomes = load_outcomes(connection, chosen)
-                curves = load_curves(connection, chosen)
+            if not self.store.is_optuna_only:
+                outcomes = load_outcomes(connection, selection)
+                curves = load_curves(connection, selection)
         return [
             TrialRow(
                 trial_id=row.trial_id,
@@ -249,16 +249,16 @@ def load_trials(store: Store, study_id: int) -> list[TrialRow]:
     return TrialTable(store, study_id).read()
 
 
-@patient
-def list_kept(store: Store, study_id: int, *, n_best: int, n_pruned: int) -> set[int]:
+@with_retry
+def list_trials_to_keep(store: Store, study_id: int, *, n_best: int, n_pruned: int) -> set[int]:
     """Gives the numbers of the open trials, the best complete ones and the last pruned ones.
 
     The best are those that a ranking has first: the smaller of equals.
     """
     of_study = leases.c.study_id == study_id
-    trials, values = optunas.trials, optunas.values
+    trials, values = optuna_tables.trials, optuna_tables.values
     open_ones = sa.select(leases.c.trial_number).where(of_study, leases.c.kind.is_(None))
-    sizes = optunas.user_attributes
+    sizes = optuna_tables.user_attributes
     best = (
         sa.select(trials.c.number)
         .join(values, values.c.trial_id == trials.c.trial_id)

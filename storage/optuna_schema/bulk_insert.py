@@ -23,14 +23,14 @@ FIXED_PARAMS = "fixed_params"
 
 
 @dataclass(frozen=True, slots=True)
-class Queued:
+class QueuedConfig:
     """A config that a study is to train: its parameters by name, and attributes of the trial."""
 
     params: Mapping[str, Any]
     attributes: Mapping[str, Any] = field(default_factory=dict)
 
 
-def add_whole_trials(
+def insert_trials(
     connection: Connection, study_id: int, templates: Sequence[FrozenTrial]
 ) -> list[tuple[int, int]]:
     """Adds trials to a study with all that they hold, and gives their ids and numbers.
@@ -47,19 +47,19 @@ def add_whole_trials(
         _add_trial(connection, study_id, number, template)
         for number, template in zip(numbers, templates, strict=True)
     ]
-    texts: dict[BaseDistribution, str] = {}
+    json_cache: dict[BaseDistribution, str] = {}
     for table, read in _READERS.items():
         rows = [
             {"trial_id": trial_id, **row}
             for trial_id, template in zip(ids, templates, strict=True)
-            for row in read(template, texts)
+            for row in read(template, json_cache)
         ]
         if rows:
             connection.execute(table.insert(), rows)
     return list(zip(ids, numbers, strict=True))
 
 
-def enqueue_missing(connection: Connection, study_id: int, queue: Iterable[Queued]) -> int:
+def enqueue_missing(connection: Connection, study_id: int, queue: Iterable[QueuedConfig]) -> int:
     """Adds a waiting trial for each config, as Optuna's `enqueue_trial` does, but none twice.
 
     One whose trial failed is added again.
@@ -80,9 +80,9 @@ def enqueue_missing(connection: Connection, study_id: int, queue: Iterable[Queue
             user_attrs=dict(item.attributes),
         )
         for item in queue
-        if not any(_holds(item, it) for it in known.get(_key(item.params), ()))
+        if not any(_has_attributes(item, it) for it in known.get(_key(item.params), ()))
     ]
-    add_whole_trials(connection, study_id, templates)
+    insert_trials(connection, study_id, templates)
     return len(templates)
 
 
@@ -120,7 +120,7 @@ def _key(params: Attributes) -> str:
     return json.dumps(dict(params), sort_keys=True)
 
 
-def _holds(item: Queued, attributes: Attributes) -> bool:
+def _has_attributes(item: QueuedConfig, attributes: Attributes) -> bool:
     wanted = json.loads(json.dumps(dict(item.attributes)))
     return bool(attributes.items() >= wanted.items())
 
@@ -141,39 +141,39 @@ def _to_utc(local: datetime | None) -> datetime | None:
     return None if local is None else local.astimezone(UTC).replace(tzinfo=None)
 
 
-Texts = dict[BaseDistribution, str]
+JsonCache = dict[BaseDistribution, str]
 """Distributions as JSON, which many trials share."""
 
 
-def _read_values(template: FrozenTrial, _: Texts) -> Iterator[Row]:
+def _read_values(template: FrozenTrial, _: JsonCache) -> Iterator[Row]:
     for objective, value in enumerate(template.values or ()):
         stored, kind = to_stored(value)
         yield {"objective": objective, "value": stored, "value_type": kind}
 
 
-def _read_params(template: FrozenTrial, texts: Texts) -> Iterator[Row]:
+def _read_params(template: FrozenTrial, json_cache: JsonCache) -> Iterator[Row]:
     for name, value in template.params.items():
         distribution = template.distributions[name]
-        if distribution not in texts:
-            texts[distribution] = distribution_to_json(distribution)
+        if distribution not in json_cache:
+            json_cache[distribution] = distribution_to_json(distribution)
         yield {
             "param_name": name,
             "param_value": distribution.to_internal_repr(value),
-            "distribution_json": texts[distribution],
+            "distribution_json": json_cache[distribution],
         }
 
 
-def _read_user(template: FrozenTrial, _: Texts) -> Iterator[Row]:
+def _read_user(template: FrozenTrial, _: JsonCache) -> Iterator[Row]:
     for key, value in template.user_attrs.items():
         yield {"key": key, "value_json": json.dumps(value)}
 
 
-def _read_system(template: FrozenTrial, _: Texts) -> Iterator[Row]:
+def _read_system(template: FrozenTrial, _: JsonCache) -> Iterator[Row]:
     for key, value in template.system_attrs.items():
         yield {"key": key, "value_json": json.dumps(value)}
 
 
-def _read_reports(template: FrozenTrial, _: Texts) -> Iterator[Row]:
+def _read_reports(template: FrozenTrial, _: JsonCache) -> Iterator[Row]:
     for step, value in template.intermediate_values.items():
         stored, kind = to_stored(value)
         yield {"step": step, "intermediate_value": stored, "intermediate_value_type": kind}

@@ -4,11 +4,11 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-PREFIX = "constraints:"
-OF_OPTUNA_4 = "constraints"
+CONSTRAINT_PREFIX = "constraints:"
+OPTUNA_4_KEY = "constraints"
 
 
-def constraints_of(attributes: Mapping[str, Any]) -> list[float]:
+def constraint_values(attributes: Mapping[str, Any]) -> list[float]:
     """Gives the values of a trial's constraints, each of them kept where it is 0 or less.
 
     What is no number is kept by nothing: it is infinite.
@@ -16,12 +16,12 @@ def constraints_of(attributes: Mapping[str, Any]) -> list[float]:
     Args:
         attributes: Optuna's own, of the trial.
     """
-    found = attributes.get(OF_OPTUNA_4)
+    found = attributes.get(OPTUNA_4_KEY)
     values = list(found) if isinstance(found, list | tuple) else []
-    values += [value for key, value in attributes.items() if key.startswith(PREFIX)]
+    values += [value for key, value in attributes.items() if key.startswith(CONSTRAINT_PREFIX)]
     return [value if isinstance(value, int | float) else math.inf for value in values]
 
 
 def is_feasible(attributes: Mapping[str, Any]) -> bool:
     """Whether a trial keeps all its constraints."""
-    return all(value <= 0 for value in constraints_of(attributes))
+    return all(value <= 0 for value in constraint_values(attributes))

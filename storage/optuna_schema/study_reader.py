@@ -20,20 +20,20 @@ def load_frozen_studies(connection: sa.Connection) -> list[FrozenStudy]:
     """Gives all studies by their ids, those of Optuna alone too."""
     rows = connection.execute(sa.select(studies).order_by(studies.c.study_id)).all()
     user, system = (_read(connection, it) for it in (study_user_attributes, study_attributes))
-    aims: dict[int, list[StudyDirection]] = defaultdict(list)
+    study_directions: dict[int, list[StudyDirection]] = defaultdict(list)
     for row in connection.execute(sa.select(directions).order_by(directions.c.objective)):
-        aims[row.study_id].append(StudyDirection[row.direction])
+        study_directions[row.study_id].append(StudyDirection[row.direction])
     return [
         FrozenStudy(
             study_name=row.study_name,
             direction=None,
-            directions=aims[row.study_id],
+            directions=study_directions[row.study_id],
             user_attrs=user[row.study_id],
             system_attrs=system[row.study_id],
             study_id=row.study_id,
         )
         for row in rows
-        if row.study_id in aims  # Or it is being deleted, or was made since.
+        if row.study_id in study_directions  # Or it is being deleted, or was made since.
     ]
 
 

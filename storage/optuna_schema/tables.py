@@ -9,7 +9,7 @@ from optuna.trial import TrialState
 REVISION = "v3.2.0.a"
 """Optuna's name of the tables that are described here; a store of this name needs no migration."""
 
-NAMES = frozenset(
+TABLE_NAMES = frozenset(
     f"{owner}_{what}"
     for owner, whats in {
         "study": ("directions", "user_attributes", "system_attributes"),
@@ -91,13 +91,13 @@ def to_local(stored: datetime | None) -> datetime | None:
     return stored.replace(tzinfo=UTC).astimezone().replace(tzinfo=None)
 
 
-SPECIAL = {"INF_POS": math.inf, "INF_NEG": -math.inf, "NAN": math.nan}
+NON_FINITE = {"INF_POS": math.inf, "INF_NEG": -math.inf, "NAN": math.nan}
 """Optuna keeps numbers that some databases cannot hold as a word beside an empty value."""
 
 
 def from_stored(value: float | None, kind: str) -> float:
     """Gives the number that Optuna stored."""
-    return SPECIAL[kind] if value is None else value
+    return NON_FINITE[kind] if value is None else value
 
 
 def to_stored(value: float) -> tuple[float | None, str]:

@@ -23,7 +23,7 @@ from storage.optuna_schema.tables import (
     values,
 )
 
-MAX_LISTED = 500
+MAX_IDS_PER_QUERY = 500
 """More trials than this are not named one by one, but read with all that come after the first."""
 
 _distributions: dict[str, BaseDistribution] = {}
@@ -78,7 +78,7 @@ def _select(
     """Selects what belongs to the trials, and perhaps to others of their studies."""
     chosen = sa.select(table.c.trial_id, *(table.c[name] for name in columns))
     ids = list(frozen)
-    if len(ids) <= MAX_LISTED:
+    if len(ids) <= MAX_IDS_PER_QUERY:
         return chosen.where(table.c.trial_id.in_(ids))
     return chosen.join(trials, trials.c.trial_id == table.c.trial_id).where(
         trials.c.study_id.in_(studies), table.c.trial_id >= ids[0]

@@ -140,7 +140,7 @@ def upsert(connection: Connection, table: sa.TableClause, rows: Iterable[Row]) -
     if not chosen:
         return
     insert = _insert(connection, table)
-    key = KEYS[table]
+    key = ROW_KEYS[table]
     changed = {name: insert.excluded[name] for name in chosen[0] if name not in {"trial_id", key}}
     statement = insert.on_conflict_do_update(index_elements=["trial_id", key], set_=changed)
     connection.execute(statement, chosen)
@@ -174,7 +174,7 @@ def _last_report(connection: Connection, trial_id: int) -> float | None:
     return None if math.isnan(value) else value
 
 
-KEYS: Mapping[sa.TableClause, str] = {
+ROW_KEYS: Mapping[sa.TableClause, str] = {
     tables.params: "param_name",
     tables.user_attributes: "key",
     tables.system_attributes: "key",

@@ -6,13 +6,13 @@ import optuna
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from storage.database.retry import patient
+from storage.database.retry import with_retry
 from storage.database.store import Store
 from storage.optuna_schema import tables
 from storage.optuna_schema.tables import trials
-from storage.studies.orphans import delete_rows
+from storage.studies.orphans import delete_leases
 from storage.studies.records import find_study_id
-from storage.tables import answers, epochs, leases, studies, workers
+from storage.tables import epochs, leases, predictions, studies, workers
 
 
 def delete_study(store: Store, name: str) -> None:
@@ -25,28 +25,28 @@ def delete_study(store: Store, name: str) -> None:
         StudyNotFoundError: If there is no such study.
     """
     study_id = find_study_id(store, name)
-    if not store.is_plain:
+    if not store.is_optuna_only:
         _delete_ours(store, study_id)
     optuna.delete_study(study_name=name, storage=store.optuna_storage)
 
 
-@patient
+@with_retry
 def _delete_ours(store: Store, study_id: int) -> None:
     of_study = studies.c.study_id == study_id
     with store.write() as connection:
         # Those who begin a trial of it, or enter a config, hold the study first and then a lease.
         connection.execute(sa.select(studies.c.study_id).where(of_study).with_for_update())
-        delete_rows(connection, leases.c.study_id == study_id)
-        connection.execute(answers.delete().where(answers.c.study_id == study_id))
+        delete_leases(connection, leases.c.study_id == study_id)
+        connection.execute(predictions.delete().where(predictions.c.study_id == study_id))
         connection.execute(workers.delete().where(workers.c.study_id == study_id))
         connection.execute(studies.delete().where(of_study))
 
 
-BATCH = 500
+BATCH_SIZE = 500
 """Trials of one transaction: a tenth of a second, for which other writers wait."""
 
 
-OF_TRIALS = (
+TRIAL_TABLES = (
     tables.params,
     tables.values,
     tables.reports,
@@ -69,27 +69,27 @@ def delete_trials(
         progress: Told how many trials are deleted.
     """
     ids = _list_ids(store, study_id)
-    for start in range(0, len(ids), BATCH):
-        _delete_batch(store, ids[start : start + BATCH])
+    for start in range(0, len(ids), BATCH_SIZE):
+        _delete_batch(store, ids[start : start + BATCH_SIZE])
         if progress is not None:
-            progress(min(start + BATCH, len(ids)), len(ids), "trials deleted")
+            progress(min(start + BATCH_SIZE, len(ids)), len(ids), "trials deleted")
 
 
-@patient
+@with_retry
 def _list_ids(store: Store, /, study_id: int) -> list[int]:
     query = sa.select(trials.c.trial_id).where(trials.c.study_id == study_id)
     with store.read() as connection:
         return list(connection.scalars(query.order_by(trials.c.number.desc())))
 
 
-@patient
+@with_retry
 def _delete_batch(store: Store, /, ids: Sequence[int]) -> None:
     with store.write() as connection:
-        if not store.is_plain:
+        if not store.is_optuna_only:
             # Never apart from the trials: SQLite gives their ids to others.
             _delete(connection, leases, ids)
             _delete(connection, epochs, ids)
-        for table in (*OF_TRIALS, trials):
+        for table in (*TRIAL_TABLES, trials):
             _delete(connection, table, ids)
 
 

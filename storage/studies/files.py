@@ -16,7 +16,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
-from storage.database.retry import patient
+from storage.database.retry import with_retry
 from storage.database.store import Store
 from storage.errors import StoreError, StoreFullError
 from storage.tables import chunks, files, versions
@@ -41,7 +41,7 @@ def put_file(store: Store, name: str, file: BinaryIO, *, max_bytes: int) -> None
     """
     size = file.seek(0, os.SEEK_END)
     file.seek(0)
-    with _explaining(store, "keep", name):
+    with _explaining_errors(store, "keep", name):
         file_id = uuid.uuid4().hex
         _begin(store, file_id, name, size, max_bytes)
         try:
@@ -65,7 +65,7 @@ def get_file(store: Store, name: str, file: BinaryIO) -> bool:
         StoreError: If the store cannot be read, or what it holds is damaged.
     """
     read_id = None
-    with _explaining(store, "read", name):
+    with _explaining_errors(store, "read", name):
         while (found := _find(store, name)) is not None:
             if found.file_id == read_id:  # Nobody replaced it.
                 raise StoreError(f"The file {name} in {store.shown_url} is damaged.")
@@ -85,7 +85,7 @@ def delete_files(store: Store, names: Iterable[str]) -> None:
     """
     wanted = list(names)
     if wanted:
-        with _explaining(store, "delete", wanted[0]):
+        with _explaining_errors(store, "delete", wanted[0]):
             _delete(store, wanted)
 
 
@@ -95,18 +95,18 @@ def list_files(store: Store, prefix: str = "") -> dict[str, int]:
     Raises:
         StoreError: If the store cannot be read.
     """
-    with _explaining(store, "list", f"{prefix}*"):
+    with _explaining_errors(store, "list", f"{prefix}*"):
         return _list(store, prefix)
 
 
-@patient
+@with_retry
 def _delete(store: Store, names: Sequence[str]) -> None:
     with store.write() as connection:
         _lock(connection)
         _remove(connection, files.c.name.in_(names), files.c.sha256.is_not(None))
 
 
-@patient
+@with_retry
 def _list(store: Store, prefix: str) -> dict[str, int]:
     with store.read() as connection:
         rows = connection.execute(
@@ -118,7 +118,7 @@ def _list(store: Store, prefix: str) -> dict[str, int]:
         return {name: size for name, size in rows if name.startswith(prefix)}
 
 
-@patient
+@with_retry
 def _begin(store: Store, file_id: str, name: str, size: int, max_bytes: int) -> None:
     """Enters a file that has no chunk yet, if there is room for it."""
     with store.write() as connection:
@@ -140,7 +140,7 @@ def _begin(store: Store, file_id: str, name: str, size: int, max_bytes: int) -> 
         )
 
 
-@patient
+@with_retry
 def _add_chunk(store: Store, file_id: str, position: int, data: bytes) -> None:
     with store.write() as connection:
         _update(connection, file_id, touched_at=store.now(connection))
@@ -150,7 +150,7 @@ def _add_chunk(store: Store, file_id: str, position: int, data: bytes) -> None:
         connection.execute(chunks.insert().values(file_id=file_id, position=position, data=data))
 
 
-@patient
+@with_retry
 def _complete(store: Store, file_id: str, name: str, sha256: str) -> None:
     """Gives the file its name, and removes the one that had it."""
     with store.write() as connection:
@@ -170,7 +170,7 @@ def _update(connection: Connection, file_id: str, **values: Any) -> None:
         raise StoreError("A file was not kept: its writer was taken for dead. Try again.")
 
 
-@patient
+@with_retry
 def _find(store: Store, name: str) -> Any:
     with store.read() as connection:
         return connection.execute(
@@ -190,7 +190,7 @@ def _copy(store: Store, file_id: str, file: BinaryIO) -> str:
     return digest.hexdigest()
 
 
-@patient
+@with_retry
 def _load_chunk(store: Store, file_id: str, position: int) -> bytes | None:
     with store.read() as connection:
         return connection.execute(
@@ -212,7 +212,7 @@ def _lock(connection: Connection) -> None:
 
 
 @contextmanager
-def _explaining(store: Store, verb: str, name: str) -> Iterator[None]:
+def _explaining_errors(store: Store, verb: str, name: str) -> Iterator[None]:
     try:
         yield
     except SQLAlchemyError as error:

@@ -6,17 +6,19 @@ a study is deleted.
 
 import sqlalchemy as sa
 
-from storage.database.retry import patient
+from storage.database.retry import with_retry
 from storage.database.store import Store
 from storage.errors import StudyNotFoundError
-from storage.tables import answers, studies
+from storage.tables import predictions, studies
 
 MAX_BYTES = 64 * 2**20
 """Of one network's answers: probabilities of all images, and a few heat maps."""
 
 
-@patient
-def save_answers(store: Store, study_id: int, trial_number: int, split: str, data: bytes) -> None:
+@with_retry
+def save_predictions(
+    store: Store, study_id: int, trial_number: int, split: str, data: bytes
+) -> None:
     """Keeps a trial's answers on a split, in the place of those that are there.
 
     Raises:
@@ -26,23 +28,23 @@ def save_answers(store: Store, study_id: int, trial_number: int, split: str, dat
     if len(data) > MAX_BYTES:
         raise ValueError(f"Expected at most {MAX_BYTES} bytes of answers. Received: {len(data)}.")
     key = {"study_id": study_id, "trial_number": trial_number, "split": split}
-    is_it = sa.and_(*(answers.c[name] == value for name, value in key.items()))
+    is_it = sa.and_(*(predictions.c[name] == value for name, value in key.items()))
     with store.write() as connection:
         known = sa.select(studies.c.study_id).where(studies.c.study_id == study_id)
         if connection.execute(known.with_for_update()).first() is None:
             raise StudyNotFoundError("The study was deleted from the store.")
-        connection.execute(answers.delete().where(is_it))
-        connection.execute(answers.insert().values(**key, data=data))
+        connection.execute(predictions.delete().where(is_it))
+        connection.execute(predictions.insert().values(**key, data=data))
 
 
-@patient
-def load_answers(store: Store, study_id: int, trial_number: int, split: str) -> bytes | None:
+@with_retry
+def load_predictions(store: Store, study_id: int, trial_number: int, split: str) -> bytes | None:
     """Gives a trial's answers on a split, if they are kept."""
     with store.read() as connection:
         return connection.execute(
-            sa.select(answers.c.data).where(
-                answers.c.study_id == study_id,
-                answers.c.trial_number == trial_number,
-                answers.c.split == split,
+            sa.select(predictions.c.data).where(
+                predictions.c.study_id == study_id,
+                predictions.c.trial_number == trial_number,
+                predictions.c.split == split,
             )
         ).scalar()

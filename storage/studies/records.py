@@ -11,17 +11,17 @@ import sqlalchemy as sa
 from optuna.study import Study
 from optuna.trial import TrialState
 
-from storage.database.retry import patient
+from storage.database.retry import with_retry
 from storage.database.store import Store
 from storage.errors import StudyNotFoundError
-from storage.optuna_schema.bulk_insert import Queued, enqueue_missing
+from storage.optuna_schema.bulk_insert import QueuedConfig, enqueue_missing
 from storage.optuna_schema.tables import directions, study_attributes, trials
 from storage.optuna_schema.tables import studies as optuna_studies
 from storage.optuna_schema.writes import lock_optuna_study
-from storage.studies.orphans import delete_strays
+from storage.studies.orphans import delete_orphans
 from storage.tables import leases, studies
 
-BEAT_GAP_S = 60.0
+HEARTBEAT_GAP_S = 60.0
 """A longer gap between two beats is time without a living worker, which no budget pays for."""
 CREATED_BY = "convsearch:created_by"
 """An attribute of Optuna's study: the call that created ours, should it not hear that it did."""
@@ -35,7 +35,7 @@ class StudyRecord:
     no bound; `active_s` is the time in which the study had a living worker. `end_reason` says why
     the study ended before its budget was spent, and `has_failed` whether that is a failure.
     Standing workers serve studies of a higher `priority` first; `is_stopped` says that somebody
-    wants all workers to leave. Of a study of Optuna alone, `is_plain`, it is the name and the
+    wants all workers to leave. Of a study of Optuna alone, `is_optuna_only`, it is the name and the
     direction that are known.
     """
 
@@ -50,7 +50,7 @@ class StudyRecord:
     priority: int = 0
     is_stopped: bool = False
     direction: str = "maximize"
-    is_plain: bool = False
+    is_optuna_only: bool = False
 
 
 def create_study(
@@ -61,7 +61,7 @@ def create_study(
     n_trials: int | None = None,
     timeout_s: float | None = None,
     priority: int = 0,
-    queue: Sequence[Queued] = (),
+    queue: Sequence[QueuedConfig] = (),
 ) -> tuple[StudyRecord, bool]:
     """Creates a study that maximizes, or loads the one of that name as it stands.
 
@@ -84,11 +84,11 @@ def create_study(
         StudyNotFoundError: If somebody deletes it meanwhile.
     """
     if name not in list_all_studies(store):
-        delete_strays(store)
+        delete_orphans(store)
     study = optuna.create_study(
         storage=store.optuna_storage, study_name=name, direction="maximize", load_if_exists=True
     )
-    is_new = _enter(
+    is_new = _insert_record(
         store,
         study._study_id,
         uuid.uuid4().hex,
@@ -101,13 +101,13 @@ def create_study(
     return load_study(store, name), is_new
 
 
-@patient
-def _enter(
+@with_retry
+def _insert_record(
     store: Store,
     /,
     study_id: int,
     caller: str,
-    queue: Sequence[Queued],
+    queue: Sequence[QueuedConfig],
     **values: Any,
 ) -> bool:
     """Adds our record of a study with its queue where there is none; False if another has.
@@ -135,8 +135,8 @@ def _enter(
     return True
 
 
-@patient
-def enqueue(store: Store, study_id: int, queue: Sequence[Queued]) -> int:
+@with_retry
+def enqueue(store: Store, study_id: int, queue: Sequence[QueuedConfig]) -> int:
     """Has a study train some configs, except those that it was told of before.
 
     Returns:
@@ -150,14 +150,14 @@ def enqueue(store: Store, study_id: int, queue: Sequence[Queued]) -> int:
         return enqueue_missing(connection, study_id, queue)
 
 
-@patient
+@with_retry
 def load_study(store: Store, name: str) -> StudyRecord:
     """Loads the record of a study.
 
     Raises:
         StudyNotFoundError: If the store has no such study of ours; the message lists those it has.
     """
-    if store.is_plain:
+    if store.is_optuna_only:
         raise _not_found(store, name)
     with store.read() as connection:
         row = connection.execute(
@@ -181,7 +181,7 @@ def load_study(store: Store, name: str) -> StudyRecord:
     )
 
 
-@patient
+@with_retry
 def find_study(store: Store, name: str) -> StudyRecord:
     """Loads the record of a study to read it, be it ours or one of Optuna alone.
 
@@ -189,7 +189,7 @@ def find_study(store: Store, name: str) -> StudyRecord:
         StudyNotFoundError: If the store has neither, or the study has several objectives; the
             message lists the studies that it has.
     """
-    if not store.is_plain:
+    if not store.is_optuna_only:
         try:
             return load_study(store, name)
         except StudyNotFoundError:
@@ -217,7 +217,7 @@ def find_study(store: Store, name: str) -> StudyRecord:
         end_reason=None,
         has_failed=False,
         direction=direction.lower(),
-        is_plain=True,
+        is_optuna_only=True,
     )
 
 
@@ -241,7 +241,7 @@ def load_optuna_study(
     )
 
 
-@patient
+@with_retry
 def find_study_id(store: Store, name: str) -> int:
     """Gives the id of a study, one of ours or a plain Optuna study.
 
@@ -256,8 +256,8 @@ def find_study_id(store: Store, name: str) -> int:
     return ids[name]
 
 
-@patient
-def find_study_of(store: Store, trial_id: int) -> int | None:
+@with_retry
+def find_study_of_trial(store: Store, trial_id: int) -> int | None:
     """Gives the id of the study that a trial belongs to; None where there is no such trial."""
     query = sa.select(trials.c.study_id).where(trials.c.trial_id == trial_id)
     with store.read() as connection:
@@ -265,7 +265,7 @@ def find_study_of(store: Store, trial_id: int) -> int | None:
     return None if found is None else int(found)
 
 
-@patient
+@with_retry
 def list_studies(store: Store) -> list[str]:
     """Gives the names of the studies in the store, sorted."""
     with store.read() as connection:
@@ -277,14 +277,14 @@ def list_studies(store: Store) -> list[str]:
         return [name for (name,) in names]
 
 
-@patient
+@with_retry
 def list_all_studies(store: Store) -> list[str]:
     """Gives the names of the studies in the store, those of Optuna alone too, sorted."""
     with store.read() as connection:
         return sorted(connection.scalars(sa.select(optuna_studies.c.study_name)))
 
 
-@patient
+@with_retry
 def set_budget(
     store: Store,
     study_id: int,
@@ -315,7 +315,7 @@ def set_budget(
         )
 
 
-@patient
+@with_retry
 def set_stopped(store: Store, study_id: int, is_stopped: bool) -> None:
     """Has all workers of a study leave at the end of their epochs, or lets them come again."""
     with store.write() as connection:
@@ -324,7 +324,7 @@ def set_stopped(store: Store, study_id: int, is_stopped: bool) -> None:
         )
 
 
-@patient
+@with_retry
 def update_settings(store: Store, study_id: int, settings: str) -> None:
     """Replaces the settings of a study."""
     with store.write() as connection:
@@ -333,7 +333,7 @@ def update_settings(store: Store, study_id: int, settings: str) -> None:
         )
 
 
-@patient
+@with_retry
 def end_study(store: Store, study_id: int, reason: str, *, has_failed: bool = False) -> None:
     """Records why a study ends before its budget is spent; the first reason stays."""
     with store.write() as connection:
@@ -344,8 +344,8 @@ def end_study(store: Store, study_id: int, reason: str, *, has_failed: bool = Fa
         )
 
 
-@patient
-def end_if_nothing_waits(store: Store, study_id: int, reason: str) -> None:
+@with_retry
+def end_if_queue_empty(store: Store, study_id: int, reason: str) -> None:
     """Ends a study that draws no configs, once it has begun all that it was told to train."""
     waits = sa.select(trials.c.trial_id).where(
         trials.c.study_id == study_id, trials.c.state == TrialState.WAITING
@@ -360,7 +360,7 @@ def end_if_nothing_waits(store: Store, study_id: int, reason: str) -> None:
             )
 
 
-@patient
+@with_retry
 def count_done(store: Store, study_id: int) -> int:
     """Counts the finished trials that count for the budget."""
     with store.read() as connection:

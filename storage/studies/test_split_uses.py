@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import sqlalchemy as sa
 
-from storage.database.retry import patient
+from storage.database.retry import with_retry
 from storage.database.store import Store
 from storage.optuna_schema.writes import insert_missing
 from storage.tables import test_uses
@@ -28,7 +28,7 @@ class TestUseRow:
     __test__ = False  # Not a test, whatever pytest makes of the name.
 
 
-@patient
+@with_retry
 def record_test_use(
     store: Store,
     fingerprint: str,
@@ -60,7 +60,7 @@ def record_test_use(
         insert_missing(connection, test_uses, row)
 
 
-@patient
+@with_retry
 def list_test_uses(store: Store, fingerprints: Collection[str]) -> list[TestUseRow]:
     """Gives the uses of the test splits of some prepared images, the first one first."""
     with store.read() as connection:

@@ -10,19 +10,19 @@ from optuna.study import Study
 from optuna.trial import FrozenTrial
 from sqlalchemy.engine import Connection
 
-from storage.database.retry import patient
+from storage.database.retry import with_retry
 from storage.database.store import Store
-from storage.optuna_schema.bulk_insert import add_whole_trials
+from storage.optuna_schema.bulk_insert import insert_trials
 from storage.optuna_schema.writes import lock_optuna_study
 from storage.outcomes import Outcome
 from storage.tables import epochs, leases
 
-BATCH = 100
+BATCH_SIZE = 100
 """Trials of one transaction: a tenth of a second, for which other writers wait."""
 
 
 @dataclass(frozen=True, slots=True)
-class Copy:
+class TrialCopy:
     """A finished trial to take over: as the new study sees it, and where its curve is.
 
     `trial` has the new study's distributions; its number is given anew. `config_key` is by which
@@ -39,7 +39,7 @@ class Copy:
 def copy_trials(
     store: Store,
     study: Study,
-    copies: Iterable[Copy],
+    copies: Iterable[TrialCopy],
     on_copy: Callable[[int], None] = lambda _n: None,
 ) -> list[int]:
     """Adds finished trials to a study, each with its outcome and curve, and gives their numbers.
@@ -65,36 +65,38 @@ def copy_trials(
     return numbers
 
 
-def _batches(copies: Iterable[Copy]) -> Iterator[list[Copy]]:
+def _batches(copies: Iterable[TrialCopy]) -> Iterator[list[TrialCopy]]:
     left = iter(copies)
-    while batch := list(islice(left, BATCH)):
+    while batch := list(islice(left, BATCH_SIZE)):
         yield batch
 
 
-def _distributions(batch: Sequence[Copy]) -> Iterator[tuple[str, BaseDistribution]]:
+def _distributions(batch: Sequence[TrialCopy]) -> Iterator[tuple[str, BaseDistribution]]:
     return (item for copy in batch for item in copy.trial.distributions.items())
 
 
-@patient
-def _copy_batch(store: Store, /, study_id: int, batch: Sequence[Copy]) -> list[int]:
+@with_retry
+def _copy_batch(store: Store, /, study_id: int, batch: Sequence[TrialCopy]) -> list[int]:
     """Adds some trials in one transaction: trials, leases and epochs, all of them or none."""
     with store.write() as connection:
         lock_optuna_study(connection, study_id)
         numbers = _known_numbers(connection, study_id, batch)
         fresh = list({it.config_key: it for it in batch if it.config_key not in numbers}.values())
-        added = add_whole_trials(connection, study_id, [it.trial for it in fresh])
+        added = insert_trials(connection, study_id, [it.trial for it in fresh])
         for copy, (trial_id, number) in zip(fresh, added, strict=True):
             numbers[copy.config_key] = number
             _copy_curve(connection, copy, trial_id)
         if fresh:
             rows = [
-                _lease_of(copy, study_id, *ids) for copy, ids in zip(fresh, added, strict=True)
+                _lease_row(copy, study_id, *ids) for copy, ids in zip(fresh, added, strict=True)
             ]
             connection.execute(leases.insert(), rows)
     return [numbers[copy.config_key] for copy in batch]
 
 
-def _known_numbers(connection: Connection, study_id: int, batch: Sequence[Copy]) -> dict[str, int]:
+def _known_numbers(
+    connection: Connection, study_id: int, batch: Sequence[TrialCopy]
+) -> dict[str, int]:
     """Gives the numbers of those that are there: where only the answer to a commit was lost."""
     found = connection.execute(
         sa.select(leases.c.config_key, leases.c.trial_number).where(
@@ -105,7 +107,7 @@ def _known_numbers(connection: Connection, study_id: int, batch: Sequence[Copy])
     return {row.config_key: row.trial_number for row in found}
 
 
-def _lease_of(copy: Copy, study_id: int, trial_id: int, number: int) -> dict[str, object]:
+def _lease_row(copy: TrialCopy, study_id: int, trial_id: int, number: int) -> dict[str, object]:
     return {
         "study_id": study_id,
         "trial_id": trial_id,
@@ -119,7 +121,7 @@ def _lease_of(copy: Copy, study_id: int, trial_id: int, number: int) -> dict[str
     }
 
 
-def _copy_curve(connection: Connection, copy: Copy, trial_id: int) -> None:
+def _copy_curve(connection: Connection, copy: TrialCopy, trial_id: int) -> None:
     columns = [column.name for column in epochs.c if column.name != "trial_id"]
     source = sa.select(sa.literal(trial_id), *(epochs.c[name] for name in columns)).where(
         epochs.c.trial_id == copy.source_trial_id

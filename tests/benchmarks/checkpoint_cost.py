@@ -78,8 +78,8 @@ def train(
     trainer.send(task)
     while True:
         match trainer.receive(600.0):
-            case Epoch(_, unsaved):
-                assert not unsaved, unsaved
+            case Epoch(_, save_error):
+                assert not save_error, save_error
                 if artifacts is not None:
                     artifacts.send(number, 0)
                 trainer.send("go_on")

@@ -171,7 +171,7 @@ def train(
             features=f"{folder}/features",
         )
         fit = Fit(task, synthetic_set(config.batch_size, image_shape))
-        while fit.goes_on:
+        while fit.has_next_epoch:
             fit.run_epoch()
             on_epoch()
         fit.finish()

@@ -10,7 +10,7 @@ import pytest
 
 from spaces import Config, Limits, SearchSpace, SpaceError, predict_cost
 from spaces.parameters.domains import Choices
-from spaces.parameters.stub_trials import GuidedTrial
+from spaces.parameters.stub_trials import PreferredTrial
 
 FIXED: dict[str, object] = {
     "stages": 1,
@@ -45,13 +45,13 @@ def test_optuna_trial_and_its_record_give_the_same_config(plain_space: SearchSpa
 
 
 def test_inactive_parameters_are_not_suggested(plain_space: SearchSpace) -> None:
-    trial = GuidedTrial(
+    trial = PreferredTrial(
         {"stages": 1, "optimizer": "sgd", "regularizer": "l2", "stage1_pool": False}
     )
     plain_space.suggest(trial)
-    assert "stage1_channels" in trial.asked
-    assert "sgd_momentum" in trial.asked
-    assert "l2_strength" in trial.asked
+    assert "stage1_channels" in trial.suggested
+    assert "sgd_momentum" in trial.suggested
+    assert "l2_strength" in trial.suggested
     inactive = {
         "stage1_pool_size",
         "stage2_channels",
@@ -59,20 +59,20 @@ def test_inactive_parameters_are_not_suggested(plain_space: SearchSpace) -> None
         "adam_beta_1",
         "l1_strength",
     }
-    assert not inactive & set(trial.asked)
+    assert not inactive & set(trial.suggested)
 
 
 def test_fixed_parameters_and_a_single_family_are_not_suggested() -> None:
-    trial = GuidedTrial({})
+    trial = PreferredTrial({})
     SearchSpace.create(["plain"], FIXED).suggest(trial)
-    assert trial.asked == {}
+    assert trial.suggested == {}
 
 
 def test_nesterov_is_not_asked_without_momentum() -> None:
-    trial = GuidedTrial({})
+    trial = PreferredTrial({})
     space = SearchSpace.create(["plain"], {"optimizer": "sgd", "sgd_momentum": 0})
     assert space.suggest(trial).optimizer.nesterov is False
-    assert "sgd_nesterov" not in trial.asked
+    assert "sgd_nesterov" not in trial.suggested
 
 
 def test_unknown_family_lists_the_known_ones() -> None:

@@ -6,11 +6,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from threading import Lock
 
-FREE = 5
+FREE_ATTEMPTS = 5
 """Wrong tokens of an address before it has to wait."""
-FORGET_S = 60.0
+RECORD_LIFETIME_S = 60.0
 FIRST_WAIT_S, LONGEST_WAIT_S = 5.0, 600.0
-MOST_ADDRESSES = 10_000
+MAX_ADDRESSES = 10_000
 
 
 @dataclass(slots=True)
@@ -19,10 +19,10 @@ class _Record:
 
     n_wrong: int = 0
     waits_until: float = 0.0
-    forgotten_at: float = 0.0
+    expires_at: float = 0.0
 
 
-class Attempts:
+class RateLimiter:
     """Counts wrong tokens by address; the table is bounded, and its oldest entries go first.
 
     Args:
@@ -61,14 +61,16 @@ class Attempts:
 
     def _count(self, address: str, now: float) -> None:
         record = self._records.pop(address, None)
-        if record is None or record.forgotten_at <= now:
+        if record is None or record.expires_at <= now:
             record = _Record()
         record.n_wrong += 1
         wait_s = 0.0
-        if record.n_wrong >= FREE:
-            wait_s = min(LONGEST_WAIT_S, FIRST_WAIT_S * 2.0 ** min(record.n_wrong - FREE, 30))
+        if record.n_wrong >= FREE_ATTEMPTS:
+            wait_s = min(
+                LONGEST_WAIT_S, FIRST_WAIT_S * 2.0 ** min(record.n_wrong - FREE_ATTEMPTS, 30)
+            )
         record.waits_until = now + wait_s
-        record.forgotten_at = now + 2 * wait_s + FORGET_S
+        record.expires_at = now + 2 * wait_s + RECORD_LIFETIME_S
         self._records[address] = record
-        while len(self._records) > MOST_ADDRESSES:
+        while len(self._records) > MAX_ADDRESSES:
             self._records.popitem(last=False)

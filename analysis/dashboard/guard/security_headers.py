@@ -23,8 +23,8 @@ PAGE_POLICY = "; ".join(
 """That of optuna-dashboard's own page, on every answer, and what it leaves open closed."""
 ARTIFACT_POLICY = "sandbox; default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'"
 """Nothing runs or is loaded. Browsers style the page that they make around an image themselves."""
-UNKNOWN = "application/octet-stream"
-SHOWN = {
+DEFAULT_TYPE = "application/octet-stream"
+INLINE_TYPES = {
     "image/png": "image/png",
     "image/jpeg": "image/jpeg",
     "image/gif": "image/gif",
@@ -46,7 +46,7 @@ _OURS = frozenset(
 _WITHOUT_BODY = ("204", "304")
 
 
-def dress(
+def secure_headers(
     headers: Iterable[tuple[str, str]], request: "Request | None", status: str, *, is_private: bool
 ) -> list[tuple[str, str]]:
     """Gives the headers of an answer, with ours in the place of the application's.
@@ -89,9 +89,9 @@ def _make_passive(headers: list[tuple[str, str]], code: str) -> list[tuple[str, 
     if code in _WITHOUT_BODY:
         return kept
     if code >= "300":
-        return [*kept, ("Content-Type", SHOWN["text/plain"])]
+        return [*kept, ("Content-Type", INLINE_TYPES["text/plain"])]
     types = [value for name, value in headers if name.lower() == "content-type"]
-    given = types[0].partition(";")[0].strip().lower() if len(types) == 1 else UNKNOWN
-    if given in SHOWN:
-        return [*kept, ("Content-Type", SHOWN[given])]
-    return [*kept, ("Content-Type", UNKNOWN), ("Content-Disposition", "attachment")]
+    given = types[0].partition(";")[0].strip().lower() if len(types) == 1 else DEFAULT_TYPE
+    if given in INLINE_TYPES:
+        return [*kept, ("Content-Type", INLINE_TYPES[given])]
+    return [*kept, ("Content-Type", DEFAULT_TYPE), ("Content-Disposition", "attachment")]

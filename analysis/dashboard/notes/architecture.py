@@ -11,7 +11,7 @@ from analysis.formatting import plural
 
 Record = Mapping[str, Any]
 MAX_LINE = 240
-ODD = (KeyError, TypeError, ValueError, AttributeError, IndexError, OverflowError)
+MALFORMED_ERRORS = (KeyError, TypeError, ValueError, AttributeError, IndexError, OverflowError)
 """What a record can raise that is not as its family writes it."""
 
 
@@ -25,26 +25,26 @@ def describe_architecture(config: Record) -> str:
     if isinstance(network, Mapping):
         try:
             body = _BODIES.get(str(config.get("family")), _generic)(network)
-        except ODD:
+        except MALFORMED_ERRORS:
             body = _generic(network)
     return _cut(" → ".join(filter(None, [body, *_head(config.get("head"))])))
 
 
 def describe_training(config: Record) -> str:
     """Gives in a line of plain text how the layers are made and what trains them."""
-    parts = [_attempt(part, config) for part in (_layers, _optimizer, _batches)]
+    parts = [_describe_or_empty(part, config) for part in (_layers, _optimizer, _batches)]
     return _cut("; ".join(filter(None, parts)))
 
 
 def _plain(network: Record) -> str:
     stages = network["stages"]
     widths = _values(stages, "channels")
-    about = [
+    details = [
         _each("convolution", _values(stages, "convs"), unless=1),
         _each("kernel", _values(stages, "kernel_size")),
         _pooling(_values(stages, "pool_size")),
     ]
-    return f"{_stages(len(stages), 'stage', widths)} ({'; '.join(filter(None, about))})"
+    return f"{_stages(len(stages), 'stage', widths)} ({'; '.join(filter(None, details))})"
 
 
 def _vgg(network: Record) -> str:
@@ -141,10 +141,10 @@ def _batches(config: Record) -> str:
     return f"batches of {show_value(config['batch_size'])}, {augmented}"
 
 
-def _attempt(describe: Callable[[Record], str], config: Record) -> str:
+def _describe_or_empty(describe: Callable[[Record], str], config: Record) -> str:
     try:
         return describe(config)
-    except ODD:
+    except MALFORMED_ERRORS:
         return ""
 
 

@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 from typing import TypeGuard
 
-from analysis.formatting import show_epoch_time
+from analysis.formatting import format_epoch_time
 
 MINUTE_S, HOUR_S = 60.0, 3600.0
 MAX_NUMBER = 10**18
@@ -41,10 +41,10 @@ def show_score(value: object, digits: int = 4) -> str | None:
 
 def show_time(seconds: float) -> str:
     """Gives `4.2 s`, `40 s`, `12 min` or `3 h 20 min`."""
-    return show_epoch_time(seconds) if math.isfinite(seconds) else "–"
+    return format_epoch_time(seconds) if math.isfinite(seconds) else "–"
 
 
-def roughly(seconds: float) -> str:
+def approximate_duration(seconds: float) -> str:
     """Gives a time in words so coarse that they stay the same for a while."""
     if seconds < 2 * MINUTE_S:
         return "a minute or two"

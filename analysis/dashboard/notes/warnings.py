@@ -8,33 +8,33 @@ from analysis.dashboard.notes.formatting import is_number, show_value
 from analysis.dashboard.notes.markdown import escape
 from analysis.dashboard.notes.settings import Settings
 from analysis.formatting import plural
-from analysis.report.cautions import FEW_TRIALS, is_at_edge, of_data
+from analysis.report.cautions import FEW_TRIALS, data_cautions, is_at_edge
 from analysis.report.facts import Caution, DataFacts
 from analysis.report.phrases import Phrases
 from analysis.report.texts import texts
 from analysis.results.status import StudyStatus
 from storage import TrialRow
 
-MANY_FAILURES = 0.2
+FAILURE_RATE = 0.2
 """Of the trials that ended: so many failures are no accident any more."""
 MAX_EDGES = 4
 
 
 def find_warnings(status: StudyStatus, data: DataFacts | None) -> Iterator[str]:
     """Gives what to mind as Markdown, what asks for doing something first."""
-    if not status.record.is_plain:
-        yield from _of_work(status)
-    yield from _of_failures(status)
-    if status.record.is_plain or status.is_confirmation:
+    if not status.record.is_optuna_only:
+        yield from _worker_warnings(status)
+    yield from _failure_warnings(status)
+    if status.record.is_optuna_only or status.is_confirmation:
         return
-    yield from _of_results(status)
+    yield from _result_warnings(status)
     if data is not None and data.counts.get("train") and data.counts.get("val"):
         words = Phrases(texts("en"))
-        yield from (escape(words.caution(it)) for it in of_data(data))
-    yield from _of_edges(status)
+        yield from (escape(words.caution(it)) for it in data_cautions(data))
+    yield from _edge_warnings(status)
 
 
-def _of_work(status: StudyStatus) -> Iterator[str]:
+def _worker_warnings(status: StudyStatus) -> Iterator[str]:
     record = status.record
     if record.end_reason:
         how = "It ended with a failure" if record.has_failed else "It ended before its budget"
@@ -51,10 +51,10 @@ def _of_work(status: StudyStatus) -> Iterator[str]:
         yield "**Nobody is at work,** and its budget is not spent."
 
 
-def _of_failures(status: StudyStatus) -> Iterator[str]:
+def _failure_warnings(status: StudyStatus) -> Iterator[str]:
     ended = [row for row in status.trials if row.kind not in {"running", "waiting"}]
     failed = [row for row in ended if row.kind == "fail"]
-    if len(failed) < 2 or len(failed) < MANY_FAILURES * len(ended):
+    if len(failed) < 2 or len(failed) < FAILURE_RATE * len(ended):
         return
     reasons = Counter(filter(None, map(_reason, failed)))
     often = f" Most often: {escape(reasons.most_common(1)[0][0])}" if reasons else ""
@@ -65,7 +65,7 @@ def _reason(row: TrialRow) -> str:
     return "" if row.outcome is None else row.outcome.reason
 
 
-def _of_results(status: StudyStatus) -> Iterator[str]:
+def _result_warnings(status: StudyStatus) -> Iterator[str]:
     n_complete = status.counts["complete"]
     if 0 < n_complete < FEW_TRIALS:
         yield (
@@ -74,7 +74,7 @@ def _of_results(status: StudyStatus) -> Iterator[str]:
         )
 
 
-def _of_edges(status: StudyStatus) -> Iterator[str]:
+def _edge_warnings(status: StudyStatus) -> Iterator[str]:
     best = status.best
     if best is None:
         return

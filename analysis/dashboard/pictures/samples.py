@@ -38,7 +38,9 @@ def draw_samples(pictures: Sequence["Picture"], *, title: str) -> bytes:
     shown = _by_class(pictures)
     n_rows = -(-len(shown) // N_COLUMNS)
     height = style.HEAD + n_rows * (SIDE + NAME) + style.EDGE
-    return style.paint(style.WIDTH, max(200, height), title, lambda figure: _draw(figure, shown))
+    return style.render_png(
+        style.WIDTH, max(200, height), title, lambda figure: _draw(figure, shown)
+    )
 
 
 def _by_class(pictures: Sequence["Picture"]) -> list["Picture"]:
@@ -54,7 +56,7 @@ def _by_class(pictures: Sequence["Picture"]) -> list["Picture"]:
 
 def _draw(figure: "Figure", pictures: Sequence["Picture"]) -> None:
     if not pictures:
-        style.say_nothing(figure, "There are no sample images")
+        style.draw_placeholder(figure, "There are no sample images")
     for first in range(0, len(pictures), N_COLUMNS):
         row = pictures[first : first + N_COLUMNS]
         top = style.HEAD + first // N_COLUMNS * (SIDE + NAME)
@@ -94,6 +96,6 @@ def _name(figure: "Figure", label: str, column: int, n: int, bottom: float) -> N
     """Writes a class under its images, with a line that holds them together."""
     left = style.EDGE + column * (SIDE + GAP)
     width = n * (SIDE + GAP) - GAP
-    name = style.fitted(label, width, style.LABEL)
-    style.rule(figure, left, left + width, bottom + 6)
-    style.write(figure, left + width / 2, bottom + 23, name, across="center")
+    name = style.truncate(label, width, style.LABEL)
+    style.draw_rule(figure, left, left + width, bottom + 6)
+    style.draw_text(figure, left + width / 2, bottom + 23, name, align="center")

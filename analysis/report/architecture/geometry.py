@@ -7,13 +7,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from analysis.report.architecture.blocks import Block
-from analysis.report.architecture.layout import LANE, WIDTH, Link, Plan
+from analysis.report.architecture.layout import LANE, WIDTH, Layout, Link
 from analysis.report.texts import Texts
 
-LOW, TALL = 46, 62
+BOX_HEIGHT, TALL_BOX_HEIGHT = 46, 62
 ROW_GAP = 34
 MARGIN = 10
-END = 20
+STUB_LENGTH = 20
 BASELINES = (19, 36, 52)
 """Of the lines in a box, from its top."""
 
@@ -36,17 +36,17 @@ class Line:
     """A connection from its start on.
 
     A step is one point, straight below the one before, or the three of a cubic Bézier curve.
-    `head` is where an arrow's head points, None where the line leaves the part; `goes_on` says
+    `head` is where an arrow's head points, None where the line leaves the part; `is_continued` says
     that it comes from, or leads to, another part.
     """
 
     start: Point
     steps: tuple[tuple[Point, ...], ...]
     head: Point | None
-    goes_on: bool
+    is_continued: bool
 
 
-class Sheet:
+class Canvas:
     """The rows `first` to `last` of a plan, with coordinates of their own.
 
     Attributes:
@@ -57,57 +57,57 @@ class Sheet:
     """
 
     def __init__(
-        self, blocks: Mapping[str, Block], plan: Plan, rows: tuple[int, int], texts: Texts
+        self, blocks: Mapping[str, Block], layout: Layout, rows: tuple[int, int], texts: Texts
     ) -> None:
         self._first, self._last = rows
-        self._plan = plan
-        self._blocks = [it for it in blocks.values() if self._is_here(plan.row_of[it.name])]
-        self._written = {it.name: written_in(it, texts) for it in self._blocks}
+        self._layout = layout
+        self._blocks = [it for it in blocks.values() if self._is_here(layout.row_of[it.name])]
+        self._written = {it.name: box_text(it, texts) for it in self._blocks}
         self._tops: dict[int, float] = {}
         self._bottoms: dict[int, float] = {}
-        y = float(MARGIN + (END if self._first > 0 else 0))
+        y = float(MARGIN + (STUB_LENGTH if self._first > 0 else 0))
         for row in range(self._first, self._last + 1):
-            members = [it.name for it in self._blocks if plan.row_of[it.name] == row]
+            members = [it.name for it in self._blocks if layout.row_of[it.name] == row]
             self._tops[row] = y
             self._bottoms[row] = y + max(map(self._height_of, members))
             y = self._bottoms[row] + ROW_GAP
-        self.height = y - ROW_GAP + MARGIN + (END if self._last < plan.n_rows - 1 else 0)
+        self.height = y - ROW_GAP + MARGIN + (STUB_LENGTH if self._last < layout.n_rows - 1 else 0)
         self._left, self.width = self._find_sides()
         self.boxes = tuple(self._place(it) for it in self._blocks)
-        self.lines = tuple(self._trace(it) for it in plan.links if self._touches(it))
+        self.lines = tuple(self._route(it) for it in layout.links if self._touches(it))
 
     def _is_here(self, row: int) -> bool:
         return self._first <= row <= self._last
 
     def _touches(self, link: Link) -> bool:
-        source, target = self._plan.row_of[link.source], self._plan.row_of[link.target]
+        source, target = self._layout.row_of[link.source], self._layout.row_of[link.target]
         return source <= self._last and target >= self._first and target > source
 
     def _find_sides(self) -> tuple[float, float]:
         """Gives the left side, in the plan's coordinates, and the width."""
-        middles = [self._plan.x_of[it.name] for it in self._blocks]
+        middles = [self._layout.x_of[it.name] for it in self._blocks]
         lanes = [
-            x for link in self._plan.links for row, x in link.lanes.items() if self._is_here(row)
+            x for link in self._layout.links for row, x in link.lanes.items() if self._is_here(row)
         ]
         left = min([*(x - WIDTH / 2 for x in middles), *(x - LANE / 2 for x in lanes)])
         right = max([*(x + WIDTH / 2 for x in middles), *(x + LANE / 2 for x in lanes)])
         return left - MARGIN, right - left + 2 * MARGIN
 
     def _height_of(self, name: str) -> int:
-        return TALL if len(self._written[name]) > 2 else LOW
+        return TALL_BOX_HEIGHT if len(self._written[name]) > 2 else BOX_HEIGHT
 
     def _place(self, block: Block) -> Box:
         return Box(
             block,
-            self._plan.x_of[block.name] - WIDTH / 2 - self._left,
-            self._tops[self._plan.row_of[block.name]],
+            self._layout.x_of[block.name] - WIDTH / 2 - self._left,
+            self._tops[self._layout.row_of[block.name]],
             self._height_of(block.name),
             self._written[block.name],
         )
 
-    def _trace(self, link: Link) -> Line:
+    def _route(self, link: Link) -> Line:
         """Gives a line from block to block, or from or to the end of the part."""
-        source, target = self._plan.row_of[link.source], self._plan.row_of[link.target]
+        source, target = self._layout.row_of[link.source], self._layout.row_of[link.target]
         x, y = start = self._start(link, source)
         steps: list[tuple[Point, ...]] = []
         for row in range(max(source + 1, self._first), min(target - 1, self._last) + 1):
@@ -117,20 +117,20 @@ class Sheet:
             steps.append(((x, y),))
         if target > self._last:
             steps.append(((x, self.height - MARGIN / 2),))
-            return Line(start, tuple(steps), None, goes_on=True)
-        x_of_target, top = self._plan.x_of[link.target] - self._left, self._tops[target]
+            return Line(start, tuple(steps), None, is_continued=True)
+        x_of_target, top = self._layout.x_of[link.target] - self._left, self._tops[target]
         steps.append(_bend(x, y, x_of_target, top - 5))
-        return Line(start, tuple(steps), (x_of_target, top - 1), goes_on=source < self._first)
+        return Line(start, tuple(steps), (x_of_target, top - 1), is_continued=source < self._first)
 
     def _start(self, link: Link, source: int) -> Point:
         if source >= self._first:
             bottom = self._tops[source] + self._height_of(link.source)
-            return self._plan.x_of[link.source] - self._left, bottom
-        above = self._plan.x_of[link.source if link.lanes else link.target]
+            return self._layout.x_of[link.source] - self._left, bottom
+        above = self._layout.x_of[link.source if link.lanes else link.target]
         return above - self._left, MARGIN / 2
 
 
-def written_in(block: Block, texts: Texts) -> tuple[str, ...]:
+def box_text(block: Block, texts: Texts) -> tuple[str, ...]:
     """Gives the lines of a block: what it is, its size with its parameters, what acts on it."""
     third = _third_line(block, texts)
     lines = (title_of(block, texts), _numbers(block, texts))
@@ -158,10 +158,10 @@ def _numbers(block: Block, texts: Texts) -> str:
 def _third_line(block: Block, texts: Texts) -> str:
     """Gives what acts on the output; of a backbone its name."""
     parts = [block.name[:24]] if block.kind == "backbone" else []
-    return ", ".join([*parts, *(_action(it, texts) for it in block.actions)])
+    return ", ".join([*parts, *(_merged_label(it, texts) for it in block.merged_kinds)])
 
 
-def _action(kind: str, texts: Texts) -> str:
+def _merged_label(kind: str, texts: Texts) -> str:
     """Gives a short word for what acts on an output, so that three of them fit a box."""
     key = f"layer.short.{kind}"
     return texts.say(key) if key in texts else _kind(kind, texts)

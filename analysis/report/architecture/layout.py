@@ -25,7 +25,7 @@ class Link:
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class Layout:
     """Rows of blocks, by name, with the middle of each, and what connects them."""
 
     row_of: Mapping[str, int]
@@ -38,7 +38,7 @@ class Plan:
         return 1 + max(self.row_of.values(), default=-1)
 
 
-def place_blocks(blocks: Sequence[Block]) -> Plan:
+def place_blocks(blocks: Sequence[Block]) -> Layout:
     """Gives each block a row, below all its inputs, and a place in it that overlaps no other.
 
     Args:
@@ -56,34 +56,34 @@ def place_blocks(blocks: Sequence[Block]) -> Plan:
         order = sorted(range(len(row)), key=wanted.__getitem__)
         for place, x in zip(order, _spread([wanted[i] for i in order]), strict=True):
             x_of[row[place].name] = x
-    return Plan(row_of, x_of, _link(blocks, rows, row_of, x_of))
+    return Layout(row_of, x_of, _link(blocks, rows, row_of, x_of))
 
 
-def cut_rows(plan: Plan, most: int) -> list[tuple[int, int]]:
-    """Gives runs of rows, first and last, of at most `most` rows as far as the network allows.
+def split_rows(layout: Layout, max_rows: int) -> list[tuple[int, int]]:
+    """Gives runs of rows, first and last, of at most `max_rows` rows as far as the network allows.
 
     It is cut only where a single block is all that goes on, into runs that are about equally long.
     """
-    n_runs = max(1, ceil(plan.n_rows / most))
-    most = ceil(plan.n_rows / n_runs)
-    is_cut = [True] * plan.n_rows
-    for row in range(plan.n_rows - 1):
+    n_runs = max(1, ceil(layout.n_rows / max_rows))
+    max_rows = ceil(layout.n_rows / n_runs)
+    is_cut = [True] * layout.n_rows
+    for row in range(layout.n_rows - 1):
         passing = {
             link.source
-            for link in plan.links
-            if plan.row_of[link.source] <= row < plan.row_of[link.target]
+            for link in layout.links
+            if layout.row_of[link.source] <= row < layout.row_of[link.target]
         }
-        is_cut[row] = len(passing) == 1 and plan.row_of[next(iter(passing))] == row
+        is_cut[row] = len(passing) == 1 and layout.row_of[next(iter(passing))] == row
     runs: list[tuple[int, int]] = []
     first = last = 0
-    for row in range(plan.n_rows):
+    for row in range(layout.n_rows):
         if not is_cut[row]:
             continue
-        if row - first >= most and first <= last < row:
+        if row - first >= max_rows and first <= last < row:
             runs.append((first, last))
             first = last + 1
         last = row
-    runs.append((first, plan.n_rows - 1))
+    runs.append((first, layout.n_rows - 1))
     return runs
 
 

@@ -12,19 +12,19 @@ import plotly.graph_objects as go
 from optuna.importance import get_param_importances
 from optuna.trial import FrozenTrial, TrialState
 
-from analysis.report.facts import Searched
+from analysis.report.facts import SearchResults
 from analysis.report.figures import theme
-from analysis.report.texts import FIXED_SPACE
+from analysis.report.texts import NO_BREAK_SPACE
 
 MIN_TRIALS = 8
 """Fewer say nothing about any parameter."""
 MAX_TRIALS = 1000
 """More take long and tell no more."""
 MAX_BARS = 15
-PERCENT = f"{FIXED_SPACE}%"
+PERCENT = f"{NO_BREAK_SPACE}%"
 
 
-def plot_importance(facts: Searched, *, lang: str = "en") -> go.Figure:
+def plot_importance(facts: SearchResults, *, lang: str = "en") -> go.Figure:
     """Draws the importance of parameters, as shares, the largest on top.
 
     Args:
@@ -40,8 +40,8 @@ def plot_importance(facts: Searched, *, lang: str = "en") -> go.Figure:
         height=120 + 26 * len(shown),
     )
     figure.add_bar(
-        x=[theme.tidy(100 * share) for _, share in shown],
-        y=[theme.literal(name) for name, _ in shown],
+        x=[theme.round_coordinate(100 * share) for _, share in shown],
+        y=[theme.escape_label(name) for name, _ in shown],
         orientation="h",
         marker={"color": theme.BLUE},
         texttemplate=f"%{{x:.0f}}{PERCENT}",
@@ -77,7 +77,7 @@ def importance_of(
     ][-MAX_TRIALS:]
     if len(complete) < MIN_TRIALS or len({it.value for it in complete}) < 2:
         return {}
-    with _quiet():
+    with _silence_optuna():
         study = optuna.create_study(direction=direction)
         study.add_trials(complete)
         try:
@@ -93,7 +93,7 @@ def importance_of(
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
+def _silence_optuna() -> Iterator[None]:
     """Keeps Optuna from telling of a study in memory, and of parameters with few trials."""
     logger = logging.getLogger("optuna")
     level = logger.level

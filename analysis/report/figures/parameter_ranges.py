@@ -4,18 +4,18 @@ from collections.abc import Sequence
 
 import plotly.graph_objects as go
 
-from analysis.report.facts import Searched
+from analysis.report.facts import SearchResults
 from analysis.report.figures import theme
 from analysis.report.figures.parameters import Axis, axis_of, shown_parameters
 from analysis.results.ranking import RankedTrial
 
 MAX_POINTS = 300
-BEST_SHARE, LEAST_BEST = 0.1, 3
-SPREAD = 0.22
+BEST_SHARE, MIN_BEST = 0.1, 3
+JITTER = 0.22
 """How far points of a parameter are spread, of the distance to the next one."""
 
 
-def plot_places(facts: Searched, *, lang: str = "en") -> go.Figure:
+def plot_parameter_ranges(facts: SearchResults, *, lang: str = "en") -> go.Figure:
     """Draws a row for each of the most important parameters, from its lowest value to its highest.
 
     The best tenth of the complete trials, at least three, stand out.
@@ -25,10 +25,10 @@ def plot_places(facts: Searched, *, lang: str = "en") -> go.Figure:
         lang: Of the labels.
     """
     say = theme.words(lang).say
-    complete = sorted(theme.valued(facts.ranking.complete), key=lambda it: it.rank or 0)
+    complete = sorted(theme.trials_with_value(facts.ranking.complete), key=lambda it: it.rank or 0)
     axes = [axis_of(name, facts) for name in shown_parameters(facts)][::-1]
-    n_best = max(LEAST_BEST, round(BEST_SHARE * len(complete)))
-    best, others = complete[:n_best], theme.thinned(complete[n_best:], MAX_POINTS)
+    n_best = max(MIN_BEST, round(BEST_SHARE * len(complete)))
+    best, others = complete[:n_best], theme.downsample(complete[n_best:], MAX_POINTS)
     figure = theme.new_figure(say("places.title"), lang=lang, height=120 + 44 * len(axes))
     for trials, name, colour, size in (
         (others, say("places.others"), theme.NEUTRAL, 5),
@@ -53,7 +53,7 @@ def plot_places(facts: Searched, *, lang: str = "en") -> go.Figure:
 def _label(axis: Axis, lang: str) -> str:
     ticks = axis.ticks(lang)
     ends = dict.fromkeys((ticks[0][1], ticks[-1][1])) if ticks else {}
-    return f"{theme.literal(axis.name)}<br><sup>{' … '.join(ends)}</sup>"
+    return f"{theme.escape_label(axis.name)}<br><sup>{' … '.join(ends)}</sup>"
 
 
 def _points(trials: Sequence[RankedTrial], axes: Sequence[Axis], lang: str) -> dict[str, object]:
@@ -61,12 +61,12 @@ def _points(trials: Sequence[RankedTrial], axes: Sequence[Axis], lang: str) -> d
     y: list[float] = []
     text: list[str] = []
     for row, axis in enumerate(axes):
-        for place, trial in enumerate(it for it in trials if axis.name in it.params):
+        for position, trial in enumerate(it for it in trials if axis.name in it.params):
             value = trial.params[axis.name]
-            x.append(theme.tidy(axis.place(value)))
-            y.append(round(row + SPREAD * ((place * 0.618) % 1 - 0.5), 3))
-            shown = theme.chosen(value, lang) if axis.choices else f"{value:.4g}"
+            x.append(theme.round_coordinate(axis.position(value)))
+            y.append(round(row + JITTER * ((position * 0.618) % 1 - 0.5), 3))
+            shown = theme.format_choice(value, lang) if axis.choices else f"{value:.4g}"
             text.append(
-                f"#{trial.trial}: {theme.literal(axis.name)} {shown}, {trial.val_accuracy:.4f}"
+                f"#{trial.trial}: {theme.escape_label(axis.name)} {shown}, {trial.val_accuracy:.4f}"
             )
     return {"x": x, "y": y, "text": text, "hovertemplate": "%{text}<extra></extra>"}

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 import plotly.graph_objects as go
 
-from analysis.report.texts import NARROW_SPACE, Texts, texts
+from analysis.report.texts import NARROW_NO_BREAK_SPACE, Texts, texts
 from analysis.results.ranking import RankedTrial
 
 T = TypeVar("T")
@@ -36,9 +36,9 @@ VALUES = ((0.0, "#c7cfd8"), (0.5, "#4fb4e6"), (1.0, "#0b4f8a"))
 FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Noto Sans', sans-serif"
 HEIGHT = 380
 MAX_NAME = 28
-FOLD, MAX_WORD = 11, 14
+WRAP_WIDTH, MAX_WORD = 11, 14
 """Signs in a line of a folded name, and in one of a single word: what a phone has room for."""
-MAX_PARTED = 5
+MAX_INTEGER_TICKS = 5
 """Plotly draws up to ten ticks: halves where the ends of an axis are no further apart."""
 _KNOWN_FAMILIES = ("plain", "vgg", "inception", "residual", "dense", "transfer")
 
@@ -74,7 +74,7 @@ def new_figure(
         margin={"l": 56, "r": 16, "t": 48, "b": 48},
         legend={"orientation": "h", "yref": "container", "y": 0, "yanchor": "bottom", "x": 0},
         hoverlabel={"font": {"family": FONT}},
-        separators=f",{NARROW_SPACE}" if lang == "ru" else ".,",
+        separators=f",{NARROW_NO_BREAK_SPACE}" if lang == "ru" else ".,",
     )
     shared: dict[str, Any] = {
         "gridcolor": GRID,
@@ -97,7 +97,7 @@ def words(lang: str) -> Texts:
     return texts(lang)
 
 
-def family_look(families: Sequence[str], family: str) -> tuple[str, str]:
+def family_style(families: Sequence[str], family: str) -> tuple[str, str]:
     """Gives the colour and the symbol of a family: always the same for those of ours."""
     if family in _KNOWN_FAMILIES:
         place = _KNOWN_FAMILIES.index(family)
@@ -108,7 +108,7 @@ def family_look(families: Sequence[str], family: str) -> tuple[str, str]:
     return COLOURS[place % len(COLOURS)], SYMBOLS[place % len(SYMBOLS)]
 
 
-def line_look(place: int) -> dict[str, Any]:
+def line_style(place: int) -> dict[str, Any]:
     """Gives the colour and the dash of a line among many: two rounds of colours look different.
 
     Args:
@@ -118,7 +118,7 @@ def line_look(place: int) -> dict[str, Any]:
     return {"color": COLOURS[place % len(COLOURS)], "dash": DASHES[dash], "width": 2}
 
 
-def literal(name: object) -> str:
+def escape_label(name: object) -> str:
     """Writes a name so that Plotly shows it as it is, whatever is in it, and not too long."""
     written = str(name)
     if len(written) > MAX_NAME:
@@ -126,22 +126,22 @@ def literal(name: object) -> str:
     return written.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
-def chosen(value: object, lang: str) -> str:
+def format_choice(value: object, lang: str) -> str:
     """Writes a parameter's value as a name: yes or no for a boolean."""
-    return literal(words(lang).value(value))
+    return escape_label(words(lang).value(value))
 
 
-def folded(name: object) -> str:
+def wrap_label(name: object) -> str:
     """Writes a name in short lines, broken after spaces and underscores; words only if long."""
     written = str(name)
     if len(written) > MAX_NAME:
         written = written[: MAX_NAME - 1] + "…"
     lines = [""]
     for part in re.findall(rf"[^ _]{{1,{MAX_WORD}}}[ _]?", written) or [written]:
-        if lines[-1] and len(lines[-1]) + len(part.rstrip()) > FOLD:
+        if lines[-1] and len(lines[-1]) + len(part.rstrip()) > WRAP_WIDTH:
             lines.append("")
         lines[-1] += part
-    return "<br>".join(literal(line.strip()) for line in lines)
+    return "<br>".join(escape_label(line.strip()) for line in lines)
 
 
 def log_ticks(low: float, high: float, *, lang: str = "en") -> dict[str, object]:
@@ -154,14 +154,14 @@ def log_ticks(low: float, high: float, *, lang: str = "en") -> dict[str, object]
     first, last = math.floor(math.log10(low)), math.ceil(math.log10(high))
     ticks = [step * 10.0**power for power in range(first, last + 1) for step in steps]
     shown = [it for it in ticks if low / 1.1 <= it <= high * 1.1] or sorted({low, high})
-    labels = [_short(it, lang) for it in shown]
+    labels = [_compact_number(it, lang) for it in shown]
     return {"type": "log", "tickvals": shown, "ticktext": labels}
 
 
-def whole_ticks(values: Iterable[int]) -> dict[str, object]:
+def integer_ticks(values: Iterable[int]) -> dict[str, object]:
     """Gives the ticks of an axis of whole numbers that is so short that Plotly would part them."""
     known = sorted(values)
-    if not known or known[-1] - known[0] > MAX_PARTED:
+    if not known or known[-1] - known[0] > MAX_INTEGER_TICKS:
         return {}
     return {"tickvals": list(range(known[0], known[-1] + 1))}
 
@@ -171,7 +171,7 @@ def localized(written: str, lang: str) -> str:
     return written.replace(".", ",") if lang == "ru" else written
 
 
-def _short(value: float, lang: str) -> str:
+def _compact_number(value: float, lang: str) -> str:
     """Writes a number as 0.001, 30, 20k or 3M."""
     for size, key in ((1e6, "unit.millions"), (1e3, "unit.thousands")):
         if value >= size:
@@ -180,7 +180,7 @@ def _short(value: float, lang: str) -> str:
     return localized(written, lang)
 
 
-def valued(trials: Iterable[RankedTrial]) -> list[RankedTrial]:
+def trials_with_value(trials: Iterable[RankedTrial]) -> list[RankedTrial]:
     """Gives the trials that have a place and a value, in the order of their numbers."""
     return sorted(
         (it for it in trials if it.rank is not None and it.val_accuracy is not None),
@@ -188,7 +188,7 @@ def valued(trials: Iterable[RankedTrial]) -> list[RankedTrial]:
     )
 
 
-def thinned(items: Sequence[T], limit: int) -> list[T]:
+def downsample(items: Sequence[T], limit: int) -> list[T]:
     """Gives at most `limit` items, evenly picked, with the first and the last among them."""
     if len(items) <= limit:
         return list(items)
@@ -196,22 +196,22 @@ def thinned(items: Sequence[T], limit: int) -> list[T]:
     return [items[round(place * step)] for place in range(limit)]
 
 
-def thin_trials(trials: Sequence[RankedTrial], limit: int) -> list[RankedTrial]:
+def downsample_trials(trials: Sequence[RankedTrial], limit: int) -> list[RankedTrial]:
     """Gives at most `limit` trials by number: half of them the best, the others evenly picked."""
     if len(trials) <= limit:
         return list(trials)
     best = sorted(trials, key=lambda it: it.rank or len(trials))
-    chosen = best[: limit // 2] + thinned(best[limit // 2 :], limit - limit // 2)
-    return sorted(chosen, key=lambda it: it.trial)
+    format_choice = best[: limit // 2] + downsample(best[limit // 2 :], limit - limit // 2)
+    return sorted(format_choice, key=lambda it: it.trial)
 
 
-def with_note(title: str, shown: int, total: int, lang: str) -> str:
+def title_with_count(title: str, shown: int, total: int, lang: str) -> str:
     """Adds to a title how many of all are shown, where it is not all of them."""
     if shown >= total:
         return title
     return words(lang).say("figure.thinned", title=title, shown=shown, total=total)
 
 
-def tidy(value: float | None) -> float | None:
+def round_coordinate(value: float | None) -> float | None:
     """Rounds a coordinate to what can be seen, which keeps pages small."""
     return None if value is None else float(f"{value:.6g}")

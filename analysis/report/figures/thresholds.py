@@ -55,10 +55,10 @@ def _add_curves(figure: go.Figure, curves: Mapping[str, Curve], areas: Mapping[s
             continue
         area = f" (AUC {areas[name]})" if name in areas else ""
         figure.add_scatter(
-            x=[theme.tidy(it) for it in curve.x],
-            y=[theme.tidy(it) for it in curve.y],
-            name=theme.literal(name) + area,
+            x=[theme.round_coordinate(it) for it in curve.x],
+            y=[theme.round_coordinate(it) for it in curve.y],
+            name=theme.escape_label(name) + area,
             mode="lines",
-            line=theme.line_look(place),
+            line=theme.line_style(place),
             hovertemplate="%{x:.3f}, %{y:.3f}",
         )

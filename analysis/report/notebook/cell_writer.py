@@ -11,7 +11,7 @@ from analysis.report.phrases import Phrases
 from analysis.report.texts import texts
 from analysis.results.classification_metrics import Score
 
-MARKED = re.compile(r"([\\`*_\[\]{}$~#|!])")
+MARKDOWN_SPECIAL = re.compile(r"([\\`*_\[\]{}$~#|!])")
 """What Markdown, or the mathematics in it, gives a meaning."""
 
 
@@ -23,7 +23,7 @@ class Cell:
     source: str
 
 
-class Teller:
+class CellWriter:
     """Tells facts in one language, cell by cell."""
 
     def __init__(self, facts: Facts, lang: str) -> None:
@@ -36,29 +36,29 @@ class Teller:
     def winner(self) -> dict[str, str]:
         """The winner's trial and family, as texts have them."""
         trial = self.facts.winner.trial
-        return {"trial": str(trial.trial), "family": plain(trial.family)}
+        return {"trial": str(trial.trial), "family": escape_markdown(trial.family)}
 
     @property
     def val(self) -> str:
         """The winner's validation accuracy, as texts have it."""
         return self.phrases.accuracy(self.facts.winner.val_accuracy)
 
-    def tell(self, *paragraphs: str) -> None:
+    def add_text(self, *paragraphs: str) -> None:
         """Adds a cell of text; empty paragraphs are left out."""
         told = [paragraph for paragraph in paragraphs if paragraph]
         if told:
             self.cells.append(Cell("markdown", "\n\n".join(told)))
 
-    def run(self, *lines: str) -> None:
+    def add_code(self, *lines: str) -> None:
         """Adds a cell of code."""
         self.cells.append(Cell("code", "\n".join(lines)))
 
-    def show(self, function: str, *arguments: str) -> None:
+    def add_call(self, function: str, *arguments: str) -> None:
         """Adds a cell that shows what a function of `analysis` gives, of the facts by default."""
         given = list(arguments or ("facts",))
         if self.lang != "en":
-            given.append(f"lang={quoted(self.lang)}")
-        self.run(f"analysis.{function}({', '.join(given)})")
+            given.append(f"lang={python_literal(self.lang)}")
+        self.add_code(f"analysis.{function}({', '.join(given)})")
 
     def say(self, key: str, **values: object) -> str:
         """Gives a text of the notebook, or of the page where the notebook has none."""
@@ -70,7 +70,10 @@ class Teller:
 
     def caution(self, caution: Caution) -> str:
         """Gives the sentence of a caution, the names in it made harmless."""
-        values = {name: plain(it) if isinstance(it, str) else it for name, it in _items(caution)}
+        values = {
+            name: escape_markdown(it) if isinstance(it, str) else it
+            for name, it in _items(caution)
+        }
         return self.phrases.caution(replace(caution, values=values))
 
     def on_test(self, known: str, unknown: str) -> str:
@@ -83,10 +86,10 @@ class Teller:
             val=self.val,
             test=self.phrases.score(test.evaluation.accuracy.value),
             images=self.count("count.images", test.evaluation.n),
-            **self.scored(test.evaluation.accuracy),
+            **self.interval_values(test.evaluation.accuracy),
         )
 
-    def scored(self, score: Score) -> dict[str, str]:
+    def interval_values(self, score: Score) -> dict[str, str]:
         """Gives the ends of a score's interval, as texts have them."""
         return {"low": self.phrases.score(score.low), "high": self.phrases.score(score.high)}
 
@@ -95,24 +98,24 @@ def _items(caution: Caution) -> Iterable[tuple[str, object]]:
     return caution.values.items()
 
 
-def plain(text: object) -> str:
+def escape_markdown(text: object) -> str:
     """Writes a name so that Markdown shows it as it is, on one line."""
-    return escape(MARKED.sub(r"\\\1", " ".join(str(text).split())), quote=False)
+    return escape(MARKDOWN_SPECIAL.sub(r"\\\1", " ".join(str(text).split())), quote=False)
 
 
-def listed(items: Iterable[str]) -> str:
+def bullet_list(items: Iterable[str]) -> str:
     """Gives a list in Markdown; nothing for nothing."""
     return "\n".join(f"- {item}" for item in items)
 
 
-def fenced(text: str) -> str:
+def code_block(text: str) -> str:
     """Gives a block of code in Markdown, which nothing in the text ends."""
     longest = max(map(len, re.findall("`+", text)), default=0)
     fence = "`" * max(3, longest + 1)
     return f"{fence}shell\n{text}\n{fence}"
 
 
-def quoted(text: str) -> str:
+def python_literal(text: str) -> str:
     """Writes a text as a literal of Python, in double quotes where that needs no escape."""
     literal = repr(text)
     return literal if '"' in text or "'" in text else f'"{literal[1:-1]}"'

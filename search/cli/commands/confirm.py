@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from search.cli import options
-from search.cli.commands.run import STOPPING
+from search.cli.commands.run import STOPPING_MESSAGE
 
 
 def add_to(app: typer.Typer) -> None:
@@ -30,14 +30,20 @@ def confirm(
     The winner is then scored, once, on the test split. The same command again goes on where it
     stopped; a larger --top or --seeds adds trainings.
     """
-    from search.cli.console import answers, notes, print_json, progress_bar, say
-    from search.cli.views.confirmation import show_outcome, show_uses
+    from search.cli.console import (
+        print_json,
+        print_line,
+        progress_bar,
+        stderr_console,
+        stdout_console,
+    )
+    from search.cli.views.confirmation import show_confirm_result, show_test_uses
     from search.cli.views.run_progress import live_view
     from search.cli.views.status import show_submission
     from search.evaluation.confirm import confirm as run_confirmation
-    from search.settings.study_file import read_local
+    from search.settings.study_file import read_worker_options
 
-    local = read_local(
+    local = read_worker_options(
         {
             ("study", "workers"): options.parse_workers(workers),
             ("study", "gpus"): gpus,
@@ -45,7 +51,7 @@ def confirm(
         },
         options.NAMES,
     )
-    console = notes()
+    console = stderr_console()
     with progress_bar(console) as progress, live_view(console) as view:
         result = run_confirmation(
             store,
@@ -56,15 +62,15 @@ def confirm(
             opens_test=test,
             progress=progress,
             on_submit=lambda submission: show_submission(console, submission),
-            on_stop=lambda: say(console, STOPPING),
-            on_score=lambda: say(console, "Scoring the winner on the test split"),
+            on_stop=lambda: print_line(console, STOPPING_MESSAGE),
+            on_score=lambda: print_line(console, "Scoring the winner on the test split"),
             view=view,
         )
     if json:
         print_json(result.to_json())
-        show_uses(console, result.uses)
+        show_test_uses(console, result.uses)
     else:
-        show_outcome(answers(), console, result, opens_test=test)
+        show_confirm_result(stdout_console(), console, result, opens_test=test)
     if result.run.is_interrupted:
         raise typer.Exit(128 + (result.run.signal or signal.SIGINT))
     if result.run.status.record.has_failed or result.problem is not None:

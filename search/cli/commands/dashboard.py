@@ -64,19 +64,19 @@ def dashboard(
 
     Others than this machine need a token, and nobody may change anything without --allow-edit.
     """
-    from search.machine.signals import leave_when_asked
+    from search.machine.signals import exit_on_signal
 
-    leave_when_asked()
+    exit_on_signal()
     from analysis.dashboard.guard import Access
     from search.dashboard.listener import Listener
-    from search.dashboard.server import check_proxy, choose_token, log_in_lines, serve
+    from search.dashboard.server import check_proxy, choose_token, log_one_line_errors, serve
 
-    log_in_lines()
+    log_one_line_errors()
     proxy = check_proxy(behind_proxy)
     choose_token(token, is_needed=False)  # Refused before anything is opened.
-    with _opened(store, allows_edit=allow_edit) as there:
+    with _open_store(store, allows_edit=allow_edit) as opened_store:
         listener = (
-            Listener.open(host, port, advice="convsearch dashboard --port ")
+            Listener.open(host, port, port_option="convsearch dashboard --port ")
             if socket is None
             else Listener.inherit(socket)
         )
@@ -84,45 +84,49 @@ def dashboard(
         known = choose_token(token, is_needed=is_needed)
         hosts = frozenset[str]() if known is None else None
         if socket is None:
-            _tell(there, listener, known, is_made=token is None, allows_edit=allow_edit)
+            _announce(opened_store, listener, known, is_made=token is None, allows_edit=allow_edit)
         if not no_browser:
-            _open_browser(listener.own_address)
+            _open_browser(listener.local_address)
         access = Access(known, allow_edit, hosts)
-        signals = serve(there, listener, access, proxy=proxy, is_supervised=supervised)
+        signals = serve(opened_store, listener, access, proxy=proxy, is_supervised=supervised)
     raise typer.Exit(128 + signals[0] if signals else 0)
 
 
-def _opened(url: str | None, *, allows_edit: bool) -> "AbstractContextManager[Store]":
+def _open_store(url: str | None, *, allows_edit: bool) -> "AbstractContextManager[Store]":
     """Opens the store: for reading alone unless it may be changed."""
     from contextlib import closing
 
-    from search.cli.store import opened
+    from search.cli.store import open_for_reading
     from search.settings.plan import store_url
     from storage import Store
 
     if allows_edit:
         return closing(Store.open(store_url(url), create=False))
-    return opened(url)
+    return open_for_reading(url)
 
 
-def _tell(
+def _announce(
     store: "Store", listener: "Listener", token: str | None, *, is_made: bool, allows_edit: bool
 ) -> None:
     """Prints the address, alone on standard output, and who may do what there."""
-    from search.cli.console import notes, say
+    from search.cli.console import print_line, stderr_console
     from search.dashboard.server import with_token
 
-    console = notes()
+    console = stderr_console()
     how = "which may be changed there" if allows_edit else "read-only"
-    say(console, f"Dashboard of {store.shown_url}, {how}; Ctrl-C ends it.")
+    print_line(console, f"Dashboard of {store.shown_url}, {how}; Ctrl-C ends it.")
     if token is not None and is_made:
-        say(console, "Its token was made for this time: the address below lets in who has it.")
+        print_line(
+            console, "Its token was made for this time: the address below lets in who has it."
+        )
     elif token is not None:
-        say(console, "It asks for the token that was given.")
+        print_line(console, "It asks for the token that was given.")
     if not listener.is_loopback:
-        say(console, "This is HTTP: on a network that is not trusted, put it behind a proxy.")
+        print_line(
+            console, "This is HTTP: on a network that is not trusted, put it behind a proxy."
+        )
     if listener.numeric_address is not None:
-        say(console, f"Where the name below is not known: {listener.numeric_address}")
+        print_line(console, f"Where the name below is not known: {listener.numeric_address}")
     address = listener.address
     typer.echo(address if token is None or not is_made else with_token(address, token))
     sys.stdout.flush()

@@ -21,17 +21,17 @@ def inspect(
     json: options.Json = False,
 ) -> None:
     """Shows classes, counts, sizes, duplicates, broken files, and what a search would use."""
-    from search.cli.console import answers, notes, print_json, progress_bar
+    from search.cli.console import print_json, progress_bar, stderr_console, stdout_console
     from search.cli.views.status import show_source
     from search.data import inspect_source
 
     settings = _settings(source, image_size, color, max_images, split, seed, strict)
-    with progress_bar(notes()) as progress:
+    with progress_bar(stderr_console()) as progress:
         summary = inspect_source(settings, progress)
     if json:
         print_json(summary.to_json())
     else:
-        show_source(answers(), summary)
+        show_source(stdout_console(), summary)
 
 
 @app.command()
@@ -49,13 +49,13 @@ def prepare(
     """Decodes a source once, into the file that all workers map."""
     from pathlib import Path
 
-    from search.cli.console import answers, notes, print_json, progress_bar
+    from search.cli.console import print_json, progress_bar, stderr_console, stdout_console
     from search.data import default_cache_dir
     from search.data import prepare as prepare_source
 
     settings = _settings(source, image_size, color, max_images, split, seed, strict)
     folder = Path(cache) if cache else default_cache_dir()
-    with progress_bar(notes()) as progress:
+    with progress_bar(stderr_console()) as progress:
         data = prepare_source(settings, folder, progress)
     document = {
         "path": str(data.path),
@@ -69,7 +69,7 @@ def prepare(
         return
     height, width, channels = data.image_shape
     counts = ", ".join(f"{n:,} {split}" for split, n in data.counts.items())
-    answers().print(
+    stdout_console().print(
         f"{data.n_classes} classes, {counts}, {height}×{width}×{channels}\n{data.path}",
         soft_wrap=True,
     )

@@ -13,17 +13,17 @@ def status(study: options.Study, store: options.Store = None, json: options.Json
     What dead workers left is put right first.
     """
     from analysis import load_status
-    from search.cli.console import answers, notes, print_json
-    from search.cli.store import opened, recovered
+    from search.cli.console import print_json, stderr_console, stdout_console
+    from search.cli.store import open_for_reading, recover_study
     from search.cli.views.status import show_status
 
-    with opened(store) as there:
-        recovered(there, store, study, notes())
-        found = load_status(there, study)
+    with open_for_reading(store) as opened_store:
+        recover_study(opened_store, store, study, stderr_console())
+        found = load_status(opened_store, study)
     if json:
         print_json(found.to_json())
     else:
-        show_status(answers(), found)
+        show_status(stdout_console(), found)
 
 
 def rank(
@@ -55,8 +55,8 @@ def rank(
 ) -> None:
     """Ranks the trials of a study by validation accuracy."""
     from analysis import rank as rank_trials
-    from search.cli.console import answers, print_json
-    from search.cli.store import opened
+    from search.cli.console import print_json, stdout_console
+    from search.cli.store import open_for_reading
     from search.cli.views.ranking import (
         show_family_ranking,
         show_fronts,
@@ -73,8 +73,8 @@ def rank(
         raise typer.BadParameter(f"{' and '.join(asked)} show different things: give one of them.")
     if within is not None and not within >= 0:
         raise typer.BadParameter(f"--within: expected 0 or more. Received: {within}")
-    with opened(store) as there:
-        ranking = rank_trials(there, study, metric=metric)
+    with open_for_reading(store) as opened_store:
+        ranking = rank_trials(opened_store, study, metric=metric)
     if json:
         trials = ranking.counted if within is None else ranking.within(within)
         document = ranking.to_json() | {"trials": [trial.to_json() for trial in trials]}
@@ -82,10 +82,10 @@ def rank(
             document["pareto"] = ranking.fronts_to_json()
         print_json(document)
     elif by_family:
-        show_family_ranking(answers(), ranking)
+        show_family_ranking(stdout_console(), ranking)
     elif within is not None:
-        show_within(answers(), ranking, within)
+        show_within(stdout_console(), ranking, within)
     elif pareto:
-        show_fronts(answers(), ranking)
+        show_fronts(stdout_console(), ranking)
     else:
-        show_ranking(answers(), ranking, show_all=show_all)
+        show_ranking(stdout_console(), ranking, show_all=show_all)

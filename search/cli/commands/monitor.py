@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from search.cli import options
-from search.cli.store import opened
+from search.cli.store import open_for_reading
 
 WAIT_S = 600.0
 """How long `stop` waits: an epoch of a large network takes minutes."""
@@ -28,9 +28,9 @@ def watch(
 ) -> None:
     """Shows the status of a study until it ends; Ctrl-C leaves, and the study goes on."""
     from analysis import follow_status
-    from search.cli.console import answers
+    from search.cli.console import stdout_console
     from search.cli.views.status import show_status
-    from search.cli.views.watch import is_over, watching
+    from search.cli.views.watch import is_over, watch_view
     from search.errors import SettingsError
     from search.settings.plan import parse_duration
 
@@ -40,12 +40,12 @@ def watch(
         raise SettingsError(f"--every: {error}. Received: {every}") from error
     if every_s <= 0:
         raise SettingsError(f"--every: expected more than 0. Received: {every}")
-    console = answers()
-    with opened(store) as there:
-        read_status = follow_status(there, study)
+    console = stdout_console()
+    with open_for_reading(store) as opened_store:
+        read_status = follow_status(opened_store, study)
         status = read_status()
         try:
-            with watching(console) as show:
+            with watch_view(console) as show:
                 while not is_over(status):
                     show(status)
                     time.sleep(every_s)
@@ -70,19 +70,19 @@ def stop(
     """
     from contextlib import closing
 
-    from search.cli.console import answers, notes
+    from search.cli.console import stderr_console, stdout_console
     from search.cli.views.studies import show_stopped
     from search.errors import WorkerError
     from search.settings.plan import store_url
     from storage import Store, list_workers, load_study, set_stopped
 
-    with closing(Store.open(store_url(store), create=False)) as there:
-        record = load_study(there, study)
-        set_stopped(there, record.study_id, True)
+    with closing(Store.open(store_url(store), create=False)) as opened_store:
+        record = load_study(opened_store, study)
+        set_stopped(opened_store, record.study_id, True)
         deadline = time.monotonic() + timeout
         n_said = None
         while True:
-            alive = [row for row in list_workers(there, record.study_id) if row.is_alive]
+            alive = [row for row in list_workers(opened_store, record.study_id) if row.is_alive]
             if not alive or not wait:
                 break
             if time.monotonic() > deadline:
@@ -92,9 +92,9 @@ def stop(
                 )
             if len(alive) != n_said:
                 n_said = len(alive)
-                show_stopped(notes(), study, alive, is_waiting=True)
+                show_stopped(stderr_console(), study, alive, is_waiting=True)
             time.sleep(POLL_S)
-    show_stopped(answers(), study, alive, is_waiting=False)
+    show_stopped(stdout_console(), study, alive, is_waiting=False)
 
 
 def doctor(
@@ -103,15 +103,15 @@ def doctor(
     json: options.Json = False,
 ) -> None:
     """Looks for what is wrong with a store, and mends it with --fix."""
-    from search.cli.console import answers, print_json
-    from search.cli.views.studies import show_report
-    from search.doctor import examine
+    from search.cli.console import print_json, stdout_console
+    from search.cli.views.studies import show_doctor_report
+    from search.doctor import run_checks
     from search.settings.plan import store_url
 
-    report = examine(store_url(store), fix=fix)
+    report = run_checks(store_url(store), fix=fix)
     if json:
         print_json(report.to_json())
     else:
-        show_report(answers(), report)
-    if not report.is_well:
+        show_doctor_report(stdout_console(), report)
+    if not report.is_healthy:
         raise typer.Exit(1)

@@ -39,19 +39,25 @@ def predict(
     Images of another size or colour are converted as those were that it was trained on, and the
     answer says so. The exit code is 1 where an image cannot be read.
     """
-    from search.cli.console import answers, notes, print_json, progress_bar, steps
-    from search.cli.views.predictions import show_predictions, show_unread
+    from search.cli.console import (
+        print_json,
+        progress_bar,
+        stderr_console,
+        stdout_console,
+        step_printer,
+    )
+    from search.cli.views.predictions import show_predictions, show_unreadable
     from search.exported_models.prediction import predict as predict_images
 
-    console = notes()
+    console = stderr_console()
     with progress_bar(console) as progress:
         found = predict_images(
-            model, images, progress=progress, on_step=steps(console, is_silent=json)
+            model, images, progress=progress, on_step=step_printer(console, is_silent=json)
         )
     if json:
         print_json(found.to_json())
     else:
-        show_predictions(answers(), found)
-    show_unread(console, found)
-    if found.n_unread:
+        show_predictions(stdout_console(), found)
+    show_unreadable(console, found)
+    if found.n_unreadable:
         raise typer.Exit(1)

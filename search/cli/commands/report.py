@@ -34,12 +34,19 @@ def report(
     """
     from pathlib import Path
 
-    from search.cli.console import answers, notes, print_json, progress_bar, say, steps
-    from search.cli.views.confirmation import show_uses
+    from search.cli.console import (
+        print_json,
+        print_line,
+        progress_bar,
+        stderr_console,
+        stdout_console,
+        step_printer,
+    )
+    from search.cli.views.confirmation import show_test_uses
     from search.cli.views.report import show_report
     from search.reports.report import report as write_report
 
-    console = notes()
+    console = stderr_console()
     with progress_bar(console) as progress:
         written = write_report(
             store,
@@ -50,13 +57,13 @@ def report(
             lang=lang,
             with_names=names,
             progress=progress,
-            on_step=steps(console, is_silent=json),
-            on_score=lambda: say(console, "Scoring the winner on the test split"),
+            on_step=step_printer(console, is_silent=json),
+            on_score=lambda: print_line(console, "Scoring the winner on the test split"),
         )
     if json:
         print_json(written.to_json())
-        show_uses(console, written.facts.test_uses)
+        show_test_uses(console, written.facts.test_uses)
     else:
-        show_report(answers(), console, written)
+        show_report(stdout_console(), console, written)
     if written.problems:
         raise typer.Exit(1)

@@ -21,16 +21,16 @@ def reproduce(
 
     On the same kind of processor it is, to the last digit; the exit code is 1 where it is not.
     """
-    from search.cli.console import answers, notes, print_json, progress_bar
-    from search.cli.store import opened
+    from search.cli.console import print_json, progress_bar, stderr_console, stdout_console
+    from search.cli.store import open_for_reading
     from search.cli.views.reproduction import show_reproduction
     from search.evaluation.reproduction import reproduce as train_again
 
-    with opened(store) as there, progress_bar(notes()) as progress:
-        found = train_again(there, study, trial, n_threads=threads, progress=progress)
+    with open_for_reading(store) as opened_store, progress_bar(stderr_console()) as progress:
+        found = train_again(opened_store, study, trial, n_threads=threads, progress=progress)
     if json:
         print_json(found.to_json())
     else:
-        show_reproduction(answers(), found)
+        show_reproduction(stdout_console(), found)
     if not found.is_identical:
         raise typer.Exit(1)

@@ -17,7 +17,7 @@ DEMO_TRIALS = 10
 DEMO_EPOCHS = 8
 DEMO_FAMILIES = ("plain",)
 """The quickest to train: the ranking is there in two minutes."""
-STOPPING = "Stopping: workers give their trials back. Ctrl-C again leaves at once."
+STOPPING_MESSAGE = "Stopping: workers give their trials back. Ctrl-C again leaves at once."
 
 
 def add_to(app: typer.Typer) -> None:
@@ -43,13 +43,13 @@ def demo(
         ("search", "seed"): seed,
         ("store", "url"): store,
     }
-    _run(options.Given("demo", given), is_json=json)
+    _run(options.StudyOptions("demo", given), is_json=json)
     _report(store, DEMO_STUDY)
 
 
-@options.sharing(read_study)
+@options.with_shared_options(read_study)
 def run(
-    given: options.Given,
+    given: options.StudyOptions,
     workers: options.Workers = None,
     gpus: options.Gpus = None,
     trainers_per_gpu: options.TrainersPerGpu = None,
@@ -73,52 +73,66 @@ def run(
         ("study", "gpus"): gpus,
         ("study", "trainers_per_gpu"): trainers_per_gpu,
     }
-    _run(given.also(local), is_json=json, dashboard=dashboard)
+    _run(given.with_values(local), is_json=json, dashboard=dashboard)
 
 
-def _run(given: options.Given, *, is_json: bool, dashboard: str | None = None) -> None:
+def _run(given: options.StudyOptions, *, is_json: bool, dashboard: str | None = None) -> None:
     """Runs a study with a live view, and ends with the ranking and what to do next."""
     from contextlib import closing, nullcontext
 
-    from search.cli.console import answers, notes, print_json, progress_bar, say
+    from search.cli.console import (
+        print_json,
+        print_line,
+        progress_bar,
+        stderr_console,
+        stdout_console,
+    )
     from search.cli.views.ranking import show_ranking
     from search.cli.views.run_progress import live_view
-    from search.cli.views.status import show_beside, show_ending, show_submission
-    from search.dashboard.child_process import DashboardBeside
+    from search.cli.views.status import show_dashboard_address, show_ending, show_submission
+    from search.dashboard.child_process import DashboardProcess
     from search.settings.plan import store_url
     from search.settings.study_file import read_plan
     from search.workers.local_run import run_plan
 
     plan = read_plan(given.source, given.values, options.NAMES)
-    console = notes()
-    beside = nullcontext() if dashboard is None else closing(DashboardBeside(dashboard))
+    console = stderr_console()
+    dashboard_context = (
+        nullcontext() if dashboard is None else closing(DashboardProcess(dashboard))
+    )
 
     def on_submit(submission: "Submission") -> None:
         show_submission(console, submission)
-        if shown is not None:
+        if dashboard_process is not None:
             log = submission.artifacts.dashboard_log
             lost = (
                 "The dashboard has ended, and the search goes on: `convsearch dashboard` shows it "
                 f"again. Its log: {log}"
             )
-            shown.start(store_url(plan.store.url), log, lambda: say(console, lost))
-            show_beside(console, shown)
+            dashboard_process.start(
+                store_url(plan.store.url), log, lambda: print_line(console, lost)
+            )
+            show_dashboard_address(console, dashboard_process)
 
-    with beside as shown, progress_bar(console) as progress, live_view(console) as view:
+    with (
+        dashboard_context as dashboard_process,
+        progress_bar(console) as progress,
+        live_view(console) as view,
+    ):
         result = run_plan(
             plan,
             progress=progress,
             on_submit=on_submit,
-            on_stop=lambda: say(console, STOPPING),
+            on_stop=lambda: print_line(console, STOPPING_MESSAGE),
             view=view,
         )
     if is_json:
         print_json(result.ranking.to_json())
     else:
-        show_ranking(answers(), result.ranking)
+        show_ranking(stdout_console(), result.ranking)
     show_ending(console, result)
-    if shown is not None and not shown.is_lost:
-        say(
+    if dashboard_process is not None and not dashboard_process.has_exited:
+        print_line(
             console,
             "The dashboard has ended with the search: `convsearch dashboard` shows all studies.",
         )
@@ -132,11 +146,11 @@ def _report(store: str | None, study: str) -> None:
     """Writes the report of a study into this folder, in the place of an earlier one."""
     from pathlib import Path
 
-    from search.cli.console import notes, progress_bar, steps
+    from search.cli.console import progress_bar, stderr_console, step_printer
     from search.cli.views.report import show_report
     from search.reports.report import report
 
-    console = notes()
+    console = stderr_console()
     with progress_bar(console) as progress:
         written = report(
             store,
@@ -144,6 +158,6 @@ def _report(store: str | None, study: str) -> None:
             Path(f"{study}-report"),
             is_forced=True,
             progress=progress,
-            on_step=steps(console),
+            on_step=step_printer(console),
         )
     show_report(console, console, written)

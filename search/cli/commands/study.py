@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from search.cli import options
-from search.cli.store import opened
+from search.cli.store import open_for_reading
 
 app = typer.Typer(
     help="The studies of a store: list, show, fork, export, delete.", no_args_is_help=True
@@ -15,33 +15,33 @@ app = typer.Typer(
 @app.command("list")
 def list_(store: options.Store = None, json: options.Json = False) -> None:
     """Lists the studies: trials done, best, workers, state, age and size."""
-    from search.cli.console import answers, print_json
-    from search.cli.views.studies import show_overviews
-    from search.studies.listing import take_inventory
+    from search.cli.console import print_json, stdout_console
+    from search.cli.views.studies import show_study_list
+    from search.studies.listing import list_with_sizes
 
-    with opened(store) as there:
-        found = take_inventory(there)
+    with open_for_reading(store) as opened_store:
+        found = list_with_sizes(opened_store)
     if json:
         print_json({"studies": [item.to_json() for item in found]})
     else:
-        show_overviews(answers(), found)
+        show_study_list(stdout_console(), found)
 
 
 @app.command()
 def show(study: options.Study, store: options.Store = None, json: options.Json = False) -> None:
     """Shows a study's settings in words: its data, space, budget, files and versions."""
-    from search.cli.console import answers, print_json
+    from search.cli.console import print_json, stdout_console
     from search.cli.views.studies import show_settings
     from search.settings.stored import StudySettings
     from storage import load_study
 
-    with opened(store) as there:
-        record = load_study(there, study)
+    with open_for_reading(store) as opened_store:
+        record = load_study(opened_store, study)
     settings = StudySettings.read(record.settings)
     if json:
         print_json({"study": study, "settings": settings.model_dump(mode="json")})
     else:
-        show_settings(answers(), record, settings)
+        show_settings(stdout_console(), record, settings)
 
 
 @app.command()
@@ -73,10 +73,10 @@ def fork(
     Every finished trial that fits is taken over, and the budget is spent on new ones. With other
     data or rules of training the best configs are tried again first.
     """
-    from search.cli.console import answers, notes, print_json, progress_bar
+    from search.cli.console import print_json, progress_bar, stderr_console, stdout_console
     from search.cli.views.studies import show_fork
     from search.errors import SettingsError
-    from search.settings.overrides import plan_again
+    from search.settings.overrides import plan_from_record
     from search.settings.plan import store_url
     from search.settings.study_file import read_plan
     from search.studies.fork import fork as fork_study
@@ -87,21 +87,21 @@ def fork(
     url, changes = store_url(store), changes or []
     if trials is not None:
         changes = [*changes, f"budget.trials={trials}"]
-    with opened(store) as there:
-        record = load_study(there, study)
+    with open_for_reading(store) as opened_store:
+        record = load_study(opened_store, study)
     if source is None:
-        plan = plan_again(record, changes, name=new, store_url=url)
+        plan = plan_from_record(record, changes, name=new, store_url=url)
     else:
         given = {("study", "name"): new, ("store", "url"): url, ("budget", "trials"): trials}
         plan = read_plan(source, given, options.NAMES)
-    there = Store.open(url, create=False)
-    with progress_bar(notes()) as progress:
-        made = fork_study(there, study, plan, count_taken=count_taken, progress=progress)
-    there.close()
+    opened_store = Store.open(url, create=False)
+    with progress_bar(stderr_console()) as progress:
+        forked = fork_study(opened_store, study, plan, count_taken=count_taken, progress=progress)
+    opened_store.close()
     if json:
-        print_json(made.to_json())
+        print_json(forked.to_json())
     else:
-        show_fork(answers(), study, made)
+        show_fork(stdout_console(), study, forked)
 
 
 @app.command()
@@ -120,18 +120,18 @@ def export(
 
     from analysis.formatting import plural
     from analysis.results.export import check_target, load_export, write_export
-    from search.cli.console import notes, progress_bar
+    from search.cli.console import progress_bar, stderr_console
 
     path = None if out is None else Path(out)
     check_target(format, path)
-    with progress_bar(notes()) as progress:
-        with opened(store) as there:
-            found = load_export(there, study, progress)
+    with progress_bar(stderr_console()) as progress:
+        with open_for_reading(store) as opened_store:
+            found = load_export(opened_store, study, progress)
         text = write_export(found, format, path, progress)
     if path is None:
         typer.echo(text, nl=False)
     else:
-        notes().print(f"{plural(len(found.trials), 'trial')} in {path}", soft_wrap=True)
+        stderr_console().print(f"{plural(len(found.trials), 'trial')} in {path}", soft_wrap=True)
 
 
 @app.command()
@@ -146,22 +146,22 @@ def delete(
     """Deletes a study with its trials, its files, and prepared images that no other study uses."""
     import sys
 
-    from search.cli.console import answers, notes, progress_bar
+    from search.cli.console import progress_bar, stderr_console, stdout_console
     from search.cli.views.studies import show_removal
     from search.errors import SettingsError
     from search.settings.plan import store_url
     from search.studies.deletion import remove_study
     from storage import Store, find_study_id
 
-    with opened(store) as there:
-        find_study_id(there, study)
+    with open_for_reading(store) as opened_store:
+        find_study_id(opened_store, study)
     if not yes:
         if not sys.stdin.isatty():
             raise SettingsError(f"Say --yes to delete study {study!r}: nobody is here to ask.")
         if not typer.confirm(f"Delete study {study!r} for good?", err=True):
             raise typer.Exit(1)
-    there = Store.open(store_url(store), create=False)
-    with progress_bar(notes()) as progress:
-        removal = remove_study(there, study, force=force, progress=progress)
-    there.close()
-    show_removal(answers(), study, removal)
+    opened_store = Store.open(store_url(store), create=False)
+    with progress_bar(stderr_console()) as progress:
+        removal = remove_study(opened_store, study, force=force, progress=progress)
+    opened_store.close()
+    show_removal(stdout_console(), study, removal)

@@ -8,20 +8,26 @@ from search.cli import options
 from search.cli.study_options import read_study
 
 
-@options.sharing(read_study)
-def submit(given: options.Given, json: options.Json = False) -> None:
+@options.with_shared_options(read_study)
+def submit(given: options.StudyOptions, json: options.Json = False) -> None:
     """Creates a study on SOURCE and returns: the work is left to workers of the store.
 
     The same command again resumes the study, with the budget that it names.
     """
-    from search.cli.console import answers, notes, print_json, progress_bar, say
+    from search.cli.console import (
+        print_json,
+        print_line,
+        progress_bar,
+        stderr_console,
+        stdout_console,
+    )
     from search.cli.views.status import describe_submission, show_submission
     from search.settings.study_file import read_plan
     from search.studies.submission import submit as submit_plan
     from storage import Store
 
     plan = read_plan(given.source, given.values, options.NAMES)
-    console = notes()
+    console = stderr_console()
     with progress_bar(console) as progress:
         submission = submit_plan(plan, progress=progress)
     submission.store.close()
@@ -31,11 +37,11 @@ def submit(given: options.Given, json: options.Json = False) -> None:
     show_submission(console, submission, with_workers=False)
     is_here = Store.file_of(submission.store.shown_url) is not None
     where = "on this machine" if is_here else "of any machine that reaches the store"
-    say(answers(), f"Workers {where} serve it:")
+    print_line(stdout_console(), f"Workers {where} serve it:")
     if plan.store.url is None:
-        say(answers(), "  convsearch worker")
+        print_line(stdout_console(), "  convsearch worker")
     else:
-        say(answers(), f"  convsearch worker --store {submission.store.shown_url}")
+        print_line(stdout_console(), f"  convsearch worker --store {submission.store.shown_url}")
 
 
 def worker(
@@ -74,9 +80,9 @@ def worker(
     Without STUDY it serves every open study of the store, those of a higher priority first.
     """
     from search.errors import SettingsError
-    from search.machine.signals import leave_when_asked
+    from search.machine.signals import exit_on_signal
 
-    leave_when_asked()
+    exit_on_signal()
     if study is not None and idle_exit is not None:
         raise SettingsError(
             f"--idle-exit is for a worker of every study; that of {study} leaves at its end."

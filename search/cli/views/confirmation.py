@@ -9,26 +9,30 @@ from rich.table import Table
 
 from analysis import Ranking
 from analysis.confirmation.comparison import Confirmation, Standing
-from analysis.confirmation.recommendation import describe_verdict
+from analysis.confirmation.recommendation import describe_recommendation
 from analysis.confirmation.trainings import Trainings
-from analysis.confirmation_study import SUFFIX
-from analysis.formatting import name_training, plural, show_accuracy
+from analysis.confirmation_study import CONFIRMATION_SUFFIX
+from analysis.formatting import format_accuracy, name_training, plural
 from analysis.report.facts import TestUse
 from analysis.results.classification_metrics import Evaluation
-from search.cli.console import say
+from search.cli.console import print_line
 from search.cli.views.status import report_command
-from search.evaluation.confirm import ConfirmResult, overtaken
+from search.evaluation.confirm import ConfirmResult, unconfirmed_leaders
 from search.evaluation.model_selection import Winner
 
 
-def show_outcome(
-    console: Console, notes: Console, result: ConfirmResult, *, opens_test: bool | None = None
+def show_confirm_result(
+    console: Console,
+    stderr_console: Console,
+    result: ConfirmResult,
+    *,
+    opens_test: bool | None = None,
 ) -> None:
     """Shows how the configs compare, and how good the winner is on the test split.
 
     Args:
         console: For the answer.
-        notes: For everything else.
+        stderr_console: For everything else.
         result: What is shown.
         opens_test: What the command said of the test split, as `--test` or `--no-test`.
     """
@@ -38,37 +42,44 @@ def show_outcome(
     else:
         show_confirmation(console, result.ranking, result.confirmation, trainings)
     if result.winner is None:
-        say(notes, "Not all trainings are done: the same command goes on where it stopped.")
+        print_line(
+            stderr_console,
+            "Not all trainings are done: the same command goes on where it stopped.",
+        )
         return
     show_winner(console, result.winner, trainings)
     if result.problem is not None:
-        say(notes, result.problem, style="yellow")
-    elif result.test is None and (ahead := overtaken(result.ranking, result.trainings)):
+        print_line(stderr_console, result.problem, style="yellow")
+    elif result.test is None and (ahead := unconfirmed_leaders(result.ranking, result.trainings)):
         names = ", ".join(map(str, ahead))
         why = f"Trials found since rank as high: {names}. The same command trains them again too"
-        say(notes, f"{why}; the test split was left closed (--test opens it).", style="yellow")
+        print_line(
+            stderr_console,
+            f"{why}; the test split was left closed (--test opens it).",
+            style="yellow",
+        )
     elif result.test is None:
-        say(notes, "The test split was left closed (--test opens it, once).")
+        print_line(stderr_console, "The test split was left closed (--test opens it, once).")
     else:
         show_scores(console, "test", result.test)
-    show_uses(notes, result.uses)
+    show_test_uses(stderr_console, result.uses)
     command = report_command(result.ranking.study, result.run.store)
-    say(notes, f"Next: {command}{' --no-test' if opens_test is False else ''}")
+    print_line(stderr_console, f"Next: {command}{' --no-test' if opens_test is False else ''}")
 
 
 def show_winner(console: Console, winner: Winner, trainings: Trainings | None) -> None:
     """Says whose weights are exported."""
     again = () if trainings is None else trainings.trainings
     seeds = [it.seed for it in again if it.number == winner.number]
-    is_training = winner.study.endswith(SUFFIX) and bool(seeds)
+    is_training = winner.study.endswith(CONFIRMATION_SUFFIX) and bool(seeds)
     name = (
         name_training(winner.number, winner.trial, seeds[0])
         if is_training
         else f"trial {winner.number} of {winner.study}"
     )
-    say(
+    print_line(
         console,
-        f"Exported: {name}, validation accuracy {show_accuracy(winner.val_accuracy)}"
+        f"Exported: {name}, validation accuracy {format_accuracy(winner.val_accuracy)}"
         + (" (its seed of median accuracy)." if is_training else "."),
     )
 
@@ -82,21 +93,23 @@ def show_scores(console: Console, split: str, found: Evaluation) -> None:
         "ROC AUC": found.macro_auc,
     }
     words = (f"{name} {it.value:.4f} ({it.low:.4f}–{it.high:.4f})" for name, it in scores.items())
-    say(console, f"On the {split} split, with 95 % intervals: {', '.join(words)}.")
+    print_line(console, f"On the {split} split, with 95 % intervals: {', '.join(words)}.")
 
 
-def show_uses(console: Console, uses: Sequence[TestUse]) -> None:
+def show_test_uses(console: Console, uses: Sequence[TestUse]) -> None:
     """Says when, by what and for which network the test split was used."""
     for use in uses:
-        kind = "training" if use.study.endswith(SUFFIX) else "trial"
+        kind = "training" if use.study.endswith(CONFIRMATION_SUFFIX) else "trial"
         when = datetime.fromisoformat(use.at).strftime("%Y-%m-%d %H:%M UTC")
-        say(
+        print_line(
             console,
             f"The test split was used on {when} by {use.by}, for {kind} {use.trial} of "
             f"{use.study}.",
         )
     if len(uses) > 1:
-        say(console, "Seen more than once, it flatters whatever is chosen by it.", style="yellow")
+        print_line(
+            console, "Seen more than once, it flatters whatever is chosen by it.", style="yellow"
+        )
 
 
 def show_confirmation(
@@ -118,21 +131,23 @@ def show_confirmation(
             str(it.trial),
             families.get(it.trial, ""),
             str(it.n_seeds),
-            show_accuracy(it.mean),
+            format_accuracy(it.mean),
             "-" if it.deviation is None else f"{it.deviation:.4f}",
             _interval(it),
             _chance(it.chance),
             "-" if it.parameters is None else f"{it.parameters:,}",
-            style="bold" if it is found.recommended and trainings.is_telling else "",
+            style="bold" if it is found.recommended and trainings.has_enough_seeds else "",
         )
     console.print(table)
-    say(console, describe_verdict(found, trainings))
-    if trainings.n_spared:
-        words = f"Spared: {plural(trainings.n_spared, 'training')}"
-        say(console, f"{words} of configs that are clearly behind.")
+    print_line(console, describe_recommendation(found, trainings))
+    if trainings.n_skipped:
+        words = f"Spared: {plural(trainings.n_skipped, 'training')}"
+        print_line(console, f"{words} of configs that are clearly behind.")
     failed = [f"{it.n_failed} of trial {it.trial}" for it in found.standings if it.n_failed]
     if failed:
-        say(console, f"Trainings that came to no value: {', '.join(failed)}.", style="yellow")
+        print_line(
+            console, f"Trainings that came to no value: {', '.join(failed)}.", style="yellow"
+        )
 
 
 def _interval(it: Standing) -> str:

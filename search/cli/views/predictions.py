@@ -4,9 +4,9 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
-from analysis.confirmation_study import SUFFIX
-from analysis.formatting import plural, printable, show_accuracy
-from search.cli.console import say
+from analysis.confirmation_study import CONFIRMATION_SUFFIX
+from analysis.formatting import format_accuracy, plural, printable
+from search.cli.console import print_line
 from search.exported_models.prediction import Prediction, Predictions
 
 N_CLASSES = 5
@@ -17,24 +17,24 @@ WIDEST = 100_000
 def show_predictions(console: Console, found: Predictions) -> None:
     """Shows the most probable classes of each image, and what had to be done to it."""
     facts = found.facts
-    kind = "training" if facts.study.endswith(SUFFIX) else "trial"
+    kind = "training" if facts.study.endswith(CONFIRMATION_SUFFIX) else "trial"
     origin = printable(f"{facts.family} network, {kind} {facts.trial} of {facts.study}")
-    say(console, f"{origin}: validation accuracy {show_accuracy(facts.val_accuracy)}")
+    print_line(console, f"{origin}: validation accuracy {format_accuracy(facts.val_accuracy)}")
     read = [image for image in found.images if image.error is None]
     if read:
         _print(console, _table(read))
 
 
-def show_unread(console: Console, found: Predictions) -> None:
+def show_unreadable(console: Console, found: Predictions) -> None:
     """Lists what was not looked at, and the images that could not be read, with their reasons."""
     for note in found.notes:
-        say(console, printable(note))
-    if not found.n_unread:
+        print_line(console, printable(note))
+    if not found.n_unreadable:
         return
-    say(console, f"{plural(found.n_unread, 'image')} could not be read:")
+    print_line(console, f"{plural(found.n_unreadable, 'image')} could not be read:")
     for image in found.images:
         if image.error is not None:
-            say(console, printable(f"  {image.image}: {image.error}"))
+            print_line(console, printable(f"  {image.image}: {image.error}"))
 
 
 def _print(console: Console, table: Table) -> None:

@@ -7,7 +7,7 @@ from rich.console import Console
 from rich.table import Table
 
 from analysis import Cost, RankedTrial, Ranking
-from analysis.formatting import describe_network, show_accuracy, show_duration
+from analysis.formatting import describe_network, format_accuracy, format_duration
 from search.cli.views.status import show_families
 
 N_TOP = 10
@@ -104,9 +104,9 @@ def _cells(trial: RankedTrial, metric: str) -> tuple[str, ...]:
     return (
         "-" if trial.rank is None else str(trial.rank),
         str(trial.trial),
-        show_accuracy(trial.value(metric)),
+        format_accuracy(trial.value(metric)),
         f"{trial.best_epoch}/{trial.epochs}" if trial.epochs else "-",
-        show_duration(trial.seconds) if trial.epochs else "-",
+        format_duration(trial.seconds) if trial.epochs else "-",
         "-" if trial.parameters is None else f"{trial.parameters:,}",
     )
 

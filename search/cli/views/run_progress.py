@@ -12,14 +12,14 @@ from rich.text import Text
 
 from analysis import StudyStatus, family_of
 from analysis.confirmation.recommendation import describe_leading
-from analysis.confirmation_study import origin_of
-from analysis.formatting import name_training, plural, show_accuracy, show_duration
-from search.cli.console import say
-from storage import BEAT_INTERVAL_S, TrialRow
+from analysis.confirmation_study import origin_of_training
+from analysis.formatting import format_accuracy, format_duration, name_training, plural
+from search.cli.console import print_line
+from storage import HEARTBEAT_INTERVAL_S, TrialRow
 
 N_RECENT = 3
 BAR_WIDTH = 30
-SILENT_S = 2.2 * BEAT_INTERVAL_S
+STORE_SILENCE_S = 2.2 * HEARTBEAT_INTERVAL_S
 """Of all workers: when two beats of each are missing, the store keeps them waiting."""
 
 
@@ -53,7 +53,7 @@ def render(status: StudyStatus) -> RenderableType:
     if status.running:
         parts.append(_running_table(status))
     silent_s = min((worker.last_seen_s for worker in status.workers), default=0.0)
-    if silent_s > SILENT_S:
+    if silent_s > STORE_SILENCE_S:
         words = f"no worker has written to the store for {silent_s:.0f} s: is it locked, or full?"
         parts.append(Text(f"{words} Workers say more in their logs.", style="yellow"))
     ended = _ended(status)[-N_RECENT:]
@@ -71,8 +71,8 @@ def describe_ending(row: TrialRow, *, with_family: bool = False) -> str:
     words = [f"{_name(row, with_family=with_family)} {kind}"]
     if curve.n_epochs:
         words.append(
-            f"{show_accuracy(curve.best_accuracy)} "
-            f"({plural(curve.n_epochs, 'epoch')}, {show_duration(curve.seconds)})"
+            f"{format_accuracy(curve.best_accuracy)} "
+            f"({plural(curve.n_epochs, 'epoch')}, {format_duration(curve.seconds)})"
         )
     if outcome is not None and outcome.reason and kind != "pruned":
         words.append(outcome.reason)
@@ -80,7 +80,7 @@ def describe_ending(row: TrialRow, *, with_family: bool = False) -> str:
 
 
 def _name(row: TrialRow, *, with_family: bool) -> str:
-    origin = origin_of(row)
+    origin = origin_of_training(row)
     if origin is not None:
         return name_training(row.number, origin["trial"], origin["seed"])
     return f"trial {row.number} {family_of(row) if with_family else ''}".rstrip()
@@ -109,7 +109,9 @@ def _budget_line(status: StudyStatus) -> RenderableType:
         whole = record.timeout_s or 1.0
         bar = ProgressBar(total=whole, completed=min(whole, record.active_s), width=BAR_WIDTH)
         done = plural(status.n_done, "trial")
-    left = "" if status.time_left_s is None else f"about {show_duration(status.time_left_s)} left"
+    left = (
+        "" if status.time_left_s is None else f"about {format_duration(status.time_left_s)} left"
+    )
     others = ", ".join(
         f"{counts[name]} {name}"
         for name in ("pruned", "unfit", "rejected", "fail")
@@ -125,12 +127,12 @@ def _best_line(status: StudyStatus) -> Text:
         return Text(describe_leading(status), style="bold green")
     if best is None:
         return Text("no trial is complete yet", style="dim")
-    return Text(f"best {show_accuracy(best.value)} by trial {best.number}", style="bold green")
+    return Text(f"best {format_accuracy(best.value)} by trial {best.number}", style="bold green")
 
 
 def _families_line(status: StudyStatus) -> Text:
     words = [
-        f"{found.family} {show_accuracy(found.val_accuracy)} ({found.n_trials})"
+        f"{found.family} {format_accuracy(found.val_accuracy)} ({found.n_trials})"
         for found in status.families
     ]
     return Text("  ".join(words))
@@ -143,7 +145,7 @@ def _running_table(status: StudyStatus) -> Table:
         curve = row.curve
         activity = activities.get(row.number) or "starting"
         started = f"epoch {curve.n_epochs}" if curve.n_epochs else activity
-        accuracy = f"val acc {show_accuracy(curve.best_accuracy)}" if curve.n_epochs else ""
+        accuracy = f"val acc {format_accuracy(curve.best_accuracy)}" if curve.n_epochs else ""
         name = _name(row, with_family=len(status.families) > 1)
         table.add_row(f"  {name}", started, accuracy)
     return table
@@ -163,11 +165,11 @@ class _Lines:
         for row in ended:
             if row.number not in self._shown:
                 self._shown.add(row.number)
-                say(self._console, self._line(status, row))
+                print_line(self._console, self._line(status, row))
 
     def _line(self, status: StudyStatus, row: TrialRow) -> str:
         budget = "" if status.record.n_trials is None else f"/{status.record.n_trials}"
-        best = f"best {show_accuracy(None if status.best is None else status.best.value)}"
+        best = f"best {format_accuracy(None if status.best is None else status.best.value)}"
         if status.is_confirmation:
             best = describe_leading(status)
         ending = describe_ending(row, with_family=len(status.families) > 1)

@@ -12,11 +12,17 @@ from rich.table import Table
 
 from analysis import FamilySummary, StudyStatus, family_of
 from analysis.confirmation.recommendation import describe_leading
-from analysis.formatting import plural, show_accuracy, show_done, show_duration, show_epoch_time
-from search.cli.console import say
+from analysis.formatting import (
+    format_accuracy,
+    format_duration,
+    format_epoch_time,
+    format_progress,
+    plural,
+)
+from search.cli.console import print_line
 
 if TYPE_CHECKING:
-    from search.dashboard.child_process import DashboardBeside
+    from search.dashboard.child_process import DashboardProcess
     from search.data import SourceSummary
     from search.settings.stored import StudySettings, WeightsFile
     from search.studies.submission import Submission
@@ -38,8 +44,8 @@ def show_submission(
     families = ", ".join(settings.space["families"])
     verb = "Study" if submission.is_new else "Resuming study"
     workers = f"; {plural(submission.n_workers, 'worker')}" if with_workers else ""
-    say(console, f"{verb} {submission.record.name} in {submission.store.shown_url}")
-    say(
+    print_line(console, f"{verb} {submission.record.name} in {submission.store.shown_url}")
+    print_line(
         console,
         f"{plural(n_images, colour + ' image')} of {sizes} in "
         f"{plural(data.n_classes, 'class')} ({data.counts['train']:,} train, "
@@ -50,10 +56,10 @@ def show_submission(
     if weights is not None:
         show_weights(console, settings, weights)
     for note in submission.notes:
-        say(console, note)
+        print_line(console, note)
 
 
-def show_beside(console: Console, dashboard: "DashboardBeside") -> None:
+def show_dashboard_address(console: Console, dashboard: "DashboardProcess") -> None:
     """Says where the dashboard beside a search is."""
     console.print(f"Dashboard: {dashboard.address}", soft_wrap=True)
 
@@ -65,7 +71,9 @@ def show_weights(console: Console, settings: "StudySettings", weights: "WeightsF
     if Weights(weights.source).path is not None:
         backbone = find_backbone(str(settings.space["domains"]["backbone"]["values"][0]))
         mode = weights.mode or f"{backbone.mode}, as Keras' own weights"
-        say(console, f"weights: {weights.source}, which want pixels as {mode} (--weights-mode)")
+        print_line(
+            console, f"weights: {weights.source}, which want pixels as {mode} (--weights-mode)"
+        )
 
 
 def describe_submission(submission: "Submission") -> dict[str, Any]:
@@ -90,14 +98,14 @@ def show_families(console: Console, families: Sequence[FamilySummary]) -> None:
     for place, found in enumerate(families):
         table.add_row(
             found.family,
-            show_accuracy(found.val_accuracy),
+            format_accuracy(found.val_accuracy),
             "-" if found.trial is None else str(found.trial),
             "-" if found.parameters is None else f"{found.parameters:,}",
             str(found.n_trials),
             str(found.n_complete),
             str(found.n_pruned),
-            show_duration(found.seconds) if found.n_epochs else "-",
-            show_epoch_time(found.epoch_s),
+            format_duration(found.seconds) if found.n_epochs else "-",
+            format_epoch_time(found.epoch_s),
             style="bold" if place == 0 and found.trial is not None else "",
         )
     console.print(table)
@@ -108,22 +116,22 @@ def show_ending(console: Console, result: "RunResult") -> None:
     status, record = result.status, result.status.record
     counts = status.counts
     waiting = f", {counts['waiting']} waiting" if counts["waiting"] else ""
-    say(
+    print_line(
         console,
-        f"{show_done(status.n_done, record.n_trials)} in {show_duration(record.active_s)} of "
+        f"{format_progress(status.n_done, record.n_trials)} in {format_duration(record.active_s)} of "
         f"work: {counts['complete']} complete, {counts['pruned']} pruned, {counts['unfit']} "
         f"unfit; {counts['rejected']} rejected, {counts['fail']} failed{waiting}.",
     )
     if record.end_reason is not None:
-        say(console, record.end_reason)
+        print_line(console, record.end_reason)
     if result.is_interrupted:
         how = "Interrupted" if result.signal else "Stopped by `convsearch stop`"
-        say(console, f"{how}: nothing is lost, the same command goes on where it stopped.")
+        print_line(console, f"{how}: nothing is lost, the same command goes on where it stopped.")
         return
     if record.has_failed:
         return
     place, name = f" --store {result.store}" if result.store else "", quote(record.name)
-    say(
+    print_line(
         console,
         f"Next: convsearch confirm {name}{place} · {report_command(record.name, result.store)} "
         "· raise --trials to search on",
@@ -150,7 +158,7 @@ def show_status(console: Console, status: StudyStatus) -> None:
     record, best = status.record, status.best
     counts = ", ".join(f"{n} {name}" for name, n in status.counts.items() if n)
     console.print(
-        f"{record.name}: {show_done(status.n_done, record.n_trials)} ({counts or 'none'})"
+        f"{record.name}: {format_progress(status.n_done, record.n_trials)} ({counts or 'none'})"
     )
     if record.timeout_s is not None:
         spent, whole = (
@@ -161,17 +169,17 @@ def show_status(console: Console, status: StudyStatus) -> None:
     if status.is_confirmation:
         console.print(describe_leading(status))
     if best is not None:
-        console.print(f"best: {show_accuracy(best.value)} by trial {best.number}")
+        console.print(f"best: {format_accuracy(best.value)} by trial {best.number}")
     if status.trials_per_hour is not None:
-        say(
+        print_line(
             console,
             f"pace: {status.trials_per_hour:.0f} trials an hour, about "
-            f"{show_duration(status.time_left_s)} of work left",
+            f"{format_duration(status.time_left_s)} of work left",
         )
     if record.end_reason is not None:
-        say(console, f"ended: {record.end_reason}")
+        print_line(console, f"ended: {record.end_reason}")
     if record.is_stopped and not status.is_spent:
-        say(console, "stopped: `run` on the same source goes on")
+        print_line(console, "stopped: `run` on the same source goes on")
     if len(status.families) > 1 and not status.is_confirmation:
         show_families(console, status.families)
     if not status.workers:
@@ -189,7 +197,7 @@ def show_status(console: Console, status: StudyStatus) -> None:
             str(worker.pid),
             "-" if row is None else f"{row.number} {family_of(row)}".rstrip(),
             "-" if row is None else str(row.curve.n_epochs),
-            show_accuracy(None if row is None else row.curve.best_accuracy),
+            format_accuracy(None if row is None else row.curve.best_accuracy),
             f"{worker.last_seen_s:.0f} s ago",
         )
     console.print(table)
@@ -218,8 +226,8 @@ def show_source(console: Console, summary: "SourceSummary") -> None:
         table.add_row(class_name, *(f"{n:,}" for n in cells))
     console.print(table)
     for warning in summary.warnings:
-        say(console, f"Note: {warning}", style="yellow")
+        print_line(console, f"Note: {warning}", style="yellow")
     for name, reason in list(summary.broken.items())[:N_TOP]:
-        say(console, f"Left out: {name}: {reason}", style="yellow")
+        print_line(console, f"Left out: {name}: {reason}", style="yellow")
     if len(summary.broken) > N_TOP:
         console.print(f"and {len(summary.broken) - N_TOP} more (--json lists all)")

@@ -7,19 +7,19 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
-from analysis.formatting import plural, show_accuracy, show_duration
-from search.cli.console import say
-from search.doctor import Finding, Report
+from analysis.formatting import format_accuracy, format_duration, plural
+from search.cli.console import print_line
+from search.doctor import DoctorReport, Finding
 from search.settings.stored import StudySettings
-from search.studies.deletion import Removal
+from search.studies.deletion import DeletionSummary
 from search.studies.fork import Fork
-from search.studies.listing import Item
+from search.studies.listing import StudyListing
 from spaces import Limits
 from spaces.parameters.narrowing import describe_domains
 from storage import StudyRecord, WorkerRow
 
 
-def show_overviews(console: Console, items: Sequence[Item]) -> None:
+def show_study_list(console: Console, items: Sequence[StudyListing]) -> None:
     """Shows the studies of a store."""
     if not items:
         console.print("There is no study yet.")
@@ -36,7 +36,7 @@ def show_overviews(console: Console, items: Sequence[Item]) -> None:
             found.state,
             f"{found.n_done:,}",
             show_budget(found.budget, found.timeout_s),
-            show_accuracy(item.best),
+            format_accuracy(item.best),
             str(found.n_workers),
             "-" if found.created is None else _local(found.created),
             show_bytes(item.n_bytes),
@@ -47,7 +47,7 @@ def show_overviews(console: Console, items: Sequence[Item]) -> None:
 def show_budget(n_trials: int | None, timeout_s: float | None) -> str:
     """Gives `30`, `30 min` or both."""
     parts = [] if n_trials is None else [f"{n_trials:,}"]
-    parts += [] if timeout_s is None else [show_duration(timeout_s)]
+    parts += [] if timeout_s is None else [format_duration(timeout_s)]
     return " or ".join(parts) or "-"
 
 
@@ -79,7 +79,7 @@ def show_settings(console: Console, record: StudyRecord, settings: StudySettings
         "search": f"{search.sampler}, pruner {search.pruner}, seed {search.seed}",
         "limits": limits,
         "budget": show_budget(record.n_trials, record.timeout_s)
-        + f" (priority {record.priority}), {show_duration(record.active_s)} spent",
+        + f" (priority {record.priority}), {format_duration(record.active_s)} spent",
         "artifacts": settings.artifacts,
         "version": f"convsearch {settings.version}",
         "state": "stopped" if record.is_stopped else record.end_reason or "",
@@ -87,10 +87,10 @@ def show_settings(console: Console, record: StudyRecord, settings: StudySettings
     console.print(record.name, style="bold")
     for name, text in lines.items():
         if text:
-            say(console, f"  {name:<10}{text}")
-    say(console, "  space")
+            print_line(console, f"  {name:<10}{text}")
+    print_line(console, "  space")
     for name, text in describe_domains(settings.space["domains"]).items():
-        say(console, f"    {name}: {text}")
+        print_line(console, f"    {name}: {text}")
 
 
 def _limits(limits: Limits) -> str:
@@ -103,35 +103,37 @@ def _limits(limits: Limits) -> str:
     return ", ".join(f"{most:,.0f} {what}" for most, what in parts if most is not None)
 
 
-def show_fork(console: Console, old: str, made: Fork) -> None:
+def show_fork(console: Console, old: str, forked: Fork) -> None:
     """Says what a fork took over, and how it goes on."""
-    record = made.submission.record
-    say(
+    record = forked.submission.record
+    print_line(
         console,
-        f"{record.name}: {plural(made.n_taken, 'trial')} of {old} taken over, "
-        f"{plural(made.n_tried_first, 'config')} tried again first, {made.n_left:,} left behind.",
+        f"{record.name}: {plural(forked.n_copied, 'trial')} of {old} taken over, "
+        f"{plural(forked.n_queued, 'config')} tried again first, {forked.n_skipped:,} left behind.",
     )
-    if made.n_taken == 0 and made.n_tried_first:
-        say(console, "Its images or rules of training differ, so that values cannot be compared.")
-    say(
+    if forked.n_copied == 0 and forked.n_queued:
+        print_line(
+            console, "Its images or rules of training differ, so that values cannot be compared."
+        )
+    print_line(
         console,
         f"Its budget is {show_budget(record.n_trials, record.timeout_s)}"
-        f"{', of which these count' if made.counts_taken else ' of new trials'}. "
+        f"{', of which these count' if forked.counts_taken else ' of new trials'}. "
         f"Next: convsearch worker {record.name}",
     )
 
 
-def show_removal(console: Console, name: str, removal: Removal) -> None:
+def show_removal(console: Console, name: str, removal: DeletionSummary) -> None:
     """Says what was deleted with a study."""
     words = [f"{plural(removal.n_files, 'file')}"]
     if removal.n_sets:
         words.append(plural(removal.n_sets, "set") + " of prepared images")
-    say(
+    print_line(
         console,
         f"Study {name} is deleted, with {' and '.join(words)} ({show_bytes(removal.n_bytes)}).",
     )
     for line in removal.kept:
-        say(console, f"Stays: {line}")
+        print_line(console, f"Stays: {line}")
 
 
 def show_stopped(
@@ -140,26 +142,28 @@ def show_stopped(
     """Says that a study is stopped, and who is still at work."""
     if is_waiting:
         hosts = ", ".join(dict.fromkeys(row.host for row in alive))
-        say(console, f"Waiting for {plural(len(alive), 'worker')} on {hosts}")
+        print_line(console, f"Waiting for {plural(len(alive), 'worker')} on {hosts}")
     elif alive:
-        say(console, f"Study {name} is stopped; {plural(len(alive), 'worker')} will leave.")
+        print_line(console, f"Study {name} is stopped; {plural(len(alive), 'worker')} will leave.")
     else:
-        say(console, f"Study {name} is stopped; no worker is at work. `run` goes on with it.")
+        print_line(
+            console, f"Study {name} is stopped; no worker is at work. `run` goes on with it."
+        )
 
 
-def show_report(console: Console, report: Report) -> None:
+def show_doctor_report(console: Console, report: DoctorReport) -> None:
     """Shows what the doctor mended and what is left."""
-    for finding in report.mended:
-        say(console, f"mended: {_title(finding)}")
+    for finding in report.fixed:
+        print_line(console, f"mended: {_title(finding)}")
     for finding in report.left:
         kind = "wrong" if finding.is_wrong else "note"
         style = "red" if finding.is_wrong else "yellow"
-        say(console, f"{kind}: {_title(finding)}", style=style)
-        say(console, f"  {finding.remedy}")
+        print_line(console, f"{kind}: {_title(finding)}", style=style)
+        print_line(console, f"  {finding.remedy}")
     if not report.left:
-        say(console, f"{report.store}: nothing is wrong.")
+        print_line(console, f"{report.store}: nothing is wrong.")
     elif any(finding.fix is not None for finding in report.left):
-        say(console, "convsearch doctor --fix mends what it can.")
+        print_line(console, "convsearch doctor --fix mends what it can.")
 
 
 def _title(finding: Finding) -> str:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 from spaces.models.backbones.catalog import Backbone, find_backbone
 from spaces.models.backbones.cost import check_image_size
 from spaces.models.backbones.download import fetch_imagenet_weights
-from spaces.models.backbones.scaling import fit_own_scaling, leave_out_own_scaling
+from spaces.models.backbones.scaling import disable_builtin_scaling, match_imagenet_scaling
 from spaces.models.backbones.weight_files import load_weights
 from spaces.models.backbones.weights import RANDOM, Weights
 
@@ -96,9 +96,9 @@ def _set_weights(
     path = weights.path or fetch_imagenet_weights(backbone, image_size)
     load_weights(model, path)
     if weights.mode is None:
-        fit_own_scaling(backbone, leaf_layers(model))
+        match_imagenet_scaling(backbone, leaf_layers(model))
     else:
-        leave_out_own_scaling(leaf_layers(model))
+        disable_builtin_scaling(leaf_layers(model))
 
 
 def _draw_weights(model: "keras.Model") -> None:

@@ -126,7 +126,7 @@ def _read() -> dict[str, Any]:
 @cache
 def _specs() -> tuple[LayerSpec, ...]:
     return tuple(
-        LayerSpec(**{key: _tupled(value) for key, value in spec.items()})
+        LayerSpec(**{key: _to_tuple(value) for key, value in spec.items()})
         for spec in _read()["specs"]
     )
 
@@ -146,7 +146,7 @@ def _backbones() -> dict[str, Backbone]:
     }
 
 
-def _tupled(value: Any) -> Any:
+def _to_tuple(value: Any) -> Any:
     return tuple(value) if isinstance(value, list) else value
 
 

@@ -15,10 +15,12 @@ from spaces.models.backbones.shapes import Shape, depthwise_values
 EXTRA_BY_ACTIVATION = {"silu": 2.5, "gelu": 2.75}
 EXTRA_BY_NORM = 1.0  # of a layer normalization: its centred input
 
-_OUTPUT_KEEPERS = ("relu", "relu6", "sigmoid")
+_RETAINS_OUTPUT = ("relu", "relu6", "sigmoid")
 
 
-def kept_values(layers: Sequence[Layer], shapes: Sequence[Shape], trained: Sequence[bool]) -> int:
+def retained_values(
+    layers: Sequence[Layer], shapes: Sequence[Shape], trained: Sequence[bool]
+) -> int:
     """Values that the backward pass needs, above the first trained layer.
 
     Args:
@@ -26,26 +28,28 @@ def kept_values(layers: Sequence[Layer], shapes: Sequence[Shape], trained: Seque
         shapes: What each puts out.
         trained: Whether each has weights that are trained.
     """
-    reached = _reached(layers, trained)
-    owners = _owners(layers)
-    kept: set[int] = set()
+    requires_gradient = _requires_gradient(layers, trained)
+    owners = _buffer_owners(layers)
+    retained: set[int] = set()
     extra = 0.0
     for position, layer in enumerate(layers):
-        if reached[position]:
-            kept.update(owners[index] for index in _needed(position, layer, trained[position]))
-            extra += _extra(layer, [shapes[i] for i in layer.inputs], shapes[position])
-    return round(sum(prod(shapes[index]) for index in kept) + extra)
+        if requires_gradient[position]:
+            retained.update(
+                owners[index] for index in _retained_outputs(position, layer, trained[position])
+            )
+            extra += _extra_values(layer, [shapes[i] for i in layer.inputs], shapes[position])
+    return round(sum(prod(shapes[index]) for index in retained) + extra)
 
 
 def largest_map(layers: Sequence[Layer], shapes: Sequence[Shape], trained: Sequence[bool]) -> int:
     """Values of the largest map that a gradient is computed for."""
-    reached = _reached(layers, trained)
-    return max((prod(s) for s, r in zip(shapes, reached, strict=True) if r), default=0)
+    requires_gradient = _requires_gradient(layers, trained)
+    return max((prod(s) for s, r in zip(shapes, requires_gradient, strict=True) if r), default=0)
 
 
-def alive_values(layers: Sequence[Layer], shapes: Sequence[Shape]) -> int:
+def peak_live_values(layers: Sequence[Layer], shapes: Sequence[Shape]) -> int:
     """The most values that are alive at once in a forward pass that keeps nothing."""
-    owners = _owners(layers)
+    owners = _buffer_owners(layers)
     last_use = dict(enumerate(range(len(layers))))
     for position, layer in enumerate(layers):
         last_use.update((owners[index], position) for index in layer.inputs)
@@ -59,15 +63,17 @@ def alive_values(layers: Sequence[Layer], shapes: Sequence[Shape]) -> int:
     return most
 
 
-def _reached(layers: Sequence[Layer], trained: Sequence[bool]) -> list[bool]:
+def _requires_gradient(layers: Sequence[Layer], trained: Sequence[bool]) -> list[bool]:
     """Whether the backward pass comes through each layer: it or one before it is trained."""
-    reached: list[bool] = []
+    requires_gradient: list[bool] = []
     for layer, is_trained in zip(layers, trained, strict=True):
-        reached.append(is_trained or any(reached[index] for index in layer.inputs))
-    return reached
+        requires_gradient.append(
+            is_trained or any(requires_gradient[index] for index in layer.inputs)
+        )
+    return requires_gradient
 
 
-def _owners(layers: Sequence[Layer]) -> list[int]:
+def _buffer_owners(layers: Sequence[Layer]) -> list[int]:
     """For each layer, the one whose output its own output is."""
     owners: list[int] = []
     for position, layer in enumerate(layers):
@@ -79,10 +85,10 @@ def _owners(layers: Sequence[Layer]) -> list[int]:
     return owners
 
 
-def _needed(position: int, layer: Layer, trained: bool) -> list[int]:
+def _retained_outputs(position: int, layer: Layer, trained: bool) -> list[int]:
     """Positions of the outputs that the backward pass through a layer needs."""
     spec = layer.spec
-    needed = [position] if spec.activation in _OUTPUT_KEEPERS else []
+    needed = [position] if spec.activation in _RETAINS_OUTPUT else []
     if spec.kind in {*KERNEL_KINDS, "layer_scale"} and trained:
         needed += layer.inputs
     if spec.kind == "multiply" and len(layer.inputs) > 1:
@@ -92,7 +98,7 @@ def _needed(position: int, layer: Layer, trained: bool) -> list[int]:
     return needed
 
 
-def _extra(layer: Layer, inputs: Sequence[Shape], output: Shape) -> float:
+def _extra_values(layer: Layer, inputs: Sequence[Shape], output: Shape) -> float:
     """Values kept that are no layer's output."""
     spec = layer.spec
     copies = EXTRA_BY_ACTIVATION.get(spec.activation, 0.0)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 _STD = (0.229, 0.224, 0.225)
 
 
-def fit_own_scaling(backbone: Backbone, layers: "Iterable[keras.Layer]") -> None:
+def match_imagenet_scaling(backbone: Backbone, layers: "Iterable[keras.Layer]") -> None:
     """Scales pixels as Keras does for its own ImageNet weights.
 
     The first EfficientNets were trained on pixels divided by a variance that Keras takes the root
@@ -33,7 +33,7 @@ def fit_own_scaling(backbone: Backbone, layers: "Iterable[keras.Layer]") -> None
             layer.finalize_state()
 
 
-def leave_out_own_scaling(layers: "Iterable[keras.Layer]") -> None:
+def disable_builtin_scaling(layers: "Iterable[keras.Layer]") -> None:
     """Makes a network's own scaling of pixels give them back as they are."""
     import keras
 

@@ -16,7 +16,7 @@ from analysis.results.classification_metrics import Evaluation, evaluate
 NAMES = ("csf", "grey", "white")
 
 
-def answers(
+def predictions(
     n: int, seed: int, *, accuracy: float = 0.8
 ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     """Answers of which a known share is right, on average."""
@@ -30,7 +30,7 @@ def answers(
 
 
 def test_scores_are_those_of_scikit_learn() -> None:
-    labels, probabilities = answers(300, 0)
+    labels, probabilities = predictions(300, 0)
     probabilities = probabilities.round(1)  # ties
     probabilities /= probabilities.sum(axis=1, keepdims=True)
     found = evaluate(labels, probabilities, NAMES, n_resamples=50)
@@ -96,7 +96,7 @@ def covered(found: Evaluation, truth: float) -> bool:
 def test_intervals_cover_the_truth_as_often_as_they_say() -> None:
     truth = 0.85
     hits = [
-        covered(evaluate(*answers(300, seed, accuracy=truth), NAMES, n_resamples=400), truth)
+        covered(evaluate(*predictions(300, seed, accuracy=truth), NAMES, n_resamples=400), truth)
         for seed in range(200)
     ]
     assert 0.92 <= np.mean(hits) <= 0.98
@@ -108,7 +108,7 @@ def test_intervals_over_groups_cover_where_those_over_images_do_not() -> None:
     truth, n_groups, size = 0.8, 60, 10
     by_group, by_image = [], []
     for seed in range(200):
-        labels, probabilities = answers(n_groups, seed, accuracy=truth)
+        labels, probabilities = predictions(n_groups, seed, accuracy=truth)
         labels, probabilities = np.repeat(labels, size), np.repeat(probabilities, size, axis=0)
         groups = [f"patient {i // size}" for i in range(n_groups * size)]
         grouped = evaluate(labels, probabilities, NAMES, groups=groups, n_resamples=400)
@@ -120,13 +120,13 @@ def test_intervals_over_groups_cover_where_those_over_images_do_not() -> None:
 
 
 def test_same_seed_gives_the_same_intervals() -> None:
-    first, second = (evaluate(*answers(100, 1), NAMES, seed=3) for _ in range(2))
+    first, second = (evaluate(*predictions(100, 1), NAMES, seed=3) for _ in range(2))
     assert first == second
-    assert first != evaluate(*answers(100, 1), NAMES, seed=4)
+    assert first != evaluate(*predictions(100, 1), NAMES, seed=4)
 
 
 def test_json_holds_numbers_alone() -> None:
-    document = evaluate(*answers(50, 1), NAMES, n_resamples=20).to_json()
+    document = evaluate(*predictions(50, 1), NAMES, n_resamples=20).to_json()
     assert set(document["accuracy"]) == {"value", "low", "high"}
     assert document["roc"]["grey"]["x"][0] == 0.0
 

@@ -10,7 +10,7 @@ from storage import (
     Store,
     begin_trial,
     create_study,
-    finish,
+    finish_trial,
     load_optuna_study,
     open_trial,
     record_epoch,
@@ -46,7 +46,7 @@ def fill(store: Store, endings: list[Ending]) -> None:
     for outcome, curve, parameters in endings:
         lease = begin_trial(store, record.study_id, worker_id)
         assert lease is not None
-        trial, draft = open_trial(store, optuna_study, lease.trial_id)
+        trial, pending = open_trial(store, optuna_study, lease.trial_id)
         trial.suggest_float("x", 0, 1)
         family = "plain" if trial.number < 3 else "vgg"
         trial.set_user_attr("config", {"family": family})
@@ -56,9 +56,9 @@ def fill(store: Store, endings: list[Ending]) -> None:
             best = max(best, accuracy)
             trial.report(best, epoch)
             row = EpochRow(epoch, 1, 0.5, 1, accuracy, 1e-3, 2.0, 500)
-            record_epoch(store, lease, row, draft)
+            record_epoch(store, lease, row, pending)
         if outcome is not None:
-            finish(store, lease, outcome, draft)
+            finish_trial(store, lease, outcome, pending)
 
 
 def test_complete_trials_come_first_and_smaller_networks_win_ties(study: Store) -> None:

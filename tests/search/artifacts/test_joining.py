@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from analysis import load_status
-from search.artifacts import fetch_weights, share
+from search.artifacts import fetch_weights, share_inputs
 from search.artifacts.shared_inputs import prepared_name
 from search.data import PreparedSet
 from search.errors import ArtifactError, DataError, StudyMismatchError
@@ -131,7 +131,7 @@ def test_damaged_images_in_the_artifacts_are_refused_and_not_kept(
     with pytest.raises(ArtifactError, match=r"prepared-.* is damaged"):
         load_again(opened)
     assert there.fetched() == []
-    share(opened.artifacts.store, opened.settings)
+    share_inputs(opened.artifacts.store, opened.settings)
 
 
 def test_damaged_images_here_are_not_trained_on(make_study: MakeStudy) -> None:
@@ -169,7 +169,7 @@ def test_sharing_tells_how_many_megabytes_are_there(
     opened = make_study(store={"artifacts": "database"})
     opened.artifacts.store.delete(opened.artifacts.store.sizes())
     told: list[tuple[int, int, str]] = []
-    share(opened.artifacts.store, opened.settings, lambda *how_far: told.append(how_far))
+    share_inputs(opened.artifacts.store, opened.settings, lambda *how_far: told.append(how_far))
     n_hundreds = opened.data["scratch"].path.stat().st_size // 100
     assert told[-1] == (n_hundreds, n_hundreds, "megabytes shared")
 
@@ -205,7 +205,7 @@ def test_file_of_weights_comes_from_the_artifacts(
     weights = WeightsFile(
         source=str(path), mode=None, digest=hashlib.sha256(b"some weights").hexdigest()
     )
-    share(opened.artifacts.store, opened.settings.model_copy(update={"weights": weights}))
+    share_inputs(opened.artifacts.store, opened.settings.model_copy(update={"weights": weights}))
     there = elsewhere()
     assert fetch_weights(opened.artifacts.store, weights) == weights
     for content in (None, b"other weights"):  # Those of the machine that joins.

@@ -118,9 +118,9 @@ def test_checkpoint_that_could_not_be_sent_is_sent_later_and_then_let_go(
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text("best weights")
         here.send(3, 0)
-        here.let_go(3, 0)
+        here.release_local_copy(3, 0)
         assert not here.flush(0.2)
-        assert not here.is_settled
+        assert not here.is_idle
         assert path.exists()
     assert here.flush(10.0)
     assert text_of(there.load(3)) == "best weights"
@@ -137,7 +137,7 @@ def test_nothing_more_is_sent_of_a_study_that_was_deleted(
         here.checkpoint(3, 0).touch()
         here.send(3, 0)
         here.flush(0.2)
-        here.abandon()
+        here.cancel_uploads()
         assert here.flush(10.0)
 
 
@@ -157,7 +157,7 @@ def test_checkpoint_of_a_trial_that_begins_while_files_are_listed_is_kept(
         path.with_name(f".{path.name}.partial").touch()
         return {1}
 
-    here.tidy(begin_another)
+    here.clean_up(begin_another)
     assert here.flush(10.0)
     assert here.checkpoint(2, 0).exists()
     assert here.checkpoint(2, 0).with_name(".trial-2.0.safetensors.partial").exists()
@@ -170,11 +170,11 @@ def test_tidy_removes_what_killed_processes_had_begun_to_write(
     save(here, 1, 0, "x")
     begun = here.folder / ".trial-1.0.safetensors.0a1b2c3d"
     begun.touch()
-    here.tidy(lambda: {1})
+    here.clean_up(lambda: {1})
     assert here.flush(10.0)
     assert begun.exists()  # Somebody may be at it.
-    monkeypatch.setattr("search.machine.atomic_files.LEFTOVER_S", 0.0)
-    here.tidy(lambda: {1})
+    monkeypatch.setattr("search.machine.atomic_files.STALE_PARTIAL_S", 0.0)
+    here.clean_up(lambda: {1})
     assert here.flush(10.0)
     assert not begun.exists()
     assert here.load(1) is not None
@@ -197,7 +197,7 @@ def test_tidy_keeps_the_latest_checkpoint_of_the_trials_that_need_one(
         "small/trial-2.0.safetensors",
         "small/trial-3.9.safetensors",
     ]
-    here.tidy(lambda: {1, 3})
+    here.clean_up(lambda: {1, 3})
     assert here.flush(10.0)
     kept = {"small/trial-1.2.safetensors", "small/trial-3.10.safetensors"}
     assert kept == {name for name in here.store.sizes("small") if "trial" in name}
@@ -215,12 +215,12 @@ def test_machine_keeps_no_copy_of_what_it_let_go_and_loses_nothing_that_was_not_
 ) -> None:
     here, there = machines
     save(here, 3, 0, "epoch 4")
-    here.let_go(3, 0)
+    here.release_local_copy(3, 0)
     assert here.flush(10.0)
     assert here.checkpoint(3, 0).exists() == (here.store.folder is not None)
     assert text_of(there.load(3)) == "epoch 4"
     here.checkpoint(5, 0).write_text("never sent")
-    here.let_go(5, 0)
+    here.release_local_copy(5, 0)
     assert here.flush(10.0)
     assert here.checkpoint(5, 0).exists()
 
@@ -248,8 +248,8 @@ def test_trial_takes_the_checkpoint_of_another_studys_trial(
     here, there = machines
     save(here, 3, 4, "epoch 9")
     fork = Artifacts(here.store, "fork", here.folder.parent / "fork")
-    fork.take_checkpoint(there, theirs=3, ours=0)
-    fork.take_checkpoint(there, theirs=8, ours=1)
+    fork.copy_checkpoint(there, source_number=3, target_number=0)
+    fork.copy_checkpoint(there, source_number=8, target_number=1)
     assert text_of(fork.load(0)) == "epoch 9"
     assert fork.load(1) is None
 

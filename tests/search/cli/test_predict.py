@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from search.exported_models.archive import publish
+from search.exported_models.archive import publish_model
 from search.exported_models.metadata import ModelFacts
 
 Call = Callable[..., tuple[int, str, str]]
@@ -42,7 +42,7 @@ def make_model(path: Path, channels: int, classes: tuple[str, ...] = CLASSES) ->
         fingerprint="",
         val_accuracy=0.875,
     )
-    publish(written, path, facts)
+    publish_model(written, path, facts)
     return model
 
 

@@ -12,7 +12,7 @@ import pytest
 from analysis.dashboard.app import make_app
 from analysis.dashboard.guard import Access, Guard
 from analysis.dashboard.plots import PLOTS
-from search.reports.dataset_facts import about_data
+from search.reports.dataset_facts import load_dataset_facts
 from search.studies.open_study import OpenStudy
 from search.trainer.pool import TrainerPool
 from search.workers.worker import Worker
@@ -70,7 +70,7 @@ def serve(searched: str) -> Iterator[Serve]:
     def start(access: Access) -> str:
         is_changed = access.allows_edit
         stores.append(Store.open(searched) if is_changed else Store.inspect(searched))
-        app = make_app(stores[-1], allows_edit=is_changed, about_data=about_data)
+        app = make_app(stores[-1], allows_edit=is_changed, load_dataset_facts=load_dataset_facts)
         options = {"host": "127.0.0.1", "port": 0, "threads": 4, "map": {}}
         servers.append(create_server(Guard(app, access), **options))
         threading.Thread(target=servers[-1].run, daemon=True).start()

@@ -7,8 +7,8 @@ import pytest
 from PIL import Image
 
 from search.data import DataSettings, prepare
-from search.data.inference_images import Fitted, fit_image
-from search.data.source_api import Broken
+from search.data.inference_images import PreparedImage, prepare_image
+from search.data.source_api import UnreadableImage
 
 
 def save(path: Path, pixels: np.ndarray) -> Path:
@@ -22,8 +22,8 @@ def draw(shape: tuple[int, ...], seed: int = 0) -> np.ndarray:
 
 
 def notes_of(path: Path, size: int, channels: int, color: str = "auto") -> tuple[str, ...]:
-    found = fit_image(path, size, channels, color)
-    assert isinstance(found, Fitted)
+    found = prepare_image(path, size, channels, color)
+    assert isinstance(found, PreparedImage)
     assert found.pixels.shape == (size, size, channels)
     return found.notes
 
@@ -45,8 +45,8 @@ def test_pixels_are_those_of_a_prepared_folder(tmp_path: Path, color: str) -> No
     ):
         assert label == data.classes.index(name)
         path = tmp_path / "images" / "test" / name / "1.png"
-        found = fit_image(path, 16, channels, color)
-        assert isinstance(found, Fitted)
+        found = prepare_image(path, 16, channels, color)
+        assert isinstance(found, PreparedImage)
         np.testing.assert_array_equal(found.pixels, pixels)
 
 
@@ -96,7 +96,7 @@ def test_what_cannot_be_read_is_broken_with_its_reason(tmp_path: Path) -> None:
         (tmp_path / "none.png", "No such file or directory"),
         (tmp_path, "not a file"),
     ):
-        found = fit_image(path, 16, 1, "auto")
-        assert isinstance(found, Broken)
+        found = prepare_image(path, 16, 1, "auto")
+        assert isinstance(found, UnreadableImage)
         assert reason in found.reason
         assert "Errno" not in found.reason

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from optuna.trial import TrialState
 
 from analysis import load_status
-from search.doctor import Report, examine
+from search.doctor import DoctorReport, run_checks
 from search.studies.open_study import OpenStudy
 from search.workers.proposals import Proposal, next_proposal
 from storage import (
@@ -20,7 +20,7 @@ from storage import (
     StoreError,
     WorkerRow,
     count_done,
-    finish,
+    finish_trial,
     list_workers,
     load_trials,
     register_worker,
@@ -45,11 +45,11 @@ def url_of(opened: OpenStudy) -> str:
     return opened.store.url.render_as_string(hide_password=False)
 
 
-def look(opened: OpenStudy, *, fix: bool = False) -> Report:
-    return examine(url_of(opened), fix=fix)
+def look(opened: OpenStudy, *, fix: bool = False) -> DoctorReport:
+    return run_checks(url_of(opened), fix=fix)
 
 
-def checks(report: Report) -> list[str]:
+def checks(report: DoctorReport) -> list[str]:
     return [finding.check for finding in report.left if finding.is_wrong]
 
 
@@ -72,7 +72,7 @@ def states(opened: OpenStudy) -> dict[str, int]:
 def test_sound_store_is_well(opened: OpenStudy) -> None:
     begin(opened)  # by a living worker
     assert checks(look(opened)) == []
-    assert look(opened).is_well
+    assert look(opened).is_healthy
 
 
 def test_dead_worker_and_its_trial_are_found_and_mended(opened: OpenStudy) -> None:
@@ -81,7 +81,7 @@ def test_dead_worker_and_its_trial_are_found_and_mended(opened: OpenStudy) -> No
     assert checks(look(opened)) == ["dead worker", "stuck trial"]
     assert states(opened)["running"] == 1  # nothing was written
     report = look(opened, fix=True)
-    assert [finding.check for finding in report.mended] == ["dead worker", "stuck trial"]
+    assert [finding.check for finding in report.fixed] == ["dead worker", "stuck trial"]
     assert checks(report) == []
     assert "running" not in states(opened)
 
@@ -107,9 +107,9 @@ def test_trial_that_nobody_leased_is_ended(opened: OpenStudy) -> None:
             sa.text("UPDATE trials SET datetime_start = '2026-01-01' WHERE trial_id = :id"),
             {"id": trial_id},
         )
-    fresh = examine(url_of(opened))
+    fresh = run_checks(url_of(opened))
     assert checks(fresh) == ["stuck trial"]
-    assert look(opened, fix=True).is_well
+    assert look(opened, fix=True).is_healthy
     assert "running" not in states(opened)
 
 
@@ -122,7 +122,7 @@ def test_released_trial_that_is_still_running_waits_again(opened: OpenStudy) -> 
             .values(worker_id=None)
         )
     assert checks(look(opened)) == ["stuck trial"]
-    assert look(opened, fix=True).is_well
+    assert look(opened, fix=True).is_healthy
     assert "running" not in states(opened)
 
 
@@ -131,7 +131,7 @@ def test_outcome_that_was_not_told_is_told(opened: OpenStudy) -> None:
     record_outcome(opened.store, proposal.lease, Outcome("complete", value=0.75))
     remove_worker(opened.store, proposal.lease.worker_id)
     assert checks(look(opened)) == ["untold outcome"]
-    assert look(opened, fix=True).is_well
+    assert look(opened, fix=True).is_healthy
     assert opened.study.best_value == 0.75
 
 
@@ -139,7 +139,7 @@ def test_claim_without_a_worker_is_given_back(opened: OpenStudy) -> None:
     with opened.store.write() as connection:  # as older versions made them
         connection.execute(leases.insert().values(study_id=opened.study_id, worker_id="nobody"))
     assert checks(look(opened)) == ["claim"]
-    assert look(opened, fix=True).is_well
+    assert look(opened, fix=True).is_healthy
     with opened.store.read() as connection:
         assert connection.execute(sa.select(leases)).all() == []
 
@@ -149,7 +149,7 @@ def test_trial_that_another_program_ended_is_recorded(opened: OpenStudy) -> None
     opened.study.tell(proposal.trial.number, 0.5)
     remove_worker(opened.store, proposal.lease.worker_id)
     assert checks(look(opened)) == ["closed trial"]
-    assert look(opened, fix=True).is_well
+    assert look(opened, fix=True).is_healthy
     assert count_done(opened.store, opened.study_id) == 1
     (row,) = [it for it in load_trials(opened.store, opened.study_id) if it.outcome is not None]
     assert row.outcome is not None
@@ -164,7 +164,7 @@ def test_trial_that_is_open_in_optuna_alone_is_told_again(opened: OpenStudy) -> 
         connection.execute(leases.update().values(told=True))
     remove_worker(opened.store, proposal.lease.worker_id)
     assert checks(look(opened)) == ["open trial"]
-    assert look(opened, fix=True).is_well
+    assert look(opened, fix=True).is_healthy
     assert states(opened)["complete"] == 1
 
 
@@ -173,7 +173,7 @@ def test_rows_of_a_study_that_optuna_deleted_are_deleted(opened: OpenStudy) -> N
     optuna.delete_study(study_name="small", storage=opened.store.optuna_storage)
     report = look(opened)
     assert "strays" in checks(report)
-    assert look(opened, fix=True).is_well
+    assert look(opened, fix=True).is_healthy
     again = optuna.create_study(storage=opened.store.optuna_storage, study_name="small")
     with opened.store.read() as connection:
         assert connection.execute(sa.select(leases)).all() == []
@@ -192,7 +192,7 @@ def test_checkpoints_that_no_trial_needs_are_deleted(opened: OpenStudy) -> None:
     assert "2 files" in next(it.what for it in report.left if it.is_wrong)
     assert [it.where for it in report.left if not it.is_wrong][:1] == [str(stranger.parent)]
     report = look(opened, fix=True)
-    assert report.is_well
+    assert report.is_healthy
     assert not orphan.exists()
     assert not other.exists()
     assert stranger.exists()  # it may be another store's
@@ -204,7 +204,7 @@ def test_skewed_clock_is_told_and_harms_nothing(opened: OpenStudy) -> None:
     with opened.store.write() as connection:
         connection.execute(workers.update().values(clock_ahead_s=-61.4))
     report = look(opened)
-    assert report.is_well
+    assert report.is_healthy
     (finding,) = [it for it in report.left if it.check == "clock"]
     assert "61 s behind" in finding.what
 
@@ -227,7 +227,7 @@ def test_older_tables_are_brought_up_to_date(opened: OpenStudy) -> None:
     report = look(opened)
     assert checks(report) == ["schema"]
     assert "--fix brings them up to date" in report.left[0].remedy
-    assert look(opened, fix=True).is_well
+    assert look(opened, fix=True).is_healthy
 
 
 @ON_ONE_STORE
@@ -241,7 +241,7 @@ def test_newer_tables_are_left_alone(opened: OpenStudy) -> None:
 
 def test_plain_optuna_store_is_well_and_gets_no_tables(store_url: str) -> None:
     optuna.create_study(storage=store_url, study_name="plain")
-    assert examine(store_url).is_well
+    assert run_checks(store_url).is_healthy
     with Store.inspect(store_url).read() as connection:
         assert "convsearch_studies" not in sa.inspect(connection).get_table_names()
 
@@ -254,7 +254,7 @@ def test_looking_changes_no_byte_of_a_file(make_study: MakeStudy) -> None:
     path = Store.file_of(url_of(opened))
     assert path is not None
     before = path.read_bytes()
-    assert not look(opened).is_well
+    assert not look(opened).is_healthy
     assert path.read_bytes() == before
 
 
@@ -277,9 +277,9 @@ def test_damaged_file_is_found_with_how_to_save_it(make_study: MakeStudy) -> Non
 def test_missing_file_is_no_store_unless_its_log_is_there(tmp_path: Path) -> None:
     path = tmp_path / "gone.db"
     with pytest.raises(StoreError, match="There is no store"):
-        examine(f"sqlite:///{path}")
+        run_checks(f"sqlite:///{path}")
     path.with_name("gone.db-wal").write_bytes(b"x")
-    report = examine(f"sqlite:///{path}")
+    report = run_checks(f"sqlite:///{path}")
     assert checks(report) == ["integrity"]
     assert not path.exists()
 
@@ -297,7 +297,7 @@ def test_log_that_only_grew_is_emptied(
         connection.execute(workers.delete())
     report = look(opened)
     assert [it.check for it in report.left if it.check == "log"] == ["log"]
-    assert [it.check for it in look(opened, fix=True).mended] == ["log"]
+    assert [it.check for it in look(opened, fix=True).fixed] == ["log"]
     reader.close()
 
 
@@ -315,7 +315,7 @@ def test_trial_is_attached_again_after_mending(opened: OpenStudy) -> None:
     """What `--fix` gives back can be taken: the store works afterwards."""
     first = begin(opened)
     age(opened)
-    assert look(opened, fix=True).is_well
+    assert look(opened, fix=True).is_healthy
     again = begin(opened)
     assert again.trial.number == first.trial.number
     assert opened.study.get_trials()[first.trial.number].state == TrialState.RUNNING
@@ -325,7 +325,7 @@ def test_lost_weights_of_a_good_trial_are_told(make_study: MakeStudy) -> None:
     opened = make_study()
     proposal = begin(opened)
     opened.artifacts.checkpoint(proposal.trial.number, 0).write_bytes(b"weights")
-    finish(opened.store, proposal.lease, Outcome("complete", value=0.8), proposal.draft)
+    finish_trial(opened.store, proposal.lease, Outcome("complete", value=0.8), proposal.pending)
     assert look(opened).left == ()
     opened.artifacts.checkpoint(proposal.trial.number, 0).unlink()
     (finding,) = look(opened).left

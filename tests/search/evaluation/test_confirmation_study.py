@@ -9,16 +9,20 @@ import pytest
 
 from analysis import Ranking, load_status, rank
 from analysis.confirmation.trainings import Trainings, load_trainings
-from analysis.confirmation_study import CONFIRMS, Leading
-from search.artifacts import numbers_to_keep
+from analysis.confirmation_study import CONFIRMS_ATTRIBUTE, LeadingConfig
+from search.artifacts import trial_numbers_to_keep
 from search.errors import NoResultError, SettingsError, TrialRecordError
-from search.evaluation.confirm import judged, overtaken, recover_all
+from search.evaluation.confirm import (
+    load_comparison,
+    recover_with_confirmation,
+    unconfirmed_leaders,
+)
 from search.evaluation.confirmation_study import submit_confirmation
 from search.evaluation.model_selection import Winner, choose_winner, find_winner
-from search.settings.overrides import plan_again
+from search.settings.overrides import plan_from_record
 from search.studies.deletion import remove_study
 from search.studies.fork import fork
-from search.studies.listing import take_inventory
+from search.studies.listing import list_with_sizes
 from search.studies.open_study import OpenStudy
 from search.studies.trial_record import TrialRecord
 from search.trainer.pool import TrainerPool
@@ -30,7 +34,7 @@ from storage import (
     StudyNotFoundError,
     begin_trial,
     delete_study,
-    finish,
+    finish_trial,
     list_all_studies,
     load_study,
     load_trials,
@@ -72,10 +76,12 @@ def train_to(opened: OpenStudy, worker: str, values: dict[int, list[float]]) -> 
     """
     order = []
     while (proposal := next_proposal(opened, worker)) is not None:
-        origin = proposal.trial.user_attrs[CONFIRMS]
+        origin = proposal.trial.user_attrs[CONFIRMS_ATTRIBUTE]
         order.append(origin["trial"])
         value = values[origin["trial"]][origin["seed"]]
-        finish(opened.store, proposal.lease, Outcome("complete", value=value), proposal.draft)
+        finish_trial(
+            opened.store, proposal.lease, Outcome("complete", value=value), proposal.pending
+        )
     return order
 
 
@@ -96,7 +102,7 @@ def test_each_config_is_trained_from_each_seed_and_the_study_knows_nothing_of_it
     seeds = [TrialRecord.load(opened.store, opened.name, number).seed for number in range(4)]
     seeds += [TrialRecord.load(searched.store, "small", number).seed for number in range(3)]
     assert len(set(seeds)) == 7
-    kept = numbers_to_keep(opened.store, opened.study_id, opened.artifacts.n_best)
+    kept = trial_numbers_to_keep(opened.store, opened.study_id, opened.artifacts.n_best)
     assert kept == {0, 1, 2, 3}
 
 
@@ -143,8 +149,8 @@ def test_config_that_is_clearly_behind_is_not_trained_any_more(searched: OpenStu
     assert not record.has_failed
     kinds = Counter(row.kind for row in load_trials(opened.store, opened.study_id))
     assert kinds == {"complete": 15, "rejected": 3}
-    assert (trainings(searched).n_spared, trainings(searched).n_left) == (3, 0)
-    _, found = judged(searched)
+    assert (trainings(searched).n_skipped, trainings(searched).n_left) == (3, 0)
+    _, found = load_comparison(searched)
     assert found is not None
     assert {it.trial for it in found.standings if it.is_separable} == {last}
 
@@ -157,9 +163,11 @@ def test_nothing_is_told_of_configs_before_each_was_trained_often_enough(
     for _ in range(8):
         proposal = next_proposal(opened, "worker")
         assert proposal is not None
-        finish(opened.store, proposal.lease, Outcome("complete", value=0.9), proposal.draft)
+        finish_trial(
+            opened.store, proposal.lease, Outcome("complete", value=0.9), proposal.pending
+        )
         found = trainings(searched)
-        told.append((found.n_left, found.is_telling))
+        told.append((found.n_left, found.has_enough_seeds))
     assert told == [(7 - n, n >= 5) for n in range(8)]
 
 
@@ -169,8 +177,8 @@ def test_best_of_a_confirmation_is_a_mean_and_no_seed(searched: OpenStudy) -> No
     train_to(opened, "worker", {first: [0.99, 0.5], second: [0.8, 0.9]})
     status = load_status(opened.store, opened.name)
     assert status.best is None
-    assert status.leading == Leading(second, pytest.approx(0.85), 2)
-    listed = {it.overview.name: it.best for it in take_inventory(opened.store)}
+    assert status.leading == LeadingConfig(second, pytest.approx(0.85), 2)
+    listed = {it.overview.name: it.best for it in list_with_sizes(opened.store)}
     assert listed["small/confirm"] is None
     assert listed["small"] is not None
 
@@ -179,7 +187,7 @@ def test_training_that_failed_is_tried_again(searched: OpenStudy) -> None:
     opened = confirmation(searched, top=1, n_seeds=2)
     proposal = next_proposal(opened, "worker")
     assert proposal is not None
-    finish(opened.store, proposal.lease, Outcome("fail", "lost"), proposal.draft)
+    finish_trial(opened.store, proposal.lease, Outcome("fail", "lost"), proposal.pending)
     work(opened)
     work(confirmation(searched, top=1, n_seeds=2))
     states = Counter(row.state for row in load_trials(opened.store, opened.study_id))
@@ -197,14 +205,14 @@ def test_winner_is_the_recommended_configs_seed_of_median_accuracy(searched: Ope
     proposal = next_proposal(opened, "early")
     assert proposal is not None
     assert winner_of(searched, ranking) == ("small", best)  # Not over yet.
-    finish(opened.store, proposal.lease, Outcome("complete", value=0.4), proposal.draft)
+    finish_trial(opened.store, proposal.lease, Outcome("complete", value=0.4), proposal.pending)
     train_to(opened, "worker", values)
     (median,) = (it for it in trainings(searched).trainings if it.value == 0.92)
     assert winner_of(searched, ranking) == ("small/confirm", median.number)
 
 
 def winner_of(opened: OpenStudy, ranking: Ranking) -> tuple[str, int]:
-    winner = choose_winner(ranking, *judged(opened))
+    winner = choose_winner(ranking, *load_comparison(opened))
     return winner.study, winner.number
 
 
@@ -222,7 +230,11 @@ def test_bad_wishes_are_refused(searched: OpenStudy, make_study: MakeStudy) -> N
     record = load_study(searched.store, "small/confirm")
     url = searched.store.url.render_as_string(hide_password=False)
     with pytest.raises(SettingsError, match="fork that one"):
-        fork(searched.store, "small/confirm", plan_again(record, [], name="new", store_url=url))
+        fork(
+            searched.store,
+            "small/confirm",
+            plan_from_record(record, [], name="new", store_url=url),
+        )
 
 
 def test_deleted_study_takes_its_confirmation_along(searched: OpenStudy) -> None:
@@ -258,7 +270,7 @@ def test_training_whose_end_was_not_told_yet_is_not_over(searched: OpenStudy) ->
         assert proposal is not None
         record_outcome(opened.store, proposal.lease, Outcome("complete", value=value))
     assert not trainings(searched).is_over
-    recover_all(searched.store, "small")
+    recover_with_confirmation(searched.store, "small")
     assert trainings(searched).is_over
     assert sorted(it.value or 0 for it in trainings(searched).trainings) == [0.5, 0.9]
 
@@ -267,13 +279,13 @@ def test_trainings_without_a_value_are_counted(searched: OpenStudy) -> None:
     opened = confirmation(searched, top=2, n_seeds=2)
     first, second = (it.trial for it in rank(searched.store, "small").complete[:2])
     while (proposal := next_proposal(opened, "worker")) is not None:
-        origin = proposal.trial.user_attrs[CONFIRMS]
+        origin = proposal.trial.user_attrs[CONFIRMS_ATTRIBUTE]
         is_good = (origin["trial"], origin["seed"]) == (first, 0)
         outcome = Outcome("complete", value=0.9) if is_good else Outcome("unfit", "NaN")
-        finish(opened.store, proposal.lease, outcome, proposal.draft)
+        finish_trial(opened.store, proposal.lease, outcome, proposal.pending)
     found = trainings(searched)
     assert [(it.trial, it.values, it.n_failed) for it in found.candidates] == [(first, (0.9,), 1)]
-    assert found.lost == (second,)
+    assert found.failed_configs == (second,)
 
 
 def test_trial_that_somebody_enqueues_by_optuna_ends_and_the_worker_goes_on(
@@ -297,16 +309,16 @@ def test_confirmation_of_less_than_was_asked_for_says_so(searched: OpenStudy) ->
 
 def test_trial_that_is_found_later_and_ranks_as_high_is_named(searched: OpenStudy) -> None:
     confirmation(searched, top=2, n_seeds=2)
-    assert overtaken(rank(searched.store, "small"), trainings(searched)) == []
+    assert unconfirmed_leaders(rank(searched.store, "small"), trainings(searched)) == []
     set_budget(searched.store, searched.study_id, n_trials=4, timeout_s=None)
     later = complete_one(searched, 0.99)
-    assert overtaken(rank(searched.store, "small"), trainings(searched)) == [later]
+    assert unconfirmed_leaders(rank(searched.store, "small"), trainings(searched)) == [later]
 
 
 def complete_one(opened: OpenStudy, value: float) -> int:
     proposal = next_proposal(opened, "later")
     assert proposal is not None
-    finish(opened.store, proposal.lease, Outcome("complete", value=value), proposal.draft)
+    finish_trial(opened.store, proposal.lease, Outcome("complete", value=value), proposal.pending)
     return proposal.trial.number
 
 

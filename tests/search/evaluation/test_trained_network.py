@@ -17,7 +17,7 @@ from search.evaluation.trained_network import Evaluator
 from search.exported_models.archive import RECORD, read_model_file
 from search.studies.open_study import OpenStudy
 from search.trainer.pool import TrainerPool
-from search.trainer.predictions import Answers
+from search.trainer.predictions import SplitPredictions
 from search.workers.worker import Worker
 from storage import load_trials
 
@@ -34,9 +34,9 @@ assert not ours, ours
 """
 
 
-def answer(opened: OpenStudy, number: int, split: str) -> Answers:
+def predict(opened: OpenStudy, number: int, split: str) -> SplitPredictions:
     with Evaluator(opened, number) as network:
-        return network.answer(split)
+        return network.predict(split)
 
 
 def save_model(opened: OpenStudy, number: int, path: Path) -> None:
@@ -58,24 +58,24 @@ def test_answers_are_those_of_the_trainer_and_of_bare_keras(
     trained: tuple[OpenStudy, int, float], tmp_path: Path
 ) -> None:
     opened, number, value = trained
-    answers = answer(opened, number, "val")
-    said = answers.probabilities.argmax(axis=1)
-    is_right = said == answers.labels
+    predictions = predict(opened, number, "val")
+    said = predictions.probabilities.argmax(axis=1)
+    is_right = said == predictions.labels
     assert is_right.mean() == pytest.approx(value)
-    np.testing.assert_allclose(answers.probabilities.sum(axis=1), 1)
+    np.testing.assert_allclose(predictions.probabilities.sum(axis=1), 1)
     mistakes = min(12, int((~is_right).sum()))
-    assert answers.split == "val"
-    assert answers.heat.shape == (len(answers.heat_images), 16, 16)
-    assert not is_right[answers.heat_images[:mistakes]].any()
-    right = answers.heat_images[mistakes:]
-    assert answers.labels[right].tolist() == sorted(set(answers.labels[is_right].tolist()))
-    assert answers.heat.max() == 255
+    assert predictions.split == "val"
+    assert predictions.heat.shape == (len(predictions.heat_images), 16, 16)
+    assert not is_right[predictions.heat_images[:mistakes]].any()
+    right = predictions.heat_images[mistakes:]
+    assert predictions.labels[right].tolist() == sorted(set(predictions.labels[is_right].tolist()))
+    assert predictions.heat.max() == 255
 
     data = opened.data_of("plain")
     np.save(tmp_path / "images.npy", data.images("test"))
     save_model(opened, number, tmp_path / "best.keras")
     subprocess.run([sys.executable, "-P", "-c", BARE], cwd=tmp_path, check=True)
-    ours = answer(opened, number, "test").probabilities
+    ours = predict(opened, number, "test").probabilities
     np.testing.assert_allclose(np.load(tmp_path / "answers.npy"), ours, atol=1e-6)
 
 
@@ -132,7 +132,7 @@ def test_weights_that_are_gone_are_told(trained: tuple[OpenStudy, int, float]) -
     assert checkpoint is not None
     checkpoint.write_bytes(b"broken")
     with pytest.raises(TrialRecordError, match="does not hold the weights of this trial"):
-        answer(opened, number, "val")
+        predict(opened, number, "val")
     checkpoint.unlink()
     with pytest.raises(TrialRecordError, match="are not kept"):
-        answer(opened, number, "val")
+        predict(opened, number, "val")

@@ -6,13 +6,13 @@ from typing import Any
 
 import pytest
 
-from search.exported_models.allowed_layers import find_foreign
+from search.exported_models.allowed_layers import find_unknown_class
 from spaces import SearchSpace
-from spaces.keras_models import build_model
 from spaces.families import family_names
+from spaces.keras_models import build_model
 from spaces.models.backbones import BACKBONES, Weights, build_backbone, find_backbone, preprocess
 from spaces.network_settings import ACTIVATIONS, INITIALIZERS
-from spaces.parameters.stub_trials import GuidedTrial
+from spaces.parameters.stub_trials import PreferredTrial
 
 
 def config_of(model: Any) -> bytes:
@@ -43,16 +43,16 @@ def test_networks_of_every_family_are_let_through(family: str) -> None:
         }
         config = SearchSpace.create([family], fixed).random_config(rng)
         model = build_model(config, (64, 64, 1), 3, seed=0, mean=[100.0], std=[50.0])
-        assert find_foreign(config_of(model)) is None, fixed
+        assert find_unknown_class(config_of(model)) is None, fixed
         keras.backend.clear_session()
 
 
 @pytest.mark.parametrize("channels", [1, 3])
 def test_transfer_networks_are_let_through(channels: int) -> None:
-    config = SearchSpace.create(["transfer"]).suggest(GuidedTrial({"backbone": "mobilenet_v2"}))
+    config = SearchSpace.create(["transfer"]).suggest(PreferredTrial({"backbone": "mobilenet_v2"}))
     shape = (64, 64, channels)
     model = build_model(config, shape, 3, seed=0, mean=[1.0] * channels, std=[1.0] * channels)
-    assert find_foreign(config_of(model)) is None
+    assert find_unknown_class(config_of(model)) is None
 
 
 @pytest.mark.slow
@@ -67,7 +67,7 @@ def test_every_backbone_is_let_through(name: str) -> None:
         scaled = preprocess(image, mode)  # type: ignore[arg-type]
         backbone = build_backbone(name, (side, side, 3), Weights("none"))
         model = keras.Model(image, backbone(scaled, training=False))
-        assert find_foreign(config_of(model)) is None, mode
+        assert find_unknown_class(config_of(model)) is None, mode
     keras.backend.clear_session()
 
 
@@ -94,10 +94,10 @@ def test_classes_that_may_run_code_of_others_are_found() -> None:
         ({**own, "config": {"activation": function}}, "function"),
         ({**own, "config": {"deep": [[{"er": function}]]}}, "function"),
     ):
-        assert find_foreign(model_with(layer)) == found, layer
+        assert find_unknown_class(model_with(layer)) == found, layer
 
 
 @pytest.mark.parametrize("config", [b"", b"[]", b"{}", b"\xff", b"[" * 100_000, b'{"a":' * 9999])
 def test_what_is_no_model_is_refused(config: bytes) -> None:
     with pytest.raises(ValueError, match=r"Expect|decode"):
-        find_foreign(config)
+        find_unknown_class(config)

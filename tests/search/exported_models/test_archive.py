@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from search.errors import ModelError
-from search.exported_models.archive import RECORD, publish, read_model_file
+from search.exported_models.archive import RECORD, publish_model, read_model_file
 from search.exported_models.metadata import ModelFacts
 
 FACTS = ModelFacts(
@@ -39,7 +39,7 @@ def write_archive(path: Path, parts: Mapping[str, str], packing: int = zipfile.Z
 def best(tmp_path: Path) -> Path:
     """A model with its record, as far as it is looked at without Keras."""
     written = write_archive(tmp_path / "written.keras", PARTS)
-    publish(written, tmp_path / "best.keras", FACTS)
+    publish_model(written, tmp_path / "best.keras", FACTS)
     return tmp_path / "best.keras"
 
 

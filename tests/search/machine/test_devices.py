@@ -141,7 +141,7 @@ def test_trainer_sees_its_own_device_and_lets_memory_grow(
     def environment_of(**options: object) -> str:
         trainer = Trainer(command=(sys.executable, "-c", script), **options)  # type: ignore[arg-type]
         trainer._process.wait()
-        words = trainer.last_words()
+        words = trainer.stderr_tail()
         trainer.close()
         return words
 

@@ -5,7 +5,7 @@ import logging
 
 import pytest
 
-from search.machine.log_format import about, is_json_logged, log_to_stderr
+from search.machine.log_format import is_json_logged, log_context, log_to_stderr
 
 logger = logging.getLogger("search.test")
 
@@ -19,7 +19,7 @@ def test_json_has_the_same_keys_in_each_line(capsys: pytest.CaptureFixture[str])
     log_to_stderr("json")
     assert is_json_logged()
     logger.info("waiting")
-    with about(study="scans", worker="w1"), about(trial=3):
+    with log_context(study="scans", worker="w1"), log_context(trial=3):
         logger.warning("two\nlines and %d %%", 5)
     first, second = map(json.loads, capsys.readouterr().err.splitlines())
     assert list(first) == ["time", "level", "logger", "message", "study", "trial", "worker",
@@ -43,7 +43,7 @@ def test_text_names_the_study(capsys: pytest.CaptureFixture[str]) -> None:
     log_to_stderr("text")
     assert not is_json_logged()
     logger.info("waiting")
-    with about(study="scans"):
+    with log_context(study="scans"):
         logger.info("trial 3: complete")
     first, second = capsys.readouterr().err.splitlines()
     assert first.endswith(" INFO waiting")

@@ -10,8 +10,8 @@ import pytest
 ROOT = Path(__file__).parents[3]
 HELD = """
 import time
-from search.signals import stopping_when_asked
-with stopping_when_asked(lambda: print("stop", flush=True), lambda: print("now", flush=True)):
+from search.signals import stop_on_signal
+with stop_on_signal(lambda: print("stop", flush=True), lambda: print("now", flush=True)):
     print("ready", flush=True)
     while True:
         time.sleep(0.1)
@@ -37,8 +37,8 @@ print(signal.getsignal(signal.SIGTERM) is signal.SIG_DFL, signal.set_wakeup_fd(-
 """
 BEFORE = """
 import time
-from search.signals import leave_when_asked
-leave_when_asked()
+from search.signals import exit_on_signal
+exit_on_signal()
 print("ready", flush=True)
 while True:
     time.sleep(0.1)

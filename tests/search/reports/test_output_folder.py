@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from search.errors import SettingsError
-from search.reports.output_folder import check_folder, folder_of_report, has_report
+from search.reports.output_folder import check_folder, has_report, make_report_folder
 
 MODEL = ("best.keras", "best.json")
 
@@ -53,20 +53,20 @@ def test_going_on_sweeps_what_was_half_written(tmp_path: Path) -> None:
     out = fill(tmp_path / "out", "best.keras", ".trials.csv.99", "report.html", "mine.txt")
     (out / ".writing-abc").mkdir()
     (out / ".writing-abc" / "model.keras").write_text("half")
-    with folder_of_report(out):
+    with make_report_folder(out):
         assert sorted(path.name for path in out.iterdir()) == ["mine.txt", "report.html"]
 
 
 def test_report_that_is_replaced_counts_as_unfinished_until_it_is_written(tmp_path: Path) -> None:
     out = fill(tmp_path / "out", "best.keras", "report.html", "report.json")
     assert has_report(out)
-    with folder_of_report(out):
+    with make_report_folder(out):
         assert not has_report(out)
 
 
 def test_interruption_takes_only_the_folder_it_made_and_only_an_empty_one(tmp_path: Path) -> None:
     def interrupt(out: Path, *names: str) -> None:
-        with pytest.raises(KeyboardInterrupt), folder_of_report(out):  # noqa: PT012
+        with pytest.raises(KeyboardInterrupt), make_report_folder(out):  # noqa: PT012
             for name in names:
                 (out / name).write_text("")
             raise KeyboardInterrupt

@@ -14,8 +14,8 @@ from search.reports.facts import gather_facts
 from search.studies.open_study import OpenStudy
 from search.trainer.process import Trainer
 from search.workers.proposals import next_proposal
-from search.workers.trial_runner import Interruption, TrialRun
-from storage import Outcome, finish, load_trials, register_worker
+from search.workers.trial_runner import Interruption, TrialRunner
+from storage import Outcome, finish_trial, load_trials, register_worker
 
 FAKE = str(Path(__file__).parents[1] / "fake_trainer.py")
 NEVER = Interruption(now=lambda: False, at_epoch_end=lambda: False)
@@ -29,9 +29,9 @@ def searched(opened: OpenStudy) -> OpenStudy:
     assert proposal is not None
     proposal.trial.set_user_attr("ran_on", [f"{HOST}, gpu 0"])
     with closing(Trainer(command=(sys.executable, FAKE, "well"))) as trainer:
-        ending = TrialRun(opened, proposal, trainer, NEVER).run()
+        ending = TrialRunner(opened, proposal, trainer, NEVER).run()
     assert isinstance(ending, Outcome)
-    finish(opened.store, proposal.lease, ending, proposal.draft)
+    finish_trial(opened.store, proposal.lease, ending, proposal.pending)
     (row,) = load_trials(opened.store, opened.study_id)
     assert row.attributes["ran_on"] == [f"{HOST}, gpu 0"]
     return opened

@@ -18,7 +18,7 @@ from search.strategy.family_quota import (
     MAX_REFUSED,
     family_of,
     next_family,
-    share_trials,
+    trials_per_family,
 )
 from search.studies.open_study import OpenStudy
 from search.trainer.pool import TrainerPool
@@ -113,7 +113,7 @@ def frozen(family: str, state: TrialState, *, is_worth_training: bool = True) ->
     [(30, 6, 2), (100, 6, 6), (60, 6, 4), (30, 2, 6), (12, 6, 2), (8, 6, 1), (3, 6, 1)],
 )
 def test_start_takes_a_share_of_the_budget(n_trials: int, n_families: int, each: int) -> None:
-    assert share_trials(n_trials, n_families) == each
+    assert trials_per_family(n_trials, n_families) == each
 
 
 def test_family_furthest_behind_is_next() -> None:

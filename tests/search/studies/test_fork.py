@@ -11,7 +11,7 @@ from optuna.trial import TrialState
 
 from analysis import load_status, rank
 from search.errors import SettingsError
-from search.settings.overrides import plan_again, read_changes
+from search.settings.overrides import plan_from_record, read_overrides
 from search.settings.plan import StudyPlan
 from search.studies.fork import FORKED_FROM, Fork, fork
 from search.studies.open_study import OpenStudy
@@ -25,7 +25,7 @@ from storage import (
     StudyNotFoundError,
     count_done,
     delete_study,
-    finish,
+    finish_trial,
     load_curve,
     load_study,
     load_trials,
@@ -64,18 +64,18 @@ def train(opened: OpenStudy, values: tuple[float, ...]) -> None:
                 epoch, 1.0, 0.4, 1.0, (value or 0.2) - 0.1 * (2 - epoch), 1e-3, 2.0, 9.0
             )
             proposal.trial.report(row.val_accuracy, epoch)
-            record_epoch(opened.store, proposal.lease, row, proposal.draft)
+            record_epoch(opened.store, proposal.lease, row, proposal.pending)
         kind = "pruned" if value is None else "complete"
         outcome = Outcome(kind, value=value, metrics={"macro_auc": 0.5})
         opened.artifacts.checkpoint(proposal.trial.number, 0).write_text(str(value))
-        finish(opened.store, proposal.lease, outcome, proposal.draft)
+        finish_trial(opened.store, proposal.lease, outcome, proposal.pending)
     remove_worker(opened.store, worker_id)
 
 
 def fork_it(old: OpenStudy, *changes: str, name: str = "new", **options: Any) -> Fork:
     record = load_study(old.store, old.name)
     url = old.store.url.render_as_string(hide_password=False)
-    plan = plan_again(record, changes, name=name, store_url=url)
+    plan = plan_from_record(record, changes, name=name, store_url=url)
     return fork(old.store, old.name, plan, **options)
 
 
@@ -85,7 +85,7 @@ def test_fork_with_more_choices_takes_every_trial_over(old: OpenStudy) -> None:
         old, "kernel_size=3,4,5", "budget.trials=4", progress=lambda *it: told.append(it)
     )
     assert told[-2:] == [(6, 6, "trials fitted"), (6, 6, "trials taken over")]
-    assert (made.n_taken, made.n_tried_first, made.n_left) == (6, 0, 0)
+    assert (made.n_copied, made.n_queued, made.n_skipped) == (6, 0, 0)
     before, after = (rank(old.store, name) for name in ("small", "new"))
     assert [t.val_accuracy for t in after.counted] == [t.val_accuracy for t in before.counted]
     assert [t.params for t in after.complete] == [t.params for t in before.complete]
@@ -126,17 +126,17 @@ def test_trials_outside_the_new_space_stay_behind(old: OpenStudy) -> None:
         if row.outcome is not None and row.params["activation"] != "elu"
     ]
     made = fork_it(old, "activation=relu,tanh")
-    assert made.n_taken == len(fits)
-    assert made.n_left == 6 - len(fits)
-    assert made.n_left > 0
-    taken = load_trials(old.store, made.submission.record.study_id)[: made.n_taken]
+    assert made.n_copied == len(fits)
+    assert made.n_skipped == 6 - len(fits)
+    assert made.n_skipped > 0
+    taken = load_trials(old.store, made.submission.record.study_id)[: made.n_copied]
     assert sorted(row.attributes["taken_from"]["trial"] for row in taken) == fits
 
 
 @ON_ONE_STORE
 def test_parameter_that_is_fixed_in_one_of_the_spaces_is_no_hindrance(old: OpenStudy) -> None:
     made = fork_it(old, "stages=1,2", "channels=[8, 16]")
-    assert made.n_taken == 6
+    assert made.n_copied == 6
     params = load_trials(old.store, made.submission.record.study_id)[0].params
     assert (params["stages"], params["stage1_channels"]) == (1, 8)
 
@@ -166,7 +166,7 @@ def test_other_images_take_configs_alone_and_try_the_best_first(
 ) -> None:
     source = write_other(tmp_path / "other.npz")
     made = fork_it(old, f"data.source={source}")
-    assert (made.n_taken, made.n_tried_first, made.n_left) == (0, 5, 1)
+    assert (made.n_copied, made.n_queued, made.n_skipped) == (0, 5, 1)
     rows = load_trials(old.store, made.submission.record.study_id)
     assert {row.state for row in rows} == {"WAITING"}
     opened = OpenStudy.load(old.store, "new")
@@ -179,7 +179,7 @@ def test_other_images_take_configs_alone_and_try_the_best_first(
 
 @ON_ONE_STORE
 def test_longer_training_takes_configs_alone(old: OpenStudy) -> None:
-    assert fork_it(old, "max_epochs=9").n_tried_first == 5
+    assert fork_it(old, "max_epochs=9").n_queued == 5
 
 
 def write_other(path: Path) -> Path:
@@ -192,7 +192,7 @@ def write_other(path: Path) -> Path:
 @ON_ONE_STORE
 def test_fork_needs_no_source_while_its_images_are_the_same(old: OpenStudy, blobs: Path) -> None:
     blobs.unlink()
-    assert fork_it(old, "kernel_size=3,4,5").n_taken == 6
+    assert fork_it(old, "kernel_size=3,4,5").n_copied == 6
 
 
 @pytest.mark.parametrize(
@@ -212,7 +212,7 @@ def test_fork_that_was_cut_off_is_begun_anew(
     assert study.user_attrs[FORKED_FROM]["is_whole"] is False
     with pytest.raises(StudyNotFoundError):
         load_study(old.store, "new")  # so no worker can have begun with it
-    assert fork_it(old, "kernel_size=3,4,5").n_taken == 6
+    assert fork_it(old, "kernel_size=3,4,5").n_copied == 6
     study = optuna.load_study(study_name="new", storage=old.store.optuna_storage)
     assert study.user_attrs[FORKED_FROM] == {"study": "small", "is_whole": True}
 
@@ -249,14 +249,14 @@ BAD_CHANGES = {
 @pytest.mark.parametrize(("change", "message"), BAD_CHANGES.values(), ids=BAD_CHANGES)
 def test_change_that_names_nothing_is_refused(change: str, message: str) -> None:
     with pytest.raises(SettingsError, match=message):
-        read_changes([change], SearchSpace.create(["plain"]))
+        read_overrides([change], SearchSpace.create(["plain"]))
 
 
 def test_values_of_changes_are_read_as_toml_or_words() -> None:
     space = SearchSpace.create(["plain"])
     texts = ["optimizer=adam,sgd", "dropout={low = 0.1, high = 0.2}", "batch_size=16,32",
              "training.trial_timeout=20m", "augmentation=false"]  # fmt: skip
-    assert list(read_changes(texts, space).values()) == [
+    assert list(read_overrides(texts, space).values()) == [
         ["adam", "sgd"], {"low": 0.1, "high": 0.2}, [16, 32], "20m", False,
     ]  # fmt: skip
 
@@ -264,7 +264,7 @@ def test_values_of_changes_are_read_as_toml_or_words() -> None:
 @ON_ONE_STORE
 def test_families_may_change_and_their_parameters_with_them(old: OpenStudy) -> None:
     record = load_study(old.store, old.name)
-    plan = plan_again(record, ["families=vgg"], name="new", store_url="sqlite:///x.db")
+    plan = plan_from_record(record, ["families=vgg"], name="new", store_url="sqlite:///x.db")
     assert plan.space["families"] == "vgg"
     assert "stages" not in plan.space
     assert plan.space["activation"] == ["relu", "elu", "tanh"]

@@ -8,19 +8,19 @@ import pytest
 from safetensors.numpy import save
 
 from search.trainer import predictions as module
-from search.trainer.predictions import Answers
+from search.trainer.predictions import SplitPredictions
 
 
-def make_answers() -> Answers:
+def make_answers() -> SplitPredictions:
     rng = np.random.default_rng(0)
     probabilities = rng.dirichlet(np.ones(3), 10)
     heat = rng.integers(0, 256, (2, 4, 5), dtype=np.uint8)
-    return Answers("val", np.arange(10) % 3, probabilities, np.array([7, 2]), heat)
+    return SplitPredictions("val", np.arange(10) % 3, probabilities, np.array([7, 2]), heat)
 
 
 def test_answers_come_back_as_they_were() -> None:
     before = make_answers()
-    after = Answers.from_bytes(before.to_bytes())
+    after = SplitPredictions.from_bytes(before.to_bytes())
     assert after.split == "val"
     for name in ("labels", "probabilities", "heat_images", "heat"):
         ours, theirs = getattr(before, name), getattr(after, name)
@@ -32,7 +32,7 @@ def test_answers_without_maps_come_back_too() -> None:
     none = replace(
         make_answers(), heat_images=np.array([], np.int64), heat=np.zeros((0, 4, 5), np.uint8)
     )
-    assert Answers.from_bytes(none.to_bytes()).heat.shape == (0, 4, 5)
+    assert SplitPredictions.from_bytes(none.to_bytes()).heat.shape == (0, 4, 5)
 
 
 @pytest.mark.parametrize(
@@ -50,7 +50,7 @@ def test_parts_that_do_not_belong_together_are_refused(
     changes: dict[str, Any], message: str
 ) -> None:
     with pytest.raises(ValueError, match=message):
-        Answers.from_bytes(replace(make_answers(), **changes).to_bytes())
+        SplitPredictions.from_bytes(replace(make_answers(), **changes).to_bytes())
 
 
 @pytest.mark.parametrize(
@@ -65,10 +65,10 @@ def test_parts_that_do_not_belong_together_are_refused(
 )
 def test_bytes_that_are_no_answers_are_refused(data: bytes) -> None:
     with pytest.raises(ValueError, match="Expected answers"):
-        Answers.from_bytes(data)
+        SplitPredictions.from_bytes(data)
 
 
 def test_more_bytes_than_answers_have_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "MAX_BYTES", 100)
     with pytest.raises(ValueError, match="at most 100 bytes"):
-        Answers.from_bytes(make_answers().to_bytes())
+        SplitPredictions.from_bytes(make_answers().to_bytes())

@@ -10,7 +10,7 @@ import pytest
 from search.training.grad_cam import N_MISTAKES, choose_images, heat_maps
 from spaces import SearchSpace
 from spaces.keras_models import build_model
-from spaces.parameters.stub_trials import GuidedTrial
+from spaces.parameters.stub_trials import PreferredTrial
 
 SMALL: dict[str, dict[str, object]] = {
     "plain": {"stages": 2, "channels": 8, "dense_layers": 1},
@@ -60,7 +60,7 @@ def network(family: str, side: int, **fixed: Any) -> Any:
 
 
 def transfer(backbone: str, side: int) -> Any:
-    config = SearchSpace.create(["transfer"]).suggest(GuidedTrial({"backbone": backbone}))
+    config = SearchSpace.create(["transfer"]).suggest(PreferredTrial({"backbone": backbone}))
     return build_model(config, (side, side, 1), 3, seed=0, mean=[100.0], std=[50.0])
 
 
@@ -93,13 +93,13 @@ def test_every_family_has_maps_of_its_images_size(case: str) -> None:
 
 
 def test_logits_are_those_of_the_network() -> None:
-    from search.training.grad_cam import _open_up
+    from search.training.grad_cam import _build_feature_model
 
     for case in ("plain", "transfer", "transfer to one pixel"):
         model = CASES[case]()
         side = model.input.shape[1]
         images = np.random.default_rng(0).uniform(0, 255, (4, side, side, 1)).astype("float32")
-        opened: Any = _open_up(model)
+        opened: Any = _build_feature_model(model)
         last = model.layers[-1]
         _, vector = opened(images, training=False)
         logits = np.asarray(vector) @ np.asarray(last.kernel) + np.asarray(last.bias)
@@ -132,7 +132,7 @@ def test_as_many_mistakes_as_are_shown_are_chosen() -> None:
 
 
 def test_padding_inside_a_backbone_is_no_map() -> None:
-    from search.training.grad_cam import _open_up
+    from search.training.grad_cam import _build_feature_model
 
-    opened: Any = _open_up(CASES["transfer to one pixel"]())
+    opened: Any = _build_feature_model(CASES["transfer to one pixel"]())
     assert opened.outputs[0].shape[1:3] == (2, 2)  # the padded map after it has 3 × 3

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from search.errors import CannotStartError, WorkerError
+from search.errors import WorkerError, WorkerStartError
 from search.machine.devices import CPU, Device
 from search.studies.open_study import OpenStudy
 from search.workers import local_workers
@@ -26,7 +26,7 @@ def instead(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], 
         program.write_text(f"#!{sys.executable}\n{script}\n")
         program.chmod(0o755)
         monkeypatch.setattr(local_workers.sys, "executable", str(program))
-        monkeypatch.setattr(local_workers, "BACK_OFF_S", 0.01)
+        monkeypatch.setattr(local_workers, "BACKOFF_S", 0.01)
         return tmp_path
 
     return install
@@ -54,7 +54,7 @@ def test_worker_that_cannot_do_what_it_is_asked_is_not_tried_again(
     instead: Callable[[str], Path],
 ) -> None:
     folder = instead("import sys; print('Error: no p@ss and no p%40ss'); sys.exit(2)")
-    with pytest.raises(CannotStartError, match=r"Last words: Error: no \*\*\* and no \*\*\*$"):
+    with pytest.raises(WorkerStartError, match=r"Last words: Error: no \*\*\* and no \*\*\*$"):
         run(make_workers(folder, CPU))
     assert (folder / "worker-0.log").read_text().count("Error") == 1
 
@@ -65,7 +65,7 @@ def test_worker_that_keeps_dying_is_given_up_with_its_last_words(
     folder = instead("import sys; print('oh', 'no'); sys.exit(9)")
     with pytest.raises(WorkerError, match=r"Workers keep ending .*exit code 9.*oh no") as raised:
         run(make_workers(folder, CPU))
-    assert not isinstance(raised.value, CannotStartError)
+    assert not isinstance(raised.value, WorkerStartError)
     assert (folder / "worker-0.log").read_text().count("oh no") == local_workers.MAX_RESTARTS + 1
 
 
@@ -102,5 +102,5 @@ def test_real_worker_that_cannot_join_ends_the_run_with_its_own_words(
         n_threads=1,
         log=lambda index: tmp_path / f"worker-{index}.log",
     )
-    with pytest.raises(CannotStartError, match=r"There is no study 'nothing'.*Studies.*: small"):
+    with pytest.raises(WorkerStartError, match=r"There is no study 'nothing'.*Studies.*: small"):
         run(workers)

@@ -22,11 +22,11 @@ from search.workers import shutdown, standing_worker, study_session
 from search.workers.standing_worker import StandingWorker
 from search.workers.worker import Worker
 from storage import (
-    Lookout,
+    LivenessMonitor,
     Store,
     StudyNotFoundError,
     begin_trial,
-    has_room,
+    has_budget_left,
     list_open_studies,
     list_studies,
     load_trials,
@@ -45,7 +45,7 @@ def impatience(monkeypatch: pytest.MonkeyPatch) -> None:
     """Makes waits short: looking at the store, beating, and trying a refused study again."""
     monkeypatch.setattr(standing_worker, "WAIT_S", 0.05)
     monkeypatch.setattr(standing_worker, "RETRY_S", 0.2)
-    monkeypatch.setattr(study_session, "BEAT_INTERVAL_S", 0.05)
+    monkeypatch.setattr(study_session, "HEARTBEAT_INTERVAL_S", 0.05)
 
 
 @pytest.fixture
@@ -66,7 +66,7 @@ def at_work(standing_worker: StandingWorker) -> Iterator[threading.Thread]:
     thread = threading.Thread(target=standing_worker.run)
     thread.start()
     yield thread
-    standing_worker.departure.ask()
+    standing_worker.shutdown.request()
     thread.join(timeout=30)
     assert not thread.is_alive()
 
@@ -186,7 +186,7 @@ def test_it_leaves_once_its_checkpoints_are_sent(
         put(self, name, path)
 
     monkeypatch.setattr(DatabaseArtifacts, "put", put_slowly)
-    monkeypatch.setattr(shutdown, "FLUSH_S", 0.1)  # That is for who is in a hurry.
+    monkeypatch.setattr(shutdown, "FLUSH_TIMEOUT_S", 0.1)  # That is for who is in a hurry.
     make_worker(opened, idle_exit_s=0.0).run()
     names = {f"small/trial-{number}.0.safetensors" for number in range(3)}
     assert set(opened.artifacts.store.sizes("small")) == names
@@ -196,7 +196,7 @@ def test_asked_to_leave_it_does_not_wait_for_a_slow_artifact_store(
     make_study: MakeStudy, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     opened, may_go_on = make_study(store={"artifacts": "database"}), threading.Event()
-    monkeypatch.setattr(shutdown, "FLUSH_S", 0.1)
+    monkeypatch.setattr(shutdown, "FLUSH_TIMEOUT_S", 0.1)
     monkeypatch.setattr(DatabaseArtifacts, "put", lambda *_: may_go_on.wait(60))
     with at_work(make_worker(opened, idle_exit_s=None)) as thread:
         wait_until(lambda: n_done(opened) == 3)
@@ -215,8 +215,8 @@ def test_it_leaves_though_its_artifact_store_is_full(
     def refuse(*_: object) -> None:
         raise ArtifactError("No room.")
 
-    monkeypatch.setattr(shutdown, "FLUSH_S", 0.1)
-    monkeypatch.setattr(background_transfer, "FIRST_PAUSE_S", 0.05)
+    monkeypatch.setattr(shutdown, "FLUSH_TIMEOUT_S", 0.1)
+    monkeypatch.setattr(background_transfer, "FIRST_BACKOFF_S", 0.05)
     monkeypatch.setattr(DatabaseArtifacts, "put", refuse)
     with at_work(make_worker(opened, idle_exit_s=0.0)) as thread:
         thread.join(timeout=30)
@@ -258,7 +258,7 @@ def test_last_trial_of_a_dead_machine_is_taken_over(
     with opened.store.write() as connection:
         connection.execute(workers.update().values(last_seen=0.0, machine="another"))
     standing_worker = make_worker(opened, idle_exit_s=None)
-    standing_worker._lookout = Lookout(sure_after_s=0.3)
+    standing_worker._liveness = LivenessMonitor(confirm_after_s=0.3)
     with at_work(standing_worker):
         wait_until(lambda: n_done(opened) == 1)
     assert load_status(opened.store, "small").workers == ()
@@ -276,7 +276,7 @@ def test_study_that_was_deleted_and_made_anew_is_opened_anew(make: MakeStudy) ->
     after = standing_worker._open(row)
     assert after is not None
     assert after is not before
-    assert standing_worker._unsettled == []  # Nothing is sent to the new one.
+    assert standing_worker._uploading == []  # Nothing is sent to the new one.
     standing_worker.pool.close()
 
 
@@ -303,7 +303,7 @@ def test_studies_that_are_over_are_let_go_with_their_files(make: MakeStudy) -> N
     [
         "search.workers.study_session.next_proposal",
         "search.workers.standing_worker.OpenStudy.load",
-        "storage.has_room",
+        "storage.has_budget_left",
     ],
 )
 def test_study_that_is_deleted_under_its_hands_is_left(
@@ -317,10 +317,10 @@ def test_study_that_is_deleted_under_its_hands_is_left(
 
     def delete_and_go_on(store: Store, study_id: int) -> bool:
         remove_study(opened.store, "small", force=True)
-        return has_room(store, study_id)
+        return has_budget_left(store, study_id)
 
-    if where == "storage.has_room":
-        monkeypatch.setattr("search.workers.proposals.has_room", delete_and_go_on)
+    if where == "storage.has_budget_left":
+        monkeypatch.setattr("search.workers.proposals.has_budget_left", delete_and_go_on)
     else:
         monkeypatch.setattr(where, delete_and_fail)
     make_worker(opened).run()

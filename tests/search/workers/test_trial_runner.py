@@ -19,15 +19,15 @@ from search.studies.open_study import OpenStudy
 from search.trainer.process import Trainer, TrainerGoneError
 from search.trainer.protocol import Finished, Message
 from search.workers.proposals import Proposal, next_proposal
-from search.workers.trial_runner import FeaturesProgress, Interruption, Open, TrialRun
+from search.workers.trial_runner import FeaturesProgress, Interruption, TrialRunner, Unfinished
 from storage import (
     EpochRow,
     LeaseLostError,
     Outcome,
-    give_back,
     load_curve,
     record_epoch,
     register_worker,
+    release_trial,
     take_released,
 )
 
@@ -59,9 +59,9 @@ def with_training(opened: OpenStudy, **values: Any) -> OpenStudy:
 
 def run_trial(
     opened: OpenStudy, proposal: Proposal, mode: str, interruption: Interruption = NEVER
-) -> Outcome | Open:
+) -> Outcome | Unfinished:
     with fake_trainer(mode) as trainer:
-        return TrialRun(opened, proposal, trainer, interruption).run()
+        return TrialRunner(opened, proposal, trainer, interruption).run()
 
 
 def test_features_that_are_computed_are_seen_until_the_next_epoch(
@@ -69,7 +69,7 @@ def test_features_that_are_computed_are_seen_until_the_next_epoch(
 ) -> None:
     shown: list[str | None] = []
     monkeypatch.setattr(
-        "search.workers.trial_runner.show_activity", lambda *values: shown.append(values[2])
+        "search.workers.trial_runner.set_activity", lambda *values: shown.append(values[2])
     )
     ending = run_trial(with_training(opened), proposal, "busy")
     assert isinstance(ending, Outcome)
@@ -119,7 +119,7 @@ def test_trial_that_is_trained_to_its_end_is_complete(
 def test_trial_whose_trainer_dies_goes_on_later(
     opened: OpenStudy, proposal: Proposal, mode: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    assert run_trial(with_training(opened), proposal, mode) is Open.LOST
+    assert run_trial(with_training(opened), proposal, mode) is Unfinished.LOST
     assert len(load_curve(opened.store, proposal.trial._trial_id)) == 2
     if mode == "left":
         assert "exit code 7: last words" in caplog.text
@@ -144,7 +144,7 @@ def test_hung_trainer_is_ended_after_its_silence(opened: OpenStudy, proposal: Pr
     impatient = with_training(opened, silence_timeout=1.5)
     with fake_trainer("hung") as trainer:
         started = time.monotonic()
-        assert TrialRun(impatient, proposal, trainer, NEVER).run() is Open.LOST
+        assert TrialRunner(impatient, proposal, trainer, NEVER).run() is Unfinished.LOST
         assert time.monotonic() - started < 30
         assert trainer.exit_code() is not None
 
@@ -153,10 +153,10 @@ def test_silence_limit_grows_with_the_longest_epoch_that_the_study_has_seen(
     opened: OpenStudy, proposal: Proposal
 ) -> None:
     with fake_trainer("well") as trainer:
-        run = TrialRun(opened, proposal, trainer, NEVER)
-        assert run._silence_s() == 120
+        run = TrialRunner(opened, proposal, trainer, NEVER)
+        assert run._silence_limit_s() == 120
         record_epoch(opened.store, proposal.lease, EpochRow(1, 1, 0.5, 1, 0.5, 1e-3, 60.0, 50.0))
-        assert run._silence_s() == 600
+        assert run._silence_limit_s() == 600
 
 
 @pytest.mark.parametrize("limit", ["silence_timeout", "trial_timeout"])
@@ -165,7 +165,7 @@ def test_time_in_which_the_worker_slept_is_nobodys(
 ) -> None:
     impatient = with_training(opened, **{limit: 60.0})
     with fake_trainer("well") as trainer:
-        run, receive = TrialRun(impatient, proposal, trainer, NEVER), trainer.receive
+        run, receive = TrialRunner(impatient, proposal, trainer, NEVER), trainer.receive
 
         def receive_after_a_sleep(timeout_s: float) -> Message | None:
             run.polled_at -= 3600.0  # The worker was stopped for an hour.
@@ -218,7 +218,7 @@ def test_worker_that_has_to_leave_gives_the_trial_back_at_once(
     opened: OpenStudy, proposal: Proposal
 ) -> None:
     leave = Interruption(now=lambda: True, at_epoch_end=lambda: False)
-    assert run_trial(with_training(opened), proposal, "hung", leave) is Open.GIVEN_BACK
+    assert run_trial(with_training(opened), proposal, "hung", leave) is Unfinished.RELEASED
 
 
 def test_trial_waits_after_its_epoch_when_the_time_is_up(
@@ -226,8 +226,8 @@ def test_trial_waits_after_its_epoch_when_the_time_is_up(
 ) -> None:
     time_up = Interruption(now=lambda: False, at_epoch_end=lambda: True)
     with fake_trainer("well") as trainer:
-        run = TrialRun(with_training(opened), proposal, trainer, time_up)
-        assert run.run() is Open.GIVEN_BACK
+        run = TrialRunner(with_training(opened), proposal, trainer, time_up)
+        assert run.run() is Unfinished.RELEASED
         assert trainer.exit_code() is None
     assert len(load_curve(opened.store, proposal.trial._trial_id)) == 1
 
@@ -238,7 +238,7 @@ def test_pruned_trial_is_stopped_and_its_trainer_goes_on_with_the_next(
     monkeypatch.setattr(opened.study.pruner, "prune", lambda _study, trial: trial.last_step == 2)
     opened = with_training(opened)
     with fake_trainer("well") as trainer:
-        run = TrialRun(opened, proposal, trainer, NEVER)
+        run = TrialRunner(opened, proposal, trainer, NEVER)
         assert run.run() == Outcome(
             "pruned", "By the pruner after epoch 2.", metrics={"epochs": 2}
         )
@@ -251,7 +251,7 @@ def test_pruned_trial_is_stopped_and_its_trainer_goes_on_with_the_next(
 
 
 def test_worker_whose_trial_was_taken_lets_go(opened: OpenStudy, proposal: Proposal) -> None:
-    give_back(opened.store, proposal.lease)
+    release_trial(opened.store, proposal.lease)
     assert take_released(opened.store, opened.study_id, "other") is not None
     with pytest.raises(LeaseLostError):
         run_trial(with_training(opened), proposal, "well")
@@ -288,7 +288,7 @@ def test_trial_waits_for_a_checkpoint_that_cannot_be_had_right_now(
         if answer is not None:
             raise answer
 
-    monkeypatch.setattr("search.workers.trial_runner.FETCH_PAUSE_S", 0.01)
+    monkeypatch.setattr("search.workers.trial_runner.FETCH_RETRY_S", 0.01)
     monkeypatch.setattr(Artifacts, "fetch", fetch)
     ending = run_trial(with_training(opened), proposal, "well")
     assert isinstance(ending, Outcome)
@@ -309,11 +309,11 @@ def test_trial_whose_checkpoint_cannot_be_had_is_given_back_untouched(
     def fetch(*_: object) -> None:
         raise ArtifactError("away")
 
-    monkeypatch.setattr("search.workers.trial_runner.FETCH_PAUSE_S", 0.01)
-    monkeypatch.setattr("search.workers.trial_runner.FETCH_S", patience_s)
+    monkeypatch.setattr("search.workers.trial_runner.FETCH_RETRY_S", 0.01)
+    monkeypatch.setattr("search.workers.trial_runner.FETCH_TIMEOUT_S", patience_s)
     monkeypatch.setattr(Artifacts, "fetch", fetch)
     ending = run_trial(with_training(opened), proposal, "well", interruption)
-    assert ending is Open.GIVEN_BACK
+    assert ending is Unfinished.RELEASED
     assert load_curve(opened.store, proposal.trial._trial_id) == []
     assert not opened.artifacts.checkpoint(0, 0).exists()
 
@@ -324,7 +324,7 @@ def test_process_that_a_trainer_forked_ends_with_it_and_holds_nobody_up(
 ) -> None:
     impatient = with_training(opened, silence_timeout=2.0)
     with fake_trainer(mode) as trainer:
-        assert TrialRun(impatient, proposal, trainer, NEVER).run() is Open.LOST
+        assert TrialRunner(impatient, proposal, trainer, NEVER).run() is Unfinished.LOST
         began = time.monotonic()
         trainer.close()
         assert time.monotonic() - began < 4  # It waits 5 s for whoever keeps its pipe open.

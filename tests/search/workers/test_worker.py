@@ -17,7 +17,7 @@ from search.errors import DataError
 from search.studies.open_study import OpenStudy
 from search.trainer.pool import TrainerPool
 from search.trainer.protocol import Ready
-from search.workers.proposals import MAX_VAIN_PROPOSALS
+from search.workers.proposals import MAX_WASTED_PROPOSALS
 from search.workers.worker import Worker
 from storage import Store, load_study, load_trials
 
@@ -71,7 +71,7 @@ def test_images_that_vanish_from_the_cache_between_trials_are_fetched_again(
         was_there.append(opened.data["scratch"].path.is_file())
         shutil.rmtree(first.path.parent, ignore_errors=True)
 
-    monkeypatch.setattr(type(opened.artifacts), "tidy", empty_cache)  # after each trial
+    monkeypatch.setattr(type(opened.artifacts), "clean_up", empty_cache)  # after each trial
     make_worker(opened).run()
     assert counts(opened) == {"complete": 3}
     assert was_there == [True, True, True]
@@ -144,11 +144,12 @@ def test_study_whose_proposals_are_all_too_large_ends_and_names_the_limit(
     assert record.has_failed is False
     assert record.end_reason is not None
     assert (
-        f"The last {MAX_VAIN_PROPOSALS} proposals were 0 repeats and 100 over" in record.end_reason
+        f"The last {MAX_WASTED_PROPOSALS} proposals were 0 repeats and 100 over"
+        in record.end_reason
     )
     assert "--max-parameters (now 1)" in record.end_reason
     assert "--max-operations (now 1,350 million)" in record.end_reason
-    assert counts(opened)["rejected"] == MAX_VAIN_PROPOSALS
+    assert counts(opened)["rejected"] == MAX_WASTED_PROPOSALS
 
 
 def open_with_limit(opened: OpenStudy, **limits: int) -> OpenStudy:
@@ -188,7 +189,7 @@ def test_stopped_worker_gives_its_trial_back_and_another_goes_on(
         assert time.monotonic() < began + 60
         time.sleep(0.05)
     started = time.monotonic()
-    worker.departure.ask()
+    worker.shutdown.request()
     thread.join()
     assert time.monotonic() - started < 20
     assert counts(opened)["waiting"] >= 1

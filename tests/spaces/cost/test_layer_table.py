@@ -7,9 +7,9 @@ import pytest
 
 from analysis.report.facts import LayerFacts
 from spaces import Config, DrawnLayer, SearchSpace, SpaceError, draw_network, predict_cost
-from spaces.keras_models import build_model
 from spaces.families import family_names
-from spaces.parameters.stub_trials import GuidedTrial
+from spaces.keras_models import build_model
+from spaces.parameters.stub_trials import PreferredTrial
 
 N_CLASSES = 3
 SHAPE = (64, 64, 1)
@@ -32,7 +32,7 @@ KERAS_KINDS = {
 
 def known_good(family: str) -> list[Config]:
     space = SearchSpace.create([family])
-    return [space.suggest(GuidedTrial(values)) for values in space.known_good()]
+    return [space.suggest(PreferredTrial(values)) for values in space.known_good()]
 
 
 CONFIGS = [(family, it) for family in family_names() for it in known_good(family)]

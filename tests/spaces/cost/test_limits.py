@@ -37,7 +37,7 @@ def test_operations_are_told_in_millions_as_the_option_takes_them() -> None:
     limits = Limits(max_parameters=10**6, max_operations=1_200_000_000)
     assert limits.excess(cost) == "1,350 million operations are over the limit of 1,200"
     with pytest.raises(SpaceError, match=r"Received: 1,200; .* takes 1,350 million oper"):
-        raise limits.too_low([cost])
+        raise limits.too_low_error([cost])
 
 
 def test_limits_that_no_network_keeps_together_are_named() -> None:
@@ -45,4 +45,4 @@ def test_limits_that_no_network_keeps_together_are_named() -> None:
     limits = Limits(max_parameters=1000, max_operations=500_000)
     expected = "none of 2 .* Received: --max-parameters 1,000, --max-operations 0.5"
     with pytest.raises(SpaceError, match=expected):
-        raise limits.too_low(costs)
+        raise limits.too_low_error(costs)

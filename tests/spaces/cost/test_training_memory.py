@@ -14,7 +14,7 @@ from spaces.cost.training_memory import (
     SLOT_LAYER_MB,
     TRAINING_MB,
     WEIGHT_COPIES,
-    KeptValues,
+    RetainedActivations,
     training_memory_mb,
 )
 from spaces.network_settings import SGD, Adam, LayerSettings, Regularizer
@@ -27,7 +27,9 @@ MILLION_MB = 4e6 / 2**20  # a million floats
 SETTINGS = LayerSettings("he_normal", "he_normal", "relu", False, 0.0, Regularizer())
 
 
-def memory(values: KeptValues, parameters: int, batch_size: int = 1, n_slots: int = 0) -> float:
+def memory(
+    values: RetainedActivations, parameters: int, batch_size: int = 1, n_slots: int = 0
+) -> float:
     optimizer = Adam(0.001, 0.9) if n_slots else SGD(0.01, 0.0, False)
     return training_memory_mb(
         values, parameters, batch_size, settings=SETTINGS, optimizer=optimizer
@@ -35,20 +37,20 @@ def memory(values: KeptValues, parameters: int, batch_size: int = 1, n_slots: in
 
 
 def test_memory_of_nothing_is_that_of_any_training() -> None:
-    assert memory(KeptValues(), 0) == TRAINING_MB
+    assert memory(RetainedActivations(), 0) == TRAINING_MB
 
 
 def test_kept_maps_grow_with_the_batch() -> None:
-    values = KeptValues()
-    values.keep(10**6, copies=2)
-    values.keep(10**5)
+    values = RetainedActivations()
+    values.add_map(10**6, copies=2)
+    values.add_map(10**5)
     maps_mb = (2 + LARGEST_MAP_COPIES) * MILLION_MB
     assert memory(values, 0) == pytest.approx(TRAINING_MB + maps_mb)
     assert memory(values, 0, batch_size=32) == pytest.approx(TRAINING_MB + 32 * maps_mb)
 
 
 def test_weights_count_with_their_gradients_slots_and_copies() -> None:
-    values = KeptValues(n_layers=3)
+    values = RetainedActivations(n_layers=3)
     plain = TRAINING_MB + 3 * LAYER_MB + WEIGHT_COPIES * MILLION_MB
     assert memory(values, 10**6) == pytest.approx(plain)
     slots_mb = 2 * (SLOT_COPIES * MILLION_MB + 3 * SLOT_LAYER_MB)

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from spaces import Config, Family, SearchSpace, SpaceError, predict_cost, register_family
-from spaces.keras_models import build_model
 from spaces.families import family_names, find_family, registry
+from spaces.keras_models import build_model
 from spaces.models import conv_block
 from spaces.models.layers import Layers
 from spaces.parameters.domains import Domain, IntRange, Value

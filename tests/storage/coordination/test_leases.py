@@ -23,10 +23,9 @@ from storage import (
     create_study,
     delete_study,
     end_study,
-    finish,
-    give_back,
-    has_room,
-    list_open,
+    finish_trial,
+    has_budget_left,
+    list_open_leases,
     load_curve,
     load_optuna_study,
     load_trials,
@@ -35,6 +34,7 @@ from storage import (
     record_epoch,
     recover,
     register_worker,
+    release_trial,
     remove_worker,
     set_budget,
     take_released,
@@ -55,9 +55,9 @@ class Search:
     def begin(self) -> Lease:
         lease = begin_trial(self.store, self.study_id, self.worker_id)
         assert lease is not None
-        trial, draft = open_trial(self.store, self.study, lease.trial_id)
+        trial, pending = open_trial(self.store, self.study, lease.trial_id)
         trial.suggest_float("x", 0, 1)
-        record_config(self.store, lease, f"key {trial.number}", draft)
+        record_config(self.store, lease, f"key {trial.number}", pending)
         return lease
 
     def state(self, lease: Lease) -> TrialState:
@@ -89,7 +89,7 @@ def test_budget_is_taken_exactly_once(search: Search) -> None:
 
 def test_study_that_has_ended_begins_no_trial(search: Search) -> None:
     end_study(search.store, search.study_id, "five failures", has_failed=True)
-    assert not has_room(search.store, search.study_id)
+    assert not has_budget_left(search.store, search.study_id)
     assert begin_trial(search.store, search.study_id, search.worker_id) is None
 
 
@@ -97,7 +97,7 @@ def test_study_that_was_deleted_is_told_of(search: Search) -> None:
     lease = search.begin()
     delete_study(search.store, "study")
     for ask in (
-        lambda: has_room(search.store, search.study_id),
+        lambda: has_budget_left(search.store, search.study_id),
         lambda: begin_trial(search.store, search.study_id, search.worker_id),
         lambda: record_config(search.store, lease, "another"),
     ):
@@ -115,7 +115,7 @@ def test_ids_of_trials_that_optuna_deleted_bring_nothing_along(search: Search) -
     optuna.delete_study(study_name="later", storage=store.optuna_storage)
     first = search.begin()
     assert load_curve(store, first.trial_id) == []
-    finish(store, first, COMPLETE)
+    finish_trial(store, first, COMPLETE)
     assert count_done(store, search.study_id) == 1
 
 
@@ -148,7 +148,7 @@ def test_trial_whose_beginning_was_not_heard_of_is_found_again(search: Search) -
 
 def test_finished_trial_is_told_to_optuna_with_its_metrics(search: Search) -> None:
     lease = search.begin()
-    finish(search.store, lease, COMPLETE)
+    finish_trial(search.store, lease, COMPLETE)
     trial = search.study.trials[0]
     assert (trial.state, trial.value, trial.user_attrs["best_epoch"]) == (
         TrialState.COMPLETE,
@@ -156,7 +156,7 @@ def test_finished_trial_is_told_to_optuna_with_its_metrics(search: Search) -> No
         2,
     )
     assert count_done(search.store, search.study_id) == 1
-    assert list_open(search.store, search.study_id) == []
+    assert list_open_leases(search.store, search.study_id) == []
 
 
 @pytest.mark.parametrize(
@@ -173,7 +173,7 @@ def test_each_ending_has_its_state_and_its_share_of_the_budget(
     search: Search, kind: str, state: TrialState, counts: int
 ) -> None:
     lease = search.begin()
-    finish(search.store, lease, Outcome(kind, "why"))  # type: ignore[arg-type]
+    finish_trial(search.store, lease, Outcome(kind, "why"))  # type: ignore[arg-type]
     assert search.state(lease) == state
     assert search.study.trials[0].user_attrs["reason"] == "why"
     assert count_done(search.store, search.study_id) == counts
@@ -181,9 +181,9 @@ def test_each_ending_has_its_state_and_its_share_of_the_budget(
 
 def test_what_does_not_count_frees_its_share_of_the_budget(search: Search) -> None:
     for _ in range(5):
-        finish(search.store, search.begin(), Outcome("fail"))
+        finish_trial(search.store, search.begin(), Outcome("fail"))
     for _ in range(3):
-        finish(search.store, search.begin(), COMPLETE)
+        finish_trial(search.store, search.begin(), COMPLETE)
     assert begin_trial(search.store, search.study_id, search.worker_id) is None
 
 
@@ -198,7 +198,7 @@ def test_raised_budget_goes_on(search: Search) -> None:
 def test_trial_given_back_waits_and_is_taken_with_its_curve(search: Search) -> None:
     lease = search.begin()
     record_epoch(search.store, lease, epoch(1))
-    give_back(search.store, lease)
+    release_trial(search.store, lease)
     assert search.state(lease) == TrialState.WAITING
     taken = take_released(search.store, search.study_id, search.worker_id)
     assert taken is not None
@@ -216,10 +216,10 @@ def test_repeated_epoch_stays_as_it_was(search: Search) -> None:
 
 
 WRITES: dict[str, Callable[[Search, Lease], object]] = {
-    "finish": lambda search, lease: finish(search.store, lease, COMPLETE),
+    "finish": lambda search, lease: finish_trial(search.store, lease, COMPLETE),
     "record_epoch": lambda search, lease: record_epoch(search.store, lease, epoch(1)),
     "record_config": lambda search, lease: record_config(search.store, lease, "key"),
-    "give_back": lambda search, lease: give_back(search.store, lease),
+    "give_back": lambda search, lease: release_trial(search.store, lease),
 }
 
 
@@ -228,18 +228,18 @@ def test_worker_whose_trial_was_taken_can_write_nothing(
     search: Search, write: Callable[[Search, Lease], object]
 ) -> None:
     lease = search.begin()
-    give_back(search.store, lease)
+    release_trial(search.store, lease)
     taken = take_released(search.store, search.study_id, search.worker_id)
     assert taken is not None
     with pytest.raises(LeaseLostError, match="taken by another worker"):
         write(search, lease)
-    finish(search.store, taken, Outcome("complete", value=0.8))
+    finish_trial(search.store, taken, Outcome("complete", value=0.8))
     assert [trial.value for trial in search.study.trials] == [0.8]
 
 
 def test_optunas_queue_and_ours_never_give_one_trial_twice(search: Search) -> None:
     lease = search.begin()
-    give_back(search.store, lease)
+    release_trial(search.store, lease)
     begun = begin_trial(search.store, search.study_id, search.worker_id)
     assert begun is not None
     assert begun.trial_number == 1
@@ -272,7 +272,7 @@ def test_trial_lost_three_times_fails(search: Search) -> None:
     lease: Lease | None = search.begin()
     for _ in range(3):
         assert lease is not None
-        give_back(search.store, lease, lost=True)
+        release_trial(search.store, lease, lost=True)
         lease = take_released(search.store, search.study_id, search.worker_id)
     assert lease is None
     trial = search.study.trials[0]
@@ -293,7 +293,7 @@ def test_outcome_that_was_not_told_is_told_by_whoever_finds_it(
     with monkeypatch.context() as patch:
         patch.setattr("storage.coordination.recovery.end_trial", die)
         with pytest.raises(KeyboardInterrupt):
-            finish(search.store, lease, COMPLETE)
+            finish_trial(search.store, lease, COMPLETE)
     assert search.state(lease) == TrialState.RUNNING
     assert count_done(search.store, search.study_id) == 1
     remove_worker(search.store, search.worker_id)
@@ -340,7 +340,7 @@ def test_table_of_trials_agrees_with_optuna(search: Search) -> None:
     lease = search.begin()
     record_epoch(search.store, lease, epoch(1, 0.7))
     record_epoch(search.store, lease, epoch(2, 0.6))
-    finish(search.store, lease, COMPLETE)
+    finish_trial(search.store, lease, COMPLETE)
     search.begin()
     rows = load_trials(search.store, search.study_id)
     trials = search.study.trials
@@ -353,31 +353,31 @@ def test_table_of_trials_agrees_with_optuna(search: Search) -> None:
 
 def test_what_waits_in_a_draft_is_written_under_the_lease_or_not_at_all(search: Search) -> None:
     lease = search.begin()
-    trial, draft = open_trial(search.store, search.study, lease.trial_id)
+    trial, pending = open_trial(search.store, search.study, lease.trial_id)
     trial.report(0.5, 1)
     trial.set_user_attr("note", "text")
     trial.set_constraint("size", -1)
     assert trial.constraints == {"size": -1}
     assert search.study.trials[0].intermediate_values == {}
-    record_epoch(search.store, lease, epoch(1), draft)
+    record_epoch(search.store, lease, epoch(1), pending)
     written = search.study.trials[0]
     assert (written.intermediate_values, written.user_attrs) == ({1: 0.5}, {"note": "text"})
     assert written.constraints == {"size": -1}
-    give_back(search.store, lease)
+    release_trial(search.store, lease)
     trial.report(0.7, 2)
     with pytest.raises(LeaseLostError):
-        record_epoch(search.store, lease, epoch(2), draft)
+        record_epoch(search.store, lease, epoch(2), pending)
     assert search.study.trials[0].intermediate_values == {1: 0.5}
 
 
 def test_draft_may_be_written_again(search: Search) -> None:
     lease = search.begin()
-    trial, draft = open_trial(search.store, search.study, lease.trial_id)
+    trial, pending = open_trial(search.store, search.study, lease.trial_id)
     trial.suggest_int("n", 1, 9)
     trial.report(0.5, 1)
     for _ in range(2):
         with search.store.write() as connection:
-            draft.write(connection)
+            pending.write(connection)
     assert search.study.trials[0].params == {**trial.params}
     assert search.study.trials[0].intermediate_values == {1: 0.5}
 
@@ -392,16 +392,16 @@ def test_parameter_that_changes_its_kind_is_refused(search: Search) -> None:
 def test_pruned_trial_keeps_its_last_report(search: Search) -> None:
     for reports, value in (([0.3, 0.2], 0.2), ([0.3, math.nan], None), ([math.inf], math.inf)):
         lease = search.begin()
-        trial, draft = open_trial(search.store, search.study, lease.trial_id)
+        trial, pending = open_trial(search.store, search.study, lease.trial_id)
         for step, reported in enumerate(reports, start=1):
             trial.report(reported, step)
-        finish(search.store, lease, Outcome("pruned"), draft)
+        finish_trial(search.store, lease, Outcome("pruned"), pending)
         assert search.study.trials[lease.trial_number].value == value
 
 
 def test_trial_that_was_ended_with_optuna_alone_stays_as_it_is(search: Search) -> None:
     lease = search.begin()
     search.study.tell(lease.trial_number, 0.4)
-    finish(search.store, lease, COMPLETE)
+    finish_trial(search.store, lease, COMPLETE)
     assert search.study.trials[0].value == 0.4
-    assert list_open(search.store, search.study_id) == []
+    assert list_open_leases(search.store, search.study_id) == []

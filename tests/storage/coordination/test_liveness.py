@@ -6,18 +6,18 @@ import pytest
 import storage.coordination.heartbeats
 import storage.coordination.recovery
 from storage import (
-    Lookout,
+    LivenessMonitor,
     Store,
-    beat,
     begin_trial,
     create_study,
     load_optuna_study,
     recover,
     recover_once,
+    send_heartbeat,
 )
 from storage.coordination.heartbeats import (
-    BEAT_INTERVAL_S,
-    SURE_AFTER_S,
+    CONFIRM_DEAD_AFTER_S,
+    HEARTBEAT_INTERVAL_S,
     WorkerRow,
     list_workers,
     register_worker,
@@ -38,17 +38,17 @@ class Clock:
 
 def test_silence_counts_only_while_it_is_watched(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = Clock(monkeypatch)
-    lookout = Lookout()
-    lookout.look([row(5.0)])
+    liveness = LivenessMonitor()
+    liveness.observe([row(5.0)])
     clock.now += 3600.0  # The store was away for an hour, or this machine slept.
-    lookout.look([row(5.0)])
-    assert not lookout.is_sure(row(5.0))
-    for _ in range(round(SURE_AFTER_S / BEAT_INTERVAL_S)):
-        clock.now += BEAT_INTERVAL_S
-        lookout.look([row(5.0)])
-    assert lookout.is_sure(row(5.0))
-    lookout.look([row(6.0)])
-    assert not lookout.is_sure(row(6.0))
+    liveness.observe([row(5.0)])
+    assert not liveness.is_confirmed_dead(row(5.0))
+    for _ in range(round(CONFIRM_DEAD_AFTER_S / HEARTBEAT_INTERVAL_S)):
+        clock.now += HEARTBEAT_INTERVAL_S
+        liveness.observe([row(5.0)])
+    assert liveness.is_confirmed_dead(row(5.0))
+    liveness.observe([row(6.0)])
+    assert not liveness.is_confirmed_dead(row(6.0))
 
 
 def test_first_to_see_the_store_again_takes_no_trial_of_the_others(store: Store) -> None:
@@ -58,9 +58,9 @@ def test_first_to_see_the_store_again_takes_no_trial_of_the_others(store: Store)
     assert begin_trial(store, record.study_id, other) is not None
     with store.write() as connection:  # As another machine's worker that could not beat.
         connection.execute(workers.update().values(last_seen=0.0, machine="another"))
-    lookout = Lookout()
-    lookout.look(list_workers(store, record.study_id))
-    assert recover(store, study._study_id, lookout) == 0
+    liveness = LivenessMonitor()
+    liveness.observe(list_workers(store, record.study_id))
+    assert recover(store, study._study_id, liveness) == 0
     assert recover(store, study._study_id) == 1
 
 
@@ -78,7 +78,7 @@ def test_worker_that_beats_while_it_is_watched_keeps_its_trial(
     def sleep(seconds: float) -> None:
         clock.now += seconds
         if is_awake:
-            beat(store, record.study_id, other)
+            send_heartbeat(store, record.study_id, other)
 
     clock = Clock(monkeypatch)
     monkeypatch.setattr(storage.coordination.recovery.time, "sleep", sleep)
@@ -95,7 +95,7 @@ def test_worker_that_woke_after_it_was_found_dead_stays_listed(store: Store) -> 
     record, _ = create_study(store, "study", settings="{}", n_trials=3)
     other = register_worker(store, record.study_id)
     before = list_workers(store, record.study_id)
-    beat(store, record.study_id, other)
+    send_heartbeat(store, record.study_id, other)
     remove_dead(store, before)
     (row,) = list_workers(store, record.study_id)
     remove_dead(store, [row])

@@ -12,18 +12,18 @@ from storage import (
     Store,
     StudyNotFoundError,
     StudyRecord,
-    beat,
     begin_trial,
     create_study,
     end_study,
-    finish,
-    give_back,
-    join_next,
+    finish_trial,
+    join_next_study,
     list_open_studies,
     list_workers,
     load_study,
     register_worker,
+    release_trial,
     remove_worker,
+    send_heartbeat,
     set_budget,
     set_stopped,
 )
@@ -55,7 +55,7 @@ def spend(store: Store, record: StudyRecord, n_trials: int) -> None:
     worker_id = register_worker(store, record.study_id)
     for _ in range(n_trials):
         lease = begin(store, record, worker_id)
-        finish(store, lease, Outcome("complete", value=0.5))
+        finish_trial(store, lease, Outcome("complete", value=0.5))
     remove_worker(store, worker_id)
 
 
@@ -70,7 +70,7 @@ def test_higher_priority_comes_first_and_then_the_oldest(
 def test_workers_are_shared_by_what_is_left(store: Store, make_study: MakeStudy) -> None:
     make_study("small", n_trials=10)
     make_study("large", n_trials=30)
-    joined = [join_next(store, f"worker {i}", device="cpu") for i in range(8)]
+    joined = [join_next_study(store, f"worker {i}", device="cpu") for i in range(8)]
     served = [row.name for row in joined if row is not None]
     assert (served.count("small"), served.count("large")) == (2, 6)
 
@@ -80,7 +80,7 @@ def test_study_without_a_number_of_trials_weighs_as_thirty(
 ) -> None:
     make_study("bounded", n_trials=30)
     make_study("endless", n_trials=None)
-    joined = [join_next(store, f"worker {i}", device="cpu") for i in range(4)]
+    joined = [join_next_study(store, f"worker {i}", device="cpu") for i in range(4)]
     assert [row.name for row in joined if row] == ["bounded", "endless"] * 2
 
 
@@ -92,8 +92,8 @@ def test_study_whose_trials_are_all_taken_is_open_and_has_no_work(
     lease = begin(store, record, worker_id)
     (row,) = list_open_studies(store)
     assert (row.has_work, row.n_left, row.n_workers) == (False, 1, 1)
-    assert join_next(store, "another", device="cpu") is None
-    give_back(store, lease)
+    assert join_next_study(store, "another", device="cpu") is None
+    release_trial(store, lease)
     (row,) = list_open_studies(store)
     assert row.has_work
 
@@ -139,13 +139,13 @@ def test_budget_set_again_opens_a_stopped_study_and_keeps_its_priority(
 
 def test_worker_is_entered_in_one_study_alone(store: Store, make_study: MakeStudy) -> None:
     first, second = make_study("first"), make_study("second")
-    assert join_next(store, "me", device="gpu 1") is not None
+    assert join_next_study(store, "me", device="gpu 1") is not None
     (row,) = list_workers(store, first.study_id)
     assert (row.worker_id, row.device) == ("me", "gpu 1")
-    join_next(store, "me", device="gpu 1", skipped={first.study_id})
+    join_next_study(store, "me", device="gpu 1", skipped={first.study_id})
     assert list_workers(store, first.study_id) == []
     assert [row.worker_id for row in list_workers(store, second.study_id)] == ["me"]
-    assert join_next(store, "me", device="cpu", skipped={1, 2}) is None
+    assert join_next_study(store, "me", device="cpu", skipped={1, 2}) is None
     assert list_workers(store, second.study_id) == []
 
 
@@ -154,7 +154,7 @@ def test_asking_worker_is_not_counted_against_its_own_study(
 ) -> None:
     make_study("first")
     make_study("second")
-    join_next(store, "me", device="cpu")
+    join_next_study(store, "me", device="cpu")
     assert names(store, "me") == ["first", "second"]
     assert names(store) == ["second", "first"]
 
@@ -169,7 +169,7 @@ def test_workers_that_choose_at_once_are_spread_evenly(
     def join(index: int) -> None:
         own = Store.open(store_url)
         barrier.wait()
-        row = join_next(own, f"worker {index}", device="cpu")
+        row = join_next_study(own, f"worker {index}", device="cpu")
         served.append(row.name if row else None)
         own.close()
 
@@ -189,7 +189,7 @@ def test_beat_of_a_worker_whose_study_was_deleted_says_so(
     with store.write() as connection:
         connection.execute(sa.delete(studies))
     with pytest.raises(StudyNotFoundError, match="was deleted"):
-        beat(store, record.study_id, worker_id)
+        send_heartbeat(store, record.study_id, worker_id)
 
 
 def test_worker_that_leaves_before_its_next_beat_has_taken_time(
@@ -210,9 +210,9 @@ def test_worker_that_comes_and_cannot_stay_takes_no_time(
 ) -> None:
     record = make_study("odd")
     began_at = time.monotonic()
-    beat(store, record.study_id, "earlier")
+    send_heartbeat(store, record.study_id, "earlier")
     with store.write() as connection:
         connection.execute(studies.update().values(beat_at=studies.c.beat_at - 30))
-    assert join_next(store, "guest", device="cpu") is not None
+    assert join_next_study(store, "guest", device="cpu") is not None
     remove_worker(store, "guest")
     assert load_study(store, "odd").active_s <= 0.5 + time.monotonic() - began_at

@@ -17,7 +17,7 @@ import sqlalchemy as sa
 
 from storage import Store, StoreError, StoreUrlError, create_study, list_studies
 from storage.database.engine import connect_args, make_engine
-from storage.database.error_messages import give_reason
+from storage.database.error_messages import explain_store_error
 from storage.database.url import hide_passwords, parse_url, show_url
 
 ROOT = Path(__file__).parents[3]
@@ -270,10 +270,10 @@ def test_server_that_went_away_is_not_taken_for_a_wrong_port(tcp_server) -> None
         tcp_server.execute(f"SELECT pg_terminate_backend({pid}, 5000)")
         with pytest.raises(sa.exc.OperationalError) as error:
             connection.execute(sa.text("SELECT 1"))
-    assert "The server went away" in give_reason(error.value)
+    assert "The server went away" in explain_store_error(error.value)
 
 
 def test_words_of_a_driver_are_one_line() -> None:
     error = sa.exc.OperationalError("SELECT 1", {}, psycopg.OperationalError("first\nsecond"))
-    assert give_reason(error) == "first."
-    assert os.linesep not in give_reason(ImportError("No module named 'psycopg'"))
+    assert explain_store_error(error) == "first."
+    assert os.linesep not in explain_store_error(ImportError("No module named 'psycopg'"))

@@ -11,7 +11,7 @@ from optuna.storages import RDBStorage
 from optuna.trial import TrialState, create_trial
 
 from storage import Store, StoreVersionError
-from storage.database.optuna_storage import FleetStorage
+from storage.database.optuna_storage import PooledRDBStorage
 
 DISTRIBUTIONS: dict[str, optuna.distributions.BaseDistribution] = {
     "rate": optuna.distributions.FloatDistribution(1e-5, 1, log=True),
@@ -47,7 +47,7 @@ def study(store: Store) -> optuna.Study:
     return study
 
 
-def pair(store: Store) -> tuple[FleetStorage, RDBStorage]:
+def pair(store: Store) -> tuple[PooledRDBStorage, RDBStorage]:
     """Our storage, and Optuna's own methods on the same tables."""
     url = store.url.render_as_string(hide_password=False)
     return store.optuna_storage, RDBStorage(url)
@@ -91,7 +91,7 @@ def test_any_part_of_the_trials_equals_optunas(
 def test_many_trials_are_read_whole(
     store: Store, study: optuna.Study, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("storage.optuna_schema.trial_reader.MAX_LISTED", 2)
+    monkeypatch.setattr("storage.optuna_schema.trial_reader.MAX_IDS_PER_QUERY", 2)
     test_trials_equal_those_of_optuna(store, study)
     test_any_part_of_the_trials_equals_optunas(store, study, (TrialState.FAIL,), 4, 0)
 

@@ -18,22 +18,21 @@ from sqlalchemy.exc import DBAPIError, OperationalError
 
 import storage.database.retry
 from storage import (
-    Copy,
-    Draft,
     EpochRow,
     Lease,
     Outcome,
-    Queued,
+    PendingWrites,
+    QueuedConfig,
     Store,
-    StoreAwayError,
     StoreError,
+    StoreUnavailableError,
+    TrialCopy,
     begin_trial,
     copy_trials,
     count_done,
     create_study,
     end_study,
-    finish,
-    give_back,
+    finish_trial,
     load_optuna_study,
     load_study,
     open_trial,
@@ -41,11 +40,12 @@ from storage import (
     record_epoch,
     recover,
     register_worker,
+    release_trial,
     remove_worker,
     set_budget,
     take_released,
 )
-from storage.database.retry import Patience, passing_reason
+from storage.database.retry import RetryPolicy, transient_reason
 from storage.tables import epochs, leases, workers
 
 
@@ -58,9 +58,9 @@ class Search:
         self.study_id = record.study_id
         self.study = load_optuna_study(store, "study", sampler=optuna.samplers.RandomSampler(1))
         self.worker = register_worker(store, self.study_id)
-        give_back(store, self.begin("other"))
+        release_trial(store, self.begin("other"))
         self.lease = self.begin("third")
-        self.trial, self.draft = open_trial(store, self.study, self.lease.trial_id)
+        self.trial, self.pending = open_trial(store, self.study, self.lease.trial_id)
         self.plain = optuna.Trial(self.study, self.lease.trial_id)
         self.study.get_trials(deepcopy=False)
 
@@ -69,17 +69,21 @@ class Search:
         assert lease is not None
         return lease
 
-    def fill(self) -> Draft:
+    def fill(self) -> PendingWrites:
         self.trial.suggest_float("x", 0.0, 1.0)
         self.trial.report(0.5, 1)
         self.trial.set_user_attr("a", 1)
-        return self.draft
+        return self.pending
 
 
 def create_new(store: Store) -> tuple[object, ...]:
     """Creates a study with a queue, and tells what became of it."""
     record, is_new = create_study(
-        store, "new", settings="{}", n_trials=3, queue=[Queued({"x": 0.5}), Queued({"x": 0.25})]
+        store,
+        "new",
+        settings="{}",
+        n_trials=3,
+        queue=[QueuedConfig({"x": 0.5}), QueuedConfig({"x": 0.25})],
     )
     trials = load_optuna_study(store, "new").trials
     return record.n_trials, is_new, [trial.system_attrs["fixed_params"]["x"] for trial in trials]
@@ -93,7 +97,9 @@ def copy_some(search: Search) -> list[int]:
         distributions={"x": optuna.distributions.FloatDistribution(0.0, 1.0)},
         intermediate_values={1: 0.5},
     )
-    copies = [Copy(trial, COMPLETE, key, search.lease.trial_id, 1.0) for key in ("one", "two")]
+    copies = [
+        TrialCopy(trial, COMPLETE, key, search.lease.trial_id, 1.0) for key in ("one", "two")
+    ]
     return copy_trials(search.store, search.study, copies)
 
 
@@ -112,10 +118,10 @@ OPERATIONS: dict[str, Callable[[Search], object]] = {
     "take_released": lambda it: take_released(it.store, it.study_id, it.worker),
     "record_config": lambda it: record_config(it.store, it.lease, "key", it.fill()),
     "record_epoch": lambda it: record_epoch(it.store, it.lease, epoch(1), it.fill()),
-    "finish": lambda it: finish(it.store, it.lease, COMPLETE, it.fill()),
-    "prune": lambda it: finish(it.store, it.lease, Outcome("pruned", "poor")),
-    "give_back": lambda it: give_back(it.store, it.lease),
-    "lose": lambda it: give_back(it.store, it.lease, lost=True),
+    "finish": lambda it: finish_trial(it.store, it.lease, COMPLETE, it.fill()),
+    "prune": lambda it: finish_trial(it.store, it.lease, Outcome("pruned", "poor")),
+    "give_back": lambda it: release_trial(it.store, it.lease),
+    "lose": lambda it: release_trial(it.store, it.lease, lost=True),
     "recover": lambda it: recover(it.store, it.study._study_id),
     "register": lambda it: len(register_worker(it.store, it.study_id)),
     "remove": lambda it: remove_worker(it.store, it.worker),
@@ -203,7 +209,7 @@ def test_trial_whose_beginning_was_not_heard_of_is_given_to_its_worker(store: St
         assert begin_trial(store, search.study_id, search.worker) is None
     first = take_released(store, search.study_id, search.worker)
     assert first is not None
-    finish(store, first, COMPLETE)
+    finish_trial(store, first, COMPLETE)
     second = take_released(store, search.study_id, search.worker)
     assert second is not None
     assert (first.trial_number, second.trial_number) == (0, 2)
@@ -261,11 +267,11 @@ def empty(request: pytest.FixtureRequest, store_url: str, tmp_path: Path) -> Cal
 )
 def test_what_passes_is_told_from_what_stays(error: Exception, passes: bool) -> None:
     wrapped = DBAPIError.instance("SELECT 1", {}, error, (sqlite3.Error, psycopg.Error))
-    assert (passing_reason(wrapped) is not None) is passes
+    assert (transient_reason(wrapped) is not None) is passes
     internal = StorageInternalError("An exception is raised during the commit.")
     internal.__cause__ = wrapped
-    assert (passing_reason(internal) is not None) is passes
-    assert passing_reason(ValueError("x")) is None
+    assert (transient_reason(internal) is not None) is passes
+    assert transient_reason(ValueError("x")) is None
 
 
 class Flaky:
@@ -289,14 +295,14 @@ def busy() -> OperationalError:
 def test_wait_is_told_once_when_it_begins_and_once_when_it_is_over(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(storage.database.retry, "QUIET_S", 0.3)
+    monkeypatch.setattr(storage.database.retry, "LOG_AFTER_S", 0.3)
     flaky = Flaky(busy(), seconds=1.0, at_least=6)
-    assert Patience().call(flaky) == "answer"
+    assert RetryPolicy().call(flaky) == "answer"
     assert caplog.messages == ["waiting for the store: error", "the store answers again"]
 
 
 def test_short_wait_is_not_told(caplog: pytest.LogCaptureFixture) -> None:
-    assert Patience().call(Flaky(busy(), seconds=0.2)) == "answer"
+    assert RetryPolicy().call(Flaky(busy(), seconds=0.2)) == "answer"
     assert caplog.messages == []
 
 
@@ -305,24 +311,24 @@ def test_what_does_not_pass_is_raised_at_once() -> None:
         OperationalError("SELECT", {}, sqlite_error(sqlite3.SQLITE_CORRUPT)), seconds=60.0
     )
     with pytest.raises(OperationalError):
-        Patience().call(flaky)
+        RetryPolicy().call(flaky)
     assert flaky.n_calls == 1
 
 
 def test_patience_ends(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(storage.database.retry, "PATIENCE_S", 0.5)
-    with pytest.raises(StoreAwayError, match=r"The store does not answer: error\."):
-        Patience().call(Flaky(busy(), seconds=60.0))
+    monkeypatch.setattr(storage.database.retry, "RETRY_TIMEOUT_S", 0.5)
+    with pytest.raises(StoreUnavailableError, match=r"The store does not answer: error\."):
+        RetryPolicy().call(Flaky(busy(), seconds=60.0))
 
 
 def test_who_is_to_leave_waits_for_a_moment_only(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(storage.database.retry, "LEAVING_S", 0.5)
-    patience = Patience()
-    timer = threading.Timer(0.5, patience.hurry)
+    monkeypatch.setattr(storage.database.retry, "SHUTDOWN_TIMEOUT_S", 0.5)
+    retry = RetryPolicy()
+    timer = threading.Timer(0.5, retry.begin_shutdown)
     timer.start()
     started = time.monotonic()
-    with pytest.raises(StoreAwayError):
-        patience.call(Flaky(busy(), seconds=60.0))
+    with pytest.raises(StoreUnavailableError):
+        retry.call(Flaky(busy(), seconds=60.0))
     assert time.monotonic() - started < 30
 
 

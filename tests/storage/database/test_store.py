@@ -22,11 +22,11 @@ from storage import (
     list_studies,
     load_study,
 )
-from storage.database.opening import begin_writing, creation_lock
-from storage.database.optuna_storage import make_optunas_tables, open_optuna_storage
-from storage.database.schema_versions import survey
-from storage.database.url import parse_url, url_from_anywhere, url_seen_from
-from storage.optuna_schema.tables import NAMES, REVISION
+from storage.database.opening import creation_lock, write_transaction
+from storage.database.optuna_storage import create_optuna_tables, open_optuna_storage
+from storage.database.schema_versions import read_schema
+from storage.database.url import absolute_store_url, parse_url, shareable_store_url
+from storage.optuna_schema.tables import REVISION, TABLE_NAMES
 from storage.tables import SCHEMA_VERSION, metadata, studies, versions, workers
 
 
@@ -105,7 +105,7 @@ def test_store_that_is_being_made_is_waited_for(store_url: str) -> None:
         f"print(Store.open({store_url!r}, create=False).is_plain)"
     )
     with creation_lock(url):
-        make_optunas_tables(url)
+        create_optuna_tables(url)
         opening = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE)
         assert opening.stdout is not None
         assert opening.stdout.readline() == b"ready\n"
@@ -113,7 +113,7 @@ def test_store_that_is_being_made_is_waited_for(store_url: str) -> None:
         assert opening.poll() is None
         with closing(open_optuna_storage(url)) as storage:
             metadata.create_all(storage.engine)
-            with begin_writing(storage.engine) as connection:
+            with write_transaction(storage.engine) as connection:
                 row = {"only": 1, "schema_version": SCHEMA_VERSION}
                 connection.execute(versions.insert().values(row))
     assert opening.communicate(timeout=30)[0] == b"False\n"
@@ -189,9 +189,9 @@ def test_other_optuna_is_refused(store: Store, store_url: str) -> None:
 def test_optunas_tables_are_those_that_are_described_here(store: Store) -> None:
     """A new revision of them means to look at `optuna_tables` again."""
     assert store.optuna_storage.get_head_version() == REVISION
-    found = survey(store.engine)
-    assert found.are_current
-    assert found.names == NAMES | metadata.tables.keys()
+    found = read_schema(store.engine)
+    assert found.is_current
+    assert found.names == TABLE_NAMES | metadata.tables.keys()
 
 
 def test_open_store_is_opened_again_without_what_optuna_loads(
@@ -274,14 +274,14 @@ def test_opening_a_sqlite_file_again_keeps_the_locks_of_those_that_have_it(
     ],
 )  # fmt: skip
 def test_url_for_others_names_no_person_folder_or_host(url: str, folder: str, seen: str) -> None:
-    assert url_seen_from(url, Path(folder)) == seen
+    assert shareable_store_url(url, Path(folder)) == seen
 
 
 def test_url_from_anywhere_is_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    assert url_from_anywhere("sqlite:///a.db") == f"sqlite:///{tmp_path / 'a.db'}"
+    assert absolute_store_url("sqlite:///a.db") == f"sqlite:///{tmp_path / 'a.db'}"
     url = "postgresql://alice:p%40ss@host/studies"
-    assert url_from_anywhere(url) == url.replace("postgresql:", "postgresql+psycopg:")
+    assert absolute_store_url(url) == url.replace("postgresql:", "postgresql+psycopg:")
 
 
 def test_reader_without_rights_sees_what_a_later_writer_writes(

@@ -8,7 +8,7 @@ import sys
 import time
 
 from storage import Store, StoreError, create_study, list_studies
-from storage.database.error_messages import is_of_store
+from storage.database.error_messages import is_store_error
 
 
 def main() -> None:
@@ -32,7 +32,7 @@ def answer(store: Store, name: str) -> int:
             create_study(store, name, settings="{}")
             return len(list_studies(store))
         except Exception as error:
-            if not is_of_store(error):
+            if not is_store_error(error):
                 raise
             time.sleep(0.1)
     return -1

@@ -78,17 +78,17 @@ def server_pid(folder: Path) -> int:
     return int((folder / "data" / "postmaster.pid").read_text().split()[0])
 
 
-def guardian_pid(folder: Path) -> int:
+def supervisor_pid(folder: Path) -> int:
     return int((folder / "guardian.lock").read_text().split()[-1])
 
 
 def stop_guardian(folder: Path) -> None:
     """Ends a server at once, users or not."""
     with contextlib.suppress(IndexError, psutil.NoSuchProcess):
-        guardian = psutil.Process(guardian_pid(folder))
-        if str(folder) in guardian.cmdline():
-            guardian.terminate()
-            assert wait_for(lambda: not lives(guardian.pid))
+        supervisor = psutil.Process(supervisor_pid(folder))
+        if str(folder) in supervisor.cmdline():
+            supervisor.terminate()
+            assert wait_for(lambda: not lives(supervisor.pid))
 
 
 def wait_for(condition: Callable[[], bool], timeout_s: float = 20.0) -> bool:
@@ -110,12 +110,12 @@ def lives(pid: int) -> bool:
 def test_server_stops_when_its_last_user_was_killed(folder: Path) -> None:
     first, second = User(folder), User(folder)
     child = second.ask("child")  # It outlives the user, and is no user itself.
-    server, guardian = server_pid(folder), guardian_pid(folder)
+    server, supervisor = server_pid(folder), supervisor_pid(folder)
     first.kill()
     time.sleep(4.0)
     assert lives(server)
     second.kill()
-    assert wait_for(lambda: not lives(server) and not lives(guardian))
+    assert wait_for(lambda: not lives(server) and not lives(supervisor))
     assert not (folder / "data" / "postmaster.pid").exists()  # It was stopped, not killed.
     os.kill(child, signal.SIGKILL)
 
@@ -136,7 +136,7 @@ def test_what_was_killed_is_started_again_by_a_reconnect(folder: Path, victim: s
     n_studies = user.ask("before")
     old = server_pid(folder)
     if victim in {"guardian", "both"}:
-        os.kill(guardian_pid(folder), signal.SIGKILL)
+        os.kill(supervisor_pid(folder), signal.SIGKILL)
     if victim in {"server", "both"}:
         os.kill(old, signal.SIGKILL)
     assert wait_for(lambda: not lives(old))
@@ -153,7 +153,7 @@ def test_everything_killed_at_once_leaves_a_store_that_opens(folder: Path) -> No
     os.kill(
         server, signal.SIGSTOP
     )  # Or it might end in order, as its guardian's death asks it to.
-    os.kill(guardian_pid(folder), signal.SIGKILL)
+    os.kill(supervisor_pid(folder), signal.SIGKILL)
     os.kill(server, signal.SIGKILL)
     assert (folder / "data" / "postmaster.pid").exists()
     again = User(folder)
@@ -186,7 +186,7 @@ def test_server_is_private_and_has_room_for_64_workers(folder: Path) -> None:
     assert (settings["fsync"], settings["synchronous_commit"]) == ("on", "on")
     for private in (folder, folder / "data", folder / "socket"):
         assert stat.S_IMODE(private.stat().st_mode) == 0o700
-    environment = psutil.Process(guardian_pid(folder)).environ()
+    environment = psutil.Process(supervisor_pid(folder)).environ()
     assert not {"CONVSEARCH_STORE", "PGDATA", "PGPORT"} & set(environment)
     store.close()
 

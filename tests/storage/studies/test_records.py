@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from optuna.trial import TrialState
 
 from storage import (
-    Queued,
+    QueuedConfig,
     Store,
     StudyNotFoundError,
     create_study,
@@ -43,7 +43,7 @@ def cut_before_record(store: Store) -> Iterator[None]:
 
 
 def test_queue_is_as_optuna_would_write_it(store: Store) -> None:
-    create_study(store, "study", settings="{}", queue=list(map(Queued, QUEUE)))
+    create_study(store, "study", settings="{}", queue=list(map(QueuedConfig, QUEUE)))
     other = optuna.create_study(storage=store.optuna_storage, study_name="other")
     for params in QUEUE:
         other.enqueue_trial(params)
@@ -55,10 +55,10 @@ def test_queue_is_as_optuna_would_write_it(store: Store) -> None:
 
 def test_study_that_was_cut_off_gets_its_queue_from_the_next_submission(store: Store) -> None:
     with cut_before_record(store):
-        create_study(store, "study", settings="{}", queue=list(map(Queued, QUEUE)))
+        create_study(store, "study", settings="{}", queue=list(map(QueuedConfig, QUEUE)))
     assert list_studies(store) == []
     assert queued(store) == []
-    assert create_study(store, "study", settings="{}", queue=list(map(Queued, QUEUE)))[1]
+    assert create_study(store, "study", settings="{}", queue=list(map(QueuedConfig, QUEUE)))[1]
     assert queued(store) == QUEUE
 
 
@@ -67,13 +67,13 @@ def test_config_that_waits_already_is_not_queued_twice(store: Store) -> None:
         storage=store.optuna_storage, study_name="study", direction="maximize"
     )
     study.enqueue_trial(QUEUE[0])
-    assert create_study(store, "study", settings="{}", queue=list(map(Queued, QUEUE)))[1]
+    assert create_study(store, "study", settings="{}", queue=list(map(QueuedConfig, QUEUE)))[1]
     assert queued(store) == QUEUE
 
 
 def test_second_submission_queues_nothing(store: Store) -> None:
-    assert create_study(store, "study", settings="{}", queue=list(map(Queued, QUEUE)))[1]
-    assert not create_study(store, "study", settings="{}", queue=[Queued({"rate": 0.9})])[1]
+    assert create_study(store, "study", settings="{}", queue=list(map(QueuedConfig, QUEUE)))[1]
+    assert not create_study(store, "study", settings="{}", queue=[QueuedConfig({"rate": 0.9})])[1]
     assert queued(store) == QUEUE
 
 
@@ -81,7 +81,9 @@ def test_study_created_at_once_by_many_has_its_queue_once(store: Store, store_ur
     def create(_: int) -> bool:
         mine = Store.open(store_url)
         try:
-            return create_study(mine, "study", settings="{}", queue=list(map(Queued, QUEUE)))[1]
+            return create_study(
+                mine, "study", settings="{}", queue=list(map(QueuedConfig, QUEUE))
+            )[1]
         finally:
             mine.close()
 
@@ -102,7 +104,7 @@ def test_study_that_is_deleted_meanwhile_is_said_to_be(
 
     monkeypatch.setattr("storage.studies.records.optuna.create_study", create_and_delete)
     with pytest.raises(StudyNotFoundError, match="deleted meanwhile"):
-        create_study(store, "study", settings="{}", queue=list(map(Queued, QUEUE)))
+        create_study(store, "study", settings="{}", queue=list(map(QueuedConfig, QUEUE)))
 
 
 def test_new_study_inherits_nothing_of_one_that_optuna_deleted(store: Store) -> None:

@@ -14,10 +14,10 @@ from optuna.distributions import (
 from optuna.trial import FrozenTrial, TrialState
 
 from storage import (
-    Copy,
     EpochRow,
     Outcome,
     Store,
+    TrialCopy,
     begin_trial,
     copy_trials,
     count_done,
@@ -69,14 +69,14 @@ def study(store: Store) -> optuna.Study:
     )
 
 
-def copies_of(*trials: FrozenTrial) -> list[Copy]:
-    return [Copy(trial, COMPLETE, f"config {n}", 999, 1.0) for n, trial in enumerate(trials)]
+def copies_of(*trials: FrozenTrial) -> list[TrialCopy]:
+    return [TrialCopy(trial, COMPLETE, f"config {n}", 999, 1.0) for n, trial in enumerate(trials)]
 
 
 def test_copies_equal_what_optuna_makes_of_a_template(
     store: Store, study: optuna.Study, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("storage.studies.trial_copies.BATCH", 2)
+    monkeypatch.setattr("storage.studies.trial_copies.BATCH_SIZE", 2)
     told: list[int] = []
     assert copy_trials(store, study, copies_of(*TRIALS), told.append) == [0, 1, 2, 3, 4]
     assert told == [2, 4, 5]
@@ -101,7 +101,7 @@ def test_copies_come_with_outcomes_and_curves(store: Store, study: optuna.Study)
     assert lease is not None
     for number in (1, 2):
         record_epoch(store, lease, EpochRow(number, 1.0, 0.5, 1.0, 0.5, 1e-3, 2.0, 9.0))
-    copy = Copy(make_trial(), COMPLETE, "config", lease.trial_id, 1.0)
+    copy = TrialCopy(make_trial(), COMPLETE, "config", lease.trial_id, 1.0)
     copy_trials(store, study, [copy])
     (row,) = load_trials(store, study._study_id)
     assert row.outcome == COMPLETE

@@ -6,9 +6,9 @@ import sqlalchemy as sa
 from optuna.trial import create_trial
 
 from storage import (
-    Copy,
     Outcome,
     Store,
+    TrialCopy,
     copy_trials,
     create_study,
     delete_study,
@@ -37,7 +37,7 @@ def fill(store: Store, name: str, n_trials: int = 5) -> int:
         intermediate_values={1: 0.5},
     )
     outcome = Outcome("complete", value=0.5)
-    copies = [Copy(trial, outcome, f"config {n}", 999, 1.0) for n in range(n_trials)]
+    copies = [TrialCopy(trial, outcome, f"config {n}", 999, 1.0) for n in range(n_trials)]
     copy_trials(store, load_optuna_study(store, name), copies)
     with store.write() as connection:
         for row in load_trials(store, record.study_id):
@@ -58,7 +58,7 @@ def count(store: Store) -> dict[str, int]:
 def test_trials_are_deleted_and_those_of_others_stay(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("storage.studies.deletion.BATCH", 2)
+    monkeypatch.setattr("storage.studies.deletion.BATCH_SIZE", 2)
     fill(store, "other", 3)
     before = count(store)
     study_id = fill(store, "study")
@@ -73,7 +73,7 @@ def test_trials_are_deleted_and_those_of_others_stay(
 def test_deletion_that_is_cut_off_leaves_trials_without_a_gap(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("storage.studies.deletion.BATCH", 2)
+    monkeypatch.setattr("storage.studies.deletion.BATCH_SIZE", 2)
     study_id = fill(store, "study")
 
     def interrupt(*_: object) -> None:

@@ -19,7 +19,7 @@ import optuna
 import psutil
 import pytest
 
-from search.dashboard.child_process import DashboardBeside
+from search.dashboard.child_process import DashboardProcess
 from search.dashboard.listener import Listener
 from search.dashboard.server import check_proxy, choose_token
 from search.errors import SettingsError
@@ -295,7 +295,7 @@ def test_tokens_and_proxies_are_checked() -> None:
 
 def test_address_names_this_machine() -> None:
     for host, expected in (("0.0.0.0", socket.gethostname()), ("localhost", "localhost")):
-        listener = Listener.open(host, 0, advice="")
+        listener = Listener.open(host, 0, port_option="")
         assert listener.address == f"http://{expected}:{listener.port}/"
         assert listener.is_loopback == (host == "localhost")
         listener.socket.close()
@@ -304,11 +304,11 @@ def test_address_names_this_machine() -> None:
 def test_port_beside_a_search_is_checked() -> None:
     for port in ("0", "x", "-1", "70000", "²"):
         with pytest.raises(SettingsError, match="--dashboard: expected a port"):
-            DashboardBeside(port)
+            DashboardProcess(port)
     with socket.create_server(("127.0.0.1", 0)) as busy:
         port = busy.getsockname()[1]
         with pytest.raises(SettingsError, match=rf"Port {port} is taken: `--dashboard=\d+`"):
-            DashboardBeside(str(port))
+            DashboardProcess(str(port))
 
 
 def free_port() -> int:
@@ -342,7 +342,7 @@ def test_dashboard_beside_a_search_that_ends_early_is_told(
     tmp_path: Path, store: str, is_killed: bool
 ) -> None:
     ended = threading.Event()
-    beside = DashboardBeside("auto")
+    beside = DashboardProcess("auto")
     beside.start(store, tmp_path / "dashboard.log", ended.set)
     try:
         assert ask(beside.address, "/api/studies")[0] == 200
@@ -352,13 +352,13 @@ def test_dashboard_beside_a_search_that_ends_early_is_told(
             assert ended.wait(20)
     finally:
         beside.close()
-    assert beside.is_lost == is_killed
+    assert beside.has_exited == is_killed
     assert ended.is_set() == is_killed
 
 
 def test_server_at_all_addresses_tells_one_by_number() -> None:
-    everywhere = Listener.open("0.0.0.0", 0, advice="")
-    here = Listener.open("127.0.0.1", 0, advice="")
+    everywhere = Listener.open("0.0.0.0", 0, port_option="")
+    here = Listener.open("127.0.0.1", 0, port_option="")
     try:
         told = everywhere.numeric_address
         assert told is None or re.fullmatch(rf"http://[\d.]+:{everywhere.port}/", told)

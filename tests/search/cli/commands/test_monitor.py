@@ -22,7 +22,7 @@ from storage import (
     EpochRow,
     Outcome,
     StoreError,
-    finish,
+    finish_trial,
     list_studies,
     list_workers,
     load_study,
@@ -61,7 +61,7 @@ def opened(make_study: MakeStudy, store_url: str, tmp_path: Path) -> OpenStudy:
     for value in (0.8, 0.9):
         proposal = begin(study, worker_id)
         outcome = Outcome("complete", "=cmd()", value, {"macro_auc": float("nan")})
-        finish(study.store, proposal.lease, outcome, proposal.draft)
+        finish_trial(study.store, proposal.lease, outcome, proposal.pending)
     remove_worker(study.store, worker_id)
     return study
 
@@ -71,7 +71,7 @@ def begin(opened: OpenStudy, worker_id: str) -> Proposal:
     assert proposal is not None
     row = EpochRow(1, 1.0, 0.5, float("nan"), 0.6, 1e-3, 2.0, 50.0)
     proposal.trial.report(0.6, 1)
-    record_epoch(opened.store, proposal.lease, row, proposal.draft)
+    record_epoch(opened.store, proposal.lease, row, proposal.pending)
     opened.artifacts.checkpoint(proposal.trial.number, 0).write_bytes(b"x" * 2**20)
     return proposal
 

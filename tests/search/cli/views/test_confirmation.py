@@ -11,8 +11,8 @@ from rich.console import Console
 
 from analysis import Ranking, StudyStatus
 from analysis.confirmation.trainings import Training, Trainings
-from analysis.confirmation_study import CONFIRMS
-from search.cli.views.confirmation import show_outcome
+from analysis.confirmation_study import CONFIRMS_ATTRIBUTE
+from search.cli.views.confirmation import show_confirm_result
 from search.cli.views.run_progress import live_view, render
 from search.cli.views.status import show_status
 from search.evaluation.confirm import ConfirmResult
@@ -40,7 +40,7 @@ def make_row(number: int, trial: int, seed: int, value: float) -> TrialRow:
         state="COMPLETE",
         value=value,
         params={},
-        attributes={CONFIRMS: {"trial": trial, "seed": seed}},
+        attributes={CONFIRMS_ATTRIBUTE: {"trial": trial, "seed": seed}},
         outcome=Outcome("complete", value=value),
         curve=Curve(5, 50.0, 4, value),
         started=datetime(2026, 1, 1),
@@ -56,7 +56,7 @@ STATUS = StudyStatus(
 
 
 def make_result(
-    values: Mapping[int, Sequence[float]], *, n_left: int = 0, n_spared: int = 0
+    values: Mapping[int, Sequence[float]], *, n_left: int = 0, n_skipped: int = 0
 ) -> ConfirmResult:
     """Gives the result of trainings of trials; those that are left count as wanted from each."""
     pairs = [(trial, seed, value) for trial, it in values.items() for seed, value in enumerate(it)]
@@ -65,8 +65,8 @@ def make_result(
         for number, (trial, seed, value) in enumerate(pairs)
     ]
     waiting = [Training(len(done) + n, 12, 5 - n, None, None) for n in range(n_left)]
-    trainings = Trainings(RECORD, (*done, *waiting), not n_left, n_left, n_spared)
-    confirmation = trainings.judge(0.01)
+    trainings = Trainings(RECORD, (*done, *waiting), not n_left, n_left, n_skipped)
+    confirmation = trainings.compare_configs(0.01)
     ranking = Ranking("scans", ())
     winner = None if n_left else choose_winner(ranking, trainings, confirmation)
     run = RunResult("", ranking, STATUS)
@@ -75,7 +75,7 @@ def make_result(
 
 def shown(result: ConfirmResult, *, opens_test: bool | None = None) -> str:
     console = Console(file=io.StringIO(), width=80, markup=False, highlight=False)
-    show_outcome(console, console, result, opens_test=opens_test)
+    show_confirm_result(console, console, result, opens_test=opens_test)
     assert isinstance(console.file, io.StringIO)
     return console.file.getvalue()
 
@@ -102,7 +102,7 @@ def test_recommendation_before_the_end_is_one_so_far() -> None:
 
 
 def test_end_says_what_was_exported_and_how_many_trainings_were_spared() -> None:
-    text = shown(make_result({12: GOOD, 7: BAD}, n_spared=2))
+    text = shown(make_result({12: GOOD, 7: BAD}, n_skipped=2))
     assert "\nRecommended: trial 12" in text
     assert "Exported: training 1 (trial 12, seed 1), validation accuracy 0.9100" in text
     assert "Spared: 2 trainings of configs that are clearly behind." in text

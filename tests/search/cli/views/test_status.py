@@ -11,14 +11,20 @@ from rich.console import Console
 from rich.live import Live
 
 from analysis import RankedTrial, Ranking, StudyStatus, family_of, summarize_families
-from analysis.formatting import describe_network, plural, show_done, show_duration, show_epoch_time
+from analysis.formatting import (
+    describe_network,
+    format_duration,
+    format_epoch_time,
+    format_progress,
+    plural,
+)
 from search.cli.views.ranking import show_family_ranking, show_fronts, show_ranking, show_within
 from search.cli.views.run_progress import live_view, render
 from search.cli.views.status import show_ending, show_status
-from search.cli.views.watch import watching
+from search.cli.views.watch import watch_view
 from search.workers.local_run import RunResult
 from spaces import SearchSpace
-from spaces.parameters.stub_trials import GuidedTrial
+from spaces.parameters.stub_trials import PreferredTrial
 from storage import Curve, Outcome, StudyRecord, TrialRow
 from storage.coordination.heartbeats import WorkerRow
 
@@ -118,7 +124,7 @@ def test_without_a_terminal_each_ended_trial_is_a_line() -> None:
     [(None, "-"), (40.2, "40 s"), (600, "10 min"), (12000, "3 h 20 min")],
 )
 def test_durations_are_short(seconds: float | None, text: str) -> None:
-    assert show_duration(seconds) == text
+    assert format_duration(seconds) == text
 
 
 def of_family(row: TrialRow, family: str, number: int) -> TrialRow:
@@ -188,7 +194,7 @@ def test_study_without_trials_says_so() -> None:
     ],
 )
 def test_lowered_budget_is_worded_well(n_done: int, n_trials: int | None, text: str) -> None:
-    assert show_done(n_done, n_trials) == text
+    assert format_progress(n_done, n_trials) == text
 
 
 @pytest.mark.parametrize(
@@ -203,7 +209,7 @@ def test_one_is_no_plural(n: int, word: str, text: str) -> None:
     ("seconds", "text"), [(None, "-"), (0.0812, "0.08 s"), (2.41, "2.4 s"), (40.2, "40 s")]
 )
 def test_times_of_epochs_keep_what_matters(seconds: float | None, text: str) -> None:
-    assert show_epoch_time(seconds) == text
+    assert format_epoch_time(seconds) == text
 
 
 @pytest.mark.parametrize(
@@ -234,11 +240,13 @@ def test_network_is_described_by_what_matters_in_its_family(
 ) -> None:
     usual = {"activation": "relu", "optimizer": "adam", "learning_rate": 0.001}
     space = SearchSpace.create([family], {**usual, **narrowed})
-    assert describe_network(space.suggest(GuidedTrial({})).to_json()).startswith(text)
+    assert describe_network(space.suggest(PreferredTrial({})).to_json()).startswith(text)
 
 
 def test_network_of_a_users_family_is_described_by_what_is_common() -> None:
-    config = SearchSpace.create(["plain"], {"optimizer": "sgd"}).suggest(GuidedTrial({})).to_json()
+    config = (
+        SearchSpace.create(["plain"], {"optimizer": "sgd"}).suggest(PreferredTrial({})).to_json()
+    )
     text = describe_network({**config, "family": "own"})
     assert text == "own, relu, sgd, lr 0.01"
     assert describe_network({}) == ""
@@ -292,7 +300,7 @@ def test_watch_draws_each_status_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     console, _ = make_console(is_terminal=True)
     frames: list[str] = []
     monkeypatch.setattr(Live, "update", lambda _, text, **__: frames.append(text.plain))
-    with watching(console) as show:
+    with watch_view(console) as show:
         show(STATUS)
         show(STATUS)
     assert frames[0] == frames[1]

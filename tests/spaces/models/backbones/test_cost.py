@@ -41,15 +41,15 @@ def test_cost_of_vgg16_by_hand() -> None:
     in_pools = sum(4 * side * side * c for side, c in [(16, 64), (8, 128), (4, 256), (2, 512)])
     assert cost.operations == in_convs + in_pools + 4 * 512
     # Inputs of the two trained convolutions, the last one's output, and the pool's
-    assert cost.kept_values == 3 * 2 * 2 * 512 + 512
+    assert cost.retained_values == 3 * 2 * 2 * 512 + 512
     assert cost.largest_map == 2 * 2 * 512
-    assert cost.alive_values == 2 * 32 * 32 * 64
+    assert cost.peak_live_values == 2 * 32 * 32 * 64
     assert (cost.n_layers, cost.n_trained_layers) == (13, 2)
 
 
 def test_frozen_backbone_keeps_nothing() -> None:
     cost = backbone_cost(find_backbone("densenet121"), (96, 96), 0)
-    assert (cost.trainable_parameters, cost.kept_values, cost.largest_map) == (0, 0, 0)
+    assert (cost.trainable_parameters, cost.retained_values, cost.largest_map) == (0, 0, 0)
 
 
 def test_deeper_unfreezing_trains_and_keeps_more() -> None:
@@ -58,7 +58,7 @@ def test_deeper_unfreezing_trains_and_keeps_more() -> None:
         depths = [1, 4, backbone.n_layers // 2, backbone.n_layers, backbone.n_layers + 5]
         costs = [backbone_cost(backbone, (96, 96), depth) for depth in depths]
         trained = [cost.trainable_parameters for cost in costs]
-        kept = [cost.kept_values for cost in costs]
+        kept = [cost.retained_values for cost in costs]
         assert trained[:4] == sorted(set(trained)), name
         assert kept[:4] == sorted(set(kept)), name
         assert costs[3] == costs[4], name

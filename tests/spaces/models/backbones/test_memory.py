@@ -30,7 +30,10 @@ SLACK_MB = 50
 MILLION_MB = 4e6 / 2**20  # a million floats
 
 NOTHING = replace(
-    backbone_cost(find_backbone("vgg16"), (32, 32), 0), parameters=0, n_layers=0, alive_values=0
+    backbone_cost(find_backbone("vgg16"), (32, 32), 0),
+    parameters=0,
+    n_layers=0,
+    peak_live_values=0,
 )
 
 
@@ -47,8 +50,8 @@ def test_trained_weights_count_with_their_gradients_slots_and_copies() -> None:
 
 
 def test_kept_maps_grow_with_the_batch_and_alive_ones_from_that_of_features_on() -> None:
-    kept = replace(NOTHING, kept_values=10**6, largest_map=10**6)
-    alive = replace(NOTHING, alive_values=10**6)
+    kept = replace(NOTHING, retained_values=10**6, largest_map=10**6)
+    alive = replace(NOTHING, peak_live_values=10**6)
     expected = 8 * (1 + LARGEST_MAP_COPIES) * MILLION_MB
     assert transfer_memory_mb(kept, 8, n_slots=0) == pytest.approx(expected)
     for batch_size, most in ((8, EXTRACTION_BATCH), (64, 64)):

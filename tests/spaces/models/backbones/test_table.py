@@ -88,10 +88,10 @@ def test_table_is_what_the_installed_keras_builds(name: str) -> None:
 @pytest.mark.timeout(1800)
 def test_facts_of_every_backbone_are_those_of_the_installed_keras() -> None:
     """Their layers are compared by what they cost, in the tests of costs."""
-    from spaces.models.backbones.make_table import describe_facts, network_functions
+    from spaces.models.backbones.make_table import describe_metadata, network_functions
 
     for name, function in network_functions().items():
-        assert_equal_facts(name, describe_facts(function))
+        assert_equal_facts(name, describe_metadata(function))
         keras.backend.clear_session()
 
 
