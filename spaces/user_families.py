@@ -172,7 +172,8 @@ def known_good_of(family: str) -> list[dict[str, Value]]:
     for name, value in (item for config in configs for item in config.items()):
         if name not in domains or not contains(domains[name], value):
             raise SpaceError(
-                f"Cannot use the family `{family}` of {module_of(family) or _defining_module(family)}: its "
+                f"Cannot use the family `{family}` of "
+                f"{module_of(family) or _defining_module(family)}: its "
                 f"`known_good` has {name} = {show(value)}, but the parameter "
                 f"{f'takes {domains[name]}' if name in domains else 'does not exist'}."
             )
@@ -186,7 +187,8 @@ def _errors_name_family(family: str, method: str) -> Iterator[None]:
         yield
     except (Exception, SystemExit) as error:
         raise SpaceError(
-            f"Cannot use the family `{family}` of {module_of(family) or _defining_module(family)}: its "
+            f"Cannot use the family `{family}` of "
+            f"{module_of(family) or _defining_module(family)}: its "
             f"`{method}` raised {_describe(error)}"
         ) from error
 

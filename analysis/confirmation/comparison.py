@@ -145,7 +145,8 @@ def find_ruled_out(candidates: Sequence[Candidate], *, resolution: float) -> set
     """Names the trials whose configs need no further training to be ruled out.
 
     Args:
-        candidates: As `compare_configs` takes them; those with too few values stay, and are not compared.
+        candidates: As `compare_configs` takes them; those with too few values stay, and are not
+        compared.
         resolution: The step of values.
     """
     eligible = [it for it in candidates if len(it.values) >= MIN_SEEDS]

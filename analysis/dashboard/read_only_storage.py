@@ -19,7 +19,8 @@ class DashboardStorage(BaseStorage):
     """Optuna's storage for pages that look at it, many at a time.
 
     Its trials are those that `StudyCache` holds, not copies of them: whoever is given this storage
-    must not change them. `max_trials` bounds how many of a study are given: the best, and others evenly
+    must not change them. `max_trials` bounds how many of a study are given: the best, and others
+    evenly
     picked; None for all.
     """
 

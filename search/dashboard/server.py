@@ -4,19 +4,18 @@ Who the clients are, how many there may be and how much they may send is bounded
 """
 
 import logging
-import os
 import re
 import secrets
 import sys
 import threading
 import warnings
-from collections.abc import Callable
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from search.dashboard.listener import Listener
 from search.errors import SettingsError
+from search.machine.processes import call_when_stdin_closes
 from search.machine.signals import stop_on_signal
 from storage import Store, hide_passwords
 
@@ -133,7 +132,7 @@ def serve_app(
         server.pull_trigger()
 
     if is_supervised:
-        threading.Thread(target=wait_for_stdin_close, args=(stop,), daemon=True).start()
+        call_when_stdin_closes(stop)
     with stop_on_signal(stop) as signals:
         while not is_over.is_set():
             wasyncore.loop(timeout=30.0, use_poll=True, map=connections, count=1)
@@ -173,12 +172,6 @@ def _options(listener: Listener, proxy: str | None) -> dict[str, Any]:
         "log_socket_errors": False,
         "ident": None,
     }
-
-
-def wait_for_stdin_close(stop: Callable[[], None]) -> None:
-    while os.read(sys.stdin.fileno(), 1024):
-        continue
-    stop()
 
 
 class _OneLineFormatter(logging.Formatter):

@@ -274,6 +274,7 @@ def _missing_class_message(
             f" {split!r}{left_out}. Add some, remove the class, or raise max_images."
         )
     return (
-        f"Class {name!r} is too small to split: expected at least {MIN_IMAGES_PER_CLASS} usable images,"
+        f"Class {name!r} is too small to split: expected at least "
+        f"{MIN_IMAGES_PER_CLASS} usable images,"
         f" listed {n_listed}{left_out}. Add images, remove the class, or raise max_images."
     )

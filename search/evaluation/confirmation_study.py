@@ -11,7 +11,7 @@ from dataclasses import replace
 from shlex import quote
 
 from analysis import RankedTrial, load_status, rank
-from analysis.confirmation.trainings import confirms
+from analysis.confirmation.trainings import is_confirmation_of
 from analysis.confirmation_study import CONFIRMS_ATTRIBUTE, confirmation_name
 from search.artifacts import Artifacts, share_inputs
 from search.artifacts.study_artifacts import folder_name
@@ -112,7 +112,7 @@ def _resume(
 ) -> Submission:
     """Adds what is not trained yet, and opens the study again where anything is left to do."""
     store, record = opened.store, load_study(opened.store, confirmation_name(opened.name))
-    if not confirms(record, load_study(store, opened.name)):
+    if not is_confirmation_of(record, load_study(store, opened.name)):
         raise SettingsError(
             f"{record.name} belongs to an earlier study of that name: "
             f"`convsearch study delete {quote(record.name)}` first."

@@ -2,6 +2,7 @@
 
 import os
 import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,7 +14,12 @@ def python_path() -> dict[str, str]:
     return {"PYTHONPATH": root if not known else os.pathsep.join((root, known))}
 
 
-def wait_for_stdin_close(stop: Callable[[], None]) -> None:
+def call_when_stdin_closes(stop: Callable[[], None]) -> None:
+    """Calls `stop` from a thread once whoever started this process has closed its input."""
+    threading.Thread(target=_wait_for_eof, args=(stop,), daemon=True).start()
+
+
+def _wait_for_eof(stop: Callable[[], None]) -> None:
     # Not `sys.stdin`: a thread that still holds its lock makes the interpreter's end crash.
     while os.read(sys.stdin.fileno(), 1024):
         continue

@@ -124,8 +124,10 @@ def check_versions(settings: StudySettings) -> None:
         recorded = stored[name]
         if recorded is not None and _series(recorded) != _series(installed):
             raise StudyMismatchError(
-                f"The study was made with {name} {recorded}, and this machine has {installed}. Install "
-                f"{name} {_series(recorded)} here (pip install '{name}=={_series(recorded)}.*'), or "
+                f"The study was made with {name} {recorded}, and this machine has "
+                f"{installed}. Install "
+                f"{name} {_series(recorded)} here (pip install "
+                f"'{name}=={_series(recorded)}.*'), or "
                 "name a new study with --study."
             )
 

@@ -89,7 +89,8 @@ def submit(
     """
     if study_name(plan).endswith(CONFIRMATION_SUFFIX):
         raise SettingsError(
-            f"--study: names that end in {CONFIRMATION_SUFFIX} are kept for what `convsearch confirm` makes. "
+            f"--study: names that end in {CONFIRMATION_SUFFIX} are kept for what "
+            f"`convsearch confirm` makes. "
             f"Received: {study_name(plan)}"
         )
     modules, space = read_space(plan)

@@ -129,7 +129,7 @@ class Evaluate:
 
 @dataclass(frozen=True, slots=True)
 class Evaluated:
-    """The network was built again, and its files are written, unless `write_error` says why not."""
+    """The network was built again; its files are written unless `write_error` says why not."""
 
     n_images: int
     write_error: str = ""
@@ -140,7 +140,8 @@ class Predict:
     """Images that an exported model is to answer on.
 
     `model` is its `.keras` file, which was found safe to load. `images` is the safetensors file
-    with the raw pixels, uint8 `(n, height, width, channels)`, under `images`. `predictions` is the one
+    with the raw pixels, uint8 `(n, height, width, channels)`, under `images`. `predictions` is
+    the one
     that the class probabilities go to, float64 `(n, n_classes)`, under `probabilities`.
     """
 

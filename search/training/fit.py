@@ -53,7 +53,8 @@ def _ignore_progress(_done: int, _total: int) -> None:
 class Fit:
     """A network in training.
 
-    `history` holds its epochs so far, the restored ones too; `save_error` says why the last of them
+    `history` holds its epochs so far, the restored ones too; `save_error` says why the last of
+    them
     is in no checkpoint, and is empty when it is in one.
     """
 

@@ -147,7 +147,7 @@ class Phase:
         }
 
     def assign(self, trained_state: Mapping[str, NDArray[Any]]) -> None:
-        """Puts what `trained_state` gave into the network; what it does not name stays as it is."""
+        """Assign `trained_state` to the network; what it does not name stays as it is."""
         assign(self.model, trained_state)
 
     def optimizer_arrays(self) -> list[NDArray[Any]]:

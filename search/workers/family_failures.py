@@ -52,7 +52,8 @@ def explain_broken_family(opened: OpenStudy) -> str | None:
             last = trials[raised[0]].user_attrs
             reason = last.get("reason", "an exception")
             return (
-                f"The family `{family}` raised {MAX_CONSECUTIVE_ERRORS} times running, the last time "
+                f"The family `{family}` raised {MAX_CONSECUTIVE_ERRORS} times "
+                f"running, the last time "
                 f"{reason.rstrip('.')} ({_locate_error(module, last.get(TRACEBACK, ''))}). Mend "
                 f"it and name a new study with --study; the whole traceback is the attribute "
                 f"`{TRACEBACK}` of trial {raised[0]}."

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from search.machine.devices import Device, n_cores
 from search.machine.log_format import Format, log_context
-from search.machine.processes import wait_for_stdin_close
+from search.machine.processes import call_when_stdin_closes
 from search.machine.signals import stop_on_signal
 from search.studies.open_study import OpenStudy
 from search.trainer.pool import TrainerPool
@@ -60,7 +60,8 @@ class Service:
             opened = None if self.study is None else OpenStudy.load(store, self.study)
             if len(self.devices) == 1:
                 return self._run_worker(store, opened)
-            store.retry.begin_shutdown()  # Workers wait for a store that is away; we look after them.
+            # Workers wait for a store that is away; we look after them.
+            store.retry.begin_shutdown()
             return self._run_workers(store)
 
     def _open_store(self) -> Store:
@@ -131,7 +132,7 @@ class Service:
 
     def _watch_stdin(self, stop: Callable[[], None]) -> None:
         if self.is_supervised:
-            threading.Thread(target=wait_for_stdin_close, args=(stop,), daemon=True).start()
+            call_when_stdin_closes(stop)
 
 
 def _count_progress(store: Store) -> int:

@@ -14,7 +14,8 @@ from storage.database.url import embedded_folder
 from storage.embedded_postgres import data_folder
 
 SQLITE_TIMEOUT_S = 2.0
-"""How long SQLite itself waits for another writer, deaf to signals; `with_retry` goes on waiting."""
+"""How long SQLite itself waits for another writer, deaf to signals; `with_retry` "
+"goes on waiting."""
 CONNECT_TIMEOUT_S = 10
 """For each address of a host; psycopg's own is 130 s. `?connect_timeout=` in the URL overrides."""
 SERVER_TIMEOUTS_S = {

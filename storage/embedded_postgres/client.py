@@ -60,7 +60,8 @@ class EmbeddedServer:
             if time.monotonic() > deadline or is_shutting_down():
                 raise StoreError(
                     f"The PostgreSQL in {self.folder} does not answer. It serves the machine that "
-                    f"started it ({self._supervisor_name()}); its log is {self.folder / 'server.log'}."
+                    f"started it ({self._supervisor_name()}); its log is "
+                    f"{self.folder / 'server.log'}."
                 )
             time.sleep(POLL_S)
 

@@ -35,7 +35,8 @@ class StudyRecord:
     no bound; `active_s` is the time in which the study had a living worker. `end_reason` says why
     the study ended before its budget was spent, and `has_failed` whether that is a failure.
     Standing workers serve studies of a higher `priority` first; `is_stopped` says that somebody
-    wants all workers to leave. Of a study of Optuna alone, `is_optuna_only`, it is the name and the
+    wants all workers to leave. Of a study of Optuna alone, `is_optuna_only`, it is the name and
+    the
     direction that are known.
     """
 

@@ -46,7 +46,7 @@ FORM = """<form action="/login" method="post">
 """
 
 
-class HttpError(Exception):  # noqa: N818  an answer rather than a fault
+class HttpError(Exception):
     """A request that is answered with a status and a sentence, and not passed on."""
 
     def __init__(self, status: int, reason: str, *headers: tuple[str, str]) -> None:

@@ -36,7 +36,8 @@ class Line:
     """A connection from its start on.
 
     A step is one point, straight below the one before, or the three of a cubic Bézier curve.
-    `head` is where an arrow's head points, None where the line leaves the part; `is_continued` says
+    `head` is where an arrow's head points, None where the line leaves the part; `is_continued`
+    says
     that it comes from, or leads to, another part.
     """
 

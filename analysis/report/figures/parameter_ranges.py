@@ -67,6 +67,7 @@ def _points(trials: Sequence[RankedTrial], axes: Sequence[Axis], lang: str) -> d
             y.append(round(row + JITTER * ((position * 0.618) % 1 - 0.5), 3))
             shown = theme.format_choice(value, lang) if axis.choices else f"{value:.4g}"
             text.append(
-                f"#{trial.trial}: {theme.escape_label(axis.name)} {shown}, {trial.val_accuracy:.4f}"
+                f"#{trial.trial}: {theme.escape_label(axis.name)} {shown}, "
+                f"{trial.val_accuracy:.4f}"
             )
     return {"x": x, "y": y, "text": text, "hovertemplate": "%{text}<extra></extra>"}

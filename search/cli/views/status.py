@@ -118,7 +118,8 @@ def show_ending(console: Console, result: "RunResult") -> None:
     waiting = f", {counts['waiting']} waiting" if counts["waiting"] else ""
     print_line(
         console,
-        f"{format_progress(status.n_done, record.n_trials)} in {format_duration(record.active_s)} of "
+        f"{format_progress(status.n_done, record.n_trials)} in "
+        f"{format_duration(record.active_s)} of "
         f"work: {counts['complete']} complete, {counts['pruned']} pruned, {counts['unfit']} "
         f"unfit; {counts['rejected']} rejected, {counts['fail']} failed{waiting}.",
     )

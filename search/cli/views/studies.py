@@ -109,7 +109,8 @@ def show_fork(console: Console, old: str, forked: Fork) -> None:
     print_line(
         console,
         f"{record.name}: {plural(forked.n_copied, 'trial')} of {old} taken over, "
-        f"{plural(forked.n_queued, 'config')} tried again first, {forked.n_skipped:,} left behind.",
+        f"{plural(forked.n_queued, 'config')} tried again first, "
+        f"{forked.n_skipped:,} left behind.",
     )
     if forked.n_copied == 0 and forked.n_queued:
         print_line(

@@ -129,7 +129,8 @@ def _check_shapes(part: _LayerWeights, model_name: str, path: Path) -> None:
         if shape != other:
             raise SpaceError(
                 f"Expected weights that fit {model_name}: its layer `{part.layer_name}` has "
-                f"{_describe_shape(shape)}.\nReceived: {_describe_shape(other)} for this layer in {path}."
+                f"{_describe_shape(shape)}.\nReceived: {_describe_shape(other)} for "
+                f"this layer in {path}."
             )
 
 
