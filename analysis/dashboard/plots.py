@@ -7,7 +7,7 @@ from functools import partial
 import plotly.graph_objects as go
 from optuna.trial import FrozenTrial
 
-from analysis.dashboard.study_cache import PlotData
+from analysis.dashboard.study_cache import StudySnapshot
 from analysis.report.figures import (
     importance_of,
     plot_history,
@@ -54,7 +54,7 @@ class PlotData:
     max_epochs: int | None
 
     @classmethod
-    def of(cls, store: Store, snapshot: PlotData, max_epochs: int | None) -> "PlotData":
+    def of(cls, store: Store, snapshot: StudySnapshot, max_epochs: int | None) -> "PlotData":
         """Gathers it; curves of the best trials are read from the store."""
         rows = [it.row for it in snapshot.trials]
         ranking = rank_rows(snapshot.study.study_name, rows)
@@ -71,7 +71,7 @@ class PlotData:
         )
 
 
-def draw_plots(store: Store, snapshot: PlotData, max_epochs: int | None) -> dict[str, str]:
+def draw_plots(store: Store, snapshot: StudySnapshot, max_epochs: int | None) -> dict[str, str]:
     """Draws our plots as JSON for Plotly, by id.
 
     There are none of a study without a value, of one of Optuna alone, whose values need be no
