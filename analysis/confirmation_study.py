@@ -22,12 +22,12 @@ class LeadingConfig:
 
 
 def confirmation_name(study: str) -> str:
-    """Gives the name of the study that confirms another one."""
+    """Return the name of the study that confirms another one."""
     return study + CONFIRMATION_SUFFIX
 
 
 def origin_of_training(row: TrialRow) -> dict[str, Any] | None:
-    """Gives what a training trains again, as `trial` and `seed`; None for a trial of a search."""
+    """Return what a training trains again, as `trial` and `seed`; None for a trial of a search."""
     origin = row.attributes.get(CONFIRMS_ATTRIBUTE)
     if not isinstance(origin, dict):
         return None
@@ -36,7 +36,7 @@ def origin_of_training(row: TrialRow) -> dict[str, Any] | None:
 
 
 def find_leading_config(rows: Iterable[TrialRow]) -> LeadingConfig | None:
-    """Finds the config of the best mean among those with two values; one may be mere luck."""
+    """Find the config of the best mean among those with two values; one may be mere luck."""
     values: dict[int, list[float]] = {}
     for row in rows:
         origin = origin_of_training(row)

@@ -7,23 +7,23 @@ Record = Mapping[str, Any]
 
 
 def plural(n: int, word: str) -> str:
-    """Gives `1 trial` or `2 trials`."""
+    """Return `1 trial` or `2 trials`."""
     ending = "es" if word.endswith("s") else "s"
     return f"{n:,} {word}{'' if n == 1 else ending}"
 
 
 def printable(text: str) -> str:
-    """Gives text of others without what would act on a terminal."""
+    """Return text of others without what would act on a terminal."""
     return "".join(character if character.isprintable() else "?" for character in text)
 
 
 def name_training(number: int, trial: int, seed: int) -> str:
-    """Names a training of a confirmation: its number is no trial's of the search."""
+    """Name a training of a confirmation: its number is no trial's of the search."""
     return f"training {number} (trial {trial}, seed {seed})"
 
 
 def format_duration(seconds: float | None) -> str:
-    """Gives `40 s`, `12 min` or `3 h 20 min`."""
+    """Return `40 s`, `12 min` or `3 h 20 min`."""
     if seconds is None:
         return "-"
     if seconds < 90:
@@ -33,19 +33,19 @@ def format_duration(seconds: float | None) -> str:
 
 
 def format_epoch_time(seconds: float | None) -> str:
-    """Gives `0.08 s`, `2.4 s` or `40 s`."""
+    """Return `0.08 s`, `2.4 s` or `40 s`."""
     if seconds is None or seconds >= 10:
         return format_duration(seconds)
     return f"{seconds:.2f} s" if seconds < 1 else f"{seconds:.1f} s"
 
 
 def format_accuracy(value: float | None) -> str:
-    """Gives an accuracy with four decimals."""
+    """Return an accuracy with four decimals."""
     return "-" if value is None else f"{value:.4f}"
 
 
 def format_progress(n_done: int, n_trials: int | None) -> str:
-    """Gives `3 of 12 trials done`, also where a lowered budget is exceeded."""
+    """Return `3 of 12 trials done`, also where a lowered budget is exceeded."""
     if n_trials is None:
         return f"{plural(n_done, 'trial')} done"
     if n_done > n_trials:
@@ -54,7 +54,7 @@ def format_progress(n_done: int, n_trials: int | None) -> str:
 
 
 def describe_network(config: Record) -> str:
-    """Gives a network in a few words: its shape, its activation, what optimizes it."""
+    """Return a network in a few words: its shape, its activation, what optimizes it."""
     family = config.get("family", "")
     if "network" not in config:
         return str(family)

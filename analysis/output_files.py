@@ -19,7 +19,7 @@ Progress = Callable[[int, int, str], None]
 
 
 def write_atomically(path: Path, content: bytes) -> None:
-    """Writes a file whole or not at all; a device or a pipe is written to as it is.
+    """Write a file whole or not at all; a device or a pipe is written to as it is.
 
     Raises:
         OSError: If it cannot be written; what was there stays.
@@ -38,7 +38,7 @@ def write_atomically(path: Path, content: bytes) -> None:
 
 
 def dump_csv(columns: Sequence[str], rows: Iterable[Row]) -> bytes:
-    """Gives rows as CSV in UTF-8, without a cell that a spreadsheet would run."""
+    """Return rows as CSV in UTF-8, without a cell that a spreadsheet would run."""
     text = io.StringIO(newline="")
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(map(escape_formula, columns))
@@ -47,19 +47,19 @@ def dump_csv(columns: Sequence[str], rows: Iterable[Row]) -> bytes:
 
 
 def escape_formula(value: object) -> object:
-    """Quotes a text that a spreadsheet would take for a formula; nothing is an empty cell."""
+    """Quote a text that a spreadsheet would take for a formula; nothing is an empty cell."""
     if isinstance(value, str) and value.startswith(FORMULA_PREFIXES):
         return f"'{value}"
     return "" if value is None else value
 
 
 def dump_json(document: Mapping[str, Any]) -> bytes:
-    """Gives a document, made `replace_non_finite` before, as JSON that any reader takes."""
+    """Return a document, made `replace_non_finite` before, as JSON that any reader takes."""
     return (json.dumps(document, indent=2, allow_nan=False) + "\n").encode()
 
 
 def replace_non_finite(value: Any) -> Any:
-    """Gives a document in which numbers that JSON does not know are null."""
+    """Return a document in which numbers that JSON does not know are null."""
     if isinstance(value, Mapping):
         return {key: replace_non_finite(part) for key, part in value.items()}
     if isinstance(value, list | tuple):

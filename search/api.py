@@ -26,7 +26,7 @@ def run(
     tables: Mapping[str, Mapping[str, Any]] | None = None,
     view: View | None = None,
 ) -> Ranking:
-    """Searches for the best network on a source until the budget is spent, and ranks the trials.
+    """Search for the best network on a source until the budget is spent, and ranks the trials.
 
     Args:
         source: Folder of images, `.npz`, study file, or `demo`.

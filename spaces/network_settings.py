@@ -102,7 +102,7 @@ class SGD:
 
     @property
     def n_slots(self) -> int:
-        """Copies of the weights that the optimizer keeps beside them."""
+        """Copy of the weights that the optimizer keeps beside them."""
         return 1 if self.momentum else 0
 
 

@@ -141,7 +141,7 @@ class SearchSpace:
         n_classes: int,
         limits: Limits = NO_LIMITS,
     ) -> None:
-        """Refuses images that no known-good network, nor any of 256 random ones, can train on.
+        """Refuse images that no known-good network, nor any of 256 random ones, can train on.
 
         Args:
             image_shape: Height, width and channels.

@@ -182,7 +182,7 @@ def known_good_of(family: str) -> list[dict[str, Value]]:
 
 @contextmanager
 def _errors_name_family(family: str, method: str) -> Iterator[None]:
-    """Names the family and its method in whatever the code of a user's family raises."""
+    """Name the family and its method in whatever the code of a user's family raises."""
     try:
         yield
     except (Exception, SystemExit) as error:

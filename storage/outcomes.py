@@ -51,7 +51,7 @@ class Outcome:
         return self.kind in COUNTED_KINDS and not self.is_free
 
     def to_json(self) -> str:
-        """Gives the outcome as JSON."""
+        """Return the outcome as JSON."""
         record = asdict(self)
         if not self.is_free:  # A convsearch that knows no such trials reads the others.
             del record["is_free"]
@@ -59,5 +59,5 @@ class Outcome:
 
     @classmethod
     def from_json(cls, text: str) -> "Outcome":
-        """Reads what `to_json` wrote."""
+        """Read what `to_json` wrote."""
         return cls(**json.loads(text))

@@ -65,7 +65,7 @@ class Standing:
     n_failed: int = 0
 
     def to_json(self) -> dict[str, Any]:
-        """Gives the standing as JSON values."""
+        """Return the standing as JSON values."""
         return asdict(self)
 
 
@@ -96,7 +96,7 @@ class Confirmation:
 
 
 def compare_configs(candidates: Sequence[Candidate], *, resolution: float) -> Confirmation:
-    """Compares configs by their values over seeds.
+    """Compare configs by their values over seeds.
 
     Means are drawn from their posterior under a flat prior, each config with its own deviation, so
     that none is assumed to be as steady as another. A single value is compared with nothing.
@@ -142,7 +142,7 @@ def _recommend(standings: Sequence[Standing], as_good: AbstractSet[int]) -> Stan
 
 
 def find_ruled_out(candidates: Sequence[Candidate], *, resolution: float) -> set[int]:
-    """Names the trials whose configs need no further training to be ruled out.
+    """Name the trials whose configs need no further training to be ruled out.
 
     Args:
         candidates: As `compare_configs` takes them; those with too few values stay, and are not
@@ -173,12 +173,12 @@ def _size(candidate: Candidate) -> float:
 
 
 def _deviation(candidate: Candidate, resolution: float) -> float:
-    """Gives the standard deviation over seeds, no less than what rounding to a step hides."""
+    """Return the standard deviation over seeds, no less than what rounding to a step hides."""
     return max(float(np.std(candidate.values, ddof=1)), resolution / math.sqrt(12))
 
 
 def _sample_posterior(candidates: Sequence[Candidate], resolution: float) -> NDArray[np.float64]:
-    """Draws means from their posterior, shape `(N_DRAWS, n)`."""
+    """Draw means from their posterior, shape `(N_DRAWS, n)`."""
     if not candidates:
         return np.empty((N_DRAWS, 0))
     rng = np.random.default_rng(0)

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def describe_recommendation(found: Confirmation, trainings: Trainings) -> str:
-    """Says which config to take, or how far it is until that can be said."""
+    """Say which config to take, or how far it is until that can be said."""
     if trainings.is_over:
         return _recommend(found)
     left = f"{plural(trainings.n_left, 'training')} left"
@@ -37,7 +37,7 @@ def _recommend(found: Confirmation) -> str:
 
 
 def describe_leading(status: "StudyStatus") -> str:
-    """Says which config leads a confirmation so far."""
+    """Say which config leads a confirmation so far."""
     found = status.leading
     if found is None:
         return "no config has two values yet"

@@ -80,7 +80,7 @@ class Trainings:
         return tuple(sorted(failed - with_value))
 
     def compare_configs(self, resolution: float) -> Confirmation | None:
-        """Compares the configs; None where none has a value yet.
+        """Compare the configs; None where none has a value yet.
 
         Args:
             resolution: One image's share of the validation split.
@@ -89,7 +89,7 @@ class Trainings:
         return compare_configs(candidates, resolution=resolution) if candidates else None
 
     def median(self, trial: int) -> Training:
-        """Gives a config's training of median value, the lower one of two.
+        """Return a config's training of median value, the lower one of two.
 
         Raises:
             ValueError: If none of its trainings has a value.
@@ -102,7 +102,7 @@ class Trainings:
 
 
 def load_trainings(store: Store, study: str) -> Trainings | None:
-    """Loads the trainings of a study's confirmation; None where it has none.
+    """Load the trainings of a study's confirmation; None where it has none.
 
     One of an earlier study of that name is none of it.
 
@@ -123,7 +123,7 @@ def load_trainings(store: Store, study: str) -> Trainings | None:
 
 
 def gather_trainings(record: StudyRecord, rows: Sequence[TrialRow]) -> Trainings:
-    """Gives the trainings that the trials of a confirmation are."""
+    """Return the trainings that the trials of a confirmation are."""
     ours = [row for row in rows if origin_of_training(row) is not None]
     trainings = tuple(map(_training_of, ours))
     states = {row.state for row in rows}
@@ -142,7 +142,7 @@ def is_confirmation_of(record: StudyRecord, confirmed: StudyRecord) -> bool:
 
 
 def _failed_seeds(trainings: Sequence[Training]) -> set[int]:
-    """Gives the seeds from which no training came to a value, though one was tried."""
+    """Return the seeds from which no training came to a value, though one was tried."""
     done = {it.seed for it in trainings if it.value is not None}
     return {it.seed for it in trainings if it.has_failed} - done
 

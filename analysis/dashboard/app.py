@@ -45,7 +45,7 @@ def make_app(
     load_dataset_facts: DatasetFactsLoader | None = None,
     remove_study: Callable[[Store, str], object] | None = None,
 ) -> "Dashboard":
-    """Makes the application that shows the studies of a store; see `Guard` for who may ask it.
+    """Make the application that shows the studies of a store; see `Guard` for who may ask it.
 
     Args:
         store: For reading, unless it allows edits.
@@ -64,15 +64,15 @@ class EmptyArtifactStore:
     """The artifact store that optuna-dashboard is given: ours are drawn, and none can be added."""
 
     def open_reader(self, artifact_id: str) -> Any:
-        """Refuses: there are none here."""
+        """Refuse: there are none here."""
         raise ArtifactNotFound(artifact_id)
 
     def write(self, artifact_id: str, content_body: Any) -> None:
-        """Refuses: there is no place for files."""
+        """Refuse: there is no place for files."""
         raise PermissionError(f"Artifacts are drawn here: {artifact_id} cannot be added.")
 
     def remove(self, artifact_id: str) -> None:
-        """Refuses: there are none here."""
+        """Refuse: there are none here."""
         raise ArtifactNotFound(artifact_id)
 
 
@@ -119,14 +119,14 @@ class Dashboard:
         )
 
     def warm_up(self) -> None:
-        """Loads what the first answer needs; without a store that answers it comes with that."""
+        """Load what the first answer needs; without a store that answers it comes with that."""
         with contextlib.suppress(StoreError):
             self.studies.all()
 
     def __call__(
         self, environ: "WSGIEnvironment", start_response: "StartResponse"
     ) -> Iterable[bytes]:
-        """Answers a request."""
+        """Answer a request."""
         try:
             page = self._respond(environ)
         except StoreError as error:
@@ -139,7 +139,7 @@ class Dashboard:
         return page.respond(environ, start_response)
 
     def _respond(self, environ: "WSGIEnvironment") -> Response | None:
-        """Gives our answer; None where it is for optuna-dashboard to send a file."""
+        """Return our answer; None where it is for optuna-dashboard to send a file."""
         method, path = environ["REQUEST_METHOD"], environ.get("PATH_INFO", "").rstrip("/")
         for route_method, pattern, respond in self._routes:
             found = pattern.fullmatch(path)
@@ -152,12 +152,13 @@ class Dashboard:
         return self._forward(environ)
 
     def _forward(self, environ: "WSGIEnvironment") -> Response:
-        """Has optuna-dashboard answer; its page reads JSON of what has no content, and fails."""
+        """Make optuna-dashboard answer; its page reads JSON of what has no content, and fails."""
         page = call_app(self.optuna_app, environ)
         return EMPTY_JSON if page.status is HTTPStatus.NO_CONTENT else page
 
     def _home_page(self, environ: "WSGIEnvironment") -> Response:
-        """Gives the page of all pages; where there is no study yet, one that says how to begin."""
+        """Return the page of all pages; where there is no study yet, one that says "
+        "how to begin."""
         if not self.studies.all():
             return Response(_read("begin.html").encode(), HTML)
         environ.pop("HTTP_IF_MODIFIED_SINCE", None)  # It is of the page without our link.
@@ -166,7 +167,7 @@ class Dashboard:
         return replace(page, body=page.body.replace(b"</head>", link, 1))
 
     def _style(self, environ: "WSGIEnvironment") -> Response:
-        """Gives our style, which hides what cannot be done."""
+        """Return our style, which hides what cannot be done."""
         names = ["page.css"] if self._allows_edit else ["page.css", "read_only.css"]
         return Response("".join(map(_read, names)).encode(), "text/css; charset=utf-8")
 
@@ -185,7 +186,7 @@ class Dashboard:
         return self._respond_slowly({**environ, "QUERY_STRING": query}, study, self.optuna_app)
 
     def _importance(self, environ: "WSGIEnvironment", study: int) -> Response | None:
-        """Gives importances.
+        """Return importances.
 
         There are none of a study without parameters, which is no error, and of a confirmation,
         whose few configs tell nothing of them.
@@ -230,7 +231,7 @@ class Dashboard:
     def _save_note(
         self, environ: "WSGIEnvironment", study: int, trial: int | None = None
     ) -> Response | None:
-        """Saves of an edited note what is not ours."""
+        """Save of an edited note what is not ours."""
         study_page = self._find(study)
         if study_page is None:
             return None
@@ -244,7 +245,7 @@ class Dashboard:
         return None
 
     def _delete(self, environ: "WSGIEnvironment", study: int) -> Response | None:
-        """Deletes a study of ours with all that belongs to it, as `study delete` does."""
+        """Delete a study of ours with all that belongs to it, as `study delete` does."""
         cached_study = self.studies.find(study)
         if (
             self._remove_study is None
@@ -262,7 +263,7 @@ class Dashboard:
         return EMPTY_JSON
 
     def _tell(self, environ: "WSGIEnvironment", trial: int) -> Response | None:
-        """Leaves the end of a trial of ours to its worker, which holds it."""
+        """Leave the end of a trial of ours to its worker, which holds it."""
         study = find_study_of_trial(self.studies.store, trial)
         cached_study = None if study is None else self.studies.find(study)
         if cached_study is None or not cached_study.snapshot().is_convsearch:
@@ -295,7 +296,7 @@ def _read(name: str) -> str:
 
 
 def _numbers(found: Mapping[str, str | None]) -> dict[str, Any]:
-    """Gives the parts of a path by name, ids as numbers."""
+    """Return the parts of a path by name, ids as numbers."""
     return {
         name: value if name == "artifact" else int(value)
         for name, value in found.items()

@@ -22,17 +22,17 @@ PNG = "image/png"
 
 
 def list_artifacts(trial: WatchedTrial) -> list[dict[str, Any]]:
-    """Gives the pictures of a trial, as the dashboard describes artifacts."""
+    """Return the pictures of a trial, as the dashboard describes artifacts."""
     return [_describe(artifact_id) for artifact_id in _ids(trial)]
 
 
 def study_artifacts(data: DataFacts | None) -> list[dict[str, Any]]:
-    """Gives the pictures of a study."""
+    """Return the pictures of a study."""
     return [_describe(SAMPLES)] if data is not None and data.samples else []
 
 
 def _ids(trial: WatchedTrial) -> Iterator[str]:
-    """Names what there is to draw; a page asks anew for what has another version."""
+    """Name what there is to draw; a page asks anew for what has another version."""
     attributes = trial.row.attributes
     if trial.row.curve.n_epochs:
         yield f"{CURVE}-{trial.row.curve.n_epochs}"
@@ -43,7 +43,8 @@ def _ids(trial: WatchedTrial) -> Iterator[str]:
 
 
 def _matrix(trial: WatchedTrial) -> list[list[int]] | None:
-    """Gives a trial's confusion matrix; None where it has none, or something else by that name."""
+    """Return a trial's confusion matrix; None where it has none, or something else "
+    "by that name."""
     found = trial.row.attributes.get("confusion")
     if not isinstance(found, list) or not found or not trial.row.curve.n_epochs:
         return None
@@ -65,7 +66,7 @@ class Drawing:
     data: DataFacts | None
 
     def draw(self, trial_id: int | None, kind: str) -> bytes | None:
-        """Draws a picture as PNG.
+        """Draw a picture as PNG.
 
         Args:
             trial_id: Of the trial, None for a picture of the study.

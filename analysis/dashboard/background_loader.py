@@ -28,7 +28,7 @@ class BackgroundLoader(Generic[T]):
         self._thread: threading.Thread | None = None
 
     def get(self, key: object, wait_s: float = 0.0) -> T:
-        """Gives the value, and has it made anew if it was made of something else than `key`.
+        """Return the value, and has it made anew if it was made of something else than `key`.
 
         Args:
             key: What it is made of, as the version of a study.

@@ -24,7 +24,7 @@ N_CURVES = 10
 
 
 def _plot_cost(found: "PlotData", *, cost: Cost) -> go.Figure:
-    """Draws the accuracy against one of its costs, and is called so: they are two figures here."""
+    """Draw the accuracy against one of its costs, and is called so: they are two figures here."""
     figure = plot_pareto(found, costs=(cost,))
     return figure.update_layout(title_text=f"{figure.layout.title.text}: {COST_NAMES[cost]}")
 
@@ -55,7 +55,7 @@ class PlotData:
 
     @classmethod
     def of(cls, store: Store, snapshot: StudySnapshot, max_epochs: int | None) -> "PlotData":
-        """Gathers it; curves of the best trials are read from the store."""
+        """Gather it; curves of the best trials are read from the store."""
         rows = [it.row for it in snapshot.trials]
         ranking = rank_rows(snapshot.study.study_name, rows)
         ids = {row.number: row.trial_id for row in rows}
@@ -72,7 +72,7 @@ class PlotData:
 
 
 def draw_plots(store: Store, snapshot: StudySnapshot, max_epochs: int | None) -> dict[str, str]:
-    """Draws our plots as JSON for Plotly, by id.
+    """Draw our plots as JSON for Plotly, by id.
 
     There are none of a study without a value, of one of Optuna alone, whose values need be no
     accuracies, and of a confirmation, which tells of means.
@@ -95,5 +95,5 @@ def draw_plots(store: Store, snapshot: StudySnapshot, max_epochs: int | None) ->
 
 
 def _autosize(figure: go.Figure) -> go.Figure:
-    """Has a figure fill the place that it is shown in."""
+    """Make a figure fill the place that it is shown in."""
     return figure.update_layout(height=None, autosize=True)

@@ -32,30 +32,30 @@ class DashboardStorage(BaseStorage):
         self._max_trials = max_trials
 
     def get_all_studies(self) -> list[FrozenStudy]:
-        """Gives all studies, by id."""
+        """Return all studies, by id."""
         return self._studies.all()
 
     def get_study_id_from_name(self, study_name: str) -> int:
-        """Gives the id of a study, as `load_study` asks for it."""
+        """Return the id of a study, as `load_study` asks for it."""
         for study in self._studies.all():
             if study.study_name == study_name:
                 return study._study_id
         raise KeyError(study_name)
 
     def get_study_name_from_id(self, study_id: int) -> str:
-        """Gives the name of a study."""
+        """Return the name of a study."""
         return self._snapshot(study_id).study.study_name
 
     def get_study_directions(self, study_id: int) -> list[StudyDirection]:
-        """Gives what is minimized and maximized."""
+        """Return what is minimized and maximized."""
         return list(self._snapshot(study_id).study.directions)
 
     def get_study_user_attrs(self, study_id: int) -> dict[str, Any]:
-        """Gives the attributes of a study."""
+        """Return the attributes of a study."""
         return self._snapshot(study_id).study.user_attrs
 
     def get_study_system_attrs(self, study_id: int) -> dict[str, Any]:
-        """Gives the attributes of a study that are Optuna's, and the dashboard's."""
+        """Return the attributes of a study that are Optuna's, and the dashboard's."""
         return self._snapshot(study_id).study.system_attrs
 
     def get_all_trials(
@@ -64,7 +64,7 @@ class DashboardStorage(BaseStorage):
         deepcopy: bool = True,
         states: Container[TrialState] | None = None,
     ) -> list[FrozenTrial]:
-        """Gives the trials of a study by number; never copies."""
+        """Return the trials of a study by number; never copies."""
         snapshot = self._snapshot(study_id)
         trials = [
             it.frozen for it in snapshot.trials if states is None or it.frozen.state in states
@@ -76,14 +76,14 @@ class DashboardStorage(BaseStorage):
         return [it for place, it in enumerate(trials) if place in kept or it.number in best]
 
     def get_best_trial(self, study_id: int) -> FrozenTrial:
-        """Gives the best trial that keeps all constraints."""
+        """Return the best trial that keeps all constraints."""
         best = self._snapshot(study_id).best
         if not best:
             raise ValueError("No trial is complete and feasible yet.")
         return best[0].frozen
 
     def get_trial(self, trial_id: int) -> FrozenTrial:
-        """Gives a trial."""
+        """Return a trial."""
         return self._studies.store.optuna_storage.get_trial(trial_id)
 
     def _snapshot(self, study_id: int) -> StudySnapshot:
@@ -103,14 +103,14 @@ class DashboardStorage(BaseStorage):
     def create_new_study(
         self, directions: Sequence[StudyDirection], study_name: str | None = None
     ) -> int:
-        """Creates a study of Optuna alone."""
+        """Create a study of Optuna alone."""
         return int(self._write("create_new_study", directions, study_name))
 
 
 def make_dashboard_storage(
     studies: StudyCache, *, allows_edit: bool, max_trials: int | None = None
 ) -> BaseStorage:
-    """Makes the storage; what changes something is added to its class below."""
+    """Make the storage; what changes something is added to its class below."""
     return DashboardStorage(studies, allows_edit=allows_edit, max_trials=max_trials)  # type: ignore[abstract]
 
 

@@ -29,7 +29,7 @@ class Response:
 
     @classmethod
     def error(cls, status: HTTPStatus, reason: str, *headers: tuple[str, str]) -> "Response":
-        """Gives an answer that says why there is no other; the dashboard shows its `reason`."""
+        """Return an answer that says why there is no other; the dashboard shows its `reason`."""
         return cls(json.dumps({"reason": reason}).encode(), JSON, status, headers)
 
     @cached_property
@@ -47,7 +47,7 @@ class Response:
     def respond(
         self, environ: "WSGIEnvironment", start_response: "StartResponse"
     ) -> Iterable[bytes]:
-        """Answers a request: with a few bytes where the browser has this answer already."""
+        """Answer a request: with a few bytes where the browser has this answer already."""
         headers = [*self.headers, ("Cache-Control", "private, no-cache")]
         if self.status is not HTTPStatus.OK:
             return self._send(environ, start_response, self.status, self.body, headers)
@@ -77,7 +77,7 @@ class Response:
 
 
 def call_app(app: "WSGIApplication", environ: "WSGIEnvironment") -> Response:
-    """Has another application answer, as one whole answer."""
+    """Make another application answer, as one whole answer."""
     found: list[Any] = []
 
     def start_response(status: str, headers: list[tuple[str, str]], *_: object) -> Any:

@@ -24,7 +24,7 @@ class SlowResponses:
         self._lock = threading.Lock()
 
     def respond(self, cache_key: str, version: object, make: Callable[[], Response]) -> Response:
-        """Gives the answer that is kept of a version, or makes it.
+        """Return the answer that is kept of a version, or makes it.
 
         Args:
             cache_key: What is asked for, and of which study.

@@ -51,7 +51,7 @@ class CachedValue(Generic[T]):
         self._error: StoreError | None = None
 
     def get(self) -> T:
-        """Gives it as it was read lately, or reads it.
+        """Return it as it was read lately, or reads it.
 
         Raises:
             StoreError: If the store does not answer; so soon again, it is not asked.
@@ -65,7 +65,7 @@ class CachedValue(Generic[T]):
             return self._found
 
     def invalidate(self) -> None:
-        """Has it read again when it is asked for next."""
+        """Make it read again when it is asked for next."""
         self._generation += 1
 
     def _find(self) -> None:
@@ -109,7 +109,7 @@ class StudySnapshot:
         return frozenset(worker.trial_number for worker in workers)
 
     def n_epochs(self, trial_id: int | None) -> int:
-        """Gives for how many epochs a trial was trained; 0 for none that is there."""
+        """Return for how many epochs a trial was trained; 0 for none that is there."""
         found = (it.row.curve.n_epochs for it in self.trials if it.row.trial_id == trial_id)
         return next(found, 0)
 
@@ -117,7 +117,7 @@ class StudySnapshot:
 def find_best(
     study: FrozenStudy, trials: Sequence[WatchedTrial], status: StudyStatus | None
 ) -> tuple[WatchedTrial, ...]:
-    """Gives the best trial as the ranking has it, of several objectives the Pareto front.
+    """Return the best trial as the ranking has it, of several objectives the Pareto front.
 
     None of them broke a constraint, which optuna-dashboard does not look at. A confirmation has no
     best trial: that would be the luckiest seed.
@@ -151,7 +151,7 @@ class CachedStudy:
         self._snapshot_cache = CachedValue(self._read)
 
     def snapshot(self) -> StudySnapshot:
-        """Gives the study as it is now, or was a second ago.
+        """Return the study as it is now, or was a second ago.
 
         Raises:
             StoreError: If the store does not answer.
@@ -159,7 +159,7 @@ class CachedStudy:
         return self._snapshot_cache.get()
 
     def invalidate(self) -> None:
-        """Has it read again when it is looked at next."""
+        """Make it read again when it is looked at next."""
         self._snapshot_cache.invalidate()
 
     def _read(self) -> StudySnapshot:
@@ -202,7 +202,7 @@ class StudyCache:
         self._lock = threading.Lock()
 
     def all(self) -> list[FrozenStudy]:
-        """Gives all studies by id.
+        """Return all studies by id.
 
         Raises:
             StoreError: If the store does not answer.
@@ -210,7 +210,7 @@ class StudyCache:
         return sorted(self._study_list.get(), key=lambda study: study._study_id)
 
     def find(self, study_id: int) -> CachedStudy | None:
-        """Gives the study of an id, None where there is none.
+        """Return the study of an id, None where there is none.
 
         Raises:
             StoreError: If the store does not answer.
@@ -234,7 +234,7 @@ class StudyCache:
         return self._cached_studies.get(cached_study.study._study_id) is cached_study
 
     def invalidate(self) -> None:
-        """Has everything read again: somebody changed the store."""
+        """Make everything read again: somebody changed the store."""
         self._study_list.invalidate()
         with self._lock:
             for cached_study in self._cached_studies.values():
@@ -242,5 +242,5 @@ class StudyCache:
 
 
 def _identity(study: FrozenStudy) -> tuple[object, ...]:
-    """Tells a study from another one that got the id of a deleted one, as SQLite gives them."""
+    """Tell a study from another one that got the id of a deleted one, as SQLite gives them."""
     return study.study_name, tuple(study.directions), study.system_attrs.get(CREATED_BY)

@@ -48,7 +48,7 @@ class SearchSpaceSummary:
     has_reports: bool = False
 
     def copy(self) -> "SearchSpaceSummary":
-        """Gives one that can be added to without changing this."""
+        """Return one that can be added to without changing this."""
         return SearchSpaceSummary(
             self.n_trials,
             dict(self.n_trials_with),
@@ -58,7 +58,7 @@ class SearchSpaceSummary:
         )
 
     def add(self, trial: WatchedTrial) -> None:
-        """Adds what a trial has."""
+        """Add what a trial has."""
         for name, value in trial.frozen.user_attrs.items():
             if name not in HIDDEN_ATTRIBUTES:
                 is_number = isinstance(value, numbers.Real) and not isinstance(value, bool)
@@ -125,7 +125,7 @@ class StudyJsonWriter:
         plots: Mapping[str, str],
         artifacts: Sequence[Mapping[str, Any]] = (),
     ) -> bytes:
-        """Gives the answer to `GET /api/studies/ID?after=N` as optuna-dashboard gives it.
+        """Return the answer to `GET /api/studies/ID?after=N` as optuna-dashboard gives it.
 
         Args:
             snapshot: The study.
@@ -148,14 +148,14 @@ class StudyJsonWriter:
         return b'%s,"best_trials":[%s],"trials":[%s]}' % (_dump(head)[:-1], best, trials)
 
     def note(self, snapshot: StudySnapshot, trial: WatchedTrial) -> str:
-        """Gives what we say of a trial."""
+        """Return what we say of a trial."""
         is_active = trial.row.number in snapshot.active_trials if snapshot.is_convsearch else None
         return trial_note(trial.row, max_epochs=self.max_epochs, is_active=is_active)
 
     def _write_trials(
         self, snapshot: StudySnapshot
     ) -> tuple[dict[int, bytes], SearchSpaceSummary]:
-        """Gives each trial's JSON by number; of one that has ended it is made once a note."""
+        """Return each trial's JSON by number; of one that has ended it is made once a note."""
         pieces = {}
         unfinished = []
         if not all(self._is_current(trial) for trial in snapshot.trials):
@@ -212,7 +212,7 @@ class StudyJsonWriter:
         return b'%s,"params":[%s]}' % (_dump(record)[:-1], params)
 
     def _write_params(self, trial: FrozenTrial, *, is_short: bool) -> bytes:
-        """Gives parameters as optuna-dashboard writes them; each distribution is written once."""
+        """Return parameters as optuna-dashboard writes them; each distribution is written once."""
         parts = []
         for name, value in trial.params.items():
             domain = trial.distributions[name]
@@ -232,7 +232,7 @@ class StudyJsonWriter:
 
 
 def _round_values(trial: FrozenTrial) -> None:
-    """Shortens accuracies and losses, which are shown as they come, to digits that tell."""
+    """Shorten accuracies and losses, which are shown as they come, to digits that tell."""
     if trial.values is not None:
         trial.values = [_round(value) for value in trial.values]
     trial.intermediate_values = {k: _round(v) for k, v in trial.intermediate_values.items()}

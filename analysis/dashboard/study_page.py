@@ -54,7 +54,7 @@ class StudyPage:
         )
 
     def page(self, after: int) -> Response:
-        """Gives the study's page without its first `after` trials.
+        """Return the study's page without its first `after` trials.
 
         Raises:
             StoreError: If the store does not answer.
@@ -92,7 +92,7 @@ class StudyPage:
             return cached[1]
 
     def note(self, trial_id: int | None) -> str:
-        """Gives what we say of a trial, or of the study."""
+        """Return what we say of a trial, or of the study."""
         snapshot = self.cached_study.snapshot()
         if trial_id is None:
             return self._note(snapshot, self._dataset_facts(snapshot))
@@ -100,7 +100,7 @@ class StudyPage:
         return "" if trial is None else self._writer.note(snapshot, trial)
 
     def draw(self, trial_id: int | None, artifact_id: str) -> Response | None:
-        """Gives a picture as PNG, drawn once for each state of its trial; None for no such one.
+        """Return a picture as PNG, drawn once for each state of its trial; None for no such one.
 
         Whatever version of it is asked for, it is as it is now.
 
@@ -152,6 +152,6 @@ def _wait_s(snapshot: StudySnapshot) -> float:
 
 
 def _user_notes(snapshot: StudySnapshot) -> list[tuple[str, object]]:
-    """Gives what people wrote in the dashboard."""
+    """Return what people wrote in the dashboard."""
     attributes = snapshot.study.system_attrs.items()
     return [(key, value) for key, value in attributes if key.startswith("dashboard:")]

@@ -11,7 +11,7 @@ USER_NOTES_HEADING = "\n\n---\n\n*Your notes:*\n\n"
 def merge_user_note(
     generated: str, attributes: Mapping[str, Any], trial_id: int | None, *, allows_edit: bool
 ) -> dict[str, Any]:
-    """Gives the note that a page shows, as optuna-dashboard describes one.
+    """Return the note that a page shows, as optuna-dashboard describes one.
 
     Args:
         generated: What we say.
@@ -31,6 +31,6 @@ def merge_user_note(
 
 
 def extract_user_note(body: str, generated: str) -> str:
-    """Gives what somebody wrote of a note that was edited as it was shown."""
+    """Return what somebody wrote of a note that was edited as it was shown."""
     _, mark, user_note = body.partition(USER_NOTES_HEADING)
     return user_note.strip() if mark else body.removeprefix(generated).strip()

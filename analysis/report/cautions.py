@@ -24,7 +24,7 @@ Range = FloatDistribution | IntDistribution
 
 
 def add_cautions(facts: Facts) -> Facts:
-    """Gives the facts with all that is to be known before they are believed."""
+    """Return the facts with all that is to be known before they are believed."""
     return replace(facts, cautions=tuple(_all_cautions(facts)))
 
 
@@ -59,7 +59,7 @@ def _search_cautions(facts: Facts) -> Iterator[Caution]:
 
 
 def _edge_cautions(facts: Facts) -> Iterator[Caution]:
-    """Finds parameters of the winner whose value is an end of their range.
+    """Find parameters of the winner whose value is an end of their range.
 
     They come last: there may be several, and they ask for another search rather than for doubt.
     """
@@ -90,14 +90,14 @@ def _n_values(distribution: Range) -> float:
 
 
 def _position_in_range(value: float, low: float, high: float, *, is_log: bool) -> float:
-    """Gives where in its range a value is, from 0 to 1."""
+    """Return where in its range a value is, from 0 to 1."""
     if is_log:
         value, low, high = math.log(value), math.log(low), math.log(high)
     return (value - low) / (high - low)
 
 
 def data_cautions(data: DataFacts) -> Iterator[Caution]:
-    """Finds what the images of a study make doubtful."""
+    """Find what the images of a study make doubtful."""
     counts = data.counts["train"].values()
     ratio = max(counts) / max(1, min(counts))
     if ratio > UNBALANCED_RATIO:

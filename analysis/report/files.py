@@ -35,7 +35,7 @@ COLUMNS = (
 
 
 def facts_to_json(facts: Facts) -> dict[str, Any]:
-    """Gives all facts as one JSON document, as the schema describes it.
+    """Return all facts as one JSON document, as the schema describes it.
 
     Pictures are told of without their pixels; numbers that JSON does not know are null.
     """
@@ -60,7 +60,7 @@ def facts_to_json(facts: Facts) -> dict[str, Any]:
 
 
 def load_schema() -> dict[str, Any]:
-    """Gives the JSON Schema (draft 2020-12) of `report.json`."""
+    """Return the JSON Schema (draft 2020-12) of `report.json`."""
     found: dict[str, Any] = json.loads(
         files(__package__).joinpath(SCHEMA).read_text(encoding="utf-8")
     )
@@ -68,7 +68,7 @@ def load_schema() -> dict[str, Any]:
 
 
 def write_json(facts: Facts, path: Path) -> None:
-    """Writes `report.json`, whole or not at all.
+    """Write `report.json`, whole or not at all.
 
     Raises:
         OSError: If the file cannot be written.
@@ -77,7 +77,7 @@ def write_json(facts: Facts, path: Path) -> None:
 
 
 def write_trials(facts: Facts, path: Path) -> None:
-    """Writes `trials.csv`: a row for each trial, ranked ones first, and a column a parameter.
+    """Write `trials.csv`: a row for each trial, ranked ones first, and a column a parameter.
 
     Seconds are those of all its epochs. Texts that a spreadsheet would run are quoted.
 

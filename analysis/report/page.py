@@ -51,7 +51,7 @@ class Script:
 
     @classmethod
     def of(cls, text: str) -> "Script":
-        """Gives a script that may stand between tags.
+        """Return a script that may stand between tags.
 
         Raises:
             ValueError: If it would end its own tag.
@@ -63,7 +63,7 @@ class Script:
 
 
 def render_page(facts: Facts, *, lang: str = "en") -> str:
-    """Gives the report of a study as one HTML page.
+    """Return the report of a study as one HTML page.
 
     Args:
         facts: What it tells; parts that are missing are said to be.
@@ -103,7 +103,7 @@ def render_page(facts: Facts, *, lang: str = "en") -> str:
 
 
 def _policy(scripts: Mapping[str, Script]) -> str:
-    """Gives the content security policy; Plotly writes styles of its own while it draws."""
+    """Return the content security policy; Plotly writes styles of its own while it draws."""
     allowed = " ".join(script.csp_source for script in scripts.values())
     return (
         f"default-src 'none'; script-src {allowed}; style-src 'unsafe-inline'; "
@@ -121,7 +121,7 @@ def _scripts() -> Mapping[str, Script]:
 
 @cache
 def _resource(name: str) -> Markup:
-    """Gives a file of ours, which needs no escaping."""
+    """Return a file of ours, which needs no escaping."""
     path = files("analysis.report").joinpath("templates", name)
     return Markup(path.read_text(encoding="utf-8"))
 

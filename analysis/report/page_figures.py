@@ -39,7 +39,7 @@ class PageFigures:
         self._drawn: dict[str, go.Figure] = {}
 
     def draw(self, name: str, about: str) -> Markup:
-        """Gives the place of a figure, with its title and a sentence about it.
+        """Return the place of a figure, with its title and a sentence about it.
 
         Args:
             name: A key of `STUDY_FIGURES` or `EVALUATION_FIGURES`, or `confirmation`.
@@ -64,7 +64,7 @@ class PageFigures:
         )
 
     def draw_slices(self) -> Markup:
-        """Gives the places of one small figure for each of the most important parameters."""
+        """Return the places of one small figure for each of the most important parameters."""
         placeholders = []
         for number, parameter in enumerate(shown_parameters(self._facts)):
             name = f"slice{number}"
@@ -73,7 +73,7 @@ class PageFigures:
         return Markup("").join(placeholders)
 
     def to_json(self) -> Markup:
-        """Gives all figures asked for so far, safe to stand in a script's tag."""
+        """Return all figures asked for so far, safe to stand in a script's tag."""
         found = {name: json.loads(it.to_json()) for name, it in self._drawn.items()}
         for it in found.values():
             it["layout"].pop("template", None)
@@ -95,7 +95,7 @@ class PageFigures:
         return EVALUATION_FIGURES[name](examination.evaluation, lang=self._lang)
 
     def _placeholder(self, name: str, label: str, *, kind: str = "plot") -> Markup:
-        """Gives the empty box of a figure, as high as it will be."""
+        """Return the empty box of a figure, as high as it will be."""
         return Markup(
             '<div class="{kind}" id="figure-{name}" data-figure="{name}" role="img" '
             'aria-label="{label}" style="height:{height}px"></div>'
@@ -105,5 +105,5 @@ class PageFigures:
 
 
 def _unescape(text: str) -> str:
-    """Gives a text of Plotly without its entities."""
+    """Return a text of Plotly without its entities."""
     return Markup(text).unescape()

@@ -22,7 +22,7 @@ COLOUR_STOPS = (
 
 
 def picture_uri(pixels: Pixels) -> str:
-    """Gives an image as a data URI.
+    """Return an image as a data URI.
 
     Args:
         pixels: Shape `(height, width, channels)` with 1 or 3 channels.
@@ -31,7 +31,7 @@ def picture_uri(pixels: Pixels) -> str:
 
 
 def heat_uri(picture: Picture) -> str | None:
-    """Gives an image under its heat map as a data URI; None where there is no map."""
+    """Return an image under its heat map as a data URI; None where there is no map."""
     if picture.heat is None:
         return None
     image = _image(picture.pixels).convert("RGB")
@@ -49,7 +49,7 @@ def _image(pixels: Pixels) -> Image.Image:
 
 
 def _colour(strength: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Gives the colours of strengths from 0 to 255, shape `(height, width, 3)`."""
+    """Return the colours of strengths from 0 to 255, shape `(height, width, 3)`."""
     at = [stop for stop, _ in COLOUR_STOPS]
     return np.stack(
         [np.interp(strength, at, [colour[k] for _, colour in COLOUR_STOPS]) for k in range(3)],

@@ -19,7 +19,7 @@ DIGITS = 4
 
 
 def data_table(facts: Facts, *, lang: str = "en") -> pd.DataFrame:
-    """Gives the number of images by class (rows) and split (columns), with sums.
+    """Return the number of images by class (rows) and split (columns), with sums.
 
     Args:
         facts: Of the study.
@@ -39,14 +39,15 @@ def data_table(facts: Facts, *, lang: str = "en") -> pd.DataFrame:
 
 
 def space_table(facts: Facts, *, lang: str = "en") -> pd.DataFrame:
-    """Gives the values that each parameter could take, in the order of the space."""
+    """Return the values that each parameter could take, in the order of the space."""
     words = Phrases(texts(lang))
     rows = [(name, words.domain(values)) for name, values in facts.search.space.items()]
     return _frame(("search.parameter", "search.values"), rows, lang)
 
 
 def families_table(facts: Facts, *, lang: str = "en") -> pd.DataFrame:
-    """Gives the best trial of each family, and what the family took; seconds are of all trials."""
+    """Return the best trial of each family, and what the family took; seconds are "
+    "of all trials."""
     rows = [
         (
             it.family,
@@ -74,7 +75,7 @@ def families_table(facts: Facts, *, lang: str = "en") -> pd.DataFrame:
 
 
 def ranking_table(facts: Facts, n: int = 10, *, lang: str = "en") -> pd.DataFrame:
-    """Gives the `n` best trials.
+    """Return the `n` best trials.
 
     Args:
         facts: Of the study.
@@ -112,13 +113,13 @@ def ranking_table(facts: Facts, n: int = 10, *, lang: str = "en") -> pd.DataFram
 
 
 def winner_table(facts: Facts, *, lang: str = "en") -> pd.DataFrame:
-    """Gives the hyperparameters of the exported network."""
+    """Return the hyperparameters of the exported network."""
     rows = list(Phrases(texts(lang)).hyperparameters(facts).items())
     return _frame(("search.parameter", "test.value"), rows, lang)
 
 
 def layers_table(facts: Facts, *, lang: str = "en") -> pd.DataFrame:
-    """Gives the layers of the exported network; shapes are without the batch."""
+    """Return the layers of the exported network; shapes are without the batch."""
     words = Phrases(texts(lang))
     rows = [
         (
@@ -136,7 +137,7 @@ def layers_table(facts: Facts, *, lang: str = "en") -> pd.DataFrame:
 
 
 def confirmation_table(facts: Facts, *, lang: str = "en") -> pd.DataFrame:
-    """Gives what several trainings of the leading configs said, the best mean first.
+    """Return what several trainings of the leading configs said, the best mean first.
 
     `low` to `high` is the 95 % interval of the mean; without a confirmation there is no row.
     """
@@ -167,7 +168,7 @@ def confirmation_table(facts: Facts, *, lang: str = "en") -> pd.DataFrame:
 
 
 def scores_table(facts: Facts, split: str = "test", *, lang: str = "en") -> pd.DataFrame:
-    """Gives the scores of the exported network on a split, with 95 % intervals.
+    """Return the scores of the exported network on a split, with 95 % intervals.
 
     Args:
         facts: Of the study.
@@ -186,7 +187,7 @@ def scores_table(facts: Facts, split: str = "test", *, lang: str = "en") -> pd.D
 
 
 def class_scores_table(facts: Facts, split: str = "test", *, lang: str = "en") -> pd.DataFrame:
-    """Gives sensitivity, specificity and ROC AUC of each class, each with its 95 % interval.
+    """Return sensitivity, specificity and ROC AUC of each class, each with its 95 % interval.
 
     Args:
         facts: Of the study.
@@ -217,14 +218,14 @@ def _examined(facts: Facts, split: str) -> Evaluation:
 
 
 def _score(score: Score) -> tuple[float, float, float]:
-    """Gives a score and the ends of its interval, which a constant one has not."""
+    """Return a score and the ends of its interval, which a constant one has not."""
     if score.is_constant:
         return score.value, math.nan, math.nan
     return score.value, score.low, score.high
 
 
 def _frame(keys: Sequence[str], rows: Sequence[Sequence[object]], lang: str) -> pd.DataFrame:
-    """Gives rows under headings, the first column as the index; whole numbers stay whole."""
+    """Return rows under headings, the first column as the index; whole numbers stay whole."""
     labels: Mapping[str, Any] = {key: _heading(key, lang) for key in keys}
     frame = pd.DataFrame(rows, columns=list(labels.values())).convert_dtypes()
     return frame.set_index(labels[keys[0]]).round(DIGITS)

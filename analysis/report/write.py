@@ -24,7 +24,7 @@ def write_report(
     environment: Mapping[str, str] | None = None,
     progress: Progress | None = None,
 ) -> tuple[Path, ...]:
-    """Writes a study's report into a folder: `report.html`, `trials.csv`, `report.ipynb`, `.json`.
+    """Write a study's report into a folder: `report.html`, `trials.csv`, `report.ipynb`, `.json`.
 
     The data come last: a report without them was cut off. A notebook that does not run costs no
     other file.
@@ -67,7 +67,7 @@ def write_report(
 
 
 def _write(path: Path, write: Callable[[Path], None]) -> ReportError | None:
-    """Writes a file; gives the error of one that is written, but not as it was meant to be."""
+    """Write a file; return the error of one that is written, but not as it was meant to be."""
     try:
         write(path)
     except OSError as error:

@@ -99,7 +99,7 @@ class Evaluation:
     calibration_error: float
 
     def to_json(self) -> dict[str, Any]:
-        """Gives the evaluation as JSON values."""
+        """Return the evaluation as JSON values."""
         return asdict(self)
 
 
@@ -112,7 +112,7 @@ def evaluate(
     n_resamples: int = N_RESAMPLES,
     seed: int = 0,
 ) -> Evaluation:
-    """Scores answers against the truth.
+    """Score answers against the truth.
 
     Args:
         labels: The true classes, shape `(n,)`, as positions in `class_names`.
@@ -181,7 +181,7 @@ def evaluate(
 
 
 def _resample(n: int, groups: Sequence[object] | None, n_resamples: int, seed: int) -> Floats:
-    """Draws how often each image is in each resample, shape `(n_resamples, n)`."""
+    """Draw how often each image is in each resample, shape `(n_resamples, n)`."""
     rng = np.random.default_rng(seed)
     if groups is None:
         return rng.multinomial(n, np.full(n, 1 / n), size=n_resamples).astype(np.float64)
@@ -192,7 +192,7 @@ def _resample(n: int, groups: Sequence[object] | None, n_resamples: int, seed: i
 
 
 def _measure(labels: Ints, probabilities: Floats, weights: Floats) -> dict[str, Floats]:
-    """Computes all scores of all resamples at once, each of shape `(r,)` or `(r, n_classes)`.
+    """Compute all scores of all resamples at once, each of shape `(r,)` or `(r, n_classes)`.
 
     A class that a resample has no image of leaves a NaN, which no mean counts.
     """
@@ -222,7 +222,7 @@ def _measure(labels: Ints, probabilities: Floats, weights: Floats) -> dict[str, 
 
 
 def _auc(is_class: Floats, scores: Floats, weights: Floats) -> Floats:
-    """Gives the chance that an image of the class scores above another one, ties half."""
+    """Return the chance that an image of the class scores above another one, ties half."""
     order = np.argsort(scores, kind="stable")
     weights, is_class, scores = weights[:, order], is_class[order], scores[order]
     positive, negative = weights * is_class, weights * (1 - is_class)
@@ -237,7 +237,7 @@ def _auc(is_class: Floats, scores: Floats, weights: Floats) -> Floats:
 
 
 def _mean(values: Floats) -> Floats:
-    """Gives the mean over classes, of those that there are."""
+    """Return the mean over classes, of those that there are."""
     is_known = ~np.isnan(values)
     with np.errstate(invalid="ignore"):
         mean: Floats = np.where(is_known, values, 0).sum(axis=1) / is_known.sum(axis=1)
@@ -252,7 +252,7 @@ def _score(found: Floats, resampled: Floats) -> Score:
 
 
 def _proportion(found: Floats, resampled: Floats, n: int) -> Score:
-    """Gives the interval of a share of `n` images or groups; where it is 0 or 1, the exact one.
+    """Return the interval of a share of `n` images or groups; where it is 0 or 1, the exact one.
 
     No resample of answers that are all right says how few mistakes may have been missed.
     """
@@ -264,7 +264,7 @@ def _proportion(found: Floats, resampled: Floats, n: int) -> Score:
 
 
 def _count_units(groups: Sequence[object] | None, mask: NDArray[np.bool_]) -> int:
-    """Counts some images, or the groups that they belong to."""
+    """Count some images, or the groups that they belong to."""
     if groups is None:
         return int(mask.sum())
     return len({group for group, is_one in zip(groups, mask, strict=True) if is_one})
@@ -285,13 +285,13 @@ def _precision_recall(is_class: NDArray[np.bool_], scores: Floats) -> Curve:
 
 
 def _downsample(x: Floats, y: Floats) -> Curve:
-    """Gives a curve with few enough points to draw, its ends among them."""
+    """Return a curve with few enough points to draw, its ends among them."""
     indices = np.unique(np.linspace(0, len(x) - 1, min(len(x), MAX_POINTS)).round().astype(int))
     return Curve(tuple(map(float, x[indices])), tuple(map(float, y[indices])))
 
 
 def _calibrate(is_right: NDArray[np.bool_], confidence: Floats) -> tuple[Bin, ...]:
-    """Gives the bins of equal width that have an answer in them."""
+    """Return the bins of equal width that have an answer in them."""
     bin_of = np.minimum((confidence * N_BINS).astype(int), N_BINS - 1)
     found = []
     for bin_index in range(N_BINS):

@@ -41,7 +41,7 @@ class Export:
     curves: tuple[Sequence[Row], ...]
 
     def rows(self, progress: Progress | None = None) -> list[Row]:
-        """Gives a flat row for each trial, all with the same columns."""
+        """Return a flat row for each trial, all with the same columns."""
         names = list(dict.fromkeys(name for row in self.trials for name in row.params))
         n_epochs = max(map(len, self.curves), default=0)
         return [
@@ -54,7 +54,7 @@ class Export:
         ]
 
     def to_json(self, progress: Progress | None = None) -> dict[str, Any]:
-        """Gives the trials as one JSON document that any reader takes, with params and curves."""
+        """Return the trials as one JSON document that any reader takes, with params and curves."""
         trials = [
             replace_non_finite({**_describe(row), "params": row.params, "curve": list(curve)})
             for row, curve in self._each(progress)
@@ -67,7 +67,7 @@ class Export:
 
 
 def load_export(store: Store | str, study: str, progress: Progress | None = None) -> Export:
-    """Gives all trials of a study with their curves.
+    """Return all trials of a study with their curves.
 
     Args:
         store: The store, or its URL.
@@ -87,7 +87,7 @@ def load_export(store: Store | str, study: str, progress: Progress | None = None
 
 
 def _row_of(epoch: EpochRow) -> Row:
-    """Gives an epoch as a row: `asdict` copies each number, which takes five times as long."""
+    """Return an epoch as a row: `asdict` copies each number, which takes five times as long."""
     return {name: getattr(epoch, name) for name in _EPOCH_FIELDS}
 
 
@@ -103,7 +103,7 @@ def _with_progress(
 def write_export(
     export: Export, kind: str, path: Path | None = None, progress: Progress | None = None
 ) -> str:
-    """Writes an export to a file, which appears whole or not at all, or gives its text.
+    """Write an export to a file, which appears whole or not at all, or gives its text.
 
     Args:
         export: What to write.
@@ -129,7 +129,7 @@ def write_export(
 
 
 def check_target(kind: str, path: Path | None) -> None:
-    """Refuses a format or a file before anything is read.
+    """Refuse a format or a file before anything is read.
 
     Raises:
         ExportError: If the format is unknown, or the file cannot be in that folder.
@@ -145,7 +145,8 @@ def check_target(kind: str, path: Path | None) -> None:
 
 
 def _describe(row: TrialRow) -> Row:
-    """Gives what is known of a trial; its kind says more than Optuna's state where we ended it."""
+    """Return what is known of a trial; its kind says more than Optuna's state where "
+    "we ended it."""
     outcome = row.outcome
     return {
         "trial": row.number,

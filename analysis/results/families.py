@@ -33,7 +33,7 @@ class FamilySummary:
         return self.seconds / self.n_epochs if self.n_epochs else None
 
     def to_json(self) -> dict[str, Any]:
-        """Gives the family as `--json` shows it."""
+        """Return the family as `--json` shows it."""
         return {
             "family": self.family,
             "trial": self.trial,
@@ -48,12 +48,12 @@ class FamilySummary:
 
 
 def family_of(row: TrialRow) -> str:
-    """Gives the family that a trial has drawn; nothing before it has drawn one."""
+    """Return the family that a trial has drawn; nothing before it has drawn one."""
     return str(config_of(row).get("family") or row.params.get("family") or "")
 
 
 def config_of(row: TrialRow) -> dict[str, Any]:
-    """Gives the record of a trial's config; nothing where it has none of ours."""
+    """Return the record of a trial's config; nothing where it has none of ours."""
     config = row.attributes.get("config")
     return config if isinstance(config, dict) else {}
 
@@ -61,7 +61,7 @@ def config_of(row: TrialRow) -> dict[str, Any]:
 def summarize_families(
     rows: Iterable[TrialRow], direction: str = "maximize"
 ) -> tuple[FamilySummary, ...]:
-    """Sums up the trials of each family, the one with the best trial first."""
+    """Sum up the trials of each family, the one with the best trial first."""
     by_family: dict[str, list[TrialRow]] = {}
     for row in rows:
         by_family.setdefault(family_of(row), []).append(row)
@@ -71,14 +71,14 @@ def summarize_families(
 
 
 def sort_value(value: float | None, direction: str) -> float:
-    """Gives what sorts values of a study best first, with those that there are none of last."""
+    """Return what sorts values of a study best first, with those that there are none of last."""
     if value is None or math.isnan(value):
         return math.inf
     return -value if direction == "maximize" else value
 
 
 def best_complete(rows: Iterable[TrialRow], direction: str = "maximize") -> TrialRow | None:
-    """Gives the best complete trial, the smallest and then the earliest among equals.
+    """Return the best complete trial, the smallest and then the earliest among equals.
 
     None that broke a constraint is the best.
     """
@@ -99,7 +99,7 @@ def best_complete(rows: Iterable[TrialRow], direction: str = "maximize") -> Tria
 
 
 def n_parameters(row: TrialRow) -> int | None:
-    """Gives the parameters of a trial's network, where they are known and a number."""
+    """Return the parameters of a trial's network, where they are known and a number."""
     found = row.attributes.get("parameters")
     return found if isinstance(found, int) else None
 

@@ -58,16 +58,16 @@ class RankedTrial:
     """How it ended, in our words: `unfit` and `rejected` are PRUNED for Optuna."""
 
     def value(self, metric: str = METRIC) -> float | None:
-        """Gives what the trial is ranked by; only complete trials have more than accuracy."""
+        """Return what the trial is ranked by; only complete trials have more than accuracy."""
         return self.val_accuracy if metric == METRIC else self.metrics.get(METRICS[metric])
 
     def cost(self, cost: Cost) -> float:
-        """Gives the network's parameters, or the seconds of its training; infinite if unknown."""
+        """Return the network's parameters, or the seconds of its training; infinite if unknown."""
         known = self.parameters if cost == "parameters" else self.seconds
         return math.inf if known is None else known
 
     def to_json(self) -> dict[str, Any]:
-        """Gives the trial as `rank --json` shows it."""
+        """Return the trial as `rank --json` shows it."""
         return {
             "rank": self.rank,
             "trial": self.trial,
@@ -111,7 +111,7 @@ class Ranking:
         return tuple(trial for trial in self.trials if trial.state == "COMPLETE")
 
     def to_json(self) -> dict[str, Any]:
-        """Gives the document of `rank --json`."""
+        """Return the document of `rank --json`."""
         return {
             "study": self.study,
             "direction": self.direction,
@@ -121,11 +121,12 @@ class Ranking:
         }
 
     def fronts_to_json(self) -> dict[str, list[int]]:
-        """Gives the trials of both Pareto fronts, by cost, as `rank --pareto --json` adds them."""
+        """Return the trials of both Pareto fronts, by cost, as `rank --pareto "
+        "--json` adds them."""
         return {cost: [trial.trial for trial in self.front(cost)] for cost in COSTS}
 
     def within(self, distance: float) -> tuple[RankedTrial, ...]:
-        """Gives the best trial, then those as good as it that are smaller or quicker to train.
+        """Return the best trial, then those as good as it that are smaller or quicker to train.
 
         Args:
             distance: How far from the best value a trial may be, as 0.01.
@@ -145,7 +146,7 @@ class Ranking:
         )
 
     def front(self, cost: Cost) -> tuple[RankedTrial, ...]:
-        """Gives the Pareto front: complete trials that no other betters without costing more.
+        """Return the Pareto front: complete trials that no other betters without costing more.
 
         The best comes first, and the cheapest last.
         """
@@ -164,7 +165,7 @@ class Ranking:
 
 
 def rank(store: Store | str, study: str, *, metric: str = METRIC) -> Ranking:
-    """Ranks the trials of a study by validation accuracy, or another measure of validation.
+    """Rank the trials of a study by validation accuracy, or another measure of validation.
 
     Complete trials come before pruned ones; among equals the one with fewer parameters, then the
     earlier one, comes first. Those of a study of Optuna alone are ranked by their value.
@@ -189,7 +190,7 @@ def rank(store: Store | str, study: str, *, metric: str = METRIC) -> Ranking:
 def rank_rows(
     study: str, rows: Sequence[TrialRow], *, direction: str = "maximize", metric: str = METRIC
 ) -> Ranking:
-    """Ranks trials that were read, as `rank` does."""
+    """Rank trials that were read, as `rank` does."""
 
     def sort_key(trial: RankedTrial) -> tuple[bool, float, float, int]:
         value = sort_value(trial.value(metric), direction)

@@ -116,7 +116,7 @@ class StudyStatus:
         return 3600 * self.n_done / self.record.active_s
 
     def to_json(self) -> dict[str, Any]:
-        """Gives the document of `status --json`."""
+        """Return the document of `status --json`."""
         best = self.best
         return {
             "study": self.record.name,
@@ -152,7 +152,7 @@ class StudyStatus:
 
 
 def load_status(store: Store | str, study: str) -> StudyStatus:
-    """Gives the status of a study, be it ours or one of Optuna alone.
+    """Return the status of a study, be it ours or one of Optuna alone.
 
     Args:
         store: An open store, or its URL.
@@ -166,7 +166,7 @@ def load_status(store: Store | str, study: str) -> StudyStatus:
 
 
 def follow_status(store: Store, study: str) -> Callable[[], StudyStatus]:
-    """Gives what reads the status again and again; trials that have ended are read once.
+    """Return what reads the status again and again; trials that have ended are read once.
 
     Raises:
         StudyNotFoundError: If the store has no such study.

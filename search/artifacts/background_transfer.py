@@ -66,7 +66,7 @@ class BackgroundTransfer:
             )
 
     def send(self, key: str, action: Action, *, is_retried: bool = False) -> None:
-        """Has an errand run as soon as those before it are done."""
+        """Make an errand run as soon as those before it are done."""
         with self._changed:
             self._queue[key] = _QueuedAction(action, is_retried)
             self._changed.notify_all()
@@ -75,7 +75,7 @@ class BackgroundTransfer:
                 threading.Thread(target=self._run, name="courier", daemon=True).start()
 
     def wait(self, timeout_s: float) -> bool:
-        """Waits until all errands are done, and tells whether they are.
+        """Wait until all errands are done, and tell whether they are.
 
         Those that failed are tried again at once.
         """
@@ -86,7 +86,7 @@ class BackgroundTransfer:
             return self._changed.wait_for(lambda: not self._is_running, timeout_s)
 
     def cancel_all(self) -> None:
-        """Forgets the errands that are not begun, and tries none again."""
+        """Forget the errands that are not begun, and try none again."""
         with self._changed:
             self._queue.clear()
             if self._current is not None:
@@ -103,7 +103,7 @@ class BackgroundTransfer:
                     self._reschedule(key, queued)
 
     def _next(self) -> tuple[str, _QueuedAction] | None:
-        """Gives the errand whose turn it is once it is due; None when all are done."""
+        """Return the errand whose turn it is once it is due; None when all are done."""
         with self._changed:
             while self._queue:
                 key, queued = min(self._queue.items(), key=lambda item: item[1].due)
@@ -117,12 +117,12 @@ class BackgroundTransfer:
             return None
 
     def _unfinished(self) -> list[_QueuedAction]:
-        """Gives the lasting errands that are not done; under the lock."""
+        """Return the lasting errands that are not done; under the lock."""
         current = [] if self._current is None else [self._current]
         return [it for it in (*current, *self._queue.values()) if it.is_retried]
 
     def _reschedule(self, key: str, queued: _QueuedAction) -> None:
-        """Plans to try a lasting errand again, unless there is a newer one; under the lock."""
+        """Plan to try a lasting errand again, unless there is a newer one; under the lock."""
         queued.due = time.monotonic() + queued.backoff_s
         queued.backoff_s = min(2 * queued.backoff_s, MAX_BACKOFF_S)
         queued.n_failures += 1
@@ -130,7 +130,7 @@ class BackgroundTransfer:
             self._queue.setdefault(key, queued)
 
     def _try(self, queued: _QueuedAction) -> bool:
-        """Runs an errand, and tells whether it succeeded."""
+        """Run an errand, and tell whether it succeeded."""
         try:
             queued.action()
         except (ArtifactError, OSError) as error:
@@ -146,7 +146,7 @@ class BackgroundTransfer:
         return True
 
     def _log_state(self, error: Exception | None) -> None:
-        """Warns when errands begin to fail, and says when they succeed again."""
+        """Warn when errands begin to fail, and say when they succeed again."""
         if error is not None and not self._has_failed:
             logger.warning("checkpoints stay where they are for now: %s", error)
         elif error is None and self._has_failed:

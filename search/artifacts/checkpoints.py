@@ -28,7 +28,7 @@ class CheckpointName:
 
     @classmethod
     def read(cls, file_name: str) -> "CheckpointName | None":
-        """Reads a file's name; None for the name of anything else."""
+        """Read a file's name; None for the name of anything else."""
         match = _NAME.fullmatch(file_name)
         return None if match is None else cls(int(match[1]), int(match[2]))
 

@@ -24,12 +24,12 @@ class DatabaseArtifacts:
         """There is none."""
 
     def put(self, name: str, path: Path, on_bytes: ByteCallback | None = None) -> None:
-        """Keeps a file."""
+        """Keep a file."""
         with _translated_errors(), ProgressReader(path, on_bytes) as file:
             put_file(self.store, check_name(name), file, max_bytes=self.max_bytes)
 
     def get(self, name: str, path: Path) -> bool:
-        """Writes a file to a path, or gives False when there is none."""
+        """Write a file to a path, or gives False when there is none."""
         with _translated_errors(), atomic_write(path) as partial:
             with partial.open("wb") as file:
                 is_there = get_file(self.store, check_name(name), file)
@@ -38,7 +38,7 @@ class DatabaseArtifacts:
         return is_there
 
     def delete(self, names: Iterable[str]) -> None:
-        """Deletes files."""
+        """Delete files."""
         with _translated_errors():
             delete_files(self.store, map(check_name, names))
 

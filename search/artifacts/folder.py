@@ -20,12 +20,12 @@ class FolderArtifacts:
     folder: Path
 
     def put(self, name: str, path: Path, on_bytes: ByteCallback | None = None) -> None:
-        """Keeps a file: by a second name for it where the file system can, else as a copy."""
+        """Keep a file: by a second name for it where the file system can, else as a copy."""
         with self._translated_errors(), atomic_write(self._path(name)) as partial:
             _link(path, partial)
 
     def get(self, name: str, path: Path) -> bool:
-        """Writes a file to a path, or gives False when there is none."""
+        """Write a file to a path, or gives False when there is none."""
         source = self._path(name)
         with self._translated_errors():
             while source.is_file():
@@ -40,7 +40,7 @@ class FolderArtifacts:
         return False
 
     def delete(self, names: Iterable[str]) -> None:
-        """Deletes files."""
+        """Delete files."""
         with self._translated_errors():
             for name in names:
                 self._path(name).unlink(missing_ok=True)

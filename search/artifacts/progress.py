@@ -16,7 +16,7 @@ class ProgressReader(io.FileIO):
         self._on_bytes = on_bytes
 
     def read(self, size: int | None = -1, /) -> bytes:
-        """Reads a part."""
+        """Read a part."""
         data = super().read(size)
         if self._on_bytes is not None:
             self._on_bytes(len(data))

@@ -41,12 +41,12 @@ class S3Artifacts:
         """There is none."""
 
     def put(self, name: str, path: Path, on_bytes: ByteCallback | None = None) -> None:
-        """Keeps a file. It is opened once, so that all parts are of one file."""
+        """Keep a file. It is opened once, so that all parts are of one file."""
         with self._translated_errors() as client, path.open("rb") as file:
             client.upload_fileobj(file, self.bucket, self._key(name), Callback=on_bytes)
 
     def get(self, name: str, path: Path) -> bool:
-        """Writes an object to a path, or gives False when there is none."""
+        """Write an object to a path, or gives False when there is none."""
         from botocore.exceptions import ClientError
 
         with self._translated_errors() as client, atomic_write(path) as partial:
@@ -61,7 +61,7 @@ class S3Artifacts:
         return True
 
     def delete(self, names: Iterable[str]) -> None:
-        """Deletes objects."""
+        """Delete objects."""
         objects = [{"Key": self._key(name)} for name in names]
         with self._translated_errors() as client:
             for start in range(0, len(objects), MAX_DELETED):
@@ -92,7 +92,7 @@ class S3Artifacts:
 
     @contextmanager
     def _translated_errors(self) -> Iterator[Any]:
-        """Gives the client, and says of what it raises what a user can do about it."""
+        """Return the client, and say of what it raises what a user can do about it."""
         client = _client()
         from boto3.exceptions import Boto3Error
         from botocore.exceptions import BotoCoreError, ClientError

@@ -43,7 +43,7 @@ def shared_files(settings: StudySettings) -> dict[str, Path]:
 def share_inputs(
     artifacts: ArtifactStore, settings: StudySettings, progress: Progress | None = None
 ) -> None:
-    """Keeps in the artifact store what workers on other machines need, unless it is there.
+    """Keep in the artifact store what workers on other machines need, unless it is there.
 
     A folder that cannot take it is a warning: this machine's workers can do without.
 
@@ -67,7 +67,7 @@ def share_inputs(
 
 
 def _byte_callback(path: Path, progress: Progress | None) -> Callable[[int], None] | None:
-    """Gives what is told the bytes of each part of a file as it goes."""
+    """Return what is told the bytes of each part of a file as it goes."""
     if progress is None:
         return None
     n_done, total = 0, path.stat().st_size
@@ -81,7 +81,7 @@ def _byte_callback(path: Path, progress: Progress | None) -> Callable[[int], Non
 
 
 def fetch_prepared(artifacts: ArtifactStore, images: ImageSet) -> PreparedSet:
-    """Gives a study's prepared set: where it was prepared, or from the artifact store.
+    """Return a study's prepared set: where it was prepared, or from the artifact store.
 
     Raises:
         DataError: If it is in neither, or damaged.
@@ -112,7 +112,7 @@ def fetch_prepared(artifacts: ArtifactStore, images: ImageSet) -> PreparedSet:
 
 
 def fetch_weights(artifacts: ArtifactStore, weights: WeightsFile) -> WeightsFile:
-    """Gives a study's weights with a file of this machine; without one they stay as they are.
+    """Return a study's weights with a file of this machine; without one they stay as they are.
 
     Raises:
         ArtifactError: If the artifact store cannot be used.
@@ -132,7 +132,7 @@ def fetch_weights(artifacts: ArtifactStore, weights: WeightsFile) -> WeightsFile
 def _fetch(
     artifacts: ArtifactStore, name: str, cached: Path, is_valid: Callable[[Path], object]
 ) -> bool:
-    """Brings a file into the cache, once for all workers of this machine."""
+    """Bring a file into the cache, once for all workers of this machine."""
     with _locked(cached):
         if cached.is_file() and is_valid(cached):
             return True

@@ -27,23 +27,23 @@ class ArtifactStore(Protocol):
         """The folder that holds the files under their names, if it is one of this machine."""
 
     def put(self, name: str, path: Path, on_bytes: ByteCallback | None = None) -> None:
-        """Keeps a file; a reader sees the whole of it, or the whole of the one before.
+        """Keep a file; a reader sees the whole of it, or the whole of the one before.
 
         Where that takes long, `on_bytes` is told the bytes of each part as it goes.
         """
 
     def get(self, name: str, path: Path) -> bool:
-        """Writes a file to a path, whole or not at all, or gives False when there is none."""
+        """Write a file to a path, whole or not at all, or gives False when there is none."""
 
     def delete(self, names: Iterable[str]) -> None:
-        """Deletes files; those that are not there are as good as deleted."""
+        """Delete files; those that are not there are as good as deleted."""
 
     def sizes(self, folder: str = "") -> dict[str, int]:
         """The names of the files directly in a folder, and their sizes in bytes."""
 
 
 def read_artifacts_url(text: str) -> str:
-    """Gives what a study records of `--artifacts`: the same place, seen from any folder.
+    """Return what a study records of `--artifacts`: the same place, seen from any folder.
 
     Raises:
         SettingsError: If it names a place of an unknown kind, or holds credentials.
@@ -66,7 +66,7 @@ def is_folder(url: str) -> bool:
 
 
 def open_artifact_store(url: str, store: Store, *, max_bytes: int) -> ArtifactStore:
-    """Opens the artifact store of a recorded place; nothing is read or made yet.
+    """Open the artifact store of a recorded place; nothing is read or made yet.
 
     Args:
         url: As `read_artifacts_url` gives it.

@@ -61,7 +61,7 @@ class Artifacts:
 
     @classmethod
     def of_study(cls, settings: StudySettings, store: Store, study_name: str) -> "Artifacts":
-        """Gives the artifacts of a study; nothing is read or made yet."""
+        """Return the artifacts of a study; nothing is read or made yet."""
         max_bytes = settings.max_files_mb * MB
         artifact_store = open_artifact_store(settings.artifacts, store, max_bytes=max_bytes)
         name = settings.artifacts_folder or folder_name(study_name)
@@ -75,7 +75,7 @@ class Artifacts:
         )
 
     def create(self) -> None:
-        """Makes the folder on this machine.
+        """Make the folder on this machine.
 
         Raises:
             SettingsError: If it cannot be made.
@@ -104,7 +104,7 @@ class Artifacts:
     def fetch(
         self, trial_number: int, generation: int, is_stopping: Callable[[], bool] = lambda: False
     ) -> Path | None:
-        """Gives the file that a trial goes on from, brought here if need be; None without.
+        """Return the file that a trial goes on from, brought here if need be; None without.
 
         Args:
             trial_number: Of the trial.
@@ -124,7 +124,7 @@ class Artifacts:
         raise ArtifactError(f"The checkpoint of trial {trial_number} is not waited for any more.")
 
     def send(self, trial_number: int, generation: int) -> None:
-        """Takes a trial's checkpoint to the artifact store, without waiting for it.
+        """Take a trial's checkpoint to the artifact store, without waiting for it.
 
         It is tried until it succeeds, or a later checkpoint of the trial takes its place.
         """
@@ -134,13 +134,13 @@ class Artifacts:
             self._transfer.send(key, lambda: self._put(name), is_retried=True)
 
     def release_local_copy(self, trial_number: int, generation: int) -> None:
-        """Removes this machine's copy of a trial's checkpoint once the artifact store has it."""
+        """Remove this machine's copy of a trial's checkpoint once the artifact store has it."""
         name = CheckpointName(trial_number, generation)
         if self.store.folder is None:
             self._transfer.send(f"let go {name}", lambda: self._remove_local_copy(name))
 
     def clean_up(self, read_numbers: Numbers) -> None:
-        """Deletes the checkpoints that nobody needs any more, without waiting for it.
+        """Delete the checkpoints that nobody needs any more, without waiting for it.
 
         Args:
             read_numbers: Gives the trials whose last checkpoint is kept; another thread calls it.
@@ -163,15 +163,15 @@ class Artifacts:
         return self._transfer.is_progressing
 
     def flush(self, timeout_s: float) -> bool:
-        """Waits until all is done that was to be done without waiting."""
+        """Wait until all is done that was to be done without waiting."""
         return self._transfer.wait(timeout_s)
 
     def cancel_uploads(self) -> None:
-        """Sends nothing more: the study was deleted, and another one may have its name."""
+        """Send nothing more: the study was deleted, and another one may have its name."""
         self._transfer.cancel_all()
 
     def load(self, trial_number: int) -> Path | None:
-        """Gives a trial's last checkpoint, and with it its best weights, as a file here.
+        """Return a trial's last checkpoint, and with it its best weights, as a file here.
 
         Raises:
             ArtifactError: If the artifact store cannot be used.
@@ -197,7 +197,7 @@ class Artifacts:
         return {key: n for key, n in known.items() if _is_study_file(key.rpartition("/")[2])}
 
     def delete(self) -> None:
-        """Deletes all files of the study, and nothing else: its folder is what the store says.
+        """Delete all files of the study, and nothing else: its folder is what the store says.
 
         Raises:
             ArtifactError: If the artifact store cannot be used.
@@ -210,7 +210,7 @@ class Artifacts:
             self.folder.rmdir()
 
     def copy_checkpoint(self, other: "Artifacts", source_number: int, target_number: int) -> None:
-        """Gives a trial the last checkpoint of another study's trial, if that has one.
+        """Return a trial the last checkpoint of another study's trial, if that has one.
 
         Raises:
             ArtifactError: If one of the artifact stores cannot be used.
@@ -220,7 +220,7 @@ class Artifacts:
             self.store.put(self._key(CheckpointName(target_number, 0)), path)
 
     def unneeded(self, read_numbers: Numbers) -> list[str]:
-        """Names the checkpoints in the artifact store that `clean_up` would delete there.
+        """Name the checkpoints in the artifact store that `clean_up` would delete there.
 
         Raises:
             ArtifactError: If the artifact store cannot be used.
@@ -229,7 +229,7 @@ class Artifacts:
         return list(map(self._key, unneeded(names, read_numbers())))
 
     def missing(self, trial_numbers: Collection[int]) -> list[int]:
-        """Gives those of some trials that no checkpoint is kept of.
+        """Return those of some trials that no checkpoint is kept of.
 
         Raises:
             ArtifactError: If the artifact store cannot be used.
@@ -238,7 +238,7 @@ class Artifacts:
         return [number for number in trial_numbers if newest(names, number) is None]
 
     def _download(self, trial_number: int, future: "Future[Path | None]") -> None:
-        """Answers with the file that a trial goes on from, or with the reason why not."""
+        """Answer with the file that a trial goes on from, or with the reason why not."""
         try:
             future.set_result(self.load(trial_number))
         except ArtifactError as error:
@@ -297,7 +297,7 @@ def _is_study_file(file_name: str) -> bool:
 
 
 def folder_name(study_name: str) -> str:
-    """Gives the name of a study's folder; names unfit for one are hashed."""
+    """Return the name of a study's folder; names unfit for one are hashed."""
     plain = re.sub(r"[^A-Za-z0-9._-]", "_", study_name).strip(".")[:80]
     if plain != study_name:
         plain += "-" + hashlib.sha256(study_name.encode()).hexdigest()[:8]

@@ -19,22 +19,22 @@ MAX_INDENTED_CHARS = 100_000
 
 
 def stdout_console() -> Console:
-    """Gives the console for a command's answer; brackets in names and reasons stay brackets."""
+    """Return the console for a command's answer; brackets in names and reasons stay brackets."""
     return Console(highlight=False, markup=False)
 
 
 def stderr_console() -> Console:
-    """Gives the console for everything that is not the answer."""
+    """Return the console for everything that is not the answer."""
     return Console(stderr=True, highlight=False, markup=False)
 
 
 def print_line(console: Console, text: str, **style: Any) -> None:
-    """Prints a line, broken between words on a terminal and left whole elsewhere."""
+    """Print a line, broken between words on a terminal and left whole elsewhere."""
     console.print(text, soft_wrap=not console.is_terminal, **style)
 
 
 def print_json(document: Any) -> None:
-    """Prints one JSON document on standard output, indented where it is short enough to read."""
+    """Print one JSON document on standard output, indented where it is short enough to read."""
     text = json.dumps(document)
     if len(text) <= MAX_INDENTED_CHARS:
         text = json.dumps(document, indent=2)
@@ -42,7 +42,7 @@ def print_json(document: Any) -> None:
 
 
 def step_printer(console: Console, *, is_silent: bool = False) -> Callable[[str], None]:
-    """Gives what tells that a step begins: a line, where no bar shows how far the work is.
+    """Return what tells that a step begins: a line, where no bar shows how far the work is.
 
     Args:
         console: For notes.
@@ -58,7 +58,7 @@ def step_printer(console: Console, *, is_silent: bool = False) -> Callable[[str]
 
 @contextmanager
 def progress_bar(console: Console) -> Iterator[Callable[[int, int, str], None]]:
-    """Shows a bar with the time left on a terminal, once the work has taken a second."""
+    """Show a bar with the time left on a terminal, once the work has taken a second."""
     bar = Progress(
         TextColumn("{task.description}"),
         BarColumn(),

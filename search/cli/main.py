@@ -50,7 +50,7 @@ def _options(
         ),
     ] = False,
 ) -> None:
-    """Holds the options that are no command's."""
+    """Hold the options that are no command's."""
 
 
 run.add_to(app)
@@ -64,7 +64,7 @@ app.add_typer(data.app, name="data")
 
 
 def main() -> NoReturn:
-    """Runs the command line and exits."""
+    """Run the command line and exits."""
     gc.set_threshold(GC_THRESHOLD)
     arguments = [OPTIONAL_VALUES.get(argument, argument) for argument in sys.argv[1:]]
     arguments = [argument for argument in arguments if argument != "--debug"]
@@ -84,7 +84,7 @@ def main() -> NoReturn:
 
 
 def _explain(error: Exception, *, is_debug: bool) -> int:
-    """Prints an error for its user, and gives its exit code."""
+    """Print an error for its user, and return its exit code."""
     from storage import hide_passwords  # An argument in the wrong place may be a store's URL.
 
     if is_debug:
@@ -96,7 +96,7 @@ def _explain(error: Exception, *, is_debug: bool) -> int:
 
 
 def _print_error(text: str) -> None:
-    """Prints an error's text, or logs it where whoever reads standard error expects JSON."""
+    """Print an error's text, or logs it where whoever reads standard error expects JSON."""
     from search.machine.log_format import is_json_logged
 
     if is_json_logged():
@@ -135,7 +135,7 @@ def _classify(error: Exception) -> tuple[int, str]:
 
 
 def _describe_misuse(error: Any) -> str:
-    """Says what is wrong with a command line; nothing where its help was shown instead."""
+    """Say what is wrong with a command line; nothing where its help was shown instead."""
     from search.settings.validation import describe_error
 
     message, reason = error.format_message(), error.__cause__

@@ -201,7 +201,7 @@ class StudyOptions:
     values: dict[tuple[str, str], Any]
 
     def with_values(self, values: dict[tuple[str, str], Any]) -> "StudyOptions":
-        """Adds what only one command can say."""
+        """Add what only one command can say."""
         return StudyOptions(self.source, self.values | values)
 
 
@@ -209,7 +209,7 @@ Command = Callable[..., None]
 
 
 def with_shared_options(shared: Callable[..., StudyOptions]) -> Callable[[Command], Command]:
-    """Gives a command the options of `shared` before its own; their result comes first."""
+    """Return a command the options of `shared` before its own; their result comes first."""
     common = inspect.signature(shared).parameters
 
     def decorate(command: Command) -> Command:
@@ -229,7 +229,7 @@ def with_shared_options(shared: Callable[..., StudyOptions]) -> Callable[[Comman
 
 
 def parse_time(option: str, text: str | None) -> float | None:
-    """Reads `90s`, `10m` or `2h` as seconds.
+    """Read `90s`, `10m` or `2h` as seconds.
 
     Raises:
         SettingsError: If it is none of these.
@@ -247,7 +247,7 @@ def parse_time(option: str, text: str | None) -> float | None:
 
 
 def parse_split(text: str | None) -> list[float] | None:
-    """Reads `0.7,0.15,0.15`.
+    """Read `0.7,0.15,0.15`.
 
     Raises:
         SettingsError: If these are not three numbers.
@@ -268,5 +268,5 @@ def parse_split(text: str | None) -> list[float] | None:
 
 
 def parse_workers(text: str | None) -> int | str | None:
-    """Reads a number of workers or `auto`; what is neither is left to be refused."""
+    """Read a number of workers or `auto`; what is neither is left to be refused."""
     return int(text) if text is not None and text.lstrip("-").isdigit() else text

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 def open_for_reading(url: str | None) -> "AbstractContextManager[Store]":
-    """Opens a store to be read as it stands; an older one is brought up to date first."""
+    """Open a store to be read as it stands; an older one is brought up to date first."""
     from search.settings.plan import store_url
     from storage import Store
     from storage.inspection.database_health import read_versions
@@ -24,7 +24,7 @@ def open_for_reading(url: str | None) -> "AbstractContextManager[Store]":
 
 
 def recover_study(store: "Store", url: str | None, study: str, console: "Console") -> None:
-    """Puts right what dead workers left of a study, where they left anything.
+    """Put right what dead workers left of a study, where they left anything.
 
     A store that cannot be written is shown as it is, with a line that says so.
     """

@@ -31,7 +31,7 @@ def read_study(
     warm_start: options.WarmStart = None,
     warm_start_store: options.WarmStartStore = None,
 ) -> options.StudyOptions:
-    """Reads what `run` and `submit` can say of a study."""
+    """Read what `run` and `submit` can say of a study."""
     given = {
         ("study", "name"): study,
         ("study", "priority"): priority,

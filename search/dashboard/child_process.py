@@ -37,7 +37,7 @@ class DashboardProcess:
         self._is_closing = False
 
     def start(self, store_url: str, log: Path, on_end: Callable[[], None]) -> None:
-        """Starts serving a store.
+        """Start serving a store.
 
         Args:
             store_url: Of the store, maybe with its password.
@@ -72,7 +72,7 @@ class DashboardProcess:
             on_end()
 
     def close(self) -> None:
-        """Ends it."""
+        """End it."""
         self._is_closing = True
         self._listener.socket.close()
         process = self._process

@@ -26,7 +26,7 @@ class Listener:
 
     @classmethod
     def open(cls, host: str, port: int, *, port_option: str) -> "Listener":
-        """Listens at an address.
+        """Listen at an address.
 
         Args:
             host: A name or an address of this machine.
@@ -55,7 +55,7 @@ class Listener:
 
     @classmethod
     def open_next_free(cls, host: str, port: int, *, port_option: str) -> "Listener":
-        """Listens at the first port that is free, from one on.
+        """Listen at the first port that is free, from one on.
 
         Raises:
             SettingsError: If none is.
@@ -72,7 +72,7 @@ class Listener:
 
     @classmethod
     def inherit(cls, file: int) -> "Listener":
-        """Takes over a socket that listens, from whoever started this process.
+        """Take over a socket that listens, from whoever started this process.
 
         Raises:
             SettingsError: If it is none.
@@ -144,7 +144,7 @@ def _candidates(port: int) -> range:
 
 
 def _next_free(host: str, port: int) -> int | None:
-    """Gives the first port that is free, from one on."""
+    """Return the first port that is free, from one on."""
     for candidate in _candidates(port):
         try:
             _listen(host, candidate).close()

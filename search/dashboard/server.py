@@ -36,7 +36,7 @@ SHUTDOWN_TIMEOUT_S = 0.5
 
 
 def choose_token(given: str | None, *, is_needed: bool) -> str | None:
-    """Gives the token that clients have to know; None where nobody has to know one.
+    """Return the token that clients have to know; None where nobody has to know one.
 
     Args:
         given: By the user.
@@ -56,12 +56,12 @@ def choose_token(given: str | None, *, is_needed: bool) -> str | None:
 
 
 def with_token(address: str, token: str) -> str:
-    """Gives an address that lets its reader in."""
+    """Return an address that lets its reader in."""
     return f"{address}?token={quote(token, safe='')}"
 
 
 def check_proxy(address: str | None) -> str | None:
-    """Gives a proxy's address as connections from it show it.
+    """Return a proxy's address as connections from it show it.
 
     Raises:
         SettingsError: If it is none.
@@ -83,7 +83,7 @@ def serve(
     proxy: str | None = None,
     is_supervised: bool = False,
 ) -> list[int]:
-    """Serves the dashboard of a store until a signal comes, and gives the signals.
+    """Serve the dashboard of a store until a signal comes, and return the signals.
 
     Args:
         store: Only read, unless `access` allows more.
@@ -119,7 +119,7 @@ def serve_app(
     proxy: str | None = None,
     is_supervised: bool = False,
 ) -> list[int]:
-    """Serves an application until a signal comes, and gives the signals; see `serve`."""
+    """Serve an application until a signal comes, and return the signals; see `serve`."""
     from waitress import wasyncore
     from waitress.server import create_server
 
@@ -142,7 +142,7 @@ def serve_app(
 
 
 def log_one_line_errors() -> None:
-    """Sends what goes wrong to standard error, a line each, and no line for what goes well."""
+    """Send what goes wrong to standard error, a line each, and no line for what goes well."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(_OneLineFormatter("%(asctime)s %(levelname)s %(message)s"))
     logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
@@ -151,7 +151,7 @@ def log_one_line_errors() -> None:
 
 
 def _options(listener: Listener, proxy: str | None) -> dict[str, Any]:
-    """Gives waitress' options; it refuses bodies of as much as it is told, not only of more."""
+    """Return waitress' options; it refuses bodies of as much as it is told, not only of more."""
     from analysis.dashboard.guard import MAX_BODY_BYTES
 
     trusted: dict[str, Any] = {}

@@ -44,7 +44,7 @@ class ArraySource:
 
     @property
     def classes(self) -> tuple[str, ...]:
-        """Names of the classes."""
+        """Name of the classes."""
         return self._arrays.classes
 
     @cached_property
@@ -67,7 +67,7 @@ class ArraySource:
     def inspect(
         self, indices: Sequence[int], tick: Callable[[], None], *, keep_pixels: bool = True
     ) -> list[ImageInfo | UnreadableImage]:
-        """Describes the images at `indices`, calling `tick` after each."""
+        """Describe the images at `indices`, calling `tick` after each."""
         infos: list[ImageInfo | UnreadableImage] = []
         for index in indices:
             infos.append(inspect_pixels(self._pixels[index]))

@@ -20,7 +20,7 @@ _TEMPORARY_PREFIX = ".writing-"
 
 
 def default_cache_dir() -> Path:
-    """Gives `$CONVSEARCH_CACHE`, or `convsearch` in the user's cache folder."""
+    """Return `$CONVSEARCH_CACHE`, or `convsearch` in the user's cache folder."""
     if chosen := os.environ.get(CACHE_VARIABLE):
         return Path(chosen).expanduser()
     if sys.platform == "darwin":
@@ -43,7 +43,7 @@ def is_cached(path: Path) -> bool:
 
 
 def write_atomically(path: Path, write: Callable[[BinaryIO], None]) -> None:
-    """Makes `path` appear whole or not at all; a writer that is killed leaves only a stale file.
+    """Make `path` appear whole or not at all; a writer that is killed leaves only a stale file.
 
     Two processes may write one path at once: the last one wins, and both wrote the same. Nothing
     waits for the disk: who opens a set compares it with its fingerprint, and one that a power cut
@@ -72,7 +72,7 @@ def cache_error_message(verb: str, folder: Path, error: OSError) -> str:
 
 
 def remove_stale(folder: Path) -> None:
-    """Removes temporary files whose writers are gone: a living writer holds a lock on its own."""
+    """Remove temporary files whose writers are gone: a living writer holds a lock on its own."""
     for path in folder.glob(f"{_TEMPORARY_PREFIX}*"):
         with suppress(OSError):  # another process removed it, or its writer holds the lock
             if time.time() - path.stat().st_mtime > STALE_AFTER_S:
@@ -82,13 +82,13 @@ def remove_stale(folder: Path) -> None:
 
 
 def lock_shared(file: BinaryIO) -> None:
-    """Has an open file counted as in use until it, and whatever is mapped of it, is closed."""
+    """Make an open file counted as in use until it, and whatever is mapped of it, is closed."""
     with suppress(OSError):  # some network file systems have no locks
         fcntl.flock(file, fcntl.LOCK_SH)
 
 
 def remove_unused(path: Path) -> bool:
-    """Removes a file unless a process of this machine holds it; False where it stays."""
+    """Remove a file unless a process of this machine holds it; False where it stays."""
     try:
         with path.open("rb") as file:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

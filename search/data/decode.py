@@ -52,7 +52,7 @@ _HIGH_BIT_DEPTH_MODES = ("I", "F")  # and "I;16" with its byte orders
 
 
 def decode(path: str) -> NDArray[Any]:
-    """Reads the first image of a file, turned upright as its EXIF orientation says.
+    """Read the first image of a file, turned upright as its EXIF orientation says.
 
     Palettes become their colours, transparent parts black, CMYK becomes RGB. Grey of more than 8
     bits, and floats, keep their values: `to_uint8` scales them.
@@ -66,7 +66,7 @@ def decode(path: str) -> NDArray[Any]:
 
 
 def decode_with_notes(path: str) -> tuple[NDArray[Any], tuple[str, ...]]:
-    """Reads an image as `decode` does, and says in words what of the file is not in it.
+    """Read an image as `decode` does, and say in words what of the file is not in it.
 
     Raises:
         DataError: If the image is too large to be decoded safely.
@@ -82,7 +82,7 @@ def decode_with_notes(path: str) -> tuple[NDArray[Any], tuple[str, ...]]:
 
 @contextmanager
 def _open(path: str) -> Iterator[Image.Image]:
-    """Opens the first image of a file, loaded and upright."""
+    """Open the first image of a file, loaded and upright."""
     try:
         with open(path, "rb") as file, Image.open(file, formats=FORMATS) as image:  # noqa: PTH123
             _check_bytes(os.fstat(file.fileno()).st_size, path)
@@ -96,7 +96,7 @@ def _open(path: str) -> Iterator[Image.Image]:
 
 
 def to_uint8(pixels: NDArray[Any]) -> NDArray[np.uint8]:
-    """Scales deep grey so that the image's own range becomes 0 to 255.
+    """Scale deep grey so that the image's own range becomes 0 to 255.
 
     The range is the image's own because scanners rarely fill 16 bits: 12-bit CT scaled by the full
     range would be nearly black. An image of one value becomes black.
@@ -113,7 +113,7 @@ def to_uint8(pixels: NDArray[Any]) -> NDArray[np.uint8]:
 
 @contextmanager
 def strict_pillow_warnings() -> Iterator[None]:
-    """Makes Pillow's warning of a bomb an error, and silences what it says of damaged tags."""
+    """Make Pillow's warning of a bomb an error, and silences what it says of damaged tags."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", module="PIL")
         warnings.simplefilter("error", Image.DecompressionBombWarning)
@@ -121,7 +121,7 @@ def strict_pillow_warnings() -> Iterator[None]:
 
 
 def describe_decode_error(error: BaseException) -> str:
-    """Gives in words why a file was `DECODE_ERRORS`."""
+    """Return in words why a file was `DECODE_ERRORS`."""
     if isinstance(error, UnidentifiedImageError):
         return "not a PNG, JPEG, BMP or TIFF image that can be read"
     strerror = getattr(error, "strerror", None)  # without the path, which is known
@@ -172,7 +172,7 @@ def _is_transparent(image: Image.Image) -> bool:
 
 
 def _on_black(image: Image.Image) -> Image.Image:
-    """Lays an image of any other mode on black, as RGB."""
+    """Lay an image of any other mode on black, as RGB."""
     if not _has_alpha(image):
         return image.convert("RGB")
     layer = image.convert("RGBA")

@@ -55,13 +55,13 @@ Volume = NDArray[np.uint8]
 
 
 def open_demo(settings: DataSettings) -> ArraySource:
-    """Opens the demo set: 2,700 patches, balanced, always the same."""
+    """Open the demo set: 2,700 patches, balanced, always the same."""
     identity = f"{DEMO_VERSION} nilearn {version('nilearn')}"
     return ArraySource(DEMO, identity, settings.image_size, make_demo)
 
 
 def make_demo() -> Arrays:
-    """Cuts the patches out of the brain, in about a second."""
+    """Cut the patches out of the brain, in about a second."""
     parts = {}
     for split in SPLITS:
         centres, labels = demo_centres(split)
@@ -70,7 +70,7 @@ def make_demo() -> Arrays:
 
 
 def demo_centres(split: str) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Draws the centres of a split's patches as voxel positions `(n, 3)`, and their labels."""
+    """Draw the centres of a split's patches as voxel positions `(n, 3)`, and their labels."""
     rng = np.random.default_rng([DEMO_SEED, SPLITS.index(split), 0])
     centres = []
     for tissue in tissue_masks():
@@ -93,7 +93,7 @@ def tissue_masks() -> tuple[NDArray[np.bool_], ...]:
 
 @lru_cache(maxsize=1)
 def volumes() -> tuple[Volume, Volume, Volume]:
-    """Loads T1 image, grey- and white-matter probabilities, uint8 `(197, 233, 189)` at 1 mm.
+    """Load T1 image, grey- and white-matter probabilities, uint8 `(197, 233, 189)` at 1 mm.
 
     Raises:
         DataError: If the installed `nilearn` does not carry them.
@@ -139,7 +139,7 @@ def _patches(centres: NDArray[np.int64], split: str) -> NDArray[np.uint8]:
 
 
 def _simulate_scanner(patch: Volume, rng: np.random.Generator) -> NDArray[np.uint8]:
-    """Shows a patch as another scanner might: turned, mirrored, other exposure, shading, noise."""
+    """Show a patch as another scanner might: turned, mirrored, other exposure, shading, noise."""
     pixels = np.rot90(patch, int(rng.integers(4))).astype(np.float64) / 255
     if rng.random() < 0.5:
         pixels = pixels[::-1]

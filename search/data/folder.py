@@ -31,7 +31,7 @@ CHUNK_FILES = 64
 
 
 def open_folder(root: Path, settings: DataSettings) -> "FolderSource":
-    """Lists a folder of images, without decoding any.
+    """List a folder of images, without decoding any.
 
     Raises:
         DataError: If it holds no images in class folders, or mixes classes with splits.
@@ -67,7 +67,7 @@ class FolderSource:
     def inspect(
         self, indices: Sequence[int], tick: Callable[[], None], *, keep_pixels: bool = True
     ) -> list[ImageInfo | UnreadableImage]:
-        """Decodes the files at `indices` and keeps their resized pixels for `images`."""
+        """Decode the files at `indices` and keep their resized pixels for `images`."""
         buffer = _SharedPixels(len(indices), self._size) if keep_pixels else None
         if buffer:
             self._buffers.append(buffer)
@@ -99,7 +99,7 @@ class FolderSource:
         return images
 
     def _chunks(self, indices: Sequence[int]) -> list[range]:
-        """Cuts the positions of `indices` into runs of about `CHUNK_BYTES` of files."""
+        """Cut the positions of `indices` into runs of about `CHUNK_BYTES` of files."""
         starts, n_bytes = [0], 0
         for position, index in enumerate(indices):
             if n_bytes > CHUNK_BYTES or position - starts[-1] >= CHUNK_FILES:
@@ -111,7 +111,7 @@ class FolderSource:
     def _read(
         self, index: int, position: int, buffer: "_SharedPixels | None"
     ) -> tuple[ImageInfo | UnreadableImage, int]:
-        """Gives what a file showed, and how many channels were put into its slot."""
+        """Return what a file showed, and how many channels were put into its slot."""
         try:
             pixels = decode(f"{self._root}/{self._files[index].name}")
             info = inspect_pixels(pixels)
@@ -138,11 +138,11 @@ class _SharedPixels:
         self._rows = room[: n * size * size * 3].reshape(n, -1)
 
     def put(self, position: int, pixels: NDArray[np.uint8]) -> int:
-        """Copies an image into its slot and gives its number of channels."""
+        """Copy an image into its slot and return its number of channels."""
         self._rows[position, : pixels.size] = pixels.ravel()
         return 1 if pixels.ndim == 2 else 3
 
     def get(self, positions: NDArray[np.int64], n_channels: int) -> Images:
-        """Gives the images of slots, with the channels that were put there."""
+        """Return the images of slots, with the channels that were put there."""
         pixels: NDArray[np.uint8] = self._rows[positions, : math.prod(self._shape) * n_channels]
         return pixels.reshape(-1, *self._shape, n_channels)

@@ -29,7 +29,7 @@ class PreparedImage:
 def prepare_image(
     path: Path, size: int, channels: int, color: str
 ) -> PreparedImage | UnreadableImage:
-    """Reads an image and prepares it; what cannot be read is `UnreadableImage`, with the reason.
+    """Read an image and prepares it; what cannot be read is `UnreadableImage`, with the reason.
 
     Within `strict_pillow_warnings`, like all decoding.
 

@@ -63,7 +63,7 @@ class Listing:
 
 
 def list_images(root: Path) -> Listing:
-    """Lists a folder of images.
+    """List a folder of images.
 
     Raises:
         DataError: If it holds no images in class folders, or mixes classes with splits.
@@ -107,7 +107,7 @@ def _walk(
 
 
 def _label_files(root: Path, files: Sequence[ImageFile]) -> list[LabeledFile]:
-    """Gives each file the split and the class of the folders it lies in; others are left out."""
+    """Return each file the split and the class of the folders it lies in; others are left out."""
     tops = {file.parts[0] for file in files if len(file.parts) > 1}
     splits = {file.parts[0] for file in files if len(file.parts) > 2 and _split_of(file)}
     if splits and tops - splits:

@@ -51,7 +51,7 @@ _EXPECTED = (
 
 
 def open_npz(path: Path, settings: DataSettings) -> ArraySource:
-    """Opens an `.npz` of images, without loading it yet.
+    """Open an `.npz` of images, without loading it yet.
 
     Its identity is its path, size and modification time.
     """
@@ -61,7 +61,7 @@ def open_npz(path: Path, settings: DataSettings) -> ArraySource:
 
 
 def load_npz(path: Path) -> Arrays:
-    """Loads an `.npz` of images.
+    """Load an `.npz` of images.
 
     Images are `(n, height, width)`, with a last axis of 1 or 3 allowed. uint8 is taken as it is;
     floats within 0 to 1 are multiplied by 255; anything else is scaled so that the range of the

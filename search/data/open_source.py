@@ -8,7 +8,7 @@ from search.errors import DataError
 
 
 def open_source(settings: DataSettings) -> Source:
-    """Opens a folder, an `.npz` or the demo set.
+    """Open a folder, an `.npz` or the demo set.
 
     Raises:
         DataError: If there is no such source, or it holds no images.

@@ -27,7 +27,7 @@ Function = Callable[[Sequence[T]], list[R]]
 
 
 def map_chunks(function: Function[T, R], chunks: Sequence[Sequence[T]]) -> Iterator[list[R]]:
-    """Applies `function` to each chunk, several at once, and gives the results in order.
+    """Apply `function` to each chunk, several at once, and return the results in order.
 
     Raises:
         DataError: If `function` raises it, or a process is killed.
@@ -51,7 +51,7 @@ def can_fork() -> bool:
 def _map_forked(
     function: Function[T, R], chunks: Sequence[Sequence[T]], n_workers: int
 ) -> Iterator[list[R]]:
-    """Gives every worker each `n_workers`-th chunk, and takes the results in turns.
+    """Return every worker each `n_workers`-th chunk, and take the results in turns.
 
     A worker has nothing to wait for but its own pipe: when this process is killed, writing to the
     pipe fails and the worker ends, too.

@@ -34,7 +34,7 @@ logger = logging.getLogger(__name__)
 def prepare(
     settings: DataSettings, cache_dir: Path, progress: Progress | None = None
 ) -> PreparedSet:
-    """Gives the prepared set of a source, decoding its images only if it is not in the cache.
+    """Return the prepared set of a source, decoding its images only if it is not in the cache.
 
     A set in the cache is good for as long as its settings and its source are the same: for a
     folder the paths, sizes and modification times of its files, for an `.npz` its path, size and

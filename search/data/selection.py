@@ -47,7 +47,7 @@ class Selection:
 
 
 def select(source: Source, settings: DataSettings, inspect: Inspector) -> Selection:
-    """Draws images evenly over the classes and divides them into splits.
+    """Draw images evenly over the classes and divide them into splits.
 
     Raises:
         DataError: If there is one class only, a class is too small, or an image cannot be read
@@ -94,7 +94,7 @@ def class_quotas(source: Source, settings: DataSettings) -> dict[tuple[str, int]
 
 
 def proportional_quotas(sizes: Sequence[int], total: int) -> list[int]:
-    """Divides `total` in proportion to `sizes`, never more than those; remainders to the largest.
+    """Divide `total` in proportion to `sizes`, never more than those; remainders to the largest.
 
     The sum is the smaller of `total` and the sum of `sizes`.
     """
@@ -110,7 +110,7 @@ def proportional_quotas(sizes: Sequence[int], total: int) -> list[int]:
 
 
 def even_quotas(counts: Sequence[int], total: int) -> list[int]:
-    """Divides `total` as evenly as `counts` allow: what small classes leave goes to the others."""
+    """Divide `total` as evenly as `counts` allow: what small classes leave goes to the others."""
     quotas = [0] * len(counts)
     left = total
     by_size = sorted(range(len(counts)), key=lambda i: (counts[i], i))
@@ -146,7 +146,7 @@ class _Draw:
     def sample_split(
         self, split: str, quotas: dict[tuple[str, int], int], rng: np.random.Generator
     ) -> None:
-        """Looks at one batch after another until each class has its quota or no candidate."""
+        """Look at one batch after another until each class has its quota or no candidate."""
         queues = self._queues(split, rng)
         while batch := sorted(
             queue.pop()
@@ -203,7 +203,7 @@ class _Draw:
 
 
 def _make_splits(draw: _Draw, source: Source, settings: DataSettings) -> dict[str, list[int]]:
-    """Makes the three splits: the source's own, and the missing ones cut from its `train`."""
+    """Make the three splits: the source's own, and the missing ones cut from its `train`."""
     train, val, test = settings.split
     rng = np.random.default_rng([settings.seed, 1])
     kept = {split: draw.kept(split) for split in SPLIT_PRECEDENCE}
@@ -221,7 +221,7 @@ def _make_splits(draw: _Draw, source: Source, settings: DataSettings) -> dict[st
 def _stratified_split(
     indices: Sequence[int], draw: _Draw, fraction: float, rng: np.random.Generator
 ) -> tuple[list[int], list[int]]:
-    """Moves a fraction of each class, at least one image, out of `indices`.
+    """Move a fraction of each class, at least one image, out of `indices`.
 
     Images with equal pixels move together, if they are no more than are still to move: so the
     fraction is met as nearly as the groups allow.

@@ -84,7 +84,7 @@ class Source(Protocol):
     def inspect(
         self, indices: Sequence[int], tick: Callable[[], None], *, keep_pixels: bool = True
     ) -> list[ImageInfo | UnreadableImage]:
-        """Reads the images at `indices`, calling `tick` after each.
+        """Read the images at `indices`, calling `tick` after each.
 
         Args:
             indices: Positions in `items`.

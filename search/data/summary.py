@@ -61,12 +61,12 @@ class SourceSummary:
     warnings: tuple[str, ...]
 
     def to_json(self) -> dict[str, Any]:
-        """Gives the summary as values that JSON knows."""
+        """Return the summary as values that JSON knows."""
         return asdict(self)
 
 
 def inspect_source(settings: DataSettings, progress: Progress | None = None) -> SourceSummary:
-    """Reads every image of a source and tells what it holds; nothing is written.
+    """Read every image of a source and tell what it holds; nothing is written.
 
     Raises:
         DataError: If the source cannot be used.

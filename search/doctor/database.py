@@ -22,7 +22,7 @@ LOCK_TRIES, LOCK_WAIT_S = 10, 0.2
 
 
 def check_file(url: str) -> list[Finding]:
-    """Checks the content of a SQLite file; a file that is not whole is all that there is to say.
+    """Check the content of a SQLite file; a file that is not whole is all that there is to say.
 
     Raises:
         StoreError: If the file cannot be read.
@@ -64,7 +64,7 @@ def _check_missing(path: Path) -> list[Finding]:
 
 
 def check_log(url: str) -> list[Finding]:
-    """Checks a SQLite file's companions: a log that only grows, a lock that is never let go."""
+    """Check a SQLite file's companions: a log that only grows, a lock that is never let go."""
     path = sqlite_file(url)
     if path is None:
         return []
@@ -102,7 +102,7 @@ def _is_stuck(path: Path) -> bool:
 
 
 def check_versions(store: Store, url: str, found: Versions) -> list[Finding]:
-    """Checks whether the tables are those of this convsearch and of this Optuna."""
+    """Check whether the tables are those of this convsearch and of this Optuna."""
     if found.is_current:
         return []
     is_newer = found.optuna_is_older is False or (found.ours or 0) > found.ours_known

@@ -19,7 +19,7 @@ LOW_SPACE_BYTES, CRITICAL_SPACE_BYTES = 2 * 2**30, 200 * 2**20
 
 
 def check_artifacts(store: Store, url: str) -> list[Finding]:
-    """Checks the artifacts of all studies for files that nobody needs."""
+    """Check the artifacts of all studies for files that nobody needs."""
     findings = []
     known: dict[Path, set[str]] = {}
     for name, settings in _load_all_settings(store).items():
@@ -72,7 +72,7 @@ def _missing_weights(name: str, numbers: Sequence[int]) -> Finding:
 
 
 def _delete_unneeded(url: str, name: str) -> None:
-    """Deletes what is not needed now, which may be less than what was not needed before."""
+    """Delete what is not needed now, which may be less than what was not needed before."""
     with closing(Store.open(url, create=False)) as store:
         record = load_study(store, name)
         artifacts = Artifacts.of_study(StudySettings.read(record.settings), store, name)
@@ -83,7 +83,7 @@ def _delete_unneeded(url: str, name: str) -> None:
 
 
 def check_disk_space(url: str) -> list[Finding]:
-    """Checks the room where the store and prepared images lie."""
+    """Check the room where the store and prepared images lie."""
     file = Store.file_of(url)
     places = {"prepared images": default_cache_dir()}
     if file is not None:
@@ -92,14 +92,14 @@ def check_disk_space(url: str) -> list[Finding]:
 
 
 def check_artifact_disk_space(store: Store) -> list[Finding]:
-    """Checks the room in the artifacts folders of all studies."""
+    """Check the room in the artifacts folders of all studies."""
     places = dict.fromkeys(settings.artifacts for settings in _load_all_settings(store).values())
     roots = filter(is_folder, places)
     return _check_disks({f"artifacts {root}": Path(root) for root in roots})
 
 
 def _check_disks(places: Mapping[str, Path]) -> list[Finding]:
-    """Checks the disks of some folders, each once."""
+    """Check the disks of some folders, each once."""
     by_disk: dict[int, tuple[str, Path]] = {}
     for what, folder in places.items():
         if folder.is_dir():
@@ -123,7 +123,7 @@ def _check_disk(what: str, folder: Path) -> list[Finding]:
 
 
 def _load_all_settings(store: Store) -> dict[str, StudySettings]:
-    """Gives the settings of all studies that this version can read."""
+    """Return the settings of all studies that this version can read."""
     found = {}
     for name in list_studies(store):
         try:
@@ -134,7 +134,7 @@ def _load_all_settings(store: Store) -> dict[str, StudySettings]:
 
 
 def _unknown_folders(root: Path, known: set[str]) -> list[Finding]:
-    """Gives folders of no study here; another store may keep its files in the same place."""
+    """Return folders of no study here; another store may keep its files in the same place."""
     if not root.is_dir():
         return []
     unknown = [

@@ -28,7 +28,7 @@ class DoctorReport:
         return not any(finding.is_wrong for finding in self.left)
 
     def to_json(self) -> dict[str, Any]:
-        """Gives the document of `doctor --json`."""
+        """Return the document of `doctor --json`."""
         return {
             "store": self.store,
             "well": self.is_healthy,
@@ -38,7 +38,7 @@ class DoctorReport:
 
 
 def run_checks(url: str, *, fix: bool = False) -> DoctorReport:
-    """Looks at a store, and with `fix` mends what can be; without, nothing is written.
+    """Look at a store, and with `fix` mends what can be; without, nothing is written.
 
     Raises:
         StoreError: If there is no store, or it cannot be read.
@@ -59,7 +59,7 @@ def run_checks(url: str, *, fix: bool = False) -> DoctorReport:
 
 
 def _run_all(url: str) -> tuple[str, list[Finding]]:
-    """Gives the store's URL as it may be shown, and what all checks find."""
+    """Return the store's URL as it may be shown, and what all checks find."""
     broken = check_file(url)
     if broken:
         return Store.show(url), broken

@@ -46,7 +46,7 @@ _DESCRIPTIONS: dict[str, _Describe] = {
 
 
 def check_faults(store: Store, url: str) -> list[Finding]:
-    """Checks that tables and living workers agree."""
+    """Check that tables and living workers agree."""
     inconsistencies = find_inconsistencies(store)
 
     def fix() -> None:
@@ -60,7 +60,7 @@ def check_faults(store: Store, url: str) -> list[Finding]:
 
 
 def check_clocks(store: Store) -> list[Finding]:
-    """Checks the clocks of workers' machines; their lives are judged by the store's."""
+    """Check the clocks of workers' machines; their lives are judged by the store's."""
     ahead = {row.host: row.clock_ahead_s for row in list_workers(store) if row.is_alive}
     return [
         Finding(

@@ -52,7 +52,7 @@ class ConfirmResult:
         return self.trainings is not None and self.trainings.has_enough_seeds
 
     def to_json(self) -> dict[str, Any]:
-        """Gives the document of `confirm --json`."""
+        """Return the document of `confirm --json`."""
         found, winner = self.confirmation, self.winner
         return {
             "study": self.ranking.study,
@@ -88,7 +88,7 @@ def confirm(
     on_score: Callable[[], None] = lambda: None,
     view: View | None = None,
 ) -> ConfirmResult:
-    """Trains a study's best configs again, compares them, and scores the winner once.
+    """Train a study's best configs again, compare them, and scores the winner once.
 
     Args:
         store: URL of the store; `$CONVSEARCH_STORE` or `sqlite:///convsearch.db` by default.
@@ -127,7 +127,7 @@ def confirm(
 
 
 def load_comparison(opened: OpenStudy) -> tuple[Trainings | None, Confirmation | None]:
-    """Gives the trainings of a study's confirmation, and what they say of its configs."""
+    """Return the trainings of a study's confirmation, and what they say of its configs."""
     trainings = load_trainings(opened.store, opened.name)
     if trainings is None:
         return None, None
@@ -164,13 +164,13 @@ def _conclude(
 
 
 def unconfirmed_leaders(ranking: Ranking, trainings: Trainings | None) -> list[int]:
-    """Gives the trials that rank among those whose configs were trained again, and were not."""
+    """Return the trials that rank among those whose configs were trained again, and were not."""
     known = set() if trainings is None else {it.trial for it in trainings.trainings}
     return [it.trial for it in ranking.complete[: len(known)] if it.trial not in known]
 
 
 def recover_with_confirmation(store: Store, study: str) -> None:
-    """Puts right what dead workers left of a study and of its confirmation.
+    """Put right what dead workers left of a study and of its confirmation.
 
     An end that was recorded, and that Optuna was not told of, may be the best one's.
 

@@ -49,7 +49,7 @@ def submit_confirmation(
     n_workers: int | None = None,
     progress: Progress | None = None,
 ) -> Submission:
-    """Creates the study that confirms another one, or has it train what is wanted beyond before.
+    """Create the study that confirms another one, or has it train what is wanted beyond before.
 
     Args:
         store: The store of both.
@@ -97,7 +97,7 @@ def submit_confirmation(
 
 
 def _note(store: Store, study: str, n_leaders: int, top: int) -> Iterator[str]:
-    """Tells of what a confirmation begins with that is less than was asked for."""
+    """Tell of what a confirmation begins with that is less than was asked for."""
     if not load_status(store, study).is_over:
         yield f"{study} is not over: its best so far are trained again, and later ones are not"
     if n_leaders < top:
@@ -110,7 +110,7 @@ def _resume(
     n_workers: int | None,
     progress: Progress | None,
 ) -> Submission:
-    """Adds what is not trained yet, and opens the study again where anything is left to do."""
+    """Add what is not trained yet, and opens the study again where anything is left to do."""
     store, record = opened.store, load_study(opened.store, confirmation_name(opened.name))
     if not is_confirmation_of(record, load_study(store, opened.name)):
         raise SettingsError(
@@ -149,7 +149,7 @@ def _submission(
 
 
 def _settings_of(confirmed: StudySettings, study: str) -> StudySettings:
-    """Gives what the confirmation trains by: all as in the study, but for seeds and pruner."""
+    """Return what the confirmation trains by: all as in the study, but for seeds and pruner."""
     seed = derive_seed(confirmed.search.seed, 0, CONFIRMATION)
     search = {"seed": seed, "pruner": "none", "sampler": "random"}
     name = folder_name(confirmation_name(study))

@@ -24,7 +24,7 @@ class Winner:
 
 
 def find_winner(ranking: Ranking, trainings: Trainings | None, study: str, number: int) -> Winner:
-    """Gives the network of a trial, of the search or of its confirmation, as the winner.
+    """Return the network of a trial, of the search or of its confirmation, as the winner.
 
     Raises:
         TrialRecordError: If there is no such network, or it was not trained to its end.
@@ -46,7 +46,7 @@ def find_winner(ranking: Ranking, trainings: Trainings | None, study: str, numbe
 def choose_winner(
     ranking: Ranking, trainings: Trainings | None, confirmation: Confirmation | None
 ) -> Winner:
-    """Chooses by validation accuracy alone: the recommended config, or the best of the ranking.
+    """Choose by validation accuracy alone: the recommended config, or the best of the ranking.
 
     Of the recommended config it is the training of median accuracy, which flatters nobody. A
     confirmation that is still under way says nothing yet.

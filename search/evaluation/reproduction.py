@@ -56,7 +56,7 @@ class Reproduction:
         }
 
     def to_json(self) -> dict[str, Any]:
-        """Gives the document of `reproduce --json`."""
+        """Return the document of `reproduce --json`."""
         return {
             "study": self.study,
             "trial": self.trial,
@@ -76,7 +76,7 @@ def reproduce(
     n_threads: int = 1,
     progress: Progress | None = None,
 ) -> Reproduction:
-    """Trains a trial again, for as many epochs as it has, and saves nothing.
+    """Train a trial again, for as many epochs as it has, and save nothing.
 
     Args:
         store: The store; nothing is written to it.

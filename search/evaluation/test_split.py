@@ -42,7 +42,7 @@ class WinnerPredictor:
     command: str
 
     def load_stored(self, split: str) -> SplitPredictions | None:
-        """Gives the answers that are kept; None where there are none, or they cannot be read."""
+        """Return the answers that are kept; None where there are none, or they cannot be read."""
         try:
             study_id = load_study(self.store, self.winner.study).study_id
         except StudyNotFoundError:
@@ -54,7 +54,7 @@ class WinnerPredictor:
             return None
 
     def predictions(self, split: str, network: Evaluator) -> SplitPredictions:
-        """Gives the answers, from the store or from the network.
+        """Return the answers, from the store or from the network.
 
         Args:
             split: `val` or `test`.
@@ -87,7 +87,7 @@ class WinnerPredictor:
 
 
 def load_test_uses(opened: OpenStudy) -> tuple[TestUse, ...]:
-    """Gives every recorded use of the test split of a study's images, by whatever study."""
+    """Return every recorded use of the test split of a study's images, by whatever study."""
     prints = {images.fingerprint for images in opened.settings.images.values()}
     return tuple(
         TestUse(
@@ -102,7 +102,7 @@ def load_test_uses(opened: OpenStudy) -> tuple[TestUse, ...]:
 
 
 def _creation_of(store: Store, study: str) -> str | None:
-    """Gives what tells a study from others of its name; None where there is none of that name."""
+    """Return what tells a study from others of its name; None where there is none of that name."""
     try:
         return StudySettings.read(load_study(store, study).settings).creation
     except (StudyNotFoundError, StudyMismatchError):

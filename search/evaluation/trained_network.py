@@ -59,7 +59,7 @@ class Evaluator:
         return self.opened.data_of(self._record.config["family"])
 
     def prepare(self) -> None:
-        """Makes sure that the weights are here, and starts the trainer.
+        """Make sure that the weights are here, and starts the trainer.
 
         Raises:
             WeightsGoneError: If the weights are not kept any more.
@@ -78,7 +78,7 @@ class Evaluator:
             self._trainer = self._stack.enter_context(temporary_trainer(self._n_threads))
 
     def predict(self, split: str) -> SplitPredictions:
-        """Has the network answer on a split: `train`, `val` or `test`.
+        """Make the network answer on a split: `train`, `val` or `test`.
 
         Raises:
             TrialRecordError: If its weights are not kept any more, or its answers cannot be
@@ -95,7 +95,7 @@ class Evaluator:
             return SplitPredictions.from_bytes(path.read_bytes())
 
     def save_model(self, path: Path) -> None:
-        """Saves the network as a `.keras` file that takes raw pixels.
+        """Save the network as a `.keras` file that takes raw pixels.
 
         Bare Keras loads it in safe mode. The network's record, such as the names of its classes,
         is inside, and beside it as a JSON file of the same name; files of these names are

@@ -39,7 +39,7 @@ UNREADABLE = (
 
 @contextmanager
 def staging_folder(path: Path) -> Iterator[Path]:
-    """Makes a folder beside a file to be, from which the file can be moved to its place.
+    """Make a folder beside a file to be, from which the file can be moved to its place.
 
     Raises:
         ModelError: If there cannot be one.
@@ -55,7 +55,7 @@ def staging_folder(path: Path) -> Iterator[Path]:
 
 
 def publish_model(written: Path, path: Path, facts: ModelFacts) -> None:
-    """Puts the record into a file that Keras wrote, and moves both to their place.
+    """Put the record into a file that Keras wrote, and move both to their place.
 
     Each appears whole or not at all, and replaces the one before. The record lies beside the
     model under its name with the ending `.json`.
@@ -76,7 +76,7 @@ def publish_model(written: Path, path: Path, facts: ModelFacts) -> None:
 
 
 def read_model_file(path: Path) -> ModelFacts:
-    """Checks that a model is one of ours and safe to load, and gives its record.
+    """Check that a model is one of ours and safe to load, and return its record.
 
     The record is the one inside; where a file was written without, the one beside it.
 
@@ -122,7 +122,7 @@ def _check_file(path: Path) -> None:
 
 
 def _check_members(archive: zipfile.ZipFile, path: Path) -> None:
-    """Refuses an archive with other parts than ours, or with parts that unpack to more."""
+    """Refuse an archive with other parts than ours, or with parts that unpack to more."""
     parts = archive.infolist()
     names = sorted(part.filename for part in parts)
     if set(names) | {RECORD} != MEMBERS | {RECORD} or len(names) != len(set(names)):

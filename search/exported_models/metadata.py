@@ -57,14 +57,14 @@ class ModelFacts(BaseModel):
 
 
 def describe_pixels(image_shape: tuple[int, int, int]) -> str:
-    """Gives in words what a network takes."""
+    """Return in words what a network takes."""
     height, width, channels = image_shape
     color = "grey" if channels == 1 else "red, green, blue"
     return f"0 to 255, {color} ({height}, {width}, {channels})"
 
 
 def versions_here() -> dict[str, str]:
-    """Gives the versions of the packages that write a model, as far as they are installed."""
+    """Return the versions of the packages that write a model, as far as they are installed."""
     found = {}
     for name in PACKAGES:
         try:

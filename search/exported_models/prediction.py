@@ -58,7 +58,7 @@ class Prediction:
         return max(self.probabilities, key=self.probabilities.__getitem__, default=None)
 
     def to_json(self) -> dict[str, Any]:
-        """Gives its part of the document of `predict --json`."""
+        """Return its part of the document of `predict --json`."""
         if self.error is not None:
             return {"image": self.image, "error": self.error}
         return {
@@ -85,7 +85,7 @@ class Predictions:
         return sum(image.error is not None for image in self.images)
 
     def to_json(self) -> dict[str, Any]:
-        """Gives the document of `predict --json`."""
+        """Return the document of `predict --json`."""
         return {
             "model": self.model,
             "classes": list(self.facts.classes),
@@ -102,7 +102,7 @@ def predict(
     progress: OptionalProgress = None,
     on_step: Callable[[str], None] = lambda _: None,
 ) -> Predictions:
-    """Gives class probabilities of images by an exported model.
+    """Return class probabilities of images by an exported model.
 
     Images are prepared as those were that the model was trained on. One that cannot be read is
     told in its place, and does not keep the others from being predicted.
@@ -147,7 +147,7 @@ def predict(
 
 
 def _find_model(path: Path) -> Path:
-    """Gives the model of a report's folder, or the one that a record lies beside."""
+    """Return the model of a report's folder, or the one that a record lies beside."""
     if path.is_dir():
         return path / MODEL
     return path.with_suffix(".keras") if path.suffix == ".json" else path
@@ -172,7 +172,7 @@ def _count(n_images: int) -> str:
 
 
 def _find(path: Path) -> Iterator[FoundImage]:
-    """Gives a file as it is, and the images of a folder; a folder without any is broken."""
+    """Return a file as it is, and the images of a folder; a folder without any is broken."""
     if not path.is_dir():
         yield path, None
         return
@@ -228,7 +228,7 @@ def _predict(
     n_threads: int,
     progress: OptionalProgress,
 ) -> list[list[float]]:
-    """Gives a row of probabilities for each image."""
+    """Return a row of probabilities for each image."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         link, images, predictions = (folder / it for it in ("model.keras", "images", "answers"))

@@ -13,7 +13,7 @@ _PARTIAL = re.compile(r"\..+\.[0-9a-f]{8}")
 
 @contextmanager
 def atomic_write(path: Path) -> Iterator[Path]:
-    """Gives a path to write to; what is there at the end takes the place of `path`.
+    """Return a path to write to; what is there at the end takes the place of `path`.
 
     Nothing there at the end, or an error, leaves `path` as it was.
 
@@ -31,7 +31,7 @@ def atomic_write(path: Path) -> Iterator[Path]:
 
 
 def remove_stale_partials(folder: Path) -> None:
-    """Removes what processes that were killed had begun to write, an hour ago or earlier."""
+    """Remove what processes that were killed had begun to write, an hour ago or earlier."""
     for path in folder.glob(".*"):
         if _PARTIAL.fullmatch(path.name):
             with suppress(OSError):  # It may be gone by now, or another user's.

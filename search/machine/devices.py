@@ -49,7 +49,7 @@ CPU = Device("none")
 
 
 def find_gpus(wanted: str) -> tuple[Device, ...]:
-    """Gives the GPUs that are wanted; none means to train on the CPU.
+    """Return the GPUs that are wanted; none means to train on the CPU.
 
     Args:
         wanted: `auto` (all that there are), `none`, or keys as `nvidia-smi -L` counts: `0,1`, or
@@ -80,7 +80,7 @@ def find_gpus(wanted: str) -> tuple[Device, ...]:
 def choose_gpus(
     wanted: str, *, trainers_per_gpu: int, n_workers: int | None
 ) -> tuple[Device, ...]:
-    """Gives the GPU of each worker, taking the GPUs in turn; none means to train on the CPU.
+    """Return the GPU of each worker, taking the GPUs in turn; none means to train on the CPU.
 
     Raises:
         SettingsError: If a GPU is not there, or if there are more workers than places.
@@ -101,7 +101,7 @@ def choose_gpus(
 def choose_devices(
     gpus: str, *, trainers_per_gpu: int, workers: int | str | None
 ) -> tuple[Device, ...]:
-    """Gives what each worker of a `worker` command trains on.
+    """Return what each worker of a `worker` command trains on.
 
     Args:
         gpus: As `find_gpus` takes them.
@@ -121,7 +121,7 @@ def choose_devices(
 
 
 def _list_gpus() -> list[Device]:
-    """Asks nvidia-smi; a GPU that is cut into parts stands for these."""
+    """Ask nvidia-smi; a GPU that is cut into parts stands for these."""
     try:
         done = subprocess.run(
             LIST_COMMAND, capture_output=True, text=True, timeout=LIST_TIMEOUT_S, check=False
@@ -141,7 +141,7 @@ def _list_gpus() -> list[Device]:
 
 
 def _visible(found: Sequence[Device], setting: str | None) -> list[Device]:
-    """Leaves those that CUDA_VISIBLE_DEVICES names; as in CUDA an unknown entry ends its list."""
+    """Leave those that CUDA_VISIBLE_DEVICES names; as in CUDA an unknown entry ends its list."""
     if setting is None:
         return list(found)
     visible: list[Device] = []

@@ -16,7 +16,7 @@ _context: ContextVar[Mapping[str, object]] = ContextVar("_subject", default=Mapp
 
 
 def log_to_stderr(log_format: Format) -> None:
-    """Sends the process's log to standard error, a line for each record."""
+    """Send the process's log to standard error, a line for each record."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(_JsonLine() if log_format == "json" else _TextLine())
     logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
@@ -29,7 +29,7 @@ def is_json_logged() -> bool:
 
 @contextmanager
 def log_context(**context: object) -> Iterator[None]:
-    """Says what the records within are about: `study`, `trial`, `worker`."""
+    """Say what the records within are about: `study`, `trial`, `worker`."""
     token = _context.set({**_context.get(), **context})
     try:
         yield

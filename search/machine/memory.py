@@ -8,7 +8,7 @@ CGROUP_ROOT = Path("/sys/fs/cgroup")
 
 
 def private_mb(process: psutil.Process) -> float:
-    """Gives a process's resident memory without the pages of files that it shares with others.
+    """Return a process's resident memory without the pages of files that it shares with others.
 
     Mapped images and features are in memory once, for all workers, and can be read again.
     """
@@ -17,14 +17,14 @@ def private_mb(process: psutil.Process) -> float:
 
 
 def total_mb() -> float:
-    """Gives the memory of the machine, or of the control group where that has less."""
+    """Return the memory of the machine, or of the control group where that has less."""
     total = psutil.virtual_memory().total
     limit = _read_int(_own_cgroup() / "memory.max")
     return float((total if limit is None else min(total, limit)) / 2**20)
 
 
 def available_mb() -> float:
-    """Gives what can still be used, by the machine's memory and the group's limit."""
+    """Return what can still be used, by the machine's memory and the group's limit."""
     available = psutil.virtual_memory().available
     folder = _own_cgroup()
     limit, used = _read_int(folder / "memory.max"), _read_int(folder / "memory.current")
@@ -53,7 +53,7 @@ def _count_oom_kills() -> int:
 
 
 def _own_cgroup() -> Path:
-    """Gives the folder of the control group (version 2), or the root where there is none."""
+    """Return the folder of the control group (version 2), or the root where there is none."""
     try:
         lines = Path("/proc/self/cgroup").read_text().splitlines()
     except OSError:

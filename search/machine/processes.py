@@ -8,14 +8,14 @@ from pathlib import Path
 
 
 def python_path() -> dict[str, str]:
-    """Lets a child find the packages that this process runs, installed or not."""
+    """Let a child find the packages that this process runs, installed or not."""
     root = str(Path(__file__).resolve().parents[2])
     known = os.environ.get("PYTHONPATH")
     return {"PYTHONPATH": root if not known else os.pathsep.join((root, known))}
 
 
 def call_when_stdin_closes(stop: Callable[[], None]) -> None:
-    """Calls `stop` from a thread once whoever started this process has closed its input."""
+    """Call `stop` from a thread once whoever started this process has closed its input."""
     threading.Thread(target=_wait_for_eof, args=(stop,), daemon=True).start()
 
 

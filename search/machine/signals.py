@@ -14,7 +14,7 @@ EXIT_TIMEOUT_S = 15.0
 
 
 def exit_on_signal() -> None:
-    """Ends the process with 128 and the signal's number, as long as it holds nothing.
+    """End the process with 128 and the signal's number, as long as it holds nothing.
 
     The first process of a container needs this: there a signal without a handler does nothing.
     """
@@ -26,7 +26,7 @@ def exit_on_signal() -> None:
 def stop_on_signal(
     stop: Callable[[], None], on_second_signal: Callable[[], None] = lambda: None
 ) -> Iterator[list[int]]:
-    """Calls `stop` at the first signal; the second calls `on_second_signal` and ends the process.
+    """Call `stop` at the first signal; the second calls `on_second_signal` and ends the process.
 
     A process that is still within fifteen seconds after the first one is ended all the same.
     Gives the signals that came. Another thread than the main one gets none.
@@ -54,7 +54,7 @@ def stop_on_signal(
 
 @contextmanager
 def _exit_deadline() -> Iterator[None]:
-    """Has a thread end the process some time after the first signal.
+    """Make a thread end the process some time after the first signal.
 
     A handler is run once the main thread is back in Python: not while a statement hangs, for
     instance. The file that Python writes signals to has them at once.
@@ -80,6 +80,6 @@ def _force_exit(reader: int, is_over: threading.Event) -> None:
 
 
 def _handled_signals() -> list[signal.Signals]:
-    """Gives the signals to act on: `nohup` has a closed terminal ignored."""
+    """Return the signals to act on: `nohup` has a closed terminal ignored."""
     is_kept = signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
     return [number for number in STOP_SIGNALS if not (is_kept and number == signal.SIGHUP)]

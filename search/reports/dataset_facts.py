@@ -17,7 +17,7 @@ logger = logging.getLogger(__name__)
 
 
 def load_dataset_facts(store: Store, study: str) -> DataFacts | None:
-    """Tells of a study's images; None where they cannot be had here.
+    """Tell of a study's images; None where they cannot be had here.
 
     Nothing else of the study is opened: neither modules of users nor weights.
 
@@ -42,7 +42,7 @@ def load_dataset_facts(store: Store, study: str) -> DataFacts | None:
 def describe_images(
     settings: StudySettings, data: Mapping[str, PreparedSet], *, with_names: bool = False
 ) -> DataFacts:
-    """Tells of a study's images: those that families from scratch see, or the only ones there are.
+    """Tell of a study's images: those that families from scratch see, or the only ones there are.
 
     Args:
         settings: Of the study.

@@ -16,7 +16,7 @@ N_MISTAKES = 12
 
 
 def sample_images(images: PreparedSet) -> Iterator[Picture]:
-    """Gives some training images of each class, always the same."""
+    """Return some training images of each class, always the same."""
     labels, pixels = images.labels("train"), images.images("train")
     for label, name in enumerate(images.classes[:MAX_SAMPLED_CLASSES]):
         places = np.flatnonzero(labels == label)
@@ -26,7 +26,7 @@ def sample_images(images: PreparedSet) -> Iterator[Picture]:
 
 
 def examine_predictions(predictions: SplitPredictions, images: PreparedSet) -> SplitEvaluation:
-    """Scores a network's answers on a split, with its surest mistakes and some right answers."""
+    """Score a network's answers on a split, with its surest mistakes and some right answers."""
     classes = images.classes
     heats = dict(zip(map(int, predictions.heat_images), predictions.heat, strict=True))
     predicted = predictions.probabilities.argmax(axis=1)

@@ -56,7 +56,7 @@ def gather_facts(
     winner: tuple[str, int] | None = None,
     with_names: bool = False,
 ) -> Facts:
-    """Gathers all that a report tells of a study, as its store has it.
+    """Gather all that a report tells of a study, as its store has it.
 
     Answers on validation and test split are those that `confirm` or `report` had before: nothing
     is asked of a network here, so that no test split is opened by reading.
@@ -92,7 +92,7 @@ class FactsGatherer:
     def load(
         cls, store: Store, study: str, winner: tuple[str, int] | None = None
     ) -> "FactsGatherer":
-        """Opens a study to gather facts of it.
+        """Open a study to gather facts of it.
 
         Raises:
             SettingsError: If it is a confirmation, which is told of with the study it confirms.
@@ -108,7 +108,7 @@ class FactsGatherer:
         return cls(opened, winner)
 
     def facts(self, *, with_names: bool = False, caution_kind: str | None = None) -> Facts:
-        """Gives the facts.
+        """Return the facts.
 
         Args:
             with_names: Whether names of files that were left out are told.
@@ -194,7 +194,7 @@ class FactsGatherer:
         return choose_winner(self.ranking, *self._confirmation_state)
 
     def load_dataset_facts(self, *, with_names: bool = False) -> DataFacts:
-        """Tells of the study's images; with names of files that were left out if asked to."""
+        """Tell of the study's images; with names of files that were left out if asked to."""
         return describe_images(self.opened.settings, self.opened.data, with_names=with_names)
 
     def _search(self) -> SearchFacts:
@@ -263,7 +263,7 @@ class FactsGatherer:
 
 
 def _redact_failures(ranking: Ranking) -> Ranking:
-    """Leaves of each failure its kind alone: messages of exceptions may name files and people."""
+    """Leave of each failure its kind alone: messages of exceptions may name files and people."""
     trials = (
         replace(it, reason=it.reason.partition(":")[0]) if it.kind == "fail" else it
         for it in ranking.trials
@@ -272,7 +272,7 @@ def _redact_failures(ranking: Ranking) -> Ranking:
 
 
 def _without_hosts(trial: FrozenTrial) -> FrozenTrial:
-    """Leaves out where a trial ran: names of machines are nobody's business but their owner's."""
+    """Leave out where a trial ran: names of machines are nobody's business but their owner's."""
     if RAN_ON not in trial.user_attrs:
         return trial
     discreet = copy(trial)  # The one that is given is Optuna's own.
@@ -281,7 +281,7 @@ def _without_hosts(trial: FrozenTrial) -> FrozenTrial:
 
 
 def _count_saved_epochs(rows: list[TrialRow], kind: str) -> int:
-    """Counts the epochs that trials which ended so might have trained, and did not."""
+    """Count the epochs that trials which ended so might have trained, and did not."""
     return sum(
         max(0, row.attributes.get(MAX_EPOCHS, row.curve.n_epochs) - row.curve.n_epochs)
         for row in rows

@@ -25,7 +25,7 @@ def has_report(out: Path) -> bool:
 
 
 def check_folder(out: Path, *, is_forced: bool) -> None:
-    """Refuses a place that holds what a report must not replace.
+    """Refuse a place that holds what a report must not replace.
 
     A folder with an unfinished report alone is as good as an empty one.
 
@@ -45,7 +45,7 @@ def check_folder(out: Path, *, is_forced: bool) -> None:
 
 @contextmanager
 def make_report_folder(out: Path) -> Iterator[None]:
-    """Makes the folder, and takes it away again where nothing came of the report.
+    """Make the folder, and take it away again where nothing came of the report.
 
     An earlier report's model is taken out of it, since the new one may get none, and its data,
     without which it counts as unfinished.
@@ -77,7 +77,7 @@ def _is_vacant(names: set[str]) -> bool:
 
 
 def _remove_leftovers(out: Path) -> None:
-    """Removes what a killed report left half written."""
+    """Remove what a killed report left half written."""
     for path in out.iterdir():
         if _TEMPORARY_NAME.fullmatch(path.name):
             if path.is_dir():

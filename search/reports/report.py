@@ -35,7 +35,7 @@ class WrittenReport:
     problems: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
-        """Gives the document of `report --json`: what `report.json` holds is there."""
+        """Return the document of `report --json`: what `report.json` holds is there."""
         return {
             "study": self.facts.study,
             "folder": str(self.folder),
@@ -59,7 +59,7 @@ def report(
     on_step: Callable[[str], None] = lambda _: None,
     on_score: Callable[[], None] = lambda: None,
 ) -> WrittenReport:
-    """Writes the report of a study into a folder.
+    """Write the report of a study into a folder.
 
     Args:
         store: URL of the store; `$CONVSEARCH_STORE` or `sqlite:///convsearch.db` by default.
@@ -113,13 +113,13 @@ def report(
 
 
 def _with_store(facts: Facts, seen: str) -> Facts:
-    """Gives the facts with the command that trains the winner again naming the store."""
+    """Return the facts with the command that trains the winner again naming the store."""
     command = f"{facts.winner.command} --store {quote(seen)}"
     return replace(facts, winner=replace(facts.winner, command=command))
 
 
 def _caution_kind(problem: Exception | None) -> str | None:
-    """Gives the kind of caution for a winner that could not be had."""
+    """Return the kind of caution for a winner that could not be had."""
     if problem is None:
         return None
     return "no_weights" if isinstance(problem, WeightsNotFoundError) else "no_model"
@@ -133,7 +133,7 @@ def _evaluate_winner(
     *,
     opens_test: bool,
 ) -> Exception | None:
-    """Has the winner answer, and saves it; gives the reason where it cannot be had.
+    """Make the winner answer, and save it; return the reason where it cannot be had.
 
     It answers on the validation split, and on the test split where that is meant.
     """
@@ -169,12 +169,12 @@ class _StepProgress:
     on_step: Callable[[str], None]
 
     def begin(self, step: int) -> None:
-        """Tells that a step begins."""
+        """Tell that a step begins."""
         self._update(step)
         self.on_step(STEPS[step])
 
     def end(self) -> None:
-        """Tells that all are done."""
+        """Tell that all are done."""
         self._update(len(STEPS))
 
     def _update(self, n_done: int) -> None:

@@ -24,7 +24,7 @@ OVERRIDABLE_TABLES = ("data", "space", "training", "search", "transfer", "budget
 def plan_from_record(
     record: StudyRecord, changes: Sequence[str], *, name: str, store_url: str
 ) -> StudyPlan:
-    """Gives the plan of a study as it is recorded, with changes and under another name.
+    """Return the plan of a study as it is recorded, with changes and under another name.
 
     Raises:
         SettingsError: If a change names nothing that can be changed, or is of a wrong type.
@@ -43,7 +43,7 @@ def plan_from_record(
 
 
 def read_overrides(texts: Sequence[str], space: SearchSpace) -> dict[tuple[str, str], Any]:
-    """Reads `KEY=VALUE`s; a key is `TABLE.KEY`, or bare where one table alone has it.
+    """Read `KEY=VALUE`s; a key is `TABLE.KEY`, or bare where one table alone has it.
 
     Raises:
         SettingsError: If there is no such key; the message names the nearest.
@@ -73,7 +73,7 @@ def _tables_of(settings: StudySettings, record: StudyRecord) -> Tables:
 def _override_space(
     table: dict[str, Any], changed: Overrides, own: Sequence[str]
 ) -> dict[str, Any]:
-    """Leaves out what the changed families have no use for, and what a shared key stands for."""
+    """Leave out what the changed families have no use for, and what a shared key stands for."""
     shared = {key for place, key in changed if place == "space"}
     kept = {
         key: value
@@ -120,7 +120,7 @@ def _known_keys(space: SearchSpace) -> list[tuple[str, str]]:
 
 
 def _read_value(text: str) -> Any:
-    """Reads a value as TOML has it; words need no quotes, and commas make a list."""
+    """Read a value as TOML has it; words need no quotes, and commas make a list."""
     try:
         return tomllib.loads(f"value = {text}")["value"]
     except tomllib.TOMLDecodeError:

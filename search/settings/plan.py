@@ -14,7 +14,7 @@ DEFAULT_MAX_FILES_MB = 4096
 
 
 def parse_duration(value: object) -> object:
-    """Turns `90`, `90s`, `30m`, `2h` or `1d` into seconds; other text into an error.
+    """Turn `90`, `90s`, `30m`, `2h` or `1d` into seconds; other text into an error.
 
     Raises:
         ValueError: If the text is no duration.
@@ -169,5 +169,5 @@ DEFAULT_STORE = "sqlite:///convsearch.db"
 
 
 def store_url(given: str | None) -> str:
-    """Gives the store's URL: the given one, `$CONVSEARCH_STORE`, or a file in this folder."""
+    """Return the store's URL: the given one, `$CONVSEARCH_STORE`, or a file in this folder."""
     return given or os.environ.get("CONVSEARCH_STORE") or DEFAULT_STORE

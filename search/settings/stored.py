@@ -69,7 +69,7 @@ class StudySettings(Table):
 
     @classmethod
     def read(cls, text: str) -> "StudySettings":
-        """Reads what the store keeps.
+        """Read what the store keeps.
 
         Raises:
             StudyMismatchError: If another version of convsearch wrote it so that this one cannot

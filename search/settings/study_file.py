@@ -18,7 +18,7 @@ Options = Mapping[tuple[str, str], Any]
 
 
 def read_plan(source: str, options: Options, names: Mapping[tuple[str, str], str]) -> StudyPlan:
-    """Gives the plan of a source and options.
+    """Return the plan of a source and options.
 
     Args:
         source: A folder, an `.npz`, `demo`, or a study file (`.toml`).
@@ -41,7 +41,7 @@ def read_plan(source: str, options: Options, names: Mapping[tuple[str, str], str
 def make_plan(
     tables: dict[str, Any], given: Options, names: Mapping[tuple[str, str], str]
 ) -> StudyPlan:
-    """Gives the plan of tables as a study file holds them, with given values over them.
+    """Return the plan of tables as a study file holds them, with given values over them.
 
     Raises:
         SettingsError: If something is unknown, of a wrong type or out of range.
@@ -58,7 +58,7 @@ def make_plan(
 
 
 def read_worker_options(options: Options, names: Mapping[tuple[str, str], str]) -> StudyTable:
-    """Gives the local workers that a command names, where there is no source to plan for.
+    """Return the local workers that a command names, where there is no source to plan for.
 
     Raises:
         SettingsError: If something is of a wrong type or out of range.
@@ -78,7 +78,7 @@ def _read_toml(path: Path) -> dict[str, Any]:
 
 
 def _resolve_paths(file: Path, tables: dict[str, Any]) -> None:
-    """Reads the relative paths in a study file's tables as beside it."""
+    """Read the relative paths in a study file's tables as beside it."""
     data, space, transfer = (tables.get(name) for name in ("data", "space", "transfer"))
     if isinstance(data, dict) and isinstance(data.get("source"), str):
         data["source"] = _resolve(file, data["source"], names=("demo",))
@@ -91,19 +91,19 @@ def _resolve_paths(file: Path, tables: dict[str, Any]) -> None:
 
 
 def _resolve(file: Path, path: str, *, names: Container[str]) -> str:
-    """Reads a relative path as beside its study file; a name stays what it is."""
+    """Read a relative path as beside its study file; a name stays what it is."""
     return path if path in names else str(file.parent / Path(path).expanduser())
 
 
 def _resolve_module(file: Path, name: object) -> object:
-    """Reads a relative path as beside the study file; the name of a module stays a name."""
+    """Read a relative path as beside the study file; the name of a module stays a name."""
     if isinstance(name, str) and name.endswith(".py"):
         return str(file.absolute().parent / Path(name).expanduser())
     return name
 
 
 def _explain(error: ValidationError, called: Mapping[tuple[str, str], str]) -> str:
-    """Says the first thing that is wrong with a plan, where it is, and what was meant."""
+    """Say the first thing that is wrong with a plan, where it is, and what was meant."""
     first = error.errors()[0]
     place = tuple(str(part) for part in first["loc"])
     option = called.get((place[0], place[1]), "") if len(place) > 1 else ""

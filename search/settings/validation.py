@@ -18,7 +18,7 @@ _MESSAGES = {
 
 
 def describe_error(error: Mapping[str, Any], received: str | None = None) -> str:
-    """Gives what was expected and what came, as `expected 2 or more. Received: 1`.
+    """Return what was expected and what came, as `expected 2 or more. Received: 1`.
 
     Args:
         error: One of `ValidationError.errors()`.

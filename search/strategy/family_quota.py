@@ -24,13 +24,13 @@ MAX_FAILED = 2
 
 
 def trials_per_family(n_trials: int, n_families: int) -> int:
-    """Gives how many trials each family is granted: 2 to 6, fewer where the budget is small."""
+    """Return how many trials each family is granted: 2 to 6, fewer where the budget is small."""
     wanted = round(START_SHARE * n_trials / n_families)
     return max(1, min(max(MIN_TRIALS, wanted), MAX_TRIALS, n_trials // n_families))
 
 
 def family_of(trial: FrozenTrial) -> str | None:
-    """Gives the family that a trial has drawn; None before it has drawn one."""
+    """Return the family that a trial has drawn; None before it has drawn one."""
     config = trial.user_attrs.get("config")
     if config is not None:
         return str(config["family"])
@@ -46,7 +46,7 @@ def counts_toward_quota(trial: FrozenTrial) -> bool:
 def next_family(
     trials: Iterable[FrozenTrial], families: Sequence[str], minimum: int
 ) -> str | None:
-    """Gives the family that is furthest behind its minimum; None when none is.
+    """Return the family that is furthest behind its minimum; None when none is.
 
     Running trials count for now, and so do those that have not come to their config yet.
     """

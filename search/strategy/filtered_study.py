@@ -29,13 +29,13 @@ class FilteredStorage:
         deepcopy: bool = True,
         states: Container[TrialState] | None = None,
     ) -> list[FrozenTrial]:
-        """Gives the trials that are kept."""
+        """Return the trials that are kept."""
         trials = self._storage.get_all_trials(study_id, deepcopy=deepcopy, states=states)
         return list(filter(self._predicate, trials))
 
 
 def filter_trials(study: optuna.Study, predicate: Callable[[FrozenTrial], bool]) -> optuna.Study:
-    """Gives the study as if it had those trials only."""
+    """Return the study as if it had those trials only."""
     view = copy.copy(study)
     view._storage = FilteredStorage(study._storage, predicate)  # type: ignore[assignment]
     return view

@@ -31,7 +31,7 @@ SAMPLERS: Mapping[str, Callable[[int], BaseSampler]] = {
 def make_sampler(
     name: str, study_seed: int, *, fixed: Mapping[str, Any] | None = None
 ) -> BaseSampler:
-    """Makes a sampler by name: `tpe` or `random`; `fixed` parameters are given, not sampled."""
+    """Make a sampler by name: `tpe` or `random`; `fixed` parameters are given, not sampled."""
     sampler = SeededSampler(SAMPLERS[name], study_seed)
     if not fixed:
         return sampler
@@ -53,20 +53,20 @@ class SeededSampler(BaseSampler):
         self._sampler = make(study_seed)
 
     def before_trial(self, study: Study, trial: FrozenTrial) -> None:
-        """Makes the sampler of this trial."""
+        """Make the sampler of this trial."""
         self._sampler = self._make(derive_seed(self._study_seed, trial.number, SAMPLE))
         self._sampler.before_trial(study, trial)
 
     def infer_relative_search_space(
         self, study: Study, trial: FrozenTrial
     ) -> dict[str, BaseDistribution]:
-        """Gives the parameters that are sampled together."""
+        """Return the parameters that are sampled together."""
         return self._sampler.infer_relative_search_space(study, trial)
 
     def sample_relative(
         self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
     ) -> dict[str, Any]:
-        """Samples parameters together."""
+        """Sample parameters together."""
         return self._sampler.sample_relative(study, trial, search_space)
 
     def sample_independent(
@@ -76,7 +76,7 @@ class SeededSampler(BaseSampler):
         param_name: str,
         param_distribution: BaseDistribution,
     ) -> Any:
-        """Samples a parameter by itself."""
+        """Sample a parameter by itself."""
         return self._sampler.sample_independent(study, trial, param_name, param_distribution)
 
     def after_trial(
@@ -86,5 +86,5 @@ class SeededSampler(BaseSampler):
         state: TrialState,
         values: Sequence[float] | None,
     ) -> None:
-        """Lets the sampler see how a trial ended."""
+        """Let the sampler see how a trial ended."""
         self._sampler.after_trial(study, trial, state, values)

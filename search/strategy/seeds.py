@@ -7,6 +7,6 @@ SAMPLE, TRAINING, CONFIRMATION = 0, 1, 2
 
 
 def derive_seed(study_seed: int, trial_number: int, stream: int) -> int:
-    """Gives a trial's own seed, 0 to 2³¹ − 1."""
+    """Return a trial's own seed, 0 to 2³¹ − 1."""
     sequence = np.random.SeedSequence((study_seed, trial_number, stream))
     return int(sequence.generate_state(1)[0] >> 1)

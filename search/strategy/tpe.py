@@ -29,7 +29,7 @@ class GroupTPE(TPESampler):
     def infer_relative_search_space(
         self, study: Study, trial: FrozenTrial
     ) -> dict[str, BaseDistribution]:
-        """Gives the parameters that are sampled in groups.
+        """Return the parameters that are sampled in groups.
 
         The groups follow from which parameters trials have had together, so one trial of each
         such set tells all.
@@ -41,7 +41,7 @@ class GroupTPE(TPESampler):
     def _sample(
         self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
     ) -> dict[str, Any]:
-        """Samples a group; as Optuna's own, but for the halves, which are kept."""
+        """Sample a group; as Optuna's own, but for the halves, which are kept."""
         if self._below_and_above is None:
             self._below_and_above = self._split(study, trial)
         below, above = (
@@ -70,7 +70,7 @@ class GroupTPE(TPESampler):
 
 
 def _first_of_each_space() -> Callable[[FrozenTrial], bool]:
-    """Gives what tells whether a complete trial has other parameters than those before it."""
+    """Return what tells whether a complete trial has other parameters than those before it."""
     seen: set[frozenset[str]] = set()
 
     def is_first(trial: FrozenTrial) -> bool:

@@ -16,7 +16,7 @@ from spaces import FamilyModule, SearchSpace
 def check_compatible(
     name: str, known: StudySettings, settings: StudySettings, space: SearchSpace
 ) -> None:
-    """Makes sure that a study may be resumed with these settings.
+    """Make sure that a study may be resumed with these settings.
 
     Raises:
         StudyMismatchError: If it would be another study; the message lists what differs.
@@ -88,7 +88,7 @@ def _table_differences(stored: Mapping[str, Any], current: Mapping[str, Any]) ->
 def with_current_locations(
     known: StudySettings, settings: StudySettings, *, is_artifacts_given: bool
 ) -> StudySettings:
-    """Gives the known settings with the places of today: equal images may lie elsewhere now."""
+    """Return the known settings with the places of today: equal images may lie elsewhere now."""
     names = ["images", "weights", "modules", "max_files_mb"]
     is_there = not is_folder(known.artifacts) or Path(known.artifacts).is_dir()
     if known.artifacts != settings.artifacts and (is_artifacts_given or not is_there):
@@ -114,7 +114,7 @@ def package_versions() -> dict[str, str]:
 
 
 def check_versions(settings: StudySettings) -> None:
-    """Refuses a study of another convsearch or Optuna series than this machine's.
+    """Refuse a study of another convsearch or Optuna series than this machine's.
 
     Raises:
         StudyMismatchError: If one differs; the message has both.

@@ -45,7 +45,7 @@ class DeletionSummary:
     kept: tuple[str, ...] = ()
 
     def combined_with(self, other: "DeletionSummary") -> "DeletionSummary":
-        """Gives what was deleted in both."""
+        """Return what was deleted in both."""
         return DeletionSummary(
             self.n_files + other.n_files,
             self.n_bytes + other.n_bytes,
@@ -57,7 +57,7 @@ class DeletionSummary:
 def remove_study(
     store: Store, name: str, *, force: bool = False, progress: Progress | None = None
 ) -> DeletionSummary:
-    """Deletes a study, one of ours or a plain Optuna one, with its artifacts and prepared images.
+    """Delete a study, one of ours or a plain Optuna one, with its artifacts and prepared images.
 
     Its confirmation goes first. Safe to cut off and to repeat: until its rows are gone the study
     is there, and stopped.
@@ -104,7 +104,7 @@ def _check_idle(store: Store, name: str, *, force: bool) -> None:
 
 
 def _settings_of(store: Store, name: str) -> StudySettings | None:
-    """Gives the settings; None for a plain study, or where another version wrote them."""
+    """Return the settings; None for a plain study, or where another version wrote them."""
     try:
         return StudySettings.read(load_study(store, name).settings)
     except (StudyNotFoundError, StudyMismatchError):
@@ -132,7 +132,7 @@ def _remove_files(store: Store, name: str, settings: StudySettings) -> DeletionS
 def _unneeded(
     artifacts: Artifacts, settings: StudySettings, others: OtherStudies
 ) -> dict[str, int]:
-    """Gives what was shared for the study, and for no other of this store, with its size."""
+    """Return what was shared for the study, and for no other of this store, with its size."""
     known = artifacts.store.sizes()
     neighbours = [it for it in others.values() if it and it.artifacts == settings.artifacts]
     needed = {name for other in neighbours for name in shared_files(other)}
@@ -162,7 +162,7 @@ def _is_exclusive(
 
 
 def _cached_images(settings: StudySettings, others: Iterable[StudySettings | None]) -> list[Path]:
-    """Gives the study's prepared images in this machine's cache that no other study here uses."""
+    """Return the study's prepared images in this machine's cache that no other study here uses."""
     used = {images.path for other in others if other for images in other.images.values()}
     paths = (Path(images.path) for images in settings.images.values() if images.path not in used)
     cache = default_cache_dir().absolute()

@@ -65,7 +65,7 @@ class Fork:
     counts_taken: bool
 
     def to_json(self) -> dict[str, Any]:
-        """Gives the document of `study fork --json`."""
+        """Return the document of `study fork --json`."""
         record = self.submission.record
         return {
             "study": record.name,
@@ -98,7 +98,7 @@ def fork(
     count_taken: bool = False,
     progress: Progress | None = None,
 ) -> Fork:
-    """Creates the study of a plan from an older one of the same store.
+    """Create the study of a plan from an older one of the same store.
 
     Args:
         store: The store of both.
@@ -147,7 +147,7 @@ class _TrialCopier:
     n_queued: int = 0
 
     def choose_initial_trials(self, new_study: NewStudy) -> InitialTrials:
-        """Writes the trials whose values hold, and gives the configs that are tried again."""
+        """Write the trials whose values hold, and return the configs that are tried again."""
         found = self._map_all(new_study)
         comparable = [it for it in found if self._is_comparable(new_study, it)]
         study = _create_study(new_study, self.old)
@@ -164,7 +164,7 @@ class _TrialCopier:
         return InitialTrials(drop_duplicates(new_study.space, [*first, *queue]))
 
     def _in_order(self) -> list[TrialRow]:
-        """Gives the complete trials, best first, then the others that a study learns from."""
+        """Return the complete trials, best first, then the others that a study learns from."""
         best = self.prior.best
         numbers = {row.number for row in best}
         others = [
@@ -177,7 +177,7 @@ class _TrialCopier:
         return [*best, *others]
 
     def _map_all(self, new_study: NewStudy) -> list[_MappedTrial]:
-        """Gives the trials that the new space can draw, in the order in which it takes them."""
+        """Return the trials that the new space can draw, in the order in which it takes them."""
         rows = self._in_order()
         report_progress = self._report_progress(len(rows), "trials fitted")
         found = []
@@ -251,7 +251,7 @@ class _TrialCopier:
         found: list[_MappedTrial],
         numbers: list[int],
     ) -> None:
-        """Gives the new study the files of the complete trials that it keeps them of."""
+        """Return the new study the files of the complete trials that it keeps them of."""
         old = Artifacts.of_study(self.prior.settings, new_study.store, self.old)
         new = Artifacts.of_study(new_study.settings, new_study.store, new_study.name)
         for it, number in zip(found, numbers, strict=True):
@@ -276,7 +276,7 @@ def _weights_of(settings: StudySettings) -> tuple[Any, ...] | None:
 
 
 def _create_study(new_study: NewStudy, old: str) -> optuna.Study:
-    """Creates the study as Optuna's; workers see it once our record of it is written.
+    """Create the study as Optuna's; workers see it once our record of it is written.
 
     What a fork that was cut off has left is deleted.
     """
@@ -311,7 +311,7 @@ def _is_unfinished_fork(store: Store, name: str) -> bool:
 
 
 def _prepared(prior: PriorStudy, store: Store, plan: StudyPlan) -> dict[str, PreparedSet]:
-    """Gives the images of the old study that are the new one's too, where they can be had."""
+    """Return the images of the old study that are the new one's too, where they can be had."""
     settings = prior.settings
     if plan.data != settings.data:
         return {}

@@ -41,7 +41,7 @@ InitialTrialsSource = Callable[[NewStudy], InitialTrials]
 
 
 def known_good(new_study: NewStudy) -> list[dict[str, Any]]:
-    """Gives the space's known-good configs, as many as the budget leaves room for."""
+    """Return the space's known-good configs, as many as the budget leaves room for."""
     n_trials, family_trials = new_study.n_trials, new_study.settings.family_trials
     if family_trials:
         return new_study.space.known_good(family_trials)[:n_trials]
@@ -50,7 +50,7 @@ def known_good(new_study: NewStudy) -> list[dict[str, Any]]:
 
 
 def check_warm_start(table: StudyTable, url: str, name: str) -> None:
-    """Makes sure, before anything is spent, that the study to begin with is there.
+    """Make sure, before anything is spent, that the study to begin with is there.
 
     One that exists by the name has begun already, and is resumed without.
 
@@ -78,7 +78,7 @@ def _study_exists(url: str, name: str) -> bool:
 
 
 def initial_trials_source(table: StudyTable) -> InitialTrialsSource:
-    """Gives the prelude of a plan: the best configs of the study that `warm_start` names."""
+    """Return the prelude of a plan: the best configs of the study that `warm_start` names."""
 
     def choose_initial_trials(new_study: NewStudy) -> InitialTrials:
         if table.warm_start is None:

@@ -26,12 +26,12 @@ class StudyListing:
         return None if is_confirmation else self.overview.best
 
     def to_json(self) -> dict[str, Any]:
-        """Gives the study as `study list --json` shows it."""
+        """Return the study as `study list --json` shows it."""
         return {**self.overview.to_json(), "best": self.best, "bytes": self.n_bytes}
 
 
 def list_with_sizes(store: Store) -> list[StudyListing]:
-    """Gives all studies of a store, by name."""
+    """Return all studies of a store, by name."""
     return [StudyListing(found, _size(store, found)) for found in list_overviews(store)]
 
 

@@ -34,7 +34,7 @@ class OpenStudy:
 
     @classmethod
     def load(cls, store: Store, name: str) -> "OpenStudy":
-        """Loads a study with what its workers need, and makes sure that all of it is the study's.
+        """Load a study with what its workers need, and make sure that all of it is the study's.
 
         What another machine prepared comes from the study's artifacts.
 
@@ -110,7 +110,7 @@ class OpenStudy:
         return self.data.get(find_family(family).image_set) or self.data_of(family)
 
     def ensure_data(self) -> None:
-        """Makes sure that all images are here: a cache may be emptied while a study is open.
+        """Make sure that all images are here: a cache may be emptied while a study is open.
 
         Raises:
             DataError, StudyMismatchError, ArtifactError: As `data_of` does.

@@ -31,7 +31,7 @@ class PriorStudy:
 
     @classmethod
     def load(cls, store: Store, name: str) -> "PriorStudy":
-        """Loads a study of ours.
+        """Load a study of ours.
 
         Raises:
             StudyNotFoundError: If the store has no such study.
@@ -52,14 +52,14 @@ class PriorStudy:
         return sorted(complete, key=lambda row: (-(row.value or 0.0), row.number))
 
     def params_of(self, row: TrialRow) -> dict[str, Any]:
-        """Gives all that a trial's config was drawn from."""
+        """Return all that a trial's config was drawn from."""
         return {**self.fixed, **row.params}
 
 
 def select_best_fitting(
     prior: PriorStudy, space: SearchSpace, rows: Iterable[TrialRow], n: int
 ) -> tuple[list[Params], list[str]]:
-    """Gives what draws the first `n` configs that fit a space, and a line about the others."""
+    """Return what draws the first `n` configs that fit a space, and a line about the others."""
     fitting: list[Params] = []
     skipped = []
     for row in rows:
@@ -78,7 +78,7 @@ def select_best_fitting(
 
 
 def drop_duplicates(space: SearchSpace, queue: Sequence[Params]) -> list[Params]:
-    """Gives the queue without configs that come twice; the first one stays."""
+    """Return the queue without configs that come twice; the first one stays."""
     by_key: dict[str, Params] = {}
     for params in queue:
         by_key.setdefault(space.suggest(PreferredTrial(params)).key(), params)
@@ -97,7 +97,7 @@ class MappedConfig:
 def map_config(
     space: SearchSpace, params: Mapping[str, Any], record: Mapping[str, Any]
 ) -> MappedConfig | None:
-    """Gives how a space draws a config; None where it cannot.
+    """Return how a space draws a config; None where it cannot.
 
     Whatever has no effect on the config is free to differ: inactive parameters, and those that
     one of the spaces fixes.
@@ -118,7 +118,7 @@ def map_config(
 
 
 def fixed_values(space: Mapping[str, Any]) -> dict[str, Value]:
-    """Gives the parameters that the record of a space fixes, which its trials do not have."""
+    """Return the parameters that the record of a space fixes, which its trials do not have."""
     domains = {name: domain_from_json(record) for name, record in space["domains"].items()}
     return {name: domain.first for name, domain in domains.items() if domain.is_fixed}
 

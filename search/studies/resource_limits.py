@@ -17,7 +17,7 @@ MAX_MEMORY_MB = 4096.0
 
 
 def count_workers(plan: StudyPlan, space: SearchSpace) -> int:
-    """Gives how many local workers to run: one for each core that has the memory for one."""
+    """Return how many local workers to run: one for each core that has the memory for one."""
     if plan.study.workers != "auto":
         return plan.study.workers
     least = max(MIN_MEMORY_MB[name] for name in space.image_sets)
@@ -26,7 +26,7 @@ def count_workers(plan: StudyPlan, space: SearchSpace) -> int:
 
 
 def resolve_limits(plan: StudyPlan, n_workers: int, image_set: str) -> Limits:
-    """Fills in the limits for this machine: four fifths of its memory, shared by its workers.
+    """Fill in the limits for this machine: four fifths of its memory, shared by its workers.
 
     A backbone was chosen by name, so it has no other bound than what the user says.
     """

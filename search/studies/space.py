@@ -13,7 +13,7 @@ DEFAULT_FAMILIES = ("plain", "vgg", "inception", "residual", "dense")
 
 
 def read_space(plan: StudyPlan) -> tuple[tuple[FamilyModule, ...], SearchSpace]:
-    """Loads the modules that the `[space]` table names, and gives them with the space.
+    """Load the modules that the `[space]` table names, and return them with the space.
 
     Raises:
         SettingsError: If backbones are spoken of, and no family has any.
@@ -32,7 +32,7 @@ def read_space(plan: StudyPlan) -> tuple[tuple[FamilyModule, ...], SearchSpace]:
 
 
 def _check_no_transfer_options(plan: StudyPlan, families: Sequence[str]) -> None:
-    """Refuses what is said of backbones in a study that has none."""
+    """Refuse what is said of backbones in a study that has none."""
     default = TransferSettings().model_dump()
     given = ["--backbones"] if "backbone" in plan.space else []
     given += [f"`{key}` in [transfer]" for key, value in plan.transfer if value != default[key]]
@@ -44,7 +44,7 @@ def _check_no_transfer_options(plan: StudyPlan, families: Sequence[str]) -> None
 
 
 def _read_backbones(names: object) -> list[str]:
-    """Gives backbones their own names: `MobileNetV2` is `mobilenet_v2`."""
+    """Return backbones their own names: `MobileNetV2` is `mobilenet_v2`."""
     return [find_backbone(name).name for name in _as_names(names)]
 
 

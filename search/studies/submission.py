@@ -71,7 +71,7 @@ def submit(
     prepared: Mapping[str, PreparedSet] | None = None,
     initial_trials: InitialTrialsSource | None = None,
 ) -> Submission:
-    """Creates the study of a plan, or opens it again with the plan's budget.
+    """Create the study of a plan, or opens it again with the plan's budget.
 
     Args:
         plan: What to search, on what.
@@ -114,7 +114,7 @@ def submit(
 
 
 def _check_plan(plan: StudyPlan, space: SearchSpace) -> str:
-    """Refuses what can be refused at no cost, and gives the store's URL."""
+    """Refuse what can be refused at no cost, and return the store's URL."""
     make_pruner(plan.search.pruner, plan.training.max_epochs)
     if "transfer" in space.image_sets:
         check_backbones(space, plan.transfer)
@@ -139,7 +139,7 @@ def _check_networks(
     limits: Mapping[str, Limits],
     progress: Progress | None,
 ) -> WeightsFile | None:
-    """Makes sure that networks of the space fit the images, and gives backbones' weights."""
+    """Make sure that networks of the space fit the images, and return backbones' weights."""
     for name, images in data.items():
         part = space.of_image_set(name)
         part.check_image_shape(images.image_shape, images.n_classes, limits[name])
@@ -160,7 +160,7 @@ def _make_settings(
     limits: dict[str, Limits],
     weights: WeightsFile | None,
 ) -> StudySettings:
-    """Gives what the store keeps of the plan."""
+    """Return what the store keeps of the plan."""
     return StudySettings(
         version=installed_versions()["convsearch"],
         optuna=installed_versions()["optuna"],
@@ -186,7 +186,7 @@ def _make_settings(
 
 
 def study_name(plan: StudyPlan) -> str:
-    """Gives the study's name: the plan's, or the stem of its source."""
+    """Return the study's name: the plan's, or the stem of its source."""
     return plan.study.name or Path(plan.data.source).absolute().stem
 
 
@@ -197,7 +197,7 @@ def _create(
     progress: Progress | None,
     initial_trials: InitialTrialsSource,
 ) -> Submission:
-    """Creates the study with what it tries first; one that came between is resumed."""
+    """Create the study with what it tries first; one that came between is resumed."""
     artifacts = _upload_inputs(new_study, new_study.settings, progress)
     initial = initial_trials(new_study)
     n_trials, timeout_s = _budget(plan)
@@ -227,7 +227,7 @@ def _create(
 def _resume(
     new_study: NewStudy, plan: StudyPlan, n_workers: int, progress: Progress | None
 ) -> Submission:
-    """Opens the study that is there, if it is the same, with the plan's budget."""
+    """Open the study that is there, if it is the same, with the plan's budget."""
     store, name = new_study.store, new_study.name
     n_trials, timeout_s = _budget(plan)
     record = load_study(store, name)
@@ -266,7 +266,7 @@ def _resume(
 def _upload_inputs(
     new_study: NewStudy, settings: StudySettings, progress: Progress | None
 ) -> Artifacts:
-    """Puts what workers need where they find it, before the study is there for them."""
+    """Put what workers need where they find it, before the study is there for them."""
     artifacts = Artifacts.of_study(settings, new_study.store, new_study.name)
     artifacts.create()
     share_inputs(artifacts.store, settings, progress)
@@ -281,7 +281,7 @@ def _budget(plan: StudyPlan) -> tuple[int | None, float | None]:
 
 
 def _family_trials(plan: StudyPlan, space: SearchSpace) -> int:
-    """Gives how many trials each of several families is granted before the search picks."""
+    """Return how many trials each of several families is granted before the search picks."""
     n_families = len(space.families)
     if n_families == 1:
         return 0
@@ -290,7 +290,8 @@ def _family_trials(plan: StudyPlan, space: SearchSpace) -> int:
 
 
 def _artifacts_url(plan: StudyPlan, url: str) -> str:
-    """Gives the place of artifacts: by default beside a SQLite file, or in a server's database."""
+    """Return the place of artifacts: by default beside a SQLite file, or in a "
+    "server's database."""
     if plan.store.artifacts is not None:
         return read_artifacts_url(plan.store.artifacts)
     file = Store.file_of(url)
@@ -298,7 +299,7 @@ def _artifacts_url(plan: StudyPlan, url: str) -> str:
 
 
 def _artifacts_folder(plan: StudyPlan) -> str:
-    """Gives the study's folder there; a place that other stores may use too keeps them apart."""
+    """Return the study's folder there; a place that other stores may use too keeps them apart."""
     name = folder_name(study_name(plan))
     given = plan.store.artifacts
     is_shared = given is not None and read_artifacts_url(given) != DATABASE

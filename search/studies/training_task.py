@@ -19,7 +19,7 @@ def make_task(
     checkpoint: Path | None = None,
     resume_from: Path | None = None,
 ) -> Task:
-    """Gives what a trainer has to know to train a config.
+    """Return what a trainer has to know to train a config.
 
     Args:
         opened: The study.

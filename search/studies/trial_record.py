@@ -26,7 +26,7 @@ class TrialRecord:
 
     @classmethod
     def load(cls, store: Store, study: str, number: int) -> "TrialRecord":
-        """Loads the record of a trial of ours.
+        """Load the record of a trial of ours.
 
         Raises:
             StudyNotFoundError: If the store has no such study.
@@ -52,7 +52,7 @@ def _find_trial(store: Store, study: str, number: int) -> TrialRow:
 
 
 def _seed_of(store: Store, study: str, row: TrialRow) -> int:
-    """Gives the seed that a trial was trained from, in the study in which it was."""
+    """Return the seed that a trial was trained from, in the study in which it was."""
     source = row.attributes.get(COPIED_FROM)
     if source is None:
         settings = StudySettings.read(load_study(store, study).settings)

@@ -30,13 +30,13 @@ class TrainerPool:
         self._first_mb: float | None = None
 
     def take(self) -> Trainer:
-        """Gives a living trainer; it may still be loading TensorFlow."""
+        """Return a living trainer; it may still be loading TensorFlow."""
         if self._current.exit_code() is not None:
             self._replace()
         return self._current
 
     def after_trial(self) -> None:
-        """Looks at the trainer's memory, and replaces it or prepares to."""
+        """Look at the trainer's memory, and replace it or prepares to."""
         if self._current.exit_code() is not None:
             return
         memory_mb = self._current.memory_mb()
@@ -50,7 +50,7 @@ class TrainerPool:
             self._next = self._make()
 
     def close(self) -> None:
-        """Ends all trainers."""
+        """End all trainers."""
         self._current.close()
         if self._next is not None:
             self._next.close()

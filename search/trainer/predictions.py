@@ -44,7 +44,7 @@ class SplitPredictions:
     heat: NDArray[np.uint8]
 
     def to_bytes(self) -> bytes:
-        """Gives the answers as a safetensors file."""
+        """Return the answers as a safetensors file."""
         arrays = {
             "format": np.array([FORMAT], np.int64),
             "split": np.frombuffer(self.split.encode(), np.uint8),
@@ -57,7 +57,7 @@ class SplitPredictions:
 
     @classmethod
     def from_bytes(cls, data: bytes) -> "SplitPredictions":
-        """Reads what `to_bytes` gave.
+        """Read what `to_bytes` gave.
 
         Raises:
             ValueError: If it is something else, damaged, or larger than answers can be.
@@ -92,7 +92,7 @@ def _load(data: bytes) -> dict[str, NDArray[Any]]:
 
 
 def _check(predictions: SplitPredictions) -> None:
-    """Refuses answers whose parts do not belong together."""
+    """Refuse answers whose parts do not belong together."""
     labels, probabilities = predictions.labels, predictions.probabilities
     if labels.ndim != 1 or probabilities.ndim != 2 or len(labels) != len(probabilities):
         raise ValueError(

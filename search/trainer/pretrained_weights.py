@@ -36,7 +36,7 @@ CHECK_MODULE = "search.training.check_weights"
 
 
 def check_backbones(space: SearchSpace, settings: TransferSettings) -> None:
-    """Refuses a backbone that cannot take images of the size, or weights that are not for it.
+    """Refuse a backbone that cannot take images of the size, or weights that are not for it.
 
     Raises:
         SpaceError: If there is one; the message names it.
@@ -56,7 +56,7 @@ def check_backbones(space: SearchSpace, settings: TransferSettings) -> None:
 def check_costs(
     space: SearchSpace, image_shape: tuple[int, int, int], n_classes: int, limits: Limits
 ) -> None:
-    """Refuses a backbone that is over a limit with any head.
+    """Refuse a backbone that is over a limit with any head.
 
     Raises:
         SpaceError: If there is one; the message names it.
@@ -79,7 +79,7 @@ def backbones_of(space: SearchSpace) -> tuple[str, ...]:
 def check_weights(
     space: SearchSpace, settings: TransferSettings, progress: Progress | None = None
 ) -> WeightsFile:
-    """Makes sure that the weights of all backbones are here and fit, and gives what they are.
+    """Make sure that the weights of all backbones are here and fit, and return what they are.
 
     Raises:
         SpaceError: If they cannot be had; the message names the file to bring, or the first layer
@@ -95,7 +95,7 @@ def check_weights(
 
 
 def check_local_weights(weights: WeightsFile, space: SearchSpace, image_size: int) -> None:
-    """Makes sure that a study's weights are on the machine of a worker that joins it.
+    """Make sure that a study's weights are on the machine of a worker that joins it.
 
     Raises:
         SpaceError: If they are not, and cannot be downloaded; the message names the file to bring.
@@ -122,7 +122,7 @@ def _not_downloaded(weights: Weights, backbones: Sequence[str], image_size: int)
 def _check_in_child(
     weights: Weights, backbones: Sequence[str], image_size: int, progress: Progress | None
 ) -> None:
-    """Downloads or loads weights in a process of its own, since that takes TensorFlow."""
+    """Download or load weights in a process of its own, since that takes TensorFlow."""
     if not backbones:
         return
     arguments = [weights.source, weights.mode or "", str(image_size), *backbones]
@@ -148,7 +148,7 @@ def _check_in_child(
 
 
 def _also_missing(weights: Weights, backbones: Sequence[str], size: tuple[int, int]) -> str:
-    """Names the other files that would have to be brought, so that nobody comes back for each."""
+    """Name the other files that would have to be brought, so that nobody comes back for each."""
     if weights.path is not None or not backbones:
         return ""
     names = [imagenet_file(find_backbone(name), size).name for name in backbones]
@@ -156,7 +156,7 @@ def _also_missing(weights: Weights, backbones: Sequence[str], size: tuple[int, i
 
 
 def _lines(stream: IO[str] | None) -> Iterator[str]:
-    """Gives a child's lines, and empty ones while it is at work."""
+    """Return a child's lines, and empty ones while it is at work."""
     assert stream is not None
     while True:
         while not select.select([stream], [], [], WAIT_S)[0]:

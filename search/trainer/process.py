@@ -65,7 +65,7 @@ class Trainer:
         return self._process.pid
 
     def send(self, message: Message | Decision) -> None:
-        """Sends a task, or the verdict on an epoch.
+        """Send a task, or the verdict on an epoch.
 
         Raises:
             TrainerGoneError: If the process has ended.
@@ -79,7 +79,7 @@ class Trainer:
             raise TrainerGoneError from error
 
     def receive(self, timeout_s: float) -> Message | None:
-        """Waits for a message, and gives None when there was none in time.
+        """Wait for a message, and return None when there was none in time.
 
         Raises:
             TrainerGoneError: If the process has ended.
@@ -99,25 +99,25 @@ class Trainer:
         return message
 
     def memory_mb(self) -> float:
-        """Gives the trainer's own resident memory, 0 when it has ended."""
+        """Return the trainer's own resident memory, 0 when it has ended."""
         try:
             return private_mb(psutil.Process(self.pid))
         except psutil.NoSuchProcess:
             return 0.0
 
     def exit_code(self) -> int | None:
-        """Gives the exit code, minus the signal's number for a signal, or None while it lives."""
+        """Return the exit code, minus the signal's number for a signal, or None while it lives."""
         return self._process.poll()
 
     def stderr_tail(self) -> str:
-        """Gives the end of what the trainer printed."""
+        """Return the end of what the trainer printed."""
         size = self._errors.seek(0, os.SEEK_END)
         self._errors.seek(max(0, size - TAIL_BYTES))
         lines = self._errors.read().decode(errors="replace").splitlines()
         return "\n".join(line for line in lines if not NOISE.match(line)).strip()
 
     def close(self) -> None:
-        """Ends the process at once, with those that it forked, and waits until it is gone."""
+        """End the process at once, with those that it forked, and wait until it is gone."""
         if self._errors.closed:
             return
         with suppress(ProcessLookupError, PermissionError):  # All of the group is gone.
@@ -142,7 +142,7 @@ class Trainer:
 
 
 def _environment(n_threads: int) -> dict[str, str]:
-    """Gives the environment of a trainer: quiet, on its threads, and without the store's URL."""
+    """Return the environment of a trainer: quiet, on its threads, and without the store's URL."""
     environment = {**os.environ, **QUIET}
     environment.pop("CONVSEARCH_STORE", None)
     for name in ("CONVSEARCH_TRAINER_THREADS", "OMP_NUM_THREADS"):
@@ -155,7 +155,7 @@ def _environment(n_threads: int) -> dict[str, str]:
 
 @contextmanager
 def temporary_trainer(n_threads: int) -> Iterator[Trainer]:
-    """Starts a trainer for one wish, outside of any worker, and ends it.
+    """Start a trainer for one wish, outside of any worker, and ends it.
 
     Raises:
         TrialRecordError: If it ended by itself.

@@ -176,12 +176,12 @@ KINDS: dict[str, type[Any]] = {kind.__name__: kind for kind in get_args(Message)
 
 
 def encode(message: Message) -> str:
-    """Gives a message as one line."""
+    """Return a message as one line."""
     return json.dumps({"kind": type(message).__name__, **asdict(message)}) + "\n"
 
 
 def decode(line: str) -> Message:
-    """Reads what `encode` wrote.
+    """Read what `encode` wrote.
 
     Raises:
         ValueError: If the line is no message.

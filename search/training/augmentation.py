@@ -22,7 +22,7 @@ CHUNK = 256
 
 
 def augment(images: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
-    """Gives each image changed at random.
+    """Return each image changed at random.
 
     Args:
         images: Pixels, shape `(n, height, width, channels)`.
@@ -53,7 +53,7 @@ def augment(images: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.u
 def _draw_transforms(
     n: int, shape: tuple[Any, ...], rng: np.random.Generator
 ) -> NDArray[np.float32]:
-    """Draws `(n, 8)` affine maps from places in the result to places in the image.
+    """Draw `(n, 8)` affine maps from places in the result to places in the image.
 
     Row `(a0, a1, a2, b0, b1, b2, 0, 0)` sends `(x, y)` to `(a0 x + a1 y + a2, b0 x + b1 y + b2)`.
     """

@@ -22,7 +22,7 @@ class NoWeightsError(Exception):
 
 
 def rebuild(task: Task, data: PreparedSet) -> keras.Model:
-    """Gives the whole network of a trial, from raw pixels, as it was in its best epoch.
+    """Return the whole network of a trial, from raw pixels, as it was in its best epoch.
 
     Args:
         task: As it was trained; its checkpoint is the one to read.
@@ -43,7 +43,7 @@ def rebuild(task: Task, data: PreparedSet) -> keras.Model:
 
 
 def evaluate(request: Evaluate, data: PreparedSet) -> Evaluated:
-    """Does what is wished with a trained network.
+    """Do what is wished with a trained network.
 
     Raises:
         NoWeightsError, SpaceError: As `rebuild` does.
@@ -62,7 +62,7 @@ def evaluate(request: Evaluate, data: PreparedSet) -> Evaluated:
 
 
 def _predict_split(model: keras.Model, request: Evaluate, data: PreparedSet) -> SplitPredictions:
-    """Has a network answer on a split, and show where it looked in some of its images."""
+    """Make a network answer on a split, and show where it looked in some of its images."""
     images, labels = data.images(request.split), np.array(data.labels(request.split))
     batch_size = min(Config.from_json(request.task.config).batch_size, data.counts["train"])
     probabilities = predict_probabilities(model, images, batch_size)
@@ -76,7 +76,7 @@ def _predict_split(model: keras.Model, request: Evaluate, data: PreparedSet) -> 
 def predict_probabilities(
     model: keras.Model, images: NDArray[np.uint8], batch_size: int
 ) -> NDArray[np.float64]:
-    """Gives class probabilities of raw pixels, each row of which adds up to 1.
+    """Return class probabilities of raw pixels, each row of which adds up to 1.
 
     Args:
         model: A whole network.

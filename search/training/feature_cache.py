@@ -151,7 +151,7 @@ class Features:
 
 @contextmanager
 def _locked(path: Path, on_wait: Callable[[], None]) -> Iterator[None]:
-    """Holds a lock between processes, which is waited for with a word now and then."""
+    """Hold a lock between processes, which is waited for with a word now and then."""
     lock = fasteners.InterProcessLock(path.with_suffix(".lock"))
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -166,7 +166,7 @@ def _locked(path: Path, on_wait: Callable[[], None]) -> Iterator[None]:
 
 
 def _load(path: Path, n_images: int) -> Maps | None:
-    """Maps a file of features; one that is missing, cut short or of another kind gives None."""
+    """Map a file of features; one that is missing, cut short or of another kind gives None."""
     try:
         maps = np.load(path, mmap_mode="r", allow_pickle=False)
     except (OSError, ValueError, EOFError):

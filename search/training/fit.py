@@ -47,7 +47,7 @@ class BestEpoch:
 
 
 def _ignore_progress(_done: int, _total: int) -> None:
-    """Tells nobody of progress."""
+    """Tell nobody of progress."""
 
 
 class Fit:
@@ -85,7 +85,7 @@ class Fit:
         return not self.phase.is_over or self.phase.number < count_phases(self.config)
 
     def run_epoch(self) -> EpochRow:
-        """Trains and validates one epoch, and saves the checkpoint if that can be done.
+        """Train and validates one epoch, and save the checkpoint if that can be done.
 
         Raises:
             NotFiniteError: If the loss is not a finite number any more.
@@ -124,7 +124,7 @@ class Fit:
         return () if self.best is None else self.best.confusion
 
     def finish(self) -> Finished:
-        """Puts the best weights back and measures them on the validation split."""
+        """Put the best weights back and measure them on the validation split."""
         from sklearn.metrics import balanced_accuracy_score, roc_auc_score
 
         assert self.best is not None, "a fit without an epoch"
@@ -156,7 +156,7 @@ class Fit:
         return make_phase(number, self.task, self.config, self.data, self._on_progress)
 
     def _begin_next_phase(self) -> None:
-        """Goes on to the next phase from the best epoch of the ones before."""
+        """Go on to the next phase from the best epoch of the ones before."""
         assert self.best is not None
         self.phase = self._make_phase(self.phase.number + 1)
         self.phase.assign(self.best.trained_state)
@@ -195,7 +195,7 @@ class Fit:
         return checkpoint
 
     def _restore(self, checkpoint: Checkpoint) -> None:
-        """Goes on where the checkpoint was saved."""
+        """Go on where the checkpoint was saved."""
         self.phase.assign(group(checkpoint, "model"))
         optimizer = group(checkpoint, "optimizer")
         self.phase.restore(

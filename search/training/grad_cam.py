@@ -23,7 +23,7 @@ BATCH_SIZE = 8
 def choose_images(
     probabilities: NDArray[np.float64], labels: NDArray[np.int64]
 ) -> NDArray[np.int64]:
-    """Gives the positions of the images whose heat maps tell most.
+    """Return the positions of the images whose heat maps tell most.
 
     They are the up to 12 most confident mistakes, most confident first, then of each of the first
     8 classes the most confident right answer, where it has any.
@@ -42,7 +42,7 @@ def choose_images(
 def heat_maps(
     model: keras.Model, images: NDArray[Any], classes: NDArray[np.int64]
 ) -> NDArray[np.uint8] | None:
-    """Gives the Grad-CAM of a class for each image, None if no map of the network has places.
+    """Return the Grad-CAM of a class for each image, None if no map of the network has places.
 
     The gradient is of the class's logit: that of a probability vanishes where the network is
     sure.
@@ -84,7 +84,7 @@ def _raw_maps(
 
 
 def _to_uint8(raw: tf.Tensor, size: tuple[int, int]) -> NDArray[np.uint8]:
-    """Resizes maps of shape `(k, h, w, 1)` and scales each to its own maximum."""
+    """Resize maps of shape `(k, h, w, 1)` and scales each to its own maximum."""
     maps = np.nan_to_num(tf.image.resize(raw, size, "bilinear").numpy()[..., 0], posinf=0.0)
     highest = maps.max(axis=(1, 2), keepdims=True)
     scaled = np.divide(maps, highest, out=np.zeros_like(maps), where=highest > 0)
@@ -93,7 +93,7 @@ def _to_uint8(raw: tf.Tensor, size: tuple[int, int]) -> NDArray[np.uint8]:
 
 
 def _build_feature_model(model: keras.Model) -> keras.Model | None:
-    """Makes a network of the same layers that gives its last map with places and its last vector.
+    """Make a network of the same layers that gives its last map with places and its last vector.
 
     A map of one pixel has no places. Then the last one before it is taken, which may lie within a
     backbone.

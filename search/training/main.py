@@ -43,14 +43,14 @@ class Channel:
         threading.Thread(target=self._read, args=(sys.stdin,), daemon=True).start()
 
     def send(self, message: Message) -> None:
-        """Sends a message; a worker that is gone ends the process."""
+        """Send a message; a worker that is gone ends the process."""
         try:
             self._out.write(encode(message))
         except BrokenPipeError:
             os._exit(1)
 
     def receive(self) -> str:
-        """Waits for the worker's next line."""
+        """Wait for the worker's next line."""
         return self._lines.get()
 
     def _read(self, stream: IO[str]) -> None:
@@ -60,7 +60,7 @@ class Channel:
 
 
 def main() -> None:
-    """Serves tasks until the worker closes the pipe."""
+    """Serve tasks until the worker closes the pipe."""
     channel = Channel()
     _load_tensorflow()
     import psutil
@@ -75,7 +75,7 @@ def main() -> None:
 
 
 def _load_tensorflow() -> None:
-    """Loads TensorFlow with deterministic operations on as many threads as the worker says."""
+    """Load TensorFlow with deterministic operations on as many threads as the worker says."""
     import tensorflow as tf
 
     n_threads = int(os.environ.get("CONVSEARCH_TRAINER_THREADS", "1"))
@@ -86,7 +86,7 @@ def _load_tensorflow() -> None:
 
 
 def _serve(channel: Channel, request: Task | Evaluate | Predict) -> None:
-    """Trains or evaluates a trial, or predicts; whatever comes of it is a message."""
+    """Train or evaluates a trial, or predicts; whatever comes of it is a message."""
     import gc
 
     import keras
@@ -114,7 +114,7 @@ def _serve(channel: Channel, request: Task | Evaluate | Predict) -> None:
 
 
 def _train_deterministically(channel: Channel, task: Task) -> None:
-    """Trains a trial so that one seed gives one result, as far as its operations can.
+    """Train a trial so that one seed gives one result, as far as its operations can.
 
     Some have no deterministic kernel for a GPU. The trial then begins again, or goes on from its
     checkpoint, without that; so do those that this process trains later.

@@ -88,7 +88,7 @@ class Phase:
         return float(self.model.optimizer.learning_rate)
 
     def train(self, epoch: int) -> dict[str, float]:
-        """Trains on the batches of an epoch, and gives `loss` and `accuracy` over its images.
+        """Train on the batches of an epoch, and return `loss` and `accuracy` over its images.
 
         Keras begins its metrics anew with each call, so the means are ours.
 
@@ -106,7 +106,7 @@ class Phase:
         return {name: total / n_images for name, total in sums.items()}
 
     def validate(self) -> Validation:
-        """Measures cross-entropy, without the regularizer's penalty, accuracy and confusion.
+        """Measure cross-entropy, without the regularizer's penalty, accuracy and confusion.
 
         Raises:
             NotFiniteError: If an answer of the network is not a finite number.
@@ -131,7 +131,7 @@ class Phase:
         return predict_in_batches(self.model, inputs, self.feed.batch_size)
 
     def end_epoch(self, val_loss: float, val_accuracy: float) -> None:
-        """Lets early stopping and the plateau's reduction of the learning rate act."""
+        """Let early stopping and the plateau's reduction of the learning rate act."""
         logs = {"val_loss": val_loss, "val_accuracy": val_accuracy}
         self._early_stopping.on_epoch_end(self._n_epochs, logs)
         self._plateau.on_epoch_end(self._n_epochs, dict(logs))
@@ -166,7 +166,7 @@ class Phase:
         }
 
     def restore(self, optimizer_arrays: list[NDArray[Any]], state: Mapping[str, Any]) -> None:
-        """Puts back what `optimizer_arrays` and `state` gave."""
+        """Put back what `optimizer_arrays` and `state` gave."""
         for variable, array in zip(self.model.optimizer.variables, optimizer_arrays, strict=True):
             variable.assign(array)
         self._n_epochs = state["n_epochs"]
@@ -193,7 +193,7 @@ class Phase:
 
 
 def assign(model: keras.Model, trained_state: Mapping[str, NDArray[Any]]) -> None:
-    """Puts what a phase has learned into a network, be it of another phase."""
+    """Put what a phase has learned into a network, be it of another phase."""
     variables = _trained_variables(model)
     for name, array in trained_state.items():
         if name in variables:
@@ -224,7 +224,7 @@ def _trained_variables(model: keras.Model) -> dict[str, keras.Variable]:
 
 
 def _skip_all_reduce(optimizer: keras.optimizers.Optimizer) -> None:
-    """Leaves out the sum of gradients over replicas, of which there is one.
+    """Leave out the sum of gradients over replicas, of which there is one.
 
     The sum registers a custom gradient that TensorFlow never forgets, and with it the whole
     graph of the network: 16 MB a network, which no `clear_session` gives back.

@@ -18,7 +18,7 @@ class WrongShapeError(ValueError):
 
 
 def predict(request: Predict, on_progress: Callable[[int, int], None]) -> Predicted:
-    """Has a model answer on images; its file must have been found safe before.
+    """Make a model answer on images; its file must have been found safe before.
 
     Args:
         request: Where the model and the images are, and where the answers go.

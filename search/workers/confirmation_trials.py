@@ -31,7 +31,7 @@ class TrainingCheck:
 
 
 def check_training(opened: OpenStudy, trial: optuna.Trial, config: Config) -> TrainingCheck:
-    """Says what is to be done with a training whose config was drawn."""
+    """Say what is to be done with a training whose config was drawn."""
     from analysis.confirmation_study import CONFIRMS_ATTRIBUTE
 
     origin = trial.user_attrs.get(CONFIRMS_ATTRIBUTE)
@@ -43,7 +43,7 @@ def check_training(opened: OpenStudy, trial: optuna.Trial, config: Config) -> Tr
 
 
 def end_if_done(opened: OpenStudy) -> None:
-    """Ends a confirmation that has no training left to begin."""
+    """End a confirmation that has no training left to begin."""
     end_if_queue_empty(opened.store, opened.study_id, END_REASON)
 
 

@@ -22,18 +22,18 @@ N_RECENT_TRIALS = 100
 
 
 def describe_error(error: BaseException) -> str:
-    """Gives an exception's type and the first line of its message."""
+    """Return an exception's type and the first line of its message."""
     return f"{type(error).__name__}: {error}".splitlines()[0]
 
 
 def record_traceback(trial: optuna.Trial, text: str) -> None:
-    """Keeps the end of a traceback with the trial; before its end is told, since none is after."""
+    """Keep the end of a traceback with the trial; before its end is told, since none is after."""
     logger.error("trial %s: %s", trial.number, text)
     trial.set_user_attr(TRACEBACK, text[-MAX_TRACEBACK:])
 
 
 def explain_broken_family(opened: OpenStudy) -> str | None:
-    """Says which user's family has raised three times running; None where none has."""
+    """Say which user's family has raised three times running; None where none has."""
     if not opened.settings.modules:
         return None
     kinds = dict(last_outcomes(opened.store, opened.study_id, N_RECENT_TRIALS))
@@ -62,7 +62,7 @@ def explain_broken_family(opened: OpenStudy) -> str | None:
 
 
 def _locate_error(module: str, text: str) -> str:
-    """Gives the last line of a module's own that a traceback names, else the module."""
+    """Return the last line of a module's own that a traceback names, else the module."""
     path = locate_module(module)
     lines = re.findall(rf'"{re.escape(str(path))}", line (\d+)', text)
     return f"{path} line {lines[-1]}" if lines else module

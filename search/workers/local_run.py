@@ -42,7 +42,7 @@ def run_plan(
     on_stop: Callable[[], None] = lambda: None,
     view: View | None = None,
 ) -> RunResult:
-    """Runs the study of a plan on local workers until its budget is spent.
+    """Run the study of a plan on local workers until its budget is spent.
 
     Args:
         plan: The study, its budget and its workers.
@@ -63,7 +63,7 @@ def run_plan(
 
 
 def choose_local_gpus(local: StudyTable) -> tuple[Device, ...]:
-    """Gives a place on a GPU for each local worker; none where they train on the processor.
+    """Return a place on a GPU for each local worker; none where they train on the processor.
 
     Raises:
         SettingsError: If the GPUs that are named are not there.
@@ -84,7 +84,7 @@ def run_submission(
     on_stop: Callable[[], None] = lambda: None,
     view: View | None = None,
 ) -> RunResult:
-    """Runs a study that was submitted on local workers until its budget is spent.
+    """Run a study that was submitted on local workers until its budget is spent.
 
     Args:
         submission: The study; its store is closed at the end.

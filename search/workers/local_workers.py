@@ -59,13 +59,13 @@ class LocalWorkers:
     _progress: int = 0
 
     def start(self) -> None:
-        """Starts all workers."""
+        """Start all workers."""
         self._progress = self.count_progress()
         for index in range(len(self.devices)):
             self._start(index)
 
     def poll(self) -> bool:
-        """Starts workers that died again, and tells whether any is at work.
+        """Start workers that died again, and tell whether any is at work.
 
         Raises:
             CannotStartError: If one says that it cannot serve.
@@ -85,7 +85,7 @@ class LocalWorkers:
         return bool(self._processes or self._restart_at)
 
     def stop(self) -> None:
-        """Has all workers give their trials back and leave, and waits until they are gone."""
+        """Make all workers give their trials back and leave, and wait until they are gone."""
         self._restart_at.clear()
         for process in self._processes.values():
             with contextlib.suppress(ProcessLookupError):
@@ -100,12 +100,12 @@ class LocalWorkers:
         self._processes.clear()
 
     def kill(self) -> None:
-        """Ends all workers at once; their trials wait for the next run."""
+        """End all workers at once; their trials wait for the next run."""
         for process in self._processes.values():
             process.kill()
 
     def _handle_exit(self, index: int, code: int) -> None:
-        """Plans to start a worker again that died, or gives up."""
+        """Plan to start a worker again that died, or gives up."""
         if code == 0:
             return
         if code == USAGE_ERROR:
@@ -149,7 +149,7 @@ class LocalWorkers:
             )
 
     def _log_tail(self, index: int) -> str:
-        """Gives the end of a worker's log, without the store's password."""
+        """Return the end of a worker's log, without the store's password."""
         if self.log is None:
             return "Its log says why."
         lines = self.log(index).read_text(errors="replace").strip().splitlines()
@@ -157,7 +157,7 @@ class LocalWorkers:
         return f"Last words: {hide_passwords(words, self.store_url)}"
 
     def _reap_orphans(self) -> None:
-        """Buries what killed workers leave: the first process of a container has to."""
+        """Bury what killed workers leave: the first process of a container has to."""
         own = {process.pid for process in self._processes.values()}
         with contextlib.suppress(ChildProcessError):
             while True:
@@ -178,7 +178,7 @@ def supervise(
     on_poll: Callable[[], None] = lambda: None,
     stop: threading.Event | None = None,
 ) -> list[int]:
-    """Keeps workers at work until they have left, and gives the signals that made them.
+    """Keep workers at work until they have left, and return the signals that made them.
 
     Ctrl-C and SIGTERM have them give their trials back; the second one kills them and leaves.
     Setting `stop` does as a first signal does.

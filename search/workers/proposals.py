@@ -57,7 +57,7 @@ class Proposal:
 def next_proposal(
     opened: OpenStudy, worker_id: str, is_stopping: Callable[[], bool] = lambda: False
 ) -> Proposal | None:
-    """Gives a trial that was let go, or a new one; None when nothing is to be had right now.
+    """Return a trial that was let go, or a new one; None when nothing is to be had right now.
 
     A config over the limits or tried before ends its trial at once, and another one is drawn;
     too many of those in a row end the study. `is_stopping` is asked between the draws.
@@ -86,7 +86,7 @@ def next_proposal(
 
 
 def _end_if_stuck(opened: OpenStudy, kinds: Sequence[str]) -> bool:
-    """Ends a study that gets nowhere: nothing new to draw, nothing that fits, only failures."""
+    """End a study that gets nowhere: nothing new to draw, nothing that fits, only failures."""
     trained = [kind for kind in kinds if kind not in WASTED_KINDS][:MAX_FAILURES]
     reason: str | None = None
     has_failed = trained == ["fail"] * MAX_FAILURES
@@ -115,7 +115,7 @@ def _is_exhausted(opened: OpenStudy) -> bool:
 
 
 def _choose_sampler(opened: OpenStudy, kinds: Sequence[str]) -> BaseSampler:
-    """Gives the study's sampler: on one family while that is behind, uniform after repeats."""
+    """Return the study's sampler: on one family while that is behind, uniform after repeats."""
     settings, families = opened.settings, opened.space.families
     newest = kinds[:N_REPEATS_BEFORE_RANDOM]
     has_settled = list(newest) == ["repeat"] * N_REPEATS_BEFORE_RANDOM
@@ -129,7 +129,7 @@ def _choose_sampler(opened: OpenStudy, kinds: Sequence[str]) -> BaseSampler:
 
 
 def _draw_config(opened: OpenStudy, lease: Lease, kinds: Sequence[str]) -> Proposal | None:
-    """Draws the config, and ends the trial when it is too large, not new, or raises."""
+    """Draw the config, and ends the trial when it is too large, not new, or raises."""
     study = copy.copy(opened.study)
     study.sampler = _choose_sampler(opened, kinds)
     trial, pending = open_trial(opened.store, study, lease.trial_id)
@@ -169,7 +169,7 @@ def _draw_config(opened: OpenStudy, lease: Lease, kinds: Sequence[str]) -> Propo
 
 
 def _check_cost(opened: OpenStudy, config: Config) -> tuple[Cost | None, str | None, float]:
-    """Gives a config's cost, what is over a limit, and by how much of it."""
+    """Return a config's cost, what is over a limit, and by how much of it."""
     limits, data = opened.limits_of(config.family), opened.cached_data_of(config.family)
     try:
         cost = predict_cost(config, data.image_shape, data.n_classes)
@@ -179,7 +179,7 @@ def _check_cost(opened: OpenStudy, config: Config) -> tuple[Cost | None, str | N
 
 
 def _explain_stuck(opened: OpenStudy, kinds: Sequence[str]) -> str:
-    """Says what came of the last proposals, and the limits that stood in their way."""
+    """Say what came of the last proposals, and the limits that stood in their way."""
     limits, n_repeats = opened.settings.limits.values(), kinds.count("repeat")
     most = (it.max_operations for it in limits)
     operations = (None if it is None else it / 1e6 for it in most)  # as the option takes them
@@ -193,6 +193,6 @@ def _explain_stuck(opened: OpenStudy, kinds: Sequence[str]) -> str:
 
 
 def _format_limits(limits: Iterable[float | None], unit: str = "") -> str:
-    """Tells the limits of networks from scratch and of pretrained ones, where they differ."""
+    """Tell the limits of networks from scratch and of pretrained ones, where they differ."""
     texts = ("none" if limit is None else f"{limit:,.10g}{unit}" for limit in limits)
     return " and ".join(dict.fromkeys(texts))

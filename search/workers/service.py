@@ -49,7 +49,7 @@ class Service:
     is_supervised: bool
 
     def run(self) -> int:
-        """Serves, and gives the exit code: 0, or 128 and a signal's number.
+        """Serve, and return the exit code: 0, or 128 and a signal's number.
 
         SIGTERM and Ctrl-C have trials given back; the second one leaves at once.
 
@@ -65,7 +65,7 @@ class Service:
             return self._run_workers(store)
 
     def _open_store(self) -> Store:
-        """Opens the store.
+        """Open the store.
 
         A worker of every study waits for a server that is away, and makes the tables of a database
         that is new: studies may come later.
@@ -112,7 +112,7 @@ class Service:
         return _exit_code(signals)
 
     def _run_workers(self, store: Store) -> int:
-        """Keeps one worker at each place."""
+        """Keep one worker at each place."""
         workers = LocalWorkers(
             self.study,
             devices=self.devices,
@@ -126,7 +126,7 @@ class Service:
         return _exit_code(supervise(workers, stop=stop))
 
     def _options(self) -> list[str]:
-        """Gives what each worker is told as we were."""
+        """Return what each worker is told as we were."""
         idle_exit = [] if self.idle_exit_s is None else ["--idle-exit", f"{self.idle_exit_s}s"]
         return ["--log-format", self.log_format, *idle_exit]
 
@@ -136,7 +136,7 @@ class Service:
 
 
 def _count_progress(store: Store) -> int:
-    """Counts the epochs of all studies; a store that is away has gained none."""
+    """Count the epochs of all studies; a store that is away has gained none."""
     try:
         return count_epochs(store, None)
     except StoreUnavailableError:

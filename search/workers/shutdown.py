@@ -31,7 +31,7 @@ class Shutdown:
         self._requested = threading.Event()
 
     def request(self) -> None:
-        """Has the worker give its trial back and leave; safe from a signal handler."""
+        """Make the worker give its trial back and leave; safe from a signal handler."""
         self._requested.set()
         self._store.retry.begin_shutdown()
 
@@ -41,12 +41,12 @@ class Shutdown:
         return self._requested.is_set()
 
     def wait(self, seconds: float) -> None:
-        """Waits, but not longer than until the worker is asked to leave."""
+        """Wait, but not longer than until the worker is asked to leave."""
         self._requested.wait(seconds)
 
     @contextmanager
     def closing_trainers(self, pool: TrainerPool) -> Iterator[None]:
-        """Ends trainers with the work within; a store that is away keeps nobody who was asked.
+        """End trainers with the work within; a store that is away keeps nobody who was asked.
 
         Raises:
             StoreAwayError: If the store has been away for too long and nobody asked.
@@ -62,7 +62,7 @@ class Shutdown:
 
 
 def wait_for_uploads(artifacts: Collection[Artifacts], must_stop_soon: Callable[[], bool]) -> None:
-    """Waits while the last checkpoints are on their way, and nobody hurries the worker.
+    """Wait while the last checkpoints are on their way, and nobody hurries the worker.
 
     Args:
         artifacts: Of the studies that it served.
@@ -78,7 +78,7 @@ def wait_for_uploads(artifacts: Collection[Artifacts], must_stop_soon: Callable[
 
 
 def flush_before_exit(artifacts: Collection[Artifacts]) -> None:
-    """Gives files that are on their way a last moment, and says where they stay otherwise."""
+    """Return files that are on their way a last moment, and say where they stay otherwise."""
     until = time.monotonic() + FLUSH_TIMEOUT_S
     for it in artifacts:
         it.flush(max(0.0, until - time.monotonic()))

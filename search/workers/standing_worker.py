@@ -64,7 +64,7 @@ class StandingWorker:
         self._skipped_until: dict[int, float] = {}
 
     def run(self) -> None:
-        """Serves open studies until it is asked to leave, or has had no work for too long.
+        """Serve open studies until it is asked to leave, or has had no work for too long.
 
         Raises:
             StoreAwayError: If the store has been away for too long.
@@ -93,7 +93,7 @@ class StandingWorker:
         return self.idle_exit_s is not None and idle_s >= self.idle_exit_s
 
     def _serve_next(self) -> bool:
-        """Serves the study whose turn it is while that is so; False when there is none."""
+        """Serve the study whose turn it is while that is so; False when there is none."""
         rows = list_open_studies(self.store)
         self._close_finished(rows)
         if choose_study(rows, self._skipped()) is None:
@@ -112,7 +112,7 @@ class StandingWorker:
         return [*(opened.artifacts for _, opened in self._opened.values()), *self._uploading]
 
     def _close_finished(self, rows: Sequence[OpenStudyRow]) -> None:
-        """Closes studies that need nobody any more, once their files are where they belong."""
+        """Close studies that need nobody any more, once their files are where they belong."""
         for study_id in self._opened.keys() - {row.study_id for row in rows}:
             if self._opened[study_id][1].artifacts.is_idle:
                 del self._opened[study_id]
@@ -124,7 +124,7 @@ class StandingWorker:
         )
 
     def _serve(self, row: OpenStudyRow) -> bool:
-        """Trains trials of one study until another one's turn has come, or none is left."""
+        """Train trials of one study until another one's turn has come, or none is left."""
         opened = self._open(row)
         if opened is None:
             return False
@@ -160,7 +160,7 @@ class StandingWorker:
         return chosen is not None and chosen.study_id == study_id
 
     def _open(self, row: OpenStudyRow) -> OpenStudy | None:
-        """Opens a study, or finds it open; None, with one log line, where that cannot be."""
+        """Open a study, or finds it open; None, with one log line, where that cannot be."""
         try:
             settings = load_study(self.store, row.name).settings
             known = self._opened.get(row.study_id)

@@ -72,7 +72,7 @@ class StudySession:
         """Whether running trials have to wait: the study's time is up, or it was stopped."""
 
     def run_trial(self) -> bool:
-        """Trains one trial; False when none is to be had right now.
+        """Train one trial; False when none is to be had right now.
 
         Raises:
             StudyNotFoundError: If the study was deleted.
@@ -126,7 +126,7 @@ class StudySession:
             return None
 
     def _train(self, proposal: Proposal) -> None:
-        """Trains one trial, and records what became of it unless somebody else has taken it."""
+        """Train one trial, and records what became of it unless somebody else has taken it."""
         opened, lease = self.opened, proposal.lease
         interruption = Interruption(self.is_stopping, lambda: self._is_suspended)
         _record_device(proposal, self._pool.device)
@@ -182,7 +182,7 @@ class StudySession:
         self._is_suspended = record.is_stopped or is_time_up
 
     def _load_record(self) -> StudyRecord:
-        """Loads the study as it is now; an equal one that has its name, or its id, is not it."""
+        """Load the study as it is now; an equal one that has its name, or its id, is not it."""
         record = load_study(self.opened.store, self.opened.name)
         if self.opened.settings.creation not in record.settings:
             raise StudyNotFoundError("The study was deleted, and made anew.")
@@ -190,7 +190,7 @@ class StudySession:
 
 
 def _record_device(proposal: Proposal, device: Device) -> None:
-    """Notes where a trial is trained, beside the places that had it before."""
+    """Note where a trial is trained, beside the places that had it before."""
     trial = proposal.trial
     place = f"{socket.gethostname()}, {device.name}"
     trial.set_user_attr(RAN_ON, [*dict.fromkeys([*trial.user_attrs.get(RAN_ON, ()), place])])

@@ -83,7 +83,7 @@ class FeaturesProgress:
     shown_at: float = 0.0
 
     def describe(self, done: int, total: int) -> str | None:
-        """Gives what to show, or None when that was said a moment ago."""
+        """Return what to show, or None when that was said a moment ago."""
         now = time.monotonic()
         if done == 0 or not self.is_shown:
             self.began_at = now
@@ -116,7 +116,7 @@ class TrialRunner:
     features: FeaturesProgress = field(default_factory=FeaturesProgress)
 
     def run(self) -> Outcome | Unfinished:
-        """Trains the trial to its end, or to an interruption.
+        """Train the trial to its end, or to an interruption.
 
         Raises:
             LeaseLostError: If another worker has taken the trial.
@@ -157,7 +157,7 @@ class TrialRunner:
         return self.opened.data_of(self.proposal.config.family)
 
     def _fetch_checkpoint(self) -> Path | None:
-        """Gives what the trial goes on from; bringing it here is no time of the trial's own.
+        """Return what the trial goes on from; bringing it here is no time of the trial's own.
 
         Without it the trial would begin again, so an artifact store that is away is waited for.
 
@@ -199,7 +199,7 @@ class TrialRunner:
         )
 
     def _handle(self, message: Message) -> Outcome | Unfinished | None:
-        """Acts on what the trainer said."""
+        """Act on what the trainer said."""
         match message:
             case Resumed(rows, confusion):
                 logger.info("trial %s goes on after epoch %s", self._number, rows[-1].epoch)
@@ -227,7 +227,7 @@ class TrialRunner:
             logger.warning("trial %s: %s", self._number, message.text)
 
     def _wait_for_features(self, done: int, total: int) -> Unfinished | None:
-        """Lets a trainer compute features, which is no time of the trial's own."""
+        """Let a trainer compute features, which is no time of the trial's own."""
         self.spent_s = 0.0
         activity = self.features.describe(done, total)
         if activity is not None:
@@ -243,13 +243,13 @@ class TrialRunner:
             set_activity(self.opened.store, self.proposal.lease.worker_id, None)
 
     def _keep_confusion(self, confusion: Confusion) -> None:
-        """Notes what the best epoch so far takes for what, where that is another one now."""
+        """Note what the best epoch so far takes for what, where that is another one now."""
         if 0 < len(confusion) <= MAX_CONFUSION_CLASSES and confusion != self.confusion:
             self.confusion = confusion
             self.proposal.trial.set_user_attr(CONFUSION, confusion)
 
     def _keep_checkpoint(self, save_error: str) -> None:
-        """Has what the trainer saved taken to the artifact store, or warns that it did not."""
+        """Make what the trainer saved taken to the artifact store, or warns that it did not."""
         if not save_error:
             self.opened.artifacts.send(self._number, self.proposal.lease.generation)
         elif not self.has_save_error:
@@ -257,7 +257,7 @@ class TrialRunner:
         self.has_save_error = bool(save_error)
 
     def _record_and_decide(self, rows: Sequence[EpochRow]) -> Outcome | Unfinished | None:
-        """Records epochs, and lets the trial go on after the last of them or not."""
+        """Record epochs, and let the trial go on after the last of them or not."""
         trial = self.proposal.trial
         self._clear_activity()
         for row in rows:
@@ -286,7 +286,7 @@ class TrialRunner:
         self.trainer.send(decision)
 
     def _count_time(self, message: Message | None) -> None:
-        """Counts how long the trainer works and is silent while we listen, not while we slept."""
+        """Count how long the trainer works and is silent while we listen, not while we slept."""
         now = time.monotonic()
         step_s, self.polled_at = min(now - self.polled_at, MAX_POLL_S), now
         self.spent_s += step_s
@@ -295,7 +295,7 @@ class TrialRunner:
             self.spent_s = 0.0  # Loading TensorFlow is no time of the trial's own.
 
     def _check_limits(self, silence_limit_s: float) -> Outcome | Unfinished | None:
-        """Ends the trainer when it is over a limit, hangs, or the worker has to leave."""
+        """End the trainer when it is over a limit, hangs, or the worker has to leave."""
         memory_mb = self.trainer.memory_mb()
         self.last_memory_mb = memory_mb or self.last_memory_mb
         memory_limit_mb = self._memory_limit_mb()
@@ -325,7 +325,7 @@ class TrialRunner:
         return self.trainer.ready_mb is None and self.silent_s <= MIN_SILENCE_S
 
     def _classify_exit(self, ooms: OomCounter) -> Outcome | Unfinished:
-        """Tells a kill for want of memory from any other end of the trainer."""
+        """Tell a kill for want of memory from any other end of the trainer."""
         code = self.trainer.exit_code()
         was_near = (
             self.last_memory_mb > NEAR_LIMIT_SHARE * self._memory_limit_mb()
@@ -342,7 +342,7 @@ class TrialRunner:
         return Unfinished.LOST
 
     def _memory_limit_mb(self) -> float:
-        """Gives the memory that the trial may take beyond what the trainer had before it."""
+        """Return the memory that the trial may take beyond what the trainer had before it."""
         max_memory_mb = self.opened.limits_of(self.proposal.config.family).max_memory_mb
         if max_memory_mb is None or self.trainer.ready_mb is None:
             return float("inf")

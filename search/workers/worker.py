@@ -26,7 +26,7 @@ class Worker:
         self.worker_id = register_worker(opened.store, opened.study_id, device=pool.device.name)
 
     def run(self) -> None:
-        """Trains trials until the study is over or the worker is asked to leave.
+        """Train trials until the study is over or the worker is asked to leave.
 
         Raises:
             StudyNotFoundError: If the study was deleted.

@@ -211,7 +211,7 @@ class CostLayers:
         return self._record_output(out, name, copies=RETAINED_BY_POOL)
 
     def _add_kernel(self, inputs: int, outputs: int, n_positions: int = 1) -> None:
-        """Adds a kernel and its bias, used at every one of `n_positions`."""
+        """Add a kernel and its bias, used at every one of `n_positions`."""
         self.parameters += (inputs + 1) * outputs
         self.operations += (2 * inputs + 1) * outputs * n_positions
         self.memory.n_layers += 1

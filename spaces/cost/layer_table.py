@@ -37,7 +37,7 @@ class DrawnLayer:
 def draw_network(
     config: Config, image_shape: tuple[int, int, int], n_classes: int
 ) -> tuple[DrawnLayer, ...]:
-    """Gives the layers of a network in the order in which they compute, the image first.
+    """Return the layers of a network in the order in which they compute, the image first.
 
     Args:
         config: What is built.
@@ -155,7 +155,7 @@ class LayerRecorder:
         return self._record("probabilities", shape, x, name=name)
 
     def _record(self, kind: str, shape: Shape, *inputs: DrawnLayer, name: str) -> DrawnLayer:
-        """Notes a layer; whatever has been counted since the one before are its parameters."""
+        """Note a layer; whatever has been counted since the one before are its parameters."""
         parameters = self._costs.parameters - self._n_recorded_parameters
         self._n_recorded_parameters = self._costs.parameters
         layer = DrawnLayer(name, kind, shape, parameters, tuple(it.name for it in inputs))

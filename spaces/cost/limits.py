@@ -70,7 +70,7 @@ def _format(value: float) -> str:
 def check_some_fit(
     configs: Iterable[Config], image_shape: tuple[int, int, int], n_classes: int, limits: Limits
 ) -> None:
-    """Refuses images that none of the networks can be trained on.
+    """Refuse images that none of the networks can be trained on.
 
     Raises:
         SpaceError: If the images are too small for every network, or the limits too low.

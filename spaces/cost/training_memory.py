@@ -45,7 +45,7 @@ class RetainedActivations:
     n_layers: int = 0
 
     def add_map(self, size: int, copies: float = 0.0) -> None:
-        """Takes note of a map of `size` values, of which so many copies stay."""
+        """Take note of a map of `size` values, of which so many copies stay."""
         self.retained += copies * size
         self.largest = max(self.largest, size)
 

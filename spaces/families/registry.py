@@ -63,7 +63,7 @@ def register_family(name: str) -> Callable[[type[Family]], type[Family]]:
 
 
 def unregister_families(names: Iterable[str]) -> None:
-    """Takes families out again: those of a user's module that is broken, or has changed."""
+    """Take families out again: those of a user's module that is broken, or has changed."""
     for name in names:
         _families.pop(name, None)
 

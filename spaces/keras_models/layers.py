@@ -144,7 +144,7 @@ class KerasLayers:
         return keras.layers.Dense(n_classes, activation="softmax", name=name, **weights)(x)
 
     def draw_orthogonal_biases(self, model: keras.Model) -> None:
-        """Gives every bias a one-row orthogonal draw, which is a random direction of length 1.
+        """Return every bias a one-row orthogonal draw, which is a random direction of length 1.
 
         Keras' own initializer refuses one dimension, and a custom one would keep bare Keras from
         loading the model: so the layers start with zeros, and the draw is assigned afterwards.

@@ -84,7 +84,7 @@ class Network(Protocol):
 
 
 def check_window(height: int | None, width: int | None, window: int, *, name: str) -> None:
-    """Refuses to make a map smaller that has less than one window, or one stride, to it.
+    """Refuse to make a map smaller that has less than one window, or one stride, to it.
 
     Raises:
         SpaceError: If nothing would be left of the map.

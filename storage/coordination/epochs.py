@@ -35,7 +35,7 @@ class EpochRow:
 def record_epoch(
     store: Store, lease: Lease, row: EpochRow, pending: PendingWrites | None = None
 ) -> None:
-    """Adds an epoch to a trial's curve; one that is there already stays as it is.
+    """Add an epoch to a trial's curve; one that is there already stays as it is.
 
     What waits in the draft is written with it.
 
@@ -51,7 +51,7 @@ def record_epoch(
 
 @with_retry
 def load_curve(store: Store, trial_id: int) -> list[EpochRow]:
-    """Gives a trial's epochs in order."""
+    """Return a trial's epochs in order."""
     columns = [column for column in epochs.c if column.name != "trial_id"]
     with store.read() as connection:
         rows = connection.execute(
@@ -62,7 +62,7 @@ def load_curve(store: Store, trial_id: int) -> list[EpochRow]:
 
 @with_retry
 def count_epochs(store: Store, study_id: int | None) -> int:
-    """Counts the epochs that a study's trials have been trained for, or those of all studies."""
+    """Count the epochs that a study's trials have been trained for, or those of all studies."""
     query = sa.select(sa.func.count()).select_from(epochs)
     if study_id is not None:
         query = query.join(leases, leases.c.trial_id == epochs.c.trial_id).where(
@@ -74,7 +74,7 @@ def count_epochs(store: Store, study_id: int | None) -> int:
 
 @with_retry
 def load_curves(store: Store, study_id: int) -> dict[int, list[EpochRow]]:
-    """Gives the epochs of all trials of a study, by trial id."""
+    """Return the epochs of all trials of a study, by trial id."""
     columns = [column for column in epochs.c if column.name != "trial_id"]
     names = [column.name for column in columns]
     curves: dict[int, list[EpochRow]] = {}
@@ -94,7 +94,7 @@ def load_curves(store: Store, study_id: int) -> dict[int, list[EpochRow]]:
 
 @with_retry
 def longest_epoch_s(store: Store, study_id: int) -> float | None:
-    """Gives the wall time of the study's longest epoch in seconds, None before the first."""
+    """Return the wall time of the study's longest epoch in seconds, None before the first."""
     with store.read() as connection:
         return connection.execute(
             sa.select(sa.func.max(epochs.c.seconds))

@@ -77,7 +77,7 @@ class LivenessMonitor:
         self._observed_at = time.monotonic()
 
     def observe(self, rows: Sequence[WorkerRow]) -> None:
-        """Takes note of who has beaten since the last look; to be called every few seconds."""
+        """Take note of who has beaten since the last look; to be called every few seconds."""
         now = time.monotonic()
         step_s, self._observed_at = min(now - self._observed_at, HEARTBEAT_INTERVAL_S), now
         before = self._silent
@@ -97,7 +97,7 @@ class LivenessMonitor:
 
 
 def register_worker(store: Store, study_id: int, *, device: str = "cpu") -> str:
-    """Enters this process as a worker of the study, and gives its id."""
+    """Enter this process as a worker of the study, and return its id."""
     worker_id = uuid.uuid4().hex
     send_heartbeat(store, study_id, worker_id, device=device)
     return worker_id
@@ -105,7 +105,7 @@ def register_worker(store: Store, study_id: int, *, device: str = "cpu") -> str:
 
 @with_retry
 def send_heartbeat(store: Store, study_id: int, worker_id: str, *, device: str = "cpu") -> float:
-    """Says that the worker lives, and gives the study's active time in seconds.
+    """Say that the worker lives, and return the study's active time in seconds.
 
     Each beat adds the time since the study's last one, by any worker: so overlapping workers
     spend the time once, and a time without workers is not spent at all.
@@ -131,7 +131,7 @@ def send_heartbeat(store: Store, study_id: int, worker_id: str, *, device: str =
 
 @with_retry
 def set_activity(store: Store, worker_id: str, activity: str | None) -> None:
-    """Lets others see what a worker is busy with; None once there are epochs to be seen."""
+    """Let others see what a worker is busy with; None once there are epochs to be seen."""
     with store.write() as connection:
         connection.execute(
             workers.update().where(workers.c.worker_id == worker_id).values(activity=activity)
@@ -140,7 +140,7 @@ def set_activity(store: Store, worker_id: str, activity: str | None) -> None:
 
 @with_retry
 def remove_worker(store: Store, worker_id: str) -> None:
-    """Takes a worker that has left off the list; the study is told of the time since its beat.
+    """Take a worker that has left off the list; the study is told of the time since its beat.
 
     Without that, one that is done within seconds would have taken none.
     """
@@ -161,7 +161,7 @@ def remove_worker(store: Store, worker_id: str) -> None:
 
 @with_retry
 def remove_dead(store: Store, rows: Sequence[WorkerRow]) -> None:
-    """Takes workers that have died off the list, but those that have beaten after all."""
+    """Take workers that have died off the list, but those that have beaten after all."""
     with store.write() as connection:
         for row in rows:
             is_same = sa.and_(
@@ -172,7 +172,7 @@ def remove_dead(store: Store, rows: Sequence[WorkerRow]) -> None:
 
 @with_retry
 def list_workers(store: Store, study_id: int | None = None) -> list[WorkerRow]:
-    """Gives the workers of a study, or of all, that have not left, the dead ones too."""
+    """Return the workers of a study, or of all, that have not left, the dead ones too."""
     with store.read() as connection:
         which = sa.true() if study_id is None else workers.c.study_id == study_id
         return select_workers(store, connection, which)
@@ -181,7 +181,7 @@ def list_workers(store: Store, study_id: int | None = None) -> list[WorkerRow]:
 def select_workers(
     store: Store, connection: Connection, condition: sa.ColumnElement[bool]
 ) -> list[WorkerRow]:
-    """Gives the workers that fulfil a condition, within a transaction."""
+    """Return the workers that fulfil a condition, within a transaction."""
     now = store.now(connection)
     rows = connection.execute(
         sa.select(workers, leases.c.trial_number)
@@ -214,7 +214,7 @@ def select_workers(
 def insert_worker(
     connection: Connection, study_id: int, worker_id: str, *, now: float, device: str
 ) -> None:
-    """Enters this process as a worker of the study, within a transaction."""
+    """Enter this process as a worker of the study, within a transaction."""
     connection.execute(
         workers.insert().values(
             worker_id=worker_id,
@@ -231,7 +231,7 @@ def insert_worker(
 
 
 def _lock_active_time(connection: Connection, study_id: int) -> Any:
-    """Gives a study's active time and last beat, and keeps others from adding to it."""
+    """Return a study's active time and last beat, and keep others from adding to it."""
     return connection.execute(
         sa.select(studies.c.active_s, studies.c.beat_at)
         .where(studies.c.study_id == study_id)
@@ -242,7 +242,7 @@ def _lock_active_time(connection: Connection, study_id: int) -> Any:
 def _add_active_time(
     connection: Connection, study_id: int, active_s: float, since: float, now: float
 ) -> float:
-    """Adds the time since a beat to a study's active time, and gives all of it in seconds."""
+    """Add the time since a beat to a study's active time, and return all of it in seconds."""
     gap = now - since
     active_s += gap if 0 < gap < HEARTBEAT_GAP_S else 0.0
     connection.execute(
@@ -255,7 +255,7 @@ def _add_active_time(
 
 @cache
 def _machine_id() -> str:
-    """Names what process ids belong to: a boot of a machine and, in it, a namespace of ids.
+    """Name what process ids belong to: a boot of a machine and, in it, a namespace of ids.
 
     Containers may share a host's name and not its processes, and names change with the network.
     """

@@ -70,7 +70,7 @@ def has_budget_left(store: Store, study_id: int) -> bool:
 def begin_trial(
     store: Store, study_id: int, worker_id: str, *, only_enqueued: bool = False
 ) -> Lease | None:
-    """Begins a trial with a lease on it: an enqueued one, or a new one of Optuna's.
+    """Begin a trial with a lease on it: an enqueued one, or a new one of Optuna's.
 
     None means that all of the budget is spent or taken, or that the study has ended, or that
     nothing is enqueued where `only_enqueued` is wanted. Lease and trial begin in one transaction,
@@ -99,7 +99,7 @@ def begin_trial(
 
 @with_retry
 def take_released(store: Store, study_id: int, worker_id: str) -> Lease | None:
-    """Takes the oldest trial that was begun and let go, or gives None when there is none.
+    """Take the oldest trial that was begun and let go, or gives None when there is none.
 
     A worker trains one trial at a time. One that is its own already was begun or taken in a
     transaction whose answer it never got.
@@ -124,7 +124,7 @@ def take_released(store: Store, study_id: int, worker_id: str) -> Lease | None:
 
 @with_retry
 def release_lease(store: Store, lease: Lease, *, lost: bool = False) -> None:
-    """Gives a trial back for any worker to go on with; `lost` says that it was taken down.
+    """Return a trial back for any worker to go on with; `lost` says that it was taken down.
 
     Raises:
         LeaseLostError: If the trial was taken meanwhile.
@@ -152,7 +152,7 @@ def release_lease(store: Store, lease: Lease, *, lost: bool = False) -> None:
 def record_config(
     store: Store, lease: Lease, config_key: str, pending: PendingWrites | None = None
 ) -> int | None:
-    """Enters the trial's config, or gives the number of the trial that has entered it before.
+    """Enter the trial's config, or gives the number of the trial that has entered it before.
 
     What waits in the draft is written with it.
 
@@ -178,7 +178,7 @@ def record_config(
 
 @with_retry
 def count_configs(store: Store, study_id: int) -> int:
-    """Counts the distinct configs that the study's trials have drawn."""
+    """Count the distinct configs that the study's trials have drawn."""
     with store.read() as connection:
         return connection.execute(
             sa.select(sa.func.count(leases.c.config_key.distinct())).where(
@@ -191,7 +191,7 @@ def count_configs(store: Store, study_id: int) -> int:
 def record_outcome(
     store: Store, lease: Lease, outcome: Outcome, pending: PendingWrites | None = None
 ) -> None:
-    """Records how the trial ended, once and for all; Optuna is told afterwards.
+    """Record how the trial ended, once and for all; Optuna is told afterwards.
 
     Raises:
         LeaseLostError: If the trial was taken meanwhile, or has an outcome.
@@ -216,7 +216,7 @@ def record_outcome(
 
 @with_retry
 def list_open_leases(store: Store, study_id: int) -> list[OpenLease]:
-    """Gives the leases that somebody still has to do something about, in the order of trials."""
+    """Return the leases that somebody still has to do something about, in the order of trials."""
     with store.read() as connection:
         rows = connection.execute(
             sa.select(leases)
@@ -238,13 +238,13 @@ def list_open_leases(store: Store, study_id: int) -> list[OpenLease]:
 
 
 def last_outcome_kinds(store: Store, study_id: int, n: int) -> list[str]:
-    """Gives how the last `n` trials ended since the budget was set, the newest first."""
+    """Return how the last `n` trials ended since the budget was set, the newest first."""
     return [kind for _, kind in last_outcomes(store, study_id, n)]
 
 
 @with_retry
 def last_outcomes(store: Store, study_id: int, n: int) -> list[tuple[int, str]]:
-    """Gives the numbers of those trials, and how they ended."""
+    """Return the numbers of those trials, and how they ended."""
     with store.read() as connection:
         rows = connection.execute(
             sa.select(leases.c.trial_number, leases.c.kind)
@@ -275,7 +275,7 @@ def _has_budget_left(connection: Connection, study_id: int, budget: _Budget) -> 
 
 @with_retry
 def count_losses(store: Store, lease: Lease) -> int:
-    """Counts how often the trial was lost since it last gained an epoch.
+    """Count how often the trial was lost since it last gained an epoch.
 
     Raises:
         LeaseLostError: If it was taken meanwhile.
@@ -285,12 +285,12 @@ def count_losses(store: Store, lease: Lease) -> int:
 
 
 def reset_losses(connection: Connection, lease: Lease) -> None:
-    """Begins to count a trial's losses anew, within a transaction."""
+    """Begin to count a trial's losses anew, within a transaction."""
     _update_held(connection, lease, n_losses=0)
 
 
 def check_held(connection: Connection, lease: Lease, *, is_locked: bool = True) -> int:
-    """Makes sure, within a transaction, that the lease is still the worker's.
+    """Make sure, within a transaction, that the lease is still the worker's.
 
     Returns:
         How often the trial was lost.
@@ -306,7 +306,7 @@ def check_held(connection: Connection, lease: Lease, *, is_locked: bool = True) 
 
 
 def _lock_study(connection: Connection, study_id: int) -> _Budget:
-    """Lets one transaction at a time decide for the study, and gives its budget."""
+    """Let one transaction at a time decide for the study, and return its budget."""
     return _read_budget(connection, study_id, is_locked=True)
 
 

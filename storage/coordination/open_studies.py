@@ -44,7 +44,7 @@ class OpenStudyRow:
 
 @with_retry
 def list_open_studies(store: Store, worker_id: str | None = None) -> list[OpenStudyRow]:
-    """Gives the open studies in the order in which the asking worker should serve them."""
+    """Return the open studies in the order in which the asking worker should serve them."""
     with store.read() as connection:
         return _select_open(store, connection, worker_id)
 
@@ -53,7 +53,7 @@ def list_open_studies(store: Store, worker_id: str | None = None) -> list[OpenSt
 def join_next_study(
     store: Store, worker_id: str, *, device: str, skipped: Collection[int] = ()
 ) -> OpenStudyRow | None:
-    """Enters the worker in the study whose turn it is, and takes it out of the one it served.
+    """Enter the worker in the study whose turn it is, and take it out of the one it served.
 
     Workers choose one after the other, so that two of them do not both run to the neediest
     study. None means that nothing is to be had; the worker is then in no study.
@@ -79,7 +79,7 @@ def join_next_study(
 def choose_study(
     rows: Sequence[OpenStudyRow], skipped: Collection[int] = ()
 ) -> OpenStudyRow | None:
-    """Gives the first study that has a trial for another worker."""
+    """Return the first study that has a trial for another worker."""
     return next((row for row in rows if row.has_work and row.study_id not in skipped), None)
 
 
@@ -107,7 +107,7 @@ def _select_open(
 
 
 def _count_leases(connection: Connection, ids: Sequence[int]) -> dict[int, tuple[int, int]]:
-    """Counts, by study, the units of the budget that are claimed, and those spent."""
+    """Count, by study, the units of the budget that are claimed, and those spent."""
     rows = connection.execute(
         sa.select(leases.c.study_id, sa.func.count(), sa.func.count(leases.c.kind))
         .where(leases.c.study_id.in_(ids), leases.c.counts)
@@ -117,7 +117,7 @@ def _count_leases(connection: Connection, ids: Sequence[int]) -> dict[int, tuple
 
 
 def _select_open_leases(connection: Connection, ids: Sequence[int]) -> list[Any]:
-    """Gives the leases that somebody still has to do something about."""
+    """Return the leases that somebody still has to do something about."""
     return list(
         connection.execute(
             sa.select(leases.c.study_id, leases.c.worker_id).where(
@@ -133,7 +133,7 @@ def _describe(
     open_leases: Sequence[Any],
     others: Sequence[WorkerRow],
 ) -> OpenStudyRow | None:
-    """Describes a study; None when nothing is left to do in it."""
+    """Describe a study; None when nothing is left to do in it."""
     claimed, done = counts.get(row.study_id, (0, 0))
     held = [lease.worker_id for lease in open_leases if lease.study_id == row.study_id]
     is_over = row.end_reason is not None or (row.n_trials is not None and done >= row.n_trials)

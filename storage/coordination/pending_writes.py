@@ -46,18 +46,18 @@ class PendingWrites:
         return getattr(self._storage, name)
 
     def get_trial(self, trial_id: int) -> FrozenTrial:
-        """Gives a trial; of its own the one that it was opened with."""
+        """Return a trial; of its own the one that it was opened with."""
         is_own = trial_id == self._trial._trial_id
         return self._trial if is_own else self._storage.get_trial(trial_id)
 
     def get_trial_system_attrs(self, trial_id: int) -> dict[str, Any]:
-        """Gives the attributes that Optuna keeps, those that wait too."""
+        """Return the attributes that Optuna keeps, those that wait too."""
         return self.get_trial(trial_id).system_attrs
 
     def set_trial_param(
         self, trial_id: int, name: str, value: float, distribution: BaseDistribution
     ) -> None:
-        """Takes down a parameter.
+        """Take down a parameter.
 
         Raises:
             ValueError: If the study knows it with another kind of distribution.
@@ -67,28 +67,28 @@ class PendingWrites:
         self._add(params, name, param_name=name, param_value=value, distribution_json=text)
 
     def set_trial_user_attr(self, trial_id: int, key: str, value: Any) -> None:
-        """Takes down an attribute of ours."""
+        """Take down an attribute of ours."""
         self._add(user_attributes, key, key=key, value_json=json.dumps(value))
 
     def set_trial_system_attr(self, trial_id: int, key: str, value: Any) -> None:
-        """Takes down an attribute of Optuna's."""
+        """Take down an attribute of Optuna's."""
         self._add(system_attributes, key, key=key, value_json=json.dumps(value))
 
     def set_trial_intermediate_value(self, trial_id: int, step: int, value: float) -> None:
-        """Takes down a report."""
+        """Take down a report."""
         stored, kind = to_stored(value)
         self._add(
             reports, step, step=step, intermediate_value=stored, intermediate_value_type=kind
         )
 
     def write(self, connection: Connection) -> None:
-        """Writes what waits, within a transaction; a trial that has ended takes no more."""
+        """Write what waits, within a transaction; a trial that has ended takes no more."""
         if self._rows and not has_ended(connection, self._trial._trial_id):
             for table, rows in self._rows.items():
                 upsert(connection, table, rows.values())
 
     def clear(self) -> None:
-        """Forgets what was written, once the transaction is through."""
+        """Forget what was written, once the transaction is through."""
         self._rows.clear()
 
     def _add(self, table: sa.TableClause, row_key: str | int, /, **values: Any) -> None:
@@ -96,7 +96,7 @@ class PendingWrites:
 
 
 def open_trial(store: Store, study: Study, trial_id: int) -> tuple[optuna.Trial, PendingWrites]:
-    """Gives Optuna's handle of a trial, and the draft that holds what is written with it."""
+    """Return Optuna's handle of a trial, and the draft that holds what is written with it."""
     pending = PendingWrites(store, study, trial_id)
     view = copy.copy(study)
     view._storage = pending  # type: ignore[assignment]
@@ -105,7 +105,7 @@ def open_trial(store: Store, study: Study, trial_id: int) -> tuple[optuna.Trial,
 
 @contextmanager
 def transaction_with(store: Store, pending: PendingWrites | None) -> Iterator[Connection]:
-    """Opens a transaction that ends with what waits in a draft."""
+    """Open a transaction that ends with what waits in a draft."""
     with store.write() as connection:
         yield connection
         if pending is not None:

@@ -43,7 +43,7 @@ WATCH_S = 1.2 * HEARTBEAT_INTERVAL_S
 
 
 def recover(store: Store, study_id: int, liveness: LivenessMonitor | None = None) -> int:
-    """Gives back the trials of dead workers and tells Optuna the outcomes it was not told.
+    """Return back the trials of dead workers and tell Optuna the outcomes it was not told.
 
     With a lookout, workers of other machines must have been silent before its eyes.
 
@@ -69,7 +69,7 @@ def recover(store: Store, study_id: int, liveness: LivenessMonitor | None = None
 
 
 def recover_once(store: Store, study_id: int) -> int:
-    """Recovers for whoever keeps no lookout: silent workers elsewhere are watched for a beat.
+    """Recover for whoever keeps no lookout: silent workers elsewhere are watched for a beat.
 
     After an outage, or a sleep of this machine, all of them would seem dead.
 
@@ -100,7 +100,7 @@ def needs_recovery(store: Store, study_id: int) -> bool:
 
 
 def release_trial(store: Store, lease: Lease, *, lost: bool = False) -> None:
-    """Puts a trial back to WAITING and lets go of its lease.
+    """Put a trial back to WAITING and let go of its lease.
 
     A third loss without an epoch gained since the first makes it FAIL.
 
@@ -117,7 +117,7 @@ def release_trial(store: Store, lease: Lease, *, lost: bool = False) -> None:
 def finish_trial(
     store: Store, lease: Lease, outcome: Outcome, pending: PendingWrites | None = None
 ) -> None:
-    """Records how a trial ended, then tells Optuna. What waits in the draft comes first.
+    """Record how a trial ended, then tells Optuna. What waits in the draft comes first.
 
     Raises:
         LeaseLostError: If the trial was taken meanwhile; nothing is then recorded or told.
@@ -127,7 +127,7 @@ def finish_trial(
 
 
 def _abandoned(open_leases: Iterable[OpenLease], alive: Container[str]) -> list[OpenLease]:
-    """Gives the leases that were begun or have ended, and whose worker is not there any more."""
+    """Return the leases that were begun or have ended, and whose worker is not there any more."""
     return [
         lease
         for lease in open_leases
@@ -159,7 +159,7 @@ def _recover_lease(store: Store, study_id: int, lease: OpenLease) -> None:
 
 @with_retry
 def _tell_optuna(store: Store, lease_id: int, trial_id: int, outcome: Outcome) -> None:
-    """Ends Optuna's trial with an outcome; that it has ended already is as good."""
+    """End Optuna's trial with an outcome; that it has ended already is as good."""
     with store.write() as connection:
         connection.execute(leases.update().where(leases.c.lease_id == lease_id).values(told=True))
         if not end_trial(connection, trial_id, outcome):
@@ -168,7 +168,7 @@ def _tell_optuna(store: Store, lease_id: int, trial_id: int, outcome: Outcome) -
 
 @with_retry
 def _end_unleased_trials(store: Store, study_id: int) -> int:
-    """Ends trials that somebody began with Optuna alone and has not gone on with for long.
+    """End trials that somebody began with Optuna alone and has not gone on with for long.
 
     Those that were enqueued wait again.
     """

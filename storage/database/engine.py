@@ -35,7 +35,7 @@ KEEPALIVES = {
 
 
 def sqlalchemy_url(url: URL) -> URL:
-    """Gives the URL that SQLAlchemy takes: that of the server for an embedded PostgreSQL."""
+    """Return the URL that SQLAlchemy takes: that of the server for an embedded PostgreSQL."""
     folder = embedded_folder(url)
     if folder is None:
         return url
@@ -48,7 +48,7 @@ def sqlalchemy_url(url: URL) -> URL:
 
 
 def connect_args(url: URL) -> dict[str, Any]:
-    """Gives the options of a connection; what the URL says itself stays as it is said there."""
+    """Return the options of a connection; what the URL says itself stays as it is said there."""
     if url.get_backend_name() == "sqlite":
         return {"timeout": SQLITE_TIMEOUT_S}
     query = sqlalchemy_url(url).query
@@ -59,7 +59,7 @@ def connect_args(url: URL) -> dict[str, Any]:
 
 
 def make_engine(url: URL) -> Engine:
-    """Makes an engine for a moment's work, which keeps no connection and no transaction."""
+    """Make an engine for a moment's work, which keeps no connection and no transaction."""
     return sa.create_engine(
         sqlalchemy_url(url),
         poolclass=sa.pool.NullPool,
@@ -69,13 +69,13 @@ def make_engine(url: URL) -> Engine:
 
 
 def make_read_only_engine(url: URL) -> Engine:
-    """Makes an engine that cannot write, and that keeps no connection."""
+    """Make an engine that cannot write, and that keeps no connection."""
     url, options = read_only_options(url)
     return sa.create_engine(url, **options)
 
 
 def read_only_options(url: URL) -> tuple[URL, dict[str, Any]]:
-    """Gives the URL and the options of an engine that cannot write."""
+    """Return the URL and the options of an engine that cannot write."""
     options: dict[str, Any] = {"poolclass": sa.pool.NullPool}
     if url.get_backend_name() == "sqlite":
         options["creator"] = partial(_connect_read_only, Path(str(url.database)).absolute())

@@ -61,7 +61,7 @@ shown: PostgreSQL gives no error code before a session is open."""
 
 
 def explain_store_error(error: BaseException) -> str:
-    """Gives what a database or its driver said, in one line, and what to do about it."""
+    """Return what a database or its driver said, in one line, and what to do about it."""
     cause: BaseException = error
     if isinstance(cause, StorageInternalError) and cause.__cause__ is not None:
         cause = cause.__cause__

@@ -30,7 +30,7 @@ class Mode(Enum):
 
 
 def check_location(url: URL, mode: Mode) -> None:
-    """Refuses a file that SQLite would fail on later, with less to say.
+    """Refuse a file that SQLite would fail on later, with less to say.
 
     Raises:
         StoreError: If there is none, it is none of SQLite's, or cannot be used as is wanted.
@@ -77,7 +77,7 @@ def _is_sqlite(path: Path) -> bool:
 
 
 def _check_folder(path: Path) -> None:
-    """Refuses a folder in which SQLite cannot put its journal."""
+    """Refuse a folder in which SQLite cannot put its journal."""
     if not os.access(path.parent, os.W_OK):
         raise StoreError(
             f"Cannot write to the store {path}: its folder is read-only. Name another store with "
@@ -86,7 +86,7 @@ def _check_folder(path: Path) -> None:
 
 
 def find_tables(url: URL, mode: Mode) -> DatabaseSchema:
-    """Looks at the tables of a store, and makes those that are missing where that is wanted.
+    """Look at the tables of a store, and make those that are missing where that is wanted.
 
     Raises:
         StoreError: If it is a database of something else, or there is none to read.
@@ -127,7 +127,7 @@ def _may_be_incomplete(url: URL, schema: DatabaseSchema, mode: Mode) -> bool:
 
 
 def _make_tables(url: URL, schema: DatabaseSchema) -> DatabaseSchema:
-    """Makes the tables that are missing, and brings older ones of ours up to date."""
+    """Make the tables that are missing, and bring older ones of ours up to date."""
     create_optuna_tables(url)
     storage = open_optuna_storage(url)
     with closing(storage), write_transaction(storage.engine) as connection:
@@ -145,7 +145,7 @@ def _make_tables(url: URL, schema: DatabaseSchema) -> DatabaseSchema:
 
 @contextmanager
 def creation_lock(url: URL) -> Iterator[None]:
-    """Lets one process at a time make tables: SQLite files broke otherwise (optuna#5385)."""
+    """Let one process at a time make tables: SQLite files broke otherwise (optuna#5385)."""
     path = sqlite_path(url)
     if path is not None:
         import fasteners
@@ -169,7 +169,7 @@ def _lock_path(path: Path) -> Path:
 
 @contextmanager
 def write_transaction(engine: Engine) -> Iterator[Connection]:
-    """Opens a transaction as `Store.write` gives it."""
+    """Open a transaction as `Store.write` gives it."""
     with engine.connect() as connection:
         if engine.dialect.name == "sqlite":
             connection.exec_driver_sql("BEGIN IMMEDIATE")
@@ -179,7 +179,7 @@ def write_transaction(engine: Engine) -> Iterator[Connection]:
 
 @contextmanager
 def explaining_errors(url: URL, mode: Mode) -> Iterator[None]:
-    """Tells in a sentence why a store cannot be used, or read.
+    """Tell in a sentence why a store cannot be used, or read.
 
     Raises:
         StoreError: If the database, or its file, says so.

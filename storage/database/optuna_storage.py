@@ -42,7 +42,7 @@ class PooledRDBStorage(RDBStorage):
         self._distributions: dict[tuple[int, str], BaseDistribution] = {}
 
     def load(self) -> None:
-        """Makes what `RDBStorage` has beside an engine, unless that is there.
+        """Make what `RDBStorage` has beside an engine, unless that is there.
 
         Raises:
             StoreVersionError: If another Optuna wrote the store.
@@ -66,26 +66,26 @@ class PooledRDBStorage(RDBStorage):
         self._is_loaded = True
 
     def remove_session(self) -> None:
-        """Closes the session of this thread, where there is one."""
+        """Close the session of this thread, where there is one."""
         if self._is_loaded:
             super().remove_session()
 
     def close(self) -> None:
-        """Closes all connections."""
+        """Close all connections."""
         self.remove_session()
         self.engine.dispose()
 
     def read(self) -> sa.Connection:
-        """Opens a connection for queries, each of them a transaction of its own."""
+        """Open a connection for queries, each of them a transaction of its own."""
         return self.engine.execution_options(isolation_level="AUTOCOMMIT").connect()
 
     def get_all_studies(self) -> list[FrozenStudy]:
-        """Gives all studies by their ids."""
+        """Return all studies by their ids."""
         with self.read() as connection:
             return load_frozen_studies(connection)
 
     def get_trial(self, trial_id: int) -> FrozenTrial:
-        """Gives a trial.
+        """Return a trial.
 
         Raises:
             KeyError: If there is none of that id.
@@ -97,7 +97,7 @@ class PooledRDBStorage(RDBStorage):
         return found[0]
 
     def check_distribution(self, study_id: int, name: str, distribution: BaseDistribution) -> None:
-        """Makes sure, as Optuna does, that a study's parameter stays of one kind.
+        """Make sure, as Optuna does, that a study's parameter stays of one kind.
 
         Raises:
             ValueError: If an earlier trial drew it from a distribution of another kind, or of
@@ -109,7 +109,7 @@ class PooledRDBStorage(RDBStorage):
         check_distribution_compatibility(self._distributions[key], distribution)
 
     def forget_study(self, study_id: int) -> None:
-        """Forgets what is known of a study: SQLite gives the id of a deleted one to another."""
+        """Forget what is known of a study: SQLite gives the id of a deleted one to another."""
         for key in [key for key in self._distributions if key[0] == study_id]:
             del self._distributions[key]
 
@@ -130,7 +130,7 @@ class PooledRDBStorage(RDBStorage):
         included_trial_ids: set[int],
         trial_id_greater_than: int,
     ) -> list[FrozenTrial]:
-        """Gives a study's trials as `RDBStorage` does: those listed, and those after an id."""
+        """Return a study's trials as `RDBStorage` does: those listed, and those after an id."""
         conditions: list[sa.ColumnElement[bool]] = [trials.c.study_id == study_id]
         if states is not None:
             conditions.append(trials.c.state.in_([s for s in TrialState if s in states]))
@@ -152,7 +152,7 @@ R = TypeVar("R")
 def _loaded_and_retried(
     method: Callable[Concatenate[PooledRDBStorage, P], R],
 ) -> Callable[Concatenate[PooledRDBStorage, P], R]:
-    """Has a method of `RDBStorage` find what it needs, and wait for a store that is away."""
+    """Make a method of `RDBStorage` find what it needs, and wait for a store that is away."""
 
     @functools.wraps(method)
     def call(storage: PooledRDBStorage, /, *args: P.args, **kwargs: P.kwargs) -> R:
@@ -186,7 +186,7 @@ def _has_study(connection: sa.Connection, study_id: int) -> bool:
 
 
 def open_optuna_storage(url: URL, *, is_optuna_only: bool = False) -> PooledRDBStorage:
-    """Opens Optuna's storage at a URL where its tables are.
+    """Open Optuna's storage at a URL where its tables are.
 
     A store of Optuna alone, `is_optuna_only`, keeps SQLite's way of journaling that it has.
     """
@@ -200,13 +200,13 @@ def open_optuna_storage(url: URL, *, is_optuna_only: bool = False) -> PooledRDBS
 
 
 def open_read_only(url: URL) -> PooledRDBStorage:
-    """Opens Optuna's storage as it stands, of whatever version: nothing can be written."""
+    """Open Optuna's storage as it stands, of whatever version: nothing can be written."""
     url, options = read_only_options(url)
     return PooledRDBStorage(url, options, any_version=True)
 
 
 def create_optuna_tables(url: URL) -> None:
-    """Has Optuna make its tables where they are missing.
+    """Make Optuna make its tables where they are missing.
 
     Raises:
         RuntimeError: If another Optuna made those that are there.
@@ -216,14 +216,14 @@ def create_optuna_tables(url: URL) -> None:
 
 
 def upgrade(url: URL) -> None:
-    """Brings Optuna's tables of an older Optuna up to this one's."""
+    """Bring Optuna's tables of an older Optuna up to this one's."""
     options = {"poolclass": sa.pool.NullPool, "connect_args": connect_args(url)}
     with closing(PooledRDBStorage(sqlalchemy_url(url), options, any_version=True)) as storage:
         storage.upgrade()
 
 
 def escape_braces(url: URL) -> str:
-    """Gives a URL as `RDBStorage` takes it: it runs `str.format` on it, so braces are doubled."""
+    """Return a URL as `RDBStorage` takes it: it runs `str.format` on it, so braces are doubled."""
     return url.render_as_string(hide_password=False).replace("{", "{{").replace("}", "}}")
 
 

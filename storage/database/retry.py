@@ -57,7 +57,7 @@ class RetryPolicy:
         self._shutdown_deadline = float("inf")
 
     def begin_shutdown(self) -> None:
-        """Waits for a few seconds at most from now on; safe from a signal handler."""
+        """Wait for a few seconds at most from now on; safe from a signal handler."""
         self._shutdown_deadline = min(
             self._shutdown_deadline, time.monotonic() + SHUTDOWN_TIMEOUT_S
         )
@@ -68,7 +68,7 @@ class RetryPolicy:
         return self._shutdown_deadline < float("inf")
 
     def call(self, function: Callable[[], R]) -> R:
-        """Calls a function until the store answers.
+        """Call a function until the store answers.
 
         Raises:
             StoreAwayError: If it has not answered for `timeout_s`, or we are to leave.
@@ -106,7 +106,7 @@ S = TypeVar("S", bound=SupportsRetry)
 
 
 def with_retry(function: Callable[Concatenate[S, P], R]) -> Callable[Concatenate[S, P], R]:
-    """Makes a function of a store wait for the store; it has to be one that may run twice."""
+    """Make a function of a store wait for the store; it has to be one that may run twice."""
 
     @functools.wraps(function)
     def call(store: S, /, *args: P.args, **kwargs: P.kwargs) -> R:
@@ -116,7 +116,7 @@ def with_retry(function: Callable[Concatenate[S, P], R]) -> Callable[Concatenate
 
 
 def transient_reason(error: BaseException) -> str | None:
-    """Gives in a line why the store could not do it, if that will pass; else None."""
+    """Return in a line why the store could not do it, if that will pass; else None."""
     for cause in _causes(error):
         if isinstance(cause, DBAPIError) and cause.orig is not None:
             if cause.connection_invalidated or _is_transient(cause, cause.orig):
@@ -137,7 +137,7 @@ def _is_transient(error: DBAPIError, original: BaseException) -> bool:
 
 
 def _causes(error: BaseException | None) -> Iterator[BaseException]:
-    """Walks from an error to what it came of: Optuna's own say nothing but `see above`."""
+    """Walk from an error to what it came of: Optuna's own say nothing but `see above`."""
     while error is not None:
         yield error
         error = error.__cause__ or error.__context__

@@ -30,7 +30,7 @@ class DatabaseSchema:
         return "studies" in self.names
 
     def check(self, shown_url: str) -> None:
-        """Refuses a database of something else, or of a newer convsearch, before it is changed.
+        """Refuse a database of something else, or of a newer convsearch, before it is changed.
 
         Raises:
             StoreError: If it holds other tables, and none of Optuna's.
@@ -62,7 +62,7 @@ class DatabaseSchema:
 
 
 def read_schema(engine: Engine) -> DatabaseSchema:
-    """Looks at the tables of a database; nothing is written."""
+    """Look at the tables of a database; nothing is written."""
     ours = optuna = None
     with engine.connect() as connection:
         names = frozenset(sa.inspect(connection).get_table_names())

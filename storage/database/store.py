@@ -40,7 +40,7 @@ class Store:
 
     @classmethod
     def open(cls, url: str, *, create: bool = True) -> "Store":
-        """Opens a store, and makes its tables where they are missing.
+        """Open a store, and make its tables where they are missing.
 
         Args:
             url: `sqlite:///FILE`, `postgres:FOLDER` or `postgresql://USER:PASSWORD@HOST/NAME`.
@@ -55,7 +55,7 @@ class Store:
 
     @classmethod
     def inspect(cls, url: str) -> "Store":
-        """Opens a store as it stands, for reading alone: nothing is made, changed or locked.
+        """Open a store as it stands, for reading alone: nothing is made, changed or locked.
 
         Raises:
             StoreError: If there is none, or it cannot be read.
@@ -83,7 +83,7 @@ class Store:
 
     @classmethod
     def check(cls, url: str) -> None:
-        """Makes sure that a store can be opened, without making a file or folder for it yet.
+        """Make sure that a store can be opened, without making a file or folder for it yet.
 
         Raises:
             StoreError: As `open` does.
@@ -99,13 +99,13 @@ class Store:
 
     @staticmethod
     def file_of(url: str) -> Path | None:
-        """Gives the file or folder in which a store lies here, None for a server elsewhere."""
+        """Return the file or folder in which a store lies here, None for a server elsewhere."""
         parsed = parse_url(url)
         return sqlite_path(parsed) or embedded_folder(parsed)
 
     @staticmethod
     def show(url: str) -> str:
-        """Gives a URL without its password."""
+        """Return a URL without its password."""
         return show_url(parse_url(url))
 
     @property
@@ -130,13 +130,13 @@ class Store:
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
-        """Opens a connection for queries, each of them a transaction of its own."""
+        """Open a connection for queries, each of them a transaction of its own."""
         with self.optuna_storage.read() as connection:
             yield connection
 
     @contextmanager
     def write(self) -> Iterator[Connection]:
-        """Opens a short transaction that holds SQLite's write lock from its first statement.
+        """Open a short transaction that holds SQLite's write lock from its first statement.
 
         A transaction that reads first and writes later would fail at once, without waiting, if
         another writer came between.
@@ -145,7 +145,7 @@ class Store:
             yield connection
 
     def now(self, connection: Connection) -> float:
-        """Gives the time in seconds by the store's clock, which all its workers share."""
+        """Return the time in seconds by the store's clock, which all its workers share."""
         if self.url.get_backend_name() == "sqlite":
             return time.time()
         return float(
@@ -155,7 +155,7 @@ class Store:
         )
 
     def close(self) -> None:
-        """Closes all connections."""
+        """Close all connections."""
         self.optuna_storage.close()
         if self.server is not None:
             self.server.close()
@@ -163,7 +163,7 @@ class Store:
 
 @contextmanager
 def opened_store(store: Store | str) -> Iterator[Store]:
-    """Gives a store, opened here and closed afterwards where only its URL is given."""
+    """Return a store, opened here and closed afterwards where only its URL is given."""
     if isinstance(store, Store):
         yield store
         return

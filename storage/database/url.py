@@ -23,7 +23,7 @@ SECRET_OPTIONS = ("password", "sslpassword")
 
 
 def parse_url(text: str) -> URL:
-    """Gives the URL of a store, its driver filled in, and its password out of the query.
+    """Return the URL of a store, its driver filled in, and its password out of the query.
 
     `postgres:FOLDER` has the driver `postgres`, which SQLAlchemy does not know: it stands for a
     server whose own URL `storage.database.engine.sqlalchemy_url` gives.
@@ -49,7 +49,7 @@ def parse_url(text: str) -> URL:
 
 
 def show_url(url: URL) -> str:
-    """Gives the URL as it may be printed, and as a user would write it: without its password."""
+    """Return the URL as it may be printed, and as a user would write it: without its password."""
     if url.drivername == EMBEDDED:
         return f"{EMBEDDED}:{url.database}"
     secrets = {name: "***" for name in SECRET_OPTIONS if name in url.query}
@@ -58,7 +58,7 @@ def show_url(url: URL) -> str:
 
 
 def hide_passwords(text: str, url: str | None = None) -> str:
-    """Gives a text with the password of each URL in it as `***`, also of URLs hard to parse.
+    """Return a text with the password of each URL in it as `***`, also of URLs hard to parse.
 
     What stands where a port should, and is no number, may be a password whose `@` was forgotten.
 
@@ -76,21 +76,21 @@ def hide_passwords(text: str, url: str | None = None) -> str:
 
 
 def sqlite_path(url: URL) -> Path | None:
-    """Gives the file of a SQLite store, or None for a server."""
+    """Return the file of a SQLite store, or None for a server."""
     if url.get_backend_name() != "sqlite" or url.database is None:
         return None
     return Path(url.database)
 
 
 def embedded_folder(url: URL) -> Path | None:
-    """Gives the folder of an embedded PostgreSQL, or None for another store."""
+    """Return the folder of an embedded PostgreSQL, or None for another store."""
     if url.drivername != EMBEDDED or url.database is None:
         return None
     return Path(url.database)
 
 
 def shareable_store_url(text: str, folder: Path) -> str:
-    """Gives a store's URL as a file in a folder may name it, which others may read.
+    """Return a store's URL as a file in a folder may name it, which others may read.
 
     It is relative, or, where that would name folders above, the file's name alone. Of a server it
     is a pattern: neither user nor host is told.
@@ -105,7 +105,7 @@ def shareable_store_url(text: str, folder: Path) -> str:
 
 
 def absolute_store_url(text: str) -> str:
-    """Gives a store's URL that means the same in every folder, with its password."""
+    """Return a store's URL that means the same in every folder, with its password."""
     url = parse_url(text)
     path = sqlite_path(url)
     if path is not None:
@@ -128,7 +128,7 @@ def _parse_folder(text: str) -> URL:
 
 
 def _move_password_from_query(url: URL) -> URL:
-    """Moves `?password=` to where SQLAlchemy hides it, which needs a user beside it."""
+    """Move `?password=` to where SQLAlchemy hides it, which needs a user beside it."""
     password, user = url.query.get("password"), url.query.get("user")
     if not isinstance(password, str):
         return url

@@ -27,7 +27,7 @@ class EmbeddedServer:
     """The server in a folder, which runs at least until `close`, or the end of the process."""
 
     def __init__(self, folder: Path, *, create: bool = True) -> None:
-        """Starts the server unless it runs.
+        """Start the server unless it runs.
 
         Raises:
             StoreError: If the folder cannot be used, or the server does not start.
@@ -45,7 +45,7 @@ class EmbeddedServer:
             raise
 
     def ensure_running(self, is_shutting_down: Callable[[], bool] = lambda: False) -> None:
-        """Makes sure that the server runs: it, or its guardian, may have been killed.
+        """Make sure that the server runs: it, or its guardian, may have been killed.
 
         Args:
             is_shutting_down: Whether nobody waits for it any more.
@@ -66,7 +66,7 @@ class EmbeddedServer:
             time.sleep(POLL_S)
 
     def close(self) -> None:
-        """Lets go of the server, which stops soon after its last user has."""
+        """Let go of the server, which stops soon after its last user has."""
         self._lock.close()
 
     def _is_supervised(self) -> bool:
@@ -116,7 +116,7 @@ class EmbeddedServer:
 
 
 def _lock_shared(file: IO[bytes], folder: Path) -> None:
-    """Counts as a user, once a server that is stopping has stopped."""
+    """Count as a user, once a server that is stopping has stopped."""
     deadline = time.monotonic() + START_S
     while True:
         try:
@@ -133,7 +133,7 @@ def _lock_shared(file: IO[bytes], folder: Path) -> None:
 
 
 def _environment() -> dict[str, str]:
-    """Gives an environment in English, without what libpq or a store's user put there."""
+    """Return an environment in English, without what libpq or a store's user put there."""
     kept = {
         name: value
         for name, value in os.environ.items()

@@ -30,7 +30,7 @@ MAX_SOCKET_FOLDER = 85
 
 
 def check_folder(folder: Path, *, create: bool) -> None:
-    """Refuses a folder in which no server could run, before anything is written.
+    """Refuse a folder in which no server could run, before anything is written.
 
     Raises:
         StoreError: If it cannot be used.
@@ -53,7 +53,7 @@ def check_folder(folder: Path, *, create: bool) -> None:
 
 
 def make_folder(folder: Path) -> None:
-    """Makes what is missing of the folder, and gives it to the user that the server runs as."""
+    """Make what is missing of the folder, and return it to the user that the server runs as."""
     try:
         if not folder.exists():
             folder.mkdir(mode=0o700, exist_ok=True)
@@ -71,7 +71,7 @@ def make_folder(folder: Path) -> None:
 
 
 def socket_folder(folder: Path) -> Path:
-    """Gives where the server's socket is: in the folder, or elsewhere if its path will not do.
+    """Return where the server's socket is: in the folder, or elsewhere if its path will not do.
 
     Commas and colons have a meaning where hosts are named. The other place must be the same for
     all users, so it does not follow `$TMPDIR`.
@@ -83,7 +83,7 @@ def socket_folder(folder: Path) -> Path:
 
 
 def find_programs(folder: Path) -> Path:
-    """Gives PostgreSQL's programs of the version that made the folder, or the newest.
+    """Return PostgreSQL's programs of the version that made the folder, or the newest.
 
     Raises:
         StoreError: If they are not installed.
@@ -106,7 +106,7 @@ def find_programs(folder: Path) -> Path:
 
 
 def find_server_user() -> pwd.struct_passwd:
-    """Gives the user that the server runs as: this one, or one made for it where this is root.
+    """Return the user that the server runs as: this one, or one made for it where this is root.
 
     Raises:
         StoreError: If there is no such user.
@@ -129,7 +129,7 @@ def find_server_user() -> pwd.struct_passwd:
 
 
 def supervisor_command(folder: Path) -> list[str]:
-    """Gives the command of the guardian, which loads nothing of ours but its own file."""
+    """Return the command of the guardian, which loads nothing of ours but its own file."""
     return [
         sys.executable, "-P", str(supervisor.__file__), str(folder),
         "--programs", str(find_programs(folder)),
@@ -168,7 +168,7 @@ def _check_contents(folder: Path) -> None:
 
 
 def _check_access(user: pwd.struct_passwd, folder: Path, programs: Path) -> None:
-    """Refuses folders that the server's user cannot enter."""
+    """Refuse folders that the server's user cannot enter."""
     paths = [*reversed(folder.parents), *reversed(programs.parents), programs]
     script = 'for way; do [ -x "$way" ] || { echo "$way"; exit 1; }; done'
     found = subprocess.run(

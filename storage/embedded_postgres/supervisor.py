@@ -43,7 +43,7 @@ class Supervisor:
         self.is_stopping = False
 
     def run(self) -> None:
-        """Runs the server until it has had no user for a while.
+        """Run the server until it has had no user for a while.
 
         The lock on the users is kept while the server stops, so that a new user waits for that.
         """
@@ -69,7 +69,7 @@ class Supervisor:
             time.sleep(POLL_S)
 
     def remove_socket_folder(self) -> None:
-        """Removes a socket's folder that lies elsewhere, since nobody would miss it there."""
+        """Remove a socket's folder that lies elsewhere, since nobody would miss it there."""
         socket_folder = Path(self.options.socket)
         if self.folder not in socket_folder.parents:
             with contextlib.suppress(OSError):
@@ -79,7 +79,7 @@ class Supervisor:
         self.is_stopping = True
 
     def _watch(self, server: "subprocess.Popen[bytes]") -> None:
-        """Waits until the server has ended, or has to."""
+        """Wait until the server has ended, or has to."""
         idle_since: float | None = None
         while server.poll() is None and not self.is_stopping:
             time.sleep(POLL_S)
@@ -93,7 +93,7 @@ class Supervisor:
                 fcntl.flock(self.users, fcntl.LOCK_UN)
 
     def _create_data(self) -> None:
-        """Makes the data folder, which appears under its name when it is whole."""
+        """Make the data folder, which appears under its name when it is whole."""
         part = self.folder / "data.part"
         shutil.rmtree(part, ignore_errors=True)
         made = self._popen(
@@ -134,7 +134,7 @@ class Supervisor:
         stderr: object,
         preexec_fn: Callable[[], None] | None = None,
     ) -> "subprocess.Popen[bytes]":
-        """Starts one of PostgreSQL's programs, as the user that owns the folder."""
+        """Start one of PostgreSQL's programs, as the user that owns the folder."""
         owner = self.folder.stat()
         as_other = {"user": owner.st_uid, "group": owner.st_gid, "extra_groups": []}
         return subprocess.Popen(  # type: ignore[call-overload,no-any-return]
@@ -150,7 +150,7 @@ class Supervisor:
         )
 
     def _stop_leftover(self) -> None:
-        """Stops the server of a guardian that was killed; on Linux it is stopping already."""
+        """Stop the server of a guardian that was killed; on Linux it is stopping already."""
         try:
             pid = int((self.data / "postmaster.pid").read_text().splitlines()[0])
             process = psutil.Process(pid)
@@ -163,7 +163,7 @@ class Supervisor:
 
 
 def stop(server: "subprocess.Popen[bytes]") -> None:
-    """Stops a server: connections are closed, transactions rolled back, all is written."""
+    """Stop a server: connections are closed, transactions rolled back, all is written."""
     for number in (signal.SIGINT, signal.SIGQUIT, signal.SIGKILL):
         server.send_signal(number)
         with contextlib.suppress(subprocess.TimeoutExpired):
@@ -172,7 +172,7 @@ def stop(server: "subprocess.Popen[bytes]") -> None:
 
 
 def try_lock(file: int) -> bool:
-    """Takes a file's lock for this process alone, unless another one holds it."""
+    """Take a file's lock for this process alone, unless another one holds it."""
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -181,7 +181,7 @@ def try_lock(file: int) -> bool:
 
 
 def die_with_parent() -> Callable[[], None] | None:
-    """Gives what has the kernel stop the server when its guardian is killed, on Linux."""
+    """Return what has the kernel stop the server when its guardian is killed, on Linux."""
     if not sys.platform.startswith("linux"):
         return None
     prctl = ctypes.CDLL(None, use_errno=True).prctl
@@ -189,14 +189,14 @@ def die_with_parent() -> Callable[[], None] | None:
 
 
 def last_error_line(log: str) -> str:
-    """Gives the last line that says why PostgreSQL ended, or just the last."""
+    """Return the last line that says why PostgreSQL ended, or just the last."""
     lines = log.strip().splitlines()
     errors = [line for line in lines if re.search(r"FATAL|PANIC|error:", line)]
     return (errors or lines or ["PostgreSQL ended without a word"])[-1]
 
 
 def main() -> None:
-    """Guards one folder, unless it has a guardian."""
+    """Guard one folder, unless it has a guardian."""
     parser = argparse.ArgumentParser()
     parser.add_argument("folder")
     for name in ("programs", "socket", "port", "superuser", "max-connections"):

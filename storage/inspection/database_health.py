@@ -43,7 +43,7 @@ class Versions:
 
 
 def read_versions(store: Store) -> Versions:
-    """Gives the versions of the tables that a store had when it was opened."""
+    """Return the versions of the tables that a store had when it was opened."""
     schema, known, is_older = store.schema, optuna_tables.REVISION, None
     if schema.optuna != known:
         versions = store.optuna_storage.get_all_versions()
@@ -53,7 +53,7 @@ def read_versions(store: Store) -> Versions:
 
 
 def upgrade_tables(url: str) -> None:
-    """Brings the tables of an older convsearch and of an older Optuna up to date."""
+    """Bring the tables of an older convsearch and of an older Optuna up to date."""
     parsed = parse_url(url)
     folder = embedded_folder(parsed)
     server = nullcontext() if folder is None else closing(EmbeddedServer(folder, create=False))
@@ -63,12 +63,12 @@ def upgrade_tables(url: str) -> None:
 
 
 def sqlite_file(url: str) -> Path | None:
-    """Gives the file of a SQLite store, None for every other kind."""
+    """Return the file of a SQLite store, None for every other kind."""
     return sqlite_path(parse_url(url))
 
 
 def check_sqlite(path: Path) -> list[str]:
-    """Gives what is wrong with the content of a SQLite file, which is read whole: three lines."""
+    """Return what is wrong with the content of a SQLite file, which is read whole: three lines."""
     try:
         with make_read_only_engine(
             sa.URL.create("sqlite", database=str(path))
@@ -80,13 +80,13 @@ def check_sqlite(path: Path) -> list[str]:
 
 
 def wal_bytes(path: Path) -> int:
-    """Gives the size of a SQLite file's write-ahead log, 0 where there is none."""
+    """Return the size of a SQLite file's write-ahead log, 0 where there is none."""
     log = path.with_name(path.name + "-wal")
     return log.stat().st_size if log.is_file() else 0
 
 
 def checkpoint_wal(url: str) -> None:
-    """Moves what is in the write-ahead log into the file."""
+    """Move what is in the write-ahead log into the file."""
     path = sqlite_file(url)
     with closing(sqlite3.connect(str(path), timeout=10)) as connection:
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")

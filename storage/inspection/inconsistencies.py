@@ -54,7 +54,7 @@ class Inconsistency:
 
 @with_retry
 def find_inconsistencies(store: Store) -> list[Inconsistency]:
-    """Gives the faults of all studies of ours."""
+    """Return the faults of all studies of ours."""
     before = list_workers(store)
     with store.read() as connection:
         names = _study_names(connection)
@@ -80,7 +80,7 @@ def find_inconsistencies(store: Store) -> list[Inconsistency]:
 
 
 def repair_inconsistencies(store: Store, inconsistencies: Iterable[Inconsistency]) -> None:
-    """Puts right what was found; what has changed meanwhile is judged anew."""
+    """Put right what was found; what has changed meanwhile is judged anew."""
     inconsistencies = list(inconsistencies)
     if any(inconsistency.kind == "strays" for inconsistency in inconsistencies):
         delete_orphans(store)
@@ -94,7 +94,7 @@ def repair_inconsistencies(store: Store, inconsistencies: Iterable[Inconsistency
 
 
 def _classify(row: Any, alive: Iterable[str]) -> InconsistencyKind | None:
-    """Says what is wrong with a lease and its trial; what a living worker holds is on its way."""
+    """Say what is wrong with a lease and its trial; what a living worker holds is on its way."""
     if row.worker_id in alive:
         return None
     if row.trial_id is None:
@@ -111,7 +111,7 @@ def _classify(row: Any, alive: Iterable[str]) -> InconsistencyKind | None:
 
 @with_retry
 def _repair_leases(store: Store, name: str, alive: set[str]) -> None:
-    """Brings leases in line with Optuna's trials; telling outcomes again is left to recovery."""
+    """Bring leases in line with Optuna's trials; telling outcomes again is left to recovery."""
     with store.read() as connection:
         rows = connection.execute(_leases_with_trials(optuna_studies.c.study_name == name)).all()
     actions: dict[InconsistencyKind, Callable[[Store, Any], None]] = {
@@ -142,7 +142,7 @@ def _mark_untold(store: Store, row: Any) -> None:
 
 @with_retry
 def _record_end(store: Store, row: Any) -> None:
-    """Records the end that Optuna knows, unless a worker has taken the trial meanwhile."""
+    """Record the end that Optuna knows, unless a worker has taken the trial meanwhile."""
     kind = KIND_OF_STATE[row.state.name]
     outcome = Outcome(kind, "Ended by another program.", value=row.value)
     with store.write() as connection:
@@ -165,7 +165,7 @@ def _record_end(store: Store, row: Any) -> None:
 
 @with_retry
 def _requeue_unheld(store: Store, name: str) -> None:
-    """Puts trials back to WAITING that are RUNNING and that nobody holds."""
+    """Put trials back to WAITING that are RUNNING and that nobody holds."""
     is_free = sa.and_(leases.c.worker_id.is_(None), leases.c.kind.is_(None))
     is_running = trials.c.state == TrialState.RUNNING
     which = sa.and_(optuna_studies.c.study_name == name, is_free, is_running)
@@ -179,7 +179,7 @@ def _study_names(connection: Connection) -> dict[int, str]:
 
 
 def _leases_with_trials(which: sa.ColumnElement[bool] | None = None) -> sa.Select[Any]:
-    """Selects leases with the study's name, and the trial's state and value in Optuna."""
+    """Select leases with the study's name, and the trial's state and value in Optuna."""
     query = (
         sa.select(
             leases,
@@ -198,7 +198,7 @@ def _leases_with_trials(which: sa.ColumnElement[bool] | None = None) -> sa.Selec
 
 
 def _running_without_lease() -> sa.Select[Any]:
-    """Selects trials of ours that Optuna began long ago and no worker ever leased."""
+    """Select trials of ours that Optuna began long ago and no worker ever leased."""
     long_ago = utc_now() - timedelta(seconds=GRACE_S)
     return (
         sa.select(optuna_studies.c.study_name, trials.c.number)

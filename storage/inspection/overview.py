@@ -54,7 +54,7 @@ class StudyOverview:
         return "stopped" if self.is_stopped else "open"
 
     def to_json(self) -> dict[str, Any]:
-        """Gives the study as `study list --json` shows it."""
+        """Return the study as `study list --json` shows it."""
         return {
             "study": self.name,
             "state": self.state,
@@ -70,7 +70,7 @@ class StudyOverview:
 
 @with_retry
 def list_overviews(store: Store) -> list[StudyOverview]:
-    """Gives every study of the store, plain Optuna ones too, by name."""
+    """Return every study of the store, plain Optuna ones too, by name."""
     with store.read() as connection:
         records = {} if store.is_optuna_only else _load_records(connection)
         done = {} if store.is_optuna_only else _count_done(connection)
@@ -132,7 +132,7 @@ def _count_done(connection: Connection) -> dict[int, int]:
 
 
 def _best_values(connection: Connection) -> dict[int, float]:
-    """Gives the best value of each study that has one direction."""
+    """Return the best value of each study that has one direction."""
     rows = connection.execute(
         sa.select(
             trials.c.study_id,

@@ -43,7 +43,7 @@ class StudyWatch:
     _all: tuple[WatchedTrial, ...] = ()
 
     def read(self) -> tuple[WatchedTrial, ...]:
-        """Gives all trials as they are now, in the order of their numbers."""
+        """Return all trials as they are now, in the order of their numbers."""
         fresh = self.store.retry.call(self._read_fresh)
         before, self._open = self._open, {}
         for trial in fresh:

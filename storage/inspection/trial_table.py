@@ -58,7 +58,7 @@ class TrialSelection:
 
 
 def load_values(connection: Connection, selection: TrialSelection) -> dict[int, float]:
-    """Gives the values of trials that have one."""
+    """Return the values of trials that have one."""
     table = optuna_tables.values
     rows = connection.execute(
         sa.select(table.c.trial_id, table.c.value, table.c.value_type).where(
@@ -71,7 +71,7 @@ def load_values(connection: Connection, selection: TrialSelection) -> dict[int, 
 def load_params(
     connection: Connection, selection: TrialSelection, names: Collection[str] | None
 ) -> dict[int, dict[str, Any]]:
-    """Gives the parameters of trials by name, in the order in which they were drawn."""
+    """Return the parameters of trials by name, in the order in which they were drawn."""
     table = optuna_tables.params
     query = sa.select(
         table.c.trial_id, table.c.param_name, table.c.param_value, table.c.distribution_json
@@ -90,7 +90,7 @@ def load_params(
 def load_attributes(
     connection: Connection, selection: TrialSelection, names: Collection[str] | None
 ) -> dict[int, dict[str, Any]]:
-    """Gives the attributes of trials by name."""
+    """Return the attributes of trials by name."""
     table = optuna_tables.user_attributes
     query = sa.select(table.c.trial_id, table.c.key, table.c.value_json).where(
         selection.condition(table.c.trial_id)
@@ -104,7 +104,7 @@ def load_attributes(
 
 
 def find_infeasible(connection: Connection, selection: TrialSelection) -> set[int]:
-    """Gives the trials that broke a constraint."""
+    """Return the trials that broke a constraint."""
     table = optuna_tables.system_attributes
     query = sa.select(table.c.trial_id, table.c.key, table.c.value_json).where(
         selection.condition(table.c.trial_id),
@@ -118,7 +118,7 @@ def find_infeasible(connection: Connection, selection: TrialSelection) -> set[in
 
 
 def load_outcomes(connection: Connection, selection: TrialSelection) -> dict[int, Outcome]:
-    """Gives the outcomes of trials that have one."""
+    """Return the outcomes of trials that have one."""
     rows = connection.execute(
         sa.select(leases.c.trial_id, leases.c.outcome).where(
             selection.condition(leases.c.trial_id), leases.c.outcome.is_not(None)
@@ -128,7 +128,7 @@ def load_outcomes(connection: Connection, selection: TrialSelection) -> dict[int
 
 
 def load_curves(connection: Connection, selection: TrialSelection) -> dict[int, Curve]:
-    """Gives the curves of trials that have one, summed up by the database."""
+    """Return the curves of trials that have one, summed up by the database."""
     sums = (
         sa.select(
             epochs.c.trial_id,
@@ -197,7 +197,7 @@ class TrialTable:
     _last_id: int = -1
 
     def read(self) -> list[TrialRow]:
-        """Gives all trials as they are now, in the order of their numbers."""
+        """Return all trials as they are now, in the order of their numbers."""
         fresh = self.store.retry.call(self._read_fresh)
         self._open.clear()
         for row in fresh:
@@ -245,13 +245,13 @@ class TrialTable:
 
 
 def load_trials(store: Store, study_id: int) -> list[TrialRow]:
-    """Gives all trials of a study in the order of their numbers."""
+    """Return all trials of a study in the order of their numbers."""
     return TrialTable(store, study_id).read()
 
 
 @with_retry
 def list_trials_to_keep(store: Store, study_id: int, *, n_best: int, n_pruned: int) -> set[int]:
-    """Gives the numbers of the open trials, the best complete ones and the last pruned ones.
+    """Return the numbers of the open trials, the best complete ones and the last pruned ones.
 
     The best are those that a ranking has first: the smaller of equals.
     """

@@ -33,7 +33,7 @@ class QueuedConfig:
 def insert_trials(
     connection: Connection, study_id: int, templates: Sequence[FrozenTrial]
 ) -> list[tuple[int, int]]:
-    """Adds trials to a study with all that they hold, and gives their ids and numbers.
+    """Add trials to a study with all that they hold, and return their ids and numbers.
 
     Raises:
         StudyNotFoundError: If the study was deleted.
@@ -60,7 +60,7 @@ def insert_trials(
 
 
 def enqueue_missing(connection: Connection, study_id: int, queue: Iterable[QueuedConfig]) -> int:
-    """Adds a waiting trial for each config, as Optuna's `enqueue_trial` does, but none twice.
+    """Add a waiting trial for each config, as Optuna's `enqueue_trial` does, but none twice.
 
     One whose trial failed is added again.
 
@@ -90,7 +90,7 @@ Attributes = Mapping[str, Any]
 
 
 def _load_queued(connection: Connection, study_id: int) -> list[tuple[Attributes, Attributes]]:
-    """Gives the parameters and the attributes of trials that were enqueued and did not fail."""
+    """Return the parameters and the attributes of trials that were enqueued and did not fail."""
     system, user = tables.system_attributes, tables.user_attributes
     query = (
         sa.select(system.c.trial_id, system.c.value_json)
@@ -137,7 +137,7 @@ def _add_trial(connection: Connection, study_id: int, number: int, template: Fro
 
 
 def _to_utc(local: datetime | None) -> datetime | None:
-    """Gives a time of Optuna's trials as its tables hold it."""
+    """Return a time of Optuna's trials as its tables hold it."""
     return None if local is None else local.astimezone(UTC).replace(tzinfo=None)
 
 

@@ -9,7 +9,7 @@ OPTUNA_4_KEY = "constraints"
 
 
 def constraint_values(attributes: Mapping[str, Any]) -> list[float]:
-    """Gives the values of a trial's constraints, each of them kept where it is 0 or less.
+    """Return the values of a trial's constraints, each of them kept where it is 0 or less.
 
     What is no number is kept by nothing: it is infinite.
 

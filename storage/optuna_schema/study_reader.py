@@ -17,7 +17,7 @@ from storage.optuna_schema.tables import (
 
 
 def load_frozen_studies(connection: sa.Connection) -> list[FrozenStudy]:
-    """Gives all studies by their ids, those of Optuna alone too."""
+    """Return all studies by their ids, those of Optuna alone too."""
     rows = connection.execute(sa.select(studies).order_by(studies.c.study_id)).all()
     user, system = (_read(connection, it) for it in (study_user_attributes, study_attributes))
     study_directions: dict[int, list[StudyDirection]] = defaultdict(list)

@@ -80,12 +80,12 @@ reports = sa.table(
 
 
 def utc_now() -> datetime:
-    """Gives the time as Optuna's tables hold it: UTC, without saying so."""
+    """Return the time as Optuna's tables hold it: UTC, without saying so."""
     return datetime.now(UTC).replace(tzinfo=None)
 
 
 def to_local(stored: datetime | None) -> datetime | None:
-    """Gives a time of the tables as Optuna's trials hold it: the local one."""
+    """Return a time of the tables as Optuna's trials hold it: the local one."""
     if stored is None:
         return None
     return stored.replace(tzinfo=UTC).astimezone().replace(tzinfo=None)
@@ -96,12 +96,12 @@ NON_FINITE = {"INF_POS": math.inf, "INF_NEG": -math.inf, "NAN": math.nan}
 
 
 def from_stored(value: float | None, kind: str) -> float:
-    """Gives the number that Optuna stored."""
+    """Return the number that Optuna stored."""
     return NON_FINITE[kind] if value is None else value
 
 
 def to_stored(value: float) -> tuple[float | None, str]:
-    """Gives a number as Optuna stores it."""
+    """Return a number as Optuna stores it."""
     if math.isfinite(value):
         return value, "FINITE"
     if math.isnan(value):

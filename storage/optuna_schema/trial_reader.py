@@ -30,7 +30,7 @@ _distributions: dict[str, BaseDistribution] = {}
 
 
 def read_distribution(text: str) -> BaseDistribution:
-    """Gives the distribution that Optuna wrote; trials share it, and nobody changes one."""
+    """Return the distribution that Optuna wrote; trials share it, and nobody changes one."""
     known = _distributions.get(text)
     if known is None:
         known = _distributions[text] = json_to_distribution(text)
@@ -40,7 +40,7 @@ def read_distribution(text: str) -> BaseDistribution:
 def load_frozen_trials(
     connection: Connection, *conditions: sa.ColumnElement[bool]
 ) -> list[FrozenTrial]:
-    """Gives the trials that meet some conditions on Optuna's table of trials, by their ids."""
+    """Return the trials that meet some conditions on Optuna's table of trials, by their ids."""
     rows = connection.execute(
         sa.select(trials).where(*conditions).order_by(trials.c.trial_id)
     ).all()
@@ -75,7 +75,7 @@ Frozen = dict[int, FrozenTrial]
 def _select(
     table: sa.TableClause, columns: Sequence[str], frozen: Frozen, studies: Collection[int]
 ) -> sa.Select[Any]:
-    """Selects what belongs to the trials, and perhaps to others of their studies."""
+    """Select what belongs to the trials, and perhaps to others of their studies."""
     chosen = sa.select(table.c.trial_id, *(table.c[name] for name in columns))
     ids = list(frozen)
     if len(ids) <= MAX_IDS_PER_QUERY:

@@ -28,7 +28,7 @@ Row = dict[str, Any]
 
 
 def take_enqueued(connection: Connection, study_id: int) -> tuple[int, int] | None:
-    """Sets the oldest trial running that waits without a lease, and gives its id and number."""
+    """Set the oldest trial running that waits without a lease, and return its id and number."""
     row = connection.execute(
         sa.select(trials.c.trial_id, trials.c.number)
         .outerjoin(leases, leases.c.trial_id == trials.c.trial_id)
@@ -46,7 +46,7 @@ def take_enqueued(connection: Connection, study_id: int) -> tuple[int, int] | No
 
 
 def lock_optuna_study(connection: Connection, study_id: int) -> None:
-    """Holds a study until the transaction ends, as Optuna does where it numbers trials.
+    """Hold a study until the transaction ends, as Optuna does where it numbers trials.
 
     Raises:
         StudyNotFoundError: If it was deleted.
@@ -57,7 +57,7 @@ def lock_optuna_study(connection: Connection, study_id: int) -> None:
 
 
 def add_trial(connection: Connection, study_id: int) -> tuple[int, int]:
-    """Adds a running trial, and gives its id and number.
+    """Add a running trial, and return its id and number.
 
     Raises:
         StudyNotFoundError: If the study was deleted.
@@ -78,7 +78,7 @@ def add_trial(connection: Connection, study_id: int) -> tuple[int, int]:
 
 
 def set_running(connection: Connection, trial_id: int) -> bool:
-    """Sets a trial running that waits; False where it does not wait any more."""
+    """Set a trial running that waits; False where it does not wait any more."""
     changed = connection.execute(
         trials.update()
         .where(trials.c.trial_id == trial_id, trials.c.state == TrialState.WAITING)
@@ -88,7 +88,7 @@ def set_running(connection: Connection, trial_id: int) -> bool:
 
 
 def set_waiting(connection: Connection, trial_id: int) -> None:
-    """Shows a trial as waiting; one that has ended stays so."""
+    """Show a trial as waiting; one that has ended stays so."""
     connection.execute(
         trials.update()
         .where(trials.c.trial_id == trial_id, trials.c.state == TrialState.RUNNING)
@@ -97,7 +97,7 @@ def set_waiting(connection: Connection, trial_id: int) -> None:
 
 
 def end_trial(connection: Connection, trial_id: int, outcome: Outcome) -> bool:
-    """Ends a trial with its outcome; False where it has ended already, which stays."""
+    """End a trial with its outcome; False where it has ended already, which stays."""
     if has_ended(connection, trial_id):
         return False
     reason = {"reason": outcome.reason} if outcome.reason else {}
@@ -126,7 +126,7 @@ def has_ended(connection: Connection, trial_id: int) -> bool:
 
 
 def write_attributes(connection: Connection, trial_id: int, attributes: Mapping[str, Any]) -> None:
-    """Sets attributes of a trial."""
+    """Set attributes of a trial."""
     rows = (
         {"trial_id": trial_id, "key": key, "value_json": json.dumps(value)}
         for key, value in attributes.items()
@@ -135,7 +135,7 @@ def write_attributes(connection: Connection, trial_id: int, attributes: Mapping[
 
 
 def upsert(connection: Connection, table: sa.TableClause, rows: Iterable[Row]) -> None:
-    """Inserts rows of trials, and replaces those that are there."""
+    """Insert rows of trials, and replace those that are there."""
     chosen: Sequence[Row] = list(rows)
     if not chosen:
         return
@@ -147,7 +147,7 @@ def upsert(connection: Connection, table: sa.TableClause, rows: Iterable[Row]) -
 
 
 def insert_missing(connection: Connection, table: sa.TableClause, row: Row) -> bool:
-    """Inserts a row; False where there is one already, which stays as it is."""
+    """Insert a row; False where there is one already, which stays as it is."""
     inserted = connection.execute(_insert(connection, table).on_conflict_do_nothing().values(row))
     return inserted.rowcount == 1
 
@@ -163,7 +163,7 @@ def _insert(connection: Connection, table: sa.TableClause) -> "Insert":
 
 
 def _last_report(connection: Connection, trial_id: int) -> float | None:
-    """Gives the value of a trial that was pruned: its last report, where that is a number."""
+    """Return the value of a trial that was pruned: its last report, where that is a number."""
     row = connection.execute(
         sa.select(tables.reports.c.intermediate_value, tables.reports.c.intermediate_value_type)
         .where(tables.reports.c.trial_id == trial_id)

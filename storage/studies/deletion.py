@@ -16,7 +16,7 @@ from storage.tables import epochs, leases, predictions, studies, workers
 
 
 def delete_study(store: Store, name: str) -> None:
-    """Deletes a study: our rows first, then Optuna's.
+    """Delete a study: our rows first, then Optuna's.
 
     What is left when it is cut off in between is a plain Optuna study, which the same call
     deletes. The other way round a new study could get the old one's id, and its rows.
@@ -59,7 +59,7 @@ TRIAL_TABLES = (
 def delete_trials(
     store: Store, study_id: int, progress: Callable[[int, int, str], None] | None = None
 ) -> None:
-    """Deletes all trials of a study, the last first.
+    """Delete all trials of a study, the last first.
 
     Cut off in between, it leaves a study whose trials are numbered without a gap.
 

@@ -27,7 +27,7 @@ STALE_S = 600.0
 
 
 def put_file(store: Store, name: str, file: BinaryIO, *, max_bytes: int) -> None:
-    """Keeps a file under a name, in the place of the one that had it.
+    """Keep a file under a name, in the place of the one that had it.
 
     Args:
         store: The store.
@@ -57,7 +57,7 @@ def put_file(store: Store, name: str, file: BinaryIO, *, max_bytes: int) -> None
 
 
 def get_file(store: Store, name: str, file: BinaryIO) -> bool:
-    """Writes the file of that name into an open one, or gives False when there is none.
+    """Write the file of that name into an open one, or gives False when there is none.
 
     One that is replaced while it is read is read anew, as often as that happens.
 
@@ -78,7 +78,7 @@ def get_file(store: Store, name: str, file: BinaryIO) -> bool:
 
 
 def delete_files(store: Store, names: Iterable[str]) -> None:
-    """Deletes the files of these names; those that are not there are as good as deleted.
+    """Delete the files of these names; those that are not there are as good as deleted.
 
     Raises:
         StoreError: If the store cannot be written.
@@ -90,7 +90,7 @@ def delete_files(store: Store, names: Iterable[str]) -> None:
 
 
 def list_files(store: Store, prefix: str = "") -> dict[str, int]:
-    """Gives the names that begin with a prefix, and the size of each in bytes.
+    """Return the names that begin with a prefix, and the size of each in bytes.
 
     Raises:
         StoreError: If the store cannot be read.
@@ -120,7 +120,7 @@ def _list(store: Store, prefix: str) -> dict[str, int]:
 
 @with_retry
 def _begin(store: Store, file_id: str, name: str, size: int, max_bytes: int) -> None:
-    """Enters a file that has no chunk yet, if there is room for it."""
+    """Enter a file that has no chunk yet, if there is room for it."""
     with store.write() as connection:
         _lock(connection)
         now = store.now(connection)
@@ -152,7 +152,7 @@ def _add_chunk(store: Store, file_id: str, position: int, data: bytes) -> None:
 
 @with_retry
 def _complete(store: Store, file_id: str, name: str, sha256: str) -> None:
-    """Gives the file its name, and removes the one that had it."""
+    """Return the file its name, and remove the one that had it."""
     with store.write() as connection:
         _lock(connection)
         _remove(
@@ -181,7 +181,7 @@ def _find(store: Store, name: str) -> Any:
 
 
 def _copy(store: Store, file_id: str, file: BinaryIO) -> str:
-    """Writes a file's chunks one after the other, and gives their SHA-256."""
+    """Write a file's chunks one after the other, and return their SHA-256."""
     digest, position = hashlib.sha256(), 0
     while (data := _load_chunk(store, file_id, position)) is not None:
         digest.update(data)
@@ -201,13 +201,13 @@ def _load_chunk(store: Store, file_id: str, position: int) -> bytes | None:
 
 
 def _remove(connection: Connection, *conditions: sa.ColumnElement[bool]) -> None:
-    """Deletes the files that meet all conditions, with their chunks."""
+    """Delete the files that meet all conditions, with their chunks."""
     gone = connection.execute(files.delete().where(*conditions).returning(files.c.file_id))
     connection.execute(chunks.delete().where(chunks.c.file_id.in_(gone.scalars().all())))
 
 
 def _lock(connection: Connection) -> None:
-    """Lets one transaction at a time name, count or delete files; a row that is always there."""
+    """Let one transaction at a time name, count or delete files; a row that is always there."""
     connection.execute(sa.select(versions.c.only).with_for_update())
 
 

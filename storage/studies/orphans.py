@@ -15,7 +15,7 @@ from storage.tables import epochs, leases, predictions, studies, workers
 
 @with_retry
 def count_orphans(store: Store) -> int:
-    """Counts strays."""
+    """Count strays."""
     with store.read() as connection:
         n_studies = connection.execute(
             sa.select(sa.func.count()).select_from(studies).where(_has_no_study(studies))
@@ -28,7 +28,7 @@ def count_orphans(store: Store) -> int:
 
 @with_retry
 def delete_orphans(store: Store) -> None:
-    """Deletes strays; to be called before anything is created."""
+    """Delete strays; to be called before anything is created."""
     with store.write() as connection:
         delete_leases(connection, _is_orphaned_lease())
         connection.execute(predictions.delete().where(_has_no_study(predictions)))
@@ -37,7 +37,7 @@ def delete_orphans(store: Store) -> None:
 
 
 def delete_leases(connection: Connection, which: sa.ColumnElement[bool]) -> None:
-    """Deletes leases, and the epochs of their trials."""
+    """Delete leases, and the epochs of their trials."""
     trial_ids = sa.select(leases.c.trial_id).where(which, leases.c.trial_id.is_not(None))
     connection.execute(epochs.delete().where(epochs.c.trial_id.in_(trial_ids)))
     connection.execute(leases.delete().where(which))

@@ -19,7 +19,7 @@ MAX_BYTES = 64 * 2**20
 def save_predictions(
     store: Store, study_id: int, trial_number: int, split: str, data: bytes
 ) -> None:
-    """Keeps a trial's answers on a split, in the place of those that are there.
+    """Keep a trial's answers on a split, in the place of those that are there.
 
     Raises:
         ValueError: If they are too large.
@@ -39,7 +39,7 @@ def save_predictions(
 
 @with_retry
 def load_predictions(store: Store, study_id: int, trial_number: int, split: str) -> bytes | None:
-    """Gives a trial's answers on a split, if they are kept."""
+    """Return a trial's answers on a split, if they are kept."""
     with store.read() as connection:
         return connection.execute(
             sa.select(predictions.c.data).where(

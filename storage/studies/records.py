@@ -64,7 +64,7 @@ def create_study(
     priority: int = 0,
     queue: Sequence[QueuedConfig] = (),
 ) -> tuple[StudyRecord, bool]:
-    """Creates a study that maximizes, or loads the one of that name as it stands.
+    """Create a study that maximizes, or loads the one of that name as it stands.
 
     Workers see it once our record of it is there, and the trials of its queue come with that: all
     of them or none.
@@ -111,7 +111,7 @@ def _insert_record(
     queue: Sequence[QueuedConfig],
     **values: Any,
 ) -> bool:
-    """Adds our record of a study with its queue where there is none; False if another has.
+    """Add our record of a study with its queue where there is none; False if another has.
 
     A caller that did not hear of its commit finds its name in the study.
     """
@@ -138,7 +138,7 @@ def _insert_record(
 
 @with_retry
 def enqueue(store: Store, study_id: int, queue: Sequence[QueuedConfig]) -> int:
-    """Has a study train some configs, except those that it was told of before.
+    """Make a study train some configs, except those that it was told of before.
 
     Returns:
         How many are new to it.
@@ -153,7 +153,7 @@ def enqueue(store: Store, study_id: int, queue: Sequence[QueuedConfig]) -> int:
 
 @with_retry
 def load_study(store: Store, name: str) -> StudyRecord:
-    """Loads the record of a study.
+    """Load the record of a study.
 
     Raises:
         StudyNotFoundError: If the store has no such study of ours; the message lists those it has.
@@ -184,7 +184,7 @@ def load_study(store: Store, name: str) -> StudyRecord:
 
 @with_retry
 def find_study(store: Store, name: str) -> StudyRecord:
-    """Loads the record of a study to read it, be it ours or one of Optuna alone.
+    """Load the record of a study to read it, be it ours or one of Optuna alone.
 
     Raises:
         StudyNotFoundError: If the store has neither, or the study has several objectives; the
@@ -236,7 +236,7 @@ def load_optuna_study(
     sampler: optuna.samplers.BaseSampler | None = None,
     pruner: optuna.pruners.BasePruner | None = None,
 ) -> Study:
-    """Opens the study as Optuna's."""
+    """Open the study as Optuna's."""
     return optuna.load_study(
         study_name=name, storage=store.optuna_storage, sampler=sampler, pruner=pruner
     )
@@ -244,7 +244,7 @@ def load_optuna_study(
 
 @with_retry
 def find_study_id(store: Store, name: str) -> int:
-    """Gives the id of a study, one of ours or a plain Optuna study.
+    """Return the id of a study, one of ours or a plain Optuna study.
 
     Raises:
         StudyNotFoundError: If the store has no study of that name; the message lists those it has.
@@ -259,7 +259,7 @@ def find_study_id(store: Store, name: str) -> int:
 
 @with_retry
 def find_study_of_trial(store: Store, trial_id: int) -> int | None:
-    """Gives the id of the study that a trial belongs to; None where there is no such trial."""
+    """Return the id of the study that a trial belongs to; None where there is no such trial."""
     query = sa.select(trials.c.study_id).where(trials.c.trial_id == trial_id)
     with store.read() as connection:
         found = connection.execute(query).scalar()
@@ -268,7 +268,7 @@ def find_study_of_trial(store: Store, trial_id: int) -> int | None:
 
 @with_retry
 def list_studies(store: Store) -> list[str]:
-    """Gives the names of the studies in the store, sorted."""
+    """Return the names of the studies in the store, sorted."""
     with store.read() as connection:
         names = connection.execute(
             sa.select(optuna_studies.c.study_name)
@@ -280,7 +280,7 @@ def list_studies(store: Store) -> list[str]:
 
 @with_retry
 def list_all_studies(store: Store) -> list[str]:
-    """Gives the names of the studies in the store, those of Optuna alone too, sorted."""
+    """Return the names of the studies in the store, those of Optuna alone too, sorted."""
     with store.read() as connection:
         return sorted(connection.scalars(sa.select(optuna_studies.c.study_name)))
 
@@ -294,7 +294,7 @@ def set_budget(
     timeout_s: float | None,
     priority: int | None = None,
 ) -> None:
-    """Changes the budget of a study, and opens it again if it had ended or was stopped.
+    """Change the budget of a study, and opens it again if it had ended or was stopped.
 
     How its trials ended before is no reason any more to end it. Its priority stays what it is
     where none is given.
@@ -318,7 +318,7 @@ def set_budget(
 
 @with_retry
 def set_stopped(store: Store, study_id: int, is_stopped: bool) -> None:
-    """Has all workers of a study leave at the end of their epochs, or lets them come again."""
+    """Make all workers of a study leave at the end of their epochs, or lets them come again."""
     with store.write() as connection:
         connection.execute(
             studies.update().where(studies.c.study_id == study_id).values(is_stopped=is_stopped)
@@ -327,7 +327,7 @@ def set_stopped(store: Store, study_id: int, is_stopped: bool) -> None:
 
 @with_retry
 def update_settings(store: Store, study_id: int, settings: str) -> None:
-    """Replaces the settings of a study."""
+    """Replace the settings of a study."""
     with store.write() as connection:
         connection.execute(
             studies.update().where(studies.c.study_id == study_id).values(settings=settings)
@@ -336,7 +336,7 @@ def update_settings(store: Store, study_id: int, settings: str) -> None:
 
 @with_retry
 def end_study(store: Store, study_id: int, reason: str, *, has_failed: bool = False) -> None:
-    """Records why a study ends before its budget is spent; the first reason stays."""
+    """Record why a study ends before its budget is spent; the first reason stays."""
     with store.write() as connection:
         connection.execute(
             studies.update()
@@ -347,7 +347,7 @@ def end_study(store: Store, study_id: int, reason: str, *, has_failed: bool = Fa
 
 @with_retry
 def end_if_queue_empty(store: Store, study_id: int, reason: str) -> None:
-    """Ends a study that draws no configs, once it has begun all that it was told to train."""
+    """End a study that draws no configs, once it has begun all that it was told to train."""
     waits = sa.select(trials.c.trial_id).where(
         trials.c.study_id == study_id, trials.c.state == TrialState.WAITING
     )
@@ -363,7 +363,7 @@ def end_if_queue_empty(store: Store, study_id: int, reason: str) -> None:
 
 @with_retry
 def count_done(store: Store, study_id: int) -> int:
-    """Counts the finished trials that count for the budget."""
+    """Count the finished trials that count for the budget."""
     with store.read() as connection:
         return connection.execute(
             sa.select(sa.func.count())

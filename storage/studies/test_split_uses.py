@@ -38,7 +38,7 @@ def record_test_use(
     creation: str,
     command: str,
 ) -> None:
-    """Records, before it happens, that a network answers on a test split; the first time stays.
+    """Record, before it happens, that a network answers on a test split; the first time stays.
 
     Args:
         store: The store.
@@ -62,7 +62,7 @@ def record_test_use(
 
 @with_retry
 def list_test_uses(store: Store, fingerprints: Collection[str]) -> list[TestUseRow]:
-    """Gives the uses of the test splits of some prepared images, the first one first."""
+    """Return the uses of the test splits of some prepared images, the first one first."""
     with store.read() as connection:
         rows = connection.execute(
             sa.select(test_uses)

@@ -42,7 +42,7 @@ def copy_trials(
     copies: Iterable[TrialCopy],
     on_copy: Callable[[int], None] = lambda _n: None,
 ) -> list[int]:
-    """Adds finished trials to a study, each with its outcome and curve, and gives their numbers.
+    """Add finished trials to a study, each with its outcome and curve, and return their numbers.
 
     A trial whose config the study has already is not added again; its number is that one's.
 
@@ -77,7 +77,7 @@ def _distributions(batch: Sequence[TrialCopy]) -> Iterator[tuple[str, BaseDistri
 
 @with_retry
 def _copy_batch(store: Store, /, study_id: int, batch: Sequence[TrialCopy]) -> list[int]:
-    """Adds some trials in one transaction: trials, leases and epochs, all of them or none."""
+    """Add some trials in one transaction: trials, leases and epochs, all of them or none."""
     with store.write() as connection:
         lock_optuna_study(connection, study_id)
         numbers = _known_numbers(connection, study_id, batch)
@@ -97,7 +97,7 @@ def _copy_batch(store: Store, /, study_id: int, batch: Sequence[TrialCopy]) -> l
 def _known_numbers(
     connection: Connection, study_id: int, batch: Sequence[TrialCopy]
 ) -> dict[str, int]:
-    """Gives the numbers of those that are there: where only the answer to a commit was lost."""
+    """Return the numbers of those that are there: where only the answer to a commit was lost."""
     found = connection.execute(
         sa.select(leases.c.config_key, leases.c.trial_number).where(
             leases.c.study_id == study_id,

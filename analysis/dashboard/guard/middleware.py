@@ -52,7 +52,7 @@ class Guard:
     def __call__(
         self, environ: "WSGIEnvironment", start_response: "StartResponse"
     ) -> Iterable[bytes]:
-        """Answers a request, or has the application answer it."""
+        """Answer a request, or has the application answer it."""
         request = None
         try:
             request = Request.read(environ)
@@ -67,7 +67,7 @@ class Guard:
         return response.send(start, is_head=environ.get("REQUEST_METHOD") == "HEAD")
 
     def _respond(self, request: Request) -> Response | None:
-        """Gives what a request gets from us; None passes it on.
+        """Return what a request gets from us; None passes it on.
 
         Raises:
             Refused: If it gets nothing.
@@ -88,7 +88,7 @@ class Guard:
         return None
 
     def _check_change(self, request: Request) -> None:
-        """Refuses changes that nobody may make, or that this request may not.
+        """Refuse changes that nobody may make, or that this request may not.
 
         Raises:
             Refused: With the reason.
@@ -109,7 +109,7 @@ class Guard:
             raise HttpError(403, NO_UPGRADE)
 
     def _check_size(self, request: Request) -> None:
-        """Refuses a body that is larger than any that is meant to come.
+        """Refuse a body that is larger than any that is meant to come.
 
         Raises:
             Refused: If it is.
@@ -118,7 +118,7 @@ class Guard:
             raise HttpError(413, f"Expected at most {MAX_BODY_BYTES:,} bytes.")
 
     def _call(self, environ: "WSGIEnvironment", start: "StartResponse") -> Iterable[bytes]:
-        """Calls the application; what it fails with is told in the log, in one line."""
+        """Call the application; what it fails with is told in the log, in one line."""
         environ["wsgi.errors"] = _ErrorLog()
         try:
             return self._app(environ, start)
@@ -131,7 +131,7 @@ class Guard:
     def _with_secure_headers(
         self, start_response: "StartResponse", request: Request | None
     ) -> "StartResponse":
-        """Gives what starts an answer with our headers."""
+        """Return what starts an answer with our headers."""
         is_private = self._auth is not None
 
         def start(
@@ -158,11 +158,11 @@ class _ErrorLog:
         self.write("".join(lines))
 
     def flush(self) -> None:
-        """Has nothing to do."""
+        """Make nothing to do."""
 
 
 def _render_error(http_error: HttpError, request: Request | None) -> Response:
-    """Tells a refusal to whom it concerns: a page's program, or a reader."""
+    """Tell a refusal to whom it concerns: a page's program, or a reader."""
     is_login = request is not None and request.segments == ("login",)
     if request is None or request.is_api or not (request.is_safe or is_login):
         return json_response(http_error)

@@ -38,7 +38,7 @@ class RateLimiter:
         return len(self._records)
 
     def check(self, address: str, is_right: Callable[[], bool]) -> float | None:
-        """Lets an address try a token.
+        """Let an address try a token.
 
         Args:
             address: Where it comes from.

@@ -65,7 +65,7 @@ class Response:
     body: bytes = b""
 
     def send(self, start_response: "StartResponse", *, is_head: bool) -> Iterable[bytes]:
-        """Answers as WSGI does."""
+        """Answer as WSGI does."""
         own = [("Content-Length", str(len(self.body))), ("Cache-Control", "no-store")]
         status = f"{self.status} {HTTPStatus(self.status).phrase}"
         start_response(status, [*self.headers, *own])
@@ -73,7 +73,7 @@ class Response:
 
 
 def json_response(http_error: HttpError) -> Response:
-    """Tells a refusal to a program; the dashboard's pages show `reason`."""
+    """Tell a refusal to a program; the dashboard's pages show `reason`."""
     body = json.dumps({"reason": http_error.reason}).encode()
     return Response(
         http_error.status, [("Content-Type", "application/json"), *http_error.headers], body
@@ -81,7 +81,7 @@ def json_response(http_error: HttpError) -> Response:
 
 
 def html_response(http_error: HttpError, target: str | None = None) -> Response:
-    """Tells a refusal to a reader.
+    """Tell a refusal to a reader.
 
     Args:
         http_error: The refusal.
@@ -97,5 +97,5 @@ def html_response(http_error: HttpError, target: str | None = None) -> Response:
 
 
 def redirect(target: str, *headers: tuple[str, str]) -> Response:
-    """Sends a browser to an address of ours, which it asks for with GET."""
+    """Send a browser to an address of ours, which it asks for with GET."""
     return Response(303, [("Location", target), *headers])

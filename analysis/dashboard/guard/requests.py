@@ -38,7 +38,7 @@ class Request:
 
     @classmethod
     def read(cls, environ: "WSGIEnvironment") -> "Request":
-        """Reads a request.
+        """Read a request.
 
         Raises:
             Refused: If its address or its framing could be read in more than one way.
@@ -133,7 +133,7 @@ class Request:
         return _host_and_port(origin) == self._own_host_and_port(origin)
 
     def _own_host_and_port(self, origin: str) -> tuple[str, str] | None:
-        """Gives `Host` as name and port; a proxy before us may have seen to the scheme."""
+        """Return `Host` as name and port; a proxy before us may have seen to the scheme."""
         found = _HOST.fullmatch(self.environ.get("HTTP_HOST", ""))
         if found is None:
             return None
@@ -141,7 +141,7 @@ class Request:
 
 
 def _read_path(text: str) -> str:
-    """Gives a path of WSGI, whose bytes are letters of Latin-1, as what they spell in UTF-8."""
+    """Return a path of WSGI, whose bytes are letters of Latin-1, as what they spell in UTF-8."""
     try:
         path = text.encode("latin-1").decode()
     except UnicodeError:
@@ -155,7 +155,7 @@ def _read_path(text: str) -> str:
 
 
 def _host_and_port(origin: str) -> tuple[str, str] | None:
-    """Gives the name and the port of an `Origin`; None of what is none, as `null`."""
+    """Return the name and the port of an `Origin`; None of what is none, as `null`."""
     try:
         parts = urlsplit(origin)
         port = "" if parts.port is None else str(parts.port)

@@ -49,7 +49,7 @@ _WITHOUT_BODY = ("204", "304")
 def secure_headers(
     headers: Iterable[tuple[str, str]], request: "Request | None", status: str, *, is_private: bool
 ) -> list[tuple[str, str]]:
-    """Gives the headers of an answer, with ours in the place of the application's.
+    """Return the headers of an answer, with ours in the place of the application's.
 
     Args:
         headers: Of the answer.
@@ -83,7 +83,7 @@ def _is_ours(name: str) -> bool:
 
 
 def _make_passive(headers: list[tuple[str, str]], code: str) -> list[tuple[str, str]]:
-    """Has an artifact shown as an image or text, or else saved as a file."""
+    """Make an artifact shown as an image or text, or else saved as a file."""
     replaced = {"content-type", "content-disposition"}
     kept = [(name, value) for name, value in headers if name.lower() not in replaced]
     if code in _WITHOUT_BODY:

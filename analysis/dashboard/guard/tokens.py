@@ -47,14 +47,14 @@ class TokenAuth:
 
     @classmethod
     def make(cls, token: str) -> "TokenAuth":
-        """Makes the gate of a token."""
+        """Make the gate of a token."""
         secret = token.encode()
         # Wrong cookies are not slowed down, so what a guess of the token comes to is slow to make.
         cookie = hashlib.scrypt(secret, salt=b"convsearch dashboard", n=2**14, r=8, p=1, dklen=32)
         return cls(hashlib.sha256(secret).digest(), cookie.hex(), RateLimiter())
 
     def response(self, request: "Request") -> Response | None:
-        """Gives what a request gets instead of what it asked for; None lets it in.
+        """Return what a request gets instead of what it asked for; None lets it in.
 
         Raises:
             Refused: If it has no token, a wrong one, or came after too many wrong ones.
@@ -77,7 +77,7 @@ class TokenAuth:
         return redirect(_target(request.path, query), self._make_cookie(request))
 
     def _log_in(self, request: "Request", *, has_cookie: bool) -> Response:
-        """Answers the form of the page that asks for the token."""
+        """Answer the form of the page that asks for the token."""
         if request.method != "POST":
             if has_cookie:
                 return redirect(HOME)
@@ -97,7 +97,7 @@ class TokenAuth:
         return redirect(target, self._make_cookie(request))
 
     def _check(self, request: "Request", given: bytes) -> None:
-        """Compares a token.
+        """Compare a token.
 
         Raises:
             Refused: If it is wrong, or too many were before it.
@@ -138,7 +138,7 @@ class TokenAuth:
 
 
 def extract_token(query: str) -> tuple[bytes | None, str]:
-    """Takes the token out of a query or of a form's fields.
+    """Take the token out of a query or of a form's fields.
 
     Args:
         query: As `token=...&next=...`. A plus in a token is a plus: it has no spaces.
@@ -157,7 +157,7 @@ def extract_token(query: str) -> tuple[bytes | None, str]:
 
 
 def strip_token(environ: dict[str, Any]) -> None:
-    """Takes the token out of what the application sees, and may tell in its log."""
+    """Take the token out of what the application sees, and may tell in its log."""
     query = environ.get("QUERY_STRING", "")
     environ["QUERY_STRING"] = extract_token(query)[1]
     for name in ("HTTP_AUTHORIZATION", "HTTP_COOKIE", "HTTP_REFERER", "REQUEST_URI"):
@@ -165,14 +165,14 @@ def strip_token(environ: dict[str, Any]) -> None:
 
 
 def safe_target(target: str) -> str:
-    """Gives an address, quoted as in a link, as one of ours that a header can hold."""
+    """Return an address, quoted as in a link, as one of ours that a header can hold."""
     path, _, query = target.partition("?")
     decoded = unquote_to_bytes(path.encode()).decode("utf-8", "replace")
     return _target(decoded, extract_token(query)[1])
 
 
 def requested_target(request: "Request") -> str:
-    """Gives where somebody wanted to go who has to give the token first."""
+    """Return where somebody wanted to go who has to give the token first."""
     if not request.is_safe or request.path.rstrip("/") == LOGIN:
         return HOME
     query = extract_token(request.environ.get("QUERY_STRING", ""))[1]
@@ -180,7 +180,7 @@ def requested_target(request: "Request") -> str:
 
 
 def _target(path: str, query: str) -> str:
-    """Gives a path of ours: one slash, so that it names no host, and nothing but ASCII."""
+    """Return a path of ours: one slash, so that it names no host, and nothing but ASCII."""
     clean = "/" + quote(path, safe="/-._~!$&'()*+,;=:@").lstrip("/")
     if clean.rstrip("/") == LOGIN:
         clean = HOME
@@ -198,7 +198,7 @@ def _field(fields: str, wanted: str) -> str:
 
 
 def _bearer(header: str) -> bytes | None:
-    """Gives the token of `Authorization`; another scheme is for a proxy before us."""
+    """Return the token of `Authorization`; another scheme is for a proxy before us."""
     scheme, _, token = header.partition(" ")
     if scheme.lower() != "bearer" or not token.strip():
         return None
@@ -206,7 +206,7 @@ def _bearer(header: str) -> bytes | None:
 
 
 def _cookie_name(request: "Request") -> str:
-    """Gives the cookie's name: browsers send those of one port of a machine to all of them."""
+    """Return the cookie's name: browsers send those of one port of a machine to all of them."""
     return f"convsearch-{request.environ.get('SERVER_PORT', '')}"
 
 

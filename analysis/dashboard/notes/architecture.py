@@ -16,7 +16,7 @@ MALFORMED_ERRORS = (KeyError, TypeError, ValueError, AttributeError, IndexError,
 
 
 def describe_architecture(config: Record) -> str:
-    """Gives a network in a line of plain text, as `vgg: 3 blocks of 2 convolutions → …`.
+    """Return a network in a line of plain text, as `vgg: 3 blocks of 2 convolutions → …`.
 
     A record that is not as expected costs no more than its part of the line.
     """
@@ -31,7 +31,7 @@ def describe_architecture(config: Record) -> str:
 
 
 def describe_training(config: Record) -> str:
-    """Gives in a line of plain text how the layers are made and what trains them."""
+    """Return in a line of plain text how the layers are made and what trains them."""
     parts = [_describe_or_empty(part, config) for part in (_layers, _optimizer, _batches)]
     return _cut("; ".join(filter(None, parts)))
 
@@ -94,7 +94,7 @@ _BODIES: Mapping[str, Callable[[Record], str]] = {
 
 
 def _generic(network: Record) -> str:
-    """Tells a network of a family that is not known here by what its record holds."""
+    """Tell a network of a family that is not known here by what its record holds."""
     told = [
         f"{str(name).replace('_', ' ')} {_brief(value)}" for name, value in list(network.items())
     ]
@@ -157,7 +157,7 @@ def _values(stages: Sequence[Record], name: str) -> list[Any]:
 
 
 def _each(word: str, values: Sequence[Any], unless: object = None) -> str:
-    """Gives `kernel 3` where all stages have the same, else `kernels 3, 5`."""
+    """Return `kernel 3` where all stages have the same, else `kernels 3, 5`."""
     if len(set(values)) > 1:
         return f"{word}s {show_value(values)}"
     return "" if values[0] == unless else f"{word if unless is None else word + 's'} {values[0]}"

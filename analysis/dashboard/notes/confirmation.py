@@ -20,7 +20,7 @@ HEADS = (
 
 
 def confirmation_parts(status: StudyStatus, data: DataFacts | None) -> list[str]:
-    """Gives a table of the configs that are trained again, the best mean first, and what it says.
+    """Return a table of the configs that are trained again, the best mean first, and what it says.
 
     Args:
         status: Of the confirmation.

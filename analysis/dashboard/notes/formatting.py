@@ -19,12 +19,12 @@ def is_number(value: object) -> TypeGuard[int | float]:
 
 
 def show_count(value: object) -> str | None:
-    """Gives `12,345`; None for what is no number."""
+    """Return `12,345`; None for what is no number."""
     return f"{value:,.0f}" if is_number(value) else None
 
 
 def show_value(value: object) -> str:
-    """Gives a setting as one would write it: at most three digits, lists joined by commas."""
+    """Return a setting as one would write it: at most three digits, lists joined by commas."""
     if isinstance(value, bool) or not isinstance(value, int | float | list | tuple):
         return str(value)
     if isinstance(value, list | tuple):
@@ -35,17 +35,17 @@ def show_value(value: object) -> str:
 
 
 def show_score(value: object, digits: int = 4) -> str | None:
-    """Gives an accuracy with four decimals; None for what is no number."""
+    """Return an accuracy with four decimals; None for what is no number."""
     return f"{value:.{digits}f}" if is_number(value) else None
 
 
 def show_time(seconds: float) -> str:
-    """Gives `4.2 s`, `40 s`, `12 min` or `3 h 20 min`."""
+    """Return `4.2 s`, `40 s`, `12 min` or `3 h 20 min`."""
     return format_epoch_time(seconds) if math.isfinite(seconds) else "–"
 
 
 def approximate_duration(seconds: float) -> str:
-    """Gives a time in words so coarse that they stay the same for a while."""
+    """Return a time in words so coarse that they stay the same for a while."""
     if seconds < 2 * MINUTE_S:
         return "a minute or two"
     if seconds < 57.5 * MINUTE_S:
@@ -57,7 +57,7 @@ def approximate_duration(seconds: float) -> str:
 
 
 def join(words: Sequence[str], last: str = "and") -> str:
-    """Gives `a, b and c`."""
+    """Return `a, b and c`."""
     if len(words) < 2:
         return "".join(words)
     return f"{', '.join(words[:-1])} {last} {words[-1]}"

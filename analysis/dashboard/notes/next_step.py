@@ -7,7 +7,7 @@ from analysis.results.status import StudyStatus
 
 
 def next_step(status: StudyStatus, is_confirmed: bool | None) -> str:
-    """Gives a line that says what comes next; nothing where workers do it.
+    """Return a line that says what comes next; nothing where workers do it.
 
     Args:
         status: The study now.
@@ -26,7 +26,7 @@ def next_step(status: StudyStatus, is_confirmed: bool | None) -> str:
 
 
 def confirmed_study(status: StudyStatus) -> str:
-    """Gives the study that a confirmation confirms; nothing for a search."""
+    """Return the study that a confirmation confirms; nothing for a search."""
     if status.record.is_optuna_only:
         return ""
     told = Settings.read(status.record).confirms

@@ -23,7 +23,7 @@ NAMES = {
 
 
 def describe_progress(status: StudyStatus) -> str:
-    """Gives the state of a study and of its trials, its budget, and who is at work."""
+    """Return the state of a study and of its trials, its budget, and who is at work."""
     counted = [f"{n:,} {NAMES.get(kind, kind)}" for kind, n in status.counts.items() if n]
     trials = f" Trials: {', '.join(counted)}." if counted else " There is no trial yet."
     if status.record.is_optuna_only:
@@ -32,12 +32,12 @@ def describe_progress(status: StudyStatus) -> str:
 
 
 def state_and_budget(status: StudyStatus) -> str:
-    """Gives the state of a study and how much of its budget is spent, as plain text."""
+    """Return the state of a study and how much of its budget is spent, as plain text."""
     return f"{_state(status)}: {_budget(status)}"
 
 
 def epochs_saved(status: StudyStatus) -> tuple[int, int]:
-    """Counts the epochs that pruned trials did not train, and those that all trials did."""
+    """Count the epochs that pruned trials did not train, and those that all trials did."""
     default = Settings.read(status.record).max_epochs
     saved = 0
     for row in status.trials:

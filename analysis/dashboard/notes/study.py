@@ -29,7 +29,7 @@ SAFE = "/:?=&%#,;+@~"
 
 
 def multi_objective_note(study: str, directions: Sequence[str], n_trials: int, n_best: int) -> str:
-    """Gives the note of a study of several objectives, which is one of Optuna alone.
+    """Return the note of a study of several objectives, which is one of Optuna alone.
 
     Args:
         study: Its name.
@@ -48,7 +48,7 @@ def multi_objective_note(study: str, directions: Sequence[str], n_trials: int, n
 
 
 def study_facts(status: StudyStatus, data: DataFacts | None) -> dict[str, str]:
-    """Gives a study in a few lines, for the page that people see first."""
+    """Return a study in a few lines, for the page that people see first."""
     found = {"Progress": state_and_budget(status), "Best": _best(status)}
     if data is not None:
         n = sum(sum(counts.values()) for counts in data.counts.values())
@@ -74,7 +74,7 @@ def study_note(
     confirmation_url: str | None = None,
     is_confirmed: bool | None = None,
 ) -> str:
-    """Gives the note of a study in Markdown; it changes when something of the study does.
+    """Return the note of a study in Markdown; it changes when something of the study does.
 
     Args:
         status: The study now, be it one of Optuna alone.

@@ -19,7 +19,7 @@ MAX_EPOCHS_ATTRIBUTE = "max_epochs"
 def trial_note(
     row: TrialRow, *, max_epochs: int | None = None, is_active: bool | None = None
 ) -> str:
-    """Gives the note of a trial in Markdown; of what is not known it says nothing.
+    """Return the note of a trial in Markdown; of what is not known it says nothing.
 
     Args:
         row: The trial, be it of Optuna alone.

@@ -21,7 +21,7 @@ MAX_EDGES = 4
 
 
 def find_warnings(status: StudyStatus, data: DataFacts | None) -> Iterator[str]:
-    """Gives what to mind as Markdown, what asks for doing something first."""
+    """Return what to mind as Markdown, what asks for doing something first."""
     if not status.record.is_optuna_only:
         yield from _worker_warnings(status)
     yield from _failure_warnings(status)

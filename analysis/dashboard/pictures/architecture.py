@@ -34,7 +34,7 @@ ROUND, STRIPE = 6, 5
 
 @style.drawing()
 def draw_architecture(layers: Sequence["Layer"], *, title: str) -> bytes:
-    """Draws a network from the image on top down to the probabilities, as PNG.
+    """Draw a network from the image on top down to the probabilities, as PNG.
 
     Each box says what the layer is, its output's shape, its parameters, and what acts on its
     output. Long networks are cut into numbered parts, side by side. The picture is at most 4000
@@ -90,7 +90,7 @@ class _Page:
 
 
 def _parts(layers: Sequence["Layer"]) -> tuple["Canvas", ...]:
-    """Gives a network in one piece, or cut where it is long."""
+    """Return a network in one piece, or cut where it is long."""
     from analysis.report.architecture import lay_out
     from analysis.report.texts import texts
 
@@ -99,7 +99,7 @@ def _parts(layers: Sequence["Layer"]) -> tuple["Canvas", ...]:
 
 
 def _arrange(canvases: Sequence["Canvas"]) -> _Page:
-    """Puts the parts in rows, no wider than they must be for the picture's height."""
+    """Put the parts in rows, no wider than they must be for the picture's height."""
     page = _Page((), 0, 0)
     for row_width in ROW_WIDTHS:
         page = _fill(canvases, row_width)
@@ -112,7 +112,7 @@ def _arrange(canvases: Sequence["Canvas"]) -> _Page:
 
 
 def _fill(canvases: Sequence["Canvas"], row_width: float) -> _Page:
-    """Puts the parts in rows of a width, or of the widest part's."""
+    """Put the parts in rows of a width, or of the widest part's."""
     row_width = max([row_width, *(it.width for it in canvases)])
     head = NUMBER if len(canvases) > 1 else 0
     x = y = high = wide = 0.0
@@ -153,7 +153,7 @@ def _draw(figure: "Figure", page: _Page) -> None:
 
 
 def _line(line: "Line", x: float, y: float, scale: float) -> list["Patch"]:
-    """Gives a connection and its arrow's head."""
+    """Return a connection and its arrow's head."""
     from matplotlib.patches import PathPatch, Polygon
     from matplotlib.path import Path
 
@@ -179,7 +179,7 @@ def _line(line: "Line", x: float, y: float, scale: float) -> list["Patch"]:
 
 
 def _box(box: "Box", x: float, y: float, scale: float) -> list["Patch"]:
-    """Gives a box and its stripe, which tells what kind of layer it is."""
+    """Return a box and its stripe, which tells what kind of layer it is."""
     from matplotlib.patches import FancyBboxPatch
 
     from analysis.report.architecture.layout import WIDTH
@@ -207,7 +207,7 @@ def _box(box: "Box", x: float, y: float, scale: float) -> list["Patch"]:
 
 
 def _colour(kind: str) -> str:
-    """Gives the colour of a kind of layer, as the report's style sheet has it."""
+    """Return the colour of a kind of layer, as the report's style sheet has it."""
     from analysis.report.figures import theme
 
     if kind in {"conv2d", "backbone"}:
@@ -226,7 +226,7 @@ def _write(
     part: tuple[float, float],
     scale: float,
 ) -> None:
-    """Writes the lines of a box, smaller where they are too long for it, and cut in the end."""
+    """Write the lines of a box, smaller where they are too long for it, and cut in the end."""
     from analysis.report.architecture.geometry import BASELINES
     from analysis.report.architecture.layout import WIDTH
 

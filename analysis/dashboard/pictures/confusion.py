@@ -28,7 +28,7 @@ DARK = 0.5
 def draw_confusion(
     matrix: Sequence[Sequence[int]], classes: Sequence[str], *, title: str
 ) -> bytes:
-    """Draws images by true class and answer, as PNG, coloured by their share of the true class.
+    """Draw images by true class and answer, as PNG, coloured by their share of the true class.
 
     Counts and shares are written in the cells of up to 12 classes. The picture is 900 pixels wide;
     its height follows from the number of classes, and stays below 1100 pixels.
@@ -136,7 +136,7 @@ def _fill(axes: "Axes", table: _Table) -> None:
 
 
 def _write_cells(figure: "Figure", table: _Table) -> None:
-    """Writes each count, and its share of the row where there is one."""
+    """Write each count, and its share of the row where there is one."""
     room = table.cell_width - 8
     large = min(28.0, 0.42 * table.cell_height, style.size_for("999", room, bold=True))
     small = min(0.75 * large, style.size_for("100%", room))
@@ -164,7 +164,7 @@ def _write_cells(figure: "Figure", table: _Table) -> None:
 
 
 def _write_names(figure: "Figure", table: _Table) -> None:
-    """Writes the names of rows and of columns, or of every so many where lines are too close."""
+    """Write the names of rows and of columns, or of every so many where lines are too close."""
     bottom = style.HEAD + table.n * table.cell_height + 10
     for place in range(0, table.n, table.step):
         name = table.names[place]

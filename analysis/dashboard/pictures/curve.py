@@ -30,7 +30,7 @@ Read = Callable[["EpochRow"], float | None]
 
 @style.drawing()
 def draw_curve(rows: Sequence["EpochRow"], *, title: str) -> bytes:
-    """Draws accuracy and loss on training and validation images, epoch by epoch, as PNG.
+    """Draw accuracy and loss on training and validation images, epoch by epoch, as PNG.
 
     Marked are the best epoch, each reduction of the learning rate, where the second phase begins,
     and epochs whose loss is no number. The picture is 900 pixels wide and 560 high.
@@ -87,7 +87,7 @@ def _val_loss(row: "EpochRow") -> float | None:
 
 
 def _number(value: float | None) -> float:
-    """Gives NaN, which is not drawn, for all that is no number; stores may keep it as None."""
+    """Return NaN, which is not drawn, for all that is no number; stores may keep it as None."""
     return value if value is not None and abs(value) <= MAX_LOSS else math.nan
 
 
@@ -155,7 +155,7 @@ def _scale_loss(axes: "Axes", rows: Sequence["EpochRow"]) -> None:
 
 
 def _short(value: float) -> str:
-    """Writes a power of ten as 0.1, 100 or 1e6."""
+    """Write a power of ten as 0.1, 100 or 1e6."""
     return f"{value:g}" if value < 1000 else f"1e{math.log10(value):.0f}"
 
 
@@ -167,7 +167,7 @@ def _tick_values(axes: "Axes") -> None:
 
 
 def _mark_best(upper: "Axes", lower: "Axes", rows: Sequence["EpochRow"]) -> list["Line2D"]:
-    """Marks the first epoch with the highest validation accuracy, in both panels."""
+    """Mark the first epoch with the highest validation accuracy, in both panels."""
     from analysis.report.figures import theme
 
     known = [row for row in rows if not math.isnan(_number(row.val_accuracy))]
@@ -236,7 +236,7 @@ def _mark_second_phase(axes: "Axes", rows: Sequence["EpochRow"], *, is_named: bo
 
 
 def _mark_not_finite(axes: "Axes", rows: Sequence["EpochRow"]) -> list["Line2D"]:
-    """Puts crosses at the top where a loss is no number."""
+    """Put crosses at the top where a loss is no number."""
     from analysis.report.figures import theme
 
     broken = [

@@ -25,7 +25,7 @@ NAME = 52
 
 @style.drawing()
 def draw_samples(pictures: Sequence["Picture"], *, title: str) -> bytes:
-    """Draws images in a grid by class, as PNG.
+    """Draw images in a grid by class, as PNG.
 
     Small images are enlarged so that their pixels are seen, large ones are reduced. Of more than
     60, as many of each class as fit are drawn. The picture is 900 pixels wide.
@@ -44,7 +44,7 @@ def draw_samples(pictures: Sequence["Picture"], *, title: str) -> bytes:
 
 
 def _by_class(pictures: Sequence["Picture"]) -> list["Picture"]:
-    """Gives at most `MAX_PICTURES`, class by class, of as many classes as there are."""
+    """Return at most `MAX_PICTURES`, class by class, of as many classes as there are."""
     members: dict[str, list[Picture]] = {}
     for picture in pictures:
         members.setdefault(picture.label, []).append(picture)
@@ -70,7 +70,7 @@ def _draw(figure: "Figure", pictures: Sequence["Picture"]) -> None:
 
 
 def _place(figure: "Figure", pixels: "Pixels", left: int, top: int) -> None:
-    """Puts an image in the middle of its square, pixel for pixel."""
+    """Put an image in the middle of its square, pixel for pixel."""
     image = _sized(pixels)
     high, wide = image.shape[:2]
     height = round(figure.get_size_inches()[1] * style.DPI)
@@ -79,7 +79,7 @@ def _place(figure: "Figure", pixels: "Pixels", left: int, top: int) -> None:
 
 
 def _sized(pixels: "Pixels") -> NDArray[np.uint8]:
-    """Gives an image that fits a square of `SIDE` pixels, shape `(height, width, 3)`."""
+    """Return an image that fits a square of `SIDE` pixels, shape `(height, width, 3)`."""
     from PIL import Image
 
     image = Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels).convert("RGB")
@@ -93,7 +93,7 @@ def _sized(pixels: "Pixels") -> NDArray[np.uint8]:
 
 
 def _name(figure: "Figure", label: str, column: int, n: int, bottom: float) -> None:
-    """Writes a class under its images, with a line that holds them together."""
+    """Write a class under its images, with a line that holds them together."""
     left = style.EDGE + column * (SIDE + GAP)
     width = n * (SIDE + GAP) - GAP
     name = style.truncate(label, width, style.LABEL)

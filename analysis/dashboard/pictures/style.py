@@ -55,7 +55,7 @@ _one_at_a_time = RLock()
 
 @contextmanager
 def drawing() -> Iterator[None]:
-    """Lets one thread draw, with settings of our own: matplotlib's are those of the process.
+    """Let one thread draw, with settings of our own: matplotlib's are those of the process.
 
     Drawing holds the interpreter anyway, so that waiting costs nothing.
     """
@@ -82,7 +82,7 @@ def render_png(
     *,
     zoom: float = 1.0,
 ) -> bytes:
-    """Gives a picture as PNG, within `drawing`.
+    """Return a picture as PNG, within `drawing`.
 
     Args:
         width: In pixels.
@@ -120,7 +120,7 @@ def draw_text(
     valign: str = "center",
     rotation: float = 0,
 ) -> None:
-    """Writes text on the paper, as it is.
+    """Write text on the paper, as it is.
 
     Args:
         figure: The paper.
@@ -151,7 +151,7 @@ def draw_text(
 
 
 def draw_rule(figure: "Figure", left: float, right: float, y: float) -> None:
-    """Draws a thin line across."""
+    """Draw a thin line across."""
     from matplotlib.lines import Line2D
 
     high = figure.get_size_inches()[1] * DPI
@@ -161,7 +161,7 @@ def draw_rule(figure: "Figure", left: float, right: float, y: float) -> None:
 
 
 def place_axes(figure: "Figure", left: float, top: float, width: float, height: float) -> "Axes":
-    """Gives axes at a place on the paper, bare but for ticks."""
+    """Return axes at a place on the paper, bare but for ticks."""
     wide, high = figure.get_size_inches() * DPI
     place = (left / wide, 1 - (top + height) / high, width / wide, height / high)
     axes = figure.add_axes(place)
@@ -172,7 +172,7 @@ def place_axes(figure: "Figure", left: float, top: float, width: float, height: 
 
 
 def draw_placeholder(figure: "Figure", text: str) -> None:
-    """Writes in the middle of the paper why nothing else is there."""
+    """Write in the middle of the paper why nothing else is there."""
     wide, high = figure.get_size_inches() * DPI
     draw_text(figure, wide / 2, (HEAD + high) / 2, text, colour=MUTED, align="center")
 
@@ -180,7 +180,7 @@ def draw_placeholder(figure: "Figure", text: str) -> None:
 def draw_legend(
     figure: "Figure", lines: Sequence["Line2D"], *, left: float, right: float, y: float
 ) -> None:
-    """Writes what lines and marks are, by their labels, side by side from `left` to `right`."""
+    """Write what lines and marks are, by their labels, side by side from `left` to `right`."""
     from matplotlib.lines import Line2D
 
     samples = [22 if line.get_linestyle() == "None" else 48 for line in lines]
@@ -204,7 +204,7 @@ def draw_legend(
 
 
 def truncate(text: object, width: float, size: float, *, bold: bool = False) -> str:
-    """Gives text as one line, cut where it would be wider than `width` pixels."""
+    """Return text as one line, cut where it would be wider than `width` pixels."""
     line = sanitize(text)
     if width_of(line, size, bold=bold) <= width:
         return line
@@ -219,7 +219,7 @@ def truncate(text: object, width: float, size: float, *, bold: bool = False) -> 
 
 
 def sanitize(text: object) -> str:
-    """Gives text as one line of signs that the fonts have, never longer than `MAX_CHARACTERS`."""
+    """Return text as one line of signs that the fonts have, never longer than `MAX_CHARACTERS`."""
     signs = (
         it if it.isprintable() else " "
         for it in str(text)[: 4 * MAX_CHARACTERS]
@@ -232,7 +232,7 @@ def sanitize(text: object) -> str:
 
 
 def width_of(line: str, size: float, *, bold: bool = False) -> float:
-    """Gives how wide a line is, in pixels."""
+    """Return how wide a line is, in pixels."""
     from matplotlib.font_manager import FontProperties
 
     weight = "bold" if bold else "normal"
@@ -242,12 +242,12 @@ def width_of(line: str, size: float, *, bold: bool = False) -> float:
 
 
 def size_for(line: str, width: float, *, bold: bool = False) -> float:
-    """Gives the size at which a line is so many pixels wide."""
+    """Return the size at which a line is so many pixels wide."""
     return 100 * width / max(1.0, width_of(line, 100, bold=bold))
 
 
 def points(pixels: float) -> float:
-    """Gives the size in points of what is so many pixels high."""
+    """Return the size in points of what is so many pixels high."""
     return pixels * 72 / DPI
 
 
@@ -257,7 +257,7 @@ def _cut(line: str, n: int) -> str:
 
 @contextmanager
 def _silent() -> Iterator[None]:
-    """Keeps matplotlib from telling of a home that it may not write to, and of its font cache."""
+    """Keep matplotlib from telling of a home that it may not write to, and of its font cache."""
     logger = logging.getLogger("matplotlib")
     before = logger.level
     logger.setLevel(logging.ERROR)
@@ -274,7 +274,7 @@ def _is_visible(sign: str) -> bool:
 
 @cache
 def _fonts() -> list[str]:
-    """Gives the fonts to look for a sign in, in this order."""
+    """Return the fonts to look for a sign in, in this order."""
     from matplotlib.font_manager import fontManager
 
     here = {font.name for font in fontManager.ttflist}
@@ -283,7 +283,7 @@ def _fonts() -> list[str]:
 
 @cache
 def _known_characters() -> frozenset[int]:
-    """Gives the code points that can be drawn; others would make matplotlib warn."""
+    """Return the code points that can be drawn; others would make matplotlib warn."""
     from matplotlib.font_manager import FontProperties, findfont, get_font
 
     paths = [findfont(FontProperties(family=[name])) for name in _fonts()]

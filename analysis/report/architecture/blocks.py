@@ -31,7 +31,7 @@ class Layer(Protocol):
 
     @property
     def inputs(self) -> tuple[str, ...]:
-        """Names of the layers whose output it takes."""
+        """Name of the layers whose output it takes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +52,7 @@ class Block:
 
 
 def group_layers(layers: Sequence[Layer]) -> tuple[Block, ...]:
-    """Gives the blocks of a network, in its order.
+    """Return the blocks of a network, in its order.
 
     Args:
         layers: Each after those that it takes its input from.
@@ -71,7 +71,7 @@ def group_layers(layers: Sequence[Layer]) -> tuple[Block, ...]:
 
 
 def _block_of_input(before: Layer, block_of: dict[str, str]) -> str | None:
-    """Gives the block that a layer's action joins: the image itself has none."""
+    """Return the block that a layer's action joins: the image itself has none."""
     return None if before.kind == "image" else block_of[before.name]
 
 
@@ -89,7 +89,7 @@ def _block(members: Sequence[Layer], block_of: dict[str, str], by_name: dict[str
 
 
 def _kernel_size(layer: Layer, by_name: dict[str, Layer]) -> int | None:
-    """Gives the side of a convolution's window, from its parameters with or without biases."""
+    """Return the side of a convolution's window, from its parameters with or without biases."""
     before, after = by_name[layer.inputs[0]].shape[-1], layer.shape[-1]
     for n in (layer.parameters - after, layer.parameters):
         area, rest = divmod(n, before * after)

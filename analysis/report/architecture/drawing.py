@@ -32,7 +32,7 @@ class Panel:
 
 
 def draw_architecture(layers: Sequence[Layer], texts: Texts) -> tuple[Panel, ...]:
-    """Draws a network from the image on top down to the probabilities.
+    """Draw a network from the image on top down to the probabilities.
 
     Args:
         layers: Each after those that it takes its input from; none give no panel.
@@ -44,7 +44,7 @@ def draw_architecture(layers: Sequence[Layer], texts: Texts) -> tuple[Panel, ...
 def lay_out(
     layers: Sequence[Layer], texts: Texts, *, max_rows: int = MAX_ROWS
 ) -> tuple[Canvas, ...]:
-    """Gives the parts of a network's drawing, in the order of the network.
+    """Return the parts of a network's drawing, in the order of the network.
 
     Args:
         layers: Each after those that it takes its input from; none give no part.
@@ -100,7 +100,7 @@ def _draw_line(line: Line) -> Markup:
 
 
 def _step(points: Sequence[Point]) -> str:
-    """Gives a line straight down, or a curve."""
+    """Return a line straight down, or a curve."""
     if len(points) == 1:
         return f"V{points[0][1]:.0f}"
     return "C" + " ".join(f"{x:.0f} {y:.0f}" for x, y in points)

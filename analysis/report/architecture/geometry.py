@@ -85,7 +85,7 @@ class Canvas:
         return source <= self._last and target >= self._first and target > source
 
     def _find_sides(self) -> tuple[float, float]:
-        """Gives the left side, in the plan's coordinates, and the width."""
+        """Return the left side, in the plan's coordinates, and the width."""
         middles = [self._layout.x_of[it.name] for it in self._blocks]
         lanes = [
             x for link in self._layout.links for row, x in link.lanes.items() if self._is_here(row)
@@ -107,7 +107,7 @@ class Canvas:
         )
 
     def _route(self, link: Link) -> Line:
-        """Gives a line from block to block, or from or to the end of the part."""
+        """Return a line from block to block, or from or to the end of the part."""
         source, target = self._layout.row_of[link.source], self._layout.row_of[link.target]
         x, y = start = self._start(link, source)
         steps: list[tuple[Point, ...]] = []
@@ -132,21 +132,21 @@ class Canvas:
 
 
 def box_text(block: Block, texts: Texts) -> tuple[str, ...]:
-    """Gives the lines of a block: what it is, its size with its parameters, what acts on it."""
+    """Return the lines of a block: what it is, its size with its parameters, what acts on it."""
     third = _third_line(block, texts)
     lines = (title_of(block, texts), _numbers(block, texts))
     return (*lines, third) if third else lines
 
 
 def title_of(block: Block, texts: Texts) -> str:
-    """Gives what a block is, in the language's words where it has some."""
+    """Return what a block is, in the language's words where it has some."""
     title = _kind(block.kind, texts)
     title = title[:1].upper() + title[1:]
     return f"{title} {block.kernel_size}×{block.kernel_size}" if block.kernel_size else title
 
 
 def size_of(block: Block) -> str:
-    """Gives the shape of a block's output, as `64×64×16`."""
+    """Return the shape of a block's output, as `64×64×16`."""
     return "×".join(map(str, block.shape))
 
 
@@ -157,13 +157,13 @@ def _numbers(block: Block, texts: Texts) -> str:
 
 
 def _third_line(block: Block, texts: Texts) -> str:
-    """Gives what acts on the output; of a backbone its name."""
+    """Return what acts on the output; of a backbone its name."""
     parts = [block.name[:24]] if block.kind == "backbone" else []
     return ", ".join([*parts, *(_merged_label(it, texts) for it in block.merged_kinds)])
 
 
 def _merged_label(kind: str, texts: Texts) -> str:
-    """Gives a short word for what acts on an output, so that three of them fit a box."""
+    """Return a short word for what acts on an output, so that three of them fit a box."""
     key = f"layer.short.{kind}"
     return texts.say(key) if key in texts else _kind(kind, texts)
 
@@ -174,7 +174,7 @@ def _kind(kind: str, texts: Texts) -> str:
 
 
 def _bend(x: float, y: float, to_x: float, to_y: float) -> tuple[Point, ...]:
-    """Gives the step down to a point, bent where it goes aside."""
+    """Return the step down to a point, bent where it goes aside."""
     if abs(x - to_x) < 0.5:
         return ((x, to_y),)
     middle = (y + to_y) / 2

@@ -39,7 +39,7 @@ class Layout:
 
 
 def place_blocks(blocks: Sequence[Block]) -> Layout:
-    """Gives each block a row, below all its inputs, and a place in it that overlaps no other.
+    """Return each block a row, below all its inputs, and a place in it that overlaps no other.
 
     Args:
         blocks: Each after its inputs.
@@ -60,7 +60,8 @@ def place_blocks(blocks: Sequence[Block]) -> Layout:
 
 
 def split_rows(layout: Layout, max_rows: int) -> list[tuple[int, int]]:
-    """Gives runs of rows, first and last, of at most `max_rows` rows as far as the network allows.
+    """Return runs of rows, first and last, of at most `max_rows` rows as far as the network
+    allows.
 
     It is cut only where a single block is all that goes on, into runs that are about equally long.
     """
@@ -92,7 +93,7 @@ def _mean(values: Sequence[float]) -> float:
 
 
 def _spread(wanted: Sequence[float]) -> list[float]:
-    """Gives the places nearest to those wanted, in ascending order, that leave room for blocks.
+    """Return the places nearest to those wanted, in ascending order, that leave room for blocks.
 
     Pools neighbours that would overlap around the mean of what they want.
     """
@@ -128,7 +129,7 @@ def _link(
 
 
 def _free_lane(x: float, blocks: Sequence[float], lanes: Sequence[float]) -> float:
-    """Gives the place nearest to `x` where a line meets neither a block nor another line."""
+    """Return the place nearest to `x` where a line meets neither a block nor another line."""
     blocked = [(it, WIDTH / 2 + LANE) for it in blocks] + [(it, float(LANE)) for it in lanes]
     choices = [x] + [at + side * reach for at, reach in blocked for side in (1, -1)]
     free = [it for it in choices if all(abs(it - at) >= reach - 1e-6 for at, reach in blocked)]

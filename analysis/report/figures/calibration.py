@@ -8,7 +8,7 @@ from analysis.results.classification_metrics import Evaluation
 
 
 def plot_calibration(evaluation: Evaluation, *, lang: str = "en") -> go.Figure:
-    """Draws accuracy over confidence, and how many answers have which confidence.
+    """Draw accuracy over confidence, and how many answers have which confidence.
 
     Args:
         evaluation: Of one split; the title has its expected calibration error.

@@ -7,7 +7,7 @@ from analysis.report.figures import theme
 
 
 def plot_confirmation(confirmation: Confirmation, *, lang: str = "en") -> go.Figure:
-    """Draws the mean validation accuracy of each config with its 95 % interval, the best on top.
+    """Draw the mean validation accuracy of each config with its 95 % interval, the best on top.
 
     Args:
         confirmation: With at least one config; without intervals only means are drawn.

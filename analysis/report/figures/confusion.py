@@ -10,7 +10,7 @@ MAX_WRITTEN = 12
 
 
 def plot_confusion(evaluation: Evaluation, *, lang: str = "en") -> go.Figure:
-    """Draws images by true class and answer: counts, coloured by their share of the true class.
+    """Draw images by true class and answer: counts, coloured by their share of the true class.
 
     Args:
         evaluation: Of one split.

@@ -14,7 +14,7 @@ Read = Callable[[EpochRow], float]
 
 
 def plot_learning_curves(facts: Facts, *, lang: str = "en") -> go.Figure:
-    """Draws accuracy and loss of the exported network, on training and validation images.
+    """Draw accuracy and loss of the exported network, on training and validation images.
 
     Marked are the best epoch, where the second phase begins, each reduction of the learning rate,
     and where training stopped early.
@@ -45,7 +45,7 @@ def plot_learning_curves(facts: Facts, *, lang: str = "en") -> go.Figure:
 
 
 def plot_top_curves(facts: SearchResults, *, lang: str = "en") -> go.Figure:
-    """Draws validation accuracy over epochs of the trials whose curves are at hand.
+    """Draw validation accuracy over epochs of the trials whose curves are at hand.
 
     Args:
         facts: Of a study; without curves the figure is empty.
@@ -71,7 +71,8 @@ def plot_top_curves(facts: SearchResults, *, lang: str = "en") -> go.Figure:
 
 
 def rate_reductions(curve: Sequence[EpochRow]) -> list[int]:
-    """Gives the epochs, counted from 1, that began with a smaller learning rate within a phase."""
+    """Return the epochs, counted from 1, that began with a smaller learning rate "
+    "within a phase."""
     return [
         row.epoch
         for before, row in pairwise(curve)
@@ -80,7 +81,7 @@ def rate_reductions(curve: Sequence[EpochRow]) -> list[int]:
 
 
 def second_phase(curve: Sequence[EpochRow]) -> int | None:
-    """Gives the first epoch of fine-tuning; None where there is none."""
+    """Return the first epoch of fine-tuning; None where there is none."""
     return next((row.epoch for row in curve if row.phase == 2), None)
 
 
@@ -133,7 +134,7 @@ def _add_line(
 
 
 def _mark_epochs(figure: go.Figure, facts: Facts, lang: str) -> None:
-    """Puts marks on the validation curves, each kind with its own sign in the legend.
+    """Put marks on the validation curves, each kind with its own sign in the legend.
 
     Reductions of the learning rate follow from the loss and stand there, where the best epoch's
     mark cannot cover them.

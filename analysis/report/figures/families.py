@@ -13,7 +13,7 @@ MAX_POINTS = 2000
 
 
 def plot_families(facts: SearchResults, *, lang: str = "en") -> go.Figure:
-    """Draws the validation accuracies of each family's complete trials, the best one marked.
+    """Draw the validation accuracies of each family's complete trials, the best one marked.
 
     Args:
         facts: Of a study with at least one finished trial.
@@ -62,7 +62,7 @@ _CLEAR = "rgba(0,0,0,0)"
 
 
 def _box(trials: Sequence[RankedTrial]) -> dict[str, object]:
-    """Gives the box of all values of a family: quartiles, and whiskers to the ends."""
+    """Return the box of all values of a family: quartiles, and whiskers to the ends."""
     values = [it.val_accuracy for it in trials if it.val_accuracy is not None]
     low, first, middle, third, high = np.quantile(values, (0, 0.25, 0.5, 0.75, 1)).tolist()
     return {

@@ -12,7 +12,7 @@ MAX_POINTS = 3000
 
 
 def plot_history(facts: SearchResults, *, lang: str = "en") -> go.Figure:
-    """Draws validation accuracy over trials, by family; pruned trials are faint.
+    """Draw validation accuracy over trials, by family; pruned trials are faint.
 
     Args:
         facts: Of a study with at least one finished trial.
@@ -56,7 +56,7 @@ def _points(trials: Sequence[RankedTrial]) -> dict[str, object]:
 
 
 def _best_so_far(trials: Sequence[RankedTrial], direction: str) -> dict[str, list[object]]:
-    """Gives the corners of the line: complete trials better than all before, and the end."""
+    """Return the corners of the line: complete trials better than all before, and the end."""
     sign = 1 if direction == "maximize" else -1
     x: list[object] = []
     y: list[object] = []

@@ -25,7 +25,7 @@ PERCENT = f"{NO_BREAK_SPACE}%"
 
 
 def plot_importance(facts: SearchResults, *, lang: str = "en") -> go.Figure:
-    """Draws the importance of parameters, as shares, the largest on top.
+    """Draw the importance of parameters, as shares, the largest on top.
 
     Args:
         facts: Of a study; without importance the figure is empty.
@@ -58,7 +58,7 @@ def plot_importance(facts: SearchResults, *, lang: str = "en") -> go.Figure:
 def importance_of(
     trials: Sequence[FrozenTrial], *, direction: Literal["maximize", "minimize"] = "maximize"
 ) -> dict[str, float]:
-    """Gives the importance of each parameter, the largest first; it adds up to 1.
+    """Return the importance of each parameter, the largest first; it adds up to 1.
 
     Only complete trials are compared, at most the newest `MAX_TRIALS` of them. A parameter that
     only some trials have is compared among those, if they are `MIN_TRIALS` or more.
@@ -94,7 +94,7 @@ def importance_of(
 
 @contextmanager
 def _silence_optuna() -> Iterator[None]:
-    """Keeps Optuna from telling of a study in memory, and of parameters with few trials."""
+    """Keep Optuna from telling of a study in memory, and of parameters with few trials."""
     logger = logging.getLogger("optuna")
     level = logger.level
     logger.setLevel(logging.ERROR)

@@ -26,7 +26,7 @@ BANDS = (
 
 
 def plot_parallel(facts: SearchResults, *, lang: str = "en") -> go.Figure:
-    """Draws complete trials as lines over the most important parameters and their value.
+    """Draw complete trials as lines over the most important parameters and their value.
 
     The best tenth stands out, then the better half. A value that a trial does not have lies below
     the axis.
@@ -58,7 +58,7 @@ def plot_parallel(facts: SearchResults, *, lang: str = "en") -> go.Figure:
 
 
 def _bands(trials: Sequence[RankedTrial]) -> list[list[RankedTrial]]:
-    """Gives the trials of each of `BANDS`, worst first; the best trial is always in the last."""
+    """Return the trials of each of `BANDS`, worst first; the best trial is always in the last."""
     order = sorted(trials, key=lambda it: it.rank or 0, reverse=True)
     ends = [min(round(share * len(order)), max(0, len(order) - 1)) for _, share, *_ in BANDS]
     ends[-1] = len(order)
@@ -73,7 +73,7 @@ def _value_axis(trials: Sequence[RankedTrial]) -> Axis:
 def _lines(
     trials: Sequence[RankedTrial], axes: Sequence[Axis], value_axis: Axis
 ) -> dict[str, list[float | None]]:
-    """Gives all lines as one, with a gap after each."""
+    """Return all lines as one, with a gap after each."""
     x: list[float | None] = []
     y: list[float | None] = []
     for trial in trials:

@@ -16,7 +16,7 @@ JITTER = 0.22
 
 
 def plot_parameter_ranges(facts: SearchResults, *, lang: str = "en") -> go.Figure:
-    """Draws a row for each of the most important parameters, from its lowest value to its highest.
+    """Draw a row for each of the most important parameters, from its lowest value to its highest.
 
     The best tenth of the complete trials, at least three, stand out.
 

@@ -25,7 +25,7 @@ class Axis:
     is_integer: bool = False
 
     def position(self, value: Any) -> float:
-        """Gives the place of a value on the axis, from 0 to 1."""
+        """Return the place of a value on the axis, from 0 to 1."""
         if self.choices:
             return (self.choices.index(value) + 0.5) / len(self.choices)
         if self.high == self.low:
@@ -36,7 +36,7 @@ class Axis:
         return (at - low) / (high - low)
 
     def ticks(self, lang: str = "en") -> list[tuple[float, str]]:
-        """Gives places and labels: all choices, or the ends of the range."""
+        """Return places and labels: all choices, or the ends of the range."""
         if self.choices:
             return [(self.position(it), theme.format_choice(it, lang)) for it in self.choices]
         ends = [self.low] if self.low == self.high else [self.low, self.high]
@@ -44,7 +44,7 @@ class Axis:
 
 
 def shown_parameters(facts: SearchResults) -> list[str]:
-    """Gives the parameters worth drawing: the most important ones that several trials have.
+    """Return the parameters worth drawing: the most important ones that several trials have.
 
     Without importance, those that most trials have, in the order of the space.
     """
@@ -60,7 +60,8 @@ def shown_parameters(facts: SearchResults) -> list[str]:
 
 
 def axis_of(name: str, facts: SearchResults) -> Axis:
-    """Gives the axis of a parameter: its kind is the space's, its ends are those of the trials."""
+    """Return the axis of a parameter: its kind is the space's, its ends are those "
+    "of the trials."""
     ranked = theme.trials_with_value(facts.ranking.trials)
     values = [it.params[name] for it in ranked if name in it.params]
     domain = _domain_of(name, facts)

@@ -15,7 +15,7 @@ MAX_POINTS = 2000
 def plot_pareto(
     facts: SearchResults, *, lang: str = "en", costs: Sequence[Cost] = COSTS
 ) -> go.Figure:
-    """Draws validation accuracy against parameters, and against seconds of training.
+    """Draw validation accuracy against parameters, and against seconds of training.
 
     Args:
         facts: Of a study with complete trials.

@@ -17,7 +17,7 @@ GAP_X, GAP_Y = 0.015, 60
 
 
 def plot_pictures(pictures: Sequence[Picture], *, lang: str = "en") -> go.Figure:
-    """Draws pictures in a grid, each under its class, and the answer where there was one.
+    """Draw pictures in a grid, each under its class, and the answer where there was one.
 
     A picture with a heat map is there twice, the second time under its map.
 
@@ -50,7 +50,7 @@ def plot_pictures(pictures: Sequence[Picture], *, lang: str = "en") -> go.Figure
 
 
 def _cells(picture: Picture, lang: str) -> list[tuple[str, str]]:
-    """Gives the images of a picture, each with its title."""
+    """Return the images of a picture, each with its title."""
     cells = [(_title(picture, lang), picture_uri(picture.pixels))]
     heat = heat_uri(picture)
     return cells if heat is None else [*cells, ("Grad-CAM", heat)]
@@ -71,7 +71,7 @@ def _title(picture: Picture, lang: str) -> str:
 
 
 def _wrap(text: str) -> str:
-    """Breaks a line in two about its middle, where it is long."""
+    """Break a line in two about its middle, where it is long."""
     if len(text) <= 26:
         return text
     spaces = [place for place, letter in enumerate(text) if letter == " "]

@@ -9,7 +9,7 @@ MAX_BARS = 400
 
 
 def plot_pruning(facts: SearchResults, *, lang: str = "en") -> go.Figure:
-    """Draws the epochs of each trial: trained, saved by the pruner, saved by its own patience.
+    """Draw the epochs of each trial: trained, saved by the pruner, saved by its own patience.
 
     Saved are those up to what the trial might have trained, in two phases twice as many.
 
@@ -46,7 +46,7 @@ def plot_pruning(facts: SearchResults, *, lang: str = "en") -> go.Figure:
 
 
 def _limits(facts: SearchResults) -> dict[int, int]:
-    """Gives the most epochs of each trial: its own, or the study's where it does not say."""
+    """Return the most epochs of each trial: its own, or the study's where it does not say."""
     default = facts.max_epochs
     found = {it.number: it.user_attrs.get("max_epochs", default) for it in facts.trials}
     return {number: limit for number, limit in found.items() if isinstance(limit, int)}

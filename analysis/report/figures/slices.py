@@ -16,7 +16,7 @@ ROW_HEIGHT = 230
 
 
 def plot_slices(facts: SearchResults, *, lang: str = "en") -> go.Figure:
-    """Draws one small figure for each of the most important parameters, coloured by family.
+    """Draw one small figure for each of the most important parameters, coloured by family.
 
     Args:
         facts: Of a study with finished trials.
@@ -44,7 +44,7 @@ def plot_slices(facts: SearchResults, *, lang: str = "en") -> go.Figure:
 
 
 def plot_slice(facts: SearchResults, name: str, *, lang: str = "en") -> go.Figure:
-    """Draws validation accuracy over the values of one parameter.
+    """Draw validation accuracy over the values of one parameter.
 
     Args:
         facts: Of a study with finished trials.

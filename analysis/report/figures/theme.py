@@ -52,7 +52,7 @@ def new_figure(
     height: int = HEIGHT,
     figure: go.Figure | None = None,
 ) -> go.Figure:
-    """Gives a figure in the report's style, with no trace in it.
+    """Return a figure in the report's style, with no trace in it.
 
     Args:
         title: What is seen, in a few words.
@@ -93,12 +93,12 @@ def new_figure(
 
 
 def words(lang: str) -> Texts:
-    """Gives the texts that figures are labelled with."""
+    """Return the texts that figures are labelled with."""
     return texts(lang)
 
 
 def family_style(families: Sequence[str], family: str) -> tuple[str, str]:
-    """Gives the colour and the symbol of a family: always the same for those of ours."""
+    """Return the colour and the symbol of a family: always the same for those of ours."""
     if family in _KNOWN_FAMILIES:
         place = _KNOWN_FAMILIES.index(family)
     else:
@@ -109,7 +109,7 @@ def family_style(families: Sequence[str], family: str) -> tuple[str, str]:
 
 
 def line_style(place: int) -> dict[str, Any]:
-    """Gives the colour and the dash of a line among many: two rounds of colours look different.
+    """Return the colour and the dash of a line among many: two rounds of colours look different.
 
     Args:
         place: Of the line, from 0.
@@ -119,7 +119,7 @@ def line_style(place: int) -> dict[str, Any]:
 
 
 def escape_label(name: object) -> str:
-    """Writes a name so that Plotly shows it as it is, whatever is in it, and not too long."""
+    """Write a name so that Plotly shows it as it is, whatever is in it, and not too long."""
     written = str(name)
     if len(written) > MAX_NAME:
         written = written[: MAX_NAME - 1] + "…"
@@ -127,12 +127,12 @@ def escape_label(name: object) -> str:
 
 
 def format_choice(value: object, lang: str) -> str:
-    """Writes a parameter's value as a name: yes or no for a boolean."""
+    """Write a parameter's value as a name: yes or no for a boolean."""
     return escape_label(words(lang).value(value))
 
 
 def wrap_label(name: object) -> str:
-    """Writes a name in short lines, broken after spaces and underscores; words only if long."""
+    """Write a name in short lines, broken after spaces and underscores; words only if long."""
     written = str(name)
     if len(written) > MAX_NAME:
         written = written[: MAX_NAME - 1] + "…"
@@ -145,7 +145,7 @@ def wrap_label(name: object) -> str:
 
 
 def log_ticks(low: float, high: float, *, lang: str = "en") -> dict[str, object]:
-    """Gives few round ticks of a logarithmic axis from `low` to `high`, both above 0.
+    """Return few round ticks of a logarithmic axis from `low` to `high`, both above 0.
 
     Where no round number is near, its ends are the ticks.
     """
@@ -159,7 +159,8 @@ def log_ticks(low: float, high: float, *, lang: str = "en") -> dict[str, object]
 
 
 def integer_ticks(values: Iterable[int]) -> dict[str, object]:
-    """Gives the ticks of an axis of whole numbers that is so short that Plotly would part them."""
+    """Return the ticks of an axis of whole numbers that is so short that Plotly "
+    "would part them."""
     known = sorted(values)
     if not known or known[-1] - known[0] > MAX_INTEGER_TICKS:
         return {}
@@ -167,12 +168,12 @@ def integer_ticks(values: Iterable[int]) -> dict[str, object]:
 
 
 def localized(written: str, lang: str) -> str:
-    """Gives a written number with the decimal sign of the language."""
+    """Return a written number with the decimal sign of the language."""
     return written.replace(".", ",") if lang == "ru" else written
 
 
 def _compact_number(value: float, lang: str) -> str:
-    """Writes a number as 0.001, 30, 20k or 3M."""
+    """Write a number as 0.001, 30, 20k or 3M."""
     for size, key in ((1e6, "unit.millions"), (1e3, "unit.thousands")):
         if value >= size:
             return words(lang).say(key, n=localized(f"{value / size:g}", lang))
@@ -181,7 +182,7 @@ def _compact_number(value: float, lang: str) -> str:
 
 
 def trials_with_value(trials: Iterable[RankedTrial]) -> list[RankedTrial]:
-    """Gives the trials that have a place and a value, in the order of their numbers."""
+    """Return the trials that have a place and a value, in the order of their numbers."""
     return sorted(
         (it for it in trials if it.rank is not None and it.val_accuracy is not None),
         key=lambda it: it.trial,
@@ -189,7 +190,7 @@ def trials_with_value(trials: Iterable[RankedTrial]) -> list[RankedTrial]:
 
 
 def downsample(items: Sequence[T], limit: int) -> list[T]:
-    """Gives at most `limit` items, evenly picked, with the first and the last among them."""
+    """Return at most `limit` items, evenly picked, with the first and the last among them."""
     if len(items) <= limit:
         return list(items)
     step = (len(items) - 1) / (limit - 1)
@@ -197,7 +198,7 @@ def downsample(items: Sequence[T], limit: int) -> list[T]:
 
 
 def downsample_trials(trials: Sequence[RankedTrial], limit: int) -> list[RankedTrial]:
-    """Gives at most `limit` trials by number: half of them the best, the others evenly picked."""
+    """Return at most `limit` trials by number: half of them the best, the others evenly picked."""
     if len(trials) <= limit:
         return list(trials)
     best = sorted(trials, key=lambda it: it.rank or len(trials))
@@ -206,12 +207,12 @@ def downsample_trials(trials: Sequence[RankedTrial], limit: int) -> list[RankedT
 
 
 def title_with_count(title: str, shown: int, total: int, lang: str) -> str:
-    """Adds to a title how many of all are shown, where it is not all of them."""
+    """Add to a title how many of all are shown, where it is not all of them."""
     if shown >= total:
         return title
     return words(lang).say("figure.thinned", title=title, shown=shown, total=total)
 
 
 def round_coordinate(value: float | None) -> float | None:
-    """Rounds a coordinate to what can be seen, which keeps pages small."""
+    """Round a coordinate to what can be seen, which keeps pages small."""
     return None if value is None else float(f"{value:.6g}")

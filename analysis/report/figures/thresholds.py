@@ -9,7 +9,7 @@ from analysis.results.classification_metrics import Curve, Evaluation
 
 
 def plot_roc(evaluation: Evaluation, *, lang: str = "en") -> go.Figure:
-    """Draws sensitivity over the share of false alarms, each class against all others.
+    """Draw sensitivity over the share of false alarms, each class against all others.
 
     Args:
         evaluation: Of one split; a class without images, or with all of them, has no curve.
@@ -28,7 +28,7 @@ def plot_roc(evaluation: Evaluation, *, lang: str = "en") -> go.Figure:
 
 
 def plot_precision_recall(evaluation: Evaluation, *, lang: str = "en") -> go.Figure:
-    """Draws precision over recall, each class against all others.
+    """Draw precision over recall, each class against all others.
 
     Args:
         evaluation: Of one split; a class without images has no curve.

@@ -29,7 +29,7 @@ LANGUAGE = {
 
 
 def build_notebook(facts: Facts, *, store: str, lang: str = "en") -> NotebookNode:
-    """Gives the story of a study as a notebook whose cells have not been run.
+    """Return the story of a study as a notebook whose cells have not been run.
 
     Args:
         facts: What it tells.
@@ -86,7 +86,7 @@ def _write_start(writer: CellWriter, store: str) -> None:
 
 
 def make_cell(cell: Cell, name: str) -> NotebookNode:
-    """Gives a cell as notebooks have it, with `name` as its id."""
+    """Return a cell as notebooks have it, with `name` as its id."""
     make: Any = new_markdown_cell if cell.kind == "markdown" else new_code_cell
     made: NotebookNode = make(cell.source, id=name)
     return made

@@ -44,32 +44,32 @@ class CellWriter:
         return self.phrases.accuracy(self.facts.winner.val_accuracy)
 
     def add_text(self, *paragraphs: str) -> None:
-        """Adds a cell of text; empty paragraphs are left out."""
+        """Add a cell of text; empty paragraphs are left out."""
         told = [paragraph for paragraph in paragraphs if paragraph]
         if told:
             self.cells.append(Cell("markdown", "\n\n".join(told)))
 
     def add_code(self, *lines: str) -> None:
-        """Adds a cell of code."""
+        """Add a cell of code."""
         self.cells.append(Cell("code", "\n".join(lines)))
 
     def add_call(self, function: str, *arguments: str) -> None:
-        """Adds a cell that shows what a function of `analysis` gives, of the facts by default."""
+        """Add a cell that shows what a function of `analysis` gives, of the facts by default."""
         given = list(arguments or ("facts",))
         if self.lang != "en":
             given.append(f"lang={python_literal(self.lang)}")
         self.add_code(f"analysis.{function}({', '.join(given)})")
 
     def say(self, key: str, **values: object) -> str:
-        """Gives a text of the notebook, or of the page where the notebook has none."""
+        """Return a text of the notebook, or of the page where the notebook has none."""
         return (self._own if key in self._own else self.page).say(key, **values)
 
     def count(self, key: str, n: int, **values: object) -> str:
-        """Gives a text about `n` things."""
+        """Return a text about `n` things."""
         return (self._own if key in self._own else self.page).count(key, n, **values)
 
     def caution(self, caution: Caution) -> str:
-        """Gives the sentence of a caution, the names in it made harmless."""
+        """Return the sentence of a caution, the names in it made harmless."""
         values = {
             name: escape_markdown(it) if isinstance(it, str) else it
             for name, it in _items(caution)
@@ -77,7 +77,7 @@ class CellWriter:
         return self.phrases.caution(replace(caution, values=values))
 
     def on_test(self, known: str, unknown: str) -> str:
-        """Gives the text `known` about the accuracy on test images, or `unknown` without one."""
+        """Return the text `known` about the accuracy on test images, or `unknown` without one."""
         test = self.facts.examined.get("test")
         if test is None:
             return self.say(unknown)
@@ -90,7 +90,7 @@ class CellWriter:
         )
 
     def interval_values(self, score: Score) -> dict[str, str]:
-        """Gives the ends of a score's interval, as texts have them."""
+        """Return the ends of a score's interval, as texts have them."""
         return {"low": self.phrases.score(score.low), "high": self.phrases.score(score.high)}
 
 
@@ -99,23 +99,23 @@ def _items(caution: Caution) -> Iterable[tuple[str, object]]:
 
 
 def escape_markdown(text: object) -> str:
-    """Writes a name so that Markdown shows it as it is, on one line."""
+    """Write a name so that Markdown shows it as it is, on one line."""
     return escape(MARKDOWN_SPECIAL.sub(r"\\\1", " ".join(str(text).split())), quote=False)
 
 
 def bullet_list(items: Iterable[str]) -> str:
-    """Gives a list in Markdown; nothing for nothing."""
+    """Return a list in Markdown; nothing for nothing."""
     return "\n".join(f"- {item}" for item in items)
 
 
 def code_block(text: str) -> str:
-    """Gives a block of code in Markdown, which nothing in the text ends."""
+    """Return a block of code in Markdown, which nothing in the text ends."""
     longest = max(map(len, re.findall("`+", text)), default=0)
     fence = "`" * max(3, longest + 1)
     return f"{fence}shell\n{text}\n{fence}"
 
 
 def python_literal(text: str) -> str:
-    """Writes a text as a literal of Python, in double quotes where that needs no escape."""
+    """Write a text as a literal of Python, in double quotes where that needs no escape."""
     literal = repr(text)
     return literal if '"' in text or "'" in text else f'"{literal[1:-1]}"'

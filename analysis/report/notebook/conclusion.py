@@ -10,7 +10,7 @@ CAUTIONS_IN_TEXT = frozenset({"unconfirmed", "no_test", "not_separable", "search
 
 
 def write_conclusion(writer: CellWriter) -> None:
-    """Tells what was found, and everything that speaks against it."""
+    """Tell what was found, and everything that speaks against it."""
     facts, winner = writer.facts, writer.facts.winner
     cautions = [writer.caution(it) for it in facts.cautions if it.kind not in CAUTIONS_IN_TEXT]
     writer.add_text(

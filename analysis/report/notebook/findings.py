@@ -11,7 +11,7 @@ N_TOP = 10
 
 
 def write_results(writer: CellWriter) -> None:
-    """Tells of the families, the ranking and the winner, and how good it is."""
+    """Tell of the families, the ranking and the winner, and how good it is."""
     writer.add_text(writer.say("results.title"), writer.say("results.families"), _families(writer))
     writer.add_call("families_table")
     writer.add_call("plot_families")

@@ -38,7 +38,7 @@ def run_notebook(
     environment: Mapping[str, str],
     progress: Progress | None = None,
 ) -> None:
-    """Runs all cells in their order; their outputs are put into the notebook.
+    """Run all cells in their order; their outputs are put into the notebook.
 
     Args:
         notebook: What to run.
@@ -112,7 +112,8 @@ def _run_cells(client: NotebookClient, progress: Progress | None) -> None:
 
 
 def _variables(scratch: Path, environment: Mapping[str, str]) -> dict[str, str]:
-    """Gives the kernel's environment: what Jupyter and IPython keep goes to the scratch folder."""
+    """Return the kernel's environment: what Jupyter and IPython keep goes to the "
+    "scratch folder."""
     roots = [it for it in os.environ.get("PYTHONPATH", "").split(os.pathsep) if it]
     paths = [str(Path(it).resolve()) for it in roots]
     if str(CODE_ROOT) not in {*paths, sysconfig.get_path("purelib")}:

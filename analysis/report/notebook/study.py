@@ -6,7 +6,7 @@ SPLITS = ("train", "val", "test")
 
 
 def write_aim(writer: CellWriter) -> None:
-    """Tells what was asked, and of which networks."""
+    """Tell what was asked, and of which networks."""
     facts = writer.facts
     classes, families = facts.data.classes, facts.search.families
     writer.add_text(
@@ -18,7 +18,7 @@ def write_aim(writer: CellWriter) -> None:
 
 
 def write_data(writer: CellWriter) -> None:
-    """Tells of the images: how many, how they were split, and what was left out."""
+    """Tell of the images: how many, how they were split, and what was left out."""
     data = writer.facts.data
     by_split = {name: sum(data.counts.get(name, {}).values()) for name in SPLITS}
     shapes = "; ".join(
@@ -41,7 +41,7 @@ def write_data(writer: CellWriter) -> None:
 
 
 def write_methods(writer: CellWriter) -> None:
-    """Tells how trials were proposed, trained, stopped and judged."""
+    """Tell how trials were proposed, trained, stopped and judged."""
     facts, search = writer.facts, writer.facts.search
     budget = writer.phrases.budget(facts)
     is_bounded = search.n_trials is not None or search.timeout_s is not None
@@ -70,7 +70,7 @@ def write_methods(writer: CellWriter) -> None:
 
 
 def write_search(writer: CellWriter) -> None:
-    """Tells how the search went, and what mattered in it."""
+    """Tell how the search went, and what mattered in it."""
     facts, search = writer.facts, writer.facts.search
     counts = ", ".join(
         f"{writer.phrases.name('search.state', kind)} – {writer.page.number(n)}"

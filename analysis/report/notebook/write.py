@@ -29,7 +29,7 @@ def write_notebook(
     environment: Mapping[str, str] | None = None,
     progress: Progress | None = None,
 ) -> None:
-    """Writes the story of a study as a notebook that was run, whole or not at all.
+    """Write the story of a study as a notebook that was run, whole or not at all.
 
     The kernel works in the notebook's folder, as it does when a reader runs it again. Equal facts
     give an equal notebook.
@@ -70,7 +70,7 @@ def _unexecuted(facts: Facts, store: str, lang: str) -> NotebookNode:
 
 
 def _sanitize(notebook: NotebookNode) -> NotebookNode:
-    """Takes out what is of the machine: warnings name its folders, and figures have chance ids."""
+    """Take out what is of the machine: warnings name its folders, and figures have chance ids."""
     notebook.metadata["kernelspec"], notebook.metadata["language_info"] = KERNEL, LANGUAGE
     n_figures = 0
     for cell in notebook.cells:
@@ -83,7 +83,7 @@ def _sanitize(notebook: NotebookNode) -> NotebookNode:
 
 
 def _clean_html(output: NotebookNode, name: str) -> bool:
-    """Gives a figure's HTML a name of its own; says whether it is one."""
+    """Return a figure's HTML a name of its own; say whether it is one."""
     html = output.get("data", {}).get("text/html", "")
     found = FIGURE_ID.search(html)
     if found is None:

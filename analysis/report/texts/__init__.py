@@ -34,7 +34,7 @@ class Texts:
         return key in self.entries
 
     def say(self, key: str, **values: object) -> str:
-        """Gives a text with its placeholders filled; numbers are written as the language does.
+        """Return a text with its placeholders filled; numbers are written as the language does.
 
         Raises:
             KeyError: If there is no such text, or a placeholder without a value.
@@ -45,7 +45,7 @@ class Texts:
         return entry.format(**self._formatted(values))
 
     def count(self, key: str, n: int, **values: object) -> str:
-        """Gives a text about `n` things, in the form that the number asks for.
+        """Return a text about `n` things, in the form that the number asks for.
 
         Raises:
             KeyError: If there is no such text, or a placeholder without a value.
@@ -56,7 +56,7 @@ class Texts:
         return forms[plural_form(self.lang, n)].format(n=self.number(n), **self._formatted(values))
 
     def number(self, value: float | None, digits: int | None = None) -> str:
-        """Writes a number: `digits` after the point, or as few as tell it; a dash for none."""
+        """Write a number: `digits` after the point, or as few as tell it; a dash for none."""
         if value is None or not math.isfinite(value):
             return "–"
         if digits is not None:
@@ -71,13 +71,13 @@ class Texts:
         return written.replace(",", NARROW_NO_BREAK_SPACE).replace(".", ",")
 
     def percent(self, share: float | None, digits: int = 1) -> str:
-        """Writes a share from 0 to 1 as a percentage."""
+        """Write a share from 0 to 1 as a percentage."""
         if share is None or not math.isfinite(share):
             return "–"
         return f"{self.number(100 * share, digits)}{NO_BREAK_SPACE}%"
 
     def value(self, value: object) -> str:
-        """Writes a parameter's or a setting's value as it was drawn; yes or no for a boolean."""
+        """Write a parameter's or a setting's value as it was drawn; yes or no for a boolean."""
         if isinstance(value, bool):
             return self.say("word.yes" if value else "word.no")
         if isinstance(value, float):
@@ -85,7 +85,7 @@ class Texts:
         return "–" if value is None else str(value)
 
     def duration(self, seconds: float) -> str:
-        """Writes a time in the unit that suits it."""
+        """Write a time in the unit that suits it."""
         if seconds < MINUTE_S:
             return self.say("unit.seconds", n=self.number(seconds, 1 if seconds < 10 else 0))
         if seconds < HOUR_S:
@@ -103,7 +103,7 @@ class Texts:
 
 @cache
 def texts(lang: str, part: str = "") -> Texts:
-    """Gives the texts of a language.
+    """Return the texts of a language.
 
     Args:
         lang: One of `LANGUAGES`.
@@ -120,7 +120,7 @@ def texts(lang: str, part: str = "") -> Texts:
 
 
 def _scientific(written: str) -> str:
-    """Gives `2e-06` as `2 × 10⁻⁶`."""
+    """Return `2e-06` as `2 × 10⁻⁶`."""
     mantissa, sign, exponent = written.partition("e")
     if not sign:
         return written
@@ -128,7 +128,7 @@ def _scientific(written: str) -> str:
 
 
 def plural_form(lang: str, n: int) -> str:
-    """Gives the form that a count of `n` takes: `one` or `other`; in Russian `few`, `many` too.
+    """Return the form that a count of `n` takes: `one` or `other`; in Russian `few`, `many` too.
 
     Source: Unicode CLDR, Language Plural Rules, cardinal forms of integers.
     """

@@ -10,7 +10,7 @@ from search.cli.commands.run import STOPPING_MESSAGE
 
 
 def add_to(app: typer.Typer) -> None:
-    """Adds the command to the application."""
+    """Add the command to the application."""
     app.command()(confirm)
 
 
@@ -25,7 +25,7 @@ def confirm(
     store: options.Store = None,
     json: options.Json = False,
 ) -> None:
-    """Trains the best configs of STUDY again from other seeds, and says which is really best.
+    """Train the best configs of STUDY again from other seeds, and say which is really best.
 
     The winner is then scored, once, on the test split. The same command again goes on where it
     stopped; a larger --top or --seeds adds trainings.

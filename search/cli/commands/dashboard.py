@@ -18,7 +18,7 @@ HOST, PORT = "127.0.0.1", 8080
 
 
 def add_to(app: typer.Typer) -> None:
-    """Adds the command to the application."""
+    """Add the command to the application."""
     app.command()(dashboard)
 
 
@@ -60,7 +60,7 @@ def dashboard(
         int | None, typer.Option(hidden=True, help="Of whoever started us; it listens.")
     ] = None,
 ) -> None:
-    """Shows the studies of a store in a browser while they run; Ctrl-C ends it.
+    """Show the studies of a store in a browser while they run; Ctrl-C ends it.
 
     Others than this machine need a token, and nobody may change anything without --allow-edit.
     """
@@ -93,7 +93,7 @@ def dashboard(
 
 
 def _open_store(url: str | None, *, allows_edit: bool) -> "AbstractContextManager[Store]":
-    """Opens the store: for reading alone unless it may be changed."""
+    """Open the store: for reading alone unless it may be changed."""
     from contextlib import closing
 
     from search.cli.store import open_for_reading
@@ -108,7 +108,7 @@ def _open_store(url: str | None, *, allows_edit: bool) -> "AbstractContextManage
 def _announce(
     store: "Store", listener: "Listener", token: str | None, *, is_made: bool, allows_edit: bool
 ) -> None:
-    """Prints the address, alone on standard output, and who may do what there."""
+    """Print the address, alone on standard output, and who may do what there."""
     from search.cli.console import print_line, stderr_console
     from search.dashboard.server import with_token
 
@@ -133,7 +133,7 @@ def _announce(
 
 
 def _open_browser(address: str) -> None:
-    """Opens a browser on a desktop; without the token, which lists of processes would show."""
+    """Open a browser on a desktop; without the token, which lists of processes would show."""
     if not sys.stderr.isatty() or "SSH_CONNECTION" in os.environ or not _is_desktop():
         return
     import threading

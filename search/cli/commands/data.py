@@ -20,7 +20,7 @@ def inspect(
     strict: options.Strict = None,
     json: options.Json = False,
 ) -> None:
-    """Shows classes, counts, sizes, duplicates, broken files, and what a search would use."""
+    """Show classes, counts, sizes, duplicates, broken files, and what a search would use."""
     from search.cli.console import print_json, progress_bar, stderr_console, stdout_console
     from search.cli.views.status import show_source
     from search.data import inspect_source
@@ -46,7 +46,7 @@ def prepare(
     cache: Annotated[str | None, typer.Option(help="Folder of prepared sets.")] = None,
     json: options.Json = False,
 ) -> None:
-    """Decodes a source once, into the file that all workers map."""
+    """Decode a source once, into the file that all workers map."""
     from pathlib import Path
 
     from search.cli.console import print_json, progress_bar, stderr_console, stdout_console

@@ -8,7 +8,7 @@ from search.cli import options
 
 
 def status(study: options.Study, store: options.Store = None, json: options.Json = False) -> None:
-    """Shows how far a study is: counts, workers, trials an hour, time left.
+    """Show how far a study is: counts, workers, trials an hour, time left.
 
     What dead workers left is put right first.
     """
@@ -53,7 +53,7 @@ def rank(
     ] = "val_accuracy",
     json: options.Json = False,
 ) -> None:
-    """Ranks the trials of a study by validation accuracy."""
+    """Rank the trials of a study by validation accuracy."""
     from analysis import rank as rank_trials
     from search.cli.console import print_json, stdout_console
     from search.cli.store import open_for_reading

@@ -14,7 +14,7 @@ POLL_S = 0.5
 
 
 def add_to(app: typer.Typer) -> None:
-    """Adds the commands to the application, in the order that help shows them in."""
+    """Add the commands to the application, in the order that help shows them in."""
     for command in (watch, stop, doctor):
         app.command()(command)
 
@@ -26,7 +26,7 @@ def watch(
     ] = "2s",
     store: options.Store = None,
 ) -> None:
-    """Shows the status of a study until it ends; Ctrl-C leaves, and the study goes on."""
+    """Show the status of a study until it ends; Ctrl-C leaves, and the study goes on."""
     from analysis import follow_status
     from search.cli.console import stdout_console
     from search.cli.views.status import show_status
@@ -64,7 +64,7 @@ def stop(
     ] = WAIT_S,
     store: options.Store = None,
 ) -> None:
-    """Has all workers of a study finish their epoch, hand their trials back and leave.
+    """Make all workers of a study finish their epoch, hand their trials back and leave.
 
     `run` or `submit` on the same study goes on.
     """
@@ -102,7 +102,7 @@ def doctor(
     store: options.Store = None,
     json: options.Json = False,
 ) -> None:
-    """Looks for what is wrong with a store, and mends it with --fix."""
+    """Look for what is wrong with a store, and mends it with --fix."""
     from search.cli.console import print_json, stdout_console
     from search.cli.views.studies import show_doctor_report
     from search.doctor import run_checks

@@ -10,7 +10,7 @@ from search.cli.commands.reproduce import reproduce
 
 
 def add_to(app: typer.Typer) -> None:
-    """Adds the commands to the application, in the order that help shows them in."""
+    """Add the commands to the application, in the order that help shows them in."""
     app.command()(reproduce)
     app.command()(predict)
 
@@ -34,7 +34,7 @@ def predict(
     ],
     json: options.Json = False,
 ) -> None:
-    """Gives class probabilities of images by an exported model.
+    """Return class probabilities of images by an exported model.
 
     Images of another size or colour are converted as those were that it was trained on, and the
     answer says so. The exit code is 1 where an image cannot be read.

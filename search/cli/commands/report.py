@@ -8,7 +8,7 @@ from search.cli import options
 
 
 def add_to(app: typer.Typer) -> None:
-    """Adds the command to the application."""
+    """Add the command to the application."""
     app.command()(report)
 
 
@@ -28,7 +28,7 @@ def report(
     store: options.Store = None,
     json: options.Json = False,
 ) -> None:
-    """Writes the report of STUDY: a page, an executed notebook, all data, and the best model.
+    """Write the report of STUDY: a page, an executed notebook, all data, and the best model.
 
     A study that still runs gets one too, that says so.
     """

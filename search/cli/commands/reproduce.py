@@ -17,7 +17,7 @@ def reproduce(
     store: options.Store = None,
     json: options.Json = False,
 ) -> None:
-    """Trains a trial again from its record, and says whether its curve is the same.
+    """Train a trial again from its record, and say whether its curve is the same.
 
     On the same kind of processor it is, to the last digit; the exit code is 1 where it is not.
     """

@@ -21,7 +21,7 @@ STOPPING_MESSAGE = "Stopping: workers give their trials back. Ctrl-C again leave
 
 
 def add_to(app: typer.Typer) -> None:
-    """Adds the commands to the application, in the order that help shows them in."""
+    """Add the commands to the application, in the order that help shows them in."""
     from search.cli.commands.worker import submit, worker
 
     for command in (demo, run, submit, worker, status, rank):
@@ -34,7 +34,7 @@ def demo(
     seed: options.Seed = None,
     json: options.Json = False,
 ) -> None:
-    """Runs a small search on embedded MRI patches, in this folder, and reports what it found."""
+    """Run a small search on embedded MRI patches, in this folder, and reports what it found."""
     given = {
         ("study", "name"): DEMO_STUDY,
         ("space", "families"): list(DEMO_FAMILIES),
@@ -64,7 +64,7 @@ def run(
     ] = None,
     json: options.Json = False,
 ) -> None:
-    """Searches for the best network on SOURCE until the budget is spent, and ranks the trials.
+    """Search for the best network on SOURCE until the budget is spent, and ranks the trials.
 
     The same command again resumes the study.
     """
@@ -77,7 +77,7 @@ def run(
 
 
 def _run(given: options.StudyOptions, *, is_json: bool, dashboard: str | None = None) -> None:
-    """Runs a study with a live view, and ends with the ranking and what to do next."""
+    """Run a study with a live view, and ends with the ranking and what to do next."""
     from contextlib import closing, nullcontext
 
     from search.cli.console import (
@@ -143,7 +143,7 @@ def _run(given: options.StudyOptions, *, is_json: bool, dashboard: str | None = 
 
 
 def _report(store: str | None, study: str) -> None:
-    """Writes the report of a study into this folder, in the place of an earlier one."""
+    """Write the report of a study into this folder, in the place of an earlier one."""
     from pathlib import Path
 
     from search.cli.console import progress_bar, stderr_console, step_printer

@@ -14,7 +14,7 @@ app = typer.Typer(
 
 @app.command("list")
 def list_(store: options.Store = None, json: options.Json = False) -> None:
-    """Lists the studies: trials done, best, workers, state, age and size."""
+    """List the studies: trials done, best, workers, state, age and size."""
     from search.cli.console import print_json, stdout_console
     from search.cli.views.studies import show_study_list
     from search.studies.listing import list_with_sizes
@@ -29,7 +29,7 @@ def list_(store: options.Store = None, json: options.Json = False) -> None:
 
 @app.command()
 def show(study: options.Study, store: options.Store = None, json: options.Json = False) -> None:
-    """Shows a study's settings in words: its data, space, budget, files and versions."""
+    """Show a study's settings in words: its data, space, budget, files and versions."""
     from search.cli.console import print_json, stdout_console
     from search.cli.views.studies import show_settings
     from search.settings.stored import StudySettings
@@ -68,7 +68,7 @@ def fork(
     store: options.Store = None,
     json: options.Json = False,
 ) -> None:
-    """Makes a new study with another space, data or settings, that knows what the old one found.
+    """Make a new study with another space, data or settings, that knows what the old one found.
 
     Every finished trial that fits is taken over, and the budget is spent on new ones. With other
     data or rules of training the best configs are tried again first.
@@ -115,7 +115,7 @@ def export(
     ] = None,
     store: options.Store = None,
 ) -> None:
-    """Writes all trials with their parameters and curves; a plain Optuna study's too."""
+    """Write all trials with their parameters and curves; a plain Optuna study's too."""
     from pathlib import Path
 
     from analysis.formatting import plural
@@ -143,7 +143,7 @@ def delete(
     ] = False,
     store: options.Store = None,
 ) -> None:
-    """Deletes a study with its trials, its files, and prepared images that no other study uses."""
+    """Delete a study with its trials, its files, and prepared images that no other study uses."""
     import sys
 
     from search.cli.console import progress_bar, stderr_console, stdout_console

@@ -10,7 +10,7 @@ from search.cli.study_options import read_study
 
 @options.with_shared_options(read_study)
 def submit(given: options.StudyOptions, json: options.Json = False) -> None:
-    """Creates a study on SOURCE and returns: the work is left to workers of the store.
+    """Create a study on SOURCE and returns: the work is left to workers of the store.
 
     The same command again resumes the study, with the budget that it names.
     """
@@ -75,7 +75,7 @@ def worker(
         bool, typer.Option("--supervised", hidden=True, help="Leave when the input closes.")
     ] = False,
 ) -> None:
-    """Trains trials of STUDY until its budget is spent.
+    """Train trials of STUDY until its budget is spent.
 
     Without STUDY it serves every open study of the store, those of a higher priority first.
     """

@@ -28,7 +28,7 @@ def show_confirm_result(
     *,
     opens_test: bool | None = None,
 ) -> None:
-    """Shows how the configs compare, and how good the winner is on the test split.
+    """Show how the configs compare, and how good the winner is on the test split.
 
     Args:
         console: For the answer.
@@ -68,7 +68,7 @@ def show_confirm_result(
 
 
 def show_winner(console: Console, winner: Winner, trainings: Trainings | None) -> None:
-    """Says whose weights are exported."""
+    """Say whose weights are exported."""
     again = () if trainings is None else trainings.trainings
     seeds = [it.seed for it in again if it.number == winner.number]
     is_training = winner.study.endswith(CONFIRMATION_SUFFIX) and bool(seeds)
@@ -85,7 +85,7 @@ def show_winner(console: Console, winner: Winner, trainings: Trainings | None) -
 
 
 def show_scores(console: Console, split: str, found: Evaluation) -> None:
-    """Says how good a network's answers on a split are, with 95 % intervals."""
+    """Say how good a network's answers on a split are, with 95 % intervals."""
     scores = {
         "accuracy": found.accuracy,
         "balanced accuracy": found.balanced_accuracy,
@@ -97,7 +97,7 @@ def show_scores(console: Console, split: str, found: Evaluation) -> None:
 
 
 def show_test_uses(console: Console, uses: Sequence[TestUse]) -> None:
-    """Says when, by what and for which network the test split was used."""
+    """Say when, by what and for which network the test split was used."""
     for use in uses:
         kind = "training" if use.study.endswith(CONFIRMATION_SUFFIX) else "trial"
         when = datetime.fromisoformat(use.at).strftime("%Y-%m-%d %H:%M UTC")
@@ -115,7 +115,7 @@ def show_test_uses(console: Console, uses: Sequence[TestUse]) -> None:
 def show_confirmation(
     console: Console, ranking: Ranking, found: Confirmation, trainings: Trainings
 ) -> None:
-    """Shows the configs, the best mean first, and recommends the smallest of equals.
+    """Show the configs, the best mean first, and recommends the smallest of equals.
 
     While there are too few trainings for that, it says how far they are instead.
     """

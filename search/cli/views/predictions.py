@@ -15,7 +15,7 @@ WIDEST = 100_000
 
 
 def show_predictions(console: Console, found: Predictions) -> None:
-    """Shows the most probable classes of each image, and what had to be done to it."""
+    """Show the most probable classes of each image, and what had to be done to it."""
     facts = found.facts
     kind = "training" if facts.study.endswith(CONFIRMATION_SUFFIX) else "trial"
     origin = printable(f"{facts.family} network, {kind} {facts.trial} of {facts.study}")
@@ -26,7 +26,7 @@ def show_predictions(console: Console, found: Predictions) -> None:
 
 
 def show_unreadable(console: Console, found: Predictions) -> None:
-    """Lists what was not looked at, and the images that could not be read, with their reasons."""
+    """List what was not looked at, and the images that could not be read, with their reasons."""
     for note in found.notes:
         print_line(console, printable(note))
     if not found.n_unreadable:
@@ -38,7 +38,7 @@ def show_unreadable(console: Console, found: Predictions) -> None:
 
 
 def _print(console: Console, table: Table) -> None:
-    """Prints a table; outside a terminal it is as wide as it has to be, so that no name breaks."""
+    """Print a table; outside a terminal it is as wide as it has to be, so that no name breaks."""
     if not console.is_terminal:
         table.width = console.measure(table, options=console.options.update(width=WIDEST)).maximum
     console.print(table, soft_wrap=not console.is_terminal)

@@ -21,7 +21,7 @@ COSTS: dict[Cost, str] = {"parameters": "parameters", "seconds": "time of traini
 
 
 def show_ranking(console: Console, ranking: Ranking, *, show_all: bool = False) -> None:
-    """Shows the complete trials, best first, or every trial with the reason for its end."""
+    """Show the complete trials, best first, or every trial with the reason for its end."""
     trials = ranking.trials if show_all else ranking.complete
     if not trials:
         console.print(f"Study {ranking.study} has no complete trial yet.")
@@ -35,7 +35,7 @@ def show_ranking(console: Console, ranking: Ranking, *, show_all: bool = False) 
 
 
 def show_family_ranking(console: Console, ranking: Ranking) -> None:
-    """Shows the families of a study, the one with the best trial first."""
+    """Show the families of a study, the one with the best trial first."""
     if not ranking.families:
         console.print(f"Study {ranking.study} has no trial yet.")
         return
@@ -44,7 +44,7 @@ def show_family_ranking(console: Console, ranking: Ranking) -> None:
 
 
 def show_within(console: Console, ranking: Ranking, distance: float) -> None:
-    """Shows the best trial, and those as good as it that are smaller or quicker."""
+    """Show the best trial, and those as good as it that are smaller or quicker."""
     best, *others = ranking.within(distance) or (None,)
     if best is None:
         console.print(f"Study {ranking.study} has no complete trial yet.")
@@ -63,7 +63,7 @@ def show_within(console: Console, ranking: Ranking, distance: float) -> None:
 
 
 def show_fronts(console: Console, ranking: Ranking) -> None:
-    """Shows the Pareto fronts: against the network's size, and against the time of training."""
+    """Show the Pareto fronts: against the network's size, and against the time of training."""
     if not ranking.complete:
         console.print(f"Study {ranking.study} has no complete trial yet.")
         return
@@ -94,7 +94,7 @@ def _describe_network(trial: RankedTrial) -> str:
 
 
 def _share(trial: RankedTrial, best: RankedTrial, cost: Cost) -> str:
-    """Says how much less than the best a trial costs; nothing where it does not."""
+    """Say how much less than the best a trial costs; nothing where it does not."""
     if trial.cost(cost) >= best.cost(cost):
         return ""
     return f"{trial.cost(cost) / best.cost(cost):.0%} of its {COSTS[cost]}"
@@ -112,6 +112,6 @@ def _cells(trial: RankedTrial, metric: str) -> tuple[str, ...]:
 
 
 def describe_ending(trial: RankedTrial) -> str:
-    """Gives a trial's state, with the reason where there is one."""
+    """Return a trial's state, with the reason where there is one."""
     kind = trial.kind or trial.state.lower()
     return f"{kind}: {trial.reason}" if trial.reason else kind

@@ -11,7 +11,7 @@ from search.reports.report import WrittenReport
 
 
 def show_report(console: Console, stderr_console: Console, written: WrittenReport) -> None:
-    """Says where the report is, which network won, and how good it is."""
+    """Say where the report is, which network won, and how good it is."""
     facts = written.facts
     winner = facts.winner
     how = "the median of several seeds" if winner.is_confirmed else "the best of the search"

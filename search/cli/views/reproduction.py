@@ -10,7 +10,7 @@ from search.evaluation.reproduction import Reproduction
 
 
 def show_reproduction(console: Console, found: Reproduction) -> None:
-    """Says whether the curve is the same, and shows both where it is not."""
+    """Say whether the curve is the same, and show both where it is not."""
     name = f"Trial {found.trial} of {found.study}"
     if found.is_identical:
         n = plural(len(found.recorded), "epoch")

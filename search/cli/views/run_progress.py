@@ -25,7 +25,7 @@ STORE_SILENCE_S = 2.2 * HEARTBEAT_INTERVAL_S
 
 @contextmanager
 def live_view(console: Console) -> Iterator[Callable[[StudyStatus], None]]:
-    """Gives a function that shows a status."""
+    """Return a function that shows a status."""
     if not console.is_terminal:
         yield _Lines(console).show
         return
@@ -43,7 +43,7 @@ def live_view(console: Console) -> Iterator[Callable[[StudyStatus], None]]:
 
 
 def render(status: StudyStatus) -> RenderableType:
-    """Draws the panel: budget, best, running trials, those that ended last.
+    """Draw the panel: budget, best, running trials, those that ended last.
 
     With several families there is a line of each one's best, and trials say their family.
     """
@@ -64,7 +64,7 @@ def render(status: StudyStatus) -> RenderableType:
 
 
 def describe_ending(row: TrialRow, *, with_family: bool = False) -> str:
-    """Gives how a trial ended in one line."""
+    """Return how a trial ended in one line."""
     outcome = row.outcome
     kind = row.state.lower() if outcome is None else outcome.kind
     curve = row.curve
@@ -87,7 +87,7 @@ def _name(row: TrialRow, *, with_family: bool) -> str:
 
 
 def _ended(status: StudyStatus) -> list[TrialRow]:
-    """Gives the trials that have ended, in that order; proposals refused at once are no news."""
+    """Return the trials that have ended, in that order; proposals refused at once are no news."""
     rows = [
         row
         for row in status.trials

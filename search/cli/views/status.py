@@ -34,7 +34,7 @@ N_TOP = 10
 def show_submission(
     console: Console, submission: "Submission", *, with_workers: bool = True
 ) -> None:
-    """Says what is searched, on what, and where it goes."""
+    """Say what is searched, on what, and where it goes."""
     settings = submission.settings
     data = next(iter(submission.data.values()))
     shapes = [images.image_shape for images in submission.data.values()]
@@ -60,12 +60,12 @@ def show_submission(
 
 
 def show_dashboard_address(console: Console, dashboard: "DashboardProcess") -> None:
-    """Says where the dashboard beside a search is."""
+    """Say where the dashboard beside a search is."""
     console.print(f"Dashboard: {dashboard.address}", soft_wrap=True)
 
 
 def show_weights(console: Console, settings: "StudySettings", weights: "WeightsFile") -> None:
-    """Says which file the weights of backbones come from, and how they want pixels."""
+    """Say which file the weights of backbones come from, and how they want pixels."""
     from spaces.models.backbones import Weights, find_backbone
 
     if Weights(weights.source).path is not None:
@@ -77,7 +77,7 @@ def show_weights(console: Console, settings: "StudySettings", weights: "WeightsF
 
 
 def describe_submission(submission: "Submission") -> dict[str, Any]:
-    """Gives a submitted study as JSON values; the store is without its password."""
+    """Return a submitted study as JSON values; the store is without its password."""
     record = submission.record
     return {
         "study": record.name,
@@ -89,7 +89,7 @@ def describe_submission(submission: "Submission") -> dict[str, Any]:
 
 
 def show_families(console: Console, families: Sequence[FamilySummary]) -> None:
-    """Shows the best of each family, how often it was tried, and what that took."""
+    """Show the best of each family, how often it was tried, and what that took."""
     table = Table(box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))  # fits 80 columns
     table.add_column("family", no_wrap=True)
     names = ("val acc", "trial", "parameters", "trials", "complete", "pruned", "time", "epoch")
@@ -112,7 +112,7 @@ def show_families(console: Console, families: Sequence[FamilySummary]) -> None:
 
 
 def show_ending(console: Console, result: "RunResult") -> None:
-    """Says how a run ended and what to do next."""
+    """Say how a run ended and what to do next."""
     status, record = result.status, result.status.record
     counts = status.counts
     waiting = f", {counts['waiting']} waiting" if counts["waiting"] else ""
@@ -140,7 +140,7 @@ def show_ending(console: Console, result: "RunResult") -> None:
 
 
 def report_command(study: str, store: str) -> str:
-    """Gives the command that writes a study's report, in the place of one that is there.
+    """Return the command that writes a study's report, in the place of one that is there.
 
     Args:
         study: Its name.
@@ -155,7 +155,7 @@ def report_command(study: str, store: str) -> str:
 
 
 def show_status(console: Console, status: StudyStatus) -> None:
-    """Shows counts, workers, pace and time left."""
+    """Show counts, workers, pace and time left."""
     record, best = status.record, status.best
     counts = ", ".join(f"{n} {name}" for name, n in status.counts.items() if n)
     console.print(
@@ -205,7 +205,7 @@ def show_status(console: Console, status: StudyStatus) -> None:
 
 
 def show_source(console: Console, summary: "SourceSummary") -> None:
-    """Shows what is in a source and what a search would use of it."""
+    """Show what is in a source and what a search would use of it."""
     sizes = summary.sizes
     smallest = f"{sizes.min_width}×{sizes.min_height}"
     largest = f"{sizes.max_width}×{sizes.max_height}"

@@ -20,7 +20,7 @@ from storage import StudyRecord, WorkerRow
 
 
 def show_study_list(console: Console, items: Sequence[StudyListing]) -> None:
-    """Shows the studies of a store."""
+    """Show the studies of a store."""
     if not items:
         console.print("There is no study yet.")
         return
@@ -45,14 +45,14 @@ def show_study_list(console: Console, items: Sequence[StudyListing]) -> None:
 
 
 def show_budget(n_trials: int | None, timeout_s: float | None) -> str:
-    """Gives `30`, `30 min` or both."""
+    """Return `30`, `30 min` or both."""
     parts = [] if n_trials is None else [f"{n_trials:,}"]
     parts += [] if timeout_s is None else [format_duration(timeout_s)]
     return " or ".join(parts) or "-"
 
 
 def show_bytes(n_bytes: int | None) -> str:
-    """Gives `0.4 MB` or `1.2 GB`."""
+    """Return `0.4 MB` or `1.2 GB`."""
     if n_bytes is None:
         return "-"
     megabytes = n_bytes / 2**20
@@ -60,7 +60,7 @@ def show_bytes(n_bytes: int | None) -> str:
 
 
 def show_settings(console: Console, record: StudyRecord, settings: StudySettings) -> None:
-    """Shows what a study was told, a line for each table."""
+    """Show what a study was told, a line for each table."""
     data, training, search = settings.data, settings.training, settings.search
     sizes = {"scratch": data.image_size, "transfer": settings.transfer.image_size}
     images = ", ".join(
@@ -104,7 +104,7 @@ def _limits(limits: Limits) -> str:
 
 
 def show_fork(console: Console, old: str, forked: Fork) -> None:
-    """Says what a fork took over, and how it goes on."""
+    """Say what a fork took over, and how it goes on."""
     record = forked.submission.record
     print_line(
         console,
@@ -125,7 +125,7 @@ def show_fork(console: Console, old: str, forked: Fork) -> None:
 
 
 def show_removal(console: Console, name: str, removal: DeletionSummary) -> None:
-    """Says what was deleted with a study."""
+    """Say what was deleted with a study."""
     words = [f"{plural(removal.n_files, 'file')}"]
     if removal.n_sets:
         words.append(plural(removal.n_sets, "set") + " of prepared images")
@@ -140,7 +140,7 @@ def show_removal(console: Console, name: str, removal: DeletionSummary) -> None:
 def show_stopped(
     console: Console, name: str, alive: Sequence[WorkerRow], *, is_waiting: bool
 ) -> None:
-    """Says that a study is stopped, and who is still at work."""
+    """Say that a study is stopped, and who is still at work."""
     if is_waiting:
         hosts = ", ".join(dict.fromkeys(row.host for row in alive))
         print_line(console, f"Waiting for {plural(len(alive), 'worker')} on {hosts}")
@@ -153,7 +153,7 @@ def show_stopped(
 
 
 def show_doctor_report(console: Console, report: DoctorReport) -> None:
-    """Shows what the doctor mended and what is left."""
+    """Show what the doctor mended and what is left."""
     for finding in report.fixed:
         print_line(console, f"mended: {_title(finding)}")
     for finding in report.left:

@@ -14,7 +14,7 @@ from search.cli.views.status import show_status
 
 @contextmanager
 def watch_view(console: Console) -> Iterator[Callable[[StudyStatus], None]]:
-    """Gives a function that shows a status."""
+    """Return a function that shows a status."""
     if not console.is_terminal:
         yield lambda status: show_status(console, status)
         return

@@ -47,7 +47,7 @@ def build_backbone(
 
 
 def unfreeze_top(model: "keras.Model", n_layers: int) -> None:
-    """Makes the top of a backbone trainable, and nothing else of it.
+    """Make the top of a backbone trainable, and nothing else of it.
 
     From the n-th last layer with a kernel on, in the order of `model.layers`, every layer is
     trainable except batch normalizations and those that scale pixels.
@@ -102,7 +102,7 @@ def _set_weights(
 
 
 def _draw_weights(model: "keras.Model") -> None:
-    """Draws all kernels again, each from a seed of its own; Keras' draw has no fixed one."""
+    """Draw all kernels again, each from a seed of its own; Keras' draw has no fixed one."""
     for index, layer in enumerate(leaf_layers(model)):
         for name in _KERNELS:
             kernel = getattr(layer, name, None)

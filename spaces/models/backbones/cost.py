@@ -87,7 +87,7 @@ def backbone_cost(
 
 
 def check_image_size(backbone: Backbone, image_size: tuple[int, int]) -> None:
-    """Refuses images that are smaller than the backbone can take.
+    """Refuse images that are smaller than the backbone can take.
 
     Raises:
         SpaceError: If a side is too short; the message names the backbone and both sizes.

@@ -81,7 +81,7 @@ def is_intact(path: Path, expected_hash: str | None) -> bool:
 
 
 def _download(file: WeightsFile, path: Path) -> None:
-    """Downloads beside the path first: a file in Keras' cache is always whole."""
+    """Download beside the path first: a file in Keras' cache is always whole."""
     import keras
 
     with _socket_timeout(), contextlib.redirect_stdout(sys.stderr):

@@ -42,7 +42,7 @@ class _FileRequestedError(Exception):
 
 
 def main() -> None:
-    """Writes the table and tells of each backbone."""
+    """Write the table and tell of each backbone."""
     specs: dict[str, int] = {}
     backbones = {}
     for name, function in sorted(network_functions().items()):

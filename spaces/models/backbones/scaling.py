@@ -16,7 +16,7 @@ _STD = (0.229, 0.224, 0.225)
 
 
 def match_imagenet_scaling(backbone: Backbone, layers: "Iterable[keras.Layer]") -> None:
-    """Scales pixels as Keras does for its own ImageNet weights.
+    """Scale pixels as Keras does for its own ImageNet weights.
 
     The first EfficientNets were trained on pixels divided by a variance that Keras takes the root
     of, so it adds a layer that divides by the root once more, to `imagenet` weights only
@@ -34,7 +34,7 @@ def match_imagenet_scaling(backbone: Backbone, layers: "Iterable[keras.Layer]") 
 
 
 def disable_builtin_scaling(layers: "Iterable[keras.Layer]") -> None:
-    """Makes a network's own scaling of pixels give them back as they are."""
+    """Make a network's own scaling of pixels give them back as they are."""
     import keras
 
     for layer in layers:

@@ -30,7 +30,7 @@ class _LayerWeights:
 
 
 def load_weights(model: "keras.Model", path: Path) -> None:
-    """Puts a file's weights into a model whose layers have not been frozen yet.
+    """Put a file's weights into a model whose layers have not been frozen yet.
 
     Raises:
         SpaceError: If the file is missing, broken or unsafe, or does not fit: the message names
@@ -150,7 +150,7 @@ def _describe_shape(shape: tuple[int, ...] | None) -> str:
 
 
 def _finalize(model: "keras.Model") -> None:
-    """Lets layers that compute with copies of their weights see the new ones."""
+    """Let layers that compute with copies of their weights see the new ones."""
     for layer in model.layers:
         if hasattr(layer, "finalize_state"):
             layer.finalize_state()
