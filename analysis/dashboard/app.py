@@ -157,8 +157,7 @@ class Dashboard:
         return EMPTY_JSON if page.status is HTTPStatus.NO_CONTENT else page
 
     def _home_page(self, environ: "WSGIEnvironment") -> Response:
-        """Return the page of all pages; where there is no study yet, one that says "
-        "how to begin."""
+        """Return the main page, or a page that says how to begin where there is no study."""
         if not self.studies.all():
             return Response(_read("begin.html").encode(), HTML)
         environ.pop("HTTP_IF_MODIFIED_SINCE", None)  # It is of the page without our link.

@@ -43,8 +43,7 @@ def _ids(trial: WatchedTrial) -> Iterator[str]:
 
 
 def _matrix(trial: WatchedTrial) -> list[list[int]] | None:
-    """Return a trial's confusion matrix; None where it has none, or something else "
-    "by that name."""
+    """Return a trial's confusion matrix, or None if it has no valid one."""
     found = trial.row.attributes.get("confusion")
     if not isinstance(found, list) or not found or not trial.row.curve.n_epochs:
         return None

@@ -46,8 +46,7 @@ def space_table(facts: Facts, *, lang: str = "en") -> pd.DataFrame:
 
 
 def families_table(facts: Facts, *, lang: str = "en") -> pd.DataFrame:
-    """Return the best trial of each family, and what the family took; seconds are "
-    "of all trials."""
+    """Return the best trial of each family, and the seconds that all its trials took."""
     rows = [
         (
             it.family,

@@ -145,8 +145,7 @@ def check_target(kind: str, path: Path | None) -> None:
 
 
 def _describe(row: TrialRow) -> Row:
-    """Return what is known of a trial; its kind says more than Optuna's state where "
-    "we ended it."""
+    """Return what is known of a trial; its kind says more than Optuna's state."""
     outcome = row.outcome
     return {
         "trial": row.number,

@@ -121,8 +121,7 @@ class Ranking:
         }
 
     def fronts_to_json(self) -> dict[str, list[int]]:
-        """Return the trials of both Pareto fronts, by cost, as `rank --pareto "
-        "--json` adds them."""
+        """Return the trials of both Pareto fronts by cost, for `rank --pareto --json`."""
         return {cost: [trial.trial for trial in self.front(cost)] for cost in COSTS}
 
     def within(self, distance: float) -> tuple[RankedTrial, ...]:

@@ -290,8 +290,7 @@ def _family_trials(plan: StudyPlan, space: SearchSpace) -> int:
 
 
 def _artifacts_url(plan: StudyPlan, url: str) -> str:
-    """Return the place of artifacts: by default beside a SQLite file, or in a "
-    "server's database."""
+    """Return where artifacts go: by default beside a SQLite file, or in a server's database."""
     if plan.store.artifacts is not None:
         return read_artifacts_url(plan.store.artifacts)
     file = Store.file_of(url)

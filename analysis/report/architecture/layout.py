@@ -60,8 +60,7 @@ def place_blocks(blocks: Sequence[Block]) -> Layout:
 
 
 def split_rows(layout: Layout, max_rows: int) -> list[tuple[int, int]]:
-    """Return runs of rows, first and last, of at most `max_rows` rows as far as the network
-    allows.
+    """Return runs of rows (first, last), of at most `max_rows` where the network allows it.
 
     It is cut only where a single block is all that goes on, into runs that are about equally long.
     """

@@ -71,8 +71,7 @@ def plot_top_curves(facts: SearchResults, *, lang: str = "en") -> go.Figure:
 
 
 def rate_reductions(curve: Sequence[EpochRow]) -> list[int]:
-    """Return the epochs, counted from 1, that began with a smaller learning rate "
-    "within a phase."""
+    """Return the epochs, from 1, at which the learning rate fell within a phase."""
     return [
         row.epoch
         for before, row in pairwise(curve)

@@ -60,8 +60,7 @@ def shown_parameters(facts: SearchResults) -> list[str]:
 
 
 def axis_of(name: str, facts: SearchResults) -> Axis:
-    """Return the axis of a parameter: its kind is the space's, its ends are those "
-    "of the trials."""
+    """Return the axis of a parameter: the space sets its kind, the trials its ends."""
     ranked = theme.trials_with_value(facts.ranking.trials)
     values = [it.params[name] for it in ranked if name in it.params]
     domain = _domain_of(name, facts)

@@ -159,8 +159,7 @@ def log_ticks(low: float, high: float, *, lang: str = "en") -> dict[str, object]
 
 
 def integer_ticks(values: Iterable[int]) -> dict[str, object]:
-    """Return the ticks of an axis of whole numbers that is so short that Plotly "
-    "would part them."""
+    """Return the ticks of an integer axis so short that Plotly would show fractions."""
     known = sorted(values)
     if not known or known[-1] - known[0] > MAX_INTEGER_TICKS:
         return {}

@@ -112,8 +112,7 @@ def _run_cells(client: NotebookClient, progress: Progress | None) -> None:
 
 
 def _variables(scratch: Path, environment: Mapping[str, str]) -> dict[str, str]:
-    """Return the kernel's environment: what Jupyter and IPython keep goes to the "
-    "scratch folder."""
+    """Return the kernel's environment, in which Jupyter and IPython write to `scratch` only."""
     roots = [it for it in os.environ.get("PYTHONPATH", "").split(os.pathsep) if it]
     paths = [str(Path(it).resolve()) for it in roots]
     if str(CODE_ROOT) not in {*paths, sysconfig.get_path("purelib")}:
