@@ -1,6 +1,6 @@
 """The table of all backbones: what each is, and its layers, read from `backbones.json`.
 
-`tests/tools/make_backbone_table.py` writes the file from the Keras models; nothing here loads Keras.
+`tests/tools/make_backbone_table.py` writes the file from Keras models; nothing here loads Keras.
 """
 
 import difflib
