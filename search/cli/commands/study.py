@@ -114,9 +114,9 @@ def export(
     """Write all trials with their parameters and curves; a plain Optuna study's too."""
     from pathlib import Path
 
-    from analysis.formatting import plural
     from analysis.results.export import check_target, load_export, write_export
     from search.cli.console import progress_bar, stderr_console
+    from spaces.wording import plural
 
     path = None if out is None else Path(out)
     check_target(format, path)
