@@ -16,6 +16,8 @@ CACHE_VARIABLE = "CONVSEARCH_CACHE"
 STALE_AFTER_S = 60.0
 """A temporary file younger than this is left alone: its writer may not hold its lock yet."""
 
+LOCK_WAIT_S = 1.0
+
 _TEMPORARY_PREFIX = ".writing-"
 
 
@@ -79,6 +81,28 @@ def remove_stale(folder: Path) -> None:
                 with path.open("rb") as file:
                     fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
                     path.unlink()
+
+
+@contextmanager
+def cache_lock(path: Path, on_wait: Callable[[], None] = lambda: None) -> Iterator[None]:
+    """Hold a lock file between processes; `on_wait` is called every second until it is held.
+
+    Raises:
+        DataError: If the folder cannot be created or written to.
+    """
+    import fasteners
+
+    lock = fasteners.InterProcessLock(path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        while not lock.acquire(blocking=True, timeout=LOCK_WAIT_S):
+            on_wait()
+        try:
+            yield
+        finally:
+            lock.release()
+    except OSError as error:
+        raise DataError(cache_error_message("write to", path.parent, error)) from error
 
 
 def lock_shared(file: BinaryIO) -> None:

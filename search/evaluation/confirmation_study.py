@@ -14,10 +14,10 @@ from analysis import RankedTrial, load_status, rank
 from analysis.confirmation.trainings import is_confirmation_of
 from analysis.confirmation_study import CONFIRMS_ATTRIBUTE, confirmation_name
 from search.artifacts import Artifacts, share_inputs
-from search.artifacts.study_artifacts import folder_name
+from search.artifacts.names import folder_name
 from search.data import Progress
 from search.errors import NoResultError, SettingsError
-from search.machine.devices import n_cores
+from search.machine.gpus import n_cores
 from search.settings.stored import StudySettings
 from search.strategy.seeds import CONFIRMATION, derive_seed
 from search.studies.compatibility import installed_versions, package_versions

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from analysis.confirmation_study import CONFIRMATION_SUFFIX
 from search.artifacts import Artifacts, read_artifacts_url, share_inputs
+from search.artifacts.names import folder_name
 from search.artifacts.stores import DATABASE
-from search.artifacts.study_artifacts import folder_name
 from search.data import PreparedSet, Progress, default_cache_dir, prepare
 from search.errors import SettingsError
 from search.settings.plan import DEFAULT_N_TRIALS, StudyPlan, store_url
