@@ -7,11 +7,10 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from storage.atomic_files import atomic_write
-
 from search.artifacts.names import check_name
 from search.artifacts.progress import ByteCallback
 from search.errors import ArtifactError
+from storage.atomic_files import atomic_write
 
 
 @dataclass(frozen=True, slots=True)

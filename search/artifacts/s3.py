@@ -11,11 +11,10 @@ from functools import cache
 from pathlib import Path
 from typing import Any, ClassVar
 
-from storage.atomic_files import atomic_write
-
 from search.artifacts.names import check_name
 from search.artifacts.progress import ByteCallback
 from search.errors import ArtifactError
+from storage.atomic_files import atomic_write
 
 MAX_DELETED = 1000
 """The most objects that one request may delete."""

@@ -5,14 +5,13 @@ import logging
 from collections.abc import Callable
 from pathlib import Path
 
-from storage.atomic_files import atomic_write
-
 from search.artifacts.stores import ArtifactStore
 from search.data import PreparedSet, Progress, default_cache_dir
 from search.data.cache import cache_lock
 from search.errors import ArtifactError, DataError, StudyMismatchError
 from search.settings.stored import ImageSet, StudySettings, WeightsFile
 from spaces.models.backbones import Weights
+from storage.atomic_files import atomic_write
 
 logger = logging.getLogger(__name__)
 

@@ -7,8 +7,6 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from storage.atomic_files import remove_stale_partials
-
 from search.artifacts.background_transfer import BackgroundTransfer
 from search.artifacts.checkpoints import (
     N_BEST_KEPT,
@@ -24,6 +22,7 @@ from search.data import default_cache_dir
 from search.errors import ArtifactError, SettingsError
 from search.settings.stored import StudySettings
 from storage import Store
+from storage.atomic_files import remove_stale_partials
 
 PARTIAL = ".partial"
 POLL_S = 0.05
