@@ -25,6 +25,7 @@ from search.artifacts import Artifacts
 from search.settings.plan import StudyPlan
 from search.strategy.seeds import TRAINING, derive_seed
 from search.studies.open_study import OpenStudy
+from search.studies.resolved_plan import resolve_plan
 from search.studies.submission import submit
 from search.trainer.process import Trainer, TrainerGoneError
 from search.trainer.protocol import Epoch, Failed, Finished, Task, Unfit
@@ -43,7 +44,7 @@ def open_study(folder: Path, url: str, source: Path) -> OpenStudy:
             "store": {"url": url},
         }
     )
-    submission = submit(plan)
+    submission = submit(resolve_plan(plan))
     return OpenStudy.load(submission.store, "cost")
 
 
