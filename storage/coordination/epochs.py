@@ -5,7 +5,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from storage.coordination.leases import Lease, check_held, reset_losses
+from storage.coordination.leases import Lease, check_held, update_held
 from storage.coordination.pending_writes import PendingWrites, transaction_with
 from storage.database.retry import with_retry
 from storage.database.store import Store
@@ -49,7 +49,7 @@ def record_epoch(
         n_losses = check_held(connection, lease)
         is_new = insert_missing(connection, epochs, {"trial_id": lease.trial_id, **asdict(row)})
         if is_new and n_losses:  # Training goes on, so the trial itself did not cause the losses.
-            reset_losses(connection, lease)
+            update_held(connection, lease, n_losses=0)
 
 
 @with_retry

@@ -116,7 +116,16 @@ def take_released(store: Store, study_id: int, worker_id: str) -> Lease | None:
             return None
     with store.write() as connection:
         row = connection.execute(released.with_for_update()).first()
-        return None if row is None else _take(connection, row, worker_id)
+        if row is None:
+            return None
+        lease = Lease.of(row, worker_id=worker_id, generation=row.generation + 1)
+        connection.execute(
+            leases.update()
+            .where(leases.c.lease_id == lease.lease_id)
+            .values(worker_id=worker_id, generation=lease.generation)
+        )
+        set_running(connection, lease.trial_id)
+    return lease
 
 
 @with_retry
@@ -135,7 +144,7 @@ def release_lease(store: Store, lease: Lease, *, lost: bool = False) -> None:
     with store.write() as connection:
         if connection.execute(sa.select(leases.c.lease_id).where(*is_free)).first():
             return  # This is a retry: the first call was committed.
-        _update_held(
+        update_held(
             connection,
             lease,
             worker_id=None,
@@ -172,7 +181,7 @@ def record_config(
             )
         ).scalar()
         if number is None:
-            _update_held(connection, lease, config_key=config_key)
+            update_held(connection, lease, config_key=config_key)
     return number
 
 
@@ -204,7 +213,7 @@ def record_outcome(
             if pending is not None:
                 pending.clear()
             return
-        _update_held(
+        update_held(
             connection,
             lease,
             outcome=outcome.to_json(),
@@ -258,16 +267,8 @@ def count_losses(store: Store, lease: Lease) -> int:
         return check_held(connection, lease, is_locked=False)
 
 
-def reset_losses(connection: Connection, lease: Lease) -> None:
-    """Set a trial's losses to 0, within a transaction."""
-    _update_held(connection, lease, n_losses=0)
-
-
 def check_held(connection: Connection, lease: Lease, *, is_locked: bool = True) -> int:
-    """Check, within a transaction, that the worker still holds the lease.
-
-    Returns:
-        How often the trial was lost.
+    """Check, within a transaction, that the worker holds the lease; return the trial's losses.
 
     Raises:
         LeaseLostError: If it does not.
@@ -291,17 +292,8 @@ def _held(lease: Lease) -> tuple[sa.ColumnElement[bool], ...]:
     return (*_is_lease(lease), leases.c.kind.is_(None))
 
 
-def _update_held(connection: Connection, lease: Lease, **values: Any) -> None:
+def update_held(connection: Connection, lease: Lease, **values: Any) -> None:
+    """Change columns of a lease that the worker holds, or raise `LeaseLostError`."""
     result = connection.execute(leases.update().where(*_held(lease)).values(**values))
     if result.rowcount != 1:
         raise LeaseLostError(f"Trial {lease.trial_number} was taken by another worker.")
-
-
-def _take(connection: Connection, row: Any, worker_id: str) -> Lease:
-    connection.execute(
-        leases.update()
-        .where(leases.c.lease_id == row.lease_id)
-        .values(worker_id=worker_id, generation=row.generation + 1)
-    )
-    set_running(connection, row.trial_id)
-    return Lease.of(row, worker_id=worker_id, generation=row.generation + 1)

@@ -164,10 +164,8 @@ def _end_unleased_trials(store: Store, study_id: int) -> int:
 
     Those that were enqueued wait again.
     """
-    long_ago = utc_now() - timedelta(seconds=GRACE_S)
     unleased = (
         sa.select(trials.c.trial_id, system_attributes.c.key)
-        .outerjoin(leases, leases.c.trial_id == trials.c.trial_id)
         .outerjoin(
             system_attributes,
             sa.and_(
@@ -175,12 +173,7 @@ def _end_unleased_trials(store: Store, study_id: int) -> int:
                 system_attributes.c.key == FIXED_PARAMS,
             ),
         )
-        .where(
-            trials.c.study_id == study_id,
-            trials.c.state == TrialState.RUNNING,
-            trials.c.datetime_start < long_ago,
-            leases.c.lease_id.is_(None),
-        )
+        .where(trials.c.study_id == study_id, is_unleased())
     )
     with store.read() as connection:  # Mostly there is none: no lock is needed.
         if connection.execute(unleased).first() is None:
@@ -194,3 +187,12 @@ def _end_unleased_trials(store: Store, study_id: int) -> int:
                 outcome = Outcome("fail", "Its worker died before it began.")
                 end_trial(connection, trial_id, outcome)
     return len(found)
+
+
+def is_unleased() -> sa.ColumnElement[bool]:
+    """Return the condition on trials that Optuna began long ago, and that no worker leased."""
+    return sa.and_(
+        trials.c.state == TrialState.RUNNING,
+        trials.c.datetime_start < utc_now() - timedelta(seconds=GRACE_S),
+        ~sa.exists().where(leases.c.trial_id == trials.c.trial_id),
+    )

@@ -3,7 +3,6 @@
 The server belongs to no client: a supervisor process (`supervisor`) starts and stops it.
 """
 
-import fcntl
 import logging
 import os
 import socket
@@ -14,6 +13,7 @@ from pathlib import Path
 from typing import IO
 
 from storage.embedded_postgres import data_folder
+from storage.embedded_postgres.supervisor import try_lock
 from storage.errors import StoreError
 
 logger = logging.getLogger(__name__)
@@ -71,11 +71,7 @@ class EmbeddedServer:
 
     def _is_supervised(self) -> bool:
         with (self.folder / "guardian.lock").open("rb") as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-            except BlockingIOError:
-                return True
-        return False
+            return not try_lock(file.fileno(), shared=True)
 
     def _is_ready(self) -> bool:
         """Whether the server is ready, and alive: the files of a killed one stay behind."""
@@ -118,18 +114,13 @@ class EmbeddedServer:
 def _lock_shared(file: IO[bytes], folder: Path) -> None:
     """Register as a user, after a server that is stopping has stopped."""
     deadline = time.monotonic() + START_S
-    while True:
-        try:
-            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except BlockingIOError:
-            if time.monotonic() > deadline:
-                raise StoreError(
-                    f"The PostgreSQL in {folder} has been stopping for {START_S:.0f} s. "
-                    f"Its log is {folder / 'server.log'}."
-                ) from None
-            time.sleep(POLL_S)
-        else:
-            return
+    while not try_lock(file.fileno(), shared=True):
+        if time.monotonic() > deadline:
+            raise StoreError(
+                f"The PostgreSQL in {folder} has been stopping for {START_S:.0f} s. "
+                f"Its log is {folder / 'server.log'}."
+            )
+        time.sleep(POLL_S)
 
 
 def _environment() -> dict[str, str]:

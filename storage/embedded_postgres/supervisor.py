@@ -171,10 +171,10 @@ def stop(server: "subprocess.Popen[bytes]") -> None:
             return
 
 
-def try_lock(file: int) -> bool:
-    """Take the exclusive lock of a file; return False if another process holds a lock."""
+def try_lock(file: int, *, shared: bool = False) -> bool:
+    """Take the lock of a file; return False if another process holds one against it."""
     try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(file, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
     return True

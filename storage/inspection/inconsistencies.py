@@ -6,19 +6,18 @@ living worker holds is left alone.
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from datetime import timedelta
 from typing import Any, Literal
 
 import sqlalchemy as sa
 from optuna.trial import TrialState
 from sqlalchemy.engine import Connection
 
-from storage.coordination.heartbeats import GRACE_S, WorkerRow, list_workers
-from storage.coordination.recovery import recover_once
+from storage.coordination.heartbeats import WorkerRow, list_workers
+from storage.coordination.recovery import is_unleased, recover_once
 from storage.database.retry import with_retry
 from storage.database.store import Store
 from storage.optuna_schema.tables import studies as optuna_studies
-from storage.optuna_schema.tables import trials, utc_now, values
+from storage.optuna_schema.tables import trials, values
 from storage.optuna_schema.writes import set_waiting
 from storage.outcomes import Outcome, OutcomeKind
 from storage.studies.orphans import count_orphans, delete_orphans
@@ -28,11 +27,6 @@ from storage.tables import leases, studies
 InconsistencyKind = Literal[
     "dead worker", "stuck trial", "untold outcome", "claim", "open trial", "closed trial", "strays"
 ]
-KIND_OF_STATE: dict[str, OutcomeKind] = {
-    "COMPLETE": "complete",
-    "PRUNED": "pruned",
-    "FAIL": "fail",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,53 +106,41 @@ def _repair_leases(store: Store, name: str, alive: set[str]) -> None:
     """Make leases agree with Optuna's trials; recovery writes outcomes to Optuna."""
     with store.read() as connection:
         rows = connection.execute(_leases_with_trials(optuna_studies.c.study_name == name)).all()
-    actions: dict[InconsistencyKind, Callable[[Store, Any], None]] = {
+    repairs: dict[InconsistencyKind, Callable[[Any, float], sa.Delete | sa.Update]] = {
         "claim": _delete_empty_lease,
         "open trial": _mark_untold,
         "closed trial": _record_end,
     }
     for row in rows:
         kind = _classify(row, alive)
-        if kind in actions:
-            actions[kind](store, row)
+        if kind in repairs:
+            with store.write() as connection:
+                connection.execute(repairs[kind](row, store.now(connection)))
 
 
-@with_retry
-def _delete_empty_lease(store: Store, row: Any) -> None:
-    is_empty = sa.and_(leases.c.lease_id == row.lease_id, leases.c.trial_id.is_(None))
-    with store.write() as connection:
-        connection.execute(leases.delete().where(is_empty))
+def _delete_empty_lease(row: Any, _now: float) -> sa.Delete:
+    return leases.delete().where(leases.c.lease_id == row.lease_id, leases.c.trial_id.is_(None))
 
 
-@with_retry
-def _mark_untold(store: Store, row: Any) -> None:
-    with store.write() as connection:
-        connection.execute(
-            leases.update().where(leases.c.lease_id == row.lease_id).values(told=False)
-        )
+def _mark_untold(row: Any, _now: float) -> sa.Update:
+    return leases.update().where(leases.c.lease_id == row.lease_id).values(told=False)
 
 
-@with_retry
-def _record_end(store: Store, row: Any) -> None:
+def _record_end(row: Any, now: float) -> sa.Update:
     """Record how Optuna's trial ended, unless a worker has taken the trial meanwhile."""
-    kind = KIND_OF_STATE[row.state.name]
+    kind: OutcomeKind = row.state.name.lower()
     outcome = Outcome(kind, "Ended by another program.", value=row.value)
-    with store.write() as connection:
-        connection.execute(
-            leases.update()
-            .where(
-                leases.c.lease_id == row.lease_id,
-                leases.c.generation == row.generation,
-                leases.c.kind.is_(None),
-            )
-            .values(
-                outcome=outcome.to_json(),
-                kind=kind,
-                ended_at=store.now(connection),
-                counts=outcome.counts,
-                told=True,
-            )
+    return (
+        leases.update()
+        .where(
+            leases.c.lease_id == row.lease_id,
+            leases.c.generation == row.generation,
+            leases.c.kind.is_(None),
         )
+        .values(
+            outcome=outcome.to_json(), kind=kind, ended_at=now, counts=outcome.counts, told=True
+        )
+    )
 
 
 @with_retry
@@ -197,11 +179,9 @@ def _leases_with_trials(which: sa.ColumnElement[bool] | None = None) -> sa.Selec
 
 def _running_without_lease() -> sa.Select[Any]:
     """Select trials of our studies that Optuna began long ago, without a lease."""
-    long_ago = utc_now() - timedelta(seconds=GRACE_S)
     return (
         sa.select(optuna_studies.c.study_name, trials.c.number)
         .join(studies, studies.c.study_id == trials.c.study_id)
         .join(optuna_studies, optuna_studies.c.study_id == trials.c.study_id)
-        .where(trials.c.state == TrialState.RUNNING, trials.c.datetime_start < long_ago)
-        .where(~sa.exists().where(leases.c.trial_id == trials.c.trial_id))
+        .where(is_unleased())
     )
