@@ -92,12 +92,12 @@ def serve(
         proxy: The address of a proxy before us, whose word is taken for who the clients are.
         is_supervised: Whether the end of standard input says that whoever started us is gone.
     """
-    from analysis.dashboard.app import make_app
+    from analysis.dashboard.app import Dashboard
     from analysis.dashboard.guard import Guard
     from search.reports.dataset_facts import load_dataset_facts
     from search.studies.deletion import remove_study
 
-    app = make_app(
+    app = Dashboard(
         store,
         allows_edit=access.allows_edit,
         load_dataset_facts=load_dataset_facts,
