@@ -234,7 +234,7 @@ class Dashboard:
             return None
         return Response.error(
             HTTPStatus.CONFLICT,
-            "A trial is ended by its worker: `convsearch study stop` stops all of a study.",
+            "A trial is ended by its worker: `convsearch stop` stops all workers of a study.",
         )
 
     def _find(self, study_id: int) -> StudyPage | None:

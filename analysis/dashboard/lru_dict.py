@@ -2,7 +2,8 @@
 
 from typing import TypeVar
 
-K, V = TypeVar("K"), TypeVar("V")
+K = TypeVar("K")
+V = TypeVar("V")
 
 
 class LruDict(dict[K, V]):

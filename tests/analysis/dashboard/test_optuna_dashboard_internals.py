@@ -1,4 +1,4 @@
-"""A contract: the undocumented parts of optuna-dashboard that are used are there, and as expected."""
+"""A contract: the undocumented parts of optuna-dashboard are as they are expected to be."""
 
 import inspect
 import re
@@ -32,6 +32,11 @@ def test_requirement_allows_no_other_version() -> None:
         (internals.get_pareto_front_trials, ["trials", "directions"]),
         (internals.serialize_attrs, ["attrs"]),
         (internals.serialize_distribution, ["distribution"]),
+        (internals.serialize_frozen_trial, ["study_id", "trial", "study_system_attrs"]),
+        (
+            internals.serialize_study_detail,
+            ["study", "best_trials", "trials", "intersection", "union"],
+        ),
     ],
 )
 def test_parameters_are_as_expected(function: object, parameters: list[str]) -> None:
