@@ -12,8 +12,8 @@ from typing import Any
 
 from analysis.confirmation.comparison import MIN_SEEDS, Candidate, Confirmation, compare_configs
 from analysis.confirmation_study import CONFIRMS_ATTRIBUTE, confirmation_name, origin_of_training
-from analysis.formatting import plural
 from analysis.results.families import n_parameters
+from spaces.wording import plural
 from storage import Store, StudyNotFoundError, StudyRecord, TrialRow, TrialTable, load_study
 
 

@@ -14,7 +14,6 @@ import numpy as np
 from numpy.typing import NDArray
 from safetensors.numpy import load_file, save_file
 
-from analysis.formatting import plural
 from search.data import Progress
 from search.data.decode import EXTENSIONS, strict_pillow_warnings
 from search.data.inference_images import PreparedImage, prepare_image
@@ -25,6 +24,7 @@ from search.exported_models.archive import MODEL, read_model_file
 from search.exported_models.metadata import ModelFacts
 from search.trainer.process import Trainer, temporary_trainer
 from search.trainer.protocol import Busy, Failed, Predict, Predicted, Unfit
+from spaces.wording import plural
 
 CHUNK = 16
 """Number of images that are read between reports of progress."""

@@ -134,8 +134,8 @@ def _unneeded(
 ) -> dict[str, int]:
     """Return what was shared for the study, and for no other of this store, with its size."""
     known = artifacts.store.sizes()
-    neighbours = [it for it in others.values() if it and it.artifacts == settings.artifacts]
-    needed = {name for other in neighbours for name in shared_files(other)}
+    neighbors = [it for it in others.values() if it and it.artifacts == settings.artifacts]
+    needed = {name for other in neighbors for name in shared_files(other)}
     return {name: known[name] for name in shared_files(settings) if name in known.keys() - needed}
 
 
