@@ -100,6 +100,6 @@ def load_test_uses(opened: OpenStudy) -> tuple[TestUse, ...]:
 def _creation_of(store: Store, study: str) -> str | None:
     """Return the creation id of a study; None where there is no such study."""
     try:
-        return StudySettings.read(load_study(store, study).settings).creation
+        return StudySettings.load(store, study).creation
     except (StudyNotFoundError, StudyMismatchError):
         return None

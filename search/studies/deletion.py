@@ -24,7 +24,6 @@ from storage import (
     list_all_studies,
     list_studies,
     list_workers,
-    load_study,
     set_stopped,
 )
 
@@ -106,7 +105,7 @@ def _check_idle(store: Store, name: str, *, force: bool) -> None:
 def _settings_of(store: Store, name: str) -> StudySettings | None:
     """Return the settings; None for a plain study, or where another version wrote them."""
     try:
-        return StudySettings.read(load_study(store, name).settings)
+        return StudySettings.load(store, name)
     except (StudyNotFoundError, StudyMismatchError):
         return None
 
