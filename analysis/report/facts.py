@@ -14,6 +14,7 @@ from optuna.trial import FrozenTrial
 from analysis.confirmation.comparison import Confirmation
 from analysis.results.classification_metrics import Evaluation
 from analysis.results.ranking import RankedTrial, Ranking
+from spaces import DrawnLayer
 from storage import EpochRow
 
 Pixels = NDArray[np.uint8]
@@ -91,21 +92,6 @@ class SearchFacts:
 
 
 @dataclass(frozen=True, slots=True)
-class LayerFacts:
-    """A layer of a network: `shape` is its output's without the batch, `inputs` name layers.
-
-    `kind` is the toolbox's name of it: `conv2d`, `max_pool`, `batch_norm`, `dense`, ...; the first
-    one is `image`.
-    """
-
-    name: str
-    kind: str
-    shape: tuple[int, ...]
-    parameters: int
-    inputs: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
 class WinnerFacts:
     """The network that is exported.
 
@@ -120,7 +106,7 @@ class WinnerFacts:
     val_accuracy: float
     curve: tuple[EpochRow, ...]
     best_epoch: int
-    layers: tuple[LayerFacts, ...]
+    layers: tuple[DrawnLayer, ...]
     command: str
 
     @property

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from markupsafe import Markup, escape
 
-from analysis.report.architecture.blocks import Layer, group_layers
+from analysis.report.architecture.blocks import group_layers
 from analysis.report.architecture.geometry import (
     BASELINES,
     Box,
@@ -17,6 +17,7 @@ from analysis.report.architecture.geometry import (
 )
 from analysis.report.architecture.layout import WIDTH, place_blocks, split_rows
 from analysis.report.texts import Texts
+from spaces import DrawnLayer
 
 MAX_ROWS = 9
 """Of a panel: what fits a screen, and two of them on a printed page."""
@@ -31,7 +32,7 @@ class Panel:
     description: str
 
 
-def draw_architecture(layers: Sequence[Layer], texts: Texts) -> tuple[Panel, ...]:
+def draw_architecture(layers: Sequence[DrawnLayer], texts: Texts) -> tuple[Panel, ...]:
     """Draw a network from the image on top down to the probabilities.
 
     Args:
@@ -42,7 +43,7 @@ def draw_architecture(layers: Sequence[Layer], texts: Texts) -> tuple[Panel, ...
 
 
 def lay_out(
-    layers: Sequence[Layer], texts: Texts, *, max_rows: int = MAX_ROWS
+    layers: Sequence[DrawnLayer], texts: Texts, *, max_rows: int = MAX_ROWS
 ) -> tuple[Canvas, ...]:
     """Return the parts of a network's drawing, in the order of the network.
 
