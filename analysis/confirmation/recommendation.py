@@ -4,7 +4,8 @@ from typing import TYPE_CHECKING
 
 from analysis.confirmation.comparison import Confirmation
 from analysis.confirmation.trainings import Trainings
-from analysis.formatting import format_accuracy, plural
+from analysis.formatting import format_accuracy
+from spaces.wording import plural
 
 if TYPE_CHECKING:
     from analysis.results.status import StudyStatus

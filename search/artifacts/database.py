@@ -8,8 +8,8 @@ from pathlib import Path
 from search.artifacts.names import check_name
 from search.artifacts.progress import ByteCallback, ProgressReader
 from search.errors import ArtifactError
-from search.machine.atomic_files import atomic_write
 from storage import Store, StoreError, delete_files, get_file, list_files, put_file
+from storage.atomic_files import atomic_write
 
 
 @dataclass(frozen=True, slots=True)

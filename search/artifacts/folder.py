@@ -10,7 +10,7 @@ from pathlib import Path
 from search.artifacts.names import check_name
 from search.artifacts.progress import ByteCallback
 from search.errors import ArtifactError
-from search.machine.atomic_files import atomic_write
+from storage.atomic_files import atomic_write
 
 
 @dataclass(frozen=True, slots=True)

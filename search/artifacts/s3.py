@@ -14,7 +14,7 @@ from typing import Any
 from search.artifacts.names import check_name
 from search.artifacts.progress import ByteCallback
 from search.errors import ArtifactError
-from search.machine.atomic_files import atomic_write
+from storage.atomic_files import atomic_write
 
 MAX_DELETED = 1000
 """What one request may delete."""

@@ -12,9 +12,9 @@ from search.artifacts.stores import ArtifactStore
 from search.data import PreparedSet, Progress, default_cache_dir
 from search.data.cache import cache_error_message
 from search.errors import ArtifactError, DataError, StudyMismatchError
-from search.machine.atomic_files import atomic_write
 from search.settings.stored import ImageSet, StudySettings, WeightsFile
 from spaces.models.backbones import Weights
+from storage.atomic_files import atomic_write
 
 logger = logging.getLogger(__name__)
 

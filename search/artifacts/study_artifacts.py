@@ -20,9 +20,9 @@ from search.artifacts.checkpoints import (
 from search.artifacts.stores import ArtifactStore, open_artifact_store
 from search.data import default_cache_dir
 from search.errors import ArtifactError, SettingsError
-from search.machine.atomic_files import remove_stale_partials
 from search.settings.stored import StudySettings
 from storage import Store
+from storage.atomic_files import remove_stale_partials
 
 PARTIAL = ".partial"
 POLL_S = 0.05

@@ -5,9 +5,10 @@ import socket
 from dataclasses import dataclass
 from ipaddress import ip_address
 
+from search import defaults
 from search.errors import SettingsError
 
-HOST, PORT = "127.0.0.1", 8080
+HOST, PORT = defaults.DASHBOARD_HOST, defaults.DASHBOARD_PORT
 PORTS_TRIED = 100
 WILDCARD_HOSTS = {"0.0.0.0": "127.0.0.1", "::": "::1"}
 

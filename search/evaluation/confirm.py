@@ -11,9 +11,10 @@ from analysis.confirmation.trainings import Trainings, load_trainings
 from analysis.confirmation_study import confirmation_name
 from analysis.report.facts import TestUse
 from analysis.results.classification_metrics import Evaluation, evaluate
+from search import defaults
 from search.data import Progress
 from search.errors import ArtifactError, TrialRecordError
-from search.evaluation.confirmation_study import DEFAULT_SEEDS, DEFAULT_TOP, submit_confirmation
+from search.evaluation.confirmation_study import submit_confirmation
 from search.evaluation.model_selection import Winner, choose_winner
 from search.evaluation.test_split import TEST, WinnerPredictor, load_test_uses
 from search.evaluation.trained_network import Evaluator
@@ -78,8 +79,8 @@ def confirm(
     store: str | None,
     study: str,
     *,
-    top: int = DEFAULT_TOP,
-    n_seeds: int = DEFAULT_SEEDS,
+    top: int = defaults.CONFIRM_TOP,
+    n_seeds: int = defaults.CONFIRM_SEEDS,
     local: StudyTable | None = None,
     opens_test: bool | None = None,
     progress: Progress | None = None,

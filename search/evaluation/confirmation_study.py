@@ -13,6 +13,7 @@ from shlex import quote
 from analysis import RankedTrial, load_status, rank
 from analysis.confirmation.trainings import is_confirmation_of
 from analysis.confirmation_study import CONFIRMS_ATTRIBUTE, confirmation_name
+from search import defaults
 from search.artifacts import Artifacts, share_inputs
 from search.artifacts.study_artifacts import folder_name
 from search.data import Progress
@@ -36,16 +37,13 @@ from storage import (
     set_budget,
 )
 
-DEFAULT_TOP = 5
-DEFAULT_SEEDS = 5
-
 
 def submit_confirmation(
     store: Store,
     study: str,
     *,
-    top: int = DEFAULT_TOP,
-    n_seeds: int = DEFAULT_SEEDS,
+    top: int = defaults.CONFIRM_TOP,
+    n_seeds: int = defaults.CONFIRM_SEEDS,
     n_workers: int | None = None,
     progress: Progress | None = None,
 ) -> Submission:

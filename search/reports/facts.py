@@ -36,6 +36,7 @@ from search.workers.study_session import RAN_ON
 from spaces import Config, draw_network
 from spaces.parameters.narrowing import describe_domains
 from storage import EpochRow, Store, TrialRow, load_curves, load_study, load_trials
+from storage.optuna_internals import trial_id_of
 
 N_CURVES = 10
 """Of the best trials."""
@@ -247,7 +248,7 @@ class FactsGatherer:
         return tuple(LayerFacts(**asdict(layer)) for layer in drawn)
 
     def _curves(self, trials: tuple[FrozenTrial, ...]) -> Mapping[int, tuple[EpochRow, ...]]:
-        ids = {trial.number: trial._trial_id for trial in trials}
+        ids = {trial.number: trial_id_of(trial) for trial in trials}
         curves = load_curves(self.opened.store, self.opened.study_id)
         best = [it.trial for it in self.ranking.complete[:N_CURVES]]
         return {number: tuple(curves.get(ids[number], ())) for number in best}

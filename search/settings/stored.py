@@ -5,10 +5,10 @@ from typing import Any
 
 from pydantic import Field, ValidationError
 
+from search import defaults
 from search.data import DataSettings
 from search.errors import StudyMismatchError
 from search.settings.plan import (
-    DEFAULT_MAX_FILES_MB,
     SearchSettings,
     Table,
     TrainingSettings,
@@ -61,7 +61,7 @@ class StudySettings(Table):
     family_trials: int = 0
     artifacts: str
     artifacts_folder: str = ""
-    max_files_mb: int = DEFAULT_MAX_FILES_MB
+    max_files_mb: int = defaults.MAX_FILES_MB
     creation: str = ""
     confirms: str = ""
     confirms_creation: str = ""

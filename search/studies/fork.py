@@ -41,6 +41,7 @@ from storage import (
     list_studies,
     load_optuna_study,
 )
+from storage.optuna_internals import FIXED_PARAMS, study_id_of
 from storage.outcomes import OutcomeKind
 
 COPIED_KINDS: frozenset[OutcomeKind] = frozenset({"complete", "pruned", "unfit"})
@@ -152,9 +153,8 @@ class _TrialCopier:
         comparable = [it for it in found if self._is_comparable(new_study, it)]
         study = _create_study(new_study, self.old)
         numbers = self._copy(new_study, study, comparable)
-        self._copy_checkpoints(
-            new_study, trial_numbers_to_keep(new_study.store, study._study_id), comparable, numbers
-        )
+        kept = trial_numbers_to_keep(new_study.store, study_id_of(study))
+        self._copy_checkpoints(new_study, kept, comparable, numbers)
         copied = {it.row.number for it in comparable}
         others = [it.row for it in found if it.row.number not in copied and it.is_complete]
         first, _ = select_best_fitting(self.prior, new_study.space, others, N_INITIAL_CONFIGS)
@@ -228,7 +228,7 @@ class _TrialCopier:
                 params=dict(found.mapped.params),
                 distributions=dict(found.mapped.distributions),
                 user_attrs={**trial.user_attrs, COPIED_FROM: source},
-                system_attrs={k: v for k, v in trial.system_attrs.items() if k != "fixed_params"},
+                system_attrs={k: v for k, v in trial.system_attrs.items() if k != FIXED_PARAMS},
                 intermediate_values=trial.intermediate_values,
             ),
             outcome=replace(found.outcome, is_free=not self.count_taken),

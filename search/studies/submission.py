@@ -6,12 +6,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from analysis.confirmation_study import CONFIRMATION_SUFFIX
+from search import defaults
 from search.artifacts import Artifacts, read_artifacts_url, share_inputs
 from search.artifacts.stores import DATABASE
 from search.artifacts.study_artifacts import folder_name
 from search.data import PreparedSet, Progress, default_cache_dir, prepare
 from search.errors import SettingsError
-from search.settings.plan import DEFAULT_N_TRIALS, StudyPlan, store_url
+from search.settings.plan import StudyPlan, store_url
 from search.settings.stored import ImageSet, StudySettings, WeightsFile
 from search.strategy.family_quota import trials_per_family
 from search.strategy.pruner import make_pruner
@@ -276,7 +277,7 @@ def _upload_inputs(
 def _budget(plan: StudyPlan) -> tuple[int | None, float | None]:
     n_trials, timeout_s = plan.budget.trials, plan.budget.timeout
     if n_trials is None and timeout_s is None:
-        n_trials = DEFAULT_N_TRIALS
+        n_trials = defaults.N_TRIALS
     return n_trials, timeout_s
 
 
@@ -285,7 +286,7 @@ def _family_trials(plan: StudyPlan, space: SearchSpace) -> int:
     n_families = len(space.families)
     if n_families == 1:
         return 0
-    n_trials = plan.budget.trials or DEFAULT_N_TRIALS
+    n_trials = plan.budget.trials or defaults.N_TRIALS
     return plan.search.family_trials or trials_per_family(n_trials, n_families)
 
 

@@ -34,6 +34,7 @@ from search.trainer.protocol import (
 from search.workers.family_failures import record_traceback
 from search.workers.proposals import Proposal
 from storage import EpochRow, Outcome, longest_epoch_s, record_epoch, set_activity
+from storage.optuna_internals import reported_steps
 
 logger = logging.getLogger(__name__)
 
@@ -276,7 +277,7 @@ class TrialRunner:
         return None
 
     def _reported_epochs(self) -> set[int]:
-        return set(self.proposal.trial._cached_frozen_trial.intermediate_values)
+        return reported_steps(self.proposal.trial)
 
     def _stop(self, ending: Outcome | Unfinished) -> Outcome | Unfinished:
         self._reply("stop")

@@ -77,10 +77,14 @@ class Layers(Protocol[T]):
 
 
 class Network(Protocol):
-    """What a family draws: a frozen dataclass of values that builds its own feature maps."""
+    """What a family draws: a frozen dataclass of values that builds its own feature maps.
+
+    It may also describe itself: `summary() -> str` in a few words (`3 stages`) for tables, and
+    `describe() -> str` in a line for the dashboard. Without them, its fields are listed.
+    """
 
     def build(self, x: T, layers: Layers[T]) -> T:
-        """Feature maps of the images `x`, made with `layers`."""
+        """Return the feature maps of the images `x`, made with `layers`."""
 
 
 def check_window(height: int | None, width: int | None, window: int, *, name: str) -> None:

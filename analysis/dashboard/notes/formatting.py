@@ -2,36 +2,16 @@
 
 import math
 from collections.abc import Sequence
-from typing import TypeGuard
 
 from analysis.formatting import format_epoch_time
+from spaces.wording import is_number
 
 MINUTE_S, HOUR_S = 60.0, 3600.0
-MAX_NUMBER = 10**18
-"""A larger one is no size of anything here."""
-
-
-def is_number(value: object) -> TypeGuard[int | float]:
-    """Whether a value is a number that can be shown."""
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return False
-    return abs(value) < MAX_NUMBER and math.isfinite(value)
 
 
 def show_count(value: object) -> str | None:
     """Return `12,345`; None for what is no number."""
     return f"{value:,.0f}" if is_number(value) else None
-
-
-def show_value(value: object) -> str:
-    """Return a setting as one would write it: at most three digits, lists joined by commas."""
-    if isinstance(value, bool) or not isinstance(value, int | float | list | tuple):
-        return str(value)
-    if isinstance(value, list | tuple):
-        return ", ".join(map(show_value, value[:8])) + (", …" if len(value) > 8 else "")
-    if isinstance(value, int):
-        return f"{value:,}" if is_number(value) else "very many"
-    return f"{value:.3g}"
 
 
 def show_score(value: object, digits: int = 4) -> str | None:

@@ -5,8 +5,9 @@ from collections import Counter
 from analysis.dashboard.notes.formatting import approximate_duration, join
 from analysis.dashboard.notes.markdown import escape
 from analysis.dashboard.notes.settings import Settings
-from analysis.formatting import format_duration, format_progress, plural
+from analysis.formatting import format_duration, format_progress
 from analysis.results.status import StudyStatus
+from spaces.wording import plural
 from storage import WorkerRow
 
 MAX_HOSTS = 6

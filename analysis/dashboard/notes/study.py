@@ -15,10 +15,10 @@ from analysis.dashboard.notes.progress import (
 )
 from analysis.dashboard.notes.settings import Settings
 from analysis.dashboard.notes.warnings import find_warnings
-from analysis.formatting import plural
 from analysis.report.facts import DataFacts
 from analysis.results.families import FamilySummary, family_of
 from analysis.results.status import StudyStatus
+from spaces.wording import plural
 
 MAX_CLASSES = 12
 """Of more classes the table of images gives the sums alone."""

@@ -5,9 +5,10 @@ from typing import Any
 
 from analysis.confirmation_study import origin_of_training
 from analysis.dashboard.notes.architecture import describe_architecture, describe_training
-from analysis.dashboard.notes.formatting import is_number, show_count, show_score, show_time
+from analysis.dashboard.notes.formatting import show_count, show_score, show_time
 from analysis.dashboard.notes.markdown import bullets, escape, paragraphs
 from analysis.results.families import config_of, family_of
+from spaces.wording import is_number
 from storage import TrialRow
 
 BY_PRUNER = "By the pruner"

@@ -4,15 +4,14 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from analysis.dashboard.notes.formatting import is_number, show_value
 from analysis.dashboard.notes.markdown import escape
 from analysis.dashboard.notes.settings import Settings
-from analysis.formatting import plural
 from analysis.report.cautions import FEW_TRIALS, data_cautions, is_at_edge
 from analysis.report.facts import Caution, DataFacts
 from analysis.report.phrases import Phrases
 from analysis.report.texts import texts
 from analysis.results.status import StudyStatus
+from spaces.wording import format_value, is_number, plural
 from storage import TrialRow
 
 FAILURE_RATE = 0.2
@@ -83,8 +82,8 @@ def _edge_warnings(status: StudyStatus) -> Iterator[str]:
     words = Phrases(texts("en"))
     shown = at_edge if len(at_edge) <= MAX_EDGES + 1 else at_edge[:MAX_EDGES]
     for name in shown:
-        ends = {it: show_value(domains[name][it]) for it in ("low", "high")}
-        values = {"parameter": name, "value": show_value(best.params[name]), **ends}
+        ends = {it: format_value(domains[name][it]) for it in ("low", "high")}
+        values = {"parameter": name, "value": format_value(best.params[name]), **ends}
         yield escape(words.caution(Caution("edge", values)))
     if len(at_edge) > len(shown):
         yield f"{len(at_edge) - len(shown)} more of its values lie at the edge of their ranges."

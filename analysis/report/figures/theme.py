@@ -13,6 +13,7 @@ import plotly.graph_objects as go
 
 from analysis.report.texts import NARROW_NO_BREAK_SPACE, Texts, texts
 from analysis.results.ranking import RankedTrial
+from spaces.families import builtin_families
 
 T = TypeVar("T")
 
@@ -40,7 +41,6 @@ WRAP_WIDTH, MAX_WORD = 11, 14
 """Signs in a line of a folded name, and in one of a single word: what a phone has room for."""
 MAX_INTEGER_TICKS = 5
 """Plotly draws up to ten ticks: halves where the ends of an axis are no further apart."""
-_KNOWN_FAMILIES = ("plain", "vgg", "inception", "residual", "dense", "transfer")
 
 
 def new_figure(
@@ -98,13 +98,17 @@ def words(lang: str) -> Texts:
 
 
 def family_style(families: Sequence[str], family: str) -> tuple[str, str]:
-    """Return the colour and the symbol of a family: always the same for those of ours."""
-    if family in _KNOWN_FAMILIES:
-        place = _KNOWN_FAMILIES.index(family)
+    """Return the colour and the symbol of a family; those of a built-in one never change.
+
+    Args:
+        families: The families of the study.
+        family: One of them, which need not be registered here.
+    """
+    known = builtin_families()
+    if family in known:
+        place = known.index(family)
     else:
-        place = len(_KNOWN_FAMILIES) + (
-            families.index(family) if family in families else len(families)
-        )
+        place = len(known) + (families.index(family) if family in families else len(families))
     return COLOURS[place % len(COLOURS)], SYMBOLS[place % len(SYMBOLS)]
 
 

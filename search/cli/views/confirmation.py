@@ -12,13 +12,14 @@ from analysis.confirmation.comparison import Confirmation, Standing
 from analysis.confirmation.recommendation import describe_recommendation
 from analysis.confirmation.trainings import Trainings
 from analysis.confirmation_study import CONFIRMATION_SUFFIX
-from analysis.formatting import format_accuracy, name_training, plural
+from analysis.formatting import format_accuracy, name_training
 from analysis.report.facts import TestUse
 from analysis.results.classification_metrics import Evaluation
 from search.cli.console import print_line
 from search.cli.views.status import report_command
 from search.evaluation.confirm import ConfirmResult, unconfirmed_leaders
 from search.evaluation.model_selection import Winner
+from spaces.wording import plural
 
 
 def show_confirm_result(

@@ -5,9 +5,10 @@ from rich.console import Console
 from rich.table import Table
 
 from analysis.confirmation_study import CONFIRMATION_SUFFIX
-from analysis.formatting import format_accuracy, plural, printable
+from analysis.formatting import format_accuracy, printable
 from search.cli.console import print_line
 from search.exported_models.prediction import Prediction, Predictions
+from spaces.wording import plural
 
 N_CLASSES = 5
 WIDEST = 100_000

@@ -4,9 +4,10 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
-from analysis.formatting import format_accuracy, plural
+from analysis.formatting import format_accuracy
 from search.cli.console import print_line
 from search.evaluation.reproduction import Reproduction
+from spaces.wording import plural
 
 
 def show_reproduction(console: Console, found: Reproduction) -> None:

@@ -13,8 +13,9 @@ from rich.text import Text
 from analysis import StudyStatus, family_of
 from analysis.confirmation.recommendation import describe_leading
 from analysis.confirmation_study import origin_of_training
-from analysis.formatting import format_accuracy, format_duration, name_training, plural
+from analysis.formatting import format_accuracy, format_duration, name_training
 from search.cli.console import print_line
+from spaces.wording import plural
 from storage import HEARTBEAT_INTERVAL_S, TrialRow
 
 N_RECENT = 3

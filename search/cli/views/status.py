@@ -17,9 +17,9 @@ from analysis.formatting import (
     format_duration,
     format_epoch_time,
     format_progress,
-    plural,
 )
 from search.cli.console import print_line
+from spaces.wording import plural
 
 if TYPE_CHECKING:
     from search.dashboard.child_process import DashboardProcess

@@ -7,7 +7,7 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
-from analysis.formatting import format_accuracy, format_duration, plural
+from analysis.formatting import format_accuracy, format_duration
 from search.cli.console import print_line
 from search.doctor import DoctorReport, Finding
 from search.settings.stored import StudySettings
@@ -16,6 +16,7 @@ from search.studies.fork import Fork
 from search.studies.listing import StudyListing
 from spaces import Limits
 from spaces.parameters.narrowing import describe_domains
+from spaces.wording import plural
 from storage import StudyRecord, WorkerRow
 
 

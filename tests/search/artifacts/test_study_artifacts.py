@@ -173,7 +173,7 @@ def test_tidy_removes_what_killed_processes_had_begun_to_write(
     here.clean_up(lambda: {1})
     assert here.flush(10.0)
     assert begun.exists()  # Somebody may be at it.
-    monkeypatch.setattr("search.machine.atomic_files.STALE_PARTIAL_S", 0.0)
+    monkeypatch.setattr("storage.atomic_files.STALE_PARTIAL_S", 0.0)
     here.clean_up(lambda: {1})
     assert here.flush(10.0)
     assert not begun.exists()

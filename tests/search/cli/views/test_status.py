@@ -16,7 +16,6 @@ from analysis.formatting import (
     format_duration,
     format_epoch_time,
     format_progress,
-    plural,
 )
 from search.cli.views.ranking import show_family_ranking, show_fronts, show_ranking, show_within
 from search.cli.views.run_progress import live_view, render
@@ -25,6 +24,7 @@ from search.cli.views.watch import watch_view
 from search.workers.local_run import RunResult
 from spaces import SearchSpace
 from spaces.parameters.stub_trials import PreferredTrial
+from spaces.wording import plural
 from storage import Curve, Outcome, StudyRecord, TrialRow
 from storage.coordination.heartbeats import WorkerRow
 
