@@ -7,6 +7,7 @@ from typing import Any
 from analysis import Ranking
 from search.settings.option_keys import by_key
 from search.settings.study_file import read_plan
+from search.studies.resolved_plan import resolve_plan
 from search.workers.local_run import View, run_plan
 
 
@@ -64,4 +65,4 @@ def run(
     )
     for table, values in (tables or {}).items():
         given |= {(table, key): value for key, value in values.items()}
-    return run_plan(read_plan(str(source), given, {}), view=view).ranking
+    return run_plan(resolve_plan(read_plan(str(source), given, {})), view=view).ranking

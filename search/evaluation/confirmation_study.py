@@ -14,16 +14,16 @@ from analysis import RankedTrial, load_status, rank
 from analysis.confirmation.trainings import is_confirmation_of
 from analysis.confirmation_study import CONFIRMS_ATTRIBUTE, confirmation_name
 from search import defaults
-from search.artifacts import Artifacts, share_inputs
-from search.artifacts.study_artifacts import folder_name
+from search.artifacts import Artifacts
+from search.artifacts.names import folder_name
 from search.data import Progress
 from search.errors import NoResultError, SettingsError
-from search.machine.devices import n_cores
+from search.machine.gpus import n_cores
 from search.settings.stored import StudySettings
 from search.strategy.seeds import CONFIRMATION, derive_seed
-from search.studies.compatibility import installed_versions, package_versions
+from search.studies.compatibility import version_stamp
 from search.studies.open_study import OpenStudy
-from search.studies.submission import Submission
+from search.studies.submission import Submission, upload_inputs
 from spaces import Config
 from storage import (
     QueuedConfig,
@@ -80,7 +80,7 @@ def submit_confirmation(
     if name in list_studies(store):
         return replace(_resume(opened, queue, n_workers, progress), notes=notes)
     settings = _settings_of(opened.settings, study)
-    _upload_inputs(store, name, settings, progress)
+    upload_inputs(store, name, settings, progress)
     record, is_new = create_study(
         store,
         name,
@@ -115,20 +115,12 @@ def _resume(
             f"{record.name} belongs to an earlier study of that name: "
             f"`convsearch study delete {quote(record.name)}` first."
         )
-    _upload_inputs(store, record.name, StudySettings.read(record.settings), progress)
+    upload_inputs(store, record.name, StudySettings.read(record.settings), progress)
     enqueue(store, record.study_id, queue)
     rows = [row for row in load_trials(store, record.study_id) if row.state != "FAIL"]
     if any(row.state in {"WAITING", "RUNNING"} for row in rows):
         set_budget(store, record.study_id, n_trials=len(rows), timeout_s=None)
     return _submission(opened, load_study(store, record.name), n_workers, is_new=False)
-
-
-def _upload_inputs(
-    store: Store, name: str, settings: StudySettings, progress: Progress | None
-) -> None:
-    artifacts = Artifacts.of_study(settings, store, name)
-    artifacts.create()
-    share_inputs(artifacts.store, settings, progress)
 
 
 def _submission(
@@ -155,15 +147,12 @@ def _settings_of(confirmed: StudySettings, study: str) -> StudySettings:
     folder = f"{name}-{secrets.token_hex(4)}" if is_shared else name
     return confirmed.model_copy(
         update={
-            "version": installed_versions()["convsearch"],
-            "optuna": installed_versions()["optuna"],
+            **version_stamp(),
             "search": confirmed.search.model_copy(update=search),
             "family_trials": 0,
             "artifacts_folder": folder,
-            "creation": secrets.token_hex(16),
             "confirms": study,
             "confirms_creation": confirmed.creation,
-            "versions": package_versions(),
         }
     )
 

@@ -104,6 +104,6 @@ def load_test_uses(opened: OpenStudy) -> tuple[TestUse, ...]:
 def _creation_of(store: Store, study: str) -> str | None:
     """Return what tells a study from others of its name; None where there is none of that name."""
     try:
-        return StudySettings.read(load_study(store, study).settings).creation
+        return StudySettings.load(store, study).creation
     except (StudyNotFoundError, StudyMismatchError):
         return None

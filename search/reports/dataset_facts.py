@@ -11,7 +11,7 @@ from search.data import PreparedSet
 from search.errors import ArtifactError, SearchError
 from search.reports.example_images import sample_images
 from search.settings.stored import StudySettings
-from storage import Store, StoreError, load_study
+from storage import Store, StoreError
 
 logger = logging.getLogger(__name__)
 
@@ -26,7 +26,7 @@ def load_dataset_facts(store: Store, study: str) -> DataFacts | None:
         ArtifactError: If the images are elsewhere, and that does not answer.
     """
     try:
-        settings = StudySettings.read(load_study(store, study).settings)
+        settings = StudySettings.load(store, study)
         artifact_store = Artifacts.of_study(settings, store, study).store
         data = {
             key: fetch_prepared(artifact_store, images) for key, images in settings.images.items()

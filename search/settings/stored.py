@@ -16,6 +16,7 @@ from search.settings.plan import (
 )
 from spaces import FamilyModule, Limits
 from spaces.models.backbones import Mode
+from storage import Store, load_study
 
 
 class ImageSet(Table):
@@ -66,6 +67,16 @@ class StudySettings(Table):
     confirms: str = ""
     confirms_creation: str = ""
     versions: dict[str, str] = Field(default_factory=dict)
+
+    @classmethod
+    def load(cls, store: Store, study: str) -> "StudySettings":
+        """Load the settings of a study.
+
+        Raises:
+            StudyNotFoundError: If there is no such study, or it is a plain Optuna study.
+            StudyMismatchError: As `read` does.
+        """
+        return cls.read(load_study(store, study).settings)
 
     @classmethod
     def read(cls, text: str) -> "StudySettings":

@@ -1,7 +1,7 @@
 """What this machine has for each of its workers, and so how many there are."""
 
 from search import defaults
-from search.machine.devices import n_cores
+from search.machine.gpus import n_cores
 from search.machine.memory import total_mb
 from search.settings.plan import StudyPlan
 from spaces import Limits, SearchSpace

@@ -82,11 +82,11 @@ def _run(given: StudyOptions, *, is_json: bool, dashboard: str | None = None) ->
     from search.cli.views.run_progress import live_view
     from search.cli.views.status import show_dashboard_address, show_ending, show_submission
     from search.dashboard.child_process import DashboardProcess
-    from search.settings.plan import store_url
     from search.settings.study_file import read_plan
+    from search.studies.resolved_plan import resolve_plan
     from search.workers.local_run import run_plan
 
-    plan = read_plan(given.source, given.values, OPTION_NAMES)
+    plan = resolve_plan(read_plan(given.source, given.values, OPTION_NAMES))
     console = stderr_console()
     dashboard_context = (
         nullcontext() if dashboard is None else closing(DashboardProcess(dashboard))
@@ -100,9 +100,7 @@ def _run(given: StudyOptions, *, is_json: bool, dashboard: str | None = None) ->
                 "The dashboard has ended, and the search goes on: `convsearch dashboard` shows it "
                 f"again. Its log: {log}"
             )
-            dashboard_process.start(
-                store_url(plan.store.url), log, lambda: print_line(console, lost)
-            )
+            dashboard_process.start(plan.store_url, log, lambda: print_line(console, lost))
             show_dashboard_address(console, dashboard_process)
 
     with (

@@ -81,6 +81,7 @@ def fork(
     from search.settings.plan import store_url
     from search.settings.study_file import read_plan
     from search.studies.fork import fork as fork_study
+    from search.studies.resolved_plan import resolve_plan
     from storage import load_study
 
     if source is not None and changes:
@@ -96,7 +97,9 @@ def fork(
         given = by_key(study=new, store=url, trials=trials)
         plan = read_plan(source, given, OPTION_NAMES)
     with open_for_writing(url) as opened_store, progress_bar(stderr_console()) as progress:
-        forked = fork_study(opened_store, study, plan, count_taken=count_taken, progress=progress)
+        forked = fork_study(
+            opened_store, study, resolve_plan(plan), count_taken=count_taken, progress=progress
+        )
     print_result(forked, lambda console, found: show_fork(console, study, found), as_json=json)
 
 

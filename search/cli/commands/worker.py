@@ -24,10 +24,11 @@ def submit(given: StudyOptions, json: options.Json = False) -> None:
     from search.cli.views.status import describe_submission, show_submission
     from search.settings.option_keys import OPTION_NAMES
     from search.settings.study_file import read_plan
+    from search.studies.resolved_plan import resolve_plan
     from search.studies.submission import submit as submit_plan
     from storage import Store
 
-    plan = read_plan(given.source, given.values, OPTION_NAMES)
+    plan = resolve_plan(read_plan(given.source, given.values, OPTION_NAMES))
     console = stderr_console()
     with progress_bar(console) as progress:
         submission = submit_plan(plan, progress=progress)
@@ -39,7 +40,7 @@ def submit(given: StudyOptions, json: options.Json = False) -> None:
     is_here = Store.file_of(submission.store.shown_url) is not None
     where = "on this machine" if is_here else "of any machine that reaches the store"
     print_line(stdout_console(), f"Workers {where} serve it:")
-    if plan.store.url is None:
+    if plan.tables.store.url is None:
         print_line(stdout_console(), "  convsearch worker")
     else:
         print_line(stdout_console(), f"  convsearch worker --store {submission.store.shown_url}")
@@ -88,7 +89,7 @@ def worker(
         raise SettingsError(
             f"--idle-exit is for a worker of every study; that of {study} leaves at its end."
         )
-    from search.machine.devices import choose_devices
+    from search.machine.gpus import choose_devices
     from search.machine.log_format import log_to_stderr
     from search.settings.plan import store_url
     from search.workers.service import Service

@@ -14,6 +14,7 @@ from analysis.dashboard.guard import Access, Guard
 from analysis.dashboard.plots import PLOTS
 from search.reports.dataset_facts import load_dataset_facts
 from search.studies.open_study import OpenStudy
+from search.studies.resolved_plan import resolve_plan
 from search.trainer.pool import TrainerPool
 from search.workers.worker import Worker
 from storage import Store
@@ -41,7 +42,7 @@ def searched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         patch.setenv("CONVSEARCH_CACHE", str(folder / "cache"))
         space = {"dense_layers": [0, 1]}
         plan = make_plan(write_blobs(folder / "blobs.npz"), folder, space=space)
-        submission = submit(plan)
+        submission = submit(resolve_plan(plan))
         Worker(OpenStudy.load(submission.store, "small"), TrainerPool()).run()
         plain = optuna.create_study(
             storage=submission.store.optuna_storage, study_name="plain", direction="maximize"

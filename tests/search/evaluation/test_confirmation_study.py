@@ -24,6 +24,7 @@ from search.studies.deletion import remove_study
 from search.studies.fork import fork
 from search.studies.listing import list_with_sizes
 from search.studies.open_study import OpenStudy
+from search.studies.resolved_plan import resolve_plan
 from search.studies.trial_record import TrialRecord
 from search.trainer.pool import TrainerPool
 from search.workers.proposals import next_proposal
@@ -233,7 +234,7 @@ def test_bad_wishes_are_refused(searched: OpenStudy, make_study: MakeStudy) -> N
         fork(
             searched.store,
             "small/confirm",
-            plan_from_record(record, [], name="new", store_url=url),
+            resolve_plan(plan_from_record(record, [], name="new", store_url=url)),
         )
 
 

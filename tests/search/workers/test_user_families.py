@@ -14,6 +14,7 @@ import search
 from search.errors import StudyMismatchError
 from search.settings.plan import StudyPlan
 from search.studies.open_study import OpenStudy
+from search.studies.resolved_plan import resolve_plan
 from search.studies.submission import submit
 from search.trainer.pool import TrainerPool
 from search.workers.family_failures import MAX_TRACEBACK
@@ -52,7 +53,7 @@ def make_own(blobs: Path, tmp_path: Path) -> MakeStudy:
         }
         if plan["space"]["families"] is None:
             del plan["space"]["families"]
-        submission = submit(StudyPlan.model_validate(plan))
+        submission = submit(resolve_plan(StudyPlan.model_validate(plan)))
         return OpenStudy.load(submission.store, "own")
 
     return make

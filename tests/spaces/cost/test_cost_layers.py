@@ -1,6 +1,5 @@
 """The layers of a network as they are drawn, against Keras' own of the same config."""
 
-import dataclasses
 from typing import Any
 
 import pytest
@@ -73,11 +72,6 @@ def test_image_comes_first_and_probabilities_last() -> None:
     for layer in drawn:
         assert before.issuperset(layer.inputs), layer
         before.add(layer.name)
-
-
-def test_drawn_layers_have_the_fields_of_layers_in_a_report() -> None:
-    names = [it.name for it in dataclasses.fields(DrawnLayer)]
-    assert names == ["name", "kind", "shape", "parameters", "inputs"]
 
 
 def test_images_that_are_too_small_are_refused() -> None:
