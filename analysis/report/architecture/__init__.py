@@ -1,4 +1,7 @@
-"""A network drawn layer by layer, as SVG: what belongs together, where it stands, how it looks."""
+"""Drawing of a network as SVG: blocks of layers, their layout, and how they look.
+
+The layers of a config are computed by `spaces.draw_network`.
+"""
 
 from analysis.report.architecture.blocks import Block, group_layers
 from analysis.report.architecture.drawing import Panel, draw_architecture, lay_out
