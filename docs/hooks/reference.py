@@ -38,8 +38,9 @@ def on_page_markdown(markdown: str, **_: Any) -> str:
 
 
 def decision_files() -> list[Path]:
-    """Return the files of the decisions, newest first."""
-    return sorted((DOCS / DECISIONS).glob("20*.md"), reverse=True)
+    """Return the files of the decisions, the newest day first."""
+    by_name = sorted((DOCS / DECISIONS).glob("20*.md"))
+    return sorted(by_name, key=lambda path: path.name[:10], reverse=True)
 
 
 def list_decisions() -> str:
@@ -121,14 +122,13 @@ def _describe_table(name: str, table: type[BaseModel]) -> str:
     rows = [
         (
             f"`{key}`",
-            _type_of(field),
-            _allowed(field),
-            _default(field),
             field.description or meanings.get(key, ""),
+            ", ".join(filter(None, [_type_of(field), _allowed(field)])),
+            _default(field),
         )
         for key, field in table.model_fields.items()
     ]
-    titles = ("Key", "Type", "Allowed", "Default", "Meaning")
+    titles = ("Key", "Meaning", "Value", "Default")
     return f"## `[{name}]`\n\n{summary}\n\n{_table(titles, rows)}"
 
 
@@ -147,6 +147,8 @@ def _type_of(field: FieldInfo) -> str:
     kinds = dict.fromkeys(_name_of_type(part) for part in _parts(field.annotation))
     if any(map(_is_duration, _constraints(field.annotation, field.metadata))):
         return "duration"
+    if any(get_origin(part) is Literal for part in _parts(field.annotation)):
+        kinds.pop("text", None)
     return " or ".join(kinds)
 
 
@@ -203,7 +205,9 @@ def _allowed(field: FieldInfo) -> str:
         for value in get_args(part)
     ]
     numbers = _range(bounds)
-    return ", ".join(filter(None, [numbers, *words]))
+    if numbers and words:
+        numbers += ","
+    return " or ".join(filter(None, [numbers, *words]))
 
 
 def _range(bounds: Mapping[str, Any]) -> str:
