@@ -33,7 +33,7 @@ TEXTS = [ROOT / "README.md", *PAGES]
 CLASSES = ("glioma", "meningioma", "normal")
 N_EACH, SIDE = 20, 16
 STUDY = (
-    "run scans/ --families plain --trials 2 --max-epochs 2 --image-size 16 --workers 1 --seed 1 "
+    "run scans/ --families plain --trials 2 --max-epochs 2 --image-size 16 --seed 1 "
     "--max-parameters 100000"
 )
 """What makes the study of pages that need one."""
