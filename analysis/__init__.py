@@ -7,9 +7,9 @@ answers at once: it needs Plotly and pandas.
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from analysis.families import FamilySummary, family_of, summarize_families
-from analysis.ranking import METRICS, Cost, RankedTrial, Ranking, rank
-from analysis.status import StudyStatus, follow_status, load_status
+from analysis.results.families import FamilySummary, family_of, summarize_families
+from analysis.results.ranking import METRICS, Cost, RankedTrial, Ranking, rank
+from analysis.results.status import StudyStatus, follow_status, load_status
 
 if TYPE_CHECKING:
     from analysis.report.facts import Facts

@@ -10,16 +10,16 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from search.api import run
-    from search.gather import gather_facts
-    from search.reporting import report
-    from search.verdict import confirm
+    from search.evaluation.confirm import confirm
+    from search.reports.facts import gather_facts
+    from search.reports.report import report
 
 __all__ = ["confirm", "gather_facts", "report", "run"]
 
 _PLACES = {
-    "confirm": "search.verdict",
-    "gather_facts": "search.gather",
-    "report": "search.reporting",
+    "confirm": "search.evaluation.confirm",
+    "gather_facts": "search.reports.facts",
+    "report": "search.reports.report",
     "run": "search.api",
 }
 

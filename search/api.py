@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import Any
 
 from analysis import Ranking
-from search.plan import read_plan
-from search.runner import View, run_plan
+from search.settings.study_file import read_plan
+from search.workers.local_run import View, run_plan
 
 
 def run(
@@ -26,7 +26,7 @@ def run(
     tables: Mapping[str, Mapping[str, Any]] | None = None,
     view: View | None = None,
 ) -> Ranking:
-    """Searches for the best network on a source until the budget is spent, and ranks the trials.
+    """Search for the best network on a source until the budget is spent, and ranks the trials.
 
     Args:
         source: Folder of images, `.npz`, study file, or `demo`.

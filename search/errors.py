@@ -29,7 +29,7 @@ class TrialRecordError(SearchError, ValueError):
     """A trial that cannot be trained, or built, again from its record."""
 
 
-class WeightsGoneError(TrialRecordError):
+class WeightsNotFoundError(TrialRecordError):
     """A trial's weights are not kept any more."""
 
 
@@ -37,7 +37,7 @@ class WorkerError(SearchError, RuntimeError):
     """Workers ended in a way that leaves nothing to go on with."""
 
 
-class CannotStartError(WorkerError):
+class WorkerStartError(WorkerError):
     """A worker cannot do what it was asked to, and would fail again."""
 
 

@@ -4,13 +4,13 @@ Importing this does not load Keras: `spaces.models` does, once something is buil
 """
 
 from spaces.config import Config
-from spaces.cost import Cost, predict_cost
-from spaces.drawing import DrawnLayer, draw_network
+from spaces.cost.estimate import Cost, predict_cost
+from spaces.cost.layer_table import DrawnLayer, draw_network
+from spaces.cost.limits import Limits
 from spaces.errors import SpaceError
 from spaces.families import Family, family_names, find_family, register_family
-from spaces.limits import Limits
-from spaces.modules import FamilyModule, choose_families, locate_module, module_of
-from spaces.space import SearchSpace
+from spaces.search_space import SearchSpace
+from spaces.user_families import FamilyModule, choose_families, locate_module, module_of
 
 __all__ = [
     "Config",

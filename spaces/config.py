@@ -12,7 +12,7 @@ from pydantic import PlainValidator, TypeAdapter, ValidationError
 from spaces.errors import SpaceError
 from spaces.families import find_family
 from spaces.models.layers import Network
-from spaces.settings import Count, Head, LayerSettings, Optimizer
+from spaces.network_settings import Count, Head, LayerSettings, Optimizer
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +45,8 @@ class Config:
         config: Config = _parse(cls, record)
         family = find_family(config.family)
         config = replace(config, network=_parse(family.network, record["network"]))
-        understood = config.to_json()
-        if other := [key for key in record if record[key] != understood.get(key)]:
+        parsed = config.to_json()
+        if other := [key for key in record if record[key] != parsed.get(key)]:
             raise SpaceError(
                 f"Expected the record of a config without unknown keys. "
                 f"Received some in: {', '.join(other)}."
@@ -69,10 +69,12 @@ def _parse(kind: type[Any], record: object) -> Any:
         adapter = _adapter(kind)  # type: ignore[arg-type]  # mypy: type[Any] has no hash
         return adapter.validate_json(json.dumps(record), strict=True)
     except (ValidationError, TypeError) as error:
-        raise SpaceError(f"Expected the record of a config. Received: {_first(error)}.") from error
+        raise SpaceError(
+            f"Expected the record of a config. Received: {_first_problem(error)}."
+        ) from error
 
 
-def _first(error: ValidationError | TypeError) -> str:
+def _first_problem(error: ValidationError | TypeError) -> str:
     if isinstance(error, TypeError):
         return str(error)
     first = error.errors()[0]

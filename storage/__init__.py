@@ -1,17 +1,6 @@
 """The shared record of studies: everything that knows it is SQL."""
 
-from storage.answers import (
-    TestUseRow,
-    list_test_uses,
-    load_answers,
-    record_test_use,
-    save_answers,
-)
-from storage.clearing import delete_trials
-from storage.constraints import constraints_of
-from storage.copies import Copy, copy_trials
-from storage.drafts import Draft, open_trial
-from storage.epochs import (
+from storage.coordination.epochs import (
     EpochRow,
     count_epochs,
     load_curve,
@@ -19,47 +8,82 @@ from storage.epochs import (
     longest_epoch_s,
     record_epoch,
 )
+from storage.coordination.heartbeats import (
+    GRACE_S,
+    HEARTBEAT_INTERVAL_S,
+    LivenessMonitor,
+    WorkerRow,
+    list_workers,
+    register_worker,
+    remove_worker,
+    send_heartbeat,
+    set_activity,
+)
+from storage.coordination.leases import (
+    Lease,
+    begin_trial,
+    count_configs,
+    has_budget_left,
+    last_outcome_kinds,
+    last_outcomes,
+    list_open_leases,
+    record_config,
+    take_released,
+)
+from storage.coordination.open_studies import (
+    OpenStudyRow,
+    choose_study,
+    join_next_study,
+    list_open_studies,
+)
+from storage.coordination.pending_writes import PendingWrites, open_trial
+from storage.coordination.recovery import (
+    finish_trial,
+    needs_recovery,
+    recover,
+    recover_once,
+    release_trial,
+)
+from storage.database.error_messages import explain_store_error, is_store_error
+from storage.database.store import Store, opened_store
+from storage.database.url import absolute_store_url, hide_passwords, shareable_store_url
 from storage.errors import (
     LeaseLostError,
-    StoreAwayError,
     StoreError,
     StoreFullError,
     StoreMissingError,
+    StoreUnavailableError,
     StoreUrlError,
     StoreVersionError,
     StudyNotFoundError,
 )
-from storage.files import delete_files, get_file, list_files, put_file
-from storage.leases import (
-    Lease,
-    begin_trial,
-    count_configs,
-    has_room,
-    last_endings,
-    last_kinds,
-    list_open,
-    record_config,
-    take_released,
+from storage.inspection.overview import StudyOverview, list_overviews
+from storage.inspection.study_watch import StudyWatch, WatchedTrial
+from storage.inspection.trial_table import (
+    Curve,
+    TrialRow,
+    TrialTable,
+    list_trials_to_keep,
+    load_trials,
 )
+from storage.optuna_schema.bulk_insert import QueuedConfig
+from storage.optuna_schema.constraints import constraint_values
 from storage.outcomes import Outcome
-from storage.overview import StudyOverview, list_overviews
-from storage.reasons import give_reason, is_of_store
-from storage.recovery import finish, give_back, needs_recovery, recover, recover_once
-from storage.removal import delete_study
-from storage.service import OpenRow, choose_study, join_next, list_open_studies
-from storage.store import Store, using
-from storage.strays import count_strays, delete_strays
-from storage.studies import (
+from storage.studies.deletion import delete_study, delete_trials
+from storage.studies.files import delete_files, get_file, list_files, put_file
+from storage.studies.orphans import count_orphans, delete_orphans
+from storage.studies.predictions import load_predictions, save_predictions
+from storage.studies.records import (
     CREATED_BY,
     StudyRecord,
     count_done,
     create_study,
-    end_if_nothing_waits,
+    end_if_queue_empty,
     end_study,
     enqueue,
     find_study,
     find_study_id,
-    find_study_of,
+    find_study_of_trial,
     list_all_studies,
     list_studies,
     load_optuna_study,
@@ -68,42 +92,27 @@ from storage.studies import (
     set_stopped,
     update_settings,
 )
-from storage.trial_queries import Curve, list_kept
-from storage.trials import TrialRow, TrialTable, load_trials
-from storage.url import hide_passwords, url_from_anywhere, url_seen_from
-from storage.watch import StudyWatch, WatchedTrial
-from storage.whole_trials import Queued
-from storage.workers import (
-    BEAT_INTERVAL_S,
-    GRACE_S,
-    Lookout,
-    WorkerRow,
-    beat,
-    list_workers,
-    register_worker,
-    remove_worker,
-    show_activity,
-)
+from storage.studies.test_split_uses import TestUseRow, list_test_uses, record_test_use
+from storage.studies.trial_copies import TrialCopy, copy_trials
 
 __all__ = [
-    "BEAT_INTERVAL_S",
     "CREATED_BY",
     "GRACE_S",
-    "Copy",
+    "HEARTBEAT_INTERVAL_S",
     "Curve",
-    "Draft",
     "EpochRow",
     "Lease",
     "LeaseLostError",
-    "Lookout",
-    "OpenRow",
+    "LivenessMonitor",
+    "OpenStudyRow",
     "Outcome",
-    "Queued",
+    "PendingWrites",
+    "QueuedConfig",
     "Store",
-    "StoreAwayError",
     "StoreError",
     "StoreFullError",
     "StoreMissingError",
+    "StoreUnavailableError",
     "StoreUrlError",
     "StoreVersionError",
     "StudyNotFoundError",
@@ -111,58 +120,59 @@ __all__ = [
     "StudyRecord",
     "StudyWatch",
     "TestUseRow",
+    "TrialCopy",
     "TrialRow",
     "TrialTable",
     "WatchedTrial",
     "WorkerRow",
-    "beat",
+    "absolute_store_url",
     "begin_trial",
     "choose_study",
-    "constraints_of",
+    "constraint_values",
     "copy_trials",
     "count_configs",
     "count_done",
     "count_epochs",
-    "count_strays",
+    "count_orphans",
     "create_study",
     "delete_files",
-    "delete_strays",
+    "delete_orphans",
     "delete_study",
     "delete_trials",
-    "end_if_nothing_waits",
+    "end_if_queue_empty",
     "end_study",
     "enqueue",
+    "explain_store_error",
     "find_study",
     "find_study_id",
-    "find_study_of",
-    "finish",
+    "find_study_of_trial",
+    "finish_trial",
     "get_file",
-    "give_back",
-    "give_reason",
-    "has_room",
+    "has_budget_left",
     "hide_passwords",
-    "is_of_store",
-    "join_next",
-    "last_endings",
-    "last_kinds",
+    "is_store_error",
+    "join_next_study",
+    "last_outcome_kinds",
+    "last_outcomes",
     "list_all_studies",
     "list_files",
-    "list_kept",
-    "list_open",
+    "list_open_leases",
     "list_open_studies",
     "list_overviews",
     "list_studies",
     "list_test_uses",
+    "list_trials_to_keep",
     "list_workers",
-    "load_answers",
     "load_curve",
     "load_curves",
     "load_optuna_study",
+    "load_predictions",
     "load_study",
     "load_trials",
     "longest_epoch_s",
     "needs_recovery",
     "open_trial",
+    "opened_store",
     "put_file",
     "record_config",
     "record_epoch",
@@ -170,14 +180,14 @@ __all__ = [
     "recover",
     "recover_once",
     "register_worker",
+    "release_trial",
     "remove_worker",
-    "save_answers",
+    "save_predictions",
+    "send_heartbeat",
+    "set_activity",
     "set_budget",
     "set_stopped",
-    "show_activity",
+    "shareable_store_url",
     "take_released",
     "update_settings",
-    "url_from_anywhere",
-    "url_seen_from",
-    "using",
 ]

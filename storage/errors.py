@@ -29,5 +29,5 @@ class StoreFullError(StoreError, OSError):
     """Files in the store would take more than they may, so one was not kept."""
 
 
-class StoreAwayError(StoreError, TimeoutError):
+class StoreUnavailableError(StoreError, TimeoutError):
     """The store was open and has not answered for so long that it is waited for no more."""

@@ -7,9 +7,9 @@ from typing import Literal
 
 from optuna.trial import TrialState
 
-Kind = Literal["complete", "pruned", "unfit", "rejected", "repeat", "fail"]
+OutcomeKind = Literal["complete", "pruned", "unfit", "rejected", "repeat", "fail"]
 
-STATES: Mapping[Kind, TrialState] = {
+STATES: Mapping[OutcomeKind, TrialState] = {
     "complete": TrialState.COMPLETE,
     "pruned": TrialState.PRUNED,
     "unfit": TrialState.PRUNED,
@@ -20,7 +20,7 @@ STATES: Mapping[Kind, TrialState] = {
 """TPE learns from PRUNED trials and ignores FAIL ones: it must learn to avoid what does not fit,
 and must not learn to avoid the best config because it was drawn again."""
 
-COUNTED: frozenset[Kind] = frozenset({"complete", "pruned", "unfit"})
+COUNTED_KINDS: frozenset[OutcomeKind] = frozenset({"complete", "pruned", "unfit"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +34,7 @@ class Outcome:
     another study.
     """
 
-    kind: Kind
+    kind: OutcomeKind
     reason: str = ""
     value: float | None = None
     metrics: Mapping[str, float] = field(default_factory=dict)
@@ -48,10 +48,10 @@ class Outcome:
     @property
     def counts(self) -> bool:
         """Whether the trial counts for the budget."""
-        return self.kind in COUNTED and not self.is_free
+        return self.kind in COUNTED_KINDS and not self.is_free
 
     def to_json(self) -> str:
-        """Gives the outcome as JSON."""
+        """Return the outcome as JSON."""
         record = asdict(self)
         if not self.is_free:  # A convsearch that knows no such trials reads the others.
             del record["is_free"]
@@ -59,5 +59,5 @@ class Outcome:
 
     @classmethod
     def from_json(cls, text: str) -> "Outcome":
-        """Reads what `to_json` wrote."""
+        """Read what `to_json` wrote."""
         return cls(**json.loads(text))

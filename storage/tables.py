@@ -108,7 +108,7 @@ epochs = Table(
     Column("memory_mb", Double),
 )
 
-answers = Table(
+predictions = Table(
     "convsearch_answers",
     metadata,
     Column("study_id", Integer, primary_key=True, autoincrement=False),

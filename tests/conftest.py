@@ -15,10 +15,11 @@ from urllib.parse import quote
 
 import pytest
 
-from search.data.parallel import n_cores
+from search.machine.devices import n_cores
 from spaces.families import registry
-from spaces.modules import _loaded
-from storage import Store, cluster
+from spaces.user_families import _loaded
+from storage import Store
+from storage.embedded_postgres import data_folder
 
 # Tests that are run in the background may have been told to ignore these, and their children with
 # them, who would then do so as they would under nohup.
@@ -107,14 +108,14 @@ def tcp_server() -> Iterator[TcpServer]:
         probe.bind(("127.0.0.1", 0))
         server = TcpServer(Path(name), probe.getsockname()[1])
         probe.close()
-        user = cluster.find_server_user()
+        user = data_folder.find_server_user()
         as_user = {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []}
         options: dict[str, Any] = {"cwd": "/", **(as_user if os.geteuid() == 0 else {})}
         password = server.folder / "password"
         password.write_text(server.password)
         for path in (server.folder, password):
             os.chown(path, user.pw_uid, user.pw_gid)
-        programs, data = cluster.find_programs(server.folder), str(server.folder / "data")
+        programs, data = data_folder.find_programs(server.folder), str(server.folder / "data")
         auth = ["--auth-local=trust", "--auth-host=scram-sha-256", "--pwfile", str(password)]
         initdb = [programs / "initdb", "--no-sync", "-D", data, "-U", "owner", *auth]
         subprocess.run(initdb, check=True, stdout=subprocess.DEVNULL, **options)

@@ -16,23 +16,23 @@ import optuna_dashboard
 from optuna.artifacts.exceptions import ArtifactNotFound
 from optuna_dashboard._importance import param_importance_cache
 
-from analysis.dashboard.costly import Costly
-from analysis.dashboard.own_notes import only_own
-from analysis.dashboard.pages import Page, ask
-from analysis.dashboard.shown import AboutData, Shown
-from analysis.dashboard.studies import Studies
-from analysis.dashboard.view import make_view
+from analysis.dashboard.read_only_storage import make_dashboard_storage
+from analysis.dashboard.responses import Response, call_app
+from analysis.dashboard.slow_responses import SlowResponses
+from analysis.dashboard.study_cache import StudyCache
+from analysis.dashboard.study_page import DatasetFactsLoader, StudyPage
+from analysis.dashboard.user_notes import extract_user_note
 from analysis.report.facts import DataFacts
-from storage import Store, StoreError, find_study_of, hide_passwords
+from storage import Store, StoreError, find_study_of_trial, hide_passwords
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
 
-MOST_TRIALS = 1000
+MAX_PLOTTED_TRIALS = 1000
 """Where a study has more, optuna-dashboard's costly plots are made of so many of them."""
 PREFERENTIAL = "preference:is_preferential"
 CSS = "/convsearch.css"
-DONE = Page(b"{}")
+EMPTY_JSON = Response(b"{}")
 HTML = "text/html; charset=utf-8"
 STUDY, TRIAL = "(?P<study>[0-9]{1,18})", "(?P<trial>[0-9]{1,18})"
 ARTIFACT = "(?P<artifact>[0-9a-fA-F-]{1,80})"
@@ -42,37 +42,37 @@ def make_app(
     store: Store,
     *,
     allows_edit: bool = False,
-    about_data: AboutData | None = None,
+    load_dataset_facts: DatasetFactsLoader | None = None,
     remove_study: Callable[[Store, str], object] | None = None,
 ) -> "Dashboard":
-    """Makes the application that shows the studies of a store; see `Guard` for who may ask it.
+    """Make the application that shows the studies of a store; see `Guard` for who may ask it.
 
     Args:
         store: For reading, unless it allows edits.
         allows_edit: Whether the store may be changed through it.
-        about_data: Tells of a study's images by its name, where they can be had.
+        load_dataset_facts: Tells of a study's images by its name, where they can be had.
         remove_study: Deletes a study of ours with all that belongs to it.
     """
-    return Dashboard(store, allows_edit, about_data or _nothing, remove_study)
+    return Dashboard(store, allows_edit, load_dataset_facts or _no_dataset_facts, remove_study)
 
 
-def _nothing(store: Store, study: str) -> DataFacts | None:
+def _no_dataset_facts(store: Store, study: str) -> DataFacts | None:
     return None
 
 
-class NoArtifacts:
+class EmptyArtifactStore:
     """The artifact store that optuna-dashboard is given: ours are drawn, and none can be added."""
 
     def open_reader(self, artifact_id: str) -> Any:
-        """Refuses: there are none here."""
+        """Refuse: there are none here."""
         raise ArtifactNotFound(artifact_id)
 
     def write(self, artifact_id: str, content_body: Any) -> None:
-        """Refuses: there is no place for files."""
+        """Refuse: there is no place for files."""
         raise PermissionError(f"Artifacts are drawn here: {artifact_id} cannot be added.")
 
     def remove(self, artifact_id: str) -> None:
-        """Refuses: there are none here."""
+        """Refuse: there are none here."""
         raise ArtifactNotFound(artifact_id)
 
 
@@ -83,199 +83,211 @@ class Dashboard:
         self,
         store: Store,
         allows_edit: bool,
-        about_data: AboutData,
+        load_dataset_facts: DatasetFactsLoader,
         remove_study: Callable[[Store, str], object] | None,
     ) -> None:
-        self.studies = Studies(store)
+        self.studies = StudyCache(store)
         self._allows_edit = allows_edit
-        self._about_data, self._remove_study = about_data, remove_study
-        self._costly = Costly()
-        self._shown: dict[int, Shown] = {}
+        self._dataset_facts, self._remove_study = load_dataset_facts, remove_study
+        self._slow_responses = SlowResponses()
+        self._study_pages: dict[int, StudyPage] = {}
         self._lock = threading.Lock()
 
-        def optunas(most: int | None = None) -> Any:
-            view = make_view(self.studies, allows_edit=allows_edit, most=most)
-            return optuna_dashboard.wsgi(view, artifact_store=NoArtifacts())
+        def optuna_app(max_trials: int | None = None) -> Any:
+            dashboard_storage = make_dashboard_storage(
+                self.studies, allows_edit=allows_edit, max_trials=max_trials
+            )
+            return optuna_dashboard.wsgi(dashboard_storage, artifact_store=EmptyArtifactStore())
 
-        self.optunas, self._thinned = optunas(), optunas(MOST_TRIALS)
-        self._routes: tuple[tuple[str, re.Pattern[str], Callable[..., Page | None]], ...] = tuple(
-            (method, re.compile(pattern), answer)
-            for method, pattern, answer in (
-                ("GET", "(/dashboard(/.*)?)?", self._open),
-                ("GET", CSS, self._style),
-                ("GET", f"/api/studies/{STUDY}", self._detail),
-                ("GET", f"/csv/{STUDY}", self._csv),
-                ("GET", f"/api/studies/{STUDY}/param_importances", self._importance),
-                ("GET", f"/api/studies/{STUDY}/plot/[a-z_]+", self._plot),
-                ("GET", f"/artifacts/{STUDY}(/{TRIAL})?/{ARTIFACT}", self._artifact),
-                ("PUT", f"/api/studies/{STUDY}(/{TRIAL})?/note", self._save_note),
-                ("DELETE", f"/api/studies/{STUDY}", self._delete),
-                ("POST", f"/api/trials/{TRIAL}/tell", self._tell),
+        self.optuna_app, self._sampled_app = optuna_app(), optuna_app(MAX_PLOTTED_TRIALS)
+        self._routes: tuple[tuple[str, re.Pattern[str], Callable[..., Response | None]], ...] = (
+            tuple(
+                (method, re.compile(pattern), respond)
+                for method, pattern, respond in (
+                    ("GET", "(/dashboard(/.*)?)?", self._home_page),
+                    ("GET", CSS, self._style),
+                    ("GET", f"/api/studies/{STUDY}", self._detail),
+                    ("GET", f"/csv/{STUDY}", self._csv),
+                    ("GET", f"/api/studies/{STUDY}/param_importances", self._importance),
+                    ("GET", f"/api/studies/{STUDY}/plot/[a-z_]+", self._plot),
+                    ("GET", f"/artifacts/{STUDY}(/{TRIAL})?/{ARTIFACT}", self._artifact),
+                    ("PUT", f"/api/studies/{STUDY}(/{TRIAL})?/note", self._save_note),
+                    ("DELETE", f"/api/studies/{STUDY}", self._delete),
+                    ("POST", f"/api/trials/{TRIAL}/tell", self._tell),
+                )
             )
         )
 
     def warm_up(self) -> None:
-        """Loads what the first answer needs; without a store that answers it comes with that."""
+        """Load what the first answer needs; without a store that answers it comes with that."""
         with contextlib.suppress(StoreError):
             self.studies.all()
 
     def __call__(
         self, environ: "WSGIEnvironment", start_response: "StartResponse"
     ) -> Iterable[bytes]:
-        """Answers a request."""
+        """Answer a request."""
         try:
-            page = self._answer(environ)
+            page = self._respond(environ)
         except StoreError as error:
-            page = Page.refusal(
+            page = Response.error(
                 HTTPStatus.SERVICE_UNAVAILABLE, hide_passwords(str(error)), ("Retry-After", "5")
             )
         if page is None:
-            sent: Iterable[bytes] = self.optunas(environ, start_response)
+            sent: Iterable[bytes] = self.optuna_app(environ, start_response)
             return sent
-        return page.answer(environ, start_response)
+        return page.respond(environ, start_response)
 
-    def _answer(self, environ: "WSGIEnvironment") -> Page | None:
-        """Gives our answer; None where it is for optuna-dashboard to send a file."""
+    def _respond(self, environ: "WSGIEnvironment") -> Response | None:
+        """Return our answer; None where it is for optuna-dashboard to send a file."""
         method, path = environ["REQUEST_METHOD"], environ.get("PATH_INFO", "").rstrip("/")
-        for ours, pattern, answer in self._routes:
+        for route_method, pattern, respond in self._routes:
             found = pattern.fullmatch(path)
-            if found and ours == ("GET" if method == "HEAD" else method):
-                page = answer(environ, **_numbers(found.groupdict()))
-                return self._ask(environ) if page is None else page
+            if found and route_method == ("GET" if method == "HEAD" else method):
+                page = respond(environ, **_numbers(found.groupdict()))
+                return self._forward(environ) if page is None else page
         if not path.startswith("/api/"):
             return None
         self.studies.all()  # optuna-dashboard has no words for a store that is away.
-        return self._ask(environ)
+        return self._forward(environ)
 
-    def _ask(self, environ: "WSGIEnvironment") -> Page:
-        """Has optuna-dashboard answer; its page reads JSON of what has no content, and fails."""
-        page = ask(self.optunas, environ)
-        return DONE if page.status is HTTPStatus.NO_CONTENT else page
+    def _forward(self, environ: "WSGIEnvironment") -> Response:
+        """Make optuna-dashboard answer; its page reads JSON of what has no content, and fails."""
+        page = call_app(self.optuna_app, environ)
+        return EMPTY_JSON if page.status is HTTPStatus.NO_CONTENT else page
 
-    def _open(self, environ: "WSGIEnvironment") -> Page:
-        """Gives the page of all pages; where there is no study yet, one that says how to begin."""
+    def _home_page(self, environ: "WSGIEnvironment") -> Response:
+        """Return the main page, or a page that says how to begin where there is no study."""
         if not self.studies.all():
-            return Page(_read("begin.html").encode(), HTML)
+            return Response(_read("begin.html").encode(), HTML)
         environ.pop("HTTP_IF_MODIFIED_SINCE", None)  # It is of the page without our link.
-        page = ask(self.optunas, environ)
+        page = call_app(self.optuna_app, environ)
         link = f'<link rel="stylesheet" href="{CSS}"></head>'.encode()
         return replace(page, body=page.body.replace(b"</head>", link, 1))
 
-    def _style(self, environ: "WSGIEnvironment") -> Page:
-        """Gives our style, which hides what cannot be done."""
+    def _style(self, environ: "WSGIEnvironment") -> Response:
+        """Return our style, which hides what cannot be done."""
         names = ["page.css"] if self._allows_edit else ["page.css", "read_only.css"]
-        return Page("".join(map(_read, names)).encode(), "text/css; charset=utf-8")
+        return Response("".join(map(_read, names)).encode(), "text/css; charset=utf-8")
 
-    def _detail(self, environ: "WSGIEnvironment", study: int) -> Page | None:
-        shown = self._find(study)
-        if shown is None or shown.followed.study.system_attrs.get(PREFERENTIAL):
+    def _detail(self, environ: "WSGIEnvironment", study: int) -> Response | None:
+        study_page = self._find(study)
+        if study_page is None or study_page.cached_study.study.system_attrs.get(PREFERENTIAL):
             return None
         after = parse_qs(environ.get("QUERY_STRING", "")).get("after", ["0"])[0]
         if not re.fullmatch("[0-9]{1,9}", after):
-            return Page.refusal(HTTPStatus.BAD_REQUEST, "after: expected a number of trials.")
-        return shown.page(int(after))
+            return Response.error(HTTPStatus.BAD_REQUEST, "after: expected a number of trials.")
+        return study_page.page(int(after))
 
-    def _csv(self, environ: "WSGIEnvironment", study: int) -> Page | None:
+    def _csv(self, environ: "WSGIEnvironment", study: int) -> Response | None:
         chosen = parse_qs(environ.get("QUERY_STRING", "")).get("trial_ids", [])
         query = f"trial_ids={quote(chosen[0])}" if chosen else ""
-        return self._make_costly({**environ, "QUERY_STRING": query}, study, self.optunas)
+        return self._respond_slowly({**environ, "QUERY_STRING": query}, study, self.optuna_app)
 
-    def _importance(self, environ: "WSGIEnvironment", study: int) -> Page | None:
-        """Gives importances.
+    def _importance(self, environ: "WSGIEnvironment", study: int) -> Response | None:
+        """Return importances.
 
         There are none of a study without parameters, which is no error, and of a confirmation,
         whose few configs tell nothing of them.
         """
-        followed = self.studies.find(study)
-        if followed is None:
+        cached_study = self.studies.find(study)
+        if cached_study is None:
             return None
-        look = followed.look()
-        is_confirmation = look.status is not None and look.status.is_confirmation
-        if not is_confirmation and any(it.frozen.params for it in look.trials):
+        snapshot = cached_study.snapshot()
+        is_confirmation = snapshot.status is not None and snapshot.status.is_confirmation
+        if not is_confirmation and any(it.frozen.params for it in snapshot.trials):
             return self._plot(environ, study)
-        none: list[list[object]] = [[] for _ in followed.study.directions]
-        return Page(json.dumps({"param_importances": none}).encode())
+        none: list[list[object]] = [[] for _ in cached_study.study.directions]
+        return Response(json.dumps({"param_importances": none}).encode())
 
-    def _plot(self, environ: "WSGIEnvironment", study: int) -> Page | None:
-        return self._make_costly({**environ, "QUERY_STRING": ""}, study, self._thinned)
+    def _plot(self, environ: "WSGIEnvironment", study: int) -> Response | None:
+        return self._respond_slowly({**environ, "QUERY_STRING": ""}, study, self._sampled_app)
 
-    def _make_costly(self, environ: "WSGIEnvironment", study: int, app: Any) -> Page | None:
-        followed = self.studies.find(study)
-        if followed is None:
+    def _respond_slowly(self, environ: "WSGIEnvironment", study: int, app: Any) -> Response | None:
+        cached_study = self.studies.find(study)
+        if cached_study is None:
             return None
         path = environ["PATH_INFO"].rstrip("/")
-        asked = f"{followed.serial}:{path}?{environ['QUERY_STRING']}"
-        version = followed.look().version
+        cache_key = f"{cached_study.serial}:{path}?{environ['QUERY_STRING']}"
+        version = cached_study.snapshot().version
 
-        def make() -> Page:
+        def make() -> Response:
             # optuna-dashboard keeps importances by a study's id and how many trials are complete,
             # and trials for seconds: both may be of another study by now, or of an older state.
             param_importance_cache.clear()
             app._inmemory_cache.clear()
-            return ask(app, environ)
+            return call_app(app, environ)
 
-        return self._costly.answer(asked, version, make)
+        return self._slow_responses.respond(cache_key, version, make)
 
     def _artifact(
         self, environ: "WSGIEnvironment", study: int, artifact: str, trial: int | None = None
-    ) -> Page:
-        shown = self._find(study)
-        drawn = None if shown is None else shown.draw(trial, artifact)
-        return drawn or Page.refusal(HTTPStatus.NOT_FOUND, "There is no such picture.")
+    ) -> Response:
+        study_page = self._find(study)
+        drawn = None if study_page is None else study_page.draw(trial, artifact)
+        return drawn or Response.error(HTTPStatus.NOT_FOUND, "There is no such picture.")
 
     def _save_note(
         self, environ: "WSGIEnvironment", study: int, trial: int | None = None
-    ) -> Page | None:
-        """Saves of an edited note what is not ours."""
-        shown = self._find(study)
-        if shown is None:
+    ) -> Response | None:
+        """Save of an edited note what is not ours."""
+        study_page = self._find(study)
+        if study_page is None:
             return None
         try:
             sent = json.loads(environ["wsgi.input"].read())
-            sent["body"] = only_own(sent["body"], shown.note(trial))
+            sent["body"] = extract_user_note(sent["body"], study_page.note(trial))
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
-            return Page.refusal(HTTPStatus.BAD_REQUEST, "Expected a note.")
+            return Response.error(HTTPStatus.BAD_REQUEST, "Expected a note.")
         body = json.dumps(sent).encode()
         environ["wsgi.input"], environ["CONTENT_LENGTH"] = io.BytesIO(body), str(len(body))
         return None
 
-    def _delete(self, environ: "WSGIEnvironment", study: int) -> Page | None:
-        """Deletes a study of ours with all that belongs to it, as `study delete` does."""
-        followed = self.studies.find(study)
-        if self._remove_study is None or followed is None or not followed.look().is_ours:
+    def _delete(self, environ: "WSGIEnvironment", study: int) -> Response | None:
+        """Delete a study of ours with all that belongs to it, as `study delete` does."""
+        cached_study = self.studies.find(study)
+        if (
+            self._remove_study is None
+            or cached_study is None
+            or not cached_study.snapshot().is_convsearch
+        ):
             return None
         try:
-            self._remove_study(self.studies.store, followed.study.study_name)
+            self._remove_study(self.studies.store, cached_study.study.study_name)
         except StoreError:
             raise
         except Exception as error:
-            return Page.refusal(HTTPStatus.CONFLICT, hide_passwords(str(error)))
-        self.studies.expire()
-        return DONE
+            return Response.error(HTTPStatus.CONFLICT, hide_passwords(str(error)))
+        self.studies.invalidate()
+        return EMPTY_JSON
 
-    def _tell(self, environ: "WSGIEnvironment", trial: int) -> Page | None:
-        """Leaves the end of a trial of ours to its worker, which holds it."""
-        study = find_study_of(self.studies.store, trial)
-        followed = None if study is None else self.studies.find(study)
-        if followed is None or not followed.look().is_ours:
+    def _tell(self, environ: "WSGIEnvironment", trial: int) -> Response | None:
+        """Leave the end of a trial of ours to its worker, which holds it."""
+        study = find_study_of_trial(self.studies.store, trial)
+        cached_study = None if study is None else self.studies.find(study)
+        if cached_study is None or not cached_study.snapshot().is_convsearch:
             return None
-        return Page.refusal(
+        return Response.error(
             HTTPStatus.CONFLICT,
             "A trial is ended by its worker: `convsearch study stop` has all of them leave.",
         )
 
-    def _find(self, study_id: int) -> Shown | None:
-        followed = self.studies.find(study_id)
-        if followed is None:
+    def _find(self, study_id: int) -> StudyPage | None:
+        cached_study = self.studies.find(study_id)
+        if cached_study is None:
             return None
-        followed.look()  # Not while others wait.
+        cached_study.snapshot()  # Not while others wait.
         with self._lock:
-            shown = self._shown.get(study_id)
-            if shown is None or shown.followed is not followed:
-                held = {k: it for k, it in self._shown.items() if self.studies.holds(it.followed)}
-                shown = Shown(followed, self._about_data, self._allows_edit)
-                self._shown = held | {study_id: shown}
-            return shown
+            study_page = self._study_pages.get(study_id)
+            if study_page is None or study_page.cached_study is not cached_study:
+                held = {
+                    k: it
+                    for k, it in self._study_pages.items()
+                    if self.studies.contains(it.cached_study)
+                }
+                study_page = StudyPage(cached_study, self._dataset_facts, self._allows_edit)
+                self._study_pages = held | {study_id: study_page}
+            return study_page
 
 
 def _read(name: str) -> str:
@@ -283,7 +295,7 @@ def _read(name: str) -> str:
 
 
 def _numbers(found: Mapping[str, str | None]) -> dict[str, Any]:
-    """Gives the parts of a path by name, ids as numbers."""
+    """Return the parts of a path by name, ids as numbers."""
     return {
         name: value if name == "artifact" else int(value)
         for name, value in found.items()

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from analysis.dashboard.studies import Look
+from analysis.dashboard.study_cache import StudySnapshot
 from analysis.report.facts import DataFacts
 from spaces import Config, SpaceError, draw_network
 from spaces.families import find_family
@@ -22,17 +22,17 @@ PNG = "image/png"
 
 
 def list_artifacts(trial: WatchedTrial) -> list[dict[str, Any]]:
-    """Gives the pictures of a trial, as the dashboard describes artifacts."""
+    """Return the pictures of a trial, as the dashboard describes artifacts."""
     return [_describe(artifact_id) for artifact_id in _ids(trial)]
 
 
 def study_artifacts(data: DataFacts | None) -> list[dict[str, Any]]:
-    """Gives the pictures of a study."""
+    """Return the pictures of a study."""
     return [_describe(SAMPLES)] if data is not None and data.samples else []
 
 
 def _ids(trial: WatchedTrial) -> Iterator[str]:
-    """Names what there is to draw; a page asks anew for what has another version."""
+    """Name what there is to draw; a page asks anew for what has another version."""
     attributes = trial.row.attributes
     if trial.row.curve.n_epochs:
         yield f"{CURVE}-{trial.row.curve.n_epochs}"
@@ -43,7 +43,7 @@ def _ids(trial: WatchedTrial) -> Iterator[str]:
 
 
 def _matrix(trial: WatchedTrial) -> list[list[int]] | None:
-    """Gives a trial's confusion matrix; None where it has none, or something else by that name."""
+    """Return a trial's confusion matrix, or None if it has no valid one."""
     found = trial.row.attributes.get("confusion")
     if not isinstance(found, list) or not found or not trial.row.curve.n_epochs:
         return None
@@ -61,11 +61,11 @@ class Drawing:
     """Draws the pictures of a study whose data is known, or not."""
 
     store: Store
-    look: Look
+    snapshot: StudySnapshot
     data: DataFacts | None
 
     def draw(self, trial_id: int | None, kind: str) -> bytes | None:
-        """Draws a picture as PNG.
+        """Draw a picture as PNG.
 
         Args:
             trial_id: Of the trial, None for a picture of the study.
@@ -76,7 +76,7 @@ class Drawing:
         """
         if trial_id is None:
             return self._draw_samples() if kind == SAMPLES else None
-        trial = next((it for it in self.look.trials if it.row.trial_id == trial_id), None)
+        trial = next((it for it in self.snapshot.trials if it.row.trial_id == trial_id), None)
         draw = _OF_TRIALS.get(kind)
         return None if trial is None or draw is None else draw(self, trial)
 
@@ -120,7 +120,7 @@ class Drawing:
 
     @property
     def _name(self) -> str:
-        return self.look.study.study_name
+        return self.snapshot.study.study_name
 
 
 _OF_TRIALS: Mapping[str, Callable[[Drawing, WatchedTrial], bytes | None]] = {

@@ -7,44 +7,44 @@ from functools import partial
 import plotly.graph_objects as go
 from optuna.trial import FrozenTrial
 
-from analysis.dashboard.studies import Look
-from analysis.families import family_of
-from analysis.ranking import Cost, Ranking, rank_rows
+from analysis.dashboard.study_cache import StudySnapshot
 from analysis.report.figures import (
     importance_of,
     plot_history,
+    plot_parameter_ranges,
     plot_pareto,
-    plot_places,
     plot_pruning,
     plot_top_curves,
 )
+from analysis.results.families import family_of
+from analysis.results.ranking import Cost, Ranking, rank_rows
 from storage import EpochRow, Store, load_curve
 
 N_CURVES = 10
 
 
-def _plot_cost(found: "SearchSoFar", *, cost: Cost) -> go.Figure:
-    """Draws the accuracy against one of its costs, and is called so: they are two figures here."""
+def _plot_cost(found: "PlotData", *, cost: Cost) -> go.Figure:
+    """Draw the accuracy against one of its costs, and is called so: they are two figures here."""
     figure = plot_pareto(found, costs=(cost,))
     return figure.update_layout(title_text=f"{figure.layout.title.text}: {COST_NAMES[cost]}")
 
 
 COST_NAMES: Mapping[Cost, str] = {"parameters": "parameters", "seconds": "time"}
-Draw = Callable[["SearchSoFar"], go.Figure]
+Draw = Callable[["PlotData"], go.Figure]
 PLOTS: Mapping[str, Draw] = {
     "accuracy_by_family": plot_history,
     "best_curves": plot_top_curves,
     "accuracy_and_parameters": partial(_plot_cost, cost="parameters"),
     "accuracy_and_time": partial(_plot_cost, cost="seconds"),
-    "where_the_best_lie": plot_places,
+    "where_the_best_lie": plot_parameter_ranges,
     "epochs_saved": plot_pruning,
 }
 """By the id that the dashboard knows them by, in the order in which it shows them."""
 
 
 @dataclass(frozen=True, slots=True)
-class SearchSoFar:
-    """What figures are drawn from, of a study that may still run: see `Searched`."""
+class PlotData:
+    """What figures are drawn from, of a study that may still run: see `SearchResults`."""
 
     ranking: Ranking
     trials: Sequence[FrozenTrial]
@@ -54,13 +54,13 @@ class SearchSoFar:
     max_epochs: int | None
 
     @classmethod
-    def of(cls, store: Store, look: Look, max_epochs: int | None) -> "SearchSoFar":
-        """Gathers it; curves of the best trials are read from the store."""
-        rows = [it.row for it in look.trials]
-        ranking = rank_rows(look.study.study_name, rows)
+    def of(cls, store: Store, snapshot: StudySnapshot, max_epochs: int | None) -> "PlotData":
+        """Gather it; curves of the best trials are read from the store."""
+        rows = [it.row for it in snapshot.trials]
+        ranking = rank_rows(snapshot.study.study_name, rows)
         ids = {row.number: row.trial_id for row in rows}
         best = [it.trial for it in ranking.complete[:N_CURVES]]
-        trials = [it.frozen for it in look.trials]
+        trials = [it.frozen for it in snapshot.trials]
         return cls(
             ranking=ranking,
             trials=trials,
@@ -71,25 +71,29 @@ class SearchSoFar:
         )
 
 
-def draw_plots(store: Store, look: Look, max_epochs: int | None) -> dict[str, str]:
-    """Draws our plots as JSON for Plotly, by id.
+def draw_plots(store: Store, snapshot: StudySnapshot, max_epochs: int | None) -> dict[str, str]:
+    """Draw our plots as JSON for Plotly, by id.
 
     There are none of a study without a value, of one of Optuna alone, whose values need be no
     accuracies, and of a confirmation, which tells of means.
 
     Args:
         store: Of the study.
-        look: The study.
+        snapshot: The study.
         max_epochs: The most epochs of a phase of its trainings.
     """
-    is_search = look.is_ours and look.status is not None and not look.status.is_confirmation
-    if not is_search or not any(it.row.value is not None for it in look.trials):
+    is_search = (
+        snapshot.is_convsearch
+        and snapshot.status is not None
+        and not snapshot.status.is_confirmation
+    )
+    if not is_search or not any(it.row.value is not None for it in snapshot.trials):
         return {}
-    found = SearchSoFar.of(store, look, max_epochs)
+    found = PlotData.of(store, snapshot, max_epochs)
     figures = ((name, draw(found)) for name, draw in PLOTS.items())
-    return {name: _fit(figure).to_json() for name, figure in figures if figure.data}
+    return {name: _autosize(figure).to_json() for name, figure in figures if figure.data}
 
 
-def _fit(figure: go.Figure) -> go.Figure:
-    """Has a figure fill the place that it is shown in."""
+def _autosize(figure: go.Figure) -> go.Figure:
+    """Make a figure fill the place that it is shown in."""
     return figure.update_layout(height=None, autosize=True)

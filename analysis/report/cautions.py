@@ -12,32 +12,32 @@ FEW_TRIALS = 10
 """Fewer complete trials say little about a space of dozens of parameters."""
 FEW_FOR_IMPORTANCE = 30
 """Of 15 trials with 12 parameters of no effect, one had 44 % of the importance in the median."""
-UNBALANCED = 1.5
+UNBALANCED_RATIO = 1.5
 FEW_IMAGES = 100
 """Of a split: fewer make accuracy come in steps of over a hundredth."""
-EDGE = 0.01
+EDGE_TOLERANCE = 0.01
 """A value within this part of a range from its end counts as the end."""
-BY_NATURE = (0, 1)
+NATURAL_MINIMA = (0, 1)
 """Low ends that no study file could lower: no dropout, one layer."""
 
 Range = FloatDistribution | IntDistribution
 
 
 def add_cautions(facts: Facts) -> Facts:
-    """Gives the facts with all that is to be known before they are believed."""
-    return replace(facts, cautions=tuple(_find(facts)))
+    """Return the facts with all that is to be known before they are believed."""
+    return replace(facts, cautions=tuple(_all_cautions(facts)))
 
 
-def _find(facts: Facts) -> Iterator[Caution]:
-    yield from _of_progress(facts)
-    yield from _of_search(facts)
-    yield from of_data(facts.data)
-    yield from _of_confirmation(facts)
-    yield from _of_test(facts)
-    yield from _edges(facts)
+def _all_cautions(facts: Facts) -> Iterator[Caution]:
+    yield from _progress_cautions(facts)
+    yield from _search_cautions(facts)
+    yield from data_cautions(facts.data)
+    yield from _confirmation_cautions(facts)
+    yield from _test_cautions(facts)
+    yield from _edge_cautions(facts)
 
 
-def _of_progress(facts: Facts) -> Iterator[Caution]:
+def _progress_cautions(facts: Facts) -> Iterator[Caution]:
     if not facts.is_partial:
         return
     if facts.is_search_over:
@@ -50,7 +50,7 @@ def _of_progress(facts: Facts) -> Iterator[Caution]:
         yield Caution("partial", {"done": done, "budget": facts.search.n_trials})
 
 
-def _of_search(facts: Facts) -> Iterator[Caution]:
+def _search_cautions(facts: Facts) -> Iterator[Caution]:
     n_complete = len(facts.ranking.complete)
     if n_complete < FEW_TRIALS:
         yield Caution("few_trials", {"n": n_complete})
@@ -58,8 +58,8 @@ def _of_search(facts: Facts) -> Iterator[Caution]:
         yield Caution("few_for_importance", {"n": n_complete})
 
 
-def _edges(facts: Facts) -> Iterator[Caution]:
-    """Finds parameters of the winner whose value is an end of their range.
+def _edge_cautions(facts: Facts) -> Iterator[Caution]:
+    """Find parameters of the winner whose value is an end of their range.
 
     They come last: there may be several, and they ask for another search rather than for doubt.
     """
@@ -77,8 +77,10 @@ def _edges(facts: Facts) -> Iterator[Caution]:
 
 def is_at_edge(value: float, low: float, high: float, *, is_log: bool) -> bool:
     """Whether a value lies at an end of its range that could be moved."""
-    place = _place(value, low, high, is_log=is_log)
-    return place >= 1 - EDGE or (place <= EDGE and low not in BY_NATURE)
+    position = _position_in_range(value, low, high, is_log=is_log)
+    return position >= 1 - EDGE_TOLERANCE or (
+        position <= EDGE_TOLERANCE and low not in NATURAL_MINIMA
+    )
 
 
 def _n_values(distribution: Range) -> float:
@@ -87,18 +89,18 @@ def _n_values(distribution: Range) -> float:
     return 1 if distribution.single() else math.inf
 
 
-def _place(value: float, low: float, high: float, *, is_log: bool) -> float:
-    """Gives where in its range a value is, from 0 to 1."""
+def _position_in_range(value: float, low: float, high: float, *, is_log: bool) -> float:
+    """Return where in its range a value is, from 0 to 1."""
     if is_log:
         value, low, high = math.log(value), math.log(low), math.log(high)
     return (value - low) / (high - low)
 
 
-def of_data(data: DataFacts) -> Iterator[Caution]:
-    """Finds what the images of a study make doubtful."""
+def data_cautions(data: DataFacts) -> Iterator[Caution]:
+    """Find what the images of a study make doubtful."""
     counts = data.counts["train"].values()
     ratio = max(counts) / max(1, min(counts))
-    if ratio > UNBALANCED:
+    if ratio > UNBALANCED_RATIO:
         yield Caution("unbalanced", {"ratio": round(ratio, 1)})
     n = sum(data.counts["val"].values())
     if n < FEW_IMAGES:
@@ -107,7 +109,7 @@ def of_data(data: DataFacts) -> Iterator[Caution]:
         yield Caution("duplicates", {"n": data.n_duplicates})
 
 
-def _of_confirmation(facts: Facts) -> Iterator[Caution]:
+def _confirmation_cautions(facts: Facts) -> Iterator[Caution]:
     found = facts.confirmation
     if found is None or not facts.winner.is_confirmed:
         yield Caution("unconfirmed")
@@ -125,7 +127,7 @@ def _of_confirmation(facts: Facts) -> Iterator[Caution]:
         yield Caution("searched_after_confirm", {"n": n_new})
 
 
-def _of_test(facts: Facts) -> Iterator[Caution]:
+def _test_cautions(facts: Facts) -> Iterator[Caution]:
     winner = facts.winner
     others = [
         use

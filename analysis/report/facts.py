@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 from optuna.trial import FrozenTrial
 
-from analysis.confirmation import Confirmation
-from analysis.evaluation import Evaluation
-from analysis.ranking import RankedTrial, Ranking
+from analysis.confirmation.comparison import Confirmation
+from analysis.results.classification_metrics import Evaluation
+from analysis.results.ranking import RankedTrial, Ranking
 from storage import EpochRow
 
 Pixels = NDArray[np.uint8]
@@ -135,7 +135,7 @@ class WinnerFacts:
 
 
 @dataclass(frozen=True, slots=True)
-class Examination:
+class SplitEvaluation:
     """A network's answers on a split, scored.
 
     `mistakes` are the most confident wrong answers, most confident first; `right` some right
@@ -178,7 +178,7 @@ class Caution:
     values: Mapping[str, Any] = field(default_factory=dict)
 
 
-class Searched(Protocol):
+class SearchResults(Protocol):
     """What figures of a search are drawn from; members are those of `Facts`."""
 
     @property
@@ -225,7 +225,7 @@ class Facts:
     curves: Mapping[int, tuple[EpochRow, ...]]
     importance: Mapping[str, float] = field(default_factory=dict)
     confirmation: Confirmation | None = None
-    examined: Mapping[str, Examination] = field(default_factory=dict)
+    examined: Mapping[str, SplitEvaluation] = field(default_factory=dict)
     test_uses: tuple[TestUse, ...] = ()
     cautions: tuple[Caution, ...] = ()
     is_search_over: bool = True

@@ -7,16 +7,16 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from analysis.confirmation import Confirmation
-from analysis.documents import Row, csv_of, finite, json_of, write_whole
-from analysis.ranking import RankedTrial, Ranking
-from analysis.report.facts import DataFacts, Examination, Facts, Picture, WinnerFacts
+from analysis.confirmation.comparison import Confirmation
+from analysis.output_files import Row, dump_csv, dump_json, replace_non_finite, write_atomically
+from analysis.report.facts import DataFacts, Facts, Picture, SplitEvaluation, WinnerFacts
+from analysis.results.ranking import RankedTrial, Ranking
 from storage import EpochRow
 
 FORMAT = 1
 """Raised when a reader of `report.json` would have to change."""
 SCHEMA = "report.schema.json"
-PARAMETER = "params_"
+PARAMETER_PREFIX = "params_"
 """What the column of a parameter begins with: there are a parameter and a column `family`."""
 COLUMNS = (
     "rank",
@@ -35,7 +35,7 @@ COLUMNS = (
 
 
 def facts_to_json(facts: Facts) -> dict[str, Any]:
-    """Gives all facts as one JSON document, as the schema describes it.
+    """Return all facts as one JSON document, as the schema describes it.
 
     Pictures are told of without their pixels; numbers that JSON does not know are null.
     """
@@ -55,12 +55,12 @@ def facts_to_json(facts: Facts) -> dict[str, Any]:
         "lost_trials": facts.lost_trials,
         "cautions": [asdict(caution) for caution in facts.cautions],
     }
-    made: dict[str, Any] = finite(document)
+    made: dict[str, Any] = replace_non_finite(document)
     return made
 
 
 def load_schema() -> dict[str, Any]:
-    """Gives the JSON Schema (draft 2020-12) of `report.json`."""
+    """Return the JSON Schema (draft 2020-12) of `report.json`."""
     found: dict[str, Any] = json.loads(
         files(__package__).joinpath(SCHEMA).read_text(encoding="utf-8")
     )
@@ -68,16 +68,16 @@ def load_schema() -> dict[str, Any]:
 
 
 def write_json(facts: Facts, path: Path) -> None:
-    """Writes `report.json`, whole or not at all.
+    """Write `report.json`, whole or not at all.
 
     Raises:
         OSError: If the file cannot be written.
     """
-    write_whole(path, json_of(facts_to_json(facts)))
+    write_atomically(path, dump_json(facts_to_json(facts)))
 
 
 def write_trials(facts: Facts, path: Path) -> None:
-    """Writes `trials.csv`: a row for each trial, ranked ones first, and a column a parameter.
+    """Write `trials.csv`: a row for each trial, ranked ones first, and a column a parameter.
 
     Seconds are those of all its epochs. Texts that a spreadsheet would run are quoted.
 
@@ -86,12 +86,12 @@ def write_trials(facts: Facts, path: Path) -> None:
     """
     trials = facts.ranking.trials
     names = dict.fromkeys(name for trial in trials for name in trial.params)
-    columns = (*COLUMNS, *(f"{PARAMETER}{name}" for name in names))
-    write_whole(path, csv_of(columns, map(_row, trials)))
+    columns = (*COLUMNS, *(f"{PARAMETER_PREFIX}{name}" for name in names))
+    write_atomically(path, dump_csv(columns, map(_row, trials)))
 
 
 def _row(trial: RankedTrial) -> Row:
-    params = {f"{PARAMETER}{name}": value for name, value in trial.params.items()}
+    params = {f"{PARAMETER_PREFIX}{name}": value for name, value in trial.params.items()}
     return {**trial.to_json(), **params}
 
 
@@ -155,7 +155,7 @@ def _confirmation(confirmation: Confirmation | None) -> dict[str, Any] | None:
     }
 
 
-def _examination(examination: Examination) -> dict[str, Any]:
+def _examination(examination: SplitEvaluation) -> dict[str, Any]:
     return {
         **examination.evaluation.to_json(),
         "mistakes": _pictures(examination.mistakes),

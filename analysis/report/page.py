@@ -16,17 +16,17 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
-from analysis.evaluation import OVERALL
 from analysis.report.architecture import draw_architecture
 from analysis.report.facts import Facts
-from analysis.report.page_figures import FigureBox
+from analysis.report.page_figures import PageFigures
 from analysis.report.phrases import Phrases
 from analysis.report.pictures import heat_uri, picture_uri
 from analysis.report.texts import texts
+from analysis.results.classification_metrics import OVERALL_SCORES
 
 N_TOP = 10
 """Trials of the ranking that are shown."""
-PLACES: Mapping[str, tuple[str, ...]] = {
+CAUTIONS_BY_SECTION: Mapping[str, tuple[str, ...]] = {
     "data": ("unbalanced", "duplicates", "small_validation"),
     "search": ("partial", "partial_time", "few_trials"),
     "result": ("no_weights", "no_model"),
@@ -47,11 +47,11 @@ class Script:
     """A script of the page, and the hash by which the policy lets it run."""
 
     text: Markup
-    allowed_as: str
+    csp_source: str
 
     @classmethod
     def of(cls, text: str) -> "Script":
-        """Gives a script that may stand between tags.
+        """Return a script that may stand between tags.
 
         Raises:
             ValueError: If it would end its own tag.
@@ -63,7 +63,7 @@ class Script:
 
 
 def render_page(facts: Facts, *, lang: str = "en") -> str:
-    """Gives the report of a study as one HTML page.
+    """Return the report of a study as one HTML page.
 
     Args:
         facts: What it tells; parts that are missing are said to be.
@@ -73,7 +73,7 @@ def render_page(facts: Facts, *, lang: str = "en") -> str:
         ValueError: If there are no texts in that language.
     """
     words = texts(lang)
-    figures = FigureBox(facts, lang)
+    figures = PageFigures(facts, lang)
     phrases = Phrases(words)
     scripts = _scripts()
     context: dict[str, Any] = {
@@ -91,8 +91,8 @@ def render_page(facts: Facts, *, lang: str = "en") -> str:
         "picture_uri": picture_uri,
         "heat_uri": heat_uri,
         "n_top": N_TOP,
-        "places": PLACES,
-        "overall": OVERALL,
+        "places": CAUTIONS_BY_SECTION,
+        "overall": OVERALL_SCORES,
         "examination": facts.examined.get("test") or facts.examined.get("val"),
         "test": facts.examined.get("test"),
         "style": _resource("report.css"),
@@ -103,8 +103,8 @@ def render_page(facts: Facts, *, lang: str = "en") -> str:
 
 
 def _policy(scripts: Mapping[str, Script]) -> str:
-    """Gives the content security policy; Plotly writes styles of its own while it draws."""
-    allowed = " ".join(script.allowed_as for script in scripts.values())
+    """Return the content security policy; Plotly writes styles of its own while it draws."""
+    allowed = " ".join(script.csp_source for script in scripts.values())
     return (
         f"default-src 'none'; script-src {allowed}; style-src 'unsafe-inline'; "
         "img-src data: blob:; base-uri 'none'; form-action 'none'"
@@ -121,7 +121,7 @@ def _scripts() -> Mapping[str, Script]:
 
 @cache
 def _resource(name: str) -> Markup:
-    """Gives a file of ours, which needs no escaping."""
+    """Return a file of ours, which needs no escaping."""
     path = files("analysis.report").joinpath("templates", name)
     return Markup(path.read_text(encoding="utf-8"))
 

@@ -10,7 +10,7 @@ from analysis.report import figures
 from analysis.report.facts import Facts
 from analysis.report.figures.parameters import shown_parameters
 
-OF_FACTS: Mapping[str, Callable[..., go.Figure]] = {
+STUDY_FIGURES: Mapping[str, Callable[..., go.Figure]] = {
     "history": figures.plot_history,
     "families": figures.plot_families,
     "curves": figures.plot_learning_curves,
@@ -20,17 +20,17 @@ OF_FACTS: Mapping[str, Callable[..., go.Figure]] = {
     "pareto": figures.plot_pareto,
     "pruning": figures.plot_pruning,
 }
-OF_EVALUATION: Mapping[str, Callable[..., go.Figure]] = {
+EVALUATION_FIGURES: Mapping[str, Callable[..., go.Figure]] = {
     "confusion": figures.plot_confusion,
     "roc": figures.plot_roc,
     "precision_recall": figures.plot_precision_recall,
     "calibration": figures.plot_calibration,
 }
-WIDE = frozenset({"parallel"})
+WIDE_FIGURES = frozenset({"parallel"})
 """Figures that need more room than a phone has: they scroll within their own box."""
 
 
-class FigureBox:
+class PageFigures:
     """Draws what a template asks for, and keeps it for the script."""
 
     def __init__(self, facts: Facts, lang: str) -> None:
@@ -39,10 +39,10 @@ class FigureBox:
         self._drawn: dict[str, go.Figure] = {}
 
     def draw(self, name: str, about: str) -> Markup:
-        """Gives the place of a figure, with its title and a sentence about it.
+        """Return the place of a figure, with its title and a sentence about it.
 
         Args:
-            name: A key of `OF_FACTS` or `OF_EVALUATION`, or `confirmation`.
+            name: A key of `STUDY_FIGURES` or `EVALUATION_FIGURES`, or `confirmation`.
             about: What is seen, for those who see it and those who do not.
         """
         figure = self._plot(name)
@@ -51,29 +51,29 @@ class FigureBox:
         if name == "parallel":
             figure.update_layout(margin_t=48)
         self._drawn[name] = figure
-        kind = "figure wide" if name in WIDE else "figure"
+        kind = "figure wide" if name in WIDE_FIGURES else "figure"
         return Markup(
             '<figure class="{kind}"{focus}><h3>{title}</h3>{place}'
             "<figcaption>{about}</figcaption></figure>"
         ).format(
             kind=kind,
-            focus=Markup(' tabindex="0"') if name in WIDE else "",
-            title=_plain(title),
-            place=self._place(name, f"{title}. {about}"),
+            focus=Markup(' tabindex="0"') if name in WIDE_FIGURES else "",
+            title=_unescape(title),
+            place=self._placeholder(name, f"{title}. {about}"),
             about=about,
         )
 
     def draw_slices(self) -> Markup:
-        """Gives the places of one small figure for each of the most important parameters."""
-        places = []
+        """Return the places of one small figure for each of the most important parameters."""
+        placeholders = []
         for number, parameter in enumerate(shown_parameters(self._facts)):
             name = f"slice{number}"
             self._drawn[name] = figures.plot_slice(self._facts, parameter, lang=self._lang)
-            places.append(self._place(name, parameter, kind="plot small"))
-        return Markup("").join(places)
+            placeholders.append(self._placeholder(name, parameter, kind="plot small"))
+        return Markup("").join(placeholders)
 
     def to_json(self) -> Markup:
-        """Gives all figures asked for so far, safe to stand in a script's tag."""
+        """Return all figures asked for so far, safe to stand in a script's tag."""
         found = {name: json.loads(it.to_json()) for name, it in self._drawn.items()}
         for it in found.values():
             it["layout"].pop("template", None)
@@ -83,8 +83,8 @@ class FigureBox:
         return Markup(written)
 
     def _plot(self, name: str) -> go.Figure:
-        if name in OF_FACTS:
-            return OF_FACTS[name](self._facts, lang=self._lang)
+        if name in STUDY_FIGURES:
+            return STUDY_FIGURES[name](self._facts, lang=self._lang)
         if name == "confirmation":
             confirmation = self._facts.confirmation
             if confirmation is None:
@@ -92,16 +92,18 @@ class FigureBox:
             return figures.plot_confirmation(confirmation, lang=self._lang)
         examined = self._facts.examined
         examination = examined.get("test") or examined["val"]
-        return OF_EVALUATION[name](examination.evaluation, lang=self._lang)
+        return EVALUATION_FIGURES[name](examination.evaluation, lang=self._lang)
 
-    def _place(self, name: str, label: str, *, kind: str = "plot") -> Markup:
-        """Gives the empty box of a figure, as high as it will be."""
+    def _placeholder(self, name: str, label: str, *, kind: str = "plot") -> Markup:
+        """Return the empty box of a figure, as high as it will be."""
         return Markup(
             '<div class="{kind}" id="figure-{name}" data-figure="{name}" role="img" '
             'aria-label="{label}" style="height:{height}px"></div>'
-        ).format(kind=kind, name=name, label=_plain(label), height=self._drawn[name].layout.height)
+        ).format(
+            kind=kind, name=name, label=_unescape(label), height=self._drawn[name].layout.height
+        )
 
 
-def _plain(text: str) -> str:
-    """Gives a text of Plotly without its entities."""
+def _unescape(text: str) -> str:
+    """Return a text of Plotly without its entities."""
     return Markup(text).unescape()

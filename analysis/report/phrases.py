@@ -6,9 +6,9 @@ from typing import Any
 
 from markupsafe import Markup, escape
 
-from analysis.evaluation import Score
 from analysis.report.facts import Caution, Facts
 from analysis.report.texts import Texts
+from analysis.results.classification_metrics import Score
 
 RATE_DIGITS, SCORE_DIGITS = 4, 3
 BOOLEANS = {"true": True, "false": False}
@@ -23,86 +23,88 @@ class Phrases:
         self._texts = texts
 
     def name(self, prefix: str, key: str) -> str:
-        """Gives the word for something that has one, or its own name."""
+        """Return the word for something that has one, or its own name."""
         full = f"{prefix}.{key}"
         return self._texts.say(full) if full in self._texts else key
 
     def names(self, prefix: str, keys: Iterable[str]) -> list[str]:
-        """Gives the words for several things."""
+        """Return the words for several things."""
         return [self.name(prefix, key) for key in keys]
 
     def value(self, value: Any) -> str:
-        """Gives a parameter's or a setting's value as it was drawn."""
+        """Return a parameter's or a setting's value as it was drawn."""
         return self._texts.value(value)
 
     def domain(self, values: str) -> str:
-        """Gives the values that a parameter may take, as a space tells them, in the language."""
+        """Return the values that a parameter may take, as a space tells them, in the language."""
         parts = [self._texts.value(BOOLEANS.get(it, it)) for it in values.split(", ")]
         parts = [FRACTION.sub(lambda it: self._texts.number(float(it[0])), it) for it in parts]
         parts = [STEP.sub(lambda it: self._texts.say("search.step", n=it[1]), it) for it in parts]
         return ("; " if any("," in it for it in parts) else ", ").join(parts)
 
     def accuracy(self, value: float | None) -> str:
-        """Gives a validation accuracy with four digits, as the ranking does."""
+        """Return a validation accuracy with four digits, as the ranking does."""
         return self._texts.number(value, RATE_DIGITS)
 
     def score(self, value: float | None) -> str:
-        """Gives a score with three digits."""
+        """Return a score with three digits."""
         return self._texts.number(value, SCORE_DIGITS)
 
     def interval(self, low: float | None, high: float | None) -> str:
-        """Gives an interval of scores; a dash for none."""
+        """Return an interval of scores; a dash for none."""
         if low is None or high is None:
             return "–"
         return f"{self.score(low)}–{self.score(high)}"
 
-    def spread(self, score: Score) -> str:
-        """Gives the interval of a score; a sign to look below where it has none."""
+    def score_interval(self, score: Score) -> str:
+        """Return the interval of a score; a sign to look below where it has none."""
         return "– *" if score.is_constant else self.interval(score.low, score.high)
 
     def no_interval(self, accuracy: Score, scores: Iterable[Score]) -> str:
-        """Gives why some scores have no interval; nothing where all have one."""
+        """Return why some scores have no interval; nothing where all have one."""
         if not any(it.is_constant for it in scores):
             return ""
         return self._texts.say("test.all_right" if accuracy.value == 1 else "test.no_interval")
 
-    def coded(self, text: str) -> Markup:
-        """Gives a text as HTML, with what stands between backticks as code."""
+    def code_to_html(self, text: str) -> Markup:
+        """Return a text as HTML, with what stands between backticks as code."""
         return Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", str(escape(text))))
 
     def caution(self, caution: Caution) -> str:
-        """Gives the sentence of a caution; its kind where it has none."""
-        return self._told("caution", caution)
+        """Return the sentence of a caution; its kind where it has none."""
+        return self._sentence_with("caution", caution)
 
-    def _told(self, prefix: str, caution: Caution) -> str:
+    def _sentence_with(self, prefix: str, caution: Caution) -> str:
         key = f"{prefix}.{caution.kind}"
         if key not in self._texts:
             return caution.kind
-        return self._texts.say(key, **{name: _read(it) for name, it in caution.values.items()})
+        return self._texts.say(
+            key, **{name: _format_value(it) for name, it in caution.values.items()}
+        )
 
     def reminders(
         self, cautions: Iterable[Caution], kinds: Container[str]
     ) -> list[tuple[int, str]]:
-        """Gives the cautions of some kinds in a few words, and their places among all, from 1."""
+        """Return the cautions of some kinds in a few words, and their places among all, from 1."""
         return [
-            (place, self._told("mind", it))
+            (place, self._sentence_with("mind", it))
             for place, it in enumerate(cautions, start=1)
             if it.kind in kinds
         ]
 
-    def moment(self, at: str) -> str:
-        """Gives an ISO 8601 time to the minute."""
+    def to_minute(self, at: str) -> str:
+        """Return an ISO 8601 time to the minute."""
         return at[:16].replace("T", " ")
 
     def hyperparameters(self, facts: Facts) -> Mapping[str, str]:
-        """Gives the winner's parameters in the order of the space, then any others."""
+        """Return the winner's parameters in the order of the space, then any others."""
         params = facts.winner.trial.params
         order = [it for it in facts.search.space if it in params]
         order += [it for it in params if it not in facts.search.space]
         return {name: self.value(params[name]) for name in order}
 
     def budget(self, facts: Facts) -> str:
-        """Gives what the search might spend."""
+        """Return what the search might spend."""
         search = facts.search
         parts = []
         if search.n_trials is not None:
@@ -112,12 +114,12 @@ class Phrases:
         return ", ".join(parts) or "–"
 
     def size(self, shape: tuple[int, ...]) -> str:
-        """Gives a shape as `64 × 64 × 1`."""
+        """Return a shape as `64 × 64 × 1`."""
         return " × ".join(map(str, shape))
 
 
-def _read(value: object) -> object:
-    """Gives a caution's value as a sentence has it: moments to the minute."""
+def _format_value(value: object) -> object:
+    """Return a caution's value as a sentence has it: moments to the minute."""
     if isinstance(value, str) and len(value) > 16 and value[10:11] == "T":
         return value[:16].replace("T", " ")
     return value

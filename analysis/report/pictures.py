@@ -12,12 +12,17 @@ from analysis.report.facts import Picture, Pixels
 MAX_SIDE = 224
 """Larger images are shown smaller: pages stay small."""
 HEAT_OPACITY = 0.65
-STOPS = ((0, (20, 11, 53)), (96, (132, 32, 107)), (170, (229, 92, 48)), (255, (252, 236, 140)))
+COLOUR_STOPS = (
+    (0, (20, 11, 53)),
+    (96, (132, 32, 107)),
+    (170, (229, 92, 48)),
+    (255, (252, 236, 140)),
+)
 """From cold to hot, ever lighter, so that order is seen without colour too."""
 
 
 def picture_uri(pixels: Pixels) -> str:
-    """Gives an image as a data URI.
+    """Return an image as a data URI.
 
     Args:
         pixels: Shape `(height, width, channels)` with 1 or 3 channels.
@@ -26,7 +31,7 @@ def picture_uri(pixels: Pixels) -> str:
 
 
 def heat_uri(picture: Picture) -> str | None:
-    """Gives an image under its heat map as a data URI; None where there is no map."""
+    """Return an image under its heat map as a data URI; None where there is no map."""
     if picture.heat is None:
         return None
     image = _image(picture.pixels).convert("RGB")
@@ -44,10 +49,11 @@ def _image(pixels: Pixels) -> Image.Image:
 
 
 def _colour(strength: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Gives the colours of strengths from 0 to 255, shape `(height, width, 3)`."""
-    at = [stop for stop, _ in STOPS]
+    """Return the colours of strengths from 0 to 255, shape `(height, width, 3)`."""
+    at = [stop for stop, _ in COLOUR_STOPS]
     return np.stack(
-        [np.interp(strength, at, [colour[k] for _, colour in STOPS]) for k in range(3)], axis=-1
+        [np.interp(strength, at, [colour[k] for _, colour in COLOUR_STOPS]) for k in range(3)],
+        axis=-1,
     )
 
 

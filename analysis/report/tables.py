@@ -10,43 +10,43 @@ from typing import Any
 import pandas as pd
 
 from analysis.errors import ReportError
-from analysis.evaluation import OF_CLASSES, OVERALL, Evaluation, Score
 from analysis.report.facts import Facts
 from analysis.report.phrases import Phrases
-from analysis.report.texts import FIXED_SPACE, Texts, texts
+from analysis.report.texts import NO_BREAK_SPACE, Texts, texts
+from analysis.results.classification_metrics import CLASS_SCORES, OVERALL_SCORES, Evaluation, Score
 
 DIGITS = 4
 
 
 def data_table(facts: Facts, *, lang: str = "en") -> pd.DataFrame:
-    """Gives the number of images by class (rows) and split (columns), with sums.
+    """Return the number of images by class (rows) and split (columns), with sums.
 
     Args:
         facts: Of the study.
         lang: The language of the headings: `en` or `ru`.
     """
-    said = texts(lang)
-    names = {split: _known(said, "split", split) for split in facts.data.counts}
+    labels = texts(lang)
+    names = {split: _label(labels, "split", split) for split in facts.data.counts}
     frame = pd.DataFrame(
         {names[split]: dict(counts) for split, counts in facts.data.counts.items()},
         index=list(facts.data.classes),
     )
     frame = frame.fillna(0).astype(int)
-    total = said.say("word.total")
+    total = labels.say("word.total")
     frame[total] = frame.sum(axis=1)
     sums = pd.DataFrame([frame.sum()], index=[total])  # A class may be called so too.
-    return pd.concat([frame, sums]).rename_axis(said.say("data.class"))
+    return pd.concat([frame, sums]).rename_axis(labels.say("data.class"))
 
 
 def space_table(facts: Facts, *, lang: str = "en") -> pd.DataFrame:
-    """Gives the values that each parameter could take, in the order of the space."""
+    """Return the values that each parameter could take, in the order of the space."""
     words = Phrases(texts(lang))
     rows = [(name, words.domain(values)) for name, values in facts.search.space.items()]
     return _frame(("search.parameter", "search.values"), rows, lang)
 
 
 def families_table(facts: Facts, *, lang: str = "en") -> pd.DataFrame:
-    """Gives the best trial of each family, and what the family took; seconds are of all trials."""
+    """Return the best trial of each family, and the seconds that all its trials took."""
     rows = [
         (
             it.family,
@@ -74,7 +74,7 @@ def families_table(facts: Facts, *, lang: str = "en") -> pd.DataFrame:
 
 
 def ranking_table(facts: Facts, n: int = 10, *, lang: str = "en") -> pd.DataFrame:
-    """Gives the `n` best trials.
+    """Return the `n` best trials.
 
     Args:
         facts: Of the study.
@@ -112,13 +112,13 @@ def ranking_table(facts: Facts, n: int = 10, *, lang: str = "en") -> pd.DataFram
 
 
 def winner_table(facts: Facts, *, lang: str = "en") -> pd.DataFrame:
-    """Gives the hyperparameters of the exported network."""
+    """Return the hyperparameters of the exported network."""
     rows = list(Phrases(texts(lang)).hyperparameters(facts).items())
     return _frame(("search.parameter", "test.value"), rows, lang)
 
 
 def layers_table(facts: Facts, *, lang: str = "en") -> pd.DataFrame:
-    """Gives the layers of the exported network; shapes are without the batch."""
+    """Return the layers of the exported network; shapes are without the batch."""
     words = Phrases(texts(lang))
     rows = [
         (
@@ -136,19 +136,19 @@ def layers_table(facts: Facts, *, lang: str = "en") -> pd.DataFrame:
 
 
 def confirmation_table(facts: Facts, *, lang: str = "en") -> pd.DataFrame:
-    """Gives what several trainings of the leading configs said, the best mean first.
+    """Return what several trainings of the leading configs said, the best mean first.
 
     `low` to `high` is the 95 % interval of the mean; without a confirmation there is no row.
     """
-    said, found = texts(lang), facts.confirmation
+    labels, found = texts(lang), facts.confirmation
     rows = []
     for it in () if found is None else found.standings:
         verdict = "behind" if it.is_separable else "equal"
         if found is not None and it is found.leader:
             verdict = "leader"
-        words = said.say(f"sure.{verdict}")
+        words = labels.say(f"sure.{verdict}")
         if found is not None and it.trial == found.recommended.trial:
-            words = f"{words}, {said.say('sure.recommended')}"
+            words = f"{words}, {labels.say('sure.recommended')}"
         chance = None if it.chance is None else round(it.chance, 3)
         numbers = (it.n_seeds, it.mean, it.deviation, it.low, it.high, chance)
         rows.append((it.trial, it.parameters, *numbers, words))
@@ -167,7 +167,7 @@ def confirmation_table(facts: Facts, *, lang: str = "en") -> pd.DataFrame:
 
 
 def scores_table(facts: Facts, split: str = "test", *, lang: str = "en") -> pd.DataFrame:
-    """Gives the scores of the exported network on a split, with 95 % intervals.
+    """Return the scores of the exported network on a split, with 95 % intervals.
 
     Args:
         facts: Of the study.
@@ -177,14 +177,16 @@ def scores_table(facts: Facts, split: str = "test", *, lang: str = "en") -> pd.D
     Raises:
         ReportError: If the network was not examined on that split.
     """
-    evaluation, said = _examined(facts, split), texts(lang)
-    rows = [(said.say(f"test.{name}"), *_score(getattr(evaluation, name))) for name in OVERALL]
+    evaluation, labels = _examined(facts, split), texts(lang)
+    rows = [
+        (labels.say(f"test.{name}"), *_score(getattr(evaluation, name))) for name in OVERALL_SCORES
+    ]
     keys = ("test.score", "test.value", "interval.low", "interval.high")
     return _frame(keys, rows, lang)
 
 
 def class_scores_table(facts: Facts, split: str = "test", *, lang: str = "en") -> pd.DataFrame:
-    """Gives sensitivity, specificity and ROC AUC of each class, each with its 95 % interval.
+    """Return sensitivity, specificity and ROC AUC of each class, each with its 95 % interval.
 
     Args:
         facts: Of the study.
@@ -194,16 +196,16 @@ def class_scores_table(facts: Facts, split: str = "test", *, lang: str = "en") -
     Raises:
         ReportError: If the network was not examined on that split.
     """
-    said = texts(lang)
+    labels = texts(lang)
     ends = [_heading(key, lang) for key in ("test.value", "interval.low", "interval.high")]
-    names = [(said.say("test.images"), "")]
-    for score in OF_CLASSES:
-        names += [(said.say(f"test.{score}"), end) for end in ends]
+    names = [(labels.say("test.images"), "")]
+    for score in CLASS_SCORES:
+        names += [(labels.say(f"test.{score}"), end) for end in ends]
     classes = _examined(facts, split).classes
     rows = [
         (it.n, *_score(it.sensitivity), *_score(it.specificity), *_score(it.auc)) for it in classes
     ]
-    index = pd.Index([it.name for it in classes], name=said.say("data.class"))
+    index = pd.Index([it.name for it in classes], name=labels.say("data.class"))
     return pd.DataFrame(rows, index, pd.MultiIndex.from_tuples(names)).round(DIGITS)
 
 
@@ -215,25 +217,25 @@ def _examined(facts: Facts, split: str) -> Evaluation:
 
 
 def _score(score: Score) -> tuple[float, float, float]:
-    """Gives a score and the ends of its interval, which a constant one has not."""
+    """Return a score and the ends of its interval, which a constant one has not."""
     if score.is_constant:
         return score.value, math.nan, math.nan
     return score.value, score.low, score.high
 
 
 def _frame(keys: Sequence[str], rows: Sequence[Sequence[object]], lang: str) -> pd.DataFrame:
-    """Gives rows under headings, the first column as the index; whole numbers stay whole."""
-    said: Mapping[str, Any] = {key: _heading(key, lang) for key in keys}
-    frame = pd.DataFrame(rows, columns=list(said.values())).convert_dtypes()
-    return frame.set_index(said[keys[0]]).round(DIGITS)
+    """Return rows under headings, the first column as the index; whole numbers stay whole."""
+    labels: Mapping[str, Any] = {key: _heading(key, lang) for key in keys}
+    frame = pd.DataFrame(rows, columns=list(labels.values())).convert_dtypes()
+    return frame.set_index(labels[keys[0]]).round(DIGITS)
 
 
 def _heading(key: str, lang: str) -> str:
-    said = texts(lang)
-    heading = said.say(key) if key in said else texts(lang, "notebook").say(key)
-    return heading.replace(FIXED_SPACE, " ")  # Columns are asked for by what a keyboard has.
+    labels = texts(lang)
+    heading = labels.say(key) if key in labels else texts(lang, "notebook").say(key)
+    return heading.replace(NO_BREAK_SPACE, " ")  # Columns are asked for by what a keyboard has.
 
 
-def _known(said: Texts, group: str, name: str) -> str:
+def _label(labels: Texts, group: str, name: str) -> str:
     key = f"{group}.{name}"
-    return said.say(key) if key in said else name
+    return labels.say(key) if key in labels else name

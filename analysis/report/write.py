@@ -3,8 +3,8 @@
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from analysis.documents import Progress, write_whole
 from analysis.errors import ReportError
+from analysis.output_files import Progress, write_atomically
 from analysis.report.facts import Facts
 from analysis.report.files import write_json, write_trials
 from analysis.report.notebook import write_notebook
@@ -24,7 +24,7 @@ def write_report(
     environment: Mapping[str, str] | None = None,
     progress: Progress | None = None,
 ) -> tuple[Path, ...]:
-    """Writes a study's report into a folder: `report.html`, `trials.csv`, `report.ipynb`, `.json`.
+    """Write a study's report into a folder: `report.html`, `trials.csv`, `report.ipynb`, `.json`.
 
     The data come last: a report without them was cut off. A notebook that does not run costs no
     other file.
@@ -49,25 +49,25 @@ def write_report(
     texts(lang)
     folder = Path(out)
     writers: Mapping[str, Callable[[Path], None]] = {
-        PAGE: lambda path: write_whole(path, render_page(facts, lang=lang).encode()),
+        PAGE: lambda path: write_atomically(path, render_page(facts, lang=lang).encode()),
         TRIALS: lambda path: write_trials(facts, path),
         NOTEBOOK: lambda path: write_notebook(
             facts, path, store=store, lang=lang, environment=environment, progress=progress
         ),
         DATA: lambda path: write_json(facts, path),
     }
-    unrun: ReportError | None = None
+    not_executed: ReportError | None = None
     for n_done, (name, write) in enumerate(writers.items(), start=1):
-        unrun = _write(folder / name, write) or unrun
+        not_executed = _write(folder / name, write) or not_executed
         if progress is not None:
             progress(n_done, len(writers), "files of the report written")
-    if unrun is not None:
-        raise unrun
+    if not_executed is not None:
+        raise not_executed
     return tuple(folder / name for name in FILES)
 
 
 def _write(path: Path, write: Callable[[Path], None]) -> ReportError | None:
-    """Writes a file; gives the error of one that is written, but not as it was meant to be."""
+    """Write a file; return the error of one that is written, but not as it was meant to be."""
     try:
         write(path)
     except OSError as error:
@@ -75,7 +75,7 @@ def _write(path: Path, write: Callable[[Path], None]) -> ReportError | None:
             f"Cannot write {path}: {error.strerror or error}. Name another folder with --out."
         ) from error
     except ReportError as error:
-        unrun = ReportError(f"{path} was written without being run. {error}")
-        unrun.__cause__ = error
-        return unrun
+        not_executed = ReportError(f"{path} was written without being run. {error}")
+        not_executed.__cause__ = error
+        return not_executed
     return None

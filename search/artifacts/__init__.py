@@ -1,19 +1,24 @@
 """Artifacts: files too large for the store's tables, where all workers of a study find them."""
 
-from search.artifacts.checkpoints import best_numbers, numbers_to_keep
-from search.artifacts.kinds import ArtifactStore, open_artifact_store, read_artifacts_url
-from search.artifacts.shared import fetch_prepared, fetch_weights, share, shared_files
-from search.artifacts.study import Artifacts
+from search.artifacts.checkpoints import best_trial_numbers, trial_numbers_to_keep
+from search.artifacts.shared_inputs import (
+    fetch_prepared,
+    fetch_weights,
+    share_inputs,
+    shared_files,
+)
+from search.artifacts.stores import ArtifactStore, open_artifact_store, read_artifacts_url
+from search.artifacts.study_artifacts import Artifacts
 
 __all__ = [
     "ArtifactStore",
     "Artifacts",
-    "best_numbers",
+    "best_trial_numbers",
     "fetch_prepared",
     "fetch_weights",
-    "numbers_to_keep",
     "open_artifact_store",
     "read_artifacts_url",
-    "share",
+    "share_inputs",
     "shared_files",
+    "trial_numbers_to_keep",
 ]

@@ -8,7 +8,7 @@ import re
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
-from storage import Store, list_kept, list_open
+from storage import Store, list_open_leases, list_trials_to_keep
 
 N_BEST_KEPT = 5
 N_CONFIRMED_KEPT = 10_000
@@ -28,7 +28,7 @@ class CheckpointName:
 
     @classmethod
     def read(cls, file_name: str) -> "CheckpointName | None":
-        """Reads a file's name; None for the name of anything else."""
+        """Read a file's name; None for the name of anything else."""
         match = _NAME.fullmatch(file_name)
         return None if match is None else cls(int(match[1]), int(match[2]))
 
@@ -55,12 +55,14 @@ def unneeded(
     return [name for name in names if latest.get(name.trial_number) != name]
 
 
-def best_numbers(store: Store, study_id: int, n_best: int | None = None) -> list[int]:
+def best_trial_numbers(store: Store, study_id: int, n_best: int | None = None) -> list[int]:
     """The complete trials whose weights are kept, by number."""
-    best = list_kept(store, study_id, n_best=n_best or N_BEST_KEPT, n_pruned=0)
-    return sorted(best - {lease.trial_number for lease in list_open(store, study_id)})
+    best = list_trials_to_keep(store, study_id, n_best=n_best or N_BEST_KEPT, n_pruned=0)
+    return sorted(best - {lease.trial_number for lease in list_open_leases(store, study_id)})
 
 
-def numbers_to_keep(store: Store, study_id: int, n_best: int | None = None) -> set[int]:
+def trial_numbers_to_keep(store: Store, study_id: int, n_best: int | None = None) -> set[int]:
     """The trials whose last checkpoint is kept: open ones, the best, and those pruned last."""
-    return list_kept(store, study_id, n_best=n_best or N_BEST_KEPT, n_pruned=N_PRUNED_KEPT)
+    return list_trials_to_keep(
+        store, study_id, n_best=n_best or N_BEST_KEPT, n_pruned=N_PRUNED_KEPT
+    )

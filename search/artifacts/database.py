@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from search.artifacts.names import check_name
-from search.artifacts.telling import Tell, Telling
-from search.artifacts.whole import written_whole
+from search.artifacts.progress import ByteCallback, ProgressReader
 from search.errors import ArtifactError
+from search.machine.atomic_files import atomic_write
 from storage import Store, StoreError, delete_files, get_file, list_files, put_file
 
 
@@ -23,14 +23,14 @@ class DatabaseArtifacts:
     def folder(self) -> None:
         """There is none."""
 
-    def put(self, name: str, path: Path, tell: Tell | None = None) -> None:
-        """Keeps a file."""
-        with _explaining(), Telling(path, tell) as file:
+    def put(self, name: str, path: Path, on_bytes: ByteCallback | None = None) -> None:
+        """Keep a file."""
+        with _translated_errors(), ProgressReader(path, on_bytes) as file:
             put_file(self.store, check_name(name), file, max_bytes=self.max_bytes)
 
     def get(self, name: str, path: Path) -> bool:
-        """Writes a file to a path, or gives False when there is none."""
-        with _explaining(), written_whole(path) as partial:
+        """Write a file to a path, or gives False when there is none."""
+        with _translated_errors(), atomic_write(path) as partial:
             with partial.open("wb") as file:
                 is_there = get_file(self.store, check_name(name), file)
             if not is_there:
@@ -38,20 +38,20 @@ class DatabaseArtifacts:
         return is_there
 
     def delete(self, names: Iterable[str]) -> None:
-        """Deletes files."""
-        with _explaining():
+        """Delete files."""
+        with _translated_errors():
             delete_files(self.store, map(check_name, names))
 
     def sizes(self, folder: str = "") -> dict[str, int]:
         """The names of the files directly in a folder, and their sizes."""
         prefix = f"{check_name(folder)}/" if folder else ""
-        with _explaining():
+        with _translated_errors():
             found = list_files(self.store, prefix)
         return {name: size for name, size in found.items() if "/" not in name[len(prefix) :]}
 
 
 @contextmanager
-def _explaining() -> Iterator[None]:
+def _translated_errors() -> Iterator[None]:
     try:
         yield
     except StoreError as error:

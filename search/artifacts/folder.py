@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from search.artifacts.names import check_name
-from search.artifacts.telling import Tell
-from search.artifacts.whole import written_whole
+from search.artifacts.progress import ByteCallback
 from search.errors import ArtifactError
+from search.machine.atomic_files import atomic_write
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,18 +19,18 @@ class FolderArtifacts:
 
     folder: Path
 
-    def put(self, name: str, path: Path, tell: Tell | None = None) -> None:
-        """Keeps a file: by a second name for it where the file system can, else as a copy."""
-        with self._explaining(), written_whole(self._path(name)) as partial:
+    def put(self, name: str, path: Path, on_bytes: ByteCallback | None = None) -> None:
+        """Keep a file: by a second name for it where the file system can, else as a copy."""
+        with self._translated_errors(), atomic_write(self._path(name)) as partial:
             _link(path, partial)
 
     def get(self, name: str, path: Path) -> bool:
-        """Writes a file to a path, or gives False when there is none."""
+        """Write a file to a path, or gives False when there is none."""
         source = self._path(name)
-        with self._explaining():
+        with self._translated_errors():
             while source.is_file():
                 try:
-                    with written_whole(path) as partial:
+                    with atomic_write(path) as partial:
                         _link(source, partial)
                 except FileNotFoundError as error:
                     if Path(error.filename) != source:
@@ -40,15 +40,15 @@ class FolderArtifacts:
         return False
 
     def delete(self, names: Iterable[str]) -> None:
-        """Deletes files."""
-        with self._explaining():
+        """Delete files."""
+        with self._translated_errors():
             for name in names:
                 self._path(name).unlink(missing_ok=True)
 
     def sizes(self, folder: str = "") -> dict[str, int]:
         """The names of the files directly in a folder, and their sizes."""
         found = {}
-        with self._explaining():
+        with self._translated_errors():
             for path in self._files(folder):
                 name = f"{folder}/{path.name}" if folder else path.name
                 with suppress(FileNotFoundError):  # It was deleted meanwhile.
@@ -65,7 +65,7 @@ class FolderArtifacts:
         return self.folder / check_name(name)
 
     @contextmanager
-    def _explaining(self) -> Iterator[None]:
+    def _translated_errors(self) -> Iterator[None]:
         try:
             yield
         except OSError as error:

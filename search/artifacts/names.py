@@ -7,7 +7,7 @@ _PART = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]*")
 
 
 def check_name(name: str) -> str:
-    """Gives the name back.
+    """Return the name back.
 
     Raises:
         ValueError: If it is not made of plain words, or is too long.

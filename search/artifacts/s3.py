@@ -12,14 +12,14 @@ from pathlib import Path
 from typing import Any
 
 from search.artifacts.names import check_name
-from search.artifacts.telling import Tell
-from search.artifacts.whole import written_whole
+from search.artifacts.progress import ByteCallback
 from search.errors import ArtifactError
+from search.machine.atomic_files import atomic_write
 
 MAX_DELETED = 1000
 """What one request may delete."""
-MISSING = frozenset({"404", "NoSuchKey", "NotFound"})
-WHY = {
+NOT_FOUND_CODES = frozenset({"404", "NoSuchKey", "NotFound"})
+ERROR_REASONS = {
     "NoSuchBucket": "there is no such bucket",
     "AccessDenied": "access denied",
     "403": "access denied",
@@ -40,41 +40,41 @@ class S3Artifacts:
     def folder(self) -> None:
         """There is none."""
 
-    def put(self, name: str, path: Path, tell: Tell | None = None) -> None:
-        """Keeps a file. It is opened once, so that all parts are of one file."""
-        with self._explaining() as client, path.open("rb") as file:
-            client.upload_fileobj(file, self.bucket, self._key(name), Callback=tell)
+    def put(self, name: str, path: Path, on_bytes: ByteCallback | None = None) -> None:
+        """Keep a file. It is opened once, so that all parts are of one file."""
+        with self._translated_errors() as client, path.open("rb") as file:
+            client.upload_fileobj(file, self.bucket, self._key(name), Callback=on_bytes)
 
     def get(self, name: str, path: Path) -> bool:
-        """Writes an object to a path, or gives False when there is none."""
+        """Write an object to a path, or gives False when there is none."""
         from botocore.exceptions import ClientError
 
-        with self._explaining() as client, written_whole(path) as partial:
+        with self._translated_errors() as client, atomic_write(path) as partial:
             try:
                 with partial.open("wb") as file:
                     client.download_fileobj(self.bucket, self._key(name), file)
             except ClientError as error:
-                if error.response["Error"]["Code"] not in MISSING:
+                if error.response["Error"]["Code"] not in NOT_FOUND_CODES:
                     raise
                 partial.unlink()
                 return False
         return True
 
     def delete(self, names: Iterable[str]) -> None:
-        """Deletes objects."""
+        """Delete objects."""
         objects = [{"Key": self._key(name)} for name in names]
-        with self._explaining() as client:
+        with self._translated_errors() as client:
             for start in range(0, len(objects), MAX_DELETED):
                 some = {"Objects": objects[start : start + MAX_DELETED], "Quiet": True}
                 answer = client.delete_objects(Bucket=self.bucket, Delete=some)
                 for refused in answer.get("Errors", ()):
-                    raise self._error(WHY.get(refused["Code"], refused["Message"]))
+                    raise self._error(ERROR_REASONS.get(refused["Code"], refused["Message"]))
 
     def sizes(self, folder: str = "") -> dict[str, int]:
         """The names of the objects directly in a folder, and their sizes."""
         prefix = self._key(folder) + "/" if folder else self.prefix and self.prefix + "/"
         found: dict[str, int] = {}
-        with self._explaining() as client:
+        with self._translated_errors() as client:
             pages = client.get_paginator("list_objects_v2").paginate(
                 Bucket=self.bucket, Prefix=prefix, Delimiter="/"
             )
@@ -91,8 +91,8 @@ class S3Artifacts:
         return key.removeprefix(self.prefix + "/") if self.prefix else key
 
     @contextmanager
-    def _explaining(self) -> Iterator[Any]:
-        """Gives the client, and says of what it raises what a user can do about it."""
+    def _translated_errors(self) -> Iterator[Any]:
+        """Return the client, and say of what it raises what a user can do about it."""
         client = _client()
         from boto3.exceptions import Boto3Error
         from botocore.exceptions import BotoCoreError, ClientError
@@ -102,7 +102,7 @@ class S3Artifacts:
             yield client
         except ClientError as error:
             code = error.response.get("Error", {}).get("Code", "")
-            raise self._error(WHY.get(code, str(error))) from error
+            raise self._error(ERROR_REASONS.get(code, str(error))) from error
         except (
             BotoCoreError,
             Boto3Error,

@@ -14,35 +14,35 @@ SLOW_S = 1.0
 """A bar that would be gone at once is not shown."""
 REFRESH_S = 0.1
 
-MOST_INDENTED = 100_000
+MAX_INDENTED_CHARS = 100_000
 """Characters of JSON up to which it is indented: for thousands of trials that takes a second."""
 
 
-def answers() -> Console:
-    """Gives the console for a command's answer; brackets in names and reasons stay brackets."""
+def stdout_console() -> Console:
+    """Return the console for a command's answer; brackets in names and reasons stay brackets."""
     return Console(highlight=False, markup=False)
 
 
-def notes() -> Console:
-    """Gives the console for everything that is not the answer."""
+def stderr_console() -> Console:
+    """Return the console for everything that is not the answer."""
     return Console(stderr=True, highlight=False, markup=False)
 
 
-def say(console: Console, text: str, **style: Any) -> None:
-    """Prints a line, broken between words on a terminal and left whole elsewhere."""
+def print_line(console: Console, text: str, **style: Any) -> None:
+    """Print a line, broken between words on a terminal and left whole elsewhere."""
     console.print(text, soft_wrap=not console.is_terminal, **style)
 
 
 def print_json(document: Any) -> None:
-    """Prints one JSON document on standard output, indented where it is short enough to read."""
+    """Print one JSON document on standard output, indented where it is short enough to read."""
     text = json.dumps(document)
-    if len(text) <= MOST_INDENTED:
+    if len(text) <= MAX_INDENTED_CHARS:
         text = json.dumps(document, indent=2)
     sys.stdout.write(text + "\n")
 
 
-def steps(console: Console, *, is_silent: bool = False) -> Callable[[str], None]:
-    """Gives what tells that a step begins: a line, where no bar shows how far the work is.
+def step_printer(console: Console, *, is_silent: bool = False) -> Callable[[str], None]:
+    """Return what tells that a step begins: a line, where no bar shows how far the work is.
 
     Args:
         console: For notes.
@@ -51,14 +51,14 @@ def steps(console: Console, *, is_silent: bool = False) -> Callable[[str], None]
 
     def tell(step: str) -> None:
         if not console.is_terminal and not is_silent:
-            say(console, step)
+            print_line(console, step)
 
     return tell
 
 
 @contextmanager
 def progress_bar(console: Console) -> Iterator[Callable[[int, int, str], None]]:
-    """Shows a bar with the time left on a terminal, once the work has taken a second."""
+    """Show a bar with the time left on a terminal, once the work has taken a second."""
     bar = Progress(
         TextColumn("{task.description}"),
         BarColumn(),

@@ -12,14 +12,14 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
-from search.cli import confirming, dashboard, data, manage, reporting, results, studies, study
+from search.cli.commands import confirm, dashboard, data, monitor, predict, report, run, study
 
-DONE, FAILED, MISUSED, INTERRUPTED = 0, 1, 2, 130
-COLLECT_EVERY = 100_000
+SUCCESS, FAILURE, USAGE_ERROR, INTERRUPTED = 0, 1, 2, 130
+GC_THRESHOLD = 100_000
 """New objects between two garbage collections. Python's 700 took 0.2 s of each command: there is
 little garbage in loading libraries and reading tables."""
 
-BARE = {"--dashboard": "--dashboard=auto"}
+OPTIONAL_VALUES = {"--dashboard": "--dashboard=auto"}
 """Options whose value may be left out. Click would take the next argument for it."""
 
 app = typer.Typer(
@@ -50,23 +50,23 @@ def _options(
         ),
     ] = False,
 ) -> None:
-    """Holds the options that are no command's."""
+    """Hold the options that are no command's."""
 
 
-studies.add_to(app)
-manage.add_to(app)
-confirming.add_to(app)
-reporting.add_to(app)
+run.add_to(app)
+monitor.add_to(app)
+confirm.add_to(app)
+report.add_to(app)
 dashboard.add_to(app)
-results.add_to(app)
+predict.add_to(app)
 app.add_typer(study.app, name="study")
 app.add_typer(data.app, name="data")
 
 
 def main() -> NoReturn:
-    """Runs the command line and exits."""
-    gc.set_threshold(COLLECT_EVERY)
-    arguments = [BARE.get(argument, argument) for argument in sys.argv[1:]]
+    """Run the command line and exits."""
+    gc.set_threshold(GC_THRESHOLD)
+    arguments = [OPTIONAL_VALUES.get(argument, argument) for argument in sys.argv[1:]]
     arguments = [argument for argument in arguments if argument != "--debug"]
     is_debug = len(arguments) < len(sys.argv) - 1 or "CONVSEARCH_DEBUG" in os.environ
     try:
@@ -77,27 +77,27 @@ def main() -> NoReturn:
     except BrokenPipeError:
         # Whoever read our output has left; Python would complain again while it exits.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        code = FAILED
+        code = FAILURE
     except Exception as error:
         code = _explain(error, is_debug=is_debug)
-    sys.exit(code if isinstance(code, int) else DONE)
+    sys.exit(code if isinstance(code, int) else SUCCESS)
 
 
 def _explain(error: Exception, *, is_debug: bool) -> int:
-    """Prints an error for its user, and gives its exit code."""
+    """Print an error for its user, and return its exit code."""
     from storage import hide_passwords  # An argument in the wrong place may be a store's URL.
 
     if is_debug:
         print(hide_passwords(traceback.format_exc()), end="", file=sys.stderr)
     code, text = _classify(error)
     if text:
-        _tell(hide_passwords(text))
+        _print_error(hide_passwords(text))
     return code
 
 
-def _tell(text: str) -> None:
-    """Prints an error's text, or logs it where whoever reads standard error expects JSON."""
-    from search.logs import is_json_logged
+def _print_error(text: str) -> None:
+    """Print an error's text, or logs it where whoever reads standard error expects JSON."""
+    from search.machine.log_format import is_json_logged
 
     if is_json_logged():
         logging.getLogger(__name__).error("%s", text)
@@ -109,10 +109,10 @@ def _classify(error: Exception) -> tuple[int, str]:
     from analysis.errors import AnalysisError, ReportError
     from search.errors import (
         ArtifactError,
-        CannotStartError,
         SearchError,
         StudyBusyError,
         WorkerError,
+        WorkerStartError,
     )
     from spaces.errors import SpaceError
     from storage.errors import StoreMissingError, StoreUrlError, StudyNotFoundError
@@ -120,23 +120,23 @@ def _classify(error: Exception) -> tuple[int, str]:
     if isinstance(error, typer.Exit | typer.Abort):  # the second: a question was not answered
         return getattr(error, "exit_code", INTERRUPTED), ""
     if hasattr(error, "format_message"):
-        return MISUSED, _describe_misuse(error)
+        return USAGE_ERROR, _describe_misuse(error)
     if isinstance(error, ReportError):
-        return FAILED, str(error)
+        return FAILURE, str(error)
     misuses = (StoreUrlError, StoreMissingError, StudyNotFoundError, SpaceError, AnalysisError)
     if isinstance(error, misuses):
-        return MISUSED, str(error)
-    if isinstance(error, CannotStartError) or (
+        return USAGE_ERROR, str(error)
+    if isinstance(error, WorkerStartError) or (
         isinstance(error, SearchError)
         and not isinstance(error, ArtifactError | StudyBusyError | WorkerError)
     ):
-        return MISUSED, str(error)
-    return FAILED, _describe_failure(error)
+        return USAGE_ERROR, str(error)
+    return FAILURE, _describe_failure(error)
 
 
 def _describe_misuse(error: Any) -> str:
-    """Says what is wrong with a command line; nothing where its help was shown instead."""
-    from search.expected import describe_error
+    """Say what is wrong with a command line; nothing where its help was shown instead."""
+    from search.settings.validation import describe_error
 
     message, reason = error.format_message(), error.__cause__
     parameter, context = (getattr(error, name, None) for name in ("param", "ctx"))
@@ -151,12 +151,12 @@ def _describe_misuse(error: Any) -> str:
 
 def _describe_failure(error: Exception) -> str:
     from search.errors import ArtifactError, StudyBusyError, WorkerError
-    from storage import StoreError, give_reason, is_of_store
+    from storage import StoreError, explain_store_error, is_store_error
 
     if isinstance(error, StoreError | ArtifactError | StudyBusyError | WorkerError):
         return str(error)
-    if is_of_store(error):
-        return f"The store failed: {give_reason(error)}"
+    if is_store_error(error):
+        return f"The store failed: {explain_store_error(error)}"
     return (
         f"{type(error).__name__}: {error}\n"
         "This should not happen: please report it with what --debug prints."

@@ -194,22 +194,22 @@ NAMES = {
 
 
 @dataclass(frozen=True, slots=True)
-class Given:
+class StudyOptions:
     """What a command line says of a study: its source, and values by (table, key)."""
 
     source: str
     values: dict[tuple[str, str], Any]
 
-    def also(self, values: dict[tuple[str, str], Any]) -> "Given":
-        """Adds what only one command can say."""
-        return Given(self.source, self.values | values)
+    def with_values(self, values: dict[tuple[str, str], Any]) -> "StudyOptions":
+        """Add what only one command can say."""
+        return StudyOptions(self.source, self.values | values)
 
 
 Command = Callable[..., None]
 
 
-def sharing(shared: Callable[..., Given]) -> Callable[[Command], Command]:
-    """Gives a command the options of `shared` before its own; their result comes first."""
+def with_shared_options(shared: Callable[..., StudyOptions]) -> Callable[[Command], Command]:
+    """Return a command the options of `shared` before its own; their result comes first."""
     common = inspect.signature(shared).parameters
 
     def decorate(command: Command) -> Command:
@@ -229,13 +229,13 @@ def sharing(shared: Callable[..., Given]) -> Callable[[Command], Command]:
 
 
 def parse_time(option: str, text: str | None) -> float | None:
-    """Reads `90s`, `10m` or `2h` as seconds.
+    """Read `90s`, `10m` or `2h` as seconds.
 
     Raises:
         SettingsError: If it is none of these.
     """
     from search.errors import SettingsError
-    from search.settings import parse_duration
+    from search.settings.plan import parse_duration
 
     try:
         seconds = parse_duration(text)
@@ -247,7 +247,7 @@ def parse_time(option: str, text: str | None) -> float | None:
 
 
 def parse_split(text: str | None) -> list[float] | None:
-    """Reads `0.7,0.15,0.15`.
+    """Read `0.7,0.15,0.15`.
 
     Raises:
         SettingsError: If these are not three numbers.
@@ -268,5 +268,5 @@ def parse_split(text: str | None) -> list[float] | None:
 
 
 def parse_workers(text: str | None) -> int | str | None:
-    """Reads a number of workers or `auto`; what is neither is left to be refused."""
+    """Read a number of workers or `auto`; what is neither is left to be refused."""
     return int(text) if text is not None and text.lstrip("-").isdigit() else text

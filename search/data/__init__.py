@@ -7,7 +7,7 @@ from search.data.cache import default_cache_dir
 from search.data.preparation import prepare
 from search.data.prepared import PreparedSet
 from search.data.settings import DataSettings
-from search.data.source import Progress
+from search.data.source_api import Progress
 from search.data.summary import SourceSummary, inspect_source
 
 __all__ = [

@@ -7,8 +7,8 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from search.data.pixels import look_at, resize, stack, to_grey
-from search.data.source import Broken, Images, Item, Look
+from search.data.pixels import inspect_pixels, resize, stack, to_grey
+from search.data.source_api import ImageInfo, Images, Item, UnreadableImage
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +44,7 @@ class ArraySource:
 
     @property
     def classes(self) -> tuple[str, ...]:
-        """Names of the classes."""
+        """Name of the classes."""
         return self._arrays.classes
 
     @cached_property
@@ -64,15 +64,15 @@ class ArraySource:
         """Text that changes whenever the images may have changed."""
         return self._identity
 
-    def look(
+    def inspect(
         self, indices: Sequence[int], tick: Callable[[], None], *, keep_pixels: bool = True
-    ) -> list[Look | Broken]:
-        """Describes the images at `indices`, calling `tick` after each."""
-        looks: list[Look | Broken] = []
+    ) -> list[ImageInfo | UnreadableImage]:
+        """Describe the images at `indices`, calling `tick` after each."""
+        infos: list[ImageInfo | UnreadableImage] = []
         for index in indices:
-            looks.append(look_at(self._pixels[index]))
+            infos.append(inspect_pixels(self._pixels[index]))
             tick()
-        return looks
+        return infos
 
     def images(self, indices: Sequence[int], channels: int) -> Images:
         """Pixels of the images at `indices`, resized, with 1 or 3 channels."""

@@ -16,11 +16,11 @@ CACHE_VARIABLE = "CONVSEARCH_CACHE"
 STALE_AFTER_S = 60.0
 """A temporary file younger than this is left alone: its writer may not hold its lock yet."""
 
-_TEMPORARY = ".writing-"
+_TEMPORARY_PREFIX = ".writing-"
 
 
 def default_cache_dir() -> Path:
-    """Gives `$CONVSEARCH_CACHE`, or `convsearch` in the user's cache folder."""
+    """Return `$CONVSEARCH_CACHE`, or `convsearch` in the user's cache folder."""
     if chosen := os.environ.get(CACHE_VARIABLE):
         return Path(chosen).expanduser()
     if sys.platform == "darwin":
@@ -39,11 +39,11 @@ def is_cached(path: Path) -> bool:
     try:
         return path.exists()
     except OSError as error:
-        raise DataError(unusable("read", path.parent, error)) from error
+        raise DataError(cache_error_message("read", path.parent, error)) from error
 
 
 def write_atomically(path: Path, write: Callable[[BinaryIO], None]) -> None:
-    """Makes `path` appear whole or not at all; a writer that is killed leaves only a stale file.
+    """Make `path` appear whole or not at all; a writer that is killed leaves only a stale file.
 
     Two processes may write one path at once: the last one wins, and both wrote the same. Nothing
     waits for the disk: who opens a set compares it with its fingerprint, and one that a power cut
@@ -55,15 +55,15 @@ def write_atomically(path: Path, write: Callable[[BinaryIO], None]) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         remove_stale(path.parent)
-        with _temporary_beside(path) as (file, temporary):
+        with _temporary_file(path) as (file, temporary):
             write(file)
             file.flush()
             temporary.replace(path)
     except OSError as error:
-        raise DataError(unusable("write to", path.parent, error)) from error
+        raise DataError(cache_error_message("write to", path.parent, error)) from error
 
 
-def unusable(verb: str, folder: Path, error: OSError) -> str:
+def cache_error_message(verb: str, folder: Path, error: OSError) -> str:
     """What to tell of a cache folder that cannot be read or written to."""
     return (
         f"Cannot {verb} the cache folder {folder}: {error.strerror}."
@@ -72,8 +72,8 @@ def unusable(verb: str, folder: Path, error: OSError) -> str:
 
 
 def remove_stale(folder: Path) -> None:
-    """Removes temporary files whose writers are gone: a living writer holds a lock on its own."""
-    for path in folder.glob(f"{_TEMPORARY}*"):
+    """Remove temporary files whose writers are gone: a living writer holds a lock on its own."""
+    for path in folder.glob(f"{_TEMPORARY_PREFIX}*"):
         with suppress(OSError):  # another process removed it, or its writer holds the lock
             if time.time() - path.stat().st_mtime > STALE_AFTER_S:
                 with path.open("rb") as file:
@@ -81,14 +81,14 @@ def remove_stale(folder: Path) -> None:
                     path.unlink()
 
 
-def hold(file: BinaryIO) -> None:
-    """Has an open file counted as in use until it, and whatever is mapped of it, is closed."""
+def lock_shared(file: BinaryIO) -> None:
+    """Make an open file counted as in use until it, and whatever is mapped of it, is closed."""
     with suppress(OSError):  # some network file systems have no locks
         fcntl.flock(file, fcntl.LOCK_SH)
 
 
 def remove_unused(path: Path) -> bool:
-    """Removes a file unless a process of this machine holds it; False where it stays."""
+    """Remove a file unless a process of this machine holds it; False where it stays."""
     try:
         with path.open("rb") as file:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -101,8 +101,8 @@ def remove_unused(path: Path) -> bool:
 
 
 @contextmanager
-def _temporary_beside(path: Path) -> Iterator[tuple[BinaryIO, Path]]:
-    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=_TEMPORARY)
+def _temporary_file(path: Path) -> Iterator[tuple[BinaryIO, Path]]:
+    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=_TEMPORARY_PREFIX)
     try:
         with os.fdopen(descriptor, "wb") as file:
             with suppress(OSError):  # some network file systems have no locks

@@ -29,7 +29,7 @@ PILLOW_LIMIT = Image.MAX_IMAGE_PIXELS or MAX_PIXELS
 
 MAX_FILE_BYTES = 512 * 2**20
 
-UNREADABLE = (
+DECODE_ERRORS = (
     OSError,
     SyntaxError,
     ValueError,
@@ -45,32 +45,32 @@ UNREADABLE = (
 )
 """What Pillow's decoders raise on damaged files."""
 
-_ORIENTED = frozenset({"exif", "Raw profile type exif", "xmp", "XML:com.adobe.xmp"})
+_ORIENTATION_KEYS = frozenset({"exif", "Raw profile type exif", "xmp", "XML:com.adobe.xmp"})
 """Where an orientation can be; looking for one takes as long as a fifth of a small image."""
 
-_DEEP_MODES = ("I", "F")  # and "I;16" with its byte orders
+_HIGH_BIT_DEPTH_MODES = ("I", "F")  # and "I;16" with its byte orders
 
 
 def decode(path: str) -> NDArray[Any]:
-    """Reads the first image of a file, turned upright as its EXIF orientation says.
+    """Read the first image of a file, turned upright as its EXIF orientation says.
 
     Palettes become their colours, transparent parts black, CMYK becomes RGB. Grey of more than 8
     bits, and floats, keep their values: `to_uint8` scales them.
 
     Raises:
         DataError: If the image is too large to be decoded safely.
-        OSError: Or another of `UNREADABLE`, if it is damaged or of another format.
+        OSError: Or another of `DECODE_ERRORS`, if it is damaged or of another format.
     """
     with _open(path) as image:
         return _as_array(image)
 
 
-def decode_telling(path: str) -> tuple[NDArray[Any], tuple[str, ...]]:
-    """Reads an image as `decode` does, and says in words what of the file is not in it.
+def decode_with_notes(path: str) -> tuple[NDArray[Any], tuple[str, ...]]:
+    """Read an image as `decode` does, and say in words what of the file is not in it.
 
     Raises:
         DataError: If the image is too large to be decoded safely.
-        OSError: Or another of `UNREADABLE`, if it is damaged or of another format.
+        OSError: Or another of `DECODE_ERRORS`, if it is damaged or of another format.
     """
     with _open(path) as image:
         left = {
@@ -82,13 +82,13 @@ def decode_telling(path: str) -> tuple[NDArray[Any], tuple[str, ...]]:
 
 @contextmanager
 def _open(path: str) -> Iterator[Image.Image]:
-    """Opens the first image of a file, loaded and upright."""
+    """Open the first image of a file, loaded and upright."""
     try:
         with open(path, "rb") as file, Image.open(file, formats=FORMATS) as image:  # noqa: PTH123
             _check_bytes(os.fstat(file.fileno()).st_size, path)
             _check_pixels(image.width, image.height, path)
             image.load()
-            if image.format == "TIFF" or not _ORIENTED.isdisjoint(image.info):
+            if image.format == "TIFF" or not _ORIENTATION_KEYS.isdisjoint(image.info):
                 ImageOps.exif_transpose(image, in_place=True)
             yield image
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
@@ -96,7 +96,7 @@ def _open(path: str) -> Iterator[Image.Image]:
 
 
 def to_uint8(pixels: NDArray[Any]) -> NDArray[np.uint8]:
-    """Scales deep grey so that the image's own range becomes 0 to 255.
+    """Scale deep grey so that the image's own range becomes 0 to 255.
 
     The range is the image's own because scanners rarely fill 16 bits: 12-bit CT scaled by the full
     range would be nearly black. An image of one value becomes black.
@@ -112,16 +112,16 @@ def to_uint8(pixels: NDArray[Any]) -> NDArray[np.uint8]:
 
 
 @contextmanager
-def pillow_warnings_as_meant() -> Iterator[None]:
-    """Makes Pillow's warning of a bomb an error, and silences what it says of damaged tags."""
+def strict_pillow_warnings() -> Iterator[None]:
+    """Make Pillow's warning of a bomb an error, and silences what it says of damaged tags."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", module="PIL")
         warnings.simplefilter("error", Image.DecompressionBombWarning)
         yield
 
 
-def reason_of(error: BaseException) -> str:
-    """Gives in words why a file was `UNREADABLE`."""
+def describe_decode_error(error: BaseException) -> str:
+    """Return in words why a file was `DECODE_ERRORS`."""
     if isinstance(error, UnidentifiedImageError):
         return "not a PNG, JPEG, BMP or TIFF image that can be read"
     strerror = getattr(error, "strerror", None)  # without the path, which is known
@@ -149,12 +149,12 @@ def _too_large(path: str, received: str) -> str:
 
 
 def _as_array(image: Image.Image) -> NDArray[Any]:
-    if image.mode in _DEEP_MODES or image.mode.startswith("I;16"):
+    if image.mode in _HIGH_BIT_DEPTH_MODES or image.mode.startswith("I;16"):
         return np.asarray(image)
     if image.mode == "1":
         return np.asarray(image.convert("L"))
     if image.mode not in ("L", "RGB"):
-        image = _flattened(image)
+        image = _on_black(image)
     pixels = np.frombuffer(image.tobytes(), np.uint8)  # a tenth faster than `asarray`
     return pixels.reshape(image.height, image.width, *(() if image.mode == "L" else (3,)))
 
@@ -165,14 +165,14 @@ def _has_alpha(image: Image.Image) -> bool:
 
 def _is_transparent(image: Image.Image) -> bool:
     """Whether any part is; pixels of grey and RGB are taken as they are, whatever is declared."""
-    if image.mode in ("1", "L", "RGB", *_DEEP_MODES) or not _has_alpha(image):
+    if image.mode in ("1", "L", "RGB", *_HIGH_BIT_DEPTH_MODES) or not _has_alpha(image):
         return False
     least: Any = image.convert("RGBA").getchannel("A").getextrema()[0]
     return bool(least < 255)
 
 
-def _flattened(image: Image.Image) -> Image.Image:
-    """Lays an image of any other mode on black, as RGB."""
+def _on_black(image: Image.Image) -> Image.Image:
+    """Lay an image of any other mode on black, as RGB."""
     if not _has_alpha(image):
         return image.convert("RGB")
     layer = image.convert("RGBA")

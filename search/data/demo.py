@@ -21,16 +21,16 @@ from numpy.typing import NDArray
 
 from search.data.arrays import Arrays, ArraySource
 from search.data.settings import DEMO, DataSettings
-from search.data.source import SPLITS
+from search.data.source_api import SPLITS
 from search.errors import DataError
 
 CLASSES = ("grey matter", "other", "white matter")
-SIDE = 32
+PATCH_SIZE = 32
 DEMO_SEED = 152
 DEMO_VERSION = 1
 """Raised whenever the patches change, so that cached sets are made again."""
 
-PER_CLASS = {"train": 630, "val": 135, "test": 135}
+N_PER_CLASS = {"train": 630, "val": 135, "test": 135}
 
 SLABS = {
     "train": tuple((start, start + 9) for start in range(12, 149, 18)),
@@ -39,10 +39,10 @@ SLABS = {
 }
 """Axial slices of each split, ends excluded: the slabs are 3 mm apart and share no voxel."""
 
-SURE = 204
+MIN_TISSUE_PROBABILITY = 204
 """Probability, of 255, from which a voxel counts as a tissue: 0.8."""
 
-REVERSED = 0.3
+INVERTED_SHARE = 0.3
 """Share of patches with dark for bright: with 0, the brightness of the centre gave 91 % away."""
 
 SHADING = 0.1
@@ -55,13 +55,13 @@ Volume = NDArray[np.uint8]
 
 
 def open_demo(settings: DataSettings) -> ArraySource:
-    """Opens the demo set: 2,700 patches, balanced, always the same."""
+    """Open the demo set: 2,700 patches, balanced, always the same."""
     identity = f"{DEMO_VERSION} nilearn {version('nilearn')}"
     return ArraySource(DEMO, identity, settings.image_size, make_demo)
 
 
 def make_demo() -> Arrays:
-    """Cuts the patches out of the brain, in about a second."""
+    """Cut the patches out of the brain, in about a second."""
     parts = {}
     for split in SPLITS:
         centres, labels = demo_centres(split)
@@ -70,14 +70,14 @@ def make_demo() -> Arrays:
 
 
 def demo_centres(split: str) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Draws the centres of a split's patches as voxel positions `(n, 3)`, and their labels."""
+    """Draw the centres of a split's patches as voxel positions `(n, 3)`, and their labels."""
     rng = np.random.default_rng([DEMO_SEED, SPLITS.index(split), 0])
     centres = []
     for tissue in tissue_masks():
-        candidates = np.argwhere(tissue & _reachable(tissue.shape, SLABS[split]))
-        chosen = rng.choice(len(candidates), PER_CLASS[split], replace=False)
+        candidates = np.argwhere(tissue & _valid_centres(tissue.shape, SLABS[split]))
+        chosen = rng.choice(len(candidates), N_PER_CLASS[split], replace=False)
         centres.append(candidates[np.sort(chosen)])
-    labels = np.repeat(np.arange(len(CLASSES)), PER_CLASS[split])
+    labels = np.repeat(np.arange(len(CLASSES)), N_PER_CLASS[split])
     order = rng.permutation(len(labels))
     return np.concatenate(centres)[order], labels[order]
 
@@ -85,13 +85,15 @@ def demo_centres(split: str) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
 def tissue_masks() -> tuple[NDArray[np.bool_], ...]:
     """Voxels that surely belong to each class, in the order of `CLASSES`."""
     t1, grey, white = volumes()
-    other = (grey < 255 - SURE) & (white < 255 - SURE) & (t1 > 0)
-    return grey > SURE, other, white > SURE
+    other = (
+        (grey < 255 - MIN_TISSUE_PROBABILITY) & (white < 255 - MIN_TISSUE_PROBABILITY) & (t1 > 0)
+    )
+    return grey > MIN_TISSUE_PROBABILITY, other, white > MIN_TISSUE_PROBABILITY
 
 
 @lru_cache(maxsize=1)
 def volumes() -> tuple[Volume, Volume, Volume]:
-    """Loads T1 image, grey- and white-matter probabilities, uint8 `(197, 233, 189)` at 1 mm.
+    """Load T1 image, grey- and white-matter probabilities, uint8 `(197, 233, 189)` at 1 mm.
 
     Raises:
         DataError: If the installed `nilearn` does not carry them.
@@ -117,10 +119,10 @@ def volumes() -> tuple[Volume, Volume, Volume]:
     return t1, grey, white
 
 
-def _reachable(shape: tuple[int, ...], slabs: Sequence[tuple[int, int]]) -> NDArray[np.bool_]:
+def _valid_centres(shape: tuple[int, ...], slabs: Sequence[tuple[int, int]]) -> NDArray[np.bool_]:
     """Voxels of the slabs around which a whole patch fits into the volume."""
     reachable = np.zeros(shape, bool)
-    half = SIDE // 2
+    half = PATCH_SIZE // 2
     for first, end in slabs:
         reachable[half:-half, half:-half, first:end] = True
     return reachable
@@ -129,23 +131,23 @@ def _reachable(shape: tuple[int, ...], slabs: Sequence[tuple[int, int]]) -> NDAr
 def _patches(centres: NDArray[np.int64], split: str) -> NDArray[np.uint8]:
     rng = np.random.default_rng([DEMO_SEED, SPLITS.index(split), 1])
     t1 = volumes()[0]
-    half = SIDE // 2
-    patches = np.empty((len(centres), SIDE, SIDE), np.uint8)
+    half = PATCH_SIZE // 2
+    patches = np.empty((len(centres), PATCH_SIZE, PATCH_SIZE), np.uint8)
     for target, (x, y, z) in zip(patches, centres, strict=True):
-        target[:] = _rescanned(t1[x - half : x + half, y - half : y + half, z], rng)
+        target[:] = _simulate_scanner(t1[x - half : x + half, y - half : y + half, z], rng)
     return patches
 
 
-def _rescanned(patch: Volume, rng: np.random.Generator) -> NDArray[np.uint8]:
-    """Shows a patch as another scanner might: turned, mirrored, other exposure, shading, noise."""
+def _simulate_scanner(patch: Volume, rng: np.random.Generator) -> NDArray[np.uint8]:
+    """Show a patch as another scanner might: turned, mirrored, other exposure, shading, noise."""
     pixels = np.rot90(patch, int(rng.integers(4))).astype(np.float64) / 255
     if rng.random() < 0.5:
         pixels = pixels[::-1]
     slope = rng.uniform(-SHADING, SHADING, 2)
-    ramp = np.linspace(-1, 1, SIDE)
+    ramp = np.linspace(-1, 1, PATCH_SIZE)
     shading = 1 + slope[0] * ramp[:, None] + slope[1] * ramp[None, :]
     pixels = pixels ** np.exp(rng.uniform(-GAMMA, GAMMA)) * shading
-    if rng.random() < REVERSED:
+    if rng.random() < INVERTED_SHARE:
         pixels = 1 - pixels
     pixels = rng.uniform(*GAIN) * pixels + rng.uniform(*OFFSET)
     pixels = pixels + rng.normal(0, NOISE, pixels.shape)

@@ -11,17 +11,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from search.data.decode import (
-    UNREADABLE,
+    DECODE_ERRORS,
     decode,
-    pillow_warnings_as_meant,
-    reason_of,
+    describe_decode_error,
+    strict_pillow_warnings,
     to_uint8,
 )
 from search.data.listing import Listing, list_images
 from search.data.parallel import map_chunks
-from search.data.pixels import look_at, resize, to_grey
+from search.data.pixels import inspect_pixels, resize, to_grey
 from search.data.settings import DataSettings
-from search.data.source import Broken, Images, Item, Look
+from search.data.source_api import ImageInfo, Images, Item, UnreadableImage
 from search.errors import DataError
 
 CHUNK_BYTES = 2**18
@@ -31,7 +31,7 @@ CHUNK_FILES = 64
 
 
 def open_folder(root: Path, settings: DataSettings) -> "FolderSource":
-    """Lists a folder of images, without decoding any.
+    """List a folder of images, without decoding any.
 
     Raises:
         DataError: If it holds no images in class folders, or mixes classes with splits.
@@ -56,50 +56,50 @@ class FolderSource:
         self._root = str(root)
         self._size = settings.image_size
         self._color = settings.color
-        self._looked: list[_Slots] = []
-        self._places: dict[int, tuple[int, int, int]] = {}
+        self._buffers: list[_SharedPixels] = []
+        self._locations: dict[int, tuple[int, int, int]] = {}
 
     def identity(self) -> str:
         """Paths, sizes and modification times of the image files, hashed."""
         listing = [(file.parts, file.size, file.modified_ns) for file in self._files]
         return hashlib.sha256(repr(listing).encode()).hexdigest()
 
-    def look(
+    def inspect(
         self, indices: Sequence[int], tick: Callable[[], None], *, keep_pixels: bool = True
-    ) -> list[Look | Broken]:
-        """Decodes the files at `indices` and keeps their resized pixels for `images`."""
-        slots = _Slots(len(indices), self._size) if keep_pixels else None
-        if slots:
-            self._looked.append(slots)
+    ) -> list[ImageInfo | UnreadableImage]:
+        """Decode the files at `indices` and keep their resized pixels for `images`."""
+        buffer = _SharedPixels(len(indices), self._size) if keep_pixels else None
+        if buffer:
+            self._buffers.append(buffer)
 
-        def read(positions: Sequence[int]) -> list[tuple[Look | Broken, int]]:
-            return [self._read(indices[position], position, slots) for position in positions]
+        def read(positions: Sequence[int]) -> list[tuple[ImageInfo | UnreadableImage, int]]:
+            return [self._read(indices[position], position, buffer) for position in positions]
 
-        looks: list[Look | Broken] = []
-        with pillow_warnings_as_meant():
+        infos: list[ImageInfo | UnreadableImage] = []
+        with strict_pillow_warnings():
             for result in map_chunks(read, self._chunks(indices)):
-                for look, n_channels in result:
+                for info, n_channels in result:
                     if n_channels:
-                        place = (len(self._looked) - 1, len(looks), n_channels)
-                        self._places[indices[len(looks)]] = place
-                    looks.append(look)
+                        place = (len(self._buffers) - 1, len(infos), n_channels)
+                        self._locations[indices[len(infos)]] = place
+                    infos.append(info)
                     tick()
-        return looks
+        return infos
 
     def images(self, indices: Sequence[int], channels: int) -> Images:
         """Pixels of files that were looked at, resized, with 1 or 3 channels.
 
         Grey images repeat themselves over three channels; colour ones need three.
         """
-        places = np.array([self._places[i] for i in indices])
+        places = np.array([self._locations[i] for i in indices])
         images = np.empty((len(indices), self._size, self._size, channels), np.uint8)
-        for look, n_channels in np.unique(places[:, [0, 2]], axis=0):
-            here = (places[:, 0] == look) & (places[:, 2] == n_channels)
-            images[here] = self._looked[look].get(places[here, 1], n_channels)
+        for buffer_index, n_channels in np.unique(places[:, [0, 2]], axis=0):
+            here = (places[:, 0] == buffer_index) & (places[:, 2] == n_channels)
+            images[here] = self._buffers[buffer_index].get(places[here, 1], n_channels)
         return images
 
     def _chunks(self, indices: Sequence[int]) -> list[range]:
-        """Cuts the positions of `indices` into runs of about `CHUNK_BYTES` of files."""
+        """Cut the positions of `indices` into runs of about `CHUNK_BYTES` of files."""
         starts, n_bytes = [0], 0
         for position, index in enumerate(indices):
             if n_bytes > CHUNK_BYTES or position - starts[-1] >= CHUNK_FILES:
@@ -109,25 +109,25 @@ class FolderSource:
         return [range(*ends) for ends in pairwise([*starts, len(indices)])]
 
     def _read(
-        self, index: int, position: int, slots: "_Slots | None"
-    ) -> tuple[Look | Broken, int]:
-        """Gives what a file showed, and how many channels were put into its slot."""
+        self, index: int, position: int, buffer: "_SharedPixels | None"
+    ) -> tuple[ImageInfo | UnreadableImage, int]:
+        """Return what a file showed, and how many channels were put into its slot."""
         try:
             pixels = decode(f"{self._root}/{self._files[index].name}")
-            look = look_at(pixels)
+            info = inspect_pixels(pixels)
             levels = to_uint8(pixels)
         except DataError:
             raise
-        except UNREADABLE as error:
-            return Broken(reason_of(error)), 0
-        return look, slots.put(position, self._resized(levels, look)) if slots else 0
+        except DECODE_ERRORS as error:
+            return UnreadableImage(describe_decode_error(error)), 0
+        return info, buffer.put(position, self._resized(levels, info)) if buffer else 0
 
-    def _resized(self, pixels: NDArray[np.uint8], look: Look) -> NDArray[np.uint8]:
-        as_grey = self._color == "grey" or (self._color == "auto" and not look.has_color)
+    def _resized(self, pixels: NDArray[np.uint8], info: ImageInfo) -> NDArray[np.uint8]:
+        as_grey = self._color == "grey" or (self._color == "auto" and not info.has_color)
         return resize(to_grey(pixels) if as_grey else pixels, self._size)
 
 
-class _Slots:
+class _SharedPixels:
     """Room for the pixels of `n` images that forked processes share; unused room costs nothing."""
 
     def __init__(self, n: int, size: int) -> None:
@@ -138,11 +138,11 @@ class _Slots:
         self._rows = room[: n * size * size * 3].reshape(n, -1)
 
     def put(self, position: int, pixels: NDArray[np.uint8]) -> int:
-        """Copies an image into its slot and gives its number of channels."""
+        """Copy an image into its slot and return its number of channels."""
         self._rows[position, : pixels.size] = pixels.ravel()
         return 1 if pixels.ndim == 2 else 3
 
     def get(self, positions: NDArray[np.int64], n_channels: int) -> Images:
-        """Gives the images of slots, with the channels that were put there."""
+        """Return the images of slots, with the channels that were put there."""
         pixels: NDArray[np.uint8] = self._rows[positions, : math.prod(self._shape) * n_channels]
         return pixels.reshape(-1, *self._shape, n_channels)

@@ -46,7 +46,7 @@ class ImageFile(NamedTuple):
         return "/".join(self.parts)
 
 
-class PlacedFile(NamedTuple):
+class LabeledFile(NamedTuple):
     """An image file with the split, if the source has any, and the class of its folders."""
 
     file: ImageFile
@@ -58,12 +58,12 @@ class PlacedFile(NamedTuple):
 class Listing:
     """Images of a folder, ordered by path, and notes on what was left out."""
 
-    images: Sequence[PlacedFile]
+    images: Sequence[LabeledFile]
     notes: Sequence[str]
 
 
 def list_images(root: Path) -> Listing:
-    """Lists a folder of images.
+    """List a folder of images.
 
     Raises:
         DataError: If it holds no images in class folders, or mixes classes with splits.
@@ -79,14 +79,14 @@ def list_images(root: Path) -> Listing:
             f"No images in {root}: expected PNG, JPEG, BMP or TIFF files in a sub-folder for each"
             f" class. Found: {len(files):,} other files."
         )
-    placed = _place(root, images)
+    labeled = _label_files(root, images)
     left_out = {
         "files that are not images were ignored": len(files) - len(images),
-        "images outside the class folders were ignored": len(images) - len(placed),
+        "images outside the class folders were ignored": len(images) - len(labeled),
         "links that lead out of the folder were not followed": len(links_out),
     }
     notes = [f"{count:,} {what}" for what, count in left_out.items() if count]
-    return Listing(placed, notes)
+    return Listing(labeled, notes)
 
 
 def _walk(
@@ -106,42 +106,42 @@ def _walk(
                 yield ImageFile(here, stat.st_size, stat.st_mtime_ns)
 
 
-def _place(root: Path, files: Sequence[ImageFile]) -> list[PlacedFile]:
-    """Gives each file the split and the class of the folders it lies in; others are left out."""
+def _label_files(root: Path, files: Sequence[ImageFile]) -> list[LabeledFile]:
+    """Return each file the split and the class of the folders it lies in; others are left out."""
     tops = {file.parts[0] for file in files if len(file.parts) > 1}
     splits = {file.parts[0] for file in files if len(file.parts) > 2 and _split_of(file)}
     if splits and tops - splits:
         raise DataError(
             f"Expected either class folders or split folders in {root}, not both. Received: the"
-            f" splits {_listed(splits)} beside {_listed(tops - splits)}."
+            f" splits {_join_names(splits)} beside {_join_names(tops - splits)}."
         )
     depth = 1 if splits else 0
-    placed = [
-        PlacedFile(file, _split_of(file) if splits else "", file.parts[depth])
+    labeled = [
+        LabeledFile(file, _split_of(file) if splits else "", file.parts[depth])
         for file in files
         if len(file.parts) > depth + 1
     ]
-    if not placed:
+    if not labeled:
         raise DataError(
             f"Expected every image in a folder named for its class. Received: {len(files):,}"
             f" images directly in {root}, such as {files[0].name}."
         )
-    return _as_one_if_only_train(root, placed)
+    return _drop_lone_train_split(root, labeled)
 
 
 def _split_of(file: ImageFile) -> str:
     return SPLIT_NAMES.get(file.parts[0].lower(), "")
 
 
-def _as_one_if_only_train(root: Path, placed: list[PlacedFile]) -> list[PlacedFile]:
-    splits = {image.split for image in placed}
+def _drop_lone_train_split(root: Path, labeled: list[LabeledFile]) -> list[LabeledFile]:
+    splits = {image.split for image in labeled}
     if splits == {"train"}:  # nothing to keep apart: splits are cut as if it were not there
-        return [image._replace(split="") for image in placed]
+        return [image._replace(split="") for image in labeled]
     if splits <= {"val", "test"}:
-        raise DataError(f"Expected a folder 'train' in {root}. Received: {_listed(splits)}.")
-    return placed
+        raise DataError(f"Expected a folder 'train' in {root}. Received: {_join_names(splits)}.")
+    return labeled
 
 
-def _listed(names: set[str]) -> str:
+def _join_names(names: set[str]) -> str:
     shown = sorted(names)
     return ", ".join(map(repr, shown[:6])) + (", ..." if len(shown) > 6 else "")

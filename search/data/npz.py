@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from search.data.arrays import Arrays, ArraySource
 from search.data.settings import DataSettings
-from search.data.source import SPLITS
+from search.data.source_api import SPLITS
 from search.errors import DataError
 
 MAX_BYTES = 4 * 2**30
@@ -29,7 +29,7 @@ MAX_RATIO = 1000
 
 MIN_SIDE = 2
 
-UNREADABLE = (
+NPZ_ERRORS = (
     OSError,
     EOFError,
     ValueError,
@@ -51,7 +51,7 @@ _EXPECTED = (
 
 
 def open_npz(path: Path, settings: DataSettings) -> ArraySource:
-    """Opens an `.npz` of images, without loading it yet.
+    """Open an `.npz` of images, without loading it yet.
 
     Its identity is its path, size and modification time.
     """
@@ -61,7 +61,7 @@ def open_npz(path: Path, settings: DataSettings) -> ArraySource:
 
 
 def load_npz(path: Path) -> Arrays:
-    """Loads an `.npz` of images.
+    """Load an `.npz` of images.
 
     Images are `(n, height, width)`, with a last axis of 1 or 3 allowed. uint8 is taken as it is;
     floats within 0 to 1 are multiplied by 255; anything else is scaled so that the range of the
@@ -72,7 +72,7 @@ def load_npz(path: Path) -> Arrays:
     """
     arrays = _read(path)
     splits = _splits_in(path, arrays)
-    images = {s: _checked_shape(path, s, arrays[_key(s, "images")]) for s in splits}
+    images = {s: _check_image_shape(path, s, arrays[_key(s, "images")]) for s in splits}
     labels = {s: _labels(path, s, arrays, len(images[s])) for s in splits}
     classes = _classes(path, labels)
     pixels = _to_uint8(path, images)
@@ -86,11 +86,11 @@ def _read(path: Path) -> dict[str, NDArray[Any]]:
             members = {info.filename.removesuffix(".npy"): info for info in archive.infolist()}
             wanted = sorted(_known_keys() & members.keys())
             if not wanted:
-                _refuse_keys(path, members)
+                _raise_unknown_keys(path, members)
             return {key: _read_array(path, archive, members[key]) for key in wanted}
     except DataError:
         raise
-    except UNREADABLE as error:
+    except NPZ_ERRORS as error:
         raise DataError(f"Cannot read {path} as an .npz: {error}. Save it again.") from error
 
 
@@ -134,7 +134,7 @@ def _check_sizes(path: Path, archive: zipfile.ZipFile) -> None:
         )
 
 
-def _refuse_keys(path: Path, keys: Iterable[str]) -> NoReturn:
+def _raise_unknown_keys(path: Path, keys: Iterable[str]) -> NoReturn:
     shown = ", ".join(repr(key[:40]) for key in sorted(keys)[:12]) or "none"
     raise DataError(f"{_EXPECTED} in {path}. Found: {shown}.")
 
@@ -145,7 +145,7 @@ def _splits_in(path: Path, arrays: Mapping[str, NDArray[Any]]) -> list[str]:
     for split in splits:
         for what in ("images", "labels"):
             if _key(split, what) not in arrays:
-                _refuse_keys(path, arrays)
+                _raise_unknown_keys(path, arrays)
     return splits
 
 
@@ -180,7 +180,7 @@ def _classes(path: Path, labels: Mapping[str, NDArray[np.int64]]) -> tuple[str, 
     return tuple(map(str, found))
 
 
-def _checked_shape(path: Path, split: str, images: NDArray[Any]) -> NDArray[Any]:
+def _check_image_shape(path: Path, split: str, images: NDArray[Any]) -> NDArray[Any]:
     name = _key(split, "images")
     if images.ndim and not len(images):
         raise DataError(f"{name!r} in {path} holds no images. Fill it, or leave its split out.")
@@ -206,7 +206,7 @@ def _to_uint8(path: Path, parts: Mapping[str, NDArray[Any]]) -> dict[str, NDArra
             )
     low, high = _range(next(iter(parts.values())))
     scale = 255.0 / (high - low) if high > low else 0.0
-    return {split: _scaled(images, low, scale) for split, images in parts.items()}
+    return {split: _scale(images, low, scale) for split, images in parts.items()}
 
 
 def _range(reference: NDArray[Any]) -> tuple[float, float]:
@@ -216,7 +216,7 @@ def _range(reference: NDArray[Any]) -> tuple[float, float]:
     return low, high
 
 
-def _scaled(images: NDArray[Any], low: float, scale: float) -> NDArray[np.uint8]:
+def _scale(images: NDArray[Any], low: float, scale: float) -> NDArray[np.uint8]:
     scaled = np.empty(images.shape, np.uint8)
     for target, image in zip(scaled, images, strict=True):  # one by one: floats take 8 times more
         target[:] = np.clip(np.rint((image.astype(np.float64) - low) * scale), 0, 255)

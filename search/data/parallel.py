@@ -6,7 +6,6 @@ while nothing else runs in the process, so it is left to threads where there are
 TensorFlow is loaded, and on macOS; for images of 256 pixels and more they are as fast.
 """
 
-import os
 import signal
 import sys
 import threading
@@ -19,6 +18,7 @@ from multiprocessing.connection import Connection
 from typing import TypeVar
 
 from search.errors import DataError
+from search.machine.devices import n_cores
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -27,7 +27,7 @@ Function = Callable[[Sequence[T]], list[R]]
 
 
 def map_chunks(function: Function[T, R], chunks: Sequence[Sequence[T]]) -> Iterator[list[R]]:
-    """Applies `function` to each chunk, several at once, and gives the results in order.
+    """Apply `function` to each chunk, several at once, and return the results in order.
 
     Raises:
         DataError: If `function` raises it, or a process is killed.
@@ -35,21 +35,14 @@ def map_chunks(function: Function[T, R], chunks: Sequence[Sequence[T]]) -> Itera
     n_workers = min(n_cores(), len(chunks))
     if n_workers < 2:
         yield from map(function, chunks)
-    elif may_fork():
+    elif can_fork():
         yield from _map_forked(function, chunks, n_workers)
     else:
         with ThreadPoolExecutor(n_workers) as pool:
             yield from pool.map(function, chunks)
 
 
-def n_cores() -> int:
-    """How many cores this process may use."""
-    if sys.platform == "linux":
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
-
-
-def may_fork() -> bool:
+def can_fork() -> bool:
     """Whether a copy of this process would be a sound one."""
     alone = threading.active_count() == 1 and "tensorflow" not in sys.modules
     return sys.platform == "linux" and alone
@@ -58,7 +51,7 @@ def may_fork() -> bool:
 def _map_forked(
     function: Function[T, R], chunks: Sequence[Sequence[T]], n_workers: int
 ) -> Iterator[list[R]]:
-    """Gives every worker each `n_workers`-th chunk, and takes the results in turns.
+    """Return every worker each `n_workers`-th chunk, and take the results in turns.
 
     A worker has nothing to wait for but its own pipe: when this process is killed, writing to the
     pipe fails and the worker ends, too.

@@ -8,24 +8,24 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from search.data.source import Images, Look
+from search.data.source_api import ImageInfo, Images
 
 COLOR_TOLERANCE = 8
 """Levels by which channels may differ in an image that still counts as grey: scanners' exports
 saved as colour JPEG come back a few levels off."""
 
 
-def look_at(pixels: NDArray[Any]) -> Look:
-    """Describes decoded pixels of shape `(height, width)` or `(height, width, 3)`."""
+def inspect_pixels(pixels: NDArray[Any]) -> ImageInfo:
+    """Describe decoded pixels of shape `(height, width)` or `(height, width, 3)`."""
     pixels = drop_equal_channels(pixels)
     digest = hashlib.sha256(f"{pixels.dtype.str}{pixels.shape}".encode())
     digest.update(np.ascontiguousarray(pixels).data)
     height, width = pixels.shape[:2]
-    return Look(digest.digest(), width, height, has_color(pixels))
+    return ImageInfo(digest.digest(), width, height, has_color(pixels))
 
 
 def drop_equal_channels(pixels: NDArray[Any]) -> NDArray[Any]:
-    """Gives a grey image stored as colour back as `(height, width)`, others as they are."""
+    """Return a grey image stored as colour back as `(height, width)`, others as they are."""
     if pixels.ndim == 3 and (pixels == pixels[..., :1]).all():
         return pixels[..., 0]
     return pixels
@@ -40,14 +40,14 @@ def has_color(pixels: NDArray[Any]) -> bool:
 
 
 def to_grey(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Weighs the channels as the eye does (ITU-R 601); grey stays as it is."""
+    """Weigh the channels as the eye does (ITU-R 601); grey stays as it is."""
     if pixels.ndim == 2:
         return pixels
     return np.asarray(Image.fromarray(pixels).convert("L"))
 
 
 def resize(pixels: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
-    """Stretches an image to `size` × `size` with a triangle filter as wide as the reduction.
+    """Stretch an image to `size` × `size` with a triangle filter as wide as the reduction.
 
     The filter is the one of Keras' `Resizing(interpolation="bilinear", antialias=True)`, so a
     model that carries its own resizing sees at prediction what it saw in training.
@@ -59,7 +59,7 @@ def resize(pixels: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
 
 
 def stack(pixels: Sequence[NDArray[np.uint8]], size: int, channels: int) -> Images:
-    """Joins grey and colour images of one size into an array with 1 or 3 channels.
+    """Join grey and colour images of one size into an array with 1 or 3 channels.
 
     Grey images repeat themselves over three channels; colour ones need three.
     """

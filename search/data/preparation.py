@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from search.data.cache import is_cached, write_atomically
+from search.data.open_source import open_source
 from search.data.prepared import (
     FORMAT_VERSION,
     PreparedSet,
@@ -18,10 +19,9 @@ from search.data.prepared import (
     fingerprint,
     write_prepared,
 )
-from search.data.selection import Selection, quotas_of, select
+from search.data.selection import Selection, class_quotas, select
 from search.data.settings import DataSettings
-from search.data.source import SPLITS, Broken, Look, Progress, Source
-from search.data.sources import open_source
+from search.data.source_api import SPLITS, ImageInfo, Progress, Source, UnreadableImage
 from search.data.statistics import channel_statistics
 from search.errors import DataError
 
@@ -34,7 +34,7 @@ logger = logging.getLogger(__name__)
 def prepare(
     settings: DataSettings, cache_dir: Path, progress: Progress | None = None
 ) -> PreparedSet:
-    """Gives the prepared set of a source, decoding its images only if it is not in the cache.
+    """Return the prepared set of a source, decoding its images only if it is not in the cache.
 
     A set in the cache is good for as long as its settings and its source are the same: for a
     folder the paths, sizes and modification times of its files, for an `.npz` its path, size and
@@ -49,9 +49,9 @@ def prepare(
     found = _open_cached(path)
     if found is not None:
         return found
-    n_images = sum(quotas_of(source, settings).values())
+    n_images = sum(class_quotas(source, settings).values())
     _check_size(n_images, settings)
-    selection = select(source, settings, _Looker(source, n_images, progress))
+    selection = select(source, settings, _ProgressInspector(source, n_images, progress))
     splits, metadata = _assemble(source, settings, selection)
     write_atomically(path, lambda file: write_prepared(file, splits, metadata))
     logger.info("prepared %s as %s", settings.source, path)
@@ -86,7 +86,7 @@ def n_channels(settings: DataSettings, selection: Selection) -> int:
     return {"grey": 1, "rgb": 3}[settings.color]
 
 
-class _Looker:
+class _ProgressInspector:
     """Looks at images of a source and tells how far it is."""
 
     def __init__(self, source: Source, n_images: int, progress: Progress | None) -> None:
@@ -95,9 +95,9 @@ class _Looker:
         self._done = 0
         self._total = n_images
 
-    def __call__(self, indices: Sequence[int]) -> list[Look | Broken]:
+    def __call__(self, indices: Sequence[int]) -> list[ImageInfo | UnreadableImage]:
         self._total = max(self._total, self._done + len(indices))
-        return self._source.look(indices, self._tick)
+        return self._source.inspect(indices, self._tick)
 
     def _tick(self) -> None:
         self._done += 1

@@ -15,8 +15,8 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from search.data.cache import hold
-from search.data.source import SPLITS, Images
+from search.data.cache import lock_shared
+from search.data.source_api import SPLITS, Images
 from search.errors import DataError
 
 FORMAT_VERSION = 1
@@ -62,7 +62,7 @@ class PreparedSet:
 
     @classmethod
     def open(cls, path: Path | str) -> "PreparedSet":
-        """Maps a prepared file; its pixels are read from disk when they are used.
+        """Map a prepared file; its pixels are read from disk when they are used.
 
         While they are mapped the file is in use for `search.data.cache.remove_unused`.
 
@@ -100,7 +100,7 @@ class PreparedSet:
         return self._splits[split].labels
 
     def verify(self) -> None:
-        """Reads everything and compares it with the fingerprint.
+        """Read everything and compare it with the fingerprint.
 
         Raises:
             DataError: If the content is not what was written.
@@ -128,7 +128,7 @@ def fingerprint(classes: tuple[str, ...], splits: Mapping[str, Split]) -> str:
 def write_prepared(
     file: BinaryIO, splits: Mapping[str, Split], metadata: Mapping[str, Any]
 ) -> None:
-    """Writes splits as safetensors: header length, JSON header, then the arrays."""
+    """Write splits as safetensors: header length, JSON header, then the arrays."""
     arrays: dict[str, NDArray[Any]] = {}
     for name in SPLITS:  # labels first: int64 stays aligned to 8 bytes
         arrays[f"{name}_labels"] = np.ascontiguousarray(splits[name].labels, "<i8")
@@ -157,7 +157,7 @@ def _header(arrays: Mapping[str, NDArray[Any]], metadata: Mapping[str, Any]) -> 
 def _map_file(path: Path) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
     size = path.stat().st_size
     with path.open("rb") as file:
-        hold(file)
+        lock_shared(file)
         prefix = file.read(8)
         length = struct.unpack("<Q", prefix)[0] if len(prefix) == 8 else 0
         if not 2 <= length <= min(MAX_HEADER_BYTES, size - 8):
@@ -173,7 +173,7 @@ def _map_file(path: Path) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
 
 
 def _map_tensor(file: BinaryIO, start: int, entry: Mapping[str, Any]) -> NDArray[Any]:
-    """Maps an array; the mapping keeps the open file, and with it the lock, for as long as it is.
+    """Map an array; the mapping keeps the open file, and with it the lock, for as long as it is.
 
     Which is why it is made of the file and not of its path: it duplicates the descriptor, and
     closes its own when the last array of it is gone.

@@ -12,19 +12,19 @@ from dataclasses import dataclass
 import numpy as np
 
 from search.data.settings import DataSettings
-from search.data.source import SPLITS, Broken, Item, Look, Source
+from search.data.source_api import SPLITS, ImageInfo, Item, Source, UnreadableImage
 from search.errors import DataError
 
 MIN_CLASSES = 2
 
-MIN_PER_CLASS = 3
+MIN_IMAGES_PER_CLASS = 3
 """Images that a class needs where splits are cut: one for each split."""
 
-KEEP_ORDER = ("test", "val", "train", "")
+SPLIT_PRECEDENCE = ("test", "val", "train", "")
 """Splits in the order in which they keep an image that several of them hold: a source's own test
 and validation images stay what they were."""
 
-Looker = Callable[[Sequence[int]], Sequence[Look | Broken]]
+Inspector = Callable[[Sequence[int]], Sequence[ImageInfo | UnreadableImage]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,27 +46,27 @@ class Selection:
     has_color: bool
 
 
-def select(source: Source, settings: DataSettings, look: Looker) -> Selection:
-    """Draws images evenly over the classes and divides them into splits.
+def select(source: Source, settings: DataSettings, inspect: Inspector) -> Selection:
+    """Draw images evenly over the classes and divide them into splits.
 
     Raises:
         DataError: If there is one class only, a class is too small, or an image cannot be read
             and settings are strict.
     """
     _check_classes(source, settings)
-    draw = _Draw(source.items, look, strict=settings.strict)
+    draw = _Draw(source.items, inspect, strict=settings.strict)
     rng = np.random.default_rng([settings.seed, 0])
-    quotas = quotas_of(source, settings)
-    for split in KEEP_ORDER:
-        draw.take(split, quotas, rng)
-    splits = _cut(draw, source, settings)
+    quotas = class_quotas(source, settings)
+    for split in SPLIT_PRECEDENCE:
+        draw.sample_split(split, quotas, rng)
+    splits = _make_splits(draw, source, settings)
     _check_splits(splits, source, draw)
     return Selection(
         splits=splits,
         broken=draw.broken,
         duplicates=draw.duplicates,
         conflicts=[tuple(names) for names in draw.conflicts.values()],
-        has_color=any(draw.looks[i].has_color for part in splits.values() for i in part),
+        has_color=any(draw.infos[i].has_color for part in splits.values() for i in part),
     )
 
 
@@ -79,12 +79,12 @@ def _check_classes(source: Source, settings: DataSettings) -> None:
         )
 
 
-def quotas_of(source: Source, settings: DataSettings) -> dict[tuple[str, int], int]:
+def class_quotas(source: Source, settings: DataSettings) -> dict[tuple[str, int], int]:
     """How many images each class may give to each split, within `max_images`."""
     counts = Counter((item.split, item.label) for item in source.items)
     sizes = Counter(item.split for item in source.items)
     names = sorted(sizes)
-    totals = shares([sizes[name] for name in names], settings.max_images)
+    totals = proportional_quotas([sizes[name] for name in names], settings.max_images)
     quotas = {}
     for name, total in zip(names, totals, strict=True):
         labels = range(len(source.classes))
@@ -93,8 +93,8 @@ def quotas_of(source: Source, settings: DataSettings) -> dict[tuple[str, int], i
     return quotas
 
 
-def shares(sizes: Sequence[int], total: int) -> list[int]:
-    """Divides `total` in proportion to `sizes`, never more than those; remainders to the largest.
+def proportional_quotas(sizes: Sequence[int], total: int) -> list[int]:
+    """Divide `total` in proportion to `sizes`, never more than those; remainders to the largest.
 
     The sum is the smaller of `total` and the sum of `sizes`.
     """
@@ -110,7 +110,7 @@ def shares(sizes: Sequence[int], total: int) -> list[int]:
 
 
 def even_quotas(counts: Sequence[int], total: int) -> list[int]:
-    """Divides `total` as evenly as `counts` allow: what small classes leave goes to the others."""
+    """Divide `total` as evenly as `counts` allow: what small classes leave goes to the others."""
     quotas = [0] * len(counts)
     left = total
     by_size = sorted(range(len(counts)), key=lambda i: (counts[i], i))
@@ -123,13 +123,13 @@ def even_quotas(counts: Sequence[int], total: int) -> list[int]:
 class _Draw:
     """The state of one draw: what is kept so far, and why others are not."""
 
-    def __init__(self, items: Sequence[Item], look: Looker, *, strict: bool) -> None:
+    def __init__(self, items: Sequence[Item], inspect: Inspector, *, strict: bool) -> None:
         self._items = items
-        self._look = look
+        self._inspect = inspect
         self._strict = strict
         self._kept: dict[bytes, list[int]] = {}
         self._counts: Counter[tuple[str, int]] = Counter()
-        self.looks: dict[int, Look] = {}
+        self.infos: dict[int, ImageInfo] = {}
         self.broken: dict[str, str] = {}
         self.duplicates: list[tuple[str, str]] = []
         self.conflicts: dict[bytes, list[str]] = {}
@@ -143,18 +143,18 @@ class _Draw:
         """Label of an item."""
         return self._items[index].label
 
-    def take(
+    def sample_split(
         self, split: str, quotas: dict[tuple[str, int], int], rng: np.random.Generator
     ) -> None:
-        """Looks at one batch after another until each class has its quota or no candidate."""
+        """Look at one batch after another until each class has its quota or no candidate."""
         queues = self._queues(split, rng)
         while batch := sorted(
             queue.pop()
             for label, queue in queues.items()
             for _ in range(min(len(queue), quotas[split, label] - self._counts[split, label]))
         ):
-            for index, look in zip(batch, self._look(batch), strict=True):
-                self._judge(index, look)
+            for index, info in zip(batch, self._inspect(batch), strict=True):
+                self._accept_or_exclude(index, info)
 
     def _queues(self, split: str, rng: np.random.Generator) -> dict[int, list[int]]:
         by_label: dict[int, list[int]] = {}
@@ -166,22 +166,22 @@ class _Draw:
             for label in sorted(by_label)
         }
 
-    def _judge(self, index: int, look: Look | Broken) -> None:
+    def _accept_or_exclude(self, index: int, info: ImageInfo | UnreadableImage) -> None:
         item = self._items[index]
-        if isinstance(look, Broken):
-            self._leave_out_broken(item, look)
-        elif look.digest in self.conflicts:
-            self.conflicts[look.digest].append(item.name)
-        elif (group := self._kept.get(look.digest)) is None:
-            self._keep(index, look)
+        if isinstance(info, UnreadableImage):
+            self._exclude_unreadable(item, info)
+        elif info.digest in self.conflicts:
+            self.conflicts[info.digest].append(item.name)
+        elif (group := self._kept.get(info.digest)) is None:
+            self._keep(index, info)
         elif self._items[group[0]].label != item.label:
-            self._leave_out_all([*group, index], look.digest)
+            self._exclude_conflicting([*group, index], info.digest)
         elif self._items[group[0]].split == item.split:
-            self._keep(index, look)
+            self._keep(index, info)
         else:
             self.duplicates.append((item.name, self._items[group[0]].name))
 
-    def _leave_out_broken(self, item: Item, broken: Broken) -> None:
+    def _exclude_unreadable(self, item: Item, broken: UnreadableImage) -> None:
         if self._strict:
             raise DataError(
                 f"Cannot read the image {item.name}: {broken.reason}."
@@ -189,39 +189,39 @@ class _Draw:
             )
         self.broken[item.name] = broken.reason
 
-    def _keep(self, index: int, look: Look) -> None:
+    def _keep(self, index: int, info: ImageInfo) -> None:
         item = self._items[index]
-        self._kept.setdefault(look.digest, []).append(index)
+        self._kept.setdefault(info.digest, []).append(index)
         self._counts[item.split, item.label] += 1
-        self.looks[index] = look
+        self.infos[index] = info
 
-    def _leave_out_all(self, group: list[int], digest: bytes) -> None:
+    def _exclude_conflicting(self, group: list[int], digest: bytes) -> None:
         for index in self._kept.pop(digest):
             item = self._items[index]
             self._counts[item.split, item.label] -= 1
         self.conflicts[digest] = [self._items[index].name for index in group]
 
 
-def _cut(draw: _Draw, source: Source, settings: DataSettings) -> dict[str, list[int]]:
-    """Makes the three splits: the source's own, and the missing ones cut from its `train`."""
+def _make_splits(draw: _Draw, source: Source, settings: DataSettings) -> dict[str, list[int]]:
+    """Make the three splits: the source's own, and the missing ones cut from its `train`."""
     train, val, test = settings.split
     rng = np.random.default_rng([settings.seed, 1])
-    kept = {split: draw.kept(split) for split in KEEP_ORDER}
+    kept = {split: draw.kept(split) for split in SPLIT_PRECEDENCE}
     own = {item.split for item in source.items}
     rest = kept["train"] if "train" in own else kept[""]
     splits = {"val": kept["val"], "test": kept["test"]}
     if "test" not in own:
         fraction = test if "val" not in own else test / (train + test)
-        rest, splits["test"] = _cut_stratified(rest, draw, fraction, rng)
+        rest, splits["test"] = _stratified_split(rest, draw, fraction, rng)
     if "val" not in own:
-        rest, splits["val"] = _cut_stratified(rest, draw, val / (train + val), rng)
+        rest, splits["val"] = _stratified_split(rest, draw, val / (train + val), rng)
     return {"train": rest, **splits}
 
 
-def _cut_stratified(
+def _stratified_split(
     indices: Sequence[int], draw: _Draw, fraction: float, rng: np.random.Generator
 ) -> tuple[list[int], list[int]]:
-    """Moves a fraction of each class, at least one image, out of `indices`.
+    """Move a fraction of each class, at least one image, out of `indices`.
 
     Images with equal pixels move together, if they are no more than are still to move: so the
     fraction is met as nearly as the groups allow.
@@ -241,7 +241,7 @@ def _cut_stratified(
 def _group_by_pixels(indices: Sequence[int], draw: _Draw) -> list[list[int]]:
     groups: dict[bytes, list[int]] = {}
     for index in indices:
-        groups.setdefault(draw.looks[index].digest, []).append(index)
+        groups.setdefault(draw.infos[index].digest, []).append(index)
     return list(groups.values())
 
 
@@ -251,10 +251,14 @@ def _check_splits(splits: dict[str, list[int]], source: Source, draw: _Draw) -> 
         counts = Counter(source.items[i].label for i in splits[split])
         for label, name in enumerate(source.classes):
             if not counts[label]:
-                raise DataError(_too_small(name, split, source, draw, has_own=split in own))
+                raise DataError(
+                    _missing_class_message(name, split, source, draw, has_own=split in own)
+                )
 
 
-def _too_small(name: str, split: str, source: Source, draw: _Draw, *, has_own: bool) -> str:
+def _missing_class_message(
+    name: str, split: str, source: Source, draw: _Draw, *, has_own: bool
+) -> str:
     label = source.classes.index(name)
     n_listed = sum(item.label == label for item in source.items)
     left_out = (
@@ -270,6 +274,7 @@ def _too_small(name: str, split: str, source: Source, draw: _Draw, *, has_own: b
             f" {split!r}{left_out}. Add some, remove the class, or raise max_images."
         )
     return (
-        f"Class {name!r} is too small to split: expected at least {MIN_PER_CLASS} usable images,"
+        f"Class {name!r} is too small to split: expected at least "
+        f"{MIN_IMAGES_PER_CLASS} usable images,"
         f" listed {n_listed}{left_out}. Add images, remove the class, or raise max_images."
     )

@@ -34,9 +34,7 @@ class DataSettings(BaseModel):
 
     @field_validator("split")
     @classmethod
-    def _fractions_make_a_whole(
-        cls, split: tuple[float, float, float]
-    ) -> tuple[float, float, float]:
+    def _check_fractions(cls, split: tuple[float, float, float]) -> tuple[float, float, float]:
         if not (min(split) > 0 and abs(sum(split) - 1) <= 1e-6):  # NaN fails both
             raise ValueError(
                 "Expected three fractions above 0 that sum to 1 (training, validation, test)."

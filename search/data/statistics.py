@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from search.data.source import Images
+from search.data.source_api import Images
 
 CHUNK = 64
 """Images a step, so that only so many are in memory as floats."""

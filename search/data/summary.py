@@ -6,14 +6,14 @@ from dataclasses import asdict, dataclass, replace
 from statistics import median
 from typing import Any
 
+from search.data.open_source import open_source
 from search.data.preparation import n_channels
 from search.data.selection import Selection, select
 from search.data.settings import DataSettings
-from search.data.source import SPLITS, Broken, Look, Progress, Source
-from search.data.sources import open_source
+from search.data.source_api import SPLITS, ImageInfo, Progress, Source, UnreadableImage
 
-FEW_IMAGES = 50
-IMBALANCED = 3.0
+MIN_VAL_IMAGES = 50
+MAX_CLASS_RATIO = 3.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,23 +61,25 @@ class SourceSummary:
     warnings: tuple[str, ...]
 
     def to_json(self) -> dict[str, Any]:
-        """Gives the summary as values that JSON knows."""
+        """Return the summary as values that JSON knows."""
         return asdict(self)
 
 
 def inspect_source(settings: DataSettings, progress: Progress | None = None) -> SourceSummary:
-    """Reads every image of a source and tells what it holds; nothing is written.
+    """Read every image of a source and tell what it holds; nothing is written.
 
     Raises:
         DataError: If the source cannot be used.
     """
     source = open_source(settings)
-    looks = _look_at_all(source, progress)
-    selection = select(source, settings, lambda indices: [looks[i] for i in indices])
-    return _summary(source, settings, looks, selection)
+    infos = _inspect_all(source, progress)
+    selection = select(source, settings, lambda indices: [infos[i] for i in indices])
+    return _summary(source, settings, infos, selection)
 
 
-def _look_at_all(source: Source, progress: Progress | None) -> Sequence[Look | Broken]:
+def _inspect_all(
+    source: Source, progress: Progress | None
+) -> Sequence[ImageInfo | UnreadableImage]:
     total, done = len(source.items), 0
 
     def tick() -> None:
@@ -86,36 +88,36 @@ def _look_at_all(source: Source, progress: Progress | None) -> Sequence[Look | B
         if progress:
             progress(done, total, "images")
 
-    return source.look(range(total), tick, keep_pixels=False)
+    return source.inspect(range(total), tick, keep_pixels=False)
 
 
 def _summary(
     source: Source,
     settings: DataSettings,
-    looks: Sequence[Look | Broken],
+    infos: Sequence[ImageInfo | UnreadableImage],
     selection: Selection,
 ) -> SourceSummary:
-    good = {i: look for i, look in enumerate(looks) if isinstance(look, Look)}
-    names_by_digest = _names_by_digest(source, good)
+    readable = {i: info for i, info in enumerate(infos) if isinstance(info, ImageInfo)}
+    duplicate_groups = _group_by_digest(source, readable)
     conflicts = [
         tuple(source.items[i].name for i in group)
-        for group in names_by_digest
+        for group in duplicate_groups
         if len({source.items[i].label for i in group}) > 1
     ]
-    per_class = _by_class(source, list(good)).values()
+    per_class = _by_class(source, list(readable)).values()
     broken = {
-        source.items[i].name: look.reason
-        for i, look in enumerate(looks)
-        if isinstance(look, Broken)
+        source.items[i].name: info.reason
+        for i, info in enumerate(infos)
+        if isinstance(info, UnreadableImage)
     }
     summary = SourceSummary(
         kind=source.kind,
         classes=source.classes,
-        counts=_counts(source, good),
-        sizes=_sizes(list(good.values())),
-        color="rgb" if any(look.has_color for look in good.values()) else "grey",
+        counts=_counts(source, readable),
+        sizes=_sizes(list(readable.values())),
+        color="rgb" if any(info.has_color for info in readable.values()) else "grey",
         balance=max(per_class) / min(per_class),
-        n_duplicates=sum(len(group) - 1 for group in names_by_digest),
+        n_duplicates=sum(len(group) - 1 for group in duplicate_groups),
         conflicts=tuple(conflicts),
         broken=broken,
         used={split: _by_class(source, selection.splits[split]) for split in SPLITS},
@@ -125,10 +127,10 @@ def _summary(
     return replace(summary, warnings=(*source.warnings, *_warnings(summary)))
 
 
-def _names_by_digest(source: Source, good: dict[int, Look]) -> list[list[int]]:
+def _group_by_digest(source: Source, readable: dict[int, ImageInfo]) -> list[list[int]]:
     groups: dict[bytes, list[int]] = {}
-    for index, look in good.items():
-        groups.setdefault(look.digest, []).append(index)
+    for index, info in readable.items():
+        groups.setdefault(info.digest, []).append(index)
     return list(groups.values())
 
 
@@ -145,8 +147,8 @@ def _by_class(source: Source, indices: Sequence[int]) -> dict[str, int]:
     return {name: counts[label] for label, name in enumerate(source.classes)}
 
 
-def _sizes(looks: Sequence[Look]) -> Sizes:
-    widths, heights = [look.width for look in looks], [look.height for look in looks]
+def _sizes(infos: Sequence[ImageInfo]) -> Sizes:
+    widths, heights = [info.width for info in infos], [info.height for info in infos]
     return Sizes(
         min(widths), min(heights), median(widths), median(heights), max(widths), max(heights)
     )
@@ -162,8 +164,8 @@ def _warnings(summary: SourceSummary) -> Iterator[str]:
         yield f"{summary.n_duplicates:,} {are}: equal images are kept in one split"
     for names in summary.conflicts:
         yield f"left out, the same pixels in different classes: {', '.join(names)}"
-    if summary.balance > IMBALANCED:
+    if summary.balance > MAX_CLASS_RATIO:
         yield f"the largest class has {summary.balance:.1f} times the images of the smallest"
     n_val = sum(summary.used["val"].values())
-    if n_val < FEW_IMAGES:
+    if n_val < MIN_VAL_IMAGES:
         yield f"only {n_val} validation images: accuracies come in steps of {1 / n_val:.2f}"

@@ -6,23 +6,23 @@ from contextlib import closing
 from functools import partial
 from pathlib import Path
 
-from search.artifacts import Artifacts, best_numbers, numbers_to_keep
-from search.artifacts.kinds import is_folder
+from search.artifacts import Artifacts, best_trial_numbers, trial_numbers_to_keep
+from search.artifacts.stores import is_folder
 from search.data import default_cache_dir
 from search.doctor.finding import Finding
 from search.errors import ArtifactError, StudyMismatchError
-from search.settings import StudySettings
+from search.settings.stored import StudySettings
 from storage import Store, list_studies, load_study
 
-LITTLE_BYTES, TOO_LITTLE_BYTES = 2 * 2**30, 200 * 2**20
+LOW_SPACE_BYTES, CRITICAL_SPACE_BYTES = 2 * 2**30, 200 * 2**20
 """Room for a few days of a study, and too little for the checkpoints of its running trials."""
 
 
 def check_artifacts(store: Store, url: str) -> list[Finding]:
-    """Checks the artifacts of all studies for files that nobody needs."""
+    """Check the artifacts of all studies for files that nobody needs."""
     findings = []
     known: dict[Path, set[str]] = {}
-    for name, settings in _settings_of_all(store).items():
+    for name, settings in _load_all_settings(store).items():
         artifacts = Artifacts.of_study(settings, store, name)
         try:
             findings += _check_study(store, url, name, artifacts)
@@ -39,9 +39,11 @@ def check_artifacts(store: Store, url: str) -> list[Finding]:
 
 def _check_study(store: Store, url: str, name: str, artifacts: Artifacts) -> list[Finding]:
     study_id = load_study(store, name).study_id
-    lost = artifacts.missing(best_numbers(store, study_id, artifacts.n_best))
-    findings = [_lost_weights(name, lost)] if lost else []
-    unneeded = artifacts.unneeded(partial(numbers_to_keep, store, study_id, artifacts.n_best))
+    lost = artifacts.missing(best_trial_numbers(store, study_id, artifacts.n_best))
+    findings = [_missing_weights(name, lost)] if lost else []
+    unneeded = artifacts.unneeded(
+        partial(trial_numbers_to_keep, store, study_id, artifacts.n_best)
+    )
     if not unneeded:
         return findings
     sizes = artifacts.store.sizes(artifacts.name)
@@ -58,7 +60,7 @@ def _check_study(store: Store, url: str, name: str, artifacts: Artifacts) -> lis
     ]
 
 
-def _lost_weights(name: str, numbers: Sequence[int]) -> Finding:
+def _missing_weights(name: str, numbers: Sequence[int]) -> Finding:
     which = ", ".join(map(str, numbers))
     return Finding(
         "weights",
@@ -70,44 +72,44 @@ def _lost_weights(name: str, numbers: Sequence[int]) -> Finding:
 
 
 def _delete_unneeded(url: str, name: str) -> None:
-    """Deletes what is not needed now, which may be less than what was not needed before."""
+    """Delete what is not needed now, which may be less than what was not needed before."""
     with closing(Store.open(url, create=False)) as store:
         record = load_study(store, name)
         artifacts = Artifacts.of_study(StudySettings.read(record.settings), store, name)
         unneeded = artifacts.unneeded(
-            partial(numbers_to_keep, store, record.study_id, artifacts.n_best)
+            partial(trial_numbers_to_keep, store, record.study_id, artifacts.n_best)
         )
         artifacts.store.delete(unneeded)
 
 
-def check_room(url: str) -> list[Finding]:
-    """Checks the room where the store and prepared images lie."""
+def check_disk_space(url: str) -> list[Finding]:
+    """Check the room where the store and prepared images lie."""
     file = Store.file_of(url)
     places = {"prepared images": default_cache_dir()}
     if file is not None:
         places = {"store": file.absolute().parent, **places}
-    return _rooms(places)
+    return _check_disks(places)
 
 
-def check_artifact_room(store: Store) -> list[Finding]:
-    """Checks the room in the artifacts folders of all studies."""
-    places = dict.fromkeys(settings.artifacts for settings in _settings_of_all(store).values())
+def check_artifact_disk_space(store: Store) -> list[Finding]:
+    """Check the room in the artifacts folders of all studies."""
+    places = dict.fromkeys(settings.artifacts for settings in _load_all_settings(store).values())
     roots = filter(is_folder, places)
-    return _rooms({f"artifacts {root}": Path(root) for root in roots})
+    return _check_disks({f"artifacts {root}": Path(root) for root in roots})
 
 
-def _rooms(places: Mapping[str, Path]) -> list[Finding]:
-    """Checks the disks of some folders, each once."""
+def _check_disks(places: Mapping[str, Path]) -> list[Finding]:
+    """Check the disks of some folders, each once."""
     by_disk: dict[int, tuple[str, Path]] = {}
     for what, folder in places.items():
         if folder.is_dir():
             by_disk.setdefault(folder.stat().st_dev, (what, folder))
-    return [finding for what, folder in by_disk.values() for finding in _room(what, folder)]
+    return [finding for what, folder in by_disk.values() for finding in _check_disk(what, folder)]
 
 
-def _room(what: str, folder: Path) -> list[Finding]:
+def _check_disk(what: str, folder: Path) -> list[Finding]:
     free = shutil.disk_usage(folder).free
-    if free >= LITTLE_BYTES:
+    if free >= LOW_SPACE_BYTES:
         return []
     return [
         Finding(
@@ -115,13 +117,13 @@ def _room(what: str, folder: Path) -> list[Finding]:
             f"{folder} ({what})",
             f"{free / 2**20:,.0f} MB are free.",
             "Make room: checkpoints and results cannot be written to a full disk.",
-            is_wrong=free < TOO_LITTLE_BYTES,
+            is_wrong=free < CRITICAL_SPACE_BYTES,
         )
     ]
 
 
-def _settings_of_all(store: Store) -> dict[str, StudySettings]:
-    """Gives the settings of all studies that this version can read."""
+def _load_all_settings(store: Store) -> dict[str, StudySettings]:
+    """Return the settings of all studies that this version can read."""
     found = {}
     for name in list_studies(store):
         try:
@@ -132,10 +134,10 @@ def _settings_of_all(store: Store) -> dict[str, StudySettings]:
 
 
 def _unknown_folders(root: Path, known: set[str]) -> list[Finding]:
-    """Gives folders of no study here; another store may keep its files in the same place."""
+    """Return folders of no study here; another store may keep its files in the same place."""
     if not root.is_dir():
         return []
-    strange = [
+    unknown = [
         folder
         for folder in sorted(root.iterdir())
         if folder.name not in known and any(folder.glob("trial-*.safetensors"))
@@ -148,5 +150,5 @@ def _unknown_folders(root: Path, known: set[str]) -> list[Finding]:
             "Delete the folder, if it is no other store's either.",
             is_wrong=False,
         )
-        for folder in strange
+        for folder in unknown
     ]

@@ -21,7 +21,7 @@ class Finding:
     fix: Callable[[], None] | None = field(default=None, compare=False)
 
     def to_json(self) -> dict[str, Any]:
-        """Gives the finding as `doctor --json` shows it."""
+        """Return the finding as `doctor --json` shows it."""
         return {
             "check": self.check,
             "where": self.where,

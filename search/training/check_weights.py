@@ -1,4 +1,4 @@
-"""A child process that downloads or loads the weights of backbones: `search.weights` starts it."""
+"""A child process that downloads or loads the weights of backbones, for `pretrained_weights`."""
 
 import json
 import os
@@ -10,14 +10,14 @@ from spaces.models.backbones import Weights, build_backbone, fetch_imagenet_weig
 
 
 def main(arguments: Sequence[str]) -> None:
-    """Checks `SOURCE MODE IMAGE_SIZE BACKBONE...`: a line for each, null or what is wrong."""
+    """Check `SOURCE MODE IMAGE_SIZE BACKBONE...`: a line for each, null or what is wrong."""
     source, mode, side, *backbones = arguments
-    answers = os.fdopen(os.dup(sys.stdout.fileno()), "w", buffering=1)
+    output = os.fdopen(os.dup(sys.stdout.fileno()), "w", buffering=1)
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
     weights = Weights(source, mode or None)  # type: ignore[arg-type]  # checked by Weights
     for name in backbones:
         refusal = _check(name, int(side), weights)
-        print(json.dumps(refusal), file=answers)
+        print(json.dumps(refusal), file=output)
         if refusal is not None:
             return
 

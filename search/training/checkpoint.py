@@ -31,7 +31,7 @@ class Checkpoint:
 
 
 def write_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
-    """Writes the file whole or not at all: a kill at any moment leaves the old one or the new.
+    """Write the file whole or not at all: a kill at any moment leaves the old one or the new.
 
     One process at a time may write to a path; what a killed one left is written over.
 
@@ -51,7 +51,7 @@ def write_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
 
 
 def _save(arrays: dict[str, NDArray[Any]], path: Path, metadata: dict[str, str]) -> None:
-    """Writes a file and has it on the disk, or leaves none."""
+    """Write a file and has it on the disk, or leaves none."""
     try:
         save_file(arrays, path, metadata)
         with path.open("rb") as file:
@@ -62,7 +62,7 @@ def _save(arrays: dict[str, NDArray[Any]], path: Path, metadata: dict[str, str])
 
 
 def load_checkpoint(path: Path) -> Checkpoint | None:
-    """Loads a checkpoint; one that is missing, broken or of another format gives None.
+    """Load a checkpoint; one that is missing, broken or of another format gives None.
 
     A trial without its checkpoint starts again and gives the same curve, so there is no reason to
     fail.

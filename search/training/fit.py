@@ -15,17 +15,17 @@ import psutil
 from numpy.typing import NDArray
 
 from search.data import PreparedSet
-from search.memory import private_mb
+from search.machine.memory import private_mb
+from search.trainer.protocol import Confusion, Finished, Task
 from search.training.checkpoint import (
     Checkpoint,
     CheckpointError,
     load_checkpoint,
     write_checkpoint,
 )
-from search.training.features import OnProgress
+from search.training.feature_cache import OnProgress
 from search.training.phase import NotFiniteError, Phase
-from search.training.phases import count_phases, make_phase
-from search.training.protocol import Confusion, Finished, Task
+from search.training.phase_plan import count_phases, make_phase
 from spaces import Config
 from storage import EpochRow
 
@@ -33,7 +33,7 @@ __all__ = ["Fit", "NotFiniteError"]
 
 
 @dataclass(frozen=True, slots=True)
-class Best:
+class BestEpoch:
     """The best epoch so far, counted from 1, and what the network had learned by then.
 
     `confusion` is of its answers on validation, empty where an older checkpoint did not keep it.
@@ -42,29 +42,32 @@ class Best:
     accuracy: float
     epoch: int
     phase: int
-    learned: dict[str, NDArray[Any]]
+    trained_state: dict[str, NDArray[Any]]
     confusion: Confusion = ()
 
 
-def _silent(_done: int, _total: int) -> None:
-    """Tells nobody of progress."""
+def _ignore_progress(_done: int, _total: int) -> None:
+    """Tell nobody of progress."""
 
 
 class Fit:
     """A network in training.
 
-    `history` holds its epochs so far, the restored ones too; `unsaved` says why the last of them
+    `history` holds its epochs so far, the restored ones too; `save_error` says why the last of
+    them
     is in no checkpoint, and is empty when it is in one.
     """
 
-    def __init__(self, task: Task, data: PreparedSet, on_progress: OnProgress = _silent) -> None:
+    def __init__(
+        self, task: Task, data: PreparedSet, on_progress: OnProgress = _ignore_progress
+    ) -> None:
         keras.utils.set_random_seed(task.seed)
         self.task = task
         self.data = data
         self.config = Config.from_json(task.config)
         self.history: list[EpochRow] = []
-        self.unsaved = ""
-        self.best: Best | None = None
+        self.save_error = ""
+        self.best: BestEpoch | None = None
         self._on_progress = on_progress
         checkpoint = self._load_checkpoint()
         self.phase = self._make_phase(checkpoint.state["phase"] if checkpoint else 1)
@@ -77,12 +80,12 @@ class Fit:
         return self.phase.model
 
     @property
-    def goes_on(self) -> bool:
+    def has_next_epoch(self) -> bool:
         """Whether there is another epoch to train."""
         return not self.phase.is_over or self.phase.number < count_phases(self.config)
 
     def run_epoch(self) -> EpochRow:
-        """Trains and validates one epoch, and saves the checkpoint if that can be done.
+        """Train and validates one epoch, and save the checkpoint if that can be done.
 
         Raises:
             NotFiniteError: If the loss is not a finite number any more.
@@ -96,8 +99,8 @@ class Fit:
         learning_rate = self.phase.learning_rate
         self.phase.end_epoch(val.loss, val.accuracy)
         if self.best is None or val.accuracy > self.best.accuracy:
-            self.best = Best(
-                val.accuracy, epoch, self.phase.number, self.phase.learned(), val.confusion
+            self.best = BestEpoch(
+                val.accuracy, epoch, self.phase.number, self.phase.trained_state(), val.confusion
             )
         row = EpochRow(
             epoch=epoch,
@@ -121,14 +124,14 @@ class Fit:
         return () if self.best is None else self.best.confusion
 
     def finish(self) -> Finished:
-        """Puts the best weights back and measures them on the validation split."""
+        """Put the best weights back and measure them on the validation split."""
         from sklearn.metrics import balanced_accuracy_score, roc_auc_score
 
         assert self.best is not None, "a fit without an epoch"
         n_parameters = self.model.count_params()
         if self.best.phase != self.phase.number:
             self.phase = self._make_phase(self.best.phase)
-        self.phase.assign(self.best.learned)
+        self.phase.assign(self.best.trained_state)
         labels = self.data.labels("val")
         probabilities = self.phase.predict().astype(np.float64)
         probabilities /= probabilities.sum(axis=1, keepdims=True)
@@ -153,20 +156,20 @@ class Fit:
         return make_phase(number, self.task, self.config, self.data, self._on_progress)
 
     def _begin_next_phase(self) -> None:
-        """Goes on to the next phase from the best epoch of the ones before."""
+        """Go on to the next phase from the best epoch of the ones before."""
         assert self.best is not None
         self.phase = self._make_phase(self.phase.number + 1)
-        self.phase.assign(self.best.learned)
+        self.phase.assign(self.best.trained_state)
 
     def _save(self) -> None:
         assert self.best is not None
         arrays = {
-            **_prefixed("model", self.phase.learned()),
-            **_prefixed("best", self.best.learned),
+            **_prefixed("model", self.phase.trained_state()),
+            **_prefixed("best", self.best.trained_state),
             **_prefixed("optimizer", dict(_numbered(self.phase.optimizer_arrays()))),
         }
         state = {
-            "task": identity(self.task),
+            "task": task_identity(self.task),
             "phase": self.phase.number,
             "progress": self.phase.state(),
             "history": [asdict(row) for row in self.history],
@@ -180,33 +183,33 @@ class Fit:
         try:
             write_checkpoint(Path(self.task.checkpoint), Checkpoint(arrays, state))
         except CheckpointError as error:  # The trial can do without, as long as it goes on here.
-            self.unsaved = str(error)
+            self.save_error = str(error)
         else:
-            self.unsaved = ""
+            self.save_error = ""
 
     def _load_checkpoint(self) -> Checkpoint | None:
         """The checkpoint, if there is a whole one of this very task."""
-        checkpoint = load_checkpoint(Path(self.task.goes_on_from or self.task.checkpoint))
-        if checkpoint is None or checkpoint.state.get("task") != identity(self.task):
+        checkpoint = load_checkpoint(Path(self.task.resume_from or self.task.checkpoint))
+        if checkpoint is None or checkpoint.state.get("task") != task_identity(self.task):
             return None
         return checkpoint
 
     def _restore(self, checkpoint: Checkpoint) -> None:
-        """Goes on where the checkpoint was saved."""
+        """Go on where the checkpoint was saved."""
         self.phase.assign(group(checkpoint, "model"))
         optimizer = group(checkpoint, "optimizer")
         self.phase.restore(
             [optimizer[str(i)] for i in range(len(optimizer))], checkpoint.state["progress"]
         )
-        self.best = Best(
+        self.best = BestEpoch(
             **checkpoint.state["best"],
-            learned=group(checkpoint, "best"),
+            trained_state=group(checkpoint, "best"),
             confusion=tuple(map(tuple, checkpoint.state.get("confusion", ()))),
         )
         self.history = [EpochRow(**row) for row in checkpoint.state["history"]]
 
 
-def identity(task: Task) -> dict[str, Any]:
+def task_identity(task: Task) -> dict[str, Any]:
     """What a checkpoint must agree on; where the files lie may change."""
     values = asdict(task)
     for place in ("data", "checkpoint", "goes_on_from", "features", "modules"):

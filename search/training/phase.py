@@ -9,9 +9,9 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from search.training.protocol import Confusion, Task
+from search.trainer.protocol import Confusion, Task
 
-STOPPER_STATE = ("wait", "stopped_epoch", "best", "best_epoch")
+EARLY_STOPPING_STATE = ("wait", "stopped_epoch", "best", "best_epoch")
 PLATEAU_STATE = ("wait", "cooldown_counter", "best")
 
 Batch = tuple[NDArray[Any], NDArray[np.int64]]
@@ -88,7 +88,7 @@ class Phase:
         return float(self.model.optimizer.learning_rate)
 
     def train(self, epoch: int) -> dict[str, float]:
-        """Trains on the batches of an epoch, and gives `loss` and `accuracy` over its images.
+        """Train on the batches of an epoch, and return `loss` and `accuracy` over its images.
 
         Keras begins its metrics anew with each call, so the means are ours.
 
@@ -106,7 +106,7 @@ class Phase:
         return {name: total / n_images for name, total in sums.items()}
 
     def validate(self) -> Validation:
-        """Measures cross-entropy, without the regularizer's penalty, accuracy and confusion.
+        """Measure cross-entropy, without the regularizer's penalty, accuracy and confusion.
 
         Raises:
             NotFiniteError: If an answer of the network is not a finite number.
@@ -117,11 +117,11 @@ class Phase:
             raise NotFiniteError("The network's answers became NaN.")
         likelihood = probabilities[np.arange(len(labels)), labels].astype(np.float64)
         loss = -np.log(np.maximum(likelihood, keras.config.epsilon())).mean()
-        answers, n_classes = probabilities.argmax(axis=1), probabilities.shape[1]
-        counts = np.bincount(labels * n_classes + answers, minlength=n_classes**2)
+        predictions, n_classes = probabilities.argmax(axis=1), probabilities.shape[1]
+        counts = np.bincount(labels * n_classes + predictions, minlength=n_classes**2)
         return Validation(
             loss=float(loss),
-            accuracy=float((answers == labels).mean()),
+            accuracy=float((predictions == labels).mean()),
             confusion=tuple(tuple(map(int, row)) for row in counts.reshape(n_classes, -1)),
         )
 
@@ -131,22 +131,24 @@ class Phase:
         return predict_in_batches(self.model, inputs, self.feed.batch_size)
 
     def end_epoch(self, val_loss: float, val_accuracy: float) -> None:
-        """Lets early stopping and the plateau's reduction of the learning rate act."""
+        """Let early stopping and the plateau's reduction of the learning rate act."""
         logs = {"val_loss": val_loss, "val_accuracy": val_accuracy}
-        self._stopper.on_epoch_end(self._n_epochs, logs)
+        self._early_stopping.on_epoch_end(self._n_epochs, logs)
         self._plateau.on_epoch_end(self._n_epochs, dict(logs))
         self._n_epochs += 1
 
-    def learned(self) -> dict[str, NDArray[Any]]:
+    def trained_state(self) -> dict[str, NDArray[Any]]:
         """Everything of the network that training changes, by layer and position.
 
         The states of seed generators are in it, a frozen backbone's weights are not.
         """
-        return {name: variable.numpy() for name, variable in _learned(self.model).items()}
+        return {
+            name: variable.numpy() for name, variable in _trained_variables(self.model).items()
+        }
 
-    def assign(self, learned: Mapping[str, NDArray[Any]]) -> None:
-        """Puts what `learned` gave into the network; what it does not name stays as it is."""
-        assign(self.model, learned)
+    def assign(self, trained_state: Mapping[str, NDArray[Any]]) -> None:
+        """Assign `trained_state` to the network; what it does not name stays as it is."""
+        assign(self.model, trained_state)
 
     def optimizer_arrays(self) -> list[NDArray[Any]]:
         """The optimizer's variables."""
@@ -157,22 +159,24 @@ class Phase:
         return {
             "n_epochs": self._n_epochs,
             "stop": bool(self.model.stop_training),
-            "stopper": {name: getattr(self._stopper, name) for name in STOPPER_STATE},
+            "stopper": {
+                name: getattr(self._early_stopping, name) for name in EARLY_STOPPING_STATE
+            },
             "plateau": {name: getattr(self._plateau, name) for name in PLATEAU_STATE},
         }
 
     def restore(self, optimizer_arrays: list[NDArray[Any]], state: Mapping[str, Any]) -> None:
-        """Puts back what `optimizer_arrays` and `state` gave."""
+        """Put back what `optimizer_arrays` and `state` gave."""
         for variable, array in zip(self.model.optimizer.variables, optimizer_arrays, strict=True):
             variable.assign(array)
         self._n_epochs = state["n_epochs"]
-        for callback, name in ((self._stopper, "stopper"), (self._plateau, "plateau")):
+        for callback, name in ((self._early_stopping, "stopper"), (self._plateau, "plateau")):
             for key, value in state[name].items():
                 setattr(callback, key, value)
         self.model.stop_training = state["stop"]
 
     def _start_callbacks(self, task: Task) -> None:
-        self._stopper = keras.callbacks.EarlyStopping(
+        self._early_stopping = keras.callbacks.EarlyStopping(
             monitor="val_accuracy", mode="max", patience=task.patience
         )
         self._plateau = keras.callbacks.ReduceLROnPlateau(
@@ -183,15 +187,15 @@ class Phase:
             min_lr=task.min_learning_rate,
         )
         self.model.stop_training = False
-        for callback in (self._stopper, self._plateau):
+        for callback in (self._early_stopping, self._plateau):
             callback.set_model(self.model)
             callback.on_train_begin()
 
 
-def assign(model: keras.Model, learned: Mapping[str, NDArray[Any]]) -> None:
-    """Puts what a phase has learned into a network, be it of another phase."""
-    variables = _learned(model)
-    for name, array in learned.items():
+def assign(model: keras.Model, trained_state: Mapping[str, NDArray[Any]]) -> None:
+    """Put what a phase has learned into a network, be it of another phase."""
+    variables = _trained_variables(model)
+    for name, array in trained_state.items():
         if name in variables:
             variables[name].assign(array)
 
@@ -209,7 +213,7 @@ def predict_in_batches(
     return np.concatenate(parts)
 
 
-def _learned(model: keras.Model) -> dict[str, keras.Variable]:
+def _trained_variables(model: keras.Model) -> dict[str, keras.Variable]:
     found = {}
     for layer in model.layers:
         is_backbone = isinstance(layer, keras.Model)
@@ -220,7 +224,7 @@ def _learned(model: keras.Model) -> dict[str, keras.Variable]:
 
 
 def _skip_all_reduce(optimizer: keras.optimizers.Optimizer) -> None:
-    """Leaves out the sum of gradients over replicas, of which there is one.
+    """Leave out the sum of gradients over replicas, of which there is one.
 
     The sum registers a custom gradient that TensorFlow never forgets, and with it the whole
     graph of the network: 16 MB a network, which no `clear_session` gives back.

@@ -6,22 +6,22 @@ import keras
 import numpy as np
 from safetensors.numpy import load_file, save_file
 
-from search.training.protocol import Predict, Predicted
-from search.training.rebuild import predict_probabilities
+from search.trainer.protocol import Predict, Predicted
+from search.training.evaluate import predict_probabilities
 
 BATCH_SIZE = 32
-TELL_EVERY = 8 * BATCH_SIZE
+PROGRESS_EVERY = 8 * BATCH_SIZE
 
 
 class WrongShapeError(ValueError):
     """A model takes other images than its record says."""
 
 
-def predict(wish: Predict, on_progress: Callable[[int, int], None]) -> Predicted:
-    """Has a model answer on images; its file must have been found safe before.
+def predict(request: Predict, on_progress: Callable[[int, int], None]) -> Predicted:
+    """Make a model answer on images; its file must have been found safe before.
 
     Args:
-        wish: Where the model and the images are, and where the answers go.
+        request: Where the model and the images are, and where the answers go.
         on_progress: Called with the images done and all of them.
 
     Raises:
@@ -29,16 +29,16 @@ def predict(wish: Predict, on_progress: Callable[[int, int], None]) -> Predicted
         NotFiniteError: If an answer of the network is not a finite number.
         ValueError, OSError: Or another error of Keras, if the model is damaged.
     """
-    model = keras.models.load_model(wish.model, safe_mode=True, compile=False)
-    images = load_file(wish.images)["images"]
+    model = keras.models.load_model(request.model, safe_mode=True, compile=False)
+    images = load_file(request.images)["images"]
     if tuple(model.input_shape[1:]) != images.shape[1:]:
         raise WrongShapeError(
             f"it takes images of {model.input_shape[1:]}, and its record says {images.shape[1:]}"
         )
     parts = []
-    for start in range(0, len(images), TELL_EVERY):
-        part = images[start : start + TELL_EVERY]
+    for start in range(0, len(images), PROGRESS_EVERY):
+        part = images[start : start + PROGRESS_EVERY]
         parts.append(predict_probabilities(model, part, BATCH_SIZE))
         on_progress(start + len(part), len(images))
-    save_file({"probabilities": np.concatenate(parts)}, wish.answers)
+    save_file({"probabilities": np.concatenate(parts)}, request.predictions)
     return Predicted(len(images))

@@ -5,11 +5,11 @@ Its parameters begin with `densenet_`, since `dense_layers` and `dense1_units` a
 
 from collections.abc import Mapping, Sequence
 
-from spaces.common import BLOCK_DROPOUT, USUAL, YES_NO
-from spaces.draw import Draw
 from spaces.families.registry import Family, register_family
 from spaces.models.dense import DenseNetwork
-from spaces.parameters import Domain, FloatRange, IntRange, Value
+from spaces.parameters.domains import Domain, FloatRange, IntRange, Value
+from spaces.parameters.shared import BASELINE_PARAMETERS, BLOCK_DROPOUT, BOOLEAN
+from spaces.parameters.suggestion import Draw
 
 
 @register_family("dense")
@@ -25,7 +25,7 @@ class Dense(Family):
             "densenet_layers": IntRange(1, 6),
             "densenet_growth_rate": IntRange(4, 24, log=True),
             "densenet_compression": FloatRange(0.4, 1.0),
-            "densenet_bottleneck": YES_NO,
+            "densenet_bottleneck": BOOLEAN,
             "block_dropout": BLOCK_DROPOUT,
         }
 
@@ -61,19 +61,19 @@ def _blocks(n_blocks: int, growth_rate: int, compression: float) -> dict[str, Va
 # Beside each: best validation accuracy within 12 epochs on 1,960 brain MRI of 32 pixels, and
 # seconds of one core an epoch.
 _KNOWN_GOOD: tuple[dict[str, Value], ...] = (
-    USUAL  # .90, 4.4 s
+    BASELINE_PARAMETERS  # .90, 4.4 s
     | _blocks(3, 12, 0.5)
     | {"batch_normalization": True}
     | {"optimizer": "adam", "learning_rate": 0.001, "adam_beta_1": 0.9},
-    USUAL  # .89, 2.8 s
+    BASELINE_PARAMETERS  # .89, 2.8 s
     | _blocks(3, 10, 0.7)
     | {"activation": "elu", "kernel_initializer": "glorot_uniform", "dropout": 0.2}
     | {"optimizer": "sgd", "sgd_learning_rate": 0.01, "sgd_momentum": 0.9, "sgd_nesterov": True},
-    USUAL  # .88, 2.8 s
+    BASELINE_PARAMETERS  # .88, 2.8 s
     | _blocks(3, 8, 0.5)
     | {"batch_normalization": True}
     | {"optimizer": "nadam", "learning_rate": 0.0015, "nadam_beta_1": 0.9},
-    USUAL  # .87, 2.4 s
+    BASELINE_PARAMETERS  # .87, 2.4 s
     | _blocks(3, 10, 0.5)
     | {"activation": "leaky_relu"}
     | {"optimizer": "nadam", "learning_rate": 0.0015, "nadam_beta_1": 0.9},

@@ -2,11 +2,11 @@
 
 from collections.abc import Mapping, Sequence
 
-from spaces.common import USUAL, YES_NO
-from spaces.draw import Draw
 from spaces.families.registry import Family, register_family
 from spaces.models.plain import PlainNetwork, PlainStage
-from spaces.parameters import Domain, IntRange, Value
+from spaces.parameters.domains import Domain, IntRange, Value
+from spaces.parameters.shared import BASELINE_PARAMETERS, BOOLEAN
+from spaces.parameters.suggestion import Draw
 
 MAX_STAGES = 5
 
@@ -41,7 +41,7 @@ def _stage_parameters(stage: str) -> dict[str, Domain]:
         f"{stage}_convs": IntRange(1, 3),
         f"{stage}_channels": IntRange(8, 128, log=True),
         f"{stage}_kernel_size": IntRange(3, 6),
-        f"{stage}_pool": YES_NO,
+        f"{stage}_pool": BOOLEAN,
         f"{stage}_pool_size": IntRange(2, 3),
     }
 
@@ -73,27 +73,27 @@ def _stages(*stages: tuple[int, int, int, int]) -> dict[str, Value]:
 # Beside each: best validation accuracy within 12 epochs on 1,960 brain MRI of 32 pixels (mean of
 # two seeds), and seconds an epoch on one thread.
 _KNOWN_GOOD: tuple[dict[str, Value], ...] = (
-    USUAL  # .90, 1.1 s
+    BASELINE_PARAMETERS  # .90, 1.1 s
     | _stages((1, 24, 5, 3), (2, 48, 3, 2), (1, 64, 3, 2))
     | {"activation": "leaky_relu"}
     | {"optimizer": "nadam", "learning_rate": 0.0015, "nadam_beta_1": 0.9},
-    USUAL  # .89, 0.9 s
+    BASELINE_PARAMETERS  # .89, 0.9 s
     | _stages((1, 32, 4, 3), (1, 48, 4, 2), (1, 64, 3, 2))
     | {"activation": "elu", "kernel_initializer": "glorot_uniform", "dense1_units": 128}
     | {"optimizer": "sgd", "sgd_learning_rate": 0.01, "sgd_momentum": 0.9, "sgd_nesterov": True}
     | {"dropout": 0.2},
-    USUAL  # .88, 1.8 s
+    BASELINE_PARAMETERS  # .88, 1.8 s
     | _stages((1, 24, 5, 3), (1, 48, 5, 2), (1, 64, 4, 2))
     | {"batch_normalization": True, "dropout": 0.2, "batch_size": 16}
     | {"optimizer": "adam", "learning_rate": 0.001, "adam_beta_1": 0.9},
-    USUAL  # .89, 1.1 s
+    BASELINE_PARAMETERS  # .89, 1.1 s
     | _stages((1, 24, 5, 3), (1, 48, 5, 2), (1, 64, 4, 2))
     | {"optimizer": "nadam", "learning_rate": 0.0015, "nadam_beta_1": 0.9, "dense1_units": 32},
-    USUAL  # .86, 1.1 s
+    BASELINE_PARAMETERS  # .86, 1.1 s
     | _stages((1, 64, 4, 3), (1, 32, 3, 2))
     | {"activation": "elu", "kernel_initializer": "glorot_uniform", "dense1_units": 256}
     | {"optimizer": "adam", "learning_rate": 0.001, "adam_beta_1": 0.9, "dropout": 0.2},
-    USUAL  # .84, 1.0 s
+    BASELINE_PARAMETERS  # .84, 1.0 s
     | _stages((1, 16, 6, 3), (1, 64, 4, 3), (1, 64, 6, 2))
     | {"activation": "tanh", "kernel_initializer": "he_uniform", "batch_normalization": True}
     | {"optimizer": "rmsprop", "learning_rate": 0.002, "rmsprop_rho": 0.9, "dropout": 0.05}

@@ -5,11 +5,11 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import ClassVar, Literal
 
-from spaces.draw import Draw
 from spaces.errors import SpaceError
 from spaces.models.layers import Network
-from spaces.parameters import Domain, Value
-from spaces.settings import Head
+from spaces.network_settings import Head
+from spaces.parameters.domains import Domain, Value
+from spaces.parameters.suggestion import Draw
 
 ImageSetName = Literal["scratch", "transfer"]
 
@@ -20,7 +20,7 @@ class Family(ABC):
     """One kind of architecture: its own parameters, how they are drawn, and good ones to start.
 
     `network` is the frozen dataclass that `suggest` returns. Parameters that all families share
-    (`spaces.common`) are not listed again.
+    (`spaces.parameters.shared`) are not listed again.
     """
 
     network: ClassVar[type[Network]]
@@ -62,8 +62,8 @@ def register_family(name: str) -> Callable[[type[Family]], type[Family]]:
     return register
 
 
-def forget_families(names: Iterable[str]) -> None:
-    """Takes families out again: those of a user's module that is broken, or has changed."""
+def unregister_families(names: Iterable[str]) -> None:
+    """Take families out again: those of a user's module that is broken, or has changed."""
     for name in names:
         _families.pop(name, None)
 

@@ -2,11 +2,17 @@
 
 from collections.abc import Mapping, Sequence
 
-from spaces.common import BLOCK_DROPOUT, USUAL, YES_NO, suggest_widths, width_parameters
-from spaces.draw import Draw
 from spaces.families.registry import Family, register_family
 from spaces.models.residual import VERSIONS, ResidualNetwork, Version
-from spaces.parameters import Choices, Domain, IntRange, Value
+from spaces.parameters.domains import Choices, Domain, IntRange, Value
+from spaces.parameters.shared import (
+    BASELINE_PARAMETERS,
+    BLOCK_DROPOUT,
+    BOOLEAN,
+    suggest_widths,
+    width_parameters,
+)
+from spaces.parameters.suggestion import Draw
 
 
 @register_family("residual")
@@ -21,7 +27,7 @@ class Residual(Family):
             "residual_stages": IntRange(1, 4),
             "residual_blocks": IntRange(1, 3),
             **width_parameters("residual", 8, 64),
-            "residual_bottleneck": YES_NO,
+            "residual_bottleneck": BOOLEAN,
             "residual_version": Choices(VERSIONS),
             "block_dropout": BLOCK_DROPOUT,
         }
@@ -60,19 +66,19 @@ def _stages(
 # Beside each: best validation accuracy within 12 epochs on 1,960 brain MRI of 32 pixels, and
 # seconds of one core an epoch.
 _KNOWN_GOOD: tuple[dict[str, Value], ...] = (
-    USUAL  # .88, 3.3 s
+    BASELINE_PARAMETERS  # .88, 3.3 s
     | _stages(3, 16, 2.0, "v2", dropout=0.1)
     | {"batch_normalization": True}
     | {"optimizer": "nadam", "learning_rate": 0.0015, "nadam_beta_1": 0.9},
-    USUAL  # .88, 3.1 s
+    BASELINE_PARAMETERS  # .88, 3.1 s
     | _stages(3, 16, 2.0, "v1")
     | {"batch_normalization": True}
     | {"optimizer": "adam", "learning_rate": 0.001, "adam_beta_1": 0.9},
-    USUAL  # .87, 1.7 s
+    BASELINE_PARAMETERS  # .87, 1.7 s
     | _stages(3, 12, 1.8, "v1")
     | {"activation": "elu", "kernel_initializer": "glorot_uniform"}
     | {"optimizer": "sgd", "sgd_learning_rate": 0.005, "sgd_momentum": 0.9, "sgd_nesterov": True},
-    USUAL  # .85, 1.9 s
+    BASELINE_PARAMETERS  # .85, 1.9 s
     | _stages(3, 12, 1.8, "v2", dropout=0.1)
     | {"activation": "leaky_relu", "kernel_initializer": "glorot_uniform"}
     | {"optimizer": "nadam", "learning_rate": 0.0015, "nadam_beta_1": 0.9},

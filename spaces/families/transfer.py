@@ -2,13 +2,13 @@
 
 from collections.abc import Mapping, Sequence
 
-from spaces.common import USUAL
-from spaces.draw import Draw
 from spaces.families.registry import Family, register_family
 from spaces.models.backbones import BACKBONES, find_backbone
 from spaces.models.transfer import TransferNetwork
-from spaces.parameters import Choices, Domain, FloatRange, IntRange, Value
-from spaces.settings import Head
+from spaces.network_settings import Head
+from spaces.parameters.domains import Choices, Domain, FloatRange, IntRange, Value
+from spaces.parameters.shared import BASELINE_PARAMETERS
+from spaces.parameters.suggestion import Draw
 
 MAX_UNFROZEN_LAYERS = 64
 
@@ -48,7 +48,7 @@ class Transfer(Family):
         return _KNOWN_GOOD
 
 
-_USUAL = USUAL | {
+_TRANSFER_BASELINE = BASELINE_PARAMETERS | {
     "kernel_initializer": "glorot_uniform",
     "bias_initializer": "glorot_uniform",
     "optimizer": "adam",
@@ -58,16 +58,16 @@ _USUAL = USUAL | {
 # Beside each: best validation accuracy of the head (12 epochs) and of fine-tuning (5 more) with
 # MobileNetV2 on 1,960 brain MRI of 96 pixels.
 _KNOWN_GOOD: tuple[dict[str, Value], ...] = (
-    _USUAL  # .87, .90
+    _TRANSFER_BASELINE  # .87, .90
     | {"head": "flatten", "dense_layers": 0, "dropout": 0.3, "learning_rate": 0.001}
     | {"unfrozen_layers": 25, "fine_tuning_rate": 0.1},
-    _USUAL  # .88, .89
+    _TRANSFER_BASELINE  # .88, .89
     | {"head": "flatten", "dense_layers": 1, "dense1_units": 128, "dropout": 0.4}
     | {"learning_rate": 0.001, "unfrozen_layers": 8, "fine_tuning_rate": 0.1},
-    _USUAL  # .88
+    _TRANSFER_BASELINE  # .88
     | {"head": "global_average", "dense_layers": 0, "dropout": 0.2, "learning_rate": 0.003}
     | {"unfrozen_layers": 40, "fine_tuning_rate": 0.03},
-    _USUAL  # .86
+    _TRANSFER_BASELINE  # .86
     | {"head": "global_average", "dense_layers": 1, "dense1_units": 128, "dropout": 0.3}
     | {"learning_rate": 0.001, "unfrozen_layers": 15, "fine_tuning_rate": 0.1},
 )

@@ -2,11 +2,16 @@
 
 from collections.abc import Mapping, Sequence
 
-from spaces.common import BLOCK_DROPOUT, USUAL, suggest_widths, width_parameters
-from spaces.draw import Draw
 from spaces.families.registry import Family, register_family
 from spaces.models.vgg import VggNetwork
-from spaces.parameters import Domain, IntRange, Value
+from spaces.parameters.domains import Domain, IntRange, Value
+from spaces.parameters.shared import (
+    BASELINE_PARAMETERS,
+    BLOCK_DROPOUT,
+    suggest_widths,
+    width_parameters,
+)
+from spaces.parameters.suggestion import Draw
 
 
 @register_family("vgg")
@@ -53,24 +58,24 @@ def _blocks(
 # Beside each: best validation accuracy within 12 epochs on 1,960 brain MRI of 32 pixels, and
 # seconds of one core an epoch.
 _KNOWN_GOOD: tuple[dict[str, Value], ...] = (
-    USUAL  # .91, 2.4 s
+    BASELINE_PARAMETERS  # .91, 2.4 s
     | _blocks(3, 2, 16, 2.0, dropout=0.05)
     | {"batch_normalization": True}
     | {"optimizer": "adam", "learning_rate": 0.001, "adam_beta_1": 0.9},
-    USUAL  # .89, 1.4 s
+    BASELINE_PARAMETERS  # .89, 1.4 s
     | _blocks(4, 1, 32, 1.4, dropout=0.05)
     | {"activation": "elu", "kernel_initializer": "glorot_uniform"}
     | {"optimizer": "sgd", "sgd_learning_rate": 0.02, "sgd_momentum": 0.9, "sgd_nesterov": True},
-    USUAL  # .89, 2.9 s
+    BASELINE_PARAMETERS  # .89, 2.9 s
     | _blocks(2, 2, 20, 2.0, dropout=0.15)
     | {"activation": "gelu", "dense1_units": 128}
     | {"optimizer": "adamw", "learning_rate": 0.001, "adamw_beta_1": 0.9}
     | {"adamw_weight_decay": 0.01},
-    USUAL  # .88, 1.0 s
+    BASELINE_PARAMETERS  # .88, 1.0 s
     | _blocks(3, 1, 24, 1.6)
     | {"activation": "leaky_relu"}
     | {"optimizer": "nadam", "learning_rate": 0.0015, "nadam_beta_1": 0.9},
-    USUAL  # .88, 1.8 s
+    BASELINE_PARAMETERS  # .88, 1.8 s
     | _blocks(3, 2, 16, 2.0, dropout=0.1)
     | {"optimizer": "nadam", "learning_rate": 0.0015, "nadam_beta_1": 0.9},
 )

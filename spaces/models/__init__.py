@@ -1,16 +1,10 @@
-"""How a config becomes a network; importing this does not load Keras, building does."""
+"""The networks of each family, as calls on a toolbox of layers; users' families import from here.
+
+Turning a config into a Keras model is in `spaces.keras_models`. Importing this does not load
+Keras.
+"""
 
 from spaces.models.blocks import conv_block, hidden_layer
-from spaces.models.build import build_extractor, build_head, build_model, build_optimizer
 from spaces.models.layers import Layers, Network
 
-__all__ = [
-    "Layers",
-    "Network",
-    "build_extractor",
-    "build_head",
-    "build_model",
-    "build_optimizer",
-    "conv_block",
-    "hidden_layer",
-]
+__all__ = ["Layers", "Network", "conv_block", "hidden_layer"]

@@ -3,7 +3,7 @@
 from typing import TypeVar
 
 from spaces.models.layers import Layers
-from spaces.settings import Head
+from spaces.network_settings import Head
 
 T = TypeVar("T")
 
@@ -26,7 +26,7 @@ def normalize(x: T, layers: Layers[T], *, name: str) -> T:
     return layers.batch_norm(x, name=f"{name}_norm") if layers.settings.batch_normalization else x
 
 
-def drop(x: T, rate: float, layers: Layers[T], *, name: str) -> T:
+def apply_dropout(x: T, rate: float, layers: Layers[T], *, name: str) -> T:
     """Dropout, or nothing at a rate of 0."""
     return layers.dropout(x, rate, name=f"{name}_dropout") if rate else x
 
@@ -35,13 +35,13 @@ def hidden_layer(x: T, units: int, layers: Layers[T], *, name: str) -> T:
     """A dense layer, its activation, and dropout where the settings say so."""
     x = layers.dense(x, units, name=name)
     x = layers.activation(x, name=f"{name}_activation")
-    return drop(x, layers.settings.dropout, layers, name=name)
+    return apply_dropout(x, layers.settings.dropout, layers, name=name)
 
 
 def classify(x: T, head: Head, n_classes: int, layers: Layers[T]) -> T:
     """Class probabilities from feature maps: pooling, hidden dense layers, softmax."""
     pool = layers.flatten if head.pooling == "flatten" else layers.global_average
-    x = drop(pool(x, name=head.pooling), layers.settings.dropout, layers, name="head")
+    x = apply_dropout(pool(x, name=head.pooling), layers.settings.dropout, layers, name="head")
     for number, units in enumerate(head.dense_units, start=1):
         x = hidden_layer(x, units, layers, name=f"dense{number}")
     return layers.probabilities(x, n_classes, name="probabilities")

@@ -5,9 +5,9 @@ from typing import Annotated, TypeVar
 
 from pydantic import Field
 
-from spaces.models.blocks import activate, drop
+from spaces.models.blocks import activate, apply_dropout
 from spaces.models.layers import Layers
-from spaces.settings import Count, Fraction
+from spaces.network_settings import Count, Fraction
 
 T = TypeVar("T")
 
@@ -131,4 +131,4 @@ def _composite(
     """The paper's function H: normalization, activation, convolution, dropout."""
     x = activate(x, layers, name=name)
     x = layers.conv2d(x, channels, kernel_size, name=name)
-    return drop(x, dropout, layers, name=name)
+    return apply_dropout(x, dropout, layers, name=name)

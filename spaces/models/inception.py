@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 from typing import TypeVar
 
-from spaces.models.blocks import conv_block, drop
+from spaces.models.blocks import apply_dropout, conv_block
 from spaces.models.layers import Layers
-from spaces.settings import Count, Fraction
+from spaces.network_settings import Count, Fraction
 
 T = TypeVar("T")
 
@@ -51,7 +51,7 @@ class InceptionNetwork:
     def _stage(self, x: T, widths: InceptionWidths, layers: Layers[T], *, name: str) -> T:
         for number in range(1, self.blocks + 1):
             x = inception_block(x, widths, layers, name=f"{name}_block{number}")
-            x = drop(x, self.dropout, layers, name=f"{name}_block{number}")
+            x = apply_dropout(x, self.dropout, layers, name=f"{name}_block{number}")
         return x
 
 
@@ -71,13 +71,13 @@ def inception_block(x: T, widths: InceptionWidths, layers: Layers[T], *, name: s
     Source: Szegedy et al., "Going Deeper with Convolutions", https://arxiv.org/abs/1409.4842,
         figure 2(b).
     """
-    narrow3 = conv_block(x, widths.reduce3x3, 1, layers, name=f"{name}_reduce3x3")
-    narrow5 = conv_block(x, widths.reduce5x5, 1, layers, name=f"{name}_reduce5x5")
+    reduced3 = conv_block(x, widths.reduce3x3, 1, layers, name=f"{name}_reduce3x3")
+    reduced5 = conv_block(x, widths.reduce5x5, 1, layers, name=f"{name}_reduce5x5")
     pooled = layers.max_pool(x, POOL_SIZE, strides=1, padding="same", name=f"{name}_pool")
     branches = (
         conv_block(x, widths.conv1x1, 1, layers, name=f"{name}_conv1x1"),
-        conv_block(narrow3, widths.conv3x3, 3, layers, name=f"{name}_conv3x3"),
-        conv_block(narrow5, widths.conv5x5, 5, layers, name=f"{name}_conv5x5"),
+        conv_block(reduced3, widths.conv3x3, 3, layers, name=f"{name}_conv3x3"),
+        conv_block(reduced5, widths.conv5x5, 5, layers, name=f"{name}_conv5x5"),
         conv_block(pooled, widths.pool, 1, layers, name=f"{name}_pooled"),
     )
     return layers.concatenate(branches, name=f"{name}_concat")

@@ -1,15 +1,15 @@
 """The toolbox a network is written with: one set of layers, several meanings.
 
 A network is a function over tensors that are whatever the toolbox says: Keras tensors
-(`keras_layers`), or bare shapes whose cost is added up (`spaces.cost`). So what a network is and
-what it costs cannot disagree.
+(`spaces.keras_models.layers`), or bare shapes whose cost is added up (`spaces.cost.estimate`). So
+what a network is and what it costs cannot disagree.
 """
 
 from collections.abc import Sequence
 from typing import Literal, Protocol, TypeVar
 
 from spaces.errors import SpaceError
-from spaces.settings import LayerSettings
+from spaces.network_settings import LayerSettings
 
 T = TypeVar("T")
 Padding = Literal["valid", "same"]
@@ -84,7 +84,7 @@ class Network(Protocol):
 
 
 def check_window(height: int | None, width: int | None, window: int, *, name: str) -> None:
-    """Refuses to make a map smaller that has less than one window, or one stride, to it.
+    """Refuse to make a map smaller that has less than one window, or one stride, to it.
 
     Raises:
         SpaceError: If nothing would be left of the map.

@@ -5,7 +5,7 @@ from typing import TypeVar
 
 from spaces.models.blocks import conv_block
 from spaces.models.layers import Layers
-from spaces.settings import Count
+from spaces.network_settings import Count
 
 T = TypeVar("T")
 

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple, TypeVar, get_args
 
-from spaces.models.blocks import activate, conv_block, drop, normalize
+from spaces.models.blocks import activate, apply_dropout, conv_block, normalize
 from spaces.models.layers import Layers
-from spaces.settings import Count, Fraction
+from spaces.network_settings import Count, Fraction
 
 T = TypeVar("T")
 
@@ -127,7 +127,7 @@ def _post_activated(
             strides=conv.strides,
             name=f"{name}_conv{number}",
         )
-    y = drop(y, dropout, layers, name=name)
+    y = apply_dropout(y, dropout, layers, name=name)
     y = _convolve(y, last, layers, name=f"{name}_conv{len(convs)}")
     y = normalize(y, layers, name=f"{name}_conv{len(convs)}")
     if _is_projected(x, last.channels, strides, layers):
@@ -144,7 +144,7 @@ def _pre_activated(
     y = _convolve(activated, first, layers, name=f"{name}_conv1")
     for number, conv in enumerate(others, start=2):
         y = activate(y, layers, name=f"{name}_pre{number}")
-        y = drop(y, dropout if number == len(convs) else 0.0, layers, name=name)
+        y = apply_dropout(y, dropout if number == len(convs) else 0.0, layers, name=name)
         y = _convolve(y, conv, layers, name=f"{name}_conv{number}")
     if _is_projected(x, convs[-1].channels, strides, layers):  # of the activated input, as He's
         x = _project(activated, convs[-1].channels, strides, layers, name=f"{name}_shortcut")

@@ -6,7 +6,7 @@ from typing import Annotated, TypeVar
 from pydantic import Field
 
 from spaces.models.layers import Layers
-from spaces.settings import Count
+from spaces.network_settings import Count
 
 T = TypeVar("T")
 

@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 from typing import TypeVar
 
-from spaces.models.blocks import conv_block, drop
+from spaces.models.blocks import apply_dropout, conv_block
 from spaces.models.layers import Layers
-from spaces.settings import Count, Fraction
+from spaces.network_settings import Count, Fraction
 
 T = TypeVar("T")
 
@@ -25,7 +25,7 @@ class VggNetwork:
         """Feature maps of the images `x`."""
         for number, width in enumerate(self.widths, start=1):
             x = vgg_block(x, width, self.convs, layers, name=f"block{number}")
-            x = drop(x, self.dropout, layers, name=f"block{number}")
+            x = apply_dropout(x, self.dropout, layers, name=f"block{number}")
         return x
 
 

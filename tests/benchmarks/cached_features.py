@@ -63,11 +63,11 @@ class _Bench:
         import random
 
         from search.data import DataSettings, prepare
+        from search.trainer.protocol import Task
         from search.training.phase import Phase
-        from search.training.phases import make_phase
-        from search.training.protocol import Task
+        from search.training.phase_plan import make_phase
         from spaces import SearchSpace
-        from spaces.models import build_optimizer
+        from spaces.keras_models import build_optimizer
         from spaces.models.backbones import Weights
 
         data = prepare(DataSettings(source=str(source), image_size=96), folder)

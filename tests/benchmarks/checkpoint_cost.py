@@ -22,12 +22,12 @@ import psutil
 from fixed_trials import DEFAULT_SOURCE
 
 from search.artifacts import Artifacts
-from search.open_study import OpenStudy
-from search.sampling import TRAINING, derive_seed
-from search.settings import StudyPlan
-from search.submit import submit
-from search.training.process import Trainer, TrainerGoneError
-from search.training.protocol import Epoch, Failed, Finished, Task, Unfit
+from search.settings.plan import StudyPlan
+from search.strategy.seeds import TRAINING, derive_seed
+from search.studies.open_study import OpenStudy
+from search.studies.submission import submit
+from search.trainer.process import Trainer, TrainerGoneError
+from search.trainer.protocol import Epoch, Failed, Finished, Task, Unfit
 from spaces import Config, predict_cost
 
 WAYS = ("none", "folder", "database")
@@ -78,8 +78,8 @@ def train(
     trainer.send(task)
     while True:
         match trainer.receive(600.0):
-            case Epoch(_, unsaved):
-                assert not unsaved, unsaved
+            case Epoch(_, save_error):
+                assert not save_error, save_error
                 if artifacts is not None:
                     artifacts.send(number, 0)
                 trainer.send("go_on")

@@ -31,10 +31,10 @@ from instant_worker import METRICS, InstantTrainer
 from optuna.trial import TrialState
 
 from analysis import load_status
-from search.open_study import OpenStudy
-from search.settings import StudyPlan
-from search.submit import submit
-from search.worker import Worker
+from search.settings.plan import StudyPlan
+from search.studies.open_study import OpenStudy
+from search.studies.submission import submit
+from search.workers.worker import Worker
 from storage import Store
 
 N_EPOCHS = 10

@@ -27,7 +27,7 @@ from crowd import make_ours
 from fixed_trials import ROOT
 from large_study import NAME, fill
 
-from search.open_study import OpenStudy
+from search.studies.open_study import OpenStudy
 from storage import Store
 
 N_POLLS = 5

@@ -27,8 +27,8 @@ from fixed_trials import DEFAULT_SOURCE, print_ratios
 from search.data import PreparedSet, default_cache_dir, prepare
 from search.data.settings import DataSettings
 from spaces import Config, SearchSpace
-from spaces.models import build_model, build_optimizer
-from spaces.trials import GuidedTrial
+from spaces.keras_models import build_model, build_optimizer
+from spaces.parameters.stub_trials import PreferredTrial
 
 
 class Runner:
@@ -74,7 +74,7 @@ def make_pair(family: str, data: PreparedSet, n_images: int) -> tuple[Runner, Ru
 
 def make_config(family: str) -> Config:
     """Gives the config of the network that `bare_networks` has written by hand."""
-    return SearchSpace.create([family]).suggest(GuidedTrial({**COMMON, **PARAMETERS[family]}))
+    return SearchSpace.create([family]).suggest(PreferredTrial({**COMMON, **PARAMETERS[family]}))
 
 
 def main() -> None:

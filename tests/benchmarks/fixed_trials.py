@@ -11,9 +11,9 @@ from typing import Any
 
 from optuna.trial import TrialState
 
-from search.open_study import OpenStudy
-from search.settings import StudyPlan
-from search.submit import submit
+from search.settings.plan import StudyPlan
+from search.studies.open_study import OpenStudy
+from search.studies.submission import submit
 
 ROOT = Path(__file__).resolve().parents[2]
 DEFAULT_SOURCE = ROOT.parent / "shared" / "data" / "brainmri_64.npz"

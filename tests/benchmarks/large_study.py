@@ -32,25 +32,25 @@ from optuna.distributions import (
 from optuna.trial import TrialState
 
 from analysis import load_status, rank
-from search.fair_start import next_family
-from search.open_study import OpenStudy
-from search.proposals import next_proposal
+from search.strategy.family_quota import next_family
+from search.studies.open_study import OpenStudy
+from search.workers.proposals import next_proposal
 from storage import (
     EpochRow,
     Store,
-    beat,
     count_done,
-    finish,
-    last_kinds,
-    list_kept,
+    finish_trial,
+    last_outcome_kinds,
+    list_trials_to_keep,
     load_study,
     longest_epoch_s,
     record_epoch,
     recover,
     register_worker,
+    send_heartbeat,
 )
-from storage import optuna_tables as optunas
-from storage.optuna_tables import utc_now
+from storage.optuna_schema import tables as optuna_tables
+from storage.optuna_schema.tables import utc_now
 from storage.outcomes import Outcome
 from storage.tables import epochs, leases
 
@@ -93,8 +93,10 @@ def fill(opened: OpenStudy, n_trials: int) -> None:
         rows.setdefault(table, []).append(values)
 
     with opened.store.write() as connection:
-        first = 1 + (connection.scalar(sa.select(sa.func.max(optunas.trials.c.trial_id))) or 0)
-        number = connection.scalar(sa.select(sa.func.count()).select_from(optunas.trials))
+        first = 1 + (
+            connection.scalar(sa.select(sa.func.max(optuna_tables.trials.c.trial_id))) or 0
+        )
+        number = connection.scalar(sa.select(sa.func.count()).select_from(optuna_tables.trials))
         for trial_id in range(first, first + n_trials):
             recorder = Recorder(rng)
             config = opened.space.suggest(recorder)  # type: ignore[arg-type]
@@ -105,7 +107,7 @@ def fill(opened: OpenStudy, n_trials: int) -> None:
             metrics = {name: rng.random() for name in (*METRICS, "macro_auc")}
             outcome = Outcome(kind, value=best, metrics=metrics)  # type: ignore[arg-type]
             add(
-                optunas.trials,
+                optuna_tables.trials,
                 trial_id=trial_id,
                 number=number,
                 study_id=opened.study_id,
@@ -113,10 +115,16 @@ def fill(opened: OpenStudy, n_trials: int) -> None:
                 datetime_start=utc_now(),
                 datetime_complete=utc_now(),
             )
-            add(optunas.values, trial_id=trial_id, objective=0, value=best, value_type="FINITE")
+            add(
+                optuna_tables.values,
+                trial_id=trial_id,
+                objective=0,
+                value=best,
+                value_type="FINITE",
+            )
             for name, (value, distribution) in recorder.drawn.items():
                 add(
-                    optunas.params,
+                    optuna_tables.params,
                     trial_id=trial_id,
                     param_name=name,
                     param_value=value,
@@ -130,20 +138,20 @@ def fill(opened: OpenStudy, n_trials: int) -> None:
             }
             for key, value in attributes.items():
                 add(
-                    optunas.user_attributes,
+                    optuna_tables.user_attributes,
                     trial_id=trial_id,
                     key=key,
                     value_json=json.dumps(value),
                 )
             add(
-                optunas.system_attributes,
+                optuna_tables.system_attributes,
                 trial_id=trial_id,
                 key="constraints:size",
                 value_json="-0.5",
             )
             for epoch, accuracy in enumerate(curve, start=1):
                 add(
-                    optunas.reports,
+                    optuna_tables.reports,
                     trial_id=trial_id,
                     step=epoch,
                     intermediate_value=max(curve[:epoch]),
@@ -204,9 +212,9 @@ def time_worker(url: str, n_runs: int) -> None:
         for epoch in range(1, 9):
             proposal.trial.report(0.1, epoch)
             row = EpochRow(epoch, 1, 0.5, 1, 0.1, 1e-3, 1.0, 0)
-            record_epoch(store, proposal.lease, row, proposal.draft)
+            record_epoch(store, proposal.lease, row, proposal.pending)
         judged.append(timed(proposal.trial.should_prune))
-        finish(store, proposal.lease, Outcome("pruned"), proposal.draft)
+        finish_trial(store, proposal.lease, Outcome("pruned"), proposal.pending)
 
     judged: list[float] = []
     asks, ends = [], []
@@ -221,11 +229,15 @@ def time_worker(url: str, n_runs: int) -> None:
     show("all trials, nothing new", lambda: opened.study.get_trials(deepcopy=False), n_runs)
     show("next family", lambda: next_family(trials, families, 6), n_runs)
     show("recover", lambda: recover(store, opened.study._study_id), n_runs)
-    show("kept checkpoints", lambda: list_kept(store, study_id, n_best=5, n_pruned=10), n_runs)
-    show("last kinds", lambda: last_kinds(store, study_id, 100), n_runs)
+    show(
+        "kept checkpoints",
+        lambda: list_trials_to_keep(store, study_id, n_best=5, n_pruned=10),
+        n_runs,
+    )
+    show("last kinds", lambda: last_outcome_kinds(store, study_id, 100), n_runs)
     show("longest epoch", lambda: longest_epoch_s(store, study_id), n_runs)
     show("is over", lambda: (load_study(store, NAME), count_done(store, study_id)), n_runs)
-    show("beat", lambda: beat(store, study_id, worker_id), n_runs)
+    show("beat", lambda: send_heartbeat(store, study_id, worker_id), n_runs)
     show("load_status", lambda: load_status(store, NAME), n_runs)
     show("rank", lambda: rank(store, NAME), n_runs)
 

@@ -67,9 +67,9 @@ def measure(name: str, size: int, depth: int, batch: int) -> dict[str, object]:
         "phases_mb": phases,
         "parameters_m": round(cost.parameters / 1e6, 1),
         "trained_m": round(cost.trainable_parameters / 1e6, 1),
-        "kept_mb": round(cost.kept_values * batch * 4 / 2**20),
+        "kept_mb": round(cost.retained_values * batch * 4 / 2**20),
         "largest_mb": round(cost.largest_map * batch * 4 / 2**20),
-        "alive_mb": round(cost.alive_values * batch * 4 / 2**20),
+        "alive_mb": round(cost.peak_live_values * batch * 4 / 2**20),
         "n_layers": [cost.n_layers, cost.n_trained_layers],
     }
 

@@ -1,8 +1,8 @@
-"""Predicted against measured training memory: how the constants of `spaces.memory` were found.
+"""Measure training memory against its prediction: how `training_memory` got its constants.
 
 `python tests/benchmarks/measure_memory.py` trains configs of every size, each in a process of its
 own, and prints a line for each. With `--one FILE` it measures the config in FILE and prints the
-peak growth in MB: the slow test of `spaces.memory` calls it so.
+peak growth in MB: the slow test of `spaces.cost.training_memory` calls it so.
 """
 
 import argparse
@@ -152,8 +152,8 @@ def train(
     on_epoch: Callable[[], None] = lambda: None,
 ) -> None:
     """Short epochs of a real trainer's fit in each phase, with their checkpoints, and its end."""
+    from search.trainer.protocol import Task
     from search.training.fit import Fit
-    from search.training.protocol import Task
 
     with tempfile.TemporaryDirectory() as folder:
         task = Task(
@@ -171,7 +171,7 @@ def train(
             features=f"{folder}/features",
         )
         fit = Fit(task, synthetic_set(config.batch_size, image_shape))
-        while fit.goes_on:
+        while fit.has_next_epoch:
             fit.run_epoch()
             on_epoch()
         fit.finish()

@@ -23,8 +23,8 @@ import optuna
 from optuna.pruners import BasePruner
 from optuna.trial import Trial, TrialState
 
-from search.fair_start import MAX_EPOCHS
-from search.pruning import PRUNERS, make_pruner
+from search.strategy.family_quota import MAX_EPOCHS
+from search.strategy.pruner import PRUNERS, make_pruner
 
 REPOSITORY = Path(__file__).parents[2]
 CURVES = REPOSITORY.parent / "shared" / "data" / "curves_brainmri_32.jsonl"  # real brain MRI

@@ -19,13 +19,13 @@ import sqlalchemy as sa
 from fixed_trials import ROOT, timed
 from large_study import fill
 
-from search.open_study import OpenStudy
-from search.settings import StudyPlan
-from search.submit import submit
-from search.training.pool import TrainerPool
-from search.worker import Worker
+from search.settings.plan import StudyPlan
+from search.studies.open_study import OpenStudy
+from search.studies.submission import submit
+from search.trainer.pool import TrainerPool
+from search.workers.worker import Worker
 from storage import Store, load_trials, set_budget
-from storage.optuna_tables import values
+from storage.optuna_schema.tables import values
 
 NAME = "large"
 BETTER_THAN_ALL = 0.99999

@@ -21,11 +21,11 @@ import optuna
 from optuna.samplers import BaseSampler, PartialFixedSampler, RandomSampler, TPESampler
 from optuna.trial import TrialState
 
-from search.beginning import KNOWN_GOOD_SHARE
-from search.fair_start import MAX_EPOCHS, next_family, share_trials
-from search.sampling import N_STARTUP_TRIALS, SeededSampler
+from search.strategy.family_quota import MAX_EPOCHS, next_family, trials_per_family
+from search.strategy.sampler import N_STARTUP_TRIALS, SeededSampler
+from search.studies.initial_trials import KNOWN_GOOD_SHARE
 from spaces import Limits, SearchSpace, SpaceError, family_names, predict_cost
-from spaces.parameters import Choices, Domain, Value
+from spaces.parameters.domains import Choices, Domain, Value
 
 LIMITS = Limits(max_parameters=10_000_000, max_memory_mb=2500, max_operations=150_000_000)
 IMAGE_SHAPE, N_CLASSES = (32, 32, 1), 4
@@ -242,7 +242,7 @@ def run_together(
 ) -> list[tuple[float, float]]:
     """One study over all families, with the fair start that studies have."""
     space = landscape.space
-    family_trials = share_trials(n_trials, len(space.families)) if is_fair else 0
+    family_trials = trials_per_family(n_trials, len(space.families)) if is_fair else 0
     search = Search(
         space, landscape, SeededSampler(make, seed), np.random.default_rng((seed, n_trials)),
         family_trials=family_trials, is_flat=is_flat,

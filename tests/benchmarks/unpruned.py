@@ -15,7 +15,7 @@ from fixed_trials import start_worker
 from optuna.trial import TrialState
 
 from analysis import rank
-from search.settings import StudySettings
+from search.settings.stored import StudySettings
 from storage import Store, create_study, load_optuna_study, load_study
 
 

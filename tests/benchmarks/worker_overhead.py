@@ -40,7 +40,7 @@ tf.config.experimental.enable_op_determinism()
 import keras
 from search.data import PreparedSet
 from spaces import Config
-from spaces.models import build_model, build_optimizer
+from spaces.keras_models import build_model, build_optimizer
 task = json.load(sys.stdin)
 data = PreparedSet.open(task["data"])
 times = []

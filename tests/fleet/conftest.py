@@ -16,11 +16,11 @@ import psutil
 import pytest
 
 from analysis import StudyStatus, load_status
-from search.open_study import OpenStudy
-from search.plan import read_plan
-from search.sampling import TRAINING, derive_seed
-from search.submit import submit
-from storage import Store, list_open, list_workers, load_curve, load_study, load_trials
+from search.settings.study_file import read_plan
+from search.strategy.seeds import TRAINING, derive_seed
+from search.studies.open_study import OpenStudy
+from search.studies.submission import submit
+from storage import Store, list_open_leases, list_workers, load_curve, load_study, load_trials
 
 ROOT = Path(__file__).parents[2]
 TRAINER = Path(__file__).with_name("trainer.py")
@@ -90,7 +90,7 @@ class Process:
         return [it for it in self._children() if "worker" in command_of(it)]
 
     def trainers(self) -> list[psutil.Process]:
-        names = (str(TRAINER), "search.training.trainer")
+        names = (str(TRAINER), "search.training.main")
         return [it for it in self._children() if any(name in command_of(it) for name in names)]
 
     def _children(self) -> list[psutil.Process]:
@@ -213,7 +213,7 @@ class Fleet:
         with self.store() as store:
             opened = OpenStudy.load(store, self.name)
             rows = load_trials(store, opened.study_id)
-            assert list_open(store, opened.study_id) == []
+            assert list_open_leases(store, opened.study_id) == []
             assert list_workers(store, opened.study_id) == []
             curves = {row.number: load_curve(store, row.trial_id) for row in rows}
         counted = [row for row in rows if row.outcome is not None and row.outcome.counts]

@@ -3,10 +3,10 @@
 import sys
 from dataclasses import dataclass, field
 
-from search.devices import CPU, Device
-from search.open_study import OpenStudy
-from search.training.protocol import Epoch, Finished, Message, Task
-from search.worker import Worker
+from search.machine.devices import CPU, Device
+from search.studies.open_study import OpenStudy
+from search.trainer.protocol import Epoch, Finished, Message, Task
+from search.workers.worker import Worker
 from storage import EpochRow, Store
 
 METRICS = (

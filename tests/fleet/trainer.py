@@ -13,8 +13,8 @@ from pathlib import Path
 
 import psutil
 
-from search.training.protocol import Epoch, Finished, Ready, Resumed, Task, decode
-from search.training.trainer import Channel
+from search.trainer.protocol import Epoch, Finished, Ready, Resumed, Task, decode
+from search.training.main import Channel
 from storage import EpochRow
 
 
@@ -56,9 +56,9 @@ def train(channel: Channel, task: Task) -> None:
 
 
 def load(task: Task) -> list[EpochRow]:
-    if not task.goes_on_from:
+    if not task.resume_from:
         return []
-    known = json.loads(Path(task.goes_on_from).read_text())
+    known = json.loads(Path(task.resume_from).read_text())
     return [EpochRow(**row) for row in known["rows"]] if known["seed"] == task.seed else []
 
 

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from search.data import DataSettings, PreparedSet, prepare
-from search.open_study import OpenStudy
-from search.settings import StudyPlan
-from search.submit import submit
+from search.settings.plan import StudyPlan
+from search.studies.open_study import OpenStudy
+from search.studies.submission import submit
 
 SMALL_SPACE: dict[str, Any] = {
     "families": ["plain"],

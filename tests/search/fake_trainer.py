@@ -11,8 +11,8 @@ from pathlib import Path
 
 import psutil
 
-from search.training.protocol import Busy, Epoch, Failed, Finished, Ready, Task, Unfit, decode
-from search.training.trainer import Channel
+from search.trainer.protocol import Busy, Epoch, Failed, Finished, Ready, Task, Unfit, decode
+from search.training.main import Channel
 from storage import EpochRow
 
 ACCURACIES = (0.4, 0.6, 0.5, 0.7)

@@ -5,10 +5,10 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 from analysis.dashboard.guard.access import MAX_BODY_BYTES, Access
-from analysis.dashboard.guard.headers import dress
-from analysis.dashboard.guard.refusals import Answer, Refused, as_json, as_page
+from analysis.dashboard.guard.refusals import HttpError, Response, html_response, json_response
 from analysis.dashboard.guard.requests import CHANGING, NOT_ALLOWED, SAFE, Request
-from analysis.dashboard.guard.tokens import Gate, asked_target, hide_token
+from analysis.dashboard.guard.security_headers import secure_headers
+from analysis.dashboard.guard.tokens import TokenAuth, requested_target, strip_token
 from storage import hide_passwords
 
 if TYPE_CHECKING:
@@ -47,105 +47,105 @@ class Guard:
             raise ValueError("Expected a token, or the names of hosts. Received: neither.")
         self._app = app
         self._access = access
-        self._gate = None if access.token is None else Gate.make(access.token)
+        self._auth = None if access.token is None else TokenAuth.make(access.token)
 
     def __call__(
         self, environ: "WSGIEnvironment", start_response: "StartResponse"
     ) -> Iterable[bytes]:
-        """Answers a request, or has the application answer it."""
+        """Answer a request, or has the application answer it."""
         request = None
         try:
             request = Request.read(environ)
-            answer = self._answer(request)
-        except Refused as refused:
-            answer = _tell(refused, request)
-        start = self._dressing(start_response, request)
-        if answer is None:
-            if self._gate is not None:
-                hide_token(environ)
+            response = self._respond(request)
+        except HttpError as http_error:
+            response = _render_error(http_error, request)
+        start = self._with_secure_headers(start_response, request)
+        if response is None:
+            if self._auth is not None:
+                strip_token(environ)
             return self._call(environ, start)
-        return answer.send(start, is_head=environ.get("REQUEST_METHOD") == "HEAD")
+        return response.send(start, is_head=environ.get("REQUEST_METHOD") == "HEAD")
 
-    def _answer(self, request: Request) -> Answer | None:
-        """Gives what a request gets from us; None passes it on.
+    def _respond(self, request: Request) -> Response | None:
+        """Return what a request gets from us; None passes it on.
 
         Raises:
             Refused: If it gets nothing.
         """
         if request.method not in (*SAFE, *CHANGING, *NOT_ALLOWED):
-            raise Refused(501, "This method is not known here.")
-        if self._access.hosts is not None and not request.is_for(self._access.hosts):
-            raise Refused(403, FOREIGN_HOST)
+            raise HttpError(501, "This method is not known here.")
+        if self._access.hosts is not None and not request.names_any_of(self._access.hosts):
+            raise HttpError(403, FOREIGN_HOST)
         if request.is_embedded:
-            raise Refused(403, "Pages of other sites may link to this dashboard, not embed it.")
-        if self._gate is not None:
-            answer = self._gate.answer(request)
-            if answer is not None:
-                return answer
+            raise HttpError(403, "Pages of other sites may link to this dashboard, not embed it.")
+        if self._auth is not None:
+            response = self._auth.response(request)
+            if response is not None:
+                return response
         if not request.is_safe:
             self._check_change(request)
         self._check_size(request)
         return None
 
     def _check_change(self, request: Request) -> None:
-        """Refuses changes that nobody may make, or that this request may not.
+        """Refuse changes that nobody may make, or that this request may not.
 
         Raises:
             Refused: With the reason.
         """
         if not self._access.allows_edit:
-            raise Refused(403, READ_ONLY)
+            raise HttpError(403, READ_ONLY)
         if request.method in NOT_ALLOWED:
-            raise Refused(
+            raise HttpError(
                 405, "This method is not allowed.", ("Allow", ", ".join((*SAFE, *CHANGING)))
             )
         if not request.is_same_origin:
-            raise Refused(403, "Only pages of this dashboard may change the store.")
+            raise HttpError(403, "Only pages of this dashboard may change the store.")
         if request.segments[:2] == ("api", "artifacts"):
-            raise Refused(403, NO_FILES)
+            raise HttpError(403, NO_FILES)
         if request.segments[-1] == "rename":
-            raise Refused(403, NO_RENAME)
+            raise HttpError(403, NO_RENAME)
         if request.segments[0] == "incompatible-rdb-schema":
-            raise Refused(403, NO_UPGRADE)
+            raise HttpError(403, NO_UPGRADE)
 
     def _check_size(self, request: Request) -> None:
-        """Refuses a body that is larger than any that is meant to come.
+        """Refuse a body that is larger than any that is meant to come.
 
         Raises:
             Refused: If it is.
         """
         if request.n_body_bytes > MAX_BODY_BYTES:
-            raise Refused(413, f"Expected at most {MAX_BODY_BYTES:,} bytes.")
+            raise HttpError(413, f"Expected at most {MAX_BODY_BYTES:,} bytes.")
 
     def _call(self, environ: "WSGIEnvironment", start: "StartResponse") -> Iterable[bytes]:
-        """Calls the application; what it fails with is told in the log, in one line."""
-        environ["wsgi.errors"] = _OneLine()
+        """Call the application; what it fails with is told in the log, in one line."""
+        environ["wsgi.errors"] = _ErrorLog()
         try:
             return self._app(environ, start)
         except Exception as error:
             method, path = environ["REQUEST_METHOD"], environ["PATH_INFO"]
             logger.error("%s %r: %s", method, path, _describe(error))  # noqa: TRY400  one line
-            refused = Refused(500, "The dashboard failed here; its log says why.")
-            return as_json(refused).send(start, is_head=method == "HEAD")
+            http_error = HttpError(500, "The dashboard failed here; its log says why.")
+            return json_response(http_error).send(start, is_head=method == "HEAD")
 
-    def _dressing(
+    def _with_secure_headers(
         self, start_response: "StartResponse", request: Request | None
     ) -> "StartResponse":
-        """Gives what starts an answer with our headers."""
-        is_private = self._gate is not None
+        """Return what starts an answer with our headers."""
+        is_private = self._auth is not None
 
         def start(
             status: str, headers: list[tuple[str, str]], exc_info: Any = None, /
         ) -> Callable[[bytes], object]:
-            dressed = dress(headers, request, status, is_private=is_private)
+            secured = secure_headers(headers, request, status, is_private=is_private)
             if exc_info is None:
-                return start_response(status, dressed)
-            return start_response(status, dressed, exc_info)
+                return start_response(status, secured)
+            return start_response(status, secured, exc_info)
 
         return start
 
 
-class _OneLine:
+class _ErrorLog:
     """Where the application writes tracebacks: their last line is logged."""
 
     def write(self, text: str) -> int:
@@ -158,15 +158,17 @@ class _OneLine:
         self.write("".join(lines))
 
     def flush(self) -> None:
-        """Has nothing to do."""
+        """Make nothing to do."""
 
 
-def _tell(refused: Refused, request: Request | None) -> Answer:
-    """Tells a refusal to whom it concerns: a page's program, or a reader."""
+def _render_error(http_error: HttpError, request: Request | None) -> Response:
+    """Tell a refusal to whom it concerns: a page's program, or a reader."""
     is_login = request is not None and request.segments == ("login",)
     if request is None or request.is_api or not (request.is_safe or is_login):
-        return as_json(refused)
-    return as_page(refused, asked_target(request) if refused.status == 401 else None)
+        return json_response(http_error)
+    return html_response(
+        http_error, requested_target(request) if http_error.status == 401 else None
+    )
 
 
 def _describe(error: Exception) -> str:

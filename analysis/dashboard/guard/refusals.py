@@ -46,7 +46,7 @@ FORM = """<form action="/login" method="post">
 """
 
 
-class Refused(Exception):  # noqa: N818  an answer rather than a fault
+class HttpError(Exception):
     """A request that is answered with a status and a sentence, and not passed on."""
 
     def __init__(self, status: int, reason: str, *headers: tuple[str, str]) -> None:
@@ -57,7 +57,7 @@ class Refused(Exception):  # noqa: N818  an answer rather than a fault
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class Response:
     """A whole answer; nobody keeps a copy of it."""
 
     status: int
@@ -65,35 +65,37 @@ class Answer:
     body: bytes = b""
 
     def send(self, start_response: "StartResponse", *, is_head: bool) -> Iterable[bytes]:
-        """Answers as WSGI does."""
+        """Answer as WSGI does."""
         own = [("Content-Length", str(len(self.body))), ("Cache-Control", "no-store")]
         status = f"{self.status} {HTTPStatus(self.status).phrase}"
         start_response(status, [*self.headers, *own])
         return [b"" if is_head else self.body]
 
 
-def as_json(refused: Refused) -> Answer:
-    """Tells a refusal to a program; the dashboard's pages show `reason`."""
-    body = json.dumps({"reason": refused.reason}).encode()
-    return Answer(refused.status, [("Content-Type", "application/json"), *refused.headers], body)
+def json_response(http_error: HttpError) -> Response:
+    """Tell a refusal to a program; the dashboard's pages show `reason`."""
+    body = json.dumps({"reason": http_error.reason}).encode()
+    return Response(
+        http_error.status, [("Content-Type", "application/json"), *http_error.headers], body
+    )
 
 
-def as_page(refused: Refused, target: str | None = None) -> Answer:
-    """Tells a refusal to a reader.
+def html_response(http_error: HttpError, target: str | None = None) -> Response:
+    """Tell a refusal to a reader.
 
     Args:
-        refused: The refusal.
+        http_error: The refusal.
         target: Where to go with the right token; None does not ask for one.
     """
     form = "" if target is None else FORM.format(target=escape(target))
-    body = PAGE.format(reason=escape(refused.reason), form=form).encode()
-    headers = [("Content-Type", "text/html; charset=utf-8"), *refused.headers]
+    body = PAGE.format(reason=escape(http_error.reason), form=form).encode()
+    headers = [("Content-Type", "text/html; charset=utf-8"), *http_error.headers]
     if target is not None:
         # With `no-referrer` browsers would send the form with the origin `null`.
         headers.append(("Referrer-Policy", "same-origin"))
-    return Answer(refused.status, headers, body)
+    return Response(http_error.status, headers, body)
 
 
-def redirect(target: str, *headers: tuple[str, str]) -> Answer:
-    """Sends a browser to an address of ours, which it asks for with GET."""
-    return Answer(303, [("Location", target), *headers])
+def redirect(target: str, *headers: tuple[str, str]) -> Response:
+    """Send a browser to an address of ours, which it asks for with GET."""
+    return Response(303, [("Location", target), *headers])

@@ -11,7 +11,7 @@ from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from analysis.dashboard.guard.refusals import Refused
+from analysis.dashboard.guard.refusals import HttpError
 
 if TYPE_CHECKING:
     from wsgiref.types import WSGIEnvironment
@@ -38,15 +38,15 @@ class Request:
 
     @classmethod
     def read(cls, environ: "WSGIEnvironment") -> "Request":
-        """Reads a request.
+        """Read a request.
 
         Raises:
             Refused: If its address or its framing could be read in more than one way.
         """
         if "HTTP_TRANSFER_ENCODING" in environ:  # The server takes it out where it heeds it.
-            raise Refused(400, "This transfer encoding is not known here.")
+            raise HttpError(400, "This transfer encoding is not known here.")
         if not re.fullmatch(r"\d{0,15}", environ.get("CONTENT_LENGTH") or "", re.ASCII):
-            raise Refused(400, "The length of this request is no number.")
+            raise HttpError(400, "The length of this request is no number.")
         return cls(environ, _read_path(environ.get("PATH_INFO", "")))
 
     @property
@@ -97,7 +97,7 @@ class Request:
         found = _HOST.fullmatch(self.environ.get("HTTP_HOST", ""))
         return None if found is None else found[1].lower()
 
-    def is_for(self, hosts: frozenset[str]) -> bool:
+    def names_any_of(self, hosts: frozenset[str]) -> bool:
         """Whether `Host` names the loopback, or one of these."""
         name = self.host
         if name is None:
@@ -130,10 +130,10 @@ class Request:
             return False
         if origin is None:
             return True
-        return _place(origin) == self._own_place(origin)
+        return _host_and_port(origin) == self._own_host_and_port(origin)
 
-    def _own_place(self, origin: str) -> tuple[str, str] | None:
-        """Gives `Host` as name and port; a proxy before us may have seen to the scheme."""
+    def _own_host_and_port(self, origin: str) -> tuple[str, str] | None:
+        """Return `Host` as name and port; a proxy before us may have seen to the scheme."""
         found = _HOST.fullmatch(self.environ.get("HTTP_HOST", ""))
         if found is None:
             return None
@@ -141,21 +141,21 @@ class Request:
 
 
 def _read_path(text: str) -> str:
-    """Gives a path of WSGI, whose bytes are letters of Latin-1, as what they spell in UTF-8."""
+    """Return a path of WSGI, whose bytes are letters of Latin-1, as what they spell in UTF-8."""
     try:
         path = text.encode("latin-1").decode()
     except UnicodeError:
-        raise Refused(400, "This address is no UTF-8.") from None
+        raise HttpError(400, "This address is no UTF-8.") from None
     if (text and not text.startswith("/")) or _FORBIDDEN.search(path):
-        raise Refused(400, "There is no such address here.")
+        raise HttpError(400, "There is no such address here.")
     path = "/" + path.lstrip("/")
     if {".", ".."}.intersection(path.split("/")):
-        raise Refused(400, "An address may not have . or .. in its path.")
+        raise HttpError(400, "An address may not have . or .. in its path.")
     return path
 
 
-def _place(origin: str) -> tuple[str, str] | None:
-    """Gives the name and the port of an `Origin`; None of what is none, as `null`."""
+def _host_and_port(origin: str) -> tuple[str, str] | None:
+    """Return the name and the port of an `Origin`; None of what is none, as `null`."""
     try:
         parts = urlsplit(origin)
         port = "" if parts.port is None else str(parts.port)

@@ -12,8 +12,8 @@ from math import ceil
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, unquote_to_bytes
 
-from analysis.dashboard.guard.attempts import Attempts
-from analysis.dashboard.guard.refusals import Answer, Refused, redirect
+from analysis.dashboard.guard.rate_limit import RateLimiter
+from analysis.dashboard.guard.refusals import HttpError, Response, redirect
 
 if TYPE_CHECKING:
     from analysis.dashboard.guard.requests import Request
@@ -25,36 +25,36 @@ HOME = "/dashboard"
 MAX_FORM_BYTES = 8192
 MAX_COOKIES = 100
 COOKIE_DAYS = 30
-HOW = (
+TOKEN_HINT = (
     "Open the address that `convsearch dashboard` printed, or send the token as "
     "`Authorization: Bearer TOKEN`."
 )
 
 
 @dataclass(frozen=True, slots=True)
-class Gate:
+class TokenAuth:
     """Lets in whoever has the token.
 
     Attributes:
         digest: Of the token.
         cookie: What stands for it.
-        attempts: Those who tried wrong ones.
+        rate_limiter: Those who tried wrong ones.
     """
 
     digest: bytes
     cookie: str
-    attempts: Attempts
+    rate_limiter: RateLimiter
 
     @classmethod
-    def make(cls, token: str) -> "Gate":
-        """Makes the gate of a token."""
+    def make(cls, token: str) -> "TokenAuth":
+        """Make the gate of a token."""
         secret = token.encode()
         # Wrong cookies are not slowed down, so what a guess of the token comes to is slow to make.
         cookie = hashlib.scrypt(secret, salt=b"convsearch dashboard", n=2**14, r=8, p=1, dklen=32)
-        return cls(hashlib.sha256(secret).digest(), cookie.hex(), Attempts())
+        return cls(hashlib.sha256(secret).digest(), cookie.hex(), RateLimiter())
 
-    def answer(self, request: "Request") -> Answer | None:
-        """Gives what a request gets instead of what it asked for; None lets it in.
+    def response(self, request: "Request") -> Response | None:
+        """Return what a request gets instead of what it asked for; None lets it in.
 
         Raises:
             Refused: If it has no token, a wrong one, or came after too many wrong ones.
@@ -62,7 +62,7 @@ class Gate:
         has_cookie = self._has_cookie(request)
         if request.path.rstrip("/") == LOGIN:
             return self._log_in(request, has_cookie=has_cookie)
-        given, query = take_token(request.environ.get("QUERY_STRING", ""))
+        given, query = extract_token(request.environ.get("QUERY_STRING", ""))
         if has_cookie and given is not None and request.is_safe:
             return redirect(_target(request.path, query))
         if has_cookie:
@@ -72,46 +72,46 @@ class Gate:
             self._check(request, bearer)
             return None
         if not given or not request.is_safe:
-            raise _unknown(f"A token is needed. {HOW}")
+            raise _unauthorized(f"A token is needed. {TOKEN_HINT}")
         self._check(request, given)
         return redirect(_target(request.path, query), self._make_cookie(request))
 
-    def _log_in(self, request: "Request", *, has_cookie: bool) -> Answer:
-        """Answers the form of the page that asks for the token."""
+    def _log_in(self, request: "Request", *, has_cookie: bool) -> Response:
+        """Answer the form of the page that asks for the token."""
         if request.method != "POST":
             if has_cookie:
                 return redirect(HOME)
-            raise _unknown(f"A token is needed. {HOW}")
+            raise _unauthorized(f"A token is needed. {TOKEN_HINT}")
         if not request.is_same_origin:
-            raise Refused(403, "This form was sent by a page of another site.")
+            raise HttpError(403, "This form was sent by a page of another site.")
         if request.n_body_bytes > MAX_FORM_BYTES:
-            raise Refused(413, "This is longer than any token.")
+            raise HttpError(413, "This is longer than any token.")
         body = request.environ["wsgi.input"].read(request.n_body_bytes)
-        given, rest = take_token(body.decode("latin-1"))
+        given, rest = extract_token(body.decode("latin-1"))
         target = safe_target(_field(rest, "next"))
         if has_cookie:
             return redirect(target)
         if not given:
-            raise _unknown(f"A token is needed. {HOW}")
+            raise _unauthorized(f"A token is needed. {TOKEN_HINT}")
         self._check(request, given)
         return redirect(target, self._make_cookie(request))
 
     def _check(self, request: "Request", given: bytes) -> None:
-        """Compares a token.
+        """Compare a token.
 
         Raises:
             Refused: If it is wrong, or too many were before it.
         """
         digest = hashlib.sha256(given.strip()).digest()  # Copied with a blank, it is right too.
-        result = self.attempts.check(
+        result = self.rate_limiter.check(
             request.address, lambda: hmac.compare_digest(digest, self.digest)
         )
         if result is None:
             logger.warning("wrong token from %s", request.address)
-            raise _unknown(f"That is not the token of this dashboard. {HOW}")
+            raise _unauthorized(f"That is not the token of this dashboard. {TOKEN_HINT}")
         if result > 0:
             wait_s = ceil(result)
-            raise Refused(
+            raise HttpError(
                 429,
                 f"Too many wrong tokens. Try again in {wait_s} s.",
                 ("Retry-After", str(wait_s)),
@@ -137,8 +137,8 @@ class Gate:
         )
 
 
-def take_token(query: str) -> tuple[bytes | None, str]:
-    """Takes the token out of a query or of a form's fields.
+def extract_token(query: str) -> tuple[bytes | None, str]:
+    """Take the token out of a query or of a form's fields.
 
     Args:
         query: As `token=...&next=...`. A plus in a token is a plus: it has no spaces.
@@ -156,31 +156,31 @@ def take_token(query: str) -> tuple[bytes | None, str]:
     return token, "&".join(left)
 
 
-def hide_token(environ: dict[str, Any]) -> None:
-    """Takes the token out of what the application sees, and may tell in its log."""
+def strip_token(environ: dict[str, Any]) -> None:
+    """Take the token out of what the application sees, and may tell in its log."""
     query = environ.get("QUERY_STRING", "")
-    environ["QUERY_STRING"] = take_token(query)[1]
+    environ["QUERY_STRING"] = extract_token(query)[1]
     for name in ("HTTP_AUTHORIZATION", "HTTP_COOKIE", "HTTP_REFERER", "REQUEST_URI"):
         environ.pop(name, None)
 
 
 def safe_target(target: str) -> str:
-    """Gives an address, quoted as in a link, as one of ours that a header can hold."""
+    """Return an address, quoted as in a link, as one of ours that a header can hold."""
     path, _, query = target.partition("?")
     decoded = unquote_to_bytes(path.encode()).decode("utf-8", "replace")
-    return _target(decoded, take_token(query)[1])
+    return _target(decoded, extract_token(query)[1])
 
 
-def asked_target(request: "Request") -> str:
-    """Gives where somebody wanted to go who has to give the token first."""
+def requested_target(request: "Request") -> str:
+    """Return where somebody wanted to go who has to give the token first."""
     if not request.is_safe or request.path.rstrip("/") == LOGIN:
         return HOME
-    query = take_token(request.environ.get("QUERY_STRING", ""))[1]
+    query = extract_token(request.environ.get("QUERY_STRING", ""))[1]
     return _target(request.path, query)
 
 
 def _target(path: str, query: str) -> str:
-    """Gives a path of ours: one slash, so that it names no host, and nothing but ASCII."""
+    """Return a path of ours: one slash, so that it names no host, and nothing but ASCII."""
     clean = "/" + quote(path, safe="/-._~!$&'()*+,;=:@").lstrip("/")
     if clean.rstrip("/") == LOGIN:
         clean = HOME
@@ -198,7 +198,7 @@ def _field(fields: str, wanted: str) -> str:
 
 
 def _bearer(header: str) -> bytes | None:
-    """Gives the token of `Authorization`; another scheme is for a proxy before us."""
+    """Return the token of `Authorization`; another scheme is for a proxy before us."""
     scheme, _, token = header.partition(" ")
     if scheme.lower() != "bearer" or not token.strip():
         return None
@@ -206,9 +206,9 @@ def _bearer(header: str) -> bytes | None:
 
 
 def _cookie_name(request: "Request") -> str:
-    """Gives the cookie's name: browsers send those of one port of a machine to all of them."""
+    """Return the cookie's name: browsers send those of one port of a machine to all of them."""
     return f"convsearch-{request.environ.get('SERVER_PORT', '')}"
 
 
-def _unknown(reason: str) -> Refused:
-    return Refused(401, reason, ("WWW-Authenticate", 'Bearer realm="convsearch"'))
+def _unauthorized(reason: str) -> HttpError:
+    return HttpError(401, reason, ("WWW-Authenticate", 'Bearer realm="convsearch"'))

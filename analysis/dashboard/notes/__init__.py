@@ -4,13 +4,13 @@ Notes are made from rows alone, thousands in a second: no network is built, no c
 """
 
 from analysis.dashboard.notes.architecture import describe_architecture, describe_training
-from analysis.dashboard.notes.study import note_of_several, study_facts, study_note
+from analysis.dashboard.notes.study import multi_objective_note, study_facts, study_note
 from analysis.dashboard.notes.trial import trial_note
 
 __all__ = [
     "describe_architecture",
     "describe_training",
-    "note_of_several",
+    "multi_objective_note",
     "study_facts",
     "study_note",
     "trial_note",

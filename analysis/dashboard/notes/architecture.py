@@ -6,17 +6,17 @@ The record is read as it is: whatever is not as expected is told of generically,
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from analysis.dashboard.notes.words import show_value
-from analysis.words import plural
+from analysis.dashboard.notes.formatting import show_value
+from analysis.formatting import plural
 
 Record = Mapping[str, Any]
 MAX_LINE = 240
-ODD = (KeyError, TypeError, ValueError, AttributeError, IndexError, OverflowError)
+MALFORMED_ERRORS = (KeyError, TypeError, ValueError, AttributeError, IndexError, OverflowError)
 """What a record can raise that is not as its family writes it."""
 
 
 def describe_architecture(config: Record) -> str:
-    """Gives a network in a line of plain text, as `vgg: 3 blocks of 2 convolutions → …`.
+    """Return a network in a line of plain text, as `vgg: 3 blocks of 2 convolutions → …`.
 
     A record that is not as expected costs no more than its part of the line.
     """
@@ -25,26 +25,26 @@ def describe_architecture(config: Record) -> str:
     if isinstance(network, Mapping):
         try:
             body = _BODIES.get(str(config.get("family")), _generic)(network)
-        except ODD:
+        except MALFORMED_ERRORS:
             body = _generic(network)
     return _cut(" → ".join(filter(None, [body, *_head(config.get("head"))])))
 
 
 def describe_training(config: Record) -> str:
-    """Gives in a line of plain text how the layers are made and what trains them."""
-    parts = [_attempt(part, config) for part in (_layers, _optimizer, _batches)]
+    """Return in a line of plain text how the layers are made and what trains them."""
+    parts = [_describe_or_empty(part, config) for part in (_layers, _optimizer, _batches)]
     return _cut("; ".join(filter(None, parts)))
 
 
 def _plain(network: Record) -> str:
     stages = network["stages"]
     widths = _values(stages, "channels")
-    about = [
+    details = [
         _each("convolution", _values(stages, "convs"), unless=1),
         _each("kernel", _values(stages, "kernel_size")),
         _pooling(_values(stages, "pool_size")),
     ]
-    return f"{_stages(len(stages), 'stage', widths)} ({'; '.join(filter(None, about))})"
+    return f"{_stages(len(stages), 'stage', widths)} ({'; '.join(filter(None, details))})"
 
 
 def _vgg(network: Record) -> str:
@@ -94,7 +94,7 @@ _BODIES: Mapping[str, Callable[[Record], str]] = {
 
 
 def _generic(network: Record) -> str:
-    """Tells a network of a family that is not known here by what its record holds."""
+    """Tell a network of a family that is not known here by what its record holds."""
     told = [
         f"{str(name).replace('_', ' ')} {_brief(value)}" for name, value in list(network.items())
     ]
@@ -141,10 +141,10 @@ def _batches(config: Record) -> str:
     return f"batches of {show_value(config['batch_size'])}, {augmented}"
 
 
-def _attempt(describe: Callable[[Record], str], config: Record) -> str:
+def _describe_or_empty(describe: Callable[[Record], str], config: Record) -> str:
     try:
         return describe(config)
-    except ODD:
+    except MALFORMED_ERRORS:
         return ""
 
 
@@ -157,7 +157,7 @@ def _values(stages: Sequence[Record], name: str) -> list[Any]:
 
 
 def _each(word: str, values: Sequence[Any], unless: object = None) -> str:
-    """Gives `kernel 3` where all stages have the same, else `kernels 3, 5`."""
+    """Return `kernel 3` where all stages have the same, else `kernels 3, 5`."""
     if len(set(values)) > 1:
         return f"{word}s {show_value(values)}"
     return "" if values[0] == unless else f"{word if unless is None else word + 's'} {values[0]}"

@@ -2,15 +2,15 @@
 
 from functools import lru_cache
 
-from analysis.companions import origin_of
-from analysis.confirmation import Candidate, Confirmation, Standing, judge
+from analysis.confirmation.comparison import Candidate, Confirmation, Standing, compare_configs
+from analysis.confirmation.recommendation import describe_recommendation
+from analysis.confirmation.trainings import Trainings, gather_trainings
+from analysis.confirmation_study import origin_of_training
+from analysis.dashboard.notes.formatting import show_count, show_score
 from analysis.dashboard.notes.markdown import escape, table
-from analysis.dashboard.notes.words import show_count, show_score
-from analysis.families import family_of
-from analysis.recommending import describe_verdict
 from analysis.report.facts import DataFacts
-from analysis.status import StudyStatus
-from analysis.trainings import Trainings, gather_trainings
+from analysis.results.families import family_of
+from analysis.results.status import StudyStatus
 
 MAX_ROWS = 20
 HEADS = (
@@ -20,7 +20,7 @@ HEADS = (
 
 
 def confirmation_parts(status: StudyStatus, data: DataFacts | None) -> list[str]:
-    """Gives a table of the configs that are trained again, the best mean first, and what it says.
+    """Return a table of the configs that are trained again, the best mean first, and what it says.
 
     Args:
         status: Of the confirmation.
@@ -33,33 +33,35 @@ def confirmation_parts(status: StudyStatus, data: DataFacts | None) -> list[str]
     if not trainings.candidates:
         return ["None of the configs has a value yet."]
     n_images = 0 if data is None else sum(data.counts.get("val", {}).values())
-    found = _judge(trainings.candidates, 1 / n_images if n_images else 1.0)
-    origins = ((origin_of(row), family_of(row)) for row in status.trials)
+    found = _compare(trainings.candidates, 1 / n_images if n_images else 1.0)
+    origins = ((origin_of_training(row), family_of(row)) for row in status.trials)
     families = {origin["trial"]: family for origin, family in origins if origin is not None}
     rows = [
-        _row(it, trainings, families.get(it.trial, ""), is_judged=n_images > 0)
+        _row(it, trainings, families.get(it.trial, ""), is_comparable=n_images > 0)
         for it in found.standings[:MAX_ROWS]
     ]
     leader = f"The best mean is {show_score(found.leader.mean)}, of trial {found.leader.trial}."
-    verdict = describe_verdict(found, trainings) if n_images else leader
-    return ["### Configs trained again", table(HEADS, rows), verdict]
+    recommendation = describe_recommendation(found, trainings) if n_images else leader
+    return ["### Configs trained again", table(HEADS, rows), recommendation]
 
 
 @lru_cache(maxsize=16)
-def _judge(candidates: tuple[Candidate, ...], resolution: float) -> Confirmation:
-    return judge(candidates, resolution=resolution)
+def _compare(candidates: tuple[Candidate, ...], resolution: float) -> Confirmation:
+    return compare_configs(candidates, resolution=resolution)
 
 
-def _row(standing: Standing, trainings: Trainings, family: str, *, is_judged: bool) -> list[str]:
+def _row(
+    standing: Standing, trainings: Trainings, family: str, *, is_comparable: bool
+) -> list[str]:
     n_wanted = sum(it.trial == standing.trial for it in trainings.trainings)
     low, high = show_score(standing.low), show_score(standing.high)
-    has_chance = is_judged and standing.chance is not None
+    has_chance = is_comparable and standing.chance is not None
     return [
         f"{standing.trial}",
         escape(family or "–", 60),
         f"{standing.n_seeds} of {n_wanted}",
         show_score(standing.mean) or "–",
-        f"{low}–{high}" if is_judged and low and high else "–",
+        f"{low}–{high}" if is_comparable and low and high else "–",
         f"{standing.chance:.0%}" if has_chance else "–",
         show_count(standing.parameters) or "–",
     ]

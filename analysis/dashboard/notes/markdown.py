@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable, Sequence
 from shlex import quote
 
-from analysis.words import printable
+from analysis.formatting import printable
 
 MAX_TEXT = 400
 """Characters of one text of others; exceptions can be pages long."""
@@ -14,7 +14,7 @@ _LONGEST_RUN = re.compile(r"`+")
 
 
 def escape(text: object, limit: int = MAX_TEXT) -> str:
-    """Gives text in one line that Markdown shows literally, cut off where it is very long."""
+    """Return text in one line that Markdown shows literally, cut off where it is very long."""
     plain = _one_line(str(text))
     if len(plain) > limit:
         plain = plain[: limit - 1] + "…"
@@ -23,7 +23,7 @@ def escape(text: object, limit: int = MAX_TEXT) -> str:
 
 
 def code(text: str) -> str:
-    """Gives text as code, fenced by more backticks than it has in a row."""
+    """Return text as code, fenced by more backticks than it has in a row."""
     plain = _one_line(text)
     fence = "`" * (1 + max((len(it) for it in _LONGEST_RUN.findall(plain)), default=0))
     pad = " " if plain.startswith("`") or plain.endswith("`") else ""
@@ -31,23 +31,23 @@ def code(text: str) -> str:
 
 
 def command(words: str, name: str) -> str:
-    """Gives a command on something that has a name, as a shell takes it."""
+    """Return a command on something that has a name, as a shell takes it."""
     return code(f"convsearch {words} {quote(name)}")
 
 
 def table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """Gives a table whose cells are Markdown; all columns but the first stand to the right."""
+    """Return a table whose cells are Markdown; all columns but the first stand to the right."""
     marks = ["---", *["--:"] * (len(heads) - 1)]
     return "\n".join("| " + " | ".join(cells) + " |" for cells in (heads, marks, *rows))
 
 
 def bullets(lines: Iterable[str]) -> str:
-    """Gives a list of Markdown lines."""
+    """Return a list of Markdown lines."""
     return "\n".join(f"- {line}" for line in lines)
 
 
 def paragraphs(parts: Iterable[str]) -> str:
-    """Gives blocks of Markdown one below the other, without those that are empty."""
+    """Return blocks of Markdown one below the other, without those that are empty."""
     return "\n\n".join(part for part in parts if part)
 
 

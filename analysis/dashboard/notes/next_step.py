@@ -1,42 +1,42 @@
 """Which command does the next thing with a study."""
 
-from analysis.companions import SUFFIX
+from analysis.confirmation_study import CONFIRMATION_SUFFIX
 from analysis.dashboard.notes.markdown import code, command
 from analysis.dashboard.notes.settings import Settings
-from analysis.status import StudyStatus
+from analysis.results.status import StudyStatus
 
 
 def next_step(status: StudyStatus, is_confirmed: bool | None) -> str:
-    """Gives a line that says what comes next; nothing where workers do it.
+    """Return a line that says what comes next; nothing where workers do it.
 
     Args:
         status: The study now.
         is_confirmed: Whether its best configs were trained again, None where that is not known.
     """
     name = status.record.name
-    if status.record.is_plain:
+    if status.record.is_optuna_only:
         return f"{command('study export', name)} gives all trials." if status.trials else ""
     if status.is_over:
         step = _after_the_end(status, is_confirmed)
     elif status.workers:
         return ""
     else:
-        step = _to_go_on(status)
+        step = _resume_command(status)
     return f"**Next:** {step}"
 
 
-def searched_name(status: StudyStatus) -> str:
-    """Gives the study that a confirmation confirms; nothing for a search."""
-    if status.record.is_plain:
+def confirmed_study(status: StudyStatus) -> str:
+    """Return the study that a confirmation confirms; nothing for a search."""
+    if status.record.is_optuna_only:
         return ""
     told = Settings.read(status.record).confirms
     if told or not status.is_confirmation:
         return told
-    return status.record.name.removesuffix(SUFFIX)
+    return status.record.name.removesuffix(CONFIRMATION_SUFFIX)
 
 
-def _to_go_on(status: StudyStatus) -> str:
-    search = searched_name(status)
+def _resume_command(status: StudyStatus) -> str:
+    search = confirmed_study(status)
     if search:
         return f"{command('confirm', search)} goes on."
     if status.record.is_stopped:
@@ -45,7 +45,7 @@ def _to_go_on(status: StudyStatus) -> str:
 
 
 def _after_the_end(status: StudyStatus, is_confirmed: bool | None) -> str:
-    search = searched_name(status)
+    search = confirmed_study(status)
     if search:
         return f"{command('report', search)} writes the report of both."
     name = status.record.name

@@ -2,11 +2,11 @@
 
 from collections import Counter
 
+from analysis.dashboard.notes.formatting import approximate_duration, join
 from analysis.dashboard.notes.markdown import escape
 from analysis.dashboard.notes.settings import Settings
-from analysis.dashboard.notes.words import join, roughly
-from analysis.status import StudyStatus
-from analysis.words import plural, show_done, show_duration
+from analysis.formatting import format_duration, format_progress, plural
+from analysis.results.status import StudyStatus
 from storage import WorkerRow
 
 MAX_HOSTS = 6
@@ -23,21 +23,21 @@ NAMES = {
 
 
 def describe_progress(status: StudyStatus) -> str:
-    """Gives the state of a study and of its trials, its budget, and who is at work."""
+    """Return the state of a study and of its trials, its budget, and who is at work."""
     counted = [f"{n:,} {NAMES.get(kind, kind)}" for kind, n in status.counts.items() if n]
     trials = f" Trials: {', '.join(counted)}." if counted else " There is no trial yet."
-    if status.record.is_plain:
+    if status.record.is_optuna_only:
         return trials.strip()
     return f"**{_state(status)}:** {_budget(status)}.{_left(status)}{_workers(status)}{trials}"
 
 
 def state_and_budget(status: StudyStatus) -> str:
-    """Gives the state of a study and how much of its budget is spent, as plain text."""
+    """Return the state of a study and how much of its budget is spent, as plain text."""
     return f"{_state(status)}: {_budget(status)}"
 
 
 def epochs_saved(status: StudyStatus) -> tuple[int, int]:
-    """Counts the epochs that pruned trials did not train, and those that all trials did."""
+    """Count the epochs that pruned trials did not train, and those that all trials did."""
     default = Settings.read(status.record).max_epochs
     saved = 0
     for row in status.trials:
@@ -59,21 +59,23 @@ def _state(status: StudyStatus) -> str:
 
 def _budget(status: StudyStatus) -> str:
     record = status.record
-    done = show_done(status.n_done, record.n_trials)
+    done = format_progress(status.n_done, record.n_trials)
     took = (
-        f"{show_duration(record.active_s)} of work" if status.is_over else roughly(record.active_s)
+        f"{format_duration(record.active_s)} of work"
+        if status.is_over
+        else approximate_duration(record.active_s)
     )
     spent = f" in {took}" if record.active_s >= 1 else ""
     if record.timeout_s is None:
         return done + spent
-    return f"{done}{spent} of {roughly(record.timeout_s)}"
+    return f"{done}{spent} of {approximate_duration(record.timeout_s)}"
 
 
 def _left(status: StudyStatus) -> str:
     left_s = status.time_left_s
     if status.is_over or left_s is None or status.record.is_stopped or not status.workers:
         return ""
-    return f" Time left: {roughly(left_s)}."
+    return f" Time left: {approximate_duration(left_s)}."
 
 
 def _workers(status: StudyStatus) -> str:

@@ -24,7 +24,7 @@ class Settings:
 
     @classmethod
     def read(cls, record: StudyRecord) -> "Settings":
-        """Reads the settings of a study; a study of Optuna alone has none."""
+        """Read the settings of a study; a study of Optuna alone has none."""
         return _read(record.settings)
 
 

@@ -3,33 +3,33 @@
 from collections.abc import Sequence
 from urllib.parse import quote
 
-from analysis.companions import confirmation_of
+from analysis.confirmation_study import confirmation_name
 from analysis.dashboard.notes.confirmation import confirmation_parts
+from analysis.dashboard.notes.formatting import join, show_count, show_score, show_time
 from analysis.dashboard.notes.markdown import code, escape, paragraphs, table
-from analysis.dashboard.notes.minding import find_warnings
-from analysis.dashboard.notes.next_step import next_step, searched_name
+from analysis.dashboard.notes.next_step import confirmed_study, next_step
 from analysis.dashboard.notes.progress import (
     describe_progress,
     epochs_saved,
     state_and_budget,
 )
 from analysis.dashboard.notes.settings import Settings
-from analysis.dashboard.notes.words import join, show_count, show_score, show_time
-from analysis.families import FamilySummary, family_of
+from analysis.dashboard.notes.warnings import find_warnings
+from analysis.formatting import plural
 from analysis.report.facts import DataFacts
-from analysis.status import StudyStatus
-from analysis.words import plural
+from analysis.results.families import FamilySummary, family_of
+from analysis.results.status import StudyStatus
 
 MAX_CLASSES = 12
 """Of more classes the table of images gives the sums alone."""
 MAX_NAMED = 5
-FINGERPRINT = 12
+FINGERPRINT_DIGITS = 12
 MORE = "See its note: the fifth sign on the left."
 SAFE = "/:?=&%#,;+@~"
 
 
-def note_of_several(study: str, directions: Sequence[str], n_trials: int, n_best: int) -> str:
-    """Gives the note of a study of several objectives, which is one of Optuna alone.
+def multi_objective_note(study: str, directions: Sequence[str], n_trials: int, n_best: int) -> str:
+    """Return the note of a study of several objectives, which is one of Optuna alone.
 
     Args:
         study: Its name.
@@ -48,7 +48,7 @@ def note_of_several(study: str, directions: Sequence[str], n_trials: int, n_best
 
 
 def study_facts(status: StudyStatus, data: DataFacts | None) -> dict[str, str]:
-    """Gives a study in a few lines, for the page that people see first."""
+    """Return a study in a few lines, for the page that people see first."""
     found = {"Progress": state_and_budget(status), "Best": _best(status)}
     if data is not None:
         n = sum(sum(counts.values()) for counts in data.counts.values())
@@ -74,7 +74,7 @@ def study_note(
     confirmation_url: str | None = None,
     is_confirmed: bool | None = None,
 ) -> str:
-    """Gives the note of a study in Markdown; it changes when something of the study does.
+    """Return the note of a study in Markdown; it changes when something of the study does.
 
     Args:
         status: The study now, be it one of Optuna alone.
@@ -100,12 +100,12 @@ def study_note(
 
 def _question(status: StudyStatus, data: DataFacts | None) -> str:
     record = status.record
-    if record.is_plain:
+    if record.is_optuna_only:
         better = "larger" if record.direction == "maximize" else "smaller"
         return f"A study of Optuna alone: of its values the {better} are better."
-    if searched_name(status):
+    if confirmed_study(status):
         return (
-            f"Trains the best configs of **{escape(searched_name(status))}** again from other "
+            f"Trains the best configs of **{escape(confirmed_study(status))}** again from other "
             "seeds, to tell what is better from what was lucky."
         )
     families = Settings.read(record).families
@@ -116,7 +116,7 @@ def _question(status: StudyStatus, data: DataFacts | None) -> str:
 def _confirmation(status: StudyStatus, url: str | None) -> str:
     if url is None:
         return ""
-    name = escape(confirmation_of(status.record.name))
+    name = escape(confirmation_name(status.record.name))
     return f"Its best configs are trained again from other seeds: see [{name}]({url})."
 
 
@@ -129,13 +129,13 @@ def _classes(data: DataFacts | None) -> str:
 
 
 def _results(status: StudyStatus, data: DataFacts | None) -> list[str]:
-    if searched_name(status):
+    if confirmed_study(status):
         return confirmation_parts(status, data)
     best = status.best
     if best is None:
         ended = any(row.kind not in {"running", "waiting"} for row in status.trials)
         return ["No trial is complete yet."] if ended else []
-    if status.record.is_plain:
+    if status.record.is_optuna_only:
         value = "–" if best.value is None else f"{best.value:.6g}"
         return [f"**Best so far:** {value}, by trial {best.number}."]
     seconds = {row.number: row.curve.seconds for row in status.trials}
@@ -187,7 +187,7 @@ def _size(data: DataFacts) -> str:
     sizes = " and ".join(f"{height} × {width}" for height, width, *_ in shapes)
     is_grey = all(shape[-1] == 1 for shape in data.image_shapes.values())
     n = sum(sum(counts.values()) for counts in data.counts.values())
-    mark = data.fingerprint.removeprefix("sha256:")[:FINGERPRINT]
+    mark = data.fingerprint.removeprefix("sha256:")[:FINGERPRINT_DIGITS]
     kind = "grey images" if is_grey else "images"
     known = f"; fingerprint {code(mark)}" if mark else ""
     return f"{n:,} {kind} of {sizes} pixels{known}."

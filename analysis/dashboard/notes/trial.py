@@ -3,33 +3,28 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from analysis.companions import origin_of
+from analysis.confirmation_study import origin_of_training
 from analysis.dashboard.notes.architecture import describe_architecture, describe_training
+from analysis.dashboard.notes.formatting import is_number, show_count, show_score, show_time
 from analysis.dashboard.notes.markdown import bullets, escape, paragraphs
-from analysis.dashboard.notes.words import (
-    is_number,
-    show_count,
-    show_score,
-    show_time,
-)
-from analysis.families import config_of, family_of
+from analysis.results.families import config_of, family_of
 from storage import TrialRow
 
 BY_PRUNER = "By the pruner"
-MAX_PLACES = 6
-ALL_EPOCHS = "max_epochs"
+MAX_HOSTS = 6
+MAX_EPOCHS_ATTRIBUTE = "max_epochs"
 """The attribute with the most epochs of all phases of a trial's training."""
 
 
 def trial_note(
-    row: TrialRow, *, max_epochs: int | None = None, is_at_work: bool | None = None
+    row: TrialRow, *, max_epochs: int | None = None, is_active: bool | None = None
 ) -> str:
-    """Gives the note of a trial in Markdown; of what is not known it says nothing.
+    """Return the note of a trial in Markdown; of what is not known it says nothing.
 
     Args:
         row: The trial, be it of Optuna alone.
         max_epochs: The most epochs of a phase, where the trial itself does not tell.
-        is_at_work: Whether a worker holds a trial that runs, None where that is not known.
+        is_active: Whether a worker holds a trial that runs, None where that is not known.
     """
     most = _most_epochs(row, max_epochs)
     config, family = config_of(row), family_of(row)
@@ -37,7 +32,7 @@ def trial_note(
     named = f"**{escape(family)}**" if family else ""
     return paragraphs(
         [
-            _first_line(row, most, is_at_work),
+            _first_line(row, most, is_active),
             ": ".join(filter(None, [named, escape(network)])),
             escape(describe_training(config)) if config else "",
             bullets(f"**{name}:** {value}" for name, value in _facts(row, most)),
@@ -46,16 +41,16 @@ def trial_note(
 
 
 def _most_epochs(row: TrialRow, max_epochs: int | None) -> int | None:
-    own = row.attributes.get(ALL_EPOCHS)
+    own = row.attributes.get(MAX_EPOCHS_ATTRIBUTE)
     return own if isinstance(own, int) and not isinstance(own, bool) else max_epochs
 
 
-def _first_line(row: TrialRow, most: int | None, is_at_work: bool | None) -> str:
+def _first_line(row: TrialRow, most: int | None, is_active: bool | None) -> str:
     describe = _FIRST_LINES.get(row.kind)
     if describe is not None:
         return describe(row, most)
     if row.state == "RUNNING" and row.outcome is None:
-        return _running(row, most, is_at_work)
+        return _running(row, most, is_active)
     return f"**{escape(row.kind.capitalize())}.**{_with_reason(row)}"
 
 
@@ -114,12 +109,12 @@ _FIRST_LINES = {
 }
 
 
-def _running(row: TrialRow, most: int | None, is_at_work: bool | None) -> str:
+def _running(row: TrialRow, most: int | None, is_active: bool | None) -> str:
     n_epochs = row.curve.n_epochs
     bound = f" of at most {most:,}" if most is not None and n_epochs < most else ""
     best = show_score(row.curve.best_accuracy)
     so_far = f" Best so far: {best} on validation, in epoch {row.curve.best_epoch}."
-    if is_at_work is False:
+    if is_active is False:
         when = f"after epoch {n_epochs:,}{bound}" if n_epochs else "from its beginning"
         return f"**Waiting to go on** {when}: no worker holds it.{so_far if best else ''}"
     return f"**Running,** in epoch {n_epochs + 1:,}{bound}.{so_far if best else ''}"
@@ -139,9 +134,9 @@ def _facts(row: TrialRow, most: int | None) -> Iterator[tuple[str, str]]:
         yield "Parameters", size
     if row.curve.memory_mb:
         yield "Memory", f"{show_count(row.curve.memory_mb) or '–'} MB at most"
-    if (places := _places(row)) != "":
+    if (places := _hosts(row)) != "":
         yield "Ran on", places
-    if (origin := origin_of(row)) is not None:
+    if (origin := origin_of_training(row)) is not None:
         again = f"trial {origin['trial']}, seed {origin['seed']}"
         yield "Trains again", again
     taken = row.attributes.get("taken_from")
@@ -162,12 +157,12 @@ def _epochs(row: TrialRow, most: int | None) -> Iterator[tuple[str, str]]:
     yield "Time", f"{show_time(curve.seconds)}, {show_time(each)} an epoch"
 
 
-def _places(row: TrialRow) -> str:
+def _hosts(row: TrialRow) -> str:
     found = row.attributes.get("ran_on")
     if not isinstance(found, list):
         return ""
-    more = f" and {len(found) - MAX_PLACES:,} more" if len(found) > MAX_PLACES else ""
-    return "; then ".join(escape(it, 80) for it in found[:MAX_PLACES]) + more
+    more = f" and {len(found) - MAX_HOSTS:,} more" if len(found) > MAX_HOSTS else ""
+    return "; then ".join(escape(it, 80) for it in found[:MAX_HOSTS]) + more
 
 
 def _with_reason(row: TrialRow) -> str:

@@ -10,14 +10,14 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from matplotlib.patches import Patch
 
-    from analysis.report.architecture import Box, Layer, Line, Sheet
+    from analysis.report.architecture import Box, Canvas, Layer, Line
 
 MAX_HEIGHT = 4000
 MAX_ROWS = 20
 """Of a network that is drawn in one piece; others are cut like those of the report."""
 SCALES = (2.0, 1.5, 1.25, 1.0)
 """Pixels of the picture to one of the report's drawing: the largest that fits is taken."""
-SHELVES = (900, 1400, 2000, 3000, 5000)
+ROW_WIDTHS = (900, 1400, 2000, 3000, 5000)
 """Widths, in the drawing's pixels, in which the parts of a long network stand side by side."""
 MAX_WIDTH = 1800
 """Of a picture, in its own pixels, as long as the scale is above 1."""
@@ -34,7 +34,7 @@ ROUND, STRIPE = 6, 5
 
 @style.drawing()
 def draw_architecture(layers: Sequence["Layer"], *, title: str) -> bytes:
-    """Draws a network from the image on top down to the probabilities, as PNG.
+    """Draw a network from the image on top down to the probabilities, as PNG.
 
     Each box says what the layer is, its output's shape, its parameters, and what acts on its
     output. Long networks are cut into numbered parts, side by side. The picture is at most 4000
@@ -45,7 +45,7 @@ def draw_architecture(layers: Sequence["Layer"], *, title: str) -> bytes:
         title: What is seen, in a few words; any text is taken as it is.
     """
     page = _arrange(_parts(layers))
-    return style.paint(
+    return style.render_png(
         page.paper_width, page.paper_height, title, lambda it: _draw(it, page), zoom=page.zoom
     )
 
@@ -57,7 +57,7 @@ class _Page:
     `scale` is how many pixels of the paper one of these is.
     """
 
-    parts: tuple[tuple["Sheet", float, float], ...]
+    parts: tuple[tuple["Canvas", float, float], ...]
     width: float
     height: float
     scale: float = 1.0
@@ -89,8 +89,8 @@ class _Page:
         return not is_wide and self.paper_height <= MAX_HEIGHT
 
 
-def _parts(layers: Sequence["Layer"]) -> tuple["Sheet", ...]:
-    """Gives a network in one piece, or cut where it is long."""
+def _parts(layers: Sequence["Layer"]) -> tuple["Canvas", ...]:
+    """Return a network in one piece, or cut where it is long."""
     from analysis.report.architecture import lay_out
     from analysis.report.texts import texts
 
@@ -98,11 +98,11 @@ def _parts(layers: Sequence["Layer"]) -> tuple["Sheet", ...]:
     return whole if len(whole) <= 1 else lay_out(layers, texts("en"))
 
 
-def _arrange(sheets: Sequence["Sheet"]) -> _Page:
-    """Puts the parts in rows, no wider than they must be for the picture's height."""
+def _arrange(canvases: Sequence["Canvas"]) -> _Page:
+    """Put the parts in rows, no wider than they must be for the picture's height."""
     page = _Page((), 0, 0)
-    for shelf in SHELVES:
-        page = _fill(sheets, shelf)
+    for row_width in ROW_WIDTHS:
+        page = _fill(canvases, row_width)
         for scale in SCALES:
             scaled = replace(page, scale=scale)
             if scaled.is_fit:
@@ -111,19 +111,19 @@ def _arrange(sheets: Sequence["Sheet"]) -> _Page:
     return replace(page, scale=room / page.height)
 
 
-def _fill(sheets: Sequence["Sheet"], shelf: float) -> _Page:
-    """Puts the parts in rows of a width, or of the widest part's."""
-    shelf = max([shelf, *(it.width for it in sheets)])
-    head = NUMBER if len(sheets) > 1 else 0
+def _fill(canvases: Sequence["Canvas"], row_width: float) -> _Page:
+    """Put the parts in rows of a width, or of the widest part's."""
+    row_width = max([row_width, *(it.width for it in canvases)])
+    head = NUMBER if len(canvases) > 1 else 0
     x = y = high = wide = 0.0
     parts = []
-    for sheet in sheets:
-        if x and x + sheet.width > shelf:
+    for canvas in canvases:
+        if x and x + canvas.width > row_width:
             x, y, high = 0.0, y + high + GAP, 0.0
-        parts.append((sheet, x, y + head))
-        wide = max(wide, x + sheet.width)
-        high = max(high, sheet.height + head)
-        x += sheet.width + GAP
+        parts.append((canvas, x, y + head))
+        wide = max(wide, x + canvas.width)
+        high = max(high, canvas.height + head)
+        x += canvas.width + GAP
     return _Page(tuple(parts), wide, y + high)
 
 
@@ -131,7 +131,7 @@ def _draw(figure: "Figure", page: _Page) -> None:
     from matplotlib.collections import PatchCollection
 
     if not page.parts:
-        style.say_nothing(figure, "There are no layers")
+        style.draw_placeholder(figure, "There are no layers")
         return
     wide, high = figure.get_size_inches() * style.DPI
     left, top = (wide - page.scale * page.width) / 2, page.head
@@ -139,21 +139,21 @@ def _draw(figure: "Figure", page: _Page) -> None:
     axes.set(xlim=(0, (wide - left) / page.scale), ylim=((high - top) / page.scale, 0))
     axes.set_axis_off()
     patches: list[Patch] = []
-    for sheet, x, y in page.parts:
-        patches += [it for line in sheet.lines for it in _line(line, x, y, page.scale)]
-        patches += [it for box in sheet.boxes for it in _box(box, x, y, page.scale)]
+    for canvas, x, y in page.parts:
+        patches += [it for line in canvas.lines for it in _line(line, x, y, page.scale)]
+        patches += [it for box in canvas.boxes for it in _box(box, x, y, page.scale)]
     axes.add_collection(PatchCollection(patches, match_original=True), autolim=False)
-    for number, (sheet, x, y) in enumerate(page.parts, start=1):
-        for box in sheet.boxes:
+    for number, (canvas, x, y) in enumerate(page.parts, start=1):
+        for box in canvas.boxes:
             _write(figure, box, (left, top), (x, y), page.scale)
         if len(page.parts) > 1:
             words = f"{number} of {len(page.parts)}"
             at = (left + page.scale * (x + 10), top + page.scale * (y - NUMBER / 2))
-            style.write(figure, *at, words, size=page.scale * SIZES[1], colour=style.SOFT)
+            style.draw_text(figure, *at, words, size=page.scale * SIZES[1], colour=style.MUTED)
 
 
 def _line(line: "Line", x: float, y: float, scale: float) -> list["Patch"]:
-    """Gives a connection and its arrow's head."""
+    """Return a connection and its arrow's head."""
     from matplotlib.patches import PathPatch, Polygon
     from matplotlib.path import Path
 
@@ -166,23 +166,23 @@ def _line(line: "Line", x: float, y: float, scale: float) -> list["Patch"]:
         PathPatch(
             path,
             facecolor="none",
-            edgecolor=style.SOFT,
+            edgecolor=style.MUTED,
             linewidth=style.points(1.4 * scale),
-            linestyle=(0, (2, 2)) if line.goes_on else "-",
+            linestyle=(0, (2, 2)) if line.is_continued else "-",
         )
     ]
     if line.head is not None:
         a, b = x + line.head[0], y + line.head[1]
         tip = [(a, b), (a - 4, b - 7), (a + 4, b - 7)]
-        patches.append(Polygon(tip, facecolor=style.SOFT, linewidth=0))
+        patches.append(Polygon(tip, facecolor=style.MUTED, linewidth=0))
     return patches
 
 
 def _box(box: "Box", x: float, y: float, scale: float) -> list["Patch"]:
-    """Gives a box and its stripe, which tells what kind of layer it is."""
+    """Return a box and its stripe, which tells what kind of layer it is."""
     from matplotlib.patches import FancyBboxPatch
 
-    from analysis.report.architecture.placing import WIDTH
+    from analysis.report.architecture.layout import WIDTH
 
     at = (x + box.x, y + box.y)
     return [
@@ -207,7 +207,7 @@ def _box(box: "Box", x: float, y: float, scale: float) -> list["Patch"]:
 
 
 def _colour(kind: str) -> str:
-    """Gives the colour of a kind of layer, as the report's style sheet has it."""
+    """Return the colour of a kind of layer, as the report's style sheet has it."""
     from analysis.report.figures import theme
 
     if kind in {"conv2d", "backbone"}:
@@ -226,23 +226,23 @@ def _write(
     part: tuple[float, float],
     scale: float,
 ) -> None:
-    """Writes the lines of a box, smaller where they are too long for it, and cut in the end."""
-    from analysis.report.architecture.placing import WIDTH
-    from analysis.report.architecture.sheet import BASELINES
+    """Write the lines of a box, smaller where they are too long for it, and cut in the end."""
+    from analysis.report.architecture.geometry import BASELINES
+    from analysis.report.architecture.layout import WIDTH
 
     room = scale * (WIDTH - PAD - 6)
     for place, text in enumerate(box.written):
         is_title = place == 0
         wanted = scale * SIZES[place]
-        full = style.width_of(style.literal(text), wanted, bold=is_title)
+        full = style.width_of(style.sanitize(text), wanted, bold=is_title)
         size = wanted * max(0.82, min(1.0, room / full if full else 1.0))
-        style.write(
+        style.draw_text(
             figure,
             origin[0] + scale * (part[0] + box.x + PAD),
             origin[1] + scale * (part[1] + box.y + BASELINES[place]),
-            style.fitted(text, room, size, bold=is_title),
+            style.truncate(text, room, size, bold=is_title),
             size=size,
             bold=is_title,
-            colour=style.SOFT if place == 2 else style.TEXT,
-            along="baseline",
+            colour=style.MUTED if place == 2 else style.TEXT,
+            valign="baseline",
         )

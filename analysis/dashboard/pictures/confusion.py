@@ -28,7 +28,7 @@ DARK = 0.5
 def draw_confusion(
     matrix: Sequence[Sequence[int]], classes: Sequence[str], *, title: str
 ) -> bytes:
-    """Draws images by true class and answer, as PNG, coloured by their share of the true class.
+    """Draw images by true class and answer, as PNG, coloured by their share of the true class.
 
     Counts and shares are written in the cells of up to 12 classes. The picture is 900 pixels wide;
     its height follows from the number of classes, and stays below 1100 pixels.
@@ -40,7 +40,9 @@ def draw_confusion(
     """
     table = _Table.of(matrix, classes)
     height = style.HEAD + table.n * table.cell_height + table.foot + FOOT
-    return style.paint(style.WIDTH, max(200, height), title, lambda figure: _draw(figure, table))
+    return style.render_png(
+        style.WIDTH, max(200, height), title, lambda figure: _draw(figure, table)
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +79,7 @@ class _Table:
         n = len(classes)
         cell_height = min(110.0, max(48.0, 640 / max(1, n))) if n <= MAX_WRITTEN else 760 / n
         size = float(style.LABEL) if n <= MAX_WRITTEN else min(style.LABEL, max(13, cell_height))
-        names = tuple(style.fitted(name, MAX_NAME, size) for name in classes)
+        names = tuple(style.truncate(name, MAX_NAME, size) for name in classes)
         longest = max((style.width_of(name, size) for name in names), default=0.0)
         left = SIDE + longest + 12
         cell_width = (style.WIDTH - style.EDGE - left) / max(1, n)
@@ -97,7 +99,7 @@ class _Table:
 
 def _draw(figure: "Figure", table: _Table) -> None:
     if not table.n:
-        style.say_nothing(figure, "There are no classes")
+        style.draw_placeholder(figure, "There are no classes")
         return
     width, height = table.n * table.cell_width, table.n * table.cell_height
     axes = style.place_axes(figure, table.left, style.HEAD, width, height)
@@ -112,8 +114,8 @@ def _draw(figure: "Figure", table: _Table) -> None:
     below = (
         f"answer of the network ({'%' if is_written else 'darker: larger share'} of true class)"
     )
-    style.write(figure, x, foot, below, colour=style.SOFT, across="center")
-    style.write(figure, 26, y, "true class", colour=style.SOFT, across="center", rotation=90)
+    style.draw_text(figure, x, foot, below, colour=style.MUTED, align="center")
+    style.draw_text(figure, 26, y, "true class", colour=style.MUTED, align="center", rotation=90)
 
 
 def _fill(axes: "Axes", table: _Table) -> None:
@@ -134,7 +136,7 @@ def _fill(axes: "Axes", table: _Table) -> None:
 
 
 def _write_cells(figure: "Figure", table: _Table) -> None:
-    """Writes each count, and its share of the row where there is one."""
+    """Write each count, and its share of the row where there is one."""
     room = table.cell_width - 8
     large = min(28.0, 0.42 * table.cell_height, style.size_for("999", room, bold=True))
     small = min(0.75 * large, style.size_for("100%", room))
@@ -144,12 +146,12 @@ def _write_cells(figure: "Figure", table: _Table) -> None:
         x = table.left + (column + 0.5) * table.cell_width
         y = style.HEAD + (row + 0.5) * table.cell_height
         if not count:
-            style.write(figure, x, y, "0", size=small, colour=style.SOFT, across="center")
+            style.draw_text(figure, x, y, "0", size=small, colour=style.MUTED, align="center")
             continue
         size = min(large, style.size_for(str(count), room, bold=True))
         percent = "<1%" if share < 0.005 else f"{share:.0%}"
         for text, down, high in ((str(count), -0.42, size), (percent, 0.62, small)):
-            style.write(
+            style.draw_text(
                 figure,
                 x,
                 y + down * large,
@@ -157,20 +159,20 @@ def _write_cells(figure: "Figure", table: _Table) -> None:
                 size=high,
                 colour="white" if share > DARK else style.TEXT,
                 bold=down < 0,
-                across="center",
+                align="center",
             )
 
 
 def _write_names(figure: "Figure", table: _Table) -> None:
-    """Writes the names of rows and of columns, or of every so many where lines are too close."""
+    """Write the names of rows and of columns, or of every so many where lines are too close."""
     bottom = style.HEAD + table.n * table.cell_height + 10
     for place in range(0, table.n, table.step):
         name = table.names[place]
         y = style.HEAD + (place + 0.5) * table.cell_height
         x = table.left + (place + 0.5) * table.cell_width
-        style.write(figure, table.left - 10, y, name, size=table.size, across="right")
+        style.draw_text(figure, table.left - 10, y, name, size=table.size, align="right")
         if table.is_upright:
-            style.write(figure, x, bottom, name, size=table.size, across="right", rotation=90)
+            style.draw_text(figure, x, bottom, name, size=table.size, align="right", rotation=90)
         else:
             y = bottom + table.size / 2
-            style.write(figure, x, y, name, size=table.size, across="center")
+            style.draw_text(figure, x, y, name, size=table.size, align="center")

@@ -18,9 +18,9 @@ HEIGHT = 560
 LEFT, RIGHT = 108, 24
 TOPS, HEIGHTS = (112, 326), (190, 160)
 """Of accuracy and of loss."""
-FEW = 12
+MAX_MARKED_EPOCHS = 12
 """Epochs whose points are drawn too: a line of a single one would not be seen."""
-UNUSUAL = 10.0
+LOG_SCALE_ABOVE = 10.0
 """Losses above it, and far above the others, get a logarithmic axis."""
 MAX_LOSS = 1e30
 """What is above it is as good as infinite."""
@@ -30,7 +30,7 @@ Read = Callable[["EpochRow"], float | None]
 
 @style.drawing()
 def draw_curve(rows: Sequence["EpochRow"], *, title: str) -> bytes:
-    """Draws accuracy and loss on training and validation images, epoch by epoch, as PNG.
+    """Draw accuracy and loss on training and validation images, epoch by epoch, as PNG.
 
     Marked are the best epoch, each reduction of the learning rate, where the second phase begins,
     and epochs whose loss is no number. The picture is 900 pixels wide and 560 high.
@@ -39,12 +39,12 @@ def draw_curve(rows: Sequence["EpochRow"], *, title: str) -> bytes:
         rows: In the order of epochs; there may be none.
         title: What is seen, in a few words; any text is taken as it is.
     """
-    return style.paint(style.WIDTH, HEIGHT, title, lambda figure: _draw(figure, rows))
+    return style.render_png(style.WIDTH, HEIGHT, title, lambda figure: _draw(figure, rows))
 
 
 def _draw(figure: "Figure", rows: Sequence["EpochRow"]) -> None:
     if not rows:
-        style.say_nothing(figure, "No epoch has ended yet")
+        style.draw_placeholder(figure, "No epoch has ended yet")
         return
     width = style.WIDTH - LEFT - RIGHT
     places = zip(TOPS, HEIGHTS, strict=True)
@@ -57,13 +57,15 @@ def _draw(figure: "Figure", rows: Sequence["EpochRow"]) -> None:
         _scale_epochs(axes, rows)
         _mark_second_phase(axes, rows, is_named=axes is lower)
     marks = _mark_best(upper, lower, rows) + _mark_reductions(lower, rows)
-    marks += _mark_broken(lower, rows)
+    marks += _mark_not_finite(lower, rows)
     upper.set_xticklabels([])
     middles = [top + high / 2 for top, high in zip(TOPS, HEIGHTS, strict=True)]
     for y, name in zip(middles, ("accuracy", "loss"), strict=True):
-        style.write(figure, 20, y, name, colour=style.SOFT, across="center", rotation=90)
-    style.write(figure, LEFT + width / 2, HEIGHT - 20, "epoch", colour=style.SOFT, across="center")
-    style.explain(
+        style.draw_text(figure, 20, y, name, colour=style.MUTED, align="center", rotation=90)
+    style.draw_text(
+        figure, LEFT + width / 2, HEIGHT - 20, "epoch", colour=style.MUTED, align="center"
+    )
+    style.draw_legend(
         figure, lines + marks, left=style.EDGE, right=style.WIDTH - RIGHT, y=style.HEAD + 18
     )
 
@@ -85,7 +87,7 @@ def _val_loss(row: "EpochRow") -> float | None:
 
 
 def _number(value: float | None) -> float:
-    """Gives NaN, which is not drawn, for all that is no number; stores may keep it as None."""
+    """Return NaN, which is not drawn, for all that is no number; stores may keep it as None."""
     return value if value is not None and abs(value) <= MAX_LOSS else math.nan
 
 
@@ -100,7 +102,7 @@ def _draw_lines(
     from analysis.report.figures import theme
 
     epochs = [row.epoch for row in rows]
-    marker = "o" if len(rows) <= FEW else ""
+    marker = "o" if len(rows) <= MAX_MARKED_EPOCHS else ""
     drawn = []
     for read, name, colour, dashes in (
         (train, "training", theme.BLUE, (0, (4, 2))),
@@ -140,7 +142,7 @@ def _scale_accuracy(axes: "Axes", rows: Sequence["EpochRow"]) -> None:
 def _scale_loss(axes: "Axes", rows: Sequence["EpochRow"]) -> None:
     values = _finite(rows, _train_loss, _val_loss) or [0.0, 1.0]
     least, most = min(values), max(values)
-    if least > 0 and most > max(UNUSUAL, 20 * median(values)):
+    if least > 0 and most > max(LOG_SCALE_ABOVE, 20 * median(values)):
         axes.set_yscale("log")
         axes.set_ylim(least / 1.5, most * 1.5)
         axes.minorticks_off()
@@ -153,7 +155,7 @@ def _scale_loss(axes: "Axes", rows: Sequence["EpochRow"]) -> None:
 
 
 def _short(value: float) -> str:
-    """Writes a power of ten as 0.1, 100 or 1e6."""
+    """Write a power of ten as 0.1, 100 or 1e6."""
     return f"{value:g}" if value < 1000 else f"1e{math.log10(value):.0f}"
 
 
@@ -165,7 +167,7 @@ def _tick_values(axes: "Axes") -> None:
 
 
 def _mark_best(upper: "Axes", lower: "Axes", rows: Sequence["EpochRow"]) -> list["Line2D"]:
-    """Marks the first epoch with the highest validation accuracy, in both panels."""
+    """Mark the first epoch with the highest validation accuracy, in both panels."""
     from analysis.report.figures import theme
 
     known = [row for row in rows if not math.isnan(_number(row.val_accuracy))]
@@ -214,7 +216,9 @@ def _mark_second_phase(axes: "Axes", rows: Sequence["EpochRow"], *, is_named: bo
     begin = second_phase(rows)
     if begin is None:
         return
-    axes.axvline(begin - 0.5, color=style.SOFT, linestyle=":", linewidth=style.points(3), zorder=1)
+    axes.axvline(
+        begin - 0.5, color=style.MUTED, linestyle=":", linewidth=style.points(3), zorder=1
+    )
     if not is_named:
         return
     is_late = begin > (rows[0].epoch + rows[-1].epoch) / 2
@@ -227,12 +231,12 @@ def _mark_second_phase(axes: "Axes", rows: Sequence["EpochRow"], *, is_named: bo
         horizontalalignment="right" if is_late else "left",
         verticalalignment="top",
         fontsize=style.points(style.LABEL),
-        color=style.SOFT,
+        color=style.MUTED,
     )
 
 
-def _mark_broken(axes: "Axes", rows: Sequence["EpochRow"]) -> list["Line2D"]:
-    """Puts crosses at the top where a loss is no number."""
+def _mark_not_finite(axes: "Axes", rows: Sequence["EpochRow"]) -> list["Line2D"]:
+    """Put crosses at the top where a loss is no number."""
     from analysis.report.figures import theme
 
     broken = [

@@ -25,7 +25,7 @@ NAME = 52
 
 @style.drawing()
 def draw_samples(pictures: Sequence["Picture"], *, title: str) -> bytes:
-    """Draws images in a grid by class, as PNG.
+    """Draw images in a grid by class, as PNG.
 
     Small images are enlarged so that their pixels are seen, large ones are reduced. Of more than
     60, as many of each class as fit are drawn. The picture is 900 pixels wide.
@@ -38,11 +38,13 @@ def draw_samples(pictures: Sequence["Picture"], *, title: str) -> bytes:
     shown = _by_class(pictures)
     n_rows = -(-len(shown) // N_COLUMNS)
     height = style.HEAD + n_rows * (SIDE + NAME) + style.EDGE
-    return style.paint(style.WIDTH, max(200, height), title, lambda figure: _draw(figure, shown))
+    return style.render_png(
+        style.WIDTH, max(200, height), title, lambda figure: _draw(figure, shown)
+    )
 
 
 def _by_class(pictures: Sequence["Picture"]) -> list["Picture"]:
-    """Gives at most `MAX_PICTURES`, class by class, of as many classes as there are."""
+    """Return at most `MAX_PICTURES`, class by class, of as many classes as there are."""
     members: dict[str, list[Picture]] = {}
     for picture in pictures:
         members.setdefault(picture.label, []).append(picture)
@@ -54,7 +56,7 @@ def _by_class(pictures: Sequence["Picture"]) -> list["Picture"]:
 
 def _draw(figure: "Figure", pictures: Sequence["Picture"]) -> None:
     if not pictures:
-        style.say_nothing(figure, "There are no sample images")
+        style.draw_placeholder(figure, "There are no sample images")
     for first in range(0, len(pictures), N_COLUMNS):
         row = pictures[first : first + N_COLUMNS]
         top = style.HEAD + first // N_COLUMNS * (SIDE + NAME)
@@ -68,7 +70,7 @@ def _draw(figure: "Figure", pictures: Sequence["Picture"]) -> None:
 
 
 def _place(figure: "Figure", pixels: "Pixels", left: int, top: int) -> None:
-    """Puts an image in the middle of its square, pixel for pixel."""
+    """Put an image in the middle of its square, pixel for pixel."""
     image = _sized(pixels)
     high, wide = image.shape[:2]
     height = round(figure.get_size_inches()[1] * style.DPI)
@@ -77,7 +79,7 @@ def _place(figure: "Figure", pixels: "Pixels", left: int, top: int) -> None:
 
 
 def _sized(pixels: "Pixels") -> NDArray[np.uint8]:
-    """Gives an image that fits a square of `SIDE` pixels, shape `(height, width, 3)`."""
+    """Return an image that fits a square of `SIDE` pixels, shape `(height, width, 3)`."""
     from PIL import Image
 
     image = Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels).convert("RGB")
@@ -91,9 +93,9 @@ def _sized(pixels: "Pixels") -> NDArray[np.uint8]:
 
 
 def _name(figure: "Figure", label: str, column: int, n: int, bottom: float) -> None:
-    """Writes a class under its images, with a line that holds them together."""
+    """Write a class under its images, with a line that holds them together."""
     left = style.EDGE + column * (SIDE + GAP)
     width = n * (SIDE + GAP) - GAP
-    name = style.fitted(label, width, style.LABEL)
-    style.rule(figure, left, left + width, bottom + 6)
-    style.write(figure, left + width / 2, bottom + 23, name, across="center")
+    name = style.truncate(label, width, style.LABEL)
+    style.draw_rule(figure, left, left + width, bottom + 6)
+    style.draw_text(figure, left + width / 2, bottom + 23, name, align="center")

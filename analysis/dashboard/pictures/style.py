@@ -27,12 +27,12 @@ TITLE, LABEL, SMALL, LEAST = 26, 20, 17, 12
 HEAD = 64
 """Height of what the title takes."""
 
-TEXT, SOFT, LINE, PAPER = "#1c2530", "#55606d", "#dde2e7", "#f6f7f8"
+TEXT, MUTED, LINE, PAPER = "#1c2530", "#55606d", "#dde2e7", "#f6f7f8"
 """Of the report's page, by day."""
 
 MISSING = "\ufffd"
 """Stands for a sign that no font at hand has."""
-MAX_SIGNS = 200
+MAX_CHARACTERS = 200
 _FONT = "DejaVu Sans"
 """Comes with matplotlib."""
 _OTHER_FONTS = (
@@ -45,7 +45,9 @@ _OTHER_FONTS = (
     "Arial Unicode MS",
 )
 """For the signs that it lacks, where the machine has one."""
-_NOT_SET = frozenset({"backend", "backend_fallback", "interactive", "toolbar", "timezone"})
+_UNTOUCHED_SETTINGS = frozenset(
+    {"backend", "backend_fallback", "interactive", "toolbar", "timezone"}
+)
 """Settings that are not about how things look; to read the first one would load pyplot."""
 
 _one_at_a_time = RLock()
@@ -53,7 +55,7 @@ _one_at_a_time = RLock()
 
 @contextmanager
 def drawing() -> Iterator[None]:
-    """Lets one thread draw, with settings of our own: matplotlib's are those of the process.
+    """Let one thread draw, with settings of our own: matplotlib's are those of the process.
 
     Drawing holds the interpreter anyway, so that waiting costs nothing.
     """
@@ -64,7 +66,7 @@ def drawing() -> Iterator[None]:
         usual = matplotlib.rcParamsDefault
         changed = {
             name: usual[name]
-            for name in usual.keys() - _NOT_SET
+            for name in usual.keys() - _UNTOUCHED_SETTINGS
             if matplotlib.rcParams[name] != usual[name]
         }
         settings: Any = {**changed, "font.family": _fonts(), "text.parse_math": False}
@@ -72,7 +74,7 @@ def drawing() -> Iterator[None]:
             yield
 
 
-def paint(
+def render_png(
     width: float,
     height: float,
     title: str,
@@ -80,7 +82,7 @@ def paint(
     *,
     zoom: float = 1.0,
 ) -> bytes:
-    """Gives a picture as PNG, within `drawing`.
+    """Return a picture as PNG, within `drawing`.
 
     Args:
         width: In pixels.
@@ -96,8 +98,8 @@ def paint(
     size = (round(width) / DPI, round(height) / DPI)
     figure = Figure(figsize=size, dpi=DPI, facecolor="white")
     canvas: Any = FigureCanvasAgg(figure)
-    head = fitted(title, width - 2 * EDGE, zoom * TITLE, bold=True)
-    write(figure, EDGE, zoom * HEAD / 2, head, size=zoom * TITLE, bold=True)
+    head = truncate(title, width - 2 * EDGE, zoom * TITLE, bold=True)
+    draw_text(figure, EDGE, zoom * HEAD / 2, head, size=zoom * TITLE, bold=True)
     draw(figure)
     canvas.draw()
     png = io.BytesIO()
@@ -105,7 +107,7 @@ def paint(
     return png.getvalue()
 
 
-def write(
+def draw_text(
     figure: "Figure",
     x: float,
     y: float,
@@ -114,22 +116,22 @@ def write(
     size: float = LABEL,
     colour: str = TEXT,
     bold: bool = False,
-    across: str = "left",
-    along: str = "center",
+    align: str = "left",
+    valign: str = "center",
     rotation: float = 0,
 ) -> None:
-    """Writes text on the paper, as it is.
+    """Write text on the paper, as it is.
 
     Args:
         figure: The paper.
         x: From the left side of the paper.
         y: From its top.
-        text: One line, of signs that there are: see `literal` and `fitted`.
+        text: One line, of signs that there are: see `sanitize` and `truncate`.
         size: Of the letters.
         colour: Of the letters.
         bold: Whether they are.
-        across: Which part of the text is at `x`: `left`, `center` or `right`.
-        along: Which part of it is at `y`: `top`, `center`, `baseline` or `bottom`.
+        align: Which part of the text is at `x`: `left`, `center` or `right`.
+        valign: Which part of it is at `y`: `top`, `center`, `baseline` or `bottom`.
         rotation: In degrees, against the clock, about `x` and `y`.
     """
     wide, high = figure.get_size_inches() * DPI
@@ -140,45 +142,45 @@ def write(
         fontsize=points(size),
         color=colour,
         fontweight="bold" if bold else "normal",
-        horizontalalignment=across,
-        verticalalignment="center_baseline" if along == "center" else along,
+        horizontalalignment=align,
+        verticalalignment="center_baseline" if valign == "center" else valign,
         rotation=rotation,
         rotation_mode="anchor",
         parse_math=False,
     )
 
 
-def rule(figure: "Figure", left: float, right: float, y: float) -> None:
-    """Draws a thin line across."""
+def draw_rule(figure: "Figure", left: float, right: float, y: float) -> None:
+    """Draw a thin line across."""
     from matplotlib.lines import Line2D
 
     high = figure.get_size_inches()[1] * DPI
     figure.add_artist(
-        Line2D([left, right], [high - y] * 2, transform=None, color=SOFT, linewidth=points(2))
+        Line2D([left, right], [high - y] * 2, transform=None, color=MUTED, linewidth=points(2))
     )
 
 
 def place_axes(figure: "Figure", left: float, top: float, width: float, height: float) -> "Axes":
-    """Gives axes at a place on the paper, bare but for ticks."""
+    """Return axes at a place on the paper, bare but for ticks."""
     wide, high = figure.get_size_inches() * DPI
     place = (left / wide, 1 - (top + height) / high, width / wide, height / high)
     axes = figure.add_axes(place)
-    axes.tick_params(length=0, pad=8, labelsize=points(LABEL), labelcolor=SOFT)
+    axes.tick_params(length=0, pad=8, labelsize=points(LABEL), labelcolor=MUTED)
     for spine in axes.spines.values():
         spine.set_visible(False)
     return axes
 
 
-def say_nothing(figure: "Figure", text: str) -> None:
-    """Writes in the middle of the paper why nothing else is there."""
+def draw_placeholder(figure: "Figure", text: str) -> None:
+    """Write in the middle of the paper why nothing else is there."""
     wide, high = figure.get_size_inches() * DPI
-    write(figure, wide / 2, (HEAD + high) / 2, text, colour=SOFT, across="center")
+    draw_text(figure, wide / 2, (HEAD + high) / 2, text, colour=MUTED, align="center")
 
 
-def explain(
+def draw_legend(
     figure: "Figure", lines: Sequence["Line2D"], *, left: float, right: float, y: float
 ) -> None:
-    """Writes what lines and marks are, by their labels, side by side from `left` to `right`."""
+    """Write what lines and marks are, by their labels, side by side from `left` to `right`."""
     from matplotlib.lines import Line2D
 
     samples = [22 if line.get_linestyle() == "None" else 48 for line in lines]
@@ -197,13 +199,13 @@ def explain(
         shown.update_from(line)
         shown.set(transform=None, clip_on=False)
         figure.add_artist(shown)
-        write(figure, x + sample + 8, y, label, size=size)
+        draw_text(figure, x + sample + 8, y, label, size=size)
         x += sample + 8 + width_of(label, size) + gap
 
 
-def fitted(text: object, width: float, size: float, *, bold: bool = False) -> str:
-    """Gives text as one line, cut where it would be wider than `width` pixels."""
-    line = literal(text)
+def truncate(text: object, width: float, size: float, *, bold: bool = False) -> str:
+    """Return text as one line, cut where it would be wider than `width` pixels."""
+    line = sanitize(text)
     if width_of(line, size, bold=bold) <= width:
         return line
     low, high = 0, len(line) - 1
@@ -216,17 +218,21 @@ def fitted(text: object, width: float, size: float, *, bold: bool = False) -> st
     return _cut(line, low)
 
 
-def literal(text: object) -> str:
-    """Gives text as one line of signs that the fonts have, never longer than `MAX_SIGNS`."""
-    signs = (it if it.isprintable() else " " for it in str(text)[: 4 * MAX_SIGNS] if _is_seen(it))
-    known = _known_signs()
-    line = " ".join("".join(signs).split())[: MAX_SIGNS + 1]
+def sanitize(text: object) -> str:
+    """Return text as one line of signs that the fonts have, never longer than `MAX_CHARACTERS`."""
+    signs = (
+        it if it.isprintable() else " "
+        for it in str(text)[: 4 * MAX_CHARACTERS]
+        if _is_visible(it)
+    )
+    known = _known_characters()
+    line = " ".join("".join(signs).split())[: MAX_CHARACTERS + 1]
     line = "".join(it if ord(it) in known else MISSING for it in line)
-    return line if len(line) <= MAX_SIGNS else _cut(line, MAX_SIGNS - 1)
+    return line if len(line) <= MAX_CHARACTERS else _cut(line, MAX_CHARACTERS - 1)
 
 
 def width_of(line: str, size: float, *, bold: bool = False) -> float:
-    """Gives how wide a line is, in pixels."""
+    """Return how wide a line is, in pixels."""
     from matplotlib.font_manager import FontProperties
 
     weight = "bold" if bold else "normal"
@@ -236,12 +242,12 @@ def width_of(line: str, size: float, *, bold: bool = False) -> float:
 
 
 def size_for(line: str, width: float, *, bold: bool = False) -> float:
-    """Gives the size at which a line is so many pixels wide."""
+    """Return the size at which a line is so many pixels wide."""
     return 100 * width / max(1.0, width_of(line, 100, bold=bold))
 
 
 def points(pixels: float) -> float:
-    """Gives the size in points of what is so many pixels high."""
+    """Return the size in points of what is so many pixels high."""
     return pixels * 72 / DPI
 
 
@@ -251,7 +257,7 @@ def _cut(line: str, n: int) -> str:
 
 @contextmanager
 def _silent() -> Iterator[None]:
-    """Keeps matplotlib from telling of a home that it may not write to, and of its font cache."""
+    """Keep matplotlib from telling of a home that it may not write to, and of its font cache."""
     logger = logging.getLogger("matplotlib")
     before = logger.level
     logger.setLevel(logging.ERROR)
@@ -261,14 +267,14 @@ def _silent() -> Iterator[None]:
         logger.setLevel(before)
 
 
-def _is_seen(sign: str) -> bool:
+def _is_visible(sign: str) -> bool:
     """Whether a sign is more than an instruction on how others are to be written."""
     return unicodedata.category(sign) != "Cf"
 
 
 @cache
 def _fonts() -> list[str]:
-    """Gives the fonts to look for a sign in, in this order."""
+    """Return the fonts to look for a sign in, in this order."""
     from matplotlib.font_manager import fontManager
 
     here = {font.name for font in fontManager.ttflist}
@@ -276,8 +282,8 @@ def _fonts() -> list[str]:
 
 
 @cache
-def _known_signs() -> frozenset[int]:
-    """Gives the code points that can be drawn; others would make matplotlib warn."""
+def _known_characters() -> frozenset[int]:
+    """Return the code points that can be drawn; others would make matplotlib warn."""
     from matplotlib.font_manager import FontProperties, findfont, get_font
 
     paths = [findfont(FontProperties(family=[name])) for name in _fonts()]

@@ -2,15 +2,15 @@
 
 from analysis.report.architecture.blocks import Block, Layer, group_layers
 from analysis.report.architecture.drawing import Panel, draw_architecture, lay_out
-from analysis.report.architecture.sheet import Box, Line, Sheet
+from analysis.report.architecture.geometry import Box, Canvas, Line
 
 __all__ = [
     "Block",
     "Box",
+    "Canvas",
     "Layer",
     "Line",
     "Panel",
-    "Sheet",
     "draw_architecture",
     "group_layers",
     "lay_out",

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from math import isqrt
 from typing import Protocol
 
-ACTIONS = frozenset({"batch_norm", "activation", "dropout"})
+MERGED_KINDS = frozenset({"batch_norm", "activation", "dropout"})
 """Layers that are drawn within the box of the layer before them."""
 
 
@@ -31,7 +31,7 @@ class Layer(Protocol):
 
     @property
     def inputs(self) -> tuple[str, ...]:
-        """Names of the layers whose output it takes."""
+        """Name of the layers whose output it takes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +39,7 @@ class Block:
     """Layers in one box, named for the first of them.
 
     `kernel_size` is that of a convolution, None where there is none. `shape` is the last layer's;
-    `inputs` name blocks; `actions` are the kinds of the layers after the first.
+    `inputs` name blocks; `merged_kinds` are the kinds of the layers after the first.
     """
 
     name: str
@@ -47,12 +47,12 @@ class Block:
     shape: tuple[int, ...]
     parameters: int
     inputs: tuple[str, ...]
-    actions: tuple[str, ...] = ()
+    merged_kinds: tuple[str, ...] = ()
     kernel_size: int | None = None
 
 
 def group_layers(layers: Sequence[Layer]) -> tuple[Block, ...]:
-    """Gives the blocks of a network, in its order.
+    """Return the blocks of a network, in its order.
 
     Args:
         layers: Each after those that it takes its input from.
@@ -62,16 +62,16 @@ def group_layers(layers: Sequence[Layer]) -> tuple[Block, ...]:
     block_of: dict[str, str] = {}
     members: dict[str, list[Layer]] = {}
     for layer in layers:
-        home = layer.name
-        if layer.kind in ACTIONS and len(layer.inputs) == 1 and n_uses[layer.inputs[0]] == 1:
-            home = _home(by_name[layer.inputs[0]], block_of) or home
-        block_of[layer.name] = home
-        members.setdefault(home, []).append(layer)
+        block_name = layer.name
+        if layer.kind in MERGED_KINDS and len(layer.inputs) == 1 and n_uses[layer.inputs[0]] == 1:
+            block_name = _block_of_input(by_name[layer.inputs[0]], block_of) or block_name
+        block_of[layer.name] = block_name
+        members.setdefault(block_name, []).append(layer)
     return tuple(_block(found, block_of, by_name) for found in members.values())
 
 
-def _home(before: Layer, block_of: dict[str, str]) -> str | None:
-    """Gives the block that a layer's action joins: the image itself has none."""
+def _block_of_input(before: Layer, block_of: dict[str, str]) -> str | None:
+    """Return the block that a layer's action joins: the image itself has none."""
     return None if before.kind == "image" else block_of[before.name]
 
 
@@ -83,13 +83,13 @@ def _block(members: Sequence[Layer], block_of: dict[str, str], by_name: dict[str
         shape=members[-1].shape,
         parameters=sum(it.parameters for it in members),
         inputs=tuple(dict.fromkeys(block_of[name] for name in first.inputs)),
-        actions=tuple(it.kind for it in members[1:]),
+        merged_kinds=tuple(it.kind for it in members[1:]),
         kernel_size=_kernel_size(first, by_name) if first.kind == "conv2d" else None,
     )
 
 
 def _kernel_size(layer: Layer, by_name: dict[str, Layer]) -> int | None:
-    """Gives the side of a convolution's window, from its parameters with or without biases."""
+    """Return the side of a convolution's window, from its parameters with or without biases."""
     before, after = by_name[layer.inputs[0]].shape[-1], layer.shape[-1]
     for n in (layer.parameters - after, layer.parameters):
         area, rest = divmod(n, before * after)

@@ -6,16 +6,16 @@ from dataclasses import dataclass
 from markupsafe import Markup, escape
 
 from analysis.report.architecture.blocks import Layer, group_layers
-from analysis.report.architecture.placing import WIDTH, cut_rows, place_blocks
-from analysis.report.architecture.sheet import (
+from analysis.report.architecture.geometry import (
     BASELINES,
     Box,
+    Canvas,
     Line,
     Point,
-    Sheet,
     size_of,
     title_of,
 )
+from analysis.report.architecture.layout import WIDTH, place_blocks, split_rows
 from analysis.report.texts import Texts
 
 MAX_ROWS = 9
@@ -32,19 +32,19 @@ class Panel:
 
 
 def draw_architecture(layers: Sequence[Layer], texts: Texts) -> tuple[Panel, ...]:
-    """Draws a network from the image on top down to the probabilities.
+    """Draw a network from the image on top down to the probabilities.
 
     Args:
         layers: Each after those that it takes its input from; none give no panel.
         texts: The language of the labels.
     """
-    return tuple(_panel(sheet, texts) for sheet in lay_out(layers, texts))
+    return tuple(_panel(canvas, texts) for canvas in lay_out(layers, texts))
 
 
 def lay_out(
     layers: Sequence[Layer], texts: Texts, *, max_rows: int = MAX_ROWS
-) -> tuple[Sheet, ...]:
-    """Gives the parts of a network's drawing, in the order of the network.
+) -> tuple[Canvas, ...]:
+    """Return the parts of a network's drawing, in the order of the network.
 
     Args:
         layers: Each after those that it takes its input from; none give no part.
@@ -54,18 +54,18 @@ def lay_out(
     if not layers:
         return ()
     blocks = {block.name: block for block in group_layers(layers)}
-    plan = place_blocks(list(blocks.values()))
-    return tuple(Sheet(blocks, plan, run, texts) for run in cut_rows(plan, max_rows))
+    layout = place_blocks(list(blocks.values()))
+    return tuple(Canvas(blocks, layout, run, texts) for run in split_rows(layout, max_rows))
 
 
-def _panel(sheet: Sheet, texts: Texts) -> Panel:
-    lines = [_draw_line(it) for it in sheet.lines]
-    boxes = [_draw_box(it) for it in sheet.boxes]
-    width, height = round(sheet.width), round(sheet.height)
+def _panel(canvas: Canvas, texts: Texts) -> Panel:
+    lines = [_draw_line(it) for it in canvas.lines]
+    boxes = [_draw_box(it) for it in canvas.boxes]
+    width, height = round(canvas.width), round(canvas.height)
     svg = Markup(
         '<svg viewBox="0 0 {w} {h}" width="{w}" height="{h}" aria-hidden="true">{body}</svg>'
     ).format(w=width, h=height, body=Markup("").join([*lines, *boxes]))
-    blocks = [it.block for it in sheet.boxes]
+    blocks = [it.block for it in canvas.boxes]
     described = "; ".join(f"{title_of(it, texts)} {size_of(it)}" for it in blocks)
     return Panel(svg, width, described)
 
@@ -92,7 +92,7 @@ def _draw_box(box: Box) -> Markup:
 
 def _draw_line(line: Line) -> Markup:
     path = "M{:.0f} {:.0f}".format(*line.start) + "".join(map(_step, line.steps))
-    style = "link goes-on" if line.goes_on else "link"
+    style = "link goes-on" if line.is_continued else "link"
     head = Markup("")
     if line.head is not None:
         head = Markup('<path class="head" d="M{:.0f} {:.0f}l-4 -7h8z"/>').format(*line.head)
@@ -100,7 +100,7 @@ def _draw_line(line: Line) -> Markup:
 
 
 def _step(points: Sequence[Point]) -> str:
-    """Gives a line straight down, or a curve."""
+    """Return a line straight down, or a curve."""
     if len(points) == 1:
         return f"V{points[0][1]:.0f}"
     return "C" + " ".join(f"{x:.0f} {y:.0f}" for x, y in points)

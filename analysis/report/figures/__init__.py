@@ -8,9 +8,9 @@ from analysis.report.figures.families import plot_families
 from analysis.report.figures.history import plot_history
 from analysis.report.figures.importance import importance_of, plot_importance
 from analysis.report.figures.parallel import plot_parallel
+from analysis.report.figures.parameter_ranges import plot_parameter_ranges
 from analysis.report.figures.pareto import plot_pareto
 from analysis.report.figures.pictures import plot_pictures
-from analysis.report.figures.places import plot_places
 from analysis.report.figures.pruning import plot_pruning
 from analysis.report.figures.slices import plot_slice, plot_slices
 from analysis.report.figures.thresholds import plot_precision_recall, plot_roc
@@ -25,9 +25,9 @@ __all__ = [
     "plot_importance",
     "plot_learning_curves",
     "plot_parallel",
+    "plot_parameter_ranges",
     "plot_pareto",
     "plot_pictures",
-    "plot_places",
     "plot_precision_recall",
     "plot_pruning",
     "plot_roc",

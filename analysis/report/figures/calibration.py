@@ -3,12 +3,12 @@
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from analysis.evaluation import Evaluation
 from analysis.report.figures import theme
+from analysis.results.classification_metrics import Evaluation
 
 
 def plot_calibration(evaluation: Evaluation, *, lang: str = "en") -> go.Figure:
-    """Draws accuracy over confidence, and how many answers have which confidence.
+    """Draw accuracy over confidence, and how many answers have which confidence.
 
     Args:
         evaluation: Of one split; the title has its expected calibration error.
@@ -21,11 +21,11 @@ def plot_calibration(evaluation: Evaluation, *, lang: str = "en") -> go.Figure:
     )
     title = texts.say("calibration.title", error=error)
     theme.new_figure(title, lang=lang, height=500, figure=figure)
-    confidences = [theme.tidy(it.confidence) for it in evaluation.calibration]
+    confidences = [theme.round_coordinate(it.confidence) for it in evaluation.calibration]
     counts = [it.n for it in evaluation.calibration]
     figure.add_scatter(
         x=confidences,
-        y=[theme.tidy(it.accuracy) for it in evaluation.calibration],
+        y=[theme.round_coordinate(it.accuracy) for it in evaluation.calibration],
         text=counts,
         mode="lines+markers",
         marker={"size": 9, "color": theme.BLUE},
@@ -58,7 +58,7 @@ def plot_calibration(evaluation: Evaluation, *, lang: str = "en") -> go.Figure:
     )
     figure.update_xaxes(range=[0, 1.02])
     figure.update_yaxes(title_text=texts.say("axis.accuracy"), range=[-0.04, 1.04], row=1, col=1)
-    whole = theme.whole_ticks([0, *counts])
+    whole = theme.integer_ticks([0, *counts])
     figure.update_yaxes(title_text=texts.say("axis.images"), **whole, row=2, col=1)
     figure.update_xaxes(title_text=texts.say("axis.confidence"), row=2, col=1)
     return figure

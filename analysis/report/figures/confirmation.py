@@ -2,12 +2,12 @@
 
 import plotly.graph_objects as go
 
-from analysis.confirmation import Confirmation, Standing
+from analysis.confirmation.comparison import Confirmation, Standing
 from analysis.report.figures import theme
 
 
 def plot_confirmation(confirmation: Confirmation, *, lang: str = "en") -> go.Figure:
-    """Draws the mean validation accuracy of each config with its 95 % interval, the best on top.
+    """Draw the mean validation accuracy of each config with its 95 % interval, the best on top.
 
     Args:
         confirmation: With at least one config; without intervals only means are drawn.
@@ -28,7 +28,7 @@ def plot_confirmation(confirmation: Confirmation, *, lang: str = "en") -> go.Fig
         members = [it for it in standings if it.is_separable == is_separable]
         if members:
             figure.add_scatter(
-                x=[theme.tidy(it.mean) for it in members],
+                x=[theme.round_coordinate(it.mean) for it in members],
                 y=[f"#{it.trial}" for it in members],
                 error_x=_intervals(members),
                 name=name,
@@ -54,10 +54,12 @@ def _intervals(standings: list[Standing]) -> dict[str, object]:
         "type": "data",
         "symmetric": False,
         "array": [
-            theme.tidy((it.high if it.high is not None else it.mean) - it.mean) for it in standings
+            theme.round_coordinate((it.high if it.high is not None else it.mean) - it.mean)
+            for it in standings
         ],
         "arrayminus": [
-            theme.tidy(it.mean - (it.low if it.low is not None else it.mean)) for it in standings
+            theme.round_coordinate(it.mean - (it.low if it.low is not None else it.mean))
+            for it in standings
         ],
         "thickness": 2,
         "width": 6,

@@ -2,22 +2,22 @@
 
 import plotly.graph_objects as go
 
-from analysis.evaluation import Evaluation
 from analysis.report.figures import theme
+from analysis.results.classification_metrics import Evaluation
 
 MAX_WRITTEN = 12
 """More classes leave no room for numbers in the cells."""
 
 
 def plot_confusion(evaluation: Evaluation, *, lang: str = "en") -> go.Figure:
-    """Draws images by true class and answer: counts, coloured by their share of the true class.
+    """Draw images by true class and answer: counts, coloured by their share of the true class.
 
     Args:
         evaluation: Of one split.
         lang: Of the labels.
     """
     texts = theme.words(lang)
-    names = [theme.folded(it.name) for it in evaluation.classes]
+    names = [theme.wrap_label(it.name) for it in evaluation.classes]
     n = len(names)
     shares = [
         [cell / sum(row) if sum(row) else 0.0 for cell in row] for row in evaluation.confusion
@@ -32,7 +32,7 @@ def plot_confusion(evaluation: Evaluation, *, lang: str = "en") -> go.Figure:
     figure.add_heatmap(
         x=list(range(n)),
         y=list(range(n)),
-        z=[[theme.tidy(it) for it in row] for row in shares],
+        z=[[theme.round_coordinate(it) for it in row] for row in shares],
         zmin=0,
         zmax=1,
         customdata=evaluation.confusion,

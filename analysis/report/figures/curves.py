@@ -6,7 +6,7 @@ from itertools import pairwise
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from analysis.report.facts import Facts, Searched
+from analysis.report.facts import Facts, SearchResults
 from analysis.report.figures import theme
 from storage import EpochRow
 
@@ -14,7 +14,7 @@ Read = Callable[[EpochRow], float]
 
 
 def plot_learning_curves(facts: Facts, *, lang: str = "en") -> go.Figure:
-    """Draws accuracy and loss of the exported network, on training and validation images.
+    """Draw accuracy and loss of the exported network, on training and validation images.
 
     Marked are the best epoch, where the second phase begins, each reduction of the learning rate,
     and where training stopped early.
@@ -40,12 +40,12 @@ def plot_learning_curves(facts: Facts, *, lang: str = "en") -> go.Figure:
     figure.update_yaxes(title_text=say("axis.accuracy"), row=1, col=1)
     figure.update_yaxes(title_text=say("axis.loss"), rangemode="tozero", row=2, col=1)
     figure.update_xaxes(title_text=say("axis.epoch"), row=2, col=1)
-    figure.update_xaxes(**theme.whole_ticks(row.epoch for row in curve))
+    figure.update_xaxes(**theme.integer_ticks(row.epoch for row in curve))
     return figure
 
 
-def plot_top_curves(facts: Searched, *, lang: str = "en") -> go.Figure:
-    """Draws validation accuracy over epochs of the trials whose curves are at hand.
+def plot_top_curves(facts: SearchResults, *, lang: str = "en") -> go.Figure:
+    """Draw validation accuracy over epochs of the trials whose curves are at hand.
 
     Args:
         facts: Of a study; without curves the figure is empty.
@@ -59,19 +59,19 @@ def plot_top_curves(facts: Searched, *, lang: str = "en") -> go.Figure:
     for place, (number, curve) in enumerate(facts.curves.items()):
         figure.add_scatter(
             x=[row.epoch for row in curve],
-            y=[theme.tidy(row.val_accuracy) for row in curve],
-            name=f"#{number} {theme.literal(families.get(number, ''))}".strip(),
+            y=[theme.round_coordinate(row.val_accuracy) for row in curve],
+            name=f"#{number} {theme.escape_label(families.get(number, ''))}".strip(),
             mode="lines",
-            line=theme.line_look(place),
+            line=theme.line_style(place),
             hovertemplate="%{x}: %{y:.4f}",
         )
     epochs = (row.epoch for curve in facts.curves.values() for row in curve)
-    figure.update_xaxes(**theme.whole_ticks(epochs))
+    figure.update_xaxes(**theme.integer_ticks(epochs))
     return figure
 
 
 def rate_reductions(curve: Sequence[EpochRow]) -> list[int]:
-    """Gives the epochs, counted from 1, that began with a smaller learning rate within a phase."""
+    """Return the epochs, from 1, at which the learning rate fell within a phase."""
     return [
         row.epoch
         for before, row in pairwise(curve)
@@ -80,7 +80,7 @@ def rate_reductions(curve: Sequence[EpochRow]) -> list[int]:
 
 
 def second_phase(curve: Sequence[EpochRow]) -> int | None:
-    """Gives the first epoch of fine-tuning; None where there is none."""
+    """Return the first epoch of fine-tuning; None where there is none."""
     return next((row.epoch for row in curve if row.phase == 2), None)
 
 
@@ -120,7 +120,7 @@ def _add_line(
 ) -> None:
     figure.add_scatter(
         x=[it.epoch for it in curve],
-        y=[theme.tidy(read(it)) for it in curve],
+        y=[theme.round_coordinate(read(it)) for it in curve],
         name=name,
         legendgroup=name,
         showlegend=row == 1,
@@ -133,7 +133,7 @@ def _add_line(
 
 
 def _mark_epochs(figure: go.Figure, facts: Facts, lang: str) -> None:
-    """Puts marks on the validation curves, each kind with its own sign in the legend.
+    """Put marks on the validation curves, each kind with its own sign in the legend.
 
     Reductions of the learning rate follow from the loss and stand there, where the best epoch's
     mark cannot cover them.
@@ -150,7 +150,7 @@ def _mark_epochs(figure: go.Figure, facts: Facts, lang: str) -> None:
         if marked:
             figure.add_scatter(
                 x=[row.epoch for row in marked],
-                y=[theme.tidy(read(row)) for row in marked],
+                y=[theme.round_coordinate(read(row)) for row in marked],
                 name=name,
                 mode="markers",
                 marker={"symbol": symbol, "size": size, "color": theme.RED},

@@ -5,35 +5,35 @@ from collections.abc import Sequence
 import numpy as np
 import plotly.graph_objects as go
 
-from analysis.ranking import RankedTrial
-from analysis.report.facts import Searched
+from analysis.report.facts import SearchResults
 from analysis.report.figures import theme
+from analysis.results.ranking import RankedTrial
 
 MAX_POINTS = 2000
 
 
-def plot_families(facts: Searched, *, lang: str = "en") -> go.Figure:
-    """Draws the validation accuracies of each family's complete trials, the best one marked.
+def plot_families(facts: SearchResults, *, lang: str = "en") -> go.Figure:
+    """Draw the validation accuracies of each family's complete trials, the best one marked.
 
     Args:
         facts: Of a study with at least one finished trial.
         lang: Of the labels.
     """
     say = theme.words(lang).say
-    complete = theme.valued(facts.ranking.complete)
-    shown = theme.thin_trials(complete, MAX_POINTS)
-    title = theme.with_note(say("families.title"), len(shown), len(complete), lang)
+    complete = theme.trials_with_value(facts.ranking.complete)
+    shown = theme.downsample_trials(complete, MAX_POINTS)
+    title = theme.title_with_count(say("families.title"), len(shown), len(complete), lang)
     summaries = [it for it in facts.ranking.families if it.trial is not None][::-1]
     figure = theme.new_figure(
         title, x=say("axis.val_accuracy"), lang=lang, height=130 + 52 * len(summaries)
     )
     for summary in summaries:
-        colour, symbol = theme.family_look(facts.families, summary.family)
+        colour, symbol = theme.family_style(facts.families, summary.family)
         members = [it for it in shown if it.family == summary.family]
         figure.add_box(**_box([it for it in complete if it.family == summary.family]))
         figure.add_box(
-            x=[theme.tidy(it.val_accuracy) for it in members],
-            y=[theme.literal(summary.family)] * len(members),
+            x=[theme.round_coordinate(it.val_accuracy) for it in members],
+            y=[theme.escape_label(summary.family)] * len(members),
             text=[f"#{it.trial}" for it in members],
             hovertemplate="%{text}: %{x:.4f}<extra></extra>",
             orientation="h",
@@ -48,7 +48,7 @@ def plot_families(facts: Searched, *, lang: str = "en") -> go.Figure:
         )
         figure.add_annotation(
             x=summary.val_accuracy,
-            y=theme.literal(summary.family),
+            y=theme.escape_label(summary.family),
             text=f"<b>{theme.words(lang).number(summary.val_accuracy, 3)}</b>",
             showarrow=False,
             xanchor="left",
@@ -62,16 +62,16 @@ _CLEAR = "rgba(0,0,0,0)"
 
 
 def _box(trials: Sequence[RankedTrial]) -> dict[str, object]:
-    """Gives the box of all values of a family: quartiles, and whiskers to the ends."""
+    """Return the box of all values of a family: quartiles, and whiskers to the ends."""
     values = [it.val_accuracy for it in trials if it.val_accuracy is not None]
     low, first, middle, third, high = np.quantile(values, (0, 0.25, 0.5, 0.75, 1)).tolist()
     return {
-        "y": [theme.literal(trials[0].family)],
-        "lowerfence": [theme.tidy(low)],
-        "q1": [theme.tidy(first)],
-        "median": [theme.tidy(middle)],
-        "q3": [theme.tidy(third)],
-        "upperfence": [theme.tidy(high)],
+        "y": [theme.escape_label(trials[0].family)],
+        "lowerfence": [theme.round_coordinate(low)],
+        "q1": [theme.round_coordinate(first)],
+        "median": [theme.round_coordinate(middle)],
+        "q3": [theme.round_coordinate(third)],
+        "upperfence": [theme.round_coordinate(high)],
         "orientation": "h",
         "fillcolor": _CLEAR,
         "line": {"color": theme.NEUTRAL, "width": 1},

@@ -4,24 +4,24 @@ from collections.abc import Sequence
 
 import plotly.graph_objects as go
 
-from analysis.ranking import RankedTrial
-from analysis.report.facts import Searched
+from analysis.report.facts import SearchResults
 from analysis.report.figures import theme
+from analysis.results.ranking import RankedTrial
 
 MAX_POINTS = 3000
 
 
-def plot_history(facts: Searched, *, lang: str = "en") -> go.Figure:
-    """Draws validation accuracy over trials, by family; pruned trials are faint.
+def plot_history(facts: SearchResults, *, lang: str = "en") -> go.Figure:
+    """Draw validation accuracy over trials, by family; pruned trials are faint.
 
     Args:
         facts: Of a study with at least one finished trial.
         lang: Of the labels.
     """
     say = theme.words(lang).say
-    trials = theme.valued(facts.ranking.trials)
-    shown = theme.thin_trials(trials, MAX_POINTS)
-    title = theme.with_note(say("history.title"), len(shown), len(trials), lang)
+    trials = theme.trials_with_value(facts.ranking.trials)
+    shown = theme.downsample_trials(trials, MAX_POINTS)
+    title = theme.title_with_count(say("history.title"), len(shown), len(trials), lang)
     figure = theme.new_figure(title, x=say("axis.trial"), y=say("axis.val_accuracy"), lang=lang)
     pruned = [it for it in shown if it.state != "COMPLETE"]
     if pruned:
@@ -29,9 +29,9 @@ def plot_history(facts: Searched, *, lang: str = "en") -> go.Figure:
     for family in facts.families:
         members = [it for it in shown if it.state == "COMPLETE" and it.family == family]
         if members:
-            colour, symbol = theme.family_look(facts.families, family)
+            colour, symbol = theme.family_style(facts.families, family)
             marker = {"color": colour, "symbol": symbol, "size": 8}
-            figure.add_scatter(**_points(members), name=theme.literal(family), marker=marker)
+            figure.add_scatter(**_points(members), name=theme.escape_label(family), marker=marker)
     figure.add_scatter(
         **_best_so_far(trials, facts.ranking.direction),
         name=say("history.best"),
@@ -39,7 +39,7 @@ def plot_history(facts: Searched, *, lang: str = "en") -> go.Figure:
         line={"shape": "hv", "color": theme.NEUTRAL, "width": 2},
         hoverinfo="skip",
     )
-    figure.update_xaxes(**theme.whole_ticks(it.trial for it in shown))
+    figure.update_xaxes(**theme.integer_ticks(it.trial for it in shown))
     return figure
 
 
@@ -49,14 +49,14 @@ _FAINT = {"color": theme.NEUTRAL, "opacity": 0.65, "size": 6, "symbol": "circle-
 def _points(trials: Sequence[RankedTrial]) -> dict[str, object]:
     return {
         "x": [it.trial for it in trials],
-        "y": [theme.tidy(it.val_accuracy) for it in trials],
+        "y": [theme.round_coordinate(it.val_accuracy) for it in trials],
         "mode": "markers",
         "hovertemplate": "#%{x}: %{y:.4f}",
     }
 
 
 def _best_so_far(trials: Sequence[RankedTrial], direction: str) -> dict[str, list[object]]:
-    """Gives the corners of the line: complete trials better than all before, and the end."""
+    """Return the corners of the line: complete trials better than all before, and the end."""
     sign = 1 if direction == "maximize" else -1
     x: list[object] = []
     y: list[object] = []
@@ -67,8 +67,8 @@ def _best_so_far(trials: Sequence[RankedTrial], direction: str) -> dict[str, lis
         if best is None or sign * it.val_accuracy > sign * best:
             best = it.val_accuracy
             x.append(it.trial)
-            y.append(theme.tidy(best))
+            y.append(theme.round_coordinate(best))
     if best is not None:
         x.append(trials[-1].trial)
-        y.append(theme.tidy(best))
+        y.append(theme.round_coordinate(best))
     return {"x": x, "y": y}

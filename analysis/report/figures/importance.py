@@ -12,20 +12,20 @@ import plotly.graph_objects as go
 from optuna.importance import get_param_importances
 from optuna.trial import FrozenTrial, TrialState
 
-from analysis.report.facts import Searched
+from analysis.report.facts import SearchResults
 from analysis.report.figures import theme
-from analysis.report.texts import FIXED_SPACE
+from analysis.report.texts import NO_BREAK_SPACE
 
 MIN_TRIALS = 8
 """Fewer say nothing about any parameter."""
 MAX_TRIALS = 1000
 """More take long and tell no more."""
 MAX_BARS = 15
-PERCENT = f"{FIXED_SPACE}%"
+PERCENT = f"{NO_BREAK_SPACE}%"
 
 
-def plot_importance(facts: Searched, *, lang: str = "en") -> go.Figure:
-    """Draws the importance of parameters, as shares, the largest on top.
+def plot_importance(facts: SearchResults, *, lang: str = "en") -> go.Figure:
+    """Draw the importance of parameters, as shares, the largest on top.
 
     Args:
         facts: Of a study; without importance the figure is empty.
@@ -40,8 +40,8 @@ def plot_importance(facts: Searched, *, lang: str = "en") -> go.Figure:
         height=120 + 26 * len(shown),
     )
     figure.add_bar(
-        x=[theme.tidy(100 * share) for _, share in shown],
-        y=[theme.literal(name) for name, _ in shown],
+        x=[theme.round_coordinate(100 * share) for _, share in shown],
+        y=[theme.escape_label(name) for name, _ in shown],
         orientation="h",
         marker={"color": theme.BLUE},
         texttemplate=f"%{{x:.0f}}{PERCENT}",
@@ -58,7 +58,7 @@ def plot_importance(facts: Searched, *, lang: str = "en") -> go.Figure:
 def importance_of(
     trials: Sequence[FrozenTrial], *, direction: Literal["maximize", "minimize"] = "maximize"
 ) -> dict[str, float]:
-    """Gives the importance of each parameter, the largest first; it adds up to 1.
+    """Return the importance of each parameter, the largest first; it adds up to 1.
 
     Only complete trials are compared, at most the newest `MAX_TRIALS` of them. A parameter that
     only some trials have is compared among those, if they are `MIN_TRIALS` or more.
@@ -77,7 +77,7 @@ def importance_of(
     ][-MAX_TRIALS:]
     if len(complete) < MIN_TRIALS or len({it.value for it in complete}) < 2:
         return {}
-    with _quiet():
+    with _silence_optuna():
         study = optuna.create_study(direction=direction)
         study.add_trials(complete)
         try:
@@ -93,8 +93,8 @@ def importance_of(
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
-    """Keeps Optuna from telling of a study in memory, and of parameters with few trials."""
+def _silence_optuna() -> Iterator[None]:
+    """Keep Optuna from telling of a study in memory, and of parameters with few trials."""
     logger = logging.getLogger("optuna")
     level = logger.level
     logger.setLevel(logging.ERROR)

@@ -9,10 +9,10 @@ from itertools import pairwise
 
 import plotly.graph_objects as go
 
-from analysis.ranking import RankedTrial
-from analysis.report.facts import Searched
+from analysis.report.facts import SearchResults
 from analysis.report.figures import theme
 from analysis.report.figures.parameters import Axis, axis_of, shown_parameters
+from analysis.results.ranking import RankedTrial
 
 MAX_LINES = 400
 ABSENT = -0.14
@@ -25,8 +25,8 @@ BANDS = (
 """Text, up to which share of the trials from the worst on, colour, width and opacity."""
 
 
-def plot_parallel(facts: Searched, *, lang: str = "en") -> go.Figure:
-    """Draws complete trials as lines over the most important parameters and their value.
+def plot_parallel(facts: SearchResults, *, lang: str = "en") -> go.Figure:
+    """Draw complete trials as lines over the most important parameters and their value.
 
     The best tenth stands out, then the better half. A value that a trial does not have lies below
     the axis.
@@ -36,9 +36,9 @@ def plot_parallel(facts: Searched, *, lang: str = "en") -> go.Figure:
         lang: Of the labels.
     """
     texts = theme.words(lang)
-    complete = theme.valued(facts.ranking.complete)
-    shown = theme.thin_trials(complete, MAX_LINES)
-    title = theme.with_note(texts.say("parallel.title"), len(shown), len(complete), lang)
+    complete = theme.trials_with_value(facts.ranking.complete)
+    shown = theme.downsample_trials(complete, MAX_LINES)
+    title = theme.title_with_count(texts.say("parallel.title"), len(shown), len(complete), lang)
     figure = theme.new_figure(title, lang=lang, height=460)
     figure.update_layout(margin_l=16)
     axes = [axis_of(name, facts) for name in shown_parameters(facts)]
@@ -53,12 +53,12 @@ def plot_parallel(facts: Searched, *, lang: str = "en") -> go.Figure:
             hoverinfo="skip",
         )
     _draw_axes(figure, [*axes, _value_axis(complete)], texts.say("axis.val_accuracy"), lang)
-    _say_absent(figure, texts.say("parallel.absent"))
+    _annotate_absent(figure, texts.say("parallel.absent"))
     return figure
 
 
 def _bands(trials: Sequence[RankedTrial]) -> list[list[RankedTrial]]:
-    """Gives the trials of each of `BANDS`, worst first; the best trial is always in the last."""
+    """Return the trials of each of `BANDS`, worst first; the best trial is always in the last."""
     order = sorted(trials, key=lambda it: it.rank or 0, reverse=True)
     ends = [min(round(share * len(order)), max(0, len(order) - 1)) for _, share, *_ in BANDS]
     ends[-1] = len(order)
@@ -73,29 +73,37 @@ def _value_axis(trials: Sequence[RankedTrial]) -> Axis:
 def _lines(
     trials: Sequence[RankedTrial], axes: Sequence[Axis], value_axis: Axis
 ) -> dict[str, list[float | None]]:
-    """Gives all lines as one, with a gap after each."""
+    """Return all lines as one, with a gap after each."""
     x: list[float | None] = []
     y: list[float | None] = []
     for trial in trials:
         places = [
-            axis.place(trial.params[axis.name]) if axis.name in trial.params else ABSENT
+            axis.position(trial.params[axis.name]) if axis.name in trial.params else ABSENT
             for axis in axes
         ]
-        places.append(value_axis.place(trial.val_accuracy))
+        places.append(value_axis.position(trial.val_accuracy))
         x += [*range(len(places)), None]
         y += [*(round(it, 4) for it in places), None]
     return {"x": x, "y": y}
 
 
 def _draw_axes(figure: go.Figure, axes: Sequence[Axis], value_title: str, lang: str) -> None:
-    for place, axis in enumerate(axes):
+    for position, axis in enumerate(axes):
         line = {"color": theme.NEUTRAL, "width": 1}
-        figure.add_shape(type="line", x0=place, x1=place, y0=0, y1=1, line=line, layer="below")
+        figure.add_shape(
+            type="line", x0=position, x1=position, y0=0, y1=1, line=line, layer="below"
+        )
         for at, label in axis.ticks(lang):
             figure.add_annotation(
-                x=place, y=at, text=label, showarrow=False, xanchor="left", xshift=4, font_size=11
+                x=position,
+                y=at,
+                text=label,
+                showarrow=False,
+                xanchor="left",
+                xshift=4,
+                font_size=11,
             )
-    names = [theme.folded(axis.name or value_title) for axis in axes]
+    names = [theme.wrap_label(axis.name or value_title) for axis in axes]
     figure.update_xaxes(
         tickvals=list(range(len(axes))),
         ticktext=names,
@@ -108,7 +116,7 @@ def _draw_axes(figure: go.Figure, axes: Sequence[Axis], value_title: str, lang: 
     figure.update_yaxes(visible=False, range=[ABSENT - 0.06, 1.06], fixedrange=True)
 
 
-def _say_absent(figure: go.Figure, text: str) -> None:
+def _annotate_absent(figure: go.Figure, text: str) -> None:
     figure.add_annotation(
         x=0, y=ABSENT, text=text, showarrow=False, xanchor="left", yanchor="top", font_size=11
     )

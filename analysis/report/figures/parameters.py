@@ -6,7 +6,7 @@ from typing import Any
 
 from optuna.distributions import BaseDistribution, CategoricalDistribution
 
-from analysis.report.facts import Searched
+from analysis.report.facts import SearchResults
 from analysis.report.figures import theme
 
 MAX_PARAMETERS = 8
@@ -22,10 +22,10 @@ class Axis:
     is_log: bool
     low: float = 0.0
     high: float = 1.0
-    is_whole: bool = False
+    is_integer: bool = False
 
-    def place(self, value: Any) -> float:
-        """Gives the place of a value on the axis, from 0 to 1."""
+    def position(self, value: Any) -> float:
+        """Return the place of a value on the axis, from 0 to 1."""
         if self.choices:
             return (self.choices.index(value) + 0.5) / len(self.choices)
         if self.high == self.low:
@@ -36,20 +36,20 @@ class Axis:
         return (at - low) / (high - low)
 
     def ticks(self, lang: str = "en") -> list[tuple[float, str]]:
-        """Gives places and labels: all choices, or the ends of the range."""
+        """Return places and labels: all choices, or the ends of the range."""
         if self.choices:
-            return [(self.place(it), theme.chosen(it, lang)) for it in self.choices]
+            return [(self.position(it), theme.format_choice(it, lang)) for it in self.choices]
         ends = [self.low] if self.low == self.high else [self.low, self.high]
-        return [(self.place(it), theme.localized(_short(it), lang)) for it in ends]
+        return [(self.position(it), theme.localized(_short(it), lang)) for it in ends]
 
 
-def shown_parameters(facts: Searched) -> list[str]:
-    """Gives the parameters worth drawing: the most important ones that several trials have.
+def shown_parameters(facts: SearchResults) -> list[str]:
+    """Return the parameters worth drawing: the most important ones that several trials have.
 
     Without importance, those that most trials have, in the order of the space.
     """
     counts: dict[str, int] = {}
-    for trial in theme.valued(facts.ranking.trials):
+    for trial in theme.trials_with_value(facts.ranking.trials):
         for name in trial.params:
             counts[name] = counts.get(name, 0) + 1
     if facts.importance:
@@ -59,9 +59,9 @@ def shown_parameters(facts: Searched) -> list[str]:
     return [it for it in names if counts.get(it, 0) >= MIN_TRIALS][:MAX_PARAMETERS]
 
 
-def axis_of(name: str, facts: Searched) -> Axis:
-    """Gives the axis of a parameter: its kind is the space's, its ends are those of the trials."""
-    ranked = theme.valued(facts.ranking.trials)
+def axis_of(name: str, facts: SearchResults) -> Axis:
+    """Return the axis of a parameter: the space sets its kind, the trials its ends."""
+    ranked = theme.trials_with_value(facts.ranking.trials)
     values = [it.params[name] for it in ranked if name in it.params]
     domain = _domain_of(name, facts)
     if isinstance(domain, CategoricalDistribution):
@@ -71,11 +71,11 @@ def axis_of(name: str, facts: Searched) -> Axis:
         return Axis(name, tuple(sorted(set(values), key=str)), is_log=False)
     low, high = min(values), max(values)
     is_log = low > 0 and getattr(domain, "log", False)
-    is_whole = all(isinstance(it, int) for it in values)
-    return Axis(name, (), is_log=is_log, low=low, high=high, is_whole=is_whole)
+    is_integer = all(isinstance(it, int) for it in values)
+    return Axis(name, (), is_log=is_log, low=low, high=high, is_integer=is_integer)
 
 
-def _domain_of(name: str, facts: Searched) -> BaseDistribution | None:
+def _domain_of(name: str, facts: SearchResults) -> BaseDistribution | None:
     found = (it.distributions[name] for it in facts.trials if name in it.distributions)
     return next(found, None)
 

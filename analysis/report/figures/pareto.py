@@ -5,15 +5,17 @@ from collections.abc import Sequence
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from analysis.ranking import COSTS, Cost, RankedTrial
-from analysis.report.facts import Searched
+from analysis.report.facts import SearchResults
 from analysis.report.figures import theme
+from analysis.results.ranking import COSTS, Cost, RankedTrial
 
 MAX_POINTS = 2000
 
 
-def plot_pareto(facts: Searched, *, lang: str = "en", costs: Sequence[Cost] = COSTS) -> go.Figure:
-    """Draws validation accuracy against parameters, and against seconds of training.
+def plot_pareto(
+    facts: SearchResults, *, lang: str = "en", costs: Sequence[Cost] = COSTS
+) -> go.Figure:
+    """Draw validation accuracy against parameters, and against seconds of training.
 
     Args:
         facts: Of a study with complete trials.
@@ -22,9 +24,9 @@ def plot_pareto(facts: Searched, *, lang: str = "en", costs: Sequence[Cost] = CO
     """
     say = theme.words(lang).say
     figure = make_subplots(rows=len(costs), cols=1, vertical_spacing=0.2)
-    complete = theme.valued(facts.ranking.complete)
-    shown = theme.thin_trials(complete, MAX_POINTS)
-    title = theme.with_note(say("pareto.title"), len(shown), len(complete), lang)
+    complete = theme.trials_with_value(facts.ranking.complete)
+    shown = theme.downsample_trials(complete, MAX_POINTS)
+    title = theme.title_with_count(say("pareto.title"), len(shown), len(complete), lang)
     theme.new_figure(
         title, y=say("axis.val_accuracy"), lang=lang, height=320 * len(costs), figure=figure
     )
@@ -48,18 +50,18 @@ def _cost(trial: RankedTrial, cost: Cost) -> float | None:
 
 
 def _add_trials(
-    figure: go.Figure, facts: Searched, trials: list[RankedTrial], cost: Cost, row: int
+    figure: go.Figure, facts: SearchResults, trials: list[RankedTrial], cost: Cost, row: int
 ) -> None:
     for family in facts.families:
         members = [it for it in trials if it.family == family]
         if not members:
             continue
-        colour, symbol = theme.family_look(facts.families, family)
+        colour, symbol = theme.family_style(facts.families, family)
         figure.add_scatter(
-            x=[theme.tidy(_cost(it, cost)) for it in members],
-            y=[theme.tidy(it.val_accuracy) for it in members],
+            x=[theme.round_coordinate(_cost(it, cost)) for it in members],
+            y=[theme.round_coordinate(it.val_accuracy) for it in members],
             text=[f"#{it.trial}" for it in members],
-            name=theme.literal(family),
+            name=theme.escape_label(family),
             legendgroup=family,
             showlegend=row == 1,
             mode="markers",
@@ -70,11 +72,11 @@ def _add_trials(
         )
 
 
-def _add_front(figure: go.Figure, facts: Searched, cost: Cost, row: int, name: str) -> None:
+def _add_front(figure: go.Figure, facts: SearchResults, cost: Cost, row: int, name: str) -> None:
     front = facts.ranking.front(cost)
     figure.add_scatter(
-        x=[theme.tidy(_cost(it, cost)) for it in front],
-        y=[theme.tidy(it.val_accuracy) for it in front],
+        x=[theme.round_coordinate(_cost(it, cost)) for it in front],
+        y=[theme.round_coordinate(it.val_accuracy) for it in front],
         text=[f"#{it.trial}" for it in front],
         name=name,
         legendgroup="front",

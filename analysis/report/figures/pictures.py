@@ -7,7 +7,7 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from analysis.report.facts import Picture
-from analysis.report.figures.theme import literal, new_figure, words
+from analysis.report.figures.theme import escape_label, new_figure, words
 from analysis.report.pictures import heat_uri, picture_uri
 
 N_COLUMNS = 6
@@ -17,7 +17,7 @@ GAP_X, GAP_Y = 0.015, 60
 
 
 def plot_pictures(pictures: Sequence[Picture], *, lang: str = "en") -> go.Figure:
-    """Draws pictures in a grid, each under its class, and the answer where there was one.
+    """Draw pictures in a grid, each under its class, and the answer where there was one.
 
     A picture with a heat map is there twice, the second time under its map.
 
@@ -50,7 +50,7 @@ def plot_pictures(pictures: Sequence[Picture], *, lang: str = "en") -> go.Figure
 
 
 def _cells(picture: Picture, lang: str) -> list[tuple[str, str]]:
-    """Gives the images of a picture, each with its title."""
+    """Return the images of a picture, each with its title."""
     cells = [(_title(picture, lang), picture_uri(picture.pixels))]
     heat = heat_uri(picture)
     return cells if heat is None else [*cells, ("Grad-CAM", heat)]
@@ -58,20 +58,20 @@ def _cells(picture: Picture, lang: str) -> list[tuple[str, str]]:
 
 def _title(picture: Picture, lang: str) -> str:
     if picture.answer is None:
-        return literal(picture.label)
-    said = words(lang)
+        return escape_label(picture.label)
+    labels = words(lang)
     is_right = picture.answer == picture.label
-    text = said.say(
+    text = labels.say(
         "test.found" if is_right else "test.taken_for",
-        label=literal(picture.label),
-        answer=literal(picture.answer),
+        label=escape_label(picture.label),
+        answer=escape_label(picture.answer),
     )
-    sure = said.say("test.sure", confidence=said.percent(picture.confidence))
-    return f"{_broken(text)}<br>{escape(sure)}"
+    sure = labels.say("test.sure", confidence=labels.percent(picture.confidence))
+    return f"{_wrap(text)}<br>{escape(sure)}"
 
 
-def _broken(text: str) -> str:
-    """Breaks a line in two about its middle, where it is long."""
+def _wrap(text: str) -> str:
+    """Break a line in two about its middle, where it is long."""
     if len(text) <= 26:
         return text
     spaces = [place for place, letter in enumerate(text) if letter == " "]

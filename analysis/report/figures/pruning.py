@@ -2,14 +2,14 @@
 
 import plotly.graph_objects as go
 
-from analysis.report.facts import Searched
+from analysis.report.facts import SearchResults
 from analysis.report.figures import theme
 
 MAX_BARS = 400
 
 
-def plot_pruning(facts: Searched, *, lang: str = "en") -> go.Figure:
-    """Draws the epochs of each trial: trained, saved by the pruner, saved by its own patience.
+def plot_pruning(facts: SearchResults, *, lang: str = "en") -> go.Figure:
+    """Draw the epochs of each trial: trained, saved by the pruner, saved by its own patience.
 
     Saved are those up to what the trial might have trained, in two phases twice as many.
 
@@ -18,9 +18,9 @@ def plot_pruning(facts: Searched, *, lang: str = "en") -> go.Figure:
         lang: Of the labels.
     """
     say = theme.words(lang).say
-    trials = theme.valued(facts.ranking.trials)
-    shown = theme.thinned(trials, MAX_BARS)
-    title = theme.with_note(say("pruning.title"), len(shown), len(trials), lang)
+    trials = theme.trials_with_value(facts.ranking.trials)
+    shown = theme.downsample(trials, MAX_BARS)
+    title = theme.title_with_count(say("pruning.title"), len(shown), len(trials), lang)
     figure = theme.new_figure(title, x=say("axis.trial"), y=say("axis.epochs"), lang=lang)
     limits = _limits(facts)
     saved = [max(0, limits.get(it.trial, it.epochs) - it.epochs) for it in shown]
@@ -39,14 +39,14 @@ def plot_pruning(facts: Searched, *, lang: str = "en") -> go.Figure:
             hovertemplate="#%{x}: %{y}",
         )
     longest = [it.epochs + n for it, n in zip(shown, saved, strict=True)]
-    figure.update_xaxes(**theme.whole_ticks(it.trial for it in shown))
-    figure.update_yaxes(**theme.whole_ticks([0, *longest]))
+    figure.update_xaxes(**theme.integer_ticks(it.trial for it in shown))
+    figure.update_yaxes(**theme.integer_ticks([0, *longest]))
     figure.update_layout(barmode="stack", bargap=0.15, legend_traceorder="normal")
     return figure
 
 
-def _limits(facts: Searched) -> dict[int, int]:
-    """Gives the most epochs of each trial: its own, or the study's where it does not say."""
+def _limits(facts: SearchResults) -> dict[int, int]:
+    """Return the most epochs of each trial: its own, or the study's where it does not say."""
     default = facts.max_epochs
     found = {it.number: it.user_attrs.get("max_epochs", default) for it in facts.trials}
     return {number: limit for number, limit in found.items() if isinstance(limit, int)}

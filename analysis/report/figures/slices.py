@@ -5,18 +5,18 @@ from math import ceil
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from analysis.ranking import RankedTrial
-from analysis.report.facts import Searched
+from analysis.report.facts import SearchResults
 from analysis.report.figures import theme
 from analysis.report.figures.parameters import Axis, axis_of, shown_parameters
+from analysis.results.ranking import RankedTrial
 
 MAX_POINTS = 1200
 N_COLUMNS = 2
 ROW_HEIGHT = 230
 
 
-def plot_slices(facts: Searched, *, lang: str = "en") -> go.Figure:
-    """Draws one small figure for each of the most important parameters, coloured by family.
+def plot_slices(facts: SearchResults, *, lang: str = "en") -> go.Figure:
+    """Draw one small figure for each of the most important parameters, coloured by family.
 
     Args:
         facts: Of a study with finished trials.
@@ -43,8 +43,8 @@ def plot_slices(facts: Searched, *, lang: str = "en") -> go.Figure:
     return figure
 
 
-def plot_slice(facts: Searched, name: str, *, lang: str = "en") -> go.Figure:
-    """Draws validation accuracy over the values of one parameter.
+def plot_slice(facts: SearchResults, name: str, *, lang: str = "en") -> go.Figure:
+    """Draw validation accuracy over the values of one parameter.
 
     Args:
         facts: Of a study with finished trials.
@@ -60,16 +60,16 @@ def plot_slice(facts: Searched, name: str, *, lang: str = "en") -> go.Figure:
 
 def _add_slice(
     figure: go.Figure,
-    facts: Searched,
+    facts: SearchResults,
     name: str,
     seen: set[str],
     at: dict[str, int],
     *,
     lang: str,
 ) -> None:
-    trials = [it for it in theme.valued(facts.ranking.trials) if name in it.params]
+    trials = [it for it in theme.trials_with_value(facts.ranking.trials) if name in it.params]
     axis = axis_of(name, facts)
-    shown = theme.thin_trials(trials, MAX_POINTS)
+    shown = theme.downsample_trials(trials, MAX_POINTS)
     groups = [("", [it for it in shown if it.state != "COMPLETE"])]
     for family in facts.families:
         members = [it for it in shown if it.state == "COMPLETE" and it.family == family]
@@ -80,12 +80,12 @@ def _add_slice(
                 figure, facts, axis, family, members, is_first=family not in seen, at=at, lang=lang
             )
             seen.add(family)
-    figure.update_xaxes(title_text=theme.literal(name), **_scale(axis, lang), **at)
+    figure.update_xaxes(title_text=theme.escape_label(name), **_scale(axis, lang), **at)
 
 
 def _add_points(
     figure: go.Figure,
-    facts: Searched,
+    facts: SearchResults,
     axis: Axis,
     family: str,
     trials: list[RankedTrial],
@@ -94,17 +94,17 @@ def _add_points(
     at: dict[str, int],
     lang: str,
 ) -> None:
-    colour, symbol = theme.family_look(facts.families, family)
+    colour, symbol = theme.family_style(facts.families, family)
     marker = {"color": colour, "symbol": symbol, "size": 7, "opacity": 0.85}
     if not family:
         marker = {"color": theme.NEUTRAL, "symbol": "circle-open", "size": 5, "opacity": 0.65}
     figure.add_scatter(
         x=[_coordinate(axis, it, lang) for it in trials],
-        y=[theme.tidy(it.val_accuracy) for it in trials],
+        y=[theme.round_coordinate(it.val_accuracy) for it in trials],
         text=[f"#{it.trial}" for it in trials],
         mode="markers",
         marker=marker,
-        name=theme.literal(family),
+        name=theme.escape_label(family),
         legendgroup=family,
         showlegend=bool(family) and is_first,
         hovertemplate="%{text}: %{x}, %{y:.4f}",
@@ -114,14 +114,14 @@ def _add_points(
 
 def _coordinate(axis: Axis, trial: RankedTrial, lang: str) -> object:
     value = trial.params[axis.name]
-    return theme.chosen(value, lang) if axis.choices else theme.tidy(value)
+    return theme.format_choice(value, lang) if axis.choices else theme.round_coordinate(value)
 
 
 def _scale(axis: Axis, lang: str) -> dict[str, object]:
     if axis.choices:
-        order = [theme.chosen(it, lang) for it in axis.choices]
+        order = [theme.format_choice(it, lang) for it in axis.choices]
         return {"type": "category", "categoryorder": "array", "categoryarray": order}
     if axis.is_log:
         return theme.log_ticks(axis.low, axis.high, lang=lang)
-    whole = theme.whole_ticks((int(axis.low), int(axis.high))) if axis.is_whole else {}
+    whole = theme.integer_ticks((int(axis.low), int(axis.high))) if axis.is_integer else {}
     return {"type": "linear", "nticks": 6, **whole}

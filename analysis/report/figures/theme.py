@@ -11,8 +11,8 @@ from typing import Any, TypeVar
 
 import plotly.graph_objects as go
 
-from analysis.ranking import RankedTrial
-from analysis.report.texts import NARROW_SPACE, Texts, texts
+from analysis.report.texts import NARROW_NO_BREAK_SPACE, Texts, texts
+from analysis.results.ranking import RankedTrial
 
 T = TypeVar("T")
 
@@ -36,9 +36,9 @@ VALUES = ((0.0, "#c7cfd8"), (0.5, "#4fb4e6"), (1.0, "#0b4f8a"))
 FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Noto Sans', sans-serif"
 HEIGHT = 380
 MAX_NAME = 28
-FOLD, MAX_WORD = 11, 14
+WRAP_WIDTH, MAX_WORD = 11, 14
 """Signs in a line of a folded name, and in one of a single word: what a phone has room for."""
-MAX_PARTED = 5
+MAX_INTEGER_TICKS = 5
 """Plotly draws up to ten ticks: halves where the ends of an axis are no further apart."""
 _KNOWN_FAMILIES = ("plain", "vgg", "inception", "residual", "dense", "transfer")
 
@@ -52,7 +52,7 @@ def new_figure(
     height: int = HEIGHT,
     figure: go.Figure | None = None,
 ) -> go.Figure:
-    """Gives a figure in the report's style, with no trace in it.
+    """Return a figure in the report's style, with no trace in it.
 
     Args:
         title: What is seen, in a few words.
@@ -74,7 +74,7 @@ def new_figure(
         margin={"l": 56, "r": 16, "t": 48, "b": 48},
         legend={"orientation": "h", "yref": "container", "y": 0, "yanchor": "bottom", "x": 0},
         hoverlabel={"font": {"family": FONT}},
-        separators=f",{NARROW_SPACE}" if lang == "ru" else ".,",
+        separators=f",{NARROW_NO_BREAK_SPACE}" if lang == "ru" else ".,",
     )
     shared: dict[str, Any] = {
         "gridcolor": GRID,
@@ -93,12 +93,12 @@ def new_figure(
 
 
 def words(lang: str) -> Texts:
-    """Gives the texts that figures are labelled with."""
+    """Return the texts that figures are labelled with."""
     return texts(lang)
 
 
-def family_look(families: Sequence[str], family: str) -> tuple[str, str]:
-    """Gives the colour and the symbol of a family: always the same for those of ours."""
+def family_style(families: Sequence[str], family: str) -> tuple[str, str]:
+    """Return the colour and the symbol of a family: always the same for those of ours."""
     if family in _KNOWN_FAMILIES:
         place = _KNOWN_FAMILIES.index(family)
     else:
@@ -108,8 +108,8 @@ def family_look(families: Sequence[str], family: str) -> tuple[str, str]:
     return COLOURS[place % len(COLOURS)], SYMBOLS[place % len(SYMBOLS)]
 
 
-def line_look(place: int) -> dict[str, Any]:
-    """Gives the colour and the dash of a line among many: two rounds of colours look different.
+def line_style(place: int) -> dict[str, Any]:
+    """Return the colour and the dash of a line among many: two rounds of colours look different.
 
     Args:
         place: Of the line, from 0.
@@ -118,34 +118,34 @@ def line_look(place: int) -> dict[str, Any]:
     return {"color": COLOURS[place % len(COLOURS)], "dash": DASHES[dash], "width": 2}
 
 
-def literal(name: object) -> str:
-    """Writes a name so that Plotly shows it as it is, whatever is in it, and not too long."""
+def escape_label(name: object) -> str:
+    """Write a name so that Plotly shows it as it is, whatever is in it, and not too long."""
     written = str(name)
     if len(written) > MAX_NAME:
         written = written[: MAX_NAME - 1] + "…"
     return written.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
-def chosen(value: object, lang: str) -> str:
-    """Writes a parameter's value as a name: yes or no for a boolean."""
-    return literal(words(lang).value(value))
+def format_choice(value: object, lang: str) -> str:
+    """Write a parameter's value as a name: yes or no for a boolean."""
+    return escape_label(words(lang).value(value))
 
 
-def folded(name: object) -> str:
-    """Writes a name in short lines, broken after spaces and underscores; words only if long."""
+def wrap_label(name: object) -> str:
+    """Write a name in short lines, broken after spaces and underscores; words only if long."""
     written = str(name)
     if len(written) > MAX_NAME:
         written = written[: MAX_NAME - 1] + "…"
     lines = [""]
     for part in re.findall(rf"[^ _]{{1,{MAX_WORD}}}[ _]?", written) or [written]:
-        if lines[-1] and len(lines[-1]) + len(part.rstrip()) > FOLD:
+        if lines[-1] and len(lines[-1]) + len(part.rstrip()) > WRAP_WIDTH:
             lines.append("")
         lines[-1] += part
-    return "<br>".join(literal(line.strip()) for line in lines)
+    return "<br>".join(escape_label(line.strip()) for line in lines)
 
 
 def log_ticks(low: float, high: float, *, lang: str = "en") -> dict[str, object]:
-    """Gives few round ticks of a logarithmic axis from `low` to `high`, both above 0.
+    """Return few round ticks of a logarithmic axis from `low` to `high`, both above 0.
 
     Where no round number is near, its ends are the ticks.
     """
@@ -154,25 +154,25 @@ def log_ticks(low: float, high: float, *, lang: str = "en") -> dict[str, object]
     first, last = math.floor(math.log10(low)), math.ceil(math.log10(high))
     ticks = [step * 10.0**power for power in range(first, last + 1) for step in steps]
     shown = [it for it in ticks if low / 1.1 <= it <= high * 1.1] or sorted({low, high})
-    labels = [_short(it, lang) for it in shown]
+    labels = [_compact_number(it, lang) for it in shown]
     return {"type": "log", "tickvals": shown, "ticktext": labels}
 
 
-def whole_ticks(values: Iterable[int]) -> dict[str, object]:
-    """Gives the ticks of an axis of whole numbers that is so short that Plotly would part them."""
+def integer_ticks(values: Iterable[int]) -> dict[str, object]:
+    """Return the ticks of an integer axis so short that Plotly would show fractions."""
     known = sorted(values)
-    if not known or known[-1] - known[0] > MAX_PARTED:
+    if not known or known[-1] - known[0] > MAX_INTEGER_TICKS:
         return {}
     return {"tickvals": list(range(known[0], known[-1] + 1))}
 
 
 def localized(written: str, lang: str) -> str:
-    """Gives a written number with the decimal sign of the language."""
+    """Return a written number with the decimal sign of the language."""
     return written.replace(".", ",") if lang == "ru" else written
 
 
-def _short(value: float, lang: str) -> str:
-    """Writes a number as 0.001, 30, 20k or 3M."""
+def _compact_number(value: float, lang: str) -> str:
+    """Write a number as 0.001, 30, 20k or 3M."""
     for size, key in ((1e6, "unit.millions"), (1e3, "unit.thousands")):
         if value >= size:
             return words(lang).say(key, n=localized(f"{value / size:g}", lang))
@@ -180,38 +180,38 @@ def _short(value: float, lang: str) -> str:
     return localized(written, lang)
 
 
-def valued(trials: Iterable[RankedTrial]) -> list[RankedTrial]:
-    """Gives the trials that have a place and a value, in the order of their numbers."""
+def trials_with_value(trials: Iterable[RankedTrial]) -> list[RankedTrial]:
+    """Return the trials that have a place and a value, in the order of their numbers."""
     return sorted(
         (it for it in trials if it.rank is not None and it.val_accuracy is not None),
         key=lambda it: it.trial,
     )
 
 
-def thinned(items: Sequence[T], limit: int) -> list[T]:
-    """Gives at most `limit` items, evenly picked, with the first and the last among them."""
+def downsample(items: Sequence[T], limit: int) -> list[T]:
+    """Return at most `limit` items, evenly picked, with the first and the last among them."""
     if len(items) <= limit:
         return list(items)
     step = (len(items) - 1) / (limit - 1)
     return [items[round(place * step)] for place in range(limit)]
 
 
-def thin_trials(trials: Sequence[RankedTrial], limit: int) -> list[RankedTrial]:
-    """Gives at most `limit` trials by number: half of them the best, the others evenly picked."""
+def downsample_trials(trials: Sequence[RankedTrial], limit: int) -> list[RankedTrial]:
+    """Return at most `limit` trials by number: half of them the best, the others evenly picked."""
     if len(trials) <= limit:
         return list(trials)
     best = sorted(trials, key=lambda it: it.rank or len(trials))
-    chosen = best[: limit // 2] + thinned(best[limit // 2 :], limit - limit // 2)
-    return sorted(chosen, key=lambda it: it.trial)
+    format_choice = best[: limit // 2] + downsample(best[limit // 2 :], limit - limit // 2)
+    return sorted(format_choice, key=lambda it: it.trial)
 
 
-def with_note(title: str, shown: int, total: int, lang: str) -> str:
-    """Adds to a title how many of all are shown, where it is not all of them."""
+def title_with_count(title: str, shown: int, total: int, lang: str) -> str:
+    """Add to a title how many of all are shown, where it is not all of them."""
     if shown >= total:
         return title
     return words(lang).say("figure.thinned", title=title, shown=shown, total=total)
 
 
-def tidy(value: float | None) -> float | None:
-    """Rounds a coordinate to what can be seen, which keeps pages small."""
+def round_coordinate(value: float | None) -> float | None:
+    """Round a coordinate to what can be seen, which keeps pages small."""
     return None if value is None else float(f"{value:.6g}")

@@ -4,12 +4,12 @@ from collections.abc import Mapping
 
 import plotly.graph_objects as go
 
-from analysis.evaluation import Curve, Evaluation
 from analysis.report.figures import theme
+from analysis.results.classification_metrics import Curve, Evaluation
 
 
 def plot_roc(evaluation: Evaluation, *, lang: str = "en") -> go.Figure:
-    """Draws sensitivity over the share of false alarms, each class against all others.
+    """Draw sensitivity over the share of false alarms, each class against all others.
 
     Args:
         evaluation: Of one split; a class without images, or with all of them, has no curve.
@@ -28,7 +28,7 @@ def plot_roc(evaluation: Evaluation, *, lang: str = "en") -> go.Figure:
 
 
 def plot_precision_recall(evaluation: Evaluation, *, lang: str = "en") -> go.Figure:
-    """Draws precision over recall, each class against all others.
+    """Draw precision over recall, each class against all others.
 
     Args:
         evaluation: Of one split; a class without images has no curve.
@@ -55,10 +55,10 @@ def _add_curves(figure: go.Figure, curves: Mapping[str, Curve], areas: Mapping[s
             continue
         area = f" (AUC {areas[name]})" if name in areas else ""
         figure.add_scatter(
-            x=[theme.tidy(it) for it in curve.x],
-            y=[theme.tidy(it) for it in curve.y],
-            name=theme.literal(name) + area,
+            x=[theme.round_coordinate(it) for it in curve.x],
+            y=[theme.round_coordinate(it) for it in curve.y],
+            name=theme.escape_label(name) + area,
             mode="lines",
-            line=theme.line_look(place),
+            line=theme.line_style(place),
             hovertemplate="%{x:.3f}, %{y:.3f}",
         )

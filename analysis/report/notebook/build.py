@@ -7,11 +7,11 @@ from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
 from analysis.report.facts import Facts
-from analysis.report.notebook.conclusion import tell_conclusion
-from analysis.report.notebook.findings import tell_results
-from analysis.report.notebook.kernel import STORE
-from analysis.report.notebook.study import tell_aim, tell_data, tell_methods, tell_search
-from analysis.report.notebook.teller import Cell, Teller, plain, quoted
+from analysis.report.notebook.cell_writer import Cell, CellWriter, escape_markdown, python_literal
+from analysis.report.notebook.conclusion import write_conclusion
+from analysis.report.notebook.findings import write_results
+from analysis.report.notebook.kernel import STORE_VARIABLE
+from analysis.report.notebook.study import write_aim, write_data, write_methods, write_search
 from storage import hide_passwords
 
 RENDERER = "plotly_mimetype+notebook"
@@ -29,7 +29,7 @@ LANGUAGE = {
 
 
 def build_notebook(facts: Facts, *, store: str, lang: str = "en") -> NotebookNode:
-    """Gives the story of a study as a notebook whose cells have not been run.
+    """Return the story of a study as a notebook whose cells have not been run.
 
     Args:
         facts: What it tells.
@@ -39,11 +39,18 @@ def build_notebook(facts: Facts, *, store: str, lang: str = "en") -> NotebookNod
     Raises:
         ValueError: If there are no texts in that language.
     """
-    teller = Teller(facts, lang)
-    _tell_start(teller, hide_passwords(store))
-    for tell in (tell_aim, tell_data, tell_methods, tell_search, tell_results, tell_conclusion):
-        tell(teller)
-    cells = [make_cell(it, f"cell-{place:02}") for place, it in enumerate(teller.cells, start=1)]
+    writer = CellWriter(facts, lang)
+    _write_start(writer, hide_passwords(store))
+    for add_text in (
+        write_aim,
+        write_data,
+        write_methods,
+        write_search,
+        write_results,
+        write_conclusion,
+    ):
+        add_text(writer)
+    cells = [make_cell(it, f"cell-{place:02}") for place, it in enumerate(writer.cells, start=1)]
     metadata = {"kernelspec": KERNEL, "language_info": LANGUAGE, "title": facts.study}
     notebook: NotebookNode = new_notebook(  # type: ignore[no-untyped-call]
         cells=cells, metadata=metadata
@@ -52,15 +59,15 @@ def build_notebook(facts: Facts, *, store: str, lang: str = "en") -> NotebookNod
     return notebook
 
 
-def _tell_start(teller: Teller, store: str) -> None:
-    facts = teller.facts
+def _write_start(writer: CellWriter, store: str) -> None:
+    facts = writer.facts
     version = facts.search.versions.get("convsearch", "")
-    teller.tell(
-        teller.say("title", study=plain(facts.study)),
-        teller.say("about", maker=plain(f"convsearch {version}")),
-        teller.say("partial") if facts.is_partial else "",
+    writer.add_text(
+        writer.say("title", study=escape_markdown(facts.study)),
+        writer.say("about", maker=escape_markdown(f"convsearch {version}")),
+        writer.say("partial") if facts.is_partial else "",
     )
-    teller.run(
+    writer.add_code(
         "import os",
         "",
         "import plotly.io",
@@ -68,18 +75,18 @@ def _tell_start(teller: Teller, store: str) -> None:
         "import analysis",
         "import search",
         "",
-        f"plotly.io.renderers.default = {quoted(RENDERER)}",
+        f"plotly.io.renderers.default = {python_literal(RENDERER)}",
     )
-    teller.tell(teller.say("setup"))
-    teller.run(
-        f"store = os.environ.get({quoted(STORE)}, {quoted(store)})",
-        f"winner = ({quoted(facts.winner.source)}, {facts.winner.source_trial})",
-        f"facts = search.gather_facts(store, {quoted(facts.study)}, winner=winner)",
+    writer.add_text(writer.say("setup"))
+    writer.add_code(
+        f"store = os.environ.get({python_literal(STORE_VARIABLE)}, {python_literal(store)})",
+        f"winner = ({python_literal(facts.winner.source)}, {facts.winner.source_trial})",
+        f"facts = search.gather_facts(store, {python_literal(facts.study)}, winner=winner)",
     )
 
 
 def make_cell(cell: Cell, name: str) -> NotebookNode:
-    """Gives a cell as notebooks have it, with `name` as its id."""
+    """Return a cell as notebooks have it, with `name` as its id."""
     make: Any = new_markdown_cell if cell.kind == "markdown" else new_code_cell
     made: NotebookNode = make(cell.source, id=name)
     return made

@@ -14,19 +14,19 @@ from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernel
 from nbclient.util import run_sync
 from nbformat import NotebookNode
 
-from analysis.documents import Progress
 from analysis.errors import ReportError
+from analysis.output_files import Progress
 from storage import hide_passwords
 
 CELL_TIMEOUT_S = 300
 """The store is read by one cell: a large one on a slow disk takes its time."""
 START_TIMEOUT_S = 90
-QUIET = {
+QUIET_ENVIRONMENT = {
     "PYTHONWARNINGS": "ignore",
     "PYDEVD_DISABLE_FILE_VALIDATION": "1",  # The kernel's debugger talks of frozen modules.
     "TF_CPP_MIN_LOG_LEVEL": "3",
 }
-STORE = "CONVSEARCH_STORE"
+STORE_VARIABLE = "CONVSEARCH_STORE"
 """The variable that names another store than the one that the notebook was written from."""
 CODE_ROOT = Path(__file__).resolve().parents[3]
 """Where `analysis` was found: the kernel starts elsewhere, and must find it too."""
@@ -38,7 +38,7 @@ def run_notebook(
     environment: Mapping[str, str],
     progress: Progress | None = None,
 ) -> None:
-    """Runs all cells in their order; their outputs are put into the notebook.
+    """Run all cells in their order; their outputs are put into the notebook.
 
     Args:
         notebook: What to run.
@@ -55,13 +55,13 @@ def run_notebook(
             with _kernel(notebook, folder, Path(scratch), environment) as client:
                 _run_cells(client, progress)
         except CellExecutionError as error:
-            raise ReportError(f"A cell failed: {_told(error)}") from error
+            raise ReportError(f"A cell failed: {_error_text(error)}") from error
         except CellTimeoutError as error:
             raise ReportError(f"A cell took longer than {CELL_TIMEOUT_S} s.") from error
         except (DeadKernelError, RuntimeError, OSError) as error:
-            said = _last_line(Path(scratch) / "kernel.log") or str(error)
+            message = _last_line(Path(scratch) / "kernel.log") or str(error)
             raise ReportError(
-                f"The Jupyter kernel did not work: {hide_passwords(said)}"
+                f"The Jupyter kernel did not work: {hide_passwords(message)}"
             ) from error
 
 
@@ -112,7 +112,7 @@ def _run_cells(client: NotebookClient, progress: Progress | None) -> None:
 
 
 def _variables(scratch: Path, environment: Mapping[str, str]) -> dict[str, str]:
-    """Gives the kernel's environment: what Jupyter and IPython keep goes to the scratch folder."""
+    """Return the kernel's environment, in which Jupyter and IPython write to `scratch` only."""
     roots = [it for it in os.environ.get("PYTHONPATH", "").split(os.pathsep) if it]
     paths = [str(Path(it).resolve()) for it in roots]
     if str(CODE_ROOT) not in {*paths, sysconfig.get_path("purelib")}:
@@ -124,14 +124,14 @@ def _variables(scratch: Path, environment: Mapping[str, str]) -> dict[str, str]:
         "JUPYTER_RUNTIME_DIR": str(scratch / "runtime"),
         "PYTHONPATH": os.pathsep.join(paths),
     }
-    inherited = {name: value for name, value in os.environ.items() if name != STORE}
-    return {**inherited, **QUIET, **environment, **own}
+    inherited = {name: value for name, value in os.environ.items() if name != STORE_VARIABLE}
+    return {**inherited, **QUIET_ENVIRONMENT, **environment, **own}
 
 
-def _told(error: CellExecutionError) -> str:
+def _error_text(error: CellExecutionError) -> str:
     lines = str(error.evalue).strip().splitlines()
-    said = f"{error.ename}: {lines[0]}" if lines else str(error.ename)
-    return hide_passwords(said)
+    message = f"{error.ename}: {lines[0]}" if lines else str(error.ename)
+    return hide_passwords(message)
 
 
 def _last_line(log: Path) -> str:

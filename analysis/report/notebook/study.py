@@ -1,154 +1,154 @@
 """The first half of the story: what was asked, of which images, and how it was searched."""
 
-from analysis.report.notebook.teller import Teller, listed, plain
+from analysis.report.notebook.cell_writer import CellWriter, bullet_list, escape_markdown
 
 SPLITS = ("train", "val", "test")
 
 
-def tell_aim(teller: Teller) -> None:
-    """Tells what was asked, and of which networks."""
-    facts = teller.facts
+def write_aim(writer: CellWriter) -> None:
+    """Tell what was asked, and of which networks."""
+    facts = writer.facts
     classes, families = facts.data.classes, facts.search.families
-    teller.tell(
-        teller.say("aim.title"),
-        teller.count("aim.question", len(classes), names=_named(classes)),
-        teller.count("aim.families", len(families), names=_named(families)),
-        teller.say("aim.trust"),
+    writer.add_text(
+        writer.say("aim.title"),
+        writer.count("aim.question", len(classes), names=_join_escaped(classes)),
+        writer.count("aim.families", len(families), names=_join_escaped(families)),
+        writer.say("aim.trust"),
     )
 
 
-def tell_data(teller: Teller) -> None:
-    """Tells of the images: how many, how they were split, and what was left out."""
-    data = teller.facts.data
+def write_data(writer: CellWriter) -> None:
+    """Tell of the images: how many, how they were split, and what was left out."""
+    data = writer.facts.data
     by_split = {name: sum(data.counts.get(name, {}).values()) for name in SPLITS}
     shapes = "; ".join(
-        f"{teller.phrases.size(shape)} ({teller.phrases.name('data.set', name)})"
+        f"{writer.phrases.size(shape)} ({writer.phrases.name('data.set', name)})"
         for name, shape in data.image_shapes.items()
     )
-    teller.tell(
-        teller.say("data.title"),
-        teller.count("data.counts", sum(by_split.values()), **by_split),
-        _extremes(teller),
-        teller.say("data.split", how=_split(teller)),
-        teller.say("data.shapes", shapes=shapes),
-        _left_out(teller),
-        teller.say("data.fingerprint", fingerprint=data.fingerprint),
+    writer.add_text(
+        writer.say("data.title"),
+        writer.count("data.counts", sum(by_split.values()), **by_split),
+        _class_sizes(writer),
+        writer.say("data.split", how=_split(writer)),
+        writer.say("data.shapes", shapes=shapes),
+        _excluded_images(writer),
+        writer.say("data.fingerprint", fingerprint=data.fingerprint),
     )
-    teller.show("data_table")
+    writer.add_call("data_table")
     if data.samples:
-        teller.tell(teller.say("data.samples"))
-        teller.show("plot_pictures", "facts.data.samples")
+        writer.add_text(writer.say("data.samples"))
+        writer.add_call("plot_pictures", "facts.data.samples")
 
 
-def tell_methods(teller: Teller) -> None:
-    """Tells how trials were proposed, trained, stopped and judged."""
-    facts, search = teller.facts, teller.facts.search
-    budget = teller.phrases.budget(facts)
+def write_methods(writer: CellWriter) -> None:
+    """Tell how trials were proposed, trained, stopped and judged."""
+    facts, search = writer.facts, writer.facts.search
+    budget = writer.phrases.budget(facts)
     is_bounded = search.n_trials is not None or search.timeout_s is not None
     pruner = "methods.no_pruner" if search.pruner == "none" else "methods.pruner"
     rules = (
-        f"{teller.phrases.name('search.setting', name)}: {teller.phrases.value(value)}"
+        f"{writer.phrases.name('search.setting', name)}: {writer.phrases.value(value)}"
         for name, value in search.settings.items()
     )
     versions = ", ".join(f"{name} {version}" for name, version in search.versions.items())
-    teller.tell(
-        teller.say("methods.title"),
-        teller.say("methods.sampler", sampler=_sampler(teller), seed=str(search.seed)),
-        teller.say(pruner, pruner=search.pruner),
-        teller.say(
-            "methods.budget", budget=budget if is_bounded else teller.say("methods.no_budget")
+    writer.add_text(
+        writer.say("methods.title"),
+        writer.say("methods.sampler", sampler=_sampler(writer), seed=str(search.seed)),
+        writer.say(pruner, pruner=search.pruner),
+        writer.say(
+            "methods.budget", budget=budget if is_bounded else writer.say("methods.no_budget")
         ),
-        teller.say("methods.value"),
-        teller.say("sure.about" if facts.confirmation else "sure.none"),
-        teller.say("methods.scores"),
-        teller.say("methods.rules"),
-        listed(map(plain, rules)),
-        teller.say("methods.versions", versions=plain(versions)) if versions else "",
-        teller.say("methods.space"),
+        writer.say("methods.value"),
+        writer.say("sure.about" if facts.confirmation else "sure.none"),
+        writer.say("methods.scores"),
+        writer.say("methods.rules"),
+        bullet_list(map(escape_markdown, rules)),
+        writer.say("methods.versions", versions=escape_markdown(versions)) if versions else "",
+        writer.say("methods.space"),
     )
-    teller.show("space_table")
+    writer.add_call("space_table")
 
 
-def tell_search(teller: Teller) -> None:
-    """Tells how the search went, and what mattered in it."""
-    facts, search = teller.facts, teller.facts.search
+def write_search(writer: CellWriter) -> None:
+    """Tell how the search went, and what mattered in it."""
+    facts, search = writer.facts, writer.facts.search
     counts = ", ".join(
-        f"{teller.phrases.name('search.state', kind)} – {teller.page.number(n)}"
+        f"{writer.phrases.name('search.state', kind)} – {writer.page.number(n)}"
         for kind, n in search.counts.items()
         if n
     )
-    teller.tell(
-        teller.say("search.title"),
-        teller.count(
+    writer.add_text(
+        writer.say("search.title"),
+        writer.count(
             "search.about",
             len(search.families),
-            trials=teller.count("count.trials", len(facts.ranking.counted)),
-            families=_named(search.families),
-            machine=teller.page.duration(search.machine_s),
+            trials=writer.count("count.trials", len(facts.ranking.counted)),
+            families=_join_escaped(search.families),
+            machine=writer.page.duration(search.machine_s),
         ),
-        teller.say("search.outcomes", counts=counts) if counts else "",
-        teller.say("history.about"),
+        writer.say("search.outcomes", counts=counts) if counts else "",
+        writer.say("history.about"),
     )
-    teller.show("plot_history")
+    writer.add_call("plot_history")
     saved = {"pruner": search.epochs_saved_by_pruner, "patience": search.epochs_saved_by_patience}
-    teller.tell(teller.count("pruning.about", search.n_epochs, **saved))
-    teller.show("plot_pruning")
-    _tell_importance(teller)
-    teller.tell(teller.say("pareto.about"))
-    teller.show("plot_pareto")
+    writer.add_text(writer.count("pruning.about", search.n_epochs, **saved))
+    writer.add_call("plot_pruning")
+    _write_importance(writer)
+    writer.add_text(writer.say("pareto.about"))
+    writer.add_call("plot_pareto")
 
 
-def _tell_importance(teller: Teller) -> None:
-    if not teller.facts.importance:
-        teller.tell(teller.say("importance.none"))
+def _write_importance(writer: CellWriter) -> None:
+    if not writer.facts.importance:
+        writer.add_text(writer.say("importance.none"))
         return
     for figure in ("importance", "slices", "parallel"):
-        teller.tell(teller.say(f"{figure}.about"))
-        teller.show(f"plot_{figure}")
+        writer.add_text(writer.say(f"{figure}.about"))
+        writer.add_call(f"plot_{figure}")
 
 
-def _named(names: tuple[str, ...]) -> str:
-    return ", ".join(map(plain, names))
+def _join_escaped(names: tuple[str, ...]) -> str:
+    return ", ".join(map(escape_markdown, names))
 
 
-def _extremes(teller: Teller) -> str:
-    counts = teller.facts.data.counts.get("train", {})
+def _class_sizes(writer: CellWriter) -> str:
+    counts = writer.facts.data.counts.get("train", {})
     if len(counts) < 2:
         return ""
     if len(set(counts.values())) == 1:
-        return teller.say("data.equal_sizes", n=min(counts.values()))
+        return writer.say("data.equal_sizes", n=min(counts.values()))
     largest, smallest = max(counts, key=counts.__getitem__), min(counts, key=counts.__getitem__)
-    return teller.say(
+    return writer.say(
         "data.sizes",
-        largest=plain(largest),
+        largest=escape_markdown(largest),
         n_largest=counts[largest],
-        smallest=plain(smallest),
+        smallest=escape_markdown(smallest),
         n_smallest=counts[smallest],
     )
 
 
-def _split(teller: Teller) -> str:
-    data = teller.facts.data
+def _split(writer: CellWriter) -> str:
+    data = writer.facts.data
     if data.split is None:
-        return teller.say("data.split_given" if data.is_split_known else "data.split_unknown")
+        return writer.say("data.split_given" if data.is_split_known else "data.split_unknown")
     shares = {
-        name: teller.page.percent(share, 0) for name, share in zip(SPLITS, data.split, strict=True)
+        name: writer.page.percent(share, 0) for name, share in zip(SPLITS, data.split, strict=True)
     }
-    return teller.say("data.split_made", seed=str(data.seed), **shares)
+    return writer.say("data.split_made", seed=str(data.seed), **shares)
 
 
-def _left_out(teller: Teller) -> str:
-    data = teller.facts.data
+def _excluded_images(writer: CellWriter) -> str:
+    data = writer.facts.data
     found = {
         "duplicates": data.n_duplicates,
         "conflicts": data.n_conflicts,
         "broken": data.n_broken,
     }
-    sentences = [teller.count(f"data.{kind}", n) for kind, n in found.items() if n]
+    sentences = [writer.count(f"data.{kind}", n) for kind, n in found.items() if n]
     if not data.n_duplicates:
-        sentences.insert(0, teller.say("data.no_duplicates"))
+        sentences.insert(0, writer.say("data.no_duplicates"))
     return " ".join(sentences)
 
 
-def _sampler(teller: Teller) -> str:
-    return teller.phrases.name("search.sampler", teller.facts.search.sampler)
+def _sampler(writer: CellWriter) -> str:
+    return writer.phrases.name("search.sampler", writer.facts.search.sampler)

@@ -7,16 +7,16 @@ from pathlib import Path
 import nbformat
 from nbformat import NotebookNode
 
-from analysis.documents import Progress, write_whole
 from analysis.errors import ReportError
+from analysis.output_files import Progress, write_atomically
 from analysis.report.facts import Facts
 from analysis.report.notebook.build import KERNEL, LANGUAGE, build_notebook, make_cell
+from analysis.report.notebook.cell_writer import Cell
 from analysis.report.notebook.kernel import run_notebook
-from analysis.report.notebook.teller import Cell
 from analysis.report.texts import texts
 
 FIGURE_ID = re.compile(r'<div id="([0-9a-f-]{36})" class="plotly-graph-div"')
-OUTSIDE_SCRIPT = re.compile(r"<script[^>]*\bsrc=[^>]*>\s*</script>")
+EXTERNAL_SCRIPT = re.compile(r"<script[^>]*\bsrc=[^>]*>\s*</script>")
 """Plotly asks the web for a library that sets formulas, which no figure here has."""
 
 
@@ -29,7 +29,7 @@ def write_notebook(
     environment: Mapping[str, str] | None = None,
     progress: Progress | None = None,
 ) -> None:
-    """Writes the story of a study as a notebook that was run, whole or not at all.
+    """Write the story of a study as a notebook that was run, whole or not at all.
 
     The kernel works in the notebook's folder, as it does when a reader runs it again. Equal facts
     give an equal notebook.
@@ -54,12 +54,12 @@ def write_notebook(
     except ReportError:
         _write(_unexecuted(facts, store, lang), path)
         raise
-    _write(_cleaned(notebook), path)
+    _write(_sanitize(notebook), path)
 
 
 def _write(notebook: NotebookNode, path: Path) -> None:
     text: str = nbformat.writes(notebook)  # type: ignore[no-untyped-call]
-    write_whole(path, f"{text}\n".encode())
+    write_atomically(path, f"{text}\n".encode())
 
 
 def _unexecuted(facts: Facts, store: str, lang: str) -> NotebookNode:
@@ -69,8 +69,8 @@ def _unexecuted(facts: Facts, store: str, lang: str) -> NotebookNode:
     return notebook
 
 
-def _cleaned(notebook: NotebookNode) -> NotebookNode:
-    """Takes out what is of the machine: warnings name its folders, and figures have chance ids."""
+def _sanitize(notebook: NotebookNode) -> NotebookNode:
+    """Take out what is of the machine: warnings name its folders, and figures have chance ids."""
     notebook.metadata["kernelspec"], notebook.metadata["language_info"] = KERNEL, LANGUAGE
     n_figures = 0
     for cell in notebook.cells:
@@ -83,10 +83,10 @@ def _cleaned(notebook: NotebookNode) -> NotebookNode:
 
 
 def _clean_html(output: NotebookNode, name: str) -> bool:
-    """Gives a figure's HTML a name of its own; says whether it is one."""
+    """Return a figure's HTML a name of its own; say whether it is one."""
     html = output.get("data", {}).get("text/html", "")
     found = FIGURE_ID.search(html)
     if found is None:
         return False
-    output.data["text/html"] = OUTSIDE_SCRIPT.sub("", html.replace(found[1], name))
+    output.data["text/html"] = EXTERNAL_SCRIPT.sub("", html.replace(found[1], name))
     return True

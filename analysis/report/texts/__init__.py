@@ -13,12 +13,12 @@ from importlib.resources import files
 from typing import Any
 
 LANGUAGES = ("en", "ru")
-NARROW_SPACE = "\u202f"
-FIXED_SPACE = "\u00a0"
+NARROW_NO_BREAK_SPACE = "\u202f"
+NO_BREAK_SPACE = "\u00a0"
 """Where no line may be broken: between a number and its percent sign."""
 MINUTE_S, HOUR_S = 60, 3600
 
-_RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+_SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 Entry = str | Mapping[str, str]
 
@@ -34,7 +34,7 @@ class Texts:
         return key in self.entries
 
     def say(self, key: str, **values: object) -> str:
-        """Gives a text with its placeholders filled; numbers are written as the language does.
+        """Return a text with its placeholders filled; numbers are written as the language does.
 
         Raises:
             KeyError: If there is no such text, or a placeholder without a value.
@@ -42,10 +42,10 @@ class Texts:
         entry = self.entries[key]
         if not isinstance(entry, str):
             raise KeyError(f"{key} counts something: use `count`.")
-        return entry.format(**self._written(values))
+        return entry.format(**self._formatted(values))
 
     def count(self, key: str, n: int, **values: object) -> str:
-        """Gives a text about `n` things, in the form that the number asks for.
+        """Return a text about `n` things, in the form that the number asks for.
 
         Raises:
             KeyError: If there is no such text, or a placeholder without a value.
@@ -53,10 +53,10 @@ class Texts:
         forms = self.entries[key]
         if isinstance(forms, str):
             raise KeyError(f"{key} counts nothing: use `say`.")
-        return forms[plural_form(self.lang, n)].format(n=self.number(n), **self._written(values))
+        return forms[plural_form(self.lang, n)].format(n=self.number(n), **self._formatted(values))
 
     def number(self, value: float | None, digits: int | None = None) -> str:
-        """Writes a number: `digits` after the point, or as few as tell it; a dash for none."""
+        """Write a number: `digits` after the point, or as few as tell it; a dash for none."""
         if value is None or not math.isfinite(value):
             return "–"
         if digits is not None:
@@ -64,20 +64,20 @@ class Texts:
         elif isinstance(value, int) or float(value).is_integer():
             written = f"{value:,.0f}"
         else:
-            written = _plain(f"{value:.4g}")
+            written = _scientific(f"{value:.4g}")
         written = written.replace("-", "−")
         if self.lang != "ru":
             return written
-        return written.replace(",", NARROW_SPACE).replace(".", ",")
+        return written.replace(",", NARROW_NO_BREAK_SPACE).replace(".", ",")
 
     def percent(self, share: float | None, digits: int = 1) -> str:
-        """Writes a share from 0 to 1 as a percentage."""
+        """Write a share from 0 to 1 as a percentage."""
         if share is None or not math.isfinite(share):
             return "–"
-        return f"{self.number(100 * share, digits)}{FIXED_SPACE}%"
+        return f"{self.number(100 * share, digits)}{NO_BREAK_SPACE}%"
 
     def value(self, value: object) -> str:
-        """Writes a parameter's or a setting's value as it was drawn; yes or no for a boolean."""
+        """Write a parameter's or a setting's value as it was drawn; yes or no for a boolean."""
         if isinstance(value, bool):
             return self.say("word.yes" if value else "word.no")
         if isinstance(value, float):
@@ -85,14 +85,14 @@ class Texts:
         return "–" if value is None else str(value)
 
     def duration(self, seconds: float) -> str:
-        """Writes a time in the unit that suits it."""
+        """Write a time in the unit that suits it."""
         if seconds < MINUTE_S:
             return self.say("unit.seconds", n=self.number(seconds, 1 if seconds < 10 else 0))
         if seconds < HOUR_S:
             return self.say("unit.minutes", n=self.number(seconds / MINUTE_S, 1))
         return self.say("unit.hours", n=self.number(seconds / HOUR_S, 1))
 
-    def _written(self, values: Mapping[str, Any]) -> dict[str, object]:
+    def _formatted(self, values: Mapping[str, Any]) -> dict[str, object]:
         return {
             name: self.number(value)
             if isinstance(value, int | float) and not isinstance(value, bool)
@@ -103,7 +103,7 @@ class Texts:
 
 @cache
 def texts(lang: str, part: str = "") -> Texts:
-    """Gives the texts of a language.
+    """Return the texts of a language.
 
     Args:
         lang: One of `LANGUAGES`.
@@ -116,19 +116,19 @@ def texts(lang: str, part: str = "") -> Texts:
         raise ValueError(f"--lang: expected {' or '.join(LANGUAGES)}. Received: {lang}")
     name = f"{part}.{lang}.json" if part else f"{lang}.json"
     written = files(__name__).joinpath(name).read_text(encoding="utf-8")
-    return Texts(lang, json.loads(written.replace(" %", f"{FIXED_SPACE}%")))
+    return Texts(lang, json.loads(written.replace(" %", f"{NO_BREAK_SPACE}%")))
 
 
-def _plain(written: str) -> str:
-    """Gives `2e-06` as `2 × 10⁻⁶`."""
+def _scientific(written: str) -> str:
+    """Return `2e-06` as `2 × 10⁻⁶`."""
     mantissa, sign, exponent = written.partition("e")
     if not sign:
         return written
-    return f"{mantissa} × 10{str(int(exponent)).translate(_RAISED)}"
+    return f"{mantissa} × 10{str(int(exponent)).translate(_SUPERSCRIPTS)}"
 
 
 def plural_form(lang: str, n: int) -> str:
-    """Gives the form that a count of `n` takes: `one` or `other`; in Russian `few`, `many` too.
+    """Return the form that a count of `n` takes: `one` or `other`; in Russian `few`, `many` too.
 
     Source: Unicode CLDR, Language Plural Rules, cardinal forms of integers.
     """

@@ -4,6 +4,7 @@ Importing this does not load Keras: building does.
 """
 
 from spaces.models.backbones.build import build_backbone, unfreeze_top
+from spaces.models.backbones.catalog import Backbone, Mode, backbone_names, find_backbone
 from spaces.models.backbones.cost import BackboneCost, backbone_cost, check_image_size
 from spaces.models.backbones.download import (
     fetch_imagenet_weights,
@@ -12,7 +13,6 @@ from spaces.models.backbones.download import (
 )
 from spaces.models.backbones.memory import transfer_memory_mb
 from spaces.models.backbones.preprocess import preprocess
-from spaces.models.backbones.table import Backbone, Mode, backbone_names, find_backbone
 from spaces.models.backbones.weights import RANDOM_WEIGHTS, Weights
 
 BACKBONES = backbone_names()

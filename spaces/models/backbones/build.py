@@ -3,10 +3,10 @@
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+from spaces.models.backbones.catalog import Backbone, find_backbone
 from spaces.models.backbones.cost import check_image_size
 from spaces.models.backbones.download import fetch_imagenet_weights
-from spaces.models.backbones.scaling import fit_own_scaling, leave_out_own_scaling
-from spaces.models.backbones.table import Backbone, find_backbone
+from spaces.models.backbones.scaling import disable_builtin_scaling, match_imagenet_scaling
 from spaces.models.backbones.weight_files import load_weights
 from spaces.models.backbones.weights import RANDOM, Weights
 
@@ -47,7 +47,7 @@ def build_backbone(
 
 
 def unfreeze_top(model: "keras.Model", n_layers: int) -> None:
-    """Makes the top of a backbone trainable, and nothing else of it.
+    """Make the top of a backbone trainable, and nothing else of it.
 
     From the n-th last layer with a kernel on, in the order of `model.layers`, every layer is
     trainable except batch normalizations and those that scale pixels.
@@ -96,13 +96,13 @@ def _set_weights(
     path = weights.path or fetch_imagenet_weights(backbone, image_size)
     load_weights(model, path)
     if weights.mode is None:
-        fit_own_scaling(backbone, leaf_layers(model))
+        match_imagenet_scaling(backbone, leaf_layers(model))
     else:
-        leave_out_own_scaling(leaf_layers(model))
+        disable_builtin_scaling(leaf_layers(model))
 
 
 def _draw_weights(model: "keras.Model") -> None:
-    """Draws all kernels again, each from a seed of its own; Keras' draw has no fixed one."""
+    """Draw all kernels again, each from a seed of its own; Keras' draw has no fixed one."""
     for index, layer in enumerate(leaf_layers(model)):
         for name in _KERNELS:
             kernel = getattr(layer, name, None)

@@ -3,9 +3,13 @@
 from dataclasses import dataclass
 
 from spaces.errors import SpaceError
-from spaces.models.backbones.kept import alive_values, kept_values, largest_map
+from spaces.models.backbones.catalog import KERNEL_KINDS, Backbone, Layer, backbone_layers
+from spaces.models.backbones.retained_activations import (
+    largest_map,
+    peak_live_values,
+    retained_values,
+)
 from spaces.models.backbones.shapes import Shape, operations, output_shape, parameters
-from spaces.models.backbones.table import KERNEL_KINDS, Backbone, Layer, backbone_layers
 
 N_CHANNELS = 3
 _FROZEN_KINDS = ("batch_norm", "normalization")
@@ -20,9 +24,9 @@ class BackboneCost:
         trainable_parameters: Those of the layers that are unfrozen.
         operations: Of one image's forward pass; a multiply-add is 2.
         output_shape: Height, width and channels of the features.
-        kept_values: Values of one image that the backward pass needs.
+        retained_values: Values of one image that the backward pass needs.
         largest_map: Values of the largest map that a gradient is computed for.
-        alive_values: The most values alive at once in a forward pass that keeps nothing.
+        peak_live_values: The most values alive at once in a forward pass that keeps nothing.
         n_layers: Layers with weights, each a part of the graph.
         n_trained_layers: Those that are unfrozen.
     """
@@ -31,9 +35,9 @@ class BackboneCost:
     trainable_parameters: int
     operations: int
     output_shape: Shape
-    kept_values: int
+    retained_values: int
     largest_map: int
-    alive_values: int
+    peak_live_values: int
     n_layers: int
     n_trained_layers: int
 
@@ -74,16 +78,16 @@ def backbone_cost(
             for layer, i, shape in zip(layers, inputs, shapes, strict=True)
         ),
         output_shape=shapes[-1],
-        kept_values=kept_values(layers, shapes, trained),
+        retained_values=retained_values(layers, shapes, trained),
         largest_map=largest_map(layers, shapes, trained),
-        alive_values=alive_values(layers, shapes),
+        peak_live_values=peak_live_values(layers, shapes),
         n_layers=sum(sum(pair) > 0 for pair in weights),
         n_trained_layers=sum(trained),
     )
 
 
 def check_image_size(backbone: Backbone, image_size: tuple[int, int]) -> None:
-    """Refuses images that are smaller than the backbone can take.
+    """Refuse images that are smaller than the backbone can take.
 
     Raises:
         SpaceError: If a side is too short; the message names the backbone and both sizes.

@@ -5,7 +5,7 @@ from typing import Any
 
 import keras
 
-from spaces.models.backbones.table import KERNEL_KINDS, Layer, LayerSpec
+from spaces.models.backbones.catalog import KERNEL_KINDS, Layer, LayerSpec
 
 _KINDS = {
     "InputLayer": "input",
@@ -68,7 +68,7 @@ def describe_layer(variants: Sequence[Any]) -> LayerSpec:
     if kind == "pad":
         return _describe_padding(variants)
     if kind == "crop":
-        return LayerSpec(kind, amounts=_flat(layer.cropping))
+        return LayerSpec(kind, amounts=_flatten_pairs(layer.cropping))
     if not isinstance(layer, keras.Layer):  # an addition or multiplication written as one
         return LayerSpec(kind)
     return LayerSpec(
@@ -80,15 +80,15 @@ def describe_layer(variants: Sequence[Any]) -> LayerSpec:
         groups=getattr(layer, "groups", 1),
         bias=bool(getattr(layer, "use_bias", False)),
         activation=_activation(layer, kind),
-        trainable=_vectors(layer, kind, trainable=True),
-        fixed=_vectors(layer, kind, trainable=False),
+        trainable=_n_vectors(layer, kind, trainable=True),
+        fixed=_n_vectors(layer, kind, trainable=False),
     )
 
 
 def _describe_padding(variants: Sequence[Any]) -> LayerSpec:
     """A fixed padding, or one of Keras' `correct_pad`, which is smaller before even sides."""
     sides = [layer.input.shape[1] for layer in variants]
-    paddings = [_flat(layer.padding) for layer in variants]
+    paddings = [_flatten_pairs(layer.padding) for layer in variants]
     half = paddings[0][1]
     if len({side % 2 for side in sides}) < 2:
         raise ValueError(f"Expected odd and even sides. Received: {variants[0].name} on {sides}.")
@@ -117,7 +117,7 @@ def _activation(layer: Any, kind: str) -> str:
     return str(activation.__name__) if activation else "linear"
 
 
-def _vectors(layer: Any, kind: str, *, trainable: bool) -> int:
+def _n_vectors(layer: Any, kind: str, *, trainable: bool) -> int:
     """How many vectors, a weight for each channel, a layer without a kernel has."""
     if kind in KERNEL_KINDS:
         return 0
@@ -150,6 +150,6 @@ def _producer(tensor: Any) -> Any:
     return producer.layers[-1] if isinstance(producer, keras.Sequential) else producer
 
 
-def _flat(pairs: Any) -> tuple[int, int, int, int]:
+def _flatten_pairs(pairs: Any) -> tuple[int, int, int, int]:
     (top, bottom), (left, right) = pairs
     return top, bottom, left, right

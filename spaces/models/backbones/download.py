@@ -11,7 +11,7 @@ from pathlib import Path
 import fasteners
 
 from spaces.errors import SpaceError
-from spaces.models.backbones.table import Backbone, WeightsFile
+from spaces.models.backbones.catalog import Backbone, WeightsFile
 
 TIMEOUT_S = 30.0
 """How long a server may be silent; without it a download could wait forever."""
@@ -40,12 +40,12 @@ def fetch_imagenet_weights(backbone: Backbone, image_size: tuple[int, int]) -> P
     """
     file = imagenet_file(backbone, image_size)
     path = imagenet_path(file)
-    if is_sound(path, file.hash):
+    if is_intact(path, file.hash):
         return path
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with fasteners.InterProcessLock(path.with_name(f".{file.name}.lock")):
-            if not is_sound(path, file.hash):  # another process may have brought it
+            if not is_intact(path, file.hash):  # another process may have brought it
                 _download(file, path)
     except Exception as error:  # Keras raises bare ones
         found = "a broken file is there, and " if path.exists() else ""
@@ -60,10 +60,10 @@ def fetch_imagenet_weights(backbone: Backbone, image_size: tuple[int, int]) -> P
 def has_imagenet_weights(backbone: Backbone, image_size: tuple[int, int]) -> bool:
     """Whether Keras' own weights of a backbone are in Keras' cache, and whole."""
     file = imagenet_file(backbone, image_size)
-    return is_sound(imagenet_path(file), file.hash)
+    return is_intact(imagenet_path(file), file.hash)
 
 
-def is_sound(path: Path, expected_hash: str | None) -> bool:
+def is_intact(path: Path, expected_hash: str | None) -> bool:
     """Whether a file is there and whole: by its hash, or, without one, by its structure."""
     import h5py
 
@@ -81,10 +81,10 @@ def is_sound(path: Path, expected_hash: str | None) -> bool:
 
 
 def _download(file: WeightsFile, path: Path) -> None:
-    """Downloads beside the path first: a file in Keras' cache is always whole."""
+    """Download beside the path first: a file in Keras' cache is always whole."""
     import keras
 
-    with _silence_limit(), contextlib.redirect_stdout(sys.stderr):
+    with _socket_timeout(), contextlib.redirect_stdout(sys.stderr):
         part = keras.utils.get_file(
             f"{file.name}.part",
             origin=file.url,
@@ -93,14 +93,14 @@ def _download(file: WeightsFile, path: Path) -> None:
             cache_dir=str(_keras_home()),
             force_download=True,
         )
-    if not is_sound(Path(part), file.hash):
+    if not is_intact(Path(part), file.hash):
         Path(part).unlink()
         raise OSError("the file came incomplete")
     Path(part).replace(path)
 
 
 @contextlib.contextmanager
-def _silence_limit() -> Iterator[None]:
+def _socket_timeout() -> Iterator[None]:
     before = socket.getdefaulttimeout()
     socket.setdefaulttimeout(TIMEOUT_S)
     try:

@@ -15,8 +15,8 @@ from unittest import mock
 import keras
 import numpy as np
 
+from spaces.models.backbones.catalog import KERNEL_KINDS, LayerSpec, Mode
 from spaces.models.backbones.describe import describe_layers
-from spaces.models.backbones.table import KERNEL_KINDS, LayerSpec, Mode
 
 TABLE = Path(__file__).with_name("backbones.json")
 SIZES = (224, 225, 232, 240, 171)
@@ -24,16 +24,25 @@ SIZES = (224, 225, 232, 240, 171)
 WEIGHT_SIZES = (128, 96, 160, 192)
 """Image sizes that a few networks have ImageNet weights of their own for, 128 all of these."""
 
-_GLUED = ("ConvNeXt", "EfficientNet", "MobileNet", "DenseNet", "NASNet", "ResNet", "VGG", "XLarge")
+_SINGLE_WORDS = (
+    "ConvNeXt",
+    "EfficientNet",
+    "MobileNet",
+    "DenseNet",
+    "NASNet",
+    "ResNet",
+    "VGG",
+    "XLarge",
+)
 _DEFAULTS = {field.name: field.default for field in fields(LayerSpec)}
 
 
-class _AskedError(Exception):
+class _FileRequestedError(Exception):
     """Carries what Keras asked `get_file` for out of its building."""
 
 
 def main() -> None:
-    """Writes the table and tells of each backbone."""
+    """Write the table and tell of each backbone."""
     specs: dict[str, int] = {}
     backbones = {}
     for name, function in sorted(network_functions().items()):
@@ -51,7 +60,7 @@ def network_functions() -> dict[str, Callable[..., keras.Model]]:
 
 def snake_case(keras_name: str) -> str:
     """`EfficientNetV2B0` as `efficientnet_v2_b0`."""
-    for word in _GLUED:
+    for word in _SINGLE_WORDS:
         keras_name = keras_name.replace(word, word.capitalize())
     return re.sub(r"(?<!^)(?=[A-Z])", "_", keras_name).lower()
 
@@ -67,18 +76,18 @@ def describe_backbone(
         offsets = [position - source for source in layer.inputs]
         rows.append(number if offsets == [1] or not position else [number, *offsets])
     return {
-        **describe_facts(function),
+        **describe_metadata(function),
         "n_layers": sum(layer.spec.kind in KERNEL_KINDS for layer in layers),
         "layers": rows,
     }
 
 
-def describe_facts(function: Callable[..., keras.Model]) -> dict[str, Any]:
+def describe_metadata(function: Callable[..., keras.Model]) -> dict[str, Any]:
     """What a backbone's entry holds beside its layers."""
     return {
         "keras_name": function.__name__,
         "min_size": smallest_size(function),
-        "mode": own_mode(function),
+        "mode": preprocessing_mode(function),
         "imagenet": imagenet_files(function),
     }
 
@@ -102,7 +111,7 @@ def smallest_size(function: Callable[..., keras.Model]) -> int:
     return 1
 
 
-def own_mode(function: Callable[..., keras.Model]) -> Mode:
+def preprocessing_mode(function: Callable[..., keras.Model]) -> Mode:
     """How Keras' own weights of the network want pixels."""
     module = function.__module__.rsplit(".", 1)[-1]
     preprocess = getattr(keras.applications, module).preprocess_input
@@ -117,23 +126,23 @@ def own_mode(function: Callable[..., keras.Model]) -> Mode:
 
 def imagenet_files(function: Callable[..., keras.Model]) -> list[list[str | int | None]]:
     """Name, URL, hash and image size of Keras' own weights; no size: for all other sizes."""
-    default = asked_file(function, 224)
-    if asked_file(function, WEIGHT_SIZES[0]) == default:
+    default = requested_file(function, 224)
+    if requested_file(function, WEIGHT_SIZES[0]) == default:
         return [[*default, None]]
-    others = [[*asked_file(function, size), size] for size in WEIGHT_SIZES]
+    others = [[*requested_file(function, size), size] for size in WEIGHT_SIZES]
     return [*(other for other in others if other[:3] != default), [*default, None]]
 
 
-def asked_file(function: Callable[..., keras.Model], size: int) -> list[str | int | None]:
+def requested_file(function: Callable[..., keras.Model], size: int) -> list[str | int | None]:
     """Name, URL and hash of the weights that Keras wants to get for images of a size."""
 
-    def ask(name: str, origin: str, file_hash: str | None = None, **_: object) -> None:
-        raise _AskedError(name, origin, file_hash)
+    def intercept(name: str, origin: str, file_hash: str | None = None, **_: object) -> None:
+        raise _FileRequestedError(name, origin, file_hash)
 
-    with mock.patch("keras.src.utils.file_utils.get_file", ask):
+    with mock.patch("keras.src.utils.file_utils.get_file", intercept):
         try:
             function(weights="imagenet", include_top=False, input_shape=(size, size, 3))
-        except _AskedError as asked:
+        except _FileRequestedError as asked:
             return list(asked.args)
     raise ValueError(f"Keras asks for no weights of {function.__name__}.")
 

@@ -30,8 +30,8 @@ def transfer_memory_mb(cost: BackboneCost, batch_size: int, *, n_slots: int) -> 
         batch_size: Images of a batch in training.
         n_slots: Copies of the trained weights that the optimizer keeps beside them.
     """
-    maps: float = cost.alive_values * max(batch_size, EXTRACTION_BATCH)
-    maps += (cost.kept_values + LARGEST_MAP_COPIES * cost.largest_map) * batch_size
+    maps: float = cost.peak_live_values * max(batch_size, EXTRACTION_BATCH)
+    maps += (cost.retained_values + LARGEST_MAP_COPIES * cost.largest_map) * batch_size
     trained = (TRAINED_COPIES + SLOT_COPIES * n_slots) * cost.trainable_parameters
     numbers_mb = (maps + trained + WEIGHT_COPIES * cost.parameters) * _FLOAT_BYTES / _MB
     return LAYER_MB * cost.n_layers + numbers_mb

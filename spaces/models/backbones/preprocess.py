@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from spaces.models.backbones.table import Mode
+from spaces.models.backbones.catalog import Mode
 
 if TYPE_CHECKING:
     import keras

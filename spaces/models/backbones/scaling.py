@@ -7,7 +7,7 @@ another mode want pixels that `preprocess` has scaled, and nothing done to them 
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from spaces.models.backbones.table import Backbone
+from spaces.models.backbones.catalog import Backbone
 
 if TYPE_CHECKING:
     import keras
@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 _STD = (0.229, 0.224, 0.225)
 
 
-def fit_own_scaling(backbone: Backbone, layers: "Iterable[keras.Layer]") -> None:
-    """Scales pixels as Keras does for its own ImageNet weights.
+def match_imagenet_scaling(backbone: Backbone, layers: "Iterable[keras.Layer]") -> None:
+    """Scale pixels as Keras does for its own ImageNet weights.
 
     The first EfficientNets were trained on pixels divided by a variance that Keras takes the root
     of, so it adds a layer that divides by the root once more, to `imagenet` weights only
@@ -33,8 +33,8 @@ def fit_own_scaling(backbone: Backbone, layers: "Iterable[keras.Layer]") -> None
             layer.finalize_state()
 
 
-def leave_out_own_scaling(layers: "Iterable[keras.Layer]") -> None:
-    """Makes a network's own scaling of pixels give them back as they are."""
+def disable_builtin_scaling(layers: "Iterable[keras.Layer]") -> None:
+    """Make a network's own scaling of pixels give them back as they are."""
     import keras
 
     for layer in layers:

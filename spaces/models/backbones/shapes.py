@@ -7,7 +7,7 @@ TensorFlow's profiler does for one image: a multiply-add is 2.
 from collections.abc import Sequence
 from math import prod
 
-from spaces.models.backbones.table import LayerSpec, Pair
+from spaces.models.backbones.catalog import LayerSpec, Pair
 
 Shape = tuple[int, int, int]
 

@@ -21,7 +21,7 @@ _MAX_ITEM_BYTES = 8
 
 
 @dataclass(frozen=True, slots=True)
-class _Part:
+class _LayerWeights:
     """A layer's variables, and the arrays that a file has for them."""
 
     layer_name: str
@@ -30,7 +30,7 @@ class _Part:
 
 
 def load_weights(model: "keras.Model", path: Path) -> None:
-    """Puts a file's weights into a model whose layers have not been frozen yet.
+    """Put a file's weights into a model whose layers have not been frozen yet.
 
     Raises:
         SpaceError: If the file is missing, broken or unsafe, or does not fit: the message names
@@ -40,9 +40,9 @@ def load_weights(model: "keras.Model", path: Path) -> None:
 
     try:
         with h5py.File(path, "r") as file:
-            parts = list(_match(model, file))
+            parts = list(_match_layers(model, file))
             for part in parts:
-                _check_part(part, model.name, path)
+                _check_shapes(part, model.name, path)
             for part in parts:
                 for variable, array in zip(part.variables, part.arrays, strict=True):
                     variable.assign(array[()])
@@ -56,18 +56,18 @@ def load_weights(model: "keras.Model", path: Path) -> None:
     _finalize(model)
 
 
-def _match(model: "keras.Model", file: Any) -> Iterator[_Part]:
+def _match_layers(model: "keras.Model", file: Any) -> Iterator[_LayerWeights]:
     """All layers of a model that have weights, with what the file has for each."""
     if "layers" in file:
-        yield from _match_by_path(model, _member(file, "layers"))
+        yield from _match_by_path(model, _get_member(file, "layers"))
         return
-    group = _member(file, "model_weights") if "model_weights" in file else file
+    group = _get_member(file, "model_weights") if "model_weights" in file else file
     if "layer_names" not in group.attrs and "layer_names0" not in group.attrs:
         raise ValueError("neither layers nor their names are in it")
     yield from _match_by_order(model, group)
 
 
-def _match_by_path(model: "keras.Model", group: Any) -> Iterator[_Part]:
+def _match_by_path(model: "keras.Model", group: Any) -> Iterator[_LayerWeights]:
     """Keras 3 names a layer's group by its class, numbered in the order of `model.layers`."""
     import keras
 
@@ -77,27 +77,27 @@ def _match_by_path(model: "keras.Model", group: Any) -> Iterator[_Part]:
         path = f"{kind}_{seen[kind]}" if seen[kind] else kind
         seen[kind] += 1
         if isinstance(layer, keras.Model):
-            yield from _match_by_path(layer, _member(_member(group, path), "layers"))
+            yield from _match_by_path(layer, _get_member(_get_member(group, path), "layers"))
         elif layer.weights:
-            yield _Part(layer.name, layer.weights, _numbered_arrays(group, path))
+            yield _LayerWeights(layer.name, layer.weights, _numbered_arrays(group, path))
 
 
 def _numbered_arrays(group: Any, path: str) -> list[Any]:
     if path not in group:
         return []
-    variables = _member(_member(group, path), "vars")
-    return [_member(variables, str(number)) for number in range(len(variables))]
+    variables = _get_member(_get_member(group, path), "vars")
+    return [_get_member(variables, str(number)) for number in range(len(variables))]
 
 
-def _match_by_order(model: "keras.Model", group: Any) -> Iterator[_Part]:
+def _match_by_order(model: "keras.Model", group: Any) -> Iterator[_LayerWeights]:
     """Before Keras 3, the layers with weights stood in the model's order, under any names."""
     layers = [layer for layer in model.layers if layer.weights]
-    saved = [_member(group, name) for name in _names(group, "layer_names")]
+    saved = [_get_member(group, name) for name in _names(group, "layer_names")]
     saved = [layer for layer in saved if _names(layer, "weight_names")]
     for layer, entry in zip_longest(layers, saved[: len(layers)]):
         names = _names(entry, "weight_names") if entry is not None else []
         variables = layer.trainable_weights + layer.non_trainable_weights
-        yield _Part(layer.name, variables, [_member(entry, name) for name in names])
+        yield _LayerWeights(layer.name, variables, [_get_member(entry, name) for name in names])
 
 
 def _names(group: Any, attribute: str) -> list[str]:
@@ -110,7 +110,7 @@ def _names(group: Any, attribute: str) -> list[str]:
     return [name.decode() if isinstance(name, bytes) else str(name) for name in names]
 
 
-def _member(group: Any, path: str) -> Any:
+def _get_member(group: Any, path: str) -> Any:
     """What lies at a path inside a file, with nothing outside the file on the way."""
     import h5py
 
@@ -122,14 +122,15 @@ def _member(group: Any, path: str) -> Any:
     return group
 
 
-def _check_part(part: _Part, model_name: str, path: Path) -> None:
+def _check_shapes(part: _LayerWeights, model_name: str, path: Path) -> None:
     wanted = [tuple(variable.shape) for variable in part.variables]
     found = [_checked_shape(array) for array in part.arrays]
     for shape, other in zip_longest(wanted, found):
         if shape != other:
             raise SpaceError(
                 f"Expected weights that fit {model_name}: its layer `{part.layer_name}` has "
-                f"{_tell(shape)}.\nReceived: {_tell(other)} for this layer in {path}."
+                f"{_describe_shape(shape)}.\nReceived: {_describe_shape(other)} for "
+                f"this layer in {path}."
             )
 
 
@@ -144,12 +145,12 @@ def _checked_shape(array: Any) -> tuple[int, ...]:
     return tuple(array.shape)
 
 
-def _tell(shape: tuple[int, ...] | None) -> str:
+def _describe_shape(shape: tuple[int, ...] | None) -> str:
     return "no more weights" if shape is None else f"weights of shape {shape}"
 
 
 def _finalize(model: "keras.Model") -> None:
-    """Lets layers that compute with copies of their weights see the new ones."""
+    """Let layers that compute with copies of their weights see the new ones."""
     for layer in model.layers:
         if hasattr(layer, "finalize_state"):
             layer.finalize_state()

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from spaces.errors import SpaceError
-from spaces.models.backbones.table import Backbone, Mode
+from spaces.models.backbones.catalog import Backbone, Mode
 
 IMAGENET, RANDOM = "imagenet", "none"
 FILE_MODES: tuple[Mode, ...] = ("torch", "tf", "caffe")

@@ -16,11 +16,11 @@ from optuna.trial import TrialState, create_trial
 
 from analysis import rank
 from analysis.dashboard.app import make_app
-from analysis.dashboard.costly import Costly
-from analysis.dashboard.pages import Page
-from analysis.dashboard.studies import Shared
+from analysis.dashboard.responses import Response
+from analysis.dashboard.slow_responses import SlowResponses
+from analysis.dashboard.study_cache import CachedValue
 from storage import Store, create_study
-from storage.optuna_tables import system_attributes
+from storage.optuna_schema.tables import system_attributes
 from tests.analysis.dashboard.asking import Answer, ask
 
 DISTRIBUTIONS: dict[str, optuna.distributions.BaseDistribution] = {
@@ -115,7 +115,7 @@ def test_nothing_is_sent_again_until_something_changed(app: Any, study: optuna.S
     again = detail(app, study, if_none_match=first.headers["etag"])
     assert (again.status, again.body) == (HTTPStatus.NOT_MODIFIED, b"")
     study.tell(4, 0.9)
-    app.studies.expire()
+    app.studies.invalidate()
     changed = detail(app, study, if_none_match=first.headers["etag"])
     assert changed.status == HTTPStatus.OK
     assert changed.json["best_trials"][0]["number"] == 4
@@ -172,7 +172,7 @@ def test_study_that_got_the_id_of_a_deleted_one_is_another(store: Store) -> None
     assert len(detail(app, first).json["trials"]) == 3
     storage.delete_study(first._study_id)
     second = optuna.create_study(storage=storage, study_name="second")
-    app.studies.expire()
+    app.studies.invalidate()
     assert detail(app, second).json["name"] == "second"
     assert detail(app, second).json["trials"] == []
     if second._study_id != first._study_id:
@@ -190,7 +190,7 @@ def test_study_that_was_made_anew_shows_none_of_its_dead_trials(store: Store) ->
                 for it in values
             ]
         )
-        app.studies.expire()
+        app.studies.invalidate()
         shown = detail(app, study).json
         assert [it["values"] for it in shown["trials"]] == [[it] for it in values]
         assert [it["name"] for it in shown["union_search_space"]] == [name]
@@ -200,14 +200,14 @@ def test_study_that_was_made_anew_shows_none_of_its_dead_trials(store: Store) ->
 def test_no_more_than_some_studies_are_held_in_memory(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("analysis.dashboard.studies.MOST_FOLLOWED", 2)
+    monkeypatch.setattr("analysis.dashboard.study_cache.MAX_CACHED_STUDIES", 2)
     app = make_app(store)
     for number in range(4):
         study = optuna.create_study(storage=store.optuna_storage, study_name=f"of {number}")
         study.add_trial(create_trial(value=1.0 * number))
-        app.studies.expire()
+        app.studies.invalidate()
         detail(app, study)
-    assert len(app.studies._followed) == len(app._shown) == 2
+    assert len(app.studies._cached_studies) == len(app._study_pages) == 2
     first = optuna.load_study(storage=store.optuna_storage, study_name="of 0")
     assert [it["values"] for it in detail(app, first).json["trials"]] == [[0.0]]
 
@@ -215,7 +215,7 @@ def test_no_more_than_some_studies_are_held_in_memory(
 def test_what_a_page_has_already_is_bounded(app: Any, study: optuna.Study) -> None:
     for after in range(90, 120):
         detail(app, study, after)
-    assert len(app._shown[study._study_id]._pages) == 1
+    assert len(app._study_pages[study._study_id]._pages) == 1
 
 
 @pytest.mark.parametrize(
@@ -245,7 +245,7 @@ def test_csv_of_everything_is_that_of_optuna_dashboard_and_made_once(
     ours = ask(app, path)
     assert ours.body == theirs.body
     assert ours.headers["content-disposition"] == "attachment; filename=plain.csv"
-    monkeypatch.setattr(app, "optunas", None)  # Nobody is asked again.
+    monkeypatch.setattr(app, "optuna_app", None)  # Nobody is asked again.
     assert ask(app, path).body == theirs.body
     assert ask(app, path, if_none_match=ours.headers["etag"]).status == HTTPStatus.NOT_MODIFIED
 
@@ -257,7 +257,7 @@ def test_costly_answer_is_made_once_whatever_else_is_in_its_address(
     first = [ask(app, path).body for path in paths]
     chosen = ask(app, f"{paths[0]}?trial_ids=0,3&more").body
     assert len(chosen.splitlines()) == 3
-    monkeypatch.setattr(app, "optunas", None)  # Nobody is asked again.
+    monkeypatch.setattr(app, "optuna_app", None)  # Nobody is asked again.
     monkeypatch.setattr(app, "_thinned", None)
     assert [ask(app, f"{path}?again=1").body for path in paths] == first
     assert ask(app, f"{paths[0]}?x=1&trial_ids=0,3").body == chosen
@@ -269,22 +269,22 @@ def test_importance_of_a_study_is_told(app: Any, study: optuna.Study) -> None:
 
 
 def test_few_may_wait_for_what_takes_long_and_others_are_told_to_come_again() -> None:
-    costly, going, made = Costly(), threading.Event(), []
+    slow_responses, going, made = SlowResponses(), threading.Event(), []
 
-    def make() -> Page:
+    def make() -> Response:
         made.append(1)
         going.wait(10)
-        return Page(b"long")
+        return Response(b"long")
 
     def ask_again() -> None:
-        pages.append(costly.answer("/csv/1?", 1, make))
+        pages.append(slow_responses.answer("/csv/1?", 1, make))
 
-    pages: list[Page] = []
+    pages: list[Response] = []
     threads = [threading.Thread(target=ask_again) for _ in range(2)]
     for thread in threads:
         thread.start()
     time.sleep(0.2)
-    refused = costly.answer("/csv/2?", 1, make)
+    refused = slow_responses.answer("/csv/2?", 1, make)
     assert refused.status == HTTPStatus.SERVICE_UNAVAILABLE
     assert "try again" in json.loads(refused.body)["reason"]
     going.set()
@@ -295,17 +295,17 @@ def test_few_may_wait_for_what_takes_long_and_others_are_told_to_come_again() ->
 
 
 def test_costly_answer_of_another_version_is_made_anew_in_a_while() -> None:
-    costly, n = Costly(), iter(range(9))
+    slow_responses, n = SlowResponses(), iter(range(9))
 
-    def make() -> Page:
-        return Page(b"%d" % next(n))
+    def make() -> Response:
+        return Response(b"%d" % next(n))
 
-    assert costly.answer("/csv/1?", 1, make).body == b"0"
+    assert slow_responses.answer("/csv/1?", 1, make).body == b"0"
     until = time.monotonic() + 30  # It took no time, and is given for ten times as long.
-    while (body := costly.answer("/csv/1?", 2, make).body) == b"0":
+    while (body := slow_responses.answer("/csv/1?", 2, make).body) == b"0":
         assert time.monotonic() < until
     assert body == b"1"
-    assert costly.answer("/csv/1?", 2, make).body == b"1"
+    assert slow_responses.answer("/csv/1?", 2, make).body == b"1"
 
 
 def test_store_that_is_away_is_said_at_once_and_comes_back(
@@ -313,14 +313,14 @@ def test_store_that_is_away_is_said_at_once_and_comes_back(
 ) -> None:
     assert detail(app, study).status == HTTPStatus.OK
     store = app.studies.store
-    monkeypatch.setattr(store.patience, "longest_s", 0.2)
+    monkeypatch.setattr(store.retry, "timeout_s", 0.2)
     broken = sa.exc.OperationalError("SELECT", {}, Exception("server closed the connection"))
     broken.connection_invalidated = True
 
     def away() -> Any:
         raise broken
 
-    app.studies.expire()
+    app.studies.invalidate()
     with monkeypatch.context() as patch:
         patch.setattr(type(store.optuna_storage), "read", lambda _: away())
         first = detail(app, study)
@@ -335,7 +335,7 @@ def test_store_without_studies_says_how_to_begin(store: Store) -> None:
     answer = ask(app, "/dashboard")
     assert b"convsearch run" in answer.body
     optuna.create_study(storage=store.optuna_storage, study_name="now")
-    app.studies.expire()
+    app.studies.invalidate()
     page = ask(app, "/dashboard").body
     assert b"bundle.js" in page
     assert b'href="/convsearch.css"' in page
@@ -385,7 +385,7 @@ def test_edited_note_holds_nothing_of_ours_though_that_has_changed_meanwhile(
     trial = optuna.Trial(study, study.trials[4]._trial_id)
     shown = detail(app, study).json["trials"][4]["note"]["body"]
     study.tell(4, 0.9)
-    app.studies.expire()
+    app.studies.invalidate()
     body = json.dumps({"version": 1, "body": shown + "Mine."}).encode()
     path = f"/api/studies/{study._study_id}/{trial._trial_id}/note"
     assert ask(app, path, method="PUT", body=body).json == {}
@@ -500,10 +500,10 @@ def test_what_is_changed_while_it_is_read_is_read_again() -> None:
     def find() -> int:
         read.append(1)
         if len(read) == 1:
-            shared.expire()  # As another thread does amid the reading.
+            shared.invalidate()  # As another thread does amid the reading.
         return len(read)
 
-    shared: Shared[int] = Shared(find)
+    shared: CachedValue[int] = CachedValue(find)
     assert [shared.get() for _ in range(3)] == [1, 2, 2]
 
 
@@ -561,6 +561,6 @@ def test_importance_is_of_this_study_and_of_now(store: Store) -> None:
     first = importance(make("first", "x"))
     assert first["x"] > first["y"]
     store.optuna_storage.delete_study(1)
-    app.studies.expire()
+    app.studies.invalidate()
     second = importance(make("second", "y"))
     assert second["y"] > second["x"]

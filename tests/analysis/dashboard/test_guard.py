@@ -13,7 +13,12 @@ import pytest
 from optuna_dashboard import wsgi
 
 from analysis.dashboard.guard import Access, Guard
-from analysis.dashboard.guard.attempts import FREE, LONGEST_WAIT_S, MOST_ADDRESSES, Attempts
+from analysis.dashboard.guard.rate_limit import (
+    FREE_ATTEMPTS,
+    LONGEST_WAIT_S,
+    MAX_ADDRESSES,
+    RateLimiter,
+)
 
 TOKEN = "aBc-0123456789+/x"
 LOCAL = Access(None, False, frozenset())
@@ -386,7 +391,7 @@ def test_wrong_token_lets_nobody_in(spy: Spy, given: str) -> None:
 
 def test_password_for_a_proxy_is_no_attempt(spy: Spy) -> None:
     guard = Guard(spy, LOCKED)
-    for _ in range(2 * FREE):
+    for _ in range(2 * FREE_ATTEMPTS):
         assert ask(guard, HTTP_AUTHORIZATION="Basic eDp5").status == 401
         assert ask(guard, HTTP_COOKIE="convsearch-8080=stale").status == 401
         assert ask(guard, query="token=").status == 401
@@ -446,7 +451,7 @@ def test_token_that_was_copied_with_a_blank_is_right(spy: Spy) -> None:
 def test_many_wrong_tokens_slow_down(spy: Spy) -> None:
     guard = Guard(spy, LOCKED)
     cookie = ask(guard, query=f"token={TOKEN}").cookie
-    for _ in range(FREE):
+    for _ in range(FREE_ATTEMPTS):
         assert ask(guard, HTTP_AUTHORIZATION="Bearer wrong").status == 401
     for answer in (
         ask(guard, HTTP_AUTHORIZATION=f"Bearer {TOKEN}"),
@@ -463,12 +468,12 @@ def test_many_wrong_tokens_slow_down(spy: Spy) -> None:
 
 def test_addresses_of_one_ipv6_network_count_together(spy: Spy) -> None:
     guard = Guard(spy, LOCKED)
-    for index in range(FREE):
+    for index in range(FREE_ATTEMPTS):
         ask(guard, HTTP_AUTHORIZATION="Bearer wrong", REMOTE_ADDR=f"2001:db8::{index:x}")
     right = {"HTTP_AUTHORIZATION": f"Bearer {TOKEN}"}
     assert ask(guard, REMOTE_ADDR="2001:db8::ffff", **right).status == 429
     assert ask(guard, REMOTE_ADDR="2001:db8:1::1", **right).status == 200
-    for _ in range(FREE):
+    for _ in range(FREE_ATTEMPTS):
         ask(guard, HTTP_AUTHORIZATION="Bearer wrong", REMOTE_ADDR="::ffff:192.0.2.1")
     assert ask(guard, REMOTE_ADDR="192.0.2.1", **right).status == 429
     assert ask(guard, REMOTE_ADDR="::ffff:192.0.2.2", **right).status == 200
@@ -476,9 +481,9 @@ def test_addresses_of_one_ipv6_network_count_together(spy: Spy) -> None:
 
 def test_waits_grow_and_are_forgotten() -> None:
     now = 1000.0
-    attempts = Attempts(lambda: now)
+    attempts = RateLimiter(lambda: now)
     waits = []
-    for _ in range(FREE - 1):
+    for _ in range(FREE_ATTEMPTS - 1):
         assert attempts.check("a", lambda: False) is None
     for _ in range(12):
         assert attempts.check("a", lambda: False) is None
@@ -495,10 +500,10 @@ def test_waits_grow_and_are_forgotten() -> None:
 
 
 def test_table_of_addresses_is_bounded() -> None:
-    attempts = Attempts(lambda: 0.0)
-    for index in range(MOST_ADDRESSES + 50):
+    attempts = RateLimiter(lambda: 0.0)
+    for index in range(MAX_ADDRESSES + 50):
         attempts.check(str(index), lambda: False)
-    assert len(attempts) == MOST_ADDRESSES
+    assert len(attempts) == MAX_ADDRESSES
 
 
 def test_token_is_compared_by_digest_in_constant_time(

@@ -13,10 +13,10 @@ import pytest
 from markdown_it import MarkdownIt
 
 from analysis.dashboard.notes import describe_architecture, study_facts, study_note, trial_note
+from analysis.dashboard.notes.formatting import approximate_duration
 from analysis.dashboard.notes.markdown import code, escape, table
-from analysis.dashboard.notes.words import roughly
 from analysis.report.facts import DataFacts
-from analysis.status import StudyStatus
+from analysis.results.status import StudyStatus
 from spaces import SearchSpace
 from spaces.families import family_names
 from storage import Curve, Outcome, StudyRecord, TrialRow, WorkerRow
@@ -178,10 +178,10 @@ def test_first_line_says_how_the_trial_stands_or_ended(row: TrialRow, line: str)
 
 
 def test_running_trial_that_nobody_holds_waits_to_go_on() -> None:
-    assert first_line(RUNNING, is_at_work=False).startswith(
+    assert first_line(RUNNING, is_active=False).startswith(
         "**Waiting to go on** after epoch 14 of at most 20: no worker holds it."
     )
-    assert first_line(RUNNING, is_at_work=True).startswith("**Running,** in epoch 15")
+    assert first_line(RUNNING, is_active=True).startswith("**Running,** in epoch 15")
 
 
 def test_most_epochs_are_those_of_the_trial_or_else_of_the_study() -> None:
@@ -351,7 +351,7 @@ def test_note_stays_the_same_while_nothing_but_time_goes_on() -> None:
     ],
 )
 def test_times_are_coarse(seconds: float, words: str) -> None:
-    assert roughly(seconds) == words
+    assert approximate_duration(seconds) == words
 
 
 def test_empty_study_says_what_to_do() -> None:
@@ -430,7 +430,7 @@ def test_best_values_at_the_edge_of_their_ranges_are_told() -> None:
 def test_study_of_optuna_alone_reads_well() -> None:
     plain = replace(ROW, params={"x": 1.0}, attributes={}, outcome=None, curve=Curve())
     rows = [replace(plain, number=n, value=float(n)) for n in range(3)]
-    status = study(rows, name="other", is_plain=True, direction="minimize", settings="")
+    status = study(rows, name="other", is_optuna_only=True, direction="minimize", settings="")
     assert note_of(status).split("\n\n") == [
         "## other",
         "A study of Optuna alone: of its values the smaller are better.",
@@ -438,13 +438,13 @@ def test_study_of_optuna_alone_reads_well() -> None:
         "**Best so far:** 0, by trial 0.",
         "`convsearch study export other` gives all trials.",
     ]
-    empty = study([], name="other", is_plain=True, settings="")
+    empty = study([], name="other", is_optuna_only=True, settings="")
     assert note_of(empty).endswith("There is no trial yet.")
 
 
 def test_study_of_optuna_alone_is_no_confirmation_whatever_its_trials_say() -> None:
     row = replace(ROW, attributes={"confirms": {}}, outcome=None)
-    note = note_of(study([row], name="other/confirm", is_plain=True, settings=""))
+    note = note_of(study([row], name="other/confirm", is_optuna_only=True, settings=""))
     assert "A study of Optuna alone" in note
 
 
@@ -506,6 +506,6 @@ def test_notes_need_no_network() -> None:
     """A network takes milliseconds to draw and a config to parse: seconds for thousands."""
     script = (
         "import sys, analysis.dashboard.notes\n"
-        "assert not {'keras', 'tensorflow', 'spaces.drawing'} & set(sys.modules)"
+        "assert not {'keras', 'tensorflow', 'spaces.cost.layer_table'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", script], check=True)

@@ -23,7 +23,7 @@ from analysis.dashboard.pictures import (
 )
 from analysis.report.facts import LayerFacts, Picture
 from spaces import SearchSpace, draw_network
-from spaces.trials import GuidedTrial
+from spaces.parameters.stub_trials import PreferredTrial
 from storage import EpochRow
 from tests.analysis.report.made_facts import make_curve, make_layers, make_picture
 
@@ -234,7 +234,7 @@ def test_counts_of_millions_stay_in_their_cells() -> None:
 @pytest.mark.parametrize("family", ["plain", "vgg", "inception", "residual", "dense", "transfer"])
 def test_networks_of_all_families_are_drawn(family: str) -> None:
     space = SearchSpace.create([family])
-    configs = [space.suggest(GuidedTrial(values)) for values in space.known_good()]
+    configs = [space.suggest(PreferredTrial(values)) for values in space.known_good()]
     for config in configs[:2]:
         image = opened(draw_architecture(draw_network(config, (64, 64, 1), 3), title="t"))
         assert 600 <= image.width <= 1800
@@ -263,7 +263,7 @@ def test_layers_with_odd_names_and_kinds_are_drawn() -> None:
 
 def test_no_layers_and_no_samples_say_so() -> None:
     for png in (draw_architecture((), title="t"), draw_samples([], title="t")):
-        assert n_of(opened(png).crop((0, 60, 600, 200)), style.SOFT, near=60) > 50
+        assert n_of(opened(png).crop((0, 60, 600, 200)), style.MUTED, near=60) > 50
 
 
 def test_each_class_has_its_images_over_its_name() -> None:

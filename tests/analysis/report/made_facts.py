@@ -15,21 +15,21 @@ from optuna.distributions import (
 )
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
-from analysis.confirmation import Candidate, judge
-from analysis.evaluation import evaluate
-from analysis.families import FamilySummary
-from analysis.ranking import RankedTrial, Ranking
+from analysis.confirmation.comparison import Candidate, compare_configs
 from analysis.report.facts import (
     Caution,
     DataFacts,
-    Examination,
     Facts,
     LayerFacts,
     Picture,
     SearchFacts,
+    SplitEvaluation,
     TestUse,
     WinnerFacts,
 )
+from analysis.results.classification_metrics import evaluate
+from analysis.results.families import FamilySummary
+from analysis.results.ranking import RankedTrial, Ranking
 from storage import EpochRow
 
 HOSTILE = "<script>alert(1)</script>"
@@ -134,7 +134,7 @@ def make_easy_facts() -> Facts:
         search=replace(facts.search, families=("plain",)),
         winner=replace(facts.winner, curve=facts.winner.curve[:3]),
         curves={number: curve[:3] for number, curve in facts.curves.items()},
-        examined={"test": Examination("test", evaluation)},
+        examined={"test": SplitEvaluation("test", evaluation)},
     )
 
 
@@ -415,7 +415,7 @@ def _make_winner(best: RankedTrial, is_confirmed: bool, has_weights: bool) -> Wi
 def _confirm(ranking: Ranking) -> Any:
     values = ((0.911, 0.921, 0.904), (0.909, 0.914, 0.9), (0.861, 0.872, 0.866))
     leaders = ranking.complete[:3]
-    return judge(
+    return compare_configs(
         [
             Candidate(it.trial, it.parameters, row)
             for it, row in zip(leaders, values, strict=False)
@@ -426,14 +426,14 @@ def _confirm(ranking: Ranking) -> Any:
 
 def _examine(
     split: str, classes: tuple[str, ...], rng: np.random.Generator, *, skill: float
-) -> Examination:
+) -> SplitEvaluation:
     n, n_classes = 400, len(classes)
     labels = rng.choice(n_classes, n, p=np.arange(n_classes, 0, -1) / sum(range(n_classes + 1)))
     scores = rng.normal(0, 1, (n, n_classes))
     scores[np.arange(n), labels] += skill
     exponents = np.exp(1.3 * scores)
     probabilities = exponents / exponents.sum(axis=1, keepdims=True)
-    answers, confidence = probabilities.argmax(axis=1), probabilities.max(axis=1)
+    predictions, confidence = probabilities.argmax(axis=1), probabilities.max(axis=1)
 
     def pictures(chosen: Any) -> tuple[Picture, ...]:
         order = [int(i) for i in np.argsort(-confidence) if chosen[i]][:6]
@@ -441,17 +441,17 @@ def _examine(
             make_picture(
                 rng,
                 classes[labels[i]],
-                answer=classes[answers[i]],
+                answer=classes[predictions[i]],
                 confidence=float(confidence[i]),
             )
             for i in order
         )
 
-    return Examination(
+    return SplitEvaluation(
         split,
         evaluate(labels, probabilities, classes, n_resamples=200),
-        mistakes=pictures(answers != labels),
-        right=pictures(answers == labels),
+        mistakes=pictures(predictions != labels),
+        right=pictures(predictions == labels),
     )
 
 

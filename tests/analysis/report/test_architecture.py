@@ -3,7 +3,7 @@ from itertools import pairwise
 import pytest
 
 from analysis.report.architecture import draw_architecture, group_layers
-from analysis.report.architecture.placing import WIDTH, cut_rows, place_blocks
+from analysis.report.architecture.layout import WIDTH, place_blocks, split_rows
 from analysis.report.facts import LayerFacts
 from analysis.report.texts import texts
 from tests.analysis.report.made_facts import make_layers
@@ -28,7 +28,7 @@ def make_residual(n_blocks):
 
 def test_layers_that_act_on_a_convolution_share_its_box():
     blocks = {it.name: it for it in group_layers(make_layers())}
-    assert blocks["stem"].actions == ("batch_norm", "activation")
+    assert blocks["stem"].merged_kinds == ("batch_norm", "activation")
     assert blocks["stem"].kernel_size == 3
     assert blocks["stage1_block1_conv5x5"].kernel_size == 5
     assert blocks["stem"].parameters == 160 + 64
@@ -51,33 +51,33 @@ def test_action_on_an_output_that_others_take_too_has_its_own_box():
 
 def test_blocks_stand_below_their_inputs_and_apart_from_each_other():
     blocks = group_layers(make_layers())
-    plan = place_blocks(blocks)
+    layout = place_blocks(blocks)
     for block in blocks:
-        assert all(plan.row_of[name] < plan.row_of[block.name] for name in block.inputs)
-    for row in range(plan.n_rows):
-        places = sorted(plan.x_of[it.name] for it in blocks if plan.row_of[it.name] == row)
+        assert all(layout.row_of[name] < layout.row_of[block.name] for name in block.inputs)
+    for row in range(layout.n_rows):
+        places = sorted(layout.x_of[it.name] for it in blocks if layout.row_of[it.name] == row)
         assert all(b - a > WIDTH for a, b in pairwise(places))
 
 
 def test_branches_stand_side_by_side():
     blocks = group_layers(make_layers())
-    plan = place_blocks(blocks)
-    row = plan.row_of["stage1_block1_reduce3x3"]
-    assert sum(plan.row_of[it.name] == row for it in blocks) == 4
+    layout = place_blocks(blocks)
+    row = layout.row_of["stage1_block1_reduce3x3"]
+    assert sum(layout.row_of[it.name] == row for it in blocks) == 4
 
 
 def test_shortcut_passes_beside_the_blocks():
-    plan = place_blocks(group_layers(make_residual(1)))
-    shortcut = next(it for it in plan.links if it.source == "image" and it.target == "add0")
-    assert abs(shortcut.lanes[1] - plan.x_of["conv0"]) > WIDTH / 2
+    layout = place_blocks(group_layers(make_residual(1)))
+    shortcut = next(it for it in layout.links if it.source == "image" and it.target == "add0")
+    assert abs(shortcut.lanes[1] - layout.x_of["conv0"]) > WIDTH / 2
 
 
 def test_long_network_is_cut_into_panels_between_its_blocks():
-    plan = place_blocks(group_layers(make_residual(20)))
-    runs = cut_rows(plan, 9)
+    layout = place_blocks(group_layers(make_residual(20)))
+    runs = split_rows(layout, 9)
     assert len(runs) > 3
     assert [row for first, last in runs for row in range(first, last + 1)] == list(
-        range(plan.n_rows)
+        range(layout.n_rows)
     )
     assert all(last - first < 9 for first, last in runs)
 

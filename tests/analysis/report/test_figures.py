@@ -6,13 +6,13 @@ import pytest
 from optuna.distributions import FloatDistribution
 from optuna.trial import TrialState, create_trial
 
-from analysis.evaluation import evaluate
 from analysis.report import figures
 from analysis.report.figures import curves, theme
 from analysis.report.figures.parameters import Axis, axis_of, shown_parameters
+from analysis.results.classification_metrics import evaluate
 
 MAX_JSON_BYTES = 6_000_000
-OF_FACTS = (
+STUDY_FIGURES = (
     figures.plot_history,
     figures.plot_families,
     figures.plot_learning_curves,
@@ -23,7 +23,7 @@ OF_FACTS = (
     figures.plot_pareto,
     figures.plot_pruning,
 )
-OF_EVALUATION = (
+EVALUATION_FIGURES = (
     figures.plot_confusion,
     figures.plot_roc,
     figures.plot_precision_recall,
@@ -71,7 +71,7 @@ def test_boxes_of_families_tell_all_values_even_where_points_are_left_out(facts,
 
 
 def test_best_so_far_reaches_the_last_trial_even_if_it_was_pruned(facts):
-    last = max(theme.valued(facts.ranking.trials), key=lambda it: it.trial)
+    last = max(theme.trials_with_value(facts.ranking.trials), key=lambda it: it.trial)
     trials = tuple(
         replace(it, state="PRUNED") if it == last else it for it in facts.ranking.trials
     )
@@ -86,7 +86,7 @@ def test_reductions_of_the_rate_do_not_lie_under_the_best_epoch(facts):
 
 
 def test_sixteen_lines_look_different():
-    assert len({tuple(theme.line_look(place).values()) for place in range(16)}) == 16
+    assert len({tuple(theme.line_style(place).values()) for place in range(16)}) == 16
 
 
 def test_ninth_of_the_top_curves_does_not_look_like_the_first(facts):
@@ -134,14 +134,14 @@ def test_long_axes_of_whole_numbers_are_left_to_plotly(facts):
 
 def test_whole_parameters_have_whole_ticks(facts):
     axis = axis_of("residual_stages", facts)
-    assert axis.is_whole
+    assert axis.is_integer
     ticks = labels_of(figures.plot_slice(facts, "residual_stages"), "xaxis")
     assert ticks == tuple(range(axis.low, axis.high + 1))
 
 
 def test_few_counts_of_images_have_whole_ticks():
-    answers = np.array([[0.9, 0.1], [0.2, 0.8], [0.7, 0.3]])
-    evaluation = evaluate(np.array([0, 1, 0]), answers, ("a", "b"), n_resamples=20)
+    predictions = np.array([[0.9, 0.1], [0.2, 0.8], [0.7, 0.3]])
+    evaluation = evaluate(np.array([0, 1, 0]), predictions, ("a", "b"), n_resamples=20)
     assert labels_of(figures.plot_calibration(evaluation), "yaxis2") == (0, 1)
 
 
@@ -218,9 +218,9 @@ def test_bands_of_parallel_are_by_place_among_all_trials(facts, monkeypatch):
     n_top = n - round(0.9 * n)
     assert counts_of_bands(facts)[2] == n_top
     monkeypatch.setattr("analysis.report.figures.parallel.MAX_LINES", n // 2)
-    thinned = counts_of_bands(facts)
-    assert sum(thinned) == n // 2
-    assert thinned[2] == n_top
+    downsample = counts_of_bands(facts)
+    assert sum(downsample) == n // 2
+    assert downsample[2] == n_top
 
 
 @pytest.mark.parametrize("n_trials", [1, 2, 4])
@@ -294,17 +294,17 @@ def test_confirmation_of_single_seeds_has_means_only(facts):
 def test_names_of_users_are_shown_and_not_read_as_markup(facts):
     figure = figures.plot_roc(facts.examined["test"].evaluation)
     assert all("<script" not in it.name for it in figure.data)
-    assert theme.literal("<b>&</b>") == "&lt;b&gt;&amp;&lt;/b&gt;"
-    assert "<script" not in theme.folded("<script>alert(1)</script>")
+    assert theme.escape_label("<b>&</b>") == "&lt;b&gt;&amp;&lt;/b&gt;"
+    assert "<script" not in theme.wrap_label("<script>alert(1)</script>")
 
 
-@pytest.mark.parametrize("plot", OF_FACTS)
+@pytest.mark.parametrize("plot", STUDY_FIGURES)
 def test_figures_are_drawn_of_a_single_trial(plot, make_facts):
     facts = make_facts(n_trials=1)
     assert plot(replace(facts, importance={})).layout.title.text
 
 
-@pytest.mark.parametrize("plot", OF_EVALUATION)
+@pytest.mark.parametrize("plot", EVALUATION_FIGURES)
 def test_figures_are_labelled_in_russian(plot, facts):
     evaluation = facts.examined["test"].evaluation
     assert plot(evaluation).layout.title.text != plot(evaluation, lang="ru").layout.title.text
@@ -312,18 +312,18 @@ def test_figures_are_labelled_in_russian(plot, facts):
 
 def test_figures_of_five_thousand_trials_are_small_and_say_what_they_leave_out(make_facts):
     facts = make_facts(n_trials=5000)
-    drawn = [plot(facts) for plot in OF_FACTS]
+    drawn = [plot(facts) for plot in STUDY_FIGURES]
     assert sum(len(it.to_json()) for it in drawn) < MAX_JSON_BYTES
     assert "(400 of 4,999 shown)" in figures.plot_pruning(facts).layout.title.text
 
 
 def test_thinning_keeps_the_best_trials_and_both_ends(facts):
-    trials = theme.valued(facts.ranking.trials)
-    kept = theme.thin_trials(trials, 10)
+    trials = theme.trials_with_value(facts.ranking.trials)
+    kept = theme.downsample_trials(trials, 10)
     assert len(kept) == 10
     assert {it.rank for it in kept} >= {1, 2, 3, 4, 5}
-    assert theme.thinned(range(100), 7)[0] == 0
-    assert theme.thinned(range(100), 7)[-1] == 99
+    assert theme.downsample(range(100), 7)[0] == 0
+    assert theme.downsample(range(100), 7)[-1] == 99
 
 
 def make_trials(values):

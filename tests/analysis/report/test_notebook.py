@@ -20,7 +20,7 @@ import analysis
 from analysis.errors import ReportError
 from analysis.report.facts import Facts
 from analysis.report.notebook import build_notebook, kernel, write_notebook
-from analysis.report.notebook.teller import fenced, plain, quoted
+from analysis.report.notebook.cell_writer import code_block, escape_markdown, python_literal
 from analysis.report.texts import LANGUAGES, texts
 
 MakeFacts = Callable[..., Facts]
@@ -154,15 +154,15 @@ def test_names_are_no_markup_and_no_code(facts: Facts) -> None:
 
 @pytest.mark.parametrize("name", ['a"b', "a'b\"c", "a\\", "\n", "é\u2028", "{x}", "\ud800"])
 def test_quoted_names_are_read_back(name: str) -> None:
-    assert ast.literal_eval(quoted(name)) == name
+    assert ast.literal_eval(python_literal(name)) == name
 
 
 def test_plain_names_mean_nothing_to_markdown() -> None:
-    assert plain("a_b*\n# <i>`$x$`") == r"a\_b\* \# &lt;i&gt;\`\$x\$\`"
+    assert escape_markdown("a_b*\n# <i>`$x$`") == r"a\_b\* \# &lt;i&gt;\`\$x\$\`"
 
 
 def test_no_command_ends_its_block() -> None:
-    assert fenced("a ``` b").splitlines()[-1] == "````"
+    assert code_block("a ``` b").splitlines()[-1] == "````"
 
 
 def test_passwords_of_the_store_are_hidden(facts: Facts) -> None:

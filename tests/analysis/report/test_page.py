@@ -7,11 +7,11 @@ from html.parser import HTMLParser
 
 import pytest
 
-from analysis.evaluation import Score
 from analysis.report.facts import Caution
 from analysis.report.page import Script, render_page
 from analysis.report.phrases import Phrases
 from analysis.report.texts import texts
+from analysis.results.classification_metrics import Score
 
 SECTIONS = ["data", "search", "result", "sure", "test", "mattered", "again", "reading"]
 MAX_BYTES = 12_000_000

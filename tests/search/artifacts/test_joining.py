@@ -12,13 +12,13 @@ from typing import Any
 import pytest
 
 from analysis import load_status
-from search.artifacts import fetch_weights, share
-from search.artifacts.shared import prepared_name
+from search.artifacts import fetch_weights, share_inputs
+from search.artifacts.shared_inputs import prepared_name
 from search.data import PreparedSet
 from search.errors import ArtifactError, DataError, StudyMismatchError
-from search.open_study import OpenStudy
-from search.removal import remove_study
-from search.settings import StudySettings, WeightsFile
+from search.settings.stored import StudySettings, WeightsFile
+from search.studies.deletion import remove_study
+from search.studies.open_study import OpenStudy
 from storage import Store, load_study, update_settings
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -131,7 +131,7 @@ def test_damaged_images_in_the_artifacts_are_refused_and_not_kept(
     with pytest.raises(ArtifactError, match=r"prepared-.* is damaged"):
         load_again(opened)
     assert there.fetched() == []
-    share(opened.artifacts.store, opened.settings)
+    share_inputs(opened.artifacts.store, opened.settings)
 
 
 def test_damaged_images_here_are_not_trained_on(make_study: MakeStudy) -> None:
@@ -165,11 +165,11 @@ def test_prepared_images_are_kept_once_for_all_studies(make_study: MakeStudy) ->
 def test_sharing_tells_how_many_megabytes_are_there(
     make_study: MakeStudy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("search.artifacts.shared.MB", 100)
+    monkeypatch.setattr("search.artifacts.shared_inputs.MB", 100)
     opened = make_study(store={"artifacts": "database"})
     opened.artifacts.store.delete(opened.artifacts.store.sizes())
     told: list[tuple[int, int, str]] = []
-    share(opened.artifacts.store, opened.settings, lambda *how_far: told.append(how_far))
+    share_inputs(opened.artifacts.store, opened.settings, lambda *how_far: told.append(how_far))
     n_hundreds = opened.data["scratch"].path.stat().st_size // 100
     assert told[-1] == (n_hundreds, n_hundreds, "megabytes shared")
 
@@ -188,7 +188,7 @@ def test_artifacts_folder_that_has_no_room_for_images_is_a_warning(
 def test_database_without_room_for_images_is_an_error_before_there_is_a_study(
     make_study: MakeStudy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("search.artifacts.study.MB", 1000)
+    monkeypatch.setattr("search.artifacts.study_artifacts.MB", 1000)
     with pytest.raises(ArtifactError, match=r"No room for prepared-.*max_files_mb"):
         make_study(store={"artifacts": "database", "max_files_mb": 1})
     store = Store.open(f"sqlite:///{tmp_path / 'store.db'}")
@@ -205,7 +205,7 @@ def test_file_of_weights_comes_from_the_artifacts(
     weights = WeightsFile(
         source=str(path), mode=None, digest=hashlib.sha256(b"some weights").hexdigest()
     )
-    share(opened.artifacts.store, opened.settings.model_copy(update={"weights": weights}))
+    share_inputs(opened.artifacts.store, opened.settings.model_copy(update={"weights": weights}))
     there = elsewhere()
     assert fetch_weights(opened.artifacts.store, weights) == weights
     for content in (None, b"other weights"):  # Those of the machine that joins.

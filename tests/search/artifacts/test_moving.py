@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from search.open_study import OpenStudy
+from search.studies.open_study import OpenStudy
 from storage import load_curve, load_trials
 
 ROOT = Path(__file__).resolve().parents[3]

@@ -6,7 +6,7 @@ import pytest
 from rich.console import Console
 
 from search.cli import console as consoles
-from search.cli.console import progress_bar, steps
+from search.cli.console import progress_bar, step_printer
 
 
 def make_console(*, is_terminal: bool) -> Console:
@@ -47,5 +47,5 @@ def test_steps_are_told_where_no_bar_shows_them(
     is_terminal: bool, is_silent: bool, told: str
 ) -> None:
     console = make_console(is_terminal=is_terminal)
-    steps(console, is_silent=is_silent)("Reading")
+    step_printer(console, is_silent=is_silent)("Reading")
     assert text_of(console) == told

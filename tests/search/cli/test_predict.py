@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from search.model_facts import ModelFacts
-from search.model_file import publish
+from search.exported_models.archive import publish_model
+from search.exported_models.metadata import ModelFacts
 
 Call = Callable[..., tuple[int, str, str]]
 CLASSES = ("cat", "dog", "[red]fox\x1b[31m")
@@ -23,7 +23,7 @@ def make_model(path: Path, channels: int, classes: tuple[str, ...] = CLASSES) ->
     import random
 
     from spaces import SearchSpace
-    from spaces.models import build_model
+    from spaces.keras_models import build_model
 
     config = SearchSpace.create(["plain"], {"stages": 1, "channels": 8}).random_config(
         random.Random(0)
@@ -42,7 +42,7 @@ def make_model(path: Path, channels: int, classes: tuple[str, ...] = CLASSES) ->
         fingerprint="",
         val_accuracy=0.875,
     )
-    publish(written, path, facts)
+    publish_model(written, path, facts)
     return model
 
 

@@ -14,16 +14,16 @@ import pytest
 from rich.console import Console
 
 from analysis.report.notebook.kernel import run_notebook
-from search.cli.show_report import show_report
-from search.confirmation import submit_confirmation
+from search.cli.views.report import show_report
 from search.errors import SettingsError
-from search.evaluation import Evaluator
-from search.open_study import OpenStudy
-from search.proposals import next_proposal
-from search.reporting import STEPS, report
-from search.training.pool import TrainerPool
-from search.worker import Worker
-from storage import Outcome, finish, set_budget
+from search.evaluation.confirmation_study import submit_confirmation
+from search.evaluation.trained_network import Evaluator
+from search.reports.report import STEPS, report
+from search.studies.open_study import OpenStudy
+from search.trainer.pool import TrainerPool
+from search.workers.proposals import next_proposal
+from search.workers.worker import Worker
+from storage import Outcome, finish_trial, set_budget
 
 Call = Callable[..., tuple[int, str, str]]
 MakeStudy = Callable[..., OpenStudy]
@@ -94,7 +94,7 @@ def fail_one(opened: OpenStudy) -> None:
     proposal = next_proposal(opened, "worker")
     assert proposal is not None
     outcome = Outcome("fail", "FileNotFoundError: /home/ivanov/patient7.png")
-    finish(opened.store, proposal.lease, outcome, proposal.draft)
+    finish_trial(opened.store, proposal.lease, outcome, proposal.pending)
     set_budget(opened.store, opened.study_id, n_trials=3, timeout_s=None)
 
 
@@ -149,7 +149,7 @@ def test_report_of_a_running_study_is_partial_and_leaves_the_test_split_closed(
     assert (tmp_path / "part" / "mine.txt").read_text() == "stays"
     proposal = next_proposal(trained, "worker")  # A better one, of which no answers are known.
     assert proposal is not None
-    finish(trained.store, proposal.lease, Outcome("complete", value=1.0), proposal.draft)
+    finish_trial(trained.store, proposal.lease, Outcome("complete", value=1.0), proposal.pending)
     check_notebook(tmp_path / "part" / "report.ipynb", tmp_path)
 
 

@@ -6,13 +6,13 @@ from collections.abc import Callable
 import pytest
 import sqlalchemy as sa
 
-from search.changes import plan_again
 from search.errors import TrialRecordError
-from search.fork import fork
-from search.open_study import OpenStudy
-from search.reproduction import Reproduction, reproduce
-from search.training.pool import TrainerPool
-from search.worker import Worker
+from search.evaluation.reproduction import Reproduction, reproduce
+from search.settings.overrides import plan_from_record
+from search.studies.fork import fork
+from search.studies.open_study import OpenStudy
+from search.trainer.pool import TrainerPool
+from search.workers.worker import Worker
 from storage import EpochRow, delete_study, load_study, load_trials
 from storage.tables import epochs
 
@@ -39,7 +39,7 @@ def test_curve_is_the_same_to_the_last_digit_in_a_fork_too(trained: OpenStudy) -
     assert told == [(1, 3, "epochs"), (2, 3, "epochs"), (3, 3, "epochs")]
     assert set(found.largest_differences.values()) == {0.0}
     record = load_study(trained.store, "small")
-    plan = plan_again(record, ["search.seed=9"], name="new", store_url=url_of(trained))
+    plan = plan_from_record(record, ["search.seed=9"], name="new", store_url=url_of(trained))
     fork(trained.store, "small", plan)
     rows = load_trials(trained.store, load_study(trained.store, "new").study_id)
     taken = {row.attributes["taken_from"]["trial"]: row for row in rows if row.outcome}

@@ -14,8 +14,8 @@ import sqlalchemy as sa
 
 from search.cli.main import main
 from storage import Store
-from storage.engine import make_engine
-from storage.url import parse_url
+from storage.database.engine import make_engine
+from storage.database.url import parse_url
 
 ROOT = Path(__file__).parents[3]
 Call = Callable[..., tuple[int, str]]

@@ -4,8 +4,16 @@ import numpy as np
 import pytest
 
 from search.data import DataSettings, PreparedSet, prepare
-from search.data.demo import CLASSES, PER_CLASS, SIDE, SLABS, demo_centres, make_demo, volumes
-from search.data.source import SPLITS
+from search.data.demo import (
+    CLASSES,
+    N_PER_CLASS,
+    PATCH_SIZE,
+    SLABS,
+    demo_centres,
+    make_demo,
+    volumes,
+)
+from search.data.source_api import SPLITS
 from search.errors import DataError
 
 GAP = 3
@@ -19,7 +27,7 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> PreparedSet:
 def _voxels(split: str) -> np.ndarray:
     """All voxels that the patches of a split show."""
     seen = np.zeros(volumes()[0].shape, bool)
-    half = SIDE // 2
+    half = PATCH_SIZE // 2
     for x, y, z in demo_centres(split)[0]:
         seen[x - half : x + half, y - half : y + half, z] = True
     return seen
@@ -42,7 +50,7 @@ def test_slabs_of_different_splits_are_apart() -> None:
 def test_classes_are_balanced_in_every_split(prepared: PreparedSet) -> None:
     assert sum(prepared.counts.values()) == 2700
     assert prepared.classes == CLASSES
-    for split, n_images in PER_CLASS.items():
+    for split, n_images in N_PER_CLASS.items():
         np.testing.assert_array_equal(np.bincount(prepared.labels(split)), [n_images] * 3)
 
 

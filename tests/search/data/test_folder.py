@@ -293,4 +293,4 @@ def test_damaged_bytes_never_escape_as_another_error(
         path.write_bytes(damaged[: len(good) - int(rng.integers(0, 40)) * (i % 3)])
     source = _open(tmp_path / "source")
     with suppress(DataError):  # damage can make an image announce a huge size
-        assert len(source.look(range(len(source.items)), lambda: None)) == 150
+        assert len(source.inspect(range(len(source.items)), lambda: None)) == 150

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from search.data import DataSettings, prepare
-from search.data.parallel import map_chunks, may_fork
+from search.data.parallel import can_fork, map_chunks
 from search.errors import DataError
 
 ROOT = Path(__file__).parents[3]
@@ -47,7 +47,7 @@ def run_alone(work: str) -> str:
         "from search.data import parallel\n"
         "from search.errors import DataError\n"
         "parallel.n_cores = lambda: 2\n"
-        "assert parallel.may_fork()\n"
+        "assert parallel.can_fork()\n"
         f"def work(chunk):\n{textwrap.indent(work, '    ')}\n"
         "chunks = [range(i, i + 3) for i in range(0, 60, 3)]\n"
         "try: print([pair for part in parallel.map_chunks(work, chunks) for pair in part])\n"
@@ -89,7 +89,7 @@ def test_process_with_threads_is_not_forked() -> None:
 @pytest.mark.usefixtures("two_cores")
 def test_process_with_tensorflow_is_not_forked(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "tensorflow", os)
-    assert not may_fork()
+    assert not can_fork()
 
 
 @pytest.mark.usefixtures("two_cores")

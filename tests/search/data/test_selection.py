@@ -4,9 +4,9 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import pytest
 
-from search.data.selection import Selection, even_quotas, select, shares
+from search.data.selection import Selection, even_quotas, proportional_quotas, select
 from search.data.settings import DataSettings
-from search.data.source import SPLITS, Broken, Item, Look
+from search.data.source_api import SPLITS, ImageInfo, Item, UnreadableImage
 from search.errors import DataError
 
 
@@ -29,12 +29,14 @@ class FakeSource:
     def identity(self) -> str:
         return "fake"
 
-    def look(self, indices: Sequence[int], tick: Callable[[], None]) -> list[Look | Broken]:
+    def inspect(
+        self, indices: Sequence[int], tick: Callable[[], None]
+    ) -> list[ImageInfo | UnreadableImage]:
         self.n_looks += len(indices)
         return [
-            Broken("it is torn")
+            UnreadableImage("it is torn")
             if self.contents[i] == "!"
-            else Look(self.contents[i].encode(), 8, 8, has_color=False)
+            else ImageInfo(self.contents[i].encode(), 8, 8, has_color=False)
             for i in indices
         ]
 
@@ -44,7 +46,7 @@ class FakeSource:
 
 def _select(source: FakeSource, **options: object) -> Selection:
     settings = DataSettings(source="fake", **options)
-    return select(source, settings, lambda indices: source.look(indices, lambda: None))
+    return select(source, settings, lambda indices: source.inspect(indices, lambda: None))
 
 
 def _used(selection: Selection) -> list[int]:
@@ -243,4 +245,4 @@ def test_even_quotas(counts: list[int], total: int, expected: list[int]) -> None
     [([70, 15, 15], 200, [70, 15, 15]), ([70, 20, 10], 10, [7, 2, 1]), ([1, 1, 1], 2, [1, 1, 0])],
 )
 def test_shares(sizes: list[int], total: int, expected: list[int]) -> None:
-    assert shares(sizes, total) == expected
+    assert proportional_quotas(sizes, total) == expected

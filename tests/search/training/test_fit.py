@@ -11,9 +11,9 @@ import pytest
 import tensorflow as tf
 
 from search.data import PreparedSet
+from search.trainer.protocol import Task
 from search.training.fit import Fit, NotFiniteError
-from search.training.phases import make_phase
-from search.training.protocol import Task
+from search.training.phase_plan import make_phase
 from spaces import Config, SearchSpace
 
 ACTIVE = {
@@ -66,7 +66,7 @@ def curve(fit: Fit) -> list[dict[str, float]]:
 
 
 def train(fit: Fit, n_epochs: int = 100) -> Fit:
-    while fit.goes_on and len(fit.history) < n_epochs:
+    while fit.has_next_epoch and len(fit.history) < n_epochs:
         fit.run_epoch()
     return fit
 
@@ -124,11 +124,11 @@ def test_fit_goes_on_without_checkpoints_and_saves_again_once_it_can(
     (tmp_path / "closed").touch()  # A file where the folder should be.
     task = make_task(prepared, tmp_path / "closed" / "one", draw_config(), max_epochs=3)
     fit = train(Fit(task, prepared), n_epochs=1)
-    assert fit.unsaved.endswith("closed/one: File exists")
+    assert fit.save_error.endswith("closed/one: File exists")
     (tmp_path / "closed").unlink()
     train(fit, n_epochs=2)
-    assert fit.unsaved == ""
-    elsewhere = replace(task, checkpoint="", goes_on_from=task.checkpoint)
+    assert fit.save_error == ""
+    elsewhere = replace(task, checkpoint="", resume_from=task.checkpoint)
     assert curve(train(Fit(elsewhere, prepared))) == curve(train(fit))
     nowhere = train(Fit(replace(task, checkpoint=""), prepared))
     assert curve(nowhere) == curve(fit)

@@ -6,10 +6,10 @@ from pathlib import Path
 import tensorflow as tf
 
 from search.data import PreparedSet
+from search.trainer.protocol import Task
 from search.training.fit import Fit
-from search.training.protocol import Task
 from spaces import SearchSpace
-from spaces.trials import GuidedTrial
+from spaces.parameters.stub_trials import PreferredTrial
 
 
 def count_graphs() -> int:
@@ -22,7 +22,7 @@ def count_graphs() -> int:
 
 def test_graphs_of_trained_networks_are_let_go(prepared: PreparedSet, tmp_path: Path) -> None:
     space = SearchSpace.create(["plain"], {"stages": 1, "convs": 1, "pool": False, "channels": 8})
-    config = space.suggest(GuidedTrial({}))
+    config = space.suggest(PreferredTrial({}))
     before = count_graphs()
     for number in range(3):
         task = Task(

@@ -11,14 +11,14 @@ import pytest
 import tensorflow as tf
 
 from search.data import DataSettings, PreparedSet, prepare
-from search.training import features
-from search.training.features import N_PASSES, Features
+from search.trainer.protocol import Task
+from search.training import feature_cache
+from search.training.evaluate import rebuild
+from search.training.feature_cache import N_PASSES, Features
 from search.training.fit import Fit
 from search.training.phase import predict_in_batches
-from search.training.protocol import Task
-from search.training.rebuild import rebuild
 from spaces import Config, SearchSpace, predict_cost
-from spaces.models import build_model
+from spaces.keras_models import build_model
 from spaces.models.backbones import RANDOM_WEIGHTS
 
 SIZE = 32
@@ -72,7 +72,7 @@ def make_task(data: PreparedSet, folder: Path, name: str, config: Config, **valu
 
 
 def train(fit: Fit, n_epochs: int = 100) -> Fit:
-    while fit.goes_on and len(fit.history) < n_epochs:
+    while fit.has_next_epoch and len(fit.history) < n_epochs:
         fit.run_epoch()
     return fit
 
@@ -94,8 +94,8 @@ def test_fit_cut_off_in_either_phase_goes_on_bit_for_bit(
     parts = train(Fit(task, larger))
     assert [row.phase for row in whole.history] == [1, 1, 2, 2]
     assert curve(parts) == curve(whole)
-    for name, array in whole.phase.learned().items():
-        assert np.array_equal(parts.phase.learned()[name], array), name
+    for name, array in whole.phase.trained_state().items():
+        assert np.array_equal(parts.phase.trained_state()[name], array), name
 
 
 def test_second_phase_begins_with_the_best_head_at_a_lower_rate(
@@ -104,11 +104,11 @@ def test_second_phase_begins_with_the_best_head_at_a_lower_rate(
     config = draw_config(fine_tuning_rate=0.25)
     fit = train(Fit(make_task(larger, tmp_path, "one", config), larger), n_epochs=2)
     assert fit.best is not None
-    head = fit.best.learned
+    head = fit.best.trained_state
     fit._begin_next_phase()
-    learned = fit.phase.learned()
-    assert all(np.array_equal(learned[name], array) for name, array in head.items())
-    assert len(learned) > len(head), "the top of the backbone is not trained"
+    trained_state = fit.phase.trained_state()
+    assert all(np.array_equal(trained_state[name], array) for name, array in head.items())
+    assert len(trained_state) > len(head), "the top of the backbone is not trained"
     rate = config.optimizer.learning_rate
     assert fit.phase.learning_rate == pytest.approx(0.25 * rate)
 
@@ -118,7 +118,7 @@ def test_head_on_features_answers_as_the_whole_network_does(
 ) -> None:
     config = draw_config()
     fit = train(Fit(make_task(larger, tmp_path, "one", config), larger), n_epochs=2)
-    on_features, head = fit.phase.predict(), fit.phase.learned()
+    on_features, head = fit.phase.predict(), fit.phase.trained_state()
     fit._begin_next_phase()
     fit.phase.assign(head)
     np.testing.assert_allclose(fit.phase.predict(), on_features, atol=1e-4)
@@ -180,7 +180,7 @@ def test_features_are_computed_once_and_shared(
     def refuse(*_: object) -> None:
         raise AssertionError("computed again")
 
-    monkeypatch.setattr(features, "build_extractor", refuse)
+    monkeypatch.setattr(feature_cache, "build_extractor", refuse)
     other = draw_config(units=64, optimizer="sgd")
     Fit(make_task(larger, tmp_path, "two", other, seed=6), larger)
     with pytest.raises(AssertionError, match="computed again"):
@@ -229,6 +229,6 @@ def test_features_are_what_the_backbone_makes_of_the_images(
     larger: PreparedSet, tmp_path: Path
 ) -> None:
     found = Features(tmp_path, larger, "mobilenet_v2", RANDOM_WEIGHTS, lambda *_: None)
-    extractor = features.build_extractor("mobilenet_v2", larger.image_shape, RANDOM_WEIGHTS)
+    extractor = feature_cache.build_extractor("mobilenet_v2", larger.image_shape, RANDOM_WEIGHTS)
     wanted = predict_in_batches(extractor, larger.images("val"), 32)
     np.testing.assert_array_equal(found.maps("val"), wanted)

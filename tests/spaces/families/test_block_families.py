@@ -7,13 +7,13 @@ import pytest
 
 from spaces import Config, SearchSpace, SpaceError, predict_cost
 from spaces.families import find_family
-from spaces.families.inception import share_width
+from spaces.families.inception import split_width
 from spaces.models.dense import DenseNetwork
 from spaces.models.inception import InceptionNetwork, InceptionWidths
 from spaces.models.residual import ResidualNetwork
 from spaces.models.vgg import VggNetwork
-from spaces.parameters import Choices, FloatRange
-from spaces.trials import GuidedTrial
+from spaces.parameters.domains import Choices, FloatRange
+from spaces.parameters.stub_trials import PreferredTrial
 
 FAMILIES = ("vgg", "inception", "residual", "dense")
 NETWORKS: list[tuple[str, dict[str, Any], Any]] = [
@@ -83,10 +83,10 @@ NETWORKS: list[tuple[str, dict[str, Any], Any]] = [
 def test_parameters_become_a_network(
     family: str, parameters: dict[str, Any], network: object
 ) -> None:
-    trial = GuidedTrial(parameters)
+    trial = PreferredTrial(parameters)
     assert SearchSpace.create([family]).suggest(trial).network == network
     own = set(find_family(family).parameters())
-    assert {name for name in trial.asked if name in own} == set(parameters) == own
+    assert {name for name in trial.suggested if name in own} == set(parameters) == own
 
 
 @pytest.mark.parametrize(
@@ -101,9 +101,9 @@ def test_parameters_become_a_network(
 def test_what_happens_between_blocks_is_not_asked_of_one(
     family: str, single: str, inactive: str
 ) -> None:
-    trial = GuidedTrial({single: 1})
+    trial = PreferredTrial({single: 1})
     SearchSpace.create([family]).suggest(trial)
-    assert inactive not in trial.asked
+    assert inactive not in trial.suggested
 
 
 @pytest.mark.parametrize(
@@ -117,7 +117,7 @@ def test_what_happens_between_blocks_is_not_asked_of_one(
 def test_branches_share_the_width_and_none_is_empty(
     width: int, parts: tuple[int, ...], reduction: float, widths: InceptionWidths
 ) -> None:
-    assert share_width(width, parts, reduction) == widths
+    assert split_width(width, parts, reduction) == widths
 
 
 @pytest.mark.parametrize("shape", [(28, 28, 1), (28, 96, 3), (96, 96, 3)])
@@ -161,7 +161,7 @@ def test_known_good_networks_are_drawn_as_they_are_written(family: str) -> None:
     assert 4 <= len(known_good) <= 6
     assert [dict(it) for it in known_good] == space.known_good()
     for parameters in known_good:
-        cost = predict_cost(space.suggest(GuidedTrial(parameters)), (32, 32, 1), 4)
+        cost = predict_cost(space.suggest(PreferredTrial(parameters)), (32, 32, 1), 4)
         assert cost.operations <= 150e6
 
 
@@ -202,11 +202,11 @@ def test_families_share_their_blocks_dropout_and_all_are_drawn() -> None:
 
 
 def test_only_what_a_family_asks_is_drawn_where_there_are_several() -> None:
-    trial = GuidedTrial({"family": "vgg"})
+    trial = PreferredTrial({"family": "vgg"})
     SearchSpace.create(["plain", *FAMILIES]).suggest(trial)
     others = ("stage", "inception_", "residual_", "densenet_")
-    assert not [name for name in trial.asked if name.startswith(others)]
-    assert "vgg_convs" in trial.asked
+    assert not [name for name in trial.suggested if name.startswith(others)]
+    assert "vgg_convs" in trial.suggested
 
 
 @pytest.mark.parametrize(

@@ -2,8 +2,8 @@
 
 from spaces import SearchSpace
 from spaces.models.plain import PlainNetwork, PlainStage
-from spaces.parameters import FloatRange, IntRange
-from spaces.trials import GuidedTrial
+from spaces.parameters.domains import FloatRange, IntRange
+from spaces.parameters.stub_trials import PreferredTrial
 
 STAGES = {
     "stages": 2,
@@ -20,11 +20,11 @@ STAGES = {
 
 
 def test_parameters_become_stages(plain_space: SearchSpace) -> None:
-    trial = GuidedTrial(STAGES)
+    trial = PreferredTrial(STAGES)
     assert plain_space.suggest(trial).network == PlainNetwork(
         stages=(PlainStage(2, 16, 5, 3), PlainStage(1, 100, 6, None))
     )
-    assert {name for name in trial.asked if name.startswith("stage")} == set(STAGES)
+    assert {name for name in trial.suggested if name.startswith("stage")} == set(STAGES)
 
 
 def test_ranges_are_those_of_the_design(plain_space: SearchSpace) -> None:
@@ -41,7 +41,7 @@ def test_ranges_are_those_of_the_design(plain_space: SearchSpace) -> None:
 
 
 def test_known_good_networks_are_drawn_as_they_are_written(plain_space: SearchSpace) -> None:
-    first = plain_space.suggest(GuidedTrial(plain_space.known_good()[0]))
+    first = plain_space.suggest(PreferredTrial(plain_space.known_good()[0]))
     assert [stage.convs for stage in first.network.stages] == [1, 2, 1]
     assert first.layers.activation == "leaky_relu"
     assert first.optimizer.name == "nadam"

@@ -8,11 +8,12 @@ from typing import Any
 import pytest
 
 from spaces import Config, Family, SearchSpace, SpaceError, predict_cost, register_family
-from spaces.draw import Draw
 from spaces.families import family_names, find_family, registry
-from spaces.models import build_model, conv_block
+from spaces.keras_models import build_model
+from spaces.models import conv_block
 from spaces.models.layers import Layers
-from spaces.parameters import Domain, IntRange, Value
+from spaces.parameters.domains import Domain, IntRange, Value
+from spaces.parameters.suggestion import Draw
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,11 +8,11 @@ import pytest
 
 from spaces import Config, SearchSpace, predict_cost
 from spaces.families import find_family
-from spaces.models import build_model
+from spaces.keras_models import build_model
 from spaces.models.backbones import find_backbone
 from spaces.models.transfer import TransferNetwork
-from spaces.parameters import Value
-from spaces.trials import GuidedTrial
+from spaces.parameters.domains import Value
+from spaces.parameters.stub_trials import PreferredTrial
 
 N_CLASSES = 3
 SMALL = ["mobilenet", "mobilenet_v2", "vgg16"]
@@ -20,7 +20,7 @@ SMALL = ["mobilenet", "mobilenet_v2", "vgg16"]
 
 def draw(**preferred: Value) -> Config:
     values: dict[str, Value] = {"backbone": "mobilenet_v2", **preferred}
-    return SearchSpace.create(["transfer"]).suggest(GuidedTrial(values))
+    return SearchSpace.create(["transfer"]).suggest(PreferredTrial(values))
 
 
 def test_network_is_drawn_from_its_parameters() -> None:
@@ -59,9 +59,9 @@ def test_configs_differ_only_where_something_acts(
 
 
 def test_what_does_not_act_is_not_asked() -> None:
-    trial = GuidedTrial({"backbone": "mobilenet_v2", "dense_layers": 0})
+    trial = PreferredTrial({"backbone": "mobilenet_v2", "dense_layers": 0})
     SearchSpace.create(["transfer"]).suggest(trial)
-    assert not {"batch_normalization", "activation"} & set(trial.asked)
+    assert not {"batch_normalization", "activation"} & set(trial.suggested)
 
 
 def test_known_good_networks_are_drawn_as_they_are_written() -> None:
@@ -69,8 +69,8 @@ def test_known_good_networks_are_drawn_as_they_are_written() -> None:
     found = space.known_good()
     written = find_family("transfer").known_good()
     assert len(found) == len(written) >= 4
-    for asked, values in zip(found, written, strict=True):
-        assert all(values.get(name, value) == value for name, value in asked.items())
+    for suggested, values in zip(found, written, strict=True):
+        assert all(values.get(name, value) == value for name, value in suggested.items())
 
 
 def test_configs_survive_json() -> None:

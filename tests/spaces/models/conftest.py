@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from spaces import Config, SearchSpace
-from spaces.cost import CostLayers
+from spaces.cost.estimate import CostLayers
 from spaces.models import Layers
-from spaces.settings import LayerSettings, Regularizer
+from spaces.network_settings import LayerSettings, Regularizer
 
 SMALL_HEAD: dict[str, object] = {"dense_layers": 1, "units": 32, "batch_size": 16}
 SMALL: dict[str, dict[str, object]] = {
@@ -60,7 +60,7 @@ def block_model() -> Callable[..., Any]:
     def build(block: Block, shape: tuple[int, int, int], *, normalized: bool = False) -> Any:
         import keras
 
-        from spaces.models.keras_layers import KerasLayers
+        from spaces.keras_models.layers import KerasLayers
 
         x = keras.Input(shape)
         layers = KerasLayers(make_settings(normalized=normalized), seed=0)

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from spaces import Config
-from spaces.cost import CostLayers
-from spaces.models import build_model
+from spaces.cost.estimate import CostLayers
+from spaces.keras_models import build_model
 from spaces.models.blocks import classify, conv_block, hidden_layer
-from spaces.settings import Head
+from spaces.network_settings import Head
 
 Draw = Callable[..., Config]
 

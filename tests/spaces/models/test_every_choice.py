@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 
 from spaces import Config, SearchSpace, SpaceError, predict_cost
-from spaces.models import build_model, build_optimizer
+from spaces.keras_models import build_model, build_optimizer
 from spaces.models.backbones import BACKBONES, find_backbone
-from spaces.parameters import Choices, Domain, FloatRange, Value
-from spaces.trials import GuidedTrial
+from spaces.parameters.domains import Choices, Domain, FloatRange, Value
+from spaces.parameters.stub_trials import PreferredTrial
 
 SHAPE = (32, 32, 1)
 N_CLASSES = 3
@@ -39,7 +39,7 @@ def test_every_choice_of_every_parameter_trains_for_a_step(family: str) -> None:
     trained: set[Pair] = set()
     for parameters in covering_set(space, wanted):
         keras.utils.clear_session()
-        train_for_a_step(space.suggest(GuidedTrial(parameters)))
+        train_for_a_step(space.suggest(PreferredTrial(parameters)))
         trained |= set(parameters.items())
     assert wanted <= trained
 
@@ -81,7 +81,7 @@ def values_to_cover(domain: Domain) -> list[Value]:
         return list(domain.values)
     if not isinstance(domain, FloatRange) and domain.high - domain.low < FEW:
         return list(range(domain.low, domain.high + 1))
-    middle = GuidedTrial({})
+    middle = PreferredTrial({})
     return [domain.low, domain.suggest(middle, "middle"), domain.high]
 
 
@@ -104,9 +104,9 @@ def candidates(
     pairs = sorted(missing, key=str)
     for _ in range(N_CANDIDATES):
         values = {name: rng.choice(values_to_cover(it)) for name, it in space.domains.items()}
-        trial = GuidedTrial(values | dict(rng.sample(pairs, len(pairs))))
+        trial = PreferredTrial(values | dict(rng.sample(pairs, len(pairs))))
         if fits(space.suggest(trial)):
-            yield trial.asked
+            yield trial.suggested
 
 
 def fits(config: Config) -> bool:

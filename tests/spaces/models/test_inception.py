@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from spaces import Config, SpaceError
-from spaces.cost import CostLayers
-from spaces.models import build_model
+from spaces.cost.estimate import CostLayers
+from spaces.keras_models import build_model
 from spaces.models.inception import InceptionNetwork, InceptionWidths, inception_block
 
 WIDTHS = InceptionWidths(conv1x1=2, reduce3x3=3, conv3x3=4, reduce5x5=5, conv5x5=6, pool=7)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from spaces import Config
-from spaces.models import build_model, build_optimizer
+from spaces.keras_models import build_model, build_optimizer
 
 CASES: tuple[tuple[str, dict[str, object]], ...] = (
     (

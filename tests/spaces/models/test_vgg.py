@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from spaces import Config, SpaceError
-from spaces.cost import CostLayers
-from spaces.models import build_model
+from spaces.cost.estimate import CostLayers
+from spaces.keras_models import build_model
 from spaces.models.vgg import VggNetwork, vgg_block
 
 

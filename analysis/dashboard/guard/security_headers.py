@@ -1,0 +1,97 @@
+"""Headers of every answer: what a browser may do with it. Artifacts are never active content."""
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from analysis.dashboard.guard.requests import Request
+
+PAGE_POLICY = "; ".join(
+    (
+        "default-src 'self'",
+        "img-src 'self' data: blob:",
+        "frame-src 'self'",
+        "object-src 'none'",
+        "connect-src 'self'",
+        "style-src 'self' data: 'unsafe-inline'",
+        "script-src 'self' 'unsafe-eval'",  # Plotly's parallel coordinates compile code.
+        "frame-ancestors 'none'",
+        "base-uri 'none'",
+        "form-action 'self'",
+    )
+)
+"""That of optuna-dashboard's own page, on every answer, and what it leaves open closed."""
+ARTIFACT_POLICY = "sandbox; default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'"
+"""Nothing runs or is loaded. Browsers style the page that they make around an image themselves."""
+DEFAULT_TYPE = "application/octet-stream"
+INLINE_TYPES = {
+    "image/png": "image/png",
+    "image/jpeg": "image/jpeg",
+    "image/gif": "image/gif",
+    "image/webp": "image/webp",
+    "text/plain": "text/plain; charset=utf-8",
+    "text/csv": "text/csv; charset=utf-8",
+}
+"""Types of artifacts that browsers show without running anything."""
+_OURS = frozenset(
+    {
+        "content-security-policy",
+        "content-security-policy-report-only",
+        "x-content-type-options",
+        "x-frame-options",
+        "cross-origin-resource-policy",
+        "server",
+    }
+)
+_WITHOUT_BODY = ("204", "304")
+
+
+def secure_headers(
+    headers: Iterable[tuple[str, str]], request: "Request | None", status: str, *, is_private: bool
+) -> list[tuple[str, str]]:
+    """Return the headers of an answer, with ours in the place of the application's.
+
+    Args:
+        headers: Of the answer.
+        request: What is answered; None if it could not be read.
+        status: Of the answer, as `200 OK`.
+        is_private: Whether only who has the token may see it, so that no proxy may keep it.
+    """
+    kept = [(name, value) for name, value in headers if not _is_ours(name.lower())]
+    if status.startswith("304"):  # The browser has the others, from when it got the answer.
+        return kept
+    is_artifact = request is not None and request.segments[0] == "artifacts"
+    if is_artifact:
+        kept = _make_passive(kept, status[:3])
+    kept += [
+        ("Content-Security-Policy", ARTIFACT_POLICY if is_artifact else PAGE_POLICY),
+        ("X-Content-Type-Options", "nosniff"),
+        ("X-Frame-Options", "DENY"),
+        ("Cross-Origin-Resource-Policy", "same-origin"),
+    ]
+    names = {name.lower() for name, _ in kept}
+    if "referrer-policy" not in names:
+        kept.append(("Referrer-Policy", "no-referrer"))
+    if is_private and "cache-control" not in names:
+        kept.append(("Cache-Control", "private"))
+    return kept
+
+
+def _is_ours(name: str) -> bool:
+    """Whether a header is for us to set, or opens what we close."""
+    return name in _OURS or name.startswith("access-control-")
+
+
+def _make_passive(headers: list[tuple[str, str]], code: str) -> list[tuple[str, str]]:
+    """Make an artifact shown as an image or text, or else saved as a file."""
+    replaced = {"content-type", "content-disposition"}
+    kept = [(name, value) for name, value in headers if name.lower() not in replaced]
+    if code in _WITHOUT_BODY:
+        return kept
+    if code >= "300":
+        return [*kept, ("Content-Type", INLINE_TYPES["text/plain"])]
+    types = [value for name, value in headers if name.lower() == "content-type"]
+    given = types[0].partition(";")[0].strip().lower() if len(types) == 1 else DEFAULT_TYPE
+    if given in INLINE_TYPES:
+        return [*kept, ("Content-Type", INLINE_TYPES[given])]
+    return [*kept, ("Content-Type", DEFAULT_TYPE), ("Content-Disposition", "attachment")]

@@ -1,0 +1,127 @@
+"""The storage that optuna-dashboard is given: it reads what all share, and writes if it may."""
+
+from collections.abc import Callable, Container, Sequence
+from typing import Any
+
+from optuna.storages import BaseStorage
+from optuna.study import StudyDirection
+from optuna.study._frozen import FrozenStudy
+from optuna.trial import FrozenTrial, TrialState
+
+from analysis.dashboard.study_cache import StudyCache, StudySnapshot
+
+
+class ReadOnlyError(RuntimeError):
+    """Something would have changed a store that is only looked at."""
+
+
+class DashboardStorage(BaseStorage):
+    """Optuna's storage for pages that look at it, many at a time.
+
+    Its trials are those that `StudyCache` holds, not copies of them: whoever is given this storage
+    must not change them. `max_trials` bounds how many of a study are given: the best, and others
+    evenly
+    picked; None for all.
+    """
+
+    def __init__(
+        self, studies: StudyCache, *, allows_edit: bool, max_trials: int | None = None
+    ) -> None:
+        self._studies = studies
+        self._allows_edit = allows_edit
+        self._max_trials = max_trials
+
+    def get_all_studies(self) -> list[FrozenStudy]:
+        """Return all studies, by id."""
+        return self._studies.all()
+
+    def get_study_id_from_name(self, study_name: str) -> int:
+        """Return the id of a study, as `load_study` asks for it."""
+        for study in self._studies.all():
+            if study.study_name == study_name:
+                return study._study_id
+        raise KeyError(study_name)
+
+    def get_study_name_from_id(self, study_id: int) -> str:
+        """Return the name of a study."""
+        return self._snapshot(study_id).study.study_name
+
+    def get_study_directions(self, study_id: int) -> list[StudyDirection]:
+        """Return what is minimized and maximized."""
+        return list(self._snapshot(study_id).study.directions)
+
+    def get_study_user_attrs(self, study_id: int) -> dict[str, Any]:
+        """Return the attributes of a study."""
+        return self._snapshot(study_id).study.user_attrs
+
+    def get_study_system_attrs(self, study_id: int) -> dict[str, Any]:
+        """Return the attributes of a study that are Optuna's, and the dashboard's."""
+        return self._snapshot(study_id).study.system_attrs
+
+    def get_all_trials(
+        self,
+        study_id: int,
+        deepcopy: bool = True,
+        states: Container[TrialState] | None = None,
+    ) -> list[FrozenTrial]:
+        """Return the trials of a study by number; never copies."""
+        snapshot = self._snapshot(study_id)
+        trials = [
+            it.frozen for it in snapshot.trials if states is None or it.frozen.state in states
+        ]
+        if self._max_trials is None or len(trials) <= self._max_trials:
+            return trials
+        kept = {place * len(trials) // self._max_trials for place in range(self._max_trials)}
+        best = {it.row.number for it in snapshot.best}
+        return [it for place, it in enumerate(trials) if place in kept or it.number in best]
+
+    def get_best_trial(self, study_id: int) -> FrozenTrial:
+        """Return the best trial that keeps all constraints."""
+        best = self._snapshot(study_id).best
+        if not best:
+            raise ValueError("No trial is complete and feasible yet.")
+        return best[0].frozen
+
+    def get_trial(self, trial_id: int) -> FrozenTrial:
+        """Return a trial."""
+        return self._studies.store.optuna_storage.get_trial(trial_id)
+
+    def _snapshot(self, study_id: int) -> StudySnapshot:
+        cached_study = self._studies.find(study_id)
+        if cached_study is None:
+            raise KeyError(f"There is no study with the id {study_id}.")
+        return cached_study.snapshot()
+
+    def _write(self, method: str, *arguments: Any, **options: Any) -> Any:
+        if not self._allows_edit:
+            raise ReadOnlyError(f"This dashboard is read-only; {method} would change the store.")
+        try:
+            return getattr(self._studies.store.optuna_storage, method)(*arguments, **options)
+        finally:
+            self._studies.invalidate()
+
+    def create_new_study(
+        self, directions: Sequence[StudyDirection], study_name: str | None = None
+    ) -> int:
+        """Create a study of Optuna alone."""
+        return int(self._write("create_new_study", directions, study_name))
+
+
+def make_dashboard_storage(
+    studies: StudyCache, *, allows_edit: bool, max_trials: int | None = None
+) -> BaseStorage:
+    """Make the storage; what changes something is added to its class below."""
+    return DashboardStorage(studies, allows_edit=allows_edit, max_trials=max_trials)  # type: ignore[abstract]
+
+
+def _writing_method(name: str) -> Callable[..., Any]:
+    def change(storage: DashboardStorage, *arguments: Any, **options: Any) -> Any:
+        return storage._write(name, *arguments, **options)
+
+    change.__name__ = name
+    return change
+
+
+for _name in BaseStorage.__abstractmethods__ - vars(DashboardStorage).keys():
+    setattr(DashboardStorage, _name, _writing_method(_name))  # All that remains changes something.
+DashboardStorage.__abstractmethods__ = frozenset()

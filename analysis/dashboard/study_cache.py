@@ -1,0 +1,246 @@
+"""The studies of a store as all who watch them share them: read once a second at most."""
+
+import itertools
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Generic, TypeVar
+
+from optuna.study._frozen import FrozenStudy
+from optuna_dashboard._pareto_front import get_pareto_front_trials
+
+from analysis.confirmation.trainings import is_confirmation_of
+from analysis.confirmation_study import confirmation_name
+from analysis.results.families import best_complete
+from analysis.results.status import StudyStatus
+from storage import (
+    CREATED_BY,
+    Store,
+    StoreError,
+    StudyNotFoundError,
+    StudyRecord,
+    StudyWatch,
+    WatchedTrial,
+    find_study,
+    list_workers,
+    load_study,
+)
+
+CACHE_S = 1.0
+"""How long what was read is given to others."""
+RETRY_AFTER_S = 2.0
+"""How long a store that did not answer is left alone."""
+RETRY_TIMEOUT_S = 3.0
+"""How long a page waits for the store."""
+MAX_CACHED_STUDIES = 16
+"""So many studies are held in memory; of others the one that nobody asked for the longest goes."""
+T = TypeVar("T")
+
+
+class CachedValue(Generic[T]):
+    """Something read for many: by one thread at a time, and no more often than once in a while."""
+
+    def __init__(self, read: Callable[[], T], fresh_s: float = CACHE_S) -> None:
+        self._read, self._fresh_s = read, fresh_s
+        self._lock = threading.Lock()
+        self._expires_at = 0.0
+        self._generation = self._read_generation = 0
+        self._found: T | None = None
+        self._error: StoreError | None = None
+
+    def get(self) -> T:
+        """Return it as it was read lately, or reads it.
+
+        Raises:
+            StoreError: If the store does not answer; so soon again, it is not asked.
+        """
+        with self._lock:
+            if time.monotonic() >= self._expires_at or self._read_generation != self._generation:
+                self._find()
+            if self._error is not None:
+                raise self._error
+            assert self._found is not None
+            return self._found
+
+    def invalidate(self) -> None:
+        """Make it read again when it is asked for next."""
+        self._generation += 1
+
+    def _find(self) -> None:
+        self._read_generation = (
+            self._generation
+        )  # What is changed while it is read makes it old again.
+        try:
+            self._found, self._error = self._read(), None
+        except StoreError as error:
+            self._error = error
+        pause_s = self._fresh_s if self._error is None else RETRY_AFTER_S
+        self._expires_at = time.monotonic() + pause_s
+
+
+@dataclass(frozen=True, slots=True)
+class StudySnapshot:
+    """A study at one moment.
+
+    `trials` are all of them by number, `version` rises with every change of these. `status` is
+    None for a study of several objectives. `best` is the best trial, or none; with several
+    objectives all that none other betters; of a confirmation there is none. `confirmation` is the
+    id of the study that trains its best configs again.
+    """
+
+    study: FrozenStudy
+    trials: tuple[WatchedTrial, ...]
+    version: int
+    status: StudyStatus | None
+    best: tuple[WatchedTrial, ...] = ()
+    confirmation: int | None = None
+
+    @property
+    def is_convsearch(self) -> bool:
+        """Whether it is a study of convsearch, not of Optuna alone."""
+        return self.status is not None and not self.status.record.is_optuna_only
+
+    @property
+    def active_trials(self) -> frozenset[int | None]:
+        """The numbers of the trials that a living worker holds."""
+        workers = () if self.status is None else self.status.workers
+        return frozenset(worker.trial_number for worker in workers)
+
+    def n_epochs(self, trial_id: int | None) -> int:
+        """Return for how many epochs a trial was trained; 0 for none that is there."""
+        found = (it.row.curve.n_epochs for it in self.trials if it.row.trial_id == trial_id)
+        return next(found, 0)
+
+
+def find_best(
+    study: FrozenStudy, trials: Sequence[WatchedTrial], status: StudyStatus | None
+) -> tuple[WatchedTrial, ...]:
+    """Return the best trial as the ranking has it, of several objectives the Pareto front.
+
+    None of them broke a constraint, which optuna-dashboard does not look at. A confirmation has no
+    best trial: that would be the luckiest seed.
+    """
+    if status is not None and status.is_confirmation:
+        return ()
+    kept = [it for it in trials if it.row.is_feasible]
+    if status is None:
+        front = get_pareto_front_trials([it.frozen for it in kept], study.directions)
+        numbers = {trial.number for trial in front}
+    else:
+        best = best_complete((it.row for it in kept), status.record.direction)
+        numbers = set() if best is None else {best.number}
+    return tuple(it for it in kept if it.row.number in numbers)
+
+
+@dataclass(slots=True, eq=False)
+class CachedStudy:
+    """A study that somebody watches."""
+
+    store: Store
+    study: FrozenStudy
+    serial: int = field(default_factory=itertools.count().__next__)
+    """Tells it from any other one of this process."""
+    _watch: StudyWatch = field(init=False)
+    _snapshot_cache: CachedValue[StudySnapshot] = field(init=False)
+    _best: tuple[int, tuple[WatchedTrial, ...]] | None = None
+
+    def __post_init__(self) -> None:
+        self._watch = StudyWatch(self.store, self.study._study_id)
+        self._snapshot_cache = CachedValue(self._read)
+
+    def snapshot(self) -> StudySnapshot:
+        """Return the study as it is now, or was a second ago.
+
+        Raises:
+            StoreError: If the store does not answer.
+        """
+        return self._snapshot_cache.get()
+
+    def invalidate(self) -> None:
+        """Make it read again when it is looked at next."""
+        self._snapshot_cache.invalidate()
+
+    def _read(self) -> StudySnapshot:
+        trials, version = self._watch.read(), self._watch.version
+        status = self._status(trials)
+        if self._best is None or self._best[0] != version:
+            self._best = version, find_best(self.study, trials, status)
+        confirmation = None if status is None else self._find_confirmation(status.record)
+        return StudySnapshot(self.study, trials, version, status, self._best[1], confirmation)
+
+    def _find_confirmation(self, record: StudyRecord) -> int | None:
+        if record.is_optuna_only:
+            return None
+        store = self.store
+        try:
+            found = store.retry.call(lambda: load_study(store, confirmation_name(record.name)))
+        except StudyNotFoundError:
+            return None
+        return found.study_id if is_confirmation_of(found, record) else None
+
+    def _status(self, trials: tuple[WatchedTrial, ...]) -> StudyStatus | None:
+        store, name = self.store, self.study.study_name
+        try:
+            record = store.retry.call(lambda: find_study(store, name))
+        except StudyNotFoundError:
+            return None
+        workers = [] if store.is_optuna_only else list_workers(store, record.study_id)
+        alive = tuple(worker for worker in workers if worker.is_alive)
+        return StudyStatus(record, tuple(it.row for it in trials), alive)
+
+
+class StudyCache:
+    """The studies of a store; each is followed from the first time that somebody asks for it."""
+
+    def __init__(self, store: Store) -> None:
+        self.store = store
+        store.retry.timeout_s = RETRY_TIMEOUT_S
+        self._study_list = CachedValue(store.optuna_storage.get_all_studies)
+        self._cached_studies: OrderedDict[int, CachedStudy] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def all(self) -> list[FrozenStudy]:
+        """Return all studies by id.
+
+        Raises:
+            StoreError: If the store does not answer.
+        """
+        return sorted(self._study_list.get(), key=lambda study: study._study_id)
+
+    def find(self, study_id: int) -> CachedStudy | None:
+        """Return the study of an id, None where there is none.
+
+        Raises:
+            StoreError: If the store does not answer.
+        """
+        study = next((it for it in self.all() if it._study_id == study_id), None)
+        with self._lock:
+            if study is None:
+                self._cached_studies.pop(study_id, None)
+                return None
+            cached_study = self._cached_studies.get(study_id)
+            if cached_study is None or _identity(cached_study.study) != _identity(study):
+                cached_study = self._cached_studies[study_id] = CachedStudy(self.store, study)
+            cached_study.study = study
+            self._cached_studies.move_to_end(study_id)
+            if len(self._cached_studies) > MAX_CACHED_STUDIES:
+                self._cached_studies.popitem(last=False)
+            return cached_study
+
+    def contains(self, cached_study: CachedStudy) -> bool:
+        """Whether a study is still held in memory."""
+        return self._cached_studies.get(cached_study.study._study_id) is cached_study
+
+    def invalidate(self) -> None:
+        """Make everything read again: somebody changed the store."""
+        self._study_list.invalidate()
+        with self._lock:
+            for cached_study in self._cached_studies.values():
+                cached_study.invalidate()
+
+
+def _identity(study: FrozenStudy) -> tuple[object, ...]:
+    """Tell a study from another one that got the id of a deleted one, as SQLite gives them."""
+    return study.study_name, tuple(study.directions), study.system_attrs.get(CREATED_BY)

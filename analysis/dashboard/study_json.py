@@ -1,0 +1,268 @@
+"""A study as the dashboard's page asks for it: JSON whose pieces are made once for each trial."""
+
+import json
+import numbers
+from collections.abc import Mapping, Sequence
+from copy import copy
+from dataclasses import dataclass, field
+from typing import Any
+
+from optuna.distributions import (
+    BaseDistribution,
+    CategoricalDistribution,
+    FloatDistribution,
+    IntDistribution,
+)
+from optuna.study._frozen import FrozenStudy
+from optuna.trial import FrozenTrial, TrialState
+from optuna_dashboard._note import note_ver_key
+from optuna_dashboard._serializer import (
+    serialize_attrs,
+    serialize_distribution,
+    serialize_frozen_trial,
+    serialize_study_detail,
+)
+
+from analysis.dashboard.artifacts import list_artifacts
+from analysis.dashboard.notes import trial_note
+from analysis.dashboard.study_cache import StudySnapshot
+from analysis.dashboard.user_notes import merge_user_note
+from storage import WatchedTrial, constraint_values
+
+HIDDEN_ATTRIBUTES = frozenset({"config", "confusion", "ran_on", "traceback"})
+"""Attributes that notes and pictures tell in a way that can be read."""
+NumericDistribution = FloatDistribution | IntDistribution
+DIGITS = 6
+MAX_JSON_FLOAT = 1e308
+"""In the place of an infinite number, which JSON does not have."""
+
+
+@dataclass(slots=True)
+class SearchSpaceSummary:
+    """What parameters and attributes trials have, gathered trial by trial."""
+
+    n_trials: int = 0
+    n_trials_with: dict[str, int] = field(default_factory=dict)
+    domains: dict[tuple[str, object], BaseDistribution] = field(default_factory=dict)
+    attributes: dict[str, bool] = field(default_factory=dict)
+    has_reports: bool = False
+
+    def copy(self) -> "SearchSpaceSummary":
+        """Return one that can be added to without changing this."""
+        return SearchSpaceSummary(
+            self.n_trials,
+            dict(self.n_trials_with),
+            dict(self.domains),
+            dict(self.attributes),
+            self.has_reports,
+        )
+
+    def add(self, trial: WatchedTrial) -> None:
+        """Add what a trial has."""
+        for name, value in trial.frozen.user_attrs.items():
+            if name not in HIDDEN_ATTRIBUTES:
+                is_number = isinstance(value, numbers.Real) and not isinstance(value, bool)
+                self.attributes[name] = self.attributes.get(name, True) and is_number
+        if trial.frozen.state is TrialState.FAIL:
+            return
+        self.n_trials += 1
+        self.has_reports |= bool(trial.frozen.intermediate_values)
+        for name, distribution in trial.frozen.distributions.items():
+            self.n_trials_with[name] = self.n_trials_with.get(name, 0) + 1
+            key = (name, _kind(distribution))
+            known = self.domains.get(key)
+            if known is not distribution:  # Trials share what Optuna wrote alike.
+                self.domains[key] = distribution if known is None else _join(known, distribution)
+
+    @property
+    def union(self) -> list[tuple[str, BaseDistribution]]:
+        """The parameters that any trial has, with all values that they may have had."""
+        return sorted(
+            ((name, domain) for (name, _), domain in self.domains.items()), key=lambda it: it[0]
+        )
+
+    @property
+    def intersection(self) -> list[tuple[str, BaseDistribution]]:
+        """The parameters that all trials have, those that failed aside."""
+        return [it for it in self.union if self.n_trials_with[it[0]] == self.n_trials]
+
+
+def _kind(distribution: BaseDistribution) -> object:
+    if isinstance(distribution, NumericDistribution):
+        return type(distribution), distribution.step, distribution.log
+    return type(distribution)
+
+
+def _join(one: BaseDistribution, other: BaseDistribution) -> BaseDistribution:
+    if isinstance(one, CategoricalDistribution):  # Optuna lets no study change its choices.
+        return one
+    assert isinstance(one, NumericDistribution)
+    assert isinstance(other, NumericDistribution)
+    low, high = min(one.low, other.low), max(one.high, other.high)
+    if (low, high) == (one.low, one.high):
+        return one
+    return type(one)(low, high, step=one.step, log=one.log)  # type: ignore[arg-type]
+
+
+@dataclass(slots=True)
+class StudyJsonWriter:
+    """Writes a study's page, again and again; not for several threads at once."""
+
+    max_epochs: int | None = None
+    allows_edit: bool = False
+    _cache: dict[int, tuple[WatchedTrial, int, bytes]] = field(default_factory=dict)
+    _summary: SearchSpaceSummary = field(default_factory=SearchSpaceSummary)
+    _domains: dict[int, tuple[BaseDistribution, str]] = field(default_factory=dict)
+    """Distributions with their text, by `id`; they are kept so that no other gets it."""
+
+    def write(
+        self,
+        snapshot: StudySnapshot,
+        *,
+        after: int,
+        note: str,
+        facts: Mapping[str, str],
+        plots: Mapping[str, str],
+        artifacts: Sequence[Mapping[str, Any]] = (),
+    ) -> bytes:
+        """Return the answer to `GET /api/studies/ID?after=N` as optuna-dashboard gives it.
+
+        Args:
+            snapshot: The study.
+            after: How many trials the page has already, which are left out.
+            note: Ours about the study; what somebody wrote follows it.
+            facts: Of the study in a few words, beside its attributes.
+            plots: Figures as JSON, by title.
+            artifacts: Of the study, as the dashboard describes them.
+        """
+        pieces, summary = self._write_trials(snapshot)
+        head = _write_head(snapshot.study, summary, plots)
+        head["note"] = merge_user_note(
+            note, snapshot.study.system_attrs, None, allows_edit=self.allows_edit
+        )
+        head["artifacts"] = list(artifacts)
+        generated = {k: text for k, text in facts.items() if k not in snapshot.study.user_attrs}
+        head["user_attrs"] = [*serialize_attrs(generated), *head["user_attrs"]]
+        best = b",".join(pieces[it.row.number] for it in snapshot.best)
+        trials = b",".join(pieces[it.row.number] for it in snapshot.trials[after:])
+        return b'%s,"best_trials":[%s],"trials":[%s]}' % (_dump(head)[:-1], best, trials)
+
+    def note(self, snapshot: StudySnapshot, trial: WatchedTrial) -> str:
+        """Return what we say of a trial."""
+        is_active = trial.row.number in snapshot.active_trials if snapshot.is_convsearch else None
+        return trial_note(trial.row, max_epochs=self.max_epochs, is_active=is_active)
+
+    def _write_trials(
+        self, snapshot: StudySnapshot
+    ) -> tuple[dict[int, bytes], SearchSpaceSummary]:
+        """Return each trial's JSON by number; of one that has ended it is made once a note."""
+        pieces = {}
+        unfinished = []
+        if not all(self._is_current(trial) for trial in snapshot.trials):
+            self._cache, self._summary = {}, SearchSpaceSummary()
+        for trial in snapshot.trials:
+            if trial.frozen.state.is_finished():
+                pieces[trial.row.number] = self._cached_json(snapshot, trial)
+            else:
+                unfinished.append(trial)
+        summary = self._summary.copy()
+        for trial in unfinished:
+            summary.add(trial)
+            pieces[trial.row.number] = self._write_trial(snapshot, trial)
+        return pieces, summary
+
+    def _cached_json(self, snapshot: StudySnapshot, trial: WatchedTrial) -> bytes:
+        trial_id = trial.row.trial_id
+        version = snapshot.study.system_attrs.get(note_ver_key(trial_id), 0)
+        cached = self._cache.get(trial_id)
+        if cached is None:
+            self._summary.add(trial)
+        if cached is None or cached[1] != version:
+            cached = self._cache[trial_id] = trial, version, self._write_trial(snapshot, trial)
+        return cached[2]
+
+    def _is_current(self, trial: WatchedTrial) -> bool:
+        """Whether nothing is kept of another trial by this one's id, as of a study deleted."""
+        cached = self._cache.get(trial.row.trial_id)
+        return cached is None or cached[0] is trial
+
+    def _write_trial(self, snapshot: StudySnapshot, trial: WatchedTrial) -> bytes:
+        study = snapshot.study
+        frozen = copy(trial.frozen)
+        frozen._params = {}  # They are most of it, and much alike from trial to trial.
+        frozen.user_attrs = {
+            k: v for k, v in frozen.user_attrs.items() if k not in HIDDEN_ATTRIBUTES
+        }
+        if snapshot.is_convsearch:
+            _round_values(frozen)
+        record = serialize_frozen_trial(study._study_id, frozen, {})
+        del record["params"]
+        constraints = constraint_values(trial.frozen.system_attrs)
+        record["constraints"] = [
+            max(-MAX_JSON_FLOAT, min(it, MAX_JSON_FLOAT)) for it in constraints
+        ]
+        record["artifacts"] = list_artifacts(trial)
+        record["note"] = merge_user_note(
+            self.note(snapshot, trial),
+            study.system_attrs,
+            trial.row.trial_id,
+            allows_edit=self.allows_edit,
+        )
+        params = self._write_params(trial.frozen, is_short=snapshot.is_convsearch)
+        return b'%s,"params":[%s]}' % (_dump(record)[:-1], params)
+
+    def _write_params(self, trial: FrozenTrial, *, is_short: bool) -> bytes:
+        """Return parameters as optuna-dashboard writes them; each distribution is written once."""
+        parts = []
+        for name, value in trial.params.items():
+            domain = trial.distributions[name]
+            known = self._domains.get(id(domain))
+            if known is None:
+                text = json.dumps(serialize_distribution(domain), separators=(",", ":"))
+                known = self._domains[id(domain)] = domain, text
+            is_rounded = is_short and isinstance(domain, FloatDistribution)
+            fields = {
+                "name": name,
+                "param_internal_value": domain.to_internal_repr(value),
+                "param_external_value": str(_round(value) if is_rounded else value),
+                "param_external_pytyp": str(type(value)),
+            }
+            parts.append(f'{json.dumps(fields)[:-1]},"distribution":{known[1]}}}')
+        return ",".join(parts).encode()
+
+
+def _round_values(trial: FrozenTrial) -> None:
+    """Shorten accuracies and losses, which are shown as they come, to digits that tell."""
+    if trial.values is not None:
+        trial.values = [_round(value) for value in trial.values]
+    trial.intermediate_values = {k: _round(v) for k, v in trial.intermediate_values.items()}
+    trial.user_attrs = {
+        key: _round(value) if isinstance(value, float) else value
+        for key, value in trial.user_attrs.items()
+    }
+
+
+def _round(value: float) -> float:
+    return float(f"{value:.{DIGITS}g}")
+
+
+def _write_head(
+    study: FrozenStudy, summary: SearchSpaceSummary, plots: Mapping[str, str]
+) -> dict[str, Any]:
+    head: dict[str, Any] = serialize_study_detail(
+        study,
+        [],
+        [],
+        summary.intersection,
+        summary.union,
+        list(summary.attributes.items()),
+        summary.has_reports,
+        dict(plots),
+        [],
+    )
+    del head["trials"], head["best_trials"]
+    return head
+
+
+def _dump(record: object) -> bytes:
+    return json.dumps(record, separators=(",", ":")).encode()

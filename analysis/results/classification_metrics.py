@@ -1,0 +1,303 @@
+"""How good a network's answers are on images it never saw: scores with intervals, and curves.
+
+Intervals are 95 % percentile intervals of one bootstrap over images, or over groups of images
+(patients, slides) where there are groups: images of one group are not independent. Those of shares
+that are 0 or 1 are exact.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.metrics import confusion_matrix, precision_recall_curve, roc_curve
+
+N_RESAMPLES = 2000
+LEVEL = 0.95
+N_BINS = 10
+"""Of the calibration curve, as Guo et al. have them."""
+MAX_POINTS = 200
+"""A curve of thousands of points looks no better and makes a report large."""
+
+OVERALL_SCORES = ("accuracy", "balanced_accuracy", "macro_f1", "macro_auc")
+"""The scores of all classes together."""
+CLASS_SCORES = ("sensitivity", "specificity", "auc")
+"""The scores of each class, in the order in which `ClassScores` has them."""
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """A score from 0 to 1, and the interval that it may well lie in."""
+
+    value: float
+    low: float
+    high: float
+
+    @property
+    def is_constant(self) -> bool:
+        """Whether all resamples gave this value: how far it may be off is then not known."""
+        return self.low == self.high
+
+
+@dataclass(frozen=True, slots=True)
+class ClassScores:
+    """How well one class is told from all others.
+
+    Sensitivity is the share of its images that are found, specificity the share of the others
+    that are not taken for it.
+    """
+
+    name: str
+    n: int
+    sensitivity: Score
+    specificity: Score
+    auc: Score
+
+
+@dataclass(frozen=True, slots=True)
+class Curve:
+    """Points of a curve, each coordinate from 0 to 1."""
+
+    x: tuple[float, ...]
+    y: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Bin:
+    """Answers of about one confidence: how many, how sure, and how often right."""
+
+    n: int
+    confidence: float
+    accuracy: float
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """Scores of a network's answers.
+
+    `confusion[i][j]` counts images of class `i` that were taken for class `j`. `roc` and
+    `precision_recall` are by class, of the class against all others. `calibration_error` is the
+    expected one: the mean distance of confidence and accuracy over `calibration`, by images.
+    `n_groups` is None where each image stands for itself.
+    """
+
+    n: int
+    n_groups: int | None
+    accuracy: Score
+    balanced_accuracy: Score
+    macro_f1: Score
+    macro_auc: Score
+    classes: tuple[ClassScores, ...]
+    confusion: tuple[tuple[int, ...], ...]
+    roc: Mapping[str, Curve]
+    precision_recall: Mapping[str, Curve]
+    calibration: tuple[Bin, ...]
+    calibration_error: float
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the evaluation as JSON values."""
+        return asdict(self)
+
+
+def evaluate(
+    labels: Ints,
+    probabilities: Floats,
+    class_names: Sequence[str],
+    *,
+    groups: Sequence[object] | None = None,
+    n_resamples: int = N_RESAMPLES,
+    seed: int = 0,
+) -> Evaluation:
+    """Score answers against the truth.
+
+    Args:
+        labels: The true classes, shape `(n,)`, as positions in `class_names`.
+        probabilities: Of the classes, shape `(n, n_classes)`; each row adds up to 1.
+        class_names: The classes.
+        groups: What each image belongs to, `n` of them; None where images are independent.
+        n_resamples: Of the bootstrap.
+        seed: Of the bootstrap.
+
+    Raises:
+        ValueError: If shapes do not agree, or there is no image.
+
+    Source: Efron and Tibshirani, "An Introduction to the Bootstrap", chapter 13; Guo et al., "On
+        Calibration of Modern Neural Networks", https://arxiv.org/abs/1706.04599 (calibration).
+    """
+    labels, probabilities = np.asarray(labels), np.asarray(probabilities, dtype=np.float64)
+    n, n_classes = len(labels), len(class_names)
+    if n == 0 or probabilities.shape != (n, n_classes):
+        raise ValueError(
+            f"Expected probabilities of shape ({n or 'at least 1'}, {n_classes}). "
+            f"Received: {probabilities.shape}."
+        )
+    weights = _resample(n, groups, n_resamples, seed)
+    found = _measure(labels, probabilities, np.ones((1, n)))
+    resampled = _measure(labels, probabilities, weights)
+    predictions = probabilities.argmax(axis=1)
+    bins = _calibrate(labels == predictions, probabilities.max(axis=1))
+
+    def score(name: str) -> Score:
+        return _score(found[name], resampled[name])
+
+    def proportion(name: str, k: int, mask: NDArray[np.bool_]) -> Score:
+        return _proportion(found[name][:, k], resampled[name][:, k], _count_units(groups, mask))
+
+    return Evaluation(
+        n=n,
+        n_groups=None if groups is None else len(set(groups)),
+        accuracy=_proportion(
+            found["accuracy"], resampled["accuracy"], _count_units(groups, labels >= 0)
+        ),
+        balanced_accuracy=score("balanced_accuracy"),
+        macro_f1=score("macro_f1"),
+        macro_auc=score("macro_auc"),
+        classes=tuple(
+            ClassScores(
+                name=name,
+                n=int((labels == k).sum()),
+                sensitivity=proportion("sensitivity", k, labels == k),
+                specificity=proportion("specificity", k, labels != k),
+                auc=_score(found["auc"][:, k], resampled["auc"][:, k]),
+            )
+            for k, name in enumerate(class_names)
+        ),
+        confusion=tuple(
+            tuple(map(int, row))
+            for row in confusion_matrix(labels, predictions, labels=range(n_classes))
+        ),
+        roc={name: _roc(labels == k, probabilities[:, k]) for k, name in enumerate(class_names)},
+        precision_recall={
+            name: _precision_recall(labels == k, probabilities[:, k])
+            for k, name in enumerate(class_names)
+        },
+        calibration=bins,
+        calibration_error=sum(it.n * abs(it.confidence - it.accuracy) for it in bins) / n,
+    )
+
+
+def _resample(n: int, groups: Sequence[object] | None, n_resamples: int, seed: int) -> Floats:
+    """Draw how often each image is in each resample, shape `(n_resamples, n)`."""
+    rng = np.random.default_rng(seed)
+    if groups is None:
+        return rng.multinomial(n, np.full(n, 1 / n), size=n_resamples).astype(np.float64)
+    positions = {group: position for position, group in enumerate(dict.fromkeys(groups))}
+    m = len(positions)
+    drawn = rng.multinomial(m, np.full(m, 1 / m), size=n_resamples).astype(np.float64)
+    return drawn[:, [positions[group] for group in groups]]
+
+
+def _measure(labels: Ints, probabilities: Floats, weights: Floats) -> dict[str, Floats]:
+    """Compute all scores of all resamples at once, each of shape `(r,)` or `(r, n_classes)`.
+
+    A class that a resample has no image of leaves a NaN, which no mean counts.
+    """
+    n_classes = probabilities.shape[1]
+    predictions = probabilities.argmax(axis=1)
+    is_class = (labels[:, None] == np.arange(n_classes)).astype(np.float64)
+    is_predicted = (predictions[:, None] == np.arange(n_classes)).astype(np.float64)
+    total = weights.sum(axis=1, keepdims=True)
+    n_of_class, n_predicted = weights @ is_class, weights @ is_predicted
+    hits = weights @ (is_class * is_predicted)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        sensitivity = hits / n_of_class
+        specificity = 1 - (n_predicted - hits) / (total - n_of_class)
+        f1 = 2 * hits / (n_of_class + n_predicted)
+    auc = np.stack(
+        [_auc(is_class[:, k], probabilities[:, k], weights) for k in range(n_classes)], axis=1
+    )
+    return {
+        "accuracy": hits.sum(axis=1) / total[:, 0],
+        "balanced_accuracy": _mean(sensitivity),
+        "macro_f1": _mean(f1),
+        "macro_auc": _mean(auc),
+        "sensitivity": sensitivity,
+        "specificity": specificity,
+        "auc": auc,
+    }
+
+
+def _auc(is_class: Floats, scores: Floats, weights: Floats) -> Floats:
+    """Return the chance that an image of the class scores above another one, ties half."""
+    order = np.argsort(scores, kind="stable")
+    weights, is_class, scores = weights[:, order], is_class[order], scores[order]
+    positive, negative = weights * is_class, weights * (1 - is_class)
+    below = np.cumsum(negative, axis=1)
+    first = np.searchsorted(scores, scores, side="left")
+    last = np.searchsorted(scores, scores, side="right") - 1
+    padded = np.concatenate([np.zeros((len(weights), 1)), below], axis=1)
+    ranks = (padded[:, first] + below[:, last]) / 2
+    with np.errstate(divide="ignore", invalid="ignore"):
+        area: Floats = (positive * ranks).sum(axis=1) / (positive.sum(axis=1) * below[:, -1])
+    return area
+
+
+def _mean(values: Floats) -> Floats:
+    """Return the mean over classes, of those that there are."""
+    is_known = ~np.isnan(values)
+    with np.errstate(invalid="ignore"):
+        mean: Floats = np.where(is_known, values, 0).sum(axis=1) / is_known.sum(axis=1)
+    return mean
+
+
+def _score(found: Floats, resampled: Floats) -> Score:
+    tail = (1 - LEVEL) / 2
+    known = resampled[~np.isnan(resampled)]
+    low, high = np.quantile(known, [tail, 1 - tail]) if len(known) else (np.nan, np.nan)
+    return Score(float(found[0]), float(low), float(high))
+
+
+def _proportion(found: Floats, resampled: Floats, n: int) -> Score:
+    """Return the interval of a share of `n` images or groups; where it is 0 or 1, the exact one.
+
+    No resample of answers that are all right says how few mistakes may have been missed.
+    """
+    value = float(found[0])
+    if n == 0 or 0 < value < 1:
+        return _score(found, resampled)
+    least = ((1 - LEVEL) / 2) ** (1 / n)  # Clopper and Pearson's, which has a closed form here.
+    return Score(1.0, least, 1.0) if value == 1 else Score(0.0, 0.0, 1 - least)
+
+
+def _count_units(groups: Sequence[object] | None, mask: NDArray[np.bool_]) -> int:
+    """Count some images, or the groups that they belong to."""
+    if groups is None:
+        return int(mask.sum())
+    return len({group for group, is_one in zip(groups, mask, strict=True) if is_one})
+
+
+def _roc(is_class: NDArray[np.bool_], scores: Floats) -> Curve:
+    if is_class.all() or not is_class.any():
+        return Curve((), ())
+    false_positives, true_positives, _ = roc_curve(is_class, scores)
+    return _downsample(false_positives, true_positives)
+
+
+def _precision_recall(is_class: NDArray[np.bool_], scores: Floats) -> Curve:
+    if not is_class.any():
+        return Curve((), ())
+    precision, recall, _ = precision_recall_curve(is_class, scores)
+    return _downsample(recall[::-1], precision[::-1])
+
+
+def _downsample(x: Floats, y: Floats) -> Curve:
+    """Return a curve with few enough points to draw, its ends among them."""
+    indices = np.unique(np.linspace(0, len(x) - 1, min(len(x), MAX_POINTS)).round().astype(int))
+    return Curve(tuple(map(float, x[indices])), tuple(map(float, y[indices])))
+
+
+def _calibrate(is_right: NDArray[np.bool_], confidence: Floats) -> tuple[Bin, ...]:
+    """Return the bins of equal width that have an answer in them."""
+    bin_of = np.minimum((confidence * N_BINS).astype(int), N_BINS - 1)
+    found = []
+    for bin_index in range(N_BINS):
+        is_here = bin_of == bin_index
+        if is_here.any():
+            n = int(is_here.sum())
+            mean = float(confidence[is_here].mean())
+            found.append(Bin(n, mean, float(is_right[is_here].mean())))
+    return tuple(found)

@@ -1,0 +1,217 @@
+"""Exports: all trials of a study as CSV, Parquet or JSON, a plain Optuna study's too."""
+
+import io
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any, TypeVar
+
+from analysis.errors import ExportError
+from analysis.output_files import (
+    Progress,
+    Row,
+    dump_csv,
+    dump_json,
+    replace_non_finite,
+    write_atomically,
+)
+from analysis.results.families import family_of
+from storage import (
+    EpochRow,
+    Store,
+    TrialRow,
+    find_study_id,
+    load_curves,
+    load_trials,
+    opened_store,
+)
+
+CURVES = ("val_accuracy", "val_loss", "train_accuracy", "train_loss")
+"""What of each epoch has a column; JSON has everything."""
+Item = TypeVar("Item")
+_EPOCH_FIELDS = tuple(field.name for field in fields(EpochRow))
+
+
+@dataclass(frozen=True, slots=True)
+class Export:
+    """The trials of a study, by number. `curves` has the epochs of each, in their order."""
+
+    study: str
+    trials: tuple[TrialRow, ...]
+    curves: tuple[Sequence[Row], ...]
+
+    def rows(self, progress: Progress | None = None) -> list[Row]:
+        """Return a flat row for each trial, all with the same columns."""
+        names = list(dict.fromkeys(name for row in self.trials for name in row.params))
+        n_epochs = max(map(len, self.curves), default=0)
+        return [
+            {
+                **_describe(row),
+                **{f"params_{name}": row.params.get(name) for name in names},
+                **_flatten(curve, n_epochs),
+            }
+            for row, curve in self._each(progress)
+        ]
+
+    def to_json(self, progress: Progress | None = None) -> dict[str, Any]:
+        """Return the trials as one JSON document that any reader takes, with params and curves."""
+        trials = [
+            replace_non_finite({**_describe(row), "params": row.params, "curve": list(curve)})
+            for row, curve in self._each(progress)
+        ]
+        return {"study": self.study, "trials": trials}
+
+    def _each(self, progress: Progress | None) -> Iterator[tuple[TrialRow, Sequence[Row]]]:
+        pairs = zip(self.trials, self.curves, strict=True)
+        return _with_progress(pairs, len(self.trials), "trials written", progress)
+
+
+def load_export(store: Store | str, study: str, progress: Progress | None = None) -> Export:
+    """Return all trials of a study with their curves.
+
+    Args:
+        store: The store, or its URL.
+        study: The study's name.
+        progress: Told how many trials are read.
+
+    Raises:
+        StudyNotFoundError: If the store has no such study.
+    """
+    with opened_store(store) as opened:
+        study_id = find_study_id(opened, study)
+        rows = load_trials(opened, study_id)
+        curves = {} if opened.is_optuna_only else load_curves(opened, study_id)
+    tracked = _with_progress(rows, len(rows), "trials read", progress)
+    by_trial = [[_row_of(epoch) for epoch in curves.get(row.trial_id, ())] for row in tracked]
+    return Export(study, tuple(rows), tuple(by_trial))
+
+
+def _row_of(epoch: EpochRow) -> Row:
+    """Return an epoch as a row: `asdict` copies each number, which takes five times as long."""
+    return {name: getattr(epoch, name) for name in _EPOCH_FIELDS}
+
+
+def _with_progress(
+    items: Iterable[Item], total: int, what: str, progress: Progress | None
+) -> Iterator[Item]:
+    for n_done, item in enumerate(items, start=1):
+        yield item
+        if progress is not None:
+            progress(n_done, total, what)
+
+
+def write_export(
+    export: Export, kind: str, path: Path | None = None, progress: Progress | None = None
+) -> str:
+    """Write an export to a file, which appears whole or not at all, or gives its text.
+
+    Args:
+        export: What to write.
+        kind: `csv`, `parquet` or `json`.
+        path: The file; without one the text is given back, which Parquet has none of.
+        progress: Told how many trials are written.
+
+    Raises:
+        ExportError: If the kind is unknown, its packages are missing, or the file cannot be
+            written.
+    """
+    check_target(kind, path)
+    content = _WRITERS[kind](export, progress)
+    if path is None:
+        return content.decode()
+    try:
+        write_atomically(path.resolve(), content)  # Where a link leads to: it stays a link.
+    except OSError as error:
+        raise ExportError(
+            f"Cannot write {path}: {error.strerror}. Name another file with --out."
+        ) from error
+    return ""
+
+
+def check_target(kind: str, path: Path | None) -> None:
+    """Refuse a format or a file before anything is read.
+
+    Raises:
+        ExportError: If the format is unknown, or the file cannot be in that folder.
+    """
+    if kind not in _WRITERS:
+        raise ExportError(f"Expected a format out of {', '.join(_WRITERS)}. Received: {kind!r}.")
+    if path is None and kind == "parquet":
+        raise ExportError("Parquet is no text: name a file with --out.")
+    if path is not None and path.is_dir():
+        raise ExportError(f"Expected a file to write to. Received a folder: {path}")
+    if path is not None and not path.absolute().parent.is_dir():
+        raise ExportError(f"Cannot write {path}: there is no folder {path.parent}.")
+
+
+def _describe(row: TrialRow) -> Row:
+    """Return what is known of a trial; its kind says more than Optuna's state."""
+    outcome = row.outcome
+    return {
+        "trial": row.number,
+        "state": row.state,
+        "ended_as": None if outcome is None else outcome.kind,
+        "reason": None if outcome is None else outcome.reason or None,
+        "family": family_of(row) or None,
+        "value": row.value,
+        "best_epoch": row.curve.best_epoch,
+        "epochs": row.curve.n_epochs,
+        "seconds": round(row.curve.seconds, 2),
+        "parameters": row.attributes.get("parameters"),
+        "balanced_accuracy": _metric(row, "balanced_accuracy"),
+        "macro_auc": _metric(row, "macro_auc"),
+        "started_utc": None if row.started is None else row.started.isoformat(),
+        "finished_utc": None if row.finished is None else row.finished.isoformat(),
+    }
+
+
+def _metric(row: TrialRow, name: str) -> float | None:
+    return None if row.outcome is None else row.outcome.metrics.get(name)
+
+
+def _flatten(curve: Sequence[Row], n_epochs: int) -> Row:
+    by_epoch = {epoch["epoch"]: epoch for epoch in curve}
+    return {
+        f"epoch{number}_{name}": by_epoch.get(number, {}).get(name)
+        for number in range(1, n_epochs + 1)
+        for name in CURVES
+    }
+
+
+def _csv(export: Export, progress: Progress | None) -> bytes:
+    rows = export.rows(progress)
+    columns = list(rows[0]) if rows else list(_default_columns())
+    return dump_csv(columns, rows)
+
+
+def _default_columns() -> tuple[str, ...]:
+    return ("trial", "state", "ended_as", "reason", "family", "value")
+
+
+def _json(export: Export, progress: Progress | None) -> bytes:
+    return dump_json(export.to_json(progress))
+
+
+def _parquet(export: Export, progress: Progress | None) -> bytes:
+    try:
+        import pandas as pd
+        import pyarrow  # noqa: F401  pandas would only say so later
+    except ImportError as error:
+        raise ExportError(
+            "Parquet needs pandas and pyarrow: pip install 'convsearch[parquet]'."
+        ) from error
+    frame = pd.DataFrame(export.rows(progress))
+    for name in frame:  # A column has one type; a parameter may be a number here, a word there.
+        kinds = set(frame[name].dropna().map(type))
+        if len(kinds) > 1 and kinds != {int, float}:
+            frame[name] = frame[name].map(lambda value: None if value is None else str(value))
+    data = io.BytesIO()
+    frame.to_parquet(data, index=False)
+    return data.getvalue()
+
+
+_WRITERS: Mapping[str, Callable[[Export, Progress | None], bytes]] = {
+    "csv": _csv,
+    "parquet": _parquet,
+    "json": _json,
+}

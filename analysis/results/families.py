@@ -1,0 +1,119 @@
+"""Families side by side: the best of each, how often it was tried, and what that took."""
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from storage import TrialRow
+
+
+@dataclass(frozen=True, slots=True)
+class FamilySummary:
+    """What a study's trials of one family came to.
+
+    `trial`, `val_accuracy` and `parameters` are of the best complete trial, None where there is
+    none. `n_trials` count for the budget; `n_complete` and `n_pruned` (by the pruner) are among
+    them. `n_epochs` and `seconds` are of all the family's trials.
+    """
+
+    family: str
+    trial: int | None
+    val_accuracy: float | None
+    n_trials: int
+    n_complete: int
+    n_pruned: int
+    parameters: int | None
+    n_epochs: int
+    seconds: float
+
+    @property
+    def epoch_s(self) -> float | None:
+        """Seconds an epoch; None before the first."""
+        return self.seconds / self.n_epochs if self.n_epochs else None
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the family as `--json` shows it."""
+        return {
+            "family": self.family,
+            "trial": self.trial,
+            "val_accuracy": self.val_accuracy,
+            "trials": self.n_trials,
+            "complete": self.n_complete,
+            "pruned": self.n_pruned,
+            "parameters": self.parameters,
+            "seconds": round(self.seconds, 2),
+            "epoch_seconds": None if self.epoch_s is None else round(self.epoch_s, 3),
+        }
+
+
+def family_of(row: TrialRow) -> str:
+    """Return the family that a trial has drawn; nothing before it has drawn one."""
+    return str(config_of(row).get("family") or row.params.get("family") or "")
+
+
+def config_of(row: TrialRow) -> dict[str, Any]:
+    """Return the record of a trial's config; nothing where it has none of ours."""
+    config = row.attributes.get("config")
+    return config if isinstance(config, dict) else {}
+
+
+def summarize_families(
+    rows: Iterable[TrialRow], direction: str = "maximize"
+) -> tuple[FamilySummary, ...]:
+    """Sum up the trials of each family, the one with the best trial first."""
+    by_family: dict[str, list[TrialRow]] = {}
+    for row in rows:
+        by_family.setdefault(family_of(row), []).append(row)
+    by_family.pop("", None)
+    found = [_summarize(family, members, direction) for family, members in by_family.items()]
+    return tuple(sorted(found, key=lambda it: (sort_value(it.val_accuracy, direction), it.family)))
+
+
+def sort_value(value: float | None, direction: str) -> float:
+    """Return what sorts values of a study best first, with those that there are none of last."""
+    if value is None or math.isnan(value):
+        return math.inf
+    return -value if direction == "maximize" else value
+
+
+def best_complete(rows: Iterable[TrialRow], direction: str = "maximize") -> TrialRow | None:
+    """Return the best complete trial, the smallest and then the earliest among equals.
+
+    None that broke a constraint is the best.
+    """
+    complete = [
+        row
+        for row in rows
+        if row.state == "COMPLETE" and row.value is not None and row.is_feasible
+    ]
+    return min(
+        complete,
+        key=lambda row: (
+            sort_value(row.value, direction),
+            math.inf if (n := n_parameters(row)) is None else n,
+            row.number,
+        ),
+        default=None,
+    )
+
+
+def n_parameters(row: TrialRow) -> int | None:
+    """Return the parameters of a trial's network, where they are known and a number."""
+    found = row.attributes.get("parameters")
+    return found if isinstance(found, int) else None
+
+
+def _summarize(family: str, rows: list[TrialRow], direction: str) -> FamilySummary:
+    best = best_complete(rows, direction)
+    return FamilySummary(
+        family=family,
+        trial=None if best is None else best.number,
+        val_accuracy=None if best is None else best.value,
+        n_trials=sum(row.counts for row in rows),
+        n_complete=sum(row.kind == "complete" for row in rows),
+        n_pruned=sum(row.kind == "pruned" for row in rows),
+        parameters=None if best is None else n_parameters(best),
+        n_epochs=sum(row.curve.n_epochs for row in rows),
+        seconds=sum(row.curve.seconds for row in rows),
+    )

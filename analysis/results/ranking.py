@@ -1,0 +1,233 @@
+"""The ranking: a study's trials by validation accuracy."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Literal, get_args
+
+from analysis.errors import MetricError
+from analysis.results.families import (
+    FamilySummary,
+    config_of,
+    family_of,
+    n_parameters,
+    sort_value,
+    summarize_families,
+)
+from storage import Store, TrialRow, TrialTable, find_study, opened_store
+
+METRIC = "val_accuracy"
+METRICS: Mapping[str, str] = {
+    METRIC: "val_accuracy",
+    "balanced_accuracy": "balanced_accuracy",
+    "auc": "macro_auc",
+}
+"""What trials may be ranked by, all on the validation split, and where a trial keeps it."""
+Cost = Literal["parameters", "seconds"]
+COSTS: tuple[Cost, ...] = get_args(Cost)
+ROUNDING = 1e-9
+"""So that a trial at 0.89 is within 0.01 of one at 0.90."""
+SHOWN_ATTRIBUTES = ("config", "parameters")
+RANKED_KINDS = frozenset({"complete", "pruned"})
+COUNTED_STATES = frozenset({"COMPLETE", "PRUNED", "INFEASIBLE"})
+
+
+@dataclass(frozen=True, slots=True)
+class RankedTrial:
+    """A trial with its place.
+
+    `rank` counts from 1 and is None for a trial that has no place: one that could not be trained,
+    failed, broke a constraint, or has not ended. `seconds` is the time of its epochs. `params` are
+    what was drawn, `config` is the record of what they came to, empty before they did.
+    """
+
+    rank: int | None
+    trial: int
+    family: str
+    state: str
+    val_accuracy: float | None
+    best_epoch: int | None
+    epochs: int
+    seconds: float
+    parameters: int | None
+    params: Mapping[str, Any]
+    reason: str
+    metrics: Mapping[str, float]
+    config: Mapping[str, Any]
+    kind: str = ""
+    """How it ended, in our words: `unfit` and `rejected` are PRUNED for Optuna."""
+
+    def value(self, metric: str = METRIC) -> float | None:
+        """Return what the trial is ranked by; only complete trials have more than accuracy."""
+        return self.val_accuracy if metric == METRIC else self.metrics.get(METRICS[metric])
+
+    def cost(self, cost: Cost) -> float:
+        """Return the network's parameters, or the seconds of its training; infinite if unknown."""
+        known = self.parameters if cost == "parameters" else self.seconds
+        return math.inf if known is None else known
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the trial as `rank --json` shows it."""
+        return {
+            "rank": self.rank,
+            "trial": self.trial,
+            "family": self.family,
+            "state": self.state,
+            "val_accuracy": self.val_accuracy,
+            "best_epoch": self.best_epoch,
+            "epochs": self.epochs,
+            "seconds": round(self.seconds, 2),
+            "parameters": self.parameters,
+            "params": dict(self.params),
+            "config": dict(self.config),
+            "reason": self.reason,
+            "balanced_accuracy": self.metrics.get("balanced_accuracy"),
+            "macro_auc": self.metrics.get("macro_auc"),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Ranking:
+    """All trials of a study: the ranked ones first, then the others by number.
+
+    `families` sums them up by family, the one with the best trial first. `metric` is one of
+    `METRICS`.
+    """
+
+    study: str
+    trials: tuple[RankedTrial, ...]
+    families: tuple[FamilySummary, ...] = ()
+    direction: str = "maximize"
+    metric: str = METRIC
+
+    @property
+    def counted(self) -> tuple[RankedTrial, ...]:
+        """The trials that count for the budget, best first, those without a place last."""
+        return tuple(trial for trial in self.trials if trial.state in COUNTED_STATES)
+
+    @property
+    def complete(self) -> tuple[RankedTrial, ...]:
+        """The trials that were trained to their end, best first."""
+        return tuple(trial for trial in self.trials if trial.state == "COMPLETE")
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the document of `rank --json`."""
+        return {
+            "study": self.study,
+            "direction": self.direction,
+            "metric": self.metric,
+            "trials": [trial.to_json() for trial in self.counted],
+            "families": [family.to_json() for family in self.families],
+        }
+
+    def fronts_to_json(self) -> dict[str, list[int]]:
+        """Return the trials of both Pareto fronts by cost, for `rank --pareto --json`."""
+        return {cost: [trial.trial for trial in self.front(cost)] for cost in COSTS}
+
+    def within(self, distance: float) -> tuple[RankedTrial, ...]:
+        """Return the best trial, then those as good as it that are smaller or quicker to train.
+
+        Args:
+            distance: How far from the best value a trial may be, as 0.01.
+        """
+        best, *others = self._ranked or (None,)
+        if best is None:
+            return ()
+        limit = self._sort_value(best) + distance + ROUNDING
+        return (
+            best,
+            *(
+                trial
+                for trial in others
+                if self._sort_value(trial) <= limit
+                and any(trial.cost(cost) < best.cost(cost) for cost in COSTS)
+            ),
+        )
+
+    def front(self, cost: Cost) -> tuple[RankedTrial, ...]:
+        """Return the Pareto front: complete trials that no other betters without costing more.
+
+        The best comes first, and the cheapest last.
+        """
+        front: list[RankedTrial] = []
+        for trial in sorted(self._ranked, key=lambda it: (self._sort_value(it), it.cost(cost))):
+            if not front or trial.cost(cost) < front[-1].cost(cost):
+                front.append(trial)
+        return tuple(front)
+
+    @property
+    def _ranked(self) -> tuple[RankedTrial, ...]:
+        return tuple(trial for trial in self.complete if trial.rank is not None)
+
+    def _sort_value(self, trial: RankedTrial) -> float:
+        return sort_value(trial.value(self.metric), self.direction)
+
+
+def rank(store: Store | str, study: str, *, metric: str = METRIC) -> Ranking:
+    """Rank the trials of a study by validation accuracy, or another measure of validation.
+
+    Complete trials come before pruned ones; among equals the one with fewer parameters, then the
+    earlier one, comes first. Those of a study of Optuna alone are ranked by their value.
+
+    Args:
+        store: An open store, or its URL.
+        study: Name of the study.
+        metric: One of `METRICS`; pruned trials have only the accuracy.
+
+    Raises:
+        StudyNotFoundError: If the store has no such study.
+        MetricError: If the metric is none of those.
+    """
+    if metric not in METRICS:
+        raise MetricError(f"--metric: expected {', '.join(METRICS)}. Received: {metric}")
+    with opened_store(store) as opened:
+        record = find_study(opened, study)
+        rows = TrialTable(opened, record.study_id, attributes=SHOWN_ATTRIBUTES).read()
+    return rank_rows(study, rows, direction=record.direction, metric=metric)
+
+
+def rank_rows(
+    study: str, rows: Sequence[TrialRow], *, direction: str = "maximize", metric: str = METRIC
+) -> Ranking:
+    """Rank trials that were read, as `rank` does."""
+
+    def sort_key(trial: RankedTrial) -> tuple[bool, float, float, int]:
+        value = sort_value(trial.value(metric), direction)
+        return trial.state != "COMPLETE", value, trial.cost("parameters"), trial.trial
+
+    found = [_trial_of(row) for row in rows]
+    rankable = {row.number for row in rows if row.kind in RANKED_KINDS and row.is_feasible}
+    ranked = sorted(
+        (it for it in found if it.trial in rankable and it.value(metric) is not None),
+        key=sort_key,
+    )
+    ranked_trials = [replace(trial, rank=place) for place, trial in enumerate(ranked, start=1)]
+    numbers = {trial.trial for trial in ranked_trials}
+    others = [trial for trial in found if trial.trial not in numbers]
+    families = summarize_families(rows, direction)
+    return Ranking(study, (*ranked_trials, *others), families, direction, metric)
+
+
+def _trial_of(row: TrialRow) -> RankedTrial:
+    outcome = row.outcome
+    metrics = {} if outcome is None else outcome.metrics
+    reason = "" if outcome is None else outcome.reason
+    state = "REJECTED" if outcome is not None and outcome.kind == "rejected" else row.state
+    if row.kind in RANKED_KINDS and not row.is_feasible:
+        state, reason = "INFEASIBLE", "It broke a constraint."
+    return RankedTrial(
+        rank=None,
+        trial=row.number,
+        family=family_of(row),
+        state=state,
+        val_accuracy=row.value,
+        best_epoch=row.curve.best_epoch,
+        epochs=row.curve.n_epochs,
+        seconds=row.curve.seconds,
+        parameters=n_parameters(row),
+        params=row.params,
+        reason=reason,
+        metrics=metrics,
+        config=config_of(row),
+        kind=row.kind,
+    )

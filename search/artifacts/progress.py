@@ -1,0 +1,23 @@
+"""Files that tell how far they are read."""
+
+import io
+from collections.abc import Callable
+from pathlib import Path
+
+ByteCallback = Callable[[int], object]
+"""Told the bytes of each part of a file as it goes."""
+
+
+class ProgressReader(io.FileIO):
+    """A file, open for reading in parts."""
+
+    def __init__(self, path: Path, on_bytes: ByteCallback | None = None) -> None:
+        super().__init__(path)
+        self._on_bytes = on_bytes
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        """Read a part."""
+        data = super().read(size)
+        if self._on_bytes is not None:
+            self._on_bytes(len(data))
+        return data

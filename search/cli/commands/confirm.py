@@ -1,0 +1,77 @@
+"""The command `confirm`: is the winner of a search really the best?"""
+
+import signal
+from typing import Annotated
+
+import typer
+
+from search.cli import options
+from search.cli.commands.run import STOPPING_MESSAGE
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add the command to the application."""
+    app.command()(confirm)
+
+
+def confirm(
+    study: options.Study,
+    top: Annotated[int, typer.Option(min=1, max=100, help="How many of the best configs.")] = 5,
+    seeds: Annotated[int, typer.Option(min=2, max=100, help="Trainings of each.")] = 5,
+    test: options.Test = None,
+    workers: options.Workers = None,
+    gpus: options.Gpus = None,
+    trainers_per_gpu: options.TrainersPerGpu = None,
+    store: options.Store = None,
+    json: options.Json = False,
+) -> None:
+    """Train the best configs of STUDY again from other seeds, and say which is really best.
+
+    The winner is then scored, once, on the test split. The same command again goes on where it
+    stopped; a larger --top or --seeds adds trainings.
+    """
+    from search.cli.console import (
+        print_json,
+        print_line,
+        progress_bar,
+        stderr_console,
+        stdout_console,
+    )
+    from search.cli.views.confirmation import show_confirm_result, show_test_uses
+    from search.cli.views.run_progress import live_view
+    from search.cli.views.status import show_submission
+    from search.evaluation.confirm import confirm as run_confirmation
+    from search.settings.study_file import read_worker_options
+
+    local = read_worker_options(
+        {
+            ("study", "workers"): options.parse_workers(workers),
+            ("study", "gpus"): gpus,
+            ("study", "trainers_per_gpu"): trainers_per_gpu,
+        },
+        options.NAMES,
+    )
+    console = stderr_console()
+    with progress_bar(console) as progress, live_view(console) as view:
+        result = run_confirmation(
+            store,
+            study,
+            top=top,
+            n_seeds=seeds,
+            local=local,
+            opens_test=test,
+            progress=progress,
+            on_submit=lambda submission: show_submission(console, submission),
+            on_stop=lambda: print_line(console, STOPPING_MESSAGE),
+            on_score=lambda: print_line(console, "Scoring the winner on the test split"),
+            view=view,
+        )
+    if json:
+        print_json(result.to_json())
+        show_test_uses(console, result.uses)
+    else:
+        show_confirm_result(stdout_console(), console, result, opens_test=test)
+    if result.run.is_interrupted:
+        raise typer.Exit(128 + (result.run.signal or signal.SIGINT))
+    if result.run.status.record.has_failed or result.problem is not None:
+        raise typer.Exit(1)

@@ -1,0 +1,153 @@
+"""The command `dashboard`: a store in a browser, read-only unless it is to be more."""
+
+import os
+import sys
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from search.cli import options
+
+if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
+    from search.dashboard.listener import Listener
+    from storage import Store
+
+HOST, PORT = "127.0.0.1", 8080
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add the command to the application."""
+    app.command()(dashboard)
+
+
+def dashboard(
+    store: options.Store = None,
+    host: Annotated[
+        str, typer.Option(help="Address to listen at; 0.0.0.0 is all of this machine's.")
+    ] = HOST,
+    port: Annotated[int, typer.Option(min=0, max=65_535, help="0 takes any free one.")] = PORT,
+    token: Annotated[
+        str | None,
+        typer.Option(
+            envvar="CONVSEARCH_TOKEN",
+            show_envvar=False,
+            metavar="TOKEN",
+            help="What a browser has to know, 16 characters or more. Lists of processes show it: "
+            "prefer $CONVSEARCH_TOKEN.",
+            show_default="none on this machine alone, else made and printed",
+        ),
+    ] = None,
+    allow_edit: Annotated[
+        bool, typer.Option("--allow-edit", help="Whoever gets in may change and delete studies.")
+    ] = False,
+    behind_proxy: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ADDRESS",
+            help="Address of a proxy whose X-Forwarded-For and -Proto are believed.",
+            show_default="none",
+        ),
+    ] = None,
+    no_browser: Annotated[
+        bool, typer.Option("--no-browser", help="Do not open a browser.")
+    ] = False,
+    supervised: Annotated[
+        bool, typer.Option("--supervised", hidden=True, help="Leave when the input closes.")
+    ] = False,
+    socket: Annotated[
+        int | None, typer.Option(hidden=True, help="Of whoever started us; it listens.")
+    ] = None,
+) -> None:
+    """Show the studies of a store in a browser while they run; Ctrl-C ends it.
+
+    Others than this machine need a token, and nobody may change anything without --allow-edit.
+    """
+    from search.machine.signals import exit_on_signal
+
+    exit_on_signal()
+    from analysis.dashboard.guard import Access
+    from search.dashboard.listener import Listener
+    from search.dashboard.server import check_proxy, choose_token, log_one_line_errors, serve
+
+    log_one_line_errors()
+    proxy = check_proxy(behind_proxy)
+    choose_token(token, is_needed=False)  # Refused before anything is opened.
+    with _open_store(store, allows_edit=allow_edit) as opened_store:
+        listener = (
+            Listener.open(host, port, port_option="convsearch dashboard --port ")
+            if socket is None
+            else Listener.inherit(socket)
+        )
+        is_needed = not listener.is_loopback or proxy is not None
+        known = choose_token(token, is_needed=is_needed)
+        hosts = frozenset[str]() if known is None else None
+        if socket is None:
+            _announce(opened_store, listener, known, is_made=token is None, allows_edit=allow_edit)
+        if not no_browser:
+            _open_browser(listener.local_address)
+        access = Access(known, allow_edit, hosts)
+        signals = serve(opened_store, listener, access, proxy=proxy, is_supervised=supervised)
+    raise typer.Exit(128 + signals[0] if signals else 0)
+
+
+def _open_store(url: str | None, *, allows_edit: bool) -> "AbstractContextManager[Store]":
+    """Open the store: for reading alone unless it may be changed."""
+    from contextlib import closing
+
+    from search.cli.store import open_for_reading
+    from search.settings.plan import store_url
+    from storage import Store
+
+    if allows_edit:
+        return closing(Store.open(store_url(url), create=False))
+    return open_for_reading(url)
+
+
+def _announce(
+    store: "Store", listener: "Listener", token: str | None, *, is_made: bool, allows_edit: bool
+) -> None:
+    """Print the address, alone on standard output, and who may do what there."""
+    from search.cli.console import print_line, stderr_console
+    from search.dashboard.server import with_token
+
+    console = stderr_console()
+    how = "which may be changed there" if allows_edit else "read-only"
+    print_line(console, f"Dashboard of {store.shown_url}, {how}; Ctrl-C ends it.")
+    if token is not None and is_made:
+        print_line(
+            console, "Its token was made for this time: the address below lets in who has it."
+        )
+    elif token is not None:
+        print_line(console, "It asks for the token that was given.")
+    if not listener.is_loopback:
+        print_line(
+            console, "This is HTTP: on a network that is not trusted, put it behind a proxy."
+        )
+    if listener.numeric_address is not None:
+        print_line(console, f"Where the name below is not known: {listener.numeric_address}")
+    address = listener.address
+    typer.echo(address if token is None or not is_made else with_token(address, token))
+    sys.stdout.flush()
+
+
+def _open_browser(address: str) -> None:
+    """Open a browser on a desktop; without the token, which lists of processes would show."""
+    if not sys.stderr.isatty() or "SSH_CONNECTION" in os.environ or not _is_desktop():
+        return
+    import threading
+    import webbrowser
+
+    try:
+        browser = webbrowser.get()
+    except webbrowser.Error:
+        return
+    if type(browser) is not webbrowser.GenericBrowser:  # That one takes the terminal.
+        threading.Thread(target=browser.open, args=(address,), daemon=True).start()
+
+
+def _is_desktop() -> bool:
+    if sys.platform in {"darwin", "win32"}:
+        return True
+    return any(os.environ.get(name) for name in ("DISPLAY", "WAYLAND_DISPLAY"))

@@ -1,0 +1,91 @@
+"""The commands that look at one study: `status` and `rank`."""
+
+from typing import Annotated
+
+import typer
+
+from search.cli import options
+
+
+def status(study: options.Study, store: options.Store = None, json: options.Json = False) -> None:
+    """Show how far a study is: counts, workers, trials an hour, time left.
+
+    What dead workers left is put right first.
+    """
+    from analysis import load_status
+    from search.cli.console import print_json, stderr_console, stdout_console
+    from search.cli.store import open_for_reading, recover_study
+    from search.cli.views.status import show_status
+
+    with open_for_reading(store) as opened_store:
+        recover_study(opened_store, store, study, stderr_console())
+        found = load_status(opened_store, study)
+    if json:
+        print_json(found.to_json())
+    else:
+        show_status(stdout_console(), found)
+
+
+def rank(
+    study: options.Study,
+    store: options.Store = None,
+    show_all: Annotated[
+        bool, typer.Option("--all", help="Every trial, with the reason for its end.")
+    ] = False,
+    by_family: Annotated[
+        bool, typer.Option("--by-family", help="The best of each family, and what it took.")
+    ] = False,
+    within: Annotated[
+        float | None,
+        typer.Option(
+            metavar="DISTANCE",
+            help="Trials as good as the best, to so much, that are smaller or quicker: 0.01.",
+            show_default=False,
+        ),
+    ] = None,
+    pareto: Annotated[
+        bool,
+        typer.Option("--pareto", help="Trials that no other betters at no more cost."),
+    ] = False,
+    metric: Annotated[
+        str,
+        typer.Option(help="val_accuracy, balanced_accuracy or auc, all on the validation split."),
+    ] = "val_accuracy",
+    json: options.Json = False,
+) -> None:
+    """Rank the trials of a study by validation accuracy."""
+    from analysis import rank as rank_trials
+    from search.cli.console import print_json, stdout_console
+    from search.cli.store import open_for_reading
+    from search.cli.views.ranking import (
+        show_family_ranking,
+        show_fronts,
+        show_ranking,
+        show_within,
+    )
+
+    views = {
+        "--all": show_all, "--by-family": by_family, "--within": within is not None,
+        "--pareto": pareto,
+    }  # fmt: skip
+    asked = [name for name, is_asked in views.items() if is_asked]
+    if len(asked) > 1:
+        raise typer.BadParameter(f"{' and '.join(asked)} show different things: give one of them.")
+    if within is not None and not within >= 0:
+        raise typer.BadParameter(f"--within: expected 0 or more. Received: {within}")
+    with open_for_reading(store) as opened_store:
+        ranking = rank_trials(opened_store, study, metric=metric)
+    if json:
+        trials = ranking.counted if within is None else ranking.within(within)
+        document = ranking.to_json() | {"trials": [trial.to_json() for trial in trials]}
+        if pareto:  # Alone: times differ from run to run, and all else follows from the seed.
+            document["pareto"] = ranking.fronts_to_json()
+        print_json(document)
+    elif by_family:
+        show_family_ranking(stdout_console(), ranking)
+    elif within is not None:
+        show_within(stdout_console(), ranking, within)
+    elif pareto:
+        show_fronts(stdout_console(), ranking)
+    else:
+        show_ranking(stdout_console(), ranking, show_all=show_all)

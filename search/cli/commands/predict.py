@@ -1,0 +1,63 @@
+"""The commands about what came out of a study: `reproduce`, `predict`."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from search.cli import options
+from search.cli.commands.reproduce import reproduce
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add the commands to the application, in the order that help shows them in."""
+    app.command()(reproduce)
+    app.command()(predict)
+
+
+def predict(
+    model: Annotated[
+        Path,
+        typer.Argument(
+            metavar="MODEL",
+            help="The folder of a report, or the .keras file in it.",
+            show_default=False,
+        ),
+    ],
+    images: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="IMAGE...",
+            help="PNG, JPEG, BMP or TIFF files, or folders of them.",
+            show_default=False,
+        ),
+    ],
+    json: options.Json = False,
+) -> None:
+    """Return class probabilities of images by an exported model.
+
+    Images of another size or colour are converted as those were that it was trained on, and the
+    answer says so. The exit code is 1 where an image cannot be read.
+    """
+    from search.cli.console import (
+        print_json,
+        progress_bar,
+        stderr_console,
+        stdout_console,
+        step_printer,
+    )
+    from search.cli.views.predictions import show_predictions, show_unreadable
+    from search.exported_models.prediction import predict as predict_images
+
+    console = stderr_console()
+    with progress_bar(console) as progress:
+        found = predict_images(
+            model, images, progress=progress, on_step=step_printer(console, is_silent=json)
+        )
+    if json:
+        print_json(found.to_json())
+    else:
+        show_predictions(stdout_console(), found)
+    show_unreadable(console, found)
+    if found.n_unreadable:
+        raise typer.Exit(1)

@@ -1,0 +1,69 @@
+"""The command `report`: what a study found, as files to read, hand in and take along."""
+
+from typing import Annotated, Literal
+
+import typer
+
+from search.cli import options
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add the command to the application."""
+    app.command()(report)
+
+
+def report(
+    study: options.Study,
+    out: Annotated[str, typer.Option(metavar="DIR", help="The folder to write it into.")],
+    test: options.Test = None,
+    force: Annotated[
+        bool, typer.Option("--force", help="Replace an earlier report in that folder.")
+    ] = False,
+    lang: Annotated[
+        Literal["en", "ru"], typer.Option(help="Language of page and notebook.")
+    ] = "en",
+    names: Annotated[
+        bool, typer.Option("--names", help="Tell names of files that were left out.")
+    ] = False,
+    store: options.Store = None,
+    json: options.Json = False,
+) -> None:
+    """Write the report of STUDY: a page, an executed notebook, all data, and the best model.
+
+    A study that still runs gets one too, that says so.
+    """
+    from pathlib import Path
+
+    from search.cli.console import (
+        print_json,
+        print_line,
+        progress_bar,
+        stderr_console,
+        stdout_console,
+        step_printer,
+    )
+    from search.cli.views.confirmation import show_test_uses
+    from search.cli.views.report import show_report
+    from search.reports.report import report as write_report
+
+    console = stderr_console()
+    with progress_bar(console) as progress:
+        written = write_report(
+            store,
+            study,
+            Path(out),
+            opens_test=test,
+            is_forced=force,
+            lang=lang,
+            with_names=names,
+            progress=progress,
+            on_step=step_printer(console, is_silent=json),
+            on_score=lambda: print_line(console, "Scoring the winner on the test split"),
+        )
+    if json:
+        print_json(written.to_json())
+        show_test_uses(console, written.facts.test_uses)
+    else:
+        show_report(stdout_console(), console, written)
+    if written.problems:
+        raise typer.Exit(1)

@@ -1,0 +1,163 @@
+"""The commands around a study: `demo`, `run`, `status` and `rank`."""
+
+import signal
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from search.cli import options
+from search.cli.commands.inspect import rank, status
+from search.cli.study_options import read_study
+
+if TYPE_CHECKING:
+    from search.studies.submission import Submission
+
+DEMO_STUDY = "demo"
+DEMO_TRIALS = 10
+DEMO_EPOCHS = 8
+DEMO_FAMILIES = ("plain",)
+"""The quickest to train: the ranking is there in two minutes."""
+STOPPING_MESSAGE = "Stopping: workers give their trials back. Ctrl-C again leaves at once."
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add the commands to the application, in the order that help shows them in."""
+    from search.cli.commands.worker import submit, worker
+
+    for command in (demo, run, submit, worker, status, rank):
+        app.command()(command)
+
+
+def demo(
+    store: options.Store = None,
+    trials: Annotated[int, typer.Option(help="Trials to run.")] = DEMO_TRIALS,
+    seed: options.Seed = None,
+    json: options.Json = False,
+) -> None:
+    """Run a small search on embedded MRI patches, in this folder, and reports what it found."""
+    given = {
+        ("study", "name"): DEMO_STUDY,
+        ("space", "families"): list(DEMO_FAMILIES),
+        ("training", "max_epochs"): DEMO_EPOCHS,
+        ("budget", "trials"): trials,
+        ("search", "seed"): seed,
+        ("store", "url"): store,
+    }
+    _run(options.StudyOptions("demo", given), is_json=json)
+    _report(store, DEMO_STUDY)
+
+
+@options.with_shared_options(read_study)
+def run(
+    given: options.StudyOptions,
+    workers: options.Workers = None,
+    gpus: options.Gpus = None,
+    trainers_per_gpu: options.TrainersPerGpu = None,
+    dashboard: Annotated[
+        str | None,
+        typer.Option(
+            "--dashboard",
+            metavar="[=PORT]",
+            help="Show the search in a browser, too; at port 8080 or the next free one.",
+            show_default=False,
+        ),
+    ] = None,
+    json: options.Json = False,
+) -> None:
+    """Search for the best network on SOURCE until the budget is spent, and ranks the trials.
+
+    The same command again resumes the study.
+    """
+    local = {
+        ("study", "workers"): options.parse_workers(workers),
+        ("study", "gpus"): gpus,
+        ("study", "trainers_per_gpu"): trainers_per_gpu,
+    }
+    _run(given.with_values(local), is_json=json, dashboard=dashboard)
+
+
+def _run(given: options.StudyOptions, *, is_json: bool, dashboard: str | None = None) -> None:
+    """Run a study with a live view, and ends with the ranking and what to do next."""
+    from contextlib import closing, nullcontext
+
+    from search.cli.console import (
+        print_json,
+        print_line,
+        progress_bar,
+        stderr_console,
+        stdout_console,
+    )
+    from search.cli.views.ranking import show_ranking
+    from search.cli.views.run_progress import live_view
+    from search.cli.views.status import show_dashboard_address, show_ending, show_submission
+    from search.dashboard.child_process import DashboardProcess
+    from search.settings.plan import store_url
+    from search.settings.study_file import read_plan
+    from search.workers.local_run import run_plan
+
+    plan = read_plan(given.source, given.values, options.NAMES)
+    console = stderr_console()
+    dashboard_context = (
+        nullcontext() if dashboard is None else closing(DashboardProcess(dashboard))
+    )
+
+    def on_submit(submission: "Submission") -> None:
+        show_submission(console, submission)
+        if dashboard_process is not None:
+            log = submission.artifacts.dashboard_log
+            lost = (
+                "The dashboard has ended, and the search goes on: `convsearch dashboard` shows it "
+                f"again. Its log: {log}"
+            )
+            dashboard_process.start(
+                store_url(plan.store.url), log, lambda: print_line(console, lost)
+            )
+            show_dashboard_address(console, dashboard_process)
+
+    with (
+        dashboard_context as dashboard_process,
+        progress_bar(console) as progress,
+        live_view(console) as view,
+    ):
+        result = run_plan(
+            plan,
+            progress=progress,
+            on_submit=on_submit,
+            on_stop=lambda: print_line(console, STOPPING_MESSAGE),
+            view=view,
+        )
+    if is_json:
+        print_json(result.ranking.to_json())
+    else:
+        show_ranking(stdout_console(), result.ranking)
+    show_ending(console, result)
+    if dashboard_process is not None and not dashboard_process.has_exited:
+        print_line(
+            console,
+            "The dashboard has ended with the search: `convsearch dashboard` shows all studies.",
+        )
+    if result.is_interrupted:
+        raise typer.Exit(128 + (result.signal or signal.SIGINT))
+    if result.status.record.has_failed:
+        raise typer.Exit(1)
+
+
+def _report(store: str | None, study: str) -> None:
+    """Write the report of a study into this folder, in the place of an earlier one."""
+    from pathlib import Path
+
+    from search.cli.console import progress_bar, stderr_console, step_printer
+    from search.cli.views.report import show_report
+    from search.reports.report import report
+
+    console = stderr_console()
+    with progress_bar(console) as progress:
+        written = report(
+            store,
+            study,
+            Path(f"{study}-report"),
+            is_forced=True,
+            progress=progress,
+            on_step=step_printer(console),
+        )
+    show_report(console, console, written)

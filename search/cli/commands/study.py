@@ -1,0 +1,167 @@
+"""`convsearch study`: the studies of a store, listed, shown, forked, exported and deleted."""
+
+from typing import Annotated
+
+import typer
+
+from search.cli import options
+from search.cli.store import open_for_reading
+
+app = typer.Typer(
+    help="The studies of a store: list, show, fork, export, delete.", no_args_is_help=True
+)
+
+
+@app.command("list")
+def list_(store: options.Store = None, json: options.Json = False) -> None:
+    """List the studies: trials done, best, workers, state, age and size."""
+    from search.cli.console import print_json, stdout_console
+    from search.cli.views.studies import show_study_list
+    from search.studies.listing import list_with_sizes
+
+    with open_for_reading(store) as opened_store:
+        found = list_with_sizes(opened_store)
+    if json:
+        print_json({"studies": [item.to_json() for item in found]})
+    else:
+        show_study_list(stdout_console(), found)
+
+
+@app.command()
+def show(study: options.Study, store: options.Store = None, json: options.Json = False) -> None:
+    """Show a study's settings in words: its data, space, budget, files and versions."""
+    from search.cli.console import print_json, stdout_console
+    from search.cli.views.studies import show_settings
+    from search.settings.stored import StudySettings
+    from storage import load_study
+
+    with open_for_reading(store) as opened_store:
+        record = load_study(opened_store, study)
+    settings = StudySettings.read(record.settings)
+    if json:
+        print_json({"study": study, "settings": settings.model_dump(mode="json")})
+    else:
+        show_settings(stdout_console(), record, settings)
+
+
+@app.command()
+def fork(
+    study: options.Study,
+    new: Annotated[str, typer.Argument(metavar="NEW", help="Name of the new study.")],
+    source: Annotated[
+        str | None,
+        typer.Argument(metavar="[FILE]", help="A study file (.toml) with all of its settings."),
+    ] = None,
+    changes: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set",
+            metavar="KEY=VALUE",
+            help="A setting that is to differ, as optimizer=adam,sgd or training.max_epochs=40.",
+        ),
+    ] = None,
+    trials: options.Trials = None,
+    count_taken: Annotated[
+        bool,
+        typer.Option("--count-taken", help="Trials that are taken over count for the budget."),
+    ] = False,
+    store: options.Store = None,
+    json: options.Json = False,
+) -> None:
+    """Make a new study with another space, data or settings, that knows what the old one found.
+
+    Every finished trial that fits is taken over, and the budget is spent on new ones. With other
+    data or rules of training the best configs are tried again first.
+    """
+    from search.cli.console import print_json, progress_bar, stderr_console, stdout_console
+    from search.cli.views.studies import show_fork
+    from search.errors import SettingsError
+    from search.settings.overrides import plan_from_record
+    from search.settings.plan import store_url
+    from search.settings.study_file import read_plan
+    from search.studies.fork import fork as fork_study
+    from storage import Store, load_study
+
+    if source is not None and changes:
+        raise SettingsError("Expected a study file or --set. Received: both.")
+    url, changes = store_url(store), changes or []
+    if trials is not None:
+        changes = [*changes, f"budget.trials={trials}"]
+    with open_for_reading(store) as opened_store:
+        record = load_study(opened_store, study)
+    if source is None:
+        plan = plan_from_record(record, changes, name=new, store_url=url)
+    else:
+        given = {("study", "name"): new, ("store", "url"): url, ("budget", "trials"): trials}
+        plan = read_plan(source, given, options.NAMES)
+    opened_store = Store.open(url, create=False)
+    with progress_bar(stderr_console()) as progress:
+        forked = fork_study(opened_store, study, plan, count_taken=count_taken, progress=progress)
+    opened_store.close()
+    if json:
+        print_json(forked.to_json())
+    else:
+        show_fork(stdout_console(), study, forked)
+
+
+@app.command()
+def export(
+    study: options.Study,
+    format: Annotated[  # noqa: A002  the option's name
+        str, typer.Option("--format", metavar="csv|parquet|json", help="What to write.")
+    ] = "csv",
+    out: Annotated[
+        str | None, typer.Option(metavar="FILE", help="Where to.", show_default="standard output")
+    ] = None,
+    store: options.Store = None,
+) -> None:
+    """Write all trials with their parameters and curves; a plain Optuna study's too."""
+    from pathlib import Path
+
+    from analysis.formatting import plural
+    from analysis.results.export import check_target, load_export, write_export
+    from search.cli.console import progress_bar, stderr_console
+
+    path = None if out is None else Path(out)
+    check_target(format, path)
+    with progress_bar(stderr_console()) as progress:
+        with open_for_reading(store) as opened_store:
+            found = load_export(opened_store, study, progress)
+        text = write_export(found, format, path, progress)
+    if path is None:
+        typer.echo(text, nl=False)
+    else:
+        stderr_console().print(f"{plural(len(found.trials), 'trial')} in {path}", soft_wrap=True)
+
+
+@app.command()
+def delete(
+    study: options.Study,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    force: Annotated[
+        bool, typer.Option("--force", help="Also while workers are at work on it.")
+    ] = False,
+    store: options.Store = None,
+) -> None:
+    """Delete a study with its trials, its files, and prepared images that no other study uses."""
+    import sys
+
+    from search.cli.console import progress_bar, stderr_console, stdout_console
+    from search.cli.views.studies import show_removal
+    from search.errors import SettingsError
+    from search.settings.plan import store_url
+    from search.studies.deletion import remove_study
+    from storage import Store, find_study_id
+
+    with open_for_reading(store) as opened_store:
+        find_study_id(opened_store, study)
+    if not yes:
+        if not sys.stdin.isatty():
+            raise SettingsError(f"Say --yes to delete study {study!r}: nobody is here to ask.")
+        if not typer.confirm(f"Delete study {study!r} for good?", err=True):
+            raise typer.Exit(1)
+    opened_store = Store.open(store_url(store), create=False)
+    with progress_bar(stderr_console()) as progress:
+        removal = remove_study(opened_store, study, force=force, progress=progress)
+    opened_store.close()
+    show_removal(stdout_console(), study, removal)

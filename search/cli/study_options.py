@@ -1,0 +1,63 @@
+"""The options that describe a study, shared by `run` and `submit`."""
+
+from search.cli import options
+
+
+def read_study(
+    source: options.Source,
+    study: options.StudyName = None,
+    store: options.Store = None,
+    artifacts: options.Artifacts = None,
+    families: options.Families = None,
+    backbones: options.Backbones = None,
+    weights: options.Weights = None,
+    weights_mode: options.WeightsMode = None,
+    transfer_image_size: options.TransferImageSize = None,
+    trials: options.Trials = None,
+    timeout: options.Timeout = None,
+    priority: options.Priority = None,
+    max_epochs: options.MaxEpochs = None,
+    image_size: options.ImageSize = None,
+    color: options.Color = None,
+    max_images: options.MaxImages = None,
+    split: options.Split = None,
+    seed: options.Seed = None,
+    sampler: options.Sampler = None,
+    pruner: options.Pruner = None,
+    max_parameters: options.MaxParameters = None,
+    max_memory: options.MaxMemory = None,
+    max_operations: options.MaxOperations = None,
+    strict: options.Strict = None,
+    warm_start: options.WarmStart = None,
+    warm_start_store: options.WarmStartStore = None,
+) -> options.StudyOptions:
+    """Read what `run` and `submit` can say of a study."""
+    given = {
+        ("study", "name"): study,
+        ("study", "priority"): priority,
+        ("study", "warm_start"): warm_start,
+        ("study", "warm_start_store"): warm_start_store,
+        ("data", "image_size"): image_size,
+        ("data", "color"): color,
+        ("data", "max_images"): max_images,
+        ("data", "split"): options.parse_split(split),
+        ("data", "seed"): seed,
+        ("data", "strict"): strict,
+        ("space", "families"): families.split(",") if families is not None else None,
+        ("space", "backbone"): backbones.split(",") if backbones is not None else None,
+        ("transfer", "weights"): weights,
+        ("transfer", "weights_mode"): weights_mode,
+        ("transfer", "image_size"): transfer_image_size,
+        ("training", "max_epochs"): max_epochs,
+        ("search", "seed"): seed,
+        ("search", "sampler"): sampler,
+        ("search", "pruner"): pruner,
+        ("search", "max_parameters"): max_parameters,
+        ("search", "max_memory"): max_memory,
+        ("search", "max_operations"): max_operations,
+        ("budget", "trials"): trials,
+        ("budget", "timeout"): timeout,
+        ("store", "url"): store,
+        ("store", "artifacts"): artifacts,
+    }
+    return options.StudyOptions(source, given)

@@ -1,0 +1,117 @@
+"""What `rank` shows: the trials of a study, best first, or those that stand out."""
+
+from collections.abc import Callable, Iterable
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.table import Table
+
+from analysis import Cost, RankedTrial, Ranking
+from analysis.formatting import describe_network, format_accuracy, format_duration
+from search.cli.views.status import show_families
+
+N_TOP = 10
+MEASURES = {
+    "val_accuracy": "validation accuracy",
+    "balanced_accuracy": "balanced validation accuracy",
+    "auc": "area under the ROC curve (validation)",
+}
+SHORT = {"val_accuracy": "val acc", "balanced_accuracy": "bal acc", "auc": "val auc"}
+COSTS: dict[Cost, str] = {"parameters": "parameters", "seconds": "time of training"}
+
+
+def show_ranking(console: Console, ranking: Ranking, *, show_all: bool = False) -> None:
+    """Show the complete trials, best first, or every trial with the reason for its end."""
+    trials = ranking.trials if show_all else ranking.complete
+    if not trials:
+        console.print(f"Study {ranking.study} has no complete trial yet.")
+        return
+    shown = trials if show_all else trials[:N_TOP]
+    console.print(f"{ranking.study}: trials by {MEASURES[ranking.metric]}")
+    note = describe_ending if show_all else _describe_network
+    _show_trials(console, ranking, shown, "state and reason" if show_all else "network", note)
+    if len(shown) < len(trials):
+        console.print(f"and {len(trials) - len(shown)} more complete trials (--json has all)")
+
+
+def show_family_ranking(console: Console, ranking: Ranking) -> None:
+    """Show the families of a study, the one with the best trial first."""
+    if not ranking.families:
+        console.print(f"Study {ranking.study} has no trial yet.")
+        return
+    console.print(f"{ranking.study}: families by their best trial's validation accuracy")
+    show_families(console, ranking.families)
+
+
+def show_within(console: Console, ranking: Ranking, distance: float) -> None:
+    """Show the best trial, and those as good as it that are smaller or quicker."""
+    best, *others = ranking.within(distance) or (None,)
+    if best is None:
+        console.print(f"Study {ranking.study} has no complete trial yet.")
+        return
+    measure = MEASURES[ranking.metric]
+    console.print(
+        f"{ranking.study}: within {distance:g} of the best {measure}, and smaller or quicker"
+    )
+
+    def compare(trial: RankedTrial) -> str:
+        return ", ".join(filter(None, (_share(trial, best, cost) for cost in COSTS)))
+
+    _show_trials(console, ranking, (best, *others), "against the best", compare)
+    if not others:
+        console.print("No other trial is as good and smaller or quicker.")
+
+
+def show_fronts(console: Console, ranking: Ranking) -> None:
+    """Show the Pareto fronts: against the network's size, and against the time of training."""
+    if not ranking.complete:
+        console.print(f"Study {ranking.study} has no complete trial yet.")
+        return
+    for cost, name in COSTS.items():
+        console.print(f"{ranking.study}: no trial is better than these at no more {name}")
+        _show_trials(console, ranking, ranking.front(cost), "network", _describe_network)
+
+
+def _show_trials(
+    console: Console,
+    ranking: Ranking,
+    trials: Iterable[RankedTrial],
+    last: str,
+    note: Callable[[RankedTrial], str],
+) -> None:
+    table = Table(box=SIMPLE_HEAD, pad_edge=False)
+    for name in ("rank", "trial", SHORT[ranking.metric], "epochs", "time", "parameters"):
+        table.add_column(name, justify="right", no_wrap=True)
+    table.add_column(last)
+    for trial in trials:
+        style = "bold" if trial.rank == 1 else ""
+        table.add_row(*_cells(trial, ranking.metric), note(trial), style=style)
+    console.print(table)
+
+
+def _describe_network(trial: RankedTrial) -> str:
+    return describe_network(trial.config)
+
+
+def _share(trial: RankedTrial, best: RankedTrial, cost: Cost) -> str:
+    """Say how much less than the best a trial costs; nothing where it does not."""
+    if trial.cost(cost) >= best.cost(cost):
+        return ""
+    return f"{trial.cost(cost) / best.cost(cost):.0%} of its {COSTS[cost]}"
+
+
+def _cells(trial: RankedTrial, metric: str) -> tuple[str, ...]:
+    return (
+        "-" if trial.rank is None else str(trial.rank),
+        str(trial.trial),
+        format_accuracy(trial.value(metric)),
+        f"{trial.best_epoch}/{trial.epochs}" if trial.epochs else "-",
+        format_duration(trial.seconds) if trial.epochs else "-",
+        "-" if trial.parameters is None else f"{trial.parameters:,}",
+    )
+
+
+def describe_ending(trial: RankedTrial) -> str:
+    """Return a trial's state, with the reason where there is one."""
+    kind = trial.kind or trial.state.lower()
+    return f"{kind}: {trial.reason}" if trial.reason else kind

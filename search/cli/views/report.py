@@ -1,0 +1,38 @@
+"""What `report` shows: where it is, and what it says in a few lines."""
+
+from shlex import quote
+
+from rich.console import Console
+
+from analysis.formatting import format_accuracy
+from search.cli.console import print_line
+from search.cli.views.confirmation import show_scores, show_test_uses
+from search.reports.report import WrittenReport
+
+
+def show_report(console: Console, stderr_console: Console, written: WrittenReport) -> None:
+    """Say where the report is, which network won, and how good it is."""
+    facts = written.facts
+    winner = facts.winner
+    how = "the median of several seeds" if winner.is_confirmed else "the best of the search"
+    print_line(
+        stderr_console,
+        f"Best of {facts.study}: trial {winner.trial.trial}, {winner.trial.family}, validation "
+        f"accuracy {format_accuracy(winner.val_accuracy)} ({how}).",
+    )
+    test = facts.examined.get("test")
+    if test is not None:
+        show_scores(stderr_console, "test", test.evaluation)
+    show_test_uses(stderr_console, facts.test_uses)
+    if facts.is_partial and facts.is_search_over:
+        again = f"`convsearch confirm {quote(facts.study)}`"
+        why = f"The confirmation is not finished, and {again} goes on with it"
+        print_line(stderr_console, f"{why}: this report is partial.", style="yellow")
+    elif facts.is_partial:
+        print_line(
+            stderr_console, "The study is not over, so this report is partial.", style="yellow"
+        )
+    for problem in written.problems:
+        print_line(stderr_console, problem, style="yellow")
+    for path in written.files:
+        console.print(str(path), soft_wrap=True)

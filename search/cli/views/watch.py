@@ -1,0 +1,44 @@
+"""The view of `watch`: one that is drawn over on a terminal, one after the other elsewhere."""
+
+import io
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.live import Live
+from rich.text import Text
+
+from analysis import StudyStatus
+from search.cli.views.status import show_status
+
+
+@contextmanager
+def watch_view(console: Console) -> Iterator[Callable[[StudyStatus], None]]:
+    """Return a function that shows a status."""
+    if not console.is_terminal:
+        yield lambda status: show_status(console, status)
+        return
+    with Live(console=console, auto_refresh=False, transient=True) as live:
+
+        def show(status: StudyStatus) -> None:
+            drawing = Console(  # Not the live one, which would draw what it shows along with it.
+                file=io.StringIO(),
+                force_terminal=True,
+                no_color=console.no_color,
+                width=console.width,
+                highlight=False,
+                markup=False,
+            )
+            with drawing.capture() as drawn:
+                show_status(drawing, status)
+            live.update(Text.from_ansi(drawn.get().rstrip()), refresh=True)
+
+        yield show
+
+
+def is_over(status: StudyStatus) -> bool:
+    """Whether a study has ended, or its budget is spent and nobody is at work on it any more."""
+    record = status.record
+    is_late = record.timeout_s is not None and record.active_s >= record.timeout_s
+    has_ended = record.end_reason is not None or record.is_stopped or status.is_spent or is_late
+    return has_ended and not status.workers

@@ -1,0 +1,187 @@
+"""The dashboard's server: a store's application behind its guard, on waitress.
+
+Who the clients are, how many there may be and how much they may send is bounded here.
+"""
+
+import logging
+import re
+import secrets
+import sys
+import threading
+import warnings
+from ipaddress import ip_address
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+from search.dashboard.listener import Listener
+from search.errors import SettingsError
+from search.machine.processes import call_when_stdin_closes
+from search.machine.signals import stop_on_signal
+from storage import Store, hide_passwords
+
+if TYPE_CHECKING:
+    from wsgiref.types import WSGIApplication
+
+    from analysis.dashboard.guard import Access
+
+MIN_TOKEN, MAX_TOKEN = 16, 512
+N_THREADS = 8
+MAX_CONNECTIONS = 200
+MAX_HEADER_BYTES = 65_536
+"""Of the first line and all headers: other servers of this machine's name may leave cookies."""
+IDLE_TIMEOUT_S = 60
+"""How long a connection may stay silent."""
+SHUTDOWN_TIMEOUT_S = 0.5
+"""How long requests get to be answered once the server is to leave."""
+
+
+def choose_token(given: str | None, *, is_needed: bool) -> str | None:
+    """Return the token that clients have to know; None where nobody has to know one.
+
+    Args:
+        given: By the user.
+        is_needed: Whether others than this machine reach the server: one is made, then.
+
+    Raises:
+        SettingsError: If the given one is too short, or has spaces. It is not told.
+    """
+    if given is None:
+        return secrets.token_urlsafe(24) if is_needed else None
+    if re.fullmatch(rf"[!-~]{{{MIN_TOKEN},{MAX_TOKEN}}}", given) is None:
+        raise SettingsError(
+            f"--token, or $CONVSEARCH_TOKEN: expected {MIN_TOKEN} or more of ASCII's letters, "
+            f"digits and signs, without spaces. Received: {len(given)} characters."
+        )
+    return given
+
+
+def with_token(address: str, token: str) -> str:
+    """Return an address that lets its reader in."""
+    return f"{address}?token={quote(token, safe='')}"
+
+
+def check_proxy(address: str | None) -> str | None:
+    """Return a proxy's address as connections from it show it.
+
+    Raises:
+        SettingsError: If it is none.
+    """
+    try:
+        return None if address is None else str(ip_address(address))
+    except ValueError:
+        raise SettingsError(
+            "--behind-proxy: expected the proxy's IP address as we see it, 127.0.0.1 for one on "
+            f"this machine. Received: {address}"
+        ) from None
+
+
+def serve(
+    store: Store,
+    listener: Listener,
+    access: "Access",
+    *,
+    proxy: str | None = None,
+    is_supervised: bool = False,
+) -> list[int]:
+    """Serve the dashboard of a store until a signal comes, and return the signals.
+
+    Args:
+        store: Only read, unless `access` allows more.
+        listener: Where clients connect.
+        access: Who may do what.
+        proxy: The address of a proxy before us, whose word is taken for who the clients are.
+        is_supervised: Whether the end of standard input says that whoever started us is gone.
+    """
+    from analysis.dashboard.app import make_app
+    from analysis.dashboard.guard import Guard
+    from search.reports.dataset_facts import load_dataset_facts
+    from search.studies.deletion import remove_study
+
+    app = make_app(
+        store,
+        allows_edit=access.allows_edit,
+        load_dataset_facts=load_dataset_facts,
+        remove_study=remove_study if access.allows_edit else None,
+    )
+    threading.Thread(target=app.warm_up, daemon=True).start()
+    return serve_app(
+        Guard(app, access),
+        listener,
+        proxy=proxy,
+        is_supervised=is_supervised,
+    )
+
+
+def serve_app(
+    app: "WSGIApplication",
+    listener: Listener,
+    *,
+    proxy: str | None = None,
+    is_supervised: bool = False,
+) -> list[int]:
+    """Serve an application until a signal comes, and return the signals; see `serve`."""
+    from waitress import wasyncore
+    from waitress.server import create_server
+
+    connections: dict[int, Any] = {}
+    server: Any = create_server(app, map=connections, **_options(listener, proxy))
+    is_over = threading.Event()
+
+    def stop() -> None:
+        is_over.set()
+        server.pull_trigger()
+
+    if is_supervised:
+        call_when_stdin_closes(stop)
+    with stop_on_signal(stop) as signals:
+        while not is_over.is_set():
+            wasyncore.loop(timeout=30.0, use_poll=True, map=connections, count=1)
+        logging.getLogger("waitress").setLevel(logging.ERROR)  # Of threads that are cut off.
+        server.task_dispatcher.shutdown(timeout=SHUTDOWN_TIMEOUT_S)
+    return signals
+
+
+def log_one_line_errors() -> None:
+    """Send what goes wrong to standard error, a line each, and no line for what goes well."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(_OneLineFormatter("%(asctime)s %(levelname)s %(message)s"))
+    logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
+    warnings.simplefilter("ignore")  # Of importances, of few trials: nobody here can act on them.
+    logging.getLogger("waitress.queue").setLevel(logging.ERROR)  # A page asks for much at once.
+
+
+def _options(listener: Listener, proxy: str | None) -> dict[str, Any]:
+    """Return waitress' options; it refuses bodies of as much as it is told, not only of more."""
+    from analysis.dashboard.guard import MAX_BODY_BYTES
+
+    trusted: dict[str, Any] = {}
+    if proxy is not None:
+        trusted = {
+            "trusted_proxy": proxy,
+            "trusted_proxy_count": 1,
+            "trusted_proxy_headers": {"x-forwarded-for", "x-forwarded-proto"},
+        }
+    return trusted | {
+        "sockets": [listener.socket],
+        "threads": N_THREADS,
+        "connection_limit": MAX_CONNECTIONS,
+        "channel_timeout": IDLE_TIMEOUT_S,
+        "max_request_header_size": MAX_HEADER_BYTES,
+        "max_request_body_size": MAX_BODY_BYTES + 1,
+        "clear_untrusted_proxy_headers": True,
+        "log_socket_errors": False,
+        "ident": None,
+    }
+
+
+class _OneLineFormatter(logging.Formatter):
+    """The first line of a message, and what an exception says, without its traceback."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        words = [record.getMessage().partition("\n")[0]]
+        if record.exc_info and record.exc_info[1] is not None:
+            error = record.exc_info[1]
+            words.append(f"{type(error).__name__}: {error}".partition("\n")[0])
+        line = logging.makeLogRecord({**vars(record), "exc_info": None, "exc_text": None})
+        line.msg, line.args = hide_passwords(": ".join(words)), None
+        return super().format(line)

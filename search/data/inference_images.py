@@ -1,0 +1,67 @@
+"""Single images as a trained network takes them: prepared as those of a folder are, and told."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from search.data.decode import DECODE_ERRORS, decode_with_notes, describe_decode_error, to_uint8
+from search.data.pixels import has_color, resize, stack, to_grey
+from search.data.source_api import UnreadableImage
+from search.errors import DataError
+
+
+@dataclass(frozen=True, slots=True)
+class PreparedImage:
+    """An image as a network takes it, and what had to be done to it.
+
+    Attributes:
+        pixels: Shape `(size, size, channels)`.
+        notes: What is not as it was in the file, in words.
+    """
+
+    pixels: NDArray[np.uint8]
+    notes: tuple[str, ...]
+
+
+def prepare_image(
+    path: Path, size: int, channels: int, color: str
+) -> PreparedImage | UnreadableImage:
+    """Read an image and prepares it; what cannot be read is `UnreadableImage`, with the reason.
+
+    Within `strict_pillow_warnings`, like all decoding.
+
+    Args:
+        path: Of a PNG, JPEG, BMP or TIFF.
+        size: Side in pixels, to which the image is stretched.
+        channels: 1 or 3.
+        color: `grey`, `rgb`, or `auto`, where an image without real colour becomes grey.
+    """
+    try:
+        if path.exists() and not path.is_file():
+            return UnreadableImage("not a file")
+        pixels, left = decode_with_notes(str(path))
+        levels = to_uint8(pixels)
+    except DataError as error:  # it is too large
+        return UnreadableImage(str(error))
+    except DECODE_ERRORS as error:
+        return UnreadableImage(describe_decode_error(error))
+    is_colored = has_color(pixels)
+    as_grey = channels == 1 or color == "grey" or (color == "auto" and not is_colored)
+    fitted = resize(to_grey(levels) if as_grey else levels, size)
+    notes = _notes(pixels, size, channels, is_colored=is_colored)
+    return PreparedImage(stack([fitted], size, channels)[0], left + notes)
+
+
+def _notes(pixels: NDArray[Any], size: int, channels: int, *, is_colored: bool) -> tuple[str, ...]:
+    height, width = pixels.shape[:2]
+    notes = {
+        f"{width}×{height} pixels made {size}×{size}": (height, width) != (size, size),
+        "stretched: it is not square": height != width,
+        "colour made grey": is_colored and channels == 1,
+        "grey repeated for three channels": not is_colored and channels == 3,
+        "scaled to 8 bits by its own range": pixels.dtype != np.uint8,
+    }
+    return tuple(note for note, is_so in notes.items() if is_so)

@@ -1,0 +1,45 @@
+"""Opens a source by what its name points at; each kind is imported when it is used."""
+
+from pathlib import Path
+
+from search.data.settings import DEMO, DataSettings
+from search.data.source_api import Source
+from search.errors import DataError
+
+
+def open_source(settings: DataSettings) -> Source:
+    """Open a folder, an `.npz` or the demo set.
+
+    Raises:
+        DataError: If there is no such source, or it holds no images.
+    """
+    try:
+        return _open(settings)
+    except (OSError, RuntimeError) as error:  # RuntimeError: `~name` of nobody
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise DataError(f"Cannot open {settings.source}: {reason}.") from error
+
+
+def _open(settings: DataSettings) -> Source:
+    if settings.source == DEMO:
+        from search.data.demo import open_demo
+
+        return open_demo(settings)
+    path = Path(settings.source).expanduser()
+    if path.is_dir():
+        from search.data.folder import open_folder
+
+        return open_folder(path, settings)
+    if not path.exists():
+        raise DataError(
+            f"No such file or folder: {settings.source}. Expected a folder of images, an .npz"
+            f" file, or the word {DEMO!r}."
+        )
+    if path.suffix.lower() == ".npz":
+        from search.data.npz import open_npz
+
+        return open_npz(path, settings)
+    raise DataError(
+        f"Expected a folder of images, an .npz file, or the word {DEMO!r}."
+        f" Received: the file {settings.source}."
+    )

@@ -1,0 +1,79 @@
+"""The examination: all checks one after the other, and what `--fix` does about their findings."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from search.doctor.database import check_file, check_log, check_versions
+from search.doctor.files import check_artifact_disk_space, check_artifacts, check_disk_space
+from search.doctor.finding import Finding
+from search.doctor.workers import check_clocks, check_faults
+from storage import Store
+from storage.inspection.database_health import read_versions
+
+MAX_PASSES = 3
+"""Mending one thing may uncover another: tables of an older version hide what is in them."""
+
+
+@dataclass(frozen=True, slots=True)
+class DoctorReport:
+    """What was found in a store: what has been mended of it, and what is left."""
+
+    store: str
+    fixed: tuple[Finding, ...]
+    left: tuple[Finding, ...]
+
+    @property
+    def is_healthy(self) -> bool:
+        """Whether nothing is left that is wrong; warnings are not."""
+        return not any(finding.is_wrong for finding in self.left)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the document of `doctor --json`."""
+        return {
+            "store": self.store,
+            "well": self.is_healthy,
+            "mended": [finding.to_json() for finding in self.fixed],
+            "findings": [finding.to_json() for finding in self.left],
+        }
+
+
+def run_checks(url: str, *, fix: bool = False) -> DoctorReport:
+    """Look at a store, and with `fix` mends what can be; without, nothing is written.
+
+    Raises:
+        StoreError: If there is no store, or it cannot be read.
+    """
+    fixed: list[Finding] = []
+    shown, found = _run_all(url)
+    for _ in range(MAX_PASSES if fix else 0):
+        fixable = [finding for finding in found if finding.fix is not None]
+        for fix_these in dict.fromkeys(finding.fix for finding in fixable if finding.fix):
+            fix_these()
+        _, left = _run_all(url)
+        fixed += [finding for finding in fixable if finding not in left]
+        is_new = any(finding not in found for finding in left)
+        found = left
+        if not is_new:
+            break
+    return DoctorReport(shown, tuple(dict.fromkeys(fixed)), tuple(found))
+
+
+def _run_all(url: str) -> tuple[str, list[Finding]]:
+    """Return the store's URL as it may be shown, and what all checks find."""
+    broken = check_file(url)
+    if broken:
+        return Store.show(url), broken
+    store = Store.inspect(url)
+    try:
+        versions = read_versions(store)
+        findings = [*check_log(url), *check_versions(store, url, versions)]
+        if versions.is_current and versions.ours is not None:
+            findings += [
+                *check_faults(store, url),
+                *check_clocks(store),
+                *check_artifacts(store, url),
+            ]
+            findings += check_artifact_disk_space(store)
+        return store.shown_url, [*findings, *check_disk_space(url)]
+    finally:
+        store.close()

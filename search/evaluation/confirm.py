@@ -1,0 +1,193 @@
+"""`confirm`: the best configs trained again by local workers, compared, and the winner scored."""
+
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from analysis import Ranking, load_status, rank
+from analysis.confirmation.comparison import Confirmation
+from analysis.confirmation.trainings import Trainings, load_trainings
+from analysis.confirmation_study import confirmation_name
+from analysis.report.facts import TestUse
+from analysis.results.classification_metrics import Evaluation, evaluate
+from search.data import Progress
+from search.errors import ArtifactError, TrialRecordError
+from search.evaluation.confirmation_study import DEFAULT_SEEDS, DEFAULT_TOP, submit_confirmation
+from search.evaluation.model_selection import Winner, choose_winner
+from search.evaluation.test_split import TEST, WinnerPredictor, load_test_uses
+from search.evaluation.trained_network import Evaluator
+from search.settings.plan import StudyTable, store_url
+from search.studies.open_study import OpenStudy
+from search.studies.submission import Submission
+from search.workers.local_run import RunResult, View, choose_local_gpus, run_submission
+from spaces import SpaceError
+from storage import Store, list_studies, load_study, recover_once
+
+COMMAND = "convsearch confirm"
+
+
+@dataclass(frozen=True, slots=True)
+class ConfirmResult:
+    """What a confirmation came to.
+
+    `confirmation` is None before any training has a value. `winner` is fixed once all trainings
+    are done; `test` are its scores on the test split, None where that was left closed. `uses` are
+    all uses of the test split so far.
+    """
+
+    ranking: Ranking
+    run: RunResult
+    trainings: Trainings | None
+    confirmation: Confirmation | None
+    winner: Winner | None
+    test: Evaluation | None
+    uses: tuple[TestUse, ...]
+    problem: str | None = None
+    """Why the winner could not be scored, though it was to be."""
+
+    @property
+    def has_enough_seeds(self) -> bool:
+        """Whether there are trainings enough to recommend a config."""
+        return self.trainings is not None and self.trainings.has_enough_seeds
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the document of `confirm --json`."""
+        found, winner = self.confirmation, self.winner
+        return {
+            "study": self.ranking.study,
+            "is_over": self.trainings is not None and self.trainings.is_over,
+            "configs": [] if found is None else [it.to_json() for it in found.standings],
+            "recommended": found.recommended.trial if found and self.has_enough_seeds else None,
+            "trainings_left": 0 if self.trainings is None else self.trainings.n_left,
+            "trainings_spared": 0 if self.trainings is None else self.trainings.n_skipped,
+            "winner": winner
+            and {
+                "trial": winner.trial,
+                "study": winner.study,
+                "number": winner.number,
+                "val_accuracy": winner.val_accuracy,
+            },
+            "test": None if self.test is None else self.test.to_json(),
+            "test_uses": [asdict(use) for use in self.uses],
+            "problem": self.problem,
+        }
+
+
+def confirm(
+    store: str | None,
+    study: str,
+    *,
+    top: int = DEFAULT_TOP,
+    n_seeds: int = DEFAULT_SEEDS,
+    local: StudyTable | None = None,
+    opens_test: bool | None = None,
+    progress: Progress | None = None,
+    on_submit: Callable[[Submission], None] | None = None,
+    on_stop: Callable[[], None] = lambda: None,
+    on_score: Callable[[], None] = lambda: None,
+    view: View | None = None,
+) -> ConfirmResult:
+    """Train a study's best configs again, compare them, and scores the winner once.
+
+    Args:
+        store: URL of the store; `$CONVSEARCH_STORE` or `sqlite:///convsearch.db` by default.
+        study: The study.
+        top: How many configs.
+        n_seeds: How often each is trained.
+        local: The local workers.
+        opens_test: Whether the winner answers on the test split; by default once the study is
+            over.
+        progress: Told how far the sharing of images is.
+        on_submit: Given the confirmation before its workers start.
+        on_stop: Called as soon as Ctrl-C or SIGTERM came.
+        on_score: Called before the winner answers on the test split.
+        view: Shows the confirmation's status while it is worked on.
+
+    Raises:
+        NoResultError: If no trial of the study is complete.
+        SearchError, SpaceError, StoreError: If something cannot be used.
+    """
+    url, local = store_url(store), local or StudyTable()
+    gpus = choose_local_gpus(local)
+    n_workers = len(gpus) or (None if local.workers == "auto" else local.workers)
+    submission = submit_confirmation(
+        Store.open(url, create=False),
+        study,
+        top=top,
+        n_seeds=n_seeds,
+        n_workers=n_workers,
+        progress=progress,
+    )
+    run = run_submission(
+        submission, gpus, url=store, on_submit=on_submit, on_stop=on_stop, view=view
+    )
+    with closing(Store.open(url, create=False)) as opened_store:
+        return _conclude(opened_store, study, run, opens_test=opens_test, on_score=on_score)
+
+
+def load_comparison(opened: OpenStudy) -> tuple[Trainings | None, Confirmation | None]:
+    """Return the trainings of a study's confirmation, and what they say of its configs."""
+    trainings = load_trainings(opened.store, opened.name)
+    if trainings is None:
+        return None, None
+    n_images = next(iter(opened.data.values())).counts["val"]
+    return trainings, trainings.compare_configs(1 / n_images)
+
+
+def _conclude(
+    store: Store,
+    study: str,
+    run: RunResult,
+    *,
+    opens_test: bool | None,
+    on_score: Callable[[], None],
+) -> ConfirmResult:
+    recover_with_confirmation(store, study)
+    opened = OpenStudy.load(store, study)
+    ranking = rank(store, study)
+    trainings, confirmation = load_comparison(opened)
+    is_over = trainings is not None and trainings.is_over and confirmation is not None
+    winner = choose_winner(ranking, trainings, confirmation) if is_over else None
+    test, problem = None, None
+    if opens_test is None:
+        opens_test = load_status(store, study).is_over and not unconfirmed_leaders(
+            ranking, trainings
+        )
+    if winner is not None and opens_test and not run.is_interrupted:
+        try:
+            test = _score(opened, winner, on_score)
+        except (TrialRecordError, ArtifactError, SpaceError) as error:
+            problem = str(error)
+    uses = load_test_uses(opened)
+    return ConfirmResult(ranking, run, trainings, confirmation, winner, test, uses, problem)
+
+
+def unconfirmed_leaders(ranking: Ranking, trainings: Trainings | None) -> list[int]:
+    """Return the trials that rank among those whose configs were trained again, and were not."""
+    known = set() if trainings is None else {it.trial for it in trainings.trainings}
+    return [it.trial for it in ranking.complete[: len(known)] if it.trial not in known]
+
+
+def recover_with_confirmation(store: Store, study: str) -> None:
+    """Put right what dead workers left of a study and of its confirmation.
+
+    An end that was recorded, and that Optuna was not told of, may be the best one's.
+
+    Raises:
+        StudyNotFoundError: If there is no such study.
+    """
+    known = list_studies(store)
+    for name in (study, confirmation_name(study)):
+        if name == study or name in known:
+            recover_once(store, load_study(store, name).study_id)
+
+
+def _score(opened: OpenStudy, winner: Winner, on_score: Callable[[], None]) -> Evaluation:
+    predictor = WinnerPredictor(opened.store, winner, COMMAND)
+    if predictor.load_stored(TEST) is None:
+        on_score()
+    with Evaluator(OpenStudy.load(opened.store, winner.study), winner.number) as network:
+        found = predictor.predictions(TEST, network)
+    classes = next(iter(opened.data.values())).classes
+    return evaluate(found.labels, found.probabilities, classes)

@@ -1,0 +1,68 @@
+"""The winner of a study: the one network that is exported, fixed before any test image is seen."""
+
+from dataclasses import dataclass
+
+from analysis import Ranking
+from analysis.confirmation.comparison import Confirmation
+from analysis.confirmation.trainings import Trainings
+from analysis.confirmation_study import confirmation_name
+from search.errors import NoResultError, TrialRecordError
+
+
+@dataclass(frozen=True, slots=True)
+class Winner:
+    """The network that is exported.
+
+    `trial` is the trial of the search that found its config; `study` and `number` say whose
+    weights they are, the search's own or those of its confirmation.
+    """
+
+    trial: int
+    study: str
+    number: int
+    val_accuracy: float
+
+
+def find_winner(ranking: Ranking, trainings: Trainings | None, study: str, number: int) -> Winner:
+    """Return the network of a trial, of the search or of its confirmation, as the winner.
+
+    Raises:
+        TrialRecordError: If there is no such network, or it was not trained to its end.
+    """
+    if study == ranking.study:
+        for it in ranking.complete:
+            if it.trial == number:
+                return Winner(number, study, number, it.val_accuracy or 0.0)
+    elif trainings is not None and study == confirmation_name(ranking.study):
+        for training in trainings.trainings:
+            if training.number == number and training.value is not None:
+                return Winner(training.trial, study, number, training.value)
+    raise TrialRecordError(
+        f"Trial {number} of {study} is not there any more, or was not trained to its end: gather "
+        "without naming a winner to see the one of today."
+    )
+
+
+def choose_winner(
+    ranking: Ranking, trainings: Trainings | None, confirmation: Confirmation | None
+) -> Winner:
+    """Choose by validation accuracy alone: the recommended config, or the best of the ranking.
+
+    Of the recommended config it is the training of median accuracy, which flatters nobody. A
+    confirmation that is still under way says nothing yet.
+
+    Raises:
+        NoResultError: If no trial of the study is complete.
+    """
+    if trainings is not None and confirmation is not None and trainings.is_over:
+        trial = confirmation.recommended.trial
+        median = trainings.median(trial)
+        name = confirmation_name(ranking.study)
+        return Winner(trial, name, median.number, median.value or 0.0)
+    if not ranking.complete:
+        raise NoResultError(
+            f"No trial of {ranking.study} is complete yet, so there is no result to show. "
+            f"`convsearch status {ranking.study}` shows how far it is."
+        )
+    best = ranking.complete[0]
+    return Winner(best.trial, ranking.study, best.trial, best.val_accuracy or 0.0)

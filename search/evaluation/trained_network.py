@@ -1,0 +1,155 @@
+"""A trial's network at work: its answers on images, and the network as a file.
+
+TensorFlow is loaded by a trainer's process, not by this one.
+"""
+
+import tempfile
+from contextlib import ExitStack
+from pathlib import Path
+from shlex import quote
+from typing import Any, Self
+
+from search.data import PreparedSet
+from search.errors import ModelError, TrialRecordError, WeightsNotFoundError
+from search.exported_models.archive import describe_write_error, publish_model, staging_folder
+from search.exported_models.metadata import Color, ModelFacts, describe_pixels, versions_here
+from search.studies.open_study import OpenStudy
+from search.studies.training_task import make_task
+from search.studies.trial_record import TrialRecord
+from search.trainer.predictions import SplitPredictions
+from search.trainer.process import Trainer, temporary_trainer
+from search.trainer.protocol import Evaluate, Evaluated, Failed, Unfit
+from spaces import Config
+
+POLL_S = 1.0
+
+
+class Evaluator:
+    """A trial's network at work: in one trainer, which starts with the first wish.
+
+    To be used in a `with` statement, which ends the trainer.
+
+    Args:
+        opened: The study.
+        number: The trial's number.
+        n_threads: Of the trainer.
+
+    Raises:
+        TrialRecordError: If the trial is not there, or was never trained.
+    """
+
+    def __init__(self, opened: OpenStudy, number: int, *, n_threads: int = 1) -> None:
+        self.opened = opened
+        self._record = TrialRecord.load(opened.store, opened.name, number)
+        self._n_threads = n_threads
+        self._stack = ExitStack()
+        self._trainer: Trainer | None = None
+        self._checkpoint: Path | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: Any) -> None:
+        self._trainer = None
+        self._stack.__exit__(*error)
+
+    @property
+    def data(self) -> PreparedSet:
+        """The images that the network was trained on."""
+        return self.opened.data_of(self._record.config["family"])
+
+    def prepare(self) -> None:
+        """Make sure that the weights are here, and starts the trainer.
+
+        Raises:
+            WeightsGoneError: If the weights are not kept any more.
+            TrialRecordError: If the trainer ends by itself.
+            ArtifactError: If the artifact store cannot be used.
+        """
+        if self._checkpoint is None:
+            self._checkpoint = self.opened.artifacts.load(self._record.number)
+        if self._checkpoint is None:
+            name, number = self.opened.name, self._record.number
+            raise WeightsNotFoundError(
+                f"The weights of trial {number} of {name} are not kept: only those of the best "
+                f"trials are. `convsearch reproduce {quote(name)} {number}` trains it again."
+            )
+        if self._trainer is None:
+            self._trainer = self._stack.enter_context(temporary_trainer(self._n_threads))
+
+    def predict(self, split: str) -> SplitPredictions:
+        """Make the network answer on a split: `train`, `val` or `test`.
+
+        Raises:
+            TrialRecordError: If its weights are not kept any more, or its answers cannot be
+                written where temporary files go.
+            ArtifactError: If the artifact store cannot be used.
+        """
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "answers.safetensors"
+            done = self._request(split=split, predictions=str(path))
+            if done.write_error:
+                raise TrialRecordError(
+                    f"Cannot write temporary files in {folder}: {done.write_error}."
+                )
+            return SplitPredictions.from_bytes(path.read_bytes())
+
+    def save_model(self, path: Path) -> None:
+        """Save the network as a `.keras` file that takes raw pixels.
+
+        Bare Keras loads it in safe mode. The network's record, such as the names of its classes,
+        is inside, and beside it as a JSON file of the same name; files of these names are
+        replaced.
+
+        Raises:
+            TrialRecordError: If its weights are not kept any more.
+            ArtifactError: If the artifact store cannot be used.
+            ModelError: If the file cannot be written.
+        """
+        path = path.absolute()
+        with staging_folder(path) as folder:
+            written = folder / "model.keras"
+            done = self._request(model=str(written))
+            if done.write_error:
+                raise ModelError(describe_write_error(path, done.write_error))
+            publish_model(written, path, _facts(self.opened.name, self._record, self.data))
+
+    def _request(self, **options: Any) -> Evaluated:
+        self.prepare()
+        assert self._trainer is not None
+        config = Config.from_json(self._record.config)
+        task = make_task(self.opened, config, seed=self._record.seed, checkpoint=self._checkpoint)
+        return _request(self._trainer, Evaluate(task, **options))
+
+
+def _facts(study: str, record: TrialRecord, data: PreparedSet) -> ModelFacts:
+    return ModelFacts(
+        study=study,
+        trial=record.number,
+        family=record.config["family"],
+        classes=data.classes,
+        image_shape=data.image_shape,
+        color=_color(data),
+        pixels=describe_pixels(data.image_shape),
+        fingerprint=data.fingerprint,
+        val_accuracy=record.val_accuracy,
+        versions=versions_here(),
+    )
+
+
+def _color(data: PreparedSet) -> Color:
+    """How images were prepared; arrays are taken as they are, whatever `auto` does in a folder."""
+    if data.metadata["kind"] != "folder":
+        return "grey" if data.image_shape[-1] == 1 else "rgb"
+    color: Color = data.metadata["settings"]["color"]
+    return color
+
+
+def _request(trainer: Trainer, request: Evaluate) -> Evaluated:
+    trainer.send(request)
+    while True:
+        match trainer.receive(POLL_S):
+            case Evaluated() as done:
+                return done
+            case Failed(reason) | Unfit(reason):
+                raise TrialRecordError(f"The network cannot be built again: {reason}")

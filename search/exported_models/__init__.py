@@ -1,0 +1,4 @@
+"""Exported model files: write them, check them before Keras reads them, predict with them.
+
+Networks of trials that are not exported are in `search.evaluation`.
+"""

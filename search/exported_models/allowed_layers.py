@@ -1,0 +1,72 @@
+"""Which Keras classes a model of ours is made of: a file that names any other is not loaded.
+
+Keras' own safe mode refuses Lambda layers, and lets through whatever else is in Keras, such as
+layers that read files. So only what a search can build is let through here.
+"""
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+# fmt: off
+_INITIALIZERS = frozenset({
+    "GlorotNormal", "GlorotUniform", "HeNormal", "HeUniform", "Ones", "Orthogonal",
+    "OrthogonalInitializer", "RandomNormal", "RandomUniform", "VarianceScaling", "Zeros",
+})
+_LAYERS = frozenset({
+    "Activation", "Add", "AveragePooling2D", "BatchNormalization", "Concatenate", "Conv2D",
+    "Cropping2D", "Dense", "DepthwiseConv2D", "Dropout", "Flatten", "GlobalAveragePooling2D",
+    "InputLayer", "LayerNormalization", "MaxPooling2D", "Multiply", "Normalization", "ReLU",
+    "Rescaling", "Reshape", "SeparableConv2D", "ZeroPadding2D",
+})
+# fmt: on
+_MODELS = frozenset({"Functional", "Sequential"})
+
+ALLOWED: Mapping[str | None, frozenset[str]] = {
+    None: frozenset({"__keras_tensor__"}),
+    "keras": _MODELS | {"DTypePolicy"},
+    "keras.initializers": _INITIALIZERS,
+    "keras.layers": _LAYERS,
+    "keras.models": _MODELS,
+    "keras.regularizers": frozenset({"L1", "L1L2", "L2"}),
+    "keras.src.applications.convnext": frozenset({"LayerScale"}),
+    "keras.src.applications.inception_resnet_v2": frozenset({"CustomScaleLayer"}),
+    "keras.src.models.functional": frozenset({"Functional"}),
+    "keras.src.models.sequential": frozenset({"Sequential"}),
+    "keras.src.ops.numpy": frozenset({"Add", "Flip", "Multiply"}),
+}
+"""Classes by module, as Keras writes them."""
+
+
+def find_unknown_class(config: bytes) -> str | None:
+    """Return the first class of a model's `config.json` that no search builds, None without one.
+
+    Raises:
+        ValueError: If it is no JSON object of a model.
+    """
+    try:
+        document = json.loads(config)
+        if not isinstance(document, dict) or document.get("class_name") not in _MODELS:
+            raise ValueError("Expected the configuration of a Keras model.")
+        return next(_unknown_classes(document), None)
+    except RecursionError as error:
+        raise ValueError("Expected the configuration of a Keras model, not so deep.") from error
+
+
+def _unknown_classes(part: Any) -> Iterator[str]:
+    if isinstance(part, list):
+        for item in part:
+            yield from _unknown_classes(item)
+    elif isinstance(part, dict):
+        if "class_name" in part and not _is_allowed(part):
+            yield str(part["class_name"])
+        for item in part.values():
+            yield from _unknown_classes(item)
+
+
+def _is_allowed(part: dict[str, Any]) -> bool:
+    """Whether an object is of a class of ours, under its own name."""
+    module, name, registered = (part.get(it) for it in ("module", "class_name", "registered_name"))
+    if not (isinstance(name, str) and (module is None or isinstance(module, str))):
+        return False
+    return name in ALLOWED.get(module, frozenset()) and registered in (None, name)

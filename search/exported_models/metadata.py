@@ -1,0 +1,74 @@
+"""What an exported model says about itself: the record inside its file, and beside it."""
+
+from importlib.metadata import PackageNotFoundError, version
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+FORMAT = 1
+PACKAGES = ("convsearch", "keras", "tensorflow")
+
+Text = Annotated[str, Field(max_length=1000)]
+Side = Annotated[int, Field(ge=1, le=4096, strict=True)]
+Color = Literal["auto", "grey", "rgb"]
+Probability = Annotated[float, Field(ge=0, le=1)]
+
+
+class ModelFacts(BaseModel):
+    """The origin of a network, and what goes into it and comes out of it.
+
+    Attributes:
+        format: Of this record: 1. What a later convsearch adds is not read by this one.
+        study: The study that trained it.
+        trial: Its number there.
+        family: Its kind of architecture.
+        classes: Names of the classes, in the order of the probabilities.
+        image_shape: Height, width and channels of the images that it takes.
+        color: How images were prepared: `grey`, `rgb`, or `auto`, where images without real
+            colour became grey.
+        pixels: The same in words.
+        fingerprint: Of the prepared images that it was trained on.
+        val_accuracy: Of its weights, None where it is not known.
+        versions: Of the packages that wrote it.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    format: Literal[1] = 1
+    study: Text
+    trial: Annotated[int, Field(ge=0, strict=True)]
+    family: Text
+    classes: Annotated[tuple[Text, ...], Field(min_length=1, max_length=10_000)]
+    image_shape: tuple[Side, Side, Side]
+    color: Color = "auto"
+    pixels: Text
+    fingerprint: Text
+    val_accuracy: Probability | None = None
+    versions: Annotated[dict[Text, Text], Field(max_length=100)] = {}
+
+    @model_validator(mode="after")
+    def _check_classes_and_shape(self) -> "ModelFacts":
+        if len(set(self.classes)) < len(self.classes):
+            raise ValueError("Expected classes of different names.")
+        height, width, channels = self.image_shape
+        if height != width or channels not in (1, 3):
+            raise ValueError("Expected square images of 1 or 3 channels.")
+        return self
+
+
+def describe_pixels(image_shape: tuple[int, int, int]) -> str:
+    """Return in words what a network takes."""
+    height, width, channels = image_shape
+    color = "grey" if channels == 1 else "red, green, blue"
+    return f"0 to 255, {color} ({height}, {width}, {channels})"
+
+
+def versions_here() -> dict[str, str]:
+    """Return the versions of the packages that write a model, as far as they are installed."""
+    found = {}
+    for name in PACKAGES:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:  # TensorFlow has distributions of other names as well.
+            continue
+    return found

@@ -1,0 +1,167 @@
+"""Devices: the GPUs of this machine, and which of them each local trainer gets."""
+
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from search.errors import SettingsError
+
+LIST_COMMAND = ("nvidia-smi", "-L")
+LIST_TIMEOUT_S = 60.0
+"""Drivers that have gone to sleep take many seconds to answer."""
+_GPU = re.compile(r"^GPU (\d+): .*\(UUID: (GPU-[^)]+)\)")
+_MIG = re.compile(r"^\s+MIG .*Device\s+(\d+): \(UUID: (MIG-[^)]+)\)")
+
+
+@dataclass(frozen=True, slots=True)
+class Device:
+    """What one trainer trains on: no GPU, one GPU, or one part of a GPU (MIG).
+
+    `key` is what `--gpus` calls it, and `visible` what CUDA is told: its index, or the unique id
+    of a part, which has no index of its own.
+    """
+
+    key: str
+    uuid: str = ""
+    visible: str = ""
+    uses_cuda_order: bool = False
+
+    @property
+    def name(self) -> str:
+        """What others see: `cpu`, `gpu 0`, or `gpu 0:1` for a part."""
+        return "cpu" if not self.uuid else f"gpu {self.key}"
+
+    @property
+    def environment(self) -> Mapping[str, str]:
+        """What its trainer's environment has; memory grows, so that several can share a GPU."""
+        if not self.uuid:
+            return {"CUDA_VISIBLE_DEVICES": ""}
+        # CUDA counts from the fastest GPU on by default, nvidia-smi by place.
+        order = {} if self.uses_cuda_order else {"CUDA_DEVICE_ORDER": "PCI_BUS_ID"}
+        growth = {"TF_FORCE_GPU_ALLOW_GROWTH": "true"}
+        return {"CUDA_VISIBLE_DEVICES": self.visible, **order, **growth}
+
+
+CPU = Device("none")
+
+
+def find_gpus(wanted: str) -> tuple[Device, ...]:
+    """Return the GPUs that are wanted; none means to train on the CPU.
+
+    Args:
+        wanted: `auto` (all that there are), `none`, or keys as `nvidia-smi -L` counts: `0,1`, or
+            `0:1` and the unique id for a part of a GPU. What CUDA_VISIBLE_DEVICES hides is not
+            there.
+
+    Raises:
+        SettingsError: If one of them is not there; the message lists those found.
+    """
+    if wanted == "none":
+        return ()
+    found = _visible(_list_gpus(), os.environ.get("CUDA_VISIBLE_DEVICES"))
+    if wanted == "auto":
+        return tuple(found)
+    known = {device.key: device for device in found}
+    known |= {device.uuid: device for device in found}
+    keys = list(dict.fromkeys(key.strip() for key in wanted.split(",")))
+    if missing := [key for key in keys if key not in known]:
+        names = ", ".join(device.key for device in found) or "none"
+        hidden = " (CUDA_VISIBLE_DEVICES is set)" if "CUDA_VISIBLE_DEVICES" in os.environ else ""
+        raise SettingsError(
+            f"--gpus: expected auto, none, or some of this machine's GPUs: {names}{hidden}. "
+            f"Received: {', '.join(missing)}"
+        )
+    return tuple(dict.fromkeys(known[key] for key in keys))
+
+
+def choose_gpus(
+    wanted: str, *, trainers_per_gpu: int, n_workers: int | None
+) -> tuple[Device, ...]:
+    """Return the GPU of each worker, taking the GPUs in turn; none means to train on the CPU.
+
+    Raises:
+        SettingsError: If a GPU is not there, or if there are more workers than places.
+    """
+    gpus = find_gpus(wanted)
+    if not gpus:
+        return ()
+    places = gpus * trainers_per_gpu
+    if n_workers is not None and n_workers > len(places):
+        raise SettingsError(
+            f"--workers: expected at most {len(places)}, {trainers_per_gpu} for each GPU of "
+            f"{', '.join(gpu.key for gpu in gpus)}. Received: {n_workers}. Raise "
+            "--trainers-per-gpu, or train on the CPU with --gpus none."
+        )
+    return places[:n_workers]
+
+
+def choose_devices(
+    gpus: str, *, trainers_per_gpu: int, workers: int | str | None
+) -> tuple[Device, ...]:
+    """Return what each worker of a `worker` command trains on.
+
+    Args:
+        gpus: As `find_gpus` takes them.
+        trainers_per_gpu: Workers that share a GPU.
+        workers: How many, or `auto`: one for each place on a GPU or for each core. By default one
+            where there is no GPU.
+
+    Raises:
+        SettingsError: If the GPUs or the number of workers cannot be had.
+    """
+    if not (workers is None or workers == "auto" or (isinstance(workers, int) and workers >= 1)):
+        raise SettingsError(f"--workers: expected 1 or more, or auto. Received: {workers}.")
+    n_workers = workers if isinstance(workers, int) else None
+    chosen = choose_gpus(gpus, trainers_per_gpu=trainers_per_gpu, n_workers=n_workers)
+    n_on_cpu = n_cores() if workers == "auto" else n_workers or 1
+    return chosen or (CPU,) * n_on_cpu
+
+
+def _list_gpus() -> list[Device]:
+    """Ask nvidia-smi; a GPU that is cut into parts stands for these."""
+    try:
+        done = subprocess.run(
+            LIST_COMMAND, capture_output=True, text=True, timeout=LIST_TIMEOUT_S, check=False
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return []
+    gpus: dict[str, list[Device]] = {}
+    index = ""
+    for line in done.stdout.splitlines() if done.returncode == 0 else ():
+        if gpu := _GPU.match(line):
+            index = gpu[1]
+            gpus[index] = [Device(index, uuid=gpu[2], visible=index)]
+        elif part := _MIG.match(line):
+            whole = [device for device in gpus[index] if ":" in device.key]
+            gpus[index] = [*whole, Device(f"{index}:{part[1]}", uuid=part[2], visible=part[2])]
+    return [device for devices in gpus.values() for device in devices]
+
+
+def _visible(found: Sequence[Device], setting: str | None) -> list[Device]:
+    """Leave those that CUDA_VISIBLE_DEVICES names; as in CUDA an unknown entry ends its list."""
+    if setting is None:
+        return list(found)
+    visible: list[Device] = []
+    for entry in (entry.strip() for entry in setting.split(",")):
+        match = next((device for device in found if _is_named(device, entry)), None)
+        if match is None:
+            break
+        visible.append(Device(match.key, uuid=match.uuid, visible=entry, uses_cuda_order=True))
+    return visible
+
+
+def _is_named(device: Device, entry: str) -> bool:
+    """Whether an entry is the index of a GPU, or the beginning of a unique id."""
+    if entry.isdigit():
+        return entry == device.key.partition(":")[0]
+    return entry != "" and device.uuid.startswith(entry)
+
+
+def n_cores() -> int:
+    """How many cores this process may use."""
+    if sys.platform == "linux":
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1

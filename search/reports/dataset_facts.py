@@ -1,0 +1,76 @@
+"""What is told of a study's images, in its report and on its dashboard."""
+
+import logging
+from collections.abc import Mapping
+
+import numpy as np
+
+from analysis.report.facts import DataFacts
+from search.artifacts import Artifacts, fetch_prepared
+from search.data import PreparedSet
+from search.errors import ArtifactError, SearchError
+from search.reports.example_images import sample_images
+from search.settings.stored import StudySettings
+from storage import Store, StoreError, load_study
+
+logger = logging.getLogger(__name__)
+
+
+def load_dataset_facts(store: Store, study: str) -> DataFacts | None:
+    """Tell of a study's images; None where they cannot be had here.
+
+    Nothing else of the study is opened: neither modules of users nor weights.
+
+    Raises:
+        StoreError: If the store does not answer.
+        ArtifactError: If the images are elsewhere, and that does not answer.
+    """
+    try:
+        settings = StudySettings.read(load_study(store, study).settings)
+        artifact_store = Artifacts.of_study(settings, store, study).store
+        data = {
+            key: fetch_prepared(artifact_store, images) for key, images in settings.images.items()
+        }
+        return describe_images(settings, data)
+    except (StoreError, ArtifactError):
+        raise
+    except (SearchError, OSError) as error:
+        logger.warning("the images of %s are not shown: %s", study, error)
+        return None
+
+
+def describe_images(
+    settings: StudySettings, data: Mapping[str, PreparedSet], *, with_names: bool = False
+) -> DataFacts:
+    """Tell of a study's images: those that families from scratch see, or the only ones there are.
+
+    Args:
+        settings: Of the study.
+        data: Its images by image set.
+        with_names: Whether names of files that were left out are told.
+    """
+    images = data.get("scratch") or next(iter(data.values()))
+    metadata = images.metadata
+    left_out = [*metadata["broken"], *(name for name, _ in metadata["duplicates"])]
+    left_out += [name for names in metadata["conflicts"] for name in names]
+    own = metadata.get("own_splits")
+    return DataFacts(
+        kind=metadata["kind"],
+        classes=images.classes,
+        counts={split: _count(images, split) for split in images.counts},
+        image_shapes={name: it.image_shape for name, it in data.items()},
+        fingerprint=images.fingerprint,
+        n_duplicates=len(metadata["duplicates"]),
+        n_conflicts=len(metadata["conflicts"]),
+        n_broken=len(metadata["broken"]),
+        split=None if own or own is None else settings.data.split,
+        is_split_known=own is not None,
+        seed=settings.data.seed,
+        samples=tuple(sample_images(images)),
+        names_left_out=tuple(left_out) if with_names else (),
+    )
+
+
+def _count(images: PreparedSet, split: str) -> dict[str, int]:
+    counts = np.bincount(images.labels(split), minlength=images.n_classes)
+    return dict(zip(images.classes, map(int, counts), strict=True))

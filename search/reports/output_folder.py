@@ -1,0 +1,86 @@
+"""The folder of a report: whether one may be written there, and what a killed one leaves."""
+
+import re
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from analysis.errors import ReportError
+from search.errors import SettingsError
+from search.exported_models.archive import MODEL, MODEL_METADATA
+
+WRITTEN = PAGE, NOTEBOOK, DATA, TRIALS = "report.html", "report.ipynb", "report.json", "trials.csv"
+REPORT_FILES = (*WRITTEN, MODEL, MODEL_METADATA)
+"""The files of a report: those that `--force` replaces."""
+_TEMPORARY_NAME = re.compile(rf"\.writing-\w+|\.({'|'.join(map(re.escape, WRITTEN))})\.\d+")
+"""Names that files have while they are written: what `kill -9` leaves."""
+_WRITTEN_FIRST = (MODEL, PAGE)
+"""Either is there before any of the others: a folder with a `trials.csv` alone is somebody's."""
+
+
+def has_report(out: Path) -> bool:
+    """Whether a folder holds a finished report: its data are written last."""
+    return (out / DATA).exists()
+
+
+def check_folder(out: Path, *, is_forced: bool) -> None:
+    """Refuse a place that holds what a report must not replace.
+
+    A folder with an unfinished report alone is as good as an empty one.
+
+    Raises:
+        SettingsError: If it is a file, or a folder that is not empty and must not be.
+    """
+    if not out.exists():
+        return
+    if not out.is_dir():
+        raise SettingsError(f"--out: expected a folder. Received a file: {out}")
+    if not is_forced and not _is_vacant({path.name for path in out.iterdir()}):
+        raise SettingsError(
+            f"--out: the folder {out} is not empty. Name another one, or replace an earlier "
+            "report in it with --force."
+        )
+
+
+@contextmanager
+def make_report_folder(out: Path) -> Iterator[None]:
+    """Make the folder, and take it away again where nothing came of the report.
+
+    An earlier report's model is taken out of it, since the new one may get none, and its data,
+    without which it counts as unfinished.
+
+    Raises:
+        ReportError: If the folder cannot be made.
+    """
+    is_new = not out.exists()
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        for name in (DATA, MODEL, MODEL_METADATA):
+            (out / name).unlink(missing_ok=True)
+        _remove_leftovers(out)
+    except OSError as error:
+        raise ReportError(f"Cannot make the folder {out}: {error.strerror}.") from error
+    try:
+        yield
+    except BaseException:  # Ctrl-C too.
+        if is_new:
+            with suppress(OSError):  # It stays where anything is in it.
+                out.rmdir()
+        raise
+
+
+def _is_vacant(names: set[str]) -> bool:
+    finished = {name for name in names if not _TEMPORARY_NAME.fullmatch(name)}
+    is_begun = not finished or any(name in finished for name in _WRITTEN_FIRST)
+    return is_begun and DATA not in finished and finished <= set(REPORT_FILES)
+
+
+def _remove_leftovers(out: Path) -> None:
+    """Remove what a killed report left half written."""
+    for path in out.iterdir():
+        if _TEMPORARY_NAME.fullmatch(path.name):
+            if path.is_dir():
+                shutil.rmtree(path)
+            else:
+                path.unlink()

@@ -1,0 +1,130 @@
+"""A study's plan again, from what the store keeps of it, with changes as `KEY=VALUE`."""
+
+import difflib
+import tomllib
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from pydantic import BaseModel
+
+from search.errors import SettingsError
+from search.settings.plan import StudyPlan
+from search.settings.stored import StudySettings
+from search.settings.study_file import make_plan
+from spaces import SearchSpace, choose_families
+from spaces.parameters.narrowing import shared_key
+from storage import StudyRecord
+
+Tables = dict[str, dict[str, Any]]
+Overrides = Mapping[tuple[str, str], Any]
+OVERRIDABLE_TABLES = ("data", "space", "training", "search", "transfer", "budget")
+"""What a fork may change; it lies in the store of the old study, under its own name."""
+
+
+def plan_from_record(
+    record: StudyRecord, changes: Sequence[str], *, name: str, store_url: str
+) -> StudyPlan:
+    """Return the plan of a study as it is recorded, with changes and under another name.
+
+    Raises:
+        SettingsError: If a change names nothing that can be changed, or is of a wrong type.
+        SpaceError: If a family is not known here.
+    """
+    settings = StudySettings.read(record.settings)
+    own = [family for module in settings.modules for family in module.load()]
+    space = SearchSpace.from_json(settings.space)
+    changed = read_overrides(changes, space)
+    tables = _tables_of(settings, record)
+    table = {**space.to_table(), "modules": [module.source for module in settings.modules]}
+    tables["space"] = _override_space(table, changed, own)
+    changed |= {("study", "name"): name, ("store", "url"): store_url}
+    names = {place: f"--set {place[0]}.{place[1]}" for place in changed}
+    return make_plan(tables, changed, names)
+
+
+def read_overrides(texts: Sequence[str], space: SearchSpace) -> dict[tuple[str, str], Any]:
+    """Read `KEY=VALUE`s; a key is `TABLE.KEY`, or bare where one table alone has it.
+
+    Raises:
+        SettingsError: If there is no such key; the message names the nearest.
+    """
+    changed = {}
+    for text in texts:
+        key, equals, value = text.partition("=")
+        if not equals:
+            raise SettingsError(
+                f"--set: expected KEY=VALUE, as optimizer=adam,sgd. Received: {text}"
+            )
+        changed[_resolve_key(key.strip(), space)] = _read_value(value.strip())
+    return changed
+
+
+def _tables_of(settings: StudySettings, record: StudyRecord) -> Tables:
+    return {
+        "data": settings.data.model_dump(),
+        "training": settings.training.model_dump(),
+        "search": settings.search.model_dump(),
+        "transfer": settings.transfer.model_dump(),
+        "budget": {"trials": record.n_trials, "timeout": record.timeout_s},
+        "store": {"artifacts": settings.artifacts, "max_files_mb": settings.max_files_mb},
+    }
+
+
+def _override_space(
+    table: dict[str, Any], changed: Overrides, own: Sequence[str]
+) -> dict[str, Any]:
+    """Leave out what the changed families have no use for, and what a shared key stands for."""
+    shared = {key for place, key in changed if place == "space"}
+    kept = {
+        key: value
+        for key, value in table.items()
+        if key in shared or shared_key(key) not in shared
+    }
+    families = changed.get(("space", "families"))
+    if families is None:
+        return kept
+    names = choose_families([families] if isinstance(families, str) else families, own)
+    known = {*SearchSpace.create(names).domains, "families", "modules"}
+    return {key: value for key, value in kept.items() if key in known}
+
+
+def _resolve_key(key: str, space: SearchSpace) -> tuple[str, str]:
+    known = _known_keys(space)
+    dotted = {".".join(place): place for place in known}
+    if key in dotted:
+        return dotted[key]
+    table, dot, rest = key.partition(".")
+    if dot and table == "space":
+        return table, rest  # Of a family that is only now searched; `spaces` judges it.
+    places = [place for place in known if place[1] == key]
+    if len(places) == 1:
+        return places[0]
+    if places:
+        raise SettingsError(
+            f"--set: `{key}` may be {' or '.join('.'.join(place) for place in places)}. Say which."
+        )
+    names = [*dotted, *(place[1] for place in known)]
+    near = difflib.get_close_matches(key, names, n=1, cutoff=0.5)
+    hint = f"Did you mean `{near[0]}`?" if near else f"Tables: {', '.join(OVERRIDABLE_TABLES)}."
+    raise SettingsError(f"--set: unknown key `{key}`. {hint}")
+
+
+def _known_keys(space: SearchSpace) -> list[tuple[str, str]]:
+    places = []
+    for table in OVERRIDABLE_TABLES:
+        kind = StudyPlan.model_fields[table].annotation
+        if isinstance(kind, type) and issubclass(kind, BaseModel):
+            places += [(table, key) for key in kind.model_fields]
+    names = {"families", "modules", *space.domains, *map(shared_key, space.domains)}
+    return places + [("space", name) for name in sorted(names)]
+
+
+def _read_value(text: str) -> Any:
+    """Read a value as TOML has it; words need no quotes, and commas make a list."""
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        pass
+    if "," in text and not text.startswith(("[", "{")):
+        return [_read_value(part.strip()) for part in text.split(",")]
+    return text

@@ -1,0 +1,91 @@
+"""The settings of a study as the store keeps them: all that a worker needs to join."""
+
+import json
+from typing import Any
+
+from pydantic import Field, ValidationError
+
+from search.data import DataSettings
+from search.errors import StudyMismatchError
+from search.settings.plan import (
+    DEFAULT_MAX_FILES_MB,
+    SearchSettings,
+    Table,
+    TrainingSettings,
+    TransferSettings,
+)
+from spaces import FamilyModule, Limits
+from spaces.models.backbones import Mode
+
+
+class ImageSet(Table):
+    """A prepared set that a study trains on: the path of its file, and its content."""
+
+    path: str
+    fingerprint: str
+
+
+class WeightsFile(Table):
+    """The weights of a study's backbones: as `spaces.models.Weights`, and what they hold."""
+
+    source: str
+    mode: Mode | None
+    digest: str
+
+
+class StudySettings(Table):
+    """What the store keeps of a plan: all that a worker needs to join.
+
+    `images` and `limits` are by image set, `scratch` or `transfer`; `modules` register users'
+    families; `space` is the record of a `spaces.SearchSpace`; `weights` are those of backbones.
+    Limits are resolved for the machine that created the study, and `family_trials` for the budget
+    that it was created with, 0 where there is one family. `version` and `optuna` are those of
+    convsearch and Optuna that created it, `artifacts` is what `read_artifacts_url` gives, and
+    `artifacts_folder` the study's folder there, named for the study where that is empty.
+    `creation` tells the study from an equal one that had its name, and maybe its id, before.
+    `confirms` names the study whose best configs this one trains again, and only those, and
+    `confirms_creation` is that study's. `versions` are those of the other packages that matter.
+    """
+
+    version: str
+    optuna: str | None = None
+    data: DataSettings
+    images: dict[str, ImageSet]
+    weights: WeightsFile | None = None
+    modules: tuple[FamilyModule, ...] = ()
+    space: dict[str, Any]
+    training: TrainingSettings
+    search: SearchSettings
+    transfer: TransferSettings
+    limits: dict[str, Limits]
+    family_trials: int = 0
+    artifacts: str
+    artifacts_folder: str = ""
+    max_files_mb: int = DEFAULT_MAX_FILES_MB
+    creation: str = ""
+    confirms: str = ""
+    confirms_creation: str = ""
+    versions: dict[str, str] = Field(default_factory=dict)
+
+    @classmethod
+    def read(cls, text: str) -> "StudySettings":
+        """Read what the store keeps.
+
+        Raises:
+            StudyMismatchError: If another version of convsearch wrote it so that this one cannot
+                go on.
+        """
+        try:
+            return cls.model_validate_json(text)
+        except ValidationError as error:
+            raise StudyMismatchError(
+                f"The study was made by another convsearch ({_version_in(text)}) whose settings "
+                "this one cannot read. Go on with that one, or name a new study with --study."
+            ) from error
+
+
+def _version_in(text: str) -> str:
+    try:
+        return f"version {json.loads(text)['version']}"
+    except (ValueError, KeyError, TypeError):
+        return "of an unknown version"

@@ -1,0 +1,33 @@
+"""What pydantic says of a value in our words: what is expected, and what came."""
+
+from collections.abc import Mapping
+from typing import Any
+
+_MESSAGES = {
+    "greater_than_equal": "{ge} or more",
+    "greater_than": "more than {gt}",
+    "less_than_equal": "{le} or less",
+    "less_than": "less than {lt}",
+    "int_parsing": "a whole number",
+    "int_type": "a whole number",
+    "int_from_float": "a whole number",
+    "float_parsing": "a number",
+    "float_type": "a number",
+}
+"""By pydantic's names of what went wrong."""
+
+
+def describe_error(error: Mapping[str, Any], received: str | None = None) -> str:
+    """Return what was expected and what came, as `expected 2 or more. Received: 1`.
+
+    Args:
+        error: One of `ValidationError.errors()`.
+        received: The value in words; as Python writes it by default.
+    """
+    value = repr(error["input"]) if received is None else received
+    text = _MESSAGES.get(error["type"], "").format(**error.get("ctx", {})) or error["msg"]
+    text = text.removeprefix("Value error, ").removeprefix("Input should be ")
+    text = text.replace(f"{error['input']!r} is not one of ", "one of ").rstrip(".")
+    if not text.startswith("Expected"):
+        text = f"expected {text}"
+    return f"{text}." if "Received" in text else f"{text}. Received: {value}."

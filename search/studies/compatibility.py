@@ -1,0 +1,138 @@
+"""A study that is submitted again: what must be the same as before, and what may lie elsewhere."""
+
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from platform import python_version
+from typing import Any
+
+from search.artifacts.stores import is_folder
+from search.errors import StudyMismatchError
+from search.settings.stored import StudySettings, WeightsFile
+from spaces import FamilyModule, SearchSpace
+
+
+def check_compatible(
+    name: str, known: StudySettings, settings: StudySettings, space: SearchSpace
+) -> None:
+    """Make sure that a study may be resumed with these settings.
+
+    Raises:
+        StudyMismatchError: If it would be another study; the message lists what differs.
+    """
+    differences = []
+    for image_set in known.images.keys() & settings.images.keys():
+        stored, current = (it.images[image_set].fingerprint for it in (known, settings))
+        if stored != current:
+            differences.append(
+                f"its images: {_describe(known, image_set)} there, "
+                f"{_describe(settings, image_set)} here (fingerprints {stored[:12]} and "
+                f"{current[:12]})"
+            )
+    differences += _weights_differences(known.weights, settings.weights)
+    differences += _module_differences(known.modules, settings.modules)
+    if _digests(known.modules) == _digests(settings.modules):
+        differences += space.differences(SearchSpace.from_json(known.space))
+    for table in ("training", "search"):
+        stored, current = getattr(known, table).model_dump(), getattr(settings, table).model_dump()
+        differences += _table_differences(stored, current)
+    if differences:
+        raise StudyMismatchError(
+            f"A study {name!r} exists with other settings: {'; '.join(differences)}. "
+            "Give this one another name with --study."
+        )
+
+
+def _describe(settings: StudySettings, image_set: str) -> str:
+    data = settings.data
+    size = settings.transfer.image_size if image_set == "transfer" else data.image_size
+    return f"{data.source} at {size} px, seed {data.seed}"
+
+
+def _weights_differences(stored: WeightsFile | None, current: WeightsFile | None) -> list[str]:
+    if (
+        stored is None
+        or current is None
+        or (stored.digest, stored.mode) == (current.digest, current.mode)
+    ):
+        return []  # Where the file lies may change; other families are told of already.
+    names = [f"{it.source} ({it.mode}, SHA-256 {it.digest[:12]})" for it in (stored, current)]
+    return [f"`weights`: {names[0]} there, {names[1]} here"]
+
+
+def _digests(modules: Sequence[FamilyModule]) -> list[str]:
+    return [module.sha256 for module in modules]
+
+
+def _module_differences(
+    stored: Sequence[FamilyModule], current: Sequence[FamilyModule]
+) -> list[str]:
+    if _digests(stored) == _digests(current):  # Where the files lie may change.
+        return []
+    names = [
+        ", ".join(f"{module.source} ({module.sha256[:12]})" for module in modules) or "none"
+        for modules in (stored, current)
+    ]
+    return [f"`modules`: {names[0]} there, {names[1]} here"]
+
+
+def _table_differences(stored: Mapping[str, Any], current: Mapping[str, Any]) -> list[str]:
+    return [
+        f"`{key}`: {stored[key]} there, {current[key]} here"
+        for key in current
+        if stored.get(key) != current[key]
+    ]
+
+
+def with_current_locations(
+    known: StudySettings, settings: StudySettings, *, is_artifacts_given: bool
+) -> StudySettings:
+    """Return the known settings with the places of today: equal images may lie elsewhere now."""
+    names = ["images", "weights", "modules", "max_files_mb"]
+    is_there = not is_folder(known.artifacts) or Path(known.artifacts).is_dir()
+    if known.artifacts != settings.artifacts and (is_artifacts_given or not is_there):
+        names += ["artifacts", "artifacts_folder"]
+    return known.model_copy(update={name: getattr(settings, name) for name in names})
+
+
+PACKAGES = ("tensorflow", "keras", "numpy", "scikit-learn")
+
+
+def installed_versions() -> dict[str, str]:
+    """The versions of this machine, by package."""
+    return {name: version(name) for name in ("convsearch", "optuna")}
+
+
+def package_versions() -> dict[str, str]:
+    """The versions of Python and of the packages that results depend on, by name."""
+    found = {"python": python_version()}
+    for name in PACKAGES:
+        with suppress(PackageNotFoundError):
+            found[name] = version(name)
+    return found
+
+
+def check_versions(settings: StudySettings) -> None:
+    """Refuse a study of another convsearch or Optuna series than this machine's.
+
+    Raises:
+        StudyMismatchError: If one differs; the message has both.
+    """
+    stored = {"convsearch": settings.version, "optuna": settings.optuna}
+    for name, installed in installed_versions().items():
+        recorded = stored[name]
+        if recorded is not None and _series(recorded) != _series(installed):
+            raise StudyMismatchError(
+                f"The study was made with {name} {recorded}, and this machine has "
+                f"{installed}. Install "
+                f"{name} {_series(recorded)} here (pip install "
+                f"'{name}=={_series(recorded)}.*'), or "
+                "name a new study with --study."
+            )
+
+
+def _series(text: str) -> str:
+    """What must be equal: the major version, and before 1.0 the minor one as well."""
+    major, _, rest = text.partition(".")
+    return f"0.{rest.partition('.')[0]}" if major == "0" else major

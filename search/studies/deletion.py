@@ -1,0 +1,169 @@
+"""Deleting a study: its files first, then its rows, so that a second call ends what one began.
+
+Prepared images are shared, in the user's cache by all stores and in an artifacts folder by those
+that name it. What another store's workers may need stays, and is told of.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from analysis.confirmation_study import confirmation_name
+from search.artifacts import Artifacts, shared_files
+from search.artifacts.stores import DATABASE
+from search.data import Progress, default_cache_dir
+from search.data.cache import remove_unused
+from search.errors import StudyBusyError, StudyMismatchError
+from search.settings.stored import StudySettings
+from storage import (
+    Store,
+    StudyNotFoundError,
+    delete_study,
+    delete_trials,
+    find_study_id,
+    list_all_studies,
+    list_studies,
+    list_workers,
+    load_study,
+    set_stopped,
+)
+
+OtherStudies = Mapping[str, StudySettings | None]
+"""The store's other studies by name; None is one that this version cannot read."""
+
+
+@dataclass(frozen=True, slots=True)
+class DeletionSummary:
+    """What was deleted with a study: its files, and sets that no other study here uses.
+
+    `kept` are lines about sets that stay, since somebody else may use them.
+    """
+
+    n_files: int
+    n_bytes: int
+    n_sets: int
+    kept: tuple[str, ...] = ()
+
+    def combined_with(self, other: "DeletionSummary") -> "DeletionSummary":
+        """Return what was deleted in both."""
+        return DeletionSummary(
+            self.n_files + other.n_files,
+            self.n_bytes + other.n_bytes,
+            self.n_sets + other.n_sets,
+            tuple(dict.fromkeys((*self.kept, *other.kept))),
+        )
+
+
+def remove_study(
+    store: Store, name: str, *, force: bool = False, progress: Progress | None = None
+) -> DeletionSummary:
+    """Delete a study, one of ours or a plain Optuna one, with its artifacts and prepared images.
+
+    Its confirmation goes first. Safe to cut off and to repeat: until its rows are gone the study
+    is there, and stopped.
+
+    Args:
+        store: The store.
+        name: The study's.
+        force: Whether workers may be at work on it.
+        progress: Told how many of its trials are deleted.
+
+    Raises:
+        StudyNotFoundError: If there is no such study.
+        StudyBusyError: If workers are at work on it, and `force` is not given.
+    """
+    study_id = find_study_id(store, name)
+    confirmation = confirmation_name(name)
+    has_one = confirmation in list_all_studies(store)
+    _check_idle(store, name, force=force)
+    first = (
+        remove_study(store, confirmation, force=force, progress=progress)
+        if has_one
+        else DeletionSummary(0, 0, 0)
+    )
+    if not store.is_optuna_only:
+        set_stopped(store, study_id, True)
+    settings = _settings_of(store, name)
+    removal = (
+        DeletionSummary(0, 0, 0) if settings is None else _remove_files(store, name, settings)
+    )
+    delete_trials(store, study_id, progress)
+    delete_study(store, name)
+    return first.combined_with(removal)
+
+
+def _check_idle(store: Store, name: str, *, force: bool) -> None:
+    study_id = find_study_id(store, name)
+    workers = [] if store.is_optuna_only else list_workers(store, study_id)
+    n_alive = sum(worker.is_alive for worker in workers)
+    if n_alive and not force:
+        raise StudyBusyError(
+            f"Study {name!r} has {n_alive} living worker{'s' if n_alive > 1 else ''}. End them "
+            f"with `convsearch stop {name}` first, or delete it all the same with --force."
+        )
+
+
+def _settings_of(store: Store, name: str) -> StudySettings | None:
+    """Return the settings; None for a plain study, or where another version wrote them."""
+    try:
+        return StudySettings.read(load_study(store, name).settings)
+    except (StudyNotFoundError, StudyMismatchError):
+        return None
+
+
+def _remove_files(store: Store, name: str, settings: StudySettings) -> DeletionSummary:
+    artifacts = Artifacts.of_study(settings, store, name)
+    others = {it: _settings_of(store, it) for it in list_studies(store) if it != name}
+    files, shared = artifacts.files(), _unneeded(artifacts, settings, others)
+    kept = []
+    if shared and not _is_exclusive(store, artifacts, settings, others):
+        kept = [f"{', '.join(shared)} in {settings.artifacts}: other stores may use it."]
+        shared = {}
+    artifacts.delete()
+    artifacts.store.delete(shared)
+    cached = {path: path.stat().st_size for path in _cached_images(settings, others.values())}
+    in_use = {path for path in cached if not remove_unused(path)}
+    kept += [f"{path}: a process uses it." for path in sorted(in_use)]
+    sizes = (*files.values(), *shared.values(), *(cached[path] for path in cached.keys() - in_use))
+    n_sets = max(len(shared), len(cached) - len(in_use))
+    return DeletionSummary(len(files), sum(sizes), n_sets, tuple(kept))
+
+
+def _unneeded(
+    artifacts: Artifacts, settings: StudySettings, others: OtherStudies
+) -> dict[str, int]:
+    """Return what was shared for the study, and for no other of this store, with its size."""
+    known = artifacts.store.sizes()
+    neighbours = [it for it in others.values() if it and it.artifacts == settings.artifacts]
+    needed = {name for other in neighbours for name in shared_files(other)}
+    return {name: known[name] for name in shared_files(settings) if name in known.keys() - needed}
+
+
+def _is_exclusive(
+    store: Store, artifacts: Artifacts, settings: StudySettings, others: OtherStudies
+) -> bool:
+    """Whether studies of this store alone have their files there, and all can be asked for theirs.
+
+    Every study has a folder of its own before it shares anything. A bucket has no folders that
+    would tell, and nobody lists all that is in it.
+    """
+    if None in others.values():
+        return False
+    if settings.artifacts == DATABASE:
+        return True
+    root = artifacts.store.folder
+    if root is None:
+        return False
+    own_folders = {Artifacts.of_study(it, store, name).name for name, it in others.items() if it}
+    return {path.name for path in root.iterdir() if path.is_dir()} <= {
+        *own_folders,
+        artifacts.name,
+    }
+
+
+def _cached_images(settings: StudySettings, others: Iterable[StudySettings | None]) -> list[Path]:
+    """Return the study's prepared images in this machine's cache that no other study here uses."""
+    used = {images.path for other in others if other for images in other.images.values()}
+    paths = (Path(images.path) for images in settings.images.values() if images.path not in used)
+    cache = default_cache_dir().absolute()
+    return [path for path in paths if path.absolute().parent == cache and path.is_file()]

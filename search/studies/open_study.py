@@ -1,0 +1,130 @@
+"""An open study: its store, settings, space and data together, as its workers use them."""
+
+from dataclasses import dataclass
+
+import optuna
+
+from search.artifacts import Artifacts, fetch_prepared, fetch_weights
+from search.data import PreparedSet
+from search.settings.stored import StudySettings
+from search.strategy.pruner import make_pruner
+from search.strategy.sampler import make_sampler
+from search.studies.compatibility import check_versions
+from search.trainer.pretrained_weights import check_local_weights
+from spaces import Limits, SearchSpace
+from spaces.families import find_family
+from storage import Store, load_optuna_study, load_study
+
+
+@dataclass(frozen=True, slots=True)
+class OpenStudy:
+    """A study that a worker can join."""
+
+    store: Store
+    study_id: int
+    name: str
+    settings: StudySettings
+    space: SearchSpace
+    data: dict[str, PreparedSet]
+    """By image set: what families from scratch train on, and what pretrained ones do."""
+    study: optuna.Study
+    artifacts: Artifacts
+    n_configs: int | None
+    """How many configs the space has, None when there are too many to count."""
+
+    @classmethod
+    def load(cls, store: Store, name: str) -> "OpenStudy":
+        """Load a study with what its workers need, and make sure that all of it is the study's.
+
+        What another machine prepared comes from the study's artifacts.
+
+        Raises:
+            StudyNotFoundError: If the store has no such study.
+            DataError: If the prepared set is nowhere to be had.
+            ArtifactError: If it cannot be brought here.
+            StudyMismatchError: If the study is of other versions, or the prepared set or the
+                weights here are others.
+            SpaceError: If a module with families of users is missing or has another content, or
+                the file of weights is missing.
+        """
+        record = load_study(store, name)
+        store.optuna_storage.forget_study(record.study_id)
+        settings = StudySettings.read(record.settings)
+        check_versions(settings)
+        artifacts = Artifacts.of_study(settings, store, name)
+        artifact_store = artifacts.store
+        data = {
+            key: fetch_prepared(artifact_store, images) for key, images in settings.images.items()
+        }
+        for module in settings.modules:
+            module.load()
+        space = SearchSpace.from_json(settings.space)
+        if settings.weights is not None:
+            weights = fetch_weights(artifact_store, settings.weights)
+            settings = settings.model_copy(update={"weights": weights})
+            check_local_weights(weights, space, settings.transfer.image_size)
+        study = load_optuna_study(
+            store,
+            name,
+            sampler=make_sampler(settings.search.sampler, settings.search.seed),
+            pruner=make_pruner(
+                settings.search.pruner,
+                settings.training.max_epochs,
+                n_phases=space.n_phases,
+                family_trials=settings.family_trials,
+            ),
+        )
+        return cls(
+            store=store,
+            study_id=record.study_id,
+            name=name,
+            settings=settings,
+            space=space,
+            data=data,
+            study=study,
+            artifacts=artifacts,
+            n_configs=space.count(),
+        )
+
+    @property
+    def is_confirmation(self) -> bool:
+        """Whether it trains configs of another study again, and draws none of its own."""
+        return bool(self.settings.confirms)
+
+    def data_of(self, family: str) -> PreparedSet:
+        """The images that a family trains on, brought here again where their file is gone.
+
+        Raises:
+            DataError: If they are nowhere to be had any more.
+            StudyMismatchError: If another set is where they were, and they are nowhere else.
+            ArtifactError: If they cannot be brought here.
+        """
+        return self._ensure(find_family(family).image_set)
+
+    def cached_data_of(self, family: str) -> PreparedSet:
+        """The images that a family trains on, to tell their shape: their file may be gone.
+
+        Raises:
+            DataError, StudyMismatchError, ArtifactError: As `data_of` does, of images never seen.
+        """
+        return self.data.get(find_family(family).image_set) or self.data_of(family)
+
+    def ensure_data(self) -> None:
+        """Make sure that all images are here: a cache may be emptied while a study is open.
+
+        Raises:
+            DataError, StudyMismatchError, ArtifactError: As `data_of` does.
+        """
+        for image_set in self.settings.images:
+            self._ensure(image_set)
+
+    def _ensure(self, image_set: str) -> PreparedSet:
+        found = self.data.get(image_set)
+        if found is None or not found.path.is_file():
+            found = fetch_prepared(self.artifacts.store, self.settings.images[image_set])
+            self.data[image_set] = found
+        return found
+
+    def limits_of(self, family: str) -> Limits:
+        """What a network of a family may take at most."""
+        return self.settings.limits[find_family(family).image_set]

@@ -1,0 +1,145 @@
+"""What an earlier study found: the configs of its best trials, for another one to begin with."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from optuna.distributions import (
+    BaseDistribution,
+    CategoricalDistribution,
+    FloatDistribution,
+    IntDistribution,
+)
+
+from search.settings.stored import StudySettings
+from spaces import Config, SearchSpace
+from spaces.parameters.domains import Value, domain_from_json
+from spaces.parameters.stub_trials import PreferredTrial
+from storage import Store, TrialRow, load_study, load_trials
+
+Params = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class PriorStudy:
+    """The finished trials of a study, and what its space fixed."""
+
+    name: str
+    settings: StudySettings
+    fixed: Params
+    trials: tuple[TrialRow, ...]
+
+    @classmethod
+    def load(cls, store: Store, name: str) -> "PriorStudy":
+        """Load a study of ours.
+
+        Raises:
+            StudyNotFoundError: If the store has no such study.
+            StudyMismatchError: If its settings cannot be read.
+        """
+        record = load_study(store, name)
+        settings = StudySettings.read(record.settings)
+        rows = load_trials(store, record.study_id)
+        ended = tuple(row for row in rows if row.outcome is not None and row.finished is not None)
+        return cls(name, settings, fixed_values(settings.space), ended)
+
+    @property
+    def best(self) -> list[TrialRow]:
+        """The complete trials, best first."""
+        complete = [
+            row for row in self.trials if row.state == "COMPLETE" and row.value is not None
+        ]
+        return sorted(complete, key=lambda row: (-(row.value or 0.0), row.number))
+
+    def params_of(self, row: TrialRow) -> dict[str, Any]:
+        """Return all that a trial's config was drawn from."""
+        return {**self.fixed, **row.params}
+
+
+def select_best_fitting(
+    prior: PriorStudy, space: SearchSpace, rows: Iterable[TrialRow], n: int
+) -> tuple[list[Params], list[str]]:
+    """Return what draws the first `n` configs that fit a space, and a line about the others."""
+    fitting: list[Params] = []
+    skipped = []
+    for row in rows:
+        if len(fitting) == n:
+            break
+        found = map_config(space, prior.params_of(row), row.attributes.get("config", {}))
+        if found is None:
+            skipped.append(str(row.number))
+        else:
+            fitting.append(found.params)
+    lines = []
+    if skipped:
+        which = "trial" if len(skipped) == 1 else "trials"
+        lines = [f"{which} {', '.join(skipped)} of {prior.name}: not in this space, skipped"]
+    return fitting, lines
+
+
+def drop_duplicates(space: SearchSpace, queue: Sequence[Params]) -> list[Params]:
+    """Return the queue without configs that come twice; the first one stays."""
+    by_key: dict[str, Params] = {}
+    for params in queue:
+        by_key.setdefault(space.suggest(PreferredTrial(params)).key(), params)
+    return list(by_key.values())
+
+
+@dataclass(frozen=True, slots=True)
+class MappedConfig:
+    """The parameters that draw a config in a space, as an Optuna trial keeps them."""
+
+    config: Config
+    params: Mapping[str, Value]
+    distributions: Mapping[str, BaseDistribution]
+
+
+def map_config(
+    space: SearchSpace, params: Mapping[str, Any], record: Mapping[str, Any]
+) -> MappedConfig | None:
+    """Return how a space draws a config; None where it cannot.
+
+    Whatever has no effect on the config is free to differ: inactive parameters, and those that
+    one of the spaces fixes.
+
+    Args:
+        space: The space to draw from.
+        params: What the config was drawn from, `fixed_values` of its own space included.
+        record: The config as JSON.
+    """
+    trial = _RecordingTrial({**params, "family": record.get("family", "")})
+    try:
+        config = space.suggest(trial)
+    except Exception:  # SpaceError, or whatever the code of a user's family may raise.
+        return None
+    if config.to_json() != record:
+        return None
+    return MappedConfig(config, trial.suggested, trial.distributions)
+
+
+def fixed_values(space: Mapping[str, Any]) -> dict[str, Value]:
+    """Return the parameters that the record of a space fixes, which its trials do not have."""
+    domains = {name: domain_from_json(record) for name, record in space["domains"].items()}
+    return {name: domain.first for name, domain in domains.items() if domain.is_fixed}
+
+
+class _RecordingTrial(PreferredTrial):
+    """A guided trial that notes the distributions which Optuna would keep."""
+
+    def __init__(self, preferred: Mapping[str, Value]) -> None:
+        super().__init__(preferred)
+        self.distributions: dict[str, BaseDistribution] = {}
+
+    def suggest_categorical(self, name: str, choices: Sequence[Any]) -> Any:
+        self.distributions[name] = CategoricalDistribution(tuple(choices))
+        return super().suggest_categorical(name, choices)
+
+    def suggest_int(
+        self, name: str, low: int, high: int, *, step: int = 1, log: bool = False
+    ) -> int:
+        self.distributions[name] = IntDistribution(low, high, log=log, step=step)
+        return super().suggest_int(name, low, high, step=step, log=log)
+
+    def suggest_float(self, name: str, low: float, high: float, *, log: bool = False) -> float:
+        self.distributions[name] = FloatDistribution(low, high, log=log)
+        return super().suggest_float(name, low, high, log=log)

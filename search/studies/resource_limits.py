@@ -1,0 +1,43 @@
+"""What this machine has for each of its workers, and so how many there are."""
+
+from search.machine.devices import n_cores
+from search.machine.memory import total_mb
+from search.settings.plan import StudyPlan
+from spaces import Limits, SearchSpace
+
+DEFAULT_MAX_PARAMETERS = 10_000_000
+OPERATIONS_PER_PIXEL = 150_000_000 / 32**2
+"""The costliest networks of the space take a hundred times the median's time and are no better
+for it, so the default keeps an epoch of 2,000 images within half a minute of one core."""
+TRAINER_OVERHEAD_MB = 700.0
+"""What a trainer and its worker take before the first network."""
+MIN_MEMORY_MB = {"scratch": 256.0, "transfer": 640.0}
+"""What each worker has for a network at least, by image set: the least that a search needs."""
+MAX_MEMORY_MB = 4096.0
+
+
+def count_workers(plan: StudyPlan, space: SearchSpace) -> int:
+    """Return how many local workers to run: one for each core that has the memory for one."""
+    if plan.study.workers != "auto":
+        return plan.study.workers
+    least = max(MIN_MEMORY_MB[name] for name in space.image_sets)
+    most = int(total_mb() // (TRAINER_OVERHEAD_MB + least))
+    return max(1, min(n_cores(), most))
+
+
+def resolve_limits(plan: StudyPlan, n_workers: int, image_set: str) -> Limits:
+    """Fill in the limits for this machine: four fifths of its memory, shared by its workers.
+
+    A backbone was chosen by name, so it has no other bound than what the user says.
+    """
+    share = 0.8 * total_mb() / n_workers - TRAINER_OVERHEAD_MB
+    memory_mb = round(min(MAX_MEMORY_MB, max(MIN_MEMORY_MB[image_set], share)))
+    search, is_scratch = plan.search, image_set == "scratch"
+    operations = OPERATIONS_PER_PIXEL * plan.data.image_size**2 if is_scratch else None
+    if search.max_operations is not None:
+        operations = 1e6 * search.max_operations
+    return Limits(
+        max_parameters=search.max_parameters or (DEFAULT_MAX_PARAMETERS if is_scratch else None),
+        max_memory_mb=search.max_memory or memory_mb,
+        max_operations=None if operations is None else round(operations),
+    )

@@ -1,0 +1,53 @@
+"""The `[space]` table of a plan: families, modules with users' own ones, and what is narrowed."""
+
+from collections.abc import Sequence
+
+from search.errors import SettingsError
+from search.settings.plan import StudyPlan, TransferSettings
+from search.trainer.pretrained_weights import DEFAULT_BACKBONES
+from spaces import FamilyModule, SearchSpace, choose_families, find_family
+from spaces.models.backbones import find_backbone
+
+DEFAULT_FAMILIES = ("plain", "vgg", "inception", "residual", "dense")
+"""Those that train from scratch: `transfer` may have to download weights, so it is named."""
+
+
+def read_space(plan: StudyPlan) -> tuple[tuple[FamilyModule, ...], SearchSpace]:
+    """Load the modules that the `[space]` table names, and return them with the space.
+
+    Raises:
+        SettingsError: If backbones are spoken of, and no family has any.
+        SpaceError: If a family or a module is not known, or the space cannot be narrowed so.
+    """
+    table = dict(plan.space)
+    modules = tuple(map(FamilyModule.find, _as_names(table.pop("modules", ()))))
+    own = [family for module in modules for family in module.load()]
+    families = table.pop("families", (*DEFAULT_FAMILIES, *own))
+    names = choose_families(_as_names(families), own)
+    if all(find_family(name).image_set != "transfer" for name in names):
+        _check_no_transfer_options(plan, names)
+    if "transfer" in names:
+        table["backbone"] = _read_backbones(table.get("backbone", DEFAULT_BACKBONES))
+    return modules, SearchSpace.create(names, table)
+
+
+def _check_no_transfer_options(plan: StudyPlan, families: Sequence[str]) -> None:
+    """Refuse what is said of backbones in a study that has none."""
+    default = TransferSettings().model_dump()
+    given = ["--backbones"] if "backbone" in plan.space else []
+    given += [f"`{key}` in [transfer]" for key, value in plan.transfer if value != default[key]]
+    if given:
+        raise SettingsError(
+            f"{given[0]} is for pretrained backbones alone. Received: the families "
+            f"{', '.join(families)}; add transfer to --families."
+        )
+
+
+def _read_backbones(names: object) -> list[str]:
+    """Return backbones their own names: `MobileNetV2` is `mobilenet_v2`."""
+    return [find_backbone(name).name for name in _as_names(names)]
+
+
+def _as_names(families: object) -> list[str]:
+    names = [families] if isinstance(families, str) else families or ()
+    return [str(name).strip() for name in names]  # type: ignore[attr-defined]

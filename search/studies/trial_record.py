@@ -1,0 +1,67 @@
+"""The record of a trial: all that its training depends on beside its study."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from search.errors import TrialRecordError
+from search.settings.stored import StudySettings
+from search.strategy.seeds import TRAINING, derive_seed
+from search.studies.fork import COPIED_FROM
+from storage import Store, StudyNotFoundError, TrialRow, load_study, load_trials
+
+
+@dataclass(frozen=True, slots=True)
+class TrialRecord:
+    """What a trial drew, the seed that it was trained from, and what came of it.
+
+    `val_accuracy` is that of its best epoch, None while it is open.
+    """
+
+    trial_id: int
+    number: int
+    config: dict[str, Any]
+    seed: int
+    val_accuracy: float | None
+
+    @classmethod
+    def load(cls, store: Store, study: str, number: int) -> "TrialRecord":
+        """Load the record of a trial of ours.
+
+        Raises:
+            StudyNotFoundError: If the store has no such study.
+            TrialRecordError: If there is no such trial, it was never trained, or the study that it
+                was taken over from is not there any more.
+        """
+        row = _find_trial(store, study, number)
+        seed = _seed_of(store, study, row)
+        return cls(row.trial_id, number, row.attributes["config"], seed, row.value)
+
+
+def _find_trial(store: Store, study: str, number: int) -> TrialRow:
+    rows: Sequence[TrialRow] = load_trials(store, load_study(store, study).study_id)
+    for row in rows:
+        if row.number == number:
+            if "config" not in row.attributes:
+                raise TrialRecordError(
+                    f"Trial {number} of {study} has no config: it was never trained."
+                )
+            return row
+    known = f"0 to {len(rows) - 1}" if rows else "none"
+    raise TrialRecordError(f"There is no trial {number} in {study}. Trials there: {known}.")
+
+
+def _seed_of(store: Store, study: str, row: TrialRow) -> int:
+    """Return the seed that a trial was trained from, in the study in which it was."""
+    source = row.attributes.get(COPIED_FROM)
+    if source is None:
+        settings = StudySettings.read(load_study(store, study).settings)
+        return derive_seed(settings.search.seed, row.number, TRAINING)
+    try:
+        there = _find_trial(store, source["study"], source["trial"])
+    except StudyNotFoundError as error:
+        raise TrialRecordError(
+            f"Trial {row.number} was trained in study {source['study']}, which is not in this "
+            "store any more; its seed is not known without that."
+        ) from error
+    return _seed_of(store, source["study"], there)

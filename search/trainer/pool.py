@@ -1,0 +1,62 @@
+"""Trainers in reserve: one at work, and the next one warming up before it has to be replaced."""
+
+import logging
+from collections.abc import Sequence
+from functools import partial
+
+from search.machine.devices import CPU, Device
+from search.trainer.process import COMMAND, Trainer
+
+logger = logging.getLogger(__name__)
+
+MAX_GROWTH_MB = 150.0
+"""A process keeps a megabyte or two of each network that it trains, and more of large ones."""
+WARM_UP_SHARE = 0.7
+"""How much of that growth is used up when the next trainer begins to load TensorFlow."""
+
+
+class TrainerPool:
+    """Gives a trainer for each trial, the same one as long as its memory stays flat."""
+
+    def __init__(
+        self, *, n_threads: int = 1, command: Sequence[str] = COMMAND, device: Device = CPU
+    ) -> None:
+        self.device = device
+        self._make = partial(
+            Trainer, n_threads=n_threads, command=command, device=device.environment
+        )
+        self._current = self._make()
+        self._next: Trainer | None = None
+        self._first_mb: float | None = None
+
+    def take(self) -> Trainer:
+        """Return a living trainer; it may still be loading TensorFlow."""
+        if self._current.exit_code() is not None:
+            self._replace()
+        return self._current
+
+    def after_trial(self) -> None:
+        """Look at the trainer's memory, and replace it or prepares to."""
+        if self._current.exit_code() is not None:
+            return
+        memory_mb = self._current.memory_mb()
+        if self._first_mb is None:
+            self._first_mb = memory_mb
+        growth = memory_mb - self._first_mb
+        if growth > MAX_GROWTH_MB:
+            logger.info("the trainer has grown by %.0f MB and is replaced", growth)
+            self._replace()
+        elif growth > WARM_UP_SHARE * MAX_GROWTH_MB and self._next is None:
+            self._next = self._make()
+
+    def close(self) -> None:
+        """End all trainers."""
+        self._current.close()
+        if self._next is not None:
+            self._next.close()
+
+    def _replace(self) -> None:
+        self._current.close()
+        if self._next is None or self._next.exit_code() is not None:
+            self._next = self._make()
+        self._current, self._next, self._first_mb = self._next, None, None

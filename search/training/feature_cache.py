@@ -1,0 +1,175 @@
+"""Features of a frozen backbone: computed once for a prepared set, and mapped by every trainer.
+
+One `.npy` file for each split and pass, named by a hash of all that it depends on: the images'
+fingerprint, the backbone, its weights and their preprocessing, and which augmented pass it is.
+"""
+
+import hashlib
+import json
+import logging
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from math import prod
+from pathlib import Path
+from typing import BinaryIO
+
+import fasteners
+import keras
+import numpy as np
+from numpy.typing import NDArray
+
+from search.data import PreparedSet
+from search.data.cache import CACHE_VARIABLE, cache_error_message, write_atomically
+from search.errors import DataError
+from search.training.augmentation import augment
+from search.training.phase import predict_in_batches
+from spaces.keras_models import build_extractor
+from spaces.models.backbones import Weights, backbone_cost, find_backbone
+
+FORMAT = 1
+N_PASSES = 3
+"""Augmented passes over the training images; more would differ more, and take more disk."""
+BATCH_SIZE = 32
+CHUNK = 8 * BATCH_SIZE
+"""Images between two words of progress."""
+WAIT_S = 1.0
+
+logger = logging.getLogger(__name__)
+
+OnProgress = Callable[[int, int], None]
+"""Told how many images of how many are done, so that nobody takes the trainer for hung."""
+
+Maps = NDArray[np.float32]
+"""Shape `(n, height, width, channels)`."""
+
+
+class Features:
+    """What a frozen backbone makes of a prepared set's images, read from files."""
+
+    def __init__(
+        self,
+        folder: Path,
+        data: PreparedSet,
+        backbone: str,
+        weights: Weights,
+        on_progress: OnProgress,
+    ) -> None:
+        self._folder = folder
+        self._data = data
+        self._backbone = backbone
+        self._weights = weights
+        self._digest = weights.digest()
+        self._on_progress = on_progress
+        self._extractor: keras.Model | None = None
+        self._maps: dict[Path, Maps] = {}
+
+    def maps(self, split: str, augmented_pass: int = 0) -> Maps:
+        """Features of a split: of its images as they are in pass 0, else of augmented ones.
+
+        Raises:
+            DataError: If they cannot be written.
+        """
+        path = self._path(split, augmented_pass)
+        if path not in self._maps:
+            self._maps[path] = self._load_or_compute(path, split, augmented_pass)
+        return self._maps[path]
+
+    def _path(self, split: str, augmented_pass: int) -> Path:
+        parts = {
+            "format": FORMAT,
+            "data": self._data.fingerprint,
+            "backbone": self._backbone,
+            "weights": self._digest,
+            "mode": self._weights.mode_for(find_backbone(self._backbone)),
+            "split": split,
+            "pass": augmented_pass,
+        }
+        key = hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:32]
+        return self._folder / f"{self._backbone}-{split}{augmented_pass}-{key}.npy"
+
+    def _load_or_compute(self, path: Path, split: str, augmented_pass: int) -> Maps:
+        n_images = self._data.counts[split]
+        maps = _load(path, n_images)
+        if maps is None:
+            with _locked(path, lambda: self._on_progress(0, n_images)):
+                maps = _load(path, n_images)  # another trainer may have written it meanwhile
+                if maps is None:
+                    self._compute(path, split, augmented_pass)
+                    maps = _load(path, n_images)
+        assert maps is not None
+        return maps
+
+    def _compute(self, path: Path, split: str, augmented_pass: int) -> None:
+        logger.info("computing features: %s, pass %s", split, augmented_pass)
+        self._check_disk_space(split)
+        blocks = self._blocks(split, augmented_pass)
+        first = next(blocks)
+        shape = (self._data.counts[split], *first.shape[1:])
+
+        def write(file: BinaryIO) -> None:
+            header = {"descr": "<f4", "fortran_order": False, "shape": shape}
+            np.lib.format.write_array_header_1_0(file, header)
+            file.write(first.data)
+            for block in blocks:
+                file.write(block.data)
+            file.flush()
+            os.fsync(file.fileno())  # what is damaged would not be noticed later
+
+        write_atomically(path, write)
+
+    def _check_disk_space(self, split: str) -> None:
+        cost = backbone_cost(
+            find_backbone(self._backbone), self._data.image_shape[:2], unfrozen_layers=0
+        )
+        needed = 4 * self._data.counts[split] * prod(cost.output_shape)
+        free = shutil.disk_usage(self._folder).free
+        if needed > free:
+            raise DataError(
+                f"The features of {self._backbone} need {needed / 2**20:,.0f} MB in "
+                f"{self._folder}, where {free / 2**20:,.0f} MB are free. Make room, or name "
+                f"another cache folder in ${CACHE_VARIABLE}."
+            )
+
+    def _blocks(self, split: str, augmented_pass: int) -> Iterator[Maps]:
+        """Features of a split, a chunk of images after the other."""
+        if self._extractor is None:
+            self._extractor = build_extractor(
+                self._backbone, self._data.image_shape, self._weights
+            )
+        images = self._data.images(split)
+        rng = np.random.default_rng(augmented_pass)
+        for start in range(0, len(images), CHUNK):
+            self._on_progress(start, len(images))
+            chunk = images[start : start + CHUNK]
+            if augmented_pass:
+                chunk = augment(chunk, rng)
+            maps = predict_in_batches(self._extractor, chunk, BATCH_SIZE)
+            yield np.ascontiguousarray(maps, "<f4")
+
+
+@contextmanager
+def _locked(path: Path, on_wait: Callable[[], None]) -> Iterator[None]:
+    """Hold a lock between processes, which is waited for with a word now and then."""
+    lock = fasteners.InterProcessLock(path.with_suffix(".lock"))
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        while not lock.acquire(blocking=True, timeout=WAIT_S):
+            on_wait()
+    except OSError as error:
+        raise DataError(cache_error_message("write to", path.parent, error)) from error
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _load(path: Path, n_images: int) -> Maps | None:
+    """Map a file of features; one that is missing, cut short or of another kind gives None."""
+    try:
+        maps = np.load(path, mmap_mode="r", allow_pickle=False)
+    except (OSError, ValueError, EOFError):
+        return None
+    is_whole = maps.dtype == np.float32 and maps.ndim == 4 and len(maps) == n_images
+    return maps if is_whole else None

@@ -1,0 +1,78 @@
+"""What phases are fed with: pixels, or the features that a frozen backbone made of them."""
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from search.data import PreparedSet
+from search.training.augmentation import augment
+from search.training.feature_cache import Maps
+from search.training.phase import Batch
+
+ORDER, AUGMENTATION = 0, 1
+"""Streams of random numbers that a trial's seed and an epoch are joined with."""
+
+
+class PixelFeed:
+    """Pixels, augmented anew in each epoch if the trial says so."""
+
+    def __init__(
+        self, data: PreparedSet, seed: int, batch_size: int, *, augmentation: bool
+    ) -> None:
+        self._data = data
+        self._seed = seed
+        self._augmentation = augmentation
+        self.batch_size = min(batch_size, data.counts["train"])
+
+    def batches(self, epoch: int) -> Iterator[Batch]:
+        """Training images, shape `(batch_size, height, width, channels)`."""
+        labels = self._data.labels("train")
+        order = draw_order(len(labels), self._seed, epoch, self.batch_size)
+        images = self._data.images("train")[order.ravel()]
+        if self._augmentation:
+            rng = np.random.default_rng((self._seed, AUGMENTATION, epoch))
+            images = augment(images, rng)
+        for position, batch in enumerate(order):
+            start = position * self.batch_size
+            yield images[start : start + self.batch_size], labels[batch]
+
+    def validation(self) -> Batch:
+        """The validation images, as they are."""
+        return self._data.images("val"), self._data.labels("val")
+
+
+class FeatureFeed:
+    """Features of a frozen backbone; epochs take turns among the `passes` over the images."""
+
+    def __init__(
+        self,
+        passes: Sequence[Maps],
+        validation: Maps,
+        data: PreparedSet,
+        seed: int,
+        batch_size: int,
+    ) -> None:
+        self._passes = passes
+        self._validation = validation
+        self._data = data
+        self._seed = seed
+        self.batch_size = min(batch_size, data.counts["train"])
+
+    def batches(self, epoch: int) -> Iterator[Batch]:
+        """Feature maps of training images, shape `(batch_size, height, width, channels)`."""
+        labels = self._data.labels("train")
+        maps = self._passes[(epoch - 1) % len(self._passes)]
+        for batch in draw_order(len(labels), self._seed, epoch, self.batch_size):
+            yield maps[batch], labels[batch]
+
+    def validation(self) -> Batch:
+        """Feature maps of the validation images."""
+        return self._validation, self._data.labels("val")
+
+
+def draw_order(n_images: int, seed: int, epoch: int, batch_size: int) -> NDArray[np.int64]:
+    """Positions of an epoch's images, shape `(n_batches, batch_size)`: whole batches only."""
+    order = np.random.default_rng((seed, ORDER, epoch)).permutation(n_images)
+    n_batches = n_images // batch_size
+    return order[: n_batches * batch_size].reshape(n_batches, batch_size)

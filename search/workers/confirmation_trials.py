@@ -1,0 +1,59 @@
+"""What a worker of a confirmation minds: each training's config and seed, and when to stop.
+
+A config that is clearly behind the others needs no further training.
+"""
+
+from dataclasses import dataclass
+from hashlib import sha256
+
+import optuna
+
+from search.studies.open_study import OpenStudy
+from spaces import Config
+from storage import end_if_queue_empty
+
+END_REASON = "All trainings are done."
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingCheck:
+    """A training of a config again.
+
+    Attributes:
+        key: What tells it from the others, since a config that is trained again is no repeat.
+        is_expected_config: Whether the config is the one that is to be trained again.
+        skip_reason: Why it is not trained, if it need not be.
+    """
+
+    key: str
+    is_expected_config: bool
+    skip_reason: str | None
+
+
+def check_training(opened: OpenStudy, trial: optuna.Trial, config: Config) -> TrainingCheck:
+    """Say what is to be done with a training whose config was drawn."""
+    from analysis.confirmation_study import CONFIRMS_ATTRIBUTE
+
+    origin = trial.user_attrs.get(CONFIRMS_ATTRIBUTE)
+    if origin is None:  # Somebody enqueued it by Optuna.
+        return TrainingCheck(config.key(), is_expected_config=False, skip_reason=None)
+    key = sha256(f"{config.key()} {trial.number}".encode()).hexdigest()
+    is_expected_config = config.key() == origin["key"]
+    return TrainingCheck(key, is_expected_config, _skip_reason(opened, origin["trial"]))
+
+
+def end_if_done(opened: OpenStudy) -> None:
+    """End a confirmation that has no training left to begin."""
+    end_if_queue_empty(opened.store, opened.study_id, END_REASON)
+
+
+def _skip_reason(opened: OpenStudy, trial: int) -> str | None:
+    from analysis.confirmation.comparison import find_ruled_out
+    from analysis.confirmation.trainings import load_trainings
+
+    found = load_trainings(opened.store, opened.settings.confirms)
+    candidates = () if found is None else found.candidates
+    n_images = next(iter(opened.data.values())).counts["val"]
+    if trial not in find_ruled_out(candidates, resolution=1 / n_images):
+        return None
+    return f"The config of trial {trial} is clearly behind, and is not trained any more."

@@ -1,0 +1,206 @@
+"""Local workers: processes of this machine, one for each place, kept alive until all have left."""
+
+import contextlib
+import logging
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from search.errors import WorkerError, WorkerStartError
+from search.machine.devices import Device
+from search.machine.processes import python_path
+from search.machine.signals import stop_on_signal
+from storage import hide_passwords
+
+logger = logging.getLogger(__name__)
+
+MAX_RESTARTS = 5
+RESTART_WINDOW_S = 300.0
+"""More restarts than one a worker and these in five minutes, without a single epoch gained, and
+the workers cannot be helped."""
+BACKOFF_S = 0.25
+MAX_BACKOFF_S = 10.0
+USAGE_ERROR = 2
+"""The exit code of a worker that cannot do what it is asked to, however often it tries."""
+STOP_S = 10.0
+"""How long workers get to give their trials back before they are killed."""
+LOG_LINES = 5
+
+
+@dataclass(slots=True)
+class LocalWorkers:
+    """Worker processes. They end by themselves when this process does: their input closes.
+
+    Args:
+        study: The study to join; None serves every open one.
+        devices: What each worker trains on.
+        store_url: The store, whose password no list of processes shows.
+        n_threads: Of each trainer.
+        options: More options of the command `worker`.
+        log: Where the worker of an index writes; None lets all write to our standard error.
+        count_progress: Counts what workers have gained so far; those who gain may die often.
+    """
+
+    study: str | None
+    devices: Sequence[Device]
+    store_url: str
+    n_threads: int
+    options: Sequence[str] = ()
+    log: Callable[[int], Path] | None = None
+    count_progress: Callable[[], int] = lambda: 0
+    _processes: dict[int, subprocess.Popen[bytes]] = field(default_factory=dict)
+    _restart_at: dict[int, float] = field(default_factory=dict)
+    _restarts: list[float] = field(default_factory=list)
+    _progress: int = 0
+
+    def start(self) -> None:
+        """Start all workers."""
+        self._progress = self.count_progress()
+        for index in range(len(self.devices)):
+            self._start(index)
+
+    def poll(self) -> bool:
+        """Start workers that died again, and tell whether any is at work.
+
+        Raises:
+            CannotStartError: If one says that it cannot serve.
+            WorkerError: If they die again and again. Both messages have their last words.
+        """
+        for index, process in list(self._processes.items()):
+            code = process.poll()
+            if code is not None:
+                del self._processes[index]
+                self._handle_exit(index, code)
+        for index, due in list(self._restart_at.items()):
+            if time.monotonic() >= due:
+                del self._restart_at[index]
+                self._start(index)
+        if os.getpid() == 1:
+            self._reap_orphans()
+        return bool(self._processes or self._restart_at)
+
+    def stop(self) -> None:
+        """Make all workers give their trials back and leave, and wait until they are gone."""
+        self._restart_at.clear()
+        for process in self._processes.values():
+            with contextlib.suppress(ProcessLookupError):
+                process.terminate()
+        deadline = time.monotonic() + STOP_S
+        for process in self._processes.values():
+            try:
+                process.wait(max(0.1, deadline - time.monotonic()))
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+        self._processes.clear()
+
+    def kill(self) -> None:
+        """End all workers at once; their trials wait for the next run."""
+        for process in self._processes.values():
+            process.kill()
+
+    def _handle_exit(self, index: int, code: int) -> None:
+        """Plan to start a worker again that died, or gives up."""
+        if code == 0:
+            return
+        if code == USAGE_ERROR:
+            self.stop()
+            raise WorkerStartError(f"A worker cannot start. {self._log_tail(index)}".strip())
+        now = time.monotonic()
+        self._restarts = [at for at in self._restarts if at > now - RESTART_WINDOW_S]
+        if self._has_progressed():
+            self._restarts.clear()
+        if len(self._restarts) >= MAX_RESTARTS + len(self.devices) - 1:
+            self.stop()
+            raise WorkerError(
+                f"Workers keep ending (the last with exit code {code}). {self._log_tail(index)}"
+            )
+        self._restarts.append(now)
+        wait_s = min(MAX_BACKOFF_S, BACKOFF_S * 2 ** (len(self._restarts) - 1))
+        logger.warning("worker %d ended with exit code %d and is started again", index, code)
+        self._restart_at[index] = now + wait_s
+
+    def _has_progressed(self) -> bool:
+        before, self._progress = self._progress, self.count_progress()
+        return self._progress > before
+
+    def _start(self, index: int) -> None:
+        command = [
+            sys.executable, "-m", "search", "worker", *self.options, "--supervised",
+            "--workers", "1", "--gpus", self.devices[index].key, "--threads", str(self.n_threads),
+            *([] if self.study is None else ["--", self.study]),
+        ]  # fmt: skip
+        # The URL may hold a password, so it goes where a list of processes does not show it.
+        environment = {**os.environ, "CONVSEARCH_STORE": self.store_url, **python_path()}
+        with contextlib.ExitStack() as stack:
+            log = None if self.log is None else stack.enter_context(self.log(index).open("ab"))
+            self._processes[index] = subprocess.Popen(
+                command,
+                stdin=subprocess.PIPE,
+                stdout=log,
+                stderr=log,
+                env=environment,
+                start_new_session=True,
+            )
+
+    def _log_tail(self, index: int) -> str:
+        """Return the end of a worker's log, without the store's password."""
+        if self.log is None:
+            return "Its log says why."
+        lines = self.log(index).read_text(errors="replace").strip().splitlines()
+        words = " | ".join(lines[-LOG_LINES:])
+        return f"Last words: {hide_passwords(words, self.store_url)}"
+
+    def _reap_orphans(self) -> None:
+        """Bury what killed workers leave: the first process of a container has to."""
+        own = {process.pid for process in self._processes.values()}
+        with contextlib.suppress(ChildProcessError):
+            while True:
+                ended = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+                if ended is None or ended.si_pid in own:
+                    return
+                os.waitpid(ended.si_pid, 0)
+
+
+REFRESH_S = 0.5
+
+
+def supervise(
+    workers: LocalWorkers,
+    *,
+    on_stop: Callable[[], None] = lambda: None,
+    on_signal: Callable[[], None] = lambda: None,
+    on_poll: Callable[[], None] = lambda: None,
+    stop: threading.Event | None = None,
+) -> list[int]:
+    """Keep workers at work until they have left, and return the signals that made them.
+
+    Ctrl-C and SIGTERM have them give their trials back; the second one kills them and leaves.
+    Setting `stop` does as a first signal does.
+
+    Raises:
+        WorkerError: If workers cannot start, or keep dying.
+    """
+    stop = stop or threading.Event()
+
+    def request_stop() -> None:
+        stop.set()
+        on_signal()
+
+    with stop_on_signal(request_stop, workers.kill) as signals:
+        try:
+            workers.start()
+            while workers.poll() and not stop.is_set():
+                on_poll()
+                stop.wait(REFRESH_S)
+            if stop.is_set():
+                on_stop()
+        finally:
+            workers.stop()
+    on_poll()
+    return signals

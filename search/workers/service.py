@@ -1,0 +1,154 @@
+"""Serving: what the command `worker` does, in this process or in one for each of its places."""
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+
+from search.machine.devices import Device, n_cores
+from search.machine.log_format import Format, log_context
+from search.machine.processes import call_when_stdin_closes
+from search.machine.signals import stop_on_signal
+from search.studies.open_study import OpenStudy
+from search.trainer.pool import TrainerPool
+from search.workers.local_workers import LocalWorkers, supervise
+from search.workers.standing_worker import StandingWorker
+from search.workers.worker import Worker
+from storage import Store, StoreError, StoreUnavailableError, count_epochs, load_study
+from storage.database.retry import RETRY_TIMEOUT_S, transient_reason
+
+logger = logging.getLogger(__name__)
+
+RETRY_S = 2.0
+"""Between two tries to reach a store that is away when a worker of every study starts."""
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """Workers of a store that this command stands for.
+
+    Args:
+        store_url: The store.
+        study: The study to join; None serves every open one.
+        devices: What each worker trains on.
+        n_threads: Of each trainer; by default the cores are shared, and one worker on the CPU
+            has one.
+        idle_exit_s: After how long without work a worker of every study leaves; None waits.
+        log_format: How workers log.
+        is_supervised: Whether the end of standard input says that whoever started us is gone.
+    """
+
+    store_url: str
+    study: str | None
+    devices: Sequence[Device]
+    n_threads: int | None
+    idle_exit_s: float | None
+    log_format: Format
+    is_supervised: bool
+
+    def run(self) -> int:
+        """Serve, and return the exit code: 0, or 128 and a signal's number.
+
+        SIGTERM and Ctrl-C have trials given back; the second one leaves at once.
+
+        Raises:
+            SearchError, SpaceError, StoreError: If the study cannot be joined.
+        """
+        with closing(self._open_store()) as store:
+            opened = None if self.study is None else OpenStudy.load(store, self.study)
+            if len(self.devices) == 1:
+                return self._run_worker(store, opened)
+            # Workers wait for a store that is away; we look after them.
+            store.retry.begin_shutdown()
+            return self._run_workers(store)
+
+    def _open_store(self) -> Store:
+        """Open the store.
+
+        A worker of every study waits for a server that is away, and makes the tables of a database
+        that is new: studies may come later.
+        """
+        if self.study is not None:
+            return Store.open(self.store_url, create=False)
+        give_up_at, is_logged = time.monotonic() + RETRY_TIMEOUT_S, False
+        while True:
+            try:
+                return Store.open(self.store_url, create=Store.file_of(self.store_url) is None)
+            except StoreError as error:
+                reason = transient_reason(error)
+                if reason is None or time.monotonic() > give_up_at:
+                    raise
+            if not is_logged:
+                logger.warning("waiting for the store: %s", reason)
+                is_logged = True
+            time.sleep(RETRY_S)
+
+    def _run_worker(self, store: Store, opened: OpenStudy | None) -> int:
+        """Is the one worker."""
+        (device,) = self.devices
+        n_threads = self.n_threads or (1 if device.name == "cpu" else n_cores())
+        pool = TrainerPool(n_threads=n_threads, device=device)
+        worker: Worker | StandingWorker
+        if opened is None:
+            worker = StandingWorker(store, pool, idle_exit_s=self.idle_exit_s)
+            started = f"waiting for studies in {store.shown_url}, on {device.name}"
+        else:
+            worker = Worker(opened, pool)
+            started = f"joined, in {store.shown_url}, on {device.name}"
+        with (
+            stop_on_signal(worker.shutdown.request) as signals,
+            log_context(study=self.study, worker=worker.worker_id),
+        ):
+            logger.info("%s", started)
+            self._watch_stdin(worker.shutdown.request)
+            worker.run()
+            if worker.shutdown.is_requested:
+                reason = f"signal {signals[0]}" if signals else "whoever started it is gone"
+                logger.info("leaving: %s", reason)
+            elif opened is not None:
+                logger.info("leaving: %s", _end_reason(opened))
+        return _exit_code(signals)
+
+    def _run_workers(self, store: Store) -> int:
+        """Keep one worker at each place."""
+        workers = LocalWorkers(
+            self.study,
+            devices=self.devices,
+            store_url=self.store_url,
+            n_threads=self.n_threads or max(1, n_cores() // len(self.devices)),
+            options=self._options(),
+            count_progress=lambda: _count_progress(store),
+        )
+        stop = threading.Event()
+        self._watch_stdin(stop.set)
+        return _exit_code(supervise(workers, stop=stop))
+
+    def _options(self) -> list[str]:
+        """Return what each worker is told as we were."""
+        idle_exit = [] if self.idle_exit_s is None else ["--idle-exit", f"{self.idle_exit_s}s"]
+        return ["--log-format", self.log_format, *idle_exit]
+
+    def _watch_stdin(self, stop: Callable[[], None]) -> None:
+        if self.is_supervised:
+            call_when_stdin_closes(stop)
+
+
+def _count_progress(store: Store) -> int:
+    """Count the epochs of all studies; a store that is away has gained none."""
+    try:
+        return count_epochs(store, None)
+    except StoreUnavailableError:
+        return 0
+
+
+def _exit_code(signals: Sequence[int]) -> int:
+    return 128 + signals[0] if signals else 0
+
+
+def _end_reason(opened: OpenStudy) -> str:
+    record = load_study(opened.store, opened.name)
+    if record.is_stopped:
+        return "the study was stopped"
+    return record.end_reason or "the study's budget is spent"

@@ -1,0 +1,202 @@
+"""A visit: what a worker does in one study, trial by trial, while it beats."""
+
+import logging
+import socket
+import time
+from contextlib import suppress
+from functools import partial
+
+from search.artifacts import trial_numbers_to_keep
+from search.errors import ArtifactError, DataError, StudyMismatchError
+from search.machine.devices import Device
+from search.machine.log_format import log_context
+from search.studies.open_study import OpenStudy
+from search.trainer.pool import TrainerPool
+from search.workers.proposals import Proposal, next_proposal
+from search.workers.shutdown import FLUSH_TIMEOUT_S, Shutdown
+from search.workers.trial_runner import Interruption, TrialRunner, Unfinished
+from storage import (
+    HEARTBEAT_INTERVAL_S,
+    LeaseLostError,
+    LivenessMonitor,
+    Outcome,
+    StudyNotFoundError,
+    StudyRecord,
+    count_done,
+    finish_trial,
+    list_open_leases,
+    list_workers,
+    load_study,
+    recover,
+    release_trial,
+    send_heartbeat,
+)
+
+logger = logging.getLogger(__name__)
+
+RECOVER_S = 1.0
+"""Between two looks for trials whose worker has died."""
+RAN_ON = "ran_on"
+"""The attribute of a trial that names the machines and devices which trained it."""
+
+
+class StudySession:
+    """A worker in one study.
+
+    Args:
+        opened: The study.
+        pool: The worker's trainers.
+        worker_id: Who is at work; it is entered in the study already.
+        shutdown: When the worker is to leave.
+        liveness: Whom the worker has seen silent, in whatever study.
+    """
+
+    def __init__(
+        self,
+        opened: OpenStudy,
+        pool: TrainerPool,
+        *,
+        worker_id: str,
+        shutdown: Shutdown,
+        liveness: LivenessMonitor,
+    ) -> None:
+        self.opened = opened
+        self._pool = pool
+        self._worker_id = worker_id
+        self._shutdown = shutdown
+        self._liveness = liveness
+        self._next_recovery_at = 0.0
+        self._heartbeat_at = 0.0
+        self._is_stopped = False
+        self._is_suspended = False
+        """Whether running trials have to wait: the study's time is up, or it was stopped."""
+
+    def run_trial(self) -> bool:
+        """Train one trial; False when none is to be had right now.
+
+        Raises:
+            StudyNotFoundError: If the study was deleted.
+            StoreAwayError: If the store has been away for too long.
+        """
+        try:
+            return self._run_trial()
+        except KeyError:  # What Optuna says where its study is gone.
+            self._load_record()
+            raise
+
+    def is_stopping(self) -> bool:
+        """Whether to leave now; asked several times a second, so it beats along the way."""
+        self._send_heartbeat()
+        return self._shutdown.is_requested
+
+    def must_stop_soon(self) -> bool:
+        """Whether somebody waits for the worker to leave; asked as often, it beats too."""
+        return self.is_stopping() or self._is_stopped
+
+    def is_over(self) -> bool:
+        """Whether nothing is left to do, for this worker or for one that dies meanwhile."""
+        if self._is_suspended:
+            return True
+        record = self._load_record()
+        is_spent = record.n_trials is not None and record.n_trials <= count_done(
+            self.opened.store, self.opened.study_id
+        )
+        if not is_spent and record.end_reason is None:
+            return False
+        return not list_open_leases(self.opened.store, self.opened.study_id)
+
+    def _run_trial(self) -> bool:
+        if self.is_stopping() or self._is_suspended:
+            return False
+        if time.monotonic() >= self._next_recovery_at:
+            recover(self.opened.store, self.opened.study_id, self._liveness)
+            self._next_recovery_at = time.monotonic() + RECOVER_S
+        self.opened.ensure_data()  # Before a trial is taken that could not be trained.
+        proposal = self._propose()
+        if proposal is not None:
+            with log_context(trial=proposal.trial.number):
+                self._train(proposal)
+        return proposal is not None
+
+    def _propose(self) -> Proposal | None:
+        try:
+            return next_proposal(self.opened, self._worker_id, self.is_stopping)
+        except LeaseLostError as error:
+            logger.warning("%s", error)
+            return None
+
+    def _train(self, proposal: Proposal) -> None:
+        """Train one trial, and records what became of it unless somebody else has taken it."""
+        opened, lease = self.opened, proposal.lease
+        interruption = Interruption(self.is_stopping, lambda: self._is_suspended)
+        _record_device(proposal, self._pool.device)
+        run = TrialRunner(opened, proposal, self._pool.take(), interruption)
+        try:
+            ending = run.run()
+            if isinstance(ending, Outcome):
+                finish_trial(opened.store, lease, ending, proposal.pending)
+                _log_outcome(lease.trial_number, ending)
+                opened.artifacts.clean_up(
+                    partial(
+                        trial_numbers_to_keep,
+                        opened.store,
+                        opened.study_id,
+                        opened.artifacts.n_best,
+                    )
+                )
+            else:
+                opened.artifacts.flush(
+                    FLUSH_TIMEOUT_S
+                )  # Whoever goes on with it needs the last epoch.
+                release_trial(opened.store, lease, lost=ending is Unfinished.LOST)
+        except LeaseLostError as error:
+            logger.warning("%s", error)
+            run.trainer.close()
+        except (StudyNotFoundError, KeyError):  # Somebody deleted the study.
+            run.trainer.close()
+            raise
+        except (DataError, StudyMismatchError, ArtifactError):  # Its images are gone, or others.
+            run.trainer.close()
+            with suppress(LeaseLostError):
+                release_trial(opened.store, lease)
+            raise
+        opened.artifacts.release_local_copy(proposal.trial.number, lease.generation)
+        self._pool.after_trial()
+
+    def _send_heartbeat(self) -> None:
+        now = time.time()  # Not the monotonic clock, which stands still while a laptop sleeps.
+        gap = now - self._heartbeat_at
+        if 0 <= gap < HEARTBEAT_INTERVAL_S:
+            return
+        self._heartbeat_at = now
+        active_s = send_heartbeat(
+            self.opened.store,
+            self.opened.study_id,
+            self._worker_id,
+            device=self._pool.device.name,
+        )
+        self._liveness.observe(list_workers(self.opened.store))
+        record = self._load_record()
+        is_time_up = record.timeout_s is not None and active_s >= record.timeout_s
+        self._is_stopped = record.is_stopped
+        self._is_suspended = record.is_stopped or is_time_up
+
+    def _load_record(self) -> StudyRecord:
+        """Load the study as it is now; an equal one that has its name, or its id, is not it."""
+        record = load_study(self.opened.store, self.opened.name)
+        if self.opened.settings.creation not in record.settings:
+            raise StudyNotFoundError("The study was deleted, and made anew.")
+        return record
+
+
+def _record_device(proposal: Proposal, device: Device) -> None:
+    """Note where a trial is trained, beside the places that had it before."""
+    trial = proposal.trial
+    place = f"{socket.gethostname()}, {device.name}"
+    trial.set_user_attr(RAN_ON, [*dict.fromkeys([*trial.user_attrs.get(RAN_ON, ()), place])])
+
+
+def _log_outcome(trial_number: int | None, ending: Outcome) -> None:
+    value = "" if ending.value is None else f" {ending.value:.4f}"
+    reason = f": {ending.reason}" if ending.reason else ""
+    logger.info("trial %s: %s%s%s", trial_number, ending.kind, value, reason)

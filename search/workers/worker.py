@@ -1,0 +1,52 @@
+"""The worker: takes trials of a study, has them trained, and leaves when the budget is spent."""
+
+from contextlib import suppress
+
+from search.studies.open_study import OpenStudy
+from search.trainer.pool import TrainerPool
+from search.workers.shutdown import Shutdown, flush_before_exit, wait_for_uploads
+from search.workers.study_session import StudySession
+from storage import LivenessMonitor, StoreUnavailableError, register_worker, remove_worker
+
+IDLE_S = 1.0
+
+
+class Worker:
+    """One worker of one study.
+
+    Args:
+        opened: The study.
+        pool: Its trainers; `run` ends them when it leaves.
+    """
+
+    def __init__(self, opened: OpenStudy, pool: TrainerPool) -> None:
+        self.opened = opened
+        self.pool = pool
+        self.shutdown = Shutdown(opened.store)
+        self.worker_id = register_worker(opened.store, opened.study_id, device=pool.device.name)
+
+    def run(self) -> None:
+        """Train trials until the study is over or the worker is asked to leave.
+
+        Raises:
+            StudyNotFoundError: If the study was deleted.
+            StoreAwayError: If the store has been away for too long.
+        """
+        session = StudySession(
+            self.opened,
+            self.pool,
+            worker_id=self.worker_id,
+            shutdown=self.shutdown,
+            liveness=LivenessMonitor(),
+        )
+        try:
+            with self.shutdown.closing_trainers(self.pool):
+                while not session.is_stopping() and not session.is_over():
+                    if not session.run_trial():
+                        self.shutdown.wait(IDLE_S)
+                self.pool.close()  # Others need its memory meanwhile.
+                wait_for_uploads([self.opened.artifacts], session.must_stop_soon)
+        finally:
+            flush_before_exit([self.opened.artifacts])
+            with suppress(StoreUnavailableError):
+                remove_worker(self.opened.store, self.worker_id)

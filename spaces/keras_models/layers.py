@@ -1,0 +1,181 @@
+"""The toolbox that makes Keras layers, each with seeds of its own."""
+
+import hashlib
+from collections.abc import Sequence
+
+import keras
+
+from spaces.models.backbones import (
+    RANDOM_WEIGHTS,
+    Weights,
+    build_backbone,
+    find_backbone,
+    preprocess,
+    unfreeze_top,
+)
+from spaces.models.layers import Padding, check_window
+from spaces.network_settings import LayerSettings
+
+
+class KerasLayers:
+    """Keras layers over Keras tensors.
+
+    Initializers and dropout are seeded from the network's seed and the layer's name, so that a
+    layer's draw does not depend on what else is in the network.
+    """
+
+    def __init__(
+        self, settings: LayerSettings, seed: int, weights: Weights = RANDOM_WEIGHTS
+    ) -> None:
+        self.settings = settings
+        self._seed = seed
+        self._backbone_weights = weights
+
+    def channels(self, x: keras.KerasTensor) -> int:
+        """How many channels a feature map has."""
+        return int(x.shape[-1])
+
+    def conv2d(
+        self,
+        x: keras.KerasTensor,
+        channels: int,
+        kernel_size: int,
+        *,
+        strides: int = 1,
+        name: str,
+    ) -> keras.KerasTensor:
+        """A convolution with padding `same`.
+
+        Raises:
+            SpaceError: If the map is smaller than the stride.
+        """
+        check_window(x.shape[1], x.shape[2], strides, name=name)
+        layer = keras.layers.Conv2D(
+            channels,
+            kernel_size,
+            strides=strides,
+            padding="same",
+            name=name,
+            **self._weights(name),
+        )
+        return layer(x)
+
+    def max_pool(
+        self,
+        x: keras.KerasTensor,
+        pool_size: int,
+        *,
+        strides: int | None = None,
+        padding: Padding = "valid",
+        name: str,
+    ) -> keras.KerasTensor:
+        """The largest value of each window.
+
+        Raises:
+            SpaceError: If the map is smaller than the pool, or than a stride where it is padded.
+        """
+        window = pool_size if padding == "valid" else strides or pool_size
+        check_window(x.shape[1], x.shape[2], window, name=name)
+        return keras.layers.MaxPooling2D(pool_size, strides, padding, name=name)(x)
+
+    def average_pool(
+        self, x: keras.KerasTensor, pool_size: int, *, name: str
+    ) -> keras.KerasTensor:
+        """The mean of each window.
+
+        Raises:
+            SpaceError: If the map is smaller than the pool.
+        """
+        check_window(x.shape[1], x.shape[2], pool_size, name=name)
+        return keras.layers.AveragePooling2D(pool_size, name=name)(x)
+
+    def add(self, xs: Sequence[keras.KerasTensor], *, name: str) -> keras.KerasTensor:
+        """The sum of feature maps of one shape."""
+        return keras.layers.Add(name=name)(list(xs))
+
+    def concatenate(self, xs: Sequence[keras.KerasTensor], *, name: str) -> keras.KerasTensor:
+        """The channels of feature maps of one size, one after the other."""
+        return keras.layers.Concatenate(name=name)(list(xs))
+
+    def batch_norm(self, x: keras.KerasTensor, *, name: str) -> keras.KerasTensor:
+        """Normalization over the batch."""
+        return keras.layers.BatchNormalization(name=name)(x)
+
+    def activation(self, x: keras.KerasTensor, *, name: str) -> keras.KerasTensor:
+        """The activation of the settings."""
+        return keras.layers.Activation(self.settings.activation, name=name)(x)
+
+    def dropout(self, x: keras.KerasTensor, rate: float, *, name: str) -> keras.KerasTensor:
+        """Dropout of a share of the values, the others scaled up."""
+        seed = self._seed_of(name, "dropout")
+        return keras.layers.Dropout(rate, seed=seed, name=name)(x)
+
+    def backbone(
+        self, x: keras.KerasTensor, backbone: str, unfrozen_layers: int
+    ) -> keras.KerasTensor:
+        """Feature maps of raw pixels by a pretrained backbone, of which the top is trained.
+
+        Raises:
+            SpaceError: If the images are too small, or the weights cannot be had or do not fit.
+        """
+        weights = self._backbone_weights
+        scaled = preprocess(x, weights.mode_for(find_backbone(backbone)))
+        model = build_backbone(backbone, (scaled.shape[1], scaled.shape[2], 3), weights)
+        unfreeze_top(model, unfrozen_layers)
+        return model(scaled, training=False)
+
+    def flatten(self, x: keras.KerasTensor, *, name: str) -> keras.KerasTensor:
+        """A feature map as one vector."""
+        return keras.layers.Flatten(name=name)(x)
+
+    def global_average(self, x: keras.KerasTensor, *, name: str) -> keras.KerasTensor:
+        """Each channel's average."""
+        return keras.layers.GlobalAveragePooling2D(name=name)(x)
+
+    def dense(self, x: keras.KerasTensor, units: int, *, name: str) -> keras.KerasTensor:
+        """A dense layer without an activation."""
+        return keras.layers.Dense(units, name=name, **self._weights(name))(x)
+
+    def probabilities(
+        self, x: keras.KerasTensor, n_classes: int, *, name: str
+    ) -> keras.KerasTensor:
+        """A dense layer with a softmax over the classes."""
+        weights = self._weights(name)
+        return keras.layers.Dense(n_classes, activation="softmax", name=name, **weights)(x)
+
+    def draw_orthogonal_biases(self, model: keras.Model) -> None:
+        """Return every bias a one-row orthogonal draw, which is a random direction of length 1.
+
+        Keras' own initializer refuses one dimension, and a custom one would keep bare Keras from
+        loading the model: so the layers start with zeros, and the draw is assigned afterwards.
+        """
+        for layer in model.layers:
+            if getattr(layer, "bias", None) is not None:
+                seed = self._seed_of(layer.name, "bias")
+                row = keras.initializers.Orthogonal(seed=seed)((1, layer.bias.shape[0]))
+                layer.bias.assign(row[0])
+
+    def _weights(self, name: str) -> dict[str, object]:
+        return {
+            "kernel_initializer": self._initializer(self.settings.kernel_initializer, name),
+            "bias_initializer": self._bias_initializer(name),
+            "kernel_regularizer": self._regularizer(),
+        }
+
+    def _initializer(self, kind: str, name: str, weight: str = "kernel") -> object:
+        seed = self._seed_of(name, weight)
+        return keras.initializers.get({"class_name": kind, "config": {"seed": seed}})
+
+    def _bias_initializer(self, name: str) -> object:
+        kind = self.settings.bias_initializer
+        return "zeros" if kind == "orthogonal" else self._initializer(kind, name, "bias")
+
+    def _regularizer(self) -> object:
+        penalty = self.settings.regularizer
+        if not penalty.l1 and not penalty.l2:
+            return None
+        return keras.regularizers.L1L2(l1=penalty.l1, l2=penalty.l2)
+
+    def _seed_of(self, name: str, use: str) -> int:
+        digest = hashlib.sha256(f"{self._seed}/{name}/{use}".encode()).digest()
+        return int.from_bytes(digest[:4]) >> 1  # Keras takes 31 bits

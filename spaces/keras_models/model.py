@@ -1,0 +1,127 @@
+"""A config as a Keras model and a Keras optimizer; Keras is loaded on the first call."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from spaces.keras_models.network import build_network
+from spaces.models.backbones import (
+    RANDOM_WEIGHTS,
+    Weights,
+    build_backbone,
+    find_backbone,
+    preprocess,
+)
+from spaces.models.transfer import TransferNetwork
+from spaces.network_settings import SGD, Adam, AdamW, Nadam
+
+if TYPE_CHECKING:  # Config imports the families, and those import this package
+    import keras
+
+    from spaces.config import Config
+
+
+def build_model(
+    config: "Config",
+    image_shape: tuple[int, int, int],
+    n_classes: int,
+    *,
+    seed: int,
+    mean: Sequence[float],
+    std: Sequence[float],
+    weights: Weights = RANDOM_WEIGHTS,
+) -> "keras.Model":
+    """An uncompiled network from raw pixels to class probabilities.
+
+    The same arguments give the same weights, bit for bit.
+
+    Args:
+        config: What to build.
+        image_shape: Height, width and channels.
+        n_classes: How many probabilities come out.
+        seed: Where the seeds of initializers and dropout come from.
+        mean: Mean pixel value of each channel, 0 to 255; the model subtracts it itself.
+        std: Standard deviation of each channel; the model divides by it itself.
+        weights: Of a pretrained backbone, which also says how pixels are scaled for it.
+
+    Raises:
+        SpaceError: If the images are too small for the network, or the weights cannot be had.
+    """
+    import keras
+
+    from spaces.keras_models.layers import KerasLayers
+
+    layers = KerasLayers(config.layers, seed, weights)
+    images = x = keras.Input(image_shape, dtype="float32", name="image")
+    if not isinstance(config.network, TransferNetwork):
+        x = keras.layers.Rescaling(
+            scale=[1 / s for s in std],
+            offset=[-m / s for m, s in zip(mean, std, strict=True)],
+            name="normalize",
+        )(images)
+    model = keras.Model(images, build_network(x, config, n_classes, layers), name=config.family)
+    if config.layers.bias_initializer == "orthogonal":
+        layers.draw_orthogonal_biases(model)
+    return model
+
+
+def build_extractor(
+    backbone: str, image_shape: tuple[int, int, int], weights: Weights
+) -> "keras.Model":
+    """A frozen backbone from raw pixels to feature maps, as `build_model` has it.
+
+    Raises:
+        SpaceError: If the images are too small, or the weights cannot be had or do not fit.
+    """
+    import keras
+
+    images = keras.Input(image_shape, dtype="float32", name="image")
+    scaled = preprocess(images, weights.mode_for(find_backbone(backbone)))
+    model = build_backbone(backbone, (*image_shape[:2], 3), weights)
+    return keras.Model(images, model(scaled, training=False), name="extractor")
+
+
+def build_head(
+    config: "Config", feature_shape: tuple[int, int, int], n_classes: int, *, seed: int
+) -> "keras.Model":
+    """The head of a config alone, from feature maps to class probabilities, uncompiled.
+
+    Its weights are those that `build_model` gives the same head for the same seed.
+
+    Args:
+        config: Whose head to build.
+        feature_shape: Height, width and channels of a feature map.
+        n_classes: How many probabilities come out.
+        seed: Where the seeds of initializers and dropout come from.
+    """
+    import keras
+
+    from spaces.keras_models.layers import KerasLayers
+    from spaces.models.blocks import classify
+
+    layers = KerasLayers(config.layers, seed)
+    features = keras.Input(feature_shape, dtype="float32", name="features")
+    model = keras.Model(features, classify(features, config.head, n_classes, layers), name="head")
+    if config.layers.bias_initializer == "orthogonal":
+        layers.draw_orthogonal_biases(model)
+    return model
+
+
+def build_optimizer(config: "Config") -> "keras.optimizers.Optimizer":
+    """The optimizer of a config, with its learning rate and own parameters."""
+    import keras
+
+    chosen = config.optimizer
+    rate = chosen.learning_rate
+    match chosen:
+        case SGD():
+            return keras.optimizers.SGD(rate, momentum=chosen.momentum, nesterov=chosen.nesterov)
+        case Adam():
+            return keras.optimizers.Adam(rate, beta_1=chosen.beta_1)
+        case AdamW():
+            return keras.optimizers.AdamW(
+                rate, beta_1=chosen.beta_1, weight_decay=chosen.weight_decay
+            )
+        case Nadam():
+            return keras.optimizers.Nadam(rate, beta_1=chosen.beta_1)
+        case _:
+            return keras.optimizers.RMSprop(rate, rho=chosen.rho)

@@ -1,0 +1,107 @@
+"""What of a backbone's maps stays in memory: for the backward pass, and from layer to layer.
+
+Values of one image, in numbers. Dropout, reshaping and the linear activation give back the map
+they are given, so their output is counted as that map.
+"""
+
+from collections.abc import Sequence
+from math import prod
+
+from spaces.models.backbones.catalog import KERNEL_KINDS, Layer
+from spaces.models.backbones.shapes import Shape, depthwise_values
+
+# What backward passes need beside inputs and outputs, in copies of the layer's output: fitted, as
+# the constants of `memory`. silu and gelu keep their input and parts of what they compute.
+EXTRA_BY_ACTIVATION = {"silu": 2.5, "gelu": 2.75}
+EXTRA_BY_NORM = 1.0  # of a layer normalization: its centred input
+
+_RETAINS_OUTPUT = ("relu", "relu6", "sigmoid")
+
+
+def retained_values(
+    layers: Sequence[Layer], shapes: Sequence[Shape], trained: Sequence[bool]
+) -> int:
+    """Values that the backward pass needs, above the first trained layer.
+
+    Args:
+        layers: All layers of the network.
+        shapes: What each puts out.
+        trained: Whether each has weights that are trained.
+    """
+    requires_gradient = _requires_gradient(layers, trained)
+    owners = _buffer_owners(layers)
+    retained: set[int] = set()
+    extra = 0.0
+    for position, layer in enumerate(layers):
+        if requires_gradient[position]:
+            retained.update(
+                owners[index] for index in _retained_outputs(position, layer, trained[position])
+            )
+            extra += _extra_values(layer, [shapes[i] for i in layer.inputs], shapes[position])
+    return round(sum(prod(shapes[index]) for index in retained) + extra)
+
+
+def largest_map(layers: Sequence[Layer], shapes: Sequence[Shape], trained: Sequence[bool]) -> int:
+    """Values of the largest map that a gradient is computed for."""
+    requires_gradient = _requires_gradient(layers, trained)
+    return max((prod(s) for s, r in zip(shapes, requires_gradient, strict=True) if r), default=0)
+
+
+def peak_live_values(layers: Sequence[Layer], shapes: Sequence[Shape]) -> int:
+    """The most values that are alive at once in a forward pass that keeps nothing."""
+    owners = _buffer_owners(layers)
+    last_use = dict(enumerate(range(len(layers))))
+    for position, layer in enumerate(layers):
+        last_use.update((owners[index], position) for index in layer.inputs)
+    alive: dict[int, int] = {}
+    most = 0
+    for position, owner in enumerate(owners):
+        if owner == position:
+            alive[position] = prod(shapes[position])
+        most = max(most, sum(alive.values()))
+        alive = {index: size for index, size in alive.items() if last_use[index] > position}
+    return most
+
+
+def _requires_gradient(layers: Sequence[Layer], trained: Sequence[bool]) -> list[bool]:
+    """Whether the backward pass comes through each layer: it or one before it is trained."""
+    requires_gradient: list[bool] = []
+    for layer, is_trained in zip(layers, trained, strict=True):
+        requires_gradient.append(
+            is_trained or any(requires_gradient[index] for index in layer.inputs)
+        )
+    return requires_gradient
+
+
+def _buffer_owners(layers: Sequence[Layer]) -> list[int]:
+    """For each layer, the one whose output its own output is."""
+    owners: list[int] = []
+    for position, layer in enumerate(layers):
+        spec = layer.spec
+        passes = spec.kind in {"dropout", "reshape"} or (
+            spec.kind == "activation" and spec.activation == "linear"
+        )
+        owners.append(owners[layer.inputs[0]] if passes else position)
+    return owners
+
+
+def _retained_outputs(position: int, layer: Layer, trained: bool) -> list[int]:
+    """Positions of the outputs that the backward pass through a layer needs."""
+    spec = layer.spec
+    needed = [position] if spec.activation in _RETAINS_OUTPUT else []
+    if spec.kind in {*KERNEL_KINDS, "layer_scale"} and trained:
+        needed += layer.inputs
+    if spec.kind == "multiply" and len(layer.inputs) > 1:
+        needed += layer.inputs
+    if spec.kind == "max_pool":
+        needed += [*layer.inputs, position]
+    return needed
+
+
+def _extra_values(layer: Layer, inputs: Sequence[Shape], output: Shape) -> float:
+    """Values kept that are no layer's output."""
+    spec = layer.spec
+    copies = EXTRA_BY_ACTIVATION.get(spec.activation, 0.0)
+    if spec.kind == "layer_norm":
+        copies += EXTRA_BY_NORM
+    return copies * prod(output) + depthwise_values(spec, inputs, output)

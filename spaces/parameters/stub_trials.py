@@ -1,0 +1,139 @@
+"""Trials without Optuna: a random one, one that follows preferences, one that visits every point.
+
+A space draws from them exactly as it draws from a study's trials.
+"""
+
+import math
+import random
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from spaces.parameters.domains import Value
+
+
+class RandomTrial:
+    """Draws every parameter uniformly from its domain, in the logarithm where it says so."""
+
+    def __init__(self, rng: random.Random) -> None:
+        self._rng = rng
+
+    def suggest_categorical(self, name: str, choices: Sequence[Any]) -> Any:
+        """One of `choices`."""
+        return self._rng.choice(choices)
+
+    def suggest_int(
+        self, name: str, low: int, high: int, *, step: int = 1, log: bool = False
+    ) -> int:
+        """An integer from `low` to `high`, both included."""
+        if not log:
+            return self._rng.randrange(low, high + 1, step)
+        return min(
+            high, max(low, round(self.suggest_float(name, low - 0.5, high + 0.5, log=True)))
+        )
+
+    def suggest_float(self, name: str, low: float, high: float, *, log: bool = False) -> float:
+        """A number from `low` to `high`."""
+        if log:
+            drawn = math.exp(self._rng.uniform(math.log(low), math.log(high)))
+            return min(high, max(low, drawn))
+        return self._rng.uniform(low, high)
+
+
+class PreferredTrial:
+    """Answers with the preferred value, or what comes nearest to it within the domain.
+
+    `suggested` holds what was drawn, so that it can be enqueued in a study.
+    """
+
+    def __init__(self, preferred: Mapping[str, Value]) -> None:
+        self._preferred = preferred
+        self.suggested: dict[str, Value] = {}
+
+    def suggest_categorical(self, name: str, choices: Sequence[Any]) -> Any:
+        """The preferred choice, the nearest number, or the first one."""
+        preferred = self._preferred.get(name, choices[0])
+        self.suggested[name] = preferred if preferred in choices else _nearest(choices, preferred)
+        return self.suggested[name]
+
+    def suggest_int(
+        self, name: str, low: int, high: int, *, step: int = 1, log: bool = False
+    ) -> int:
+        """The preferred integer, clipped; the middle where there is no preference."""
+        steps = (high - low) // step
+        wanted = self._number(name, low, high, log=log)
+        value = low + step * min(steps, max(0, round((wanted - low) / step)))
+        self.suggested[name] = value
+        return value
+
+    def suggest_float(self, name: str, low: float, high: float, *, log: bool = False) -> float:
+        """The preferred number, clipped; the middle where there is no preference."""
+        value = min(high, max(low, self._number(name, low, high, log=log)))
+        self.suggested[name] = value
+        return value
+
+    def _number(self, name: str, low: float, high: float, *, log: bool) -> float:
+        value = self._preferred.get(name)
+        if isinstance(value, int | float):
+            return value
+        return math.sqrt(low * high) if log else (low + high) / 2
+
+
+class UncountableSpaceError(Exception):
+    """A parameter without a countable number of values was drawn."""
+
+
+class EnumeratingTrial:
+    """Visits the points of a finite space one after the other, depth first.
+
+    `path` holds the index drawn at every choice point so far and how many there were.
+    """
+
+    def __init__(self, prefix: Sequence[int]) -> None:
+        self._prefix = prefix
+        self.path: list[tuple[int, int]] = []
+
+    def suggest_categorical(self, name: str, choices: Sequence[Any]) -> Any:
+        """The choice that the path says."""
+        return choices[self._next(len(choices))]
+
+    def suggest_int(
+        self,
+        name: str,
+        low: int,
+        high: int,
+        *,
+        step: int = 1,
+        log: bool = False,
+    ) -> int:
+        """The integer that the path says."""
+        return low + step * self._next((high - low) // step + 1)
+
+    def suggest_float(self, name: str, low: float, high: float, *, log: bool = False) -> float:
+        """Never a number.
+
+        Raises:
+            EndlessSpaceError: Always, since a range of floats cannot be visited point by point.
+        """
+        raise UncountableSpaceError(f"`{name}` takes every number from {low} to {high}, log={log}")
+
+    def next_prefix(self) -> list[int] | None:
+        """Where the next trial should go, or None after the last point."""
+        path = list(self.path)
+        while path and path[-1][0] == path[-1][1] - 1:
+            path.pop()
+        if not path:
+            return None
+        return [index for index, _ in path[:-1]] + [path[-1][0] + 1]
+
+    def _next(self, n_options: int) -> int:
+        depth = len(self.path)
+        index = self._prefix[depth] if depth < len(self._prefix) else 0
+        self.path.append((index, n_options))
+        return index
+
+
+def _nearest(choices: Sequence[Value], wanted: Value) -> Value:
+    numbers = [choice for choice in choices if isinstance(choice, int | float)]
+    if isinstance(wanted, str) or not numbers:
+        return choices[0]
+    return min(numbers, key=lambda number: abs(number - wanted))

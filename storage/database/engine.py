@@ -1,0 +1,95 @@
+"""Engines: how a process connects to either kind of store, and how long it waits for what."""
+
+import os
+import sqlite3
+from functools import partial
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import sqlalchemy as sa
+from sqlalchemy.engine import URL, Engine
+
+from storage.database.url import embedded_folder
+from storage.embedded_postgres import data_folder
+
+SQLITE_TIMEOUT_S = 2.0
+"""How long SQLite itself waits for another writer, deaf to signals; `with_retry` "
+"goes on waiting."""
+CONNECT_TIMEOUT_S = 10
+"""For each address of a host; psycopg's own is 130 s. `?connect_timeout=` in the URL overrides."""
+SERVER_TIMEOUTS_S = {
+    "statement_timeout": 300,
+    "lock_timeout": 60,
+    "idle_in_transaction_session_timeout": 30,
+}
+"""A worker that was stopped within a transaction loses its session, and with it its locks, before
+those who wait for them give up. Nothing here thinks for 30 s with a transaction open."""
+KEEPALIVES = {
+    "keepalives_idle": 30,
+    "keepalives_interval": 10,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 60_000,
+}
+"""A machine that vanished is noticed within a minute; systems themselves take two hours."""
+
+
+def sqlalchemy_url(url: URL) -> URL:
+    """Return the URL that SQLAlchemy takes: that of the server for an embedded PostgreSQL."""
+    folder = embedded_folder(url)
+    if folder is None:
+        return url
+    return URL.create(
+        "postgresql+psycopg",
+        username=data_folder.SUPERUSER,
+        database="postgres",
+        query={"host": str(data_folder.socket_folder(folder)), "port": str(data_folder.PORT)},
+    )
+
+
+def connect_args(url: URL) -> dict[str, Any]:
+    """Return the options of a connection; what the URL says itself stays as it is said there."""
+    if url.get_backend_name() == "sqlite":
+        return {"timeout": SQLITE_TIMEOUT_S}
+    query = sqlalchemy_url(url).query
+    wanted: dict[str, Any] = {"connect_timeout": CONNECT_TIMEOUT_S, **KEEPALIVES}
+    given = {name: value for name, value in wanted.items() if name not in query}
+    timeouts = " ".join(f"-c {name}={1000 * s}" for name, s in SERVER_TIMEOUTS_S.items())
+    return {**given, "options": f"{timeouts} {query.get('options', '')}".strip()}
+
+
+def make_engine(url: URL) -> Engine:
+    """Make an engine for a moment's work, which keeps no connection and no transaction."""
+    return sa.create_engine(
+        sqlalchemy_url(url),
+        poolclass=sa.pool.NullPool,
+        connect_args=connect_args(url),
+        isolation_level="AUTOCOMMIT",
+    )
+
+
+def make_read_only_engine(url: URL) -> Engine:
+    """Make an engine that cannot write, and that keeps no connection."""
+    url, options = read_only_options(url)
+    return sa.create_engine(url, **options)
+
+
+def read_only_options(url: URL) -> tuple[URL, dict[str, Any]]:
+    """Return the URL and the options of an engine that cannot write."""
+    options: dict[str, Any] = {"poolclass": sa.pool.NullPool}
+    if url.get_backend_name() == "sqlite":
+        options["creator"] = partial(_connect_read_only, Path(str(url.database)).absolute())
+        url = url.set(query={})
+    else:
+        arguments = connect_args(url)
+        arguments["options"] += " -c default_transaction_read_only=on"
+        options["connect_args"] = arguments
+    return sqlalchemy_url(url), options
+
+
+def _connect_read_only(path: Path) -> sqlite3.Connection:
+    address = f"file:{quote(str(path))}?mode=ro"
+    shared = path.with_name(path.name + "-shm")
+    if not os.access(path.parent, os.W_OK) and not shared.exists():
+        address += "&immutable=1"  # Nobody writes now, and readers cannot make what they share.
+    return sqlite3.connect(address, SQLITE_TIMEOUT_S, check_same_thread=False, uri=True)

@@ -1,0 +1,201 @@
+"""Opening a store: whether its place can be used, and tables that are there or are made."""
+
+import os
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from enum import Enum
+from pathlib import Path
+
+import sqlalchemy as sa
+from optuna.exceptions import StorageInternalError
+from sqlalchemy.engine import URL, Connection, Engine
+from sqlalchemy.exc import SQLAlchemyError
+
+from storage import tables
+from storage.database.engine import SQLITE_TIMEOUT_S, make_engine, make_read_only_engine
+from storage.database.error_messages import explain_store_error
+from storage.database.optuna_storage import create_optuna_tables, open_optuna_storage
+from storage.database.schema_versions import DatabaseSchema, read_schema
+from storage.database.url import show_url, sqlite_path
+from storage.errors import StoreError, StoreMissingError, StoreVersionError
+
+
+class Mode(Enum):
+    """What a store is opened for: to read it as it stands, to write, or to make it first."""
+
+    READ = "read"
+    WRITE = "write"
+    CREATE = "create"
+
+
+def check_location(url: URL, mode: Mode) -> None:
+    """Refuse a file that SQLite would fail on later, with less to say.
+
+    Raises:
+        StoreError: If there is none, it is none of SQLite's, or cannot be used as is wanted.
+    """
+    path = sqlite_path(url)
+    if path is None:
+        return
+    if path.is_dir():
+        raise StoreError(f"Expected a SQLite file. Received a folder: {path}")
+    if not path.exists():
+        if mode is not Mode.CREATE:
+            raise StoreMissingError(f"There is no store at {path}. Name another one with --store.")
+        if not path.parent.is_dir():
+            raise StoreError(f"Cannot make {path}: there is no folder {path.parent}.")
+        _check_folder(path)
+        return
+    if mode is Mode.READ:
+        return
+    if not os.access(path, os.R_OK | os.W_OK):
+        raise StoreError(
+            f"Cannot write to the store {path}: Permission denied. Change its permissions, or "
+            "name another store with --store."
+        )
+    if not _is_sqlite(path):
+        raise StoreError(
+            f"{path} is not a SQLite store, or is damaged. Name another file with --store."
+        )
+    _check_folder(path)
+
+
+def _is_sqlite(path: Path) -> bool:
+    """Whether a file is a SQLite one; asked through SQLite, which must be alone with the file.
+
+    Closing it ourselves would drop the locks of all connections that this process has to it
+    (https://sqlite.org/howtocorrupt.html, 2.2), and another process would delete the log that
+    they use.
+    """
+    try:
+        with closing(sqlite3.connect(path, timeout=SQLITE_TIMEOUT_S)) as connection:
+            connection.execute("PRAGMA schema_version")
+    except sqlite3.DatabaseError as error:
+        return error.sqlite_errorcode != sqlite3.SQLITE_NOTADB
+    return True
+
+
+def _check_folder(path: Path) -> None:
+    """Refuse a folder in which SQLite cannot put its journal."""
+    if not os.access(path.parent, os.W_OK):
+        raise StoreError(
+            f"Cannot write to the store {path}: its folder is read-only. Name another store with "
+            "--store."
+        )
+
+
+def find_tables(url: URL, mode: Mode) -> DatabaseSchema:
+    """Look at the tables of a store, and make those that are missing where that is wanted.
+
+    Raises:
+        StoreError: If it is a database of something else, or there is none to read.
+        StoreVersionError: If a newer convsearch wrote it.
+    """
+    schema = _read_schema(url, mode)
+    if not schema.is_current and (mode is Mode.CREATE or _may_be_incomplete(url, schema, mode)):
+        with creation_lock(url):
+            schema = _read_schema(url, mode)
+            schema.check(show_url(url))
+            if mode is Mode.CREATE or (schema.names and not schema.is_optuna_only):
+                schema = _make_tables(url, schema)
+    if mode is not Mode.READ:
+        schema.check(show_url(url))
+    if not schema.has_studies:
+        raise StoreMissingError(
+            f"There is no study in {show_url(url)}. Name another store with --store."
+        )
+    return schema
+
+
+def _read_schema(url: URL, mode: Mode) -> DatabaseSchema:
+    path = sqlite_path(url)
+    if path is not None and not path.exists():
+        return DatabaseSchema()
+    return read_schema(make_read_only_engine(url) if mode is Mode.READ else make_engine(url))
+
+
+def _may_be_incomplete(url: URL, schema: DatabaseSchema, mode: Mode) -> bool:
+    """Whether what is there may be half of what another process is making at this moment.
+
+    A file of Optuna alone, which nobody of ours has opened to make tables, is left untouched.
+    """
+    if mode is Mode.READ:
+        return False
+    path = sqlite_path(url)
+    return path is None or not schema.is_optuna_only or _lock_path(path).exists()
+
+
+def _make_tables(url: URL, schema: DatabaseSchema) -> DatabaseSchema:
+    """Make the tables that are missing, and bring older ones of ours up to date."""
+    create_optuna_tables(url)
+    storage = open_optuna_storage(url)
+    with closing(storage), write_transaction(storage.engine) as connection:
+        tables.metadata.create_all(connection)
+        known = schema.ours
+        if known is None:
+            known = tables.SCHEMA_VERSION
+            connection.execute(tables.versions.insert().values(only=1, schema_version=known))
+        for version in range(known + 1, tables.SCHEMA_VERSION + 1):
+            for statement in tables.MIGRATIONS[version]:
+                connection.exec_driver_sql(statement)
+            connection.execute(tables.versions.update().values(schema_version=version))
+    return _read_schema(url, Mode.WRITE)
+
+
+@contextmanager
+def creation_lock(url: URL) -> Iterator[None]:
+    """Let one process at a time make tables: SQLite files broke otherwise (optuna#5385)."""
+    path = sqlite_path(url)
+    if path is not None:
+        import fasteners
+
+        with fasteners.InterProcessLock(_lock_path(path)):
+            yield
+        return
+    with make_engine(url).connect() as connection:
+        # Each of many workers that start at once holds it for a moment, so none gives up early.
+        connection.execute(sa.text("SET lock_timeout = 0"))
+        connection.execute(sa.text("SELECT pg_advisory_lock(7291830)"))
+        try:
+            yield
+        finally:
+            connection.execute(sa.text("SELECT pg_advisory_unlock(7291830)"))
+
+
+def _lock_path(path: Path) -> Path:
+    return path.with_name(path.name + ".lock")
+
+
+@contextmanager
+def write_transaction(engine: Engine) -> Iterator[Connection]:
+    """Open a transaction as `Store.write` gives it."""
+    with engine.connect() as connection:
+        if engine.dialect.name == "sqlite":
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
+        yield connection
+        connection.commit()
+
+
+@contextmanager
+def explaining_errors(url: URL, mode: Mode) -> Iterator[None]:
+    """Tell in a sentence why a store cannot be used, or read.
+
+    Raises:
+        StoreError: If the database, or its file, says so.
+        StoreVersionError: If Optuna does not know the version of its tables.
+    """
+    what = f"Cannot {'read' if mode is Mode.READ else 'use'} {show_url(url)}"
+    try:
+        yield
+    except StoreError:
+        raise
+    except (SQLAlchemyError, StorageInternalError, ImportError) as error:
+        raise StoreError(f"{what}: {explain_store_error(error)}") from error
+    except OSError as error:
+        raise StoreError(
+            f"{what}: {error.filename or 'it'}: {error.strerror or error}. Change that, or name "
+            "another store with --store."
+        ) from error
+    except RuntimeError as error:
+        raise StoreVersionError(f"{show_url(url)}: {explain_store_error(error)}") from error

@@ -1,0 +1,73 @@
+"""A survey of the tables in a database: whose they are, and of which versions."""
+
+from dataclasses import dataclass
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Engine
+
+from storage import tables
+from storage.errors import StoreError, StoreVersionError
+from storage.optuna_schema import tables as optuna_tables
+
+
+@dataclass(frozen=True, slots=True)
+class DatabaseSchema:
+    """What tables a database has.
+
+    Attributes:
+        names: Of all its tables.
+        ours: The version of ours; None without them.
+        optuna: Optuna's name for the version of its own; None without them.
+    """
+
+    names: frozenset[str] = frozenset()
+    ours: int | None = None
+    optuna: str | None = None
+
+    @property
+    def has_studies(self) -> bool:
+        """Whether Optuna's tables are there."""
+        return "studies" in self.names
+
+    def check(self, shown_url: str) -> None:
+        """Refuse a database of something else, or of a newer convsearch, before it is changed.
+
+        Raises:
+            StoreError: If it holds other tables, and none of Optuna's.
+            StoreVersionError: If a newer convsearch wrote it.
+        """
+        others = self.names - optuna_tables.TABLE_NAMES - tables.metadata.tables.keys()
+        if others and "version_info" not in self.names:
+            raise StoreError(f"{shown_url} holds something else. Name another store with --store.")
+        if self.ours is not None and self.ours > tables.SCHEMA_VERSION:
+            raise StoreVersionError(
+                f"{shown_url} was written by a newer convsearch (schema {self.ours}, this one "
+                f"knows {tables.SCHEMA_VERSION}). Install the newer one, or name another store "
+                "with --store."
+            )
+
+    @property
+    def is_optuna_only(self) -> bool:
+        """Whether it is a store of Optuna alone."""
+        return self.has_studies and self.ours is None
+
+    @property
+    def is_current(self) -> bool:
+        """Whether all tables are there, as this convsearch and this Optuna make them."""
+        return (
+            self.ours == tables.SCHEMA_VERSION
+            and self.optuna == optuna_tables.REVISION
+            and self.names.issuperset(tables.metadata.tables)
+        )
+
+
+def read_schema(engine: Engine) -> DatabaseSchema:
+    """Look at the tables of a database; nothing is written."""
+    ours = optuna = None
+    with engine.connect() as connection:
+        names = frozenset(sa.inspect(connection).get_table_names())
+        if tables.versions.name in names:
+            ours = connection.execute(sa.select(tables.versions.c.schema_version)).scalar()
+        if optuna_tables.versions.name in names:
+            optuna = connection.execute(sa.select(optuna_tables.versions)).scalar()
+    return DatabaseSchema(names, ours, optuna)

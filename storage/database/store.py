@@ -1,0 +1,196 @@
+"""The store: one SQLite file or PostgreSQL database, with Optuna's tables and ours in it."""
+
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import optuna
+import sqlalchemy as sa
+from sqlalchemy.engine import URL, Connection, Engine
+
+from storage.database.opening import (
+    Mode,
+    check_location,
+    explaining_errors,
+    find_tables,
+    write_transaction,
+)
+from storage.database.optuna_storage import PooledRDBStorage, open_optuna_storage, open_read_only
+from storage.database.retry import RetryPolicy
+from storage.database.schema_versions import DatabaseSchema
+from storage.database.url import embedded_folder, parse_url, show_url, sqlite_path
+from storage.embedded_postgres import data_folder
+from storage.embedded_postgres.client import EmbeddedServer
+from storage.errors import StoreError
+
+
+@dataclass(frozen=True, slots=True)
+class Store:
+    """An open store. Cheap to share within a process, never across a fork.
+
+    `schema` is what tables it had when it was opened.
+    """
+
+    url: URL
+    optuna_storage: PooledRDBStorage
+    schema: DatabaseSchema
+    server: EmbeddedServer | None = None
+
+    @classmethod
+    def open(cls, url: str, *, create: bool = True) -> "Store":
+        """Open a store, and make its tables where they are missing.
+
+        Args:
+            url: `sqlite:///FILE`, `postgres:FOLDER` or `postgresql://USER:PASSWORD@HOST/NAME`.
+            create: Whether a missing file or folder may be made, and our tables in a store of
+                Optuna alone. Without them it is open for reading, and not changed at all.
+
+        Raises:
+            StoreError: If the store cannot be reached, read or written.
+            StoreVersionError: If a newer convsearch or another Optuna wrote it.
+        """
+        return cls._open(url, Mode.CREATE if create else Mode.WRITE)
+
+    @classmethod
+    def inspect(cls, url: str) -> "Store":
+        """Open a store as it stands, for reading alone: nothing is made, changed or locked.
+
+        Raises:
+            StoreError: If there is none, or it cannot be read.
+        """
+        return cls._open(url, Mode.READ)
+
+    @classmethod
+    def _open(cls, url: str, mode: Mode) -> "Store":
+        optuna.logging.set_verbosity(optuna.logging.WARNING)  # Its lines repeat what we say.
+        parsed = parse_url(url)
+        with explaining_errors(parsed, mode), ExitStack() as undo:
+            check_location(parsed, mode)
+            server = _start_server(parsed, create=mode is Mode.CREATE)
+            if server is not None:
+                undo.callback(server.close)
+            schema = find_tables(parsed, mode)
+            if mode is Mode.READ:
+                storage = open_read_only(parsed)
+            else:
+                storage = open_optuna_storage(parsed, is_optuna_only=schema.is_optuna_only)
+            if server is not None:
+                sa.event.listen(storage.engine, "do_connect", _ServerCheck(server, storage.retry))
+            undo.pop_all()
+        return cls(parsed, storage, schema, server)
+
+    @classmethod
+    def check(cls, url: str) -> None:
+        """Make sure that a store can be opened, without making a file or folder for it yet.
+
+        Raises:
+            StoreError: As `open` does.
+        """
+        parsed = parse_url(url)
+        path, folder = sqlite_path(parsed), embedded_folder(parsed)
+        if path is not None and not path.exists():
+            check_location(parsed, Mode.CREATE)
+        elif folder is not None and not (folder / "data").exists():
+            data_folder.check_folder(folder, create=True)
+        else:
+            cls.open(url).close()
+
+    @staticmethod
+    def file_of(url: str) -> Path | None:
+        """Return the file or folder in which a store lies here, None for a server elsewhere."""
+        parsed = parse_url(url)
+        return sqlite_path(parsed) or embedded_folder(parsed)
+
+    @staticmethod
+    def show(url: str) -> str:
+        """Return a URL without its password."""
+        return show_url(parse_url(url))
+
+    @property
+    def is_optuna_only(self) -> bool:
+        """Whether it is a store of Optuna alone, without our tables, and open for reading."""
+        return self.schema.is_optuna_only
+
+    @property
+    def engine(self) -> Engine:
+        """The engine that Optuna and we share: one pool of connections a process."""
+        return self.optuna_storage.engine
+
+    @property
+    def shown_url(self) -> str:
+        """The URL without its password."""
+        return show_url(self.url)
+
+    @property
+    def retry(self) -> RetryPolicy:
+        """How long the store is waited for when it is away."""
+        return self.optuna_storage.retry
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        """Open a connection for queries, each of them a transaction of its own."""
+        with self.optuna_storage.read() as connection:
+            yield connection
+
+    @contextmanager
+    def write(self) -> Iterator[Connection]:
+        """Open a short transaction that holds SQLite's write lock from its first statement.
+
+        A transaction that reads first and writes later would fail at once, without waiting, if
+        another writer came between.
+        """
+        with write_transaction(self.engine) as connection:
+            yield connection
+
+    def now(self, connection: Connection) -> float:
+        """Return the time in seconds by the store's clock, which all its workers share."""
+        if self.url.get_backend_name() == "sqlite":
+            return time.time()
+        return float(
+            connection.execute(
+                sa.text("SELECT extract(epoch FROM clock_timestamp())")
+            ).scalar_one()
+        )
+
+    def close(self) -> None:
+        """Close all connections."""
+        self.optuna_storage.close()
+        if self.server is not None:
+            self.server.close()
+
+
+@contextmanager
+def opened_store(store: Store | str) -> Iterator[Store]:
+    """Return a store, opened here and closed afterwards where only its URL is given."""
+    if isinstance(store, Store):
+        yield store
+        return
+    opened = Store.open(store, create=False)
+    try:
+        yield opened
+    finally:
+        opened.close()
+
+
+def _start_server(url: URL, *, create: bool) -> EmbeddedServer | None:
+    folder = embedded_folder(url)
+    return None if folder is None else EmbeddedServer(folder, create=create)
+
+
+class _ServerCheck:
+    """Makes sure, before each new connection, that an embedded server runs.
+
+    One that does not start is told as a failed connection, which is tried again as others are.
+    """
+
+    def __init__(self, server: EmbeddedServer, retry: RetryPolicy) -> None:
+        self.server = server
+        self.retry = retry
+
+    def __call__(self, dialect: sa.Dialect, *_: object) -> None:
+        try:
+            self.server.ensure_running(lambda: self.retry.is_shutting_down)
+        except StoreError as error:
+            raise dialect.loaded_dbapi.OperationalError(str(error)) from error

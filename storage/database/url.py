@@ -1,0 +1,137 @@
+"""Store URLs: which kinds there are, how they are completed, how they are shown.
+
+A password is kept where SQLAlchemy hides it, so a URL that was parsed here can be printed with
+`show_url`; texts of unknown origin go through `hide_passwords`.
+"""
+
+import os
+import re
+from pathlib import Path
+from urllib.parse import quote, quote_plus
+
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError
+
+from storage.errors import StoreUrlError
+
+KNOWN_KINDS = "sqlite:///FILE, postgres:FOLDER or postgresql://USER@HOST/NAME"
+EMBEDDED = "postgres"
+"""The driver's name in the URL of a PostgreSQL that convsearch runs itself, in a folder."""
+MAX_PATH_PARTS = 2
+"""Of a path that is told: `../convsearch.db`."""
+SECRET_OPTIONS = ("password", "sslpassword")
+
+
+def parse_url(text: str) -> URL:
+    """Return the URL of a store, its driver filled in, and its password out of the query.
+
+    `postgres:FOLDER` has the driver `postgres`, which SQLAlchemy does not know: it stands for a
+    server whose own URL `storage.database.engine.sqlalchemy_url` gives.
+
+    Raises:
+        StoreUrlError: If the text is no URL, or names another kind of database.
+    """
+    if text.startswith("postgres:") and not text.startswith("postgres://"):
+        return _parse_folder(text)
+    try:
+        url = make_url(text)
+    except (ArgumentError, ValueError):
+        raise _invalid_url_error(text) from None
+    kind = url.get_backend_name()
+    n_ats = text.partition("?")[0].count("@")
+    if "@" in (url.host or "") or (n_ats > 1 and kind != "sqlite"):
+        raise _invalid_url_error(text)
+    if kind in {"postgresql", "postgres"}:
+        return _move_password_from_query(url.set(drivername="postgresql+psycopg"))
+    if kind == "sqlite" and url.database not in {None, "", ":memory:"}:
+        return url.set(drivername="sqlite")
+    raise StoreUrlError(f"Expected a store URL such as {KNOWN_KINDS}. Received: {show_url(url)}")
+
+
+def show_url(url: URL) -> str:
+    """Return the URL as it may be printed, and as a user would write it: without its password."""
+    if url.drivername == EMBEDDED:
+        return f"{EMBEDDED}:{url.database}"
+    secrets = {name: "***" for name in SECRET_OPTIONS if name in url.query}
+    shown = url.set(drivername=url.get_backend_name()).update_query_dict(secrets)
+    return shown.render_as_string(hide_password=True)
+
+
+def hide_passwords(text: str, url: str | None = None) -> str:
+    """Return a text with the password of each URL in it as `***`, also of URLs hard to parse.
+
+    What stands where a port should, and is no number, may be a password whose `@` was forgotten.
+
+    Args:
+        text: A message, a traceback, the last lines of a log.
+        url: A store's URL, whose password is hidden wherever it stands, as it is or encoded.
+    """
+    password = str(parse_url(url).password or "") if url is not None else ""
+    for secret in filter(None, {quote(password, safe=""), quote_plus(password), password}):
+        text = text.replace(secret, "***")
+    text = re.sub(r"(://[^\s:/@]*):\S*@", r"\1:***@", text)
+    text = re.sub(r"(://(?:\S*@)?[^\s:/@\[]*):(?!\d+\b)[^\s/?@*]+(?=[\s/?]|$)", r"\1:***", text)
+    text = re.sub(r"(\b(?:ssl)?password=)('[^']*'|[^\s&'\"]+)", r"\1***", text)
+    return re.sub(r"\S*:\S*@", "***@", text) if "://" not in text else text
+
+
+def sqlite_path(url: URL) -> Path | None:
+    """Return the file of a SQLite store, or None for a server."""
+    if url.get_backend_name() != "sqlite" or url.database is None:
+        return None
+    return Path(url.database)
+
+
+def embedded_folder(url: URL) -> Path | None:
+    """Return the folder of an embedded PostgreSQL, or None for another store."""
+    if url.drivername != EMBEDDED or url.database is None:
+        return None
+    return Path(url.database)
+
+
+def shareable_store_url(text: str, folder: Path) -> str:
+    """Return a store's URL as a file in a folder may name it, which others may read.
+
+    It is relative, or, where that would name folders above, the file's name alone. Of a server it
+    is a pattern: neither user nor host is told.
+    """
+    url = parse_url(text)
+    path = sqlite_path(url) or embedded_folder(url)
+    if path is None:
+        return "postgresql://USER@HOST/NAME"
+    relative = Path(os.path.relpath(path.absolute(), folder.absolute()))
+    is_near = relative.parts.count("..") <= 1 and len(relative.parts) <= MAX_PATH_PARTS
+    return show_url(url.set(database=relative.as_posix() if is_near else path.name))
+
+
+def absolute_store_url(text: str) -> str:
+    """Return a store's URL that means the same in every folder, with its password."""
+    url = parse_url(text)
+    path = sqlite_path(url)
+    if path is not None:
+        url = url.set(database=str(path.absolute()))
+    return show_url(url) if url.drivername == EMBEDDED else url.render_as_string(False)
+
+
+def _invalid_url_error(text: str) -> StoreUrlError:
+    hint = " (write @ : / in a password as %40 %3A %2F)" if text.count("@") > 1 else ""
+    return StoreUrlError(
+        f"Expected a store URL such as {KNOWN_KINDS}. Received: {hide_passwords(text)}{hint}"
+    )
+
+
+def _parse_folder(text: str) -> URL:
+    name = text.removeprefix("postgres:")
+    if not name:
+        raise StoreUrlError(f"Expected a folder after postgres:, as in {KNOWN_KINDS}.")
+    return URL.create(EMBEDDED, database=str(Path(name).expanduser().resolve()))
+
+
+def _move_password_from_query(url: URL) -> URL:
+    """Move `?password=` to where SQLAlchemy hides it, which needs a user beside it."""
+    password, user = url.query.get("password"), url.query.get("user")
+    if not isinstance(password, str):
+        return url
+    url = url.difference_update_query(["password", "user"])
+    name = user if isinstance(user, str) else url.username
+    return url.set(username=name or "", password=password)

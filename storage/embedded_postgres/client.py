@@ -1,0 +1,142 @@
+"""A user of an embedded PostgreSQL: counts as one, and makes sure that the server runs.
+
+The server belongs to no user: a supervisor process of its own (`supervisor`) starts and stops it.
+"""
+
+import fcntl
+import logging
+import os
+import socket
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import IO
+
+from storage.embedded_postgres import data_folder
+from storage.errors import StoreError
+
+logger = logging.getLogger(__name__)
+
+START_S = 90.0
+"""A first start takes about 2 s on a quiet machine; one after a crash has to read its log."""
+POLL_S = 0.05
+
+
+class EmbeddedServer:
+    """The server in a folder, which runs at least until `close`, or the end of the process."""
+
+    def __init__(self, folder: Path, *, create: bool = True) -> None:
+        """Start the server unless it runs.
+
+        Raises:
+            StoreError: If the folder cannot be used, or the server does not start.
+        """
+        data_folder.check_folder(folder, create=create)
+        data_folder.make_folder(folder)
+        self.folder = folder
+        self._supervisor: subprocess.Popen[bytes] | None = None
+        self._lock = (folder / "users.lock").open("rb")
+        try:
+            _lock_shared(self._lock, folder)
+            self.ensure_running()
+        except BaseException:
+            self.close()
+            raise
+
+    def ensure_running(self, is_shutting_down: Callable[[], bool] = lambda: False) -> None:
+        """Make sure that the server runs: it, or its guardian, may have been killed.
+
+        Args:
+            is_shutting_down: Whether nobody waits for it any more.
+
+        Raises:
+            StoreError: If it does not start; the message has its last words.
+        """
+        deadline = time.monotonic() + START_S
+        while not self._is_ready():
+            if not self._is_supervised():
+                self._start_supervisor()
+            if time.monotonic() > deadline or is_shutting_down():
+                raise StoreError(
+                    f"The PostgreSQL in {self.folder} does not answer. It serves the machine that "
+                    f"started it ({self._supervisor_name()}); its log is "
+                    f"{self.folder / 'server.log'}."
+                )
+            time.sleep(POLL_S)
+
+    def close(self) -> None:
+        """Let go of the server, which stops soon after its last user has."""
+        self._lock.close()
+
+    def _is_supervised(self) -> bool:
+        with (self.folder / "guardian.lock").open("rb") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return True
+        return False
+
+    def _is_ready(self) -> bool:
+        """Whether the server says so, and there is one: a killed server's files stay behind."""
+        try:
+            lines = (self.folder / "data" / "postmaster.pid").read_text().splitlines()
+            if not lines[7:] or not lines[7].startswith("ready") or not self._is_supervised():
+                return False
+            with socket.socket(socket.AF_UNIX) as probe:
+                name = f".s.PGSQL.{data_folder.PORT}"
+                probe.connect(str(data_folder.socket_folder(self.folder) / name))
+        except OSError:
+            return False
+        return True
+
+    def _start_supervisor(self) -> None:
+        log = self.folder / "guardian.log"
+        if self._supervisor is not None and self._supervisor.poll():
+            self._supervisor = None
+            lines = log.read_text(errors="replace").strip().splitlines() or [f"see {log}"]
+            raise StoreError(f"Cannot start the PostgreSQL in {self.folder}: {lines[-1]}")
+        if self._supervisor is not None and self._supervisor.poll() is None:
+            return  # It has not come as far as its lock.
+        logger.info("starting the PostgreSQL in %s", self.folder)
+        data_folder.make_folder(self.folder)
+        with log.open("ab") as output:
+            self._supervisor = subprocess.Popen(
+                data_folder.supervisor_command(self.folder),
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=output,
+                env=_environment(),
+                cwd="/",
+                start_new_session=True,
+            )
+
+    def _supervisor_name(self) -> str:
+        return (self.folder / "guardian.lock").read_text().strip() or "unknown"
+
+
+def _lock_shared(file: IO[bytes], folder: Path) -> None:
+    """Count as a user, once a server that is stopping has stopped."""
+    deadline = time.monotonic() + START_S
+    while True:
+        try:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() > deadline:
+                raise StoreError(
+                    f"The PostgreSQL in {folder} has been stopping for {START_S:.0f} s. "
+                    f"Its log is {folder / 'server.log'}."
+                ) from None
+            time.sleep(POLL_S)
+        else:
+            return
+
+
+def _environment() -> dict[str, str]:
+    """Return an environment in English, without what libpq or a store's user put there."""
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith("PG") and name != "CONVSEARCH_STORE"
+    }
+    return {**kept, "LC_ALL": "C"}

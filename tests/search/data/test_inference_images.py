@@ -1,0 +1,102 @@
+"""Single images, as a network takes them: as the preparation of a folder makes them."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from search.data import DataSettings, prepare
+from search.data.inference_images import PreparedImage, prepare_image
+from search.data.source_api import UnreadableImage
+
+
+def save(path: Path, pixels: np.ndarray) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(pixels).save(path)
+    return path
+
+
+def draw(shape: tuple[int, ...], seed: int = 0) -> np.ndarray:
+    return np.random.default_rng(seed).integers(0, 256, shape, dtype=np.uint8)
+
+
+def notes_of(path: Path, size: int, channels: int, color: str = "auto") -> tuple[str, ...]:
+    found = prepare_image(path, size, channels, color)
+    assert isinstance(found, PreparedImage)
+    assert found.pixels.shape == (size, size, channels)
+    return found.notes
+
+
+@pytest.mark.parametrize("color", ["auto", "grey", "rgb"])
+def test_pixels_are_those_of_a_prepared_folder(tmp_path: Path, color: str) -> None:
+    near_grey = draw((20, 30, 1)).repeat(3, axis=2)
+    near_grey[..., 0] ^= 1
+    shapes = {"grey": draw((20, 30)), "color": draw((9, 9, 3)), "near": near_grey}
+    for name, pixels in shapes.items():
+        for split in ("train", "val", "test"):
+            path = tmp_path / "images" / split / name / "1.png"
+            save(path, np.roll(pixels, len(split), axis=0))
+    settings = DataSettings(source=str(tmp_path / "images"), image_size=16, color=color)  # type: ignore[arg-type]
+    data = prepare(settings, tmp_path / "cache")
+    channels = data.image_shape[-1]
+    for name, pixels, label in zip(
+        data.classes, data.images("test"), data.labels("test"), strict=True
+    ):
+        assert label == data.classes.index(name)
+        path = tmp_path / "images" / "test" / name / "1.png"
+        found = prepare_image(path, 16, channels, color)
+        assert isinstance(found, PreparedImage)
+        np.testing.assert_array_equal(found.pixels, pixels)
+
+
+def test_what_is_left_out_of_a_file_is_told(tmp_path: Path) -> None:
+    pages = [Image.fromarray(draw((16, 16), seed)) for seed in range(3)]
+    stack, single = tmp_path / "stack.tif", tmp_path / "single.tif"
+    pages[0].save(stack, save_all=True, append_images=pages[1:])
+    pages[0].save(single)
+    assert notes_of(stack, 16, 1) == ("only the first of several pages",)
+    assert notes_of(single, 16, 1) == ()
+    color = draw((16, 16, 4))
+    assert notes_of(save(tmp_path / "alpha.png", color), 16, 3) == (
+        "transparent parts made black",
+    )
+    color[..., 3] = 255
+    assert notes_of(save(tmp_path / "opaque.png", color), 16, 3) == ()
+    save(tmp_path / "alpha.tif", draw((16, 16, 4)))
+    assert "transparent parts made black" in notes_of(tmp_path / "alpha.tif", 16, 3)
+
+
+def test_what_is_changed_is_told(tmp_path: Path) -> None:
+    grey = save(tmp_path / "grey.png", draw((16, 16)))
+    assert notes_of(grey, 16, 1) == ()
+    assert notes_of(grey, 16, 3) == ("grey repeated for three channels",)
+    color = save(tmp_path / "color.png", draw((16, 16, 3)))
+    assert notes_of(color, 16, 3) == ()
+    assert notes_of(color, 16, 1) == ("colour made grey",)
+    wide = save(tmp_path / "wide.bmp", draw((20, 30)))
+    assert notes_of(wide, 16, 1) == ("30×20 pixels made 16×16", "stretched: it is not square")
+    deep = save(tmp_path / "deep.tiff", draw((16, 16)).astype(np.uint16) * 16)
+    assert notes_of(deep, 16, 1) == ("scaled to 8 bits by its own range",)
+    stored = save(tmp_path / "stored.png", draw((16, 16, 1)).repeat(3, axis=2))
+    assert notes_of(stored, 16, 1) == ()
+
+
+def test_what_cannot_be_read_is_broken_with_its_reason(tmp_path: Path) -> None:
+    text = tmp_path / "text.png"
+    text.write_text("hello")
+    cut = save(tmp_path / "cut.png", draw((64, 64)))
+    cut.write_bytes(cut.read_bytes()[:500])
+    huge = tmp_path / "huge.png"
+    Image.new("1", (9000, 9000)).save(huge)
+    for path, reason in (
+        (text, "not a PNG, JPEG, BMP or TIFF"),
+        (cut, "truncated"),
+        (huge, "megapixels"),
+        (tmp_path / "none.png", "No such file or directory"),
+        (tmp_path, "not a file"),
+    ):
+        found = prepare_image(path, 16, 1, "auto")
+        assert isinstance(found, UnreadableImage)
+        assert reason in found.reason
+        assert "Errno" not in found.reason

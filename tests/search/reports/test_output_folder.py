@@ -1,0 +1,79 @@
+"""The folder of a report: what is in the way of one, and what an interruption leaves."""
+
+from pathlib import Path
+
+import pytest
+
+from search.errors import SettingsError
+from search.reports.output_folder import check_folder, has_report, make_report_folder
+
+MODEL = ("best.keras", "best.json")
+
+
+def fill(folder: Path, *names: str) -> Path:
+    folder.mkdir()
+    for name in names:
+        (folder / name).write_text("")
+    return folder
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        (),
+        MODEL,
+        (*MODEL, "report.html", "trials.csv"),
+        ("report.html", "report.ipynb"),  # without a model: its weights are gone
+        (".report.html.123",),
+        (*MODEL, ".writing-a1b_c2", "report.html", ".report.ipynb.7"),
+    ],
+)
+def test_folder_of_an_unfinished_report_is_vacant(tmp_path: Path, names: tuple[str, ...]) -> None:
+    check_folder(fill(tmp_path / "out", *names), is_forced=False)
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ("report.html", "report.json"),
+        ("notes.txt",),
+        (*MODEL, "notes.txt"),
+        ("trials.csv",),  # as `export` writes it
+        (".report.html.mine",),
+    ],
+)
+def test_folder_of_anything_else_is_refused(tmp_path: Path, names: tuple[str, ...]) -> None:
+    out = fill(tmp_path / "out", *names)
+    with pytest.raises(SettingsError, match="is not empty"):
+        check_folder(out, is_forced=False)
+    check_folder(out, is_forced=True)
+
+
+def test_going_on_sweeps_what_was_half_written(tmp_path: Path) -> None:
+    out = fill(tmp_path / "out", "best.keras", ".trials.csv.99", "report.html", "mine.txt")
+    (out / ".writing-abc").mkdir()
+    (out / ".writing-abc" / "model.keras").write_text("half")
+    with make_report_folder(out):
+        assert sorted(path.name for path in out.iterdir()) == ["mine.txt", "report.html"]
+
+
+def test_report_that_is_replaced_counts_as_unfinished_until_it_is_written(tmp_path: Path) -> None:
+    out = fill(tmp_path / "out", "best.keras", "report.html", "report.json")
+    assert has_report(out)
+    with make_report_folder(out):
+        assert not has_report(out)
+
+
+def test_interruption_takes_only_the_folder_it_made_and_only_an_empty_one(tmp_path: Path) -> None:
+    def interrupt(out: Path, *names: str) -> None:
+        with pytest.raises(KeyboardInterrupt), make_report_folder(out):  # noqa: PT012
+            for name in names:
+                (out / name).write_text("")
+            raise KeyboardInterrupt
+
+    interrupt(tmp_path / "new")
+    assert not (tmp_path / "new").exists()
+    interrupt(tmp_path / "begun", "report.html")
+    assert (tmp_path / "begun" / "report.html").exists()
+    interrupt(fill(tmp_path / "mine"))
+    assert (tmp_path / "mine").exists()

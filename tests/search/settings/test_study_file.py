@@ -1,0 +1,137 @@
+"""Study files and options: what is said wins, and what is wrong is named."""
+
+from pathlib import Path
+
+import pytest
+
+from search.errors import SettingsError
+from search.settings.study_file import read_plan
+
+NAMES = {("budget", "trials"): "--trials", ("study", "workers"): "--workers"}
+
+
+def write(folder: Path, text: str) -> str:
+    path = folder / "study.toml"
+    path.write_text(text, encoding="utf-8")
+    return str(path)
+
+
+def test_study_file_sets_every_table(tmp_path: Path) -> None:
+    text = """
+        [study]
+        name = "mine"
+        workers = 3
+        [data]
+        source = "images"
+        image_size = 48
+        [space]
+        families = ["plain"]
+        stages = 2
+        [training]
+        max_epochs = 7
+        trial_timeout = "5m"
+        [search]
+        sampler = "random"
+        pruner = "median"
+        seed = 4
+        [budget]
+        timeout = "2h"
+        [store]
+        url = "sqlite:///mine.db"
+    """
+    plan = read_plan(write(tmp_path, text), {}, NAMES)
+    assert (plan.study.name, plan.study.workers) == ("mine", 3)
+    assert (plan.data.source, plan.data.image_size) == (str(tmp_path / "images"), 48)
+    assert plan.space == {"families": ["plain"], "stages": 2}
+    assert (plan.training.max_epochs, plan.training.trial_timeout) == (7, 300)
+    assert (plan.search.sampler, plan.search.pruner, plan.search.seed) == ("random", "median", 4)
+    assert (plan.budget.trials, plan.budget.timeout) == (None, 7200)
+    assert plan.store.url == "sqlite:///mine.db"
+
+
+def test_option_wins_over_study_file(tmp_path: Path) -> None:
+    path = write(tmp_path, "[data]\nsource = 'images'\n[budget]\ntrials = 5\n")
+    assert read_plan(path, {("budget", "trials"): None}, NAMES).budget.trials == 5
+    assert read_plan(path, {("budget", "trials"): 8}, NAMES).budget.trials == 8
+
+
+@pytest.mark.parametrize("modules", ["'wide.py'", "['wide.py']"])
+def test_paths_in_a_study_file_are_relative_to_it(tmp_path: Path, modules: str) -> None:
+    text = f"[data]\nsource = 'demo'\n[space]\nmodules = {modules}\n"
+    text += "[transfer]\nweights = 'mine.weights.h5'\n"
+    plan = read_plan(write(tmp_path, text), {}, NAMES)
+    assert plan.space["modules"] == [str(tmp_path / "wide.py")]
+    assert plan.transfer.weights == str(tmp_path / "mine.weights.h5")
+    given = {("transfer", "weights"): "other.weights.h5"}
+    assert read_plan(write(tmp_path, text), given, NAMES).transfer.weights == "other.weights.h5"
+
+
+@pytest.mark.parametrize("weights", ["imagenet", "none"])
+def test_weights_by_name_stay_a_name(tmp_path: Path, weights: str) -> None:
+    path = write(tmp_path, f"[data]\nsource = 'x'\n[transfer]\nweights = '{weights}'\n")
+    assert read_plan(path, {}, NAMES).transfer.weights == weights
+
+
+@pytest.mark.parametrize(
+    ("table", "line", "message"),
+    [
+        (
+            "training",
+            "epochs = 3",
+            r"^Unknown key `epochs` in \[training\]\. .*mean `max_epochs`\?$",
+        ),
+        (
+            "trainign",
+            "max_epochs = 3",
+            r"^Unknown table \[trainign\]\. Did you mean `training`\?$",
+        ),
+        (
+            "training",
+            "max_epochs = 'many'",
+            r"^`max_epochs` in \[training\]: expected a whole number.*'many'\.$",
+        ),
+        (
+            "training",
+            "max_epochs = 0",
+            r"^`max_epochs` in \[training\]: expected 1 or more\. .* 0\.$",
+        ),
+        (
+            "budget",
+            "timeout = 'soon'",
+            r"^`timeout` in \[budget\]: Expected a duration such as 90s",
+        ),
+        ("budget", "timeout = '-5m'", r"^`timeout` in \[budget\]: expected more than 0"),
+        ("search", "sampler = 'tep'", r"^`sampler` in \[search\]: expected 'tpe' or 'random'"),
+        ("data", "source = 'x'\nsplit = [0.5, 0.5, 0.5]", r"`split` in \[data\]: Expected three"),
+        ("training", "max_epochs", r"is not valid TOML"),
+    ],
+)
+def test_what_is_wrong_in_a_study_file_is_named(
+    tmp_path: Path, table: str, line: str, message: str
+) -> None:
+    text = f"[{table}]\n{line}\n"
+    source = "" if "[data]" in text else "\n[data]\nsource = 'images'\n"
+    with pytest.raises(SettingsError, match=message) as error:
+        read_plan(write(tmp_path, text + source), {}, NAMES)
+    assert "\n" not in str(error.value)
+
+
+def test_what_is_wrong_in_an_option_is_named_by_the_option() -> None:
+    with pytest.raises(SettingsError, match=r"^--trials: expected 1 or more\. Received: 0\.$"):
+        read_plan("images", {("budget", "trials"): 0}, NAMES)
+    with pytest.raises(SettingsError, match=r"^--workers: expected 1 or more\. Received: 0\.$"):
+        read_plan("images", {("study", "workers"): 0}, NAMES)
+
+
+def test_file_without_a_source_is_named(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match=r"^\[data\] is missing"):
+        read_plan(write(tmp_path, "[study]\nname = 'x'\n"), {}, NAMES)
+    with pytest.raises(SettingsError, match=r"^\[data\] lacks `source`"):
+        read_plan(write(tmp_path, "[data]\nimage_size = 32\n"), {}, NAMES)
+
+
+def test_missing_and_huge_study_files_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match=r"Cannot read the study file .*none\.toml"):
+        read_plan(str(tmp_path / "none.toml"), {}, NAMES)
+    with pytest.raises(SettingsError, match="larger than a study file may be"):
+        read_plan(write(tmp_path, "#" * 1_000_001), {}, NAMES)

@@ -1,0 +1,61 @@
+"""The trainer's process: what it does when operations cannot be deterministic."""
+
+from collections.abc import Iterator
+
+import pytest
+import tensorflow as tf
+from tensorflow.python.framework import config
+
+from search.trainer.protocol import Failed, Finished, Message, Note, Task
+from search.training import main
+
+TASK = Task({}, "", "", "", 1, 1, 1, 1, 0.5, 1e-6)
+
+
+class Listener:
+    """Takes the place of the pipe to the worker."""
+
+    def __init__(self) -> None:
+        self.messages: list[Message] = []
+
+    def send(self, message: Message) -> None:
+        self.messages.append(message)
+
+
+@pytest.fixture(autouse=True)
+def _deterministic() -> Iterator[None]:
+    tf.config.experimental.enable_op_determinism()
+    yield
+    tf.config.experimental.enable_op_determinism()
+
+
+def serve(monkeypatch: pytest.MonkeyPatch, message: str) -> list[Message]:
+    """Serves a task whose training raises as on a GPU until operations need not repeat."""
+
+    def train(channel: Listener, _task: Task) -> None:
+        if config.is_op_determinism_enabled():
+            raise tf.errors.UnimplementedError(None, None, message)
+        channel.send(Finished(0.5))
+
+    monkeypatch.setattr(main, "_train", train)
+    listener = Listener()
+    main._serve(listener, TASK)  # type: ignore[arg-type]
+    return listener.messages
+
+
+def test_trial_goes_on_without_deterministic_operations_where_there_are_none(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    text = "A deterministic GPU implementation of DepthwiseConvBackpropFilter is not available."
+    note, finished = serve(monkeypatch, text)
+    assert isinstance(note, Note)
+    assert note.text == f"training goes on without deterministic operations: {text}"
+    assert finished == Finished(0.5)
+
+
+def test_other_operations_that_do_not_exist_fail_the_trial(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    (failed,) = serve(monkeypatch, "Fused conv implementation does not support grouped convs.")
+    assert isinstance(failed, Failed)
+    assert config.is_op_determinism_enabled()

@@ -1,0 +1,106 @@
+"""Local workers: which ends make them start again, and which make them give up."""
+
+import json
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from search.errors import WorkerError, WorkerStartError
+from search.machine.devices import CPU, Device
+from search.studies.open_study import OpenStudy
+from search.workers import local_workers
+from search.workers.local_workers import LocalWorkers
+
+URL = "postgresql://user:p%40ss@host/name"
+
+
+@pytest.fixture
+def instead(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Path]:
+    """Runs a script where workers would be started; gives the folder of their logs."""
+
+    def install(script: str) -> Path:
+        program = tmp_path / "worker"
+        program.write_text(f"#!{sys.executable}\n{script}\n")
+        program.chmod(0o755)
+        monkeypatch.setattr(local_workers.sys, "executable", str(program))
+        monkeypatch.setattr(local_workers, "BACKOFF_S", 0.01)
+        return tmp_path
+
+    return install
+
+
+def make_workers(folder: Path, *devices: Device, study: str | None = "scans") -> LocalWorkers:
+    return LocalWorkers(
+        study,
+        devices=devices or (CPU, CPU),
+        store_url=URL,
+        n_threads=3,
+        log=lambda index: folder / f"worker-{index}.log",
+    )
+
+
+def run(workers: LocalWorkers) -> None:
+    workers.start()
+    deadline = time.monotonic() + 30
+    while workers.poll():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def test_worker_that_cannot_do_what_it_is_asked_is_not_tried_again(
+    instead: Callable[[str], Path],
+) -> None:
+    folder = instead("import sys; print('Error: no p@ss and no p%40ss'); sys.exit(2)")
+    with pytest.raises(WorkerStartError, match=r"Last words: Error: no \*\*\* and no \*\*\*$"):
+        run(make_workers(folder, CPU))
+    assert (folder / "worker-0.log").read_text().count("Error") == 1
+
+
+def test_worker_that_keeps_dying_is_given_up_with_its_last_words(
+    instead: Callable[[str], Path],
+) -> None:
+    folder = instead("import sys; print('oh', 'no'); sys.exit(9)")
+    with pytest.raises(WorkerError, match=r"Workers keep ending .*exit code 9.*oh no") as raised:
+        run(make_workers(folder, CPU))
+    assert not isinstance(raised.value, WorkerStartError)
+    assert (folder / "worker-0.log").read_text().count("oh no") == local_workers.MAX_RESTARTS + 1
+
+
+def test_workers_that_are_done_are_not_started_again(instead: Callable[[str], Path]) -> None:
+    folder = instead("print('done')")
+    run(make_workers(folder))
+    logs = [(folder / f"worker-{i}.log").read_text() for i in range(2)]
+    assert logs == ["done\n", "done\n"]
+
+
+def test_worker_is_told_its_device_and_no_list_of_processes_shows_the_store(
+    instead: Callable[[str], Path],
+) -> None:
+    folder = instead("import json, os, sys\n"
+                     "print(json.dumps([sys.argv, os.environ['CONVSEARCH_STORE']]))")  # fmt: skip
+    gpus = Device("0", uuid="GPU-a", visible="0"), Device("1:0", uuid="MIG-b", visible="MIG-b")
+    run(make_workers(folder, *gpus, study="-odd name"))
+    for index, key in enumerate(("0", "1:0")):
+        arguments, url = json.loads((folder / f"worker-{index}.log").read_text())
+        assert url == URL
+        assert "p%40ss" not in " ".join(arguments)
+        assert arguments[arguments.index("--gpus") + 1] == key
+        assert arguments[arguments.index("--threads") + 1] == "3"
+        assert arguments[-2:] == ["--", "-odd name"]
+
+
+def test_real_worker_that_cannot_join_ends_the_run_with_its_own_words(
+    opened: OpenStudy, tmp_path: Path
+) -> None:
+    workers = LocalWorkers(
+        "nothing",
+        devices=(CPU,),
+        store_url=f"sqlite:///{tmp_path / 'store.db'}",
+        n_threads=1,
+        log=lambda index: tmp_path / f"worker-{index}.log",
+    )
+    with pytest.raises(WorkerStartError, match=r"There is no study 'nothing'.*Studies.*: small"):
+        run(workers)

@@ -1,0 +1,140 @@
+"""Predicted cost of backbones against hand counts, Keras' own counts and TensorFlow's profiler."""
+
+from itertools import pairwise
+from math import prod
+from typing import Any
+
+import keras
+import pytest
+
+from spaces import SpaceError
+from spaces.models.backbones import (
+    BACKBONES,
+    RANDOM_WEIGHTS,
+    Backbone,
+    backbone_cost,
+    build_backbone,
+    find_backbone,
+    unfreeze_top,
+)
+from spaces.models.backbones.cost import layer_shapes
+from spaces.models.backbones.describe import leaf_operations
+
+SMALL = ("mobilenet_v2", "mobilenet_v3_small", "vgg16")
+SIZES = (75, 96, 97, 224)
+CHEAP_PARAMETERS = 15_000_000
+
+
+def test_cost_of_vgg16_by_hand() -> None:
+    backbone = find_backbone("vgg16")
+    cost = backbone_cost(backbone, (32, 32), 2)
+    widths = [3, 64, 64, 128, 128, 256, 256, 256, 512, 512, 512, 512, 512, 512]
+    sides = [32, 32, 16, 16, 8, 8, 8, 4, 4, 4, 2, 2, 2]
+    pairs = list(pairwise(widths))
+    assert cost.parameters == sum((9 * a + 1) * b for a, b in pairs) == 14_714_688
+    assert cost.trainable_parameters == 2 * (9 * 512 + 1) * 512
+    assert cost.output_shape == (1, 1, 512)
+    in_convs = sum(
+        side * side * b * (2 * 9 * a + 2)  # kernel, bias, relu
+        for side, (a, b) in zip(sides, pairs, strict=True)
+    )
+    in_pools = sum(4 * side * side * c for side, c in [(16, 64), (8, 128), (4, 256), (2, 512)])
+    assert cost.operations == in_convs + in_pools + 4 * 512
+    # Inputs of the two trained convolutions, the last one's output, and the pool's
+    assert cost.retained_values == 3 * 2 * 2 * 512 + 512
+    assert cost.largest_map == 2 * 2 * 512
+    assert cost.peak_live_values == 2 * 32 * 32 * 64
+    assert (cost.n_layers, cost.n_trained_layers) == (13, 2)
+
+
+def test_frozen_backbone_keeps_nothing() -> None:
+    cost = backbone_cost(find_backbone("densenet121"), (96, 96), 0)
+    assert (cost.trainable_parameters, cost.retained_values, cost.largest_map) == (0, 0, 0)
+
+
+def test_deeper_unfreezing_trains_and_keeps_more() -> None:
+    for name in BACKBONES:
+        backbone = find_backbone(name)
+        depths = [1, 4, backbone.n_layers // 2, backbone.n_layers, backbone.n_layers + 5]
+        costs = [backbone_cost(backbone, (96, 96), depth) for depth in depths]
+        trained = [cost.trainable_parameters for cost in costs]
+        kept = [cost.retained_values for cost in costs]
+        assert trained[:4] == sorted(set(trained)), name
+        assert kept[:4] == sorted(set(kept)), name
+        assert costs[3] == costs[4], name
+
+
+@pytest.mark.parametrize(("name", "smallest"), [("xception", 71), ("inception_v3", 75)])
+def test_image_below_the_smallest_size_is_refused_with_both(name: str, smallest: int) -> None:
+    backbone = find_backbone(name)
+    assert backbone_cost(backbone, (smallest, smallest), 1).operations > 0
+    message = f"at least {smallest}×{smallest} pixels for {name}. Received: 96×{smallest - 1}"
+    with pytest.raises(SpaceError, match=message):
+        backbone_cost(backbone, (96, smallest - 1), 1)
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_cost_is_that_of_the_network(name: str) -> None:
+    backbone = find_backbone(name)
+    for size in SIZES:
+        assert_shapes_and_weights(backbone, size, size + size % 3)
+    assert_cost_at_every_depth(backbone, 96, range(backbone.n_layers + 2))
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+@pytest.mark.parametrize("name", BACKBONES)
+def test_cost_of_every_backbone_is_that_of_the_network(name: str) -> None:
+    backbone = find_backbone(name)
+    is_cheap = backbone_cost(backbone, (96, 96), 0).parameters < CHEAP_PARAMETERS
+    for size in SIZES if is_cheap else (97,):
+        assert_shapes_and_weights(backbone, size, size)
+    depths = range(0, backbone.n_layers + 1, 1 if is_cheap else 7)
+    assert_cost_at_every_depth(backbone, backbone.min_size, depths)
+    keras.backend.clear_session()
+
+
+def assert_shapes_and_weights(backbone: Backbone, height: int, width: int) -> None:
+    """Compares with a network that Keras alone has built, map by map."""
+    network = getattr(keras.applications, backbone.keras_name)
+    model = network(weights=None, include_top=False, input_shape=(height, width, 3))
+    cost = backbone_cost(backbone, (height, width), 0)
+    assert cost.output_shape == model.output_shape[1:]
+    assert cost.parameters == model.count_params()
+    sizes = [prod(shape) for shape in layer_shapes(backbone.name, (height, width))]
+    assert sizes == [prod(layer.output.shape[1:]) for layer in leaf_operations(model)]
+
+
+def assert_cost_at_every_depth(backbone: Backbone, size: int, depths: range) -> None:
+    model = build_backbone(backbone.name, (size, size, 3), RANDOM_WEIGHTS)
+    cost = backbone_cost(backbone, (size, size), 0)
+    assert cost.output_shape == model.output_shape[1:]
+    assert cost.parameters == model.count_params()
+    profiled = profiled_operations(model, (size, size, 3))
+    assert cost.operations == pytest.approx(profiled, rel=0.1)
+    for depth in depths:
+        unfreeze_top(model, depth)
+        trained = sum(prod(variable.shape) for variable in model.trainable_variables)
+        assert backbone_cost(backbone, (size, size), depth).trainable_parameters == trained, depth
+
+
+def profiled_operations(model: Any, shape: tuple[int, int, int]) -> int:
+    """What TensorFlow's profiler counts in the forward graph of one image.
+
+    Weights are inputs of the graph: as constants in it, large ones would take gigabytes.
+    """
+    import tensorflow as tf
+
+    def specs(variables: Any) -> list[Any]:
+        return [tf.TensorSpec(variable.shape, variable.dtype) for variable in variables]
+
+    forward = tf.function(lambda *inputs: model.stateless_call(*inputs, training=False)[0])
+    concrete = forward.get_concrete_function(
+        specs(model.trainable_variables),
+        specs(model.non_trainable_variables),
+        tf.TensorSpec((1, *shape), tf.float32),
+    )
+    options = tf.compat.v1.profiler.ProfileOptionBuilder.float_operation()
+    options["output"] = "none"
+    profile = tf.compat.v1.profiler.profile(concrete.graph, cmd="op", options=options)
+    return int(profile.total_float_ops)
