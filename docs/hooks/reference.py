@@ -20,7 +20,7 @@ _MARK = re.compile(r"<!-- generated: ([a-z-]+) -->")
 _ATTRIBUTE = re.compile(r"^    (\w+): (.+(?:\n {8,}.+)*)", re.MULTILINE)
 _TYPES = {str: "text", int: "integer", float: "number", bool: "true or false", dict: "table"}
 _VALUES = {"str": "TEXT", "int": "N", "float": "NUMBER"}
-_NUMBERED = re.compile(r"([a-z]+)(\d+)(_\w+)")
+_NUMBERED = re.compile(r"^([a-z]+)(\d+)(_\w+)$")
 
 
 def on_config(config: Any) -> Any:
@@ -62,7 +62,7 @@ def title_of(path: Path) -> str:
 
 def describe_settings() -> str:
     """Return a table of settings for each table of a study file, but for the search space."""
-    from search.settings import StudyPlan
+    from search.settings.plan import StudyPlan
 
     parts = []
     for name, field in StudyPlan.model_fields.items():
@@ -254,8 +254,13 @@ def _numbered_as_one(domains: Mapping[str, Any]) -> dict[str, Any]:
     """Return the domains with `stage1_convs`, `stage2_convs`, ... as one `stageN_convs`."""
     found: dict[str, Any] = {}
     for name, domain in domains.items():
-        match = _NUMBERED.fullmatch(name)
-        found.setdefault(f"{match[1]}N{match[3]}" if match else name, domain)
+        shared = _NUMBERED.sub(r"\1N\3", name)
+        is_shared = all(
+            other == domain
+            for key, other in domains.items()
+            if _NUMBERED.sub(r"\1N\3", key) == shared
+        )
+        found.setdefault(shared if is_shared else name, domain)
     return found
 
 
