@@ -212,7 +212,7 @@ class Fit:
 def task_identity(task: Task) -> dict[str, Any]:
     """What a checkpoint must agree on; where the files lie may change."""
     values = asdict(task)
-    for place in ("data", "checkpoint", "goes_on_from", "features", "modules"):
+    for place in ("data", "checkpoint", "resume_from", "features", "modules"):
         del values[place]
     if task.weights is not None:
         values["weights"] = {key: task.weights[key] for key in ("digest", "mode")}

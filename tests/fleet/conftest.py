@@ -26,7 +26,7 @@ ROOT = Path(__file__).parents[2]
 TRAINER = Path(__file__).with_name("trainer.py")
 USE_TRAINER = """
 import os, signal, sys
-from search.training.pool import TrainerPool
+from search.trainer.pool import TrainerPool
 TrainerPool.__init__.__kwdefaults__["command"] = (sys.executable, {trainer!r})
 moment = os.environ.get("FLEET_STOPS_AT")
 if moment and {trainer!r} not in sys.orig_argv:

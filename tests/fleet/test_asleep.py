@@ -86,7 +86,7 @@ def test_worker_that_slept_lets_go_of_its_trial_and_goes_on_with_others(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("moment", ["record_outcome", "_tell"])
+@pytest.mark.parametrize("moment", ["record_outcome", "_tell_optuna"])
 def test_worker_that_slept_between_its_check_and_its_word_writes_nothing_twice(
     make_fleet: Callable[..., Any], moment: str
 ) -> None:
@@ -103,4 +103,4 @@ def test_worker_that_slept_between_its_check_and_its_word_writes_nothing_twice(
     fleet.check()
     assert outcomes(fleet)[number] == before
     assert ("was taken by another worker" in sleeper.words) is (moment == "record_outcome")
-    assert ("was told already" in sleeper.words) is (moment == "_tell")
+    assert ("was told already" in sleeper.words) is (moment == "_tell_optuna")

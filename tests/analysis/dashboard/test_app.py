@@ -258,7 +258,7 @@ def test_costly_answer_is_made_once_whatever_else_is_in_its_address(
     chosen = ask(app, f"{paths[0]}?trial_ids=0,3&more").body
     assert len(chosen.splitlines()) == 3
     monkeypatch.setattr(app, "optuna_app", None)  # Nobody is asked again.
-    monkeypatch.setattr(app, "_thinned", None)
+    monkeypatch.setattr(app, "_sampled_app", None)
     assert [ask(app, f"{path}?again=1").body for path in paths] == first
     assert ask(app, f"{paths[0]}?x=1&trial_ids=0,3").body == chosen
 
@@ -277,14 +277,14 @@ def test_few_may_wait_for_what_takes_long_and_others_are_told_to_come_again() ->
         return Response(b"long")
 
     def ask_again() -> None:
-        pages.append(slow_responses.answer("/csv/1?", 1, make))
+        pages.append(slow_responses.respond("/csv/1?", 1, make))
 
     pages: list[Response] = []
     threads = [threading.Thread(target=ask_again) for _ in range(2)]
     for thread in threads:
         thread.start()
     time.sleep(0.2)
-    refused = slow_responses.answer("/csv/2?", 1, make)
+    refused = slow_responses.respond("/csv/2?", 1, make)
     assert refused.status == HTTPStatus.SERVICE_UNAVAILABLE
     assert "try again" in json.loads(refused.body)["reason"]
     going.set()
@@ -300,12 +300,12 @@ def test_costly_answer_of_another_version_is_made_anew_in_a_while() -> None:
     def make() -> Response:
         return Response(b"%d" % next(n))
 
-    assert slow_responses.answer("/csv/1?", 1, make).body == b"0"
+    assert slow_responses.respond("/csv/1?", 1, make).body == b"0"
     until = time.monotonic() + 30  # It took no time, and is given for ten times as long.
-    while (body := slow_responses.answer("/csv/1?", 2, make).body) == b"0":
+    while (body := slow_responses.respond("/csv/1?", 2, make).body) == b"0":
         assert time.monotonic() < until
     assert body == b"1"
-    assert slow_responses.answer("/csv/1?", 2, make).body == b"1"
+    assert slow_responses.respond("/csv/1?", 2, make).body == b"1"
 
 
 def test_store_that_is_away_is_said_at_once_and_comes_back(

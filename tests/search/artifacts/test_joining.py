@@ -25,10 +25,10 @@ ROOT = Path(__file__).resolve().parents[3]
 FAKE = ROOT / "tests" / "search" / "fake_trainer.py"
 WORKER = """
 import sys
-from search.open_study import OpenStudy
-from search.default_store import store_url
-from search.training.pool import TrainerPool
-from search.worker import Worker
+from search.studies.open_study import OpenStudy
+from search.settings.plan import store_url
+from search.trainer.pool import TrainerPool
+from search.workers.worker import Worker
 from storage import Store
 opened = OpenStudy.load(Store.open(store_url(None), create=False), "small")
 Worker(opened, TrainerPool(command=(sys.executable, sys.argv[1], "well"))).run()

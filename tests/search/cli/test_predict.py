@@ -180,7 +180,7 @@ def test_command_itself_loads_no_tensorflow(tmp_path: Path) -> None:
     code = """
 import sys
 from pathlib import Path
-from search.prediction import predict
+from search.exported_models.prediction import predict
 found = predict(Path("best.keras"), [Path("images")])
 assert len(found.images) == 2
 assert not {"tensorflow", "keras"} & set(sys.modules)

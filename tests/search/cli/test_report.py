@@ -77,7 +77,7 @@ def test_search_is_confirmed_scored_once_and_reported(
     assert facts["winner"]["source"] == "small/confirm"
     assert len(facts["confirmation"]["standings"]) == 2
 
-    monkeypatch.setattr(Evaluator, "answer", lambda *_: pytest.fail("it is known"))
+    monkeypatch.setattr(Evaluator, "predict", lambda *_: pytest.fail("it is known"))
     code, _, err = call(*command[:3], "second", "--lang", "ru", "--json", *place)
     assert code == 0, err
     assert not any(step in err for step in STEPS)

@@ -10,7 +10,7 @@ import pytest
 ROOT = Path(__file__).parents[3]
 HELD = """
 import time
-from search.signals import stop_on_signal
+from search.machine.signals import stop_on_signal
 with stop_on_signal(lambda: print("stop", flush=True), lambda: print("now", flush=True)):
     print("ready", flush=True)
     while True:
@@ -18,18 +18,18 @@ with stop_on_signal(lambda: print("stop", flush=True), lambda: print("now", flus
 """
 STUCK = """
 import sqlite3, time
-from search import signals
-signals.LEAVE_S = 0.5
+from search.machine import signals
+signals.EXIT_TIMEOUT_S = 0.5
 endless = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT max(i) FROM n"
-with signals.stopping_when_asked(lambda: None):
+with signals.stop_on_signal(lambda: None):
     print("ready", flush=True)
     {stuck}
 """
 LEFT = """
 import signal, time
-from search import signals
-signals.LEAVE_S = 0.2
-with signals.stopping_when_asked(lambda: None):
+from search.machine import signals
+signals.EXIT_TIMEOUT_S = 0.2
+with signals.stop_on_signal(lambda: None):
     signal.raise_signal(signal.SIGTERM)
 print("ready", flush=True)
 time.sleep(1.0)
@@ -37,7 +37,7 @@ print(signal.getsignal(signal.SIGTERM) is signal.SIG_DFL, signal.set_wakeup_fd(-
 """
 BEFORE = """
 import time
-from search.signals import exit_on_signal
+from search.machine.signals import exit_on_signal
 exit_on_signal()
 print("ready", flush=True)
 while True:

@@ -33,7 +33,7 @@ ROOT = Path(__file__).parents[3]
 FAKE = Path(__file__).parents[1] / "fake_trainer.py"
 USE_FAKE = """
 import os, sys
-from search.training.pool import TrainerPool
+from search.trainer.pool import TrainerPool
 command = (sys.executable, {fake!r}, os.environ["FAKE_MODE"])
 TrainerPool.__init__.__kwdefaults__["command"] = command
 """

@@ -122,9 +122,9 @@ def test_network_halves_the_map_from_stage_to_stage(cost_layers: Layers, version
 TRAIN_AT_64_PIXELS = """
 import keras
 import numpy as np
-from spaces.models.keras_layers import KerasLayers
+from spaces.keras_models.layers import KerasLayers
 from spaces.models.residual import residual_block
-from spaces.settings import LayerSettings, Regularizer
+from spaces.network_settings import LayerSettings, Regularizer
 
 x = keras.Input((64, 64, 8))
 settings = LayerSettings("he_normal", "he_normal", "relu", False, 0.0, Regularizer())

@@ -102,7 +102,7 @@ def test_store_that_is_being_made_is_waited_for(store_url: str) -> None:
     url = parse_url(store_url)
     script = (
         "from storage import Store; print('ready', flush=True); "
-        f"print(Store.open({store_url!r}, create=False).is_plain)"
+        f"print(Store.open({store_url!r}, create=False).is_optuna_only)"
     )
     with creation_lock(url):
         create_optuna_tables(url)
@@ -201,7 +201,7 @@ def test_open_store_is_opened_again_without_what_optuna_loads(
         "import sys; from storage import Store\n"
         "from storage.inspection.database_health import read_versions\n"
         f"for store in (Store.open({store_url!r}), Store.inspect({store_url!r})):\n"
-        "    assert read_versions(store).are_current\n"
+        "    assert read_versions(store).is_current\n"
         "    assert 'alembic' not in sys.modules and 'sqlalchemy.orm' not in sys.modules\n"
     )
     subprocess.run([sys.executable, "-c", script], check=True)
