@@ -1,15 +1,10 @@
 """Numbers and networks in a few words."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
-Record = Mapping[str, Any]
-
-
-def plural(n: int, word: str) -> str:
-    """Return `1 trial` or `2 trials`."""
-    ending = "es" if word.endswith("s") else "s"
-    return f"{n:,} {word}{'' if n == 1 else ending}"
+from spaces.description import summarize_network
+from spaces.wording import plural
 
 
 def printable(text: str) -> str:
@@ -53,51 +48,12 @@ def format_progress(n_done: int, n_trials: int | None) -> str:
     return f"{n_done:,} of {plural(n_trials, 'trial')} done"
 
 
-def describe_network(config: Record) -> str:
-    """Return a network in a few words: its shape, its activation, what optimizes it."""
+def describe_network(config: Mapping[str, Any]) -> str:
+    """Return a network in a few words: its shape, its activation, and its optimizer."""
     family = config.get("family", "")
     if "network" not in config:
         return str(family)
-    describe = _SHAPES.get(family)
-    shape = describe(config["network"]) if describe else ""
+    shape = summarize_network(family, config["network"])
     optimizer = config["optimizer"]
     words = [family, shape, config["layers"]["activation"], optimizer["name"]]
     return ", ".join([*filter(None, words), f"lr {optimizer['learning_rate']:.2g}"])
-
-
-def _plain(network: Record) -> str:
-    return plural(len(network["stages"]), "stage")
-
-
-def _vgg(network: Record) -> str:
-    return f"{plural(len(network['widths']), 'block')} of {plural(network['convs'], 'conv')}"
-
-
-def _inception(network: Record) -> str:
-    return f"{plural(len(network['stages']), 'stage')} of {plural(network['blocks'], 'block')}"
-
-
-def _residual(network: Record) -> str:
-    kind = "bottleneck" if network["bottleneck"] else "block"
-    stages = plural(len(network["widths"]), "stage")
-    return f"{network['version']}, {stages} of {plural(network['blocks'], kind)}"
-
-
-def _dense(network: Record) -> str:
-    blocks = plural(network["blocks"], "block")
-    return f"{blocks} of {plural(network['n_layers'], 'layer')}, growth {network['growth_rate']}"
-
-
-def _transfer(network: Record) -> str:
-    return f"{network['backbone']}, {plural(network['unfrozen_layers'], 'layer')} unfrozen"
-
-
-_SHAPES: Mapping[str, Callable[[Record], str]] = {
-    "plain": _plain,
-    "vgg": _vgg,
-    "inception": _inception,
-    "residual": _residual,
-    "dense": _dense,
-    "transfer": _transfer,
-}
-"""What matters in each family's own part of a config."""

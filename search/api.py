@@ -5,7 +5,9 @@ from pathlib import Path
 from typing import Any
 
 from analysis import Ranking
+from search.settings.option_keys import by_key
 from search.settings.study_file import read_plan
+from search.studies.resolved_plan import resolve_plan
 from search.workers.local_run import View, run_plan
 
 
@@ -26,7 +28,7 @@ def run(
     tables: Mapping[str, Mapping[str, Any]] | None = None,
     view: View | None = None,
 ) -> Ranking:
-    """Search for the best network on a source until the budget is spent, and ranks the trials.
+    """Search for the best network on a source until the budget is spent, and rank the trials.
 
     Args:
         source: Folder of images, `.npz`, study file, or `demo`.
@@ -48,20 +50,19 @@ def run(
     Raises:
         SearchError, SpaceError, StoreError: If something cannot be used; the message says what.
     """
-    given: dict[tuple[str, str], Any] = {
-        ("study", "name"): study,
-        ("study", "workers"): workers,
-        ("data", "image_size"): image_size,
-        ("data", "seed"): seed,
-        ("space", "families"): None if families is None else list(families),
-        ("space", "backbone"): None if backbones is None else list(backbones),
-        ("transfer", "weights"): None if weights is None else str(weights),
-        ("training", "max_epochs"): max_epochs,
-        ("search", "seed"): seed,
-        ("budget", "trials"): trials,
-        ("budget", "timeout"): timeout,
-        ("store", "url"): store,
-    }
+    given = by_key(
+        study=study,
+        store=store,
+        families=None if families is None else list(families),
+        backbones=None if backbones is None else list(backbones),
+        weights=None if weights is None else str(weights),
+        trials=trials,
+        timeout=timeout,
+        workers=workers,
+        max_epochs=max_epochs,
+        image_size=image_size,
+        seed=seed,
+    )
     for table, values in (tables or {}).items():
         given |= {(table, key): value for key, value in values.items()}
-    return run_plan(read_plan(str(source), given, {}), view=view).ranking
+    return run_plan(resolve_plan(read_plan(str(source), given, {})), view=view).ranking

@@ -59,6 +59,17 @@ class Config:
         return hashlib.sha256(text.encode()).hexdigest()
 
 
+def read_network(family: object, record: object) -> Network | None:
+    """Read the record of a network; None if its family is not registered or cannot read it."""
+    if not isinstance(family, str):
+        return None
+    try:
+        network: Network = _parse(find_family(family).network, record)
+    except (SpaceError, RecursionError, ValueError):
+        return None
+    return network
+
+
 @cache
 def _adapter(kind: type[Any]) -> TypeAdapter[Any]:
     return TypeAdapter(kind)

@@ -15,7 +15,12 @@ from pathlib import Path
 from types import ModuleType
 
 from spaces.errors import SpaceError
-from spaces.families.registry import family_names, find_family, unregister_families
+from spaces.families.registry import (
+    family_names,
+    find_family,
+    is_builtin,
+    unregister_families,
+)
 from spaces.parameters.domains import Domain, Value, show
 from spaces.parameters.narrowing import contains
 from spaces.parameters.shared import common_parameters
@@ -130,7 +135,7 @@ def choose_families(wanted: Sequence[str], own: Sequence[str]) -> tuple[str, ...
         SpaceError: If a family is unknown, or was registered in this process alone.
     """
     for name in wanted:
-        if name == ALL or _defining_module(name).startswith("spaces.") or name in own:
+        if name == ALL or is_builtin(name) or name in own:
             continue
         raise SpaceError(
             f"Expected the module of every family in [space] modules, since each worker has to "
@@ -138,8 +143,7 @@ def choose_families(wanted: Sequence[str], own: Sequence[str]) -> tuple[str, ...
         )
     if ALL not in wanted:
         return tuple(wanted)
-    package = [name for name in family_names() if _defining_module(name).startswith("spaces.")]
-    return (*package, *own)
+    return (*filter(is_builtin, family_names()), *own)
 
 
 def parameters_of(family: str) -> dict[str, Domain]:

@@ -14,7 +14,7 @@ class StoreMissingError(StoreError, LookupError):
 
 
 class StoreVersionError(StoreError, RuntimeError):
-    """The store was written by another version of convsearch or of Optuna."""
+    """Another version of convsearch or of Optuna wrote the store, or is installed."""
 
 
 class StudyNotFoundError(StoreError, LookupError):

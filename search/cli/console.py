@@ -41,19 +41,27 @@ def print_json(document: Any) -> None:
     sys.stdout.write(text + "\n")
 
 
+def print_result(found: Any, view: Callable[[Console, Any], None], *, as_json: bool) -> None:
+    """Print a command's result on standard output, by its view or as one JSON document."""
+    if as_json:
+        print_json(found.to_json())
+    else:
+        view(stdout_console(), found)
+
+
 def step_printer(console: Console, *, is_silent: bool = False) -> Callable[[str], None]:
-    """Return what tells that a step begins: a line, where no bar shows how far the work is.
+    """Return what prints that a step begins, where no bar shows the progress.
 
     Args:
         console: For notes.
-        is_silent: Whether nothing is told, as where a program reads the answer.
+        is_silent: Whether nothing is printed.
     """
 
-    def tell(step: str) -> None:
+    def print_step(step: str) -> None:
         if not console.is_terminal and not is_silent:
             print_line(console, step)
 
-    return tell
+    return print_step
 
 
 @contextmanager

@@ -12,7 +12,16 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
-from search.cli.commands import confirm, dashboard, data, monitor, predict, report, run, study
+from search.cli.commands import data, study
+from search.cli.commands.confirm import confirm
+from search.cli.commands.dashboard import dashboard
+from search.cli.commands.inspect import rank, status
+from search.cli.commands.monitor import doctor, stop, watch
+from search.cli.commands.predict import predict
+from search.cli.commands.report import report
+from search.cli.commands.reproduce import reproduce
+from search.cli.commands.run import demo, run
+from search.cli.commands.worker import submit, worker
 
 SUCCESS, FAILURE, USAGE_ERROR, INTERRUPTED = 0, 1, 2, 130
 GC_THRESHOLD = 100_000
@@ -50,21 +59,19 @@ def _options(
         ),
     ] = False,
 ) -> None:
-    """Hold the options that are no command's."""
+    """Hold the options of no command."""
 
 
-run.add_to(app)
-monitor.add_to(app)
-confirm.add_to(app)
-report.add_to(app)
-dashboard.add_to(app)
-predict.add_to(app)
+for _command in (demo, run, submit, worker, status, rank, watch, stop, doctor):
+    app.command()(_command)
+for _command in (confirm, report, dashboard, reproduce, predict):
+    app.command()(_command)
 app.add_typer(study.app, name="study")
 app.add_typer(data.app, name="data")
 
 
 def main() -> NoReturn:
-    """Run the command line and exits."""
+    """Run the command line and exit."""
     gc.set_threshold(GC_THRESHOLD)
     arguments = [OPTIONAL_VALUES.get(argument, argument) for argument in sys.argv[1:]]
     arguments = [argument for argument in arguments if argument != "--debug"]
@@ -75,7 +82,7 @@ def main() -> NoReturn:
     except KeyboardInterrupt:
         code = INTERRUPTED
     except BrokenPipeError:
-        # Whoever read our output has left; Python would complain again while it exits.
+        # The reader of our output is gone; Python would complain again while it exits.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = FAILURE
     except Exception as error:
@@ -96,7 +103,7 @@ def _explain(error: Exception, *, is_debug: bool) -> int:
 
 
 def _print_error(text: str) -> None:
-    """Print an error's text, or logs it where whoever reads standard error expects JSON."""
+    """Print an error's text, or log it where standard error holds JSON."""
     from search.machine.log_format import is_json_logged
 
     if is_json_logged():
@@ -115,23 +122,24 @@ def _classify(error: Exception) -> tuple[int, str]:
         WorkerStartError,
     )
     from spaces.errors import SpaceError
-    from storage.errors import StoreMissingError, StoreUrlError, StudyNotFoundError
+    from storage import explain_store_error, is_store_error
+    from storage.errors import StoreError, StoreMissingError, StoreUrlError, StudyNotFoundError
 
     if isinstance(error, typer.Exit | typer.Abort):  # the second: a question was not answered
         return getattr(error, "exit_code", INTERRUPTED), ""
     if hasattr(error, "format_message"):
         return USAGE_ERROR, _describe_misuse(error)
-    if isinstance(error, ReportError):
-        return FAILURE, str(error)
-    misuses = (StoreUrlError, StoreMissingError, StudyNotFoundError, SpaceError, AnalysisError)
-    if isinstance(error, misuses):
-        return USAGE_ERROR, str(error)
-    if isinstance(error, WorkerStartError) or (
-        isinstance(error, SearchError)
-        and not isinstance(error, ArtifactError | StudyBusyError | WorkerError)
-    ):
-        return USAGE_ERROR, str(error)
-    return FAILURE, _describe_failure(error)
+    misuses = (WorkerStartError, StoreUrlError, StoreMissingError, StudyNotFoundError)
+    failures = (ArtifactError, StudyBusyError, WorkerError, ReportError, StoreError)
+    if isinstance(error, (*misuses, *failures, SearchError, SpaceError, AnalysisError)):
+        is_failure = isinstance(error, failures) and not isinstance(error, misuses)
+        return FAILURE if is_failure else USAGE_ERROR, str(error)
+    if is_store_error(error):
+        return FAILURE, f"The store failed: {explain_store_error(error)}"
+    return FAILURE, (
+        f"{type(error).__name__}: {error}\n"
+        "This should not happen: please report it with what --debug prints."
+    )
 
 
 def _describe_misuse(error: Any) -> str:
@@ -147,17 +155,3 @@ def _describe_misuse(error: Any) -> str:
         message = f"{name}: {describe_error(first, str(first['input']))}"
     command = "convsearch" if context is None else context.command_path
     return f"{message} (see {command} --help)" if message else ""
-
-
-def _describe_failure(error: Exception) -> str:
-    from search.errors import ArtifactError, StudyBusyError, WorkerError
-    from storage import StoreError, explain_store_error, is_store_error
-
-    if isinstance(error, StoreError | ArtifactError | StudyBusyError | WorkerError):
-        return str(error)
-    if is_store_error(error):
-        return f"The store failed: {explain_store_error(error)}"
-    return (
-        f"{type(error).__name__}: {error}\n"
-        "This should not happen: please report it with what --debug prints."
-    )

@@ -1,4 +1,4 @@
-"""Opening the store of a command that reads, and putting right what dead workers left in it."""
+"""Opening the store of a command, and recovering the trials of dead workers in it."""
 
 from contextlib import AbstractContextManager, closing
 from typing import TYPE_CHECKING
@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 def open_for_reading(url: str | None) -> "AbstractContextManager[Store]":
-    """Open a store to be read as it stands; an older one is brought up to date first."""
+    """Open a store for reading alone; an older one is upgraded first."""
     from search.settings.plan import store_url
     from storage import Store
     from storage.inspection.database_health import read_versions
@@ -23,19 +23,26 @@ def open_for_reading(url: str | None) -> "AbstractContextManager[Store]":
     return closing(store)
 
 
-def recover_study(store: "Store", url: str | None, study: str, console: "Console") -> None:
-    """Put right what dead workers left of a study, where they left anything.
-
-    A store that cannot be written is shown as it is, with a line that says so.
-    """
+def open_for_writing(url: str | None) -> "AbstractContextManager[Store]":
+    """Open a store that exists."""
     from search.settings.plan import store_url
-    from storage import Store, StoreError, find_study, needs_recovery, recover_once
+    from storage import Store
+
+    return closing(Store.open(store_url(url), create=False))
+
+
+def recover_study(store: "Store", url: str | None, study: str, console: "Console") -> None:
+    """Recover the trials that dead workers left open in a study, if there are any.
+
+    Of a store that cannot be written, a line says so and nothing is recovered.
+    """
+    from storage import StoreError, find_study, needs_recovery, recover_once
 
     record = find_study(store, study)
     if record.is_optuna_only or not needs_recovery(store, record.study_id):
         return
     try:
-        with closing(Store.open(store_url(url), create=False)) as writable:
+        with open_for_writing(url) as writable:
             recover_once(writable, record.study_id)
     except StoreError as error:
         console.print(f"Dead workers left trials behind that stay as they are: {error}")

@@ -1,63 +1,149 @@
-"""The options that describe a study, shared by `run` and `submit`."""
+"""The options that describe a study, as `run`, `submit` and `data` share them."""
 
+import functools
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+import typer
+
+from search import defaults
 from search.cli import options
+from search.settings.option_keys import Options, by_key
 
 
-def read_study(
-    source: options.Source,
-    study: options.StudyName = None,
-    store: options.Store = None,
-    artifacts: options.Artifacts = None,
-    families: options.Families = None,
-    backbones: options.Backbones = None,
-    weights: options.Weights = None,
-    weights_mode: options.WeightsMode = None,
-    transfer_image_size: options.TransferImageSize = None,
-    trials: options.Trials = None,
-    timeout: options.Timeout = None,
-    priority: options.Priority = None,
-    max_epochs: options.MaxEpochs = None,
-    image_size: options.ImageSize = None,
-    color: options.Color = None,
-    max_images: options.MaxImages = None,
-    split: options.Split = None,
-    seed: options.Seed = None,
-    sampler: options.Sampler = None,
-    pruner: options.Pruner = None,
-    max_parameters: options.MaxParameters = None,
-    max_memory: options.MaxMemory = None,
-    max_operations: options.MaxOperations = None,
-    strict: options.Strict = None,
-    warm_start: options.WarmStart = None,
-    warm_start_store: options.WarmStartStore = None,
-) -> options.StudyOptions:
-    """Read what `run` and `submit` can say of a study."""
-    given = {
-        ("study", "name"): study,
-        ("study", "priority"): priority,
-        ("study", "warm_start"): warm_start,
-        ("study", "warm_start_store"): warm_start_store,
-        ("data", "image_size"): image_size,
-        ("data", "color"): color,
-        ("data", "max_images"): max_images,
-        ("data", "split"): options.parse_split(split),
-        ("data", "seed"): seed,
-        ("data", "strict"): strict,
-        ("space", "families"): families.split(",") if families is not None else None,
-        ("space", "backbone"): backbones.split(",") if backbones is not None else None,
-        ("transfer", "weights"): weights,
-        ("transfer", "weights_mode"): weights_mode,
-        ("transfer", "image_size"): transfer_image_size,
-        ("training", "max_epochs"): max_epochs,
-        ("search", "seed"): seed,
-        ("search", "sampler"): sampler,
-        ("search", "pruner"): pruner,
-        ("search", "max_parameters"): max_parameters,
-        ("search", "max_memory"): max_memory,
-        ("search", "max_operations"): max_operations,
-        ("budget", "trials"): trials,
-        ("budget", "timeout"): timeout,
-        ("store", "url"): store,
-        ("store", "artifacts"): artifacts,
-    }
-    return options.StudyOptions(source, given)
+def _option(kind: type, help: str, *flags: str, **details: Any) -> Any:  # noqa: A002 typer's word
+    return Annotated[kind | None, typer.Option(*flags, help=help, **details)]
+
+
+_OPTIONS: Mapping[str, Any] = {
+    "study": _option(str, "Name of the study.", show_default="the source's name"),
+    "store": options.Store,
+    "artifacts": _option(
+        str,
+        "Where checkpoints and prepared images go: a folder, database or s3://BUCKET/PREFIX.",
+        metavar="URL",
+        show_default="beside the store, or in it",
+    ),
+    "families": _option(
+        str, "Families of networks, with commas, or all.", show_default="all but transfer"
+    ),
+    "backbones": _option(
+        str, "Backbones of the family transfer, with commas.", show_default="five small ones"
+    ),
+    "weights": _option(
+        str,
+        "Their weights: downloaded, random, or a .weights.h5 file.",
+        metavar="imagenet|none|PATH",
+        show_default=defaults.WEIGHTS,
+    ),
+    "weights_mode": _option(
+        str,
+        "How pixels are scaled for the weights of a file: torch, tf or caffe.",
+        metavar="MODE",
+        show_default="as Keras' own",
+    ),
+    "transfer_image_size": _option(
+        int,
+        "Side of the images that backbones see.",
+        show_default=str(defaults.TRANSFER_IMAGE_SIZE),
+    ),
+    "trials": options.Trials,
+    "timeout": _option(str, "How long to search, as 90s, 30m or 2h.", metavar="TIME"),
+    "priority": _option(
+        int, "Standing workers serve higher ones first.", show_default=str(defaults.PRIORITY)
+    ),
+    "max_epochs": _option(
+        int, "The most epochs of a trial.", show_default=str(defaults.MAX_EPOCHS)
+    ),
+    "image_size": _option(
+        int, "Side of the images in pixels.", show_default=str(defaults.IMAGE_SIZE)
+    ),
+    "color": _option(str, "grey, rgb or auto.", show_default=defaults.COLOR),
+    "max_images": _option(
+        int, "The most images used, drawn evenly.", show_default=str(defaults.MAX_IMAGES)
+    ),
+    "split": _option(
+        str,
+        "Fractions of the splits.",
+        metavar="T,V,T",
+        show_default=",".join(map(str, defaults.SPLIT)),
+    ),
+    "seed": options.Seed,
+    "sampler": _option(str, "tpe or random.", show_default=defaults.SAMPLER),
+    "pruner": _option(
+        str,
+        "Stops poor trials early: auto, median, percentile, hyperband, halving or none.",
+        show_default=defaults.PRUNER,
+    ),
+    "max_parameters": _option(
+        int, "Larger networks are not built.", show_default=f"{defaults.MAX_PARAMETERS:,}"
+    ),
+    "max_memory": _option(
+        float,
+        "Networks that need more memory are not built.",
+        metavar="MB",
+        show_default="by machine",
+    ),
+    "max_operations": _option(
+        float,
+        "Networks with more million operations for an image are not built.",
+        metavar="M",
+        show_default="by size",
+    ),
+    "strict": _option(bool, "A broken image is an error, not left out.", "--strict"),
+    "warm_start": _option(
+        str,
+        "Try the best configs of an earlier study first, also of other data.",
+        metavar="STUDY",
+    ),
+    "warm_start_store": _option(
+        str, "The store of that study.", metavar="URL", show_default="the same"
+    ),
+}
+STUDY_OPTIONS = tuple(_OPTIONS)
+DATA_OPTIONS = ("image_size", "color", "max_images", "split", "seed", "strict")
+
+Command = Callable[..., None]
+
+
+@dataclass(frozen=True, slots=True)
+class StudyOptions:
+    """The settings of a study on a command line: its source, and values by (table, key)."""
+
+    source: str
+    values: Options
+
+
+def with_study_options(*names: str) -> Callable[[Command], Command]:
+    """Put SOURCE and the named options before those of a command, which gets `StudyOptions`."""
+    keyword = inspect.Parameter.POSITIONAL_OR_KEYWORD
+    source = inspect.Parameter("source", keyword, annotation=options.Source)
+    shared = [
+        inspect.Parameter(name, keyword, default=None, annotation=_OPTIONS[name]) for name in names
+    ]
+
+    def decorate(command: Command) -> Command:
+        own = list(inspect.signature(command).parameters.values())[1:]
+
+        @functools.wraps(command)
+        def with_shared(source: str, **values: Any) -> None:
+            given = {name: _parse(name, values.pop(name)) for name in names}
+            command(StudyOptions(source, by_key(**given)), **values)
+
+        parameters = [source, *shared, *own]
+        with_shared.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+        with_shared.__annotations__ = {it.name: it.annotation for it in parameters}
+        return with_shared
+
+    return decorate
+
+
+def _parse(name: str, value: Any) -> Any:
+    """Read the value of an option whose text stands for a list."""
+    if name == "split":
+        return options.parse_split(value)
+    if name in {"families", "backbones"} and value is not None:
+        return value.split(",")
+    return value

@@ -1,6 +1,6 @@
-"""Images in: a source of images becomes one prepared file that every worker maps.
+"""Sources of images, and the prepared set: one file per source that every worker maps into memory.
 
-`inspect_source` tells what a source holds, `prepare` decodes it once, `PreparedSet` reads it.
+Training on it is in `search.training`, its way to other machines in `search.artifacts`.
 """
 
 from search.data.cache import default_cache_dir

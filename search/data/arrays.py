@@ -26,7 +26,7 @@ class Arrays:
 
 
 class ArraySource:
-    """Images in memory; nothing is loaded until it is asked for, so a cached set costs nothing."""
+    """Images in memory; they are loaded on first use, so a cached set costs nothing."""
 
     warnings: Sequence[str] = ()
 
@@ -44,7 +44,7 @@ class ArraySource:
 
     @property
     def classes(self) -> tuple[str, ...]:
-        """Name of the classes."""
+        """Names of the classes."""
         return self._arrays.classes
 
     @cached_property

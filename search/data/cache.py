@@ -1,10 +1,8 @@
-"""The folder of prepared sets: where it is, and how a file gets into it whole or not at all."""
+"""The folder of prepared sets: where it is; files there are written, locked and removed."""
 
 import fcntl
 import os
 import sys
-import tempfile
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -13,10 +11,7 @@ from typing import BinaryIO
 from search.errors import DataError
 
 CACHE_VARIABLE = "CONVSEARCH_CACHE"
-STALE_AFTER_S = 60.0
-"""A temporary file younger than this is left alone: its writer may not hold its lock yet."""
-
-_TEMPORARY_PREFIX = ".writing-"
+LOCK_WAIT_S = 1.0
 
 
 def default_cache_dir() -> Path:
@@ -43,52 +38,64 @@ def is_cached(path: Path) -> bool:
 
 
 def write_atomically(path: Path, write: Callable[[BinaryIO], None]) -> None:
-    """Make `path` appear whole or not at all; a writer that is killed leaves only a stale file.
+    """Write a file of the cache; other processes see it whole or not at all.
 
     Two processes may write one path at once: the last one wins, and both wrote the same. Nothing
-    waits for the disk: who opens a set compares it with its fingerprint, and one that a power cut
-    has damaged is prepared again.
+    waits for the disk: a set is compared with its fingerprint when it is opened, and one that a
+    power failure has damaged is prepared again.
 
     Raises:
         DataError: If the folder cannot be created or written to.
     """
+    from storage.atomic_files import atomic_write, remove_stale_partials  # Loads SQLAlchemy.
+
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        remove_stale(path.parent)
-        with _temporary_file(path) as (file, temporary):
-            write(file)
-            file.flush()
-            temporary.replace(path)
+        with atomic_write(path) as partial:
+            remove_stale_partials(path.parent)
+            with partial.open("wb") as file:
+                write(file)
     except OSError as error:
         raise DataError(cache_error_message("write to", path.parent, error)) from error
 
 
 def cache_error_message(verb: str, folder: Path, error: OSError) -> str:
-    """What to tell of a cache folder that cannot be read or written to."""
+    """Return the message for a cache folder that cannot be read or written to."""
     return (
         f"Cannot {verb} the cache folder {folder}: {error.strerror}."
         f" Name another one in ${CACHE_VARIABLE}."
     )
 
 
-def remove_stale(folder: Path) -> None:
-    """Remove temporary files whose writers are gone: a living writer holds a lock on its own."""
-    for path in folder.glob(f"{_TEMPORARY_PREFIX}*"):
-        with suppress(OSError):  # another process removed it, or its writer holds the lock
-            if time.time() - path.stat().st_mtime > STALE_AFTER_S:
-                with path.open("rb") as file:
-                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                    path.unlink()
+@contextmanager
+def cache_lock(path: Path, on_wait: Callable[[], None] = lambda: None) -> Iterator[None]:
+    """Hold a lock file between processes; `on_wait` is called every second until it is held.
+
+    Raises:
+        DataError: If the folder cannot be created or written to.
+    """
+    import fasteners
+
+    lock = fasteners.InterProcessLock(path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        while not lock.acquire(blocking=True, timeout=LOCK_WAIT_S):
+            on_wait()
+        try:
+            yield
+        finally:
+            lock.release()
+    except OSError as error:
+        raise DataError(cache_error_message("write to", path.parent, error)) from error
 
 
 def lock_shared(file: BinaryIO) -> None:
-    """Make an open file counted as in use until it, and whatever is mapped of it, is closed."""
+    """Mark an open file as in use until it, and whatever is mapped of it, is closed."""
     with suppress(OSError):  # some network file systems have no locks
         fcntl.flock(file, fcntl.LOCK_SH)
 
 
 def remove_unused(path: Path) -> bool:
-    """Remove a file unless a process of this machine holds it; False where it stays."""
+    """Remove a file unless a process of this machine uses it; return whether it is gone."""
     try:
         with path.open("rb") as file:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -98,16 +105,3 @@ def remove_unused(path: Path) -> bool:
     except OSError:
         return False
     return True
-
-
-@contextmanager
-def _temporary_file(path: Path) -> Iterator[tuple[BinaryIO, Path]]:
-    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=_TEMPORARY_PREFIX)
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            with suppress(OSError):  # some network file systems have no locks
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            Path(name).chmod(0o644)  # mkstemp's 0600 would hide the set from other workers' users
-            yield file, Path(name)
-    finally:
-        Path(name).unlink(missing_ok=True)

@@ -1,7 +1,7 @@
-"""From one image file to pixels: the only place where files from others reach Pillow.
+"""Decoding one image file: the only place where untrusted files reach Pillow.
 
-Only four formats are tried, sizes are checked before anything is decoded, and a file cut short is
-an error. What comes back is grey `(height, width)` or colour `(height, width, 3)`, upright.
+Only four formats are tried, sizes are checked before anything is decoded, and a truncated file is
+an error. The result is grey `(height, width)` or color `(height, width, 3)`, upright.
 """
 
 import os
@@ -22,7 +22,7 @@ FORMATS = ("PNG", "JPEG", "BMP", "TIFF")
 EXTENSIONS = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff"})
 
 MAX_PIXELS = 64 * 2**20
-"""Larger images are refused: a few kilobytes can unpack to gigabytes of one colour."""
+"""Larger images are refused: a few kilobytes can unpack to gigabytes of one color."""
 
 PILLOW_LIMIT = Image.MAX_IMAGE_PIXELS or MAX_PIXELS
 """Beyond this, Pillow itself warns or refuses before it tells the size."""
@@ -54,7 +54,7 @@ _HIGH_BIT_DEPTH_MODES = ("I", "F")  # and "I;16" with its byte orders
 def decode(path: str) -> NDArray[Any]:
     """Read the first image of a file, turned upright as its EXIF orientation says.
 
-    Palettes become their colours, transparent parts black, CMYK becomes RGB. Grey of more than 8
+    Palettes become their colors, transparent parts black, CMYK becomes RGB. Grey of more than 8
     bits, and floats, keep their values: `to_uint8` scales them.
 
     Raises:
@@ -66,7 +66,7 @@ def decode(path: str) -> NDArray[Any]:
 
 
 def decode_with_notes(path: str) -> tuple[NDArray[Any], tuple[str, ...]]:
-    """Read an image as `decode` does, and say in words what of the file is not in it.
+    """Read an image as `decode` does, with notes on what of the file is left out.
 
     Raises:
         DataError: If the image is too large to be decoded safely.
@@ -113,7 +113,7 @@ def to_uint8(pixels: NDArray[Any]) -> NDArray[np.uint8]:
 
 @contextmanager
 def strict_pillow_warnings() -> Iterator[None]:
-    """Make Pillow's warning of a bomb an error, and silences what it says of damaged tags."""
+    """Turn Pillow's warning of a decompression bomb into an error; ignore its other warnings."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", module="PIL")
         warnings.simplefilter("error", Image.DecompressionBombWarning)
@@ -121,7 +121,7 @@ def strict_pillow_warnings() -> Iterator[None]:
 
 
 def describe_decode_error(error: BaseException) -> str:
-    """Return in words why a file was `DECODE_ERRORS`."""
+    """Describe one of `DECODE_ERRORS`."""
     if isinstance(error, UnidentifiedImageError):
         return "not a PNG, JPEG, BMP or TIFF image that can be read"
     strerror = getattr(error, "strerror", None)  # without the path, which is known
@@ -164,7 +164,7 @@ def _has_alpha(image: Image.Image) -> bool:
 
 
 def _is_transparent(image: Image.Image) -> bool:
-    """Whether any part is; pixels of grey and RGB are taken as they are, whatever is declared."""
+    """Whether any pixel is transparent; for grey and RGB, declared transparency is ignored."""
     if image.mode in ("1", "L", "RGB", *_HIGH_BIT_DEPTH_MODES) or not _has_alpha(image):
         return False
     least: Any = image.convert("RGBA").getchannel("A").getextrema()[0]

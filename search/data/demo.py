@@ -1,9 +1,9 @@
 """The embedded demo set: patches of the MNI152 brain that `nilearn` carries, by tissue.
 
-Each image is 32 × 32 mm of an axial T1 slice, and its class is the tissue at its centre: grey
+Each image is 32 × 32 mm of an axial T1 slice, and its class is the tissue at its center: grey
 matter, white matter, or other (fluid, vessels and edges within the head). Every patch has its own
 orientation, exposure and shading, as if each came from another scanner, and some have their
-contrast reversed, as T2 images have: brightness alone tells little, the folds around the centre
+contrast reversed, as T2 images have: brightness alone tells little, the folds around the center
 tell more (`tests/benchmarks/demo_baseline.py` measures how much).
 
 Source: Fonov et al., "Unbiased average age-appropriate atlases for pediatric studies", 2011,
@@ -43,7 +43,7 @@ MIN_TISSUE_PROBABILITY = 204
 """Probability, of 255, from which a voxel counts as a tissue: 0.8."""
 
 INVERTED_SHARE = 0.3
-"""Share of patches with dark for bright: with 0, the brightness of the centre gave 91 % away."""
+"""Share of patches with dark for bright: with 0, the brightness of the center gave 91 % away."""
 
 SHADING = 0.1
 GAMMA = 0.25
@@ -64,22 +64,22 @@ def make_demo() -> Arrays:
     """Cut the patches out of the brain, in about a second."""
     parts = {}
     for split in SPLITS:
-        centres, labels = demo_centres(split)
-        parts[split] = (_patches(centres, split), labels)
+        centers, labels = demo_centers(split)
+        parts[split] = (_patches(centers, split), labels)
     return Arrays(CLASSES, parts)
 
 
-def demo_centres(split: str) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Draw the centres of a split's patches as voxel positions `(n, 3)`, and their labels."""
+def demo_centers(split: str) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Draw the centers of a split's patches as voxel positions `(n, 3)`, and their labels."""
     rng = np.random.default_rng([DEMO_SEED, SPLITS.index(split), 0])
-    centres = []
+    centers = []
     for tissue in tissue_masks():
-        candidates = np.argwhere(tissue & _valid_centres(tissue.shape, SLABS[split]))
+        candidates = np.argwhere(tissue & _valid_centers(tissue.shape, SLABS[split]))
         chosen = rng.choice(len(candidates), N_PER_CLASS[split], replace=False)
-        centres.append(candidates[np.sort(chosen)])
+        centers.append(candidates[np.sort(chosen)])
     labels = np.repeat(np.arange(len(CLASSES)), N_PER_CLASS[split])
     order = rng.permutation(len(labels))
-    return np.concatenate(centres)[order], labels[order]
+    return np.concatenate(centers)[order], labels[order]
 
 
 def tissue_masks() -> tuple[NDArray[np.bool_], ...]:
@@ -119,7 +119,7 @@ def volumes() -> tuple[Volume, Volume, Volume]:
     return t1, grey, white
 
 
-def _valid_centres(shape: tuple[int, ...], slabs: Sequence[tuple[int, int]]) -> NDArray[np.bool_]:
+def _valid_centers(shape: tuple[int, ...], slabs: Sequence[tuple[int, int]]) -> NDArray[np.bool_]:
     """Voxels of the slabs around which a whole patch fits into the volume."""
     reachable = np.zeros(shape, bool)
     half = PATCH_SIZE // 2
@@ -128,12 +128,12 @@ def _valid_centres(shape: tuple[int, ...], slabs: Sequence[tuple[int, int]]) -> 
     return reachable
 
 
-def _patches(centres: NDArray[np.int64], split: str) -> NDArray[np.uint8]:
+def _patches(centers: NDArray[np.int64], split: str) -> NDArray[np.uint8]:
     rng = np.random.default_rng([DEMO_SEED, SPLITS.index(split), 1])
     t1 = volumes()[0]
     half = PATCH_SIZE // 2
-    patches = np.empty((len(centres), PATCH_SIZE, PATCH_SIZE), np.uint8)
-    for target, (x, y, z) in zip(patches, centres, strict=True):
+    patches = np.empty((len(centers), PATCH_SIZE, PATCH_SIZE), np.uint8)
+    for target, (x, y, z) in zip(patches, centers, strict=True):
         target[:] = _simulate_scanner(t1[x - half : x + half, y - half : y + half, z], rng)
     return patches
 

@@ -1,4 +1,4 @@
-"""Images from a folder: files that are decoded once, in parallel, into memory that is shared."""
+"""Images from a folder: files that are decoded once, in parallel, into shared memory."""
 
 import hashlib
 import math
@@ -17,7 +17,7 @@ from search.data.decode import (
     strict_pillow_warnings,
     to_uint8,
 )
-from search.data.listing import Listing, list_images
+from search.data.listing import list_images
 from search.data.parallel import map_chunks
 from search.data.pixels import inspect_pixels, resize, to_grey
 from search.data.settings import DataSettings
@@ -25,26 +25,22 @@ from search.data.source_api import ImageInfo, Images, Item, UnreadableImage
 from search.errors import DataError
 
 CHUNK_BYTES = 2**18
-"""Bytes of files that are read before progress is told: about as many as take 10 ms."""
+"""Bytes of files between two reports of progress: they take about 10 ms."""
 
 CHUNK_FILES = 64
 
 
-def open_folder(root: Path, settings: DataSettings) -> "FolderSource":
-    """List a folder of images, without decoding any.
+class FolderSource:
+    """Image files below a folder, which are listed first and decoded later.
 
     Raises:
         DataError: If it holds no images in class folders, or mixes classes with splits.
     """
-    return FolderSource(root, list_images(root), settings)
-
-
-class FolderSource:
-    """Image files below a folder."""
 
     kind = "folder"
 
-    def __init__(self, root: Path, listing: Listing, settings: DataSettings) -> None:
+    def __init__(self, root: Path, settings: DataSettings) -> None:
+        listing = list_images(root)
         self.warnings = listing.notes
         self.classes = tuple(sorted({image.class_name for image in listing.images}))
         labels = {name: label for label, name in enumerate(self.classes)}
@@ -87,10 +83,7 @@ class FolderSource:
         return infos
 
     def images(self, indices: Sequence[int], channels: int) -> Images:
-        """Pixels of files that were looked at, resized, with 1 or 3 channels.
-
-        Grey images repeat themselves over three channels; colour ones need three.
-        """
+        """Pixels of inspected files, resized; grey ones are repeated over three channels."""
         places = np.array([self._locations[i] for i in indices])
         images = np.empty((len(indices), self._size, self._size, channels), np.uint8)
         for buffer_index, n_channels in np.unique(places[:, [0, 2]], axis=0):
@@ -111,7 +104,7 @@ class FolderSource:
     def _read(
         self, index: int, position: int, buffer: "_SharedPixels | None"
     ) -> tuple[ImageInfo | UnreadableImage, int]:
-        """Return what a file showed, and how many channels were put into its slot."""
+        """Decode a file; return what it showed, and how many channels its slot now holds."""
         try:
             pixels = decode(f"{self._root}/{self._files[index].name}")
             info = inspect_pixels(pixels)
@@ -128,7 +121,7 @@ class FolderSource:
 
 
 class _SharedPixels:
-    """Room for the pixels of `n` images that forked processes share; unused room costs nothing."""
+    """Memory for `n` images that forked processes share; unused pages cost nothing."""
 
     def __init__(self, n: int, size: int) -> None:
         self._shape = (size, size)

@@ -1,4 +1,4 @@
-"""Single images as a trained network takes them: prepared as those of a folder are, and told."""
+"""Single images for prediction, prepared as the images of a folder are, with notes on how."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,11 +15,11 @@ from search.errors import DataError
 
 @dataclass(frozen=True, slots=True)
 class PreparedImage:
-    """An image as a network takes it, and what had to be done to it.
+    """An image as a network takes it, and how it was converted.
 
     Attributes:
         pixels: Shape `(size, size, channels)`.
-        notes: What is not as it was in the file, in words.
+        notes: What differs from the file, in words.
     """
 
     pixels: NDArray[np.uint8]
@@ -29,15 +29,15 @@ class PreparedImage:
 def prepare_image(
     path: Path, size: int, channels: int, color: str
 ) -> PreparedImage | UnreadableImage:
-    """Read an image and prepares it; what cannot be read is `UnreadableImage`, with the reason.
+    """Read and prepare an image; return `UnreadableImage` where it cannot be read.
 
-    Within `strict_pillow_warnings`, like all decoding.
+    To be called within `strict_pillow_warnings`, like all decoding.
 
     Args:
         path: Of a PNG, JPEG, BMP or TIFF.
         size: Side in pixels, to which the image is stretched.
         channels: 1 or 3.
-        color: `grey`, `rgb`, or `auto`, where an image without real colour becomes grey.
+        color: `grey`, `rgb`, or `auto`, where an image without real color becomes grey.
     """
     try:
         if path.exists() and not path.is_file():
@@ -60,7 +60,7 @@ def _notes(pixels: NDArray[Any], size: int, channels: int, *, is_colored: bool) 
     notes = {
         f"{width}×{height} pixels made {size}×{size}": (height, width) != (size, size),
         "stretched: it is not square": height != width,
-        "colour made grey": is_colored and channels == 1,
+        "color made grey": is_colored and channels == 1,
         "grey repeated for three channels": not is_colored and channels == 3,
         "scaled to 8 bits by its own range": pixels.dtype != np.uint8,
     }

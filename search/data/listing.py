@@ -1,4 +1,4 @@
-"""Which files of a folder are images, and the split and class that their folders give them.
+"""Listing the images of a folder, with the split and class that their folders name.
 
 Hidden files and folders are skipped. Links to files are followed while they stay within the
 folder; links to folders are not.
@@ -25,9 +25,9 @@ SPLIT_NAMES = {
 
 
 class ImageFile(NamedTuple):
-    """A file found below a source: its path relative to it, and what shows that it changed.
+    """A file below a source: its relative path, and what shows that it has changed.
 
-    A tuple, like the other kinds of which there are thousands: it is made in half the time.
+    A tuple, since there are thousands: it is made in half the time.
     """
 
     parts: tuple[str, ...]
@@ -107,7 +107,7 @@ def _walk(
 
 
 def _label_files(root: Path, files: Sequence[ImageFile]) -> list[LabeledFile]:
-    """Return each file the split and the class of the folders it lies in; others are left out."""
+    """Label each file by the folders it lies in; files outside such folders are left out."""
     tops = {file.parts[0] for file in files if len(file.parts) > 1}
     splits = {file.parts[0] for file in files if len(file.parts) > 2 and _split_of(file)}
     if splits and tops - splits:
@@ -135,7 +135,7 @@ def _split_of(file: ImageFile) -> str:
 
 def _drop_lone_train_split(root: Path, labeled: list[LabeledFile]) -> list[LabeledFile]:
     splits = {image.split for image in labeled}
-    if splits == {"train"}:  # nothing to keep apart: splits are cut as if it were not there
+    if splits == {"train"}:  # it is split as if the folder were not there
         return [image._replace(split="") for image in labeled]
     if splits <= {"val", "test"}:
         raise DataError(f"Expected a folder 'train' in {root}. Received: {_join_names(splits)}.")

@@ -1,7 +1,7 @@
 """Images from an `.npz`: the MedMNIST layout, or `images` and `labels`.
 
-The file may come from anyone: it is opened without pickle, and what its headers announce is
-checked before anything is unpacked.
+The file is not trusted: it is opened without pickle, and sizes in its headers are checked before
+anything is unpacked.
 """
 
 import math

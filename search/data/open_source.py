@@ -1,4 +1,4 @@
-"""Opens a source by what its name points at; each kind is imported when it is used."""
+"""Opening a source of any kind; each kind is imported when it is used."""
 
 from pathlib import Path
 
@@ -15,7 +15,7 @@ def open_source(settings: DataSettings) -> Source:
     """
     try:
         return _open(settings)
-    except (OSError, RuntimeError) as error:  # RuntimeError: `~name` of nobody
+    except (OSError, RuntimeError) as error:  # RuntimeError: `~name` of no user
         reason = error.strerror if isinstance(error, OSError) else error
         raise DataError(f"Cannot open {settings.source}: {reason}.") from error
 
@@ -27,9 +27,9 @@ def _open(settings: DataSettings) -> Source:
         return open_demo(settings)
     path = Path(settings.source).expanduser()
     if path.is_dir():
-        from search.data.folder import open_folder
+        from search.data.folder import FolderSource
 
-        return open_folder(path, settings)
+        return FolderSource(path, settings)
     if not path.exists():
         raise DataError(
             f"No such file or folder: {settings.source}. Expected a folder of images, an .npz"

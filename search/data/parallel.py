@@ -1,4 +1,4 @@
-"""Runs a function over chunks of work on all cores, and gives the results in order.
+"""Running a function over chunks of work on all cores, with the results in order.
 
 Small images spend their time in Python, where threads take turns, and fresh processes take longer
 to start than thousands of them to decode: forked processes are twice as fast. Forking is safe only
@@ -18,7 +18,7 @@ from multiprocessing.connection import Connection
 from typing import TypeVar
 
 from search.errors import DataError
-from search.machine.devices import n_cores
+from search.machine.gpus import n_cores
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -43,7 +43,7 @@ def map_chunks(function: Function[T, R], chunks: Sequence[Sequence[T]]) -> Itera
 
 
 def can_fork() -> bool:
-    """Whether a copy of this process would be a sound one."""
+    """Whether this process can be forked safely."""
     alone = threading.active_count() == 1 and "tensorflow" not in sys.modules
     return sys.platform == "linux" and alone
 
@@ -51,10 +51,10 @@ def can_fork() -> bool:
 def _map_forked(
     function: Function[T, R], chunks: Sequence[Sequence[T]], n_workers: int
 ) -> Iterator[list[R]]:
-    """Return every worker each `n_workers`-th chunk, and take the results in turns.
+    """Give each worker every `n_workers`-th chunk, and take the results in turns.
 
-    A worker has nothing to wait for but its own pipe: when this process is killed, writing to the
-    pipe fails and the worker ends, too.
+    A worker waits for its own pipe alone: when this process is killed, writing to the pipe fails
+    and the worker ends, too.
     """
     with _workers(function, chunks, n_workers) as results:
         for i in range(len(chunks)):

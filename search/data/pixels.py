@@ -1,4 +1,4 @@
-"""From one decoded image to square uint8 pixels: colour and resizing."""
+"""From one decoded image to square uint8 pixels: color and resizing."""
 
 import hashlib
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ from search.data.source_api import ImageInfo, Images
 
 COLOR_TOLERANCE = 8
 """Levels by which channels may differ in an image that still counts as grey: scanners' exports
-saved as colour JPEG come back a few levels off."""
+saved as color JPEG come back a few levels off."""
 
 
 def inspect_pixels(pixels: NDArray[Any]) -> ImageInfo:
@@ -25,7 +25,7 @@ def inspect_pixels(pixels: NDArray[Any]) -> ImageInfo:
 
 
 def drop_equal_channels(pixels: NDArray[Any]) -> NDArray[Any]:
-    """Return a grey image stored as colour back as `(height, width)`, others as they are."""
+    """Return a grey image stored as color as `(height, width)`, others unchanged."""
     if pixels.ndim == 3 and (pixels == pixels[..., :1]).all():
         return pixels[..., 0]
     return pixels
@@ -59,9 +59,9 @@ def resize(pixels: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
 
 
 def stack(pixels: Sequence[NDArray[np.uint8]], size: int, channels: int) -> Images:
-    """Join grey and colour images of one size into an array with 1 or 3 channels.
+    """Join grey and color images of one size into an array with 1 or 3 channels.
 
-    Grey images repeat themselves over three channels; colour ones need three.
+    Grey images are repeated over three channels; color ones need three.
     """
     stacked = np.empty((len(pixels), size, size, channels), np.uint8)
     for target, image in zip(stacked, pixels, strict=True):

@@ -1,4 +1,4 @@
-"""From settings to a prepared set: found in the cache, or selected, resized and written."""
+"""Preparing a source: its set is found in the cache, or selected, resized and written."""
 
 import hashlib
 import json
@@ -36,10 +36,10 @@ def prepare(
 ) -> PreparedSet:
     """Return the prepared set of a source, decoding its images only if it is not in the cache.
 
-    A set in the cache is good for as long as its settings and its source are the same: for a
-    folder the paths, sizes and modification times of its files, for an `.npz` its path, size and
+    A set in the cache is used while its settings and its source are the same: for a folder the
+    paths, sizes and modification times of its files, for an `.npz` its path, size and
     modification time, for the demo set the version of `nilearn`. A file that is rewritten with
-    the same size and given its old time back is not noticed.
+    the same size and modification time is not noticed.
 
     Raises:
         DataError: If the source or the cache folder cannot be used.
@@ -51,7 +51,7 @@ def prepare(
         return found
     n_images = sum(class_quotas(source, settings).values())
     _check_size(n_images, settings)
-    selection = select(source, settings, _ProgressInspector(source, n_images, progress))
+    selection = select(source, settings, ProgressInspector(source, n_images, progress))
     splits, metadata = _assemble(source, settings, selection)
     write_atomically(path, lambda file: write_prepared(file, splits, metadata))
     logger.info("prepared %s as %s", settings.source, path)
@@ -80,14 +80,14 @@ def _check_size(n_images: int, settings: DataSettings) -> None:
 
 
 def n_channels(settings: DataSettings, selection: Selection) -> int:
-    """1 for grey and 3 for colour; `auto` follows the images that are used."""
+    """Return 1 for grey and 3 for color; `auto` follows the images that are used."""
     if settings.color == "auto":
         return 3 if selection.has_color else 1
     return {"grey": 1, "rgb": 3}[settings.color]
 
 
-class _ProgressInspector:
-    """Looks at images of a source and tells how far it is."""
+class ProgressInspector:
+    """Reads images of a source and reports the progress."""
 
     def __init__(self, source: Source, n_images: int, progress: Progress | None) -> None:
         self._source = source
@@ -95,9 +95,12 @@ class _ProgressInspector:
         self._done = 0
         self._total = n_images
 
-    def __call__(self, indices: Sequence[int]) -> list[ImageInfo | UnreadableImage]:
+    def __call__(
+        self, indices: Sequence[int], *, keep_pixels: bool = True
+    ) -> list[ImageInfo | UnreadableImage]:
+        """Return what each image showed; see `Source.inspect`."""
         self._total = max(self._total, self._done + len(indices))
-        return self._source.inspect(indices, self._tick)
+        return self._source.inspect(indices, self._tick, keep_pixels=keep_pixels)
 
     def _tick(self) -> None:
         self._done += 1
@@ -126,7 +129,7 @@ def _assemble(
         indices = selection.splits[name]
         labels = np.array([source.items[i].label for i in indices], np.int64)
         splits[name] = Split(source.images(indices, channels), labels)
-    with ThreadPoolExecutor(1) as pool:  # Hashing and summing both leave Python to others.
+    with ThreadPoolExecutor(1) as pool:  # Hashing and summing both release the GIL.
         hashed = pool.submit(fingerprint, source.classes, splits)
         mean, std = channel_statistics(splits["train"].images)
     metadata = {

@@ -40,7 +40,7 @@ class PreparedSet:
 
     Attributes:
         path: The file.
-        metadata: What the file says about itself: settings, source kind, files left out, ...
+        metadata: Of the file: settings, source kind, files left out, ...
         fingerprint: SHA-256 of images, labels, classes and splits in hexadecimal: equal on two
             machines exactly when they would train on the same data.
         classes: Names of the classes; a label is a position here.
@@ -173,10 +173,10 @@ def _map_file(path: Path) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
 
 
 def _map_tensor(file: BinaryIO, start: int, entry: Mapping[str, Any]) -> NDArray[Any]:
-    """Map an array; the mapping keeps the open file, and with it the lock, for as long as it is.
+    """Map an array of an open file.
 
-    Which is why it is made of the file and not of its path: it duplicates the descriptor, and
-    closes its own when the last array of it is gone.
+    The mapping duplicates the descriptor and keeps it, and with it the lock, until the last array
+    of it is gone: so it is made of the file and not of its path.
     """
     begin, end = entry["data_offsets"]
     shape, dtype = tuple(entry["shape"]), _DTYPES[entry["dtype"]]

@@ -1,8 +1,8 @@
-"""Which images of a source a study uses: the class-balanced draw, duplicates, splits.
+"""Which images of a source a study uses: the class-balanced draw, and the splits.
 
-Images with equal pixels stay together in one split. The draw looks only at images that it may
-use, and goes on to others of the class where one is broken or lies in another split already. It
-depends on the settings and on the pixels alone, so every machine selects the same.
+Only images that may be used are read; others of the class follow where one is broken or lies in
+another split already. The draw depends on the settings and the pixels alone, so every machine
+selects the same images.
 """
 
 from collections import Counter
@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from search.data.duplicates import DuplicateFilter, group_duplicates
 from search.data.settings import DataSettings
 from search.data.source_api import SPLITS, ImageInfo, Item, Source, UnreadableImage
 from search.errors import DataError
@@ -36,7 +37,7 @@ class Selection:
         broken: Names of images that could not be read, with the reason.
         duplicates: Names of images left out, each with the name of its twin in another split.
         conflicts: Names of images with the same pixels and different classes: all left out.
-        has_color: Whether an image that is used has real colour.
+        has_color: Whether an image that is used has real color.
     """
 
     splits: dict[str, list[int]]
@@ -64,9 +65,9 @@ def select(source: Source, settings: DataSettings, inspect: Inspector) -> Select
     return Selection(
         splits=splits,
         broken=draw.broken,
-        duplicates=draw.duplicates,
-        conflicts=[tuple(names) for names in draw.conflicts.values()],
-        has_color=any(draw.infos[i].has_color for part in splits.values() for i in part),
+        duplicates=draw.images.duplicates,
+        conflicts=[tuple(names) for names in draw.images.conflicts.values()],
+        has_color=any(draw.images.infos[i].has_color for part in splits.values() for i in part),
     )
 
 
@@ -124,62 +125,37 @@ class _Draw:
     """The state of one draw: what is kept so far, and why others are not."""
 
     def __init__(self, items: Sequence[Item], inspect: Inspector, *, strict: bool) -> None:
-        self._items = items
+        self.items = items
         self._inspect = inspect
         self._strict = strict
-        self._kept: dict[bytes, list[int]] = {}
-        self._counts: Counter[tuple[str, int]] = Counter()
-        self.infos: dict[int, ImageInfo] = {}
+        self.images = DuplicateFilter(items)
         self.broken: dict[str, str] = {}
-        self.duplicates: list[tuple[str, str]] = []
-        self.conflicts: dict[bytes, list[str]] = {}
-
-    def kept(self, split: str) -> list[int]:
-        """Positions of the items kept from a split of the source, in the source's order."""
-        groups = self._kept.values()
-        return sorted(i for group in groups for i in group if self._items[i].split == split)
-
-    def label(self, index: int) -> int:
-        """Label of an item."""
-        return self._items[index].label
 
     def sample_split(
         self, split: str, quotas: dict[tuple[str, int], int], rng: np.random.Generator
     ) -> None:
-        """Look at one batch after another until each class has its quota or no candidate."""
-        queues = self._queues(split, rng)
+        """Inspect one batch after another until each class has its quota or no candidate."""
+        queues, counts = self._queues(split, rng), self.images.counts
         while batch := sorted(
             queue.pop()
             for label, queue in queues.items()
-            for _ in range(min(len(queue), quotas[split, label] - self._counts[split, label]))
+            for _ in range(min(len(queue), quotas[split, label] - counts[split, label]))
         ):
             for index, info in zip(batch, self._inspect(batch), strict=True):
-                self._accept_or_exclude(index, info)
+                if isinstance(info, UnreadableImage):
+                    self._exclude_unreadable(self.items[index], info)
+                else:
+                    self.images.add(index, info)
 
     def _queues(self, split: str, rng: np.random.Generator) -> dict[int, list[int]]:
         by_label: dict[int, list[int]] = {}
-        for index, item in enumerate(self._items):
+        for index, item in enumerate(self.items):
             if item.split == split:
                 by_label.setdefault(item.label, []).append(index)
         return {
             label: [by_label[label][i] for i in rng.permutation(len(by_label[label]))]
             for label in sorted(by_label)
         }
-
-    def _accept_or_exclude(self, index: int, info: ImageInfo | UnreadableImage) -> None:
-        item = self._items[index]
-        if isinstance(info, UnreadableImage):
-            self._exclude_unreadable(item, info)
-        elif info.digest in self.conflicts:
-            self.conflicts[info.digest].append(item.name)
-        elif (group := self._kept.get(info.digest)) is None:
-            self._keep(index, info)
-        elif self._items[group[0]].label != item.label:
-            self._exclude_conflicting([*group, index], info.digest)
-        elif self._items[group[0]].split == item.split:
-            self._keep(index, info)
-        else:
-            self.duplicates.append((item.name, self._items[group[0]].name))
 
     def _exclude_unreadable(self, item: Item, broken: UnreadableImage) -> None:
         if self._strict:
@@ -189,24 +165,12 @@ class _Draw:
             )
         self.broken[item.name] = broken.reason
 
-    def _keep(self, index: int, info: ImageInfo) -> None:
-        item = self._items[index]
-        self._kept.setdefault(info.digest, []).append(index)
-        self._counts[item.split, item.label] += 1
-        self.infos[index] = info
-
-    def _exclude_conflicting(self, group: list[int], digest: bytes) -> None:
-        for index in self._kept.pop(digest):
-            item = self._items[index]
-            self._counts[item.split, item.label] -= 1
-        self.conflicts[digest] = [self._items[index].name for index in group]
-
 
 def _make_splits(draw: _Draw, source: Source, settings: DataSettings) -> dict[str, list[int]]:
     """Make the three splits: the source's own, and the missing ones cut from its `train`."""
     train, val, test = settings.split
     rng = np.random.default_rng([settings.seed, 1])
-    kept = {split: draw.kept(split) for split in SPLIT_PRECEDENCE}
+    kept = {split: draw.images.kept(split) for split in SPLIT_PRECEDENCE}
     own = {item.split for item in source.items}
     rest = kept["train"] if "train" in own else kept[""]
     splits = {"val": kept["val"], "test": kept["test"]}
@@ -227,22 +191,15 @@ def _stratified_split(
     fraction is met as nearly as the groups allow.
     """
     moved: set[int] = set()
-    for label in sorted({draw.label(i) for i in indices}):
-        members = [i for i in indices if draw.label(i) == label]
+    for label in sorted({draw.items[i].label for i in indices}):
+        members = [i for i in indices if draw.items[i].label == label]
         left = max(1, round(fraction * len(members)))
-        groups = _group_by_pixels(members, draw)
+        groups = group_duplicates(members, draw.images.infos)
         for position in rng.permutation(len(groups)):
             if len(groups[position]) <= left:
                 moved.update(groups[position])
                 left -= len(groups[position])
     return [i for i in indices if i not in moved], sorted(moved)
-
-
-def _group_by_pixels(indices: Sequence[int], draw: _Draw) -> list[list[int]]:
-    groups: dict[bytes, list[int]] = {}
-    for index in indices:
-        groups.setdefault(draw.infos[index].digest, []).append(index)
-    return list(groups.values())
 
 
 def _check_splits(splits: dict[str, list[int]], source: Source, draw: _Draw) -> None:
@@ -261,11 +218,12 @@ def _missing_class_message(
 ) -> str:
     label = source.classes.index(name)
     n_listed = sum(item.label == label for item in source.items)
+    n_broken, n_twins = len(draw.broken), len(draw.images.duplicates)
+    n_conflicting = sum(map(len, draw.images.conflicts.values()))
     left_out = (
-        f" ({len(draw.broken)} broken images, {len(draw.duplicates)} with a twin in another"
-        f" split and"
-        f" {sum(map(len, draw.conflicts.values()))} with contradicting classes were left out)"
-        if draw.broken or draw.duplicates or draw.conflicts
+        f" ({n_broken} broken images, {n_twins} with a twin in another split and {n_conflicting}"
+        " with contradicting classes were left out)"
+        if n_broken or n_twins or n_conflicting
         else ""
     )
     if has_own:

@@ -1,36 +1,58 @@
-"""What a study says about its images: the `[data]` table of a study file."""
+"""The settings of a study's images: the `[data]` table of a study file."""
 
-from typing import Annotated, Literal
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+from search import defaults
 
 DEMO = "demo"
 """The source that is built in; a folder of that name is given as `./demo`."""
 
 
 class DataSettings(BaseModel):
-    """Which images a study trains on, and how they are prepared.
-
-    Attributes:
-        source: Path of a folder or an `.npz`, or the word `demo`.
-        image_size: Side of the prepared square images in pixels, 8 to 512; images of another
-            shape are stretched to it, as Keras' `Resizing` does when the model predicts.
-        color: `grey` or `rgb`; `auto` is grey unless an image that is used has real colour.
-        max_images: The most images that are used, drawn evenly over the classes; at least 1.
-        split: Fractions of training, validation and test images, for sources without splits.
-        seed: Of the draw and of the splits, 0 or more.
-        strict: Whether an image that cannot be read is an error instead of being left out.
-    """
+    """Which images a study trains on, and how they are prepared."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    source: Annotated[str, Field(min_length=1)]
-    image_size: Annotated[int, Field(ge=8, le=512, strict=True)] = 32
-    color: Literal["auto", "grey", "rgb"] = "auto"
-    max_images: Annotated[int, Field(ge=1, strict=True)] = 3000
-    split: tuple[float, float, float] = (0.7, 0.15, 0.15)
-    seed: Annotated[int, Field(ge=0, lt=2**63, strict=True)] = 0
-    strict: Annotated[bool, Field(strict=True)] = False
+    source: str = Field(
+        min_length=1, description="Path of a folder or an `.npz`, or the word `demo`."
+    )
+    image_size: int = Field(
+        default=defaults.IMAGE_SIZE,
+        ge=8,
+        le=512,
+        strict=True,
+        description="Side of the prepared square images in pixels. Images of another shape are "
+        "stretched to it, as Keras' `Resizing` does when the model predicts.",
+    )
+    color: Literal["auto", "grey", "rgb"] = Field(
+        default=defaults.COLOR,
+        description="`grey` or `rgb`; `auto` is grey unless an image that is used has real color.",
+    )
+    max_images: int = Field(
+        default=defaults.MAX_IMAGES,
+        ge=1,
+        strict=True,
+        description="The most images that are used, drawn evenly over the classes.",
+    )
+    split: tuple[float, float, float] = Field(
+        default=defaults.SPLIT,
+        description="Fractions of training, validation and test images, for sources without "
+        "splits.",
+    )
+    seed: int = Field(
+        default=defaults.SEED,
+        ge=0,
+        lt=2**63,
+        strict=True,
+        description="Seed of the draw and of the splits.",
+    )
+    strict: bool = Field(
+        default=False,
+        strict=True,
+        description="Whether an image that cannot be read is an error instead of being left out.",
+    )
 
     @field_validator("split")
     @classmethod

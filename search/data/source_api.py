@@ -1,7 +1,4 @@
-"""What every kind of source offers to those who select and prepare: items to look at, then pixels.
-
-Here is the contract; `folder`, `npz` and `demo` each hold one kind.
-"""
+"""The interface of a source of images; `folder`, `npz` and `demo` each hold one kind."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -23,7 +20,7 @@ class Item(NamedTuple):
     """One image of a source, not read yet.
 
     Attributes:
-        name: How it is named to the user, unique within the source.
+        name: Its name for users, unique within the source.
         label: Index of its class.
         split: `train`, `val` or `test` where the source has its own splits, else empty.
     """
@@ -34,13 +31,13 @@ class Item(NamedTuple):
 
 
 class ImageInfo(NamedTuple):
-    """What reading one image showed; a tuple, since thousands of them cross between processes.
+    """What reading one image showed; a tuple, since processes exchange thousands of them.
 
     Attributes:
         digest: Hash of the decoded pixels at their original size: equal for exact duplicates.
         width: Original width in pixels.
         height: Original height in pixels.
-        has_color: Whether its channels differ.
+        has_color: Whether its channels really differ.
     """
 
     digest: bytes
@@ -89,8 +86,8 @@ class Source(Protocol):
         Args:
             indices: Positions in `items`.
             tick: Called once for each image that was read.
-            keep_pixels: Whether `images` will be asked for some of them.
+            keep_pixels: Whether `images` will be called for some of them.
         """
 
     def images(self, indices: Sequence[int], channels: int) -> Images:
-        """Pixels of images already looked at, resized, with 1 or 3 channels."""
+        """Pixels of images that were inspected, resized, with 1 or 3 channels."""

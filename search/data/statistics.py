@@ -17,7 +17,7 @@ def channel_statistics(images: Images) -> tuple[tuple[float, ...], tuple[float, 
     sums = np.zeros((2, images.shape[-1]))  # of whole numbers below 2⁵³, and so exact
     for start in range(0, len(images), CHUNK):
         pixels = images[start : start + CHUNK].reshape(-1, images.shape[-1]).astype(np.float64)
-        # `einsum`, since the threads of `@` get in the way of what else runs meanwhile.
+        # `einsum`, since the threads of `@` would slow down other processes.
         for channel, values in enumerate(pixels.T):
             sums[:, channel] += values.sum(), np.einsum("i,i->", values, values)
     n_pixels = images.size // images.shape[-1]

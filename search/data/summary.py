@@ -1,4 +1,4 @@
-"""What a source holds and what a search would use of it: the answer of `data inspect`."""
+"""What a source holds and what a search would use of it: the result of `data inspect`."""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
@@ -6,8 +6,9 @@ from dataclasses import asdict, dataclass, replace
 from statistics import median
 from typing import Any
 
+from search.data.duplicates import group_duplicates
 from search.data.open_source import open_source
-from search.data.preparation import n_channels
+from search.data.preparation import ProgressInspector, n_channels
 from search.data.selection import Selection, select
 from search.data.settings import DataSettings
 from search.data.source_api import SPLITS, ImageInfo, Progress, Source, UnreadableImage
@@ -66,29 +67,16 @@ class SourceSummary:
 
 
 def inspect_source(settings: DataSettings, progress: Progress | None = None) -> SourceSummary:
-    """Read every image of a source and tell what it holds; nothing is written.
+    """Read every image of a source and summarize them; nothing is written.
 
     Raises:
         DataError: If the source cannot be used.
     """
     source = open_source(settings)
-    infos = _inspect_all(source, progress)
+    n_images = len(source.items)
+    infos = ProgressInspector(source, n_images, progress)(range(n_images), keep_pixels=False)
     selection = select(source, settings, lambda indices: [infos[i] for i in indices])
     return _summary(source, settings, infos, selection)
-
-
-def _inspect_all(
-    source: Source, progress: Progress | None
-) -> Sequence[ImageInfo | UnreadableImage]:
-    total, done = len(source.items), 0
-
-    def tick() -> None:
-        nonlocal done
-        done += 1
-        if progress:
-            progress(done, total, "images")
-
-    return source.inspect(range(total), tick, keep_pixels=False)
 
 
 def _summary(
@@ -98,7 +86,7 @@ def _summary(
     selection: Selection,
 ) -> SourceSummary:
     readable = {i: info for i, info in enumerate(infos) if isinstance(info, ImageInfo)}
-    duplicate_groups = _group_by_digest(source, readable)
+    duplicate_groups = group_duplicates(readable, readable)
     conflicts = [
         tuple(source.items[i].name for i in group)
         for group in duplicate_groups
@@ -127,13 +115,6 @@ def _summary(
     return replace(summary, warnings=(*source.warnings, *_warnings(summary)))
 
 
-def _group_by_digest(source: Source, readable: dict[int, ImageInfo]) -> list[list[int]]:
-    groups: dict[bytes, list[int]] = {}
-    for index, info in readable.items():
-        groups.setdefault(info.digest, []).append(index)
-    return list(groups.values())
-
-
 def _counts(source: Source, indices: Iterable[int]) -> dict[str, dict[str, int]]:
     splits = sorted({item.split for item in source.items}, key=("", *SPLITS).index)
     return {
@@ -155,8 +136,7 @@ def _sizes(infos: Sequence[ImageInfo]) -> Sizes:
 
 
 def _warnings(summary: SourceSummary) -> Iterator[str]:
-    if summary.broken:
-        n_broken = len(summary.broken)
+    if n_broken := len(summary.broken):
         are = "image cannot be read and is" if n_broken == 1 else "images cannot be read and are"
         yield f"{n_broken:,} {are} left out"
     if summary.n_duplicates:

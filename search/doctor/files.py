@@ -127,7 +127,7 @@ def _load_all_settings(store: Store) -> dict[str, StudySettings]:
     found = {}
     for name in list_studies(store):
         try:
-            found[name] = StudySettings.read(load_study(store, name).settings)
+            found[name] = StudySettings.load(store, name)
         except StudyMismatchError:
             continue
     return found

@@ -1,6 +1,6 @@
-"""A trial's network at work: its answers on images, and the network as a file.
+"""The trained network of a trial: its predictions, and its export to a file.
 
-TensorFlow is loaded by a trainer's process, not by this one.
+TensorFlow is loaded by the trainer process, not by this one.
 """
 
 import tempfile
@@ -18,24 +18,22 @@ from search.studies.training_task import make_task
 from search.studies.trial_record import TrialRecord
 from search.trainer.predictions import SplitPredictions
 from search.trainer.process import Trainer, temporary_trainer
-from search.trainer.protocol import Evaluate, Evaluated, Failed, Unfit
+from search.trainer.protocol import Evaluate, Evaluated
 from spaces import Config
-
-POLL_S = 1.0
 
 
 class Evaluator:
-    """A trial's network at work: in one trainer, which starts with the first wish.
+    """The trained network of a trial, in a trainer process that starts with the first request.
 
-    To be used in a `with` statement, which ends the trainer.
+    To be used in a `with` statement, which ends the process.
 
     Args:
         opened: The study.
         number: The trial's number.
-        n_threads: Of the trainer.
+        n_threads: Number of threads of the trainer.
 
     Raises:
-        TrialRecordError: If the trial is not there, or was never trained.
+        TrialRecordError: If there is no such trial, or it was never trained.
     """
 
     def __init__(self, opened: OpenStudy, number: int, *, n_threads: int = 1) -> None:
@@ -59,10 +57,10 @@ class Evaluator:
         return self.opened.data_of(self._record.config["family"])
 
     def prepare(self) -> None:
-        """Make sure that the weights are here, and starts the trainer.
+        """Load the weights and start the trainer.
 
         Raises:
-            WeightsGoneError: If the weights are not kept any more.
+            WeightsNotFoundError: If the weights are not kept any more.
             TrialRecordError: If the trainer ends by itself.
             ArtifactError: If the artifact store cannot be used.
         """
@@ -78,11 +76,11 @@ class Evaluator:
             self._trainer = self._stack.enter_context(temporary_trainer(self._n_threads))
 
     def predict(self, split: str) -> SplitPredictions:
-        """Make the network answer on a split: `train`, `val` or `test`.
+        """Return the predictions on a split: `train`, `val` or `test`.
 
         Raises:
-            TrialRecordError: If its weights are not kept any more, or its answers cannot be
-                written where temporary files go.
+            TrialRecordError: If its weights are not kept any more, or temporary files cannot be
+                written.
             ArtifactError: If the artifact store cannot be used.
         """
         with tempfile.TemporaryDirectory() as folder:
@@ -97,9 +95,8 @@ class Evaluator:
     def save_model(self, path: Path) -> None:
         """Save the network as a `.keras` file that takes raw pixels.
 
-        Bare Keras loads it in safe mode. The network's record, such as the names of its classes,
-        is inside, and beside it as a JSON file of the same name; files of these names are
-        replaced.
+        Keras loads it in safe mode. Its metadata, such as the names of its classes, are inside
+        and in a JSON file of the same name; existing files are replaced.
 
         Raises:
             TrialRecordError: If its weights are not kept any more.
@@ -119,7 +116,10 @@ class Evaluator:
         assert self._trainer is not None
         config = Config.from_json(self._record.config)
         task = make_task(self.opened, config, seed=self._record.seed, checkpoint=self._checkpoint)
-        return _request(self._trainer, Evaluate(task, **options))
+        answer = self._trainer.request(Evaluate(task, **options), Evaluated)
+        if not isinstance(answer, Evaluated):
+            raise TrialRecordError(f"The network cannot be built again: {answer.reason}")
+        return answer
 
 
 def _facts(study: str, record: TrialRecord, data: PreparedSet) -> ModelFacts:
@@ -138,18 +138,8 @@ def _facts(study: str, record: TrialRecord, data: PreparedSet) -> ModelFacts:
 
 
 def _color(data: PreparedSet) -> Color:
-    """How images were prepared; arrays are taken as they are, whatever `auto` does in a folder."""
+    """Return the color mode that images were prepared with; arrays have that of their pixels."""
     if data.metadata["kind"] != "folder":
         return "grey" if data.image_shape[-1] == 1 else "rgb"
     color: Color = data.metadata["settings"]["color"]
     return color
-
-
-def _request(trainer: Trainer, request: Evaluate) -> Evaluated:
-    trainer.send(request)
-    while True:
-        match trainer.receive(POLL_S):
-            case Evaluated() as done:
-                return done
-            case Failed(reason) | Unfit(reason):
-                raise TrialRecordError(f"The network cannot be built again: {reason}")

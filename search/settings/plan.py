@@ -1,4 +1,4 @@
-"""What a study is told: its settings, as tables of a study file or options of a command."""
+"""The settings of a study: the tables of a study file, with meaning and default of each key."""
 
 import os
 import re
@@ -6,11 +6,10 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
+from search import defaults
 from search.data import DataSettings
 
 UNITS_S = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
-DEFAULT_N_TRIALS = 30
-DEFAULT_MAX_FILES_MB = 4096
 
 
 def parse_duration(value: object) -> object:
@@ -38,68 +37,103 @@ class Table(BaseModel):
 
 
 class TrainingSettings(Table):
-    """How each trial is trained.
+    """How each trial is trained."""
 
-    Attributes:
-        max_epochs: The most epochs of one trial.
-        patience: Epochs without a better validation accuracy before a trial stops itself.
-        plateau_patience: Epochs without a lower validation loss before the rate is reduced.
-        plateau_factor: What the learning rate is then multiplied with.
-        min_learning_rate: The rate is not reduced below this.
-        trial_timeout: The most time of one trial in seconds, none by default.
-        silence_timeout: A trainer silent for longer is taken for hung; by default ten times the
-            study's longest epoch, and two minutes at least.
-    """
-
-    max_epochs: Count = 20
-    patience: Count = 5
-    plateau_patience: Count = 3
-    plateau_factor: Annotated[float, Field(gt=0, lt=1)] = 0.5
-    min_learning_rate: Annotated[float, Field(ge=0)] = 1e-6
-    trial_timeout: Duration | None = None
-    silence_timeout: Duration | None = None
+    max_epochs: Count = Field(
+        default=defaults.MAX_EPOCHS, description="The most epochs of one trial."
+    )
+    patience: Count = Field(
+        default=defaults.PATIENCE,
+        description="Epochs without a better validation accuracy before training stops early.",
+    )
+    plateau_patience: Count = Field(
+        default=defaults.PLATEAU_PATIENCE,
+        description="Epochs without a lower validation loss before the learning rate is reduced.",
+    )
+    plateau_factor: float = Field(
+        default=defaults.PLATEAU_FACTOR,
+        gt=0,
+        lt=1,
+        description="Factor by which the learning rate is then multiplied.",
+    )
+    min_learning_rate: float = Field(
+        default=defaults.MIN_LEARNING_RATE,
+        ge=0,
+        description="The learning rate is not reduced below this.",
+    )
+    trial_timeout: Duration | None = Field(
+        default=None, description="The most time of one trial; no limit by default."
+    )
+    silence_timeout: Duration | None = Field(
+        default=None,
+        description="A trainer that is silent for longer counts as hung. By default ten times the "
+        "study's longest epoch, and at least two minutes.",
+    )
 
 
 class SearchSettings(Table):
-    """How configs are proposed, and which are refused or stopped early.
+    """How configs are proposed, and which are refused or stopped early."""
 
-    Attributes:
-        sampler: Proposes configs: `tpe`, or `random`.
-        pruner: Stops poor trials early: `auto`, `none`, or one of Optuna's by name.
-        seed: Of the whole study: with one worker, one seed gives one result.
-        family_trials: Trials that each of several families gets before the search picks among
-            them; by default 0.4 of the budget in even parts, from 2 to 6.
-        max_parameters: A config with more is not built; 10 million by default.
-        max_memory: Predicted megabytes of training; a config that needs more is not built. By
-            default what the machine has for each worker.
-        max_operations: Millions of floating-point operations of one image's forward pass. By
-            default 150 at 32×32 pixels and in proportion to the area: up to half a minute an
-            epoch of 2,000 images on one core.
-    """
-
-    sampler: Literal["tpe", "random"] = "tpe"
-    pruner: str = "auto"
-    seed: Annotated[int, Field(ge=0, lt=2**31, strict=True)] = 0
-    family_trials: Count | None = None
-    max_parameters: Count | None = None
-    max_memory: Annotated[float, Field(gt=0)] | None = None
-    max_operations: Annotated[float, Field(gt=0)] | None = None
+    sampler: Literal["tpe", "random"] = Field(
+        default=defaults.SAMPLER, description="Proposes configs."
+    )
+    pruner: str = Field(
+        default=defaults.PRUNER,
+        description="Stops poor trials early: `auto`, `none`, or one of Optuna's pruners by name.",
+    )
+    seed: int = Field(
+        default=defaults.SEED,
+        ge=0,
+        lt=2**31,
+        strict=True,
+        description="Seed of proposals and training; with one worker, one seed gives one result.",
+    )
+    family_trials: Count | None = Field(
+        default=None,
+        description="Trials that each of several families gets before the search picks among "
+        "them. By default 0.4 of the budget in even parts, from 2 to 6.",
+    )
+    max_parameters: Count | None = Field(
+        default=None,
+        description="A network with more parameters is not built; "
+        f"{defaults.MAX_PARAMETERS:,} by default.",
+    )
+    max_memory: float | None = Field(
+        default=None,
+        gt=0,
+        description="Predicted megabytes of training; a network that needs more is not built. "
+        "By default each worker's share of the machine's memory.",
+    )
+    max_operations: float | None = Field(
+        default=None,
+        gt=0,
+        description="Millions of floating-point operations of one image's forward pass. By "
+        "default 150 at 32×32 pixels and in proportion to the area: up to half a minute an epoch "
+        "of 2,000 images on one core.",
+    )
 
 
 class TransferSettings(Table):
-    """What pretrained backbones are given.
+    """What pretrained backbones are given."""
 
-    Attributes:
-        image_size: Side of their images in pixels, prepared from the originals.
-        weights: `imagenet` (Keras' own download and cache), `none` (random ones), or the path of
-            a `.weights.h5` of one backbone.
-        weights_mode: How the weights of a file want pixels: `torch`, `tf` or `caffe`; by default
-            as Keras' own weights of the backbone do.
-    """
-
-    image_size: Annotated[int, Field(ge=32, le=512, strict=True)] = 96
-    weights: Annotated[str, Field(min_length=1)] = "imagenet"
-    weights_mode: Literal["torch", "tf", "caffe"] | None = None
+    image_size: int = Field(
+        default=defaults.TRANSFER_IMAGE_SIZE,
+        ge=32,
+        le=512,
+        strict=True,
+        description="Side of their images in pixels, prepared from the originals.",
+    )
+    weights: str = Field(
+        default=defaults.WEIGHTS,
+        min_length=1,
+        description="`imagenet` (Keras' own download and cache), `none` (random ones), or the "
+        "path of a `.weights.h5` of one backbone.",
+    )
+    weights_mode: Literal["torch", "tf", "caffe"] | None = Field(
+        default=None,
+        description="How pixels are scaled for the weights of a file; by default as for Keras' "
+        "own weights of the backbone.",
+    )
 
 
 class BudgetSettings(Table):
@@ -110,52 +144,81 @@ class BudgetSettings(Table):
         timeout: The time in which at least one worker is at work, as `30m`.
     """
 
-    trials: Count | None = None
-    timeout: Duration | None = None
+    trials: Count | None = Field(
+        default=None,
+        description=f"Trials to run; {defaults.N_TRIALS} where there is no `timeout` either.",
+    )
+    timeout: Duration | None = Field(
+        default=None, description="How long to search: the time in which a worker is at work."
+    )
 
 
 class StudyTable(Table):
-    """The study's name, how it stands among others, and which local workers serve it.
+    """The study's name, its priority, its first trials, and the local workers that serve it."""
 
-    Attributes:
-        name: The source's stem by default.
-        priority: Standing workers serve studies of a higher one first; 0 by default, and what it
-            was where a study is resumed.
-        workers: How many local ones; `auto` is one for each place on a GPU, or for each core.
-        gpus: `auto` (all there are), `none`, or GPUs as `nvidia-smi -L` counts them: `0,1`.
-        trainers_per_gpu: How many workers share a GPU.
-        warm_start: An earlier study, whose best configs are tried first.
-        warm_start_store: Its store, where that is another one.
-        warm_start_trials: How many of its configs.
-    """
-
-    name: Annotated[str, Field(min_length=1, max_length=200)] | None = None
-    priority: Annotated[int, Field(ge=-1000, le=1000, strict=True)] | None = None
-    workers: Count | Literal["auto"] = "auto"
-    gpus: Annotated[str, Field(min_length=1)] = "auto"
-    trainers_per_gpu: Count = 1
-    warm_start: Annotated[str, Field(min_length=1)] | None = None
-    warm_start_store: str | None = None
-    warm_start_trials: Count = 5
+    name: str | None = Field(
+        default=None,
+        min_length=1,
+        max_length=200,
+        description="Name of the study; the source's stem by default.",
+    )
+    priority: int | None = Field(
+        default=None,
+        ge=-1000,
+        le=1000,
+        strict=True,
+        description="Standing workers serve studies of a higher priority first. "
+        f"{defaults.PRIORITY} by default; a resumed study keeps its own.",
+    )
+    workers: Count | Literal["auto"] = Field(
+        default=defaults.WORKERS,
+        description="How many local workers; `auto` is one for each place on a GPU, or for each "
+        "core.",
+    )
+    gpus: str = Field(
+        default=defaults.GPUS,
+        min_length=1,
+        description="`auto` (all there are), `none`, or GPUs as `nvidia-smi -L` counts them: "
+        "`0,1`.",
+    )
+    trainers_per_gpu: Count = Field(
+        default=defaults.TRAINERS_PER_GPU, description="How many workers share a GPU."
+    )
+    warm_start: str | None = Field(
+        default=None,
+        min_length=1,
+        description="An earlier study, whose best configs are tried first.",
+    )
+    warm_start_store: str | None = Field(
+        default=None, description="The store of that study, if it is another one."
+    )
+    warm_start_trials: Count = Field(
+        default=defaults.WARM_START_TRIALS, description="How many of its configs are tried."
+    )
 
 
 class StoreTable(Table):
-    """Where results go.
+    """Where results go."""
 
-    Attributes:
-        url: Of the store; by default a SQLite file in the current folder.
-        artifacts: Where files go that are too large for its tables: a folder, `database`, or
-            s3://BUCKET/PREFIX. By default a folder beside a SQLite file, and a server's database.
-        max_files_mb: The most megabytes that files may take in the database.
-    """
-
-    url: str | None = None
-    artifacts: str | None = None
-    max_files_mb: Count = DEFAULT_MAX_FILES_MB
+    url: str | None = Field(
+        default=None,
+        description="URL of the store; by default `$CONVSEARCH_STORE`, or a SQLite file in the "
+        "current folder.",
+    )
+    artifacts: str | None = Field(
+        default=None,
+        description="Where files go that are too large for the store's tables: a folder, "
+        "`database`, or s3://BUCKET/PREFIX. By default a folder beside a SQLite file, and the "
+        "database of a server.",
+    )
+    max_files_mb: Count = Field(
+        default=defaults.MAX_FILES_MB,
+        description="The most megabytes that files may take in the database.",
+    )
 
 
 class StudyPlan(Table):
-    """Everything that a study file and the command line can say, with the defaults filled in.
+    """All settings of a study file and the command line, with the defaults filled in.
 
     `space` is the table as it was written, `families` and `modules` included; `spaces` reads it.
     """
@@ -170,9 +233,6 @@ class StudyPlan(Table):
     store: StoreTable = StoreTable()
 
 
-DEFAULT_STORE = "sqlite:///convsearch.db"
-
-
 def store_url(given: str | None) -> str:
     """Return the store's URL: the given one, `$CONVSEARCH_STORE`, or a file in this folder."""
-    return given or os.environ.get("CONVSEARCH_STORE") or DEFAULT_STORE
+    return given or os.environ.get("CONVSEARCH_STORE") or defaults.STORE_URL

@@ -5,10 +5,10 @@ from typing import Any
 
 from pydantic import Field, ValidationError
 
+from search import defaults
 from search.data import DataSettings
 from search.errors import StudyMismatchError
 from search.settings.plan import (
-    DEFAULT_MAX_FILES_MB,
     SearchSettings,
     Table,
     TrainingSettings,
@@ -16,6 +16,7 @@ from search.settings.plan import (
 )
 from spaces import FamilyModule, Limits
 from spaces.models.backbones import Mode
+from storage import Store, load_study
 
 
 class ImageSet(Table):
@@ -61,11 +62,21 @@ class StudySettings(Table):
     family_trials: int = 0
     artifacts: str
     artifacts_folder: str = ""
-    max_files_mb: int = DEFAULT_MAX_FILES_MB
+    max_files_mb: int = defaults.MAX_FILES_MB
     creation: str = ""
     confirms: str = ""
     confirms_creation: str = ""
     versions: dict[str, str] = Field(default_factory=dict)
+
+    @classmethod
+    def load(cls, store: Store, study: str) -> "StudySettings":
+        """Load the settings of a study.
+
+        Raises:
+            StudyNotFoundError: If there is no such study, or it is a plain Optuna study.
+            StudyMismatchError: As `read` does.
+        """
+        return cls.read(load_study(store, study).settings)
 
     @classmethod
     def read(cls, text: str) -> "StudySettings":

@@ -9,12 +9,11 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from search.errors import SettingsError
-from search.settings.plan import StudyPlan, StudyTable
+from search.settings.option_keys import Options
+from search.settings.plan import StudyPlan
 from search.settings.validation import describe_error
 
 MAX_FILE_BYTES = 1_000_000
-Options = Mapping[tuple[str, str], Any]
-"""Values that win over the study file, by (table, key); None is not given."""
 
 
 def read_plan(source: str, options: Options, names: Mapping[tuple[str, str], str]) -> StudyPlan:
@@ -55,15 +54,6 @@ def make_plan(
     except ValidationError as error:
         called = {place: names.get(place, "") for place in given}
         raise SettingsError(_explain(error, called)) from error
-
-
-def read_worker_options(options: Options, names: Mapping[tuple[str, str], str]) -> StudyTable:
-    """Return the local workers that a command names, where there is no source to plan for.
-
-    Raises:
-        SettingsError: If something is of a wrong type or out of range.
-    """
-    return read_plan("demo", options, names).study
 
 
 def _read_toml(path: Path) -> dict[str, Any]:

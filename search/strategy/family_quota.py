@@ -5,9 +5,10 @@ Until then a family's trials are also pruned against their own family alone.
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from typing import Any
 
 from optuna.trial import FrozenTrial, TrialState
+
+from storage.optuna_internals import fixed_params_of
 
 MAX_EPOCHS = "max_epochs"
 """The user attribute of a trial that is, or was, worth training: the most epochs it may have."""
@@ -34,8 +35,8 @@ def family_of(trial: FrozenTrial) -> str | None:
     config = trial.user_attrs.get("config")
     if config is not None:
         return str(config["family"])
-    queued: dict[str, Any] = trial.system_attrs.get("fixed_params", {})
-    return trial.params.get("family", queued.get("family"))
+    family: str | None = trial.params.get("family", fixed_params_of(trial).get("family"))
+    return family
 
 
 def counts_toward_quota(trial: FrozenTrial) -> bool:

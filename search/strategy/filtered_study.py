@@ -1,12 +1,13 @@
 """An Optuna study as if it had only some of its trials."""
 
-import copy
 from collections.abc import Callable, Container
 from typing import Any
 
 import optuna
 from optuna.storages import BaseStorage
 from optuna.trial import FrozenTrial, TrialState
+
+from storage.optuna_internals import storage_of, with_storage
 
 
 class FilteredStorage:
@@ -36,6 +37,4 @@ class FilteredStorage:
 
 def filter_trials(study: optuna.Study, predicate: Callable[[FrozenTrial], bool]) -> optuna.Study:
     """Return the study as if it had those trials only."""
-    view = copy.copy(study)
-    view._storage = FilteredStorage(study._storage, predicate)  # type: ignore[assignment]
-    return view
+    return with_storage(study, FilteredStorage(storage_of(study), predicate))

@@ -1,5 +1,6 @@
-"""A study that is submitted again: what must be the same as before, and what may lie elsewhere."""
+"""Whether a study can be resumed: versions and settings must be equal, files may move."""
 
+import secrets
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, version
@@ -16,7 +17,7 @@ from spaces import FamilyModule, SearchSpace
 def check_compatible(
     name: str, known: StudySettings, settings: StudySettings, space: SearchSpace
 ) -> None:
-    """Make sure that a study may be resumed with these settings.
+    """Check that a study may be resumed with these settings.
 
     Raises:
         StudyMismatchError: If it would be another study; the message lists what differs.
@@ -56,7 +57,7 @@ def _weights_differences(stored: WeightsFile | None, current: WeightsFile | None
         or current is None
         or (stored.digest, stored.mode) == (current.digest, current.mode)
     ):
-        return []  # Where the file lies may change; other families are told of already.
+        return []  # The file may move; other families are reported elsewhere.
     names = [f"{it.source} ({it.mode}, SHA-256 {it.digest[:12]})" for it in (stored, current)]
     return [f"`weights`: {names[0]} there, {names[1]} here"]
 
@@ -68,7 +69,7 @@ def _digests(modules: Sequence[FamilyModule]) -> list[str]:
 def _module_differences(
     stored: Sequence[FamilyModule], current: Sequence[FamilyModule]
 ) -> list[str]:
-    if _digests(stored) == _digests(current):  # Where the files lie may change.
+    if _digests(stored) == _digests(current):  # The files may move.
         return []
     names = [
         ", ".join(f"{module.source} ({module.sha256[:12]})" for module in modules) or "none"
@@ -88,7 +89,7 @@ def _table_differences(stored: Mapping[str, Any], current: Mapping[str, Any]) ->
 def with_current_locations(
     known: StudySettings, settings: StudySettings, *, is_artifacts_given: bool
 ) -> StudySettings:
-    """Return the known settings with the places of today: equal images may lie elsewhere now."""
+    """Return the known settings with today's places: equal images may be elsewhere now."""
     names = ["images", "weights", "modules", "max_files_mb"]
     is_there = not is_folder(known.artifacts) or Path(known.artifacts).is_dir()
     if known.artifacts != settings.artifacts and (is_artifacts_given or not is_there):
@@ -100,17 +101,28 @@ PACKAGES = ("tensorflow", "keras", "numpy", "scikit-learn")
 
 
 def installed_versions() -> dict[str, str]:
-    """The versions of this machine, by package."""
+    """Return the installed versions of convsearch and Optuna."""
     return {name: version(name) for name in ("convsearch", "optuna")}
 
 
 def package_versions() -> dict[str, str]:
-    """The versions of Python and of the packages that results depend on, by name."""
+    """Return the versions of Python and of the packages that results depend on, by name."""
     found = {"python": python_version()}
     for name in PACKAGES:
         with suppress(PackageNotFoundError):
             found[name] = version(name)
     return found
+
+
+def version_stamp() -> dict[str, Any]:
+    """Return the settings that tell a study from an equal one made earlier or elsewhere."""
+    installed = installed_versions()
+    return {
+        "version": installed["convsearch"],
+        "optuna": installed["optuna"],
+        "versions": package_versions(),
+        "creation": secrets.token_hex(16),
+    }
 
 
 def check_versions(settings: StudySettings) -> None:
@@ -125,10 +137,8 @@ def check_versions(settings: StudySettings) -> None:
         if recorded is not None and _series(recorded) != _series(installed):
             raise StudyMismatchError(
                 f"The study was made with {name} {recorded}, and this machine has "
-                f"{installed}. Install "
-                f"{name} {_series(recorded)} here (pip install "
-                f"'{name}=={_series(recorded)}.*'), or "
-                "name a new study with --study."
+                f"{installed}. Install {name} {_series(recorded)} here (pip install "
+                f"'{name}=={_series(recorded)}.*'), or name a new study with --study."
             )
 
 

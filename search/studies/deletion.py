@@ -24,7 +24,6 @@ from storage import (
     list_all_studies,
     list_studies,
     list_workers,
-    load_study,
     set_stopped,
 )
 
@@ -106,7 +105,7 @@ def _check_idle(store: Store, name: str, *, force: bool) -> None:
 def _settings_of(store: Store, name: str) -> StudySettings | None:
     """Return the settings; None for a plain study, or where another version wrote them."""
     try:
-        return StudySettings.read(load_study(store, name).settings)
+        return StudySettings.load(store, name)
     except (StudyNotFoundError, StudyMismatchError):
         return None
 
@@ -134,8 +133,8 @@ def _unneeded(
 ) -> dict[str, int]:
     """Return what was shared for the study, and for no other of this store, with its size."""
     known = artifacts.store.sizes()
-    neighbours = [it for it in others.values() if it and it.artifacts == settings.artifacts]
-    needed = {name for other in neighbours for name in shared_files(other)}
+    neighbors = [it for it in others.values() if it and it.artifacts == settings.artifacts]
+    needed = {name for other in neighbors for name in shared_files(other)}
     return {name: known[name] for name in shared_files(settings) if name in known.keys() - needed}
 
 

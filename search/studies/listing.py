@@ -7,7 +7,7 @@ from analysis.confirmation_study import CONFIRMATION_SUFFIX
 from search.artifacts import Artifacts
 from search.errors import ArtifactError, StudyMismatchError
 from search.settings.stored import StudySettings
-from storage import Store, StudyOverview, list_overviews, load_study
+from storage import Store, StudyOverview, list_overviews
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +39,7 @@ def _size(store: Store, found: StudyOverview) -> int | None:
     if not found.is_ours:
         return None
     try:
-        settings = StudySettings.read(load_study(store, found.name).settings)
+        settings = StudySettings.load(store, found.name)
         artifacts = Artifacts.of_study(settings, store, found.name)
         return sum(artifacts.store.sizes(artifacts.name).values())
     except (StudyMismatchError, ArtifactError):

@@ -1,4 +1,4 @@
-"""What an earlier study found: the configs of its best trials, for another one to begin with."""
+"""Trials of an earlier study, and how the space of another one draws their configs."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,9 +15,13 @@ from search.settings.stored import StudySettings
 from spaces import Config, SearchSpace
 from spaces.parameters.domains import Value, domain_from_json
 from spaces.parameters.stub_trials import PreferredTrial
-from storage import Store, TrialRow, load_study, load_trials
+from storage import Store, TrialRow, find_study_id, load_trials
+from storage.outcomes import OutcomeKind
 
 Params = Mapping[str, Any]
+COPIED_KINDS: frozenset[OutcomeKind] = frozenset({"complete", "pruned", "unfit"})
+"""Outcomes that another study learns from. Rejections depend on limits, and causes of failures may
+be gone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,15 +35,14 @@ class PriorStudy:
 
     @classmethod
     def load(cls, store: Store, name: str) -> "PriorStudy":
-        """Load a study of ours.
+        """Load a study that convsearch made.
 
         Raises:
             StudyNotFoundError: If the store has no such study.
             StudyMismatchError: If its settings cannot be read.
         """
-        record = load_study(store, name)
-        settings = StudySettings.read(record.settings)
-        rows = load_trials(store, record.study_id)
+        settings = StudySettings.load(store, name)
+        rows = load_trials(store, find_study_id(store, name))
         ended = tuple(row for row in rows if row.outcome is not None and row.finished is not None)
         return cls(name, settings, fixed_values(settings.space), ended)
 
@@ -50,6 +53,18 @@ class PriorStudy:
             row for row in self.trials if row.state == "COMPLETE" and row.value is not None
         ]
         return sorted(complete, key=lambda row: (-(row.value or 0.0), row.number))
+
+    @property
+    def instructive(self) -> list[TrialRow]:
+        """The complete trials, best first, then the others that a study learns from."""
+        best = self.best
+        known = {row.number for row in best}
+        others = [
+            row
+            for row in self.trials
+            if row.outcome and row.outcome.kind in COPIED_KINDS and row.number not in known
+        ]
+        return [*best, *others]
 
     def params_of(self, row: TrialRow) -> dict[str, Any]:
         """Return all that a trial's config was drawn from."""
@@ -99,8 +114,8 @@ def map_config(
 ) -> MappedConfig | None:
     """Return how a space draws a config; None where it cannot.
 
-    Whatever has no effect on the config is free to differ: inactive parameters, and those that
-    one of the spaces fixes.
+    Parameters without effect on the config may differ: inactive ones, and those that one of the
+    spaces fixes.
 
     Args:
         space: The space to draw from.
@@ -110,7 +125,7 @@ def map_config(
     trial = _RecordingTrial({**params, "family": record.get("family", "")})
     try:
         config = space.suggest(trial)
-    except Exception:  # SpaceError, or whatever the code of a user's family may raise.
+    except Exception:  # SpaceError, or any error of a user's family.
         return None
     if config.to_json() != record:
         return None
@@ -124,7 +139,7 @@ def fixed_values(space: Mapping[str, Any]) -> dict[str, Value]:
 
 
 class _RecordingTrial(PreferredTrial):
-    """A guided trial that notes the distributions which Optuna would keep."""
+    """A `PreferredTrial` that records the distributions which Optuna would keep."""
 
     def __init__(self, preferred: Mapping[str, Value]) -> None:
         super().__init__(preferred)

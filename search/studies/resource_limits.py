@@ -1,11 +1,11 @@
 """What this machine has for each of its workers, and so how many there are."""
 
-from search.machine.devices import n_cores
+from search import defaults
+from search.machine.gpus import n_cores
 from search.machine.memory import total_mb
 from search.settings.plan import StudyPlan
 from spaces import Limits, SearchSpace
 
-DEFAULT_MAX_PARAMETERS = 10_000_000
 OPERATIONS_PER_PIXEL = 150_000_000 / 32**2
 """The costliest networks of the space take a hundred times the median's time and are no better
 for it, so the default keeps an epoch of 2,000 images within half a minute of one core."""
@@ -37,7 +37,7 @@ def resolve_limits(plan: StudyPlan, n_workers: int, image_set: str) -> Limits:
     if search.max_operations is not None:
         operations = 1e6 * search.max_operations
     return Limits(
-        max_parameters=search.max_parameters or (DEFAULT_MAX_PARAMETERS if is_scratch else None),
+        max_parameters=search.max_parameters or (defaults.MAX_PARAMETERS if is_scratch else None),
         max_memory_mb=search.max_memory or memory_mb,
         max_operations=None if operations is None else round(operations),
     )

@@ -6,10 +6,9 @@ from search.errors import SettingsError
 from search.settings.plan import StudyPlan, TransferSettings
 from search.trainer.pretrained_weights import DEFAULT_BACKBONES
 from spaces import FamilyModule, SearchSpace, choose_families, find_family
+from spaces.families import default_families
 from spaces.models.backbones import find_backbone
-
-DEFAULT_FAMILIES = ("plain", "vgg", "inception", "residual", "dense")
-"""Those that train from scratch: `transfer` may have to download weights, so it is named."""
+from spaces.user_families import parameters_of
 
 
 def read_space(plan: StudyPlan) -> tuple[tuple[FamilyModule, ...], SearchSpace]:
@@ -22,11 +21,11 @@ def read_space(plan: StudyPlan) -> tuple[tuple[FamilyModule, ...], SearchSpace]:
     table = dict(plan.space)
     modules = tuple(map(FamilyModule.find, _as_names(table.pop("modules", ()))))
     own = [family for module in modules for family in module.load()]
-    families = table.pop("families", (*DEFAULT_FAMILIES, *own))
+    families = table.pop("families", (*default_families(), *own))
     names = choose_families(_as_names(families), own)
     if all(find_family(name).image_set != "transfer" for name in names):
         _check_no_transfer_options(plan, names)
-    if "transfer" in names:
+    if any("backbone" in parameters_of(name) for name in names):
         table["backbone"] = _read_backbones(table.get("backbone", DEFAULT_BACKBONES))
     return modules, SearchSpace.create(names, table)
 

@@ -1,33 +1,30 @@
 """Submitting a study: everything is checked and prepared before anything is spent."""
 
-import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 from analysis.confirmation_study import CONFIRMATION_SUFFIX
-from search.artifacts import Artifacts, read_artifacts_url, share_inputs
-from search.artifacts.stores import DATABASE
-from search.artifacts.study_artifacts import folder_name
+from search import defaults
+from search.artifacts import Artifacts, share_inputs
 from search.data import PreparedSet, Progress, default_cache_dir, prepare
 from search.errors import SettingsError
-from search.settings.plan import DEFAULT_N_TRIALS, StudyPlan, store_url
+from search.settings.plan import StudyPlan
 from search.settings.stored import ImageSet, StudySettings, WeightsFile
 from search.strategy.family_quota import trials_per_family
 from search.strategy.pruner import make_pruner
 from search.studies.compatibility import (
     check_compatible,
     check_versions,
-    installed_versions,
-    package_versions,
+    version_stamp,
     with_current_locations,
 )
 from search.studies.initial_trials import (
     InitialTrialsSource,
     NewStudy,
     check_warm_start,
-    initial_trials_source,
+    choose_initial_trials,
 )
+from search.studies.resolved_plan import ResolvedPlan
 from search.studies.resource_limits import count_workers, resolve_limits
 from search.studies.space import read_space
 from search.trainer.pretrained_weights import check_backbones, check_costs, check_weights
@@ -64,22 +61,23 @@ class Submission:
 
 
 def submit(
-    plan: StudyPlan,
+    plan: ResolvedPlan,
     *,
     n_workers: int | None = None,
     progress: Progress | None = None,
     prepared: Mapping[str, PreparedSet] | None = None,
-    initial_trials: InitialTrialsSource | None = None,
+    initial_trials: InitialTrialsSource = choose_initial_trials,
 ) -> Submission:
-    """Create the study of a plan, or opens it again with the plan's budget.
+    """Create the study of a plan, or open it again with the plan's budget.
 
     Args:
         plan: What to search, on what.
-        n_workers: How many workers share this machine; by default what the plan says, or one for
+        n_workers: How many workers share this machine; by default as the plan says, or one for
             each core.
-        progress: Told how far the preparation of images is, and the sharing of them.
+        progress: Called with the progress of preparing and sharing images.
         prepared: Images, by image set, that need not be prepared again.
-        initial_trials: What a new study begins with; by default what `[study] warm_start` says.
+        initial_trials: Chooses what a new study tries first; by default as `[study] warm_start`
+            says.
 
     Raises:
         SearchError: If the source, the settings or the folder cannot be used, or a study of that
@@ -87,53 +85,46 @@ def submit(
         SpaceError: If the space cannot be narrowed so, or no network in it fits the images.
         StoreError: If the store cannot be used.
     """
-    if study_name(plan).endswith(CONFIRMATION_SUFFIX):
+    if plan.name.endswith(CONFIRMATION_SUFFIX):
         raise SettingsError(
             f"--study: names that end in {CONFIRMATION_SUFFIX} are kept for what "
-            f"`convsearch confirm` makes. "
-            f"Received: {study_name(plan)}"
+            f"`convsearch confirm` makes. Received: {plan.name}"
         )
-    modules, space = read_space(plan)
-    url = _check_plan(plan, space)
-    n_workers = n_workers or count_workers(plan, space)
-    limits = {name: resolve_limits(plan, n_workers, name) for name in space.image_sets}
+    tables = plan.tables
+    modules, space = read_space(tables)
+    _check_plan(plan, space)
+    n_workers = n_workers or count_workers(tables, space)
+    limits = {name: resolve_limits(tables, n_workers, name) for name in space.image_sets}
     data = dict(prepared or {})
-    data = {name: data.get(name) or _prepare(plan, name, progress) for name in space.image_sets}
-    weights = _check_networks(plan, space, data, limits, progress)
+    data = {name: data.get(name) or _prepare(tables, name, progress) for name in space.image_sets}
+    weights = _check_networks(tables, space, data, limits, progress)
     settings = _make_settings(
-        plan, space, url, modules=modules, data=data, limits=limits, weights=weights
+        plan, space, modules=modules, data=data, limits=limits, weights=weights
     )
-    new_study = NewStudy(
-        Store.open(url), study_name(plan), settings, space, data, _budget(plan)[0]
-    )
-    if new_study.name in list_studies(new_study.store):
-        return _resume(new_study, plan, n_workers, progress)
-    return _create(
-        new_study, plan, n_workers, progress, initial_trials or initial_trials_source(plan.study)
-    )
+    new_study = NewStudy(Store.open(plan.store_url), plan, settings, space, data)
+    if plan.name in list_studies(new_study.store):
+        return _resume(new_study, n_workers, progress)
+    return _create(new_study, n_workers, progress, initial_trials)
 
 
-def _check_plan(plan: StudyPlan, space: SearchSpace) -> str:
-    """Refuse what can be refused at no cost, and return the store's URL."""
-    make_pruner(plan.search.pruner, plan.training.max_epochs)
+def _check_plan(plan: ResolvedPlan, space: SearchSpace) -> None:
+    """Refuse what can be refused at no cost."""
+    make_pruner(plan.tables.search.pruner, plan.tables.training.max_epochs)
     if "transfer" in space.image_sets:
-        check_backbones(space, plan.transfer)
-    url = store_url(plan.store.url)
-    _artifacts_url(plan, url)
-    Store.check(url)
-    check_warm_start(plan.study, url, study_name(plan))
-    return url
+        check_backbones(space, plan.tables.transfer)
+    Store.check(plan.store_url)
+    check_warm_start(plan)
 
 
-def _prepare(plan: StudyPlan, image_set: str, progress: Progress | None) -> PreparedSet:
-    data = plan.data
+def _prepare(tables: StudyPlan, image_set: str, progress: Progress | None) -> PreparedSet:
+    data = tables.data
     if image_set == "transfer":
-        data = data.model_copy(update={"image_size": plan.transfer.image_size})
+        data = data.model_copy(update={"image_size": tables.transfer.image_size})
     return prepare(data, default_cache_dir(), progress)
 
 
 def _check_networks(
-    plan: StudyPlan,
+    tables: StudyPlan,
     space: SearchSpace,
     data: Mapping[str, PreparedSet],
     limits: Mapping[str, Limits],
@@ -147,13 +138,12 @@ def _check_networks(
         return None
     images = data["transfer"]
     check_costs(space, images.image_shape, images.n_classes, limits["transfer"])
-    return check_weights(space, plan.transfer, progress)
+    return check_weights(space, tables.transfer, progress)
 
 
 def _make_settings(
-    plan: StudyPlan,
+    plan: ResolvedPlan,
     space: SearchSpace,
-    url: str,
     *,
     modules: tuple[FamilyModule, ...],
     data: Mapping[str, PreparedSet],
@@ -161,10 +151,10 @@ def _make_settings(
     weights: WeightsFile | None,
 ) -> StudySettings:
     """Return what the store keeps of the plan."""
+    tables = plan.tables
     return StudySettings(
-        version=installed_versions()["convsearch"],
-        optuna=installed_versions()["optuna"],
-        data=plan.data,
+        **version_stamp(),
+        data=tables.data,
         images={
             name: ImageSet(path=str(images.path), fingerprint=images.fingerprint)
             for name, images in data.items()
@@ -172,134 +162,88 @@ def _make_settings(
         weights=weights,
         modules=modules,
         space=space.to_json(),
-        training=plan.training,
-        search=plan.search,
-        transfer=plan.transfer,
+        training=tables.training,
+        search=tables.search,
+        transfer=tables.transfer,
         limits=limits,
-        family_trials=_family_trials(plan, space),
-        artifacts=_artifacts_url(plan, url),
-        artifacts_folder=_artifacts_folder(plan),
-        max_files_mb=plan.store.max_files_mb,
-        creation=secrets.token_hex(16),
-        versions=package_versions(),
+        family_trials=_family_trials(tables, space),
+        artifacts=plan.artifacts,
+        artifacts_folder=plan.artifacts_folder,
+        max_files_mb=tables.store.max_files_mb,
     )
-
-
-def study_name(plan: StudyPlan) -> str:
-    """Return the study's name: the plan's, or the stem of its source."""
-    return plan.study.name or Path(plan.data.source).absolute().stem
 
 
 def _create(
     new_study: NewStudy,
-    plan: StudyPlan,
     n_workers: int,
     progress: Progress | None,
     initial_trials: InitialTrialsSource,
 ) -> Submission:
-    """Create the study with what it tries first; one that came between is resumed."""
-    artifacts = _upload_inputs(new_study, new_study.settings, progress)
+    """Create the study with what it tries first; one created meanwhile is resumed."""
+    store, plan, settings = new_study.store, new_study.plan, new_study.settings
+    artifacts = upload_inputs(store, plan.name, settings, progress)
     initial = initial_trials(new_study)
-    n_trials, timeout_s = _budget(plan)
     record, is_new = create_study(
-        new_study.store,
-        new_study.name,
-        settings=new_study.settings.model_dump_json(),
-        n_trials=n_trials,
-        timeout_s=timeout_s,
-        priority=plan.study.priority or 0,
-        queue=[QueuedConfig(params) for params in initial.queue[:n_trials]],
+        store,
+        plan.name,
+        settings=settings.model_dump_json(),
+        n_trials=plan.n_trials,
+        timeout_s=plan.timeout_s,
+        priority=plan.tables.study.priority or defaults.PRIORITY,
+        queue=[QueuedConfig(params) for params in initial.queue[: plan.n_trials]],
     )
     if not is_new:
-        return _resume(new_study, plan, n_workers, progress)
+        return _resume(new_study, n_workers, progress)
     return Submission(
-        store=new_study.store,
-        record=record,
-        settings=new_study.settings,
-        data=new_study.data,
-        artifacts=artifacts,
-        n_workers=n_workers,
-        is_new=True,
-        notes=initial.notes,
+        store, record, settings, new_study.data, artifacts, n_workers, True, initial.notes
     )
 
 
-def _resume(
-    new_study: NewStudy, plan: StudyPlan, n_workers: int, progress: Progress | None
-) -> Submission:
-    """Open the study that is there, if it is the same, with the plan's budget."""
-    store, name = new_study.store, new_study.name
-    n_trials, timeout_s = _budget(plan)
-    record = load_study(store, name)
+def _resume(new_study: NewStudy, n_workers: int, progress: Progress | None) -> Submission:
+    """Open the existing study, if it is the same, with the plan's budget."""
+    store, plan = new_study.store, new_study.plan
+    record = load_study(store, plan.name)
     known = StudySettings.read(record.settings)
     check_versions(known)
-    check_compatible(name, known, new_study.settings, new_study.space)
-    is_given = plan.store.artifacts is not None
+    check_compatible(plan.name, known, new_study.settings, new_study.space)
+    is_given = plan.tables.store.artifacts is not None
     settings = with_current_locations(known, new_study.settings, is_artifacts_given=is_given)
     notes: tuple[str, ...] = ()
     n_done = count_done(store, record.study_id)
-    if n_trials is not None and n_trials < n_done:
-        notes = (f"the budget is {n_trials} trials, and {n_done} are done",)
+    if plan.n_trials is not None and plan.n_trials < n_done:
+        notes = (f"the budget is {plan.n_trials} trials, and {n_done} are done",)
     if settings.artifacts != known.artifacts:
         notes += (f"artifacts go to {settings.artifacts}; those so far stay in {known.artifacts}",)
-    artifacts = _upload_inputs(new_study, settings, progress)
+    artifacts = upload_inputs(store, plan.name, settings, progress)
     update_settings(store, record.study_id, settings.model_dump_json())
     set_budget(
         store,
         record.study_id,
-        n_trials=n_trials,
-        timeout_s=timeout_s,
-        priority=plan.study.priority,
+        n_trials=plan.n_trials,
+        timeout_s=plan.timeout_s,
+        priority=plan.tables.study.priority,
     )
-    return Submission(
-        store=store,
-        record=load_study(store, name),
-        settings=settings,
-        data=new_study.data,
-        artifacts=artifacts,
-        n_workers=n_workers,
-        is_new=False,
-        notes=notes,
-    )
+    record = load_study(store, plan.name)
+    return Submission(store, record, settings, new_study.data, artifacts, n_workers, False, notes)
 
 
-def _upload_inputs(
-    new_study: NewStudy, settings: StudySettings, progress: Progress | None
+def upload_inputs(
+    store: Store, name: str, settings: StudySettings, progress: Progress | None
 ) -> Artifacts:
-    """Put what workers need where they find it, before the study is there for them."""
-    artifacts = Artifacts.of_study(settings, new_study.store, new_study.name)
+    """Put what workers need into the artifacts of a study, before the study exists for them."""
+    artifacts = Artifacts.of_study(settings, store, name)
     artifacts.create()
     share_inputs(artifacts.store, settings, progress)
     return artifacts
 
 
-def _budget(plan: StudyPlan) -> tuple[int | None, float | None]:
-    n_trials, timeout_s = plan.budget.trials, plan.budget.timeout
-    if n_trials is None and timeout_s is None:
-        n_trials = DEFAULT_N_TRIALS
-    return n_trials, timeout_s
+def _family_trials(tables: StudyPlan, space: SearchSpace) -> int:
+    """Return how many trials each of several families is granted before the search picks.
 
-
-def _family_trials(plan: StudyPlan, space: SearchSpace) -> int:
-    """Return how many trials each of several families is granted before the search picks."""
+    A study with a time alone grants as many as one of the default number of trials.
+    """
     n_families = len(space.families)
     if n_families == 1:
         return 0
-    n_trials = plan.budget.trials or DEFAULT_N_TRIALS
-    return plan.search.family_trials or trials_per_family(n_trials, n_families)
-
-
-def _artifacts_url(plan: StudyPlan, url: str) -> str:
-    """Return where artifacts go: by default beside a SQLite file, or in a server's database."""
-    if plan.store.artifacts is not None:
-        return read_artifacts_url(plan.store.artifacts)
-    file = Store.file_of(url)
-    return str(file.parent.resolve() / "convsearch_artifacts") if file else DATABASE
-
-
-def _artifacts_folder(plan: StudyPlan) -> str:
-    """Return the study's folder there; a place that other stores may use too keeps them apart."""
-    name = folder_name(study_name(plan))
-    given = plan.store.artifacts
-    is_shared = given is not None and read_artifacts_url(given) != DATABASE
-    return f"{name}-{secrets.token_hex(4)}" if is_shared else name
+    n_trials = tables.budget.trials or defaults.N_TRIALS
+    return tables.search.family_trials or trials_per_family(n_trials, n_families)

@@ -7,7 +7,7 @@ from typing import Any
 from search.errors import TrialRecordError
 from search.settings.stored import StudySettings
 from search.strategy.seeds import TRAINING, derive_seed
-from search.studies.fork import COPIED_FROM
+from search.studies.copied_trials import COPIED_FROM
 from storage import Store, StudyNotFoundError, TrialRow, load_study, load_trials
 
 
@@ -55,7 +55,7 @@ def _seed_of(store: Store, study: str, row: TrialRow) -> int:
     """Return the seed that a trial was trained from, in the study in which it was."""
     source = row.attributes.get(COPIED_FROM)
     if source is None:
-        settings = StudySettings.read(load_study(store, study).settings)
+        settings = StudySettings.load(store, study)
         return derive_seed(settings.search.seed, row.number, TRAINING)
     try:
         there = _find_trial(store, source["study"], source["trial"])

@@ -5,8 +5,9 @@ from dataclasses import dataclass
 
 from analysis import Ranking, StudyStatus, follow_status, load_status, rank
 from search.data import Progress
-from search.machine.devices import CPU, Device, choose_gpus, n_cores
-from search.settings.plan import StudyPlan, StudyTable, store_url
+from search.machine.gpus import CPU, Device, choose_gpus, n_cores
+from search.settings.plan import StudyTable, store_url
+from search.studies.resolved_plan import ResolvedPlan
 from search.studies.submission import Submission, submit
 from search.workers.local_workers import LocalWorkers, supervise
 from storage import StoreUnavailableError, count_epochs
@@ -35,7 +36,7 @@ class RunResult:
 
 
 def run_plan(
-    plan: StudyPlan,
+    plan: ResolvedPlan,
     *,
     progress: Progress | None = None,
     on_submit: Callable[[Submission], None] | None = None,
@@ -55,10 +56,15 @@ def run_plan(
         SearchError, SpaceError, StoreError: As `submit` does.
         WorkerError: If workers cannot start, or keep dying.
     """
-    gpus = choose_local_gpus(plan.study)
+    gpus = choose_local_gpus(plan.tables.study)
     submission = submit(plan, n_workers=len(gpus) or None, progress=progress)
     return run_submission(
-        submission, gpus, url=plan.store.url, on_submit=on_submit, on_stop=on_stop, view=view
+        submission,
+        gpus,
+        url=plan.tables.store.url,
+        on_submit=on_submit,
+        on_stop=on_stop,
+        view=view,
     )
 
 

@@ -34,6 +34,7 @@ from search.trainer.protocol import (
 from search.workers.family_failures import record_traceback
 from search.workers.proposals import Proposal
 from storage import EpochRow, Outcome, longest_epoch_s, record_epoch, set_activity
+from storage.optuna_internals import reported_steps
 
 logger = logging.getLogger(__name__)
 
@@ -251,7 +252,7 @@ class TrialRunner:
     def _keep_checkpoint(self, save_error: str) -> None:
         """Make what the trainer saved taken to the artifact store, or warns that it did not."""
         if not save_error:
-            self.opened.artifacts.send(self._number, self.proposal.lease.generation)
+            self.opened.artifacts.upload(self._number, self.proposal.lease.generation)
         elif not self.has_save_error:
             logger.warning("trial %s goes on without a checkpoint: %s", self._number, save_error)
         self.has_save_error = bool(save_error)
@@ -276,7 +277,7 @@ class TrialRunner:
         return None
 
     def _reported_epochs(self) -> set[int]:
-        return set(self.proposal.trial._cached_frozen_trial.intermediate_values)
+        return reported_steps(self.proposal.trial)
 
     def _stop(self, ending: Outcome | Unfinished) -> Outcome | Unfinished:
         self._reply("stop")

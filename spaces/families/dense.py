@@ -17,6 +17,7 @@ class Dense(Family):
     """Equal blocks with transitions between them."""
 
     network = DenseNetwork
+    position = 5
 
     def parameters(self) -> dict[str, Domain]:
         """How many blocks and layers, how fast they grow, and what slows the growth."""

@@ -24,6 +24,7 @@ class Inception(Family):
     """Equal blocks in a few stages, wider from one stage to the next."""
 
     network = InceptionNetwork
+    position = 3
 
     def parameters(self) -> dict[str, Domain]:
         """How many stages and blocks, how wide in all, and how the branches share the width."""

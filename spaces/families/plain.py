@@ -16,6 +16,7 @@ class Plain(Family):
     """Convolutions and max poolings in any number and order."""
 
     network = PlainNetwork
+    position = 1
 
     def parameters(self) -> dict[str, Domain]:
         """The number of stages, and for each its convolutions and its pooling."""

@@ -28,6 +28,10 @@ class Family(ABC):
     """How many times over a trial may train for the most epochs of a phase."""
     image_set: ClassVar[ImageSetName] = "scratch"
     """Which of a study's prepared images the family trains on."""
+    position: ClassVar[int] = 100
+    """Order of the package's own families in legends and in the default space."""
+    is_default: ClassVar[bool] = True
+    """Whether a study that names no families searches it."""
 
     @abstractmethod
     def parameters(self) -> dict[str, Domain]:
@@ -88,5 +92,21 @@ def _hint(name: str) -> str:
 
 
 def family_names() -> tuple[str, ...]:
-    """The names of all registered families, sorted."""
+    """Return the names of all registered families, sorted."""
     return tuple(sorted(_families))
+
+
+def is_builtin(name: str) -> bool:
+    """Whether a family is part of this package."""
+    return type(find_family(name)).__module__.startswith("spaces.")
+
+
+def builtin_families() -> tuple[str, ...]:
+    """Return the names of the families of this package, in their order."""
+    names = filter(is_builtin, family_names())
+    return tuple(sorted(names, key=lambda name: (find_family(name).position, name)))
+
+
+def default_families() -> tuple[str, ...]:
+    """Return the families that a study searches if it names none, in their order."""
+    return tuple(name for name in builtin_families() if find_family(name).is_default)

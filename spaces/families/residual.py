@@ -20,6 +20,7 @@ class Residual(Family):
     """Equal blocks in a few stages, wider from one stage to the next."""
 
     network = ResidualNetwork
+    position = 4
 
     def parameters(self) -> dict[str, Domain]:
         """How many stages and blocks, how wide, and of which kind."""

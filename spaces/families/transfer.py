@@ -18,6 +18,8 @@ class Transfer(Family):
     """A head on a frozen backbone, then the head and the top of the backbone together."""
 
     network = TransferNetwork
+    position = 6
+    is_default = False  # it may have to download weights
     n_phases = 2
     image_set = "transfer"
 

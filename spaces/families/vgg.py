@@ -19,6 +19,7 @@ class Vgg(Family):
     """Equal blocks, wider from one to the next."""
 
     network = VggNetwork
+    position = 2
 
     def parameters(self) -> dict[str, Domain]:
         """How many blocks, how deep and how wide they are."""

@@ -8,6 +8,7 @@ from pydantic import Field
 from spaces.models.blocks import activate, apply_dropout
 from spaces.models.layers import Layers
 from spaces.network_settings import Count, Fraction
+from spaces.wording import format_dropout, format_value, plural
 
 T = TypeVar("T")
 
@@ -57,6 +58,19 @@ class DenseNetwork:
                 name=f"block{number}",
             )
         return activate(x, layers, name="last")
+
+    def summary(self) -> str:
+        """Return `3 blocks of 2 layers, growth 12`."""
+        blocks = plural(self.blocks, "block")
+        return f"{blocks} of {plural(self.n_layers, 'layer')}, growth {self.growth_rate}"
+
+    def describe(self) -> str:
+        """Return `3 blocks of 2 layers, growth 12, compression 0.5, bottlenecks`."""
+        compression = ""
+        if self.compression != 1:
+            compression = f", compression {format_value(self.compression)}"
+        bottlenecks = ", bottlenecks" if self.bottleneck else ""
+        return f"{self.summary()}{compression}{bottlenecks}{format_dropout(self.dropout)}"
 
 
 def dense_block(

@@ -6,6 +6,7 @@ from typing import TypeVar
 from spaces.models.blocks import apply_dropout, conv_block
 from spaces.models.layers import Layers
 from spaces.network_settings import Count, Fraction
+from spaces.wording import format_dropout, format_widths, plural
 
 T = TypeVar("T")
 
@@ -24,6 +25,11 @@ class InceptionWidths:
     reduce5x5: Count
     conv5x5: Count
     pool: Count
+
+    @property
+    def output_channels(self) -> int:
+        """Channels of the four branches together."""
+        return self.conv1x1 + self.conv3x3 + self.conv5x5 + self.pool
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +53,16 @@ class InceptionNetwork:
                 x = inception_reduction(x, layers, name=f"reduction{number - 1}")
             x = self._stage(x, widths, layers, name=f"stage{number}")
         return x
+
+    def summary(self) -> str:
+        """Return `2 stages of 1 block`."""
+        return f"{plural(len(self.stages), 'stage')} of {plural(self.blocks, 'block')}"
+
+    def describe(self) -> str:
+        """Return `stem of 8 → 1 stage of 16 channels, each of 2 blocks of four branches`."""
+        stages = format_widths("stage", [stage.output_channels for stage in self.stages])
+        blocks = f"each of {plural(self.blocks, 'block')} of four branches"
+        return f"stem of {self.stem} → {stages}, {blocks}{format_dropout(self.dropout)}"
 
     def _stage(self, x: T, widths: InceptionWidths, layers: Layers[T], *, name: str) -> T:
         for number in range(1, self.blocks + 1):

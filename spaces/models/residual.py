@@ -7,6 +7,7 @@ from typing import Literal, NamedTuple, TypeVar, get_args
 from spaces.models.blocks import activate, apply_dropout, conv_block, normalize
 from spaces.models.layers import Layers
 from spaces.network_settings import Count, Fraction
+from spaces.wording import format_dropout, format_widths, plural
 
 T = TypeVar("T")
 
@@ -45,6 +46,18 @@ class ResidualNetwork:
         for stage, width in enumerate(self.widths, start=1):
             x = self._stage(x, width, layers, strides=1 if stage == 1 else 2, name=f"stage{stage}")
         return activate(x, layers, name="last") if self.version == "v2" else x
+
+    def summary(self) -> str:
+        """Return `v2, 3 stages of 1 block`."""
+        kind = "bottleneck" if self.bottleneck else "block"
+        stages = plural(len(self.widths), "stage")
+        return f"{self.version}, {stages} of {plural(self.blocks, kind)}"
+
+    def describe(self) -> str:
+        """Return `2 stages of 16, 32 channels, each of 1 basic block (v2)`."""
+        kind = "bottleneck" if self.bottleneck else "basic block"
+        each = f"each of {plural(self.blocks, kind)} ({self.version})"
+        return f"{format_widths('stage', self.widths)}, {each}{format_dropout(self.dropout)}"
 
     def _stage(self, x: T, width: int, layers: Layers[T], *, strides: int, name: str) -> T:
         for number in range(1, self.blocks + 1):

@@ -7,6 +7,7 @@ from pydantic import Field
 
 from spaces.models.layers import Layers
 from spaces.network_settings import Count
+from spaces.wording import format_value, plural
 
 T = TypeVar("T")
 
@@ -28,3 +29,11 @@ class TransferNetwork:
     def build(self, x: T, layers: Layers[T]) -> T:
         """Feature maps of the images `x`, raw pixels of 0 to 255."""
         return layers.backbone(x, self.backbone, self.unfrozen_layers)
+
+    def summary(self) -> str:
+        """Return `mobilenet_v2, 25 layers unfrozen`."""
+        return f"{self.backbone}, {plural(self.unfrozen_layers, 'layer')} unfrozen"
+
+    def describe(self) -> str:
+        """Return `mobilenet_v2, 25 layers unfrozen at 0.1 of the learning rate`."""
+        return f"{self.summary()} at {format_value(self.fine_tuning_rate)} of the learning rate"

@@ -6,6 +6,7 @@ from typing import TypeVar
 from spaces.models.blocks import apply_dropout, conv_block
 from spaces.models.layers import Layers
 from spaces.network_settings import Count, Fraction
+from spaces.wording import format_dropout, format_widths, plural
 
 T = TypeVar("T")
 
@@ -27,6 +28,17 @@ class VggNetwork:
             x = vgg_block(x, width, self.convs, layers, name=f"block{number}")
             x = apply_dropout(x, self.dropout, layers, name=f"block{number}")
         return x
+
+    def summary(self) -> str:
+        """Return `3 blocks of 2 convs`."""
+        return f"{plural(len(self.widths), 'block')} of {plural(self.convs, 'conv')}"
+
+    def describe(self) -> str:
+        """Return `2 blocks of 16, 32 channels, each of 1 convolution`."""
+        blocks = format_widths("block", self.widths)
+        return (
+            f"{blocks}, each of {plural(self.convs, 'convolution')}{format_dropout(self.dropout)}"
+        )
 
 
 def vgg_block(x: T, channels: int, n_convs: int, layers: Layers[T], *, name: str) -> T:

@@ -5,7 +5,6 @@ more than that they are there before the trial's state is, so a worker gathers t
 with the lease that they depend on: all of them under one check that the trial is still its own.
 """
 
-import copy
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,6 +18,7 @@ from optuna.trial import FrozenTrial
 from sqlalchemy.engine import Connection
 
 from storage.database.store import Store
+from storage.optuna_internals import storage_of, study_id_of, with_storage
 from storage.optuna_schema.tables import (
     params,
     reports,
@@ -36,9 +36,10 @@ class PendingWrites:
     """
 
     def __init__(self, store: Store, study: Study, trial_id: int) -> None:
-        self._storage = study._storage
+        self._storage = storage_of(study)
         self._backend = store.optuna_storage
-        self._study_id: int = study._study_id
+        self._study_id = study_id_of(study)
+        self._trial_id = trial_id
         self._trial = self._storage.get_trial(trial_id)
         self._rows: dict[sa.TableClause, dict[str | int, Row]] = {}
 
@@ -47,8 +48,7 @@ class PendingWrites:
 
     def get_trial(self, trial_id: int) -> FrozenTrial:
         """Return a trial; of its own the one that it was opened with."""
-        is_own = trial_id == self._trial._trial_id
-        return self._trial if is_own else self._storage.get_trial(trial_id)
+        return self._trial if trial_id == self._trial_id else self._storage.get_trial(trial_id)
 
     def get_trial_system_attrs(self, trial_id: int) -> dict[str, Any]:
         """Return the attributes that Optuna keeps, those that wait too."""
@@ -83,7 +83,7 @@ class PendingWrites:
 
     def write(self, connection: Connection) -> None:
         """Write what waits, within a transaction; a trial that has ended takes no more."""
-        if self._rows and not has_ended(connection, self._trial._trial_id):
+        if self._rows and not has_ended(connection, self._trial_id):
             for table, rows in self._rows.items():
                 upsert(connection, table, rows.values())
 
@@ -92,15 +92,13 @@ class PendingWrites:
         self._rows.clear()
 
     def _add(self, table: sa.TableClause, row_key: str | int, /, **values: Any) -> None:
-        self._rows.setdefault(table, {})[row_key] = {"trial_id": self._trial._trial_id, **values}
+        self._rows.setdefault(table, {})[row_key] = {"trial_id": self._trial_id, **values}
 
 
 def open_trial(store: Store, study: Study, trial_id: int) -> tuple[optuna.Trial, PendingWrites]:
     """Return Optuna's handle of a trial, and the draft that holds what is written with it."""
     pending = PendingWrites(store, study, trial_id)
-    view = copy.copy(study)
-    view._storage = pending  # type: ignore[assignment]
-    return optuna.Trial(view, trial_id), pending
+    return optuna.Trial(with_storage(study, pending), trial_id), pending
 
 
 @contextmanager

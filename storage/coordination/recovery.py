@@ -31,6 +31,7 @@ from storage.coordination.pending_writes import PendingWrites
 from storage.database.retry import with_retry
 from storage.database.store import Store
 from storage.errors import LeaseLostError
+from storage.optuna_internals import FIXED_PARAMS
 from storage.optuna_schema.tables import system_attributes, trials, utc_now
 from storage.optuna_schema.writes import end_trial, set_waiting
 from storage.outcomes import Outcome
@@ -180,7 +181,7 @@ def _end_unleased_trials(store: Store, study_id: int) -> int:
             system_attributes,
             sa.and_(
                 system_attributes.c.trial_id == trials.c.trial_id,
-                system_attributes.c.key == "fixed_params",
+                system_attributes.c.key == FIXED_PARAMS,
             ),
         )
         .where(

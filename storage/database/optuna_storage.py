@@ -8,13 +8,13 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 import sqlalchemy as sa
 from optuna.distributions import BaseDistribution, check_distribution_compatibility
 from optuna.storages import RDBStorage
-from optuna.study._frozen import FrozenStudy
 from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy.engine import URL
 
 from storage.database.engine import connect_args, read_only_options, sqlalchemy_url
 from storage.database.retry import RetryPolicy, with_retry
 from storage.errors import StoreVersionError
+from storage.optuna_internals import CACHE_METHODS, LIST_TRIALS_METHOD, FrozenStudy
 from storage.optuna_schema.study_reader import load_frozen_studies
 from storage.optuna_schema.tables import params, studies, trials
 from storage.optuna_schema.trial_reader import load_frozen_trials, read_distribution
@@ -123,7 +123,7 @@ class PooledRDBStorage(RDBStorage):
             ).scalar()
         return None if text is None else read_distribution(text)
 
-    def _get_trials(
+    def list_trials(
         self,
         study_id: int,
         states: Container[TrialState] | None,
@@ -163,21 +163,16 @@ def _loaded_and_retried(
 
 
 METHOD_PREFIXES = ("create_", "delete_", "get_", "set_", "record_")
-CACHE_CALLS = ("_create_new_trial", "_set_trial_param", "_get_best_trial_id")
-"""What Optuna's cache calls, beside its public methods."""
 for _name in (
-    *(
-        name
-        for name in vars(RDBStorage)
-        if name.startswith(METHOD_PREFIXES) or name in CACHE_CALLS
-    ),
-    "_get_stale_trial_ids",
+    *(name for name in vars(RDBStorage) if name.startswith(METHOD_PREFIXES)),
+    *CACHE_METHODS,
     "upgrade",
 ):
     if _name not in vars(PooledRDBStorage):
         setattr(PooledRDBStorage, _name, _loaded_and_retried(getattr(RDBStorage, _name)))
-for _name in ("get_all_studies", "get_trial", "_get_trials", "_first_distribution"):
+for _name in ("get_all_studies", "get_trial", "list_trials", "_first_distribution"):
     setattr(PooledRDBStorage, _name, with_retry(getattr(PooledRDBStorage, _name)))
+setattr(PooledRDBStorage, LIST_TRIALS_METHOD, PooledRDBStorage.list_trials)
 
 
 def _has_study(connection: sa.Connection, study_id: int) -> bool:

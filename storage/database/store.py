@@ -24,6 +24,7 @@ from storage.database.url import embedded_folder, parse_url, show_url, sqlite_pa
 from storage.embedded_postgres import data_folder
 from storage.embedded_postgres.client import EmbeddedServer
 from storage.errors import StoreError
+from storage.optuna_internals import check_optuna_version
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +50,8 @@ class Store:
 
         Raises:
             StoreError: If the store cannot be reached, read or written.
-            StoreVersionError: If a newer convsearch or another Optuna wrote it.
+            StoreVersionError: If a newer convsearch or another Optuna wrote it, or this Optuna is
+                not a tested one.
         """
         return cls._open(url, Mode.CREATE if create else Mode.WRITE)
 
@@ -66,6 +68,7 @@ class Store:
     def _open(cls, url: str, mode: Mode) -> "Store":
         optuna.logging.set_verbosity(optuna.logging.WARNING)  # Its lines repeat what we say.
         parsed = parse_url(url)
+        check_optuna_version()
         with explaining_errors(parsed, mode), ExitStack() as undo:
             check_location(parsed, mode)
             server = _start_server(parsed, create=mode is Mode.CREATE)

@@ -12,6 +12,7 @@ from optuna.trial import FrozenTrial
 from storage.database.store import Store
 from storage.inspection import trial_table as queries
 from storage.inspection.trial_table import Curve, TrialRow
+from storage.optuna_internals import trial_id_of
 from storage.optuna_schema.constraints import is_feasible
 from storage.optuna_schema.tables import to_local, trials
 from storage.optuna_schema.trial_reader import load_frozen_trials
@@ -67,14 +68,16 @@ class StudyWatch:
                 is_new = trials.c.trial_id > self._last_id
                 conditions.append(sa.or_(is_new, trials.c.trial_id.in_(list(self._open))))
             found = load_frozen_trials(connection, *conditions)
-            selection = queries.TrialSelection(self.study_id, [it._trial_id for it in found])
+            selection = queries.TrialSelection(self.study_id, [trial_id_of(it) for it in found])
             outcomes: dict[int, Outcome] = {}
             curves: dict[int, Curve] = {}
             if found and not self.store.is_optuna_only:
                 outcomes = queries.load_outcomes(connection, selection)
                 curves = queries.load_curves(connection, selection)
         return [
-            WatchedTrial(it, _trial_row(it, outcomes.get(it._trial_id), curves.get(it._trial_id)))
+            WatchedTrial(
+                it, _trial_row(it, outcomes.get(trial_id_of(it)), curves.get(trial_id_of(it)))
+            )
             for it in found
         ]
 
@@ -88,7 +91,7 @@ class StudyWatch:
             return True
         last = next(reversed(self._ended.values())).frozen
         query = sa.select(trials.c.study_id, trials.c.datetime_complete).where(
-            trials.c.trial_id == last._trial_id
+            trials.c.trial_id == trial_id_of(last)
         )
         found = connection.execute(query).one_or_none()
         return found is not None and (found.study_id, to_local(found.datetime_complete)) == (
@@ -99,7 +102,7 @@ class StudyWatch:
 
 def _trial_row(trial: FrozenTrial, outcome: Outcome | None, curve: Curve | None) -> TrialRow:
     return TrialRow(
-        trial_id=trial._trial_id,
+        trial_id=trial_id_of(trial),
         number=trial.number,
         state=trial.state.name,
         value=trial.values[0] if trial.values and len(trial.values) == 1 else None,

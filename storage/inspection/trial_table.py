@@ -16,8 +16,9 @@ from sqlalchemy.engine import Connection
 
 from storage.database.retry import with_retry
 from storage.database.store import Store
+from storage.optuna_internals import CONSTRAINT_PREFIX, CONSTRAINTS
 from storage.optuna_schema import tables as optuna_tables
-from storage.optuna_schema.constraints import CONSTRAINT_PREFIX, OPTUNA_4_KEY, is_feasible
+from storage.optuna_schema.constraints import is_feasible
 from storage.optuna_schema.tables import trials
 from storage.optuna_schema.trial_reader import read_distribution
 from storage.outcomes import COUNTED_KINDS, Outcome
@@ -108,7 +109,7 @@ def find_infeasible(connection: Connection, selection: TrialSelection) -> set[in
     table = optuna_tables.system_attributes
     query = sa.select(table.c.trial_id, table.c.key, table.c.value_json).where(
         selection.condition(table.c.trial_id),
-        sa.or_(table.c.key == OPTUNA_4_KEY, table.c.key.startswith(CONSTRAINT_PREFIX)),
+        sa.or_(table.c.key == CONSTRAINTS, table.c.key.startswith(CONSTRAINT_PREFIX)),
     )
     return {
         trial_id

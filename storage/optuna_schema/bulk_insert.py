@@ -14,12 +14,10 @@ from optuna.distributions import BaseDistribution, distribution_to_json
 from optuna.trial import FrozenTrial, TrialState, create_trial
 from sqlalchemy.engine import Connection
 
+from storage.optuna_internals import FIXED_PARAMS
 from storage.optuna_schema import tables
 from storage.optuna_schema.tables import to_stored, trials
 from storage.optuna_schema.writes import Row, lock_optuna_study
-
-FIXED_PARAMS = "fixed_params"
-"""Optuna's attribute of a trial that was enqueued: the parameters that it is to have."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,8 +4,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-CONSTRAINT_PREFIX = "constraints:"
-OPTUNA_4_KEY = "constraints"
+from storage.optuna_internals import CONSTRAINT_PREFIX, CONSTRAINTS
 
 
 def constraint_values(attributes: Mapping[str, Any]) -> list[float]:
@@ -16,7 +15,7 @@ def constraint_values(attributes: Mapping[str, Any]) -> list[float]:
     Args:
         attributes: Optuna's own, of the trial.
     """
-    found = attributes.get(OPTUNA_4_KEY)
+    found = attributes.get(CONSTRAINTS)
     values = list(found) if isinstance(found, list | tuple) else []
     values += [value for key, value in attributes.items() if key.startswith(CONSTRAINT_PREFIX)]
     return [value if isinstance(value, int | float) else math.inf for value in values]

@@ -6,8 +6,8 @@ from typing import Any
 
 import sqlalchemy as sa
 from optuna.study import StudyDirection
-from optuna.study._frozen import FrozenStudy
 
+from storage.optuna_internals import FrozenStudy, make_frozen_study
 from storage.optuna_schema.tables import (
     directions,
     studies,
@@ -24,13 +24,12 @@ def load_frozen_studies(connection: sa.Connection) -> list[FrozenStudy]:
     for row in connection.execute(sa.select(directions).order_by(directions.c.objective)):
         study_directions[row.study_id].append(StudyDirection[row.direction])
     return [
-        FrozenStudy(
-            study_name=row.study_name,
-            direction=None,
+        make_frozen_study(
+            study_id=row.study_id,
+            name=row.study_name,
             directions=study_directions[row.study_id],
             user_attrs=user[row.study_id],
             system_attrs=system[row.study_id],
-            study_id=row.study_id,
         )
         for row in rows
         if row.study_id in study_directions  # Or it is being deleted, or was made since.

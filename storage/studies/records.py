@@ -14,6 +14,7 @@ from optuna.trial import TrialState
 from storage.database.retry import with_retry
 from storage.database.store import Store
 from storage.errors import StudyNotFoundError
+from storage.optuna_internals import study_id_of
 from storage.optuna_schema.bulk_insert import QueuedConfig, enqueue_missing
 from storage.optuna_schema.tables import directions, study_attributes, trials
 from storage.optuna_schema.tables import studies as optuna_studies
@@ -91,7 +92,7 @@ def create_study(
     )
     is_new = _insert_record(
         store,
-        study._study_id,
+        study_id_of(study),
         uuid.uuid4().hex,
         queue,
         settings=settings,

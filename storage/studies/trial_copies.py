@@ -12,6 +12,7 @@ from sqlalchemy.engine import Connection
 
 from storage.database.retry import with_retry
 from storage.database.store import Store
+from storage.optuna_internals import study_id_of
 from storage.optuna_schema.bulk_insert import insert_trials
 from storage.optuna_schema.writes import lock_optuna_study
 from storage.outcomes import Outcome
@@ -59,8 +60,8 @@ def copy_trials(
     numbers: list[int] = []
     for batch in _batches(copies):
         for name, distribution in dict(_distributions(batch)).items():
-            store.optuna_storage.check_distribution(study._study_id, name, distribution)
-        numbers += _copy_batch(store, study._study_id, batch)
+            store.optuna_storage.check_distribution(study_id_of(study), name, distribution)
+        numbers += _copy_batch(store, study_id_of(study), batch)
         on_copy(len(numbers))
     return numbers
 

@@ -25,6 +25,7 @@ from search.artifacts import Artifacts
 from search.settings.plan import StudyPlan
 from search.strategy.seeds import TRAINING, derive_seed
 from search.studies.open_study import OpenStudy
+from search.studies.resolved_plan import resolve_plan
 from search.studies.submission import submit
 from search.trainer.process import Trainer, TrainerGoneError
 from search.trainer.protocol import Epoch, Failed, Finished, Task, Unfit
@@ -43,7 +44,7 @@ def open_study(folder: Path, url: str, source: Path) -> OpenStudy:
             "store": {"url": url},
         }
     )
-    submission = submit(plan)
+    submission = submit(resolve_plan(plan))
     return OpenStudy.load(submission.store, "cost")
 
 
@@ -81,7 +82,7 @@ def train(
             case Epoch(_, save_error):
                 assert not save_error, save_error
                 if artifacts is not None:
-                    artifacts.send(number, 0)
+                    artifacts.upload(number, 0)
                 trainer.send("go_on")
             case Finished() | Unfit():
                 seconds = time.perf_counter() - started
@@ -89,7 +90,7 @@ def train(
             case Failed(reason):
                 raise RuntimeError(reason)
     if artifacts is not None:
-        artifacts.flush(600.0)
+        artifacts.transfer.wait(600.0)
     return seconds, cpu_seconds(trainer) - used
 
 

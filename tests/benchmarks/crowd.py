@@ -33,6 +33,7 @@ from optuna.trial import TrialState
 from analysis import load_status
 from search.settings.plan import StudyPlan
 from search.studies.open_study import OpenStudy
+from search.studies.resolved_plan import resolve_plan
 from search.studies.submission import submit
 from search.workers.worker import Worker
 from storage import Store
@@ -103,7 +104,7 @@ def make_ours(
             "store": {"url": url, "artifacts": str(folder / "artifacts")},
         }
     )  # fmt: skip
-    submit(plan).store.close()
+    submit(resolve_plan(plan)).store.close()
 
 
 def make_bare(url: str) -> None:

@@ -3,7 +3,7 @@
     python tests/benchmarks/demo_baseline.py
 
 Features of each patch: mean, standard deviation, skewness, kurtosis, nine percentiles; and, to
-make it a strong baseline, the brightness of the centre, raw, against the patch and as its rank. A
+make it a strong baseline, the brightness of the center, raw, against the patch and as its rank. A
 network earns its keep when it is at least three points better. The strength of the penalty is
 chosen on the validation split.
 """
@@ -30,18 +30,18 @@ def intensity_statistics(images: NDArray[np.uint8]) -> NDArray[np.float64]:
     scores = (flat - mean[:, None]) / std[:, None]
     moments = np.stack([mean, std, (scores**3).mean(axis=1), (scores**4).mean(axis=1)], axis=1)
     percentiles = np.percentile(flat, PERCENTILES, axis=1).T
-    return np.concatenate([moments, percentiles, _centre_statistics(images, flat, mean, std)], 1)
+    return np.concatenate([moments, percentiles, _center_statistics(images, flat, mean, std)], 1)
 
 
-def _centre_statistics(
+def _center_statistics(
     images: NDArray[np.uint8],
     flat: NDArray[np.float64],
     mean: NDArray[np.float64],
     std: NDArray[np.float64],
 ) -> NDArray[np.float64]:
     middle = images.shape[1] // 2
-    centre = images[:, middle - 1 : middle + 2, middle - 1 : middle + 2]
-    brightness = centre.reshape(len(images), -1).mean(axis=1)
+    center = images[:, middle - 1 : middle + 2, middle - 1 : middle + 2]
+    brightness = center.reshape(len(images), -1).mean(axis=1)
     relative = (brightness - mean) / std
     rank = (flat < brightness[:, None]).mean(axis=1)
     return np.stack([brightness, relative, np.abs(relative), rank], axis=1)

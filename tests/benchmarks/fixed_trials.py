@@ -13,6 +13,7 @@ from optuna.trial import TrialState
 
 from search.settings.plan import StudyPlan
 from search.studies.open_study import OpenStudy
+from search.studies.resolved_plan import resolve_plan
 from search.studies.submission import submit
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -74,7 +75,7 @@ def make_study(
 
 def make_empty_study(plan: StudyPlan) -> OpenStudy:
     """Makes a study without the known-good configs that `submit` enqueues."""
-    submission = submit(plan)
+    submission = submit(resolve_plan(plan))
     opened = OpenStudy.load(submission.store, submission.record.name)
     for trial in opened.study.get_trials(states=(TrialState.WAITING,)):
         opened.study._storage.set_trial_state_values(trial._trial_id, TrialState.FAIL)

@@ -21,6 +21,7 @@ from large_study import fill
 
 from search.settings.plan import StudyPlan
 from search.studies.open_study import OpenStudy
+from search.studies.resolved_plan import resolve_plan
 from search.studies.submission import submit
 from search.trainer.pool import TrainerPool
 from search.workers.worker import Worker
@@ -43,7 +44,7 @@ def make(url: str, n_trials: int) -> None:
             "store": {"url": url},
         }
     )
-    store = submit(plan).store
+    store = submit(resolve_plan(plan)).store
     opened = OpenStudy.load(store, NAME)
     Worker(opened, TrainerPool()).run()
     (trained,) = (row for row in load_trials(store, opened.study_id) if row.value is not None)

@@ -16,7 +16,7 @@ from optuna.trial import TrialState
 
 from analysis import rank
 from search.settings.stored import StudySettings
-from storage import Store, create_study, load_optuna_study, load_study
+from storage import Store, create_study, load_optuna_study
 
 
 def main() -> None:
@@ -27,7 +27,7 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=2)
     options = parser.parse_args()
     store = Store.open(options.store)
-    settings = StudySettings.read(load_study(store, options.study).settings)
+    settings = StudySettings.load(store, options.study)
     before = {trial.trial: trial for trial in rank(store, options.study).counted}
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)

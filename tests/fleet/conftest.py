@@ -19,6 +19,7 @@ from analysis import StudyStatus, load_status
 from search.settings.study_file import read_plan
 from search.strategy.seeds import TRAINING, derive_seed
 from search.studies.open_study import OpenStudy
+from search.studies.resolved_plan import resolve_plan
 from search.studies.submission import submit
 from storage import Store, list_open_leases, list_workers, load_curve, load_study, load_trials
 
@@ -151,7 +152,7 @@ class Fleet:
     def submit(self) -> None:
         """Creates the study, so that it is there when workers start."""
         given = {("store", "url"): self.url, ("store", "artifacts"): str(self.folder / "files")}
-        submit(read_plan(str(self.plan), given, {})).store.close()
+        submit(resolve_plan(read_plan(str(self.plan), given, {}))).store.close()
 
     def run(self) -> Process:
         """Starts `run`: the supervisor with its workers."""

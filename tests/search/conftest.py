@@ -10,6 +10,7 @@ import pytest
 from search.data import DataSettings, PreparedSet, prepare
 from search.settings.plan import StudyPlan
 from search.studies.open_study import OpenStudy
+from search.studies.resolved_plan import resolve_plan
 from search.studies.submission import submit
 
 SMALL_SPACE: dict[str, Any] = {
@@ -78,7 +79,7 @@ def make_study(blobs: Path, tmp_path: Path) -> Callable[..., OpenStudy]:
     """Makes a small study that no worker has begun; tables of its plan may be changed."""
 
     def make(**tables: dict[str, Any]) -> OpenStudy:
-        submission = submit(make_plan(blobs, tmp_path, **tables))
+        submission = submit(resolve_plan(make_plan(blobs, tmp_path, **tables)))
         return OpenStudy.load(submission.store, submission.record.name)
 
     return make

@@ -5,19 +5,19 @@ from typing import Annotated
 
 import typer
 
+from search import defaults
 from search.cli import options
 from search.cli.commands.run import STOPPING_MESSAGE
 
 
-def add_to(app: typer.Typer) -> None:
-    """Add the command to the application."""
-    app.command()(confirm)
-
-
 def confirm(
     study: options.Study,
-    top: Annotated[int, typer.Option(min=1, max=100, help="How many of the best configs.")] = 5,
-    seeds: Annotated[int, typer.Option(min=2, max=100, help="Trainings of each.")] = 5,
+    top: Annotated[
+        int, typer.Option(min=1, max=100, help="How many of the best configs.")
+    ] = defaults.CONFIRM_TOP,
+    seeds: Annotated[
+        int, typer.Option(min=2, max=100, help="Trainings of each.")
+    ] = defaults.CONFIRM_SEEDS,
     test: options.Test = None,
     workers: options.Workers = None,
     gpus: options.Gpus = None,
@@ -41,15 +41,11 @@ def confirm(
     from search.cli.views.run_progress import live_view
     from search.cli.views.status import show_submission
     from search.evaluation.confirm import confirm as run_confirmation
-    from search.settings.study_file import read_worker_options
+    from search.settings.option_keys import OPTION_NAMES, by_key
+    from search.settings.study_file import read_plan
 
-    local = read_worker_options(
-        {
-            ("study", "workers"): options.parse_workers(workers),
-            ("study", "gpus"): gpus,
-            ("study", "trainers_per_gpu"): trainers_per_gpu,
-        },
-        options.NAMES,
+    local = by_key(
+        workers=options.parse_workers(workers), gpus=gpus, trainers_per_gpu=trainers_per_gpu
     )
     console = stderr_console()
     with progress_bar(console) as progress, live_view(console) as view:
@@ -58,7 +54,7 @@ def confirm(
             study,
             top=top,
             n_seeds=seeds,
-            local=local,
+            local=read_plan("demo", local, OPTION_NAMES).study,
             opens_test=test,
             progress=progress,
             on_submit=lambda submission: show_submission(console, submission),

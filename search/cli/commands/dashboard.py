@@ -1,4 +1,4 @@
-"""The command `dashboard`: a store in a browser, read-only unless it is to be more."""
+"""The command `dashboard`: a store in a browser, read-only unless --allow-edit is given."""
 
 import os
 import sys
@@ -6,28 +6,23 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from search import defaults
 from search.cli import options
+from search.cli.store import open_for_reading, open_for_writing
 
 if TYPE_CHECKING:
-    from contextlib import AbstractContextManager
-
     from search.dashboard.listener import Listener
     from storage import Store
-
-HOST, PORT = "127.0.0.1", 8080
-
-
-def add_to(app: typer.Typer) -> None:
-    """Add the command to the application."""
-    app.command()(dashboard)
 
 
 def dashboard(
     store: options.Store = None,
     host: Annotated[
         str, typer.Option(help="Address to listen at; 0.0.0.0 is all of this machine's.")
-    ] = HOST,
-    port: Annotated[int, typer.Option(min=0, max=65_535, help="0 takes any free one.")] = PORT,
+    ] = defaults.DASHBOARD_HOST,
+    port: Annotated[
+        int, typer.Option(min=0, max=65_535, help="0 takes any free one.")
+    ] = defaults.DASHBOARD_PORT,
     token: Annotated[
         str | None,
         typer.Option(
@@ -74,7 +69,8 @@ def dashboard(
     log_one_line_errors()
     proxy = check_proxy(behind_proxy)
     choose_token(token, is_needed=False)  # Refused before anything is opened.
-    with _open_store(store, allows_edit=allow_edit) as opened_store:
+    open_store = open_for_writing if allow_edit else open_for_reading
+    with open_store(store) as opened_store:
         listener = (
             Listener.open(host, port, port_option="convsearch dashboard --port ")
             if socket is None
@@ -90,19 +86,6 @@ def dashboard(
         access = Access(known, allow_edit, hosts)
         signals = serve(opened_store, listener, access, proxy=proxy, is_supervised=supervised)
     raise typer.Exit(128 + signals[0] if signals else 0)
-
-
-def _open_store(url: str | None, *, allows_edit: bool) -> "AbstractContextManager[Store]":
-    """Open the store: for reading alone unless it may be changed."""
-    from contextlib import closing
-
-    from search.cli.store import open_for_reading
-    from search.settings.plan import store_url
-    from storage import Store
-
-    if allows_edit:
-        return closing(Store.open(store_url(url), create=False))
-    return open_for_reading(url)
 
 
 def _announce(

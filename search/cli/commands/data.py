@@ -1,48 +1,36 @@
 """`convsearch data`: looking at a source, and preparing it ahead of a study."""
 
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from search.cli import options
+from search.cli.study_options import DATA_OPTIONS, StudyOptions, with_study_options
+
+if TYPE_CHECKING:
+    from search.data import DataSettings
 
 app = typer.Typer(help="Look at a source of images, or prepare it.", no_args_is_help=True)
 
 
 @app.command()
-def inspect(
-    source: options.Source,
-    image_size: options.ImageSize = None,
-    color: options.Color = None,
-    max_images: options.MaxImages = None,
-    split: options.Split = None,
-    seed: options.Seed = None,
-    strict: options.Strict = None,
-    json: options.Json = False,
-) -> None:
+@with_study_options(*DATA_OPTIONS)
+def inspect(given: StudyOptions, json: options.Json = False) -> None:
     """Show classes, counts, sizes, duplicates, broken files, and what a search would use."""
-    from search.cli.console import print_json, progress_bar, stderr_console, stdout_console
+    from search.cli.console import print_result, progress_bar, stderr_console
     from search.cli.views.status import show_source
     from search.data import inspect_source
 
-    settings = _settings(source, image_size, color, max_images, split, seed, strict)
+    settings = _settings(given)
     with progress_bar(stderr_console()) as progress:
         summary = inspect_source(settings, progress)
-    if json:
-        print_json(summary.to_json())
-    else:
-        show_source(stdout_console(), summary)
+    print_result(summary, show_source, as_json=json)
 
 
 @app.command()
+@with_study_options(*DATA_OPTIONS)
 def prepare(
-    source: options.Source,
-    image_size: options.ImageSize = None,
-    color: options.Color = None,
-    max_images: options.MaxImages = None,
-    split: options.Split = None,
-    seed: options.Seed = None,
-    strict: options.Strict = None,
+    given: StudyOptions,
     cache: Annotated[str | None, typer.Option(help="Folder of prepared sets.")] = None,
     json: options.Json = False,
 ) -> None:
@@ -53,7 +41,7 @@ def prepare(
     from search.data import default_cache_dir
     from search.data import prepare as prepare_source
 
-    settings = _settings(source, image_size, color, max_images, split, seed, strict)
+    settings = _settings(given)
     folder = Path(cache) if cache else default_cache_dir()
     with progress_bar(stderr_console()) as progress:
         data = prepare_source(settings, folder, progress)
@@ -75,24 +63,9 @@ def prepare(
     )
 
 
-def _settings(
-    source: str,
-    image_size: int | None,
-    color: str | None,
-    max_images: int | None,
-    split: str | None,
-    seed: int | None,
-    strict: bool | None,
-) -> Any:
+def _settings(given: StudyOptions) -> "DataSettings":
+    from search.settings.option_keys import OPTION_NAMES
     from search.settings.study_file import read_plan
 
-    values = {
-        "image_size": image_size,
-        "color": color,
-        "max_images": max_images,
-        "split": options.parse_split(split),
-        "seed": seed,
-        "strict": strict,
-    }
-    given = {("data", key): value for key, value in values.items()}
-    return read_plan(source, given, options.NAMES).data
+    values = {place: value for place, value in given.values.items() if place[0] == "data"}
+    return read_plan(given.source, values, OPTION_NAMES).data

@@ -1,29 +1,26 @@
-"""The commands that look at one study: `status` and `rank`."""
+"""The commands that show one study: `status` and `rank`."""
 
 from typing import Annotated
 
 import typer
 
 from search.cli import options
+from search.cli.store import open_for_reading, recover_study
 
 
 def status(study: options.Study, store: options.Store = None, json: options.Json = False) -> None:
     """Show how far a study is: counts, workers, trials an hour, time left.
 
-    What dead workers left is put right first.
+    Trials of dead workers are recovered first.
     """
     from analysis import load_status
-    from search.cli.console import print_json, stderr_console, stdout_console
-    from search.cli.store import open_for_reading, recover_study
+    from search.cli.console import print_result, stderr_console
     from search.cli.views.status import show_status
 
     with open_for_reading(store) as opened_store:
         recover_study(opened_store, store, study, stderr_console())
         found = load_status(opened_store, study)
-    if json:
-        print_json(found.to_json())
-    else:
-        show_status(stdout_console(), found)
+    print_result(found, show_status, as_json=json)
 
 
 def rank(
@@ -56,7 +53,6 @@ def rank(
     """Rank the trials of a study by validation accuracy."""
     from analysis import rank as rank_trials
     from search.cli.console import print_json, stdout_console
-    from search.cli.store import open_for_reading
     from search.cli.views.ranking import (
         show_family_ranking,
         show_fronts,

@@ -1,4 +1,4 @@
-"""The commands that watch a study and put things right: `watch`, `stop` and `doctor`."""
+"""The commands that watch, stop and repair: `watch`, `stop` and `doctor`."""
 
 import time
 from typing import Annotated
@@ -6,23 +6,17 @@ from typing import Annotated
 import typer
 
 from search.cli import options
-from search.cli.store import open_for_reading
+from search.cli.store import open_for_reading, open_for_writing
 
 WAIT_S = 600.0
 """How long `stop` waits: an epoch of a large network takes minutes."""
 POLL_S = 0.5
 
 
-def add_to(app: typer.Typer) -> None:
-    """Add the commands to the application, in the order that help shows them in."""
-    for command in (watch, stop, doctor):
-        app.command()(command)
-
-
 def watch(
     study: options.Study,
     every: Annotated[
-        str, typer.Option(metavar="TIME", help="How often to look, as 2s or 1m.")
+        str, typer.Option(metavar="TIME", help="How often to refresh, as 2s or 1m.")
     ] = "2s",
     store: options.Store = None,
 ) -> None:
@@ -32,13 +26,9 @@ def watch(
     from search.cli.views.status import show_status
     from search.cli.views.watch import is_over, watch_view
     from search.errors import SettingsError
-    from search.settings.plan import parse_duration
 
-    try:
-        every_s = float(parse_duration(every))  # type: ignore[arg-type]
-    except ValueError as error:
-        raise SettingsError(f"--every: {error}. Received: {every}") from error
-    if every_s <= 0:
+    every_s = options.parse_time("--every", every)
+    if not every_s:
         raise SettingsError(f"--every: expected more than 0. Received: {every}")
     console = stdout_console()
     with open_for_reading(store) as opened_store:
@@ -68,15 +58,12 @@ def stop(
 
     `run` or `submit` on the same study goes on.
     """
-    from contextlib import closing
-
     from search.cli.console import stderr_console, stdout_console
     from search.cli.views.studies import show_stopped
     from search.errors import WorkerError
-    from search.settings.plan import store_url
-    from storage import Store, list_workers, load_study, set_stopped
+    from storage import list_workers, load_study, set_stopped
 
-    with closing(Store.open(store_url(store), create=False)) as opened_store:
+    with open_for_writing(store) as opened_store:
         record = load_study(opened_store, study)
         set_stopped(opened_store, record.study_id, True)
         deadline = time.monotonic() + timeout
@@ -98,20 +85,17 @@ def stop(
 
 
 def doctor(
-    fix: Annotated[bool, typer.Option("--fix", help="Mend what can be mended.")] = False,
+    fix: Annotated[bool, typer.Option("--fix", help="Repair what can be repaired.")] = False,
     store: options.Store = None,
     json: options.Json = False,
 ) -> None:
-    """Look for what is wrong with a store, and mends it with --fix."""
-    from search.cli.console import print_json, stdout_console
+    """Look for what is wrong with a store, and repair it with --fix."""
+    from search.cli.console import print_result
     from search.cli.views.studies import show_doctor_report
     from search.doctor import run_checks
     from search.settings.plan import store_url
 
     report = run_checks(store_url(store), fix=fix)
-    if json:
-        print_json(report.to_json())
-    else:
-        show_doctor_report(stdout_console(), report)
+    print_result(report, show_doctor_report, as_json=json)
     if not report.is_healthy:
         raise typer.Exit(1)

@@ -1,4 +1,4 @@
-"""The commands about what came out of a study: `reproduce`, `predict`."""
+"""The command `predict`: class probabilities of images by an exported model."""
 
 from pathlib import Path
 from typing import Annotated
@@ -6,13 +6,6 @@ from typing import Annotated
 import typer
 
 from search.cli import options
-from search.cli.commands.reproduce import reproduce
-
-
-def add_to(app: typer.Typer) -> None:
-    """Add the commands to the application, in the order that help shows them in."""
-    app.command()(reproduce)
-    app.command()(predict)
 
 
 def predict(
@@ -36,16 +29,10 @@ def predict(
 ) -> None:
     """Return class probabilities of images by an exported model.
 
-    Images of another size or colour are converted as those were that it was trained on, and the
-    answer says so. The exit code is 1 where an image cannot be read.
+    Images of another size or color are converted like the training images, and the answer says
+    so. The exit code is 1 where an image cannot be read.
     """
-    from search.cli.console import (
-        print_json,
-        progress_bar,
-        stderr_console,
-        stdout_console,
-        step_printer,
-    )
+    from search.cli.console import print_result, progress_bar, stderr_console, step_printer
     from search.cli.views.predictions import show_predictions, show_unreadable
     from search.exported_models.prediction import predict as predict_images
 
@@ -54,10 +41,7 @@ def predict(
         found = predict_images(
             model, images, progress=progress, on_step=step_printer(console, is_silent=json)
         )
-    if json:
-        print_json(found.to_json())
-    else:
-        show_predictions(stdout_console(), found)
+    print_result(found, show_predictions, as_json=json)
     show_unreadable(console, found)
     if found.n_unreadable:
         raise typer.Exit(1)

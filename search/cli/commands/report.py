@@ -7,11 +7,6 @@ import typer
 from search.cli import options
 
 
-def add_to(app: typer.Typer) -> None:
-    """Add the command to the application."""
-    app.command()(report)
-
-
 def report(
     study: options.Study,
     out: Annotated[str, typer.Option(metavar="DIR", help="The folder to write it into.")],

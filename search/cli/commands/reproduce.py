@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 from search.cli import options
+from search.cli.store import open_for_reading
 
 
 def reproduce(
@@ -21,16 +22,12 @@ def reproduce(
 
     On the same kind of processor it is, to the last digit; the exit code is 1 where it is not.
     """
-    from search.cli.console import print_json, progress_bar, stderr_console, stdout_console
-    from search.cli.store import open_for_reading
+    from search.cli.console import print_result, progress_bar, stderr_console
     from search.cli.views.reproduction import show_reproduction
     from search.evaluation.reproduction import reproduce as train_again
 
     with open_for_reading(store) as opened_store, progress_bar(stderr_console()) as progress:
         found = train_again(opened_store, study, trial, n_threads=threads, progress=progress)
-    if json:
-        print_json(found.to_json())
-    else:
-        show_reproduction(stdout_console(), found)
+    print_result(found, show_reproduction, as_json=json)
     if not found.is_identical:
         raise typer.Exit(1)

@@ -1,4 +1,4 @@
-"""The commands around a study: `demo`, `run`, `status` and `rank`."""
+"""The commands that search: `run`, and `demo` with a study of its own."""
 
 import signal
 from typing import TYPE_CHECKING, Annotated
@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from search.cli import options
-from search.cli.commands.inspect import rank, status
-from search.cli.study_options import read_study
+from search.cli.study_options import STUDY_OPTIONS, StudyOptions, with_study_options
+from search.settings.option_keys import OPTION_NAMES, by_key
 
 if TYPE_CHECKING:
     from search.studies.submission import Submission
@@ -16,16 +16,8 @@ DEMO_STUDY = "demo"
 DEMO_TRIALS = 10
 DEMO_EPOCHS = 8
 DEMO_FAMILIES = ("plain",)
-"""The quickest to train: the ranking is there in two minutes."""
+"""The quickest to train: the demo takes two minutes."""
 STOPPING_MESSAGE = "Stopping: workers give their trials back. Ctrl-C again leaves at once."
-
-
-def add_to(app: typer.Typer) -> None:
-    """Add the commands to the application, in the order that help shows them in."""
-    from search.cli.commands.worker import submit, worker
-
-    for command in (demo, run, submit, worker, status, rank):
-        app.command()(command)
 
 
 def demo(
@@ -34,7 +26,7 @@ def demo(
     seed: options.Seed = None,
     json: options.Json = False,
 ) -> None:
-    """Run a small search on embedded MRI patches, in this folder, and reports what it found."""
+    """Run a small search on embedded MRI patches, in this folder, and report what it found."""
     given = {
         ("study", "name"): DEMO_STUDY,
         ("space", "families"): list(DEMO_FAMILIES),
@@ -43,13 +35,13 @@ def demo(
         ("search", "seed"): seed,
         ("store", "url"): store,
     }
-    _run(options.StudyOptions("demo", given), is_json=json)
+    _run(StudyOptions("demo", given), is_json=json)
     _report(store, DEMO_STUDY)
 
 
-@options.with_shared_options(read_study)
+@with_study_options(*STUDY_OPTIONS)
 def run(
-    given: options.StudyOptions,
+    given: StudyOptions,
     workers: options.Workers = None,
     gpus: options.Gpus = None,
     trainers_per_gpu: options.TrainersPerGpu = None,
@@ -64,20 +56,19 @@ def run(
     ] = None,
     json: options.Json = False,
 ) -> None:
-    """Search for the best network on SOURCE until the budget is spent, and ranks the trials.
+    """Search for the best network on SOURCE until the budget is spent, and rank the trials.
 
     The same command again resumes the study.
     """
-    local = {
-        ("study", "workers"): options.parse_workers(workers),
-        ("study", "gpus"): gpus,
-        ("study", "trainers_per_gpu"): trainers_per_gpu,
-    }
-    _run(given.with_values(local), is_json=json, dashboard=dashboard)
+    local = by_key(
+        workers=options.parse_workers(workers), gpus=gpus, trainers_per_gpu=trainers_per_gpu
+    )
+    given = StudyOptions(given.source, {**given.values, **local})
+    _run(given, is_json=json, dashboard=dashboard)
 
 
-def _run(given: options.StudyOptions, *, is_json: bool, dashboard: str | None = None) -> None:
-    """Run a study with a live view, and ends with the ranking and what to do next."""
+def _run(given: StudyOptions, *, is_json: bool, dashboard: str | None = None) -> None:
+    """Run a study with a live view, then show the ranking and the next steps."""
     from contextlib import closing, nullcontext
 
     from search.cli.console import (
@@ -91,11 +82,11 @@ def _run(given: options.StudyOptions, *, is_json: bool, dashboard: str | None = 
     from search.cli.views.run_progress import live_view
     from search.cli.views.status import show_dashboard_address, show_ending, show_submission
     from search.dashboard.child_process import DashboardProcess
-    from search.settings.plan import store_url
     from search.settings.study_file import read_plan
+    from search.studies.resolved_plan import resolve_plan
     from search.workers.local_run import run_plan
 
-    plan = read_plan(given.source, given.values, options.NAMES)
+    plan = resolve_plan(read_plan(given.source, given.values, OPTION_NAMES))
     console = stderr_console()
     dashboard_context = (
         nullcontext() if dashboard is None else closing(DashboardProcess(dashboard))
@@ -109,9 +100,7 @@ def _run(given: options.StudyOptions, *, is_json: bool, dashboard: str | None = 
                 "The dashboard has ended, and the search goes on: `convsearch dashboard` shows it "
                 f"again. Its log: {log}"
             )
-            dashboard_process.start(
-                store_url(plan.store.url), log, lambda: print_line(console, lost)
-            )
+            dashboard_process.start(plan.store_url, log, lambda: print_line(console, lost))
             show_dashboard_address(console, dashboard_process)
 
     with (

@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from search.cli import options
-from search.cli.store import open_for_reading
+from search.cli.store import open_for_reading, open_for_writing
 
 app = typer.Typer(
     help="The studies of a store: list, show, fork, export, delete.", no_args_is_help=True
@@ -73,14 +73,16 @@ def fork(
     Every finished trial that fits is taken over, and the budget is spent on new ones. With other
     data or rules of training the best configs are tried again first.
     """
-    from search.cli.console import print_json, progress_bar, stderr_console, stdout_console
+    from search.cli.console import print_result, progress_bar, stderr_console
     from search.cli.views.studies import show_fork
     from search.errors import SettingsError
+    from search.settings.option_keys import OPTION_NAMES, by_key
     from search.settings.overrides import plan_from_record
     from search.settings.plan import store_url
     from search.settings.study_file import read_plan
     from search.studies.fork import fork as fork_study
-    from storage import Store, load_study
+    from search.studies.resolved_plan import resolve_plan
+    from storage import load_study
 
     if source is not None and changes:
         raise SettingsError("Expected a study file or --set. Received: both.")
@@ -92,16 +94,13 @@ def fork(
     if source is None:
         plan = plan_from_record(record, changes, name=new, store_url=url)
     else:
-        given = {("study", "name"): new, ("store", "url"): url, ("budget", "trials"): trials}
-        plan = read_plan(source, given, options.NAMES)
-    opened_store = Store.open(url, create=False)
-    with progress_bar(stderr_console()) as progress:
-        forked = fork_study(opened_store, study, plan, count_taken=count_taken, progress=progress)
-    opened_store.close()
-    if json:
-        print_json(forked.to_json())
-    else:
-        show_fork(stdout_console(), study, forked)
+        given = by_key(study=new, store=url, trials=trials)
+        plan = read_plan(source, given, OPTION_NAMES)
+    with open_for_writing(url) as opened_store, progress_bar(stderr_console()) as progress:
+        forked = fork_study(
+            opened_store, study, resolve_plan(plan), count_taken=count_taken, progress=progress
+        )
+    print_result(forked, lambda console, found: show_fork(console, study, found), as_json=json)
 
 
 @app.command()
@@ -118,9 +117,9 @@ def export(
     """Write all trials with their parameters and curves; a plain Optuna study's too."""
     from pathlib import Path
 
-    from analysis.formatting import plural
     from analysis.results.export import check_target, load_export, write_export
     from search.cli.console import progress_bar, stderr_console
+    from spaces.wording import plural
 
     path = None if out is None else Path(out)
     check_target(format, path)
@@ -138,9 +137,7 @@ def export(
 def delete(
     study: options.Study,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
-    force: Annotated[
-        bool, typer.Option("--force", help="Also while workers are at work on it.")
-    ] = False,
+    force: Annotated[bool, typer.Option("--force", help="Also while workers serve it.")] = False,
     store: options.Store = None,
 ) -> None:
     """Delete a study with its trials, its files, and prepared images that no other study uses."""
@@ -149,19 +146,18 @@ def delete(
     from search.cli.console import progress_bar, stderr_console, stdout_console
     from search.cli.views.studies import show_removal
     from search.errors import SettingsError
-    from search.settings.plan import store_url
     from search.studies.deletion import remove_study
-    from storage import Store, find_study_id
+    from storage import find_study_id
 
     with open_for_reading(store) as opened_store:
         find_study_id(opened_store, study)
     if not yes:
         if not sys.stdin.isatty():
-            raise SettingsError(f"Say --yes to delete study {study!r}: nobody is here to ask.")
+            raise SettingsError(
+                f"Give --yes to delete study {study!r}: there is no terminal to ask on."
+            )
         if not typer.confirm(f"Delete study {study!r} for good?", err=True):
             raise typer.Exit(1)
-    opened_store = Store.open(store_url(store), create=False)
-    with progress_bar(stderr_console()) as progress:
+    with open_for_writing(store) as opened_store, progress_bar(stderr_console()) as progress:
         removal = remove_study(opened_store, study, force=force, progress=progress)
-    opened_store.close()
     show_removal(stdout_console(), study, removal)

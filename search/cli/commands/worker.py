@@ -1,16 +1,16 @@
-"""The commands of a standing service: `submit` creates a study, and a `worker` serves it."""
+"""The commands of a standing service: `submit` creates a study, and `worker` serves it."""
 
 from typing import Annotated
 
 import typer
 
 from search.cli import options
-from search.cli.study_options import read_study
+from search.cli.study_options import STUDY_OPTIONS, StudyOptions, with_study_options
 
 
-@options.with_shared_options(read_study)
-def submit(given: options.StudyOptions, json: options.Json = False) -> None:
-    """Create a study on SOURCE and returns: the work is left to workers of the store.
+@with_study_options(*STUDY_OPTIONS)
+def submit(given: StudyOptions, json: options.Json = False) -> None:
+    """Create a study on SOURCE and return: workers of the store do the work.
 
     The same command again resumes the study, with the budget that it names.
     """
@@ -22,11 +22,13 @@ def submit(given: options.StudyOptions, json: options.Json = False) -> None:
         stdout_console,
     )
     from search.cli.views.status import describe_submission, show_submission
+    from search.settings.option_keys import OPTION_NAMES
     from search.settings.study_file import read_plan
+    from search.studies.resolved_plan import resolve_plan
     from search.studies.submission import submit as submit_plan
     from storage import Store
 
-    plan = read_plan(given.source, given.values, options.NAMES)
+    plan = resolve_plan(read_plan(given.source, given.values, OPTION_NAMES))
     console = stderr_console()
     with progress_bar(console) as progress:
         submission = submit_plan(plan, progress=progress)
@@ -38,7 +40,7 @@ def submit(given: options.StudyOptions, json: options.Json = False) -> None:
     is_here = Store.file_of(submission.store.shown_url) is not None
     where = "on this machine" if is_here else "of any machine that reaches the store"
     print_line(stdout_console(), f"Workers {where} serve it:")
-    if plan.store.url is None:
+    if plan.tables.store.url is None:
         print_line(stdout_console(), "  convsearch worker")
     else:
         print_line(stdout_console(), f"  convsearch worker --store {submission.store.shown_url}")
@@ -66,7 +68,7 @@ def worker(
         str | None,
         typer.Option(
             metavar="TIME",
-            help="Leave after so long without work, as 10m.",
+            help="Leave after this time without work, as 10m.",
             show_default="wait for ever",
         ),
     ] = None,
@@ -87,7 +89,7 @@ def worker(
         raise SettingsError(
             f"--idle-exit is for a worker of every study; that of {study} leaves at its end."
         )
-    from search.machine.devices import choose_devices
+    from search.machine.gpus import choose_devices
     from search.machine.log_format import log_to_stderr
     from search.settings.plan import store_url
     from search.workers.service import Service
@@ -109,6 +111,6 @@ def worker(
     )
     try:
         code = service.run()
-    except StoreMissingError as error:  # It may come: whoever starts workers is to try again.
+    except StoreMissingError as error:  # It may appear later, so another try makes sense.
         raise StoreError(str(error)) from error
     raise typer.Exit(code)

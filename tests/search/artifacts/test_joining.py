@@ -75,7 +75,7 @@ def load_again(opened: OpenStudy) -> OpenStudy:
 
 def change(opened: OpenStudy, **values: Any) -> None:
     """Changes what the store keeps of a study's settings."""
-    known = StudySettings.read(load_study(opened.store, opened.name).settings)
+    known = StudySettings.load(opened.store, opened.name)
     changed = known.model_copy(update=values)
     update_settings(opened.store, opened.study_id, changed.model_dump_json())
 

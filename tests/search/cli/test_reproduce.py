@@ -11,6 +11,7 @@ from search.evaluation.reproduction import Reproduction, reproduce
 from search.settings.overrides import plan_from_record
 from search.studies.fork import fork
 from search.studies.open_study import OpenStudy
+from search.studies.resolved_plan import resolve_plan
 from search.trainer.pool import TrainerPool
 from search.workers.worker import Worker
 from storage import EpochRow, delete_study, load_study, load_trials
@@ -40,7 +41,7 @@ def test_curve_is_the_same_to_the_last_digit_in_a_fork_too(trained: OpenStudy) -
     assert set(found.largest_differences.values()) == {0.0}
     record = load_study(trained.store, "small")
     plan = plan_from_record(record, ["search.seed=9"], name="new", store_url=url_of(trained))
-    fork(trained.store, "small", plan)
+    fork(trained.store, "small", resolve_plan(plan))
     rows = load_trials(trained.store, load_study(trained.store, "new").study_id)
     taken = {row.attributes["taken_from"]["trial"]: row for row in rows if row.outcome}
     assert reproduce(trained.store, "new", taken[1].number).is_identical
@@ -64,7 +65,7 @@ def test_command_shows_a_curve_that_differs(trained: OpenStudy, call: Call) -> N
     assert (document["identical"], document["first_difference"]) == (False, 2)
     code, out, _ = call("reproduce", "small", "1", *place)
     assert code == 1
-    assert "another curve from epoch 2 on" in out
+    assert "the curve differs from epoch 2 on" in out
     assert "0.500000" in out
 
 

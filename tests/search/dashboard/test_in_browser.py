@@ -9,11 +9,12 @@ from typing import Any
 import optuna
 import pytest
 
-from analysis.dashboard.app import make_app
+from analysis.dashboard.app import Dashboard
 from analysis.dashboard.guard import Access, Guard
 from analysis.dashboard.plots import PLOTS
 from search.reports.dataset_facts import load_dataset_facts
 from search.studies.open_study import OpenStudy
+from search.studies.resolved_plan import resolve_plan
 from search.trainer.pool import TrainerPool
 from search.workers.worker import Worker
 from storage import Store
@@ -41,7 +42,7 @@ def searched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         patch.setenv("CONVSEARCH_CACHE", str(folder / "cache"))
         space = {"dense_layers": [0, 1]}
         plan = make_plan(write_blobs(folder / "blobs.npz"), folder, space=space)
-        submission = submit(plan)
+        submission = submit(resolve_plan(plan))
         Worker(OpenStudy.load(submission.store, "small"), TrainerPool()).run()
         plain = optuna.create_study(
             storage=submission.store.optuna_storage, study_name="plain", direction="maximize"
@@ -70,7 +71,7 @@ def serve(searched: str) -> Iterator[Serve]:
     def start(access: Access) -> str:
         is_changed = access.allows_edit
         stores.append(Store.open(searched) if is_changed else Store.inspect(searched))
-        app = make_app(stores[-1], allows_edit=is_changed, load_dataset_facts=load_dataset_facts)
+        app = Dashboard(stores[-1], allows_edit=is_changed, load_dataset_facts=load_dataset_facts)
         options = {"host": "127.0.0.1", "port": 0, "threads": 4, "map": {}}
         servers.append(create_server(Guard(app, access), **options))
         threading.Thread(target=servers[-1].run, daemon=True).start()

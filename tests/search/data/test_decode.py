@@ -26,7 +26,7 @@ def test_jpeg_comes_back_nearly(tmp_path: Path) -> None:
     assert np.abs(decode(path).astype(int) - RAMP).max() < 12
 
 
-def test_palette_becomes_its_colours(tmp_path: Path) -> None:
+def test_palette_becomes_its_colors(tmp_path: Path) -> None:
     image = Image.fromarray(np.array([[0, 1]], np.uint8), mode=None).convert("P")
     image.putpalette([255, 0, 0, 0, 0, 255])
     path = _save(image, tmp_path / "a.png")

@@ -9,7 +9,7 @@ from search.data.demo import (
     N_PER_CLASS,
     PATCH_SIZE,
     SLABS,
-    demo_centres,
+    demo_centers,
     make_demo,
     volumes,
 )
@@ -28,7 +28,7 @@ def _voxels(split: str) -> np.ndarray:
     """All voxels that the patches of a split show."""
     seen = np.zeros(volumes()[0].shape, bool)
     half = PATCH_SIZE // 2
-    for x, y, z in demo_centres(split)[0]:
+    for x, y, z in demo_centers(split)[0]:
         seen[x - half : x + half, y - half : y + half, z] = True
     return seen
 
@@ -54,10 +54,10 @@ def test_classes_are_balanced_in_every_split(prepared: PreparedSet) -> None:
         np.testing.assert_array_equal(np.bincount(prepared.labels(split)), [n_images] * 3)
 
 
-def test_label_is_the_tissue_at_the_centre() -> None:
+def test_label_is_the_tissue_at_the_center() -> None:
     _, grey, white = volumes()
-    centres, labels = demo_centres("val")
-    probabilities = np.stack([volume[tuple(centres.T)] for volume in (grey, white)], axis=1)
+    centers, labels = demo_centers("val")
+    probabilities = np.stack([volume[tuple(centers.T)] for volume in (grey, white)], axis=1)
     assert (probabilities[labels == 0, 0] > 200).all()
     assert (probabilities[labels == 1].max(axis=1) < 55).all()
     assert (probabilities[labels == 2, 1] > 200).all()

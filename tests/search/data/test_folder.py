@@ -8,14 +8,14 @@ import pytest
 from PIL import Image
 
 from search.data import DataSettings, PreparedSet, prepare
-from search.data.folder import FolderSource, open_folder
+from search.data.folder import FolderSource
 from search.errors import DataError
 
 MakeFolder = Callable[..., Path]
 
 
 def _open(root: Path, **options: object) -> FolderSource:
-    return open_folder(root, DataSettings(source=str(root), **options))
+    return FolderSource(root, DataSettings(source=str(root), **options))
 
 
 def _prepare(root: Path, cache_dir: Path, **options: object) -> PreparedSet:
@@ -193,7 +193,7 @@ def test_shrinking_averages_over_all_pixels(
     assert images.max() < 155
 
 
-def test_auto_is_rgb_when_one_image_has_colour(
+def test_auto_is_rgb_when_one_image_has_color(
     make_folder: MakeFolder,
     cache_dir: Path,
     write_image: Callable[..., Path],
@@ -201,7 +201,7 @@ def test_auto_is_rgb_when_one_image_has_colour(
 ) -> None:
     root = make_folder({"a": 4, "b": 4})
     assert _prepare(root, cache_dir).image_shape == (8, 8, 1)
-    write_image(root / "a" / "colour.png", noise(77, 8, 8, 3))
+    write_image(root / "a" / "color.png", noise(77, 8, 8, 3))
     prepared = _prepare(root, cache_dir)
     assert prepared.image_shape == (8, 8, 3)
     images = np.concatenate([prepared.images(split) for split in prepared.counts])
@@ -210,7 +210,7 @@ def test_auto_is_rgb_when_one_image_has_colour(
     np.testing.assert_array_equal(images[~grey][0], noise(77, 8, 8, 3))
 
 
-def test_grey_saved_as_colour_counts_as_grey(
+def test_grey_saved_as_color_counts_as_grey(
     tmp_path: Path,
     cache_dir: Path,
     write_image: Callable[..., Path],
@@ -222,7 +222,7 @@ def test_grey_saved_as_colour_counts_as_grey(
     assert _prepare(tmp_path / "source", cache_dir).image_shape == (8, 8, 1)
 
 
-def test_colour_can_be_asked_for_or_dropped(
+def test_color_can_be_asked_for_or_dropped(
     make_folder: MakeFolder,
     cache_dir: Path,
     write_image: Callable[..., Path],
@@ -230,7 +230,7 @@ def test_colour_can_be_asked_for_or_dropped(
 ) -> None:
     root = make_folder({"a": 4, "b": 4})
     assert _prepare(root, cache_dir, color="rgb").image_shape == (8, 8, 3)
-    write_image(root / "a" / "colour.png", noise(77, 8, 8, 3))
+    write_image(root / "a" / "color.png", noise(77, 8, 8, 3))
     prepared = _prepare(root, cache_dir, color="grey")
     images = np.concatenate([prepared.images(split) for split in prepared.counts])
     expected = np.asarray(Image.fromarray(noise(77, 8, 8, 3)).convert("L"))

@@ -73,7 +73,7 @@ def test_what_is_changed_is_told(tmp_path: Path) -> None:
     assert notes_of(grey, 16, 3) == ("grey repeated for three channels",)
     color = save(tmp_path / "color.png", draw((16, 16, 3)))
     assert notes_of(color, 16, 3) == ()
-    assert notes_of(color, 16, 1) == ("colour made grey",)
+    assert notes_of(color, 16, 1) == ("color made grey",)
     wide = save(tmp_path / "wide.bmp", draw((20, 30)))
     assert notes_of(wide, 16, 1) == ("30×20 pixels made 16×16", "stretched: it is not square")
     deep = save(tmp_path / "deep.tiff", draw((16, 16)).astype(np.uint16) * 16)

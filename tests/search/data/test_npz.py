@@ -59,8 +59,8 @@ def test_grey_may_have_a_last_axis(last_axis: tuple[int, ...], make_npz: MakeNpz
 
 
 def test_rgb_is_kept(make_npz: MakeNpz, cache_dir: Path) -> None:
-    colour = np.stack([IMAGES, IMAGES[:, ::-1], IMAGES[:, :, ::-1]], axis=-1)
-    assert _prepare(make_npz(images=colour, labels=LABELS), cache_dir).image_shape == (8, 8, 3)
+    color = np.stack([IMAGES, IMAGES[:, ::-1], IMAGES[:, :, ::-1]], axis=-1)
+    assert _prepare(make_npz(images=color, labels=LABELS), cache_dir).image_shape == (8, 8, 3)
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO
@@ -12,7 +11,6 @@ import numpy as np
 import pytest
 
 from search.data import DataSettings, PreparedSet, prepare
-from search.data.cache import remove_stale
 from search.errors import DataError
 
 MakeFolder = Callable[..., Path]
@@ -41,7 +39,7 @@ preparation.write_prepared = write_half
 
 AS_NOBODY = """
 import os
-import search.data.folder, search.data.preparation, PIL.PngImagePlugin
+import search.data.folder, search.data.preparation, storage.atomic_files, PIL.PngImagePlugin
 if os.geteuid() == 0:  # root may do anything unless it gives that up
     os.setresuid(65534, 65534, 65534)
 """
@@ -211,30 +209,26 @@ def test_two_processes_may_prepare_at_once(source: Path, cache_dir: Path) -> Non
     assert list(cache_dir.iterdir()) == [prepared.path]
 
 
-def test_process_killed_half_way_leaves_nothing_that_counts(source: Path, cache_dir: Path) -> None:
+def test_process_killed_half_way_leaves_nothing_that_counts(
+    source: Path, cache_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     process = _start(STOP_HALF_WAY + PREPARE, source, cache_dir)
     assert process.stdout is not None
     assert process.stdout.readline() == "half-way\n"
     (leftover,) = cache_dir.iterdir()
-    _make_old(leftover)
-    remove_stale(cache_dir)
-    assert leftover.exists()  # however old it is, its writer lives
-
     process.send_signal(signal.SIGKILL)
     process.wait(timeout=60)
     process.stdout.close()
+
+    monkeypatch.setattr("storage.atomic_files.STALE_PARTIAL_S", -1.0)
     prepared = prepare(_settings(source), cache_dir)
+    assert not leftover.exists()
     assert list(cache_dir.iterdir()) == [prepared.path]
     PreparedSet.open(prepared.path).verify()
 
 
-def _make_old(path: Path) -> None:
-    hour_ago = time.time() - 3600
-    os.utime(path, (hour_ago, hour_ago))
-
-
-def test_young_leftover_is_not_touched(source: Path, cache_dir: Path) -> None:
+def test_young_partial_file_is_not_touched(source: Path, cache_dir: Path) -> None:
     cache_dir.mkdir()
-    (cache_dir / ".writing-young").touch()
+    (cache_dir / ".set.safetensors.0123abcd").touch()
     prepare(_settings(source), cache_dir)
-    assert (cache_dir / ".writing-young").exists()
+    assert (cache_dir / ".set.safetensors.0123abcd").exists()

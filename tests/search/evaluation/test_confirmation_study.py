@@ -24,6 +24,7 @@ from search.studies.deletion import remove_study
 from search.studies.fork import fork
 from search.studies.listing import list_with_sizes
 from search.studies.open_study import OpenStudy
+from search.studies.resolved_plan import resolve_plan
 from search.studies.trial_record import TrialRecord
 from search.trainer.pool import TrainerPool
 from search.workers.proposals import next_proposal
@@ -233,7 +234,7 @@ def test_bad_wishes_are_refused(searched: OpenStudy, make_study: MakeStudy) -> N
         fork(
             searched.store,
             "small/confirm",
-            plan_from_record(record, [], name="new", store_url=url),
+            resolve_plan(plan_from_record(record, [], name="new", store_url=url)),
         )
 
 
@@ -335,5 +336,5 @@ def test_winner_that_was_named_stays_when_a_better_one_is_found(searched: OpenSt
     named = find_winner(ranking, found, "small/confirm", 1)
     assert named == Winner(again.trial, "small/confirm", 1, again.value)
     for study, number in (("small", 99), ("small/confirm", 99), ("other", 0)):
-        with pytest.raises(TrialRecordError, match="is not there any more"):
+        with pytest.raises(TrialRecordError, match="does not exist any more"):
             find_winner(ranking, found, study, number)

@@ -15,6 +15,7 @@ from search.settings.overrides import plan_from_record, read_overrides
 from search.settings.plan import StudyPlan
 from search.studies.fork import FORKED_FROM, Fork, fork
 from search.studies.open_study import OpenStudy
+from search.studies.resolved_plan import resolve_plan
 from search.studies.submission import submit
 from search.workers.proposals import next_proposal
 from spaces import SearchSpace
@@ -76,7 +77,7 @@ def fork_it(old: OpenStudy, *changes: str, name: str = "new", **options: Any) ->
     record = load_study(old.store, old.name)
     url = old.store.url.render_as_string(hide_password=False)
     plan = plan_from_record(record, changes, name=name, store_url=url)
-    return fork(old.store, old.name, plan, **options)
+    return fork(old.store, old.name, resolve_plan(plan), **options)
 
 
 def test_fork_with_more_choices_takes_every_trial_over(old: OpenStudy) -> None:
@@ -196,7 +197,7 @@ def test_fork_needs_no_source_while_its_images_are_the_same(old: OpenStudy, blob
 
 
 @pytest.mark.parametrize(
-    "step", ["search.studies.fork.copy_trials", "search.studies.submission.create_study"]
+    "step", ["search.studies.copied_trials.copy_trials", "search.studies.submission.create_study"]
 )
 def test_fork_that_was_cut_off_is_begun_anew(
     old: OpenStudy, monkeypatch: pytest.MonkeyPatch, step: str
@@ -293,7 +294,9 @@ def warm_plan(old: OpenStudy, source: Path, **study: Any) -> StudyPlan:
 
 
 def test_warm_start_tries_the_best_that_fit_first(old: OpenStudy, tmp_path: Path) -> None:
-    submission = submit(warm_plan(old, write_other(tmp_path / "other.npz"), warm_start_trials=2))
+    submission = submit(
+        resolve_plan(warm_plan(old, write_other(tmp_path / "other.npz"), warm_start_trials=2))
+    )
     fitting = [
         trial.config
         for trial in rank(old.store, "small").complete
@@ -313,7 +316,7 @@ def test_warm_start_from_an_unknown_study_spends_nothing(
     old: OpenStudy, blobs: Path, nothing_spent: None
 ) -> None:
     with pytest.raises(StudyNotFoundError, match="Studies there: small"):
-        submit(warm_plan(old, blobs, warm_start="smal"))
+        submit(resolve_plan(warm_plan(old, blobs, warm_start="smal")))
     with pytest.raises(StudyNotFoundError):
         load_study(old.store, "warm")
 
@@ -325,22 +328,22 @@ def test_warm_start_in_a_store_that_is_not_there_yet_makes_none(
     plan = warm_plan(old, blobs)
     store = plan.store.model_copy(update={"url": f"sqlite:///{tmp_path / 'here.db'}"})
     with pytest.raises(StoreError, match=r"There is no store at .*here\.db"):
-        submit(plan.model_copy(update={"store": store}))
+        submit(resolve_plan(plan.model_copy(update={"store": store})))
     assert not (tmp_path / "here.db").exists()
 
 
 @ON_ONE_STORE
 def test_resumed_study_needs_its_earlier_one_no_more(old: OpenStudy, blobs: Path) -> None:
     plan = warm_plan(old, blobs)
-    submit(plan)
+    submit(resolve_plan(plan))
     delete_study(old.store, "small")
-    assert not submit(plan).is_new
+    assert not submit(resolve_plan(plan)).is_new
 
 
 def test_warm_start_from_another_store(old: OpenStudy, blobs: Path, tmp_path: Path) -> None:
     url = old.store.url.render_as_string(hide_password=False)
     plan = warm_plan(old, blobs, warm_start_store=url)
     store = plan.store.model_copy(update={"url": f"sqlite:///{tmp_path / 'here.db'}"})
-    submission = submit(plan.model_copy(update={"store": store}))
+    submission = submit(resolve_plan(plan.model_copy(update={"store": store})))
     states = [row.state for row in load_trials(submission.store, submission.record.study_id)]
     assert set(states) == {TrialState.WAITING.name}

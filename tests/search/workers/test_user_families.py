@@ -14,13 +14,14 @@ import search
 from search.errors import StudyMismatchError
 from search.settings.plan import StudyPlan
 from search.studies.open_study import OpenStudy
-from search.studies.space import DEFAULT_FAMILIES
+from search.studies.resolved_plan import resolve_plan
 from search.studies.submission import submit
 from search.trainer.pool import TrainerPool
 from search.workers.family_failures import MAX_TRACEBACK
 from search.workers.proposals import MAX_FAILURES
 from search.workers.worker import Worker
 from spaces import SpaceError
+from spaces.families import default_families
 from spaces.user_families import _loaded
 from storage import TrialRow, load_study, load_trials
 
@@ -52,7 +53,7 @@ def make_own(blobs: Path, tmp_path: Path) -> MakeStudy:
         }
         if plan["space"]["families"] is None:
             del plan["space"]["families"]
-        submission = submit(StudyPlan.model_validate(plan))
+        submission = submit(resolve_plan(StudyPlan.model_validate(plan)))
         return OpenStudy.load(submission.store, "own")
 
     return make
@@ -212,7 +213,7 @@ def test_family_is_searched_beside_the_default_ones_unless_families_are_named(
     make_own: MakeStudy,
 ) -> None:
     opened = make_own(families=None)
-    assert opened.space.families == (*DEFAULT_FAMILIES, "wide")
+    assert opened.space.families == (*default_families(), "wide")
 
 
 def test_readme_shows_the_example_as_it_is() -> None:

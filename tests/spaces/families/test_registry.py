@@ -8,7 +8,13 @@ from typing import Any
 import pytest
 
 from spaces import Config, Family, SearchSpace, SpaceError, predict_cost, register_family
-from spaces.families import family_names, find_family, registry
+from spaces.families import (
+    builtin_families,
+    default_families,
+    family_names,
+    find_family,
+    registry,
+)
 from spaces.keras_models import build_model
 from spaces.models import conv_block
 from spaces.models.layers import Layers
@@ -42,6 +48,27 @@ def mine() -> Iterator[None]:
     register_family("mine")(Mine)
     yield
     del registry._families["mine"]
+
+
+def test_order_of_families_stays() -> None:
+    """The choices of `family` are in this order, so results of a seed depend on it."""
+    scratch = ("plain", "vgg", "inception", "residual", "dense")
+    assert default_families() == scratch
+    assert builtin_families() == (*scratch, "transfer")
+
+
+@pytest.mark.usefixtures("mine")
+def test_family_from_outside_is_not_one_of_the_package() -> None:
+    assert "mine" in family_names()
+    assert "mine" not in builtin_families()
+    assert "mine" not in default_families()
+
+
+def test_each_family_of_the_package_is_one_file_in_each_of_two_folders() -> None:
+    for name in builtin_families():
+        family = find_family(name)
+        assert type(family).__module__ == f"spaces.families.{name}"
+        assert family.network.__module__ == f"spaces.models.{name}"
 
 
 def test_plain_is_found_by_its_name() -> None:

@@ -16,7 +16,6 @@ from analysis.formatting import (
     format_duration,
     format_epoch_time,
     format_progress,
-    plural,
 )
 from search.cli.views.ranking import show_family_ranking, show_fronts, show_ranking, show_within
 from search.cli.views.run_progress import live_view, render
@@ -25,6 +24,7 @@ from search.cli.views.watch import watch_view
 from search.workers.local_run import RunResult
 from spaces import SearchSpace
 from spaces.parameters.stub_trials import PreferredTrial
+from spaces.wording import plural
 from storage import Curve, Outcome, StudyRecord, TrialRow
 from storage.coordination.heartbeats import WorkerRow
 
@@ -277,9 +277,9 @@ def test_what_is_as_good_is_compared_with_the_best() -> None:
     show_within(console, Ranking("scans", TRIALS[:1]), 0.01)
     show_within(console, Ranking("scans", ()), 0.01)
     text = stream.getvalue()
-    assert "within 0.01 of the best validation accuracy, and smaller or quicker" in text
+    assert "within 0.01 of the best validation accuracy, and smaller or faster" in text
     assert "25% of its parameters" in text
-    assert "of its time of training" not in text
+    assert "of its training time" not in text
     assert "No other trial is as good" in text
     assert "no complete trial yet" in text
 
@@ -289,7 +289,7 @@ def test_both_fronts_are_shown() -> None:
     show_fronts(console, Ranking("scans", TRIALS))
     show_fronts(console, Ranking("scans", ()))
     text = stream.getvalue()
-    first, _, second = text.partition("at no more time of training")
+    first, _, second = text.partition("at no more training time")
     assert "at no more parameters" in first
     assert [line.split()[1] for line in second.splitlines() if "plain" in line] == ["0", "2"]
     assert "no complete trial yet" in text

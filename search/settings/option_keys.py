@@ -1,0 +1,50 @@
+"""Where each option of a command, and each argument of `search.run`, stands in a study file."""
+
+from collections.abc import Mapping
+from typing import Any
+
+Options = Mapping[tuple[str, str], Any]
+"""Values that win over the study file, by (table, key); None is not given."""
+
+OPTION_KEYS: Mapping[str, tuple[tuple[str, str], ...]] = {
+    "study": (("study", "name"),),
+    "priority": (("study", "priority"),),
+    "workers": (("study", "workers"),),
+    "gpus": (("study", "gpus"),),
+    "trainers_per_gpu": (("study", "trainers_per_gpu"),),
+    "warm_start": (("study", "warm_start"),),
+    "warm_start_store": (("study", "warm_start_store"),),
+    "source": (("data", "source"),),
+    "image_size": (("data", "image_size"),),
+    "color": (("data", "color"),),
+    "max_images": (("data", "max_images"),),
+    "split": (("data", "split"),),
+    "seed": (("data", "seed"), ("search", "seed")),
+    "strict": (("data", "strict"),),
+    "families": (("space", "families"),),
+    "backbones": (("space", "backbone"),),
+    "weights": (("transfer", "weights"),),
+    "weights_mode": (("transfer", "weights_mode"),),
+    "transfer_image_size": (("transfer", "image_size"),),
+    "max_epochs": (("training", "max_epochs"),),
+    "sampler": (("search", "sampler"),),
+    "pruner": (("search", "pruner"),),
+    "max_parameters": (("search", "max_parameters"),),
+    "max_memory": (("search", "max_memory"),),
+    "max_operations": (("search", "max_operations"),),
+    "trials": (("budget", "trials"),),
+    "timeout": (("budget", "timeout"),),
+    "store": (("store", "url"),),
+    "artifacts": (("store", "artifacts"),),
+}
+OPTION_NAMES: Mapping[tuple[str, str], str] = {
+    key: "SOURCE" if name == "source" else f"--{name.replace('_', '-')}"
+    for name, keys in OPTION_KEYS.items()
+    for key in keys
+}
+"""What each key is called on the command line, for messages."""
+
+
+def by_key(**values: Any) -> dict[tuple[str, str], Any]:
+    """Return the values of options, given by name, by (table, key)."""
+    return {key: value for name, value in values.items() for key in OPTION_KEYS[name]}

@@ -1,0 +1,189 @@
+"""Trials of an older study that a fork takes over, with their curves, outcomes and checkpoints.
+
+A trial is copied where the new space can draw its config and its value would mean the same: equal
+images, weights and rules of training. Elsewhere only configs are taken, and the best of them are
+tried first.
+"""
+
+from collections.abc import Callable, Container, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import optuna
+from optuna.trial import FrozenTrial
+
+from search.artifacts import Artifacts, trial_numbers_to_keep
+from search.data import Progress
+from search.settings.stored import StudySettings
+from search.studies.initial_trials import InitialTrials, NewStudy, known_good
+from search.studies.prior_trials import (
+    MappedConfig,
+    PriorStudy,
+    drop_duplicates,
+    map_config,
+    select_best_fitting,
+)
+from spaces import SpaceError, find_family, predict_cost
+from storage import Outcome, TrialCopy, TrialRow, copy_trials, find_study_id, load_optuna_study
+
+N_INITIAL_CONFIGS = 10
+"""Of a study whose values cannot be compared, so many configs are tried again first."""
+COPIED_FROM = "taken_from"
+"""Attribute of a copied trial: the study and the trial that it comes from."""
+TIMEOUT_SETTINGS = {"trial_timeout", "silence_timeout"}
+"""Settings of training that do not change the value of a trial that ended by itself."""
+
+
+@dataclass(frozen=True, slots=True)
+class _MappedTrial:
+    """A finished trial of the old study that the new space can draw."""
+
+    row: TrialRow
+    outcome: Outcome
+    mapped: MappedConfig
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether it was trained to its end."""
+        return self.row.state == "COMPLETE"
+
+    @property
+    def image_set(self) -> str:
+        """The images that it is trained on."""
+        return find_family(self.mapped.config.family).image_set
+
+
+@dataclass(slots=True)
+class TrialCopier:
+    """Copies trials of an older study into one that is about to be created.
+
+    Attributes:
+        prior: The older study.
+        count_taken: Whether copied trials count for the budget of the new one.
+        create: Creates the new study as Optuna's.
+        progress: Called with the progress.
+        n_copied: How many trials were copied.
+        n_queued: How many configs are tried again first.
+    """
+
+    prior: PriorStudy
+    count_taken: bool
+    create: Callable[[NewStudy], optuna.Study]
+    progress: Progress | None
+    n_copied: int = 0
+    n_queued: int = 0
+
+    def choose_initial_trials(self, new_study: NewStudy) -> InitialTrials:
+        """Copy the trials whose values hold, and return the configs that are tried again."""
+        found = self._map_all(new_study)
+        old, new = self.prior.settings, new_study.settings
+        comparable = [it for it in found if are_comparable(old, new, it.image_set)]
+        self._copy(new_study, comparable)
+        copied = {it.row.number for it in comparable}
+        others = [it.row for it in found if it.row.number not in copied and it.is_complete]
+        first, _ = select_best_fitting(self.prior, new_study.space, others, N_INITIAL_CONFIGS)
+        self.n_copied, self.n_queued = len(comparable), len(first)
+        known = {it.mapped.config.family for it in comparable}
+        queue = [it for it in known_good(new_study) if _family_of(new_study, it) not in known]
+        return InitialTrials(drop_duplicates(new_study.space, [*first, *queue]))
+
+    @property
+    def n_skipped(self) -> int:
+        """How many trials are neither copied nor tried again."""
+        return len(self.prior.instructive) - self.n_copied - self.n_queued
+
+    def _map_all(self, new_study: NewStudy) -> list[_MappedTrial]:
+        """Return the trials that the new space can draw, in the order in which they are copied."""
+        rows, found = self.prior.instructive, []
+        for n_done, row in enumerate(rows, start=1):
+            mapped = self._map(new_study, row)
+            found += [] if mapped is None else [mapped]
+            self._report(n_done, len(rows), "trials fitted")
+        return found
+
+    def _map(self, new_study: NewStudy, row: TrialRow) -> _MappedTrial | None:
+        config = row.attributes.get("config", {})
+        mapped = map_config(new_study.space, self.prior.params_of(row), config)
+        if mapped is None or row.outcome is None:
+            return None
+        found = _MappedTrial(row, row.outcome, mapped)
+        data, limits = new_study.data[found.image_set], new_study.settings.limits[found.image_set]
+        try:
+            cost = predict_cost(mapped.config, data.image_shape, data.n_classes)
+        except SpaceError:
+            return None
+        return found if limits.excess(cost) is None else None
+
+    def _copy(self, new_study: NewStudy, found: Sequence[_MappedTrial]) -> None:
+        store, name = new_study.store, new_study.plan.name
+        study = self.create(new_study)
+        old_study = load_optuna_study(store, self.prior.name)
+        trials = {trial.number: trial for trial in old_study.get_trials(deepcopy=False)}
+        copies = (self._copy_of(it, trials[it.row.number]) for it in found)
+        numbers = copy_trials(
+            store, study, copies, lambda n: self._report(n, len(found), "trials taken over")
+        )
+        kept = trial_numbers_to_keep(store, find_study_id(store, name))
+        self._copy_checkpoints(new_study, kept, found, numbers)
+
+    def _copy_of(self, found: _MappedTrial, trial: FrozenTrial) -> TrialCopy:
+        source = {"study": self.prior.name, "trial": trial.number}
+        ended_at = trial.datetime_complete
+        return TrialCopy(
+            trial=FrozenTrial(
+                number=-1,
+                trial_id=-1,
+                state=trial.state,
+                value=None,
+                values=trial.values,
+                datetime_start=trial.datetime_start,
+                datetime_complete=ended_at,
+                params=dict(found.mapped.params),
+                distributions=dict(found.mapped.distributions),
+                user_attrs={**trial.user_attrs, COPIED_FROM: source},
+                system_attrs={k: v for k, v in trial.system_attrs.items() if k != "fixed_params"},
+                intermediate_values=trial.intermediate_values,
+            ),
+            outcome=replace(found.outcome, is_free=not self.count_taken),
+            config_key=found.mapped.config.key(),
+            source_trial_id=found.row.trial_id,
+            ended_at=0.0 if ended_at is None else ended_at.timestamp(),
+        )
+
+    def _copy_checkpoints(
+        self,
+        new_study: NewStudy,
+        kept: Container[int],
+        found: Sequence[_MappedTrial],
+        numbers: Sequence[int],
+    ) -> None:
+        """Copy the files of those complete trials whose files the new study keeps."""
+        old = Artifacts.of_study(self.prior.settings, new_study.store, self.prior.name)
+        new = Artifacts.of_study(new_study.settings, new_study.store, new_study.plan.name)
+        for it, number in zip(found, numbers, strict=True):
+            if it.is_complete and number in kept:
+                new.copy_checkpoint(old, it.row.number, number)
+
+    def _report(self, n_done: int, n: int, what: str) -> None:
+        if self.progress is not None:
+            self.progress(n_done, n, what)
+
+
+def are_comparable(old: StudySettings, new: StudySettings, image_set: str) -> bool:
+    """Whether a trial's value would mean the same: equal images, weights and rules of training."""
+    there, here = old.images.get(image_set), new.images.get(image_set)
+    if there is None or here is None or there.fingerprint != here.fingerprint:
+        return False
+    if image_set == "transfer" and _weights_of(old) != _weights_of(new):
+        return False
+    rules = [it.training.model_dump(exclude=TIMEOUT_SETTINGS) for it in (old, new)]
+    return bool(rules[0] == rules[1])
+
+
+def _weights_of(settings: StudySettings) -> tuple[Any, ...] | None:
+    weights = settings.weights
+    return None if weights is None else (weights.digest, weights.mode)
+
+
+def _family_of(new_study: NewStudy, params: Mapping[str, Any]) -> str:
+    return str(params.get("family", new_study.space.families[0]))

@@ -1,0 +1,44 @@
+"""Numbers and lists in a few words, for everything that is shown to users."""
+
+import math
+from collections.abc import Sequence
+from typing import TypeGuard
+
+MAX_NUMBER = 10**18
+"""A larger number is not the size of anything here."""
+MAX_ITEMS = 8
+
+
+def plural(n: int, word: str) -> str:
+    """Return `1 trial` or `2 trials`."""
+    ending = "es" if word.endswith("s") else "s"
+    return f"{n:,} {word}{'' if n == 1 else ending}"
+
+
+def is_number(value: object) -> TypeGuard[int | float]:
+    """Whether a value is a number that can be shown."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return False
+    return abs(value) < MAX_NUMBER and math.isfinite(value)
+
+
+def format_value(value: object) -> str:
+    """Format a setting: floats with three significant digits, lists joined by commas."""
+    if isinstance(value, bool) or not isinstance(value, int | float | list | tuple):
+        return str(value)
+    if isinstance(value, list | tuple):
+        ending = ", …" if len(value) > MAX_ITEMS else ""
+        return ", ".join(map(format_value, value[:MAX_ITEMS])) + ending
+    if isinstance(value, int):
+        return f"{value:,}" if is_number(value) else "very many"
+    return f"{value:.3g}"
+
+
+def format_widths(word: str, widths: Sequence[int]) -> str:
+    """Return `2 blocks of 16, 32 channels`."""
+    return f"{plural(len(widths), word)} of {format_value(widths)} channels"
+
+
+def format_dropout(rate: float) -> str:
+    """Return `, block dropout 0.1`; nothing for a rate of 0."""
+    return f", block dropout {format_value(rate)}" if rate else ""

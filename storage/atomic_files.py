@@ -1,0 +1,56 @@
+"""Files that appear whole or not at all. Nothing but the standard library is imported here."""
+
+import os
+import re
+import time
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+STALE_PARTIAL_S = 3600.0
+_PARTIAL = re.compile(r"\..+\.[0-9a-f]{8}")
+
+
+@contextmanager
+def atomic_write(
+    path: Path, *, partial: Path | None = None, parents: bool = True, sync: bool = False
+) -> Iterator[Path]:
+    """Yield a path to write to; the file written there replaces `path` at the end.
+
+    `path` stays as it was if an error is raised, or nothing was written.
+
+    Args:
+        path: The file to write.
+        partial: The path to write to, in the same folder; by default a new one for each call, so
+            that several processes may write `path` at once, and the last one wins.
+        parents: Whether to make the folder where it is missing.
+        sync: Whether the content must be on the disk before it replaces `path`: then `path` is
+            whole after a power failure, too.
+
+    Raises:
+        OSError: If the folder cannot be made or written to.
+    """
+    if parents:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    partial = partial or path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}")
+    try:
+        yield partial
+        if partial.exists():
+            if sync:
+                with partial.open("rb") as file:
+                    os.fsync(file.fileno())
+            partial.replace(path)
+    finally:
+        with suppress(OSError):
+            partial.unlink(missing_ok=True)
+
+
+def remove_stale_partials(folder: Path) -> None:
+    """Remove what `atomic_write` of killed processes left an hour ago or earlier."""
+    for path in folder.glob(".*"):
+        if _PARTIAL.fullmatch(path.name):
+            with suppress(OSError):  # It may be gone by now, or another user's.
+                # Not the time of its content, which a second name for a file shares.
+                if time.time() - path.stat().st_ctime > STALE_PARTIAL_S:
+                    path.unlink()

@@ -1,0 +1,159 @@
+"""Every private name of Optuna that convsearch uses, and the versions they were tested with.
+
+- `_study_id` of `Study` and `FrozenStudy`, `_trial_id` of `Trial` and `FrozenTrial`: our tables
+  refer to Optuna's by these ids; Optuna's public names are names and numbers.
+- `Study._storage`: a study with some of its trials, or with writes that wait for a transaction, is
+  a copy of it over another storage.
+- `Trial._cached_frozen_trial`: the reports of a running trial, without a query.
+- `optuna.study._frozen.FrozenStudy`: the result of `BaseStorage.get_all_studies`.
+- `RDBStorage._get_trials`, and `CACHE_METHODS`, which Optuna's cached storage calls: trials are
+  read by plain SQL, and all methods are retried while the database does not answer.
+- `TPESampler._sample`, `_build_parzen_estimator`, `_compute_acquisition_func`, `_compare`, `_rng`
+  and `_n_ei_candidates`, `optuna.samplers._tpe.sampler._split_trials` and `default_gamma`: the
+  earlier trials are split once for all groups of parameters, not once for each.
+- The keys of system attributes `fixed_params`, `constraints` and `constraints:NAME`: queued
+  configs and constraints are read and written by plain SQL.
+
+This module can be imported with any Optuna, so that `check_optuna_version` can explain an error.
+"""
+
+import copy
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import optuna
+from optuna.distributions import BaseDistribution
+from optuna.samplers import TPESampler
+from optuna.storages import BaseStorage
+from optuna.study import Study, StudyDirection
+from optuna.trial import FrozenTrial, Trial, TrialState
+
+from storage.errors import StoreVersionError
+
+try:
+    from optuna.study._frozen import FrozenStudy as FrozenStudy  # noqa: PLC0414 - exported
+except ImportError:  # Another Optuna, which `check_optuna_version` refuses.
+    FrozenStudy = Any  # type: ignore[misc, assignment]
+
+TESTED_SERIES = "5.0"
+TESTED_RANGE = "optuna>=5.0,<5.1"
+
+LIST_TRIALS_METHOD = "_get_trials"
+"""The method of `RDBStorage` through which Optuna's cached storage reads trials."""
+CACHE_METHODS = (
+    "_create_new_trial",
+    "_set_trial_param",
+    "_get_best_trial_id",
+    "_get_stale_trial_ids",
+)
+"""The other private methods of `RDBStorage` that Optuna calls from elsewhere."""
+
+FIXED_PARAMS = "fixed_params"
+"""The system attribute of an enqueued trial: the parameters that it is to have."""
+CONSTRAINTS = "constraints"
+"""The system attribute of all constraints of a trial, as Optuna 4 wrote them."""
+CONSTRAINT_PREFIX = "constraints:"
+"""What the system attribute of each constraint begins with since Optuna 5."""
+
+
+def check_optuna_version() -> None:
+    """Refuse a version of Optuna whose private names were not tested.
+
+    Raises:
+        StoreVersionError: If another one is installed; the message has the tested range.
+    """
+    if optuna.__version__.split(".")[:2] != TESTED_SERIES.split("."):
+        raise StoreVersionError(
+            f"Expected Optuna {TESTED_SERIES}, the version that convsearch was tested with. "
+            f"Received: Optuna {optuna.__version__}. Install the tested range: "
+            f"pip install '{TESTED_RANGE}'."
+        )
+
+
+def study_id_of(study: Study | FrozenStudy) -> int:
+    """Return the id of a study in the database."""
+    return study._study_id
+
+
+def storage_of(study: Study) -> BaseStorage:
+    """Return the storage of a study."""
+    return study._storage
+
+
+def with_storage(study: Study, storage: Any) -> Study:
+    """Return a copy of a study that reads and writes another storage."""
+    view = copy.copy(study)
+    view._storage = storage
+    return view
+
+
+def trial_id_of(trial: Trial | FrozenTrial) -> int:
+    """Return the id of a trial in the database."""
+    return trial._trial_id
+
+
+def reported_steps(trial: Trial) -> set[int]:
+    """Return the steps that a running trial has reported, without a query."""
+    return set(trial._cached_frozen_trial.intermediate_values)
+
+
+def make_frozen_study(
+    *,
+    study_id: int,
+    name: str,
+    directions: list[StudyDirection],
+    user_attrs: dict[str, Any],
+    system_attrs: dict[str, Any],
+) -> FrozenStudy:
+    """Make a study as `BaseStorage.get_all_studies` returns it."""
+    return FrozenStudy(
+        study_name=name,
+        direction=None,
+        directions=directions,
+        user_attrs=user_attrs,
+        system_attrs=system_attrs,
+        study_id=study_id,
+    )
+
+
+def fixed_params_of(trial: FrozenTrial) -> Mapping[str, Any]:
+    """Return the parameters that a trial was enqueued with, empty if it was not."""
+    params: Mapping[str, Any] = trial.system_attrs.get(FIXED_PARAMS, {})
+    return params
+
+
+Split = tuple[Sequence[FrozenTrial], Sequence[FrozenTrial]]
+"""The good trials, and the other ones."""
+
+
+class SplittingTPESampler(TPESampler):
+    """TPE with a constant liar, whose split of the earlier trials can be overridden."""
+
+    def split_trials(self, study: Study, trial: FrozenTrial) -> Split:
+        """Split the trials other than this one into the good ones and the rest."""
+        from optuna.samplers._tpe.sampler import _split_trials, default_gamma
+
+        states = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.RUNNING)
+        others = [
+            other
+            for other in study.get_trials(deepcopy=False, states=states)
+            if other.number != trial.number
+        ]
+        n_ended = sum(other.state != TrialState.RUNNING for other in others)
+        return _split_trials(study, others, default_gamma(n_ended))
+
+    def _sample(
+        self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
+    ) -> dict[str, Any]:
+        """Sample a group of parameters as `TPESampler` does, given the split."""
+        below, above = (
+            self._build_parzen_estimator(study, search_space, list(part), handle_below=is_below)
+            for part, is_below in zip(self.split_trials(study, trial), (True, False), strict=True)
+        )
+        samples = below.sample(self._rng.rng, self._n_ei_candidates)
+        gains = self._compute_acquisition_func(samples, below, above)
+        best = self._compare(samples, gains)
+        return {
+            name: distribution.to_external_repr(float(best[name]))
+            for name, distribution in search_space.items()
+        }

@@ -1,0 +1,50 @@
+"""The defaults that help shows are those of the settings, and every option has its key."""
+
+from typing import Any
+
+import pytest
+import typer
+
+from search import defaults
+from search.cli.main import app
+from search.cli.study_options import STUDY_OPTIONS
+from search.settings.option_keys import OPTION_KEYS, OPTION_NAMES
+from search.settings.plan import StudyPlan
+
+NOT_BY_FIELD = {
+    ("budget", "trials"): str(defaults.N_TRIALS),
+    ("search", "max_parameters"): f"{defaults.MAX_PARAMETERS:,}",
+    ("study", "priority"): str(defaults.PRIORITY),
+}
+"""Defaults that are worked out when a study is submitted: the fields have None."""
+
+
+def shown_default(name: str) -> Any:
+    run = typer.main.get_command(app).commands["run"]  # type: ignore[attr-defined]
+    return next(it for it in run.params if it.name == name).show_default
+
+
+def field_of(table: str, key: str) -> Any:
+    return StudyPlan.model_fields[table].annotation.model_fields[key]  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize("place", [it for it in OPTION_NAMES if it[0] != "space"])
+def test_option_shows_the_default_of_its_field(place: tuple[str, str]) -> None:
+    field = field_of(*place)
+    name = next(name for name, keys in OPTION_KEYS.items() if place in keys)
+    expected = NOT_BY_FIELD.get(place)
+    if not field.is_required() and field.default not in {None, False}:
+        value = field.default
+        expected = ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
+    if expected is not None:
+        assert shown_default(name).partition(", ")[0] == expected
+
+
+def test_every_option_of_a_study_has_a_key() -> None:
+    assert set(STUDY_OPTIONS) <= set(OPTION_KEYS)
+
+
+@pytest.mark.parametrize("table", ["data", "training", "search", "transfer", "study", "store"])
+def test_every_key_has_a_description(table: str) -> None:
+    fields = StudyPlan.model_fields[table].annotation.model_fields  # type: ignore[union-attr]
+    assert all(field.description for field in fields.values())
