@@ -226,7 +226,7 @@ def _range(bounds: Mapping[str, Any]) -> str:
 
 def _number(value: float) -> str:
     power = round(value).bit_length() - 1
-    return f"2^{power}^" if power > 20 and value == 2**power else f"{value:,g}"
+    return f"2<sup>{power}</sup>" if power > 20 and value == 2**power else f"{value:,g}"
 
 
 def _default(field: FieldInfo) -> str:
