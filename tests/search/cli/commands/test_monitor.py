@@ -376,7 +376,7 @@ def test_doctor_ends_with_1_while_something_is_wrong(call: Call, opened: OpenStu
 def test_fork_from_the_command_line(call: Call, opened: OpenStudy) -> None:
     code, out, err = call("study", "fork", "scans", "wide", "--set", "kernel_size=3,4,5")
     assert code == 0, err
-    assert "wide: 2 trials of scans taken over" in out
+    assert "wide: 2 trials of scans copied" in out
     assert "Its budget is 4 of new trials." in out
     code, _, err = call("study", "fork", "scans", "wide", "--set", "kernel_size=3,4,5")
     assert code == 2
