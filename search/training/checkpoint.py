@@ -13,9 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
-from storage.atomic_files import atomic_write
 
 from search.trainer.protocol import Task
+from storage.atomic_files import atomic_write
 
 FORMAT = "convsearch checkpoint 1"
 
