@@ -153,7 +153,7 @@ class LocalWorkers:
         if self.log is None:
             return "Its log says why."
         words = " | ".join(last_lines(self.log(index).read_text(errors="replace"), LOG_LINES))
-        return f"Last words: {hide_passwords(words, self.store_url)}"
+        return f"Its log ends with: {hide_passwords(words, self.store_url)}"
 
     def _reap_orphans(self) -> None:
         """Reap children of killed workers, as the first process of a container has to."""
