@@ -25,7 +25,7 @@ MAX_PIXELS = 64 * 2**20
 """Larger images are refused: a few kilobytes can unpack to gigabytes of one color."""
 
 PILLOW_LIMIT = Image.MAX_IMAGE_PIXELS or MAX_PIXELS
-"""Beyond this, Pillow itself warns or refuses before it tells the size."""
+"""For larger images Pillow itself warns or refuses before their size is known."""
 
 MAX_FILE_BYTES = 512 * 2**20
 
