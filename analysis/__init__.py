@@ -1,7 +1,8 @@
-"""Reading a study: its ranking, its families and its status, and the report on it.
+"""Results of a study (ranking, families, status), its report and its dashboard.
 
-What draws, tabulates and writes a report is loaded when it is asked for, so that the command line
-answers at once: it needs Plotly and pandas.
+Figures and tables take the `facts` of a study, as `search.gather_facts` returns them, and `lang`,
+the language of their labels: `en` or `ru`. They need Plotly and pandas, and are loaded when first
+used, so that the command line starts fast. Searching itself is in `search`.
 """
 
 from importlib import import_module

@@ -5,6 +5,11 @@ class SearchError(Exception):
     """Base of all errors; the message says what to change."""
 
 
+def summarize(error: BaseException) -> str:
+    """Return an exception's type and the first line of its message."""
+    return f"{type(error).__name__}: {error}".splitlines()[0]
+
+
 class DataError(SearchError, ValueError):
     """A source or a prepared set that cannot be used."""
 

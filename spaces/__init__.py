@@ -4,8 +4,8 @@ Importing this does not load Keras: `spaces.models` does, once something is buil
 """
 
 from spaces.config import Config
-from spaces.cost.estimate import Cost, predict_cost
-from spaces.cost.layer_table import DrawnLayer, draw_network
+from spaces.cost.cost_layers import DrawnLayer
+from spaces.cost.estimate import Cost, draw_network, predict_cost
 from spaces.cost.limits import Limits
 from spaces.errors import SpaceError
 from spaces.families import Family, family_names, find_family, register_family

@@ -1,4 +1,7 @@
-"""Artifacts: files too large for the store's tables, where all workers of a study find them."""
+"""Files that all workers of a study share: checkpoints, prepared images, weights, logs.
+
+They are kept in a folder, in the database or in S3; checkpoints are written by `search.training`.
+"""
 
 from search.artifacts.checkpoints import best_trial_numbers, trial_numbers_to_keep
 from search.artifacts.shared_inputs import (

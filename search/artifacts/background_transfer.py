@@ -1,4 +1,4 @@
-"""The courier: does what takes time with the artifact store, while training goes on."""
+"""A queue of transfers to and from the artifact store, run in a thread while training goes on."""
 
 import logging
 import threading
@@ -12,31 +12,30 @@ from search.errors import ArtifactError
 logger = logging.getLogger(__name__)
 
 FIRST_BACKOFF_S, MAX_BACKOFF_S = 1.0, 60.0
-"""Before an errand that failed is tried again."""
+"""Pauses before an action that failed is retried."""
 STALLED_AFTER = 4
-"""An errand that failed so many times has little hope."""
+"""An action with so many failures in a row is not waited for."""
 
 Action = Callable[[], None]
 
 
 @dataclass(slots=True)
 class _QueuedAction:
-    """An errand, with what its log lines are about, and when it is due."""
+    """An action with its logging context and the time when it is due."""
 
     action: Action
     is_retried: bool
     context: Context = field(default_factory=copy_context)
     due: float = 0.0
-    backoff_s: float = FIRST_BACKOFF_S
     n_failures: int = 0
 
 
 class BackgroundTransfer:
-    """Runs errands in a thread of its own, one after the other, in the order of their keys.
+    """Runs actions one after the other in a thread of its own.
 
-    A newer errand takes the place of a pending one of the same key, so that a slow artifact store
-    gets the latest checkpoint instead of all of them. One that fails is a warning, and those
-    behind it come first; a lasting one is then tried again until it succeeds or is replaced.
+    A new action replaces a queued one with the same key, so that a slow artifact store gets the
+    latest checkpoint instead of all of them. A failure is logged, and the other actions run
+    first; an action with `is_retried` is then retried until it succeeds or is replaced.
     """
 
     def __init__(self) -> None:
@@ -48,45 +47,42 @@ class BackgroundTransfer:
 
     @property
     def is_done(self) -> bool:
-        """Whether all errands are done."""
+        """Whether no action is queued or running."""
         return not self._is_running
 
     @property
     def has_unfinished(self) -> bool:
-        """Whether there is a lasting errand that is not done."""
+        """Whether an action that is retried has not succeeded yet."""
         with self._changed:
             return bool(self._unfinished())
 
     @property
     def is_progressing(self) -> bool:
-        """Whether a lasting errand is under way, or has not failed again and again."""
+        """Whether an action that is retried is running, or has not failed repeatedly."""
         with self._changed:
             return any(
                 it is self._current or it.n_failures < STALLED_AFTER for it in self._unfinished()
             )
 
-    def send(self, key: str, action: Action, *, is_retried: bool = False) -> None:
-        """Make an errand run as soon as those before it are done."""
+    def submit(self, key: str, action: Action, *, is_retried: bool = False) -> None:
+        """Queue an action."""
         with self._changed:
             self._queue[key] = _QueuedAction(action, is_retried)
             self._changed.notify_all()
             if not self._is_running:
                 self._is_running = True
-                threading.Thread(target=self._run, name="courier", daemon=True).start()
+                threading.Thread(target=self._run, daemon=True).start()
 
     def wait(self, timeout_s: float) -> bool:
-        """Wait until all errands are done, and tell whether they are.
-
-        Those that failed are tried again at once.
-        """
+        """Retry failed actions at once, wait for all, and return whether all are done."""
         with self._changed:
             for queued in self._queue.values():
-                queued.due, queued.backoff_s, queued.n_failures = 0.0, FIRST_BACKOFF_S, 0
+                queued.due, queued.n_failures = 0.0, 0
             self._changed.notify_all()
             return self._changed.wait_for(lambda: not self._is_running, timeout_s)
 
     def cancel_all(self) -> None:
-        """Forget the errands that are not begun, and try none again."""
+        """Drop the queued actions, and do not retry the running one."""
         with self._changed:
             self._queue.clear()
             if self._current is not None:
@@ -103,7 +99,7 @@ class BackgroundTransfer:
                     self._reschedule(key, queued)
 
     def _next(self) -> tuple[str, _QueuedAction] | None:
-        """Return the errand whose turn it is once it is due; None when all are done."""
+        """Wait until the next action is due; return None when all are done."""
         with self._changed:
             while self._queue:
                 key, queued = min(self._queue.items(), key=lambda item: item[1].due)
@@ -117,27 +113,27 @@ class BackgroundTransfer:
             return None
 
     def _unfinished(self) -> list[_QueuedAction]:
-        """Return the lasting errands that are not done; under the lock."""
+        """Return the retried actions that have not succeeded; the caller holds the lock."""
         current = [] if self._current is None else [self._current]
         return [it for it in (*current, *self._queue.values()) if it.is_retried]
 
     def _reschedule(self, key: str, queued: _QueuedAction) -> None:
-        """Plan to try a lasting errand again, unless there is a newer one; under the lock."""
-        queued.due = time.monotonic() + queued.backoff_s
-        queued.backoff_s = min(2 * queued.backoff_s, MAX_BACKOFF_S)
+        """Queue a failed action again unless a new one replaces it; the caller holds the lock."""
+        backoff_s = min(FIRST_BACKOFF_S * 2 ** min(queued.n_failures, 10), MAX_BACKOFF_S)
+        queued.due = time.monotonic() + backoff_s
         queued.n_failures += 1
         if queued.is_retried:
             self._queue.setdefault(key, queued)
 
     def _try(self, queued: _QueuedAction) -> bool:
-        """Run an errand, and tell whether it succeeded."""
+        """Run an action, and return whether it succeeded."""
         try:
             queued.action()
         except (ArtifactError, OSError) as error:
             self._log_state(error)
             return False
-        except Exception:  # Whatever a library raises: the errands behind it are to be run.
-            logger.exception("the artifact store failed in a way that is not known")
+        except Exception:  # Whatever a library raises: the other actions have to run.
+            logger.exception("unexpected error of the artifact store")
             return False
         with self._changed:
             is_refused = any(it.n_failures for it in self._unfinished() if it is not queued)
@@ -146,9 +142,9 @@ class BackgroundTransfer:
         return True
 
     def _log_state(self, error: Exception | None) -> None:
-        """Warn when errands begin to fail, and say when they succeed again."""
+        """Log when actions begin to fail, and when they succeed again."""
         if error is not None and not self._has_failed:
-            logger.warning("checkpoints stay where they are for now: %s", error)
+            logger.warning("checkpoints stay on this machine for now: %s", error)
         elif error is None and self._has_failed:
             logger.warning("the artifact store can be used again")
         self._has_failed = error is not None

@@ -1,9 +1,10 @@
-"""Artifacts in the study's own database: nothing but its URL is needed to reach them."""
+"""Artifacts in the study's own database."""
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 from search.artifacts.names import check_name
 from search.artifacts.progress import ByteCallback, ProgressReader
@@ -14,22 +15,20 @@ from storage.atomic_files import atomic_write
 
 @dataclass(frozen=True, slots=True)
 class DatabaseArtifacts:
-    """Files in chunks in a table of the store; all of them may take `max_bytes`."""
+    """Files in chunks in a table of the store; their total size is at most `max_bytes`."""
 
     store: Store
     max_bytes: int
 
-    @property
-    def folder(self) -> None:
-        """There is none."""
+    folder: ClassVar[None] = None
 
     def put(self, name: str, path: Path, on_bytes: ByteCallback | None = None) -> None:
-        """Keep a file."""
+        """Upload a file."""
         with _translated_errors(), ProgressReader(path, on_bytes) as file:
             put_file(self.store, check_name(name), file, max_bytes=self.max_bytes)
 
     def get(self, name: str, path: Path) -> bool:
-        """Write a file to a path, or gives False when there is none."""
+        """Download a file to a path; return False if there is none."""
         with _translated_errors(), atomic_write(path) as partial:
             with partial.open("wb") as file:
                 is_there = get_file(self.store, check_name(name), file)
@@ -43,7 +42,7 @@ class DatabaseArtifacts:
             delete_files(self.store, map(check_name, names))
 
     def sizes(self, folder: str = "") -> dict[str, int]:
-        """The names of the files directly in a folder, and their sizes."""
+        """Return the names of the files directly in a folder, and their sizes."""
         prefix = f"{check_name(folder)}/" if folder else ""
         with _translated_errors():
             found = list_files(self.store, prefix)

@@ -1,4 +1,4 @@
-"""Artifacts in a folder: of this machine, or one that several machines share."""
+"""Artifacts in a folder, local or shared by several machines."""
 
 import os
 import shutil
@@ -20,12 +20,12 @@ class FolderArtifacts:
     folder: Path
 
     def put(self, name: str, path: Path, on_bytes: ByteCallback | None = None) -> None:
-        """Keep a file: by a second name for it where the file system can, else as a copy."""
+        """Add a file: as a hard link where possible, else as a copy."""
         with self._translated_errors(), atomic_write(self._path(name)) as partial:
             _link(path, partial)
 
     def get(self, name: str, path: Path) -> bool:
-        """Write a file to a path, or gives False when there is none."""
+        """Link or copy a file to a path; return False if there is none."""
         source = self._path(name)
         with self._translated_errors():
             while source.is_file():
@@ -46,12 +46,12 @@ class FolderArtifacts:
                 self._path(name).unlink(missing_ok=True)
 
     def sizes(self, folder: str = "") -> dict[str, int]:
-        """The names of the files directly in a folder, and their sizes."""
+        """Return the names of the files directly in a folder, and their sizes."""
         found = {}
         with self._translated_errors():
             for path in self._files(folder):
                 name = f"{folder}/{path.name}" if folder else path.name
-                with suppress(FileNotFoundError):  # It was deleted meanwhile.
+                with suppress(FileNotFoundError):  # It has just been deleted.
                     found[name] = path.stat().st_size
         return found
 

@@ -1,15 +1,15 @@
-"""Files that tell how far they are read."""
+"""Files that report how far they are read."""
 
 import io
 from collections.abc import Callable
 from pathlib import Path
 
 ByteCallback = Callable[[int], object]
-"""Told the bytes of each part of a file as it goes."""
+"""Called with the number of bytes of each part of a file."""
 
 
 class ProgressReader(io.FileIO):
-    """A file, open for reading in parts."""
+    """A file that is read in parts, with a callback for each."""
 
     def __init__(self, path: Path, on_bytes: ByteCallback | None = None) -> None:
         super().__init__(path)

@@ -1,7 +1,7 @@
-"""Artifacts in S3, or in what speaks its protocol.
+"""Artifacts in S3 or a service with its protocol.
 
-Credentials, region and endpoint come from where boto3 finds them, the environment first; none of
-them is recorded in a study.
+boto3 reads credentials, region and endpoint from its usual places, the environment first; a study
+records none of them.
 """
 
 from collections.abc import Iterable, Iterator
@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from search.artifacts.names import check_name
 from search.artifacts.progress import ByteCallback
@@ -17,7 +17,7 @@ from search.errors import ArtifactError
 from storage.atomic_files import atomic_write
 
 MAX_DELETED = 1000
-"""What one request may delete."""
+"""The most objects that one request may delete."""
 NOT_FOUND_CODES = frozenset({"404", "NoSuchKey", "NotFound"})
 ERROR_REASONS = {
     "NoSuchBucket": "there is no such bucket",
@@ -36,17 +36,15 @@ class S3Artifacts:
     bucket: str
     prefix: str
 
-    @property
-    def folder(self) -> None:
-        """There is none."""
+    folder: ClassVar[None] = None
 
     def put(self, name: str, path: Path, on_bytes: ByteCallback | None = None) -> None:
-        """Keep a file. It is opened once, so that all parts are of one file."""
+        """Upload a file. It is opened once, so that all parts are of one version."""
         with self._translated_errors() as client, path.open("rb") as file:
             client.upload_fileobj(file, self.bucket, self._key(name), Callback=on_bytes)
 
     def get(self, name: str, path: Path) -> bool:
-        """Write an object to a path, or gives False when there is none."""
+        """Download an object to a path; return False if there is none."""
         from botocore.exceptions import ClientError
 
         with self._translated_errors() as client, atomic_write(path) as partial:
@@ -71,7 +69,7 @@ class S3Artifacts:
                     raise self._error(ERROR_REASONS.get(refused["Code"], refused["Message"]))
 
     def sizes(self, folder: str = "") -> dict[str, int]:
-        """The names of the objects directly in a folder, and their sizes."""
+        """Return the names of the objects directly in a folder, and their sizes."""
         prefix = self._key(folder) + "/" if folder else self.prefix and self.prefix + "/"
         found: dict[str, int] = {}
         with self._translated_errors() as client:
@@ -92,7 +90,7 @@ class S3Artifacts:
 
     @contextmanager
     def _translated_errors(self) -> Iterator[Any]:
-        """Return the client, and say of what it raises what a user can do about it."""
+        """Yield the client, and turn its errors into messages with advice."""
         client = _client()
         from boto3.exceptions import Boto3Error
         from botocore.exceptions import BotoCoreError, ClientError
@@ -106,7 +104,7 @@ class S3Artifacts:
         except (
             BotoCoreError,
             Boto3Error,
-            transfers.RetriesExceededError,  # boto3 translates it for files on disk alone.
+            transfers.RetriesExceededError,  # boto3 translates it for named files only.
             transfers.S3UploadFailedError,
             transfers.S3DownloadFailedError,
             transfers.S3ValidationError,
@@ -114,7 +112,7 @@ class S3Artifacts:
         ) as error:
             raise self._error(str(error) or type(error).__name__) from error
         except OSError as error:
-            if error.filename is None:  # It is the connection's.
+            if error.filename is None:  # An error of the connection.
                 raise self._error(str(error) or type(error).__name__) from error
             raise ArtifactError(f"Cannot use {error.filename}: {error.strerror}.") from error
 
@@ -128,10 +126,10 @@ class S3Artifacts:
 
 @cache
 def _client() -> Any:
-    """The client of this process; it may be used by several threads.
+    """Return the client of this process, which is thread-safe.
 
     Raises:
-        ArtifactError: If boto3 is not installed, or its settings cannot be used.
+        ArtifactError: If boto3 is not installed, or its configuration is invalid.
     """
     try:
         import boto3

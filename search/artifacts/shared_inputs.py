@@ -1,16 +1,13 @@
-"""What workers on other machines need: prepared images and files of weights, by their content."""
+"""The inputs that workers on other machines need: prepared images and files of weights."""
 
 import hashlib
 import logging
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
-
-import fasteners
 
 from search.artifacts.stores import ArtifactStore
 from search.data import PreparedSet, Progress, default_cache_dir
-from search.data.cache import cache_error_message
+from search.data.cache import cache_lock
 from search.errors import ArtifactError, DataError, StudyMismatchError
 from search.settings.stored import ImageSet, StudySettings, WeightsFile
 from spaces.models.backbones import Weights
@@ -22,17 +19,17 @@ MB = 2**20
 
 
 def prepared_name(images: ImageSet) -> str:
-    """The name of a prepared set in any artifact store."""
+    """Return the name of a prepared set in an artifact store."""
     return f"prepared-{images.fingerprint}.safetensors"
 
 
 def weights_name(weights: WeightsFile) -> str:
-    """The name of a file of weights in any artifact store."""
+    """Return the name of a file of weights in an artifact store."""
     return f"weights-{weights.digest}.h5"
 
 
 def shared_files(settings: StudySettings) -> dict[str, Path]:
-    """What a study's workers need, by name in the artifact store, and where it was."""
+    """Return the inputs of a study's workers: name in the artifact store, and local path."""
     files = {prepared_name(images): Path(images.path) for images in settings.images.values()}
     weights = settings.weights
     if weights is not None and (path := Weights(weights.source, weights.mode).path):
@@ -43,14 +40,14 @@ def shared_files(settings: StudySettings) -> dict[str, Path]:
 def share_inputs(
     artifacts: ArtifactStore, settings: StudySettings, progress: Progress | None = None
 ) -> None:
-    """Keep in the artifact store what workers on other machines need, unless it is there.
+    """Upload the inputs that workers on other machines need, unless they are there already.
 
-    A folder that cannot take it is a warning: this machine's workers can do without.
+    A folder that cannot be written to is only a warning: local workers do not need the copies.
 
     Args:
         artifacts: The artifact store.
-        settings: Of the study.
-        progress: Told how many megabytes of each file are there.
+        settings: The study's settings.
+        progress: Called with the megabytes of each file that are uploaded.
 
     Raises:
         ArtifactError: If the artifact store is no folder and cannot be used.
@@ -67,25 +64,25 @@ def share_inputs(
 
 
 def _byte_callback(path: Path, progress: Progress | None) -> Callable[[int], None] | None:
-    """Return what is told the bytes of each part of a file as it goes."""
+    """Return a callback for the bytes of each part of a file that is uploaded."""
     if progress is None:
         return None
     n_done, total = 0, path.stat().st_size
 
     def on_bytes(n_bytes: int) -> None:
         nonlocal n_done
-        n_done = min(n_done + n_bytes, total)  # A part that is sent again is told again.
+        n_done = min(n_done + n_bytes, total)  # A part may be sent and reported twice.
         progress(n_done // MB, max(1, total // MB), "megabytes shared")
 
     return on_bytes
 
 
 def fetch_prepared(artifacts: ArtifactStore, images: ImageSet) -> PreparedSet:
-    """Return a study's prepared set: where it was prepared, or from the artifact store.
+    """Open a study's prepared set: from its local path, the cache, or the artifact store.
 
     Raises:
-        DataError: If it is in neither, or damaged.
-        StudyMismatchError: If there is another set where it was prepared, and none elsewhere.
+        DataError: If it is in none of them, or damaged.
+        StudyMismatchError: If another set is at its local path, and it is nowhere else.
         ArtifactError: If the artifact store cannot be used.
     """
     name = prepared_name(images)
@@ -96,7 +93,7 @@ def fetch_prepared(artifacts: ArtifactStore, images: ImageSet) -> PreparedSet:
     if _fetch(artifacts, name, cached, lambda path: _open_set(path, images.fingerprint)):
         return PreparedSet.open(cached)
     if (found := _open_set(Path(images.path), images.fingerprint)) is not None:
-        return found  # Somebody prepared it meanwhile.
+        return found  # It was prepared in the meantime.
     is_there = Path(images.path).is_file()
     if is_there and (other := PreparedSet.open(images.path).fingerprint) != images.fingerprint:
         raise StudyMismatchError(
@@ -112,7 +109,7 @@ def fetch_prepared(artifacts: ArtifactStore, images: ImageSet) -> PreparedSet:
 
 
 def fetch_weights(artifacts: ArtifactStore, weights: WeightsFile) -> WeightsFile:
-    """Return a study's weights with a file of this machine; without one they stay as they are.
+    """Return a study's weights with a local file; unchanged if there is none to download.
 
     Raises:
         ArtifactError: If the artifact store cannot be used.
@@ -132,8 +129,8 @@ def fetch_weights(artifacts: ArtifactStore, weights: WeightsFile) -> WeightsFile
 def _fetch(
     artifacts: ArtifactStore, name: str, cached: Path, is_valid: Callable[[Path], object]
 ) -> bool:
-    """Bring a file into the cache, once for all workers of this machine."""
-    with _locked(cached):
+    """Download a file into the cache, once for all workers of this machine."""
+    with cache_lock(cached.with_name(f".{cached.name}.lock")):
         if cached.is_file() and is_valid(cached):
             return True
         logger.info("fetching %s from the study's artifacts", name)
@@ -149,18 +146,8 @@ def _fetch(
         )
 
 
-@contextmanager
-def _locked(cached: Path) -> Iterator[None]:
-    try:
-        cached.parent.mkdir(parents=True, exist_ok=True)
-        with fasteners.InterProcessLock(cached.with_name(f".{cached.name}.lock")):
-            yield
-    except OSError as error:
-        raise DataError(cache_error_message("write to", cached.parent, error)) from error
-
-
 def _open_set(path: Path, fingerprint: str) -> PreparedSet | None:
-    """The prepared set in a file; None without one, or with another or a damaged one."""
+    """Open the prepared set in a file; return None if it is missing, damaged or another one."""
     if not path.is_file():
         return None
     try:

@@ -1,4 +1,4 @@
-"""The kinds of artifact store, chosen by URL: a folder, the database itself, or S3."""
+"""The kinds of artifact store, chosen by URL: a folder, the study's database, or S3."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -17,36 +17,36 @@ KNOWN = "a folder, `database`, or s3://BUCKET/PREFIX"
 
 
 class ArtifactStore(Protocol):
-    """Files by name; a name is a path of plain words, `STUDY/trial-3.0.safetensors`.
+    """Files by name, such as `STUDY/trial-3.0.safetensors`.
 
-    Every method raises `ArtifactError` when the place cannot be used.
+    Every method raises `ArtifactError` if the artifact store cannot be used.
     """
 
     @property
     def folder(self) -> Path | None:
-        """The folder that holds the files under their names, if it is one of this machine."""
+        """The folder with the files under their names, if the artifact store is a folder."""
 
     def put(self, name: str, path: Path, on_bytes: ByteCallback | None = None) -> None:
-        """Keep a file; a reader sees the whole of it, or the whole of the one before.
+        """Upload a file atomically.
 
-        Where that takes long, `on_bytes` is told the bytes of each part as it goes.
+        Where that takes long, `on_bytes` is called with the number of bytes of each part.
         """
 
     def get(self, name: str, path: Path) -> bool:
-        """Write a file to a path, whole or not at all, or gives False when there is none."""
+        """Download a file to a path atomically; return False if there is none."""
 
     def delete(self, names: Iterable[str]) -> None:
-        """Delete files; those that are not there are as good as deleted."""
+        """Delete files; missing ones are ignored."""
 
     def sizes(self, folder: str = "") -> dict[str, int]:
-        """The names of the files directly in a folder, and their sizes in bytes."""
+        """Return the names of the files directly in a folder, and their sizes in bytes."""
 
 
 def read_artifacts_url(text: str) -> str:
-    """Return what a study records of `--artifacts`: the same place, seen from any folder.
+    """Return the value of `--artifacts` as a study records it, with an absolute path.
 
     Raises:
-        SettingsError: If it names a place of an unknown kind, or holds credentials.
+        SettingsError: If it is of an unknown kind, or has credentials.
     """
     if text in {DATABASE, "store"}:
         return DATABASE
@@ -61,17 +61,17 @@ def read_artifacts_url(text: str) -> str:
 
 
 def is_folder(url: str) -> bool:
-    """Whether a recorded place is a folder."""
+    """Whether a recorded URL is a folder."""
     return url != DATABASE and not url.startswith(S3)
 
 
 def open_artifact_store(url: str, store: Store, *, max_bytes: int) -> ArtifactStore:
-    """Open the artifact store of a recorded place; nothing is read or made yet.
+    """Open the artifact store of a recorded URL, without any access to it yet.
 
     Args:
-        url: As `read_artifacts_url` gives it.
+        url: As `read_artifacts_url` returns it.
         store: The study's store, for files in the database.
-        max_bytes: What all files in the database may take.
+        max_bytes: The most bytes of all files in the database.
     """
     if url == DATABASE:
         return DatabaseArtifacts(store, max_bytes)

@@ -1,7 +1,6 @@
-"""The artifacts of one study: checkpoints of the trials that may need them, and workers' logs."""
+"""The artifacts of one study: the checkpoints of its trials, and the logs of its workers."""
 
 import hashlib
-import re
 from collections.abc import Callable, Collection
 from concurrent.futures import Future
 from contextlib import suppress
@@ -17,6 +16,7 @@ from search.artifacts.checkpoints import (
     read_names,
     unneeded,
 )
+from search.artifacts.names import folder_name, is_study_file
 from search.artifacts.stores import ArtifactStore, open_artifact_store
 from search.data import default_cache_dir
 from search.errors import ArtifactError, SettingsError
@@ -28,12 +28,6 @@ PARTIAL = ".partial"
 POLL_S = 0.05
 WORK_FOLDER = "work"
 MB = 2**20
-_STUDY_FILE = re.compile(
-    r"trial-\d+\.\d+\.safetensors"
-    r"|\.trial-\d+\.\d+\.safetensors\.(partial|[0-9a-f]{8})"
-    r"|worker-\d+\.log|dashboard\.log"
-)
-"""Names of a study's files; those with a dot in front were not written to their end."""
 Numbers = Callable[[], Collection[int]]
 
 
@@ -41,27 +35,29 @@ Numbers = Callable[[], Collection[int]]
 class Artifacts:
     """The files of one study.
 
-    Trainers save into `folder`. Where that is no folder of the artifact store itself, a courier
-    takes what they save there, and brings what a trial goes on from.
+    Trainers save into `folder`. Unless that is a folder of the artifact store itself, checkpoints
+    are uploaded and downloaded in the background. Methods that use the artifact store raise
+    `ArtifactError` if they cannot.
 
     Attributes:
-        store: Where the files are for all workers.
+        store: The artifact store, which all workers share.
         name: The study's folder in it.
-        folder: Where they are on this machine.
-        n_best: Of how many complete trials weights are kept.
+        folder: The study's folder on this machine.
+        n_best: Number of complete trials whose weights are kept.
+        transfer: Uploads, downloads and deletions in the background.
     """
 
     store: ArtifactStore
     name: str
     folder: Path
     n_best: int = N_BEST_KEPT
-    _transfer: BackgroundTransfer = field(default_factory=BackgroundTransfer)
+    transfer: BackgroundTransfer = field(default_factory=BackgroundTransfer)
     _sent: set[CheckpointName] = field(default_factory=set)
     _released: set[CheckpointName] = field(default_factory=set)
 
     @classmethod
     def of_study(cls, settings: StudySettings, store: Store, study_name: str) -> "Artifacts":
-        """Return the artifacts of a study; nothing is read or made yet."""
+        """Return the artifacts of a study, without any access to files yet."""
         max_bytes = settings.max_files_mb * MB
         artifact_store = open_artifact_store(settings.artifacts, store, max_bytes=max_bytes)
         name = settings.artifacts_folder or folder_name(study_name)
@@ -89,27 +85,27 @@ class Artifacts:
             ) from error
 
     def checkpoint(self, trial_number: int, generation: int) -> Path:
-        """Where a trial saves after each epoch; its best weights stay there."""
+        """Return the file that a trial saves after each epoch, with its best weights."""
         return self.folder / str(CheckpointName(trial_number, generation))
 
     def worker_log(self, index: int) -> Path:
-        """Where a local worker's log goes."""
+        """Return the log file of a local worker."""
         return self.folder / f"worker-{index}.log"
 
     @property
     def dashboard_log(self) -> Path:
-        """Where the log of a dashboard beside a search goes."""
+        """The log file of a dashboard that `run` has started."""
         return self.folder / "dashboard.log"
 
     def fetch(
         self, trial_number: int, generation: int, is_stopping: Callable[[], bool] = lambda: False
     ) -> Path | None:
-        """Return the file that a trial goes on from, brought here if need be; None without.
+        """Return the checkpoint that a trial resumes from, downloaded if necessary, or None.
 
         Args:
-            trial_number: Of the trial.
-            generation: Under which it was taken now; its checkpoint is of an earlier one.
-            is_stopping: Asked several times a second, and ends the wait.
+            trial_number: The trial.
+            generation: Of its current lease; its checkpoint is from an earlier one.
+            is_stopping: Called several times a second; the wait ends when it returns True.
 
         Raises:
             ArtifactError: If the artifact store cannot be used, or the wait was ended.
@@ -117,128 +113,78 @@ class Artifacts:
         if generation == 0:
             return None
         future: Future[Path | None] = Future()
-        self._transfer.send("fetch", lambda: self._download(trial_number, future))
+        self.transfer.submit("fetch", lambda: self._download(trial_number, future))
         while not is_stopping():
             with suppress(TimeoutError):
                 return future.result(POLL_S)
         raise ArtifactError(f"The checkpoint of trial {trial_number} is not waited for any more.")
 
-    def send(self, trial_number: int, generation: int) -> None:
-        """Take a trial's checkpoint to the artifact store, without waiting for it.
+    def upload(self, trial_number: int, generation: int) -> None:
+        """Upload a trial's checkpoint to the artifact store in the background.
 
-        It is tried until it succeeds, or a later checkpoint of the trial takes its place.
+        The upload is retried until it succeeds, or a later checkpoint replaces it.
         """
         name = CheckpointName(trial_number, generation)
         if self.store.folder is None:
             key = f"trial {trial_number}"
-            self._transfer.send(key, lambda: self._put(name), is_retried=True)
+            self.transfer.submit(key, lambda: self._put(name), is_retried=True)
 
     def release_local_copy(self, trial_number: int, generation: int) -> None:
-        """Remove this machine's copy of a trial's checkpoint once the artifact store has it."""
+        """Remove the local copy of a trial's checkpoint once it is in the artifact store."""
         name = CheckpointName(trial_number, generation)
         if self.store.folder is None:
-            self._transfer.send(f"let go {name}", lambda: self._remove_local_copy(name))
+            self.transfer.submit(f"release {name}", lambda: self._remove_local_copy(name))
 
     def clean_up(self, read_numbers: Numbers) -> None:
-        """Delete the checkpoints that nobody needs any more, without waiting for it.
+        """Delete the checkpoints that are not needed any more, in the background.
 
         Args:
-            read_numbers: Gives the trials whose last checkpoint is kept; another thread calls it.
+            read_numbers: Returns the trials to keep a checkpoint of; called in another thread.
         """
-        self._transfer.send("tidy", lambda: self._clean_up(read_numbers))
-
-    @property
-    def is_idle(self) -> bool:
-        """Whether all is done that was to be done without waiting."""
-        return self._transfer.is_done
-
-    @property
-    def has_pending_uploads(self) -> bool:
-        """Whether the artifact store does not have all checkpoints yet."""
-        return self._transfer.has_unfinished
-
-    @property
-    def is_uploading(self) -> bool:
-        """Whether checkpoints are on their way that it does not refuse again and again."""
-        return self._transfer.is_progressing
-
-    def flush(self, timeout_s: float) -> bool:
-        """Wait until all is done that was to be done without waiting."""
-        return self._transfer.wait(timeout_s)
-
-    def cancel_uploads(self) -> None:
-        """Send nothing more: the study was deleted, and another one may have its name."""
-        self._transfer.cancel_all()
+        self.transfer.submit("clean up", lambda: self._clean_up(read_numbers))
 
     def load(self, trial_number: int) -> Path | None:
-        """Return a trial's last checkpoint, and with it its best weights, as a file here.
-
-        Raises:
-            ArtifactError: If the artifact store cannot be used.
-        """
+        """Return a trial's last checkpoint with its best weights, as a local file, or None."""
         local = newest(self._local_names(), trial_number)
         if self.store.folder is None:
             remote = newest(self._remote_names(), trial_number)
             if remote is not None and (local is None or remote > local):
-                local = (
-                    remote
-                    if self.store.get(self._key(remote), self.folder / str(remote))
-                    else local
-                )
+                is_there = self.store.get(self._key(remote), self.folder / str(remote))
+                local = remote if is_there else local
         return None if local is None else self.folder / str(local)
 
     def files(self) -> dict[str, int]:
-        """The study's files in the artifact store, and their sizes in bytes.
-
-        Raises:
-            ArtifactError: If the artifact store cannot be used.
-        """
+        """Return the study's files in the artifact store, and their sizes in bytes."""
         known = self.store.sizes(self.name)
-        return {key: n for key, n in known.items() if _is_study_file(key.rpartition("/")[2])}
+        return {key: n for key, n in known.items() if is_study_file(key.rpartition("/")[2])}
 
     def delete(self) -> None:
-        """Delete all files of the study, and nothing else: its folder is what the store says.
-
-        Raises:
-            ArtifactError: If the artifact store cannot be used.
-        """
+        """Delete the study's files and its folder, but no other files in it."""
         self.store.delete(self.files())
-        with suppress(OSError):  # Somebody else's file is in it, or it is not there.
+        with suppress(OSError):  # It has other files, or does not exist.
             for path in self.folder.iterdir():
-                if _is_study_file(path.name):
+                if is_study_file(path.name):
                     path.unlink(missing_ok=True)
             self.folder.rmdir()
 
     def copy_checkpoint(self, other: "Artifacts", source_number: int, target_number: int) -> None:
-        """Return a trial the last checkpoint of another study's trial, if that has one.
-
-        Raises:
-            ArtifactError: If one of the artifact stores cannot be used.
-        """
+        """Copy the last checkpoint of another study's trial to a trial of this one, if any."""
         path = other.load(source_number)
         if path is not None:
             self.store.put(self._key(CheckpointName(target_number, 0)), path)
 
     def unneeded(self, read_numbers: Numbers) -> list[str]:
-        """Name the checkpoints in the artifact store that `clean_up` would delete there.
-
-        Raises:
-            ArtifactError: If the artifact store cannot be used.
-        """
+        """Return the checkpoints in the artifact store that `clean_up` would delete."""
         names = self._remote_names()
         return list(map(self._key, unneeded(names, read_numbers())))
 
     def missing(self, trial_numbers: Collection[int]) -> list[int]:
-        """Return those of some trials that no checkpoint is kept of.
-
-        Raises:
-            ArtifactError: If the artifact store cannot be used.
-        """
+        """Return the trials of these that have no checkpoint in the artifact store."""
         names = self._remote_names()
         return [number for number in trial_numbers if newest(names, number) is None]
 
     def _download(self, trial_number: int, future: "Future[Path | None]") -> None:
-        """Answer with the file that a trial goes on from, or with the reason why not."""
+        """Resolve a future to a trial's checkpoint, or to the error."""
         try:
             future.set_result(self.load(trial_number))
         except ArtifactError as error:
@@ -251,7 +197,7 @@ class Artifacts:
     def _put(self, name: CheckpointName) -> None:
         path = self.folder / str(name)
         self._sent.discard(name)
-        if not path.exists():  # Nobody needs it any more.
+        if not path.exists():  # It was cleaned up.
             return
         self.store.put(self._key(name), path)
         self._sent.add(name)
@@ -269,11 +215,13 @@ class Artifacts:
     def _clean_up(self, read_numbers: Numbers) -> None:
         remote, local = self._remote_names(), self._local_names()
         partials = list(self.folder.glob(f".trial-*{PARTIAL}"))
-        trial_numbers = read_numbers()  # Last: a trial that begins meanwhile is not listed above.
+        trial_numbers = (
+            read_numbers()
+        )  # Last, so that a trial that begins now is not listed above.
         self.store.delete(map(self._key, unneeded(remote, trial_numbers)))
         for name in set(local).intersection(unneeded([*remote, *local], trial_numbers)):
             (self.folder / str(name)).unlink(missing_ok=True)
-        for path in partials:  # of trainers that were killed
+        for path in partials:  # Of trainers that were killed.
             saving = CheckpointName.read(path.name[1:].removesuffix(PARTIAL))
             if saving and saving in unneeded([saving, *local], trial_numbers):
                 path.unlink(missing_ok=True)
@@ -290,15 +238,3 @@ class Artifacts:
 
     def _key(self, name: CheckpointName) -> str:
         return f"{self.name}/{name}"
-
-
-def _is_study_file(file_name: str) -> bool:
-    return _STUDY_FILE.fullmatch(file_name) is not None
-
-
-def folder_name(study_name: str) -> str:
-    """Return the name of a study's folder; names unfit for one are hashed."""
-    plain = re.sub(r"[^A-Za-z0-9._-]", "_", study_name).strip(".")[:80]
-    if plain != study_name:
-        plain += "-" + hashlib.sha256(study_name.encode()).hexdigest()[:8]
-    return plain

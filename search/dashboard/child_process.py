@@ -1,7 +1,6 @@
 """A dashboard beside a search: a process of its own, that ends with the one that searches."""
 
 import contextlib
-import os
 import subprocess
 import sys
 import threading
@@ -10,7 +9,7 @@ from pathlib import Path
 
 from search.dashboard.listener import HOST, PORT, Listener
 from search.errors import SettingsError
-from search.machine.processes import python_path
+from search.machine.processes import child_environment
 
 AUTO = "auto"
 STOP_S = 2.0
@@ -50,7 +49,7 @@ class DashboardProcess:
             "--socket", str(file),
         ]  # fmt: skip
         # The URL may hold a password, so it goes where a list of processes does not show it.
-        environment = {**os.environ, "CONVSEARCH_STORE": store_url, **python_path()}
+        environment = child_environment(CONVSEARCH_STORE=store_url)
         environment.pop("CONVSEARCH_TOKEN", None)  # This machine's alone, it asks for none.
         with log.open("ab") as output:
             self._process = subprocess.Popen(

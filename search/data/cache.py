@@ -3,14 +3,15 @@
 import fcntl
 import os
 import sys
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
 from search.errors import DataError
 
 CACHE_VARIABLE = "CONVSEARCH_CACHE"
+LOCK_WAIT_S = 1.0
 
 
 def default_cache_dir() -> Path:
@@ -63,6 +64,28 @@ def cache_error_message(verb: str, folder: Path, error: OSError) -> str:
         f"Cannot {verb} the cache folder {folder}: {error.strerror}."
         f" Name another one in ${CACHE_VARIABLE}."
     )
+
+
+@contextmanager
+def cache_lock(path: Path, on_wait: Callable[[], None] = lambda: None) -> Iterator[None]:
+    """Hold a lock file between processes; `on_wait` is called every second until it is held.
+
+    Raises:
+        DataError: If the folder cannot be created or written to.
+    """
+    import fasteners
+
+    lock = fasteners.InterProcessLock(path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        while not lock.acquire(blocking=True, timeout=LOCK_WAIT_S):
+            on_wait()
+        try:
+            yield
+        finally:
+            lock.release()
+    except OSError as error:
+        raise DataError(cache_error_message("write to", path.parent, error)) from error
 
 
 def lock_shared(file: BinaryIO) -> None:

@@ -18,7 +18,7 @@ from multiprocessing.connection import Connection
 from typing import TypeVar
 
 from search.errors import DataError
-from search.machine.devices import n_cores
+from search.machine.gpus import n_cores
 
 T = TypeVar("T")
 R = TypeVar("R")

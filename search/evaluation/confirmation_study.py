@@ -15,10 +15,10 @@ from analysis.confirmation.trainings import is_confirmation_of
 from analysis.confirmation_study import CONFIRMS_ATTRIBUTE, confirmation_name
 from search import defaults
 from search.artifacts import Artifacts
-from search.artifacts.study_artifacts import folder_name
+from search.artifacts.names import folder_name
 from search.data import Progress
 from search.errors import NoResultError, SettingsError
-from search.machine.devices import n_cores
+from search.machine.gpus import n_cores
 from search.settings.stored import StudySettings
 from search.strategy.seeds import CONFIRMATION, derive_seed
 from search.studies.compatibility import version_stamp

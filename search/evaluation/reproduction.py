@@ -20,7 +20,6 @@ from storage import EpochRow, Store, load_curve
 
 MEASURES = ("train_loss", "train_accuracy", "val_loss", "val_accuracy", "learning_rate")
 """What of an epoch has to come out the same; time and memory do not."""
-POLL_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,9 +108,8 @@ def _train(
     trainer: Trainer, task: Task, n_epochs: int, progress: Progress | None
 ) -> list[EpochRow]:
     rows: list[EpochRow] = []
-    trainer.send(task)
-    while True:
-        match trainer.receive(POLL_S):
+    for message in trainer.converse(task):
+        match message:
             case Epoch(row):
                 rows.append(row)
                 is_enough = len(rows) == n_epochs
@@ -119,10 +117,11 @@ def _train(
                     progress(len(rows), n_epochs, "epochs")
                 trainer.send("stop" if is_enough else "go_on")
                 if is_enough:
-                    return rows
+                    break
             case Busy(done, total) if progress is not None:
                 progress(done, total, "features")
             case Finished() | Unfit():
-                return rows
+                break
             case Failed(reason):
                 raise TrialRecordError(f"The trial cannot be trained again: {reason}")
+    return rows

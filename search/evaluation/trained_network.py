@@ -18,10 +18,8 @@ from search.studies.training_task import make_task
 from search.studies.trial_record import TrialRecord
 from search.trainer.predictions import SplitPredictions
 from search.trainer.process import Trainer, temporary_trainer
-from search.trainer.protocol import Evaluate, Evaluated, Failed, Unfit
+from search.trainer.protocol import Evaluate, Evaluated
 from spaces import Config
-
-POLL_S = 1.0
 
 
 class Evaluator:
@@ -119,7 +117,10 @@ class Evaluator:
         assert self._trainer is not None
         config = Config.from_json(self._record.config)
         task = make_task(self.opened, config, seed=self._record.seed, checkpoint=self._checkpoint)
-        return _request(self._trainer, Evaluate(task, **options))
+        answer = self._trainer.request(Evaluate(task, **options), Evaluated)
+        if not isinstance(answer, Evaluated):
+            raise TrialRecordError(f"The network cannot be built again: {answer.reason}")
+        return answer
 
 
 def _facts(study: str, record: TrialRecord, data: PreparedSet) -> ModelFacts:
@@ -143,13 +144,3 @@ def _color(data: PreparedSet) -> Color:
         return "grey" if data.image_shape[-1] == 1 else "rgb"
     color: Color = data.metadata["settings"]["color"]
     return color
-
-
-def _request(trainer: Trainer, request: Evaluate) -> Evaluated:
-    trainer.send(request)
-    while True:
-        match trainer.receive(POLL_S):
-            case Evaluated() as done:
-                return done
-            case Failed(reason) | Unfit(reason):
-                raise TrialRecordError(f"The network cannot be built again: {reason}")

@@ -23,14 +23,13 @@ from search.errors import DataError, ModelError, TrialRecordError
 from search.exported_models.archive import MODEL, read_model_file
 from search.exported_models.metadata import ModelFacts
 from search.trainer.process import Trainer, temporary_trainer
-from search.trainer.protocol import Busy, Failed, Predict, Predicted, Unfit
+from search.trainer.protocol import Predict, Predicted
 
 CHUNK = 16
 """Images that are read before progress is told."""
 MAX_BYTES = 2 * 2**30
 """Of all images together as the network takes them."""
 MAX_REASON = 300
-POLL_S = 1.0
 
 OptionalProgress = Progress | None
 FoundImage = tuple[Path, UnreadableImage | None]
@@ -251,13 +250,11 @@ def _predict(
 
 
 def _request(trainer: Trainer, request: Predict, model: Path, progress: OptionalProgress) -> None:
-    trainer.send(request)
-    while True:
-        match trainer.receive(POLL_S):
-            case Predicted():
-                return
-            case Busy(done, total) if progress is not None:
-                progress(done, total, "images predicted")
-            case Failed(reason) | Unfit(reason):
-                message = reason.replace(request.model, str(model))[:MAX_REASON]
-                raise ModelError(f"{model} cannot be loaded: {message}")
+    def on_busy(done: int, total: int) -> None:
+        if progress is not None:
+            progress(done, total, "images predicted")
+
+    answer = trainer.request(request, Predicted, on_busy)
+    if not isinstance(answer, Predicted):
+        message = answer.reason.replace(request.model, str(model))[:MAX_REASON]
+        raise ModelError(f"{model} cannot be loaded: {message}")

@@ -1,4 +1,4 @@
-"""Log lines of workers: text for people, or a JSON object a line, with what they are about."""
+"""Log lines of workers: text, or one JSON object a line, with the study, trial and worker."""
 
 import json
 import logging
@@ -12,7 +12,9 @@ from types import MappingProxyType
 from typing import Literal
 
 Format = Literal["text", "json"]
-_context: ContextVar[Mapping[str, object]] = ContextVar("_subject", default=MappingProxyType({}))
+_context: ContextVar[Mapping[str, object]] = ContextVar(
+    "log_context", default=MappingProxyType({})
+)
 
 
 def log_to_stderr(log_format: Format) -> None:
@@ -23,13 +25,13 @@ def log_to_stderr(log_format: Format) -> None:
 
 
 def is_json_logged() -> bool:
-    """Whether whoever reads standard error expects JSON."""
+    """Whether this process logs JSON."""
     return any(isinstance(it.formatter, _JsonLine) for it in logging.getLogger().handlers)
 
 
 @contextmanager
 def log_context(**context: object) -> Iterator[None]:
-    """Say what the records within are about: `study`, `trial`, `worker`."""
+    """Add `study`, `trial` or `worker` to the records that are logged within."""
     token = _context.set({**_context.get(), **context})
     try:
         yield
@@ -50,7 +52,7 @@ class _TextLine(logging.Formatter):
 
 
 class _JsonLine(logging.Formatter):
-    """An object with the same keys in each line, None where they do not apply."""
+    """A JSON object with the same keys in each line, null where they do not apply."""
 
     def format(self, record: logging.LogRecord) -> str:
         context = _context.get()

@@ -1,4 +1,4 @@
-"""Memory of the machine and of the control group that this process lives in."""
+"""Memory of the machine and of this process's control group."""
 
 from pathlib import Path
 
@@ -8,23 +8,23 @@ CGROUP_ROOT = Path("/sys/fs/cgroup")
 
 
 def private_mb(process: psutil.Process) -> float:
-    """Return a process's resident memory without the pages of files that it shares with others.
+    """Return a process's resident memory without the pages that it shares with others.
 
-    Mapped images and features are in memory once, for all workers, and can be read again.
+    Mapped images and features are in memory once for all workers, and can be read again.
     """
     memory = process.memory_info()
     return float((memory.rss - getattr(memory, "shared", 0)) / 2**20)
 
 
 def total_mb() -> float:
-    """Return the memory of the machine, or of the control group where that has less."""
+    """Return the memory of the machine, or the limit of the control group if that is lower."""
     total = psutil.virtual_memory().total
     limit = _read_int(_own_cgroup() / "memory.max")
     return float((total if limit is None else min(total, limit)) / 2**20)
 
 
 def available_mb() -> float:
-    """Return what can still be used, by the machine's memory and the group's limit."""
+    """Return the memory that is still free under both limits."""
     available = psutil.virtual_memory().available
     folder = _own_cgroup()
     limit, used = _read_int(folder / "memory.max"), _read_int(folder / "memory.current")
@@ -34,13 +34,13 @@ def available_mb() -> float:
 
 
 class OomCounter:
-    """Notices when the kernel kills a process of the control group for want of memory."""
+    """Detects that the kernel has killed a process of the control group to free memory."""
 
     def __init__(self) -> None:
         self._before = _count_oom_kills()
 
     def has_grown(self) -> bool:
-        """Whether there was such a kill since this object was made."""
+        """Whether a process was killed since this object was made."""
         return _count_oom_kills() > self._before
 
 
@@ -53,7 +53,7 @@ def _count_oom_kills() -> int:
 
 
 def _own_cgroup() -> Path:
-    """Return the folder of the control group (version 2), or the root where there is none."""
+    """Return the folder of the control group (version 2), or the root if there is none."""
     try:
         lines = Path("/proc/self/cgroup").read_text().splitlines()
     except OSError:

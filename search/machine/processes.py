@@ -1,4 +1,4 @@
-"""Child processes: the environment they are started with, and how they notice that we ended."""
+"""Child processes: their environment, what they printed last, and how they notice our end."""
 
 import os
 import sys
@@ -7,15 +7,22 @@ from collections.abc import Callable
 from pathlib import Path
 
 
-def python_path() -> dict[str, str]:
-    """Let a child find the packages that this process runs, installed or not."""
-    root = str(Path(__file__).resolve().parents[2])
-    known = os.environ.get("PYTHONPATH")
-    return {"PYTHONPATH": root if not known else os.pathsep.join((root, known))}
+def child_environment(**variables: str) -> dict[str, str]:
+    """Return this process's environment with more variables, for a child that runs our code.
+
+    A child finds the packages that run here, installed or not.
+    """
+    paths = (str(Path(__file__).resolve().parents[2]), os.environ.get("PYTHONPATH"))
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths)), **variables}
+
+
+def last_lines(text: str, n: int = 1) -> list[str]:
+    """Return the end of what a child printed."""
+    return text.strip().splitlines()[-n:]
 
 
 def call_when_stdin_closes(stop: Callable[[], None]) -> None:
-    """Call `stop` from a thread once whoever started this process has closed its input."""
+    """Call `stop` from a thread once the parent process has closed this one's standard input."""
     threading.Thread(target=_wait_for_eof, args=(stop,), daemon=True).start()
 
 

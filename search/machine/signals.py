@@ -1,4 +1,4 @@
-"""What asks a process to leave: SIGTERM of a scheduler, Ctrl-C, a terminal that is closed."""
+"""Stopping on signals: SIGTERM of a scheduler, Ctrl-C, a closed terminal."""
 
 import os
 import signal
@@ -10,13 +10,13 @@ from types import FrameType
 
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 EXIT_TIMEOUT_S = 15.0
-"""How long a process takes at most to leave; an orderly end is a matter of ten seconds."""
+"""After the first signal the process is ended at the latest; an orderly end takes ten."""
 
 
 def exit_on_signal() -> None:
-    """End the process with 128 and the signal's number, as long as it holds nothing.
+    """Exit with 128 plus the signal's number; for a process that has nothing to clean up.
 
-    The first process of a container needs this: there a signal without a handler does nothing.
+    The first process of a container needs a handler: without one a signal does nothing there.
     """
     for number in _handled_signals():
         signal.signal(number, lambda number, _frame: sys.exit(128 + number))
@@ -28,8 +28,8 @@ def stop_on_signal(
 ) -> Iterator[list[int]]:
     """Call `stop` at the first signal; the second calls `on_second_signal` and ends the process.
 
-    A process that is still within fifteen seconds after the first one is ended all the same.
-    Gives the signals that came. Another thread than the main one gets none.
+    If the block has not ended fifteen seconds after the first signal, the process is ended.
+    Yields the list of signals received; outside of the main thread it stays empty.
     """
     received: list[int] = []
     if threading.current_thread() is not threading.main_thread():
@@ -54,10 +54,10 @@ def stop_on_signal(
 
 @contextmanager
 def _exit_deadline() -> Iterator[None]:
-    """Make a thread end the process some time after the first signal.
+    """End the process from a thread `EXIT_TIMEOUT_S` after the first signal.
 
-    A handler is run once the main thread is back in Python: not while a statement hangs, for
-    instance. The file that Python writes signals to has them at once.
+    Handlers run only once the main thread is back in Python, not while a statement hangs.
+    Signals are written to the wakeup file descriptor at once.
     """
     reader, writer = os.pipe()
     os.set_blocking(writer, False)
@@ -80,6 +80,6 @@ def _force_exit(reader: int, is_over: threading.Event) -> None:
 
 
 def _handled_signals() -> list[signal.Signals]:
-    """Return the signals to act on: `nohup` has a closed terminal ignored."""
-    is_kept = signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
-    return [number for number in STOP_SIGNALS if not (is_kept and number == signal.SIGHUP)]
+    """Return the signals to act on; under `nohup` SIGHUP stays ignored."""
+    is_ignored = signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+    return [number for number in STOP_SIGNALS if not (is_ignored and number == signal.SIGHUP)]

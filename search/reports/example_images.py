@@ -7,12 +7,11 @@ import numpy as np
 from analysis.report.facts import Picture, SplitEvaluation
 from analysis.results.classification_metrics import evaluate
 from search.data import PreparedSet
-from search.trainer.predictions import SplitPredictions
+from search.trainer.predictions import N_MISTAKES, SplitPredictions
 
 N_SAMPLES = 3
 """Sample images of each class."""
 MAX_SAMPLED_CLASSES = 12
-N_MISTAKES = 12
 
 
 def sample_images(images: PreparedSet) -> Iterator[Picture]:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from contextlib import closing
 from copy import copy
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from functools import cached_property
 from shlex import quote
 
@@ -17,7 +17,6 @@ from analysis.report.facts import (
     Caution,
     DataFacts,
     Facts,
-    LayerFacts,
     SearchFacts,
     SplitEvaluation,
     WinnerFacts,
@@ -33,7 +32,7 @@ from search.strategy.family_quota import MAX_EPOCHS
 from search.studies.compatibility import package_versions
 from search.studies.open_study import OpenStudy
 from search.workers.study_session import RAN_ON
-from spaces import Config, draw_network
+from spaces import Config, DrawnLayer, draw_network
 from spaces.parameters.narrowing import describe_domains
 from storage import EpochRow, Store, TrialRow, load_curves, load_study, load_trials
 from storage.optuna_internals import trial_id_of
@@ -241,11 +240,10 @@ class FactsGatherer:
             command=f"convsearch reproduce {quote(winner.study)} {winner.number}",
         )
 
-    def _layers(self, trial: RankedTrial) -> tuple[LayerFacts, ...]:
+    def _layers(self, trial: RankedTrial) -> tuple[DrawnLayer, ...]:
         config = Config.from_json(trial.config)
         images = self.opened.data_of(config.family)
-        drawn = draw_network(config, images.image_shape, images.n_classes)
-        return tuple(LayerFacts(**asdict(layer)) for layer in drawn)
+        return draw_network(config, images.image_shape, images.n_classes)
 
     def _curves(self, trials: tuple[FrozenTrial, ...]) -> Mapping[int, tuple[EpochRow, ...]]:
         ids = {trial.number: trial_id_of(trial) for trial in trials}

@@ -6,8 +6,8 @@ from pathlib import Path
 
 from search import defaults
 from search.artifacts import read_artifacts_url
+from search.artifacts.names import folder_name
 from search.artifacts.stores import DATABASE
-from search.artifacts.study_artifacts import folder_name
 from search.settings.plan import StudyPlan, store_url
 from storage import Store
 

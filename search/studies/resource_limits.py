@@ -1,7 +1,7 @@
 """Limits of networks and number of workers, by what this machine has."""
 
 from search import defaults
-from search.machine.devices import n_cores
+from search.machine.gpus import n_cores
 from search.machine.memory import total_mb
 from search.settings.plan import StudyPlan
 from spaces import Limits, SearchSpace

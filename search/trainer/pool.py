@@ -1,22 +1,22 @@
-"""Trainers in reserve: one at work, and the next one warming up before it has to be replaced."""
+"""A worker's trainers: the current one, and the next one warming up before it is needed."""
 
 import logging
 from collections.abc import Sequence
 from functools import partial
 
-from search.machine.devices import CPU, Device
+from search.machine.gpus import CPU, Device
 from search.trainer.process import COMMAND, Trainer
 
 logger = logging.getLogger(__name__)
 
 MAX_GROWTH_MB = 150.0
-"""A process keeps a megabyte or two of each network that it trains, and more of large ones."""
+"""Each trained network leaves a megabyte or two in the process, and large ones more."""
 WARM_UP_SHARE = 0.7
-"""How much of that growth is used up when the next trainer begins to load TensorFlow."""
+"""Share of that growth after which the next trainer begins to load TensorFlow."""
 
 
 class TrainerPool:
-    """Gives a trainer for each trial, the same one as long as its memory stays flat."""
+    """Provides a trainer for each trial, the same one as long as its memory stays flat."""
 
     def __init__(
         self, *, n_threads: int = 1, command: Sequence[str] = COMMAND, device: Device = CPU
@@ -30,13 +30,13 @@ class TrainerPool:
         self._first_mb: float | None = None
 
     def take(self) -> Trainer:
-        """Return a living trainer; it may still be loading TensorFlow."""
+        """Return a running trainer; it may still be loading TensorFlow."""
         if self._current.exit_code() is not None:
             self._replace()
         return self._current
 
     def after_trial(self) -> None:
-        """Look at the trainer's memory, and replace it or prepares to."""
+        """Replace the trainer, or prepare to, if its memory has grown too much."""
         if self._current.exit_code() is not None:
             return
         memory_mb = self._current.memory_mb()

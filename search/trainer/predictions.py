@@ -1,4 +1,4 @@
-"""What a trained network said of a split's images, and where it looked: as data, and as bytes."""
+"""A network's predictions on a split with their heat maps: as arrays, and as bytes."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -10,8 +10,10 @@ from safetensors.numpy import load, save
 
 FORMAT = 1
 MAX_BYTES = 256 * 2**20
-"""More than any split of ours has answers: what is larger is no answers."""
+"""More than the predictions of any split take; larger files are refused."""
 SUM_TOLERANCE = 1e-6
+N_MISTAKES = 12
+"""The most confident mistakes: so many get a heat map, and are shown in a report."""
 
 _DTYPES = {
     "format": np.int64,
@@ -25,15 +27,15 @@ _DTYPES = {
 
 @dataclass(frozen=True, slots=True)
 class SplitPredictions:
-    """A network's answers on a split of `n` images.
+    """A network's predictions on a split of `n` images.
 
     Attributes:
         split: `train`, `val` or `test`.
         labels: The true classes, shape `(n,)`.
         probabilities: Of the classes, shape `(n, n_classes)`; each row adds up to 1.
         heat_images: Positions in the split of the images that have a heat map, shape `(k,)`: the
-            most confident mistakes, then the most confident right answer of each class.
-        heat: Grad-CAM of what these were taken for, 0 to 255, shape `(k, height, width)`; each is
+            most confident mistakes, then the most confident correct image of each class.
+        heat: Grad-CAM of their predicted classes, 0 to 255, shape `(k, height, width)`; each is
             scaled to its own maximum, and one that is nowhere above zero is black.
     """
 
@@ -44,7 +46,7 @@ class SplitPredictions:
     heat: NDArray[np.uint8]
 
     def to_bytes(self) -> bytes:
-        """Return the answers as a safetensors file."""
+        """Return the predictions as a safetensors file."""
         arrays = {
             "format": np.array([FORMAT], np.int64),
             "split": np.frombuffer(self.split.encode(), np.uint8),
@@ -57,10 +59,10 @@ class SplitPredictions:
 
     @classmethod
     def from_bytes(cls, data: bytes) -> "SplitPredictions":
-        """Read what `to_bytes` gave.
+        """Read what `to_bytes` returned.
 
         Raises:
-            ValueError: If it is something else, damaged, or larger than answers can be.
+            ValueError: If it is something else, damaged, or too large.
         """
         arrays = _load(data)
         predictions = cls(
@@ -77,22 +79,24 @@ class SplitPredictions:
 def _load(data: bytes) -> dict[str, NDArray[Any]]:
     if len(data) > MAX_BYTES:
         raise ValueError(
-            f"Expected answers of at most {MAX_BYTES:,} bytes. Received: {len(data):,} bytes."
+            f"Expected predictions of at most {MAX_BYTES:,} bytes. Received: {len(data):,} bytes."
         )
     try:
         arrays = load(data)
     except (SafetensorError, KeyError, TypeError) as error:
-        raise ValueError(f"Expected answers as a safetensors file. Received: {error}") from error
+        raise ValueError(
+            f"Expected predictions as a safetensors file. Received: {error}"
+        ) from error
     found = {name: array.dtype for name, array in arrays.items()}
     if found != _DTYPES:
-        raise ValueError(f"Expected answers. Received arrays of {sorted(found)}.")
+        raise ValueError(f"Expected predictions. Received arrays of {sorted(found)}.")
     if arrays["format"].tolist() != [FORMAT]:
-        raise ValueError(f"Expected answers of format {FORMAT}. Received: {arrays['format']}.")
+        raise ValueError(f"Expected predictions of format {FORMAT}. Received: {arrays['format']}.")
     return arrays
 
 
 def _check(predictions: SplitPredictions) -> None:
-    """Refuse answers whose parts do not belong together."""
+    """Refuse predictions whose arrays do not belong together."""
     labels, probabilities = predictions.labels, predictions.probabilities
     if labels.ndim != 1 or probabilities.ndim != 2 or len(labels) != len(probabilities):
         raise ValueError(

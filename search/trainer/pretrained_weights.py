@@ -1,4 +1,4 @@
-"""The weights of pretrained backbones: had, whole and fitting before a study spends anything."""
+"""The weights of pretrained backbones, checked before a study spends any of its budget."""
 
 import json
 import select
@@ -10,6 +10,7 @@ from typing import IO
 
 from search.data import Progress
 from search.errors import StudyMismatchError
+from search.machine.processes import last_lines
 from search.settings.plan import TransferSettings
 from search.settings.stored import WeightsFile
 from spaces import Limits, SearchSpace, SpaceError
@@ -28,15 +29,15 @@ DEFAULT_BACKBONES = (
     "efficientnet_v2_b0",
     "densenet121",
 )
-"""Small ones of several kinds, 90 MB of downloads together."""
+"""Small ones of several kinds; 90 MB of downloads in total."""
 
 WAIT_S = 0.2
 CHECK_MODULE = "search.training.check_weights"
-"""Writes a line of JSON for each backbone: null, or why its weights cannot be used."""
+"""Prints a line of JSON for each backbone: null, or why its weights cannot be used."""
 
 
 def check_backbones(space: SearchSpace, settings: TransferSettings) -> None:
-    """Refuse a backbone that cannot take images of the size, or weights that are not for it.
+    """Refuse a backbone that does not accept the image size, or weights that are not for it.
 
     Raises:
         SpaceError: If there is one; the message names it.
@@ -72,18 +73,18 @@ def check_costs(
 
 
 def backbones_of(space: SearchSpace) -> tuple[str, ...]:
-    """The names of the backbones that a space draws from."""
+    """Return the names of the backbones that a space draws from."""
     return tuple(str(name) for name in space.choices("backbone"))
 
 
 def check_weights(
     space: SearchSpace, settings: TransferSettings, progress: Progress | None = None
 ) -> WeightsFile:
-    """Make sure that the weights of all backbones are here and fit, and return what they are.
+    """Make sure that the weights of all backbones are here and fit, and return their record.
 
     Raises:
-        SpaceError: If they cannot be had; the message names the file to bring, or the first layer
-            that does not fit.
+        SpaceError: If they cannot be downloaded or do not fit; the message names the file to
+            copy here, or the first layer that does not fit.
     """
     weights = Weights(settings.weights, settings.weights_mode)
     names: Sequence[str] = backbones_of(space)
@@ -95,10 +96,10 @@ def check_weights(
 
 
 def check_local_weights(weights: WeightsFile, space: SearchSpace, image_size: int) -> None:
-    """Make sure that a study's weights are on the machine of a worker that joins it.
+    """Make sure that a study's weights are on this machine, where a worker joins it.
 
     Raises:
-        SpaceError: If they are not, and cannot be downloaded; the message names the file to bring.
+        SpaceError: If they are not and cannot be downloaded; the message names the file to copy.
         StudyMismatchError: If the file holds other weights.
     """
     here = Weights(weights.source, weights.mode)
@@ -112,7 +113,7 @@ def check_local_weights(weights: WeightsFile, space: SearchSpace, image_size: in
 
 
 def _not_downloaded(weights: Weights, backbones: Sequence[str], image_size: int) -> Sequence[str]:
-    """The backbones whose ImageNet weights would have to be downloaded."""
+    """Return the backbones whose ImageNet weights would have to be downloaded."""
     if weights.source != "imagenet":
         return ()
     size = (image_size, image_size)
@@ -122,7 +123,7 @@ def _not_downloaded(weights: Weights, backbones: Sequence[str], image_size: int)
 def _check_in_child(
     weights: Weights, backbones: Sequence[str], image_size: int, progress: Progress | None
 ) -> None:
-    """Download or load weights in a process of its own, since that takes TensorFlow."""
+    """Download or load weights in a child process, since that needs TensorFlow."""
     if not backbones:
         return
     arguments = [weights.source, weights.mode or "", str(image_size), *backbones]
@@ -142,13 +143,13 @@ def _check_in_child(
                 progress(n_done, len(backbones), "weights")
         process.wait()
         errors.seek(0)
-        stderr_tail = errors.read().strip().splitlines()[-1:]
+        words = " ".join(last_lines(errors.read()))
     if n_done < len(backbones):
-        raise SpaceError(f"The weights of backbones were not checked: {' '.join(stderr_tail)}")
+        raise SpaceError(f"The weights of backbones were not checked: {words}")
 
 
 def _also_missing(weights: Weights, backbones: Sequence[str], size: tuple[int, int]) -> str:
-    """Name the other files that would have to be brought, so that nobody comes back for each."""
+    """Name the other missing files, so that all of them can be copied at once."""
     if weights.path is not None or not backbones:
         return ""
     names = [imagenet_file(find_backbone(name), size).name for name in backbones]
@@ -156,7 +157,7 @@ def _also_missing(weights: Weights, backbones: Sequence[str], size: tuple[int, i
 
 
 def _lines(stream: IO[str] | None) -> Iterator[str]:
-    """Return a child's lines, and empty ones while it is at work."""
+    """Yield a child's lines, and empty ones while it works."""
     assert stream is not None
     while True:
         while not select.select([stream], [], [], WAIT_S)[0]:

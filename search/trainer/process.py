@@ -1,4 +1,4 @@
-"""The worker's side of a trainer: starting it, talking with it, watching it, ending it."""
+"""The worker's side of a trainer: start its process, exchange messages with it, end it."""
 
 import os
 import queue
@@ -8,33 +8,49 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
-from pathlib import Path
-from typing import IO
+from typing import IO, TypeVar
 
 import psutil
 
 from search.errors import TrialRecordError
-from search.machine.devices import CPU
+from search.machine.gpus import CPU
 from search.machine.memory import private_mb
-from search.trainer.protocol import Decision, Message, Ready, decode, encode
+from search.machine.processes import child_environment, last_lines
+from search.trainer.protocol import (
+    Busy,
+    Decision,
+    Evaluate,
+    Failed,
+    Message,
+    Predict,
+    Ready,
+    Task,
+    Unfit,
+    decode,
+    encode,
+)
 
 COMMAND = (sys.executable, "-m", "search.training.main")
 TAIL_BYTES = 4000
 NOISE = re.compile(r"[IW]0000 |WARNING: All log messages before absl")
-"""How the lines begin that TensorFlow prints before anybody can ask it to be quiet."""
+"""Beginnings of lines that TensorFlow prints before its log level is set."""
 READER_TIMEOUT_S = 5.0
-"""How long to wait for the last messages: a process in a session of its own may keep the pipe."""
+"""Wait for the last messages: a process in a session of its own may keep the pipe open."""
+POLL_S = 1.0
 QUIET = {"TF_CPP_MIN_LOG_LEVEL": "3", "TF_ENABLE_ONEDNN_OPTS": "1", "PYTHONUNBUFFERED": "1"}
 
 
+Answer = TypeVar("Answer")
+
+
 class TrainerGoneError(Exception):
-    """The trainer's process has ended; its exit code and last words say how."""
+    """The trainer's process has ended; its exit code and the end of its output say why."""
 
 
 class Trainer:
-    """A trainer's process. It begins to load TensorFlow at once, so make it ahead of its use."""
+    """A trainer's process. It loads TensorFlow at once, so create it ahead of its use."""
 
     def __init__(
         self,
@@ -51,10 +67,10 @@ class Trainer:
             stderr=self._errors,
             text=True,
             env={**_environment(n_threads), **device},
-            start_new_session=True,  # Ctrl-C is for the worker to answer.
+            start_new_session=True,  # The worker handles Ctrl-C.
         )
         self.ready_mb: float | None = None
-        """Resident memory once TensorFlow was loaded; None until then."""
+        """Resident memory after TensorFlow was loaded; None until then."""
         self._messages: queue.SimpleQueue[Message | None] = queue.SimpleQueue()
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
@@ -65,7 +81,7 @@ class Trainer:
         return self._process.pid
 
     def send(self, message: Message | Decision) -> None:
-        """Send a task, or the verdict on an epoch.
+        """Send a request, or the decision after an epoch.
 
         Raises:
             TrainerGoneError: If the process has ended.
@@ -79,7 +95,7 @@ class Trainer:
             raise TrainerGoneError from error
 
     def receive(self, timeout_s: float) -> Message | None:
-        """Wait for a message, and return None when there was none in time.
+        """Wait for a message; return None if there was none in time.
 
         Raises:
             TrainerGoneError: If the process has ended.
@@ -88,7 +104,7 @@ class Trainer:
         try:
             message = self._messages.get(timeout=timeout_s)
         except queue.Empty:
-            if has_ended:  # And a process that it forked keeps the pipe open.
+            if has_ended:  # A process that it forked keeps the pipe open.
                 raise TrainerGoneError from None
             return None
         if message is None:
@@ -98,15 +114,44 @@ class Trainer:
             self.ready_mb = message.memory_mb
         return message
 
+    def converse(self, request: Task | Evaluate | Predict) -> Iterator[Message]:
+        """Send a request and yield the trainer's messages from then on, without an end.
+
+        Raises:
+            TrainerGoneError: If the process has ended.
+        """
+        self.send(request)
+        while True:
+            if (message := self.receive(POLL_S)) is not None:
+                yield message
+
+    def request(
+        self,
+        request: Evaluate | Predict,
+        answer_type: type[Answer],
+        on_busy: Callable[[int, int], object] = lambda _done, _total: None,
+    ) -> Answer | Failed | Unfit:
+        """Send a request and wait for its answer, reporting progress in between.
+
+        Raises:
+            TrainerGoneError: If the process has ended.
+        """
+        for message in self.converse(request):
+            if isinstance(message, Busy):
+                on_busy(message.done, message.total)
+            elif isinstance(message, (answer_type, Failed, Unfit)):
+                return message
+        raise TrainerGoneError
+
     def memory_mb(self) -> float:
-        """Return the trainer's own resident memory, 0 when it has ended."""
+        """Return the trainer's private resident memory, 0 if it has ended."""
         try:
             return private_mb(psutil.Process(self.pid))
         except psutil.NoSuchProcess:
             return 0.0
 
     def exit_code(self) -> int | None:
-        """Return the exit code, minus the signal's number for a signal, or None while it lives."""
+        """Return the exit code, negative for a signal, or None while the process runs."""
         return self._process.poll()
 
     def stderr_tail(self) -> str:
@@ -117,7 +162,7 @@ class Trainer:
         return "\n".join(line for line in lines if not NOISE.match(line)).strip()
 
     def close(self) -> None:
-        """End the process at once, with those that it forked, and wait until it is gone."""
+        """Kill the process and those it forked, and wait until it is gone."""
         if self._errors.closed:
             return
         with suppress(ProcessLookupError, PermissionError):  # All of the group is gone.
@@ -142,29 +187,26 @@ class Trainer:
 
 
 def _environment(n_threads: int) -> dict[str, str]:
-    """Return the environment of a trainer: quiet, on its threads, and without the store's URL."""
-    environment = {**os.environ, **QUIET}
+    """Return a trainer's environment: little logging, its threads, and no store URL."""
+    environment = child_environment(**QUIET)
     environment.pop("CONVSEARCH_STORE", None)
     for name in ("CONVSEARCH_TRAINER_THREADS", "OMP_NUM_THREADS"):
         environment[name] = str(n_threads)
-    root = str(Path(__file__).resolve().parents[2])
-    known = environment.get("PYTHONPATH")
-    environment["PYTHONPATH"] = root if not known else os.pathsep.join((root, known))
     return environment
 
 
 @contextmanager
 def temporary_trainer(n_threads: int) -> Iterator[Trainer]:
-    """Start a trainer for one wish, outside of any worker, and ends it.
+    """Start a trainer outside of any worker, and end it afterwards.
 
     Raises:
-        TrialRecordError: If it ended by itself.
+        TrialRecordError: If its process ends before.
     """
     with closing(Trainer(n_threads=n_threads)) as trainer:
         try:
             yield trainer
         except TrainerGoneError as error:
-            words = trainer.stderr_tail().splitlines()[-1:]
+            words = " ".join(last_lines(trainer.stderr_tail()))
             raise TrialRecordError(
-                f"The trainer ended with exit code {trainer.exit_code()}: {' '.join(words)}"
+                f"The trainer ended with exit code {trainer.exit_code()}: {words}"
             ) from error

@@ -1,8 +1,8 @@
-"""What worker and trainer say to each other: one JSON object a line.
+"""The messages between worker and trainer: one JSON object a line.
 
-The worker sends a `Task`, the trainer answers with one `Epoch` after another and waits for the
-verdict on each; it ends with `Finished`, `Unfit` or `Failed`. To `Evaluate` it answers with
-`Evaluated`, to `Predict` with `Predicted`, to both with `Unfit` or `Failed` where that cannot be.
+The worker sends a `Task`; the trainer sends an `Epoch` after each epoch, waits for the decision on
+it, and ends with `Finished`, `Unfit` or `Failed`. It answers `Evaluate` with `Evaluated` and
+`Predict` with `Predicted`, or with `Unfit` or `Failed`.
 """
 
 import json
@@ -13,7 +13,7 @@ from storage import EpochRow
 
 Decision = Literal["go_on", "stop"]
 Confusion = tuple[tuple[int, ...], ...]
-"""How often the images of each true class, a row, were taken for each class, a column."""
+"""Counts of images by true class, a row, and predicted class, a column."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,10 +21,10 @@ class Task:
     """One trial to train.
 
     `config` is the record of a `spaces.Config`, `data` the path of the prepared set with its
-    `fingerprint`. `checkpoint` is where to save after each epoch, empty for nowhere, and
-    `resume_from` the file to go on from, by default the same, if one is there. `max_epochs`
-    bounds each phase. `modules` are the records of the modules of users' families. For transfer,
-    `weights` is the record of `spaces.models.Weights`, and `features` the folder of computed
+    `fingerprint`. `checkpoint` is the file to save after each epoch, empty for none, and
+    `resume_from` the file to resume from, by default the same, if it exists. `max_epochs` applies
+    to each phase. `modules` are the records of the modules of users' families. For transfer,
+    `weights` is the record of `spaces.models.Weights`, and `features` the folder of cached
     features.
     """
 
@@ -53,7 +53,7 @@ class Ready:
 
 @dataclass(frozen=True, slots=True)
 class Busy:
-    """The trainer computes features, or predicts: it has done so many images of so many."""
+    """The trainer computes features, or predicts: `done` images of `total`."""
 
     done: int
     total: int
@@ -61,16 +61,16 @@ class Busy:
 
 @dataclass(frozen=True, slots=True)
 class Note:
-    """Something that the worker's log should say."""
+    """A warning for the worker's log."""
 
     text: str
 
 
 @dataclass(frozen=True, slots=True)
 class Resumed:
-    """The trial goes on from a checkpoint that holds these epochs; the trainer waits as well.
+    """The trial resumes from a checkpoint with these epochs; the trainer waits for a decision.
 
-    `confusion` is that of the best of them on validation, empty where it is not known.
+    `confusion` is that of the best of them on validation, empty if it is unknown.
     """
 
     rows: tuple[EpochRow, ...]
@@ -79,10 +79,10 @@ class Resumed:
 
 @dataclass(frozen=True, slots=True)
 class Epoch:
-    """An epoch is trained and validated; the trainer waits for the verdict.
+    """An epoch was trained and validated; the trainer waits for the decision.
 
-    It is saved as well, unless `save_error` says why not. `confusion` is that of the best epoch so
-    far on validation.
+    It was saved as well, unless `save_error` says why not. `confusion` is that of the best epoch
+    so far on validation.
     """
 
     row: EpochRow
@@ -92,7 +92,7 @@ class Epoch:
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """The trial was trained to its end; `value` is the best epoch's validation accuracy."""
+    """The training has ended; `value` is the best epoch's validation accuracy."""
 
     value: float
     metrics: dict[str, float] = field(default_factory=dict)
@@ -100,14 +100,14 @@ class Finished:
 
 @dataclass(frozen=True, slots=True)
 class Unfit:
-    """The network cannot be trained as it is: NaN, or more memory than there is."""
+    """The network cannot be trained: its loss became NaN, or memory does not suffice."""
 
     reason: str
 
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """An exception of ours; `traceback` has its text."""
+    """The trainer raised an exception; `traceback` is its text."""
 
     reason: str
     traceback: str
@@ -115,10 +115,10 @@ class Failed:
 
 @dataclass(frozen=True, slots=True)
 class Evaluate:
-    """A trained network to build again with the best weights of its checkpoint.
+    """Rebuild a trained network with the best weights of its checkpoint.
 
-    `predictions` is the file that its answers on the images of `split` go to, as `predictions`
-    writes them; `model` the `.keras` file that it is saved as. Either may be empty.
+    `predictions` is the file for its predictions on `split`, as `SplitPredictions` writes them;
+    `model` the `.keras` file to save it as. Either may be empty.
     """
 
     task: Task
@@ -129,7 +129,7 @@ class Evaluate:
 
 @dataclass(frozen=True, slots=True)
 class Evaluated:
-    """The network was built again; its files are written unless `write_error` says why not."""
+    """The network was rebuilt; its files are written unless `write_error` says why not."""
 
     n_images: int
     write_error: str = ""
@@ -137,12 +137,11 @@ class Evaluated:
 
 @dataclass(frozen=True, slots=True)
 class Predict:
-    """Images that an exported model is to answer on.
+    """Predict images with an exported model.
 
-    `model` is its `.keras` file, which was found safe to load. `images` is the safetensors file
-    with the raw pixels, uint8 `(n, height, width, channels)`, under `images`. `predictions` is
-    the one
-    that the class probabilities go to, float64 `(n, n_classes)`, under `probabilities`.
+    `model` is its `.keras` file, which was found safe to load. `images` is a safetensors file
+    with raw pixels, uint8 `(n, height, width, channels)`, under `images`. `predictions` is the
+    one for the class probabilities, float64 `(n, n_classes)`, under `probabilities`.
     """
 
     model: str
@@ -152,7 +151,7 @@ class Predict:
 
 @dataclass(frozen=True, slots=True)
 class Predicted:
-    """The answers are written."""
+    """The predictions are written."""
 
     n_images: int
 

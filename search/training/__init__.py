@@ -1,4 +1,4 @@
-"""Training one trial, in a child process that alone loads TensorFlow.
+"""The trainer's child process, the only one that loads TensorFlow: phases, checkpoints, Grad-CAM.
 
-`process` is the worker's side and `trainer` the child's; `protocol` is what they say.
+The worker's side of it and the messages between them are in `search.trainer`.
 """

@@ -1,7 +1,7 @@
-"""Augmentation as a function of its seed: mirrored, turned, moved, zoomed, lit otherwise.
+"""Augmentation as a function of its seed: flip, rotation, shift, zoom, contrast, brightness.
 
-The ranges suit medical images: small enough that a lesion stays one, and no vertical flip, since
-an organ seldom lies upside down.
+The ranges suit medical images: they are small enough to keep a lesion recognizable, and there is
+no vertical flip, since organs are seldom upside down.
 """
 
 import math
@@ -18,11 +18,11 @@ MAX_CONTRAST = 0.15
 MAX_BRIGHTNESS = 12.0
 """In pixel units of 0 to 255."""
 CHUNK = 256
-"""Images a call, so that the floats of only so many are in memory at once."""
+"""Images for each call, which bounds the memory for their floats."""
 
 
 def augment(images: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
-    """Return each image changed at random.
+    """Return the images, each transformed at random.
 
     Args:
         images: Pixels, shape `(n, height, width, channels)`.
@@ -53,7 +53,7 @@ def augment(images: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.u
 def _draw_transforms(
     n: int, shape: tuple[Any, ...], rng: np.random.Generator
 ) -> NDArray[np.float32]:
-    """Draw `(n, 8)` affine maps from places in the result to places in the image.
+    """Draw `(n, 8)` affine maps from coordinates in the result to coordinates in the image.
 
     Row `(a0, a1, a2, b0, b1, b2, 0, 0)` sends `(x, y)` to `(a0 x + a1 y + a2, b0 x + b1 y + b2)`.
     """
@@ -63,7 +63,7 @@ def _draw_transforms(
     mirror = rng.choice([-1.0, 1.0], n)
     a0, a1 = np.cos(angle) * zoom * mirror, -np.sin(angle) * zoom
     b0, b1 = np.sin(angle) * zoom * mirror, np.cos(angle) * zoom
-    # The centre stays where it is, up to the shift.
+    # The center is fixed, up to the shift.
     x, y = (width - 1) / 2, (height - 1) / 2
     a2 = x - a0 * x - a1 * y + rng.uniform(-MAX_SHIFT, MAX_SHIFT, n) * width
     b2 = y - b0 * x - b1 * y + rng.uniform(-MAX_SHIFT, MAX_SHIFT, n) * height

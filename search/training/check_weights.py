@@ -10,7 +10,7 @@ from spaces.models.backbones import Weights, build_backbone, fetch_imagenet_weig
 
 
 def main(arguments: Sequence[str]) -> None:
-    """Check `SOURCE MODE IMAGE_SIZE BACKBONE...`: a line for each, null or what is wrong."""
+    """Check `SOURCE MODE IMAGE_SIZE BACKBONE...`: print a line for each, null or the problem."""
     source, mode, side, *backbones = arguments
     output = os.fdopen(os.dup(sys.stdout.fileno()), "w", buffering=1)
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())

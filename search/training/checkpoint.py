@@ -1,12 +1,11 @@
-"""Checkpoints: everything that the rest of a training depends on, in one safetensors file.
+"""Checkpoints: all that the rest of a training depends on, in one safetensors file.
 
-A `.keras` file leaves out the states of the seed generators, and a training that goes on without
-them is another training.
+A `.keras` file leaves out the states of the seed generators, without which a resumed training
+would differ.
 """
 
 import json
-import os
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,25 +14,38 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
+from search.trainer.protocol import Task
+from storage.atomic_files import atomic_write
+
 FORMAT = "convsearch checkpoint 1"
 
 
 class CheckpointError(Exception):
-    """A checkpoint cannot be written: its disk is full, or its folder closed."""
+    """A checkpoint cannot be written, as on a full disk."""
 
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
-    """Arrays by name, and what else there is as JSON values."""
+    """Arrays by `group/name`, and everything else as JSON values."""
 
     arrays: dict[str, NDArray[Any]]
     state: dict[str, Any]
 
+    def group(self, group: str) -> dict[str, NDArray[Any]]:
+        """Return the arrays of a group by their names in it."""
+        prefix = f"{group}/"
+        return {
+            name.removeprefix(prefix): array
+            for name, array in self.arrays.items()
+            if name.startswith(prefix)
+        }
+
 
 def write_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
-    """Write the file whole or not at all: a kill at any moment leaves the old one or the new.
+    """Write the file atomically: a kill at any moment leaves the old one or the new one.
 
-    One process at a time may write to a path; what a killed one left is written over.
+    Only one process at a time may write to a path: the partial file has one name, so that killed
+    processes leave one only.
 
     Raises:
         CheckpointError: If it cannot be written; the old one stays.
@@ -42,30 +54,17 @@ def write_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
     arrays = {name: np.asarray(array, order="C") for name, array in checkpoint.arrays.items()}
     metadata = {"format": FORMAT, "state": json.dumps(checkpoint.state)}
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        _save(arrays, partial, metadata)
-        partial.replace(path)
+        with atomic_write(path, partial=partial, sync=True):
+            save_file(arrays, partial, metadata)
     except (OSError, SafetensorError) as error:
         reason = getattr(error, "strerror", None) or error
         raise CheckpointError(f"Cannot save {path}: {reason}") from error
 
 
-def _save(arrays: dict[str, NDArray[Any]], path: Path, metadata: dict[str, str]) -> None:
-    """Write a file and has it on the disk, or leaves none."""
-    try:
-        save_file(arrays, path, metadata)
-        with path.open("rb") as file:
-            os.fsync(file.fileno())
-    except (OSError, SafetensorError):
-        path.unlink(missing_ok=True)
-        raise
-
-
 def load_checkpoint(path: Path) -> Checkpoint | None:
-    """Load a checkpoint; one that is missing, broken or of another format gives None.
+    """Load a checkpoint; return None if it is missing, damaged or of another format.
 
-    A trial without its checkpoint starts again and gives the same curve, so there is no reason to
-    fail.
+    A trial without its checkpoint starts again with the same result, so this is no error.
     """
     if not path.is_file():
         return None
@@ -78,3 +77,21 @@ def load_checkpoint(path: Path) -> Checkpoint | None:
         return Checkpoint(arrays, json.loads(metadata["state"]))
     except (SafetensorError, OSError, KeyError, ValueError):
         return None
+
+
+def load_checkpoint_of(task: Task) -> Checkpoint | None:
+    """Load the checkpoint that a task resumes from; None if there is none of this very task."""
+    checkpoint = load_checkpoint(Path(task.resume_from or task.checkpoint))
+    if checkpoint is None or checkpoint.state.get("task") != task_identity(task):
+        return None
+    return checkpoint
+
+
+def task_identity(task: Task) -> dict[str, Any]:
+    """Return what a checkpoint and its task must agree on; the places of files may change."""
+    values = asdict(task)
+    for place in ("data", "checkpoint", "resume_from", "features", "modules"):
+        del values[place]
+    if task.weights is not None:
+        values["weights"] = {key: task.weights[key] for key in ("digest", "mode")}
+    return values

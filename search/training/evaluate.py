@@ -1,4 +1,4 @@
-"""A trained network again: built from its record, with the best weights of its checkpoint."""
+"""A trained network, rebuilt from its record with the best weights of its checkpoint."""
 
 from pathlib import Path
 
@@ -9,45 +9,44 @@ from numpy.typing import NDArray
 from search.data import PreparedSet
 from search.trainer.predictions import SplitPredictions
 from search.trainer.protocol import Evaluate, Evaluated, Task
-from search.training.checkpoint import load_checkpoint
-from search.training.fit import group, task_identity
+from search.training.checkpoint import load_checkpoint_of
 from search.training.grad_cam import choose_images, heat_maps
-from search.training.phase import NotFiniteError, assign, predict_in_batches
+from search.training.phase import NotFiniteError, assign_state, predict_in_batches
 from search.training.phase_plan import build_full_model
 from spaces import Config
 
 
 class NoWeightsError(Exception):
-    """The best weights of a trial cannot be had: its checkpoint is gone, broken or another's."""
+    """A trial's best weights cannot be loaded: its checkpoint is missing, damaged or another's."""
 
 
 def rebuild(task: Task, data: PreparedSet) -> keras.Model:
     """Return the whole network of a trial, from raw pixels, as it was in its best epoch.
 
     Args:
-        task: As it was trained; its checkpoint is the one to read.
+        task: The task it was trained by, whose checkpoint is read.
         data: The images that it was trained on, whose statistics are in the network.
 
     Raises:
         NoWeightsError: If the checkpoint cannot be read, or is another task's.
-        SpaceError: If the weights of its backbone are others now.
+        SpaceError: If the weights of its backbone have changed.
     """
-    path = Path(task.resume_from or task.checkpoint)
-    checkpoint = load_checkpoint(path)
-    if checkpoint is None or checkpoint.state.get("task") != task_identity(task):
+    checkpoint = load_checkpoint_of(task)
+    if checkpoint is None:
+        path = task.resume_from or task.checkpoint
         raise NoWeightsError(f"{path} does not hold the weights of this trial.")
     config = Config.from_json(task.config)
     model = build_full_model(task, config, data)
-    assign(model, group(checkpoint, "best"))
+    assign_state(model, checkpoint.group("best"))
     return model
 
 
 def evaluate(request: Evaluate, data: PreparedSet) -> Evaluated:
-    """Do what is wished with a trained network.
+    """Predict with a trained network, save it, or both.
 
     Raises:
         NoWeightsError, SpaceError: As `rebuild` does.
-        NotFiniteError: If an answer of the network is not a finite number.
+        NotFiniteError: If a prediction is not a finite number.
     """
     model = rebuild(request.task, data)
     predictions = _predict_split(model, request, data) if request.predictions else None
@@ -62,7 +61,7 @@ def evaluate(request: Evaluate, data: PreparedSet) -> Evaluated:
 
 
 def _predict_split(model: keras.Model, request: Evaluate, data: PreparedSet) -> SplitPredictions:
-    """Make a network answer on a split, and show where it looked in some of its images."""
+    """Predict a split, and compute the heat maps of some of its images."""
     images, labels = data.images(request.split), np.array(data.labels(request.split))
     batch_size = min(Config.from_json(request.task.config).batch_size, data.counts["train"])
     probabilities = predict_probabilities(model, images, batch_size)
@@ -76,18 +75,13 @@ def _predict_split(model: keras.Model, request: Evaluate, data: PreparedSet) -> 
 def predict_probabilities(
     model: keras.Model, images: NDArray[np.uint8], batch_size: int
 ) -> NDArray[np.float64]:
-    """Return class probabilities of raw pixels, each row of which adds up to 1.
-
-    Args:
-        model: A whole network.
-        images: Shape `(n, height, width, channels)`.
-        batch_size: Images at once.
+    """Return the class probabilities of raw pixels, `(n, n_classes)`; each row adds up to 1.
 
     Raises:
-        NotFiniteError: If an answer of the network is not a finite number.
+        NotFiniteError: If a prediction is not a finite number.
     """
     predictions = predict_in_batches(model, images, batch_size).astype(np.float64)
     if not np.isfinite(predictions).all():
-        raise NotFiniteError("The network's answers are not finite numbers.")
+        raise NotFiniteError("The network's predictions are not finite numbers.")
     probabilities: NDArray[np.float64] = predictions / predictions.sum(axis=1, keepdims=True)
     return probabilities

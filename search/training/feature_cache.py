@@ -1,7 +1,7 @@
-"""Features of a frozen backbone: computed once for a prepared set, and mapped by every trainer.
+"""Features of a frozen backbone: computed once for a prepared set, memory-mapped by all trainers.
 
-One `.npy` file for each split and pass, named by a hash of all that it depends on: the images'
-fingerprint, the backbone, its weights and their preprocessing, and which augmented pass it is.
+There is a `.npy` file for each split and pass, named by a hash of what it depends on: the images'
+fingerprint, the backbone, its weights and their preprocessing, and the augmented pass.
 """
 
 import hashlib
@@ -10,18 +10,16 @@ import logging
 import os
 import shutil
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from math import prod
 from pathlib import Path
 from typing import BinaryIO
 
-import fasteners
 import keras
 import numpy as np
 from numpy.typing import NDArray
 
 from search.data import PreparedSet
-from search.data.cache import CACHE_VARIABLE, cache_error_message, write_atomically
+from search.data.cache import CACHE_VARIABLE, cache_lock, write_atomically
 from search.errors import DataError
 from search.training.augmentation import augment
 from search.training.phase import predict_in_batches
@@ -30,23 +28,22 @@ from spaces.models.backbones import Weights, backbone_cost, find_backbone
 
 FORMAT = 1
 N_PASSES = 3
-"""Augmented passes over the training images; more would differ more, and take more disk."""
+"""Augmented passes over the training images; more would give more variety and take more disk."""
 BATCH_SIZE = 32
 CHUNK = 8 * BATCH_SIZE
-"""Images between two words of progress."""
-WAIT_S = 1.0
+"""Images between two reports of progress."""
 
 logger = logging.getLogger(__name__)
 
 OnProgress = Callable[[int, int], None]
-"""Told how many images of how many are done, so that nobody takes the trainer for hung."""
+"""Called with the number of images done and of all; it shows that the trainer has not hung."""
 
 Maps = NDArray[np.float32]
 """Shape `(n, height, width, channels)`."""
 
 
 class Features:
-    """What a frozen backbone makes of a prepared set's images, read from files."""
+    """A frozen backbone's features of a prepared set, cached in files."""
 
     def __init__(
         self,
@@ -66,7 +63,7 @@ class Features:
         self._maps: dict[Path, Maps] = {}
 
     def maps(self, split: str, augmented_pass: int = 0) -> Maps:
-        """Features of a split: of its images as they are in pass 0, else of augmented ones.
+        """Return the features of a split: pass 0 is of the images themselves, others augmented.
 
         Raises:
             DataError: If they cannot be written.
@@ -93,7 +90,7 @@ class Features:
         n_images = self._data.counts[split]
         maps = _load(path, n_images)
         if maps is None:
-            with _locked(path, lambda: self._on_progress(0, n_images)):
+            with cache_lock(path.with_suffix(".lock"), lambda: self._on_progress(0, n_images)):
                 maps = _load(path, n_images)  # another trainer may have written it meanwhile
                 if maps is None:
                     self._compute(path, split, augmented_pass)
@@ -115,7 +112,7 @@ class Features:
             for block in blocks:
                 file.write(block.data)
             file.flush()
-            os.fsync(file.fileno())  # what is damaged would not be noticed later
+            os.fsync(file.fileno())  # Damaged features would not be noticed later.
 
         write_atomically(path, write)
 
@@ -133,7 +130,7 @@ class Features:
             )
 
     def _blocks(self, split: str, augmented_pass: int) -> Iterator[Maps]:
-        """Features of a split, a chunk of images after the other."""
+        """Yield the features of a split in chunks of images."""
         if self._extractor is None:
             self._extractor = build_extractor(
                 self._backbone, self._data.image_shape, self._weights
@@ -149,24 +146,8 @@ class Features:
             yield np.ascontiguousarray(maps, "<f4")
 
 
-@contextmanager
-def _locked(path: Path, on_wait: Callable[[], None]) -> Iterator[None]:
-    """Hold a lock between processes, which is waited for with a word now and then."""
-    lock = fasteners.InterProcessLock(path.with_suffix(".lock"))
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        while not lock.acquire(blocking=True, timeout=WAIT_S):
-            on_wait()
-    except OSError as error:
-        raise DataError(cache_error_message("write to", path.parent, error)) from error
-    try:
-        yield
-    finally:
-        lock.release()
-
-
 def _load(path: Path, n_images: int) -> Maps | None:
-    """Map a file of features; one that is missing, cut short or of another kind gives None."""
+    """Map a file of features; return None if it is missing, truncated or of another kind."""
     try:
         maps = np.load(path, mmap_mode="r", allow_pickle=False)
     except (OSError, ValueError, EOFError):

@@ -1,10 +1,11 @@
-"""The fit of one trial: its phases and epochs, the best weights, and going on.
+"""The fit of one trial: its phases and epochs, its best weights, and resuming it.
 
-A fit depends on its task alone. Data order and augmentation are functions of (seed, epoch), and
-everything else is in the checkpoint, so one that was cut off goes on bit for bit.
+A fit depends on its task only. Data order and augmentation are functions of (seed, epoch), and
+everything else is in the checkpoint, so an interrupted fit resumes bit for bit.
 """
 
 import time
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -20,23 +21,22 @@ from search.trainer.protocol import Confusion, Finished, Task
 from search.training.checkpoint import (
     Checkpoint,
     CheckpointError,
-    load_checkpoint,
+    load_checkpoint_of,
+    task_identity,
     write_checkpoint,
 )
 from search.training.feature_cache import OnProgress
-from search.training.phase import NotFiniteError, Phase
+from search.training.phase import Phase, assign_state
 from search.training.phase_plan import count_phases, make_phase
 from spaces import Config
 from storage import EpochRow
 
-__all__ = ["Fit", "NotFiniteError"]
-
 
 @dataclass(frozen=True, slots=True)
 class BestEpoch:
-    """The best epoch so far, counted from 1, and what the network had learned by then.
+    """The best epoch so far, counted from 1, and the network's state after it.
 
-    `confusion` is of its answers on validation, empty where an older checkpoint did not keep it.
+    `confusion` is that on validation, empty if it comes from an older checkpoint without it.
     """
 
     accuracy: float
@@ -47,15 +47,14 @@ class BestEpoch:
 
 
 def _ignore_progress(_done: int, _total: int) -> None:
-    """Tell nobody of progress."""
+    """Report no progress."""
 
 
 class Fit:
     """A network in training.
 
-    `history` holds its epochs so far, the restored ones too; `save_error` says why the last of
-    them
-    is in no checkpoint, and is empty when it is in one.
+    `history` holds its epochs so far, including restored ones; `save_error` says why the last one
+    is in no checkpoint, and is empty if it is in one.
     """
 
     def __init__(
@@ -69,14 +68,14 @@ class Fit:
         self.save_error = ""
         self.best: BestEpoch | None = None
         self._on_progress = on_progress
-        checkpoint = self._load_checkpoint()
+        checkpoint = load_checkpoint_of(task)
         self.phase = self._make_phase(checkpoint.state["phase"] if checkpoint else 1)
         if checkpoint:
             self._restore(checkpoint)
 
     @property
     def model(self) -> keras.Model:
-        """The network of the present phase."""
+        """The network of the current phase."""
         return self.phase.model
 
     @property
@@ -85,10 +84,10 @@ class Fit:
         return not self.phase.is_over or self.phase.number < count_phases(self.config)
 
     def run_epoch(self) -> EpochRow:
-        """Train and validates one epoch, and save the checkpoint if that can be done.
+        """Train and validate one epoch, and save the checkpoint if possible.
 
         Raises:
-            NotFiniteError: If the loss is not a finite number any more.
+            NotFiniteError: If the loss becomes NaN or infinite.
         """
         started = time.perf_counter()
         if self.phase.is_over:
@@ -120,18 +119,18 @@ class Fit:
 
     @property
     def confusion(self) -> Confusion:
-        """That of the best epoch so far on validation; empty before the first."""
+        """Confusion matrix of the best epoch so far on validation; empty before the first."""
         return () if self.best is None else self.best.confusion
 
     def finish(self) -> Finished:
-        """Put the best weights back and measure them on the validation split."""
+        """Restore the best weights and measure them on the validation split."""
         from sklearn.metrics import balanced_accuracy_score, roc_auc_score
 
         assert self.best is not None, "a fit without an epoch"
         n_parameters = self.model.count_params()
         if self.best.phase != self.phase.number:
             self.phase = self._make_phase(self.best.phase)
-        self.phase.assign(self.best.trained_state)
+        assign_state(self.model, self.best.trained_state)
         labels = self.data.labels("val")
         probabilities = self.phase.predict().astype(np.float64)
         probabilities /= probabilities.sum(axis=1, keepdims=True)
@@ -156,17 +155,17 @@ class Fit:
         return make_phase(number, self.task, self.config, self.data, self._on_progress)
 
     def _begin_next_phase(self) -> None:
-        """Go on to the next phase from the best epoch of the ones before."""
+        """Begin the next phase with the weights of the best epoch so far."""
         assert self.best is not None
         self.phase = self._make_phase(self.phase.number + 1)
-        self.phase.assign(self.best.trained_state)
+        assign_state(self.model, self.best.trained_state)
 
     def _save(self) -> None:
         assert self.best is not None
         arrays = {
             **_prefixed("model", self.phase.trained_state()),
             **_prefixed("best", self.best.trained_state),
-            **_prefixed("optimizer", dict(_numbered(self.phase.optimizer_arrays()))),
+            **_prefixed("optimizer", dict(enumerate(self.phase.optimizer_arrays()))),
         }
         state = {
             "task": task_identity(self.task),
@@ -182,55 +181,25 @@ class Fit:
         }
         try:
             write_checkpoint(Path(self.task.checkpoint), Checkpoint(arrays, state))
-        except CheckpointError as error:  # The trial can do without, as long as it goes on here.
+        except CheckpointError as error:  # Needed only if the trial is resumed elsewhere.
             self.save_error = str(error)
         else:
             self.save_error = ""
 
-    def _load_checkpoint(self) -> Checkpoint | None:
-        """The checkpoint, if there is a whole one of this very task."""
-        checkpoint = load_checkpoint(Path(self.task.resume_from or self.task.checkpoint))
-        if checkpoint is None or checkpoint.state.get("task") != task_identity(self.task):
-            return None
-        return checkpoint
-
     def _restore(self, checkpoint: Checkpoint) -> None:
-        """Go on where the checkpoint was saved."""
-        self.phase.assign(group(checkpoint, "model"))
-        optimizer = group(checkpoint, "optimizer")
+        """Resume from the checkpoint."""
+        assign_state(self.model, checkpoint.group("model"))
+        optimizer = checkpoint.group("optimizer")
         self.phase.restore(
             [optimizer[str(i)] for i in range(len(optimizer))], checkpoint.state["progress"]
         )
         self.best = BestEpoch(
             **checkpoint.state["best"],
-            trained_state=group(checkpoint, "best"),
+            trained_state=checkpoint.group("best"),
             confusion=tuple(map(tuple, checkpoint.state.get("confusion", ()))),
         )
         self.history = [EpochRow(**row) for row in checkpoint.state["history"]]
 
 
-def task_identity(task: Task) -> dict[str, Any]:
-    """What a checkpoint must agree on; where the files lie may change."""
-    values = asdict(task)
-    for place in ("data", "checkpoint", "resume_from", "features", "modules"):
-        del values[place]
-    if task.weights is not None:
-        values["weights"] = {key: task.weights[key] for key in ("digest", "mode")}
-    return values
-
-
-def _prefixed(group: str, arrays: dict[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+def _prefixed(group: str, arrays: Mapping[Any, NDArray[Any]]) -> dict[str, NDArray[Any]]:
     return {f"{group}/{name}": array for name, array in arrays.items()}
-
-
-def _numbered(arrays: list[NDArray[Any]]) -> list[tuple[str, NDArray[Any]]]:
-    return [(str(i), array) for i, array in enumerate(arrays)]
-
-
-def group(checkpoint: Checkpoint, group: str) -> dict[str, NDArray[Any]]:
-    prefix = f"{group}/"
-    return {
-        name.removeprefix(prefix): array
-        for name, array in checkpoint.arrays.items()
-        if name.startswith(prefix)
-    }

@@ -1,4 +1,4 @@
-"""Grad-CAM: which places of an image spoke for the class that a network took it for.
+"""Grad-CAM: which regions of an image contributed to its predicted class.
 
 Source: Selvaraju et al., "Grad-CAM: Visual Explanations from Deep Networks via Gradient-based
 Localization", https://arxiv.org/abs/1610.02391.
@@ -12,21 +12,21 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
+from search.trainer.predictions import N_MISTAKES
 from spaces.models.backbones.build import has_kernel
 
-N_MISTAKES = 12
 N_CORRECT = 8
 BATCH_SIZE = 8
-"""Images at once: few, for whatever the last layers compute is kept until their gradient is."""
+"""Few at once, since the activations of the last layers are kept for the gradient."""
 
 
 def choose_images(
     probabilities: NDArray[np.float64], labels: NDArray[np.int64]
 ) -> NDArray[np.int64]:
-    """Return the positions of the images whose heat maps tell most.
+    """Return the positions of the images to show with heat maps.
 
-    They are the up to 12 most confident mistakes, most confident first, then of each of the first
-    8 classes the most confident right answer, where it has any.
+    They are the up to 12 most confident mistakes, most confident first, then the most confident
+    correct image of each of the first 8 classes, where there is one.
 
     Args:
         probabilities: Of the classes, shape `(n, n_classes)`.
@@ -42,14 +42,13 @@ def choose_images(
 def heat_maps(
     model: keras.Model, images: NDArray[Any], classes: NDArray[np.int64]
 ) -> NDArray[np.uint8] | None:
-    """Return the Grad-CAM of a class for each image, None if no map of the network has places.
+    """Return the Grad-CAM of a class for each image, None if no feature map is spatial.
 
-    The gradient is of the class's logit: that of a probability vanishes where the network is
-    sure.
+    The gradient is that of the class's logit: the gradient of a probability vanishes where the
+    network is confident.
 
     Args:
-        model: A network of ours: features, pooling or flattening, dense layers, and a last dense
-            layer with a softmax.
+        model: Features, pooling or flattening, dense layers, and a last dense layer with softmax.
         images: Raw pixels, shape `(k, height, width, channels)`.
         classes: The class to explain for each image, shape `(k,)`.
 
@@ -71,10 +70,10 @@ def heat_maps(
 def _raw_maps(
     network: keras.Model, last: keras.layers.Dense, images: Any, classes: Any
 ) -> tf.Tensor:
-    """The paper's equations 1 and 2, at the size of the feature map."""
+    """Compute the paper's equations 1 and 2, at the size of the feature map."""
     with tf.GradientTape() as tape:
         pixels = tf.cast(images, tf.float32)
-        tape.watch(pixels)  # A frozen backbone has nothing else that is watched.
+        tape.watch(pixels)  # A frozen backbone has no trainable variable to watch.
         features, vector = network(pixels, training=False)
         logits = tf.linalg.matmul(vector, last.kernel) + last.bias
         chosen = tf.gather(logits, classes, axis=1, batch_dims=1)
@@ -84,7 +83,7 @@ def _raw_maps(
 
 
 def _to_uint8(raw: tf.Tensor, size: tuple[int, int]) -> NDArray[np.uint8]:
-    """Resize maps of shape `(k, h, w, 1)` and scales each to its own maximum."""
+    """Resize maps of shape `(k, h, w, 1)`, and scale each to its own maximum."""
     maps = np.nan_to_num(tf.image.resize(raw, size, "bilinear").numpy()[..., 0], posinf=0.0)
     highest = maps.max(axis=(1, 2), keepdims=True)
     scaled = np.divide(maps, highest, out=np.zeros_like(maps), where=highest > 0)
@@ -93,10 +92,10 @@ def _to_uint8(raw: tf.Tensor, size: tuple[int, int]) -> NDArray[np.uint8]:
 
 
 def _build_feature_model(model: keras.Model) -> keras.Model | None:
-    """Make a network of the same layers that gives its last map with places and its last vector.
+    """Make a network of the same layers that returns the last spatial map and the last vector.
 
-    A map of one pixel has no places. Then the last one before it is taken, which may lie within a
-    backbone.
+    If the last feature map is a single pixel, the last larger one before it is taken, which may
+    lie within a backbone.
     """
     last = model.layers[-1]
     operations = list(model.operations)
@@ -119,7 +118,7 @@ def _build_feature_model(model: keras.Model) -> keras.Model | None:
 def _build_inner_feature_model(
     model: keras.Model, backbone: keras.Model, scaled: Any, features: Any
 ) -> keras.Model | None:
-    """The same, where the last map with places is one that the backbone keeps inside."""
+    """Make the same network where the last spatial map is inside the backbone."""
     for found in _spatial_outputs(backbone.operations):
         inside = keras.Model(backbone.input, [found, backbone.output])
         feature_map, result = inside(keras.Model(model.input, scaled)(model.input))
@@ -129,7 +128,7 @@ def _build_inner_feature_model(
 
 
 def _spatial_outputs(operations: list[Any]) -> Iterator[Any]:
-    """Feature maps with places, last first, down to the first layer with a kernel."""
+    """Yield spatial feature maps, last first, down to the first layer with a kernel."""
     first = next((n for n, it in enumerate(operations) if has_kernel(it)), len(operations))
     for operation in reversed(operations[first:]):
         inside = isinstance(operation, keras.Model | keras.layers.ZeroPadding2D)

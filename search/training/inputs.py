@@ -1,4 +1,4 @@
-"""What phases are fed with: pixels, or the features that a frozen backbone made of them."""
+"""The input of phases: pixels, or the features that a frozen backbone computed from them."""
 
 from collections.abc import Iterator, Sequence
 
@@ -11,11 +11,11 @@ from search.training.feature_cache import Maps
 from search.training.phase import Batch
 
 ORDER, AUGMENTATION = 0, 1
-"""Streams of random numbers that a trial's seed and an epoch are joined with."""
+"""Streams of random numbers, each seeded by a trial's seed, the stream and an epoch."""
 
 
 class PixelFeed:
-    """Pixels, augmented anew in each epoch if the trial says so."""
+    """Pixels, augmented differently in each epoch if the config says so."""
 
     def __init__(
         self, data: PreparedSet, seed: int, batch_size: int, *, augmentation: bool
@@ -26,7 +26,7 @@ class PixelFeed:
         self.batch_size = min(batch_size, data.counts["train"])
 
     def batches(self, epoch: int) -> Iterator[Batch]:
-        """Training images, shape `(batch_size, height, width, channels)`."""
+        """Yield training images, shape `(batch_size, height, width, channels)`, and labels."""
         labels = self._data.labels("train")
         order = draw_order(len(labels), self._seed, epoch, self.batch_size)
         images = self._data.images("train")[order.ravel()]
@@ -38,12 +38,12 @@ class PixelFeed:
             yield images[start : start + self.batch_size], labels[batch]
 
     def validation(self) -> Batch:
-        """The validation images, as they are."""
+        """Return the validation images, never augmented."""
         return self._data.images("val"), self._data.labels("val")
 
 
 class FeatureFeed:
-    """Features of a frozen backbone; epochs take turns among the `passes` over the images."""
+    """Features of a frozen backbone; epochs alternate between the `passes` over the images."""
 
     def __init__(
         self,
@@ -60,19 +60,19 @@ class FeatureFeed:
         self.batch_size = min(batch_size, data.counts["train"])
 
     def batches(self, epoch: int) -> Iterator[Batch]:
-        """Feature maps of training images, shape `(batch_size, height, width, channels)`."""
+        """Yield features of training images, shape `(batch_size, height, width, channels)`."""
         labels = self._data.labels("train")
         maps = self._passes[(epoch - 1) % len(self._passes)]
         for batch in draw_order(len(labels), self._seed, epoch, self.batch_size):
             yield maps[batch], labels[batch]
 
     def validation(self) -> Batch:
-        """Feature maps of the validation images."""
+        """Return the features of the validation images."""
         return self._validation, self._data.labels("val")
 
 
 def draw_order(n_images: int, seed: int, epoch: int, batch_size: int) -> NDArray[np.int64]:
-    """Positions of an epoch's images, shape `(n_batches, batch_size)`: whole batches only."""
+    """Draw the positions of an epoch's images, `(n_batches, batch_size)`: full batches only."""
     order = np.random.default_rng((seed, ORDER, epoch)).permutation(n_images)
     n_batches = n_images // batch_size
     return order[: n_batches * batch_size].reshape(n_batches, batch_size)

@@ -1,8 +1,8 @@
 """The trainer: a child process that trains one trial after another.
 
-Started by `search.trainer.process` as `python -m search.training.main`. It answers on what
-was its standard output, and everything that libraries print goes to standard error. It ends at
-once when its standard input closes: a worker that dies takes its trainer along.
+`search.trainer.process` starts it as `python -m search.training.main`. Messages go to the original
+standard output, and everything that libraries print goes to standard error. The process exits as
+soon as its standard input closes, so no trainer outlives its worker.
 """
 
 import importlib
@@ -12,8 +12,9 @@ import sys
 import threading
 import traceback
 from pathlib import Path
-from typing import IO
+from typing import IO, TYPE_CHECKING
 
+from search.errors import summarize
 from search.trainer.protocol import (
     Busy,
     Epoch,
@@ -32,6 +33,9 @@ from search.trainer.protocol import (
     encode,
 )
 
+if TYPE_CHECKING:
+    from search.data import PreparedSet
+
 
 class Channel:
     """The trainer's end of the pipe to its worker."""
@@ -43,7 +47,7 @@ class Channel:
         threading.Thread(target=self._read, args=(sys.stdin,), daemon=True).start()
 
     def send(self, message: Message) -> None:
-        """Send a message; a worker that is gone ends the process."""
+        """Send a message; exit if the worker is gone."""
         try:
             self._out.write(encode(message))
         except BrokenPipeError:
@@ -60,7 +64,7 @@ class Channel:
 
 
 def main() -> None:
-    """Serve tasks until the worker closes the pipe."""
+    """Serve requests until the worker closes the pipe."""
     channel = Channel()
     _load_tensorflow()
     import psutil
@@ -75,7 +79,7 @@ def main() -> None:
 
 
 def _load_tensorflow() -> None:
-    """Load TensorFlow with deterministic operations on as many threads as the worker says."""
+    """Load TensorFlow with deterministic operations and the number of threads configured."""
     import tensorflow as tf
 
     n_threads = int(os.environ.get("CONVSEARCH_TRAINER_THREADS", "1"))
@@ -86,13 +90,13 @@ def _load_tensorflow() -> None:
 
 
 def _serve(channel: Channel, request: Task | Evaluate | Predict) -> None:
-    """Train or evaluates a trial, or predicts; whatever comes of it is a message."""
+    """Train or evaluate a trial, or predict, and send the result or the error as a message."""
     import gc
 
     import keras
     import tensorflow as tf
 
-    from search.training.fit import NotFiniteError
+    from search.training.phase import NotFiniteError
 
     try:
         if isinstance(request, Evaluate):
@@ -106,18 +110,17 @@ def _serve(channel: Channel, request: Task | Evaluate | Predict) -> None:
     except (tf.errors.ResourceExhaustedError, MemoryError):
         channel.send(Unfit(reason="The network needs more memory than there is."))
     except (Exception, SystemExit) as error:  # A user's family may raise anything.
-        reason = f"{type(error).__name__}: {error}".splitlines()[0]
-        channel.send(Failed(reason=reason, traceback=traceback.format_exc()))
+        channel.send(Failed(reason=summarize(error), traceback=traceback.format_exc()))
     finally:
         keras.backend.clear_session()
         gc.collect()
 
 
 def _train_deterministically(channel: Channel, task: Task) -> None:
-    """Train a trial so that one seed gives one result, as far as its operations can.
+    """Train a trial with deterministic operations where all of its operations have them.
 
-    Some have no deterministic kernel for a GPU. The trial then begins again, or goes on from its
-    checkpoint, without that; so do those that this process trains later.
+    Some have no deterministic kernel for a GPU. The trial is then restarted, or resumed from its
+    checkpoint, without determinism, as are the trials that this process trains later.
     """
     import tensorflow as tf
     from tensorflow.python.framework.config import disable_op_determinism
@@ -134,13 +137,19 @@ def _train_deterministically(channel: Channel, task: Task) -> None:
 
 
 def _evaluate(request: Evaluate) -> Evaluated:
-    from search.data import PreparedSet
     from search.training.evaluate import evaluate
+
+    return evaluate(request, _load_data(request.task))
+
+
+def _load_data(task: Task) -> "PreparedSet":
+    """Load the users' families that a task needs, and open its images."""
+    from search.data import PreparedSet
     from spaces import FamilyModule
 
-    for module in request.task.modules:
+    for module in task.modules:
         FamilyModule(**module).load()
-    return evaluate(request, PreparedSet.open(Path(request.task.data)))
+    return PreparedSet.open(Path(task.data))
 
 
 def _predict(channel: Channel, request: Predict) -> Predicted:
@@ -150,16 +159,11 @@ def _predict(channel: Channel, request: Predict) -> Predicted:
 
 
 def _train(channel: Channel, task: Task) -> None:
-    from search.data import PreparedSet
     from search.training.fit import Fit
-    from spaces import FamilyModule
 
-    for module in task.modules:
-        FamilyModule(**module).load()
-    data = PreparedSet.open(Path(task.data))
-    fit = Fit(task, data, lambda done, total: channel.send(Busy(done, total)))
+    fit = Fit(task, _load_data(task), lambda done, total: channel.send(Busy(done, total)))
     if task.resume_from and not fit.history:
-        channel.send(Note("its checkpoint cannot be read, so it begins anew"))
+        channel.send(Note("its checkpoint cannot be read, so it starts again"))
     if fit.history:
         channel.send(Resumed(tuple(fit.history), fit.confusion))
         if channel.receive() == "stop":

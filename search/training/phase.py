@@ -1,4 +1,4 @@
-"""One phase of a fit: a network, what it is fed, its optimizer, early stopping and plateaus."""
+"""One phase of a fit: a network, its input, its optimizer and its callbacks."""
 
 import math
 from collections.abc import Iterator, Mapping
@@ -10,18 +10,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from search.trainer.protocol import Confusion, Task
-
-EARLY_STOPPING_STATE = ("wait", "stopped_epoch", "best", "best_epoch")
-PLATEAU_STATE = ("wait", "cooldown_counter", "best")
+from search.training.callbacks import PhaseCallbacks
 
 Batch = tuple[NDArray[Any], NDArray[np.int64]]
 
 
 @dataclass(frozen=True, slots=True)
 class Validation:
-    """What a network's answers on the validation split come to.
+    """Measures of a network's predictions on the validation split.
 
-    `confusion` counts them, a row for each true class and a column for each answer.
+    `confusion` counts them: a row for each true class, a column for each predicted class.
     """
 
     loss: float
@@ -34,22 +32,22 @@ class NotFiniteError(ArithmeticError):
 
 
 class Feed(Protocol):
-    """What a phase trains and validates on, in the form that its network takes.
+    """The data that a phase trains and validates on, in the form of its network's input.
 
-    `batch_size` is that of every batch; the images left over differ from epoch to epoch.
+    All batches have `batch_size` images; the ones left over differ from epoch to epoch.
     """
 
     batch_size: int
 
     def batches(self, epoch: int) -> Iterator[Batch]:
-        """Training batches of an epoch: a function of the trial's seed and the epoch alone."""
+        """Yield the training batches of an epoch, which depend on the seed and the epoch only."""
 
     def validation(self) -> Batch:
-        """All of the validation split."""
+        """Return the whole validation split."""
 
 
 class Phase:
-    """A network in training, from its first epoch to the one after which it stops itself.
+    """A network in training, from its first epoch to its early stopping or last epoch.
 
     `number` is 1, or 2 for fine-tuning.
     """
@@ -75,25 +73,25 @@ class Phase:
             jit_compile=False,
         )
         optimizer.build(model.trainable_variables)
-        self._start_callbacks(task)
+        self._callbacks = PhaseCallbacks(model, task)
 
     @property
     def is_over(self) -> bool:
-        """Whether it has stopped itself or trained its epochs."""
+        """Whether it was stopped early or has trained all its epochs."""
         return self.model.stop_training or self._n_epochs >= self._max_epochs
 
     @property
     def learning_rate(self) -> float:
-        """The optimizer's learning rate now."""
+        """The optimizer's current learning rate."""
         return float(self.model.optimizer.learning_rate)
 
     def train(self, epoch: int) -> dict[str, float]:
         """Train on the batches of an epoch, and return `loss` and `accuracy` over its images.
 
-        Keras begins its metrics anew with each call, so the means are ours.
+        Keras resets its metrics with each call, so the means are computed here.
 
         Raises:
-            NotFiniteError: If the loss is not a finite number any more.
+            NotFiniteError: If the loss becomes NaN or infinite.
         """
         sums, n_images = {"loss": 0.0, "accuracy": 0.0}, 0
         for inputs, labels in self.feed.batches(epoch):
@@ -106,15 +104,15 @@ class Phase:
         return {name: total / n_images for name, total in sums.items()}
 
     def validate(self) -> Validation:
-        """Measure cross-entropy, without the regularizer's penalty, accuracy and confusion.
+        """Return cross-entropy without the regularizer's penalty, accuracy and confusion.
 
         Raises:
-            NotFiniteError: If an answer of the network is not a finite number.
+            NotFiniteError: If a prediction is not a finite number.
         """
         _, labels = self.feed.validation()
         probabilities = self.predict()
         if not np.isfinite(probabilities).all():
-            raise NotFiniteError("The network's answers became NaN.")
+            raise NotFiniteError("The network's predictions became NaN.")
         likelihood = probabilities[np.arange(len(labels)), labels].astype(np.float64)
         loss = -np.log(np.maximum(likelihood, keras.config.epsilon())).mean()
         predictions, n_classes = probabilities.argmax(axis=1), probabilities.shape[1]
@@ -126,74 +124,50 @@ class Phase:
         )
 
     def predict(self) -> NDArray[np.float32]:
-        """Class probabilities of the validation split, shape `(n, n_classes)`."""
+        """Return class probabilities of the validation split, shape `(n, n_classes)`."""
         inputs, _ = self.feed.validation()
         return predict_in_batches(self.model, inputs, self.feed.batch_size)
 
     def end_epoch(self, val_loss: float, val_accuracy: float) -> None:
-        """Let early stopping and the plateau's reduction of the learning rate act."""
-        logs = {"val_loss": val_loss, "val_accuracy": val_accuracy}
-        self._early_stopping.on_epoch_end(self._n_epochs, logs)
-        self._plateau.on_epoch_end(self._n_epochs, dict(logs))
+        """Let early stopping and the learning rate's schedule act."""
+        self._callbacks.end_epoch(self._n_epochs, val_loss, val_accuracy)
         self._n_epochs += 1
 
     def trained_state(self) -> dict[str, NDArray[Any]]:
-        """Everything of the network that training changes, by layer and position.
+        """Return all variables that training changes, by layer and position.
 
-        The states of seed generators are in it, a frozen backbone's weights are not.
+        They include the states of seed generators, but not the weights of a frozen backbone.
         """
         return {
             name: variable.numpy() for name, variable in _trained_variables(self.model).items()
         }
 
-    def assign(self, trained_state: Mapping[str, NDArray[Any]]) -> None:
-        """Assign `trained_state` to the network; what it does not name stays as it is."""
-        assign(self.model, trained_state)
-
     def optimizer_arrays(self) -> list[NDArray[Any]]:
-        """The optimizer's variables."""
+        """Return the optimizer's variables."""
         return [variable.numpy() for variable in self.model.optimizer.variables]
 
     def state(self) -> dict[str, Any]:
-        """Counters of early stopping and plateaus, as JSON values."""
+        """Return the counters of the phase and its callbacks as JSON values."""
         return {
             "n_epochs": self._n_epochs,
             "stop": bool(self.model.stop_training),
-            "stopper": {
-                name: getattr(self._early_stopping, name) for name in EARLY_STOPPING_STATE
-            },
-            "plateau": {name: getattr(self._plateau, name) for name in PLATEAU_STATE},
+            **self._callbacks.state(),
         }
 
     def restore(self, optimizer_arrays: list[NDArray[Any]], state: Mapping[str, Any]) -> None:
-        """Put back what `optimizer_arrays` and `state` gave."""
+        """Restore what `optimizer_arrays` and `state` returned."""
         for variable, array in zip(self.model.optimizer.variables, optimizer_arrays, strict=True):
             variable.assign(array)
         self._n_epochs = state["n_epochs"]
-        for callback, name in ((self._early_stopping, "stopper"), (self._plateau, "plateau")):
-            for key, value in state[name].items():
-                setattr(callback, key, value)
+        self._callbacks.restore(state)
         self.model.stop_training = state["stop"]
 
-    def _start_callbacks(self, task: Task) -> None:
-        self._early_stopping = keras.callbacks.EarlyStopping(
-            monitor="val_accuracy", mode="max", patience=task.patience
-        )
-        self._plateau = keras.callbacks.ReduceLROnPlateau(
-            monitor="val_loss",
-            mode="min",
-            factor=task.plateau_factor,
-            patience=task.plateau_patience,
-            min_lr=task.min_learning_rate,
-        )
-        self.model.stop_training = False
-        for callback in (self._early_stopping, self._plateau):
-            callback.set_model(self.model)
-            callback.on_train_begin()
 
+def assign_state(model: keras.Model, trained_state: Mapping[str, NDArray[Any]]) -> None:
+    """Assign a phase's `trained_state` to a network, which may be that of another phase.
 
-def assign(model: keras.Model, trained_state: Mapping[str, NDArray[Any]]) -> None:
-    """Put what a phase has learned into a network, be it of another phase."""
+    Variables that the state does not name keep their values.
+    """
     variables = _trained_variables(model)
     for name, array in trained_state.items():
         if name in variables:
@@ -203,7 +177,7 @@ def assign(model: keras.Model, trained_state: Mapping[str, NDArray[Any]]) -> Non
 def predict_in_batches(
     model: keras.Model, inputs: NDArray[Any], batch_size: int
 ) -> NDArray[np.float32]:
-    """A network's answers, in batches of one size, the last filled up: one shape, one trace."""
+    """Predict in batches of one size, the last one padded, so that the network is traced once."""
     parts = []
     for start in range(0, len(inputs), batch_size):
         batch = inputs[start : start + batch_size]
@@ -224,9 +198,9 @@ def _trained_variables(model: keras.Model) -> dict[str, keras.Variable]:
 
 
 def _skip_all_reduce(optimizer: keras.optimizers.Optimizer) -> None:
-    """Leave out the sum of gradients over replicas, of which there is one.
+    """Skip the sum of gradients over replicas, of which there is one.
 
-    The sum registers a custom gradient that TensorFlow never forgets, and with it the whole
-    graph of the network: 16 MB a network, which no `clear_session` gives back.
+    The sum registers a custom gradient that TensorFlow never releases, and with it the whole
+    graph of the network: 16 MB for each network, which `clear_session` does not free.
     """
     optimizer._all_reduce_sum_gradients = lambda grads_and_vars: grads_and_vars

@@ -1,4 +1,4 @@
-"""The phases of a config: one of the whole network, or first the head and then fine-tuning."""
+"""The phases of a config: one for the whole network, or first the head and then fine-tuning."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -18,14 +18,14 @@ from spaces.models.transfer import TransferNetwork
 
 
 def count_phases(config: Config) -> int:
-    """How many phases a config is trained in: 1 or 2."""
+    """Return the number of phases that a config is trained in: 1 or 2."""
     return find_family(config.family).n_phases
 
 
 def make_phase(
     number: int, task: Task, config: Config, data: PreparedSet, on_progress: OnProgress
 ) -> Phase:
-    """A phase before its first epoch."""
+    """Make a phase before its first epoch."""
     if not isinstance(config.network, TransferNetwork):
         return _make_full_phase(number, task, config, data)
     weights = _read_weights(task)
@@ -39,12 +39,14 @@ def make_phase(
 
 
 def _read_weights(task: Task) -> Weights:
-    """The study's weights, as long as the file still holds them.
+    """Return the study's weights.
 
     Raises:
-        SpaceError: If it holds others.
+        SpaceError: If the file holds other ones now.
     """
-    record = task.weights or {"source": "none", "mode": None, "digest": "none"}
+    record = task.weights
+    if record is None:
+        return RANDOM_WEIGHTS
     weights = Weights(record["source"], record["mode"])
     if weights.digest() != record["digest"]:
         raise SpaceError(f"The weights at {weights.source} are not those of the study any more.")
@@ -58,17 +60,17 @@ def _make_full_phase(
     data: PreparedSet,
     weights: Weights = RANDOM_WEIGHTS,
 ) -> Phase:
-    """The whole network on pixels; a second phase of it begins with a new optimizer."""
+    """Make a phase of the whole network on pixels, with a new optimizer."""
     model = _build(task, config, data, weights)
     feed = PixelFeed(data, task.seed, config.batch_size, augmentation=config.augmentation)
     return Phase(number, model, feed, build_optimizer(config), task)
 
 
 def build_full_model(task: Task, config: Config, data: PreparedSet) -> keras.Model:
-    """The whole network of a trial before its first epoch, from raw pixels.
+    """Build the whole network of a trial, which takes raw pixels, before its first epoch.
 
     Raises:
-        SpaceError: If the study's weights are others now.
+        SpaceError: If the study's weights have changed.
     """
     is_transfer = isinstance(config.network, TransferNetwork)
     return _build(task, config, data, _read_weights(task) if is_transfer else RANDOM_WEIGHTS)
@@ -87,7 +89,7 @@ def _build(task: Task, config: Config, data: PreparedSet, weights: Weights) -> k
 
 
 def _make_head(task: Task, config: Config, data: PreparedSet, features: Features) -> Phase:
-    """A new head on the features of the frozen backbone."""
+    """Make a phase of a new head on the features of the frozen backbone."""
     numbers = range(1, N_PASSES + 1) if config.augmentation else (0,)
     passes = [features.maps("train", number) for number in numbers]
     validation = features.maps("val")

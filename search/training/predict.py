@@ -1,4 +1,4 @@
-"""An exported model at work on images that it was given."""
+"""Predictions of an exported model on images from a file."""
 
 from collections.abc import Callable
 
@@ -14,19 +14,19 @@ PROGRESS_EVERY = 8 * BATCH_SIZE
 
 
 class WrongShapeError(ValueError):
-    """A model takes other images than its record says."""
+    """A model's input shape is not the one in its record."""
 
 
 def predict(request: Predict, on_progress: Callable[[int, int], None]) -> Predicted:
-    """Make a model answer on images; its file must have been found safe before.
+    """Predict images with a model, whose file must have been found safe before.
 
     Args:
-        request: Where the model and the images are, and where the answers go.
-        on_progress: Called with the images done and all of them.
+        request: The files of the model, the images and the predictions.
+        on_progress: Called with the number of images done, and of all.
 
     Raises:
-        WrongShapeError: If the model takes other images.
-        NotFiniteError: If an answer of the network is not a finite number.
+        WrongShapeError: If the model takes images of another shape.
+        NotFiniteError: If a prediction is not a finite number.
         ValueError, OSError: Or another error of Keras, if the model is damaged.
     """
     model = keras.models.load_model(request.model, safe_mode=True, compile=False)

@@ -21,11 +21,6 @@ MAX_CONSECUTIVE_ERRORS = 3
 N_RECENT_TRIALS = 100
 
 
-def describe_error(error: BaseException) -> str:
-    """Return an exception's type and the first line of its message."""
-    return f"{type(error).__name__}: {error}".splitlines()[0]
-
-
 def record_traceback(trial: optuna.Trial, text: str) -> None:
     """Keep the end of a traceback with the trial; before its end is told, since none is after."""
     logger.error("trial %s: %s", trial.number, text)

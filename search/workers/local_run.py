@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from analysis import Ranking, StudyStatus, follow_status, load_status, rank
 from search.data import Progress
-from search.machine.devices import CPU, Device, choose_gpus, n_cores
+from search.machine.gpus import CPU, Device, choose_gpus, n_cores
 from search.settings.plan import StudyTable, store_url
 from search.studies.resolved_plan import ResolvedPlan
 from search.studies.submission import Submission, submit

@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from search.errors import WorkerError, WorkerStartError
-from search.machine.devices import Device
-from search.machine.processes import python_path
+from search.machine.gpus import Device
+from search.machine.processes import child_environment
 from search.machine.signals import stop_on_signal
 from storage import hide_passwords
 
@@ -136,7 +136,7 @@ class LocalWorkers:
             *([] if self.study is None else ["--", self.study]),
         ]  # fmt: skip
         # The URL may hold a password, so it goes where a list of processes does not show it.
-        environment = {**os.environ, "CONVSEARCH_STORE": self.store_url, **python_path()}
+        environment = child_environment(CONVSEARCH_STORE=self.store_url)
         with contextlib.ExitStack() as stack:
             log = None if self.log is None else stack.enter_context(self.log(index).open("ab"))
             self._processes[index] = subprocess.Popen(

@@ -10,11 +10,12 @@ import optuna
 from optuna.exceptions import OptunaError
 from optuna.samplers import BaseSampler
 
+from search.errors import summarize
 from search.strategy.family_quota import MAX_EPOCHS, next_family
 from search.strategy.sampler import make_sampler
 from search.studies.open_study import OpenStudy
 from search.workers import confirmation_trials
-from search.workers.family_failures import describe_error, explain_broken_family, record_traceback
+from search.workers.family_failures import explain_broken_family, record_traceback
 from spaces import Config, Cost, SpaceError, find_family, predict_cost
 from storage import (
     Lease,
@@ -141,7 +142,7 @@ def _draw_config(opened: OpenStudy, lease: Lease, kinds: Sequence[str]) -> Propo
         raise
     except (Exception, SystemExit) as error:  # Whatever the code of a user's family may raise.
         record_traceback(trial, traceback.format_exc())
-        finish_trial(opened.store, lease, Outcome("fail", describe_error(error)), pending)
+        finish_trial(opened.store, lease, Outcome("fail", summarize(error)), pending)
         return None
     if not trial.constraints:
         trial.set_constraint("size", overrun)

@@ -69,9 +69,9 @@ def wait_for_uploads(artifacts: Collection[Artifacts], must_stop_soon: Callable[
         must_stop_soon: Asked several times a second.
     """
     for it in artifacts:
-        it.flush(0.0)  # What was refused is tried again.
+        it.transfer.wait(0.0)  # What was refused is tried again.
     until = time.monotonic() + UPLOAD_TIMEOUT_S
-    while any(it.is_uploading for it in artifacts) and time.monotonic() < until:
+    while any(it.transfer.is_progressing for it in artifacts) and time.monotonic() < until:
         if must_stop_soon():
             return
         time.sleep(POLL_S)
@@ -81,7 +81,7 @@ def flush_before_exit(artifacts: Collection[Artifacts]) -> None:
     """Return files that are on their way a last moment, and say where they stay otherwise."""
     until = time.monotonic() + FLUSH_TIMEOUT_S
     for it in artifacts:
-        it.flush(max(0.0, until - time.monotonic()))
-    left = [str(it.folder) for it in artifacts if it.has_pending_uploads]
+        it.transfer.wait(max(0.0, until - time.monotonic()))
+    left = [str(it.folder) for it in artifacts if it.transfer.has_unfinished]
     if left:
         logger.warning("left before all checkpoints were sent; they stay in %s", ", ".join(left))

@@ -114,9 +114,9 @@ class StandingWorker:
     def _close_finished(self, rows: Sequence[OpenStudyRow]) -> None:
         """Close studies that need nobody any more, once their files are where they belong."""
         for study_id in self._opened.keys() - {row.study_id for row in rows}:
-            if self._opened[study_id][1].artifacts.is_idle:
+            if self._opened[study_id][1].artifacts.transfer.is_done:
                 del self._opened[study_id]
-        self._uploading = [it for it in self._uploading if not it.is_idle]
+        self._uploading = [it for it in self._uploading if not it.transfer.is_done]
 
     def _join(self) -> OpenStudyRow | None:
         return join_next_study(
@@ -145,7 +145,7 @@ class StandingWorker:
             else:
                 self._skipped_until[row.study_id] = time.monotonic() + WAIT_S
         except StudyNotFoundError:
-            opened.artifacts.cancel_uploads()
+            opened.artifacts.transfer.cancel_all()
             logger.warning("study %s was deleted", row.name)
         except (DataError, StudyMismatchError, ArtifactError) as error:  # Its images are gone.
             self._uploading.append(self._opened.pop(row.study_id)[1].artifacts)
@@ -169,7 +169,7 @@ class StandingWorker:
                 if known is not None and known[1].settings.creation == opened.settings.creation:
                     self._uploading.append(known[1].artifacts)
                 elif known is not None:  # Another study has its name now.
-                    known[1].artifacts.cancel_uploads()
+                    known[1].artifacts.transfer.cancel_all()
                 known = settings, opened
         except StoreUnavailableError:
             raise

@@ -8,7 +8,7 @@ from functools import partial
 
 from search.artifacts import trial_numbers_to_keep
 from search.errors import ArtifactError, DataError, StudyMismatchError
-from search.machine.devices import Device
+from search.machine.gpus import Device
 from search.machine.log_format import log_context
 from search.studies.open_study import OpenStudy
 from search.trainer.pool import TrainerPool
@@ -145,7 +145,7 @@ class StudySession:
                     )
                 )
             else:
-                opened.artifacts.flush(
+                opened.artifacts.transfer.wait(
                     FLUSH_TIMEOUT_S
                 )  # Whoever goes on with it needs the last epoch.
                 release_trial(opened.store, lease, lost=ending is Unfinished.LOST)

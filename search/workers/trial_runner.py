@@ -252,7 +252,7 @@ class TrialRunner:
     def _keep_checkpoint(self, save_error: str) -> None:
         """Make what the trainer saved taken to the artifact store, or warns that it did not."""
         if not save_error:
-            self.opened.artifacts.send(self._number, self.proposal.lease.generation)
+            self.opened.artifacts.upload(self._number, self.proposal.lease.generation)
         elif not self.has_save_error:
             logger.warning("trial %s goes on without a checkpoint: %s", self._number, save_error)
         self.has_save_error = bool(save_error)

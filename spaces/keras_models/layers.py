@@ -21,7 +21,8 @@ class KerasLayers:
     """Keras layers over Keras tensors.
 
     Initializers and dropout are seeded from the network's seed and the layer's name, so that a
-    layer's draw does not depend on what else is in the network.
+    layer's draw does not depend on what else is in the network. The methods are described in
+    `spaces.models.Layers`.
     """
 
     def __init__(
@@ -32,7 +33,6 @@ class KerasLayers:
         self._backbone_weights = weights
 
     def channels(self, x: keras.KerasTensor) -> int:
-        """How many channels a feature map has."""
         return int(x.shape[-1])
 
     def conv2d(
@@ -44,11 +44,6 @@ class KerasLayers:
         strides: int = 1,
         name: str,
     ) -> keras.KerasTensor:
-        """A convolution with padding `same`.
-
-        Raises:
-            SpaceError: If the map is smaller than the stride.
-        """
         check_window(x.shape[1], x.shape[2], strides, name=name)
         layer = keras.layers.Conv2D(
             channels,
@@ -69,11 +64,6 @@ class KerasLayers:
         padding: Padding = "valid",
         name: str,
     ) -> keras.KerasTensor:
-        """The largest value of each window.
-
-        Raises:
-            SpaceError: If the map is smaller than the pool, or than a stride where it is padded.
-        """
         window = pool_size if padding == "valid" else strides or pool_size
         check_window(x.shape[1], x.shape[2], window, name=name)
         return keras.layers.MaxPooling2D(pool_size, strides, padding, name=name)(x)
@@ -81,43 +71,28 @@ class KerasLayers:
     def average_pool(
         self, x: keras.KerasTensor, pool_size: int, *, name: str
     ) -> keras.KerasTensor:
-        """The mean of each window.
-
-        Raises:
-            SpaceError: If the map is smaller than the pool.
-        """
         check_window(x.shape[1], x.shape[2], pool_size, name=name)
         return keras.layers.AveragePooling2D(pool_size, name=name)(x)
 
     def add(self, xs: Sequence[keras.KerasTensor], *, name: str) -> keras.KerasTensor:
-        """The sum of feature maps of one shape."""
         return keras.layers.Add(name=name)(list(xs))
 
     def concatenate(self, xs: Sequence[keras.KerasTensor], *, name: str) -> keras.KerasTensor:
-        """The channels of feature maps of one size, one after the other."""
         return keras.layers.Concatenate(name=name)(list(xs))
 
     def batch_norm(self, x: keras.KerasTensor, *, name: str) -> keras.KerasTensor:
-        """Normalization over the batch."""
         return keras.layers.BatchNormalization(name=name)(x)
 
     def activation(self, x: keras.KerasTensor, *, name: str) -> keras.KerasTensor:
-        """The activation of the settings."""
         return keras.layers.Activation(self.settings.activation, name=name)(x)
 
     def dropout(self, x: keras.KerasTensor, rate: float, *, name: str) -> keras.KerasTensor:
-        """Dropout of a share of the values, the others scaled up."""
         seed = self._seed_of(name, "dropout")
         return keras.layers.Dropout(rate, seed=seed, name=name)(x)
 
     def backbone(
         self, x: keras.KerasTensor, backbone: str, unfrozen_layers: int
     ) -> keras.KerasTensor:
-        """Feature maps of raw pixels by a pretrained backbone, of which the top is trained.
-
-        Raises:
-            SpaceError: If the images are too small, or the weights cannot be had or do not fit.
-        """
         weights = self._backbone_weights
         scaled = preprocess(x, weights.mode_for(find_backbone(backbone)))
         model = build_backbone(backbone, (scaled.shape[1], scaled.shape[2], 3), weights)
@@ -125,26 +100,22 @@ class KerasLayers:
         return model(scaled, training=False)
 
     def flatten(self, x: keras.KerasTensor, *, name: str) -> keras.KerasTensor:
-        """A feature map as one vector."""
         return keras.layers.Flatten(name=name)(x)
 
     def global_average(self, x: keras.KerasTensor, *, name: str) -> keras.KerasTensor:
-        """Each channel's average."""
         return keras.layers.GlobalAveragePooling2D(name=name)(x)
 
     def dense(self, x: keras.KerasTensor, units: int, *, name: str) -> keras.KerasTensor:
-        """A dense layer without an activation."""
         return keras.layers.Dense(units, name=name, **self._weights(name))(x)
 
     def probabilities(
         self, x: keras.KerasTensor, n_classes: int, *, name: str
     ) -> keras.KerasTensor:
-        """A dense layer with a softmax over the classes."""
         weights = self._weights(name)
         return keras.layers.Dense(n_classes, activation="softmax", name=name, **weights)(x)
 
     def draw_orthogonal_biases(self, model: keras.Model) -> None:
-        """Return every bias a one-row orthogonal draw, which is a random direction of length 1.
+        """Set every bias to a one-row orthogonal draw, which is a random direction of length 1.
 
         Keras' own initializer refuses one dimension, and a custom one would keep bare Keras from
         loading the model: so the layers start with zeros, and the draw is assigned afterwards.

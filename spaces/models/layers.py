@@ -1,8 +1,8 @@
 """The toolbox a network is written with: one set of layers, several meanings.
 
-A network is a function over tensors that are whatever the toolbox says: Keras tensors
-(`spaces.keras_models.layers`), or bare shapes whose cost is added up (`spaces.cost.estimate`). So
-what a network is and what it costs cannot disagree.
+A network is a function over the tensors of a toolbox: Keras tensors (`spaces.keras_models.layers`)
+or bare shapes whose cost is added up (`spaces.cost.cost_layers`). So a network and its predicted
+cost cannot disagree.
 """
 
 from collections.abc import Sequence
@@ -20,13 +20,17 @@ class Layers(Protocol[T]):
 
     @property
     def settings(self) -> LayerSettings:
-        """What all layers share, such as initializers and the activation."""
+        """The settings of all layers, such as initializers and the activation."""
 
     def channels(self, x: T) -> int:
-        """How many channels a feature map has."""
+        """Return the number of channels of a feature map."""
 
     def conv2d(self, x: T, channels: int, kernel_size: int, *, strides: int = 1, name: str) -> T:
-        """A convolution with padding `same`."""
+        """Apply a convolution with padding `same`.
+
+        Raises:
+            SpaceError: If the map is smaller than the stride.
+        """
 
     def max_pool(
         self,
@@ -37,43 +41,54 @@ class Layers(Protocol[T]):
         padding: Padding = "valid",
         name: str,
     ) -> T:
-        """The largest value of each window, `pool_size` apart where `strides` is not given.
+        """Take the largest value of each window; windows are `strides`, or `pool_size`, apart.
 
         Rows and columns left over are dropped, unless the padding is `same`.
+
+        Raises:
+            SpaceError: If the map is smaller than the pool, or than a stride where it is padded.
         """
 
     def average_pool(self, x: T, pool_size: int, *, name: str) -> T:
-        """The mean of each window; rows and columns left over are dropped."""
+        """Take the mean of each window; rows and columns left over are dropped.
+
+        Raises:
+            SpaceError: If the map is smaller than the pool.
+        """
 
     def add(self, xs: Sequence[T], *, name: str) -> T:
-        """The sum of feature maps of one shape."""
+        """Add feature maps of one shape."""
 
     def concatenate(self, xs: Sequence[T], *, name: str) -> T:
-        """The channels of feature maps of one size, one after the other."""
+        """Concatenate the channels of feature maps of one size."""
 
     def batch_norm(self, x: T, *, name: str) -> T:
-        """Normalization over the batch."""
+        """Normalize over the batch."""
 
     def activation(self, x: T, *, name: str) -> T:
-        """The activation of the settings."""
+        """Apply the activation of the settings."""
 
     def dropout(self, x: T, rate: float, *, name: str) -> T:
-        """Dropout of a share of the values, the others scaled up."""
+        """Set a share of the values to 0, and scale the others up."""
 
     def backbone(self, x: T, backbone: str, unfrozen_layers: int) -> T:
-        """Feature maps of raw pixels by a pretrained backbone, of which the top is trained."""
+        """Make feature maps of raw pixels with a pretrained backbone, of which the top is trained.
+
+        Raises:
+            SpaceError: If the images are too small, or the weights are missing or do not fit.
+        """
 
     def flatten(self, x: T, *, name: str) -> T:
-        """A feature map as one vector."""
+        """Turn a feature map into one vector."""
 
     def global_average(self, x: T, *, name: str) -> T:
-        """Each channel's average."""
+        """Take the average of each channel."""
 
     def dense(self, x: T, units: int, *, name: str) -> T:
-        """A dense layer without an activation."""
+        """Apply a dense layer without an activation."""
 
     def probabilities(self, x: T, n_classes: int, *, name: str) -> T:
-        """A dense layer with a softmax over the classes."""
+        """Apply a dense layer with a softmax over the classes."""
 
 
 class Network(Protocol):
@@ -88,7 +103,7 @@ class Network(Protocol):
 
 
 def check_window(height: int | None, width: int | None, window: int, *, name: str) -> None:
-    """Refuse to make a map smaller that has less than one window, or one stride, to it.
+    """Refuse to reduce a map that is smaller than a window or a stride.
 
     Raises:
         SpaceError: If nothing would be left of the map.
@@ -101,6 +116,6 @@ def check_window(height: int | None, width: int | None, window: int, *, name: st
 
 
 def pooled_size(size: int, pool_size: int, strides: int | None, padding: Padding) -> int:
-    """How many windows there are along a side of `size` values."""
+    """Return the number of windows along a side of `size` values."""
     step = strides or pool_size
     return -(-size // step) if padding == "same" else (size - pool_size) // step + 1

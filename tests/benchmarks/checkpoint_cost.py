@@ -82,7 +82,7 @@ def train(
             case Epoch(_, save_error):
                 assert not save_error, save_error
                 if artifacts is not None:
-                    artifacts.send(number, 0)
+                    artifacts.upload(number, 0)
                 trainer.send("go_on")
             case Finished() | Unfit():
                 seconds = time.perf_counter() - started
@@ -90,7 +90,7 @@ def train(
             case Failed(reason):
                 raise RuntimeError(reason)
     if artifacts is not None:
-        artifacts.flush(600.0)
+        artifacts.transfer.wait(600.0)
     return seconds, cpu_seconds(trainer) - used
 
 

@@ -3,7 +3,7 @@
 import sys
 from dataclasses import dataclass, field
 
-from search.machine.devices import CPU, Device
+from search.machine.gpus import CPU, Device
 from search.studies.open_study import OpenStudy
 from search.trainer.protocol import Epoch, Finished, Message, Task
 from search.workers.worker import Worker

@@ -10,7 +10,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from matplotlib.patches import Patch
 
-    from analysis.report.architecture import Box, Canvas, Layer, Line
+    from analysis.report.architecture import Box, Canvas, Line
+    from spaces import DrawnLayer
 
 MAX_HEIGHT = 4000
 MAX_ROWS = 20
@@ -33,7 +34,7 @@ ROUND, STRIPE = 6, 5
 
 
 @style.drawing()
-def draw_architecture(layers: Sequence["Layer"], *, title: str) -> bytes:
+def draw_architecture(layers: Sequence["DrawnLayer"], *, title: str) -> bytes:
     """Draw a network from the image on top down to the probabilities, as PNG.
 
     Each box says what the layer is, its output's shape, its parameters, and what acts on its
@@ -89,7 +90,7 @@ class _Page:
         return not is_wide and self.paper_height <= MAX_HEIGHT
 
 
-def _parts(layers: Sequence["Layer"]) -> tuple["Canvas", ...]:
+def _parts(layers: Sequence["DrawnLayer"]) -> tuple["Canvas", ...]:
     """Return a network in one piece, or cut where it is long."""
     from analysis.report.architecture import lay_out
     from analysis.report.texts import texts

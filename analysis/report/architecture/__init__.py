@@ -1,6 +1,9 @@
-"""A network drawn layer by layer, as SVG: what belongs together, where it stands, how it looks."""
+"""Drawing of a network as SVG: blocks of layers, their layout, and how they look.
 
-from analysis.report.architecture.blocks import Block, Layer, group_layers
+The layers of a config are computed by `spaces.draw_network`.
+"""
+
+from analysis.report.architecture.blocks import Block, group_layers
 from analysis.report.architecture.drawing import Panel, draw_architecture, lay_out
 from analysis.report.architecture.geometry import Box, Canvas, Line
 
@@ -8,7 +11,6 @@ __all__ = [
     "Block",
     "Box",
     "Canvas",
-    "Layer",
     "Line",
     "Panel",
     "draw_architecture",

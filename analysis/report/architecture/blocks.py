@@ -1,37 +1,14 @@
-"""Blocks of a drawing: a layer with what only acts on its output, so that long networks fit."""
+"""Blocks of a drawing: a layer together with those that act on its output, to save space."""
 
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import isqrt
-from typing import Protocol
+
+from spaces import DrawnLayer
 
 MERGED_KINDS = frozenset({"batch_norm", "activation", "dropout"})
 """Layers that are drawn within the box of the layer before them."""
-
-
-class Layer(Protocol):
-    """A layer of a network, as `LayerFacts` of a report are, and `DrawnLayer` of a config."""
-
-    @property
-    def name(self) -> str:
-        """Unlike that of any other layer."""
-
-    @property
-    def kind(self) -> str:
-        """The toolbox's name of it; the first one is `image`."""
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """Of its output, without the batch."""
-
-    @property
-    def parameters(self) -> int:
-        """All of its weights."""
-
-    @property
-    def inputs(self) -> tuple[str, ...]:
-        """Name of the layers whose output it takes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,16 +28,12 @@ class Block:
     kernel_size: int | None = None
 
 
-def group_layers(layers: Sequence[Layer]) -> tuple[Block, ...]:
-    """Return the blocks of a network, in its order.
-
-    Args:
-        layers: Each after those that it takes its input from.
-    """
+def group_layers(layers: Sequence[DrawnLayer]) -> tuple[Block, ...]:
+    """Return the blocks of a network, in its order; each layer follows its inputs."""
     n_uses = Counter(name for layer in layers for name in layer.inputs)
     by_name = {layer.name: layer for layer in layers}
     block_of: dict[str, str] = {}
-    members: dict[str, list[Layer]] = {}
+    members: dict[str, list[DrawnLayer]] = {}
     for layer in layers:
         block_name = layer.name
         if layer.kind in MERGED_KINDS and len(layer.inputs) == 1 and n_uses[layer.inputs[0]] == 1:
@@ -70,12 +43,14 @@ def group_layers(layers: Sequence[Layer]) -> tuple[Block, ...]:
     return tuple(_block(found, block_of, by_name) for found in members.values())
 
 
-def _block_of_input(before: Layer, block_of: dict[str, str]) -> str | None:
-    """Return the block that a layer's action joins: the image itself has none."""
+def _block_of_input(before: DrawnLayer, block_of: dict[str, str]) -> str | None:
+    """Return the block that a merged layer joins; None after the image."""
     return None if before.kind == "image" else block_of[before.name]
 
 
-def _block(members: Sequence[Layer], block_of: dict[str, str], by_name: dict[str, Layer]) -> Block:
+def _block(
+    members: Sequence[DrawnLayer], block_of: dict[str, str], by_name: dict[str, DrawnLayer]
+) -> Block:
     first = members[0]
     return Block(
         name=first.name,
@@ -88,8 +63,8 @@ def _block(members: Sequence[Layer], block_of: dict[str, str], by_name: dict[str
     )
 
 
-def _kernel_size(layer: Layer, by_name: dict[str, Layer]) -> int | None:
-    """Return the side of a convolution's window, from its parameters with or without biases."""
+def _kernel_size(layer: DrawnLayer, by_name: dict[str, DrawnLayer]) -> int | None:
+    """Return the kernel size of a convolution, from its parameters with or without biases."""
     before, after = by_name[layer.inputs[0]].shape[-1], layer.shape[-1]
     for n in (layer.parameters - after, layer.parameters):
         area, rest = divmod(n, before * after)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from markupsafe import Markup, escape
 
-from analysis.report.architecture.blocks import Layer, group_layers
+from analysis.report.architecture.blocks import group_layers
 from analysis.report.architecture.geometry import (
     BASELINES,
     Box,
@@ -17,9 +17,10 @@ from analysis.report.architecture.geometry import (
 )
 from analysis.report.architecture.layout import WIDTH, place_blocks, split_rows
 from analysis.report.texts import Texts
+from spaces import DrawnLayer
 
 MAX_ROWS = 9
-"""Of a panel: what fits a screen, and two of them on a printed page."""
+"""Rows of a panel: one fits a screen, two fit a printed page."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,26 +32,20 @@ class Panel:
     description: str
 
 
-def draw_architecture(layers: Sequence[Layer], texts: Texts) -> tuple[Panel, ...]:
+def draw_architecture(layers: Sequence[DrawnLayer], texts: Texts) -> tuple[Panel, ...]:
     """Draw a network from the image on top down to the probabilities.
 
     Args:
-        layers: Each after those that it takes its input from; none give no panel.
+        layers: Each after its inputs; without layers there is no panel.
         texts: The language of the labels.
     """
     return tuple(_panel(canvas, texts) for canvas in lay_out(layers, texts))
 
 
 def lay_out(
-    layers: Sequence[Layer], texts: Texts, *, max_rows: int = MAX_ROWS
+    layers: Sequence[DrawnLayer], texts: Texts, *, max_rows: int = MAX_ROWS
 ) -> tuple[Canvas, ...]:
-    """Return the parts of a network's drawing, in the order of the network.
-
-    Args:
-        layers: Each after those that it takes its input from; none give no part.
-        texts: The language of the labels.
-        max_rows: Of a part, as far as the network allows.
-    """
+    """Return the parts of a network's drawing, of at most `max_rows` where the network allows."""
     if not layers:
         return ()
     blocks = {block.name: block for block in group_layers(layers)}

@@ -89,7 +89,7 @@ def worker(
         raise SettingsError(
             f"--idle-exit is for a worker of every study; that of {study} leaves at its end."
         )
-    from search.machine.devices import choose_devices
+    from search.machine.gpus import choose_devices
     from search.machine.log_format import log_to_stderr
     from search.settings.plan import store_url
     from search.workers.service import Service

@@ -1,6 +1,6 @@
 """The table of all backbones: what each is, and its layers, read from `backbones.json`.
 
-`make_table` writes the file from the Keras models themselves; nothing here loads Keras.
+`tests/tools/make_backbone_table.py` writes the file from Keras models; nothing here loads Keras.
 """
 
 import difflib
@@ -110,11 +110,6 @@ def backbone_layers(name: str) -> tuple[Layer, ...]:
         spec, *offsets = row if isinstance(row, list) else (row, *([1] if position else []))
         layers.append(Layer(specs[spec], tuple(position - offset for offset in offsets)))
     return tuple(layers)
-
-
-def table_keras_version() -> str:
-    """The version of Keras that the table was made from."""
-    return str(_read()["keras"])
 
 
 @cache

@@ -21,8 +21,8 @@ from analysis.dashboard.pictures import (
     draw_samples,
     style,
 )
-from analysis.report.facts import LayerFacts, Picture
-from spaces import SearchSpace, draw_network
+from analysis.report.facts import Picture
+from spaces import DrawnLayer, SearchSpace, draw_network
 from spaces.parameters.stub_trials import PreferredTrial
 from storage import EpochRow
 from tests.analysis.report.made_facts import make_curve, make_layers, make_picture
@@ -43,17 +43,17 @@ def curve(n_epochs: int, *, second_phase: int | None = None) -> tuple[EpochRow, 
     return make_curve(n_epochs, 0.9, np.random.default_rng(7), second_phase=second_phase)
 
 
-def residual(n_blocks: int) -> tuple[LayerFacts, ...]:
+def residual(n_blocks: int) -> tuple[DrawnLayer, ...]:
     shape, before = (8, 8, 4), "image"
-    layers = [LayerFacts("image", "image", shape, 0, ())]
+    layers = [DrawnLayer("image", "image", shape, 0, ())]
     for i in range(n_blocks):
         layers += [
-            LayerFacts(f"conv{i}", "conv2d", shape, 148, (before,)),
-            LayerFacts(f"act{i}", "activation", shape, 0, (f"conv{i}",)),
-            LayerFacts(f"add{i}", "add", shape, 0, (f"act{i}", before)),
+            DrawnLayer(f"conv{i}", "conv2d", shape, 148, (before,)),
+            DrawnLayer(f"act{i}", "activation", shape, 0, (f"conv{i}",)),
+            DrawnLayer(f"add{i}", "add", shape, 0, (f"act{i}", before)),
         ]
         before = f"add{i}"
-    return (*layers, LayerFacts("out", "probabilities", (2,), 10, (before,)))
+    return (*layers, DrawnLayer("out", "probabilities", (2,), 10, (before,)))
 
 
 def pictures(n: int, *, side: int = 28, label: str = "benign") -> list[Picture]:
@@ -255,9 +255,9 @@ def test_network_of_a_thousand_layers_is_no_higher_than_others() -> None:
 
 @pytest.mark.filterwarnings("error")
 def test_layers_with_odd_names_and_kinds_are_drawn() -> None:
-    layers = [LayerFacts("image", "image", (8, 8, 1), 0, ())]
+    layers = [DrawnLayer("image", "image", (8, 8, 1), 0, ())]
     for i, name in enumerate(ODD):
-        layers.append(LayerFacts(f"{i}{name}", name, (8, 8, 4), 10**12, (layers[-1].name,)))
+        layers.append(DrawnLayer(f"{i}{name}", name, (8, 8, 4), 10**12, (layers[-1].name,)))
     assert opened(draw_architecture(layers, title="t")).height > 600
 
 

@@ -20,7 +20,6 @@ from analysis.report.facts import (
     Caution,
     DataFacts,
     Facts,
-    LayerFacts,
     Picture,
     SearchFacts,
     SplitEvaluation,
@@ -30,6 +29,7 @@ from analysis.report.facts import (
 from analysis.results.classification_metrics import evaluate
 from analysis.results.families import FamilySummary
 from analysis.results.ranking import RankedTrial, Ranking
+from spaces import DrawnLayer
 from storage import EpochRow
 
 HOSTILE = "<script>alert(1)</script>"
@@ -168,7 +168,7 @@ def make_curve(
     return tuple(rows)
 
 
-def make_layers() -> tuple[LayerFacts, ...]:
+def make_layers() -> tuple[DrawnLayer, ...]:
     """Gives a small network of the family `inception`: a stem, two blocks of branches, a head."""
     drawing = _Drawing()
     x = drawing.conv("image", "stem", 16, 3)
@@ -200,12 +200,12 @@ def make_picture(
 
 class _Drawing:
     def __init__(self) -> None:
-        self.rows = {"image": LayerFacts("image", "image", (SIDE, SIDE, 1), 0, ())}
+        self.rows = {"image": DrawnLayer("image", "image", (SIDE, SIDE, 1), 0, ())}
 
     def add(
         self, name: str, kind: str, shape: tuple[int, ...], n: int, inputs: tuple[str, ...]
     ) -> str:
-        self.rows[name] = LayerFacts(name, kind, shape, n, inputs)
+        self.rows[name] = DrawnLayer(name, kind, shape, n, inputs)
         return name
 
     def channels(self, name: str) -> int:

@@ -4,13 +4,13 @@ import pytest
 
 from analysis.report.architecture import draw_architecture, group_layers
 from analysis.report.architecture.layout import WIDTH, place_blocks, split_rows
-from analysis.report.facts import LayerFacts
 from analysis.report.texts import texts
+from spaces import DrawnLayer
 from tests.analysis.report.made_facts import make_layers
 
 
 def layer(name, kind, inputs, n=0, shape=(8, 8, 4)):
-    return LayerFacts(name, kind, shape, n, tuple(inputs))
+    return DrawnLayer(name, kind, shape, n, tuple(inputs))
 
 
 def make_residual(n_blocks):

@@ -1,4 +1,4 @@
-"""The courier: it holds nobody up, brings the latest, and goes on after a failure."""
+"""Background transfers: submitting does not block, the latest action wins, failures retry."""
 
 import logging
 import threading
@@ -12,12 +12,12 @@ from search.errors import ArtifactError
 from search.machine.log_format import _context, log_context
 
 
-def test_sender_does_not_wait_and_the_latest_takes_the_place_of_pending_ones() -> None:
+def test_submit_does_not_block_and_the_latest_action_replaces_queued_ones() -> None:
     transfer, may_go_on, done = BackgroundTransfer(), threading.Event(), []
-    transfer.send("slow", may_go_on.wait)
+    transfer.submit("slow", may_go_on.wait)
     for number in range(5):
-        transfer.send("one", lambda number=number: done.append(number))  # type: ignore[misc]
-    transfer.send("two", lambda: done.append("two"))
+        transfer.submit("one", lambda number=number: done.append(number))  # type: ignore[misc]
+    transfer.submit("two", lambda: done.append("two"))
     assert not transfer.wait(0.05)
     assert done == []
     may_go_on.set()
@@ -25,7 +25,7 @@ def test_sender_does_not_wait_and_the_latest_takes_the_place_of_pending_ones() -
     assert done == [4, "two"]
 
 
-def test_failure_is_warned_of_once_and_the_next_errand_is_run(
+def test_failure_is_logged_once_and_the_next_action_runs(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     transfer, done = BackgroundTransfer(), []
@@ -35,75 +35,75 @@ def test_failure_is_warned_of_once_and_the_next_errand_is_run(
 
     with caplog.at_level(logging.INFO):
         for _ in range(3):
-            transfer.send("one", fail)
+            transfer.submit("one", fail)
             assert transfer.wait(5.0)
-        transfer.send("one", lambda: done.append(1))
+        transfer.submit("one", lambda: done.append(1))
         assert transfer.wait(5.0)
     assert done == [1]
     assert caplog.messages == [
-        "checkpoints stay where they are for now: no room",
+        "checkpoints stay on this machine for now: no room",
         "the artifact store can be used again",
     ]
 
 
-def test_courier_without_an_errand_is_not_waited_for() -> None:
+def test_wait_without_an_action_returns_at_once() -> None:
     assert BackgroundTransfer().wait(0.0)
 
 
-def test_error_of_a_library_ends_no_courier() -> None:
+def test_unexpected_error_does_not_end_the_thread() -> None:
     transfer, done = BackgroundTransfer(), []
 
     def fail() -> None:
         raise RuntimeError("Max Retries Exceeded")
 
-    transfer.send("one", fail)
-    transfer.send("two", lambda: done.append("two"))
+    transfer.submit("one", fail)
+    transfer.submit("two", lambda: done.append("two"))
     assert transfer.wait(5.0)
-    transfer.send("three", lambda: done.append("three"))
+    transfer.submit("three", lambda: done.append("three"))
     assert transfer.wait(5.0)
     assert done == ["two", "three"]
 
 
-def test_lasting_errand_is_tried_until_it_succeeds_and_holds_no_other_up() -> None:
+def test_retried_action_is_tried_until_it_succeeds_and_does_not_block_others() -> None:
     transfer, done, answers = BackgroundTransfer(), [], iter([False, False, True])
 
     def attempt() -> None:
         if not next(answers):
             raise ArtifactError("away")
-        done.append("lasting")
+        done.append("retried")
 
-    transfer.send("lasting", attempt, is_retried=True)
-    transfer.send("other", lambda: done.append("other"))
+    transfer.submit("retried", attempt, is_retried=True)
+    transfer.submit("other", lambda: done.append("other"))
     deadline = time.monotonic() + 10.0
     while not transfer.is_done:
         assert time.monotonic() < deadline
         time.sleep(0.02)
-    assert done == ["other", "lasting"]
+    assert done == ["other", "retried"]
 
 
-def test_lasting_errand_that_fails_makes_way_for_a_newer_one() -> None:
+def test_retried_action_that_fails_is_replaced_by_a_newer_one() -> None:
     transfer, done, tried = BackgroundTransfer(), [], threading.Event()
 
     def fail() -> None:
         tried.set()
         raise ArtifactError("away")
 
-    transfer.send("one", fail, is_retried=True)
+    transfer.submit("one", fail, is_retried=True)
     assert tried.wait(5.0)
-    transfer.send("one", lambda: done.append("newer"), is_retried=True)
+    transfer.submit("one", lambda: done.append("newer"), is_retried=True)
     assert transfer.wait(5.0)
     assert done == ["newer"]
 
 
-def test_log_lines_of_an_errand_are_about_what_its_sender_was_about() -> None:
+def test_action_logs_in_the_context_of_its_submission() -> None:
     transfer, subjects = BackgroundTransfer(), []
     with log_context(study="small", worker="a"):
-        transfer.send("one", lambda: subjects.append(dict(_context.get())))
+        transfer.submit("one", lambda: subjects.append(dict(_context.get())))
     assert transfer.wait(5.0)
     assert subjects == [{"study": "small", "worker": "a"}]
 
 
-def test_lasting_errand_is_hopeful_until_it_has_failed_again_and_again(
+def test_retried_action_is_progressing_until_it_has_failed_repeatedly(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr("search.artifacts.background_transfer.FIRST_BACKOFF_S", 0.01)
@@ -116,12 +116,12 @@ def test_lasting_errand_is_hopeful_until_it_has_failed_again_and_again(
             raise ArtifactError("no room")
         may_go_on.wait(60)
 
-    transfer.send("one", fail_often, is_retried=True)
+    transfer.submit("one", fail_often, is_retried=True)
     transfer.wait(0.0)
     wait_until(lambda: len(tries) >= 4 and not transfer.is_progressing)
-    transfer.send("tidy", lambda: None)
+    transfer.submit("clean up", lambda: None)
     assert transfer.has_unfinished
-    assert set(tries) == {True}  # Nobody leaves while one is under way.
+    assert set(tries) == {True}  # A running action is progressing.
     has_room.set()
     transfer.wait(0.05)
     assert transfer.is_progressing
@@ -130,7 +130,7 @@ def test_lasting_errand_is_hopeful_until_it_has_failed_again_and_again(
     assert not transfer.has_unfinished
     assert not transfer.is_progressing
     assert caplog.messages == [
-        "checkpoints stay where they are for now: no room",
+        "checkpoints stay on this machine for now: no room",
         "the artifact store can be used again",
     ]
 

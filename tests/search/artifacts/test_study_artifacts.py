@@ -1,4 +1,4 @@
-"""A study's checkpoints: kept under the lease that wrote them, brought where they are needed."""
+"""A study's checkpoints: saved under the lease that wrote them, downloaded where needed."""
 
 import threading
 from collections.abc import Iterator
@@ -7,8 +7,7 @@ from pathlib import Path
 import pytest
 
 from search.artifacts import Artifacts, ArtifactStore
-from search.artifacts.names import check_name
-from search.artifacts.study_artifacts import folder_name
+from search.artifacts.names import check_name, folder_name
 from search.errors import ArtifactError
 
 
@@ -25,23 +24,23 @@ def machines(
     both = on_machine("here"), on_machine("there")
     yield both
     for machine in both:
-        assert machine.flush(10.0)
+        assert machine.transfer.wait(10.0)
 
 
 def save(artifacts: Artifacts, number: int, generation: int, content: str) -> None:
-    """Does what a trainer and its worker do after an epoch."""
+    """Save and upload a checkpoint as trainer and worker do after an epoch."""
     path = artifacts.checkpoint(number, generation)
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(content)
-    artifacts.send(number, generation)
-    assert artifacts.flush(10.0)
+    artifacts.upload(number, generation)
+    assert artifacts.transfer.wait(10.0)
 
 
 def text_of(path: Path | None) -> str | None:
     return None if path is None else path.read_text()
 
 
-def test_trial_goes_on_elsewhere_from_its_last_checkpoint(
+def test_trial_resumes_elsewhere_from_its_last_checkpoint(
     machines: tuple[Artifacts, Artifacts],
 ) -> None:
     here, there = machines
@@ -52,7 +51,7 @@ def test_trial_goes_on_elsewhere_from_its_last_checkpoint(
     assert there.fetch(4, generation=2) is None
 
 
-def test_worker_that_was_asleep_does_not_spoil_its_successors_checkpoint(
+def test_suspended_worker_does_not_overwrite_its_successors_checkpoint(
     machines: tuple[Artifacts, Artifacts],
 ) -> None:
     sleeper, successor = machines
@@ -63,7 +62,7 @@ def test_worker_that_was_asleep_does_not_spoil_its_successors_checkpoint(
         assert text_of(machine.load(3)) == "epoch 5"
 
 
-def test_new_trial_asks_nobody_for_a_checkpoint(
+def test_new_trial_does_not_look_for_a_checkpoint(
     machines: tuple[Artifacts, Artifacts], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     here, _ = machines
@@ -106,7 +105,7 @@ def test_store_that_cannot_be_read_is_an_error_and_no_missing_checkpoint(
     assert text_of(here.fetch(3, 2)) == "epoch 2"
 
 
-def test_checkpoint_that_could_not_be_sent_is_sent_later_and_then_let_go(
+def test_checkpoint_whose_upload_failed_is_uploaded_later_and_then_removed(
     machines: tuple[Artifacts, Artifacts], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     here, there = machines
@@ -117,17 +116,17 @@ def test_checkpoint_that_could_not_be_sent_is_sent_later_and_then_let_go(
         path = here.checkpoint(3, 0)
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text("best weights")
-        here.send(3, 0)
+        here.upload(3, 0)
         here.release_local_copy(3, 0)
-        assert not here.flush(0.2)
-        assert not here.is_idle
+        assert not here.transfer.wait(0.2)
+        assert not here.transfer.is_done
         assert path.exists()
-    assert here.flush(10.0)
+    assert here.transfer.wait(10.0)
     assert text_of(there.load(3)) == "best weights"
     assert not path.exists()
 
 
-def test_nothing_more_is_sent_of_a_study_that_was_deleted(
+def test_nothing_is_uploaded_for_a_study_that_was_deleted(
     machines: tuple[Artifacts, Artifacts], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     here, _ = machines
@@ -135,10 +134,10 @@ def test_nothing_more_is_sent_of_a_study_that_was_deleted(
         away.setattr(type(here.store), "put", fail_to_put)
         here.checkpoint(3, 0).parent.mkdir(parents=True, exist_ok=True)
         here.checkpoint(3, 0).touch()
-        here.send(3, 0)
-        here.flush(0.2)
-        here.cancel_uploads()
-        assert here.flush(10.0)
+        here.upload(3, 0)
+        here.transfer.wait(0.2)
+        here.transfer.cancel_all()
+        assert here.transfer.wait(10.0)
 
 
 def fail_to_put(*_: object) -> None:
@@ -158,7 +157,7 @@ def test_checkpoint_of_a_trial_that_begins_while_files_are_listed_is_kept(
         return {1}
 
     here.clean_up(begin_another)
-    assert here.flush(10.0)
+    assert here.transfer.wait(10.0)
     assert here.checkpoint(2, 0).exists()
     assert here.checkpoint(2, 0).with_name(".trial-2.0.safetensors.partial").exists()
 
@@ -171,11 +170,11 @@ def test_tidy_removes_what_killed_processes_had_begun_to_write(
     begun = here.folder / ".trial-1.0.safetensors.0a1b2c3d"
     begun.touch()
     here.clean_up(lambda: {1})
-    assert here.flush(10.0)
+    assert here.transfer.wait(10.0)
     assert begun.exists()  # Somebody may be at it.
     monkeypatch.setattr("storage.atomic_files.STALE_PARTIAL_S", 0.0)
     here.clean_up(lambda: {1})
-    assert here.flush(10.0)
+    assert here.transfer.wait(10.0)
     assert not begun.exists()
     assert here.load(1) is not None
 
@@ -198,7 +197,7 @@ def test_tidy_keeps_the_latest_checkpoint_of_the_trials_that_need_one(
         "small/trial-3.9.safetensors",
     ]
     here.clean_up(lambda: {1, 3})
-    assert here.flush(10.0)
+    assert here.transfer.wait(10.0)
     kept = {"small/trial-1.2.safetensors", "small/trial-3.10.safetensors"}
     assert kept == {name for name in here.store.sizes("small") if "trial" in name}
     assert sorted(path.name for path in here.folder.glob("trial-*")) == [
@@ -216,12 +215,12 @@ def test_machine_keeps_no_copy_of_what_it_let_go_and_loses_nothing_that_was_not_
     here, there = machines
     save(here, 3, 0, "epoch 4")
     here.release_local_copy(3, 0)
-    assert here.flush(10.0)
+    assert here.transfer.wait(10.0)
     assert here.checkpoint(3, 0).exists() == (here.store.folder is not None)
     assert text_of(there.load(3)) == "epoch 4"
     here.checkpoint(5, 0).write_text("never sent")
     here.release_local_copy(5, 0)
-    assert here.flush(10.0)
+    assert here.transfer.wait(10.0)
     assert here.checkpoint(5, 0).exists()
 
 

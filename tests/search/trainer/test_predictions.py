@@ -64,7 +64,7 @@ def test_parts_that_do_not_belong_together_are_refused(
     ],
 )
 def test_bytes_that_are_no_answers_are_refused(data: bytes) -> None:
-    with pytest.raises(ValueError, match="Expected answers"):
+    with pytest.raises(ValueError, match="Expected predictions"):
         SplitPredictions.from_bytes(data)
 
 

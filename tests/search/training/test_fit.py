@@ -12,7 +12,8 @@ import tensorflow as tf
 
 from search.data import PreparedSet
 from search.trainer.protocol import Task
-from search.training.fit import Fit, NotFiniteError
+from search.training.fit import Fit
+from search.training.phase import NotFiniteError
 from search.training.phase_plan import make_phase
 from spaces import Config, SearchSpace
 

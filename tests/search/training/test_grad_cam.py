@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from search.training.grad_cam import N_MISTAKES, choose_images, heat_maps
+from search.trainer.predictions import N_MISTAKES
+from search.training.grad_cam import choose_images, heat_maps
 from spaces import SearchSpace
 from spaces.keras_models import build_model
 from spaces.parameters.stub_trials import PreferredTrial

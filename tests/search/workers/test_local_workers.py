@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from search.errors import WorkerError, WorkerStartError
-from search.machine.devices import CPU, Device
+from search.machine.gpus import CPU, Device
 from search.studies.open_study import OpenStudy
 from search.workers import local_workers
 from search.workers.local_workers import LocalWorkers

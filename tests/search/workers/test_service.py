@@ -15,7 +15,7 @@ import psutil
 import pytest
 
 from analysis import load_status
-from search.machine.devices import CPU
+from search.machine.gpus import CPU
 from search.studies.open_study import OpenStudy
 from search.workers.local_workers import LocalWorkers
 from search.workers.service import Service

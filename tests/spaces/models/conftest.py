@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from spaces import Config, SearchSpace
-from spaces.cost.estimate import CostLayers
+from spaces.cost.cost_layers import CostLayers
 from spaces.models import Layers
 from spaces.network_settings import LayerSettings, Regularizer
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from spaces import Config
-from spaces.cost.estimate import CostLayers
+from spaces.cost.cost_layers import CostLayers
 from spaces.keras_models import build_model
 from spaces.models.blocks import classify, conv_block, hidden_layer
 from spaces.network_settings import Head

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from spaces import SpaceError
-from spaces.cost.estimate import CostLayers
+from spaces.cost.cost_layers import CostLayers
 from spaces.models.dense import DenseNetwork, dense_block, transition
 
 Layers = Callable[..., CostLayers]

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from spaces import Config, SpaceError
-from spaces.cost.estimate import CostLayers
+from spaces.cost.cost_layers import CostLayers
 from spaces.keras_models import build_model
 from spaces.models.inception import InceptionNetwork, InceptionWidths, inception_block
 

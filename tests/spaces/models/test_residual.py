@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from spaces import SpaceError
-from spaces.cost.estimate import CostLayers
+from spaces.cost.cost_layers import CostLayers
 from spaces.models.residual import ResidualNetwork, residual_block
 
 Layers = Callable[..., CostLayers]

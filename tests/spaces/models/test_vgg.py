@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from spaces import Config, SpaceError
-from spaces.cost.estimate import CostLayers
+from spaces.cost.cost_layers import CostLayers
 from spaces.keras_models import build_model
 from spaces.models.vgg import VggNetwork, vgg_block
 

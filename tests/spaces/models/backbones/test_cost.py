@@ -18,7 +18,7 @@ from spaces.models.backbones import (
     unfreeze_top,
 )
 from spaces.models.backbones.cost import layer_shapes
-from spaces.models.backbones.describe import leaf_operations
+from tests.tools.describe_backbone_layers import leaf_operations
 
 SMALL = ("mobilenet_v2", "mobilenet_v3_small", "vgg16")
 SIZES = (75, 96, 97, 224)

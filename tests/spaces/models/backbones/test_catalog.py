@@ -16,14 +16,14 @@ SMALL = ("mobilenet", "mobilenet_v3_small", "vgg16")
 
 
 def test_table_has_all_forty_networks_of_keras() -> None:
-    from spaces.models.backbones.make_table import network_functions
+    from tests.tools.make_backbone_table import network_functions
 
     assert len(BACKBONES) == 40
     assert tuple(sorted(network_functions())) == BACKBONES
 
 
 def test_table_is_small() -> None:
-    from spaces.models.backbones.make_table import TABLE
+    from tests.tools.make_backbone_table import TABLE
 
     assert TABLE.stat().st_size < 300_000
 
@@ -88,7 +88,7 @@ def test_table_is_what_the_installed_keras_builds(name: str) -> None:
 @pytest.mark.timeout(1800)
 def test_facts_of_every_backbone_are_those_of_the_installed_keras() -> None:
     """Their layers are compared by what they cost, in the tests of costs."""
-    from spaces.models.backbones.make_table import describe_metadata, network_functions
+    from tests.tools.make_backbone_table import describe_metadata, network_functions
 
     for name, function in network_functions().items():
         assert_equal_facts(name, describe_metadata(function))
@@ -97,7 +97,7 @@ def test_facts_of_every_backbone_are_those_of_the_installed_keras() -> None:
 
 def assert_fresh(name: str) -> None:
     """Describes a network anew and compares it with its entry, layer by layer."""
-    from spaces.models.backbones.make_table import describe_backbone, network_functions
+    from tests.tools.make_backbone_table import describe_backbone, network_functions
 
     specs: dict[str, int] = {}
     entry = describe_backbone(network_functions()[name], specs)

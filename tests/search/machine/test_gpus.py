@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from search.errors import SettingsError
-from search.machine.devices import CPU, choose_devices, find_gpus
+from search.machine.gpus import CPU, choose_devices, find_gpus
 from search.trainer.process import Trainer
 
 TWO_GPUS = """\

@@ -1,4 +1,4 @@
-"""Devices: the GPUs of this machine, and which of them each local trainer gets."""
+"""The GPUs of this machine, and the GPU, or the CPU, that each local worker trains on."""
 
 import os
 import re
@@ -18,10 +18,10 @@ _MIG = re.compile(r"^\s+MIG .*Device\s+(\d+): \(UUID: (MIG-[^)]+)\)")
 
 @dataclass(frozen=True, slots=True)
 class Device:
-    """What one trainer trains on: no GPU, one GPU, or one part of a GPU (MIG).
+    """What one trainer trains on: the CPU, one GPU, or one part of a GPU (MIG).
 
-    `key` is what `--gpus` calls it, and `visible` what CUDA is told: its index, or the unique id
-    of a part, which has no index of its own.
+    `key` is its name in `--gpus`, and `visible` its entry in CUDA_VISIBLE_DEVICES: the index of a
+    GPU, or the unique id of a part, which has no index of its own.
     """
 
     key: str
@@ -31,15 +31,15 @@ class Device:
 
     @property
     def name(self) -> str:
-        """What others see: `cpu`, `gpu 0`, or `gpu 0:1` for a part."""
+        """The name to display: `cpu`, `gpu 0`, or `gpu 0:1` for a part."""
         return "cpu" if not self.uuid else f"gpu {self.key}"
 
     @property
     def environment(self) -> Mapping[str, str]:
-        """What its trainer's environment has; memory grows, so that several can share a GPU."""
+        """Variables for its trainer; memory grows on demand, so that several can share a GPU."""
         if not self.uuid:
             return {"CUDA_VISIBLE_DEVICES": ""}
-        # CUDA counts from the fastest GPU on by default, nvidia-smi by place.
+        # By default CUDA counts from the fastest GPU, nvidia-smi by bus id.
         order = {} if self.uses_cuda_order else {"CUDA_DEVICE_ORDER": "PCI_BUS_ID"}
         growth = {"TF_FORCE_GPU_ALLOW_GROWTH": "true"}
         return {"CUDA_VISIBLE_DEVICES": self.visible, **order, **growth}
@@ -49,15 +49,14 @@ CPU = Device("none")
 
 
 def find_gpus(wanted: str) -> tuple[Device, ...]:
-    """Return the GPUs that are wanted; none means to train on the CPU.
+    """Return the GPUs that `--gpus` names; none means to train on the CPU.
 
     Args:
-        wanted: `auto` (all that there are), `none`, or keys as `nvidia-smi -L` counts: `0,1`, or
-            `0:1` and the unique id for a part of a GPU. What CUDA_VISIBLE_DEVICES hides is not
-            there.
+        wanted: `auto` for all, `none`, or keys as `nvidia-smi -L` counts: `0,1`, or `0:1` or the
+            unique id for a part of a GPU. GPUs that CUDA_VISIBLE_DEVICES hides are left out.
 
     Raises:
-        SettingsError: If one of them is not there; the message lists those found.
+        SettingsError: If one of them was not found; the message lists those found.
     """
     if wanted == "none":
         return ()
@@ -80,10 +79,10 @@ def find_gpus(wanted: str) -> tuple[Device, ...]:
 def choose_gpus(
     wanted: str, *, trainers_per_gpu: int, n_workers: int | None
 ) -> tuple[Device, ...]:
-    """Return the GPU of each worker, taking the GPUs in turn; none means to train on the CPU.
+    """Assign a GPU to each worker, taking the GPUs in turn; none means to train on the CPU.
 
     Raises:
-        SettingsError: If a GPU is not there, or if there are more workers than places.
+        SettingsError: If a GPU was not found, or there are more workers than places.
     """
     gpus = find_gpus(wanted)
     if not gpus:
@@ -101,16 +100,16 @@ def choose_gpus(
 def choose_devices(
     gpus: str, *, trainers_per_gpu: int, workers: int | str | None
 ) -> tuple[Device, ...]:
-    """Return what each worker of a `worker` command trains on.
+    """Assign a device to each worker of a `worker` command.
 
     Args:
         gpus: As `find_gpus` takes them.
         trainers_per_gpu: Workers that share a GPU.
-        workers: How many, or `auto`: one for each place on a GPU or for each core. By default one
-            where there is no GPU.
+        workers: Number of workers, or `auto`: one for each place on a GPU or for each core. By
+            default one for each place on a GPU, or one on the CPU.
 
     Raises:
-        SettingsError: If the GPUs or the number of workers cannot be had.
+        SettingsError: If `workers` is no number, or as `choose_gpus` does.
     """
     if not (workers is None or workers == "auto" or (isinstance(workers, int) and workers >= 1)):
         raise SettingsError(f"--workers: expected 1 or more, or auto. Received: {workers}.")
@@ -121,7 +120,7 @@ def choose_devices(
 
 
 def _list_gpus() -> list[Device]:
-    """Ask nvidia-smi; a GPU that is cut into parts stands for these."""
+    """List the GPUs by nvidia-smi; a partitioned GPU is replaced by its parts."""
     try:
         done = subprocess.run(
             LIST_COMMAND, capture_output=True, text=True, timeout=LIST_TIMEOUT_S, check=False
@@ -141,7 +140,7 @@ def _list_gpus() -> list[Device]:
 
 
 def _visible(found: Sequence[Device], setting: str | None) -> list[Device]:
-    """Leave those that CUDA_VISIBLE_DEVICES names; as in CUDA an unknown entry ends its list."""
+    """Keep the GPUs in CUDA_VISIBLE_DEVICES; as in CUDA an unknown entry ends the list."""
     if setting is None:
         return list(found)
     visible: list[Device] = []
@@ -154,14 +153,14 @@ def _visible(found: Sequence[Device], setting: str | None) -> list[Device]:
 
 
 def _is_named(device: Device, entry: str) -> bool:
-    """Whether an entry is the index of a GPU, or the beginning of a unique id."""
+    """Whether an entry is the index of the GPU, or the beginning of its unique id."""
     if entry.isdigit():
         return entry == device.key.partition(":")[0]
     return entry != "" and device.uuid.startswith(entry)
 
 
 def n_cores() -> int:
-    """How many cores this process may use."""
+    """Return the number of cores this process may use."""
     if sys.platform == "linux":
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1

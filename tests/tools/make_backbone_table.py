@@ -1,7 +1,8 @@
-"""Writes `backbones.json` from the networks of the installed Keras.
+"""Writes `spaces/models/backbones/backbones.json` from the networks of the installed Keras.
 
-`python -m spaces.models.backbones.make_table` builds each network at up to five sizes, takes some
-minutes, and prints a line for each.
+    python -m tests.tools.make_backbone_table
+
+builds each network at up to five sizes, takes some minutes, and prints a line for each.
 """
 
 import json
@@ -15,10 +16,11 @@ from unittest import mock
 import keras
 import numpy as np
 
+from spaces.models import backbones
 from spaces.models.backbones.catalog import KERNEL_KINDS, LayerSpec, Mode
-from spaces.models.backbones.describe import describe_layers
+from tests.tools.describe_backbone_layers import describe_layers
 
-TABLE = Path(__file__).with_name("backbones.json")
+TABLE = Path(backbones.__file__).with_name("backbones.json")
 SIZES = (224, 225, 232, 240, 171)
 """Image sizes at which every padding that depends on the map sees even and odd ones."""
 WEIGHT_SIZES = (128, 96, 160, 192)
@@ -42,14 +44,14 @@ class _FileRequestedError(Exception):
 
 
 def main() -> None:
-    """Write the table and tell of each backbone."""
+    """Writes the table and prints a line for each backbone."""
     specs: dict[str, int] = {}
-    backbones = {}
+    entries = {}
     for name, function in sorted(network_functions().items()):
-        backbones[name] = describe_backbone(function, specs)
+        entries[name] = describe_backbone(function, specs)
         keras.backend.clear_session()
-        print(f"{name}: {len(backbones[name]['layers'])} layers", flush=True)  # noqa: T201
-    TABLE.write_text(format_table(backbones, list(specs)), "utf-8")
+        print(f"{name}: {len(entries[name]['layers'])} layers", flush=True)
+    TABLE.write_text(format_table(entries, list(specs)), "utf-8")
 
 
 def network_functions() -> dict[str, Callable[..., keras.Model]]:
@@ -144,12 +146,12 @@ def requested_file(function: Callable[..., keras.Model], size: int) -> list[str 
             function(weights="imagenet", include_top=False, input_shape=(size, size, 3))
         except _FileRequestedError as asked:
             return list(asked.args)
-    raise ValueError(f"Keras asks for no weights of {function.__name__}.")
+    raise ValueError(f"Keras has no weights for {function.__name__}.")
 
 
-def format_table(backbones: dict[str, dict[str, Any]], specs: list[str]) -> str:
+def format_table(entries: dict[str, dict[str, Any]], specs: list[str]) -> str:
     """The table as JSON: a spec and a backbone a line, for readable differences."""
-    lines = ",\n".join(f"{_compact(name)}:{_compact(b)}" for name, b in backbones.items())
+    lines = ",\n".join(f"{_compact(name)}:{_compact(b)}" for name, b in entries.items())
     version = _compact(keras.__version__)
     specs_text = ",\n".join(specs)
     return f'{{"keras":{version},\n"specs":[\n{specs_text}\n],\n"backbones":{{\n{lines}\n}}}}\n'

@@ -38,7 +38,7 @@ def describe_layers(models: Sequence[Any]) -> list[Layer]:
     """The layers of one network, built at several sizes to tell fixed paddings from others.
 
     Raises:
-        ValueError: If there is a layer that the table has no words for.
+        ValueError: If there is a layer of an unknown kind.
     """
     first = list(leaf_operations(models[0]))
     sources = _sources(models[0])

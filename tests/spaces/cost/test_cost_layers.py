@@ -1,11 +1,9 @@
 """The layers of a network as they are drawn, against Keras' own of the same config."""
 
-import dataclasses
 from typing import Any
 
 import pytest
 
-from analysis.report.facts import LayerFacts
 from spaces import Config, DrawnLayer, SearchSpace, SpaceError, draw_network, predict_cost
 from spaces.families import family_names
 from spaces.keras_models import build_model
@@ -74,12 +72,6 @@ def test_image_comes_first_and_probabilities_last() -> None:
     for layer in drawn:
         assert before.issuperset(layer.inputs), layer
         before.add(layer.name)
-
-
-def test_drawn_layers_are_what_a_report_takes() -> None:
-    assert [it.name for it in dataclasses.fields(DrawnLayer)] == [
-        it.name for it in dataclasses.fields(LayerFacts)
-    ]
 
 
 def test_images_that_are_too_small_are_refused() -> None:
