@@ -1,7 +1,7 @@
 """Reading a study's plan: a TOML study file, with the command line's options over it."""
 
 import tomllib
-from collections.abc import Container, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -67,28 +67,26 @@ def _read_toml(path: Path) -> dict[str, Any]:
 
 
 def _resolve_paths(file: Path, tables: dict[str, Any]) -> None:
-    """Read the relative paths in a study file's tables as beside it."""
+    """Resolve the relative paths of a study file against its folder; names stay names."""
     data, space, transfer = (tables.get(name) for name in ("data", "space", "transfer"))
     if isinstance(data, dict) and isinstance(data.get("source"), str):
-        data["source"] = _resolve(file, data["source"], names=("demo",))
+        source = data["source"]
+        data["source"] = _resolve(file.parent, source, is_name=source == "demo")
     if isinstance(transfer, dict) and isinstance(transfer.get("weights"), str):
-        transfer["weights"] = _resolve(file, transfer["weights"], names=("imagenet", "none", ""))
+        weights = transfer["weights"]
+        is_name = weights in {"imagenet", "none", ""}
+        transfer["weights"] = _resolve(file.parent, weights, is_name=is_name)
     if isinstance(space, dict) and isinstance(space.get("modules"), str | list):
         modules = space["modules"]
-        modules = [modules] if isinstance(modules, str) else modules
-        space["modules"] = [_resolve_module(file, name) for name in modules]
+        folder = file.absolute().parent  # The record of a study keeps whole paths of modules.
+        space["modules"] = [
+            _resolve(folder, it, is_name=not it.endswith(".py")) if isinstance(it, str) else it
+            for it in ([modules] if isinstance(modules, str) else modules)
+        ]
 
 
-def _resolve(file: Path, path: str, *, names: Container[str]) -> str:
-    """Read a relative path as beside its study file; a name stays a name."""
-    return path if path in names else str(file.parent / Path(path).expanduser())
-
-
-def _resolve_module(file: Path, name: object) -> object:
-    """Read a relative path as beside the study file; the name of a module stays a name."""
-    if isinstance(name, str) and name.endswith(".py"):
-        return str(file.absolute().parent / Path(name).expanduser())
-    return name
+def _resolve(folder: Path, path: str, *, is_name: bool) -> str:
+    return path if is_name else str(folder / Path(path).expanduser())
 
 
 def _explain(error: ValidationError, called: Mapping[tuple[str, str], str]) -> str:

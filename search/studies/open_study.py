@@ -71,16 +71,9 @@ class OpenStudy:
                 family_trials=settings.family_trials,
             ),
         )
+        n_configs = space.count()
         return cls(
-            store=store,
-            study_id=record.study_id,
-            name=name,
-            settings=settings,
-            space=space,
-            data=data,
-            study=study,
-            artifacts=artifacts,
-            n_configs=space.count(),
+            store, record.study_id, name, settings, space, data, study, artifacts, n_configs
         )
 
     @property
