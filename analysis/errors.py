@@ -15,3 +15,7 @@ class MetricError(AnalysisError, ValueError):
 
 class ReportError(AnalysisError, RuntimeError):
     """Raised if a file of a report cannot be written; the message names the file."""
+
+
+class DashboardVersionError(AnalysisError, ImportError):
+    """Raised for a version of optuna-dashboard that was not tested."""

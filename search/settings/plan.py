@@ -123,7 +123,12 @@ class TransferSettings(Table):
 
 
 class BudgetSettings(Table):
-    """What a study may spend: trials that count, seconds with a worker at work, or both."""
+    """What a study may spend: trials that count, time with a worker at work, or both.
+
+    Attributes:
+        trials: The number of trials that count; 30 where there is no timeout either.
+        timeout: The time in which at least one worker is at work, as `30m`.
+    """
 
     trials: Count | None = _key(
         None, f"Trials to run; {defaults.N_TRIALS} where there is no `timeout` either."
