@@ -13,6 +13,7 @@ from analysis.results.ranking import METRICS, Cost, RankedTrial, Ranking, rank
 from analysis.results.status import StudyStatus, follow_status, load_status
 
 if TYPE_CHECKING:
+    from analysis.report.data_files import facts_to_json
     from analysis.report.facts import Facts
     from analysis.report.figures import (
         plot_calibration,
@@ -31,7 +32,6 @@ if TYPE_CHECKING:
         plot_slices,
         plot_top_curves,
     )
-    from analysis.report.files import facts_to_json
     from analysis.report.tables import (
         class_scores_table,
         confirmation_table,
@@ -88,7 +88,7 @@ __all__ = [
 
 _ELSEWHERE = {
     "Facts": "analysis.report.facts",
-    "facts_to_json": "analysis.report.files",
+    "facts_to_json": "analysis.report.data_files",
     "write_report": "analysis.report.write",
 }
 

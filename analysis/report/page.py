@@ -18,9 +18,9 @@ from plotly.offline import get_plotlyjs
 
 from analysis.report.architecture import draw_architecture
 from analysis.report.facts import Facts
+from analysis.report.image_uris import heat_uri, picture_uri
 from analysis.report.page_figures import PageFigures
 from analysis.report.phrases import Phrases
-from analysis.report.pictures import heat_uri, picture_uri
 from analysis.report.texts import texts
 from analysis.results.classification_metrics import OVERALL_SCORES
 
@@ -111,10 +111,7 @@ def _policy(scripts: Mapping[str, Script]) -> str:
 
 @cache
 def _scripts() -> Mapping[str, Script]:
-    return {
-        "plotly": Script.of(get_plotlyjs()),
-        "page": Script.of(str(_resource("report.js"))),
-    }
+    return {"plotly": Script.of(get_plotlyjs()), "page": Script.of(str(_resource("report.js")))}
 
 
 @cache

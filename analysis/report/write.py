@@ -5,8 +5,8 @@ from pathlib import Path
 
 from analysis.errors import ReportError
 from analysis.output_files import Progress, write_atomically
+from analysis.report.data_files import write_json, write_trials
 from analysis.report.facts import Facts
-from analysis.report.files import write_json, write_trials
 from analysis.report.notebook import write_notebook
 from analysis.report.page import render_page
 from analysis.report.texts import texts

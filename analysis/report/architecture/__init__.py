@@ -3,16 +3,14 @@
 The layers of a config are computed by `spaces.draw_network`.
 """
 
-from analysis.report.architecture.blocks import Block, group_layers
-from analysis.report.architecture.drawing import Panel, draw_architecture, lay_out
+from analysis.report.architecture.blocks import group_layers
+from analysis.report.architecture.drawing import draw_architecture, lay_out
 from analysis.report.architecture.geometry import Box, Canvas, Line
 
 __all__ = [
-    "Block",
     "Box",
     "Canvas",
     "Line",
-    "Panel",
     "draw_architecture",
     "group_layers",
     "lay_out",

@@ -46,15 +46,8 @@ def plot_confirmation(confirmation: Confirmation, *, lang: str = "en") -> go.Fig
 
 
 def _intervals(standings: list[Standing]) -> dict[str, object]:
-    return {
-        "type": "data",
-        "symmetric": False,
-        "array": [
-            0 if it.high is None else theme.round_coordinate(it.high - it.mean) for it in standings
-        ],
-        "arrayminus": [
-            0 if it.low is None else theme.round_coordinate(it.mean - it.low) for it in standings
-        ],
-        "thickness": 2,
-        "width": 6,
-    }
+    rounded = theme.round_coordinate
+    above = [0 if it.high is None else rounded(it.high - it.mean) for it in standings]
+    below = [0 if it.low is None else rounded(it.mean - it.low) for it in standings]
+    style = {"type": "data", "symmetric": False, "thickness": 2, "width": 6}
+    return {**style, "array": above, "arrayminus": below}

@@ -33,11 +33,8 @@ def plot_confusion(evaluation: Evaluation, *, lang: str = "en") -> go.Figure:
         zmax=1,
         customdata=evaluation.confusion,
         text=[
-            [
-                f"{cell}<br>{labels.percent(share, 0)}"
-                for cell, share in zip(row, of_row, strict=True)
-            ]
-            for row, of_row in zip(evaluation.confusion, shares, strict=True)
+            [f"{cell}<br>{labels.percent(share, 0)}" for cell, share in zip(*rows, strict=True)]
+            for rows in zip(evaluation.confusion, shares, strict=True)
         ],
         texttemplate="%{text}" if n <= MAX_WRITTEN else None,
         colorscale=theme.BLUES,

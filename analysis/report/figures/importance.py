@@ -29,10 +29,7 @@ def plot_importance(facts: SearchResults, *, lang: str = "en") -> go.Figure:
     say = texts(lang).say
     shown = list(facts.importance.items())[:MAX_BARS][::-1]
     figure = theme.new_figure(
-        say("importance.title"),
-        x=say("axis.importance"),
-        lang=lang,
-        height=120 + 26 * len(shown),
+        say("importance.title"), x=say("axis.importance"), lang=lang, height=120 + 26 * len(shown)
     )
     figure.add_bar(
         x=[theme.round_coordinate(100 * share) for _, share in shown],

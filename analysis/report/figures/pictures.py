@@ -8,7 +8,7 @@ from plotly.subplots import make_subplots
 
 from analysis.report.facts import Picture
 from analysis.report.figures.theme import escape_label, new_figure
-from analysis.report.pictures import heat_uri, picture_uri
+from analysis.report.image_uris import heat_uri, picture_uri
 from analysis.report.texts import texts
 
 N_COLUMNS = 6

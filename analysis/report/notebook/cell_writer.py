@@ -45,9 +45,8 @@ class CellWriter:
 
     def add_text(self, *paragraphs: str) -> None:
         """Add a cell of text without the empty paragraphs."""
-        told = [paragraph for paragraph in paragraphs if paragraph]
-        if told:
-            self.cells.append(Cell("markdown", "\n\n".join(told)))
+        if any(paragraphs):
+            self.cells.append(Cell("markdown", "\n\n".join(filter(None, paragraphs))))
 
     def add_code(self, *lines: str) -> None:
         """Add a cell of code."""

@@ -10,12 +10,12 @@ from typing import Any
 import jsonschema
 import pytest
 
-from analysis.report import files as report_files
+from analysis.report import data_files
+from analysis.report.data_files import facts_to_json, write_json, write_trials
 from analysis.report.facts import Facts
-from analysis.report.files import facts_to_json, write_json, write_trials
 
 MakeFacts = Callable[..., Facts]
-SCHEMA = json.loads(Path(report_files.__file__).with_name("report.schema.json").read_text("utf-8"))
+SCHEMA = json.loads(Path(data_files.__file__).with_name("report.schema.json").read_text("utf-8"))
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import pytest
 from PIL import Image
 
 from analysis.report.facts import Picture
-from analysis.report.pictures import MAX_SIDE, heat_uri, picture_uri
+from analysis.report.image_uris import MAX_SIDE, heat_uri, picture_uri
 
 
 def read(uri):
