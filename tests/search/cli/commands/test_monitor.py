@@ -215,7 +215,7 @@ def test_delete_asks_and_needs_a_yes_where_nobody_can_answer(
     monkeypatch.setattr("sys.stdin", io.StringIO(""))
     code, _, err = call("study", "delete", "scans")
     assert code == 2
-    assert "Say --yes" in err
+    assert "Give --yes" in err
     terminal = io.StringIO("n\n")
     monkeypatch.setattr(terminal, "isatty", lambda: True)
     monkeypatch.setattr("sys.stdin", terminal)
