@@ -1,7 +1,8 @@
-"""Reading a study: its ranking, its families and its status, and the report on it.
+"""Results of a study (ranking, families, status), its report and its dashboard.
 
-What draws, tabulates and writes a report is loaded when it is asked for, so that the command line
-answers at once: it needs Plotly and pandas.
+Figures and tables take the `facts` of a study, as `search.gather_facts` returns them, and `lang`,
+the language of their labels: `en` or `ru`. They need Plotly and pandas, and are loaded when first
+used, so that the command line starts fast. Searching itself is in `search`.
 """
 
 from importlib import import_module
@@ -12,6 +13,7 @@ from analysis.results.ranking import METRICS, Cost, RankedTrial, Ranking, rank
 from analysis.results.status import StudyStatus, follow_status, load_status
 
 if TYPE_CHECKING:
+    from analysis.report.data_files import facts_to_json
     from analysis.report.facts import Facts
     from analysis.report.figures import (
         plot_calibration,
@@ -30,7 +32,6 @@ if TYPE_CHECKING:
         plot_slices,
         plot_top_curves,
     )
-    from analysis.report.files import facts_to_json
     from analysis.report.tables import (
         class_scores_table,
         confirmation_table,
@@ -87,7 +88,7 @@ __all__ = [
 
 _ELSEWHERE = {
     "Facts": "analysis.report.facts",
-    "facts_to_json": "analysis.report.files",
+    "facts_to_json": "analysis.report.data_files",
     "write_report": "analysis.report.write",
 }
 

@@ -1,4 +1,4 @@
-"""What tells a confirmation from a search: its name, and what each of its trials trains again."""
+"""The study of a confirmation: its name, and which config each of its trials trains again."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -9,12 +9,12 @@ from storage import TrialRow
 
 CONFIRMATION_SUFFIX = "/confirm"
 CONFIRMS_ATTRIBUTE = "confirms"
-"""The attribute of a training: the trial whose config it trains again, its seed and its key."""
+"""The attribute of a training that has the trial of the search, the seed and the config's key."""
 
 
 @dataclass(frozen=True, slots=True)
 class LeadingConfig:
-    """The config of the best mean so far: the trial that found it, over how many seeds."""
+    """The config with the best mean so far, named by the trial that found it."""
 
     trial: int
     mean: float
@@ -26,8 +26,13 @@ def confirmation_name(study: str) -> str:
     return study + CONFIRMATION_SUFFIX
 
 
+def kind_of_trial(study: str) -> str:
+    """Return `training` for the trials of a confirmation, `trial` for those of a search."""
+    return "training" if study.endswith(CONFIRMATION_SUFFIX) else "trial"
+
+
 def origin_of_training(row: TrialRow) -> dict[str, Any] | None:
-    """Return what a training trains again, as `trial` and `seed`; None for a trial of a search."""
+    """Return the `trial` and `seed` of a training; None for a trial of a search."""
     origin = row.attributes.get(CONFIRMS_ATTRIBUTE)
     if not isinstance(origin, dict):
         return None
@@ -36,7 +41,7 @@ def origin_of_training(row: TrialRow) -> dict[str, Any] | None:
 
 
 def find_leading_config(rows: Iterable[TrialRow]) -> LeadingConfig | None:
-    """Find the config of the best mean among those with two values; one may be mere luck."""
+    """Find the best mean among configs with two values or more; one value may be luck."""
     values: dict[int, list[float]] = {}
     for row in rows:
         origin = origin_of_training(row)

@@ -1,17 +1,21 @@
-"""What `analysis` raises: one base, so that a caller can catch everything it refuses."""
+"""Errors that `analysis` raises, with one base class."""
 
 
 class AnalysisError(Exception):
-    """Something that cannot be read or written so; the message says what to change."""
+    """Base of all errors of `analysis`; the message says what to change."""
 
 
 class ExportError(AnalysisError, ValueError):
-    """A format or a file that an export cannot be written to."""
+    """Raised for a format or a file that an export cannot be written to."""
 
 
 class MetricError(AnalysisError, ValueError):
-    """Nothing that trials can be ranked by."""
+    """Raised for an unknown metric to rank by."""
 
 
 class ReportError(AnalysisError, RuntimeError):
-    """A report, or a file of it, that cannot be written; the message names the file."""
+    """Raised if a file of a report cannot be written; the message names the file."""
+
+
+class DashboardVersionError(AnalysisError, ImportError):
+    """Raised for a version of optuna-dashboard that was not tested."""

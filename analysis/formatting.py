@@ -1,4 +1,4 @@
-"""Numbers and networks in a few words."""
+"""Short texts of numbers, durations and networks, for the terminal and the dashboard."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -8,12 +8,12 @@ from spaces.wording import plural
 
 
 def printable(text: str) -> str:
-    """Return text of others without what would act on a terminal."""
+    """Return a text with `?` for characters that could control a terminal."""
     return "".join(character if character.isprintable() else "?" for character in text)
 
 
 def name_training(number: int, trial: int, seed: int) -> str:
-    """Name a training of a confirmation: its number is no trial's of the search."""
+    """Return the name of a training of a confirmation; `number` is not a trial of the search."""
     return f"training {number} (trial {trial}, seed {seed})"
 
 

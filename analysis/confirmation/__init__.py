@@ -1,4 +1,4 @@
-"""Configs compared over several seeds: the trainings, the comparison, the recommendation.
+"""Configs compared over several seeds: their trainings and the recommended one.
 
-The trainings are run by `search.evaluation` and `search.workers`.
+Trainings are queued by `search.evaluation` and run by `search.workers`.
 """

@@ -1,7 +1,7 @@
-"""Which of a search's leading configs is really the best: judged by several trainings of each.
+"""Comparison of the best configs of a search by several trainings of each.
 
-The best of many single values flatters: part of it is the luck of one seed. Trained again from
-other seeds, a config has a mean, and an interval for it.
+The best of many single values is optimistic: part of it is the luck of one seed. Trained again
+from other seeds, a config has a mean and an interval for it.
 """
 
 import itertools
@@ -19,22 +19,21 @@ Reason = Literal["leader", "smaller", "steadier"]
 LEVEL = 0.95
 N_DRAWS = 20_000
 SEPARABLE_BELOW = 0.05
-"""A config whose chance to be at least as good as the leader is smaller is told apart from it."""
+"""A config with a smaller chance to be at least as good as the leader is separable from it."""
 EQUAL_ABOVE = 0.25
-"""A config has to be at least as good as the leader with such a chance to be taken for smaller
-size: what cannot be told apart after a few trainings may still well be worse."""
+"""A smaller config is recommended only with such a chance to be at least as good as the leader: if
+it is not separable after a few trainings, it may still be worse."""
 MIN_SEEDS = 3
-"""Fewer trainings say too little to drop a config, and give no interval worth its name."""
+"""Fewer trainings are too few to drop a config, or for a useful interval."""
 BEHIND_BELOW = 0.01
-"""A config with a smaller chance to be the best is not trained any more."""
+"""A config with a smaller chance to be the best is not trained further."""
 
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
     """A config that was trained again: the trial that found it, its size, and its new values.
 
-    `n_failed` of its trainings came to no value: they diverged, ran out of memory or time, or
-    failed.
+    `n_failed` of its trainings diverged, ran out of memory or time, or failed.
     """
 
     trial: int
@@ -45,12 +44,12 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """What the trainings of one config say.
+    """The result of one config.
 
-    `low` to `high` is the 95 % interval of its mean over all seeds. Deviation and interval are
-    None before it has two values, `chance` to be the best before another config has two as well.
-    `is_separable` says that it is told apart from the leader. `n_failed` of its trainings came to
-    no value, which its mean does not show.
+    `low` to `high` is the 95 % interval of the mean over all seeds. Deviation and interval are
+    None before it has two values, `chance` to be the best before two configs have two values.
+    `is_separable` means clearly worse than the leader. `n_failed` trainings have no value, which
+    the mean does not show.
     """
 
     trial: int
@@ -73,8 +72,8 @@ class Standing:
 class Confirmation:
     """Standings, the best mean first, but those with a single value last.
 
-    `recommended` is the smallest of those that may well be as good as the leader; one of which
-    trainings failed, or that has a single value, is so only where there is no other.
+    `recommended` is the smallest that is probably as good as the leader; one with failed trainings
+    or a single value only if there is no other.
     """
 
     standings: tuple[Standing, ...]
@@ -98,13 +97,13 @@ class Confirmation:
 def compare_configs(candidates: Sequence[Candidate], *, resolution: float) -> Confirmation:
     """Compare configs by their values over seeds.
 
-    Means are drawn from their posterior under a flat prior, each config with its own deviation, so
-    that none is assumed to be as steady as another. A single value is compared with nothing.
+    Means are drawn from their posterior under a flat prior, each config with its own deviation.
+    Configs with a single value are not compared.
 
     Args:
         candidates: At least one, each with at least one value.
-        resolution: The step of values: one image's share of the validation split. Equal values
-            are no more certain than that.
+        resolution: The step of values: the accuracy of one validation image. It bounds the
+            deviation from below.
 
     Raises:
         ValueError: If there is no candidate, or one without a value.
@@ -142,12 +141,9 @@ def _recommend(standings: Sequence[Standing], as_good: AbstractSet[int]) -> Stan
 
 
 def find_ruled_out(candidates: Sequence[Candidate], *, resolution: float) -> set[int]:
-    """Name the trials whose configs need no further training to be ruled out.
+    """Return the trials whose configs are clearly not the best and need no further training.
 
-    Args:
-        candidates: As `compare_configs` takes them; those with too few values stay, and are not
-        compared.
-        resolution: The step of values.
+    Those with fewer than `MIN_SEEDS` values are not ruled out; see `compare_configs`.
     """
     eligible = [it for it in candidates if len(it.values) >= MIN_SEEDS]
     if len(eligible) < 2:
@@ -173,7 +169,7 @@ def _size(candidate: Candidate) -> float:
 
 
 def _deviation(candidate: Candidate, resolution: float) -> float:
-    """Return the standard deviation over seeds, no less than what rounding to a step hides."""
+    """Return the standard deviation over seeds, at least that of rounding to a step."""
     return max(float(np.std(candidate.values, ddof=1)), resolution / math.sqrt(12))
 
 

@@ -1,7 +1,7 @@
 """The trainings of a confirmation: a study's best configs, each trained again from other seeds.
 
-They are trials of a study of their own, so that neither sampler nor ranking of the study that
-they confirm knows of them.
+They are trials of a study of their own, so that they affect neither sampler nor ranking of the
+study that they confirm.
 """
 
 import json
@@ -13,15 +13,22 @@ from typing import Any
 from analysis.confirmation.comparison import MIN_SEEDS, Candidate, Confirmation, compare_configs
 from analysis.confirmation_study import CONFIRMS_ATTRIBUTE, confirmation_name, origin_of_training
 from analysis.results.families import n_parameters
+from spaces.wording import plural
 from storage import Store, StudyNotFoundError, StudyRecord, TrialRow, TrialTable, load_study
 
 
 @dataclass(frozen=True, slots=True)
 class Training:
-    """A training of a config again.
+    """One more training of a config.
 
-    `number` is its own in the study of confirmation, `trial` that of the trial which found the
-    config, `seed` counts the config's trainings from 0. `value` is None until it is complete.
+    Attributes:
+        number: Trial number in the confirmation.
+        trial: Number of the trial of the search that found the config.
+        seed: Counts the trainings of the config from 0.
+        value: Validation accuracy; None until it is complete.
+        parameters: Size of the network.
+        has_failed: Whether it ended without a value: it diverged, ran out of memory or time, or
+            failed.
     """
 
     number: int
@@ -30,15 +37,14 @@ class Training:
     value: float | None
     parameters: int | None
     has_failed: bool = False
-    """Whether it came to no value: it diverged, ran out of memory or time, or failed."""
 
 
 @dataclass(frozen=True, slots=True)
 class Trainings:
-    """All trainings of a study's confirmation, and whether any is still to come.
+    """All trainings of a study's confirmation.
 
-    `n_left` are still to be trained, and `n_skipped` were not, since their configs are clearly
-    behind.
+    `is_over` means that none is left, `n_left` are still to be trained, and `n_skipped` were not
+    trained, since their configs are clearly worse.
     """
 
     record: StudyRecord
@@ -49,7 +55,7 @@ class Trainings:
 
     @property
     def has_enough_seeds(self) -> bool:
-        """Whether each config was trained often enough to say which is to be taken."""
+        """Whether each config was trained often enough to recommend one."""
         n_wanted = 1 + max((it.seed for it in self.trainings), default=0)
         n_values = Counter(it.trial for it in self.trainings if it.value is not None)
         n_enough = min(MIN_SEEDS, n_wanted)
@@ -74,7 +80,7 @@ class Trainings:
 
     @property
     def failed_configs(self) -> tuple[int, ...]:
-        """The trials of whose config no training came to a value, though some were tried."""
+        """The trials whose config has failed trainings only."""
         with_value = {it.trial for it in self.trainings if it.value is not None}
         failed = {it.trial for it in self.trainings if it.has_failed}
         return tuple(sorted(failed - with_value))
@@ -83,13 +89,13 @@ class Trainings:
         """Compare the configs; None where none has a value yet.
 
         Args:
-            resolution: One image's share of the validation split.
+            resolution: Accuracy of one validation image.
         """
         candidates = self.candidates
         return compare_configs(candidates, resolution=resolution) if candidates else None
 
     def median(self, trial: int) -> Training:
-        """Return a config's training of median value, the lower one of two.
+        """Return the training of median value of a config, the lower one of two.
 
         Raises:
             ValueError: If none of its trainings has a value.
@@ -100,15 +106,37 @@ class Trainings:
         ordered = sorted(done, key=lambda it: (it.value or 0.0, it.number))
         return ordered[(len(ordered) - 1) // 2]
 
+    def describe_recommendation(self, found: Confirmation) -> str:
+        """Say which config is recommended, or how many trainings are left until one is."""
+        if self.is_over:
+            return _recommendation(found)
+        left = f"{plural(self.n_left, 'training')} left"
+        if not self.has_enough_seeds:
+            leader = found.leader.trial
+            return f"So far: trial {leader} leads, too few trainings to recommend; {left}."
+        return f"So far, with {left}: {_recommendation(found)}"
+
+
+def _recommendation(found: Confirmation) -> str:
+    best = found.recommended
+    equals = [it for it in found.standings if not it.is_separable and it is not best]
+    if len(found.standings) == 1:
+        return f"Recommended: trial {best.trial}, the only one that was trained again."
+    if not equals:
+        return f"Recommended: trial {best.trial}, separable from all others."
+    names = ", ".join(str(it.trial) for it in equals)
+    why = {
+        "leader": "",
+        "smaller": ", smaller than the leader",
+        "steadier": ", of which no training failed",
+    }
+    return f"Recommended: trial {best.trial}{why[found.reason]}. Not separable: {names}."
+
 
 def load_trainings(store: Store, study: str) -> Trainings | None:
     """Load the trainings of a study's confirmation; None where it has none.
 
-    One of an earlier study of that name is none of it.
-
-    Args:
-        store: The store.
-        study: The study that is confirmed.
+    The confirmation of an earlier study of that name does not count.
     """
     try:
         confirmed = load_study(store, study)
@@ -123,7 +151,7 @@ def load_trainings(store: Store, study: str) -> Trainings | None:
 
 
 def gather_trainings(record: StudyRecord, rows: Sequence[TrialRow]) -> Trainings:
-    """Return the trainings that the trials of a confirmation are."""
+    """Return the trainings of a confirmation from its trials."""
     ours = [row for row in rows if origin_of_training(row) is not None]
     trainings = tuple(map(_training_of, ours))
     states = {row.state for row in rows}
@@ -135,14 +163,14 @@ def gather_trainings(record: StudyRecord, rows: Sequence[TrialRow]) -> Trainings
 
 
 def is_confirmation_of(record: StudyRecord, confirmed: StudyRecord) -> bool:
-    """Whether a study confirms another one, and not an earlier one that had its name."""
+    """Whether a study confirms another one, and not an earlier one of its name."""
     theirs, ours = json.loads(record.settings), json.loads(confirmed.settings)
     known = theirs.get("confirms_creation")
     return isinstance(known, str) and known == ours.get("creation")
 
 
 def _failed_seeds(trainings: Sequence[Training]) -> set[int]:
-    """Return the seeds from which no training came to a value, though one was tried."""
+    """Return the seeds with failed trainings only."""
     done = {it.seed for it in trainings if it.value is not None}
     return {it.seed for it in trainings if it.has_failed} - done
 

@@ -1,1 +1,4 @@
-"""optuna-dashboard made safe, fast and telling."""
+"""The dashboard: optuna-dashboard with notes, plots and pictures of its own, cached and guarded.
+
+The server process is in `search.dashboard`; the figures are in `analysis.report`.
+"""

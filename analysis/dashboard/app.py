@@ -1,4 +1,4 @@
-"""The dashboard's application: optuna-dashboard's own, with what is ours in front of it."""
+"""The dashboard's WSGI application: routes of its own in front of optuna-dashboard's."""
 
 import contextlib
 import io
@@ -13,78 +13,47 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, quote
 
 import optuna_dashboard
-from optuna.artifacts.exceptions import ArtifactNotFound
-from optuna_dashboard._importance import param_importance_cache
 
-from analysis.dashboard.read_only_storage import make_dashboard_storage
-from analysis.dashboard.responses import Response, call_app
+from analysis.dashboard.artifacts import EmptyArtifactStore
+from analysis.dashboard.dashboard_storage import DashboardStorage
+from analysis.dashboard.optuna_dashboard_internals import PREFERENTIAL_ATTRIBUTE, clear_caches
+from analysis.dashboard.responses import HTML, Response, call_app
 from analysis.dashboard.slow_responses import SlowResponses
 from analysis.dashboard.study_cache import StudyCache
 from analysis.dashboard.study_page import DatasetFactsLoader, StudyPage
 from analysis.dashboard.user_notes import extract_user_note
-from analysis.report.facts import DataFacts
 from storage import Store, StoreError, find_study_of_trial, hide_passwords
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
 
 MAX_PLOTTED_TRIALS = 1000
-"""Where a study has more, optuna-dashboard's costly plots are made of so many of them."""
-PREFERENTIAL = "preference:is_preferential"
+"""In a study with more, optuna-dashboard's slow plots show so many of them."""
 CSS = "/convsearch.css"
 EMPTY_JSON = Response(b"{}")
-HTML = "text/html; charset=utf-8"
 STUDY, TRIAL = "(?P<study>[0-9]{1,18})", "(?P<trial>[0-9]{1,18})"
 ARTIFACT = "(?P<artifact>[0-9a-fA-F-]{1,80})"
 
 
-def make_app(
-    store: Store,
-    *,
-    allows_edit: bool = False,
-    load_dataset_facts: DatasetFactsLoader | None = None,
-    remove_study: Callable[[Store, str], object] | None = None,
-) -> "Dashboard":
-    """Make the application that shows the studies of a store; see `Guard` for who may ask it.
+class Dashboard:
+    """The application that shows the studies of a store; called by many threads at a time.
+
+    It has no access control: see `Guard`.
 
     Args:
-        store: For reading, unless it allows edits.
-        allows_edit: Whether the store may be changed through it.
-        load_dataset_facts: Tells of a study's images by its name, where they can be had.
-        remove_study: Deletes a study of ours with all that belongs to it.
+        store: The store, for reading unless edits are allowed.
+        allows_edit: Whether the store may be changed.
+        load_dataset_facts: Loads facts about the images of a study by its name.
+        remove_study: Deletes a convsearch study with all files that belong to it.
     """
-    return Dashboard(store, allows_edit, load_dataset_facts or _no_dataset_facts, remove_study)
-
-
-def _no_dataset_facts(store: Store, study: str) -> DataFacts | None:
-    return None
-
-
-class EmptyArtifactStore:
-    """The artifact store that optuna-dashboard is given: ours are drawn, and none can be added."""
-
-    def open_reader(self, artifact_id: str) -> Any:
-        """Refuse: there are none here."""
-        raise ArtifactNotFound(artifact_id)
-
-    def write(self, artifact_id: str, content_body: Any) -> None:
-        """Refuse: there is no place for files."""
-        raise PermissionError(f"Artifacts are drawn here: {artifact_id} cannot be added.")
-
-    def remove(self, artifact_id: str) -> None:
-        """Refuse: there are none here."""
-        raise ArtifactNotFound(artifact_id)
-
-
-class Dashboard:
-    """The application; many threads call it at a time."""
 
     def __init__(
         self,
         store: Store,
-        allows_edit: bool,
-        load_dataset_facts: DatasetFactsLoader,
-        remove_study: Callable[[Store, str], object] | None,
+        *,
+        allows_edit: bool = False,
+        load_dataset_facts: DatasetFactsLoader = lambda _store, _study: None,
+        remove_study: Callable[[Store, str], object] | None = None,
     ) -> None:
         self.studies = StudyCache(store)
         self._allows_edit = allows_edit
@@ -94,85 +63,82 @@ class Dashboard:
         self._lock = threading.Lock()
 
         def optuna_app(max_trials: int | None = None) -> Any:
-            dashboard_storage = make_dashboard_storage(
+            storage = DashboardStorage(  # type: ignore[abstract]  # methods are added below it
                 self.studies, allows_edit=allows_edit, max_trials=max_trials
             )
-            return optuna_dashboard.wsgi(dashboard_storage, artifact_store=EmptyArtifactStore())
+            return optuna_dashboard.wsgi(storage, artifact_store=EmptyArtifactStore())
 
         self.optuna_app, self._sampled_app = optuna_app(), optuna_app(MAX_PLOTTED_TRIALS)
-        self._routes: tuple[tuple[str, re.Pattern[str], Callable[..., Response | None]], ...] = (
-            tuple(
-                (method, re.compile(pattern), respond)
-                for method, pattern, respond in (
-                    ("GET", "(/dashboard(/.*)?)?", self._home_page),
-                    ("GET", CSS, self._style),
-                    ("GET", f"/api/studies/{STUDY}", self._detail),
-                    ("GET", f"/csv/{STUDY}", self._csv),
-                    ("GET", f"/api/studies/{STUDY}/param_importances", self._importance),
-                    ("GET", f"/api/studies/{STUDY}/plot/[a-z_]+", self._plot),
-                    ("GET", f"/artifacts/{STUDY}(/{TRIAL})?/{ARTIFACT}", self._artifact),
-                    ("PUT", f"/api/studies/{STUDY}(/{TRIAL})?/note", self._save_note),
-                    ("DELETE", f"/api/studies/{STUDY}", self._delete),
-                    ("POST", f"/api/trials/{TRIAL}/tell", self._tell),
-                )
-            )
+        self._routes: tuple[tuple[str, str, Callable[..., Response | None]], ...] = (
+            ("GET", "(/dashboard(/.*)?)?", self._home_page),
+            ("GET", CSS, self._style),
+            ("GET", f"/api/studies/{STUDY}", self._study),
+            ("GET", f"/csv/{STUDY}", self._csv),
+            ("GET", f"/api/studies/{STUDY}/param_importances", self._importance),
+            ("GET", f"/api/studies/{STUDY}/plot/[a-z_]+", self._plot),
+            ("GET", f"/artifacts/{STUDY}(/{TRIAL})?/{ARTIFACT}", self._artifact),
+            ("PUT", f"/api/studies/{STUDY}(/{TRIAL})?/note", self._save_note),
+            ("DELETE", f"/api/studies/{STUDY}", self._delete),
+            ("POST", f"/api/trials/{TRIAL}/tell", self._tell),
         )
 
     def warm_up(self) -> None:
-        """Load what the first answer needs; without a store that answers it comes with that."""
+        """Load what the first request needs; if the store fails, that request loads it."""
         with contextlib.suppress(StoreError):
             self.studies.all()
 
     def __call__(
         self, environ: "WSGIEnvironment", start_response: "StartResponse"
     ) -> Iterable[bytes]:
-        """Answer a request."""
+        """Respond to a request."""
         try:
-            page = self._respond(environ)
+            response = self._respond(environ)
         except StoreError as error:
-            page = Response.error(
+            response = Response.error(
                 HTTPStatus.SERVICE_UNAVAILABLE, hide_passwords(str(error)), ("Retry-After", "5")
             )
-        if page is None:
+        if response is None:
             sent: Iterable[bytes] = self.optuna_app(environ, start_response)
             return sent
-        return page.respond(environ, start_response)
+        return response.send(environ, start_response)
 
     def _respond(self, environ: "WSGIEnvironment") -> Response | None:
-        """Return our answer; None where it is for optuna-dashboard to send a file."""
+        """Return the response; None for a static file of optuna-dashboard."""
         method, path = environ["REQUEST_METHOD"], environ.get("PATH_INFO", "").rstrip("/")
         for route_method, pattern, respond in self._routes:
-            found = pattern.fullmatch(path)
+            found = re.fullmatch(pattern, path)
             if found and route_method == ("GET" if method == "HEAD" else method):
-                page = respond(environ, **_numbers(found.groupdict()))
-                return self._forward(environ) if page is None else page
+                response = respond(environ, **_parse_ids(found.groupdict()))
+                return self._forward(environ) if response is None else response
         if not path.startswith("/api/"):
             return None
-        self.studies.all()  # optuna-dashboard has no words for a store that is away.
+        self.studies.all()  # optuna-dashboard does not report a store that fails.
         return self._forward(environ)
 
     def _forward(self, environ: "WSGIEnvironment") -> Response:
-        """Make optuna-dashboard answer; its page reads JSON of what has no content, and fails."""
-        page = call_app(self.optuna_app, environ)
-        return EMPTY_JSON if page.status is HTTPStatus.NO_CONTENT else page
+        """Return optuna-dashboard's response; its page cannot read one without content."""
+        response = call_app(self.optuna_app, environ)
+        return EMPTY_JSON if response.status is HTTPStatus.NO_CONTENT else response
 
     def _home_page(self, environ: "WSGIEnvironment") -> Response:
-        """Return the main page, or a page that says how to begin where there is no study."""
+        """Return the main page, or instructions where there is no study."""
         if not self.studies.all():
             return Response(_read("begin.html").encode(), HTML)
-        environ.pop("HTTP_IF_MODIFIED_SINCE", None)  # It is of the page without our link.
+        environ.pop("HTTP_IF_MODIFIED_SINCE", None)  # It refers to the page without the link.
         page = call_app(self.optuna_app, environ)
         link = f'<link rel="stylesheet" href="{CSS}"></head>'.encode()
         return replace(page, body=page.body.replace(b"</head>", link, 1))
 
     def _style(self, environ: "WSGIEnvironment") -> Response:
-        """Return our style, which hides what cannot be done."""
+        """Return the style sheet, which hides actions that are not available."""
         names = ["page.css"] if self._allows_edit else ["page.css", "read_only.css"]
         return Response("".join(map(_read, names)).encode(), "text/css; charset=utf-8")
 
-    def _detail(self, environ: "WSGIEnvironment", study: int) -> Response | None:
+    def _study(self, environ: "WSGIEnvironment", study: int) -> Response | None:
         study_page = self._find(study)
-        if study_page is None or study_page.cached_study.study.system_attrs.get(PREFERENTIAL):
+        if study_page is None or study_page.cached_study.study.system_attrs.get(
+            PREFERENTIAL_ATTRIBUTE
+        ):
             return None
         after = parse_qs(environ.get("QUERY_STRING", "")).get("after", ["0"])[0]
         if not re.fullmatch("[0-9]{1,9}", after):
@@ -185,10 +151,10 @@ class Dashboard:
         return self._respond_slowly({**environ, "QUERY_STRING": query}, study, self.optuna_app)
 
     def _importance(self, environ: "WSGIEnvironment", study: int) -> Response | None:
-        """Return importances.
+        """Return the importances of parameters.
 
-        There are none of a study without parameters, which is no error, and of a confirmation,
-        whose few configs tell nothing of them.
+        They are empty for a study without parameters, and for a confirmation, whose few configs
+        say nothing about them.
         """
         cached_study = self.studies.find(study)
         if cached_study is None:
@@ -212,10 +178,9 @@ class Dashboard:
         version = cached_study.snapshot().version
 
         def make() -> Response:
-            # optuna-dashboard keeps importances by a study's id and how many trials are complete,
-            # and trials for seconds: both may be of another study by now, or of an older state.
-            param_importance_cache.clear()
-            app._inmemory_cache.clear()
+            # optuna-dashboard caches importances by study id and number of complete trials, and
+            # trials for seconds: both may belong to a deleted study or an older state.
+            clear_caches(app)
             return call_app(app, environ)
 
         return self._slow_responses.respond(cache_key, version, make)
@@ -230,7 +195,7 @@ class Dashboard:
     def _save_note(
         self, environ: "WSGIEnvironment", study: int, trial: int | None = None
     ) -> Response | None:
-        """Save of an edited note what is not ours."""
+        """Save the user's part of an edited note."""
         study_page = self._find(study)
         if study_page is None:
             return None
@@ -244,7 +209,7 @@ class Dashboard:
         return None
 
     def _delete(self, environ: "WSGIEnvironment", study: int) -> Response | None:
-        """Delete a study of ours with all that belongs to it, as `study delete` does."""
+        """Delete a convsearch study with all its files, as `study delete` does."""
         cached_study = self.studies.find(study)
         if (
             self._remove_study is None
@@ -262,31 +227,28 @@ class Dashboard:
         return EMPTY_JSON
 
     def _tell(self, environ: "WSGIEnvironment", trial: int) -> Response | None:
-        """Leave the end of a trial of ours to its worker, which holds it."""
+        """Refuse to end a convsearch trial, which only its worker may do."""
         study = find_study_of_trial(self.studies.store, trial)
         cached_study = None if study is None else self.studies.find(study)
         if cached_study is None or not cached_study.snapshot().is_convsearch:
             return None
         return Response.error(
             HTTPStatus.CONFLICT,
-            "A trial is ended by its worker: `convsearch study stop` has all of them leave.",
+            "A trial is ended by its worker: `convsearch stop` stops all workers of a study.",
         )
 
     def _find(self, study_id: int) -> StudyPage | None:
         cached_study = self.studies.find(study_id)
         if cached_study is None:
             return None
-        cached_study.snapshot()  # Not while others wait.
+        cached_study.snapshot()  # Read before the lock is taken.
         with self._lock:
             study_page = self._study_pages.get(study_id)
             if study_page is None or study_page.cached_study is not cached_study:
-                held = {
-                    k: it
-                    for k, it in self._study_pages.items()
-                    if self.studies.contains(it.cached_study)
-                }
+                pages = self._study_pages.items()
+                kept = {k: it for k, it in pages if self.studies.contains(it.cached_study)}
                 study_page = StudyPage(cached_study, self._dataset_facts, self._allows_edit)
-                self._study_pages = held | {study_id: study_page}
+                self._study_pages = kept | {study_id: study_page}
             return study_page
 
 
@@ -294,8 +256,8 @@ def _read(name: str) -> str:
     return files("analysis.dashboard").joinpath(name).read_text("utf-8")
 
 
-def _numbers(found: Mapping[str, str | None]) -> dict[str, Any]:
-    """Return the parts of a path by name, ids as numbers."""
+def _parse_ids(found: Mapping[str, str | None]) -> dict[str, Any]:
+    """Return the named parts of a path, ids of studies and trials as numbers."""
     return {
         name: value if name == "artifact" else int(value)
         for name, value in found.items()

@@ -1,9 +1,17 @@
-"""Artifacts of trials and studies: pictures that are drawn when somebody looks at them."""
+"""Artifacts of trials and studies: pictures that are drawn on request."""
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from optuna.artifacts.exceptions import ArtifactNotFound
+
+from analysis.dashboard.pictures import (
+    draw_architecture,
+    draw_confusion,
+    draw_curve,
+    draw_samples,
+)
 from analysis.dashboard.study_cache import StudySnapshot
 from analysis.report.facts import DataFacts
 from spaces import Config, SpaceError, draw_network
@@ -11,7 +19,7 @@ from spaces.families import find_family
 from storage import Store, WatchedTrial, load_curve
 
 CURVE, CONFUSION, ARCHITECTURE, SAMPLES = "1", "2", "3", "4"
-"""The first part of an artifact's id, which may have digits and dashes; its version follows."""
+"""The first part of an artifact's id; its version follows after a dash."""
 NAMES = {
     CURVE: "learning_curve.png",
     CONFUSION: "confusion_on_validation.png",
@@ -19,6 +27,22 @@ NAMES = {
     SAMPLES: "sample_images.png",
 }
 PNG = "image/png"
+
+
+class EmptyArtifactStore:
+    """The artifact store given to optuna-dashboard: always empty, since pictures are drawn."""
+
+    def open_reader(self, artifact_id: str) -> Any:
+        """Refuse: the store is empty."""
+        raise ArtifactNotFound(artifact_id)
+
+    def write(self, artifact_id: str, content_body: Any) -> None:
+        """Refuse: files cannot be added."""
+        raise PermissionError(f"Artifacts are drawn here: {artifact_id} cannot be added.")
+
+    def remove(self, artifact_id: str) -> None:
+        """Refuse: the store is empty."""
+        raise ArtifactNotFound(artifact_id)
 
 
 def list_artifacts(trial: WatchedTrial) -> list[dict[str, Any]]:
@@ -32,7 +56,7 @@ def study_artifacts(data: DataFacts | None) -> list[dict[str, Any]]:
 
 
 def _ids(trial: WatchedTrial) -> Iterator[str]:
-    """Name what there is to draw; a page asks anew for what has another version."""
+    """Return the ids of the pictures; a new version makes the page request one again."""
     attributes = trial.row.attributes
     if trial.row.curve.n_epochs:
         yield f"{CURVE}-{trial.row.curve.n_epochs}"
@@ -58,21 +82,18 @@ def _describe(artifact_id: str) -> dict[str, Any]:
 
 @dataclass(frozen=True, slots=True)
 class Drawing:
-    """Draws the pictures of a study whose data is known, or not."""
+    """Draws the pictures of a study; some need facts about its data."""
 
     store: Store
     snapshot: StudySnapshot
     data: DataFacts | None
 
     def draw(self, trial_id: int | None, kind: str) -> bytes | None:
-        """Draw a picture as PNG.
+        """Draw a picture as PNG; None if there is no such picture.
 
         Args:
-            trial_id: Of the trial, None for a picture of the study.
-            kind: The first part of an id that `list_artifacts` or `study_artifacts` give.
-
-        Returns:
-            The file; None where there is no such picture.
+            trial_id: The trial's id, None for a picture of the study.
+            kind: The first part of the artifact's id.
         """
         if trial_id is None:
             return self._draw_samples() if kind == SAMPLES else None
@@ -81,22 +102,18 @@ class Drawing:
         return None if trial is None or draw is None else draw(self, trial)
 
     def _draw_samples(self) -> bytes | None:
-        from analysis.dashboard.pictures import draw_samples
-
         if self.data is None or not self.data.samples:
             return None
-        return draw_samples(self.data.samples, title=f"Training images of {self._name}")
+        return draw_samples(
+            self.data.samples, title=f"Training images of {self.snapshot.study.study_name}"
+        )
 
     def _draw_curve(self, trial: WatchedTrial) -> bytes | None:
-        from analysis.dashboard.pictures import draw_curve
-
         if not trial.row.curve.n_epochs:
             return None
         return draw_curve(load_curve(self.store, trial.row.trial_id), title=_title(trial))
 
     def _draw_confusion(self, trial: WatchedTrial) -> bytes | None:
-        from analysis.dashboard.pictures import draw_confusion
-
         matrix = _matrix(trial)
         if matrix is None:
             return None
@@ -105,8 +122,6 @@ class Drawing:
         return draw_confusion(matrix, classes, title=f"{_title(trial)}: validation")
 
     def _draw_architecture(self, trial: WatchedTrial) -> bytes | None:
-        from analysis.dashboard.pictures import draw_architecture
-
         record = trial.row.attributes.get("config")
         if self.data is None or not isinstance(record, dict):
             return None
@@ -114,13 +129,9 @@ class Drawing:
             config = Config.from_json(record)
             shape = self.data.image_shapes[find_family(config.family).image_set]
             layers = draw_network(config, shape, len(self.data.classes))
-        except (SpaceError, KeyError):  # Of a family that is not here, for one.
+        except (SpaceError, KeyError):  # For example, of an unknown family.
             return None
         return draw_architecture(layers, title=_title(trial))
-
-    @property
-    def _name(self) -> str:
-        return self.snapshot.study.study_name
 
 
 _OF_TRIALS: Mapping[str, Callable[[Drawing, WatchedTrial], bytes | None]] = {

@@ -1,4 +1,4 @@
-"""What pages show but do not wait for: plots, the data of a study."""
+"""Values that a page shows once they are loaded: plots, facts about the images."""
 
 import logging
 import threading
@@ -9,15 +9,15 @@ from typing import Generic, TypeVar
 logger = logging.getLogger(__name__)
 T = TypeVar("T")
 PAUSE_FACTOR = 10
-"""Something that took a second to make is made again after ten at the earliest."""
+"""A value that took a second to make is made again after ten at the earliest."""
 RETRY_AFTER_S = 30.0
 """After a failure."""
 START_DELAY_S = 0.5
-"""What nobody waits for is begun a little later: a page that is being made goes first."""
+"""Delay of loads that no page waits for, so that pages are served first."""
 
 
 class BackgroundLoader(Generic[T]):
-    """A value that a thread makes, again whenever it is out of date; until then the old one."""
+    """A value that a thread loads, and loads again when it is outdated."""
 
     def __init__(self, first: T, make: Callable[[], T], *, pause_s: float = 0.0) -> None:
         self._value, self._make, self._pause_s = first, make, pause_s
@@ -28,15 +28,15 @@ class BackgroundLoader(Generic[T]):
         self._thread: threading.Thread | None = None
 
     def get(self, key: object, wait_s: float = 0.0) -> T:
-        """Return the value, and has it made anew if it was made of something else than `key`.
+        """Return the value, and start loading it again if `key` has changed.
 
         Args:
-            key: What it is made of, as the version of a study.
-            wait_s: How long to wait for the first one; of a later one, the one before is given.
+            key: The version of the value's source.
+            wait_s: How long to wait for the first value; later the previous one is returned.
         """
         with self._lock:
-            is_made = self._thread is not None and self._thread.is_alive()
-            if not is_made and key != self._loaded_key and time.monotonic() >= self._next_at:
+            is_loading = self._thread is not None and self._thread.is_alive()
+            if not is_loading and key != self._loaded_key and time.monotonic() >= self._next_at:
                 self._thread = threading.Thread(
                     target=self._run,
                     args=(key, 0.0 if wait_s and self._is_first else START_DELAY_S),
@@ -55,8 +55,8 @@ class BackgroundLoader(Generic[T]):
         try:
             self._value = self._make()
             self._loaded_key, self._is_first = key, False
-        except Exception:  # A page without it is better than none; it is tried again.
-            logger.exception("something of the dashboard could not be made")
+        except Exception:  # The page is shown without it; it is tried again.
+            logger.exception("a part of the dashboard could not be loaded")
             pause_s = max(pause_s, RETRY_AFTER_S)
         now = time.monotonic()
         self._next_at = now + max(pause_s, PAUSE_FACTOR * (now - began))

@@ -1,4 +1,4 @@
-"""Our plots of a study, which the dashboard shows beside its own."""
+"""Plots of a study that the dashboard shows beside optuna-dashboard's."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ N_CURVES = 10
 
 
 def _plot_cost(found: "PlotData", *, cost: Cost) -> go.Figure:
-    """Draw the accuracy against one of its costs, and is called so: they are two figures here."""
+    """Draw the accuracy against one cost, named in the title."""
     figure = plot_pareto(found, costs=(cost,))
     return figure.update_layout(title_text=f"{figure.layout.title.text}: {COST_NAMES[cost]}")
 
@@ -39,12 +39,12 @@ PLOTS: Mapping[str, Draw] = {
     "where_the_best_lie": plot_parameter_ranges,
     "epochs_saved": plot_pruning,
 }
-"""By the id that the dashboard knows them by, in the order in which it shows them."""
+"""By the plot's id in the dashboard, in the order shown."""
 
 
 @dataclass(frozen=True, slots=True)
 class PlotData:
-    """What figures are drawn from, of a study that may still run: see `SearchResults`."""
+    """The data that figures are drawn from: see `SearchResults`."""
 
     ranking: Ranking
     trials: Sequence[FrozenTrial]
@@ -55,7 +55,7 @@ class PlotData:
 
     @classmethod
     def of(cls, store: Store, snapshot: StudySnapshot, max_epochs: int | None) -> "PlotData":
-        """Gather it; curves of the best trials are read from the store."""
+        """Gather the data; curves of the best trials are read from the store."""
         rows = [it.row for it in snapshot.trials]
         ranking = rank_rows(snapshot.study.study_name, rows)
         ids = {row.number: row.trial_id for row in rows}
@@ -72,15 +72,15 @@ class PlotData:
 
 
 def draw_plots(store: Store, snapshot: StudySnapshot, max_epochs: int | None) -> dict[str, str]:
-    """Draw our plots as JSON for Plotly, by id.
+    """Draw the plots as JSON for Plotly, by id.
 
-    There are none of a study without a value, of one of Optuna alone, whose values need be no
-    accuracies, and of a confirmation, which tells of means.
+    There are none for a study without a value, for a plain Optuna study, whose values need not be
+    accuracies, and for a confirmation, which compares means.
 
     Args:
-        store: Of the study.
+        store: The store of the study.
         snapshot: The study.
-        max_epochs: The most epochs of a phase of its trainings.
+        max_epochs: The maximum number of epochs of a training phase.
     """
     is_search = (
         snapshot.is_convsearch
@@ -91,9 +91,8 @@ def draw_plots(store: Store, snapshot: StudySnapshot, max_epochs: int | None) ->
         return {}
     found = PlotData.of(store, snapshot, max_epochs)
     figures = ((name, draw(found)) for name, draw in PLOTS.items())
-    return {name: _autosize(figure).to_json() for name, figure in figures if figure.data}
-
-
-def _autosize(figure: go.Figure) -> go.Figure:
-    """Make a figure fill the place that it is shown in."""
-    return figure.update_layout(height=None, autosize=True)
+    return {
+        name: figure.update_layout(height=None, autosize=True).to_json()
+        for name, figure in figures
+        if figure.data
+    }

@@ -1,18 +1,16 @@
-"""The studies of a store as all who watch them share them: read once a second at most."""
+"""Cache of the studies of a store, shared by all requests: read at most once a second."""
 
 import itertools
 import threading
 import time
-from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
-from optuna.study._frozen import FrozenStudy
-from optuna_dashboard._pareto_front import get_pareto_front_trials
-
 from analysis.confirmation.trainings import is_confirmation_of
 from analysis.confirmation_study import confirmation_name
+from analysis.dashboard.lru_dict import LruDict
+from analysis.dashboard.optuna_dashboard_internals import get_pareto_front_trials
 from analysis.results.families import best_complete
 from analysis.results.status import StudyStatus
 from storage import (
@@ -27,20 +25,21 @@ from storage import (
     list_workers,
     load_study,
 )
+from storage.optuna_internals import FrozenStudy, study_id_of
 
 CACHE_S = 1.0
-"""How long what was read is given to others."""
+"""How long a value that was read is reused."""
 RETRY_AFTER_S = 2.0
-"""How long a store that did not answer is left alone."""
+"""How long a store that failed is not read again."""
 RETRY_TIMEOUT_S = 3.0
 """How long a page waits for the store."""
 MAX_CACHED_STUDIES = 16
-"""So many studies are held in memory; of others the one that nobody asked for the longest goes."""
+"""Maximum number of studies in memory; the least recently used one is dropped."""
 T = TypeVar("T")
 
 
 class CachedValue(Generic[T]):
-    """Something read for many: by one thread at a time, and no more often than once in a while."""
+    """A value read from the store by one thread at a time, and reused for a while."""
 
     def __init__(self, read: Callable[[], T], fresh_s: float = CACHE_S) -> None:
         self._read, self._fresh_s = read, fresh_s
@@ -51,10 +50,10 @@ class CachedValue(Generic[T]):
         self._error: StoreError | None = None
 
     def get(self) -> T:
-        """Return it as it was read lately, or reads it.
+        """Return the value, and read it first if it is outdated.
 
         Raises:
-            StoreError: If the store does not answer; so soon again, it is not asked.
+            StoreError: If the store fails, or has failed a moment ago.
         """
         with self._lock:
             if time.monotonic() >= self._expires_at or self._read_generation != self._generation:
@@ -65,13 +64,12 @@ class CachedValue(Generic[T]):
             return self._found
 
     def invalidate(self) -> None:
-        """Make it read again when it is asked for next."""
+        """Make the next `get` read the value again."""
         self._generation += 1
 
     def _find(self) -> None:
-        self._read_generation = (
-            self._generation
-        )  # What is changed while it is read makes it old again.
+        # Taken before reading: a change during the read makes the value outdated again.
+        self._read_generation = self._generation
         try:
             self._found, self._error = self._read(), None
         except StoreError as error:
@@ -84,10 +82,13 @@ class CachedValue(Generic[T]):
 class StudySnapshot:
     """A study at one moment.
 
-    `trials` are all of them by number, `version` rises with every change of these. `status` is
-    None for a study of several objectives. `best` is the best trial, or none; with several
-    objectives all that none other betters; of a confirmation there is none. `confirmation` is the
-    id of the study that trains its best configs again.
+    Attributes:
+        study: The study.
+        trials: All trials, by number.
+        version: Rises with every change of the trials.
+        status: Its status; None for a multi-objective study.
+        best: The best trial, or the Pareto front of several objectives; empty for a confirmation.
+        confirmation: The id of its confirmation.
     """
 
     study: FrozenStudy
@@ -99,17 +100,17 @@ class StudySnapshot:
 
     @property
     def is_convsearch(self) -> bool:
-        """Whether it is a study of convsearch, not of Optuna alone."""
+        """Whether convsearch created it, not plain Optuna."""
         return self.status is not None and not self.status.record.is_optuna_only
 
     @property
     def active_trials(self) -> frozenset[int | None]:
-        """The numbers of the trials that a living worker holds."""
+        """The numbers of the trials that a live worker holds."""
         workers = () if self.status is None else self.status.workers
         return frozenset(worker.trial_number for worker in workers)
 
     def n_epochs(self, trial_id: int | None) -> int:
-        """Return for how many epochs a trial was trained; 0 for none that is there."""
+        """Return the number of epochs of a trial; 0 for an unknown trial."""
         found = (it.row.curve.n_epochs for it in self.trials if it.row.trial_id == trial_id)
         return next(found, 0)
 
@@ -117,10 +118,10 @@ class StudySnapshot:
 def find_best(
     study: FrozenStudy, trials: Sequence[WatchedTrial], status: StudyStatus | None
 ) -> tuple[WatchedTrial, ...]:
-    """Return the best trial as the ranking has it, of several objectives the Pareto front.
+    """Return the best feasible trial as ranked, or the Pareto front of several objectives.
 
-    None of them broke a constraint, which optuna-dashboard does not look at. A confirmation has no
-    best trial: that would be the luckiest seed.
+    optuna-dashboard ignores constraints. A confirmation has no best trial: that would be the
+    luckiest seed.
     """
     if status is not None and status.is_confirmation:
         return ()
@@ -136,30 +137,35 @@ def find_best(
 
 @dataclass(slots=True, eq=False)
 class CachedStudy:
-    """A study that somebody watches."""
+    """A study in the cache."""
 
     store: Store
     study: FrozenStudy
     serial: int = field(default_factory=itertools.count().__next__)
-    """Tells it from any other one of this process."""
+    """Unique within this process."""
     _watch: StudyWatch = field(init=False)
     _snapshot_cache: CachedValue[StudySnapshot] = field(init=False)
     _best: tuple[int, tuple[WatchedTrial, ...]] | None = None
 
     def __post_init__(self) -> None:
-        self._watch = StudyWatch(self.store, self.study._study_id)
+        self._watch = StudyWatch(self.store, self.study_id)
         self._snapshot_cache = CachedValue(self._read)
+
+    @property
+    def study_id(self) -> int:
+        """The id of the study."""
+        return study_id_of(self.study)
 
     def snapshot(self) -> StudySnapshot:
         """Return the study as it is now, or was a second ago.
 
         Raises:
-            StoreError: If the store does not answer.
+            StoreError: If the store fails.
         """
         return self._snapshot_cache.get()
 
     def invalidate(self) -> None:
-        """Make it read again when it is looked at next."""
+        """Make the next snapshot read the study again."""
         self._snapshot_cache.invalidate()
 
     def _read(self) -> StudySnapshot:
@@ -192,49 +198,47 @@ class CachedStudy:
 
 
 class StudyCache:
-    """The studies of a store; each is followed from the first time that somebody asks for it."""
+    """The studies of a store; each is cached from its first request on."""
 
     def __init__(self, store: Store) -> None:
         self.store = store
         store.retry.timeout_s = RETRY_TIMEOUT_S
         self._study_list = CachedValue(store.optuna_storage.get_all_studies)
-        self._cached_studies: OrderedDict[int, CachedStudy] = OrderedDict()
+        self._cached_studies: LruDict[int, CachedStudy] = LruDict(MAX_CACHED_STUDIES)
         self._lock = threading.Lock()
 
     def all(self) -> list[FrozenStudy]:
         """Return all studies by id.
 
         Raises:
-            StoreError: If the store does not answer.
+            StoreError: If the store fails.
         """
-        return sorted(self._study_list.get(), key=lambda study: study._study_id)
+        return sorted(self._study_list.get(), key=study_id_of)
 
     def find(self, study_id: int) -> CachedStudy | None:
-        """Return the study of an id, None where there is none.
+        """Return the study of an id; None if there is none.
 
         Raises:
-            StoreError: If the store does not answer.
+            StoreError: If the store fails.
         """
-        study = next((it for it in self.all() if it._study_id == study_id), None)
+        study = next((it for it in self.all() if study_id_of(it) == study_id), None)
         with self._lock:
             if study is None:
                 self._cached_studies.pop(study_id, None)
                 return None
             cached_study = self._cached_studies.get(study_id)
             if cached_study is None or _identity(cached_study.study) != _identity(study):
-                cached_study = self._cached_studies[study_id] = CachedStudy(self.store, study)
+                cached_study = CachedStudy(self.store, study)
             cached_study.study = study
-            self._cached_studies.move_to_end(study_id)
-            if len(self._cached_studies) > MAX_CACHED_STUDIES:
-                self._cached_studies.popitem(last=False)
+            self._cached_studies[study_id] = cached_study
             return cached_study
 
     def contains(self, cached_study: CachedStudy) -> bool:
-        """Whether a study is still held in memory."""
-        return self._cached_studies.get(cached_study.study._study_id) is cached_study
+        """Whether a study is still in memory."""
+        return self._cached_studies.get(cached_study.study_id) is cached_study
 
     def invalidate(self) -> None:
-        """Make everything read again: somebody changed the store."""
+        """Make everything read again after a change of the store."""
         self._study_list.invalidate()
         with self._lock:
             for cached_study in self._cached_studies.values():
@@ -242,5 +246,5 @@ class StudyCache:
 
 
 def _identity(study: FrozenStudy) -> tuple[object, ...]:
-    """Tell a study from another one that got the id of a deleted one, as SQLite gives them."""
+    """Return what identifies a study: SQLite reuses the ids of deleted ones."""
     return study.study_name, tuple(study.directions), study.system_attrs.get(CREATED_BY)

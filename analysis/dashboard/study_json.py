@@ -1,10 +1,10 @@
-"""A study as the dashboard's page asks for it: JSON whose pieces are made once for each trial."""
+"""A study as JSON for the dashboard's page; the JSON of each ended trial is cached."""
 
 import json
 import numbers
 from collections.abc import Mapping, Sequence
 from copy import copy
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from optuna.distributions import (
@@ -13,33 +13,33 @@ from optuna.distributions import (
     FloatDistribution,
     IntDistribution,
 )
-from optuna.study._frozen import FrozenStudy
 from optuna.trial import FrozenTrial, TrialState
-from optuna_dashboard._note import note_ver_key
-from optuna_dashboard._serializer import (
+
+from analysis.dashboard.artifacts import list_artifacts
+from analysis.dashboard.notes import trial_note
+from analysis.dashboard.optuna_dashboard_internals import (
+    note_ver_key,
     serialize_attrs,
     serialize_distribution,
     serialize_frozen_trial,
     serialize_study_detail,
 )
-
-from analysis.dashboard.artifacts import list_artifacts
-from analysis.dashboard.notes import trial_note
 from analysis.dashboard.study_cache import StudySnapshot
 from analysis.dashboard.user_notes import merge_user_note
 from storage import WatchedTrial, constraint_values
+from storage.optuna_internals import FrozenStudy, study_id_of
 
 HIDDEN_ATTRIBUTES = frozenset({"config", "confusion", "ran_on", "traceback"})
-"""Attributes that notes and pictures tell in a way that can be read."""
+"""Attributes that notes and pictures show in readable form."""
 NumericDistribution = FloatDistribution | IntDistribution
 DIGITS = 6
 MAX_JSON_FLOAT = 1e308
-"""In the place of an infinite number, which JSON does not have."""
+"""Replaces infinity, which JSON does not have."""
 
 
 @dataclass(slots=True)
 class SearchSpaceSummary:
-    """What parameters and attributes trials have, gathered trial by trial."""
+    """The parameters and attributes of trials, gathered trial by trial."""
 
     n_trials: int = 0
     n_trials_with: dict[str, int] = field(default_factory=dict)
@@ -48,17 +48,16 @@ class SearchSpaceSummary:
     has_reports: bool = False
 
     def copy(self) -> "SearchSpaceSummary":
-        """Return one that can be added to without changing this."""
-        return SearchSpaceSummary(
-            self.n_trials,
-            dict(self.n_trials_with),
-            dict(self.domains),
-            dict(self.attributes),
-            self.has_reports,
+        """Return a copy that can be added to."""
+        return replace(
+            self,
+            n_trials_with=dict(self.n_trials_with),
+            domains=dict(self.domains),
+            attributes=dict(self.attributes),
         )
 
     def add(self, trial: WatchedTrial) -> None:
-        """Add what a trial has."""
+        """Add the parameters and attributes of a trial."""
         for name, value in trial.frozen.user_attrs.items():
             if name not in HIDDEN_ATTRIBUTES:
                 is_number = isinstance(value, numbers.Real) and not isinstance(value, bool)
@@ -71,19 +70,19 @@ class SearchSpaceSummary:
             self.n_trials_with[name] = self.n_trials_with.get(name, 0) + 1
             key = (name, _kind(distribution))
             known = self.domains.get(key)
-            if known is not distribution:  # Trials share what Optuna wrote alike.
+            if known is not distribution:  # Trials share equal distributions.
                 self.domains[key] = distribution if known is None else _join(known, distribution)
 
     @property
     def union(self) -> list[tuple[str, BaseDistribution]]:
-        """The parameters that any trial has, with all values that they may have had."""
+        """The parameters of any trial, with the union of their ranges."""
         return sorted(
             ((name, domain) for (name, _), domain in self.domains.items()), key=lambda it: it[0]
         )
 
     @property
     def intersection(self) -> list[tuple[str, BaseDistribution]]:
-        """The parameters that all trials have, those that failed aside."""
+        """The parameters of all trials that did not fail."""
         return [it for it in self.union if self.n_trials_with[it[0]] == self.n_trials]
 
 
@@ -94,7 +93,7 @@ def _kind(distribution: BaseDistribution) -> object:
 
 
 def _join(one: BaseDistribution, other: BaseDistribution) -> BaseDistribution:
-    if isinstance(one, CategoricalDistribution):  # Optuna lets no study change its choices.
+    if isinstance(one, CategoricalDistribution):  # Choices of a study are fixed.
         return one
     assert isinstance(one, NumericDistribution)
     assert isinstance(other, NumericDistribution)
@@ -106,14 +105,14 @@ def _join(one: BaseDistribution, other: BaseDistribution) -> BaseDistribution:
 
 @dataclass(slots=True)
 class StudyJsonWriter:
-    """Writes a study's page, again and again; not for several threads at once."""
+    """Writes the JSON of a study, caching ended trials; not thread-safe."""
 
     max_epochs: int | None = None
     allows_edit: bool = False
     _cache: dict[int, tuple[WatchedTrial, int, bytes]] = field(default_factory=dict)
     _summary: SearchSpaceSummary = field(default_factory=SearchSpaceSummary)
     _domains: dict[int, tuple[BaseDistribution, str]] = field(default_factory=dict)
-    """Distributions with their text, by `id`; they are kept so that no other gets it."""
+    """Distributions with their JSON, by `id`; they are kept so that the id stays theirs."""
 
     def write(
         self,
@@ -125,15 +124,15 @@ class StudyJsonWriter:
         plots: Mapping[str, str],
         artifacts: Sequence[Mapping[str, Any]] = (),
     ) -> bytes:
-        """Return the answer to `GET /api/studies/ID?after=N` as optuna-dashboard gives it.
+        """Return the response to `GET /api/studies/ID?after=N` in optuna-dashboard's form.
 
         Args:
             snapshot: The study.
-            after: How many trials the page has already, which are left out.
-            note: Ours about the study; what somebody wrote follows it.
-            facts: Of the study in a few words, beside its attributes.
+            after: Number of trials that the page has already; they are omitted.
+            note: The generated note of the study.
+            facts: Facts about the study, shown with its user attributes.
             plots: Figures as JSON, by title.
-            artifacts: Of the study, as the dashboard describes them.
+            artifacts: Artifacts of the study, in optuna-dashboard's form.
         """
         pieces, summary = self._write_trials(snapshot)
         head = _write_head(snapshot.study, summary, plots)
@@ -148,14 +147,14 @@ class StudyJsonWriter:
         return b'%s,"best_trials":[%s],"trials":[%s]}' % (_dump(head)[:-1], best, trials)
 
     def note(self, snapshot: StudySnapshot, trial: WatchedTrial) -> str:
-        """Return what we say of a trial."""
+        """Return the generated note of a trial."""
         is_active = trial.row.number in snapshot.active_trials if snapshot.is_convsearch else None
         return trial_note(trial.row, max_epochs=self.max_epochs, is_active=is_active)
 
     def _write_trials(
         self, snapshot: StudySnapshot
     ) -> tuple[dict[int, bytes], SearchSpaceSummary]:
-        """Return each trial's JSON by number; of one that has ended it is made once a note."""
+        """Return the JSON of each trial by number, and a summary of all of them."""
         pieces = {}
         unfinished = []
         if not all(self._is_current(trial) for trial in snapshot.trials):
@@ -182,20 +181,20 @@ class StudyJsonWriter:
         return cached[2]
 
     def _is_current(self, trial: WatchedTrial) -> bool:
-        """Whether nothing is kept of another trial by this one's id, as of a study deleted."""
+        """Whether the cache holds no other trial of this id, such as one of a deleted study."""
         cached = self._cache.get(trial.row.trial_id)
         return cached is None or cached[0] is trial
 
     def _write_trial(self, snapshot: StudySnapshot, trial: WatchedTrial) -> bytes:
         study = snapshot.study
         frozen = copy(trial.frozen)
-        frozen._params = {}  # They are most of it, and much alike from trial to trial.
+        frozen.params = {}  # Written below: they are most of the JSON, and alike in many trials.
         frozen.user_attrs = {
             k: v for k, v in frozen.user_attrs.items() if k not in HIDDEN_ATTRIBUTES
         }
         if snapshot.is_convsearch:
             _round_values(frozen)
-        record = serialize_frozen_trial(study._study_id, frozen, {})
+        record = serialize_frozen_trial(study_id_of(study), frozen, {})
         del record["params"]
         constraints = constraint_values(trial.frozen.system_attrs)
         record["constraints"] = [
@@ -212,7 +211,7 @@ class StudyJsonWriter:
         return b'%s,"params":[%s]}' % (_dump(record)[:-1], params)
 
     def _write_params(self, trial: FrozenTrial, *, is_short: bool) -> bytes:
-        """Return parameters as optuna-dashboard writes them; each distribution is written once."""
+        """Return parameters in optuna-dashboard's form; each distribution is serialized once."""
         parts = []
         for name, value in trial.params.items():
             domain = trial.distributions[name]
@@ -232,7 +231,7 @@ class StudyJsonWriter:
 
 
 def _round_values(trial: FrozenTrial) -> None:
-    """Shorten accuracies and losses, which are shown as they come, to digits that tell."""
+    """Round accuracies and losses, which the page shows as they are."""
     if trial.values is not None:
         trial.values = [_round(value) for value in trial.values]
     trial.intermediate_values = {k: _round(v) for k, v in trial.intermediate_values.items()}

@@ -1,14 +1,15 @@
-"""A study as the dashboard shows it: what all pages of it share."""
+"""The page of a study: its JSON, notes and pictures, cached for all requests."""
 
 import threading
-from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from analysis.dashboard.artifacts import PNG, SAMPLES, Drawing, study_artifacts
 from analysis.dashboard.background_loader import BackgroundLoader
+from analysis.dashboard.lru_dict import LruDict
 from analysis.dashboard.notes import multi_objective_note, study_facts, study_note
 from analysis.dashboard.notes.settings import Settings
+from analysis.dashboard.optuna_dashboard_internals import USER_ATTRIBUTE_PREFIX
 from analysis.dashboard.plots import draw_plots
 from analysis.dashboard.responses import Response
 from analysis.dashboard.study_cache import CachedStudy, StudySnapshot
@@ -17,18 +18,18 @@ from analysis.report.facts import DataFacts
 from storage import Store
 
 DatasetFactsLoader = Callable[[Store, str], DataFacts | None]
-"""Tells of a study's images by its name, where they can be had; may take seconds."""
+"""Loads facts about a study's images by its name; may take seconds, or return None."""
 MAX_WAIT_S = 0.5
 MAX_TRIALS_WITH_WAIT = 200
-"""How long the page of a study of so many trials waits for plots and images; those of larger ones
-come with its next page."""
+"""How long the page of a study with at most so many trials waits for plots and facts about images;
+pages of larger studies show them with the next request."""
 PLOTS_PAUSE_S = 10.0
 MAX_CACHED_PAGES, MAX_CACHED_PICTURES = 8, 64
 
 
 @dataclass(slots=True)
 class StudyPage:
-    """A study that is shown to any number of people."""
+    """A study that is shown to any number of users."""
 
     cached_study: CachedStudy
     load_dataset_facts: DatasetFactsLoader
@@ -37,9 +38,13 @@ class StudyPage:
     _plots: BackgroundLoader[dict[str, str]] = field(init=False)
     _writer: StudyJsonWriter = field(init=False)
     _lock: threading.Lock = field(default_factory=threading.Lock)
-    _pages: OrderedDict[int, tuple[object, Response]] = field(default_factory=OrderedDict)
+    _pages: LruDict[int, tuple[object, Response]] = field(
+        default_factory=lambda: LruDict(MAX_CACHED_PAGES)
+    )
     _drawing_lock: threading.Lock = field(default_factory=threading.Lock)
-    _pictures: OrderedDict[object, Response] = field(default_factory=OrderedDict)
+    _pictures: LruDict[object, Response] = field(
+        default_factory=lambda: LruDict(MAX_CACHED_PICTURES)
+    )
 
     def __post_init__(self) -> None:
         store, name = self.cached_study.store, self.cached_study.study.study_name
@@ -57,7 +62,7 @@ class StudyPage:
         """Return the study's page without its first `after` trials.
 
         Raises:
-            StoreError: If the store does not answer.
+            StoreError: If the store fails.
         """
         snapshot = self.cached_study.snapshot()
         after = min(after, len(snapshot.trials))
@@ -85,14 +90,12 @@ class StudyPage:
                 body = self._writer.write(
                     snapshot, after=after, note=note, facts=facts, plots=plots, artifacts=artifacts
                 )
-                cached = self._pages[after] = state, Response(body)
-            self._pages.move_to_end(after)
-            if len(self._pages) > MAX_CACHED_PAGES:
-                self._pages.popitem(last=False)
+                cached = state, Response(body)
+            self._pages[after] = cached
             return cached[1]
 
     def note(self, trial_id: int | None) -> str:
-        """Return what we say of a trial, or of the study."""
+        """Return the generated note of a trial, or of the study."""
         snapshot = self.cached_study.snapshot()
         if trial_id is None:
             return self._note(snapshot, self._dataset_facts(snapshot))
@@ -100,28 +103,26 @@ class StudyPage:
         return "" if trial is None else self._writer.note(snapshot, trial)
 
     def draw(self, trial_id: int | None, artifact_id: str) -> Response | None:
-        """Return a picture as PNG, drawn once for each state of its trial; None for no such one.
+        """Return a picture as PNG, drawn once for each state of its trial; None if there is none.
 
-        Whatever version of it is asked for, it is as it is now.
+        It shows the current state, whichever version was requested.
 
         Raises:
-            StoreError: If the store does not answer.
+            StoreError: If the store fails.
         """
         snapshot = self.cached_study.snapshot()
         data = self._dataset_facts(snapshot)
-        kind = artifact_id.partition("-")[0]  # What follows tells a browser's picture from ours.
+        kind = artifact_id.partition("-")[0]  # The version is for the browser's cache.
         key = trial_id, kind, data is None, snapshot.n_epochs(trial_id)
         with self._drawing_lock:
-            if key not in self._pictures:
-                drawing = Drawing(self.cached_study.store, snapshot, data)
-                drawn = drawing.draw(trial_id, kind)
+            picture = self._pictures.get(key)
+            if picture is None:
+                drawn = Drawing(self.cached_study.store, snapshot, data).draw(trial_id, kind)
                 if drawn is None:
                     return None
-                self._pictures[key] = Response(drawn, PNG)
-            self._pictures.move_to_end(key)
-            if len(self._pictures) > MAX_CACHED_PICTURES:
-                self._pictures.popitem(last=False)
-            return self._pictures[key]
+                picture = Response(drawn, PNG)
+            self._pictures[key] = picture
+            return picture
 
     def _dataset_facts(self, snapshot: StudySnapshot) -> DataFacts | None:
         if not snapshot.is_convsearch:
@@ -134,7 +135,7 @@ class StudyPage:
             name = snapshot.study.study_name
             return multi_objective_note(name, directions, len(snapshot.trials), len(snapshot.best))
         has_samples = bool(study_artifacts(data))
-        url = f"/artifacts/{snapshot.study._study_id}/{SAMPLES}" if has_samples else None
+        url = f"/artifacts/{self.cached_study.study_id}/{SAMPLES}" if has_samples else None
         confirmation_id = snapshot.confirmation
         return study_note(
             snapshot.status,
@@ -152,6 +153,6 @@ def _wait_s(snapshot: StudySnapshot) -> float:
 
 
 def _user_notes(snapshot: StudySnapshot) -> list[tuple[str, object]]:
-    """Return what people wrote in the dashboard."""
+    """Return the attributes that hold users' notes."""
     attributes = snapshot.study.system_attrs.items()
-    return [(key, value) for key, value in attributes if key.startswith("dashboard:")]
+    return [(key, value) for key, value in attributes if key.startswith(USER_ATTRIBUTE_PREFIX)]

@@ -1,9 +1,9 @@
-"""What people write in the dashboard, which stands below what we say of a study or a trial."""
+"""Notes that users write in the dashboard, shown below the generated note."""
 
 from collections.abc import Mapping
 from typing import Any
 
-from optuna_dashboard._note import get_note_from_system_attrs
+from analysis.dashboard.optuna_dashboard_internals import get_note_from_system_attrs
 
 USER_NOTES_HEADING = "\n\n---\n\n*Your notes:*\n\n"
 
@@ -11,14 +11,14 @@ USER_NOTES_HEADING = "\n\n---\n\n*Your notes:*\n\n"
 def merge_user_note(
     generated: str, attributes: Mapping[str, Any], trial_id: int | None, *, allows_edit: bool
 ) -> dict[str, Any]:
-    """Return the note that a page shows, as optuna-dashboard describes one.
+    """Return the note that a page shows, in optuna-dashboard's form.
 
     Args:
-        generated: What we say.
-        attributes: Of the study, where the dashboard keeps what somebody wrote.
-        trial_id: Whose note it is, None for the study's.
-        allows_edit: Whether it may be edited: where one's own begins is marked, then, so that ours
-            is known when it is saved, though it may have changed.
+        generated: The generated note.
+        attributes: System attributes of the study, which hold users' notes.
+        trial_id: The trial's id, None for the study's note.
+        allows_edit: Whether it may be edited: a heading then separates the user's part, so that
+            it is recognized when it is saved, even if the generated part has changed.
     """
     user_note = get_note_from_system_attrs(dict(attributes), trial_id)
     has_heading = generated and (user_note["body"] or allows_edit)
@@ -31,6 +31,6 @@ def merge_user_note(
 
 
 def extract_user_note(body: str, generated: str) -> str:
-    """Return what somebody wrote of a note that was edited as it was shown."""
+    """Return the user's part of an edited note."""
     _, mark, user_note = body.partition(USER_NOTES_HEADING)
     return user_note.strip() if mark else body.removeprefix(generated).strip()

@@ -1,1 +1,4 @@
-"""The best-trial report: what a study found, as facts, as figures, and as files to hand in."""
+"""The report on a study: its facts as data, then as figures, tables, a page and a notebook.
+
+The facts are gathered by `search.reports`; statistics are in `analysis.results`.
+"""

@@ -1,4 +1,4 @@
-"""What to know before a result is believed, found in the facts of a study."""
+"""Cautions: reasons in the facts of a study to doubt its result."""
 
 import math
 from collections.abc import Iterator
@@ -9,32 +9,31 @@ from optuna.distributions import FloatDistribution, IntDistribution
 from analysis.report.facts import Caution, DataFacts, Facts
 
 FEW_TRIALS = 10
-"""Fewer complete trials say little about a space of dozens of parameters."""
+"""Fewer complete trials cover little of a space of dozens of parameters."""
 FEW_FOR_IMPORTANCE = 30
-"""Of 15 trials with 12 parameters of no effect, one had 44 % of the importance in the median."""
+"""With 15 trials and 12 parameters without effect, one had a median importance of 44 %."""
 UNBALANCED_RATIO = 1.5
 FEW_IMAGES = 100
-"""Of a split: fewer make accuracy come in steps of over a hundredth."""
+"""Images of a split; with fewer, accuracy has steps of more than 0.01."""
 EDGE_TOLERANCE = 0.01
-"""A value within this part of a range from its end counts as the end."""
+"""Share of a range, from its end, within which a value counts as the end."""
 NATURAL_MINIMA = (0, 1)
-"""Low ends that no study file could lower: no dropout, one layer."""
+"""Low ends that cannot be lowered: no dropout, one layer."""
 
 Range = FloatDistribution | IntDistribution
 
 
 def add_cautions(facts: Facts) -> Facts:
-    """Return the facts with all that is to be known before they are believed."""
-    return replace(facts, cautions=tuple(_all_cautions(facts)))
-
-
-def _all_cautions(facts: Facts) -> Iterator[Caution]:
-    yield from _progress_cautions(facts)
-    yield from _search_cautions(facts)
-    yield from data_cautions(facts.data)
-    yield from _confirmation_cautions(facts)
-    yield from _test_cautions(facts)
-    yield from _edge_cautions(facts)
+    """Return the facts with all cautions that apply."""
+    found = (
+        *_progress_cautions(facts),
+        *_search_cautions(facts),
+        *data_cautions(facts.data),
+        *_confirmation_cautions(facts),
+        *_test_cautions(facts),
+        *_edge_cautions(facts),
+    )
+    return replace(facts, cautions=found)
 
 
 def _progress_cautions(facts: Facts) -> Iterator[Caution]:
@@ -61,14 +60,14 @@ def _search_cautions(facts: Facts) -> Iterator[Caution]:
 def _edge_cautions(facts: Facts) -> Iterator[Caution]:
     """Find parameters of the winner whose value is an end of their range.
 
-    They come last: there may be several, and they ask for another search rather than for doubt.
+    They come last: there may be several, and they suggest another search rather than doubt.
     """
     trial = next((it for it in facts.trials if it.number == facts.winner.trial.trial), None)
     if trial is None:
         return
     for name, distribution in trial.distributions.items():
         if not isinstance(distribution, Range) or _n_values(distribution) <= 2:
-            continue  # Of two values each is an end.
+            continue  # Both of two values are ends.
         value, low, high = trial.params[name], distribution.low, distribution.high
         if is_at_edge(value, low, high, is_log=distribution.log):
             values = {"parameter": name, "value": value, "low": low, "high": high}
@@ -76,7 +75,7 @@ def _edge_cautions(facts: Facts) -> Iterator[Caution]:
 
 
 def is_at_edge(value: float, low: float, high: float, *, is_log: bool) -> bool:
-    """Whether a value lies at an end of its range that could be moved."""
+    """Whether a value is at an end of its range that could be extended."""
     position = _position_in_range(value, low, high, is_log=is_log)
     return position >= 1 - EDGE_TOLERANCE or (
         position <= EDGE_TOLERANCE and low not in NATURAL_MINIMA
@@ -90,14 +89,14 @@ def _n_values(distribution: Range) -> float:
 
 
 def _position_in_range(value: float, low: float, high: float, *, is_log: bool) -> float:
-    """Return where in its range a value is, from 0 to 1."""
+    """Return the position of a value in its range, from 0 to 1."""
     if is_log:
         value, low, high = math.log(value), math.log(low), math.log(high)
     return (value - low) / (high - low)
 
 
 def data_cautions(data: DataFacts) -> Iterator[Caution]:
-    """Find what the images of a study make doubtful."""
+    """Find cautions about the images of a study."""
     counts = data.counts["train"].values()
     ratio = max(counts) / max(1, min(counts))
     if ratio > UNBALANCED_RATIO:

@@ -1,6 +1,6 @@
-"""What a report tells, as data: gathered once from a study, then drawn and written.
+"""The facts of a report as data: gathered once from a study, then drawn and written.
 
-Nothing here names a file, a folder, a person or a machine.
+They contain no names of files, folders, persons or machines.
 """
 
 from collections.abc import Mapping, Sequence
@@ -23,10 +23,10 @@ Pixels = NDArray[np.uint8]
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """An image of a split, with its class, and what a network made of it where one was asked.
+    """An image of a split with its class, and a network's prediction if there is one.
 
-    `answer` is the class that it was taken for, `confidence` its probability. `heat` is the
-    Grad-CAM of that answer, shape `(height, width)`, 0 to 255: where the network looked.
+    `answer` is the predicted class, `confidence` its probability. `heat` is the Grad-CAM of that
+    class, shape `(height, width)`, 0 to 255.
     """
 
     pixels: Pixels
@@ -41,10 +41,10 @@ class DataFacts:
     """The images of a study.
 
     `kind` is `folder`, `npz` or `demo`. `counts` are images by split, then by class.
-    `image_shapes` is by image set: `scratch`, `transfer`. `n_duplicates` are images left out since
-    an equal one is in another split, `n_conflicts` groups of equal images with unequal classes,
-    `n_broken` images that could not be read. `samples` are training images, some of each class.
-    `split` are the shares of train, val and test where the source had none, None where it had.
+    `image_shapes` is by image set: `scratch`, `transfer`. `n_duplicates` counts images excluded
+    because an identical one is in another split, `n_conflicts` groups of identical images with
+    different classes, `n_broken` unreadable images. `samples` are training images, some of each
+    class. `split` are the shares of train, val and test, None if the source has splits.
     """
 
     kind: str
@@ -59,19 +59,19 @@ class DataFacts:
     seed: int
     samples: tuple[Picture, ...] = ()
     is_split_known: bool = True
-    """False where an older convsearch prepared the images, and did not say who split them."""
+    """False if an older convsearch prepared the images and did not record who split them."""
     names_left_out: tuple[str, ...] = ()
-    """Names of files left out: only where somebody asked for names."""
+    """Names of excluded files, if they were asked for."""
 
 
 @dataclass(frozen=True, slots=True)
 class SearchFacts:
-    """How a study searched.
+    """The search of a study.
 
-    `space` gives each parameter's values in words, in the order of the space. `settings` are the
-    rules of training by name, as `max_epochs`. `versions` are of the packages that created it.
-    `machine_s` is the time of all epochs of all trials, `active_s` that with a worker at work.
-    `epochs_saved_by_...` count the epochs that the pruner, and early stopping, did not train.
+    `space` has each parameter's values in words, in the order of the space. `settings` are the
+    training settings by name, such as `max_epochs`. `versions` are of the packages that created
+    it. `machine_s` is the time of all epochs of all trials, `active_s` that with an active worker.
+    `epochs_saved_by_pruner` and `..._by_patience` (early stopping) were not trained.
     """
 
     families: tuple[str, ...]
@@ -93,11 +93,11 @@ class SearchFacts:
 
 @dataclass(frozen=True, slots=True)
 class WinnerFacts:
-    """The network that is exported.
+    """The exported network.
 
-    `trial` is the place in the ranking of the search that its config has; `source` is the study
-    that its weights come from, the search itself or its confirmation, and `source_trial` the
-    number there. `curve` is the training that these weights come from. `command` trains it again.
+    `trial` is the trial of the search that has its config; `source` is the study that its weights
+    are from, the search itself or its confirmation, `source_trial` the number there, and `curve`
+    the learning curve of that training. `command` retrains it.
     """
 
     trial: RankedTrial
@@ -111,21 +111,21 @@ class WinnerFacts:
 
     @property
     def seconds(self) -> float:
-        """The time of all epochs of the training that its weights come from."""
+        """The time of all epochs of the training that its weights are from."""
         return sum(row.seconds for row in self.curve)
 
     @property
     def is_confirmed(self) -> bool:
-        """Whether it was chosen among several trainings of each leading config."""
+        """Whether its config was chosen in a confirmation."""
         return self.source.endswith("/confirm")
 
 
 @dataclass(frozen=True, slots=True)
 class SplitEvaluation:
-    """A network's answers on a split, scored.
+    """The scores of a network on a split.
 
-    `mistakes` are the most confident wrong answers, most confident first; `right` some right
-    ones, both with heat maps as far as there are any.
+    `mistakes` are the most confident wrong predictions, most confident first; `right` are some
+    correct ones. Both have heat maps if there are any.
     """
 
     split: str
@@ -136,21 +136,21 @@ class SplitEvaluation:
 
 @dataclass(frozen=True, slots=True)
 class TestUse:
-    """A use of the test split: when (ISO 8601, UTC), by what command, and for which network."""
+    """A use of the test split: time (ISO 8601, UTC), command, and network."""
 
     at: str
     by: str
     study: str
     trial: int
     is_of_deleted: bool = False
-    """Whether that study was deleted since; one of its name is another."""
+    """Whether that study was deleted since; one of the same name is another study."""
 
-    __test__ = False  # Not a test, whatever pytest makes of the name.
+    __test__ = False  # Not a test, despite the name.
 
 
 @dataclass(frozen=True, slots=True)
 class Caution:
-    """Something to know before the result is believed; texts are by `kind`, filled with `values`.
+    """A reason for doubt; its text is found by `kind` and filled with `values`.
 
     Kinds: `edge` (parameter, value, low, high), `few_trials` (n), `unbalanced` (ratio),
     `test_used_before` (n, first, last), `not_separable` (trials: a text such as "3, 7"),
@@ -165,7 +165,7 @@ class Caution:
 
 
 class SearchResults(Protocol):
-    """What figures of a search are drawn from; members are those of `Facts`."""
+    """The members of `Facts` that figures of a search use."""
 
     @property
     def ranking(self) -> Ranking:
@@ -173,7 +173,7 @@ class SearchResults(Protocol):
 
     @property
     def trials(self) -> Sequence[FrozenTrial]:
-        """The same, as Optuna has them."""
+        """The same as trials of Optuna."""
 
     @property
     def curves(self) -> Mapping[int, Sequence[EpochRow]]:
@@ -181,24 +181,24 @@ class SearchResults(Protocol):
 
     @property
     def importance(self) -> Mapping[str, float]:
-        """Of the parameters, where it is known."""
+        """Importance of parameters, if known."""
 
     @property
     def families(self) -> Sequence[str]:
-        """That were searched."""
+        """The families that were searched."""
 
     @property
     def max_epochs(self) -> int | None:
-        """The most epochs of a phase of training."""
+        """The maximum epochs of a training phase."""
 
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """All that a report tells of a study.
+    """All facts of a report.
 
-    `curves` are learning curves of the best trials, by number; `trials` are all that Optuna knows,
-    for its own plots. `examined` is by split: `val`, and `test` once it was opened. `importance`
-    is by parameter, the largest first, and adds up to 1.
+    `curves` are learning curves of the best trials, by number; `trials` are all trials of Optuna.
+    `examined` is by split: `val`, and `test` once it was used. `importance` is by parameter, the
+    largest first, and adds up to 1.
     """
 
     study: str
@@ -216,14 +216,14 @@ class Facts:
     cautions: tuple[Caution, ...] = ()
     is_search_over: bool = True
     lost_trials: tuple[int, ...] = ()
-    """Trials whose configs were trained again, and no training came to a value."""
+    """Trials whose configs were retrained, and all trainings failed."""
 
     @property
     def families(self) -> tuple[str, ...]:
-        """That were searched."""
+        """The families that were searched."""
         return self.search.families
 
     @property
     def max_epochs(self) -> int | None:
-        """The most epochs of a phase of training."""
+        """The maximum epochs of a training phase."""
         return self.search.settings.get("max_epochs")

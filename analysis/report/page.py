@@ -1,7 +1,7 @@
-"""report.html: one file that tells a study, and opens without a network.
+"""The page `report.html`, a single file that opens without a network.
 
-Everything is inside: Plotly's script, figures as data, images. A policy in it forbids the browser
-to load anything else, and to run any script but those two.
+It contains Plotly's script, figures as data, and images. Its content security policy forbids the
+browser to load anything else, and to run other scripts than the two in it.
 """
 
 from base64 import b64encode
@@ -18,14 +18,14 @@ from plotly.offline import get_plotlyjs
 
 from analysis.report.architecture import draw_architecture
 from analysis.report.facts import Facts
+from analysis.report.image_uris import heat_uri, picture_uri
 from analysis.report.page_figures import PageFigures
 from analysis.report.phrases import Phrases
-from analysis.report.pictures import heat_uri, picture_uri
 from analysis.report.texts import texts
 from analysis.results.classification_metrics import OVERALL_SCORES
 
 N_TOP = 10
-"""Trials of the ranking that are shown."""
+"""Number of trials of the ranking that are shown."""
 CAUTIONS_BY_SECTION: Mapping[str, tuple[str, ...]] = {
     "data": ("unbalanced", "duplicates", "small_validation"),
     "search": ("partial", "partial_time", "few_trials"),
@@ -39,19 +39,19 @@ CAUTIONS_BY_SECTION: Mapping[str, tuple[str, ...]] = {
     "test": ("test_used_before", "small_test", "worse_on_test"),
     "mattered": ("edge", "few_for_importance"),
 }
-"""Which section reminds of a caution, by kind, where its own text does not tell the same."""
+"""Kinds of cautions that a section repeats, unless its own text says the same."""
 
 
 @dataclass(frozen=True, slots=True)
 class Script:
-    """A script of the page, and the hash by which the policy lets it run."""
+    """A script of the page, and the hash by which the policy permits it."""
 
     text: Markup
     csp_source: str
 
     @classmethod
     def of(cls, text: str) -> "Script":
-        """Return a script that may stand between tags.
+        """Return a script to embed in a page.
 
         Raises:
             ValueError: If it would end its own tag.
@@ -66,7 +66,7 @@ def render_page(facts: Facts, *, lang: str = "en") -> str:
     """Return the report of a study as one HTML page.
 
     Args:
-        facts: What it tells; parts that are missing are said to be.
+        facts: Of the study; the page says which parts are missing.
         lang: `en` or `ru`.
 
     Raises:
@@ -74,7 +74,6 @@ def render_page(facts: Facts, *, lang: str = "en") -> str:
     """
     words = texts(lang)
     figures = PageFigures(facts, lang)
-    phrases = Phrases(words)
     scripts = _scripts()
     context: dict[str, Any] = {
         "facts": facts,
@@ -84,8 +83,7 @@ def render_page(facts: Facts, *, lang: str = "en") -> str:
         "number": words.number,
         "percent": words.percent,
         "duration": words.duration,
-        "knows": words.__contains__,
-        "phrases": phrases,
+        "phrases": Phrases(words),
         "figures": figures,
         "panels": draw_architecture(facts.winner.layers, words),
         "picture_uri": picture_uri,
@@ -103,7 +101,7 @@ def render_page(facts: Facts, *, lang: str = "en") -> str:
 
 
 def _policy(scripts: Mapping[str, Script]) -> str:
-    """Return the content security policy; Plotly writes styles of its own while it draws."""
+    """Return the content security policy; Plotly adds inline styles while it draws."""
     allowed = " ".join(script.csp_source for script in scripts.values())
     return (
         f"default-src 'none'; script-src {allowed}; style-src 'unsafe-inline'; "
@@ -113,15 +111,12 @@ def _policy(scripts: Mapping[str, Script]) -> str:
 
 @cache
 def _scripts() -> Mapping[str, Script]:
-    return {
-        "plotly": Script.of(get_plotlyjs()),
-        "page": Script.of(str(_resource("report.js"))),
-    }
+    return {"plotly": Script.of(get_plotlyjs()), "page": Script.of(str(_resource("report.js")))}
 
 
 @cache
 def _resource(name: str) -> Markup:
-    """Return a file of ours, which needs no escaping."""
+    """Return a file of the package, which needs no escaping."""
     path = files("analysis.report").joinpath("templates", name)
     return Markup(path.read_text(encoding="utf-8"))
 

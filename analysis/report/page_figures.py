@@ -1,4 +1,4 @@
-"""Figures within the page: places for them, and their data as one JSON document."""
+"""Figures of the page: their placeholders, and their data as one JSON document."""
 
 import json
 from collections.abc import Callable, Mapping
@@ -27,11 +27,11 @@ EVALUATION_FIGURES: Mapping[str, Callable[..., go.Figure]] = {
     "calibration": figures.plot_calibration,
 }
 WIDE_FIGURES = frozenset({"parallel"})
-"""Figures that need more room than a phone has: they scroll within their own box."""
+"""Figures that are wider than a phone and scroll in their own box."""
 
 
 class PageFigures:
-    """Draws what a template asks for, and keeps it for the script."""
+    """Draws the figures that a template requests, and keeps them for the script."""
 
     def __init__(self, facts: Facts, lang: str) -> None:
         self._facts = facts
@@ -39,11 +39,11 @@ class PageFigures:
         self._drawn: dict[str, go.Figure] = {}
 
     def draw(self, name: str, about: str) -> Markup:
-        """Return the place of a figure, with its title and a sentence about it.
+        """Return the placeholder of a figure, with its title and caption.
 
         Args:
             name: A key of `STUDY_FIGURES` or `EVALUATION_FIGURES`, or `confirmation`.
-            about: What is seen, for those who see it and those who do not.
+            about: The caption, also read by screen readers.
         """
         figure = self._plot(name)
         title = figure.layout.title.text
@@ -64,7 +64,7 @@ class PageFigures:
         )
 
     def draw_slices(self) -> Markup:
-        """Return the places of one small figure for each of the most important parameters."""
+        """Return the placeholders of a small figure per important parameter."""
         placeholders = []
         for number, parameter in enumerate(shown_parameters(self._facts)):
             name = f"slice{number}"
@@ -73,7 +73,7 @@ class PageFigures:
         return Markup("").join(placeholders)
 
     def to_json(self) -> Markup:
-        """Return all figures asked for so far, safe to stand in a script's tag."""
+        """Return all figures drawn so far, escaped for a script element."""
         found = {name: json.loads(it.to_json()) for name, it in self._drawn.items()}
         for it in found.values():
             it["layout"].pop("template", None)
@@ -95,7 +95,7 @@ class PageFigures:
         return EVALUATION_FIGURES[name](examination.evaluation, lang=self._lang)
 
     def _placeholder(self, name: str, label: str, *, kind: str = "plot") -> Markup:
-        """Return the empty box of a figure, as high as it will be."""
+        """Return the empty box of a figure, with its height."""
         return Markup(
             '<div class="{kind}" id="figure-{name}" data-figure="{name}" role="img" '
             'aria-label="{label}" style="height:{height}px"></div>'
@@ -105,5 +105,5 @@ class PageFigures:
 
 
 def _unescape(text: str) -> str:
-    """Return a text of Plotly without its entities."""
+    """Return a text of Plotly without HTML entities."""
     return Markup(text).unescape()

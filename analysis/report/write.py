@@ -1,12 +1,12 @@
-"""Writes a report: its page, its data, its trials and its notebook, each whole or not at all."""
+"""Writing of a report: page, data, trials and notebook, each file whole or not at all."""
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from analysis.errors import ReportError
 from analysis.output_files import Progress, write_atomically
+from analysis.report.data_files import write_json, write_trials
 from analysis.report.facts import Facts
-from analysis.report.files import write_json, write_trials
 from analysis.report.notebook import write_notebook
 from analysis.report.page import render_page
 from analysis.report.texts import texts
@@ -26,24 +26,23 @@ def write_report(
 ) -> tuple[Path, ...]:
     """Write a study's report into a folder: `report.html`, `trials.csv`, `report.ipynb`, `.json`.
 
-    The data come last: a report without them was cut off. A notebook that does not run costs no
-    other file.
+    `report.json` comes last: without it, writing was interrupted. If the notebook does not run,
+    all files are still written.
 
     Args:
-        facts: What the report tells.
-        out: A folder that is there; files of these names are replaced.
-        store: The URL of the store as seen from that folder, without a password: the notebook
-            reads it from there.
-        lang: The language of the page and the notebook, `en` or `ru`.
-        environment: Variables for the notebook's kernel alone, as a store's URL with its password.
-        progress: Told how many files are written and how many cells are run.
+        facts: Of the study.
+        out: An existing folder; files of these names are replaced.
+        store: The URL of the store relative to that folder, without a password, for the notebook.
+        lang: Language of the page and the notebook, `en` or `ru`.
+        environment: Variables for the notebook's kernel only, such as a store URL with a password.
+        progress: Called with the numbers of files written and of cells run.
 
     Returns:
         The files, in the order above.
 
     Raises:
-        ReportError: If a file cannot be written, or the notebook does not run; it is written then,
-            without results.
+        ReportError: If a file cannot be written, or the notebook does not run; it is then written
+            without outputs.
         ValueError: If there are no texts in that language.
     """
     texts(lang)
@@ -67,7 +66,7 @@ def write_report(
 
 
 def _write(path: Path, write: Callable[[Path], None]) -> ReportError | None:
-    """Write a file; return the error of one that is written, but not as it was meant to be."""
+    """Write a file; return the error of a notebook that is written without having been run."""
     try:
         write(path)
     except OSError as error:

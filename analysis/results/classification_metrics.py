@@ -1,8 +1,8 @@
-"""How good a network's answers are on images it never saw: scores with intervals, and curves.
+"""How good a network's predictions are: scores with intervals, and curves.
 
 Intervals are 95 % percentile intervals of one bootstrap over images, or over groups of images
 (patients, slides) where there are groups: images of one group are not independent. Those of shares
-that are 0 or 1 are exact.
+that are 0 or 1 are exact. Their computation is in `confidence_intervals`.
 """
 
 from collections.abc import Mapping, Sequence
@@ -13,42 +13,35 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.metrics import confusion_matrix, precision_recall_curve, roc_curve
 
-N_RESAMPLES = 2000
-LEVEL = 0.95
+from analysis.results.confidence_intervals import (
+    N_RESAMPLES,
+    Floats,
+    Score,
+    bootstrap_interval,
+    count_units,
+    draw_resamples,
+    proportion_interval,
+)
+
 N_BINS = 10
-"""Of the calibration curve, as Guo et al. have them."""
+"""Bins of the calibration curve, as in Guo et al."""
 MAX_POINTS = 200
-"""A curve of thousands of points looks no better and makes a report large."""
+"""Points of a curve; thousands look no better and make a report large."""
 
 OVERALL_SCORES = ("accuracy", "balanced_accuracy", "macro_f1", "macro_auc")
 """The scores of all classes together."""
 CLASS_SCORES = ("sensitivity", "specificity", "auc")
 """The scores of each class, in the order in which `ClassScores` has them."""
 
-Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True)
-class Score:
-    """A score from 0 to 1, and the interval that it may well lie in."""
-
-    value: float
-    low: float
-    high: float
-
-    @property
-    def is_constant(self) -> bool:
-        """Whether all resamples gave this value: how far it may be off is then not known."""
-        return self.low == self.high
-
-
-@dataclass(frozen=True, slots=True)
 class ClassScores:
-    """How well one class is told from all others.
+    """Scores of one class against all others.
 
-    Sensitivity is the share of its images that are found, specificity the share of the others
-    that are not taken for it.
+    Sensitivity is the share of its images that are recognized, specificity the share of the
+    others that are not taken for it.
     """
 
     name: str
@@ -68,7 +61,7 @@ class Curve:
 
 @dataclass(frozen=True, slots=True)
 class Bin:
-    """Answers of about one confidence: how many, how sure, and how often right."""
+    """Predictions of similar confidence: their number, mean confidence and accuracy."""
 
     n: int
     confidence: float
@@ -77,12 +70,12 @@ class Bin:
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """Scores of a network's answers.
+    """Scores of a network's predictions.
 
-    `confusion[i][j]` counts images of class `i` that were taken for class `j`. `roc` and
+    `confusion[i][j]` counts images of class `i` predicted as class `j`. `roc` and
     `precision_recall` are by class, of the class against all others. `calibration_error` is the
     expected one: the mean distance of confidence and accuracy over `calibration`, by images.
-    `n_groups` is None where each image stands for itself.
+    `n_groups` is None where images are independent.
     """
 
     n: int
@@ -112,7 +105,7 @@ def evaluate(
     n_resamples: int = N_RESAMPLES,
     seed: int = 0,
 ) -> Evaluation:
-    """Score answers against the truth.
+    """Score predictions against the true classes.
 
     Args:
         labels: The true classes, shape `(n,)`, as positions in `class_names`.
@@ -135,23 +128,24 @@ def evaluate(
             f"Expected probabilities of shape ({n or 'at least 1'}, {n_classes}). "
             f"Received: {probabilities.shape}."
         )
-    weights = _resample(n, groups, n_resamples, seed)
+    weights = draw_resamples(n, groups, n_resamples, seed)
     found = _measure(labels, probabilities, np.ones((1, n)))
     resampled = _measure(labels, probabilities, weights)
     predictions = probabilities.argmax(axis=1)
     bins = _calibrate(labels == predictions, probabilities.max(axis=1))
 
     def score(name: str) -> Score:
-        return _score(found[name], resampled[name])
+        return bootstrap_interval(found[name], resampled[name])
 
     def proportion(name: str, k: int, mask: NDArray[np.bool_]) -> Score:
-        return _proportion(found[name][:, k], resampled[name][:, k], _count_units(groups, mask))
+        n_units = count_units(groups, mask)
+        return proportion_interval(found[name][:, k], resampled[name][:, k], n_units)
 
     return Evaluation(
         n=n,
         n_groups=None if groups is None else len(set(groups)),
-        accuracy=_proportion(
-            found["accuracy"], resampled["accuracy"], _count_units(groups, labels >= 0)
+        accuracy=proportion_interval(
+            found["accuracy"], resampled["accuracy"], count_units(groups, labels >= 0)
         ),
         balanced_accuracy=score("balanced_accuracy"),
         macro_f1=score("macro_f1"),
@@ -162,7 +156,7 @@ def evaluate(
                 n=int((labels == k).sum()),
                 sensitivity=proportion("sensitivity", k, labels == k),
                 specificity=proportion("specificity", k, labels != k),
-                auc=_score(found["auc"][:, k], resampled["auc"][:, k]),
+                auc=bootstrap_interval(found["auc"][:, k], resampled["auc"][:, k]),
             )
             for k, name in enumerate(class_names)
         ),
@@ -180,21 +174,10 @@ def evaluate(
     )
 
 
-def _resample(n: int, groups: Sequence[object] | None, n_resamples: int, seed: int) -> Floats:
-    """Draw how often each image is in each resample, shape `(n_resamples, n)`."""
-    rng = np.random.default_rng(seed)
-    if groups is None:
-        return rng.multinomial(n, np.full(n, 1 / n), size=n_resamples).astype(np.float64)
-    positions = {group: position for position, group in enumerate(dict.fromkeys(groups))}
-    m = len(positions)
-    drawn = rng.multinomial(m, np.full(m, 1 / m), size=n_resamples).astype(np.float64)
-    return drawn[:, [positions[group] for group in groups]]
-
-
 def _measure(labels: Ints, probabilities: Floats, weights: Floats) -> dict[str, Floats]:
     """Compute all scores of all resamples at once, each of shape `(r,)` or `(r, n_classes)`.
 
-    A class that a resample has no image of leaves a NaN, which no mean counts.
+    A class without images in a resample has NaN, which means leave out.
     """
     n_classes = probabilities.shape[1]
     predictions = probabilities.argmax(axis=1)
@@ -222,7 +205,7 @@ def _measure(labels: Ints, probabilities: Floats, weights: Floats) -> dict[str, 
 
 
 def _auc(is_class: Floats, scores: Floats, weights: Floats) -> Floats:
-    """Return the chance that an image of the class scores above another one, ties half."""
+    """Return the probability that an image of the class scores above another; ties count half."""
     order = np.argsort(scores, kind="stable")
     weights, is_class, scores = weights[:, order], is_class[order], scores[order]
     positive, negative = weights * is_class, weights * (1 - is_class)
@@ -237,37 +220,11 @@ def _auc(is_class: Floats, scores: Floats, weights: Floats) -> Floats:
 
 
 def _mean(values: Floats) -> Floats:
-    """Return the mean over classes, of those that there are."""
+    """Return the mean over classes, without NaN."""
     is_known = ~np.isnan(values)
     with np.errstate(invalid="ignore"):
         mean: Floats = np.where(is_known, values, 0).sum(axis=1) / is_known.sum(axis=1)
     return mean
-
-
-def _score(found: Floats, resampled: Floats) -> Score:
-    tail = (1 - LEVEL) / 2
-    known = resampled[~np.isnan(resampled)]
-    low, high = np.quantile(known, [tail, 1 - tail]) if len(known) else (np.nan, np.nan)
-    return Score(float(found[0]), float(low), float(high))
-
-
-def _proportion(found: Floats, resampled: Floats, n: int) -> Score:
-    """Return the interval of a share of `n` images or groups; where it is 0 or 1, the exact one.
-
-    No resample of answers that are all right says how few mistakes may have been missed.
-    """
-    value = float(found[0])
-    if n == 0 or 0 < value < 1:
-        return _score(found, resampled)
-    least = ((1 - LEVEL) / 2) ** (1 / n)  # Clopper and Pearson's, which has a closed form here.
-    return Score(1.0, least, 1.0) if value == 1 else Score(0.0, 0.0, 1 - least)
-
-
-def _count_units(groups: Sequence[object] | None, mask: NDArray[np.bool_]) -> int:
-    """Count some images, or the groups that they belong to."""
-    if groups is None:
-        return int(mask.sum())
-    return len({group for group, is_one in zip(groups, mask, strict=True) if is_one})
 
 
 def _roc(is_class: NDArray[np.bool_], scores: Floats) -> Curve:
@@ -285,13 +242,13 @@ def _precision_recall(is_class: NDArray[np.bool_], scores: Floats) -> Curve:
 
 
 def _downsample(x: Floats, y: Floats) -> Curve:
-    """Return a curve with few enough points to draw, its ends among them."""
+    """Return a curve of at most `MAX_POINTS` points, including both ends."""
     indices = np.unique(np.linspace(0, len(x) - 1, min(len(x), MAX_POINTS)).round().astype(int))
     return Curve(tuple(map(float, x[indices])), tuple(map(float, y[indices])))
 
 
 def _calibrate(is_right: NDArray[np.bool_], confidence: Floats) -> tuple[Bin, ...]:
-    """Return the bins of equal width that have an answer in them."""
+    """Return the non-empty bins of equal width."""
     bin_of = np.minimum((confidence * N_BINS).astype(int), N_BINS - 1)
     found = []
     for bin_index in range(N_BINS):

@@ -1,4 +1,4 @@
-"""Exports: all trials of a study as CSV, Parquet or JSON, a plain Optuna study's too."""
+"""Export of all trials of a study, also a plain Optuna one, as CSV, Parquet or JSON."""
 
 import io
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -27,14 +27,16 @@ from storage import (
 )
 
 CURVES = ("val_accuracy", "val_loss", "train_accuracy", "train_loss")
-"""What of each epoch has a column; JSON has everything."""
+"""Columns of each epoch in a table; JSON has all fields."""
+DEFAULT_COLUMNS = ("trial", "state", "ended_as", "reason", "family", "value")
+"""Columns of a study without trials."""
 Item = TypeVar("Item")
 _EPOCH_FIELDS = tuple(field.name for field in fields(EpochRow))
 
 
 @dataclass(frozen=True, slots=True)
 class Export:
-    """The trials of a study, by number. `curves` has the epochs of each, in their order."""
+    """The trials of a study by number, and the epochs of each in `curves`."""
 
     study: str
     trials: tuple[TrialRow, ...]
@@ -54,7 +56,7 @@ class Export:
         ]
 
     def to_json(self, progress: Progress | None = None) -> dict[str, Any]:
-        """Return the trials as one JSON document that any reader takes, with params and curves."""
+        """Return the trials, with params and curves, as one document of valid JSON values."""
         trials = [
             replace_non_finite({**_describe(row), "params": row.params, "curve": list(curve)})
             for row, curve in self._each(progress)
@@ -72,7 +74,7 @@ def load_export(store: Store | str, study: str, progress: Progress | None = None
     Args:
         store: The store, or its URL.
         study: The study's name.
-        progress: Told how many trials are read.
+        progress: Called with the number of trials read.
 
     Raises:
         StudyNotFoundError: If the store has no such study.
@@ -87,7 +89,7 @@ def load_export(store: Store | str, study: str, progress: Progress | None = None
 
 
 def _row_of(epoch: EpochRow) -> Row:
-    """Return an epoch as a row: `asdict` copies each number, which takes five times as long."""
+    """Return an epoch as a row; `asdict`, which copies each number, takes five times as long."""
     return {name: getattr(epoch, name) for name in _EPOCH_FIELDS}
 
 
@@ -103,13 +105,13 @@ def _with_progress(
 def write_export(
     export: Export, kind: str, path: Path | None = None, progress: Progress | None = None
 ) -> str:
-    """Write an export to a file, which appears whole or not at all, or gives its text.
+    """Write an export to a file, whole or not at all, or return its text if there is no path.
 
     Args:
         export: What to write.
-        kind: `csv`, `parquet` or `json`.
-        path: The file; without one the text is given back, which Parquet has none of.
-        progress: Told how many trials are written.
+        kind: `csv`, `parquet` or `json`; Parquet needs a path.
+        path: The file.
+        progress: Called with the number of trials written.
 
     Raises:
         ExportError: If the kind is unknown, its packages are missing, or the file cannot be
@@ -129,7 +131,7 @@ def write_export(
 
 
 def check_target(kind: str, path: Path | None) -> None:
-    """Refuse a format or a file before anything is read.
+    """Check a format and a file before anything is read.
 
     Raises:
         ExportError: If the format is unknown, or the file cannot be in that folder.
@@ -137,7 +139,7 @@ def check_target(kind: str, path: Path | None) -> None:
     if kind not in _WRITERS:
         raise ExportError(f"Expected a format out of {', '.join(_WRITERS)}. Received: {kind!r}.")
     if path is None and kind == "parquet":
-        raise ExportError("Parquet is no text: name a file with --out.")
+        raise ExportError("Parquet is a binary format: name a file with --out.")
     if path is not None and path.is_dir():
         raise ExportError(f"Expected a file to write to. Received a folder: {path}")
     if path is not None and not path.absolute().parent.is_dir():
@@ -145,8 +147,9 @@ def check_target(kind: str, path: Path | None) -> None:
 
 
 def _describe(row: TrialRow) -> Row:
-    """Return what is known of a trial; its kind says more than Optuna's state."""
+    """Return the columns of a trial; `ended_as` is finer than Optuna's state."""
     outcome = row.outcome
+    metrics = {} if outcome is None else outcome.metrics
     return {
         "trial": row.number,
         "state": row.state,
@@ -158,15 +161,11 @@ def _describe(row: TrialRow) -> Row:
         "epochs": row.curve.n_epochs,
         "seconds": round(row.curve.seconds, 2),
         "parameters": row.attributes.get("parameters"),
-        "balanced_accuracy": _metric(row, "balanced_accuracy"),
-        "macro_auc": _metric(row, "macro_auc"),
+        "balanced_accuracy": metrics.get("balanced_accuracy"),
+        "macro_auc": metrics.get("macro_auc"),
         "started_utc": None if row.started is None else row.started.isoformat(),
         "finished_utc": None if row.finished is None else row.finished.isoformat(),
     }
-
-
-def _metric(row: TrialRow, name: str) -> float | None:
-    return None if row.outcome is None else row.outcome.metrics.get(name)
 
 
 def _flatten(curve: Sequence[Row], n_epochs: int) -> Row:
@@ -180,22 +179,13 @@ def _flatten(curve: Sequence[Row], n_epochs: int) -> Row:
 
 def _csv(export: Export, progress: Progress | None) -> bytes:
     rows = export.rows(progress)
-    columns = list(rows[0]) if rows else list(_default_columns())
-    return dump_csv(columns, rows)
-
-
-def _default_columns() -> tuple[str, ...]:
-    return ("trial", "state", "ended_as", "reason", "family", "value")
-
-
-def _json(export: Export, progress: Progress | None) -> bytes:
-    return dump_json(export.to_json(progress))
+    return dump_csv(tuple(rows[0]) if rows else DEFAULT_COLUMNS, rows)
 
 
 def _parquet(export: Export, progress: Progress | None) -> bytes:
     try:
         import pandas as pd
-        import pyarrow  # noqa: F401  pandas would only say so later
+        import pyarrow  # noqa: F401  pandas would only fail later
     except ImportError as error:
         raise ExportError(
             "Parquet needs pandas and pyarrow: pip install 'convsearch[parquet]'."
@@ -213,5 +203,5 @@ def _parquet(export: Export, progress: Progress | None) -> bytes:
 _WRITERS: Mapping[str, Callable[[Export, Progress | None], bytes]] = {
     "csv": _csv,
     "parquet": _parquet,
-    "json": _json,
+    "json": lambda export, progress: dump_json(export.to_json(progress)),
 }

@@ -1,4 +1,4 @@
-"""Families side by side: the best of each, how often it was tried, and what that took."""
+"""Summary of a study's trials by family, and how trials are ordered by value."""
 
 import math
 from collections.abc import Iterable
@@ -10,11 +10,11 @@ from storage import TrialRow
 
 @dataclass(frozen=True, slots=True)
 class FamilySummary:
-    """What a study's trials of one family came to.
+    """Summary of a study's trials of one family.
 
-    `trial`, `val_accuracy` and `parameters` are of the best complete trial, None where there is
-    none. `n_trials` count for the budget; `n_complete` and `n_pruned` (by the pruner) are among
-    them. `n_epochs` and `seconds` are of all the family's trials.
+    `trial`, `val_accuracy` and `parameters` are of the best complete trial, None without one.
+    `n_trials` count for the budget; `n_complete` and `n_pruned` (by the pruner) are among them.
+    `n_epochs` and `seconds` are of all the family's trials.
     """
 
     family: str
@@ -29,7 +29,7 @@ class FamilySummary:
 
     @property
     def epoch_s(self) -> float | None:
-        """Seconds an epoch; None before the first."""
+        """Mean seconds of an epoch; None before the first."""
         return self.seconds / self.n_epochs if self.n_epochs else None
 
     def to_json(self) -> dict[str, Any]:
@@ -48,12 +48,12 @@ class FamilySummary:
 
 
 def family_of(row: TrialRow) -> str:
-    """Return the family that a trial has drawn; nothing before it has drawn one."""
+    """Return the family of a trial; an empty text before one is sampled."""
     return str(config_of(row).get("family") or row.params.get("family") or "")
 
 
 def config_of(row: TrialRow) -> dict[str, Any]:
-    """Return the record of a trial's config; nothing where it has none of ours."""
+    """Return the record of a trial's config; empty for a trial of another program."""
     config = row.attributes.get("config")
     return config if isinstance(config, dict) else {}
 
@@ -61,7 +61,7 @@ def config_of(row: TrialRow) -> dict[str, Any]:
 def summarize_families(
     rows: Iterable[TrialRow], direction: str = "maximize"
 ) -> tuple[FamilySummary, ...]:
-    """Sum up the trials of each family, the one with the best trial first."""
+    """Summarize the trials of each family, the one with the best trial first."""
     by_family: dict[str, list[TrialRow]] = {}
     for row in rows:
         by_family.setdefault(family_of(row), []).append(row)
@@ -71,35 +71,25 @@ def summarize_families(
 
 
 def sort_value(value: float | None, direction: str) -> float:
-    """Return what sorts values of a study best first, with those that there are none of last."""
+    """Return the sort key that puts the best value first and missing values last."""
     if value is None or math.isnan(value):
         return math.inf
     return -value if direction == "maximize" else value
 
 
 def best_complete(rows: Iterable[TrialRow], direction: str = "maximize") -> TrialRow | None:
-    """Return the best complete trial, the smallest and then the earliest among equals.
+    """Return the best complete trial that is feasible; among equals the smallest, the earliest."""
 
-    None that broke a constraint is the best.
-    """
-    complete = [
-        row
-        for row in rows
-        if row.state == "COMPLETE" and row.value is not None and row.is_feasible
-    ]
-    return min(
-        complete,
-        key=lambda row: (
-            sort_value(row.value, direction),
-            math.inf if (n := n_parameters(row)) is None else n,
-            row.number,
-        ),
-        default=None,
-    )
+    def sort_key(row: TrialRow) -> tuple[float, float, int]:
+        size = n_parameters(row)
+        return sort_value(row.value, direction), math.inf if size is None else size, row.number
+
+    complete = (it for it in rows if it.state == "COMPLETE" and it.value is not None)
+    return min((it for it in complete if it.is_feasible), key=sort_key, default=None)
 
 
 def n_parameters(row: TrialRow) -> int | None:
-    """Return the parameters of a trial's network, where they are known and a number."""
+    """Return the number of parameters of a trial's network, if known."""
     found = row.attributes.get("parameters")
     return found if isinstance(found, int) else None
 

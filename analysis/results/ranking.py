@@ -1,4 +1,4 @@
-"""The ranking: a study's trials by validation accuracy."""
+"""Ranking of a study's trials by validation accuracy, and their Pareto fronts."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -22,7 +22,7 @@ METRICS: Mapping[str, str] = {
     "balanced_accuracy": "balanced_accuracy",
     "auc": "macro_auc",
 }
-"""What trials may be ranked by, all on the validation split, and where a trial keeps it."""
+"""Metrics that trials can be ranked by, all on the validation split, and their stored names."""
 Cost = Literal["parameters", "seconds"]
 COSTS: tuple[Cost, ...] = get_args(Cost)
 ROUNDING = 1e-9
@@ -34,11 +34,11 @@ COUNTED_STATES = frozenset({"COMPLETE", "PRUNED", "INFEASIBLE"})
 
 @dataclass(frozen=True, slots=True)
 class RankedTrial:
-    """A trial with its place.
+    """A trial with its rank.
 
-    `rank` counts from 1 and is None for a trial that has no place: one that could not be trained,
-    failed, broke a constraint, or has not ended. `seconds` is the time of its epochs. `params` are
-    what was drawn, `config` is the record of what they came to, empty before they did.
+    `rank` counts from 1 and is None for a trial that could not be trained, failed, violated a
+    constraint, or has not ended. `seconds` is the time of its epochs. `params` are the sampled
+    values, `config` is the record of the config built from them, empty before that.
     """
 
     rank: int | None
@@ -55,14 +55,14 @@ class RankedTrial:
     metrics: Mapping[str, float]
     config: Mapping[str, Any]
     kind: str = ""
-    """How it ended, in our words: `unfit` and `rejected` are PRUNED for Optuna."""
+    """How it ended; finer than `state`: `unfit` and `rejected` trials are PRUNED for Optuna."""
 
     def value(self, metric: str = METRIC) -> float | None:
-        """Return what the trial is ranked by; only complete trials have more than accuracy."""
+        """Return the value of a metric; pruned trials have only the accuracy."""
         return self.val_accuracy if metric == METRIC else self.metrics.get(METRICS[metric])
 
     def cost(self, cost: Cost) -> float:
-        """Return the network's parameters, or the seconds of its training; infinite if unknown."""
+        """Return the parameters of the network or the seconds of training; infinite if unknown."""
         known = self.parameters if cost == "parameters" else self.seconds
         return math.inf if known is None else known
 
@@ -90,8 +90,7 @@ class RankedTrial:
 class Ranking:
     """All trials of a study: the ranked ones first, then the others by number.
 
-    `families` sums them up by family, the one with the best trial first. `metric` is one of
-    `METRICS`.
+    `families` summarizes them, the family with the best trial first. `metric` is one of `METRICS`.
     """
 
     study: str
@@ -102,12 +101,12 @@ class Ranking:
 
     @property
     def counted(self) -> tuple[RankedTrial, ...]:
-        """The trials that count for the budget, best first, those without a place last."""
+        """The trials that count for the budget, best first, unranked ones last."""
         return tuple(trial for trial in self.trials if trial.state in COUNTED_STATES)
 
     @property
     def complete(self) -> tuple[RankedTrial, ...]:
-        """The trials that were trained to their end, best first."""
+        """The complete trials, best first."""
         return tuple(trial for trial in self.trials if trial.state == "COMPLETE")
 
     def to_json(self) -> dict[str, Any]:
@@ -125,10 +124,10 @@ class Ranking:
         return {cost: [trial.trial for trial in self.front(cost)] for cost in COSTS}
 
     def within(self, distance: float) -> tuple[RankedTrial, ...]:
-        """Return the best trial, then those as good as it that are smaller or quicker to train.
+        """Return the best trial, then equally good ones that are smaller or faster to train.
 
         Args:
-            distance: How far from the best value a trial may be, as 0.01.
+            distance: Largest difference from the best value, such as 0.01.
         """
         best, *others = self._ranked or (None,)
         if best is None:
@@ -145,10 +144,7 @@ class Ranking:
         )
 
     def front(self, cost: Cost) -> tuple[RankedTrial, ...]:
-        """Return the Pareto front: complete trials that no other betters without costing more.
-
-        The best comes first, and the cheapest last.
-        """
+        """Return the Pareto front of value and cost, the best first and the cheapest last."""
         front: list[RankedTrial] = []
         for trial in sorted(self._ranked, key=lambda it: (self._sort_value(it), it.cost(cost))):
             if not front or trial.cost(cost) < front[-1].cost(cost):
@@ -164,10 +160,10 @@ class Ranking:
 
 
 def rank(store: Store | str, study: str, *, metric: str = METRIC) -> Ranking:
-    """Rank the trials of a study by validation accuracy, or another measure of validation.
+    """Rank the trials of a study by validation accuracy or another validation metric.
 
     Complete trials come before pruned ones; among equals the one with fewer parameters, then the
-    earlier one, comes first. Those of a study of Optuna alone are ranked by their value.
+    earlier one, comes first. Trials of a plain Optuna study are ranked by their value.
 
     Args:
         store: An open store, or its URL.
@@ -176,7 +172,7 @@ def rank(store: Store | str, study: str, *, metric: str = METRIC) -> Ranking:
 
     Raises:
         StudyNotFoundError: If the store has no such study.
-        MetricError: If the metric is none of those.
+        MetricError: If the metric is unknown.
     """
     if metric not in METRICS:
         raise MetricError(f"--metric: expected {', '.join(METRICS)}. Received: {metric}")
@@ -189,7 +185,7 @@ def rank(store: Store | str, study: str, *, metric: str = METRIC) -> Ranking:
 def rank_rows(
     study: str, rows: Sequence[TrialRow], *, direction: str = "maximize", metric: str = METRIC
 ) -> Ranking:
-    """Rank trials that were read, as `rank` does."""
+    """Rank trials that are already read, as `rank` does."""
 
     def sort_key(trial: RankedTrial) -> tuple[bool, float, float, int]:
         value = sort_value(trial.value(metric), direction)
@@ -209,12 +205,11 @@ def rank_rows(
 
 
 def _trial_of(row: TrialRow) -> RankedTrial:
-    outcome = row.outcome
-    metrics = {} if outcome is None else outcome.metrics
-    reason = "" if outcome is None else outcome.reason
-    state = "REJECTED" if outcome is not None and outcome.kind == "rejected" else row.state
+    outcome, state, reason = row.outcome, row.state, ""
+    if outcome is not None:
+        state, reason = "REJECTED" if outcome.kind == "rejected" else state, outcome.reason
     if row.kind in RANKED_KINDS and not row.is_feasible:
-        state, reason = "INFEASIBLE", "It broke a constraint."
+        state, reason = "INFEASIBLE", "It violated a constraint."
     return RankedTrial(
         rank=None,
         trial=row.number,
@@ -227,7 +222,7 @@ def _trial_of(row: TrialRow) -> RankedTrial:
         parameters=n_parameters(row),
         params=row.params,
         reason=reason,
-        metrics=metrics,
+        metrics={} if outcome is None else outcome.metrics,
         config=config_of(row),
         kind=row.kind,
     )

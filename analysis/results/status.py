@@ -1,4 +1,4 @@
-"""Status: how far a study is, who is at work on it, and what is left."""
+"""Status of a study: counts of trials, active workers, and what is left of the budget."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -23,12 +23,12 @@ from storage import (
 )
 
 SHOWN_PARAMS, SHOWN_ATTRIBUTES = ("family",), ("config", "parameters", CONFIRMS_ATTRIBUTE)
-"""What a status shows of a trial; reading all of thousands of trials takes seconds."""
+"""Params and attributes that a status needs; reading all of thousands of trials takes seconds."""
 
 
 @dataclass(frozen=True, slots=True)
 class StudyStatus:
-    """A study at one moment."""
+    """A snapshot of a study."""
 
     record: StudyRecord
     trials: tuple[TrialRow, ...]
@@ -36,10 +36,10 @@ class StudyStatus:
 
     @property
     def counts(self) -> dict[str, int]:
-        """How many trials ended or stand how.
+        """Trials by how they ended or stand.
 
-        `pruned` is by the pruner, `unfit` ran out of memory, of time or of finite numbers, and
-        `rejected` was over a limit or tried before.
+        `pruned` ones were stopped by the pruner, `unfit` ones diverged or ran out of memory or
+        time, `rejected` ones exceeded a limit or repeated another trial.
         """
         names = ("complete", "pruned", "unfit", "rejected", "fail", "running", "waiting")
         counts = dict.fromkeys(names, 0)
@@ -59,7 +59,7 @@ class StudyStatus:
 
     @property
     def is_over(self) -> bool:
-        """Whether its budget is spent, or it ended before that, and nobody is training."""
+        """Whether the search has ended and no trial is running."""
         record = self.record
         is_time_up = record.timeout_s is not None and record.active_s >= record.timeout_s
         has_ended = self.is_spent or is_time_up or record.end_reason is not None
@@ -72,7 +72,7 @@ class StudyStatus:
 
     @property
     def is_confirmation(self) -> bool:
-        """Whether its trials train configs of another study again."""
+        """Whether its trials retrain configs of another study."""
         return any(origin_of_training(row) is not None for row in self.trials)
 
     @property
@@ -82,22 +82,19 @@ class StudyStatus:
 
     @property
     def best(self) -> TrialRow | None:
-        """The best complete trial, the smallest and then the earliest among equals.
-
-        A confirmation has none: that would be the luckiest seed.
-        """
+        """The best complete trial; None in a confirmation, where it is only the luckiest seed."""
         if self.is_confirmation:
             return None
         return best_complete(self.trials, self.record.direction)
 
     @property
     def families(self) -> tuple[FamilySummary, ...]:
-        """The trials summed up by family, the one with the best trial first."""
+        """The trials summarized by family, the one with the best trial first."""
         return summarize_families(self.trials, self.record.direction)
 
     @property
     def time_left_s(self) -> float | None:
-        """What the budget still takes, judged by the time that the trials so far took."""
+        """Estimated seconds until the budget is spent, from the trials so far."""
         if self.record.end_reason is not None:
             return None
         estimates = []
@@ -110,7 +107,7 @@ class StudyStatus:
 
     @property
     def trials_per_hour(self) -> float | None:
-        """Trials that count, by an hour with a worker at work."""
+        """Trials that count for the budget, per hour with an active worker."""
         if not self.n_done or self.record.active_s <= 0:
             return None
         return 3600 * self.n_done / self.record.active_s
@@ -137,8 +134,7 @@ class StudyStatus:
         }
 
     def _describe_worker(self, worker: WorkerRow) -> dict[str, Any]:
-        rows = (row for row in self.running if row.number == worker.trial_number)
-        row = next(rows, None)
+        row = next((it for it in self.running if it.number == worker.trial_number), None)
         return {
             "id": worker.worker_id,
             "host": worker.host,
@@ -152,7 +148,7 @@ class StudyStatus:
 
 
 def load_status(store: Store | str, study: str) -> StudyStatus:
-    """Return the status of a study, be it ours or one of Optuna alone.
+    """Return the status of a study, also of a plain Optuna one.
 
     Args:
         store: An open store, or its URL.
@@ -166,7 +162,7 @@ def load_status(store: Store | str, study: str) -> StudyStatus:
 
 
 def follow_status(store: Store, study: str) -> Callable[[], StudyStatus]:
-    """Return what reads the status again and again; trials that have ended are read once.
+    """Return a function that reads the current status; finished trials are read only once.
 
     Raises:
         StudyNotFoundError: If the store has no such study.

@@ -1,4 +1,4 @@
-"""The dashboard as a server process: its socket, its token, and a child process beside a run.
+"""The dashboard's server process: its socket, its token, and a child process beside a run.
 
-The pages and answers themselves are made in `analysis.dashboard`.
+Its pages and responses are made in `analysis.dashboard`.
 """

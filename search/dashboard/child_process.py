@@ -1,4 +1,4 @@
-"""A dashboard beside a search: a process of its own, that ends with the one that searches."""
+"""A dashboard beside a search: a child process that ends with the search."""
 
 import contextlib
 import subprocess
@@ -17,19 +17,19 @@ PORT_OPTION = "--dashboard="
 
 
 class DashboardProcess:
-    """A dashboard of this machine. Its port is held from now on, and served once it is started.
+    """A dashboard on this machine: its port is bound at once, and served after `start`.
 
     Args:
         port: A port, or `auto` for the first that is free from 8080 on.
 
     Raises:
-        SettingsError: If it is no port, or is taken.
+        SettingsError: If it is not a port, or is in use.
     """
 
     def __init__(self, port: str) -> None:
         self._listener = _listen(port)
         self.address = self._listener.address
-        """Where a browser finds it."""
+        """The address for a browser."""
         self._process: subprocess.Popen[bytes] | None = None
         self.has_exited = False
         """Whether it ended before `close` was called."""
@@ -39,27 +39,27 @@ class DashboardProcess:
         """Start serving a store.
 
         Args:
-            store_url: Of the store, maybe with its password.
-            log: Where what goes wrong is told.
-            on_end: Called by a thread if it ends before `close` is called.
+            store_url: URL of the store, maybe with its password.
+            log: File for its errors.
+            on_end: Called from a thread if it ends before `close` is called.
         """
         file = self._listener.socket.fileno()
         command = [
             sys.executable, "-m", "search", "dashboard", "--no-browser", "--supervised",
             "--socket", str(file),
         ]  # fmt: skip
-        # The URL may hold a password, so it goes where a list of processes does not show it.
+        # The URL may hold a password, which a list of processes must not show.
         environment = child_environment(CONVSEARCH_STORE=store_url)
-        environment.pop("CONVSEARCH_TOKEN", None)  # This machine's alone, it asks for none.
+        environment.pop("CONVSEARCH_TOKEN", None)  # Only this machine reaches it, without a token.
         with log.open("ab") as output:
             self._process = subprocess.Popen(
                 command,
-                stdin=subprocess.PIPE,  # It leaves when this closes: when we are gone.
+                stdin=subprocess.PIPE,  # It exits when this closes, also after a kill.
                 stdout=subprocess.DEVNULL,
                 stderr=output,
                 env=environment,
                 pass_fds=(file,),
-                start_new_session=True,  # Ctrl-C is for the search to answer.
+                start_new_session=True,  # Ctrl-C is handled by the search.
             )
         self._listener.socket.close()
         threading.Thread(target=self._watch, args=(self._process, on_end), daemon=True).start()

@@ -1,4 +1,4 @@
-"""Where a server listens: a port of this machine, or what to do where that is taken."""
+"""The socket that a server listens on, with a hint if its port is in use."""
 
 import errno
 import socket
@@ -15,11 +15,11 @@ WILDCARD_HOSTS = {"0.0.0.0": "127.0.0.1", "::": "::1"}
 
 @dataclass(frozen=True, slots=True)
 class Listener:
-    """A socket that takes connections, before anybody answers them.
+    """A listening socket, not served yet.
 
     Attributes:
-        socket: It listens.
-        host: As it was asked for.
+        socket: The socket.
+        host: The host that was requested.
     """
 
     socket: socket.socket
@@ -31,11 +31,11 @@ class Listener:
 
         Args:
             host: A name or an address of this machine.
-            port: 0 takes any that is free.
-            port_option: What to write before another port, in place of one that is taken.
+            port: A port; 0 takes any free one.
+            port_option: The option before a port, for the hint which port is free.
 
         Raises:
-            SettingsError: If the port is taken, or the address is none of this machine.
+            SettingsError: If the port is in use, or the address is not of this machine.
         """
         try:
             return cls(_listen(host, port), host)
@@ -45,7 +45,7 @@ class Listener:
             raise SettingsError(f"Expected a port from 0 to 65535. Received: {port}") from None
         except PermissionError:
             raise SettingsError(
-                f"Port {port} is not for everybody: name one above 1023, as {port_option}{PORT}."
+                f"Port {port} needs privileges: name one above 1023, as {port_option}{PORT}."
             ) from None
         except OSError as error:
             if error.errno != errno.EADDRINUSE:
@@ -56,27 +56,22 @@ class Listener:
 
     @classmethod
     def open_next_free(cls, host: str, port: int, *, port_option: str) -> "Listener":
-        """Listen at the first port that is free, from one on.
+        """Listen at the first free port from `port` on.
 
         Raises:
-            SettingsError: If none is.
+            SettingsError: If none is free.
         """
-        for candidate in _candidates(port):
-            try:
-                return cls(_listen(host, candidate), host)
-            except UnicodeError:
-                break
-            except OSError as error:
-                if error.errno not in {errno.EADDRINUSE, errno.EACCES}:
-                    break
-        return cls.open(host, port, port_option=port_option)  # It says why.
+        found = _listen_next_free(host, port)
+        if found is not None:
+            return cls(found, host)
+        return cls.open(host, port, port_option=port_option)  # It raises the reason.
 
     @classmethod
     def inherit(cls, file: int) -> "Listener":
-        """Take over a socket that listens, from whoever started this process.
+        """Take over a listening socket from the parent process.
 
         Raises:
-            SettingsError: If it is none.
+            SettingsError: If it is not a socket.
         """
         try:
             inherited = socket.socket(fileno=file)
@@ -86,7 +81,7 @@ class Listener:
 
     @property
     def port(self) -> int:
-        """The port, also where any was asked for."""
+        """The port, also if any was requested."""
         return int(self.socket.getsockname()[1])
 
     @property
@@ -96,19 +91,19 @@ class Listener:
 
     @property
     def address(self) -> str:
-        """The address as others write it; of a server at all addresses, by the machine's name."""
+        """The address for other machines; has this machine's name if it listens everywhere."""
         return self._address(socket.gethostname() if self.host in WILDCARD_HOSTS else self.host)
 
     @property
     def local_address(self) -> str:
-        """The address as this machine's browser reaches it."""
+        """The address for a browser on this machine."""
         return self._address(WILDCARD_HOSTS.get(self.host, self.host))
 
     @property
     def numeric_address(self) -> str | None:
-        """The address by number, of a server at all addresses: a name may be known to few.
+        """The IP address, if it listens at all addresses: others may not resolve the name.
 
-        None for another server, and where this machine is on no network.
+        None otherwise, and if this machine is on no network.
         """
         if self.host not in WILDCARD_HOSTS:
             return None
@@ -140,23 +135,22 @@ def _listen(host: str, port: int) -> socket.socket:
     return listener
 
 
-def _candidates(port: int) -> range:
-    return range(port, min(port + PORTS_TRIED, 65_536))
-
-
-def _next_free(host: str, port: int) -> int | None:
-    """Return the first port that is free, from one on."""
-    for candidate in _candidates(port):
+def _listen_next_free(host: str, port: int) -> socket.socket | None:
+    """Listen at the first free port from `port` on."""
+    for candidate in range(port, min(port + PORTS_TRIED, 65_536)):
         try:
-            _listen(host, candidate).close()
-        except OSError:
-            continue
-        return candidate
+            return _listen(host, candidate)
+        except UnicodeError:
+            return None
+        except OSError as error:
+            if error.errno not in {errno.EADDRINUSE, errno.EACCES}:
+                return None
     return None
 
 
 def _describe_taken(host: str, port: int, port_option: str) -> str:
-    free = _next_free(host, port + 1)
-    if free is None:
+    found = _listen_next_free(host, port + 1)
+    if found is None:
         return f"Port {port} is taken, and so are those after it. Name another one."
-    return f"Port {port} is taken: `{port_option}{free}` is free."
+    with found:
+        return f"Port {port} is taken: `{port_option}{found.getsockname()[1]}` is free."

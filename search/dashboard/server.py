@@ -1,6 +1,8 @@
-"""The dashboard's server: a store's application behind its guard, on waitress.
+"""The dashboard's server: the application behind its guard, on waitress.
 
-Who the clients are, how many there may be and how much they may send is bounded here.
+It limits clients, connections and the size of requests. Of waitress it uses, beside the documented
+`create_server`: `wasyncore.loop`, `pull_trigger` and `task_dispatcher.shutdown` of a server, which
+stop it within a second of a signal, and the loggers `waitress` and `waitress.queue`.
 """
 
 import logging
@@ -20,30 +22,28 @@ from search.machine.signals import stop_on_signal
 from storage import Store, hide_passwords
 
 if TYPE_CHECKING:
-    from wsgiref.types import WSGIApplication
-
     from analysis.dashboard.guard import Access
 
 MIN_TOKEN, MAX_TOKEN = 16, 512
 N_THREADS = 8
 MAX_CONNECTIONS = 200
 MAX_HEADER_BYTES = 65_536
-"""Of the first line and all headers: other servers of this machine's name may leave cookies."""
+"""Of the first line and all headers: other servers on this machine may have set cookies."""
 IDLE_TIMEOUT_S = 60
-"""How long a connection may stay silent."""
+"""How long a connection may be idle."""
 SHUTDOWN_TIMEOUT_S = 0.5
-"""How long requests get to be answered once the server is to leave."""
+"""How long open requests may take after a signal to stop."""
 
 
 def choose_token(given: str | None, *, is_needed: bool) -> str | None:
-    """Return the token that clients have to know; None where nobody has to know one.
+    """Return the token that clients need; None if they need none.
 
     Args:
-        given: By the user.
-        is_needed: Whether others than this machine reach the server: one is made, then.
+        given: The user's token.
+        is_needed: Whether other machines reach the server; a token is then generated.
 
     Raises:
-        SettingsError: If the given one is too short, or has spaces. It is not told.
+        SettingsError: If the given one is too short, or has spaces. The message does not show it.
     """
     if given is None:
         return secrets.token_urlsafe(24) if is_needed else None
@@ -56,22 +56,22 @@ def choose_token(given: str | None, *, is_needed: bool) -> str | None:
 
 
 def with_token(address: str, token: str) -> str:
-    """Return an address that lets its reader in."""
+    """Return an address that includes the token."""
     return f"{address}?token={quote(token, safe='')}"
 
 
 def check_proxy(address: str | None) -> str | None:
-    """Return a proxy's address as connections from it show it.
+    """Return the normalized address of a proxy.
 
     Raises:
-        SettingsError: If it is none.
+        SettingsError: If it is not an IP address.
     """
     try:
         return None if address is None else str(ip_address(address))
     except ValueError:
         raise SettingsError(
-            "--behind-proxy: expected the proxy's IP address as we see it, 127.0.0.1 for one on "
-            f"this machine. Received: {address}"
+            "--behind-proxy: expected the IP address that the proxy connects from, 127.0.0.1 for "
+            f"one on this machine. Received: {address}"
         ) from None
 
 
@@ -86,45 +86,30 @@ def serve(
     """Serve the dashboard of a store until a signal comes, and return the signals.
 
     Args:
-        store: Only read, unless `access` allows more.
-        listener: Where clients connect.
-        access: Who may do what.
-        proxy: The address of a proxy before us, whose word is taken for who the clients are.
-        is_supervised: Whether the end of standard input says that whoever started us is gone.
+        store: The store; only read unless `access` allows edits.
+        listener: The socket for clients.
+        access: What is allowed.
+        proxy: The address of a trusted proxy, which names the clients.
+        is_supervised: Whether to stop at the end of standard input, when the parent process ends.
     """
-    from analysis.dashboard.app import make_app
+    from waitress import wasyncore
+    from waitress.server import create_server
+
+    from analysis.dashboard.app import Dashboard
     from analysis.dashboard.guard import Guard
     from search.reports.dataset_facts import load_dataset_facts
     from search.studies.deletion import remove_study
 
-    app = make_app(
+    app = Dashboard(
         store,
         allows_edit=access.allows_edit,
         load_dataset_facts=load_dataset_facts,
         remove_study=remove_study if access.allows_edit else None,
     )
     threading.Thread(target=app.warm_up, daemon=True).start()
-    return serve_app(
-        Guard(app, access),
-        listener,
-        proxy=proxy,
-        is_supervised=is_supervised,
-    )
-
-
-def serve_app(
-    app: "WSGIApplication",
-    listener: Listener,
-    *,
-    proxy: str | None = None,
-    is_supervised: bool = False,
-) -> list[int]:
-    """Serve an application until a signal comes, and return the signals; see `serve`."""
-    from waitress import wasyncore
-    from waitress.server import create_server
-
+    guarded = Guard(app, access)
     connections: dict[int, Any] = {}
-    server: Any = create_server(app, map=connections, **_options(listener, proxy))
+    server: Any = create_server(guarded, map=connections, **_options(listener, proxy))
     is_over = threading.Event()
 
     def stop() -> None:
@@ -136,22 +121,24 @@ def serve_app(
     with stop_on_signal(stop) as signals:
         while not is_over.is_set():
             wasyncore.loop(timeout=30.0, use_poll=True, map=connections, count=1)
-        logging.getLogger("waitress").setLevel(logging.ERROR)  # Of threads that are cut off.
+        logging.getLogger("waitress").setLevel(logging.ERROR)  # About threads that are cut off.
         server.task_dispatcher.shutdown(timeout=SHUTDOWN_TIMEOUT_S)
     return signals
 
 
 def log_one_line_errors() -> None:
-    """Send what goes wrong to standard error, a line each, and no line for what goes well."""
+    """Log warnings and errors to standard error, in one line each."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(_OneLineFormatter("%(asctime)s %(levelname)s %(message)s"))
     logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
-    warnings.simplefilter("ignore")  # Of importances, of few trials: nobody here can act on them.
-    logging.getLogger("waitress.queue").setLevel(logging.ERROR)  # A page asks for much at once.
+    warnings.simplefilter("ignore")  # About importances of few trials.
+    logging.getLogger("waitress.queue").setLevel(
+        logging.ERROR
+    )  # A page sends many requests at once.
 
 
 def _options(listener: Listener, proxy: str | None) -> dict[str, Any]:
-    """Return waitress' options; it refuses bodies of as much as it is told, not only of more."""
+    """Return waitress' options; it also refuses bodies of exactly the maximum size."""
     from analysis.dashboard.guard import MAX_BODY_BYTES
 
     trusted: dict[str, Any] = {}
@@ -175,7 +162,7 @@ def _options(listener: Listener, proxy: str | None) -> dict[str, Any]:
 
 
 class _OneLineFormatter(logging.Formatter):
-    """The first line of a message, and what an exception says, without its traceback."""
+    """The first lines of a message and of its exception, without the traceback."""
 
     def format(self, record: logging.LogRecord) -> str:
         words = [record.getMessage().partition("\n")[0]]

@@ -1,4 +1,4 @@
-"""Trained networks put to the test: confirmation over seeds, the test split, reproduction.
+"""Evaluation of trained networks: confirmation over seeds, the test split, reproduction.
 
 The statistics behind a recommendation are in `analysis.confirmation`.
 """

@@ -1,4 +1,4 @@
-"""`confirm`: the best configs trained again by local workers, compared, and the winner scored."""
+"""`confirm`: train the best configs again, compare them, and score the winner."""
 
 from collections.abc import Callable
 from contextlib import closing
@@ -21,7 +21,13 @@ from search.evaluation.trained_network import Evaluator
 from search.settings.plan import StudyTable, store_url
 from search.studies.open_study import OpenStudy
 from search.studies.submission import Submission
-from search.workers.local_run import RunResult, View, choose_local_gpus, run_submission
+from search.workers.local_run import (
+    RunCallbacks,
+    RunResult,
+    View,
+    choose_local_gpus,
+    run_submission,
+)
 from spaces import SpaceError
 from storage import Store, list_studies, load_study, recover_once
 
@@ -30,11 +36,11 @@ COMMAND = "convsearch confirm"
 
 @dataclass(frozen=True, slots=True)
 class ConfirmResult:
-    """What a confirmation came to.
+    """The result of `confirm`.
 
     `confirmation` is None before any training has a value. `winner` is fixed once all trainings
-    are done; `test` are its scores on the test split, None where that was left closed. `uses` are
-    all uses of the test split so far.
+    are done; `test` is its evaluation on the test split, None if that was not used. `uses` are all
+    uses of the test split so far. `problem` is why the winner could not be scored.
     """
 
     ranking: Ranking
@@ -45,11 +51,10 @@ class ConfirmResult:
     test: Evaluation | None
     uses: tuple[TestUse, ...]
     problem: str | None = None
-    """Why the winner could not be scored, though it was to be."""
 
     @property
     def has_enough_seeds(self) -> bool:
-        """Whether there are trainings enough to recommend a config."""
+        """Whether there are enough trainings to recommend a config."""
         return self.trainings is not None and self.trainings.has_enough_seeds
 
     def to_json(self) -> dict[str, Any]:
@@ -62,13 +67,7 @@ class ConfirmResult:
             "recommended": found.recommended.trial if found and self.has_enough_seeds else None,
             "trainings_left": 0 if self.trainings is None else self.trainings.n_left,
             "trainings_spared": 0 if self.trainings is None else self.trainings.n_skipped,
-            "winner": winner
-            and {
-                "trial": winner.trial,
-                "study": winner.study,
-                "number": winner.number,
-                "val_accuracy": winner.val_accuracy,
-            },
+            "winner": None if winner is None else asdict(winner),
             "test": None if self.test is None else self.test.to_json(),
             "test_uses": [asdict(use) for use in self.uses],
             "problem": self.problem,
@@ -84,30 +83,30 @@ def confirm(
     local: StudyTable | None = None,
     opens_test: bool | None = None,
     progress: Progress | None = None,
-    on_submit: Callable[[Submission], None] | None = None,
+    on_submit: Callable[[Submission], None] = lambda _submission: None,
     on_stop: Callable[[], None] = lambda: None,
     on_score: Callable[[], None] = lambda: None,
     view: View | None = None,
 ) -> ConfirmResult:
-    """Train a study's best configs again, compare them, and scores the winner once.
+    """Train the best configs of a study again, compare them, and score the winner once.
 
     Args:
         store: URL of the store; `$CONVSEARCH_STORE` or `sqlite:///convsearch.db` by default.
-        study: The study.
-        top: How many configs.
-        n_seeds: How often each is trained.
+        study: The study's name.
+        top: Number of configs.
+        n_seeds: Number of trainings of each.
         local: The local workers.
-        opens_test: Whether the winner answers on the test split; by default once the study is
+        opens_test: Whether the winner is scored on the test split; by default once the study is
             over.
-        progress: Told how far the sharing of images is.
-        on_submit: Given the confirmation before its workers start.
-        on_stop: Called as soon as Ctrl-C or SIGTERM came.
-        on_score: Called before the winner answers on the test split.
-        view: Shows the confirmation's status while it is worked on.
+        progress: Called with the progress of uploading images.
+        on_submit: Called with the confirmation before its workers start.
+        on_stop: Called upon Ctrl-C or SIGTERM.
+        on_score: Called before the winner predicts the test split.
+        view: Shows the confirmation's status while it runs.
 
     Raises:
         NoResultError: If no trial of the study is complete.
-        SearchError, SpaceError, StoreError: If something cannot be used.
+        SearchError, SpaceError, StoreError: If data, space or store cannot be used.
     """
     url, local = store_url(store), local or StudyTable()
     gpus = choose_local_gpus(local)
@@ -120,15 +119,14 @@ def confirm(
         n_workers=n_workers,
         progress=progress,
     )
-    run = run_submission(
-        submission, gpus, url=store, on_submit=on_submit, on_stop=on_stop, view=view
-    )
+    callbacks = RunCallbacks(on_submit, on_stop, view)
+    run = run_submission(submission, gpus, callbacks, url=store)
     with closing(Store.open(url, create=False)) as opened_store:
         return _conclude(opened_store, study, run, opens_test=opens_test, on_score=on_score)
 
 
 def load_comparison(opened: OpenStudy) -> tuple[Trainings | None, Confirmation | None]:
-    """Return the trainings of a study's confirmation, and what they say of its configs."""
+    """Return the trainings of a study's confirmation, and the comparison of its configs."""
     trainings = load_trainings(opened.store, opened.name)
     if trainings is None:
         return None, None
@@ -165,15 +163,15 @@ def _conclude(
 
 
 def unconfirmed_leaders(ranking: Ranking, trainings: Trainings | None) -> list[int]:
-    """Return the trials that rank among those whose configs were trained again, and were not."""
+    """Return the trials that rank as high as the confirmed ones, but were not trained again."""
     known = set() if trainings is None else {it.trial for it in trainings.trainings}
     return [it.trial for it in ranking.complete[: len(known)] if it.trial not in known]
 
 
 def recover_with_confirmation(store: Store, study: str) -> None:
-    """Put right what dead workers left of a study and of its confirmation.
+    """Recover trials of dead workers in a study and in its confirmation.
 
-    An end that was recorded, and that Optuna was not told of, may be the best one's.
+    A trial whose outcome is recorded but not its state may be the best one.
 
     Raises:
         StudyNotFoundError: If there is no such study.

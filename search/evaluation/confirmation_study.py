@@ -1,13 +1,11 @@
-"""Confirming a search: its best configs are trained again from other seeds, in a study beside it.
+"""The study of a confirmation: it trains the best configs of a search again from other seeds.
 
-Picking the best of many by one value each flatters it. The trainings are trials like any: other
-workers may take them, and what is killed goes on. Seed by seed they are queued, so that all
-configs are known about equally well at any time.
+Its trainings are ordinary trials: any worker may run them, and they resume after a crash. They are
+queued seed by seed, so that at any time all configs have about the same number of trainings.
 """
 
 import secrets
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from shlex import quote
 
 from analysis import RankedTrial, load_status, rank
@@ -28,7 +26,6 @@ from spaces import Config
 from storage import (
     QueuedConfig,
     Store,
-    StudyRecord,
     create_study,
     enqueue,
     list_studies,
@@ -47,15 +44,15 @@ def submit_confirmation(
     n_workers: int | None = None,
     progress: Progress | None = None,
 ) -> Submission:
-    """Create the study that confirms another one, or has it train what is wanted beyond before.
+    """Create the confirmation of a study, or add trainings to it.
 
     Args:
         store: The store of both.
         study: The study whose best configs are trained again.
-        top: How many of them.
-        n_seeds: How often each.
-        n_workers: How many local workers there will be; one for each core by default.
-        progress: Told how far the sharing of images is.
+        top: Number of configs.
+        n_seeds: Number of trainings of each.
+        n_workers: Number of local workers; one for each core by default.
+        progress: Called with the progress of uploading images.
 
     Raises:
         NoResultError: If no trial of the study is complete.
@@ -76,39 +73,44 @@ def submit_confirmation(
             f"`convsearch status {study}` shows how far it is."
         )
     notes = tuple(_note(store, study, len(leaders), top))
-    name, queue = confirmation_name(study), _make_queue(leaders, n_seeds)
-    if name in list_studies(store):
-        return replace(_resume(opened, queue, n_workers, progress), notes=notes)
-    settings = _settings_of(opened.settings, study)
-    upload_inputs(store, name, settings, progress)
-    record, is_new = create_study(
-        store,
-        name,
-        settings=settings.model_dump_json(),
-        n_trials=len(queue),
-        priority=load_study(store, study).priority,
-        queue=queue,
-    )
+    name, queue, is_new = confirmation_name(study), _make_queue(leaders, n_seeds), False
+    if name not in list_studies(store):
+        settings = _settings_of(opened.settings, study)
+        upload_inputs(store, name, settings, progress)
+        _, is_new = create_study(
+            store,
+            name,
+            settings=settings.model_dump_json(),
+            n_trials=len(queue),
+            priority=load_study(store, study).priority,
+            queue=queue,
+        )
     if not is_new:
-        return replace(_resume(opened, queue, n_workers, progress), notes=notes)
-    return replace(_submission(opened, record, n_workers, is_new=True), notes=notes)
+        _resume(opened, queue, progress)
+    record = load_study(store, name)
+    settings = StudySettings.read(record.settings)
+    return Submission(
+        store=store,
+        record=record,
+        settings=settings,
+        data=opened.data,
+        artifacts=Artifacts.of_study(settings, store, name),
+        n_workers=n_workers or n_cores(),
+        is_new=is_new,
+        notes=notes,
+    )
 
 
 def _note(store: Store, study: str, n_leaders: int, top: int) -> Iterator[str]:
-    """Tell of what a confirmation begins with that is less than was asked for."""
+    """Say where a confirmation begins with less than was requested."""
     if not load_status(store, study).is_over:
         yield f"{study} is not over: its best so far are trained again, and later ones are not"
     if n_leaders < top:
         yield f"trained again: {n_leaders} of the {top} wanted, since no more are complete"
 
 
-def _resume(
-    opened: OpenStudy,
-    queue: Sequence[QueuedConfig],
-    n_workers: int | None,
-    progress: Progress | None,
-) -> Submission:
-    """Add what is not trained yet, and opens the study again where anything is left to do."""
+def _resume(opened: OpenStudy, queue: Sequence[QueuedConfig], progress: Progress | None) -> None:
+    """Queue further trainings, and reopen the confirmation if any are left."""
     store, record = opened.store, load_study(opened.store, confirmation_name(opened.name))
     if not is_confirmation_of(record, load_study(store, opened.name)):
         raise SettingsError(
@@ -120,26 +122,10 @@ def _resume(
     rows = [row for row in load_trials(store, record.study_id) if row.state != "FAIL"]
     if any(row.state in {"WAITING", "RUNNING"} for row in rows):
         set_budget(store, record.study_id, n_trials=len(rows), timeout_s=None)
-    return _submission(opened, load_study(store, record.name), n_workers, is_new=False)
-
-
-def _submission(
-    opened: OpenStudy, record: StudyRecord, n_workers: int | None, *, is_new: bool
-) -> Submission:
-    settings = StudySettings.read(record.settings)
-    return Submission(
-        store=opened.store,
-        record=record,
-        settings=settings,
-        data=opened.data,
-        artifacts=Artifacts.of_study(settings, opened.store, record.name),
-        n_workers=n_workers or n_cores(),
-        is_new=is_new,
-    )
 
 
 def _settings_of(confirmed: StudySettings, study: str) -> StudySettings:
-    """Return what the confirmation trains by: all as in the study, but for seeds and pruner."""
+    """Return the settings of the confirmation: those of the study but for seed and pruner."""
     seed = derive_seed(confirmed.search.seed, 0, CONFIRMATION)
     search = {"seed": seed, "pruner": "none", "sampler": "random"}
     name = folder_name(confirmation_name(study))
@@ -158,17 +144,12 @@ def _settings_of(confirmed: StudySettings, study: str) -> StudySettings:
 
 
 def _make_queue(leaders: Sequence[RankedTrial], n_seeds: int) -> list[QueuedConfig]:
+    keys = {leader.trial: Config.from_json(leader.config).key() for leader in leaders}
     return [
         QueuedConfig(
-            leader.params,
-            {
-                CONFIRMS_ATTRIBUTE: {
-                    "trial": leader.trial,
-                    "seed": seed,
-                    "key": Config.from_json(leader.config).key(),
-                }
-            },
+            it.params,
+            {CONFIRMS_ATTRIBUTE: {"trial": it.trial, "seed": seed, "key": keys[it.trial]}},
         )
         for seed in range(n_seeds)
-        for leader in leaders
+        for it in leaders
     ]

@@ -1,4 +1,4 @@
-"""The winner of a study: the one network that is exported, fixed before any test image is seen."""
+"""Choice of the network that `confirm` and `report` export, before the test split is used."""
 
 from dataclasses import dataclass
 
@@ -13,8 +13,8 @@ from search.errors import NoResultError, TrialRecordError
 class Winner:
     """The network that is exported.
 
-    `trial` is the trial of the search that found its config; `study` and `number` say whose
-    weights they are, the search's own or those of its confirmation.
+    `trial` is the trial of the search that found its config; `study` and `number` identify the
+    weights, those of the search or of its confirmation.
     """
 
     trial: int
@@ -24,7 +24,7 @@ class Winner:
 
 
 def find_winner(ranking: Ranking, trainings: Trainings | None, study: str, number: int) -> Winner:
-    """Return the network of a trial, of the search or of its confirmation, as the winner.
+    """Return a trial of the search or of its confirmation as the winner.
 
     Raises:
         TrialRecordError: If there is no such network, or it was not trained to its end.
@@ -38,8 +38,8 @@ def find_winner(ranking: Ranking, trainings: Trainings | None, study: str, numbe
             if training.number == number and training.value is not None:
                 return Winner(training.trial, study, number, training.value)
     raise TrialRecordError(
-        f"Trial {number} of {study} is not there any more, or was not trained to its end: gather "
-        "without naming a winner to see the one of today."
+        f"Trial {number} of {study} does not exist any more, or was not trained to its end: "
+        "gather facts without naming a winner to get the current one."
     )
 
 
@@ -48,8 +48,8 @@ def choose_winner(
 ) -> Winner:
     """Choose by validation accuracy alone: the recommended config, or the best of the ranking.
 
-    Of the recommended config it is the training of median accuracy, which flatters nobody. A
-    confirmation that is still under way says nothing yet.
+    Of the recommended config it is the training of median accuracy, which is not optimistic. A
+    confirmation that is not over is ignored.
 
     Raises:
         NoResultError: If no trial of the study is complete.

@@ -1,7 +1,7 @@
-"""Training a trial again from its record, to see whether its curve comes out the same.
+"""Training a trial again from its record, to check that its curve is the same.
 
 Config, seed, images and settings are all that a training depends on, so on the same kind of
-processor the curve is the same to the last digit. Elsewhere rounding differs, and grows.
+processor the curve is the same to the last digit. On others rounding errors differ and grow.
 """
 
 import itertools
@@ -19,12 +19,12 @@ from spaces import Config
 from storage import EpochRow, Store, load_curve
 
 MEASURES = ("train_loss", "train_accuracy", "val_loss", "val_accuracy", "learning_rate")
-"""What of an epoch has to come out the same; time and memory do not."""
+"""The values of an epoch that have to be the same, unlike time and memory."""
 
 
 @dataclass(frozen=True, slots=True)
 class Reproduction:
-    """A trial's recorded epochs, and those of its training again."""
+    """The recorded epochs of a trial, and those of training it again."""
 
     study: str
     trial: int
@@ -38,7 +38,7 @@ class Reproduction:
 
     @property
     def first_difference(self) -> int | None:
-        """The first epoch that differs, or that one of the two does not have."""
+        """The first epoch that differs, or that only one of the two has."""
         pairs = itertools.zip_longest(self.recorded, self.repeated)
         for epoch, (row, other) in enumerate(pairs, start=1):
             if row is None or other is None or _measures(row) != _measures(other):
@@ -47,7 +47,7 @@ class Reproduction:
 
     @property
     def largest_differences(self) -> dict[str, float]:
-        """How far each measure is off at most, over the epochs that both have."""
+        """The largest difference of each measure, over the epochs that both have."""
         pairs = list(zip(self.recorded, self.repeated, strict=False))
         return {
             name: max(abs(getattr(row, name) - getattr(other, name)) for row, other in pairs)
@@ -81,13 +81,13 @@ def reproduce(
         store: The store; nothing is written to it.
         study: The study's name.
         number: The trial's number.
-        n_threads: Of the trainer; sums come out a little different with another number.
-        progress: Told how many epochs are trained.
+        n_threads: Number of threads of the trainer; it affects rounding.
+        progress: Called with the number of trained epochs.
 
     Raises:
         StudyNotFoundError: If the store has no such study.
         TrialRecordError: If there is no such trial, it has no epoch, or it cannot be trained.
-        SearchError, SpaceError: If the study's images, weights or modules cannot be had.
+        SearchError, SpaceError: If the study's images, weights or modules are not available.
     """
     record = TrialRecord.load(store, study, number)
     recorded = tuple(load_curve(store, record.trial_id))

@@ -1,7 +1,6 @@
-"""Scoring the winner: its answers on a split are had once, and kept in the store.
+"""Predictions of the winner on a split, made once and kept in the store.
 
-That somebody looks at the test split is recorded before it happens, so that nobody can look and
-leave no trace.
+Every use of the test split is logged before it runs.
 """
 
 from dataclasses import dataclass
@@ -29,12 +28,12 @@ TEST = "test"
 
 @dataclass(frozen=True, slots=True)
 class WinnerPredictor:
-    """Has the winner of a study answer on splits.
+    """Predictions of the winner of a study on its splits.
 
     Attributes:
-        store: Where answers are kept.
-        winner: Whose answers.
-        command: What asks for them, as the record of the test split's uses names it.
+        store: The store that keeps them.
+        winner: The winner.
+        command: The command that uses the test split, for the log of its uses.
     """
 
     store: Store
@@ -42,7 +41,7 @@ class WinnerPredictor:
     command: str
 
     def load_stored(self, split: str) -> SplitPredictions | None:
-        """Return the answers that are kept; None where there are none, or they cannot be read."""
+        """Return the stored predictions; None where there are none, or they are damaged."""
         try:
             study_id = load_study(self.store, self.winner.study).study_id
         except StudyNotFoundError:
@@ -54,40 +53,37 @@ class WinnerPredictor:
             return None
 
     def predictions(self, split: str, network: Evaluator) -> SplitPredictions:
-        """Return the answers, from the store or from the network.
+        """Return the predictions, from the store or from the network.
 
         Args:
             split: `val` or `test`.
-            network: The winner's.
+            network: The winner's network.
 
         Raises:
-            TrialRecordError: If the winner's weights are not kept, or it cannot be built again.
-            SearchError, SpaceError: If images, weights or modules cannot be had.
+            TrialRecordError: If the winner's weights are not kept, or it cannot be rebuilt.
+            SearchError, SpaceError: If images, weights or modules are not available.
         """
         known = self.load_stored(split)
         if known is not None:
             return known
-        network.prepare()  # Before the record of a look that might never happen.
+        network.prepare()  # Before a use is logged that may fail.
         if split == TEST:
-            self._record_use(network)
+            record_test_use(
+                self.store,
+                network.data.fingerprint,
+                study=self.winner.study,
+                trial_number=self.winner.number,
+                creation=network.opened.settings.creation,
+                command=self.command,
+            )
         found = network.predict(split)
         study_id = network.opened.study_id
         save_predictions(self.store, study_id, self.winner.number, split, found.to_bytes())
         return found
 
-    def _record_use(self, network: Evaluator) -> None:
-        record_test_use(
-            self.store,
-            network.data.fingerprint,
-            study=self.winner.study,
-            trial_number=self.winner.number,
-            creation=network.opened.settings.creation,
-            command=self.command,
-        )
-
 
 def load_test_uses(opened: OpenStudy) -> tuple[TestUse, ...]:
-    """Return every recorded use of the test split of a study's images, by whatever study."""
+    """Return all logged uses of the test split of a study's images, by any study."""
     prints = {images.fingerprint for images in opened.settings.images.values()}
     return tuple(
         TestUse(
@@ -102,7 +98,7 @@ def load_test_uses(opened: OpenStudy) -> tuple[TestUse, ...]:
 
 
 def _creation_of(store: Store, study: str) -> str | None:
-    """Return what tells a study from others of its name; None where there is none of that name."""
+    """Return the creation id of a study; None where there is no such study."""
     try:
         return StudySettings.load(store, study).creation
     except (StudyNotFoundError, StudyMismatchError):

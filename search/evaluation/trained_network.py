@@ -1,6 +1,6 @@
-"""A trial's network at work: its answers on images, and the network as a file.
+"""The trained network of a trial: its predictions, and its export to a file.
 
-TensorFlow is loaded by a trainer's process, not by this one.
+TensorFlow is loaded by the trainer process, not by this one.
 """
 
 import tempfile
@@ -23,17 +23,17 @@ from spaces import Config
 
 
 class Evaluator:
-    """A trial's network at work: in one trainer, which starts with the first wish.
+    """The trained network of a trial, in a trainer process that starts with the first request.
 
-    To be used in a `with` statement, which ends the trainer.
+    To be used in a `with` statement, which ends the process.
 
     Args:
         opened: The study.
         number: The trial's number.
-        n_threads: Of the trainer.
+        n_threads: Number of threads of the trainer.
 
     Raises:
-        TrialRecordError: If the trial is not there, or was never trained.
+        TrialRecordError: If there is no such trial, or it was never trained.
     """
 
     def __init__(self, opened: OpenStudy, number: int, *, n_threads: int = 1) -> None:
@@ -57,10 +57,10 @@ class Evaluator:
         return self.opened.data_of(self._record.config["family"])
 
     def prepare(self) -> None:
-        """Make sure that the weights are here, and starts the trainer.
+        """Load the weights and start the trainer.
 
         Raises:
-            WeightsGoneError: If the weights are not kept any more.
+            WeightsNotFoundError: If the weights are not kept any more.
             TrialRecordError: If the trainer ends by itself.
             ArtifactError: If the artifact store cannot be used.
         """
@@ -76,11 +76,11 @@ class Evaluator:
             self._trainer = self._stack.enter_context(temporary_trainer(self._n_threads))
 
     def predict(self, split: str) -> SplitPredictions:
-        """Make the network answer on a split: `train`, `val` or `test`.
+        """Return the predictions on a split: `train`, `val` or `test`.
 
         Raises:
-            TrialRecordError: If its weights are not kept any more, or its answers cannot be
-                written where temporary files go.
+            TrialRecordError: If its weights are not kept any more, or temporary files cannot be
+                written.
             ArtifactError: If the artifact store cannot be used.
         """
         with tempfile.TemporaryDirectory() as folder:
@@ -95,9 +95,8 @@ class Evaluator:
     def save_model(self, path: Path) -> None:
         """Save the network as a `.keras` file that takes raw pixels.
 
-        Bare Keras loads it in safe mode. The network's record, such as the names of its classes,
-        is inside, and beside it as a JSON file of the same name; files of these names are
-        replaced.
+        Keras loads it in safe mode. Its metadata, such as the names of its classes, are inside
+        and in a JSON file of the same name; existing files are replaced.
 
         Raises:
             TrialRecordError: If its weights are not kept any more.
@@ -139,7 +138,7 @@ def _facts(study: str, record: TrialRecord, data: PreparedSet) -> ModelFacts:
 
 
 def _color(data: PreparedSet) -> Color:
-    """How images were prepared; arrays are taken as they are, whatever `auto` does in a folder."""
+    """Return the color mode that images were prepared with; arrays have that of their pixels."""
     if data.metadata["kind"] != "folder":
         return "grey" if data.image_shape[-1] == 1 else "rgb"
     color: Color = data.metadata["settings"]["color"]

@@ -1,7 +1,7 @@
-"""Which Keras classes a model of ours is made of: a file that names any other is not loaded.
+"""The Keras classes that an exported model may use: a file that names any other is not loaded.
 
-Keras' own safe mode refuses Lambda layers, and lets through whatever else is in Keras, such as
-layers that read files. So only what a search can build is let through here.
+Keras' own safe mode refuses Lambda layers but allows everything else in Keras, including layers
+that read files. Here only classes that a search can build are allowed.
 """
 
 import json
@@ -35,14 +35,14 @@ ALLOWED: Mapping[str | None, frozenset[str]] = {
     "keras.src.models.sequential": frozenset({"Sequential"}),
     "keras.src.ops.numpy": frozenset({"Add", "Flip", "Multiply"}),
 }
-"""Classes by module, as Keras writes them."""
+"""Classes by module, as in Keras' files."""
 
 
 def find_unknown_class(config: bytes) -> str | None:
     """Return the first class of a model's `config.json` that no search builds, None without one.
 
     Raises:
-        ValueError: If it is no JSON object of a model.
+        ValueError: If it is not the JSON of a model.
     """
     try:
         document = json.loads(config)
@@ -65,7 +65,7 @@ def _unknown_classes(part: Any) -> Iterator[str]:
 
 
 def _is_allowed(part: dict[str, Any]) -> bool:
-    """Whether an object is of a class of ours, under its own name."""
+    """Whether an object is of an allowed class, under its own name."""
     module, name, registered = (part.get(it) for it in ("module", "class_name", "registered_name"))
     if not (isinstance(name, str) and (module is None or isinstance(module, str))):
         return False

@@ -1,6 +1,6 @@
-"""The file of an exported model: a `.keras` archive with a record of ours in it, and beside it.
+"""The file of an exported model: a `.keras` archive with metadata inside and beside it.
 
-Bare Keras loads it and does not mind the record. Nothing here loads Keras.
+Keras loads it and ignores the metadata. Nothing here loads Keras.
 """
 
 import json
@@ -18,14 +18,16 @@ from search.errors import ModelError
 from search.exported_models.allowed_layers import find_unknown_class
 from search.exported_models.metadata import ModelFacts
 
+MODEL, MODEL_METADATA = "best.keras", "best.json"
+"""Names of the files in a report's folder."""
 RECORD = "convsearch.json"
 CONFIG = "config.json"
 MEMBERS = frozenset({"metadata.json", CONFIG, "model.weights.h5"})
-"""What Keras writes, each of them stored as it is."""
+"""The members that Keras writes, uncompressed."""
 
 MAX_BYTES = 4 * 2**30
 MAX_TEXT_BYTES = 32 * 2**20
-"""Of a part that is JSON: the largest backbone's is a thirtieth of it."""
+"""Of a JSON member: that of the largest backbone is a thirtieth of it."""
 
 UNREADABLE = (
     OSError,
@@ -39,10 +41,10 @@ UNREADABLE = (
 
 @contextmanager
 def staging_folder(path: Path) -> Iterator[Path]:
-    """Make a folder beside a file to be, from which the file can be moved to its place.
+    """Make a temporary folder beside a file, from which the file can be moved to its place.
 
     Raises:
-        ModelError: If there cannot be one.
+        ModelError: If it cannot be created.
     """
     try:
         folder = tempfile.TemporaryDirectory(
@@ -55,10 +57,10 @@ def staging_folder(path: Path) -> Iterator[Path]:
 
 
 def publish_model(written: Path, path: Path, facts: ModelFacts) -> None:
-    """Put the record into a file that Keras wrote, and move both to their place.
+    """Add the metadata to a file that Keras wrote, and move both to their place.
 
-    Each appears whole or not at all, and replaces the one before. The record lies beside the
-    model under its name with the ending `.json`.
+    Each is replaced atomically. The metadata are also written beside the model, with the suffix
+    `.json`.
 
     Raises:
         ModelError: If they cannot be written.
@@ -76,13 +78,13 @@ def publish_model(written: Path, path: Path, facts: ModelFacts) -> None:
 
 
 def read_model_file(path: Path) -> ModelFacts:
-    """Check that a model is one of ours and safe to load, and return its record.
+    """Check that a model was exported by convsearch and is safe to load; return its metadata.
 
-    The record is the one inside; where a file was written without, the one beside it.
+    They are inside the file; of a file without, beside it.
 
     Raises:
-        ModelError: If there is no model, it is damaged, too large or not ours, or it names
-            classes that may run code of others.
+        ModelError: If there is no model, it is damaged, too large or not from convsearch, or it
+            names classes that may run foreign code.
     """
     _check_file(path)
     try:
@@ -97,13 +99,13 @@ def read_model_file(path: Path) -> ModelFacts:
     if unknown_class is not None:
         raise ModelError(
             f"{path} was not loaded: it has an object of the class {unknown_class[:100]!r}, which "
-            "networks of convsearch do not have and which may run code of others."
+            "networks of convsearch do not have and which may run foreign code."
         )
     return _read_record(path, record)
 
 
 def describe_write_error(path: Path, reason: str | None) -> str:
-    """What to tell of a model that cannot be written."""
+    """Return the message for a model that cannot be written."""
     return f"Cannot write {path}: {reason or 'unknown error'}."
 
 
@@ -122,7 +124,7 @@ def _check_file(path: Path) -> None:
 
 
 def _check_members(archive: zipfile.ZipFile, path: Path) -> None:
-    """Refuse an archive with other parts than ours, or with parts that unpack to more."""
+    """Refuse an archive with unexpected or compressed members."""
     parts = archive.infolist()
     names = sorted(part.filename for part in parts)
     if set(names) | {RECORD} != MEMBERS | {RECORD} or len(names) != len(set(names)):
@@ -155,6 +157,3 @@ def _read_record(path: Path, record: bytes | None) -> ModelFacts:
         first = error.errors()[0]
         place = ".".join(map(str, first["loc"]))
         raise ModelError(f"The record of {path} is damaged: {place} {first['msg']}.") from error
-
-
-MODEL, MODEL_METADATA = "best.keras", "best.json"

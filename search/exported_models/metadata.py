@@ -1,11 +1,10 @@
-"""What an exported model says about itself: the record inside its file, and beside it."""
+"""The metadata of an exported model, inside its file and beside it."""
 
 from importlib.metadata import PackageNotFoundError, version
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-FORMAT = 1
 PACKAGES = ("convsearch", "keras", "tensorflow")
 
 Text = Annotated[str, Field(max_length=1000)]
@@ -15,21 +14,21 @@ Probability = Annotated[float, Field(ge=0, le=1)]
 
 
 class ModelFacts(BaseModel):
-    """The origin of a network, and what goes into it and comes out of it.
+    """The origin of a network, its input and its output.
 
     Attributes:
-        format: Of this record: 1. What a later convsearch adds is not read by this one.
+        format: Format of the metadata: 1. Fields added by later versions are ignored.
         study: The study that trained it.
-        trial: Its number there.
-        family: Its kind of architecture.
-        classes: Names of the classes, in the order of the probabilities.
-        image_shape: Height, width and channels of the images that it takes.
-        color: How images were prepared: `grey`, `rgb`, or `auto`, where images without real
-            colour became grey.
-        pixels: The same in words.
-        fingerprint: Of the prepared images that it was trained on.
-        val_accuracy: Of its weights, None where it is not known.
-        versions: Of the packages that wrote it.
+        trial: The trial's number.
+        family: The family of the network.
+        classes: Class names, in the order of the probabilities.
+        image_shape: Height, width and channels of the input.
+        color: How images were prepared: `grey`, `rgb`, or `auto`, which makes images without
+            color grey.
+        pixels: The input in words.
+        fingerprint: Fingerprint of the training images.
+        val_accuracy: Validation accuracy, None if it is not known.
+        versions: Versions of the packages that wrote it.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
@@ -57,18 +56,18 @@ class ModelFacts(BaseModel):
 
 
 def describe_pixels(image_shape: tuple[int, int, int]) -> str:
-    """Return in words what a network takes."""
+    """Describe the input of a network."""
     height, width, channels = image_shape
     color = "grey" if channels == 1 else "red, green, blue"
     return f"0 to 255, {color} ({height}, {width}, {channels})"
 
 
 def versions_here() -> dict[str, str]:
-    """Return the versions of the packages that write a model, as far as they are installed."""
+    """Return the installed versions of the packages that write a model."""
     found = {}
     for name in PACKAGES:
         try:
             found[name] = version(name)
-        except PackageNotFoundError:  # TensorFlow has distributions of other names as well.
+        except PackageNotFoundError:  # TensorFlow has distributions of other names.
             continue
     return found

@@ -1,6 +1,6 @@
-"""What an exported model says of images: `predict`.
+"""`predict`: predictions of an exported model on images.
 
-TensorFlow is loaded by a trainer's process, which gets the model only once it is found safe.
+TensorFlow is loaded by the trainer process, which gets the model only after it was checked.
 """
 
 import tempfile
@@ -24,11 +24,12 @@ from search.exported_models.archive import MODEL, read_model_file
 from search.exported_models.metadata import ModelFacts
 from search.trainer.process import Trainer, temporary_trainer
 from search.trainer.protocol import Predict, Predicted
+from spaces.wording import plural
 
 CHUNK = 16
-"""Images that are read before progress is told."""
+"""Number of images that are read between reports of progress."""
 MAX_BYTES = 2 * 2**30
-"""Of all images together as the network takes them."""
+"""Of all prepared images together."""
 MAX_REASON = 300
 
 OptionalProgress = Progress | None
@@ -37,13 +38,13 @@ FoundImage = tuple[Path, UnreadableImage | None]
 
 @dataclass(frozen=True, slots=True)
 class Prediction:
-    """What a model says of one image.
+    """The prediction for one image.
 
     Attributes:
         image: The path, as it was given.
-        probabilities: By class, adding up to 1; empty where the image could not be read.
-        notes: What had to be done to the image, in words.
-        error: Why it could not be read, None where it could.
+        probabilities: By class, adding up to 1; empty if the image could not be read.
+        notes: How the image was adapted, in words.
+        error: Why it could not be read; None if it was.
     """
 
     image: str
@@ -53,11 +54,11 @@ class Prediction:
 
     @property
     def predicted_class(self) -> str | None:
-        """The most probable class, None where the image could not be read."""
+        """The most probable class; None if the image could not be read."""
         return max(self.probabilities, key=self.probabilities.__getitem__, default=None)
 
     def to_json(self) -> dict[str, Any]:
-        """Return its part of the document of `predict --json`."""
+        """Return the image's part of the document of `predict --json`."""
         if self.error is not None:
             return {"image": self.image, "error": self.error}
         return {
@@ -70,17 +71,16 @@ class Prediction:
 
 @dataclass(frozen=True, slots=True)
 class Predictions:
-    """What a model says of images, in the order in which they were given."""
+    """The predictions of a model, in the order of its images; `notes` name skipped folders."""
 
     model: str
     facts: ModelFacts
     images: tuple[Prediction, ...]
     notes: tuple[str, ...] = ()
-    """What was not looked at, in words."""
 
     @property
     def n_unreadable(self) -> int:
-        """How many images could not be read."""
+        """The number of images that could not be read."""
         return sum(image.error is not None for image in self.images)
 
     def to_json(self) -> dict[str, Any]:
@@ -103,30 +103,29 @@ def predict(
 ) -> Predictions:
     """Return class probabilities of images by an exported model.
 
-    Images are prepared as those were that the model was trained on. One that cannot be read is
-    told in its place, and does not keep the others from being predicted.
+    Images are prepared like the training images of the model. One that cannot be read is reported
+    in its place, and does not affect the others.
 
     Args:
-        model: A `.keras` file that convsearch wrote, the record beside it, or a report's folder.
-        images: Files, and folders of which all images are taken, sorted by name, but none of
-            their sub-folders.
-        n_threads: Of the process that predicts.
-        progress: Told how many images are read, then predicted.
-        on_step: Told what begins, in words.
+        model: A `.keras` file of convsearch, the metadata beside it, or a report's folder.
+        images: Files, and folders whose images are used, sorted by name, without sub-folders.
+        n_threads: Number of threads of the trainer process.
+        progress: Called with the number of images read, then predicted.
+        on_step: Called with the description of a step when it begins.
 
     Raises:
-        ModelError: If the model cannot be loaded, or is not one of ours.
+        ModelError: If the model cannot be loaded, or was not exported by convsearch.
         DataError: If there are more images than fit into memory.
     """
     model = _find_model(model)
     facts = read_model_file(model)
     found = [it for path in images for it in _find(path)]
     _check_size(len(found), facts)
-    on_step(f"Reading {_count(len(found))}")
+    on_step(f"Reading {plural(len(found), 'image')}")
     fitted = list(_read_images(found, facts, progress))
     pixels = [it.pixels for it in fitted if isinstance(it, PreparedImage)]
     if pixels:
-        on_step(f"Asking the network about {_count(len(pixels))}")
+        on_step(f"Predicting {plural(len(pixels), 'image')}")
     predictions = iter(
         _predict(model, np.stack(pixels), facts, n_threads, progress) if pixels else ()
     )
@@ -146,7 +145,7 @@ def predict(
 
 
 def _find_model(path: Path) -> Path:
-    """Return the model of a report's folder, or the one that a record lies beside."""
+    """Return the model in a report's folder, or the one that belongs to a file of metadata."""
     if path.is_dir():
         return path / MODEL
     return path.with_suffix(".keras") if path.suffix == ".json" else path
@@ -155,23 +154,14 @@ def _find_model(path: Path) -> Path:
 def _skipped_folders(paths: Sequence[Path]) -> Iterator[str]:
     for path in paths:
         with suppress(OSError):
-            n = len(_folders_in(path))
+            inside = path.iterdir() if path.is_dir() else ()
+            n = sum(it.is_dir() and not it.name.startswith(".") for it in inside)
             if n:
                 yield f"{path}: {n:,} sub-folder{' was' if n == 1 else 's were'} not entered"
 
 
-def _folders_in(path: Path) -> list[Path]:
-    if not path.is_dir():
-        return []
-    return [it for it in path.iterdir() if it.is_dir() and not it.name.startswith(".")]
-
-
-def _count(n_images: int) -> str:
-    return f"{n_images:,} image{'' if n_images == 1 else 's'}"
-
-
 def _find(path: Path) -> Iterator[FoundImage]:
-    """Return a file as it is, and the images of a folder; a folder without any is broken."""
+    """Return a file, or the images of a folder; a folder without images is unreadable."""
     if not path.is_dir():
         yield path, None
         return
@@ -231,7 +221,7 @@ def _predict(
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         link, images, predictions = (folder / it for it in ("model.keras", "images", "answers"))
-        link.symlink_to(model.resolve())  # Keras loads a file of this ending only.
+        link.symlink_to(model.resolve())  # Keras requires this suffix.
         save_file({"images": pixels}, images)
         request = Predict(str(link), str(images), str(predictions))
         try:

@@ -1,4 +1,4 @@
-"""What is told of a study's images, in its report and on its dashboard."""
+"""Facts about a study's images for its report and its dashboard."""
 
 import logging
 from collections.abc import Mapping
@@ -17,13 +17,13 @@ logger = logging.getLogger(__name__)
 
 
 def load_dataset_facts(store: Store, study: str) -> DataFacts | None:
-    """Tell of a study's images; None where they cannot be had here.
+    """Return facts about a study's images; None where they are not available here.
 
-    Nothing else of the study is opened: neither modules of users nor weights.
+    Neither users' modules nor weights are loaded.
 
     Raises:
-        StoreError: If the store does not answer.
-        ArtifactError: If the images are elsewhere, and that does not answer.
+        StoreError: If the store fails.
+        ArtifactError: If the images are in an artifact store that fails.
     """
     try:
         settings = StudySettings.load(store, study)
@@ -42,12 +42,12 @@ def load_dataset_facts(store: Store, study: str) -> DataFacts | None:
 def describe_images(
     settings: StudySettings, data: Mapping[str, PreparedSet], *, with_names: bool = False
 ) -> DataFacts:
-    """Tell of a study's images: those that families from scratch see, or the only ones there are.
+    """Return facts about a study's images: those for training from scratch, or the only ones.
 
     Args:
-        settings: Of the study.
+        settings: Settings of the study.
         data: Its images by image set.
-        with_names: Whether names of files that were left out are told.
+        with_names: Whether the facts have the names of excluded files.
     """
     images = data.get("scratch") or next(iter(data.values()))
     metadata = images.metadata

@@ -1,4 +1,4 @@
-"""Images of a report: some of the training images, and those that its network was sure about."""
+"""Example images of a report: training images, confident mistakes and correct predictions."""
 
 from collections.abc import Iterator
 
@@ -10,12 +10,12 @@ from search.data import PreparedSet
 from search.trainer.predictions import N_MISTAKES, SplitPredictions
 
 N_SAMPLES = 3
-"""Sample images of each class."""
+"""Number of sample images of each class."""
 MAX_SAMPLED_CLASSES = 12
 
 
 def sample_images(images: PreparedSet) -> Iterator[Picture]:
-    """Return some training images of each class, always the same."""
+    """Return some training images of each class, deterministically."""
     labels, pixels = images.labels("train"), images.images("train")
     for label, name in enumerate(images.classes[:MAX_SAMPLED_CLASSES]):
         places = np.flatnonzero(labels == label)
@@ -25,7 +25,7 @@ def sample_images(images: PreparedSet) -> Iterator[Picture]:
 
 
 def examine_predictions(predictions: SplitPredictions, images: PreparedSet) -> SplitEvaluation:
-    """Score a network's answers on a split, with its surest mistakes and some right answers."""
+    """Evaluate predictions on a split, with the most confident mistakes and some correct ones."""
     classes = images.classes
     heats = dict(zip(map(int, predictions.heat_images), predictions.heat, strict=True))
     predicted = predictions.probabilities.argmax(axis=1)

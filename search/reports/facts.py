@@ -1,4 +1,4 @@
-"""Gathering the facts of a report from a study: all is read, and no network is asked."""
+"""Gathering the facts of a report from a study; no network is run."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import closing
@@ -38,7 +38,7 @@ from storage import EpochRow, Store, TrialRow, load_curves, load_study, load_tri
 from storage.optuna_internals import trial_id_of
 
 N_CURVES = 10
-"""Of the best trials."""
+"""Number of the best trials whose curves are shown."""
 TRAINING_RULES = (
     "max_epochs",
     "patience",
@@ -56,24 +56,24 @@ def gather_facts(
     winner: tuple[str, int] | None = None,
     with_names: bool = False,
 ) -> Facts:
-    """Gather all that a report tells of a study, as its store has it.
+    """Gather the facts of a study's report from its store.
 
-    Answers on validation and test split are those that `confirm` or `report` had before: nothing
-    is asked of a network here, so that no test split is opened by reading.
+    Predictions are those that `confirm` or `report` stored before: no network is run, so the test
+    split is not used.
 
     Args:
         store: An open store, or its URL; `$CONVSEARCH_STORE` or `sqlite:///convsearch.db` by
             default.
         study: The study's name.
-        winner: The study and number of the trial whose network to tell of; by default the one
-            that would be exported now. A notebook names it, to stay with what it was written of.
-        with_names: Whether names of files that were left out are told.
+        winner: The study and number of the winner's trial; by default the current winner. A
+            notebook names it to stay with the one it was written for.
+        with_names: Whether the facts have the names of excluded files.
 
     Raises:
         NoResultError: If no trial of the study is complete.
-        TrialRecordError: If the named winner is not there any more.
+        TrialRecordError: If the named winner does not exist any more.
         StudyNotFoundError: If there is no such study.
-        SearchError, SpaceError: If its images, weights or modules cannot be had.
+        SearchError, SpaceError: If its images, weights or modules are not available.
     """
     if isinstance(store, Store):
         return FactsGatherer.load(store, study, winner).facts(with_names=with_names)
@@ -83,7 +83,7 @@ def gather_facts(
 
 @dataclass
 class FactsGatherer:
-    """A study of which facts are gathered; what is read once is kept."""
+    """Gathers the facts of a study; each is read once."""
 
     opened: OpenStudy
     named_winner: tuple[str, int] | None = None
@@ -92,18 +92,18 @@ class FactsGatherer:
     def load(
         cls, store: Store, study: str, winner: tuple[str, int] | None = None
     ) -> "FactsGatherer":
-        """Open a study to gather facts of it.
+        """Open a study.
 
         Raises:
-            SettingsError: If it is a confirmation, which is told of with the study it confirms.
+            SettingsError: If it is a confirmation, which is reported with the study it confirms.
             StudyNotFoundError: If there is no such study.
-            SearchError, SpaceError: If its images, weights or modules cannot be had.
+            SearchError, SpaceError: If its images, weights or modules are not available.
         """
         opened = OpenStudy.load(store, study)
         if opened.is_confirmation:
             raise SettingsError(
                 f"{study} only trains configs of {opened.settings.confirms} again: report that "
-                "one, which tells of both."
+                "study, which includes both."
             )
         return cls(opened, winner)
 
@@ -111,8 +111,8 @@ class FactsGatherer:
         """Return the facts.
 
         Args:
-            with_names: Whether names of files that were left out are told.
-            caution_kind: The kind of caution to begin with, where the winner could not be had.
+            with_names: Whether they have the names of excluded files.
+            caution_kind: The kind of caution to begin with, if the winner is not available.
 
         Raises:
             NoResultError: If no trial of the study is complete.
@@ -147,7 +147,7 @@ class FactsGatherer:
 
     @cached_property
     def status(self) -> StudyStatus:
-        """How far the study is."""
+        """The status of the study."""
         return load_status(self.opened.store, self.opened.name)
 
     @cached_property
@@ -187,14 +187,14 @@ class FactsGatherer:
 
         Raises:
             NoResultError: If no trial of the study is complete.
-            TrialRecordError: If the one that was named is not there any more.
+            TrialRecordError: If the named winner does not exist any more.
         """
         if self.named_winner is not None:
             return find_winner(self.ranking, self._confirmation_state[0], *self.named_winner)
         return choose_winner(self.ranking, *self._confirmation_state)
 
     def load_dataset_facts(self, *, with_names: bool = False) -> DataFacts:
-        """Tell of the study's images; with names of files that were left out if asked to."""
+        """Return the facts about the study's images, optionally with names of excluded files."""
         return describe_images(self.opened.settings, self.opened.data, with_names=with_names)
 
     def _search(self) -> SearchFacts:
@@ -262,7 +262,7 @@ class FactsGatherer:
 
 
 def _redact_failures(ranking: Ranking) -> Ranking:
-    """Leave of each failure its kind alone: messages of exceptions may name files and people."""
+    """Reduce failures to their kind: messages of exceptions may name files and people."""
     trials = (
         replace(it, reason=it.reason.partition(":")[0]) if it.kind == "fail" else it
         for it in ranking.trials
@@ -271,16 +271,16 @@ def _redact_failures(ranking: Ranking) -> Ranking:
 
 
 def _without_hosts(trial: FrozenTrial) -> FrozenTrial:
-    """Leave out where a trial ran: names of machines are nobody's business but their owner's."""
+    """Remove the names of the machines that a trial ran on: they are private."""
     if RAN_ON not in trial.user_attrs:
         return trial
-    discreet = copy(trial)  # The one that is given is Optuna's own.
+    discreet = copy(trial)  # The original is Optuna's own.
     discreet.user_attrs = {k: v for k, v in trial.user_attrs.items() if k != RAN_ON}
     return discreet
 
 
 def _count_saved_epochs(rows: list[TrialRow], kind: str) -> int:
-    """Count the epochs that trials which ended so might have trained, and did not."""
+    """Count the epochs that trials with such an outcome did not use."""
     return sum(
         max(0, row.attributes.get(MAX_EPOCHS, row.curve.n_epochs) - row.curve.n_epochs)
         for row in rows

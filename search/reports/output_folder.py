@@ -1,4 +1,4 @@
-"""The folder of a report: whether one may be written there, and what a killed one leaves."""
+"""The folder of a report: whether it may be used, and leftovers of a killed report."""
 
 import re
 import shutil
@@ -14,23 +14,23 @@ WRITTEN = PAGE, NOTEBOOK, DATA, TRIALS = "report.html", "report.ipynb", "report.
 REPORT_FILES = (*WRITTEN, MODEL, MODEL_METADATA)
 """The files of a report: those that `--force` replaces."""
 _TEMPORARY_NAME = re.compile(rf"\.writing-\w+|\.({'|'.join(map(re.escape, WRITTEN))})\.\d+")
-"""Names that files have while they are written: what `kill -9` leaves."""
+"""Names of files while they are written: what `kill -9` leaves."""
 _WRITTEN_FIRST = (MODEL, PAGE)
-"""Either is there before any of the others: a folder with a `trials.csv` alone is somebody's."""
+"""One of them is written before all others: a folder with only `trials.csv` is a user's."""
 
 
 def has_report(out: Path) -> bool:
-    """Whether a folder holds a finished report: its data are written last."""
+    """Whether a folder holds a finished report, whose data are written last."""
     return (out / DATA).exists()
 
 
 def check_folder(out: Path, *, is_forced: bool) -> None:
-    """Refuse a place that holds what a report must not replace.
+    """Refuse a folder whose content a report must not replace.
 
-    A folder with an unfinished report alone is as good as an empty one.
+    A folder that holds only an unfinished report counts as empty.
 
     Raises:
-        SettingsError: If it is a file, or a folder that is not empty and must not be.
+        SettingsError: If it is a file, or a folder that is not empty and not forced.
     """
     if not out.exists():
         return
@@ -45,13 +45,13 @@ def check_folder(out: Path, *, is_forced: bool) -> None:
 
 @contextmanager
 def make_report_folder(out: Path) -> Iterator[None]:
-    """Make the folder, and take it away again where nothing came of the report.
+    """Make the folder, and remove it again if the report fails.
 
-    An earlier report's model is taken out of it, since the new one may get none, and its data,
-    without which it counts as unfinished.
+    The model of an earlier report is removed, since the new one may have none, and its data, so
+    that it counts as unfinished.
 
     Raises:
-        ReportError: If the folder cannot be made.
+        ReportError: If the folder cannot be created.
     """
     is_new = not out.exists()
     try:
@@ -65,7 +65,7 @@ def make_report_folder(out: Path) -> Iterator[None]:
         yield
     except BaseException:  # Ctrl-C too.
         if is_new:
-            with suppress(OSError):  # It stays where anything is in it.
+            with suppress(OSError):  # It stays if it is not empty.
                 out.rmdir()
         raise
 
@@ -77,7 +77,7 @@ def _is_vacant(names: set[str]) -> bool:
 
 
 def _remove_leftovers(out: Path) -> None:
-    """Remove what a killed report left half written."""
+    """Remove half-written files of a killed report."""
     for path in out.iterdir():
         if _TEMPORARY_NAME.fullmatch(path.name):
             if path.is_dir():

@@ -1,4 +1,4 @@
-"""`report`: what a study found, written as files from its store alone."""
+"""`report`: write the results of a study as files, from its store alone."""
 
 from collections.abc import Callable
 from contextlib import ExitStack, closing
@@ -27,7 +27,7 @@ STORE_VARIABLE = "CONVSEARCH_STORE"
 
 @dataclass(frozen=True, slots=True)
 class WrittenReport:
-    """A report that was written: its folder and files, what it tells, and what went wrong."""
+    """A written report: its folder, files and facts, and the problems on the way."""
 
     folder: Path
     files: tuple[Path, ...]
@@ -35,7 +35,7 @@ class WrittenReport:
     problems: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
-        """Return the document of `report --json`: what `report.json` holds is there."""
+        """Return the document of `report --json`."""
         return {
             "study": self.facts.study,
             "folder": str(self.folder),
@@ -64,22 +64,22 @@ def report(
     Args:
         store: URL of the store; `$CONVSEARCH_STORE` or `sqlite:///convsearch.db` by default.
         study: The study's name.
-        out: The folder, which is made where it is missing.
-        opens_test: Whether the winner answers on the test split; by default once the study is
-            over. Answers that are kept are shown in any case.
+        out: The folder; created if it does not exist.
+        opens_test: Whether the winner is scored on the test split; by default once the study is
+            over. Stored predictions are shown in any case.
         is_forced: Whether files of an earlier report in the folder are replaced.
-        lang: Of the texts: `en` or `ru`.
-        with_names: Whether names of files that were left out are told.
-        progress: Told how many steps are done.
-        on_step: Told what begins, in words.
-        on_score: Called before the winner answers on the test split.
+        lang: Language of the texts: `en` or `ru`.
+        with_names: Whether the report has the names of excluded files.
+        progress: Called with the number of steps done.
+        on_step: Called with the description of a step when it begins.
+        on_score: Called before the winner predicts the test split.
 
     Raises:
         NoResultError: If no trial of the study is complete.
-        SettingsError: If the folder is not empty, or is none.
+        SettingsError: If the folder is not empty, or not a folder.
         ReportError: If a file cannot be written, or the notebook does not run.
         StoreError: If the store cannot be used, or has no such study.
-        SearchError, SpaceError: If its images, weights or modules cannot be had.
+        SearchError, SpaceError: If its images, weights or modules are not available.
     """
     from analysis.report.write import write_report
 
@@ -107,19 +107,19 @@ def report(
             environment={STORE_VARIABLE: absolute_store_url(url)},
             progress=progress,
         )
-    steps.end()
+    steps.count(len(STEPS))
     files = tuple(out / name for name in REPORT_FILES if (out / name).exists())
     return WrittenReport(out, files, facts, () if problem is None else (str(problem),))
 
 
 def _with_store(facts: Facts, seen: str) -> Facts:
-    """Return the facts with the command that trains the winner again naming the store."""
+    """Return the facts with the store in the command that trains the winner again."""
     command = f"{facts.winner.command} --store {quote(seen)}"
     return replace(facts, winner=replace(facts.winner, command=command))
 
 
 def _caution_kind(problem: Exception | None) -> str | None:
-    """Return the kind of caution for a winner that could not be had."""
+    """Return the kind of caution for a winner that is not available."""
     if problem is None:
         return None
     return "no_weights" if isinstance(problem, WeightsNotFoundError) else "no_model"
@@ -133,10 +133,7 @@ def _evaluate_winner(
     *,
     opens_test: bool,
 ) -> Exception | None:
-    """Make the winner answer, and save it; return the reason where it cannot be had.
-
-    It answers on the validation split, and on the test split where that is meant.
-    """
+    """Let the winner predict the splits, and save it; return the error where that fails."""
     winner = predictor.winner
     try:
         with Evaluator(OpenStudy.load(predictor.store, winner.study), winner.number) as network:
@@ -154,7 +151,7 @@ def _evaluate_winner(
 
 
 STEPS = (
-    "Asking the winner about the validation images",
+    "Evaluating the winner on the validation images",
     "Saving the winner as a model",
     "Reading the study",
     "Writing the page, the notebook and the data",
@@ -163,20 +160,17 @@ STEPS = (
 
 @dataclass(frozen=True, slots=True)
 class _StepProgress:
-    """The steps of writing a report, as a progress bar counts them and lines tell them."""
+    """Progress over the steps of writing a report."""
 
     progress: Progress | None
     on_step: Callable[[str], None]
 
     def begin(self, step: int) -> None:
-        """Tell that a step begins."""
-        self._update(step)
+        """Report that a step begins."""
+        self.count(step)
         self.on_step(STEPS[step])
 
-    def end(self) -> None:
-        """Tell that all are done."""
-        self._update(len(STEPS))
-
-    def _update(self, n_done: int) -> None:
+    def count(self, n_done: int) -> None:
+        """Report the number of steps that are done."""
         if self.progress is not None:
             self.progress(n_done, len(STEPS), "steps of the report")

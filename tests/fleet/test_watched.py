@@ -6,7 +6,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from analysis.dashboard.app import make_app
+from analysis.dashboard.app import Dashboard
 from storage import Store
 from tests.analysis.dashboard.asking import ask
 
@@ -30,7 +30,7 @@ def test_study_of_two_workers_is_exact_while_it_is_polled_ten_times_a_second(
             statuses.append(answer.status)
 
     with closing(Store.inspect(fleet.url)) as store:
-        watcher = threading.Thread(target=poll, args=(make_app(store),))
+        watcher = threading.Thread(target=poll, args=(Dashboard(store),))
         watcher.start()
         try:
             workers = [fleet.start_script(WORKER, fleet.url) for _ in range(2)]
@@ -39,7 +39,7 @@ def test_study_of_two_workers_is_exact_while_it_is_polled_ten_times_a_second(
         finally:
             is_over.set()
             watcher.join()
-        last = ask(make_app(store), "/api/studies/1?after=0").json
+        last = ask(Dashboard(store), "/api/studies/1?after=0").json
     fleet.check()
     assert set(statuses) == {200, 304}
     counted = [it for it in last["trials"] if it["state"] == "Complete"]

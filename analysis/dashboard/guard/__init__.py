@@ -1,10 +1,10 @@
-"""Who may do what with the dashboard: WSGI middleware between a server and an application.
+"""Access control of the dashboard: WSGI middleware between a server and an application.
 
-It knows neither of them: any WSGI application is read-only behind it, asks for a token, and
-answers with safe headers.
+It depends on neither: any WSGI application behind it is read-only, protected by a token, and
+sends secure headers. What is shown is in `analysis.dashboard`.
 """
 
-from analysis.dashboard.guard.access import MAX_BODY_BYTES, Access
 from analysis.dashboard.guard.middleware import Guard
+from analysis.dashboard.guard.permissions import MAX_BODY_BYTES, Access
 
 __all__ = ["MAX_BODY_BYTES", "Access", "Guard"]

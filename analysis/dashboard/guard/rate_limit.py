@@ -1,10 +1,11 @@
-"""Wrong tokens: who gave too many has to wait, longer each time."""
+"""Rate limit for wrong tokens: an address waits longer after each further one."""
 
 import time
-from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 from threading import Lock
+
+from analysis.dashboard.lru_dict import LruDict
 
 FREE_ATTEMPTS = 5
 """Wrong tokens of an address before it has to wait."""
@@ -15,7 +16,7 @@ MAX_ADDRESSES = 10_000
 
 @dataclass(slots=True)
 class _Record:
-    """Of an address: how many wrong tokens, until when it waits, and when all is forgotten."""
+    """Wrong tokens of an address, the end of its wait, and when the record expires."""
 
     n_wrong: int = 0
     waits_until: float = 0.0
@@ -23,27 +24,27 @@ class _Record:
 
 
 class RateLimiter:
-    """Counts wrong tokens by address; the table is bounded, and its oldest entries go first.
+    """Counts wrong tokens by address; the table is bounded.
 
     Args:
-        clock: Gives the time in seconds.
+        clock: Returns the time in seconds.
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._lock = Lock()
-        self._records: OrderedDict[str, _Record] = OrderedDict()
+        self._records: LruDict[str, _Record] = LruDict(MAX_ADDRESSES)
 
     def __len__(self) -> int:
         return len(self._records)
 
     def check(self, address: str, is_right: Callable[[], bool]) -> float | None:
-        """Let an address try a token.
+        """Check a token of an address.
 
         Args:
-            address: Where it comes from.
-            is_right: Looks at the token; not called while the address has to wait. Tries are
-                made one by one, so that many at once are no more than many after each other.
+            address: The address of the client.
+            is_right: Compares the token; not called while the address has to wait. Calls are
+                serialized, so that concurrent attempts gain nothing.
 
         Returns:
             0 if the token is right, None if it is wrong, or the seconds still to wait.
@@ -60,7 +61,7 @@ class RateLimiter:
             return None
 
     def _count(self, address: str, now: float) -> None:
-        record = self._records.pop(address, None)
+        record = self._records.get(address)
         if record is None or record.expires_at <= now:
             record = _Record()
         record.n_wrong += 1
@@ -72,5 +73,3 @@ class RateLimiter:
         record.waits_until = now + wait_s
         record.expires_at = now + 2 * wait_s + RECORD_LIFETIME_S
         self._records[address] = record
-        while len(self._records) > MAX_ADDRESSES:
-            self._records.popitem(last=False)

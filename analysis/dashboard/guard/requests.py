@@ -1,7 +1,7 @@
-"""A request as the guard sees it, and where it came from.
+"""A request as the guard reads it.
 
-The application must not read a path otherwise than the guard does, so an address that could be
-read in two ways is refused: Bottle leaves out bytes that are no UTF-8, for instance.
+The guard and the application must read a path in the same way, so an ambiguous address is
+refused: Bottle, for instance, drops bytes that are not UTF-8.
 """
 
 import re
@@ -11,14 +11,12 @@ from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from analysis.dashboard.guard.refusals import HttpError
+from analysis.dashboard.guard.error_pages import HttpError
+from analysis.dashboard.guard.permissions import SAFE
 
 if TYPE_CHECKING:
     from wsgiref.types import WSGIEnvironment
 
-SAFE = ("GET", "HEAD")
-CHANGING = ("POST", "PUT", "PATCH", "DELETE")
-NOT_ALLOWED = ("OPTIONS", "TRACE", "CONNECT")
 _HOST = re.compile(r"(\[[0-9a-fA-F:.]+\]|[^\s:@/\[\]]+)(?::(\d{1,5}))?", re.ASCII)
 _FORBIDDEN = re.compile(r"[\x00-\x1f\x7f\\]")
 _DEFAULT_PORTS = {"http": "80", "https": "443"}
@@ -29,7 +27,7 @@ class Request:
     """One request.
 
     Attributes:
-        environ: Of WSGI.
+        environ: The WSGI environment.
         path: Decoded, beginning with one slash.
     """
 
@@ -41,12 +39,12 @@ class Request:
         """Read a request.
 
         Raises:
-            Refused: If its address or its framing could be read in more than one way.
+            HttpError: If its address or its framing is ambiguous.
         """
-        if "HTTP_TRANSFER_ENCODING" in environ:  # The server takes it out where it heeds it.
-            raise HttpError(400, "This transfer encoding is not known here.")
+        if "HTTP_TRANSFER_ENCODING" in environ:  # A server that supports it removes it.
+            raise HttpError(400, "This transfer encoding is not supported.")
         if not re.fullmatch(r"\d{0,15}", environ.get("CONTENT_LENGTH") or "", re.ASCII):
-            raise HttpError(400, "The length of this request is no number.")
+            raise HttpError(400, "The length of this request is not a number.")
         return cls(environ, _read_path(environ.get("PATH_INFO", "")))
 
     @property
@@ -56,44 +54,44 @@ class Request:
 
     @property
     def is_safe(self) -> bool:
-        """Whether it only asks to be shown something."""
+        """Whether the method only reads."""
         return self.method in SAFE
 
     @cached_property
     def segments(self) -> tuple[str, ...]:
-        """The parts of the path; slashes at its end, which the application drops, have none."""
+        """The parts of the path, without trailing slashes, which the application drops too."""
         return tuple(self.path.strip("/").split("/"))
 
     @property
     def is_api(self) -> bool:
-        """Whether a program asks, and reads the answer as JSON."""
+        """Whether the response is read as JSON."""
         return self.segments[0] == "api"
 
     @property
     def is_https(self) -> bool:
-        """Whether the browser speaks to us, or to the proxy before us, by HTTPS."""
+        """Whether the browser reached this server, or the proxy before it, by HTTPS."""
         proto = self.environ.get("HTTP_X_FORWARDED_PROTO", "").strip().lower()
         return proto == "https" or self.environ.get("wsgi.url_scheme") == "https"
 
     @property
     def n_body_bytes(self) -> int:
-        """The length of its body."""
+        """The length of the body."""
         return int(self.environ.get("CONTENT_LENGTH") or 0)
 
     @property
     def address(self) -> str:
-        """Where it came from: an IPv4 address, or the network of an IPv6 one."""
+        """The client: an IPv4 address, or the /64 network of an IPv6 address."""
         text = str(self.environ.get("REMOTE_ADDR") or "")
         found = _address_of(text.partition("%")[0])
         if isinstance(found, IPv6Address) and found.ipv4_mapped is not None:
             found = found.ipv4_mapped
-        if isinstance(found, IPv6Address):  # One machine has all 2^64 addresses of its network.
+        if isinstance(found, IPv6Address):  # A machine may use all addresses of its network.
             return str(IPv6Address(int(found) >> 64 << 64))
         return text if found is None else str(found)
 
     @property
     def host(self) -> str | None:
-        """The name in `Host`, in small letters and without its port; None without a right one."""
+        """The name in `Host`, in lower case and without its port; None if it is not valid."""
         found = _HOST.fullmatch(self.environ.get("HTTP_HOST", ""))
         return None if found is None else found[1].lower()
 
@@ -108,9 +106,9 @@ class Request:
 
     @property
     def is_embedded(self) -> bool:
-        """Whether another site's page asks for its own use, as for an image that it shows.
+        """Whether another site's page requests it as a part of its own, such as an image.
 
-        Following a link is none of that. Browsers tell it to HTTPS and to the loopback.
+        Following a link is not embedding. Browsers say so to HTTPS and to the loopback only.
         """
         site = self.environ.get("HTTP_SEC_FETCH_SITE", "none")
         is_link = self.environ.get("HTTP_SEC_FETCH_MODE") == "navigate"
@@ -119,10 +117,10 @@ class Request:
 
     @property
     def is_same_origin(self) -> bool:
-        """Whether a page of ours asks, or no browser at all.
+        """Whether it comes from a page of this dashboard, or not from a browser.
 
-        Browsers say where a changing request comes from; `Sec-Fetch-Site` only to HTTPS and to
-        the loopback.
+        Browsers name the origin of a changing request; `Sec-Fetch-Site` is sent only to HTTPS and
+        to the loopback.
         """
         site = self.environ.get("HTTP_SEC_FETCH_SITE")
         origin = self.environ.get("HTTP_ORIGIN")
@@ -133,7 +131,7 @@ class Request:
         return _host_and_port(origin) == self._own_host_and_port(origin)
 
     def _own_host_and_port(self, origin: str) -> tuple[str, str] | None:
-        """Return `Host` as name and port; a proxy before us may have seen to the scheme."""
+        """Return `Host` as name and port; the default port is that of the origin's scheme."""
         found = _HOST.fullmatch(self.environ.get("HTTP_HOST", ""))
         if found is None:
             return None
@@ -141,21 +139,21 @@ class Request:
 
 
 def _read_path(text: str) -> str:
-    """Return a path of WSGI, whose bytes are letters of Latin-1, as what they spell in UTF-8."""
+    """Decode a WSGI path: bytes of UTF-8, given as Latin-1 characters."""
     try:
         path = text.encode("latin-1").decode()
     except UnicodeError:
-        raise HttpError(400, "This address is no UTF-8.") from None
+        raise HttpError(400, "This address is not UTF-8.") from None
     if (text and not text.startswith("/")) or _FORBIDDEN.search(path):
-        raise HttpError(400, "There is no such address here.")
+        raise HttpError(400, "This address does not exist.")
     path = "/" + path.lstrip("/")
     if {".", ".."}.intersection(path.split("/")):
-        raise HttpError(400, "An address may not have . or .. in its path.")
+        raise HttpError(400, "The path of an address must not contain . or ...")
     return path
 
 
 def _host_and_port(origin: str) -> tuple[str, str] | None:
-    """Return the name and the port of an `Origin`; None of what is none, as `null`."""
+    """Return the name and the port of an `Origin`; None if it has none, such as `null`."""
     try:
         parts = urlsplit(origin)
         port = "" if parts.port is None else str(parts.port)

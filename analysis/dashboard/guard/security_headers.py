@@ -1,4 +1,4 @@
-"""Headers of every answer: what a browser may do with it. Artifacts are never active content."""
+"""Security headers of every response. Artifacts are never active content."""
 
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
@@ -20,9 +20,9 @@ PAGE_POLICY = "; ".join(
         "form-action 'self'",
     )
 )
-"""That of optuna-dashboard's own page, on every answer, and what it leaves open closed."""
+"""The policy of optuna-dashboard's own page, restricted further, for every response."""
 ARTIFACT_POLICY = "sandbox; default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'"
-"""Nothing runs or is loaded. Browsers style the page that they make around an image themselves."""
+"""Nothing is run or loaded. Browsers style the page that they create around an image."""
 DEFAULT_TYPE = "application/octet-stream"
 INLINE_TYPES = {
     "image/png": "image/png",
@@ -32,7 +32,7 @@ INLINE_TYPES = {
     "text/plain": "text/plain; charset=utf-8",
     "text/csv": "text/csv; charset=utf-8",
 }
-"""Types of artifacts that browsers show without running anything."""
+"""Media types that browsers show without running anything."""
 _OURS = frozenset(
     {
         "content-security-policy",
@@ -49,16 +49,16 @@ _WITHOUT_BODY = ("204", "304")
 def secure_headers(
     headers: Iterable[tuple[str, str]], request: "Request | None", status: str, *, is_private: bool
 ) -> list[tuple[str, str]]:
-    """Return the headers of an answer, with ours in the place of the application's.
+    """Return the headers of a response, with the guard's in the place of the application's.
 
     Args:
-        headers: Of the answer.
-        request: What is answered; None if it could not be read.
-        status: Of the answer, as `200 OK`.
-        is_private: Whether only who has the token may see it, so that no proxy may keep it.
+        headers: Headers of the response.
+        request: The request; None if it could not be read.
+        status: Status line, such as `200 OK`.
+        is_private: Whether a token is needed, so that proxies must not cache the response.
     """
     kept = [(name, value) for name, value in headers if not _is_ours(name.lower())]
-    if status.startswith("304"):  # The browser has the others, from when it got the answer.
+    if status.startswith("304"):  # The browser has the other headers from the first response.
         return kept
     is_artifact = request is not None and request.segments[0] == "artifacts"
     if is_artifact:
@@ -78,12 +78,12 @@ def secure_headers(
 
 
 def _is_ours(name: str) -> bool:
-    """Whether a header is for us to set, or opens what we close."""
+    """Whether the guard sets a header itself, or removes it."""
     return name in _OURS or name.startswith("access-control-")
 
 
 def _make_passive(headers: list[tuple[str, str]], code: str) -> list[tuple[str, str]]:
-    """Make an artifact shown as an image or text, or else saved as a file."""
+    """Make browsers show an artifact as an image or text, or else save it as a file."""
     replaced = {"content-type", "content-disposition"}
     kept = [(name, value) for name, value in headers if name.lower() not in replaced]
     if code in _WITHOUT_BODY:

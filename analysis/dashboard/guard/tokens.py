@@ -1,19 +1,21 @@
-"""The token: where a request may have it, and the cookie that stands for it.
+"""Authentication by token: where a request may carry it, and the cookie that replaces it.
 
-It is compared by its digest, in a time that does not depend on how much of it is right. The
-cookie is made of it and cannot be turned back; a new token makes all cookies stale.
+The token is compared by its digest, in constant time. The cookie is derived from it by a one-way
+function, so a new token makes all cookies stale.
 """
 
 import hashlib
 import hmac
 import logging
 from dataclasses import dataclass
+from http import HTTPStatus
 from math import ceil
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, unquote_to_bytes
 
+from analysis.dashboard.guard.error_pages import HttpError
 from analysis.dashboard.guard.rate_limit import RateLimiter
-from analysis.dashboard.guard.refusals import HttpError, Response, redirect
+from analysis.dashboard.responses import NO_STORE, Response
 
 if TYPE_CHECKING:
     from analysis.dashboard.guard.requests import Request
@@ -33,12 +35,12 @@ TOKEN_HINT = (
 
 @dataclass(frozen=True, slots=True)
 class TokenAuth:
-    """Lets in whoever has the token.
+    """Admits requests that carry the token or its cookie.
 
     Attributes:
-        digest: Of the token.
-        cookie: What stands for it.
-        rate_limiter: Those who tried wrong ones.
+        digest: Digest of the token.
+        cookie: Value of the cookie.
+        rate_limiter: Counts wrong tokens by address.
     """
 
     digest: bytes
@@ -47,17 +49,17 @@ class TokenAuth:
 
     @classmethod
     def make(cls, token: str) -> "TokenAuth":
-        """Make the gate of a token."""
+        """Return the authentication by a token."""
         secret = token.encode()
-        # Wrong cookies are not slowed down, so what a guess of the token comes to is slow to make.
+        # Wrong cookies are not rate-limited, so deriving a cookie from a guessed token is slow.
         cookie = hashlib.scrypt(secret, salt=b"convsearch dashboard", n=2**14, r=8, p=1, dklen=32)
         return cls(hashlib.sha256(secret).digest(), cookie.hex(), RateLimiter())
 
     def response(self, request: "Request") -> Response | None:
-        """Return what a request gets instead of what it asked for; None lets it in.
+        """Return the response to a request that is not admitted as it is; None admits it.
 
         Raises:
-            Refused: If it has no token, a wrong one, or came after too many wrong ones.
+            HttpError: If it has no token or a wrong one, or its address tried too many.
         """
         has_cookie = self._has_cookie(request)
         if request.path.rstrip("/") == LOGIN:
@@ -77,7 +79,7 @@ class TokenAuth:
         return redirect(_target(request.path, query), self._make_cookie(request))
 
     def _log_in(self, request: "Request", *, has_cookie: bool) -> Response:
-        """Answer the form of the page that asks for the token."""
+        """Respond to the form for the token."""
         if request.method != "POST":
             if has_cookie:
                 return redirect(HOME)
@@ -100,9 +102,9 @@ class TokenAuth:
         """Compare a token.
 
         Raises:
-            Refused: If it is wrong, or too many were before it.
+            HttpError: If it is wrong, or its address tried too many.
         """
-        digest = hashlib.sha256(given.strip()).digest()  # Copied with a blank, it is right too.
+        digest = hashlib.sha256(given.strip()).digest()  # A space copied with it is ignored.
         result = self.rate_limiter.check(
             request.address, lambda: hmac.compare_digest(digest, self.digest)
         )
@@ -118,7 +120,7 @@ class TokenAuth:
             )
 
     def _has_cookie(self, request: "Request") -> bool:
-        """Whether one of the cookies is ours. Stale ones are no attempts: browsers keep them."""
+        """Whether a cookie is valid. Stale cookies are no attempts: browsers keep them."""
         name, wanted, is_there = _cookie_name(request), self.cookie.encode(), False
         for part in request.environ.get("HTTP_COOKIE", "").split(";", MAX_COOKIES):
             key, _, value = part.partition("=")
@@ -137,14 +139,20 @@ class TokenAuth:
         )
 
 
+def redirect(target: str, *headers: tuple[str, str]) -> Response:
+    """Send a browser to another address of the dashboard, by GET."""
+    location = ("Location", target)
+    return Response(b"", "", HTTPStatus.SEE_OTHER, (location, *headers), NO_STORE)
+
+
 def extract_token(query: str) -> tuple[bytes | None, str]:
-    """Take the token out of a query or of a form's fields.
+    """Remove the token from a query or a form's fields.
 
     Args:
-        query: As `token=...&next=...`. A plus in a token is a plus: it has no spaces.
+        query: `token=...&next=...`; a plus is taken literally, since tokens have no spaces.
 
     Returns:
-        The token, None without, and what is left of the query.
+        The token or None, and the rest of the query.
     """
     token, left = None, []
     for part in query.split("&"):
@@ -157,7 +165,7 @@ def extract_token(query: str) -> tuple[bytes | None, str]:
 
 
 def strip_token(environ: dict[str, Any]) -> None:
-    """Take the token out of what the application sees, and may tell in its log."""
+    """Remove the token from what the application sees, and might log."""
     query = environ.get("QUERY_STRING", "")
     environ["QUERY_STRING"] = extract_token(query)[1]
     for name in ("HTTP_AUTHORIZATION", "HTTP_COOKIE", "HTTP_REFERER", "REQUEST_URI"):
@@ -165,14 +173,14 @@ def strip_token(environ: dict[str, Any]) -> None:
 
 
 def safe_target(target: str) -> str:
-    """Return an address, quoted as in a link, as one of ours that a header can hold."""
+    """Return a quoted address as a path of this dashboard that a header can hold."""
     path, _, query = target.partition("?")
     decoded = unquote_to_bytes(path.encode()).decode("utf-8", "replace")
     return _target(decoded, extract_token(query)[1])
 
 
 def requested_target(request: "Request") -> str:
-    """Return where somebody wanted to go who has to give the token first."""
+    """Return the address to go to after the token was given."""
     if not request.is_safe or request.path.rstrip("/") == LOGIN:
         return HOME
     query = extract_token(request.environ.get("QUERY_STRING", ""))[1]
@@ -180,7 +188,7 @@ def requested_target(request: "Request") -> str:
 
 
 def _target(path: str, query: str) -> str:
-    """Return a path of ours: one slash, so that it names no host, and nothing but ASCII."""
+    """Return a path with one leading slash, so that it names no host, in ASCII."""
     clean = "/" + quote(path, safe="/-._~!$&'()*+,;=:@").lstrip("/")
     if clean.rstrip("/") == LOGIN:
         clean = HOME
@@ -198,7 +206,7 @@ def _field(fields: str, wanted: str) -> str:
 
 
 def _bearer(header: str) -> bytes | None:
-    """Return the token of `Authorization`; another scheme is for a proxy before us."""
+    """Return the token in `Authorization`; other schemes are meant for a proxy."""
     scheme, _, token = header.partition(" ")
     if scheme.lower() != "bearer" or not token.strip():
         return None
@@ -206,7 +214,7 @@ def _bearer(header: str) -> bytes | None:
 
 
 def _cookie_name(request: "Request") -> str:
-    """Return the cookie's name: browsers send those of one port of a machine to all of them."""
+    """Return the cookie's name, which has the port: browsers send cookies to all ports."""
     return f"convsearch-{request.environ.get('SERVER_PORT', '')}"
 
 

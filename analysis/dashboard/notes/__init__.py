@@ -1,6 +1,6 @@
-"""What the dashboard says of a study and of each trial, in Markdown.
+"""The dashboard's generated notes on a study and on each trial, in Markdown.
 
-Notes are made from rows alone, thousands in a second: no network is built, no config parsed.
+They are made from rows alone, thousands in a second: no network is built, no config parsed.
 """
 
 from analysis.dashboard.notes.architecture import describe_architecture, describe_training

@@ -1,9 +1,8 @@
-"""The part of a note that tells how the configs of a confirmation compare."""
+"""The part of a note that compares the configs of a confirmation."""
 
 from functools import lru_cache
 
 from analysis.confirmation.comparison import Candidate, Confirmation, Standing, compare_configs
-from analysis.confirmation.recommendation import describe_recommendation
 from analysis.confirmation.trainings import Trainings, gather_trainings
 from analysis.confirmation_study import origin_of_training
 from analysis.dashboard.notes.formatting import show_count, show_score
@@ -20,12 +19,11 @@ HEADS = (
 
 
 def confirmation_parts(status: StudyStatus, data: DataFacts | None) -> list[str]:
-    """Return a table of the configs that are trained again, the best mean first, and what it says.
+    """Return a table of the configs that are trained again, the best mean first, and a summary.
 
     Args:
-        status: Of the confirmation.
-        data: Its images. Without them it is not known how fine a value can be, so that there are
-            means alone.
+        status: Status of the confirmation.
+        data: Facts about its images; without their number only means are shown.
     """
     trainings = gather_trainings(status.record, status.trials)
     if not trainings.trainings:
@@ -41,7 +39,7 @@ def confirmation_parts(status: StudyStatus, data: DataFacts | None) -> list[str]
         for it in found.standings[:MAX_ROWS]
     ]
     leader = f"The best mean is {show_score(found.leader.mean)}, of trial {found.leader.trial}."
-    recommendation = describe_recommendation(found, trainings) if n_images else leader
+    recommendation = trainings.describe_recommendation(found) if n_images else leader
     return ["### Configs trained again", table(HEADS, rows), recommendation]
 
 

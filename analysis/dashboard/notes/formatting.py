@@ -1,4 +1,4 @@
-"""Numbers, times and lists in a few words, whatever a store holds in their place."""
+"""Formatting of numbers, times and lists, robust against unexpected values in a store."""
 
 import math
 from collections.abc import Sequence
@@ -10,13 +10,13 @@ MINUTE_S, HOUR_S = 60.0, 3600.0
 
 
 def show_count(value: object) -> str | None:
-    """Return `12,345`; None for what is no number."""
+    """Return `12,345`; None if it is not a number."""
     return f"{value:,.0f}" if is_number(value) else None
 
 
-def show_score(value: object, digits: int = 4) -> str | None:
-    """Return an accuracy with four decimals; None for what is no number."""
-    return f"{value:.{digits}f}" if is_number(value) else None
+def show_score(value: object) -> str | None:
+    """Return an accuracy with four decimals; None if it is not a number."""
+    return f"{value:.4f}" if is_number(value) else None
 
 
 def show_time(seconds: float) -> str:
@@ -25,7 +25,7 @@ def show_time(seconds: float) -> str:
 
 
 def approximate_duration(seconds: float) -> str:
-    """Return a time in words so coarse that they stay the same for a while."""
+    """Return a rough duration, which changes seldom."""
     if seconds < 2 * MINUTE_S:
         return "a minute or two"
     if seconds < 57.5 * MINUTE_S:
@@ -36,8 +36,8 @@ def approximate_duration(seconds: float) -> str:
     return f"about {round(seconds / HOUR_S / 24)} days" if math.isfinite(seconds) else "long"
 
 
-def join(words: Sequence[str], last: str = "and") -> str:
+def join(words: Sequence[str]) -> str:
     """Return `a, b and c`."""
     if len(words) < 2:
         return "".join(words)
-    return f"{', '.join(words[:-1])} {last} {words[-1]}"
+    return f"{', '.join(words[:-1])} and {words[-1]}"

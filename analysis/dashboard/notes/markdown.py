@@ -1,4 +1,4 @@
-"""Markdown that shows text of others as it is: whatever it holds, nothing in it acts."""
+"""Markdown that shows foreign text literally: no markup in it takes effect."""
 
 import re
 from collections.abc import Iterable, Sequence
@@ -7,14 +7,14 @@ from shlex import quote
 from analysis.formatting import printable
 
 MAX_TEXT = 400
-"""Characters of one text of others; exceptions can be pages long."""
+"""Maximum length of a foreign text; exceptions can be pages long."""
 _ACTING = re.compile(r"[\\`*_\[\]#|~$!]")
 _NAMED = {"&": "&amp;", "<": "&lt;", ">": "&gt;"}
 _LONGEST_RUN = re.compile(r"`+")
 
 
 def escape(text: object, limit: int = MAX_TEXT) -> str:
-    """Return text in one line that Markdown shows literally, cut off where it is very long."""
+    """Return text as one line that Markdown shows literally, truncated to `limit`."""
     plain = _one_line(str(text))
     if len(plain) > limit:
         plain = plain[: limit - 1] + "…"
@@ -23,7 +23,7 @@ def escape(text: object, limit: int = MAX_TEXT) -> str:
 
 
 def code(text: str) -> str:
-    """Return text as code, fenced by more backticks than it has in a row."""
+    """Return text as code, fenced by enough backticks."""
     plain = _one_line(text)
     fence = "`" * (1 + max((len(it) for it in _LONGEST_RUN.findall(plain)), default=0))
     pad = " " if plain.startswith("`") or plain.endswith("`") else ""
@@ -31,12 +31,12 @@ def code(text: str) -> str:
 
 
 def command(words: str, name: str) -> str:
-    """Return a command on something that has a name, as a shell takes it."""
+    """Return a command with a name as its argument, quoted for a shell."""
     return code(f"convsearch {words} {quote(name)}")
 
 
 def table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """Return a table whose cells are Markdown; all columns but the first stand to the right."""
+    """Return a table of Markdown cells; all columns but the first are right-aligned."""
     marks = ["---", *["--:"] * (len(heads) - 1)]
     return "\n".join("| " + " | ".join(cells) + " |" for cells in (heads, marks, *rows))
 
@@ -47,7 +47,7 @@ def bullets(lines: Iterable[str]) -> str:
 
 
 def paragraphs(parts: Iterable[str]) -> str:
-    """Return blocks of Markdown one below the other, without those that are empty."""
+    """Join blocks of Markdown, leaving out empty ones."""
     return "\n\n".join(part for part in parts if part)
 
 

@@ -1,4 +1,4 @@
-"""Which command does the next thing with a study."""
+"""The next command for a study."""
 
 from analysis.confirmation_study import CONFIRMATION_SUFFIX
 from analysis.dashboard.notes.markdown import code, command
@@ -7,15 +7,15 @@ from analysis.results.status import StudyStatus
 
 
 def next_step(status: StudyStatus, is_confirmed: bool | None) -> str:
-    """Return a line that says what comes next; nothing where workers do it.
+    """Return a line with the next command; empty while workers run.
 
     Args:
-        status: The study now.
-        is_confirmed: Whether its best configs were trained again, None where that is not known.
+        status: The status of the study.
+        is_confirmed: Whether its best configs were trained again, None if unknown.
     """
     name = status.record.name
     if status.record.is_optuna_only:
-        return f"{command('study export', name)} gives all trials." if status.trials else ""
+        return f"{command('study export', name)} exports all trials." if status.trials else ""
     if status.is_over:
         step = _after_the_end(status, is_confirmed)
     elif status.workers:
@@ -26,22 +26,22 @@ def next_step(status: StudyStatus, is_confirmed: bool | None) -> str:
 
 
 def confirmed_study(status: StudyStatus) -> str:
-    """Return the study that a confirmation confirms; nothing for a search."""
+    """Return the name of the study that a confirmation confirms; empty for a search."""
     if status.record.is_optuna_only:
         return ""
-    told = Settings.read(status.record).confirms
-    if told or not status.is_confirmation:
-        return told
+    recorded = Settings.read(status.record).confirms
+    if recorded or not status.is_confirmation:
+        return recorded
     return status.record.name.removesuffix(CONFIRMATION_SUFFIX)
 
 
 def _resume_command(status: StudyStatus) -> str:
     search = confirmed_study(status)
     if search:
-        return f"{command('confirm', search)} goes on."
+        return f"{command('confirm', search)} resumes it."
     if status.record.is_stopped:
-        return f"the {code('convsearch run')} or {code('submit')} that began it goes on."
-    return f"{command('worker', status.record.name)} works on it."
+        return f"the {code('convsearch run')} or {code('submit')} that created it resumes it."
+    return f"{command('worker', status.record.name)} runs its trials."
 
 
 def _after_the_end(status: StudyStatus, is_confirmed: bool | None) -> str:
@@ -50,11 +50,10 @@ def _after_the_end(status: StudyStatus, is_confirmed: bool | None) -> str:
         return f"{command('report', search)} writes the report of both."
     name = status.record.name
     if status.best is None:
-        return f"{command('rank --all', name)} shows what became of each trial."
+        return f"{command('rank --all', name)} shows the outcome of each trial."
     report = f"{command('report', name)} writes the report and the model."
     if is_confirmed:
         return report
-    again = "trains the best again from other seeds, if that was not done yet"
-    if is_confirmed is False:
-        again = "trains the best again from other seeds: the best of many trials flatters"
+    again = "trains the best again from other seeds"
+    again += ": the best of many is optimistic" if is_confirmed is False else ", if not done yet"
     return f"{command('confirm', name)} {again}; then {report}"

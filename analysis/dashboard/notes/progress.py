@@ -1,4 +1,4 @@
-"""How far a study is, who is at work on it, and what is left, in words that seldom change."""
+"""Progress of a study, its workers and the time left, in words that seldom change."""
 
 from collections import Counter
 
@@ -20,11 +20,11 @@ NAMES = {
     "running": "running",
     "waiting": "waiting",
 }
-"""What is said of trials that ended or stand so."""
+"""Names of outcomes and states of trials."""
 
 
 def describe_progress(status: StudyStatus) -> str:
-    """Return the state of a study and of its trials, its budget, and who is at work."""
+    """Describe the state of a study, its budget, workers and trials."""
     counted = [f"{n:,} {NAMES.get(kind, kind)}" for kind, n in status.counts.items() if n]
     trials = f" Trials: {', '.join(counted)}." if counted else " There is no trial yet."
     if status.record.is_optuna_only:
@@ -33,12 +33,12 @@ def describe_progress(status: StudyStatus) -> str:
 
 
 def state_and_budget(status: StudyStatus) -> str:
-    """Return the state of a study and how much of its budget is spent, as plain text."""
+    """Return the state of a study and its used budget, as plain text."""
     return f"{_state(status)}: {_budget(status)}"
 
 
 def epochs_saved(status: StudyStatus) -> tuple[int, int]:
-    """Count the epochs that pruned trials did not train, and those that all trials did."""
+    """Count the epochs saved by pruning, and those that were trained."""
     default = Settings.read(status.record).max_epochs
     saved = 0
     for row in status.trials:
@@ -54,8 +54,8 @@ def _state(status: StudyStatus) -> str:
     if status.record.is_stopped:
         return "Stopping" if status.workers else "Stopped"
     if status.workers:
-        return "At work"
-    return "Paused" if status.trials else "Not begun"
+        return "Running"
+    return "Paused" if status.trials else "Not started"
 
 
 def _budget(status: StudyStatus) -> str:

@@ -1,4 +1,4 @@
-"""What a note tells of a study's settings, read from their JSON whatever it holds."""
+"""The settings of a study that notes need, read leniently from their JSON."""
 
 import json
 from collections.abc import Mapping
@@ -11,10 +11,9 @@ from storage import StudyRecord
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """Some settings of a study; those that are not there, or not as expected, are empty.
+    """Some settings of a study; missing or malformed ones are empty.
 
-    `domains` are the records of parameters' ranges by name; `confirms` is the study whose configs
-    are trained again.
+    `domains` are the ranges of parameters by name; `confirms` is the confirmed study.
     """
 
     families: tuple[str, ...] = ()
@@ -24,7 +23,7 @@ class Settings:
 
     @classmethod
     def read(cls, record: StudyRecord) -> "Settings":
-        """Read the settings of a study; a study of Optuna alone has none."""
+        """Read the settings of a study; a plain Optuna study has none."""
         return _read(record.settings)
 
 
@@ -35,11 +34,8 @@ def _read(text: str) -> Settings:
     except ValueError:
         return Settings()
     space, training = _part(found, "space"), _part(found, "training")
-    families, epochs, confirms = (
-        space.get("families"),
-        training.get("max_epochs"),
-        _as_mapping(found).get("confirms"),
-    )
+    families, epochs = space.get("families"), training.get("max_epochs")
+    confirms = _as_mapping(found).get("confirms")
     return Settings(
         families=tuple(map(str, families)) if isinstance(families, list) else (),
         domains=_part(space, "domains"),

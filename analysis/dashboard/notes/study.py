@@ -1,4 +1,4 @@
-"""The note of a study: what it searches on which images, how far it is, and what to mind."""
+"""The note of a study: its question, images, progress, warnings and results."""
 
 from collections.abc import Sequence
 from urllib.parse import quote
@@ -21,34 +21,34 @@ from analysis.results.status import StudyStatus
 from spaces.wording import plural
 
 MAX_CLASSES = 12
-"""Of more classes the table of images gives the sums alone."""
+"""With more classes the table of images has only the sums."""
 MAX_NAMED = 5
 FINGERPRINT_DIGITS = 12
-MORE = "See its note: the fifth sign on the left."
+MORE = "See the note of the study: the fifth icon on the left."
 SAFE = "/:?=&%#,;+@~"
 
 
 def multi_objective_note(study: str, directions: Sequence[str], n_trials: int, n_best: int) -> str:
-    """Return the note of a study of several objectives, which is one of Optuna alone.
+    """Return the note of a multi-objective study, which is a plain Optuna study.
 
     Args:
         study: Its name.
-        directions: Of its objectives.
-        n_trials: How many trials it has.
-        n_best: How many of them no other one betters in everything.
+        directions: Directions of its objectives.
+        n_trials: Number of trials.
+        n_best: Number of trials on the Pareto front.
     """
-    best = f", {n_best:,} of them on the Pareto front: no other betters those" if n_best else ""
+    best = f", {n_best:,} of them on the Pareto front" if n_best else ""
     return paragraphs(
         [
             f"## {escape(study)}",
-            f"A study of Optuna alone, of {len(directions)} objectives ({join(directions)}).",
+            f"A plain Optuna study with {len(directions)} objectives ({join(directions)}).",
             f"It has {plural(n_trials, 'trial')}{best}.",
         ]
     )
 
 
 def study_facts(status: StudyStatus, data: DataFacts | None) -> dict[str, str]:
-    """Return a study in a few lines, for the page that people see first."""
+    """Return facts about a study for its first page."""
     found = {"Progress": state_and_budget(status), "Best": _best(status)}
     if data is not None:
         n = sum(sum(counts.values()) for counts in data.counts.values())
@@ -74,14 +74,14 @@ def study_note(
     confirmation_url: str | None = None,
     is_confirmed: bool | None = None,
 ) -> str:
-    """Return the note of a study in Markdown; it changes when something of the study does.
+    """Return the note of a study in Markdown.
 
     Args:
-        status: The study now, be it one of Optuna alone.
-        data: Its images, where they can be had.
-        samples_url: Of a picture of some of them.
-        confirmation_url: Of the page that shows its best configs being trained again.
-        is_confirmed: Whether its best configs were trained again, None where that is not known.
+        status: The status of the study, also of a plain Optuna study.
+        data: Facts about its images, if available.
+        samples_url: URL of a picture of sample images.
+        confirmation_url: URL of the page of its confirmation.
+        is_confirmed: Whether its best configs were trained again, None if unknown.
     """
     name = status.record.name
     return paragraphs(
@@ -102,15 +102,15 @@ def _question(status: StudyStatus, data: DataFacts | None) -> str:
     record = status.record
     if record.is_optuna_only:
         better = "larger" if record.direction == "maximize" else "smaller"
-        return f"A study of Optuna alone: of its values the {better} are better."
+        return f"A plain Optuna study: {better} values are better."
     if confirmed_study(status):
         return (
             f"Trains the best configs of **{escape(confirmed_study(status))}** again from other "
-            "seeds, to tell what is better from what was lucky."
+            "seeds, to separate better configs from lucky ones."
         )
     families = Settings.read(record).families
     searched = f" Searched among {join([escape(it) for it in families])}." if families else ""
-    return f"Which network tells {_classes(data)} best, by accuracy on validation?{searched}"
+    return f"Which network classifies {_classes(data)} best, by validation accuracy?{searched}"
 
 
 def _confirmation(status: StudyStatus, url: str | None) -> str:
@@ -122,10 +122,10 @@ def _confirmation(status: StudyStatus, url: str | None) -> str:
 
 def _classes(data: DataFacts | None) -> str:
     if data is None or not data.classes:
-        return "the images' classes apart"
+        return "the images"
     if len(data.classes) > MAX_NAMED:
-        return f"{len(data.classes)} classes of images apart"
-    return f"{join([f'**{escape(it, 60)}**' for it in data.classes])} apart"
+        return f"{len(data.classes)} classes of images"
+    return join([f"**{escape(it, 60)}**" for it in data.classes])
 
 
 def _results(status: StudyStatus, data: DataFacts | None) -> list[str]:

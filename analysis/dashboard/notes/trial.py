@@ -1,4 +1,4 @@
-"""The note of a trial: its network, how it did, and why it ended."""
+"""The note of a trial: its network, its result, and why it ended."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -14,18 +14,26 @@ from storage import TrialRow
 BY_PRUNER = "By the pruner"
 MAX_HOSTS = 6
 MAX_EPOCHS_ATTRIBUTE = "max_epochs"
-"""The attribute with the most epochs of all phases of a trial's training."""
+"""The attribute with the maximum number of epochs over all phases of a training."""
+
+TITLES = {
+    "unfit": "Not fit to train.",
+    "rejected": "Rejected before training.",
+    "repeat": "Rejected as a repeat, before training.",
+    "fail": "Failed.",
+}
+"""By kind of trial."""
 
 
 def trial_note(
     row: TrialRow, *, max_epochs: int | None = None, is_active: bool | None = None
 ) -> str:
-    """Return the note of a trial in Markdown; of what is not known it says nothing.
+    """Return the note of a trial in Markdown, without what is unknown.
 
     Args:
-        row: The trial, be it of Optuna alone.
-        max_epochs: The most epochs of a phase, where the trial itself does not tell.
-        is_active: Whether a worker holds a trial that runs, None where that is not known.
+        row: The trial, also of a plain Optuna study.
+        max_epochs: The maximum number of epochs, if the trial does not have it.
+        is_active: Whether a worker holds a running trial, None if unknown.
     """
     most = _most_epochs(row, max_epochs)
     config, family = config_of(row), family_of(row)
@@ -47,19 +55,24 @@ def _most_epochs(row: TrialRow, max_epochs: int | None) -> int | None:
 
 
 def _first_line(row: TrialRow, most: int | None, is_active: bool | None) -> str:
-    describe = _FIRST_LINES.get(row.kind)
-    if describe is not None:
-        return describe(row, most)
+    if row.kind == "complete":
+        return _complete(row, most)
+    if row.kind == "pruned":
+        return _pruned(row)
+    if row.kind == "waiting":
+        return "**Waiting** for a worker."
     if row.state == "RUNNING" and row.outcome is None:
         return _running(row, most, is_active)
-    return f"**{escape(row.kind.capitalize())}.**{_with_reason(row)}"
+    reason = "" if row.outcome is None else row.outcome.reason
+    title = TITLES.get(row.kind, f"{row.kind.capitalize()}.")
+    return f"**{title}**{f' {escape(_sentence(reason))}' if reason else ''}"
 
 
 def _complete(row: TrialRow, most: int | None) -> str:
-    if row.outcome is None:  # Optuna's own, whose value may be of anything.
-        broken = "" if row.is_feasible else " It broke a constraint, so it is never the best."
-        told = ".**" if row.value is None else f":** value {_any_value(row.value)}."
-        return f"**Complete{told}{broken}"
+    if row.outcome is None:  # A plain Optuna trial, whose value may be anything.
+        broken = "" if row.is_feasible else " It violates a constraint, so it is never the best."
+        value = ".**" if row.value is None else f":** value {_any_value(row.value)}."
+        return f"**Complete{value}{broken}"
     why = ""
     if most is not None and 0 < row.curve.n_epochs < most:
         why = f": after epoch {row.curve.n_epochs:,} validation got no better"
@@ -67,47 +80,16 @@ def _complete(row: TrialRow, most: int | None) -> str:
     return f"**Complete:** {value} on validation; trained to its end{why}."
 
 
-def _pruned(row: TrialRow, _most: int | None) -> str:
+def _pruned(row: TrialRow) -> str:
     best = show_score(row.curve.best_accuracy)
     reached = f" Its best epoch had {best} on validation." if best else ""
     if row.outcome is None:
         last = f" Its last value was {_any_value(row.value)}." if row.value is not None else ""
-        return f"**Pruned:** it did not look as if it would become one of the best.{last}"
+        return f"**Pruned:** it was not likely to become one of the best.{last}"
     reason = row.outcome.reason
     if reason.startswith(BY_PRUNER):
         reason = "by the pruner" + reason.removeprefix(BY_PRUNER)
     return f"**Pruned** {escape(_sentence(reason))}{reached}"
-
-
-def _unfit(row: TrialRow, _most: int | None) -> str:
-    return f"**Not fit to train.**{_with_reason(row)}"
-
-
-def _rejected(row: TrialRow, _most: int | None) -> str:
-    return f"**Rejected before training.**{_with_reason(row)}"
-
-
-def _repeat(row: TrialRow, _most: int | None) -> str:
-    return f"**Rejected as a repeat, before training.**{_with_reason(row)}"
-
-
-def _failed(row: TrialRow, _most: int | None) -> str:
-    return f"**Failed.**{_with_reason(row)}"
-
-
-def _waiting(_row: TrialRow, _most: int | None) -> str:
-    return "**Waiting** for a worker to begin with it."
-
-
-_FIRST_LINES = {
-    "complete": _complete,
-    "pruned": _pruned,
-    "unfit": _unfit,
-    "rejected": _rejected,
-    "repeat": _repeat,
-    "fail": _failed,
-    "waiting": _waiting,
-}
 
 
 def _running(row: TrialRow, most: int | None, is_active: bool | None) -> str:
@@ -117,7 +99,7 @@ def _running(row: TrialRow, most: int | None, is_active: bool | None) -> str:
     so_far = f" Best so far: {best} on validation, in epoch {row.curve.best_epoch}."
     if is_active is False:
         when = f"after epoch {n_epochs:,}{bound}" if n_epochs else "from its beginning"
-        return f"**Waiting to go on** {when}: no worker holds it.{so_far if best else ''}"
+        return f"**Waiting to resume** {when}: no worker holds it.{so_far if best else ''}"
     return f"**Running,** in epoch {n_epochs + 1:,}{bound}.{so_far if best else ''}"
 
 
@@ -138,12 +120,11 @@ def _facts(row: TrialRow, most: int | None) -> Iterator[tuple[str, str]]:
     if (places := _hosts(row)) != "":
         yield "Ran on", places
     if (origin := origin_of_training(row)) is not None:
-        again = f"trial {origin['trial']}, seed {origin['seed']}"
-        yield "Trains again", again
+        yield "Trains again", f"trial {origin['trial']}, seed {origin['seed']}"
     taken = row.attributes.get("taken_from")
     if isinstance(taken, Mapping):
-        whence = f"trial {escape(taken.get('trial', '?'))} of {escape(taken.get('study', '?'))}"
-        yield "Taken over from", whence
+        source = f"trial {escape(taken.get('trial', '?'))} of {escape(taken.get('study', '?'))}"
+        yield "Copied from", source
 
 
 def _epochs(row: TrialRow, most: int | None) -> Iterator[tuple[str, str]]:
@@ -151,8 +132,7 @@ def _epochs(row: TrialRow, most: int | None) -> Iterator[tuple[str, str]]:
     if not curve.n_epochs:
         return
     if curve.best_epoch is not None:
-        is_cut = most is not None and curve.n_epochs < most
-        bound = f" (at most {most:,})" if is_cut else ""
+        bound = f" (at most {most:,})" if most is not None and curve.n_epochs < most else ""
         yield "Best epoch", f"{curve.best_epoch:,} of {curve.n_epochs:,}{bound}"
     each = curve.seconds / curve.n_epochs
     yield "Time", f"{show_time(curve.seconds)}, {show_time(each)} an epoch"
@@ -164,11 +144,6 @@ def _hosts(row: TrialRow) -> str:
         return ""
     more = f" and {len(found) - MAX_HOSTS:,} more" if len(found) > MAX_HOSTS else ""
     return "; then ".join(escape(it, 80) for it in found[:MAX_HOSTS]) + more
-
-
-def _with_reason(row: TrialRow) -> str:
-    reason = "" if row.outcome is None else row.outcome.reason
-    return f" {escape(_sentence(reason))}" if reason else ""
 
 
 def _sentence(reason: str) -> str:

@@ -1,4 +1,4 @@
-"""What to mind about a study while it runs and before its result is believed."""
+"""Warnings about a study and its results."""
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -15,12 +15,12 @@ from spaces.wording import format_value, is_number, plural
 from storage import TrialRow
 
 FAILURE_RATE = 0.2
-"""Of the trials that ended: so many failures are no accident any more."""
+"""Share of failed trials from which on there is a warning."""
 MAX_EDGES = 4
 
 
 def find_warnings(status: StudyStatus, data: DataFacts | None) -> Iterator[str]:
-    """Return what to mind as Markdown, what asks for doing something first."""
+    """Yield warnings as Markdown, those that need action first."""
     if not status.record.is_optuna_only:
         yield from _worker_warnings(status)
     yield from _failure_warnings(status)
@@ -39,15 +39,15 @@ def _worker_warnings(status: StudyStatus) -> Iterator[str]:
         how = "It ended with a failure" if record.has_failed else "It ended before its budget"
         yield f"**{how}:** {escape(record.end_reason)}"
     if record.is_stopped and not status.is_over:
-        yield "**It was stopped:** somebody had all workers leave."
+        yield "**It was stopped:** all its workers were told to end."
         return
     if status.workers or status.is_over:
         return
     n_open = sum(row.kind in {"running", "waiting"} for row in status.trials)
     if n_open:
-        yield f"**Nobody is at work,** and {plural(n_open, 'trial')} would go on."
+        yield f"**No worker is running,** and {plural(n_open, 'trial')} could be resumed."
     elif status.trials:
-        yield "**Nobody is at work,** and its budget is not spent."
+        yield "**No worker is running,** and its budget is not spent."
 
 
 def _failure_warnings(status: StudyStatus) -> Iterator[str]:
@@ -69,7 +69,7 @@ def _result_warnings(status: StudyStatus) -> Iterator[str]:
     if 0 < n_complete < FEW_TRIALS:
         yield (
             f"Only {plural(n_complete, 'trial')} {'is' if n_complete == 1 else 'are'} complete: "
-            "another may well be better."
+            "another config may well be better."
         )
 
 

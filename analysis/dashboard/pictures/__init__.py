@@ -1,6 +1,6 @@
-"""Pictures of trials and studies for the dashboard, as PNG: data in, bytes out.
+"""Pictures of trials and studies for the dashboard, as PNG.
 
-Equal data gives equal bytes. Matplotlib is loaded with the first picture, and any thread may draw.
+They are deterministic and thread-safe; matplotlib is loaded with the first picture.
 """
 
 from analysis.dashboard.pictures.architecture import draw_architecture

@@ -15,21 +15,21 @@ if TYPE_CHECKING:
 
 MAX_HEIGHT = 4000
 MAX_ROWS = 20
-"""Of a network that is drawn in one piece; others are cut like those of the report."""
+"""Longer networks are cut into parts, as in the report."""
 SCALES = (2.0, 1.5, 1.25, 1.0)
-"""Pixels of the picture to one of the report's drawing: the largest that fits is taken."""
+"""Pixels of the picture per pixel of the report's drawing: the largest that fits is used."""
 ROW_WIDTHS = (900, 1400, 2000, 3000, 5000)
 """Widths, in the drawing's pixels, in which the parts of a long network stand side by side."""
 MAX_WIDTH = 1800
-"""Of a picture, in its own pixels, as long as the scale is above 1."""
+"""Maximum width of a picture while the scale is above 1."""
 MIN_WIDTH = 600
 GAP = 24
 NUMBER = 22
-"""Room above a part for its number, where there are several."""
+"""Height of the number above a part, if there are several."""
 PAD = 14
-"""Before the text in a box."""
+"""Space before the text in a box."""
 SIZES = (13.0, 12.0, 11.0)
-"""Of the lines in a box."""
+"""Font sizes of the lines in a box."""
 ROUND, STRIPE = 6, 5
 
 
@@ -37,13 +37,13 @@ ROUND, STRIPE = 6, 5
 def draw_architecture(layers: Sequence["DrawnLayer"], *, title: str) -> bytes:
     """Draw a network from the image on top down to the probabilities, as PNG.
 
-    Each box says what the layer is, its output's shape, its parameters, and what acts on its
-    output. Long networks are cut into numbered parts, side by side. The picture is at most 4000
-    pixels high; its width follows from the network.
+    Each box shows a layer, the shape of its output, its parameters, and operations on its output.
+    Long networks are cut into numbered parts, side by side. The picture is at most 4000 pixels
+    high.
 
     Args:
-        layers: Each after those that it takes its input from; there may be none.
-        title: What is seen, in a few words; any text is taken as it is.
+        layers: Layers, each after its inputs; may be empty.
+        title: The title, shown literally.
     """
     page = _arrange(_parts(layers))
     return style.render_png(
@@ -53,9 +53,9 @@ def draw_architecture(layers: Sequence["DrawnLayer"], *, title: str) -> bytes:
 
 @dataclass(frozen=True, slots=True)
 class _Page:
-    """Parts of a drawing with their places, and its size, in the drawing's pixels.
+    """The parts of a drawing with their positions, and its size, in the drawing's pixels.
 
-    `scale` is how many pixels of the paper one of these is.
+    `scale` is the number of pixels of the picture per pixel of the drawing.
     """
 
     parts: tuple[tuple["Canvas", float, float], ...]
@@ -65,33 +65,33 @@ class _Page:
 
     @property
     def paper_width(self) -> float:
-        """In the paper's pixels, as all below."""
+        """The width in pixels of the picture, as all properties below."""
         return max(MIN_WIDTH, self.scale * self.width + 2 * style.EDGE)
 
     @property
     def paper_height(self) -> float:
-        """With the title."""
+        """The height with the title."""
         return max(200.0, self.head + self.scale * self.height + style.EDGE)
 
     @property
     def zoom(self) -> float:
-        """Of the title: what shows a wide picture makes it small."""
+        """Magnification of the title, since wide pictures are shown reduced."""
         return min(2.0, max(1.0, self.paper_width / style.WIDTH))
 
     @property
     def head(self) -> float:
-        """Room for the title."""
+        """Height of the title."""
         return self.zoom * style.HEAD
 
     @property
     def is_fit(self) -> bool:
-        """Whether the picture is not too large."""
+        """Whether the picture is small enough."""
         is_wide = self.scale > 1 and self.paper_width > MAX_WIDTH
         return not is_wide and self.paper_height <= MAX_HEIGHT
 
 
 def _parts(layers: Sequence["DrawnLayer"]) -> tuple["Canvas", ...]:
-    """Return a network in one piece, or cut where it is long."""
+    """Return a network in one part, or cut into parts if it is long."""
     from analysis.report.architecture import lay_out
     from analysis.report.texts import texts
 
@@ -100,7 +100,7 @@ def _parts(layers: Sequence["DrawnLayer"]) -> tuple["Canvas", ...]:
 
 
 def _arrange(canvases: Sequence["Canvas"]) -> _Page:
-    """Put the parts in rows, no wider than they must be for the picture's height."""
+    """Arrange the parts in rows that are as narrow as the maximum height allows."""
     page = _Page((), 0, 0)
     for row_width in ROW_WIDTHS:
         page = _fill(canvases, row_width)
@@ -113,7 +113,7 @@ def _arrange(canvases: Sequence["Canvas"]) -> _Page:
 
 
 def _fill(canvases: Sequence["Canvas"], row_width: float) -> _Page:
-    """Put the parts in rows of a width, or of the widest part's."""
+    """Arrange the parts in rows of a width, or of that of the widest part."""
     row_width = max([row_width, *(it.width for it in canvases)])
     head = NUMBER if len(canvases) > 1 else 0
     x = y = high = wide = 0.0
@@ -150,11 +150,11 @@ def _draw(figure: "Figure", page: _Page) -> None:
         if len(page.parts) > 1:
             words = f"{number} of {len(page.parts)}"
             at = (left + page.scale * (x + 10), top + page.scale * (y - NUMBER / 2))
-            style.draw_text(figure, *at, words, size=page.scale * SIZES[1], colour=style.MUTED)
+            style.draw_text(figure, *at, words, size=page.scale * SIZES[1], color=style.MUTED)
 
 
 def _line(line: "Line", x: float, y: float, scale: float) -> list["Patch"]:
-    """Return a connection and its arrow's head."""
+    """Return a connection with its arrowhead."""
     from matplotlib.patches import PathPatch, Polygon
     from matplotlib.path import Path
 
@@ -180,7 +180,7 @@ def _line(line: "Line", x: float, y: float, scale: float) -> list["Patch"]:
 
 
 def _box(box: "Box", x: float, y: float, scale: float) -> list["Patch"]:
-    """Return a box and its stripe, which tells what kind of layer it is."""
+    """Return a box with a stripe in the color of its kind of layer."""
     from matplotlib.patches import FancyBboxPatch
 
     from analysis.report.architecture.layout import WIDTH
@@ -201,14 +201,14 @@ def _box(box: "Box", x: float, y: float, scale: float) -> list["Patch"]:
             STRIPE,
             box.height,
             boxstyle=f"round,pad=0,rounding_size={STRIPE / 2}",
-            facecolor=_colour(box.block.kind),
+            facecolor=_color(box.block.kind),
             linewidth=0,
         ),
     ]
 
 
-def _colour(kind: str) -> str:
-    """Return the colour of a kind of layer, as the report's style sheet has it."""
+def _color(kind: str) -> str:
+    """Return the color of a kind of layer, as in the report's style sheet."""
     from analysis.report.figures import theme
 
     if kind in {"conv2d", "backbone"}:
@@ -227,7 +227,7 @@ def _write(
     part: tuple[float, float],
     scale: float,
 ) -> None:
-    """Write the lines of a box, smaller where they are too long for it, and cut in the end."""
+    """Write the lines of a box, reduced or truncated if they are too long."""
     from analysis.report.architecture.geometry import BASELINES
     from analysis.report.architecture.layout import WIDTH
 
@@ -244,6 +244,6 @@ def _write(
             style.truncate(text, room, size, bold=is_title),
             size=size,
             bold=is_title,
-            colour=style.MUTED if place == 2 else style.TEXT,
+            color=style.MUTED if place == 2 else style.TEXT,
             valign="baseline",
         )

@@ -1,4 +1,4 @@
-"""The confusion matrix of a trial: which classes are taken for which."""
+"""The confusion matrix of a trial."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,29 +14,29 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 MAX_WRITTEN = 12
-"""More classes leave no room for numbers in the cells."""
+"""With more classes the cells have no numbers."""
 MAX_NAME = 230
-"""Room for a name, in pixels."""
+"""Maximum width of a name, in pixels."""
 FOOT = 48
 SIDE = 56
-"""Room for the titles of the axes: below, and at the left."""
+"""Space for the titles of the axes, below and at the left."""
 DARK = 0.5
-"""Shares of a row above it are drawn so dark that white is read on them."""
+"""Cells with a larger share of the row are dark and have white numbers."""
 
 
 @style.drawing()
 def draw_confusion(
     matrix: Sequence[Sequence[int]], classes: Sequence[str], *, title: str
 ) -> bytes:
-    """Draw images by true class and answer, as PNG, coloured by their share of the true class.
+    """Draw images by true and predicted class, as PNG, colored by share of the true class.
 
     Counts and shares are written in the cells of up to 12 classes. The picture is 900 pixels wide;
     its height follows from the number of classes, and stays below 1100 pixels.
 
     Args:
-        matrix: Counts, a row for each true class, a column for each answer.
-        classes: Names in the order of rows and columns; any text is taken as it is.
-        title: What is seen, in a few words; any text is taken as it is.
+        matrix: Counts, a row for each true class, a column for each predicted class.
+        classes: Names in the order of rows and columns, shown literally.
+        title: The title, shown literally.
     """
     table = _Table.of(matrix, classes)
     height = style.HEAD + table.n * table.cell_height + table.foot + FOOT
@@ -47,10 +47,10 @@ def draw_confusion(
 
 @dataclass(frozen=True, slots=True)
 class _Table:
-    """The matrix, and how large its parts are, in pixels.
+    """The matrix and its layout, in pixels.
 
-    `step` is how many classes share a name: 1, or more where lines of text would overlap.
-    `foot` is the room for the names below, `is_upright` says that they stand upright.
+    Every `step`-th class has its name, 1 unless lines of text would overlap. `foot` is the space
+    for the names below, which are rotated if `is_upright`.
     """
 
     counts: NDArray[np.int64]
@@ -65,12 +65,12 @@ class _Table:
 
     @property
     def n(self) -> int:
-        """How many classes there are."""
+        """The number of classes."""
         return len(self.names)
 
     @property
     def shares(self) -> NDArray[np.float64]:
-        """Of each true class; 0 where it has no images."""
+        """Shares of each true class; 0 if it has no images."""
         totals = self.counts.sum(axis=1, keepdims=True)
         return np.asarray(self.counts / np.maximum(totals, 1), dtype=np.float64)
 
@@ -111,21 +111,19 @@ def _draw(figure: "Figure", table: _Table) -> None:
     x, y = table.left + width / 2, style.HEAD + height / 2
     foot = style.HEAD + height + table.foot + FOOT / 2
     is_written = table.n <= MAX_WRITTEN
-    below = (
-        f"answer of the network ({'%' if is_written else 'darker: larger share'} of true class)"
-    )
-    style.draw_text(figure, x, foot, below, colour=style.MUTED, align="center")
-    style.draw_text(figure, 26, y, "true class", colour=style.MUTED, align="center", rotation=90)
+    below = f"predicted class ({'%' if is_written else 'darker: larger share'} of true class)"
+    style.draw_text(figure, x, foot, below, color=style.MUTED, align="center")
+    style.draw_text(figure, 26, y, "true class", color=style.MUTED, align="center", rotation=90)
 
 
 def _fill(axes: "Axes", table: _Table) -> None:
-    """Colours the cells, with white between them where they are few."""
+    """Color the cells, with white lines between them if they are few."""
     from matplotlib.colors import LinearSegmentedColormap
 
     from analysis.report.figures import theme
 
-    colours = LinearSegmentedColormap.from_list("blues", list(theme.BLUES))
-    axes.imshow(table.shares, cmap=colours, vmin=0, vmax=1, aspect="auto")
+    colors = LinearSegmentedColormap.from_list("blues", list(theme.BLUES))
+    axes.imshow(table.shares, cmap=colors, vmin=0, vmax=1, aspect="auto")
     if table.n <= MAX_WRITTEN:
         for place in range(1, table.n):
             axes.axhline(place - 0.5, color="white", linewidth=style.points(3))
@@ -136,7 +134,7 @@ def _fill(axes: "Axes", table: _Table) -> None:
 
 
 def _write_cells(figure: "Figure", table: _Table) -> None:
-    """Write each count, and its share of the row where there is one."""
+    """Write each count, and its share of the row if it is not 0."""
     room = table.cell_width - 8
     large = min(28.0, 0.42 * table.cell_height, style.size_for("999", room, bold=True))
     small = min(0.75 * large, style.size_for("100%", room))
@@ -146,7 +144,7 @@ def _write_cells(figure: "Figure", table: _Table) -> None:
         x = table.left + (column + 0.5) * table.cell_width
         y = style.HEAD + (row + 0.5) * table.cell_height
         if not count:
-            style.draw_text(figure, x, y, "0", size=small, colour=style.MUTED, align="center")
+            style.draw_text(figure, x, y, "0", size=small, color=style.MUTED, align="center")
             continue
         size = min(large, style.size_for(str(count), room, bold=True))
         percent = "<1%" if share < 0.005 else f"{share:.0%}"
@@ -157,14 +155,14 @@ def _write_cells(figure: "Figure", table: _Table) -> None:
                 y + down * large,
                 text,
                 size=high,
-                colour="white" if share > DARK else style.TEXT,
+                color="white" if share > DARK else style.TEXT,
                 bold=down < 0,
                 align="center",
             )
 
 
 def _write_names(figure: "Figure", table: _Table) -> None:
-    """Write the names of rows and of columns, or of every so many where lines are too close."""
+    """Write the names of rows and columns, or of every `step`-th one."""
     bottom = style.HEAD + table.n * table.cell_height + 10
     for place in range(0, table.n, table.step):
         name = table.names[place]

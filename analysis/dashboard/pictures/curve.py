@@ -1,7 +1,7 @@
 """The learning curve of a trial: accuracy above, loss below, and what happened when."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from statistics import median
 from typing import TYPE_CHECKING
 
@@ -19,25 +19,26 @@ LEFT, RIGHT = 108, 24
 TOPS, HEIGHTS = (112, 326), (190, 160)
 """Of accuracy and of loss."""
 MAX_MARKED_EPOCHS = 12
-"""Epochs whose points are drawn too: a line of a single one would not be seen."""
+"""Up to so many epochs have markers: a line of one epoch would be invisible."""
 LOG_SCALE_ABOVE = 10.0
-"""Losses above it, and far above the others, get a logarithmic axis."""
+"""Losses above it, and far above the others, need a logarithmic axis."""
 MAX_LOSS = 1e30
-"""What is above it is as good as infinite."""
+"""Larger losses count as infinite."""
 
-Read = Callable[["EpochRow"], float | None]
+ACCURACIES = "train_accuracy", "val_accuracy"
+LOSSES = "train_loss", "val_loss"
 
 
 @style.drawing()
 def draw_curve(rows: Sequence["EpochRow"], *, title: str) -> bytes:
     """Draw accuracy and loss on training and validation images, epoch by epoch, as PNG.
 
-    Marked are the best epoch, each reduction of the learning rate, where the second phase begins,
-    and epochs whose loss is no number. The picture is 900 pixels wide and 560 high.
+    The best epoch, each reduction of the learning rate, the start of fine-tuning, and epochs whose
+    loss is not finite are marked. The picture is 900 pixels wide and 560 high.
 
     Args:
-        rows: In the order of epochs; there may be none.
-        title: What is seen, in a few words; any text is taken as it is.
+        rows: Epochs in order; may be empty.
+        title: The title, shown literally.
     """
     return style.render_png(style.WIDTH, HEIGHT, title, lambda figure: _draw(figure, rows))
 
@@ -49,8 +50,8 @@ def _draw(figure: "Figure", rows: Sequence["EpochRow"]) -> None:
     width = style.WIDTH - LEFT - RIGHT
     places = zip(TOPS, HEIGHTS, strict=True)
     upper, lower = (style.place_axes(figure, LEFT, top, width, high) for top, high in places)
-    lines = _draw_lines(upper, rows, _train_accuracy, _val_accuracy)
-    _draw_lines(lower, rows, _train_loss, _val_loss)
+    lines = _draw_lines(upper, rows, ACCURACIES)
+    _draw_lines(lower, rows, LOSSES)
     _scale_accuracy(upper, rows)
     _scale_loss(lower, rows)
     for axes in (upper, lower):
@@ -61,59 +62,43 @@ def _draw(figure: "Figure", rows: Sequence["EpochRow"]) -> None:
     upper.set_xticklabels([])
     middles = [top + high / 2 for top, high in zip(TOPS, HEIGHTS, strict=True)]
     for y, name in zip(middles, ("accuracy", "loss"), strict=True):
-        style.draw_text(figure, 20, y, name, colour=style.MUTED, align="center", rotation=90)
+        style.draw_text(figure, 20, y, name, color=style.MUTED, align="center", rotation=90)
     style.draw_text(
-        figure, LEFT + width / 2, HEIGHT - 20, "epoch", colour=style.MUTED, align="center"
+        figure, LEFT + width / 2, HEIGHT - 20, "epoch", color=style.MUTED, align="center"
     )
     style.draw_legend(
         figure, lines + marks, left=style.EDGE, right=style.WIDTH - RIGHT, y=style.HEAD + 18
     )
 
 
-def _train_accuracy(row: "EpochRow") -> float | None:
-    return row.train_accuracy
-
-
-def _val_accuracy(row: "EpochRow") -> float | None:
-    return row.val_accuracy
-
-
-def _train_loss(row: "EpochRow") -> float | None:
-    return row.train_loss
-
-
-def _val_loss(row: "EpochRow") -> float | None:
-    return row.val_loss
-
-
 def _number(value: float | None) -> float:
-    """Return NaN, which is not drawn, for all that is no number; stores may keep it as None."""
+    """Return NaN, which is not drawn, for None, NaN and infinity."""
     return value if value is not None and abs(value) <= MAX_LOSS else math.nan
 
 
-def _finite(rows: Sequence["EpochRow"], *reads: Read) -> list[float]:
-    values = (_number(read(row)) for row in rows for read in reads)
+def _finite(rows: Sequence["EpochRow"], names: Sequence[str]) -> list[float]:
+    values = (_number(getattr(row, name)) for row in rows for name in names)
     return [it for it in values if not math.isnan(it)]
 
 
 def _draw_lines(
-    axes: "Axes", rows: Sequence["EpochRow"], train: Read, val: Read
+    axes: "Axes", rows: Sequence["EpochRow"], names: tuple[str, str]
 ) -> list["Line2D"]:
     from analysis.report.figures import theme
 
     epochs = [row.epoch for row in rows]
     marker = "o" if len(rows) <= MAX_MARKED_EPOCHS else ""
     drawn = []
-    for read, name, colour, dashes in (
-        (train, "training", theme.BLUE, (0, (4, 2))),
-        (val, "validation", theme.ORANGE, "-"),
+    for name, label, color, dashes in (
+        (names[0], "training", theme.BLUE, (0, (4, 2))),
+        (names[1], "validation", theme.ORANGE, "-"),
     ):
-        values = [_number(read(row)) for row in rows]
+        values = [_number(getattr(row, name)) for row in rows]
         drawn += axes.plot(
             epochs,
             values,
-            label=name,
-            color=colour,
+            label=label,
+            color=color,
             linestyle=dashes,
             linewidth=style.points(4),
             marker=marker,
@@ -133,14 +118,14 @@ def _scale_epochs(axes: "Axes", rows: Sequence["EpochRow"]) -> None:
 
 
 def _scale_accuracy(axes: "Axes", rows: Sequence["EpochRow"]) -> None:
-    values = _finite(rows, _train_accuracy, _val_accuracy) or [0.0, 1.0]
+    values = _finite(rows, ACCURACIES) or [0.0, 1.0]
     room = max(0.03, 0.12 * (max(values) - min(values)))
     axes.set_ylim(max(-0.02, min(values) - room), min(1.02, max(values) + room))
     _tick_values(axes)
 
 
 def _scale_loss(axes: "Axes", rows: Sequence["EpochRow"]) -> None:
-    values = _finite(rows, _train_loss, _val_loss) or [0.0, 1.0]
+    values = _finite(rows, LOSSES) or [0.0, 1.0]
     least, most = min(values), max(values)
     if least > 0 and most > max(LOG_SCALE_ABOVE, 20 * median(values)):
         axes.set_yscale("log")
@@ -236,7 +221,7 @@ def _mark_second_phase(axes: "Axes", rows: Sequence["EpochRow"], *, is_named: bo
 
 
 def _mark_not_finite(axes: "Axes", rows: Sequence["EpochRow"]) -> list["Line2D"]:
-    """Put crosses at the top where a loss is no number."""
+    """Put crosses at the top where a loss is not finite."""
     from analysis.report.figures import theme
 
     broken = [

@@ -1,4 +1,4 @@
-"""Sample images in a grid, each class's side by side over its name."""
+"""Sample images in a grid, those of a class side by side above its name."""
 
 from collections.abc import Sequence
 from itertools import groupby
@@ -20,20 +20,19 @@ MAX_PICTURES = 60
 GAP = 10
 SIDE = (style.WIDTH - 2 * style.EDGE - (N_COLUMNS - 1) * GAP) // N_COLUMNS
 NAME = 52
-"""Room for a name below an image."""
+"""Height of a name below an image."""
 
 
 @style.drawing()
 def draw_samples(pictures: Sequence["Picture"], *, title: str) -> bytes:
     """Draw images in a grid by class, as PNG.
 
-    Small images are enlarged so that their pixels are seen, large ones are reduced. Of more than
-    60, as many of each class as fit are drawn. The picture is 900 pixels wide.
+    Small images are enlarged so that pixels are visible, large ones are reduced. Of more than 60,
+    as many of each class as fit are drawn. The picture is 900 pixels wide.
 
     Args:
-        pictures: With pixels of shape `(height, width, channels)`, 1 or 3 channels; their classes'
-            names are taken as they are.
-        title: What is seen, in a few words; any text is taken as it is.
+        pictures: Images of shape `(height, width, channels)`, 1 or 3 channels.
+        title: The title, shown literally.
     """
     shown = _by_class(pictures)
     n_rows = -(-len(shown) // N_COLUMNS)
@@ -44,7 +43,7 @@ def draw_samples(pictures: Sequence["Picture"], *, title: str) -> bytes:
 
 
 def _by_class(pictures: Sequence["Picture"]) -> list["Picture"]:
-    """Return at most `MAX_PICTURES`, class by class, of as many classes as there are."""
+    """Return at most `MAX_PICTURES`, grouped by class, of as many classes as possible."""
     members: dict[str, list[Picture]] = {}
     for picture in pictures:
         members.setdefault(picture.label, []).append(picture)
@@ -70,7 +69,7 @@ def _draw(figure: "Figure", pictures: Sequence["Picture"]) -> None:
 
 
 def _place(figure: "Figure", pixels: "Pixels", left: int, top: int) -> None:
-    """Put an image in the middle of its square, pixel for pixel."""
+    """Place an image in the middle of its square, without resampling."""
     image = _sized(pixels)
     high, wide = image.shape[:2]
     height = round(figure.get_size_inches()[1] * style.DPI)
@@ -85,7 +84,7 @@ def _sized(pixels: "Pixels") -> NDArray[np.uint8]:
     image = Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels).convert("RGB")
     factor = SIDE / max(image.size)
     size = (max(1, round(image.width * factor)), max(1, round(image.height * factor)))
-    if factor > 1:  # In whole steps first: all pixels come out equally large.
+    if factor > 1:  # By an integer first, so that all pixels have equal size.
         image = image.resize(
             (image.width * ceil(factor), image.height * ceil(factor)), Image.Resampling.NEAREST
         )
@@ -93,7 +92,7 @@ def _sized(pixels: "Pixels") -> NDArray[np.uint8]:
 
 
 def _name(figure: "Figure", label: str, column: int, n: int, bottom: float) -> None:
-    """Write a class under its images, with a line that holds them together."""
+    """Write a class below its images, under a common line."""
     left = style.EDGE + column * (SIDE + GAP)
     width = n * (SIDE + GAP) - GAP
     name = style.truncate(label, width, style.LABEL)

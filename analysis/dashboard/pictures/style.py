@@ -1,6 +1,6 @@
-"""What all pictures share: white paper measured in pixels, colours, fonts, and literal text.
+"""The common style of pictures: layout in pixels, colors, fonts, and literal text.
 
-Sizes are in pixels of a picture that is `WIDTH` wide, large enough to be read at a third of that.
+Sizes are in pixels of a picture that is `WIDTH` wide, readable at a third of that width.
 """
 
 import io
@@ -23,18 +23,18 @@ WIDTH = 900
 DPI = 100
 EDGE = 20
 TITLE, LABEL, SMALL, LEAST = 26, 20, 17, 12
-"""Sizes of text, from the title's to the smallest that is tried."""
+"""Font sizes, from the title to the smallest one."""
 HEAD = 64
-"""Height of what the title takes."""
+"""Height of the title."""
 
 TEXT, MUTED, LINE, PAPER = "#1c2530", "#55606d", "#dde2e7", "#f6f7f8"
-"""Of the report's page, by day."""
+"""Colors of the report's page in light mode."""
 
 MISSING = "\ufffd"
-"""Stands for a sign that no font at hand has."""
+"""Replaces a character that no font has."""
 MAX_CHARACTERS = 200
 _FONT = "DejaVu Sans"
-"""Comes with matplotlib."""
+"""Included in matplotlib."""
 _OTHER_FONTS = (
     "Noto Sans CJK SC",
     "Noto Sans CJK JP",
@@ -44,20 +44,20 @@ _OTHER_FONTS = (
     "Malgun Gothic",
     "Arial Unicode MS",
 )
-"""For the signs that it lacks, where the machine has one."""
+"""For characters that it lacks, if installed."""
 _UNTOUCHED_SETTINGS = frozenset(
     {"backend", "backend_fallback", "interactive", "toolbar", "timezone"}
 )
-"""Settings that are not about how things look; to read the first one would load pyplot."""
+"""Settings that do not affect the look; reading the first one would load pyplot."""
 
 _one_at_a_time = RLock()
 
 
 @contextmanager
 def drawing() -> Iterator[None]:
-    """Let one thread draw, with settings of our own: matplotlib's are those of the process.
+    """Let one thread draw, with default settings: matplotlib's are global to the process.
 
-    Drawing holds the interpreter anyway, so that waiting costs nothing.
+    Drawing holds the interpreter's lock anyway, so waiting costs nothing.
     """
     with _one_at_a_time:
         with _silent():
@@ -85,11 +85,11 @@ def render_png(
     """Return a picture as PNG, within `drawing`.
 
     Args:
-        width: In pixels.
-        height: In pixels.
-        title: Written above, cut where it is too long.
-        draw: Puts everything else on the paper.
-        zoom: Of the title and its room, on paper that is wider than others.
+        width: Width in pixels.
+        height: Height in pixels.
+        title: The title, truncated if it is too long.
+        draw: Draws everything else.
+        zoom: Magnification of the title.
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -114,25 +114,17 @@ def draw_text(
     text: str,
     *,
     size: float = LABEL,
-    colour: str = TEXT,
+    color: str = TEXT,
     bold: bool = False,
     align: str = "left",
     valign: str = "center",
     rotation: float = 0,
 ) -> None:
-    """Write text on the paper, as it is.
+    """Write a line of text at `x` from the left and `y` from the top.
 
-    Args:
-        figure: The paper.
-        x: From the left side of the paper.
-        y: From its top.
-        text: One line, of signs that there are: see `sanitize` and `truncate`.
-        size: Of the letters.
-        colour: Of the letters.
-        bold: Whether they are.
-        align: Which part of the text is at `x`: `left`, `center` or `right`.
-        valign: Which part of it is at `y`: `top`, `center`, `baseline` or `bottom`.
-        rotation: In degrees, against the clock, about `x` and `y`.
+    The text must come from `sanitize` or `truncate`. It is aligned at `x` by its `left`, `center`
+    or `right`, and at `y` by its `top`, `center`, `baseline` or `bottom`; `rotation` is in degrees
+    counterclockwise about that point.
     """
     wide, high = figure.get_size_inches() * DPI
     figure.text(
@@ -140,7 +132,7 @@ def draw_text(
         1 - y / high,
         text,
         fontsize=points(size),
-        color=colour,
+        color=color,
         fontweight="bold" if bold else "normal",
         horizontalalignment=align,
         verticalalignment="center_baseline" if valign == "center" else valign,
@@ -151,7 +143,7 @@ def draw_text(
 
 
 def draw_rule(figure: "Figure", left: float, right: float, y: float) -> None:
-    """Draw a thin line across."""
+    """Draw a thin horizontal line."""
     from matplotlib.lines import Line2D
 
     high = figure.get_size_inches()[1] * DPI
@@ -161,7 +153,7 @@ def draw_rule(figure: "Figure", left: float, right: float, y: float) -> None:
 
 
 def place_axes(figure: "Figure", left: float, top: float, width: float, height: float) -> "Axes":
-    """Return axes at a place on the paper, bare but for ticks."""
+    """Return axes with ticks but without spines."""
     wide, high = figure.get_size_inches() * DPI
     place = (left / wide, 1 - (top + height) / high, width / wide, height / high)
     axes = figure.add_axes(place)
@@ -172,15 +164,15 @@ def place_axes(figure: "Figure", left: float, top: float, width: float, height: 
 
 
 def draw_placeholder(figure: "Figure", text: str) -> None:
-    """Write in the middle of the paper why nothing else is there."""
+    """Write a reason in the middle of an empty picture."""
     wide, high = figure.get_size_inches() * DPI
-    draw_text(figure, wide / 2, (HEAD + high) / 2, text, colour=MUTED, align="center")
+    draw_text(figure, wide / 2, (HEAD + high) / 2, text, color=MUTED, align="center")
 
 
 def draw_legend(
     figure: "Figure", lines: Sequence["Line2D"], *, left: float, right: float, y: float
 ) -> None:
-    """Write what lines and marks are, by their labels, side by side from `left` to `right`."""
+    """Draw a legend of lines and markers in one row from `left` to `right`."""
     from matplotlib.lines import Line2D
 
     samples = [22 if line.get_linestyle() == "None" else 48 for line in lines]
@@ -204,7 +196,7 @@ def draw_legend(
 
 
 def truncate(text: object, width: float, size: float, *, bold: bool = False) -> str:
-    """Return text as one line, cut where it would be wider than `width` pixels."""
+    """Return text as one line, truncated to `width` pixels."""
     line = sanitize(text)
     if width_of(line, size, bold=bold) <= width:
         return line
@@ -219,7 +211,7 @@ def truncate(text: object, width: float, size: float, *, bold: bool = False) -> 
 
 
 def sanitize(text: object) -> str:
-    """Return text as one line of signs that the fonts have, never longer than `MAX_CHARACTERS`."""
+    """Return text as one line of at most `MAX_CHARACTERS` that the fonts have."""
     signs = (
         it if it.isprintable() else " "
         for it in str(text)[: 4 * MAX_CHARACTERS]
@@ -232,7 +224,7 @@ def sanitize(text: object) -> str:
 
 
 def width_of(line: str, size: float, *, bold: bool = False) -> float:
-    """Return how wide a line is, in pixels."""
+    """Return the width of a line in pixels."""
     from matplotlib.font_manager import FontProperties
 
     weight = "bold" if bold else "normal"
@@ -242,12 +234,12 @@ def width_of(line: str, size: float, *, bold: bool = False) -> float:
 
 
 def size_for(line: str, width: float, *, bold: bool = False) -> float:
-    """Return the size at which a line is so many pixels wide."""
+    """Return the font size at which a line has a width."""
     return 100 * width / max(1.0, width_of(line, 100, bold=bold))
 
 
 def points(pixels: float) -> float:
-    """Return the size in points of what is so many pixels high."""
+    """Convert pixels to points."""
     return pixels * 72 / DPI
 
 
@@ -257,7 +249,7 @@ def _cut(line: str, n: int) -> str:
 
 @contextmanager
 def _silent() -> Iterator[None]:
-    """Keep matplotlib from telling of a home that it may not write to, and of its font cache."""
+    """Suppress matplotlib's warnings about its configuration folder and font cache."""
     logger = logging.getLogger("matplotlib")
     before = logger.level
     logger.setLevel(logging.ERROR)
@@ -268,13 +260,13 @@ def _silent() -> Iterator[None]:
 
 
 def _is_visible(sign: str) -> bool:
-    """Whether a sign is more than an instruction on how others are to be written."""
+    """Whether a character is more than a formatting instruction."""
     return unicodedata.category(sign) != "Cf"
 
 
 @cache
 def _fonts() -> list[str]:
-    """Return the fonts to look for a sign in, in this order."""
+    """Return the fonts to look up a character in, in order."""
     from matplotlib.font_manager import fontManager
 
     here = {font.name for font in fontManager.ttflist}
@@ -283,7 +275,7 @@ def _fonts() -> list[str]:
 
 @cache
 def _known_characters() -> frozenset[int]:
-    """Return the code points that can be drawn; others would make matplotlib warn."""
+    """Return the code points of the fonts; matplotlib warns about others."""
     from matplotlib.font_manager import FontProperties, findfont, get_font
 
     paths = [findfont(FontProperties(family=[name])) for name in _fonts()]

@@ -1,15 +1,16 @@
-"""A network drawn layer by layer, as SVG: what belongs together, where it stands, how it looks."""
+"""Drawing of a network as SVG: blocks of layers, their layout, and how they look.
 
-from analysis.report.architecture.blocks import Block, group_layers
-from analysis.report.architecture.drawing import Panel, draw_architecture, lay_out
+The layers of a config are computed by `spaces.draw_network`.
+"""
+
+from analysis.report.architecture.blocks import group_layers
+from analysis.report.architecture.drawing import draw_architecture, lay_out
 from analysis.report.architecture.geometry import Box, Canvas, Line
 
 __all__ = [
-    "Block",
     "Box",
     "Canvas",
     "Line",
-    "Panel",
     "draw_architecture",
     "group_layers",
     "lay_out",

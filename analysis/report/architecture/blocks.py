@@ -1,4 +1,4 @@
-"""Blocks of a drawing: a layer with what only acts on its output, so that long networks fit."""
+"""Blocks of a drawing: a layer together with those that act on its output, to save space."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -29,11 +29,7 @@ class Block:
 
 
 def group_layers(layers: Sequence[DrawnLayer]) -> tuple[Block, ...]:
-    """Return the blocks of a network, in its order.
-
-    Args:
-        layers: Each after those that it takes its input from.
-    """
+    """Return the blocks of a network, in its order; each layer follows its inputs."""
     n_uses = Counter(name for layer in layers for name in layer.inputs)
     by_name = {layer.name: layer for layer in layers}
     block_of: dict[str, str] = {}
@@ -48,7 +44,7 @@ def group_layers(layers: Sequence[DrawnLayer]) -> tuple[Block, ...]:
 
 
 def _block_of_input(before: DrawnLayer, block_of: dict[str, str]) -> str | None:
-    """Return the block that a layer's action joins: the image itself has none."""
+    """Return the block that a merged layer joins; None after the image."""
     return None if before.kind == "image" else block_of[before.name]
 
 
@@ -68,7 +64,7 @@ def _block(
 
 
 def _kernel_size(layer: DrawnLayer, by_name: dict[str, DrawnLayer]) -> int | None:
-    """Return the side of a convolution's window, from its parameters with or without biases."""
+    """Return the kernel size of a convolution, from its parameters with or without biases."""
     before, after = by_name[layer.inputs[0]].shape[-1], layer.shape[-1]
     for n in (layer.parameters - after, layer.parameters):
         area, rest = divmod(n, before * after)

@@ -20,7 +20,7 @@ from analysis.report.texts import Texts
 from spaces import DrawnLayer
 
 MAX_ROWS = 9
-"""Of a panel: what fits a screen, and two of them on a printed page."""
+"""Rows of a panel: one fits a screen, two fit a printed page."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,7 @@ def draw_architecture(layers: Sequence[DrawnLayer], texts: Texts) -> tuple[Panel
     """Draw a network from the image on top down to the probabilities.
 
     Args:
-        layers: Each after those that it takes its input from; none give no panel.
+        layers: Each after its inputs; without layers there is no panel.
         texts: The language of the labels.
     """
     return tuple(_panel(canvas, texts) for canvas in lay_out(layers, texts))
@@ -45,13 +45,7 @@ def draw_architecture(layers: Sequence[DrawnLayer], texts: Texts) -> tuple[Panel
 def lay_out(
     layers: Sequence[DrawnLayer], texts: Texts, *, max_rows: int = MAX_ROWS
 ) -> tuple[Canvas, ...]:
-    """Return the parts of a network's drawing, in the order of the network.
-
-    Args:
-        layers: Each after those that it takes its input from; none give no part.
-        texts: The language of the labels.
-        max_rows: Of a part, as far as the network allows.
-    """
+    """Return the parts of a network's drawing, of at most `max_rows` where the network allows."""
     if not layers:
         return ()
     blocks = {block.name: block for block in group_layers(layers)}

@@ -1,6 +1,6 @@
-"""A part of a network's drawing as geometry: boxes with their texts, lines with their bends.
+"""Geometry of a part of a network's drawing: boxes with their texts, and lines.
 
-Coordinates are pixels from the upper left corner of the part; what draws them is elsewhere.
+Coordinates are pixels from the upper left corner of the part; they are drawn in `drawing`.
 """
 
 from collections.abc import Mapping
@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from analysis.report.architecture.blocks import Block
 from analysis.report.architecture.layout import LANE, WIDTH, Layout, Link
+from analysis.report.phrases import Phrases
 from analysis.report.texts import Texts
 
 BOX_HEIGHT, TALL_BOX_HEIGHT = 46, 62
@@ -15,14 +16,14 @@ ROW_GAP = 34
 MARGIN = 10
 STUB_LENGTH = 20
 BASELINES = (19, 36, 52)
-"""Of the lines in a box, from its top."""
+"""Baselines of the text in a box, from its top."""
 
 Point = tuple[float, float]
 
 
 @dataclass(frozen=True, slots=True)
 class Box:
-    """A block where it stands: its upper left corner, its height, and what is written in it."""
+    """A block with its upper left corner, its height, and its lines of text."""
 
     block: Block
     x: float
@@ -33,12 +34,11 @@ class Box:
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A connection from its start on.
+    """A connection.
 
-    A step is one point, straight below the one before, or the three of a cubic Bézier curve.
-    `head` is where an arrow's head points, None where the line leaves the part; `is_continued`
-    says
-    that it comes from, or leads to, another part.
+    A step is one point, straight below the last one, or the three of a cubic Bézier curve. `head`
+    is the tip of the arrow, None if the line leaves the part; `is_continued` is whether it comes
+    from, or leads to, another part.
     """
 
     start: Point
@@ -48,7 +48,7 @@ class Line:
 
 
 class Canvas:
-    """The rows `first` to `last` of a plan, with coordinates of their own.
+    """Some rows of a layout, with their own coordinates.
 
     Attributes:
         boxes: Of all blocks in these rows, in the order of the network.
@@ -85,7 +85,7 @@ class Canvas:
         return source <= self._last and target >= self._first and target > source
 
     def _find_sides(self) -> tuple[float, float]:
-        """Return the left side, in the plan's coordinates, and the width."""
+        """Return the left side, in the coordinates of the layout, and the width."""
         middles = [self._layout.x_of[it.name] for it in self._blocks]
         lanes = [
             x for link in self._layout.links for row, x in link.lanes.items() if self._is_here(row)
@@ -107,7 +107,7 @@ class Canvas:
         )
 
     def _route(self, link: Link) -> Line:
-        """Return a line from block to block, or from or to the end of the part."""
+        """Return the line of a link, cut off at the ends of the part."""
         source, target = self._layout.row_of[link.source], self._layout.row_of[link.target]
         x, y = start = self._start(link, source)
         steps: list[tuple[Point, ...]] = []
@@ -132,15 +132,15 @@ class Canvas:
 
 
 def box_text(block: Block, texts: Texts) -> tuple[str, ...]:
-    """Return the lines of a block: what it is, its size with its parameters, what acts on it."""
+    """Return the lines of a block: its kind, its size with its parameters, the merged layers."""
     third = _third_line(block, texts)
     lines = (title_of(block, texts), _numbers(block, texts))
     return (*lines, third) if third else lines
 
 
 def title_of(block: Block, texts: Texts) -> str:
-    """Return what a block is, in the language's words where it has some."""
-    title = _kind(block.kind, texts)
+    """Return the title of a block in the language of the texts."""
+    title = Phrases(texts).name("layer", block.kind)
     title = title[:1].upper() + title[1:]
     return f"{title} {block.kernel_size}×{block.kernel_size}" if block.kernel_size else title
 
@@ -157,24 +157,16 @@ def _numbers(block: Block, texts: Texts) -> str:
 
 
 def _third_line(block: Block, texts: Texts) -> str:
-    """Return what acts on the output; of a backbone its name."""
+    """Return the merged layers, after the name of a backbone."""
     parts = [block.name[:24]] if block.kind == "backbone" else []
-    return ", ".join([*parts, *(_merged_label(it, texts) for it in block.merged_kinds)])
-
-
-def _merged_label(kind: str, texts: Texts) -> str:
-    """Return a short word for what acts on an output, so that three of them fit a box."""
-    key = f"layer.short.{kind}"
-    return texts.say(key) if key in texts else _kind(kind, texts)
-
-
-def _kind(kind: str, texts: Texts) -> str:
-    key = f"layer.{kind}"
-    return texts.say(key) if key in texts else kind
+    for kind in block.merged_kinds:  # Short words, so that three of them fit a box.
+        short = f"layer.short.{kind}"
+        parts.append(texts.say(short) if short in texts else Phrases(texts).name("layer", kind))
+    return ", ".join(parts)
 
 
 def _bend(x: float, y: float, to_x: float, to_y: float) -> tuple[Point, ...]:
-    """Return the step down to a point, bent where it goes aside."""
+    """Return the step down to a point, a curve if it is not straight below."""
     if abs(x - to_x) < 0.5:
         return ((x, to_y),)
     middle = (y + to_y) / 2

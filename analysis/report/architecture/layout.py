@@ -1,6 +1,6 @@
-"""Where the blocks of a network stand: rows from input to output, branches side by side.
+"""Layout of the blocks of a network: rows from input to output, branches side by side.
 
-A connection that passes rows has a lane beside the blocks in them. After Sugiyama et al., "Methods
+A connection that passes rows has a lane beside their blocks. After Sugiyama et al., "Methods
 for Visual Understanding of Hierarchical System Structures", 1981, for graphs as small as ours.
 """
 
@@ -17,7 +17,7 @@ LANE = 16
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """A connection of two blocks; `lanes` are its places in the rows that it passes."""
+    """A connection of two blocks; `lanes` are its positions in the rows that it passes."""
 
     source: str
     target: str
@@ -26,7 +26,7 @@ class Link:
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """Rows of blocks, by name, with the middle of each, and what connects them."""
+    """The rows of blocks, by name, the middle of each block, and the links."""
 
     row_of: Mapping[str, int]
     x_of: Mapping[str, float]
@@ -34,12 +34,12 @@ class Layout:
 
     @property
     def n_rows(self) -> int:
-        """How many rows there are."""
+        """Number of rows."""
         return 1 + max(self.row_of.values(), default=-1)
 
 
 def place_blocks(blocks: Sequence[Block]) -> Layout:
-    """Return each block a row, below all its inputs, and a place in it that overlaps no other.
+    """Assign each block a row below all its inputs, and a position without overlap.
 
     Args:
         blocks: Each after its inputs.
@@ -62,7 +62,7 @@ def place_blocks(blocks: Sequence[Block]) -> Layout:
 def split_rows(layout: Layout, max_rows: int) -> list[tuple[int, int]]:
     """Return runs of rows (first, last), of at most `max_rows` where the network allows it.
 
-    It is cut only where a single block is all that goes on, into runs that are about equally long.
+    The network is cut only below a single block, into runs of about equal length.
     """
     n_runs = max(1, ceil(layout.n_rows / max_rows))
     max_rows = ceil(layout.n_rows / n_runs)
@@ -92,9 +92,9 @@ def _mean(values: Sequence[float]) -> float:
 
 
 def _spread(wanted: Sequence[float]) -> list[float]:
-    """Return the places nearest to those wanted, in ascending order, that leave room for blocks.
+    """Return the positions nearest to the wanted, ascending ones that leave room for blocks.
 
-    Pools neighbours that would overlap around the mean of what they want.
+    Neighbors that would overlap are pooled around the mean of their wanted positions.
     """
     step = WIDTH + GAP
     pools: list[list[float]] = []
@@ -128,7 +128,7 @@ def _link(
 
 
 def _free_lane(x: float, blocks: Sequence[float], lanes: Sequence[float]) -> float:
-    """Return the place nearest to `x` where a line meets neither a block nor another line."""
+    """Return the position nearest to `x` where a line crosses neither a block nor another line."""
     blocked = [(it, WIDTH / 2 + LANE) for it in blocks] + [(it, float(LANE)) for it in lanes]
     choices = [x] + [at + side * reach for at, reach in blocked for side in (1, -1)]
     free = [it for it in choices if all(abs(it - at) >= reach - 1e-6 for at, reach in blocked)]

@@ -1,4 +1,7 @@
-"""The figures of a report, one idea a file; each is data in and a Plotly figure out."""
+"""Figures of a report, one kind per file: facts in, a Plotly figure out.
+
+`lang` is the language of the labels. Where figures stand on the page is left to `page_figures`.
+"""
 
 from analysis.report.figures.calibration import plot_calibration
 from analysis.report.figures.confirmation import plot_confirmation

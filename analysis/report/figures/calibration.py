@@ -1,25 +1,21 @@
-"""Whether answers are as often right as they are sure."""
+"""Calibration: whether the confidence of predictions matches their accuracy."""
 
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from analysis.report.figures import theme
+from analysis.report.texts import texts
 from analysis.results.classification_metrics import Evaluation
 
 
 def plot_calibration(evaluation: Evaluation, *, lang: str = "en") -> go.Figure:
-    """Draw accuracy over confidence, and how many answers have which confidence.
-
-    Args:
-        evaluation: Of one split; the title has its expected calibration error.
-        lang: Of the labels.
-    """
-    texts = theme.words(lang)
-    error = texts.number(evaluation.calibration_error, 3)
+    """Draw accuracy over confidence, and the number of predictions by confidence."""
+    labels = texts(lang)
+    error = labels.number(evaluation.calibration_error, 3)
     figure = make_subplots(
         rows=2, cols=1, shared_xaxes=True, row_heights=[0.72, 0.28], vertical_spacing=0.06
     )
-    title = texts.say("calibration.title", error=error)
+    title = labels.say("calibration.title", error=error)
     theme.new_figure(title, lang=lang, height=500, figure=figure)
     confidences = [theme.round_coordinate(it.confidence) for it in evaluation.calibration]
     counts = [it.n for it in evaluation.calibration]
@@ -30,7 +26,7 @@ def plot_calibration(evaluation: Evaluation, *, lang: str = "en") -> go.Figure:
         mode="lines+markers",
         marker={"size": 9, "color": theme.BLUE},
         line={"color": theme.BLUE, "width": 2},
-        name=texts.say("calibration.network"),
+        name=labels.say("calibration.network"),
         hovertemplate="%{x:.3f}: %{y:.3f} (n = %{text})",
         row=1,
         col=1,
@@ -41,7 +37,7 @@ def plot_calibration(evaluation: Evaluation, *, lang: str = "en") -> go.Figure:
         y=[0, 1],
         mode="lines",
         line=ideal,
-        name=texts.say("calibration.ideal"),
+        name=labels.say("calibration.ideal"),
         hoverinfo="skip",
         row=1,
         col=1,
@@ -57,8 +53,8 @@ def plot_calibration(evaluation: Evaluation, *, lang: str = "en") -> go.Figure:
         col=1,
     )
     figure.update_xaxes(range=[0, 1.02])
-    figure.update_yaxes(title_text=texts.say("axis.accuracy"), range=[-0.04, 1.04], row=1, col=1)
+    figure.update_yaxes(title_text=labels.say("axis.accuracy"), range=[-0.04, 1.04], row=1, col=1)
     whole = theme.integer_ticks([0, *counts])
-    figure.update_yaxes(title_text=texts.say("axis.images"), **whole, row=2, col=1)
-    figure.update_xaxes(title_text=texts.say("axis.confidence"), row=2, col=1)
+    figure.update_yaxes(title_text=labels.say("axis.images"), **whole, row=2, col=1)
+    figure.update_xaxes(title_text=labels.say("axis.confidence"), row=2, col=1)
     return figure

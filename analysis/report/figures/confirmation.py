@@ -1,19 +1,15 @@
-"""Configs that were trained again: their means and how far these may be off."""
+"""Retrained configs: mean validation accuracy with its interval."""
 
 import plotly.graph_objects as go
 
 from analysis.confirmation.comparison import Confirmation, Standing
 from analysis.report.figures import theme
+from analysis.report.texts import texts
 
 
 def plot_confirmation(confirmation: Confirmation, *, lang: str = "en") -> go.Figure:
-    """Draw the mean validation accuracy of each config with its 95 % interval, the best on top.
-
-    Args:
-        confirmation: With at least one config; without intervals only means are drawn.
-        lang: Of the labels.
-    """
-    say = theme.words(lang).say
+    """Draw the mean validation accuracy of each config with its 95 % interval, the best on top."""
+    say = texts(lang).say
     standings = confirmation.standings[::-1]
     figure = theme.new_figure(
         say("confirmation.title"),
@@ -21,7 +17,7 @@ def plot_confirmation(confirmation: Confirmation, *, lang: str = "en") -> go.Fig
         lang=lang,
         height=150 + 44 * len(standings),
     )
-    for is_separable, name, colour in (
+    for is_separable, name, color in (
         (False, say("confirmation.equal"), theme.BLUE),
         (True, say("confirmation.behind"), theme.ORANGE),
     ):
@@ -34,7 +30,7 @@ def plot_confirmation(confirmation: Confirmation, *, lang: str = "en") -> go.Fig
                 name=name,
                 mode="markers",
                 marker={
-                    "color": colour,
+                    "color": color,
                     "size": 11,
                     "symbol": "square" if is_separable else "circle",
                 },
@@ -50,17 +46,8 @@ def plot_confirmation(confirmation: Confirmation, *, lang: str = "en") -> go.Fig
 
 
 def _intervals(standings: list[Standing]) -> dict[str, object]:
-    return {
-        "type": "data",
-        "symmetric": False,
-        "array": [
-            theme.round_coordinate((it.high if it.high is not None else it.mean) - it.mean)
-            for it in standings
-        ],
-        "arrayminus": [
-            theme.round_coordinate(it.mean - (it.low if it.low is not None else it.mean))
-            for it in standings
-        ],
-        "thickness": 2,
-        "width": 6,
-    }
+    rounded = theme.round_coordinate
+    above = [0 if it.high is None else rounded(it.high - it.mean) for it in standings]
+    below = [0 if it.low is None else rounded(it.mean - it.low) for it in standings]
+    style = {"type": "data", "symmetric": False, "thickness": 2, "width": 6}
+    return {**style, "array": above, "arrayminus": below}

@@ -1,31 +1,27 @@
-"""The confusion matrix: which classes are taken for which."""
+"""Confusion matrix: true classes against predicted ones."""
 
 import plotly.graph_objects as go
 
 from analysis.report.figures import theme
+from analysis.report.texts import texts
 from analysis.results.classification_metrics import Evaluation
 
 MAX_WRITTEN = 12
-"""More classes leave no room for numbers in the cells."""
+"""Classes up to which there is room for numbers in the cells."""
 
 
 def plot_confusion(evaluation: Evaluation, *, lang: str = "en") -> go.Figure:
-    """Draw images by true class and answer: counts, coloured by their share of the true class.
-
-    Args:
-        evaluation: Of one split.
-        lang: Of the labels.
-    """
-    texts = theme.words(lang)
+    """Draw image counts by true and predicted class, colored by their share of the true class."""
+    labels = texts(lang)
     names = [theme.wrap_label(it.name) for it in evaluation.classes]
     n = len(names)
     shares = [
         [cell / sum(row) if sum(row) else 0.0 for cell in row] for row in evaluation.confusion
     ]
     figure = theme.new_figure(
-        texts.say("confusion.title"),
-        x=texts.say("axis.answer"),
-        y=texts.say("axis.truth"),
+        labels.say("confusion.title"),
+        x=labels.say("axis.answer"),
+        y=labels.say("axis.truth"),
         lang=lang,
         height=min(760, 170 + max(44, 66 - 2 * n) * n),
     )
@@ -37,11 +33,8 @@ def plot_confusion(evaluation: Evaluation, *, lang: str = "en") -> go.Figure:
         zmax=1,
         customdata=evaluation.confusion,
         text=[
-            [
-                f"{cell}<br>{texts.percent(share, 0)}"
-                for cell, share in zip(row, of_row, strict=True)
-            ]
-            for row, of_row in zip(evaluation.confusion, shares, strict=True)
+            [f"{cell}<br>{labels.percent(share, 0)}" for cell, share in zip(*rows, strict=True)]
+            for rows in zip(evaluation.confusion, shares, strict=True)
         ],
         texttemplate="%{text}" if n <= MAX_WRITTEN else None,
         colorscale=theme.BLUES,

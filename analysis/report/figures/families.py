@@ -1,4 +1,4 @@
-"""Families side by side: all values of each, and the best."""
+"""Comparison of families: all values of each, and the best."""
 
 from collections.abc import Sequence
 
@@ -7,28 +7,24 @@ import plotly.graph_objects as go
 
 from analysis.report.facts import SearchResults
 from analysis.report.figures import theme
+from analysis.report.texts import texts
 from analysis.results.ranking import RankedTrial
 
 MAX_POINTS = 2000
 
 
 def plot_families(facts: SearchResults, *, lang: str = "en") -> go.Figure:
-    """Draw the validation accuracies of each family's complete trials, the best one marked.
-
-    Args:
-        facts: Of a study with at least one finished trial.
-        lang: Of the labels.
-    """
-    say = theme.words(lang).say
-    complete = theme.trials_with_value(facts.ranking.complete)
-    shown = theme.downsample_trials(complete, MAX_POINTS)
-    title = theme.title_with_count(say("families.title"), len(shown), len(complete), lang)
+    """Draw the validation accuracies of each family's complete trials, the best one marked."""
+    say = texts(lang).say
+    complete, shown, title = theme.sample_trials(
+        facts.ranking.complete, MAX_POINTS, say("families.title"), lang
+    )
     summaries = [it for it in facts.ranking.families if it.trial is not None][::-1]
     figure = theme.new_figure(
         title, x=say("axis.val_accuracy"), lang=lang, height=130 + 52 * len(summaries)
     )
     for summary in summaries:
-        colour, symbol = theme.family_style(facts.families, summary.family)
+        color, symbol = theme.family_style(facts.families, summary.family)
         members = [it for it in shown if it.family == summary.family]
         figure.add_box(**_box([it for it in complete if it.family == summary.family]))
         figure.add_box(
@@ -43,13 +39,13 @@ def plot_families(facts: SearchResults, *, lang: str = "en") -> go.Figure:
             fillcolor=_CLEAR,
             line={"color": _CLEAR},
             hoveron="points",
-            marker={"color": colour, "symbol": symbol, "size": 7},
+            marker={"color": color, "symbol": symbol, "size": 7},
             showlegend=False,
         )
         figure.add_annotation(
             x=summary.val_accuracy,
             y=theme.escape_label(summary.family),
-            text=f"<b>{theme.words(lang).number(summary.val_accuracy, 3)}</b>",
+            text=f"<b>{texts(lang).number(summary.val_accuracy, 3)}</b>",
             showarrow=False,
             xanchor="left",
             xshift=8,
@@ -62,7 +58,7 @@ _CLEAR = "rgba(0,0,0,0)"
 
 
 def _box(trials: Sequence[RankedTrial]) -> dict[str, object]:
-    """Return the box of all values of a family: quartiles, and whiskers to the ends."""
+    """Return the box plot of a family: quartiles, and whiskers to the extremes."""
     values = [it.val_accuracy for it in trials if it.val_accuracy is not None]
     low, first, middle, third, high = np.quantile(values, (0, 0.25, 0.5, 0.75, 1)).tolist()
     return {

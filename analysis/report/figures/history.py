@@ -1,4 +1,4 @@
-"""How the search went on: the values of its trials, and the best so far."""
+"""Optimization history: values of the trials, and the best so far."""
 
 from collections.abc import Sequence
 
@@ -6,32 +6,26 @@ import plotly.graph_objects as go
 
 from analysis.report.facts import SearchResults
 from analysis.report.figures import theme
+from analysis.report.texts import texts
 from analysis.results.ranking import RankedTrial
 
 MAX_POINTS = 3000
 
 
 def plot_history(facts: SearchResults, *, lang: str = "en") -> go.Figure:
-    """Draw validation accuracy over trials, by family; pruned trials are faint.
-
-    Args:
-        facts: Of a study with at least one finished trial.
-        lang: Of the labels.
-    """
-    say = theme.words(lang).say
-    trials = theme.trials_with_value(facts.ranking.trials)
-    shown = theme.downsample_trials(trials, MAX_POINTS)
-    title = theme.title_with_count(say("history.title"), len(shown), len(trials), lang)
+    """Draw validation accuracy over trials, by family; pruned trials are faint."""
+    say = texts(lang).say
+    trials, shown, title = theme.sample_trials(
+        facts.ranking.trials, MAX_POINTS, say("history.title"), lang
+    )
     figure = theme.new_figure(title, x=say("axis.trial"), y=say("axis.val_accuracy"), lang=lang)
     pruned = [it for it in shown if it.state != "COMPLETE"]
     if pruned:
         figure.add_scatter(**_points(pruned), name=say("word.pruned"), marker=_FAINT)
-    for family in facts.families:
-        members = [it for it in shown if it.state == "COMPLETE" and it.family == family]
-        if members:
-            colour, symbol = theme.family_style(facts.families, family)
-            marker = {"color": colour, "symbol": symbol, "size": 8}
-            figure.add_scatter(**_points(members), name=theme.escape_label(family), marker=marker)
+    complete = [it for it in shown if it.state == "COMPLETE"]
+    for family, members, style in theme.by_family(facts, complete):
+        name = theme.escape_label(family)
+        figure.add_scatter(**_points(members), name=name, marker={**style, "size": 8})
     figure.add_scatter(
         **_best_so_far(trials, facts.ranking.direction),
         name=say("history.best"),
@@ -56,7 +50,7 @@ def _points(trials: Sequence[RankedTrial]) -> dict[str, object]:
 
 
 def _best_so_far(trials: Sequence[RankedTrial], direction: str) -> dict[str, list[object]]:
-    """Return the corners of the line: complete trials better than all before, and the end."""
+    """Return the corners of the line: each complete trial better than all before, and the end."""
     sign = 1 if direction == "maximize" else -1
     x: list[object] = []
     y: list[object] = []
@@ -68,7 +62,7 @@ def _best_so_far(trials: Sequence[RankedTrial], direction: str) -> dict[str, lis
             best = it.val_accuracy
             x.append(it.trial)
             y.append(theme.round_coordinate(best))
-    if best is not None:
+    if y:
         x.append(trials[-1].trial)
-        y.append(theme.round_coordinate(best))
+        y.append(y[-1])
     return {"x": x, "y": y}

@@ -1,4 +1,4 @@
-"""Which parameters mattered to the validation accuracy of the search's trials."""
+"""Importance of parameters for the validation accuracy of trials."""
 
 import logging
 import warnings
@@ -14,30 +14,22 @@ from optuna.trial import FrozenTrial, TrialState
 
 from analysis.report.facts import SearchResults
 from analysis.report.figures import theme
-from analysis.report.texts import NO_BREAK_SPACE
+from analysis.report.texts import NO_BREAK_SPACE, texts
 
 MIN_TRIALS = 8
-"""Fewer say nothing about any parameter."""
+"""Minimum for an estimate, in all and with a parameter."""
 MAX_TRIALS = 1000
-"""More take long and tell no more."""
+"""Maximum that is used; more take longer and change little."""
 MAX_BARS = 15
 PERCENT = f"{NO_BREAK_SPACE}%"
 
 
 def plot_importance(facts: SearchResults, *, lang: str = "en") -> go.Figure:
-    """Draw the importance of parameters, as shares, the largest on top.
-
-    Args:
-        facts: Of a study; without importance the figure is empty.
-        lang: Of the labels.
-    """
-    say = theme.words(lang).say
+    """Draw the importance of parameters, as shares, the largest on top."""
+    say = texts(lang).say
     shown = list(facts.importance.items())[:MAX_BARS][::-1]
     figure = theme.new_figure(
-        say("importance.title"),
-        x=say("axis.importance"),
-        lang=lang,
-        height=120 + 26 * len(shown),
+        say("importance.title"), x=say("axis.importance"), lang=lang, height=120 + 26 * len(shown)
     )
     figure.add_bar(
         x=[theme.round_coordinate(100 * share) for _, share in shown],
@@ -64,7 +56,7 @@ def importance_of(
     only some trials have is compared among those, if they are `MIN_TRIALS` or more.
 
     Args:
-        trials: Of one study; with too few, or all of one value, nothing is important.
+        trials: Of one study; the result is empty with too few, or if all have one value.
         direction: `maximize` or `minimize`.
 
     Source: Watanabe et al., "PED-ANOVA: Efficiently Quantifying Hyperparameter Importance in
@@ -82,7 +74,7 @@ def importance_of(
         study.add_trials(complete)
         try:
             found = get_param_importances(study)
-        except (ValueError, RuntimeError):  # What Optuna says of spaces it cannot compare in.
+        except (ValueError, RuntimeError):  # Raised by Optuna for spaces that it cannot evaluate.
             return {}
     counts = Counter(name for it in complete for name in it.params)
     kept = {name: float(share) for name, share in found.items() if counts[name] >= MIN_TRIALS}
@@ -94,7 +86,7 @@ def importance_of(
 
 @contextmanager
 def _silence_optuna() -> Iterator[None]:
-    """Keep Optuna from telling of a study in memory, and of parameters with few trials."""
+    """Suppress Optuna's messages about the study in memory and parameters with few trials."""
     logger = logging.getLogger("optuna")
     level = logger.level
     logger.setLevel(logging.ERROR)

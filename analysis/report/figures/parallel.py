@@ -1,7 +1,7 @@
-"""Parallel coordinates: one line a trial, through its values of the most important parameters.
+"""Parallel coordinates: a line per trial through its values of the most important parameters.
 
-Plotly's own kind needs WebGL, which printers lack, and knows no parameter that a trial does not
-have: here such a line passes below the axis.
+Plotly's own kind needs WebGL, which does not print, and has no place for a parameter that a trial
+does not have: here the line passes below the axis.
 """
 
 from collections.abc import Sequence
@@ -12,48 +12,42 @@ import plotly.graph_objects as go
 from analysis.report.facts import SearchResults
 from analysis.report.figures import theme
 from analysis.report.figures.parameters import Axis, axis_of, shown_parameters
+from analysis.report.texts import texts
 from analysis.results.ranking import RankedTrial
 
 MAX_LINES = 400
 ABSENT = -0.14
-"""Where a line passes an axis that its trial has no value on."""
+"""Where a line passes the axis of a parameter that its trial does not have."""
 BANDS = (
     ("parallel.lower", 0.5, "#b4bec9", 1.0, 0.55),
     ("parallel.upper", 0.9, "#4fb4e6", 1.3, 0.75),
     ("parallel.top", 1.0, "#d1491b", 2.2, 1.0),
 )
-"""Text, up to which share of the trials from the worst on, colour, width and opacity."""
+"""Text, end as a share of the trials from the worst on, color, width and opacity."""
 
 
 def plot_parallel(facts: SearchResults, *, lang: str = "en") -> go.Figure:
-    """Draw complete trials as lines over the most important parameters and their value.
-
-    The best tenth stands out, then the better half. A value that a trial does not have lies below
-    the axis.
-
-    Args:
-        facts: Of a study with finished trials.
-        lang: Of the labels.
-    """
-    texts = theme.words(lang)
-    complete = theme.trials_with_value(facts.ranking.complete)
-    shown = theme.downsample_trials(complete, MAX_LINES)
-    title = theme.title_with_count(texts.say("parallel.title"), len(shown), len(complete), lang)
+    """Draw complete trials as lines over the most important parameters and their value."""
+    labels = texts(lang)
+    complete, shown, title = theme.sample_trials(
+        facts.ranking.complete, MAX_LINES, labels.say("parallel.title"), lang
+    )
     figure = theme.new_figure(title, lang=lang, height=460)
     figure.update_layout(margin_l=16)
     axes = [axis_of(name, facts) for name in shown_parameters(facts)]
     drawn = {it.trial for it in shown}
-    for (key, _, colour, width, opacity), members in zip(BANDS, _bands(complete), strict=True):
+    for (key, _, color, width, opacity), members in zip(BANDS, _bands(complete), strict=True):
         figure.add_scatter(
             **_lines([it for it in members if it.trial in drawn], axes, _value_axis(complete)),
             mode="lines",
-            name=texts.say(key),
-            line={"color": colour, "width": width},
+            name=labels.say(key),
+            line={"color": color, "width": width},
             opacity=opacity,
             hoverinfo="skip",
         )
-    _draw_axes(figure, [*axes, _value_axis(complete)], texts.say("axis.val_accuracy"), lang)
-    _annotate_absent(figure, texts.say("parallel.absent"))
+    _draw_axes(figure, [*axes, _value_axis(complete)], labels.say("axis.val_accuracy"), lang)
+    absent = {"x": 0, "y": ABSENT, "text": labels.say("parallel.absent")}
+    figure.add_annotation(**absent, showarrow=False, xanchor="left", yanchor="top", font_size=11)
     return figure
 
 
@@ -73,7 +67,7 @@ def _value_axis(trials: Sequence[RankedTrial]) -> Axis:
 def _lines(
     trials: Sequence[RankedTrial], axes: Sequence[Axis], value_axis: Axis
 ) -> dict[str, list[float | None]]:
-    """Return all lines as one, with a gap after each."""
+    """Return all lines as one trace, with a gap after each."""
     x: list[float | None] = []
     y: list[float | None] = []
     for trial in trials:
@@ -114,9 +108,3 @@ def _draw_axes(figure: go.Figure, axes: Sequence[Axis], value_title: str, lang: 
         fixedrange=True,
     )
     figure.update_yaxes(visible=False, range=[ABSENT - 0.06, 1.06], fixedrange=True)
-
-
-def _annotate_absent(figure: go.Figure, text: str) -> None:
-    figure.add_annotation(
-        x=0, y=ABSENT, text=text, showarrow=False, xanchor="left", yanchor="top", font_size=11
-    )

@@ -1,4 +1,4 @@
-"""Where in their ranges the parameters of the best trials lie, beside those of all others."""
+"""Positions of parameters in their ranges, the best trials beside all others."""
 
 from collections.abc import Sequence
 
@@ -7,35 +7,32 @@ import plotly.graph_objects as go
 from analysis.report.facts import SearchResults
 from analysis.report.figures import theme
 from analysis.report.figures.parameters import Axis, axis_of, shown_parameters
+from analysis.report.texts import texts
 from analysis.results.ranking import RankedTrial
 
 MAX_POINTS = 300
 BEST_SHARE, MIN_BEST = 0.1, 3
 JITTER = 0.22
-"""How far points of a parameter are spread, of the distance to the next one."""
+"""Vertical spread of the points of a parameter; the next one is 1 away."""
 
 
 def plot_parameter_ranges(facts: SearchResults, *, lang: str = "en") -> go.Figure:
-    """Draw a row for each of the most important parameters, from its lowest value to its highest.
+    """Draw a row per important parameter, from its lowest to its highest value.
 
-    The best tenth of the complete trials, at least three, stand out.
-
-    Args:
-        facts: Of a study; without complete trials the figure is empty.
-        lang: Of the labels.
+    The best tenth of the complete trials, at least three, are highlighted.
     """
-    say = theme.words(lang).say
+    say = texts(lang).say
     complete = sorted(theme.trials_with_value(facts.ranking.complete), key=lambda it: it.rank or 0)
     axes = [axis_of(name, facts) for name in shown_parameters(facts)][::-1]
     n_best = max(MIN_BEST, round(BEST_SHARE * len(complete)))
     best, others = complete[:n_best], theme.downsample(complete[n_best:], MAX_POINTS)
     figure = theme.new_figure(say("places.title"), lang=lang, height=120 + 44 * len(axes))
-    for trials, name, colour, size in (
+    for trials, name, color, size in (
         (others, say("places.others"), theme.NEUTRAL, 5),
         (best, say("parallel.top"), theme.ORANGE, 9),
     ):
         if trials and axes:
-            marker = {"color": colour, "size": size, "opacity": 0.4 if trials is others else 0.9}
+            marker = {"color": color, "size": size, "opacity": 0.4 if trials is others else 0.9}
             figure.add_scatter(
                 **_points(trials, axes, lang), mode="markers", name=name, marker=marker
             )

@@ -1,4 +1,4 @@
-"""What accuracy costs: trials against size and time, and the fronts that none of them beats."""
+"""Accuracy versus cost: trials by size and training time, and their Pareto fronts."""
 
 from collections.abc import Sequence
 
@@ -7,6 +7,7 @@ from plotly.subplots import make_subplots
 
 from analysis.report.facts import SearchResults
 from analysis.report.figures import theme
+from analysis.report.texts import texts
 from analysis.results.ranking import COSTS, Cost, RankedTrial
 
 MAX_POINTS = 2000
@@ -20,13 +21,13 @@ def plot_pareto(
     Args:
         facts: Of a study with complete trials.
         lang: Of the labels.
-        costs: What is drawn of both, each below the other.
+        costs: Which of both to draw, one below the other.
     """
-    say = theme.words(lang).say
+    say = texts(lang).say
     figure = make_subplots(rows=len(costs), cols=1, vertical_spacing=0.2)
-    complete = theme.trials_with_value(facts.ranking.complete)
-    shown = theme.downsample_trials(complete, MAX_POINTS)
-    title = theme.title_with_count(say("pareto.title"), len(shown), len(complete), lang)
+    _, shown, title = theme.sample_trials(
+        facts.ranking.complete, MAX_POINTS, say("pareto.title"), lang
+    )
     theme.new_figure(
         title, y=say("axis.val_accuracy"), lang=lang, height=320 * len(costs), figure=figure
     )
@@ -46,17 +47,13 @@ def _ticks(trials: list[RankedTrial], cost: Cost, lang: str) -> dict[str, object
 
 def _cost(trial: RankedTrial, cost: Cost) -> float | None:
     found = trial.parameters if cost == "parameters" else trial.seconds
-    return found if found else None  # A logarithm has no place for 0.
+    return found or None  # 0 has no logarithm.
 
 
 def _add_trials(
     figure: go.Figure, facts: SearchResults, trials: list[RankedTrial], cost: Cost, row: int
 ) -> None:
-    for family in facts.families:
-        members = [it for it in trials if it.family == family]
-        if not members:
-            continue
-        colour, symbol = theme.family_style(facts.families, family)
+    for family, members, style in theme.by_family(facts, trials):
         figure.add_scatter(
             x=[theme.round_coordinate(_cost(it, cost)) for it in members],
             y=[theme.round_coordinate(it.val_accuracy) for it in members],
@@ -65,7 +62,7 @@ def _add_trials(
             legendgroup=family,
             showlegend=row == 1,
             mode="markers",
-            marker={"color": colour, "symbol": symbol, "size": 8, "opacity": 0.85},
+            marker={**style, "size": 8, "opacity": 0.85},
             hovertemplate="%{text}: %{x}, %{y:.4f}",
             row=row,
             col=1,

@@ -1,4 +1,4 @@
-"""Pictures in a grid: what the images are, or what a network made of them."""
+"""Images in a grid, with their classes, predictions and heat maps."""
 
 from collections.abc import Sequence
 from html import escape
@@ -7,8 +7,9 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from analysis.report.facts import Picture
-from analysis.report.figures.theme import escape_label, new_figure, words
-from analysis.report.pictures import heat_uri, picture_uri
+from analysis.report.figures.theme import escape_label, new_figure
+from analysis.report.image_uris import heat_uri, picture_uri
+from analysis.report.texts import texts
 
 N_COLUMNS = 6
 ROW_HEIGHT = 214
@@ -17,13 +18,9 @@ GAP_X, GAP_Y = 0.015, 60
 
 
 def plot_pictures(pictures: Sequence[Picture], *, lang: str = "en") -> go.Figure:
-    """Draw pictures in a grid, each under its class, and the answer where there was one.
+    """Draw pictures in a grid, row by row, each with its class and prediction.
 
-    A picture with a heat map is there twice, the second time under its map.
-
-    Args:
-        pictures: What to draw, row by row.
-        lang: The language of the texts: `en` or `ru`.
+    A picture with a heat map is shown twice, the second time with the map over it.
     """
     cells = [cell for picture in pictures for cell in _cells(picture, lang)]
     if not cells:
@@ -50,16 +47,16 @@ def plot_pictures(pictures: Sequence[Picture], *, lang: str = "en") -> go.Figure
 
 
 def _cells(picture: Picture, lang: str) -> list[tuple[str, str]]:
-    """Return the images of a picture, each with its title."""
+    """Return the titles and images of a picture."""
     cells = [(_title(picture, lang), picture_uri(picture.pixels))]
-    heat = heat_uri(picture)
-    return cells if heat is None else [*cells, ("Grad-CAM", heat)]
+    heatmap = heat_uri(picture)
+    return cells if heatmap is None else [*cells, ("Grad-CAM", heatmap)]
 
 
 def _title(picture: Picture, lang: str) -> str:
     if picture.answer is None:
         return escape_label(picture.label)
-    labels = words(lang)
+    labels = texts(lang)
     is_right = picture.answer == picture.label
     text = labels.say(
         "test.found" if is_right else "test.taken_for",
@@ -71,7 +68,7 @@ def _title(picture: Picture, lang: str) -> str:
 
 
 def _wrap(text: str) -> str:
-    """Break a line in two about its middle, where it is long."""
+    """Break a long line in two near its middle."""
     if len(text) <= 26:
         return text
     spaces = [place for place, letter in enumerate(text) if letter == " "]

@@ -8,6 +8,7 @@ from plotly.subplots import make_subplots
 from analysis.report.facts import SearchResults
 from analysis.report.figures import theme
 from analysis.report.figures.parameters import Axis, axis_of, shown_parameters
+from analysis.report.texts import texts
 from analysis.results.ranking import RankedTrial
 
 MAX_POINTS = 1200
@@ -16,12 +17,7 @@ ROW_HEIGHT = 230
 
 
 def plot_slices(facts: SearchResults, *, lang: str = "en") -> go.Figure:
-    """Draw one small figure for each of the most important parameters, coloured by family.
-
-    Args:
-        facts: Of a study with finished trials.
-        lang: Of the labels.
-    """
+    """Draw a small figure per important parameter, colored by family."""
     names = shown_parameters(facts)
     n_rows = max(1, ceil(len(names) / N_COLUMNS))
     figure = make_subplots(
@@ -31,7 +27,7 @@ def plot_slices(facts: SearchResults, *, lang: str = "en") -> go.Figure:
         horizontal_spacing=0.06,
         vertical_spacing=0.36 / n_rows,
     )
-    say = theme.words(lang).say
+    say = texts(lang).say
     theme.new_figure(
         say("slices.title"), lang=lang, height=110 + ROW_HEIGHT * n_rows, figure=figure
     )
@@ -44,14 +40,8 @@ def plot_slices(facts: SearchResults, *, lang: str = "en") -> go.Figure:
 
 
 def plot_slice(facts: SearchResults, name: str, *, lang: str = "en") -> go.Figure:
-    """Draw validation accuracy over the values of one parameter.
-
-    Args:
-        facts: Of a study with finished trials.
-        name: Of the parameter, as the space has it.
-        lang: Of the labels.
-    """
-    say = theme.words(lang).say
+    """Draw validation accuracy over the values of the parameter `name`."""
+    say = texts(lang).say
     figure = theme.new_figure("", y=say("axis.val_accuracy"), lang=lang, height=260)
     _add_slice(figure, facts, name, set(), {}, lang=lang)
     figure.update_layout(showlegend=False, margin={"t": 12, "l": 52, "r": 12, "b": 44})
@@ -70,46 +60,34 @@ def _add_slice(
     trials = [it for it in theme.trials_with_value(facts.ranking.trials) if name in it.params]
     axis = axis_of(name, facts)
     shown = theme.downsample_trials(trials, MAX_POINTS)
-    groups = [("", [it for it in shown if it.state != "COMPLETE"])]
-    for family in facts.families:
-        members = [it for it in shown if it.state == "COMPLETE" and it.family == family]
-        groups.append((family, members))
-    for family, members in groups:
-        if members:
-            _add_points(
-                figure, facts, axis, family, members, is_first=family not in seen, at=at, lang=lang
-            )
-            seen.add(family)
+    pruned = [it for it in shown if it.state != "COMPLETE"]
+    if pruned:
+        marker = {"color": theme.NEUTRAL, "symbol": "circle-open", "size": 5, "opacity": 0.65}
+        figure.add_scatter(
+            **_points(axis, pruned, lang), marker=marker, name="", showlegend=False, **at
+        )
+    complete = [it for it in shown if it.state == "COMPLETE"]
+    for family, members, style in theme.by_family(facts, complete):
+        figure.add_scatter(
+            **_points(axis, members, lang),
+            marker={**style, "size": 7, "opacity": 0.85},
+            name=theme.escape_label(family),
+            legendgroup=family,
+            showlegend=family not in seen,
+            **at,
+        )
+        seen.add(family)
     figure.update_xaxes(title_text=theme.escape_label(name), **_scale(axis, lang), **at)
 
 
-def _add_points(
-    figure: go.Figure,
-    facts: SearchResults,
-    axis: Axis,
-    family: str,
-    trials: list[RankedTrial],
-    *,
-    is_first: bool,
-    at: dict[str, int],
-    lang: str,
-) -> None:
-    colour, symbol = theme.family_style(facts.families, family)
-    marker = {"color": colour, "symbol": symbol, "size": 7, "opacity": 0.85}
-    if not family:
-        marker = {"color": theme.NEUTRAL, "symbol": "circle-open", "size": 5, "opacity": 0.65}
-    figure.add_scatter(
-        x=[_coordinate(axis, it, lang) for it in trials],
-        y=[theme.round_coordinate(it.val_accuracy) for it in trials],
-        text=[f"#{it.trial}" for it in trials],
-        mode="markers",
-        marker=marker,
-        name=theme.escape_label(family),
-        legendgroup=family,
-        showlegend=bool(family) and is_first,
-        hovertemplate="%{text}: %{x}, %{y:.4f}",
-        **at,
-    )
+def _points(axis: Axis, trials: list[RankedTrial], lang: str) -> dict[str, object]:
+    return {
+        "x": [_coordinate(axis, it, lang) for it in trials],
+        "y": [theme.round_coordinate(it.val_accuracy) for it in trials],
+        "text": [f"#{it.trial}" for it in trials],
+        "mode": "markers",
+        "hovertemplate": "%{text}: %{x}, %{y:.4f}",
+    }
 
 
 def _coordinate(axis: Axis, trial: RankedTrial, lang: str) -> object:

@@ -1,40 +1,34 @@
-"""Curves over all thresholds: the receiver operating characteristic, and precision and recall."""
+"""ROC and precision-recall curves."""
 
 from collections.abc import Mapping
 
 import plotly.graph_objects as go
 
 from analysis.report.figures import theme
+from analysis.report.texts import texts
 from analysis.results.classification_metrics import Curve, Evaluation
 
 
 def plot_roc(evaluation: Evaluation, *, lang: str = "en") -> go.Figure:
-    """Draw sensitivity over the share of false alarms, each class against all others.
-
-    Args:
-        evaluation: Of one split; a class without images, or with all of them, has no curve.
-        lang: Of the labels.
-    """
-    texts = theme.words(lang)
+    """Draw sensitivity over the false positive rate, each class against all others."""
+    labels = texts(lang)
     figure = _square_figure(
-        texts.say("roc.title"), texts.say("axis.false_alarms"), texts.say("axis.sensitivity"), lang
+        labels.say("roc.title"),
+        labels.say("axis.false_alarms"),
+        labels.say("axis.sensitivity"),
+        lang,
     )
     figure.add_shape(
         type="line", x0=0, y0=0, x1=1, y1=1, line={"dash": "dot", "color": theme.NEUTRAL}
     )
-    areas = {it.name: texts.number(it.auc.value, 3) for it in evaluation.classes}
+    areas = {it.name: labels.number(it.auc.value, 3) for it in evaluation.classes}
     _add_curves(figure, evaluation.roc, areas)
     return figure
 
 
 def plot_precision_recall(evaluation: Evaluation, *, lang: str = "en") -> go.Figure:
-    """Draw precision over recall, each class against all others.
-
-    Args:
-        evaluation: Of one split; a class without images has no curve.
-        lang: Of the labels.
-    """
-    say = theme.words(lang).say
+    """Draw precision over recall, each class against all others."""
+    say = texts(lang).say
     figure = _square_figure(
         say("precision_recall.title"), say("axis.recall"), say("axis.precision"), lang
     )

@@ -1,4 +1,4 @@
-"""A study's story as a notebook that has not been run yet."""
+"""The notebook of a study before it is run."""
 
 from typing import Any
 
@@ -15,7 +15,7 @@ from analysis.report.notebook.study import write_aim, write_data, write_methods,
 from storage import hide_passwords
 
 RENDERER = "plotly_mimetype+notebook"
-"""Figures that are drawn offline in Jupyter, in editors, and in pages made from the notebook."""
+"""Draws figures without a network in Jupyter, in editors, and in exported pages."""
 KERNEL = {"display_name": "Python 3", "language": "python", "name": "python3"}
 LANGUAGE = {
     "codemirror_mode": {"name": "ipython", "version": 3},
@@ -25,15 +25,15 @@ LANGUAGE = {
     "nbconvert_exporter": "python",
     "pygments_lexer": "ipython3",
 }
-"""What Jupyter writes of Python, its version aside."""
+"""Jupyter's description of Python, without its version."""
 
 
 def build_notebook(facts: Facts, *, store: str, lang: str = "en") -> NotebookNode:
-    """Return the story of a study as a notebook whose cells have not been run.
+    """Return the notebook of a study, whose cells have not been run.
 
     Args:
-        facts: What it tells.
-        store: The URL of the store as seen from the notebook's folder; passwords are hidden.
+        facts: Of the study.
+        store: The URL of the store relative to the notebook's folder; passwords are hidden.
         lang: `en` or `ru`.
 
     Raises:
@@ -41,15 +41,9 @@ def build_notebook(facts: Facts, *, store: str, lang: str = "en") -> NotebookNod
     """
     writer = CellWriter(facts, lang)
     _write_start(writer, hide_passwords(store))
-    for add_text in (
-        write_aim,
-        write_data,
-        write_methods,
-        write_search,
-        write_results,
-        write_conclusion,
-    ):
-        add_text(writer)
+    parts = (write_aim, write_data, write_methods, write_search, write_results, write_conclusion)
+    for write_part in parts:
+        write_part(writer)
     cells = [make_cell(it, f"cell-{place:02}") for place, it in enumerate(writer.cells, start=1)]
     metadata = {"kernelspec": KERNEL, "language_info": LANGUAGE, "title": facts.study}
     notebook: NotebookNode = new_notebook(  # type: ignore[no-untyped-call]
@@ -86,7 +80,7 @@ def _write_start(writer: CellWriter, store: str) -> None:
 
 
 def make_cell(cell: Cell, name: str) -> NotebookNode:
-    """Return a cell as notebooks have it, with `name` as its id."""
+    """Return a cell of a notebook, with `name` as its id."""
     make: Any = new_markdown_cell if cell.kind == "markdown" else new_code_cell
     made: NotebookNode = make(cell.source, id=name)
     return made

@@ -1,4 +1,4 @@
-"""The end of the story: what was found, in short, and everything that speaks against it."""
+"""Conclusion of the notebook: the result in short, and all cautions about it."""
 
 from collections.abc import Iterable
 
@@ -6,11 +6,11 @@ from analysis.confirmation.comparison import Standing
 from analysis.report.notebook.cell_writer import CellWriter, bullet_list, code_block
 
 CAUTIONS_IN_TEXT = frozenset({"unconfirmed", "no_test", "not_separable", "searched_after_confirm"})
-"""Cautions that the conclusion tells in sentences of its own."""
+"""Cautions that the conclusion has its own sentences for."""
 
 
 def write_conclusion(writer: CellWriter) -> None:
-    """Tell what was found, and everything that speaks against it."""
+    """Write the result in short, and all cautions about it."""
     facts, winner = writer.facts, writer.facts.winner
     cautions = [writer.caution(it) for it in facts.cautions if it.kind not in CAUTIONS_IN_TEXT]
     writer.add_text(

@@ -1,17 +1,15 @@
-"""The second half of the story: what was found, and how sure it is."""
-
-from collections.abc import Iterator
+"""Second half of the notebook: results and how certain they are."""
 
 from analysis.confirmation.comparison import Confirmation
 from analysis.report.facts import SplitEvaluation
+from analysis.report.figures.curves import second_phase
 from analysis.report.notebook.cell_writer import CellWriter, bullet_list, escape_markdown
-from analysis.results.classification_metrics import OVERALL_SCORES, Evaluation, Score
-
-N_TOP = 10
+from analysis.report.page import N_TOP
+from analysis.results.classification_metrics import OVERALL_SCORES
 
 
 def write_results(writer: CellWriter) -> None:
-    """Tell of the families, the ranking and the winner, and how good it is."""
+    """Write about the families, the ranking, and the winner with its scores."""
     writer.add_text(writer.say("results.title"), writer.say("results.families"), _families(writer))
     writer.add_call("families_table")
     writer.add_call("plot_families")
@@ -66,7 +64,7 @@ def _write_curve(writer: CellWriter) -> None:
     if not winner.curve:
         writer.add_text(writer.say("curves.none"))
         return
-    second = next((row.epoch for row in winner.curve if row.phase == 2), None)
+    second = second_phase(winner.curve)
     writer.add_text(
         "" if second is None else writer.say("curves.two_phases", epoch=second),
         writer.say("curves.about", epoch=winner.best_epoch),
@@ -118,6 +116,8 @@ def _write_evaluation(writer: CellWriter) -> None:
 
 def _write_scores(writer: CellWriter, examination: SplitEvaluation) -> None:
     evaluation, score = examination.evaluation, writer.phrases.score
+    intervals = [getattr(evaluation, name) for name in OVERALL_SCORES]
+    intervals += [it.auc for it in evaluation.classes]
     is_test = examination.split == "test"
     images = writer.count("count.images", evaluation.n)
     n_groups = evaluation.n_groups
@@ -134,18 +134,13 @@ def _write_scores(writer: CellWriter, examination: SplitEvaluation) -> None:
             **writer.interval_values(evaluation.accuracy),
         ),
         _weakest(writer, examination),
-        writer.phrases.no_interval(evaluation.accuracy, _scores(evaluation)),
+        writer.phrases.no_interval(evaluation.accuracy, intervals),
         _uses(writer),
     )
     split = f'"{examination.split}"'
     writer.add_code(f"examined = facts.examined[{split}]")
     writer.add_call("scores_table", "facts", split)
     writer.add_call("class_scores_table", "facts", split)
-
-
-def _scores(evaluation: Evaluation) -> Iterator[Score]:
-    yield from (getattr(evaluation, name) for name in OVERALL_SCORES)
-    yield from (it.auc for it in evaluation.classes)
 
 
 def _weakest(writer: CellWriter, examination: SplitEvaluation) -> str:

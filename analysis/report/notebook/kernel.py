@@ -1,4 +1,4 @@
-"""Runs a notebook on a kernel of this Python, which is fresh, quiet, and always ended."""
+"""Running of a notebook on a new kernel of this Python, which is always shut down."""
 
 import os
 import sysconfig
@@ -19,17 +19,17 @@ from analysis.output_files import Progress
 from storage import hide_passwords
 
 CELL_TIMEOUT_S = 300
-"""The store is read by one cell: a large one on a slow disk takes its time."""
+"""One cell reads the whole store, which may be large and on a slow disk."""
 START_TIMEOUT_S = 90
 QUIET_ENVIRONMENT = {
     "PYTHONWARNINGS": "ignore",
-    "PYDEVD_DISABLE_FILE_VALIDATION": "1",  # The kernel's debugger talks of frozen modules.
+    "PYDEVD_DISABLE_FILE_VALIDATION": "1",  # The debugger warns of frozen modules.
     "TF_CPP_MIN_LOG_LEVEL": "3",
 }
 STORE_VARIABLE = "CONVSEARCH_STORE"
-"""The variable that names another store than the one that the notebook was written from."""
+"""The variable that overrides the store that the notebook was written from."""
 CODE_ROOT = Path(__file__).resolve().parents[3]
-"""Where `analysis` was found: the kernel starts elsewhere, and must find it too."""
+"""Where `analysis` is, which the kernel imports from another folder."""
 
 
 def run_notebook(
@@ -38,14 +38,14 @@ def run_notebook(
     environment: Mapping[str, str],
     progress: Progress | None = None,
 ) -> None:
-    """Run all cells in their order; their outputs are put into the notebook.
+    """Run all cells in order and store their outputs in the notebook.
 
     Args:
-        notebook: What to run.
-        folder: Where the kernel works.
-        environment: Variables for the kernel alone, beside those of this process; that of the
-            store is not taken over from it, since the command line may have named another.
-        progress: Told how many cells are run.
+        notebook: The notebook.
+        folder: The kernel's working directory.
+        environment: Variables for the kernel only, added to those of this process. The store's
+            variable is not inherited, since the command line may have named another store.
+        progress: Called with the number of cells run.
 
     Raises:
         ReportError: If the kernel does not start, or a cell fails or takes too long.
@@ -71,16 +71,14 @@ def _kernel(
 ) -> Iterator[NotebookClient]:
     manager = AsyncKernelManager(
         kernel_name="python3",
-        kernel_spec_manager=KernelSpecManager(
-            kernel_dirs=[]
-        ),  # This Python's, not an installed one.
+        kernel_spec_manager=KernelSpecManager(kernel_dirs=[]),  # Not an installed kernel.
         connection_file=str(scratch / "kernel.json"),
     )
     client = NotebookClient(
         notebook,
         km=manager,
         timeout=CELL_TIMEOUT_S,
-        iopub_timeout=CELL_TIMEOUT_S,  # By default an output that is 4 s late is left out.
+        iopub_timeout=CELL_TIMEOUT_S,  # By default, output more than 4 s late is lost.
         raise_on_iopub_timeout=True,
         startup_timeout=START_TIMEOUT_S,
         record_timing=False,
@@ -96,7 +94,7 @@ def _kernel(
             ),
         ):
             yield client
-    finally:  # Ctrl-C may come while the kernel starts, before the client would end it.
+    finally:  # Ctrl-C may come while the kernel starts, before the client can stop it.
         if manager.has_kernel:
             with suppress(RuntimeError):
                 run_sync(manager.shutdown_kernel)(now=True)
@@ -112,7 +110,7 @@ def _run_cells(client: NotebookClient, progress: Progress | None) -> None:
 
 
 def _variables(scratch: Path, environment: Mapping[str, str]) -> dict[str, str]:
-    """Return the kernel's environment, in which Jupyter and IPython write to `scratch` only."""
+    """Return the kernel's environment; Jupyter and IPython write to `scratch` only."""
     roots = [it for it in os.environ.get("PYTHONPATH", "").split(os.pathsep) if it]
     paths = [str(Path(it).resolve()) for it in roots]
     if str(CODE_ROOT) not in {*paths, sysconfig.get_path("purelib")}:

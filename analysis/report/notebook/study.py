@@ -1,4 +1,4 @@
-"""The first half of the story: what was asked, of which images, and how it was searched."""
+"""First half of the notebook: aim, data, methods and search."""
 
 from analysis.report.notebook.cell_writer import CellWriter, bullet_list, escape_markdown
 
@@ -6,7 +6,7 @@ SPLITS = ("train", "val", "test")
 
 
 def write_aim(writer: CellWriter) -> None:
-    """Tell what was asked, and of which networks."""
+    """Write the question and the families that were searched."""
     facts = writer.facts
     classes, families = facts.data.classes, facts.search.families
     writer.add_text(
@@ -18,7 +18,7 @@ def write_aim(writer: CellWriter) -> None:
 
 
 def write_data(writer: CellWriter) -> None:
-    """Tell of the images: how many, how they were split, and what was left out."""
+    """Write about the images: their number, their splits, and which were excluded."""
     data = writer.facts.data
     by_split = {name: sum(data.counts.get(name, {}).values()) for name in SPLITS}
     shapes = "; ".join(
@@ -41,9 +41,10 @@ def write_data(writer: CellWriter) -> None:
 
 
 def write_methods(writer: CellWriter) -> None:
-    """Tell how trials were proposed, trained, stopped and judged."""
+    """Write how trials were proposed, trained, stopped and evaluated."""
     facts, search = writer.facts, writer.facts.search
     budget = writer.phrases.budget(facts)
+    sampler = writer.phrases.name("search.sampler", search.sampler)
     is_bounded = search.n_trials is not None or search.timeout_s is not None
     pruner = "methods.no_pruner" if search.pruner == "none" else "methods.pruner"
     rules = (
@@ -53,7 +54,7 @@ def write_methods(writer: CellWriter) -> None:
     versions = ", ".join(f"{name} {version}" for name, version in search.versions.items())
     writer.add_text(
         writer.say("methods.title"),
-        writer.say("methods.sampler", sampler=_sampler(writer), seed=str(search.seed)),
+        writer.say("methods.sampler", sampler=sampler, seed=str(search.seed)),
         writer.say(pruner, pruner=search.pruner),
         writer.say(
             "methods.budget", budget=budget if is_bounded else writer.say("methods.no_budget")
@@ -70,7 +71,7 @@ def write_methods(writer: CellWriter) -> None:
 
 
 def write_search(writer: CellWriter) -> None:
-    """Tell how the search went, and what mattered in it."""
+    """Write about the trials of the search and the importance of parameters."""
     facts, search = writer.facts, writer.facts.search
     counts = ", ".join(
         f"{writer.phrases.name('search.state', kind)} – {writer.page.number(n)}"
@@ -148,7 +149,3 @@ def _excluded_images(writer: CellWriter) -> str:
     if not data.n_duplicates:
         sentences.insert(0, writer.say("data.no_duplicates"))
     return " ".join(sentences)
-
-
-def _sampler(writer: CellWriter) -> str:
-    return writer.phrases.name("search.sampler", writer.facts.search.sampler)

@@ -1,4 +1,4 @@
-"""Writes the notebook: run, and without anything of the machine and the moment it ran on."""
+"""Writing of the notebook: run, and without traces of the machine and time."""
 
 import re
 from collections.abc import Mapping
@@ -17,7 +17,7 @@ from analysis.report.texts import texts
 
 FIGURE_ID = re.compile(r'<div id="([0-9a-f-]{36})" class="plotly-graph-div"')
 EXTERNAL_SCRIPT = re.compile(r"<script[^>]*\bsrc=[^>]*>\s*</script>")
-"""Plotly asks the web for a library that sets formulas, which no figure here has."""
+"""Plotly loads a library for formulas, which the figures do not contain."""
 
 
 def write_notebook(
@@ -29,22 +29,21 @@ def write_notebook(
     environment: Mapping[str, str] | None = None,
     progress: Progress | None = None,
 ) -> None:
-    """Write the story of a study as a notebook that was run, whole or not at all.
+    """Run the notebook of a study in its folder and write it, whole or not at all.
 
-    The kernel works in the notebook's folder, as it does when a reader runs it again. Equal facts
-    give an equal notebook.
+    Equal facts give an equal notebook.
 
     Args:
-        facts: What it tells.
-        path: The file; one that is there is replaced.
-        store: The URL of the store as seen from the notebook's folder, without a password.
+        facts: Of the study.
+        path: The file; an existing one is replaced.
+        store: The URL of the store relative to the notebook's folder, without a password.
         lang: `en` or `ru`.
-        environment: Variables for the kernel alone, as a store's URL with its password; they are
+        environment: Variables for the kernel only, such as a store URL with a password; they are
             not in the notebook.
-        progress: Told how many cells are run.
+        progress: Called with the number of cells run.
 
     Raises:
-        ReportError: If a cell fails; the notebook is written then too, but has not been run.
+        ReportError: If a cell fails; the notebook is then written without having been run.
         ValueError: If there are no texts in that language.
         OSError: If the file cannot be written.
     """
@@ -70,7 +69,7 @@ def _unexecuted(facts: Facts, store: str, lang: str) -> NotebookNode:
 
 
 def _sanitize(notebook: NotebookNode) -> NotebookNode:
-    """Take out what is of the machine: warnings name its folders, and figures have chance ids."""
+    """Remove warnings, which name folders of the machine, and random ids of figures."""
     notebook.metadata["kernelspec"], notebook.metadata["language_info"] = KERNEL, LANGUAGE
     n_figures = 0
     for cell in notebook.cells:
@@ -83,7 +82,7 @@ def _sanitize(notebook: NotebookNode) -> NotebookNode:
 
 
 def _clean_html(output: NotebookNode, name: str) -> bool:
-    """Return a figure's HTML a name of its own; say whether it is one."""
+    """Replace the random id in a figure's HTML; return whether the output is a figure."""
     html = output.get("data", {}).get("text/html", "")
     found = FIGURE_ID.search(html)
     if found is None:

@@ -12,7 +12,7 @@
     set(value) { try { localStorage.setItem("theme", value); } catch { /* As it was. */ } },
   };
 
-  function colours(layout, isPrinted) {
+  function colors(layout, isPrinted) {
     const style = getComputedStyle(root);
     const text = isPrinted ? "#1c2530" : style.getPropertyValue("--text").trim();
     const grid = isPrinted ? "#dde2e7" : style.getPropertyValue("--grid").trim();
@@ -25,7 +25,7 @@
 
   function themed(isPrinted) {
     return Promise.all(places.map((place) => {
-      const update = colours(place.layout, isPrinted);
+      const update = colors(place.layout, isPrinted);
       if (isPrinted) {
         update.autosize = false;
         update.width = place.classList.contains("small") ? PRINTED_WIDTH / 2 - 10 : PRINTED_WIDTH;
@@ -45,7 +45,7 @@
   async function draw() {
     for (const place of places) {
       const { data, layout } = figures[place.dataset.figure];
-      for (const [path, value] of Object.entries(colours(layout, false))) {
+      for (const [path, value] of Object.entries(colors(layout, false))) {
         const [holder, key] = path.split(".");
         layout[holder][key] = value;
       }

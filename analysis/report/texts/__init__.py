@@ -1,7 +1,6 @@
-"""The texts of a report by language, and numbers as that language writes them.
+"""Texts of the report by language, and numbers in the format of the language.
 
-A text is a string with `{placeholders}`, or, where it counts something, one string for each plural
-form of the language.
+A text is a string with `{placeholders}`, or one string per plural form if it counts something.
 """
 
 import json
@@ -15,7 +14,7 @@ from typing import Any
 LANGUAGES = ("en", "ru")
 NARROW_NO_BREAK_SPACE = "\u202f"
 NO_BREAK_SPACE = "\u00a0"
-"""Where no line may be broken: between a number and its percent sign."""
+"""Between a number and its percent sign."""
 MINUTE_S, HOUR_S = 60, 3600
 
 _SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
@@ -34,7 +33,7 @@ class Texts:
         return key in self.entries
 
     def say(self, key: str, **values: object) -> str:
-        """Return a text with its placeholders filled; numbers are written as the language does.
+        """Return a text with its placeholders filled; numbers have the format of the language.
 
         Raises:
             KeyError: If there is no such text, or a placeholder without a value.
@@ -45,7 +44,7 @@ class Texts:
         return entry.format(**self._formatted(values))
 
     def count(self, key: str, n: int, **values: object) -> str:
-        """Return a text about `n` things, in the form that the number asks for.
+        """Return a text about `n` things in the right plural form.
 
         Raises:
             KeyError: If there is no such text, or a placeholder without a value.
@@ -56,7 +55,7 @@ class Texts:
         return forms[plural_form(self.lang, n)].format(n=self.number(n), **self._formatted(values))
 
     def number(self, value: float | None, digits: int | None = None) -> str:
-        """Write a number: `digits` after the point, or as few as tell it; a dash for none."""
+        """Return a number with `digits` decimals, or as many as it needs; a dash for None."""
         if value is None or not math.isfinite(value):
             return "–"
         if digits is not None:
@@ -71,13 +70,13 @@ class Texts:
         return written.replace(",", NARROW_NO_BREAK_SPACE).replace(".", ",")
 
     def percent(self, share: float | None, digits: int = 1) -> str:
-        """Write a share from 0 to 1 as a percentage."""
+        """Return a share from 0 to 1 as a percentage."""
         if share is None or not math.isfinite(share):
             return "–"
         return f"{self.number(100 * share, digits)}{NO_BREAK_SPACE}%"
 
     def value(self, value: object) -> str:
-        """Write a parameter's or a setting's value as it was drawn; yes or no for a boolean."""
+        """Return the value of a parameter or a setting; yes or no for a boolean."""
         if isinstance(value, bool):
             return self.say("word.yes" if value else "word.no")
         if isinstance(value, float):
@@ -85,7 +84,7 @@ class Texts:
         return "–" if value is None else str(value)
 
     def duration(self, seconds: float) -> str:
-        """Write a time in the unit that suits it."""
+        """Return a duration in seconds, minutes or hours."""
         if seconds < MINUTE_S:
             return self.say("unit.seconds", n=self.number(seconds, 1 if seconds < 10 else 0))
         if seconds < HOUR_S:
@@ -107,7 +106,7 @@ def texts(lang: str, part: str = "") -> Texts:
 
     Args:
         lang: One of `LANGUAGES`.
-        part: Of what, as `notebook`; the page itself by default.
+        part: `notebook`, or the page by default.
 
     Raises:
         ValueError: If there are none in that language.
@@ -128,7 +127,7 @@ def _scientific(written: str) -> str:
 
 
 def plural_form(lang: str, n: int) -> str:
-    """Return the form that a count of `n` takes: `one` or `other`; in Russian `few`, `many` too.
+    """Return the plural form of `n`: `one` or `other`; in Russian `one`, `few` or `many`.
 
     Source: Unicode CLDR, Language Plural Rules, cardinal forms of integers.
     """

@@ -1,4 +1,4 @@
-"""What commands show on a terminal: live progress, tables and closing lines.
+"""Terminal output of commands: live progress, tables and closing lines.
 
-The values shown come from `analysis` and from the rooms that do the work.
+The values shown are computed in `analysis` and in the other rooms of `search`.
 """

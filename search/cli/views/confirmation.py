@@ -1,4 +1,4 @@
-"""What `confirm` shows: how good each config is over several seeds, and which to take."""
+"""Output of `confirm`: accuracy of each config over several seeds, and the recommended one."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -9,9 +9,8 @@ from rich.table import Table
 
 from analysis import Ranking
 from analysis.confirmation.comparison import Confirmation, Standing
-from analysis.confirmation.recommendation import describe_recommendation
 from analysis.confirmation.trainings import Trainings
-from analysis.confirmation_study import CONFIRMATION_SUFFIX
+from analysis.confirmation_study import kind_of_trial
 from analysis.formatting import format_accuracy, name_training
 from analysis.report.facts import TestUse
 from analysis.results.classification_metrics import Evaluation
@@ -29,13 +28,13 @@ def show_confirm_result(
     *,
     opens_test: bool | None = None,
 ) -> None:
-    """Show how the configs compare, and how good the winner is on the test split.
+    """Show how the configs compare, and the winner's scores on the test split.
 
     Args:
-        console: For the answer.
-        stderr_console: For everything else.
-        result: What is shown.
-        opens_test: What the command said of the test split, as `--test` or `--no-test`.
+        console: Console for the result.
+        stderr_console: Console for everything else.
+        result: The result.
+        opens_test: `True` for `--test`, `False` for `--no-test`, else None.
     """
     trainings = result.trainings
     if result.confirmation is None or trainings is None:
@@ -45,34 +44,31 @@ def show_confirm_result(
     if result.winner is None:
         print_line(
             stderr_console,
-            "Not all trainings are done: the same command goes on where it stopped.",
+            "Not all trainings are done: the same command resumes them.",
         )
         return
     show_winner(console, result.winner, trainings)
     if result.problem is not None:
         print_line(stderr_console, result.problem, style="yellow")
-    elif result.test is None and (ahead := unconfirmed_leaders(result.ranking, result.trainings)):
+    elif result.test is not None:
+        show_scores(console, "test", result.test)
+    elif ahead := unconfirmed_leaders(result.ranking, trainings):
         names = ", ".join(map(str, ahead))
         why = f"Trials found since rank as high: {names}. The same command trains them again too"
-        print_line(
-            stderr_console,
-            f"{why}; the test split was left closed (--test opens it).",
-            style="yellow",
-        )
-    elif result.test is None:
-        print_line(stderr_console, "The test split was left closed (--test opens it, once).")
+        line = f"{why}; the test split was not used (--test uses it)."
+        print_line(stderr_console, line, style="yellow")
     else:
-        show_scores(console, "test", result.test)
+        print_line(stderr_console, "The test split was not used (--test uses it, once).")
     show_test_uses(stderr_console, result.uses)
     command = report_command(result.ranking.study, result.run.store)
     print_line(stderr_console, f"Next: {command}{' --no-test' if opens_test is False else ''}")
 
 
 def show_winner(console: Console, winner: Winner, trainings: Trainings | None) -> None:
-    """Say whose weights are exported."""
+    """Show which trial's weights are exported."""
     again = () if trainings is None else trainings.trainings
     seeds = [it.seed for it in again if it.number == winner.number]
-    is_training = winner.study.endswith(CONFIRMATION_SUFFIX) and bool(seeds)
+    is_training = kind_of_trial(winner.study) == "training" and bool(seeds)
     name = (
         name_training(winner.number, winner.trial, seeds[0])
         if is_training
@@ -86,7 +82,7 @@ def show_winner(console: Console, winner: Winner, trainings: Trainings | None) -
 
 
 def show_scores(console: Console, split: str, found: Evaluation) -> None:
-    """Say how good a network's answers on a split are, with 95 % intervals."""
+    """Show the scores of a network on a split, with 95 % intervals."""
     scores = {
         "accuracy": found.accuracy,
         "balanced accuracy": found.balanced_accuracy,
@@ -98,28 +94,19 @@ def show_scores(console: Console, split: str, found: Evaluation) -> None:
 
 
 def show_test_uses(console: Console, uses: Sequence[TestUse]) -> None:
-    """Say when, by what and for which network the test split was used."""
+    """Show when, by which command and for which network the test split was used."""
     for use in uses:
-        kind = "training" if use.study.endswith(CONFIRMATION_SUFFIX) else "trial"
         when = datetime.fromisoformat(use.at).strftime("%Y-%m-%d %H:%M UTC")
-        print_line(
-            console,
-            f"The test split was used on {when} by {use.by}, for {kind} {use.trial} of "
-            f"{use.study}.",
-        )
+        network = f"{kind_of_trial(use.study)} {use.trial} of {use.study}"
+        print_line(console, f"The test split was used on {when} by {use.by}, for {network}.")
     if len(uses) > 1:
-        print_line(
-            console, "Seen more than once, it flatters whatever is chosen by it.", style="yellow"
-        )
+        print_line(console, "Used more than once, it gives optimistic scores.", style="yellow")
 
 
 def show_confirmation(
     console: Console, ranking: Ranking, found: Confirmation, trainings: Trainings
 ) -> None:
-    """Show the configs, the best mean first, and recommends the smallest of equals.
-
-    While there are too few trainings for that, it says how far they are instead.
-    """
+    """Show the configs, the best mean first, and the recommended one or how many are left."""
     console.print(f"{ranking.study}: validation accuracy over seeds")
     table = Table(box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))  # fits 80 columns
     table.add_column("trial", justify="right", no_wrap=True)
@@ -140,15 +127,13 @@ def show_confirmation(
             style="bold" if it is found.recommended and trainings.has_enough_seeds else "",
         )
     console.print(table)
-    print_line(console, describe_recommendation(found, trainings))
+    print_line(console, trainings.describe_recommendation(found))
     if trainings.n_skipped:
-        words = f"Spared: {plural(trainings.n_skipped, 'training')}"
-        print_line(console, f"{words} of configs that are clearly behind.")
+        words = f"Skipped: {plural(trainings.n_skipped, 'training')}"
+        print_line(console, f"{words} of configs that are clearly worse.")
     failed = [f"{it.n_failed} of trial {it.trial}" for it in found.standings if it.n_failed]
     if failed:
-        print_line(
-            console, f"Trainings that came to no value: {', '.join(failed)}.", style="yellow"
-        )
+        print_line(console, f"Failed trainings: {', '.join(failed)}.", style="yellow")
 
 
 def _interval(it: Standing) -> str:

@@ -1,10 +1,10 @@
-"""What `predict` shows: a line for each image, then what could not be read."""
+"""Output of `predict`: a line for each image, then the unreadable ones."""
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
-from analysis.confirmation_study import CONFIRMATION_SUFFIX
+from analysis.confirmation_study import kind_of_trial
 from analysis.formatting import format_accuracy, printable
 from search.cli.console import print_line
 from search.exported_models.prediction import Prediction, Predictions
@@ -12,14 +12,14 @@ from spaces.wording import plural
 
 N_CLASSES = 5
 WIDEST = 100_000
-"""Columns that no table needs."""
+"""Width that no table exceeds."""
 
 
 def show_predictions(console: Console, found: Predictions) -> None:
-    """Show the most probable classes of each image, and what had to be done to it."""
+    """Show the most probable classes of each image, and how it was adapted."""
     facts = found.facts
-    kind = "training" if facts.study.endswith(CONFIRMATION_SUFFIX) else "trial"
-    origin = printable(f"{facts.family} network, {kind} {facts.trial} of {facts.study}")
+    trial = f"{kind_of_trial(facts.study)} {facts.trial} of {facts.study}"
+    origin = printable(f"{facts.family} network, {trial}")
     print_line(console, f"{origin}: validation accuracy {format_accuracy(facts.val_accuracy)}")
     read = [image for image in found.images if image.error is None]
     if read:
@@ -27,7 +27,7 @@ def show_predictions(console: Console, found: Predictions) -> None:
 
 
 def show_unreadable(console: Console, found: Predictions) -> None:
-    """List what was not looked at, and the images that could not be read, with their reasons."""
+    """List skipped folders, and the images that could not be read, with their reasons."""
     for note in found.notes:
         print_line(console, printable(note))
     if not found.n_unreadable:
@@ -39,7 +39,7 @@ def show_unreadable(console: Console, found: Predictions) -> None:
 
 
 def _print(console: Console, table: Table) -> None:
-    """Print a table; outside a terminal it is as wide as it has to be, so that no name breaks."""
+    """Print a table; outside a terminal in full width, so that no name is broken."""
     if not console.is_terminal:
         table.width = console.measure(table, options=console.options.update(width=WIDEST)).maximum
     console.print(table, soft_wrap=not console.is_terminal)

@@ -1,4 +1,4 @@
-"""What `rank` shows: the trials of a study, best first, or those that stand out."""
+"""Output of `rank`: the trials of a study, best first."""
 
 from collections.abc import Callable, Iterable
 
@@ -17,7 +17,7 @@ MEASURES = {
     "auc": "area under the ROC curve (validation)",
 }
 SHORT = {"val_accuracy": "val acc", "balanced_accuracy": "bal acc", "auc": "val auc"}
-COSTS: dict[Cost, str] = {"parameters": "parameters", "seconds": "time of training"}
+COSTS: dict[Cost, str] = {"parameters": "parameters", "seconds": "training time"}
 
 
 def show_ranking(console: Console, ranking: Ranking, *, show_all: bool = False) -> None:
@@ -44,14 +44,14 @@ def show_family_ranking(console: Console, ranking: Ranking) -> None:
 
 
 def show_within(console: Console, ranking: Ranking, distance: float) -> None:
-    """Show the best trial, and those as good as it that are smaller or quicker."""
+    """Show the best trial, and equally good ones that are smaller or faster."""
     best, *others = ranking.within(distance) or (None,)
     if best is None:
         console.print(f"Study {ranking.study} has no complete trial yet.")
         return
     measure = MEASURES[ranking.metric]
     console.print(
-        f"{ranking.study}: within {distance:g} of the best {measure}, and smaller or quicker"
+        f"{ranking.study}: within {distance:g} of the best {measure}, and smaller or faster"
     )
 
     def compare(trial: RankedTrial) -> str:
@@ -59,11 +59,11 @@ def show_within(console: Console, ranking: Ranking, distance: float) -> None:
 
     _show_trials(console, ranking, (best, *others), "against the best", compare)
     if not others:
-        console.print("No other trial is as good and smaller or quicker.")
+        console.print("No other trial is as good and smaller or faster.")
 
 
 def show_fronts(console: Console, ranking: Ranking) -> None:
-    """Show the Pareto fronts: against the network's size, and against the time of training."""
+    """Show the Pareto fronts of accuracy against size and against training time."""
     if not ranking.complete:
         console.print(f"Study {ranking.study} has no complete trial yet.")
         return
@@ -94,7 +94,7 @@ def _describe_network(trial: RankedTrial) -> str:
 
 
 def _share(trial: RankedTrial, best: RankedTrial, cost: Cost) -> str:
-    """Say how much less than the best a trial costs; nothing where it does not."""
+    """Say how much less than the best a trial costs; empty if it does not."""
     if trial.cost(cost) >= best.cost(cost):
         return ""
     return f"{trial.cost(cost) / best.cost(cost):.0%} of its {COSTS[cost]}"
@@ -112,6 +112,6 @@ def _cells(trial: RankedTrial, metric: str) -> tuple[str, ...]:
 
 
 def describe_ending(trial: RankedTrial) -> str:
-    """Return a trial's state, with the reason where there is one."""
+    """Return the state of a trial, with the reason if there is one."""
     kind = trial.kind or trial.state.lower()
     return f"{kind}: {trial.reason}" if trial.reason else kind

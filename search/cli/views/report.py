@@ -1,4 +1,4 @@
-"""What `report` shows: where it is, and what it says in a few lines."""
+"""Output of `report`: its files, and a summary in a few lines."""
 
 from shlex import quote
 
@@ -11,7 +11,7 @@ from search.reports.report import WrittenReport
 
 
 def show_report(console: Console, stderr_console: Console, written: WrittenReport) -> None:
-    """Say where the report is, which network won, and how good it is."""
+    """Show the report's files, the winner and its scores."""
     facts = written.facts
     winner = facts.winner
     how = "the median of several seeds" if winner.is_confirmed else "the best of the search"
@@ -24,15 +24,14 @@ def show_report(console: Console, stderr_console: Console, written: WrittenRepor
     if test is not None:
         show_scores(stderr_console, "test", test.evaluation)
     show_test_uses(stderr_console, facts.test_uses)
+    warnings = list(written.problems)
     if facts.is_partial and facts.is_search_over:
         again = f"`convsearch confirm {quote(facts.study)}`"
-        why = f"The confirmation is not finished, and {again} goes on with it"
-        print_line(stderr_console, f"{why}: this report is partial.", style="yellow")
+        why = f"The confirmation is not finished, and {again} resumes it"
+        warnings.insert(0, f"{why}: this report is partial.")
     elif facts.is_partial:
-        print_line(
-            stderr_console, "The study is not over, so this report is partial.", style="yellow"
-        )
-    for problem in written.problems:
-        print_line(stderr_console, problem, style="yellow")
+        warnings.insert(0, "The study is not over, so this report is partial.")
+    for warning in warnings:
+        print_line(stderr_console, warning, style="yellow")
     for path in written.files:
         console.print(str(path), soft_wrap=True)

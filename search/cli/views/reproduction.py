@@ -1,4 +1,4 @@
-"""What `reproduce` shows: both curves side by side where they differ."""
+"""Output of `reproduce`: both curves side by side if they differ."""
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
@@ -11,13 +11,13 @@ from spaces.wording import plural
 
 
 def show_reproduction(console: Console, found: Reproduction) -> None:
-    """Say whether the curve is the same, and show both where it is not."""
+    """Show whether the curves are identical, else both of them."""
     name = f"Trial {found.trial} of {found.study}"
     if found.is_identical:
         n = plural(len(found.recorded), "epoch")
         print_line(console, f"{name}: {n} trained again, identical to the last digit.")
         return
-    print_line(console, f"{name}: another curve from epoch {found.first_difference} on.")
+    print_line(console, f"{name}: the curve differs from epoch {found.first_difference} on.")
     table = Table(box=SIMPLE_HEAD, pad_edge=False)
     for column in ("epoch", "val acc", "again", "val loss", "again"):
         table.add_column(column, justify="right", no_wrap=True)
@@ -31,11 +31,7 @@ def show_reproduction(console: Console, found: Reproduction) -> None:
         )
     console.print(table)
     if len(found.recorded) != len(found.repeated):
-        print_line(
-            console,
-            f"{len(found.recorded)} epochs are recorded, {len(found.repeated)} came again.",
-        )
-    print_line(
-        console,
-        "Another processor, TensorFlow or number of threads rounds differently (--threads).",
-    )
+        n_recorded, n_repeated = len(found.recorded), len(found.repeated)
+        print_line(console, f"{n_recorded} epochs are recorded, {n_repeated} were repeated.")
+    causes = "Another processor, TensorFlow or number of threads rounds differently (--threads)."
+    print_line(console, causes)

@@ -1,4 +1,4 @@
-"""The live view of a run: a panel on a terminal, a line for each ended trial elsewhere."""
+"""The live view of `run`: a panel on a terminal, a line for each ended trial elsewhere."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -11,22 +11,22 @@ from rich.table import Table
 from rich.text import Text
 
 from analysis import StudyStatus, family_of
-from analysis.confirmation.recommendation import describe_leading
 from analysis.confirmation_study import origin_of_training
 from analysis.formatting import format_accuracy, format_duration, name_training
 from search.cli.console import print_line
+from search.cli.views.status import describe_leading
 from spaces.wording import plural
 from storage import HEARTBEAT_INTERVAL_S, TrialRow
 
 N_RECENT = 3
 BAR_WIDTH = 30
 STORE_SILENCE_S = 2.2 * HEARTBEAT_INTERVAL_S
-"""Of all workers: when two beats of each are missing, the store keeps them waiting."""
+"""If no worker has sent a heartbeat for so long, the store probably blocks them."""
 
 
 @contextmanager
 def live_view(console: Console) -> Iterator[Callable[[StudyStatus], None]]:
-    """Return a function that shows a status."""
+    """Yield a function that shows a status."""
     if not console.is_terminal:
         yield _Lines(console).show
         return
@@ -44,9 +44,9 @@ def live_view(console: Console) -> Iterator[Callable[[StudyStatus], None]]:
 
 
 def render(status: StudyStatus) -> RenderableType:
-    """Draw the panel: budget, best, running trials, those that ended last.
+    """Draw the panel: budget, best, running trials, and those that ended last.
 
-    With several families there is a line of each one's best, and trials say their family.
+    Several families get a line with the best of each, and trials have their family.
     """
     parts: list[RenderableType] = [_budget_line(status), _best_line(status)]
     if len(status.families) > 1 and not status.is_confirmation:
@@ -56,7 +56,7 @@ def render(status: StudyStatus) -> RenderableType:
     silent_s = min((worker.last_seen_s for worker in status.workers), default=0.0)
     if silent_s > STORE_SILENCE_S:
         words = f"no worker has written to the store for {silent_s:.0f} s: is it locked, or full?"
-        parts.append(Text(f"{words} Workers say more in their logs.", style="yellow"))
+        parts.append(Text(f"{words} See the workers' logs.", style="yellow"))
     ended = _ended(status)[-N_RECENT:]
     several = len(status.families) > 1
     lines = [describe_ending(row, with_family=several) for row in reversed(ended)]
@@ -65,7 +65,7 @@ def render(status: StudyStatus) -> RenderableType:
 
 
 def describe_ending(row: TrialRow, *, with_family: bool = False) -> str:
-    """Return how a trial ended in one line."""
+    """Describe how a trial ended in one line."""
     outcome = row.outcome
     kind = row.state.lower() if outcome is None else outcome.kind
     curve = row.curve
@@ -88,7 +88,7 @@ def _name(row: TrialRow, *, with_family: bool) -> str:
 
 
 def _ended(status: StudyStatus) -> list[TrialRow]:
-    """Return the trials that have ended, in that order; proposals refused at once are no news."""
+    """Return the trials that have ended, in that order, without configs rejected at once."""
     rows = [
         row
         for row in status.trials
@@ -153,7 +153,7 @@ def _running_table(status: StudyStatus) -> Table:
 
 
 class _Lines:
-    """A line for each trial that has ended since the last call."""
+    """Prints a line for each trial that has ended since the last call."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
@@ -161,7 +161,7 @@ class _Lines:
 
     def show(self, status: StudyStatus) -> None:
         ended = _ended(status)
-        if self._shown is None:  # What ended before this run is not news.
+        if self._shown is None:  # Trials that ended before this run are not shown.
             self._shown = {row.number for row in ended}
         for row in ended:
             if row.number not in self._shown:

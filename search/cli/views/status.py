@@ -1,4 +1,4 @@
-"""What commands show of a source, a study and its trials, as tables of text."""
+"""Output about a source, a study, its trials and its workers, as tables of text."""
 
 from collections.abc import Sequence
 from datetime import timedelta
@@ -11,7 +11,6 @@ from rich.console import Console
 from rich.table import Table
 
 from analysis import FamilySummary, StudyStatus, family_of
-from analysis.confirmation.recommendation import describe_leading
 from analysis.formatting import (
     format_accuracy,
     format_duration,
@@ -24,7 +23,6 @@ from spaces.wording import plural
 if TYPE_CHECKING:
     from search.dashboard.child_process import DashboardProcess
     from search.data import SourceSummary
-    from search.settings.stored import StudySettings, WeightsFile
     from search.studies.submission import Submission
     from search.workers.local_run import RunResult
 
@@ -34,12 +32,14 @@ N_TOP = 10
 def show_submission(
     console: Console, submission: "Submission", *, with_workers: bool = True
 ) -> None:
-    """Say what is searched, on what, and where it goes."""
+    """Show the study, its images, families and workers."""
+    from spaces.models.backbones import Weights, find_backbone
+
     settings = submission.settings
     data = next(iter(submission.data.values()))
     shapes = [images.image_shape for images in submission.data.values()]
     sizes = " and ".join(f"{height}×{width}" for height, width, _ in shapes)
-    colour = "grey" if shapes[0][-1] == 1 else "colour"
+    color = "grey" if shapes[0][-1] == 1 else "color"
     n_images = sum(data.counts.values())
     families = ", ".join(settings.space["families"])
     verb = "Study" if submission.is_new else "Resuming study"
@@ -47,37 +47,27 @@ def show_submission(
     print_line(console, f"{verb} {submission.record.name} in {submission.store.shown_url}")
     print_line(
         console,
-        f"{plural(n_images, colour + ' image')} of {sizes} in "
+        f"{plural(n_images, color + ' image')} of {sizes} in "
         f"{plural(data.n_classes, 'class')} ({data.counts['train']:,} train, "
         f"{data.counts['val']:,} val, {data.counts['test']:,} test); families: "
         f"{families}{workers}",
     )
-    weights = settings.weights
-    if weights is not None:
-        show_weights(console, settings, weights)
+    if settings.weights is not None and Weights(settings.weights.source).path is not None:
+        backbone = find_backbone(str(settings.space["domains"]["backbone"]["values"][0]))
+        mode = settings.weights.mode or f"{backbone.mode}, as Keras' own weights"
+        source = settings.weights.source
+        print_line(console, f"weights: {source}, which expect pixels as {mode} (--weights-mode)")
     for note in submission.notes:
         print_line(console, note)
 
 
 def show_dashboard_address(console: Console, dashboard: "DashboardProcess") -> None:
-    """Say where the dashboard beside a search is."""
+    """Show the address of the dashboard beside a search."""
     console.print(f"Dashboard: {dashboard.address}", soft_wrap=True)
 
 
-def show_weights(console: Console, settings: "StudySettings", weights: "WeightsFile") -> None:
-    """Say which file the weights of backbones come from, and how they want pixels."""
-    from spaces.models.backbones import Weights, find_backbone
-
-    if Weights(weights.source).path is not None:
-        backbone = find_backbone(str(settings.space["domains"]["backbone"]["values"][0]))
-        mode = weights.mode or f"{backbone.mode}, as Keras' own weights"
-        print_line(
-            console, f"weights: {weights.source}, which want pixels as {mode} (--weights-mode)"
-        )
-
-
 def describe_submission(submission: "Submission") -> dict[str, Any]:
-    """Return a submitted study as JSON values; the store is without its password."""
+    """Return a submitted study as JSON values; the store's URL has no password."""
     record = submission.record
     return {
         "study": record.name,
@@ -89,7 +79,7 @@ def describe_submission(submission: "Submission") -> dict[str, Any]:
 
 
 def show_families(console: Console, families: Sequence[FamilySummary]) -> None:
-    """Show the best of each family, how often it was tried, and what that took."""
+    """Show the best of each family, its number of trials, and their time."""
     table = Table(box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))  # fits 80 columns
     table.add_column("family", no_wrap=True)
     names = ("val acc", "trial", "parameters", "trials", "complete", "pruned", "time", "epoch")
@@ -112,7 +102,7 @@ def show_families(console: Console, families: Sequence[FamilySummary]) -> None:
 
 
 def show_ending(console: Console, result: "RunResult") -> None:
-    """Say how a run ended and what to do next."""
+    """Show how a run ended and what to do next."""
     status, record = result.status, result.status.record
     counts = status.counts
     waiting = f", {counts['waiting']} waiting" if counts["waiting"] else ""
@@ -127,7 +117,7 @@ def show_ending(console: Console, result: "RunResult") -> None:
         print_line(console, record.end_reason)
     if result.is_interrupted:
         how = "Interrupted" if result.signal else "Stopped by `convsearch stop`"
-        print_line(console, f"{how}: nothing is lost, the same command goes on where it stopped.")
+        print_line(console, f"{how}: nothing is lost, the same command resumes the study.")
         return
     if record.has_failed:
         return
@@ -140,11 +130,11 @@ def show_ending(console: Console, result: "RunResult") -> None:
 
 
 def report_command(study: str, store: str) -> str:
-    """Return the command that writes a study's report, in the place of one that is there.
+    """Return the command that writes a study's report, or replaces it if there is one.
 
     Args:
-        study: Its name.
-        store: The store's URL; empty where none was named.
+        study: The study's name.
+        store: The store's URL; empty for the default.
     """
     from search.reports.output_folder import has_report
 
@@ -154,19 +144,25 @@ def report_command(study: str, store: str) -> str:
     return f"convsearch report {quote(study)} --out {quote(folder)}{force}{place}"
 
 
+def describe_leading(status: StudyStatus) -> str:
+    """Describe the config with the best mean in a confirmation so far."""
+    found = status.leading
+    if found is None:
+        return "no config has two values yet"
+    mean = format_accuracy(found.mean)
+    return f"leading mean {mean} of trial {found.trial} ({plural(found.n_seeds, 'seed')})"
+
+
 def show_status(console: Console, status: StudyStatus) -> None:
-    """Show counts, workers, pace and time left."""
+    """Show counts, workers, pace and time left of a study."""
     record, best = status.record, status.best
     counts = ", ".join(f"{n} {name}" for name, n in status.counts.items() if n)
     console.print(
         f"{record.name}: {format_progress(status.n_done, record.n_trials)} ({counts or 'none'})"
     )
     if record.timeout_s is not None:
-        spent, whole = (
-            timedelta(seconds=int(record.active_s)),
-            timedelta(seconds=int(record.timeout_s)),
-        )
-        console.print(f"time: {spent} of {whole}")
+        spent, limit = (timedelta(seconds=int(it)) for it in (record.active_s, record.timeout_s))
+        console.print(f"time: {spent} of {limit}")
     if status.is_confirmation:
         console.print(describe_leading(status))
     if best is not None:
@@ -180,13 +176,13 @@ def show_status(console: Console, status: StudyStatus) -> None:
     if record.end_reason is not None:
         print_line(console, f"ended: {record.end_reason}")
     if record.is_stopped and not status.is_spent:
-        print_line(console, "stopped: `run` on the same source goes on")
+        print_line(console, "stopped: `run` on the same source resumes it")
     if len(status.families) > 1 and not status.is_confirmation:
         show_families(console, status.families)
     if not status.workers:
-        console.print("no worker is at work")
+        console.print("no worker is running")
         return
-    names = ("worker", "host", "device", "pid", "trial", "epoch", "val acc", "last beat")
+    names = ("worker", "host", "device", "pid", "trial", "epoch", "val acc", "heartbeat")
     table = Table(*names, box=SIMPLE_HEAD, pad_edge=False)
     by_number = {row.number: row for row in status.trials}
     for worker in status.workers:
@@ -205,7 +201,7 @@ def show_status(console: Console, status: StudyStatus) -> None:
 
 
 def show_source(console: Console, summary: "SourceSummary") -> None:
-    """Show what is in a source and what a search would use of it."""
+    """Show the images of a source, and those that a search would use."""
     sizes = summary.sizes
     smallest = f"{sizes.min_width}×{sizes.min_height}"
     largest = f"{sizes.max_width}×{sizes.max_height}"
@@ -229,6 +225,6 @@ def show_source(console: Console, summary: "SourceSummary") -> None:
     for warning in summary.warnings:
         print_line(console, f"Note: {warning}", style="yellow")
     for name, reason in list(summary.broken.items())[:N_TOP]:
-        print_line(console, f"Left out: {name}: {reason}", style="yellow")
+        print_line(console, f"Skipped: {name}: {reason}", style="yellow")
     if len(summary.broken) > N_TOP:
         console.print(f"and {len(summary.broken) - N_TOP} more (--json lists all)")

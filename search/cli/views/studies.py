@@ -1,4 +1,4 @@
-"""What the commands around whole studies show: lists, settings, forks, findings."""
+"""Output of commands on whole studies: lists, settings, forks, findings."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -61,7 +61,7 @@ def show_bytes(n_bytes: int | None) -> str:
 
 
 def show_settings(console: Console, record: StudyRecord, settings: StudySettings) -> None:
-    """Show what a study was told, a line for each table."""
+    """Show the settings of a study, a line for each table."""
     data, training, search = settings.data, settings.training, settings.search
     sizes = {"scratch": data.image_size, "transfer": settings.transfer.image_size}
     images = ", ".join(
@@ -105,17 +105,17 @@ def _limits(limits: Limits) -> str:
 
 
 def show_fork(console: Console, old: str, forked: Fork) -> None:
-    """Say what a fork took over, and how it goes on."""
+    """Show what a fork copied, and the command that runs it."""
     record = forked.submission.record
     print_line(
         console,
-        f"{record.name}: {plural(forked.n_copied, 'trial')} of {old} taken over, "
+        f"{record.name}: {plural(forked.n_copied, 'trial')} of {old} copied, "
         f"{plural(forked.n_queued, 'config')} tried again first, "
-        f"{forked.n_skipped:,} left behind.",
+        f"{forked.n_skipped:,} not copied.",
     )
     if forked.n_copied == 0 and forked.n_queued:
         print_line(
-            console, "Its images or rules of training differ, so that values cannot be compared."
+            console, "Its images or training settings differ, so values cannot be compared."
         )
     print_line(
         console,
@@ -126,7 +126,7 @@ def show_fork(console: Console, old: str, forked: Fork) -> None:
 
 
 def show_removal(console: Console, name: str, removal: DeletionSummary) -> None:
-    """Say what was deleted with a study."""
+    """Show what was deleted with a study."""
     words = [f"{plural(removal.n_files, 'file')}"]
     if removal.n_sets:
         words.append(plural(removal.n_sets, "set") + " of prepared images")
@@ -135,28 +135,26 @@ def show_removal(console: Console, name: str, removal: DeletionSummary) -> None:
         f"Study {name} is deleted, with {' and '.join(words)} ({show_bytes(removal.n_bytes)}).",
     )
     for line in removal.kept:
-        print_line(console, f"Stays: {line}")
+        print_line(console, f"Kept: {line}")
 
 
 def show_stopped(
     console: Console, name: str, alive: Sequence[WorkerRow], *, is_waiting: bool
 ) -> None:
-    """Say that a study is stopped, and who is still at work."""
+    """Show that a study is stopped, and which workers still run."""
     if is_waiting:
         hosts = ", ".join(dict.fromkeys(row.host for row in alive))
         print_line(console, f"Waiting for {plural(len(alive), 'worker')} on {hosts}")
     elif alive:
-        print_line(console, f"Study {name} is stopped; {plural(len(alive), 'worker')} will leave.")
+        print_line(console, f"Study {name} is stopped; {plural(len(alive), 'worker')} will stop.")
     else:
-        print_line(
-            console, f"Study {name} is stopped; no worker is at work. `run` goes on with it."
-        )
+        print_line(console, f"Study {name} is stopped; no worker is running. `run` resumes it.")
 
 
 def show_doctor_report(console: Console, report: DoctorReport) -> None:
-    """Show what the doctor mended and what is left."""
+    """Show what `doctor` fixed and what is left."""
     for finding in report.fixed:
-        print_line(console, f"mended: {_title(finding)}")
+        print_line(console, f"fixed: {_title(finding)}")
     for finding in report.left:
         kind = "wrong" if finding.is_wrong else "note"
         style = "red" if finding.is_wrong else "yellow"
@@ -165,7 +163,7 @@ def show_doctor_report(console: Console, report: DoctorReport) -> None:
     if not report.left:
         print_line(console, f"{report.store}: nothing is wrong.")
     elif any(finding.fix is not None for finding in report.left):
-        print_line(console, "convsearch doctor --fix mends what it can.")
+        print_line(console, "convsearch doctor --fix fixes what it can.")
 
 
 def _title(finding: Finding) -> str:

@@ -1,4 +1,4 @@
-"""The view of `watch`: one that is drawn over on a terminal, one after the other elsewhere."""
+"""The view of `watch`: redrawn on a terminal, printed again elsewhere."""
 
 import io
 from collections.abc import Callable, Iterator
@@ -14,14 +14,14 @@ from search.cli.views.status import show_status
 
 @contextmanager
 def watch_view(console: Console) -> Iterator[Callable[[StudyStatus], None]]:
-    """Return a function that shows a status."""
+    """Yield a function that shows a status."""
     if not console.is_terminal:
         yield lambda status: show_status(console, status)
         return
     with Live(console=console, auto_refresh=False, transient=True) as live:
 
         def show(status: StudyStatus) -> None:
-            drawing = Console(  # Not the live one, which would draw what it shows along with it.
+            drawing = Console(  # The live one would draw its own content too.
                 file=io.StringIO(),
                 force_terminal=True,
                 no_color=console.no_color,
@@ -37,7 +37,7 @@ def watch_view(console: Console) -> Iterator[Callable[[StudyStatus], None]]:
 
 
 def is_over(status: StudyStatus) -> bool:
-    """Whether a study has ended, or its budget is spent and nobody is at work on it any more."""
+    """Whether a study has ended, or its budget is spent and no worker runs."""
     record = status.record
     is_late = record.timeout_s is not None and record.active_s >= record.timeout_s
     has_ended = record.end_reason is not None or record.is_stopped or status.is_spent or is_late

@@ -15,7 +15,7 @@ import sqlalchemy as sa
 from optuna.trial import TrialState, create_trial
 
 from analysis import rank
-from analysis.dashboard.app import make_app
+from analysis.dashboard.app import Dashboard
 from analysis.dashboard.responses import Response
 from analysis.dashboard.slow_responses import SlowResponses
 from analysis.dashboard.study_cache import CachedValue
@@ -61,7 +61,7 @@ def app(store: Store, study: optuna.Study) -> Iterator[Any]:
     """The dashboard on the store as it is read."""
     url = store.url.render_as_string(hide_password=False)
     with closing(Store.inspect(url)) as opened:
-        yield make_app(opened)
+        yield Dashboard(opened)
 
 
 def detail(app: Any, study: optuna.Study, after: int = 0, **headers: str) -> Answer:
@@ -143,7 +143,7 @@ def test_trial_that_broke_a_constraint_is_never_best(store: Store, how: str) -> 
         else:
             store.optuna_storage.set_trial_system_attr(trial._trial_id, "constraints", [broken])
         study.tell(trial, value)
-    app = make_app(store)
+    app = Dashboard(store)
     answer = detail(app, study).json
     assert "0.2, by trial 1" in answer["note"]["body"]
     assert answer["plotly_graph_objects"] == []  # Ours are of accuracies.
@@ -157,7 +157,7 @@ def test_studies_of_several_objectives_open_too(store: Store) -> None:
         storage=store.optuna_storage, study_name="two", directions=["minimize", "maximize"]
     )
     study.add_trial(create_trial(values=[1.0, 2.0]))
-    answer = detail(make_app(store), study).json
+    answer = detail(Dashboard(store), study).json
     assert answer["directions"] == ["minimize", "maximize"]
     assert [it["values"] for it in answer["best_trials"]] == [[1.0, 2.0]]
     assert "2 objectives (minimize and maximize)" in answer["note"]["body"]
@@ -165,7 +165,7 @@ def test_studies_of_several_objectives_open_too(store: Store) -> None:
 
 
 def test_study_that_got_the_id_of_a_deleted_one_is_another(store: Store) -> None:
-    app = make_app(store)
+    app = Dashboard(store)
     storage = store.optuna_storage
     first = optuna.create_study(storage=storage, study_name="first")
     first.add_trials([create_trial(value=1.0)] * 3)
@@ -180,7 +180,7 @@ def test_study_that_got_the_id_of_a_deleted_one_is_another(store: Store) -> None
 
 
 def test_study_that_was_made_anew_shows_none_of_its_dead_trials(store: Store) -> None:
-    app = make_app(store)
+    app = Dashboard(store)
     for name, values in (("x", (1.0, 2.0, 3.0)), ("y", (4.0,)), ("z", (5.0, 6.0, 7.0))):
         study = optuna.create_study(storage=store.optuna_storage, study_name="again")
         distribution = {name: optuna.distributions.FloatDistribution(0, 9)}
@@ -201,7 +201,7 @@ def test_no_more_than_some_studies_are_held_in_memory(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("analysis.dashboard.study_cache.MAX_CACHED_STUDIES", 2)
-    app = make_app(store)
+    app = Dashboard(store)
     for number in range(4):
         study = optuna.create_study(storage=store.optuna_storage, study_name=f"of {number}")
         study.add_trial(create_trial(value=1.0 * number))
@@ -331,7 +331,7 @@ def test_store_that_is_away_is_said_at_once_and_comes_back(
 
 
 def test_store_without_studies_says_how_to_begin(store: Store) -> None:
-    app = make_app(store)
+    app = Dashboard(store)
     answer = ask(app, "/dashboard")
     assert b"convsearch run" in answer.body
     optuna.create_study(storage=store.optuna_storage, study_name="now")
@@ -343,7 +343,7 @@ def test_store_without_studies_says_how_to_begin(store: Store) -> None:
 
 def test_style_hides_what_cannot_be_done(store: Store, app: Any) -> None:
     assert b"EditIcon" in ask(app, "/convsearch.css").body
-    assert b"EditIcon" not in ask(make_app(store, allows_edit=True), "/convsearch.css").body
+    assert b"EditIcon" not in ask(Dashboard(store, allows_edit=True), "/convsearch.css").body
 
 
 def test_store_is_not_changed_by_who_only_looks(app: Any, study: optuna.Study) -> None:
@@ -357,7 +357,7 @@ def test_store_is_not_changed_by_who_only_looks(app: Any, study: optuna.Study) -
 def test_note_that_somebody_wrote_stands_below_ours_and_is_kept_alone(
     store: Store, study: optuna.Study
 ) -> None:
-    app = make_app(store, allows_edit=True)
+    app = Dashboard(store, allows_edit=True)
     trial_id = study.trials[0]._trial_id
     path = f"/api/studies/{study._study_id}/{trial_id}/note"
 
@@ -381,7 +381,7 @@ def test_note_that_somebody_wrote_stands_below_ours_and_is_kept_alone(
 def test_edited_note_holds_nothing_of_ours_though_that_has_changed_meanwhile(
     store: Store, study: optuna.Study
 ) -> None:
-    app = make_app(store, allows_edit=True)
+    app = Dashboard(store, allows_edit=True)
     trial = optuna.Trial(study, study.trials[4]._trial_id)
     shown = detail(app, study).json["trials"][4]["note"]["body"]
     study.tell(4, 0.9)
@@ -393,7 +393,7 @@ def test_edited_note_holds_nothing_of_ours_though_that_has_changed_meanwhile(
 
 
 def test_trial_of_ours_is_ended_by_its_worker_alone(store: Store, study: optuna.Study) -> None:
-    app = make_app(store, allows_edit=True)
+    app = Dashboard(store, allows_edit=True)
     record, _ = create_study(store, "ours", settings="{}", n_trials=3)
     ours = optuna.load_study(study_name=record.name, storage=store.optuna_storage)
     ours.ask()
@@ -422,7 +422,7 @@ def test_odd_constraint_is_broken_and_breaks_nothing(store: Store, odd: object) 
                 trial_id=study.trials[0]._trial_id, key=key, value_json=json.dumps(odd)
             )
         )
-    answer = detail(make_app(store), study).json
+    answer = detail(Dashboard(store), study).json
     assert [it["number"] for it in answer["best_trials"]] == [1]
     assert [it.rank for it in rank(store, "odd").trials] == [1, None]
 
@@ -460,7 +460,7 @@ def test_infinite_constraint_is_a_number_that_browsers_read(store: Store) -> Non
     trial = study.ask()
     trial.set_constraint("size", float("inf"))
     study.tell(trial, 1.0)
-    answer = detail(make_app(store), study)
+    answer = detail(Dashboard(store), study)
     assert b"Infinity" not in answer.body
     assert answer.json["trials"][0]["constraints"][0] > 1e300
     assert answer.json["best_trials"] == []
@@ -471,7 +471,7 @@ def test_traceback_of_a_failure_is_not_shown_to_all(store: Store) -> None:
     trial = study.ask()
     trial.set_user_attr("traceback", "/home/somebody/secret.py")
     study.tell(trial, state=TrialState.FAIL)
-    assert b"somebody" not in detail(make_app(store), study).body
+    assert b"somebody" not in detail(Dashboard(store), study).body
 
 
 def test_odd_confusion_of_others_is_no_picture(store: Store) -> None:
@@ -480,7 +480,7 @@ def test_odd_confusion_of_others_is_no_picture(store: Store) -> None:
         trial = study.ask()
         trial.set_user_attr("confusion", odd)
         study.tell(trial, 1.0)
-    app = make_app(store)
+    app = Dashboard(store)
     for trial in detail(app, study).json["trials"]:
         assert trial["artifacts"] == []
         path = f"/artifacts/{study._study_id}/{trial['trial_id']}/2-1"
@@ -490,7 +490,7 @@ def test_odd_confusion_of_others_is_no_picture(store: Store) -> None:
 def test_study_without_parameters_has_no_importances_and_no_error(store: Store) -> None:
     study = optuna.create_study(storage=store.optuna_storage, study_name="bare")
     study.add_trials([create_trial(value=it) for it in (1.0, 2.0)])
-    answer = ask(make_app(store), f"/api/studies/{study._study_id}/param_importances")
+    answer = ask(Dashboard(store), f"/api/studies/{study._study_id}/param_importances")
     assert (answer.status, answer.json) == (HTTPStatus.OK, {"param_importances": [[]]})
 
 
@@ -514,7 +514,7 @@ def test_accuracies_of_ours_have_digits_that_tell_and_values_of_others_have_all(
     ours = optuna.load_study(study_name="ours", storage=store.optuna_storage)
     for it in (ours, study):
         it.tell(it.ask(), 1 / 3)
-    app = make_app(store)
+    app = Dashboard(store)
     assert detail(app, ours).json["trials"][-1]["values"] == [0.333333]
     values = [it["values"] for it in detail(app, study).json["trials"] if "values" in it]
     assert [1 / 3] in values
@@ -528,7 +528,7 @@ def test_confirmation_has_no_best_trial_and_no_importances(store: Store) -> None
         trial.suggest_float("x", 0, 1)
         trial.set_user_attr("confirms", {"trial": 4, "seed": seed, "key": ""})
         study.tell(trial, 0.5 + 0.1 * seed)
-    app = make_app(store)
+    app = Dashboard(store)
     shown = detail(app, study).json
     assert shown["best_trials"] == []
     assert shown["plotly_graph_objects"] == []
@@ -540,7 +540,7 @@ def test_confirmation_has_no_best_trial_and_no_importances(store: Store) -> None
 
 
 def test_importance_is_of_this_study_and_of_now(store: Store) -> None:
-    app = make_app(store)
+    app = Dashboard(store)
 
     def importance(study: optuna.Study) -> dict[str, float]:
         answer = ask(app, f"/api/studies/{study._study_id}/param_importances").json

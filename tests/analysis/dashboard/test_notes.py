@@ -170,7 +170,7 @@ def test_trial_tells_its_network_its_scores_its_cost_and_where_it_ran() -> None:
             "12.",
         ),
         (replace(RUNNING, curve=Curve()), "**Running,** in epoch 1 of at most 20."),
-        (replace(RUNNING, state="WAITING"), "**Waiting** for a worker to begin with it."),
+        (replace(RUNNING, state="WAITING"), "**Waiting** for a worker."),
     ],
 )
 def test_first_line_says_how_the_trial_stands_or_ended(row: TrialRow, line: str) -> None:
@@ -179,7 +179,7 @@ def test_first_line_says_how_the_trial_stands_or_ended(row: TrialRow, line: str)
 
 def test_running_trial_that_nobody_holds_waits_to_go_on() -> None:
     assert first_line(RUNNING, is_active=False).startswith(
-        "**Waiting to go on** after epoch 14 of at most 20: no worker holds it."
+        "**Waiting to resume** after epoch 14 of at most 20: no worker holds it."
     )
     assert first_line(RUNNING, is_active=True).startswith("**Running,** in epoch 15")
 
@@ -194,7 +194,7 @@ def test_training_of_a_confirmation_and_a_copy_say_what_they_come_from() -> None
     again = replace(ROW, attributes={"confirms": {"trial": 12, "seed": 2, "key": "k"}})
     assert "- **Trains again:** trial 12, seed 2" in trial_note(again)
     copy = replace(ROW, attributes={"taken_from": {"study": "old_one", "trial": 7}})
-    assert "- **Taken over from:** trial 7 of old\\_one" in trial_note(copy)
+    assert "- **Copied from:** trial 7 of old\\_one" in trial_note(copy)
 
 
 def test_trial_of_optuna_alone_says_only_what_is_known() -> None:
@@ -313,9 +313,9 @@ def test_study_at_work_tells_its_images_its_progress_and_its_families() -> None:
     two = (WORKER, replace(WORKER, worker_id="v"), replace(WORKER, worker_id="u", host="far"))
     status = study([ROW, RUNNING, slow, pruned], two)
     note = study_note(status, data=DATA, samples_url="/artifacts/1/4")
-    assert "Which network tells **glioma** and **no tumour** apart best" in note
+    assert "Which network classifies **glioma** and **no tumour** best" in note
     assert (
-        "**At work:** 3 of 10 trials done in about 50 minutes. Time left: about 2 hours. "
+        "**Running:** 3 of 10 trials done in about 50 minutes. Time left: about 2 hours. "
         "3 workers on host (2) and far. Trials: 2 complete, 1 pruned, 1 running." in note
     )
     assert "| vgg | 0.9000 | 2 | 123,456 | 21 min | 2 |" in note
@@ -356,30 +356,30 @@ def test_times_are_coarse(seconds: float, words: str) -> None:
 
 def test_empty_study_says_what_to_do() -> None:
     note = note_of(study([], name="my study"))
-    assert "**Not begun:** 0 of 10 trials done. There is no trial yet." in note.replace(
+    assert "**Not started:** 0 of 10 trials done. There is no trial yet." in note.replace(
         " in about 50 minutes", ""
     )
-    assert note.endswith("**Next:** `convsearch worker 'my study'` works on it.")
+    assert note.endswith("**Next:** `convsearch worker 'my study'` runs its trials.")
     assert "⚠" not in note
 
 
 def test_running_study_without_a_finished_trial_claims_nothing() -> None:
     note = note_of(study([RUNNING], [WORKER]))
-    assert "**At work:**" in note
+    assert "**Running:**" in note
     assert "est of each family" not in note
     assert "⚠" not in note
 
 
 def test_nobody_at_work_while_trials_wait_is_told() -> None:
     note = note_of(study([ROW, RUNNING]))
-    assert "- ⚠ **Nobody is at work,** and 1 trial would go on." in note
-    assert note.endswith("**Next:** `convsearch worker brain` works on it.")
+    assert "- ⚠ **No worker is running,** and 1 trial could be resumed." in note
+    assert note.endswith("**Next:** `convsearch worker brain` runs its trials.")
 
 
 def test_stopped_study_is_told_and_how_it_goes_on() -> None:
     note = note_of(study([ROW, RUNNING], is_stopped=True))
     assert "**Stopped:**" in note
-    assert "- ⚠ **It was stopped:** somebody had all workers leave." in note
+    assert "- ⚠ **It was stopped:** all its workers were told to end." in note
     assert "`convsearch run`" in note
     assert "Nobody" not in note
 
@@ -395,7 +395,7 @@ def test_study_that_ended_with_a_failure_is_told() -> None:
     note = note_of(study([ended("fail", "no")], end_reason="The last 5 failed.", has_failed=True))
     assert "**Ended:**" in note
     assert "- ⚠ **It ended with a failure:** The last 5 failed." in note
-    assert note.endswith("`convsearch rank --all brain` shows what became of each trial.")
+    assert note.endswith("`convsearch rank --all brain` shows the outcome of each trial.")
 
 
 @pytest.mark.parametrize(
@@ -433,10 +433,10 @@ def test_study_of_optuna_alone_reads_well() -> None:
     status = study(rows, name="other", is_optuna_only=True, direction="minimize", settings="")
     assert note_of(status).split("\n\n") == [
         "## other",
-        "A study of Optuna alone: of its values the smaller are better.",
+        "A plain Optuna study: smaller values are better.",
         "Trials: 3 complete.",
         "**Best so far:** 0, by trial 0.",
-        "`convsearch study export other` gives all trials.",
+        "`convsearch study export other` exports all trials.",
     ]
     empty = study([], name="other", is_optuna_only=True, settings="")
     assert note_of(empty).endswith("There is no trial yet.")
@@ -445,7 +445,7 @@ def test_study_of_optuna_alone_reads_well() -> None:
 def test_study_of_optuna_alone_is_no_confirmation_whatever_its_trials_say() -> None:
     row = replace(ROW, attributes={"confirms": {}}, outcome=None)
     note = note_of(study([row], name="other/confirm", is_optuna_only=True, settings=""))
-    assert "A study of Optuna alone" in note
+    assert "A plain Optuna study" in note
 
 
 def test_confirmation_compares_means_and_claims_no_best_trial() -> None:
@@ -472,7 +472,7 @@ def test_confirmation_compares_means_and_claims_no_best_trial() -> None:
     assert "est of each family" not in note
     assert note.endswith("`convsearch report brain` writes the report of both.")
     unfinished = note_of(study(rows[:2], name="brain/confirm", n_trials=4))
-    assert unfinished.endswith("`convsearch confirm brain` goes on.")
+    assert unfinished.endswith("`convsearch confirm brain` resumes it.")
 
 
 def test_search_whose_best_were_trained_again_links_to_that() -> None:

@@ -173,7 +173,7 @@ def test_learning_curves_mark_best_epoch_reductions_and_second_phase(facts):
     marks = {it.name: list(it.x) for it in traces(figure, mode="markers")}
     assert marks["best epoch"] == [facts.winner.best_epoch]
     assert marks["learning rate reduced"] == [8, 15]
-    assert marks["stopped early"] == [18]
+    assert marks["early stopping"] == [18]
     assert {it.x0 for it in figure.layout.shapes} == {10.5}
 
 

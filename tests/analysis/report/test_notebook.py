@@ -121,10 +121,10 @@ def test_story_states_the_numbers(facts: Facts) -> None:
 @pytest.mark.parametrize(
     ("parts", "said", "unsaid"),
     [
-        ({}, "cannot be told apart from trial", "not confirmed"),
-        ({"with_confirmation": False}, "**not confirmed**", "chance that it is the best"),
+        ({}, "is not distinguishable from trial", "not confirmed"),
+        ({"with_confirmation": False}, "**not confirmed**", "probability that it is the best"),
         ({"with_test": False}, "**no test score**", "which had no part in choosing it, its"),
-        ({"is_partial": True}, "**The search was not over", "has not been run"),
+        ({"is_partial": True}, "**The search was not finished", "has not been run"),
     ],
 )
 def test_conclusion_says_what_speaks_against_it(
@@ -138,7 +138,7 @@ def test_conclusion_says_what_speaks_against_it(
 
 def test_conclusion_lists_the_cautions(facts: Facts) -> None:
     prose = _prose(build_notebook(facts, store=STORE))
-    assert "- Classes are unbalanced: the largest has 8.5 times" in prose
+    assert "- The classes are imbalanced: the largest has 8.5 times" in prose
     assert "- The best value of dropout, 0.01, lies at the edge" in prose
 
 
@@ -353,7 +353,7 @@ def test_classes_alike_in_size_are_said_to_be_alike(facts: Facts, facts_all_righ
 def test_one_of_something_is_not_told_as_many(facts_all_right: Facts) -> None:
     prose = _prose(build_notebook(facts_all_right, store=STORE))
     assert "networks of 1 family: plain." in prose
-    assert "over the family plain took" in prose
+    assert "of the family plain took" in prose
     assert not re.search(r"\b1 (classes|epochs|families|images|layers|trials)\b", prose)
 
 

@@ -11,7 +11,7 @@ from analysis.report.facts import Caution
 from analysis.report.page import Script, render_page
 from analysis.report.phrases import Phrases
 from analysis.report.texts import texts
-from analysis.results.classification_metrics import Score
+from analysis.results.confidence_intervals import Score
 
 SECTIONS = ["data", "search", "result", "sure", "test", "mattered", "again", "reading"]
 MAX_BYTES = 12_000_000
@@ -135,7 +135,7 @@ def test_cautions_are_told_once_and_linked_from_where_they_belong(reader, facts)
     assert reader.count("li", id=f"caution-{edge}") == 1
     assert reader.count("a", href=f"#caution-{edge}") == 1
     section = reader.text[reader.text.rindex("What mattered") :]
-    assert "To keep in mind here: dropout at the edge of its range." in " ".join(section.split())
+    assert "Keep in mind: dropout at the edge of its range." in " ".join(section.split())
 
 
 def test_links_to_cautions_lead_somewhere(make_facts):
@@ -160,7 +160,7 @@ def test_score_without_an_interval_says_why(facts, facts_all_right):
     text = Reader(render_page(facts_all_right)).text
     assert "1.000–1.000" not in text
     assert text.count("– *") == 3 + len(facts.data.classes)
-    assert text.count("* All answers are right: no interval can be given") == 2
+    assert text.count("* All predictions are correct, so no interval can be given") == 2
     assert "no interval can be given" not in Reader(render_page(facts)).text
 
 
@@ -177,7 +177,7 @@ def test_names_of_what_was_chosen_are_in_the_language(facts_all_right):
     text = " ".join(Reader(render_page(facts_all_right, lang="ru")).text.split())
     assert "автоматический" in text
     assert "да, нет" in text
-    assert "по семейству plain." in text
+    assert "в семействе plain;" in text
 
 
 def test_page_says_when_the_test_images_were_used(reader):
@@ -192,13 +192,13 @@ def test_names_of_files_are_told_only_where_they_were_asked_for(make_facts):
     facts = make_facts(n_trials=6)
     named = replace(facts, data=replace(facts.data, names_left_out=("patient7.png",)))
     assert "patient7.png" in Reader(render_page(named)).text
-    assert "Files left out" not in Reader(render_page(facts)).text
+    assert "Excluded files" not in Reader(render_page(facts)).text
 
 
 def test_missing_parts_are_said_to_be_missing(make_facts):
     facts = make_facts(with_test=False, with_confirmation=False, is_partial=True)
     text = " ".join(Reader(render_page(facts)).text.split())
-    assert "not scored on the test images yet" in text
+    assert "not evaluated on the test images yet" in text
     assert "scores on the 400 images of the validation split" in text
     assert "The winner has not been confirmed" in text
     assert "this report is partial" in text
@@ -207,8 +207,8 @@ def test_missing_parts_are_said_to_be_missing(make_facts):
 def test_page_without_weights_says_so(make_facts):
     facts = make_facts(n_trials=5, with_weights=False, with_confirmation=False)
     text = Reader(render_page(facts)).text
-    assert "The network's weights are not at hand" in text
-    assert "Its layers are not known" in text
+    assert "The network's weights are not available" in text
+    assert "Its layers are unknown" in text
 
 
 def test_bare_facts_make_a_page(make_facts):

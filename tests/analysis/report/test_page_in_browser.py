@@ -69,7 +69,7 @@ def test_page_does_not_scroll_sideways(browser, path, width):
 
 
 def edge_of(page, table):
-    """Gives the colour of a table's right edge, between the lines of its first row."""
+    """Gives the color of a table's right edge, between the lines of its first row."""
     picture = Image.open(BytesIO(table.screenshot())).convert("RGB")
     return picture.getpixel((picture.width - 2, 4))
 
@@ -119,8 +119,8 @@ def test_page_with_long_names_fits_a_phone(browser, make_facts, tmp_path):
 
 
 def brightness(page):
-    colour = page.evaluate("getComputedStyle(document.body).backgroundColor")
-    return sum(map(int, colour[4:-1].split(",")))
+    color = page.evaluate("getComputedStyle(document.body).backgroundColor")
+    return sum(map(int, color[4:-1].split(",")))
 
 
 def plot_text(page):

@@ -21,7 +21,7 @@ def test_a_picture_with_heat_is_drawn_twice_and_says_the_answer(facts: Facts) ->
     assert len(figure.data) == 2
     assert figure.data[0].source != figure.data[1].source
     title = figure.layout.annotations[0].text.replace("<br>", " ")
-    assert f"{mistake.label} taken for {mistake.answer}" in title
+    assert f"{mistake.label} predicted as {mistake.answer}" in title
 
 
 def test_a_picture_without_heat_is_drawn_once(facts: Facts) -> None:

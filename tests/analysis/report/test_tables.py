@@ -15,15 +15,15 @@ MakeFacts = Callable[..., Facts]
 
 def test_data_table_counts_images_and_adds_them_up(facts: Facts) -> None:
     table = tables.data_table(facts)
-    assert list(table.columns) == ["training", "validation", "test", "all"]
+    assert list(table.columns) == ["training", "validation", "test", "total"]
     assert table.loc["glioma", "training"] == facts.data.counts["train"]["glioma"]
     total = sum(sum(counts.values()) for counts in facts.data.counts.values())
-    assert table["all"].iloc[-1] == total
+    assert table["total"].iloc[-1] == total
 
 
 def test_data_table_keeps_a_class_that_is_called_as_the_sum_is(make_facts: MakeFacts) -> None:
-    table = tables.data_table(make_facts(classes=("all", "none")))
-    assert list(table.index) == ["all", "none", "all"]
+    table = tables.data_table(make_facts(classes=("total", "none")))
+    assert list(table.index) == ["total", "none", "total"]
     assert table["training"].tolist() == [820, 760, 1580]
 
 
@@ -45,7 +45,7 @@ def test_layers_table_adds_up_to_the_network(facts: Facts) -> None:
 
 def test_confirmation_table_says_who_leads_and_who_is_behind(facts: Facts) -> None:
     verdicts = tables.confirmation_table(facts)["verdict"].tolist()
-    assert verdicts == ["leader, recommended", "not separable from the leader", "behind"]
+    assert verdicts == ["leader, recommended", "not distinguishable from the leader", "behind"]
 
 
 def test_confirmation_table_without_a_confirmation_has_no_row(make_facts: MakeFacts) -> None:
@@ -62,7 +62,7 @@ def test_class_scores_are_by_class(facts: Facts) -> None:
     table = tables.class_scores_table(facts, "val")
     assert list(table.index) == list(facts.data.classes)
     score = facts.examined["val"].evaluation.classes[0].specificity
-    assert table["specificity", "95 % to"].iloc[0] == pytest.approx(score.high, abs=1e-4)
+    assert table["specificity", "95 % upper bound"].iloc[0] == pytest.approx(score.high, abs=1e-4)
 
 
 def test_score_that_all_resamples_agree_on_has_no_interval(facts_all_right: Facts) -> None:
@@ -79,10 +79,10 @@ def test_space_table_says_yes_and_no(facts: Facts) -> None:
 
 
 @pytest.mark.parametrize("table", [tables.scores_table, tables.class_scores_table])
-def test_scores_of_a_split_that_was_not_opened_are_refused(
+def test_scores_of_a_split_without_scores_are_refused(
     make_facts: MakeFacts, table: Callable[..., object]
 ) -> None:
-    with pytest.raises(ReportError, match=r"examined \(val\). Received: 'test'"):
+    with pytest.raises(ReportError, match=r"evaluated \(val\). Received: 'test'"):
         table(make_facts(with_test=False), "test")
 
 

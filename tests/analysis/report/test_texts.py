@@ -108,9 +108,10 @@ TECHNICAL = {
         "Grad-CAM",
         "Hyperband",
         "JavaScript",
+        "NumPy",
         "PED-ANOVA",
     ),
-    *("ROC", "ROC-кривые", "TPE", "UTC", "confirm", "convsearch", "precision"),
+    *("ROC", "ROC-кривые", "TPE", "UTC", "confirm", "convsearch", "npz", "precision", "seed"),
 }
 """Names that are the same in each language."""
 

@@ -94,7 +94,7 @@ def test_image_that_cannot_be_read_does_not_keep_others_from_it(
     assert "images/0.png" in out
     assert "[red]fox?[31m" in out
     assert "\x1b" not in out
-    assert err.splitlines()[:2] == ["Reading 4 images", "Asking the network about 1 image"]
+    assert err.splitlines()[:2] == ["Reading 4 images", "Predicting 1 image"]
     assert "3 images could not be read" in err
     assert "broken.png: not a PNG" in err
     assert "none.png: No such file" in err
@@ -132,7 +132,7 @@ def test_models_that_cannot_be_used_are_told_in_a_line(call: Call, tmp_path: Pat
         ("none", "No such file"),
         ("weights", "cannot be loaded"),
         ("shape", "it takes images of (16, 16, 3), and its record says (16, 16, 1)"),
-        ("lambda", "may run code of others"),
+        ("lambda", "may run foreign code"),
         ("classes", "gives 3 probabilities, and its record names 2 classes"),
     ):
         code, out, err = call("predict", f"{name}.keras", "images", "--json")

@@ -65,7 +65,7 @@ def test_command_shows_a_curve_that_differs(trained: OpenStudy, call: Call) -> N
     assert (document["identical"], document["first_difference"]) == (False, 2)
     code, out, _ = call("reproduce", "small", "1", *place)
     assert code == 1
-    assert "another curve from epoch 2 on" in out
+    assert "the curve differs from epoch 2 on" in out
     assert "0.500000" in out
 
 

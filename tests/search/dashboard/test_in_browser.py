@@ -9,7 +9,7 @@ from typing import Any
 import optuna
 import pytest
 
-from analysis.dashboard.app import make_app
+from analysis.dashboard.app import Dashboard
 from analysis.dashboard.guard import Access, Guard
 from analysis.dashboard.plots import PLOTS
 from search.reports.dataset_facts import load_dataset_facts
@@ -71,7 +71,7 @@ def serve(searched: str) -> Iterator[Serve]:
     def start(access: Access) -> str:
         is_changed = access.allows_edit
         stores.append(Store.open(searched) if is_changed else Store.inspect(searched))
-        app = make_app(stores[-1], allows_edit=is_changed, load_dataset_facts=load_dataset_facts)
+        app = Dashboard(stores[-1], allows_edit=is_changed, load_dataset_facts=load_dataset_facts)
         options = {"host": "127.0.0.1", "port": 0, "threads": 4, "map": {}}
         servers.append(create_server(Guard(app, access), **options))
         threading.Thread(target=servers[-1].run, daemon=True).start()

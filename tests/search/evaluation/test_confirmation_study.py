@@ -336,5 +336,5 @@ def test_winner_that_was_named_stays_when_a_better_one_is_found(searched: OpenSt
     named = find_winner(ranking, found, "small/confirm", 1)
     assert named == Winner(again.trial, "small/confirm", 1, again.value)
     for study, number in (("small", 99), ("small/confirm", 99), ("other", 0)):
-        with pytest.raises(TrialRecordError, match="is not there any more"):
+        with pytest.raises(TrialRecordError, match="does not exist any more"):
             find_winner(ranking, found, study, number)

@@ -129,9 +129,9 @@ def test_parts_that_unpack_to_more_are_refused(
     with pytest.raises(ModelError, match="not a model of convsearch"):
         read_model_file(best)
     write_archive(best, {**PARTS, "metadata.json": " " * 2000})
-    monkeypatch.setattr(archive, "MAX_TEXT_BYTES", 1000)
+    monkeypatch.setattr("search.exported_models.archive.MAX_TEXT_BYTES", 1000)
     with pytest.raises(ModelError, match=r"its metadata\.json is too large"):
         read_model_file(best)
-    monkeypatch.setattr(archive, "MAX_BYTES", 1000)
+    monkeypatch.setattr("search.exported_models.archive.MAX_BYTES", 1000)
     with pytest.raises(ModelError, match="Expected a model of at most"):
         read_model_file(best)

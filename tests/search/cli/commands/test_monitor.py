@@ -215,7 +215,7 @@ def test_delete_asks_and_needs_a_yes_where_nobody_can_answer(
     monkeypatch.setattr("sys.stdin", io.StringIO(""))
     code, _, err = call("study", "delete", "scans")
     assert code == 2
-    assert "Say --yes" in err
+    assert "Give --yes" in err
     terminal = io.StringIO("n\n")
     monkeypatch.setattr(terminal, "isatty", lambda: True)
     monkeypatch.setattr("sys.stdin", terminal)
@@ -256,7 +256,7 @@ def test_stop_without_workers_says_so_and_run_goes_on(
 ) -> None:
     code, out, _ = call("stop", "scans")
     assert code == 0
-    assert "Study scans is stopped; no worker is at work." in out
+    assert "Study scans is stopped; no worker is running." in out
     assert load_study(opened.store, "scans").is_stopped
     make_study(
         study={"name": "scans"},
@@ -273,7 +273,7 @@ def test_stop_gives_up_waiting_for_a_worker_that_stays(call: Call, opened: OpenS
     assert code == 1
     assert "1 of its workers have not left within 1 s" in err
     code, out, _ = call("stop", "scans", "--no-wait")
-    assert (code, "1 worker will leave" in out) == (0, True)
+    assert (code, "1 worker will stop" in out) == (0, True)
 
 
 def at_first_sleep(monkeypatch: pytest.MonkeyPatch, do: Callable[[], object]) -> None:
@@ -297,7 +297,7 @@ def test_stop_waits_until_workers_have_left(
     assert list_workers(opened.store) == []
     assert code == 0
     assert "Waiting for 1 worker on" in err
-    assert "no worker is at work" in out
+    assert "no worker is running" in out
 
 
 def test_watch_follows_a_study_to_its_end(
@@ -310,7 +310,7 @@ def test_watch_follows_a_study_to_its_end(
     thread.join()
     assert code == 0
     assert "2 of 4 trials done" in out
-    assert out.rstrip().endswith("no worker is at work")
+    assert out.rstrip().endswith("no worker is running")
     assert "4 of 4 trials done" in out
     assert "plain" in out
 
@@ -368,7 +368,7 @@ def test_doctor_ends_with_1_while_something_is_wrong(call: Call, opened: OpenStu
     assert [it["check"] for it in document["findings"]] == ["dead worker", "stuck trial"]
     code, out, _ = call("doctor", "--fix")
     assert code == 0
-    assert "mended: study scans: Worker" in out
+    assert "fixed: study scans: Worker" in out
     assert "nothing is wrong" in call("doctor")[1]
 
 
@@ -376,7 +376,7 @@ def test_doctor_ends_with_1_while_something_is_wrong(call: Call, opened: OpenStu
 def test_fork_from_the_command_line(call: Call, opened: OpenStudy) -> None:
     code, out, err = call("study", "fork", "scans", "wide", "--set", "kernel_size=3,4,5")
     assert code == 0, err
-    assert "wide: 2 trials of scans taken over" in out
+    assert "wide: 2 trials of scans copied" in out
     assert "Its budget is 4 of new trials." in out
     code, _, err = call("study", "fork", "scans", "wide", "--set", "kernel_size=3,4,5")
     assert code == 2

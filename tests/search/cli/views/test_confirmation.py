@@ -105,8 +105,8 @@ def test_end_says_what_was_exported_and_how_many_trainings_were_spared() -> None
     text = shown(make_result({12: GOOD, 7: BAD}, n_skipped=2))
     assert "\nRecommended: trial 12" in text
     assert "Exported: training 1 (trial 12, seed 1), validation accuracy 0.9100" in text
-    assert "Spared: 2 trainings of configs that are clearly behind." in text
-    assert "Spared" not in shown(make_result({12: GOOD, 7: BAD}))
+    assert "Skipped: 2 trainings of configs that are clearly worse." in text
+    assert "Skipped" not in shown(make_result({12: GOOD, 7: BAD}))
 
 
 def test_next_command_opens_no_more_than_this_one_did() -> None:

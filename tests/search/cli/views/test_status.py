@@ -35,7 +35,7 @@ RECORD = StudyRecord(
     n_trials=4,
     timeout_s=None,
     active_s=120.0,
-    end_reason="The search space is exhausted. Widen [space] to go on.",
+    end_reason="The search space is exhausted. Widen [space] to continue.",
     has_failed=False,
 )
 DONE = TrialRow(
@@ -78,7 +78,7 @@ def test_reasons_are_shown_with_their_brackets() -> None:
     result = RunResult("sqlite:///other.db", Ranking("scans", ()), STATUS)
     show_ending(console, result)
     show_status(console, STATUS)
-    assert stream.getvalue().count("Widen [space] to go on.") == 2
+    assert stream.getvalue().count("Widen [space] to continue.") == 2
     assert "convsearch confirm scans --store sqlite:///other.db" in stream.getvalue()
     show_ending(console, RunResult("", Ranking("scans", ()), STATUS))
     assert "convsearch confirm scans · convsearch report scans" in stream.getvalue()
@@ -277,9 +277,9 @@ def test_what_is_as_good_is_compared_with_the_best() -> None:
     show_within(console, Ranking("scans", TRIALS[:1]), 0.01)
     show_within(console, Ranking("scans", ()), 0.01)
     text = stream.getvalue()
-    assert "within 0.01 of the best validation accuracy, and smaller or quicker" in text
+    assert "within 0.01 of the best validation accuracy, and smaller or faster" in text
     assert "25% of its parameters" in text
-    assert "of its time of training" not in text
+    assert "of its training time" not in text
     assert "No other trial is as good" in text
     assert "no complete trial yet" in text
 
@@ -289,7 +289,7 @@ def test_both_fronts_are_shown() -> None:
     show_fronts(console, Ranking("scans", TRIALS))
     show_fronts(console, Ranking("scans", ()))
     text = stream.getvalue()
-    first, _, second = text.partition("at no more time of training")
+    first, _, second = text.partition("at no more training time")
     assert "at no more parameters" in first
     assert [line.split()[1] for line in second.splitlines() if "plain" in line] == ["0", "2"]
     assert "no complete trial yet" in text

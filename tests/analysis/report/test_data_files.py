@@ -10,10 +10,12 @@ from typing import Any
 import jsonschema
 import pytest
 
+from analysis.report import data_files
+from analysis.report.data_files import facts_to_json, write_json, write_trials
 from analysis.report.facts import Facts
-from analysis.report.files import facts_to_json, load_schema, write_json, write_trials
 
 MakeFacts = Callable[..., Facts]
+SCHEMA = json.loads(Path(data_files.__file__).with_name("report.schema.json").read_text("utf-8"))
 
 
 @pytest.mark.parametrize(
@@ -27,19 +29,18 @@ MakeFacts = Callable[..., Facts]
     ],
 )
 def test_json_is_as_the_schema_says(make_facts: MakeFacts, parts: dict[str, Any]) -> None:
-    jsonschema.Draft202012Validator(load_schema()).validate(facts_to_json(make_facts(**parts)))
+    jsonschema.Draft202012Validator(SCHEMA).validate(facts_to_json(make_facts(**parts)))
 
 
 def test_schema_refuses_what_it_does_not_know(facts: Facts) -> None:
     document = {**facts_to_json(facts), "surprise": 1}
     with pytest.raises(jsonschema.ValidationError, match="surprise"):
-        jsonschema.Draft202012Validator(load_schema()).validate(document)
+        jsonschema.Draft202012Validator(SCHEMA).validate(document)
 
 
 def test_schema_describes_every_property_and_asks_for_it() -> None:
-    schema = load_schema()
-    jsonschema.Draft202012Validator.check_schema(schema)
-    found = list(_objects(schema))
+    jsonschema.Draft202012Validator.check_schema(SCHEMA)
+    found = list(_objects(SCHEMA))
     assert len(found) > 15
     for part in found:
         assert part["additionalProperties"] is False

@@ -6,7 +6,7 @@ import pytest
 from PIL import Image
 
 from analysis.report.facts import Picture
-from analysis.report.pictures import MAX_SIDE, heat_uri, picture_uri
+from analysis.report.image_uris import MAX_SIDE, heat_uri, picture_uri
 
 
 def read(uri):
@@ -25,7 +25,7 @@ def test_large_image_is_made_smaller():
     assert max(read(picture_uri(np.zeros((900, 500, 1), np.uint8))).shape) == MAX_SIDE
 
 
-def test_heat_colours_only_where_it_is_warm():
+def test_heat_colors_only_where_it_is_warm():
     heat = np.zeros((8, 8), np.uint8)
     heat[2, 3] = 255
     picture = Picture(np.full((8, 8, 1), 100, np.uint8), "a", "b", 0.9, heat)

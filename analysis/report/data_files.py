@@ -1,23 +1,20 @@
-"""A report as data: `report.json`, described by `report.schema.json`, and `trials.csv`."""
+"""Data files of a report: `report.json`, described by `report.schema.json`, and `trials.csv`."""
 
-import json
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict
-from importlib.resources import files
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 from analysis.confirmation.comparison import Confirmation
-from analysis.output_files import Row, dump_csv, dump_json, replace_non_finite, write_atomically
-from analysis.report.facts import DataFacts, Facts, Picture, SplitEvaluation, WinnerFacts
+from analysis.output_files import dump_csv, dump_json, replace_non_finite, write_atomically
+from analysis.report.facts import Facts, Picture, SplitEvaluation, WinnerFacts
 from analysis.results.ranking import RankedTrial, Ranking
 from storage import EpochRow
 
 FORMAT = 1
-"""Raised when a reader of `report.json` would have to change."""
-SCHEMA = "report.schema.json"
+"""Version of `report.json`, increased when readers have to change."""
 PARAMETER_PREFIX = "params_"
-"""What the column of a parameter begins with: there are a parameter and a column `family`."""
+"""Prefix of the columns of parameters: `family` is a column and a parameter."""
 COLUMNS = (
     "rank",
     "trial",
@@ -35,15 +32,18 @@ COLUMNS = (
 
 
 def facts_to_json(facts: Facts) -> dict[str, Any]:
-    """Return all facts as one JSON document, as the schema describes it.
+    """Return all facts as one JSON document that conforms to `report.schema.json`.
 
-    Pictures are told of without their pixels; numbers that JSON does not know are null.
+    Pictures are without their pixels; numbers that JSON does not have are null.
     """
     document = {
         "format": FORMAT,
         "study": facts.study,
         "is_partial": facts.is_partial,
-        "data": _data(facts.data),
+        "data": {
+            **asdict(replace(facts.data, samples=())),
+            "samples": _pictures(facts.data.samples),
+        },
         "search": asdict(facts.search),
         "ranking": _ranking(facts.ranking),
         "winner": _winner(facts.winner),
@@ -59,14 +59,6 @@ def facts_to_json(facts: Facts) -> dict[str, Any]:
     return made
 
 
-def load_schema() -> dict[str, Any]:
-    """Return the JSON Schema (draft 2020-12) of `report.json`."""
-    found: dict[str, Any] = json.loads(
-        files(__package__).joinpath(SCHEMA).read_text(encoding="utf-8")
-    )
-    return found
-
-
 def write_json(facts: Facts, path: Path) -> None:
     """Write `report.json`, whole or not at all.
 
@@ -77,9 +69,7 @@ def write_json(facts: Facts, path: Path) -> None:
 
 
 def write_trials(facts: Facts, path: Path) -> None:
-    """Write `trials.csv`: a row for each trial, ranked ones first, and a column a parameter.
-
-    Seconds are those of all its epochs. Texts that a spreadsheet would run are quoted.
+    """Write `trials.csv`: a row per trial, ranked ones first, with a column per parameter.
 
     Raises:
         OSError: If the file cannot be written.
@@ -87,30 +77,11 @@ def write_trials(facts: Facts, path: Path) -> None:
     trials = facts.ranking.trials
     names = dict.fromkeys(name for trial in trials for name in trial.params)
     columns = (*COLUMNS, *(f"{PARAMETER_PREFIX}{name}" for name in names))
-    write_atomically(path, dump_csv(columns, map(_row, trials)))
-
-
-def _row(trial: RankedTrial) -> Row:
-    params = {f"{PARAMETER_PREFIX}{name}": value for name, value in trial.params.items()}
-    return {**trial.to_json(), **params}
-
-
-def _data(data: DataFacts) -> dict[str, Any]:
-    return {
-        "kind": data.kind,
-        "classes": data.classes,
-        "counts": data.counts,
-        "image_shapes": data.image_shapes,
-        "fingerprint": data.fingerprint,
-        "n_duplicates": data.n_duplicates,
-        "n_conflicts": data.n_conflicts,
-        "n_broken": data.n_broken,
-        "split": data.split,
-        "is_split_known": data.is_split_known,
-        "seed": data.seed,
-        "names_left_out": data.names_left_out,
-        "samples": _pictures(data.samples),
-    }
+    rows = (
+        {**it.to_json(), **{f"{PARAMETER_PREFIX}{name}": it.params[name] for name in it.params}}
+        for it in trials
+    )
+    write_atomically(path, dump_csv(columns, rows))
 
 
 def _ranking(ranking: Ranking) -> dict[str, Any]:

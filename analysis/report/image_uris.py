@@ -1,4 +1,4 @@
-"""Images as PNG within a page: small, and with a heat map over them where there is one."""
+"""Images as PNG data URIs: scaled down, with or without a heat map over them."""
 
 import io
 from base64 import b64encode
@@ -10,35 +10,31 @@ from PIL import Image
 from analysis.report.facts import Picture, Pixels
 
 MAX_SIDE = 224
-"""Larger images are shown smaller: pages stay small."""
+"""Larger images are scaled down, which keeps pages small."""
 HEAT_OPACITY = 0.65
-COLOUR_STOPS = (
+COLOR_STOPS = (
     (0, (20, 11, 53)),
     (96, (132, 32, 107)),
     (170, (229, 92, 48)),
     (255, (252, 236, 140)),
 )
-"""From cold to hot, ever lighter, so that order is seen without colour too."""
+"""From cold to hot with increasing lightness, so that the order is visible without color."""
 
 
 def picture_uri(pixels: Pixels) -> str:
-    """Return an image as a data URI.
-
-    Args:
-        pixels: Shape `(height, width, channels)` with 1 or 3 channels.
-    """
+    """Return an image as a data URI."""
     return _uri(_image(pixels))
 
 
 def heat_uri(picture: Picture) -> str | None:
-    """Return an image under its heat map as a data URI; None where there is no map."""
+    """Return an image with its heat map over it as a data URI; None without a map."""
     if picture.heat is None:
         return None
     image = _image(picture.pixels).convert("RGB")
     heat = Image.fromarray(picture.heat).resize(image.size, Image.Resampling.BILINEAR)
     strength = np.asarray(heat, dtype=np.float64)
     opacity = HEAT_OPACITY * strength[..., None] / 255
-    blended = (1 - opacity) * np.asarray(image) + opacity * _colour(strength)
+    blended = (1 - opacity) * np.asarray(image) + opacity * _color(strength)
     return _uri(Image.fromarray(blended.round().astype(np.uint8)))
 
 
@@ -48,11 +44,11 @@ def _image(pixels: Pixels) -> Image.Image:
     return image
 
 
-def _colour(strength: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the colours of strengths from 0 to 255, shape `(height, width, 3)`."""
-    at = [stop for stop, _ in COLOUR_STOPS]
+def _color(strength: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the colors of strengths from 0 to 255, shape `(height, width, 3)`."""
+    at = [stop for stop, _ in COLOR_STOPS]
     return np.stack(
-        [np.interp(strength, at, [colour[k] for _, colour in COLOUR_STOPS]) for k in range(3)],
+        [np.interp(strength, at, [color[k] for _, color in COLOR_STOPS]) for k in range(3)],
         axis=-1,
     )
 

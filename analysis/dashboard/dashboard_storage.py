@@ -1,27 +1,26 @@
-"""The storage that optuna-dashboard is given: it reads what all share, and writes if it may."""
+"""The storage that optuna-dashboard is given: it reads from the cache, and writes if allowed."""
 
 from collections.abc import Callable, Container, Sequence
 from typing import Any
 
 from optuna.storages import BaseStorage
 from optuna.study import StudyDirection
-from optuna.study._frozen import FrozenStudy
 from optuna.trial import FrozenTrial, TrialState
 
 from analysis.dashboard.study_cache import StudyCache, StudySnapshot
+from storage.optuna_internals import FrozenStudy, study_id_of
 
 
 class ReadOnlyError(RuntimeError):
-    """Something would have changed a store that is only looked at."""
+    """A write to the store of a read-only dashboard."""
 
 
 class DashboardStorage(BaseStorage):
-    """Optuna's storage for pages that look at it, many at a time.
+    """An Optuna storage for many concurrent readers.
 
-    Its trials are those that `StudyCache` holds, not copies of them: whoever is given this storage
-    must not change them. `max_trials` bounds how many of a study are given: the best, and others
-    evenly
-    picked; None for all.
+    Its trials are those that `StudyCache` holds, not copies, and must not be changed. `max_trials`
+    bounds how many trials of a study are returned: the best and an even sample of the others; None
+    returns all. All methods of the base class that are not defined here write.
     """
 
     def __init__(
@@ -36,10 +35,10 @@ class DashboardStorage(BaseStorage):
         return self._studies.all()
 
     def get_study_id_from_name(self, study_name: str) -> int:
-        """Return the id of a study, as `load_study` asks for it."""
+        """Return the id of a study."""
         for study in self._studies.all():
             if study.study_name == study_name:
-                return study._study_id
+                return study_id_of(study)
         raise KeyError(study_name)
 
     def get_study_name_from_id(self, study_id: int) -> str:
@@ -47,15 +46,15 @@ class DashboardStorage(BaseStorage):
         return self._snapshot(study_id).study.study_name
 
     def get_study_directions(self, study_id: int) -> list[StudyDirection]:
-        """Return what is minimized and maximized."""
+        """Return the directions of a study."""
         return list(self._snapshot(study_id).study.directions)
 
     def get_study_user_attrs(self, study_id: int) -> dict[str, Any]:
-        """Return the attributes of a study."""
+        """Return the user attributes of a study."""
         return self._snapshot(study_id).study.user_attrs
 
     def get_study_system_attrs(self, study_id: int) -> dict[str, Any]:
-        """Return the attributes of a study that are Optuna's, and the dashboard's."""
+        """Return the system attributes of a study, Optuna's and the dashboard's."""
         return self._snapshot(study_id).study.system_attrs
 
     def get_all_trials(
@@ -76,7 +75,7 @@ class DashboardStorage(BaseStorage):
         return [it for place, it in enumerate(trials) if place in kept or it.number in best]
 
     def get_best_trial(self, study_id: int) -> FrozenTrial:
-        """Return the best trial that keeps all constraints."""
+        """Return the best feasible trial."""
         best = self._snapshot(study_id).best
         if not best:
             raise ValueError("No trial is complete and feasible yet.")
@@ -103,25 +102,18 @@ class DashboardStorage(BaseStorage):
     def create_new_study(
         self, directions: Sequence[StudyDirection], study_name: str | None = None
     ) -> int:
-        """Create a study of Optuna alone."""
+        """Create a plain Optuna study."""
         return int(self._write("create_new_study", directions, study_name))
 
 
-def make_dashboard_storage(
-    studies: StudyCache, *, allows_edit: bool, max_trials: int | None = None
-) -> BaseStorage:
-    """Make the storage; what changes something is added to its class below."""
-    return DashboardStorage(studies, allows_edit=allows_edit, max_trials=max_trials)  # type: ignore[abstract]
-
-
 def _writing_method(name: str) -> Callable[..., Any]:
-    def change(storage: DashboardStorage, *arguments: Any, **options: Any) -> Any:
+    def write(storage: DashboardStorage, *arguments: Any, **options: Any) -> Any:
         return storage._write(name, *arguments, **options)
 
-    change.__name__ = name
-    return change
+    write.__name__ = name
+    return write
 
 
 for _name in BaseStorage.__abstractmethods__ - vars(DashboardStorage).keys():
-    setattr(DashboardStorage, _name, _writing_method(_name))  # All that remains changes something.
+    setattr(DashboardStorage, _name, _writing_method(_name))
 DashboardStorage.__abstractmethods__ = frozenset()

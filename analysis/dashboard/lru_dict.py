@@ -1,0 +1,27 @@
+"""A dictionary of bounded size."""
+
+from typing import TypeVar
+
+K = TypeVar("K")
+V = TypeVar("V")
+
+
+class LruDict(dict[K, V]):
+    """A dict of at most `max_items`: setting an item removes the one that was set longest ago.
+
+    To count as used, an item that was read is set again. It takes no lock of its own.
+    """
+
+    def __init__(self, max_items: int) -> None:
+        super().__init__()
+        self._max_items = max_items
+
+    def __setitem__(self, key: K, value: V) -> None:
+        self.pop(key, None)
+        super().__setitem__(key, value)
+        if len(self) > self._max_items:
+            self.remove_oldest()
+
+    def remove_oldest(self) -> None:
+        """Remove the item that was set longest ago."""
+        del self[next(iter(self))]
