@@ -8,7 +8,7 @@ PIP := $(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --c
 # In their order: the files of most tests first would leave the longest tests to the end, and a core idle.
 EACH_FILE_TO_A_WORKER := -n auto --dist loadfile --no-loadscope-reorder
 
-.PHONY: demo test test-slow lint clean
+.PHONY: demo test test-slow lint docs clean
 
 demo: $(VENV)/installed
 	$(VENV)/bin/convsearch demo
@@ -24,6 +24,10 @@ lint: $(VENV)/installed-dev
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/mypy
 	$(VENV)/bin/lint-imports
+
+# The site goes to build/site. Nothing is fetched: fonts, scripts and inventories are all local.
+docs: $(VENV)/installed-dev
+	NO_MKDOCS_2_WARNING=1 $(VENV)/bin/mkdocs build --strict --quiet
 
 $(VENV)/bin/python:
 	@test -n "$(PYTHON)" || { echo "convsearch needs Python 3.11, 3.12 or 3.13: none was found on the PATH." \

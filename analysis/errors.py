@@ -14,11 +14,8 @@ class MetricError(AnalysisError, ValueError):
 
 
 class ReportError(AnalysisError, RuntimeError):
-    """A report, or a file of it, that cannot be written; the message names the file."""
+    """Raised if a file of a report cannot be written; the message names the file."""
 
 
 class DashboardVersionError(AnalysisError, ImportError):
-    """A version of optuna-dashboard that was not tested; the message names the tested one."""
-
-
-"""Raised if a file of a report cannot be written; the message names the file."""
+    """Raised for a version of optuna-dashboard that was not tested."""

@@ -8,7 +8,7 @@ from analysis import Ranking
 from search.settings.option_keys import by_key
 from search.settings.study_file import read_plan
 from search.studies.resolved_plan import resolve_plan
-from search.workers.local_run import View, run_plan
+from search.workers.local_run import RunCallbacks, View, run_plan
 
 
 def run(
@@ -65,4 +65,6 @@ def run(
     )
     for table, values in (tables or {}).items():
         given |= {(table, key): value for key, value in values.items()}
-    return run_plan(resolve_plan(read_plan(str(source), given, {})), view=view).ranking
+    return run_plan(
+        resolve_plan(read_plan(str(source), given, {})), RunCallbacks(view=view)
+    ).ranking

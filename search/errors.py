@@ -1,8 +1,8 @@
-"""What `search` raises: one base, so that a caller can catch everything the service refuses."""
+"""Errors of `search`: one base, so that a caller can catch all of them."""
 
 
 class SearchError(Exception):
-    """Something the service cannot do as it was asked to; the message says what to change."""
+    """Base of all errors; the message says what to change."""
 
 
 def summarize(error: BaseException) -> str:
@@ -23,11 +23,11 @@ class StudyMismatchError(SearchError, ValueError):
 
 
 class NoResultError(SearchError, ValueError):
-    """A study that has nothing to show yet: none of its trials was trained to its end."""
+    """A study without a result yet: no trial of it is complete."""
 
 
 class ModelError(SearchError, ValueError):
-    """The file of a model cannot be written, or is none that can be loaded."""
+    """A model file cannot be written or loaded."""
 
 
 class TrialRecordError(SearchError, ValueError):
@@ -35,20 +35,20 @@ class TrialRecordError(SearchError, ValueError):
 
 
 class WeightsNotFoundError(TrialRecordError):
-    """A trial's weights are not kept any more."""
+    """The weights of a trial are not kept any more."""
 
 
 class WorkerError(SearchError, RuntimeError):
-    """Workers ended in a way that leaves nothing to go on with."""
+    """Workers have ended, and the study cannot go on."""
 
 
 class WorkerStartError(WorkerError):
-    """A worker cannot do what it was asked to, and would fail again."""
+    """A worker cannot start, and would fail again."""
 
 
 class ArtifactError(SearchError, RuntimeError):
-    """Files cannot be kept where `--artifacts` says, or cannot be had from there."""
+    """Artifacts cannot be written or read."""
 
 
 class StudyBusyError(SearchError, RuntimeError):
-    """Workers are at work on a study that nobody may be at work on."""
+    """Workers serve a study that must be idle."""

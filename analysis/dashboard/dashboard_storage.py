@@ -5,10 +5,10 @@ from typing import Any
 
 from optuna.storages import BaseStorage
 from optuna.study import StudyDirection
-from optuna.study._frozen import FrozenStudy
 from optuna.trial import FrozenTrial, TrialState
 
 from analysis.dashboard.study_cache import StudyCache, StudySnapshot
+from storage.optuna_internals import FrozenStudy, study_id_of
 
 
 class ReadOnlyError(RuntimeError):
@@ -38,7 +38,7 @@ class DashboardStorage(BaseStorage):
         """Return the id of a study."""
         for study in self._studies.all():
             if study.study_name == study_name:
-                return study._study_id
+                return study_id_of(study)
         raise KeyError(study_name)
 
     def get_study_name_from_id(self, study_id: int) -> str:

@@ -7,8 +7,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
-from optuna.study._frozen import FrozenStudy
-
 from analysis.confirmation.trainings import is_confirmation_of
 from analysis.confirmation_study import confirmation_name
 from analysis.dashboard.lru_dict import LruDict
@@ -27,6 +25,7 @@ from storage import (
     list_workers,
     load_study,
 )
+from storage.optuna_internals import FrozenStudy, study_id_of
 
 CACHE_S = 1.0
 """How long a value that was read is reused."""
@@ -155,7 +154,7 @@ class CachedStudy:
     @property
     def study_id(self) -> int:
         """The id of the study."""
-        return self.study._study_id
+        return study_id_of(self.study)
 
     def snapshot(self) -> StudySnapshot:
         """Return the study as it is now, or was a second ago.
@@ -214,7 +213,7 @@ class StudyCache:
         Raises:
             StoreError: If the store fails.
         """
-        return sorted(self._study_list.get(), key=lambda study: study._study_id)
+        return sorted(self._study_list.get(), key=study_id_of)
 
     def find(self, study_id: int) -> CachedStudy | None:
         """Return the study of an id; None if there is none.
@@ -222,7 +221,7 @@ class StudyCache:
         Raises:
             StoreError: If the store fails.
         """
-        study = next((it for it in self.all() if it._study_id == study_id), None)
+        study = next((it for it in self.all() if study_id_of(it) == study_id), None)
         with self._lock:
             if study is None:
                 self._cached_studies.pop(study_id, None)

@@ -13,7 +13,6 @@ from optuna.distributions import (
     FloatDistribution,
     IntDistribution,
 )
-from optuna.study._frozen import FrozenStudy
 from optuna.trial import FrozenTrial, TrialState
 
 from analysis.dashboard.artifacts import list_artifacts
@@ -28,6 +27,7 @@ from analysis.dashboard.optuna_dashboard_internals import (
 from analysis.dashboard.study_cache import StudySnapshot
 from analysis.dashboard.user_notes import merge_user_note
 from storage import WatchedTrial, constraint_values
+from storage.optuna_internals import FrozenStudy, study_id_of
 
 HIDDEN_ATTRIBUTES = frozenset({"config", "confusion", "ran_on", "traceback"})
 """Attributes that notes and pictures show in readable form."""
@@ -188,13 +188,13 @@ class StudyJsonWriter:
     def _write_trial(self, snapshot: StudySnapshot, trial: WatchedTrial) -> bytes:
         study = snapshot.study
         frozen = copy(trial.frozen)
-        frozen._params = {}  # Written below: they are most of the JSON, and alike in many trials.
+        frozen.params = {}  # Written below: they are most of the JSON, and alike in many trials.
         frozen.user_attrs = {
             k: v for k, v in frozen.user_attrs.items() if k not in HIDDEN_ATTRIBUTES
         }
         if snapshot.is_convsearch:
             _round_values(frozen)
-        record = serialize_frozen_trial(study._study_id, frozen, {})
+        record = serialize_frozen_trial(study_id_of(study), frozen, {})
         del record["params"]
         constraints = constraint_values(trial.frozen.system_attrs)
         record["constraints"] = [

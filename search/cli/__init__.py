@@ -1,1 +1,1 @@
-"""The command line: options in, text and exit codes out. What it does is done elsewhere."""
+"""The command line: options in, text and exit codes out; the work is done in other packages."""

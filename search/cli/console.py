@@ -82,7 +82,7 @@ def progress_bar(console: Console) -> Iterator[Callable[[int, int, str], None]]:
 
     def show(done: int, total: int, what: str) -> None:
         nonlocal drawn
-        is_end = done >= total and what in tasks  # It is not left at less than all.
+        is_end = done >= total and what in tasks  # The bar ends at the total.
         if time.monotonic() - drawn < REFRESH_S and not is_end:
             return
         drawn = time.monotonic()

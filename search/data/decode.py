@@ -25,7 +25,7 @@ MAX_PIXELS = 64 * 2**20
 """Larger images are refused: a few kilobytes can unpack to gigabytes of one color."""
 
 PILLOW_LIMIT = Image.MAX_IMAGE_PIXELS or MAX_PIXELS
-"""Beyond this, Pillow itself warns or refuses before it tells the size."""
+"""For larger images Pillow itself warns or refuses before their size is known."""
 
 MAX_FILE_BYTES = 512 * 2**20
 
@@ -66,12 +66,7 @@ def decode(path: str) -> NDArray[Any]:
 
 
 def decode_with_notes(path: str) -> tuple[NDArray[Any], tuple[str, ...]]:
-    """Read an image as `decode` does, with notes on what of the file is left out.
-
-    Raises:
-        DataError: If the image is too large to be decoded safely.
-        OSError: Or another of `DECODE_ERRORS`, if it is damaged or of another format.
-    """
+    """Read an image as `decode` does, with notes on what of the file is left out."""
     with _open(path) as image:
         left = {
             "only the first of several pages": getattr(image, "is_animated", False),

@@ -62,7 +62,7 @@ class SourceSummary:
     warnings: tuple[str, ...]
 
     def to_json(self) -> dict[str, Any]:
-        """Return the summary as values that JSON knows."""
+        """Return the document of `data inspect --json`."""
         return asdict(self)
 
 

@@ -1,4 +1,4 @@
-"""Checks of the store itself: a SQLite file's content and its companions, versions of tables."""
+"""Checks of the database: content and companions of a SQLite file, versions of tables."""
 
 import os
 import time
@@ -18,11 +18,11 @@ from storage.inspection.database_health import (
 )
 
 LOCK_TRIES, LOCK_WAIT_S = 10, 0.2
-"""Making tables takes a moment; a lock that is held for two seconds is stuck."""
+"""Creating tables takes a moment; a lock that is held for two seconds is stuck."""
 
 
 def check_file(url: str) -> list[Finding]:
-    """Check the content of a SQLite file; a file that is not whole is all that there is to say.
+    """Check the content of a SQLite file; of a damaged file, nothing else is checked.
 
     Raises:
         StoreError: If the file cannot be read.
@@ -64,7 +64,7 @@ def _check_missing(path: Path) -> list[Finding]:
 
 
 def check_log(url: str) -> list[Finding]:
-    """Check a SQLite file's companions: a log that only grows, a lock that is never let go."""
+    """Check a SQLite file's companions: a log that only grows, a lock that is never released."""
     path = sqlite_file(url)
     if path is None:
         return []

@@ -1,7 +1,7 @@
-"""Checks of files: checkpoints that no trial needs, and room for more."""
+"""Checks of files: checkpoints that no trial needs, and disk space."""
 
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import closing
 from functools import partial
 from pathlib import Path
@@ -12,23 +12,25 @@ from search.data import default_cache_dir
 from search.doctor.finding import Finding
 from search.errors import ArtifactError, StudyMismatchError
 from search.settings.stored import StudySettings
-from storage import Store, list_studies, load_study
+from storage import Store, find_study_id, list_studies
 
 LOW_SPACE_BYTES, CRITICAL_SPACE_BYTES = 2 * 2**30, 200 * 2**20
-"""Room for a few days of a study, and too little for the checkpoints of its running trials."""
+"""Enough for a few days of a study, and too little for the checkpoints of its running trials."""
 
 
-def check_artifacts(store: Store, url: str) -> list[Finding]:
-    """Check the artifacts of all studies for files that nobody needs."""
+def check_artifacts(
+    store: Store, url: str, all_settings: Mapping[str, StudySettings]
+) -> list[Finding]:
+    """Check the artifacts of all studies for files that no trial needs."""
     findings = []
     known: dict[Path, set[str]] = {}
-    for name, settings in _load_all_settings(store).items():
+    for name, settings in all_settings.items():
         artifacts = Artifacts.of_study(settings, store, name)
         try:
             findings += _check_study(store, url, name, artifacts)
         except ArtifactError as error:
             where = f"study {name}"
-            remedy = "Its workers cannot keep checkpoints until this is mended."
+            remedy = "Its workers cannot keep checkpoints until this is repaired."
             findings.append(Finding("artifacts", where, str(error), remedy))
         if artifacts.store.folder is not None:
             known.setdefault(artifacts.store.folder, set()).add(artifacts.name)
@@ -38,12 +40,10 @@ def check_artifacts(store: Store, url: str) -> list[Finding]:
 
 
 def _check_study(store: Store, url: str, name: str, artifacts: Artifacts) -> list[Finding]:
-    study_id = load_study(store, name).study_id
+    study_id = find_study_id(store, name)
     lost = artifacts.missing(best_trial_numbers(store, study_id, artifacts.n_best))
     findings = [_missing_weights(name, lost)] if lost else []
-    unneeded = artifacts.unneeded(
-        partial(trial_numbers_to_keep, store, study_id, artifacts.n_best)
-    )
+    unneeded = _unneeded(store, study_id, artifacts)
     if not unneeded:
         return findings
     sizes = artifacts.store.sizes(artifacts.name)
@@ -60,6 +60,10 @@ def _check_study(store: Store, url: str, name: str, artifacts: Artifacts) -> lis
     ]
 
 
+def _unneeded(store: Store, study_id: int, artifacts: Artifacts) -> Collection[str]:
+    return artifacts.unneeded(partial(trial_numbers_to_keep, store, study_id, artifacts.n_best))
+
+
 def _missing_weights(name: str, numbers: Sequence[int]) -> Finding:
     which = ", ".join(map(str, numbers))
     return Finding(
@@ -74,28 +78,22 @@ def _missing_weights(name: str, numbers: Sequence[int]) -> Finding:
 def _delete_unneeded(url: str, name: str) -> None:
     """Delete what is not needed now, which may be less than what was not needed before."""
     with closing(Store.open(url, create=False)) as store:
-        record = load_study(store, name)
-        artifacts = Artifacts.of_study(StudySettings.read(record.settings), store, name)
-        unneeded = artifacts.unneeded(
-            partial(trial_numbers_to_keep, store, record.study_id, artifacts.n_best)
-        )
-        artifacts.store.delete(unneeded)
+        artifacts = Artifacts.of_study(StudySettings.load(store, name), store, name)
+        study_id = find_study_id(store, name)
+        artifacts.store.delete(_unneeded(store, study_id, artifacts))
 
 
-def check_disk_space(url: str) -> list[Finding]:
-    """Check the room where the store and prepared images lie."""
-    file = Store.file_of(url)
+def check_disk_space(url: str, settings: Iterable[StudySettings]) -> list[Finding]:
+    """Check the disks of artifacts, of the store and of prepared images."""
+    roots = filter(is_folder, dict.fromkeys(it.artifacts for it in settings))
     places = {"prepared images": default_cache_dir()}
+    file = Store.file_of(url)
     if file is not None:
         places = {"store": file.absolute().parent, **places}
-    return _check_disks(places)
-
-
-def check_artifact_disk_space(store: Store) -> list[Finding]:
-    """Check the room in the artifacts folders of all studies."""
-    places = dict.fromkeys(settings.artifacts for settings in _load_all_settings(store).values())
-    roots = filter(is_folder, places)
-    return _check_disks({f"artifacts {root}": Path(root) for root in roots})
+    return [
+        *_check_disks({f"artifacts {root}": Path(root) for root in roots}),
+        *_check_disks(places),
+    ]
 
 
 def _check_disks(places: Mapping[str, Path]) -> list[Finding]:
@@ -122,7 +120,7 @@ def _check_disk(what: str, folder: Path) -> list[Finding]:
     ]
 
 
-def _load_all_settings(store: Store) -> dict[str, StudySettings]:
+def load_all_settings(store: Store) -> dict[str, StudySettings]:
     """Return the settings of all studies that this version can read."""
     found = {}
     for name in list_studies(store):

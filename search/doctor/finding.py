@@ -1,4 +1,4 @@
-"""What the doctor finds: what it is, where, and what can be done about it."""
+"""A finding of the doctor: what is wrong, where, and what can be done about it."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -9,8 +9,8 @@ from typing import Any
 class Finding:
     """Something about a store that is, or may become, wrong.
 
-    `check` is what was looked at, in a word or two. `remedy` says what `--fix` does or, where
-    it can do nothing, what to do. `is_wrong` tells an error from a warning. `fix` mends it.
+    `check` names the check in a word or two. `remedy` says what `--fix` does or, where it can do
+    nothing, what to do. `is_wrong` tells an error from a warning. `fix` repairs it.
     """
 
     check: str

@@ -1,22 +1,23 @@
-"""The examination: all checks one after the other, and what `--fix` does about their findings."""
+"""Running all checks, and repairing their findings."""
 
+from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
 
 from search.doctor.database import check_file, check_log, check_versions
-from search.doctor.files import check_artifact_disk_space, check_artifacts, check_disk_space
+from search.doctor.files import check_artifacts, check_disk_space, load_all_settings
 from search.doctor.finding import Finding
 from search.doctor.workers import check_clocks, check_faults
 from storage import Store
 from storage.inspection.database_health import read_versions
 
 MAX_PASSES = 3
-"""Mending one thing may uncover another: tables of an older version hide what is in them."""
+"""A repair may uncover more: tables of an older version cannot be checked."""
 
 
 @dataclass(frozen=True, slots=True)
 class DoctorReport:
-    """What was found in a store: what has been mended of it, and what is left."""
+    """The findings in a store: those that were repaired, and those that are left."""
 
     store: str
     fixed: tuple[Finding, ...]
@@ -38,7 +39,7 @@ class DoctorReport:
 
 
 def run_checks(url: str, *, fix: bool = False) -> DoctorReport:
-    """Look at a store, and with `fix` mends what can be; without, nothing is written.
+    """Check a store, and repair it with `fix`; without, nothing is written.
 
     Raises:
         StoreError: If there is no store, or it cannot be read.
@@ -63,17 +64,12 @@ def _run_all(url: str) -> tuple[str, list[Finding]]:
     broken = check_file(url)
     if broken:
         return Store.show(url), broken
-    store = Store.inspect(url)
-    try:
+    with closing(Store.inspect(url)) as store:
         versions = read_versions(store)
         findings = [*check_log(url), *check_versions(store, url, versions)]
-        if versions.is_current and versions.ours is not None:
-            findings += [
-                *check_faults(store, url),
-                *check_clocks(store),
-                *check_artifacts(store, url),
-            ]
-            findings += check_artifact_disk_space(store)
-        return store.shown_url, [*findings, *check_disk_space(url)]
-    finally:
-        store.close()
+        is_readable = versions.is_current and versions.ours is not None
+        settings = load_all_settings(store) if is_readable else {}
+        if is_readable:
+            findings += [*check_faults(store, url), *check_clocks(store)]
+            findings += check_artifacts(store, url, settings)
+        return store.shown_url, [*findings, *check_disk_space(url, settings.values())]

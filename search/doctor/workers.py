@@ -1,6 +1,7 @@
-"""Checks of the fleet: workers, trials and budget against each other, and machines' clocks."""
+"""Checks of workers, trials and budget against each other, and of machines' clocks."""
 
 from collections.abc import Callable
+from contextlib import closing
 
 from search.doctor.finding import Finding
 from storage import Store, list_workers
@@ -12,37 +13,37 @@ from storage.inspection.inconsistencies import (
 
 MAX_SKEW_S = 5.0
 
-_Describe = Callable[[Inconsistency], tuple[str, str]]
-_DESCRIPTIONS: dict[str, _Describe] = {
-    "dead worker": lambda it: (
-        f"Worker {_worker(it)} is gone: its process has ended, or it is silent for too long.",
-        "--fix takes it off the list and gives its trial back.",
+_DESCRIPTIONS = {
+    "dead worker": (
+        "Worker {worker} is gone: its process has ended, or it is silent for too long.",
+        "--fix removes it and releases its trial.",
     ),
-    "stuck trial": lambda it: (
-        f"Trial {it.trial} is RUNNING and no living worker has it.",
+    "stuck trial": (
+        "Trial {trial} is RUNNING, and no living worker has it.",
         "--fix lets it wait for a worker, or ends it if it never began.",
     ),
-    "untold outcome": lambda it: (
-        f"The end of trial {it.trial} is recorded and Optuna does not know it.",
-        "--fix tells it.",
+    "untold outcome": (
+        "The outcome of trial {trial} is recorded, but not in Optuna's tables.",
+        "--fix writes it there.",
     ),
-    "claim": lambda _: (
-        "A trial's worth of the budget is claimed by no living worker.",
-        "--fix gives it back.",
+    "claim": (
+        "A claim on the budget belongs to no living worker.",
+        "--fix releases it.",
     ),
-    "open trial": lambda it: (
-        f"Trial {it.trial} has ended by our record and is open in Optuna.",
-        "--fix tells Optuna how it ended.",
+    "open trial": (
+        "Trial {trial} has ended by our record and is open in Optuna.",
+        "--fix ends it in Optuna, too.",
     ),
-    "closed trial": lambda it: (
-        f"Trial {it.trial} has ended in Optuna and is open by our record.",
-        "--fix records the end that Optuna knows.",
+    "closed trial": (
+        "Trial {trial} has ended in Optuna and is open by our record.",
+        "--fix records the outcome that Optuna has.",
     ),
-    "strays": lambda it: (
-        f"{it.n} rows are about studies or trials that Optuna has no more.",
+    "strays": (
+        "{n} rows belong to studies or trials that no longer exist in Optuna.",
         "--fix deletes them.",
     ),
 }
+"""What is wrong and what `--fix` does, by kind of inconsistency."""
 
 
 def check_faults(store: Store, url: str) -> list[Finding]:
@@ -50,17 +51,14 @@ def check_faults(store: Store, url: str) -> list[Finding]:
     inconsistencies = find_inconsistencies(store)
 
     def fix() -> None:
-        opened = Store.open(url, create=False)
-        try:
-            repair_inconsistencies(opened, inconsistencies)
-        finally:
-            opened.close()
+        with closing(Store.open(url, create=False)) as writable:
+            repair_inconsistencies(writable, inconsistencies)
 
-    return [_finding(store, inconsistency, fix) for inconsistency in inconsistencies]
+    return [_finding(store, it, fix) for it in inconsistencies]
 
 
 def check_clocks(store: Store) -> list[Finding]:
-    """Check the clocks of workers' machines; their lives are judged by the store's."""
+    """Check the clocks of workers' machines; heartbeats are timed by the store's."""
     ahead = {row.host: row.clock_ahead_s for row in list_workers(store) if row.is_alive}
     return [
         Finding(
@@ -76,12 +74,9 @@ def check_clocks(store: Store) -> list[Finding]:
     ]
 
 
-def _finding(store: Store, inconsistency: Inconsistency, fix: Callable[[], None]) -> Finding:
-    what, remedy = _DESCRIPTIONS[inconsistency.kind](inconsistency)
-    where = f"study {inconsistency.study}" if inconsistency.study else store.shown_url
-    return Finding(inconsistency.kind, where, what, remedy, fix=fix)
-
-
-def _worker(inconsistency: Inconsistency) -> str:
-    worker = inconsistency.worker
-    return "" if worker is None else f"{worker.worker_id[:8]} on {worker.host}"
+def _finding(store: Store, found: Inconsistency, fix: Callable[[], None]) -> Finding:
+    what, remedy = _DESCRIPTIONS[found.kind]
+    worker = "" if found.worker is None else f"{found.worker.worker_id[:8]} on {found.worker.host}"
+    where = f"study {found.study}" if found.study else store.shown_url
+    what = what.format(worker=worker, trial=found.trial, n=found.n)
+    return Finding(found.kind, where, what, remedy, fix=fix)

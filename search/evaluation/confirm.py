@@ -21,7 +21,13 @@ from search.evaluation.trained_network import Evaluator
 from search.settings.plan import StudyTable, store_url
 from search.studies.open_study import OpenStudy
 from search.studies.submission import Submission
-from search.workers.local_run import RunResult, View, choose_local_gpus, run_submission
+from search.workers.local_run import (
+    RunCallbacks,
+    RunResult,
+    View,
+    choose_local_gpus,
+    run_submission,
+)
 from spaces import SpaceError
 from storage import Store, list_studies, load_study, recover_once
 
@@ -77,7 +83,7 @@ def confirm(
     local: StudyTable | None = None,
     opens_test: bool | None = None,
     progress: Progress | None = None,
-    on_submit: Callable[[Submission], None] | None = None,
+    on_submit: Callable[[Submission], None] = lambda _submission: None,
     on_stop: Callable[[], None] = lambda: None,
     on_score: Callable[[], None] = lambda: None,
     view: View | None = None,
@@ -113,9 +119,8 @@ def confirm(
         n_workers=n_workers,
         progress=progress,
     )
-    run = run_submission(
-        submission, gpus, url=store, on_submit=on_submit, on_stop=on_stop, view=view
-    )
+    callbacks = RunCallbacks(on_submit, on_stop, view)
+    run = run_submission(submission, gpus, callbacks, url=store)
     with closing(Store.open(url, create=False)) as opened_store:
         return _conclude(opened_store, study, run, opens_test=opens_test, on_score=on_score)
 

@@ -1,4 +1,4 @@
-"""What a study can be told: study files, options and defaults, checked and stored.
+"""Study files, options and their defaults: checked, and stored with a study.
 
-The search space is read by `spaces`, images by `search.data`.
+The search space is read by `spaces`, images by `search.data`; nothing is imported here.
 """

@@ -1,16 +1,14 @@
-"""A study's plan again, from what the store keeps of it, with changes as `KEY=VALUE`."""
+"""The plan of a recorded study, with changes as `KEY=VALUE`: what `study fork --set` does."""
 
-import difflib
 import tomllib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from pydantic import BaseModel
-
 from search.errors import SettingsError
-from search.settings.plan import StudyPlan
+from search.settings.plan import TABLES, StudyPlan
 from search.settings.stored import StudySettings
 from search.settings.study_file import make_plan
+from search.settings.validation import suggest_name
 from spaces import SearchSpace, choose_families
 from spaces.parameters.narrowing import shared_key
 from storage import StudyRecord
@@ -18,13 +16,13 @@ from storage import StudyRecord
 Tables = dict[str, dict[str, Any]]
 Overrides = Mapping[tuple[str, str], Any]
 OVERRIDABLE_TABLES = ("data", "space", "training", "search", "transfer", "budget")
-"""What a fork may change; it lies in the store of the old study, under its own name."""
+"""What a fork may change; its store and its name are fixed."""
 
 
 def plan_from_record(
     record: StudyRecord, changes: Sequence[str], *, name: str, store_url: str
 ) -> StudyPlan:
-    """Return the plan of a study as it is recorded, with changes and under another name.
+    """Return the plan of a recorded study, with changes and under another name.
 
     Raises:
         SettingsError: If a change names nothing that can be changed, or is of a wrong type.
@@ -61,10 +59,7 @@ def read_overrides(texts: Sequence[str], space: SearchSpace) -> dict[tuple[str, 
 
 def _tables_of(settings: StudySettings, record: StudyRecord) -> Tables:
     return {
-        "data": settings.data.model_dump(),
-        "training": settings.training.model_dump(),
-        "search": settings.search.model_dump(),
-        "transfer": settings.transfer.model_dump(),
+        **settings.model_dump(include={"data", "training", "search", "transfer"}),
         "budget": {"trials": record.n_trials, "timeout": record.timeout_s},
         "store": {"artifacts": settings.artifacts, "max_files_mb": settings.max_files_mb},
     }
@@ -73,7 +68,7 @@ def _tables_of(settings: StudySettings, record: StudyRecord) -> Tables:
 def _override_space(
     table: dict[str, Any], changed: Overrides, own: Sequence[str]
 ) -> dict[str, Any]:
-    """Leave out what the changed families have no use for, and what a shared key stands for."""
+    """Leave out keys that the changed families lack, and those that a shared key replaces."""
     shared = {key for place, key in changed if place == "space"}
     kept = {
         key: value
@@ -95,7 +90,7 @@ def _resolve_key(key: str, space: SearchSpace) -> tuple[str, str]:
         return dotted[key]
     table, dot, rest = key.partition(".")
     if dot and table == "space":
-        return table, rest  # Of a family that is only now searched; `spaces` judges it.
+        return table, rest  # Maybe of a family that is new; `spaces` checks it.
     places = [place for place in known if place[1] == key]
     if len(places) == 1:
         return places[0]
@@ -104,17 +99,17 @@ def _resolve_key(key: str, space: SearchSpace) -> tuple[str, str]:
             f"--set: `{key}` may be {' or '.join('.'.join(place) for place in places)}. Say which."
         )
     names = [*dotted, *(place[1] for place in known)]
-    near = difflib.get_close_matches(key, names, n=1, cutoff=0.5)
-    hint = f"Did you mean `{near[0]}`?" if near else f"Tables: {', '.join(OVERRIDABLE_TABLES)}."
-    raise SettingsError(f"--set: unknown key `{key}`. {hint}")
+    hint = suggest_name(key, names, f" Tables: {', '.join(OVERRIDABLE_TABLES)}.")
+    raise SettingsError(f"--set: unknown key `{key}`.{hint}")
 
 
 def _known_keys(space: SearchSpace) -> list[tuple[str, str]]:
-    places = []
-    for table in OVERRIDABLE_TABLES:
-        kind = StudyPlan.model_fields[table].annotation
-        if isinstance(kind, type) and issubclass(kind, BaseModel):
-            places += [(table, key) for key in kind.model_fields]
+    places = [
+        (table, key)
+        for table in OVERRIDABLE_TABLES
+        if table in TABLES
+        for key in TABLES[table].model_fields
+    ]
     names = {"families", "modules", *space.domains, *map(shared_key, space.domains)}
     return places + [("space", name) for name in sorted(names)]
 

@@ -28,6 +28,7 @@ def parse_duration(value: object) -> object:
 
 Duration = Annotated[float, BeforeValidator(parse_duration), Field(gt=0, allow_inf_nan=False)]
 Count = Annotated[int, Field(ge=1, strict=True)]
+Text = Annotated[str, Field(min_length=1)]
 
 
 class Table(BaseModel):
@@ -36,179 +37,147 @@ class Table(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
+def _key(default: Any, description: str, **bounds: Any) -> Any:
+    return Field(default=default, description=description, **bounds)
+
+
 class TrainingSettings(Table):
     """How each trial is trained."""
 
-    max_epochs: Count = Field(
-        default=defaults.MAX_EPOCHS, description="The most epochs of one trial."
+    max_epochs: Count = _key(defaults.MAX_EPOCHS, "The most epochs of one trial.")
+    patience: Count = _key(
+        defaults.PATIENCE,
+        "Epochs without a better validation accuracy before training stops early.",
     )
-    patience: Count = Field(
-        default=defaults.PATIENCE,
-        description="Epochs without a better validation accuracy before training stops early.",
+    plateau_patience: Count = _key(
+        defaults.PLATEAU_PATIENCE,
+        "Epochs without a lower validation loss before the learning rate is reduced.",
     )
-    plateau_patience: Count = Field(
-        default=defaults.PLATEAU_PATIENCE,
-        description="Epochs without a lower validation loss before the learning rate is reduced.",
+    plateau_factor: float = _key(
+        defaults.PLATEAU_FACTOR, "Factor of such a reduction of the learning rate.", gt=0, lt=1
     )
-    plateau_factor: float = Field(
-        default=defaults.PLATEAU_FACTOR,
-        gt=0,
-        lt=1,
-        description="Factor by which the learning rate is then multiplied.",
+    min_learning_rate: float = _key(
+        defaults.MIN_LEARNING_RATE, "The learning rate is not reduced below this.", ge=0
     )
-    min_learning_rate: float = Field(
-        default=defaults.MIN_LEARNING_RATE,
-        ge=0,
-        description="The learning rate is not reduced below this.",
-    )
-    trial_timeout: Duration | None = Field(
-        default=None, description="The most time of one trial; no limit by default."
-    )
-    silence_timeout: Duration | None = Field(
-        default=None,
-        description="A trainer that is silent for longer counts as hung. By default ten times the "
-        "study's longest epoch, and at least two minutes.",
+    trial_timeout: Duration | None = _key(None, "The most time of one trial; no limit by default.")
+    silence_timeout: Duration | None = _key(
+        None,
+        "A trainer that is silent for longer counts as hung. By default ten times the study's "
+        "longest epoch, and at least two minutes.",
     )
 
 
 class SearchSettings(Table):
     """How configs are proposed, and which are refused or stopped early."""
 
-    sampler: Literal["tpe", "random"] = Field(
-        default=defaults.SAMPLER, description="Proposes configs."
+    sampler: Literal["tpe", "random"] = _key(defaults.SAMPLER, "Proposes configs.")
+    pruner: str = _key(
+        defaults.PRUNER,
+        "Stops poor trials early: `auto`, `none`, or one of Optuna's pruners by name.",
     )
-    pruner: str = Field(
-        default=defaults.PRUNER,
-        description="Stops poor trials early: `auto`, `none`, or one of Optuna's pruners by name.",
+    seed: Annotated[int, Field(ge=0, lt=2**31, strict=True)] = _key(
+        defaults.SEED,
+        "Seed of proposals and training; with one worker, one seed gives one result.",
     )
-    seed: int = Field(
-        default=defaults.SEED,
-        ge=0,
-        lt=2**31,
-        strict=True,
-        description="Seed of proposals and training; with one worker, one seed gives one result.",
+    family_trials: Count | None = _key(
+        None,
+        "Trials that each of several families gets before the search picks among them. By default "
+        "0.4 of the budget in even parts, from 2 to 6.",
     )
-    family_trials: Count | None = Field(
-        default=None,
-        description="Trials that each of several families gets before the search picks among "
-        "them. By default 0.4 of the budget in even parts, from 2 to 6.",
+    max_parameters: Count | None = _key(
+        None,
+        f"A network with more parameters is not built; {defaults.MAX_PARAMETERS:,} by default.",
     )
-    max_parameters: Count | None = Field(
-        default=None,
-        description="A network with more parameters is not built; "
-        f"{defaults.MAX_PARAMETERS:,} by default.",
-    )
-    max_memory: float | None = Field(
-        default=None,
+    max_memory: float | None = _key(
+        None,
+        "Predicted megabytes of training; a network that needs more is not built. By default each "
+        "worker's share of the machine's memory.",
         gt=0,
-        description="Predicted megabytes of training; a network that needs more is not built. "
-        "By default each worker's share of the machine's memory.",
     )
-    max_operations: float | None = Field(
-        default=None,
+    max_operations: float | None = _key(
+        None,
+        "Millions of floating-point operations of one image's forward pass. By default 150 at "
+        "32×32 pixels and in proportion to the area: up to half a minute an epoch of 2,000 images "
+        "on one core.",
         gt=0,
-        description="Millions of floating-point operations of one image's forward pass. By "
-        "default 150 at 32×32 pixels and in proportion to the area: up to half a minute an epoch "
-        "of 2,000 images on one core.",
     )
 
 
 class TransferSettings(Table):
     """What pretrained backbones are given."""
 
-    image_size: int = Field(
-        default=defaults.TRANSFER_IMAGE_SIZE,
-        ge=32,
-        le=512,
-        strict=True,
-        description="Side of their images in pixels, prepared from the originals.",
+    image_size: Annotated[int, Field(ge=32, le=512, strict=True)] = _key(
+        defaults.TRANSFER_IMAGE_SIZE,
+        "Side of their images in pixels, prepared from the originals.",
     )
-    weights: str = Field(
-        default=defaults.WEIGHTS,
-        min_length=1,
-        description="`imagenet` (Keras' own download and cache), `none` (random ones), or the "
-        "path of a `.weights.h5` of one backbone.",
+    weights: Text = _key(
+        defaults.WEIGHTS,
+        "`imagenet` (Keras' own download and cache), `none` (random ones), or the path of a "
+        "`.weights.h5` of one backbone.",
     )
-    weights_mode: Literal["torch", "tf", "caffe"] | None = Field(
-        default=None,
-        description="How pixels are scaled for the weights of a file; by default as for Keras' "
-        "own weights of the backbone.",
+    weights_mode: Literal["torch", "tf", "caffe"] | None = _key(
+        None,
+        "How pixels are scaled for the weights of a file; by default as for Keras' own weights of "
+        "the backbone.",
     )
 
 
 class BudgetSettings(Table):
-    """What a study may spend: trials that count, seconds with a worker at work, or both."""
+    """What a study may spend: trials that count, time with a worker at work, or both.
 
-    trials: Count | None = Field(
-        default=None,
-        description=f"Trials to run; {defaults.N_TRIALS} where there is no `timeout` either.",
+    Attributes:
+        trials: The number of trials that count; 30 where there is no timeout either.
+        timeout: The time in which at least one worker is at work, as `30m`.
+    """
+
+    trials: Count | None = _key(
+        None, f"Trials to run; {defaults.N_TRIALS} where there is no `timeout` either."
     )
-    timeout: Duration | None = Field(
-        default=None, description="How long to search: the time in which a worker is at work."
+    timeout: Duration | None = _key(
+        None, "How long to search: the time in which a worker is at work."
     )
 
 
 class StudyTable(Table):
     """The study's name, its priority, its first trials, and the local workers that serve it."""
 
-    name: str | None = Field(
-        default=None,
-        min_length=1,
-        max_length=200,
-        description="Name of the study; the source's stem by default.",
+    name: Annotated[Text, Field(max_length=200)] | None = _key(
+        None, "Name of the study; the source's stem by default."
     )
-    priority: int | None = Field(
-        default=None,
-        ge=-1000,
-        le=1000,
-        strict=True,
-        description="Standing workers serve studies of a higher priority first. "
+    priority: Annotated[int, Field(ge=-1000, le=1000, strict=True)] | None = _key(
+        None,
+        "Standing workers serve studies of a higher priority first. "
         f"{defaults.PRIORITY} by default; a resumed study keeps its own.",
     )
-    workers: Count | Literal["auto"] = Field(
-        default=defaults.WORKERS,
-        description="How many local workers; `auto` is one for each place on a GPU, or for each "
-        "core.",
+    workers: Count | Literal["auto"] = _key(
+        defaults.WORKERS,
+        "How many local workers; `auto` is one for each place on a GPU, or for each core.",
     )
-    gpus: str = Field(
-        default=defaults.GPUS,
-        min_length=1,
-        description="`auto` (all there are), `none`, or GPUs as `nvidia-smi -L` counts them: "
-        "`0,1`.",
+    gpus: Text = _key(
+        defaults.GPUS,
+        "`auto` (all there are), `none`, or GPUs as `nvidia-smi -L` counts them: `0,1`.",
     )
-    trainers_per_gpu: Count = Field(
-        default=defaults.TRAINERS_PER_GPU, description="How many workers share a GPU."
-    )
-    warm_start: str | None = Field(
-        default=None,
-        min_length=1,
-        description="An earlier study, whose best configs are tried first.",
-    )
-    warm_start_store: str | None = Field(
-        default=None, description="The store of that study, if it is another one."
-    )
-    warm_start_trials: Count = Field(
-        default=defaults.WARM_START_TRIALS, description="How many of its configs are tried."
+    trainers_per_gpu: Count = _key(defaults.TRAINERS_PER_GPU, "How many workers share a GPU.")
+    warm_start: Text | None = _key(None, "An earlier study, whose best configs are tried first.")
+    warm_start_store: str | None = _key(None, "The store of that study, if it is another one.")
+    warm_start_trials: Count = _key(
+        defaults.WARM_START_TRIALS, "How many of its configs are tried."
     )
 
 
 class StoreTable(Table):
     """Where results go."""
 
-    url: str | None = Field(
-        default=None,
-        description="URL of the store; by default `$CONVSEARCH_STORE`, or a SQLite file in the "
-        "current folder.",
+    url: str | None = _key(
+        None, "By default `$CONVSEARCH_STORE`, or a SQLite file in the current folder."
     )
-    artifacts: str | None = Field(
-        default=None,
-        description="Where files go that are too large for the store's tables: a folder, "
-        "`database`, or s3://BUCKET/PREFIX. By default a folder beside a SQLite file, and the "
-        "database of a server.",
+    artifacts: str | None = _key(
+        None,
+        "Where files go that are too large for the store's tables: a folder, `database`, or "
+        "s3://BUCKET/PREFIX. By default a folder beside a SQLite file, and a server's database.",
     )
-    max_files_mb: Count = Field(
-        default=defaults.MAX_FILES_MB,
-        description="The most megabytes that files may take in the database.",
+    max_files_mb: Count = _key(
+        defaults.MAX_FILES_MB, "The most megabytes that files may take in the database."
     )
 
 
@@ -226,6 +195,14 @@ class StudyPlan(Table):
     transfer: TransferSettings = TransferSettings()
     budget: BudgetSettings = BudgetSettings()
     store: StoreTable = StoreTable()
+
+
+TABLES: dict[str, type[BaseModel]] = {
+    name: field.annotation
+    for name, field in StudyPlan.model_fields.items()
+    if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel)
+}
+"""The tables of a study file whose keys are known here: all but `[space]`."""
 
 
 def store_url(given: str | None) -> str:

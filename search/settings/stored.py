@@ -1,4 +1,4 @@
-"""The settings of a study as the store keeps them: all that a worker needs to join."""
+"""The settings of a study as the store keeps them: all that a worker needs."""
 
 import json
 from typing import Any
@@ -20,14 +20,14 @@ from storage import Store, load_study
 
 
 class ImageSet(Table):
-    """A prepared set that a study trains on: the path of its file, and its content."""
+    """A prepared set that a study trains on: the path of its file, and its fingerprint."""
 
     path: str
     fingerprint: str
 
 
 class WeightsFile(Table):
-    """The weights of a study's backbones: as `spaces.models.Weights`, and what they hold."""
+    """The weights of a study's backbones: as `spaces.models.Weights`, and their digest."""
 
     source: str
     mode: Mode | None
@@ -35,17 +35,16 @@ class WeightsFile(Table):
 
 
 class StudySettings(Table):
-    """What the store keeps of a plan: all that a worker needs to join.
+    """What the store keeps of a plan.
 
     `images` and `limits` are by image set, `scratch` or `transfer`; `modules` register users'
-    families; `space` is the record of a `spaces.SearchSpace`; `weights` are those of backbones.
-    Limits are resolved for the machine that created the study, and `family_trials` for the budget
-    that it was created with, 0 where there is one family. `version` and `optuna` are those of
-    convsearch and Optuna that created it, `artifacts` is what `read_artifacts_url` gives, and
-    `artifacts_folder` the study's folder there, named for the study where that is empty.
-    `creation` tells the study from an equal one that had its name, and maybe its id, before.
-    `confirms` names the study whose best configs this one trains again, and only those, and
-    `confirms_creation` is that study's. `versions` are those of the other packages that matter.
+    families; `space` is the record of a `spaces.SearchSpace`. Limits are those of the machine that
+    created the study, `family_trials` those of its first budget, 0 where there is one family.
+    `version`, `optuna` and `versions` are those that created it. `artifacts` is the result of
+    `read_artifacts_url`, `artifacts_folder` the study's folder there, by default its name.
+    `creation` distinguishes the study from an earlier one with its name, and maybe its id.
+    `confirms` names the study whose best configs this one trains again, and only those;
+    `confirms_creation` is the `creation` of that study.
     """
 
     version: str
@@ -80,11 +79,11 @@ class StudySettings(Table):
 
     @classmethod
     def read(cls, text: str) -> "StudySettings":
-        """Read what the store keeps.
+        """Read the settings from JSON.
 
         Raises:
-            StudyMismatchError: If another version of convsearch wrote it so that this one cannot
-                go on.
+            StudyMismatchError: If another version of convsearch wrote settings that this one
+                cannot read.
         """
         try:
             return cls.model_validate_json(text)

@@ -1,17 +1,16 @@
 """Reading a study's plan: a TOML study file, with the command line's options over it."""
 
-import difflib
 import tomllib
-from collections.abc import Container, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 
 from search.errors import SettingsError
 from search.settings.option_keys import Options
-from search.settings.plan import StudyPlan
-from search.settings.validation import describe_error
+from search.settings.plan import TABLES, StudyPlan
+from search.settings.validation import describe_error, suggest_name
 
 MAX_FILE_BYTES = 1_000_000
 
@@ -21,8 +20,8 @@ def read_plan(source: str, options: Options, names: Mapping[tuple[str, str], str
 
     Args:
         source: A folder, an `.npz`, `demo`, or a study file (`.toml`).
-        options: What the command line said.
-        names: What each option is called there, for messages.
+        options: Values of the command line.
+        names: The name of each option, for messages.
 
     Raises:
         SettingsError: If something is unknown, of a wrong type or out of range.
@@ -68,32 +67,30 @@ def _read_toml(path: Path) -> dict[str, Any]:
 
 
 def _resolve_paths(file: Path, tables: dict[str, Any]) -> None:
-    """Read the relative paths in a study file's tables as beside it."""
+    """Resolve the relative paths of a study file against its folder; names stay names."""
     data, space, transfer = (tables.get(name) for name in ("data", "space", "transfer"))
     if isinstance(data, dict) and isinstance(data.get("source"), str):
-        data["source"] = _resolve(file, data["source"], names=("demo",))
+        source = data["source"]
+        data["source"] = _resolve(file.parent, source, is_name=source == "demo")
     if isinstance(transfer, dict) and isinstance(transfer.get("weights"), str):
-        transfer["weights"] = _resolve(file, transfer["weights"], names=("imagenet", "none", ""))
+        weights = transfer["weights"]
+        is_name = weights in {"imagenet", "none", ""}
+        transfer["weights"] = _resolve(file.parent, weights, is_name=is_name)
     if isinstance(space, dict) and isinstance(space.get("modules"), str | list):
         modules = space["modules"]
-        modules = [modules] if isinstance(modules, str) else modules
-        space["modules"] = [_resolve_module(file, name) for name in modules]
+        folder = file.absolute().parent  # The record of a study keeps whole paths of modules.
+        space["modules"] = [
+            _resolve(folder, it, is_name=not it.endswith(".py")) if isinstance(it, str) else it
+            for it in ([modules] if isinstance(modules, str) else modules)
+        ]
 
 
-def _resolve(file: Path, path: str, *, names: Container[str]) -> str:
-    """Read a relative path as beside its study file; a name stays what it is."""
-    return path if path in names else str(file.parent / Path(path).expanduser())
-
-
-def _resolve_module(file: Path, name: object) -> object:
-    """Read a relative path as beside the study file; the name of a module stays a name."""
-    if isinstance(name, str) and name.endswith(".py"):
-        return str(file.absolute().parent / Path(name).expanduser())
-    return name
+def _resolve(folder: Path, path: str, *, is_name: bool) -> str:
+    return path if is_name else str(folder / Path(path).expanduser())
 
 
 def _explain(error: ValidationError, called: Mapping[tuple[str, str], str]) -> str:
-    """Say the first thing that is wrong with a plan, where it is, and what was meant."""
+    """Return what is wrong first, where it is, and what may have been meant."""
     first = error.errors()[0]
     place = tuple(str(part) for part in first["loc"])
     option = called.get((place[0], place[1]), "") if len(place) > 1 else ""
@@ -108,28 +105,15 @@ def _explain(error: ValidationError, called: Mapping[tuple[str, str], str]) -> s
 
 
 def _explain_unknown(place: tuple[str, ...]) -> str:
-    known = list(StudyPlan.model_fields)
     if len(place) == 1:
-        return f"Unknown table [{place[0]}].{_nearest(place[0], known)}"
-    table = StudyPlan.model_fields[place[0]].annotation
-    if isinstance(table, type) and issubclass(table, BaseModel):
-        known = list(table.model_fields)
-    elsewhere = _table_of(place[-1])
-    hint = f" It belongs in {elsewhere}." if elsewhere else _nearest(place[-1], known)
+        return f"Unknown table [{place[0]}].{suggest_name(place[0], list(StudyPlan.model_fields))}"
+    elsewhere, known = _table_of(place[-1]), list(TABLES[place[0]].model_fields)
+    hint = f" It belongs in {elsewhere}." if elsewhere else suggest_name(place[-1], known)
     return f"Unknown key `{place[-1]}` in [{place[0]}].{hint}"
 
 
 def _table_of(key: str) -> str | None:
-    """Where a key belongs that stands in the wrong table."""
+    """Return the table of a key that is in a wrong one."""
     if key in {"backbone", "backbones"}:
         return "[space], as `backbone`"
-    for name, field in StudyPlan.model_fields.items():
-        table = field.annotation
-        if isinstance(table, type) and issubclass(table, BaseModel) and key in table.model_fields:
-            return f"[{name}]"
-    return None
-
-
-def _nearest(name: str, known: list[str]) -> str:
-    near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
-    return f" Did you mean `{near[0]}`?" if near else f" Known: {', '.join(known)}."
+    return next((f"[{name}]" for name, it in TABLES.items() if key in it.model_fields), None)

@@ -1,6 +1,7 @@
-"""What pydantic says of a value in our words: what is expected, and what came."""
+"""Messages about invalid values: what was expected, and what was received."""
 
-from collections.abc import Mapping
+import difflib
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 _MESSAGES = {
@@ -14,11 +15,19 @@ _MESSAGES = {
     "float_parsing": "a number",
     "float_type": "a number",
 }
-"""By pydantic's names of what went wrong."""
+"""By pydantic's types of errors."""
+
+
+def suggest_name(name: str, known: Sequence[str], otherwise: str = "") -> str:
+    """Return a hint at the known name that is nearest, or at all names."""
+    near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+    if near:
+        return f" Did you mean `{near[0]}`?"
+    return otherwise or f" Known: {', '.join(known)}."
 
 
 def describe_error(error: Mapping[str, Any], received: str | None = None) -> str:
-    """Return what was expected and what came, as `expected 2 or more. Received: 1`.
+    """Describe an error of pydantic, as `expected 2 or more. Received: 1`.
 
     Args:
         error: One of `ValidationError.errors()`.

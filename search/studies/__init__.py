@@ -1,4 +1,4 @@
-"""Studies: create, open, fork, list and delete them, and choose the trials they start with.
+"""Studies: create, open, fork, list and delete them, and choose their first trials.
 
-Their rows in the store are in `storage.studies`; who trains their trials is in `search.workers`.
+Their rows in the store are in `storage.studies`; workers are in `search.workers`.
 """

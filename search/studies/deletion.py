@@ -1,7 +1,7 @@
-"""Deleting a study: its files first, then its rows, so that a second call ends what one began.
+"""Deleting a study: its files first, then its rows, so that a second call completes a first one.
 
 Prepared images are shared, in the user's cache by all stores and in an artifacts folder by those
-that name it. What another store's workers may need stays, and is told of.
+that name it. What another store's workers may need is kept, and reported.
 """
 
 from collections.abc import Iterable, Mapping
@@ -33,14 +33,14 @@ OtherStudies = Mapping[str, StudySettings | None]
 
 @dataclass(frozen=True, slots=True)
 class DeletionSummary:
-    """What was deleted with a study: its files, and sets that no other study here uses.
+    """What was deleted with a study: its files, and prepared sets that no other study here uses.
 
-    `kept` are lines about sets that stay, since somebody else may use them.
+    `kept` are lines about sets that are kept, since others may use them.
     """
 
-    n_files: int
-    n_bytes: int
-    n_sets: int
+    n_files: int = 0
+    n_bytes: int = 0
+    n_sets: int = 0
     kept: tuple[str, ...] = ()
 
     def combined_with(self, other: "DeletionSummary") -> "DeletionSummary":
@@ -58,44 +58,40 @@ def remove_study(
 ) -> DeletionSummary:
     """Delete a study, one of ours or a plain Optuna one, with its artifacts and prepared images.
 
-    Its confirmation goes first. Safe to cut off and to repeat: until its rows are gone the study
-    is there, and stopped.
+    Its confirmation is deleted first. An interrupted call may be repeated: until its rows are
+    deleted, the study exists and is stopped.
 
     Args:
         store: The store.
         name: The study's.
-        force: Whether workers may be at work on it.
-        progress: Told how many of its trials are deleted.
+        force: Whether workers may be serving it.
+        progress: Called with the number of trials deleted.
 
     Raises:
         StudyNotFoundError: If there is no such study.
-        StudyBusyError: If workers are at work on it, and `force` is not given.
+        StudyBusyError: If workers serve it, and `force` is not given.
     """
     study_id = find_study_id(store, name)
-    confirmation = confirmation_name(name)
-    has_one = confirmation in list_all_studies(store)
-    _check_idle(store, name, force=force)
-    first = (
-        remove_study(store, confirmation, force=force, progress=progress)
-        if has_one
-        else DeletionSummary(0, 0, 0)
-    )
+    confirmation, removal = confirmation_name(name), DeletionSummary()
+    has_confirmation = confirmation in list_all_studies(store)
+    if not force:
+        _check_idle(store, name, study_id)
+    if has_confirmation:
+        removal = remove_study(store, confirmation, force=force, progress=progress)
     if not store.is_optuna_only:
         set_stopped(store, study_id, True)
     settings = _settings_of(store, name)
-    removal = (
-        DeletionSummary(0, 0, 0) if settings is None else _remove_files(store, name, settings)
-    )
+    if settings is not None:
+        removal = removal.combined_with(_remove_files(store, name, settings))
     delete_trials(store, study_id, progress)
     delete_study(store, name)
-    return first.combined_with(removal)
+    return removal
 
 
-def _check_idle(store: Store, name: str, *, force: bool) -> None:
-    study_id = find_study_id(store, name)
+def _check_idle(store: Store, name: str, study_id: int) -> None:
     workers = [] if store.is_optuna_only else list_workers(store, study_id)
     n_alive = sum(worker.is_alive for worker in workers)
-    if n_alive and not force:
+    if n_alive:
         raise StudyBusyError(
             f"Study {name!r} has {n_alive} living worker{'s' if n_alive > 1 else ''}. End them "
             f"with `convsearch stop {name}` first, or delete it all the same with --force."
@@ -131,7 +127,7 @@ def _remove_files(store: Store, name: str, settings: StudySettings) -> DeletionS
 def _unneeded(
     artifacts: Artifacts, settings: StudySettings, others: OtherStudies
 ) -> dict[str, int]:
-    """Return what was shared for the study, and for no other of this store, with its size."""
+    """Return what was shared for this study alone in this store, with its size."""
     known = artifacts.store.sizes()
     neighbors = [it for it in others.values() if it and it.artifacts == settings.artifacts]
     needed = {name for other in neighbors for name in shared_files(other)}
@@ -141,10 +137,10 @@ def _unneeded(
 def _is_exclusive(
     store: Store, artifacts: Artifacts, settings: StudySettings, others: OtherStudies
 ) -> bool:
-    """Whether studies of this store alone have their files there, and all can be asked for theirs.
+    """Whether only studies of this store have files there, and the settings of all can be read.
 
-    Every study has a folder of its own before it shares anything. A bucket has no folders that
-    would tell, and nobody lists all that is in it.
+    Every study has a folder of its own before it shares anything. A bucket has no folders, and
+    listing all of it would take too long.
     """
     if None in others.values():
         return False
@@ -154,10 +150,8 @@ def _is_exclusive(
     if root is None:
         return False
     own_folders = {Artifacts.of_study(it, store, name).name for name, it in others.items() if it}
-    return {path.name for path in root.iterdir() if path.is_dir()} <= {
-        *own_folders,
-        artifacts.name,
-    }
+    folders = {path.name for path in root.iterdir() if path.is_dir()}
+    return folders <= {*own_folders, artifacts.name}
 
 
 def _cached_images(settings: StudySettings, others: Iterable[StudySettings | None]) -> list[Path]:

@@ -1,4 +1,4 @@
-"""The studies of a store in a line each, with what their files take."""
+"""The list of a store's studies, with the size of their files."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -19,7 +19,7 @@ class StudyListing:
 
     @property
     def best(self) -> float | None:
-        """The best value; a confirmation has none: that would be the luckiest seed."""
+        """The best value; none for a confirmation, where it would be the luckiest seed."""
         is_confirmation = self.overview.is_ours and self.overview.name.endswith(
             CONFIRMATION_SUFFIX
         )

@@ -1,4 +1,4 @@
-"""An open study: its store, settings, space and data together, as its workers use them."""
+"""A study as its workers use it: store, settings, space and data together."""
 
 from dataclasses import dataclass
 
@@ -34,14 +34,14 @@ class OpenStudy:
 
     @classmethod
     def load(cls, store: Store, name: str) -> "OpenStudy":
-        """Load a study with what its workers need, and make sure that all of it is the study's.
+        """Load a study with what its workers need, and check that all of it is the study's.
 
-        What another machine prepared comes from the study's artifacts.
+        What another machine prepared is fetched from the study's artifacts.
 
         Raises:
             StudyNotFoundError: If the store has no such study.
-            DataError: If the prepared set is nowhere to be had.
-            ArtifactError: If it cannot be brought here.
+            DataError: If the prepared set is not found anywhere.
+            ArtifactError: If it cannot be fetched.
             StudyMismatchError: If the study is of other versions, or the prepared set or the
                 weights here are others.
             SpaceError: If a module with families of users is missing or has another content, or
@@ -52,15 +52,12 @@ class OpenStudy:
         settings = StudySettings.read(record.settings)
         check_versions(settings)
         artifacts = Artifacts.of_study(settings, store, name)
-        artifact_store = artifacts.store
-        data = {
-            key: fetch_prepared(artifact_store, images) for key, images in settings.images.items()
-        }
+        data = {key: fetch_prepared(artifacts.store, it) for key, it in settings.images.items()}
         for module in settings.modules:
             module.load()
         space = SearchSpace.from_json(settings.space)
         if settings.weights is not None:
-            weights = fetch_weights(artifact_store, settings.weights)
+            weights = fetch_weights(artifacts.store, settings.weights)
             settings = settings.model_copy(update={"weights": weights})
             check_local_weights(weights, space, settings.transfer.image_size)
         study = load_optuna_study(
@@ -74,16 +71,9 @@ class OpenStudy:
                 family_trials=settings.family_trials,
             ),
         )
+        n_configs = space.count()
         return cls(
-            store=store,
-            study_id=record.study_id,
-            name=name,
-            settings=settings,
-            space=space,
-            data=data,
-            study=study,
-            artifacts=artifacts,
-            n_configs=space.count(),
+            store, record.study_id, name, settings, space, data, study, artifacts, n_configs
         )
 
     @property
@@ -92,29 +82,21 @@ class OpenStudy:
         return bool(self.settings.confirms)
 
     def data_of(self, family: str) -> PreparedSet:
-        """The images that a family trains on, brought here again where their file is gone.
+        """Return the images that a family trains on, fetched again where their file is gone.
 
         Raises:
-            DataError: If they are nowhere to be had any more.
-            StudyMismatchError: If another set is where they were, and they are nowhere else.
-            ArtifactError: If they cannot be brought here.
+            DataError: If they are not found anywhere any more.
+            StudyMismatchError: If another set is in their place.
+            ArtifactError: If they cannot be fetched.
         """
         return self._ensure(find_family(family).image_set)
 
     def cached_data_of(self, family: str) -> PreparedSet:
-        """The images that a family trains on, to tell their shape: their file may be gone.
-
-        Raises:
-            DataError, StudyMismatchError, ArtifactError: As `data_of` does, of images never seen.
-        """
+        """Return the images that a family trains on, for their shape: their file may be gone."""
         return self.data.get(find_family(family).image_set) or self.data_of(family)
 
     def ensure_data(self) -> None:
-        """Make sure that all images are here: a cache may be emptied while a study is open.
-
-        Raises:
-            DataError, StudyMismatchError, ArtifactError: As `data_of` does.
-        """
+        """Fetch images whose file is gone: a cache may be emptied while a study is open."""
         for image_set in self.settings.images:
             self._ensure(image_set)
 
@@ -126,5 +108,5 @@ class OpenStudy:
         return found
 
     def limits_of(self, family: str) -> Limits:
-        """What a network of a family may take at most."""
+        """Return the limits of a network of a family."""
         return self.settings.limits[find_family(family).image_set]

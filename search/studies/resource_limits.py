@@ -1,4 +1,4 @@
-"""What this machine has for each of its workers, and so how many there are."""
+"""Limits of networks and number of workers, by what this machine has."""
 
 from search import defaults
 from search.machine.gpus import n_cores
@@ -10,9 +10,9 @@ OPERATIONS_PER_PIXEL = 150_000_000 / 32**2
 """The costliest networks of the space take a hundred times the median's time and are no better
 for it, so the default keeps an epoch of 2,000 images within half a minute of one core."""
 TRAINER_OVERHEAD_MB = 700.0
-"""What a trainer and its worker take before the first network."""
+"""Memory of a trainer and its worker before the first network."""
 MIN_MEMORY_MB = {"scratch": 256.0, "transfer": 640.0}
-"""What each worker has for a network at least, by image set: the least that a search needs."""
+"""The least memory for a network that a search needs, by image set."""
 MAX_MEMORY_MB = 4096.0
 
 
@@ -28,7 +28,7 @@ def count_workers(plan: StudyPlan, space: SearchSpace) -> int:
 def resolve_limits(plan: StudyPlan, n_workers: int, image_set: str) -> Limits:
     """Fill in the limits for this machine: four fifths of its memory, shared by its workers.
 
-    A backbone was chosen by name, so it has no other bound than what the user says.
+    Backbones are chosen by name, so they have no other limits than the user's.
     """
     share = 0.8 * total_mb() / n_workers - TRAINER_OVERHEAD_MB
     memory_mb = round(min(MAX_MEMORY_MB, max(MIN_MEMORY_MB[image_set], share)))

@@ -15,7 +15,7 @@ def read_space(plan: StudyPlan) -> tuple[tuple[FamilyModule, ...], SearchSpace]:
     """Load the modules that the `[space]` table names, and return them with the space.
 
     Raises:
-        SettingsError: If backbones are spoken of, and no family has any.
+        SettingsError: If backbones are configured, and no family has any.
         SpaceError: If a family or a module is not known, or the space cannot be narrowed so.
     """
     table = dict(plan.space)
@@ -31,7 +31,7 @@ def read_space(plan: StudyPlan) -> tuple[tuple[FamilyModule, ...], SearchSpace]:
 
 
 def _check_no_transfer_options(plan: StudyPlan, families: Sequence[str]) -> None:
-    """Refuse what is said of backbones in a study that has none."""
+    """Refuse settings of backbones in a study that has none."""
     default = TransferSettings().model_dump()
     given = ["--backbones"] if "backbone" in plan.space else []
     given += [f"`{key}` in [transfer]" for key, value in plan.transfer if value != default[key]]

@@ -44,10 +44,9 @@ from storage import (
 
 @dataclass(frozen=True, slots=True)
 class Submission:
-    """A study that is ready for workers; `is_new` tells it from one that is resumed.
+    """A study that is ready for workers, and whether it is new or resumed.
 
-    `data` is by image set: what families from scratch train on, and what pretrained ones do.
-    `notes` are lines about what the study begins with.
+    `data` is by image set; `notes` are lines about the study's first trials or its budget.
     """
 
     store: Store

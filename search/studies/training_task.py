@@ -1,4 +1,4 @@
-"""The task of a trainer, made from what the study says and what the trial drew."""
+"""The task of a trainer, made from the study's settings and the trial's config."""
 
 from dataclasses import asdict
 from pathlib import Path
@@ -19,17 +19,17 @@ def make_task(
     checkpoint: Path | None = None,
     resume_from: Path | None = None,
 ) -> Task:
-    """Return what a trainer has to know to train a config.
+    """Return the task of training a config.
 
     Args:
         opened: The study.
         config: What to train.
         seed: Of the trial.
         checkpoint: Where to save after each epoch; None for nowhere.
-        resume_from: The checkpoint to go on from, if it is another one.
+        resume_from: The checkpoint to resume from, if it is another one.
 
     Raises:
-        DataError: If the study's images are nowhere to be had.
+        DataError: If the study's images are not found anywhere.
     """
     training, weights = opened.settings.training, opened.settings.weights
     data = opened.data_of(config.family)
@@ -40,11 +40,7 @@ def make_task(
         checkpoint=str(checkpoint or ""),
         resume_from=str(resume_from or ""),
         seed=seed,
-        max_epochs=training.max_epochs,
-        patience=training.patience,
-        plateau_patience=training.plateau_patience,
-        plateau_factor=training.plateau_factor,
-        min_learning_rate=training.min_learning_rate,
+        **training.model_dump(exclude={"trial_timeout", "silence_timeout"}),
         weights=None if weights is None else weights.model_dump(),
         features=str(default_cache_dir() / FEATURES_FOLDER),
         modules=tuple(map(asdict, opened.settings.modules)),

@@ -1,4 +1,4 @@
-"""The record of a trial: all that its training depends on beside its study."""
+"""The record of a trial: with its study, all that its training depends on."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from storage import Store, StudyNotFoundError, TrialRow, load_study, load_trials
 
 @dataclass(frozen=True, slots=True)
 class TrialRecord:
-    """What a trial drew, the seed that it was trained from, and what came of it.
+    """The config of a trial, the seed that it was trained from, and its value.
 
     `val_accuracy` is that of its best epoch, None while it is open.
     """
@@ -26,12 +26,12 @@ class TrialRecord:
 
     @classmethod
     def load(cls, store: Store, study: str, number: int) -> "TrialRecord":
-        """Load the record of a trial of ours.
+        """Load the record of a trial.
 
         Raises:
             StudyNotFoundError: If the store has no such study.
             TrialRecordError: If there is no such trial, it was never trained, or the study that it
-                was taken over from is not there any more.
+                was copied from is gone.
         """
         row = _find_trial(store, study, number)
         seed = _seed_of(store, study, row)

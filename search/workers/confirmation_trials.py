@@ -1,4 +1,4 @@
-"""What a worker of a confirmation minds: each training's config and seed, and when to stop.
+"""The trials of a confirmation: a check of each config, and which ones are skipped.
 
 A config that is clearly behind the others needs no further training.
 """
@@ -17,12 +17,12 @@ END_REASON = "All trainings are done."
 
 @dataclass(frozen=True, slots=True)
 class TrainingCheck:
-    """A training of a config again.
+    """The check of a trial that trains a config again.
 
     Attributes:
-        key: What tells it from the others, since a config that is trained again is no repeat.
-        is_expected_config: Whether the config is the one that is to be trained again.
-        skip_reason: Why it is not trained, if it need not be.
+        key: Its identity, which differs between trainings of one config: they are no repeats.
+        is_expected_config: Whether the config is the one to train again.
+        skip_reason: Why it is not trained, None if it is.
     """
 
     key: str
@@ -31,11 +31,11 @@ class TrainingCheck:
 
 
 def check_training(opened: OpenStudy, trial: optuna.Trial, config: Config) -> TrainingCheck:
-    """Say what is to be done with a training whose config was drawn."""
+    """Check a trial whose config was drawn."""
     from analysis.confirmation_study import CONFIRMS_ATTRIBUTE
 
     origin = trial.user_attrs.get(CONFIRMS_ATTRIBUTE)
-    if origin is None:  # Somebody enqueued it by Optuna.
+    if origin is None:  # It was enqueued through Optuna.
         return TrainingCheck(config.key(), is_expected_config=False, skip_reason=None)
     key = sha256(f"{config.key()} {trial.number}".encode()).hexdigest()
     is_expected_config = config.key() == origin["key"]
@@ -43,7 +43,7 @@ def check_training(opened: OpenStudy, trial: optuna.Trial, config: Config) -> Tr
 
 
 def end_if_done(opened: OpenStudy) -> None:
-    """End a confirmation that has no training left to begin."""
+    """End a confirmation without any trial left to start."""
     end_if_queue_empty(opened.store, opened.study_id, END_REASON)
 
 

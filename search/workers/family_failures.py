@@ -1,4 +1,4 @@
-"""Families whose own code raises: the traceback that is kept, and when a study gives one up."""
+"""Families whose own code raises: their tracebacks, and when the study ends because of them."""
 
 import logging
 import re
@@ -15,20 +15,20 @@ logger = logging.getLogger(__name__)
 TRACEBACK = "traceback"
 """The user attribute of a trial that ended with an exception."""
 MAX_TRACEBACK = 8000
-"""Characters of a traceback that are kept: its end, where the error is."""
+"""Characters kept of a traceback: its end, where the error is."""
 MAX_CONSECUTIVE_ERRORS = 3
-"""Trials of a user's family that raise one after the other before the study stops."""
+"""Trials of a user's family that raise in a row before the study ends."""
 N_RECENT_TRIALS = 100
 
 
 def record_traceback(trial: optuna.Trial, text: str) -> None:
-    """Keep the end of a traceback with the trial; before its end is told, since none is after."""
+    """Record the end of a traceback with the trial, before the trial is finished."""
     logger.error("trial %s: %s", trial.number, text)
     trial.set_user_attr(TRACEBACK, text[-MAX_TRACEBACK:])
 
 
 def explain_broken_family(opened: OpenStudy) -> str | None:
-    """Say which user's family has raised three times running; None where none has."""
+    """Return the message on a user's family that raised three times in a row, or None."""
     if not opened.settings.modules:
         return None
     kinds = dict(last_outcomes(opened.store, opened.study_id, N_RECENT_TRIALS))
@@ -47,28 +47,27 @@ def explain_broken_family(opened: OpenStudy) -> str | None:
             last = trials[raised[0]].user_attrs
             reason = last.get("reason", "an exception")
             return (
-                f"The family `{family}` raised {MAX_CONSECUTIVE_ERRORS} times "
-                f"running, the last time "
-                f"{reason.rstrip('.')} ({_locate_error(module, last.get(TRACEBACK, ''))}). Mend "
-                f"it and name a new study with --study; the whole traceback is the attribute "
+                f"The family `{family}` raised {MAX_CONSECUTIVE_ERRORS} times in a row, the last "
+                f"time {reason.rstrip('.')} ({_locate_error(module, last.get(TRACEBACK, ''))}). "
+                f"Fix it and name a new study with --study; the full traceback is the attribute "
                 f"`{TRACEBACK}` of trial {raised[0]}."
             )
     return None
 
 
 def _locate_error(module: str, text: str) -> str:
-    """Return the last line of a module's own that a traceback names, else the module."""
+    """Return the last line of the module in a traceback, or the module's name."""
     path = locate_module(module)
     lines = re.findall(rf'"{re.escape(str(path))}", line (\d+)', text)
     return f"{path} line {lines[-1]}" if lines else module
 
 
 def _has_raised(trial: optuna.trial.FrozenTrial, module: str) -> bool:
-    """Whether it was the module's code that raised: a full disk ends a training too."""
+    """Whether the module's code raised, and not a full disk, for instance."""
     text = trial.user_attrs.get(TRACEBACK)
     if text is None:
         return False
-    was_drawn = MAX_EPOCHS in trial.user_attrs  # before that, only what a family says is used
+    was_drawn = MAX_EPOCHS in trial.user_attrs  # Before that, only the family's own code runs.
     return not was_drawn or f'"{locate_module(module)}", line ' in text
 
 

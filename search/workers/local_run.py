@@ -1,4 +1,4 @@
-"""Running a study: submit it, run local workers until its budget is spent, and rank its trials."""
+"""Local runs: submit a study, run local workers until its budget is spent, rank its trials."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -18,10 +18,10 @@ View = Callable[[StudyStatus], None]
 
 @dataclass(frozen=True, slots=True)
 class RunResult:
-    """What came of a run: the ranking, the last status, and the signal that ended it, or 0.
+    """The result of a run: the ranking, the last status, and the signal that ended it, or 0.
 
-    `store` is the URL that the command named, without its password: empty where it is the default
-    or `$CONVSEARCH_STORE`.
+    `store` is the URL given to the command, without its password; empty for the default or
+    `$CONVSEARCH_STORE`.
     """
 
     store: str
@@ -31,26 +31,37 @@ class RunResult:
 
     @property
     def is_interrupted(self) -> bool:
-        """Whether somebody ended it: by a signal, or by `convsearch stop`."""
+        """Whether it was ended by a signal or by `convsearch stop`."""
         return bool(self.signal) or self.status.record.is_stopped
+
+
+@dataclass(frozen=True, slots=True)
+class RunCallbacks:
+    """Functions that a run calls.
+
+    Attributes:
+        on_submit: Called with the study before its workers start.
+        on_stop: Called on Ctrl-C or SIGTERM; workers take seconds to stop.
+        view: Called twice a second with the study's status.
+    """
+
+    on_submit: Callable[[Submission], None] = lambda _submission: None
+    on_stop: Callable[[], None] = lambda: None
+    view: View | None = None
 
 
 def run_plan(
     plan: ResolvedPlan,
+    callbacks: RunCallbacks = RunCallbacks(),
     *,
     progress: Progress | None = None,
-    on_submit: Callable[[Submission], None] | None = None,
-    on_stop: Callable[[], None] = lambda: None,
-    view: View | None = None,
 ) -> RunResult:
     """Run the study of a plan on local workers until its budget is spent.
 
     Args:
         plan: The study, its budget and its workers.
-        progress: Told how far the images are prepared.
-        on_submit: Given the study before its workers start.
-        on_stop: Called as soon as Ctrl-C or SIGTERM came: workers take seconds to leave.
-        view: Shows the study's status while it is worked on.
+        callbacks: Called meanwhile.
+        progress: Called with the progress of preparing images.
 
     Raises:
         SearchError, SpaceError, StoreError: As `submit` does.
@@ -58,21 +69,14 @@ def run_plan(
     """
     gpus = choose_local_gpus(plan.tables.study)
     submission = submit(plan, n_workers=len(gpus) or None, progress=progress)
-    return run_submission(
-        submission,
-        gpus,
-        url=plan.tables.store.url,
-        on_submit=on_submit,
-        on_stop=on_stop,
-        view=view,
-    )
+    return run_submission(submission, gpus, callbacks, url=plan.tables.store.url)
 
 
 def choose_local_gpus(local: StudyTable) -> tuple[Device, ...]:
-    """Return a place on a GPU for each local worker; none where they train on the processor.
+    """Assign a GPU to each local worker; none if they train on the CPU.
 
     Raises:
-        SettingsError: If the GPUs that are named are not there.
+        SettingsError: If the GPUs in the settings do not exist.
     """
     return choose_gpus(
         local.gpus,
@@ -84,28 +88,23 @@ def choose_local_gpus(local: StudyTable) -> tuple[Device, ...]:
 def run_submission(
     submission: Submission,
     gpus: Sequence[Device] = (),
+    callbacks: RunCallbacks = RunCallbacks(),
     *,
     url: str | None = None,
-    on_submit: Callable[[Submission], None] | None = None,
-    on_stop: Callable[[], None] = lambda: None,
-    view: View | None = None,
 ) -> RunResult:
-    """Run a study that was submitted on local workers until its budget is spent.
+    """Run a submitted study on local workers until its budget is spent.
 
     Args:
         submission: The study; its store is closed at the end.
-        gpus: The workers' places; without any they train on the processor.
-        url: Of the store, as the command named it.
-        on_submit: Given the study before its workers start.
-        on_stop: Called as soon as Ctrl-C or SIGTERM came: workers take seconds to leave.
-        view: Shows the study's status while it is worked on.
+        gpus: The GPU of each worker; without any they train on the CPU.
+        callbacks: Called meanwhile.
+        url: URL of the store, as given to the command.
 
     Raises:
-        StoreError: If the store cannot be used any more.
+        StoreError: If the store becomes unavailable.
         WorkerError: If workers cannot start, or keep dying.
     """
-    if on_submit is not None:
-        on_submit(submission)
+    callbacks.on_submit(submission)
     name = submission.record.name
     workers = LocalWorkers(
         name,
@@ -119,19 +118,22 @@ def run_submission(
     read_status = follow_status(submission.store, name)
 
     def show() -> None:
-        if view is not None:
-            view(read_status())
+        if callbacks.view is not None:
+            callbacks.view(read_status())
 
     try:
         signals = supervise(
-            workers, on_stop=on_stop, on_signal=submission.store.retry.begin_shutdown, on_poll=show
+            workers,
+            on_stop=callbacks.on_stop,
+            on_signal=submission.store.retry.begin_shutdown,
+            on_poll=show,
         )
         status = load_status(submission.store, name)
         ranking = rank(submission.store, name)
     except StoreUnavailableError as error:
         if not submission.store.retry.is_shutting_down:
             raise
-        raise KeyboardInterrupt from error  # Who asked us to leave was not to wait for a ranking.
+        raise KeyboardInterrupt from error  # Do not wait for the ranking.
     finally:
         submission.store.close()
     named = submission.store.shown_url if url else ""

@@ -1,4 +1,4 @@
-"""Local workers: processes of this machine, one for each place, kept alive until all have left."""
+"""Local workers: processes on this machine, restarted when they die, until all have finished."""
 
 import contextlib
 import logging
@@ -13,7 +13,7 @@ from pathlib import Path
 
 from search.errors import WorkerError, WorkerStartError
 from search.machine.gpus import Device
-from search.machine.processes import child_environment
+from search.machine.processes import child_environment, last_lines
 from search.machine.signals import stop_on_signal
 from storage import hide_passwords
 
@@ -21,29 +21,29 @@ logger = logging.getLogger(__name__)
 
 MAX_RESTARTS = 5
 RESTART_WINDOW_S = 300.0
-"""More restarts than one a worker and these in five minutes, without a single epoch gained, and
-the workers cannot be helped."""
+"""Workers are given up after this many restarts, plus one for each further worker, in five minutes
+without a single new epoch."""
 BACKOFF_S = 0.25
 MAX_BACKOFF_S = 10.0
 USAGE_ERROR = 2
-"""The exit code of a worker that cannot do what it is asked to, however often it tries."""
+"""The exit code of a worker that cannot serve its study, where a restart would not help."""
 STOP_S = 10.0
-"""How long workers get to give their trials back before they are killed."""
+"""Time for workers to release their trials before they are killed."""
 LOG_LINES = 5
 
 
 @dataclass(slots=True)
 class LocalWorkers:
-    """Worker processes. They end by themselves when this process does: their input closes.
+    """Worker processes, which exit by themselves when this process ends and their input closes.
 
     Args:
         study: The study to join; None serves every open one.
-        devices: What each worker trains on.
-        store_url: The store, whose password no list of processes shows.
-        n_threads: Of each trainer.
+        devices: The device of each worker.
+        store_url: The store; passed in the environment, since it may have a password.
+        n_threads: Threads of each trainer.
         options: More options of the command `worker`.
-        log: Where the worker of an index writes; None lets all write to our standard error.
-        count_progress: Counts what workers have gained so far; those who gain may die often.
+        log: Returns the log file of the worker with an index; None logs to standard error.
+        count_progress: Counts the epochs so far; while they grow, restarts are not limited.
     """
 
     study: str | None
@@ -65,11 +65,11 @@ class LocalWorkers:
             self._start(index)
 
     def poll(self) -> bool:
-        """Start workers that died again, and tell whether any is at work.
+        """Restart workers that died, and return whether any is running or due.
 
         Raises:
-            CannotStartError: If one says that it cannot serve.
-            WorkerError: If they die again and again. Both messages have their last words.
+            WorkerStartError: If a worker cannot serve its study.
+            WorkerError: If workers keep dying. Both messages have the end of the log.
         """
         for index, process in list(self._processes.items()):
             code = process.poll()
@@ -85,7 +85,7 @@ class LocalWorkers:
         return bool(self._processes or self._restart_at)
 
     def stop(self) -> None:
-        """Make all workers give their trials back and leave, and wait until they are gone."""
+        """Make all workers release their trials and exit, and wait until they are gone."""
         self._restart_at.clear()
         for process in self._processes.values():
             with contextlib.suppress(ProcessLookupError):
@@ -100,12 +100,12 @@ class LocalWorkers:
         self._processes.clear()
 
     def kill(self) -> None:
-        """End all workers at once; their trials wait for the next run."""
+        """Kill all workers; their trials are resumed by the next run."""
         for process in self._processes.values():
             process.kill()
 
     def _handle_exit(self, index: int, code: int) -> None:
-        """Plan to start a worker again that died, or gives up."""
+        """Schedule the restart of a worker that died, or give up."""
         if code == 0:
             return
         if code == USAGE_ERROR:
@@ -135,7 +135,7 @@ class LocalWorkers:
             "--workers", "1", "--gpus", self.devices[index].key, "--threads", str(self.n_threads),
             *([] if self.study is None else ["--", self.study]),
         ]  # fmt: skip
-        # The URL may hold a password, so it goes where a list of processes does not show it.
+        # The URL may have a password, so it is not an argument, which any user can list.
         environment = child_environment(CONVSEARCH_STORE=self.store_url)
         with contextlib.ExitStack() as stack:
             log = None if self.log is None else stack.enter_context(self.log(index).open("ab"))
@@ -152,12 +152,11 @@ class LocalWorkers:
         """Return the end of a worker's log, without the store's password."""
         if self.log is None:
             return "Its log says why."
-        lines = self.log(index).read_text(errors="replace").strip().splitlines()
-        words = " | ".join(lines[-LOG_LINES:])
-        return f"Last words: {hide_passwords(words, self.store_url)}"
+        words = " | ".join(last_lines(self.log(index).read_text(errors="replace"), LOG_LINES))
+        return f"Its log ends with: {hide_passwords(words, self.store_url)}"
 
     def _reap_orphans(self) -> None:
-        """Bury what killed workers leave: the first process of a container has to."""
+        """Reap children of killed workers, as the first process of a container has to."""
         own = {process.pid for process in self._processes.values()}
         with contextlib.suppress(ChildProcessError):
             while True:
@@ -178,10 +177,10 @@ def supervise(
     on_poll: Callable[[], None] = lambda: None,
     stop: threading.Event | None = None,
 ) -> list[int]:
-    """Keep workers at work until they have left, and return the signals that made them.
+    """Keep workers running until they have finished, and return the signals received.
 
-    Ctrl-C and SIGTERM have them give their trials back; the second one kills them and leaves.
-    Setting `stop` does as a first signal does.
+    On Ctrl-C or SIGTERM they release their trials; a second signal kills them and exits. Setting
+    `stop` has the same effect as a first signal.
 
     Raises:
         WorkerError: If workers cannot start, or keep dying.

@@ -1,4 +1,4 @@
-"""Proposals: from room in the budget to a trial whose config is new and within the limits."""
+"""Proposals: draw the config of the next trial, which has to be new and within the limits."""
 
 import copy
 import logging
@@ -27,7 +27,7 @@ from storage import (
     end_study,
     finish_trial,
     has_budget_left,
-    last_outcome_kinds,
+    last_outcomes,
     open_trial,
     record_config,
     take_released,
@@ -39,13 +39,13 @@ MAX_WASTED_PROPOSALS = 100
 MAX_FAILURES = 5
 WASTED_KINDS = frozenset({"repeat", "rejected"})
 N_REPEATS_BEFORE_RANDOM = 10
-"""After as many repeats in a row configs are drawn uniformly: a sampler that has settled on a few
-configs would draw them again and again, and never find those that are left."""
+"""After so many repeats in a row configs are drawn uniformly: a sampler that has converged on a
+few configs would draw them over and over, and never find the others."""
 
 
 @dataclass(frozen=True, slots=True)
 class Proposal:
-    """A trial to train: the lease on it, its config, Optuna's handle and what waits there."""
+    """A trial to train: its lease, its config, its Optuna trial and the pending writes."""
 
     lease: Lease
     config: Config
@@ -58,20 +58,21 @@ class Proposal:
 def next_proposal(
     opened: OpenStudy, worker_id: str, is_stopping: Callable[[], bool] = lambda: False
 ) -> Proposal | None:
-    """Return a trial that was let go, or a new one; None when nothing is to be had right now.
+    """Return a released trial, or a new one; None if there is none at the moment.
 
-    A config over the limits or tried before ends its trial at once, and another one is drawn;
-    too many of those in a row end the study. `is_stopping` is asked between the draws.
+    A config that is over the limits or a repeat ends its trial at once, and another one is drawn;
+    too many of these in a row end the study. `is_stopping` is checked between the draws.
 
     Raises:
-        LeaseLostError: If another worker has taken what this one held.
-        StudyNotFoundError, KeyError: If the study was deleted; the second comes from Optuna.
+        LeaseLostError: If another worker has taken over the trial.
+        StudyNotFoundError, KeyError: If the study was deleted; the latter is raised by Optuna.
     """
     lease = take_released(opened.store, opened.study_id, worker_id)
     if lease is not None:
         return _draw_config(opened, lease, kinds=())
     while not is_stopping() and has_budget_left(opened.store, opened.study_id):
-        kinds = last_outcome_kinds(opened.store, opened.study_id, MAX_WASTED_PROPOSALS)
+        ended = last_outcomes(opened.store, opened.study_id, MAX_WASTED_PROPOSALS)
+        kinds = [kind for _, kind in ended]
         if _end_if_stuck(opened, kinds):
             return None
         lease = begin_trial(
@@ -87,7 +88,7 @@ def next_proposal(
 
 
 def _end_if_stuck(opened: OpenStudy, kinds: Sequence[str]) -> bool:
-    """End a study that gets nowhere: nothing new to draw, nothing that fits, only failures."""
+    """End a study that is stuck: exhausted, only failures, or only repeats and rejections."""
     trained = [kind for kind in kinds if kind not in WASTED_KINDS][:MAX_FAILURES]
     reason: str | None = None
     has_failed = trained == ["fail"] * MAX_FAILURES
@@ -96,11 +97,11 @@ def _end_if_stuck(opened: OpenStudy, kinds: Sequence[str]) -> bool:
     elif (broken := explain_broken_family(opened)) is not None:
         reason, has_failed = broken, True
     elif opened.is_confirmation:
-        pass  # It draws nothing, so that nothing is exhausted.
+        pass  # It draws no configs, so it cannot be exhausted.
     elif _is_exhausted(opened):
         reason = (
             f"The search space is exhausted: all {opened.n_configs} configurations were drawn. "
-            "Widen [space] to go on."
+            "Widen [space] to continue."
         )
     elif len(kinds) == MAX_WASTED_PROPOSALS and WASTED_KINDS.issuperset(kinds):
         reason = _explain_stuck(opened, kinds)
@@ -116,11 +117,11 @@ def _is_exhausted(opened: OpenStudy) -> bool:
 
 
 def _choose_sampler(opened: OpenStudy, kinds: Sequence[str]) -> BaseSampler:
-    """Return the study's sampler: on one family while that is behind, uniform after repeats."""
+    """Return the study's sampler: for a family behind its minimum, uniform after repeats."""
     settings, families = opened.settings, opened.space.families
     newest = kinds[:N_REPEATS_BEFORE_RANDOM]
-    has_settled = list(newest) == ["repeat"] * N_REPEATS_BEFORE_RANDOM
-    name = "random" if has_settled else settings.search.sampler
+    has_converged = list(newest) == ["repeat"] * N_REPEATS_BEFORE_RANDOM
+    name = "random" if has_converged else settings.search.sampler
     family = None
     if settings.family_trials:
         trials = opened.study.get_trials(deepcopy=False)
@@ -130,7 +131,7 @@ def _choose_sampler(opened: OpenStudy, kinds: Sequence[str]) -> BaseSampler:
 
 
 def _draw_config(opened: OpenStudy, lease: Lease, kinds: Sequence[str]) -> Proposal | None:
-    """Draw the config, and ends the trial when it is too large, not new, or raises."""
+    """Draw the config; end the trial if it is too large, a repeat, or its family raises."""
     study = copy.copy(opened.study)
     study.sampler = _choose_sampler(opened, kinds)
     trial, pending = open_trial(opened.store, study, lease.trial_id)
@@ -140,7 +141,7 @@ def _draw_config(opened: OpenStudy, lease: Lease, kinds: Sequence[str]) -> Propo
         cost, excess, overrun = _check_cost(opened, config)
     except (OptunaError, StoreError):
         raise
-    except (Exception, SystemExit) as error:  # Whatever the code of a user's family may raise.
+    except (Exception, SystemExit) as error:  # A user's family may raise anything.
         record_traceback(trial, traceback.format_exc())
         finish_trial(opened.store, lease, Outcome("fail", summarize(error)), pending)
         return None
@@ -170,7 +171,7 @@ def _draw_config(opened: OpenStudy, lease: Lease, kinds: Sequence[str]) -> Propo
 
 
 def _check_cost(opened: OpenStudy, config: Config) -> tuple[Cost | None, str | None, float]:
-    """Return a config's cost, what is over a limit, and by how much of it."""
+    """Return a config's cost, the limit it exceeds, and by which share of it."""
     limits, data = opened.limits_of(config.family), opened.cached_data_of(config.family)
     try:
         cost = predict_cost(config, data.image_shape, data.n_classes)
@@ -180,13 +181,13 @@ def _check_cost(opened: OpenStudy, config: Config) -> tuple[Cost | None, str | N
 
 
 def _explain_stuck(opened: OpenStudy, kinds: Sequence[str]) -> str:
-    """Say what came of the last proposals, and the limits that stood in their way."""
+    """Return the message on the last proposals and the limits they exceeded."""
     limits, n_repeats = opened.settings.limits.values(), kinds.count("repeat")
     most = (it.max_operations for it in limits)
-    operations = (None if it is None else it / 1e6 for it in most)  # as the option takes them
+    operations = (None if it is None else it / 1e6 for it in most)  # The unit of the option.
     return (
         f"The last {len(kinds)} proposals were {n_repeats} repeats and {len(kinds) - n_repeats} "
-        "over the limits. Widen [space], or raise what stands in the way: "
+        "over the limits. Widen [space], or raise a limit: "
         f"--max-parameters (now {_format_limits(it.max_parameters for it in limits)}), "
         f"--max-memory (now {_format_limits((it.max_memory_mb for it in limits), unit=' MB')}), "
         f"--max-operations (now {_format_limits(operations, unit=' million')})."
@@ -194,6 +195,6 @@ def _explain_stuck(opened: OpenStudy, kinds: Sequence[str]) -> str:
 
 
 def _format_limits(limits: Iterable[float | None], unit: str = "") -> str:
-    """Tell the limits of networks from scratch and of pretrained ones, where they differ."""
+    """Format the limits for networks from scratch and pretrained ones, if they differ."""
     texts = ("none" if limit is None else f"{limit:,.10g}{unit}" for limit in limits)
     return " and ".join(dict.fromkeys(texts))

@@ -1,4 +1,4 @@
-"""Serving: what the command `worker` does, in this process or in one for each of its places."""
+"""The command `worker`: one worker in this process, or a process for each of several."""
 
 import logging
 import threading
@@ -22,22 +22,22 @@ from storage.database.retry import RETRY_TIMEOUT_S, transient_reason
 logger = logging.getLogger(__name__)
 
 RETRY_S = 2.0
-"""Between two tries to reach a store that is away when a worker of every study starts."""
+"""Between two attempts to reach the store when a worker of every study starts."""
 
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """Workers of a store that this command stands for.
+    """The workers of one `worker` command.
 
     Args:
         store_url: The store.
         study: The study to join; None serves every open one.
-        devices: What each worker trains on.
-        n_threads: Of each trainer; by default the cores are shared, and one worker on the CPU
-            has one.
-        idle_exit_s: After how long without work a worker of every study leaves; None waits.
-        log_format: How workers log.
-        is_supervised: Whether the end of standard input says that whoever started us is gone.
+        devices: The device of each worker.
+        n_threads: Threads of each trainer; by default the cores are shared, and a single worker
+            on the CPU has one.
+        idle_exit_s: Time without work after which a worker of every study exits; None waits.
+        log_format: The format of the workers' logs.
+        is_supervised: Whether to exit when standard input closes, as the parent process ends.
     """
 
     store_url: str
@@ -49,9 +49,9 @@ class Service:
     is_supervised: bool
 
     def run(self) -> int:
-        """Serve, and return the exit code: 0, or 128 and a signal's number.
+        """Run the workers, and return the exit code: 0, or 128 plus a signal's number.
 
-        SIGTERM and Ctrl-C have trials given back; the second one leaves at once.
+        On SIGTERM and Ctrl-C trials are released; a second signal ends the process at once.
 
         Raises:
             SearchError, SpaceError, StoreError: If the study cannot be joined.
@@ -60,15 +60,15 @@ class Service:
             opened = None if self.study is None else OpenStudy.load(store, self.study)
             if len(self.devices) == 1:
                 return self._run_worker(store, opened)
-            # Workers wait for a store that is away; we look after them.
+            # The workers wait for an unavailable store; this process only restarts them.
             store.retry.begin_shutdown()
             return self._run_workers(store)
 
     def _open_store(self) -> Store:
         """Open the store.
 
-        A worker of every study waits for a server that is away, and makes the tables of a database
-        that is new: studies may come later.
+        A worker of every study waits for an unavailable server, and creates the tables of a new
+        database, since studies may be submitted later.
         """
         if self.study is not None:
             return Store.open(self.store_url, create=False)
@@ -86,7 +86,7 @@ class Service:
             time.sleep(RETRY_S)
 
     def _run_worker(self, store: Store, opened: OpenStudy | None) -> int:
-        """Is the one worker."""
+        """Run a single worker in this process."""
         (device,) = self.devices
         n_threads = self.n_threads or (1 if device.name == "cpu" else n_cores())
         pool = TrainerPool(n_threads=n_threads, device=device)
@@ -105,14 +105,14 @@ class Service:
             self._watch_stdin(worker.shutdown.request)
             worker.run()
             if worker.shutdown.is_requested:
-                reason = f"signal {signals[0]}" if signals else "whoever started it is gone"
-                logger.info("leaving: %s", reason)
+                reason = f"signal {signals[0]}" if signals else "its parent process has ended"
+                logger.info("exiting: %s", reason)
             elif opened is not None:
-                logger.info("leaving: %s", _end_reason(opened))
+                logger.info("exiting: %s", _end_reason(opened))
         return _exit_code(signals)
 
     def _run_workers(self, store: Store) -> int:
-        """Keep one worker at each place."""
+        """Run each worker in a child process."""
         workers = LocalWorkers(
             self.study,
             devices=self.devices,
@@ -126,7 +126,7 @@ class Service:
         return _exit_code(supervise(workers, stop=stop))
 
     def _options(self) -> list[str]:
-        """Return what each worker is told as we were."""
+        """Return the options that are passed on to each worker."""
         idle_exit = [] if self.idle_exit_s is None else ["--idle-exit", f"{self.idle_exit_s}s"]
         return ["--log-format", self.log_format, *idle_exit]
 
@@ -136,7 +136,7 @@ class Service:
 
 
 def _count_progress(store: Store) -> int:
-    """Count the epochs of all studies; a store that is away has gained none."""
+    """Count the epochs of all studies; 0 while the store is unavailable."""
     try:
         return count_epochs(store, None)
     except StoreUnavailableError:

@@ -1,4 +1,4 @@
-"""Leaving: a worker that is asked to ends in order, whether or not the store answers."""
+"""Shutdown of a worker: an orderly end, even while the store is unavailable."""
 
 import logging
 import threading
@@ -13,17 +13,17 @@ from storage import Store, StoreUnavailableError
 logger = logging.getLogger(__name__)
 
 UPLOAD_TIMEOUT_S = 600.0
-"""How long a worker with nothing else to do waits for checkpoints that are on their way."""
+"""How long a worker without more trials waits for the uploads of its checkpoints."""
 FLUSH_TIMEOUT_S = 3.0
-"""How long one in a hurry does, and a trial that is given back."""
+"""How long a worker that shuts down waits for them, or releases a trial."""
 POLL_S = 0.1
 
 
 class Shutdown:
-    """What a worker knows of its own end.
+    """A request for a worker to shut down.
 
     Args:
-        store: The store, which is waited for no more than a few seconds once it was asked.
+        store: The store; after the request, calls to it are retried for a few seconds only.
     """
 
     def __init__(self, store: Store) -> None:
@@ -31,45 +31,45 @@ class Shutdown:
         self._requested = threading.Event()
 
     def request(self) -> None:
-        """Make the worker give its trial back and leave; safe from a signal handler."""
+        """Make the worker release its trial and exit; safe in a signal handler."""
         self._requested.set()
         self._store.retry.begin_shutdown()
 
     @property
     def is_requested(self) -> bool:
-        """Whether the worker is to leave."""
+        """Whether the worker has to exit."""
         return self._requested.is_set()
 
     def wait(self, seconds: float) -> None:
-        """Wait, but not longer than until the worker is asked to leave."""
+        """Wait for some seconds, or until shutdown is requested."""
         self._requested.wait(seconds)
 
     @contextmanager
     def closing_trainers(self, pool: TrainerPool) -> Iterator[None]:
-        """End trainers with the work within; a store that is away keeps nobody who was asked.
+        """End the trainers after the block; ignore an unavailable store after a request.
 
         Raises:
-            StoreAwayError: If the store has been away for too long and nobody asked.
+            StoreUnavailableError: If the store is unavailable without a request to shut down.
         """
         try:
             yield
         except StoreUnavailableError as error:
             if not self.is_requested:
                 raise
-            logger.warning("left without a word to the store: %s", error)
+            logger.warning("exiting without a final update of the store: %s", error)
         finally:
             pool.close()
 
 
 def wait_for_uploads(artifacts: Collection[Artifacts], must_stop_soon: Callable[[], bool]) -> None:
-    """Wait while the last checkpoints are on their way, and nobody hurries the worker.
+    """Wait for the uploads of the last checkpoints.
 
     Args:
-        artifacts: Of the studies that it served.
-        must_stop_soon: Asked several times a second.
+        artifacts: The artifacts of the studies that were served.
+        must_stop_soon: Called several times a second; the wait ends when it returns True.
     """
     for it in artifacts:
-        it.transfer.wait(0.0)  # What was refused is tried again.
+        it.transfer.wait(0.0)  # Retry failed uploads.
     until = time.monotonic() + UPLOAD_TIMEOUT_S
     while any(it.transfer.is_progressing for it in artifacts) and time.monotonic() < until:
         if must_stop_soon():
@@ -78,10 +78,12 @@ def wait_for_uploads(artifacts: Collection[Artifacts], must_stop_soon: Callable[
 
 
 def flush_before_exit(artifacts: Collection[Artifacts]) -> None:
-    """Return files that are on their way a last moment, and say where they stay otherwise."""
+    """Wait a last moment for uploads, and log where the files stay otherwise."""
     until = time.monotonic() + FLUSH_TIMEOUT_S
     for it in artifacts:
         it.transfer.wait(max(0.0, until - time.monotonic()))
     left = [str(it.folder) for it in artifacts if it.transfer.has_unfinished]
     if left:
-        logger.warning("left before all checkpoints were sent; they stay in %s", ", ".join(left))
+        logger.warning(
+            "exiting before all checkpoints were uploaded; they stay in %s", ", ".join(left)
+        )

@@ -1,4 +1,4 @@
-"""The standing worker: serves every open study of a store, trial by trial, and waits for more."""
+"""The standing worker: serves all open studies of a store, trial by trial, and waits for more."""
 
 import logging
 import time
@@ -32,20 +32,20 @@ from storage import (
 logger = logging.getLogger(__name__)
 
 WAIT_S = 3.0
-"""Between two looks at the store while nothing is to be done, and at a study that had nothing."""
+"""Between two polls of the store without work, or of a study that had no trial."""
 RETRY_S = 60.0
-"""After how long a study that this worker cannot serve is tried again."""
+"""Pause before a study that this worker cannot serve is tried again."""
 OPEN_ERRORS = (SearchError, SpaceError, StoreError, OSError)
-"""What opening a study may raise where its data, modules or version are not this worker's."""
+"""Errors of opening a study whose data, modules or version do not match this worker."""
 
 
 class StandingWorker:
-    """A worker of whatever study needs it most; its trainers serve one after the other.
+    """A worker that serves the study whose turn it is, with one pool of trainers.
 
     Args:
         store: The store.
-        pool: The trainers; they are ended when the worker leaves.
-        idle_exit_s: After how long without work to leave; None waits for ever.
+        pool: The trainers, which `run` ends.
+        idle_exit_s: Time without work after which to exit; None waits forever.
     """
 
     def __init__(
@@ -59,20 +59,20 @@ class StandingWorker:
         self._liveness = LivenessMonitor()
         self._opened: dict[int, tuple[str, OpenStudy]] = {}
         self._uploading: list[Artifacts] = []
-        """Of studies that are opened anew, or not served now, until all is sent."""
+        """Of studies that were reopened or are not served now, until all uploads are done."""
         self._skip_reasons: dict[int, str] = {}
         self._skipped_until: dict[int, float] = {}
 
     def run(self) -> None:
-        """Serve open studies until it is asked to leave, or has had no work for too long.
+        """Serve open studies until shutdown is requested, or there was no work for too long.
 
         Raises:
-            StoreAwayError: If the store has been away for too long.
+            StoreUnavailableError: If the store has been unavailable for too long.
         """
         try:
             with self.shutdown.closing_trainers(self.pool):
                 self._serve_all()
-                self.pool.close()  # Others need its memory meanwhile.
+                self.pool.close()  # Free its memory for other workers.
                 wait_for_uploads(self._artifacts(), lambda: self.shutdown.is_requested)
         finally:
             flush_before_exit(self._artifacts())
@@ -83,22 +83,21 @@ class StandingWorker:
             self._liveness.observe(list_workers(self.store))
             if self._serve_next():
                 worked_at = time.monotonic()
-            elif self._is_idle_too_long(time.monotonic() - worked_at):
-                logger.info("leaving: no work for %g s", self.idle_exit_s)
+            elif self.idle_exit_s is not None and time.monotonic() - worked_at >= self.idle_exit_s:
+                logger.info("exiting: no work for %g s", self.idle_exit_s)
                 return
             else:
                 self.shutdown.wait(WAIT_S)
 
-    def _is_idle_too_long(self, idle_s: float) -> bool:
-        return self.idle_exit_s is not None and idle_s >= self.idle_exit_s
-
     def _serve_next(self) -> bool:
-        """Serve the study whose turn it is while that is so; False when there is none."""
+        """Serve the study whose turn it is; return False if there is none."""
         rows = list_open_studies(self.store)
         self._close_finished(rows)
         if choose_study(rows, self._skipped()) is None:
             return False
-        row = self._join()
+        row = join_next_study(
+            self.store, self.worker_id, device=self.pool.device.name, skipped=self._skipped()
+        )
         if row is None:
             return False
         with log_context(study=row.name):
@@ -112,19 +111,14 @@ class StandingWorker:
         return [*(opened.artifacts for _, opened in self._opened.values()), *self._uploading]
 
     def _close_finished(self, rows: Sequence[OpenStudyRow]) -> None:
-        """Close studies that need nobody any more, once their files are where they belong."""
+        """Close studies that are over, once their uploads are done."""
         for study_id in self._opened.keys() - {row.study_id for row in rows}:
             if self._opened[study_id][1].artifacts.transfer.is_done:
                 del self._opened[study_id]
         self._uploading = [it for it in self._uploading if not it.transfer.is_done]
 
-    def _join(self) -> OpenStudyRow | None:
-        return join_next_study(
-            self.store, self.worker_id, device=self.pool.device.name, skipped=self._skipped()
-        )
-
     def _serve(self, row: OpenStudyRow) -> bool:
-        """Train trials of one study until another one's turn has come, or none is left."""
+        """Train trials of one study until it is another one's turn, or none is left."""
         opened = self._open(row)
         if opened is None:
             return False
@@ -150,17 +144,17 @@ class StandingWorker:
         except (DataError, StudyMismatchError, ArtifactError) as error:  # Its images are gone.
             self._uploading.append(self._opened.pop(row.study_id)[1].artifacts)
             self._skip(row, str(error))
-        logger.info("leaving study %s after %d of its trials", row.name, n_trials)
+        logger.info("leaving study %s after %d trials", row.name, n_trials)
         return n_trials > 0
 
     def _is_still_next(self, study_id: int) -> bool:
-        """Whether the study is still the one whose turn it is."""
+        """Whether it is still this study's turn."""
         rows = list_open_studies(self.store, self.worker_id)
         chosen = choose_study(rows, self._skipped())
         return chosen is not None and chosen.study_id == study_id
 
     def _open(self, row: OpenStudyRow) -> OpenStudy | None:
-        """Open a study, or finds it open; None, with one log line, where that cannot be."""
+        """Return an opened study; None, with one log line, if it cannot be opened."""
         try:
             settings = load_study(self.store, row.name).settings
             known = self._opened.get(row.study_id)
@@ -176,8 +170,8 @@ class StandingWorker:
         except OPEN_ERRORS as error:
             self._skip(row, str(error))
             return None
-        except KeyError:  # What Optuna says where its study is gone.
-            self._skip(row, "it was deleted meanwhile")
+        except KeyError:  # Raised by Optuna for a deleted study.
+            self._skip(row, "it was deleted")
             return None
         self._opened[row.study_id] = known
         self._skip_reasons.pop(row.study_id, None)
@@ -185,7 +179,7 @@ class StandingWorker:
 
     def _skip(self, row: OpenStudyRow, reason: str) -> None:
         self._skipped_until[row.study_id] = time.monotonic() + RETRY_S
-        if self._skip_reasons.get(row.study_id) != reason:  # It is told once, and tried quietly.
+        if self._skip_reasons.get(row.study_id) != reason:  # Logged once for each reason.
             logger.warning("cannot serve study %s: %s", row.name, reason)
         self._skip_reasons[row.study_id] = reason
 

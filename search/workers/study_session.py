@@ -1,4 +1,4 @@
-"""A visit: what a worker does in one study, trial by trial, while it beats."""
+"""A worker's session in one study: heartbeats, one trial after another, and `--timeout`."""
 
 import logging
 import socket
@@ -35,9 +35,9 @@ from storage import (
 logger = logging.getLogger(__name__)
 
 RECOVER_S = 1.0
-"""Between two looks for trials whose worker has died."""
+"""Between two checks for trials whose worker has died."""
 RAN_ON = "ran_on"
-"""The attribute of a trial that names the machines and devices which trained it."""
+"""The attribute of a trial with the machines and devices that trained it."""
 
 
 class StudySession:
@@ -46,9 +46,9 @@ class StudySession:
     Args:
         opened: The study.
         pool: The worker's trainers.
-        worker_id: Who is at work; it is entered in the study already.
-        shutdown: When the worker is to leave.
-        liveness: Whom the worker has seen silent, in whatever study.
+        worker_id: The worker, which is registered in the study already.
+        shutdown: The worker's request to shut down.
+        liveness: Heartbeats of other workers that were observed so far, in any study.
     """
 
     def __init__(
@@ -69,32 +69,32 @@ class StudySession:
         self._heartbeat_at = 0.0
         self._is_stopped = False
         self._is_suspended = False
-        """Whether running trials have to wait: the study's time is up, or it was stopped."""
+        """Whether to release running trials: `--timeout` is over, or the study was stopped."""
 
     def run_trial(self) -> bool:
-        """Train one trial; False when none is to be had right now.
+        """Train one trial; return False if there is none at the moment.
 
         Raises:
             StudyNotFoundError: If the study was deleted.
-            StoreAwayError: If the store has been away for too long.
+            StoreUnavailableError: If the store has been unavailable for too long.
         """
         try:
             return self._run_trial()
-        except KeyError:  # What Optuna says where its study is gone.
+        except KeyError:  # Raised by Optuna for a deleted study.
             self._load_record()
             raise
 
     def is_stopping(self) -> bool:
-        """Whether to leave now; asked several times a second, so it beats along the way."""
+        """Whether to exit now; called several times a second, it also sends heartbeats."""
         self._send_heartbeat()
         return self._shutdown.is_requested
 
     def must_stop_soon(self) -> bool:
-        """Whether somebody waits for the worker to leave; asked as often, it beats too."""
+        """Whether to exit soon; called as often, it also sends heartbeats."""
         return self.is_stopping() or self._is_stopped
 
     def is_over(self) -> bool:
-        """Whether nothing is left to do, for this worker or for one that dies meanwhile."""
+        """Whether the study is over, and no other worker could release a trial any more."""
         if self._is_suspended:
             return True
         record = self._load_record()
@@ -111,7 +111,7 @@ class StudySession:
         if time.monotonic() >= self._next_recovery_at:
             recover(self.opened.store, self.opened.study_id, self._liveness)
             self._next_recovery_at = time.monotonic() + RECOVER_S
-        self.opened.ensure_data()  # Before a trial is taken that could not be trained.
+        self.opened.ensure_data()  # Before a trial is claimed that could not be trained.
         proposal = self._propose()
         if proposal is not None:
             with log_context(trial=proposal.trial.number):
@@ -126,7 +126,7 @@ class StudySession:
             return None
 
     def _train(self, proposal: Proposal) -> None:
-        """Train one trial, and records what became of it unless somebody else has taken it."""
+        """Train one trial, and record its outcome unless another worker has taken it over."""
         opened, lease = self.opened, proposal.lease
         interruption = Interruption(self.is_stopping, lambda: self._is_suspended)
         _record_device(proposal, self._pool.device)
@@ -145,17 +145,19 @@ class StudySession:
                     )
                 )
             else:
-                opened.artifacts.transfer.wait(
-                    FLUSH_TIMEOUT_S
-                )  # Whoever goes on with it needs the last epoch.
+                opened.artifacts.transfer.wait(FLUSH_TIMEOUT_S)  # It is resumed from there.
                 release_trial(opened.store, lease, lost=ending is Unfinished.LOST)
         except LeaseLostError as error:
             logger.warning("%s", error)
             run.trainer.close()
-        except (StudyNotFoundError, KeyError):  # Somebody deleted the study.
+        except (StudyNotFoundError, KeyError):  # The study was deleted.
             run.trainer.close()
             raise
-        except (DataError, StudyMismatchError, ArtifactError):  # Its images are gone, or others.
+        except (
+            DataError,
+            StudyMismatchError,
+            ArtifactError,
+        ):  # Its images are missing or have changed.
             run.trainer.close()
             with suppress(LeaseLostError):
                 release_trial(opened.store, lease)
@@ -164,7 +166,7 @@ class StudySession:
         self._pool.after_trial()
 
     def _send_heartbeat(self) -> None:
-        now = time.time()  # Not the monotonic clock, which stands still while a laptop sleeps.
+        now = time.time()  # Not the monotonic clock, which stops while a laptop sleeps.
         gap = now - self._heartbeat_at
         if 0 <= gap < HEARTBEAT_INTERVAL_S:
             return
@@ -182,15 +184,15 @@ class StudySession:
         self._is_suspended = record.is_stopped or is_time_up
 
     def _load_record(self) -> StudyRecord:
-        """Load the study as it is now; an equal one that has its name, or its id, is not it."""
+        """Load the study's record, unless a new study has its name or id."""
         record = load_study(self.opened.store, self.opened.name)
         if self.opened.settings.creation not in record.settings:
-            raise StudyNotFoundError("The study was deleted, and made anew.")
+            raise StudyNotFoundError("The study was deleted, and a new one has its name.")
         return record
 
 
 def _record_device(proposal: Proposal, device: Device) -> None:
-    """Note where a trial is trained, beside the places that had it before."""
+    """Record the machine and device of a trial, after earlier ones."""
     trial = proposal.trial
     place = f"{socket.gethostname()}, {device.name}"
     trial.set_user_attr(RAN_ON, [*dict.fromkeys([*trial.user_attrs.get(RAN_ON, ()), place])])

@@ -1,4 +1,4 @@
-"""The worker: takes trials of a study, has them trained, and leaves when the budget is spent."""
+"""The worker of one study: trains its trials until the budget is spent."""
 
 from contextlib import suppress
 
@@ -16,7 +16,7 @@ class Worker:
 
     Args:
         opened: The study.
-        pool: Its trainers; `run` ends them when it leaves.
+        pool: Its trainers, which `run` ends.
     """
 
     def __init__(self, opened: OpenStudy, pool: TrainerPool) -> None:
@@ -26,11 +26,11 @@ class Worker:
         self.worker_id = register_worker(opened.store, opened.study_id, device=pool.device.name)
 
     def run(self) -> None:
-        """Train trials until the study is over or the worker is asked to leave.
+        """Train trials until the study is over or shutdown is requested.
 
         Raises:
             StudyNotFoundError: If the study was deleted.
-            StoreAwayError: If the store has been away for too long.
+            StoreUnavailableError: If the store has been unavailable for too long.
         """
         session = StudySession(
             self.opened,
@@ -44,7 +44,7 @@ class Worker:
                 while not session.is_stopping() and not session.is_over():
                     if not session.run_trial():
                         self.shutdown.wait(IDLE_S)
-                self.pool.close()  # Others need its memory meanwhile.
+                self.pool.close()  # Free its memory for other workers.
                 wait_for_uploads([self.opened.artifacts], session.must_stop_soon)
         finally:
             flush_before_exit([self.opened.artifacts])

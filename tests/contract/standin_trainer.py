@@ -41,7 +41,7 @@ def train(task: dict[str, Any]) -> None:
             "seconds": 0.5,
             "memory_mb": 50.0,
         }
-        send(kind="Epoch", row=row, unsaved="", confusion=[[epoch, 1], [0, 2]])
+        send(kind="Epoch", row=row, save_error="", confusion=[[epoch, 1], [0, 2]])
         if sys.stdin.readline().strip() == "stop":
             return None
     metrics = {"best_epoch": epoch, "epochs": epoch, "balanced_accuracy": top, "macro_auc": top}

@@ -17,6 +17,6 @@ def test_hung_trainer_is_killed_and_its_trial_goes_on(
     run = fleet.run()
     assert run.wait(90) == 0, run.words
     fleet.check()
-    assert re.search(r"trial 1: no word from its trainer for [67] s; it is ended", fleet.logs())
+    assert re.search(r"trial 1: no message from its trainer for [67] s; it is ended", fleet.logs())
     assert fleet.trained()["trial-1", 1] == 1
     assert fleet.trained()["trial-1", 2] == 2

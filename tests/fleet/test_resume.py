@@ -39,6 +39,6 @@ def test_killed_trial_ends_as_an_unkilled_one(
     assert [row.value for row in killed.status().trials] == [
         row.value for row in unkilled.status().trials
     ]
-    went_on = re.search(r"goes on after epoch (\d+)", killed.logs())
+    went_on = re.search(r"resumes after epoch (\d+)", killed.logs())
     assert went_on is not None
     assert int(went_on[1]) >= at

@@ -1,4 +1,4 @@
-"""Each command of `convsearch`: what it may be told, and the function that does the work.
+"""Each command of `convsearch`: its options, and the call of the function that does the work.
 
 What a command prints is in `search.cli.views`.
 """

@@ -29,19 +29,19 @@ def dashboard(
             envvar="CONVSEARCH_TOKEN",
             show_envvar=False,
             metavar="TOKEN",
-            help="What a browser has to know, 16 characters or more. Lists of processes show it: "
+            help="Password of the dashboard, 16 characters or more. Process lists show it: "
             "prefer $CONVSEARCH_TOKEN.",
             show_default="none on this machine alone, else made and printed",
         ),
     ] = None,
     allow_edit: Annotated[
-        bool, typer.Option("--allow-edit", help="Whoever gets in may change and delete studies.")
+        bool, typer.Option("--allow-edit", help="Visitors may change and delete studies.")
     ] = False,
     behind_proxy: Annotated[
         str | None,
         typer.Option(
             metavar="ADDRESS",
-            help="Address of a proxy whose X-Forwarded-For and -Proto are believed.",
+            help="Address of a proxy whose X-Forwarded-For and -Proto are trusted.",
             show_default="none",
         ),
     ] = None,
@@ -52,12 +52,12 @@ def dashboard(
         bool, typer.Option("--supervised", hidden=True, help="Leave when the input closes.")
     ] = False,
     socket: Annotated[
-        int | None, typer.Option(hidden=True, help="Of whoever started us; it listens.")
+        int | None, typer.Option(hidden=True, help="A listening socket to inherit.")
     ] = None,
 ) -> None:
     """Show the studies of a store in a browser while they run; Ctrl-C ends it.
 
-    Others than this machine need a token, and nobody may change anything without --allow-edit.
+    Other machines need a token, and nothing can be changed without --allow-edit.
     """
     from search.machine.signals import exit_on_signal
 
@@ -68,7 +68,7 @@ def dashboard(
 
     log_one_line_errors()
     proxy = check_proxy(behind_proxy)
-    choose_token(token, is_needed=False)  # Refused before anything is opened.
+    choose_token(token, is_needed=False)  # An invalid one is refused before anything is opened.
     open_store = open_for_writing if allow_edit else open_for_reading
     with open_store(store) as opened_store:
         listener = (
@@ -91,7 +91,7 @@ def dashboard(
 def _announce(
     store: "Store", listener: "Listener", token: str | None, *, is_made: bool, allows_edit: bool
 ) -> None:
-    """Print the address, alone on standard output, and who may do what there."""
+    """Print the address, alone on standard output, and notes on access."""
     from search.cli.console import print_line, stderr_console
     from search.dashboard.server import with_token
 
@@ -100,10 +100,10 @@ def _announce(
     print_line(console, f"Dashboard of {store.shown_url}, {how}; Ctrl-C ends it.")
     if token is not None and is_made:
         print_line(
-            console, "Its token was made for this time: the address below lets in who has it."
+            console, "The address below contains a token, made for this session: keep it private."
         )
     elif token is not None:
-        print_line(console, "It asks for the token that was given.")
+        print_line(console, "A browser needs the token that was given.")
     if not listener.is_loopback:
         print_line(
             console, "This is HTTP: on a network that is not trusted, put it behind a proxy."
@@ -116,7 +116,7 @@ def _announce(
 
 
 def _open_browser(address: str) -> None:
-    """Open a browser on a desktop; without the token, which lists of processes would show."""
+    """Open a browser on a desktop; without the token, which process lists would show."""
     if not sys.stderr.isatty() or "SSH_CONNECTION" in os.environ or not _is_desktop():
         return
     import threading

@@ -27,22 +27,22 @@ def rank(
     study: options.Study,
     store: options.Store = None,
     show_all: Annotated[
-        bool, typer.Option("--all", help="Every trial, with the reason for its end.")
+        bool, typer.Option("--all", help="Every trial, with the reason why it ended.")
     ] = False,
     by_family: Annotated[
-        bool, typer.Option("--by-family", help="The best of each family, and what it took.")
+        bool, typer.Option("--by-family", help="The best trial of each family, and its cost.")
     ] = False,
     within: Annotated[
         float | None,
         typer.Option(
             metavar="DISTANCE",
-            help="Trials as good as the best, to so much, that are smaller or quicker: 0.01.",
+            help="Smaller or faster trials within this distance of the best, as 0.01.",
             show_default=False,
         ),
     ] = None,
     pareto: Annotated[
         bool,
-        typer.Option("--pareto", help="Trials that no other betters at no more cost."),
+        typer.Option("--pareto", help="The Pareto front: trials that none beats at no more cost."),
     ] = False,
     metric: Annotated[
         str,

@@ -1,4 +1,4 @@
-"""The command `report`: what a study found, as files to read, hand in and take along."""
+"""The command `report`: the results of a study as files."""
 
 from typing import Annotated, Literal
 
@@ -18,14 +18,14 @@ def report(
         Literal["en", "ru"], typer.Option(help="Language of page and notebook.")
     ] = "en",
     names: Annotated[
-        bool, typer.Option("--names", help="Tell names of files that were left out.")
+        bool, typer.Option("--names", help="Include names of files that were left out.")
     ] = False,
     store: options.Store = None,
     json: options.Json = False,
 ) -> None:
     """Write the report of STUDY: a page, an executed notebook, all data, and the best model.
 
-    A study that still runs gets one too, that says so.
+    The report of a study that still runs says so.
     """
     from pathlib import Path
 

@@ -84,7 +84,7 @@ def _run(given: StudyOptions, *, is_json: bool, dashboard: str | None = None) ->
     from search.dashboard.child_process import DashboardProcess
     from search.settings.study_file import read_plan
     from search.studies.resolved_plan import resolve_plan
-    from search.workers.local_run import run_plan
+    from search.workers.local_run import RunCallbacks, run_plan
 
     plan = resolve_plan(read_plan(given.source, given.values, OPTION_NAMES))
     console = stderr_console()
@@ -110,10 +110,8 @@ def _run(given: StudyOptions, *, is_json: bool, dashboard: str | None = None) ->
     ):
         result = run_plan(
             plan,
+            RunCallbacks(on_submit, lambda: print_line(console, STOPPING_MESSAGE), view),
             progress=progress,
-            on_submit=on_submit,
-            on_stop=lambda: print_line(console, STOPPING_MESSAGE),
-            view=view,
         )
     if is_json:
         print_json(result.ranking.to_json())

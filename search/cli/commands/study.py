@@ -57,7 +57,7 @@ def fork(
         typer.Option(
             "--set",
             metavar="KEY=VALUE",
-            help="A setting that is to differ, as optimizer=adam,sgd or training.max_epochs=40.",
+            help="A setting to change, as optimizer=adam,sgd or training.max_epochs=40.",
         ),
     ] = None,
     trials: options.Trials = None,
@@ -68,10 +68,10 @@ def fork(
     store: options.Store = None,
     json: options.Json = False,
 ) -> None:
-    """Make a new study with another space, data or settings, that knows what the old one found.
+    """Create a study with another space, data or settings from the trials of an older one.
 
     Every finished trial that fits is taken over, and the budget is spent on new ones. With other
-    data or rules of training the best configs are tried again first.
+    data or rules of training, the best configs are tried again first.
     """
     from search.cli.console import print_result, progress_bar, stderr_console
     from search.cli.views.studies import show_fork

@@ -1,5 +1,6 @@
 """A contract: the undocumented parts of optuna-dashboard are as they are expected to be."""
 
+import importlib
 import inspect
 import re
 from importlib.metadata import requires, version
@@ -11,10 +12,17 @@ from optuna_dashboard import _note
 from optuna_dashboard.preferential import _study as preferential
 
 from analysis.dashboard import optuna_dashboard_internals as internals
+from analysis.errors import DashboardVersionError
 
 
 def test_installed_version_is_the_tested_one() -> None:
     assert version("optuna-dashboard").startswith(f"{internals.TESTED_VERSION}.")
+
+
+def test_another_version_is_refused_with_the_tested_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("importlib.metadata.version", lambda _: "0.99.1")
+    with pytest.raises(DashboardVersionError, match=r"optuna-dashboard 0\.21, .*: 0\.99\.1"):
+        importlib.reload(internals)
 
 
 def test_requirement_allows_no_other_version() -> None:

@@ -67,7 +67,7 @@ def test_trial_of_a_killed_worker_goes_on_on_another_machine(
     successor.wait(timeout=240)
     log = (other / "log").read_text()
     assert successor.returncode == 0, log
-    line = next(line for line in log.splitlines() if "goes on after epoch" in line)
+    line = next(line for line in log.splitlines() if "resumes after epoch" in line)
     assert int(line.split()[-1]) >= n_epochs - 1
     curve = load_curve(opened.store, trial.trial_id)
     assert [row.epoch for row in curve] == list(range(1, MAX_EPOCHS + 1))

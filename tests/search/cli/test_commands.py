@@ -263,7 +263,7 @@ def test_run_that_is_ended_resumes_with_the_same_command(tmp_path: Path, number:
     out, err = second.communicate(timeout=300)
     assert second.returncode == 0, err
     assert "Resuming study" in err
-    assert "goes on after epoch" in worker_log(tmp_path)
+    assert "resumes after epoch" in worker_log(tmp_path)
     trials = json.loads(out)["trials"]
     assert len(trials) == 2
     assert sorted(trial["trial"] for trial in trials) == [0, 1]
@@ -319,7 +319,7 @@ def test_killed_process_costs_a_run_nothing(tmp_path: Path, victim: str) -> None
     assert process.returncode == 0, err
     trials = json.loads(out)["trials"]
     assert sorted(trial["trial"] for trial in trials) == [0, 1]
-    assert "goes on after epoch" in worker_log(tmp_path)
+    assert "resumes after epoch" in worker_log(tmp_path)
     assert not worker.is_running()
     assert not trainer.is_running()
     study = optuna.load_study(study_name="blobs", storage=f"sqlite:///{tmp_path}/convsearch.db")

@@ -54,7 +54,9 @@ def test_worker_that_cannot_do_what_it_is_asked_is_not_tried_again(
     instead: Callable[[str], Path],
 ) -> None:
     folder = instead("import sys; print('Error: no p@ss and no p%40ss'); sys.exit(2)")
-    with pytest.raises(WorkerStartError, match=r"Last words: Error: no \*\*\* and no \*\*\*$"):
+    with pytest.raises(
+        WorkerStartError, match=r"Its log ends with: Error: no \*\*\* and no \*\*\*$"
+    ):
         run(make_workers(folder, CPU))
     assert (folder / "worker-0.log").read_text().count("Error") == 1
 

@@ -174,7 +174,7 @@ def test_asked_to_leave_it_gives_its_trials_back_within_seconds(
     assert time.monotonic() - began < 25
     assert "running" not in counts(opened)
     assert load_status(opened.store, opened.name).workers == ()
-    assert f"leaving: signal {signal.SIGTERM if arguments else number}" in command.words.replace(
+    assert f"exiting: signal {signal.SIGTERM if arguments else number}" in command.words.replace(
         "Signals.", ""
     )
     assert_gone(processes)
@@ -232,7 +232,7 @@ def test_joined_worker_says_that_it_joins_and_why_it_leaves(
     assert command.wait() == 0
     lines = command.words.splitlines()
     assert f"INFO small: joined, in {url}, on cpu" in lines[0]
-    assert "INFO small: leaving: the study's budget is spent" in lines[-1]
+    assert "INFO small: exiting: the study's budget is spent" in lines[-1]
 
 
 def test_worker_of_a_stopped_study_leaves_and_its_trial_waits(
@@ -243,7 +243,7 @@ def test_worker_of_a_stopped_study_leaves_and_its_trial_waits(
     wait_until(lambda: has_epochs(opened), command)
     set_stopped(opened.store, opened.study_id, True)
     assert command.wait() == 0
-    assert "leaving: the study was stopped" in command.words
+    assert "exiting: the study was stopped" in command.words
     assert "running" not in counts(opened)
 
 

@@ -201,8 +201,9 @@ def test_asked_to_leave_it_does_not_wait_for_a_slow_artifact_store(
     with at_work(make_worker(opened, idle_exit_s=None)) as thread:
         wait_until(lambda: n_done(opened) == 3)
     assert not thread.is_alive()
-    assert f"left before all checkpoints were sent; they stay in {opened.artifacts.folder}" in (
-        caplog.text
+    assert (
+        f"exiting before all checkpoints were uploaded; they stay in {opened.artifacts.folder}"
+        in (caplog.text)
     )
     may_go_on.set()
 
@@ -222,7 +223,7 @@ def test_it_leaves_though_its_artifact_store_is_full(
         thread.join(timeout=30)
         assert not thread.is_alive()
     assert n_done(opened) == 3
-    assert "left before all checkpoints were sent" in caplog.text
+    assert "exiting before all checkpoints were uploaded" in caplog.text
 
 
 def test_study_whose_images_are_gone_is_refused_and_served_once_they_are_back(

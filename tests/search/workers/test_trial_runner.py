@@ -19,6 +19,7 @@ from search.studies.open_study import OpenStudy
 from search.trainer.process import Trainer, TrainerGoneError
 from search.trainer.protocol import Finished, Message
 from search.workers.proposals import Proposal, next_proposal
+from search.workers.trial_limits import TrialLimits
 from search.workers.trial_runner import FeaturesProgress, Interruption, TrialRunner, Unfinished
 from storage import (
     EpochRow,
@@ -153,14 +154,13 @@ def test_silence_limit_grows_with_the_longest_epoch_that_the_study_has_seen(
     opened: OpenStudy, proposal: Proposal
 ) -> None:
     with fake_trainer("well") as trainer:
-        run = TrialRunner(opened, proposal, trainer, NEVER)
-        assert run._silence_limit_s() == 120
+        assert TrialLimits(opened, proposal, trainer).max_silence_s == 120
         record_epoch(opened.store, proposal.lease, EpochRow(1, 1, 0.5, 1, 0.5, 1e-3, 60.0, 50.0))
-        assert run._silence_limit_s() == 600
+        assert TrialLimits(opened, proposal, trainer).max_silence_s == 600
 
 
 @pytest.mark.parametrize("limit", ["silence_timeout", "trial_timeout"])
-def test_time_in_which_the_worker_slept_is_nobodys(
+def test_time_in_which_the_worker_was_suspended_is_not_counted(
     opened: OpenStudy, proposal: Proposal, monkeypatch: pytest.MonkeyPatch, limit: str
 ) -> None:
     impatient = with_training(opened, **{limit: 60.0})
@@ -168,7 +168,7 @@ def test_time_in_which_the_worker_slept_is_nobodys(
         run, receive = TrialRunner(impatient, proposal, trainer, NEVER), trainer.receive
 
         def receive_after_a_sleep(timeout_s: float) -> Message | None:
-            run.polled_at -= 3600.0  # The worker was stopped for an hour.
+            run.limits.polled_at -= 3600.0  # The worker was suspended for an hour.
             return receive(timeout_s)
 
         monkeypatch.setattr(trainer, "receive", receive_after_a_sleep)
@@ -274,7 +274,7 @@ def test_trial_whose_checkpoints_cannot_be_written_goes_on_and_warns_once(
     ending = run_trial(with_training(opened), proposal, "unsaved")
     assert ending == Outcome("complete", value=0.7, metrics={"best_epoch": 2})
     assert [text for text in caplog.messages if "without a checkpoint" in text] == [
-        "trial 0 goes on without a checkpoint: Cannot save: No space left on device"
+        "trial 0 continues without a checkpoint: Cannot save: No space left on device"
     ]
 
 

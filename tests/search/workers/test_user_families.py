@@ -97,8 +97,8 @@ def test_family_that_fails_in_keras_alone_ends_the_study(blobs: Path, tmp_path: 
         check=False,
     )  # fmt: skip
     assert done.returncode == 1
-    assert "The family `wide` raised 3 times running" in done.stderr
-    assert "wide.py line 15). Mend it" in done.stderr
+    assert "The family `wide` raised 3 times in a row" in done.stderr
+    assert "wide.py line 15). Fix it" in done.stderr
     assert "RuntimeError: only in Keras" in done.stderr
     assert json.loads(done.stdout)["trials"] == []
 
@@ -130,7 +130,7 @@ def test_family_that_raises_ends_its_trials_and_then_the_study(
     record = load_study(opened.store, opened.name)
     assert record.has_failed
     assert record.end_reason is not None
-    assert "`wide` raised 3 times running, the last time " + error in record.end_reason
+    assert "`wide` raised 3 times in a row, the last time " + error in record.end_reason
     assert "wide.py" in record.end_reason
 
 

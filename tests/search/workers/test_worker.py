@@ -112,7 +112,8 @@ def test_space_of_twelve_points_ends_after_twelve_trials(make_study: MakeStudy) 
     assert counts(opened)["complete"] == 12
     assert record.has_failed is False
     assert record.end_reason == (
-        "The search space is exhausted: all 12 configurations were drawn. Widen [space] to go on."
+        "The search space is exhausted: all 12 configurations were drawn. "
+        "Widen [space] to continue."
     )
 
 

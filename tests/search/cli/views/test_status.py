@@ -35,7 +35,7 @@ RECORD = StudyRecord(
     n_trials=4,
     timeout_s=None,
     active_s=120.0,
-    end_reason="The search space is exhausted. Widen [space] to go on.",
+    end_reason="The search space is exhausted. Widen [space] to continue.",
     has_failed=False,
 )
 DONE = TrialRow(
@@ -78,7 +78,7 @@ def test_reasons_are_shown_with_their_brackets() -> None:
     result = RunResult("sqlite:///other.db", Ranking("scans", ()), STATUS)
     show_ending(console, result)
     show_status(console, STATUS)
-    assert stream.getvalue().count("Widen [space] to go on.") == 2
+    assert stream.getvalue().count("Widen [space] to continue.") == 2
     assert "convsearch confirm scans --store sqlite:///other.db" in stream.getvalue()
     show_ending(console, RunResult("", Ranking("scans", ()), STATUS))
     assert "convsearch confirm scans · convsearch report scans" in stream.getvalue()
