@@ -31,13 +31,13 @@ class Config:
     augmentation: bool
 
     def to_json(self) -> dict[str, Any]:
-        """The config as a JSON object that `from_json` reads."""
+        """Return the config as a JSON object for `from_json`."""
         record: dict[str, Any] = json.loads(json.dumps(asdict(self)))
         return record
 
     @classmethod
     def from_json(cls, record: Mapping[str, Any]) -> "Config":
-        """The config that `to_json` wrote.
+        """Read the config from a record of `to_json`.
 
         Raises:
             SpaceError: If the record is not one of a config of a known family.
@@ -54,7 +54,7 @@ class Config:
         return config
 
     def key(self) -> str:
-        """A digest that is equal for equal configs, whatever the process or machine."""
+        """Return a digest that is equal for equal configs on all machines."""
         text = json.dumps(self.to_json(), sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()
 

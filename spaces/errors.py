@@ -1,4 +1,4 @@
-"""What `spaces` raises: one base, so that a caller can catch everything a space refuses."""
+"""The error that everything in `spaces` raises."""
 
 
 class SpaceError(ValueError):

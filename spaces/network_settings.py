@@ -1,6 +1,6 @@
 """The parts of a config that every family shares: layers, head and optimizer.
 
-How they are drawn is in `common`, what Keras makes of them in `models`.
+`spaces.parameters.shared` draws them, and `spaces.keras_models` builds them.
 """
 
 from dataclasses import dataclass
@@ -32,7 +32,7 @@ class Regularizer:
 
 @dataclass(frozen=True, slots=True)
 class LayerSettings:
-    """How every layer of a network is made; dropout acts in the head."""
+    """Settings of every layer of a network; `dropout` acts in the head."""
 
     kernel_initializer: Initializer
     bias_initializer: Initializer
@@ -93,7 +93,7 @@ class RMSprop:
 
 @dataclass(frozen=True, slots=True)
 class SGD:
-    """Gradient descent; with Nesterov's look-ahead only where there is momentum."""
+    """Gradient descent; with Nesterov's look-ahead only if there is momentum."""
 
     learning_rate: Rate
     momentum: Fraction
@@ -102,7 +102,7 @@ class SGD:
 
     @property
     def n_slots(self) -> int:
-        """Copy of the weights that the optimizer keeps beside them."""
+        """Copies of the weights that the optimizer keeps."""
         return 1 if self.momentum else 0
 
 

@@ -49,7 +49,7 @@ class SearchSpace:
     def create(
         cls, families: Sequence[str], narrowed: Mapping[str, object] | None = None
     ) -> "SearchSpace":
-        """The space of some families, narrowed by the `[space]` table of a study file.
+        """Create the space of some families, narrowed by the `[space]` table of a study file.
 
         Raises:
             SpaceError: If a family is unknown, or the table does not narrow the space.
@@ -60,7 +60,7 @@ class SearchSpace:
         return cls(names, narrow_domains(_all_parameters(names), narrowed or {}))
 
     def suggest(self, trial: Trial) -> Config:
-        """The config that a trial draws; parameters fixed to one value are not suggested."""
+        """Draw a config; parameters fixed to one value are not suggested."""
         draw = Draw(trial, {"family": Choices(self.families), **self.domains})
         name = draw.one_of("family", self.families)
         family = find_family(name)
@@ -77,7 +77,7 @@ class SearchSpace:
         )
 
     def random_config(self, rng: random.Random) -> Config:
-        """A config drawn uniformly from every domain."""
+        """Draw a config uniformly from every domain."""
         return self.suggest(RandomTrial(rng))
 
     @property
@@ -86,17 +86,17 @@ class SearchSpace:
         return tuple(dict.fromkeys(find_family(name).image_set for name in self.families))
 
     def of_image_set(self, image_set: str) -> "SearchSpace":
-        """The part of the space with the families that train on one set of images."""
+        """Return the part of the space with the families that train on one set of images."""
         names = [name for name in self.families if find_family(name).image_set == image_set]
         return replace(self, families=tuple(names))
 
     def with_only(self, family: str, **values: Value) -> "SearchSpace":
-        """The part of the space with one family and some parameters fixed."""
+        """Return the part of the space with one family and some parameters fixed."""
         fixed = {name: Choices((value,)) for name, value in values.items()}
         return SearchSpace((family,), {**self.domains, **fixed})
 
     def choices(self, name: str) -> tuple[Value, ...]:
-        """The values that a parameter of choices may take; none where there is no such one."""
+        """Return the choices of a parameter; none if there is no such parameter of choices."""
         domain = self.domains.get(name)
         return domain.values if isinstance(domain, Choices) else ()
 
@@ -106,10 +106,10 @@ class SearchSpace:
         return max(find_family(family).n_phases for family in self.families)
 
     def known_good(self, n_each: int | None = None) -> list[dict[str, Value]]:
-        """Parameters of networks that train well, moved into the narrowed space.
+        """Return parameters of networks that train well, moved into the narrowed space.
 
-        They are what a study enqueues before it samples: fixed parameters are left out. The best
-        one of each family comes first, then the second ones, up to `n_each` of a family.
+        A study enqueues them before it samples; fixed parameters are left out. The best one of
+        each family comes first, then the second ones, up to `n_each` of a family.
         """
         by_family = [self._known_good_of(family)[:n_each] for family in self.families]
         places = range(max(map(len, by_family)))
@@ -124,9 +124,9 @@ class SearchSpace:
         return found
 
     def _suggest_or_none(self, trial: Trial) -> Config | None:
-        """The config that a trial draws; None where its family's own code is broken.
+        """Draw a config; None if the code of a user's family raises.
 
-        What a user's family raises ends trials of a study, where it is kept and told.
+        The trials of the study record what it raises.
         """
         try:
             return self.suggest(trial)
@@ -154,7 +154,7 @@ class SearchSpace:
         check_some_fit(self._sample_configs(), image_shape, n_classes, limits)
 
     def count(self, limit: int = 10_000) -> int | None:
-        """How many distinct configs there are; None where more than `limit`, or not countable."""
+        """Count distinct configs; None if there are more than `limit`, or not finitely many."""
         keys: set[str] = set()
         prefix: list[int] | None = []
         while prefix is not None:
@@ -163,7 +163,10 @@ class SearchSpace:
                 keys.add(self.suggest(trial).key())
             except UncountableSpaceError:
                 return None
-            except (Exception, SystemExit):  # A user's family is broken; its trials will tell.
+            except (
+                Exception,
+                SystemExit,
+            ):  # A user's family is broken; its trials record the error.
                 return None
             if len(keys) > limit:
                 return None
@@ -171,7 +174,7 @@ class SearchSpace:
         return len(keys)
 
     def differences(self, other: "SearchSpace") -> list[str]:
-        """What another space has otherwise, a sentence each; empty for equal spaces."""
+        """Describe each difference to another space in a sentence."""
         if self.families != other.families:
             there, here = ", ".join(other.families), ", ".join(self.families)
             return [f"families: {there} there, {here} here"]
@@ -184,7 +187,7 @@ class SearchSpace:
         ]
 
     def to_table(self) -> dict[str, Any]:
-        """The `[space]` table that narrows the families' parameters to this space."""
+        """Return the `[space]` table that narrows the families' parameters to this space."""
         full = _all_parameters(self.families)
         narrowed = {
             name: narrowing_value(domain)
@@ -194,13 +197,13 @@ class SearchSpace:
         return {"families": list(self.families), **narrowed}
 
     def to_json(self) -> dict[str, Any]:
-        """The space as a JSON object that `from_json` reads."""
+        """Return the space as a JSON object for `from_json`."""
         domains = {name: domain_to_json(domain) for name, domain in self.domains.items()}
         return {"families": list(self.families), "domains": domains}
 
     @classmethod
     def from_json(cls, record: Mapping[str, Any]) -> "SearchSpace":
-        """The space that `to_json` wrote.
+        """Read the space from a record of `to_json`.
 
         Raises:
             SpaceError: If the record is not one of a space, or a family is unknown.
@@ -224,7 +227,7 @@ class SearchSpace:
 
 
 def _all_parameters(families: Sequence[str]) -> dict[str, Domain]:
-    """The domains of the families' own parameters, and of those that all families share."""
+    """Return the domains of the families' own parameters, and of those that all families share."""
     common = common_parameters()
     domains: dict[str, Domain] = {}
     for family in families:

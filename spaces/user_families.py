@@ -39,7 +39,7 @@ class FamilyModule:
 
     @classmethod
     def find(cls, source: str) -> "FamilyModule":
-        """The module of a path, as seen from this folder, or of an importable name.
+        """Find the module of a path, relative to this folder, or of an importable name.
 
         Raises:
             SpaceError: If there is none.
@@ -54,7 +54,7 @@ class FamilyModule:
         return cls(source, _digest(path.read_bytes()))
 
     def load(self) -> tuple[str, ...]:
-        """The names of the families that the module registers; it runs once in a process.
+        """Run the module, once in a process, and return the families that it registers.
 
         Raises:
             SpaceError: If it is missing, is not the one with this SHA-256, cannot be run, or
@@ -82,7 +82,7 @@ class FamilyModule:
         return families
 
     def _read(self) -> tuple[Path, bytes]:
-        """The module's file and what is in it."""
+        """Return the module's file and its content."""
         path = locate_module(self.source)
         if path is None:
             raise SpaceError(
@@ -117,7 +117,7 @@ class FamilyModule:
 
 
 def module_of(family: str) -> str | None:
-    """The module that registered a family; None for a family of the package."""
+    """Return the user's module that registered a family, if any."""
     for source, (_, families) in _loaded.items():
         if family in families:
             return source
@@ -125,7 +125,7 @@ def module_of(family: str) -> str | None:
 
 
 def choose_families(wanted: Sequence[str], own: Sequence[str]) -> tuple[str, ...]:
-    """The families of a study by name; `all` stands for those of the package and its own.
+    """Return the names of a study's families; `all` means the package's and its own.
 
     Args:
         wanted: Names of families, or `all`.
@@ -147,7 +147,7 @@ def choose_families(wanted: Sequence[str], own: Sequence[str]) -> tuple[str, ...
 
 
 def parameters_of(family: str) -> dict[str, Domain]:
-    """The domains of a family's own parameters, by name.
+    """Return the domains of a family's own parameters, by name.
 
     Raises:
         SpaceError: If there is no such family, or its `parameters` raises or gives what is no
@@ -163,7 +163,7 @@ def parameters_of(family: str) -> dict[str, Domain]:
 
 
 def known_good_of(family: str) -> list[dict[str, Value]]:
-    """Parameters of a family's networks that train well, best first.
+    """Return parameters of a family's networks that train well, best first.
 
     Raises:
         SpaceError: If there is no such family, or its `known_good` raises or has a value that
@@ -186,7 +186,7 @@ def known_good_of(family: str) -> list[dict[str, Value]]:
 
 @contextmanager
 def _errors_name_family(family: str, method: str) -> Iterator[None]:
-    """Name the family and its method in whatever the code of a user's family raises."""
+    """Name the family and its method in any error of a user's family."""
     try:
         yield
     except (Exception, SystemExit) as error:
@@ -206,7 +206,7 @@ def _is_path(source: str) -> bool:
 
 
 def locate_module(source: str) -> Path | None:
-    """The file of a user's module: where it was, or here under the same name; None without."""
+    """Return a module's file: at its path, or of that name in this folder; None if missing."""
     if _is_path(source):
         places = (Path(source), Path.cwd() / Path(source).name)
         return next((place for place in places if place.is_file()), None)

@@ -1,193 +1,98 @@
-"""The shared record of studies: everything that knows it is SQL."""
+"""The store: studies, trials, workers and files in SQLite or PostgreSQL, beside Optuna's tables.
 
-from storage.coordination.epochs import (
-    EpochRow,
-    count_epochs,
-    load_curve,
-    load_curves,
-    longest_epoch_s,
-    record_epoch,
-)
-from storage.coordination.heartbeats import (
-    GRACE_S,
-    HEARTBEAT_INTERVAL_S,
-    LivenessMonitor,
-    WorkerRow,
-    list_workers,
-    register_worker,
-    remove_worker,
-    send_heartbeat,
-    set_activity,
-)
-from storage.coordination.leases import (
-    Lease,
-    begin_trial,
-    count_configs,
-    has_budget_left,
-    last_outcome_kinds,
-    last_outcomes,
-    list_open_leases,
-    record_config,
-    take_released,
-)
-from storage.coordination.open_studies import (
-    OpenStudyRow,
-    choose_study,
-    join_next_study,
-    list_open_studies,
-)
-from storage.coordination.pending_writes import PendingWrites, open_trial
-from storage.coordination.recovery import (
-    finish_trial,
-    needs_recovery,
-    recover,
-    recover_once,
-    release_trial,
-)
-from storage.database.error_messages import explain_store_error, is_store_error
-from storage.database.store import Store, opened_store
-from storage.database.url import absolute_store_url, hide_passwords, shareable_store_url
-from storage.errors import (
-    LeaseLostError,
-    StoreError,
-    StoreFullError,
-    StoreMissingError,
-    StoreUnavailableError,
-    StoreUrlError,
-    StoreVersionError,
-    StudyNotFoundError,
-)
-from storage.inspection.overview import StudyOverview, list_overviews
-from storage.inspection.study_watch import StudyWatch, WatchedTrial
-from storage.inspection.trial_table import (
-    Curve,
-    TrialRow,
-    TrialTable,
-    list_trials_to_keep,
-    load_trials,
-)
-from storage.optuna_schema.bulk_insert import QueuedConfig
-from storage.optuna_schema.constraints import constraint_values
-from storage.outcomes import Outcome
-from storage.studies.deletion import delete_study, delete_trials
-from storage.studies.files import delete_files, get_file, list_files, put_file
-from storage.studies.orphans import count_orphans, delete_orphans
-from storage.studies.predictions import load_predictions, save_predictions
-from storage.studies.records import (
-    CREATED_BY,
-    StudyRecord,
-    count_done,
-    create_study,
-    end_if_queue_empty,
-    end_study,
-    enqueue,
-    find_study,
-    find_study_id,
-    find_study_of_trial,
-    list_all_studies,
-    list_studies,
-    load_optuna_study,
-    load_study,
-    set_budget,
-    set_stopped,
-    update_settings,
-)
-from storage.studies.test_split_uses import TestUseRow, list_test_uses, record_test_use
-from storage.studies.trial_copies import TrialCopy, copy_trials
+All SQL is here; how studies are searched is in `search`.
+"""
 
-__all__ = [
-    "CREATED_BY",
-    "GRACE_S",
-    "HEARTBEAT_INTERVAL_S",
-    "Curve",
-    "EpochRow",
-    "Lease",
-    "LeaseLostError",
-    "LivenessMonitor",
-    "OpenStudyRow",
-    "Outcome",
-    "PendingWrites",
-    "QueuedConfig",
-    "Store",
-    "StoreError",
-    "StoreFullError",
-    "StoreMissingError",
-    "StoreUnavailableError",
-    "StoreUrlError",
-    "StoreVersionError",
-    "StudyNotFoundError",
-    "StudyOverview",
-    "StudyRecord",
-    "StudyWatch",
-    "TestUseRow",
-    "TrialCopy",
-    "TrialRow",
-    "TrialTable",
-    "WatchedTrial",
-    "WorkerRow",
-    "absolute_store_url",
-    "begin_trial",
-    "choose_study",
-    "constraint_values",
-    "copy_trials",
-    "count_configs",
-    "count_done",
-    "count_epochs",
-    "count_orphans",
-    "create_study",
-    "delete_files",
-    "delete_orphans",
-    "delete_study",
-    "delete_trials",
-    "end_if_queue_empty",
-    "end_study",
-    "enqueue",
-    "explain_store_error",
-    "find_study",
-    "find_study_id",
-    "find_study_of_trial",
-    "finish_trial",
-    "get_file",
-    "has_budget_left",
-    "hide_passwords",
-    "is_store_error",
-    "join_next_study",
-    "last_outcome_kinds",
-    "last_outcomes",
-    "list_all_studies",
-    "list_files",
-    "list_open_leases",
-    "list_open_studies",
-    "list_overviews",
-    "list_studies",
-    "list_test_uses",
-    "list_trials_to_keep",
-    "list_workers",
-    "load_curve",
-    "load_curves",
-    "load_optuna_study",
-    "load_predictions",
-    "load_study",
-    "load_trials",
-    "longest_epoch_s",
-    "needs_recovery",
-    "open_trial",
-    "opened_store",
-    "put_file",
-    "record_config",
-    "record_epoch",
-    "record_test_use",
-    "recover",
-    "recover_once",
-    "register_worker",
-    "release_trial",
-    "remove_worker",
-    "save_predictions",
-    "send_heartbeat",
-    "set_activity",
-    "set_budget",
-    "set_stopped",
-    "shareable_store_url",
-    "take_released",
-    "update_settings",
-]
+from storage.coordination.budget import count_done as count_done
+from storage.coordination.budget import has_budget_left as has_budget_left
+from storage.coordination.budget import set_budget as set_budget
+from storage.coordination.epochs import EpochRow as EpochRow
+from storage.coordination.epochs import count_epochs as count_epochs
+from storage.coordination.epochs import load_curve as load_curve
+from storage.coordination.epochs import load_curves as load_curves
+from storage.coordination.epochs import longest_epoch_s as longest_epoch_s
+from storage.coordination.epochs import record_epoch as record_epoch
+from storage.coordination.heartbeats import GRACE_S as GRACE_S
+from storage.coordination.heartbeats import HEARTBEAT_INTERVAL_S as HEARTBEAT_INTERVAL_S
+from storage.coordination.heartbeats import LivenessMonitor as LivenessMonitor
+from storage.coordination.heartbeats import WorkerRow as WorkerRow
+from storage.coordination.heartbeats import list_workers as list_workers
+from storage.coordination.heartbeats import register_worker as register_worker
+from storage.coordination.heartbeats import remove_worker as remove_worker
+from storage.coordination.heartbeats import send_heartbeat as send_heartbeat
+from storage.coordination.heartbeats import set_activity as set_activity
+from storage.coordination.leases import Lease as Lease
+from storage.coordination.leases import begin_trial as begin_trial
+from storage.coordination.leases import count_configs as count_configs
+from storage.coordination.leases import last_outcomes as last_outcomes
+from storage.coordination.leases import list_open_leases as list_open_leases
+from storage.coordination.leases import record_config as record_config
+from storage.coordination.leases import take_released as take_released
+from storage.coordination.open_studies import OpenStudyRow as OpenStudyRow
+from storage.coordination.open_studies import choose_study as choose_study
+from storage.coordination.open_studies import join_next_study as join_next_study
+from storage.coordination.open_studies import list_open_studies as list_open_studies
+from storage.coordination.pending_writes import PendingWrites as PendingWrites
+from storage.coordination.pending_writes import open_trial as open_trial
+from storage.coordination.recovery import finish_trial as finish_trial
+from storage.coordination.recovery import needs_recovery as needs_recovery
+from storage.coordination.recovery import recover as recover
+from storage.coordination.recovery import recover_once as recover_once
+from storage.coordination.recovery import release_trial as release_trial
+from storage.database.error_messages import explain_store_error as explain_store_error
+from storage.database.error_messages import is_store_error as is_store_error
+from storage.database.store import Store as Store
+from storage.database.store import opened_store as opened_store
+from storage.database.url import absolute_store_url as absolute_store_url
+from storage.database.url import hide_passwords as hide_passwords
+from storage.database.url import shareable_store_url as shareable_store_url
+from storage.errors import LeaseLostError as LeaseLostError
+from storage.errors import StoreError as StoreError
+from storage.errors import StoreFullError as StoreFullError
+from storage.errors import StoreMissingError as StoreMissingError
+from storage.errors import StoreUnavailableError as StoreUnavailableError
+from storage.errors import StoreUrlError as StoreUrlError
+from storage.errors import StoreVersionError as StoreVersionError
+from storage.errors import StudyNotFoundError as StudyNotFoundError
+from storage.inspection.overview import StudyOverview as StudyOverview
+from storage.inspection.overview import list_overviews as list_overviews
+from storage.inspection.study_watch import StudyWatch as StudyWatch
+from storage.inspection.study_watch import WatchedTrial as WatchedTrial
+from storage.inspection.trial_table import Curve as Curve
+from storage.inspection.trial_table import TrialRow as TrialRow
+from storage.inspection.trial_table import TrialTable as TrialTable
+from storage.inspection.trial_table import list_trials_to_keep as list_trials_to_keep
+from storage.inspection.trial_table import load_trials as load_trials
+from storage.optuna_schema.bulk_insert import QueuedConfig as QueuedConfig
+from storage.optuna_schema.constraints import constraint_values as constraint_values
+from storage.outcomes import Outcome as Outcome
+from storage.studies.creation import CREATED_BY as CREATED_BY
+from storage.studies.creation import create_study as create_study
+from storage.studies.creation import enqueue as enqueue
+from storage.studies.deletion import delete_study as delete_study
+from storage.studies.deletion import delete_trials as delete_trials
+from storage.studies.files import delete_files as delete_files
+from storage.studies.files import get_file as get_file
+from storage.studies.files import list_files as list_files
+from storage.studies.files import put_file as put_file
+from storage.studies.orphans import count_orphans as count_orphans
+from storage.studies.orphans import delete_orphans as delete_orphans
+from storage.studies.predictions import load_predictions as load_predictions
+from storage.studies.predictions import save_predictions as save_predictions
+from storage.studies.records import StudyRecord as StudyRecord
+from storage.studies.records import end_if_queue_empty as end_if_queue_empty
+from storage.studies.records import end_study as end_study
+from storage.studies.records import find_study as find_study
+from storage.studies.records import find_study_id as find_study_id
+from storage.studies.records import find_study_of_trial as find_study_of_trial
+from storage.studies.records import list_all_studies as list_all_studies
+from storage.studies.records import list_studies as list_studies
+from storage.studies.records import load_optuna_study as load_optuna_study
+from storage.studies.records import load_study as load_study
+from storage.studies.records import set_stopped as set_stopped
+from storage.studies.records import update_settings as update_settings
+from storage.studies.test_split_uses import TestUseRow as TestUseRow
+from storage.studies.test_split_uses import list_test_uses as list_test_uses
+from storage.studies.test_split_uses import record_test_use as record_test_use
+from storage.studies.trial_copies import TrialCopy as TrialCopy
+from storage.studies.trial_copies import copy_trials as copy_trials

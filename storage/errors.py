@@ -1,16 +1,16 @@
-"""What `storage` raises: one base, and a kind for each thing a caller can do about it."""
+"""The errors of `storage`: one base, and a kind for each way to handle one."""
 
 
 class StoreError(Exception):
-    """The store cannot do what was asked; the message says what to do."""
+    """An operation of the store failed; the message says what to do."""
 
 
 class StoreUrlError(StoreError, ValueError):
-    """The URL names no kind of store that convsearch knows."""
+    """The URL names no kind of store that convsearch supports."""
 
 
 class StoreMissingError(StoreError, LookupError):
-    """There is no store where the URL says, and none was to be made."""
+    """There is no store at the URL, and none was to be made."""
 
 
 class StoreVersionError(StoreError, RuntimeError):
@@ -22,12 +22,12 @@ class StudyNotFoundError(StoreError, LookupError):
 
 
 class LeaseLostError(StoreError, RuntimeError):
-    """The trial was taken by another worker, so this one must let go of it."""
+    """The trial was taken by another worker, so this one must stop training it."""
 
 
 class StoreFullError(StoreError, OSError):
-    """Files in the store would take more than they may, so one was not kept."""
+    """A file was not saved: the files in the store would exceed their limit."""
 
 
 class StoreUnavailableError(StoreError, TimeoutError):
-    """The store was open and has not answered for so long that it is waited for no more."""
+    """The store was open, and has not answered for so long that the retries ended."""

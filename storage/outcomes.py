@@ -1,4 +1,4 @@
-"""How a trial ended, and what follows from it: its state, its share of the budget, its rank."""
+"""How a trial ended, and what follows: its state in Optuna, and whether it counts."""
 
 import json
 from collections.abc import Mapping
@@ -29,9 +29,8 @@ class Outcome:
 
     `kind` is `complete`; `pruned` (by the pruner); `unfit` (NaN, out of memory, out of time);
     `rejected` (over a limit before anything was built); `repeat` (a config already tried); or
-    `fail`. `value` is the best epoch's validation accuracy. `metrics` holds what is kept beside
-    it: numbers by name. `is_free` says that no budget pays for the trial: it was taken over from
-    another study.
+    `fail`. `value` is the best epoch's validation accuracy; `metrics` are other numbers by name.
+    `is_free` means that the trial does not count for the budget: it was copied from another study.
     """
 
     kind: OutcomeKind
@@ -42,7 +41,7 @@ class Outcome:
 
     @property
     def state(self) -> TrialState:
-        """The state that Optuna is told."""
+        """The state of the trial in Optuna."""
         return STATES[self.kind]
 
     @property
@@ -53,7 +52,7 @@ class Outcome:
     def to_json(self) -> str:
         """Return the outcome as JSON."""
         record = asdict(self)
-        if not self.is_free:  # A convsearch that knows no such trials reads the others.
+        if not self.is_free:  # Older versions of convsearch can read the others.
             del record["is_free"]
         return json.dumps(record)
 

@@ -1,4 +1,4 @@
-"""Our own tables, which stand beside Optuna's and refer to its ids; Optuna's stay Optuna's."""
+"""Our own tables, which refer to the ids of Optuna's tables."""
 
 from sqlalchemy import (
     DDL,
@@ -17,7 +17,7 @@ from sqlalchemy import (
 )
 
 SCHEMA_VERSION = 4
-"""Raised by each change of these tables; a store with a higher one is refused."""
+"""Raised with each change of these tables; a store with a higher version is refused."""
 
 MIGRATIONS: dict[int, tuple[str, ...]] = {
     2: ("ALTER TABLE convsearch_epochs ADD COLUMN phase INTEGER NOT NULL DEFAULT 1",),
@@ -29,9 +29,9 @@ MIGRATIONS: dict[int, tuple[str, ...]] = {
         "DELETE FROM convsearch_leases WHERE trial_id IS NULL",
         "ALTER TABLE convsearch_workers ADD COLUMN activity TEXT",
     ),
-    4: (),  # Tables alone, which are made where they are missing.
+    4: (),  # New tables only, which are made where they are missing.
 }
-"""What brings a store of the version before to each version."""
+"""Statements that migrate a store to each version from the one before."""
 
 metadata = MetaData()
 
@@ -145,7 +145,7 @@ chunks = Table(
     Column("position", Integer, primary_key=True, autoincrement=False),
     Column("data", LargeBinary, nullable=False),
 )
-event.listen(  # Weights do not compress, and trying to takes longer than writing them.
+event.listen(  # Weights do not compress, and trying takes longer than writing them.
     chunks,
     "after_create",
     DDL(  # type: ignore[no-untyped-call]

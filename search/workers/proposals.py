@@ -27,7 +27,7 @@ from storage import (
     end_study,
     finish_trial,
     has_budget_left,
-    last_outcome_kinds,
+    last_outcomes,
     open_trial,
     record_config,
     take_released,
@@ -71,7 +71,8 @@ def next_proposal(
     if lease is not None:
         return _draw_config(opened, lease, kinds=())
     while not is_stopping() and has_budget_left(opened.store, opened.study_id):
-        kinds = last_outcome_kinds(opened.store, opened.study_id, MAX_WASTED_PROPOSALS)
+        ended = last_outcomes(opened.store, opened.study_id, MAX_WASTED_PROPOSALS)
+        kinds = [kind for _, kind in ended]
         if _end_if_stuck(opened, kinds):
             return None
         lease = begin_trial(

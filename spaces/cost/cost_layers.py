@@ -189,7 +189,7 @@ class CostLayers:
         weights: int = 0,
         copies: float = 0.0,
     ) -> Shape:
-        """Record a layer, of whose output so many copies are retained."""
+        """Record a layer, with the copies of its output that are retained."""
         self.memory.add_map(prod(shape), copies)
         sources = tuple(x.layer if isinstance(x, LayerOutput) else IMAGE for x in inputs)
         self.layers.append(DrawnLayer(name, kind, tuple(shape), weights, sources))

@@ -28,7 +28,7 @@ class Cost:
 
 
 def predict_cost(config: Config, image_shape: tuple[int, int, int], n_classes: int) -> Cost:
-    """The cost of training a config on images of a shape (height, width, channels).
+    """Predict the cost of training a config on images (height, width, channels).
 
     Raises:
         SpaceError: If the images are too small for the network.

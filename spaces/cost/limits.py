@@ -1,4 +1,4 @@
-"""Limits: what one network may take at most, checked before anything is built."""
+"""Limits of what one network may cost, checked before it is built."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -20,20 +20,18 @@ class Limits:
     max_operations: int | None = None
 
     def excess(self, cost: Cost) -> str | None:
-        """What is over a limit, as a sentence; None where nothing is."""
-        over = [
-            f"{_format(value)} {unit} are over the limit of {_format(limit)}"
-            for value, limit, unit, _ in self._rows(cost)
-            if value > limit
-        ]
-        return over[0] if over else None
+        """Return which limit is exceeded, as a sentence; None if none is."""
+        for value, limit, unit, _ in self._rows(cost):
+            if value > limit:
+                return f"{_format(value)} {unit} are over the limit of {_format(limit)}"
+        return None
 
     def overrun(self, cost: Cost) -> float:
-        """How far the cost is over its tightest limit, as a share of it; 0 or less fits."""
+        """Return by what share the cost exceeds its tightest limit; 0 or less fits."""
         return max((value / limit - 1.0 for value, limit, _, _ in self._rows(cost)), default=-1.0)
 
     def too_low_error(self, costs: list[Cost]) -> SpaceError:
-        """The error that names the limit which none of these costs keeps."""
+        """Return the error that names the limit which all of these costs exceed."""
         rows = self._rows(costs[0])
         for place, (_, limit, unit, option) in enumerate(rows):
             smallest = min(self._rows(cost)[place][0] for cost in costs)
@@ -50,7 +48,7 @@ class Limits:
         )
 
     def _rows(self, cost: Cost) -> list[tuple[float, float, str, str]]:
-        """Value, limit, unit and option of each limit that there is, in the option's unit."""
+        """Return value, limit, unit and option of each limit, in the option's unit."""
         rows = [
             (cost.parameters, self.max_parameters, 1, "parameters", "--max-parameters"),
             (cost.memory_mb, self.max_memory_mb, 1, "MB of memory", "--max-memory"),
@@ -83,7 +81,7 @@ def check_some_fit(
             cost = predict_cost(config, image_shape, n_classes)
         except SpaceError:
             continue
-        except (Exception, SystemExit):  # A user's family is broken; its trials will tell.
+        except (Exception, SystemExit):  # A user's family is broken; its trials record the error.
             return
         if limits.excess(cost) is None:
             return

@@ -2,7 +2,7 @@
 
 The constants were fitted to 60 measured trainings of plain networks, 16 MB to 3.8 GB, those of a
 layer and of the largest map to 12 more and to 39 of networks of up to 114 layers with weights, by
-`tests/benchmarks/measure_memory.py`; each has a reading, given beside it.
+`tests/benchmarks/measure_memory.py`; the meaning of each is beside it.
 """
 
 from dataclasses import dataclass
@@ -38,14 +38,14 @@ _FLOAT_BYTES = 4
 
 @dataclass(slots=True)
 class RetainedActivations:
-    """What a network keeps while it trains: values of one image, and layers with weights."""
+    """What a network retains in training: values of one image, and layers with weights."""
 
     retained: float = 0.0
     largest: int = 0
     n_layers: int = 0
 
     def add_map(self, size: int, copies: float = 0.0) -> None:
-        """Take note of a map of `size` values, of which so many copies stay."""
+        """Count a map of `size` values, of which so many copies are retained."""
         self.retained += copies * size
         self.largest = max(self.largest, size)
 
@@ -58,7 +58,7 @@ def training_memory_mb(
     settings: LayerSettings,
     optimizer: Optimizer,
 ) -> float:
-    """The peak growth of a trainer's resident memory while it trains a network, in MB."""
+    """Return by how many MB a trainer's resident memory grows while it trains."""
     maps = (values.retained + LARGEST_MAP_COPIES * values.largest) * batch_size
     penalties = (settings.regularizer.l1 > 0) + (settings.regularizer.l2 > 0)
     copies = WEIGHT_COPIES + SLOT_COPIES * optimizer.n_slots + PENALTY_COPIES * penalties

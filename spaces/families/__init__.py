@@ -1,4 +1,7 @@
-"""Kinds of architectures that a study may search, one file each; every file here is loaded."""
+"""The families of networks that a study may search, one file each; every file here is loaded.
+
+Their networks are in `spaces.models`.
+"""
 
 import importlib
 import pkgutil

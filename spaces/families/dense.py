@@ -20,7 +20,6 @@ class Dense(Family):
     position = 5
 
     def parameters(self) -> dict[str, Domain]:
-        """How many blocks and layers, how fast they grow, and what slows the growth."""
         return {
             "densenet_blocks": IntRange(1, 4),
             "densenet_layers": IntRange(1, 6),
@@ -31,7 +30,7 @@ class Dense(Family):
         }
 
     def suggest(self, draw: Draw) -> DenseNetwork:
-        """A network; compression acts where there are transitions."""
+        """Draw a network; compression acts only where there are transitions."""
         n_blocks = draw.integer("densenet_blocks")
         return DenseNetwork(
             blocks=n_blocks,
@@ -43,12 +42,11 @@ class Dense(Family):
         )
 
     def known_good(self) -> Sequence[Mapping[str, Value]]:
-        """Networks that do well on a few thousand grey images of 32 to 64 pixels."""
         return _KNOWN_GOOD
 
 
 def _blocks(n_blocks: int, growth_rate: int, compression: float) -> dict[str, Value]:
-    """Parameters of blocks of two layers each, without bottleneck or dropout."""
+    """Return parameters of blocks of two layers each, without bottleneck or dropout."""
     return {
         "densenet_blocks": n_blocks,
         "densenet_layers": 2,

@@ -15,8 +15,7 @@ from spaces.parameters.suggestion import Draw
 
 BRANCHES = ("1x1", "3x3", "5x5", "pool")
 MAX_PARTS = 4
-"""The widest branch has at most so many times the channels of the narrowest; the paper's first
-block has 2, 4, 1 and 1 parts."""
+"""Ratio of the widest branch to the narrowest; the paper's first block has 2, 4, 1 and 1 parts."""
 
 
 @register_family("inception")
@@ -27,7 +26,6 @@ class Inception(Family):
     position = 3
 
     def parameters(self) -> dict[str, Domain]:
-        """How many stages and blocks, how wide in all, and how the branches share the width."""
         return {
             "inception_stages": IntRange(1, 3),
             "inception_blocks": IntRange(1, 3),
@@ -38,7 +36,7 @@ class Inception(Family):
         }
 
     def suggest(self, draw: Draw) -> InceptionNetwork:
-        """A network whose stem is half as wide as its first blocks."""
+        """Draw a network whose stem is half as wide as its first blocks."""
         n_stages = draw.integer("inception_stages")
         widths = suggest_widths(draw, "inception", n_stages)
         parts = [draw.integer(f"inception_parts_{branch}") for branch in BRANCHES]
@@ -51,12 +49,11 @@ class Inception(Family):
         )
 
     def known_good(self) -> Sequence[Mapping[str, Value]]:
-        """Networks that do well on a few thousand grey images of 32 to 64 pixels."""
         return _KNOWN_GOOD
 
 
 def split_width(width: int, parts: Sequence[int], reduction: float) -> InceptionWidths:
-    """The channels of a block's convolutions.
+    """Return the channels of a block's convolutions.
 
     Args:
         width: Channels of all four branches together, before rounding.
@@ -77,7 +74,7 @@ def split_width(width: int, parts: Sequence[int], reduction: float) -> Inception
 def _stages(
     n_stages: int, width: int, growth: float, parts: Sequence[int], reduction: float
 ) -> dict[str, Value]:
-    """Parameters of stages of one block each, without dropout between them."""
+    """Return parameters of stages of one block each, without dropout between them."""
     return {
         "inception_stages": n_stages,
         "inception_blocks": 1,

@@ -19,21 +19,18 @@ class Plain(Family):
     position = 1
 
     def parameters(self) -> dict[str, Domain]:
-        """The number of stages, and for each its convolutions and its pooling."""
         domains: dict[str, Domain] = {"stages": IntRange(1, MAX_STAGES)}
         for number in range(1, MAX_STAGES + 1):
             domains |= _stage_parameters(f"stage{number}")
         return domains
 
     def suggest(self, draw: Draw) -> PlainNetwork:
-        """A network stage by stage."""
         n_stages = draw.integer("stages")
         return PlainNetwork(
             stages=tuple(_suggest_stage(draw, f"stage{i}") for i in range(1, n_stages + 1))
         )
 
     def known_good(self) -> Sequence[Mapping[str, Value]]:
-        """Networks that do well on a few thousand grey images of 32 to 64 pixels."""
         return _KNOWN_GOOD
 
 
@@ -57,7 +54,7 @@ def _suggest_stage(draw: Draw, stage: str) -> PlainStage:
 
 
 def _stages(*stages: tuple[int, int, int, int]) -> dict[str, Value]:
-    """Parameters of stages, each given as convolutions, channels, kernel size and pool size."""
+    """Return parameters of stages, each (convolutions, channels, kernel size, pool size)."""
     values: dict[str, Value] = {"stages": len(stages)}
     for number, (convs, channels, kernel_size, pool_size) in enumerate(stages, start=1):
         name = f"stage{number}"

@@ -1,4 +1,4 @@
-"""Families of architectures by name: what one must offer, and how it is registered and found."""
+"""The registry of families by name, and what a family defines."""
 
 import difflib
 from abc import ABC, abstractmethod
@@ -17,7 +17,7 @@ _families: dict[str, "Family"] = {}
 
 
 class Family(ABC):
-    """One kind of architecture: its own parameters, how they are drawn, and good ones to start.
+    """One kind of architecture: its own parameters, how they are drawn, and known-good ones.
 
     `network` is the frozen dataclass that `suggest` returns. Parameters that all families share
     (`spaces.parameters.shared`) are not listed again.
@@ -25,7 +25,7 @@ class Family(ABC):
 
     network: ClassVar[type[Network]]
     n_phases: ClassVar[int] = 1
-    """How many times over a trial may train for the most epochs of a phase."""
+    """Phases of training; each may take the maximum of epochs."""
     image_set: ClassVar[ImageSetName] = "scratch"
     """Which of a study's prepared images the family trains on."""
     position: ClassVar[int] = 100
@@ -35,23 +35,23 @@ class Family(ABC):
 
     @abstractmethod
     def parameters(self) -> dict[str, Domain]:
-        """The domains of the family's own parameters, by name."""
+        """Return the domains of the family's own parameters, by name."""
 
     @abstractmethod
     def suggest(self, draw: Draw) -> Network:
-        """A network of this family."""
+        """Draw a network of this family."""
 
     def unused(self, head: Head) -> Mapping[str, Value]:
-        """Shared parameters that have no effect beside a head, with what they are fixed to."""
+        """Return shared parameters without effect beside a head, with their fixed values."""
         return {}
 
     @abstractmethod
     def known_good(self) -> Sequence[Mapping[str, Value]]:
-        """Parameters, shared ones too, of four to six networks that train well, best first."""
+        """Return parameters of four to six networks that train well, best first."""
 
 
 def register_family(name: str) -> Callable[[type[Family]], type[Family]]:
-    """A class decorator that makes a family known by its name.
+    """Register the decorated class as the family of a name.
 
     Raises:
         SpaceError: If the name is taken.
@@ -67,13 +67,13 @@ def register_family(name: str) -> Callable[[type[Family]], type[Family]]:
 
 
 def unregister_families(names: Iterable[str]) -> None:
-    """Take families out again: those of a user's module that is broken, or has changed."""
+    """Unregister the families of a user's module that is broken or has changed."""
     for name in names:
         _families.pop(name, None)
 
 
 def find_family(name: str) -> Family:
-    """The family of a name.
+    """Return the family of a name.
 
     Raises:
         SpaceError: If there is none; the message lists the known ones.

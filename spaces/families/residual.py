@@ -23,7 +23,6 @@ class Residual(Family):
     position = 4
 
     def parameters(self) -> dict[str, Domain]:
-        """How many stages and blocks, how wide, and of which kind."""
         return {
             "residual_stages": IntRange(1, 4),
             "residual_blocks": IntRange(1, 3),
@@ -34,7 +33,7 @@ class Residual(Family):
         }
 
     def suggest(self, draw: Draw) -> ResidualNetwork:
-        """A network whose blocks are all of one kind."""
+        """Draw a network whose blocks are all of one kind."""
         n_stages = draw.integer("residual_stages")
         return ResidualNetwork(
             widths=suggest_widths(draw, "residual", n_stages),
@@ -45,14 +44,13 @@ class Residual(Family):
         )
 
     def known_good(self) -> Sequence[Mapping[str, Value]]:
-        """Networks that do well on a few thousand grey images of 32 to 64 pixels."""
         return _KNOWN_GOOD
 
 
 def _stages(
     n_stages: int, width: int, growth: float, version: Version, *, dropout: float = 0.0
 ) -> dict[str, Value]:
-    """Parameters of stages of one basic block each."""
+    """Return parameters of stages of one basic block each."""
     return {
         "residual_stages": n_stages,
         "residual_blocks": 1,

@@ -24,7 +24,6 @@ class Transfer(Family):
     image_set = "transfer"
 
     def parameters(self) -> dict[str, Domain]:
-        """The backbone, how much of it is fine-tuned, and at which part of the learning rate."""
         return {
             "backbone": Choices(BACKBONES),
             "unfrozen_layers": IntRange(1, MAX_UNFROZEN_LAYERS, log=True),
@@ -32,7 +31,7 @@ class Transfer(Family):
         }
 
     def suggest(self, draw: Draw) -> TransferNetwork:
-        """A backbone; more layers than it has are all that it has."""
+        """Draw a backbone; more layers than it has mean all of them."""
         backbone = find_backbone(draw.one_of("backbone", BACKBONES))
         return TransferNetwork(
             backbone=backbone.name,
@@ -41,12 +40,11 @@ class Transfer(Family):
         )
 
     def unused(self, head: Head) -> Mapping[str, Value]:
-        """The head has no normalization, and only hidden layers have an activation."""
+        """Fix normalization, and without hidden layers also the activation."""
         normalization: dict[str, Value] = {"batch_normalization": False}
         return normalization if head.dense_units else {**normalization, "activation": "relu"}
 
     def known_good(self) -> Sequence[Mapping[str, Value]]:
-        """Heads and rates that do well on a few thousand grey images."""
         return _KNOWN_GOOD
 
 

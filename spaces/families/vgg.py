@@ -22,7 +22,6 @@ class Vgg(Family):
     position = 2
 
     def parameters(self) -> dict[str, Domain]:
-        """How many blocks, how deep and how wide they are."""
         return {
             "vgg_blocks": IntRange(1, 4),
             "vgg_convs": IntRange(1, 4),
@@ -31,7 +30,6 @@ class Vgg(Family):
         }
 
     def suggest(self, draw: Draw) -> VggNetwork:
-        """A network of blocks."""
         n_blocks = draw.integer("vgg_blocks")
         return VggNetwork(
             widths=suggest_widths(draw, "vgg", n_blocks),
@@ -40,7 +38,6 @@ class Vgg(Family):
         )
 
     def known_good(self) -> Sequence[Mapping[str, Value]]:
-        """Networks that do well on a few thousand grey images of 32 to 64 pixels."""
         return _KNOWN_GOOD
 
 

@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Sequence
 
 import keras
+from keras import KerasTensor
 
 from spaces.models.backbones import (
     RANDOM_WEIGHTS,
@@ -32,18 +33,12 @@ class KerasLayers:
         self._seed = seed
         self._backbone_weights = weights
 
-    def channels(self, x: keras.KerasTensor) -> int:
+    def channels(self, x: KerasTensor) -> int:
         return int(x.shape[-1])
 
     def conv2d(
-        self,
-        x: keras.KerasTensor,
-        channels: int,
-        kernel_size: int,
-        *,
-        strides: int = 1,
-        name: str,
-    ) -> keras.KerasTensor:
+        self, x: KerasTensor, channels: int, kernel_size: int, *, strides: int = 1, name: str
+    ) -> KerasTensor:
         check_window(x.shape[1], x.shape[2], strides, name=name)
         layer = keras.layers.Conv2D(
             channels,
@@ -57,60 +52,54 @@ class KerasLayers:
 
     def max_pool(
         self,
-        x: keras.KerasTensor,
+        x: KerasTensor,
         pool_size: int,
         *,
         strides: int | None = None,
         padding: Padding = "valid",
         name: str,
-    ) -> keras.KerasTensor:
+    ) -> KerasTensor:
         window = pool_size if padding == "valid" else strides or pool_size
         check_window(x.shape[1], x.shape[2], window, name=name)
         return keras.layers.MaxPooling2D(pool_size, strides, padding, name=name)(x)
 
-    def average_pool(
-        self, x: keras.KerasTensor, pool_size: int, *, name: str
-    ) -> keras.KerasTensor:
+    def average_pool(self, x: KerasTensor, pool_size: int, *, name: str) -> KerasTensor:
         check_window(x.shape[1], x.shape[2], pool_size, name=name)
         return keras.layers.AveragePooling2D(pool_size, name=name)(x)
 
-    def add(self, xs: Sequence[keras.KerasTensor], *, name: str) -> keras.KerasTensor:
+    def add(self, xs: Sequence[KerasTensor], *, name: str) -> KerasTensor:
         return keras.layers.Add(name=name)(list(xs))
 
-    def concatenate(self, xs: Sequence[keras.KerasTensor], *, name: str) -> keras.KerasTensor:
+    def concatenate(self, xs: Sequence[KerasTensor], *, name: str) -> KerasTensor:
         return keras.layers.Concatenate(name=name)(list(xs))
 
-    def batch_norm(self, x: keras.KerasTensor, *, name: str) -> keras.KerasTensor:
+    def batch_norm(self, x: KerasTensor, *, name: str) -> KerasTensor:
         return keras.layers.BatchNormalization(name=name)(x)
 
-    def activation(self, x: keras.KerasTensor, *, name: str) -> keras.KerasTensor:
+    def activation(self, x: KerasTensor, *, name: str) -> KerasTensor:
         return keras.layers.Activation(self.settings.activation, name=name)(x)
 
-    def dropout(self, x: keras.KerasTensor, rate: float, *, name: str) -> keras.KerasTensor:
+    def dropout(self, x: KerasTensor, rate: float, *, name: str) -> KerasTensor:
         seed = self._seed_of(name, "dropout")
         return keras.layers.Dropout(rate, seed=seed, name=name)(x)
 
-    def backbone(
-        self, x: keras.KerasTensor, backbone: str, unfrozen_layers: int
-    ) -> keras.KerasTensor:
+    def backbone(self, x: KerasTensor, backbone: str, unfrozen_layers: int) -> KerasTensor:
         weights = self._backbone_weights
         scaled = preprocess(x, weights.mode_for(find_backbone(backbone)))
         model = build_backbone(backbone, (scaled.shape[1], scaled.shape[2], 3), weights)
         unfreeze_top(model, unfrozen_layers)
         return model(scaled, training=False)
 
-    def flatten(self, x: keras.KerasTensor, *, name: str) -> keras.KerasTensor:
+    def flatten(self, x: KerasTensor, *, name: str) -> KerasTensor:
         return keras.layers.Flatten(name=name)(x)
 
-    def global_average(self, x: keras.KerasTensor, *, name: str) -> keras.KerasTensor:
+    def global_average(self, x: KerasTensor, *, name: str) -> KerasTensor:
         return keras.layers.GlobalAveragePooling2D(name=name)(x)
 
-    def dense(self, x: keras.KerasTensor, units: int, *, name: str) -> keras.KerasTensor:
+    def dense(self, x: KerasTensor, units: int, *, name: str) -> KerasTensor:
         return keras.layers.Dense(units, name=name, **self._weights(name))(x)
 
-    def probabilities(
-        self, x: keras.KerasTensor, n_classes: int, *, name: str
-    ) -> keras.KerasTensor:
+    def probabilities(self, x: KerasTensor, n_classes: int, *, name: str) -> KerasTensor:
         weights = self._weights(name)
         return keras.layers.Dense(n_classes, activation="softmax", name=name, **weights)(x)
 

@@ -30,7 +30,7 @@ def build_model(
     std: Sequence[float],
     weights: Weights = RANDOM_WEIGHTS,
 ) -> "keras.Model":
-    """An uncompiled network from raw pixels to class probabilities.
+    """Build an uncompiled network from raw pixels to class probabilities.
 
     The same arguments give the same weights, bit for bit.
 
@@ -67,7 +67,7 @@ def build_model(
 def build_extractor(
     backbone: str, image_shape: tuple[int, int, int], weights: Weights
 ) -> "keras.Model":
-    """A frozen backbone from raw pixels to feature maps, as `build_model` has it.
+    """Build a frozen backbone from raw pixels to feature maps, as in `build_model`.
 
     Raises:
         SpaceError: If the images are too small, or the weights cannot be had or do not fit.
@@ -83,7 +83,7 @@ def build_extractor(
 def build_head(
     config: "Config", feature_shape: tuple[int, int, int], n_classes: int, *, seed: int
 ) -> "keras.Model":
-    """The head of a config alone, from feature maps to class probabilities, uncompiled.
+    """Build only the head of a config, from feature maps to class probabilities.
 
     Its weights are those that `build_model` gives the same head for the same seed.
 
@@ -107,7 +107,7 @@ def build_head(
 
 
 def build_optimizer(config: "Config") -> "keras.optimizers.Optimizer":
-    """The optimizer of a config, with its learning rate and own parameters."""
+    """Build the optimizer of a config."""
     import keras
 
     chosen = config.optimizer

@@ -12,6 +12,6 @@ T = TypeVar("T")
 
 
 def build_network(x: T, config: "Config", n_classes: int, layers: Layers[T]) -> T:
-    """Class probabilities of the images `x`."""
+    """Build a network and return the class probabilities of the images `x`."""
     features = config.network.build(x, layers)
     return classify(features, config.head, n_classes, layers)

@@ -11,35 +11,35 @@ T = TypeVar("T")
 def conv_block(
     x: T, channels: int, kernel_size: int, layers: Layers[T], *, strides: int = 1, name: str
 ) -> T:
-    """A convolution, normalized where the settings say so, and its activation."""
+    """Apply a convolution, normalization if the settings have it, and the activation."""
     x = layers.conv2d(x, channels, kernel_size, strides=strides, name=name)
     return activate(x, layers, name=name)
 
 
 def activate(x: T, layers: Layers[T], *, name: str) -> T:
-    """Normalization where the settings say so, then the activation."""
+    """Normalize if the settings say so, then apply the activation."""
     return layers.activation(normalize(x, layers, name=name), name=f"{name}_activation")
 
 
 def normalize(x: T, layers: Layers[T], *, name: str) -> T:
-    """Batch normalization, or nothing where the settings say so."""
+    """Apply batch normalization if the settings say so."""
     return layers.batch_norm(x, name=f"{name}_norm") if layers.settings.batch_normalization else x
 
 
 def apply_dropout(x: T, rate: float, layers: Layers[T], *, name: str) -> T:
-    """Dropout, or nothing at a rate of 0."""
+    """Apply dropout; nothing at a rate of 0."""
     return layers.dropout(x, rate, name=f"{name}_dropout") if rate else x
 
 
 def hidden_layer(x: T, units: int, layers: Layers[T], *, name: str) -> T:
-    """A dense layer, its activation, and dropout where the settings say so."""
+    """Apply a dense layer, its activation, and dropout if the settings have it."""
     x = layers.dense(x, units, name=name)
     x = layers.activation(x, name=f"{name}_activation")
     return apply_dropout(x, layers.settings.dropout, layers, name=name)
 
 
 def classify(x: T, head: Head, n_classes: int, layers: Layers[T]) -> T:
-    """Class probabilities from feature maps: pooling, hidden dense layers, softmax."""
+    """Classify feature maps: pooling, hidden dense layers, softmax."""
     pool = layers.flatten if head.pooling == "flatten" else layers.global_average
     x = apply_dropout(pool(x, name=head.pooling), layers.settings.dropout, layers, name="head")
     for number, units in enumerate(head.dense_units, start=1):

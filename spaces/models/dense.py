@@ -16,9 +16,9 @@ Compression = Annotated[float, Field(gt=0, le=1)]
 
 STEM_KERNEL_SIZE = 3
 STEM_WIDTH = 2
-"""The stem has so many channels for each of the growth rate, as the paper's DenseNet-BC."""
+"""Channels of the stem per unit of growth rate, as in the paper's DenseNet-BC."""
 BOTTLENECK_WIDTH = 4
-"""A bottleneck has so many channels for each of the growth rate; the paper's choice."""
+"""Channels of a bottleneck per unit of growth rate; the paper's choice."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,7 @@ class DenseNetwork:
     dropout: Fraction
 
     def build(self, x: T, layers: Layers[T]) -> T:
-        """Feature maps of the images `x`."""
+        """Return the feature maps of the images `x`."""
         x = layers.conv2d(x, STEM_WIDTH * self.growth_rate, STEM_KERNEL_SIZE, name="stem")
         for number in range(1, self.blocks + 1):
             if number > 1:
@@ -83,7 +83,7 @@ def dense_block(
     dropout: float = 0.0,
     name: str,
 ) -> T:
-    """Layers that each see the block's input and all outputs before their own.
+    """Apply layers that each see the block's input and all earlier outputs.
 
     Args:
         x: Feature map, shape `(batch, height, width, channels)`.
@@ -115,7 +115,7 @@ def dense_block(
 def transition(
     x: T, compression: float, layers: Layers[T], *, dropout: float = 0.0, name: str
 ) -> T:
-    """A 1×1 convolution to fewer channels, then average pooling that halves the map.
+    """Apply a 1×1 convolution to fewer channels, then average pooling that halves the map.
 
     Args:
         x: Feature map, shape `(batch, height, width, channels)`.
@@ -142,7 +142,7 @@ def transition(
 def _composite(
     x: T, channels: int, kernel_size: int, layers: Layers[T], *, dropout: float, name: str
 ) -> T:
-    """The paper's function H: normalization, activation, convolution, dropout."""
+    """Apply the paper's function H: normalization, activation, convolution, dropout."""
     x = activate(x, layers, name=name)
     x = layers.conv2d(x, channels, kernel_size, name=name)
     return apply_dropout(x, dropout, layers, name=name)

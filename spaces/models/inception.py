@@ -46,7 +46,7 @@ class InceptionNetwork:
     dropout: Fraction
 
     def build(self, x: T, layers: Layers[T]) -> T:
-        """Feature maps of the images `x`."""
+        """Return the feature maps of the images `x`."""
         x = conv_block(x, self.stem, STEM_KERNEL_SIZE, layers, name="stem")
         for number, widths in enumerate(self.stages, start=1):
             if number > 1:
@@ -72,7 +72,7 @@ class InceptionNetwork:
 
 
 def inception_block(x: T, widths: InceptionWidths, layers: Layers[T], *, name: str) -> T:
-    """Four branches over one map, concatenated: 1×1, 1×1 → 3×3, 1×1 → 5×5, pooling → 1×1.
+    """Concatenate four branches: 1×1, 1×1 → 3×3, 1×1 → 5×5, pooling → 1×1.
 
     Args:
         x: Feature map, shape `(batch, height, width, any channels)`.
@@ -100,7 +100,7 @@ def inception_block(x: T, widths: InceptionWidths, layers: Layers[T], *, name: s
 
 
 def inception_reduction(x: T, layers: Layers[T], *, name: str) -> T:
-    """The paper's pooling between stages: windows of 3×3, 2 apart, padded.
+    """Apply the paper's pooling between stages: windows of 3×3, 2 apart, padded.
 
     Raises:
         SpaceError: If a side of `x` is shorter than 2.

@@ -29,7 +29,7 @@ class PlainNetwork:
     stages: tuple[PlainStage, ...]
 
     def build(self, x: T, layers: Layers[T]) -> T:
-        """Feature maps of the images `x`."""
+        """Return the feature maps of the images `x`."""
         for number, stage in enumerate(self.stages, start=1):
             x = plain_stage(x, stage, layers, name=f"stage{number}")
         return x
@@ -50,7 +50,7 @@ class PlainNetwork:
 
 
 def plain_stage(x: T, stage: PlainStage, layers: Layers[T], *, name: str) -> T:
-    """The convolutions of one stage, then its pooling."""
+    """Apply the convolutions of one stage, then its pooling."""
     for number in range(1, stage.convs + 1):
         x = conv_block(x, stage.channels, stage.kernel_size, layers, name=f"{name}_conv{number}")
     if stage.pool_size is None:

@@ -16,7 +16,7 @@ VERSIONS: tuple[Version, ...] = get_args(Version)
 
 STEM_KERNEL_SIZE = 3
 EXPANSION = 4
-"""A bottleneck's output has so many times the channels of its 3×3 convolution."""
+"""Channels of a bottleneck's output per channel of its 3×3 convolution."""
 
 
 class _Conv(NamedTuple):
@@ -40,7 +40,7 @@ class ResidualNetwork:
     dropout: Fraction
 
     def build(self, x: T, layers: Layers[T]) -> T:
-        """Feature maps of the images `x`."""
+        """Return the feature maps of the images `x`."""
         x = layers.conv2d(x, self.widths[0], STEM_KERNEL_SIZE, name="stem")
         x = activate(x, layers, name="stem") if self.version == "v1" else x
         for stage, width in enumerate(self.widths, start=1):
@@ -85,7 +85,7 @@ def residual_block(
     dropout: float = 0.0,
     name: str,
 ) -> T:
-    """The input plus what two or three convolutions make of it.
+    """Add the output of two or three convolutions to their input.
 
     The shortcut is the input itself where shapes agree, otherwise a 1×1 convolution of it.
 
@@ -173,7 +173,7 @@ def _is_projected(x: T, channels: int, strides: int, layers: Layers[T]) -> bool:
 
 
 def _project(x: T, channels: int, strides: int, layers: Layers[T], *, name: str) -> T:
-    """A 1×1 convolution of every `strides`th value.
+    """Apply a 1×1 convolution to every `strides`th value.
 
     The values are picked before it, not by its strides: the gradient of a strided 1×1 convolution
     writes past its memory where a map of 56 pixels or more has fewer than 16 channels (oneDNN of

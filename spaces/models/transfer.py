@@ -27,7 +27,7 @@ class TransferNetwork:
     fine_tuning_rate: Annotated[float, Field(gt=0, le=1)]
 
     def build(self, x: T, layers: Layers[T]) -> T:
-        """Feature maps of the images `x`, raw pixels of 0 to 255."""
+        """Return the feature maps of the images `x`, raw pixels from 0 to 255."""
         return layers.backbone(x, self.backbone, self.unfrozen_layers)
 
     def summary(self) -> str:

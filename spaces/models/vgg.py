@@ -23,7 +23,7 @@ class VggNetwork:
     dropout: Fraction
 
     def build(self, x: T, layers: Layers[T]) -> T:
-        """Feature maps of the images `x`."""
+        """Return the feature maps of the images `x`."""
         for number, width in enumerate(self.widths, start=1):
             x = vgg_block(x, width, self.convs, layers, name=f"block{number}")
             x = apply_dropout(x, self.dropout, layers, name=f"block{number}")
@@ -42,7 +42,7 @@ class VggNetwork:
 
 
 def vgg_block(x: T, channels: int, n_convs: int, layers: Layers[T], *, name: str) -> T:
-    """Convolutions of one width, then max pooling that halves the map.
+    """Apply convolutions of one width, then max pooling that halves the map.
 
     Args:
         x: Feature map, shape `(batch, height, width, any channels)`.

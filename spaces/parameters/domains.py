@@ -16,20 +16,20 @@ class Trial(Protocol):
     """What a space draws from: the part of an Optuna trial that suggests."""
 
     def suggest_categorical(self, name: str, choices: Sequence[Any]) -> Any:
-        """One of `choices`."""
+        """Suggest one of `choices`."""
 
     def suggest_int(
         self, name: str, low: int, high: int, *, step: int = 1, log: bool = False
     ) -> int:
-        """An integer from `low` to `high`, both included."""
+        """Suggest an integer from `low` to `high`, both included."""
 
     def suggest_float(self, name: str, low: float, high: float, *, log: bool = False) -> float:
-        """A number from `low` to `high`."""
+        """Suggest a number from `low` to `high`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Choices:
-    """A list of values without an order that the sampler could use."""
+    """A list of values without an order."""
 
     values: tuple[Value, ...]
 
@@ -44,7 +44,7 @@ class Choices:
         return self.values[0]
 
     def suggest(self, trial: Trial, name: str) -> Value:
-        """A value drawn by the trial."""
+        """Draw a value from the trial."""
         value: Value = trial.suggest_categorical(name, self.values)
         return value
 
@@ -72,7 +72,7 @@ class IntRange:
         return self.low
 
     def suggest(self, trial: Trial, name: str) -> int:
-        """A value drawn by the trial."""
+        """Draw a value from the trial."""
         return trial.suggest_int(name, self.low, self.high, step=self.step, log=self.log)
 
     def __str__(self) -> str:
@@ -99,7 +99,7 @@ class FloatRange:
         return self.low
 
     def suggest(self, trial: Trial, name: str) -> float:
-        """A value drawn by the trial."""
+        """Draw a value from the trial."""
         return trial.suggest_float(name, self.low, self.high, log=self.log)
 
     def __str__(self) -> str:
@@ -113,7 +113,7 @@ _NAMES = {kind: name for name, kind in _KINDS.items()}
 
 
 def domain_to_json(domain: Domain) -> dict[str, Any]:
-    """The domain as a JSON object that `domain_from_json` reads."""
+    """Return the domain as a JSON object for `domain_from_json`."""
     record = {"kind": _NAMES[type(domain)], **asdict(domain)}
     if isinstance(domain, Choices):
         record["values"] = list(domain.values)
@@ -121,7 +121,7 @@ def domain_to_json(domain: Domain) -> dict[str, Any]:
 
 
 def domain_from_json(record: Mapping[str, Any]) -> Domain:
-    """The domain that `domain_to_json` wrote.
+    """Read the domain from a record of `domain_to_json`.
 
     Raises:
         SpaceError: If the record is not one of a domain.
@@ -137,7 +137,7 @@ def domain_from_json(record: Mapping[str, Any]) -> Domain:
 
 
 def show(value: object) -> str:
-    """The value as a study file would write it, without a float's noise."""
+    """Format a value as in a study file, floats with six significant digits."""
     if isinstance(value, bool):
         return "true" if value else "false"
     return f"{value:g}" if isinstance(value, float) else str(value)

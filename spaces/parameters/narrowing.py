@@ -23,7 +23,7 @@ _NUMBERED = re.compile(r"[a-z]+\d+_(?P<shared>\w+)")
 def narrow_domains(
     domains: Mapping[str, Domain], narrowed: Mapping[str, object]
 ) -> dict[str, Domain]:
-    """The domains after a `[space]` table; a numbered key wins over the one it shares.
+    """Narrow domains by a `[space]` table; a numbered key wins over the shared one.
 
     `channels` stands for `stage1_channels`, `stage2_channels` and so on.
 
@@ -43,7 +43,7 @@ def narrow_domains(
 
 
 def narrowing_value(domain: Domain) -> object:
-    """What a study file says to narrow a parameter to a domain."""
+    """Return the value in a study file that narrows a parameter to a domain."""
     if domain.is_fixed:
         return domain.first
     if isinstance(domain, Choices):
@@ -52,7 +52,7 @@ def narrowing_value(domain: Domain) -> object:
 
 
 def narrow(domain: Domain, key: str, wanted: object) -> Domain:
-    """The part of a domain that a study file asks for.
+    """Narrow a domain to the values of a study file.
 
     Args:
         domain: What the parameter may take.
@@ -79,7 +79,7 @@ def contains(domain: Domain, value: object) -> bool:
 
 
 def shared_key(name: str) -> str:
-    """The key that stands for a numbered parameter and its like, as `channels` does."""
+    """Return the key shared by a numbered parameter and its like, as `channels`."""
     match = _NUMBERED.fullmatch(name)
     return match["shared"] if match else name
 
@@ -160,7 +160,7 @@ def _to_toml(wanted: object) -> str:
 
 
 def describe_domains(records: Mapping[str, Any]) -> dict[str, str]:
-    """The values of each parameter in words; numbered ones that are alike are one, by their key.
+    """Describe the values of each parameter; equal numbered ones are listed once.
 
     Args:
         records: Domains as JSON objects, by parameter.

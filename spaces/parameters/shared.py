@@ -42,7 +42,7 @@ _MOMENT_DECAY = FloatRange(0.8, 0.99)
 
 
 def common_parameters() -> dict[str, Domain]:
-    """The domains of the shared parameters, by name."""
+    """Return the domains of the shared parameters, by name."""
     return {
         "head": Choices(POOLINGS),
         "dense_layers": IntRange(0, MAX_DENSE_LAYERS),
@@ -71,7 +71,7 @@ def common_parameters() -> dict[str, Domain]:
 
 
 def width_parameters(prefix: str, low: int, high: int) -> dict[str, Domain]:
-    """The domains that `suggest_widths` draws from."""
+    """Return the domains that `suggest_widths` draws from."""
     return {
         f"{prefix}_width": IntRange(low, high, log=True),
         f"{prefix}_width_growth": FloatRange(1.0, 2.0),
@@ -79,14 +79,14 @@ def width_parameters(prefix: str, low: int, high: int) -> dict[str, Domain]:
 
 
 def suggest_widths(draw: Draw, prefix: str, n: int) -> tuple[int, ...]:
-    """Widths of `n` blocks or stages, each a factor wider than the one before it."""
+    """Draw the widths of `n` blocks or stages, each a factor wider than the one before."""
     width = draw.integer(f"{prefix}_width")
     growth = draw.number(f"{prefix}_width_growth") if n > 1 else 1.0
     return tuple(round(width * growth**i) for i in range(n))
 
 
 def suggest_head(draw: Draw) -> Head:
-    """Pooling and hidden dense layers."""
+    """Draw pooling and hidden dense layers."""
     pooling = draw.one_of("head", POOLINGS)
     n_dense = draw.integer("dense_layers")
     units = tuple(draw.integer(f"dense{i}_units") for i in range(1, n_dense + 1))
@@ -94,7 +94,7 @@ def suggest_head(draw: Draw) -> Head:
 
 
 def suggest_layer_settings(draw: Draw) -> LayerSettings:
-    """Initializers, activation, normalization and regularization of all layers."""
+    """Draw initializers, activation, normalization and regularization of all layers."""
     return LayerSettings(
         kernel_initializer=draw.one_of("kernel_initializer", INITIALIZERS),
         bias_initializer=draw.one_of("bias_initializer", INITIALIZERS),
@@ -106,7 +106,7 @@ def suggest_layer_settings(draw: Draw) -> LayerSettings:
 
 
 def suggest_regularizer(draw: Draw) -> Regularizer:
-    """Penalties, each with a strength of its own where it acts."""
+    """Draw penalties, each with a strength of its own if it acts."""
     kind = draw.one_of("regularizer", REGULARIZERS)
     return Regularizer(
         l1=draw.number("l1_strength") if kind in ("l1", "l1_l2") else 0.0,
@@ -115,7 +115,7 @@ def suggest_regularizer(draw: Draw) -> Regularizer:
 
 
 def suggest_optimizer(draw: Draw) -> Optimizer:
-    """An optimizer with the parameters that are its own."""
+    """Draw an optimizer with its own parameters."""
     name = draw.one_of("optimizer", OPTIMIZERS)
     if name == "sgd":
         return _suggest_sgd(draw)

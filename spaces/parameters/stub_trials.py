@@ -1,4 +1,4 @@
-"""Trials without Optuna: a random one, one that follows preferences, one that visits every point.
+"""Trials without Optuna: a random one, one of preferred values, one that enumerates a space.
 
 A space draws from them exactly as it draws from a study's trials.
 """
@@ -18,13 +18,11 @@ class RandomTrial:
         self._rng = rng
 
     def suggest_categorical(self, name: str, choices: Sequence[Any]) -> Any:
-        """One of `choices`."""
         return self._rng.choice(choices)
 
     def suggest_int(
         self, name: str, low: int, high: int, *, step: int = 1, log: bool = False
     ) -> int:
-        """An integer from `low` to `high`, both included."""
         if not log:
             return self._rng.randrange(low, high + 1, step)
         return min(
@@ -32,7 +30,6 @@ class RandomTrial:
         )
 
     def suggest_float(self, name: str, low: float, high: float, *, log: bool = False) -> float:
-        """A number from `low` to `high`."""
         if log:
             drawn = math.exp(self._rng.uniform(math.log(low), math.log(high)))
             return min(high, max(low, drawn))
@@ -40,7 +37,7 @@ class RandomTrial:
 
 
 class PreferredTrial:
-    """Answers with the preferred value, or what comes nearest to it within the domain.
+    """Suggests the preferred value, or the nearest one within the domain.
 
     `suggested` holds what was drawn, so that it can be enqueued in a study.
     """
@@ -50,7 +47,7 @@ class PreferredTrial:
         self.suggested: dict[str, Value] = {}
 
     def suggest_categorical(self, name: str, choices: Sequence[Any]) -> Any:
-        """The preferred choice, the nearest number, or the first one."""
+        """Return the preferred choice, the nearest number, or the first choice."""
         preferred = self._preferred.get(name, choices[0])
         self.suggested[name] = preferred if preferred in choices else _nearest(choices, preferred)
         return self.suggested[name]
@@ -58,7 +55,7 @@ class PreferredTrial:
     def suggest_int(
         self, name: str, low: int, high: int, *, step: int = 1, log: bool = False
     ) -> int:
-        """The preferred integer, clipped; the middle where there is no preference."""
+        """Return the preferred integer, clipped; the middle without a preference."""
         steps = (high - low) // step
         wanted = self._number(name, low, high, log=log)
         value = low + step * min(steps, max(0, round((wanted - low) / step)))
@@ -66,7 +63,7 @@ class PreferredTrial:
         return value
 
     def suggest_float(self, name: str, low: float, high: float, *, log: bool = False) -> float:
-        """The preferred number, clipped; the middle where there is no preference."""
+        """Return the preferred number, clipped; the middle without a preference."""
         value = min(high, max(low, self._number(name, low, high, log=log)))
         self.suggested[name] = value
         return value
@@ -83,7 +80,7 @@ class UncountableSpaceError(Exception):
 
 
 class EnumeratingTrial:
-    """Visits the points of a finite space one after the other, depth first.
+    """Enumerates the points of a finite space, depth first.
 
     `path` holds the index drawn at every choice point so far and how many there were.
     """
@@ -93,7 +90,6 @@ class EnumeratingTrial:
         self.path: list[tuple[int, int]] = []
 
     def suggest_categorical(self, name: str, choices: Sequence[Any]) -> Any:
-        """The choice that the path says."""
         return choices[self._next(len(choices))]
 
     def suggest_int(
@@ -105,19 +101,13 @@ class EnumeratingTrial:
         step: int = 1,
         log: bool = False,
     ) -> int:
-        """The integer that the path says."""
         return low + step * self._next((high - low) // step + 1)
 
     def suggest_float(self, name: str, low: float, high: float, *, log: bool = False) -> float:
-        """Never a number.
-
-        Raises:
-            EndlessSpaceError: Always, since a range of floats cannot be visited point by point.
-        """
         raise UncountableSpaceError(f"`{name}` takes every number from {low} to {high}, log={log}")
 
     def next_prefix(self) -> list[int] | None:
-        """Where the next trial should go, or None after the last point."""
+        """Return the prefix of the next trial, or None after the last point."""
         path = list(self.path)
         while path and path[-1][0] == path[-1][1] - 1:
             path.pop()

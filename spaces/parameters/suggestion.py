@@ -10,19 +10,19 @@ T = TypeVar("T", bound=str | int)
 
 
 class Draw:
-    """Hands out the values of one trial by name; a fixed parameter is never suggested."""
+    """Draws the values of one trial by name; a fixed parameter is never suggested."""
 
     def __init__(self, trial: Trial, domains: Mapping[str, Domain]) -> None:
         self._trial = trial
         self._domains = domains
 
     def fixed(self, values: Mapping[str, Value]) -> "Draw":
-        """The same draw with some parameters fixed, which are then not suggested."""
+        """Return this draw with some parameters fixed, which are then not suggested."""
         domains = {name: Choices((value,)) for name, value in values.items()}
         return Draw(self._trial, {**self._domains, **domains})
 
     def one_of(self, name: str, known: Sequence[T]) -> T:
-        """A value of `known`, which gives it its type.
+        """Draw one of the values `known`, which has their type.
 
         Raises:
             SpaceError: If the domain holds a value that is not known.
@@ -33,21 +33,21 @@ class Draw:
         return known[known.index(value)]
 
     def integer(self, name: str) -> int:
-        """A whole number."""
+        """Draw a whole number."""
         value = self._value(name)
         if isinstance(value, bool) or not isinstance(value, int):
             raise _value_error(name, "a whole number", value)
         return value
 
     def number(self, name: str) -> float:
-        """A number."""
+        """Draw a number."""
         value = self._value(name)
         if isinstance(value, bool | str):
             raise _value_error(name, "a number", value)
         return float(value)
 
     def flag(self, name: str) -> bool:
-        """Yes or no."""
+        """Draw true or false."""
         value = self._value(name)
         if not isinstance(value, bool):
             raise _value_error(name, "true or false", value)

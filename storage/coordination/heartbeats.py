@@ -1,39 +1,39 @@
-"""Workers: who is at work on a study, and who has not been heard of for too long."""
+"""Workers of studies: their heartbeats, and which of them are dead."""
 
 import os
 import socket
 import time
 import uuid
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 import psutil
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from storage.coordination.budget import add_active_time, lock_active_time
 from storage.database.retry import with_retry
 from storage.database.store import Store
 from storage.errors import StudyNotFoundError
-from storage.studies.records import HEARTBEAT_GAP_S
-from storage.tables import leases, studies, workers
+from storage.tables import leases, workers
 
 GRACE_S = float(os.environ.get("CONVSEARCH_GRACE_S", "45"))
-"""A worker that is silent for longer is taken for dead: nine missed beats, since a machine that
-swaps or a store that restarts may well swallow a few."""
+"""A worker that is silent for longer is considered dead: nine missed heartbeats, since a machine
+that swaps or a store that restarts may delay a few."""
 HEARTBEAT_INTERVAL_S = GRACE_S / 9
 CONFIRM_DEAD_AFTER_S = GRACE_S / 3
-"""How long somebody must have seen no beat of a worker himself, beside that."""
+"""How long a process must have observed no heartbeat itself, in addition."""
 
 
 @dataclass(frozen=True, slots=True)
 class WorkerRow:
-    """A worker as the store knows it.
+    """A worker as the store has it.
 
-    `last_seen_s` is how long ago it beat; `activity` says what it does before a trial's first
-    epoch, where that takes long; `clock_ahead_s` is how far its clock is ahead of the store's.
+    `last_seen_s` is the age of its last heartbeat; `activity` what it does before a trial's first
+    epoch, if that takes long; `clock_ahead_s` how far its clock is ahead of the store's.
     """
 
     worker_id: str
@@ -42,7 +42,7 @@ class WorkerRow:
     pid: int
     process_started_at: float
     last_seen_s: float
-    beat_at: float
+    last_heartbeat: float
     trial_number: int | None
     activity: str | None = None
     device: str = "cpu"
@@ -51,24 +51,24 @@ class WorkerRow:
 
     @property
     def is_alive(self) -> bool:
-        """Whether the worker is at work: seen lately and, on this machine, a living process."""
+        """Whether its last heartbeat is recent and, on this machine, its process is alive."""
         return not self.is_gone and self.last_seen_s < GRACE_S
 
     @property
     def is_gone(self) -> bool:
-        """Whether the worker is known to have died: it was a process of this machine."""
+        """Whether it was a process of this machine, which has ended."""
         is_here = self.machine == _machine_id()
         return is_here and not _is_process_alive(self.pid, self.process_started_at)
 
 
 class LivenessMonitor:
-    """Who has been silent while this process looked on.
+    """Which workers sent no heartbeat while this process observed them.
 
-    By the store's clock alone everybody would be dead to whoever is first to see the store again
-    after an outage, or to wake up after a sleep of the machine.
+    By the store's clock alone, all workers would seem dead to the first process that reaches the
+    store after an outage, or continues after a sleep of the machine.
 
     Args:
-        confirm_after_s: How long somebody must have seen no beat of a worker himself.
+        confirm_after_s: How long no heartbeat must have been observed before a worker is dead.
     """
 
     def __init__(self, confirm_after_s: float = CONFIRM_DEAD_AFTER_S) -> None:
@@ -77,27 +77,24 @@ class LivenessMonitor:
         self._observed_at = time.monotonic()
 
     def observe(self, rows: Sequence[WorkerRow]) -> None:
-        """Take note of who has beaten since the last look; to be called every few seconds."""
+        """Note which workers sent a heartbeat since the last call; call this every few seconds."""
         now = time.monotonic()
         step_s, self._observed_at = min(now - self._observed_at, HEARTBEAT_INTERVAL_S), now
         before = self._silent
         self._silent = {}
         for row in rows:
-            beat_at, silent_s = before.get(row.worker_id, (None, 0.0))
-            has_new_heartbeat = beat_at != row.beat_at
-            self._silent[row.worker_id] = (
-                row.beat_at,
-                0.0 if has_new_heartbeat else silent_s + step_s,
-            )
+            last, silent_s = before.get(row.worker_id, (None, 0.0))
+            silent_s = 0.0 if last != row.last_heartbeat else silent_s + step_s
+            self._silent[row.worker_id] = (row.last_heartbeat, silent_s)
 
     def is_confirmed_dead(self, row: WorkerRow) -> bool:
-        """Whether the worker would have been heard of if it were alive."""
+        """Whether the worker would have sent a heartbeat if it were alive."""
         _, silent_s = self._silent.get(row.worker_id, (None, 0.0))
         return row.is_gone or silent_s >= self._confirm_after_s
 
 
 def register_worker(store: Store, study_id: int, *, device: str = "cpu") -> str:
-    """Enter this process as a worker of the study, and return its id."""
+    """Register this process as a worker of the study, and return its id."""
     worker_id = uuid.uuid4().hex
     send_heartbeat(store, study_id, worker_id, device=device)
     return worker_id
@@ -105,33 +102,31 @@ def register_worker(store: Store, study_id: int, *, device: str = "cpu") -> str:
 
 @with_retry
 def send_heartbeat(store: Store, study_id: int, worker_id: str, *, device: str = "cpu") -> float:
-    """Say that the worker lives, and return the study's active time in seconds.
+    """Record a heartbeat of the worker, and return the study's active time in seconds.
 
-    Each beat adds the time since the study's last one, by any worker: so overlapping workers
-    spend the time once, and a time without workers is not spent at all.
+    Each heartbeat adds the time since the study's last one, by any worker: time of parallel
+    workers counts once, and time without workers does not count.
 
     Raises:
         StudyNotFoundError: If the study was deleted.
     """
     with store.write() as connection:
-        row = _lock_active_time(connection, study_id)
-        if row is None:
-            raise StudyNotFoundError("The study was deleted from the store.")
-        now = store.now(connection)  # Once nobody else beats: it never goes back but by a clock.
+        before = lock_active_time(connection, study_id)
+        now = store.now(connection)  # After the lock: it is later than any other heartbeat's.
         clock_ahead_s = time.time() - now
         seen = connection.execute(
             workers.update()
             .where(workers.c.worker_id == worker_id)
             .values(last_seen=now, clock_ahead_s=clock_ahead_s)
         )
-        if seen.rowcount == 0:  # It is new, or slept for so long that it was taken for dead.
+        if seen.rowcount == 0:  # It is new, or was removed as dead while it slept.
             insert_worker(connection, study_id, worker_id, now=now, device=device)
-        return _add_active_time(connection, study_id, row.active_s, row.beat_at, now)
+        return add_active_time(connection, study_id, before, now)
 
 
 @with_retry
 def set_activity(store: Store, worker_id: str, activity: str | None) -> None:
-    """Let others see what a worker is busy with; None once there are epochs to be seen."""
+    """Show what a worker does before the first epoch of its trial; None after it."""
     with store.write() as connection:
         connection.execute(
             workers.update().where(workers.c.worker_id == worker_id).values(activity=activity)
@@ -140,9 +135,9 @@ def set_activity(store: Store, worker_id: str, activity: str | None) -> None:
 
 @with_retry
 def remove_worker(store: Store, worker_id: str) -> None:
-    """Take a worker that has left off the list; the study is told of the time since its beat.
+    """Remove a worker that has left, and add the time since its heartbeat to the active time.
 
-    Without that, one that is done within seconds would have taken none.
+    Without that, a worker that is done within seconds would add no time.
     """
     with store.write() as connection:
         worker = connection.execute(
@@ -150,29 +145,30 @@ def remove_worker(store: Store, worker_id: str) -> None:
                 workers.c.worker_id == worker_id
             )
         ).first()
-        row = None if worker is None else _lock_active_time(connection, worker.study_id)
-        if worker is not None and row is not None:
-            since = max(row.beat_at, worker.last_seen)  # It may have come a moment ago.
-            _add_active_time(
-                connection, worker.study_id, row.active_s, since, store.now(connection)
-            )
+        if worker is not None:
+            with suppress(StudyNotFoundError):
+                before = lock_active_time(connection, worker.study_id)
+                # It may have come a moment ago.
+                since = max(before.counted_until, worker.last_seen)
+                before = before._replace(counted_until=since)
+                add_active_time(connection, worker.study_id, before, store.now(connection))
         connection.execute(workers.delete().where(workers.c.worker_id == worker_id))
 
 
 @with_retry
 def remove_dead(store: Store, rows: Sequence[WorkerRow]) -> None:
-    """Take workers that have died off the list, but those that have beaten after all."""
+    """Remove dead workers, except those that have sent a heartbeat meanwhile."""
     with store.write() as connection:
         for row in rows:
             is_same = sa.and_(
-                workers.c.worker_id == row.worker_id, workers.c.last_seen == row.beat_at
+                workers.c.worker_id == row.worker_id, workers.c.last_seen == row.last_heartbeat
             )
             connection.execute(workers.delete().where(is_same))
 
 
 @with_retry
 def list_workers(store: Store, study_id: int | None = None) -> list[WorkerRow]:
-    """Return the workers of a study, or of all, that have not left, the dead ones too."""
+    """Return the workers of a study, or of all studies, that have not left, dead ones too."""
     with store.read() as connection:
         which = sa.true() if study_id is None else workers.c.study_id == study_id
         return select_workers(store, connection, which)
@@ -181,10 +177,14 @@ def list_workers(store: Store, study_id: int | None = None) -> list[WorkerRow]:
 def select_workers(
     store: Store, connection: Connection, condition: sa.ColumnElement[bool]
 ) -> list[WorkerRow]:
-    """Return the workers that fulfil a condition, within a transaction."""
+    """Return the workers that meet a condition, within a transaction."""
     now = store.now(connection)
     rows = connection.execute(
-        sa.select(workers, leases.c.trial_number)
+        sa.select(
+            *(column for column in workers.c if column.name != "last_seen"),
+            workers.c.last_seen.label("last_heartbeat"),
+            leases.c.trial_number,
+        )
         .outerjoin(
             leases,
             sa.and_(leases.c.worker_id == workers.c.worker_id, leases.c.kind.is_(None)),
@@ -193,28 +193,14 @@ def select_workers(
         .order_by(workers.c.host, workers.c.pid)
     ).all()
     return [
-        WorkerRow(
-            worker_id=row.worker_id,
-            host=row.host,
-            machine=row.machine,
-            pid=row.pid,
-            process_started_at=row.process_started_at,
-            last_seen_s=max(0.0, now - row.last_seen),
-            beat_at=row.last_seen,
-            trial_number=row.trial_number,
-            activity=row.activity,
-            device=row.device,
-            study_id=row.study_id,
-            clock_ahead_s=row.clock_ahead_s,
-        )
-        for row in rows
+        WorkerRow(**row._mapping, last_seen_s=max(0.0, now - row.last_heartbeat)) for row in rows
     ]
 
 
 def insert_worker(
     connection: Connection, study_id: int, worker_id: str, *, now: float, device: str
 ) -> None:
-    """Enter this process as a worker of the study, within a transaction."""
+    """Register this process as a worker of the study, within a transaction."""
     connection.execute(
         workers.insert().values(
             worker_id=worker_id,
@@ -230,34 +216,11 @@ def insert_worker(
     )
 
 
-def _lock_active_time(connection: Connection, study_id: int) -> Any:
-    """Return a study's active time and last beat, and keep others from adding to it."""
-    return connection.execute(
-        sa.select(studies.c.active_s, studies.c.beat_at)
-        .where(studies.c.study_id == study_id)
-        .with_for_update()
-    ).first()
-
-
-def _add_active_time(
-    connection: Connection, study_id: int, active_s: float, since: float, now: float
-) -> float:
-    """Add the time since a beat to a study's active time, and return all of it in seconds."""
-    gap = now - since
-    active_s += gap if 0 < gap < HEARTBEAT_GAP_S else 0.0
-    connection.execute(
-        studies.update()
-        .where(studies.c.study_id == study_id)
-        .values(active_s=active_s, beat_at=now)
-    )
-    return active_s
-
-
 @cache
 def _machine_id() -> str:
-    """Name what process ids belong to: a boot of a machine and, in it, a namespace of ids.
+    """Return what process ids are unique in: a boot of a machine and, in it, a PID namespace.
 
-    Containers may share a host's name and not its processes, and names change with the network.
+    Containers may share a host's name but not its processes, and names change with the network.
     """
     try:
         boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
@@ -267,16 +230,16 @@ def _machine_id() -> str:
 
 
 def _started_at(process: psutil.Process) -> float:
-    """When a process started: by Linux in seconds since the boot, which `_machine_id` names.
+    """Return when a process started; on Linux in seconds since the boot that `_machine_id` names.
 
-    psutil adds the boot's time, which moves whenever somebody sets the clock.
+    psutil adds the boot's time, which changes whenever the clock is set.
     """
     started: float = process.create_time()
     return started - float(psutil.boot_time()) if psutil.LINUX else started
 
 
 def _is_process_alive(pid: int, started_at: float) -> bool:
-    """Whether the process is the one that registered: pids are used again."""
+    """Whether the process that registered is alive: pids are reused."""
     try:
         process = psutil.Process(pid)
         is_same = abs(_started_at(process) - started_at) < 1.0

@@ -1,4 +1,4 @@
-"""The open studies of a store, as a standing worker sees them: what is left, who serves it."""
+"""The open studies of a store, from which standing workers choose."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
@@ -7,6 +7,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from storage.coordination.budget import Units, count_units
 from storage.coordination.heartbeats import WorkerRow, insert_worker, select_workers
 from storage.database.retry import with_retry
 from storage.database.store import Store
@@ -14,18 +15,18 @@ from storage.optuna_schema.tables import studies as optuna_studies
 from storage.tables import leases, studies, workers
 
 UNBOUNDED_WEIGHT = 30
-"""What a study without a budget of trials weighs where workers are shared out."""
+"""The trials left in a study without a budget of trials, when workers are distributed."""
 STUDY_CHOICE_LOCK = 7291831
-"""PostgreSQL's advisory lock under which workers choose, one after the other."""
+"""The advisory lock of PostgreSQL with which workers choose one after the other."""
 
 
 @dataclass(frozen=True, slots=True)
 class OpenStudyRow:
-    """A study that takes trials: its budget is not spent, its time not up, and it is not stopped.
+    """A study that is not stopped, with budget and time left.
 
-    `n_left` counts the trials that are not finished, None where there is no such bound.
-    `n_workers` counts the living workers, without the one that asks. `has_work` tells whether
-    another worker would get a trial: a new one, or one that was let go or whose worker died.
+    `n_left` is the number of unfinished trials, None without a bound; `n_workers` the number of
+    living workers other than the caller; `has_work` whether another worker would get a trial: a
+    new one, a released one, or one of a dead worker.
     """
 
     study_id: int
@@ -37,14 +38,14 @@ class OpenStudyRow:
 
     @property
     def service_order(self) -> tuple[int, float, int]:
-        """What open studies are served by, lowest first: priority, workers for the rest, age."""
+        """The key by which studies are served, lowest first: priority, workers per trial, age."""
         left = UNBOUNDED_WEIGHT if self.n_left is None else max(1, self.n_left)
         return (-self.priority, self.n_workers / left, self.study_id)
 
 
 @with_retry
 def list_open_studies(store: Store, worker_id: str | None = None) -> list[OpenStudyRow]:
-    """Return the open studies in the order in which the asking worker should serve them."""
+    """Return the open studies in the order in which the worker should serve them."""
     with store.read() as connection:
         return _select_open(store, connection, worker_id)
 
@@ -53,16 +54,16 @@ def list_open_studies(store: Store, worker_id: str | None = None) -> list[OpenSt
 def join_next_study(
     store: Store, worker_id: str, *, device: str, skipped: Collection[int] = ()
 ) -> OpenStudyRow | None:
-    """Enter the worker in the study whose turn it is, and take it out of the one it served.
+    """Register the worker in the first study with work, and remove it from its previous study.
 
-    Workers choose one after the other, so that two of them do not both run to the neediest
-    study. None means that nothing is to be had; the worker is then in no study.
+    Workers choose one after the other, so that two of them do not choose the same study for the
+    same trial. None means that no study has work; the worker is then registered in none.
 
     Args:
         store: The store.
-        worker_id: The worker, which may be new to the store.
-        device: What the worker trains on, for others to see.
-        skipped: Ids of studies that it cannot serve now.
+        worker_id: The worker, registered or not.
+        device: The device that the worker trains on, as it is shown.
+        skipped: Ids of studies that the worker cannot serve now.
     """
     with store.write() as connection:
         if connection.dialect.name == "postgresql":
@@ -95,29 +96,19 @@ def _select_open(
         )
     ).all()
     ids = [row.study_id for row in rows]
-    counts = _count_leases(connection, ids)
+    units = count_units(connection, leases.c.study_id.in_(ids))
     open_leases = _select_open_leases(connection, ids)
     others = [
         row
         for row in select_workers(store, connection, workers.c.study_id.in_(ids))
         if row.worker_id != worker_id and row.is_alive
     ]
-    found = [_describe(row, counts, open_leases, others) for row in rows]
+    found = [_describe(row, units.get(row.study_id, Units()), open_leases, others) for row in rows]
     return sorted((row for row in found if row is not None), key=lambda row: row.service_order)
 
 
-def _count_leases(connection: Connection, ids: Sequence[int]) -> dict[int, tuple[int, int]]:
-    """Count, by study, the units of the budget that are claimed, and those spent."""
-    rows = connection.execute(
-        sa.select(leases.c.study_id, sa.func.count(), sa.func.count(leases.c.kind))
-        .where(leases.c.study_id.in_(ids), leases.c.counts)
-        .group_by(leases.c.study_id)
-    )
-    return {study_id: (claimed, done) for study_id, claimed, done in rows}
-
-
 def _select_open_leases(connection: Connection, ids: Sequence[int]) -> list[Any]:
-    """Return the leases that somebody still has to do something about."""
+    """Return the leases without an outcome that Optuna has."""
     return list(
         connection.execute(
             sa.select(leases.c.study_id, leases.c.worker_id).where(
@@ -129,23 +120,24 @@ def _select_open_leases(connection: Connection, ids: Sequence[int]) -> list[Any]
 
 def _describe(
     row: Any,
-    counts: dict[int, tuple[int, int]],
+    units: Units,
     open_leases: Sequence[Any],
     others: Sequence[WorkerRow],
 ) -> OpenStudyRow | None:
-    """Describe a study; None when nothing is left to do in it."""
-    claimed, done = counts.get(row.study_id, (0, 0))
+    """Describe a study; None if nothing is left to do in it."""
     held = [lease.worker_id for lease in open_leases if lease.study_id == row.study_id]
-    is_over = row.end_reason is not None or (row.n_trials is not None and done >= row.n_trials)
+    is_over = row.end_reason is not None or (
+        row.n_trials is not None and units.n_done >= row.n_trials
+    )
     if is_over and not held:
         return None
     alive = {worker.worker_id for worker in others if worker.study_id == row.study_id}
-    can_claim = not is_over and (row.n_trials is None or claimed < row.n_trials)
+    can_claim = not is_over and (row.n_trials is None or units.n_claimed < row.n_trials)
     return OpenStudyRow(
         study_id=row.study_id,
         name=row.study_name,
         priority=row.priority,
-        n_left=None if row.n_trials is None else max(0, row.n_trials - done),
+        n_left=None if row.n_trials is None else max(0, row.n_trials - units.n_done),
         n_workers=len(alive),
         has_work=can_claim or any(holder not in alive for holder in held),
     )

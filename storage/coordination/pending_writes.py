@@ -1,11 +1,10 @@
-"""A trial as its worker fills it in: what it writes waits for one of our transactions.
+"""Writes of a trial that wait for the next transaction of its lease.
 
-Optuna writes each parameter, report and attribute in a transaction of its own. It promises no
-more than that they are there before the trial's state is, so a worker gathers them, and they go
-with the lease that they depend on: all of them under one check that the trial is still its own.
+Optuna writes each parameter, report and attribute in a transaction of its own. It guarantees only
+that they are there before the trial ends. So a worker gathers them, and writes them in one
+transaction, which checks that the worker still holds the trial.
 """
 
-import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -23,16 +22,22 @@ from storage.optuna_schema.tables import (
     params,
     reports,
     system_attributes,
-    to_stored,
     user_attributes,
 )
-from storage.optuna_schema.writes import Row, has_ended, upsert
+from storage.optuna_schema.writes import (
+    Row,
+    attribute_row,
+    has_ended,
+    param_row,
+    report_row,
+    upsert,
+)
 
 
 class PendingWrites:
-    """Optuna's storage as one trial sees it: reading is the storage's, writing waits.
+    """Optuna's storage for one trial: reads go to the storage, writes wait.
 
-    It may be written again: where only the answer to a commit was lost, nothing is there twice.
+    Writing twice is safe, in case the answer to a commit was lost.
     """
 
     def __init__(self, store: Store, study: Study, trial_id: int) -> None:
@@ -47,63 +52,59 @@ class PendingWrites:
         return getattr(self._storage, name)
 
     def get_trial(self, trial_id: int) -> FrozenTrial:
-        """Return a trial; of its own the one that it was opened with."""
+        """Return a trial; this one as it was opened."""
         return self._trial if trial_id == self._trial_id else self._storage.get_trial(trial_id)
 
     def get_trial_system_attrs(self, trial_id: int) -> dict[str, Any]:
-        """Return the attributes that Optuna keeps, those that wait too."""
+        """Return the system attributes of a trial."""
         return self.get_trial(trial_id).system_attrs
 
     def set_trial_param(
         self, trial_id: int, name: str, value: float, distribution: BaseDistribution
     ) -> None:
-        """Take down a parameter.
+        """Add a parameter.
 
         Raises:
-            ValueError: If the study knows it with another kind of distribution.
+            ValueError: If the study has it with another kind of distribution.
         """
         self._backend.check_distribution(self._study_id, name, distribution)
-        text = distribution_to_json(distribution)
-        self._add(params, name, param_name=name, param_value=value, distribution_json=text)
+        self._add(params, name, param_row(name, value, distribution_to_json(distribution)))
 
     def set_trial_user_attr(self, trial_id: int, key: str, value: Any) -> None:
-        """Take down an attribute of ours."""
-        self._add(user_attributes, key, key=key, value_json=json.dumps(value))
+        """Add a user attribute."""
+        self._add(user_attributes, key, attribute_row(key, value))
 
     def set_trial_system_attr(self, trial_id: int, key: str, value: Any) -> None:
-        """Take down an attribute of Optuna's."""
-        self._add(system_attributes, key, key=key, value_json=json.dumps(value))
+        """Add a system attribute."""
+        self._add(system_attributes, key, attribute_row(key, value))
 
     def set_trial_intermediate_value(self, trial_id: int, step: int, value: float) -> None:
-        """Take down a report."""
-        stored, kind = to_stored(value)
-        self._add(
-            reports, step, step=step, intermediate_value=stored, intermediate_value_type=kind
-        )
+        """Add a report."""
+        self._add(reports, step, report_row(step, value))
 
     def write(self, connection: Connection) -> None:
-        """Write what waits, within a transaction; a trial that has ended takes no more."""
+        """Write what waits, within a transaction, unless the trial has ended."""
         if self._rows and not has_ended(connection, self._trial_id):
             for table, rows in self._rows.items():
                 upsert(connection, table, rows.values())
 
     def clear(self) -> None:
-        """Forget what was written, once the transaction is through."""
+        """Forget what was written, after the commit."""
         self._rows.clear()
 
-    def _add(self, table: sa.TableClause, row_key: str | int, /, **values: Any) -> None:
-        self._rows.setdefault(table, {})[row_key] = {"trial_id": self._trial_id, **values}
+    def _add(self, table: sa.TableClause, key: str | int, row: Row) -> None:
+        self._rows.setdefault(table, {})[key] = {"trial_id": self._trial_id, **row}
 
 
 def open_trial(store: Store, study: Study, trial_id: int) -> tuple[optuna.Trial, PendingWrites]:
-    """Return Optuna's handle of a trial, and the draft that holds what is written with it."""
+    """Return Optuna's trial object, and the pending writes that it fills."""
     pending = PendingWrites(store, study, trial_id)
     return optuna.Trial(with_storage(study, pending), trial_id), pending
 
 
 @contextmanager
 def transaction_with(store: Store, pending: PendingWrites | None) -> Iterator[Connection]:
-    """Open a transaction that ends with what waits in a draft."""
+    """Open a transaction, and write pending writes at its end."""
     with store.write() as connection:
         yield connection
         if pending is not None:

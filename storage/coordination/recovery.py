@@ -1,6 +1,7 @@
-"""Recovery: what a worker that died, or was cut off half-way, left to be put right.
+"""Recovery: trials of dead workers are released, and missing outcomes are written to Optuna.
 
-Any process may run this at any time. Each step is safe to repeat and to race: the leases decide.
+Any process may recover a study at any time. Each step is safe to repeat, and safe in parallel with
+others, since each checks the lease.
 """
 
 import logging
@@ -40,20 +41,19 @@ from storage.tables import leases
 logger = logging.getLogger(__name__)
 
 WATCH_S = 1.2 * HEARTBEAT_INTERVAL_S
-"""How long a silent worker is watched for by whoever looks at the store but once."""
+"""How long `recover_once` observes a silent worker."""
 
 
 def recover(store: Store, study_id: int, liveness: LivenessMonitor | None = None) -> int:
-    """Return back the trials of dead workers and tell Optuna the outcomes it was not told.
+    """Release the trials of dead workers, and write missing outcomes to Optuna.
 
-    With a lookout, workers of other machines must have been silent before its eyes.
+    With a monitor, workers of other machines are dead only if it has observed their silence.
 
     Returns:
-        How many leases were put right.
+        How many leases were recovered.
     """
-    open_leases = list_open_leases(
-        store, study_id
-    )  # First: who begins one meanwhile is listed below.
+    # Before the workers: one that begins a trial in between is in their list.
+    open_leases = list_open_leases(store, study_id)
     rows = list_workers(store, study_id)
     alive = {
         row.worker_id
@@ -62,7 +62,7 @@ def recover(store: Store, study_id: int, liveness: LivenessMonitor | None = None
     }
     abandoned = _abandoned(open_leases, alive)
     for lease in abandoned:
-        _recover_lease(store, study_id, lease)
+        _recover_lease(store, lease)
     dead = [row for row in rows if row.worker_id not in alive]
     if dead:
         remove_dead(store, dead)
@@ -70,19 +70,19 @@ def recover(store: Store, study_id: int, liveness: LivenessMonitor | None = None
 
 
 def recover_once(store: Store, study_id: int) -> int:
-    """Recover for whoever keeps no lookout: silent workers elsewhere are watched for a beat.
+    """Recover without a monitor: observe silent workers elsewhere for one heartbeat first.
 
     After an outage, or a sleep of this machine, all of them would seem dead.
 
     Returns:
-        How many leases were put right.
+        How many leases were recovered.
     """
     liveness = LivenessMonitor(confirm_after_s=HEARTBEAT_INTERVAL_S)
     rows = list_workers(store, study_id)
     suspected = [row for row in rows if not row.is_alive and not row.is_gone]
     for row in suspected[:1]:
         logger.warning(
-            "A worker on %s has been silent for %.0f s: watching it for %.0f s.",
+            "A worker on %s has been silent for %.0f s: observing it for %.0f s.",
             row.host,
             row.last_seen_s,
             WATCH_S,
@@ -94,16 +94,16 @@ def recover_once(store: Store, study_id: int) -> int:
 
 
 def needs_recovery(store: Store, study_id: int) -> bool:
-    """Whether a worker of the study is dead, or an outcome untold that nobody is about to tell."""
+    """Whether a worker of the study is dead, or left an outcome that Optuna does not have."""
     rows = list_workers(store, study_id)
     alive = {row.worker_id for row in rows if row.is_alive}
     return len(alive) < len(rows) or bool(_abandoned(list_open_leases(store, study_id), alive))
 
 
 def release_trial(store: Store, lease: Lease, *, lost: bool = False) -> None:
-    """Put a trial back to WAITING and let go of its lease.
+    """Put a trial back to WAITING and release its lease.
 
-    A third loss without an epoch gained since the first makes it FAIL.
+    The third loss without a new epoch in between makes it FAIL.
 
     Raises:
         LeaseLostError: If the trial was taken meanwhile.
@@ -118,17 +118,17 @@ def release_trial(store: Store, lease: Lease, *, lost: bool = False) -> None:
 def finish_trial(
     store: Store, lease: Lease, outcome: Outcome, pending: PendingWrites | None = None
 ) -> None:
-    """Record how a trial ended, then tells Optuna. What waits in the draft comes first.
+    """Record how a trial ended, with pending writes, then end Optuna's trial.
 
     Raises:
-        LeaseLostError: If the trial was taken meanwhile; nothing is then recorded or told.
+        LeaseLostError: If the trial was taken meanwhile; nothing is recorded then.
     """
     record_outcome(store, lease, outcome, pending)
     _tell_optuna(store, lease.lease_id, lease.trial_id, outcome)
 
 
 def _abandoned(open_leases: Iterable[OpenLease], alive: Container[str]) -> list[OpenLease]:
-    """Return the leases that were begun or have ended, and whose worker is not there any more."""
+    """Return the leases with a worker or an outcome, whose worker is not alive."""
     return [
         lease
         for lease in open_leases
@@ -136,47 +136,36 @@ def _abandoned(open_leases: Iterable[OpenLease], alive: Container[str]) -> list[
     ]
 
 
-def _recover_lease(store: Store, study_id: int, lease: OpenLease) -> None:
+def _recover_lease(store: Store, lease: OpenLease) -> None:
     if lease.outcome is not None:
         _tell_optuna(store, lease.lease_id, lease.trial_id, lease.outcome)
         return
     if lease.worker_id is None:
         return
-    held = Lease(
-        lease_id=lease.lease_id,
-        study_id=study_id,
-        worker_id=lease.worker_id,
-        generation=lease.generation,
-        n_losses=lease.n_losses,
-        trial_id=lease.trial_id,
-        trial_number=lease.trial_number,
-    )
     try:
-        release_trial(store, held, lost=True)
-        logger.warning("trial %s: its worker is gone, it waits again", lease.trial_number)
+        release_trial(store, Lease.of(lease), lost=True)
+        logger.warning("trial %s: its worker died, the trial waits again", lease.trial_number)
     except LeaseLostError:
-        logger.info("trial %s: another worker has put it right", lease.trial_number)
+        logger.info("trial %s: another process has recovered it", lease.trial_number)
 
 
 @with_retry
 def _tell_optuna(store: Store, lease_id: int, trial_id: int, outcome: Outcome) -> None:
-    """End Optuna's trial with an outcome; that it has ended already is as good."""
+    """End Optuna's trial with an outcome, unless it has ended already."""
     with store.write() as connection:
         connection.execute(leases.update().where(leases.c.lease_id == lease_id).values(told=True))
         if not end_trial(connection, trial_id, outcome):
-            logger.info("trial id %s was told already", trial_id)
+            logger.info("Optuna's trial with the id %s had ended already", trial_id)
 
 
 @with_retry
 def _end_unleased_trials(store: Store, study_id: int) -> int:
-    """End trials that somebody began with Optuna alone and has not gone on with for long.
+    """End trials that were begun by plain Optuna long ago and have no lease.
 
     Those that were enqueued wait again.
     """
-    long_ago = utc_now() - timedelta(seconds=GRACE_S)
     unleased = (
         sa.select(trials.c.trial_id, system_attributes.c.key)
-        .outerjoin(leases, leases.c.trial_id == trials.c.trial_id)
         .outerjoin(
             system_attributes,
             sa.and_(
@@ -184,14 +173,9 @@ def _end_unleased_trials(store: Store, study_id: int) -> int:
                 system_attributes.c.key == FIXED_PARAMS,
             ),
         )
-        .where(
-            trials.c.study_id == study_id,
-            trials.c.state == TrialState.RUNNING,
-            trials.c.datetime_start < long_ago,
-            leases.c.lease_id.is_(None),
-        )
+        .where(trials.c.study_id == study_id, is_unleased())
     )
-    with store.read() as connection:  # Mostly there is none, and nobody has to be held up.
+    with store.read() as connection:  # Mostly there is none: no lock is needed.
         if connection.execute(unleased).first() is None:
             return 0
     with store.write() as connection:
@@ -203,3 +187,12 @@ def _end_unleased_trials(store: Store, study_id: int) -> int:
                 outcome = Outcome("fail", "Its worker died before it began.")
                 end_trial(connection, trial_id, outcome)
     return len(found)
+
+
+def is_unleased() -> sa.ColumnElement[bool]:
+    """Return the condition on trials that Optuna began long ago, and that no worker leased."""
+    return sa.and_(
+        trials.c.state == TrialState.RUNNING,
+        trials.c.datetime_start < utc_now() - timedelta(seconds=GRACE_S),
+        ~sa.exists().where(leases.c.trial_id == trials.c.trial_id),
+    )

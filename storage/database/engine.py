@@ -1,4 +1,4 @@
-"""Engines: how a process connects to either kind of store, and how long it waits for what."""
+"""Engines: how a process connects to either kind of store, and all timeouts."""
 
 import os
 import sqlite3
@@ -14,8 +14,8 @@ from storage.database.url import embedded_folder
 from storage.embedded_postgres import data_folder
 
 SQLITE_TIMEOUT_S = 2.0
-"""How long SQLite itself waits for another writer, deaf to signals; `with_retry` "
-"goes on waiting."""
+"""How long SQLite itself waits for another writer, without handling signals; then `with_retry`
+retries."""
 CONNECT_TIMEOUT_S = 10
 """For each address of a host; psycopg's own is 130 s. `?connect_timeout=` in the URL overrides."""
 SERVER_TIMEOUTS_S = {
@@ -24,18 +24,18 @@ SERVER_TIMEOUTS_S = {
     "idle_in_transaction_session_timeout": 30,
 }
 """A worker that was stopped within a transaction loses its session, and with it its locks, before
-those who wait for them give up. Nothing here thinks for 30 s with a transaction open."""
+the retries of others end. No transaction of ours is idle for 30 s."""
 KEEPALIVES = {
     "keepalives_idle": 30,
     "keepalives_interval": 10,
     "keepalives_count": 3,
     "tcp_user_timeout": 60_000,
 }
-"""A machine that vanished is noticed within a minute; systems themselves take two hours."""
+"""A lost machine is noticed within a minute; by default it takes two hours."""
 
 
 def sqlalchemy_url(url: URL) -> URL:
-    """Return the URL that SQLAlchemy takes: that of the server for an embedded PostgreSQL."""
+    """Return the URL for SQLAlchemy: for an embedded PostgreSQL, that of its server."""
     folder = embedded_folder(url)
     if folder is None:
         return url
@@ -48,7 +48,7 @@ def sqlalchemy_url(url: URL) -> URL:
 
 
 def connect_args(url: URL) -> dict[str, Any]:
-    """Return the options of a connection; what the URL says itself stays as it is said there."""
+    """Return the options of a connection; options in the URL take precedence."""
     if url.get_backend_name() == "sqlite":
         return {"timeout": SQLITE_TIMEOUT_S}
     query = sqlalchemy_url(url).query
@@ -59,7 +59,7 @@ def connect_args(url: URL) -> dict[str, Any]:
 
 
 def make_engine(url: URL) -> Engine:
-    """Make an engine for a moment's work, which keeps no connection and no transaction."""
+    """Make an engine for a few statements, without a pool and without transactions."""
     return sa.create_engine(
         sqlalchemy_url(url),
         poolclass=sa.pool.NullPool,
@@ -69,7 +69,7 @@ def make_engine(url: URL) -> Engine:
 
 
 def make_read_only_engine(url: URL) -> Engine:
-    """Make an engine that cannot write, and that keeps no connection."""
+    """Make an engine that cannot write, without a pool."""
     url, options = read_only_options(url)
     return sa.create_engine(url, **options)
 
@@ -91,5 +91,7 @@ def _connect_read_only(path: Path) -> sqlite3.Connection:
     address = f"file:{quote(str(path))}?mode=ro"
     shared = path.with_name(path.name + "-shm")
     if not os.access(path.parent, os.W_OK) and not shared.exists():
-        address += "&immutable=1"  # Nobody writes now, and readers cannot make what they share.
+        address += (
+            "&immutable=1"  # No process writes now, and readers cannot make the shared file.
+        )
     return sqlite3.connect(address, SQLITE_TIMEOUT_S, check_same_thread=False, uri=True)

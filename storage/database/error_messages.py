@@ -1,4 +1,4 @@
-"""What a database says when it fails, in a line that says what to do."""
+"""A database's errors as one line each, with what to do about it."""
 
 import re
 
@@ -56,23 +56,30 @@ ADVICE = (
     ),
     (r"invalid connection option", "Check what follows the ? of the URL."),
 )
-"""What to do, by what the drivers say. A server that speaks another language gets its own words
-shown: PostgreSQL gives no error code before a session is open."""
+"""What to do, by what the drivers say. Messages of a server in another language get no advice:
+PostgreSQL has no error code before a session is open."""
 
 
 def explain_store_error(error: BaseException) -> str:
     """Return what a database or its driver said, in one line, and what to do about it."""
-    cause: BaseException = error
-    if isinstance(cause, StorageInternalError) and cause.__cause__ is not None:
-        cause = cause.__cause__
-    if isinstance(cause, DBAPIError) and cause.orig is not None:
-        cause = cause.orig
-    lines = str(cause).strip().splitlines()
-    words = re.sub(r"\.?$", ".", hide_passwords(lines[0])) if lines else type(cause).__name__ + "."
-    advice = (advice for pattern, advice in ADVICE if re.search(pattern, str(cause)))
-    return f"{words} {next(advice, '')}".strip()
+    if isinstance(error, StorageInternalError) and error.__cause__ is not None:
+        error = error.__cause__
+    message = re.sub(r"\.?$", ".", hide_passwords(driver_message(error)))
+    advice = (advice for pattern, advice in ADVICE if re.search(pattern, str(_original(error))))
+    return f"{message} {next(advice, '')}".strip()
+
+
+def driver_message(error: BaseException) -> str:
+    """Return the first line of what the driver said, without what SQLAlchemy adds to it."""
+    lines = str(_original(error)).strip().splitlines()
+    return lines[0] if lines else type(_original(error)).__name__
 
 
 def is_store_error(error: BaseException) -> bool:
-    """Whether an error came out of a database, and so has a reason to give."""
+    """Whether an error came from a database, so that `explain_store_error` can explain it."""
     return isinstance(error, SQLAlchemyError | StorageInternalError)
+
+
+def _original(error: BaseException) -> BaseException:
+    """Return the driver's error."""
+    return error.orig if isinstance(error, DBAPIError) and error.orig is not None else error

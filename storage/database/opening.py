@@ -1,4 +1,4 @@
-"""Opening a store: whether its place can be used, and tables that are there or are made."""
+"""Opening a store: its location is checked, and missing tables are made."""
 
 import os
 import sqlite3
@@ -22,7 +22,7 @@ from storage.errors import StoreError, StoreMissingError, StoreVersionError
 
 
 class Mode(Enum):
-    """What a store is opened for: to read it as it stands, to write, or to make it first."""
+    """What a store is opened for: reading only, writing, or writing after making it."""
 
     READ = "read"
     WRITE = "write"
@@ -30,10 +30,10 @@ class Mode(Enum):
 
 
 def check_location(url: URL, mode: Mode) -> None:
-    """Refuse a file that SQLite would fail on later, with less to say.
+    """Refuse a file that SQLite would fail on later with a less helpful error.
 
     Raises:
-        StoreError: If there is none, it is none of SQLite's, or cannot be used as is wanted.
+        StoreError: If it does not exist, is not a SQLite file, or cannot be used in this mode.
     """
     path = sqlite_path(url)
     if path is None:
@@ -62,11 +62,10 @@ def check_location(url: URL, mode: Mode) -> None:
 
 
 def _is_sqlite(path: Path) -> bool:
-    """Whether a file is a SQLite one; asked through SQLite, which must be alone with the file.
+    """Whether a file is a SQLite one; SQLite itself must open it.
 
-    Closing it ourselves would drop the locks of all connections that this process has to it
-    (https://sqlite.org/howtocorrupt.html, 2.2), and another process would delete the log that
-    they use.
+    Opening and closing it here would drop the locks of all connections that this process has to
+    it (https://sqlite.org/howtocorrupt.html, 2.2), and another process would delete their log.
     """
     try:
         with closing(sqlite3.connect(path, timeout=SQLITE_TIMEOUT_S)) as connection:
@@ -86,10 +85,10 @@ def _check_folder(path: Path) -> None:
 
 
 def find_tables(url: URL, mode: Mode) -> DatabaseSchema:
-    """Look at the tables of a store, and make those that are missing where that is wanted.
+    """Read which tables a store has, and make missing ones if the mode allows.
 
     Raises:
-        StoreError: If it is a database of something else, or there is none to read.
+        StoreError: If it is a database of another program, or there is no store to read.
         StoreVersionError: If a newer convsearch wrote it.
     """
     schema = _read_schema(url, mode)
@@ -116,9 +115,9 @@ def _read_schema(url: URL, mode: Mode) -> DatabaseSchema:
 
 
 def _may_be_incomplete(url: URL, schema: DatabaseSchema, mode: Mode) -> bool:
-    """Whether what is there may be half of what another process is making at this moment.
+    """Whether another process may be making the tables at this moment.
 
-    A file of Optuna alone, which nobody of ours has opened to make tables, is left untouched.
+    A file of Optuna alone, in which convsearch has never made tables, is left untouched.
     """
     if mode is Mode.READ:
         return False
@@ -127,7 +126,7 @@ def _may_be_incomplete(url: URL, schema: DatabaseSchema, mode: Mode) -> bool:
 
 
 def _make_tables(url: URL, schema: DatabaseSchema) -> DatabaseSchema:
-    """Make the tables that are missing, and bring older ones of ours up to date."""
+    """Make missing tables, and migrate older ones of ours."""
     create_optuna_tables(url)
     storage = open_optuna_storage(url)
     with closing(storage), write_transaction(storage.engine) as connection:
@@ -154,7 +153,7 @@ def creation_lock(url: URL) -> Iterator[None]:
             yield
         return
     with make_engine(url).connect() as connection:
-        # Each of many workers that start at once holds it for a moment, so none gives up early.
+        # Many workers may start at once, and each holds it for a moment: no timeout.
         connection.execute(sa.text("SET lock_timeout = 0"))
         connection.execute(sa.text("SELECT pg_advisory_lock(7291830)"))
         try:
@@ -169,7 +168,7 @@ def _lock_path(path: Path) -> Path:
 
 @contextmanager
 def write_transaction(engine: Engine) -> Iterator[Connection]:
-    """Open a transaction as `Store.write` gives it."""
+    """Open a transaction; see `Store.write`."""
     with engine.connect() as connection:
         if engine.dialect.name == "sqlite":
             connection.exec_driver_sql("BEGIN IMMEDIATE")
@@ -179,11 +178,11 @@ def write_transaction(engine: Engine) -> Iterator[Connection]:
 
 @contextmanager
 def explaining_errors(url: URL, mode: Mode) -> Iterator[None]:
-    """Tell in a sentence why a store cannot be used, or read.
+    """Raise errors of a database as a `StoreError` that says what to do.
 
     Raises:
-        StoreError: If the database, or its file, says so.
-        StoreVersionError: If Optuna does not know the version of its tables.
+        StoreError: If the database, or its file, cannot be used.
+        StoreVersionError: If Optuna does not support the version of its tables.
     """
     what = f"Cannot {'read' if mode is Mode.READ else 'use'} {show_url(url)}"
     try:

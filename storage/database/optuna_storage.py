@@ -1,4 +1,4 @@
-"""Optuna's storage as a fleet needs it: one pool of connections a process, for either store."""
+"""Optuna's storage for many workers: one pool of connections for each process, and retries."""
 
 import functools
 from collections.abc import Callable, Container
@@ -21,10 +21,10 @@ from storage.optuna_schema.trial_reader import load_frozen_trials, read_distribu
 
 
 class PooledRDBStorage(RDBStorage):
-    """Optuna's own storage, on its own tables, which are there; its trials are read by plain SQL.
+    """Optuna's storage on existing tables, which reads trials by plain SQL and retries all calls.
 
-    It waits for a store that is away. What `RDBStorage` needs is loaded when something of that is
-    used: SQLAlchemy's ORM and Alembic take as long to load as a study takes to be shown.
+    What `RDBStorage` needs is loaded when it is used first: SQLAlchemy's ORM and Alembic take as
+    long to load as a study takes to be shown.
     """
 
     def __init__(
@@ -42,7 +42,7 @@ class PooledRDBStorage(RDBStorage):
         self._distributions: dict[tuple[int, str], BaseDistribution] = {}
 
     def load(self) -> None:
-        """Make what `RDBStorage` has beside an engine, unless that is there.
+        """Initialize `RDBStorage`, unless that is done.
 
         Raises:
             StoreVersionError: If another Optuna wrote the store.
@@ -66,7 +66,7 @@ class PooledRDBStorage(RDBStorage):
         self._is_loaded = True
 
     def remove_session(self) -> None:
-        """Close the session of this thread, where there is one."""
+        """Close the session of this thread, if there is one."""
         if self._is_loaded:
             super().remove_session()
 
@@ -97,7 +97,7 @@ class PooledRDBStorage(RDBStorage):
         return found[0]
 
     def check_distribution(self, study_id: int, name: str, distribution: BaseDistribution) -> None:
-        """Make sure, as Optuna does, that a study's parameter stays of one kind.
+        """Check, as Optuna does, that a parameter of a study keeps its kind of distribution.
 
         Raises:
             ValueError: If an earlier trial drew it from a distribution of another kind, or of
@@ -109,7 +109,7 @@ class PooledRDBStorage(RDBStorage):
         check_distribution_compatibility(self._distributions[key], distribution)
 
     def forget_study(self, study_id: int) -> None:
-        """Forget what is known of a study: SQLite gives the id of a deleted one to another."""
+        """Forget the distributions of a study: SQLite reuses the id of a deleted one."""
         for key in [key for key in self._distributions if key[0] == study_id]:
             del self._distributions[key]
 
@@ -130,7 +130,7 @@ class PooledRDBStorage(RDBStorage):
         included_trial_ids: set[int],
         trial_id_greater_than: int,
     ) -> list[FrozenTrial]:
-        """Return a study's trials as `RDBStorage` does: those listed, and those after an id."""
+        """Return the listed trials of a study, and those after an id, as `RDBStorage` does."""
         conditions: list[sa.ColumnElement[bool]] = [trials.c.study_id == study_id]
         if states is not None:
             conditions.append(trials.c.state.in_([s for s in TrialState if s in states]))
@@ -152,7 +152,7 @@ R = TypeVar("R")
 def _loaded_and_retried(
     method: Callable[Concatenate[PooledRDBStorage, P], R],
 ) -> Callable[Concatenate[PooledRDBStorage, P], R]:
-    """Make a method of `RDBStorage` find what it needs, and wait for a store that is away."""
+    """Load `RDBStorage` before a method of it, and retry the method."""
 
     @functools.wraps(method)
     def call(storage: PooledRDBStorage, /, *args: P.args, **kwargs: P.kwargs) -> R:
@@ -183,7 +183,7 @@ def _has_study(connection: sa.Connection, study_id: int) -> bool:
 def open_optuna_storage(url: URL, *, is_optuna_only: bool = False) -> PooledRDBStorage:
     """Open Optuna's storage at a URL where its tables are.
 
-    A store of Optuna alone, `is_optuna_only`, keeps SQLite's way of journaling that it has.
+    A store of Optuna alone, `is_optuna_only`, keeps its journal mode of SQLite.
     """
     options: dict[str, Any] = {"connect_args": connect_args(url)}
     if url.get_backend_name() != "sqlite":
@@ -195,23 +195,23 @@ def open_optuna_storage(url: URL, *, is_optuna_only: bool = False) -> PooledRDBS
 
 
 def open_read_only(url: URL) -> PooledRDBStorage:
-    """Open Optuna's storage as it stands, of whatever version: nothing can be written."""
+    """Open Optuna's storage of any version for reading only."""
     url, options = read_only_options(url)
     return PooledRDBStorage(url, options, any_version=True)
 
 
 def create_optuna_tables(url: URL) -> None:
-    """Make Optuna make its tables where they are missing.
+    """Let Optuna create its tables where they are missing.
 
     Raises:
-        RuntimeError: If another Optuna made those that are there.
+        RuntimeError: If another version of Optuna created those that are there.
     """
     options = {"poolclass": sa.pool.NullPool, "connect_args": connect_args(url)}
     RDBStorage(escape_braces(sqlalchemy_url(url)), options).remove_session()
 
 
 def upgrade(url: URL) -> None:
-    """Bring Optuna's tables of an older Optuna up to this one's."""
+    """Migrate the tables of an older Optuna to the installed version."""
     options = {"poolclass": sa.pool.NullPool, "connect_args": connect_args(url)}
     with closing(PooledRDBStorage(sqlalchemy_url(url), options, any_version=True)) as storage:
         storage.upgrade()
@@ -223,7 +223,7 @@ def escape_braces(url: URL) -> str:
 
 
 def _set_sqlite_pragmas(connection: Any, _record: object) -> None:
-    """Readers and a writer at once, and a sync a checkpoint rather than a transaction."""
+    """Allow readers beside a writer, and sync once a checkpoint, not once a transaction."""
     cursor = connection.cursor()
     cursor.execute("PRAGMA journal_mode=WAL")
     cursor.execute("PRAGMA synchronous=NORMAL")

@@ -1,9 +1,8 @@
-"""Patience: what to do while the store is away, locked or full. It is waited for.
+"""Retries: calls of a store that does not answer, is locked or full are made again.
 
 A store restarts, a connection drops, another process holds SQLite's lock, a disk fills up: all of
-that passes, and none of it may end a worker. Whatever is called through `with_retry` is therefore
-called again. So it must be right to call it twice, also where the first call was committed and
-only the answer was lost.
+these pass, and none of them may end a worker. A function that is retried must be safe to call
+twice, even if the first call was committed and only the answer to the commit was lost.
 """
 
 import functools
@@ -18,16 +17,17 @@ from typing import Concatenate, ParamSpec, Protocol, TypeVar
 from optuna.exceptions import StorageInternalError
 from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
 
+from storage.database.error_messages import driver_message
 from storage.errors import StoreUnavailableError
 
 logger = logging.getLogger(__name__)
 
 RETRY_TIMEOUT_S = 600.0
 SHUTDOWN_TIMEOUT_S = 3.0
-"""How long somebody who has been asked to leave still waits."""
+"""How long a process that is shutting down still retries."""
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.05, 2.0
 LOG_AFTER_S = 3.0
-"""Shorter waits are nobody's concern: writers wait for each other all the time."""
+"""Shorter waits are not logged: writers wait for each other all the time."""
 
 SQLITE_TRANSIENT = frozenset(
     {
@@ -43,55 +43,95 @@ POSTGRES_TRANSIENT = re.compile(r"08...|40...|53...|57P..|57014|55P03|25P0[34]|5
 """Classes of SQLSTATE: connection, rollback (deadlock), resources (connections, disk), shutdown
 and start-up; then timeouts of statements, locks and transactions, and an I/O error."""
 REFUSED = re.compile(r"authentication|password|does not exist|pg_hba|permission", re.IGNORECASE)
-"""What a server that does not want us says while we connect, where there is no SQLSTATE."""
+"""What a server says that refuses a connection; there is no SQLSTATE before a session is open."""
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
 
+def call_with_retry(
+    function: Callable[[], R],
+    *,
+    reason_of: Callable[[Exception], str | None],
+    is_over: Callable[[], bool],
+    what: str,
+    first_pause_s: float = FIRST_PAUSE_S,
+    longest_pause_s: float = LONGEST_PAUSE_S,
+    log_after_s: float = 0.0,
+    sleep: Callable[[float], None] = time.sleep,
+) -> R:
+    """Call a function until it succeeds, and return its result.
+
+    Args:
+        function: What to call; it must be safe to call again after an error.
+        reason_of: Why a call failed, in a line, if it may succeed later; None for a lasting error.
+        is_over: Whether to give up after an error.
+        what: What is waited for, as the log names it.
+        first_pause_s: The pause after the first error; each pause is twice the one before.
+        longest_pause_s: The longest pause.
+        log_after_s: The wait after which it is logged, once.
+        sleep: How to pause.
+
+    Raises:
+        Exception: The error of the last call, if it is a lasting one or the wait is over.
+    """
+    began, pause_s, is_logged = time.monotonic(), first_pause_s, False
+    while True:
+        try:
+            result = function()
+        except Exception as error:
+            reason = reason_of(error)
+            if reason is None or is_over():
+                raise
+        else:
+            if is_logged:
+                logger.warning("%s answers again", what)
+            return result
+        if not is_logged and time.monotonic() - began >= log_after_s:
+            logger.warning("waiting for %s: %s", what, reason)
+            is_logged = True
+        sleep(pause_s * random.uniform(0.5, 1.0))
+        pause_s = min(2 * pause_s, longest_pause_s)
+
+
 class RetryPolicy:
-    """How long an open store is waited for: ten minutes, unless `timeout_s` is set."""
+    """How long calls of an open store are retried: ten minutes, unless `timeout_s` is set."""
 
     def __init__(self) -> None:
         self.timeout_s = RETRY_TIMEOUT_S
         self._shutdown_deadline = float("inf")
 
     def begin_shutdown(self) -> None:
-        """Wait for a few seconds at most from now on; safe from a signal handler."""
+        """Retry for a few more seconds at most; safe to call from a signal handler."""
         self._shutdown_deadline = min(
             self._shutdown_deadline, time.monotonic() + SHUTDOWN_TIMEOUT_S
         )
 
     @property
     def is_shutting_down(self) -> bool:
-        """Whether somebody was asked to leave."""
+        """Whether this process is shutting down."""
         return self._shutdown_deadline < float("inf")
 
     def call(self, function: Callable[[], R]) -> R:
         """Call a function until the store answers.
 
         Raises:
-            StoreAwayError: If it has not answered for `timeout_s`, or we are to leave.
+            StoreUnavailableError: If it has not answered for `timeout_s`, or during a shutdown.
         """
-        began, pause_s, is_logged = time.monotonic(), FIRST_PAUSE_S, False
-        while True:
-            try:
-                result = function()
-            except (SQLAlchemyError, StorageInternalError) as error:
-                reason = transient_reason(error)
-                if reason is None:
-                    raise
-                if time.monotonic() > min(began + self.timeout_s, self._shutdown_deadline):
-                    raise StoreUnavailableError(f"The store does not answer: {reason}.") from error
-            else:
-                if is_logged:
-                    logger.warning("the store answers again")
-                return result
-            if not is_logged and time.monotonic() - began > LOG_AFTER_S:
-                logger.warning("waiting for the store: %s", reason)
-                is_logged = True
-            time.sleep(pause_s * random.uniform(0.5, 1.0))
-            pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
+        deadline = time.monotonic() + self.timeout_s
+        try:
+            return call_with_retry(
+                function,
+                reason_of=transient_reason,
+                is_over=lambda: time.monotonic() > min(deadline, self._shutdown_deadline),
+                what="the store",
+                log_after_s=LOG_AFTER_S,
+            )
+        except (SQLAlchemyError, StorageInternalError) as error:
+            reason = transient_reason(error)
+            if reason is None:
+                raise
+            raise StoreUnavailableError(f"The store does not answer: {reason}.") from error
 
 
 class SupportsRetry(Protocol):
@@ -99,14 +139,14 @@ class SupportsRetry(Protocol):
 
     @property
     def retry(self) -> RetryPolicy:
-        """How long it is waited for."""
+        """How long its calls are retried."""
 
 
 S = TypeVar("S", bound=SupportsRetry)
 
 
 def with_retry(function: Callable[Concatenate[S, P], R]) -> Callable[Concatenate[S, P], R]:
-    """Make a function of a store wait for the store; it has to be one that may run twice."""
+    """Retry a function of a store; it must be safe to call twice."""
 
     @functools.wraps(function)
     def call(store: S, /, *args: P.args, **kwargs: P.kwargs) -> R:
@@ -116,13 +156,11 @@ def with_retry(function: Callable[Concatenate[S, P], R]) -> Callable[Concatenate
 
 
 def transient_reason(error: BaseException) -> str | None:
-    """Return in a line why the store could not do it, if that will pass; else None."""
+    """Return why the store failed, in a line, if the reason will pass; else None."""
     for cause in _causes(error):
         if isinstance(cause, DBAPIError) and cause.orig is not None:
-            if cause.connection_invalidated or _is_transient(cause, cause.orig):
-                lines = str(cause.orig).strip().splitlines()
-                return lines[0] if lines else type(cause.orig).__name__
-            return None
+            is_transient = cause.connection_invalidated or _is_transient(cause, cause.orig)
+            return driver_message(cause) if is_transient else None
     return None
 
 
@@ -137,7 +175,7 @@ def _is_transient(error: DBAPIError, original: BaseException) -> bool:
 
 
 def _causes(error: BaseException | None) -> Iterator[BaseException]:
-    """Walk from an error to what it came of: Optuna's own say nothing but `see above`."""
+    """Return an error and its causes: Optuna's own errors say no more than `see above`."""
     while error is not None:
         yield error
         error = error.__cause__ or error.__context__

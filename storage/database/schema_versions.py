@@ -1,4 +1,4 @@
-"""A survey of the tables in a database: whose they are, and of which versions."""
+"""The tables of a database: Optuna's and ours, and their versions."""
 
 from dataclasses import dataclass
 
@@ -12,12 +12,12 @@ from storage.optuna_schema import tables as optuna_tables
 
 @dataclass(frozen=True, slots=True)
 class DatabaseSchema:
-    """What tables a database has.
+    """Which tables a database has.
 
     Attributes:
-        names: Of all its tables.
-        ours: The version of ours; None without them.
-        optuna: Optuna's name for the version of its own; None without them.
+        names: The names of all tables.
+        ours: The version of our tables; None without them.
+        optuna: The revision of Optuna's tables; None without them.
     """
 
     names: frozenset[str] = frozenset()
@@ -30,7 +30,7 @@ class DatabaseSchema:
         return "studies" in self.names
 
     def check(self, shown_url: str) -> None:
-        """Refuse a database of something else, or of a newer convsearch, before it is changed.
+        """Refuse a database of another program, or of a newer convsearch, before it is changed.
 
         Raises:
             StoreError: If it holds other tables, and none of Optuna's.
@@ -53,7 +53,7 @@ class DatabaseSchema:
 
     @property
     def is_current(self) -> bool:
-        """Whether all tables are there, as this convsearch and this Optuna make them."""
+        """Whether all tables are there, in the versions of this convsearch and this Optuna."""
         return (
             self.ours == tables.SCHEMA_VERSION
             and self.optuna == optuna_tables.REVISION
@@ -62,7 +62,7 @@ class DatabaseSchema:
 
 
 def read_schema(engine: Engine) -> DatabaseSchema:
-    """Look at the tables of a database; nothing is written."""
+    """Read which tables a database has; nothing is written."""
     ours = optuna = None
     with engine.connect() as connection:
         names = frozenset(sa.inspect(connection).get_table_names())

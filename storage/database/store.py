@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -31,7 +31,7 @@ from storage.optuna_internals import check_optuna_version
 class Store:
     """An open store. Cheap to share within a process, never across a fork.
 
-    `schema` is what tables it had when it was opened.
+    `schema` describes the tables that it had when it was opened.
     """
 
     url: URL
@@ -46,7 +46,7 @@ class Store:
         Args:
             url: `sqlite:///FILE`, `postgres:FOLDER` or `postgresql://USER:PASSWORD@HOST/NAME`.
             create: Whether a missing file or folder may be made, and our tables in a store of
-                Optuna alone. Without them it is open for reading, and not changed at all.
+                Optuna alone. Such a store is otherwise opened for reading, and not changed.
 
         Raises:
             StoreError: If the store cannot be reached, read or written.
@@ -57,7 +57,7 @@ class Store:
 
     @classmethod
     def inspect(cls, url: str) -> "Store":
-        """Open a store as it stands, for reading alone: nothing is made, changed or locked.
+        """Open a store for reading only: nothing is made, changed or locked.
 
         Raises:
             StoreError: If there is none, or it cannot be read.
@@ -66,13 +66,14 @@ class Store:
 
     @classmethod
     def _open(cls, url: str, mode: Mode) -> "Store":
-        optuna.logging.set_verbosity(optuna.logging.WARNING)  # Its lines repeat what we say.
+        optuna.logging.set_verbosity(optuna.logging.WARNING)  # Its log repeats ours.
         parsed = parse_url(url)
         check_optuna_version()
         with explaining_errors(parsed, mode), ExitStack() as undo:
             check_location(parsed, mode)
-            server = _start_server(parsed, create=mode is Mode.CREATE)
-            if server is not None:
+            folder, server = embedded_folder(parsed), None
+            if folder is not None:
+                server = EmbeddedServer(folder, create=mode is Mode.CREATE)
                 undo.callback(server.close)
             schema = find_tables(parsed, mode)
             if mode is Mode.READ:
@@ -86,7 +87,7 @@ class Store:
 
     @classmethod
     def check(cls, url: str) -> None:
-        """Make sure that a store can be opened, without making a file or folder for it yet.
+        """Check that a store can be opened, without making a file or folder for it yet.
 
         Raises:
             StoreError: As `open` does.
@@ -102,7 +103,7 @@ class Store:
 
     @staticmethod
     def file_of(url: str) -> Path | None:
-        """Return the file or folder in which a store lies here, None for a server elsewhere."""
+        """Return the file or folder of a store, None for a server."""
         parsed = parse_url(url)
         return sqlite_path(parsed) or embedded_folder(parsed)
 
@@ -113,12 +114,12 @@ class Store:
 
     @property
     def is_optuna_only(self) -> bool:
-        """Whether it is a store of Optuna alone, without our tables, and open for reading."""
+        """Whether it is a store of Optuna alone, without our tables, opened for reading."""
         return self.schema.is_optuna_only
 
     @property
     def engine(self) -> Engine:
-        """The engine that Optuna and we share: one pool of connections a process."""
+        """The engine that Optuna's storage and ours share: one pool for each process."""
         return self.optuna_storage.engine
 
     @property
@@ -128,24 +129,20 @@ class Store:
 
     @property
     def retry(self) -> RetryPolicy:
-        """How long the store is waited for when it is away."""
+        """How long calls are retried while the store does not answer."""
         return self.optuna_storage.retry
 
-    @contextmanager
-    def read(self) -> Iterator[Connection]:
+    def read(self) -> Connection:
         """Open a connection for queries, each of them a transaction of its own."""
-        with self.optuna_storage.read() as connection:
-            yield connection
+        return self.optuna_storage.read()
 
-    @contextmanager
-    def write(self) -> Iterator[Connection]:
+    def write(self) -> AbstractContextManager[Connection]:
         """Open a short transaction that holds SQLite's write lock from its first statement.
 
         A transaction that reads first and writes later would fail at once, without waiting, if
         another writer came between.
         """
-        with write_transaction(self.engine) as connection:
-            yield connection
+        return write_transaction(self.engine)
 
     def now(self, connection: Connection) -> float:
         """Return the time in seconds by the store's clock, which all its workers share."""
@@ -166,7 +163,7 @@ class Store:
 
 @contextmanager
 def opened_store(store: Store | str) -> Iterator[Store]:
-    """Return a store, opened here and closed afterwards where only its URL is given."""
+    """Yield a store; one that is given by its URL is opened, and closed at the end."""
     if isinstance(store, Store):
         yield store
         return
@@ -177,15 +174,10 @@ def opened_store(store: Store | str) -> Iterator[Store]:
         opened.close()
 
 
-def _start_server(url: URL, *, create: bool) -> EmbeddedServer | None:
-    folder = embedded_folder(url)
-    return None if folder is None else EmbeddedServer(folder, create=create)
-
-
 class _ServerCheck:
-    """Makes sure, before each new connection, that an embedded server runs.
+    """Make sure, before each new connection, that an embedded server runs.
 
-    One that does not start is told as a failed connection, which is tried again as others are.
+    If it does not start, that is raised as a failed connection, which is retried as others are.
     """
 
     def __init__(self, server: EmbeddedServer, retry: RetryPolicy) -> None:

@@ -1,6 +1,6 @@
-"""Store URLs: which kinds there are, how they are completed, how they are shown.
+"""Store URLs: parsed, completed and shown.
 
-A password is kept where SQLAlchemy hides it, so a URL that was parsed here can be printed with
+The password is kept where SQLAlchemy hides it, so a URL that was parsed here can be printed with
 `show_url`; texts of unknown origin go through `hide_passwords`.
 """
 
@@ -18,15 +18,15 @@ KNOWN_KINDS = "sqlite:///FILE, postgres:FOLDER or postgresql://USER@HOST/NAME"
 EMBEDDED = "postgres"
 """The driver's name in the URL of a PostgreSQL that convsearch runs itself, in a folder."""
 MAX_PATH_PARTS = 2
-"""Of a path that is told: `../convsearch.db`."""
+"""Of a path that is shown: `../convsearch.db`."""
 SECRET_OPTIONS = ("password", "sslpassword")
 
 
 def parse_url(text: str) -> URL:
     """Return the URL of a store, its driver filled in, and its password out of the query.
 
-    `postgres:FOLDER` has the driver `postgres`, which SQLAlchemy does not know: it stands for a
-    server whose own URL `storage.database.engine.sqlalchemy_url` gives.
+    `postgres:FOLDER` has the driver `postgres`, which SQLAlchemy does not have: it stands for a
+    server whose own URL `storage.database.engine.sqlalchemy_url` returns.
 
     Raises:
         StoreUrlError: If the text is no URL, or names another kind of database.
@@ -49,7 +49,7 @@ def parse_url(text: str) -> URL:
 
 
 def show_url(url: URL) -> str:
-    """Return the URL as it may be printed, and as a user would write it: without its password."""
+    """Return the URL as a user would write it, without its password."""
     if url.drivername == EMBEDDED:
         return f"{EMBEDDED}:{url.database}"
     secrets = {name: "***" for name in SECRET_OPTIONS if name in url.query}
@@ -58,13 +58,13 @@ def show_url(url: URL) -> str:
 
 
 def hide_passwords(text: str, url: str | None = None) -> str:
-    """Return a text with the password of each URL in it as `***`, also of URLs hard to parse.
+    """Return a text with the password of each URL in it as `***`, also of malformed URLs.
 
-    What stands where a port should, and is no number, may be a password whose `@` was forgotten.
+    A port that is no number may be a password whose `@` was forgotten.
 
     Args:
         text: A message, a traceback, the last lines of a log.
-        url: A store's URL, whose password is hidden wherever it stands, as it is or encoded.
+        url: A store's URL, whose password is hidden everywhere, plain or encoded.
     """
     password = str(parse_url(url).password or "") if url is not None else ""
     for secret in filter(None, {quote(password, safe=""), quote_plus(password), password}):
@@ -90,10 +90,10 @@ def embedded_folder(url: URL) -> Path | None:
 
 
 def shareable_store_url(text: str, folder: Path) -> str:
-    """Return a store's URL as a file in a folder may name it, which others may read.
+    """Return a store's URL for a file in a folder that others may read.
 
-    It is relative, or, where that would name folders above, the file's name alone. Of a server it
-    is a pattern: neither user nor host is told.
+    It is relative, or the file's name alone if the relative path is long. For a server it is a
+    pattern, without user and host.
     """
     url = parse_url(text)
     path = sqlite_path(url) or embedded_folder(url)
@@ -105,7 +105,7 @@ def shareable_store_url(text: str, folder: Path) -> str:
 
 
 def absolute_store_url(text: str) -> str:
-    """Return a store's URL that means the same in every folder, with its password."""
+    """Return a store's URL with an absolute path, and with its password."""
     url = parse_url(text)
     path = sqlite_path(url)
     if path is not None:

@@ -1,9 +1,8 @@
-"""A user of an embedded PostgreSQL: counts as one, and makes sure that the server runs.
+"""A client of an embedded PostgreSQL: registers as a user of it, and makes sure that it runs.
 
-The server belongs to no user: a supervisor process of its own (`supervisor`) starts and stops it.
+The server belongs to no client: a supervisor process (`supervisor`) starts and stops it.
 """
 
-import fcntl
 import logging
 import os
 import socket
@@ -14,17 +13,18 @@ from pathlib import Path
 from typing import IO
 
 from storage.embedded_postgres import data_folder
+from storage.embedded_postgres.supervisor import try_lock
 from storage.errors import StoreError
 
 logger = logging.getLogger(__name__)
 
 START_S = 90.0
-"""A first start takes about 2 s on a quiet machine; one after a crash has to read its log."""
+"""A first start takes about 2 s on an idle machine; one after a crash replays a log."""
 POLL_S = 0.05
 
 
 class EmbeddedServer:
-    """The server in a folder, which runs at least until `close`, or the end of the process."""
+    """The server in a folder, which runs at least until `close` or the end of the process."""
 
     def __init__(self, folder: Path, *, create: bool = True) -> None:
         """Start the server unless it runs.
@@ -45,13 +45,13 @@ class EmbeddedServer:
             raise
 
     def ensure_running(self, is_shutting_down: Callable[[], bool] = lambda: False) -> None:
-        """Make sure that the server runs: it, or its guardian, may have been killed.
+        """Start the server unless it runs: it, or its supervisor, may have been killed.
 
         Args:
-            is_shutting_down: Whether nobody waits for it any more.
+            is_shutting_down: Whether this process is shutting down.
 
         Raises:
-            StoreError: If it does not start; the message has its last words.
+            StoreError: If it does not start; the message has the last line of its log.
         """
         deadline = time.monotonic() + START_S
         while not self._is_ready():
@@ -66,19 +66,15 @@ class EmbeddedServer:
             time.sleep(POLL_S)
 
     def close(self) -> None:
-        """Let go of the server, which stops soon after its last user has."""
+        """Unregister; the server stops soon after its last user."""
         self._lock.close()
 
     def _is_supervised(self) -> bool:
         with (self.folder / "guardian.lock").open("rb") as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-            except BlockingIOError:
-                return True
-        return False
+            return not try_lock(file.fileno(), shared=True)
 
     def _is_ready(self) -> bool:
-        """Whether the server says so, and there is one: a killed server's files stay behind."""
+        """Whether the server is ready, and alive: the files of a killed one stay behind."""
         try:
             lines = (self.folder / "data" / "postmaster.pid").read_text().splitlines()
             if not lines[7:] or not lines[7].startswith("ready") or not self._is_supervised():
@@ -97,7 +93,7 @@ class EmbeddedServer:
             lines = log.read_text(errors="replace").strip().splitlines() or [f"see {log}"]
             raise StoreError(f"Cannot start the PostgreSQL in {self.folder}: {lines[-1]}")
         if self._supervisor is not None and self._supervisor.poll() is None:
-            return  # It has not come as far as its lock.
+            return  # It has not taken its lock yet.
         logger.info("starting the PostgreSQL in %s", self.folder)
         data_folder.make_folder(self.folder)
         with log.open("ab") as output:
@@ -116,24 +112,19 @@ class EmbeddedServer:
 
 
 def _lock_shared(file: IO[bytes], folder: Path) -> None:
-    """Count as a user, once a server that is stopping has stopped."""
+    """Register as a user, after a server that is stopping has stopped."""
     deadline = time.monotonic() + START_S
-    while True:
-        try:
-            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except BlockingIOError:
-            if time.monotonic() > deadline:
-                raise StoreError(
-                    f"The PostgreSQL in {folder} has been stopping for {START_S:.0f} s. "
-                    f"Its log is {folder / 'server.log'}."
-                ) from None
-            time.sleep(POLL_S)
-        else:
-            return
+    while not try_lock(file.fileno(), shared=True):
+        if time.monotonic() > deadline:
+            raise StoreError(
+                f"The PostgreSQL in {folder} has been stopping for {START_S:.0f} s. "
+                f"Its log is {folder / 'server.log'}."
+            )
+        time.sleep(POLL_S)
 
 
 def _environment() -> dict[str, str]:
-    """Return an environment in English, without what libpq or a store's user put there."""
+    """Return an environment in English, without variables of libpq and of convsearch."""
     kept = {
         name: value
         for name, value in os.environ.items()

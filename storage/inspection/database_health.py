@@ -1,4 +1,4 @@
-"""The health of a store as a whole: its file, its tables' versions, its readers' lock."""
+"""The health of a store as a whole: its file, the versions of its tables, its locks."""
 
 import fcntl
 import sqlite3
@@ -19,15 +19,15 @@ from storage.embedded_postgres.client import EmbeddedServer
 from storage.optuna_schema import tables as optuna_tables
 
 LARGE_WAL_BYTES = 256 * 2**20
-"""SQLite empties its log when the last process leaves; a larger one has been kept from that."""
+"""SQLite empties its log when the last connection closes; a larger log could not be emptied."""
 MAX_PROBLEMS = 3
 
 
 @dataclass(frozen=True, slots=True)
 class Versions:
-    """Whose tables a store has: the versions found and those that this convsearch writes.
+    """The versions of a store's tables, and those that this convsearch writes.
 
-    `ours` is None where there are none of ours. `optuna_is_older` is None where they are equal.
+    `ours` is None without our tables; `optuna_is_older` is None if Optuna's versions are equal.
     """
 
     ours: int | None
@@ -53,7 +53,7 @@ def read_versions(store: Store) -> Versions:
 
 
 def upgrade_tables(url: str) -> None:
-    """Bring the tables of an older convsearch and of an older Optuna up to date."""
+    """Migrate the tables of an older convsearch and of an older Optuna."""
     parsed = parse_url(url)
     folder = embedded_folder(parsed)
     server = nullcontext() if folder is None else closing(EmbeddedServer(folder, create=False))
@@ -63,12 +63,12 @@ def upgrade_tables(url: str) -> None:
 
 
 def sqlite_file(url: str) -> Path | None:
-    """Return the file of a SQLite store, None for every other kind."""
+    """Return the file of a SQLite store, None for other kinds."""
     return sqlite_path(parse_url(url))
 
 
 def check_sqlite(path: Path) -> list[str]:
-    """Return what is wrong with the content of a SQLite file, which is read whole: three lines."""
+    """Read a whole SQLite file, and return up to three problems, a line each."""
     try:
         with make_read_only_engine(
             sa.URL.create("sqlite", database=str(path))
@@ -80,7 +80,7 @@ def check_sqlite(path: Path) -> list[str]:
 
 
 def wal_bytes(path: Path) -> int:
-    """Return the size of a SQLite file's write-ahead log, 0 where there is none."""
+    """Return the size of a SQLite file's write-ahead log, 0 if there is none."""
     log = path.with_name(path.name + "-wal")
     return log.stat().st_size if log.is_file() else 0
 
@@ -93,7 +93,7 @@ def checkpoint_wal(url: str) -> None:
 
 
 def is_creation_locked(path: Path) -> bool:
-    """Whether a process is making tables at this moment, or is stuck while it does."""
+    """Whether a process is making tables at this moment."""
     lock = path.with_name(path.name + ".lock")
     try:
         with lock.open("r+b") as file:

@@ -1,24 +1,23 @@
-"""Faults: where our tables, Optuna's and the workers that live do not agree, and mending them.
+"""Inconsistencies between our tables, Optuna's tables and living workers: found and repaired.
 
-Finding only reads. Mending is safe to repeat and to race: what a living worker holds
-is left alone.
+Finding them only reads. Repairs are safe to repeat, and safe in parallel with others: what a
+living worker holds is left alone.
 """
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from datetime import timedelta
 from typing import Any, Literal
 
 import sqlalchemy as sa
 from optuna.trial import TrialState
 from sqlalchemy.engine import Connection
 
-from storage.coordination.heartbeats import GRACE_S, WorkerRow, list_workers
-from storage.coordination.recovery import recover_once
+from storage.coordination.heartbeats import WorkerRow, list_workers
+from storage.coordination.recovery import is_unleased, recover_once
 from storage.database.retry import with_retry
 from storage.database.store import Store
 from storage.optuna_schema.tables import studies as optuna_studies
-from storage.optuna_schema.tables import trials, utc_now, values
+from storage.optuna_schema.tables import trials, values
 from storage.optuna_schema.writes import set_waiting
 from storage.outcomes import Outcome, OutcomeKind
 from storage.studies.orphans import count_orphans, delete_orphans
@@ -28,21 +27,16 @@ from storage.tables import leases, studies
 InconsistencyKind = Literal[
     "dead worker", "stuck trial", "untold outcome", "claim", "open trial", "closed trial", "strays"
 ]
-KIND_OF_STATE: dict[str, OutcomeKind] = {
-    "COMPLETE": "complete",
-    "PRUNED": "pruned",
-    "FAIL": "fail",
-}
 
 
 @dataclass(frozen=True, slots=True)
 class Inconsistency:
-    """Something in a store that does not agree.
+    """An inconsistency in a store.
 
-    `dead worker`: it is silent and still listed. `stuck trial`: RUNNING, and no living worker
-    has it. `untold outcome`: recorded, and Optuna was not told. `claim`: a unit of the budget that
-    no worker holds and no trial came of. `open trial`: ended for us, open in Optuna. `closed
-    trial`: the other way round. `strays`: rows about studies or trials that Optuna has no more.
+    `dead worker`: a silent worker that is still registered. `stuck trial`: RUNNING, without a
+    living worker. `untold outcome`: recorded by us, not in Optuna. `claim`: a lease without a
+    worker and a trial. `open trial`: ended in our tables, open in Optuna's. `closed trial`: the
+    reverse. `strays`: orphaned rows (`storage.studies.orphans`).
     """
 
     kind: InconsistencyKind
@@ -54,14 +48,14 @@ class Inconsistency:
 
 @with_retry
 def find_inconsistencies(store: Store) -> list[Inconsistency]:
-    """Return the faults of all studies of ours."""
+    """Return the inconsistencies of all our studies."""
     before = list_workers(store)
     with store.read() as connection:
         names = _study_names(connection)
         joined = connection.execute(_leases_with_trials()).all()
         unleased = connection.execute(_running_without_lease()).all()
     rows = list_workers(store)
-    # Who came or left meanwhile may have had one of the leases.
+    # Workers that came or left meanwhile may have held one of the leases.
     alive = {row.worker_id for row in (*before, *rows) if row.is_alive}
     inconsistencies = [
         Inconsistency("dead worker", names.get(row.study_id, ""), row.trial_number, row)
@@ -80,13 +74,11 @@ def find_inconsistencies(store: Store) -> list[Inconsistency]:
 
 
 def repair_inconsistencies(store: Store, inconsistencies: Iterable[Inconsistency]) -> None:
-    """Put right what was found; what has changed meanwhile is judged anew."""
-    inconsistencies = list(inconsistencies)
-    if any(inconsistency.kind == "strays" for inconsistency in inconsistencies):
+    """Repair what was found; everything is checked again first."""
+    found = list(inconsistencies)
+    if any(it.kind == "strays" for it in found):
         delete_orphans(store)
-    for name in sorted(
-        {inconsistency.study for inconsistency in inconsistencies if inconsistency.study}
-    ):
+    for name in sorted({it.study for it in found if it.study}):
         alive = {row.worker_id for row in list_workers(store) if row.is_alive}
         _repair_leases(store, name, alive)
         recover_once(store, find_study_id(store, name))
@@ -94,7 +86,7 @@ def repair_inconsistencies(store: Store, inconsistencies: Iterable[Inconsistency
 
 
 def _classify(row: Any, alive: Iterable[str]) -> InconsistencyKind | None:
-    """Say what is wrong with a lease and its trial; what a living worker holds is on its way."""
+    """Return what is wrong with a lease and its trial; leases of living workers are fine."""
     if row.worker_id in alive:
         return None
     if row.trial_id is None:
@@ -111,61 +103,49 @@ def _classify(row: Any, alive: Iterable[str]) -> InconsistencyKind | None:
 
 @with_retry
 def _repair_leases(store: Store, name: str, alive: set[str]) -> None:
-    """Bring leases in line with Optuna's trials; telling outcomes again is left to recovery."""
+    """Make leases agree with Optuna's trials; recovery writes outcomes to Optuna."""
     with store.read() as connection:
         rows = connection.execute(_leases_with_trials(optuna_studies.c.study_name == name)).all()
-    actions: dict[InconsistencyKind, Callable[[Store, Any], None]] = {
+    repairs: dict[InconsistencyKind, Callable[[Any, float], sa.Delete | sa.Update]] = {
         "claim": _delete_empty_lease,
         "open trial": _mark_untold,
         "closed trial": _record_end,
     }
     for row in rows:
         kind = _classify(row, alive)
-        if kind in actions:
-            actions[kind](store, row)
+        if kind in repairs:
+            with store.write() as connection:
+                connection.execute(repairs[kind](row, store.now(connection)))
 
 
-@with_retry
-def _delete_empty_lease(store: Store, row: Any) -> None:
-    is_empty = sa.and_(leases.c.lease_id == row.lease_id, leases.c.trial_id.is_(None))
-    with store.write() as connection:
-        connection.execute(leases.delete().where(is_empty))
+def _delete_empty_lease(row: Any, _now: float) -> sa.Delete:
+    return leases.delete().where(leases.c.lease_id == row.lease_id, leases.c.trial_id.is_(None))
 
 
-@with_retry
-def _mark_untold(store: Store, row: Any) -> None:
-    with store.write() as connection:
-        connection.execute(
-            leases.update().where(leases.c.lease_id == row.lease_id).values(told=False)
-        )
+def _mark_untold(row: Any, _now: float) -> sa.Update:
+    return leases.update().where(leases.c.lease_id == row.lease_id).values(told=False)
 
 
-@with_retry
-def _record_end(store: Store, row: Any) -> None:
-    """Record the end that Optuna knows, unless a worker has taken the trial meanwhile."""
-    kind = KIND_OF_STATE[row.state.name]
+def _record_end(row: Any, now: float) -> sa.Update:
+    """Record how Optuna's trial ended, unless a worker has taken the trial meanwhile."""
+    kind: OutcomeKind = row.state.name.lower()
     outcome = Outcome(kind, "Ended by another program.", value=row.value)
-    with store.write() as connection:
-        connection.execute(
-            leases.update()
-            .where(
-                leases.c.lease_id == row.lease_id,
-                leases.c.generation == row.generation,
-                leases.c.kind.is_(None),
-            )
-            .values(
-                outcome=outcome.to_json(),
-                kind=kind,
-                ended_at=store.now(connection),
-                counts=outcome.counts,
-                told=True,
-            )
+    return (
+        leases.update()
+        .where(
+            leases.c.lease_id == row.lease_id,
+            leases.c.generation == row.generation,
+            leases.c.kind.is_(None),
         )
+        .values(
+            outcome=outcome.to_json(), kind=kind, ended_at=now, counts=outcome.counts, told=True
+        )
+    )
 
 
 @with_retry
 def _requeue_unheld(store: Store, name: str) -> None:
-    """Put trials back to WAITING that are RUNNING and that nobody holds."""
+    """Set RUNNING trials without a worker and without an outcome to WAITING."""
     is_free = sa.and_(leases.c.worker_id.is_(None), leases.c.kind.is_(None))
     is_running = trials.c.state == TrialState.RUNNING
     which = sa.and_(optuna_studies.c.study_name == name, is_free, is_running)
@@ -198,12 +178,10 @@ def _leases_with_trials(which: sa.ColumnElement[bool] | None = None) -> sa.Selec
 
 
 def _running_without_lease() -> sa.Select[Any]:
-    """Select trials of ours that Optuna began long ago and no worker ever leased."""
-    long_ago = utc_now() - timedelta(seconds=GRACE_S)
+    """Select trials of our studies that Optuna began long ago, without a lease."""
     return (
         sa.select(optuna_studies.c.study_name, trials.c.number)
         .join(studies, studies.c.study_id == trials.c.study_id)
         .join(optuna_studies, optuna_studies.c.study_id == trials.c.study_id)
-        .where(trials.c.state == TrialState.RUNNING, trials.c.datetime_start < long_ago)
-        .where(~sa.exists().where(leases.c.trial_id == trials.c.trial_id))
+        .where(is_unleased())
     )

@@ -1,7 +1,7 @@
-"""All studies of a store in a line each, by a few queries however many trials there are."""
+"""All studies of a store, by a few queries for any number of trials."""
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -10,36 +10,37 @@ from optuna.study import StudyDirection
 from optuna.trial import TrialState
 from sqlalchemy.engine import Connection
 
+from storage.coordination.budget import Units, count_units
 from storage.coordination.heartbeats import list_workers
 from storage.database.retry import with_retry
 from storage.database.store import Store
 from storage.optuna_schema.tables import directions, trials, values
 from storage.optuna_schema.tables import studies as optuna_studies
-from storage.tables import leases, studies
+from storage.tables import studies
 
 
 @dataclass(frozen=True, slots=True)
 class StudyOverview:
     """A study as a list shows it.
 
-    `is_ours` is False for a plain Optuna study, which has no budget. `n_done` are trials that
-    count (finished ones of a plain study), `n_trials` all of them. `created` is when its first
-    trial began, in UTC, None before. `best` is the best value of a complete trial.
+    `is_ours` is False for a plain Optuna study, which has no budget. `n_done` is the number of
+    trials that count (of finished trials in a plain study), `n_trials` of all; `created` is when
+    the first trial began, in UTC, None before; `best` the best value of a complete trial.
     """
 
     name: str
-    is_ours: bool
     n_trials: int
     n_done: int
-    budget: int | None
-    timeout_s: float | None
     best: float | None
     n_workers: int
-    is_stopped: bool
-    end_reason: str | None
-    has_failed: bool
-    active_s: float
     created: datetime | None
+    is_ours: bool = False
+    budget: int | None = None
+    timeout_s: float | None = None
+    is_stopped: bool = False
+    end_reason: str | None = None
+    has_failed: bool = False
+    active_s: float = 0.0
 
     @property
     def state(self) -> str:
@@ -73,7 +74,7 @@ def list_overviews(store: Store) -> list[StudyOverview]:
     """Return every study of the store, plain Optuna ones too, by name."""
     with store.read() as connection:
         records = {} if store.is_optuna_only else _load_records(connection)
-        done = {} if store.is_optuna_only else _count_done(connection)
+        units = {} if store.is_optuna_only else count_units(connection)
         names = connection.execute(
             sa.select(optuna_studies).order_by(optuna_studies.c.study_name)
         ).all()
@@ -83,30 +84,30 @@ def list_overviews(store: Store) -> list[StudyOverview]:
     alive = Counter(worker.study_id for worker in workers if worker.is_alive)
     found = []
     for study_id, name in names:
-        record = records.get(study_id)
         n_trials, n_finished, created = counts.get(study_id, (0, 0, None))
-        found.append(
-            StudyOverview(
-                name=name,
-                is_ours=record is not None,
-                n_trials=n_trials,
-                n_done=n_finished if record is None else done.get(study_id, 0),
-                budget=None if record is None else record.n_trials,
-                timeout_s=None if record is None else record.timeout_s,
-                best=best.get(study_id),
-                n_workers=alive[study_id],
-                is_stopped=record is not None and record.is_stopped,
-                end_reason=None if record is None else record.end_reason,
-                has_failed=record is not None and record.has_failed,
-                active_s=0.0 if record is None else record.active_s,
-                created=created,
-            )
+        overview = StudyOverview(
+            name=name,
+            n_trials=n_trials,
+            n_done=n_finished,
+            best=best.get(study_id),
+            n_workers=alive[study_id],
+            created=created,
         )
+        if study_id in records:
+            n_done = units.get(study_id, Units()).n_done
+            overview = replace(overview, is_ours=True, n_done=n_done, **records[study_id])
+        found.append(overview)
     return found
 
 
-def _load_records(connection: Connection) -> dict[int, Any]:
-    return {row.study_id: row for row in connection.execute(sa.select(studies))}
+def _load_records(connection: Connection) -> dict[int, dict[str, Any]]:
+    """Return what only our studies have, by study id."""
+    names = ("timeout_s", "is_stopped", "end_reason", "has_failed", "active_s")
+    rows = connection.execute(sa.select(studies))
+    return {
+        row.study_id: {"budget": row.n_trials, **{name: getattr(row, name) for name in names}}
+        for row in rows
+    }
 
 
 def _count_trials(connection: Connection) -> dict[int, tuple[int, int, datetime | None]]:
@@ -120,15 +121,6 @@ def _count_trials(connection: Connection) -> dict[int, tuple[int, int, datetime 
         ).group_by(trials.c.study_id)
     )
     return {study_id: (n, int(n_finished), first) for study_id, n, n_finished, first in rows}
-
-
-def _count_done(connection: Connection) -> dict[int, int]:
-    rows = connection.execute(
-        sa.select(leases.c.study_id, sa.func.count())
-        .where(leases.c.kind.is_not(None), leases.c.counts)
-        .group_by(leases.c.study_id)
-    )
-    return {study_id: n for study_id, n in rows}  # noqa: C416 - mypy wants a pair
 
 
 def _best_values(connection: Connection) -> dict[int, float]:

@@ -1,14 +1,13 @@
-"""Reading all trials of a study at once, as a table of results needs them.
+"""All trials of a study at once, as tables of results show them.
 
-Those that have ended never change again: who reads a study over and over keeps a `TrialTable`,
-which asks for the others alone.
+Finished trials never change again: a `TrialTable` that is kept reads only the others again.
 """
 
-import json
-from collections.abc import Collection
+from collections import defaultdict
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import sqlalchemy as sa
 from optuna.trial import TrialState
@@ -19,21 +18,23 @@ from storage.database.store import Store
 from storage.optuna_internals import CONSTRAINT_PREFIX, CONSTRAINTS
 from storage.optuna_schema import tables as optuna_tables
 from storage.optuna_schema.constraints import is_feasible
-from storage.optuna_schema.tables import trials
-from storage.optuna_schema.trial_reader import read_distribution
+from storage.optuna_schema.tables import system_attributes, trials, user_attributes
+from storage.optuna_schema.trial_reader import (
+    TrialSelection,
+    read_attributes,
+    read_params,
+    read_values,
+)
 from storage.outcomes import COUNTED_KINDS, Outcome
 from storage.tables import epochs, leases
-
-MAX_IDS_PER_QUERY = 500
-"""More trials than this are not named one by one: the whole study is read."""
 
 
 @dataclass(frozen=True, slots=True)
 class Curve:
-    """A learning curve in short.
+    """A summary of a learning curve.
 
     `best_epoch` is the first epoch with the highest validation accuracy, None before there is
-    one; `seconds` is the time of all epochs, `memory_mb` the most that its trainer took.
+    one; `seconds` is the time of all epochs, `memory_mb` the highest memory of the trainer.
     """
 
     n_epochs: int = 0
@@ -43,83 +44,16 @@ class Curve:
     memory_mb: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class TrialSelection:
-    """Some trials of a study, or all of them."""
-
-    study_id: int
-    trial_ids: Collection[int]
-
-    def condition(self, trial_id: sa.ColumnElement[Any]) -> sa.ColumnElement[bool]:
-        """The condition on a table's column of trial ids."""
-        if len(self.trial_ids) <= MAX_IDS_PER_QUERY:
-            return trial_id.in_(list(self.trial_ids))
-        ids = sa.select(optuna_tables.trials.c.trial_id)
-        return trial_id.in_(ids.where(optuna_tables.trials.c.study_id == self.study_id))
+def load_outcomes_and_curves(
+    store: Store, connection: Connection, selection: TrialSelection
+) -> tuple[dict[int, Outcome], dict[int, Curve]]:
+    """Return outcomes and curves of the trials that have one."""
+    if store.is_optuna_only or not selection.trial_ids:
+        return {}, {}
+    return _load_outcomes(connection, selection), _load_curves(connection, selection)
 
 
-def load_values(connection: Connection, selection: TrialSelection) -> dict[int, float]:
-    """Return the values of trials that have one."""
-    table = optuna_tables.values
-    rows = connection.execute(
-        sa.select(table.c.trial_id, table.c.value, table.c.value_type).where(
-            selection.condition(table.c.trial_id), table.c.objective == 0
-        )
-    )
-    return {trial_id: optuna_tables.from_stored(value, kind) for trial_id, value, kind in rows}
-
-
-def load_params(
-    connection: Connection, selection: TrialSelection, names: Collection[str] | None
-) -> dict[int, dict[str, Any]]:
-    """Return the parameters of trials by name, in the order in which they were drawn."""
-    table = optuna_tables.params
-    query = sa.select(
-        table.c.trial_id, table.c.param_name, table.c.param_value, table.c.distribution_json
-    ).where(selection.condition(table.c.trial_id))
-    if names is not None:
-        query = query.where(table.c.param_name.in_(names))
-    found: dict[int, dict[str, Any]] = {}
-    for trial_id, name, value, text in connection.execute(query.order_by(table.c.param_id)):
-        params = found.get(trial_id)
-        if params is None:
-            params = found[trial_id] = {}
-        params[name] = read_distribution(text).to_external_repr(value)
-    return found
-
-
-def load_attributes(
-    connection: Connection, selection: TrialSelection, names: Collection[str] | None
-) -> dict[int, dict[str, Any]]:
-    """Return the attributes of trials by name."""
-    table = optuna_tables.user_attributes
-    query = sa.select(table.c.trial_id, table.c.key, table.c.value_json).where(
-        selection.condition(table.c.trial_id)
-    )
-    if names is not None:
-        query = query.where(table.c.key.in_(names))
-    found: dict[int, dict[str, Any]] = {}
-    for trial_id, key, text in connection.execute(query):
-        found.setdefault(trial_id, {})[key] = json.loads(text)
-    return found
-
-
-def find_infeasible(connection: Connection, selection: TrialSelection) -> set[int]:
-    """Return the trials that broke a constraint."""
-    table = optuna_tables.system_attributes
-    query = sa.select(table.c.trial_id, table.c.key, table.c.value_json).where(
-        selection.condition(table.c.trial_id),
-        sa.or_(table.c.key == CONSTRAINTS, table.c.key.startswith(CONSTRAINT_PREFIX)),
-    )
-    return {
-        trial_id
-        for trial_id, key, text in connection.execute(query)
-        if not is_feasible({key: json.loads(text)})
-    }
-
-
-def load_outcomes(connection: Connection, selection: TrialSelection) -> dict[int, Outcome]:
-    """Return the outcomes of trials that have one."""
+def _load_outcomes(connection: Connection, selection: TrialSelection) -> dict[int, Outcome]:
     rows = connection.execute(
         sa.select(leases.c.trial_id, leases.c.outcome).where(
             selection.condition(leases.c.trial_id), leases.c.outcome.is_not(None)
@@ -128,8 +62,8 @@ def load_outcomes(connection: Connection, selection: TrialSelection) -> dict[int
     return {trial_id: Outcome.from_json(text) for trial_id, text in rows}
 
 
-def load_curves(connection: Connection, selection: TrialSelection) -> dict[int, Curve]:
-    """Return the curves of trials that have one, summed up by the database."""
+def _load_curves(connection: Connection, selection: TrialSelection) -> dict[int, Curve]:
+    """Return summaries of curves, made by the database."""
     sums = (
         sa.select(
             epochs.c.trial_id,
@@ -157,8 +91,8 @@ def load_curves(connection: Connection, selection: TrialSelection) -> dict[int, 
 class TrialRow:
     """A trial as a table shows it.
 
-    `state` is Optuna's, in capitals. `value` is the final value. `outcome` is ours, None while
-    the trial is open, and for a trial of Optuna alone.
+    `state` is Optuna's, in capitals; `value` the final value; `outcome` ours, None while the trial
+    is open, and in a plain Optuna study.
     """
 
     trial_id: int
@@ -172,17 +106,45 @@ class TrialRow:
     started: datetime | None
     finished: datetime | None
     is_feasible: bool = True
-    """Whether it keeps all its constraints."""
+    """Whether it satisfies all its constraints."""
 
     @property
     def kind(self) -> str:
-        """How the trial ended, or its state where that is all that is known."""
+        """How the trial ended, or its state if there is no outcome."""
         return self.state.lower() if self.outcome is None else self.outcome.kind
 
     @property
     def counts(self) -> bool:
         """Whether the trial counts for the budget."""
         return self.kind in COUNTED_KINDS if self.outcome is None else self.outcome.counts
+
+
+T = TypeVar("T")
+
+
+@dataclass(slots=True)
+class ReadTrials(Generic[T]):
+    """What was read of a study's trials, by id: finished trials never change again."""
+
+    ended: dict[int, T] = field(default_factory=dict)
+    open: dict[int, T] = field(default_factory=dict)
+
+    def fresh_condition(self, study_id: int) -> sa.ColumnElement[bool]:
+        """Return the condition on trials that are new or may have changed."""
+        of_study = trials.c.study_id == study_id
+        if not self.ended:
+            return of_study
+        is_new = trials.c.trial_id > max([*self.ended, *self.open])
+        return sa.and_(of_study, sa.or_(is_new, trials.c.trial_id.in_(list(self.open))))
+
+    def update(self, fresh: Mapping[int, T], is_finished: Callable[[T], bool]) -> None:
+        """Take over what was read of those trials."""
+        self.open = {key: trial for key, trial in fresh.items() if not is_finished(trial)}
+        self.ended |= {key: trial for key, trial in fresh.items() if key not in self.open}
+
+    def sorted(self, number_of: Callable[[T], int]) -> list[T]:
+        """Return all trials in the order of their numbers."""
+        return sorted([*self.ended.values(), *self.open.values()], key=number_of)
 
 
 @dataclass(slots=True)
@@ -193,56 +155,46 @@ class TrialTable:
     study_id: int
     params: Collection[str] | None = None
     attributes: Collection[str] | None = None
-    _ended: dict[int, TrialRow] = field(default_factory=dict)
-    _open: set[int] = field(default_factory=set)
-    _last_id: int = -1
+    _trials: ReadTrials[TrialRow] = field(default_factory=ReadTrials)
 
     def read(self) -> list[TrialRow]:
         """Return all trials as they are now, in the order of their numbers."""
         fresh = self.store.retry.call(self._read_fresh)
-        self._open.clear()
-        for row in fresh:
-            self._last_id = max(self._last_id, row.trial_id)
-            if TrialState[row.state].is_finished():
-                self._ended[row.trial_id] = row
-            else:
-                self._open.add(row.trial_id)
-        still_open = [row for row in fresh if row.trial_id in self._open]
-        return sorted([*self._ended.values(), *still_open], key=lambda row: row.number)
+        self._trials.update(fresh, lambda row: TrialState[row.state].is_finished())
+        return self._trials.sorted(lambda row: row.number)
 
-    def _read_fresh(self) -> list[TrialRow]:
-        conditions = [trials.c.study_id == self.study_id]
-        if self._ended:
-            is_new = trials.c.trial_id > self._last_id
-            conditions.append(sa.or_(is_new, trials.c.trial_id.in_(list(self._open))))
+    def _read_fresh(self) -> dict[int, TrialRow]:
+        query = sa.select(trials).where(self._trials.fresh_condition(self.study_id))
         with self.store.read() as connection:
-            rows = connection.execute(sa.select(trials).where(*conditions)).all()
-            # After the trials: what one that has ended then holds, was written before.
-            selection = TrialSelection(self.study_id, [row.trial_id for row in rows])
-            values = load_values(connection, selection)
-            params = load_params(connection, selection, self.params)
-            attributes = load_attributes(connection, selection, self.attributes)
-            infeasible = find_infeasible(connection, selection)
-            outcomes, curves = {}, {}
-            if not self.store.is_optuna_only:
-                outcomes = load_outcomes(connection, selection)
-                curves = load_curves(connection, selection)
-        return [
-            TrialRow(
+            rows = connection.execute(query).all()
+            # After the trials: what belongs to an ended one was written before its end.
+            selection = TrialSelection([self.study_id], [row.trial_id for row in rows])
+            values = read_values(connection, selection)
+            params: defaultdict[int, dict[str, Any]] = defaultdict(dict)
+            for trial_id, name, _, value in read_params(connection, selection, self.params):
+                params[trial_id][name] = value
+            keys = [] if self.attributes is None else [user_attributes.c.key.in_(self.attributes)]
+            attributes = read_attributes(connection, selection, user_attributes, *keys)
+            key = system_attributes.c.key
+            is_constraint = sa.or_(key == CONSTRAINTS, key.startswith(CONSTRAINT_PREFIX))
+            constraints = read_attributes(connection, selection, system_attributes, is_constraint)
+            outcomes, curves = load_outcomes_and_curves(self.store, connection, selection)
+        return {
+            row.trial_id: TrialRow(
                 trial_id=row.trial_id,
                 number=row.number,
                 state=row.state.name,
-                value=values.get(row.trial_id),
-                params=params.get(row.trial_id, {}),
-                attributes=attributes.get(row.trial_id, {}),
+                value=values[row.trial_id][0] if row.trial_id in values else None,
+                params=params[row.trial_id],
+                attributes=attributes[row.trial_id],
                 outcome=outcomes.get(row.trial_id),
                 curve=curves.get(row.trial_id, Curve()),
                 started=row.datetime_start,
                 finished=row.datetime_complete,
-                is_feasible=row.trial_id not in infeasible,
+                is_feasible=is_feasible(constraints[row.trial_id]),
             )
             for row in rows
-        ]
+        }
 
 
 def load_trials(store: Store, study_id: int) -> list[TrialRow]:
@@ -254,12 +206,11 @@ def load_trials(store: Store, study_id: int) -> list[TrialRow]:
 def list_trials_to_keep(store: Store, study_id: int, *, n_best: int, n_pruned: int) -> set[int]:
     """Return the numbers of the open trials, the best complete ones and the last pruned ones.
 
-    The best are those that a ranking has first: the smaller of equals.
+    Of equally good trials, the one with fewer parameters is better, as in a ranking.
     """
     of_study = leases.c.study_id == study_id
-    trials, values = optuna_tables.trials, optuna_tables.values
+    values, sizes = optuna_tables.values, optuna_tables.user_attributes
     open_ones = sa.select(leases.c.trial_number).where(of_study, leases.c.kind.is_(None))
-    sizes = optuna_tables.user_attributes
     best = (
         sa.select(trials.c.number)
         .join(values, values.c.trial_id == trials.c.trial_id)

@@ -1,12 +1,12 @@
-"""Trials added whole, many within one transaction, as Optuna's `create_new_trial` adds a template.
+"""Many trials added within one transaction, each as Optuna's `create_new_trial` adds a template.
 
-Which takes a transaction and dozens of queries for each of them.
+Optuna needs a transaction and dozens of queries for each of them.
 """
 
 import json
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from typing import Any
 
 import sqlalchemy as sa
@@ -16,13 +16,21 @@ from sqlalchemy.engine import Connection
 
 from storage.optuna_internals import FIXED_PARAMS
 from storage.optuna_schema import tables
-from storage.optuna_schema.tables import to_stored, trials
-from storage.optuna_schema.writes import Row, lock_optuna_study
+from storage.optuna_schema.tables import trials
+from storage.optuna_schema.trial_reader import TrialSelection, read_attributes
+from storage.optuna_schema.writes import (
+    Row,
+    attribute_row,
+    lock_optuna_study,
+    param_row,
+    report_row,
+    value_row,
+)
 
 
 @dataclass(frozen=True, slots=True)
 class QueuedConfig:
-    """A config that a study is to train: its parameters by name, and attributes of the trial."""
+    """A config for a study to train: parameters by name, and user attributes of the trial."""
 
     params: Mapping[str, Any]
     attributes: Mapping[str, Any] = field(default_factory=dict)
@@ -31,7 +39,7 @@ class QueuedConfig:
 def insert_trials(
     connection: Connection, study_id: int, templates: Sequence[FrozenTrial]
 ) -> list[tuple[int, int]]:
-    """Add trials to a study with all that they hold, and return their ids and numbers.
+    """Add trials with all that belongs to them, and return their ids and numbers.
 
     Raises:
         StudyNotFoundError: If the study was deleted.
@@ -45,22 +53,20 @@ def insert_trials(
         _add_trial(connection, study_id, number, template)
         for number, template in zip(numbers, templates, strict=True)
     ]
+    rows: dict[sa.TableClause, list[Row]] = defaultdict(list)
     json_cache: dict[BaseDistribution, str] = {}
-    for table, read in _READERS.items():
-        rows = [
-            {"trial_id": trial_id, **row}
-            for trial_id, template in zip(ids, templates, strict=True)
-            for row in read(template, json_cache)
-        ]
-        if rows:
-            connection.execute(table.insert(), rows)
+    for trial_id, template in zip(ids, templates, strict=True):
+        for table, row in _rows_of(template, json_cache):
+            rows[table].append({"trial_id": trial_id, **row})
+    for table, found in rows.items():
+        connection.execute(table.insert(), found)
     return list(zip(ids, numbers, strict=True))
 
 
 def enqueue_missing(connection: Connection, study_id: int, queue: Iterable[QueuedConfig]) -> int:
-    """Add a waiting trial for each config, as Optuna's `enqueue_trial` does, but none twice.
+    """Add a waiting trial for each config, as Optuna's `enqueue_trial` does, unless it has one.
 
-    One whose trial failed is added again.
+    A config whose trial failed is added again.
 
     Returns:
         How many were added.
@@ -88,8 +94,8 @@ Attributes = Mapping[str, Any]
 
 
 def _load_queued(connection: Connection, study_id: int) -> list[tuple[Attributes, Attributes]]:
-    """Return the parameters and the attributes of trials that were enqueued and did not fail."""
-    system, user = tables.system_attributes, tables.user_attributes
+    """Return the parameters and user attributes of enqueued trials that did not fail."""
+    system = tables.system_attributes
     query = (
         sa.select(system.c.trial_id, system.c.value_json)
         .join(trials, trials.c.trial_id == system.c.trial_id)
@@ -100,17 +106,8 @@ def _load_queued(connection: Connection, study_id: int) -> list[tuple[Attributes
         )
     )
     params = {trial_id: json.loads(text) for trial_id, text in connection.execute(query)}
-    attributes: dict[int, dict[str, Any]] = {trial_id: {} for trial_id in params}
-    if params:
-        of_study = sa.select(trials.c.trial_id).where(trials.c.study_id == study_id)
-        rows = connection.execute(
-            sa.select(user.c.trial_id, user.c.key, user.c.value_json).where(
-                user.c.trial_id.in_(of_study)
-            )
-        )
-        for trial_id, key, text in rows:
-            if trial_id in attributes:
-                attributes[trial_id][key] = json.loads(text)
+    selection = TrialSelection([study_id], list(params))
+    attributes = read_attributes(connection, selection, tables.user_attributes)
     return [(params[trial_id], attributes[trial_id]) for trial_id in params]
 
 
@@ -128,59 +125,27 @@ def _add_trial(connection: Connection, study_id: int, number: int, template: Fro
         study_id=study_id,
         number=number,
         state=template.state,
-        datetime_start=_to_utc(template.datetime_start),
-        datetime_complete=_to_utc(template.datetime_complete),
+        datetime_start=tables.to_utc(template.datetime_start),
+        datetime_complete=tables.to_utc(template.datetime_complete),
     )
     return int(connection.execute(row.returning(trials.c.trial_id)).scalar_one())
 
 
-def _to_utc(local: datetime | None) -> datetime | None:
-    """Return a time of Optuna's trials as its tables hold it."""
-    return None if local is None else local.astimezone(UTC).replace(tzinfo=None)
-
-
-JsonCache = dict[BaseDistribution, str]
-"""Distributions as JSON, which many trials share."""
-
-
-def _read_values(template: FrozenTrial, _: JsonCache) -> Iterator[Row]:
+def _rows_of(
+    template: FrozenTrial, json_cache: dict[BaseDistribution, str]
+) -> Iterator[tuple[sa.TableClause, Row]]:
+    """Yield what belongs to a trial in other tables; trials share distributions as JSON."""
     for objective, value in enumerate(template.values or ()):
-        stored, kind = to_stored(value)
-        yield {"objective": objective, "value": stored, "value_type": kind}
-
-
-def _read_params(template: FrozenTrial, json_cache: JsonCache) -> Iterator[Row]:
+        yield tables.values, value_row(objective, value)
     for name, value in template.params.items():
         distribution = template.distributions[name]
         if distribution not in json_cache:
             json_cache[distribution] = distribution_to_json(distribution)
-        yield {
-            "param_name": name,
-            "param_value": distribution.to_internal_repr(value),
-            "distribution_json": json_cache[distribution],
-        }
-
-
-def _read_user(template: FrozenTrial, _: JsonCache) -> Iterator[Row]:
-    for key, value in template.user_attrs.items():
-        yield {"key": key, "value_json": json.dumps(value)}
-
-
-def _read_system(template: FrozenTrial, _: JsonCache) -> Iterator[Row]:
-    for key, value in template.system_attrs.items():
-        yield {"key": key, "value_json": json.dumps(value)}
-
-
-def _read_reports(template: FrozenTrial, _: JsonCache) -> Iterator[Row]:
-    for step, value in template.intermediate_values.items():
-        stored, kind = to_stored(value)
-        yield {"step": step, "intermediate_value": stored, "intermediate_value_type": kind}
-
-
-_READERS = {
-    tables.values: _read_values,
-    tables.params: _read_params,
-    tables.user_attributes: _read_user,
-    tables.system_attributes: _read_system,
-    tables.reports: _read_reports,
-}
+        internal = distribution.to_internal_repr(value)
+        yield tables.params, param_row(name, internal, json_cache[distribution])
+    for item in template.user_attrs.items():
+        yield tables.user_attributes, attribute_row(*item)
+    for item in template.system_attrs.items():
+        yield tables.system_attributes, attribute_row(*item)
+    for step, report in template.intermediate_values.items():
+        yield tables.reports, report_row(step, report)

@@ -1,4 +1,4 @@
-"""Constraints of Optuna: what a trial kept, or broke."""
+"""Optuna's constraints: their values in a trial, and whether it satisfies them."""
 
 import math
 from collections.abc import Mapping
@@ -8,12 +8,12 @@ from storage.optuna_internals import CONSTRAINT_PREFIX, CONSTRAINTS
 
 
 def constraint_values(attributes: Mapping[str, Any]) -> list[float]:
-    """Return the values of a trial's constraints, each of them kept where it is 0 or less.
+    """Return the values of a trial's constraints, each satisfied if it is 0 or less.
 
-    What is no number is kept by nothing: it is infinite.
+    A value that is not a number is returned as infinity: no trial satisfies it.
 
     Args:
-        attributes: Optuna's own, of the trial.
+        attributes: The system attributes of the trial.
     """
     found = attributes.get(CONSTRAINTS)
     values = list(found) if isinstance(found, list | tuple) else []
@@ -22,5 +22,5 @@ def constraint_values(attributes: Mapping[str, Any]) -> list[float]:
 
 
 def is_feasible(attributes: Mapping[str, Any]) -> bool:
-    """Whether a trial keeps all its constraints."""
+    """Whether a trial satisfies all its constraints."""
     return all(value <= 0 for value in constraint_values(attributes))

@@ -1,4 +1,4 @@
-"""Optuna's studies, read by plain SQL: equal to those that its own storage gives."""
+"""Optuna's studies, read by plain SQL: equal to those of Optuna's own storage."""
 
 import json
 from collections import defaultdict
@@ -17,7 +17,7 @@ from storage.optuna_schema.tables import (
 
 
 def load_frozen_studies(connection: sa.Connection) -> list[FrozenStudy]:
-    """Return all studies by their ids, those of Optuna alone too."""
+    """Return all studies in the order of their ids, plain Optuna studies too."""
     rows = connection.execute(sa.select(studies).order_by(studies.c.study_id)).all()
     user, system = (_read(connection, it) for it in (study_user_attributes, study_attributes))
     study_directions: dict[int, list[StudyDirection]] = defaultdict(list)
@@ -32,7 +32,7 @@ def load_frozen_studies(connection: sa.Connection) -> list[FrozenStudy]:
             system_attrs=system[row.study_id],
         )
         for row in rows
-        if row.study_id in study_directions  # Or it is being deleted, or was made since.
+        if row.study_id in study_directions  # Otherwise it is being deleted, or was just created.
     ]
 
 

@@ -1,4 +1,4 @@
-"""Optuna's tables as far as we read and write them; making and changing them is Optuna's."""
+"""Optuna's tables as far as we read and write them; Optuna itself creates and migrates them."""
 
 import math
 from datetime import UTC, datetime
@@ -7,7 +7,7 @@ import sqlalchemy as sa
 from optuna.trial import TrialState
 
 REVISION = "v3.2.0.a"
-"""Optuna's name of the tables that are described here; a store of this name needs no migration."""
+"""Optuna's revision of the tables described here; a store of this revision needs no migration."""
 
 TABLE_NAMES = frozenset(
     f"{owner}_{what}"
@@ -20,7 +20,7 @@ TABLE_NAMES = frozenset(
     }.items()
     for what in whats
 ) | {"studies", "trials", "version_info", "alembic_version"}
-"""Of all its tables."""
+"""The names of all its tables."""
 
 versions = sa.table("alembic_version", sa.column("version_num"))
 
@@ -80,19 +80,24 @@ reports = sa.table(
 
 
 def utc_now() -> datetime:
-    """Return the time as Optuna's tables hold it: UTC, without saying so."""
+    """Return the time as Optuna's tables hold it: in UTC, without a time zone."""
     return datetime.now(UTC).replace(tzinfo=None)
 
 
 def to_local(stored: datetime | None) -> datetime | None:
-    """Return a time of the tables as Optuna's trials hold it: the local one."""
+    """Return a time of the tables as Optuna's trials hold it: local, without a time zone."""
     if stored is None:
         return None
     return stored.replace(tzinfo=UTC).astimezone().replace(tzinfo=None)
 
 
+def to_utc(local: datetime | None) -> datetime | None:
+    """Return a local time as Optuna's tables hold it."""
+    return None if local is None else local.astimezone(UTC).replace(tzinfo=None)
+
+
 NON_FINITE = {"INF_POS": math.inf, "INF_NEG": -math.inf, "NAN": math.nan}
-"""Optuna keeps numbers that some databases cannot hold as a word beside an empty value."""
+"""Optuna stores numbers that some databases do not support as a word beside an empty value."""
 
 
 def from_stored(value: float | None, kind: str) -> float:

@@ -1,7 +1,6 @@
-"""Optuna's trials begun, written and ended within transactions of ours, by Optuna's own rules.
+"""Optuna's trials begun, written and ended within our transactions, by Optuna's own rules.
 
-So that a lease and the trial it is for always change together. A plain Optuna sees its trials go
-through the states they always go through.
+So a lease and its trial always change together. To plain Optuna, the trials look like its own.
 """
 
 import json
@@ -28,7 +27,7 @@ Row = dict[str, Any]
 
 
 def take_enqueued(connection: Connection, study_id: int) -> tuple[int, int] | None:
-    """Set the oldest trial running that waits without a lease, and return its id and number."""
+    """Start the oldest waiting trial without a lease; return its id and number, None if none."""
     row = connection.execute(
         sa.select(trials.c.trial_id, trials.c.number)
         .outerjoin(leases, leases.c.trial_id == trials.c.trial_id)
@@ -46,7 +45,7 @@ def take_enqueued(connection: Connection, study_id: int) -> tuple[int, int] | No
 
 
 def lock_optuna_study(connection: Connection, study_id: int) -> None:
-    """Hold a study until the transaction ends, as Optuna does where it numbers trials.
+    """Lock a study until the transaction ends, as Optuna does when it numbers trials.
 
     Raises:
         StudyNotFoundError: If it was deleted.
@@ -78,7 +77,7 @@ def add_trial(connection: Connection, study_id: int) -> tuple[int, int]:
 
 
 def set_running(connection: Connection, trial_id: int) -> bool:
-    """Set a trial running that waits; False where it does not wait any more."""
+    """Set a waiting trial to RUNNING; return False if it does not wait any more."""
     changed = connection.execute(
         trials.update()
         .where(trials.c.trial_id == trial_id, trials.c.state == TrialState.WAITING)
@@ -88,7 +87,7 @@ def set_running(connection: Connection, trial_id: int) -> bool:
 
 
 def set_waiting(connection: Connection, trial_id: int) -> None:
-    """Show a trial as waiting; one that has ended stays so."""
+    """Set a running trial to WAITING; one that has ended stays so."""
     connection.execute(
         trials.update()
         .where(trials.c.trial_id == trial_id, trials.c.state == TrialState.RUNNING)
@@ -97,7 +96,7 @@ def set_waiting(connection: Connection, trial_id: int) -> None:
 
 
 def end_trial(connection: Connection, trial_id: int, outcome: Outcome) -> bool:
-    """End a trial with its outcome; False where it has ended already, which stays."""
+    """End a trial with its outcome; return False if it has ended already, and keep that."""
     if has_ended(connection, trial_id):
         return False
     reason = {"reason": outcome.reason} if outcome.reason else {}
@@ -106,9 +105,7 @@ def end_trial(connection: Connection, trial_id: int, outcome: Outcome) -> bool:
     if outcome.state == TrialState.PRUNED:
         value = _last_report(connection, trial_id)
     if value is not None:
-        stored, kind = tables.to_stored(value)
-        row = {"trial_id": trial_id, "objective": 0, "value": stored, "value_type": kind}
-        upsert(connection, tables.values, [row])
+        upsert(connection, tables.values, [{"trial_id": trial_id, **value_row(0, value)}])
     connection.execute(
         trials.update()
         .where(trials.c.trial_id == trial_id)
@@ -126,16 +123,39 @@ def has_ended(connection: Connection, trial_id: int) -> bool:
 
 
 def write_attributes(connection: Connection, trial_id: int, attributes: Mapping[str, Any]) -> None:
-    """Set attributes of a trial."""
-    rows = (
-        {"trial_id": trial_id, "key": key, "value_json": json.dumps(value)}
-        for key, value in attributes.items()
-    )
+    """Set user attributes of a trial."""
+    rows = ({"trial_id": trial_id, **attribute_row(*item)} for item in attributes.items())
     upsert(connection, tables.user_attributes, rows)
 
 
+def value_row(objective: int, value: float) -> Row:
+    """Return the row of a final value, without the trial's id."""
+    stored, kind = tables.to_stored(value)
+    return {"objective": objective, "value": stored, "value_type": kind}
+
+
+def report_row(step: int, value: float) -> Row:
+    """Return the row of an intermediate value, without the trial's id."""
+    stored, kind = tables.to_stored(value)
+    return {"step": step, "intermediate_value": stored, "intermediate_value_type": kind}
+
+
+def param_row(name: str, internal_value: float, distribution_json: str) -> Row:
+    """Return the row of a parameter, without the trial's id."""
+    return {
+        "param_name": name,
+        "param_value": internal_value,
+        "distribution_json": distribution_json,
+    }
+
+
+def attribute_row(key: str, value: Any) -> Row:
+    """Return the row of an attribute, without the trial's id."""
+    return {"key": key, "value_json": json.dumps(value)}
+
+
 def upsert(connection: Connection, table: sa.TableClause, rows: Iterable[Row]) -> None:
-    """Insert rows of trials, and replace those that are there."""
+    """Insert rows of trials, and replace those of equal keys."""
     chosen: Sequence[Row] = list(rows)
     if not chosen:
         return
@@ -147,7 +167,7 @@ def upsert(connection: Connection, table: sa.TableClause, rows: Iterable[Row]) -
 
 
 def insert_missing(connection: Connection, table: sa.TableClause, row: Row) -> bool:
-    """Insert a row; False where there is one already, which stays as it is."""
+    """Insert a row; return False if there is one of its key already, and keep that."""
     inserted = connection.execute(_insert(connection, table).on_conflict_do_nothing().values(row))
     return inserted.rowcount == 1
 
@@ -163,7 +183,7 @@ def _insert(connection: Connection, table: sa.TableClause) -> "Insert":
 
 
 def _last_report(connection: Connection, trial_id: int) -> float | None:
-    """Return the value of a trial that was pruned: its last report, where that is a number."""
+    """Return the value of a pruned trial: its last report, if that is a number."""
     row = connection.execute(
         sa.select(tables.reports.c.intermediate_value, tables.reports.c.intermediate_value_type)
         .where(tables.reports.c.trial_id == trial_id)
@@ -181,4 +201,4 @@ ROW_KEYS: Mapping[sa.TableClause, str] = {
     tables.reports: "step",
     tables.values: "objective",
 }
-"""What tells the rows of one trial apart."""
+"""The column that distinguishes the rows of one trial."""

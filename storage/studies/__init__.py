@@ -1,4 +1,4 @@
-"""Records of studies: create, load and delete them, their files, predictions and copies.
+"""Records of studies: created, loaded and deleted, with their files, predictions and copies.
 
 The trials of a running study are in `storage.coordination`.
 """

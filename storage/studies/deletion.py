@@ -1,4 +1,4 @@
-"""Removing studies: everything that the store holds of one, in an order that may be cut off."""
+"""Deleting studies and their trials, in an order in which an interruption does no harm."""
 
 from collections.abc import Callable, Sequence
 
@@ -18,8 +18,8 @@ from storage.tables import epochs, leases, predictions, studies, workers
 def delete_study(store: Store, name: str) -> None:
     """Delete a study: our rows first, then Optuna's.
 
-    What is left when it is cut off in between is a plain Optuna study, which the same call
-    deletes. The other way round a new study could get the old one's id, and its rows.
+    An interruption leaves a plain Optuna study, which the same call deletes. In the other order,
+    a new study could get the id of the old one, and its rows.
 
     Raises:
         StudyNotFoundError: If there is no such study.
@@ -34,7 +34,7 @@ def delete_study(store: Store, name: str) -> None:
 def _delete_ours(store: Store, study_id: int) -> None:
     of_study = studies.c.study_id == study_id
     with store.write() as connection:
-        # Those who begin a trial of it, or enter a config, hold the study first and then a lease.
+        # In the order of other transactions: they lock the study first, then a lease.
         connection.execute(sa.select(studies.c.study_id).where(of_study).with_for_update())
         delete_leases(connection, leases.c.study_id == study_id)
         connection.execute(predictions.delete().where(predictions.c.study_id == study_id))
@@ -43,7 +43,7 @@ def _delete_ours(store: Store, study_id: int) -> None:
 
 
 BATCH_SIZE = 500
-"""Trials of one transaction: a tenth of a second, for which other writers wait."""
+"""Trials in one transaction, for which other writers wait: a tenth of a second."""
 
 
 TRIAL_TABLES = (
@@ -59,14 +59,14 @@ TRIAL_TABLES = (
 def delete_trials(
     store: Store, study_id: int, progress: Callable[[int, int, str], None] | None = None
 ) -> None:
-    """Delete all trials of a study, the last first.
+    """Delete all trials of a study, the last one first.
 
-    Cut off in between, it leaves a study whose trials are numbered without a gap.
+    An interruption leaves a study whose trials are numbered without a gap.
 
     Args:
         store: The store.
-        study_id: The study, to which nobody adds trials any more.
-        progress: Told how many trials are deleted.
+        study_id: The study, which gets no more trials.
+        progress: Called with the number of deleted trials, of all trials, and a text.
     """
     ids = _list_ids(store, study_id)
     for start in range(0, len(ids), BATCH_SIZE):
@@ -86,7 +86,7 @@ def _list_ids(store: Store, /, study_id: int) -> list[int]:
 def _delete_batch(store: Store, /, ids: Sequence[int]) -> None:
     with store.write() as connection:
         if not store.is_optuna_only:
-            # Never apart from the trials: SQLite gives their ids to others.
+            # In the transaction of the trials: SQLite reuses their ids.
             _delete(connection, leases, ids)
             _delete(connection, epochs, ids)
         for table in (*TRIAL_TABLES, trials):

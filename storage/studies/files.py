@@ -1,8 +1,8 @@
-"""Files in the store, in chunks: for workers that share no folder but the database.
+"""Files in the store, in chunks: for workers that share a database and no folder.
 
-A file comes in as chunks under an id of its own, and gets its name in one last short transaction,
-in which it takes the place of the one before: readers see the old file or the new, never a mix.
-Each of these steps may be done twice, for a caller that did not hear that it was done.
+A file is written as chunks under a new id. A last short transaction gives it its name, and deletes
+the file that had the name: readers see the old file or the new one, never a mix. Each step may be
+repeated, in case the answer to a commit was lost.
 """
 
 import hashlib
@@ -16,27 +16,29 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
+from storage.database.error_messages import driver_message
 from storage.database.retry import with_retry
 from storage.database.store import Store
+from storage.database.url import hide_passwords
 from storage.errors import StoreError, StoreFullError
 from storage.tables import chunks, files, versions
 
 CHUNK_BYTES = 2**20
 STALE_S = 600.0
-"""A file without a new chunk for so long has lost its writer."""
+"""The writer of an incomplete file without a new chunk for so long is dead."""
 
 
 def put_file(store: Store, name: str, file: BinaryIO, *, max_bytes: int) -> None:
-    """Keep a file under a name, in the place of the one that had it.
+    """Save a file under a name, replacing the file of that name.
 
     Args:
         store: The store.
         name: The file's name, at most 255 characters.
-        file: Open for reading; all of it is kept.
-        max_bytes: What all files of the store together may take.
+        file: Open for reading; all of it is saved.
+        max_bytes: The limit of all files of the store together.
 
     Raises:
-        StoreFullError: If they would take more.
+        StoreFullError: If the files would exceed the limit.
         StoreError: If the store cannot be written.
     """
     size = file.seek(0, os.SEEK_END)
@@ -57,17 +59,17 @@ def put_file(store: Store, name: str, file: BinaryIO, *, max_bytes: int) -> None
 
 
 def get_file(store: Store, name: str, file: BinaryIO) -> bool:
-    """Write the file of that name into an open one, or gives False when there is none.
+    """Write the file of that name into an open one; return False if there is none.
 
-    One that is replaced while it is read is read anew, as often as that happens.
+    A file that is replaced while it is read is read again.
 
     Raises:
-        StoreError: If the store cannot be read, or what it holds is damaged.
+        StoreError: If the store cannot be read, or the file in it is damaged.
     """
     read_id = None
     with _explaining_errors(store, "read", name):
         while (found := _find(store, name)) is not None:
-            if found.file_id == read_id:  # Nobody replaced it.
+            if found.file_id == read_id:  # It was not replaced.
                 raise StoreError(f"The file {name} in {store.shown_url} is damaged.")
             read_id = found.file_id
             file.seek(0)
@@ -78,7 +80,7 @@ def get_file(store: Store, name: str, file: BinaryIO) -> bool:
 
 
 def delete_files(store: Store, names: Iterable[str]) -> None:
-    """Delete the files of these names; those that are not there are as good as deleted.
+    """Delete the files of these names, as far as they exist.
 
     Raises:
         StoreError: If the store cannot be written.
@@ -90,7 +92,7 @@ def delete_files(store: Store, names: Iterable[str]) -> None:
 
 
 def list_files(store: Store, prefix: str = "") -> dict[str, int]:
-    """Return the names that begin with a prefix, and the size of each in bytes.
+    """Return the files whose names begin with a prefix: sizes in bytes by name.
 
     Raises:
         StoreError: If the store cannot be read.
@@ -114,13 +116,13 @@ def _list(store: Store, prefix: str) -> dict[str, int]:
             .where(files.c.sha256.is_not(None), files.c.name.startswith(prefix, autoescape=True))
             .order_by(files.c.name)
         )
-        # LIKE of SQLite takes a capital for its small letter.
+        # LIKE of SQLite ignores case.
         return {name: size for name, size in rows if name.startswith(prefix)}
 
 
 @with_retry
 def _begin(store: Store, file_id: str, name: str, size: int, max_bytes: int) -> None:
-    """Enter a file that has no chunk yet, if there is room for it."""
+    """Add a file without chunks, if there is room for it."""
     with store.write() as connection:
         _lock(connection)
         now = store.now(connection)
@@ -152,7 +154,7 @@ def _add_chunk(store: Store, file_id: str, position: int, data: bytes) -> None:
 
 @with_retry
 def _complete(store: Store, file_id: str, name: str, sha256: str) -> None:
-    """Return the file its name, and remove the one that had it."""
+    """Give the file its name, and remove the file that had it."""
     with store.write() as connection:
         _lock(connection)
         _remove(
@@ -167,7 +169,7 @@ def _complete(store: Store, file_id: str, name: str, sha256: str) -> None:
 def _update(connection: Connection, file_id: str, **values: Any) -> None:
     result = connection.execute(files.update().where(files.c.file_id == file_id).values(**values))
     if result.rowcount != 1:
-        raise StoreError("A file was not kept: its writer was taken for dead. Try again.")
+        raise StoreError("A file was not kept: its writer was considered dead. Try again.")
 
 
 @with_retry
@@ -207,7 +209,7 @@ def _remove(connection: Connection, *conditions: sa.ColumnElement[bool]) -> None
 
 
 def _lock(connection: Connection) -> None:
-    """Let one transaction at a time name, count or delete files; a row that is always there."""
+    """Let one transaction at a time name, count or delete files, by a row that always exists."""
     connection.execute(sa.select(versions.c.only).with_for_update())
 
 
@@ -216,9 +218,8 @@ def _explaining_errors(store: Store, verb: str, name: str) -> Iterator[None]:
     try:
         yield
     except SQLAlchemyError as error:
-        cause = str(getattr(error, "orig", None) or error).strip()
-        first = cause.splitlines()[0] if cause else type(error).__name__
-        raise StoreError(f"Cannot {verb} {name} in {store.shown_url}: {first}") from error
+        reason = hide_passwords(driver_message(error))
+        raise StoreError(f"Cannot {verb} {name} in {store.shown_url}: {reason}") from error
 
 
 def _mb(size: int) -> str:

@@ -1,6 +1,6 @@
-"""Strays: rows of ours about studies and trials that Optuna has no more.
+"""Orphans: our rows of studies and trials that were deleted from Optuna's tables.
 
-SQLite gives the ids of what was deleted again, and whatever gets one would inherit the rows.
+SQLite reuses the ids of deleted rows: a new study or trial would get the orphans of the old one.
 """
 
 import sqlalchemy as sa
@@ -15,7 +15,7 @@ from storage.tables import epochs, leases, predictions, studies, workers
 
 @with_retry
 def count_orphans(store: Store) -> int:
-    """Count strays."""
+    """Count orphaned studies and leases."""
     with store.read() as connection:
         n_studies = connection.execute(
             sa.select(sa.func.count()).select_from(studies).where(_has_no_study(studies))
@@ -28,7 +28,7 @@ def count_orphans(store: Store) -> int:
 
 @with_retry
 def delete_orphans(store: Store) -> None:
-    """Delete strays; to be called before anything is created."""
+    """Delete all orphans; call this before a study is created."""
     with store.write() as connection:
         delete_leases(connection, _is_orphaned_lease())
         connection.execute(predictions.delete().where(_has_no_study(predictions)))

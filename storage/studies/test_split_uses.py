@@ -1,4 +1,7 @@
-"""Uses of a test split: each is recorded before it happens, by the fingerprint of its images."""
+"""Uses of a test split: each is recorded before it happens, by the fingerprint of its images.
+
+The record outlives the studies: deleting a study does not make images unseen that were used.
+"""
 
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -15,7 +18,7 @@ from storage.tables import test_uses
 class TestUseRow:
     """A use of a test split: by what command, when (seconds since 1970), and for which network.
 
-    `fingerprint` is of the prepared images, `creation` of the study whose trial it is.
+    `fingerprint` identifies the prepared images, `creation` the study among others of its name.
     """
 
     fingerprint: str
@@ -38,15 +41,15 @@ def record_test_use(
     creation: str,
     command: str,
 ) -> None:
-    """Record, before it happens, that a network answers on a test split; the first time stays.
+    """Record that a network is about to be evaluated on a test split; the first record stays.
 
     Args:
         store: The store.
-        fingerprint: Of the prepared images.
-        study: Whose trial the network is.
+        fingerprint: The fingerprint of the prepared images.
+        study: The study of the network's trial.
         trial_number: The trial's number.
-        creation: What tells the study from others of that name.
-        command: What asks for it.
+        creation: What distinguishes the study from others of that name.
+        command: The command that evaluates it.
     """
     with store.write() as connection:
         row = {
@@ -62,7 +65,7 @@ def record_test_use(
 
 @with_retry
 def list_test_uses(store: Store, fingerprints: Collection[str]) -> list[TestUseRow]:
-    """Return the uses of the test splits of some prepared images, the first one first."""
+    """Return the uses of the test splits of some prepared images, the first use first."""
     with store.read() as connection:
         rows = connection.execute(
             sa.select(test_uses)

@@ -1,4 +1,4 @@
-"""Trials of one study taken over by another, with everything that was found out about them."""
+"""Copies of trials from one study to another, with outcomes and curves."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -19,15 +19,15 @@ from storage.outcomes import Outcome
 from storage.tables import epochs, leases
 
 BATCH_SIZE = 100
-"""Trials of one transaction: a tenth of a second, for which other writers wait."""
+"""Trials in one transaction, for which other writers wait: a tenth of a second."""
 
 
 @dataclass(frozen=True, slots=True)
 class TrialCopy:
-    """A finished trial to take over: as the new study sees it, and where its curve is.
+    """A finished trial to copy.
 
-    `trial` has the new study's distributions; its number is given anew. `config_key` is by which
-    the new study knows the config.
+    `trial` has the new study's distributions; it gets a new number. `config_key` is the key of
+    its config in the new study, `source_trial_id` the trial whose curve is copied.
     """
 
     trial: FrozenTrial
@@ -45,17 +45,17 @@ def copy_trials(
 ) -> list[int]:
     """Add finished trials to a study, each with its outcome and curve, and return their numbers.
 
-    A trial whose config the study has already is not added again; its number is that one's.
+    A trial whose config the study has already is not added; the number of that trial is returned.
 
     Args:
         store: The store of both studies.
-        study: The study that takes them.
+        study: The study to copy to.
         copies: The trials.
-        on_copy: Told how many there are after each batch.
+        on_copy: Called after each batch with the number of copied trials.
 
     Raises:
         ValueError: If a parameter's distribution is not compatible with the study's own.
-        StudyNotFoundError: If somebody deletes the study meanwhile.
+        StudyNotFoundError: If the study is deleted meanwhile.
     """
     numbers: list[int] = []
     for batch in _batches(copies):
@@ -98,7 +98,7 @@ def _copy_batch(store: Store, /, study_id: int, batch: Sequence[TrialCopy]) -> l
 def _known_numbers(
     connection: Connection, study_id: int, batch: Sequence[TrialCopy]
 ) -> dict[str, int]:
-    """Return the numbers of those that are there: where only the answer to a commit was lost."""
+    """Return the numbers of trials that exist, by config: this may be a retry."""
     found = connection.execute(
         sa.select(leases.c.config_key, leases.c.trial_number).where(
             leases.c.study_id == study_id,

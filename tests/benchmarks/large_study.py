@@ -40,7 +40,7 @@ from storage import (
     Store,
     count_done,
     finish_trial,
-    last_outcome_kinds,
+    last_outcomes,
     list_trials_to_keep,
     load_study,
     longest_epoch_s,
@@ -234,7 +234,7 @@ def time_worker(url: str, n_runs: int) -> None:
         lambda: list_trials_to_keep(store, study_id, n_best=5, n_pruned=10),
         n_runs,
     )
-    show("last kinds", lambda: last_outcome_kinds(store, study_id, 100), n_runs)
+    show("last kinds", lambda: last_outcomes(store, study_id, 100), n_runs)
     show("longest epoch", lambda: longest_epoch_s(store, study_id), n_runs)
     show("is over", lambda: (load_study(store, NAME), count_done(store, study_id)), n_runs)
     show("beat", lambda: send_heartbeat(store, study_id, worker_id), n_runs)

@@ -22,7 +22,7 @@ _KERNELS = ("kernel", "depthwise_kernel", "pointwise_kernel")
 def build_backbone(
     name: str, image_shape: tuple[int, int, int], weights: Weights
 ) -> "keras.Model":
-    """A frozen backbone without its top, from pixels scaled by `preprocess` to feature maps.
+    """Build a frozen backbone without its top, for pixels scaled by `preprocess`.
 
     Call it with `training=False`, so that its batch normalizations stay in inference mode.
 
@@ -72,7 +72,7 @@ def unfreeze_top(model: "keras.Model", n_layers: int) -> None:
 
 
 def leaf_layers(model: "keras.Model") -> "Iterator[keras.Layer]":
-    """The layers of a model in order, with those of models inside it in their place."""
+    """Yield the layers of a model in order, those of nested models in their place."""
     import keras
 
     for layer in model.layers:
@@ -113,7 +113,7 @@ def _draw_weights(model: "keras.Model") -> None:
 
 
 def _initializer(layer: Any, kernel_name: str) -> Any:
-    """What draws a kernel; the one of a depthwise convolution is named for its kind only."""
+    """Return the initializer of a kernel, whose name depends on the kind of layer."""
     name = kernel_name.replace("kernel", "initializer")
     if name == "initializer":
         is_depthwise = hasattr(layer, "depthwise_initializer")

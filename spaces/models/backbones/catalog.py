@@ -1,4 +1,4 @@
-"""The table of all backbones: what each is, and its layers, read from `backbones.json`.
+"""The catalog of backbones and their layers, read from `backbones.json`.
 
 `tests/tools/make_backbone_table.py` writes the file from Keras models; nothing here loads Keras.
 """
@@ -23,7 +23,7 @@ _TABLE = "backbones.json"
 
 @dataclass(frozen=True, slots=True)
 class LayerSpec:
-    """What a layer's shape, weights and operations follow from, whatever comes in.
+    """What determines a layer's output shape, weights and operations, for any input.
 
     `trainable` and `fixed` are weights for each channel beside a kernel's; `amounts` are the rows
     and columns that a padding adds or a cropping takes: top, bottom, left, right.
@@ -54,7 +54,7 @@ class Layer:
 class WeightsFile:
     """Keras' own ImageNet weights of a backbone; a few have no hash.
 
-    `image_size` is the side of the images it is for; `None` means all that no other file is for.
+    `image_size` is the side of the images it is for; `None` means all other sizes.
     """
 
     name: str
@@ -67,7 +67,7 @@ class WeightsFile:
 class Backbone:
     """A classification network of `keras.applications`, without its top.
 
-    `mode` is how Keras' own ImageNet weights want pixels, "none" where the network rescales them
+    `mode` is how Keras' own ImageNet weights expect pixels, "none" if the network rescales them
     itself; `n_layers` counts the layers with kernels, which can be unfrozen.
     """
 
@@ -80,7 +80,7 @@ class Backbone:
 
 
 def find_backbone(name: str) -> Backbone:
-    """The backbone of a name; case, underscores and hyphens do not matter.
+    """Return the backbone of a name; case, underscores and hyphens are ignored.
 
     Raises:
         SpaceError: If there is none; the message names those like it, or lists the known ones.
@@ -97,13 +97,13 @@ def find_backbone(name: str) -> Backbone:
 
 
 def backbone_names() -> tuple[str, ...]:
-    """The names of all backbones, sorted."""
+    """Return the names of all backbones, sorted."""
     return tuple(_backbones())
 
 
 @cache
 def backbone_layers(name: str) -> tuple[Layer, ...]:
-    """All layers of a backbone, each after its inputs, in the order of `model.layers`."""
+    """Return all layers of a backbone, each after its inputs, in the order of `model.layers`."""
     specs = _specs()
     layers = []
     for position, row in enumerate(_read()["backbones"][name]["layers"]):

@@ -45,7 +45,7 @@ class BackboneCost:
 def backbone_cost(
     backbone: Backbone, image_size: tuple[int, int], unfrozen_layers: int
 ) -> BackboneCost:
-    """What a backbone costs on colour images of a size (height, width).
+    """Return the cost of a backbone for color images of a size (height, width).
 
     Args:
         backbone: Which one.
@@ -101,7 +101,7 @@ def check_image_size(backbone: Backbone, image_size: tuple[int, int]) -> None:
 
 
 def layer_shapes(name: str, image_size: tuple[int, int]) -> list[Shape]:
-    """What each layer of a backbone puts out."""
+    """Return the output shape of each layer of a backbone."""
     shapes: list[Shape] = [(*image_size, N_CHANNELS)]
     for layer in backbone_layers(name)[1:]:
         shapes.append(output_shape(layer.spec, [shapes[index] for index in layer.inputs]))
@@ -109,7 +109,7 @@ def layer_shapes(name: str, image_size: tuple[int, int]) -> list[Shape]:
 
 
 def _unfrozen(layers: tuple[Layer, ...], n_layers: int) -> list[bool]:
-    """Which layers are unfrozen: from the n-th layer with a kernel from the end, most of them."""
+    """Return whether each layer is unfrozen: most are, from the n-th last kernel on."""
     with_kernels = [i for i, layer in enumerate(layers) if layer.spec.kind in KERNEL_KINDS]
     first = with_kernels[-min(n_layers, len(with_kernels))] if n_layers else len(layers)
     return [i >= first and layer.spec.kind not in _FROZEN_KINDS for i, layer in enumerate(layers)]

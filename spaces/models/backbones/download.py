@@ -12,13 +12,14 @@ import fasteners
 
 from spaces.errors import SpaceError
 from spaces.models.backbones.catalog import Backbone, WeightsFile
+from spaces.models.backbones.weight_files import first_line
 
 TIMEOUT_S = 30.0
 """How long a server may be silent; without it a download could wait forever."""
 
 
 def imagenet_file(backbone: Backbone, image_size: tuple[int, int]) -> WeightsFile:
-    """The file that Keras has for images of a size (height, width); most have one for all."""
+    """Return the file of weights for images of a size; most backbones have one for all."""
     height, width = image_size
     for file in backbone.imagenet:
         if height == width == file.image_size:
@@ -27,12 +28,12 @@ def imagenet_file(backbone: Backbone, image_size: tuple[int, int]) -> WeightsFil
 
 
 def imagenet_path(file: WeightsFile) -> Path:
-    """Where Keras keeps a file of weights: `~/.keras/models`, or `models` in `$KERAS_HOME`."""
+    """Return the path in `~/.keras/models`, or in `models` of `$KERAS_HOME`."""
     return _keras_home() / "models" / file.name
 
 
 def fetch_imagenet_weights(backbone: Backbone, image_size: tuple[int, int]) -> Path:
-    """Keras' own weights of a backbone, downloaded if they are not in Keras' cache.
+    """Return the path of Keras' weights of a backbone; download them if they are missing.
 
     Raises:
         SpaceError: If they are not there and cannot be downloaded, or come broken; the message
@@ -81,7 +82,7 @@ def is_intact(path: Path, expected_hash: str | None) -> bool:
 
 
 def _download(file: WeightsFile, path: Path) -> None:
-    """Download beside the path first: a file in Keras' cache is always whole."""
+    """Download beside the path, then rename: a file in Keras' cache is always whole."""
     import keras
 
     with _socket_timeout(), contextlib.redirect_stdout(sys.stderr):
@@ -114,6 +115,5 @@ def _keras_home() -> Path:
 
 
 def _reason(error: Exception) -> str:
-    """The first line of an error; Keras puts the URL before it, which is told already."""
-    line = (str(error) or type(error).__name__).splitlines()[0]
-    return line.rsplit(" -- ", 1)[-1]
+    """Return the first line of an error without the URL that Keras puts before it."""
+    return first_line(error).rsplit(" -- ", 1)[-1]

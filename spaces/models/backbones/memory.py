@@ -1,7 +1,7 @@
 """The training memory of a transfer trial, in closed form from what its backbone costs.
 
 The constants were fitted to 16 measured trials of four backbones, 200 MB to 1.2 GB, in
-`tests/benchmarks/measure_backbone_memory.py`; each has a reading, given beside it.
+`tests/benchmarks/measure_backbone_memory.py`; the meaning of each is beside it.
 """
 
 from spaces.models.backbones.cost import BackboneCost
@@ -20,7 +20,7 @@ _FLOAT_BYTES = 4
 
 
 def transfer_memory_mb(cost: BackboneCost, batch_size: int, *, n_slots: int) -> float:
-    """The peak growth of a trainer's memory by a backbone over both phases, in MB.
+    """Return by how many MB a backbone increases a trainer's peak memory.
 
     Features are computed first, by a forward pass that keeps nothing; then the top of another copy
     of the backbone is trained. The maps of the frozen part take the place of the first pass's.

@@ -1,4 +1,4 @@
-"""Raw pixels as a backbone's weights want them, inside the model, from Keras' own layers."""
+"""Scaling of raw pixels as a backbone's weights expect them, by Keras layers in the model."""
 
 from typing import TYPE_CHECKING
 
@@ -20,13 +20,13 @@ _SCALES: dict[Mode, tuple[list[float], list[float]]] = {
 
 
 def preprocess(x: "keras.KerasTensor", mode: Mode) -> "keras.KerasTensor":
-    """Pixels scaled for a backbone's weights, in three channels.
+    """Scale pixels for a backbone's weights, in three channels.
 
     Args:
-        x: Raw pixels from 0 to 255, shape `(batch, height, width, 1 or 3)`; colours are red,
+        x: Raw pixels from 0 to 255, shape `(batch, height, width, 1 or 3)`; colors are red,
             green, blue.
-        mode: What the weights want: `tf` from -1 to 1, `torch` normalized by the mean and
-            deviation of ImageNet, `caffe` blue first and centred, `none` as they are.
+        mode: What the weights expect: `tf` from -1 to 1, `torch` normalized by the mean and
+            deviation of ImageNet, `caffe` blue first and centered, `none` as they are.
 
     Returns:
         Pixels of the shape `(batch, height, width, 3)`.

@@ -1,7 +1,6 @@
-"""What of a backbone's maps stays in memory: for the backward pass, and from layer to layer.
+"""How many values of a backbone's maps stay in memory, for one image.
 
-Values of one image, in numbers. Dropout, reshaping and the linear activation give back the map
-they are given, so their output is counted as that map.
+Dropout, reshaping and the linear activation return their input, so that no output is counted.
 """
 
 from collections.abc import Sequence
@@ -13,7 +12,7 @@ from spaces.models.backbones.shapes import Shape, depthwise_values
 # What backward passes need beside inputs and outputs, in copies of the layer's output: fitted, as
 # the constants of `memory`. silu and gelu keep their input and parts of what they compute.
 EXTRA_BY_ACTIVATION = {"silu": 2.5, "gelu": 2.75}
-EXTRA_BY_NORM = 1.0  # of a layer normalization: its centred input
+EXTRA_BY_NORM = 1.0  # of a layer normalization: its centered input
 
 _RETAINS_OUTPUT = ("relu", "relu6", "sigmoid")
 
@@ -21,7 +20,7 @@ _RETAINS_OUTPUT = ("relu", "relu6", "sigmoid")
 def retained_values(
     layers: Sequence[Layer], shapes: Sequence[Shape], trained: Sequence[bool]
 ) -> int:
-    """Values that the backward pass needs, above the first trained layer.
+    """Return how many values the backward pass needs, above the first trained layer.
 
     Args:
         layers: All layers of the network.
@@ -42,13 +41,13 @@ def retained_values(
 
 
 def largest_map(layers: Sequence[Layer], shapes: Sequence[Shape], trained: Sequence[bool]) -> int:
-    """Values of the largest map that a gradient is computed for."""
+    """Return the size of the largest map that a gradient is computed for."""
     requires_gradient = _requires_gradient(layers, trained)
     return max((prod(s) for s, r in zip(shapes, requires_gradient, strict=True) if r), default=0)
 
 
 def peak_live_values(layers: Sequence[Layer], shapes: Sequence[Shape]) -> int:
-    """The most values that are alive at once in a forward pass that keeps nothing."""
+    """Return the most values that are alive at once in a forward pass that keeps nothing."""
     owners = _buffer_owners(layers)
     last_use = dict(enumerate(range(len(layers))))
     for position, layer in enumerate(layers):
@@ -74,7 +73,7 @@ def _requires_gradient(layers: Sequence[Layer], trained: Sequence[bool]) -> list
 
 
 def _buffer_owners(layers: Sequence[Layer]) -> list[int]:
-    """For each layer, the one whose output its own output is."""
+    """Return, for each layer, the one whose buffer its output is in."""
     owners: list[int] = []
     for position, layer in enumerate(layers):
         spec = layer.spec
@@ -86,7 +85,7 @@ def _buffer_owners(layers: Sequence[Layer]) -> list[int]:
 
 
 def _retained_outputs(position: int, layer: Layer, trained: bool) -> list[int]:
-    """Positions of the outputs that the backward pass through a layer needs."""
+    """Return positions of the outputs that the backward pass through a layer needs."""
     spec = layer.spec
     needed = [position] if spec.activation in _RETAINS_OUTPUT else []
     if spec.kind in {*KERNEL_KINDS, "layer_scale"} and trained:
@@ -99,7 +98,7 @@ def _retained_outputs(position: int, layer: Layer, trained: bool) -> list[int]:
 
 
 def _extra_values(layer: Layer, inputs: Sequence[Shape], output: Shape) -> float:
-    """Values kept that are no layer's output."""
+    """Return how many retained values are not the output of a layer."""
     spec = layer.spec
     copies = EXTRA_BY_ACTIVATION.get(spec.activation, 0.0)
     if spec.kind == "layer_norm":

@@ -1,7 +1,7 @@
 """The layers by which some backbones scale pixels themselves: EfficientNet, ConvNeXt and others.
 
-Weights of their own mode want them as Keras builds them for its ImageNet weights; weights of
-another mode want pixels that `preprocess` has scaled, and nothing done to them again.
+Weights of the backbone's own mode expect this scaling as Keras builds it for its ImageNet weights.
+Weights of another mode expect pixels that `preprocess` has scaled, without further scaling.
 """
 
 from collections.abc import Iterable
@@ -34,7 +34,7 @@ def match_imagenet_scaling(backbone: Backbone, layers: "Iterable[keras.Layer]") 
 
 
 def disable_builtin_scaling(layers: "Iterable[keras.Layer]") -> None:
-    """Make a network's own scaling of pixels give them back as they are."""
+    """Turn a network's own scaling of pixels into the identity."""
     import keras
 
     for layer in layers:

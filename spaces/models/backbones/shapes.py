@@ -17,7 +17,7 @@ NORM_OPERATIONS = {"batch_norm": 2, "layer_norm": 6, "normalization": 2, "rescal
 
 
 def output_shape(spec: LayerSpec, inputs: Sequence[Shape]) -> Shape:
-    """The shape that a layer makes of its inputs' shapes."""
+    """Return the output shape of a layer."""
     height, width, channels = inputs[0]
     match spec.kind:
         case "conv" | "separable" | "depthwise" | "max_pool" | "average_pool":
@@ -38,7 +38,7 @@ def output_shape(spec: LayerSpec, inputs: Sequence[Shape]) -> Shape:
 
 
 def parameters(spec: LayerSpec, inputs: Sequence[Shape]) -> tuple[int, int]:
-    """How many weights a layer has that could be trained, and how many that never are."""
+    """Return the numbers of trainable and of fixed weights of a layer."""
     channels = inputs[0][2]
     kernel, biases = _kernel_weights(spec, channels)
     count = 1 if spec.kind == "normalization" and spec.fixed else 0  # how much it was adapted to
@@ -46,7 +46,7 @@ def parameters(spec: LayerSpec, inputs: Sequence[Shape]) -> tuple[int, int]:
 
 
 def operations(spec: LayerSpec, inputs: Sequence[Shape], output: Shape) -> int:
-    """The operations of a layer's forward pass."""
+    """Return the operations of a layer's forward pass."""
     if spec.kind == "global_average":
         return prod(inputs[0])
     kernel, biases = _kernel_weights(spec, inputs[0][2])
@@ -55,12 +55,12 @@ def operations(spec: LayerSpec, inputs: Sequence[Shape], output: Shape) -> int:
 
 
 def depthwise_values(spec: LayerSpec, inputs: Sequence[Shape], output: Shape) -> int:
-    """The size of the map between the two parts of a separable convolution; 0 for others."""
+    """Return the size of the map inside a separable convolution; 0 for other layers."""
     return output[0] * output[1] * inputs[0][2] if spec.kind == "separable" else 0
 
 
 def _operations_of_a_value(spec: LayerSpec, n_inputs: int) -> int:
-    """Operations of each value that a layer puts out, those in kernels aside."""
+    """Return operations of each value that a layer puts out, those in kernels aside."""
     match spec.kind:
         case "max_pool" | "average_pool":
             return prod(spec.kernel)
@@ -72,7 +72,7 @@ def _operations_of_a_value(spec: LayerSpec, n_inputs: int) -> int:
 
 
 def _kernel_weights(spec: LayerSpec, channels: int) -> tuple[int, int]:
-    """Weights of a layer's kernels and biases, for inputs of so many channels."""
+    """Return weights of a layer's kernels and biases, for inputs of so many channels."""
     window = prod(spec.kernel)
     match spec.kind:
         case "conv" | "dense":
@@ -96,7 +96,7 @@ def _channels(spec: LayerSpec, channels: int) -> int:
 
 
 def _windows(spec: LayerSpec, sides: Pair) -> Pair:
-    """How many windows fit into the rows and columns of a map."""
+    """Return how many windows fit into the rows and columns of a map."""
     rows, columns = (
         -(-(side if spec.same else side - kernel + 1) // stride)
         for side, kernel, stride in zip(sides, spec.kernel, spec.strides, strict=True)
@@ -105,7 +105,7 @@ def _windows(spec: LayerSpec, sides: Pair) -> Pair:
 
 
 def _amounts(spec: LayerSpec, sides: Pair) -> tuple[int, int, int, int]:
-    """Rows and columns to add or to take: Keras' `correct_pad` adds one less to even sides."""
+    """Return rows and columns to add or remove; `correct_pad` adds one less to even sides."""
     if spec.kind != "correct_pad":
         return spec.amounts
     half = spec.kernel[0] // 2

@@ -51,13 +51,13 @@ def load_weights(model: "keras.Model", path: Path) -> None:
     except (OSError, LookupError, RuntimeError, ValueError, TypeError, AttributeError) as error:
         raise SpaceError(
             f"Expected a whole file of Keras weights (`.weights.h5`). "
-            f"Received: {path} ({_first_line(error)})."
+            f"Received: {path} ({first_line(error)})."
         ) from error
     _finalize(model)
 
 
 def _match_layers(model: "keras.Model", file: Any) -> Iterator[_LayerWeights]:
-    """All layers of a model that have weights, with what the file has for each."""
+    """Yield all layers of a model that have weights, with the file's arrays."""
     if "layers" in file:
         yield from _match_by_path(model, _get_member(file, "layers"))
         return
@@ -68,7 +68,7 @@ def _match_layers(model: "keras.Model", file: Any) -> Iterator[_LayerWeights]:
 
 
 def _match_by_path(model: "keras.Model", group: Any) -> Iterator[_LayerWeights]:
-    """Keras 3 names a layer's group by its class, numbered in the order of `model.layers`."""
+    """Match groups named by Keras 3: by class, numbered in the order of `model.layers`."""
     import keras
 
     seen: Counter[str] = Counter()
@@ -90,7 +90,7 @@ def _numbered_arrays(group: Any, path: str) -> list[Any]:
 
 
 def _match_by_order(model: "keras.Model", group: Any) -> Iterator[_LayerWeights]:
-    """Before Keras 3, the layers with weights stood in the model's order, under any names."""
+    """Match groups from before Keras 3: in the model's order, under any names."""
     layers = [layer for layer in model.layers if layer.weights]
     saved = [_get_member(group, name) for name in _names(group, "layer_names")]
     saved = [layer for layer in saved if _names(layer, "weight_names")]
@@ -101,7 +101,7 @@ def _match_by_order(model: "keras.Model", group: Any) -> Iterator[_LayerWeights]
 
 
 def _names(group: Any, attribute: str) -> list[str]:
-    """A list of names in an attribute, or in several where it was too long for one."""
+    """Return names from an attribute, or from several if they were too long for one."""
     names = list(group.attrs.get(attribute, []))
     number = 0
     while f"{attribute}{number}" in group.attrs:
@@ -111,7 +111,7 @@ def _names(group: Any, attribute: str) -> list[str]:
 
 
 def _get_member(group: Any, path: str) -> Any:
-    """What lies at a path inside a file, with nothing outside the file on the way."""
+    """Return the member at a path; refuse links, which may lead out of the file."""
     import h5py
 
     for name in path.split("/"):
@@ -135,7 +135,7 @@ def _check_shapes(part: _LayerWeights, model_name: str, path: Path) -> None:
 
 
 def _checked_shape(array: Any) -> tuple[int, ...]:
-    """The shape of an array of plain numbers that lies in the file itself."""
+    """Return the shape of an array; refuse all but numbers in the file itself."""
     import h5py
 
     if not isinstance(array, h5py.Dataset) or array.external or array.is_virtual:
@@ -150,17 +150,18 @@ def _describe_shape(shape: tuple[int, ...] | None) -> str:
 
 
 def _finalize(model: "keras.Model") -> None:
-    """Let layers that compute with copies of their weights see the new ones."""
+    """Update layers that compute with copies of their weights."""
     for layer in model.layers:
         if hasattr(layer, "finalize_state"):
             layer.finalize_state()
 
 
 def _snake_case(name: str) -> str:
-    """As Keras names groups: `Conv2D` is `conv2d`, `BatchNormalization` `batch_normalization`."""
+    """Return the name of a class as Keras writes it in groups, as `batch_normalization`."""
     name = re.sub(r"(.)([A-Z][a-z]+)", r"\1_\2", name)
     return re.sub(r"([a-z])([A-Z])", r"\1_\2", name).lower()
 
 
-def _first_line(error: Exception) -> str:
+def first_line(error: Exception) -> str:
+    """Return the first line of an error's message, or the error's type."""
     return (str(error) or type(error).__name__).splitlines()[0]

@@ -1,4 +1,4 @@
-"""Where a backbone's weights come from, and how they want pixels."""
+"""Where a backbone's weights come from, and how they expect pixels."""
 
 import hashlib
 from dataclasses import dataclass
@@ -18,9 +18,9 @@ class Weights:
     Attributes:
         source: `imagenet` (Keras' own download and cache), `none` (random ones from a fixed
             seed), or the path of a `.weights.h5` or of one of Keras' own `.h5` files.
-        mode: How the weights of a file want pixels; `None` means as Keras' own ImageNet weights
-            of the backbone do. Where a network rescales pixels itself, a mode takes the place of
-            its own rescaling.
+        mode: How the weights of a file expect pixels; `None` means as Keras' own ImageNet
+            weights of the backbone do. A mode replaces the rescaling of networks that rescale
+            pixels themselves.
     """
 
     source: str = IMAGENET
@@ -42,11 +42,11 @@ class Weights:
         return None if self.source in {IMAGENET, RANDOM} else Path(self.source).expanduser()
 
     def mode_for(self, backbone: Backbone) -> Mode:
-        """How pixels must be scaled before a backbone with these weights."""
+        """Return how pixels must be scaled before a backbone with these weights."""
         return self.mode or backbone.mode
 
     def digest(self) -> str:
-        """`imagenet`, `none`, or the SHA-256 of the file, wherever it lies.
+        """Return `imagenet`, `none`, or the SHA-256 of the file.
 
         Raises:
             SpaceError: If the file cannot be read.
@@ -63,4 +63,4 @@ class Weights:
 
 
 RANDOM_WEIGHTS = Weights(RANDOM)
-"""Weights that teach nothing: for what depends on shapes alone."""
+"""Random weights, for what depends on shapes only."""

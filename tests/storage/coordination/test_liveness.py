@@ -26,8 +26,8 @@ from storage.coordination.heartbeats import (
 from storage.tables import workers
 
 
-def row(beat_at: float, machine: str = "another") -> WorkerRow:
-    return WorkerRow("a", "host", machine, 1, 0.0, 1000.0, beat_at, None)
+def row(last_heartbeat: float, machine: str = "another") -> WorkerRow:
+    return WorkerRow("a", "host", machine, 1, 0.0, 1000.0, last_heartbeat, None)
 
 
 class Clock:

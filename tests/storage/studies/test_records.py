@@ -102,7 +102,7 @@ def test_study_that_is_deleted_meanwhile_is_said_to_be(
         optuna.delete_study(study_name="study", storage=store.optuna_storage)
         return study
 
-    monkeypatch.setattr("storage.studies.records.optuna.create_study", create_and_delete)
+    monkeypatch.setattr("storage.studies.creation.optuna.create_study", create_and_delete)
     with pytest.raises(StudyNotFoundError, match="deleted meanwhile"):
         create_study(store, "study", settings="{}", queue=list(map(QueuedConfig, QUEUE)))
 

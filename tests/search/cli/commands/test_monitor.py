@@ -215,7 +215,7 @@ def test_delete_asks_and_needs_a_yes_where_nobody_can_answer(
     monkeypatch.setattr("sys.stdin", io.StringIO(""))
     code, _, err = call("study", "delete", "scans")
     assert code == 2
-    assert "Say --yes" in err
+    assert "Give --yes" in err
     terminal = io.StringIO("n\n")
     monkeypatch.setattr(terminal, "isatty", lambda: True)
     monkeypatch.setattr("sys.stdin", terminal)
@@ -376,7 +376,7 @@ def test_doctor_ends_with_1_while_something_is_wrong(call: Call, opened: OpenStu
 def test_fork_from_the_command_line(call: Call, opened: OpenStudy) -> None:
     code, out, err = call("study", "fork", "scans", "wide", "--set", "kernel_size=3,4,5")
     assert code == 0, err
-    assert "wide: 2 trials of scans taken over" in out
+    assert "wide: 2 trials of scans copied" in out
     assert "Its budget is 4 of new trials." in out
     code, _, err = call("study", "fork", "scans", "wide", "--set", "kernel_size=3,4,5")
     assert code == 2
