@@ -18,7 +18,8 @@ from search.evaluation.confirmation_study import submit_confirmation
 from search.evaluation.model_selection import Winner, choose_winner
 from search.evaluation.test_split import TEST, WinnerPredictor, load_test_uses
 from search.evaluation.trained_network import Evaluator
-from search.settings.plan import StudyTable, store_url
+from search.settings.plan import StudyTable
+from search.settings.store_url import store_url
 from search.studies.open_study import OpenStudy
 from search.studies.submission import Submission
 from search.workers.local_run import (
