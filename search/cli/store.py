@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 def open_for_reading(url: str | None) -> "AbstractContextManager[Store]":
     """Open a store for reading alone; an older one is upgraded first."""
-    from search.settings.plan import store_url
+    from search.settings.store_url import store_url
     from storage import Store
     from storage.inspection.database_health import read_versions
 
@@ -25,7 +25,7 @@ def open_for_reading(url: str | None) -> "AbstractContextManager[Store]":
 
 def open_for_writing(url: str | None) -> "AbstractContextManager[Store]":
     """Open a store that exists."""
-    from search.settings.plan import store_url
+    from search.settings.store_url import store_url
     from storage import Store
 
     return closing(Store.open(store_url(url), create=False))

@@ -18,7 +18,8 @@ from search.evaluation.confirmation_study import submit_confirmation
 from search.evaluation.model_selection import Winner, choose_winner
 from search.evaluation.test_split import TEST, WinnerPredictor, load_test_uses
 from search.evaluation.trained_network import Evaluator
-from search.settings.plan import StudyTable, store_url
+from search.settings.plan import StudyTable
+from search.settings.store_url import store_url
 from search.studies.open_study import OpenStudy
 from search.studies.submission import Submission
 from search.workers.local_run import (
@@ -83,7 +84,7 @@ def confirm(
     local: StudyTable | None = None,
     opens_test: bool | None = None,
     progress: Progress | None = None,
-    on_submit: Callable[[Submission], None] = lambda _submission: None,
+    on_submit: Callable[[Submission], None] | None = None,
     on_stop: Callable[[], None] = lambda: None,
     on_score: Callable[[], None] = lambda: None,
     view: View | None = None,
@@ -119,7 +120,7 @@ def confirm(
         n_workers=n_workers,
         progress=progress,
     )
-    callbacks = RunCallbacks(on_submit, on_stop, view)
+    callbacks = RunCallbacks(on_submit or RunCallbacks().on_submit, on_stop, view)
     run = run_submission(submission, gpus, callbacks, url=store)
     with closing(Store.open(url, create=False)) as opened_store:
         return _conclude(opened_store, study, run, opens_test=opens_test, on_score=on_score)

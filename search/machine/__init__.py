@@ -1,4 +1,4 @@
-"""This machine: devices, memory, signals, child processes, log format and atomic files.
+"""This machine: GPUs, memory, signals, child processes and the format of logs.
 
-Nothing here knows what a study is.
+Studies, trials and the store do not occur here.
 """

@@ -27,7 +27,7 @@ from search.evaluation.model_selection import Winner, choose_winner, find_winner
 from search.evaluation.test_split import WinnerPredictor, load_test_uses
 from search.reports.dataset_facts import describe_images
 from search.reports.example_images import examine_predictions
-from search.settings.plan import store_url
+from search.settings.store_url import store_url
 from search.strategy.family_quota import MAX_EPOCHS
 from search.studies.compatibility import package_versions
 from search.studies.open_study import OpenStudy

@@ -16,7 +16,7 @@ from search.evaluation.trained_network import Evaluator
 from search.exported_models.archive import MODEL
 from search.reports.facts import FactsGatherer
 from search.reports.output_folder import REPORT_FILES, check_folder, make_report_folder
-from search.settings.plan import store_url
+from search.settings.store_url import store_url
 from search.studies.open_study import OpenStudy
 from spaces import SpaceError
 from storage import Store, absolute_store_url, shareable_store_url

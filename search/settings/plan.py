@@ -1,6 +1,5 @@
 """The settings of a study: the tables of a study file, with meaning and default of each key."""
 
-import os
 import re
 from typing import Annotated, Any, Literal
 
@@ -203,8 +202,3 @@ TABLES: dict[str, type[BaseModel]] = {
     if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel)
 }
 """The tables of a study file whose keys are known here: all but `[space]`."""
-
-
-def store_url(given: str | None) -> str:
-    """Return the store's URL: the given one, `$CONVSEARCH_STORE`, or a file in this folder."""
-    return given or os.environ.get("CONVSEARCH_STORE") or defaults.STORE_URL

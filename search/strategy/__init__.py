@@ -1,4 +1,4 @@
-"""How the search proceeds: seeds, sampler, pruner, and the first trials of each family.
+"""The search strategy: seeds, samplers, pruners, and the quota of each family.
 
-Workers ask it for proposals and verdicts (`search.workers`); it knows no store and no process.
+Workers apply it (`search.workers`); it does not access the database or start processes.
 """

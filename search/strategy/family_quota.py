@@ -1,6 +1,6 @@
-"""The fair start of families: each gets a minimum of trials before the search picks among them.
+"""The family quota: each family gets a minimum of trials before the sampler chooses among them.
 
-Until then a family's trials are also pruned against their own family alone.
+Until then its trials are also pruned against their own family only.
 """
 
 from collections import Counter
@@ -11,27 +11,25 @@ from optuna.trial import FrozenTrial, TrialState
 from storage.optuna_internals import fixed_params_of
 
 MAX_EPOCHS = "max_epochs"
-"""The user attribute of a trial that is, or was, worth training: the most epochs it may have."""
+"""The user attribute of a trial that is trained: the most epochs it may have."""
 
 START_SHARE = 0.4
-"""Of the budget; what is left goes where accuracy is. Over 48 synthetic objectives of five
-families (`tests/benchmarks/sampler_comparison.py`) 30 trials then had a regret of .011, and of
-.016 where the share was 0.6."""
+"""Share of the budget for the quotas of all families (`docs/decisions`, one study for all)."""
 MIN_TRIALS, MAX_TRIALS = 2, 6
 MAX_REFUSED = 20
-"""A family with as many proposals that were too large or repeated is no longer waited for."""
+"""A family with so many rejected or repeated proposals loses its quota."""
 MAX_FAILED = 2
-"""Nor is one whose last trainings failed: after five running the study itself would end."""
+"""So does one whose last trainings failed: after five in a row the study itself would end."""
 
 
 def trials_per_family(n_trials: int, n_families: int) -> int:
-    """Return how many trials each family is granted: 2 to 6, fewer where the budget is small."""
+    """Return the quota of each family: 2 to 6 trials, fewer if the budget is small."""
     wanted = round(START_SHARE * n_trials / n_families)
     return max(1, min(max(MIN_TRIALS, wanted), MAX_TRIALS, n_trials // n_families))
 
 
 def family_of(trial: FrozenTrial) -> str | None:
-    """Return the family that a trial has drawn; None before it has drawn one."""
+    """Return the family of a trial; None before it is drawn."""
     config = trial.user_attrs.get("config")
     if config is not None:
         return str(config["family"])
@@ -40,16 +38,16 @@ def family_of(trial: FrozenTrial) -> str | None:
 
 
 def counts_toward_quota(trial: FrozenTrial) -> bool:
-    """Whether a trial counts for its family: it was worth training, and has not failed."""
+    """Whether a trial counts toward its family's quota: it was trained, and did not fail."""
     return MAX_EPOCHS in trial.user_attrs and trial.state != TrialState.FAIL
 
 
 def next_family(
     trials: Iterable[FrozenTrial], families: Sequence[str], minimum: int
 ) -> str | None:
-    """Return the family that is furthest behind its minimum; None when none is.
+    """Return the family that is furthest behind its minimum; None if none is.
 
-    Running trials count for now, and so do those that have not come to their config yet.
+    Running trials count, including those whose config is not complete yet.
     """
     begun, refused, failed = Counter[str](), Counter[str](), Counter[str]()
     for trial in trials:

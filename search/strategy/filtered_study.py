@@ -1,4 +1,4 @@
-"""An Optuna study as if it had only some of its trials."""
+"""A view of an Optuna study with some of its trials only."""
 
 from collections.abc import Callable, Container
 from typing import Any
@@ -11,10 +11,9 @@ from storage.optuna_internals import storage_of, with_storage
 
 
 class FilteredStorage:
-    """An Optuna storage as if its studies had some of their trials only.
+    """A view of an Optuna storage that lists some of the trials only.
 
-    Only the list of trials differs. It is the storage that is filtered, since Hyperband makes
-    studies of its own over it.
+    The storage is filtered, not the study, since Hyperband creates studies of its own over it.
     """
 
     def __init__(self, storage: BaseStorage, predicate: Callable[[FrozenTrial], bool]) -> None:
@@ -30,11 +29,11 @@ class FilteredStorage:
         deepcopy: bool = True,
         states: Container[TrialState] | None = None,
     ) -> list[FrozenTrial]:
-        """Return the trials that are kept."""
+        """Return the trials that match the predicate."""
         trials = self._storage.get_all_trials(study_id, deepcopy=deepcopy, states=states)
         return list(filter(self._predicate, trials))
 
 
 def filter_trials(study: optuna.Study, predicate: Callable[[FrozenTrial], bool]) -> optuna.Study:
-    """Return the study as if it had those trials only."""
+    """Return a view of the study with the trials that match the predicate."""
     return with_storage(study, FilteredStorage(storage_of(study), predicate))

@@ -1,13 +1,13 @@
-"""When a trial is stopped early: the pruners a study can name, and the default one.
+"""Pruning: the pruners that a study can name, and the default one, `auto`.
 
 A worker reports the running best validation accuracy after each epoch, counted from 1, in a
-study that maximizes. Figures here are from `tests/benchmarks/replay_pruners.py`.
+study that maximizes. Figures are from `tests/benchmarks/replay_pruners.py`; the comparisons with
+other pruners are in `docs/decisions`.
 """
 
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final
 
 import numpy as np
 from optuna import Study
@@ -25,25 +25,22 @@ from search.errors import SettingsError
 from search.strategy.family_quota import MAX_EPOCHS, counts_toward_quota, family_of
 from search.strategy.filtered_study import filter_trials
 
-__all__ = ["DEFAULT_PRUNER", "PRUNERS", "FallingSharePruner", "FamilyPruner", "make_pruner"]
-
-DEFAULT_PRUNER: Final = "auto"
-WARM_UP_EPOCHS: Final = 4  # before that, curves cross too often to be compared
-PLATEAU_EPOCHS: Final = 7  # the recorded late bloomers had left their plateau by then
-LONG_EPOCHS: Final = 20  # the length of the recorded trainings, for which the shares were chosen
-PLATEAU_GAIN: Final = 0.05  # accuracy over the first epoch's that shows a network learns
+WARM_UP_EPOCHS = 4  # Before that, curves cross too often to be compared.
+PLATEAU_EPOCHS = 7  # By then all recorded networks that learned late had left their plateau.
+LONG_EPOCHS = 20  # The length of the recorded trainings, for which the shares were chosen.
+PLATEAU_GAIN = 0.05  # Accuracy over the first epoch's; it shows that a network learns.
 
 
 @dataclass(frozen=True, slots=True)
 class Schedule:
-    """When and how strictly a training of some length is judged.
+    """The epochs at which a trial of some length is compared, and the share that continues.
 
     Attributes:
-        max_epochs: Epochs of a full training. Its last epoch is never pruned: nothing is saved.
-        warm_up: First epoch that is judged.
-        plateau_end: First epoch that is judged for a trial that has not risen yet.
-        first_share: Share of the trials that goes on at the warm-up's end, in [0, 1].
-        last_share: Share that would go on at the last epoch, in [0, 1].
+        max_epochs: Epochs of a full training. The last one is never pruned: it saves nothing.
+        warm_up: First epoch of a comparison.
+        plateau_end: First epoch of a comparison for a trial that has not improved yet.
+        first_share: Share of the trials that continues at the end of the warm-up, in [0, 1].
+        last_share: Share that would continue at the last epoch, in [0, 1].
     """
 
     max_epochs: int
@@ -54,8 +51,8 @@ class Schedule:
 
     @classmethod
     def of(cls, max_epochs: int) -> "Schedule":
-        """The schedule of a training of up to `max_epochs` epochs."""
-        # A short training has less to save, and its curves still cross when it ends: keep more.
+        """Return the schedule of a training of up to `max_epochs` epochs."""
+        # Pruning saves less of a short training, whose curves still cross when it ends: keep more.
         # At 12 epochs and 16 trials the best one was pruned in 6 % of the rounds instead of 16 %.
         extra_share = max(0, LONG_EPOCHS - max_epochs) / 40
         return cls(
@@ -73,40 +70,31 @@ class Schedule:
         return epoch >= self.plateau_end or _gain(trial) >= PLATEAU_GAIN
 
     def share(self, epoch: int) -> float:
-        """The share of the trials that may go on after an epoch."""
+        """Return the share of the trials that may continue after an epoch."""
         progress = (epoch - self.warm_up) / (self.max_epochs - self.warm_up)
         return self.first_share + progress * (self.last_share - self.first_share)
 
 
 @dataclass(frozen=True, slots=True)
 class FallingSharePruner(BasePruner):
-    """Keeps a trial while it is among the best of all trials at the same epoch.
+    """Prunes a trial that is not among the best share of all trials at the same epoch.
 
-    The share that may go on falls evenly, from the end of the warm-up to the last epoch the
-    trial may have. Trials that ended earlier count with the best they reached, so that the bar
-    does not rise merely because only good trials are left, as it does where completed trials alone
-    are compared. A trial still on its first plateau is judged later: the third best of the
-    recorded networks stood at .37 for six epochs, then rose to .87.
-
-    Replayed on 52 recorded curves (300 rounds; cost is the share of the epochs of no pruning):
-
-    | policy, 30 trials of 20 epochs | cost | regret | best one pruned |
-    |---|---|---|---|
-    | this one | 0.54 | .001 | .11 |
-    | percentile (60, 4 trials, 7 epochs) | 0.61 | .002 | .15 |
-    | median (5 trials, 4 epochs) | 0.48 | .006 | .45 |
-    | Hyperband (factor 2) | 0.49 | .006 | .42 |
+    The share falls linearly from the end of the warm-up to the trial's last epoch. Trials that
+    ended earlier count with their best value, so that the threshold does not rise only because
+    good trials are left, as it does if completed trials alone are compared. A trial still on its
+    first plateau is compared later: the third best of the recorded networks stayed at .37 for six
+    epochs, then rose to .87.
 
     Attributes:
-        max_epochs: Epochs of a trial that does not say how many it may have.
-        n_peers: Other trials needed for a judgement, at least 1.
+        max_epochs: Epochs of a trial without an attribute for them.
+        n_peers: Number of other trials needed for a comparison, at least 1.
     """
 
     max_epochs: int
     n_peers: int = 6
 
     def prune(self, study: Study, trial: FrozenTrial) -> bool:
-        """Whether the trial, which has just reported an epoch, should stop."""
+        """Whether to prune the trial, which has just reported an epoch."""
         epoch = trial.last_step
         schedule = Schedule.of(trial.user_attrs.get(MAX_EPOCHS, self.max_epochs))
         if epoch is None or not schedule.applies_to(trial, epoch):
@@ -121,28 +109,19 @@ class FallingSharePruner(BasePruner):
 
 @dataclass(frozen=True, slots=True)
 class FamilyPruner(BasePruner):
-    """Compares a trial with its own family until that has its minimum, then with its like.
+    """Compares a trial with its family until that has its minimum, then with equally long trials.
 
-    Its like are the trials that may train for as many epochs. An epoch on cached features brings
-    more than one from scratch: compared with all, most networks that learn from scratch
-    would stop at the first epoch that is judged, and the best with them. Replayed on 15 recorded
-    curves and 15 quick ones a round (100 rounds, `--quick 15`):
+    An epoch on cached features gains more than one from scratch: compared with all trials, most
+    networks that are trained from scratch would be pruned at once, and the best with them.
 
-    | auto, compared with | cost | regret | best one pruned |
-    |---|---|---|---|
-    | all trials | 0.61 | .009 | .60 |
-    | its family until that has 3, then all | 0.63 | .008 | .55 |
-    | its family until that has 6, then all | 0.71 | .005 | .37 |
-    | its family, then its like | 0.74 | .001 | .07 |
-
-    Optuna looks for a Hyperband pruner in the study, to let its samplers see one bracket only;
-    under this one they see all trials.
+    Optuna looks for a Hyperband pruner in the study, to show its samplers a single bracket; with
+    this one they see all trials.
 
     Attributes:
-        name: The pruner of `PRUNERS` that decides, on the trials that are compared. It is made
-            anew for each trial, whose own length it goes by.
-        max_epochs: Epochs of a trial that does not say how many it may have.
-        family_trials: The minimum: trials that ended and count.
+        name: The pruner of `PRUNERS` that decides among the compared trials. A new one is made
+            for each trial, with the trial's own length.
+        max_epochs: Epochs of a trial without an attribute for them.
+        family_trials: The minimum number of finished trials that count for the family.
     """
 
     name: str
@@ -150,7 +129,7 @@ class FamilyPruner(BasePruner):
     family_trials: int
 
     def prune(self, study: Study, trial: FrozenTrial) -> bool:
-        """Whether the trial, which has just reported an epoch, should stop."""
+        """Whether to prune the trial, which has just reported an epoch."""
         family, max_epochs = family_of(trial), trial.user_attrs.get(MAX_EPOCHS)
         n_ended = sum(
             counts_toward_quota(other) and other.state.is_finished() and family_of(other) == family
@@ -164,7 +143,7 @@ class FamilyPruner(BasePruner):
 
 
 def best_until(trial: FrozenTrial, epoch: int) -> float | None:
-    """The best accuracy a trial had by an epoch; None if it cannot be compared there."""
+    """Return the best accuracy of a trial up to an epoch; None if it cannot be compared there."""
     has_ended = trial.state in (TrialState.COMPLETE, TrialState.PRUNED)
     is_at_epoch = not trial.state.is_finished() and epoch in trial.intermediate_values
     if not (has_ended or is_at_epoch):
@@ -183,12 +162,12 @@ def _gain(trial: FrozenTrial) -> float:
 
 
 def warm_up_epochs(max_epochs: int) -> int:
-    """First epoch judged: the fourth or after a fifth, but within a third of a short training."""
+    """Return the first epoch compared: the fourth or a fifth, at most a third if short."""
     return max(max_epochs // 5, min(WARM_UP_EPOCHS, -(-max_epochs // 3)), 1)
 
 
 def plateau_epochs(max_epochs: int) -> int:
-    """How long a plateau is borne: 7 epochs or 35 %, but within 60 % of a short training."""
+    """Return the longest plateau: 7 epochs or 35 %, but within 60 % of a short training."""
     return max(max_epochs * 7 // 20, min(PLATEAU_EPOCHS, -(-max_epochs * 3 // 5)))
 
 
@@ -197,7 +176,7 @@ def _make_median(max_epochs: int) -> BasePruner:
 
 
 def _make_percentile(max_epochs: int) -> BasePruner:
-    warm_up = plateau_epochs(max_epochs)  # Optuna's own have no rule for plateaus: wait for all
+    warm_up = plateau_epochs(max_epochs)  # Optuna's pruners have no rule for plateaus.
     return PercentilePruner(60.0, n_startup_trials=4, n_warmup_steps=warm_up)
 
 
@@ -214,7 +193,7 @@ def _make_none(_max_epochs: int) -> BasePruner:
 
 
 # Optuna's PatientPruner is left out: a running best never falls, so it would never prune.
-PRUNERS: Final[dict[str, Callable[[int], BasePruner]]] = {
+PRUNERS: dict[str, Callable[[int], BasePruner]] = {
     "auto": FallingSharePruner,
     "median": _make_median,
     "percentile": _make_percentile,
@@ -227,14 +206,14 @@ PRUNERS: Final[dict[str, Callable[[int], BasePruner]]] = {
 def make_pruner(
     name: str, max_epochs: int, *, n_phases: int = 1, family_trials: int = 0
 ) -> BasePruner:
-    """An Optuna pruner for trials of up to `max_epochs` epochs a phase.
+    """Make an Optuna pruner for trials of up to `max_epochs` epochs in each phase.
 
     Args:
-        name: One of `PRUNERS`; "auto" had the least regret for its cost in the replay.
-        max_epochs: Epochs of a phase, at least 1; of one epoch nothing is pruned.
-        n_phases: The most phases of any family; of several, each trial has its own maximum.
-        family_trials: Until a family has as many trials, they are compared among themselves, and
-            then with those of equal length; 0 compares all with all.
+        name: One of `PRUNERS`.
+        max_epochs: Epochs of a phase, at least 1; trials of one epoch are never pruned.
+        n_phases: The most phases of any family.
+        family_trials: The trials of a family that are compared among themselves only, before
+            they are compared with those of equal length; 0 compares all with all.
 
     Raises:
         SettingsError: If no pruner has that name.

@@ -1,14 +1,13 @@
-"""Samplers: what proposes the next config, seeded for each trial by its number."""
+"""Samplers, which propose the next config, seeded for each trial by its number."""
 
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any
 
-from optuna.distributions import BaseDistribution
 from optuna.exceptions import ExperimentalWarning
 from optuna.samplers import BaseSampler, PartialFixedSampler, RandomSampler
 from optuna.study import Study
-from optuna.trial import FrozenTrial, TrialState
+from optuna.trial import FrozenTrial
 
 from search.strategy.seeds import SAMPLE, derive_seed
 from search.strategy.tpe import GroupTPE
@@ -31,7 +30,7 @@ SAMPLERS: Mapping[str, Callable[[int], BaseSampler]] = {
 def make_sampler(
     name: str, study_seed: int, *, fixed: Mapping[str, Any] | None = None
 ) -> BaseSampler:
-    """Make a sampler by name: `tpe` or `random`; `fixed` parameters are given, not sampled."""
+    """Make a sampler by name, `tpe` or `random`; `fixed` parameters are not sampled."""
     sampler = SeededSampler(SAMPLERS[name], study_seed)
     if not fixed:
         return sampler
@@ -40,11 +39,16 @@ def make_sampler(
         return PartialFixedSampler(dict(fixed), sampler)
 
 
-class SeededSampler(BaseSampler):
-    """A sampler made anew for each trial from (study seed, trial number).
+def _delegated(method: str) -> Callable[..., Any]:
+    """Return a method that calls the one of the current trial's sampler."""
+    return lambda self, *args, **kwargs: getattr(self._sampler, method)(*args, **kwargs)
 
-    Two workers with one seeded sampler each would draw the same trials, and a worker that
-    resumes would draw the first ones again.
+
+class SeededSampler(BaseSampler):
+    """Makes a new sampler for each trial, seeded by (study seed, trial number).
+
+    With one seeded sampler for each worker, two workers would draw the same configs, and a
+    resumed worker would draw its first ones again.
     """
 
     def __init__(self, make: Callable[[int], BaseSampler], study_seed: int) -> None:
@@ -57,34 +61,7 @@ class SeededSampler(BaseSampler):
         self._sampler = self._make(derive_seed(self._study_seed, trial.number, SAMPLE))
         self._sampler.before_trial(study, trial)
 
-    def infer_relative_search_space(
-        self, study: Study, trial: FrozenTrial
-    ) -> dict[str, BaseDistribution]:
-        """Return the parameters that are sampled together."""
-        return self._sampler.infer_relative_search_space(study, trial)
-
-    def sample_relative(
-        self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
-    ) -> dict[str, Any]:
-        """Sample parameters together."""
-        return self._sampler.sample_relative(study, trial, search_space)
-
-    def sample_independent(
-        self,
-        study: Study,
-        trial: FrozenTrial,
-        param_name: str,
-        param_distribution: BaseDistribution,
-    ) -> Any:
-        """Sample a parameter by itself."""
-        return self._sampler.sample_independent(study, trial, param_name, param_distribution)
-
-    def after_trial(
-        self,
-        study: Study,
-        trial: FrozenTrial,
-        state: TrialState,
-        values: Sequence[float] | None,
-    ) -> None:
-        """Let the sampler see how a trial ended."""
-        self._sampler.after_trial(study, trial, state, values)
+    infer_relative_search_space = _delegated("infer_relative_search_space")
+    sample_relative = _delegated("sample_relative")
+    sample_independent = _delegated("sample_independent")
+    after_trial = _delegated("after_trial")

@@ -1,12 +1,12 @@
-"""Seeds: each trial's own follow from the study's seed and the trial's number."""
+"""Seeds of trials, derived from the study's seed and the trial's number."""
 
 import numpy as np
 
 SAMPLE, TRAINING, CONFIRMATION = 0, 1, 2
-"""Streams of random numbers that a study's seed and a trial's number are joined with."""
+"""Streams of random numbers, each seeded by a study's seed, a trial's number and the stream."""
 
 
 def derive_seed(study_seed: int, trial_number: int, stream: int) -> int:
-    """Return a trial's own seed, 0 to 2³¹ − 1."""
+    """Return the seed of a trial, 0 to 2³¹ − 1."""
     sequence = np.random.SeedSequence((study_seed, trial_number, stream))
     return int(sequence.generate_state(1)[0] >> 1)

@@ -1,8 +1,8 @@
-"""Optuna's TPE in groups, which looks through the earlier trials once a proposal.
+"""Optuna's TPE with groups, which splits the earlier trials once for each proposal.
 
-Optuna draws the parameters of each group by themselves, here of some thirty: for each it reads all
-trials again, and parts them into the good and the others, to the same result. At 5,000 trials that
-is most of the time of a proposal. What is proposed is the same.
+Optuna samples each of some thirty groups of parameters separately: for each it reads all trials
+and splits them into good and other ones, with the same result. At 5,000 trials that takes most of
+the time of a proposal. The proposals are identical.
 """
 
 from collections.abc import Callable
@@ -17,7 +17,7 @@ from storage.optuna_internals import Split, SplittingTPESampler
 
 
 class GroupTPE(SplittingTPESampler):
-    """TPE with groups and a constant liar, for one trial: make another one for the next."""
+    """TPE with groups and a constant liar, for a single trial."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__(multivariate=True, group=True, constant_liar=True, **options)
@@ -28,8 +28,7 @@ class GroupTPE(SplittingTPESampler):
     ) -> dict[str, BaseDistribution]:
         """Return the parameters that are sampled in groups.
 
-        The groups follow from which parameters trials have had together, so one trial of each
-        such set tells all.
+        The groups depend on which parameters occur together, so one trial of each set suffices.
         """
         return super().infer_relative_search_space(
             filter_trials(study, _first_of_each_space()), trial
@@ -43,7 +42,7 @@ class GroupTPE(SplittingTPESampler):
 
 
 def _first_of_each_space() -> Callable[[FrozenTrial], bool]:
-    """Return what tells whether a complete trial has other parameters than those before it."""
+    """Return a predicate for complete trials whose set of parameters has not occurred before."""
     seen: set[frozenset[str]] = set()
 
     def is_first(trial: FrozenTrial) -> bool:

@@ -8,7 +8,8 @@ from search import defaults
 from search.artifacts import read_artifacts_url
 from search.artifacts.names import folder_name
 from search.artifacts.stores import DATABASE
-from search.settings.plan import StudyPlan, store_url
+from search.settings.plan import StudyPlan
+from search.settings.store_url import store_url
 from storage import Store
 
 

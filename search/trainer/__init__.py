@@ -1,4 +1,4 @@
-"""The worker's side of a trainer: start the child process, talk to it, reuse it.
+"""The worker's side of a trainer: starting and reusing its process, and the messages to it.
 
-What runs inside the child, TensorFlow included, is in `search.training`.
+The code that runs in that process, with TensorFlow, is in `search.training`.
 """

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from analysis import Ranking, StudyStatus, follow_status, load_status, rank
 from search.data import Progress
 from search.machine.gpus import CPU, Device, choose_gpus, n_cores
-from search.settings.plan import StudyTable, store_url
+from search.settings.plan import StudyTable
+from search.settings.store_url import store_url
 from search.studies.resolved_plan import ResolvedPlan
 from search.studies.submission import Submission, submit
 from search.workers.local_workers import LocalWorkers, supervise

@@ -16,8 +16,8 @@ from search.trainer.pool import TrainerPool
 from search.workers.local_workers import LocalWorkers, supervise
 from search.workers.standing_worker import StandingWorker
 from search.workers.worker import Worker
-from storage import Store, StoreError, StoreUnavailableError, count_epochs, load_study
-from storage.database.retry import RETRY_TIMEOUT_S, transient_reason
+from storage import Store, StoreUnavailableError, count_epochs, load_study
+from storage.database.retry import RETRY_TIMEOUT_S, call_with_retry, transient_reason
 
 logger = logging.getLogger(__name__)
 
@@ -72,18 +72,15 @@ class Service:
         """
         if self.study is not None:
             return Store.open(self.store_url, create=False)
-        give_up_at, is_logged = time.monotonic() + RETRY_TIMEOUT_S, False
-        while True:
-            try:
-                return Store.open(self.store_url, create=Store.file_of(self.store_url) is None)
-            except StoreError as error:
-                reason = transient_reason(error)
-                if reason is None or time.monotonic() > give_up_at:
-                    raise
-            if not is_logged:
-                logger.warning("waiting for the store: %s", reason)
-                is_logged = True
-            time.sleep(RETRY_S)
+        deadline = time.monotonic() + RETRY_TIMEOUT_S
+        return call_with_retry(
+            lambda: Store.open(self.store_url, create=Store.file_of(self.store_url) is None),
+            reason_of=transient_reason,
+            is_over=lambda: time.monotonic() > deadline,
+            what="the store",
+            first_pause_s=RETRY_S,
+            longest_pause_s=RETRY_S,
+        )
 
     def _run_worker(self, store: Store, opened: OpenStudy | None) -> int:
         """Run a single worker in this process."""

@@ -31,6 +31,7 @@ from search.workers.family_failures import record_traceback
 from search.workers.proposals import Proposal
 from search.workers.trial_limits import TrialLimits
 from storage import EpochRow, Outcome, record_epoch, set_activity
+from storage.database.retry import call_with_retry
 from storage.optuna_internals import reported_steps
 
 logger = logging.getLogger(__name__)
@@ -137,20 +138,18 @@ class TrialRunner:
         Raises:
             ArtifactError: If the artifact store stays unavailable, or the worker has to stop.
         """
-        give_up_at, is_logged = time.monotonic() + FETCH_TIMEOUT_S, False
-        while True:
-            try:
-                found = self.opened.artifacts.fetch(
-                    self._number, self.proposal.lease.generation, self._is_interrupted
-                )
-                break
-            except ArtifactError as error:
-                if time.monotonic() >= give_up_at or self._is_interrupted():
-                    raise
-                if not is_logged:
-                    logger.warning("trial %s waits for its checkpoint: %s", self._number, error)
-                is_logged = True
-            self._sleep(FETCH_RETRY_S)
+        deadline = time.monotonic() + FETCH_TIMEOUT_S
+        found = call_with_retry(
+            lambda: self.opened.artifacts.fetch(
+                self._number, self.proposal.lease.generation, self._is_interrupted
+            ),
+            reason_of=lambda error: str(error) if isinstance(error, ArtifactError) else None,
+            is_over=lambda: time.monotonic() >= deadline or self._is_interrupted(),
+            what=f"the checkpoint of trial {self._number}",
+            first_pause_s=FETCH_RETRY_S,
+            longest_pause_s=FETCH_RETRY_S,
+            sleep=self._sleep,
+        )
         self.limits.pause()
         return found
 

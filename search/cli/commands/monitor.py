@@ -93,7 +93,7 @@ def doctor(
     from search.cli.console import print_result
     from search.cli.views.studies import show_doctor_report
     from search.doctor import run_checks
-    from search.settings.plan import store_url
+    from search.settings.store_url import store_url
 
     report = run_checks(store_url(store), fix=fix)
     print_result(report, show_doctor_report, as_json=json)

@@ -78,7 +78,7 @@ def fork(
     from search.errors import SettingsError
     from search.settings.option_keys import OPTION_NAMES, by_key
     from search.settings.overrides import plan_from_record
-    from search.settings.plan import store_url
+    from search.settings.store_url import store_url
     from search.settings.study_file import read_plan
     from search.studies.fork import fork as fork_study
     from search.studies.resolved_plan import resolve_plan

@@ -91,7 +91,7 @@ def worker(
         )
     from search.machine.gpus import choose_devices
     from search.machine.log_format import log_to_stderr
-    from search.settings.plan import store_url
+    from search.settings.store_url import store_url
     from search.workers.service import Service
     from storage import StoreError, StoreMissingError
 

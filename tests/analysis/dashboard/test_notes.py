@@ -325,7 +325,7 @@ def test_study_at_work_tells_its_images_its_progress_and_its_families() -> None:
     assert "680 grey images of 32 × 32 pixels; fingerprint `8543ec6efb4e`." in note
     assert "![Training images](/artifacts/1/4)" in note
     assert "Only 2 trials are complete" in note
-    assert "- ⚠ Classes are unbalanced: the largest has 4 times" in note
+    assert "- ⚠ The classes are imbalanced: the largest has 4 times" in note
     assert "**Next:**" not in note
 
 

@@ -346,8 +346,8 @@ def test_a_signal_within_a_cell_ends_the_kernel_too(
 def test_classes_alike_in_size_are_said_to_be_alike(facts: Facts, facts_all_right: Facts) -> None:
     prose = _prose(build_notebook(facts_all_right, store=STORE))
     assert "All classes have the same number of training images, 10." in prose
-    assert "Largest class" not in prose
-    assert "Largest class" in _prose(build_notebook(facts, store=STORE))
+    assert "largest class" not in prose
+    assert "largest class" in _prose(build_notebook(facts, store=STORE))
 
 
 def test_one_of_something_is_not_told_as_many(facts_all_right: Facts) -> None:
@@ -358,6 +358,6 @@ def test_one_of_something_is_not_told_as_many(facts_all_right: Facts) -> None:
 
 
 def test_story_says_why_scores_have_no_interval(facts: Facts, facts_all_right: Facts) -> None:
-    said = "All answers are right: no interval can be given"
+    said = "All predictions are correct, so no interval can be given"
     assert said in _prose(build_notebook(facts_all_right, store=STORE))
     assert said not in _prose(build_notebook(facts, store=STORE))

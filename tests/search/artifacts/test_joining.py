@@ -26,7 +26,7 @@ FAKE = ROOT / "tests" / "search" / "fake_trainer.py"
 WORKER = """
 import sys
 from search.studies.open_study import OpenStudy
-from search.settings.plan import store_url
+from search.settings.store_url import store_url
 from search.trainer.pool import TrainerPool
 from search.workers.worker import Worker
 from storage import Store

@@ -8,7 +8,6 @@ from optuna.trial import TrialState
 
 from search.strategy.family_quota import MAX_EPOCHS
 from search.strategy.pruner import (
-    DEFAULT_PRUNER,
     PRUNERS,
     make_pruner,
     plateau_epochs,
@@ -234,7 +233,7 @@ def test_warm_up_scales_with_the_length_of_a_training(
 @needs_curves
 def test_default_keeps_its_promise_on_recorded_curves() -> None:
     rounds = REPLAY["draw_rounds"](REPLAY["read_curves"](), 60, 30, 20)
-    summary = REPLAY["summarize"](lambda: make_pruner(DEFAULT_PRUNER, 20), rounds)
+    summary = REPLAY["summarize"](lambda: make_pruner("auto", 20), rounds)
     assert summary.cost <= 0.55
     assert summary.regret <= 0.007
 
@@ -242,7 +241,7 @@ def test_default_keeps_its_promise_on_recorded_curves() -> None:
 @needs_curves
 def test_default_prunes_some_but_rarely_the_best_of_a_small_budget() -> None:
     rounds = REPLAY["draw_rounds"](REPLAY["read_curves"](), 60, 16, 12)
-    summary = REPLAY["summarize"](lambda: make_pruner(DEFAULT_PRUNER, 12), rounds)
+    summary = REPLAY["summarize"](lambda: make_pruner("auto", 12), rounds)
     assert summary.pruned_range[0] >= 2
     assert summary.pruned_range[1] <= 12
     assert summary.share_best_pruned <= 0.10
