@@ -141,7 +141,7 @@ class TrialCopier:
                 params=dict(found.mapped.params),
                 distributions=dict(found.mapped.distributions),
                 user_attrs={**trial.user_attrs, COPIED_FROM: source},
-                system_attrs={k: v for k, v in trial.system_attrs.items() if k != "fixed_params"},
+                system_attrs={k: v for k, v in trial.system_attrs.items() if k != FIXED_PARAMS},
                 intermediate_values=trial.intermediate_values,
             ),
             outcome=replace(found.outcome, is_free=not self.count_taken),
