@@ -1,4 +1,4 @@
 """The database itself: URLs, engines, retries, error messages, and opening a store.
 
-What is written to it is in the rooms above.
+The functions that write to it are in the sub-packages above.
 """

@@ -1,4 +1,4 @@
-"""Errors of the guard: refused requests, and the page that asks for the token."""
+"""Errors of the guard: refused requests, and the page with the form for the token."""
 
 from html import escape
 from http import HTTPStatus

@@ -14,7 +14,7 @@ from analysis.results.status import StudyStatus
 MAX_ROWS = 20
 HEADS = (
     "Trial of the search", "Family", "Seeds done", "Mean on validation", "95 % interval",
-    "Chance to be the best", "Parameters",
+    "Probability of being best", "Parameters",
 )  # fmt: skip
 
 
