@@ -145,7 +145,7 @@ def test_study_that_it_cannot_serve_is_told_once_and_tried_again(
         wait_until(lambda: n_done(refused) == 3)
 
 
-def test_it_leaves_a_stopped_study_and_goes_on_with_another(make: MakeStudy) -> None:
+def test_it_leaves_a_stopped_study_and_serves_another(make: MakeStudy) -> None:
     stopped = make("stopped", priority=1, trials=500)
     with at_work(make_worker(stopped, idle_exit_s=None)):
         wait_until(lambda: n_done(stopped) >= 1)
@@ -290,7 +290,7 @@ def test_worker_of_a_study_that_was_made_anew_leaves_it(make: MakeStudy) -> None
     assert n_done(second) == 0
 
 
-def test_studies_that_are_over_are_let_go_with_their_files(make: MakeStudy) -> None:
+def test_studies_that_are_over_are_closed_with_their_files(make: MakeStudy) -> None:
     opened = make("small")
     standing_worker = make_worker(opened, idle_exit_s=None)
     with at_work(standing_worker):
