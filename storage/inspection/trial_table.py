@@ -24,8 +24,8 @@ from storage.optuna_schema.trial_reader import (
     read_params,
     read_values,
 )
-from storage.outcomes import COUNTED_KINDS, Outcome
 from storage.tables import epochs, leases
+from storage.trial_outcomes import COUNTED_KINDS, Outcome
 
 
 @dataclass(frozen=True, slots=True)
