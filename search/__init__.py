@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from search.api import run
     from search.evaluation.confirm import confirm
-    from search.reports.facts import gather_facts
+    from search.reports.gather_facts import gather_facts
     from search.reports.report import report
 
 __all__ = ["confirm", "gather_facts", "report", "run"]
 
 _PLACES = {
     "confirm": "search.evaluation.confirm",
-    "gather_facts": "search.reports.facts",
+    "gather_facts": "search.reports.gather_facts",
     "report": "search.reports.report",
     "run": "search.api",
 }

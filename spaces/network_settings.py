@@ -1,6 +1,6 @@
 """The parts of a config that every family shares: layers, head and optimizer.
 
-`spaces.parameters.shared` draws them, and `spaces.keras_models` builds them.
+`spaces.parameters.head_and_optimizer` draws them, and `spaces.keras_models` builds them.
 """
 
 from dataclasses import dataclass

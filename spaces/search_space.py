@@ -9,7 +9,7 @@ from spaces.config import Config
 from spaces.cost.limits import Limits, check_some_fit
 from spaces.errors import SpaceError
 from spaces.families import find_family
-from spaces.parameters.domains import (
+from spaces.parameters.domain_types import (
     Choices,
     Domain,
     Trial,
@@ -17,13 +17,13 @@ from spaces.parameters.domains import (
     domain_from_json,
     domain_to_json,
 )
-from spaces.parameters.narrowing import narrow_domains, narrowing_value
-from spaces.parameters.shared import (
+from spaces.parameters.head_and_optimizer import (
     common_parameters,
     suggest_head,
     suggest_layer_settings,
     suggest_optimizer,
 )
+from spaces.parameters.narrowing import narrow_domains, narrowing_value
 from spaces.parameters.stub_trials import (
     EnumeratingTrial,
     PreferredTrial,

@@ -21,9 +21,9 @@ from spaces.families.registry import (
     is_builtin,
     unregister_families,
 )
-from spaces.parameters.domains import Domain, Value, show
+from spaces.parameters.domain_types import Domain, Value, show
+from spaces.parameters.head_and_optimizer import common_parameters
 from spaces.parameters.narrowing import contains
-from spaces.parameters.shared import common_parameters
 
 ALL = "all"
 _loaded: dict[str, tuple["FamilyModule", tuple[str, ...]]] = {}

@@ -5,13 +5,14 @@ All SQL is here; how studies are searched is in `search`.
 
 from storage.coordination.budget import count_done as count_done
 from storage.coordination.budget import has_budget_left as has_budget_left
+from storage.coordination.budget import is_time_up as is_time_up
 from storage.coordination.budget import set_budget as set_budget
-from storage.coordination.epochs import EpochRow as EpochRow
-from storage.coordination.epochs import count_epochs as count_epochs
-from storage.coordination.epochs import load_curve as load_curve
-from storage.coordination.epochs import load_curves as load_curves
-from storage.coordination.epochs import longest_epoch_s as longest_epoch_s
-from storage.coordination.epochs import record_epoch as record_epoch
+from storage.coordination.epoch_records import EpochRow as EpochRow
+from storage.coordination.epoch_records import count_epochs as count_epochs
+from storage.coordination.epoch_records import load_curve as load_curve
+from storage.coordination.epoch_records import load_curves as load_curves
+from storage.coordination.epoch_records import longest_epoch_s as longest_epoch_s
+from storage.coordination.epoch_records import record_epoch as record_epoch
 from storage.coordination.heartbeats import GRACE_S as GRACE_S
 from storage.coordination.heartbeats import HEARTBEAT_INTERVAL_S as HEARTBEAT_INTERVAL_S
 from storage.coordination.heartbeats import LivenessMonitor as LivenessMonitor
@@ -65,7 +66,6 @@ from storage.inspection.trial_table import list_trials_to_keep as list_trials_to
 from storage.inspection.trial_table import load_trials as load_trials
 from storage.optuna_schema.bulk_insert import QueuedConfig as QueuedConfig
 from storage.optuna_schema.constraints import constraint_values as constraint_values
-from storage.outcomes import Outcome as Outcome
 from storage.studies.creation import CREATED_BY as CREATED_BY
 from storage.studies.creation import create_study as create_study
 from storage.studies.creation import enqueue as enqueue
@@ -96,3 +96,4 @@ from storage.studies.test_split_uses import list_test_uses as list_test_uses
 from storage.studies.test_split_uses import record_test_use as record_test_use
 from storage.studies.trial_copies import TrialCopy as TrialCopy
 from storage.studies.trial_copies import copy_trials as copy_trials
+from storage.trial_outcomes import Outcome as Outcome

@@ -18,6 +18,7 @@ from storage import (
     TrialTable,
     WorkerRow,
     find_study,
+    is_time_up,
     list_workers,
     opened_store,
 )
@@ -61,8 +62,7 @@ class StudyStatus:
     def is_over(self) -> bool:
         """Whether the search has ended and no trial is running."""
         record = self.record
-        is_time_up = record.timeout_s is not None and record.active_s >= record.timeout_s
-        has_ended = self.is_spent or is_time_up or record.end_reason is not None
+        has_ended = self.is_spent or is_time_up(record) or record.end_reason is not None
         return has_ended and not any(row.state == "RUNNING" for row in self.trials)
 
     @property

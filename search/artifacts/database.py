@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from search.artifacts.names import check_name
-from search.artifacts.progress import ByteCallback, ProgressReader
+from search.artifacts.transfer_progress import ByteCallback, ProgressReader
 from search.errors import ArtifactError
 from storage import Store, StoreError, delete_files, get_file, list_files, put_file
 from storage.atomic_files import atomic_write

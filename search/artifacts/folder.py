@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from search.artifacts.names import check_name
-from search.artifacts.progress import ByteCallback
+from search.artifacts.transfer_progress import ByteCallback
 from search.errors import ArtifactError
 from storage.atomic_files import atomic_write
 

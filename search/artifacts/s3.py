@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from search.artifacts.names import check_name
-from search.artifacts.progress import ByteCallback
+from search.artifacts.transfer_progress import ByteCallback
 from search.errors import ArtifactError
 from storage.atomic_files import atomic_write
 

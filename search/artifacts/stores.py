@@ -6,8 +6,8 @@ from typing import Protocol
 
 from search.artifacts.database import DatabaseArtifacts
 from search.artifacts.folder import FolderArtifacts
-from search.artifacts.progress import ByteCallback
 from search.artifacts.s3 import S3Artifacts
+from search.artifacts.transfer_progress import ByteCallback
 from search.errors import SettingsError
 from storage import Store
 

@@ -5,7 +5,7 @@ Training on it is in `search.training`, its way to other machines in `search.art
 
 from search.data.cache import default_cache_dir
 from search.data.preparation import prepare
-from search.data.prepared import PreparedSet
+from search.data.prepared_file import PreparedSet
 from search.data.settings import DataSettings
 from search.data.source_api import Progress
 from search.data.summary import SourceSummary, inspect_source

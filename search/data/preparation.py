@@ -12,7 +12,7 @@ import numpy as np
 
 from search.data.cache import is_cached, write_atomically
 from search.data.open_source import open_source
-from search.data.prepared import (
+from search.data.prepared_file import (
     FORMAT_VERSION,
     PreparedSet,
     Split,

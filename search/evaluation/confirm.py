@@ -84,7 +84,7 @@ def confirm(
     local: StudyTable | None = None,
     opens_test: bool | None = None,
     progress: Progress | None = None,
-    on_submit: Callable[[Submission], None] = lambda _submission: None,
+    on_submit: Callable[[Submission], None] | None = None,
     on_stop: Callable[[], None] = lambda: None,
     on_score: Callable[[], None] = lambda: None,
     view: View | None = None,
@@ -120,7 +120,7 @@ def confirm(
         n_workers=n_workers,
         progress=progress,
     )
-    callbacks = RunCallbacks(on_submit, on_stop, view)
+    callbacks = RunCallbacks(on_submit or RunCallbacks().on_submit, on_stop, view)
     run = run_submission(submission, gpus, callbacks, url=store)
     with closing(Store.open(url, create=False)) as opened_store:
         return _conclude(opened_store, study, run, opens_test=opens_test, on_score=on_score)

@@ -14,7 +14,7 @@ from search.evaluation.confirm import recover_with_confirmation
 from search.evaluation.test_split import TEST, WinnerPredictor
 from search.evaluation.trained_network import Evaluator
 from search.exported_models.archive import MODEL
-from search.reports.facts import FactsGatherer
+from search.reports.gather_facts import FactsGatherer
 from search.reports.output_folder import REPORT_FILES, check_folder, make_report_folder
 from search.settings.store_url import store_url
 from search.studies.open_study import OpenStudy

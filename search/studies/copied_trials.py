@@ -25,6 +25,7 @@ from search.studies.prior_trials import (
 )
 from spaces import SpaceError, find_family, predict_cost
 from storage import Outcome, TrialCopy, TrialRow, copy_trials, find_study_id, load_optuna_study
+from storage.optuna_internals import FIXED_PARAMS
 
 N_INITIAL_CONFIGS = 10
 """Of a study whose values cannot be compared, so many configs are tried again first."""
@@ -141,7 +142,7 @@ class TrialCopier:
                 params=dict(found.mapped.params),
                 distributions=dict(found.mapped.distributions),
                 user_attrs={**trial.user_attrs, COPIED_FROM: source},
-                system_attrs={k: v for k, v in trial.system_attrs.items() if k != "fixed_params"},
+                system_attrs={k: v for k, v in trial.system_attrs.items() if k != FIXED_PARAMS},
                 intermediate_values=trial.intermediate_values,
             ),
             outcome=replace(found.outcome, is_free=not self.count_taken),

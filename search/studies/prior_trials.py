@@ -13,10 +13,10 @@ from optuna.distributions import (
 
 from search.settings.stored import StudySettings
 from spaces import Config, SearchSpace
-from spaces.parameters.domains import Value, domain_from_json
+from spaces.parameters.domain_types import Value, domain_from_json
 from spaces.parameters.stub_trials import PreferredTrial
 from storage import Store, TrialRow, find_study_id, load_trials
-from storage.outcomes import OutcomeKind
+from storage.trial_outcomes import OutcomeKind
 
 Params = Mapping[str, Any]
 COPIED_KINDS: frozenset[OutcomeKind] = frozenset({"complete", "pruned", "unfit"})

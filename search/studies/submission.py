@@ -26,7 +26,7 @@ from search.studies.initial_trials import (
 )
 from search.studies.resolved_plan import ResolvedPlan
 from search.studies.resource_limits import count_workers, resolve_limits
-from search.studies.space import read_space
+from search.studies.space_table import read_space
 from search.trainer.pretrained_weights import check_backbones, check_costs, check_weights
 from spaces import FamilyModule, Limits, SearchSpace
 from storage import (

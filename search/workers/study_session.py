@@ -24,6 +24,7 @@ from storage import (
     StudyRecord,
     count_done,
     finish_trial,
+    is_time_up,
     list_open_leases,
     list_workers,
     load_study,
@@ -179,9 +180,8 @@ class StudySession:
         )
         self._liveness.observe(list_workers(self.opened.store))
         record = self._load_record()
-        is_time_up = record.timeout_s is not None and active_s >= record.timeout_s
         self._is_stopped = record.is_stopped
-        self._is_suspended = record.is_stopped or is_time_up
+        self._is_suspended = record.is_stopped or is_time_up(record, active_s)
 
     def _load_record(self) -> StudyRecord:
         """Load the study's record, unless a new study has its name or id."""

@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 
 from spaces.families.registry import Family, register_family
 from spaces.models.dense import DenseNetwork
-from spaces.parameters.domains import Domain, FloatRange, IntRange, Value
-from spaces.parameters.shared import BASELINE_PARAMETERS, BLOCK_DROPOUT, BOOLEAN
+from spaces.parameters.domain_types import Domain, FloatRange, IntRange, Value
+from spaces.parameters.head_and_optimizer import BASELINE_PARAMETERS, BLOCK_DROPOUT, BOOLEAN
 from spaces.parameters.suggestion import Draw
 
 

@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 
 from spaces.families.registry import Family, register_family
 from spaces.models.inception import InceptionNetwork, InceptionWidths
-from spaces.parameters.domains import Domain, FloatRange, IntRange, Value
-from spaces.parameters.shared import (
+from spaces.parameters.domain_types import Domain, FloatRange, IntRange, Value
+from spaces.parameters.head_and_optimizer import (
     BASELINE_PARAMETERS,
     BLOCK_DROPOUT,
     suggest_widths,

@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 
 from spaces.families.registry import Family, register_family
 from spaces.models.plain import PlainNetwork, PlainStage
-from spaces.parameters.domains import Domain, IntRange, Value
-from spaces.parameters.shared import BASELINE_PARAMETERS, BOOLEAN
+from spaces.parameters.domain_types import Domain, IntRange, Value
+from spaces.parameters.head_and_optimizer import BASELINE_PARAMETERS, BOOLEAN
 from spaces.parameters.suggestion import Draw
 
 MAX_STAGES = 5

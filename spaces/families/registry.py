@@ -8,7 +8,7 @@ from typing import ClassVar, Literal
 from spaces.errors import SpaceError
 from spaces.models.layers import Network
 from spaces.network_settings import Head
-from spaces.parameters.domains import Domain, Value
+from spaces.parameters.domain_types import Domain, Value
 from spaces.parameters.suggestion import Draw
 
 ImageSetName = Literal["scratch", "transfer"]
@@ -20,7 +20,7 @@ class Family(ABC):
     """One kind of architecture: its own parameters, how they are drawn, and known-good ones.
 
     `network` is the frozen dataclass that `suggest` returns. Parameters that all families share
-    (`spaces.parameters.shared`) are not listed again.
+    (`spaces.parameters.head_and_optimizer`) are not listed again.
     """
 
     network: ClassVar[type[Network]]

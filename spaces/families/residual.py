@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 
 from spaces.families.registry import Family, register_family
 from spaces.models.residual import VERSIONS, ResidualNetwork, Version
-from spaces.parameters.domains import Choices, Domain, IntRange, Value
-from spaces.parameters.shared import (
+from spaces.parameters.domain_types import Choices, Domain, IntRange, Value
+from spaces.parameters.head_and_optimizer import (
     BASELINE_PARAMETERS,
     BLOCK_DROPOUT,
     BOOLEAN,

@@ -6,8 +6,8 @@ from spaces.families.registry import Family, register_family
 from spaces.models.backbones import BACKBONES, find_backbone
 from spaces.models.transfer import TransferNetwork
 from spaces.network_settings import Head
-from spaces.parameters.domains import Choices, Domain, FloatRange, IntRange, Value
-from spaces.parameters.shared import BASELINE_PARAMETERS
+from spaces.parameters.domain_types import Choices, Domain, FloatRange, IntRange, Value
+from spaces.parameters.head_and_optimizer import BASELINE_PARAMETERS
 from spaces.parameters.suggestion import Draw
 
 MAX_UNFROZEN_LAYERS = 64

@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 
 from spaces.families.registry import Family, register_family
 from spaces.models.vgg import VggNetwork
-from spaces.parameters.domains import Domain, IntRange, Value
-from spaces.parameters.shared import (
+from spaces.parameters.domain_types import Domain, IntRange, Value
+from spaces.parameters.head_and_optimizer import (
     BASELINE_PARAMETERS,
     BLOCK_DROPOUT,
     suggest_widths,

@@ -4,7 +4,7 @@ The domains are public: users' own families import them from here. Networks live
 `spaces.models`, the space of a whole study in `spaces.search_space`.
 """
 
-from spaces.parameters.domains import (
+from spaces.parameters.domain_types import (
     Choices,
     Domain,
     FloatRange,

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from spaces.errors import SpaceError
-from spaces.parameters.domains import (
+from spaces.parameters.domain_types import (
     Choices,
     Domain,
     FloatRange,

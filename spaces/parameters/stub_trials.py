@@ -8,7 +8,7 @@ import random
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from spaces.parameters.domains import Value
+from spaces.parameters.domain_types import Value
 
 
 class RandomTrial:

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import TypeVar
 
 from spaces.errors import SpaceError
-from spaces.parameters.domains import Choices, Domain, Trial, Value
+from spaces.parameters.domain_types import Choices, Domain, Trial, Value
 
 T = TypeVar("T", bound=str | int)
 

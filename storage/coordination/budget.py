@@ -12,7 +12,7 @@ from sqlalchemy.engine import Connection
 
 from storage.database.retry import with_retry
 from storage.database.store import Store
-from storage.studies.records import lock_study, update_study
+from storage.studies.records import StudyRecord, lock_study, update_study
 from storage.tables import leases, studies
 
 HEARTBEAT_GAP_S = 60.0
@@ -42,6 +42,15 @@ def has_budget_left(store: Store, study_id: int) -> bool:
     """
     with store.read() as connection:
         return can_claim(connection, study_id, is_locked=False)
+
+
+def is_time_up(record: StudyRecord, active_s: float | None = None) -> bool:
+    """Whether the budget of time (`--timeout`) is spent; workers then release their trials.
+
+    `active_s` is the active time if it is known more recently than in the record.
+    """
+    active_s = record.active_s if active_s is None else active_s
+    return record.timeout_s is not None and active_s >= record.timeout_s
 
 
 @with_retry

@@ -17,9 +17,9 @@ from storage.database.retry import with_retry
 from storage.database.store import Store
 from storage.errors import LeaseLostError
 from storage.optuna_schema.writes import add_trial, set_running, set_waiting, take_enqueued
-from storage.outcomes import Outcome
 from storage.studies.records import lock_study
 from storage.tables import epochs, leases, studies
+from storage.trial_outcomes import Outcome
 
 MAX_LOSSES = 3
 """A trial whose worker or trainer dies this often, without a new epoch in between, is not tried

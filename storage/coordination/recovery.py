@@ -35,8 +35,8 @@ from storage.errors import LeaseLostError
 from storage.optuna_internals import FIXED_PARAMS
 from storage.optuna_schema.tables import system_attributes, trials, utc_now
 from storage.optuna_schema.writes import end_trial, set_waiting
-from storage.outcomes import Outcome
 from storage.tables import leases
+from storage.trial_outcomes import Outcome
 
 logger = logging.getLogger(__name__)
 

@@ -19,10 +19,10 @@ from storage.database.store import Store
 from storage.optuna_schema.tables import studies as optuna_studies
 from storage.optuna_schema.tables import trials, values
 from storage.optuna_schema.writes import set_waiting
-from storage.outcomes import Outcome, OutcomeKind
 from storage.studies.orphans import count_orphans, delete_orphans
 from storage.studies.records import find_study_id
 from storage.tables import leases, studies
+from storage.trial_outcomes import Outcome, OutcomeKind
 
 InconsistencyKind = Literal[
     "dead worker", "stuck trial", "untold outcome", "claim", "open trial", "closed trial", "strays"

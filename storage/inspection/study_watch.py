@@ -19,7 +19,7 @@ from storage.optuna_internals import trial_id_of
 from storage.optuna_schema.constraints import is_feasible
 from storage.optuna_schema.tables import to_local, trials
 from storage.optuna_schema.trial_reader import TrialSelection, load_frozen_trials
-from storage.outcomes import Outcome
+from storage.trial_outcomes import Outcome
 
 
 @dataclass(frozen=True, slots=True)

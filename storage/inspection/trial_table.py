@@ -3,7 +3,6 @@
 Finished trials never change again: a `TrialTable` that is kept reads only the others again.
 """
 
-from collections import defaultdict
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -25,8 +24,8 @@ from storage.optuna_schema.trial_reader import (
     read_params,
     read_values,
 )
-from storage.outcomes import COUNTED_KINDS, Outcome
 from storage.tables import epochs, leases
+from storage.trial_outcomes import COUNTED_KINDS, Outcome
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,9 +169,7 @@ class TrialTable:
             # After the trials: what belongs to an ended one was written before its end.
             selection = TrialSelection([self.study_id], [row.trial_id for row in rows])
             values = read_values(connection, selection)
-            params: defaultdict[int, dict[str, Any]] = defaultdict(dict)
-            for trial_id, name, _, value in read_params(connection, selection, self.params):
-                params[trial_id][name] = value
+            params = read_params(connection, selection, self.params)
             keys = [] if self.attributes is None else [user_attributes.c.key.in_(self.attributes)]
             attributes = read_attributes(connection, selection, user_attributes, *keys)
             key = system_attributes.c.key
@@ -191,7 +188,8 @@ class TrialTable:
                 curve=curves.get(row.trial_id, Curve()),
                 started=row.datetime_start,
                 finished=row.datetime_complete,
-                is_feasible=is_feasible(constraints[row.trial_id]),
+                is_feasible=row.trial_id not in constraints
+                or is_feasible(constraints[row.trial_id]),
             )
             for row in rows
         }

@@ -5,7 +5,7 @@
 
 import json
 from collections import defaultdict
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -75,11 +75,8 @@ def load_frozen_trials(
     user_attrs = read_attributes(connection, selection, user_attributes)
     system_attrs = read_attributes(connection, selection, system_attributes)
     reports_of = _read_reports(connection, selection)
-    params_of: defaultdict[int, dict[str, Any]] = defaultdict(dict)
-    distributions: defaultdict[int, dict[str, BaseDistribution]] = defaultdict(dict)
-    for trial_id, name, distribution, value in read_params(connection, selection):
-        distributions[trial_id][name] = distribution
-        params_of[trial_id][name] = value
+    distributions: dict[int, dict[str, BaseDistribution]] = defaultdict(dict)
+    params_of = read_params(connection, selection, distributions=distributions)
     return [
         FrozenTrial(
             number=row.number,
@@ -109,15 +106,26 @@ def read_values(connection: Connection, selection: TrialSelection) -> dict[int, 
 
 
 def read_params(
-    connection: Connection, selection: TrialSelection, names: Collection[str] | None = None
-) -> Iterator[tuple[int, str, BaseDistribution, Any]]:
-    """Yield trial id, name, distribution and value of parameters, as they were drawn."""
+    connection: Connection,
+    selection: TrialSelection,
+    names: Collection[str] | None = None,
+    *,
+    distributions: dict[int, dict[str, BaseDistribution]] | None = None,
+) -> dict[int, dict[str, Any]]:
+    """Return parameters by trial id and name, in the order of sampling.
+
+    Their distributions are put into `distributions`, if that is given.
+    """
     query = selection.select(params, "param_name", "param_value", "distribution_json")
     if names is not None:
         query = query.where(params.c.param_name.in_(names))
+    found: dict[int, dict[str, Any]] = defaultdict(dict)
     for trial_id, name, value, text in connection.execute(query.order_by(params.c.param_id)):
-        distribution = read_distribution(text)
-        yield trial_id, name, distribution, distribution.to_external_repr(value)
+        distribution = _distributions.get(text) or read_distribution(text)
+        if distributions is not None:
+            distributions[trial_id][name] = distribution
+        found[trial_id][name] = distribution.to_external_repr(value)
+    return found
 
 
 def read_attributes(

@@ -15,8 +15,8 @@ from sqlalchemy.engine import Connection
 from storage.errors import StudyNotFoundError
 from storage.optuna_schema import tables
 from storage.optuna_schema.tables import trials, utc_now
-from storage.outcomes import Outcome
 from storage.tables import leases
+from storage.trial_outcomes import Outcome
 
 if TYPE_CHECKING:
     from sqlalchemy.dialects import postgresql, sqlite

@@ -15,8 +15,8 @@ from storage.database.store import Store
 from storage.optuna_internals import study_id_of
 from storage.optuna_schema.bulk_insert import insert_trials
 from storage.optuna_schema.writes import lock_optuna_study
-from storage.outcomes import Outcome
 from storage.tables import epochs, leases
+from storage.trial_outcomes import Outcome
 
 BATCH_SIZE = 100
 """Trials in one transaction, for which other writers wait: a tenth of a second."""

@@ -17,8 +17,8 @@ from optuna.trial import TrialState, create_trial
 
 from spaces import SearchSpace
 from storage import Store, create_study, load_optuna_study
-from storage.outcomes import Outcome
 from storage.tables import epochs, leases
+from storage.trial_outcomes import Outcome
 
 
 class Recorder:

@@ -51,8 +51,8 @@ from storage import (
 )
 from storage.optuna_schema import tables as optuna_tables
 from storage.optuna_schema.tables import utc_now
-from storage.outcomes import Outcome
 from storage.tables import epochs, leases
+from storage.trial_outcomes import Outcome
 
 N_EPOCHS = 20
 NAME = "crowd"

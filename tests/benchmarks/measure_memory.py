@@ -29,7 +29,7 @@ import psutil
 from spaces import Config, SearchSpace, SpaceError, predict_cost
 
 if TYPE_CHECKING:  # loads TensorFlow
-    from search.data.prepared import PreparedSet
+    from search.data.prepared_file import PreparedSet
 
 MB = 2**20
 N_CLASSES = 4
@@ -181,7 +181,7 @@ def synthetic_set(batch_size: int, image_shape: tuple[int, int, int]) -> "Prepar
     """Random images: a few batches to train on and one to validate."""
     import numpy as np
 
-    from search.data.prepared import PreparedSet, Split
+    from search.data.prepared_file import PreparedSet, Split
 
     def split(n_images: int) -> Split:
         images = np.random.default_rng(0).integers(0, 256, (n_images, *image_shape), "uint8")

@@ -25,7 +25,7 @@ from search.strategy.family_quota import MAX_EPOCHS, next_family, trials_per_fam
 from search.strategy.sampler import N_STARTUP_TRIALS, SeededSampler
 from search.studies.initial_trials import KNOWN_GOOD_SHARE
 from spaces import Limits, SearchSpace, SpaceError, family_names, predict_cost
-from spaces.parameters.domains import Choices, Domain, Value
+from spaces.parameters.domain_types import Choices, Domain, Value
 
 LIMITS = Limits(max_parameters=10_000_000, max_memory_mb=2500, max_operations=150_000_000)
 IMAGE_SHAPE, N_CLASSES = (32, 32, 1), 4

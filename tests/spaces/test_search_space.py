@@ -9,7 +9,7 @@ import optuna
 import pytest
 
 from spaces import Config, Limits, SearchSpace, SpaceError, predict_cost
-from spaces.parameters.domains import Choices
+from spaces.parameters.domain_types import Choices
 from spaces.parameters.stub_trials import PreferredTrial
 
 FIXED: dict[str, object] = {

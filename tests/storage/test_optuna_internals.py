@@ -142,7 +142,7 @@ def test_patch_of_the_tested_optuna_is_accepted(monkeypatch: pytest.MonkeyPatch)
     internals.check_optuna_version()
 
 
-@pytest.mark.parametrize("package", ["search", "storage", "spaces"])
+@pytest.mark.parametrize("package", ["search", "analysis", "storage", "spaces"])
 def test_private_names_of_optuna_stand_in_one_module(package: str) -> None:
     found = [
         f"{path.relative_to(ROOT)}:{number}: {line.strip()}"

@@ -38,7 +38,7 @@ def confirm(
         stdout_console,
     )
     from search.cli.views.confirmation import show_confirm_result, show_test_uses
-    from search.cli.views.run_progress import live_view
+    from search.cli.views.live_progress import live_view
     from search.cli.views.status import show_submission
     from search.evaluation.confirm import confirm as run_confirmation
     from search.settings.option_keys import OPTION_NAMES, by_key

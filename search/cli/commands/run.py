@@ -78,8 +78,8 @@ def _run(given: StudyOptions, *, is_json: bool, dashboard: str | None = None) ->
         stderr_console,
         stdout_console,
     )
+    from search.cli.views.live_progress import live_view
     from search.cli.views.ranking import show_ranking
-    from search.cli.views.run_progress import live_view
     from search.cli.views.status import show_dashboard_address, show_ending, show_submission
     from search.dashboard.child_process import DashboardProcess
     from search.settings.study_file import read_plan

@@ -10,6 +10,7 @@ from rich.text import Text
 
 from analysis import StudyStatus
 from search.cli.views.status import show_status
+from storage import is_time_up
 
 
 @contextmanager
@@ -39,6 +40,5 @@ def watch_view(console: Console) -> Iterator[Callable[[StudyStatus], None]]:
 def is_over(status: StudyStatus) -> bool:
     """Whether a study has ended, or its budget is spent and no worker runs."""
     record = status.record
-    is_late = record.timeout_s is not None and record.active_s >= record.timeout_s
-    has_ended = record.end_reason is not None or record.is_stopped or status.is_spent or is_late
-    return has_ended and not status.workers
+    has_ended = record.end_reason is not None or record.is_stopped or status.is_spent
+    return (has_ended or is_time_up(record)) and not status.workers

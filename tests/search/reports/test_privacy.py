@@ -10,7 +10,7 @@ from analysis import write_report
 from analysis.report import write
 from analysis.report.facts import Facts
 from analysis.results.export import load_export, write_export
-from search.reports.facts import gather_facts
+from search.reports.gather_facts import gather_facts
 from search.studies.open_study import OpenStudy
 from search.trainer.process import Trainer
 from search.workers.proposals import next_proposal

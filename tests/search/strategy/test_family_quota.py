@@ -27,7 +27,7 @@ from spaces import Family, register_family
 from spaces.families import registry
 from spaces.models import conv_block
 from spaces.models.layers import Layers
-from spaces.parameters.domains import Domain, IntRange, Value
+from spaces.parameters.domain_types import Domain, IntRange, Value
 from spaces.parameters.suggestion import Draw
 from storage import Store, load_trials
 

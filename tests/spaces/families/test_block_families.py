@@ -12,7 +12,7 @@ from spaces.models.dense import DenseNetwork
 from spaces.models.inception import InceptionNetwork, InceptionWidths
 from spaces.models.residual import ResidualNetwork
 from spaces.models.vgg import VggNetwork
-from spaces.parameters.domains import Choices, FloatRange
+from spaces.parameters.domain_types import Choices, FloatRange
 from spaces.parameters.stub_trials import PreferredTrial
 
 FAMILIES = ("vgg", "inception", "residual", "dense")

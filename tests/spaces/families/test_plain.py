@@ -2,7 +2,7 @@
 
 from spaces import SearchSpace
 from spaces.models.plain import PlainNetwork, PlainStage
-from spaces.parameters.domains import FloatRange, IntRange
+from spaces.parameters.domain_types import FloatRange, IntRange
 from spaces.parameters.stub_trials import PreferredTrial
 
 STAGES = {

@@ -18,7 +18,7 @@ from spaces.families import (
 from spaces.keras_models import build_model
 from spaces.models import conv_block
 from spaces.models.layers import Layers
-from spaces.parameters.domains import Domain, IntRange, Value
+from spaces.parameters.domain_types import Domain, IntRange, Value
 from spaces.parameters.suggestion import Draw
 
 

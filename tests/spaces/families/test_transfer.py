@@ -11,7 +11,7 @@ from spaces.families import find_family
 from spaces.keras_models import build_model
 from spaces.models.backbones import find_backbone
 from spaces.models.transfer import TransferNetwork
-from spaces.parameters.domains import Value
+from spaces.parameters.domain_types import Value
 from spaces.parameters.stub_trials import PreferredTrial
 
 N_CLASSES = 3

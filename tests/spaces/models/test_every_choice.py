@@ -13,7 +13,7 @@ import pytest
 from spaces import Config, SearchSpace, SpaceError, predict_cost
 from spaces.keras_models import build_model, build_optimizer
 from spaces.models.backbones import BACKBONES, find_backbone
-from spaces.parameters.domains import Choices, Domain, FloatRange, Value
+from spaces.parameters.domain_types import Choices, Domain, FloatRange, Value
 from spaces.parameters.stub_trials import PreferredTrial
 
 SHAPE = (32, 32, 1)

@@ -3,7 +3,7 @@
 import pytest
 
 from spaces import SearchSpace, SpaceError
-from spaces.parameters.domains import Choices, Domain, FloatRange, IntRange
+from spaces.parameters.domain_types import Choices, Domain, FloatRange, IntRange
 from spaces.parameters.narrowing import narrow
 
 OPTIMIZERS = Choices(("adam", "sgd", "rmsprop"))

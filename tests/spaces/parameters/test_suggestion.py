@@ -5,7 +5,7 @@ import random
 import pytest
 
 from spaces import SpaceError
-from spaces.parameters.domains import Choices, Domain, FloatRange, IntRange
+from spaces.parameters.domain_types import Choices, Domain, FloatRange, IntRange
 from spaces.parameters.stub_trials import RandomTrial
 from spaces.parameters.suggestion import Draw
 

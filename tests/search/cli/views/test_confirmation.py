@@ -13,7 +13,7 @@ from analysis import Ranking, StudyStatus
 from analysis.confirmation.trainings import Training, Trainings
 from analysis.confirmation_study import CONFIRMS_ATTRIBUTE
 from search.cli.views.confirmation import show_confirm_result
-from search.cli.views.run_progress import live_view, render
+from search.cli.views.live_progress import live_view, render
 from search.cli.views.status import show_status
 from search.evaluation.confirm import ConfirmResult
 from search.evaluation.model_selection import choose_winner

@@ -15,7 +15,7 @@ from spaces.network_settings import (
     Regularizer,
     RMSprop,
 )
-from spaces.parameters.domains import Choices, Domain, FloatRange, IntRange, Value
+from spaces.parameters.domain_types import Choices, Domain, FloatRange, IntRange, Value
 from spaces.parameters.suggestion import Draw
 
 MAX_DENSE_LAYERS = 3

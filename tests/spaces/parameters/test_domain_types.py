@@ -5,7 +5,7 @@ import random
 import pytest
 
 from spaces import SpaceError
-from spaces.parameters.domains import (
+from spaces.parameters.domain_types import (
     Choices,
     Domain,
     FloatRange,
