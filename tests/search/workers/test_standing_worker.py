@@ -281,11 +281,11 @@ def test_study_that_was_deleted_and_made_anew_is_opened_anew(make: MakeStudy) ->
     standing_worker.pool.close()
 
 
-def test_worker_of_a_study_that_was_made_anew_leaves_it(make: MakeStudy) -> None:
+def test_worker_of_a_study_whose_name_was_reused_leaves_it(make: MakeStudy) -> None:
     first = make("small")
     remove_study(first.store, "small")
     second = make("small")
-    with pytest.raises(StudyNotFoundError, match="made anew"):
+    with pytest.raises(StudyNotFoundError, match="a new one has its name"):
         Worker(first, TrainerPool(command=(sys.executable, FAKE, "well"))).run()
     assert n_done(second) == 0
 
