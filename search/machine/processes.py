@@ -1,4 +1,4 @@
-"""Child processes: their environment, what they printed last, and how they notice our end."""
+"""Child processes: their environment, the end of their output, and the end of their parent."""
 
 import os
 import sys
@@ -8,10 +8,7 @@ from pathlib import Path
 
 
 def child_environment(**variables: str) -> dict[str, str]:
-    """Return this process's environment with more variables, for a child that runs our code.
-
-    A child finds the packages that run here, installed or not.
-    """
+    """Return the environment of a child, which finds this code's packages, installed or not."""
     paths = (str(Path(__file__).resolve().parents[2]), os.environ.get("PYTHONPATH"))
     return {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths)), **variables}
 
