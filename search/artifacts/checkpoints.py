@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from storage import Store, list_open_leases, list_trials_to_keep
 
 N_BEST_KEPT = 5
-N_CONFIRMED_KEPT = 10_000  # All of them: which are exported is only known at the end.
+N_CONFIRMED_KEPT = 10_000  # All of a confirmation: which are exported is only known at its end.
 N_PRUNED_KEPT = 10  # The last pruned trials, so that they could be resumed.
 
 _NAME = re.compile(r"trial-(\d+)\.(\d+)\.safetensors")
@@ -47,7 +47,7 @@ def newest(names: Iterable[CheckpointName], trial_number: int) -> CheckpointName
 def unneeded(
     names: Collection[CheckpointName], trial_numbers: Collection[int]
 ) -> list[CheckpointName]:
-    """Return the checkpoints that are not the latest one of any of the trials."""
+    """Return the checkpoints that are not the latest one of any given trial."""
     latest = {number: newest(names, number) for number in trial_numbers}
     return [name for name in names if latest.get(name.trial_number) != name]
 

@@ -1,6 +1,6 @@
 """Artifacts in S3 or a service with its protocol.
 
-boto3 reads credentials, region and endpoint from the environment or its files, not the study.
+boto3 reads credentials, region and endpoint from its usual places; a study records none of them.
 """
 
 from collections.abc import Iterable, Iterator

@@ -63,7 +63,10 @@ def is_folder(url: str) -> bool:
 
 
 def open_artifact_store(url: str, store: Store, *, max_bytes: int) -> ArtifactStore:
-    """Open the artifact store of a recorded URL; `max_bytes` limits the files in a database."""
+    """Open the artifact store of a recorded URL, without any access to it yet.
+
+    `max_bytes` limits the total size of the files in a database.
+    """
     if url == DATABASE:
         return DatabaseArtifacts(store, max_bytes)
     if url.startswith(S3):

@@ -109,7 +109,7 @@ class Artifacts:
         raise ArtifactError(f"The checkpoint of trial {trial_number} is not waited for any more.")
 
     def upload(self, trial_number: int, generation: int) -> None:
-        """Upload a trial's checkpoint in the background; retry unless a later one replaces it."""
+        """Upload a trial's checkpoint in the background, until it succeeds or is replaced."""
         name = CheckpointName(trial_number, generation)
         if self.store.folder is None:
             key = f"trial {trial_number}"

@@ -46,7 +46,7 @@ CPU = Device("none")
 def find_gpus(wanted: str) -> tuple[Device, ...]:
     """Return the GPUs that `--gpus` names; none means to train on the CPU.
 
-    That is `auto` for all, `none`, or keys as `nvidia-smi -L` counts: `0,1`, or `0:1` or the
+    `wanted` is `auto` for all, `none`, or keys as `nvidia-smi -L` counts: `0,1`, or `0:1` or the
     unique id for a part of a GPU. GPUs that CUDA_VISIBLE_DEVICES hides are left out.
 
     Raises:

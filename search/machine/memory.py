@@ -8,7 +8,10 @@ CGROUP_ROOT = Path("/sys/fs/cgroup")
 
 
 def private_mb(process: psutil.Process) -> float:
-    """Return a process's resident memory without shared pages, such as mapped images."""
+    """Return a process's resident memory without the pages that it shares with others.
+
+    Mapped images and features are in memory once for all workers, and can be read again.
+    """
     memory = process.memory_info()
     return float((memory.rss - getattr(memory, "shared", 0)) / 2**20)
 

@@ -8,7 +8,10 @@ from pathlib import Path
 
 
 def child_environment(**variables: str) -> dict[str, str]:
-    """Return the environment of a child, which finds this code's packages, installed or not."""
+    """Return this process's environment with more variables, for a child that runs our code.
+
+    A child finds the packages that run here, installed or not.
+    """
     paths = (str(Path(__file__).resolve().parents[2]), os.environ.get("PYTHONPATH"))
     return {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths)), **variables}
 

@@ -38,8 +38,8 @@ class Schedule:
     max_epochs: int  # Of a full training; pruning after the last one would save nothing.
     warm_up: int  # The first epoch of a comparison.
     plateau_end: int  # The same for a trial that has not improved yet.
-    first_share: float  # Of the trials that continue at the end of the warm-up, in [0, 1].
-    last_share: float  # Of those that would continue at the last epoch, in [0, 1].
+    first_share: float  # Share of the trials that continues at the end of the warm-up, in [0, 1].
+    last_share: float  # Share that would continue at the last epoch, in [0, 1].
 
     @classmethod
     def of(cls, max_epochs: int) -> "Schedule":
@@ -78,7 +78,7 @@ class FallingSharePruner(BasePruner):
     epochs, then rose to .87.
     """
 
-    max_epochs: int  # Of a trial without the attribute.
+    max_epochs: int  # Epochs of a trial without an attribute for them.
     n_peers: int = 6  # Other trials needed for a comparison, at least 1.
 
     def prune(self, study: Study, trial: FrozenTrial) -> bool:
@@ -106,8 +106,8 @@ class FamilyPruner(BasePruner):
     this one they see all trials.
     """
 
-    name: str  # Of the pruner that decides; a new one is made for each trial, with its length.
-    max_epochs: int  # Of a trial without the attribute.
+    name: str  # One of `PRUNERS`; a new pruner is made for each trial, with the trial's length.
+    max_epochs: int  # Epochs of a trial without an attribute for them.
     family_trials: int  # The minimum number of finished trials that count for the family.
 
     def prune(self, study: Study, trial: FrozenTrial) -> bool:

@@ -9,7 +9,7 @@ from search.trainer.process import COMMAND, Trainer
 
 logger = logging.getLogger(__name__)
 
-MAX_GROWTH_MB = 150.0  # A trained network leaves a megabyte or two in the process, or more.
+MAX_GROWTH_MB = 150.0  # Each network leaves a megabyte or two in the process, large ones more.
 WARM_UP_SHARE = 0.7  # Share of that growth after which the next trainer loads TensorFlow.
 
 

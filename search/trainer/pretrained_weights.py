@@ -36,10 +36,10 @@ CHECK_MODULE = "search.training.check_weights"
 
 
 def check_backbones(space: SearchSpace, settings: TransferSettings) -> None:
-    """Check that the backbones accept the image size, and that the weights are for one of them.
+    """Check that the backbones accept the image size, and that a file of weights is for only one.
 
     Raises:
-        SpaceError: If one does not; the message names it.
+        SpaceError: If not; the message says which.
     """
     names = backbones_of(space)
     for name in names:

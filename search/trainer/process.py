@@ -111,7 +111,7 @@ class Trainer:
         return message
 
     def converse(self, request: Task | Evaluate | Predict) -> Iterator[Message]:
-        """Send a request and yield the trainer's messages, endlessly.
+        """Send a request, and yield the trainer's messages until the caller stops.
 
         Raises:
             TrainerGoneError: If the process has ended.

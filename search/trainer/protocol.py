@@ -13,7 +13,7 @@ from storage import EpochRow
 
 Decision = Literal["go_on", "stop"]
 Confusion = tuple[tuple[int, ...], ...]
-"""Counts of images by true class, a row, and predicted class, a column; empty if unknown."""
+"""Counts of images: a row for each true class, a column for each predicted one; may be empty."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,6 @@
 """Checkpoints: all that the rest of a training depends on, in one safetensors file.
 
-A `.keras` file lacks the states of the seed generators, without which a resumed fit differs.
+A `.keras` file lacks the states of seed generators, without which a resumed fit would differ.
 """
 
 import json
@@ -79,7 +79,7 @@ def load_checkpoint(path: Path) -> Checkpoint | None:
 
 
 def load_checkpoint_of(task: Task) -> Checkpoint | None:
-    """Load the checkpoint that a task resumes from; None if there is none of this very task."""
+    """Load the checkpoint that a task resumes from; None if it is missing or another task's."""
     checkpoint = load_checkpoint(Path(task.resume_from or task.checkpoint))
     if checkpoint is None or checkpoint.state.get("task") != task_identity(task):
         return None

@@ -26,7 +26,7 @@ from spaces.keras_models import build_extractor
 from spaces.models.backbones import Weights, backbone_cost, find_backbone
 
 FORMAT = 1
-N_PASSES = 3  # Augmented passes over the training images; more would take more disk space.
+N_PASSES = 3  # Augmented passes over the training images; more would vary more and fill more disk.
 BATCH_SIZE = 32
 CHUNK = 8 * BATCH_SIZE  # Images between two reports of progress.
 
@@ -58,7 +58,7 @@ class Features:
         self._maps: dict[Path, Maps] = {}
 
     def maps(self, split: str, augmented_pass: int = 0) -> Maps:
-        """Return the features of a split: of the images as they are in pass 0, else augmented.
+        """Return the features of a split; its images are augmented in every pass but 0.
 
         Raises:
             DataError: If they cannot be written.

@@ -25,8 +25,8 @@ def choose_images(
 ) -> NDArray[np.int64]:
     """Return the positions of the images to show with heat maps.
 
-    These are up to 12 mistakes, most confident first, then the most confident correct image of
-    each of the first 8 classes. `probabilities` have shape `(n, n_classes)`, `labels` `(n,)`.
+    These are up to 12 mistakes, the most confident ones in this order, then the most confident
+    correct image of each of the first 8 classes. `probabilities` has shape `(n, n_classes)`.
     """
     by_confidence = np.argsort(-probabilities.max(axis=1), kind="stable")
     is_correct = (probabilities.argmax(axis=1) == labels)[by_confidence]

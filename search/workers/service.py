@@ -35,7 +35,7 @@ class Service:
     study: str | None  # None serves every open study.
     devices: Sequence[Device]
     n_threads: int | None  # Of each trainer.
-    idle_exit_s: float | None  # Exit of standing workers without work; None waits forever.
+    idle_exit_s: float | None  # Standing workers exit after so long without work.
     log_format: Format
     is_supervised: bool  # Whether to exit when the parent process ends and standard input closes.
 

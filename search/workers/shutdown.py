@@ -40,7 +40,7 @@ class Shutdown:
 
     @contextmanager
     def closing_trainers(self, pool: TrainerPool) -> Iterator[None]:
-        """End the trainers after the block; ignore an unavailable store after a request."""
+        """End the trainers after the block; after a request, ignore an unavailable store."""
         try:
             yield
         except StoreUnavailableError as error:

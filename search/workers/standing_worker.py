@@ -40,7 +40,7 @@ OPEN_ERRORS = (SearchError, SpaceError, StoreError, OSError)
 class StandingWorker:
     """A worker that serves the study whose turn it is, with one pool of trainers.
 
-    It exits after `idle_exit_s` without work; None waits forever.
+    `run` ends the pool, and returns after `idle_exit_s` without work; None waits forever.
     """
 
     def __init__(
@@ -58,7 +58,7 @@ class StandingWorker:
         self._skipped_until: dict[int, float] = {}
 
     def run(self) -> None:
-        """Serve open studies until shutdown is requested or there was no work; end the pool.
+        """Serve open studies until shutdown is requested, or there was no work for too long.
 
         Raises:
             StoreUnavailableError: If the store has been unavailable for too long.

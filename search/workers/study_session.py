@@ -42,7 +42,7 @@ RAN_ON = "ran_on"  # The user attribute of a trial with the machines and devices
 class StudySession:
     """A worker in one study, where it is registered already.
 
-    `liveness` holds the heartbeats of other workers in any study.
+    `liveness` holds the heartbeats of other workers that were observed so far, in any study.
     """
 
     def __init__(
@@ -62,7 +62,7 @@ class StudySession:
         self._next_recovery_at = 0.0
         self._heartbeat_at = 0.0
         self._is_stopped = False
-        self._is_suspended = False  # To release trials: `--timeout` is over, or study stopped.
+        self._is_suspended = False  # Release trials: `--timeout` is over, or the study stopped.
 
     def run_trial(self) -> bool:
         """Train one trial; return False if there is none at the moment.
@@ -83,7 +83,7 @@ class StudySession:
         return self._shutdown.is_requested
 
     def must_stop_soon(self) -> bool:
-        """Whether to exit soon; called as often as `is_stopping`."""
+        """Whether to exit soon; also sends heartbeats."""
         return self.is_stopping() or self._is_stopped
 
     def is_over(self) -> bool:
