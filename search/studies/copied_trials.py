@@ -25,6 +25,7 @@ from search.studies.prior_trials import (
 )
 from spaces import SpaceError, find_family, predict_cost
 from storage import Outcome, TrialCopy, TrialRow, copy_trials, find_study_id, load_optuna_study
+from storage.optuna_internals import FIXED_PARAMS
 
 N_INITIAL_CONFIGS = 10
 """Of a study whose values cannot be compared, so many configs are tried again first."""

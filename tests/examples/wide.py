@@ -2,7 +2,7 @@ from dataclasses import dataclass
 
 from spaces import Family, register_family
 from spaces.models import conv_block
-from spaces.parameters.domain_types import IntRange
+from spaces.parameters import IntRange
 
 
 @dataclass(frozen=True, slots=True)

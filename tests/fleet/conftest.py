@@ -247,13 +247,13 @@ class Fleet:
         return counts
 
     def pids(self) -> list[int]:
-        """Gives the workers at work now."""
+        """Return the workers that are running."""
         with self.store() as store:
             study_id = load_study(store, self.name).study_id
             return sorted(row.pid for row in list_workers(store, study_id))
 
     def logs(self) -> str:
-        """Gives what the workers of `run` have said."""
+        """Return the logs of the workers of `run`."""
         return "".join(
             path.read_text() for path in self.folder.glob(f"files/{self.name}*/worker-*.log")
         )

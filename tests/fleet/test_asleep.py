@@ -25,7 +25,7 @@ def wait_until_stopped(pid: int) -> None:
 
 
 def held_by(fleet: Any, pid: int) -> int | None:
-    """Gives the number of the trial that a process holds."""
+    """Return the number of the trial that a process holds."""
     workers = {worker.pid: worker.trial_number for worker in fleet.status().workers}
     return workers.get(pid)
 
@@ -46,7 +46,7 @@ def put_to_sleep(fleet: Any, process: Any) -> int:
 
 
 def is_free(url: str) -> bool:
-    """Whether nobody keeps a SQLite file locked; a server has no such lock."""
+    """Whether no process keeps a SQLite file locked; a server has no such lock."""
     path = Store.file_of(url)
     if path is None or not path.is_file():
         return True
@@ -66,7 +66,7 @@ def outcomes(fleet: Any) -> list[tuple[int, str, str]]:
         return sorted(tuple(row) for row in rows)
 
 
-def test_worker_that_slept_lets_go_of_its_trial_and_goes_on_with_others(
+def test_suspended_worker_gives_up_its_trial_and_continues_with_others(
     make_fleet: Callable[..., Any],
 ) -> None:
     fleet = make_fleet(n_trials=14, environment=ENVIRONMENT)
@@ -87,7 +87,7 @@ def test_worker_that_slept_lets_go_of_its_trial_and_goes_on_with_others(
 
 @pytest.mark.slow
 @pytest.mark.parametrize("moment", ["record_outcome", "_tell_optuna"])
-def test_worker_that_slept_between_its_check_and_its_word_writes_nothing_twice(
+def test_worker_suspended_between_check_and_write_writes_nothing_twice(
     make_fleet: Callable[..., Any], moment: str
 ) -> None:
     fleet = make_fleet(n_trials=5, environment=ENVIRONMENT)
@@ -103,4 +103,4 @@ def test_worker_that_slept_between_its_check_and_its_word_writes_nothing_twice(
     fleet.check()
     assert outcomes(fleet)[number] == before
     assert ("was taken by another worker" in sleeper.words) is (moment == "record_outcome")
-    assert ("was told already" in sleeper.words) is (moment == "_tell_optuna")
+    assert ("had ended already" in sleeper.words) is (moment == "_tell_optuna")

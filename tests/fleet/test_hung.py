@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 
-def test_hung_trainer_is_killed_and_its_trial_goes_on(
+def test_hung_trainer_is_killed_and_its_trial_is_resumed(
     make_sqlite_fleet: Callable[..., Any],
 ) -> None:
     fleet = make_sqlite_fleet(

@@ -1,4 +1,4 @@
-"""Stores that are away, locked or full for a while: all wait, nobody dies, nothing is lost."""
+"""Stores that are unavailable, locked or full for a while: workers wait, nothing is lost."""
 
 import signal
 import subprocess

@@ -1,4 +1,4 @@
-"""A study that is watched all the time ends as one that nobody looks at."""
+"""A study that is watched all the time ends like one that is not."""
 
 import threading
 from collections.abc import Callable

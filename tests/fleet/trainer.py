@@ -19,7 +19,7 @@ from storage import EpochRow
 
 
 def accuracy(seed: int, epoch: int) -> float:
-    """Gives the accuracy of a trial's epoch: any number, but always the same."""
+    """Return the accuracy of a trial's epoch: arbitrary, but always the same."""
     return (seed * 7919 + epoch * 104729) % 9973 / 9973
 
 

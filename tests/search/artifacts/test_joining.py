@@ -103,7 +103,7 @@ def test_deleted_cache_is_no_harm(make_study: MakeStudy) -> None:
     assert load_again(opened).data["scratch"].fingerprint == opened.data["scratch"].fingerprint
 
 
-def test_other_images_at_the_recorded_path_confuse_nobody(
+def test_other_images_at_the_recorded_path_are_not_used(
     make_study: MakeStudy, place: str, elsewhere: Callable[[], Elsewhere], tmp_path: Path
 ) -> None:
     other = make_study(study={"name": "other"}, data={"image_size": 12, "source": "demo"})

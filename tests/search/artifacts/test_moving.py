@@ -37,7 +37,7 @@ def wait_until(is_so: Callable[[], bool], process: subprocess.Popen[bytes], fold
 
 
 @pytest.mark.slow
-def test_trial_of_a_killed_worker_goes_on_on_another_machine(
+def test_trial_of_a_killed_worker_resumes_on_another_machine(
     make_study: Callable[..., OpenStudy], store_url: str, tmp_path: Path
 ) -> None:
     opened = make_study(

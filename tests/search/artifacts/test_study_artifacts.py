@@ -209,7 +209,7 @@ def test_tidy_keeps_the_latest_checkpoint_of_the_trials_that_need_one(
     assert saving.exists()
 
 
-def test_machine_keeps_no_copy_of_what_it_let_go_and_loses_nothing_that_was_not_sent(
+def test_released_copies_are_removed_once_they_are_uploaded(
     machines: tuple[Artifacts, Artifacts], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     here, there = machines

@@ -93,7 +93,7 @@ def test_process_that_is_stuck_is_ended_after_the_first_signal(stuck: str) -> No
     assert process.wait(timeout=10) == 128 + signal.SIGTERM
 
 
-def test_process_that_has_let_go_in_time_is_not_ended() -> None:
+def test_process_that_stopped_in_time_is_not_killed() -> None:
     process = spawn(LEFT)
     assert process.communicate(timeout=10)[0] == "True -1\n"
     assert process.returncode == 0

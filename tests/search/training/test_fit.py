@@ -78,7 +78,7 @@ OPTIMIZERS = ("adamw", "nadam", "rmsprop", "sgd")
 @pytest.mark.parametrize(
     "optimizer", ["adam", *(pytest.param(it, marks=pytest.mark.slow) for it in OPTIMIZERS)]
 )
-def test_fit_cut_off_after_any_epoch_goes_on_bit_for_bit(
+def test_fit_interrupted_after_any_epoch_resumes_bit_for_bit(
     prepared: PreparedSet, tmp_path: Path, optimizer: str
 ) -> None:
     config = draw_config(optimizer=optimizer)
@@ -119,7 +119,7 @@ def test_checkpoint_of_another_task_is_not_gone_on_with(
 
 
 @pytest.mark.slow
-def test_fit_goes_on_without_checkpoints_and_saves_again_once_it_can(
+def test_fit_continues_without_checkpoints_and_saves_again_once_it_can(
     prepared: PreparedSet, tmp_path: Path
 ) -> None:
     (tmp_path / "closed").touch()  # A file where the folder should be.

@@ -43,7 +43,7 @@ def serve(monkeypatch: pytest.MonkeyPatch, message: str) -> list[Message]:
     return listener.messages
 
 
-def test_trial_goes_on_without_deterministic_operations_where_there_are_none(
+def test_trial_continues_without_deterministic_operations_where_there_are_none(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     text = "A deterministic GPU implementation of DepthwiseConvBackpropFilter is not available."

@@ -20,7 +20,7 @@ def count_graphs() -> int:
     )
 
 
-def test_graphs_of_trained_networks_are_let_go(prepared: PreparedSet, tmp_path: Path) -> None:
+def test_graphs_of_trained_networks_are_freed(prepared: PreparedSet, tmp_path: Path) -> None:
     space = SearchSpace.create(["plain"], {"stages": 1, "convs": 1, "pool": False, "channels": 8})
     config = space.suggest(PreferredTrial({}))
     before = count_graphs()

@@ -83,7 +83,7 @@ def curve(fit: Fit) -> list[dict[str, float]]:
 
 
 @pytest.mark.slow
-def test_fit_cut_off_in_either_phase_goes_on_bit_for_bit(
+def test_fit_interrupted_in_either_phase_resumes_bit_for_bit(
     larger: PreparedSet, tmp_path: Path
 ) -> None:
     config = draw_config(augmentation=True)

@@ -61,7 +61,7 @@ def test_worker_that_cannot_do_what_it_is_asked_is_not_tried_again(
     assert (folder / "worker-0.log").read_text().count("Error") == 1
 
 
-def test_worker_that_keeps_dying_is_given_up_with_its_last_words(
+def test_worker_that_keeps_dying_is_given_up_with_the_end_of_its_log(
     instead: Callable[[str], Path],
 ) -> None:
     folder = instead("import sys; print('oh', 'no'); sys.exit(9)")
@@ -94,7 +94,7 @@ def test_worker_is_told_its_device_and_no_list_of_processes_shows_the_store(
         assert arguments[-2:] == ["--", "-odd name"]
 
 
-def test_real_worker_that_cannot_join_ends_the_run_with_its_own_words(
+def test_real_worker_that_cannot_join_ends_the_run_with_its_message(
     opened: OpenStudy, tmp_path: Path
 ) -> None:
     workers = LocalWorkers(

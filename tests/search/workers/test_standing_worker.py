@@ -145,7 +145,7 @@ def test_study_that_it_cannot_serve_is_told_once_and_tried_again(
         wait_until(lambda: n_done(refused) == 3)
 
 
-def test_it_leaves_a_stopped_study_and_goes_on_with_another(make: MakeStudy) -> None:
+def test_it_leaves_a_stopped_study_and_serves_another(make: MakeStudy) -> None:
     stopped = make("stopped", priority=1, trials=500)
     with at_work(make_worker(stopped, idle_exit_s=None)):
         wait_until(lambda: n_done(stopped) >= 1)
@@ -281,16 +281,16 @@ def test_study_that_was_deleted_and_made_anew_is_opened_anew(make: MakeStudy) ->
     standing_worker.pool.close()
 
 
-def test_worker_of_a_study_that_was_made_anew_leaves_it(make: MakeStudy) -> None:
+def test_worker_of_a_study_whose_name_was_reused_leaves_it(make: MakeStudy) -> None:
     first = make("small")
     remove_study(first.store, "small")
     second = make("small")
-    with pytest.raises(StudyNotFoundError, match="made anew"):
+    with pytest.raises(StudyNotFoundError, match="a new one has its name"):
         Worker(first, TrainerPool(command=(sys.executable, FAKE, "well"))).run()
     assert n_done(second) == 0
 
 
-def test_studies_that_are_over_are_let_go_with_their_files(make: MakeStudy) -> None:
+def test_studies_that_are_over_are_closed_with_their_files(make: MakeStudy) -> None:
     opened = make("small")
     standing_worker = make_worker(opened, idle_exit_s=None)
     with at_work(standing_worker):

@@ -117,7 +117,7 @@ def test_trial_that_is_trained_to_its_end_is_complete(
 
 
 @pytest.mark.parametrize("mode", ["killed", "crashed", "left", "babbling"])
-def test_trial_whose_trainer_dies_goes_on_later(
+def test_trial_whose_trainer_dies_is_resumed_later(
     opened: OpenStudy, proposal: Proposal, mode: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     assert run_trial(with_training(opened), proposal, mode) is Unfinished.LOST
@@ -232,7 +232,7 @@ def test_trial_waits_after_its_epoch_when_the_time_is_up(
     assert len(load_curve(opened.store, proposal.trial._trial_id)) == 1
 
 
-def test_pruned_trial_is_stopped_and_its_trainer_goes_on_with_the_next(
+def test_pruned_trial_is_stopped_and_its_trainer_takes_the_next(
     opened: OpenStudy, proposal: Proposal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(opened.study.pruner, "prune", lambda _study, trial: trial.last_step == 2)
@@ -250,7 +250,7 @@ def test_pruned_trial_is_stopped_and_its_trainer_goes_on_with_the_next(
                 trainer.send("go_on")
 
 
-def test_worker_whose_trial_was_taken_lets_go(opened: OpenStudy, proposal: Proposal) -> None:
+def test_worker_whose_trial_was_taken_over_stops_it(opened: OpenStudy, proposal: Proposal) -> None:
     release_trial(opened.store, proposal.lease)
     assert take_released(opened.store, opened.study_id, "other") is not None
     with pytest.raises(LeaseLostError):
@@ -268,7 +268,7 @@ def test_trainer_ends_when_its_worker_is_gone() -> None:
             trainer.receive(60.0)
 
 
-def test_trial_whose_checkpoints_cannot_be_written_goes_on_and_warns_once(
+def test_trial_whose_checkpoints_cannot_be_written_continues_and_warns_once(
     opened: OpenStudy, proposal: Proposal, caplog: pytest.LogCaptureFixture
 ) -> None:
     ending = run_trial(with_training(opened), proposal, "unsaved")
@@ -299,7 +299,7 @@ def test_trial_waits_for_a_checkpoint_that_cannot_be_had_right_now(
     ("patience_s", "interruption"),
     [(0.05, NEVER), (60.0, Interruption(lambda: True, lambda: False))],
 )
-def test_trial_whose_checkpoint_cannot_be_had_is_given_back_untouched(
+def test_trial_whose_checkpoint_cannot_be_fetched_is_released_unchanged(
     opened: OpenStudy,
     proposal: Proposal,
     monkeypatch: pytest.MonkeyPatch,
@@ -319,7 +319,7 @@ def test_trial_whose_checkpoint_cannot_be_had_is_given_back_untouched(
 
 
 @pytest.mark.parametrize("mode", ["forked and left", "forked and hung"])
-def test_process_that_a_trainer_forked_ends_with_it_and_holds_nobody_up(
+def test_process_that_a_trainer_forked_ends_with_it_without_delay(
     opened: OpenStudy, proposal: Proposal, mode: str
 ) -> None:
     impatient = with_training(opened, silence_timeout=2.0)

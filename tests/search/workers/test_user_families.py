@@ -216,5 +216,5 @@ def test_family_is_searched_beside_the_default_ones_unless_families_are_named(
     assert opened.space.families == (*default_families(), "wide")
 
 
-def test_readme_shows_the_example_as_it_is() -> None:
-    assert EXAMPLE.read_text() in (ROOT / "README.md").read_text()
+def test_documentation_shows_the_example_as_it_is() -> None:
+    assert EXAMPLE.read_text() in (ROOT / "docs" / "own-family.md").read_text()

@@ -178,7 +178,7 @@ def test_trial_whose_trainer_dies_each_time_fails_after_three(opened: OpenStudy)
     assert load_study(opened.store, opened.name).has_failed
 
 
-def test_stopped_worker_gives_its_trial_back_and_another_goes_on(
+def test_stopped_worker_releases_its_trial_and_another_resumes_it(
     opened: OpenStudy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("search.workers.study_session.socket.gethostname", lambda: "first")
@@ -226,7 +226,7 @@ def test_time_budget_ends_the_study_and_its_trial_waits(make_study: MakeStudy) -
     assert status.record.active_s >= 2
 
 
-def test_study_that_has_failed_goes_on_once_it_is_resumed(make_study: MakeStudy) -> None:
+def test_failed_study_continues_once_it_is_resumed(make_study: MakeStudy) -> None:
     opened = make_study()
     make_worker(opened, "failed").run()
     assert load_study(opened.store, opened.name).has_failed
