@@ -11,10 +11,8 @@ from search.errors import ArtifactError
 
 logger = logging.getLogger(__name__)
 
-FIRST_BACKOFF_S, MAX_BACKOFF_S = 1.0, 60.0
-"""Pauses before an action that failed is retried."""
-STALLED_AFTER = 4
-"""An action with so many failures in a row is not waited for."""
+FIRST_BACKOFF_S, MAX_BACKOFF_S = 1.0, 60.0  # Pauses before a failed action is retried.
+STALLED_AFTER = 4  # An action with so many failures in a row is not waited for.
 
 Action = Callable[[], None]
 

@@ -11,10 +11,8 @@ from dataclasses import dataclass
 from storage import Store, list_open_leases, list_trials_to_keep
 
 N_BEST_KEPT = 5
-N_CONFIRMED_KEPT = 10_000
-"""A confirmation keeps all weights: which of them are exported is known at its end only."""
-N_PRUNED_KEPT = 10
-"""The last pruned trials keep their checkpoints, so that they could be resumed."""
+N_CONFIRMED_KEPT = 10_000  # All of a confirmation: which are exported is only known at its end.
+N_PRUNED_KEPT = 10  # The last pruned trials, so that they could be resumed.
 
 _NAME = re.compile(r"trial-(\d+)\.(\d+)\.safetensors")
 
@@ -37,9 +35,8 @@ class CheckpointName:
 
 
 def read_names(file_names: Iterable[str]) -> list[CheckpointName]:
-    """Return the checkpoints among some files."""
-    names = map(CheckpointName.read, file_names)
-    return [name for name in names if name is not None]
+    """Return the names that are those of checkpoints."""
+    return [name for name in map(CheckpointName.read, file_names) if name is not None]
 
 
 def newest(names: Iterable[CheckpointName], trial_number: int) -> CheckpointName | None:
@@ -50,7 +47,7 @@ def newest(names: Iterable[CheckpointName], trial_number: int) -> CheckpointName
 def unneeded(
     names: Collection[CheckpointName], trial_numbers: Collection[int]
 ) -> list[CheckpointName]:
-    """Return the checkpoints that are of no trial of these, or not the latest one of it."""
+    """Return the checkpoints that are not the latest one of any given trial."""
     latest = {number: newest(names, number) for number in trial_numbers}
     return [name for name in names if latest.get(name.trial_number) != name]
 

@@ -1,7 +1,6 @@
 """Artifacts in S3 or a service with its protocol.
 
-boto3 reads credentials, region and endpoint from its usual places, the environment first; a study
-records none of them.
+boto3 reads credentials, region and endpoint from its usual places; a study records none of them.
 """
 
 from collections.abc import Iterable, Iterator
@@ -16,8 +15,7 @@ from search.artifacts.transfer_progress import ByteCallback
 from search.errors import ArtifactError
 from storage.atomic_files import atomic_write
 
-MAX_DELETED = 1000
-"""The most objects that one request may delete."""
+MAX_DELETED = 1000  # The most objects that one request may delete.
 NOT_FOUND_CODES = frozenset({"404", "NoSuchKey", "NotFound"})
 ERROR_REASONS = {
     "NoSuchBucket": "there is no such bucket",
@@ -126,11 +124,7 @@ class S3Artifacts:
 
 @cache
 def _client() -> Any:
-    """Return the client of this process, which is thread-safe.
-
-    Raises:
-        ArtifactError: If boto3 is not installed, or its configuration is invalid.
-    """
+    """Return the client of this process, which is thread-safe."""
     try:
         import boto3
         from botocore.config import Config

@@ -44,11 +44,6 @@ def share_inputs(
 
     A folder that cannot be written to is only a warning: local workers do not need the copies.
 
-    Args:
-        artifacts: The artifact store.
-        settings: The study's settings.
-        progress: Called with the megabytes of each file that are uploaded.
-
     Raises:
         ArtifactError: If the artifact store is no folder and cannot be used.
     """
@@ -64,7 +59,7 @@ def share_inputs(
 
 
 def _byte_callback(path: Path, progress: Progress | None) -> Callable[[int], None] | None:
-    """Return a callback for the bytes of each part of a file that is uploaded."""
+    """Return a callback for the bytes of each uploaded part of a file; it reports megabytes."""
     if progress is None:
         return None
     n_done, total = 0, path.stat().st_size

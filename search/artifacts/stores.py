@@ -27,10 +27,7 @@ class ArtifactStore(Protocol):
         """The folder with the files under their names, if the artifact store is a folder."""
 
     def put(self, name: str, path: Path, on_bytes: ByteCallback | None = None) -> None:
-        """Upload a file atomically.
-
-        Where that takes long, `on_bytes` is called with the number of bytes of each part.
-        """
+        """Upload a file atomically; slow stores call `on_bytes` with the bytes of each part."""
 
     def get(self, name: str, path: Path) -> bool:
         """Download a file to a path atomically; return False if there is none."""
@@ -68,10 +65,7 @@ def is_folder(url: str) -> bool:
 def open_artifact_store(url: str, store: Store, *, max_bytes: int) -> ArtifactStore:
     """Open the artifact store of a recorded URL, without any access to it yet.
 
-    Args:
-        url: As `read_artifacts_url` returns it.
-        store: The study's store, for files in the database.
-        max_bytes: The most bytes of all files in the database.
+    `max_bytes` limits the total size of the files in a database.
     """
     if url == DATABASE:
         return DatabaseArtifacts(store, max_bytes)

@@ -28,7 +28,7 @@ PARTIAL = ".partial"
 POLL_S = 0.05
 WORK_FOLDER = "work"
 MB = 2**20
-Numbers = Callable[[], Collection[int]]
+Numbers = Callable[[], Collection[int]]  # Returns the trials that keep a checkpoint.
 
 
 @dataclass(slots=True)
@@ -38,19 +38,12 @@ class Artifacts:
     Trainers save into `folder`. Unless that is a folder of the artifact store itself, checkpoints
     are uploaded and downloaded in the background. Methods that use the artifact store raise
     `ArtifactError` if they cannot.
-
-    Attributes:
-        store: The artifact store, which all workers share.
-        name: The study's folder in it.
-        folder: The study's folder on this machine.
-        n_best: Number of complete trials whose weights are kept.
-        transfer: Uploads, downloads and deletions in the background.
     """
 
     store: ArtifactStore
-    name: str
-    folder: Path
-    n_best: int = N_BEST_KEPT
+    name: str  # The study's folder in the store.
+    folder: Path  # The study's folder on this machine.
+    n_best: int = N_BEST_KEPT  # Number of complete trials whose weights are kept.
     transfer: BackgroundTransfer = field(default_factory=BackgroundTransfer)
     _sent: set[CheckpointName] = field(default_factory=set)
     _released: set[CheckpointName] = field(default_factory=set)
@@ -66,9 +59,8 @@ class Artifacts:
             return cls(artifact_store, name, artifact_store.folder / name, n_best)
         place = f"{store.shown_url} {settings.artifacts} {settings.creation}".rstrip()
         machine = hashlib.sha256(place.encode()).hexdigest()[:16]
-        return cls(
-            artifact_store, name, default_cache_dir() / WORK_FOLDER / machine / name, n_best
-        )
+        folder = default_cache_dir() / WORK_FOLDER / machine / name
+        return cls(artifact_store, name, folder, n_best)
 
     def create(self) -> None:
         """Make the folder on this machine.
@@ -102,10 +94,7 @@ class Artifacts:
     ) -> Path | None:
         """Return the checkpoint that a trial resumes from, downloaded if necessary, or None.
 
-        Args:
-            trial_number: The trial.
-            generation: Of its current lease; its checkpoint is from an earlier one.
-            is_stopping: Called several times a second; the wait ends when it returns True.
+        The generation is that of its current lease; the checkpoint is from an earlier one.
 
         Raises:
             ArtifactError: If the artifact store cannot be used, or the wait was ended.
@@ -120,10 +109,7 @@ class Artifacts:
         raise ArtifactError(f"The checkpoint of trial {trial_number} is not waited for any more.")
 
     def upload(self, trial_number: int, generation: int) -> None:
-        """Upload a trial's checkpoint to the artifact store in the background.
-
-        The upload is retried until it succeeds, or a later checkpoint replaces it.
-        """
+        """Upload a trial's checkpoint in the background, until it succeeds or is replaced."""
         name = CheckpointName(trial_number, generation)
         if self.store.folder is None:
             key = f"trial {trial_number}"
@@ -136,11 +122,7 @@ class Artifacts:
             self.transfer.submit(f"release {name}", lambda: self._remove_local_copy(name))
 
     def clean_up(self, read_numbers: Numbers) -> None:
-        """Delete the checkpoints that are not needed any more, in the background.
-
-        Args:
-            read_numbers: Returns the trials to keep a checkpoint of; called in another thread.
-        """
+        """Delete unneeded checkpoints in the background; another thread calls `read_numbers`."""
         self.transfer.submit("clean up", lambda: self._clean_up(read_numbers))
 
     def load(self, trial_number: int) -> Path | None:
@@ -168,18 +150,17 @@ class Artifacts:
             self.folder.rmdir()
 
     def copy_checkpoint(self, other: "Artifacts", source_number: int, target_number: int) -> None:
-        """Copy the last checkpoint of another study's trial to a trial of this one, if any."""
+        """Copy the last checkpoint, if any, of another study's trial to a trial of this study."""
         path = other.load(source_number)
         if path is not None:
             self.store.put(self._key(CheckpointName(target_number, 0)), path)
 
     def unneeded(self, read_numbers: Numbers) -> list[str]:
         """Return the checkpoints in the artifact store that `clean_up` would delete."""
-        names = self._remote_names()
-        return list(map(self._key, unneeded(names, read_numbers())))
+        return list(map(self._key, unneeded(self._remote_names(), read_numbers())))
 
     def missing(self, trial_numbers: Collection[int]) -> list[int]:
-        """Return the trials of these that have no checkpoint in the artifact store."""
+        """Return those of the trials that have no checkpoint in the artifact store."""
         names = self._remote_names()
         return [number for number in trial_numbers if newest(names, number) is None]
 
@@ -215,9 +196,7 @@ class Artifacts:
     def _clean_up(self, read_numbers: Numbers) -> None:
         remote, local = self._remote_names(), self._local_names()
         partials = list(self.folder.glob(f".trial-*{PARTIAL}"))
-        trial_numbers = (
-            read_numbers()
-        )  # Last, so that a trial that begins now is not listed above.
+        trial_numbers = read_numbers()  # Last: a trial that begins now is not listed above.
         self.store.delete(map(self._key, unneeded(remote, trial_numbers)))
         for name in set(local).intersection(unneeded([*remote, *local], trial_numbers)):
             (self.folder / str(name)).unlink(missing_ok=True)

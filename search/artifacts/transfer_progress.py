@@ -1,4 +1,4 @@
-"""Files that report how far they are read."""
+"""Files that report the progress of reading them."""
 
 import io
 from collections.abc import Callable

@@ -1,4 +1,4 @@
 """This machine: GPUs, memory, signals, child processes and the format of logs.
 
-Studies, trials and the store do not occur here.
+Nothing here depends on studies, trials or the store.
 """

@@ -10,23 +10,18 @@ from dataclasses import dataclass
 from search.errors import SettingsError
 
 LIST_COMMAND = ("nvidia-smi", "-L")
-LIST_TIMEOUT_S = 60.0
-"""Drivers that have gone to sleep take many seconds to answer."""
+LIST_TIMEOUT_S = 60.0  # Drivers that have gone to sleep take many seconds to answer.
 _GPU = re.compile(r"^GPU (\d+): .*\(UUID: (GPU-[^)]+)\)")
 _MIG = re.compile(r"^\s+MIG .*Device\s+(\d+): \(UUID: (MIG-[^)]+)\)")
 
 
 @dataclass(frozen=True, slots=True)
 class Device:
-    """What one trainer trains on: the CPU, one GPU, or one part of a GPU (MIG).
+    """What one trainer trains on: the CPU, one GPU, or one part of a GPU (MIG)."""
 
-    `key` is its name in `--gpus`, and `visible` its entry in CUDA_VISIBLE_DEVICES: the index of a
-    GPU, or the unique id of a part, which has no index of its own.
-    """
-
-    key: str
+    key: str  # Its name in `--gpus`.
     uuid: str = ""
-    visible: str = ""
+    visible: str = ""  # In CUDA_VISIBLE_DEVICES: a GPU's index, or the unique id of a part.
     uses_cuda_order: bool = False
 
     @property
@@ -51,9 +46,8 @@ CPU = Device("none")
 def find_gpus(wanted: str) -> tuple[Device, ...]:
     """Return the GPUs that `--gpus` names; none means to train on the CPU.
 
-    Args:
-        wanted: `auto` for all, `none`, or keys as `nvidia-smi -L` counts: `0,1`, or `0:1` or the
-            unique id for a part of a GPU. GPUs that CUDA_VISIBLE_DEVICES hides are left out.
+    `wanted` is `auto` for all, `none`, or keys as `nvidia-smi -L` counts: `0,1`, or `0:1` or the
+    unique id for a part of a GPU. GPUs that CUDA_VISIBLE_DEVICES hides are left out.
 
     Raises:
         SettingsError: If one of them was not found; the message lists those found.
@@ -102,11 +96,8 @@ def choose_devices(
 ) -> tuple[Device, ...]:
     """Assign a device to each worker of a `worker` command.
 
-    Args:
-        gpus: As `find_gpus` takes them.
-        trainers_per_gpu: Workers that share a GPU.
-        workers: Number of workers, or `auto`: one for each place on a GPU or for each core. By
-            default one for each place on a GPU, or one on the CPU.
+    By default there is one worker for each place on a GPU, or one on the CPU; `auto` starts one
+    for each core there.
 
     Raises:
         SettingsError: If `workers` is no number, or as `choose_gpus` does.

@@ -1,4 +1,4 @@
-"""Child processes: their environment, what they printed last, and how they notice our end."""
+"""Child processes: their environment, the end of their output, and the end of their parent."""
 
 import os
 import sys

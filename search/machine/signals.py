@@ -9,8 +9,7 @@ from contextlib import contextmanager
 from types import FrameType
 
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
-EXIT_TIMEOUT_S = 15.0
-"""After the first signal the process is ended at the latest; an orderly end takes ten."""
+EXIT_TIMEOUT_S = 15.0  # From the first signal to a forced exit; an orderly end takes ten.
 
 
 def exit_on_signal() -> None:

@@ -10,16 +10,11 @@ from optuna.trial import FrozenTrial, TrialState
 
 from storage.optuna_internals import fixed_params_of
 
-MAX_EPOCHS = "max_epochs"
-"""The user attribute of a trial that is trained: the most epochs it may have."""
-
-START_SHARE = 0.4
-"""Share of the budget for the quotas of all families (`docs/decisions`, one study for all)."""
+MAX_EPOCHS = "max_epochs"  # The user attribute of a trained trial: the most epochs it may have.
+START_SHARE = 0.4  # Share of the budget for all quotas (`docs/decisions`, one study for all).
 MIN_TRIALS, MAX_TRIALS = 2, 6
-MAX_REFUSED = 20
-"""A family with so many rejected or repeated proposals loses its quota."""
-MAX_FAILED = 2
-"""So does one whose last trainings failed: after five in a row the study itself would end."""
+MAX_REFUSED = 20  # A family with so many rejected or repeated proposals loses its quota.
+MAX_FAILED = 2  # So does one with so many failures in a row: after five the study would end.
 
 
 def trials_per_family(n_trials: int, n_families: int) -> int:

@@ -24,10 +24,7 @@ class FilteredStorage:
         return getattr(self._storage, name)
 
     def get_all_trials(
-        self,
-        study_id: int,
-        deepcopy: bool = True,
-        states: Container[TrialState] | None = None,
+        self, study_id: int, deepcopy: bool = True, states: Container[TrialState] | None = None
     ) -> list[FrozenTrial]:
         """Return the trials that match the predicate."""
         trials = self._storage.get_all_trials(study_id, deepcopy=deepcopy, states=states)

@@ -33,21 +33,13 @@ PLATEAU_GAIN = 0.05  # Accuracy over the first epoch's; it shows that a network 
 
 @dataclass(frozen=True, slots=True)
 class Schedule:
-    """The epochs at which a trial of some length is compared, and the share that continues.
+    """The epochs at which a trial of some length is compared, and the share that continues."""
 
-    Attributes:
-        max_epochs: Epochs of a full training. The last one is never pruned: it saves nothing.
-        warm_up: First epoch of a comparison.
-        plateau_end: First epoch of a comparison for a trial that has not improved yet.
-        first_share: Share of the trials that continues at the end of the warm-up, in [0, 1].
-        last_share: Share that would continue at the last epoch, in [0, 1].
-    """
-
-    max_epochs: int
-    warm_up: int
-    plateau_end: int
-    first_share: float
-    last_share: float
+    max_epochs: int  # Of a full training; pruning after the last one would save nothing.
+    warm_up: int  # The first epoch of a comparison.
+    plateau_end: int  # The same for a trial that has not improved yet.
+    first_share: float  # Share of the trials that continues at the end of the warm-up, in [0, 1].
+    last_share: float  # Share that would continue at the last epoch, in [0, 1].
 
     @classmethod
     def of(cls, max_epochs: int) -> "Schedule":
@@ -84,14 +76,10 @@ class FallingSharePruner(BasePruner):
     good trials are left, as it does if completed trials alone are compared. A trial still on its
     first plateau is compared later: the third best of the recorded networks stayed at .37 for six
     epochs, then rose to .87.
-
-    Attributes:
-        max_epochs: Epochs of a trial without an attribute for them.
-        n_peers: Number of other trials needed for a comparison, at least 1.
     """
 
-    max_epochs: int
-    n_peers: int = 6
+    max_epochs: int  # Epochs of a trial without an attribute for them.
+    n_peers: int = 6  # Other trials needed for a comparison, at least 1.
 
     def prune(self, study: Study, trial: FrozenTrial) -> bool:
         """Whether to prune the trial, which has just reported an epoch."""
@@ -116,17 +104,11 @@ class FamilyPruner(BasePruner):
 
     Optuna looks for a Hyperband pruner in the study, to show its samplers a single bracket; with
     this one they see all trials.
-
-    Attributes:
-        name: The pruner of `PRUNERS` that decides among the compared trials. A new one is made
-            for each trial, with the trial's own length.
-        max_epochs: Epochs of a trial without an attribute for them.
-        family_trials: The minimum number of finished trials that count for the family.
     """
 
-    name: str
-    max_epochs: int
-    family_trials: int
+    name: str  # One of `PRUNERS`; a new pruner is made for each trial, with the trial's length.
+    max_epochs: int  # Epochs of a trial without an attribute for them.
+    family_trials: int  # The minimum number of finished trials that count for the family.
 
     def prune(self, study: Study, trial: FrozenTrial) -> bool:
         """Whether to prune the trial, which has just reported an epoch."""
@@ -206,14 +188,10 @@ PRUNERS: dict[str, Callable[[int], BasePruner]] = {
 def make_pruner(
     name: str, max_epochs: int, *, n_phases: int = 1, family_trials: int = 0
 ) -> BasePruner:
-    """Make an Optuna pruner for trials of up to `max_epochs` epochs in each phase.
+    """Make an Optuna pruner for trials of up to `n_phases` phases of `max_epochs` epochs.
 
-    Args:
-        name: One of `PRUNERS`.
-        max_epochs: Epochs of a phase, at least 1; trials of one epoch are never pruned.
-        n_phases: The most phases of any family.
-        family_trials: The trials of a family that are compared among themselves only, before
-            they are compared with those of equal length; 0 compares all with all.
+    Trials of one epoch are never pruned. The first `family_trials` of a family are compared among
+    themselves only, later ones with those of equal length; 0 compares all with all.
 
     Raises:
         SettingsError: If no pruner has that name.

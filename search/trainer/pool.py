@@ -9,10 +9,8 @@ from search.trainer.process import COMMAND, Trainer
 
 logger = logging.getLogger(__name__)
 
-MAX_GROWTH_MB = 150.0
-"""Each trained network leaves a megabyte or two in the process, and large ones more."""
-WARM_UP_SHARE = 0.7
-"""Share of that growth after which the next trainer begins to load TensorFlow."""
+MAX_GROWTH_MB = 150.0  # Each network leaves a megabyte or two in the process, large ones more.
+WARM_UP_SHARE = 0.7  # Share of that growth after which the next trainer loads TensorFlow.
 
 
 class TrainerPool:

@@ -9,11 +9,9 @@ from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
 FORMAT = 1
-MAX_BYTES = 256 * 2**20
-"""More than the predictions of any split take; larger files are refused."""
+MAX_BYTES = 256 * 2**20  # More than the predictions of any split; larger files are refused.
 SUM_TOLERANCE = 1e-6
-N_MISTAKES = 12
-"""The most confident mistakes: so many get a heat map, and are shown in a report."""
+N_MISTAKES = 12  # The most confident mistakes that get a heat map and are shown in a report.
 
 _DTYPES = {
     "format": np.int64,

@@ -30,17 +30,16 @@ DEFAULT_BACKBONES = (
     "densenet121",
 )
 """Small ones of several kinds; 90 MB of downloads in total."""
-
 WAIT_S = 0.2
 CHECK_MODULE = "search.training.check_weights"
 """Prints a line of JSON for each backbone: null, or why its weights cannot be used."""
 
 
 def check_backbones(space: SearchSpace, settings: TransferSettings) -> None:
-    """Refuse a backbone that does not accept the image size, or weights that are not for it.
+    """Check that the backbones accept the image size, and that a file of weights is for only one.
 
     Raises:
-        SpaceError: If there is one; the message names it.
+        SpaceError: If not; the message says which.
     """
     names = backbones_of(space)
     for name in names:
@@ -57,10 +56,10 @@ def check_backbones(space: SearchSpace, settings: TransferSettings) -> None:
 def check_costs(
     space: SearchSpace, image_shape: tuple[int, int, int], n_classes: int, limits: Limits
 ) -> None:
-    """Refuse a backbone that is over a limit with any head.
+    """Check that each backbone is within the limits with some head.
 
     Raises:
-        SpaceError: If there is one; the message names it.
+        SpaceError: If one is not; the message names it.
     """
     for name in backbones_of(space):
         with_backbone = space.with_only("transfer", backbone=name)
@@ -80,7 +79,7 @@ def backbones_of(space: SearchSpace) -> tuple[str, ...]:
 def check_weights(
     space: SearchSpace, settings: TransferSettings, progress: Progress | None = None
 ) -> WeightsFile:
-    """Make sure that the weights of all backbones are here and fit, and return their record.
+    """Download or check the weights of all backbones, and return their record.
 
     Raises:
         SpaceError: If they cannot be downloaded or do not fit; the message names the file to
@@ -96,7 +95,7 @@ def check_weights(
 
 
 def check_local_weights(weights: WeightsFile, space: SearchSpace, image_size: int) -> None:
-    """Make sure that a study's weights are on this machine, where a worker joins it.
+    """Download or check a study's weights on the machine of a worker.
 
     Raises:
         SpaceError: If they are not and cannot be downloaded; the message names the file to copy.

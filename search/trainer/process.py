@@ -36,12 +36,9 @@ COMMAND = (sys.executable, "-m", "search.training.main")
 TAIL_BYTES = 4000
 NOISE = re.compile(r"[IW]0000 |WARNING: All log messages before absl")
 """Beginnings of lines that TensorFlow prints before its log level is set."""
-READER_TIMEOUT_S = 5.0
-"""Wait for the last messages: a process in a session of its own may keep the pipe open."""
+READER_TIMEOUT_S = 5.0  # A process in a session of its own may keep the pipe open.
 POLL_S = 1.0
 QUIET = {"TF_CPP_MIN_LOG_LEVEL": "3", "TF_ENABLE_ONEDNN_OPTS": "1", "PYTHONUNBUFFERED": "1"}
-
-
 Answer = TypeVar("Answer")
 
 
@@ -50,7 +47,7 @@ class TrainerGoneError(Exception):
 
 
 class Trainer:
-    """A trainer's process. It loads TensorFlow at once, so create it ahead of its use."""
+    """A trainer's process, which loads TensorFlow at once: create it ahead of its use."""
 
     def __init__(
         self,
@@ -69,8 +66,7 @@ class Trainer:
             env={**_environment(n_threads), **device},
             start_new_session=True,  # The worker handles Ctrl-C.
         )
-        self.ready_mb: float | None = None
-        """Resident memory after TensorFlow was loaded; None until then."""
+        self.ready_mb: float | None = None  # Resident memory once TensorFlow is loaded.
         self._messages: queue.SimpleQueue[Message | None] = queue.SimpleQueue()
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
@@ -115,7 +111,7 @@ class Trainer:
         return message
 
     def converse(self, request: Task | Evaluate | Predict) -> Iterator[Message]:
-        """Send a request and yield the trainer's messages from then on, without an end.
+        """Send a request, and yield the trainer's messages until the caller stops.
 
         Raises:
             TrainerGoneError: If the process has ended.
@@ -155,7 +151,7 @@ class Trainer:
         return self._process.poll()
 
     def stderr_tail(self) -> str:
-        """Return the end of what the trainer printed."""
+        """Return the end of what the trainer printed, without TensorFlow's noise."""
         size = self._errors.seek(0, os.SEEK_END)
         self._errors.seek(max(0, size - TAIL_BYTES))
         lines = self._errors.read().decode(errors="replace").splitlines()

@@ -13,35 +13,27 @@ from storage import EpochRow
 
 Decision = Literal["go_on", "stop"]
 Confusion = tuple[tuple[int, ...], ...]
-"""Counts of images by true class, a row, and predicted class, a column."""
+"""Counts of images: a row for each true class, a column for each predicted one; may be empty."""
 
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """One trial to train.
+    """One trial to train."""
 
-    `config` is the record of a `spaces.Config`, `data` the path of the prepared set with its
-    `fingerprint`. `checkpoint` is the file to save after each epoch, empty for none, and
-    `resume_from` the file to resume from, by default the same, if it exists. `max_epochs` applies
-    to each phase. `modules` are the records of the modules of users' families. For transfer,
-    `weights` is the record of `spaces.models.Weights`, and `features` the folder of cached
-    features.
-    """
-
-    config: dict[str, Any]
-    data: str
+    config: dict[str, Any]  # The record of a `spaces.Config`.
+    data: str  # The path of the prepared set with this fingerprint.
     fingerprint: str
-    checkpoint: str
+    checkpoint: str  # The file to save after each epoch; empty for none.
     seed: int
-    max_epochs: int
+    max_epochs: int  # Of each phase.
     patience: int
     plateau_patience: int
     plateau_factor: float
     min_learning_rate: float
-    resume_from: str = ""
-    modules: tuple[dict[str, str], ...] = ()
-    weights: dict[str, Any] | None = None
-    features: str = ""
+    resume_from: str = ""  # The file to resume from, if it exists; by default `checkpoint`.
+    modules: tuple[dict[str, str], ...] = ()  # The records of the modules of users' families.
+    weights: dict[str, Any] | None = None  # For transfer, the record of `spaces.models.Weights`.
+    features: str = ""  # For transfer, the folder of cached features.
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,26 +60,19 @@ class Note:
 
 @dataclass(frozen=True, slots=True)
 class Resumed:
-    """The trial resumes from a checkpoint with these epochs; the trainer waits for a decision.
-
-    `confusion` is that of the best of them on validation, empty if it is unknown.
-    """
+    """The trial resumes from a checkpoint with these epochs; the trainer waits for a decision."""
 
     rows: tuple[EpochRow, ...]
-    confusion: Confusion = ()
+    confusion: Confusion = ()  # Of the best of them, on validation.
 
 
 @dataclass(frozen=True, slots=True)
 class Epoch:
-    """An epoch was trained and validated; the trainer waits for the decision.
-
-    It was saved as well, unless `save_error` says why not. `confusion` is that of the best epoch
-    so far on validation.
-    """
+    """An epoch was trained and validated; the trainer waits for the decision."""
 
     row: EpochRow
-    save_error: str = ""
-    confusion: Confusion = ()
+    save_error: str = ""  # Why it was not saved; empty if it was.
+    confusion: Confusion = ()  # Of the best epoch so far, on validation.
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,16 +100,12 @@ class Failed:
 
 @dataclass(frozen=True, slots=True)
 class Evaluate:
-    """Rebuild a trained network with the best weights of its checkpoint.
-
-    `predictions` is the file for its predictions on `split`, as `SplitPredictions` writes them;
-    `model` the `.keras` file to save it as. Either may be empty.
-    """
+    """Rebuild a trained network with the best weights of its checkpoint."""
 
     task: Task
     split: str = ""
-    predictions: str = ""
-    model: str = ""
+    predictions: str = ""  # The file for its `SplitPredictions` on `split`; empty for none.
+    model: str = ""  # The `.keras` file to save it as; empty for none.
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,16 +118,11 @@ class Evaluated:
 
 @dataclass(frozen=True, slots=True)
 class Predict:
-    """Predict images with an exported model.
+    """Predict images with an exported model; the other two files are in safetensors format."""
 
-    `model` is its `.keras` file, which was found safe to load. `images` is a safetensors file
-    with raw pixels, uint8 `(n, height, width, channels)`, under `images`. `predictions` is the
-    one for the class probabilities, float64 `(n, n_classes)`, under `probabilities`.
-    """
-
-    model: str
-    images: str
-    predictions: str
+    model: str  # A `.keras` file that was found safe to load.
+    images: str  # Raw pixels, uint8 `(n, height, width, channels)`, under `images`.
+    predictions: str  # Probabilities, float64 `(n, n_classes)`, under `probabilities`.
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,6 @@
 """Augmentation as a function of its seed: flip, rotation, shift, zoom, contrast, brightness.
 
-The ranges suit medical images: they are small enough to keep a lesion recognizable, and there is
-no vertical flip, since organs are seldom upside down.
+The ranges keep lesions recognizable. There is no vertical flip: organs are rarely upside down.
 """
 
 import math
@@ -11,25 +10,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 MAX_ROTATION = math.radians(10)
-MAX_SHIFT = 0.08
-"""As a share of the image's side."""
+MAX_SHIFT = 0.08  # As a share of the image's side.
 MAX_ZOOM = 0.1
 MAX_CONTRAST = 0.15
-MAX_BRIGHTNESS = 12.0
-"""In pixel units of 0 to 255."""
-CHUNK = 256
-"""Images for each call, which bounds the memory for their floats."""
+MAX_BRIGHTNESS = 12.0  # In pixel units of 0 to 255.
+CHUNK = 256  # Images per call, which bounds the memory for their floats.
 
 
 def augment(images: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
-    """Return the images, each transformed at random.
+    """Return the images, shape `(n, height, width, channels)`, each transformed at random.
 
-    Args:
-        images: Pixels, shape `(n, height, width, channels)`.
-        rng: Equal generators give equal results, bit for bit on one kind of processor.
-
-    Returns:
-        Pixels of the same shape.
+    Equal generators give equal results, bit for bit on one kind of processor.
     """
     import keras
 

@@ -36,7 +36,7 @@ class PhaseCallbacks:
             callback.on_train_begin()
 
     def end_epoch(self, epoch: int, val_loss: float, val_accuracy: float) -> None:
-        """Stop the training or lower the learning rate where the epoch, from 0, calls for it."""
+        """Stop the training or lower the learning rate if due after an epoch, counted from 0."""
         for callback in self._callbacks.values():
             callback.on_epoch_end(epoch, {"val_loss": val_loss, "val_accuracy": val_accuracy})
 

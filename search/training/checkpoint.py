@@ -1,7 +1,6 @@
 """Checkpoints: all that the rest of a training depends on, in one safetensors file.
 
-A `.keras` file leaves out the states of the seed generators, without which a resumed training
-would differ.
+A `.keras` file lacks the states of seed generators, without which a resumed fit would differ.
 """
 
 import json
@@ -44,8 +43,8 @@ class Checkpoint:
 def write_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
     """Write the file atomically: a kill at any moment leaves the old one or the new one.
 
-    Only one process at a time may write to a path: the partial file has one name, so that killed
-    processes leave one only.
+    Only one process may write to a path at a time: the partial file has a fixed name, so that
+    killed processes leave only one.
 
     Raises:
         CheckpointError: If it cannot be written; the old one stays.
@@ -80,7 +79,7 @@ def load_checkpoint(path: Path) -> Checkpoint | None:
 
 
 def load_checkpoint_of(task: Task) -> Checkpoint | None:
-    """Load the checkpoint that a task resumes from; None if there is none of this very task."""
+    """Load the checkpoint that a task resumes from; None if it is missing or another task's."""
     checkpoint = load_checkpoint(Path(task.resume_from or task.checkpoint))
     if checkpoint is None or checkpoint.state.get("task") != task_identity(task):
         return None
@@ -88,7 +87,7 @@ def load_checkpoint_of(task: Task) -> Checkpoint | None:
 
 
 def task_identity(task: Task) -> dict[str, Any]:
-    """Return what a checkpoint and its task must agree on; the places of files may change."""
+    """Return what a checkpoint and its task must agree on; paths of files may change."""
     values = asdict(task)
     for place in ("data", "checkpoint", "resume_from", "features", "modules"):
         del values[place]

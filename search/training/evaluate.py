@@ -23,10 +23,6 @@ class NoWeightsError(Exception):
 def rebuild(task: Task, data: PreparedSet) -> keras.Model:
     """Return the whole network of a trial, from raw pixels, as it was in its best epoch.
 
-    Args:
-        task: The task it was trained by, whose checkpoint is read.
-        data: The images that it was trained on, whose statistics are in the network.
-
     Raises:
         NoWeightsError: If the checkpoint cannot be read, or is another task's.
         SpaceError: If the weights of its backbone have changed.
@@ -42,12 +38,7 @@ def rebuild(task: Task, data: PreparedSet) -> keras.Model:
 
 
 def evaluate(request: Evaluate, data: PreparedSet) -> Evaluated:
-    """Predict with a trained network, save it, or both.
-
-    Raises:
-        NoWeightsError, SpaceError: As `rebuild` does.
-        NotFiniteError: If a prediction is not a finite number.
-    """
+    """Predict with a trained network, save it, or both."""
     model = rebuild(request.task, data)
     predictions = _predict_split(model, request, data) if request.predictions else None
     try:

@@ -1,7 +1,6 @@
 """Features of a frozen backbone: computed once for a prepared set, memory-mapped by all trainers.
 
-There is a `.npy` file for each split and pass, named by a hash of what it depends on: the images'
-fingerprint, the backbone, its weights and their preprocessing, and the augmented pass.
+Each split and pass has a `.npy` file, named by a hash of everything that its content depends on.
 """
 
 import hashlib
@@ -27,19 +26,15 @@ from spaces.keras_models import build_extractor
 from spaces.models.backbones import Weights, backbone_cost, find_backbone
 
 FORMAT = 1
-N_PASSES = 3
-"""Augmented passes over the training images; more would give more variety and take more disk."""
+N_PASSES = 3  # Augmented passes over the training images; more would vary more and fill more disk.
 BATCH_SIZE = 32
-CHUNK = 8 * BATCH_SIZE
-"""Images between two reports of progress."""
+CHUNK = 8 * BATCH_SIZE  # Images between two reports of progress.
 
 logger = logging.getLogger(__name__)
 
 OnProgress = Callable[[int, int], None]
 """Called with the number of images done and of all; it shows that the trainer has not hung."""
-
-Maps = NDArray[np.float32]
-"""Shape `(n, height, width, channels)`."""
+Maps = NDArray[np.float32]  # Shape `(n, height, width, channels)`.
 
 
 class Features:
@@ -63,7 +58,7 @@ class Features:
         self._maps: dict[Path, Maps] = {}
 
     def maps(self, split: str, augmented_pass: int = 0) -> Maps:
-        """Return the features of a split: pass 0 is of the images themselves, others augmented.
+        """Return the features of a split; its images are augmented in every pass but 0.
 
         Raises:
             DataError: If they cannot be written.
@@ -91,7 +86,7 @@ class Features:
         maps = _load(path, n_images)
         if maps is None:
             with cache_lock(path.with_suffix(".lock"), lambda: self._on_progress(0, n_images)):
-                maps = _load(path, n_images)  # another trainer may have written it meanwhile
+                maps = _load(path, n_images)  # Another trainer may have written it.
                 if maps is None:
                     self._compute(path, split, augmented_pass)
                     maps = _load(path, n_images)

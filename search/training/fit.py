@@ -34,31 +34,23 @@ from storage import EpochRow
 
 @dataclass(frozen=True, slots=True)
 class BestEpoch:
-    """The best epoch so far, counted from 1, and the network's state after it.
-
-    `confusion` is that on validation, empty if it comes from an older checkpoint without it.
-    """
+    """The best epoch so far, counted from 1, and the network's state after it."""
 
     accuracy: float
     epoch: int
     phase: int
     trained_state: dict[str, NDArray[Any]]
-    confusion: Confusion = ()
-
-
-def _ignore_progress(_done: int, _total: int) -> None:
-    """Report no progress."""
+    confusion: Confusion = ()  # On validation; empty if an older checkpoint does not have it.
 
 
 class Fit:
     """A network in training.
 
-    `history` holds its epochs so far, including restored ones; `save_error` says why the last one
-    is in no checkpoint, and is empty if it is in one.
+    `history` holds all epochs so far; `save_error` says why the last one is in no checkpoint.
     """
 
     def __init__(
-        self, task: Task, data: PreparedSet, on_progress: OnProgress = _ignore_progress
+        self, task: Task, data: PreparedSet, on_progress: OnProgress = lambda _done, _total: None
     ) -> None:
         keras.utils.set_random_seed(task.seed)
         self.task = task
@@ -84,11 +76,7 @@ class Fit:
         return not self.phase.is_over or self.phase.number < count_phases(self.config)
 
     def run_epoch(self) -> EpochRow:
-        """Train and validate one epoch, and save the checkpoint if possible.
-
-        Raises:
-            NotFiniteError: If the loss becomes NaN or infinite.
-        """
+        """Train and validate one epoch, and save the checkpoint if possible."""
         started = time.perf_counter()
         if self.phase.is_over:
             self._begin_next_phase()
@@ -119,7 +107,7 @@ class Fit:
 
     @property
     def confusion(self) -> Confusion:
-        """Confusion matrix of the best epoch so far on validation; empty before the first."""
+        """The confusion matrix of the best epoch so far; empty before the first one."""
         return () if self.best is None else self.best.confusion
 
     def finish(self) -> Finished:
@@ -187,7 +175,6 @@ class Fit:
             self.save_error = ""
 
     def _restore(self, checkpoint: Checkpoint) -> None:
-        """Resume from the checkpoint."""
         assign_state(self.model, checkpoint.group("model"))
         optimizer = checkpoint.group("optimizer")
         self.phase.restore(

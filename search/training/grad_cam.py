@@ -16,8 +16,8 @@ from search.trainer.predictions import N_MISTAKES
 from spaces.models.backbones.build import has_kernel
 
 N_CORRECT = 8
-BATCH_SIZE = 8
-"""Few at once, since the activations of the last layers are kept for the gradient."""
+BATCH_SIZE = 8  # Small, since the activations of the last layers are kept for the gradient.
+_POOLS = (keras.layers.Flatten, keras.layers.GlobalAveragePooling2D)
 
 
 def choose_images(
@@ -25,12 +25,8 @@ def choose_images(
 ) -> NDArray[np.int64]:
     """Return the positions of the images to show with heat maps.
 
-    They are the up to 12 most confident mistakes, most confident first, then the most confident
-    correct image of each of the first 8 classes, where there is one.
-
-    Args:
-        probabilities: Of the classes, shape `(n, n_classes)`.
-        labels: The true classes, shape `(n,)`.
+    These are up to 12 mistakes, the most confident ones in this order, then the most confident
+    correct image of each of the first 8 classes. `probabilities` has shape `(n, n_classes)`.
     """
     by_confidence = np.argsort(-probabilities.max(axis=1), kind="stable")
     is_correct = (probabilities.argmax(axis=1) == labels)[by_confidence]
@@ -45,16 +41,10 @@ def heat_maps(
     """Return the Grad-CAM of a class for each image, None if no feature map is spatial.
 
     The gradient is that of the class's logit: the gradient of a probability vanishes where the
-    network is confident.
-
-    Args:
-        model: Features, pooling or flattening, dense layers, and a last dense layer with softmax.
-        images: Raw pixels, shape `(k, height, width, channels)`.
-        classes: The class to explain for each image, shape `(k,)`.
-
-    Returns:
-        Shape `(k, height, width)`, 0 to 255, each map scaled to its own maximum. A map that is
-        nowhere above zero is all 0.
+    network is confident. After its features, the model has pooling or flattening and dense layers,
+    the last one with softmax. `images` are raw pixels, shape `(k, height, width, channels)`. The
+    maps have shape `(k, height, width)`, 0 to 255, each scaled to its own maximum; a map that is
+    nowhere above zero is all 0.
     """
     network = _build_feature_model(model)
     if network is None:
@@ -92,7 +82,7 @@ def _to_uint8(raw: tf.Tensor, size: tuple[int, int]) -> NDArray[np.uint8]:
 
 
 def _build_feature_model(model: keras.Model) -> keras.Model | None:
-    """Make a network of the same layers that returns the last spatial map and the last vector.
+    """Build a network of the same layers that returns the last spatial map and the last vector.
 
     If the last feature map is a single pixel, the last larger one before it is taken, which may
     lie within a backbone.
@@ -118,7 +108,7 @@ def _build_feature_model(model: keras.Model) -> keras.Model | None:
 def _build_inner_feature_model(
     model: keras.Model, backbone: keras.Model, scaled: Any, features: Any
 ) -> keras.Model | None:
-    """Make the same network where the last spatial map is inside the backbone."""
+    """Build the same network where the last spatial map is inside the backbone."""
     for found in _spatial_outputs(backbone.operations):
         inside = keras.Model(backbone.input, [found, backbone.output])
         feature_map, result = inside(keras.Model(model.input, scaled)(model.input))
@@ -138,6 +128,3 @@ def _spatial_outputs(operations: list[Any]) -> Iterator[Any]:
 
 def _is_spatial(x: Any) -> bool:
     return len(getattr(x, "shape", ())) == 4 and x.shape[1] * x.shape[2] > 1
-
-
-_POOLS = (keras.layers.Flatten, keras.layers.GlobalAveragePooling2D)

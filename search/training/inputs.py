@@ -10,8 +10,7 @@ from search.training.augmentation import augment
 from search.training.feature_cache import Maps
 from search.training.phase import Batch
 
-ORDER, AUGMENTATION = 0, 1
-"""Streams of random numbers, each seeded by a trial's seed, the stream and an epoch."""
+ORDER, AUGMENTATION = 0, 1  # Random streams, seeded by a trial's seed, the stream and an epoch.
 
 
 class PixelFeed:

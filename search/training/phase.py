@@ -17,10 +17,7 @@ Batch = tuple[NDArray[Any], NDArray[np.int64]]
 
 @dataclass(frozen=True, slots=True)
 class Validation:
-    """Measures of a network's predictions on the validation split.
-
-    `confusion` counts them: a row for each true class, a column for each predicted class.
-    """
+    """Measures of a network's predictions on the validation split."""
 
     loss: float
     accuracy: float
@@ -28,7 +25,7 @@ class Validation:
 
 
 class NotFiniteError(ArithmeticError):
-    """The loss has become NaN or infinite."""
+    """A loss or a prediction is NaN or infinite."""
 
 
 class Feed(Protocol):
@@ -47,10 +44,7 @@ class Feed(Protocol):
 
 
 class Phase:
-    """A network in training, from its first epoch to its early stopping or last epoch.
-
-    `number` is 1, or 2 for fine-tuning.
-    """
+    """A network in training; its `number` is 1, or 2 for fine-tuning."""
 
     def __init__(
         self,
@@ -129,7 +123,7 @@ class Phase:
         return predict_in_batches(self.model, inputs, self.feed.batch_size)
 
     def end_epoch(self, val_loss: float, val_accuracy: float) -> None:
-        """Let early stopping and the learning rate's schedule act."""
+        """Apply early stopping and the schedule of the learning rate."""
         self._callbacks.end_epoch(self._n_epochs, val_loss, val_accuracy)
         self._n_epochs += 1
 

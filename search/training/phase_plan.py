@@ -39,11 +39,7 @@ def make_phase(
 
 
 def _read_weights(task: Task) -> Weights:
-    """Return the study's weights.
-
-    Raises:
-        SpaceError: If the file holds other ones now.
-    """
+    """Return the study's weights; raise a `SpaceError` if the file has changed."""
     record = task.weights
     if record is None:
         return RANDOM_WEIGHTS
@@ -54,11 +50,7 @@ def _read_weights(task: Task) -> Weights:
 
 
 def _make_full_phase(
-    number: int,
-    task: Task,
-    config: Config,
-    data: PreparedSet,
-    weights: Weights = RANDOM_WEIGHTS,
+    number: int, task: Task, config: Config, data: PreparedSet, weights: Weights = RANDOM_WEIGHTS
 ) -> Phase:
     """Make a phase of the whole network on pixels, with a new optimizer."""
     model = _build(task, config, data, weights)
@@ -67,11 +59,7 @@ def _make_full_phase(
 
 
 def build_full_model(task: Task, config: Config, data: PreparedSet) -> keras.Model:
-    """Build the whole network of a trial, which takes raw pixels, before its first epoch.
-
-    Raises:
-        SpaceError: If the study's weights have changed.
-    """
+    """Build the whole network of a trial, which takes raw pixels, before its first epoch."""
     is_transfer = isinstance(config.network, TransferNetwork)
     return _build(task, config, data, _read_weights(task) if is_transfer else RANDOM_WEIGHTS)
 

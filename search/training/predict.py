@@ -20,10 +20,6 @@ class WrongShapeError(ValueError):
 def predict(request: Predict, on_progress: Callable[[int, int], None]) -> Predicted:
     """Predict images with a model, whose file must have been found safe before.
 
-    Args:
-        request: The files of the model, the images and the predictions.
-        on_progress: Called with the number of images done, and of all.
-
     Raises:
         WrongShapeError: If the model takes images of another shape.
         NotFiniteError: If a prediction is not a finite number.

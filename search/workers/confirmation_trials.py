@@ -1,7 +1,4 @@
-"""The trials of a confirmation: a check of each config, and which ones are skipped.
-
-A config that is clearly behind the others needs no further training.
-"""
+"""The trials of a confirmation; those of a config that is clearly behind are skipped."""
 
 from dataclasses import dataclass
 from hashlib import sha256
@@ -17,21 +14,15 @@ END_REASON = "All trainings are done."
 
 @dataclass(frozen=True, slots=True)
 class TrainingCheck:
-    """The check of a trial that trains a config again.
+    """The check of a trial that trains a config again."""
 
-    Attributes:
-        key: Its identity, which differs between trainings of one config: they are no repeats.
-        is_expected_config: Whether the config is the one to train again.
-        skip_reason: Why it is not trained, None if it is.
-    """
-
-    key: str
+    key: str  # Differs between trainings of one config, so that they are no repeats.
     is_expected_config: bool
-    skip_reason: str | None
+    skip_reason: str | None  # Why the trial is not trained; None if it is.
 
 
 def check_training(opened: OpenStudy, trial: optuna.Trial, config: Config) -> TrainingCheck:
-    """Check a trial whose config was drawn."""
+    """Check whether a trial has the expected config, and whether to skip it."""
     from analysis.confirmation_study import CONFIRMS_ATTRIBUTE
 
     origin = trial.user_attrs.get(CONFIRMS_ATTRIBUTE)
@@ -43,7 +34,7 @@ def check_training(opened: OpenStudy, trial: optuna.Trial, config: Config) -> Tr
 
 
 def end_if_done(opened: OpenStudy) -> None:
-    """End a confirmation without any trial left to start."""
+    """End the confirmation if there is no trial left to start."""
     end_if_queue_empty(opened.store, opened.study_id, END_REASON)
 
 

@@ -12,12 +12,9 @@ from storage import last_outcomes
 
 logger = logging.getLogger(__name__)
 
-TRACEBACK = "traceback"
-"""The user attribute of a trial that ended with an exception."""
-MAX_TRACEBACK = 8000
-"""Characters kept of a traceback: its end, where the error is."""
-MAX_CONSECUTIVE_ERRORS = 3
-"""Trials of a user's family that raise in a row before the study ends."""
+TRACEBACK = "traceback"  # The user attribute of a trial that ended with an exception.
+MAX_TRACEBACK = 8000  # Characters kept of a traceback: its end, where the error is.
+MAX_CONSECUTIVE_ERRORS = 3  # The study ends when a user's family raises so often in a row.
 N_RECENT_TRIALS = 100
 
 
@@ -37,12 +34,10 @@ def explain_broken_family(opened: OpenStudy) -> str | None:
     trials = {trial.number: trial for trial in opened.study.get_trials(deepcopy=False)}
     for family in opened.space.families:
         module = module_of(family)
-        numbers = [n for n in kinds if _is_of_family(opened, trials[n], family)][
-            :MAX_CONSECUTIVE_ERRORS
-        ]
+        numbers = [n for n in kinds if _is_of_family(opened, trials[n], family)]
         if module is None:
             continue
-        raised = [number for number in numbers if _has_raised(trials[number], module)]
+        raised = [n for n in numbers[:MAX_CONSECUTIVE_ERRORS] if _has_raised(trials[n], module)]
         if len(raised) == MAX_CONSECUTIVE_ERRORS:
             last = trials[raised[0]].user_attrs
             reason = last.get("reason", "an exception")
@@ -63,7 +58,7 @@ def _locate_error(module: str, text: str) -> str:
 
 
 def _has_raised(trial: optuna.trial.FrozenTrial, module: str) -> bool:
-    """Whether the module's code raised, and not a full disk, for instance."""
+    """Whether the module's own code raised, rather than, for instance, a full disk."""
     text = trial.user_attrs.get(TRACEBACK)
     if text is None:
         return False

@@ -21,8 +21,7 @@ View = Callable[[StudyStatus], None]
 class RunResult:
     """The result of a run: the ranking, the last status, and the signal that ended it, or 0.
 
-    `store` is the URL given to the command, without its password; empty for the default or
-    `$CONVSEARCH_STORE`.
+    `store` is the URL that was given, without its password, or empty if none was.
     """
 
     store: str
@@ -38,16 +37,10 @@ class RunResult:
 
 @dataclass(frozen=True, slots=True)
 class RunCallbacks:
-    """Functions that a run calls.
+    """Functions that a run calls."""
 
-    Attributes:
-        on_submit: Called with the study before its workers start.
-        on_stop: Called on Ctrl-C or SIGTERM; workers take seconds to stop.
-        view: Called twice a second with the study's status.
-    """
-
-    on_submit: Callable[[Submission], None] = lambda _submission: None
-    on_stop: Callable[[], None] = lambda: None
+    on_submit: Callable[[Submission], None] = lambda _submission: None  # Before workers start.
+    on_stop: Callable[[], None] = lambda: None  # On Ctrl-C or SIGTERM; stopping takes seconds.
     view: View | None = None
 
 
@@ -58,11 +51,6 @@ def run_plan(
     progress: Progress | None = None,
 ) -> RunResult:
     """Run the study of a plan on local workers until its budget is spent.
-
-    Args:
-        plan: The study, its budget and its workers.
-        callbacks: Called meanwhile.
-        progress: Called with the progress of preparing images.
 
     Raises:
         SearchError, SpaceError, StoreError: As `submit` does.
@@ -93,13 +81,9 @@ def run_submission(
     *,
     url: str | None = None,
 ) -> RunResult:
-    """Run a submitted study on local workers until its budget is spent.
+    """Run a submitted study on local workers until its budget is spent, and close its store.
 
-    Args:
-        submission: The study; its store is closed at the end.
-        gpus: The GPU of each worker; without any they train on the CPU.
-        callbacks: Called meanwhile.
-        url: URL of the store, as given to the command.
+    There is a worker for each of the `gpus`; without any, the workers train on the CPU.
 
     Raises:
         StoreError: If the store becomes unavailable.
@@ -115,7 +99,6 @@ def run_submission(
         log=submission.artifacts.worker_log,
         count_progress=lambda: count_epochs(submission.store, submission.record.study_id),
     )
-
     read_status = follow_status(submission.store, name)
 
     def show() -> None:

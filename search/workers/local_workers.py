@@ -19,39 +19,29 @@ from storage import hide_passwords
 
 logger = logging.getLogger(__name__)
 
-MAX_RESTARTS = 5
-RESTART_WINDOW_S = 300.0
-"""Workers are given up after this many restarts, plus one for each further worker, in five minutes
-without a single new epoch."""
+MAX_RESTARTS = 5  # Plus one for each further worker.
+RESTART_WINDOW_S = 300.0  # After more restarts in this time, without a new epoch, give up.
 BACKOFF_S = 0.25
 MAX_BACKOFF_S = 10.0
-USAGE_ERROR = 2
-"""The exit code of a worker that cannot serve its study, where a restart would not help."""
-STOP_S = 10.0
-"""Time for workers to release their trials before they are killed."""
+USAGE_ERROR = 2  # Exit code of a worker that cannot serve its study: a restart would not help.
+STOP_S = 10.0  # Time for workers to release their trials before they are killed.
+REFRESH_S = 0.5
 LOG_LINES = 5
 
 
 @dataclass(slots=True)
 class LocalWorkers:
-    """Worker processes, which exit by themselves when this process ends and their input closes.
+    """Worker processes, one per device, which exit when this process ends and their input closes.
 
-    Args:
-        study: The study to join; None serves every open one.
-        devices: The device of each worker.
-        store_url: The store; passed in the environment, since it may have a password.
-        n_threads: Threads of each trainer.
-        options: More options of the command `worker`.
-        log: Returns the log file of the worker with an index; None logs to standard error.
-        count_progress: Counts the epochs so far; while they grow, restarts are not limited.
+    Restarts are not limited while the number of epochs, `count_progress`, grows.
     """
 
-    study: str | None
+    study: str | None  # None serves every open study.
     devices: Sequence[Device]
     store_url: str
-    n_threads: int
-    options: Sequence[str] = ()
-    log: Callable[[int], Path] | None = None
+    n_threads: int  # Of each trainer.
+    options: Sequence[str] = ()  # More options of the command `worker`.
+    log: Callable[[int], Path] | None = None  # The log file by index; None: standard error.
     count_progress: Callable[[], int] = lambda: 0
     _processes: dict[int, subprocess.Popen[bytes]] = field(default_factory=dict)
     _restart_at: dict[int, float] = field(default_factory=dict)
@@ -69,7 +59,7 @@ class LocalWorkers:
 
         Raises:
             WorkerStartError: If a worker cannot serve its study.
-            WorkerError: If workers keep dying. Both messages have the end of the log.
+            WorkerError: If workers keep dying.
         """
         for index, process in list(self._processes.items()):
             code = process.poll()
@@ -164,9 +154,6 @@ class LocalWorkers:
                 if ended is None or ended.si_pid in own:
                     return
                 os.waitpid(ended.si_pid, 0)
-
-
-REFRESH_S = 0.5
 
 
 def supervise(

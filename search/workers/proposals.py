@@ -39,8 +39,7 @@ MAX_WASTED_PROPOSALS = 100
 MAX_FAILURES = 5
 WASTED_KINDS = frozenset({"repeat", "rejected"})
 N_REPEATS_BEFORE_RANDOM = 10
-"""After so many repeats in a row configs are drawn uniformly: a sampler that has converged on a
-few configs would draw them over and over, and never find the others."""
+"""After so many repeats in a row configs are drawn uniformly: the sampler has converged."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +50,7 @@ class Proposal:
     config: Config
     trial: optuna.Trial
     pending: PendingWrites
-    operations: int
-    """Floating-point operations of one image's forward pass."""
+    operations: int  # Floating-point operations of one image's forward pass.
 
 
 def next_proposal(
@@ -117,10 +115,9 @@ def _is_exhausted(opened: OpenStudy) -> bool:
 
 
 def _choose_sampler(opened: OpenStudy, kinds: Sequence[str]) -> BaseSampler:
-    """Return the study's sampler: for a family behind its minimum, uniform after repeats."""
+    """Return the sampler: random after repeats, restricted to a family behind its minimum."""
     settings, families = opened.settings, opened.space.families
-    newest = kinds[:N_REPEATS_BEFORE_RANDOM]
-    has_converged = list(newest) == ["repeat"] * N_REPEATS_BEFORE_RANDOM
+    has_converged = list(kinds[:N_REPEATS_BEFORE_RANDOM]) == ["repeat"] * N_REPEATS_BEFORE_RANDOM
     name = "random" if has_converged else settings.search.sampler
     family = None
     if settings.family_trials:

@@ -21,32 +21,23 @@ from storage.database.retry import RETRY_TIMEOUT_S, call_with_retry, transient_r
 
 logger = logging.getLogger(__name__)
 
-RETRY_S = 2.0
-"""Between two attempts to reach the store when a worker of every study starts."""
+RETRY_S = 2.0  # Between two attempts of a standing worker to open the store.
 
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """The workers of one `worker` command.
+    """The workers of one `worker` command, one per device.
 
-    Args:
-        store_url: The store.
-        study: The study to join; None serves every open one.
-        devices: The device of each worker.
-        n_threads: Threads of each trainer; by default the cores are shared, and a single worker
-            on the CPU has one.
-        idle_exit_s: Time without work after which a worker of every study exits; None waits.
-        log_format: The format of the workers' logs.
-        is_supervised: Whether to exit when standard input closes, as the parent process ends.
+    By default a single worker on the CPU has one thread; otherwise the workers share the cores.
     """
 
     store_url: str
-    study: str | None
+    study: str | None  # None serves every open study.
     devices: Sequence[Device]
-    n_threads: int | None
-    idle_exit_s: float | None
+    n_threads: int | None  # Of each trainer.
+    idle_exit_s: float | None  # Standing workers exit after so long without work.
     log_format: Format
-    is_supervised: bool
+    is_supervised: bool  # Whether to exit when the parent process ends and standard input closes.
 
     def run(self) -> int:
         """Run the workers, and return the exit code: 0, or 128 plus a signal's number.
@@ -65,11 +56,7 @@ class Service:
             return self._run_workers(store)
 
     def _open_store(self) -> Store:
-        """Open the store.
-
-        A worker of every study waits for an unavailable server, and creates the tables of a new
-        database, since studies may be submitted later.
-        """
+        """Open the store; without a study, wait for its server and create missing tables."""
         if self.study is not None:
             return Store.open(self.store_url, create=False)
         deadline = time.monotonic() + RETRY_TIMEOUT_S
@@ -123,7 +110,6 @@ class Service:
         return _exit_code(supervise(workers, stop=stop))
 
     def _options(self) -> list[str]:
-        """Return the options that are passed on to each worker."""
         idle_exit = [] if self.idle_exit_s is None else ["--idle-exit", f"{self.idle_exit_s}s"]
         return ["--log-format", self.log_format, *idle_exit]
 

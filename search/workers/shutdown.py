@@ -12,19 +12,13 @@ from storage import Store, StoreUnavailableError
 
 logger = logging.getLogger(__name__)
 
-UPLOAD_TIMEOUT_S = 600.0
-"""How long a worker without more trials waits for the uploads of its checkpoints."""
-FLUSH_TIMEOUT_S = 3.0
-"""How long a worker that shuts down waits for them, or releases a trial."""
+UPLOAD_TIMEOUT_S = 600.0  # For the last uploads of a worker without more trials.
+FLUSH_TIMEOUT_S = 3.0  # For uploads when a worker shuts down or releases a trial.
 POLL_S = 0.1
 
 
 class Shutdown:
-    """A request for a worker to shut down.
-
-    Args:
-        store: The store; after the request, calls to it are retried for a few seconds only.
-    """
+    """A request for a worker to shut down; calls to its store are then retried only briefly."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
@@ -46,11 +40,7 @@ class Shutdown:
 
     @contextmanager
     def closing_trainers(self, pool: TrainerPool) -> Iterator[None]:
-        """End the trainers after the block; ignore an unavailable store after a request.
-
-        Raises:
-            StoreUnavailableError: If the store is unavailable without a request to shut down.
-        """
+        """End the trainers after the block; after a request, ignore an unavailable store."""
         try:
             yield
         except StoreUnavailableError as error:
@@ -62,12 +52,7 @@ class Shutdown:
 
 
 def wait_for_uploads(artifacts: Collection[Artifacts], must_stop_soon: Callable[[], bool]) -> None:
-    """Wait for the uploads of the last checkpoints.
-
-    Args:
-        artifacts: The artifacts of the studies that were served.
-        must_stop_soon: Called several times a second; the wait ends when it returns True.
-    """
+    """Wait for the uploads of the last checkpoints, or until `must_stop_soon` returns True."""
     for it in artifacts:
         it.transfer.wait(0.0)  # Retry failed uploads.
     until = time.monotonic() + UPLOAD_TIMEOUT_S
@@ -78,7 +63,7 @@ def wait_for_uploads(artifacts: Collection[Artifacts], must_stop_soon: Callable[
 
 
 def flush_before_exit(artifacts: Collection[Artifacts]) -> None:
-    """Wait a last moment for uploads, and log where the files stay otherwise."""
+    """Wait briefly for uploads, and log where files that were not uploaded stay."""
     until = time.monotonic() + FLUSH_TIMEOUT_S
     for it in artifacts:
         it.transfer.wait(max(0.0, until - time.monotonic()))

@@ -31,21 +31,16 @@ from storage import (
 
 logger = logging.getLogger(__name__)
 
-WAIT_S = 3.0
-"""Between two polls of the store without work, or of a study that had no trial."""
-RETRY_S = 60.0
-"""Pause before a study that this worker cannot serve is tried again."""
+WAIT_S = 3.0  # Between two polls of a store without work, or of a study without a trial.
+RETRY_S = 60.0  # Pause before a study that this worker cannot serve is tried again.
 OPEN_ERRORS = (SearchError, SpaceError, StoreError, OSError)
-"""Errors of opening a study whose data, modules or version do not match this worker."""
+"""Raised if the data, modules or version of a study do not match this worker's."""
 
 
 class StandingWorker:
     """A worker that serves the study whose turn it is, with one pool of trainers.
 
-    Args:
-        store: The store.
-        pool: The trainers, which `run` ends.
-        idle_exit_s: Time without work after which to exit; None waits forever.
+    `run` ends the pool, and returns after `idle_exit_s` without work; None waits forever.
     """
 
     def __init__(
@@ -58,8 +53,7 @@ class StandingWorker:
         self.shutdown = Shutdown(store)
         self._liveness = LivenessMonitor()
         self._opened: dict[int, tuple[str, OpenStudy]] = {}
-        self._uploading: list[Artifacts] = []
-        """Of studies that were reopened or are not served now, until all uploads are done."""
+        self._uploading: list[Artifacts] = []  # Of studies that were reopened or cannot be served.
         self._skip_reasons: dict[int, str] = {}
         self._skipped_until: dict[int, float] = {}
 
@@ -118,7 +112,7 @@ class StandingWorker:
         self._uploading = [it for it in self._uploading if not it.transfer.is_done]
 
     def _serve(self, row: OpenStudyRow) -> bool:
-        """Train trials of one study until it is another one's turn, or none is left."""
+        """Train trials of one study until another one has its turn, or none is left."""
         opened = self._open(row)
         if opened is None:
             return False
@@ -148,13 +142,11 @@ class StandingWorker:
         return n_trials > 0
 
     def _is_still_next(self, study_id: int) -> bool:
-        """Whether it is still this study's turn."""
-        rows = list_open_studies(self.store, self.worker_id)
-        chosen = choose_study(rows, self._skipped())
+        chosen = choose_study(list_open_studies(self.store, self.worker_id), self._skipped())
         return chosen is not None and chosen.study_id == study_id
 
     def _open(self, row: OpenStudyRow) -> OpenStudy | None:
-        """Return an opened study; None, with one log line, if it cannot be opened."""
+        """Return an opened study; None, after a warning, if it cannot be opened."""
         try:
             settings = load_study(self.store, row.name).settings
             known = self._opened.get(row.study_id)

@@ -35,21 +35,14 @@ from storage import (
 
 logger = logging.getLogger(__name__)
 
-RECOVER_S = 1.0
-"""Between two checks for trials whose worker has died."""
-RAN_ON = "ran_on"
-"""The attribute of a trial with the machines and devices that trained it."""
+RECOVER_S = 1.0  # Between two checks for trials whose worker has died.
+RAN_ON = "ran_on"  # The user attribute of a trial with the machines and devices that trained it.
 
 
 class StudySession:
-    """A worker in one study.
+    """A worker in one study, where it is registered already.
 
-    Args:
-        opened: The study.
-        pool: The worker's trainers.
-        worker_id: The worker, which is registered in the study already.
-        shutdown: The worker's request to shut down.
-        liveness: Heartbeats of other workers that were observed so far, in any study.
+    `liveness` holds the heartbeats of other workers that were observed so far, in any study.
     """
 
     def __init__(
@@ -69,8 +62,7 @@ class StudySession:
         self._next_recovery_at = 0.0
         self._heartbeat_at = 0.0
         self._is_stopped = False
-        self._is_suspended = False
-        """Whether to release running trials: `--timeout` is over, or the study was stopped."""
+        self._is_suspended = False  # Release trials: `--timeout` is over, or the study stopped.
 
     def run_trial(self) -> bool:
         """Train one trial; return False if there is none at the moment.
@@ -86,16 +78,16 @@ class StudySession:
             raise
 
     def is_stopping(self) -> bool:
-        """Whether to exit now; called several times a second, it also sends heartbeats."""
+        """Whether to exit now; called several times a second, so it also sends heartbeats."""
         self._send_heartbeat()
         return self._shutdown.is_requested
 
     def must_stop_soon(self) -> bool:
-        """Whether to exit soon; called as often, it also sends heartbeats."""
+        """Whether to exit soon; also sends heartbeats."""
         return self.is_stopping() or self._is_stopped
 
     def is_over(self) -> bool:
-        """Whether the study is over, and no other worker could release a trial any more."""
+        """Whether the study is over, and no other worker can release a trial any more."""
         if self._is_suspended:
             return True
         record = self._load_record()
@@ -137,14 +129,9 @@ class StudySession:
             if isinstance(ending, Outcome):
                 finish_trial(opened.store, lease, ending, proposal.pending)
                 _log_outcome(lease.trial_number, ending)
-                opened.artifacts.clean_up(
-                    partial(
-                        trial_numbers_to_keep,
-                        opened.store,
-                        opened.study_id,
-                        opened.artifacts.n_best,
-                    )
-                )
+                n_best = opened.artifacts.n_best
+                to_keep = partial(trial_numbers_to_keep, opened.store, opened.study_id, n_best)
+                opened.artifacts.clean_up(to_keep)
             else:
                 opened.artifacts.transfer.wait(FLUSH_TIMEOUT_S)  # It is resumed from there.
                 release_trial(opened.store, lease, lost=ending is Unfinished.LOST)
@@ -154,11 +141,7 @@ class StudySession:
         except (StudyNotFoundError, KeyError):  # The study was deleted.
             run.trainer.close()
             raise
-        except (
-            DataError,
-            StudyMismatchError,
-            ArtifactError,
-        ):  # Its images are missing or have changed.
+        except (DataError, StudyMismatchError, ArtifactError):  # Images missing or changed.
             run.trainer.close()
             with suppress(LeaseLostError):
                 release_trial(opened.store, lease)
@@ -168,15 +151,11 @@ class StudySession:
 
     def _send_heartbeat(self) -> None:
         now = time.time()  # Not the monotonic clock, which stops while a laptop sleeps.
-        gap = now - self._heartbeat_at
-        if 0 <= gap < HEARTBEAT_INTERVAL_S:
+        if 0 <= now - self._heartbeat_at < HEARTBEAT_INTERVAL_S:
             return
         self._heartbeat_at = now
         active_s = send_heartbeat(
-            self.opened.store,
-            self.opened.study_id,
-            self._worker_id,
-            device=self._pool.device.name,
+            self.opened.store, self.opened.study_id, self._worker_id, device=self._pool.device.name
         )
         self._liveness.observe(list_workers(self.opened.store))
         record = self._load_record()

@@ -37,13 +37,11 @@ from storage.optuna_internals import reported_steps
 logger = logging.getLogger(__name__)
 
 POLL_S = 0.2
-FETCH_TIMEOUT_S = 180.0
+FETCH_TIMEOUT_S = 180.0  # Of the retries while the artifact store is unavailable.
 FETCH_RETRY_S = 10.0
-"""Timeout and pause of the retries while the artifact store is unavailable."""
 ACTIVITY_S = 1.0
 CONFUSION = "confusion"
-MAX_CONFUSION_CLASSES = 40
-"""With more classes, trials do not keep their confusion matrix on validation."""
+MAX_CONFUSION_CLASSES = 40  # With more classes, confusion matrices are not recorded.
 
 
 class Unfinished(Enum):
@@ -132,11 +130,7 @@ class TrialRunner:
     def _fetch_checkpoint(self) -> Path | None:
         """Return the checkpoint to resume from, if any; its download is not counted as trial time.
 
-        Without it the trial would start again, so this waits for an artifact store that is
-        unavailable.
-
-        Raises:
-            ArtifactError: If the artifact store stays unavailable, or the worker has to stop.
+        Without it the trial would start again, so an unavailable artifact store is waited for.
         """
         deadline = time.monotonic() + FETCH_TIMEOUT_S
         found = call_with_retry(

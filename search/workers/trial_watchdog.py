@@ -9,8 +9,7 @@ from search.trainer.protocol import Message, Ready
 from search.workers.proposals import Proposal
 from storage import Outcome, longest_epoch_s
 
-MAX_POLL_S = 1.0
-"""A longer time between two polls is not counted: the worker was suspended."""
+MAX_POLL_S = 1.0  # A longer time between two polls is not counted: the worker was suspended.
 MIN_SILENCE_S = 120.0
 SILENCE_EPOCHS = 10
 SLOWEST_OPERATIONS_PER_S = 2e9
@@ -48,11 +47,11 @@ class TrialLimits:
             self._spent_s = 0.0  # Loading TensorFlow does not count.
 
     def pause(self) -> None:
-        """Leave the time since the last poll out."""
+        """Do not count the time since the last poll."""
         self.polled_at = time.monotonic()
 
     def restart_time(self) -> None:
-        """Leave all time so far out of the trial's."""
+        """Do not count any time so far."""
         self._spent_s = 0.0
 
     def excess(self) -> Outcome | None:

@@ -12,12 +12,7 @@ IDLE_S = 1.0
 
 
 class Worker:
-    """One worker of one study.
-
-    Args:
-        opened: The study.
-        pool: Its trainers, which `run` ends.
-    """
+    """One worker of one study."""
 
     def __init__(self, opened: OpenStudy, pool: TrainerPool) -> None:
         self.opened = opened
@@ -26,7 +21,7 @@ class Worker:
         self.worker_id = register_worker(opened.store, opened.study_id, device=pool.device.name)
 
     def run(self) -> None:
-        """Train trials until the study is over or shutdown is requested.
+        """Train trials until the study is over or shutdown is requested, and end the trainers.
 
         Raises:
             StudyNotFoundError: If the study was deleted.

@@ -103,4 +103,4 @@ def test_worker_suspended_between_check_and_write_writes_nothing_twice(
     fleet.check()
     assert outcomes(fleet)[number] == before
     assert ("was taken by another worker" in sleeper.words) is (moment == "record_outcome")
-    assert ("was told already" in sleeper.words) is (moment == "_tell_optuna")
+    assert ("had ended already" in sleeper.words) is (moment == "_tell_optuna")

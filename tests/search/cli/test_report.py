@@ -185,7 +185,7 @@ def test_test_split_stays_closed_while_a_confirmation_is_under_way(
     show_report(Console(file=io.StringIO()), Console(file=stream, width=200), written)
     assert "The confirmation is not finished" in stream.getvalue()
     assert "The study is not over" not in stream.getvalue()
-    with pytest.raises(SettingsError, match="report that one"):
+    with pytest.raises(SettingsError, match="report that study"):
         report(url_of(trained), "small/confirm", str(tmp_path / "companion"))
 
 

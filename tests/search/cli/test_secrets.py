@@ -160,7 +160,7 @@ def test_run_shows_its_password_to_nobody(tcp_server, tmp_path: Path) -> None:
             commands |= command_lines(run.pid)
             time.sleep(0.05)
     assert run.returncode == 0, log.read_text()
-    assert all(any(name in line for line in commands) for name in ("worker", "trainer"))
+    assert all(any(name in line for line in commands) for name in ("worker", "search.training"))
     found = [json.dumps(sorted(commands)), dump_tables(url)]
     found += [
         path.read_bytes().decode("latin-1") for path in tmp_path.rglob("*") if path.is_file()

@@ -254,7 +254,7 @@ BAD_CALLS = {
     "empty token": (("--token", ""), "Received: 0 characters"),
     "token with spaces": (("--token", "a b c d e f g h i j k l"), "without spaces"),
     "token of other letters": (("--token", "ключ" * 5), "ASCII"),
-    "odd proxy": (("--behind-proxy", "nginx"), "--behind-proxy: expected the proxy's IP"),
+    "odd proxy": (("--behind-proxy", "nginx"), "--behind-proxy: expected the IP"),
     "odd port": (("--port", "99999"), "--port"),
     "odd host": (("--host", "no.such.invalid"), "no machine is called no.such.invalid"),
     "host elsewhere": (("--host", "192.0.2.1"), "cannot listen at 192.0.2.1"),

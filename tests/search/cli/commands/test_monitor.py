@@ -303,7 +303,7 @@ def test_stop_waits_until_workers_have_left(
 def test_watch_follows_a_study_to_its_end(
     call: Call, opened: OpenStudy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    pool = TrainerPool(command=(sys.executable, FAKE, "well"))
+    pool = TrainerPool(command=(sys.executable, FAKE, "steady"))
     thread = threading.Thread(target=Worker(opened, pool).run)
     at_first_sleep(monkeypatch, thread.start)
     code, out, _ = call("watch", "scans", "--every", "0.2s")
@@ -363,7 +363,7 @@ def test_doctor_ends_with_1_while_something_is_wrong(call: Call, opened: OpenStu
     code, out, _ = call("doctor")
     assert code == 1
     assert "wrong: study scans: Worker" in out
-    assert "--fix takes it off the list" in out
+    assert "--fix removes it and releases its trial" in out
     document = json.loads(call("doctor", "--json")[1])
     assert [it["check"] for it in document["findings"]] == ["dead worker", "stuck trial"]
     code, out, _ = call("doctor", "--fix")
