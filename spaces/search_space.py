@@ -136,10 +136,7 @@ class SearchSpace:
             return None
 
     def check_image_shape(
-        self,
-        image_shape: tuple[int, int, int],
-        n_classes: int,
-        limits: Limits = NO_LIMITS,
+        self, image_shape: tuple[int, int, int], n_classes: int, limits: Limits = NO_LIMITS
     ) -> None:
         """Refuse images that no known-good network, nor any of 256 random ones, can train on.
 

@@ -15,12 +15,7 @@ from pathlib import Path
 from types import ModuleType
 
 from spaces.errors import SpaceError
-from spaces.families.registry import (
-    family_names,
-    find_family,
-    is_builtin,
-    unregister_families,
-)
+from spaces.families.registry import family_names, find_family, is_builtin, unregister_families
 from spaces.parameters.domain_types import Domain, Value, show
 from spaces.parameters.head_and_optimizer import common_parameters
 from spaces.parameters.narrowing import contains

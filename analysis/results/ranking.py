@@ -194,8 +194,7 @@ def rank_rows(
     found = [_trial_of(row) for row in rows]
     rankable = {row.number for row in rows if row.kind in RANKED_KINDS and row.is_feasible}
     ranked = sorted(
-        (it for it in found if it.trial in rankable and it.value(metric) is not None),
-        key=sort_key,
+        (it for it in found if it.trial in rankable and it.value(metric) is not None), key=sort_key
     )
     ranked_trials = [replace(trial, rank=place) for place, trial in enumerate(ranked, start=1)]
     numbers = {trial.trial for trial in ranked_trials}

@@ -93,13 +93,7 @@ class EnumeratingTrial:
         return choices[self._next(len(choices))]
 
     def suggest_int(
-        self,
-        name: str,
-        low: int,
-        high: int,
-        *,
-        step: int = 1,
-        log: bool = False,
+        self, name: str, low: int, high: int, *, step: int = 1, log: bool = False
     ) -> int:
         return low + step * self._next((high - low) // step + 1)
 

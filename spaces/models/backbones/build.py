@@ -58,11 +58,7 @@ def unfreeze_top(model: "keras.Model", n_layers: int) -> None:
     """
     import keras
 
-    never = (
-        keras.layers.BatchNormalization,
-        keras.layers.Normalization,
-        keras.layers.Rescaling,
-    )
+    never = (keras.layers.BatchNormalization, keras.layers.Normalization, keras.layers.Rescaling)
     layers = list(leaf_layers(model))
     with_kernels = [index for index, layer in enumerate(layers) if has_kernel(layer)]
     first = with_kernels[-min(n_layers, len(with_kernels))] if n_layers else len(layers)
