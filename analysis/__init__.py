@@ -1,8 +1,7 @@
 """Results of a study (ranking, families, status), its report and its dashboard.
 
-Figures and tables take the `facts` of a study, as `search.gather_facts` returns them, and `lang`,
-the language of their labels: `en` or `ru`. They need Plotly and pandas, and are loaded when first
-used, so that the command line starts fast. Searching itself is in `search`.
+Figures and tables take the `facts` of a study from `search.gather_facts`, and `lang`, the language
+of their labels: `en` or `ru`. They need Plotly and pandas, which are loaded on first use.
 """
 
 from importlib import import_module

@@ -1,4 +1,4 @@
-"""The study of a confirmation: its name, and which config each of its trials trains again."""
+"""The study of a confirmation: its name, and the config that each of its trials retrains."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -9,12 +9,12 @@ from storage import TrialRow
 
 CONFIRMATION_SUFFIX = "/confirm"
 CONFIRMS_ATTRIBUTE = "confirms"
-"""The attribute of a training that has the trial of the search, the seed and the config's key."""
+"""Attribute of a training with the trial of the search, the seed, and the config's key."""
 
 
 @dataclass(frozen=True, slots=True)
 class LeadingConfig:
-    """The config with the best mean so far, named by the trial that found it."""
+    """The config with the best mean so far, identified by the trial that found it."""
 
     trial: int
     mean: float

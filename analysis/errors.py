@@ -1,4 +1,4 @@
-"""Errors that `analysis` raises, with one base class."""
+"""Errors that `analysis` raises, and their base class."""
 
 
 class AnalysisError(Exception):

@@ -1,4 +1,4 @@
-"""Short texts of numbers, durations and networks, for the terminal and the dashboard."""
+"""Short texts for numbers, durations and networks, in the terminal and the dashboard."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -8,7 +8,7 @@ from spaces.wording import plural
 
 
 def printable(text: str) -> str:
-    """Return a text with `?` for characters that could control a terminal."""
+    """Replace characters that could control a terminal by `?`."""
     return "".join(character if character.isprintable() else "?" for character in text)
 
 
@@ -40,7 +40,7 @@ def format_accuracy(value: float | None) -> str:
 
 
 def format_progress(n_done: int, n_trials: int | None) -> str:
-    """Return `3 of 12 trials done`, also where a lowered budget is exceeded."""
+    """Return `3 of 12 trials done`; a lowered budget may be exceeded."""
     if n_trials is None:
         return f"{plural(n_done, 'trial')} done"
     if n_done > n_trials:

@@ -1,4 +1,4 @@
-"""Writing of files: atomically, CSV without formulas, JSON without NaN."""
+"""Writing of files: atomically, as CSV without formulas, or as JSON without NaN."""
 
 import csv
 import io
@@ -11,18 +11,18 @@ from typing import Any
 from storage.atomic_files import atomic_write
 
 FORMULA_PREFIXES = ("=", "+", "-", "@", "\t", "\r")
-"""A spreadsheet evaluates a text with such a beginning as a formula."""
+"""Spreadsheets evaluate a text that begins with one of these as a formula."""
 
 Row = dict[str, Any]
 Progress = Callable[[int, int, str], None]
-"""Called with how many are done, of how many, of what."""
+"""Called with the number done, the total, and what is counted."""
 
 
 def write_atomically(path: Path, content: bytes) -> None:
-    """Write a file whole or not at all; a device or a pipe is written to directly.
+    """Write a file completely or not at all; a device or a pipe is written to directly.
 
     Raises:
-        OSError: If it cannot be written; an existing file stays as it was.
+        OSError: If it cannot be written; an existing file remains unchanged.
     """
     if path.exists() and not path.is_file():
         path.write_bytes(content)
@@ -41,7 +41,7 @@ def dump_csv(columns: Sequence[str], rows: Iterable[Row]) -> bytes:
 
 
 def escape_formula(value: object) -> object:
-    """Quote a text that a spreadsheet would take for a formula; None is an empty cell."""
+    """Quote a text that a spreadsheet would evaluate; None becomes an empty cell."""
     if isinstance(value, str) and value.startswith(FORMULA_PREFIXES):
         return f"'{value}"
     return "" if value is None else value
@@ -53,7 +53,7 @@ def dump_json(document: Mapping[str, Any]) -> bytes:
 
 
 def replace_non_finite(value: Any) -> Any:
-    """Return a document with null for numbers that JSON does not have."""
+    """Replace numbers that JSON does not have by null."""
     if isinstance(value, Mapping):
         return {key: replace_non_finite(part) for key, part in value.items()}
     if isinstance(value, list | tuple):

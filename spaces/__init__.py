@@ -1,7 +1,4 @@
-"""What may be searched, and how a sampled configuration becomes a network.
-
-Importing this does not load Keras: `spaces.models` does, once something is built.
-"""
+"""Search spaces and the networks of their configs; Keras is loaded once one is built."""
 
 from spaces.config import Config
 from spaces.cost.cost_layers import DrawnLayer

@@ -1,4 +1,4 @@
-"""One point of a search space as frozen values, and its way to JSON and back."""
+"""One point of a search space as frozen values, and its JSON form."""
 
 import hashlib
 import json
@@ -17,9 +17,9 @@ from spaces.network_settings import Count, Head, LayerSettings, Optimizer
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """Everything that decides how a network is built and trained, its seed aside.
+    """Everything that determines how a network is built and trained, except the seed.
 
-    Only parameters that act are in it: two trials that differ in an unused one have equal configs.
+    Only parameters with an effect are included: trials that differ in others have equal configs.
     """
 
     family: str
@@ -37,7 +37,7 @@ class Config:
 
     @classmethod
     def from_json(cls, record: Mapping[str, Any]) -> "Config":
-        """Read the config from a record of `to_json`.
+        """Read a config from a record of `to_json`.
 
         Raises:
             SpaceError: If the record is not one of a config of a known family.

@@ -1,7 +1,7 @@
 """Networks in words, from the records of their configs.
 
-The network class of a family may have the methods `summary` and `describe`. Without them, or where
-the family is not registered in this process, the fields of the record are listed.
+A family's network class may define the methods `summary` and `describe`. Without them, or if the
+family is not registered in this process, the fields of the record are listed.
 """
 
 from collections.abc import Iterable, Mapping
@@ -14,7 +14,7 @@ MAX_SUMMARY_FIELDS = 3
 
 
 def summarize_network(family: object, record: object) -> str:
-    """Return a network in a few words for a table, as `3 stages`."""
+    """Return a network in a few words for a table, such as `3 stages`."""
     own_words = _in_own_words(family, record, "summary")
     if own_words is not None or not isinstance(record, Mapping):
         return own_words or ""
@@ -23,7 +23,7 @@ def summarize_network(family: object, record: object) -> str:
 
 
 def describe_network(family: object, record: object) -> str:
-    """Return a network in a line, as `2 blocks of 16, 32 channels, each of 1 convolution`."""
+    """Return a network in a line, such as `1 block of 16 channels, each of 1 convolution`."""
     own_words = _in_own_words(family, record, "describe")
     if own_words is not None or not isinstance(record, Mapping):
         return own_words or ""

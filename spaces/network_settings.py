@@ -1,7 +1,4 @@
-"""The parts of a config that every family shares: layers, head and optimizer.
-
-`spaces.parameters.head_and_optimizer` draws them, and `spaces.keras_models` builds them.
-"""
+"""The parts of a config that all families share: layers, head and optimizer."""
 
 from dataclasses import dataclass
 from typing import Annotated, ClassVar, Literal, get_args
@@ -32,7 +29,7 @@ class Regularizer:
 
 @dataclass(frozen=True, slots=True)
 class LayerSettings:
-    """Settings of every layer of a network; `dropout` acts in the head."""
+    """Settings of all layers of a network; `dropout` acts in the head."""
 
     kernel_initializer: Initializer
     bias_initializer: Initializer
@@ -44,7 +41,7 @@ class LayerSettings:
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """How feature maps become one vector, and the hidden dense layers that follow."""
+    """Pooling of feature maps to a vector, and the units of the hidden dense layers after it."""
 
     pooling: Pooling
     dense_units: tuple[Count, ...]
@@ -93,7 +90,7 @@ class RMSprop:
 
 @dataclass(frozen=True, slots=True)
 class SGD:
-    """Gradient descent; with Nesterov's look-ahead only if there is momentum."""
+    """Gradient descent, with Nesterov's look-ahead only if there is momentum."""
 
     learning_rate: Rate
     momentum: Fraction
@@ -102,7 +99,7 @@ class SGD:
 
     @property
     def n_slots(self) -> int:
-        """Copies of the weights that the optimizer keeps."""
+        """Number of copies of the weights that the optimizer keeps."""
         return 1 if self.momentum else 0
 
 

@@ -1,4 +1,4 @@
-"""The search space of a study: its families and what each parameter may take."""
+"""The search space of a study: its families, and the domains of their parameters."""
 
 import random
 from collections.abc import Iterator, Mapping, Sequence
@@ -34,13 +34,12 @@ from spaces.parameters.suggestion import Draw
 from spaces.user_families import known_good_of, parameters_of
 
 N_RANDOM_SAMPLES = 256
-
 NO_LIMITS = Limits()
 
 
 @dataclass(frozen=True, slots=True)
 class SearchSpace:
-    """What a study draws from; equal spaces draw equal configs from equal trials."""
+    """What a study draws from: equal spaces draw equal configs from equal trials."""
 
     families: tuple[str, ...]
     domains: Mapping[str, Domain] = field(hash=False)
@@ -82,11 +81,11 @@ class SearchSpace:
 
     @property
     def image_sets(self) -> tuple[str, ...]:
-        """Which of a study's prepared images its families train on."""
+        """The prepared sets of images that the families train on."""
         return tuple(dict.fromkeys(find_family(name).image_set for name in self.families))
 
     def of_image_set(self, image_set: str) -> "SearchSpace":
-        """Return the part of the space with the families that train on one set of images."""
+        """Return the part of the space whose families train on one set of images."""
         names = [name for name in self.families if find_family(name).image_set == image_set]
         return replace(self, families=tuple(names))
 
@@ -96,20 +95,20 @@ class SearchSpace:
         return SearchSpace((family,), {**self.domains, **fixed})
 
     def choices(self, name: str) -> tuple[Value, ...]:
-        """Return the choices of a parameter; none if there is no such parameter of choices."""
+        """Return the choices of a parameter; empty if it is unknown or a range."""
         domain = self.domains.get(name)
         return domain.values if isinstance(domain, Choices) else ()
 
     @property
     def n_phases(self) -> int:
-        """The most phases of any family."""
+        """The largest number of training phases of any family."""
         return max(find_family(family).n_phases for family in self.families)
 
     def known_good(self, n_each: int | None = None) -> list[dict[str, Value]]:
         """Return parameters of networks that train well, moved into the narrowed space.
 
-        A study enqueues them before it samples; fixed parameters are left out. The best one of
-        each family comes first, then the second ones, up to `n_each` of a family.
+        A study enqueues them before it samples; fixed parameters are left out. The best of each
+        family come first, then the second best, up to `n_each` per family.
         """
         by_family = [self._known_good_of(family)[:n_each] for family in self.families]
         places = range(max(map(len, by_family)))
@@ -124,10 +123,7 @@ class SearchSpace:
         return found
 
     def _suggest_or_none(self, trial: Trial) -> Config | None:
-        """Draw a config; None if the code of a user's family raises.
-
-        The trials of the study record what it raises.
-        """
+        """Draw a config; None if a user's family raises, which the study's trials record."""
         try:
             return self.suggest(trial)
         except SpaceError:
@@ -139,11 +135,6 @@ class SearchSpace:
         self, image_shape: tuple[int, int, int], n_classes: int, limits: Limits = NO_LIMITS
     ) -> None:
         """Refuse images that no known-good network, nor any of 256 random ones, can train on.
-
-        Args:
-            image_shape: Height, width and channels.
-            n_classes: How many classes the images have.
-            limits: What a network may take at most.
 
         Raises:
             SpaceError: If the images are too small for every network, or the limits too low.
@@ -160,10 +151,7 @@ class SearchSpace:
                 keys.add(self.suggest(trial).key())
             except UncountableSpaceError:
                 return None
-            except (
-                Exception,
-                SystemExit,
-            ):  # A user's family is broken; its trials record the error.
+            except (Exception, SystemExit):  # A user's family is broken; its trials record it.
                 return None
             if len(keys) > limit:
                 return None
@@ -171,7 +159,7 @@ class SearchSpace:
         return len(keys)
 
     def differences(self, other: "SearchSpace") -> list[str]:
-        """Describe each difference to another space in a sentence."""
+        """Describe each difference from another space in a sentence."""
         if self.families != other.families:
             there, here = ", ".join(other.families), ", ".join(self.families)
             return [f"families: {there} there, {here} here"]
@@ -200,7 +188,7 @@ class SearchSpace:
 
     @classmethod
     def from_json(cls, record: Mapping[str, Any]) -> "SearchSpace":
-        """Read the space from a record of `to_json`.
+        """Read a space from a record of `to_json`.
 
         Raises:
             SpaceError: If the record is not one of a space, or a family is unknown.
@@ -224,7 +212,7 @@ class SearchSpace:
 
 
 def _all_parameters(families: Sequence[str]) -> dict[str, Domain]:
-    """Return the domains of the families' own parameters, and of those that all families share."""
+    """Return the domains of the families' own parameters and of the shared ones."""
     common = common_parameters()
     domains: dict[str, Domain] = {}
     for family in families:

@@ -1,7 +1,6 @@
-"""Modules of users: files outside the package that register families of their own.
+"""Users' modules: files outside the package that register families of their own.
 
-A study names them and keeps their SHA-256, so that every process that draws, costs or builds its
-networks runs the same source.
+A study keeps their SHA-256, so that each process that uses its networks runs the same source.
 """
 
 import hashlib
@@ -22,19 +21,19 @@ from spaces.parameters.narrowing import contains
 
 ALL = "all"
 _loaded: dict[str, tuple["FamilyModule", tuple[str, ...]]] = {}
-"""Modules of this process by their source, with the families that each has registered."""
+"""The modules loaded in this process by source, with the families that each registered."""
 
 
 @dataclass(frozen=True, slots=True)
 class FamilyModule:
-    """A user's module: the absolute path of its file or its importable name, and its SHA-256."""
+    """A user's module: the absolute path or importable name of its source, and its SHA-256."""
 
     source: str
     sha256: str
 
     @classmethod
     def find(cls, source: str) -> "FamilyModule":
-        """Find the module of a path, relative to this folder, or of an importable name.
+        """Find a module by its path, relative to this folder, or by its importable name.
 
         Raises:
             SpaceError: If there is none.
@@ -49,11 +48,11 @@ class FamilyModule:
         return cls(source, _digest(path.read_bytes()))
 
     def load(self) -> tuple[str, ...]:
-        """Run the module, once in a process, and return the families that it registers.
+        """Run the module, once per process, and return the families that it registers.
 
         Raises:
-            SpaceError: If it is missing, is not the one with this SHA-256, cannot be run, or
-                registers no family or one whose name is taken.
+            SpaceError: If it is missing, has another SHA-256, cannot be run, or registers no
+                family or one whose name is taken.
         """
         for known, families in _loaded.values():
             if known.sha256 == self.sha256:
@@ -77,7 +76,7 @@ class FamilyModule:
         return families
 
     def _read(self) -> tuple[Path, bytes]:
-        """Return the module's file and its content."""
+        """Return the path and the content of the module's file."""
         path = locate_module(self.source)
         if path is None:
             raise SpaceError(
@@ -97,7 +96,7 @@ class FamilyModule:
             if self.source in sys.modules and self.source in _loaded:
                 return importlib.reload(sys.modules[self.source])
             return importlib.import_module(self.source)
-        # What was hashed is what runs: an import could take bytecode of an earlier content.
+        # Run exactly what was hashed: an import could use bytecode of earlier content.
         name = f"convsearch_user_{path.stem}_{self.sha256[:8]}"
         spec = importlib.util.spec_from_file_location(name, path)
         assert spec is not None
@@ -112,7 +111,7 @@ class FamilyModule:
 
 
 def module_of(family: str) -> str | None:
-    """Return the user's module that registered a family, if any."""
+    """Return the source of the user's module that registered a family, or None."""
     for source, (_, families) in _loaded.items():
         if family in families:
             return source
@@ -120,11 +119,7 @@ def module_of(family: str) -> str | None:
 
 
 def choose_families(wanted: Sequence[str], own: Sequence[str]) -> tuple[str, ...]:
-    """Return the names of a study's families; `all` means the package's and its own.
-
-    Args:
-        wanted: Names of families, or `all`.
-        own: The families that the study's modules register.
+    """Return the names of a study's families; `all` means the built-in ones and its `own`.
 
     Raises:
         SpaceError: If a family is unknown, or was registered in this process alone.
@@ -145,8 +140,7 @@ def parameters_of(family: str) -> dict[str, Domain]:
     """Return the domains of a family's own parameters, by name.
 
     Raises:
-        SpaceError: If there is no such family, or its `parameters` raises or gives what is no
-            domain.
+        SpaceError: If there is no such family, or its `parameters` raises or returns no domains.
     """
     found = find_family(family)
     with _errors_name_family(family, "parameters"):
@@ -161,8 +155,7 @@ def known_good_of(family: str) -> list[dict[str, Value]]:
     """Return parameters of a family's networks that train well, best first.
 
     Raises:
-        SpaceError: If there is no such family, or its `known_good` raises or has a value that
-            its parameters cannot take.
+        SpaceError: If there is no such family, or its `known_good` raises or leaves the domains.
     """
     found = find_family(family)
     with _errors_name_family(family, "known_good"):
@@ -181,7 +174,7 @@ def known_good_of(family: str) -> list[dict[str, Value]]:
 
 @contextmanager
 def _errors_name_family(family: str, method: str) -> Iterator[None]:
-    """Name the family and its method in any error of a user's family."""
+    """Name the family and its method in any error that its code raises."""
     try:
         yield
     except (Exception, SystemExit) as error:
@@ -201,7 +194,7 @@ def _is_path(source: str) -> bool:
 
 
 def locate_module(source: str) -> Path | None:
-    """Return a module's file: at its path, or of that name in this folder; None if missing."""
+    """Return a module's file, at its path or with its name in this folder; None if missing."""
     if _is_path(source):
         places = (Path(source), Path.cwd() / Path(source).name)
         return next((place for place in places if place.is_file()), None)

@@ -1,11 +1,11 @@
-"""Numbers and lists in a few words, for everything that is shown to users."""
+"""Numbers and lists in a few words, for everything that users see."""
 
 import math
 from collections.abc import Sequence
 from typing import TypeGuard
 
 MAX_NUMBER = 10**18
-"""A larger number is not the size of anything here."""
+"""Larger numbers are not sizes of anything here."""
 MAX_ITEMS = 8
 
 
@@ -40,5 +40,5 @@ def format_widths(word: str, widths: Sequence[int]) -> str:
 
 
 def format_dropout(rate: float) -> str:
-    """Return `, block dropout 0.1`; nothing for a rate of 0."""
+    """Return `, block dropout 0.1`, or an empty text for a rate of 0."""
     return f", block dropout {format_value(rate)}" if rate else ""

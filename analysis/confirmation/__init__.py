@@ -1,4 +1,1 @@
-"""Configs compared over several seeds: their trainings and the recommended one.
-
-Trainings are queued by `search.evaluation` and run by `search.workers`.
-"""
+"""Configs compared over several seeds: their trainings, and the recommended config."""

@@ -1,7 +1,7 @@
 """Comparison of the best configs of a search by several trainings of each.
 
 The best of many single values is optimistic: part of it is the luck of one seed. Trained again
-from other seeds, a config has a mean and an interval for it.
+from other seeds, a config has a mean with an interval.
 """
 
 import itertools
@@ -19,23 +19,18 @@ Reason = Literal["leader", "smaller", "steadier"]
 LEVEL = 0.95
 N_DRAWS = 20_000
 SEPARABLE_BELOW = 0.05
-"""A config whose probability of being at least as good as the leader is smaller is
-distinguishable from it, and worse."""
+"""Probability of being at least as good as the leader below which a config counts as worse."""
 EQUAL_ABOVE = 0.25
-"""A smaller config is recommended only with this probability of being at least as good as the
-leader: if it is not distinguishable after a few trainings, it may still be worse."""
+"""Least such probability of a recommended smaller config, which may still be the worse one."""
 MIN_SEEDS = 3
-"""Fewer trainings are too few to drop a config, or for a useful interval."""
+"""Fewer trainings neither rule out a config nor give a useful interval."""
 BEHIND_BELOW = 0.01
-"""A config with a smaller probability of being the best is not trained further."""
+"""Probability of being the best below which a config is not trained further."""
 
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A config that was trained again: the trial that found it, its size, and its new values.
-
-    `n_failed` of its trainings diverged, ran out of memory or time, or failed.
-    """
+    """A config that was trained again: the trial that found it, its size, and its new values."""
 
     trial: int
     parameters: int | None
@@ -48,9 +43,9 @@ class Standing:
     """The result of one config.
 
     `low` to `high` is the 95 % interval of the mean over all seeds. Deviation and interval are
-    None before it has two values; `chance`, the probability of being the best, before two configs
-    have. `is_separable` means distinguishably worse than the leader. `n_failed` trainings have no
-    value, which the mean does not show.
+    None below two values; `chance`, the probability of being the best, is None until two configs
+    have two values. `is_separable` means distinguishably worse than the leader. `n_failed`
+    trainings have no value, and do not affect the mean.
     """
 
     trial: int
@@ -71,10 +66,10 @@ class Standing:
 
 @dataclass(frozen=True, slots=True)
 class Confirmation:
-    """Standings, the best mean first, but those with a single value last.
+    """Standings by mean, best first, those with a single value last.
 
-    `recommended` is the smallest that is probably as good as the leader; one with failed trainings
-    or a single value only if there is no other.
+    `recommended` is the smallest that is probably as good as the leader. One with failed trainings
+    or a single value is recommended only if there is no other.
     """
 
     standings: tuple[Standing, ...]
@@ -98,13 +93,9 @@ class Confirmation:
 def compare_configs(candidates: Sequence[Candidate], *, resolution: float) -> Confirmation:
     """Compare configs by their values over seeds.
 
-    Means are drawn from their posterior under a flat prior, each config with its own deviation.
-    Configs with a single value are not compared.
-
-    Args:
-        candidates: At least one, each with at least one value.
-        resolution: The step of values: the accuracy of one validation image. It bounds the
-            deviation from below.
+    Means are drawn from their posterior under a flat prior, each config with its own deviation,
+    which is bounded from below by `resolution`, the accuracy of one validation image. Configs with
+    a single value are not compared.
 
     Raises:
         ValueError: If there is no candidate, or one without a value.
@@ -130,7 +121,7 @@ def compare_configs(candidates: Sequence[Candidate], *, resolution: float) -> Co
 
 
 def _recommend(standings: Sequence[Standing], as_good: AbstractSet[int]) -> Standing:
-    if standings[0].n_seeds < 2:  # Nothing is known but single values.
+    if standings[0].n_seeds < 2:  # There are only single values.
         return standings[0]
     known = [it for it in standings if it.n_seeds >= 2]
     equals = list(itertools.takewhile(lambda it: it.trial in as_good, known))
@@ -142,10 +133,7 @@ def _recommend(standings: Sequence[Standing], as_good: AbstractSet[int]) -> Stan
 
 
 def find_ruled_out(candidates: Sequence[Candidate], *, resolution: float) -> set[int]:
-    """Return the trials whose configs are clearly not the best and need no further training.
-
-    Those with fewer than `MIN_SEEDS` values are not ruled out; see `compare_configs`.
-    """
+    """Return trials with `MIN_SEEDS` or more values whose configs are clearly not the best."""
     eligible = [it for it in candidates if len(it.values) >= MIN_SEEDS]
     if len(eligible) < 2:
         return set()
@@ -170,7 +158,7 @@ def _size(candidate: Candidate) -> float:
 
 
 def _deviation(candidate: Candidate, resolution: float) -> float:
-    """Return the standard deviation over seeds, at least that of rounding to a step."""
+    """Return the standard deviation over seeds, at least that of rounding to `resolution`."""
     return max(float(np.std(candidate.values, ddof=1)), resolution / math.sqrt(12))
 
 

@@ -1,7 +1,6 @@
 """The trainings of a confirmation: a study's best configs, each trained again from other seeds.
 
-They are trials of a study of their own, so that they affect neither sampler nor ranking of the
-study that they confirm.
+They belong to a study of their own, and so do not affect the confirmed one's sampler and ranking.
 """
 
 import json
@@ -19,16 +18,11 @@ from storage import Store, StudyNotFoundError, StudyRecord, TrialRow, TrialTable
 
 @dataclass(frozen=True, slots=True)
 class Training:
-    """One more training of a config.
+    """One more training of a config, trial `number` of the confirmation.
 
-    Attributes:
-        number: Trial number in the confirmation.
-        trial: Number of the trial of the search that found the config.
-        seed: Counts the trainings of the config from 0.
-        value: Validation accuracy; None until it is complete.
-        parameters: Size of the network.
-        has_failed: Whether it ended without a value: it diverged, ran out of memory or time, or
-            failed.
+    `trial` is the number of the search's trial that found the config, and `seed` counts the
+    trainings of the config from 0. `value` is the validation accuracy, None until complete.
+    `has_failed` means that it diverged, ran out of memory or time, or failed.
     """
 
     number: int
@@ -41,11 +35,7 @@ class Training:
 
 @dataclass(frozen=True, slots=True)
 class Trainings:
-    """All trainings of a study's confirmation.
-
-    `is_over` means that none is left, `n_left` are still to be trained, and `n_skipped` were not
-    trained, since their configs are clearly worse.
-    """
+    """A study's confirmation; `n_skipped` trainings were left out, of clearly worse configs."""
 
     record: StudyRecord
     trainings: tuple[Training, ...]
@@ -80,22 +70,18 @@ class Trainings:
 
     @property
     def failed_configs(self) -> tuple[int, ...]:
-        """The trials whose config has failed trainings only."""
+        """The trials whose configs have only failed trainings."""
         with_value = {it.trial for it in self.trainings if it.value is not None}
         failed = {it.trial for it in self.trainings if it.has_failed}
         return tuple(sorted(failed - with_value))
 
     def compare_configs(self, resolution: float) -> Confirmation | None:
-        """Compare the configs; None where none has a value yet.
-
-        Args:
-            resolution: Accuracy of one validation image.
-        """
+        """Compare the configs; None without values. `resolution` is the accuracy of one image."""
         candidates = self.candidates
         return compare_configs(candidates, resolution=resolution) if candidates else None
 
     def median(self, trial: int) -> Training:
-        """Return the training of median value of a config, the lower one of two.
+        """Return the training with the median value of a config, the lower one of two.
 
         Raises:
             ValueError: If none of its trainings has a value.
@@ -134,10 +120,7 @@ def _recommendation(found: Confirmation) -> str:
 
 
 def load_trainings(store: Store, study: str) -> Trainings | None:
-    """Load the trainings of a study's confirmation; None where it has none.
-
-    The confirmation of an earlier study of that name does not count.
-    """
+    """Load a study's confirmation; None without one, or if it confirms an earlier namesake."""
     try:
         confirmed = load_study(store, study)
         record = load_study(store, confirmation_name(study))
@@ -163,14 +146,14 @@ def gather_trainings(record: StudyRecord, rows: Sequence[TrialRow]) -> Trainings
 
 
 def is_confirmation_of(record: StudyRecord, confirmed: StudyRecord) -> bool:
-    """Whether a study confirms another one, and not an earlier one of its name."""
+    """Whether a study confirms another one, rather than an earlier one of its name."""
     theirs, ours = json.loads(record.settings), json.loads(confirmed.settings)
     known = theirs.get("confirms_creation")
     return isinstance(known, str) and known == ours.get("creation")
 
 
 def _failed_seeds(trainings: Sequence[Training]) -> set[int]:
-    """Return the seeds with failed trainings only."""
+    """Return the seeds that have only failed trainings."""
     done = {it.seed for it in trainings if it.value is not None}
     return {it.seed for it in trainings if it.has_failed} - done
 

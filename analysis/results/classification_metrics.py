@@ -1,8 +1,7 @@
-"""How good a network's predictions are: scores with intervals, and curves.
+"""Quality of a network's predictions: scores with intervals, and curves.
 
-Intervals are 95 % percentile intervals of one bootstrap over images, or over groups of images
-(patients, slides) where there are groups: images of one group are not independent. Those of shares
-that are 0 or 1 are exact. Their computation is in `confidence_intervals`.
+Intervals are 95 % percentile intervals of one bootstrap over images, or over groups of dependent
+ones (patients, slides); those of proportions that are 0 or 1 are exact.
 """
 
 from collections.abc import Mapping, Sequence
@@ -26,23 +25,19 @@ from analysis.results.confidence_intervals import (
 N_BINS = 10
 """Bins of the calibration curve, as in Guo et al."""
 MAX_POINTS = 200
-"""Points of a curve; thousands look no better and make a report large."""
+"""Maximum number of points of a curve; more look no better and make a report large."""
 
 OVERALL_SCORES = ("accuracy", "balanced_accuracy", "macro_f1", "macro_auc")
-"""The scores of all classes together."""
+"""Scores of all classes together."""
 CLASS_SCORES = ("sensitivity", "specificity", "auc")
-"""The scores of each class, in the order in which `ClassScores` has them."""
+"""Scores of each class, in the order of `ClassScores`."""
 
 Ints = NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True)
 class ClassScores:
-    """Scores of one class against all others.
-
-    Sensitivity is the share of its images that are recognized, specificity the share of the
-    others that are not taken for it.
-    """
+    """Scores of one class against all others."""
 
     name: str
     n: int
@@ -73,9 +68,9 @@ class Evaluation:
     """Scores of a network's predictions.
 
     `confusion[i][j]` counts images of class `i` predicted as class `j`. `roc` and
-    `precision_recall` are by class, of the class against all others. `calibration_error` is the
-    expected one: the mean distance of confidence and accuracy over `calibration`, by images.
-    `n_groups` is None where images are independent.
+    `precision_recall` have a curve of each class against all others. `calibration_error` is the
+    expected one: the mean distance of confidence and accuracy over `calibration`, weighted by
+    images. `n_groups` is None if images are independent.
     """
 
     n: int
@@ -107,13 +102,8 @@ def evaluate(
 ) -> Evaluation:
     """Score predictions against the true classes.
 
-    Args:
-        labels: The true classes, shape `(n,)`, as positions in `class_names`.
-        probabilities: Of the classes, shape `(n, n_classes)`; each row adds up to 1.
-        class_names: The classes.
-        groups: What each image belongs to, `n` of them; None where images are independent.
-        n_resamples: Of the bootstrap.
-        seed: Of the bootstrap.
+    `labels` are positions in `class_names`, `probabilities` have a row per image that adds up to
+    1, and `groups` has the group of each image, or is None if images are independent.
 
     Raises:
         ValueError: If shapes do not agree, or there is no image.
@@ -177,7 +167,7 @@ def evaluate(
 def _measure(labels: Ints, probabilities: Floats, weights: Floats) -> dict[str, Floats]:
     """Compute all scores of all resamples at once, each of shape `(r,)` or `(r, n_classes)`.
 
-    A class without images in a resample has NaN, which means leave out.
+    A class without images in a resample has NaN, which is to be left out.
     """
     n_classes = probabilities.shape[1]
     predictions = probabilities.argmax(axis=1)
@@ -205,7 +195,7 @@ def _measure(labels: Ints, probabilities: Floats, weights: Floats) -> dict[str, 
 
 
 def _auc(is_class: Floats, scores: Floats, weights: Floats) -> Floats:
-    """Return the probability that an image of the class scores above another; ties count half."""
+    """Return the probability that an image of the class scores higher; ties count half."""
     order = np.argsort(scores, kind="stable")
     weights, is_class, scores = weights[:, order], is_class[order], scores[order]
     positive, negative = weights * is_class, weights * (1 - is_class)
@@ -220,7 +210,7 @@ def _auc(is_class: Floats, scores: Floats, weights: Floats) -> Floats:
 
 
 def _mean(values: Floats) -> Floats:
-    """Return the mean over classes, without NaN."""
+    """Return the mean over classes, ignoring NaN."""
     is_known = ~np.isnan(values)
     with np.errstate(invalid="ignore"):
         mean: Floats = np.where(is_known, values, 0).sum(axis=1) / is_known.sum(axis=1)
@@ -242,7 +232,7 @@ def _precision_recall(is_class: NDArray[np.bool_], scores: Floats) -> Curve:
 
 
 def _downsample(x: Floats, y: Floats) -> Curve:
-    """Return a curve of at most `MAX_POINTS` points, including both ends."""
+    """Return a curve of at most `MAX_POINTS` points, with both ends."""
     indices = np.unique(np.linspace(0, len(x) - 1, min(len(x), MAX_POINTS)).round().astype(int))
     return Curve(tuple(map(float, x[indices])), tuple(map(float, y[indices])))
 

@@ -1,4 +1,4 @@
-"""Confidence intervals of scores, the AUC's among them: bootstrap, and exact ones of shares."""
+"""Confidence intervals of scores: bootstrap intervals, and exact ones of proportions."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ class Score:
 
     @property
     def is_constant(self) -> bool:
-        """Whether all resamples have this value: the uncertainty is then unknown."""
+        """Whether all resamples have this value, so that the uncertainty is unknown."""
         return self.low == self.high
 
 
@@ -47,19 +47,19 @@ def bootstrap_interval(found: Floats, resampled: Floats) -> Score:
 
 
 def proportion_interval(found: Floats, resampled: Floats, n: int) -> Score:
-    """Return the interval of a share of `n` images or groups: the exact one where it is 0 or 1.
+    """Return the interval of a proportion of `n` images or groups, exact where it is 0 or 1.
 
     Resamples of predictions that are all correct do not show how many errors were missed.
     """
     value = float(found[0])
     if n == 0 or 0 < value < 1:
         return bootstrap_interval(found, resampled)
-    least = ((1 - LEVEL) / 2) ** (1 / n)  # Clopper and Pearson's, which has a closed form here.
+    least = ((1 - LEVEL) / 2) ** (1 / n)  # Clopper and Pearson's closed form.
     return Score(1.0, least, 1.0) if value == 1 else Score(0.0, 0.0, 1 - least)
 
 
 def count_units(groups: Sequence[object] | None, mask: NDArray[np.bool_]) -> int:
-    """Count the independent units of some images: the images themselves, or their groups."""
+    """Count the independent units among the masked images: the images or their groups."""
     if groups is None:
         return int(mask.sum())
     return len({group for group, is_one in zip(groups, mask, strict=True) if is_one})

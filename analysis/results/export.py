@@ -1,4 +1,4 @@
-"""Export of all trials of a study, also a plain Optuna one, as CSV, Parquet or JSON."""
+"""Export of all trials of a study, also of a plain Optuna one, as CSV, Parquet or JSON."""
 
 import io
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -27,7 +27,7 @@ from storage import (
 )
 
 CURVES = ("val_accuracy", "val_loss", "train_accuracy", "train_loss")
-"""Columns of each epoch in a table; JSON has all fields."""
+"""Columns per epoch of a table; JSON has all fields."""
 DEFAULT_COLUMNS = ("trial", "state", "ended_as", "reason", "family", "value")
 """Columns of a study without trials."""
 Item = TypeVar("Item")
@@ -36,14 +36,14 @@ _EPOCH_FIELDS = tuple(field.name for field in fields(EpochRow))
 
 @dataclass(frozen=True, slots=True)
 class Export:
-    """The trials of a study by number, and the epochs of each in `curves`."""
+    """The trials of a study by number, with the epochs of each in `curves`."""
 
     study: str
     trials: tuple[TrialRow, ...]
     curves: tuple[Sequence[Row], ...]
 
     def rows(self, progress: Progress | None = None) -> list[Row]:
-        """Return a flat row for each trial, all with the same columns."""
+        """Return a flat row per trial, all with the same columns."""
         names = list(dict.fromkeys(name for row in self.trials for name in row.params))
         n_epochs = max(map(len, self.curves), default=0)
         return [
@@ -69,12 +69,7 @@ class Export:
 
 
 def load_export(store: Store | str, study: str, progress: Progress | None = None) -> Export:
-    """Return all trials of a study with their curves.
-
-    Args:
-        store: The store, or its URL.
-        study: The study's name.
-        progress: Called with the number of trials read.
+    """Load all trials of a study with their curves; `progress` counts trials read.
 
     Raises:
         StudyNotFoundError: If the store has no such study.
@@ -105,24 +100,19 @@ def _with_progress(
 def write_export(
     export: Export, kind: str, path: Path | None = None, progress: Progress | None = None
 ) -> str:
-    """Write an export to a file, whole or not at all, or return its text if there is no path.
+    """Write an export to a file, completely or not at all, or return its text without a path.
 
-    Args:
-        export: What to write.
-        kind: `csv`, `parquet` or `json`; Parquet needs a path.
-        path: The file.
-        progress: Called with the number of trials written.
+    `kind` is `csv`, `parquet` or `json`; Parquet needs a path. `progress` counts trials written.
 
     Raises:
-        ExportError: If the kind is unknown, its packages are missing, or the file cannot be
-            written.
+        ExportError: If the kind is unknown, packages are missing, or the file cannot be written.
     """
     check_target(kind, path)
     content = _WRITERS[kind](export, progress)
     if path is None:
         return content.decode()
     try:
-        write_atomically(path.resolve(), content)  # Where a link leads to: it stays a link.
+        write_atomically(path.resolve(), content)  # A link remains a link.
     except OSError as error:
         raise ExportError(
             f"Cannot write {path}: {error.strerror}. Name another file with --out."
@@ -134,7 +124,7 @@ def check_target(kind: str, path: Path | None) -> None:
     """Check a format and a file before anything is read.
 
     Raises:
-        ExportError: If the format is unknown, or the file cannot be in that folder.
+        ExportError: If the format is unknown, or the file cannot be in its folder.
     """
     if kind not in _WRITERS:
         raise ExportError(f"Expected a format out of {', '.join(_WRITERS)}. Received: {kind!r}.")

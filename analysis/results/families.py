@@ -1,4 +1,4 @@
-"""Summary of a study's trials by family, and how trials are ordered by value."""
+"""Summary of a study's trials by family, and the order of trials by value."""
 
 import math
 from collections.abc import Iterable
@@ -29,7 +29,7 @@ class FamilySummary:
 
     @property
     def epoch_s(self) -> float | None:
-        """Mean seconds of an epoch; None before the first."""
+        """Mean seconds per epoch; None before the first."""
         return self.seconds / self.n_epochs if self.n_epochs else None
 
     def to_json(self) -> dict[str, Any]:
@@ -48,12 +48,12 @@ class FamilySummary:
 
 
 def family_of(row: TrialRow) -> str:
-    """Return the family of a trial; an empty text before one is sampled."""
+    """Return the family of a trial; an empty text until one is sampled."""
     return str(config_of(row).get("family") or row.params.get("family") or "")
 
 
 def config_of(row: TrialRow) -> dict[str, Any]:
-    """Return the record of a trial's config; empty for a trial of another program."""
+    """Return the record of a trial's config; empty for trials of other programs."""
     config = row.attributes.get("config")
     return config if isinstance(config, dict) else {}
 
@@ -78,7 +78,7 @@ def sort_value(value: float | None, direction: str) -> float:
 
 
 def best_complete(rows: Iterable[TrialRow], direction: str = "maximize") -> TrialRow | None:
-    """Return the best complete trial that is feasible; among equals the smallest, the earliest."""
+    """Return the best feasible complete trial; among equals the smallest, then the earliest."""
 
     def sort_key(row: TrialRow) -> tuple[float, float, int]:
         size = n_parameters(row)

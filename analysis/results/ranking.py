@@ -1,4 +1,4 @@
-"""Ranking of a study's trials by validation accuracy, and their Pareto fronts."""
+"""Ranking of a study's trials by a validation metric, and their Pareto fronts."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -22,11 +22,11 @@ METRICS: Mapping[str, str] = {
     "balanced_accuracy": "balanced_accuracy",
     "auc": "macro_auc",
 }
-"""Metrics that trials can be ranked by, all on the validation split, and their stored names."""
+"""Metrics to rank by, all on the validation split, with their stored names."""
 Cost = Literal["parameters", "seconds"]
 COSTS: tuple[Cost, ...] = get_args(Cost)
 ROUNDING = 1e-9
-"""So that a trial at 0.89 is within 0.01 of one at 0.90."""
+"""Tolerance with which a trial at 0.89 is within 0.01 of one at 0.90."""
 SHOWN_ATTRIBUTES = ("config", "parameters")
 RANKED_KINDS = frozenset({"complete", "pruned"})
 COUNTED_STATES = frozenset({"COMPLETE", "PRUNED", "INFEASIBLE"})
@@ -36,9 +36,9 @@ COUNTED_STATES = frozenset({"COMPLETE", "PRUNED", "INFEASIBLE"})
 class RankedTrial:
     """A trial with its rank.
 
-    `rank` counts from 1 and is None for a trial that could not be trained, failed, violated a
+    `rank` counts from 1; it is None for a trial that could not be trained, failed, violated a
     constraint, or has not ended. `seconds` is the time of its epochs. `params` are the sampled
-    values, `config` is the record of the config built from them, empty before that.
+    values, and `config` is the record of the config built from them, empty before that.
     """
 
     rank: int | None
@@ -55,7 +55,7 @@ class RankedTrial:
     metrics: Mapping[str, float]
     config: Mapping[str, Any]
     kind: str = ""
-    """How it ended; finer than `state`: `unfit` and `rejected` trials are PRUNED for Optuna."""
+    """How it ended, finer than `state`: to Optuna, `unfit` and `rejected` trials are PRUNED."""
 
     def value(self, metric: str = METRIC) -> float | None:
         """Return the value of a metric; pruned trials have only the accuracy."""
@@ -88,10 +88,7 @@ class RankedTrial:
 
 @dataclass(frozen=True, slots=True)
 class Ranking:
-    """All trials of a study: the ranked ones first, then the others by number.
-
-    `families` summarizes them, the family with the best trial first. `metric` is one of `METRICS`.
-    """
+    """All trials of a study, ranked ones first, others by number; families by their best trial."""
 
     study: str
     trials: tuple[RankedTrial, ...]
@@ -124,11 +121,7 @@ class Ranking:
         return {cost: [trial.trial for trial in self.front(cost)] for cost in COSTS}
 
     def within(self, distance: float) -> tuple[RankedTrial, ...]:
-        """Return the best trial, then equally good ones that are smaller or faster to train.
-
-        Args:
-            distance: Largest difference from the best value, such as 0.01.
-        """
+        """Return the best trial, then those within `distance` of it that are smaller or faster."""
         best, *others = self._ranked or (None,)
         if best is None:
             return ()
@@ -144,7 +137,7 @@ class Ranking:
         )
 
     def front(self, cost: Cost) -> tuple[RankedTrial, ...]:
-        """Return the Pareto front of value and cost, the best first and the cheapest last."""
+        """Return the Pareto front of value and cost, from the best to the cheapest trial."""
         front: list[RankedTrial] = []
         for trial in sorted(self._ranked, key=lambda it: (self._sort_value(it), it.cost(cost))):
             if not front or trial.cost(cost) < front[-1].cost(cost):
@@ -160,15 +153,11 @@ class Ranking:
 
 
 def rank(store: Store | str, study: str, *, metric: str = METRIC) -> Ranking:
-    """Rank the trials of a study by validation accuracy or another validation metric.
+    """Rank the trials of a study by validation accuracy or another of `METRICS`.
 
-    Complete trials come before pruned ones; among equals the one with fewer parameters, then the
-    earlier one, comes first. Trials of a plain Optuna study are ranked by their value.
-
-    Args:
-        store: An open store, or its URL.
-        study: Name of the study.
-        metric: One of `METRICS`; pruned trials have only the accuracy.
+    Complete trials come before pruned ones, which have only the accuracy; among equals, the one
+    with fewer parameters, then the earlier one, comes first. Trials of a plain Optuna study are
+    ranked by their value. `store` may be a URL.
 
     Raises:
         StudyNotFoundError: If the store has no such study.
@@ -185,7 +174,7 @@ def rank(store: Store | str, study: str, *, metric: str = METRIC) -> Ranking:
 def rank_rows(
     study: str, rows: Sequence[TrialRow], *, direction: str = "maximize", metric: str = METRIC
 ) -> Ranking:
-    """Rank trials that are already read, as `rank` does."""
+    """Rank trials that have been read, as `rank` does."""
 
     def sort_key(trial: RankedTrial) -> tuple[bool, float, float, int]:
         value = sort_value(trial.value(metric), direction)

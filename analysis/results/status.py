@@ -24,7 +24,7 @@ from storage import (
 )
 
 SHOWN_PARAMS, SHOWN_ATTRIBUTES = ("family",), ("config", "parameters", CONFIRMS_ATTRIBUTE)
-"""Params and attributes that a status needs; reading all of thousands of trials takes seconds."""
+"""What a status needs; reading everything of thousands of trials takes seconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,10 +37,10 @@ class StudyStatus:
 
     @property
     def counts(self) -> dict[str, int]:
-        """Trials by how they ended or stand.
+        """Trials by state or outcome.
 
         `pruned` ones were stopped by the pruner, `unfit` ones diverged or ran out of memory or
-        time, `rejected` ones exceeded a limit or repeated another trial.
+        time, and `rejected` ones exceeded a limit or repeated another trial.
         """
         names = ("complete", "pruned", "unfit", "rejected", "fail", "running", "waiting")
         counts = dict.fromkeys(names, 0)
@@ -55,7 +55,7 @@ class StudyStatus:
 
     @property
     def is_spent(self) -> bool:
-        """Whether the budget of trials is spent."""
+        """Whether the trial budget is spent."""
         return self.record.n_trials is not None and self.n_done >= self.record.n_trials
 
     @property
@@ -77,12 +77,12 @@ class StudyStatus:
 
     @property
     def leading(self) -> LeadingConfig | None:
-        """In a confirmation, the config of the best mean so far."""
+        """The config with the best mean so far, in a confirmation."""
         return find_leading_config(self.trials)
 
     @property
     def best(self) -> TrialRow | None:
-        """The best complete trial; None in a confirmation, where it is only the luckiest seed."""
+        """The best complete trial; None in a confirmation, where it is just the luckiest seed."""
         if self.is_confirmation:
             return None
         return best_complete(self.trials, self.record.direction)
@@ -148,11 +148,7 @@ class StudyStatus:
 
 
 def load_status(store: Store | str, study: str) -> StudyStatus:
-    """Return the status of a study, also of a plain Optuna one.
-
-    Args:
-        store: An open store, or its URL.
-        study: Name of the study.
+    """Load the status of a study, also of a plain Optuna one; `store` may be a URL.
 
     Raises:
         StudyNotFoundError: If the store has no such study.
@@ -162,7 +158,7 @@ def load_status(store: Store | str, study: str) -> StudyStatus:
 
 
 def follow_status(store: Store, study: str) -> Callable[[], StudyStatus]:
-    """Return a function that reads the current status; finished trials are read only once.
+    """Return a function that reads the current status, and finished trials only once.
 
     Raises:
         StudyNotFoundError: If the store has no such study.

@@ -1,4 +1,1 @@
-"""What a config costs before it is built: parameters, memory, operations, and their limits.
-
-Costs of backbones are in `spaces.models.backbones`.
-"""
+"""Costs of a config before it is built: parameters, memory and operations, and their limits."""

@@ -1,7 +1,4 @@
-"""The toolbox that adds up what layers cost, on bare shapes: no Keras, no training.
-
-It goes through the same build functions as `KerasLayers`.
-"""
+"""A toolbox that adds up the cost of layers, over shapes instead of tensors, without Keras."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,20 +17,16 @@ from spaces.models.layers import Padding, check_window, pooled_size
 from spaces.network_settings import LayerSettings
 
 Shape = tuple[int, ...]
-
 IMAGE = "image"
 
 
 @dataclass(frozen=True, slots=True)
 class DrawnLayer:
-    """A layer of a network.
+    """A layer of a network, named as in the Keras model.
 
-    Attributes:
-        name: As the Keras model has it.
-        kind: Its method of the toolbox: `conv2d`, `max_pool`, `dense`, ...; `image` for the image.
-        shape: Of its output, without the batch.
-        parameters: All of its weights; those of the whole backbone for a `backbone`.
-        inputs: Names of the layers whose output it takes.
+    `kind` is its method of the toolbox (`conv2d`, `dense`, ...), or `image`. `shape` is that of
+    its output without the batch. `parameters` are all of its weights, for a `backbone` those of
+    the whole backbone. `inputs` are the names of the layers before it.
     """
 
     name: str
@@ -50,10 +43,9 @@ class LayerOutput(tuple[int, ...]):
 
 
 class CostLayers:
-    """Layers whose tensors are shapes without the batch; a plain tuple is the image's.
+    """The methods of `spaces.models.Layers` over shapes without the batch; an image is a tuple.
 
-    A convolution or a dense layer retains nothing itself: its input is the output that the layer
-    before it retains. The methods are described in `spaces.models.Layers`.
+    A convolution or a dense layer retains nothing: the layer before it retains its input.
     """
 
     def __init__(self, settings: LayerSettings) -> None:
@@ -105,7 +97,7 @@ class CostLayers:
         return self._add_layer("add", xs[0], *xs, name=name)
 
     def concatenate(self, xs: Sequence[Shape], *, name: str) -> Shape:
-        # What follows needs its own result of the maps, not the maps themselves.
+        # The next layer retains what it needs of the maps.
         height, width, _ = xs[0]
         shape = (height, width, sum(x[-1] for x in xs))
         return self._add_layer("concatenate", shape, *xs, name=name)
@@ -173,7 +165,7 @@ class CostLayers:
         return self._add_layer(kind, shape, x, name=name, copies=RETAINED_BY_POOL)
 
     def _add_kernel(self, inputs: int, outputs: int, n_positions: int = 1) -> int:
-        """Count a kernel and its bias, used at `n_positions`, and return their weights."""
+        """Count a kernel and its bias, applied at `n_positions`; return the number of weights."""
         weights = (inputs + 1) * outputs
         self.parameters += weights
         self.operations += (2 * inputs + 1) * outputs * n_positions
@@ -189,7 +181,7 @@ class CostLayers:
         weights: int = 0,
         copies: float = 0.0,
     ) -> Shape:
-        """Record a layer, with the copies of its output that are retained."""
+        """Record a layer, of whose output so many `copies` are retained."""
         self.memory.add_map(prod(shape), copies)
         sources = tuple(x.layer if isinstance(x, LayerOutput) else IMAGE for x in inputs)
         self.layers.append(DrawnLayer(name, kind, tuple(shape), weights, sources))

@@ -1,4 +1,4 @@
-"""What a network costs and what layers it has, from its config alone: no Keras, no training."""
+"""Cost and layers of a network, from its config alone: without Keras or training."""
 
 from dataclasses import dataclass
 from math import prod
@@ -14,10 +14,9 @@ from spaces.models.backbones import transfer_memory_mb
 class Cost:
     """What building and training one config takes.
 
-    `parameters` are all weights as Keras counts them, `memory_mb` is the peak growth of a
-    trainer's resident memory at the config's batch size, `operations` are the floating-point
-    operations of one image's forward pass (a multiply-add is 2), `feature_maps` are layer names
-    with shapes.
+    `parameters` counts weights as Keras does, `memory_mb` is the peak growth of a trainer's
+    resident memory at the config's batch size, `operations` are those of one image's forward pass
+    (a multiply-add is 2), and `feature_maps` are names and shapes of layers.
     """
 
     parameters: int
@@ -58,7 +57,7 @@ def predict_cost(config: Config, image_shape: tuple[int, int, int], n_classes: i
 def draw_network(
     config: Config, image_shape: tuple[int, int, int], n_classes: int
 ) -> tuple[DrawnLayer, ...]:
-    """Return the layers of a network in the order in which they compute, the image first.
+    """Return the layers of a network in the order of computation, the image first.
 
     Raises:
         SpaceError: If the images are too small for the network.

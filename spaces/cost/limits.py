@@ -1,4 +1,4 @@
-"""Limits of what one network may cost, checked before it is built."""
+"""Limits on the cost of a network, checked before it is built."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -10,28 +10,25 @@ from spaces.errors import SpaceError
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Upper bounds on a cost, each None for no bound.
-
-    `max_memory_mb` is of training, `max_operations` of one image's forward pass.
-    """
+    """Upper bounds on weights, training memory and operations per image; None for no bound."""
 
     max_parameters: int | None = None
     max_memory_mb: float | None = None
     max_operations: int | None = None
 
     def excess(self, cost: Cost) -> str | None:
-        """Return which limit is exceeded, as a sentence; None if none is."""
+        """Return the first exceeded limit as a sentence, or None."""
         for value, limit, unit, _ in self._rows(cost):
             if value > limit:
                 return f"{_format(value)} {unit} are over the limit of {_format(limit)}"
         return None
 
     def overrun(self, cost: Cost) -> float:
-        """Return by what share the cost exceeds its tightest limit; 0 or less fits."""
+        """Return the share by which a cost exceeds its tightest limit; 0 or less fits."""
         return max((value / limit - 1.0 for value, limit, _, _ in self._rows(cost)), default=-1.0)
 
     def too_low_error(self, costs: list[Cost]) -> SpaceError:
-        """Return the error that names the limit which all of these costs exceed."""
+        """Return an error that names a limit exceeded by all of these costs."""
         rows = self._rows(costs[0])
         for place, (_, limit, unit, option) in enumerate(rows):
             smallest = min(self._rows(cost)[place][0] for cost in costs)
@@ -68,11 +65,7 @@ def _format(value: float) -> str:
 def check_some_fit(
     configs: Iterable[Config], image_shape: tuple[int, int, int], n_classes: int, limits: Limits
 ) -> None:
-    """Refuse images that none of the networks can be trained on.
-
-    Raises:
-        SpaceError: If the images are too small for every network, or the limits too low.
-    """
+    """Raise a `SpaceError` if no config fits the images and keeps the limits."""
     costs: list[Cost] = []
     has_tried = False
     for config in configs:

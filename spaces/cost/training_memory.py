@@ -1,16 +1,17 @@
-"""The training memory of a network, in closed form from what its layers keep.
+"""The training memory of a network, in closed form from what its layers retain.
 
-The constants were fitted to 60 measured trainings of plain networks, 16 MB to 3.8 GB, those of a
-layer and of the largest map to 12 more and to 39 of networks of up to 114 layers with weights, by
-`tests/benchmarks/measure_memory.py`; the meaning of each is beside it.
+The constants were fitted by `tests/benchmarks/measure_memory.py` to 60 measured trainings of plain
+networks, 16 MB to 3.8 GB; those of a layer and of the largest map also to 12 more, and to 39 of
+networks with up to 114 layers with weights.
 """
 
 from dataclasses import dataclass
 
 from spaces.network_settings import Activation, LayerSettings, Optimizer
 
-# Copies of its map that an activation keeps for the backward pass. Most need only their output,
-# which the next layer keeps anyway; leaky_relu needs its input too, silu and gelu parts of theirs.
+# Copies of its map that an activation retains for the backward pass. Most need only their output,
+# the input of the next layer; leaky_relu also needs its input, silu and gelu
+# also parts of what they compute.
 RETAINED_BY_ACTIVATION: dict[Activation, float] = {
     "relu": 1.0,
     "tanh": 1.0,
@@ -22,9 +23,9 @@ RETAINED_BY_ACTIVATION: dict[Activation, float] = {
 }
 RETAINED_BY_NORM = 1.0  # its input
 RETAINED_BY_POOL = 1.0  # its output
-RETAINED_BY_DROPOUT = 1.25  # its output and the mask, a byte a value
+RETAINED_BY_DROPOUT = 1.25  # its output and the mask, one byte per value
 
-LARGEST_MAP_COPIES = 2.0  # gradients in flight where the largest map is
+LARGEST_MAP_COPIES = 2.0  # gradients in flight at the largest map
 WEIGHT_COPIES = 6.0  # weights, gradient, update, best weights, checkpoint and what made it
 SLOT_COPIES = 2.0  # the optimizer's own and the checkpoint's
 PENALTY_COPIES = 1.0  # a kernel's square or absolute value, for each penalty
@@ -38,7 +39,7 @@ _FLOAT_BYTES = 4
 
 @dataclass(slots=True)
 class RetainedActivations:
-    """What a network retains in training: values of one image, and layers with weights."""
+    """What training retains: values of one image, and the number of layers with weights."""
 
     retained: float = 0.0
     largest: int = 0
@@ -58,7 +59,7 @@ def training_memory_mb(
     settings: LayerSettings,
     optimizer: Optimizer,
 ) -> float:
-    """Return by how many MB a trainer's resident memory grows while it trains."""
+    """Return the growth of a trainer's resident memory during training, in MB."""
     maps = (values.retained + LARGEST_MAP_COPIES * values.largest) * batch_size
     penalties = (settings.regularizer.l1 > 0) + (settings.regularizer.l2 > 0)
     copies = WEIGHT_COPIES + SLOT_COPIES * optimizer.n_slots + PENALTY_COPIES * penalties

@@ -1,7 +1,4 @@
-"""The families of networks that a study may search, one file each; every file here is loaded.
-
-Their networks are in `spaces.models`.
-"""
+"""The families of networks that a study may search, one file each; all files are loaded."""
 
 import importlib
 import pkgutil

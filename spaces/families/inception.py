@@ -36,7 +36,7 @@ class Inception(Family):
         }
 
     def suggest(self, draw: Draw) -> InceptionNetwork:
-        """Draw a network whose stem is half as wide as its first blocks."""
+        """Draw a network with a stem half as wide as its first blocks."""
         n_stages = draw.integer("inception_stages")
         widths = suggest_widths(draw, "inception", n_stages)
         parts = [draw.integer(f"inception_parts_{branch}") for branch in BRANCHES]
@@ -53,12 +53,9 @@ class Inception(Family):
 
 
 def split_width(width: int, parts: Sequence[int], reduction: float) -> InceptionWidths:
-    """Return the channels of a block's convolutions.
+    """Split the channels of a block over its branches: 1×1, 3×3, 5×5 and pooling.
 
-    Args:
-        width: Channels of all four branches together, before rounding.
-        parts: How many parts of them each branch takes: 1×1, 3×3, 5×5 and pooling.
-        reduction: Channels of a 1×1 reduction as a share of those of the convolution behind it.
+    `reduction` is the share of channels that a 1×1 reduction has of the convolution after it.
     """
     one, three, five, pool = (max(1, round(width * part / sum(parts))) for part in parts)
     return InceptionWidths(
@@ -74,7 +71,7 @@ def split_width(width: int, parts: Sequence[int], reduction: float) -> Inception
 def _stages(
     n_stages: int, width: int, growth: float, parts: Sequence[int], reduction: float
 ) -> dict[str, Value]:
-    """Return parameters of stages of one block each, without dropout between them."""
+    """Return parameters of stages of one block each, without dropout."""
     return {
         "inception_stages": n_stages,
         "inception_blocks": 1,
@@ -86,8 +83,7 @@ def _stages(
     }
 
 
-# Beside each: best validation accuracy within 12 epochs on 1,960 brain MRI of 32 pixels, and
-# seconds of one core an epoch.
+# Best validation accuracy in 12 epochs on 1,960 brain MRI of 32 pixels; time per epoch on a core.
 _KNOWN_GOOD: tuple[dict[str, Value], ...] = (
     BASELINE_PARAMETERS  # .90, 4.3 s
     | _stages(3, 32, 2.0, (1, 3, 2, 1), 0.5)

@@ -1,4 +1,4 @@
-"""The registry of families by name, and what a family defines."""
+"""What a family defines, and the registry of families by name."""
 
 import difflib
 from abc import ABC, abstractmethod
@@ -17,19 +17,19 @@ _families: dict[str, "Family"] = {}
 
 
 class Family(ABC):
-    """One kind of architecture: its own parameters, how they are drawn, and known-good ones.
+    """One kind of architecture: its parameters, how they are drawn, and known-good values.
 
-    `network` is the frozen dataclass that `suggest` returns. Parameters that all families share
+    `network` is the frozen dataclass that `suggest` returns. Parameters shared by all families
     (`spaces.parameters.head_and_optimizer`) are not listed again.
     """
 
     network: ClassVar[type[Network]]
     n_phases: ClassVar[int] = 1
-    """Phases of training; each may take the maximum of epochs."""
+    """Phases of training, each of up to the maximum number of epochs."""
     image_set: ClassVar[ImageSetName] = "scratch"
     """Which of a study's prepared images the family trains on."""
     position: ClassVar[int] = 100
-    """Order of the package's own families in legends and in the default space."""
+    """Order of built-in families in legends and in the default space."""
     is_default: ClassVar[bool] = True
     """Whether a study that names no families searches it."""
 
@@ -42,7 +42,7 @@ class Family(ABC):
         """Draw a network of this family."""
 
     def unused(self, head: Head) -> Mapping[str, Value]:
-        """Return shared parameters without effect beside a head, with their fixed values."""
+        """Return shared parameters that have no effect with this head, with their fixed values."""
         return {}
 
     @abstractmethod
@@ -102,11 +102,11 @@ def is_builtin(name: str) -> bool:
 
 
 def builtin_families() -> tuple[str, ...]:
-    """Return the names of the families of this package, in their order."""
+    """Return the names of the package's own families, in order of `position`."""
     names = filter(is_builtin, family_names())
     return tuple(sorted(names, key=lambda name: (find_family(name).position, name)))
 
 
 def default_families() -> tuple[str, ...]:
-    """Return the families that a study searches if it names none, in their order."""
+    """Return the families that a study searches if it names none, in order."""
     return tuple(name for name in builtin_families() if find_family(name).is_default)

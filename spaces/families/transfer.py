@@ -31,7 +31,7 @@ class Transfer(Family):
         }
 
     def suggest(self, draw: Draw) -> TransferNetwork:
-        """Draw a backbone; more layers than it has mean all of them."""
+        """Draw a backbone; `unfrozen_layers` is capped at its number of layers."""
         backbone = find_backbone(draw.one_of("backbone", BACKBONES))
         return TransferNetwork(
             backbone=backbone.name,
@@ -55,8 +55,8 @@ _TRANSFER_BASELINE = BASELINE_PARAMETERS | {
     "adam_beta_1": 0.9,
 }
 
-# Beside each: best validation accuracy of the head (12 epochs) and of fine-tuning (5 more) with
-# MobileNetV2 on 1,960 brain MRI of 96 pixels.
+# Best validation accuracy of the head (12 epochs) and of fine-tuning (5 more) with MobileNetV2 on
+# 1,960 brain MRI of 96 pixels.
 _KNOWN_GOOD: tuple[dict[str, Value], ...] = (
     _TRANSFER_BASELINE  # .87, .90
     | {"head": "flatten", "dense_layers": 0, "dropout": 0.3, "learning_rate": 0.001}

@@ -1,7 +1,4 @@
-"""From a config to a Keras model: layers, extractor, head and optimizer.
-
-What a family stacks is in `spaces.models`; importing this does not load Keras, building does.
-"""
+"""Keras models and optimizers of configs; Keras is loaded when one is built."""
 
 from spaces.keras_models.model import build_extractor, build_head, build_model, build_optimizer
 

@@ -1,4 +1,4 @@
-"""The toolbox that makes Keras layers, each with seeds of its own."""
+"""The toolbox that makes Keras layers, each with its own seeds."""
 
 import hashlib
 from collections.abc import Sequence
@@ -19,11 +19,10 @@ from spaces.network_settings import LayerSettings
 
 
 class KerasLayers:
-    """Keras layers over Keras tensors.
+    """The methods of `spaces.models.Layers` over Keras tensors.
 
-    Initializers and dropout are seeded from the network's seed and the layer's name, so that a
-    layer's draw does not depend on what else is in the network. The methods are described in
-    `spaces.models.Layers`.
+    Initializers and dropout are seeded by the network's seed and the layer's name, so that a
+    layer's draw does not depend on the rest of the network.
     """
 
     def __init__(
@@ -106,8 +105,8 @@ class KerasLayers:
     def draw_orthogonal_biases(self, model: keras.Model) -> None:
         """Set every bias to a one-row orthogonal draw, which is a random direction of length 1.
 
-        Keras' own initializer refuses one dimension, and a custom one would keep bare Keras from
-        loading the model: so the layers start with zeros, and the draw is assigned afterwards.
+        Keras' own initializer refuses one dimension, and plain Keras could not load a model with a
+        custom one: so the layers start with zeros, and the draw is assigned afterwards.
         """
         for layer in model.layers:
             if getattr(layer, "bias", None) is not None:

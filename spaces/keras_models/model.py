@@ -32,19 +32,12 @@ def build_model(
 ) -> "keras.Model":
     """Build an uncompiled network from raw pixels to class probabilities.
 
-    The same arguments give the same weights, bit for bit.
-
-    Args:
-        config: What to build.
-        image_shape: Height, width and channels.
-        n_classes: How many probabilities come out.
-        seed: Where the seeds of initializers and dropout come from.
-        mean: Mean pixel value of each channel, 0 to 255; the model subtracts it itself.
-        std: Standard deviation of each channel; the model divides by it itself.
-        weights: Of a pretrained backbone, which also says how pixels are scaled for it.
+    The same arguments give the same weights, bit for bit. `image_shape` is height, width and
+    channels. The model itself normalizes pixels, 0 to 255, by the `mean` and `std` of each
+    channel; with a pretrained backbone it scales them as `weights` expect instead.
 
     Raises:
-        SpaceError: If the images are too small for the network, or the weights cannot be had.
+        SpaceError: If the images are too small for the network, or the weights are unavailable.
     """
     import keras
 
@@ -70,7 +63,7 @@ def build_extractor(
     """Build a frozen backbone from raw pixels to feature maps, as in `build_model`.
 
     Raises:
-        SpaceError: If the images are too small, or the weights cannot be had or do not fit.
+        SpaceError: If the images are too small, or the weights are unavailable or do not fit.
     """
     import keras
 
@@ -85,13 +78,8 @@ def build_head(
 ) -> "keras.Model":
     """Build only the head of a config, from feature maps to class probabilities.
 
-    Its weights are those that `build_model` gives the same head for the same seed.
-
-    Args:
-        config: Whose head to build.
-        feature_shape: Height, width and channels of a feature map.
-        n_classes: How many probabilities come out.
-        seed: Where the seeds of initializers and dropout come from.
+    `feature_shape` is height, width and channels. The weights are those of the same head in
+    `build_model` for the same seed.
     """
     import keras
 

@@ -1,4 +1,4 @@
-"""A whole network from a config, over any toolbox of layers."""
+"""A whole network from a config, with any toolbox of layers."""
 
 from typing import TYPE_CHECKING, TypeVar
 
@@ -12,6 +12,6 @@ T = TypeVar("T")
 
 
 def build_network(x: T, config: "Config", n_classes: int, layers: Layers[T]) -> T:
-    """Build a network and return the class probabilities of the images `x`."""
+    """Build a network, and return the class probabilities of the images `x`."""
     features = config.network.build(x, layers)
     return classify(features, config.head, n_classes, layers)

@@ -1,8 +1,4 @@
-"""The networks of each family, as calls on a toolbox of layers; users' families import from here.
-
-Turning a config into a Keras model is in `spaces.keras_models`. Importing this does not load
-Keras.
-"""
+"""Networks of the families, over a toolbox of layers; users' families import from here."""
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any

@@ -1,4 +1,4 @@
-"""Layer groups that families share, as plain functions: tensor in, tensor out."""
+"""Groups of layers that families share, as plain functions: tensor in, tensor out."""
 
 from typing import TypeVar
 
@@ -11,13 +11,13 @@ T = TypeVar("T")
 def conv_block(
     x: T, channels: int, kernel_size: int, layers: Layers[T], *, strides: int = 1, name: str
 ) -> T:
-    """Apply a convolution, normalization if the settings have it, and the activation."""
+    """Apply a convolution, batch normalization if the settings say so, and the activation."""
     x = layers.conv2d(x, channels, kernel_size, strides=strides, name=name)
     return activate(x, layers, name=name)
 
 
 def activate(x: T, layers: Layers[T], *, name: str) -> T:
-    """Normalize if the settings say so, then apply the activation."""
+    """Apply batch normalization if the settings say so, then the activation."""
     return layers.activation(normalize(x, layers, name=name), name=f"{name}_activation")
 
 
@@ -27,12 +27,12 @@ def normalize(x: T, layers: Layers[T], *, name: str) -> T:
 
 
 def apply_dropout(x: T, rate: float, layers: Layers[T], *, name: str) -> T:
-    """Apply dropout; nothing at a rate of 0."""
+    """Apply dropout, unless the rate is 0."""
     return layers.dropout(x, rate, name=f"{name}_dropout") if rate else x
 
 
 def hidden_layer(x: T, units: int, layers: Layers[T], *, name: str) -> T:
-    """Apply a dense layer, its activation, and dropout if the settings have it."""
+    """Apply a dense layer, its activation, and dropout if the settings say so."""
     x = layers.dense(x, units, name=name)
     x = layers.activation(x, name=f"{name}_activation")
     return apply_dropout(x, layers.settings.dropout, layers, name=name)

@@ -1,4 +1,4 @@
-"""The densely connected network: blocks in which each layer sees all before it."""
+"""The densely connected network: blocks in which each layer sees all earlier ones."""
 
 from dataclasses import dataclass
 from typing import Annotated, TypeVar
@@ -16,17 +16,16 @@ Compression = Annotated[float, Field(gt=0, le=1)]
 
 STEM_KERNEL_SIZE = 3
 STEM_WIDTH = 2
-"""Channels of the stem per unit of growth rate, as in the paper's DenseNet-BC."""
+"""Channels of the stem per unit of growth rate, as in DenseNet-BC."""
 BOTTLENECK_WIDTH = 4
 """Channels of a bottleneck per unit of growth rate; the paper's choice."""
 
 
 @dataclass(frozen=True, slots=True)
 class DenseNetwork:
-    """A 3×3 stem, then dense blocks of `n_layers` layers with a transition after all but the last.
+    """A 3×3 stem, then dense blocks with a transition after all but the last.
 
-    `compression` is 1 where there is no transition; `dropout` acts after each convolution but the
-    stem.
+    `compression` is 1 without transitions; `dropout` acts after each convolution but the stem.
     """
 
     blocks: Count
@@ -83,17 +82,11 @@ def dense_block(
     dropout: float = 0.0,
     name: str,
 ) -> T:
-    """Apply layers that each see the block's input and all earlier outputs.
+    """Apply `n_layers` layers that each see the block's input and all earlier outputs.
 
-    Args:
-        x: Feature map, shape `(batch, height, width, channels)`.
-        n_layers: How many 3×3 convolutions, each normalized where the settings say so and
-            activated beforehand.
-        growth_rate: Channels that each of them adds.
-        layers: The toolbox to build with.
-        bottleneck: Whether a 1×1 convolution of 4 times the growth rate comes before each.
-        dropout: Rate after each convolution.
-        name: What the names of the block's layers begin with.
+    A layer is a 3×3 convolution to `growth_rate` channels, normalized if the settings say so and
+    activated beforehand; with `bottleneck`, a 1×1 convolution to 4 times as many precedes it.
+    Dropout acts after each convolution.
 
     Returns:
         Feature map of shape `(batch, height, width, channels + n_layers * growth_rate)`.
@@ -117,22 +110,12 @@ def transition(
 ) -> T:
     """Apply a 1×1 convolution to fewer channels, then average pooling that halves the map.
 
-    Args:
-        x: Feature map, shape `(batch, height, width, channels)`.
-        compression: The share of channels that stays, above 0 and at most 1; the paper's is 0.5.
-        layers: The toolbox to build with.
-        dropout: Rate after the convolution.
-        name: What the names of the transition's layers begin with.
+    `compression` is the share of channels that remains, above 0 and at most 1; 0.5 in the paper.
 
     Returns:
-        Feature map of shape `(batch, height // 2, width // 2, int(compression * channels))`, with
-        at least one channel.
+        Map of shape `(batch, height // 2, width // 2, max(1, int(compression * channels)))`.
 
-    Raises:
-        SpaceError: If a side of `x` is shorter than 2.
-
-    Source: Huang et al., "Densely Connected Convolutional Networks",
-        https://arxiv.org/abs/1608.06993, section 3.
+    Source: Huang et al., as above, section 3.
     """
     channels = max(1, int(compression * layers.channels(x)))
     x = _composite(x, channels, 1, layers, dropout=dropout, name=f"{name}_conv")

@@ -17,7 +17,7 @@ REDUCTION = 2
 
 @dataclass(frozen=True, slots=True)
 class InceptionWidths:
-    """Channels of a block's convolutions, named by the columns of the paper's table 1."""
+    """Channels of a block's convolutions, named like the columns of the paper's table 1."""
 
     conv1x1: Count
     reduce3x3: Count
@@ -36,8 +36,7 @@ class InceptionWidths:
 class InceptionNetwork:
     """A stem, then stages of `blocks` equal blocks; `dropout` acts after each concatenation.
 
-    A 3×3 stem without strides takes the place of the paper's, which divides the side by 8: that
-    one is made for images of 224 pixels.
+    The paper's stem, for 224 pixels, divides the side by 8; this one is 3×3 and has no strides.
     """
 
     stem: Count
@@ -74,13 +73,6 @@ class InceptionNetwork:
 def inception_block(x: T, widths: InceptionWidths, layers: Layers[T], *, name: str) -> T:
     """Concatenate four branches: 1×1, 1×1 → 3×3, 1×1 → 5×5, pooling → 1×1.
 
-    Args:
-        x: Feature map, shape `(batch, height, width, any channels)`.
-        widths: Channels of the six convolutions, each normalized where the settings say so and
-            activated.
-        layers: The toolbox to build with.
-        name: What the names of the block's layers begin with.
-
     Returns:
         Feature map of shape `(batch, height, width, conv1x1 + conv3x3 + conv5x5 + pool)`.
 
@@ -100,9 +92,5 @@ def inception_block(x: T, widths: InceptionWidths, layers: Layers[T], *, name: s
 
 
 def inception_reduction(x: T, layers: Layers[T], *, name: str) -> T:
-    """Apply the paper's pooling between stages: windows of 3×3, 2 apart, padded.
-
-    Raises:
-        SpaceError: If a side of `x` is shorter than 2.
-    """
+    """Apply the paper's pooling between stages: padded 3×3 windows with stride 2."""
     return layers.max_pool(x, POOL_SIZE, strides=REDUCTION, padding="same", name=name)

@@ -1,8 +1,7 @@
-"""The toolbox a network is written with: one set of layers, several meanings.
+"""The toolbox of layers that networks are built with.
 
-A network is a function over the tensors of a toolbox: Keras tensors (`spaces.keras_models.layers`)
-or bare shapes whose cost is added up (`spaces.cost.cost_layers`). So a network and its predicted
-cost cannot disagree.
+Its tensors are Keras tensors (`spaces.keras_models.layers`) or bare shapes whose cost is added up
+(`spaces.cost.cost_layers`), so that a network and its predicted cost cannot disagree.
 """
 
 from collections.abc import Sequence
@@ -41,45 +40,45 @@ class Layers(Protocol[T]):
         padding: Padding = "valid",
         name: str,
     ) -> T:
-        """Take the largest value of each window; windows are `strides`, or `pool_size`, apart.
+        """Take the maximum of each window; windows are `strides`, or `pool_size`, apart.
 
-        Rows and columns left over are dropped, unless the padding is `same`.
+        Leftover rows and columns are dropped, unless the padding is `same`.
 
         Raises:
-            SpaceError: If the map is smaller than the pool, or than a stride where it is padded.
+            SpaceError: If the map is smaller than the pool, or than a stride if it is padded.
         """
 
     def average_pool(self, x: T, pool_size: int, *, name: str) -> T:
-        """Take the mean of each window; rows and columns left over are dropped.
+        """Take the mean of each window; leftover rows and columns are dropped.
 
         Raises:
             SpaceError: If the map is smaller than the pool.
         """
 
     def add(self, xs: Sequence[T], *, name: str) -> T:
-        """Add feature maps of one shape."""
+        """Add feature maps of equal shape."""
 
     def concatenate(self, xs: Sequence[T], *, name: str) -> T:
-        """Concatenate the channels of feature maps of one size."""
+        """Concatenate feature maps of equal size along their channels."""
 
     def batch_norm(self, x: T, *, name: str) -> T:
-        """Normalize over the batch."""
+        """Apply batch normalization."""
 
     def activation(self, x: T, *, name: str) -> T:
         """Apply the activation of the settings."""
 
     def dropout(self, x: T, rate: float, *, name: str) -> T:
-        """Set a share of the values to 0, and scale the others up."""
+        """Set a share of the values to 0, and scale up the others."""
 
     def backbone(self, x: T, backbone: str, unfrozen_layers: int) -> T:
-        """Make feature maps of raw pixels with a pretrained backbone, of which the top is trained.
+        """Compute feature maps of raw pixels with a pretrained backbone, whose top is trained.
 
         Raises:
             SpaceError: If the images are too small, or the weights are missing or do not fit.
         """
 
     def flatten(self, x: T, *, name: str) -> T:
-        """Turn a feature map into one vector."""
+        """Flatten a feature map to a vector."""
 
     def global_average(self, x: T, *, name: str) -> T:
         """Take the average of each channel."""
@@ -103,11 +102,7 @@ class Network(Protocol):
 
 
 def check_window(height: int | None, width: int | None, window: int, *, name: str) -> None:
-    """Refuse to reduce a map that is smaller than a window or a stride.
-
-    Raises:
-        SpaceError: If nothing would be left of the map.
-    """
+    """Raise a `SpaceError` for a map smaller than the window or stride that reduces it."""
     if min(height or window, width or window) < window:
         raise SpaceError(
             f"Expected a feature map no smaller than the window or stride that reduces it. "

@@ -14,7 +14,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class PlainStage:
-    """Convolutions of one width and kernel; `pool_size` is None where nothing is pooled."""
+    """Convolutions of one width and kernel size; `pool_size` is None without pooling."""
 
     convs: Count
     channels: Count
@@ -59,7 +59,7 @@ def plain_stage(x: T, stage: PlainStage, layers: Layers[T], *, name: str) -> T:
 
 
 def _each(word: str, values: Sequence[int], unless: int | None = None) -> str:
-    """Return `kernel 3` where all stages have the same, else `kernels 3, 5`."""
+    """Return `kernel 3` if all stages have the same, else `kernels 3, 5`."""
     if len(set(values)) > 1:
         return f"{word}s {format_value(values)}"
     return "" if values[0] == unless else f"{word if unless is None else word + 's'} {values[0]}"

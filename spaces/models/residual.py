@@ -1,4 +1,4 @@
-"""The residual network: stages of blocks that add what they compute to what came in."""
+"""The residual network: stages of blocks that add their output to their input."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -29,8 +29,7 @@ class _Conv(NamedTuple):
 class ResidualNetwork:
     """A 3×3 stem, then stages of `blocks` blocks; each stage but the first halves the map.
 
-    As the networks for small images of the first paper, section 4.2. `dropout` acts within each
-    block.
+    As the networks for small images in the first paper, section 4.2; `dropout` acts in each block.
     """
 
     widths: tuple[Count, ...]
@@ -87,19 +86,12 @@ def residual_block(
 ) -> T:
     """Add the output of two or three convolutions to their input.
 
-    The shortcut is the input itself where shapes agree, otherwise a 1×1 convolution of it.
-
-    Args:
-        x: Feature map, shape `(batch, height, width, any channels)`.
-        channels: Width of the 3×3 convolutions.
-        layers: The toolbox to build with.
-        version: `v1` normalizes and activates after each convolution and after the sum, `v2`
-            before each convolution, so that the sum is left as it is.
-        bottleneck: Whether one 3×3 convolution between two of 1×1, the last of which has 4 times
-            as many channels, takes the place of two 3×3 convolutions.
-        strides: Of the first 3×3 convolution and of the shortcut.
-        dropout: Rate before the last convolution, as Zagoruyko and Komodakis place it.
-        name: What the names of the block's layers begin with.
+    The shortcut is the input itself if shapes agree, otherwise a 1×1 convolution of it. `v1`
+    normalizes and activates after each convolution and after the sum, `v2` before each
+    convolution, so that the sum is left as it is. A `bottleneck` has one 3×3 convolution between
+    two of 1×1, the last of which has 4 times as many channels, in place of two of 3×3. `strides`
+    apply to the first 3×3 convolution and to the shortcut. Dropout acts before the last
+    convolution.
 
     Returns:
         Feature map whose sides are divided by `strides` and rounded up, with `channels` channels,
@@ -121,8 +113,8 @@ def residual_block(
 def _convolutions(channels: int, strides: int, *, bottleneck: bool) -> Sequence[_Conv]:
     if not bottleneck:
         return _Conv(channels, 3, strides), _Conv(channels, 3, 1)
-    # The paper strides in the first 1×1 convolution and so drops three pixels of four; striding
-    # in the 3×3 one became usual: https://arxiv.org/abs/1706.02677, section 5.1.
+    # The paper strides in the first 1×1 convolution and so drops three of four pixels; striding in
+    # the 3×3 one became usual: https://arxiv.org/abs/1706.02677, section 5.1.
     return _Conv(channels, 1, 1), _Conv(channels, 3, strides), _Conv(EXPANSION * channels, 1, 1)
 
 
@@ -175,9 +167,9 @@ def _is_projected(x: T, channels: int, strides: int, layers: Layers[T]) -> bool:
 def _project(x: T, channels: int, strides: int, layers: Layers[T], *, name: str) -> T:
     """Apply a 1×1 convolution to every `strides`th value.
 
-    The values are picked before it, not by its strides: the gradient of a strided 1×1 convolution
-    writes past its memory where a map of 56 pixels or more has fewer than 16 channels (oneDNN of
-    TensorFlow 2.21 on AVX-512).
+    The values are picked by a pooling before it, not by its strides: the gradient of a strided 1×1
+    convolution writes out of bounds where a map of 56 pixels or more has fewer than 16 channels
+    (oneDNN of TensorFlow 2.21 on AVX-512).
     """
     if strides > 1:
         x = layers.max_pool(x, 1, strides=strides, padding="same", name=f"{name}_pick")

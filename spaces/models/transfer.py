@@ -1,4 +1,4 @@
-"""The transfer network: a pretrained backbone, of which the top is fine-tuned."""
+"""The transfer network: a pretrained backbone whose top is fine-tuned."""
 
 from dataclasses import dataclass
 from typing import Annotated, TypeVar
@@ -16,7 +16,7 @@ T = TypeVar("T")
 class TransferNetwork:
     """A backbone of `keras.applications` without its top.
 
-    A head is trained on the frozen backbone first; then `unfrozen_layers` of its layers with
+    First a head is trained on the frozen backbone. Then `unfrozen_layers` of its layers with
     kernels, counted from the top, are trained together with the head, at `fine_tuning_rate` times
     the learning rate. Source: Yosinski et al., "How transferable are features in deep neural
     networks?", https://arxiv.org/abs/1411.1792.

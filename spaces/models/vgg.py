@@ -42,25 +42,13 @@ class VggNetwork:
 
 
 def vgg_block(x: T, channels: int, n_convs: int, layers: Layers[T], *, name: str) -> T:
-    """Apply convolutions of one width, then max pooling that halves the map.
-
-    Args:
-        x: Feature map, shape `(batch, height, width, any channels)`.
-        channels: Width of every convolution.
-        n_convs: How many 3×3 convolutions, each normalized where the settings say so and
-            activated.
-        layers: The toolbox to build with.
-        name: What the names of the block's layers begin with.
+    """Apply `n_convs` 3×3 convolutions of one width, then max pooling that halves the map.
 
     Returns:
         Feature map of shape `(batch, height // 2, width // 2, channels)`.
 
-    Raises:
-        SpaceError: If a side of `x` is shorter than 2.
-
     Source: Simonyan and Zisserman, "Very Deep Convolutional Networks for Large-Scale Image
-        Recognition", https://arxiv.org/abs/1409.1556, with the batch normalization of later
-        versions.
+        Recognition", https://arxiv.org/abs/1409.1556; batch normalization came later.
     """
     for number in range(1, n_convs + 1):
         x = conv_block(x, channels, KERNEL_SIZE, layers, name=f"{name}_conv{number}")

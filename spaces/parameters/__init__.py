@@ -1,8 +1,4 @@
-"""What a parameter may be, how a trial draws it, and how a study file narrows it.
-
-The domains are public: users' own families import them from here. Networks live in
-`spaces.models`, the space of a whole study in `spaces.search_space`.
-"""
+"""Domains of parameters, also for users' own families, and how they are drawn and narrowed."""
 
 from spaces.parameters.domain_types import (
     Choices,

@@ -1,7 +1,4 @@
-"""The domains of parameters: what values one may take, and how a trial draws one of them.
-
-How a study file narrows a domain is in `narrowing`.
-"""
+"""The domains of parameters: which values one may take, and how a trial draws one of them."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -13,7 +10,7 @@ Value = str | int | float | bool
 
 
 class Trial(Protocol):
-    """What a space draws from: the part of an Optuna trial that suggests."""
+    """The part of an Optuna trial that a space draws from."""
 
     def suggest_categorical(self, name: str, choices: Sequence[Any]) -> Any:
         """Suggest one of `choices`."""
@@ -29,7 +26,7 @@ class Trial(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Choices:
-    """A list of values without an order."""
+    """Values without an order."""
 
     values: tuple[Value, ...]
 
@@ -121,7 +118,7 @@ def domain_to_json(domain: Domain) -> dict[str, Any]:
 
 
 def domain_from_json(record: Mapping[str, Any]) -> Domain:
-    """Read the domain from a record of `domain_to_json`.
+    """Read a domain from a record of `domain_to_json`.
 
     Raises:
         SpaceError: If the record is not one of a domain.

@@ -1,4 +1,4 @@
-"""The parameters that every family shares, and how layers, head and optimizer are drawn."""
+"""The parameters that all families share, and how layers, head and optimizer are drawn."""
 
 from spaces.network_settings import (
     ACTIVATIONS,
@@ -23,7 +23,7 @@ BATCH_SIZES = (16, 32, 64, 128)
 REGULARIZERS = ("none", "l1", "l2", "l1_l2")
 BOOLEAN = Choices((True, False))
 BLOCK_DROPOUT = FloatRange(0.0, 0.3)
-"""Domain of `block_dropout`, which the families made of blocks share."""
+"""Domain of `block_dropout`, shared by the families that consist of blocks."""
 BASELINE_PARAMETERS: dict[str, Value] = {
     "head": "flatten",
     "dense_layers": 1,
@@ -37,7 +37,7 @@ BASELINE_PARAMETERS: dict[str, Value] = {
     "batch_size": 32,
     "augmentation": False,
 }
-"""Shared parameters that suit most networks: what known-good configs start from."""
+"""Shared parameters that suit most networks; known-good configs are based on them."""
 _MOMENT_DECAY = FloatRange(0.8, 0.99)
 
 
@@ -106,7 +106,7 @@ def suggest_layer_settings(draw: Draw) -> LayerSettings:
 
 
 def suggest_regularizer(draw: Draw) -> Regularizer:
-    """Draw penalties, each with a strength of its own if it acts."""
+    """Draw the penalties; a strength is drawn only for one that acts."""
     kind = draw.one_of("regularizer", REGULARIZERS)
     return Regularizer(
         l1=draw.number("l1_strength") if kind in ("l1", "l1_l2") else 0.0,

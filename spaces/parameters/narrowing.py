@@ -1,4 +1,4 @@
-"""How the `[space]` table of a study file narrows parameters: by a value, a list or a range."""
+"""How the `[space]` table of a study file narrows parameters: to a value, a list or a range."""
 
 import difflib
 import re
@@ -23,9 +23,10 @@ _NUMBERED = re.compile(r"[a-z]+\d+_(?P<shared>\w+)")
 def narrow_domains(
     domains: Mapping[str, Domain], narrowed: Mapping[str, object]
 ) -> dict[str, Domain]:
-    """Narrow domains by a `[space]` table; a numbered key wins over the shared one.
+    """Narrow domains by a `[space]` table.
 
-    `channels` stands for `stage1_channels`, `stage2_channels` and so on.
+    `channels` stands for `stage1_channels`, `stage2_channels` and so on; a numbered key overrides
+    it.
 
     Raises:
         SpaceError: If a key is unknown, or its value does not narrow the parameter.
@@ -43,7 +44,7 @@ def narrow_domains(
 
 
 def narrowing_value(domain: Domain) -> object:
-    """Return the value in a study file that narrows a parameter to a domain."""
+    """Return the value in a study file that narrows a parameter to this domain."""
     if domain.is_fixed:
         return domain.first
     if isinstance(domain, Choices):
@@ -52,16 +53,7 @@ def narrowing_value(domain: Domain) -> object:
 
 
 def narrow(domain: Domain, key: str, wanted: object) -> Domain:
-    """Narrow a domain to the values of a study file.
-
-    Args:
-        domain: What the parameter may take.
-        key: Its key in the `[space]` table, for messages.
-        wanted: One value, a list of values, or a table with `low`, `high` or both.
-
-    Raises:
-        SpaceError: If `wanted` is of the wrong type, empty, or not within the domain.
-    """
+    """Narrow a domain to one value, to a list, or by a table with `low`, `high` or both."""
     if isinstance(wanted, Mapping):
         return _narrow_to_range(domain, key, wanted)
     if isinstance(wanted, Sequence) and not isinstance(wanted, str):
@@ -79,7 +71,7 @@ def contains(domain: Domain, value: object) -> bool:
 
 
 def shared_key(name: str) -> str:
-    """Return the key shared by a numbered parameter and its like, as `channels`."""
+    """Return the key that a numbered parameter shares with others, such as `channels`."""
     match = _NUMBERED.fullmatch(name)
     return match["shared"] if match else name
 
@@ -117,8 +109,7 @@ def _narrow_to_list(domain: Domain, key: str, wanted: Sequence[object]) -> Choic
 
 
 def _narrow_to_value(domain: Domain, key: str, wanted: object) -> Domain:
-    value = _value(domain, key, wanted)
-    return Choices((value,))
+    return Choices((_value(domain, key, wanted),))
 
 
 def _value(domain: Domain, key: str, wanted: object) -> Value:
@@ -160,13 +151,10 @@ def _to_toml(wanted: object) -> str:
 
 
 def describe_domains(records: Mapping[str, Any]) -> dict[str, str]:
-    """Describe the values of each parameter; equal numbered ones are listed once.
-
-    Args:
-        records: Domains as JSON objects, by parameter.
+    """Describe the values of parameters, given as JSON; equal numbered ones are listed once.
 
     Raises:
-        SpaceError: If one of them is none.
+        SpaceError: If a record is not one of a domain.
     """
     texts = {name: str(domain_from_json(record)) for name, record in records.items()}
     by_key: dict[str, set[str]] = {}

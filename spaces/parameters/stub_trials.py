@@ -1,7 +1,4 @@
-"""Trials without Optuna: a random one, one of preferred values, one that enumerates a space.
-
-A space draws from them exactly as it draws from a study's trials.
-"""
+"""Trials without Optuna: random ones, ones of preferred values, ones that enumerate a space."""
 
 import math
 import random
@@ -12,7 +9,7 @@ from spaces.parameters.domain_types import Value
 
 
 class RandomTrial:
-    """Draws every parameter uniformly from its domain, in the logarithm where it says so."""
+    """Draws every parameter uniformly from its domain, or from its logarithm."""
 
     def __init__(self, rng: random.Random) -> None:
         self._rng = rng
@@ -37,10 +34,7 @@ class RandomTrial:
 
 
 class PreferredTrial:
-    """Suggests the preferred value, or the nearest one within the domain.
-
-    `suggested` holds what was drawn, so that it can be enqueued in a study.
-    """
+    """Suggests the preferred or the nearest value, and keeps it in `suggested` to be enqueued."""
 
     def __init__(self, preferred: Mapping[str, Value]) -> None:
         self._preferred = preferred
@@ -55,7 +49,7 @@ class PreferredTrial:
     def suggest_int(
         self, name: str, low: int, high: int, *, step: int = 1, log: bool = False
     ) -> int:
-        """Return the preferred integer, clipped; the middle without a preference."""
+        """Return the preferred integer, clipped, or the middle without a preference."""
         steps = (high - low) // step
         wanted = self._number(name, low, high, log=log)
         value = low + step * min(steps, max(0, round((wanted - low) / step)))
@@ -63,7 +57,7 @@ class PreferredTrial:
         return value
 
     def suggest_float(self, name: str, low: float, high: float, *, log: bool = False) -> float:
-        """Return the preferred number, clipped; the middle without a preference."""
+        """Return the preferred number, clipped, or the middle without a preference."""
         value = min(high, max(low, self._number(name, low, high, log=log)))
         self.suggested[name] = value
         return value
@@ -76,14 +70,11 @@ class PreferredTrial:
 
 
 class UncountableSpaceError(Exception):
-    """A parameter without a countable number of values was drawn."""
+    """Raised when a parameter is drawn whose values cannot be counted."""
 
 
 class EnumeratingTrial:
-    """Enumerates the points of a finite space, depth first.
-
-    `path` holds the index drawn at every choice point so far and how many there were.
-    """
+    """Enumerates a finite space depth first; `path` holds (index, number of options) per draw."""
 
     def __init__(self, prefix: Sequence[int]) -> None:
         self._prefix = prefix

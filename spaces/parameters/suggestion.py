@@ -17,12 +17,12 @@ class Draw:
         self._domains = domains
 
     def fixed(self, values: Mapping[str, Value]) -> "Draw":
-        """Return this draw with some parameters fixed, which are then not suggested."""
+        """Return this draw with some parameters fixed, so that they are not suggested."""
         domains = {name: Choices((value,)) for name, value in values.items()}
         return Draw(self._trial, {**self._domains, **domains})
 
     def one_of(self, name: str, known: Sequence[T]) -> T:
-        """Draw one of the values `known`, which has their type.
+        """Draw one of the `known` values, which have its type.
 
         Raises:
             SpaceError: If the domain holds a value that is not known.

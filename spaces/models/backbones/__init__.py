@@ -1,7 +1,4 @@
-"""Pretrained feature extractors: every classification network of `keras.applications`.
-
-Importing this does not load Keras: building does.
-"""
+"""Pretrained backbones: the classification networks of `keras.applications`, loaded lazily."""
 
 from spaces.models.backbones.build import build_backbone, unfreeze_top
 from spaces.models.backbones.catalog import Backbone, Mode, backbone_names, find_backbone

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import keras
 
 RANDOM_SEED = 20150131
-"""Where all random backbones start, so that all trials share their features."""
+"""Seed of all random backbones, so that all trials share their features."""
 
 _KERNELS = ("kernel", "depthwise_kernel", "pointwise_kernel")
 
@@ -26,13 +26,8 @@ def build_backbone(
 
     Call it with `training=False`, so that its batch normalizations stay in inference mode.
 
-    Args:
-        name: A name that `find_backbone` accepts.
-        image_shape: Height, width, and 3 channels.
-        weights: Where its weights come from.
-
     Raises:
-        SpaceError: If the images are too small, or the weights cannot be had or do not fit.
+        SpaceError: If the images are too small, or the weights are unavailable or do not fit.
     """
     import keras
 
@@ -47,14 +42,11 @@ def build_backbone(
 
 
 def unfreeze_top(model: "keras.Model", n_layers: int) -> None:
-    """Make the top of a backbone trainable, and nothing else of it.
+    """Make only the top of a backbone trainable.
 
     From the n-th last layer with a kernel on, in the order of `model.layers`, every layer is
-    trainable except batch normalizations and those that scale pixels.
-
-    Args:
-        model: A backbone.
-        n_layers: Layers with kernels to unfreeze; more than there are means all, 0 none.
+    trainable except batch normalizations and those that scale pixels. If `n_layers` exceeds the
+    number of layers with kernels, all are unfrozen; 0 unfreezes none.
     """
     import keras
 
@@ -98,7 +90,7 @@ def _set_weights(
 
 
 def _draw_weights(model: "keras.Model") -> None:
-    """Draw all kernels again, each from a seed of its own; Keras' draw has no fixed one."""
+    """Redraw all kernels, each from its own seed; Keras drew them without a fixed one."""
     for index, layer in enumerate(leaf_layers(model)):
         for name in _KERNELS:
             kernel = getattr(layer, name, None)

@@ -1,7 +1,4 @@
-"""The catalog of backbones and their layers, read from `backbones.json`.
-
-`tests/tools/make_backbone_table.py` writes the file from Keras models; nothing here loads Keras.
-"""
+"""Backbones and their layers, as `tests/tools/make_backbone_table.py` reads them from Keras."""
 
 import difflib
 import json
@@ -18,15 +15,13 @@ Pair = tuple[int, int]
 KERNEL_KINDS = ("conv", "depthwise", "separable", "dense")
 """Kinds of layers that can be unfrozen."""
 
-_TABLE = "backbones.json"
-
 
 @dataclass(frozen=True, slots=True)
 class LayerSpec:
-    """What determines a layer's output shape, weights and operations, for any input.
+    """All that determines a layer's output shape, weights and operations for any input.
 
-    `trainable` and `fixed` are weights for each channel beside a kernel's; `amounts` are the rows
-    and columns that a padding adds or a cropping takes: top, bottom, left, right.
+    `trainable` and `fixed` are weights per channel beside a kernel's. `amounts` are the rows and
+    columns that a padding adds or a cropping removes: top, bottom, left, right.
     """
 
     kind: str
@@ -44,7 +39,7 @@ class LayerSpec:
 
 @dataclass(frozen=True, slots=True)
 class Layer:
-    """A layer of a backbone, and the positions of the layers it takes its inputs from."""
+    """A layer of a backbone, and the positions of the layers that are its inputs."""
 
     spec: LayerSpec
     inputs: tuple[int, ...]
@@ -52,10 +47,7 @@ class Layer:
 
 @dataclass(frozen=True, slots=True)
 class WeightsFile:
-    """Keras' own ImageNet weights of a backbone; a few have no hash.
-
-    `image_size` is the side of the images it is for; `None` means all other sizes.
-    """
+    """Keras' own ImageNet weights; an `image_size` of None means all other sizes of images."""
 
     name: str
     url: str
@@ -65,10 +57,10 @@ class WeightsFile:
 
 @dataclass(frozen=True, slots=True)
 class Backbone:
-    """A classification network of `keras.applications`, without its top.
+    """A classification network of `keras.applications` without its top.
 
-    `mode` is how Keras' own ImageNet weights expect pixels, "none" if the network rescales them
-    itself; `n_layers` counts the layers with kernels, which can be unfrozen.
+    `mode` is the scaling of pixels for Keras' own ImageNet weights, "none" if the network rescales
+    them itself. `n_layers` counts the layers with kernels, which can be unfrozen.
     """
 
     name: str
@@ -83,7 +75,7 @@ def find_backbone(name: str) -> Backbone:
     """Return the backbone of a name; case, underscores and hyphens are ignored.
 
     Raises:
-        SpaceError: If there is none; the message names those like it, or lists the known ones.
+        SpaceError: If there is none; the message lists similar names, or else the known ones.
     """
     by_key = {_key(known): known for known in backbone_names()}
     if _key(name) not in by_key:
@@ -114,7 +106,7 @@ def backbone_layers(name: str) -> tuple[Layer, ...]:
 
 @cache
 def _read() -> dict[str, Any]:
-    table: dict[str, Any] = json.loads((files(__package__) / _TABLE).read_text("utf-8"))
+    table: dict[str, Any] = json.loads((files(__package__) / "backbones.json").read_text("utf-8"))
     return table
 
 

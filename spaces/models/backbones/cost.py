@@ -1,4 +1,4 @@
-"""What a backbone costs, in closed form from the table: no Keras, any image size."""
+"""The cost of a backbone, in closed form from the catalog: without Keras, for any image size."""
 
 from dataclasses import dataclass
 
@@ -17,18 +17,13 @@ _FROZEN_KINDS = ("batch_norm", "normalization")
 
 @dataclass(frozen=True, slots=True)
 class BackboneCost:
-    """What a backbone costs at one image size and depth of unfreezing.
+    """What a backbone costs at one image size and number of unfrozen layers.
 
-    Attributes:
-        parameters: All weights, as Keras counts them.
-        trainable_parameters: Those of the layers that are unfrozen.
-        operations: Of one image's forward pass; a multiply-add is 2.
-        output_shape: Height, width and channels of the features.
-        retained_values: Values of one image that the backward pass needs.
-        largest_map: Values of the largest map that a gradient is computed for.
-        peak_live_values: The most values alive at once in a forward pass that keeps nothing.
-        n_layers: Layers with weights, each a part of the graph.
-        n_trained_layers: Those that are unfrozen.
+    `operations` are those of one image's forward pass (a multiply-add is 2); `output_shape` is
+    height, width and channels. `retained_values` are those of one image that the backward pass
+    needs, `largest_map` is the size of the largest map with a gradient, and `peak_live_values` the
+    most values alive at once in a forward pass that retains nothing. `n_layers` counts layers with
+    weights, `n_trained_layers` the unfrozen ones of them.
     """
 
     parameters: int
@@ -47,11 +42,7 @@ def backbone_cost(
 ) -> BackboneCost:
     """Return the cost of a backbone for color images of a size (height, width).
 
-    Args:
-        backbone: Which one.
-        image_size: Height and width, neither below the backbone's minimum.
-        unfrozen_layers: Layers with kernels that are trained, counted from the top; more than
-            there are means all.
+    `unfrozen_layers` counts layers with kernels from the top; more than there are means all.
 
     Raises:
         SpaceError: If the images are too small for the backbone.
@@ -87,7 +78,7 @@ def backbone_cost(
 
 
 def check_image_size(backbone: Backbone, image_size: tuple[int, int]) -> None:
-    """Refuse images that are smaller than the backbone can take.
+    """Refuse images that are too small for the backbone.
 
     Raises:
         SpaceError: If a side is too short; the message names the backbone and both sizes.
@@ -109,7 +100,7 @@ def layer_shapes(name: str, image_size: tuple[int, int]) -> list[Shape]:
 
 
 def _unfrozen(layers: tuple[Layer, ...], n_layers: int) -> list[bool]:
-    """Return whether each layer is unfrozen: most are, from the n-th last kernel on."""
+    """Return whether each layer is unfrozen: most are from the n-th last kernel on."""
     with_kernels = [i for i, layer in enumerate(layers) if layer.spec.kind in KERNEL_KINDS]
     first = with_kernels[-min(n_layers, len(with_kernels))] if n_layers else len(layers)
     return [i >= first and layer.spec.kind not in _FROZEN_KINDS for i, layer in enumerate(layers)]

@@ -15,11 +15,11 @@ from spaces.models.backbones.catalog import Backbone, WeightsFile
 from spaces.models.backbones.weight_files import first_line
 
 TIMEOUT_S = 30.0
-"""How long a server may be silent; without it a download could wait forever."""
+"""Timeout of a silent server; without it, a download could wait forever."""
 
 
 def imagenet_file(backbone: Backbone, image_size: tuple[int, int]) -> WeightsFile:
-    """Return the file of weights for images of a size; most backbones have one for all."""
+    """Return the file of weights for a size of images; most backbones have one for all sizes."""
     height, width = image_size
     for file in backbone.imagenet:
         if height == width == file.image_size:
@@ -33,11 +33,11 @@ def imagenet_path(file: WeightsFile) -> Path:
 
 
 def fetch_imagenet_weights(backbone: Backbone, image_size: tuple[int, int]) -> Path:
-    """Return the path of Keras' weights of a backbone; download them if they are missing.
+    """Return the path of Keras' weights of a backbone, downloaded if they are missing.
 
     Raises:
-        SpaceError: If they are not there and cannot be downloaded, or come broken; the message
-            names the file, its URL, and where to put it.
+        SpaceError: If they cannot be downloaded or arrive broken; the message names the file, its
+            URL, and where to put it.
     """
     file = imagenet_file(backbone, image_size)
     path = imagenet_path(file)
@@ -46,9 +46,9 @@ def fetch_imagenet_weights(backbone: Backbone, image_size: tuple[int, int]) -> P
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with fasteners.InterProcessLock(path.with_name(f".{file.name}.lock")):
-            if not is_intact(path, file.hash):  # another process may have brought it
+            if not is_intact(path, file.hash):  # another process may have downloaded it
                 _download(file, path)
-    except Exception as error:  # Keras raises bare ones
+    except Exception as error:  # Keras raises plain `Exception`
         found = "a broken file is there, and " if path.exists() else ""
         raise SpaceError(
             f"Expected the ImageNet weights of {backbone.name} at {path}: {found}the download "
@@ -59,13 +59,13 @@ def fetch_imagenet_weights(backbone: Backbone, image_size: tuple[int, int]) -> P
 
 
 def has_imagenet_weights(backbone: Backbone, image_size: tuple[int, int]) -> bool:
-    """Whether Keras' own weights of a backbone are in Keras' cache, and whole."""
+    """Whether Keras' own weights of a backbone are in its cache and intact."""
     file = imagenet_file(backbone, image_size)
     return is_intact(imagenet_path(file), file.hash)
 
 
 def is_intact(path: Path, expected_hash: str | None) -> bool:
-    """Whether a file is there and whole: by its hash, or, without one, by its structure."""
+    """Whether a file exists and is complete, by its hash or, without one, by its structure."""
     import h5py
 
     if not path.is_file():
@@ -82,7 +82,7 @@ def is_intact(path: Path, expected_hash: str | None) -> bool:
 
 
 def _download(file: WeightsFile, path: Path) -> None:
-    """Download beside the path, then rename: a file in Keras' cache is always whole."""
+    """Download to a temporary name and rename, so that files in Keras' cache are complete."""
     import keras
 
     with _socket_timeout(), contextlib.redirect_stdout(sys.stderr):

@@ -1,4 +1,4 @@
-"""Scaling of raw pixels as a backbone's weights expect them, by Keras layers in the model."""
+"""Scaling of raw pixels for a backbone's weights, by Keras layers inside the model."""
 
 from typing import TYPE_CHECKING
 
@@ -20,16 +20,10 @@ _SCALES: dict[Mode, tuple[list[float], list[float]]] = {
 
 
 def preprocess(x: "keras.KerasTensor", mode: Mode) -> "keras.KerasTensor":
-    """Scale pixels for a backbone's weights, in three channels.
+    """Scale gray or RGB pixels, 0 to 255, to three channels as weights of a mode expect them.
 
-    Args:
-        x: Raw pixels from 0 to 255, shape `(batch, height, width, 1 or 3)`; colors are red,
-            green, blue.
-        mode: What the weights expect: `tf` from -1 to 1, `torch` normalized by the mean and
-            deviation of ImageNet, `caffe` blue first and centered, `none` as they are.
-
-    Returns:
-        Pixels of the shape `(batch, height, width, 3)`.
+    `tf` means from -1 to 1, `torch` normalized by the mean and deviation of ImageNet, `caffe` blue
+    first and centered, and `none` unchanged. Shapes are `(batch, height, width, channels)`.
     """
     import keras
 

@@ -1,6 +1,6 @@
-"""How many values of a backbone's maps stay in memory, for one image.
+"""The number of values of a backbone's maps that stay in memory, for one image.
 
-Dropout, reshaping and the linear activation return their input, so that no output is counted.
+Dropout, reshaping and the linear activation return their input, so their output is not counted.
 """
 
 from collections.abc import Sequence
@@ -9,8 +9,8 @@ from math import prod
 from spaces.models.backbones.catalog import KERNEL_KINDS, Layer
 from spaces.models.backbones.shapes import Shape, depthwise_values
 
-# What backward passes need beside inputs and outputs, in copies of the layer's output: fitted, as
-# the constants of `memory`. silu and gelu keep their input and parts of what they compute.
+# What backward passes need beside inputs and outputs, in copies of the layer's output; fitted like
+# the constants of `memory`. silu and gelu retain their input and parts of what they compute.
 EXTRA_BY_ACTIVATION = {"silu": 2.5, "gelu": 2.75}
 EXTRA_BY_NORM = 1.0  # of a layer normalization: its centered input
 
@@ -20,13 +20,7 @@ _RETAINS_OUTPUT = ("relu", "relu6", "sigmoid")
 def retained_values(
     layers: Sequence[Layer], shapes: Sequence[Shape], trained: Sequence[bool]
 ) -> int:
-    """Return how many values the backward pass needs, above the first trained layer.
-
-    Args:
-        layers: All layers of the network.
-        shapes: What each puts out.
-        trained: Whether each has weights that are trained.
-    """
+    """Return how many values the backward pass needs, from the first trained layer on."""
     requires_gradient = _requires_gradient(layers, trained)
     owners = _buffer_owners(layers)
     retained: set[int] = set()
@@ -47,7 +41,7 @@ def largest_map(layers: Sequence[Layer], shapes: Sequence[Shape], trained: Seque
 
 
 def peak_live_values(layers: Sequence[Layer], shapes: Sequence[Shape]) -> int:
-    """Return the most values that are alive at once in a forward pass that keeps nothing."""
+    """Return the most values alive at once in a forward pass that retains nothing."""
     owners = _buffer_owners(layers)
     last_use = dict(enumerate(range(len(layers))))
     for position, layer in enumerate(layers):
@@ -63,7 +57,7 @@ def peak_live_values(layers: Sequence[Layer], shapes: Sequence[Shape]) -> int:
 
 
 def _requires_gradient(layers: Sequence[Layer], trained: Sequence[bool]) -> list[bool]:
-    """Whether the backward pass comes through each layer: it or one before it is trained."""
+    """Return whether each layer, or one that it depends on, is trained."""
     requires_gradient: list[bool] = []
     for layer, is_trained in zip(layers, trained, strict=True):
         requires_gradient.append(
@@ -73,7 +67,7 @@ def _requires_gradient(layers: Sequence[Layer], trained: Sequence[bool]) -> list
 
 
 def _buffer_owners(layers: Sequence[Layer]) -> list[int]:
-    """Return, for each layer, the one whose buffer its output is in."""
+    """Return, for each layer, the position of the layer whose buffer holds its output."""
     owners: list[int] = []
     for position, layer in enumerate(layers):
         spec = layer.spec
@@ -85,7 +79,7 @@ def _buffer_owners(layers: Sequence[Layer]) -> list[int]:
 
 
 def _retained_outputs(position: int, layer: Layer, trained: bool) -> list[int]:
-    """Return positions of the outputs that the backward pass through a layer needs."""
+    """Return positions of the outputs that a layer's backward pass needs."""
     spec = layer.spec
     needed = [position] if spec.activation in _RETAINS_OUTPUT else []
     if spec.kind in {*KERNEL_KINDS, "layer_scale"} and trained:
@@ -98,7 +92,7 @@ def _retained_outputs(position: int, layer: Layer, trained: bool) -> list[int]:
 
 
 def _extra_values(layer: Layer, inputs: Sequence[Shape], output: Shape) -> float:
-    """Return how many retained values are not the output of a layer."""
+    """Return how many retained values are not the output of any layer."""
     spec = layer.spec
     copies = EXTRA_BY_ACTIVATION.get(spec.activation, 0.0)
     if spec.kind == "layer_norm":

@@ -1,7 +1,7 @@
-"""The layers by which some backbones scale pixels themselves: EfficientNet, ConvNeXt and others.
+"""The layers with which some backbones scale pixels: EfficientNet, ConvNeXt and others.
 
 Weights of the backbone's own mode expect this scaling as Keras builds it for its ImageNet weights.
-Weights of another mode expect pixels that `preprocess` has scaled, without further scaling.
+Weights of another mode expect pixels scaled by `preprocess`, and no further scaling.
 """
 
 from collections.abc import Iterable
@@ -18,10 +18,10 @@ _STD = (0.229, 0.224, 0.225)
 def match_imagenet_scaling(backbone: Backbone, layers: "Iterable[keras.Layer]") -> None:
     """Scale pixels as Keras does for its own ImageNet weights.
 
-    The first EfficientNets were trained on pixels divided by a variance that Keras takes the root
-    of, so it adds a layer that divides by the root once more, to `imagenet` weights only
-    (https://github.com/tensorflow/tensorflow/issues/49930). Here the variance makes up for it:
-    the same weights in a file give the same features.
+    The first EfficientNets were trained on pixels divided by a variance of which Keras takes the
+    root, so for `imagenet` weights only it adds a layer that divides by the root again
+    (https://github.com/tensorflow/tensorflow/issues/49930). Here the variance is adapted instead,
+    so that the same weights from a file give the same features.
     """
     import keras
 

@@ -1,7 +1,7 @@
 """Shapes, weights and operations of the layers of backbones, from their specs alone.
 
-A shape is (height, width, channels); a vector has height and width 1. Operations are counted as
-TensorFlow's profiler does for one image: a multiply-add is 2.
+A shape is (height, width, channels); a vector has height and width 1. Operations are counted for
+one image as by TensorFlow's profiler: a multiply-add is 2.
 """
 
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ from spaces.models.backbones.catalog import LayerSpec, Pair
 
 Shape = tuple[int, int, int]
 
-# Per value. gelu is x/2 * erfc(-x/√2), silu x * σ(x), a layer normalization takes two moments.
+# Per value: gelu is x/2 * erfc(-x/√2), silu x * σ(x); layer normalization computes two moments.
 ACTIVATION_OPERATIONS = {"linear": 0, "gelu": 4, "silu": 2}
 NORM_OPERATIONS = {"batch_norm": 2, "layer_norm": 6, "normalization": 2, "rescaling": 2}
 
@@ -38,10 +38,12 @@ def output_shape(spec: LayerSpec, inputs: Sequence[Shape]) -> Shape:
 
 
 def parameters(spec: LayerSpec, inputs: Sequence[Shape]) -> tuple[int, int]:
-    """Return the numbers of trainable and of fixed weights of a layer."""
+    """Return the numbers of trainable and fixed weights of a layer."""
     channels = inputs[0][2]
     kernel, biases = _kernel_weights(spec, channels)
-    count = 1 if spec.kind == "normalization" and spec.fixed else 0  # how much it was adapted to
+    count = (
+        1 if spec.kind == "normalization" and spec.fixed else 0
+    )  # number of values it was adapted to
     return kernel + biases + spec.trainable * channels, spec.fixed * channels + count
 
 
@@ -60,7 +62,7 @@ def depthwise_values(spec: LayerSpec, inputs: Sequence[Shape], output: Shape) ->
 
 
 def _operations_of_a_value(spec: LayerSpec, n_inputs: int) -> int:
-    """Return operations of each value that a layer puts out, those in kernels aside."""
+    """Return the operations per output value of a layer, except those in kernels."""
     match spec.kind:
         case "max_pool" | "average_pool":
             return prod(spec.kernel)
@@ -72,7 +74,7 @@ def _operations_of_a_value(spec: LayerSpec, n_inputs: int) -> int:
 
 
 def _kernel_weights(spec: LayerSpec, channels: int) -> tuple[int, int]:
-    """Return weights of a layer's kernels and biases, for inputs of so many channels."""
+    """Return the numbers of weights in kernels and biases, for inputs of so many channels."""
     window = prod(spec.kernel)
     match spec.kind:
         case "conv" | "dense":

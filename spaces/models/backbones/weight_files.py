@@ -1,7 +1,7 @@
-"""Weights of a backbone from an HDF5 file: Keras 3's `.weights.h5`, or the `.h5` of before.
+"""Weights of a backbone from an HDF5 file: Keras 3's `.weights.h5`, or the older `.h5`.
 
-A file may come from anyone. It is read with h5py alone; links and data outside the file are
-refused, and nothing is read before its shape has been compared with the network's.
+A file may be untrusted: it is read with h5py alone, links and external data are refused, and
+nothing is read before its shape has been compared with the network's.
 """
 
 import re
@@ -22,7 +22,7 @@ _MAX_ITEM_BYTES = 8
 
 @dataclass(frozen=True, slots=True)
 class _LayerWeights:
-    """A layer's variables, and the arrays that a file has for them."""
+    """A layer's variables, and the arrays for them in a file."""
 
     layer_name: str
     variables: Sequence[Any]
@@ -30,7 +30,7 @@ class _LayerWeights:
 
 
 def load_weights(model: "keras.Model", path: Path) -> None:
-    """Put a file's weights into a model whose layers have not been frozen yet.
+    """Load a file's weights into a model whose layers have not been frozen yet.
 
     Raises:
         SpaceError: If the file is missing, broken or unsafe, or does not fit: the message names
@@ -57,7 +57,7 @@ def load_weights(model: "keras.Model", path: Path) -> None:
 
 
 def _match_layers(model: "keras.Model", file: Any) -> Iterator[_LayerWeights]:
-    """Yield all layers of a model that have weights, with the file's arrays."""
+    """Yield all layers of a model that have weights, with the arrays for them."""
     if "layers" in file:
         yield from _match_by_path(model, _get_member(file, "layers"))
         return
@@ -90,7 +90,7 @@ def _numbered_arrays(group: Any, path: str) -> list[Any]:
 
 
 def _match_by_order(model: "keras.Model", group: Any) -> Iterator[_LayerWeights]:
-    """Match groups from before Keras 3: in the model's order, under any names."""
+    """Match groups of older versions: in the model's order, under any names."""
     layers = [layer for layer in model.layers if layer.weights]
     saved = [_get_member(group, name) for name in _names(group, "layer_names")]
     saved = [layer for layer in saved if _names(layer, "weight_names")]
@@ -101,7 +101,7 @@ def _match_by_order(model: "keras.Model", group: Any) -> Iterator[_LayerWeights]
 
 
 def _names(group: Any, attribute: str) -> list[str]:
-    """Return names from an attribute, or from several if they were too long for one."""
+    """Return names from an attribute, or from numbered ones if they did not fit into one."""
     names = list(group.attrs.get(attribute, []))
     number = 0
     while f"{attribute}{number}" in group.attrs:
@@ -135,7 +135,7 @@ def _check_shapes(part: _LayerWeights, model_name: str, path: Path) -> None:
 
 
 def _checked_shape(array: Any) -> tuple[int, ...]:
-    """Return the shape of an array; refuse all but numbers in the file itself."""
+    """Return the shape of an array; refuse anything but numbers in the file itself."""
     import h5py
 
     if not isinstance(array, h5py.Dataset) or array.external or array.is_virtual:
@@ -157,7 +157,7 @@ def _finalize(model: "keras.Model") -> None:
 
 
 def _snake_case(name: str) -> str:
-    """Return the name of a class as Keras writes it in groups, as `batch_normalization`."""
+    """Return a class name as Keras names its group, such as `batch_normalization`."""
     name = re.sub(r"(.)([A-Z][a-z]+)", r"\1_\2", name)
     return re.sub(r"([a-z])([A-Z])", r"\1_\2", name).lower()
 

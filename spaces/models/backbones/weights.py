@@ -1,4 +1,4 @@
-"""Where a backbone's weights come from, and how they expect pixels."""
+"""The source of a backbone's weights, and the scaling of pixels that they expect."""
 
 import hashlib
 from dataclasses import dataclass
@@ -15,12 +15,10 @@ FILE_MODES: tuple[Mode, ...] = ("torch", "tf", "caffe")
 class Weights:
     """The weights of a backbone.
 
-    Attributes:
-        source: `imagenet` (Keras' own download and cache), `none` (random ones from a fixed
-            seed), or the path of a `.weights.h5` or of one of Keras' own `.h5` files.
-        mode: How the weights of a file expect pixels; `None` means as Keras' own ImageNet
-            weights of the backbone do. A mode replaces the rescaling of networks that rescale
-            pixels themselves.
+    `source` is `imagenet` (Keras' own download and cache), `none` (random ones from a fixed seed),
+    or the path of a `.weights.h5` file or of one of Keras' own `.h5` files. `mode` is the scaling
+    of pixels for a file's weights; None means that of Keras' own ImageNet weights. A mode replaces
+    the rescaling of networks that rescale pixels themselves.
     """
 
     source: str = IMAGENET
@@ -38,11 +36,11 @@ class Weights:
 
     @property
     def path(self) -> Path | None:
-        """The file they are in, if the user named one."""
+        """The file of the weights, if the user named one."""
         return None if self.source in {IMAGENET, RANDOM} else Path(self.source).expanduser()
 
     def mode_for(self, backbone: Backbone) -> Mode:
-        """Return how pixels must be scaled before a backbone with these weights."""
+        """Return the scaling of pixels for a backbone with these weights."""
         return self.mode or backbone.mode
 
     def digest(self) -> str:
@@ -63,4 +61,4 @@ class Weights:
 
 
 RANDOM_WEIGHTS = Weights(RANDOM)
-"""Random weights, for what depends on shapes only."""
+"""Random weights, where only shapes matter."""
