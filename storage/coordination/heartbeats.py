@@ -186,8 +186,7 @@ def select_workers(
             leases.c.trial_number,
         )
         .outerjoin(
-            leases,
-            sa.and_(leases.c.worker_id == workers.c.worker_id, leases.c.kind.is_(None)),
+            leases, sa.and_(leases.c.worker_id == workers.c.worker_id, leases.c.kind.is_(None))
         )
         .where(condition)
         .order_by(workers.c.host, workers.c.pid)

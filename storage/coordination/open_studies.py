@@ -119,10 +119,7 @@ def _select_open_leases(connection: Connection, ids: Sequence[int]) -> list[Any]
 
 
 def _describe(
-    row: Any,
-    units: Units,
-    open_leases: Sequence[Any],
-    others: Sequence[WorkerRow],
+    row: Any, units: Units, open_leases: Sequence[Any], others: Sequence[WorkerRow]
 ) -> OpenStudyRow | None:
     """Describe a study; None if nothing is left to do in it."""
     held = [lease.worker_id for lease in open_leases if lease.study_id == row.study_id]

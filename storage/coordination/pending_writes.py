@@ -18,12 +18,7 @@ from sqlalchemy.engine import Connection
 
 from storage.database.store import Store
 from storage.optuna_internals import storage_of, study_id_of, with_storage
-from storage.optuna_schema.tables import (
-    params,
-    reports,
-    system_attributes,
-    user_attributes,
-)
+from storage.optuna_schema.tables import params, reports, system_attributes, user_attributes
 from storage.optuna_schema.writes import (
     Row,
     attribute_row,

@@ -161,12 +161,7 @@ def _study_names(connection: Connection) -> dict[int, str]:
 def _leases_with_trials(which: sa.ColumnElement[bool] | None = None) -> sa.Select[Any]:
     """Select leases with the study's name, and the trial's state and value in Optuna."""
     query = (
-        sa.select(
-            leases,
-            optuna_studies.c.study_name,
-            trials.c.state,
-            values.c.value,
-        )
+        sa.select(leases, optuna_studies.c.study_name, trials.c.state, values.c.value)
         .join(optuna_studies, optuna_studies.c.study_id == leases.c.study_id)
         .outerjoin(trials, trials.c.trial_id == leases.c.trial_id)
         .outerjoin(

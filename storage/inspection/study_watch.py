@@ -9,12 +9,7 @@ import sqlalchemy as sa
 from optuna.trial import FrozenTrial
 
 from storage.database.store import Store
-from storage.inspection.trial_table import (
-    Curve,
-    ReadTrials,
-    TrialRow,
-    load_outcomes_and_curves,
-)
+from storage.inspection.trial_table import Curve, ReadTrials, TrialRow, load_outcomes_and_curves
 from storage.optuna_internals import trial_id_of
 from storage.optuna_schema.constraints import is_feasible
 from storage.optuna_schema.tables import to_local, trials

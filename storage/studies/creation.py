@@ -72,12 +72,7 @@ def create_study(
 
 @with_retry
 def _insert_record(
-    store: Store,
-    /,
-    study_id: int,
-    caller: str,
-    queue: Sequence[QueuedConfig],
-    **values: Any,
+    store: Store, /, study_id: int, caller: str, queue: Sequence[QueuedConfig], **values: Any
 ) -> bool:
     """Add our record of a study with its queue; False if another caller has added one.
 

@@ -33,13 +33,7 @@ class TestUseRow:
 
 @with_retry
 def record_test_use(
-    store: Store,
-    fingerprint: str,
-    *,
-    study: str,
-    trial_number: int,
-    creation: str,
-    command: str,
+    store: Store, fingerprint: str, *, study: str, trial_number: int, creation: str, command: str
 ) -> None:
     """Record that a network is about to be evaluated on a test split; the first record stays.
 
