@@ -1,7 +1,6 @@
 """Inconsistencies between our tables, Optuna's tables and living workers: found and repaired.
 
-Finding them only reads. Repairs are safe to repeat, and safe in parallel with others: what a
-living worker holds is left alone.
+Finding only reads. Repairs may be repeated, run in parallel, and spare trials of living workers.
 """
 
 from collections.abc import Callable, Iterable
@@ -55,7 +54,7 @@ def find_inconsistencies(store: Store) -> list[Inconsistency]:
         joined = connection.execute(_leases_with_trials()).all()
         unleased = connection.execute(_running_without_lease()).all()
     rows = list_workers(store)
-    # Workers that came or left meanwhile may have held one of the leases.
+    # Workers that registered or left meanwhile may have held one of the leases.
     alive = {row.worker_id for row in (*before, *rows) if row.is_alive}
     inconsistencies = [
         Inconsistency("dead worker", names.get(row.study_id, ""), row.trial_number, row)
@@ -74,7 +73,7 @@ def find_inconsistencies(store: Store) -> list[Inconsistency]:
 
 
 def repair_inconsistencies(store: Store, inconsistencies: Iterable[Inconsistency]) -> None:
-    """Repair what was found; everything is checked again first."""
+    """Repair inconsistencies, after checking each of them again."""
     found = list(inconsistencies)
     if any(it.kind == "strays" for it in found):
         delete_orphans(store)
@@ -103,7 +102,7 @@ def _classify(row: Any, alive: Iterable[str]) -> InconsistencyKind | None:
 
 @with_retry
 def _repair_leases(store: Store, name: str, alive: set[str]) -> None:
-    """Make leases agree with Optuna's trials; recovery writes outcomes to Optuna."""
+    """Make leases agree with Optuna's trials; recovery then writes outcomes to Optuna."""
     with store.read() as connection:
         rows = connection.execute(_leases_with_trials(optuna_studies.c.study_name == name)).all()
     repairs: dict[InconsistencyKind, Callable[[Any, float], sa.Delete | sa.Update]] = {

@@ -1,7 +1,4 @@
-"""Records of studies: found, listed, changed and ended.
-
-What is spent of a study's budget is in `storage.coordination.budget`.
-"""
+"""Records of studies: found, listed, changed and ended."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -69,7 +66,7 @@ def load_study(store: Store, name: str) -> StudyRecord:
 
 @with_retry
 def find_study(store: Store, name: str) -> StudyRecord:
-    """Load the record of a study for reading, be it one of ours or a plain Optuna study.
+    """Load the record of a study of ours, or of a plain Optuna study for reading.
 
     Raises:
         StudyNotFoundError: If the store has neither, or the study has several objectives; the
@@ -133,7 +130,7 @@ def find_study_id(store: Store, name: str) -> int:
 
 @with_retry
 def find_study_of_trial(store: Store, trial_id: int) -> int | None:
-    """Return the id of the study that a trial belongs to; None where there is no such trial."""
+    """Return the id of a trial's study, None if there is no such trial."""
     query = sa.select(trials.c.study_id).where(trials.c.trial_id == trial_id)
     with store.read() as connection:
         found = connection.execute(query).scalar()
@@ -161,7 +158,7 @@ def list_all_studies(store: Store) -> list[str]:
 
 @with_retry
 def set_stopped(store: Store, study_id: int, is_stopped: bool) -> None:
-    """Make all workers leave a study after their current epoch, or let them come back."""
+    """Make all workers leave a study after their current epoch, or let them return."""
     with store.write() as connection:
         update_study(connection, study_id, is_stopped=is_stopped)
 
@@ -182,7 +179,7 @@ def end_study(store: Store, study_id: int, reason: str, *, has_failed: bool = Fa
 
 @with_retry
 def end_if_queue_empty(store: Store, study_id: int, reason: str) -> None:
-    """End a study that trains queued configs only, once the last of them has begun."""
+    """End a study that trains only queued configs, once the last of them has begun."""
     waits = sa.select(trials.c.trial_id).where(
         trials.c.study_id == study_id, trials.c.state == TrialState.WAITING
     )
