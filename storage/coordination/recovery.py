@@ -44,7 +44,7 @@ WATCH_S = 1.2 * HEARTBEAT_INTERVAL_S
 
 
 def recover(store: Store, study_id: int, liveness: LivenessMonitor | None = None) -> int:
-    """Release trials of dead workers, write missing outcomes to Optuna, and count both.
+    """Release trials of dead workers, write missing outcomes to Optuna, and return their number.
 
     With a monitor, workers of other machines are dead only if it has observed their silence.
     """

@@ -22,8 +22,8 @@ SERVER_TIMEOUTS_S = {
     "lock_timeout": 60,
     "idle_in_transaction_session_timeout": 30,
 }
-"""A worker that stops within a transaction loses its session and its locks before the retries of
-others end. No transaction of ours is idle for 30 s."""
+"""A worker that is suspended within a transaction loses its session and its locks before the
+retries of others end. No transaction of ours is idle for 30 s."""
 KEEPALIVES = {
     "keepalives_idle": 30,
     "keepalives_interval": 10,

@@ -193,7 +193,7 @@ def open_read_only(url: URL) -> PooledRDBStorage:
 
 
 def create_optuna_tables(url: URL) -> None:
-    """Let Optuna create missing tables; tables of another version are a `RuntimeError`."""
+    """Let Optuna create missing tables; it raises `RuntimeError` on those of another version."""
     options = {"poolclass": sa.pool.NullPool, "connect_args": connect_args(url)}
     RDBStorage(escape_braces(sqlalchemy_url(url)), options).remove_session()
 

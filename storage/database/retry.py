@@ -97,9 +97,8 @@ class RetryPolicy:
 
     def begin_shutdown(self) -> None:
         """Retry for a few more seconds at most; safe to call from a signal handler."""
-        self._shutdown_deadline = min(
-            self._shutdown_deadline, time.monotonic() + SHUTDOWN_TIMEOUT_S
-        )
+        deadline = time.monotonic() + SHUTDOWN_TIMEOUT_S
+        self._shutdown_deadline = min(self._shutdown_deadline, deadline)
 
     @property
     def is_shutting_down(self) -> bool:

@@ -1,6 +1,7 @@
 """Inconsistencies between our tables, Optuna's tables and living workers: found and repaired.
 
-Finding only reads. Repairs may be repeated, run in parallel, and spare trials of living workers.
+Finding them only reads. Repairs may be repeated or run in parallel, and skip what living workers
+hold.
 """
 
 from collections.abc import Callable, Iterable

@@ -59,7 +59,7 @@ def _load_outcomes(connection: Connection, selection: TrialSelection) -> dict[in
 
 
 def _load_curves(connection: Connection, selection: TrialSelection) -> dict[int, Curve]:
-    """Let the database summarize curves."""
+    """Return summaries of curves, computed by the database."""
     sums = (
         sa.select(
             epochs.c.trial_id,

@@ -178,7 +178,7 @@ def _insert(connection: Connection, table: sa.TableClause) -> "Insert":
 
 
 def _last_report(connection: Connection, trial_id: int) -> float | None:
-    """Return a trial's last report, None if that is not a number."""
+    """Return a trial's last report, None if there is none or it is NaN."""
     row = connection.execute(
         sa.select(tables.reports.c.intermediate_value, tables.reports.c.intermediate_value_type)
         .where(tables.reports.c.trial_id == trial_id)

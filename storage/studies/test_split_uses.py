@@ -28,7 +28,7 @@ class TestUseRow:
     command: str
     used_at: float
 
-    __test__ = False  # Despite its name, not a test of pytest.
+    __test__ = False  # pytest would collect the class for its name.
 
 
 @with_retry
