@@ -1,8 +1,7 @@
 """The service: settings, data, training, workers, launchers and the command line.
 
 `search.run`, `search.confirm` and `search.report` are the commands as functions; `gather_facts`
-reads what a report tells. They are loaded when they are asked for, so that the command line
-answers at once.
+reads the facts of a report. They are loaded on first use, so that the command line starts quickly.
 """
 
 from importlib import import_module

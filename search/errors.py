@@ -39,7 +39,7 @@ class WeightsNotFoundError(TrialRecordError):
 
 
 class WorkerError(SearchError, RuntimeError):
-    """Workers have ended, and the study cannot go on."""
+    """Workers have ended, and the study cannot continue."""
 
 
 class WorkerStartError(WorkerError):

@@ -19,14 +19,15 @@ Reason = Literal["leader", "smaller", "steadier"]
 LEVEL = 0.95
 N_DRAWS = 20_000
 SEPARABLE_BELOW = 0.05
-"""A config with a smaller chance to be at least as good as the leader is separable from it."""
+"""A config whose probability of being at least as good as the leader is smaller is
+distinguishable from it, and worse."""
 EQUAL_ABOVE = 0.25
-"""A smaller config is recommended only with such a chance to be at least as good as the leader: if
-it is not separable after a few trainings, it may still be worse."""
+"""A smaller config is recommended only with this probability of being at least as good as the
+leader: if it is not distinguishable after a few trainings, it may still be worse."""
 MIN_SEEDS = 3
 """Fewer trainings are too few to drop a config, or for a useful interval."""
 BEHIND_BELOW = 0.01
-"""A config with a smaller chance to be the best is not trained further."""
+"""A config with a smaller probability of being the best is not trained further."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,9 +48,9 @@ class Standing:
     """The result of one config.
 
     `low` to `high` is the 95 % interval of the mean over all seeds. Deviation and interval are
-    None before it has two values, `chance` to be the best before two configs have two values.
-    `is_separable` means clearly worse than the leader. `n_failed` trainings have no value, which
-    the mean does not show.
+    None before it has two values; `chance`, the probability of being the best, before two configs
+    have. `is_separable` means distinguishably worse than the leader. `n_failed` trainings have no
+    value, which the mean does not show.
     """
 
     trial: int

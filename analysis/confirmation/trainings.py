@@ -123,14 +123,14 @@ def _recommendation(found: Confirmation) -> str:
     if len(found.standings) == 1:
         return f"Recommended: trial {best.trial}, the only one that was trained again."
     if not equals:
-        return f"Recommended: trial {best.trial}, separable from all others."
+        return f"Recommended: trial {best.trial}, distinguishable from all others."
     names = ", ".join(str(it.trial) for it in equals)
     why = {
         "leader": "",
         "smaller": ", smaller than the leader",
         "steadier": ", of which no training failed",
     }
-    return f"Recommended: trial {best.trial}{why[found.reason]}. Not separable: {names}."
+    return f"Recommended: trial {best.trial}{why[found.reason]}. Not distinguishable: {names}."
 
 
 def load_trainings(store: Store, study: str) -> Trainings | None:

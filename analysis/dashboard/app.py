@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
 
 MAX_PLOTTED_TRIALS = 1000
-"""In a study with more, optuna-dashboard's slow plots show so many of them."""
+"""Maximum number of trials in the slow plots of optuna-dashboard."""
 CSS = "/convsearch.css"
 EMPTY_JSON = Response(b"{}")
 STUDY, TRIAL = "(?P<study>[0-9]{1,18})", "(?P<trial>[0-9]{1,18})"
@@ -38,13 +38,8 @@ ARTIFACT = "(?P<artifact>[0-9a-fA-F-]{1,80})"
 class Dashboard:
     """The application that shows the studies of a store; called by many threads at a time.
 
-    It has no access control: see `Guard`.
-
-    Args:
-        store: The store, for reading unless edits are allowed.
-        allows_edit: Whether the store may be changed.
-        load_dataset_facts: Loads facts about the images of a study by its name.
-        remove_study: Deletes a convsearch study with all files that belong to it.
+    It has no access control: see `Guard`. `load_dataset_facts` loads facts about the images of a
+    study by its name; `remove_study` deletes a convsearch study with all its files.
     """
 
     def __init__(
@@ -116,7 +111,7 @@ class Dashboard:
         return self._forward(environ)
 
     def _forward(self, environ: "WSGIEnvironment") -> Response:
-        """Return optuna-dashboard's response; its page cannot read one without content."""
+        """Return optuna-dashboard's response; its page cannot read an empty one."""
         response = call_app(self.optuna_app, environ)
         return EMPTY_JSON if response.status is HTTPStatus.NO_CONTENT else response
 
@@ -151,11 +146,7 @@ class Dashboard:
         return self._respond_slowly({**environ, "QUERY_STRING": query}, study, self.optuna_app)
 
     def _importance(self, environ: "WSGIEnvironment", study: int) -> Response | None:
-        """Return the importances of parameters.
-
-        They are empty for a study without parameters, and for a confirmation, whose few configs
-        say nothing about them.
-        """
+        """Return importances; empty for a confirmation, whose few configs say nothing of them."""
         cached_study = self.studies.find(study)
         if cached_study is None:
             return None

@@ -6,12 +6,7 @@ from typing import Any
 
 from optuna.artifacts.exceptions import ArtifactNotFound
 
-from analysis.dashboard.pictures import (
-    draw_architecture,
-    draw_confusion,
-    draw_curve,
-    draw_samples,
-)
+from analysis.dashboard.pictures import draw_architecture, draw_confusion, draw_curve, draw_samples
 from analysis.dashboard.study_cache import StudySnapshot
 from analysis.report.facts import DataFacts
 from spaces import Config, SpaceError, draw_network
@@ -82,19 +77,14 @@ def _describe(artifact_id: str) -> dict[str, Any]:
 
 @dataclass(frozen=True, slots=True)
 class Drawing:
-    """Draws the pictures of a study; some need facts about its data."""
+    """Draws the pictures of a study, some of which need facts about its data."""
 
     store: Store
     snapshot: StudySnapshot
     data: DataFacts | None
 
     def draw(self, trial_id: int | None, kind: str) -> bytes | None:
-        """Draw a picture as PNG; None if there is no such picture.
-
-        Args:
-            trial_id: The trial's id, None for a picture of the study.
-            kind: The first part of the artifact's id.
-        """
+        """Return a picture of a trial, or of the study if `trial_id` is None, as PNG, or None."""
         if trial_id is None:
             return self._draw_samples() if kind == SAMPLES else None
         trial = next((it for it in self.snapshot.trials if it.row.trial_id == trial_id), None)

@@ -9,9 +9,9 @@ from typing import Generic, TypeVar
 logger = logging.getLogger(__name__)
 T = TypeVar("T")
 PAUSE_FACTOR = 10
-"""A value that took a second to make is made again after ten at the earliest."""
+"""A value that took 1 s to load is loaded again after 10 s at the earliest."""
 RETRY_AFTER_S = 30.0
-"""After a failure."""
+"""Delay of the next attempt after a failure."""
 START_DELAY_S = 0.5
 """Delay of loads that no page waits for, so that pages are served first."""
 
@@ -28,11 +28,9 @@ class BackgroundLoader(Generic[T]):
         self._thread: threading.Thread | None = None
 
     def get(self, key: object, wait_s: float = 0.0) -> T:
-        """Return the value, and start loading it again if `key` has changed.
+        """Return the value, and start loading it again if `key`, its version, has changed.
 
-        Args:
-            key: The version of the value's source.
-            wait_s: How long to wait for the first value; later the previous one is returned.
+        The first value is waited for, up to `wait_s`; later the previous one is returned.
         """
         with self._lock:
             is_loading = self._thread is not None and self._thread.is_alive()

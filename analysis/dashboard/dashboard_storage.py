@@ -1,4 +1,4 @@
-"""The storage that optuna-dashboard is given: it reads from the cache, and writes if allowed."""
+"""The storage for optuna-dashboard, which reads from the cache, and writes if allowed."""
 
 from collections.abc import Callable, Container, Sequence
 from typing import Any
@@ -58,10 +58,7 @@ class DashboardStorage(BaseStorage):
         return self._snapshot(study_id).study.system_attrs
 
     def get_all_trials(
-        self,
-        study_id: int,
-        deepcopy: bool = True,
-        states: Container[TrialState] | None = None,
+        self, study_id: int, deepcopy: bool = True, states: Container[TrialState] | None = None
     ) -> list[FrozenTrial]:
         """Return the trials of a study by number; never copies."""
         snapshot = self._snapshot(study_id)

@@ -9,7 +9,7 @@ V = TypeVar("V")
 class LruDict(dict[K, V]):
     """A dict of at most `max_items`: setting an item removes the one that was set longest ago.
 
-    To count as used, an item that was read is set again. It takes no lock of its own.
+    An item that was read must be set again to count as used. There is no lock.
     """
 
     def __init__(self, max_items: int) -> None:

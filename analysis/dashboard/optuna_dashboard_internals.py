@@ -54,7 +54,7 @@ __all__ = [
 ]
 
 USER_ATTRIBUTE_PREFIX = "dashboard:"
-"""Of a study's attributes that hold what users wrote in the dashboard."""
+"""Prefix of a study's attributes that hold what users wrote in the dashboard."""
 PREFERENTIAL_ATTRIBUTE = "preference:is_preferential"
 
 

@@ -76,11 +76,6 @@ def draw_plots(store: Store, snapshot: StudySnapshot, max_epochs: int | None) ->
 
     There are none for a study without a value, for a plain Optuna study, whose values need not be
     accuracies, and for a confirmation, which compares means.
-
-    Args:
-        store: The store of the study.
-        snapshot: The study.
-        max_epochs: The maximum number of epochs of a training phase.
     """
     is_search = (
         snapshot.is_convsearch

@@ -9,7 +9,7 @@ from analysis.dashboard.lru_dict import LruDict
 from analysis.dashboard.responses import Response
 
 MAX_CONCURRENT = 2
-"""So many requests may wait for a slow response; the server's other threads stay free."""
+"""Maximum number of requests that wait for a slow response; other threads stay free."""
 MAX_CACHED, MAX_CACHED_BYTES = 64, 64 * 1024**2
 REUSE_FACTOR, MAX_REUSE_S = 10, 60.0
 """A response is reused for ten times as long as it took, even if the study changes meanwhile."""
@@ -24,13 +24,7 @@ class SlowResponses:
         self._lock = threading.Lock()
 
     def respond(self, cache_key: str, version: object, make: Callable[[], Response]) -> Response:
-        """Return the cached response, or make it.
-
-        Args:
-            cache_key: Names the request and its study.
-            version: Version of the study; the response of an older one is reused for a while.
-            make: Makes the response.
-        """
+        """Return the cached response, for a while even of an older version, or make it."""
         found = self._find(cache_key, version)
         if found is not None:
             return found

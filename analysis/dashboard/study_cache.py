@@ -50,7 +50,7 @@ class CachedValue(Generic[T]):
         self._error: StoreError | None = None
 
     def get(self) -> T:
-        """Return the value, and read it first if it is outdated.
+        """Return the value, read again if it is outdated.
 
         Raises:
             StoreError: If the store fails, or has failed a moment ago.
@@ -80,15 +80,11 @@ class CachedValue(Generic[T]):
 
 @dataclass(frozen=True, slots=True)
 class StudySnapshot:
-    """A study at one moment.
+    """A study at one moment, with all trials by number.
 
-    Attributes:
-        study: The study.
-        trials: All trials, by number.
-        version: Rises with every change of the trials.
-        status: Its status; None for a multi-objective study.
-        best: The best trial, or the Pareto front of several objectives; empty for a confirmation.
-        confirmation: The id of its confirmation.
+    `version` rises with every change of the trials. `status` is None for a multi-objective study.
+    `best` is the best trial, or the Pareto front of several objectives, and empty for a
+    confirmation; `confirmation` is the id of the study's confirmation.
     """
 
     study: FrozenStudy
@@ -157,11 +153,7 @@ class CachedStudy:
         return study_id_of(self.study)
 
     def snapshot(self) -> StudySnapshot:
-        """Return the study as it is now, or was a second ago.
-
-        Raises:
-            StoreError: If the store fails.
-        """
+        """Return the study as it is now, or was a second ago."""
         return self._snapshot_cache.get()
 
     def invalidate(self) -> None:
@@ -198,7 +190,10 @@ class CachedStudy:
 
 
 class StudyCache:
-    """The studies of a store; each is cached from its first request on."""
+    """The studies of a store, each cached from its first request on.
+
+    Methods that read raise a `StoreError` if the store fails.
+    """
 
     def __init__(self, store: Store) -> None:
         self.store = store
@@ -208,19 +203,11 @@ class StudyCache:
         self._lock = threading.Lock()
 
     def all(self) -> list[FrozenStudy]:
-        """Return all studies by id.
-
-        Raises:
-            StoreError: If the store fails.
-        """
+        """Return all studies by id."""
         return sorted(self._study_list.get(), key=study_id_of)
 
     def find(self, study_id: int) -> CachedStudy | None:
-        """Return the study of an id; None if there is none.
-
-        Raises:
-            StoreError: If the store fails.
-        """
+        """Return the study with an id; None if there is none."""
         study = next((it for it in self.all() if study_id_of(it) == study_id), None)
         with self._lock:
             if study is None:

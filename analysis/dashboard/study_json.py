@@ -126,13 +126,8 @@ class StudyJsonWriter:
     ) -> bytes:
         """Return the response to `GET /api/studies/ID?after=N` in optuna-dashboard's form.
 
-        Args:
-            snapshot: The study.
-            after: Number of trials that the page has already; they are omitted.
-            note: The generated note of the study.
-            facts: Facts about the study, shown with its user attributes.
-            plots: Figures as JSON, by title.
-            artifacts: Artifacts of the study, in optuna-dashboard's form.
+        The first `after` trials, which the page has already, are omitted. `facts` are shown with
+        the study's user attributes; `plots` are figures as JSON, by title.
         """
         pieces, summary = self._write_trials(snapshot)
         head = _write_head(snapshot.study, summary, plots)

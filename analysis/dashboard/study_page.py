@@ -19,10 +19,8 @@ from storage import Store
 
 DatasetFactsLoader = Callable[[Store, str], DataFacts | None]
 """Loads facts about a study's images by its name; may take seconds, or return None."""
-MAX_WAIT_S = 0.5
-MAX_TRIALS_WITH_WAIT = 200
-"""How long the page of a study with at most so many trials waits for plots and facts about images;
-pages of larger studies show them with the next request."""
+MAX_WAIT_S, MAX_TRIALS_WITH_WAIT = 0.5, 200
+"""How long pages wait for plots and facts; those of more trials show them on a later request."""
 PLOTS_PAUSE_S = 10.0
 MAX_CACHED_PAGES, MAX_CACHED_PICTURES = 8, 64
 
@@ -59,11 +57,7 @@ class StudyPage:
         )
 
     def page(self, after: int) -> Response:
-        """Return the study's page without its first `after` trials.
-
-        Raises:
-            StoreError: If the store fails.
-        """
+        """Return the study's page without its first `after` trials."""
         snapshot = self.cached_study.snapshot()
         after = min(after, len(snapshot.trials))
         data = self._dataset_facts(snapshot)
@@ -106,9 +100,6 @@ class StudyPage:
         """Return a picture as PNG, drawn once for each state of its trial; None if there is none.
 
         It shows the current state, whichever version was requested.
-
-        Raises:
-            StoreError: If the store fails.
         """
         snapshot = self.cached_study.snapshot()
         data = self._dataset_facts(snapshot)

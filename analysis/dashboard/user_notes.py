@@ -13,12 +13,9 @@ def merge_user_note(
 ) -> dict[str, Any]:
     """Return the note that a page shows, in optuna-dashboard's form.
 
-    Args:
-        generated: The generated note.
-        attributes: System attributes of the study, which hold users' notes.
-        trial_id: The trial's id, None for the study's note.
-        allows_edit: Whether it may be edited: a heading then separates the user's part, so that
-            it is recognized when it is saved, even if the generated part has changed.
+    A note that may be edited has a heading before the user's part, by which that part is found
+    when it is saved, even if the generated part has changed. `attributes` are system attributes
+    of the study; `trial_id` is None for the study's note.
     """
     user_note = get_note_from_system_attrs(dict(attributes), trial_id)
     has_heading = generated and (user_note["body"] or allows_edit)

@@ -14,7 +14,7 @@ FEW_FOR_IMPORTANCE = 30
 """With 15 trials and 12 parameters without effect, one had a median importance of 44 %."""
 UNBALANCED_RATIO = 1.5
 FEW_IMAGES = 100
-"""Images of a split; with fewer, accuracy has steps of more than 0.01."""
+"""In a split with fewer images, accuracy has steps of more than 0.01."""
 EDGE_TOLERANCE = 0.01
 """Share of a range, from its end, within which a value counts as the end."""
 NATURAL_MINIMA = (0, 1)
@@ -60,7 +60,7 @@ def _search_cautions(facts: Facts) -> Iterator[Caution]:
 def _edge_cautions(facts: Facts) -> Iterator[Caution]:
     """Find parameters of the winner whose value is an end of their range.
 
-    They come last: there may be several, and they suggest another search rather than doubt.
+    They come last: there may be several, and they suggest another search rather than cast doubt.
     """
     trial = next((it for it in facts.trials if it.number == facts.winner.trial.trial), None)
     if trial is None:
@@ -70,8 +70,7 @@ def _edge_cautions(facts: Facts) -> Iterator[Caution]:
             continue  # Both of two values are ends.
         value, low, high = trial.params[name], distribution.low, distribution.high
         if is_at_edge(value, low, high, is_log=distribution.log):
-            values = {"parameter": name, "value": value, "low": low, "high": high}
-            yield Caution("edge", values)
+            yield Caution("edge", {"parameter": name, "value": value, "low": low, "high": high})
 
 
 def is_at_edge(value: float, low: float, high: float, *, is_log: bool) -> bool:
@@ -120,8 +119,7 @@ def _confirmation_cautions(facts: Facts) -> Iterator[Caution]:
     if lost:
         yield Caution("lost_trainings", {"trials": ", ".join(map(str, lost))})
     known = {*facts.lost_trials, *(it.trial for it in found.standings)}
-    ahead = facts.ranking.complete[: len(known)]
-    n_new = sum(it.trial not in known for it in ahead)
+    n_new = sum(it.trial not in known for it in facts.ranking.complete[: len(known)])
     if n_new:
         yield Caution("searched_after_confirm", {"n": n_new})
 

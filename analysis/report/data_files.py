@@ -12,7 +12,7 @@ from analysis.results.ranking import RankedTrial, Ranking
 from storage import EpochRow
 
 FORMAT = 1
-"""Version of `report.json`, increased when readers have to change."""
+"""Version of the format of `report.json`, increased when readers have to change."""
 PARAMETER_PREFIX = "params_"
 """Prefix of the columns of parameters: `family` is a column and a parameter."""
 COLUMNS = (
@@ -60,20 +60,12 @@ def facts_to_json(facts: Facts) -> dict[str, Any]:
 
 
 def write_json(facts: Facts, path: Path) -> None:
-    """Write `report.json`, whole or not at all.
-
-    Raises:
-        OSError: If the file cannot be written.
-    """
+    """Write `report.json`, whole or not at all."""
     write_atomically(path, dump_json(facts_to_json(facts)))
 
 
 def write_trials(facts: Facts, path: Path) -> None:
-    """Write `trials.csv`: a row per trial, ranked ones first, with a column per parameter.
-
-    Raises:
-        OSError: If the file cannot be written.
-    """
+    """Write `trials.csv`: a row per trial, ranked ones first, with a column per parameter."""
     trials = facts.ranking.trials
     names = dict.fromkeys(name for trial in trials for name in trial.params)
     columns = (*COLUMNS, *(f"{PARAMETER_PREFIX}{name}" for name in names))

@@ -69,8 +69,8 @@ class SearchFacts:
     """The search of a study.
 
     `space` has each parameter's values in words, in the order of the space. `settings` are the
-    training settings by name, such as `max_epochs`. `versions` are of the packages that created
-    it. `machine_s` is the time of all epochs of all trials, `active_s` that with an active worker.
+    training settings by name, such as `max_epochs`, `versions` those of the packages used.
+    `machine_s` is the time of all epochs of all trials, `active_s` the time with an active worker.
     `epochs_saved_by_pruner` and `..._by_patience` (early stopping) were not trained.
     """
 
@@ -95,9 +95,9 @@ class SearchFacts:
 class WinnerFacts:
     """The exported network.
 
-    `trial` is the trial of the search that has its config; `source` is the study that its weights
-    are from, the search itself or its confirmation, `source_trial` the number there, and `curve`
-    the learning curve of that training. `command` retrains it.
+    `trial` is the trial of the search with its config. `source` is the study that trained its
+    weights, the search itself or its confirmation; `source_trial` is the number there, and `curve`
+    the learning curve of that training. `command` retrains the network.
     """
 
     trial: RankedTrial
@@ -111,7 +111,7 @@ class WinnerFacts:
 
     @property
     def seconds(self) -> float:
-        """The time of all epochs of the training that its weights are from."""
+        """The time of all epochs of the training of its weights."""
         return sum(row.seconds for row in self.curve)
 
     @property
@@ -143,7 +143,7 @@ class TestUse:
     study: str
     trial: int
     is_of_deleted: bool = False
-    """Whether that study was deleted since; one of the same name is another study."""
+    """Whether that study has been deleted; one of the same name is another study."""
 
     __test__ = False  # Not a test, despite the name.
 

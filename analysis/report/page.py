@@ -1,7 +1,7 @@
 """The page `report.html`, a single file that opens without a network.
 
-It contains Plotly's script, figures as data, and images. Its content security policy forbids the
-browser to load anything else, and to run other scripts than the two in it.
+It contains Plotly's script, figures as data, and images. Its content security policy keeps
+browsers from loading anything else, and from running scripts other than the two in it.
 """
 
 from base64 import b64encode
@@ -63,17 +63,12 @@ class Script:
 
 
 def render_page(facts: Facts, *, lang: str = "en") -> str:
-    """Return the report of a study as one HTML page.
-
-    Args:
-        facts: Of the study; the page says which parts are missing.
-        lang: `en` or `ru`.
+    """Return the report of a study as one HTML page, which says which parts are missing.
 
     Raises:
-        ValueError: If there are no texts in that language.
+        ValueError: If there are no texts in the language.
     """
     words = texts(lang)
-    figures = PageFigures(facts, lang)
     scripts = _scripts()
     context: dict[str, Any] = {
         "facts": facts,
@@ -84,7 +79,7 @@ def render_page(facts: Facts, *, lang: str = "en") -> str:
         "percent": words.percent,
         "duration": words.duration,
         "phrases": Phrases(words),
-        "figures": figures,
+        "figures": PageFigures(facts, lang),
         "panels": draw_architecture(facts.winner.layers, words),
         "picture_uri": picture_uri,
         "heat_uri": heat_uri,
@@ -117,8 +112,7 @@ def _scripts() -> Mapping[str, Script]:
 @cache
 def _resource(name: str) -> Markup:
     """Return a file of the package, which needs no escaping."""
-    path = files("analysis.report").joinpath("templates", name)
-    return Markup(path.read_text(encoding="utf-8"))
+    return Markup(files("analysis.report").joinpath("templates", name).read_text(encoding="utf-8"))
 
 
 @cache

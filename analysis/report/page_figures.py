@@ -39,24 +39,18 @@ class PageFigures:
         self._drawn: dict[str, go.Figure] = {}
 
     def draw(self, name: str, about: str) -> Markup:
-        """Return the placeholder of a figure, with its title and caption.
-
-        Args:
-            name: A key of `STUDY_FIGURES` or `EVALUATION_FIGURES`, or `confirmation`.
-            about: The caption, also read by screen readers.
-        """
+        """Return the placeholder of a figure, with its title and the caption `about`."""
         figure = self._plot(name)
         title = figure.layout.title.text
         figure.update_layout(title=None, margin_t=16)
         if name == "parallel":
             figure.update_layout(margin_t=48)
         self._drawn[name] = figure
-        kind = "figure wide" if name in WIDE_FIGURES else "figure"
         return Markup(
             '<figure class="{kind}"{focus}><h3>{title}</h3>{place}'
             "<figcaption>{about}</figcaption></figure>"
         ).format(
-            kind=kind,
+            kind="figure wide" if name in WIDE_FIGURES else "figure",
             focus=Markup(' tabindex="0"') if name in WIDE_FIGURES else "",
             title=_unescape(title),
             place=self._placeholder(name, f"{title}. {about}"),

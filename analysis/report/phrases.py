@@ -36,7 +36,7 @@ class Phrases:
         return self._texts.value(value)
 
     def domain(self, values: str) -> str:
-        """Return the possible values of a parameter, from its description, in the language."""
+        """Return the description of a parameter's possible values in the language."""
         parts = [self._texts.value(BOOLEANS.get(it, it)) for it in values.split(", ")]
         parts = [FRACTION.sub(lambda it: self._texts.number(float(it[0])), it) for it in parts]
         parts = [STEP.sub(lambda it: self._texts.say("search.step", n=it[1]), it) for it in parts]
@@ -67,7 +67,7 @@ class Phrases:
         return self._texts.say("test.all_right" if accuracy.value == 1 else "test.no_interval")
 
     def code_to_html(self, text: str) -> Markup:
-        """Return a text as HTML, with code for what is between backticks."""
+        """Return a text as HTML, with text between backticks as code."""
         return Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", str(escape(text))))
 
     def caution(self, caution: Caution) -> str:

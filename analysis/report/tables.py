@@ -128,12 +128,7 @@ def confirmation_table(facts: Facts, *, lang: str = "en") -> pd.DataFrame:
 
 
 def scores_table(facts: Facts, split: str = "test", *, lang: str = "en") -> pd.DataFrame:
-    """Return the scores of the exported network on a split, with 95 % intervals.
-
-    Args:
-        facts: Of the study.
-        split: `val`, or `test` once it was used.
-        lang: Language of the headings.
+    """Return the scores of the exported network on `test` or `val`, with 95 % intervals.
 
     Raises:
         ReportError: If the network was not evaluated on that split.
@@ -142,17 +137,11 @@ def scores_table(facts: Facts, split: str = "test", *, lang: str = "en") -> pd.D
     rows = [
         (labels.say(f"test.{name}"), *_score(getattr(evaluation, name))) for name in OVERALL_SCORES
     ]
-    keys = ("test.score", "test.value", "interval.low", "interval.high")
-    return _frame(keys, rows, lang)
+    return _frame(("test.score", "test.value", "interval.low", "interval.high"), rows, lang)
 
 
 def class_scores_table(facts: Facts, split: str = "test", *, lang: str = "en") -> pd.DataFrame:
     """Return sensitivity, specificity and ROC AUC of each class, each with its 95 % interval.
-
-    Args:
-        facts: Of the study.
-        split: `val`, or `test` once it was used.
-        lang: Language of the headings.
 
     Raises:
         ReportError: If the network was not evaluated on that split.

@@ -1,4 +1,4 @@
-"""Writing of a report: page, data, trials and notebook, each file whole or not at all."""
+"""Writing a report: page, data, trials and notebook, each file whole or not at all."""
 
 from collections.abc import Callable, Mapping
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""A queue of transfers to and from the artifact store, run in a thread while training goes on."""
+"""A queue of transfers to and from the artifact store, run in a thread beside the training."""
 
 import logging
 import threading

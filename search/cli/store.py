@@ -45,4 +45,4 @@ def recover_study(store: "Store", url: str | None, study: str, console: "Console
         with open_for_writing(url) as writable:
             recover_once(writable, record.study_id)
     except StoreError as error:
-        console.print(f"Dead workers left trials behind that stay as they are: {error}")
+        console.print(f"The trials of dead workers could not be recovered: {error}")

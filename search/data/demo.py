@@ -3,8 +3,8 @@
 Each image is 32 × 32 mm of an axial T1 slice, and its class is the tissue at its center: grey
 matter, white matter, or other (fluid, vessels and edges within the head). Every patch has its own
 orientation, exposure and shading, as if each came from another scanner, and some have their
-contrast reversed, as T2 images have: brightness alone tells little, the folds around the center
-tell more (`tests/benchmarks/demo_baseline.py` measures how much).
+contrast reversed, as T2 images have: brightness alone predicts little, the folds around the
+center more (`tests/benchmarks/demo_baseline.py` measures how much).
 
 Source: Fonov et al., "Unbiased average age-appropriate atlases for pediatric studies", 2011,
 https://doi.org/10.1016/j.neuroimage.2010.07.033.

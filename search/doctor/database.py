@@ -44,7 +44,7 @@ def check_file(url: str) -> list[Finding]:
             str(path),
             f"The file is damaged: {'; '.join(problems)}.",
             f"Copy it and its -wal file first. Then `sqlite3 {path} .recover | sqlite3 {rescued}` "
-            "saves what can be read (.dump instead of .recover where that fails); go on with "
+            "saves what can be read (.dump instead of .recover where that fails); continue with "
             f"--store sqlite:///{rescued}, and look at it with `convsearch doctor --fix` first.",
         )
     ]
@@ -111,7 +111,7 @@ def check_versions(store: Store, url: str, found: Versions) -> list[Finding]:
             "schema",
             store.shown_url,
             f"The tables are of schema {found.ours or 'none'} and Optuna's {found.optuna}; this "
-            f"convsearch knows {found.ours_known} and {found.optuna_known}.",
+            f"convsearch supports {found.ours_known} and {found.optuna_known}.",
             "Install the newer convsearch and Optuna that wrote them."
             if is_newer
             else "--fix brings them up to date; workers of the older version have to end first.",

@@ -10,7 +10,7 @@ class Finding:
     """Something about a store that is, or may become, wrong.
 
     `check` names the check in a word or two. `remedy` says what `--fix` does or, where it can do
-    nothing, what to do. `is_wrong` tells an error from a warning. `fix` repairs it.
+    nothing, what to do. `is_wrong` is true for errors, false for warnings. `fix` repairs it.
     """
 
     check: str

@@ -1,7 +1,7 @@
-"""Trials of an older study that a fork takes over, with their curves, outcomes and checkpoints.
+"""Trials of an older study that a fork copies, with their curves, outcomes and checkpoints.
 
-A trial is copied where the new space can draw its config and its value would mean the same: equal
-images, weights and rules of training. Elsewhere only configs are taken, and the best of them are
+A trial is copied where the new space can draw its config and its value stays comparable: equal
+images, weights and training settings. Otherwise only configs are taken, and the best of them are
 tried first.
 """
 
@@ -122,7 +122,7 @@ class TrialCopier:
         trials = {trial.number: trial for trial in old_study.get_trials(deepcopy=False)}
         copies = (self._copy_of(it, trials[it.row.number]) for it in found)
         numbers = copy_trials(
-            store, study, copies, lambda n: self._report(n, len(found), "trials taken over")
+            store, study, copies, lambda n: self._report(n, len(found), "trials copied")
         )
         kept = trial_numbers_to_keep(store, find_study_id(store, name))
         self._copy_checkpoints(new_study, kept, found, numbers)

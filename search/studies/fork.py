@@ -30,7 +30,7 @@ FORKED_FROM = "forked_from"
 
 @dataclass(frozen=True, slots=True)
 class Fork:
-    """A forked study: how many trials it took over, tries again first, and left behind."""
+    """A forked study: how many trials it copied, tries again first, and did not copy."""
 
     submission: Submission
     n_copied: int
@@ -64,8 +64,8 @@ def fork(
         store: The store of both.
         old: The older study.
         plan: The plan of the new one.
-        count_taken: Whether the trials that are taken over count for the new budget; by default
-            it is spent on new trials.
+        count_taken: Whether the copied trials count for the new budget; by default it is spent on
+            new trials.
         progress: Called with the progress of images, then of trials.
 
     Raises:

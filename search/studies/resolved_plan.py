@@ -37,7 +37,7 @@ class ResolvedPlan:
 
 
 def resolve_plan(tables: StudyPlan) -> ResolvedPlan:
-    """Fill in what a plan leaves open, from its source and the environment.
+    """Fill in what a plan does not set, from its source and the environment.
 
     Raises:
         SettingsError: If artifacts cannot go where the plan says.

@@ -131,7 +131,7 @@ def _train_deterministically(channel: Channel, task: Task) -> None:
         if "determinis" not in str(error).lower():
             raise
         first = str(error).splitlines()[0]
-        channel.send(Note(f"training goes on without deterministic operations: {first}"))
+        channel.send(Note(f"training continues without deterministic operations: {first}"))
         disable_op_determinism()
         _train(channel, task)
 

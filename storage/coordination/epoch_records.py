@@ -46,7 +46,7 @@ def record_epoch(
     with transaction_with(store, pending) as connection:
         n_losses = check_held(connection, lease)
         is_new = insert_missing(connection, epochs, {"trial_id": lease.trial_id, **asdict(row)})
-        if is_new and n_losses:  # Training goes on, so the trial itself did not cause the losses.
+        if is_new and n_losses:  # Training continues: the trial itself did not cause the losses.
             update_held(connection, lease, n_losses=0)
 
 

@@ -36,7 +36,7 @@ class DatabaseSchema:
         if self.ours is not None and self.ours > tables.SCHEMA_VERSION:
             raise StoreVersionError(
                 f"{shown_url} was written by a newer convsearch (schema {self.ours}, this one "
-                f"knows {tables.SCHEMA_VERSION}). Install the newer one, or name another store "
+                f"supports {tables.SCHEMA_VERSION}). Install the newer one, or name another store "
                 "with --store."
             )
 

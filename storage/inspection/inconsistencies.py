@@ -36,7 +36,7 @@ class Inconsistency:
     `dead worker`: a silent worker that is still registered. `stuck trial`: RUNNING, without a
     living worker. `untold outcome`: recorded by us, not in Optuna. `claim`: a lease without a
     worker and a trial. `open trial`: ended in our tables, open in Optuna's. `closed trial`: the
-    reverse. `strays`: orphaned rows (`storage.studies.orphans`).
+    reverse. `strays`: orphans (`storage.studies.orphans`).
     """
 
     kind: InconsistencyKind
@@ -55,7 +55,7 @@ def find_inconsistencies(store: Store) -> list[Inconsistency]:
         joined = connection.execute(_leases_with_trials()).all()
         unleased = connection.execute(_running_without_lease()).all()
     rows = list_workers(store)
-    # Workers that registered or left meanwhile may have held one of the leases.
+    # Workers that started or ended meanwhile may have held one of the leases.
     alive = {row.worker_id for row in (*before, *rows) if row.is_alive}
     inconsistencies = [
         Inconsistency("dead worker", names.get(row.study_id, ""), row.trial_number, row)

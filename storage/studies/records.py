@@ -26,7 +26,7 @@ class StudyRecord:
     no bound; `active_s` is the time in which the study had a living worker. `end_reason` says why
     the study ended before its budget was spent, and `has_failed` whether that is a failure.
     Standing workers serve studies of a higher `priority` first; `is_stopped` makes all workers
-    leave. Of a plain Optuna study, `is_optuna_only`, only name and direction are known.
+    stop serving it. Of a plain Optuna study, `is_optuna_only`, only name and direction are known.
     """
 
     study_id: int
@@ -158,7 +158,7 @@ def list_all_studies(store: Store) -> list[str]:
 
 @with_retry
 def set_stopped(store: Store, study_id: int, is_stopped: bool) -> None:
-    """Make all workers leave a study after their current epoch, or let them return."""
+    """Make all workers stop serving a study after their current epoch, or serve it again."""
     with store.write() as connection:
         update_study(connection, study_id, is_stopped=is_stopped)
 

@@ -1,8 +1,4 @@
-"""Access control of the dashboard: WSGI middleware between a server and an application.
-
-It depends on neither: any WSGI application behind it is read-only, protected by a token, and
-sends secure headers. What is shown is in `analysis.dashboard`.
-"""
+"""Access control of the dashboard: WSGI middleware for any server and any application."""
 
 from analysis.dashboard.guard.middleware import Guard
 from analysis.dashboard.guard.permissions import MAX_BODY_BYTES, Access

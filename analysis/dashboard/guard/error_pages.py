@@ -1,4 +1,4 @@
-"""Errors of the guard: refused requests, and the page that asks for the token."""
+"""Errors of the guard: refused requests, and the page with the form for the token."""
 
 from html import escape
 from http import HTTPStatus
@@ -54,12 +54,7 @@ class HttpError(Exception):
 
 
 def render_error(http_error: HttpError, target: str | None = None) -> Response:
-    """Return an error as a page.
-
-    Args:
-        http_error: The error.
-        target: Address to go to with the right token; None shows no form for the token.
-    """
+    """Return an error as a page, with a form for the token that leads to `target`, if given."""
     form = "" if target is None else FORM.format(target=escape(target))
     body = PAGE.format(reason=escape(http_error.reason), form=form).encode()
     # With `no-referrer` browsers would send the form with the origin `null`.

@@ -33,10 +33,6 @@ FOREIGN_HOST = (
 class Guard:
     """WSGI middleware that passes on allowed requests, and secures all responses.
 
-    Args:
-        app: The application; it needs no access control of its own.
-        access: What is allowed.
-
     Raises:
         ValueError: If neither a token nor a list of host names restricts access.
     """
@@ -66,11 +62,7 @@ class Guard:
         return response.send(environ, start)
 
     def _respond(self, request: Request) -> Response | None:
-        """Return the guard's own response to a request; None passes it on.
-
-        Raises:
-            HttpError: If it is refused.
-        """
+        """Return the guard's own response to a request; None passes it on to the application."""
         if request.method not in (*SAFE, *CHANGING, *NOT_ALLOWED):
             raise HttpError(501, "This method is not implemented.")
         if self._access.hosts is not None and not request.names_any_of(self._access.hosts):
@@ -116,7 +108,7 @@ class Guard:
 
 
 class _ErrorLog:
-    """The stream for the application's tracebacks: their last line is logged."""
+    """The stream for the application's tracebacks, of which only the last line is logged."""
 
     def write(self, text: str) -> int:
         lines = text.strip().splitlines()

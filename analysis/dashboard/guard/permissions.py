@@ -1,4 +1,4 @@
-"""What a dashboard allows: who may see it, and which requests that change the store it refuses."""
+"""Permissions of a dashboard: who may see it, and which changes of the store it refuses."""
 
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -26,12 +26,10 @@ NO_FILES = "Pictures are drawn on request: files can be neither added nor delete
 class Access:
     """Who may see a dashboard, and whether they may change its store.
 
-    Attributes:
-        token: The token that clients need; None admits every client that reaches the server.
-        allows_edit: Whether requests that change the store are passed on.
-        hosts: Names, beside those of the loopback, that requests may give in `Host`; None allows
-            any. Required without a token: another site could resolve its own name to this
-            machine, and its pages would then count as ours (DNS rebinding).
+    Without a `token`, every client that reaches the server is admitted. `hosts` are the names,
+    beside those of the loopback, that requests may give in `Host`; None allows any. They are
+    required without a token: another site could resolve its own name to this machine, and its
+    pages would then count as ours (DNS rebinding).
     """
 
     token: str | None = field(repr=False)
@@ -40,12 +38,7 @@ class Access:
 
 
 def check_change(request: "Request", *, allows_edit: bool) -> None:
-    """Refuse a request that would change something and may not.
-
-    Raises:
-        HttpError: With the reason: the dashboard is read-only, the request comes from another
-            site, or the change is never allowed here.
-    """
+    """Raise an `HttpError` with the reason if a request that changes something is not allowed."""
     if not allows_edit:
         raise HttpError(403, READ_ONLY)
     if request.method in NOT_ALLOWED:

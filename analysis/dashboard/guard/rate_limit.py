@@ -8,7 +8,7 @@ from threading import Lock
 from analysis.dashboard.lru_dict import LruDict
 
 FREE_ATTEMPTS = 5
-"""Wrong tokens of an address before it has to wait."""
+"""Number of wrong tokens from an address before it has to wait."""
 RECORD_LIFETIME_S = 60.0
 FIRST_WAIT_S, LONGEST_WAIT_S = 5.0, 600.0
 MAX_ADDRESSES = 10_000
@@ -24,11 +24,7 @@ class _Record:
 
 
 class RateLimiter:
-    """Counts wrong tokens by address; the table is bounded.
-
-    Args:
-        clock: Returns the time in seconds.
-    """
+    """Counts wrong tokens by address in a bounded table; `clock` returns seconds."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
@@ -39,15 +35,10 @@ class RateLimiter:
         return len(self._records)
 
     def check(self, address: str, is_right: Callable[[], bool]) -> float | None:
-        """Check a token of an address.
+        """Return 0 if a token is right, None if it is wrong, or the seconds still to wait.
 
-        Args:
-            address: The address of the client.
-            is_right: Compares the token; not called while the address has to wait. Calls are
-                serialized, so that concurrent attempts gain nothing.
-
-        Returns:
-            0 if the token is right, None if it is wrong, or the seconds still to wait.
+        `is_right` is not called while the address has to wait. Its calls are serialized, so that
+        concurrent attempts gain nothing.
         """
         with self._lock:
             now = self._clock()

@@ -24,23 +24,14 @@ _DEFAULT_PORTS = {"http": "80", "https": "443"}
 
 @dataclass(frozen=True)
 class Request:
-    """One request.
-
-    Attributes:
-        environ: The WSGI environment.
-        path: Decoded, beginning with one slash.
-    """
+    """A request; its path is decoded and begins with one slash."""
 
     environ: "WSGIEnvironment"
     path: str
 
     @classmethod
     def read(cls, environ: "WSGIEnvironment") -> "Request":
-        """Read a request.
-
-        Raises:
-            HttpError: If its address or its framing is ambiguous.
-        """
+        """Read a request; raise an `HttpError` if its address or its framing is ambiguous."""
         if "HTTP_TRANSFER_ENCODING" in environ:  # A server that supports it removes it.
             raise HttpError(400, "This transfer encoding is not supported.")
         if not re.fullmatch(r"\d{0,15}", environ.get("CONTENT_LENGTH") or "", re.ASCII):
@@ -96,7 +87,7 @@ class Request:
         return None if found is None else found[1].lower()
 
     def names_any_of(self, hosts: frozenset[str]) -> bool:
-        """Whether `Host` names the loopback, or one of these."""
+        """Whether `Host` names the loopback or one of `hosts`."""
         name = self.host
         if name is None:
             return False
@@ -108,7 +99,7 @@ class Request:
     def is_embedded(self) -> bool:
         """Whether another site's page requests it as a part of its own, such as an image.
 
-        Following a link is not embedding. Browsers say so to HTTPS and to the loopback only.
+        Following a link is not embedding. Browsers send these headers to HTTPS and loopback only.
         """
         site = self.environ.get("HTTP_SEC_FETCH_SITE", "none")
         is_link = self.environ.get("HTTP_SEC_FETCH_MODE") == "navigate"
@@ -119,8 +110,7 @@ class Request:
     def is_same_origin(self) -> bool:
         """Whether it comes from a page of this dashboard, or not from a browser.
 
-        Browsers name the origin of a changing request; `Sec-Fetch-Site` is sent only to HTTPS and
-        to the loopback.
+        Browsers send `Origin` with changes, and `Sec-Fetch-Site` only to HTTPS and the loopback.
         """
         site = self.environ.get("HTTP_SEC_FETCH_SITE")
         origin = self.environ.get("HTTP_ORIGIN")

@@ -22,7 +22,7 @@ PAGE_POLICY = "; ".join(
 )
 """The policy of optuna-dashboard's own page, restricted further, for every response."""
 ARTIFACT_POLICY = "sandbox; default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'"
-"""Nothing is run or loaded. Browsers style the page that they create around an image."""
+"""Allows nothing but inline styles, for the page that browsers create around an image."""
 DEFAULT_TYPE = "application/octet-stream"
 INLINE_TYPES = {
     "image/png": "image/png",
@@ -51,11 +51,8 @@ def secure_headers(
 ) -> list[tuple[str, str]]:
     """Return the headers of a response, with the guard's in the place of the application's.
 
-    Args:
-        headers: Headers of the response.
-        request: The request; None if it could not be read.
-        status: Status line, such as `200 OK`.
-        is_private: Whether a token is needed, so that proxies must not cache the response.
+    `request` is None if it could not be read. Proxies must not cache a private response, which
+    needs a token.
     """
     kept = [(name, value) for name, value in headers if not _is_ours(name.lower())]
     if status.startswith("304"):  # The browser has the other headers from the first response.

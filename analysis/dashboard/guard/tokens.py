@@ -35,13 +35,7 @@ TOKEN_HINT = (
 
 @dataclass(frozen=True, slots=True)
 class TokenAuth:
-    """Admits requests that carry the token or its cookie.
-
-    Attributes:
-        digest: Digest of the token.
-        cookie: Value of the cookie.
-        rate_limiter: Counts wrong tokens by address.
-    """
+    """Admits requests that carry the token or its cookie; `digest` is that of the token."""
 
     digest: bytes
     cookie: str
@@ -49,7 +43,7 @@ class TokenAuth:
 
     @classmethod
     def make(cls, token: str) -> "TokenAuth":
-        """Return the authentication by a token."""
+        """Return the authentication for a token."""
         secret = token.encode()
         # Wrong cookies are not rate-limited, so deriving a cookie from a guessed token is slow.
         cookie = hashlib.scrypt(secret, salt=b"convsearch dashboard", n=2**14, r=8, p=1, dklen=32)
@@ -59,7 +53,7 @@ class TokenAuth:
         """Return the response to a request that is not admitted as it is; None admits it.
 
         Raises:
-            HttpError: If it has no token or a wrong one, or its address tried too many.
+            HttpError: If it has no token or a wrong one, or its address sent too many wrong ones.
         """
         has_cookie = self._has_cookie(request)
         if request.path.rstrip("/") == LOGIN:
@@ -99,11 +93,7 @@ class TokenAuth:
         return redirect(target, self._make_cookie(request))
 
     def _check(self, request: "Request", given: bytes) -> None:
-        """Compare a token.
-
-        Raises:
-            HttpError: If it is wrong, or its address tried too many.
-        """
+        """Raise an `HttpError` if a token is wrong, or its address sent too many wrong ones."""
         digest = hashlib.sha256(given.strip()).digest()  # A space copied with it is ignored.
         result = self.rate_limiter.check(
             request.address, lambda: hmac.compare_digest(digest, self.digest)
@@ -120,7 +110,7 @@ class TokenAuth:
             )
 
     def _has_cookie(self, request: "Request") -> bool:
-        """Whether a cookie is valid. Stale cookies are no attempts: browsers keep them."""
+        """Whether a cookie is valid; stale ones, which browsers keep, do not count as attempts."""
         name, wanted, is_there = _cookie_name(request), self.cookie.encode(), False
         for part in request.environ.get("HTTP_COOKIE", "").split(";", MAX_COOKIES):
             key, _, value = part.partition("=")
@@ -141,18 +131,13 @@ class TokenAuth:
 
 def redirect(target: str, *headers: tuple[str, str]) -> Response:
     """Send a browser to another address of the dashboard, by GET."""
-    location = ("Location", target)
-    return Response(b"", "", HTTPStatus.SEE_OTHER, (location, *headers), NO_STORE)
+    return Response(b"", "", HTTPStatus.SEE_OTHER, (("Location", target), *headers), NO_STORE)
 
 
 def extract_token(query: str) -> tuple[bytes | None, str]:
-    """Remove the token from a query or a form's fields.
+    """Split a query or a form's fields into the token, or None, and the rest.
 
-    Args:
-        query: `token=...&next=...`; a plus is taken literally, since tokens have no spaces.
-
-    Returns:
-        The token or None, and the rest of the query.
+    A plus in the token is taken literally, since tokens have no spaces.
     """
     token, left = None, []
     for part in query.split("&"):
@@ -166,8 +151,7 @@ def extract_token(query: str) -> tuple[bytes | None, str]:
 
 def strip_token(environ: dict[str, Any]) -> None:
     """Remove the token from what the application sees, and might log."""
-    query = environ.get("QUERY_STRING", "")
-    environ["QUERY_STRING"] = extract_token(query)[1]
+    environ["QUERY_STRING"] = extract_token(environ.get("QUERY_STRING", ""))[1]
     for name in ("HTTP_AUTHORIZATION", "HTTP_COOKIE", "HTTP_REFERER", "REQUEST_URI"):
         environ.pop(name, None)
 
@@ -183,8 +167,7 @@ def requested_target(request: "Request") -> str:
     """Return the address to go to after the token was given."""
     if not request.is_safe or request.path.rstrip("/") == LOGIN:
         return HOME
-    query = extract_token(request.environ.get("QUERY_STRING", ""))[1]
-    return _target(request.path, query)
+    return _target(request.path, extract_token(request.environ.get("QUERY_STRING", ""))[1])
 
 
 def _target(path: str, query: str) -> str:

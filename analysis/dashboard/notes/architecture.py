@@ -1,7 +1,4 @@
-"""Networks and their training in a line, from the record of a config.
-
-Whatever of the record is malformed is left out.
-"""
+"""Networks and their training in a line, from a config's record; malformed parts are omitted."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -12,20 +9,17 @@ from spaces.wording import format_value
 Record = Mapping[str, Any]
 MAX_LINE = 240
 MALFORMED_ERRORS = (KeyError, TypeError, ValueError, AttributeError, IndexError, OverflowError)
-"""What a record can raise that is not as its family writes it."""
+"""Errors that a malformed record may cause."""
 
 
 def describe_architecture(config: Record) -> str:
-    """Return a network in a line of plain text, as `vgg: 3 blocks of 2 convolutions → …`.
-
-    A record that is not as expected costs no more than its part of the line.
-    """
+    """Return a network in a line of plain text, as `vgg: 3 blocks of 2 convolutions → …`."""
     body = describe_network(config.get("family"), config.get("network"))
     return _cut(" → ".join(filter(None, [body, *_head(config.get("head"))])))
 
 
 def describe_training(config: Record) -> str:
-    """Return in a line of plain text how the layers are made and what trains them."""
+    """Return the settings of layers, optimizer and batches in a line of plain text."""
     parts = [_describe_or_empty(part, config) for part in (_layers, _optimizer, _batches)]
     return _cut("; ".join(filter(None, parts)))
 

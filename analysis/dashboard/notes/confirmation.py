@@ -14,16 +14,14 @@ from analysis.results.status import StudyStatus
 MAX_ROWS = 20
 HEADS = (
     "Trial of the search", "Family", "Seeds done", "Mean on validation", "95 % interval",
-    "Chance to be the best", "Parameters",
+    "Probability of being best", "Parameters",
 )  # fmt: skip
 
 
 def confirmation_parts(status: StudyStatus, data: DataFacts | None) -> list[str]:
     """Return a table of the configs that are trained again, the best mean first, and a summary.
 
-    Args:
-        status: Status of the confirmation.
-        data: Facts about its images; without their number only means are shown.
+    Without facts about the images only means are shown.
     """
     trainings = gather_trainings(status.record, status.trials)
     if not trainings.trainings:
@@ -53,13 +51,12 @@ def _row(
 ) -> list[str]:
     n_wanted = sum(it.trial == standing.trial for it in trainings.trainings)
     low, high = show_score(standing.low), show_score(standing.high)
-    has_chance = is_comparable and standing.chance is not None
     return [
         f"{standing.trial}",
         escape(family or "–", 60),
         f"{standing.n_seeds} of {n_wanted}",
         show_score(standing.mean) or "–",
         f"{low}–{high}" if is_comparable and low and high else "–",
-        f"{standing.chance:.0%}" if has_chance else "–",
+        f"{standing.chance:.0%}" if is_comparable and standing.chance is not None else "–",
         show_count(standing.parameters) or "–",
     ]

@@ -25,7 +25,7 @@ def show_time(seconds: float) -> str:
 
 
 def approximate_duration(seconds: float) -> str:
-    """Return a rough duration, which changes seldom."""
+    """Return a rough duration, which rarely changes."""
     if seconds < 2 * MINUTE_S:
         return "a minute or two"
     if seconds < 57.5 * MINUTE_S:

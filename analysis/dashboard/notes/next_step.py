@@ -9,9 +9,7 @@ from analysis.results.status import StudyStatus
 def next_step(status: StudyStatus, is_confirmed: bool | None) -> str:
     """Return a line with the next command; empty while workers run.
 
-    Args:
-        status: The status of the study.
-        is_confirmed: Whether its best configs were trained again, None if unknown.
+    `is_confirmed` is whether the best configs were trained again, None if unknown.
     """
     name = status.record.name
     if status.record.is_optuna_only:

@@ -1,4 +1,4 @@
-"""Progress of a study, its workers and the time left, in words that seldom change."""
+"""Progress of a study, its workers and the time left, in words that rarely change."""
 
 from collections import Counter
 

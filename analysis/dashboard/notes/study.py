@@ -8,11 +8,7 @@ from analysis.dashboard.notes.confirmation import confirmation_parts
 from analysis.dashboard.notes.formatting import join, show_count, show_score, show_time
 from analysis.dashboard.notes.markdown import code, escape, paragraphs, table
 from analysis.dashboard.notes.next_step import confirmed_study, next_step
-from analysis.dashboard.notes.progress import (
-    describe_progress,
-    epochs_saved,
-    state_and_budget,
-)
+from analysis.dashboard.notes.progress import describe_progress, epochs_saved, state_and_budget
 from analysis.dashboard.notes.settings import Settings
 from analysis.dashboard.notes.warnings import find_warnings
 from analysis.report.facts import DataFacts
@@ -21,7 +17,7 @@ from analysis.results.status import StudyStatus
 from spaces.wording import plural
 
 MAX_CLASSES = 12
-"""With more classes the table of images has only the sums."""
+"""With more classes, the table of images has only the sums."""
 MAX_NAMED = 5
 FINGERPRINT_DIGITS = 12
 MORE = "See the note of the study: the fifth icon on the left."
@@ -29,14 +25,7 @@ SAFE = "/:?=&%#,;+@~"
 
 
 def multi_objective_note(study: str, directions: Sequence[str], n_trials: int, n_best: int) -> str:
-    """Return the note of a multi-objective study, which is a plain Optuna study.
-
-    Args:
-        study: Its name.
-        directions: Directions of its objectives.
-        n_trials: Number of trials.
-        n_best: Number of trials on the Pareto front.
-    """
+    """Return the note of a multi-objective study with `n_best` trials on the Pareto front."""
     best = f", {n_best:,} of them on the Pareto front" if n_best else ""
     return paragraphs(
         [
@@ -74,19 +63,14 @@ def study_note(
     confirmation_url: str | None = None,
     is_confirmed: bool | None = None,
 ) -> str:
-    """Return the note of a study in Markdown.
+    """Return the note of a study, also of a plain Optuna study, in Markdown.
 
-    Args:
-        status: The status of the study, also of a plain Optuna study.
-        data: Facts about its images, if available.
-        samples_url: URL of a picture of sample images.
-        confirmation_url: URL of the page of its confirmation.
-        is_confirmed: Whether its best configs were trained again, None if unknown.
+    The URLs are those of a picture of sample images and of the page of the confirmation;
+    `is_confirmed` is whether the best configs were trained again, None if unknown.
     """
-    name = status.record.name
     return paragraphs(
         [
-            f"## {escape(name)}",
+            f"## {escape(status.record.name)}",
             _question(status, data),
             describe_progress(status),
             "\n".join(f"- ⚠ {it}" for it in find_warnings(status, data)),

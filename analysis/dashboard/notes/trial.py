@@ -15,25 +15,22 @@ BY_PRUNER = "By the pruner"
 MAX_HOSTS = 6
 MAX_EPOCHS_ATTRIBUTE = "max_epochs"
 """The attribute with the maximum number of epochs over all phases of a training."""
-
 TITLES = {
     "unfit": "Not fit to train.",
     "rejected": "Rejected before training.",
     "repeat": "Rejected as a repeat, before training.",
     "fail": "Failed.",
 }
-"""By kind of trial."""
+"""Titles of notes by kind of trial."""
 
 
 def trial_note(
     row: TrialRow, *, max_epochs: int | None = None, is_active: bool | None = None
 ) -> str:
-    """Return the note of a trial in Markdown, without what is unknown.
+    """Return the note of a trial, also of a plain Optuna study, in Markdown.
 
-    Args:
-        row: The trial, also of a plain Optuna study.
-        max_epochs: The maximum number of epochs, if the trial does not have it.
-        is_active: Whether a worker holds a running trial, None if unknown.
+    `max_epochs` is for a trial that does not have its own; `is_active` is whether a worker holds
+    a running trial, None if unknown.
     """
     most = _most_epochs(row, max_epochs)
     config, family = config_of(row), family_of(row)

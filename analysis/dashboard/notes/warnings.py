@@ -39,7 +39,7 @@ def _worker_warnings(status: StudyStatus) -> Iterator[str]:
         how = "It ended with a failure" if record.has_failed else "It ended before its budget"
         yield f"**{how}:** {escape(record.end_reason)}"
     if record.is_stopped and not status.is_over:
-        yield "**It was stopped:** all its workers were told to end."
+        yield "**It was stopped:** the shutdown of all its workers was requested."
         return
     if status.workers or status.is_over:
         return

@@ -1,6 +1,7 @@
 """Pictures of trials and studies for the dashboard, as PNG.
 
-They are deterministic and thread-safe; matplotlib is loaded with the first picture.
+They are deterministic and thread-safe; titles and names are shown literally. matplotlib is loaded
+with the first picture.
 """
 
 from analysis.dashboard.pictures.architecture import draw_architecture

@@ -39,11 +39,7 @@ def draw_architecture(layers: Sequence["DrawnLayer"], *, title: str) -> bytes:
 
     Each box shows a layer, the shape of its output, its parameters, and operations on its output.
     Long networks are cut into numbered parts, side by side. The picture is at most 4000 pixels
-    high.
-
-    Args:
-        layers: Layers, each after its inputs; may be empty.
-        title: The title, shown literally.
+    high. Each layer must follow its inputs.
     """
     page = _arrange(_parts(layers))
     return style.render_png(
@@ -70,7 +66,6 @@ class _Page:
 
     @property
     def paper_height(self) -> float:
-        """The height with the title."""
         return max(200.0, self.head + self.scale * self.height + style.EDGE)
 
     @property
@@ -85,7 +80,6 @@ class _Page:
 
     @property
     def is_fit(self) -> bool:
-        """Whether the picture is small enough."""
         is_wide = self.scale > 1 and self.paper_width > MAX_WIDTH
         return not is_wide and self.paper_height <= MAX_HEIGHT
 
@@ -162,10 +156,9 @@ def _line(line: "Line", x: float, y: float, scale: float) -> list["Patch"]:
     codes = [Path.MOVETO]
     for step in line.steps:
         codes += [Path.LINETO] if len(step) == 1 else [Path.CURVE4] * 3
-    path = Path([(x + a, y + b) for a, b in points], codes)
     patches: list[Patch] = [
         PathPatch(
-            path,
+            Path([(x + a, y + b) for a, b in points], codes),
             facecolor="none",
             edgecolor=style.MUTED,
             linewidth=style.points(1.4 * scale),

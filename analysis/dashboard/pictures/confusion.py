@@ -17,8 +17,7 @@ MAX_WRITTEN = 12
 """With more classes the cells have no numbers."""
 MAX_NAME = 230
 """Maximum width of a name, in pixels."""
-FOOT = 48
-SIDE = 56
+FOOT, SIDE = 48, 56
 """Space for the titles of the axes, below and at the left."""
 DARK = 0.5
 """Cells with a larger share of the row are dark and have white numbers."""
@@ -28,15 +27,10 @@ DARK = 0.5
 def draw_confusion(
     matrix: Sequence[Sequence[int]], classes: Sequence[str], *, title: str
 ) -> bytes:
-    """Draw images by true and predicted class, as PNG, colored by share of the true class.
+    """Draw images by true class (row) and predicted class, as PNG, colored by share of the row.
 
     Counts and shares are written in the cells of up to 12 classes. The picture is 900 pixels wide;
     its height follows from the number of classes, and stays below 1100 pixels.
-
-    Args:
-        matrix: Counts, a row for each true class, a column for each predicted class.
-        classes: Names in the order of rows and columns, shown literally.
-        title: The title, shown literally.
     """
     table = _Table.of(matrix, classes)
     height = style.HEAD + table.n * table.cell_height + table.foot + FOOT
@@ -65,7 +59,6 @@ class _Table:
 
     @property
     def n(self) -> int:
-        """The number of classes."""
         return len(self.names)
 
     @property

@@ -1,4 +1,4 @@
-"""The learning curve of a trial: accuracy above, loss below, and what happened when."""
+"""The learning curve of a trial: accuracy above, loss below, and marks for events."""
 
 import math
 from collections.abc import Sequence
@@ -17,14 +17,13 @@ if TYPE_CHECKING:
 HEIGHT = 560
 LEFT, RIGHT = 108, 24
 TOPS, HEIGHTS = (112, 326), (190, 160)
-"""Of accuracy and of loss."""
+"""Positions of the axes of accuracy and of loss."""
 MAX_MARKED_EPOCHS = 12
-"""Up to so many epochs have markers: a line of one epoch would be invisible."""
+"""Longer curves have no markers; without them a single epoch would be invisible."""
 LOG_SCALE_ABOVE = 10.0
-"""Losses above it, and far above the others, need a logarithmic axis."""
+"""A loss above this, and far above the others, needs a logarithmic axis."""
 MAX_LOSS = 1e30
 """Larger losses count as infinite."""
-
 ACCURACIES = "train_accuracy", "val_accuracy"
 LOSSES = "train_loss", "val_loss"
 
@@ -35,10 +34,6 @@ def draw_curve(rows: Sequence["EpochRow"], *, title: str) -> bytes:
 
     The best epoch, each reduction of the learning rate, the start of fine-tuning, and epochs whose
     loss is not finite are marked. The picture is 900 pixels wide and 560 high.
-
-    Args:
-        rows: Epochs in order; may be empty.
-        title: The title, shown literally.
     """
     return style.render_png(style.WIDTH, HEIGHT, title, lambda figure: _draw(figure, rows))
 

@@ -29,10 +29,6 @@ def draw_samples(pictures: Sequence["Picture"], *, title: str) -> bytes:
 
     Small images are enlarged so that pixels are visible, large ones are reduced. Of more than 60,
     as many of each class as fit are drawn. The picture is 900 pixels wide.
-
-    Args:
-        pictures: Images of shape `(height, width, channels)`, 1 or 3 channels.
-        title: The title, shown literally.
     """
     shown = _by_class(pictures)
     n_rows = -(-len(shown) // N_COLUMNS)

@@ -44,7 +44,7 @@ _OTHER_FONTS = (
     "Malgun Gothic",
     "Arial Unicode MS",
 )
-"""For characters that it lacks, if installed."""
+"""Fonts for characters that `_FONT` lacks, if installed."""
 _UNTOUCHED_SETTINGS = frozenset(
     {"backend", "backend_fallback", "interactive", "toolbar", "timezone"}
 )
@@ -75,28 +75,17 @@ def drawing() -> Iterator[None]:
 
 
 def render_png(
-    width: float,
-    height: float,
-    title: str,
-    draw: Callable[["Figure"], None],
-    *,
-    zoom: float = 1.0,
+    width: float, height: float, title: str, draw: Callable[["Figure"], None], *, zoom: float = 1.0
 ) -> bytes:
-    """Return a picture as PNG, within `drawing`.
+    """Return a picture of `width` × `height` pixels as PNG, within `drawing`.
 
-    Args:
-        width: Width in pixels.
-        height: Height in pixels.
-        title: The title, truncated if it is too long.
-        draw: Draws everything else.
-        zoom: Magnification of the title.
+    The title is magnified by `zoom`, and truncated if it is too long; `draw` draws the rest.
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
     from PIL import Image
 
-    size = (round(width) / DPI, round(height) / DPI)
-    figure = Figure(figsize=size, dpi=DPI, facecolor="white")
+    figure = Figure(figsize=(round(width) / DPI, round(height) / DPI), dpi=DPI, facecolor="white")
     canvas: Any = FigureCanvasAgg(figure)
     head = truncate(title, width - 2 * EDGE, zoom * TITLE, bold=True)
     draw_text(figure, EDGE, zoom * HEAD / 2, head, size=zoom * TITLE, bold=True)
@@ -155,8 +144,7 @@ def draw_rule(figure: "Figure", left: float, right: float, y: float) -> None:
 def place_axes(figure: "Figure", left: float, top: float, width: float, height: float) -> "Axes":
     """Return axes with ticks but without spines."""
     wide, high = figure.get_size_inches() * DPI
-    place = (left / wide, 1 - (top + height) / high, width / wide, height / high)
-    axes = figure.add_axes(place)
+    axes = figure.add_axes((left / wide, 1 - (top + height) / high, width / wide, height / high))
     axes.tick_params(length=0, pad=8, labelsize=points(LABEL), labelcolor=MUTED)
     for spine in axes.spines.values():
         spine.set_visible(False)

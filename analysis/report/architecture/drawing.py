@@ -33,12 +33,7 @@ class Panel:
 
 
 def draw_architecture(layers: Sequence[DrawnLayer], texts: Texts) -> tuple[Panel, ...]:
-    """Draw a network from the image on top down to the probabilities.
-
-    Args:
-        layers: Each after its inputs; without layers there is no panel.
-        texts: The language of the labels.
-    """
+    """Draw a network, whose layers follow their inputs, from the image down to probabilities."""
     return tuple(_panel(canvas, texts) for canvas in lay_out(layers, texts))
 
 
@@ -61,8 +56,7 @@ def _panel(canvas: Canvas, texts: Texts) -> Panel:
         '<svg viewBox="0 0 {w} {h}" width="{w}" height="{h}" aria-hidden="true">{body}</svg>'
     ).format(w=width, h=height, body=Markup("").join([*lines, *boxes]))
     blocks = [it.block for it in canvas.boxes]
-    described = "; ".join(f"{title_of(it, texts)} {size_of(it)}" for it in blocks)
-    return Panel(svg, width, described)
+    return Panel(svg, width, "; ".join(f"{title_of(it, texts)} {size_of(it)}" for it in blocks))
 
 
 def _draw_box(box: Box) -> Markup:

@@ -36,9 +36,9 @@ class Box:
 class Line:
     """A connection.
 
-    A step is one point, straight below the last one, or the three of a cubic Bézier curve. `head`
-    is the tip of the arrow, None if the line leaves the part; `is_continued` is whether it comes
-    from, or leads to, another part.
+    A step is one point, straight below the last one, or three points of a cubic Bézier curve.
+    `head` is the tip of the arrow, None if the line leaves the part; `is_continued` is whether it
+    comes from, or leads to, another part.
     """
 
     start: Point
@@ -48,13 +48,9 @@ class Line:
 
 
 class Canvas:
-    """Some rows of a layout, with their own coordinates.
+    """Some rows of a layout, with their own coordinates and a margin.
 
-    Attributes:
-        boxes: Of all blocks in these rows, in the order of the network.
-        lines: Between these, and from or to other rows.
-        width: In pixels, with a margin.
-        height: In pixels, with a margin.
+    `boxes` are in the order of the network; `lines` are between them, and from or to other rows.
     """
 
     def __init__(
@@ -85,7 +81,7 @@ class Canvas:
         return source <= self._last and target >= self._first and target > source
 
     def _find_sides(self) -> tuple[float, float]:
-        """Return the left side, in the coordinates of the layout, and the width."""
+        """Return the left side, in coordinates of the layout, and the width."""
         middles = [self._layout.x_of[it.name] for it in self._blocks]
         lanes = [
             x for link in self._layout.links for row, x in link.lanes.items() if self._is_here(row)
@@ -166,7 +162,7 @@ def _third_line(block: Block, texts: Texts) -> str:
 
 
 def _bend(x: float, y: float, to_x: float, to_y: float) -> tuple[Point, ...]:
-    """Return the step down to a point, a curve if it is not straight below."""
+    """Return the step down to a point: a curve if it is not straight below."""
     if abs(x - to_x) < 0.5:
         return ((x, to_y),)
     middle = (y + to_y) / 2

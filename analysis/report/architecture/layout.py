@@ -39,11 +39,7 @@ class Layout:
 
 
 def place_blocks(blocks: Sequence[Block]) -> Layout:
-    """Assign each block a row below all its inputs, and a position without overlap.
-
-    Args:
-        blocks: Each after its inputs.
-    """
+    """Assign each block a row below its inputs, which precede it, and a position that is free."""
     row_of: dict[str, int] = {}
     for block in blocks:
         row_of[block.name] = 1 + max((row_of[name] for name in block.inputs), default=-1)
@@ -92,7 +88,7 @@ def _mean(values: Sequence[float]) -> float:
 
 
 def _spread(wanted: Sequence[float]) -> list[float]:
-    """Return the positions nearest to the wanted, ascending ones that leave room for blocks.
+    """Return the positions nearest to the wanted, ascending ones that have room for blocks.
 
     Neighbors that would overlap are pooled around the mean of their wanted positions.
     """

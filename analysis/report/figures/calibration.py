@@ -31,12 +31,11 @@ def plot_calibration(evaluation: Evaluation, *, lang: str = "en") -> go.Figure:
         row=1,
         col=1,
     )
-    ideal = {"dash": "dot", "color": theme.NEUTRAL}
     figure.add_scatter(
         x=[0, 1],
         y=[0, 1],
         mode="lines",
-        line=ideal,
+        line={"dash": "dot", "color": theme.NEUTRAL},
         name=labels.say("calibration.ideal"),
         hoverinfo="skip",
         row=1,

@@ -97,10 +97,7 @@ def _points(curve: Iterable[EpochRow], field: str) -> dict[str, object]:
 
 
 def _mark_epochs(figure: go.Figure, facts: Facts, lang: str) -> None:
-    """Mark epochs on the validation curves, each kind with its own symbol in the legend.
-
-    Reductions of the learning rate are marked on the loss, which triggers them.
-    """
+    """Mark epochs on the validation curves; rate reductions on the loss, which triggers them."""
     say = texts(lang).say
     curve = facts.winner.curve
     last = [curve[-1].epoch] if curve and stopped_early(facts) else []

@@ -58,7 +58,7 @@ _CLEAR = "rgba(0,0,0,0)"
 
 
 def _box(trials: Sequence[RankedTrial]) -> dict[str, object]:
-    """Return the box plot of a family: quartiles, and whiskers to the extremes."""
+    """Return the box plot of a family: quartiles, and whiskers up to the extremes."""
     values = [it.val_accuracy for it in trials if it.val_accuracy is not None]
     low, first, middle, third, high = np.quantile(values, (0, 0.25, 0.5, 0.75, 1)).tolist()
     return {

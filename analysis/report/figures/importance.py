@@ -17,9 +17,9 @@ from analysis.report.figures import theme
 from analysis.report.texts import NO_BREAK_SPACE, texts
 
 MIN_TRIALS = 8
-"""Minimum for an estimate, in all and with a parameter."""
+"""Minimum number of trials for an estimate, in all and with a parameter."""
 MAX_TRIALS = 1000
-"""Maximum that is used; more take longer and change little."""
+"""Maximum number of trials used; more take longer and change little."""
 MAX_BARS = 15
 PERCENT = f"{NO_BREAK_SPACE}%"
 
@@ -53,11 +53,8 @@ def importance_of(
     """Return the importance of each parameter, the largest first; it adds up to 1.
 
     Only complete trials are compared, at most the newest `MAX_TRIALS` of them. A parameter that
-    only some trials have is compared among those, if they are `MIN_TRIALS` or more.
-
-    Args:
-        trials: Of one study; the result is empty with too few, or if all have one value.
-        direction: `maximize` or `minimize`.
+    only some trials have is compared among those, if they are `MIN_TRIALS` or more. The result is
+    empty if there are too few trials, or if all have the same value.
 
     Source: Watanabe et al., "PED-ANOVA: Efficiently Quantifying Hyperparameter Importance in
         Arbitrary Subspaces", https://arxiv.org/abs/2304.10255.

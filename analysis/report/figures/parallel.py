@@ -1,7 +1,7 @@
 """Parallel coordinates: a line per trial through its values of the most important parameters.
 
-Plotly's own kind needs WebGL, which does not print, and has no place for a parameter that a trial
-does not have: here the line passes below the axis.
+Plotly's own kind needs WebGL, which does not print, and has no position for a parameter that a
+trial does not have: here the line passes below the axis.
 """
 
 from collections.abc import Sequence
@@ -17,7 +17,7 @@ from analysis.results.ranking import RankedTrial
 
 MAX_LINES = 400
 ABSENT = -0.14
-"""Where a line passes the axis of a parameter that its trial does not have."""
+"""Height at which a line passes the axis of a parameter that its trial does not have."""
 BANDS = (
     ("parallel.lower", 0.5, "#b4bec9", 1.0, 0.55),
     ("parallel.upper", 0.9, "#4fb4e6", 1.3, 0.75),
@@ -97,10 +97,9 @@ def _draw_axes(figure: go.Figure, axes: Sequence[Axis], value_title: str, lang: 
                 xshift=4,
                 font_size=11,
             )
-    names = [theme.wrap_label(axis.name or value_title) for axis in axes]
     figure.update_xaxes(
         tickvals=list(range(len(axes))),
-        ticktext=names,
+        ticktext=[theme.wrap_label(axis.name or value_title) for axis in axes],
         tickangle=0,
         side="top",
         showgrid=False,

@@ -17,10 +17,7 @@ JITTER = 0.22
 
 
 def plot_parameter_ranges(facts: SearchResults, *, lang: str = "en") -> go.Figure:
-    """Draw a row per important parameter, from its lowest to its highest value.
-
-    The best tenth of the complete trials, at least three, are highlighted.
-    """
+    """Draw a row per important parameter; the best tenth of trials, at least 3, is highlighted."""
     say = texts(lang).say
     complete = sorted(theme.trials_with_value(facts.ranking.complete), key=lambda it: it.rank or 0)
     axes = [axis_of(name, facts) for name in shown_parameters(facts)][::-1]

@@ -45,10 +45,7 @@ class Axis:
 
 
 def shown_parameters(facts: SearchResults) -> list[str]:
-    """Return the most important parameters that several trials have.
-
-    Without importance, those that most trials have, in the order of the space.
-    """
+    """Return parameters that several trials have, the most important or else most common first."""
     ranked = theme.trials_with_value(facts.ranking.trials)
     counts = Counter(name for trial in ranked for name in trial.params)
     names = facts.importance or sorted(counts, key=lambda it: -counts[it])

@@ -16,13 +16,7 @@ MAX_POINTS = 2000
 def plot_pareto(
     facts: SearchResults, *, lang: str = "en", costs: Sequence[Cost] = COSTS
 ) -> go.Figure:
-    """Draw validation accuracy against parameters, and against seconds of training.
-
-    Args:
-        facts: Of a study with complete trials.
-        lang: Of the labels.
-        costs: Which of both to draw, one below the other.
-    """
+    """Draw validation accuracy against each of `costs`: parameters, and seconds of training."""
     say = texts(lang).say
     figure = make_subplots(rows=len(costs), cols=1, vertical_spacing=0.2)
     _, shown, title = theme.sample_trials(

@@ -14,7 +14,7 @@ from analysis.report.texts import texts
 N_COLUMNS = 6
 ROW_HEIGHT = 214
 GAP_X, GAP_Y = 0.015, 60
-"""Between columns, as a share of the width; between rows, in pixels."""
+"""Gaps between columns, as a share of the width, and between rows, in pixels."""
 
 
 def plot_pictures(pictures: Sequence[Picture], *, lang: str = "en") -> go.Figure:
@@ -36,8 +36,7 @@ def plot_pictures(pictures: Sequence[Picture], *, lang: str = "en") -> go.Figure
     )
     for place, (_, source) in enumerate(cells):
         row, column = divmod(place, N_COLUMNS)
-        image = go.Image(source=source, hoverinfo="skip")
-        grid.add_trace(image, row=row + 1, col=column + 1)
+        grid.add_trace(go.Image(source=source, hoverinfo="skip"), row=row + 1, col=column + 1)
     figure = new_figure("", lang=lang, height=height, figure=grid)
     figure.update_xaxes(visible=False, constrain="domain")
     figure.update_yaxes(visible=False, constrain="domain")

@@ -12,7 +12,7 @@ MAX_BARS = 400
 def plot_pruning(facts: SearchResults, *, lang: str = "en") -> go.Figure:
     """Draw the epochs of each trial: trained, saved by the pruner, saved by early stopping.
 
-    Saved are those up to the trial's maximum, which is twice as many with two phases.
+    Epochs up to the trial's maximum count as saved; with two phases the maximum is doubled.
     """
     say = texts(lang).say
     trials = theme.trials_with_value(facts.ranking.trials)

@@ -41,8 +41,7 @@ def plot_slices(facts: SearchResults, *, lang: str = "en") -> go.Figure:
 
 def plot_slice(facts: SearchResults, name: str, *, lang: str = "en") -> go.Figure:
     """Draw validation accuracy over the values of the parameter `name`."""
-    say = texts(lang).say
-    figure = theme.new_figure("", y=say("axis.val_accuracy"), lang=lang, height=260)
+    figure = theme.new_figure("", y=texts(lang).say("axis.val_accuracy"), lang=lang, height=260)
     _add_slice(figure, facts, name, set(), {}, lang=lang)
     figure.update_layout(showlegend=False, margin={"t": 12, "l": 52, "r": 12, "b": 44})
     return figure

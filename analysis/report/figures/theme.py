@@ -21,7 +21,7 @@ T = TypeVar("T")
 BLUE, ORANGE, GREEN = "#2a7fc4", "#e08a00", "#00966c"
 RED, SKY, PINK = "#d1491b", "#4fb4e6", "#c9689f"
 COLORS = (BLUE, ORANGE, GREEN, RED, PINK, SKY, "#8a8f00", "#7a6ad8")
-"""Distinguishable with all common kinds of color blindness; Okabe and Ito's, a little darker."""
+"""Okabe and Ito's, a little darker: distinguishable with all common kinds of color blindness."""
 SYMBOLS = ("circle", "diamond", "square", "triangle-up", "cross", "triangle-down", "star", "x")
 DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot", "solid", "dash")
 NEUTRAL = "#7b8794"
@@ -33,7 +33,7 @@ MAX_NAME = 28
 WRAP_WIDTH, MAX_WORD = 11, 14
 """Characters in a line of a wrapped name, and in a line of a single word, that fit a phone."""
 MAX_INTEGER_TICKS = 5
-"""On a shorter integer axis, Plotly would draw ticks at halves."""
+"""On an integer axis up to this length, Plotly would draw ticks at halves."""
 
 
 def new_figure(
@@ -45,15 +45,10 @@ def new_figure(
     height: int = HEIGHT,
     figure: go.Figure | None = None,
 ) -> go.Figure:
-    """Return a figure in the report's style, without traces.
+    """Return a figure without traces, or one given with subplots, in the report's style.
 
-    Args:
-        title: A few words.
-        x: Title of the horizontal axis, with the unit.
-        y: Title of the vertical axis, with the unit.
-        lang: Language of the number format.
-        height: In pixels; the width adapts to the container.
-        figure: A figure with subplots to style, instead of a new one.
+    `x` and `y` are titles of the axes, with units. `height` is in pixels; the width adapts to the
+    container.
     """
     figure = go.Figure() if figure is None else figure
     figure.update_layout(
@@ -86,12 +81,7 @@ def new_figure(
 
 
 def family_style(families: Sequence[str], family: str) -> tuple[str, str]:
-    """Return the color and the symbol of a family; those of a built-in one never change.
-
-    Args:
-        families: The families of the study.
-        family: One of them, which need not be registered here.
-    """
+    """Return color and symbol of a family of a study; those of a built-in one never change."""
     known = builtin_families()
     if family in known:
         place = known.index(family)
@@ -164,7 +154,7 @@ def log_ticks(low: float, high: float, *, lang: str = "en") -> dict[str, object]
 
 
 def integer_ticks(values: Iterable[int]) -> dict[str, object]:
-    """Return the ticks of an integer axis that is so short that Plotly would show fractions."""
+    """Return the ticks of an integer axis if it is so short that Plotly would show fractions."""
     known = sorted(values)
     if not known or known[-1] - known[0] > MAX_INTEGER_TICKS:
         return {}
@@ -211,7 +201,7 @@ def downsample_trials(trials: Sequence[RankedTrial], limit: int) -> list[RankedT
 
 
 def title_with_count(title: str, shown: int, total: int, lang: str) -> str:
-    """Add to a title how many of all are shown, unless all are."""
+    """Add to a title how many of all items are shown, unless all are."""
     if shown >= total:
         return title
     return texts(lang).say("figure.thinned", title=title, shown=shown, total=total)

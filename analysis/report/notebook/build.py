@@ -31,13 +31,7 @@ LANGUAGE = {
 def build_notebook(facts: Facts, *, store: str, lang: str = "en") -> NotebookNode:
     """Return the notebook of a study, whose cells have not been run.
 
-    Args:
-        facts: Of the study.
-        store: The URL of the store relative to the notebook's folder; passwords are hidden.
-        lang: `en` or `ru`.
-
-    Raises:
-        ValueError: If there are no texts in that language.
+    `store` is the store's URL relative to the notebook's folder; passwords are hidden.
     """
     writer = CellWriter(facts, lang)
     _write_start(writer, hide_passwords(store))

@@ -1,4 +1,4 @@
-"""Running of a notebook on a new kernel of this Python, which is always shut down."""
+"""Running a notebook on a new kernel of this Python, which is always shut down."""
 
 import os
 import sysconfig
@@ -19,7 +19,7 @@ from analysis.output_files import Progress
 from storage import hide_passwords
 
 CELL_TIMEOUT_S = 300
-"""One cell reads the whole store, which may be large and on a slow disk."""
+"""One cell reads the whole store, which may be large or on a slow disk."""
 START_TIMEOUT_S = 90
 QUIET_ENVIRONMENT = {
     "PYTHONWARNINGS": "ignore",
@@ -38,14 +38,10 @@ def run_notebook(
     environment: Mapping[str, str],
     progress: Progress | None = None,
 ) -> None:
-    """Run all cells in order and store their outputs in the notebook.
+    """Run all cells in order in `folder`, and store their outputs in the notebook.
 
-    Args:
-        notebook: The notebook.
-        folder: The kernel's working directory.
-        environment: Variables for the kernel only, added to those of this process. The store's
-            variable is not inherited, since the command line may have named another store.
-        progress: Called with the number of cells run.
+    The kernel has the variables of this process and `environment`. The store's variable is not
+    inherited, since the command line may have named another store.
 
     Raises:
         ReportError: If the kernel does not start, or a cell fails or takes too long.
@@ -128,8 +124,7 @@ def _variables(scratch: Path, environment: Mapping[str, str]) -> dict[str, str]:
 
 def _error_text(error: CellExecutionError) -> str:
     lines = str(error.evalue).strip().splitlines()
-    message = f"{error.ename}: {lines[0]}" if lines else str(error.ename)
-    return hide_passwords(message)
+    return hide_passwords(f"{error.ename}: {lines[0]}" if lines else str(error.ename))
 
 
 def _last_line(log: Path) -> str:

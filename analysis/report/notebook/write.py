@@ -1,4 +1,4 @@
-"""Writing of the notebook: run, and without traces of the machine and time."""
+"""Writing the notebook after running it, without traces of the machine and time."""
 
 import re
 from collections.abc import Mapping
@@ -31,16 +31,9 @@ def write_notebook(
 ) -> None:
     """Run the notebook of a study in its folder and write it, whole or not at all.
 
-    Equal facts give an equal notebook.
-
-    Args:
-        facts: Of the study.
-        path: The file; an existing one is replaced.
-        store: The URL of the store relative to the notebook's folder, without a password.
-        lang: `en` or `ru`.
-        environment: Variables for the kernel only, such as a store URL with a password; they are
-            not in the notebook.
-        progress: Called with the number of cells run.
+    Equal facts give an equal notebook. `store` is the store's URL relative to the notebook's
+    folder, without a password. `environment` has variables for the kernel only, such as a store
+    URL with a password; they are not in the notebook.
 
     Raises:
         ReportError: If a cell fails; the notebook is then written without having been run.

@@ -16,9 +16,7 @@ NARROW_NO_BREAK_SPACE = "\u202f"
 NO_BREAK_SPACE = "\u00a0"
 """Between a number and its percent sign."""
 MINUTE_S, HOUR_S = 60, 3600
-
 _SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
-
 Entry = str | Mapping[str, str]
 
 
@@ -44,11 +42,7 @@ class Texts:
         return entry.format(**self._formatted(values))
 
     def count(self, key: str, n: int, **values: object) -> str:
-        """Return a text about `n` things in the right plural form.
-
-        Raises:
-            KeyError: If there is no such text, or a placeholder without a value.
-        """
+        """Return a text about `n` things in the right plural form; errors are those of `say`."""
         forms = self.entries[key]
         if isinstance(forms, str):
             raise KeyError(f"{key} counts nothing: use `say`.")
@@ -102,11 +96,7 @@ class Texts:
 
 @cache
 def texts(lang: str, part: str = "") -> Texts:
-    """Return the texts of a language.
-
-    Args:
-        lang: One of `LANGUAGES`.
-        part: `notebook`, or the page by default.
+    """Return the texts of a language, for the page or for `part`, such as `notebook`.
 
     Raises:
         ValueError: If there are none in that language.

@@ -27,8 +27,8 @@ def confirm(
 ) -> None:
     """Train the best configs of STUDY again from other seeds, and say which is really best.
 
-    The winner is then scored, once, on the test split. The same command again goes on where it
-    stopped; a larger --top or --seeds adds trainings.
+    The winner is then scored, once, on the test split. The same command again continues where
+    it stopped; a larger --top or --seeds adds trainings.
     """
     from search.cli.console import (
         print_json,

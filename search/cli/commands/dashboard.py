@@ -35,7 +35,7 @@ def dashboard(
         ),
     ] = None,
     allow_edit: Annotated[
-        bool, typer.Option("--allow-edit", help="Visitors may change and delete studies.")
+        bool, typer.Option("--allow-edit", help="Users may edit notes and delete studies.")
     ] = False,
     behind_proxy: Annotated[
         str | None,
@@ -49,7 +49,7 @@ def dashboard(
         bool, typer.Option("--no-browser", help="Do not open a browser.")
     ] = False,
     supervised: Annotated[
-        bool, typer.Option("--supervised", hidden=True, help="Leave when the input closes.")
+        bool, typer.Option("--supervised", hidden=True, help="Exit when the input closes.")
     ] = False,
     socket: Annotated[
         int | None, typer.Option(hidden=True, help="A listening socket to inherit.")
@@ -100,7 +100,7 @@ def _announce(
     print_line(console, f"Dashboard of {store.shown_url}, {how}; Ctrl-C ends it.")
     if token is not None and is_made:
         print_line(
-            console, "The address below contains a token, made for this session: keep it private."
+            console, "The address below contains a token, created for this run: keep it private."
         )
     elif token is not None:
         print_line(console, "A browser needs the token that was given.")

@@ -42,7 +42,7 @@ def rank(
     ] = None,
     pareto: Annotated[
         bool,
-        typer.Option("--pareto", help="The Pareto front: trials that none beats at no more cost."),
+        typer.Option("--pareto", help="Pareto fronts of accuracy against size and training time."),
     ] = False,
     metric: Annotated[
         str,

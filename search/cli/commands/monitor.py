@@ -20,7 +20,7 @@ def watch(
     ] = "2s",
     store: options.Store = None,
 ) -> None:
-    """Show the status of a study until it ends; Ctrl-C leaves, and the study goes on."""
+    """Show the status of a study until it ends; Ctrl-C ends the view, not the study."""
     from analysis import follow_status
     from search.cli.console import stdout_console
     from search.cli.views.status import show_status
@@ -47,16 +47,16 @@ def watch(
 def stop(
     study: options.Study,
     wait: Annotated[
-        bool, typer.Option("--wait/--no-wait", help="Wait until all workers have left.")
+        bool, typer.Option("--wait/--no-wait", help="Wait until all workers have stopped.")
     ] = True,
     timeout: Annotated[
         float, typer.Option(metavar="SECONDS", min=1, help="The longest wait.")
     ] = WAIT_S,
     store: options.Store = None,
 ) -> None:
-    """Make all workers of a study finish their epoch, hand their trials back and leave.
+    """Make all workers of a study finish their epoch, release their trials and stop.
 
-    `run` or `submit` on the same study goes on.
+    `run` or `submit` on the same study resumes it.
     """
     from search.cli.console import stderr_console, stdout_console
     from search.cli.views.studies import show_stopped
@@ -74,8 +74,8 @@ def stop(
                 break
             if time.monotonic() > deadline:
                 raise WorkerError(
-                    f"Study {study!r} is stopped, but {len(alive)} of its workers have not left "
-                    f"within {timeout:.0f} s; they leave at the end of their epoch."
+                    f"Study {study!r} is stopped, but {len(alive)} of its workers have not "
+                    f"stopped within {timeout:.0f} s; they stop at the end of their epoch."
                 )
             if len(alive) != n_said:
                 n_said = len(alive)

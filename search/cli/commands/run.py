@@ -17,7 +17,7 @@ DEMO_TRIALS = 10
 DEMO_EPOCHS = 8
 DEMO_FAMILIES = ("plain",)
 """The quickest to train: the demo takes two minutes."""
-STOPPING_MESSAGE = "Stopping: workers give their trials back. Ctrl-C again leaves at once."
+STOPPING_MESSAGE = "Stopping: workers release their trials. Ctrl-C again exits at once."
 
 
 def demo(
@@ -97,8 +97,8 @@ def _run(given: StudyOptions, *, is_json: bool, dashboard: str | None = None) ->
         if dashboard_process is not None:
             log = submission.artifacts.dashboard_log
             lost = (
-                "The dashboard has ended, and the search goes on: `convsearch dashboard` shows it "
-                f"again. Its log: {log}"
+                "The dashboard has ended, and the search continues: `convsearch dashboard` shows "
+                f"it again. Its log: {log}"
             )
             dashboard_process.start(plan.store_url, log, lambda: print_line(console, lost))
             show_dashboard_address(console, dashboard_process)

@@ -63,15 +63,15 @@ def fork(
     trials: options.Trials = None,
     count_taken: Annotated[
         bool,
-        typer.Option("--count-taken", help="Trials that are taken over count for the budget."),
+        typer.Option("--count-taken", help="Copied trials count for the budget."),
     ] = False,
     store: options.Store = None,
     json: options.Json = False,
 ) -> None:
     """Create a study with another space, data or settings from the trials of an older one.
 
-    Every finished trial that fits is taken over, and the budget is spent on new ones. With other
-    data or rules of training, the best configs are tried again first.
+    Every finished trial that fits is copied, and the budget is spent on new ones. With other data
+    or training settings, the best configs are tried again first.
     """
     from search.cli.console import print_result, progress_bar, stderr_console
     from search.cli.views.studies import show_fork

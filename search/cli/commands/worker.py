@@ -68,13 +68,13 @@ def worker(
         str | None,
         typer.Option(
             metavar="TIME",
-            help="Leave after this time without work, as 10m.",
+            help="Exit after this time without work, as 10m.",
             show_default="wait for ever",
         ),
     ] = None,
     log_format: options.LogFormat = "text",
     supervised: Annotated[
-        bool, typer.Option("--supervised", hidden=True, help="Leave when the input closes.")
+        bool, typer.Option("--supervised", hidden=True, help="Exit when the input closes.")
     ] = False,
 ) -> None:
     """Train trials of STUDY until its budget is spent.
@@ -87,7 +87,7 @@ def worker(
     exit_on_signal()
     if study is not None and idle_exit is not None:
         raise SettingsError(
-            f"--idle-exit is for a worker of every study; that of {study} leaves at its end."
+            f"--idle-exit is for a worker of every study; that of {study} exits at its end."
         )
     from search.machine.gpus import choose_devices
     from search.machine.log_format import log_to_stderr

@@ -1,4 +1,4 @@
 """Terminal output of commands: live progress, tables and closing lines.
 
-The values shown are computed in `analysis` and in the other rooms of `search`.
+The values shown are computed in `analysis` and in the other sub-packages of `search`.
 """

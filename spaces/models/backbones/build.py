@@ -27,7 +27,7 @@ def build_backbone(
     Call it with `training=False`, so that its batch normalizations stay in inference mode.
 
     Args:
-        name: A name that `find_backbone` knows.
+        name: A name that `find_backbone` accepts.
         image_shape: Height, width, and 3 channels.
         weights: Where its weights come from.
 

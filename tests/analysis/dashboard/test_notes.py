@@ -379,7 +379,7 @@ def test_nobody_at_work_while_trials_wait_is_told() -> None:
 def test_stopped_study_is_told_and_how_it_goes_on() -> None:
     note = note_of(study([ROW, RUNNING], is_stopped=True))
     assert "**Stopped:**" in note
-    assert "- ⚠ **It was stopped:** all its workers were told to end." in note
+    assert "- ⚠ **It was stopped:** the shutdown of all its workers was requested." in note
     assert "`convsearch run`" in note
     assert "Nobody" not in note
 
@@ -464,7 +464,7 @@ def test_confirmation_compares_means_and_claims_no_best_trial() -> None:
     assert first.startswith("| 7 | vgg | 2 of 2 | 0.9000 | 0.26")
     assert second.startswith("| 4 | vgg | 2 of 2 | 0.8500 | 0.21")
     assert first.count("% |") == second.count("% |") == 1
-    assert "Recommended: trial 7. Not separable: 4." in note
+    assert "Recommended: trial 7. Not distinguishable: 4." in note
     blind = note_of(study(rows, name="brain/confirm", n_trials=4))
     assert "| 7 | vgg | 2 of 2 | 0.9000 | – | – |" in blind
     assert "Recommended" not in blind

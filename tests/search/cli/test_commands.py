@@ -257,7 +257,7 @@ def test_run_that_is_ended_resumes_with_the_same_command(tmp_path: Path, number:
     assert time.monotonic() - started < 25
     if number != signal.SIGKILL:
         assert first.returncode == 128 + number
-        assert "Stopping: workers give their trials back." in err
+        assert "Stopping: workers release their trials." in err
         assert "Interrupted: nothing is lost" in err
     second = spawn(*command, folder=tmp_path, **cache)
     out, err = second.communicate(timeout=300)

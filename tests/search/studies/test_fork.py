@@ -85,7 +85,7 @@ def test_fork_with_more_choices_takes_every_trial_over(old: OpenStudy) -> None:
     made = fork_it(
         old, "kernel_size=3,4,5", "budget.trials=4", progress=lambda *it: told.append(it)
     )
-    assert told[-2:] == [(6, 6, "trials fitted"), (6, 6, "trials taken over")]
+    assert told[-2:] == [(6, 6, "trials fitted"), (6, 6, "trials copied")]
     assert (made.n_copied, made.n_queued, made.n_skipped) == (6, 0, 0)
     before, after = (rank(old.store, name) for name in ("small", "new"))
     assert [t.val_accuracy for t in after.counted] == [t.val_accuracy for t in before.counted]

@@ -49,7 +49,7 @@ def test_trial_continues_without_deterministic_operations_where_there_are_none(
     text = "A deterministic GPU implementation of DepthwiseConvBackpropFilter is not available."
     note, finished = serve(monkeypatch, text)
     assert isinstance(note, Note)
-    assert note.text == f"training goes on without deterministic operations: {text}"
+    assert note.text == f"training continues without deterministic operations: {text}"
     assert finished == Finished(0.5)
 
 

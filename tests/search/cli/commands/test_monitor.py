@@ -271,7 +271,7 @@ def test_stop_gives_up_waiting_for_a_worker_that_stays(call: Call, opened: OpenS
     register_worker(opened.store, opened.study_id)
     code, _, err = call("stop", "scans", "--timeout", "1")
     assert code == 1
-    assert "1 of its workers have not left within 1 s" in err
+    assert "1 of its workers have not stopped within 1 s" in err
     code, out, _ = call("stop", "scans", "--no-wait")
     assert (code, "1 worker will stop" in out) == (0, True)
 
@@ -352,7 +352,7 @@ def test_status_of_a_store_that_cannot_be_written_is_shown(
     code, out, err = call("status", "scans")
     assert code == 0
     assert "2 of 4 trials done" in out
-    assert "Dead workers left trials behind that stay as they are: Cannot write" in err
+    assert "The trials of dead workers could not be recovered: Cannot write" in err
 
 
 def test_doctor_ends_with_1_while_something_is_wrong(call: Call, opened: OpenStudy) -> None:
