@@ -2,8 +2,7 @@
 
 - `_study_id` of `Study` and `FrozenStudy`, `_trial_id` of `Trial` and `FrozenTrial`: our tables
   refer to Optuna's by these ids; Optuna's public names are names and numbers.
-- `Study._storage`: a study with some of its trials, or with pending writes, is a copy over another
-  storage.
+- `Study._storage`: a copy of a study with some of its trials, or pending writes, has another one.
 - `Trial._cached_frozen_trial`: the reports of a running trial, without a query.
 - `optuna.study._frozen.FrozenStudy`: the result of `BaseStorage.get_all_studies`.
 - `RDBStorage._get_trials`, and `CACHE_METHODS`, which Optuna's cached storage calls: trials are

@@ -135,9 +135,12 @@ def remove_worker(store: Store, worker_id: str) -> None:
 
     Without that, a worker that is done within seconds would add no active time.
     """
-    query = sa.select(workers.c.study_id, workers.c.last_seen)
     with store.write() as connection:
-        worker = connection.execute(query.where(workers.c.worker_id == worker_id)).first()
+        worker = connection.execute(
+            sa.select(workers.c.study_id, workers.c.last_seen).where(
+                workers.c.worker_id == worker_id
+            )
+        ).first()
         if worker is not None:
             with suppress(StudyNotFoundError):
                 before = lock_active_time(connection, worker.study_id)

@@ -172,9 +172,12 @@ def record_config(
 @with_retry
 def count_configs(store: Store, study_id: int) -> int:
     """Count the distinct configs that the study's trials have drawn."""
-    query = sa.select(sa.func.count(leases.c.config_key.distinct()))
     with store.read() as connection:
-        return connection.execute(query.where(leases.c.study_id == study_id)).scalar_one()
+        return connection.execute(
+            sa.select(sa.func.count(leases.c.config_key.distinct())).where(
+                leases.c.study_id == study_id
+            )
+        ).scalar_one()
 
 
 @with_retry

@@ -103,9 +103,13 @@ def _select_open(
 
 
 def _select_open_leases(connection: Connection, ids: Sequence[int]) -> list[Any]:
-    query = sa.select(leases.c.study_id, leases.c.worker_id)
-    is_open = leases.c.told.is_(False)
-    return list(connection.execute(query.where(leases.c.study_id.in_(ids), is_open)))
+    return list(
+        connection.execute(
+            sa.select(leases.c.study_id, leases.c.worker_id).where(
+                leases.c.study_id.in_(ids), leases.c.told.is_(False)
+            )
+        )
+    )
 
 
 def _describe(

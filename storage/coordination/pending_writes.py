@@ -1,8 +1,7 @@
 """Writes of a trial that wait for the next transaction of its lease.
 
 Optuna writes each parameter, report and attribute in its own transaction, and needs them only
-before the trial ends. A worker writes them in one transaction, which checks that it holds the
-trial.
+before the trial ends. A worker writes them in one transaction, which checks its lease.
 """
 
 from collections.abc import Iterator

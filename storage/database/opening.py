@@ -85,12 +85,7 @@ def _check_folder(path: Path) -> None:
 
 
 def find_tables(url: URL, mode: Mode) -> DatabaseSchema:
-    """Read which tables a store has, and make missing ones if the mode allows.
-
-    Raises:
-        StoreError: If it is a database of another program, or there is no store to read.
-        StoreVersionError: If a newer convsearch wrote it.
-    """
+    """Check and return the tables of a store, after making missing ones if the mode allows."""
     schema = _read_schema(url, mode)
     if not schema.is_current and (mode is Mode.CREATE or _may_be_incomplete(url, schema, mode)):
         with creation_lock(url):

@@ -42,11 +42,7 @@ class PooledRDBStorage(RDBStorage):
         self._distributions: dict[tuple[int, str], BaseDistribution] = {}
 
     def load(self) -> None:
-        """Initialize `RDBStorage` once.
-
-        Raises:
-            StoreVersionError: If another Optuna wrote the store.
-        """
+        """Initialize `RDBStorage` once; raise `StoreVersionError` if another Optuna wrote it."""
         if self._is_loaded:
             return
         engine = self.engine

@@ -97,8 +97,9 @@ class RetryPolicy:
 
     def begin_shutdown(self) -> None:
         """Retry for a few more seconds at most; safe to call from a signal handler."""
-        deadline = time.monotonic() + SHUTDOWN_TIMEOUT_S
-        self._shutdown_deadline = min(self._shutdown_deadline, deadline)
+        self._shutdown_deadline = min(
+            self._shutdown_deadline, time.monotonic() + SHUTDOWN_TIMEOUT_S
+        )
 
     @property
     def is_shutting_down(self) -> bool:

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,10 +29,7 @@ from storage.optuna_internals import check_optuna_version
 
 @dataclass(frozen=True, slots=True)
 class Store:
-    """An open store, to share within a process but not across a fork.
-
-    `schema` describes the tables that it had when it was opened.
-    """
+    """An open store, to share within a process but not across a fork; `schema` is as of `open`."""
 
     url: URL
     optuna_storage: PooledRDBStorage
@@ -144,8 +141,11 @@ class Store:
         """Return the time in seconds by the store's clock, which all its workers share."""
         if self.url.get_backend_name() == "sqlite":
             return time.time()
-        query = sa.text("SELECT extract(epoch FROM clock_timestamp())")
-        return float(connection.execute(query).scalar_one())
+        return float(
+            connection.execute(
+                sa.text("SELECT extract(epoch FROM clock_timestamp())")
+            ).scalar_one()
+        )
 
     def close(self) -> None:
         """Close all connections."""
@@ -160,8 +160,11 @@ def opened_store(store: Store | str) -> Iterator[Store]:
     if isinstance(store, Store):
         yield store
         return
-    with closing(Store.open(store, create=False)) as opened:
+    opened = Store.open(store, create=False)
+    try:
         yield opened
+    finally:
+        opened.close()
 
 
 class _ServerCheck:

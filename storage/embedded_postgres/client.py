@@ -27,11 +27,7 @@ class EmbeddedServer:
     """The server in a folder, which runs at least until `close` or the end of the process."""
 
     def __init__(self, folder: Path, *, create: bool = True) -> None:
-        """Start the server unless it runs.
-
-        Raises:
-            StoreError: If the folder cannot be used, or the server does not start.
-        """
+        """Start the server unless it runs; raise `StoreError` if the folder cannot be used."""
         data_folder.check_folder(folder, create=create)
         data_folder.make_folder(folder)
         self.folder = folder

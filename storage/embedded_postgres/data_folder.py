@@ -30,12 +30,7 @@ MAX_SOCKET_FOLDER = 85
 
 
 def check_folder(folder: Path, *, create: bool) -> None:
-    """Refuse a folder in which no server could run, before anything is written.
-
-    Raises:
-        StoreError: If it cannot be used.
-        StoreVersionError: If no installed version of PostgreSQL made it.
-    """
+    """Raise a `StoreError`, before anything is written, if no server could run in a folder."""
     if folder.exists():
         _check_contents(folder)
     elif create and not folder.parent.is_dir():

@@ -70,8 +70,9 @@ def sqlite_file(url: str) -> Path | None:
 def check_sqlite(path: Path) -> list[str]:
     """Check a whole SQLite file, and return up to three problems, one line each."""
     try:
-        engine = make_read_only_engine(sa.URL.create("sqlite", database=str(path)))
-        with engine.connect() as connection:
+        with make_read_only_engine(
+            sa.URL.create("sqlite", database=str(path))
+        ).connect() as connection:
             rows = connection.exec_driver_sql(f"PRAGMA quick_check({MAX_PROBLEMS})").all()
     except DBAPIError as error:
         return [str(error.orig)]

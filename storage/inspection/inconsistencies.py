@@ -1,7 +1,6 @@
 """Inconsistencies between our tables, Optuna's tables and living workers: found and repaired.
 
-Finding them only reads. Repairs may be repeated or run in parallel, and skip what living workers
-hold.
+Repairs may be repeated or run in parallel, and do not touch what living workers hold.
 """
 
 from collections.abc import Callable, Iterable

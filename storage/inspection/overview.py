@@ -75,8 +75,9 @@ def list_overviews(store: Store) -> list[StudyOverview]:
     with store.read() as connection:
         records = {} if store.is_optuna_only else _load_records(connection)
         units = {} if store.is_optuna_only else count_units(connection)
-        by_name = sa.select(optuna_studies).order_by(optuna_studies.c.study_name)
-        names = connection.execute(by_name).all()
+        names = connection.execute(
+            sa.select(optuna_studies).order_by(optuna_studies.c.study_name)
+        ).all()
         counts = _count_trials(connection)
         best = _best_values(connection)
     workers = [] if store.is_optuna_only else list_workers(store)

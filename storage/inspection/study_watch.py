@@ -69,8 +69,11 @@ class StudyWatch:
         if not self._trials.ended:
             return True
         trial_id, last = next(reversed(self._trials.ended.items()))
-        query = sa.select(trials.c.study_id, trials.c.datetime_complete)
-        found = connection.execute(query.where(trials.c.trial_id == trial_id)).one_or_none()
+        found = connection.execute(
+            sa.select(trials.c.study_id, trials.c.datetime_complete).where(
+                trials.c.trial_id == trial_id
+            )
+        ).one_or_none()
         expected = (self.study_id, last.frozen.datetime_complete)
         return found is not None and (found[0], to_local(found[1])) == expected
 

@@ -57,10 +57,7 @@ def insert_trials(
 
 
 def enqueue_missing(connection: Connection, study_id: int, queue: Iterable[QueuedConfig]) -> int:
-    """Add a waiting trial for each new config, and return how many were added.
-
-    Trials are like those of Optuna's `enqueue_trial`. A config whose trial failed is added again.
-    """
+    """Enqueue the configs that have no trial, or only failed ones, and return their number."""
     known: dict[str, list[Attributes]] = {}
     for params, attributes in _load_queued(connection, study_id):
         known.setdefault(_key(params), []).append(attributes)

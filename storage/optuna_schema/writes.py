@@ -112,8 +112,9 @@ def end_trial(connection: Connection, trial_id: int, outcome: Outcome) -> bool:
 
 def has_ended(connection: Connection, trial_id: int) -> bool:
     """Whether Optuna's trial has ended, or was deleted."""
-    query = sa.select(trials.c.state).where(trials.c.trial_id == trial_id)
-    state: TrialState | None = connection.execute(query).scalar()
+    state: TrialState | None = connection.execute(
+        sa.select(trials.c.state).where(trials.c.trial_id == trial_id)
+    ).scalar()
     return state is None or state.is_finished()
 
 

@@ -32,7 +32,7 @@ def create_study(
     priority: int = 0,
     queue: Sequence[QueuedConfig] = (),
 ) -> tuple[StudyRecord, bool]:
-    """Create a study that maximizes, or load the one of its name; return it and whether it is new.
+    """Create a study that maximizes, or load the existing one; return it and whether it is new.
 
     Workers see the study once our record of it (see `StudyRecord`) is there. The record and the
     trials of the queue, which a new study tries first, are written in one transaction.

@@ -190,9 +190,12 @@ def _copy(store: Store, file_id: str, file: BinaryIO) -> str:
 
 @with_retry
 def _load_chunk(store: Store, file_id: str, position: int) -> bytes | None:
-    is_chunk = sa.and_(chunks.c.file_id == file_id, chunks.c.position == position)
     with store.read() as connection:
-        return connection.execute(sa.select(chunks.c.data).where(is_chunk)).scalar()
+        return connection.execute(
+            sa.select(chunks.c.data).where(
+                chunks.c.file_id == file_id, chunks.c.position == position
+            )
+        ).scalar()
 
 
 def _remove(connection: Connection, *conditions: sa.ColumnElement[bool]) -> None:

@@ -69,8 +69,7 @@ def find_study(store: Store, name: str) -> StudyRecord:
     """Load the record of a study of ours, or of a plain Optuna study for reading.
 
     Raises:
-        StudyNotFoundError: If the store has neither, or the study has several objectives; the
-            message lists the studies that it has.
+        StudyNotFoundError: If the store has neither, or the study has several objectives.
     """
     if not store.is_optuna_only:
         try:
