@@ -42,7 +42,7 @@ class PooledRDBStorage(RDBStorage):
         self._distributions: dict[tuple[int, str], BaseDistribution] = {}
 
     def load(self) -> None:
-        """Initialize `RDBStorage` once; raise `StoreVersionError` if another Optuna wrote it."""
+        """Initialize `RDBStorage` once; raise `StoreVersionError` on tables of another Optuna."""
         if self._is_loaded:
             return
         engine = self.engine
