@@ -1,6 +1,6 @@
 """The store: studies, trials, workers and files in SQLite or PostgreSQL, beside Optuna's tables.
 
-All SQL is here; how studies are searched is in `search`.
+All SQL is in this package; how studies are searched is in `search`.
 """
 
 from storage.coordination.budget import count_done as count_done

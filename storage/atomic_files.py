@@ -1,4 +1,4 @@
-"""Files that appear whole or not at all. Nothing but the standard library is imported here."""
+"""Atomic writes of files. This module imports the standard library only."""
 
 import os
 import re
@@ -18,15 +18,10 @@ def atomic_write(
 ) -> Iterator[Path]:
     """Yield a path to write to; the file written there replaces `path` at the end.
 
-    `path` stays as it was if an error is raised, or nothing was written.
-
-    Args:
-        path: The file to write.
-        partial: The path to write to, in the same folder; by default a new one for each call, so
-            that several processes may write `path` at once, and the last one wins.
-        parents: Whether to make the folder where it is missing.
-        sync: Whether the content must be on the disk before it replaces `path`: then `path` is
-            whole after a power failure, too.
+    `path` stays as it was if an error is raised or nothing is written. By default, each call
+    yields a new path: several processes may write `path` at once, and the last one wins.
+    `partial` is another path in the same folder; `parents` makes a missing folder. With `sync`,
+    the content is on the disk before it replaces `path`, which is whole after a power failure too.
 
     Raises:
         OSError: If the folder cannot be made or written to.
@@ -51,6 +46,6 @@ def remove_stale_partials(folder: Path) -> None:
     for path in folder.glob(".*"):
         if _PARTIAL.fullmatch(path.name):
             with suppress(OSError):  # It may be gone by now, or another user's.
-                # Not the time of its content, which a second name for a file shares.
+                # Not `st_mtime`, which hard links to a file share.
                 if time.time() - path.stat().st_ctime > STALE_PARTIAL_S:
                     path.unlink()

@@ -1,4 +1,4 @@
-"""The errors of `storage`: one base, and a kind for each way to handle one."""
+"""The errors of `storage`: one base class, and a subclass for each way to handle an error."""
 
 
 class StoreError(Exception):
@@ -10,7 +10,7 @@ class StoreUrlError(StoreError, ValueError):
 
 
 class StoreMissingError(StoreError, LookupError):
-    """There is no store at the URL, and none was to be made."""
+    """There is no store at the URL, and the call does not make one."""
 
 
 class StoreVersionError(StoreError, RuntimeError):
@@ -30,4 +30,4 @@ class StoreFullError(StoreError, OSError):
 
 
 class StoreUnavailableError(StoreError, TimeoutError):
-    """The store was open, and has not answered for so long that the retries ended."""
+    """The open store did not answer within the time of the retries."""

@@ -2,8 +2,7 @@
 
 - `_study_id` of `Study` and `FrozenStudy`, `_trial_id` of `Trial` and `FrozenTrial`: our tables
   refer to Optuna's by these ids; Optuna's public names are names and numbers.
-- `Study._storage`: a study with some of its trials, or with writes that wait for a transaction, is
-  a copy of it over another storage.
+- `Study._storage`: a copy of a study with some of its trials, or pending writes, has another one.
 - `Trial._cached_frozen_trial`: the reports of a running trial, without a query.
 - `optuna.study._frozen.FrozenStudy`: the result of `BaseStorage.get_all_studies`.
 - `RDBStorage._get_trials`, and `CACHE_METHODS`, which Optuna's cached storage calls: trials are
@@ -49,19 +48,15 @@ CACHE_METHODS = (
 """The other private methods of `RDBStorage` that Optuna calls from elsewhere."""
 
 FIXED_PARAMS = "fixed_params"
-"""The system attribute of an enqueued trial: the parameters that it is to have."""
+"""The system attribute of an enqueued trial's parameters."""
 CONSTRAINTS = "constraints"
 """The system attribute of all constraints of a trial, as Optuna 4 wrote them."""
 CONSTRAINT_PREFIX = "constraints:"
-"""What the system attribute of each constraint begins with since Optuna 5."""
+"""The prefix of the system attribute of each constraint since Optuna 5."""
 
 
 def check_optuna_version() -> None:
-    """Refuse a version of Optuna whose private names were not tested.
-
-    Raises:
-        StoreVersionError: If another one is installed; the message has the tested range.
-    """
+    """Raise a `StoreVersionError` if the private names of the installed Optuna were not tested."""
     if optuna.__version__.split(".")[:2] != TESTED_SERIES.split("."):
         raise StoreVersionError(
             f"Expected Optuna {TESTED_SERIES}, the version that convsearch was tested with. "
@@ -117,13 +112,13 @@ def make_frozen_study(
 
 
 def fixed_params_of(trial: FrozenTrial) -> Mapping[str, Any]:
-    """Return the parameters that a trial was enqueued with, empty if it was not."""
+    """Return the parameters that a trial was enqueued with, empty for other trials."""
     params: Mapping[str, Any] = trial.system_attrs.get(FIXED_PARAMS, {})
     return params
 
 
 Split = tuple[Sequence[FrozenTrial], Sequence[FrozenTrial]]
-"""The good trials, and the other ones."""
+"""The good trials and the other ones."""
 
 
 class SplittingTPESampler(TPESampler):

@@ -29,7 +29,7 @@ MIGRATIONS: dict[int, tuple[str, ...]] = {
         "DELETE FROM convsearch_leases WHERE trial_id IS NULL",
         "ALTER TABLE convsearch_workers ADD COLUMN activity TEXT",
     ),
-    4: (),  # New tables only, which are made where they are missing.
+    4: (),  # New tables only; missing tables are always created.
 }
 """Statements that migrate a store to each version from the one before."""
 

@@ -17,8 +17,8 @@ STATES: Mapping[OutcomeKind, TrialState] = {
     "repeat": TrialState.FAIL,
     "fail": TrialState.FAIL,
 }
-"""TPE learns from PRUNED trials and ignores FAIL ones: it must learn to avoid what does not fit,
-and must not learn to avoid the best config because it was drawn again."""
+"""TPE learns from PRUNED trials and ignores FAIL ones: it must learn to avoid configs that do not
+fit, and must not learn to avoid the best config because it was drawn again."""
 
 COUNTED_KINDS: frozenset[OutcomeKind] = frozenset({"complete", "pruned", "unfit"})
 

@@ -1,4 +1,1 @@
-"""Workers on one study: leases, the budget, heartbeats, epochs, and recovery of lost trials.
-
-Reading for people is in `storage.inspection`.
-"""
+"""Workers on one study: leases, the budget, heartbeats, epochs, and recovery of lost trials."""

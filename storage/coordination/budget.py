@@ -1,7 +1,6 @@
-"""The budget of a study: what is claimed and spent of it, exactly, and its active time.
+"""The budget of a study: trials that are claimed and done, and active time.
 
-Each lease that counts is one unit of the budget of trials (`leases`). The budget of time is
-compared with the active time, to which each heartbeat adds (`heartbeats`).
+Each lease that counts is one unit of the budget of trials. Each heartbeat adds active time.
 """
 
 from collections.abc import Mapping
@@ -16,11 +15,11 @@ from storage.studies.records import StudyRecord, lock_study, update_study
 from storage.tables import leases, studies
 
 HEARTBEAT_GAP_S = 60.0
-"""A longer gap between two heartbeats is time without a living worker, which is not counted."""
+"""In a longer gap between two heartbeats, no worker was alive; it is not active time."""
 
 
 class Units(NamedTuple):
-    """Units of a budget of trials: all that are claimed, and those of them that are done."""
+    """Numbers of claimed units of a budget of trials, and of those that are done."""
 
     n_claimed: int = 0
     n_done: int = 0
@@ -35,7 +34,7 @@ class ActiveTime(NamedTuple):
 
 @with_retry
 def has_budget_left(store: Store, study_id: int) -> bool:
-    """Whether the study has not ended, and its budget has room for one more trial right now.
+    """Whether the study has not ended, and its budget has room for one more trial.
 
     Raises:
         StudyNotFoundError: If the study was deleted.
@@ -45,10 +44,7 @@ def has_budget_left(store: Store, study_id: int) -> bool:
 
 
 def is_time_up(record: StudyRecord, active_s: float | None = None) -> bool:
-    """Whether the budget of time (`--timeout`) is spent; workers then release their trials.
-
-    `active_s` is the active time if it is known more recently than in the record.
-    """
+    """Whether the budget of time is spent; `active_s` may be newer than in the record."""
     active_s = record.active_s if active_s is None else active_s
     return record.timeout_s is not None and active_s >= record.timeout_s
 
@@ -69,9 +65,9 @@ def set_budget(
     timeout_s: float | None,
     priority: int | None = None,
 ) -> None:
-    """Change the budget of a study, and open the study again if it had ended or was stopped.
+    """Change the budget of a study, and reopen the study if it had ended or was stopped.
 
-    Outcomes of earlier trials do not end it any more. Without a priority, it keeps its own.
+    Outcomes of earlier trials no longer end it. A `priority` of None keeps the current one.
     """
     with store.write() as connection:
         update_study(
@@ -88,11 +84,7 @@ def set_budget(
 
 
 def can_claim(connection: Connection, study_id: int, *, is_locked: bool = True) -> bool:
-    """Whether one more unit can be claimed; others that claim wait unless `is_locked` is False.
-
-    Raises:
-        StudyNotFoundError: If the study was deleted.
-    """
+    """Whether one more unit can be claimed; others that claim wait unless `is_locked` is False."""
     row = lock_study(
         connection, study_id, studies.c.n_trials, studies.c.end_reason, is_locked=is_locked
     )
@@ -107,7 +99,7 @@ def can_claim(connection: Connection, study_id: int, *, is_locked: bool = True) 
 def count_units(
     connection: Connection, condition: sa.ColumnElement[bool] | None = None
 ) -> Mapping[int, Units]:
-    """Count the units of budgets by study, in leases that meet a condition; without any: none."""
+    """Count claimed and done units by study, in all leases or those that meet a condition."""
     rows = connection.execute(
         sa.select(leases.c.study_id, sa.func.count(), sa.func.count(leases.c.kind))
         .where(leases.c.counts, sa.true() if condition is None else condition)
@@ -117,11 +109,7 @@ def count_units(
 
 
 def lock_active_time(connection: Connection, study_id: int) -> ActiveTime:
-    """Return the active time of a study; others that add to it wait for this transaction.
-
-    Raises:
-        StudyNotFoundError: If the study was deleted.
-    """
+    """Return the active time of a study; others that add to it wait for this transaction."""
     return ActiveTime(*lock_study(connection, study_id, studies.c.active_s, studies.c.beat_at))
 
 

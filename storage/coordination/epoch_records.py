@@ -19,8 +19,8 @@ CURVE_COLUMNS = tuple(column for column in epochs.c if column.name != "trial_id"
 class EpochRow:
     """Results of one epoch of training.
 
-    `epoch` counts from 1, through all phases; `seconds` is its wall time with validation;
-    `memory_mb` the trainer's resident memory at its end; `phase` is 2 for fine-tuning, else 1.
+    `epoch` counts from 1 through all phases; `seconds` is wall time, validation included;
+    `memory_mb` is the trainer's resident memory at the end; `phase` is 2 for fine-tuning, else 1.
     """
 
     epoch: int
@@ -38,9 +38,7 @@ class EpochRow:
 def record_epoch(
     store: Store, lease: Lease, row: EpochRow, pending: PendingWrites | None = None
 ) -> None:
-    """Add an epoch to a trial's curve, unless it is there already.
-
-    Pending writes are written with it.
+    """Add an epoch to a trial's curve unless it is there, and write pending writes with it.
 
     Raises:
         LeaseLostError: If the trial was taken by another worker.
@@ -63,7 +61,7 @@ def load_curve(store: Store, trial_id: int) -> list[EpochRow]:
 
 @with_retry
 def count_epochs(store: Store, study_id: int | None) -> int:
-    """Count the epochs that a study's trials have been trained for, or those of all studies."""
+    """Count the trained epochs of a study, or of all studies."""
     query = sa.select(sa.func.count()).select_from(epochs)
     if study_id is not None:
         query = _of_study(query, study_id)

@@ -21,19 +21,18 @@ from storage.errors import StudyNotFoundError
 from storage.tables import leases, workers
 
 GRACE_S = float(os.environ.get("CONVSEARCH_GRACE_S", "45"))
-"""A worker that is silent for longer is considered dead: nine missed heartbeats, since a machine
-that swaps or a store that restarts may delay a few."""
+"""A worker silent for longer is dead. Swapping or a store's restart may delay some heartbeats."""
 HEARTBEAT_INTERVAL_S = GRACE_S / 9
 CONFIRM_DEAD_AFTER_S = GRACE_S / 3
-"""How long a process must have observed no heartbeat itself, in addition."""
+"""How long a process must itself have observed the silence, in addition."""
 
 
 @dataclass(frozen=True, slots=True)
 class WorkerRow:
     """A worker as the store has it.
 
-    `last_seen_s` is the age of its last heartbeat; `activity` what it does before a trial's first
-    epoch, if that takes long; `clock_ahead_s` how far its clock is ahead of the store's.
+    `last_seen_s` is the age of its last heartbeat; `activity` is what it does before a trial's
+    first epoch, if that takes long; `clock_ahead_s` is how far its clock is ahead of the store's.
     """
 
     worker_id: str
@@ -62,13 +61,10 @@ class WorkerRow:
 
 
 class LivenessMonitor:
-    """Which workers sent no heartbeat while this process observed them.
+    """Observes heartbeats, and confirms a worker dead after `confirm_after_s` without one.
 
     By the store's clock alone, all workers would seem dead to the first process that reaches the
-    store after an outage, or continues after a sleep of the machine.
-
-    Args:
-        confirm_after_s: How long no heartbeat must have been observed before a worker is dead.
+    store after an outage, or that continues after a sleep of the machine.
     """
 
     def __init__(self, confirm_after_s: float = CONFIRM_DEAD_AFTER_S) -> None:
@@ -135,9 +131,9 @@ def set_activity(store: Store, worker_id: str, activity: str | None) -> None:
 
 @with_retry
 def remove_worker(store: Store, worker_id: str) -> None:
-    """Remove a worker that has left, and add the time since its heartbeat to the active time.
+    """Remove a worker that has left, and add the time since its last heartbeat.
 
-    Without that, a worker that is done within seconds would add no time.
+    Without that, a worker that is done within seconds would add no active time.
     """
     with store.write() as connection:
         worker = connection.execute(
@@ -148,7 +144,7 @@ def remove_worker(store: Store, worker_id: str) -> None:
         if worker is not None:
             with suppress(StudyNotFoundError):
                 before = lock_active_time(connection, worker.study_id)
-                # It may have come a moment ago.
+                # The worker may be newer than the study's last heartbeat.
                 since = max(before.counted_until, worker.last_seen)
                 before = before._replace(counted_until=since)
                 add_active_time(connection, worker.study_id, before, store.now(connection))
@@ -168,7 +164,7 @@ def remove_dead(store: Store, rows: Sequence[WorkerRow]) -> None:
 
 @with_retry
 def list_workers(store: Store, study_id: int | None = None) -> list[WorkerRow]:
-    """Return the workers of a study, or of all studies, that have not left, dead ones too."""
+    """Return the registered workers of a study, or of all studies, including dead ones."""
     with store.read() as connection:
         which = sa.true() if study_id is None else workers.c.study_id == study_id
         return select_workers(store, connection, which)
@@ -186,8 +182,7 @@ def select_workers(
             leases.c.trial_number,
         )
         .outerjoin(
-            leases,
-            sa.and_(leases.c.worker_id == workers.c.worker_id, leases.c.kind.is_(None)),
+            leases, sa.and_(leases.c.worker_id == workers.c.worker_id, leases.c.kind.is_(None))
         )
         .where(condition)
         .order_by(workers.c.host, workers.c.pid)
@@ -218,7 +213,7 @@ def insert_worker(
 
 @cache
 def _machine_id() -> str:
-    """Return what process ids are unique in: a boot of a machine and, in it, a PID namespace.
+    """Identify where process ids are unique: one boot of a machine, and a PID namespace in it.
 
     Containers may share a host's name but not its processes, and names change with the network.
     """
@@ -230,16 +225,16 @@ def _machine_id() -> str:
 
 
 def _started_at(process: psutil.Process) -> float:
-    """Return when a process started; on Linux in seconds since the boot that `_machine_id` names.
+    """Return when a process started, on Linux in seconds since the boot.
 
-    psutil adds the boot's time, which changes whenever the clock is set.
+    psutil adds the time of the boot, which changes whenever the clock is set.
     """
     started: float = process.create_time()
     return started - float(psutil.boot_time()) if psutil.LINUX else started
 
 
 def _is_process_alive(pid: int, started_at: float) -> bool:
-    """Whether the process that registered is alive: pids are reused."""
+    """Whether the registered process is alive; another process may have its pid."""
     try:
         process = psutil.Process(pid)
         is_same = abs(_started_at(process) - started_at) < 1.0

@@ -1,8 +1,7 @@
 """Leases: the right of one worker to train one trial, each a unit of the study's budget.
 
-A lease begins together with its trial. Taking it raises its generation. Writes of a worker are
-accepted only under the generation that it holds, so a worker that has lost its trial cannot change
-it any more.
+A lease begins with its trial. Taking it raises its generation, and a worker's writes need the
+current one: a worker that has lost its trial can no longer change it.
 """
 
 from dataclasses import dataclass, fields
@@ -22,8 +21,7 @@ from storage.tables import epochs, leases, studies
 from storage.trial_outcomes import Outcome
 
 MAX_LOSSES = 3
-"""A trial whose worker or trainer dies this often, without a new epoch in between, is not tried
-again."""
+"""A trial fails if its worker or trainer dies this often without a new epoch in between."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,10 +44,7 @@ class Lease:
 
 @dataclass(frozen=True, slots=True)
 class OpenLease:
-    """A lease that needs an outcome, or whose outcome Optuna does not have yet.
-
-    Its worker is None after a release.
-    """
+    """A lease without an outcome in Optuna; its worker is None after a release."""
 
     lease_id: int
     study_id: int
@@ -65,13 +60,10 @@ class OpenLease:
 def begin_trial(
     store: Store, study_id: int, worker_id: str, *, only_enqueued: bool = False
 ) -> Lease | None:
-    """Begin a trial with a lease on it: an enqueued trial, or a new one.
+    """Begin an enqueued trial or a new one, and its lease in the same transaction.
 
-    Lease and trial begin in one transaction, so that neither exists without the other.
-
-    Returns:
-        The lease; None if the whole budget is claimed, the study has ended, or `only_enqueued` is
-        set and no trial is enqueued.
+    Return None if the whole budget is claimed, the study has ended, or `only_enqueued` is set and
+    no trial is enqueued.
 
     Raises:
         StudyNotFoundError: If the study was deleted.
@@ -98,8 +90,7 @@ def begin_trial(
 def take_released(store: Store, study_id: int, worker_id: str) -> Lease | None:
     """Take the oldest released trial; None if there is none.
 
-    A worker trains one trial at a time. A trial that it holds already was begun or taken in a
-    transaction that was committed, and whose answer was lost.
+    A trial that the worker holds already is taken too: the answer to an earlier commit was lost.
     """
     released = (
         sa.select(leases)
@@ -111,7 +102,7 @@ def take_released(store: Store, study_id: int, worker_id: str) -> Lease | None:
         .order_by(leases.c.trial_number)
         .limit(1)
     )
-    with store.read() as connection:  # Mostly there is none: no lock is needed.
+    with store.read() as connection:  # Usually there is none, and no lock is needed.
         if connection.execute(released).first() is None:
             return None
     with store.write() as connection:
@@ -130,11 +121,7 @@ def take_released(store: Store, study_id: int, worker_id: str) -> Lease | None:
 
 @with_retry
 def release_lease(store: Store, lease: Lease, *, lost: bool = False) -> None:
-    """Release a trial, so that any worker can resume it; `lost` counts a loss.
-
-    Raises:
-        LeaseLostError: If the trial was taken meanwhile.
-    """
+    """Release a trial so that any worker can resume it; `lost` counts a loss."""
     generation = lease.generation + 1
     is_free = (
         leases.c.lease_id == lease.lease_id,
@@ -158,12 +145,9 @@ def release_lease(store: Store, lease: Lease, *, lost: bool = False) -> None:
 def record_config(
     store: Store, lease: Lease, config_key: str, pending: PendingWrites | None = None
 ) -> int | None:
-    """Record the trial's config, unless another trial of the study has recorded it.
+    """Record the trial's config with pending writes, unless another trial of the study has it.
 
-    Pending writes are written with it.
-
-    Returns:
-        The number of the other trial, None if the config is new.
+    Return the number of the other trial, None if the config is new.
 
     Raises:
         LeaseLostError: If the trial was taken meanwhile.
@@ -200,11 +184,7 @@ def count_configs(store: Store, study_id: int) -> int:
 def record_outcome(
     store: Store, lease: Lease, outcome: Outcome, pending: PendingWrites | None = None
 ) -> None:
-    """Record how a trial ended; Optuna's trial is ended afterwards.
-
-    Raises:
-        LeaseLostError: If the trial was taken meanwhile, or has an outcome.
-    """
+    """Record how a trial ended; Optuna's trial is ended afterwards."""
     with transaction_with(store, pending) as connection:
         known = connection.execute(
             sa.select(leases.c.outcome).where(*_is_lease(lease)).with_for_update()
@@ -225,7 +205,7 @@ def record_outcome(
 
 @with_retry
 def list_open_leases(store: Store, study_id: int) -> list[OpenLease]:
-    """Return the leases without an outcome that Optuna has, in the order of trials."""
+    """Return the leases without an outcome in Optuna, by trial number."""
     with store.read() as connection:
         rows = connection.execute(
             sa.select(*(leases.c[it.name] for it in fields(OpenLease)))
@@ -258,17 +238,13 @@ def last_outcomes(store: Store, study_id: int, n: int) -> list[tuple[int, str]]:
 
 @with_retry
 def count_losses(store: Store, lease: Lease) -> int:
-    """Count the losses of a trial since its last new epoch.
-
-    Raises:
-        LeaseLostError: If the trial was taken meanwhile.
-    """
+    """Count the losses of a trial since its last new epoch."""
     with store.read() as connection:
         return check_held(connection, lease, is_locked=False)
 
 
 def check_held(connection: Connection, lease: Lease, *, is_locked: bool = True) -> int:
-    """Check, within a transaction, that the worker holds the lease; return the trial's losses.
+    """Check within a transaction that the worker holds the lease; return the trial's losses.
 
     Raises:
         LeaseLostError: If it does not.

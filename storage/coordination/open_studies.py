@@ -15,9 +15,9 @@ from storage.optuna_schema.tables import studies as optuna_studies
 from storage.tables import leases, studies, workers
 
 UNBOUNDED_WEIGHT = 30
-"""The trials left in a study without a budget of trials, when workers are distributed."""
+"""The assumed number of trials left in a study without a budget of trials."""
 STUDY_CHOICE_LOCK = 7291831
-"""The advisory lock of PostgreSQL with which workers choose one after the other."""
+"""The advisory lock of PostgreSQL under which workers choose one after the other."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,14 +56,9 @@ def join_next_study(
 ) -> OpenStudyRow | None:
     """Register the worker in the first study with work, and remove it from its previous study.
 
-    Workers choose one after the other, so that two of them do not choose the same study for the
-    same trial. None means that no study has work; the worker is then registered in none.
-
-    Args:
-        store: The store.
-        worker_id: The worker, registered or not.
-        device: The device that the worker trains on, as it is shown.
-        skipped: Ids of studies that the worker cannot serve now.
+    Workers choose one after the other, so that two of them do not choose a study for the same
+    trial. None means that no study has work; the worker is then registered in none. `skipped` are
+    ids of studies that the worker cannot serve now.
     """
     with store.write() as connection:
         if connection.dialect.name == "postgresql":
@@ -80,7 +75,7 @@ def join_next_study(
 def choose_study(
     rows: Sequence[OpenStudyRow], skipped: Collection[int] = ()
 ) -> OpenStudyRow | None:
-    """Return the first study that has a trial for another worker."""
+    """Return the first study with work that is not skipped."""
     return next((row for row in rows if row.has_work and row.study_id not in skipped), None)
 
 
@@ -108,7 +103,6 @@ def _select_open(
 
 
 def _select_open_leases(connection: Connection, ids: Sequence[int]) -> list[Any]:
-    """Return the leases without an outcome that Optuna has."""
     return list(
         connection.execute(
             sa.select(leases.c.study_id, leases.c.worker_id).where(
@@ -119,10 +113,7 @@ def _select_open_leases(connection: Connection, ids: Sequence[int]) -> list[Any]
 
 
 def _describe(
-    row: Any,
-    units: Units,
-    open_leases: Sequence[Any],
-    others: Sequence[WorkerRow],
+    row: Any, units: Units, open_leases: Sequence[Any], others: Sequence[WorkerRow]
 ) -> OpenStudyRow | None:
     """Describe a study; None if nothing is left to do in it."""
     held = [lease.worker_id for lease in open_leases if lease.study_id == row.study_id]

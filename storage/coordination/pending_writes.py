@@ -1,8 +1,7 @@
 """Writes of a trial that wait for the next transaction of its lease.
 
-Optuna writes each parameter, report and attribute in a transaction of its own. It guarantees only
-that they are there before the trial ends. So a worker gathers them, and writes them in one
-transaction, which checks that the worker still holds the trial.
+Optuna writes each parameter, report and attribute in its own transaction, and needs them only
+before the trial ends. A worker writes them in one transaction, which checks its lease.
 """
 
 from collections.abc import Iterator
@@ -18,12 +17,7 @@ from sqlalchemy.engine import Connection
 
 from storage.database.store import Store
 from storage.optuna_internals import storage_of, study_id_of, with_storage
-from storage.optuna_schema.tables import (
-    params,
-    reports,
-    system_attributes,
-    user_attributes,
-)
+from storage.optuna_schema.tables import params, reports, system_attributes, user_attributes
 from storage.optuna_schema.writes import (
     Row,
     attribute_row,
@@ -35,10 +29,7 @@ from storage.optuna_schema.writes import (
 
 
 class PendingWrites:
-    """Optuna's storage for one trial: reads go to the storage, writes wait.
-
-    Writing twice is safe, in case the answer to a commit was lost.
-    """
+    """Optuna's storage for one trial, whose writes wait; writing them twice is safe."""
 
     def __init__(self, store: Store, study: Study, trial_id: int) -> None:
         self._storage = storage_of(study)
@@ -62,11 +53,7 @@ class PendingWrites:
     def set_trial_param(
         self, trial_id: int, name: str, value: float, distribution: BaseDistribution
     ) -> None:
-        """Add a parameter.
-
-        Raises:
-            ValueError: If the study has it with another kind of distribution.
-        """
+        """Add a parameter, after checking that the study's distribution of it is compatible."""
         self._backend.check_distribution(self._study_id, name, distribution)
         self._add(params, name, param_row(name, value, distribution_to_json(distribution)))
 

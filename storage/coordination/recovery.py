@@ -1,7 +1,6 @@
 """Recovery: trials of dead workers are released, and missing outcomes are written to Optuna.
 
-Any process may recover a study at any time. Each step is safe to repeat, and safe in parallel with
-others, since each checks the lease.
+Any process may recover a study at any time: each step checks the lease, and is safe to repeat.
 """
 
 import logging
@@ -45,14 +44,11 @@ WATCH_S = 1.2 * HEARTBEAT_INTERVAL_S
 
 
 def recover(store: Store, study_id: int, liveness: LivenessMonitor | None = None) -> int:
-    """Release the trials of dead workers, and write missing outcomes to Optuna.
+    """Release trials of dead workers, write missing outcomes to Optuna, and return their number.
 
     With a monitor, workers of other machines are dead only if it has observed their silence.
-
-    Returns:
-        How many leases were recovered.
     """
-    # Before the workers: one that begins a trial in between is in their list.
+    # Read before the workers: a worker that begins a trial in between is then in their list.
     open_leases = list_open_leases(store, study_id)
     rows = list_workers(store, study_id)
     alive = {
@@ -70,12 +66,9 @@ def recover(store: Store, study_id: int, liveness: LivenessMonitor | None = None
 
 
 def recover_once(store: Store, study_id: int) -> int:
-    """Recover without a monitor: observe silent workers elsewhere for one heartbeat first.
+    """Call `recover` after observing silent workers of other machines for one heartbeat.
 
-    After an outage, or a sleep of this machine, all of them would seem dead.
-
-    Returns:
-        How many leases were recovered.
+    Without that, all of them would seem dead after an outage or a sleep of this machine.
     """
     liveness = LivenessMonitor(confirm_after_s=HEARTBEAT_INTERVAL_S)
     rows = list_workers(store, study_id)
@@ -94,16 +87,14 @@ def recover_once(store: Store, study_id: int) -> int:
 
 
 def needs_recovery(store: Store, study_id: int) -> bool:
-    """Whether a worker of the study is dead, or left an outcome that Optuna does not have."""
+    """Whether a worker of the study is dead, or left an outcome that is missing in Optuna."""
     rows = list_workers(store, study_id)
     alive = {row.worker_id for row in rows if row.is_alive}
     return len(alive) < len(rows) or bool(_abandoned(list_open_leases(store, study_id), alive))
 
 
 def release_trial(store: Store, lease: Lease, *, lost: bool = False) -> None:
-    """Put a trial back to WAITING and release its lease.
-
-    The third loss without a new epoch in between makes it FAIL.
+    """Release a trial to WAITING; its third loss without a new epoch in between makes it FAIL.
 
     Raises:
         LeaseLostError: If the trial was taken meanwhile.
@@ -121,14 +112,14 @@ def finish_trial(
     """Record how a trial ended, with pending writes, then end Optuna's trial.
 
     Raises:
-        LeaseLostError: If the trial was taken meanwhile; nothing is recorded then.
+        LeaseLostError: If the trial was taken meanwhile; then nothing is recorded.
     """
     record_outcome(store, lease, outcome, pending)
     _tell_optuna(store, lease.lease_id, lease.trial_id, outcome)
 
 
 def _abandoned(open_leases: Iterable[OpenLease], alive: Container[str]) -> list[OpenLease]:
-    """Return the leases with a worker or an outcome, whose worker is not alive."""
+    """Return the leases that have a worker or an outcome, and no living worker."""
     return [
         lease
         for lease in open_leases
@@ -160,10 +151,7 @@ def _tell_optuna(store: Store, lease_id: int, trial_id: int, outcome: Outcome) -
 
 @with_retry
 def _end_unleased_trials(store: Store, study_id: int) -> int:
-    """End trials that were begun by plain Optuna long ago and have no lease.
-
-    Those that were enqueued wait again.
-    """
+    """End trials without a lease that plain Optuna began long ago; enqueued ones wait again."""
     unleased = (
         sa.select(trials.c.trial_id, system_attributes.c.key)
         .outerjoin(
@@ -175,13 +163,13 @@ def _end_unleased_trials(store: Store, study_id: int) -> int:
         )
         .where(trials.c.study_id == study_id, is_unleased())
     )
-    with store.read() as connection:  # Mostly there is none: no lock is needed.
+    with store.read() as connection:  # Usually there is none, and no lock is needed.
         if connection.execute(unleased).first() is None:
             return 0
     with store.write() as connection:
         found = connection.execute(unleased).all()
         for trial_id, fixed in found:
-            if fixed is not None:  # It was enqueued, and is still to be tried.
+            if fixed is not None:  # It was enqueued.
                 set_waiting(connection, trial_id)
             else:
                 outcome = Outcome("fail", "Its worker died before it began.")

@@ -14,17 +14,16 @@ from storage.database.url import embedded_folder
 from storage.embedded_postgres import data_folder
 
 SQLITE_TIMEOUT_S = 2.0
-"""How long SQLite itself waits for another writer, without handling signals; then `with_retry`
-retries."""
+"""How long SQLite itself waits for another writer, without handling signals, before a retry."""
 CONNECT_TIMEOUT_S = 10
-"""For each address of a host; psycopg's own is 130 s. `?connect_timeout=` in the URL overrides."""
+"""For each address of a host; psycopg's own is 130 s. The URL may set `?connect_timeout=`."""
 SERVER_TIMEOUTS_S = {
     "statement_timeout": 300,
     "lock_timeout": 60,
     "idle_in_transaction_session_timeout": 30,
 }
-"""A worker that was stopped within a transaction loses its session, and with it its locks, before
-the retries of others end. No transaction of ours is idle for 30 s."""
+"""A worker that is suspended within a transaction loses its session and its locks before the
+retries of others end. No transaction of ours is idle for 30 s."""
 KEEPALIVES = {
     "keepalives_idle": 30,
     "keepalives_interval": 10,
@@ -91,7 +90,6 @@ def _connect_read_only(path: Path) -> sqlite3.Connection:
     address = f"file:{quote(str(path))}?mode=ro"
     shared = path.with_name(path.name + "-shm")
     if not os.access(path.parent, os.W_OK) and not shared.exists():
-        address += (
-            "&immutable=1"  # No process writes now, and readers cannot make the shared file.
-        )
+        # No process writes now, and readers cannot make the shared file.
+        address += "&immutable=1"
     return sqlite3.connect(address, SQLITE_TIMEOUT_S, check_same_thread=False, uri=True)

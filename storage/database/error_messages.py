@@ -1,4 +1,4 @@
-"""A database's errors as one line each, with what to do about it."""
+"""Errors of a database as one line each, with advice."""
 
 import re
 
@@ -56,12 +56,12 @@ ADVICE = (
     ),
     (r"invalid connection option", "Check what follows the ? of the URL."),
 )
-"""What to do, by what the drivers say. Messages of a server in another language get no advice:
+"""Advice by patterns of drivers' messages. Messages of a server in another language get none:
 PostgreSQL has no error code before a session is open."""
 
 
 def explain_store_error(error: BaseException) -> str:
-    """Return what a database or its driver said, in one line, and what to do about it."""
+    """Return the message of a database or its driver, and advice, in one line."""
     if isinstance(error, StorageInternalError) and error.__cause__ is not None:
         error = error.__cause__
     message = re.sub(r"\.?$", ".", hide_passwords(driver_message(error)))
@@ -70,7 +70,7 @@ def explain_store_error(error: BaseException) -> str:
 
 
 def driver_message(error: BaseException) -> str:
-    """Return the first line of what the driver said, without what SQLAlchemy adds to it."""
+    """Return the first line of the driver's message, without SQLAlchemy's additions."""
     lines = str(_original(error)).strip().splitlines()
     return lines[0] if lines else type(_original(error)).__name__
 
@@ -81,5 +81,4 @@ def is_store_error(error: BaseException) -> bool:
 
 
 def _original(error: BaseException) -> BaseException:
-    """Return the driver's error."""
     return error.orig if isinstance(error, DBAPIError) and error.orig is not None else error

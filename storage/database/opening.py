@@ -1,4 +1,4 @@
-"""Opening a store: its location is checked, and missing tables are made."""
+"""Opening a store: checking its location, and making missing tables."""
 
 import os
 import sqlite3
@@ -22,7 +22,7 @@ from storage.errors import StoreError, StoreMissingError, StoreVersionError
 
 
 class Mode(Enum):
-    """What a store is opened for: reading only, writing, or writing after making it."""
+    """What a store is opened for: reading only, writing, or writing and making what is missing."""
 
     READ = "read"
     WRITE = "write"
@@ -30,7 +30,7 @@ class Mode(Enum):
 
 
 def check_location(url: URL, mode: Mode) -> None:
-    """Refuse a file that SQLite would fail on later with a less helpful error.
+    """Refuse a file on which SQLite would fail later with a less helpful error.
 
     Raises:
         StoreError: If it does not exist, is not a SQLite file, or cannot be used in this mode.
@@ -62,10 +62,10 @@ def check_location(url: URL, mode: Mode) -> None:
 
 
 def _is_sqlite(path: Path) -> bool:
-    """Whether a file is a SQLite one; SQLite itself must open it.
+    """Whether a file is a SQLite one, as SQLite itself says.
 
-    Opening and closing it here would drop the locks of all connections that this process has to
-    it (https://sqlite.org/howtocorrupt.html, 2.2), and another process would delete their log.
+    Opening and closing the file here would drop the locks of all connections of this process to it
+    (https://sqlite.org/howtocorrupt.html, 2.2), and another process would delete their log.
     """
     try:
         with closing(sqlite3.connect(path, timeout=SQLITE_TIMEOUT_S)) as connection:
@@ -76,7 +76,7 @@ def _is_sqlite(path: Path) -> bool:
 
 
 def _check_folder(path: Path) -> None:
-    """Refuse a folder in which SQLite cannot put its journal."""
+    """Refuse a folder in which SQLite cannot write its journal."""
     if not os.access(path.parent, os.W_OK):
         raise StoreError(
             f"Cannot write to the store {path}: its folder is read-only. Name another store with "
@@ -85,12 +85,7 @@ def _check_folder(path: Path) -> None:
 
 
 def find_tables(url: URL, mode: Mode) -> DatabaseSchema:
-    """Read which tables a store has, and make missing ones if the mode allows.
-
-    Raises:
-        StoreError: If it is a database of another program, or there is no store to read.
-        StoreVersionError: If a newer convsearch wrote it.
-    """
+    """Check and return the tables of a store, after making missing ones if the mode allows."""
     schema = _read_schema(url, mode)
     if not schema.is_current and (mode is Mode.CREATE or _may_be_incomplete(url, schema, mode)):
         with creation_lock(url):
@@ -144,7 +139,7 @@ def _make_tables(url: URL, schema: DatabaseSchema) -> DatabaseSchema:
 
 @contextmanager
 def creation_lock(url: URL) -> Iterator[None]:
-    """Let one process at a time make tables: SQLite files broke otherwise (optuna#5385)."""
+    """Let one process at a time make tables, as SQLite files broke otherwise (optuna#5385)."""
     path = sqlite_path(url)
     if path is not None:
         import fasteners
@@ -153,7 +148,7 @@ def creation_lock(url: URL) -> Iterator[None]:
             yield
         return
     with make_engine(url).connect() as connection:
-        # Many workers may start at once, and each holds it for a moment: no timeout.
+        # No timeout: many workers may start at once, and each holds the lock briefly.
         connection.execute(sa.text("SET lock_timeout = 0"))
         connection.execute(sa.text("SELECT pg_advisory_lock(7291830)"))
         try:
@@ -178,12 +173,7 @@ def write_transaction(engine: Engine) -> Iterator[Connection]:
 
 @contextmanager
 def explaining_errors(url: URL, mode: Mode) -> Iterator[None]:
-    """Raise errors of a database as a `StoreError` that says what to do.
-
-    Raises:
-        StoreError: If the database, or its file, cannot be used.
-        StoreVersionError: If Optuna does not support the version of its tables.
-    """
+    """Convert errors of a database to a `StoreError`, or `StoreVersionError`, with advice."""
     what = f"Cannot {'read' if mode is Mode.READ else 'use'} {show_url(url)}"
     try:
         yield

@@ -23,8 +23,8 @@ from storage.optuna_schema.trial_reader import load_frozen_trials, read_distribu
 class PooledRDBStorage(RDBStorage):
     """Optuna's storage on existing tables, which reads trials by plain SQL and retries all calls.
 
-    What `RDBStorage` needs is loaded when it is used first: SQLAlchemy's ORM and Alembic take as
-    long to load as a study takes to be shown.
+    `RDBStorage` is initialized at its first use: loading SQLAlchemy's ORM and Alembic takes as
+    long as showing a study.
     """
 
     def __init__(
@@ -42,11 +42,7 @@ class PooledRDBStorage(RDBStorage):
         self._distributions: dict[tuple[int, str], BaseDistribution] = {}
 
     def load(self) -> None:
-        """Initialize `RDBStorage`, unless that is done.
-
-        Raises:
-            StoreVersionError: If another Optuna wrote the store.
-        """
+        """Initialize `RDBStorage` once; raise `StoreVersionError` on tables of another Optuna."""
         if self._is_loaded:
             return
         engine = self.engine
@@ -85,11 +81,7 @@ class PooledRDBStorage(RDBStorage):
             return load_frozen_studies(connection)
 
     def get_trial(self, trial_id: int) -> FrozenTrial:
-        """Return a trial.
-
-        Raises:
-            KeyError: If there is none of that id.
-        """
+        """Return a trial."""
         with self.read() as connection:
             found = load_frozen_trials(connection, trials.c.trial_id == trial_id)
         if not found:
@@ -100,8 +92,7 @@ class PooledRDBStorage(RDBStorage):
         """Check, as Optuna does, that a parameter of a study keeps its kind of distribution.
 
         Raises:
-            ValueError: If an earlier trial drew it from a distribution of another kind, or of
-                other choices.
+            ValueError: If an earlier trial drew it from another kind, or from other choices.
         """
         key = (study_id, name)
         if key not in self._distributions:
@@ -181,10 +172,7 @@ def _has_study(connection: sa.Connection, study_id: int) -> bool:
 
 
 def open_optuna_storage(url: URL, *, is_optuna_only: bool = False) -> PooledRDBStorage:
-    """Open Optuna's storage at a URL where its tables are.
-
-    A store of Optuna alone, `is_optuna_only`, keeps its journal mode of SQLite.
-    """
+    """Open Optuna's storage on existing tables; a store of Optuna alone keeps its journal mode."""
     options: dict[str, Any] = {"connect_args": connect_args(url)}
     if url.get_backend_name() != "sqlite":
         options |= {"pool_size": 2, "max_overflow": 2, "pool_pre_ping": True}
@@ -195,17 +183,13 @@ def open_optuna_storage(url: URL, *, is_optuna_only: bool = False) -> PooledRDBS
 
 
 def open_read_only(url: URL) -> PooledRDBStorage:
-    """Open Optuna's storage of any version for reading only."""
+    """Open Optuna's storage for reading only, in any version of its tables."""
     url, options = read_only_options(url)
     return PooledRDBStorage(url, options, any_version=True)
 
 
 def create_optuna_tables(url: URL) -> None:
-    """Let Optuna create its tables where they are missing.
-
-    Raises:
-        RuntimeError: If another version of Optuna created those that are there.
-    """
+    """Let Optuna create missing tables; it raises `RuntimeError` on those of another version."""
     options = {"poolclass": sa.pool.NullPool, "connect_args": connect_args(url)}
     RDBStorage(escape_braces(sqlalchemy_url(url)), options).remove_session()
 

@@ -1,8 +1,8 @@
-"""Retries: calls of a store that does not answer, is locked or full are made again.
+"""Retries of calls to a store that does not answer, is locked or is full.
 
-A store restarts, a connection drops, another process holds SQLite's lock, a disk fills up: all of
-these pass, and none of them may end a worker. A function that is retried must be safe to call
-twice, even if the first call was committed and only the answer to the commit was lost.
+A restart, a dropped connection, a lock of another process or a full disk must not end a worker. A
+function that is retried must be safe to call twice: the first call may have been committed, and
+only the answer to the commit lost.
 """
 
 import functools
@@ -34,8 +34,8 @@ SQLITE_TRANSIENT = frozenset(
         sqlite3.SQLITE_BUSY,
         sqlite3.SQLITE_LOCKED,
         sqlite3.SQLITE_FULL,
-        sqlite3.SQLITE_IOERR,  # what a quota or a limit of file sizes comes to
-        sqlite3.SQLITE_CANTOPEN,  # the files beside the store cannot be made on a full disk
+        sqlite3.SQLITE_IOERR,  # a quota or a limit of file sizes
+        sqlite3.SQLITE_CANTOPEN,  # a full disk, on which the files beside the store cannot be made
         sqlite3.SQLITE_PROTOCOL,
     }
 )
@@ -43,7 +43,7 @@ POSTGRES_TRANSIENT = re.compile(r"08...|40...|53...|57P..|57014|55P03|25P0[34]|5
 """Classes of SQLSTATE: connection, rollback (deadlock), resources (connections, disk), shutdown
 and start-up; then timeouts of statements, locks and transactions, and an I/O error."""
 REFUSED = re.compile(r"authentication|password|does not exist|pg_hba|permission", re.IGNORECASE)
-"""What a server says that refuses a connection; there is no SQLSTATE before a session is open."""
+"""Messages of a refused connection; there is no SQLSTATE before a session is open."""
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -60,17 +60,11 @@ def call_with_retry(
     log_after_s: float = 0.0,
     sleep: Callable[[float], None] = time.sleep,
 ) -> R:
-    """Call a function until it succeeds, and return its result.
+    """Call a function, which must be safe to call again after an error, until it succeeds.
 
-    Args:
-        function: What to call; it must be safe to call again after an error.
-        reason_of: Why a call failed, in a line, if it may succeed later; None for a lasting error.
-        is_over: Whether to give up after an error.
-        what: What is waited for, as the log names it.
-        first_pause_s: The pause after the first error; each pause is twice the one before.
-        longest_pause_s: The longest pause.
-        log_after_s: The wait after which it is logged, once.
-        sleep: How to pause.
+    `reason_of` returns one line on why a call failed, or None for a lasting error; `is_over` says
+    whether to give up. Each pause is twice the one before, up to `longest_pause_s`. A wait for
+    `what` longer than `log_after_s` is logged once.
 
     Raises:
         Exception: The error of the last call, if it is a lasting one or the wait is over.
@@ -156,7 +150,7 @@ def with_retry(function: Callable[Concatenate[S, P], R]) -> Callable[Concatenate
 
 
 def transient_reason(error: BaseException) -> str | None:
-    """Return why the store failed, in a line, if the reason will pass; else None."""
+    """Return one line on why the store failed, or None for a lasting error."""
     for cause in _causes(error):
         if isinstance(cause, DBAPIError) and cause.orig is not None:
             is_transient = cause.connection_invalidated or _is_transient(cause, cause.orig)
@@ -175,7 +169,7 @@ def _is_transient(error: DBAPIError, original: BaseException) -> bool:
 
 
 def _causes(error: BaseException | None) -> Iterator[BaseException]:
-    """Return an error and its causes: Optuna's own errors say no more than `see above`."""
+    """Yield an error and its causes: Optuna's own errors only refer to their cause."""
     while error is not None:
         yield error
         error = error.__cause__ or error.__context__

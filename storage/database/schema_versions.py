@@ -12,13 +12,7 @@ from storage.optuna_schema import tables as optuna_tables
 
 @dataclass(frozen=True, slots=True)
 class DatabaseSchema:
-    """Which tables a database has.
-
-    Attributes:
-        names: The names of all tables.
-        ours: The version of our tables; None without them.
-        optuna: The revision of Optuna's tables; None without them.
-    """
+    """All tables of a database, and the versions of ours and of Optuna's, None without them."""
 
     names: frozenset[str] = frozenset()
     ours: int | None = None
@@ -62,7 +56,7 @@ class DatabaseSchema:
 
 
 def read_schema(engine: Engine) -> DatabaseSchema:
-    """Read which tables a database has; nothing is written."""
+    """Read which tables a database has."""
     ours = optuna = None
     with engine.connect() as connection:
         names = frozenset(sa.inspect(connection).get_table_names())

@@ -29,10 +29,7 @@ from storage.optuna_internals import check_optuna_version
 
 @dataclass(frozen=True, slots=True)
 class Store:
-    """An open store. Cheap to share within a process, never across a fork.
-
-    `schema` describes the tables that it had when it was opened.
-    """
+    """An open store, to share within a process but not across a fork; `schema` is as of `open`."""
 
     url: URL
     optuna_storage: PooledRDBStorage
@@ -41,23 +38,20 @@ class Store:
 
     @classmethod
     def open(cls, url: str, *, create: bool = True) -> "Store":
-        """Open a store, and make its tables where they are missing.
+        """Open `sqlite:///FILE`, `postgres:FOLDER` or `postgresql://USER:PASSWORD@HOST/NAME`.
 
-        Args:
-            url: `sqlite:///FILE`, `postgres:FOLDER` or `postgresql://USER:PASSWORD@HOST/NAME`.
-            create: Whether a missing file or folder may be made, and our tables in a store of
-                Optuna alone. Such a store is otherwise opened for reading, and not changed.
+        With `create`, a missing file or folder is made, and our tables in a store of Optuna alone.
+        Such a store is otherwise opened for reading, and not changed.
 
         Raises:
             StoreError: If the store cannot be reached, read or written.
-            StoreVersionError: If a newer convsearch or another Optuna wrote it, or this Optuna is
-                not a tested one.
+            StoreVersionError: If the store or the installed Optuna has an unsupported version.
         """
         return cls._open(url, Mode.CREATE if create else Mode.WRITE)
 
     @classmethod
     def inspect(cls, url: str) -> "Store":
-        """Open a store for reading only: nothing is made, changed or locked.
+        """Open a store for reading only: nothing is created, changed or locked.
 
         Raises:
             StoreError: If there is none, or it cannot be read.
@@ -87,10 +81,10 @@ class Store:
 
     @classmethod
     def check(cls, url: str) -> None:
-        """Check that a store can be opened, without making a file or folder for it yet.
+        """Check that a store can be opened, without making its file or folder.
 
         Raises:
-            StoreError: As `open` does.
+            StoreError: If it cannot.
         """
         parsed = parse_url(url)
         path, folder = sqlite_path(parsed), embedded_folder(parsed)
@@ -139,8 +133,7 @@ class Store:
     def write(self) -> AbstractContextManager[Connection]:
         """Open a short transaction that holds SQLite's write lock from its first statement.
 
-        A transaction that reads first and writes later would fail at once, without waiting, if
-        another writer came between.
+        One that reads before it writes would fail at once if another writer came between.
         """
         return write_transaction(self.engine)
 
@@ -175,9 +168,9 @@ def opened_store(store: Store | str) -> Iterator[Store]:
 
 
 class _ServerCheck:
-    """Make sure, before each new connection, that an embedded server runs.
+    """Ensures before each new connection that an embedded server runs.
 
-    If it does not start, that is raised as a failed connection, which is retried as others are.
+    A server that does not start is a failed connection, which is retried as others are.
     """
 
     def __init__(self, server: EmbeddedServer, retry: RetryPolicy) -> None:

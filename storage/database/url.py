@@ -18,15 +18,15 @@ KNOWN_KINDS = "sqlite:///FILE, postgres:FOLDER or postgresql://USER@HOST/NAME"
 EMBEDDED = "postgres"
 """The driver's name in the URL of a PostgreSQL that convsearch runs itself, in a folder."""
 MAX_PATH_PARTS = 2
-"""Of a path that is shown: `../convsearch.db`."""
+"""The parts of a path that is shown, such as `../convsearch.db`."""
 SECRET_OPTIONS = ("password", "sslpassword")
 
 
 def parse_url(text: str) -> URL:
-    """Return the URL of a store, its driver filled in, and its password out of the query.
+    """Return the URL of a store, with its driver, and without a password in the query.
 
-    `postgres:FOLDER` has the driver `postgres`, which SQLAlchemy does not have: it stands for a
-    server whose own URL `storage.database.engine.sqlalchemy_url` returns.
+    The driver of `postgres:FOLDER` is `postgres`, which SQLAlchemy does not have:
+    `storage.database.engine.sqlalchemy_url` returns the URL of its server.
 
     Raises:
         StoreUrlError: If the text is no URL, or names another kind of database.
@@ -58,13 +58,10 @@ def show_url(url: URL) -> str:
 
 
 def hide_passwords(text: str, url: str | None = None) -> str:
-    """Return a text with the password of each URL in it as `***`, also of malformed URLs.
+    """Return a text with `***` for the password of each URL in it, also of malformed URLs.
 
-    A port that is no number may be a password whose `@` was forgotten.
-
-    Args:
-        text: A message, a traceback, the last lines of a log.
-        url: A store's URL, whose password is hidden everywhere, plain or encoded.
+    A port that is no number may be a password whose `@` was forgotten. The password of `url` is
+    hidden everywhere, plain or encoded.
     """
     password = str(parse_url(url).password or "") if url is not None else ""
     for secret in filter(None, {quote(password, safe=""), quote_plus(password), password}):
@@ -92,8 +89,8 @@ def embedded_folder(url: URL) -> Path | None:
 def shareable_store_url(text: str, folder: Path) -> str:
     """Return a store's URL for a file in a folder that others may read.
 
-    It is relative, or the file's name alone if the relative path is long. For a server it is a
-    pattern, without user and host.
+    Its path is relative, or the file's name alone if that is long. For a server, the URL is a
+    pattern without user and host.
     """
     url = parse_url(text)
     path = sqlite_path(url) or embedded_folder(url)

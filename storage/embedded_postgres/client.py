@@ -1,4 +1,4 @@
-"""A client of an embedded PostgreSQL: registers as a user of it, and makes sure that it runs.
+"""A client of an embedded PostgreSQL, which registers as a user and ensures that it runs.
 
 The server belongs to no client: a supervisor process (`supervisor`) starts and stops it.
 """
@@ -19,7 +19,7 @@ from storage.errors import StoreError
 logger = logging.getLogger(__name__)
 
 START_S = 90.0
-"""A first start takes about 2 s on an idle machine; one after a crash replays a log."""
+"""A first start takes about 2 s on an idle machine; a start after a crash replays a log."""
 POLL_S = 0.05
 
 
@@ -27,11 +27,7 @@ class EmbeddedServer:
     """The server in a folder, which runs at least until `close` or the end of the process."""
 
     def __init__(self, folder: Path, *, create: bool = True) -> None:
-        """Start the server unless it runs.
-
-        Raises:
-            StoreError: If the folder cannot be used, or the server does not start.
-        """
+        """Start the server unless it runs; raise `StoreError` if the folder cannot be used."""
         data_folder.check_folder(folder, create=create)
         data_folder.make_folder(folder)
         self.folder = folder
@@ -46,9 +42,6 @@ class EmbeddedServer:
 
     def ensure_running(self, is_shutting_down: Callable[[], bool] = lambda: False) -> None:
         """Start the server unless it runs: it, or its supervisor, may have been killed.
-
-        Args:
-            is_shutting_down: Whether this process is shutting down.
 
         Raises:
             StoreError: If it does not start; the message has the last line of its log.
@@ -74,7 +67,7 @@ class EmbeddedServer:
             return not try_lock(file.fileno(), shared=True)
 
     def _is_ready(self) -> bool:
-        """Whether the server is ready, and alive: the files of a killed one stay behind."""
+        """Whether the server is ready and alive; a killed server leaves its files behind."""
         try:
             lines = (self.folder / "data" / "postmaster.pid").read_text().splitlines()
             if not lines[7:] or not lines[7].startswith("ready") or not self._is_supervised():
@@ -112,7 +105,7 @@ class EmbeddedServer:
 
 
 def _lock_shared(file: IO[bytes], folder: Path) -> None:
-    """Register as a user, after a server that is stopping has stopped."""
+    """Register as a user, once a server that is stopping has stopped."""
     deadline = time.monotonic() + START_S
     while not try_lock(file.fileno(), shared=True):
         if time.monotonic() > deadline:

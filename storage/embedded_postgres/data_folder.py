@@ -1,8 +1,8 @@
 """The folder of an embedded PostgreSQL: its layout, its owner, and whether it can be used.
 
 The data are in `data`, the socket in `socket`; users hold a lock on `users.lock`, the supervisor
-on `guardian.lock`. PostgreSQL refuses to run as root: then it runs as a user of its own.
-Permissions of folders above this one are never changed for that.
+on `guardian.lock`. PostgreSQL refuses to run as root, and then gets a user of its own; permissions
+of folders above this one are never changed for it.
 """
 
 import hashlib
@@ -26,16 +26,11 @@ MAX_CONNECTIONS = 400
 SYSTEM_USER = "pgserver"
 FILES = ("users.lock", "guardian.lock", "guardian.log", "server.log")
 MAX_SOCKET_FOLDER = 85
-"""The path of a socket may have 103 characters or more, of which its name takes 14."""
+"""The path of a socket may have at least 103 characters, of which its name takes 14."""
 
 
 def check_folder(folder: Path, *, create: bool) -> None:
-    """Refuse a folder in which no server could run, before anything is written.
-
-    Raises:
-        StoreError: If it cannot be used.
-        StoreVersionError: If no installed version of PostgreSQL made it.
-    """
+    """Raise a `StoreError`, before anything is written, if no server could run in a folder."""
     if folder.exists():
         _check_contents(folder)
     elif create and not folder.parent.is_dir():
@@ -53,7 +48,7 @@ def check_folder(folder: Path, *, create: bool) -> None:
 
 
 def make_folder(folder: Path) -> None:
-    """Make the folder and what is missing in it, owned by the user that the server runs as."""
+    """Make the folder and its missing files, owned by the user that the server runs as."""
     try:
         if not folder.exists():
             folder.mkdir(mode=0o700, exist_ok=True)
@@ -71,10 +66,9 @@ def make_folder(folder: Path) -> None:
 
 
 def socket_folder(folder: Path) -> Path:
-    """Return the folder of the server's socket: in its folder, or elsewhere if the path is unfit.
+    """Return the folder of the socket: `folder`, or one in /tmp if that path is unfit.
 
-    Commas and colons have a meaning in names of hosts. The other place must be the same for all
-    users, so it does not depend on `$TMPDIR`.
+    Commas and colons have a meaning in names of hosts. `$TMPDIR` may differ between users.
     """
     inside = folder / "socket"
     if len(os.fsencode(inside)) <= MAX_SOCKET_FOLDER and re.fullmatch(r"[\w/. +-]+", str(inside)):
@@ -83,7 +77,7 @@ def socket_folder(folder: Path) -> Path:
 
 
 def find_programs(folder: Path) -> Path:
-    """Return the folder of PostgreSQL's programs, in the version of the data or the newest.
+    """Return the folder of PostgreSQL's programs, in the version of the data or the default one.
 
     Raises:
         StoreError: If they are not installed.
@@ -106,7 +100,7 @@ def find_programs(folder: Path) -> Path:
 
 
 def find_server_user() -> pwd.struct_passwd:
-    """Return the user that the server runs as: this one, or for root a user made for it.
+    """Return the user that the server runs as: the current user, or for root one made for it.
 
     Raises:
         StoreError: If there is no such user.
@@ -129,7 +123,7 @@ def find_server_user() -> pwd.struct_passwd:
 
 
 def supervisor_command(folder: Path) -> list[str]:
-    """Return the command of the supervisor, which loads only its own file of convsearch."""
+    """Return the command of the supervisor, which imports only its own file of convsearch."""
     return [
         sys.executable, "-P", str(supervisor.__file__), str(folder),
         "--programs", str(find_programs(folder)),

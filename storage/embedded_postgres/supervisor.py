@@ -1,8 +1,7 @@
 """The supervisor of an embedded PostgreSQL: runs the server while it has users, then stops it.
 
-It runs as a script, so that it loads nothing of convsearch but this file. Each user holds a shared
-lock on `users.lock`, which the kernel releases however the user ends. The supervisor holds
-`guardian.lock`, and the server ends with it.
+It runs as a script, to import only this file. Each user holds a shared lock on `users.lock`, which
+the kernel releases however the user ends. The supervisor holds `guardian.lock`.
 """
 
 import argparse
@@ -22,11 +21,11 @@ from pathlib import Path
 import psutil
 
 IDLE_S = 3.0
-"""The server stops after so long without a user: `status` after `run` finds it running."""
+"""The server stops after so long without a user, so that `status` after `run` finds it running."""
 POLL_S = 0.25
 STOP_S = 60.0
 MAX_FAILURES = 20
-"""A server may have to wait for the last processes of a killed one."""
+"""A server may have to wait until the last processes of a killed one have ended."""
 MIN_UPTIME_S = 10.0
 """A server that ended earlier counts as a failed start."""
 PR_SET_PDEATHSIG = 1
@@ -43,10 +42,7 @@ class Supervisor:
         self.is_stopping = False
 
     def run(self) -> None:
-        """Run the server until it has had no user for a while.
-
-        The lock of the users is held while the server stops, so that a new user waits for that.
-        """
+        """Run the server until it has had no user for a while; new users wait while it stops."""
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._on_signal)
         self._stop_leftover()
@@ -93,7 +89,7 @@ class Supervisor:
                 fcntl.flock(self.users, fcntl.LOCK_UN)
 
     def _create_data(self) -> None:
-        """Make the data folder, which gets its name when it is complete."""
+        """Make the data folder under another name, and rename it when it is complete."""
         part = self.folder / "data.part"
         shutil.rmtree(part, ignore_errors=True)
         made = self._popen(
@@ -114,8 +110,7 @@ class Supervisor:
             "unix_socket_permissions": "0700",
             "port": self.options.port,
             "max_connections": self.options.max_connections,
-            # Shared memory is small in containers.
-            "max_parallel_workers_per_gather": "0",
+            "max_parallel_workers_per_gather": "0",  # Shared memory is small in containers.
         }
         arguments = [
             part for name, value in settings.items() for part in ("-c", f"{name}={value}")
@@ -163,7 +158,7 @@ class Supervisor:
 
 
 def stop(server: "subprocess.Popen[bytes]") -> None:
-    """Stop a server: close its connections, roll back transactions, write everything."""
+    """Stop a server by SIGINT, which rolls back transactions; by stronger signals if it hangs."""
     for number in (signal.SIGINT, signal.SIGQUIT, signal.SIGKILL):
         server.send_signal(number)
         with contextlib.suppress(subprocess.TimeoutExpired):
@@ -172,7 +167,7 @@ def stop(server: "subprocess.Popen[bytes]") -> None:
 
 
 def try_lock(file: int, *, shared: bool = False) -> bool:
-    """Take the lock of a file; return False if another process holds one against it."""
+    """Take a lock on a file; return False if another process holds a conflicting one."""
     try:
         fcntl.flock(file, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -181,7 +176,7 @@ def try_lock(file: int, *, shared: bool = False) -> bool:
 
 
 def die_with_parent() -> Callable[[], None] | None:
-    """Return a function by which the kernel stops the server if its supervisor dies, on Linux."""
+    """Return a function by which Linux stops the server if its supervisor dies, None elsewhere."""
     if not sys.platform.startswith("linux"):
         return None
     prctl = ctypes.CDLL(None, use_errno=True).prctl
@@ -212,7 +207,7 @@ def main() -> None:
             supervisor.run()
         finally:
             supervisor.remove_socket_folder()
-            # Before the users' lock, which ends with the process: the next user starts anew.
+            # Before the users' lock, which ends with the process: the next user starts a new one.
             fcntl.flock(own, fcntl.LOCK_UN)
 
 

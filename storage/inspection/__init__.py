@@ -1,4 +1,1 @@
-"""Reading without changing: tables of trials, overviews, live watching, and inconsistencies.
-
-Writes are in `storage.coordination` and `storage.studies`.
-"""
+"""Reading studies: tables of trials, overviews, live watching, and checks for inconsistencies."""

@@ -1,4 +1,4 @@
-"""The health of a store as a whole: its file, the versions of its tables, its locks."""
+"""The health of a store: its file, the versions of its tables, its locks."""
 
 import fcntl
 import sqlite3
@@ -19,7 +19,7 @@ from storage.embedded_postgres.client import EmbeddedServer
 from storage.optuna_schema import tables as optuna_tables
 
 LARGE_WAL_BYTES = 256 * 2**20
-"""SQLite empties its log when the last connection closes; a larger log could not be emptied."""
+"""SQLite empties its log when the last connection closes; a larger log was not emptied."""
 MAX_PROBLEMS = 3
 
 
@@ -68,7 +68,7 @@ def sqlite_file(url: str) -> Path | None:
 
 
 def check_sqlite(path: Path) -> list[str]:
-    """Read a whole SQLite file, and return up to three problems, a line each."""
+    """Check a whole SQLite file, and return up to three problems, one line each."""
     try:
         with make_read_only_engine(
             sa.URL.create("sqlite", database=str(path))
@@ -86,7 +86,7 @@ def wal_bytes(path: Path) -> int:
 
 
 def checkpoint_wal(url: str) -> None:
-    """Move what is in the write-ahead log into the file."""
+    """Move the content of the write-ahead log into the file."""
     path = sqlite_file(url)
     with closing(sqlite3.connect(str(path), timeout=10)) as connection:
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")

@@ -1,7 +1,6 @@
 """Inconsistencies between our tables, Optuna's tables and living workers: found and repaired.
 
-Finding them only reads. Repairs are safe to repeat, and safe in parallel with others: what a
-living worker holds is left alone.
+Repairs may be repeated or run in parallel, and do not touch what living workers hold.
 """
 
 from collections.abc import Callable, Iterable
@@ -74,7 +73,7 @@ def find_inconsistencies(store: Store) -> list[Inconsistency]:
 
 
 def repair_inconsistencies(store: Store, inconsistencies: Iterable[Inconsistency]) -> None:
-    """Repair what was found; everything is checked again first."""
+    """Repair inconsistencies, after checking each of them again."""
     found = list(inconsistencies)
     if any(it.kind == "strays" for it in found):
         delete_orphans(store)
@@ -103,7 +102,7 @@ def _classify(row: Any, alive: Iterable[str]) -> InconsistencyKind | None:
 
 @with_retry
 def _repair_leases(store: Store, name: str, alive: set[str]) -> None:
-    """Make leases agree with Optuna's trials; recovery writes outcomes to Optuna."""
+    """Make leases agree with Optuna's trials; recovery then writes outcomes to Optuna."""
     with store.read() as connection:
         rows = connection.execute(_leases_with_trials(optuna_studies.c.study_name == name)).all()
     repairs: dict[InconsistencyKind, Callable[[Any, float], sa.Delete | sa.Update]] = {
@@ -161,12 +160,7 @@ def _study_names(connection: Connection) -> dict[int, str]:
 def _leases_with_trials(which: sa.ColumnElement[bool] | None = None) -> sa.Select[Any]:
     """Select leases with the study's name, and the trial's state and value in Optuna."""
     query = (
-        sa.select(
-            leases,
-            optuna_studies.c.study_name,
-            trials.c.state,
-            values.c.value,
-        )
+        sa.select(leases, optuna_studies.c.study_name, trials.c.state, values.c.value)
         .join(optuna_studies, optuna_studies.c.study_id == leases.c.study_id)
         .outerjoin(trials, trials.c.trial_id == leases.c.trial_id)
         .outerjoin(

@@ -24,8 +24,8 @@ class StudyOverview:
     """A study as a list shows it.
 
     `is_ours` is False for a plain Optuna study, which has no budget. `n_done` is the number of
-    trials that count (of finished trials in a plain study), `n_trials` of all; `created` is when
-    the first trial began, in UTC, None before; `best` the best value of a complete trial.
+    trials that count (of finished trials in a plain study), `n_trials` of all; `created` is the
+    start of the first trial in UTC, if any; `best` is the best value of a complete trial.
     """
 
     name: str
@@ -101,7 +101,7 @@ def list_overviews(store: Store) -> list[StudyOverview]:
 
 
 def _load_records(connection: Connection) -> dict[int, dict[str, Any]]:
-    """Return what only our studies have, by study id."""
+    """Return the fields of our studies that plain Optuna studies lack, by study id."""
     names = ("timeout_s", "is_stopped", "end_reason", "has_failed", "active_s")
     rows = connection.execute(sa.select(studies))
     return {

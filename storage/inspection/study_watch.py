@@ -1,7 +1,4 @@
-"""Watching a study: all of its trials as they are now, of which only changed ones are read again.
-
-Optuna's trial and our row come from one reading: pages that show both read them together.
-"""
+"""Watching a study: its current trials in Optuna and in our tables, read together."""
 
 from dataclasses import dataclass, field
 
@@ -9,12 +6,7 @@ import sqlalchemy as sa
 from optuna.trial import FrozenTrial
 
 from storage.database.store import Store
-from storage.inspection.trial_table import (
-    Curve,
-    ReadTrials,
-    TrialRow,
-    load_outcomes_and_curves,
-)
+from storage.inspection.trial_table import Curve, ReadTrials, TrialRow, load_outcomes_and_curves
 from storage.optuna_internals import trial_id_of
 from storage.optuna_schema.constraints import is_feasible
 from storage.optuna_schema.tables import to_local, trials
@@ -24,7 +16,7 @@ from storage.trial_outcomes import Outcome
 
 @dataclass(frozen=True, slots=True)
 class WatchedTrial:
-    """A trial as Optuna has it, and as we do."""
+    """A trial as Optuna's object, and as our row."""
 
     frozen: FrozenTrial
     row: TrialRow
@@ -46,7 +38,7 @@ class StudyWatch:
     def read(self) -> tuple[WatchedTrial, ...]:
         """Return all trials as they are now, in the order of their numbers."""
         fresh = self.store.retry.call(self._read_fresh)
-        before = repr(self._trials.open)  # NaN is not equal to itself, and its text is.
+        before = repr(self._trials.open)  # NaN is not equal to itself, but its text is.
         self._trials.update(fresh, lambda trial: trial.frozen.state.is_finished())
         if repr(self._trials.open) != before or len(fresh) > len(self._trials.open):
             self._all = tuple(self._trials.sorted(lambda trial: trial.row.number))
@@ -70,10 +62,9 @@ class StudyWatch:
         }
 
     def _is_still_there(self, connection: sa.Connection) -> bool:
-        """Whether the finished trial that was read last is one of this study.
+        """Whether the finished trial that was read last still belongs to this study.
 
-        SQLite reuses ids of deleted rows: a study that was created again under its name may have
-        all of them.
+        SQLite reuses ids of deleted rows: a study that was created again may have all of them.
         """
         if not self._trials.ended:
             return True

@@ -1,7 +1,4 @@
-"""All trials of a study at once, as tables of results show them.
-
-Finished trials never change again: a `TrialTable` that is kept reads only the others again.
-"""
+"""All trials of a study, as tables of results show them."""
 
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
@@ -62,7 +59,7 @@ def _load_outcomes(connection: Connection, selection: TrialSelection) -> dict[in
 
 
 def _load_curves(connection: Connection, selection: TrialSelection) -> dict[int, Curve]:
-    """Return summaries of curves, made by the database."""
+    """Return summaries of curves, computed by the database."""
     sums = (
         sa.select(
             epochs.c.trial_id,
@@ -90,8 +87,8 @@ def _load_curves(connection: Connection, selection: TrialSelection) -> dict[int,
 class TrialRow:
     """A trial as a table shows it.
 
-    `state` is Optuna's, in capitals; `value` the final value; `outcome` ours, None while the trial
-    is open, and in a plain Optuna study.
+    `state` is Optuna's, in capitals; `value` is the final value; `outcome` is ours, None while the
+    trial is open and in a plain Optuna study; `is_feasible` is False if a constraint is violated.
     """
 
     trial_id: int
@@ -105,7 +102,6 @@ class TrialRow:
     started: datetime | None
     finished: datetime | None
     is_feasible: bool = True
-    """Whether it satisfies all its constraints."""
 
     @property
     def kind(self) -> str:
@@ -123,7 +119,7 @@ T = TypeVar("T")
 
 @dataclass(slots=True)
 class ReadTrials(Generic[T]):
-    """What was read of a study's trials, by id: finished trials never change again."""
+    """A study's trials by id; finished ones never change, so only open ones are read again."""
 
     ended: dict[int, T] = field(default_factory=dict)
     open: dict[int, T] = field(default_factory=dict)
@@ -137,7 +133,7 @@ class ReadTrials(Generic[T]):
         return sa.and_(of_study, sa.or_(is_new, trials.c.trial_id.in_(list(self.open))))
 
     def update(self, fresh: Mapping[int, T], is_finished: Callable[[T], bool]) -> None:
-        """Take over what was read of those trials."""
+        """Store what was read of new and changed trials."""
         self.open = {key: trial for key, trial in fresh.items() if not is_finished(trial)}
         self.ended |= {key: trial for key, trial in fresh.items() if key not in self.open}
 
@@ -148,7 +144,7 @@ class ReadTrials(Generic[T]):
 
 @dataclass(slots=True)
 class TrialTable:
-    """A study's trials. `params` and `attributes` name what is read of them, None all."""
+    """A study's trials, with all `params` and `attributes` (None) or those that are named."""
 
     store: Store
     study_id: int
@@ -166,7 +162,7 @@ class TrialTable:
         query = sa.select(trials).where(self._trials.fresh_condition(self.study_id))
         with self.store.read() as connection:
             rows = connection.execute(query).all()
-            # After the trials: what belongs to an ended one was written before its end.
+            # Read after the trials: other rows of an ended one were written before its end.
             selection = TrialSelection([self.study_id], [row.trial_id for row in rows])
             values = read_values(connection, selection)
             params = read_params(connection, selection, self.params)
@@ -204,7 +200,7 @@ def load_trials(store: Store, study_id: int) -> list[TrialRow]:
 def list_trials_to_keep(store: Store, study_id: int, *, n_best: int, n_pruned: int) -> set[int]:
     """Return the numbers of the open trials, the best complete ones and the last pruned ones.
 
-    Of equally good trials, the one with fewer parameters is better, as in a ranking.
+    Of equally good trials, the one with fewer parameters is better, as in the ranking.
     """
     of_study = leases.c.study_id == study_id
     values, sizes = optuna_tables.values, optuna_tables.user_attributes

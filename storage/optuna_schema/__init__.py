@@ -1,4 +1,1 @@
-"""Optuna's tables: their layout, and trials and studies read and written by plain SQL.
-
-Tables of our own are in `storage.tables`.
-"""
+"""Optuna's tables: their layout, and trials and studies read and written by plain SQL."""

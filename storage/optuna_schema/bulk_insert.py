@@ -1,7 +1,4 @@
-"""Many trials added within one transaction, each as Optuna's `create_new_trial` adds a template.
-
-Optuna needs a transaction and dozens of queries for each of them.
-"""
+"""Many trials added in one transaction; Optuna needs one, and dozens of queries, for each."""
 
 import json
 from collections import defaultdict
@@ -39,11 +36,7 @@ class QueuedConfig:
 def insert_trials(
     connection: Connection, study_id: int, templates: Sequence[FrozenTrial]
 ) -> list[tuple[int, int]]:
-    """Add trials with all that belongs to them, and return their ids and numbers.
-
-    Raises:
-        StudyNotFoundError: If the study was deleted.
-    """
+    """Add trials as Optuna's `create_new_trial` adds a template; return their ids and numbers."""
     lock_optuna_study(connection, study_id)
     n_before = connection.execute(
         sa.select(sa.func.count()).select_from(trials).where(trials.c.study_id == study_id)
@@ -64,16 +57,7 @@ def insert_trials(
 
 
 def enqueue_missing(connection: Connection, study_id: int, queue: Iterable[QueuedConfig]) -> int:
-    """Add a waiting trial for each config, as Optuna's `enqueue_trial` does, unless it has one.
-
-    A config whose trial failed is added again.
-
-    Returns:
-        How many were added.
-
-    Raises:
-        StudyNotFoundError: If the study was deleted.
-    """
+    """Enqueue the configs that have no trial, or only failed ones, and return their number."""
     known: dict[str, list[Attributes]] = {}
     for params, attributes in _load_queued(connection, study_id):
         known.setdefault(_key(params), []).append(attributes)
@@ -134,7 +118,7 @@ def _add_trial(connection: Connection, study_id: int, number: int, template: Fro
 def _rows_of(
     template: FrozenTrial, json_cache: dict[BaseDistribution, str]
 ) -> Iterator[tuple[sa.TableClause, Row]]:
-    """Yield what belongs to a trial in other tables; trials share distributions as JSON."""
+    """Yield a trial's rows in other tables; trials share distributions as JSON."""
     for objective, value in enumerate(template.values or ()):
         yield tables.values, value_row(objective, value)
     for name, value in template.params.items():

@@ -8,12 +8,9 @@ from storage.optuna_internals import CONSTRAINT_PREFIX, CONSTRAINTS
 
 
 def constraint_values(attributes: Mapping[str, Any]) -> list[float]:
-    """Return the values of a trial's constraints, each satisfied if it is 0 or less.
+    """Return the values of constraints in a trial's system attributes, satisfied if 0 or less.
 
-    A value that is not a number is returned as infinity: no trial satisfies it.
-
-    Args:
-        attributes: The system attributes of the trial.
+    A value that is not a number is returned as infinity, so that the constraint is not satisfied.
     """
     found = attributes.get(CONSTRAINTS)
     values = list(found) if isinstance(found, list | tuple) else []
@@ -22,5 +19,5 @@ def constraint_values(attributes: Mapping[str, Any]) -> list[float]:
 
 
 def is_feasible(attributes: Mapping[str, Any]) -> bool:
-    """Whether a trial satisfies all its constraints."""
+    """Whether a trial with these system attributes satisfies all its constraints."""
     return all(value <= 0 for value in constraint_values(attributes))

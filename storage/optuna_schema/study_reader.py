@@ -32,7 +32,7 @@ def load_frozen_studies(connection: sa.Connection) -> list[FrozenStudy]:
             system_attrs=system[row.study_id],
         )
         for row in rows
-        if row.study_id in study_directions  # Otherwise it is being deleted, or was just created.
+        if row.study_id in study_directions  # Otherwise it is being deleted or created.
     ]
 
 

@@ -1,4 +1,4 @@
-"""Optuna's tables as far as we read and write them; Optuna itself creates and migrates them."""
+"""The parts of Optuna's tables that we use; Optuna itself creates and migrates the tables."""
 
 import math
 from datetime import UTC, datetime
@@ -20,14 +20,10 @@ TABLE_NAMES = frozenset(
     }.items()
     for what in whats
 ) | {"studies", "trials", "version_info", "alembic_version"}
-"""The names of all its tables."""
+"""The names of all tables of Optuna."""
 
 versions = sa.table("alembic_version", sa.column("version_num"))
-
-state_type = sa.Enum(TrialState, name="trialstate")
-
 studies = sa.table("studies", sa.column("study_id"), sa.column("study_name"))
-
 study_attributes = sa.table(
     "study_system_attributes", *map(sa.column, ("study_id", "key", "value_json"))
 )
@@ -45,7 +41,7 @@ directions = sa.table(
 trials = sa.table(
     "trials",
     *map(sa.column, ("trial_id", "number", "study_id")),
-    sa.column("state", state_type),
+    sa.column("state", sa.Enum(TrialState, name="trialstate")),
     sa.column("datetime_start", sa.DateTime),
     sa.column("datetime_complete", sa.DateTime),
 )
@@ -97,7 +93,7 @@ def to_utc(local: datetime | None) -> datetime | None:
 
 
 NON_FINITE = {"INF_POS": math.inf, "INF_NEG": -math.inf, "NAN": math.nan}
-"""Optuna stores numbers that some databases do not support as a word beside an empty value."""
+"""Numbers that Optuna stores as a word beside NULL, since some databases do not support them."""
 
 
 def from_stored(value: float | None, kind: str) -> float:

@@ -26,13 +26,13 @@ from storage.optuna_schema.tables import (
 )
 
 MAX_IDS_PER_QUERY = 500
-"""The ids of more trials than this are not listed in a query."""
+"""A query for more trials than this does not list their ids."""
 
 _distributions: dict[str, BaseDistribution] = {}
 
 
 def read_distribution(text: str) -> BaseDistribution:
-    """Return the distribution that Optuna wrote; trials share it, and nothing changes one."""
+    """Return the distribution that Optuna wrote as JSON; trials share it unchanged."""
     known = _distributions.get(text)
     if known is None:
         known = _distributions[text] = json_to_distribution(text)
@@ -41,7 +41,7 @@ def read_distribution(text: str) -> BaseDistribution:
 
 @dataclass(frozen=True, slots=True)
 class TrialSelection:
-    """Trials whose rows in other tables are read; of many trials, later ones may be among them."""
+    """Trials whose other rows are read; a selection of many may include newer trials."""
 
     study_ids: Collection[int]
     trial_ids: Sequence[int]
@@ -69,7 +69,7 @@ def load_frozen_trials(
     rows = connection.execute(query).all()
     if not rows:
         return []
-    # After the trials: whatever belongs to a trial that has ended was written before its end.
+    # Read after the trials: the other rows of an ended trial were written before its end.
     selection = TrialSelection({row.study_id for row in rows}, [row.trial_id for row in rows])
     values_of = read_values(connection, selection)
     user_attrs = read_attributes(connection, selection, user_attributes)
@@ -112,10 +112,7 @@ def read_params(
     *,
     distributions: dict[int, dict[str, BaseDistribution]] | None = None,
 ) -> dict[int, dict[str, Any]]:
-    """Return parameters by trial id and name, in the order of sampling.
-
-    Their distributions are put into `distributions`, if that is given.
-    """
+    """Return parameters by trial id and name, in the order of sampling; fill `distributions`."""
     query = selection.select(params, "param_name", "param_value", "distribution_json")
     if names is not None:
         query = query.where(params.c.param_name.in_(names))

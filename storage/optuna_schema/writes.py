@@ -56,11 +56,7 @@ def lock_optuna_study(connection: Connection, study_id: int) -> None:
 
 
 def add_trial(connection: Connection, study_id: int) -> tuple[int, int]:
-    """Add a running trial, and return its id and number.
-
-    Raises:
-        StudyNotFoundError: If the study was deleted.
-    """
+    """Add a running trial, and return its id and number."""
     lock_optuna_study(connection, study_id)
     n_before = sa.select(sa.func.count()).select_from(trials).where(trials.c.study_id == study_id)
     row = connection.execute(
@@ -77,7 +73,7 @@ def add_trial(connection: Connection, study_id: int) -> tuple[int, int]:
 
 
 def set_running(connection: Connection, trial_id: int) -> bool:
-    """Set a waiting trial to RUNNING; return False if it does not wait any more."""
+    """Set a waiting trial to RUNNING; return False if it is no longer waiting."""
     changed = connection.execute(
         trials.update()
         .where(trials.c.trial_id == trial_id, trials.c.state == TrialState.WAITING)
@@ -87,7 +83,7 @@ def set_running(connection: Connection, trial_id: int) -> bool:
 
 
 def set_waiting(connection: Connection, trial_id: int) -> None:
-    """Set a running trial to WAITING; one that has ended stays so."""
+    """Set a running trial to WAITING; an ended one stays ended."""
     connection.execute(
         trials.update()
         .where(trials.c.trial_id == trial_id, trials.c.state == TrialState.RUNNING)
@@ -96,7 +92,7 @@ def set_waiting(connection: Connection, trial_id: int) -> None:
 
 
 def end_trial(connection: Connection, trial_id: int, outcome: Outcome) -> bool:
-    """End a trial with its outcome; return False if it has ended already, and keep that."""
+    """End a trial with its outcome; return False and change nothing if it has ended already."""
     if has_ended(connection, trial_id):
         return False
     reason = {"reason": outcome.reason} if outcome.reason else {}
@@ -167,7 +163,7 @@ def upsert(connection: Connection, table: sa.TableClause, rows: Iterable[Row]) -
 
 
 def insert_missing(connection: Connection, table: sa.TableClause, row: Row) -> bool:
-    """Insert a row; return False if there is one of its key already, and keep that."""
+    """Insert a row; return False and keep the other row if its key exists already."""
     inserted = connection.execute(_insert(connection, table).on_conflict_do_nothing().values(row))
     return inserted.rowcount == 1
 
@@ -183,7 +179,7 @@ def _insert(connection: Connection, table: sa.TableClause) -> "Insert":
 
 
 def _last_report(connection: Connection, trial_id: int) -> float | None:
-    """Return the value of a pruned trial: its last report, if that is a number."""
+    """Return a trial's last report, None if there is none or it is NaN."""
     row = connection.execute(
         sa.select(tables.reports.c.intermediate_value, tables.reports.c.intermediate_value_type)
         .where(tables.reports.c.trial_id == trial_id)

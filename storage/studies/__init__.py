@@ -1,4 +1,1 @@
-"""Records of studies: created, loaded and deleted, with their files, predictions and copies.
-
-The trials of a running study are in `storage.coordination`.
-"""
+"""Records of studies, with their files, predictions, copies of trials and uses of test splits."""

@@ -1,4 +1,4 @@
-"""Creating studies, with the configs that they train first, and queuing configs later."""
+"""Creating studies, and queuing configs that they train first."""
 
 import json
 import uuid
@@ -19,7 +19,7 @@ from storage.studies.records import StudyRecord, list_all_studies, load_study
 from storage.tables import studies
 
 CREATED_BY = "convsearch:created_by"
-"""An attribute of Optuna's study: the call that created ours, so that a retry finds its own."""
+"""An attribute of Optuna's study: the call that created ours, by which a retry recognizes it."""
 
 
 def create_study(
@@ -32,22 +32,10 @@ def create_study(
     priority: int = 0,
     queue: Sequence[QueuedConfig] = (),
 ) -> tuple[StudyRecord, bool]:
-    """Create a study that maximizes, or loads the one of that name as it stands.
+    """Create a study that maximizes, or load the existing one; return it and whether it is new.
 
-    Workers see the study once our record of it is there. The record and the trials of the queue
-    are written in one transaction.
-
-    Args:
-        store: The store.
-        name: The study's.
-        settings: JSON that `search` reads.
-        n_trials: The budget of trials, None for no bound.
-        timeout_s: The budget of time, None for no bound.
-        priority: Standing workers serve studies of a higher one first.
-        queue: The configs that a new study tries first.
-
-    Returns:
-        The study, and whether it is new.
+    Workers see the study once our record of it (see `StudyRecord`) is there. The record and the
+    trials of the queue, which a new study tries first, are written in one transaction.
 
     Raises:
         StudyNotFoundError: If the study is deleted meanwhile.
@@ -72,16 +60,11 @@ def create_study(
 
 @with_retry
 def _insert_record(
-    store: Store,
-    /,
-    study_id: int,
-    caller: str,
-    queue: Sequence[QueuedConfig],
-    **values: Any,
+    store: Store, /, study_id: int, caller: str, queue: Sequence[QueuedConfig], **values: Any
 ) -> bool:
     """Add our record of a study with its queue; False if another caller has added one.
 
-    A retry whose first call was committed finds its own `caller` in the study.
+    A retry whose first call was committed finds its own `caller` in the study's attributes.
     """
     table, creator = study_attributes, json.dumps(caller)
     is_creator = sa.and_(table.c.study_id == study_id, table.c.key == CREATED_BY)
@@ -101,10 +84,7 @@ def _insert_record(
 
 @with_retry
 def enqueue(store: Store, study_id: int, queue: Sequence[QueuedConfig]) -> int:
-    """Queue configs for a study, except those that were queued before.
-
-    Returns:
-        How many are new.
+    """Queue configs that were not queued before, and return their number.
 
     Raises:
         StudyNotFoundError: If the study was deleted.

@@ -1,4 +1,4 @@
-"""Deleting studies and their trials, in an order in which an interruption does no harm."""
+"""Deleting studies and their trials, in an order that makes interruptions harmless."""
 
 from collections.abc import Callable, Sequence
 
@@ -34,7 +34,7 @@ def delete_study(store: Store, name: str) -> None:
 def _delete_ours(store: Store, study_id: int) -> None:
     of_study = studies.c.study_id == study_id
     with store.write() as connection:
-        # In the order of other transactions: they lock the study first, then a lease.
+        # Other transactions also lock the study first, then a lease.
         connection.execute(sa.select(studies.c.study_id).where(of_study).with_for_update())
         delete_leases(connection, leases.c.study_id == study_id)
         connection.execute(predictions.delete().where(predictions.c.study_id == study_id))
@@ -44,7 +44,6 @@ def _delete_ours(store: Store, study_id: int) -> None:
 
 BATCH_SIZE = 500
 """Trials in one transaction, for which other writers wait: a tenth of a second."""
-
 
 TRIAL_TABLES = (
     tables.params,
@@ -59,14 +58,10 @@ TRIAL_TABLES = (
 def delete_trials(
     store: Store, study_id: int, progress: Callable[[int, int, str], None] | None = None
 ) -> None:
-    """Delete all trials of a study, the last one first.
+    """Delete all trials of a study that gets no more trials, the last one first.
 
-    An interruption leaves a study whose trials are numbered without a gap.
-
-    Args:
-        store: The store.
-        study_id: The study, which gets no more trials.
-        progress: Called with the number of deleted trials, of all trials, and a text.
+    An interruption leaves a study whose trials are numbered without a gap. `progress` is called
+    with the number of deleted trials, the number of all trials, and a text.
     """
     ids = _list_ids(store, study_id)
     for start in range(0, len(ids), BATCH_SIZE):

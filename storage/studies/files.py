@@ -1,6 +1,6 @@
-"""Files in the store, in chunks: for workers that share a database and no folder.
+"""Files in the store, for workers that share a database but no folder.
 
-A file is written as chunks under a new id. A last short transaction gives it its name, and deletes
+A file is written in chunks under a new id. A last short transaction gives it its name, and deletes
 the file that had the name: readers see the old file or the new one, never a mix. Each step may be
 repeated, in case the answer to a commit was lost.
 """
@@ -25,17 +25,13 @@ from storage.tables import chunks, files, versions
 
 CHUNK_BYTES = 2**20
 STALE_S = 600.0
-"""The writer of an incomplete file without a new chunk for so long is dead."""
+"""The writer of an incomplete file that gets no chunk for so long is dead."""
 
 
 def put_file(store: Store, name: str, file: BinaryIO, *, max_bytes: int) -> None:
-    """Save a file under a name, replacing the file of that name.
+    """Save all of a file under a name of at most 255 characters, replacing the file of that name.
 
-    Args:
-        store: The store.
-        name: The file's name, at most 255 characters.
-        file: Open for reading; all of it is saved.
-        max_bytes: The limit of all files of the store together.
+    `max_bytes` limits all files of the store together.
 
     Raises:
         StoreFullError: If the files would exceed the limit.
@@ -59,7 +55,7 @@ def put_file(store: Store, name: str, file: BinaryIO, *, max_bytes: int) -> None
 
 
 def get_file(store: Store, name: str, file: BinaryIO) -> bool:
-    """Write the file of that name into an open one; return False if there is none.
+    """Copy the file of that name into an open one; return False if there is none.
 
     A file that is replaced while it is read is read again.
 
@@ -92,7 +88,7 @@ def delete_files(store: Store, names: Iterable[str]) -> None:
 
 
 def list_files(store: Store, prefix: str = "") -> dict[str, int]:
-    """Return the files whose names begin with a prefix: sizes in bytes by name.
+    """Return the sizes in bytes, by name, of the files whose names begin with a prefix.
 
     Raises:
         StoreError: If the store cannot be read.
@@ -116,7 +112,7 @@ def _list(store: Store, prefix: str) -> dict[str, int]:
             .where(files.c.sha256.is_not(None), files.c.name.startswith(prefix, autoescape=True))
             .order_by(files.c.name)
         )
-        # LIKE of SQLite ignores case.
+        # SQLite's LIKE ignores case.
         return {name: size for name, size in rows if name.startswith(prefix)}
 
 
@@ -183,7 +179,7 @@ def _find(store: Store, name: str) -> Any:
 
 
 def _copy(store: Store, file_id: str, file: BinaryIO) -> str:
-    """Write a file's chunks one after the other, and return their SHA-256."""
+    """Copy a file's chunks, and return their SHA-256."""
     digest, position = hashlib.sha256(), 0
     while (data := _load_chunk(store, file_id, position)) is not None:
         digest.update(data)
@@ -209,7 +205,7 @@ def _remove(connection: Connection, *conditions: sa.ColumnElement[bool]) -> None
 
 
 def _lock(connection: Connection) -> None:
-    """Let one transaction at a time name, count or delete files, by a row that always exists."""
+    """Let one transaction at a time name, count or delete files, by locking a permanent row."""
     connection.execute(sa.select(versions.c.only).with_for_update())
 
 

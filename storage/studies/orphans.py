@@ -1,6 +1,6 @@
 """Orphans: our rows of studies and trials that were deleted from Optuna's tables.
 
-SQLite reuses the ids of deleted rows: a new study or trial would get the orphans of the old one.
+SQLite reuses the ids of deleted rows, so a new study or trial would get orphans of the old one.
 """
 
 import sqlalchemy as sa

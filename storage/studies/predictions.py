@@ -1,4 +1,4 @@
-"""Predictions of trained networks on a split, one file for each trial and split."""
+"""Predictions of trained networks, one file for each trial and split."""
 
 import sqlalchemy as sa
 
@@ -8,7 +8,7 @@ from storage.studies.records import lock_study
 from storage.tables import predictions
 
 MAX_BYTES = 64 * 2**20
-"""For the probabilities of all images, and a few heat maps."""
+"""Enough for the probabilities of all images and a few heat maps."""
 
 
 @with_retry

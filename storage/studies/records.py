@@ -1,7 +1,4 @@
-"""Records of studies: found, listed, changed and ended.
-
-What is spent of a study's budget is in `storage.coordination.budget`.
-"""
+"""Records of studies: found, listed, changed and ended."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -69,11 +66,10 @@ def load_study(store: Store, name: str) -> StudyRecord:
 
 @with_retry
 def find_study(store: Store, name: str) -> StudyRecord:
-    """Load the record of a study for reading, be it one of ours or a plain Optuna study.
+    """Load the record of a study of ours, or of a plain Optuna study for reading.
 
     Raises:
-        StudyNotFoundError: If the store has neither, or the study has several objectives; the
-            message lists the studies that it has.
+        StudyNotFoundError: If the store has neither, or the study has several objectives.
     """
     if not store.is_optuna_only:
         try:
@@ -133,7 +129,7 @@ def find_study_id(store: Store, name: str) -> int:
 
 @with_retry
 def find_study_of_trial(store: Store, trial_id: int) -> int | None:
-    """Return the id of the study that a trial belongs to; None where there is no such trial."""
+    """Return the id of a trial's study, None if there is no such trial."""
     query = sa.select(trials.c.study_id).where(trials.c.trial_id == trial_id)
     with store.read() as connection:
         found = connection.execute(query).scalar()
@@ -182,7 +178,7 @@ def end_study(store: Store, study_id: int, reason: str, *, has_failed: bool = Fa
 
 @with_retry
 def end_if_queue_empty(store: Store, study_id: int, reason: str) -> None:
-    """End a study that trains queued configs only, once the last of them has begun."""
+    """End a study that trains only queued configs, once the last of them has begun."""
     waits = sa.select(trials.c.trial_id).where(
         trials.c.study_id == study_id, trials.c.state == TrialState.WAITING
     )

@@ -1,6 +1,6 @@
-"""Uses of a test split: each is recorded before it happens, by the fingerprint of its images.
+"""Uses of a test split, recorded before they happen by the fingerprint of its images.
 
-The record outlives the studies: deleting a study does not make images unseen that were used.
+The records outlive the studies: images that were used stay used when a study is deleted.
 """
 
 from collections.abc import Collection
@@ -16,7 +16,7 @@ from storage.tables import test_uses
 
 @dataclass(frozen=True, slots=True)
 class TestUseRow:
-    """A use of a test split: by what command, when (seconds since 1970), and for which network.
+    """A use of a test split: by which command, when (seconds since 1970), and for which network.
 
     `fingerprint` identifies the prepared images, `creation` the study among others of its name.
     """
@@ -28,29 +28,14 @@ class TestUseRow:
     command: str
     used_at: float
 
-    __test__ = False  # Not a test, whatever pytest makes of the name.
+    __test__ = False  # pytest would collect the class for its name.
 
 
 @with_retry
 def record_test_use(
-    store: Store,
-    fingerprint: str,
-    *,
-    study: str,
-    trial_number: int,
-    creation: str,
-    command: str,
+    store: Store, fingerprint: str, *, study: str, trial_number: int, creation: str, command: str
 ) -> None:
-    """Record that a network is about to be evaluated on a test split; the first record stays.
-
-    Args:
-        store: The store.
-        fingerprint: The fingerprint of the prepared images.
-        study: The study of the network's trial.
-        trial_number: The trial's number.
-        creation: What distinguishes the study from others of that name.
-        command: The command that evaluates it.
-    """
+    """Record that a network is about to be evaluated on a test split; the first record stays."""
     with store.write() as connection:
         row = {
             "fingerprint": fingerprint,
@@ -65,7 +50,7 @@ def record_test_use(
 
 @with_retry
 def list_test_uses(store: Store, fingerprints: Collection[str]) -> list[TestUseRow]:
-    """Return the uses of the test splits of some prepared images, the first use first."""
+    """Return the uses of the test splits of some prepared images, the earliest first."""
     with store.read() as connection:
         rows = connection.execute(
             sa.select(test_uses)

@@ -26,7 +26,7 @@ BATCH_SIZE = 100
 class TrialCopy:
     """A finished trial to copy.
 
-    `trial` has the new study's distributions; it gets a new number. `config_key` is the key of
+    `trial` has the new study's distributions, and gets a new number. `config_key` is the key of
     its config in the new study, `source_trial_id` the trial whose curve is copied.
     """
 
@@ -45,13 +45,8 @@ def copy_trials(
 ) -> list[int]:
     """Add finished trials to a study, each with its outcome and curve, and return their numbers.
 
-    A trial whose config the study has already is not added; the number of that trial is returned.
-
-    Args:
-        store: The store of both studies.
-        study: The study to copy to.
-        copies: The trials.
-        on_copy: Called after each batch with the number of copied trials.
+    For a config that the study has already, no trial is added, and the number of its trial is
+    returned. `on_copy` is called after each batch with the number of copied trials.
 
     Raises:
         ValueError: If a parameter's distribution is not compatible with the study's own.
@@ -78,7 +73,7 @@ def _distributions(batch: Sequence[TrialCopy]) -> Iterator[tuple[str, BaseDistri
 
 @with_retry
 def _copy_batch(store: Store, /, study_id: int, batch: Sequence[TrialCopy]) -> list[int]:
-    """Add some trials in one transaction: trials, leases and epochs, all of them or none."""
+    """Add trials, leases and epochs in one transaction."""
     with store.write() as connection:
         lock_optuna_study(connection, study_id)
         numbers = _known_numbers(connection, study_id, batch)
@@ -98,7 +93,7 @@ def _copy_batch(store: Store, /, study_id: int, batch: Sequence[TrialCopy]) -> l
 def _known_numbers(
     connection: Connection, study_id: int, batch: Sequence[TrialCopy]
 ) -> dict[str, int]:
-    """Return the numbers of trials that exist, by config: this may be a retry."""
+    """Return the numbers of existing trials by config, since this may be a retry."""
     found = connection.execute(
         sa.select(leases.c.config_key, leases.c.trial_number).where(
             leases.c.study_id == study_id,

@@ -6,11 +6,12 @@ import random
 import pytest
 
 from spaces import Config, SearchSpace, SpaceError, predict_cost
+from spaces.families import default_families
 from spaces.keras_models import build_model
 
 SHAPE = (32, 32, 1)
 N_CLASSES = 4
-FAMILIES = ("plain", "vgg", "inception", "residual", "dense")
+FAMILIES = default_families()
 SMALL: dict[str, object] = {
     "stages": 1,
     "convs": 1,
@@ -86,10 +87,7 @@ def buildable_configs(
 
 @pytest.mark.parametrize(
     "family",
-    [
-        pytest.param(it, marks=[] if it in {"plain", "vgg"} else [pytest.mark.slow])
-        for it in FAMILIES
-    ],
+    [pytest.param(it, marks=[] if it == "plain" else [pytest.mark.slow]) for it in FAMILIES],
 )
 def test_parameters_equal_what_keras_counts_on_random_configs(family: str) -> None:
     import keras

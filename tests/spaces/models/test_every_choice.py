@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from spaces import Config, SearchSpace, SpaceError, predict_cost
+from spaces.families import builtin_families
 from spaces.keras_models import build_model, build_optimizer
 from spaces.models.backbones import BACKBONES, find_backbone
 from spaces.parameters.domain_types import Choices, Domain, FloatRange, Value
@@ -21,7 +22,7 @@ N_CLASSES = 3
 N_CANDIDATES = 300
 MAX_OPERATIONS = 20e9  # of one training step: about a second on one thread
 FEW = 6  # a range of at most so many integers is covered whole
-FAMILIES = ("plain", "vgg", "inception", "residual", "dense", "transfer")
+FAMILIES = builtin_families()
 CHUNK = 4
 FEW_BACKBONES = ("mobilenet", "mobilenet_v2", "efficientnet_b0")  # all others below
 
