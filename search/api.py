@@ -37,14 +37,14 @@ def run(
         families: Families of networks to search, or `["all"]`; by default those that train from
             scratch.
         backbones: Backbones that the family `transfer` draws from.
-        weights: Theirs: `imagenet` (default), `none`, or the path of a `.weights.h5`.
+        weights: Weights of the backbones: `imagenet` (default), `none`, or a `.weights.h5` file.
         trials: Trials to run; 30 where there is no `timeout` either.
         timeout: How long to search, in seconds or as `30m`.
         workers: Local workers; one for each core by default.
         max_epochs: The most epochs of a trial, 20 by default.
         image_size: Side of the images in pixels, 32 by default.
-        seed: Of splits, proposals and training, 0 by default.
-        tables: Anything else that a study file can say, as `{"training": {"patience": 8}}`.
+        seed: Seed of splits, proposals and training, 0 by default.
+        tables: Other settings of a study file, as `{"training": {"patience": 8}}`.
         view: Called twice a second with the study's status.
 
     Raises:
@@ -65,6 +65,5 @@ def run(
     )
     for table, values in (tables or {}).items():
         given |= {(table, key): value for key, value in values.items()}
-    return run_plan(
-        resolve_plan(read_plan(str(source), given, {})), RunCallbacks(view=view)
-    ).ranking
+    plan = resolve_plan(read_plan(str(source), given, {}))
+    return run_plan(plan, RunCallbacks(view=view)).ranking

@@ -11,11 +11,10 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 SLOW_S = 1.0
-"""A bar that would be gone at once is not shown."""
+"""Work that ends sooner has no bar."""
 REFRESH_S = 0.1
-
 MAX_INDENTED_CHARS = 100_000
-"""Characters of JSON up to which it is indented: for thousands of trials that takes a second."""
+"""Longer JSON is not indented: for thousands of trials that takes a second."""
 
 
 def stdout_console() -> Console:
@@ -50,12 +49,7 @@ def print_result(found: Any, view: Callable[[Console, Any], None], *, as_json: b
 
 
 def step_printer(console: Console, *, is_silent: bool = False) -> Callable[[str], None]:
-    """Return what prints that a step begins, where no bar shows the progress.
-
-    Args:
-        console: For notes.
-        is_silent: Whether nothing is printed.
-    """
+    """Return a function that prints the beginning of a step, where no bar shows the progress."""
 
     def print_step(step: str) -> None:
         if not console.is_terminal and not is_silent:

@@ -25,11 +25,10 @@ from search.cli.commands.worker import submit, worker
 
 SUCCESS, FAILURE, USAGE_ERROR, INTERRUPTED = 0, 1, 2, 130
 GC_THRESHOLD = 100_000
-"""New objects between two garbage collections. Python's 700 took 0.2 s of each command: there is
-little garbage in loading libraries and reading tables."""
-
+"""New objects between two garbage collections. With Python's 700, collections took 0.2 s of each
+command, though loading libraries and reading tables leaves little garbage."""
 OPTIONAL_VALUES = {"--dashboard": "--dashboard=auto"}
-"""Options whose value may be left out. Click would take the next argument for it."""
+"""Options whose value is optional: Click would take the next argument as the value."""
 
 app = typer.Typer(
     name="convsearch",
@@ -143,7 +142,7 @@ def _classify(error: Exception) -> tuple[int, str]:
 
 
 def _describe_misuse(error: Any) -> str:
-    """Say what is wrong with a command line; nothing where its help was shown instead."""
+    """Describe what is wrong with a command line; empty if its help was shown instead."""
     from search.settings.validation import describe_error
 
     message, reason = error.format_message(), error.__cause__

@@ -1,4 +1,4 @@
-"""The options that describe a study, as `run`, `submit` and `data` share them."""
+"""The options that describe a study, shared by `run`, `submit` and `data`."""
 
 import functools
 import inspect
@@ -94,9 +94,7 @@ _OPTIONS: Mapping[str, Any] = {
     ),
     "strict": _option(bool, "A broken image is an error, not left out.", "--strict"),
     "warm_start": _option(
-        str,
-        "Try the best configs of an earlier study first, also of other data.",
-        metavar="STUDY",
+        str, "Try the best configs of an earlier study first, also of other data.", metavar="STUDY"
     ),
     "warm_start_store": _option(
         str, "The store of that study.", metavar="URL", show_default="the same"
@@ -104,7 +102,6 @@ _OPTIONS: Mapping[str, Any] = {
 }
 STUDY_OPTIONS = tuple(_OPTIONS)
 DATA_OPTIONS = ("image_size", "color", "max_images", "split", "seed", "strict")
-
 Command = Callable[..., None]
 
 

@@ -15,24 +15,16 @@ WILDCARD_HOSTS = {"0.0.0.0": "127.0.0.1", "::": "::1"}
 
 @dataclass(frozen=True, slots=True)
 class Listener:
-    """A listening socket, not served yet.
-
-    Attributes:
-        socket: The socket.
-        host: The host that was requested.
-    """
+    """A listening socket, not served yet, and the host that was requested."""
 
     socket: socket.socket
     host: str
 
     @classmethod
     def open(cls, host: str, port: int, *, port_option: str) -> "Listener":
-        """Listen at an address.
+        """Listen at a name or an address of this machine; port 0 takes any free one.
 
-        Args:
-            host: A name or an address of this machine.
-            port: A port; 0 takes any free one.
-            port_option: The option before a port, for the hint which port is free.
+        The hint which port is free names the command's `port_option`.
 
         Raises:
             SettingsError: If the port is in use, or the address is not of this machine.
@@ -56,11 +48,7 @@ class Listener:
 
     @classmethod
     def open_next_free(cls, host: str, port: int, *, port_option: str) -> "Listener":
-        """Listen at the first free port from `port` on.
-
-        Raises:
-            SettingsError: If none is free.
-        """
+        """Listen at the first free port from `port` on; raise `SettingsError` if none is free."""
         found = _listen_next_free(host, port)
         if found is not None:
             return cls(found, host)
@@ -68,11 +56,7 @@ class Listener:
 
     @classmethod
     def inherit(cls, file: int) -> "Listener":
-        """Take over a listening socket from the parent process.
-
-        Raises:
-            SettingsError: If it is not a socket.
-        """
+        """Take over a listening socket from the parent; raise `SettingsError` if it is none."""
         try:
             inherited = socket.socket(fileno=file)
             return cls(inherited, inherited.getsockname()[0])
@@ -81,7 +65,7 @@ class Listener:
 
     @property
     def port(self) -> int:
-        """The port, also if any was requested."""
+        """The port, also if any free one was requested."""
         return int(self.socket.getsockname()[1])
 
     @property
@@ -91,7 +75,7 @@ class Listener:
 
     @property
     def address(self) -> str:
-        """The address for other machines; has this machine's name if it listens everywhere."""
+        """The address for other machines, with this machine's name if it listens everywhere."""
         return self._address(socket.gethostname() if self.host in WILDCARD_HOSTS else self.host)
 
     @property
@@ -101,7 +85,7 @@ class Listener:
 
     @property
     def numeric_address(self) -> str | None:
-        """The IP address, if it listens at all addresses: others may not resolve the name.
+        """The IP address if it listens at all of them, since others may not resolve the name.
 
         None otherwise, and if this machine is on no network.
         """
@@ -136,7 +120,6 @@ def _listen(host: str, port: int) -> socket.socket:
 
 
 def _listen_next_free(host: str, port: int) -> socket.socket | None:
-    """Listen at the first free port from `port` on."""
     for candidate in range(port, min(port + PORTS_TRIED, 65_536)):
         try:
             return _listen(host, candidate)

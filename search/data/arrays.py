@@ -1,4 +1,4 @@
-"""A source whose images are arrays in memory: what `.npz` files and the demo set share."""
+"""A source whose images are arrays in memory, shared by `.npz` files and the demo set."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,12 +13,10 @@ from search.data.source_api import ImageInfo, Images, Item, UnreadableImage
 
 @dataclass(frozen=True, slots=True)
 class Arrays:
-    """Images and labels of a source.
+    """Class names of a source, in the order of the labels, and images and labels by split.
 
-    Attributes:
-        classes: Names of the classes, in the order of the labels.
-        parts: Images, uint8 `(n, height, width)` or `(n, height, width, 3)`, and labels for each
-            split; one split named with the empty string where the source has no splits.
+    Images are uint8, `(n, height, width)` or `(n, height, width, 3)`. A source without splits has
+    one part, under the empty string.
     """
 
     classes: tuple[str, ...]
@@ -26,7 +24,7 @@ class Arrays:
 
 
 class ArraySource:
-    """Images in memory; they are loaded on first use, so a cached set costs nothing."""
+    """Images in memory, loaded on first use, so that a cached set costs nothing."""
 
     warnings: Sequence[str] = ()
 

@@ -1,4 +1,4 @@
-"""The folder of prepared sets: where it is; files there are written, locked and removed."""
+"""The cache folder of prepared sets: its place, and writing, locking and removing its files."""
 
 import fcntl
 import os
@@ -26,11 +26,7 @@ def default_cache_dir() -> Path:
 
 
 def is_cached(path: Path) -> bool:
-    """Whether a prepared set is there.
-
-    Raises:
-        DataError: If its folder cannot be read.
-    """
+    """Whether a prepared set exists; raise `DataError` if its folder cannot be read."""
     try:
         return path.exists()
     except OSError as error:
@@ -40,8 +36,8 @@ def is_cached(path: Path) -> bool:
 def write_atomically(path: Path, write: Callable[[BinaryIO], None]) -> None:
     """Write a file of the cache; other processes see it whole or not at all.
 
-    Two processes may write one path at once: the last one wins, and both wrote the same. Nothing
-    waits for the disk: a set is compared with its fingerprint when it is opened, and one that a
+    If two processes write one path at once, the last one wins; both write the same. The file is
+    not synced to disk: a set is compared with its fingerprint when it is opened, and one that a
     power failure has damaged is prepared again.
 
     Raises:
@@ -89,7 +85,7 @@ def cache_lock(path: Path, on_wait: Callable[[], None] = lambda: None) -> Iterat
 
 
 def lock_shared(file: BinaryIO) -> None:
-    """Mark an open file as in use until it, and whatever is mapped of it, is closed."""
+    """Mark an open file as in use until it and all mappings of it are closed."""
     with suppress(OSError):  # some network file systems have no locks
         fcntl.flock(file, fcntl.LOCK_SH)
 

@@ -28,29 +28,23 @@ CLASSES = ("grey matter", "other", "white matter")
 PATCH_SIZE = 32
 DEMO_SEED = 152
 DEMO_VERSION = 1
-"""Raised whenever the patches change, so that cached sets are made again."""
-
+"""Raised whenever the patches change, so that cached sets are prepared again."""
 N_PER_CLASS = {"train": 630, "val": 135, "test": 135}
-
 SLABS = {
     "train": tuple((start, start + 9) for start in range(12, 149, 18)),
     "val": tuple((start, start + 3) for start in range(24, 149, 36)),
     "test": tuple((start, start + 3) for start in range(42, 149, 36)),
 }
 """Axial slices of each split, ends excluded: the slabs are 3 mm apart and share no voxel."""
-
 MIN_TISSUE_PROBABILITY = 204
-"""Probability, of 255, from which a voxel counts as a tissue: 0.8."""
-
+"""Probability of 0.8, times 255, above which a voxel counts as a tissue."""
 INVERTED_SHARE = 0.3
-"""Share of patches with dark for bright: with 0, the brightness of the center gave 91 % away."""
-
+"""Share of patches with reversed contrast; with 0, the center's brightness predicts 91 %."""
 SHADING = 0.1
 GAMMA = 0.25
 GAIN = (0.6, 1.0)
 OFFSET = (0.0, 0.15)
 NOISE = 0.02
-
 Volume = NDArray[np.uint8]
 
 
@@ -139,7 +133,7 @@ def _patches(centers: NDArray[np.int64], split: str) -> NDArray[np.uint8]:
 
 
 def _simulate_scanner(patch: Volume, rng: np.random.Generator) -> NDArray[np.uint8]:
-    """Show a patch as another scanner might: turned, mirrored, other exposure, shading, noise."""
+    """Vary a patch as another scanner might: turned, mirrored, other exposure, shading, noise."""
     pixels = np.rot90(patch, int(rng.integers(4))).astype(np.float64) / 255
     if rng.random() < 0.5:
         pixels = pixels[::-1]

@@ -18,11 +18,11 @@ def group_duplicates(indices: Iterable[int], infos: Mapping[int, ImageInfo]) -> 
 
 
 class DuplicateFilter:
-    """Keeps images that are offered one after the other, without those that contradict them.
+    """Filter of images that are added one after the other.
 
     Attributes:
-        infos: What is known of each image that was kept, and of some that were left out again.
-        counts: Images kept by split of the source and class.
+        infos: What is known of each image that was kept, and of some that were left out later.
+        counts: Numbers of images kept, by split of the source and class.
         duplicates: Names of images left out, each with the name of its twin in another split.
         conflicts: Names of images left out by digest: equal pixels in different classes.
     """

@@ -25,17 +25,12 @@ from search.data.source_api import ImageInfo, Images, Item, UnreadableImage
 from search.errors import DataError
 
 CHUNK_BYTES = 2**18
-"""Bytes of files between two reports of progress: they take about 10 ms."""
-
+"""Bytes of files between two reports of progress, about 10 ms."""
 CHUNK_FILES = 64
 
 
 class FolderSource:
-    """Image files below a folder, which are listed first and decoded later.
-
-    Raises:
-        DataError: If it holds no images in class folders, or mixes classes with splits.
-    """
+    """Image files below a folder, which are listed first and decoded later."""
 
     kind = "folder"
 
@@ -121,14 +116,13 @@ class FolderSource:
 
 
 class _SharedPixels:
-    """Memory for `n` images that forked processes share; unused pages cost nothing."""
+    """Memory for `n` images, shared with forked processes; unused pages cost nothing."""
 
     def __init__(self, n: int, size: int) -> None:
         self._shape = (size, size)
-        room: NDArray[np.uint8] = np.frombuffer(
-            mmap.mmap(-1, max(1, n * size * size * 3)), np.uint8
-        )
-        self._rows = room[: n * size * size * 3].reshape(n, -1)
+        n_bytes = n * size * size * 3
+        room: NDArray[np.uint8] = np.frombuffer(mmap.mmap(-1, max(1, n_bytes)), np.uint8)
+        self._rows = room[:n_bytes].reshape(n, -1)
 
     def put(self, position: int, pixels: NDArray[np.uint8]) -> int:
         """Copy an image into its slot and return its number of channels."""

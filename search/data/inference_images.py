@@ -15,12 +15,7 @@ from search.errors import DataError
 
 @dataclass(frozen=True, slots=True)
 class PreparedImage:
-    """An image as a network takes it, and how it was converted.
-
-    Attributes:
-        pixels: Shape `(size, size, channels)`.
-        notes: What differs from the file, in words.
-    """
+    """An image `(size, size, channels)` for a network, and what differs from the file in words."""
 
     pixels: NDArray[np.uint8]
     notes: tuple[str, ...]
@@ -29,15 +24,10 @@ class PreparedImage:
 def prepare_image(
     path: Path, size: int, channels: int, color: str
 ) -> PreparedImage | UnreadableImage:
-    """Read and prepare an image; return `UnreadableImage` where it cannot be read.
+    """Read an image, and stretch it to `size` × `size` pixels with 1 or 3 channels.
 
-    To be called within `strict_pillow_warnings`, like all decoding.
-
-    Args:
-        path: Of a PNG, JPEG, BMP or TIFF.
-        size: Side in pixels, to which the image is stretched.
-        channels: 1 or 3.
-        color: `grey`, `rgb`, or `auto`, where an image without real color becomes grey.
+    The color is `grey`, `rgb`, or `auto`, where an image without real color becomes grey. Call it
+    within `strict_pillow_warnings`, like all decoding.
     """
     try:
         if path.exists() and not path.is_file():

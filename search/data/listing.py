@@ -1,4 +1,4 @@
-"""Listing the images of a folder, with the split and class that their folders name.
+"""Listing of a folder's images, with the split and class that sub-folders name.
 
 Hidden files and folders are skipped. Links to files are followed while they stay within the
 folder; links to folders are not.
@@ -25,10 +25,7 @@ SPLIT_NAMES = {
 
 
 class ImageFile(NamedTuple):
-    """A file below a source: its relative path, and what shows that it has changed.
-
-    A tuple, since there are thousands: it is made in half the time.
-    """
+    """A file below a source; a tuple, since thousands of them are made in half the time."""
 
     parts: tuple[str, ...]
     size: int
@@ -42,7 +39,7 @@ class ImageFile(NamedTuple):
 
     @property
     def name(self) -> str:
-        """The path, the same on every system."""
+        """The relative path, the same on every system."""
         return "/".join(self.parts)
 
 
@@ -135,7 +132,7 @@ def _split_of(file: ImageFile) -> str:
 
 def _drop_lone_train_split(root: Path, labeled: list[LabeledFile]) -> list[LabeledFile]:
     splits = {image.split for image in labeled}
-    if splits == {"train"}:  # it is split as if the folder were not there
+    if splits == {"train"}:  # split as if the folder were not there
         return [image._replace(split="") for image in labeled]
     if splits <= {"val", "test"}:
         raise DataError(f"Expected a folder 'train' in {root}. Received: {_join_names(splits)}.")

@@ -22,13 +22,10 @@ from search.data.source_api import SPLITS
 from search.errors import DataError
 
 MAX_BYTES = 4 * 2**30
-"""Unpacked size that is read into memory at most."""
-
+"""Largest unpacked size that is read into memory."""
 MAX_RATIO = 1000
 """Unpacked to packed size: images stay far below, zip bombs lie just above."""
-
 MIN_SIDE = 2
-
 NPZ_ERRORS = (
     OSError,
     EOFError,
@@ -51,10 +48,7 @@ _EXPECTED = (
 
 
 def open_npz(path: Path, settings: DataSettings) -> ArraySource:
-    """Open an `.npz` of images, without loading it yet.
-
-    Its identity is its path, size and modification time.
-    """
+    """Open an `.npz` without loading it; path, size and modification time identify it."""
     stat = path.stat()
     identity = f"{path.resolve()} {stat.st_size} {stat.st_mtime_ns}"
     return ArraySource("npz", identity, settings.image_size, lambda: load_npz(path))
@@ -63,9 +57,9 @@ def open_npz(path: Path, settings: DataSettings) -> ArraySource:
 def load_npz(path: Path) -> Arrays:
     """Load an `.npz` of images.
 
-    Images are `(n, height, width)`, with a last axis of 1 or 3 allowed. uint8 is taken as it is;
-    floats within 0 to 1 are multiplied by 255; anything else is scaled so that the range of the
-    training images becomes 0 to 255, values beyond it clipped.
+    Images are `(n, height, width)`, optionally with a last axis of 1 or 3. uint8 is kept; floats
+    within 0 to 1 are multiplied by 255; other values are scaled so that the range of the training
+    images becomes 0 to 255, and clipped to it.
 
     Raises:
         DataError: If it is not an `.npz` of images with labels 0 to k, one for each image.

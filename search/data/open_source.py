@@ -1,4 +1,4 @@
-"""Opening a source of any kind; each kind is imported when it is used."""
+"""Opening of a source of any kind; a kind is imported when it is used."""
 
 from pathlib import Path
 
@@ -8,11 +8,7 @@ from search.errors import DataError
 
 
 def open_source(settings: DataSettings) -> Source:
-    """Open a folder, an `.npz` or the demo set.
-
-    Raises:
-        DataError: If there is no such source, or it holds no images.
-    """
+    """Open a folder, an `.npz` or the demo set; raise `DataError` if that is not possible."""
     try:
         return _open(settings)
     except (OSError, RuntimeError) as error:  # RuntimeError: `~name` of no user

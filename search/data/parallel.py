@@ -1,8 +1,8 @@
-"""Running a function over chunks of work on all cores, with the results in order.
+"""A function mapped over chunks of work on all cores, with the results in order.
 
 Small images spend their time in Python, where threads take turns, and fresh processes take longer
-to start than thousands of them to decode: forked processes are twice as fast. Forking is safe only
-while nothing else runs in the process, so it is left to threads where there are other threads or
+to start than to decode thousands of images: forked processes are twice as fast. Forking is safe
+only while nothing else runs in the process, so threads are used where there are other threads or
 TensorFlow is loaded, and on macOS; for images of 256 pixels and more they are as fast.
 """
 
@@ -22,7 +22,6 @@ from search.machine.gpus import n_cores
 
 T = TypeVar("T")
 R = TypeVar("R")
-
 Function = Callable[[Sequence[T]], list[R]]
 
 
@@ -51,10 +50,10 @@ def can_fork() -> bool:
 def _map_forked(
     function: Function[T, R], chunks: Sequence[Sequence[T]], n_workers: int
 ) -> Iterator[list[R]]:
-    """Give each worker every `n_workers`-th chunk, and take the results in turns.
+    """Give each worker every `n_workers`-th chunk, and take the results in turn.
 
-    A worker waits for its own pipe alone: when this process is killed, writing to the pipe fails
-    and the worker ends, too.
+    A worker waits for its own pipe only: if this process is killed, writing to the pipe fails and
+    the worker ends, too.
     """
     with _workers(function, chunks, n_workers) as results:
         for i in range(len(chunks)):

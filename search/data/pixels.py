@@ -1,4 +1,4 @@
-"""From one decoded image to square uint8 pixels: color and resizing."""
+"""Conversion of one decoded image to square uint8 pixels: color and resizing."""
 
 import hashlib
 from collections.abc import Sequence
@@ -11,8 +11,7 @@ from PIL import Image
 from search.data.source_api import ImageInfo, Images
 
 COLOR_TOLERANCE = 8
-"""Levels by which channels may differ in an image that still counts as grey: scanners' exports
-saved as color JPEG come back a few levels off."""
+"""Levels by which channels of a grey image may differ: color JPEG is a few levels off."""
 
 
 def inspect_pixels(pixels: NDArray[Any]) -> ImageInfo:
@@ -49,8 +48,8 @@ def to_grey(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
 def resize(pixels: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
     """Stretch an image to `size` × `size` with a triangle filter as wide as the reduction.
 
-    The filter is the one of Keras' `Resizing(interpolation="bilinear", antialias=True)`, so a
-    model that carries its own resizing sees at prediction what it saw in training.
+    The filter is that of Keras' `Resizing(interpolation="bilinear", antialias=True)`, so a model
+    with its own resizing sees the same pixels in training and prediction.
     """
     if pixels.shape[:2] == (size, size):
         return pixels

@@ -1,4 +1,4 @@
-"""Preparing a source: its set is found in the cache, or selected, resized and written."""
+"""Preparation of a source: find its set in the cache, or select, resize and write it."""
 
 import hashlib
 import json
@@ -36,10 +36,9 @@ def prepare(
 ) -> PreparedSet:
     """Return the prepared set of a source, decoding its images only if it is not in the cache.
 
-    A set in the cache is used while its settings and its source are the same: for a folder the
-    paths, sizes and modification times of its files, for an `.npz` its path, size and
-    modification time, for the demo set the version of `nilearn`. A file that is rewritten with
-    the same size and modification time is not noticed.
+    A set in the cache is used while its settings and its source are the same: paths, sizes and
+    modification times of the files of a folder or an `.npz`, the version of `nilearn` for the demo
+    set. A file rewritten with the same size and modification time is not noticed.
 
     Raises:
         DataError: If the source or the cache folder cannot be used.
@@ -87,7 +86,7 @@ def n_channels(settings: DataSettings, selection: Selection) -> int:
 
 
 class ProgressInspector:
-    """Reads images of a source and reports the progress."""
+    """Reader of a source's images that reports the progress."""
 
     def __init__(self, source: Source, n_images: int, progress: Progress | None) -> None:
         self._source = source

@@ -23,7 +23,6 @@ FORMAT_VERSION = 1
 MAX_HEADER_BYTES = 16 * 2**20
 _DTYPES: dict[str, np.dtype[Any]] = {"I64": np.dtype("<i8"), "U8": np.dtype("u1")}
 _METADATA_KEY = "convsearch"
-
 Labels = NDArray[np.int64]
 
 
@@ -39,14 +38,12 @@ class PreparedSet:
     """Prepared images and labels, mapped from their file.
 
     Attributes:
-        path: The file.
         metadata: Of the file: settings, source kind, files left out, ...
         fingerprint: SHA-256 of images, labels, classes and splits in hexadecimal: equal on two
             machines exactly when they would train on the same data.
         classes: Names of the classes; a label is a position here.
         image_shape: Height, width and channels of every image.
-        mean: Of the training pixels for each channel, 0 to 255.
-        std: Of the training pixels for each channel, 0 to 255.
+        mean, std: Of the training pixels for each channel, 0 to 255.
     """
 
     def __init__(self, path: Path, splits: Mapping[str, Split], metadata: dict[str, Any]) -> None:
@@ -64,7 +61,7 @@ class PreparedSet:
     def open(cls, path: Path | str) -> "PreparedSet":
         """Map a prepared file; its pixels are read from disk when they are used.
 
-        While they are mapped the file is in use for `search.data.cache.remove_unused`.
+        A mapped file is in use for `search.data.cache.remove_unused`.
 
         Raises:
             DataError: If the file is missing, cut short or not a prepared set.
@@ -83,12 +80,12 @@ class PreparedSet:
 
     @property
     def n_classes(self) -> int:
-        """How many classes there are."""
+        """Number of classes."""
         return len(self.classes)
 
     @property
     def counts(self) -> dict[str, int]:
-        """Images in each split."""
+        """Number of images in each split."""
         return {name: len(split.labels) for name, split in self._splits.items()}
 
     def images(self, split: str) -> Images:
@@ -100,11 +97,7 @@ class PreparedSet:
         return self._splits[split].labels
 
     def verify(self) -> None:
-        """Read everything and compare it with the fingerprint.
-
-        Raises:
-            DataError: If the content is not what was written.
-        """
+        """Compare all content with the fingerprint; raise `DataError` if it was changed."""
         found = fingerprint(self.classes, self._splits)
         if found != self.fingerprint:
             raise DataError(
@@ -175,8 +168,8 @@ def _map_file(path: Path) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
 def _map_tensor(file: BinaryIO, start: int, entry: Mapping[str, Any]) -> NDArray[Any]:
     """Map an array of an open file.
 
-    The mapping duplicates the descriptor and keeps it, and with it the lock, until the last array
-    of it is gone: so it is made of the file and not of its path.
+    The mapping keeps a duplicate of the descriptor, and with it the lock, until its last array is
+    gone: so the open file is mapped, not its path.
     """
     begin, end = entry["data_offsets"]
     shape, dtype = tuple(entry["shape"]), _DTYPES[entry["dtype"]]

@@ -1,8 +1,7 @@
-"""Which images of a source a study uses: the class-balanced draw, and the splits.
+"""Selection of a study's images from a source: the class-balanced draw, and the splits.
 
-Only images that may be used are read; others of the class follow where one is broken or lies in
-another split already. The draw depends on the settings and the pixels alone, so every machine
-selects the same images.
+Only drawn images are read; another one of the class replaces one that is broken or in another
+split already. The draw depends on settings and pixels only, so every machine selects the same.
 """
 
 from collections import Counter
@@ -17,14 +16,11 @@ from search.data.source_api import SPLITS, ImageInfo, Item, Source, UnreadableIm
 from search.errors import DataError
 
 MIN_CLASSES = 2
-
 MIN_IMAGES_PER_CLASS = 3
-"""Images that a class needs where splits are cut: one for each split."""
-
+"""Least images of a class that is cut into splits: one for each."""
 SPLIT_PRECEDENCE = ("test", "val", "train", "")
-"""Splits in the order in which they keep an image that several of them hold: a source's own test
-and validation images stay what they were."""
-
+"""The first of these splits keeps an image that several of them have: a source's own test and
+validation images stay what they were."""
 Inspector = Callable[[Sequence[int]], Sequence[ImageInfo | UnreadableImage]]
 
 
@@ -36,7 +32,7 @@ class Selection:
         splits: Positions in the source's items for `train`, `val` and `test`.
         broken: Names of images that could not be read, with the reason.
         duplicates: Names of images left out, each with the name of its twin in another split.
-        conflicts: Names of images with the same pixels and different classes: all left out.
+        conflicts: Names of images left out, with the same pixels and different classes.
         has_color: Whether an image that is used has real color.
     """
 
@@ -51,8 +47,7 @@ def select(source: Source, settings: DataSettings, inspect: Inspector) -> Select
     """Draw images evenly over the classes and divide them into splits.
 
     Raises:
-        DataError: If there is one class only, a class is too small, or an image cannot be read
-            and settings are strict.
+        DataError: If classes are too few or small, or strict settings meet a broken image.
     """
     _check_classes(source, settings)
     draw = _Draw(source.items, inspect, strict=settings.strict)
@@ -81,7 +76,7 @@ def _check_classes(source: Source, settings: DataSettings) -> None:
 
 
 def class_quotas(source: Source, settings: DataSettings) -> dict[tuple[str, int], int]:
-    """How many images each class may give to each split, within `max_images`."""
+    """Return how many images of each class each split may have, within `max_images`."""
     counts = Counter((item.split, item.label) for item in source.items)
     sizes = Counter(item.split for item in source.items)
     names = sorted(sizes)
@@ -95,10 +90,7 @@ def class_quotas(source: Source, settings: DataSettings) -> dict[tuple[str, int]
 
 
 def proportional_quotas(sizes: Sequence[int], total: int) -> list[int]:
-    """Divide `total` in proportion to `sizes`, never more than those; remainders to the largest.
-
-    The sum is the smaller of `total` and the sum of `sizes`.
-    """
+    """Divide `total`, at most the sum of `sizes`, in proportion to them by largest remainders."""
     whole = sum(sizes)
     if total >= whole:
         return list(sizes)
@@ -111,7 +103,7 @@ def proportional_quotas(sizes: Sequence[int], total: int) -> list[int]:
 
 
 def even_quotas(counts: Sequence[int], total: int) -> list[int]:
-    """Divide `total` as evenly as `counts` allow: what small classes leave goes to the others."""
+    """Divide `total` evenly within `counts`: what small classes leave goes to the others."""
     quotas = [0] * len(counts)
     left = total
     by_size = sorted(range(len(counts)), key=lambda i: (counts[i], i))
@@ -134,7 +126,7 @@ class _Draw:
     def sample_split(
         self, split: str, quotas: dict[tuple[str, int], int], rng: np.random.Generator
     ) -> None:
-        """Inspect one batch after another until each class has its quota or no candidate."""
+        """Inspect batch after batch until each class has its quota or no candidate is left."""
         queues, counts = self._queues(split, rng), self.images.counts
         while batch := sorted(
             queue.pop()
@@ -187,8 +179,8 @@ def _stratified_split(
 ) -> tuple[list[int], list[int]]:
     """Move a fraction of each class, at least one image, out of `indices`.
 
-    Images with equal pixels move together, if they are no more than are still to move: so the
-    fraction is met as nearly as the groups allow.
+    Images with equal pixels move together if they are not too many, so the fraction is met as
+    closely as the groups allow.
     """
     moved: set[int] = set()
     for label in sorted({draw.items[i].label for i in indices}):
@@ -208,9 +200,8 @@ def _check_splits(splits: dict[str, list[int]], source: Source, draw: _Draw) -> 
         counts = Counter(source.items[i].label for i in splits[split])
         for label, name in enumerate(source.classes):
             if not counts[label]:
-                raise DataError(
-                    _missing_class_message(name, split, source, draw, has_own=split in own)
-                )
+                has_own = split in own
+                raise DataError(_missing_class_message(name, split, source, draw, has_own=has_own))
 
 
 def _missing_class_message(

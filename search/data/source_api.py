@@ -9,20 +9,15 @@ from numpy.typing import NDArray
 
 Images = NDArray[np.uint8]
 """Shape `(n, height, width, channels)`."""
-
 Progress = Callable[[int, int, str], None]
 """Called as `progress(done, total, what)` while images are read."""
-
 SPLITS = ("train", "val", "test")
 
 
 class Item(NamedTuple):
     """One image of a source, not read yet.
 
-    Attributes:
-        name: Its name for users, unique within the source.
-        label: Index of its class.
-        split: `train`, `val` or `test` where the source has its own splits, else empty.
+    Its name is unique within the source, its split empty where the source has no splits.
     """
 
     name: str
@@ -31,13 +26,10 @@ class Item(NamedTuple):
 
 
 class ImageInfo(NamedTuple):
-    """What reading one image showed; a tuple, since processes exchange thousands of them.
+    """Facts about one decoded image; a tuple, since processes exchange thousands of them.
 
-    Attributes:
-        digest: Hash of the decoded pixels at their original size: equal for exact duplicates.
-        width: Original width in pixels.
-        height: Original height in pixels.
-        has_color: Whether its channels really differ.
+    `digest` is the hash of the pixels at their original size, equal for exact duplicates;
+    `has_color` says whether the channels really differ.
     """
 
     digest: bytes
@@ -81,12 +73,9 @@ class Source(Protocol):
     def inspect(
         self, indices: Sequence[int], tick: Callable[[], None], *, keep_pixels: bool = True
     ) -> list[ImageInfo | UnreadableImage]:
-        """Read the images at `indices`, calling `tick` after each.
+        """Read the images at `indices` of `items`, calling `tick` after each.
 
-        Args:
-            indices: Positions in `items`.
-            tick: Called once for each image that was read.
-            keep_pixels: Whether `images` will be called for some of them.
+        Their pixels are kept where `images` will be called for some of them.
         """
 
     def images(self, indices: Sequence[int], channels: int) -> Images:

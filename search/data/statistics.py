@@ -5,13 +5,13 @@ import numpy as np
 from search.data.source_api import Images
 
 CHUNK = 64
-"""Images a step, so that only so many are in memory as floats."""
+"""Images at a time in memory as floats."""
 
 
 def channel_statistics(images: Images) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Mean and standard deviation of each channel, in pixel units 0 to 255.
+    """Return mean and standard deviation of each channel, in pixel units 0 to 255.
 
-    A channel that never varies, as in stained slides, has a deviation of 1: pixels are divided
+    A channel that never varies, as in stained slides, has a deviation of 1, as pixels are divided
     by it.
     """
     sums = np.zeros((2, images.shape[-1]))  # of whole numbers below 2⁵³, and so exact

@@ -1,4 +1,4 @@
-"""What a source holds and what a search would use of it: the result of `data inspect`."""
+"""Summary of a source, and of what a search would use of it: the result of `data inspect`."""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
@@ -31,21 +31,19 @@ class Sizes:
 
 @dataclass(frozen=True, slots=True)
 class SourceSummary:
-    """What a source holds.
+    """The content of a source.
 
     Attributes:
         kind: `folder`, `npz` or `demo`.
-        classes: Names of the classes.
         counts: Readable images by split (`all` where the source has none), then by class.
-        sizes: Of the readable images.
-        color: `grey` or `rgb`: what the images are, whatever the settings ask for.
-        balance: Images of the largest class for each one of the smallest; 1 is balanced.
+        color: `grey` or `rgb`, what the images are regardless of the settings.
+        balance: Ratio of the largest class to the smallest; 1 is balanced.
         n_duplicates: Images whose pixels equal those of an earlier one.
         conflicts: Names of images with the same pixels and different classes, group by group.
         broken: Names of images that cannot be read, with the reason.
         used: Images that a search would use by split, then by class.
-        used_channels: 1 or 3 channels that a search would use.
-        warnings: Sentences about what to look at before searching.
+        used_channels: Channels that a search would use, 1 or 3.
+        warnings: Sentences about what to check before searching.
     """
 
     kind: str

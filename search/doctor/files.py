@@ -15,7 +15,7 @@ from search.settings.stored import StudySettings
 from storage import Store, find_study_id, list_studies
 
 LOW_SPACE_BYTES, CRITICAL_SPACE_BYTES = 2 * 2**30, 200 * 2**20
-"""Enough for a few days of a study, and too little for the checkpoints of its running trials."""
+"""Below the first, a study fills the disk in days; below the second, with running trials."""
 
 
 def check_artifacts(
@@ -76,7 +76,7 @@ def _missing_weights(name: str, numbers: Sequence[int]) -> Finding:
 
 
 def _delete_unneeded(url: str, name: str) -> None:
-    """Delete what is not needed now, which may be less than what was not needed before."""
+    """Delete the files that are unneeded now, which may be fewer than were found."""
     with closing(Store.open(url, create=False)) as store:
         artifacts = Artifacts.of_study(StudySettings.load(store, name), store, name)
         study_id = find_study_id(store, name)
@@ -132,7 +132,7 @@ def load_all_settings(store: Store) -> dict[str, StudySettings]:
 
 
 def _unknown_folders(root: Path, known: set[str]) -> list[Finding]:
-    """Return folders of no study here; another store may keep its files in the same place."""
+    """Find folders of no study here; another store may keep its files in the same place."""
     if not root.is_dir():
         return []
     unknown = [

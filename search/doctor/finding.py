@@ -1,4 +1,4 @@
-"""A finding of the doctor: what is wrong, where, and what can be done about it."""
+"""A finding of the doctor: what is wrong, where, and its remedy."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -7,10 +7,10 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """Something about a store that is, or may become, wrong.
+    """A problem of a store, found by a check.
 
-    `check` names the check in a word or two. `remedy` says what `--fix` does or, where it can do
-    nothing, what to do. `is_wrong` is true for errors, false for warnings. `fix` repairs it.
+    `remedy` says what `--fix` does or, if it cannot repair it, what to do. `is_wrong` is true for
+    errors and false for warnings.
     """
 
     check: str

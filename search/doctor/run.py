@@ -1,4 +1,4 @@
-"""Running all checks, and repairing their findings."""
+"""All checks, and the repair of their findings."""
 
 from contextlib import closing
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from storage import Store
 from storage.inspection.database_health import read_versions
 
 MAX_PASSES = 3
-"""A repair may uncover more: tables of an older version cannot be checked."""
+"""A repair may uncover more: tables of an older version cannot be checked before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +25,7 @@ class DoctorReport:
 
     @property
     def is_healthy(self) -> bool:
-        """Whether nothing is left that is wrong; warnings are not."""
+        """Whether no error is left; warnings may be."""
         return not any(finding.is_wrong for finding in self.left)
 
     def to_json(self) -> dict[str, Any]:
@@ -60,7 +60,7 @@ def run_checks(url: str, *, fix: bool = False) -> DoctorReport:
 
 
 def _run_all(url: str) -> tuple[str, list[Finding]]:
-    """Return the store's URL as it may be shown, and what all checks find."""
+    """Return the store's URL without password, and the findings of all checks."""
     broken = check_file(url)
     if broken:
         return Store.show(url), broken

@@ -39,9 +39,9 @@ COMMAND = "convsearch confirm"
 class ConfirmResult:
     """The result of `confirm`.
 
-    `confirmation` is None before any training has a value. `winner` is fixed once all trainings
-    are done; `test` is its evaluation on the test split, None if that was not used. `uses` are all
-    uses of the test split so far. `problem` is why the winner could not be scored.
+    `confirmation` is None before any training has a value, `winner` before all trainings are done.
+    `test` is the winner's evaluation on the test split, `uses` are all uses of that split so far,
+    `problem` is why the winner could not be scored.
     """
 
     ranking: Ranking
@@ -97,8 +97,7 @@ def confirm(
         top: Number of configs.
         n_seeds: Number of trainings of each.
         local: The local workers.
-        opens_test: Whether the winner is scored on the test split; by default once the study is
-            over.
+        opens_test: Whether to score the winner on the test split; by default if the study is over.
         progress: Called with the progress of uploading images.
         on_submit: Called with the confirmation before its workers start.
         on_stop: Called upon Ctrl-C or SIGTERM.
@@ -173,9 +172,6 @@ def recover_with_confirmation(store: Store, study: str) -> None:
     """Recover trials of dead workers in a study and in its confirmation.
 
     A trial whose outcome is recorded but not its state may be the best one.
-
-    Raises:
-        StudyNotFoundError: If there is no such study.
     """
     known = list_studies(store)
     for name in (study, confirmation_name(study)):

@@ -48,8 +48,8 @@ def choose_winner(
 ) -> Winner:
     """Choose by validation accuracy alone: the recommended config, or the best of the ranking.
 
-    Of the recommended config it is the training of median accuracy, which is not optimistic. A
-    confirmation that is not over is ignored.
+    The recommended config's training of median accuracy wins, which is not optimistic. An
+    unfinished confirmation is ignored.
 
     Raises:
         NoResultError: If no trial of the study is complete.

@@ -1,7 +1,7 @@
-"""Training a trial again from its record, to check that its curve is the same.
+"""Training of a trial again from its record, to check that its curve is the same.
 
-Config, seed, images and settings are all that a training depends on, so on the same kind of
-processor the curve is the same to the last digit. On others rounding errors differ and grow.
+A training depends only on config, seed, images and settings, so on the same kind of processor the
+curve is the same to the last digit. On others, rounding errors differ and grow.
 """
 
 import itertools
@@ -19,7 +19,7 @@ from spaces import Config
 from storage import EpochRow, Store, load_curve
 
 MEASURES = ("train_loss", "train_accuracy", "val_loss", "val_accuracy", "learning_rate")
-"""The values of an epoch that have to be the same, unlike time and memory."""
+"""The values of an epoch that must be the same, unlike time and memory."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,21 +68,12 @@ class Reproduction:
 
 
 def reproduce(
-    store: Store,
-    study: str,
-    number: int,
-    *,
-    n_threads: int = 1,
-    progress: Progress | None = None,
+    store: Store, study: str, number: int, *, n_threads: int = 1, progress: Progress | None = None
 ) -> Reproduction:
-    """Train a trial again, for as many epochs as it has, and save nothing.
+    """Train a trial again, for as many epochs as it has, and write nothing to the store.
 
-    Args:
-        store: The store; nothing is written to it.
-        study: The study's name.
-        number: The trial's number.
-        n_threads: Number of threads of the trainer; it affects rounding.
-        progress: Called with the number of trained epochs.
+    The trainer's number of threads affects rounding. `progress` is called with the number of
+    trained epochs.
 
     Raises:
         StudyNotFoundError: If the store has no such study.

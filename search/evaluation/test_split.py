@@ -28,12 +28,9 @@ TEST = "test"
 
 @dataclass(frozen=True, slots=True)
 class WinnerPredictor:
-    """Predictions of the winner of a study on its splits.
+    """Predictions of the winner of a study on its splits, kept in the store.
 
-    Attributes:
-        store: The store that keeps them.
-        winner: The winner.
-        command: The command that uses the test split, for the log of its uses.
+    `command` is written to the log of uses of the test split.
     """
 
     store: Store
@@ -41,7 +38,7 @@ class WinnerPredictor:
     command: str
 
     def load_stored(self, split: str) -> SplitPredictions | None:
-        """Return the stored predictions; None where there are none, or they are damaged."""
+        """Return the stored predictions; None if there are none, or they are damaged."""
         try:
             study_id = load_study(self.store, self.winner.study).study_id
         except StudyNotFoundError:
@@ -53,11 +50,7 @@ class WinnerPredictor:
             return None
 
     def predictions(self, split: str, network: Evaluator) -> SplitPredictions:
-        """Return the predictions, from the store or from the network.
-
-        Args:
-            split: `val` or `test`.
-            network: The winner's network.
+        """Return the predictions on `val` or `test`, from the store or the winner's network.
 
         Raises:
             TrialRecordError: If the winner's weights are not kept, or it cannot be rebuilt.

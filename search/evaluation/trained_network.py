@@ -25,12 +25,7 @@ from spaces import Config
 class Evaluator:
     """The trained network of a trial, in a trainer process that starts with the first request.
 
-    To be used in a `with` statement, which ends the process.
-
-    Args:
-        opened: The study.
-        number: The trial's number.
-        n_threads: Number of threads of the trainer.
+    Use it in a `with` statement, which ends the process.
 
     Raises:
         TrialRecordError: If there is no such trial, or it was never trained.
@@ -79,8 +74,7 @@ class Evaluator:
         """Return the predictions on a split: `train`, `val` or `test`.
 
         Raises:
-            TrialRecordError: If its weights are not kept any more, or temporary files cannot be
-                written.
+            TrialRecordError: If its weights are not kept, or temporary files cannot be written.
             ArtifactError: If the artifact store cannot be used.
         """
         with tempfile.TemporaryDirectory() as folder:
@@ -95,8 +89,8 @@ class Evaluator:
     def save_model(self, path: Path) -> None:
         """Save the network as a `.keras` file that takes raw pixels.
 
-        Keras loads it in safe mode. Its metadata, such as the names of its classes, are inside
-        and in a JSON file of the same name; existing files are replaced.
+        Keras loads it in safe mode. Its metadata are inside and in a JSON file of the same name;
+        existing files are replaced.
 
         Raises:
             TrialRecordError: If its weights are not kept any more.
@@ -138,7 +132,7 @@ def _facts(study: str, record: TrialRecord, data: PreparedSet) -> ModelFacts:
 
 
 def _color(data: PreparedSet) -> Color:
-    """Return the color mode that images were prepared with; arrays have that of their pixels."""
+    """Return the color mode of prepared images; that of arrays follows from their channels."""
     if data.metadata["kind"] != "folder":
         return "grey" if data.image_shape[-1] == 1 else "rgb"
     color: Color = data.metadata["settings"]["color"]

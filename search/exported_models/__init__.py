@@ -1,4 +1,4 @@
-"""Exported model files: write them, check them before Keras reads them, predict with them.
+"""Exported models: write their files, check them before Keras loads them, predict with them.
 
 Networks of trials that are not exported are in `search.evaluation`.
 """

@@ -39,7 +39,7 @@ ALLOWED: Mapping[str | None, frozenset[str]] = {
 
 
 def find_unknown_class(config: bytes) -> str | None:
-    """Return the first class of a model's `config.json` that no search builds, None without one.
+    """Return the first class in a model's `config.json` that no search builds; None without one.
 
     Raises:
         ValueError: If it is not the JSON of a model.

@@ -24,15 +24,13 @@ RECORD = "convsearch.json"
 CONFIG = "config.json"
 MEMBERS = frozenset({"metadata.json", CONFIG, "model.weights.h5"})
 """The members that Keras writes, uncompressed."""
-
 MAX_BYTES = 4 * 2**30
 MAX_TEXT_BYTES = 32 * 2**20
-"""Of a JSON member: that of the largest backbone is a thirtieth of it."""
-
+"""Limit of a JSON member, 30 times that of the largest backbone."""
 UNREADABLE = (
     OSError,
     EOFError,
-    RuntimeError,  # of an encrypted member
+    RuntimeError,  # from an encrypted member
     ValueError,
     zipfile.BadZipFile,
     zlib.error,
@@ -41,11 +39,7 @@ UNREADABLE = (
 
 @contextmanager
 def staging_folder(path: Path) -> Iterator[Path]:
-    """Make a temporary folder beside a file, from which the file can be moved to its place.
-
-    Raises:
-        ModelError: If it cannot be created.
-    """
+    """Make a temporary folder beside a file; raise `ModelError` if it cannot be created."""
     try:
         folder = tempfile.TemporaryDirectory(
             dir=path.parent, prefix=".writing-", ignore_cleanup_errors=True
@@ -57,10 +51,9 @@ def staging_folder(path: Path) -> Iterator[Path]:
 
 
 def publish_model(written: Path, path: Path, facts: ModelFacts) -> None:
-    """Add the metadata to a file that Keras wrote, and move both to their place.
+    """Write the metadata into a file that Keras wrote and beside it, and move both into place.
 
-    Each is replaced atomically. The metadata are also written beside the model, with the suffix
-    `.json`.
+    Each is replaced atomically; the file beside the model has the suffix `.json`.
 
     Raises:
         ModelError: If they cannot be written.
@@ -80,7 +73,7 @@ def publish_model(written: Path, path: Path, facts: ModelFacts) -> None:
 def read_model_file(path: Path) -> ModelFacts:
     """Check that a model was exported by convsearch and is safe to load; return its metadata.
 
-    They are inside the file; of a file without, beside it.
+    The metadata are read from inside the file or, if it has none, from beside it.
 
     Raises:
         ModelError: If there is no model, it is damaged, too large or not from convsearch, or it

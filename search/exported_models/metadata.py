@@ -6,7 +6,6 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 PACKAGES = ("convsearch", "keras", "tensorflow")
-
 Text = Annotated[str, Field(max_length=1000)]
 Side = Annotated[int, Field(ge=1, le=4096, strict=True)]
 Color = Literal["auto", "grey", "rgb"]
@@ -16,19 +15,14 @@ Probability = Annotated[float, Field(ge=0, le=1)]
 class ModelFacts(BaseModel):
     """The origin of a network, its input and its output.
 
+    Fields added by later versions of the format are ignored.
+
     Attributes:
-        format: Format of the metadata: 1. Fields added by later versions are ignored.
-        study: The study that trained it.
-        trial: The trial's number.
-        family: The family of the network.
         classes: Class names, in the order of the probabilities.
         image_shape: Height, width and channels of the input.
-        color: How images were prepared: `grey`, `rgb`, or `auto`, which makes images without
-            color grey.
+        color: How images were prepared; `auto` makes images without color grey.
         pixels: The input in words.
         fingerprint: Fingerprint of the training images.
-        val_accuracy: Validation accuracy, None if it is not known.
-        versions: Versions of the packages that wrote it.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")

@@ -29,9 +29,8 @@ from spaces.wording import plural
 CHUNK = 16
 """Number of images that are read between reports of progress."""
 MAX_BYTES = 2 * 2**30
-"""Of all prepared images together."""
+"""Limit of all prepared images together."""
 MAX_REASON = 300
-
 OptionalProgress = Progress | None
 FoundImage = tuple[Path, UnreadableImage | None]
 
@@ -40,11 +39,8 @@ FoundImage = tuple[Path, UnreadableImage | None]
 class Prediction:
     """The prediction for one image.
 
-    Attributes:
-        image: The path, as it was given.
-        probabilities: By class, adding up to 1; empty if the image could not be read.
-        notes: How the image was adapted, in words.
-        error: Why it could not be read; None if it was.
+    `probabilities` are by class and add up to 1. They are empty if the image could not be read,
+    which `error` explains. `notes` describe how it was adapted.
     """
 
     image: str
@@ -80,7 +76,7 @@ class Predictions:
 
     @property
     def n_unreadable(self) -> int:
-        """The number of images that could not be read."""
+        """Number of images that could not be read."""
         return sum(image.error is not None for image in self.images)
 
     def to_json(self) -> dict[str, Any]:
@@ -103,15 +99,10 @@ def predict(
 ) -> Predictions:
     """Return class probabilities of images by an exported model.
 
-    Images are prepared like the training images of the model. One that cannot be read is reported
-    in its place, and does not affect the others.
-
-    Args:
-        model: A `.keras` file of convsearch, the metadata beside it, or a report's folder.
-        images: Files, and folders whose images are used, sorted by name, without sub-folders.
-        n_threads: Number of threads of the trainer process.
-        progress: Called with the number of images read, then predicted.
-        on_step: Called with the description of a step when it begins.
+    The model is a `.keras` file of convsearch, the metadata beside it, or a report's folder. The
+    images are files, and folders whose images are used, sorted by name, without sub-folders. They
+    are prepared like the training images of the model. One that cannot be read is reported in its
+    place, and does not affect the others.
 
     Raises:
         ModelError: If the model cannot be loaded, or was not exported by convsearch.
@@ -145,7 +136,7 @@ def predict(
 
 
 def _find_model(path: Path) -> Path:
-    """Return the model in a report's folder, or the one that belongs to a file of metadata."""
+    """Return the model in a report's folder, or the one beside a file of metadata."""
     if path.is_dir():
         return path / MODEL
     return path.with_suffix(".keras") if path.suffix == ".json" else path
@@ -161,7 +152,7 @@ def _skipped_folders(paths: Sequence[Path]) -> Iterator[str]:
 
 
 def _find(path: Path) -> Iterator[FoundImage]:
-    """Return a file, or the images of a folder; a folder without images is unreadable."""
+    """Yield a file, or the images of a folder; a folder without images is unreadable."""
     if not path.is_dir():
         yield path, None
         return

@@ -17,7 +17,7 @@ logger = logging.getLogger(__name__)
 
 
 def load_dataset_facts(store: Store, study: str) -> DataFacts | None:
-    """Return facts about a study's images; None where they are not available here.
+    """Return facts about a study's images; None if they are not available here.
 
     Neither users' modules nor weights are loaded.
 
@@ -44,10 +44,7 @@ def describe_images(
 ) -> DataFacts:
     """Return facts about a study's images: those for training from scratch, or the only ones.
 
-    Args:
-        settings: Settings of the study.
-        data: Its images by image set.
-        with_names: Whether the facts have the names of excluded files.
+    `data` is by image set; `with_names` includes the names of excluded files.
     """
     images = data.get("scratch") or next(iter(data.values()))
     metadata = images.metadata

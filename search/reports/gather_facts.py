@@ -83,7 +83,7 @@ def gather_facts(
 
 @dataclass
 class FactsGatherer:
-    """Gathers the facts of a study; each is read once."""
+    """The facts of a study, each read once."""
 
     opened: OpenStudy
     named_winner: tuple[str, int] | None = None
@@ -96,8 +96,7 @@ class FactsGatherer:
 
         Raises:
             SettingsError: If it is a confirmation, which is reported with the study it confirms.
-            StudyNotFoundError: If there is no such study.
-            SearchError, SpaceError: If its images, weights or modules are not available.
+            StudyNotFoundError, SearchError, SpaceError: As `OpenStudy.load` raises.
         """
         opened = OpenStudy.load(store, study)
         if opened.is_confirmation:
@@ -108,14 +107,9 @@ class FactsGatherer:
         return cls(opened, winner)
 
     def facts(self, *, with_names: bool = False, caution_kind: str | None = None) -> Facts:
-        """Return the facts.
+        """Return the facts, optionally with the names of excluded files.
 
-        Args:
-            with_names: Whether they have the names of excluded files.
-            caution_kind: The kind of caution to begin with, if the winner is not available.
-
-        Raises:
-            NoResultError: If no trial of the study is complete.
+        If the winner is not available, a caution of `caution_kind` comes first.
         """
         from analysis.report.figures import importance_of
 
@@ -152,7 +146,7 @@ class FactsGatherer:
 
     @cached_property
     def ranking(self) -> Ranking:
-        """Its trials, best first."""
+        """The study's trials, best first."""
         return rank(self.opened.store, self.opened.name)
 
     @cached_property
@@ -161,7 +155,7 @@ class FactsGatherer:
 
     @property
     def confirmation(self) -> Confirmation | None:
-        """How its best configs compare over seeds, if they were trained again."""
+        """The comparison of the best configs over seeds, if they were trained again."""
         return self._confirmation_state[1]
 
     @property
@@ -172,7 +166,7 @@ class FactsGatherer:
 
     @property
     def is_final(self) -> bool:
-        """Whether search and confirmation are over, so that the winner stays what it is."""
+        """Whether search and confirmation are over, so that the winner is final."""
         trainings = self._confirmation_state[0]
         return self.status.is_over and (trainings is None or trainings.is_over)
 
@@ -183,18 +177,13 @@ class FactsGatherer:
 
     @cached_property
     def winner(self) -> Winner:
-        """The network that is exported.
-
-        Raises:
-            NoResultError: If no trial of the study is complete.
-            TrialRecordError: If the named winner does not exist any more.
-        """
+        """The network that is exported."""
         if self.named_winner is not None:
             return find_winner(self.ranking, self._confirmation_state[0], *self.named_winner)
         return choose_winner(self.ranking, *self._confirmation_state)
 
     def load_dataset_facts(self, *, with_names: bool = False) -> DataFacts:
-        """Return the facts about the study's images, optionally with names of excluded files."""
+        """Return facts about the study's images, optionally with names of excluded files."""
         return describe_images(self.opened.settings, self.opened.data, with_names=with_names)
 
     def _search(self) -> SearchFacts:

@@ -1,4 +1,4 @@
-"""The folder of a report: whether it may be used, and leftovers of a killed report."""
+"""The folder of a report: check that it may be used, and remove leftovers of a killed report."""
 
 import re
 import shutil
@@ -14,9 +14,9 @@ WRITTEN = PAGE, NOTEBOOK, DATA, TRIALS = "report.html", "report.ipynb", "report.
 REPORT_FILES = (*WRITTEN, MODEL, MODEL_METADATA)
 """The files of a report: those that `--force` replaces."""
 _TEMPORARY_NAME = re.compile(rf"\.writing-\w+|\.({'|'.join(map(re.escape, WRITTEN))})\.\d+")
-"""Names of files while they are written: what `kill -9` leaves."""
+"""Names of files while they are written, which `kill -9` leaves behind."""
 _WRITTEN_FIRST = (MODEL, PAGE)
-"""One of them is written before all others: a folder with only `trials.csv` is a user's."""
+"""One of these is written before all others: a folder with only `trials.csv` is a user's."""
 
 
 def has_report(out: Path) -> bool:
@@ -47,8 +47,8 @@ def check_folder(out: Path, *, is_forced: bool) -> None:
 def make_report_folder(out: Path) -> Iterator[None]:
     """Make the folder, and remove it again if the report fails.
 
-    The model of an earlier report is removed, since the new one may have none, and its data, so
-    that it counts as unfinished.
+    An earlier report's model is removed, since the new one may have none, and its data, so that
+    the report counts as unfinished.
 
     Raises:
         ReportError: If the folder cannot be created.

@@ -16,7 +16,7 @@ from storage import StudyRecord
 Tables = dict[str, dict[str, Any]]
 Overrides = Mapping[tuple[str, str], Any]
 OVERRIDABLE_TABLES = ("data", "space", "training", "search", "transfer", "budget")
-"""What a fork may change; its store and its name are fixed."""
+"""Tables that a fork may change; its store and its name are fixed."""
 
 
 def plan_from_record(
@@ -41,7 +41,7 @@ def plan_from_record(
 
 
 def read_overrides(texts: Sequence[str], space: SearchSpace) -> dict[tuple[str, str], Any]:
-    """Read `KEY=VALUE`s; a key is `TABLE.KEY`, or bare where one table alone has it.
+    """Read `KEY=VALUE`s; a key is `TABLE.KEY`, or bare where only one table has it.
 
     Raises:
         SettingsError: If there is no such key; the message names the nearest.
@@ -68,7 +68,7 @@ def _tables_of(settings: StudySettings, record: StudyRecord) -> Tables:
 def _override_space(
     table: dict[str, Any], changed: Overrides, own: Sequence[str]
 ) -> dict[str, Any]:
-    """Leave out keys that the changed families lack, and those that a shared key replaces."""
+    """Drop keys that the changed families lack, and those that a shared key replaces."""
     shared = {key for place, key in changed if place == "space"}
     kept = {
         key: value
@@ -90,7 +90,7 @@ def _resolve_key(key: str, space: SearchSpace) -> tuple[str, str]:
         return dotted[key]
     table, dot, rest = key.partition(".")
     if dot and table == "space":
-        return table, rest  # Maybe of a family that is new; `spaces` checks it.
+        return table, rest  # It may belong to a new family; `spaces` checks it.
     places = [place for place in known if place[1] == key]
     if len(places) == 1:
         return places[0]
@@ -115,7 +115,7 @@ def _known_keys(space: SearchSpace) -> list[tuple[str, str]]:
 
 
 def _read_value(text: str) -> Any:
-    """Read a value as TOML has it; words need no quotes, and commas make a list."""
+    """Read a value as in TOML; words need no quotes, and commas make a list."""
     try:
         return tomllib.loads(f"value = {text}")["value"]
     except tomllib.TOMLDecodeError:

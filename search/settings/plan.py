@@ -12,11 +12,7 @@ UNITS_S = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
 def parse_duration(value: object) -> object:
-    """Turn `90`, `90s`, `30m`, `2h` or `1d` into seconds; other text into an error.
-
-    Raises:
-        ValueError: If the text is no duration.
-    """
+    """Turn `90`, `90s`, `30m`, `2h` or `1d` into seconds; raise `ValueError` for other text."""
     if not isinstance(value, str):
         return value
     match = re.fullmatch(r"\s*(-?\d+(?:\.\d+)?)\s*([smhd]?)\s*", value)
@@ -31,7 +27,7 @@ Text = Annotated[str, Field(min_length=1)]
 
 
 class Table(BaseModel):
-    """A table of a study file: values only, and no keys but the known ones."""
+    """A table of a study file; unknown keys are errors."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -103,7 +99,7 @@ class SearchSettings(Table):
 
 
 class TransferSettings(Table):
-    """What pretrained backbones are given."""
+    """Images and weights of pretrained backbones."""
 
     image_size: Annotated[int, Field(ge=32, le=512, strict=True)] = _key(
         defaults.TRANSFER_IMAGE_SIZE,
@@ -122,12 +118,7 @@ class TransferSettings(Table):
 
 
 class BudgetSettings(Table):
-    """What a study may spend: trials that count, time with a worker at work, or both.
-
-    Attributes:
-        trials: The number of trials that count; 30 where there is no timeout either.
-        timeout: The time in which at least one worker is at work, as `30m`.
-    """
+    """What a study may spend: trials that count, time with a worker at work, or both."""
 
     trials: Count | None = _key(
         None, f"Trials to run; {defaults.N_TRIALS} where there is no `timeout` either."
@@ -183,7 +174,7 @@ class StoreTable(Table):
 class StudyPlan(Table):
     """All settings of a study file and the command line, with the defaults filled in.
 
-    `space` is the table as it was written, `families` and `modules` included; `spaces` reads it.
+    `space` is the table as written, with `families` and `modules`; `spaces` reads it.
     """
 
     study: StudyTable = StudyTable()

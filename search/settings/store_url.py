@@ -1,4 +1,4 @@
-"""The store that a command uses where none is given; no library is loaded for it."""
+"""The default store of a command; no library is loaded for it."""
 
 import os
 

@@ -8,12 +8,7 @@ from pydantic import Field, ValidationError
 from search import defaults
 from search.data import DataSettings
 from search.errors import StudyMismatchError
-from search.settings.plan import (
-    SearchSettings,
-    Table,
-    TrainingSettings,
-    TransferSettings,
-)
+from search.settings.plan import SearchSettings, Table, TrainingSettings, TransferSettings
 from spaces import FamilyModule, Limits
 from spaces.models.backbones import Mode
 from storage import Store, load_study
@@ -27,7 +22,7 @@ class ImageSet(Table):
 
 
 class WeightsFile(Table):
-    """The weights of a study's backbones: as `spaces.models.Weights`, and their digest."""
+    """The weights of a study's backbones, as `spaces.models.Weights`, and their digest."""
 
     source: str
     mode: Mode | None
@@ -38,13 +33,12 @@ class StudySettings(Table):
     """What the store keeps of a plan.
 
     `images` and `limits` are by image set, `scratch` or `transfer`; `modules` register users'
-    families; `space` is the record of a `spaces.SearchSpace`. Limits are those of the machine that
-    created the study, `family_trials` those of its first budget, 0 where there is one family.
-    `version`, `optuna` and `versions` are those that created it. `artifacts` is the result of
-    `read_artifacts_url`, `artifacts_folder` the study's folder there, by default its name.
-    `creation` distinguishes the study from an earlier one with its name, and maybe its id.
-    `confirms` names the study whose best configs this one trains again, and only those;
-    `confirms_creation` is the `creation` of that study.
+    families; `space` is the record of a `spaces.SearchSpace`. The limits and versions are those of
+    the machine that created the study. `family_trials` follows from its first budget, 0 for one
+    family. `artifacts` is the result of `read_artifacts_url`, `artifacts_folder` the folder there,
+    by default the study's name. `creation` distinguishes the study from an earlier one with its
+    name, and maybe its id. `confirms` names the study whose best configs this one trains again,
+    and only those; `confirms_creation` is the `creation` of that study.
     """
 
     version: str
@@ -82,8 +76,7 @@ class StudySettings(Table):
         """Read the settings from JSON.
 
         Raises:
-            StudyMismatchError: If another version of convsearch wrote settings that this one
-                cannot read.
+            StudyMismatchError: If another convsearch wrote settings that this one cannot read.
         """
         try:
             return cls.model_validate_json(text)

@@ -1,4 +1,4 @@
-"""Reading a study's plan: a TOML study file, with the command line's options over it."""
+"""The plan of a study, read from a TOML study file and the options that override it."""
 
 import tomllib
 from collections.abc import Mapping
@@ -16,12 +16,9 @@ MAX_FILE_BYTES = 1_000_000
 
 
 def read_plan(source: str, options: Options, names: Mapping[tuple[str, str], str]) -> StudyPlan:
-    """Return the plan of a source and options.
+    """Return the plan of a folder, an `.npz`, `demo` or a study file (`.toml`), with options.
 
-    Args:
-        source: A folder, an `.npz`, `demo`, or a study file (`.toml`).
-        options: Values of the command line.
-        names: The name of each option, for messages.
+    `names` are the options' names for messages.
 
     Raises:
         SettingsError: If something is unknown, of a wrong type or out of range.
@@ -39,11 +36,7 @@ def read_plan(source: str, options: Options, names: Mapping[tuple[str, str], str
 def make_plan(
     tables: dict[str, Any], given: Options, names: Mapping[tuple[str, str], str]
 ) -> StudyPlan:
-    """Return the plan of tables as a study file holds them, with given values over them.
-
-    Raises:
-        SettingsError: If something is unknown, of a wrong type or out of range.
-    """
+    """Return the plan of a study file's tables with overrides; errors are as for `read_plan`."""
     for (table, key), value in given.items():
         tables.setdefault(table, {})
         if isinstance(tables[table], dict):
@@ -90,7 +83,7 @@ def _resolve(folder: Path, path: str, *, is_name: bool) -> str:
 
 
 def _explain(error: ValidationError, called: Mapping[tuple[str, str], str]) -> str:
-    """Return what is wrong first, where it is, and what may have been meant."""
+    """Describe the first error, its place, and what may have been meant."""
     first = error.errors()[0]
     place = tuple(str(part) for part in first["loc"])
     option = called.get((place[0], place[1]), "") if len(place) > 1 else ""

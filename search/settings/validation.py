@@ -15,11 +15,11 @@ _MESSAGES = {
     "float_parsing": "a number",
     "float_type": "a number",
 }
-"""By pydantic's types of errors."""
+"""Expected values by pydantic's type of error."""
 
 
 def suggest_name(name: str, known: Sequence[str], otherwise: str = "") -> str:
-    """Return a hint at the known name that is nearest, or at all names."""
+    """Return a hint at the nearest known name, or at all names."""
     near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
     if near:
         return f" Did you mean `{near[0]}`?"
@@ -27,11 +27,9 @@ def suggest_name(name: str, known: Sequence[str], otherwise: str = "") -> str:
 
 
 def describe_error(error: Mapping[str, Any], received: str | None = None) -> str:
-    """Describe an error of pydantic, as `expected 2 or more. Received: 1`.
+    """Describe one of `ValidationError.errors()`, as `expected 2 or more. Received: 1`.
 
-    Args:
-        error: One of `ValidationError.errors()`.
-        received: The value in words; as Python writes it by default.
+    `received` is the value in words, by default its `repr`.
     """
     value = repr(error["input"]) if received is None else received
     text = _MESSAGES.get(error["type"], "").format(**error.get("ctx", {})) or error["msg"]

@@ -17,11 +17,7 @@ from spaces import FamilyModule, SearchSpace
 def check_compatible(
     name: str, known: StudySettings, settings: StudySettings, space: SearchSpace
 ) -> None:
-    """Check that a study may be resumed with these settings.
-
-    Raises:
-        StudyMismatchError: If it would be another study; the message lists what differs.
-    """
+    """Raise `StudyMismatchError`, listing all differences, if these are not a study's settings."""
     differences = []
     for image_set in known.images.keys() & settings.images.keys():
         stored, current = (it.images[image_set].fingerprint for it in (known, settings))
@@ -89,7 +85,7 @@ def _table_differences(stored: Mapping[str, Any], current: Mapping[str, Any]) ->
 def with_current_locations(
     known: StudySettings, settings: StudySettings, *, is_artifacts_given: bool
 ) -> StudySettings:
-    """Return the known settings with today's places: equal images may be elsewhere now."""
+    """Return the known settings with current locations: equal images may have moved."""
     names = ["images", "weights", "modules", "max_files_mb"]
     is_there = not is_folder(known.artifacts) or Path(known.artifacts).is_dir()
     if known.artifacts != settings.artifacts and (is_artifacts_given or not is_there):
@@ -115,7 +111,7 @@ def package_versions() -> dict[str, str]:
 
 
 def version_stamp() -> dict[str, Any]:
-    """Return the settings that tell a study from an equal one made earlier or elsewhere."""
+    """Return versions and a random id, which distinguish a study from one with equal settings."""
     installed = installed_versions()
     return {
         "version": installed["convsearch"],
@@ -126,11 +122,7 @@ def version_stamp() -> dict[str, Any]:
 
 
 def check_versions(settings: StudySettings) -> None:
-    """Refuse a study of another convsearch or Optuna series than this machine's.
-
-    Raises:
-        StudyMismatchError: If one differs; the message has both.
-    """
+    """Raise `StudyMismatchError` if a study is of another series of convsearch or Optuna."""
     stored = {"convsearch": settings.version, "optuna": settings.optuna}
     for name, installed in installed_versions().items():
         recorded = stored[name]
@@ -143,6 +135,6 @@ def check_versions(settings: StudySettings) -> None:
 
 
 def _series(text: str) -> str:
-    """What must be equal: the major version, and before 1.0 the minor one as well."""
+    """Return the part that must be equal: the major version, before 1.0 with the minor one."""
     major, _, rest = text.partition(".")
     return f"0.{rest.partition('.')[0]}" if major == "0" else major

@@ -1,7 +1,7 @@
-"""Deleting a study: its files first, then its rows, so that a second call completes a first one.
+"""Deletion of a study: its files first, then its rows, so that a second call completes a first.
 
-Prepared images are shared, in the user's cache by all stores and in an artifacts folder by those
-that name it. What another store's workers may need is kept, and reported.
+Prepared images are shared by all stores in the user's cache, and by those that use it in an
+artifacts folder. Files that another store's workers may need are kept, and reported.
 """
 
 from collections.abc import Iterable, Mapping
@@ -56,16 +56,11 @@ class DeletionSummary:
 def remove_study(
     store: Store, name: str, *, force: bool = False, progress: Progress | None = None
 ) -> DeletionSummary:
-    """Delete a study, one of ours or a plain Optuna one, with its artifacts and prepared images.
+    """Delete a study of convsearch or Optuna with its artifacts and prepared images.
 
     Its confirmation is deleted first. An interrupted call may be repeated: until its rows are
-    deleted, the study exists and is stopped.
-
-    Args:
-        store: The store.
-        name: The study's.
-        force: Whether workers may be serving it.
-        progress: Called with the number of trials deleted.
+    deleted, the study exists and is stopped. `progress` is called with the number of trials
+    deleted.
 
     Raises:
         StudyNotFoundError: If there is no such study.
@@ -127,7 +122,7 @@ def _remove_files(store: Store, name: str, settings: StudySettings) -> DeletionS
 def _unneeded(
     artifacts: Artifacts, settings: StudySettings, others: OtherStudies
 ) -> dict[str, int]:
-    """Return what was shared for this study alone in this store, with its size."""
+    """Return shared files that no other study of this store uses, with their sizes."""
     known = artifacts.store.sizes()
     neighbors = [it for it in others.values() if it and it.artifacts == settings.artifacts]
     needed = {name for other in neighbors for name in shared_files(other)}
@@ -139,8 +134,8 @@ def _is_exclusive(
 ) -> bool:
     """Whether only studies of this store have files there, and the settings of all can be read.
 
-    Every study has a folder of its own before it shares anything. A bucket has no folders, and
-    listing all of it would take too long.
+    A study has its own folder before it shares anything. A bucket has no folders, and listing it
+    would take too long.
     """
     if None in others.values():
         return False

@@ -1,4 +1,4 @@
-"""Forks: studies with another space, other data or settings, that use an older one's trials."""
+"""Forks: studies with another space, data or settings that use an older study's trials."""
 
 from contextlib import suppress
 from dataclasses import dataclass
@@ -60,13 +60,8 @@ def fork(
 ) -> Fork:
     """Create the study of a plan from an older one of the same store.
 
-    Args:
-        store: The store of both.
-        old: The older study.
-        plan: The plan of the new one.
-        count_taken: Whether the copied trials count for the new budget; by default it is spent on
-            new trials.
-        progress: Called with the progress of images, then of trials.
+    With `count_taken`, copied trials count for the new budget; by default it is spent on new ones.
+    `progress` is called with the progress of images, then of trials.
 
     Raises:
         SettingsError: If a study of the new name exists.
@@ -91,9 +86,9 @@ def fork(
 
 
 def _create_study(new_study: NewStudy, old: str) -> optuna.Study:
-    """Create the study as Optuna's; workers see it once our record of it is written.
+    """Delete what an interrupted fork has left, and create the study as Optuna's.
 
-    What an interrupted fork has left is deleted.
+    Workers see it once our record of it is written.
     """
     if _is_unfinished_fork(new_study.store, new_study.plan.name):
         delete_study(new_study.store, new_study.plan.name)
@@ -102,17 +97,16 @@ def _create_study(new_study: NewStudy, old: str) -> optuna.Study:
         storage=new_study.store.optuna_storage,
         study_name=new_study.plan.name,
         direction="maximize",
-        load_if_exists=True,  # The answer to its creation may have been lost.
+        load_if_exists=True,  # The response to its creation may have been lost.
     )
     study.set_user_attr(FORKED_FROM, {"study": old, "is_whole": False})
     return study
 
 
 def _is_unfinished_fork(store: Store, name: str) -> bool:
-    """Whether an interrupted fork has left a study of that name: with our mark, and no record.
+    """Whether an interrupted fork has left a study of that name, with our mark and no record.
 
-    Raises:
-        SettingsError: If the name is that of another study.
+    The name of any other study raises `SettingsError`.
     """
     if name in list_studies(store):
         raise SettingsError(f"A study {name!r} exists already. Give the fork another name.")
@@ -126,7 +120,7 @@ def _is_unfinished_fork(store: Store, name: str) -> bool:
 
 
 def _prepared(prior: PriorStudy, store: Store, plan: StudyPlan) -> dict[str, PreparedSet]:
-    """Return the images of the old study that the new one uses, too, where they are available."""
+    """Return the available images of the old study that the new one uses, too."""
     settings = prior.settings
     if plan.data != settings.data:
         return {}

@@ -12,18 +12,17 @@ from storage import Store, StudyOverview, list_overviews
 
 @dataclass(frozen=True, slots=True)
 class StudyListing:
-    """A study in a list; `n_bytes` are of its files, None where these are not known."""
+    """A study in a list, with the size of its files, None if that is not known."""
 
     overview: StudyOverview
     n_bytes: int | None
 
     @property
     def best(self) -> float | None:
-        """The best value; none for a confirmation, where it would be the luckiest seed."""
-        is_confirmation = self.overview.is_ours and self.overview.name.endswith(
-            CONFIRMATION_SUFFIX
-        )
-        return None if is_confirmation else self.overview.best
+        """The best value; None for a confirmation, where it would be that of the luckiest seed."""
+        found = self.overview
+        is_confirmation = found.is_ours and found.name.endswith(CONFIRMATION_SUFFIX)
+        return None if is_confirmation else found.best
 
     def to_json(self) -> dict[str, Any]:
         """Return the study as `study list --json` shows it."""

@@ -18,7 +18,10 @@ from storage import Store, load_optuna_study, load_study
 
 @dataclass(frozen=True, slots=True)
 class OpenStudy:
-    """A study that a worker can join."""
+    """A study that a worker can join.
+
+    `data` is by image set; `n_configs` is None if the space has too many configs to count.
+    """
 
     store: Store
     study_id: int
@@ -26,26 +29,22 @@ class OpenStudy:
     settings: StudySettings
     space: SearchSpace
     data: dict[str, PreparedSet]
-    """By image set: what families from scratch train on, and what pretrained ones do."""
     study: optuna.Study
     artifacts: Artifacts
     n_configs: int | None
-    """How many configs the space has, None when there are too many to count."""
 
     @classmethod
     def load(cls, store: Store, name: str) -> "OpenStudy":
         """Load a study with what its workers need, and check that all of it is the study's.
 
-        What another machine prepared is fetched from the study's artifacts.
+        Images and weights that are missing here are fetched from the study's artifacts.
 
         Raises:
             StudyNotFoundError: If the store has no such study.
             DataError: If the prepared set is not found anywhere.
             ArtifactError: If it cannot be fetched.
-            StudyMismatchError: If the study is of other versions, or the prepared set or the
-                weights here are others.
-            SpaceError: If a module with families of users is missing or has another content, or
-                the file of weights is missing.
+            StudyMismatchError: If versions, prepared set or weights differ from the study's.
+            SpaceError: If a user's module is missing or changed, or the weights are missing.
         """
         record = load_study(store, name)
         store.optuna_storage.forget_study(record.study_id)
@@ -71,28 +70,25 @@ class OpenStudy:
                 family_trials=settings.family_trials,
             ),
         )
-        n_configs = space.count()
         return cls(
-            store, record.study_id, name, settings, space, data, study, artifacts, n_configs
+            store, record.study_id, name, settings, space, data, study, artifacts, space.count()
         )
 
     @property
     def is_confirmation(self) -> bool:
-        """Whether it trains configs of another study again, and draws none of its own."""
+        """Whether the study only trains configs of another study again."""
         return bool(self.settings.confirms)
 
     def data_of(self, family: str) -> PreparedSet:
-        """Return the images that a family trains on, fetched again where their file is gone.
+        """Return the images that a family trains on, fetched again if their file is gone.
 
         Raises:
-            DataError: If they are not found anywhere any more.
-            StudyMismatchError: If another set is in their place.
-            ArtifactError: If they cannot be fetched.
+            DataError, StudyMismatchError, ArtifactError: As `load` does.
         """
         return self._ensure(find_family(family).image_set)
 
     def cached_data_of(self, family: str) -> PreparedSet:
-        """Return the images that a family trains on, for their shape: their file may be gone."""
+        """Return the images that a family trains on, whose file may be gone, for their shape."""
         return self.data.get(find_family(family).image_set) or self.data_of(family)
 
     def ensure_data(self) -> None:

@@ -1,4 +1,4 @@
-"""A plan with what follows from it worked out once: name, store, budget and place of artifacts."""
+"""A plan with its defaults resolved: name, store, budget and place of artifacts."""
 
 import secrets
 from dataclasses import dataclass
@@ -15,16 +15,10 @@ from storage import Store
 
 @dataclass(frozen=True, slots=True)
 class ResolvedPlan:
-    """What `submit` works from.
+    """The input of `submit`: the plan as given, and the values that follow from it.
 
-    Attributes:
-        tables: The plan as given.
-        name: Name of the study.
-        store_url: URL of the store.
-        n_trials: Budget of trials; None for no bound.
-        timeout_s: Budget of time with a worker at work; None for no bound.
-        artifacts: Place of the artifacts, as the study records it.
-        artifacts_folder: The study's folder there.
+    `n_trials` and `timeout_s`, the time with a worker at work, are None for no bound.
+    `artifacts_folder` is the study's folder in `artifacts`.
     """
 
     tables: StudyPlan
@@ -51,7 +45,7 @@ def resolve_plan(tables: StudyPlan) -> ResolvedPlan:
     artifacts, folder = _default_artifacts_url(url), folder_name(name)
     if tables.store.artifacts is not None:
         artifacts = read_artifacts_url(tables.store.artifacts)
-        if artifacts != DATABASE:  # Other stores may use the place, too: they stay apart.
+        if artifacts != DATABASE:  # Other stores may use the place, too.
             folder = f"{folder}-{secrets.token_hex(4)}"
     return ResolvedPlan(tables, name, url, n_trials, timeout_s, artifacts, folder)
 

@@ -1,4 +1,4 @@
-"""The `[space]` table of a plan: families, modules with users' own ones, and what is narrowed."""
+"""The `[space]` table of a plan: families, modules of users' families, narrowed domains."""
 
 from collections.abc import Sequence
 
@@ -43,7 +43,7 @@ def _check_no_transfer_options(plan: StudyPlan, families: Sequence[str]) -> None
 
 
 def _read_backbones(names: object) -> list[str]:
-    """Return backbones their own names: `MobileNetV2` is `mobilenet_v2`."""
+    """Return the canonical names of backbones: `MobileNetV2` is `mobilenet_v2`."""
     return [find_backbone(name).name for name in _as_names(names)]
 
 

@@ -1,4 +1,4 @@
-"""Submitting a study: everything is checked and prepared before anything is spent."""
+"""Submission of a study: everything is checked and prepared before anything is spent."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -70,17 +70,14 @@ def submit(
     """Create the study of a plan, or open it again with the plan's budget.
 
     Args:
-        plan: What to search, on what.
-        n_workers: How many workers share this machine; by default as the plan says, or one for
-            each core.
+        plan: The study's settings.
+        n_workers: Workers that share this machine; by default the plan's, or one for each core.
         progress: Called with the progress of preparing and sharing images.
         prepared: Images, by image set, that need not be prepared again.
-        initial_trials: Chooses what a new study tries first; by default as `[study] warm_start`
-            says.
+        initial_trials: Chooses the first trials of a new study; by default by `warm_start`.
 
     Raises:
-        SearchError: If the source, the settings or the folder cannot be used, or a study of that
-            name has other ones.
+        SearchError: If source, settings or folder cannot be used, or differ from the study's.
         SpaceError: If the space cannot be narrowed so, or no network in it fits the images.
         StoreError: If the store cannot be used.
     """
@@ -129,7 +126,7 @@ def _check_networks(
     limits: Mapping[str, Limits],
     progress: Progress | None,
 ) -> WeightsFile | None:
-    """Make sure that networks of the space fit the images, and return backbones' weights."""
+    """Check that networks of the space fit the images, and return the backbones' weights."""
     for name, images in data.items():
         part = space.of_image_set(name)
         part.check_image_shape(images.image_shape, images.n_classes, limits[name])
@@ -149,7 +146,6 @@ def _make_settings(
     limits: dict[str, Limits],
     weights: WeightsFile | None,
 ) -> StudySettings:
-    """Return what the store keeps of the plan."""
     tables = plan.tables
     return StudySettings(
         **version_stamp(),
@@ -229,7 +225,7 @@ def _resume(new_study: NewStudy, n_workers: int, progress: Progress | None) -> S
 def upload_inputs(
     store: Store, name: str, settings: StudySettings, progress: Progress | None
 ) -> Artifacts:
-    """Put what workers need into the artifacts of a study, before the study exists for them."""
+    """Upload what workers need to the artifacts of a study, before workers can see the study."""
     artifacts = Artifacts.of_study(settings, store, name)
     artifacts.create()
     share_inputs(artifacts.store, settings, progress)
@@ -239,7 +235,7 @@ def upload_inputs(
 def _family_trials(tables: StudyPlan, space: SearchSpace) -> int:
     """Return how many trials each of several families is granted before the search picks.
 
-    A study with a time alone grants as many as one of the default number of trials.
+    A study without a number of trials grants as many as one with the default number.
     """
     n_families = len(space.families)
     if n_families == 1:

@@ -19,14 +19,10 @@ def make_task(
     checkpoint: Path | None = None,
     resume_from: Path | None = None,
 ) -> Task:
-    """Return the task of training a config.
+    """Return the task of training a config of a study from a trial's seed.
 
-    Args:
-        opened: The study.
-        config: What to train.
-        seed: Of the trial.
-        checkpoint: Where to save after each epoch; None for nowhere.
-        resume_from: The checkpoint to resume from, if it is another one.
+    The checkpoint is saved after each epoch, unless it is None. `resume_from` is the checkpoint to
+    resume from, if it is another one.
 
     Raises:
         DataError: If the study's images are not found anywhere.

@@ -1,4 +1,4 @@
-"""The command `confirm`: is the winner of a search really the best?"""
+"""The command `confirm`: the best configs of a search, trained again and compared."""
 
 import signal
 from typing import Annotated

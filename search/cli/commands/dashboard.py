@@ -116,7 +116,7 @@ def _announce(
 
 
 def _open_browser(address: str) -> None:
-    """Open a browser on a desktop; without the token, which process lists would show."""
+    """Open a browser on a desktop, without the token, which process lists would show."""
     if not sys.stderr.isatty() or "SSH_CONNECTION" in os.environ or not _is_desktop():
         return
     import threading

@@ -1,4 +1,4 @@
-"""`convsearch data`: looking at a source, and preparing it ahead of a study."""
+"""`convsearch data`: inspection of a source, and its preparation ahead of a study."""
 
 from typing import TYPE_CHECKING, Annotated
 

@@ -30,11 +30,7 @@ def show_confirm_result(
 ) -> None:
     """Show how the configs compare, and the winner's scores on the test split.
 
-    Args:
-        console: Console for the result.
-        stderr_console: Console for everything else.
-        result: The result.
-        opens_test: `True` for `--test`, `False` for `--no-test`, else None.
+    `opens_test` is `True` for `--test`, `False` for `--no-test`, else None.
     """
     trainings = result.trainings
     if result.confirmation is None or trainings is None:
@@ -42,10 +38,7 @@ def show_confirm_result(
     else:
         show_confirmation(console, result.ranking, result.confirmation, trainings)
     if result.winner is None:
-        print_line(
-            stderr_console,
-            "Not all trainings are done: the same command resumes them.",
-        )
+        print_line(stderr_console, "Not all trainings are done: the same command resumes them.")
         return
     show_winner(console, result.winner, trainings)
     if result.problem is not None:
@@ -106,7 +99,7 @@ def show_test_uses(console: Console, uses: Sequence[TestUse]) -> None:
 def show_confirmation(
     console: Console, ranking: Ranking, found: Confirmation, trainings: Trainings
 ) -> None:
-    """Show the configs, the best mean first, and the recommended one or how many are left."""
+    """Show the configs, best mean first, and the recommended one or the trainings left."""
     console.print(f"{ranking.study}: validation accuracy over seeds")
     table = Table(box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))  # fits 80 columns
     table.add_column("trial", justify="right", no_wrap=True)

@@ -39,7 +39,7 @@ def show_unreadable(console: Console, found: Predictions) -> None:
 
 
 def _print(console: Console, table: Table) -> None:
-    """Print a table; outside a terminal in full width, so that no name is broken."""
+    """Print a table, in full width outside a terminal, so that no name is broken."""
     if not console.is_terminal:
         table.width = console.measure(table, options=console.options.update(width=WIDEST)).maximum
     console.print(table, soft_wrap=not console.is_terminal)

@@ -94,7 +94,7 @@ def _describe_network(trial: RankedTrial) -> str:
 
 
 def _share(trial: RankedTrial, best: RankedTrial, cost: Cost) -> str:
-    """Say how much less than the best a trial costs; empty if it does not."""
+    """Describe how much less than the best a trial costs; empty if it does not cost less."""
     if trial.cost(cost) >= best.cost(cost):
         return ""
     return f"{trial.cost(cost) / best.cost(cost):.0%} of its {COSTS[cost]}"

@@ -1,4 +1,4 @@
-"""Output about a source, a study, its trials and its workers, as tables of text."""
+"""Output about a source, a study, its trials and its workers."""
 
 from collections.abc import Sequence
 from datetime import timedelta
@@ -102,7 +102,7 @@ def show_families(console: Console, families: Sequence[FamilySummary]) -> None:
 
 
 def show_ending(console: Console, result: "RunResult") -> None:
-    """Show how a run ended and what to do next."""
+    """Show how a run ended, and the next commands."""
     status, record = result.status, result.status.record
     counts = status.counts
     waiting = f", {counts['waiting']} waiting" if counts["waiting"] else ""
@@ -130,12 +130,7 @@ def show_ending(console: Console, result: "RunResult") -> None:
 
 
 def report_command(study: str, store: str) -> str:
-    """Return the command that writes a study's report, or replaces it if there is one.
-
-    Args:
-        study: The study's name.
-        store: The store's URL; empty for the default.
-    """
+    """Return the command that writes a study's report; `store` is empty for the default one."""
     from search.reports.output_folder import has_report
 
     folder = f"{study}-report"
