@@ -24,7 +24,7 @@ class Listener:
     def open(cls, host: str, port: int, *, port_option: str) -> "Listener":
         """Listen at a name or an address of this machine; port 0 takes any free one.
 
-        The hint which port is free names the command's `port_option`.
+        `port_option` precedes a free port in the hint of the error.
 
         Raises:
             SettingsError: If the port is in use, or the address is not of this machine.

@@ -15,7 +15,7 @@ from search.settings.stored import StudySettings
 from storage import Store, find_study_id, list_studies
 
 LOW_SPACE_BYTES, CRITICAL_SPACE_BYTES = 2 * 2**30, 200 * 2**20
-"""Below the first, a study fills the disk in days; below the second, with running trials."""
+"""Enough for a few days of a study, and too little for the checkpoints of running trials."""
 
 
 def check_artifacts(

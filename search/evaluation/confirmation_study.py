@@ -118,7 +118,7 @@ def _resume(opened: OpenStudy, queue: Sequence[QueuedConfig], progress: Progress
 
 
 def _settings_of(confirmed: StudySettings, study: str) -> StudySettings:
-    """Return the settings of the confirmation: those of the study, except for the search's."""
+    """Return the settings of the confirmation: those of the study, except for the search."""
     seed = derive_seed(confirmed.search.seed, 0, CONFIRMATION)
     search = {"seed": seed, "pruner": "none", "sampler": "random"}
     name = folder_name(confirmation_name(study))

@@ -1,7 +1,7 @@
 """Deletion of a study: its files first, then its rows, so that a second call completes a first.
 
-Prepared images are shared by all stores in the user's cache, and by those that use it in an
-artifacts folder. Files that another store's workers may need are kept, and reported.
+Prepared images in the user's cache are shared by all stores, those in an artifacts folder by the
+stores that use it. Files that another store's workers may need are kept, and reported.
 """
 
 from collections.abc import Iterable, Mapping

@@ -18,10 +18,7 @@ from storage import Store, load_optuna_study, load_study
 
 @dataclass(frozen=True, slots=True)
 class OpenStudy:
-    """A study that a worker can join.
-
-    `data` is by image set; `n_configs` is None if the space has too many configs to count.
-    """
+    """A study that a worker can join; `data` is by image set, `n_configs` None for too many."""
 
     store: Store
     study_id: int
