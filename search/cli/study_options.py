@@ -94,9 +94,7 @@ _OPTIONS: Mapping[str, Any] = {
     ),
     "strict": _option(bool, "A broken image is an error, not left out.", "--strict"),
     "warm_start": _option(
-        str,
-        "Try the best configs of an earlier study first, also of other data.",
-        metavar="STUDY",
+        str, "Try the best configs of an earlier study first, also of other data.", metavar="STUDY"
     ),
     "warm_start_store": _option(
         str, "The store of that study.", metavar="URL", show_default="the same"

@@ -8,12 +8,7 @@ from pydantic import Field, ValidationError
 from search import defaults
 from search.data import DataSettings
 from search.errors import StudyMismatchError
-from search.settings.plan import (
-    SearchSettings,
-    Table,
-    TrainingSettings,
-    TransferSettings,
-)
+from search.settings.plan import SearchSettings, Table, TrainingSettings, TransferSettings
 from spaces import FamilyModule, Limits
 from spaces.models.backbones import Mode
 from storage import Store, load_study

@@ -62,8 +62,7 @@ def fork(
     ] = None,
     trials: options.Trials = None,
     count_taken: Annotated[
-        bool,
-        typer.Option("--count-taken", help="Copied trials count for the budget."),
+        bool, typer.Option("--count-taken", help="Copied trials count for the budget.")
     ] = False,
     store: options.Store = None,
     json: options.Json = False,

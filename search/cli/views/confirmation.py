@@ -42,10 +42,7 @@ def show_confirm_result(
     else:
         show_confirmation(console, result.ranking, result.confirmation, trainings)
     if result.winner is None:
-        print_line(
-            stderr_console,
-            "Not all trainings are done: the same command resumes them.",
-        )
+        print_line(stderr_console, "Not all trainings are done: the same command resumes them.")
         return
     show_winner(console, result.winner, trainings)
     if result.problem is not None:

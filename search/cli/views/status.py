@@ -210,7 +210,7 @@ def show_source(console: Console, summary: "SourceSummary") -> None:
         f"{plural(n_images, summary.color + ' image')} in "
         f"{plural(len(summary.classes), 'class')} ({summary.kind}), "
         + (smallest if smallest == largest else f"{smallest} to {largest}")
-        + " pixels",
+        + " pixels"
     )
     table = Table(box=SIMPLE_HEAD, pad_edge=False)
     table.add_column("class")
