@@ -1,4 +1,4 @@
-"""The plan of a recorded study, with changes as `KEY=VALUE`: what `study fork --set` does."""
+"""The plan of a recorded study with `KEY=VALUE` overrides, for `study fork --set`."""
 
 import tomllib
 from collections.abc import Mapping, Sequence
@@ -16,17 +16,17 @@ from storage import StudyRecord
 Tables = dict[str, dict[str, Any]]
 Overrides = Mapping[tuple[str, str], Any]
 OVERRIDABLE_TABLES = ("data", "space", "training", "search", "transfer", "budget")
-"""What a fork may change; its store and its name are fixed."""
+"""Tables that a fork may change; its store and its name are fixed."""
 
 
 def plan_from_record(
     record: StudyRecord, changes: Sequence[str], *, name: str, store_url: str
 ) -> StudyPlan:
-    """Return the plan of a recorded study, with changes and under another name.
+    """Return the plan of a recorded study with overrides and a new name.
 
     Raises:
-        SettingsError: If a change names nothing that can be changed, or is of a wrong type.
-        SpaceError: If a family is not known here.
+        SettingsError: If a key is unknown, or a value is invalid.
+        SpaceError: If a family is unknown on this machine.
     """
     settings = StudySettings.read(record.settings)
     own = [family for module in settings.modules for family in module.load()]
@@ -41,11 +41,7 @@ def plan_from_record(
 
 
 def read_overrides(texts: Sequence[str], space: SearchSpace) -> dict[tuple[str, str], Any]:
-    """Read `KEY=VALUE`s; a key is `TABLE.KEY`, or bare where one table alone has it.
-
-    Raises:
-        SettingsError: If there is no such key; the message names the nearest.
-    """
+    """Parse `KEY=VALUE` texts; a key is `TABLE.KEY`, or `KEY` if only one table has it."""
     changed = {}
     for text in texts:
         key, equals, value = text.partition("=")
@@ -68,7 +64,7 @@ def _tables_of(settings: StudySettings, record: StudyRecord) -> Tables:
 def _override_space(
     table: dict[str, Any], changed: Overrides, own: Sequence[str]
 ) -> dict[str, Any]:
-    """Leave out keys that the changed families lack, and those that a shared key replaces."""
+    """Drop keys that the new families lack, and those that a shared key replaces."""
     shared = {key for place, key in changed if place == "space"}
     kept = {
         key: value
@@ -90,7 +86,7 @@ def _resolve_key(key: str, space: SearchSpace) -> tuple[str, str]:
         return dotted[key]
     table, dot, rest = key.partition(".")
     if dot and table == "space":
-        return table, rest  # Maybe of a family that is new; `spaces` checks it.
+        return table, rest  # It may belong to a new family; `spaces` checks it.
     places = [place for place in known if place[1] == key]
     if len(places) == 1:
         return places[0]
@@ -115,7 +111,7 @@ def _known_keys(space: SearchSpace) -> list[tuple[str, str]]:
 
 
 def _read_value(text: str) -> Any:
-    """Read a value as TOML has it; words need no quotes, and commas make a list."""
+    """Parse a value as TOML; words need no quotes, and commas make a list."""
     try:
         return tomllib.loads(f"value = {text}")["value"]
     except tomllib.TOMLDecodeError:

@@ -1,4 +1,4 @@
-"""Whether a study can be resumed: versions and settings must be equal, files may move."""
+"""Compatibility of studies: versions and settings must be equal, files may move."""
 
 import secrets
 from collections.abc import Mapping, Sequence
@@ -20,7 +20,7 @@ def check_compatible(
     """Check that a study may be resumed with these settings.
 
     Raises:
-        StudyMismatchError: If it would be another study; the message lists what differs.
+        StudyMismatchError: If they differ; the message lists the differences.
     """
     differences = []
     for image_set in known.images.keys() & settings.images.keys():
@@ -89,7 +89,7 @@ def _table_differences(stored: Mapping[str, Any], current: Mapping[str, Any]) ->
 def with_current_locations(
     known: StudySettings, settings: StudySettings, *, is_artifacts_given: bool
 ) -> StudySettings:
-    """Return the known settings with today's places: equal images may be elsewhere now."""
+    """Return the known settings with the current locations of their files."""
     names = ["images", "weights", "modules", "max_files_mb"]
     is_there = not is_folder(known.artifacts) or Path(known.artifacts).is_dir()
     if known.artifacts != settings.artifacts and (is_artifacts_given or not is_there):
@@ -106,7 +106,7 @@ def installed_versions() -> dict[str, str]:
 
 
 def package_versions() -> dict[str, str]:
-    """Return the versions of Python and of the packages that results depend on, by name."""
+    """Return the versions of Python and of the packages that affect results, by name."""
     found = {"python": python_version()}
     for name in PACKAGES:
         with suppress(PackageNotFoundError):
@@ -115,7 +115,7 @@ def package_versions() -> dict[str, str]:
 
 
 def version_stamp() -> dict[str, Any]:
-    """Return the settings that tell a study from an equal one made earlier or elsewhere."""
+    """Return the settings that distinguish a study from an equal one created elsewhere."""
     installed = installed_versions()
     return {
         "version": installed["convsearch"],
@@ -126,10 +126,10 @@ def version_stamp() -> dict[str, Any]:
 
 
 def check_versions(settings: StudySettings) -> None:
-    """Refuse a study of another convsearch or Optuna series than this machine's.
+    """Check that a study is of this machine's series of convsearch and Optuna.
 
     Raises:
-        StudyMismatchError: If one differs; the message has both.
+        StudyMismatchError: If it is of another one.
     """
     stored = {"convsearch": settings.version, "optuna": settings.optuna}
     for name, installed in installed_versions().items():
@@ -143,6 +143,6 @@ def check_versions(settings: StudySettings) -> None:
 
 
 def _series(text: str) -> str:
-    """What must be equal: the major version, and before 1.0 the minor one as well."""
+    """Return the major version, and before 1.0 the minor version with it."""
     major, _, rest = text.partition(".")
     return f"0.{rest.partition('.')[0]}" if major == "0" else major

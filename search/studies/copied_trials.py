@@ -1,8 +1,7 @@
-"""Trials of an older study that a fork copies, with their curves, outcomes and checkpoints.
+"""Copying trials of an older study into a fork, with curves, outcomes and checkpoints.
 
-A trial is copied where the new space can draw its config and its value stays comparable: equal
-images, weights and training settings. Otherwise only configs are taken, and the best of them are
-tried first.
+A trial is copied if the new space contains its config and its value stays comparable: equal
+images, weights and training settings. Otherwise, only the best configs are tried again first.
 """
 
 from collections.abc import Callable, Container, Mapping, Sequence
@@ -28,16 +27,16 @@ from storage import Outcome, TrialCopy, TrialRow, copy_trials, find_study_id, lo
 from storage.optuna_internals import FIXED_PARAMS
 
 N_INITIAL_CONFIGS = 10
-"""Of a study whose values cannot be compared, so many configs are tried again first."""
+"""Maximum number of configs tried again first, of trials whose values are not comparable."""
 COPIED_FROM = "taken_from"
-"""Attribute of a copied trial: the study and the trial that it comes from."""
+"""Attribute of a copied trial: its original study and trial."""
 TIMEOUT_SETTINGS = {"trial_timeout", "silence_timeout"}
-"""Settings of training that do not change the value of a trial that ended by itself."""
+"""Training settings without effect on the value of a trial that did not time out."""
 
 
 @dataclass(frozen=True, slots=True)
 class _MappedTrial:
-    """A finished trial of the old study that the new space can draw."""
+    """A finished trial of the old study that the new space contains."""
 
     row: TrialRow
     outcome: Outcome
@@ -45,26 +44,21 @@ class _MappedTrial:
 
     @property
     def is_complete(self) -> bool:
-        """Whether it was trained to its end."""
+        """Whether the trial was trained to its end."""
         return self.row.state == "COMPLETE"
 
     @property
     def image_set(self) -> str:
-        """The images that it is trained on."""
+        """The image set that the trial is trained on."""
         return find_family(self.mapped.config.family).image_set
 
 
 @dataclass(slots=True)
 class TrialCopier:
-    """Copies trials of an older study into one that is about to be created.
+    """Copies trials of an older study into one that `create` creates in Optuna.
 
-    Attributes:
-        prior: The older study.
-        count_taken: Whether copied trials count for the budget of the new one.
-        create: Creates the new study as Optuna's.
-        progress: Called with the progress.
-        n_copied: How many trials were copied.
-        n_queued: How many configs are tried again first.
+    With `count_taken`, copied trials count toward the new budget; `n_queued` configs are tried
+    again first.
     """
 
     prior: PriorStudy
@@ -75,7 +69,7 @@ class TrialCopier:
     n_queued: int = 0
 
     def choose_initial_trials(self, new_study: NewStudy) -> InitialTrials:
-        """Copy the trials whose values hold, and return the configs that are tried again."""
+        """Copy the comparable trials, and return the configs to try first."""
         found = self._map_all(new_study)
         old, new = self.prior.settings, new_study.settings
         comparable = [it for it in found if are_comparable(old, new, it.image_set)]
@@ -90,11 +84,11 @@ class TrialCopier:
 
     @property
     def n_skipped(self) -> int:
-        """How many trials are neither copied nor tried again."""
+        """Number of trials neither copied nor tried again."""
         return len(self.prior.instructive) - self.n_copied - self.n_queued
 
     def _map_all(self, new_study: NewStudy) -> list[_MappedTrial]:
-        """Return the trials that the new space can draw, in the order in which they are copied."""
+        """Return the trials that the new space contains, in copying order."""
         rows, found = self.prior.instructive, []
         for n_done, row in enumerate(rows, start=1):
             mapped = self._map(new_study, row)
@@ -158,7 +152,7 @@ class TrialCopier:
         found: Sequence[_MappedTrial],
         numbers: Sequence[int],
     ) -> None:
-        """Copy the files of those complete trials whose files the new study keeps."""
+        """Copy the files of the complete trials whose files the new study keeps."""
         old = Artifacts.of_study(self.prior.settings, new_study.store, self.prior.name)
         new = Artifacts.of_study(new_study.settings, new_study.store, new_study.plan.name)
         for it, number in zip(found, numbers, strict=True):
@@ -171,7 +165,7 @@ class TrialCopier:
 
 
 def are_comparable(old: StudySettings, new: StudySettings, image_set: str) -> bool:
-    """Whether a trial's value would mean the same: equal images, weights and rules of training."""
+    """Whether values are comparable: equal images, weights and training settings."""
     there, here = old.images.get(image_set), new.images.get(image_set)
     if there is None or here is None or there.fingerprint != here.fingerprint:
         return False

@@ -12,14 +12,14 @@ from storage import Store, StudyOverview, list_overviews
 
 @dataclass(frozen=True, slots=True)
 class StudyListing:
-    """A study in a list; `n_bytes` are of its files, None where these are not known."""
+    """A study in a list; `n_bytes` is the size of its files, None if unknown."""
 
     overview: StudyOverview
     n_bytes: int | None
 
     @property
     def best(self) -> float | None:
-        """The best value; none for a confirmation, where it would be the luckiest seed."""
+        """The best value; None for a confirmation, where it would be the luckiest seed."""
         is_confirmation = self.overview.is_ours and self.overview.name.endswith(
             CONFIRMATION_SUFFIX
         )

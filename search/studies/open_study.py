@@ -1,4 +1,4 @@
-"""A study as its workers use it: store, settings, space and data together."""
+"""A study as its workers use it: store, settings, space and data."""
 
 from dataclasses import dataclass
 
@@ -26,26 +26,21 @@ class OpenStudy:
     settings: StudySettings
     space: SearchSpace
     data: dict[str, PreparedSet]
-    """By image set: what families from scratch train on, and what pretrained ones do."""
+    """By image set, `scratch` or `transfer`."""
     study: optuna.Study
     artifacts: Artifacts
     n_configs: int | None
-    """How many configs the space has, None when there are too many to count."""
+    """Number of configs in the space, None if too many to count."""
 
     @classmethod
     def load(cls, store: Store, name: str) -> "OpenStudy":
-        """Load a study with what its workers need, and check that all of it is the study's.
-
-        What another machine prepared is fetched from the study's artifacts.
+        """Load a study, fetch missing inputs from its artifacts, and check them.
 
         Raises:
             StudyNotFoundError: If the store has no such study.
-            DataError: If the prepared set is not found anywhere.
-            ArtifactError: If it cannot be fetched.
-            StudyMismatchError: If the study is of other versions, or the prepared set or the
-                weights here are others.
-            SpaceError: If a module with families of users is missing or has another content, or
-                the file of weights is missing.
+            DataError, ArtifactError: If a prepared set is not found or cannot be fetched.
+            StudyMismatchError: If versions, prepared images or weights differ from the study's.
+            SpaceError: If a user's module is missing or changed, or the weights are missing.
         """
         record = load_study(store, name)
         store.optuna_storage.forget_study(record.study_id)
@@ -78,25 +73,24 @@ class OpenStudy:
 
     @property
     def is_confirmation(self) -> bool:
-        """Whether it trains configs of another study again, and draws none of its own."""
+        """Whether the study only trains configs of another study again."""
         return bool(self.settings.confirms)
 
     def data_of(self, family: str) -> PreparedSet:
-        """Return the images that a family trains on, fetched again where their file is gone.
+        """Return the images of a family, fetched again if their file is gone.
 
         Raises:
-            DataError: If they are not found anywhere any more.
+            DataError, ArtifactError: If they are not found or cannot be fetched.
             StudyMismatchError: If another set is in their place.
-            ArtifactError: If they cannot be fetched.
         """
         return self._ensure(find_family(family).image_set)
 
     def cached_data_of(self, family: str) -> PreparedSet:
-        """Return the images that a family trains on, for their shape: their file may be gone."""
+        """Return the images of a family for their shape; their file may be gone."""
         return self.data.get(find_family(family).image_set) or self.data_of(family)
 
     def ensure_data(self) -> None:
-        """Fetch images whose file is gone: a cache may be emptied while a study is open."""
+        """Fetch images whose file is gone: the cache may be emptied while a study is open."""
         for image_set in self.settings.images:
             self._ensure(image_set)
 

@@ -1,4 +1,4 @@
-"""Trials of an earlier study, and how the space of another one draws their configs."""
+"""Trials of an earlier study, and their mapping into the space of another one."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -20,13 +20,12 @@ from storage.trial_outcomes import OutcomeKind
 
 Params = Mapping[str, Any]
 COPIED_KINDS: frozenset[OutcomeKind] = frozenset({"complete", "pruned", "unfit"})
-"""Outcomes that another study learns from. Rejections depend on limits, and causes of failures may
-be gone."""
+"""Outcomes that another study learns from; rejections depend on limits, failures may not recur."""
 
 
 @dataclass(frozen=True, slots=True)
 class PriorStudy:
-    """The finished trials of a study, and what its space fixed."""
+    """The finished trials of a study, and the parameters that its space fixes."""
 
     name: str
     settings: StudySettings
@@ -35,12 +34,7 @@ class PriorStudy:
 
     @classmethod
     def load(cls, store: Store, name: str) -> "PriorStudy":
-        """Load a study that convsearch made.
-
-        Raises:
-            StudyNotFoundError: If the store has no such study.
-            StudyMismatchError: If its settings cannot be read.
-        """
+        """Load a study of convsearch; errors are those of `StudySettings.load`."""
         settings = StudySettings.load(store, name)
         rows = load_trials(store, find_study_id(store, name))
         ended = tuple(row for row in rows if row.outcome is not None and row.finished is not None)
@@ -67,14 +61,14 @@ class PriorStudy:
         return [*best, *others]
 
     def params_of(self, row: TrialRow) -> dict[str, Any]:
-        """Return all that a trial's config was drawn from."""
+        """Return all parameters of a trial's config, fixed ones included."""
         return {**self.fixed, **row.params}
 
 
 def select_best_fitting(
     prior: PriorStudy, space: SearchSpace, rows: Iterable[TrialRow], n: int
 ) -> tuple[list[Params], list[str]]:
-    """Return what draws the first `n` configs that fit a space, and a line about the others."""
+    """Return parameters of the first `n` configs that fit a space, and a line on the skipped."""
     fitting: list[Params] = []
     skipped = []
     for row in rows:
@@ -93,7 +87,7 @@ def select_best_fitting(
 
 
 def drop_duplicates(space: SearchSpace, queue: Sequence[Params]) -> list[Params]:
-    """Return the queue without configs that come twice; the first one stays."""
+    """Return the queue without repeated configs."""
     by_key: dict[str, Params] = {}
     for params in queue:
         by_key.setdefault(space.suggest(PreferredTrial(params)).key(), params)
@@ -102,7 +96,7 @@ def drop_duplicates(space: SearchSpace, queue: Sequence[Params]) -> list[Params]
 
 @dataclass(frozen=True, slots=True)
 class MappedConfig:
-    """The parameters that draw a config in a space, as an Optuna trial keeps them."""
+    """A config with its parameters and distributions, as in an Optuna trial."""
 
     config: Config
     params: Mapping[str, Value]
@@ -112,15 +106,10 @@ class MappedConfig:
 def map_config(
     space: SearchSpace, params: Mapping[str, Any], record: Mapping[str, Any]
 ) -> MappedConfig | None:
-    """Return how a space draws a config; None where it cannot.
+    """Map a config (`record` is its JSON) into a space; None if the space does not contain it.
 
-    Parameters without effect on the config may differ: inactive ones, and those that one of the
-    spaces fixes.
-
-    Args:
-        space: The space to draw from.
-        params: What the config was drawn from, `fixed_values` of its own space included.
-        record: The config as JSON.
+    `params` include the `fixed_values` of the original space. Parameters without effect on the
+    config may differ: inactive ones, and those that one of the spaces fixes.
     """
     trial = _RecordingTrial({**params, "family": record.get("family", "")})
     try:
@@ -133,13 +122,13 @@ def map_config(
 
 
 def fixed_values(space: Mapping[str, Any]) -> dict[str, Value]:
-    """Return the parameters that the record of a space fixes, which its trials do not have."""
+    """Return the parameters that a space (as JSON) fixes, which its trials lack."""
     domains = {name: domain_from_json(record) for name, record in space["domains"].items()}
     return {name: domain.first for name, domain in domains.items() if domain.is_fixed}
 
 
 class _RecordingTrial(PreferredTrial):
-    """A `PreferredTrial` that records the distributions which Optuna would keep."""
+    """A `PreferredTrial` that records distributions as Optuna would."""
 
     def __init__(self, preferred: Mapping[str, Value]) -> None:
         super().__init__(preferred)

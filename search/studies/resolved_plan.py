@@ -1,4 +1,4 @@
-"""A plan with what follows from it worked out once: name, store, budget and place of artifacts."""
+"""A plan with its name, store, budget and artifacts resolved."""
 
 import secrets
 from dataclasses import dataclass
@@ -15,16 +15,10 @@ from storage import Store
 
 @dataclass(frozen=True, slots=True)
 class ResolvedPlan:
-    """What `submit` works from.
+    """The input of `submit`.
 
-    Attributes:
-        tables: The plan as given.
-        name: Name of the study.
-        store_url: URL of the store.
-        n_trials: Budget of trials; None for no bound.
-        timeout_s: Budget of time with a worker at work; None for no bound.
-        artifacts: Place of the artifacts, as the study records it.
-        artifacts_folder: The study's folder there.
+    A budget of None, in trials or in seconds with a worker at work, is unlimited.
+    `artifacts_folder` is the study's folder in `artifacts`.
     """
 
     tables: StudyPlan
@@ -40,7 +34,7 @@ def resolve_plan(tables: StudyPlan) -> ResolvedPlan:
     """Fill in what a plan does not set, from its source and the environment.
 
     Raises:
-        SettingsError: If artifacts cannot go where the plan says.
+        SettingsError: If the artifacts URL cannot be used.
         StoreError: If the store's URL cannot be used.
     """
     name = tables.study.name or Path(tables.data.source).absolute().stem
@@ -51,7 +45,7 @@ def resolve_plan(tables: StudyPlan) -> ResolvedPlan:
     artifacts, folder = _default_artifacts_url(url), folder_name(name)
     if tables.store.artifacts is not None:
         artifacts = read_artifacts_url(tables.store.artifacts)
-        if artifacts != DATABASE:  # Other stores may use the place, too: they stay apart.
+        if artifacts != DATABASE:  # Other stores may use the place, too.
             folder = f"{folder}-{secrets.token_hex(4)}"
     return ResolvedPlan(tables, name, url, n_trials, timeout_s, artifacts, folder)
 

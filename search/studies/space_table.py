@@ -1,4 +1,4 @@
-"""The `[space]` table of a plan: families, modules with users' own ones, and what is narrowed."""
+"""The `[space]` table of a plan: families, users' modules and narrowed parameters."""
 
 from collections.abc import Sequence
 
@@ -15,8 +15,8 @@ def read_space(plan: StudyPlan) -> tuple[tuple[FamilyModule, ...], SearchSpace]:
     """Load the modules that the `[space]` table names, and return them with the space.
 
     Raises:
-        SettingsError: If backbones are configured, and no family has any.
-        SpaceError: If a family or a module is not known, or the space cannot be narrowed so.
+        SettingsError: If backbones are configured but no family has any.
+        SpaceError: If a family, module or narrowed parameter is invalid.
     """
     table = dict(plan.space)
     modules = tuple(map(FamilyModule.find, _as_names(table.pop("modules", ()))))
@@ -31,7 +31,7 @@ def read_space(plan: StudyPlan) -> tuple[tuple[FamilyModule, ...], SearchSpace]:
 
 
 def _check_no_transfer_options(plan: StudyPlan, families: Sequence[str]) -> None:
-    """Refuse settings of backbones in a study that has none."""
+    """Refuse settings of backbones in a study without backbones."""
     default = TransferSettings().model_dump()
     given = ["--backbones"] if "backbone" in plan.space else []
     given += [f"`{key}` in [transfer]" for key, value in plan.transfer if value != default[key]]
@@ -43,7 +43,7 @@ def _check_no_transfer_options(plan: StudyPlan, families: Sequence[str]) -> None
 
 
 def _read_backbones(names: object) -> list[str]:
-    """Return backbones their own names: `MobileNetV2` is `mobilenet_v2`."""
+    """Return canonical names of backbones: `MobileNetV2` is `mobilenet_v2`."""
     return [find_backbone(name).name for name in _as_names(names)]
 
 

@@ -1,4 +1,4 @@
-"""The task of a trainer, made from the study's settings and the trial's config."""
+"""The task of a trainer, from the study's settings and the trial's config."""
 
 from dataclasses import asdict
 from pathlib import Path
@@ -21,15 +21,10 @@ def make_task(
 ) -> Task:
     """Return the task of training a config.
 
-    Args:
-        opened: The study.
-        config: What to train.
-        seed: Of the trial.
-        checkpoint: Where to save after each epoch; None for nowhere.
-        resume_from: The checkpoint to resume from, if it is another one.
+    `checkpoint` is saved after each epoch, and resumed from unless `resume_from` is given.
 
     Raises:
-        DataError: If the study's images are not found anywhere.
+        DataError: If the study's images are not found.
     """
     training, weights = opened.settings.training, opened.settings.weights
     data = opened.data_of(config.family)

@@ -1,4 +1,4 @@
-"""The record of a trial: with its study, all that its training depends on."""
+"""The record of a trial, from which it can be trained again."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,10 +13,7 @@ from storage import Store, StudyNotFoundError, TrialRow, load_study, load_trials
 
 @dataclass(frozen=True, slots=True)
 class TrialRecord:
-    """The config of a trial, the seed that it was trained from, and its value.
-
-    `val_accuracy` is that of its best epoch, None while it is open.
-    """
+    """A trial's config, training seed and best validation accuracy (None while it is open)."""
 
     trial_id: int
     number: int
@@ -30,8 +27,8 @@ class TrialRecord:
 
         Raises:
             StudyNotFoundError: If the store has no such study.
-            TrialRecordError: If there is no such trial, it was never trained, or the study that it
-                was copied from is gone.
+            TrialRecordError: If the trial is unknown, was never trained, or was copied from a
+                study that is gone.
         """
         row = _find_trial(store, study, number)
         seed = _seed_of(store, study, row)
@@ -52,7 +49,7 @@ def _find_trial(store: Store, study: str, number: int) -> TrialRow:
 
 
 def _seed_of(store: Store, study: str, row: TrialRow) -> int:
-    """Return the seed that a trial was trained from, in the study in which it was."""
+    """Return the seed that a trial, or its original in another study, was trained from."""
     source = row.attributes.get(COPIED_FROM)
     if source is None:
         settings = StudySettings.load(store, study)

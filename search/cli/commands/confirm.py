@@ -1,4 +1,4 @@
-"""The command `confirm`: is the winner of a search really the best?"""
+"""The command `confirm`: train the best configs again from other seeds."""
 
 import signal
 from typing import Annotated

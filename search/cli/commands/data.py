@@ -1,4 +1,4 @@
-"""`convsearch data`: looking at a source, and preparing it ahead of a study."""
+"""The commands `data inspect` and `data prepare`."""
 
 from typing import TYPE_CHECKING, Annotated
 

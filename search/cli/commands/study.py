@@ -1,4 +1,4 @@
-"""`convsearch study`: the studies of a store, listed, shown, forked, exported and deleted."""
+"""The commands of `convsearch study`: list, show, fork, export and delete."""
 
 from typing import Annotated
 

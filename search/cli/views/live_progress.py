@@ -1,4 +1,4 @@
-"""The live view of `run`: a panel on a terminal, a line for each ended trial elsewhere."""
+"""The live view of `run`: a panel on a terminal, a line per ended trial elsewhere."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -21,7 +21,7 @@ from storage import HEARTBEAT_INTERVAL_S, TrialRow
 N_RECENT = 3
 BAR_WIDTH = 30
 STORE_SILENCE_S = 2.2 * HEARTBEAT_INTERVAL_S
-"""If no worker has sent a heartbeat for so long, the store probably blocks them."""
+"""Without a heartbeat of any worker for so long, the store is probably blocked."""
 
 
 @contextmanager
@@ -44,10 +44,7 @@ def live_view(console: Console) -> Iterator[Callable[[StudyStatus], None]]:
 
 
 def render(status: StudyStatus) -> RenderableType:
-    """Draw the panel: budget, best, running trials, and those that ended last.
-
-    Several families get a line with the best of each, and trials have their family.
-    """
+    """Draw the panel: budget, best, families if several, running and last ended trials."""
     parts: list[RenderableType] = [_budget_line(status), _best_line(status)]
     if len(status.families) > 1 and not status.is_confirmation:
         parts.append(_families_line(status))
@@ -88,7 +85,7 @@ def _name(row: TrialRow, *, with_family: bool) -> str:
 
 
 def _ended(status: StudyStatus) -> list[TrialRow]:
-    """Return the trials that have ended, in that order, without configs rejected at once."""
+    """Return the trials that have ended, oldest first, without rejected and repeated configs."""
     rows = [
         row
         for row in status.trials
@@ -153,7 +150,7 @@ def _running_table(status: StudyStatus) -> Table:
 
 
 class _Lines:
-    """Prints a line for each trial that has ended since the last call."""
+    """Prints a line per trial that has ended since the last call."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
