@@ -31,7 +31,7 @@ from search.trainer.pool import TrainerPool
 TrainerPool.__init__.__kwdefaults__["command"] = (sys.executable, {trainer!r})
 moment = os.environ.get("FLEET_STOPS_AT")
 if moment and {trainer!r} not in sys.orig_argv:
-    from storage import recovery
+    from storage.coordination import recovery
     original = getattr(recovery, moment)
     def stop_first(*arguments):
         setattr(recovery, moment, original)
