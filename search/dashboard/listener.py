@@ -56,7 +56,11 @@ class Listener:
 
     @classmethod
     def inherit(cls, file: int) -> "Listener":
-        """Take over a socket of the parent process; `SettingsError` if it is not a socket."""
+        """Take over a listening socket from the parent process.
+
+        Raises:
+            SettingsError: If it is not a socket.
+        """
         try:
             inherited = socket.socket(fileno=file)
             return cls(inherited, inherited.getsockname()[0])

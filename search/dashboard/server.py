@@ -57,7 +57,11 @@ def with_token(address: str, token: str) -> str:
 
 
 def check_proxy(address: str | None) -> str | None:
-    """Normalize the address of a proxy; `SettingsError` if it is not an IP address."""
+    """Normalize the address of a proxy.
+
+    Raises:
+        SettingsError: If it is not an IP address.
+    """
     try:
         return None if address is None else str(ip_address(address))
     except ValueError:

@@ -86,7 +86,7 @@ def cache_lock(path: Path, on_wait: Callable[[], None] = lambda: None) -> Iterat
 
 def lock_shared(file: BinaryIO) -> None:
     """Mark an open file as in use until it and all mappings of it are closed."""
-    with suppress(OSError):  # some network file systems have no locks
+    with suppress(OSError):  # Some network file systems have no locks.
         fcntl.flock(file, fcntl.LOCK_SH)
 
 

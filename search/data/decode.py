@@ -114,7 +114,7 @@ def describe_decode_error(error: BaseException) -> str:
     """Describe one of `DECODE_ERRORS`."""
     if isinstance(error, UnidentifiedImageError):
         return "not a PNG, JPEG, BMP or TIFF image that can be read"
-    strerror = getattr(error, "strerror", None)  # without the path, which is known
+    strerror = getattr(error, "strerror", None)  # Without the path.
     return strerror or str(error) or type(error).__name__
 
 

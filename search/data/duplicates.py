@@ -21,7 +21,7 @@ class DuplicateFilter:
     """Filters duplicates out of images that are added one by one.
 
     Attributes:
-        infos: Of each image that was kept, and of some that were left out again.
+        infos: Info of each kept image, and of some that were excluded later.
         counts: Number of kept images by split of the source and class.
         duplicates: Names of excluded images, each with its duplicate in another split.
         conflicts: Names of excluded images by digest: equal pixels in different classes.

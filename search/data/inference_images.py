@@ -34,7 +34,7 @@ def prepare_image(
             return UnreadableImage("not a file")
         pixels, left = decode_with_notes(str(path))
         levels = to_uint8(pixels)
-    except DataError as error:  # it is too large
+    except DataError as error:  # It is too large.
         return UnreadableImage(str(error))
     except DECODE_ERRORS as error:
         return UnreadableImage(describe_decode_error(error))

@@ -13,15 +13,13 @@ from typing import NamedTuple
 from search.data.decode import EXTENSIONS
 from search.errors import DataError
 
+# fmt: off
 SPLIT_NAMES = {
-    "train": "train",
-    "training": "train",
-    "val": "val",
-    "valid": "val",
-    "validation": "val",
-    "test": "test",
-    "testing": "test",
+    "train": "train", "training": "train",
+    "val": "val", "valid": "val", "validation": "val",
+    "test": "test", "testing": "test",
 }
+# fmt: on
 
 
 class ImageFile(NamedTuple):
@@ -63,11 +61,7 @@ class Listing:
 
 
 def list_images(root: Path) -> Listing:
-    """List a folder of images.
-
-    Raises:
-        DataError: If it holds no images in class folders, or mixes classes with splits.
-    """
+    """List images in class folders; `DataError` if there are none, or splits beside classes."""
     links_out: list[str] = []
     try:
         files = sorted(_walk(root, root.resolve(), (), links_out), key=lambda file: file.parts)
@@ -101,7 +95,7 @@ def _walk(
                 yield from _walk(Path(entry.path), root, here, links_out)
             elif entry.is_symlink() and not Path(entry.path).resolve().is_relative_to(root):
                 links_out.append(entry.path)
-            elif entry.is_file():  # neither a linked folder nor a pipe, socket or device
+            elif entry.is_file():  # Neither a linked folder nor a pipe, socket or device.
                 stat = entry.stat()
                 yield ImageFile(here, stat.st_size, stat.st_mtime_ns)
 

@@ -209,6 +209,6 @@ def _range(reference: NDArray[Any]) -> tuple[float, float]:
 
 def _scale(images: NDArray[Any], low: float, scale: float) -> NDArray[np.uint8]:
     scaled = np.empty(images.shape, np.uint8)
-    for target, image in zip(scaled, images, strict=True):  # one by one: floats take 8 times more
+    for target, image in zip(scaled, images, strict=True):  # One by one: floats take 8 times more.
         target[:] = np.clip(np.rint((image.astype(np.float64) - low) * scale), 0, 255)
     return scaled

@@ -81,7 +81,7 @@ def _workers(
             process = context.Process(
                 target=_serve, args=(sender, function, chunks[k::n_workers]), daemon=True
             )
-            with warnings.catch_warnings():  # Python 3.12 counts the threads of numpy's BLAS
+            with warnings.catch_warnings():  # Python 3.12 counts the threads of numpy's BLAS.
                 warnings.simplefilter("ignore", DeprecationWarning)
                 process.start()
             sender.close()
@@ -105,4 +105,4 @@ def _serve(results: Connection, function: Function[T, R], chunks: Sequence[Seque
     except DataError as error:
         results.send(error)
     except BrokenPipeError:
-        return  # the parent is gone
+        return  # The parent is gone.

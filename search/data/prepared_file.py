@@ -98,7 +98,11 @@ class PreparedSet:
         return self._splits[split].labels
 
     def verify(self) -> None:
-        """Read everything; `DataError` if it does not match the fingerprint."""
+        """Read everything and compare it with the fingerprint.
+
+        Raises:
+            DataError: If the content is not what was written.
+        """
         found = fingerprint(self.classes, self._splits)
         if found != self.fingerprint:
             raise DataError(
@@ -124,7 +128,7 @@ def write_prepared(
 ) -> None:
     """Write splits as safetensors: header length, JSON header, then the arrays."""
     arrays: dict[str, NDArray[Any]] = {}
-    for name in SPLITS:  # labels first: int64 stays aligned to 8 bytes
+    for name in SPLITS:  # Labels first: int64 stays aligned to 8 bytes.
         arrays[f"{name}_labels"] = np.ascontiguousarray(splits[name].labels, "<i8")
     for name in SPLITS:
         arrays[f"{name}_images"] = np.ascontiguousarray(splits[name].images)

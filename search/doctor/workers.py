@@ -26,10 +26,7 @@ _DESCRIPTIONS = {
         "The outcome of trial {trial} is recorded, but not in Optuna's tables.",
         "--fix writes it there.",
     ),
-    "claim": (
-        "A claim on the budget belongs to no living worker.",
-        "--fix releases it.",
-    ),
+    "claim": ("A claim on the budget belongs to no living worker.", "--fix releases it."),
     "open trial": (
         "Trial {trial} has ended by our record and is open in Optuna.",
         "--fix ends it in Optuna, too.",

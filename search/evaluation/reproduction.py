@@ -68,12 +68,7 @@ class Reproduction:
 
 
 def reproduce(
-    store: Store,
-    study: str,
-    number: int,
-    *,
-    n_threads: int = 1,
-    progress: Progress | None = None,
+    store: Store, study: str, number: int, *, n_threads: int = 1, progress: Progress | None = None
 ) -> Reproduction:
     """Train a trial again, for as many epochs as it has, and save nothing.
 

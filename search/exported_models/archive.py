@@ -36,7 +36,11 @@ UNREADABLE = (
 
 @contextmanager
 def staging_folder(path: Path) -> Iterator[Path]:
-    """Make a temporary folder beside a file, from which the file can be moved to its place."""
+    """Make a temporary folder beside a file, from which the file can be moved to its place.
+
+    Raises:
+        ModelError: If it cannot be created.
+    """
     try:
         folder = tempfile.TemporaryDirectory(
             dir=path.parent, prefix=".writing-", ignore_cleanup_errors=True
@@ -50,7 +54,10 @@ def staging_folder(path: Path) -> Iterator[Path]:
 def publish_model(written: Path, path: Path, facts: ModelFacts) -> None:
     """Write metadata into and beside a model, and move both files to their place.
 
-    Each file is replaced atomically; `ModelError` if one cannot be written.
+    Each file is replaced atomically.
+
+    Raises:
+        ModelError: If they cannot be written.
     """
     text = json.dumps(facts.model_dump(mode="json"), indent=2, ensure_ascii=False) + "\n"
     sidecar = written.with_suffix(".json")

@@ -1,4 +1,4 @@
-"""`report`: writes the results of a study as files, from its store alone."""
+"""`report`: write the results of a study as files, from its store alone."""
 
 from collections.abc import Callable
 from contextlib import ExitStack, closing
