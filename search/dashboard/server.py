@@ -82,8 +82,8 @@ def serve(
     """Serve the dashboard of a store until a signal comes, and return the signals.
 
     The store is only read unless `access` allows edits. `proxy` is the address of a trusted proxy,
-    which names the clients. A supervised server stops when standard input ends, which happens when
-    its parent process ends.
+    which names the clients. A supervised server stops when its standard input ends, which is when
+    the parent process ends.
     """
     from waitress import wasyncore
     from waitress.server import create_server

@@ -39,7 +39,7 @@ SLABS = {
 MIN_TISSUE_PROBABILITY = 204
 """Voxels of a higher probability, of 255, count as a tissue: 0.8."""
 INVERTED_SHARE = 0.3
-"""Share of patches with inverted brightness; without any, the center's gave 91 % away."""
+"""Share of patches with inverted contrast; with 0, the center's brightness gave 91 % away."""
 SHADING = 0.1
 GAMMA = 0.25
 GAIN = (0.6, 1.0)

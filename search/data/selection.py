@@ -20,7 +20,7 @@ MIN_CLASSES = 2
 MIN_IMAGES_PER_CLASS = 3
 """One for each split, if splits are made."""
 SPLIT_PRECEDENCE = ("test", "val", "train", "")
-"""The first split here keeps an image of several: a source's own test images stay complete."""
+"""An image of several splits stays in the first of these: a source's own test split is kept."""
 
 Inspector = Callable[[Sequence[int]], Sequence[ImageInfo | UnreadableImage]]
 

@@ -97,7 +97,7 @@ def confirm(
         top: Number of configs.
         n_seeds: Number of trainings of each.
         local: The local workers.
-        opens_test: Whether the winner is scored on the test split; by default if it is over.
+        opens_test: Whether to score the winner on the test split; by default if the study is over.
         progress: Called with the progress of uploading images.
         on_submit: Called with the confirmation before its workers start.
         on_stop: Called upon Ctrl-C or SIGTERM.

@@ -46,8 +46,8 @@ def submit_confirmation(
 ) -> Submission:
     """Create the confirmation of a study, or add trainings to it.
 
-    The `top` best configs are trained `n_seeds` times each, by one local worker for each core if
-    `n_workers` is None.
+    The `top` best configs are trained `n_seeds` times each. `n_workers` is the number of local
+    workers, by default one for each core.
 
     Raises:
         NoResultError: If no trial of the study is complete.

@@ -1,4 +1,4 @@
-"""Predictions of the winner, made once and stored; uses of the test split are logged."""
+"""Predictions of the winner, made once and stored; each use of the test split is logged first."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime

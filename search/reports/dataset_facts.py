@@ -17,7 +17,7 @@ logger = logging.getLogger(__name__)
 
 
 def load_dataset_facts(store: Store, study: str) -> DataFacts | None:
-    """Load facts about a study's images, without modules and weights; None if not available.
+    """Load facts about a study's images, but no modules or weights; None if not available.
 
     Raises:
         StoreError: If the store fails.
@@ -40,7 +40,7 @@ def load_dataset_facts(store: Store, study: str) -> DataFacts | None:
 def describe_images(
     settings: StudySettings, data: Mapping[str, PreparedSet], *, with_names: bool = False
 ) -> DataFacts:
-    """Return facts about the images for training from scratch, or the only ones, of a study.
+    """Return facts about a study's images: those for training from scratch, or the only ones.
 
     `with_names` adds the names of excluded files.
     """

@@ -10,7 +10,7 @@ from search.data import PreparedSet
 from search.trainer.predictions import N_MISTAKES, SplitPredictions
 
 N_SAMPLES = 3
-"""For each class."""
+"""Sample images of each class."""
 MAX_SAMPLED_CLASSES = 12
 
 

@@ -38,7 +38,7 @@ from storage import EpochRow, Store, TrialRow, load_curves, load_study, load_tri
 from storage.optuna_internals import trial_id_of
 
 N_CURVES = 10
-"""Curves of the best trials are shown."""
+"""Number of best trials whose curves are shown."""
 TRAINING_RULES = (
     "max_epochs",
     "patience",
@@ -58,7 +58,7 @@ def gather_facts(
 ) -> Facts:
     """Gather the facts of a study's report from its store.
 
-    Predictions are those stored by `confirm` or `report`: no network uses the test split.
+    Predictions are those stored by `confirm` or `report`: no network is run on the test split.
 
     Args:
         store: A store or its URL; `$CONVSEARCH_STORE` or `sqlite:///convsearch.db` by default.
@@ -179,7 +179,12 @@ class FactsGatherer:
 
     @cached_property
     def winner(self) -> Winner:
-        """The named winner, or the current one; see `find_winner` and `choose_winner`."""
+        """The network that is exported: the named one, or the current winner.
+
+        Raises:
+            NoResultError: If no trial of the study is complete.
+            TrialRecordError: If the named one does not exist any more.
+        """
         if self.named_winner is not None:
             return find_winner(self.ranking, self._confirmation_state[0], *self.named_winner)
         return choose_winner(self.ranking, *self._confirmation_state)
