@@ -19,8 +19,7 @@ PORT_OPTION = "--dashboard="
 class DashboardProcess:
     """A dashboard on this machine: its port is bound at once, and served after `start`.
 
-    Args:
-        port: A port, or `auto` for the first that is free from 8080 on.
+    `port` is a number, or `auto` for the first free one from 8080 on.
 
     Raises:
         SettingsError: If it is not a port, or is in use.
@@ -29,19 +28,15 @@ class DashboardProcess:
     def __init__(self, port: str) -> None:
         self._listener = _listen(port)
         self.address = self._listener.address
-        """The address for a browser."""
         self._process: subprocess.Popen[bytes] | None = None
         self.has_exited = False
-        """Whether it ended before `close` was called."""
+        """Whether the process ended before `close` was called."""
         self._is_closing = False
 
     def start(self, store_url: str, log: Path, on_end: Callable[[], None]) -> None:
-        """Start serving a store.
+        """Start serving a store, with errors going to `log`.
 
-        Args:
-            store_url: URL of the store, maybe with its password.
-            log: File for its errors.
-            on_end: Called from a thread if it ends before `close` is called.
+        `on_end` is called from a thread if the process ends before `close` is called.
         """
         file = self._listener.socket.fileno()
         command = [
@@ -71,7 +66,7 @@ class DashboardProcess:
             on_end()
 
     def close(self) -> None:
-        """End it."""
+        """End the process."""
         self._is_closing = True
         self._listener.socket.close()
         process = self._process

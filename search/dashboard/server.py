@@ -1,8 +1,8 @@
 """The dashboard's server: the application behind its guard, on waitress.
 
-It limits clients, connections and the size of requests. Of waitress it uses, beside the documented
-`create_server`: `wasyncore.loop`, `pull_trigger` and `task_dispatcher.shutdown` of a server, which
-stop it within a second of a signal, and the loggers `waitress` and `waitress.queue`.
+Besides the documented `create_server`, it uses waitress' `wasyncore.loop`, `pull_trigger` and
+`task_dispatcher.shutdown`, which stop a server within a second of a signal, and its loggers
+`waitress` and `waitress.queue`.
 """
 
 import logging
@@ -36,11 +36,7 @@ SHUTDOWN_TIMEOUT_S = 0.5
 
 
 def choose_token(given: str | None, *, is_needed: bool) -> str | None:
-    """Return the token that clients need; None if they need none.
-
-    Args:
-        given: The user's token.
-        is_needed: Whether other machines reach the server; a token is then generated.
+    """Return the user's token or, if one is needed, a new one; else None.
 
     Raises:
         SettingsError: If the given one is too short, or has spaces. The message does not show it.
@@ -56,12 +52,12 @@ def choose_token(given: str | None, *, is_needed: bool) -> str | None:
 
 
 def with_token(address: str, token: str) -> str:
-    """Return an address that includes the token."""
+    """Add the token to an address."""
     return f"{address}?token={quote(token, safe='')}"
 
 
 def check_proxy(address: str | None) -> str | None:
-    """Return the normalized address of a proxy.
+    """Normalize the address of a proxy.
 
     Raises:
         SettingsError: If it is not an IP address.
@@ -85,12 +81,9 @@ def serve(
 ) -> list[int]:
     """Serve the dashboard of a store until a signal comes, and return the signals.
 
-    Args:
-        store: The store; only read unless `access` allows edits.
-        listener: The socket for clients.
-        access: What is allowed.
-        proxy: The address of a trusted proxy, which names the clients.
-        is_supervised: Whether to stop at the end of standard input, when the parent process ends.
+    The store is only read unless `access` allows edits. `proxy` is the address of a trusted proxy,
+    which names the clients. A supervised server stops when its standard input ends, which is when
+    the parent process ends.
     """
     from waitress import wasyncore
     from waitress.server import create_server
@@ -132,9 +125,8 @@ def log_one_line_errors() -> None:
     handler.setFormatter(_OneLineFormatter("%(asctime)s %(levelname)s %(message)s"))
     logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
     warnings.simplefilter("ignore")  # About importances of few trials.
-    logging.getLogger("waitress.queue").setLevel(
-        logging.ERROR
-    )  # A page sends many requests at once.
+    # A page sends many requests at once.
+    logging.getLogger("waitress.queue").setLevel(logging.ERROR)
 
 
 def _options(listener: Listener, proxy: str | None) -> dict[str, Any]:
@@ -162,7 +154,7 @@ def _options(listener: Listener, proxy: str | None) -> dict[str, Any]:
 
 
 class _OneLineFormatter(logging.Formatter):
-    """The first lines of a message and of its exception, without the traceback."""
+    """Shows the first lines of a message and of its exception, without the traceback."""
 
     def format(self, record: logging.LogRecord) -> str:
         words = [record.getMessage().partition("\n")[0]]

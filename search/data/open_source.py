@@ -15,7 +15,7 @@ def open_source(settings: DataSettings) -> Source:
     """
     try:
         return _open(settings)
-    except (OSError, RuntimeError) as error:  # RuntimeError: `~name` of no user
+    except (OSError, RuntimeError) as error:  # RuntimeError: `~name` without such a user.
         reason = error.strerror if isinstance(error, OSError) else error
         raise DataError(f"Cannot open {settings.source}: {reason}.") from error
 

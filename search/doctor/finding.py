@@ -1,4 +1,4 @@
-"""A finding of the doctor: what is wrong, where, and what can be done about it."""
+"""A finding of `convsearch doctor`."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -7,10 +7,10 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """Something about a store that is, or may become, wrong.
+    """A problem of a store: an error if `is_wrong`, else a warning.
 
-    `check` names the check in a word or two. `remedy` says what `--fix` does or, where it can do
-    nothing, what to do. `is_wrong` is true for errors, false for warnings. `fix` repairs it.
+    `check` names the check in a word or two. `remedy` says what `--fix` does or, if it can do
+    nothing, what to do. `fix` repairs it.
     """
 
     check: str
@@ -21,7 +21,7 @@ class Finding:
     fix: Callable[[], None] | None = field(default=None, compare=False)
 
     def to_json(self) -> dict[str, Any]:
-        """Return the finding as `doctor --json` shows it."""
+        """Return the finding's part of the document of `doctor --json`."""
         return {
             "check": self.check,
             "where": self.where,

@@ -1,7 +1,7 @@
 """The study of a confirmation: it trains the best configs of a search again from other seeds.
 
-Its trainings are ordinary trials: any worker may run them, and they resume after a crash. They are
-queued seed by seed, so that at any time all configs have about the same number of trainings.
+Its trainings are ordinary trials, which any worker may run or resume. They are queued seed by
+seed, so that all configs have about the same number of trainings at any time.
 """
 
 import secrets
@@ -46,19 +46,14 @@ def submit_confirmation(
 ) -> Submission:
     """Create the confirmation of a study, or add trainings to it.
 
-    Args:
-        store: The store of both.
-        study: The study whose best configs are trained again.
-        top: Number of configs.
-        n_seeds: Number of trainings of each.
-        n_workers: Number of local workers; one for each core by default.
-        progress: Called with the progress of uploading images.
+    The `top` best configs are trained `n_seeds` times each. `n_workers` is the number of local
+    workers, by default one for each core.
 
     Raises:
         NoResultError: If no trial of the study is complete.
         SettingsError: If the study is a confirmation itself, or has one of an earlier study.
         StudyNotFoundError: If there is no such study.
-        SearchError, SpaceError: If its images, weights or modules cannot be had.
+        SearchError, SpaceError: If its images, weights or modules are not available.
     """
     opened = OpenStudy.load(store, study)
     if opened.is_confirmation:
@@ -102,7 +97,7 @@ def submit_confirmation(
 
 
 def _note(store: Store, study: str, n_leaders: int, top: int) -> Iterator[str]:
-    """Say where a confirmation begins with less than was requested."""
+    """Describe what a confirmation lacks of what was requested."""
     if not load_status(store, study).is_over:
         yield f"{study} is not over: its best so far are trained again, and later ones are not"
     if n_leaders < top:
@@ -125,7 +120,7 @@ def _resume(opened: OpenStudy, queue: Sequence[QueuedConfig], progress: Progress
 
 
 def _settings_of(confirmed: StudySettings, study: str) -> StudySettings:
-    """Return the settings of the confirmation: those of the study but for seed and pruner."""
+    """Return the study's settings with another seed and folder, and without a pruner."""
     seed = derive_seed(confirmed.search.seed, 0, CONFIRMATION)
     search = {"seed": seed, "pruner": "none", "sampler": "random"}
     name = folder_name(confirmation_name(study))

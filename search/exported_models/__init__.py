@@ -1,4 +1,4 @@
-"""Exported model files: write them, check them before Keras reads them, predict with them.
+"""Exported model files: writing them, checking them before Keras reads them, predicting.
 
-Networks of trials that are not exported are in `search.evaluation`.
+`search.evaluation` handles networks that are not exported.
 """

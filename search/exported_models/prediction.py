@@ -1,7 +1,4 @@
-"""`predict`: predictions of an exported model on images.
-
-TensorFlow is loaded by the trainer process, which gets the model only after it was checked.
-"""
+"""`predict`: predictions of an exported model, which is checked before a trainer loads it."""
 
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -27,7 +24,7 @@ from search.trainer.protocol import Predict, Predicted
 from spaces.wording import plural
 
 CHUNK = 16
-"""Number of images that are read between reports of progress."""
+"""Number of images between reports of progress."""
 MAX_BYTES = 2 * 2**30
 """Of all prepared images together."""
 MAX_REASON = 300
@@ -38,13 +35,9 @@ FoundImage = tuple[Path, UnreadableImage | None]
 
 @dataclass(frozen=True, slots=True)
 class Prediction:
-    """The prediction for one image.
+    """The prediction for one image: probabilities by class, or why it could not be read.
 
-    Attributes:
-        image: The path, as it was given.
-        probabilities: By class, adding up to 1; empty if the image could not be read.
-        notes: How the image was adapted, in words.
-        error: Why it could not be read; None if it was.
+    `notes` say in words how the image was adapted.
     """
 
     image: str
@@ -58,7 +51,7 @@ class Prediction:
         return max(self.probabilities, key=self.probabilities.__getitem__, default=None)
 
     def to_json(self) -> dict[str, Any]:
-        """Return the image's part of the document of `predict --json`."""
+        """Return the prediction's part of the document of `predict --json`."""
         if self.error is not None:
             return {"image": self.image, "error": self.error}
         return {
@@ -101,10 +94,9 @@ def predict(
     progress: OptionalProgress = None,
     on_step: Callable[[str], None] = lambda _: None,
 ) -> Predictions:
-    """Return class probabilities of images by an exported model.
+    """Predict class probabilities of images with an exported model.
 
-    Images are prepared like the training images of the model. One that cannot be read is reported
-    in its place, and does not affect the others.
+    Images are prepared like the model's training images; unreadable ones are reported in place.
 
     Args:
         model: A `.keras` file of convsearch, the metadata beside it, or a report's folder.
@@ -145,7 +137,7 @@ def predict(
 
 
 def _find_model(path: Path) -> Path:
-    """Return the model in a report's folder, or the one that belongs to a file of metadata."""
+    """Return the model of a report's folder or of a metadata file."""
     if path.is_dir():
         return path / MODEL
     return path.with_suffix(".keras") if path.suffix == ".json" else path
@@ -161,7 +153,7 @@ def _skipped_folders(paths: Sequence[Path]) -> Iterator[str]:
 
 
 def _find(path: Path) -> Iterator[FoundImage]:
-    """Return a file, or the images of a folder; a folder without images is unreadable."""
+    """Yield a file, or the images of a folder; a folder without images is unreadable."""
     if not path.is_dir():
         yield path, None
         return
