@@ -36,8 +36,7 @@ def plan_from_record(
     table = {**space.to_table(), "modules": [module.source for module in settings.modules]}
     tables["space"] = _override_space(table, changed, own)
     changed |= {("study", "name"): name, ("store", "url"): store_url}
-    names = {place: f"--set {place[0]}.{place[1]}" for place in changed}
-    return make_plan(tables, changed, names)
+    return make_plan(tables, changed, {place: f"--set {'.'.join(place)}" for place in changed})
 
 
 def read_overrides(texts: Sequence[str], space: SearchSpace) -> dict[tuple[str, str], Any]:

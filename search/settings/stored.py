@@ -67,7 +67,7 @@ class StudySettings(Table):
 
         Raises:
             StudyNotFoundError: If there is no such study, or it is a plain Optuna study.
-            StudyMismatchError: As `read` does.
+            StudyMismatchError: As in `read`.
         """
         return cls.read(load_study(store, study).settings)
 

@@ -16,9 +16,9 @@ MAX_FILE_BYTES = 1_000_000
 
 
 def read_plan(source: str, options: Options, names: Mapping[tuple[str, str], str]) -> StudyPlan:
-    """Return the plan of a source or study file (`.toml`), with options over it.
+    """Return the plan of a source or a study file (`.toml`), overridden by options.
 
-    Messages call the options by `names`.
+    `names` are the names of the options in messages.
 
     Raises:
         SettingsError: If something is unknown, of a wrong type or out of range.
@@ -36,7 +36,7 @@ def read_plan(source: str, options: Options, names: Mapping[tuple[str, str], str
 def make_plan(
     tables: dict[str, Any], given: Options, names: Mapping[tuple[str, str], str]
 ) -> StudyPlan:
-    """Return the plan of the tables of a study file, with given values over them."""
+    """Return the plan of the tables of a study file, overridden by given values."""
     for (table, key), value in given.items():
         tables.setdefault(table, {})
         if isinstance(tables[table], dict):

@@ -17,11 +17,7 @@ from spaces import FamilyModule, SearchSpace
 def check_compatible(
     name: str, known: StudySettings, settings: StudySettings, space: SearchSpace
 ) -> None:
-    """Check that a study may be resumed with these settings.
-
-    Raises:
-        StudyMismatchError: If they differ; the message lists the differences.
-    """
+    """Check that a study may be resumed with these settings; list the differences otherwise."""
     differences = []
     for image_set in known.images.keys() & settings.images.keys():
         stored, current = (it.images[image_set].fingerprint for it in (known, settings))

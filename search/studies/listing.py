@@ -20,10 +20,9 @@ class StudyListing:
     @property
     def best(self) -> float | None:
         """The best value; None for a confirmation, where it would be the luckiest seed."""
-        is_confirmation = self.overview.is_ours and self.overview.name.endswith(
-            CONFIRMATION_SUFFIX
-        )
-        return None if is_confirmation else self.overview.best
+        found = self.overview
+        is_confirmation = found.is_ours and found.name.endswith(CONFIRMATION_SUFFIX)
+        return None if is_confirmation else found.best
 
     def to_json(self) -> dict[str, Any]:
         """Return the study as `study list --json` shows it."""

@@ -43,10 +43,8 @@ class PriorStudy:
     @property
     def best(self) -> list[TrialRow]:
         """The complete trials, best first."""
-        complete = [
-            row for row in self.trials if row.state == "COMPLETE" and row.value is not None
-        ]
-        return sorted(complete, key=lambda row: (-(row.value or 0.0), row.number))
+        rows = [row for row in self.trials if row.state == "COMPLETE" and row.value is not None]
+        return sorted(rows, key=lambda row: (-(row.value or 0.0), row.number))
 
     @property
     def instructive(self) -> list[TrialRow]:
@@ -79,11 +77,10 @@ def select_best_fitting(
             skipped.append(str(row.number))
         else:
             fitting.append(found.params)
-    lines = []
-    if skipped:
-        which = "trial" if len(skipped) == 1 else "trials"
-        lines = [f"{which} {', '.join(skipped)} of {prior.name}: not in this space, skipped"]
-    return fitting, lines
+    if not skipped:
+        return fitting, []
+    which = "trial" if len(skipped) == 1 else "trials"
+    return fitting, [f"{which} {', '.join(skipped)} of {prior.name}: not in this space, skipped"]
 
 
 def drop_duplicates(space: SearchSpace, queue: Sequence[Params]) -> list[Params]:

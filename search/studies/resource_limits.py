@@ -21,8 +21,7 @@ def count_workers(plan: StudyPlan, space: SearchSpace) -> int:
     if plan.study.workers != "auto":
         return plan.study.workers
     least = max(MIN_MEMORY_MB[name] for name in space.image_sets)
-    most = int(total_mb() // (TRAINER_OVERHEAD_MB + least))
-    return max(1, min(n_cores(), most))
+    return max(1, min(n_cores(), int(total_mb() // (TRAINER_OVERHEAD_MB + least))))
 
 
 def resolve_limits(plan: StudyPlan, n_workers: int, image_set: str) -> Limits:

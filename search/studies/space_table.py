@@ -12,17 +12,11 @@ from spaces.user_families import parameters_of
 
 
 def read_space(plan: StudyPlan) -> tuple[tuple[FamilyModule, ...], SearchSpace]:
-    """Load the modules that the `[space]` table names, and return them with the space.
-
-    Raises:
-        SettingsError: If backbones are configured but no family has any.
-        SpaceError: If a family, module or narrowed parameter is invalid.
-    """
+    """Load the modules that the `[space]` table names, and return them with the space."""
     table = dict(plan.space)
     modules = tuple(map(FamilyModule.find, _as_names(table.pop("modules", ()))))
     own = [family for module in modules for family in module.load()]
-    families = table.pop("families", (*default_families(), *own))
-    names = choose_families(_as_names(families), own)
+    names = choose_families(_as_names(table.pop("families", (*default_families(), *own))), own)
     if all(find_family(name).image_set != "transfer" for name in names):
         _check_no_transfer_options(plan, names)
     if any("backbone" in parameters_of(name) for name in names):

@@ -228,7 +228,7 @@ def upload_inputs(
 
 
 def _family_trials(tables: StudyPlan, space: SearchSpace) -> int:
-    """Return the trials granted to each family before the search picks among several."""
+    """Return the trials of each family before the search picks among several, 0 with one."""
     n_families = len(space.families)
     if n_families == 1:
         return 0

@@ -52,8 +52,7 @@ def _seed_of(store: Store, study: str, row: TrialRow) -> int:
     """Return the seed that a trial, or its original in another study, was trained from."""
     source = row.attributes.get(COPIED_FROM)
     if source is None:
-        settings = StudySettings.load(store, study)
-        return derive_seed(settings.search.seed, row.number, TRAINING)
+        return derive_seed(StudySettings.load(store, study).search.seed, row.number, TRAINING)
     try:
         there = _find_trial(store, source["study"], source["trial"])
     except StudyNotFoundError as error:

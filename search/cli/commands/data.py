@@ -21,9 +21,8 @@ def inspect(given: StudyOptions, json: options.Json = False) -> None:
     from search.cli.views.status import show_source
     from search.data import inspect_source
 
-    settings = _settings(given)
     with progress_bar(stderr_console()) as progress:
-        summary = inspect_source(settings, progress)
+        summary = inspect_source(_settings(given), progress)
     print_result(summary, show_source, as_json=json)
 
 

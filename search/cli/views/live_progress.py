@@ -54,10 +54,9 @@ def render(status: StudyStatus) -> RenderableType:
     if silent_s > STORE_SILENCE_S:
         words = f"no worker has written to the store for {silent_s:.0f} s: is it locked, or full?"
         parts.append(Text(f"{words} See the workers' logs.", style="yellow"))
-    ended = _ended(status)[-N_RECENT:]
     several = len(status.families) > 1
-    lines = [describe_ending(row, with_family=several) for row in reversed(ended)]
-    parts += [Text(f"  {line}", style="dim") for line in lines]
+    for row in reversed(_ended(status)[-N_RECENT:]):
+        parts.append(Text(f"  {describe_ending(row, with_family=several)}", style="dim"))
     return Group(*parts)
 
 
@@ -107,9 +106,8 @@ def _budget_line(status: StudyStatus) -> RenderableType:
         whole = record.timeout_s or 1.0
         bar = ProgressBar(total=whole, completed=min(whole, record.active_s), width=BAR_WIDTH)
         done = plural(status.n_done, "trial")
-    left = (
-        "" if status.time_left_s is None else f"about {format_duration(status.time_left_s)} left"
-    )
+    left_s = status.time_left_s
+    left = "" if left_s is None else f"about {format_duration(left_s)} left"
     others = ", ".join(
         f"{counts[name]} {name}"
         for name in ("pruned", "unfit", "rejected", "fail")
