@@ -1,7 +1,7 @@
 """The service: settings, data, training, workers, launchers and the command line.
 
 `search.run`, `search.confirm` and `search.report` are the commands as functions; `gather_facts`
-reads the facts of a report. They are loaded on first use, so that the command line starts quickly.
+collects the facts of a report. Each is loaded on first use to keep the command line fast.
 """
 
 from importlib import import_module

@@ -34,21 +34,20 @@ def run(
         source: Folder of images, `.npz`, study file, or `demo`.
         study: Name of the study; the source's stem by default. One that exists is resumed.
         store: URL of the store; `$CONVSEARCH_STORE` or `sqlite:///convsearch.db` by default.
-        families: Families of networks to search, or `["all"]`; by default those that train from
-            scratch.
+        families: Families to search, or `["all"]`; by default those that train from scratch.
         backbones: Backbones that the family `transfer` draws from.
         weights: Weights of the backbones: `imagenet` (default), `none`, or a `.weights.h5` file.
-        trials: Trials to run; 30 where there is no `timeout` either.
+        trials: Trials to run; 30 if there is no `timeout` either.
         timeout: How long to search, in seconds or as `30m`.
         workers: Local workers; one for each core by default.
-        max_epochs: The most epochs of a trial, 20 by default.
+        max_epochs: Maximum epochs of a trial, 20 by default.
         image_size: Side of the images in pixels, 32 by default.
         seed: Seed of splits, proposals and training, 0 by default.
-        tables: Other settings of a study file, as `{"training": {"patience": 8}}`.
+        tables: Other settings of a study file, such as `{"training": {"patience": 8}}`.
         view: Called twice a second with the study's status.
 
     Raises:
-        SearchError, SpaceError, StoreError: If something cannot be used; the message says what.
+        SearchError, SpaceError, StoreError: If an argument or the store cannot be used.
     """
     given = by_key(
         study=study,

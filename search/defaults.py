@@ -1,7 +1,4 @@
-"""Defaults of study files, options and functions, each in this one place.
-
-No library is imported here, so that `--help` shows them without loading the settings.
-"""
+"""Defaults of study files, options and functions; no imports, so that `--help` is fast."""
 
 from typing import Final
 
@@ -28,7 +25,7 @@ PRUNER = "auto"
 MAX_PARAMETERS = 10_000_000
 
 N_TRIALS = 30
-"""Where neither trials nor a time is given."""
+"""Used if neither trials nor a timeout is given."""
 
 PRIORITY = 0
 WORKERS: Final = "auto"

@@ -1,4 +1,4 @@
-"""Errors of `search`: one base, so that a caller can catch all of them."""
+"""Errors of `search`, with a common base class."""
 
 
 class SearchError(Exception):
@@ -11,19 +11,19 @@ def summarize(error: BaseException) -> str:
 
 
 class DataError(SearchError, ValueError):
-    """A source or a prepared set that cannot be used."""
+    """A source or a prepared set cannot be used."""
 
 
 class SettingsError(SearchError, ValueError):
-    """A study file or an option that cannot be used."""
+    """A study file or an option cannot be used."""
 
 
 class StudyMismatchError(SearchError, ValueError):
-    """A study of that name exists, with other data, another space or other settings."""
+    """A study of that name exists with other data, another space or other settings."""
 
 
 class NoResultError(SearchError, ValueError):
-    """A study without a result yet: no trial of it is complete."""
+    """A study has no complete trial yet."""
 
 
 class ModelError(SearchError, ValueError):
@@ -31,11 +31,11 @@ class ModelError(SearchError, ValueError):
 
 
 class TrialRecordError(SearchError, ValueError):
-    """A trial that cannot be trained, or built, again from its record."""
+    """A trial cannot be trained or rebuilt from its record."""
 
 
 class WeightsNotFoundError(TrialRecordError):
-    """The weights of a trial are not kept any more."""
+    """The weights of a trial are no longer stored."""
 
 
 class WorkerError(SearchError, RuntimeError):

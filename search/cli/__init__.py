@@ -1,1 +1,1 @@
-"""The command line: options in, text and exit codes out; the work is done in other packages."""
+"""The command line: options, output and exit codes; the work is done in other packages."""

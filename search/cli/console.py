@@ -1,4 +1,4 @@
-"""Consoles: answers go to standard output, everything else to standard error."""
+"""Consoles: results go to standard output, everything else to standard error."""
 
 import json
 import sys
@@ -11,29 +11,29 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 SLOW_S = 1.0
-"""Work that ends sooner has no bar."""
+"""Bars of shorter work are not shown."""
 REFRESH_S = 0.1
 MAX_INDENTED_CHARS = 100_000
-"""Longer JSON is not indented: for thousands of trials that takes a second."""
+"""Longer JSON is not indented: with thousands of trials, that would take a second."""
 
 
 def stdout_console() -> Console:
-    """Return the console for a command's answer; brackets in names and reasons stay brackets."""
+    """Return the console for results, without markup: names and reasons may have brackets."""
     return Console(highlight=False, markup=False)
 
 
 def stderr_console() -> Console:
-    """Return the console for everything that is not the answer."""
+    """Return the console for everything but results."""
     return Console(stderr=True, highlight=False, markup=False)
 
 
 def print_line(console: Console, text: str, **style: Any) -> None:
-    """Print a line, broken between words on a terminal and left whole elsewhere."""
+    """Print a line, wrapped on a terminal only."""
     console.print(text, soft_wrap=not console.is_terminal, **style)
 
 
 def print_json(document: Any) -> None:
-    """Print one JSON document on standard output, indented where it is short enough to read."""
+    """Print a JSON document on standard output, indented if it is short."""
     text = json.dumps(document)
     if len(text) <= MAX_INDENTED_CHARS:
         text = json.dumps(document, indent=2)
@@ -41,7 +41,7 @@ def print_json(document: Any) -> None:
 
 
 def print_result(found: Any, view: Callable[[Console, Any], None], *, as_json: bool) -> None:
-    """Print a command's result on standard output, by its view or as one JSON document."""
+    """Print a result on standard output, by its view or as a JSON document."""
     if as_json:
         print_json(found.to_json())
     else:
@@ -49,7 +49,7 @@ def print_result(found: Any, view: Callable[[Console, Any], None], *, as_json: b
 
 
 def step_printer(console: Console, *, is_silent: bool = False) -> Callable[[str], None]:
-    """Return a function that prints the beginning of a step, where no bar shows the progress."""
+    """Return a function that prints the name of a step where no bar can be shown."""
 
     def print_step(step: str) -> None:
         if not console.is_terminal and not is_silent:
@@ -60,7 +60,7 @@ def step_printer(console: Console, *, is_silent: bool = False) -> Callable[[str]
 
 @contextmanager
 def progress_bar(console: Console) -> Iterator[Callable[[int, int, str], None]]:
-    """Show a bar with the time left on a terminal, once the work has taken a second."""
+    """Yield a function that shows a bar on a terminal, once the work has taken a second."""
     bar = Progress(
         TextColumn("{task.description}"),
         BarColumn(),
@@ -69,7 +69,7 @@ def progress_bar(console: Console) -> Iterator[Callable[[int, int, str], None]]:
         console=console,
         transient=True,
         disable=not console.is_terminal,
-        auto_refresh=False,  # Its thread would keep images from being decoded in processes.
+        auto_refresh=False,  # Its thread would prevent decoding images in processes.
     )
     drawn = time.monotonic() + SLOW_S - REFRESH_S
     tasks: dict[str, Any] = {}

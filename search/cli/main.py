@@ -1,6 +1,6 @@
 """The command `convsearch`: its subcommands, and errors as one or two lines with an exit code.
 
-Only typer is loaded here, so that `--help` answers at once.
+Only typer is loaded at import, so that `--help` is fast.
 """
 
 import gc
@@ -25,10 +25,11 @@ from search.cli.commands.worker import submit, worker
 
 SUCCESS, FAILURE, USAGE_ERROR, INTERRUPTED = 0, 1, 2, 130
 GC_THRESHOLD = 100_000
-"""New objects between two garbage collections. With Python's 700, collections took 0.2 s of each
-command, though loading libraries and reading tables leaves little garbage."""
+"""New objects between garbage collections. Python's 700 took 0.2 s of each command, though loading
+libraries and reading tables leave little garbage."""
+
 OPTIONAL_VALUES = {"--dashboard": "--dashboard=auto"}
-"""Options whose value is optional: Click would take the next argument as the value."""
+"""Options with an optional value. Click would take the next argument for it."""
 
 app = typer.Typer(
     name="convsearch",
@@ -58,7 +59,7 @@ def _options(
         ),
     ] = False,
 ) -> None:
-    """Hold the options of no command."""
+    """Define the options without a command."""
 
 
 for _command in (demo, run, submit, worker, status, rank, watch, stop, doctor):
@@ -81,7 +82,7 @@ def main() -> NoReturn:
     except KeyboardInterrupt:
         code = INTERRUPTED
     except BrokenPipeError:
-        # The reader of our output is gone; Python would complain again while it exits.
+        # The reader of the output is gone; Python would fail again when it flushes at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = FAILURE
     except Exception as error:
@@ -90,7 +91,7 @@ def main() -> NoReturn:
 
 
 def _explain(error: Exception, *, is_debug: bool) -> int:
-    """Print an error for its user, and return its exit code."""
+    """Print an error and return its exit code."""
     from storage import hide_passwords  # An argument in the wrong place may be a store's URL.
 
     if is_debug:
@@ -102,7 +103,7 @@ def _explain(error: Exception, *, is_debug: bool) -> int:
 
 
 def _print_error(text: str) -> None:
-    """Print an error's text, or log it where standard error holds JSON."""
+    """Print an error, or log it if standard error is JSON."""
     from search.machine.log_format import is_json_logged
 
     if is_json_logged():
@@ -124,7 +125,7 @@ def _classify(error: Exception) -> tuple[int, str]:
     from storage import explain_store_error, is_store_error
     from storage.errors import StoreError, StoreMissingError, StoreUrlError, StudyNotFoundError
 
-    if isinstance(error, typer.Exit | typer.Abort):  # the second: a question was not answered
+    if isinstance(error, typer.Exit | typer.Abort):  # Abort: a question was not answered
         return getattr(error, "exit_code", INTERRUPTED), ""
     if hasattr(error, "format_message"):
         return USAGE_ERROR, _describe_misuse(error)
@@ -142,12 +143,12 @@ def _classify(error: Exception) -> tuple[int, str]:
 
 
 def _describe_misuse(error: Any) -> str:
-    """Describe what is wrong with a command line; empty if its help was shown instead."""
+    """Describe a misused command line; empty if its help was shown instead."""
     from search.settings.validation import describe_error
 
     message, reason = error.format_message(), error.__cause__
     parameter, context = (getattr(error, name, None) for name in ("param", "ctx"))
-    if parameter is not None and hasattr(reason, "errors"):  # typer has pydantic check values
+    if parameter is not None and hasattr(reason, "errors"):  # a value refused by pydantic
         first = reason.errors()[0]
         name = max(parameter.opts, key=len)
         name = name if name.startswith("-") else parameter.metavar or name.upper()

@@ -1,4 +1,4 @@
-"""Options that several commands share; those that only describe a study are in `study_options`."""
+"""Options shared by several commands; those that describe a study are in `study_options`."""
 
 from typing import Annotated, Literal
 
@@ -67,7 +67,7 @@ LogFormat = Annotated[
 
 
 def parse_time(option: str, text: str | None) -> float | None:
-    """Read `90s`, `10m` or `2h` as seconds; raise `SettingsError` for other text."""
+    """Parse `90s`, `10m` or `2h` to seconds; raise SettingsError on other text."""
     from search.errors import SettingsError
     from search.settings.plan import parse_duration
 
@@ -81,7 +81,7 @@ def parse_time(option: str, text: str | None) -> float | None:
 
 
 def parse_split(text: str | None) -> list[float] | None:
-    """Read `0.7,0.15,0.15`; raise `SettingsError` unless these are three numbers."""
+    """Parse `0.7,0.15,0.15`; raise SettingsError unless these are three numbers."""
     from search.errors import SettingsError
 
     if text is None:
@@ -98,5 +98,5 @@ def parse_split(text: str | None) -> list[float] | None:
 
 
 def parse_workers(text: str | None) -> int | str | None:
-    """Read a number of workers or `auto`; other text is returned and refused later."""
+    """Parse a number of workers or `auto`; other text is returned for later validation."""
     return int(text) if text is not None and text.lstrip("-").isdigit() else text

@@ -1,4 +1,4 @@
-"""The store of a command: open it, and recover the trials of dead workers in it."""
+"""Open the store of a command, and recover trials of dead workers."""
 
 from contextlib import AbstractContextManager, closing
 from typing import TYPE_CHECKING
@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 def open_for_reading(url: str | None) -> "AbstractContextManager[Store]":
-    """Open a store for reading only; one of an older version is upgraded first."""
+    """Open a store read-only; an older one is upgraded first."""
     from search.settings.store_url import store_url
     from storage import Store
     from storage.inspection.database_health import read_versions
@@ -24,7 +24,7 @@ def open_for_reading(url: str | None) -> "AbstractContextManager[Store]":
 
 
 def open_for_writing(url: str | None) -> "AbstractContextManager[Store]":
-    """Open a store that exists."""
+    """Open an existing store."""
     from search.settings.store_url import store_url
     from storage import Store
 
@@ -32,7 +32,7 @@ def open_for_writing(url: str | None) -> "AbstractContextManager[Store]":
 
 
 def recover_study(store: "Store", url: str | None, study: str, console: "Console") -> None:
-    """Recover the trials that dead workers left open, or print why the store cannot be written."""
+    """Recover open trials of dead workers; print a line if the store cannot be written."""
     from storage import StoreError, find_study, needs_recovery, recover_once
 
     record = find_study(store, study)

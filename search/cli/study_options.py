@@ -114,7 +114,7 @@ class StudyOptions:
 
 
 def with_study_options(*names: str) -> Callable[[Command], Command]:
-    """Put SOURCE and the named options before those of a command, which gets `StudyOptions`."""
+    """Prepend SOURCE and the named options to a command's, which receives `StudyOptions`."""
     keyword = inspect.Parameter.POSITIONAL_OR_KEYWORD
     source = inspect.Parameter("source", keyword, annotation=options.Source)
     shared = [
@@ -138,7 +138,7 @@ def with_study_options(*names: str) -> Callable[[Command], Command]:
 
 
 def _parse(name: str, value: Any) -> Any:
-    """Read the value of an option whose text stands for a list."""
+    """Parse the value of an option that is a list."""
     if name == "split":
         return options.parse_split(value)
     if name in {"families", "backbones"} and value is not None:

@@ -1,4 +1,1 @@
-"""The dashboard's server process: its socket, its token, and a child process beside a run.
-
-Its pages and responses are made in `analysis.dashboard`.
-"""
+"""The dashboard's server: its socket and token; `analysis.dashboard` makes its pages."""

@@ -19,8 +19,10 @@ PORT_OPTION = "--dashboard="
 class DashboardProcess:
     """A dashboard on this machine: its port is bound at once, and served after `start`.
 
-    The port is a number, or `auto` for the first free one from 8080 on. A port that is invalid or
-    in use raises `SettingsError`.
+    `port` is a number, or `auto` for the first free one from 8080 on.
+
+    Raises:
+        SettingsError: If it is not a port, or is in use.
     """
 
     def __init__(self, port: str) -> None:
@@ -32,7 +34,7 @@ class DashboardProcess:
         self._is_closing = False
 
     def start(self, store_url: str, log: Path, on_end: Callable[[], None]) -> None:
-        """Start serving a store, with errors in a log.
+        """Start serving a store, with errors going to `log`.
 
         `on_end` is called from a thread if the process ends before `close` is called.
         """

@@ -15,16 +15,16 @@ WILDCARD_HOSTS = {"0.0.0.0": "127.0.0.1", "::": "::1"}
 
 @dataclass(frozen=True, slots=True)
 class Listener:
-    """A listening socket, not served yet, and the host that was requested."""
+    """A listening socket that is not served yet, and the requested host."""
 
     socket: socket.socket
     host: str
 
     @classmethod
     def open(cls, host: str, port: int, *, port_option: str) -> "Listener":
-        """Listen at a name or an address of this machine; port 0 takes any free one.
+        """Listen at an address of this machine; port 0 takes any free one.
 
-        `port_option` precedes a free port in the hint of the error.
+        `port_option` is the option before a port, for the hint which port is free.
 
         Raises:
             SettingsError: If the port is in use, or the address is not of this machine.
@@ -48,7 +48,7 @@ class Listener:
 
     @classmethod
     def open_next_free(cls, host: str, port: int, *, port_option: str) -> "Listener":
-        """Listen at the first free port from `port` on; raise `SettingsError` if none is free."""
+        """Listen at the first free port from `port` on; `SettingsError` if none is free."""
         found = _listen_next_free(host, port)
         if found is not None:
             return cls(found, host)
@@ -65,17 +65,17 @@ class Listener:
 
     @property
     def port(self) -> int:
-        """The port, also if any free one was requested."""
+        """The port, also if port 0 was requested."""
         return int(self.socket.getsockname()[1])
 
     @property
     def is_loopback(self) -> bool:
-        """Whether only this machine reaches it."""
+        """Whether only this machine can connect."""
         return ip_address(self.socket.getsockname()[0].partition("%")[0]).is_loopback
 
     @property
     def address(self) -> str:
-        """The address for other machines, with this machine's name if it listens everywhere."""
+        """The address for other machines, with this one's name if it listens at all addresses."""
         return self._address(socket.gethostname() if self.host in WILDCARD_HOSTS else self.host)
 
     @property
@@ -85,9 +85,9 @@ class Listener:
 
     @property
     def numeric_address(self) -> str | None:
-        """The IP address if it listens at all of them, since others may not resolve the name.
+        """The address with an IP address, since other machines may not resolve the name.
 
-        None otherwise, and if this machine is on no network.
+        None if it does not listen at all addresses, or this machine is on no network.
         """
         if self.host not in WILDCARD_HOSTS:
             return None

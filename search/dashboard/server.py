@@ -1,8 +1,8 @@
 """The dashboard's server: the application behind its guard, on waitress.
 
-It limits clients, connections and the size of requests. Beside waitress' documented
-`create_server` it uses `wasyncore.loop`, `pull_trigger` and `task_dispatcher.shutdown`, which stop
-a server within a second of a signal, and the loggers `waitress` and `waitress.queue`.
+Besides the documented `create_server`, it uses waitress' `wasyncore.loop`, `pull_trigger` and
+`task_dispatcher.shutdown`, which stop a server within a second of a signal, and its loggers
+`waitress` and `waitress.queue`.
 """
 
 import logging
@@ -36,7 +36,7 @@ SHUTDOWN_TIMEOUT_S = 0.5
 
 
 def choose_token(given: str | None, *, is_needed: bool) -> str | None:
-    """Return the token that clients need, generated if none is given but needed; else None.
+    """Return the user's token or, if one is needed, a new one; else None.
 
     Raises:
         SettingsError: If the given one is too short or has spaces. The message does not show it.
@@ -52,12 +52,16 @@ def choose_token(given: str | None, *, is_needed: bool) -> str | None:
 
 
 def with_token(address: str, token: str) -> str:
-    """Return an address that includes the token."""
+    """Add the token to an address."""
     return f"{address}?token={quote(token, safe='')}"
 
 
 def check_proxy(address: str | None) -> str | None:
-    """Return the normalized address of a proxy; raise `SettingsError` if it is no IP address."""
+    """Normalize the address of a proxy.
+
+    Raises:
+        SettingsError: If it is not an IP address.
+    """
     try:
         return None if address is None else str(ip_address(address))
     except ValueError:
@@ -78,8 +82,8 @@ def serve(
     """Serve the dashboard of a store until a signal comes, and return the signals.
 
     The store is only read unless `access` allows edits. `proxy` is the address of a trusted proxy,
-    which names the clients. A supervised server stops at the end of standard input, when the
-    parent process ends.
+    which names the clients. A supervised server stops when its standard input ends, which is when
+    the parent process ends.
     """
     from waitress import wasyncore
     from waitress.server import create_server
@@ -150,7 +154,7 @@ def _options(listener: Listener, proxy: str | None) -> dict[str, Any]:
 
 
 class _OneLineFormatter(logging.Formatter):
-    """Formatter of the first lines of a message and of its exception, without the traceback."""
+    """Shows the first lines of a message and of its exception, without the traceback."""
 
     def format(self, record: logging.LogRecord) -> str:
         words = [record.getMessage().partition("\n")[0]]

@@ -1,6 +1,6 @@
 """Sources of images, and the prepared set: one file per source that every worker maps into memory.
 
-Training on it is in `search.training`, its transfer to other machines in `search.artifacts`.
+`search.training` trains on it; `search.artifacts` copies it to other machines.
 """
 
 from search.data.cache import default_cache_dir

@@ -1,4 +1,4 @@
-"""A source whose images are arrays in memory, shared by `.npz` files and the demo set."""
+"""A source whose images are arrays in memory: an `.npz` file or the demo set."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,10 +13,9 @@ from search.data.source_api import ImageInfo, Images, Item, UnreadableImage
 
 @dataclass(frozen=True, slots=True)
 class Arrays:
-    """Class names of a source, in the order of the labels, and images and labels by split.
+    """Images and labels of a source by split; the only split is `""` if the source has none.
 
-    Images are uint8, `(n, height, width)` or `(n, height, width, 3)`. A source without splits has
-    one part, under the empty string.
+    Images are uint8 `(n, height, width)` or `(n, height, width, 3)`.
     """
 
     classes: tuple[str, ...]
@@ -24,7 +23,7 @@ class Arrays:
 
 
 class ArraySource:
-    """Images in memory, loaded on first use, so that a cached set costs nothing."""
+    """Images in memory, loaded on first use: a cached set costs nothing."""
 
     warnings: Sequence[str] = ()
 
@@ -59,7 +58,7 @@ class ArraySource:
         return [pixels for images, _ in self._arrays.parts.values() for pixels in images]
 
     def identity(self) -> str:
-        """Text that changes whenever the images may have changed."""
+        """Return a text that changes whenever the images may have changed."""
         return self._identity
 
     def inspect(
@@ -73,7 +72,7 @@ class ArraySource:
         return infos
 
     def images(self, indices: Sequence[int], channels: int) -> Images:
-        """Pixels of the images at `indices`, resized, with 1 or 3 channels."""
+        """Return the images at `indices`, resized, with 1 or 3 channels."""
         return stack([self._resized(i, channels) for i in indices], self._image_size, channels)
 
     def _resized(self, index: int, channels: int) -> NDArray[np.uint8]:

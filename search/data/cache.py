@@ -1,4 +1,4 @@
-"""The cache folder of prepared sets: its place, and writing, locking and removing its files."""
+"""The cache folder of prepared sets: its location, and writing, locking and removing its files."""
 
 import fcntl
 import os
@@ -26,7 +26,7 @@ def default_cache_dir() -> Path:
 
 
 def is_cached(path: Path) -> bool:
-    """Whether a prepared set exists; raise `DataError` if its folder cannot be read."""
+    """Whether a prepared set exists; `DataError` if its folder cannot be read."""
     try:
         return path.exists()
     except OSError as error:
@@ -34,11 +34,11 @@ def is_cached(path: Path) -> bool:
 
 
 def write_atomically(path: Path, write: Callable[[BinaryIO], None]) -> None:
-    """Write a file of the cache; other processes see it whole or not at all.
+    """Write a file of the cache so that other processes see it whole or not at all.
 
-    If two processes write one path at once, the last one wins; both write the same. The file is
-    not synced to disk: a set is compared with its fingerprint when it is opened, and one that a
-    power failure has damaged is prepared again.
+    If two processes write one path at once, the last one wins; both write the same. Nothing is
+    synced to the disk: a set is compared with its fingerprint when it is opened, and is prepared
+    again if a power failure has damaged it.
 
     Raises:
         DataError: If the folder cannot be created or written to.
@@ -64,7 +64,7 @@ def cache_error_message(verb: str, folder: Path, error: OSError) -> str:
 
 @contextmanager
 def cache_lock(path: Path, on_wait: Callable[[], None] = lambda: None) -> Iterator[None]:
-    """Hold a lock file between processes; `on_wait` is called every second until it is held.
+    """Hold a lock between processes; `on_wait` is called every second until it is held.
 
     Raises:
         DataError: If the folder cannot be created or written to.
@@ -86,7 +86,7 @@ def cache_lock(path: Path, on_wait: Callable[[], None] = lambda: None) -> Iterat
 
 def lock_shared(file: BinaryIO) -> None:
     """Mark an open file as in use until it and all mappings of it are closed."""
-    with suppress(OSError):  # some network file systems have no locks
+    with suppress(OSError):  # Some network file systems have no locks.
         fcntl.flock(file, fcntl.LOCK_SH)
 
 

@@ -1,7 +1,7 @@
 """Decoding one image file: the only place where untrusted files reach Pillow.
 
-Only four formats are tried, sizes are checked before anything is decoded, and a truncated file is
-an error. The result is grey `(height, width)` or color `(height, width, 3)`, upright.
+Sizes are checked before anything is decoded, and a truncated file is an error. The result is
+grey `(height, width)` or color `(height, width, 3)`, upright.
 """
 
 import os
@@ -23,7 +23,7 @@ EXTENSIONS = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff"})
 MAX_PIXELS = 64 * 2**20
 """Larger images are refused: a few kilobytes can unpack to gigabytes of one color."""
 PILLOW_LIMIT = Image.MAX_IMAGE_PIXELS or MAX_PIXELS
-"""For larger images Pillow itself warns or refuses before their size is known."""
+"""Pillow itself warns of larger images, or refuses them, before their size is known."""
 MAX_FILE_BYTES = 512 * 2**20
 DECODE_ERRORS = (
     OSError,
@@ -41,15 +41,15 @@ DECODE_ERRORS = (
 )
 """What Pillow's decoders raise on damaged files."""
 _ORIENTATION_KEYS = frozenset({"exif", "Raw profile type exif", "xmp", "XML:com.adobe.xmp"})
-"""Where an orientation can be: reading it takes a fifth of the time of a small image."""
+"""Where an orientation can be; looking for one takes a fifth of the time of a small image."""
 _HIGH_BIT_DEPTH_MODES = ("I", "F")  # and "I;16" with its byte orders
 
 
 def decode(path: str) -> NDArray[Any]:
-    """Read the first image of a file, turned upright as its EXIF orientation says.
+    """Read the first image of a file, turned upright by its EXIF orientation.
 
-    Palettes become their colors, transparent parts black, CMYK becomes RGB. Grey of more than 8
-    bits, and floats, keep their values: `to_uint8` scales them.
+    Palettes and CMYK become RGB, transparent parts black. Grey of more than 8 bits and floats
+    keep their values: `to_uint8` scales them.
 
     Raises:
         DataError: If the image is too large to be decoded safely.
@@ -60,7 +60,7 @@ def decode(path: str) -> NDArray[Any]:
 
 
 def decode_with_notes(path: str) -> tuple[NDArray[Any], tuple[str, ...]]:
-    """Read an image as `decode` does, with notes on what is left out."""
+    """Read an image as `decode` does, with notes on what was left out."""
     with _open(path) as image:
         left = {
             "only the first of several pages": getattr(image, "is_animated", False),
@@ -85,7 +85,7 @@ def _open(path: str) -> Iterator[Image.Image]:
 
 
 def to_uint8(pixels: NDArray[Any]) -> NDArray[np.uint8]:
-    """Scale grey of more than 8 bits so that the image's own range becomes 0 to 255.
+    """Scale pixels of more than 8 bits so that the image's own range becomes 0 to 255.
 
     Scanners rarely fill 16 bits: 12-bit CT scaled by the full range would be nearly black. An
     image of one value becomes black.
@@ -113,7 +113,7 @@ def describe_decode_error(error: BaseException) -> str:
     """Describe one of `DECODE_ERRORS`."""
     if isinstance(error, UnidentifiedImageError):
         return "not a PNG, JPEG, BMP or TIFF image that can be read"
-    strerror = getattr(error, "strerror", None)  # without the path, which is known
+    strerror = getattr(error, "strerror", None)  # Without the path.
     return strerror or str(error) or type(error).__name__
 
 

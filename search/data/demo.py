@@ -1,10 +1,10 @@
-"""The embedded demo set: patches of the MNI152 brain that `nilearn` carries, by tissue.
+"""The embedded demo set: patches of the MNI152 brain in `nilearn`, labeled by tissue.
 
-Each image is 32 × 32 mm of an axial T1 slice, and its class is the tissue at its center: grey
-matter, white matter, or other (fluid, vessels and edges within the head). Every patch has its own
-orientation, exposure and shading, as if each came from another scanner, and some have their
-contrast reversed, as T2 images have: brightness alone predicts little, the folds around the
-center more (`tests/benchmarks/demo_baseline.py` measures how much).
+Each image is 32 × 32 mm of an axial T1 slice; its class is the tissue at its center: grey matter,
+white matter, or other (fluid, vessels and edges within the head). Orientation, exposure and
+shading vary as between scanners, and some patches have their contrast reversed, as T2 images
+have: brightness alone predicts little, the folds around the center more
+(`tests/benchmarks/demo_baseline.py` measures how much).
 
 Source: Fonov et al., "Unbiased average age-appropriate atlases for pediatric studies", 2011,
 https://doi.org/10.1016/j.neuroimage.2010.07.033.
@@ -28,7 +28,7 @@ CLASSES = ("grey matter", "other", "white matter")
 PATCH_SIZE = 32
 DEMO_SEED = 152
 DEMO_VERSION = 1
-"""Raised whenever the patches change, so that cached sets are prepared again."""
+"""Raised whenever the patches change, so that cached sets are made again."""
 N_PER_CLASS = {"train": 630, "val": 135, "test": 135}
 SLABS = {
     "train": tuple((start, start + 9) for start in range(12, 149, 18)),
@@ -37,9 +37,9 @@ SLABS = {
 }
 """Axial slices of each split, ends excluded: the slabs are 3 mm apart and share no voxel."""
 MIN_TISSUE_PROBABILITY = 204
-"""Probability of 0.8, times 255, above which a voxel counts as a tissue."""
+"""Voxels of a higher probability, of 255, count as a tissue: 0.8."""
 INVERTED_SHARE = 0.3
-"""Share of patches with reversed contrast; with 0, the center's brightness predicts 91 %."""
+"""Share of patches with inverted contrast; with 0, the center's brightness gave 91 % away."""
 SHADING = 0.1
 GAMMA = 0.25
 GAIN = (0.6, 1.0)
@@ -77,7 +77,7 @@ def demo_centers(split: str) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
 
 
 def tissue_masks() -> tuple[NDArray[np.bool_], ...]:
-    """Voxels that surely belong to each class, in the order of `CLASSES`."""
+    """Return the voxels that surely belong to each class, in the order of `CLASSES`."""
     t1, grey, white = volumes()
     other = (
         (grey < 255 - MIN_TISSUE_PROBABILITY) & (white < 255 - MIN_TISSUE_PROBABILITY) & (t1 > 0)
@@ -87,11 +87,7 @@ def tissue_masks() -> tuple[NDArray[np.bool_], ...]:
 
 @lru_cache(maxsize=1)
 def volumes() -> tuple[Volume, Volume, Volume]:
-    """Load T1 image, grey- and white-matter probabilities, uint8 `(197, 233, 189)` at 1 mm.
-
-    Raises:
-        DataError: If the installed `nilearn` does not carry them.
-    """
+    """Load T1 image, grey- and white-matter probabilities, uint8 `(197, 233, 189)` at 1 mm."""
     import nibabel
 
     found = find_spec("nilearn")
@@ -114,7 +110,7 @@ def volumes() -> tuple[Volume, Volume, Volume]:
 
 
 def _valid_centers(shape: tuple[int, ...], slabs: Sequence[tuple[int, int]]) -> NDArray[np.bool_]:
-    """Voxels of the slabs around which a whole patch fits into the volume."""
+    """Return the voxels of the slabs around which a whole patch fits into the volume."""
     reachable = np.zeros(shape, bool)
     half = PATCH_SIZE // 2
     for first, end in slabs:
@@ -133,7 +129,7 @@ def _patches(centers: NDArray[np.int64], split: str) -> NDArray[np.uint8]:
 
 
 def _simulate_scanner(patch: Volume, rng: np.random.Generator) -> NDArray[np.uint8]:
-    """Vary a patch as another scanner might: turned, mirrored, other exposure, shading, noise."""
+    """Rotate and mirror a patch at random, and vary its exposure, shading and noise."""
     pixels = np.rot90(patch, int(rng.integers(4))).astype(np.float64) / 255
     if rng.random() < 0.5:
         pixels = pixels[::-1]

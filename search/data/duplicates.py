@@ -1,4 +1,4 @@
-"""Exact duplicates: images whose pixels are equal, found by the digest of the decoded pixels.
+"""Exact duplicates: images with equal digests of their decoded pixels.
 
 Those of one class stay together in one split; those of different classes are all left out.
 """
@@ -10,7 +10,7 @@ from search.data.source_api import ImageInfo, Item
 
 
 def group_duplicates(indices: Iterable[int], infos: Mapping[int, ImageInfo]) -> list[list[int]]:
-    """Return the images in groups of equal pixels, most of them groups of one."""
+    """Group images of equal pixels; most groups have one image."""
     groups: dict[bytes, list[int]] = {}
     for index in indices:
         groups.setdefault(infos[index].digest, []).append(index)
@@ -18,13 +18,13 @@ def group_duplicates(indices: Iterable[int], infos: Mapping[int, ImageInfo]) -> 
 
 
 class DuplicateFilter:
-    """Filter of images that are added one after the other.
+    """Filters duplicates out of images that are added one by one.
 
     Attributes:
-        infos: What is known of each image that was kept, and of some that were left out later.
-        counts: Numbers of images kept, by split of the source and class.
-        duplicates: Names of images left out, each with the name of its twin in another split.
-        conflicts: Names of images left out by digest: equal pixels in different classes.
+        infos: Info of each kept image, and of some that were excluded later.
+        counts: Number of kept images by split of the source and class.
+        duplicates: Names of excluded images, each with its duplicate in another split.
+        conflicts: Names of excluded images by digest: equal pixels in different classes.
     """
 
     def __init__(self, items: Sequence[Item]) -> None:
@@ -36,7 +36,7 @@ class DuplicateFilter:
         self.conflicts: dict[bytes, list[str]] = {}
 
     def kept(self, split: str) -> list[int]:
-        """Return the images kept from a split of the source, in the source's order."""
+        """Return the images kept from a split of the source, in its order."""
         groups = self._kept.values()
         return sorted(i for group in groups for i in group if self._items[i].split == split)
 
@@ -59,7 +59,7 @@ class DuplicateFilter:
         return (first.label, first.split) == (item.label, item.split)
 
     def _exclude(self, group: Sequence[int], other: Item, digest: bytes) -> None:
-        """Leave out a group of images, since an equal one is of another class."""
+        """Leave out a group of images because an equal one is of another class."""
         items = [self._items[index] for index in group]
         self.counts.subtract((item.split, item.label) for item in items)
         self.conflicts[digest] = [item.name for item in (*items, other)]

@@ -51,7 +51,7 @@ class FolderSource:
         self._locations: dict[int, tuple[int, int, int]] = {}
 
     def identity(self) -> str:
-        """Paths, sizes and modification times of the image files, hashed."""
+        """Return a hash of the paths, sizes and modification times of the files."""
         listing = [(file.parts, file.size, file.modified_ns) for file in self._files]
         return hashlib.sha256(repr(listing).encode()).hexdigest()
 
@@ -78,7 +78,7 @@ class FolderSource:
         return infos
 
     def images(self, indices: Sequence[int], channels: int) -> Images:
-        """Pixels of inspected files, resized; grey ones are repeated over three channels."""
+        """Return resized images of inspected files; grey is repeated over three channels."""
         places = np.array([self._locations[i] for i in indices])
         images = np.empty((len(indices), self._size, self._size, channels), np.uint8)
         for buffer_index, n_channels in np.unique(places[:, [0, 2]], axis=0):
@@ -87,7 +87,7 @@ class FolderSource:
         return images
 
     def _chunks(self, indices: Sequence[int]) -> list[range]:
-        """Cut the positions of `indices` into runs of about `CHUNK_BYTES` of files."""
+        """Split the positions of `indices` into runs of about `CHUNK_BYTES` of files."""
         starts, n_bytes = [0], 0
         for position, index in enumerate(indices):
             if n_bytes > CHUNK_BYTES or position - starts[-1] >= CHUNK_FILES:
@@ -99,7 +99,7 @@ class FolderSource:
     def _read(
         self, index: int, position: int, buffer: "_SharedPixels | None"
     ) -> tuple[ImageInfo | UnreadableImage, int]:
-        """Decode a file; return what it showed, and how many channels its slot now holds."""
+        """Decode a file; return its info, and the number of channels in its slot."""
         try:
             pixels = decode(f"{self._root}/{self._files[index].name}")
             info = inspect_pixels(pixels)
@@ -116,7 +116,7 @@ class FolderSource:
 
 
 class _SharedPixels:
-    """Memory for `n` images, shared with forked processes; unused pages cost nothing."""
+    """Memory for `n` images, shared by forked processes; unused pages cost nothing."""
 
     def __init__(self, n: int, size: int) -> None:
         self._shape = (size, size)
@@ -130,6 +130,6 @@ class _SharedPixels:
         return 1 if pixels.ndim == 2 else 3
 
     def get(self, positions: NDArray[np.int64], n_channels: int) -> Images:
-        """Return the images of slots, with the channels that were put there."""
+        """Return the images in some slots, all with `n_channels` channels."""
         pixels: NDArray[np.uint8] = self._rows[positions, : math.prod(self._shape) * n_channels]
         return pixels.reshape(-1, *self._shape, n_channels)

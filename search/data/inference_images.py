@@ -1,4 +1,4 @@
-"""Single images for prediction, prepared as the images of a folder are, with notes on how."""
+"""Single images for prediction, prepared like the images of a folder."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +15,7 @@ from search.errors import DataError
 
 @dataclass(frozen=True, slots=True)
 class PreparedImage:
-    """An image `(size, size, channels)` for a network, and what differs from the file in words."""
+    """An image of shape `(size, size, channels)`, and what differs from its file in words."""
 
     pixels: NDArray[np.uint8]
     notes: tuple[str, ...]
@@ -24,17 +24,17 @@ class PreparedImage:
 def prepare_image(
     path: Path, size: int, channels: int, color: str
 ) -> PreparedImage | UnreadableImage:
-    """Read an image, and stretch it to `size` × `size` pixels with 1 or 3 channels.
+    """Read a PNG, JPEG, BMP or TIFF and stretch it to `size` pixels a side.
 
-    The color is `grey`, `rgb`, or `auto`, where an image without real color becomes grey. Call it
-    within `strict_pillow_warnings`, like all decoding.
+    `channels` is 1 or 3; `color` is `grey`, `rgb`, or `auto`, which makes images without real
+    color grey. To be called within `strict_pillow_warnings`, like all decoding.
     """
     try:
         if path.exists() and not path.is_file():
             return UnreadableImage("not a file")
         pixels, left = decode_with_notes(str(path))
         levels = to_uint8(pixels)
-    except DataError as error:  # it is too large
+    except DataError as error:  # It is too large.
         return UnreadableImage(str(error))
     except DECODE_ERRORS as error:
         return UnreadableImage(describe_decode_error(error))

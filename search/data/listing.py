@@ -1,7 +1,7 @@
 """Listing of a folder's images, with the split and class that sub-folders name.
 
-Hidden files and folders are skipped. Links to files are followed while they stay within the
-folder; links to folders are not.
+Hidden files and folders are skipped. Links to files within the folder are followed; links to
+folders are not.
 """
 
 import os
@@ -13,19 +13,20 @@ from typing import NamedTuple
 from search.data.decode import EXTENSIONS
 from search.errors import DataError
 
+# fmt: off
 SPLIT_NAMES = {
-    "train": "train",
-    "training": "train",
-    "val": "val",
-    "valid": "val",
-    "validation": "val",
-    "test": "test",
-    "testing": "test",
+    "train": "train", "training": "train",
+    "val": "val", "valid": "val", "validation": "val",
+    "test": "test", "testing": "test",
 }
+# fmt: on
 
 
 class ImageFile(NamedTuple):
-    """A file below a source; a tuple, since thousands of them are made in half the time."""
+    """A file below a source: its relative path, size and modification time.
+
+    It is a tuple because there are thousands: a dataclass takes twice the time.
+    """
 
     parts: tuple[str, ...]
     size: int
@@ -39,12 +40,12 @@ class ImageFile(NamedTuple):
 
     @property
     def name(self) -> str:
-        """The relative path, the same on every system."""
+        """The path with slashes, the same on every system."""
         return "/".join(self.parts)
 
 
 class LabeledFile(NamedTuple):
-    """An image file with the split, if the source has any, and the class of its folders."""
+    """An image file with the class and, if the source has any, the split of its folders."""
 
     file: ImageFile
     split: str
@@ -60,11 +61,7 @@ class Listing:
 
 
 def list_images(root: Path) -> Listing:
-    """List a folder of images.
-
-    Raises:
-        DataError: If it holds no images in class folders, or mixes classes with splits.
-    """
+    """List images in class folders; `DataError` if there are none, or splits beside classes."""
     links_out: list[str] = []
     try:
         files = sorted(_walk(root, root.resolve(), (), links_out), key=lambda file: file.parts)
@@ -98,13 +95,13 @@ def _walk(
                 yield from _walk(Path(entry.path), root, here, links_out)
             elif entry.is_symlink() and not Path(entry.path).resolve().is_relative_to(root):
                 links_out.append(entry.path)
-            elif entry.is_file():  # neither a linked folder nor a pipe, socket or device
+            elif entry.is_file():  # Neither a linked folder nor a pipe, socket or device.
                 stat = entry.stat()
                 yield ImageFile(here, stat.st_size, stat.st_mtime_ns)
 
 
 def _label_files(root: Path, files: Sequence[ImageFile]) -> list[LabeledFile]:
-    """Label each file by the folders it lies in; files outside such folders are left out."""
+    """Label files by their folders; files outside class folders are left out."""
     tops = {file.parts[0] for file in files if len(file.parts) > 1}
     splits = {file.parts[0] for file in files if len(file.parts) > 2 and _split_of(file)}
     if splits and tops - splits:
@@ -132,7 +129,7 @@ def _split_of(file: ImageFile) -> str:
 
 def _drop_lone_train_split(root: Path, labeled: list[LabeledFile]) -> list[LabeledFile]:
     splits = {image.split for image in labeled}
-    if splits == {"train"}:  # split as if the folder were not there
+    if splits == {"train"}:  # Split like a source without splits.
         return [image._replace(split="") for image in labeled]
     if splits <= {"val", "test"}:
         raise DataError(f"Expected a folder 'train' in {root}. Received: {_join_names(splits)}.")

@@ -1,7 +1,6 @@
 """Images from an `.npz`: the MedMNIST layout, or `images` and `labels`.
 
-The file is not trusted: it is opened without pickle, and sizes in its headers are checked before
-anything is unpacked.
+The file is untrusted: it is opened without pickle, and the sizes in its headers are checked first.
 """
 
 import math
@@ -22,9 +21,9 @@ from search.data.source_api import SPLITS
 from search.errors import DataError
 
 MAX_BYTES = 4 * 2**30
-"""Largest unpacked size that is read into memory."""
+"""Maximum unpacked size that is read into memory."""
 MAX_RATIO = 1000
-"""Unpacked to packed size: images stay far below, zip bombs lie just above."""
+"""Maximum ratio of unpacked to packed size: images stay far below, zip bombs lie just above."""
 MIN_SIDE = 2
 NPZ_ERRORS = (
     OSError,
@@ -39,8 +38,7 @@ NPZ_ERRORS = (
     zipfile.BadZipFile,
     zlib.error,
 )
-"""What `zipfile` and numpy raise on files that are damaged or no `.npz`."""
-
+"""What `zipfile` and numpy raise on files that are damaged or not an `.npz`."""
 _EXPECTED = (
     "Expected arrays 'train_images' and 'train_labels' (with 'val_...' and 'test_...'),"
     " or 'images' and 'labels'"
@@ -48,18 +46,17 @@ _EXPECTED = (
 
 
 def open_npz(path: Path, settings: DataSettings) -> ArraySource:
-    """Open an `.npz` without loading it; path, size and modification time identify it."""
+    """Open an `.npz` without loading it; it is identified by path, size and modification time."""
     stat = path.stat()
     identity = f"{path.resolve()} {stat.st_size} {stat.st_mtime_ns}"
     return ArraySource("npz", identity, settings.image_size, lambda: load_npz(path))
 
 
 def load_npz(path: Path) -> Arrays:
-    """Load an `.npz` of images.
+    """Load an `.npz` of images of shape `(n, height, width)`, optionally with 1 or 3 channels.
 
-    Images are `(n, height, width)`, optionally with a last axis of 1 or 3. uint8 is kept; floats
-    within 0 to 1 are multiplied by 255; other values are scaled so that the range of the training
-    images becomes 0 to 255, and clipped to it.
+    uint8 is not changed; floats from 0 to 1 are multiplied by 255; anything else is scaled so that
+    the range of the training images becomes 0 to 255, and clipped.
 
     Raises:
         DataError: If it is not an `.npz` of images with labels 0 to k, one for each image.
@@ -212,6 +209,6 @@ def _range(reference: NDArray[Any]) -> tuple[float, float]:
 
 def _scale(images: NDArray[Any], low: float, scale: float) -> NDArray[np.uint8]:
     scaled = np.empty(images.shape, np.uint8)
-    for target, image in zip(scaled, images, strict=True):  # one by one: floats take 8 times more
+    for target, image in zip(scaled, images, strict=True):  # One by one: floats take 8 times more.
         target[:] = np.clip(np.rint((image.astype(np.float64) - low) * scale), 0, 255)
     return scaled

@@ -11,7 +11,7 @@ def open_source(settings: DataSettings) -> Source:
     """Open a folder, an `.npz` or the demo set; raise `DataError` if that is not possible."""
     try:
         return _open(settings)
-    except (OSError, RuntimeError) as error:  # RuntimeError: `~name` of no user
+    except (OSError, RuntimeError) as error:  # RuntimeError: `~name` without such a user.
         reason = error.strerror if isinstance(error, OSError) else error
         raise DataError(f"Cannot open {settings.source}: {reason}.") from error
 

@@ -1,9 +1,9 @@
 """A function mapped over chunks of work on all cores, with the results in order.
 
-Small images spend their time in Python, where threads take turns, and fresh processes take longer
-to start than to decode thousands of images: forked processes are twice as fast. Forking is safe
-only while nothing else runs in the process, so threads are used where there are other threads or
-TensorFlow is loaded, and on macOS; for images of 256 pixels and more they are as fast.
+For small images forked processes are twice as fast as threads, which compete for Python's GIL;
+fresh processes take longer to start than thousands of images to decode. Forking is safe only if
+nothing else runs in the process: threads are used if there are others, if TensorFlow is loaded,
+and on macOS; for images of 256 pixels and more they are as fast.
 """
 
 import signal
@@ -52,8 +52,7 @@ def _map_forked(
 ) -> Iterator[list[R]]:
     """Give each worker every `n_workers`-th chunk, and take the results in turn.
 
-    A worker waits for its own pipe only: if this process is killed, writing to the pipe fails and
-    the worker ends, too.
+    Each worker has its own pipe: if this process is killed, writing fails and the worker ends.
     """
     with _workers(function, chunks, n_workers) as results:
         for i in range(len(chunks)):
@@ -81,7 +80,7 @@ def _workers(
             process = context.Process(
                 target=_serve, args=(sender, function, chunks[k::n_workers]), daemon=True
             )
-            with warnings.catch_warnings():  # Python 3.12 counts the threads of numpy's BLAS
+            with warnings.catch_warnings():  # Python 3.12 counts the threads of numpy's BLAS.
                 warnings.simplefilter("ignore", DeprecationWarning)
                 process.start()
             sender.close()
@@ -97,7 +96,7 @@ def _workers(
 
 
 def _serve(results: Connection, function: Function[T, R], chunks: Sequence[Sequence[T]]) -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which ends this
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # The parent handles Ctrl-C, and ends this one.
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     try:
         for chunk in chunks:
@@ -105,4 +104,4 @@ def _serve(results: Connection, function: Function[T, R], chunks: Sequence[Seque
     except DataError as error:
         results.send(error)
     except BrokenPipeError:
-        return  # the parent is gone
+        return  # The parent is gone.

@@ -1,4 +1,4 @@
-"""Conversion of one decoded image to square uint8 pixels: color and resizing."""
+"""Conversion of decoded images to square uint8 pixels: color and resizing."""
 
 import hashlib
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ from PIL import Image
 from search.data.source_api import ImageInfo, Images
 
 COLOR_TOLERANCE = 8
-"""Levels by which channels of a grey image may differ: color JPEG is a few levels off."""
+"""Difference of channels up to which an image counts as grey: color JPEG changes a few levels."""
 
 
 def inspect_pixels(pixels: NDArray[Any]) -> ImageInfo:
@@ -24,7 +24,7 @@ def inspect_pixels(pixels: NDArray[Any]) -> ImageInfo:
 
 
 def drop_equal_channels(pixels: NDArray[Any]) -> NDArray[Any]:
-    """Return a grey image stored as color as `(height, width)`, others unchanged."""
+    """Reduce a grey image stored as color to `(height, width)`; others are unchanged."""
     if pixels.ndim == 3 and (pixels == pixels[..., :1]).all():
         return pixels[..., 0]
     return pixels
@@ -39,7 +39,7 @@ def has_color(pixels: NDArray[Any]) -> bool:
 
 
 def to_grey(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Weigh the channels as the eye does (ITU-R 601); grey stays as it is."""
+    """Weight the channels as the eye does (ITU-R 601); grey is unchanged."""
     if pixels.ndim == 2:
         return pixels
     return np.asarray(Image.fromarray(pixels).convert("L"))
@@ -48,8 +48,8 @@ def to_grey(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
 def resize(pixels: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
     """Stretch an image to `size` × `size` with a triangle filter as wide as the reduction.
 
-    The filter is that of Keras' `Resizing(interpolation="bilinear", antialias=True)`, so a model
-    with its own resizing sees the same pixels in training and prediction.
+    Keras' `Resizing(interpolation="bilinear", antialias=True)` uses the same filter: a model with
+    its own resizing sees the same pixels in prediction as in training.
     """
     if pixels.shape[:2] == (size, size):
         return pixels
@@ -58,10 +58,7 @@ def resize(pixels: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
 
 
 def stack(pixels: Sequence[NDArray[np.uint8]], size: int, channels: int) -> Images:
-    """Join grey and color images of one size into an array with 1 or 3 channels.
-
-    Grey images are repeated over three channels; color ones need three.
-    """
+    """Stack images of one size; with 3 channels, grey ones are repeated over them."""
     stacked = np.empty((len(pixels), size, size, channels), np.uint8)
     for target, image in zip(stacked, pixels, strict=True):
         target[:] = image[..., None] if image.ndim == 2 else image

@@ -1,4 +1,4 @@
-"""Preparation of a source: find its set in the cache, or select, resize and write it."""
+"""Preparing a source: loading its set from the cache, or selecting and resizing its images."""
 
 import hashlib
 import json
@@ -26,7 +26,7 @@ from search.data.statistics import channel_statistics
 from search.errors import DataError
 
 MAX_BYTES = 8 * 2**30
-"""Resized pixels are held in memory until they are written: more would not fit a laptop."""
+"""Resized pixels are in memory until they are written: more would not fit a laptop."""
 
 logger = logging.getLogger(__name__)
 
@@ -34,11 +34,11 @@ logger = logging.getLogger(__name__)
 def prepare(
     settings: DataSettings, cache_dir: Path, progress: Progress | None = None
 ) -> PreparedSet:
-    """Return the prepared set of a source, decoding its images only if it is not in the cache.
+    """Return the prepared set of a source; images are decoded only if it is not in the cache.
 
-    A set in the cache is used while its settings and its source are the same: paths, sizes and
-    modification times of the files of a folder or an `.npz`, the version of `nilearn` for the demo
-    set. A file rewritten with the same size and modification time is not noticed.
+    A cached set is used while settings and source are the same: paths, sizes and modification
+    times of files, or the version of `nilearn` for the demo set. A file that is rewritten with the
+    same size and modification time is not noticed.
 
     Raises:
         DataError: If the source or the cache folder cannot be used.
@@ -58,7 +58,7 @@ def prepare(
 
 
 def cache_key(source: Source, settings: DataSettings) -> str:
-    """Name of the prepared set in the cache: a hash of the source's listing and the settings."""
+    """Return the name of a set in the cache: a hash of the source's identity and the settings."""
     parts = {
         "format": FORMAT_VERSION,
         "kind": source.kind,
@@ -97,7 +97,7 @@ class ProgressInspector:
     def __call__(
         self, indices: Sequence[int], *, keep_pixels: bool = True
     ) -> list[ImageInfo | UnreadableImage]:
-        """Return what each image showed; see `Source.inspect`."""
+        """Describe the images at `indices`; see `Source.inspect`."""
         self._total = max(self._total, self._done + len(indices))
         return self._source.inspect(indices, self._tick, keep_pixels=keep_pixels)
 

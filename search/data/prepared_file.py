@@ -1,7 +1,7 @@
 """The prepared set: one safetensors file that every worker maps into memory.
 
 Layout: `{split}_images` uint8 `(n, height, width, channels)` and `{split}_labels` int64 `(n,)` for
-each split; the metadata entry `convsearch` is JSON. Any safetensors reader opens it.
+each split; the metadata entry `convsearch` is JSON.
 """
 
 import hashlib
@@ -28,7 +28,7 @@ Labels = NDArray[np.int64]
 
 @dataclass(frozen=True, slots=True)
 class Split:
-    """Images of one split with their labels; both are read-only when mapped from a file."""
+    """Images and labels of one split; both are read-only if mapped from a file."""
 
     images: Images
     labels: Labels
@@ -38,10 +38,10 @@ class PreparedSet:
     """Prepared images and labels, mapped from their file.
 
     Attributes:
-        metadata: Of the file: settings, source kind, files left out, ...
-        fingerprint: SHA-256 of images, labels, classes and splits in hexadecimal: equal on two
-            machines exactly when they would train on the same data.
-        classes: Names of the classes; a label is a position here.
+        metadata: Settings, kind of source, excluded files, ...
+        fingerprint: SHA-256 of images, labels, classes and splits in hexadecimal, equal for equal
+            training data.
+        classes: Names of the classes; labels are positions in it.
         image_shape: Height, width and channels of every image.
         mean, std: Of the training pixels for each channel, 0 to 255.
     """
@@ -61,7 +61,7 @@ class PreparedSet:
     def open(cls, path: Path | str) -> "PreparedSet":
         """Map a prepared file; its pixels are read from disk when they are used.
 
-        A mapped file is in use for `search.data.cache.remove_unused`.
+        While it is mapped, `search.data.cache.remove_unused` does not remove it.
 
         Raises:
             DataError: If the file is missing, cut short or not a prepared set.
@@ -80,20 +80,20 @@ class PreparedSet:
 
     @property
     def n_classes(self) -> int:
-        """Number of classes."""
+        """The number of classes."""
         return len(self.classes)
 
     @property
     def counts(self) -> dict[str, int]:
-        """Number of images in each split."""
+        """The number of images in each split."""
         return {name: len(split.labels) for name, split in self._splits.items()}
 
     def images(self, split: str) -> Images:
-        """Images of `train`, `val` or `test`: read-only uint8 `(n, height, width, channels)`."""
+        """Return images of a split, read-only uint8 `(n, height, width, channels)`."""
         return self._splits[split].images
 
     def labels(self, split: str) -> Labels:
-        """Labels of `train`, `val` or `test`: int64 `(n,)`, in the order of the images."""
+        """Return labels of a split, int64 `(n,)`, in the order of the images."""
         return self._splits[split].labels
 
     def verify(self) -> None:
@@ -108,7 +108,7 @@ class PreparedSet:
 
 
 def fingerprint(classes: tuple[str, ...], splits: Mapping[str, Split]) -> str:
-    """SHA-256 in hexadecimal of everything that training sees."""
+    """Return the SHA-256, in hexadecimal, of everything that training sees."""
     digest = hashlib.sha256(json.dumps(list(classes)).encode())
     for name in SPLITS:
         split = splits[name]
@@ -123,7 +123,7 @@ def write_prepared(
 ) -> None:
     """Write splits as safetensors: header length, JSON header, then the arrays."""
     arrays: dict[str, NDArray[Any]] = {}
-    for name in SPLITS:  # labels first: int64 stays aligned to 8 bytes
+    for name in SPLITS:  # Labels first: int64 stays aligned to 8 bytes.
         arrays[f"{name}_labels"] = np.ascontiguousarray(splits[name].labels, "<i8")
     for name in SPLITS:
         arrays[f"{name}_images"] = np.ascontiguousarray(splits[name].images)
@@ -166,10 +166,9 @@ def _map_file(path: Path) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
 
 
 def _map_tensor(file: BinaryIO, start: int, entry: Mapping[str, Any]) -> NDArray[Any]:
-    """Map an array of an open file.
+    """Map an array of an open file, not of a path.
 
-    The mapping keeps a duplicate of the descriptor, and with it the lock, until its last array is
-    gone: so the open file is mapped, not its path.
+    The mapping duplicates the descriptor, which keeps the lock until the last array is freed.
     """
     begin, end = entry["data_offsets"]
     shape, dtype = tuple(entry["shape"]), _DTYPES[entry["dtype"]]

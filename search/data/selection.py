@@ -1,7 +1,8 @@
-"""Selection of a study's images from a source: the class-balanced draw, and the splits.
+"""Selection of the images that a study uses: the class-balanced draw, and the splits.
 
-Only drawn images are read; another one of the class replaces one that is broken or in another
-split already. The draw depends on settings and pixels only, so every machine selects the same.
+Only images that may be used are read; one that is broken or already in another split is replaced
+by another of its class. The draw depends only on settings and pixels, so every machine selects the
+same images.
 """
 
 from collections import Counter
@@ -17,23 +18,23 @@ from search.errors import DataError
 
 MIN_CLASSES = 2
 MIN_IMAGES_PER_CLASS = 3
-"""Least images of a class that is cut into splits: one for each."""
+"""One for each split, if splits are made."""
 SPLIT_PRECEDENCE = ("test", "val", "train", "")
-"""The first of these splits keeps an image that several of them have: a source's own test and
-validation images stay what they were."""
+"""An image of several splits stays in the first of these: a source's own test split is kept."""
+
 Inspector = Callable[[Sequence[int]], Sequence[ImageInfo | UnreadableImage]]
 
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """The images that a study uses, and what was left out on the way.
+    """The images that a study uses, and those that were left out.
 
     Attributes:
         splits: Positions in the source's items for `train`, `val` and `test`.
         broken: Names of images that could not be read, with the reason.
-        duplicates: Names of images left out, each with the name of its twin in another split.
-        conflicts: Names of images left out, with the same pixels and different classes.
-        has_color: Whether an image that is used has real color.
+        duplicates: Names of excluded images, each with its duplicate in another split.
+        conflicts: Names of excluded images with equal pixels and different classes.
+        has_color: Whether any used image has real color.
     """
 
     splits: dict[str, list[int]]
@@ -47,7 +48,8 @@ def select(source: Source, settings: DataSettings, inspect: Inspector) -> Select
     """Draw images evenly over the classes and divide them into splits.
 
     Raises:
-        DataError: If classes are too few or small, or strict settings meet a broken image.
+        DataError: If there is only one class, a class is too small, or an image cannot be read
+            and settings are strict.
     """
     _check_classes(source, settings)
     draw = _Draw(source.items, inspect, strict=settings.strict)
@@ -76,7 +78,7 @@ def _check_classes(source: Source, settings: DataSettings) -> None:
 
 
 def class_quotas(source: Source, settings: DataSettings) -> dict[tuple[str, int], int]:
-    """Return how many images of each class each split may have, within `max_images`."""
+    """Return the maximum number of images by split and class, within `max_images`."""
     counts = Counter((item.split, item.label) for item in source.items)
     sizes = Counter(item.split for item in source.items)
     names = sorted(sizes)
@@ -90,7 +92,7 @@ def class_quotas(source: Source, settings: DataSettings) -> dict[tuple[str, int]
 
 
 def proportional_quotas(sizes: Sequence[int], total: int) -> list[int]:
-    """Divide `total`, at most the sum of `sizes`, in proportion to them by largest remainders."""
+    """Divide `total` in proportion to `sizes`, at most their sum; largest remainders first."""
     whole = sum(sizes)
     if total >= whole:
         return list(sizes)
@@ -103,7 +105,7 @@ def proportional_quotas(sizes: Sequence[int], total: int) -> list[int]:
 
 
 def even_quotas(counts: Sequence[int], total: int) -> list[int]:
-    """Divide `total` evenly within `counts`: what small classes leave goes to the others."""
+    """Divide `total` as evenly as `counts` allow: the rest of small classes goes to the others."""
     quotas = [0] * len(counts)
     left = total
     by_size = sorted(range(len(counts)), key=lambda i: (counts[i], i))
@@ -114,7 +116,7 @@ def even_quotas(counts: Sequence[int], total: int) -> list[int]:
 
 
 class _Draw:
-    """The state of one draw: what is kept so far, and why others are not."""
+    """The state of a draw: kept images, and why others are excluded."""
 
     def __init__(self, items: Sequence[Item], inspect: Inspector, *, strict: bool) -> None:
         self.items = items
@@ -126,7 +128,7 @@ class _Draw:
     def sample_split(
         self, split: str, quotas: dict[tuple[str, int], int], rng: np.random.Generator
     ) -> None:
-        """Inspect batch after batch until each class has its quota or no candidate is left."""
+        """Inspect batches until each class has reached its quota or has no candidates left."""
         queues, counts = self._queues(split, rng), self.images.counts
         while batch := sorted(
             queue.pop()
@@ -159,7 +161,7 @@ class _Draw:
 
 
 def _make_splits(draw: _Draw, source: Source, settings: DataSettings) -> dict[str, list[int]]:
-    """Make the three splits: the source's own, and the missing ones cut from its `train`."""
+    """Make three splits: the source's own ones, and missing ones from its training images."""
     train, val, test = settings.split
     rng = np.random.default_rng([settings.seed, 1])
     kept = {split: draw.images.kept(split) for split in SPLIT_PRECEDENCE}
@@ -179,8 +181,7 @@ def _stratified_split(
 ) -> tuple[list[int], list[int]]:
     """Move a fraction of each class, at least one image, out of `indices`.
 
-    Images with equal pixels move together if they are not too many, so the fraction is met as
-    closely as the groups allow.
+    Images of equal pixels move together, if the fraction is not exceeded.
     """
     moved: set[int] = set()
     for label in sorted({draw.items[i].label for i in indices}):

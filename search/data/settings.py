@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 from search import defaults
 
 DEMO = "demo"
-"""The source that is built in; a folder of that name is given as `./demo`."""
+"""The built-in source; a folder of that name is `./demo`."""
 
 
 class DataSettings(BaseModel):

@@ -1,4 +1,4 @@
-"""The interface of a source of images; `folder`, `npz` and `demo` each hold one kind."""
+"""The interface of a source of images; the modules `folder`, `npz` and `demo` implement it."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -15,9 +15,9 @@ SPLITS = ("train", "val", "test")
 
 
 class Item(NamedTuple):
-    """One image of a source, not read yet.
+    """One image of a source, not read yet; its name is unique within the source.
 
-    Its name is unique within the source, its split empty where the source has no splits.
+    `split` is `train`, `val` or `test` if the source has its own splits, else empty.
     """
 
     name: str
@@ -26,10 +26,12 @@ class Item(NamedTuple):
 
 
 class ImageInfo(NamedTuple):
-    """Facts about one decoded image; a tuple, since processes exchange thousands of them.
+    """Facts about one image; a tuple, since processes exchange thousands of them.
 
-    `digest` is the hash of the pixels at their original size, equal for exact duplicates;
-    `has_color` says whether the channels really differ.
+    Attributes:
+        digest: Hash of the decoded pixels, equal for exact duplicates.
+        width, height: Original size in pixels.
+        has_color: Whether its channels really differ.
     """
 
     digest: bytes
@@ -40,19 +42,19 @@ class ImageInfo(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class UnreadableImage:
-    """Why one image could not be read."""
+    """The reason why an image could not be read."""
 
     reason: str
 
 
 class Source(Protocol):
-    """Images with their classes, wherever they come from.
+    """Images with their classes.
 
     Attributes:
         kind: `folder`, `npz` or `demo`.
-        classes: Names of the classes; an item's label is a position here.
-        items: All images that the source lists, in an order that is the same on every machine.
-        warnings: What a user should know about the source as a whole.
+        classes: Names of the classes; labels of items are positions in it.
+        items: All images, in an order that is the same on every machine.
+        warnings: Warnings about the source as a whole.
     """
 
     @property
@@ -68,15 +70,15 @@ class Source(Protocol):
     def warnings(self) -> Sequence[str]: ...  # noqa: D102
 
     def identity(self) -> str:
-        """Text that changes whenever the images may have changed."""
+        """Return a text that changes whenever the images may have changed."""
 
     def inspect(
         self, indices: Sequence[int], tick: Callable[[], None], *, keep_pixels: bool = True
     ) -> list[ImageInfo | UnreadableImage]:
-        """Read the images at `indices` of `items`, calling `tick` after each.
+        """Read the images at some positions of `items`, calling `tick` after each.
 
-        Their pixels are kept where `images` will be called for some of them.
+        `keep_pixels` says whether `images` will be called for some of them.
         """
 
     def images(self, indices: Sequence[int], channels: int) -> Images:
-        """Pixels of images that were inspected, resized, with 1 or 3 channels."""
+        """Return images that were inspected, resized, with 1 or 3 channels."""

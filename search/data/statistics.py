@@ -1,20 +1,19 @@
-"""Statistics of prepared pixels, which networks are normalized with."""
+"""Statistics of prepared pixels, which normalize the input of networks."""
 
 import numpy as np
 
 from search.data.source_api import Images
 
 CHUNK = 64
-"""Images at a time in memory as floats."""
+"""Number of images that are in memory as floats at once."""
 
 
 def channel_statistics(images: Images) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """Return mean and standard deviation of each channel, in pixel units 0 to 255.
 
-    A channel that never varies, as in stained slides, has a deviation of 1, as pixels are divided
-    by it.
+    A constant channel, as in stained slides, has a deviation of 1: pixels are divided by it.
     """
-    sums = np.zeros((2, images.shape[-1]))  # of whole numbers below 2⁵³, and so exact
+    sums = np.zeros((2, images.shape[-1]))  # Exact: integers below 2⁵³.
     for start in range(0, len(images), CHUNK):
         pixels = images[start : start + CHUNK].reshape(-1, images.shape[-1]).astype(np.float64)
         # `einsum`, since the threads of `@` would slow down other processes.

@@ -1,4 +1,4 @@
-"""Summary of a source, and of what a search would use of it: the result of `data inspect`."""
+"""Summary of a source and of what a search would use of it: the result of `data inspect`."""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
@@ -19,7 +19,7 @@ MAX_CLASS_RATIO = 3.0
 
 @dataclass(frozen=True, slots=True)
 class Sizes:
-    """Smallest, median and largest of the images' widths and heights in pixels."""
+    """Smallest, median and largest width and height of images in pixels."""
 
     min_width: int
     min_height: int
@@ -31,19 +31,18 @@ class Sizes:
 
 @dataclass(frozen=True, slots=True)
 class SourceSummary:
-    """The content of a source.
+    """Summary of a source.
 
     Attributes:
         kind: `folder`, `npz` or `demo`.
-        counts: Readable images by split (`all` where the source has none), then by class.
-        color: `grey` or `rgb`, what the images are regardless of the settings.
-        balance: Ratio of the largest class to the smallest; 1 is balanced.
-        n_duplicates: Images whose pixels equal those of an earlier one.
-        conflicts: Names of images with the same pixels and different classes, group by group.
-        broken: Names of images that cannot be read, with the reason.
+        counts: Readable images by split (`all` if the source has none), then by class.
+        color: `grey` or `rgb`: that of the images, not of the settings.
+        balance: Ratio of the largest to the smallest class, at least 1.
+        n_duplicates: Number of images whose pixels equal those of an earlier one.
+        conflicts: Groups of images with the same pixels and different classes.
+        broken: Unreadable images, with the reason.
         used: Images that a search would use by split, then by class.
-        used_channels: Channels that a search would use, 1 or 3.
-        warnings: Sentences about what to check before searching.
+        used_channels: 1 or 3.
     """
 
     kind: str

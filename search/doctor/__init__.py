@@ -1,7 +1,4 @@
-"""Checks of a store and its files, and their repair: what `convsearch doctor` does.
-
-How tables are compared and repaired is in `storage.inspection`.
-"""
+"""`convsearch doctor`: checks of a store and its files; `storage.inspection` repairs tables."""
 
 from search.doctor.finding import Finding
 from search.doctor.run import DoctorReport, run_checks

@@ -1,4 +1,4 @@
-"""Checks of the database: content, log and lock of a SQLite file, versions of tables."""
+"""Checks of the database: a SQLite file, its log and lock, and versions of tables."""
 
 import os
 import time
@@ -18,11 +18,11 @@ from storage.inspection.database_health import (
 )
 
 LOCK_TRIES, LOCK_WAIT_S = 10, 0.2
-"""Creating tables takes a moment: a lock held for two seconds is stuck."""
+"""Creating tables takes a moment; a lock held for two seconds is stuck."""
 
 
 def check_file(url: str) -> list[Finding]:
-    """Check the content of a SQLite file; raise `StoreError` if it cannot be read."""
+    """Check the content of a SQLite file; `StoreError` if it cannot be read."""
     path = sqlite_file(url)
     if path is None:
         return []
@@ -60,7 +60,7 @@ def _check_missing(path: Path) -> list[Finding]:
 
 
 def check_log(url: str) -> list[Finding]:
-    """Check the write-ahead log and the lock of a SQLite file."""
+    """Check whether a SQLite file's log only grows, and whether its lock is never released."""
     path = sqlite_file(url)
     if path is None:
         return []
@@ -98,7 +98,7 @@ def _is_stuck(path: Path) -> bool:
 
 
 def check_versions(store: Store, url: str, found: Versions) -> list[Finding]:
-    """Check whether the tables are those of this convsearch and of this Optuna."""
+    """Check whether this convsearch and this Optuna support the tables."""
     if found.is_current:
         return []
     is_newer = found.optuna_is_older is False or (found.ours or 0) > found.ours_known

@@ -1,4 +1,4 @@
-"""Checks of files: checkpoints that no trial needs, and disk space."""
+"""Checks of checkpoints that no trial needs, and of disk space."""
 
 import shutil
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -15,13 +15,13 @@ from search.settings.stored import StudySettings
 from storage import Store, find_study_id, list_studies
 
 LOW_SPACE_BYTES, CRITICAL_SPACE_BYTES = 2 * 2**30, 200 * 2**20
-"""Enough for a few days of a study, and too little for the checkpoints of running trials."""
+"""Enough for some days of a study, and too little for the checkpoints of its running trials."""
 
 
 def check_artifacts(
     store: Store, url: str, all_settings: Mapping[str, StudySettings]
 ) -> list[Finding]:
-    """Check the artifacts of all studies for files that no trial needs."""
+    """Check the artifacts of all studies for missing weights and unneeded files."""
     findings = []
     known: dict[Path, set[str]] = {}
     for name, settings in all_settings.items():
@@ -29,9 +29,8 @@ def check_artifacts(
         try:
             findings += _check_study(store, url, name, artifacts)
         except ArtifactError as error:
-            where = f"study {name}"
             remedy = "Its workers cannot keep checkpoints until this is repaired."
-            findings.append(Finding("artifacts", where, str(error), remedy))
+            findings.append(Finding("artifacts", f"study {name}", str(error), remedy))
         if artifacts.store.folder is not None:
             known.setdefault(artifacts.store.folder, set()).add(artifacts.name)
     for root, folders in known.items():
@@ -76,7 +75,7 @@ def _missing_weights(name: str, numbers: Sequence[int]) -> Finding:
 
 
 def _delete_unneeded(url: str, name: str) -> None:
-    """Delete the files that are unneeded now, which may be fewer than were found."""
+    """Delete the files that are unneeded now, which may be fewer than before."""
     with closing(Store.open(url, create=False)) as store:
         artifacts = Artifacts.of_study(StudySettings.load(store, name), store, name)
         study_id = find_study_id(store, name)
@@ -97,7 +96,7 @@ def check_disk_space(url: str, settings: Iterable[StudySettings]) -> list[Findin
 
 
 def _check_disks(places: Mapping[str, Path]) -> list[Finding]:
-    """Check the disks of some folders, each once."""
+    """Check each disk of some folders once."""
     by_disk: dict[int, tuple[str, Path]] = {}
     for what, folder in places.items():
         if folder.is_dir():
@@ -121,7 +120,7 @@ def _check_disk(what: str, folder: Path) -> list[Finding]:
 
 
 def load_all_settings(store: Store) -> dict[str, StudySettings]:
-    """Return the settings of all studies that this version can read."""
+    """Return the settings of the studies that this version can read."""
     found = {}
     for name in list_studies(store):
         try:
@@ -132,7 +131,7 @@ def load_all_settings(store: Store) -> dict[str, StudySettings]:
 
 
 def _unknown_folders(root: Path, known: set[str]) -> list[Finding]:
-    """Find folders of no study here; another store may keep its files in the same place."""
+    """Find folders of no study of this store; they may belong to another store."""
     if not root.is_dir():
         return []
     unknown = [

@@ -1,4 +1,4 @@
-"""A finding of the doctor: what is wrong, where, and its remedy."""
+"""A finding of `convsearch doctor`."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -7,10 +7,10 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """A problem of a store, found by a check.
+    """A problem of a store: an error if `is_wrong`, else a warning.
 
-    `remedy` says what `--fix` does or, if it cannot repair it, what to do. `is_wrong` is true for
-    errors and false for warnings.
+    `check` names the check in a word or two. `remedy` says what `--fix` does or, if it can do
+    nothing, what to do. `fix` repairs it.
     """
 
     check: str
@@ -21,7 +21,7 @@ class Finding:
     fix: Callable[[], None] | None = field(default=None, compare=False)
 
     def to_json(self) -> dict[str, Any]:
-        """Return the finding as `doctor --json` shows it."""
+        """Return the finding's part of the document of `doctor --json`."""
         return {
             "check": self.check,
             "where": self.where,

@@ -1,4 +1,4 @@
-"""All checks, and the repair of their findings."""
+"""Runs all checks, and repairs their findings."""
 
 from contextlib import closing
 from dataclasses import dataclass
@@ -12,12 +12,12 @@ from storage import Store
 from storage.inspection.database_health import read_versions
 
 MAX_PASSES = 3
-"""A repair may uncover more: tables of an older version cannot be checked before."""
+"""A repair may uncover more: tables of an older version cannot be checked before it."""
 
 
 @dataclass(frozen=True, slots=True)
 class DoctorReport:
-    """The findings in a store: those that were repaired, and those that are left."""
+    """Findings that were repaired, and those that are left."""
 
     store: str
     fixed: tuple[Finding, ...]
@@ -25,7 +25,7 @@ class DoctorReport:
 
     @property
     def is_healthy(self) -> bool:
-        """Whether no error is left; warnings may be."""
+        """Whether no errors are left; warnings do not count."""
         return not any(finding.is_wrong for finding in self.left)
 
     def to_json(self) -> dict[str, Any]:
@@ -39,7 +39,7 @@ class DoctorReport:
 
 
 def run_checks(url: str, *, fix: bool = False) -> DoctorReport:
-    """Check a store, and repair it with `fix`; without, nothing is written.
+    """Check a store, and repair it if `fix` is set; otherwise nothing is written.
 
     Raises:
         StoreError: If there is no store, or it cannot be read.
@@ -60,7 +60,7 @@ def run_checks(url: str, *, fix: bool = False) -> DoctorReport:
 
 
 def _run_all(url: str) -> tuple[str, list[Finding]]:
-    """Return the store's URL without password, and the findings of all checks."""
+    """Return the store's URL without password, and all findings."""
     broken = check_file(url)
     if broken:
         return Store.show(url), broken

@@ -1,4 +1,4 @@
-"""Checks of workers, trials and budget against each other, and of machines' clocks."""
+"""Checks of workers, trials and budget for inconsistencies, and of machines' clocks."""
 
 from collections.abc import Callable
 from contextlib import closing
@@ -54,7 +54,7 @@ def check_faults(store: Store, url: str) -> list[Finding]:
 
 
 def check_clocks(store: Store) -> list[Finding]:
-    """Check the clocks of workers' machines; heartbeats are timed by the store's."""
+    """Check the clocks of workers' machines; heartbeats use the store's."""
     ahead = {row.host: row.clock_ahead_s for row in list_workers(store) if row.is_alive}
     return [
         Finding(

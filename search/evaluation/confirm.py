@@ -39,9 +39,9 @@ COMMAND = "convsearch confirm"
 class ConfirmResult:
     """The result of `confirm`.
 
-    `confirmation` is None before any training has a value, `winner` before all trainings are done.
-    `test` is the winner's evaluation on the test split, `uses` are all uses of that split so far,
-    `problem` is why the winner could not be scored.
+    `confirmation` is None before any training has a value, `winner` before all are done. `test` is
+    the winner's evaluation on the test split, None if that was not used; `uses` are all uses of
+    the split. `problem` is why the winner could not be scored.
     """
 
     ranking: Ranking
@@ -126,7 +126,7 @@ def confirm(
 
 
 def load_comparison(opened: OpenStudy) -> tuple[Trainings | None, Confirmation | None]:
-    """Return the trainings of a study's confirmation, and the comparison of its configs."""
+    """Load the trainings of a study's confirmation, and compare its configs."""
     trainings = load_trainings(opened.store, opened.name)
     if trainings is None:
         return None, None
@@ -163,7 +163,7 @@ def _conclude(
 
 
 def unconfirmed_leaders(ranking: Ranking, trainings: Trainings | None) -> list[int]:
-    """Return the trials that rank as high as the confirmed ones, but were not trained again."""
+    """Return trials that rank as high as confirmed ones, but were not trained again."""
     known = set() if trainings is None else {it.trial for it in trainings.trainings}
     return [it.trial for it in ranking.complete[: len(known)] if it.trial not in known]
 
@@ -171,7 +171,10 @@ def unconfirmed_leaders(ranking: Ranking, trainings: Trainings | None) -> list[i
 def recover_with_confirmation(store: Store, study: str) -> None:
     """Recover trials of dead workers in a study and in its confirmation.
 
-    A trial whose outcome is recorded but not its state may be the best one.
+    The best trial may be one whose outcome is recorded, but not its state.
+
+    Raises:
+        StudyNotFoundError: If there is no such study.
     """
     known = list_studies(store)
     for name in (study, confirmation_name(study)):

@@ -1,7 +1,7 @@
 """The study of a confirmation: it trains the best configs of a search again from other seeds.
 
-Its trainings are ordinary trials: any worker may run them, and they resume after a crash. They are
-queued seed by seed, so that all configs always have about the same number of trainings.
+Its trainings are ordinary trials, which any worker may run or resume. They are queued seed by
+seed, so that all configs have about the same number of trainings at any time.
 """
 
 import secrets
@@ -46,12 +46,14 @@ def submit_confirmation(
 ) -> Submission:
     """Create the confirmation of a study, or add trainings to it.
 
-    The `top` best configs are trained `n_seeds` times each, with a local worker for each core by
-    default. `progress` is called with the progress of uploading images.
+    The `top` best configs are trained `n_seeds` times each. `n_workers` is the number of local
+    workers, by default one for each core.
 
     Raises:
         NoResultError: If no trial of the study is complete.
         SettingsError: If the study is a confirmation itself, or has one of an earlier study.
+        StudyNotFoundError: If there is no such study.
+        SearchError, SpaceError: If its images, weights or modules are not available.
     """
     opened = OpenStudy.load(store, study)
     if opened.is_confirmation:
@@ -95,7 +97,7 @@ def submit_confirmation(
 
 
 def _note(store: Store, study: str, n_leaders: int, top: int) -> Iterator[str]:
-    """Return notes if a confirmation starts with less than was requested."""
+    """Describe what a confirmation lacks of what was requested."""
     if not load_status(store, study).is_over:
         yield f"{study} is not over: its best so far are trained again, and later ones are not"
     if n_leaders < top:
@@ -118,7 +120,7 @@ def _resume(opened: OpenStudy, queue: Sequence[QueuedConfig], progress: Progress
 
 
 def _settings_of(confirmed: StudySettings, study: str) -> StudySettings:
-    """Return the settings of the confirmation: those of the study, except for the search."""
+    """Return the study's settings with another seed and folder, and without a pruner."""
     seed = derive_seed(confirmed.search.seed, 0, CONFIRMATION)
     search = {"seed": seed, "pruner": "none", "sampler": "random"}
     name = folder_name(confirmation_name(study))

@@ -1,4 +1,4 @@
-"""Choice of the network that `confirm` and `report` export, before the test split is used."""
+"""Choice of the network that `confirm` scores and `report` exports, by validation accuracy."""
 
 from dataclasses import dataclass
 
@@ -13,8 +13,8 @@ from search.errors import NoResultError, TrialRecordError
 class Winner:
     """The network that is exported.
 
-    `trial` is the trial of the search that found its config; `study` and `number` identify the
-    weights, those of the search or of its confirmation.
+    `trial` is the search's trial with its config; `study` and `number` identify the trial with its
+    weights, in the search or its confirmation.
     """
 
     trial: int
@@ -27,7 +27,7 @@ def find_winner(ranking: Ranking, trainings: Trainings | None, study: str, numbe
     """Return a trial of the search or of its confirmation as the winner.
 
     Raises:
-        TrialRecordError: If there is no such network, or it was not trained to its end.
+        TrialRecordError: If it does not exist, or is not complete.
     """
     if study == ranking.study:
         for it in ranking.complete:
@@ -46,10 +46,9 @@ def find_winner(ranking: Ranking, trainings: Trainings | None, study: str, numbe
 def choose_winner(
     ranking: Ranking, trainings: Trainings | None, confirmation: Confirmation | None
 ) -> Winner:
-    """Choose by validation accuracy alone: the recommended config, or the best of the ranking.
+    """Choose the recommended config of a finished confirmation, or the best of the ranking.
 
-    The recommended config's training of median accuracy wins, which is not optimistic. An
-    unfinished confirmation is ignored.
+    Of a recommended config, the training of median accuracy is chosen, which is not optimistic.
 
     Raises:
         NoResultError: If no trial of the study is complete.

@@ -1,7 +1,7 @@
 """Training of a trial again from its record, to check that its curve is the same.
 
-A training depends only on config, seed, images and settings, so on the same kind of processor the
-curve is the same to the last digit. On others, rounding errors differ and grow.
+A training depends only on config, seed, images and settings: on the same kind of processor the
+curve is the same to the last digit. On others rounding errors differ and grow.
 """
 
 import itertools
@@ -24,7 +24,7 @@ MEASURES = ("train_loss", "train_accuracy", "val_loss", "val_accuracy", "learnin
 
 @dataclass(frozen=True, slots=True)
 class Reproduction:
-    """The recorded epochs of a trial, and those of training it again."""
+    """Epochs of a trial, recorded and repeated."""
 
     study: str
     trial: int
@@ -33,12 +33,12 @@ class Reproduction:
 
     @property
     def is_identical(self) -> bool:
-        """Whether all epochs are the same to the last digit."""
+        """Whether all epochs are equal to the last digit."""
         return self.first_difference is None
 
     @property
     def first_difference(self) -> int | None:
-        """The first epoch that differs, or that only one of the two has."""
+        """The first epoch that differs, or that only one training has."""
         pairs = itertools.zip_longest(self.recorded, self.repeated)
         for epoch, (row, other) in enumerate(pairs, start=1):
             if row is None or other is None or _measures(row) != _measures(other):
@@ -47,7 +47,7 @@ class Reproduction:
 
     @property
     def largest_differences(self) -> dict[str, float]:
-        """The largest difference of each measure, over the epochs that both have."""
+        """The largest difference of each measure over the epochs of both trainings."""
         pairs = list(zip(self.recorded, self.repeated, strict=False))
         return {
             name: max(abs(getattr(row, name) - getattr(other, name)) for row, other in pairs)
@@ -72,8 +72,7 @@ def reproduce(
 ) -> Reproduction:
     """Train a trial again, for as many epochs as it has, and write nothing to the store.
 
-    The trainer's number of threads affects rounding. `progress` is called with the number of
-    trained epochs.
+    `n_threads` affects rounding; `progress` is called with the number of trained epochs.
 
     Raises:
         StudyNotFoundError: If the store has no such study.

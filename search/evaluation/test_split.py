@@ -1,7 +1,4 @@
-"""Predictions of the winner on a split, made once and kept in the store.
-
-Every use of the test split is logged before it runs.
-"""
+"""Predictions of the winner, made once and stored; each use of the test split is logged first."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -30,7 +27,7 @@ TEST = "test"
 class WinnerPredictor:
     """Predictions of the winner of a study on its splits, kept in the store.
 
-    `command` is written to the log of uses of the test split.
+    `command` is what is logged as the user of the test split.
     """
 
     store: Store
@@ -50,7 +47,7 @@ class WinnerPredictor:
             return None
 
     def predictions(self, split: str, network: Evaluator) -> SplitPredictions:
-        """Return the predictions on `val` or `test`, from the store or the winner's network.
+        """Return the predictions on `val` or `test`, from the store or from the winner's network.
 
         Raises:
             TrialRecordError: If the winner's weights are not kept, or it cannot be rebuilt.
@@ -59,7 +56,7 @@ class WinnerPredictor:
         known = self.load_stored(split)
         if known is not None:
             return known
-        network.prepare()  # Before a use is logged that may fail.
+        network.prepare()  # It may fail, so it comes before the use is logged.
         if split == TEST:
             record_test_use(
                 self.store,
@@ -76,7 +73,7 @@ class WinnerPredictor:
 
 
 def load_test_uses(opened: OpenStudy) -> tuple[TestUse, ...]:
-    """Return all logged uses of the test split of a study's images, by any study."""
+    """Load the logged uses of the test split of a study's images, by any study."""
     prints = {images.fingerprint for images in opened.settings.images.values()}
     return tuple(
         TestUse(
@@ -91,7 +88,7 @@ def load_test_uses(opened: OpenStudy) -> tuple[TestUse, ...]:
 
 
 def _creation_of(store: Store, study: str) -> str | None:
-    """Return the creation id of a study; None where there is no such study."""
+    """Return the creation id of a study; None if there is no such study."""
     try:
         return StudySettings.load(store, study).creation
     except (StudyNotFoundError, StudyMismatchError):

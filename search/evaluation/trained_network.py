@@ -1,7 +1,4 @@
-"""The trained network of a trial: its predictions, and its export to a file.
-
-TensorFlow is loaded by the trainer process, not by this one.
-"""
+"""The trained network of a trial: its predictions and its export, in a trainer process."""
 
 import tempfile
 from contextlib import ExitStack
@@ -25,7 +22,7 @@ from spaces import Config
 class Evaluator:
     """The trained network of a trial, in a trainer process that starts with the first request.
 
-    Use it in a `with` statement, which ends the process.
+    A `with` statement ends the process.
 
     Raises:
         TrialRecordError: If there is no such trial, or it was never trained.
@@ -48,14 +45,14 @@ class Evaluator:
 
     @property
     def data(self) -> PreparedSet:
-        """The images that the network was trained on."""
+        """The images of the training."""
         return self.opened.data_of(self._record.config["family"])
 
     def prepare(self) -> None:
         """Load the weights and start the trainer.
 
         Raises:
-            WeightsNotFoundError: If the weights are not kept any more.
+            WeightsNotFoundError: If the weights are no longer kept.
             TrialRecordError: If the trainer ends by itself.
             ArtifactError: If the artifact store cannot be used.
         """
@@ -74,7 +71,7 @@ class Evaluator:
         """Return the predictions on a split: `train`, `val` or `test`.
 
         Raises:
-            TrialRecordError: If its weights are not kept, or temporary files cannot be written.
+            TrialRecordError: If the weights are no longer kept, or no temporary file can be made.
             ArtifactError: If the artifact store cannot be used.
         """
         with tempfile.TemporaryDirectory() as folder:
@@ -87,13 +84,13 @@ class Evaluator:
             return SplitPredictions.from_bytes(path.read_bytes())
 
     def save_model(self, path: Path) -> None:
-        """Save the network as a `.keras` file that takes raw pixels.
+        """Save the network as a `.keras` file that takes raw pixels, and loads in safe mode.
 
-        Keras loads it in safe mode. Its metadata are inside and in a JSON file of the same name;
-        existing files are replaced.
+        Its metadata, such as class names, are inside and in a JSON file of the same name; existing
+        files are replaced.
 
         Raises:
-            TrialRecordError: If its weights are not kept any more.
+            TrialRecordError: If the weights are no longer kept.
             ArtifactError: If the artifact store cannot be used.
             ModelError: If the file cannot be written.
         """
@@ -132,7 +129,7 @@ def _facts(study: str, record: TrialRecord, data: PreparedSet) -> ModelFacts:
 
 
 def _color(data: PreparedSet) -> Color:
-    """Return the color mode of prepared images; that of arrays follows from their channels."""
+    """Return the color mode of the preparation or, for arrays, of the pixels."""
     if data.metadata["kind"] != "folder":
         return "grey" if data.image_shape[-1] == 1 else "rgb"
     color: Color = data.metadata["settings"]["color"]

@@ -1,4 +1,4 @@
-"""Exported models: write their files, check them before Keras loads them, predict with them.
+"""Exported model files: writing them, checking them before Keras reads them, predicting.
 
-Networks of trials that are not exported are in `search.evaluation`.
+`search.evaluation` handles networks that are not exported.
 """

@@ -1,7 +1,6 @@
-"""The Keras classes that an exported model may use: a file that names any other is not loaded.
+"""The Keras classes that an exported model may use: those that a search can build.
 
-Keras' own safe mode refuses Lambda layers but allows everything else in Keras, including layers
-that read files. Here only classes that a search can build are allowed.
+Keras' own safe mode refuses Lambda layers, but allows all others, some of which read files.
 """
 
 import json
@@ -35,11 +34,11 @@ ALLOWED: Mapping[str | None, frozenset[str]] = {
     "keras.src.models.sequential": frozenset({"Sequential"}),
     "keras.src.ops.numpy": frozenset({"Add", "Flip", "Multiply"}),
 }
-"""Classes by module, as in Keras' files."""
+"""Classes by module, as written in Keras' files."""
 
 
 def find_unknown_class(config: bytes) -> str | None:
-    """Return the first class in a model's `config.json` that no search builds; None without one.
+    """Return the first class in a model's `config.json` that is not allowed; None if all are.
 
     Raises:
         ValueError: If it is not the JSON of a model.
@@ -65,7 +64,7 @@ def _unknown_classes(part: Any) -> Iterator[str]:
 
 
 def _is_allowed(part: dict[str, Any]) -> bool:
-    """Whether an object is of an allowed class, under its own name."""
+    """Whether an object has an allowed class, registered under its own name."""
     module, name, registered = (part.get(it) for it in ("module", "class_name", "registered_name"))
     if not (isinstance(name, str) and (module is None or isinstance(module, str))):
         return False

@@ -1,7 +1,4 @@
-"""The file of an exported model: a `.keras` archive with metadata inside and beside it.
-
-Keras loads it and ignores the metadata. Nothing here loads Keras.
-"""
+"""The file of an exported model: a `.keras` archive with metadata inside, which Keras ignores."""
 
 import json
 import stat
@@ -19,14 +16,14 @@ from search.exported_models.allowed_layers import find_unknown_class
 from search.exported_models.metadata import ModelFacts
 
 MODEL, MODEL_METADATA = "best.keras", "best.json"
-"""Names of the files in a report's folder."""
+"""File names in a report's folder."""
 RECORD = "convsearch.json"
 CONFIG = "config.json"
 MEMBERS = frozenset({"metadata.json", CONFIG, "model.weights.h5"})
 """The members that Keras writes, uncompressed."""
 MAX_BYTES = 4 * 2**30
 MAX_TEXT_BYTES = 32 * 2**20
-"""Limit of a JSON member, 30 times that of the largest backbone."""
+"""Of a JSON member; that of the largest backbone has a thirtieth of it."""
 UNREADABLE = (
     OSError,
     EOFError,
@@ -51,9 +48,9 @@ def staging_folder(path: Path) -> Iterator[Path]:
 
 
 def publish_model(written: Path, path: Path, facts: ModelFacts) -> None:
-    """Write the metadata into a file that Keras wrote and beside it, and move both into place.
+    """Write metadata into and beside a model, and move both files to their place.
 
-    Each is replaced atomically; the file beside the model has the suffix `.json`.
+    Each file is replaced atomically.
 
     Raises:
         ModelError: If they cannot be written.
@@ -71,9 +68,9 @@ def publish_model(written: Path, path: Path, facts: ModelFacts) -> None:
 
 
 def read_model_file(path: Path) -> ModelFacts:
-    """Check that a model was exported by convsearch and is safe to load; return its metadata.
+    """Check that a model is from convsearch and safe to load; return its metadata.
 
-    The metadata are read from inside the file or, if it has none, from beside it.
+    They are inside the file, or else beside it.
 
     Raises:
         ModelError: If there is no model, it is damaged, too large or not from convsearch, or it

@@ -13,16 +13,18 @@ Probability = Annotated[float, Field(ge=0, le=1)]
 
 
 class ModelFacts(BaseModel):
-    """The origin of a network, its input and its output.
+    """The origin of a network, its input and its output; fields of later versions are ignored.
 
     Fields added by later versions of the format are ignored.
 
     Attributes:
         classes: Class names, in the order of the probabilities.
         image_shape: Height, width and channels of the input.
-        color: How images were prepared; `auto` makes images without color grey.
+        color: `auto` makes images without color grey.
         pixels: The input in words.
-        fingerprint: Fingerprint of the training images.
+        fingerprint: That of the training images.
+        val_accuracy: None if it is not known.
+        versions: Those of the packages that wrote it.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
@@ -50,7 +52,7 @@ class ModelFacts(BaseModel):
 
 
 def describe_pixels(image_shape: tuple[int, int, int]) -> str:
-    """Describe the input of a network."""
+    """Describe the input of a network in words."""
     height, width, channels = image_shape
     color = "grey" if channels == 1 else "red, green, blue"
     return f"0 to 255, {color} ({height}, {width}, {channels})"

@@ -1,7 +1,4 @@
-"""`predict`: predictions of an exported model on images.
-
-TensorFlow is loaded by the trainer process, which gets the model only after it was checked.
-"""
+"""`predict`: predictions of an exported model, which is checked before a trainer loads it."""
 
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -27,7 +24,7 @@ from search.trainer.protocol import Predict, Predicted
 from spaces.wording import plural
 
 CHUNK = 16
-"""Number of images that are read between reports of progress."""
+"""Number of images between reports of progress."""
 MAX_BYTES = 2 * 2**30
 """Limit of all prepared images together."""
 MAX_REASON = 300
@@ -37,10 +34,9 @@ FoundImage = tuple[Path, UnreadableImage | None]
 
 @dataclass(frozen=True, slots=True)
 class Prediction:
-    """The prediction for one image.
+    """The prediction for one image: probabilities by class, or why it could not be read.
 
-    `probabilities` are by class and add up to 1. They are empty if the image could not be read,
-    which `error` explains. `notes` describe how it was adapted.
+    `notes` say in words how the image was adapted.
     """
 
     image: str
@@ -54,7 +50,7 @@ class Prediction:
         return max(self.probabilities, key=self.probabilities.__getitem__, default=None)
 
     def to_json(self) -> dict[str, Any]:
-        """Return the image's part of the document of `predict --json`."""
+        """Return the prediction's part of the document of `predict --json`."""
         if self.error is not None:
             return {"image": self.image, "error": self.error}
         return {
@@ -97,12 +93,16 @@ def predict(
     progress: OptionalProgress = None,
     on_step: Callable[[str], None] = lambda _: None,
 ) -> Predictions:
-    """Return class probabilities of images by an exported model.
+    """Predict class probabilities of images with an exported model.
 
-    The model is a `.keras` file of convsearch, the metadata beside it, or a report's folder. The
-    images are files, and folders whose images are used, sorted by name, without sub-folders. They
-    are prepared like the training images of the model. One that cannot be read is reported in its
-    place, and does not affect the others.
+    Images are prepared like the model's training images; unreadable ones are reported in place.
+
+    Args:
+        model: A `.keras` file of convsearch, the metadata beside it, or a report's folder.
+        images: Files, and folders whose images are used, sorted by name, without sub-folders.
+        n_threads: Number of threads of the trainer process.
+        progress: Called with the number of images read, then predicted.
+        on_step: Called with the description of a step when it begins.
 
     Raises:
         ModelError: If the model cannot be loaded, or was not exported by convsearch.
@@ -136,7 +136,7 @@ def predict(
 
 
 def _find_model(path: Path) -> Path:
-    """Return the model in a report's folder, or the one beside a file of metadata."""
+    """Return the model of a report's folder or of a metadata file."""
     if path.is_dir():
         return path / MODEL
     return path.with_suffix(".keras") if path.suffix == ".json" else path

@@ -17,9 +17,7 @@ logger = logging.getLogger(__name__)
 
 
 def load_dataset_facts(store: Store, study: str) -> DataFacts | None:
-    """Return facts about a study's images; None if they are not available here.
-
-    Neither users' modules nor weights are loaded.
+    """Load facts about a study's images, but no modules or weights; None if not available.
 
     Raises:
         StoreError: If the store fails.
@@ -44,7 +42,7 @@ def describe_images(
 ) -> DataFacts:
     """Return facts about a study's images: those for training from scratch, or the only ones.
 
-    `data` is by image set; `with_names` includes the names of excluded files.
+    `with_names` adds the names of excluded files.
     """
     images = data.get("scratch") or next(iter(data.values()))
     metadata = images.metadata

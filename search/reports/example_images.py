@@ -10,7 +10,7 @@ from search.data import PreparedSet
 from search.trainer.predictions import N_MISTAKES, SplitPredictions
 
 N_SAMPLES = 3
-"""Number of sample images of each class."""
+"""Sample images of each class."""
 MAX_SAMPLED_CLASSES = 12
 
 
@@ -25,7 +25,7 @@ def sample_images(images: PreparedSet) -> Iterator[Picture]:
 
 
 def examine_predictions(predictions: SplitPredictions, images: PreparedSet) -> SplitEvaluation:
-    """Evaluate predictions on a split, with the most confident mistakes and some correct ones."""
+    """Evaluate predictions, with examples of confident mistakes and of correct predictions."""
     classes = images.classes
     heats = dict(zip(map(int, predictions.heat_images), predictions.heat, strict=True))
     predicted = predictions.probabilities.argmax(axis=1)

@@ -38,7 +38,7 @@ from storage import EpochRow, Store, TrialRow, load_curves, load_study, load_tri
 from storage.optuna_internals import trial_id_of
 
 N_CURVES = 10
-"""Number of the best trials whose curves are shown."""
+"""Number of best trials whose curves are shown."""
 TRAINING_RULES = (
     "max_epochs",
     "patience",
@@ -58,15 +58,13 @@ def gather_facts(
 ) -> Facts:
     """Gather the facts of a study's report from its store.
 
-    Predictions are those that `confirm` or `report` stored before: no network is run, so the test
-    split is not used.
+    Predictions are those stored by `confirm` or `report`: no network is run on the test split.
 
     Args:
-        store: An open store, or its URL; `$CONVSEARCH_STORE` or `sqlite:///convsearch.db` by
-            default.
+        store: A store or its URL; `$CONVSEARCH_STORE` or `sqlite:///convsearch.db` by default.
         study: The study's name.
-        winner: The study and number of the winner's trial; by default the current winner. A
-            notebook names it to stay with the one it was written for.
+        winner: Study and number of the winner's trial, by default the current one; a notebook
+            names the one it was written for.
         with_names: Whether the facts have the names of excluded files.
 
     Raises:
@@ -107,9 +105,12 @@ class FactsGatherer:
         return cls(opened, winner)
 
     def facts(self, *, with_names: bool = False, caution_kind: str | None = None) -> Facts:
-        """Return the facts, optionally with the names of excluded files.
+        """Return the facts, optionally with names of excluded files.
 
-        If the winner is not available, a caution of `caution_kind` comes first.
+        `caution_kind` is the kind of the first caution, if the winner is not available.
+
+        Raises:
+            NoResultError: If no trial of the study is complete.
         """
         from analysis.report.figures import importance_of
 
@@ -155,7 +156,7 @@ class FactsGatherer:
 
     @property
     def confirmation(self) -> Confirmation | None:
-        """The comparison of the best configs over seeds, if they were trained again."""
+        """The comparison of its best configs over seeds, if they were trained again."""
         return self._confirmation_state[1]
 
     @property
@@ -177,7 +178,12 @@ class FactsGatherer:
 
     @cached_property
     def winner(self) -> Winner:
-        """The network that is exported."""
+        """The network that is exported: the named one, or the current winner.
+
+        Raises:
+            NoResultError: If no trial of the study is complete.
+            TrialRecordError: If the named one does not exist any more.
+        """
         if self.named_winner is not None:
             return find_winner(self.ranking, self._confirmation_state[0], *self.named_winner)
         return choose_winner(self.ranking, *self._confirmation_state)
@@ -251,7 +257,7 @@ class FactsGatherer:
 
 
 def _redact_failures(ranking: Ranking) -> Ranking:
-    """Reduce failures to their kind: messages of exceptions may name files and people."""
+    """Reduce failures to the kind of exception: messages may name files and people."""
     trials = (
         replace(it, reason=it.reason.partition(":")[0]) if it.kind == "fail" else it
         for it in ranking.trials
@@ -260,7 +266,7 @@ def _redact_failures(ranking: Ranking) -> Ranking:
 
 
 def _without_hosts(trial: FrozenTrial) -> FrozenTrial:
-    """Remove the names of the machines that a trial ran on: they are private."""
+    """Remove the names of the machines that ran a trial: they are private."""
     if RAN_ON not in trial.user_attrs:
         return trial
     discreet = copy(trial)  # The original is Optuna's own.
@@ -269,7 +275,7 @@ def _without_hosts(trial: FrozenTrial) -> FrozenTrial:
 
 
 def _count_saved_epochs(rows: list[TrialRow], kind: str) -> int:
-    """Count the epochs that trials with such an outcome did not use."""
+    """Count the epochs that trials with some outcome did not use."""
     return sum(
         max(0, row.attributes.get(MAX_EPOCHS, row.curve.n_epochs) - row.curve.n_epochs)
         for row in rows

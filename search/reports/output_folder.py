@@ -1,4 +1,4 @@
-"""The folder of a report: check that it may be used, and remove leftovers of a killed report."""
+"""The folder of a report: whether it may be used, and removal of leftovers."""
 
 import re
 import shutil
@@ -16,18 +16,16 @@ REPORT_FILES = (*WRITTEN, MODEL, MODEL_METADATA)
 _TEMPORARY_NAME = re.compile(rf"\.writing-\w+|\.({'|'.join(map(re.escape, WRITTEN))})\.\d+")
 """Names of files while they are written, which `kill -9` leaves behind."""
 _WRITTEN_FIRST = (MODEL, PAGE)
-"""One of these is written before all others: a folder with only `trials.csv` is a user's."""
+"""One of these is written first: a folder with only `trials.csv` is a user's."""
 
 
 def has_report(out: Path) -> bool:
-    """Whether a folder holds a finished report, whose data are written last."""
+    """Whether a folder holds a finished report; its data are written last."""
     return (out / DATA).exists()
 
 
 def check_folder(out: Path, *, is_forced: bool) -> None:
-    """Refuse a folder whose content a report must not replace.
-
-    A folder that holds only an unfinished report counts as empty.
+    """Refuse a folder whose content must not be replaced; an unfinished report may be.
 
     Raises:
         SettingsError: If it is a file, or a folder that is not empty and not forced.
@@ -47,8 +45,8 @@ def check_folder(out: Path, *, is_forced: bool) -> None:
 def make_report_folder(out: Path) -> Iterator[None]:
     """Make the folder, and remove it again if the report fails.
 
-    An earlier report's model is removed, since the new one may have none, and its data, so that
-    the report counts as unfinished.
+    The model of an earlier report is removed since the new one may have none, and its data so that
+    it counts as unfinished.
 
     Raises:
         ReportError: If the folder cannot be created.

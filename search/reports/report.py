@@ -65,8 +65,8 @@ def report(
         store: URL of the store; `$CONVSEARCH_STORE` or `sqlite:///convsearch.db` by default.
         study: The study's name.
         out: The folder; created if it does not exist.
-        opens_test: Whether to score the winner on the test split; by default if the study is over.
-            Stored predictions are shown in any case.
+        opens_test: Whether the winner is scored on the test split; by default if the study is
+            over. Stored predictions are always shown.
         is_forced: Whether files of an earlier report in the folder are replaced.
         lang: Language of the texts: `en` or `ru`.
         with_names: Whether the report has the names of excluded files.
@@ -133,7 +133,7 @@ def _evaluate_winner(
     *,
     opens_test: bool,
 ) -> Exception | None:
-    """Let the winner predict the splits, and save it; return the error if that fails."""
+    """Save the winner and its predictions on the splits; return the error if that fails."""
     winner = predictor.winner
     try:
         with Evaluator(OpenStudy.load(predictor.store, winner.study), winner.number) as network:
@@ -166,7 +166,7 @@ class _StepProgress:
     on_step: Callable[[str], None]
 
     def begin(self, step: int) -> None:
-        """Report that a step begins."""
+        """Report the start of a step."""
         self.count(step)
         self.on_step(STEPS[step])
 

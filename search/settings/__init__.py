@@ -1,4 +1,1 @@
-"""Study files, options and their defaults: checked, and stored with a study.
-
-The search space is read by `spaces`, images by `search.data`; nothing is imported here.
-"""
+"""Study files and options: validation, defaults, and the settings stored with a study."""

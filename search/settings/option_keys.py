@@ -1,10 +1,10 @@
-"""The place in a study file of each option of a command, or argument of `search.run`."""
+"""The study-file key of each command-line option and each argument of `search.run`."""
 
 from collections.abc import Mapping
 from typing import Any
 
 Options = Mapping[tuple[str, str], Any]
-"""Values that override the study file, by (table, key); None is not given."""
+"""Values that override the study file, by (table, key); None if not given."""
 
 OPTION_KEYS: Mapping[str, tuple[tuple[str, str], ...]] = {
     "study": (("study", "name"),),
@@ -42,9 +42,9 @@ OPTION_NAMES: Mapping[tuple[str, str], str] = {
     for name, keys in OPTION_KEYS.items()
     for key in keys
 }
-"""Names of the keys on the command line, for messages."""
+"""Command-line name of each key, for messages."""
 
 
 def by_key(**values: Any) -> dict[tuple[str, str], Any]:
-    """Return the values of named options by (table, key)."""
+    """Return option values, given by name, as a dict by (table, key)."""
     return {key: value for name, value in values.items() for key in OPTION_KEYS[name]}

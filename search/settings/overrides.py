@@ -1,4 +1,4 @@
-"""The plan of a recorded study, with changes as `KEY=VALUE`: what `study fork --set` does."""
+"""The plan of a recorded study with `KEY=VALUE` overrides, for `study fork --set`."""
 
 import tomllib
 from collections.abc import Mapping, Sequence
@@ -22,11 +22,11 @@ OVERRIDABLE_TABLES = ("data", "space", "training", "search", "transfer", "budget
 def plan_from_record(
     record: StudyRecord, changes: Sequence[str], *, name: str, store_url: str
 ) -> StudyPlan:
-    """Return the plan of a recorded study, with changes and under another name.
+    """Return the plan of a recorded study with overrides and a new name.
 
     Raises:
-        SettingsError: If a change names nothing that can be changed, or is of a wrong type.
-        SpaceError: If a family is not known here.
+        SettingsError: If a key is unknown, or a value is invalid.
+        SpaceError: If a family is unknown on this machine.
     """
     settings = StudySettings.read(record.settings)
     own = [family for module in settings.modules for family in module.load()]
@@ -36,16 +36,11 @@ def plan_from_record(
     table = {**space.to_table(), "modules": [module.source for module in settings.modules]}
     tables["space"] = _override_space(table, changed, own)
     changed |= {("study", "name"): name, ("store", "url"): store_url}
-    names = {place: f"--set {place[0]}.{place[1]}" for place in changed}
-    return make_plan(tables, changed, names)
+    return make_plan(tables, changed, {place: f"--set {'.'.join(place)}" for place in changed})
 
 
 def read_overrides(texts: Sequence[str], space: SearchSpace) -> dict[tuple[str, str], Any]:
-    """Read `KEY=VALUE`s; a key is `TABLE.KEY`, or bare where only one table has it.
-
-    Raises:
-        SettingsError: If there is no such key; the message names the nearest.
-    """
+    """Parse `KEY=VALUE` texts; a key is `TABLE.KEY`, or `KEY` if only one table has it."""
     changed = {}
     for text in texts:
         key, equals, value = text.partition("=")
@@ -68,7 +63,7 @@ def _tables_of(settings: StudySettings, record: StudyRecord) -> Tables:
 def _override_space(
     table: dict[str, Any], changed: Overrides, own: Sequence[str]
 ) -> dict[str, Any]:
-    """Drop keys that the changed families lack, and those that a shared key replaces."""
+    """Drop keys that the new families lack, and those that a shared key replaces."""
     shared = {key for place, key in changed if place == "space"}
     kept = {
         key: value
@@ -115,7 +110,7 @@ def _known_keys(space: SearchSpace) -> list[tuple[str, str]]:
 
 
 def _read_value(text: str) -> Any:
-    """Read a value as in TOML; words need no quotes, and commas make a list."""
+    """Parse a value as TOML; words need no quotes, and commas make a list."""
     try:
         return tomllib.loads(f"value = {text}")["value"]
     except tomllib.TOMLDecodeError:

@@ -1,4 +1,4 @@
-"""The settings of a study: the tables of a study file, with meaning and default of each key."""
+"""The tables of a study file, with the meaning and default of each key."""
 
 import re
 from typing import Annotated, Any, Literal
@@ -12,7 +12,7 @@ UNITS_S = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
 def parse_duration(value: object) -> object:
-    """Turn `90`, `90s`, `30m`, `2h` or `1d` into seconds; raise `ValueError` for other text."""
+    """Convert `90`, `90s`, `30m`, `2h` or `1d` to seconds; raise ValueError on other text."""
     if not isinstance(value, str):
         return value
     match = re.fullmatch(r"\s*(-?\d+(?:\.\d+)?)\s*([smhd]?)\s*", value)
@@ -27,7 +27,7 @@ Text = Annotated[str, Field(min_length=1)]
 
 
 class Table(BaseModel):
-    """A table of a study file; unknown keys are errors."""
+    """A table of a study file, immutable and without unknown keys."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -172,10 +172,7 @@ class StoreTable(Table):
 
 
 class StudyPlan(Table):
-    """All settings of a study file and the command line, with the defaults filled in.
-
-    `space` is the table as written, with `families` and `modules`; `spaces` reads it.
-    """
+    """All settings of a study, with defaults filled in; `space` is the table as written."""
 
     study: StudyTable = StudyTable()
     data: DataSettings
@@ -192,4 +189,4 @@ TABLES: dict[str, type[BaseModel]] = {
     for name, field in StudyPlan.model_fields.items()
     if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel)
 }
-"""The tables of a study file whose keys are known here: all but `[space]`."""
+"""The tables of a study file except `[space]`, whose keys `spaces` defines."""

@@ -6,5 +6,5 @@ from search import defaults
 
 
 def store_url(given: str | None) -> str:
-    """Return the store's URL: the given one, `$CONVSEARCH_STORE`, or a file in this folder."""
+    """Return the given URL, else `$CONVSEARCH_STORE`, else a file in the current folder."""
     return given or os.environ.get("CONVSEARCH_STORE") or defaults.STORE_URL

@@ -1,4 +1,4 @@
-"""The settings of a study as the store keeps them: all that a worker needs."""
+"""The settings of a study as stored for its workers."""
 
 import json
 from typing import Any
@@ -15,14 +15,14 @@ from storage import Store, load_study
 
 
 class ImageSet(Table):
-    """A prepared set that a study trains on: the path of its file, and its fingerprint."""
+    """The file and fingerprint of a prepared set."""
 
     path: str
     fingerprint: str
 
 
 class WeightsFile(Table):
-    """The weights of a study's backbones, as `spaces.models.Weights`, and their digest."""
+    """The weights of a study's backbones, as in `spaces.models.Weights`, with their digest."""
 
     source: str
     mode: Mode | None
@@ -30,15 +30,15 @@ class WeightsFile(Table):
 
 
 class StudySettings(Table):
-    """What the store keeps of a plan.
+    """The settings of a study in the store.
 
     `images` and `limits` are by image set, `scratch` or `transfer`; `modules` register users'
-    families; `space` is the record of a `spaces.SearchSpace`. The limits and versions are those of
-    the machine that created the study. `family_trials` follows from its first budget, 0 for one
-    family. `artifacts` is the result of `read_artifacts_url`, `artifacts_folder` the folder there,
-    by default the study's name. `creation` distinguishes the study from an earlier one with its
-    name, and maybe its id. `confirms` names the study whose best configs this one trains again,
-    and only those; `confirms_creation` is the `creation` of that study.
+    families; `space` is `spaces.SearchSpace` as JSON. `limits` and versions are those of the
+    machine that created the study; `family_trials` follows from its first budget, 0 with one
+    family. `artifacts` is the result of `read_artifacts_url`, `artifacts_folder` the study's
+    folder there, by default its name. `creation` distinguishes the study from an earlier one of
+    the same name, and maybe id. A confirmation study has the name and `creation` of the study
+    that it confirms in `confirms` and `confirms_creation`.
     """
 
     version: str
@@ -67,16 +67,16 @@ class StudySettings(Table):
 
         Raises:
             StudyNotFoundError: If there is no such study, or it is a plain Optuna study.
-            StudyMismatchError: As `read` does.
+            StudyMismatchError: As in `read`.
         """
         return cls.read(load_study(store, study).settings)
 
     @classmethod
     def read(cls, text: str) -> "StudySettings":
-        """Read the settings from JSON.
+        """Parse the settings from JSON.
 
         Raises:
-            StudyMismatchError: If another convsearch wrote settings that this one cannot read.
+            StudyMismatchError: If an incompatible version of convsearch wrote them.
         """
         try:
             return cls.model_validate_json(text)

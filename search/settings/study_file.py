@@ -1,4 +1,4 @@
-"""The plan of a study, read from a TOML study file and the options that override it."""
+"""Read a study's plan from a TOML study file and command-line options."""
 
 import tomllib
 from collections.abc import Mapping
@@ -16,9 +16,9 @@ MAX_FILE_BYTES = 1_000_000
 
 
 def read_plan(source: str, options: Options, names: Mapping[tuple[str, str], str]) -> StudyPlan:
-    """Return the plan of a folder, an `.npz`, `demo` or a study file (`.toml`), with options.
+    """Return the plan of a source or a study file (`.toml`), overridden by options.
 
-    `names` are the options' names for messages.
+    `names` are the names of the options in messages.
 
     Raises:
         SettingsError: If something is unknown, of a wrong type or out of range.
@@ -36,7 +36,7 @@ def read_plan(source: str, options: Options, names: Mapping[tuple[str, str], str
 def make_plan(
     tables: dict[str, Any], given: Options, names: Mapping[tuple[str, str], str]
 ) -> StudyPlan:
-    """Return the plan of a study file's tables with overrides; errors are as for `read_plan`."""
+    """Return the plan of the tables of a study file, overridden by given values."""
     for (table, key), value in given.items():
         tables.setdefault(table, {})
         if isinstance(tables[table], dict):
@@ -60,7 +60,7 @@ def _read_toml(path: Path) -> dict[str, Any]:
 
 
 def _resolve_paths(file: Path, tables: dict[str, Any]) -> None:
-    """Resolve the relative paths of a study file against its folder; names stay names."""
+    """Resolve relative paths against the folder of the study file; names stay as they are."""
     data, space, transfer = (tables.get(name) for name in ("data", "space", "transfer"))
     if isinstance(data, dict) and isinstance(data.get("source"), str):
         source = data["source"]
@@ -71,7 +71,7 @@ def _resolve_paths(file: Path, tables: dict[str, Any]) -> None:
         transfer["weights"] = _resolve(file.parent, weights, is_name=is_name)
     if isinstance(space, dict) and isinstance(space.get("modules"), str | list):
         modules = space["modules"]
-        folder = file.absolute().parent  # The record of a study keeps whole paths of modules.
+        folder = file.absolute().parent  # A stored study has absolute paths of modules.
         space["modules"] = [
             _resolve(folder, it, is_name=not it.endswith(".py")) if isinstance(it, str) else it
             for it in ([modules] if isinstance(modules, str) else modules)
@@ -83,7 +83,7 @@ def _resolve(folder: Path, path: str, *, is_name: bool) -> str:
 
 
 def _explain(error: ValidationError, called: Mapping[tuple[str, str], str]) -> str:
-    """Describe the first error, its place, and what may have been meant."""
+    """Describe the first error: its place, its reason and a suggestion."""
     first = error.errors()[0]
     place = tuple(str(part) for part in first["loc"])
     option = called.get((place[0], place[1]), "") if len(place) > 1 else ""
@@ -106,7 +106,7 @@ def _explain_unknown(place: tuple[str, ...]) -> str:
 
 
 def _table_of(key: str) -> str | None:
-    """Return the table of a key that is in a wrong one."""
+    """Return the table in which a misplaced key belongs."""
     if key in {"backbone", "backbones"}:
         return "[space], as `backbone`"
     return next((f"[{name}]" for name, it in TABLES.items() if key in it.model_fields), None)

@@ -1,4 +1,4 @@
-"""Messages about invalid values: what was expected, and what was received."""
+"""Messages about invalid values: expected and received."""
 
 import difflib
 from collections.abc import Mapping, Sequence
@@ -15,11 +15,11 @@ _MESSAGES = {
     "float_parsing": "a number",
     "float_type": "a number",
 }
-"""Expected values by pydantic's type of error."""
+"""By pydantic's error types."""
 
 
 def suggest_name(name: str, known: Sequence[str], otherwise: str = "") -> str:
-    """Return a hint at the nearest known name, or at all names."""
+    """Return a hint with the nearest known name, or with all names."""
     near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
     if near:
         return f" Did you mean `{near[0]}`?"
@@ -27,10 +27,7 @@ def suggest_name(name: str, known: Sequence[str], otherwise: str = "") -> str:
 
 
 def describe_error(error: Mapping[str, Any], received: str | None = None) -> str:
-    """Describe one of `ValidationError.errors()`, as `expected 2 or more. Received: 1`.
-
-    `received` is the value in words, by default its `repr`.
-    """
+    """Describe a pydantic error; `received` is the value in words, by default its repr."""
     value = repr(error["input"]) if received is None else received
     text = _MESSAGES.get(error["type"], "").format(**error.get("ctx", {})) or error["msg"]
     text = text.removeprefix("Value error, ").removeprefix("Input should be ")

@@ -1,4 +1,1 @@
-"""Studies: create, open, fork, list and delete them, and choose their first trials.
-
-Their rows in the store are in `storage.studies`; workers are in `search.workers`.
-"""
+"""Create, open, fork, list and delete studies, and choose their first trials."""

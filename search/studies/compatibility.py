@@ -1,4 +1,4 @@
-"""Whether a study can be resumed: versions and settings must be equal, files may move."""
+"""Compatibility of studies: versions and settings must be equal, files may move."""
 
 import secrets
 from collections.abc import Mapping, Sequence
@@ -17,7 +17,7 @@ from spaces import FamilyModule, SearchSpace
 def check_compatible(
     name: str, known: StudySettings, settings: StudySettings, space: SearchSpace
 ) -> None:
-    """Raise `StudyMismatchError`, listing all differences, if these are not a study's settings."""
+    """Check that a study may be resumed with these settings; list the differences otherwise."""
     differences = []
     for image_set in known.images.keys() & settings.images.keys():
         stored, current = (it.images[image_set].fingerprint for it in (known, settings))
@@ -85,7 +85,7 @@ def _table_differences(stored: Mapping[str, Any], current: Mapping[str, Any]) ->
 def with_current_locations(
     known: StudySettings, settings: StudySettings, *, is_artifacts_given: bool
 ) -> StudySettings:
-    """Return the known settings with current locations: equal images may have moved."""
+    """Return the known settings with the current locations of their files."""
     names = ["images", "weights", "modules", "max_files_mb"]
     is_there = not is_folder(known.artifacts) or Path(known.artifacts).is_dir()
     if known.artifacts != settings.artifacts and (is_artifacts_given or not is_there):
@@ -102,7 +102,7 @@ def installed_versions() -> dict[str, str]:
 
 
 def package_versions() -> dict[str, str]:
-    """Return the versions of Python and of the packages that results depend on, by name."""
+    """Return the versions of Python and of the packages that affect results, by name."""
     found = {"python": python_version()}
     for name in PACKAGES:
         with suppress(PackageNotFoundError):
@@ -111,7 +111,7 @@ def package_versions() -> dict[str, str]:
 
 
 def version_stamp() -> dict[str, Any]:
-    """Return versions and a random id, which distinguish a study from one with equal settings."""
+    """Return the settings that distinguish a study from an equal one created elsewhere."""
     installed = installed_versions()
     return {
         "version": installed["convsearch"],
@@ -122,7 +122,11 @@ def version_stamp() -> dict[str, Any]:
 
 
 def check_versions(settings: StudySettings) -> None:
-    """Raise `StudyMismatchError` if a study is of another series of convsearch or Optuna."""
+    """Check that a study is of this machine's series of convsearch and Optuna.
+
+    Raises:
+        StudyMismatchError: If it is of another one.
+    """
     stored = {"convsearch": settings.version, "optuna": settings.optuna}
     for name, installed in installed_versions().items():
         recorded = stored[name]
@@ -135,6 +139,6 @@ def check_versions(settings: StudySettings) -> None:
 
 
 def _series(text: str) -> str:
-    """Return the part that must be equal: the major version, before 1.0 with the minor one."""
+    """Return the major version, and before 1.0 the minor version with it."""
     major, _, rest = text.partition(".")
     return f"0.{rest.partition('.')[0]}" if major == "0" else major

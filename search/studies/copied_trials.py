@@ -1,7 +1,7 @@
-"""Trials of an older study that a fork copies, with their curves, outcomes and checkpoints.
+"""Copying trials of an older study into a fork, with curves, outcomes and checkpoints.
 
-A trial is copied if the new space can draw its config and its value stays comparable: equal
-images, weights and training settings. Otherwise only the best configs are tried again first.
+A trial is copied if the new space contains its config and its value stays comparable: equal
+images, weights and training settings. Otherwise, only the best configs are tried again first.
 """
 
 from collections.abc import Callable, Container, Mapping, Sequence
@@ -27,16 +27,16 @@ from storage import Outcome, TrialCopy, TrialRow, copy_trials, find_study_id, lo
 from storage.optuna_internals import FIXED_PARAMS
 
 N_INITIAL_CONFIGS = 10
-"""Number of configs that are tried again first if values cannot be compared."""
+"""Maximum number of configs tried again first, of trials whose values are not comparable."""
 COPIED_FROM = "taken_from"
 """Attribute of a copied trial: its original study and trial."""
 TIMEOUT_SETTINGS = {"trial_timeout", "silence_timeout"}
-"""Settings of training that do not change the value of a trial that ended by itself."""
+"""Training settings without effect on the value of a trial that did not time out."""
 
 
 @dataclass(frozen=True, slots=True)
 class _MappedTrial:
-    """A finished trial of the old study that the new space can draw."""
+    """A finished trial of the old study that the new space contains."""
 
     row: TrialRow
     outcome: Outcome
@@ -44,7 +44,7 @@ class _MappedTrial:
 
     @property
     def is_complete(self) -> bool:
-        """Whether the trial is complete."""
+        """Whether the trial was trained to its end."""
         return self.row.state == "COMPLETE"
 
     @property
@@ -55,10 +55,10 @@ class _MappedTrial:
 
 @dataclass(slots=True)
 class TrialCopier:
-    """Copier of an older study's trials into a study that is about to be created.
+    """Copies trials of an older study into one that `create` creates in Optuna.
 
-    With `count_taken`, copied trials count for the new budget. `create` creates the new study as
-    Optuna's. `n_queued` is the number of configs that are tried again first.
+    With `count_taken`, copied trials count toward the new budget; `n_queued` configs are tried
+    again first.
     """
 
     prior: PriorStudy
@@ -69,7 +69,7 @@ class TrialCopier:
     n_queued: int = 0
 
     def choose_initial_trials(self, new_study: NewStudy) -> InitialTrials:
-        """Copy the comparable trials, and return the configs that are tried first."""
+        """Copy the comparable trials, and return the configs to try first."""
         found = self._map_all(new_study)
         old, new = self.prior.settings, new_study.settings
         comparable = [it for it in found if are_comparable(old, new, it.image_set)]
@@ -84,11 +84,11 @@ class TrialCopier:
 
     @property
     def n_skipped(self) -> int:
-        """Number of trials that are neither copied nor tried again."""
+        """Number of trials neither copied nor tried again."""
         return len(self.prior.instructive) - self.n_copied - self.n_queued
 
     def _map_all(self, new_study: NewStudy) -> list[_MappedTrial]:
-        """Return the trials that the new space can draw, in the order in which they are copied."""
+        """Return the trials that the new space contains, in copying order."""
         rows, found = self.prior.instructive, []
         for n_done, row in enumerate(rows, start=1):
             mapped = self._map(new_study, row)
@@ -152,7 +152,7 @@ class TrialCopier:
         found: Sequence[_MappedTrial],
         numbers: Sequence[int],
     ) -> None:
-        """Copy the files of complete trials that the new study keeps."""
+        """Copy the files of the complete trials whose files the new study keeps."""
         old = Artifacts.of_study(self.prior.settings, new_study.store, self.prior.name)
         new = Artifacts.of_study(new_study.settings, new_study.store, new_study.plan.name)
         for it, number in zip(found, numbers, strict=True):
@@ -165,7 +165,7 @@ class TrialCopier:
 
 
 def are_comparable(old: StudySettings, new: StudySettings, image_set: str) -> bool:
-    """Whether trials' values are comparable: equal images, weights and training settings."""
+    """Whether values are comparable: equal images, weights and training settings."""
     there, here = old.images.get(image_set), new.images.get(image_set)
     if there is None or here is None or there.fingerprint != here.fingerprint:
         return False

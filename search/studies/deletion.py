@@ -1,7 +1,7 @@
-"""Deletion of a study: its files first, then its rows, so that a second call completes a first.
+"""Deleting a study: first its files, then its rows, so that an interrupted call can be repeated.
 
-Prepared images in the user's cache are shared by all stores, those in an artifacts folder by the
-stores that use it. Files that another store's workers may need are kept, and reported.
+Prepared images are shared: in the user's cache by all stores, in an artifacts folder by those
+that use it. Images that workers of another store may need are kept and reported.
 """
 
 from collections.abc import Iterable, Mapping
@@ -28,15 +28,12 @@ from storage import (
 )
 
 OtherStudies = Mapping[str, StudySettings | None]
-"""The store's other studies by name; None is one that this version cannot read."""
+"""The store's other studies by name; None if this version cannot read the settings."""
 
 
 @dataclass(frozen=True, slots=True)
 class DeletionSummary:
-    """What was deleted with a study: its files, and prepared sets that no other study here uses.
-
-    `kept` are lines about sets that are kept, since others may use them.
-    """
+    """Deleted files and prepared sets; `kept` are lines about sets that others may use."""
 
     n_files: int = 0
     n_bytes: int = 0
@@ -44,7 +41,7 @@ class DeletionSummary:
     kept: tuple[str, ...] = ()
 
     def combined_with(self, other: "DeletionSummary") -> "DeletionSummary":
-        """Return what was deleted in both."""
+        """Return the sum of two summaries."""
         return DeletionSummary(
             self.n_files + other.n_files,
             self.n_bytes + other.n_bytes,
@@ -56,15 +53,14 @@ class DeletionSummary:
 def remove_study(
     store: Store, name: str, *, force: bool = False, progress: Progress | None = None
 ) -> DeletionSummary:
-    """Delete a study of convsearch or Optuna with its artifacts and prepared images.
+    """Delete a convsearch or Optuna study with its confirmation, artifacts and prepared images.
 
-    Its confirmation is deleted first. An interrupted call may be repeated: until its rows are
-    deleted, the study exists and is stopped. `progress` is called with the number of trials
-    deleted.
+    An interrupted call may be repeated: until its rows are deleted, the study exists and is
+    stopped. `progress` is called with the number of trials deleted.
 
     Raises:
         StudyNotFoundError: If there is no such study.
-        StudyBusyError: If workers serve it, and `force` is not given.
+        StudyBusyError: If workers serve it and `force` is false.
     """
     study_id = find_study_id(store, name)
     confirmation, removal = confirmation_name(name), DeletionSummary()
@@ -94,7 +90,7 @@ def _check_idle(store: Store, name: str, study_id: int) -> None:
 
 
 def _settings_of(store: Store, name: str) -> StudySettings | None:
-    """Return the settings; None for a plain study, or where another version wrote them."""
+    """Return the settings; None for an Optuna study or settings of an incompatible version."""
     try:
         return StudySettings.load(store, name)
     except (StudyNotFoundError, StudyMismatchError):
@@ -122,7 +118,7 @@ def _remove_files(store: Store, name: str, settings: StudySettings) -> DeletionS
 def _unneeded(
     artifacts: Artifacts, settings: StudySettings, others: OtherStudies
 ) -> dict[str, int]:
-    """Return shared files that no other study of this store uses, with their sizes."""
+    """Return the shared files that no other study of this store uses, with their sizes."""
     known = artifacts.store.sizes()
     neighbors = [it for it in others.values() if it and it.artifacts == settings.artifacts]
     needed = {name for other in neighbors for name in shared_files(other)}
@@ -132,10 +128,10 @@ def _unneeded(
 def _is_exclusive(
     store: Store, artifacts: Artifacts, settings: StudySettings, others: OtherStudies
 ) -> bool:
-    """Whether only studies of this store have files there, and the settings of all can be read.
+    """Whether only studies of this store, all of them readable, have artifacts there.
 
-    A study has its own folder before it shares anything. A bucket has no folders, and listing it
-    would take too long.
+    Every study creates its own folder before it shares files. A bucket has no folders, and
+    listing all of it would take too long.
     """
     if None in others.values():
         return False
@@ -150,7 +146,7 @@ def _is_exclusive(
 
 
 def _cached_images(settings: StudySettings, others: Iterable[StudySettings | None]) -> list[Path]:
-    """Return the study's prepared images in this machine's cache that no other study here uses."""
+    """Return the study's cached prepared images that no other study of this store uses."""
     used = {images.path for other in others if other for images in other.images.values()}
     paths = (Path(images.path) for images in settings.images.values() if images.path not in used)
     cache = default_cache_dir().absolute()

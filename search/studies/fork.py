@@ -1,4 +1,4 @@
-"""Forks: studies with another space, data or settings that use an older study's trials."""
+"""Forks: new studies with changed settings that reuse the trials of an older one."""
 
 from contextlib import suppress
 from dataclasses import dataclass
@@ -25,12 +25,12 @@ from storage import (
 )
 
 FORKED_FROM = "forked_from"
-"""Attribute of a forked study: the older study, and whether the fork is complete."""
+"""Attribute of a fork: the older study, and whether the fork is complete."""
 
 
 @dataclass(frozen=True, slots=True)
 class Fork:
-    """A forked study: how many trials it copied, tries again first, and did not copy."""
+    """A forked study, with the numbers of trials copied, tried again first and skipped."""
 
     submission: Submission
     n_copied: int
@@ -58,14 +58,13 @@ def fork(
     count_taken: bool = False,
     progress: Progress | None = None,
 ) -> Fork:
-    """Create the study of a plan from an older one of the same store.
+    """Create the study of a plan from the older study `old` of the same store.
 
-    With `count_taken`, copied trials count for the new budget; by default it is spent on new ones.
-    `progress` is called with the progress of images, then of trials.
+    The budget is spent on new trials; with `count_taken`, copied trials count toward it.
 
     Raises:
         SettingsError: If a study of the new name exists.
-        SearchError, SpaceError, StoreError: As `submit` does.
+        SearchError, SpaceError, StoreError: As in `submit`.
     """
     _is_unfinished_fork(store, plan.name)
     prior = PriorStudy.load(store, old)
@@ -86,10 +85,7 @@ def fork(
 
 
 def _create_study(new_study: NewStudy, old: str) -> optuna.Study:
-    """Delete what an interrupted fork has left, and create the study as Optuna's.
-
-    Workers see it once our record of it is written.
-    """
+    """Create the Optuna study, replacing an unfinished fork; workers see only recorded studies."""
     if _is_unfinished_fork(new_study.store, new_study.plan.name):
         delete_study(new_study.store, new_study.plan.name)
     delete_orphans(new_study.store)
@@ -97,17 +93,14 @@ def _create_study(new_study: NewStudy, old: str) -> optuna.Study:
         storage=new_study.store.optuna_storage,
         study_name=new_study.plan.name,
         direction="maximize",
-        load_if_exists=True,  # The response to its creation may have been lost.
+        load_if_exists=True,  # The response to an earlier attempt may be lost.
     )
     study.set_user_attr(FORKED_FROM, {"study": old, "is_whole": False})
     return study
 
 
 def _is_unfinished_fork(store: Store, name: str) -> bool:
-    """Whether an interrupted fork has left a study of that name, with our mark and no record.
-
-    The name of any other study raises `SettingsError`.
-    """
+    """Whether an interrupted fork has left a study of that name; refuse other studies."""
     if name in list_studies(store):
         raise SettingsError(f"A study {name!r} exists already. Give the fork another name.")
     if name not in list_all_studies(store):
@@ -120,7 +113,7 @@ def _is_unfinished_fork(store: Store, name: str) -> bool:
 
 
 def _prepared(prior: PriorStudy, store: Store, plan: StudyPlan) -> dict[str, PreparedSet]:
-    """Return the available images of the old study that the new one uses, too."""
+    """Return the available images of the old study that the new one uses as well."""
     settings = prior.settings
     if plan.data != settings.data:
         return {}

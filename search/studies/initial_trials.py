@@ -1,4 +1,4 @@
-"""The first trials of a new study: the best of an earlier study, then known-good configs."""
+"""The first trials of a new study: the best of an earlier one, then known-good configs."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,8 +12,8 @@ from spaces import SearchSpace
 from storage import Store, StoreError, list_studies, opened_store
 
 KNOWN_GOOD_SHARE = 3
-"""At most a third of the budget is spent on known-good configs; the rest is searched. Each of
-several families begins with at most the number of trials that it is granted."""
+"""At most every third trial of the budget is a known-good config; with several families, at most
+the trials granted to each."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +29,7 @@ class NewStudy:
 
 @dataclass(frozen=True, slots=True)
 class InitialTrials:
-    """The first configs of a new study, and notes about them."""
+    """The first trials of a new study, and lines about them."""
 
     queue: Sequence[Params]
     notes: tuple[str, ...] = ()
@@ -40,7 +40,7 @@ InitialTrialsSource = Callable[[NewStudy], InitialTrials]
 
 
 def known_good(new_study: NewStudy) -> list[dict[str, Any]]:
-    """Return as many of the space's known-good configs as the budget allows."""
+    """Return known-good configs of the space, limited by the budget."""
     n_trials, family_trials = new_study.plan.n_trials, new_study.settings.family_trials
     if family_trials:
         return new_study.space.known_good(family_trials)[:n_trials]
@@ -49,10 +49,7 @@ def known_good(new_study: NewStudy) -> list[dict[str, Any]]:
 
 
 def check_warm_start(plan: ResolvedPlan) -> None:
-    """Check, before anything is spent, that the study to warm-start from can be loaded.
-
-    An existing study is resumed without it. The new study's store may be missing.
-    """
+    """Check that the study to warm-start from can be read, unless `plan` resumes a study."""
     table = plan.tables.study
     if table.warm_start is None or _study_exists(plan.store_url, plan.name):
         return
@@ -64,7 +61,7 @@ def _study_exists(url: str, name: str) -> bool:
     try:
         with opened_store(url) as store:
             return name in list_studies(store)
-    except StoreError:  # There is no store yet; `Store.check` was called before.
+    except StoreError:  # The store does not exist yet, and can be created.
         return False
 
 

@@ -12,14 +12,14 @@ from storage import Store, StudyOverview, list_overviews
 
 @dataclass(frozen=True, slots=True)
 class StudyListing:
-    """A study in a list, with the size of its files, None if that is not known."""
+    """A study in a list; `n_bytes` is the size of its files, None if unknown."""
 
     overview: StudyOverview
     n_bytes: int | None
 
     @property
     def best(self) -> float | None:
-        """The best value; None for a confirmation, where it would be that of the luckiest seed."""
+        """The best value; None for a confirmation, where it would be the luckiest seed."""
         found = self.overview
         is_confirmation = found.is_ours and found.name.endswith(CONFIRMATION_SUFFIX)
         return None if is_confirmation else found.best

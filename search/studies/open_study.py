@@ -1,4 +1,4 @@
-"""A study as its workers use it: store, settings, space and data together."""
+"""A study as its workers use it: store, settings, space and data."""
 
 from dataclasses import dataclass
 
@@ -26,21 +26,20 @@ class OpenStudy:
     settings: StudySettings
     space: SearchSpace
     data: dict[str, PreparedSet]
+    """By image set, `scratch` or `transfer`."""
     study: optuna.Study
     artifacts: Artifacts
     n_configs: int | None
+    """Number of configs in the space, None if too many to count."""
 
     @classmethod
     def load(cls, store: Store, name: str) -> "OpenStudy":
-        """Load a study with what its workers need, and check that all of it is the study's.
-
-        Images and weights that are missing here are fetched from the study's artifacts.
+        """Load a study, fetch missing inputs from its artifacts, and check them.
 
         Raises:
             StudyNotFoundError: If the store has no such study.
-            DataError: If the prepared set is not found anywhere.
-            ArtifactError: If it cannot be fetched.
-            StudyMismatchError: If versions, prepared set or weights differ from the study's.
+            DataError, ArtifactError: If a prepared set is not found or cannot be fetched.
+            StudyMismatchError: If versions, prepared images or weights differ from the study's.
             SpaceError: If a user's module is missing or changed, or the weights are missing.
         """
         record = load_study(store, name)
@@ -77,19 +76,20 @@ class OpenStudy:
         return bool(self.settings.confirms)
 
     def data_of(self, family: str) -> PreparedSet:
-        """Return the images that a family trains on, fetched again if their file is gone.
+        """Return the images of a family, fetched again if their file is gone.
 
         Raises:
-            DataError, StudyMismatchError, ArtifactError: As `load` does.
+            DataError, ArtifactError: If they are not found or cannot be fetched.
+            StudyMismatchError: If another set is in their place.
         """
         return self._ensure(find_family(family).image_set)
 
     def cached_data_of(self, family: str) -> PreparedSet:
-        """Return the images that a family trains on, whose file may be gone, for their shape."""
+        """Return the images of a family for their shape; their file may be gone."""
         return self.data.get(find_family(family).image_set) or self.data_of(family)
 
     def ensure_data(self) -> None:
-        """Fetch images whose file is gone: a cache may be emptied while a study is open."""
+        """Fetch images whose file is gone: the cache may be emptied while a study is open."""
         for image_set in self.settings.images:
             self._ensure(image_set)
 

@@ -1,4 +1,4 @@
-"""Trials of an earlier study, and their configs mapped to the space of another one."""
+"""Trials of an earlier study, and their mapping into the space of another one."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -20,12 +20,12 @@ from storage.trial_outcomes import OutcomeKind
 
 Params = Mapping[str, Any]
 COPIED_KINDS: frozenset[OutcomeKind] = frozenset({"complete", "pruned", "unfit"})
-"""Outcomes that another study learns from: rejections depend on limits, failures may not recur."""
+"""Outcomes that another study learns from; rejections depend on limits, failures may not recur."""
 
 
 @dataclass(frozen=True, slots=True)
 class PriorStudy:
-    """The finished trials of a study, and what its space fixed."""
+    """The finished trials of a study, and the parameters that its space fixes."""
 
     name: str
     settings: StudySettings
@@ -43,10 +43,8 @@ class PriorStudy:
     @property
     def best(self) -> list[TrialRow]:
         """The complete trials, best first."""
-        complete = [
-            row for row in self.trials if row.state == "COMPLETE" and row.value is not None
-        ]
-        return sorted(complete, key=lambda row: (-(row.value or 0.0), row.number))
+        rows = [row for row in self.trials if row.state == "COMPLETE" and row.value is not None]
+        return sorted(rows, key=lambda row: (-(row.value or 0.0), row.number))
 
     @property
     def instructive(self) -> list[TrialRow]:
@@ -61,14 +59,14 @@ class PriorStudy:
         return [*best, *others]
 
     def params_of(self, row: TrialRow) -> dict[str, Any]:
-        """Return a trial's parameters, with those that the space fixed."""
+        """Return all parameters of a trial's config, fixed ones included."""
         return {**self.fixed, **row.params}
 
 
 def select_best_fitting(
     prior: PriorStudy, space: SearchSpace, rows: Iterable[TrialRow], n: int
 ) -> tuple[list[Params], list[str]]:
-    """Return the parameters of the first `n` configs that fit a space, and a note on others."""
+    """Return parameters of the first `n` configs that fit a space, and a line on the skipped."""
     fitting: list[Params] = []
     skipped = []
     for row in rows:
@@ -79,11 +77,10 @@ def select_best_fitting(
             skipped.append(str(row.number))
         else:
             fitting.append(found.params)
-    lines = []
-    if skipped:
-        which = "trial" if len(skipped) == 1 else "trials"
-        lines = [f"{which} {', '.join(skipped)} of {prior.name}: not in this space, skipped"]
-    return fitting, lines
+    if not skipped:
+        return fitting, []
+    which = "trial" if len(skipped) == 1 else "trials"
+    return fitting, [f"{which} {', '.join(skipped)} of {prior.name}: not in this space, skipped"]
 
 
 def drop_duplicates(space: SearchSpace, queue: Sequence[Params]) -> list[Params]:
@@ -96,7 +93,7 @@ def drop_duplicates(space: SearchSpace, queue: Sequence[Params]) -> list[Params]
 
 @dataclass(frozen=True, slots=True)
 class MappedConfig:
-    """The parameters that draw a config in a space, as an Optuna trial keeps them."""
+    """A config with its parameters and distributions, as in an Optuna trial."""
 
     config: Config
     params: Mapping[str, Value]
@@ -106,10 +103,10 @@ class MappedConfig:
 def map_config(
     space: SearchSpace, params: Mapping[str, Any], record: Mapping[str, Any]
 ) -> MappedConfig | None:
-    """Return the parameters that draw a config (`record`) in a space; None if it cannot.
+    """Map a config (`record` is its JSON) into a space; None if the space does not contain it.
 
-    `params` are those that it was drawn from, with the `fixed_values` of its own space. Parameters
-    without effect may differ: inactive ones, and those that one of the spaces fixes.
+    `params` include the `fixed_values` of the original space. Parameters without effect on the
+    config may differ: inactive ones, and those that one of the spaces fixes.
     """
     trial = _RecordingTrial({**params, "family": record.get("family", "")})
     try:
@@ -122,13 +119,13 @@ def map_config(
 
 
 def fixed_values(space: Mapping[str, Any]) -> dict[str, Value]:
-    """Return the parameters that a space fixes, which its trials do not have."""
+    """Return the parameters that a space (as JSON) fixes, which its trials lack."""
     domains = {name: domain_from_json(record) for name, record in space["domains"].items()}
     return {name: domain.first for name, domain in domains.items() if domain.is_fixed}
 
 
 class _RecordingTrial(PreferredTrial):
-    """A `PreferredTrial` that records the distributions which Optuna would keep."""
+    """A `PreferredTrial` that records distributions as Optuna would."""
 
     def __init__(self, preferred: Mapping[str, Value]) -> None:
         super().__init__(preferred)

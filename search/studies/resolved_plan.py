@@ -1,4 +1,4 @@
-"""A plan with its defaults resolved: name, store, budget and place of artifacts."""
+"""A plan with its name, store, budget and artifacts resolved."""
 
 import secrets
 from dataclasses import dataclass
@@ -15,9 +15,9 @@ from storage import Store
 
 @dataclass(frozen=True, slots=True)
 class ResolvedPlan:
-    """The input of `submit`: the plan as given, and the values that follow from it.
+    """The input of `submit`.
 
-    `n_trials` and `timeout_s`, the time with a worker at work, are None for no bound.
+    A budget of None, in trials or in seconds with a worker at work, is unlimited.
     `artifacts_folder` is the study's folder in `artifacts`.
     """
 
@@ -34,7 +34,7 @@ def resolve_plan(tables: StudyPlan) -> ResolvedPlan:
     """Fill in what a plan does not set, from its source and the environment.
 
     Raises:
-        SettingsError: If artifacts cannot go where the plan says.
+        SettingsError: If the artifacts URL cannot be used.
         StoreError: If the store's URL cannot be used.
     """
     name = tables.study.name or Path(tables.data.source).absolute().stem

@@ -1,4 +1,4 @@
-"""Limits of networks and number of workers, by this machine's cores and memory."""
+"""Limits of networks and number of workers, by the resources of this machine."""
 
 from search import defaults
 from search.machine.gpus import n_cores
@@ -7,28 +7,27 @@ from search.settings.plan import StudyPlan
 from spaces import Limits, SearchSpace
 
 OPERATIONS_PER_PIXEL = 150_000_000 / 32**2
-"""The costliest networks of the space take a hundred times the median's time and are no better,
-so the default keeps an epoch of 2,000 images within half a minute on one core."""
+"""The costliest networks of the space take a hundred times the median time and are no better.
+The default keeps an epoch of 2,000 images within half a minute on one core."""
 TRAINER_OVERHEAD_MB = 700.0
-"""Memory of a trainer and its worker before the first network."""
+"""Memory of a trainer and its worker without a network."""
 MIN_MEMORY_MB = {"scratch": 256.0, "transfer": 640.0}
-"""The least memory for a network, by image set."""
+"""Minimum memory for a network, by image set."""
 MAX_MEMORY_MB = 4096.0
 
 
 def count_workers(plan: StudyPlan, space: SearchSpace) -> int:
-    """Return the number of local workers: by default one for each core, if memory allows."""
+    """Return the number of local workers: by default one per core, as memory allows."""
     if plan.study.workers != "auto":
         return plan.study.workers
     least = max(MIN_MEMORY_MB[name] for name in space.image_sets)
-    most = int(total_mb() // (TRAINER_OVERHEAD_MB + least))
-    return max(1, min(n_cores(), most))
+    return max(1, min(n_cores(), int(total_mb() // (TRAINER_OVERHEAD_MB + least))))
 
 
 def resolve_limits(plan: StudyPlan, n_workers: int, image_set: str) -> Limits:
-    """Fill in the limits for this machine: four fifths of its memory, shared by its workers.
+    """Resolve the limits: by default four fifths of this machine's memory, shared by its workers.
 
-    Backbones are chosen by name, so they have no other limits than the user's.
+    Backbones are chosen by name, so only the user limits their parameters and operations.
     """
     share = 0.8 * total_mb() / n_workers - TRAINER_OVERHEAD_MB
     memory_mb = round(min(MAX_MEMORY_MB, max(MIN_MEMORY_MB[image_set], share)))

@@ -1,4 +1,4 @@
-"""The `[space]` table of a plan: families, modules of users' families, narrowed domains."""
+"""The `[space]` table of a plan: families, users' modules and narrowed parameters."""
 
 from collections.abc import Sequence
 
@@ -12,17 +12,11 @@ from spaces.user_families import parameters_of
 
 
 def read_space(plan: StudyPlan) -> tuple[tuple[FamilyModule, ...], SearchSpace]:
-    """Load the modules that the `[space]` table names, and return them with the space.
-
-    Raises:
-        SettingsError: If backbones are configured, and no family has any.
-        SpaceError: If a family or a module is not known, or the space cannot be narrowed so.
-    """
+    """Load the modules that the `[space]` table names, and return them with the space."""
     table = dict(plan.space)
     modules = tuple(map(FamilyModule.find, _as_names(table.pop("modules", ()))))
     own = [family for module in modules for family in module.load()]
-    families = table.pop("families", (*default_families(), *own))
-    names = choose_families(_as_names(families), own)
+    names = choose_families(_as_names(table.pop("families", (*default_families(), *own))), own)
     if all(find_family(name).image_set != "transfer" for name in names):
         _check_no_transfer_options(plan, names)
     if any("backbone" in parameters_of(name) for name in names):
@@ -31,7 +25,7 @@ def read_space(plan: StudyPlan) -> tuple[tuple[FamilyModule, ...], SearchSpace]:
 
 
 def _check_no_transfer_options(plan: StudyPlan, families: Sequence[str]) -> None:
-    """Refuse settings of backbones in a study that has none."""
+    """Refuse settings of backbones in a study without backbones."""
     default = TransferSettings().model_dump()
     given = ["--backbones"] if "backbone" in plan.space else []
     given += [f"`{key}` in [transfer]" for key, value in plan.transfer if value != default[key]]
@@ -43,7 +37,7 @@ def _check_no_transfer_options(plan: StudyPlan, families: Sequence[str]) -> None
 
 
 def _read_backbones(names: object) -> list[str]:
-    """Return the canonical names of backbones: `MobileNetV2` is `mobilenet_v2`."""
+    """Return canonical names of backbones: `MobileNetV2` is `mobilenet_v2`."""
     return [find_backbone(name).name for name in _as_names(names)]
 
 

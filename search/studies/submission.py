@@ -1,4 +1,4 @@
-"""Submission of a study: everything is checked and prepared before anything is spent."""
+"""Submitting a study: its inputs are checked and prepared before the study is created."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -44,10 +44,7 @@ from storage import (
 
 @dataclass(frozen=True, slots=True)
 class Submission:
-    """A study that is ready for workers, and whether it is new or resumed.
-
-    `data` is by image set; `notes` are lines about the study's first trials or its budget.
-    """
+    """A study ready for workers; `notes` are lines about its first trials or its budget."""
 
     store: Store
     record: StudyRecord
@@ -67,18 +64,15 @@ def submit(
     prepared: Mapping[str, PreparedSet] | None = None,
     initial_trials: InitialTrialsSource = choose_initial_trials,
 ) -> Submission:
-    """Create the study of a plan, or open it again with the plan's budget.
+    """Create the study of a plan, or resume it with the plan's budget.
 
-    Args:
-        plan: The study's settings.
-        n_workers: Workers that share this machine; by default the plan's, or one for each core.
-        progress: Called with the progress of preparing and sharing images.
-        prepared: Images, by image set, that need not be prepared again.
-        initial_trials: Chooses the first trials of a new study; by default by `warm_start`.
+    `n_workers` is the number of workers that share this machine, by default that of the plan.
+    `prepared` images, by image set, are not prepared again.
 
     Raises:
-        SearchError: If source, settings or folder cannot be used, or differ from the study's.
-        SpaceError: If the space cannot be narrowed so, or no network in it fits the images.
+        SearchError: If source, settings or artifacts cannot be used, or differ from an existing
+            study of that name.
+        SpaceError: If the space is invalid, or no network in it fits the images.
         StoreError: If the store cannot be used.
     """
     if plan.name.endswith(CONFIRMATION_SUFFIX):
@@ -104,7 +98,7 @@ def submit(
 
 
 def _check_plan(plan: ResolvedPlan, space: SearchSpace) -> None:
-    """Refuse what can be refused at no cost."""
+    """Run the checks that cost nothing."""
     make_pruner(plan.tables.search.pruner, plan.tables.training.max_epochs)
     if "transfer" in space.image_sets:
         check_backbones(space, plan.tables.transfer)
@@ -146,6 +140,7 @@ def _make_settings(
     limits: dict[str, Limits],
     weights: WeightsFile | None,
 ) -> StudySettings:
+    """Return the settings to store."""
     tables = plan.tables
     return StudySettings(
         **version_stamp(),
@@ -174,7 +169,7 @@ def _create(
     progress: Progress | None,
     initial_trials: InitialTrialsSource,
 ) -> Submission:
-    """Create the study with what it tries first; one created meanwhile is resumed."""
+    """Create the study with its first trials; resume one created meanwhile."""
     store, plan, settings = new_study.store, new_study.plan, new_study.settings
     artifacts = upload_inputs(store, plan.name, settings, progress)
     initial = initial_trials(new_study)
@@ -195,7 +190,7 @@ def _create(
 
 
 def _resume(new_study: NewStudy, n_workers: int, progress: Progress | None) -> Submission:
-    """Open the existing study, if it is the same, with the plan's budget."""
+    """Resume a compatible study with the plan's budget."""
     store, plan = new_study.store, new_study.plan
     record = load_study(store, plan.name)
     known = StudySettings.read(record.settings)
@@ -225,7 +220,7 @@ def _resume(new_study: NewStudy, n_workers: int, progress: Progress | None) -> S
 def upload_inputs(
     store: Store, name: str, settings: StudySettings, progress: Progress | None
 ) -> Artifacts:
-    """Upload what workers need to the artifacts of a study, before workers can see the study."""
+    """Upload what workers need to the artifacts of a study, before they can see the study."""
     artifacts = Artifacts.of_study(settings, store, name)
     artifacts.create()
     share_inputs(artifacts.store, settings, progress)
@@ -233,10 +228,7 @@ def upload_inputs(
 
 
 def _family_trials(tables: StudyPlan, space: SearchSpace) -> int:
-    """Return how many trials each of several families is granted before the search picks.
-
-    A study without a number of trials grants as many as one with the default number.
-    """
+    """Return the trials of each family before the search picks among several, 0 with one."""
     n_families = len(space.families)
     if n_families == 1:
         return 0

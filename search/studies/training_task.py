@@ -1,4 +1,4 @@
-"""The task of a trainer, made from the study's settings and the trial's config."""
+"""The task of a trainer, from the study's settings and the trial's config."""
 
 from dataclasses import asdict
 from pathlib import Path
@@ -21,11 +21,10 @@ def make_task(
 ) -> Task:
     """Return the task of training a config of a study from a trial's seed.
 
-    The checkpoint is saved after each epoch, unless it is None. `resume_from` is the checkpoint to
-    resume from, if it is another one.
+    `checkpoint` is saved after each epoch, and resumed from unless `resume_from` is given.
 
     Raises:
-        DataError: If the study's images are not found anywhere.
+        DataError: If the study's images are not found.
     """
     training, weights = opened.settings.training, opened.settings.weights
     data = opened.data_of(config.family)

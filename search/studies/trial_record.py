@@ -1,4 +1,4 @@
-"""The record of a trial, which with its study determines its training."""
+"""The record of a trial, from which it can be trained again."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from storage import Store, StudyNotFoundError, TrialRow, load_study, load_trials
 
 @dataclass(frozen=True, slots=True)
 class TrialRecord:
-    """The config of a trial, its training seed, and its value, None while the trial is open."""
+    """A trial's config, training seed and best validation accuracy (None while it is open)."""
 
     trial_id: int
     number: int
@@ -27,7 +27,8 @@ class TrialRecord:
 
         Raises:
             StudyNotFoundError: If the store has no such study.
-            TrialRecordError: If the trial is missing or was never trained, or its origin is gone.
+            TrialRecordError: If the trial is unknown, was never trained, or was copied from a
+                study that is gone.
         """
         row = _find_trial(store, study, number)
         seed = _seed_of(store, study, row)
@@ -48,11 +49,10 @@ def _find_trial(store: Store, study: str, number: int) -> TrialRow:
 
 
 def _seed_of(store: Store, study: str, row: TrialRow) -> int:
-    """Return the seed that a trial was trained from, in its original study."""
+    """Return the seed that a trial, or its original in another study, was trained from."""
     source = row.attributes.get(COPIED_FROM)
     if source is None:
-        settings = StudySettings.load(store, study)
-        return derive_seed(settings.search.seed, row.number, TRAINING)
+        return derive_seed(StudySettings.load(store, study).search.seed, row.number, TRAINING)
     try:
         there = _find_trial(store, source["study"], source["trial"])
     except StudyNotFoundError as error:

@@ -1,4 +1,1 @@
-"""Each command of `convsearch`: its options, and the call of the function that does the work.
-
-What a command prints is in `search.cli.views`.
-"""
+"""The commands of `convsearch`: their options and calls; output is in `search.cli.views`."""

@@ -1,4 +1,4 @@
-"""The command `confirm`: the best configs of a search, trained again and compared."""
+"""The command `confirm`: train the best configs again from other seeds."""
 
 import signal
 from typing import Annotated

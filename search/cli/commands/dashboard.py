@@ -68,7 +68,7 @@ def dashboard(
 
     log_one_line_errors()
     proxy = check_proxy(behind_proxy)
-    choose_token(token, is_needed=False)  # An invalid one is refused before anything is opened.
+    choose_token(token, is_needed=False)  # An invalid one is refused before the store is opened.
     open_store = open_for_writing if allow_edit else open_for_reading
     with open_store(store) as opened_store:
         listener = (
@@ -116,7 +116,7 @@ def _announce(
 
 
 def _open_browser(address: str) -> None:
-    """Open a browser on a desktop, without the token, which process lists would show."""
+    """Open a browser on a desktop, without the token: process lists would show it."""
     if not sys.stderr.isatty() or "SSH_CONNECTION" in os.environ or not _is_desktop():
         return
     import threading
@@ -126,7 +126,7 @@ def _open_browser(address: str) -> None:
         browser = webbrowser.get()
     except webbrowser.Error:
         return
-    if type(browser) is not webbrowser.GenericBrowser:  # That one takes the terminal.
+    if type(browser) is not webbrowser.GenericBrowser:  # It would take the terminal.
         threading.Thread(target=browser.open, args=(address,), daemon=True).start()
 
 

@@ -1,4 +1,4 @@
-"""`convsearch data`: inspection of a source, and its preparation ahead of a study."""
+"""The commands `data inspect` and `data prepare`."""
 
 from typing import TYPE_CHECKING, Annotated
 
@@ -21,9 +21,8 @@ def inspect(given: StudyOptions, json: options.Json = False) -> None:
     from search.cli.views.status import show_source
     from search.data import inspect_source
 
-    settings = _settings(given)
     with progress_bar(stderr_console()) as progress:
-        summary = inspect_source(settings, progress)
+        summary = inspect_source(_settings(given), progress)
     print_result(summary, show_source, as_json=json)
 
 

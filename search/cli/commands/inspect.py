@@ -74,7 +74,7 @@ def rank(
     if json:
         trials = ranking.counted if within is None else ranking.within(within)
         document = ranking.to_json() | {"trials": [trial.to_json() for trial in trials]}
-        if pareto:  # Alone: times differ from run to run, and all else follows from the seed.
+        if pareto:  # Only then: times differ between runs, and all else follows from the seed.
             document["pareto"] = ranking.fronts_to_json()
         print_json(document)
     elif by_family:

@@ -9,7 +9,7 @@ from search.cli import options
 from search.cli.store import open_for_reading, open_for_writing
 
 WAIT_S = 600.0
-"""How long `stop` waits: an epoch of a large network takes minutes."""
+"""Maximum wait of `stop`: an epoch of a large network takes minutes."""
 POLL_S = 0.5
 
 

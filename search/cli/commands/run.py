@@ -16,7 +16,7 @@ DEMO_STUDY = "demo"
 DEMO_TRIALS = 10
 DEMO_EPOCHS = 8
 DEMO_FAMILIES = ("plain",)
-"""The fastest family to train: the demo takes two minutes."""
+"""The fastest to train: the demo takes two minutes."""
 STOPPING_MESSAGE = "Stopping: workers release their trials. Ctrl-C again exits at once."
 
 
@@ -130,7 +130,7 @@ def _run(given: StudyOptions, *, is_json: bool, dashboard: str | None = None) ->
 
 
 def _report(store: str | None, study: str) -> None:
-    """Write the report of a study into this folder, replacing an earlier one."""
+    """Write the report of a study into the current folder, replacing an earlier one."""
     from pathlib import Path
 
     from search.cli.console import progress_bar, stderr_console, step_printer

@@ -1,4 +1,4 @@
-"""`convsearch study`: the studies of a store, listed, shown, forked, exported and deleted."""
+"""The commands of `convsearch study`: list, show, fork, export and delete."""
 
 from typing import Annotated
 
@@ -93,8 +93,7 @@ def fork(
     if source is None:
         plan = plan_from_record(record, changes, name=new, store_url=url)
     else:
-        given = by_key(study=new, store=url, trials=trials)
-        plan = read_plan(source, given, OPTION_NAMES)
+        plan = read_plan(source, by_key(study=new, store=url, trials=trials), OPTION_NAMES)
     with open_for_writing(url) as opened_store, progress_bar(stderr_console()) as progress:
         forked = fork_study(
             opened_store, study, resolve_plan(plan), count_taken=count_taken, progress=progress

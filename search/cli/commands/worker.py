@@ -1,4 +1,4 @@
-"""The commands of a standing service: `submit` creates a study, and `worker` serves it."""
+"""The commands of a standing service: `submit` creates a study, `worker` serves it."""
 
 from typing import Annotated
 
@@ -111,6 +111,6 @@ def worker(
     )
     try:
         code = service.run()
-    except StoreMissingError as error:  # It may appear later, so another try makes sense.
+    except StoreMissingError as error:  # It may be created later, so a retry makes sense.
         raise StoreError(str(error)) from error
     raise typer.Exit(code)

@@ -1,4 +1,1 @@
-"""Terminal output of commands: live progress, tables and closing lines.
-
-The values shown are computed in `analysis` and in the other sub-packages of `search`.
-"""
+"""Terminal output of commands; the values shown are computed elsewhere."""

@@ -1,4 +1,4 @@
-"""Output of `confirm`: accuracy of each config over several seeds, and the recommended one."""
+"""Output of `confirm`: accuracy of configs over several seeds, and the recommended one."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -28,10 +28,7 @@ def show_confirm_result(
     *,
     opens_test: bool | None = None,
 ) -> None:
-    """Show how the configs compare, and the winner's scores on the test split.
-
-    `opens_test` is `True` for `--test`, `False` for `--no-test`, else None.
-    """
+    """Show the compared configs and the winner's scores; `opens_test` is `--test/--no-test`."""
     trainings = result.trainings
     if result.confirmation is None or trainings is None:
         console.print(f"No training for {result.ranking.study} is complete yet.")
@@ -58,7 +55,7 @@ def show_confirm_result(
 
 
 def show_winner(console: Console, winner: Winner, trainings: Trainings | None) -> None:
-    """Show which trial's weights are exported."""
+    """Show whose weights are exported."""
     again = () if trainings is None else trainings.trainings
     seeds = [it.seed for it in again if it.number == winner.number]
     is_training = kind_of_trial(winner.study) == "training" and bool(seeds)
@@ -75,7 +72,7 @@ def show_winner(console: Console, winner: Winner, trainings: Trainings | None) -
 
 
 def show_scores(console: Console, split: str, found: Evaluation) -> None:
-    """Show the scores of a network on a split, with 95 % intervals."""
+    """Show scores on a split, with 95 % intervals."""
     scores = {
         "accuracy": found.accuracy,
         "balanced accuracy": found.balanced_accuracy,
@@ -99,7 +96,7 @@ def show_test_uses(console: Console, uses: Sequence[TestUse]) -> None:
 def show_confirmation(
     console: Console, ranking: Ranking, found: Confirmation, trainings: Trainings
 ) -> None:
-    """Show the configs, best mean first, and the recommended one or the trainings left."""
+    """Show the configs by mean, best first, and the recommendation."""
     console.print(f"{ranking.study}: validation accuracy over seeds")
     table = Table(box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))  # fits 80 columns
     table.add_column("trial", justify="right", no_wrap=True)

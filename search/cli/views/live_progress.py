@@ -1,4 +1,4 @@
-"""The live view of `run`: a panel on a terminal, a line for each ended trial elsewhere."""
+"""The live view of `run`: a panel on a terminal, a line per ended trial elsewhere."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -21,7 +21,7 @@ from storage import HEARTBEAT_INTERVAL_S, TrialRow
 N_RECENT = 3
 BAR_WIDTH = 30
 STORE_SILENCE_S = 2.2 * HEARTBEAT_INTERVAL_S
-"""If no worker has sent a heartbeat for this long, the store probably blocks them."""
+"""Without a heartbeat of any worker for so long, the store is probably blocked."""
 
 
 @contextmanager
@@ -44,7 +44,7 @@ def live_view(console: Console) -> Iterator[Callable[[StudyStatus], None]]:
 
 
 def render(status: StudyStatus) -> RenderableType:
-    """Draw the panel: budget, best, families, running trials, and those that ended last."""
+    """Draw the panel: budget, best, families if several, running and last ended trials."""
     parts: list[RenderableType] = [_budget_line(status), _best_line(status)]
     if len(status.families) > 1 and not status.is_confirmation:
         parts.append(_families_line(status))
@@ -54,10 +54,9 @@ def render(status: StudyStatus) -> RenderableType:
     if silent_s > STORE_SILENCE_S:
         words = f"no worker has written to the store for {silent_s:.0f} s: is it locked, or full?"
         parts.append(Text(f"{words} See the workers' logs.", style="yellow"))
-    ended = _ended(status)[-N_RECENT:]
     several = len(status.families) > 1
-    lines = [describe_ending(row, with_family=several) for row in reversed(ended)]
-    parts += [Text(f"  {line}", style="dim") for line in lines]
+    for row in reversed(_ended(status)[-N_RECENT:]):
+        parts.append(Text(f"  {describe_ending(row, with_family=several)}", style="dim"))
     return Group(*parts)
 
 
@@ -85,7 +84,7 @@ def _name(row: TrialRow, *, with_family: bool) -> str:
 
 
 def _ended(status: StudyStatus) -> list[TrialRow]:
-    """Return the trials that have ended, in order of their end, without configs never trained."""
+    """Return the trials that have ended, oldest first, without rejected and repeated configs."""
     rows = [
         row
         for row in status.trials
@@ -107,9 +106,8 @@ def _budget_line(status: StudyStatus) -> RenderableType:
         whole = record.timeout_s or 1.0
         bar = ProgressBar(total=whole, completed=min(whole, record.active_s), width=BAR_WIDTH)
         done = plural(status.n_done, "trial")
-    left = (
-        "" if status.time_left_s is None else f"about {format_duration(status.time_left_s)} left"
-    )
+    left_s = status.time_left_s
+    left = "" if left_s is None else f"about {format_duration(left_s)} left"
     others = ", ".join(
         f"{counts[name]} {name}"
         for name in ("pruned", "unfit", "rejected", "fail")
@@ -150,7 +148,7 @@ def _running_table(status: StudyStatus) -> Table:
 
 
 class _Lines:
-    """Printer of a line for each trial that has ended since the last call."""
+    """Prints a line per trial that has ended since the last call."""
 
     def __init__(self, console: Console) -> None:
         self._console = console

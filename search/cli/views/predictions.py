@@ -1,4 +1,4 @@
-"""Output of `predict`: a line for each image, then the unreadable ones."""
+"""Output of `predict`: a row per image, then the unreadable ones."""
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
@@ -12,11 +12,11 @@ from spaces.wording import plural
 
 N_CLASSES = 5
 WIDEST = 100_000
-"""Width that no table exceeds."""
+"""Wider than any table."""
 
 
 def show_predictions(console: Console, found: Predictions) -> None:
-    """Show the most probable classes of each image, and how it was adapted."""
+    """Show the most probable classes of each image, and its conversion."""
     facts = found.facts
     trial = f"{kind_of_trial(facts.study)} {facts.trial} of {facts.study}"
     origin = printable(f"{facts.family} network, {trial}")
@@ -27,7 +27,7 @@ def show_predictions(console: Console, found: Predictions) -> None:
 
 
 def show_unreadable(console: Console, found: Predictions) -> None:
-    """List skipped folders, and the images that could not be read, with their reasons."""
+    """List skipped folders, and unreadable images with reasons."""
     for note in found.notes:
         print_line(console, printable(note))
     if not found.n_unreadable:
@@ -39,7 +39,7 @@ def show_unreadable(console: Console, found: Predictions) -> None:
 
 
 def _print(console: Console, table: Table) -> None:
-    """Print a table, in full width outside a terminal, so that no name is broken."""
+    """Print a table, outside a terminal at full width so that no name is wrapped."""
     if not console.is_terminal:
         table.width = console.measure(table, options=console.options.update(width=WIDEST)).maximum
     console.print(table, soft_wrap=not console.is_terminal)

@@ -21,7 +21,7 @@ COSTS: dict[Cost, str] = {"parameters": "parameters", "seconds": "training time"
 
 
 def show_ranking(console: Console, ranking: Ranking, *, show_all: bool = False) -> None:
-    """Show the complete trials, best first, or every trial with the reason for its end."""
+    """Show the complete trials, best first, or all trials with the reasons why they ended."""
     trials = ranking.trials if show_all else ranking.complete
     if not trials:
         console.print(f"Study {ranking.study} has no complete trial yet.")
@@ -44,7 +44,7 @@ def show_family_ranking(console: Console, ranking: Ranking) -> None:
 
 
 def show_within(console: Console, ranking: Ranking, distance: float) -> None:
-    """Show the best trial, and equally good ones that are smaller or faster."""
+    """Show the best trial and those within a distance that are smaller or faster."""
     best, *others = ranking.within(distance) or (None,)
     if best is None:
         console.print(f"Study {ranking.study} has no complete trial yet.")
@@ -94,7 +94,7 @@ def _describe_network(trial: RankedTrial) -> str:
 
 
 def _share(trial: RankedTrial, best: RankedTrial, cost: Cost) -> str:
-    """Describe how much less than the best a trial costs; empty if it does not cost less."""
+    """Return the cost of a trial relative to the best; empty if it is not lower."""
     if trial.cost(cost) >= best.cost(cost):
         return ""
     return f"{trial.cost(cost) / best.cost(cost):.0%} of its {COSTS[cost]}"

@@ -1,4 +1,4 @@
-"""Output of `report`: its files, and a summary in a few lines."""
+"""Output of `report`: its files and a short summary."""
 
 from shlex import quote
 

@@ -1,4 +1,4 @@
-"""Output of `reproduce`: both curves side by side if they differ."""
+"""Output of `reproduce`: both curves if they differ."""
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console

@@ -67,7 +67,7 @@ def show_dashboard_address(console: Console, dashboard: "DashboardProcess") -> N
 
 
 def describe_submission(submission: "Submission") -> dict[str, Any]:
-    """Return a submitted study as JSON values; the store's URL has no password."""
+    """Return a submitted study as JSON; the store's URL has no password."""
     record = submission.record
     return {
         "study": record.name,
@@ -79,7 +79,7 @@ def describe_submission(submission: "Submission") -> dict[str, Any]:
 
 
 def show_families(console: Console, families: Sequence[FamilySummary]) -> None:
-    """Show the best of each family, its number of trials, and their time."""
+    """Show the best trial of each family, its number of trials and their time."""
     table = Table(box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))  # fits 80 columns
     table.add_column("family", no_wrap=True)
     names = ("val acc", "trial", "parameters", "trials", "complete", "pruned", "time", "epoch")
@@ -130,7 +130,7 @@ def show_ending(console: Console, result: "RunResult") -> None:
 
 
 def report_command(study: str, store: str) -> str:
-    """Return the command that writes a study's report; `store` is empty for the default one."""
+    """Return the command that writes or replaces a study's report; no `store` is the default."""
     from search.reports.output_folder import has_report
 
     folder = f"{study}-report"
@@ -140,7 +140,7 @@ def report_command(study: str, store: str) -> str:
 
 
 def describe_leading(status: StudyStatus) -> str:
-    """Describe the config with the best mean in a confirmation so far."""
+    """Describe the config with the best mean so far in a confirmation."""
     found = status.leading
     if found is None:
         return "no config has two values yet"
@@ -196,7 +196,7 @@ def show_status(console: Console, status: StudyStatus) -> None:
 
 
 def show_source(console: Console, summary: "SourceSummary") -> None:
-    """Show the images of a source, and those that a search would use."""
+    """Show the images of a source and those that a search would use."""
     sizes = summary.sizes
     smallest = f"{sizes.min_width}×{sizes.min_height}"
     largest = f"{sizes.max_width}×{sizes.max_height}"
@@ -205,7 +205,7 @@ def show_source(console: Console, summary: "SourceSummary") -> None:
         f"{plural(n_images, summary.color + ' image')} in "
         f"{plural(len(summary.classes), 'class')} ({summary.kind}), "
         + (smallest if smallest == largest else f"{smallest} to {largest}")
-        + " pixels",
+        + " pixels"
     )
     table = Table(box=SIMPLE_HEAD, pad_edge=False)
     table.add_column("class")

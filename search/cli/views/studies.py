@@ -1,4 +1,4 @@
-"""Output of commands on whole studies: lists, settings, forks, findings."""
+"""Output of `study`, `stop` and `doctor`."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -61,7 +61,7 @@ def show_bytes(n_bytes: int | None) -> str:
 
 
 def show_settings(console: Console, record: StudyRecord, settings: StudySettings) -> None:
-    """Show the settings of a study, a line for each table."""
+    """Show the settings of a study, a line per table."""
     data, training, search = settings.data, settings.training, settings.search
     sizes = {"scratch": data.image_size, "transfer": settings.transfer.image_size}
     images = ", ".join(
@@ -105,7 +105,7 @@ def _limits(limits: Limits) -> str:
 
 
 def show_fork(console: Console, old: str, forked: Fork) -> None:
-    """Show what a fork copied, and the command that runs it."""
+    """Show what a fork copied and the command that runs it."""
     record = forked.submission.record
     print_line(
         console,

@@ -22,7 +22,7 @@ def watch_view(console: Console) -> Iterator[Callable[[StudyStatus], None]]:
     with Live(console=console, auto_refresh=False, transient=True) as live:
 
         def show(status: StudyStatus) -> None:
-            drawing = Console(  # The live one would draw its own content too.
+            drawing = Console(  # The live console would draw its own content as well.
                 file=io.StringIO(),
                 force_terminal=True,
                 no_color=console.no_color,
