@@ -70,7 +70,7 @@ class Reproduction:
 def reproduce(
     store: Store, study: str, number: int, *, n_threads: int = 1, progress: Progress | None = None
 ) -> Reproduction:
-    """Train a trial again, for as many epochs as it has, and write nothing to the store.
+    """Train a trial again, for as many epochs as it has, and save nothing.
 
     `n_threads` affects rounding; `progress` is called with the number of trained epochs.
 

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 PACKAGES = ("convsearch", "keras", "tensorflow")
+
 Text = Annotated[str, Field(max_length=1000)]
 Side = Annotated[int, Field(ge=1, le=4096, strict=True)]
 Color = Literal["auto", "grey", "rgb"]
@@ -14,8 +15,6 @@ Probability = Annotated[float, Field(ge=0, le=1)]
 
 class ModelFacts(BaseModel):
     """The origin of a network, its input and its output; fields of later versions are ignored.
-
-    Fields added by later versions of the format are ignored.
 
     Attributes:
         classes: Class names, in the order of the probabilities.

@@ -18,7 +18,7 @@ from storage import Store, load_optuna_study, load_study
 
 @dataclass(frozen=True, slots=True)
 class OpenStudy:
-    """A study that a worker can join; `data` is by image set, `n_configs` None for too many."""
+    """A study that a worker can join."""
 
     store: Store
     study_id: int
