@@ -87,7 +87,8 @@ def family_style(families: Sequence[str], family: str) -> tuple[str, str]:
         place = known.index(family)
     else:
         place = len(known) + (families.index(family) if family in families else len(families))
-    return COLORS[place % len(COLORS)], SYMBOLS[place % len(SYMBOLS)]
+    symbol = (place + place // len(COLORS)) % len(SYMBOLS)  # another one when colors repeat
+    return COLORS[place % len(COLORS)], SYMBOLS[symbol]
 
 
 def by_family(
