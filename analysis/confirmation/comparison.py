@@ -15,8 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import t as t_distribution
 
+from analysis.results.confidence_intervals import LEVEL
+
 Reason = Literal["leader", "smaller", "steadier"]
-LEVEL = 0.95
 N_DRAWS = 20_000
 SEPARABLE_BELOW = 0.05
 """Probability of being at least as good as the leader below which a config counts as worse."""
