@@ -5,6 +5,9 @@ PYTHON := $(shell for p in $(PYTHON_COMMAND) python3.13 python3.12 python3.11 py
 	>/dev/null 2>&1 && echo "$$p" && break; done)
 PIP := $(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
+# Tests start hundreds of processes, which would compile every module anew.
+unexport PYTHONDONTWRITEBYTECODE
+
 # In their order: the files of most tests first would leave the longest tests to the end, and a core idle.
 EACH_FILE_TO_A_WORKER := -n auto --dist loadfile --no-loadscope-reorder
 

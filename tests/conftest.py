@@ -21,8 +21,8 @@ from spaces.user_families import _loaded
 from storage import Store
 from storage.embedded_postgres import data_folder
 
-# Tests that are run in the background may have been told to ignore these, and their children with
-# them, who would then do so as they would under nohup.
+# Tests in the background may have been started with these signals ignored. Child processes inherit
+# that, and would ignore them as under nohup.
 if threading.current_thread() is threading.main_thread():
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGHUP, lambda *_: None)
@@ -42,13 +42,13 @@ SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers() -> int:
-    """One more than there are cores: tests of processes wait about a fifth of their time."""
+    """Return one more than there are cores: tests of processes often wait."""
     return n_cores() + 1
 
 
 @pytest.fixture(scope="session")
 def shared_data() -> Path:
-    """The folder of real image sets; a user's checkout has none."""
+    """The folder of real image sets, which a user's checkout does not have."""
     if not SHARED_DATA.is_dir():
         pytest.skip(f"the real image sets are not at {SHARED_DATA}")
     return SHARED_DATA
@@ -56,7 +56,7 @@ def shared_data() -> Path:
 
 @pytest.fixture
 def public_folder() -> Iterator[Path]:
-    """A folder that another user may enter: pytest's own are closed."""
+    """A folder that another user may enter, unlike those of pytest."""
     with tempfile.TemporaryDirectory() as name:
         Path(name).chmod(0o755)
         yield Path(name)
@@ -64,7 +64,7 @@ def public_folder() -> Iterator[Path]:
 
 @pytest.fixture
 def clean_registry() -> Iterator[None]:
-    """Forgets the families and modules that a test registers."""
+    """Remove the families and modules that a test registers."""
     before, loaded = dict(registry._families), dict(_loaded)
     yield
     registry._families.clear()
@@ -75,9 +75,9 @@ def clean_registry() -> Iterator[None]:
 
 @dataclass(frozen=True, slots=True)
 class TcpServer:
-    """A PostgreSQL on loopback that asks for passwords: its owner's, and that of `guest`.
+    """A PostgreSQL server on loopback that requires passwords, of its owner and of `guest`.
 
-    On its socket, in `folder`, it asks for none.
+    On its socket in `folder` it requires none.
     """
 
     folder: Path
@@ -86,13 +86,13 @@ class TcpServer:
     guest_password: str = "gu3st-secret"
 
     def url(self, database: str, *, user: str = "owner", password: str | None = None) -> str:
-        """A store's URL with a password in it, the user's own unless another is given."""
+        """Return a store's URL with a password, by default the right one of the user."""
         known = {"owner": self.password, "guest": self.guest_password}
         given = quote(password if password is not None else known[user], safe="")
         return f"postgresql://{user}:{given}@127.0.0.1:{self.port}/{database}"
 
     def execute(self, *statements: str, database: str = "postgres") -> None:
-        """Executes SQL as the owner, who may do anything."""
+        """Execute SQL as the owner, who has all rights."""
         import psycopg
 
         url = self.url(database)
@@ -103,7 +103,7 @@ class TcpServer:
 
 @pytest.fixture(scope="session")
 def tcp_server() -> Iterator[TcpServer]:
-    """A PostgreSQL on loopback that asks for passwords."""
+    """A PostgreSQL server on loopback that requires passwords."""
     with tempfile.TemporaryDirectory(prefix="pg") as name, socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         server = TcpServer(Path(name), probe.getsockname()[1])
@@ -134,7 +134,7 @@ def tcp_server() -> Iterator[TcpServer]:
 
 @pytest.fixture(scope="session")
 def postgres_url(tcp_server: TcpServer) -> Callable[[str], str]:
-    """Makes an empty database on a real PostgreSQL server, and gives its URL."""
+    """Make an empty database on a real PostgreSQL server, and return its URL."""
 
     def create_database(name: str) -> str:
         tcp_server.execute(f'CREATE DATABASE "{name}"')
@@ -145,7 +145,7 @@ def postgres_url(tcp_server: TcpServer) -> Callable[[str], str]:
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """The URL of an empty store; each test that asks for it runs on every kind."""
+    """The URL of an empty store; each test that uses it runs on every kind of store."""
     if request.param == "sqlite":
         return f"sqlite:///{tmp_path / 'store.db'}"
     create_database = request.getfixturevalue("postgres_url")
@@ -162,7 +162,7 @@ def store(store_url: str) -> Iterator[Store]:
 
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Any]:
-    """A real headless Chromium; without one, tests are skipped unless they are asked for."""
+    """A real headless Chromium; without one, tests are skipped unless they were requested."""
     found = next(filter(None, map(shutil.which, CHROMIUMS)), None)
     if found is None:
         if os.environ.get("CONVSEARCH_NEEDS_BROWSER") == "1":

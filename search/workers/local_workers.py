@@ -3,6 +3,7 @@
 import contextlib
 import logging
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -13,6 +14,7 @@ from pathlib import Path
 
 from search.errors import WorkerError, WorkerStartError
 from search.machine.gpus import Device
+from search.machine.memory import OomCounter
 from search.machine.processes import child_environment, last_lines
 from search.machine.signals import stop_on_signal
 from storage import hide_passwords
@@ -20,20 +22,22 @@ from storage import hide_passwords
 logger = logging.getLogger(__name__)
 
 MAX_RESTARTS = 5  # Plus one for each further worker.
-RESTART_WINDOW_S = 300.0  # After more restarts in this time, without a new epoch, give up.
+RESTART_WINDOW_S = 300.0  # After more failures in this time, without a new epoch, give up.
 BACKOFF_S = 0.25
 MAX_BACKOFF_S = 10.0
 USAGE_ERROR = 2  # Exit code of a worker that cannot serve its study: a restart would not help.
 STOP_S = 10.0  # Time for workers to release their trials before they are killed.
 REFRESH_S = 0.5
 LOG_LINES = 5
+SENT_SIGNALS = {signal.SIGKILL, signal.SIGTERM, signal.SIGHUP, signal.SIGINT}
 
 
 @dataclass(slots=True)
 class LocalWorkers:
     """Worker processes, one per device, which exit when this process ends and their input closes.
 
-    Restarts are not limited while the number of epochs, `count_progress`, grows.
+    Restarts are not limited while the number of epochs, `count_progress`, grows, and restarts of
+    workers that somebody killed never are: only the kernel's kills for lack of memory count.
     """
 
     study: str | None  # None serves every open study.
@@ -44,8 +48,11 @@ class LocalWorkers:
     log: Callable[[int], Path] | None = None  # The log file by index; None: standard error.
     count_progress: Callable[[], int] = lambda: 0
     _processes: dict[int, subprocess.Popen[bytes]] = field(default_factory=dict)
+    _started_at: dict[int, float] = field(default_factory=dict)
     _restart_at: dict[int, float] = field(default_factory=dict)
     _restarts: list[float] = field(default_factory=list)
+    _failures: list[float] = field(default_factory=list)
+    _ooms: OomCounter = field(default_factory=OomCounter)
     _progress: int = 0
 
     def start(self) -> None:
@@ -102,18 +109,33 @@ class LocalWorkers:
             self.stop()
             raise WorkerStartError(f"A worker cannot start. {self._log_tail(index)}".strip())
         now = time.monotonic()
-        self._restarts = [at for at in self._restarts if at > now - RESTART_WINDOW_S]
+        for ends in (self._restarts, self._failures):
+            ends[:] = [at for at in ends if at > now - RESTART_WINDOW_S]
         if self._has_progressed():
             self._restarts.clear()
-        if len(self._restarts) >= MAX_RESTARTS + len(self.devices) - 1:
-            self.stop()
-            raise WorkerError(
-                f"Workers keep ending (the last with exit code {code}). {self._log_tail(index)}"
-            )
+            self._failures.clear()
+        signal_name, is_out_of_memory = find_signal(code), self._is_out_of_memory(code)
+        how = f"signal {signal_name}" if signal_name else f"exit code {code}"
+        how += " because memory ran out" if is_out_of_memory else ""
+        if signal_name is None or is_out_of_memory:
+            if len(self._failures) >= MAX_RESTARTS + len(self.devices) - 1:
+                self.stop()
+                raise WorkerError(
+                    f"Workers keep ending (the last after {now - self._started_at[index]:.0f} s, "
+                    f"with {how}). {self._log_tail(index)}"
+                )
+            self._failures.append(now)
         self._restarts.append(now)
         wait_s = min(MAX_BACKOFF_S, BACKOFF_S * 2 ** (len(self._restarts) - 1))
-        logger.warning("worker %d ended with exit code %d and is started again", index, code)
+        logger.warning("worker %d ended with %s and is started again", index, how)
         self._restart_at[index] = now + wait_s
+
+    def _is_out_of_memory(self, code: int) -> bool:
+        """Whether the kernel has killed the worker to free memory, as far as it says."""
+        is_new = self._ooms.has_grown()
+        if is_new:
+            self._ooms = OomCounter()
+        return is_new and code == -signal.SIGKILL
 
     def _has_progressed(self) -> bool:
         before, self._progress = self._progress, self.count_progress()
@@ -125,6 +147,7 @@ class LocalWorkers:
             "--workers", "1", "--gpus", self.devices[index].key, "--threads", str(self.n_threads),
             *([] if self.study is None else ["--", self.study]),
         ]  # fmt: skip
+        self._started_at[index] = time.monotonic()
         # The URL may have a password, so it is not an argument, which any user can list.
         environment = child_environment(CONVSEARCH_STORE=self.store_url)
         with contextlib.ExitStack() as stack:
@@ -154,6 +177,15 @@ class LocalWorkers:
                 if ended is None or ended.si_pid in own:
                     return
                 os.waitpid(ended.si_pid, 0)
+
+
+def find_signal(code: int) -> str | None:
+    """Return the name of the signal by which somebody ended a process, or None.
+
+    Signals of a process's own faults, such as SIGSEGV, are not among them.
+    """
+    number = -code if code < 0 else code - 128  # 143: a worker that released its trial on SIGTERM
+    return signal.Signals(number).name if number in SENT_SIGNALS else None
 
 
 def supervise(

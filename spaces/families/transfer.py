@@ -1,9 +1,11 @@
-"""The family `transfer`: pretrained backbones with a new head, trained in two phases."""
+"""The family `transfer`: pretrained backbones with a new head, trained in two phases.
+
+The backbones are loaded where they are used, since commands that only show networks load families.
+"""
 
 from collections.abc import Mapping, Sequence
 
 from spaces.families.registry import Family, register_family
-from spaces.models.backbones import BACKBONES, find_backbone
 from spaces.models.transfer import TransferNetwork
 from spaces.network_settings import Head
 from spaces.parameters.domain_types import Choices, Domain, FloatRange, IntRange, Value
@@ -24,6 +26,8 @@ class Transfer(Family):
     image_set = "transfer"
 
     def parameters(self) -> dict[str, Domain]:
+        from spaces.models.backbones import BACKBONES
+
         return {
             "backbone": Choices(BACKBONES),
             "unfrozen_layers": IntRange(1, MAX_UNFROZEN_LAYERS, log=True),
@@ -32,6 +36,8 @@ class Transfer(Family):
 
     def suggest(self, draw: Draw) -> TransferNetwork:
         """Draw a backbone; `unfrozen_layers` is capped at its number of layers."""
+        from spaces.models.backbones import BACKBONES, find_backbone
+
         backbone = find_backbone(draw.one_of("backbone", BACKBONES))
         return TransferNetwork(
             backbone=backbone.name,

@@ -1,4 +1,4 @@
-"""A user's family shows in rankings, notes, reports and plots, without being listed anywhere."""
+"""A user's family is shown in rankings, notes, reports and plots like a built-in one."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -37,16 +37,16 @@ pytestmark = pytest.mark.usefixtures("clean_registry")
 
 
 @pytest.fixture(params=["own words", "no words"])
-def has_words(request: pytest.FixtureRequest, tmp_path: Path) -> bool:
-    """Loads a module with the family `wide`, whose network describes itself or does not."""
-    has_words: bool = request.param == "own words"
+def has_description(request: pytest.FixtureRequest, tmp_path: Path) -> bool:
+    """Load a module with the family `wide`, whose network may have a description of its own."""
+    has_description: bool = request.param == "own words"
     module = tmp_path / "wide.py"
     text = EXAMPLE.read_text()
     build = "    def build(self, x, layers):"
     assert build in text
-    module.write_text(text.replace(build, OWN_WORDS + "\n" + build) if has_words else text)
+    module.write_text(text.replace(build, OWN_WORDS + "\n" + build) if has_description else text)
     assert FamilyModule.find(str(module)).load() == ("wide",)
-    return has_words
+    return has_description
 
 
 def make_row(number: int, family: str, value: float) -> TrialRow:
@@ -73,24 +73,24 @@ def show(view: Callable[[Console, Ranking], None], ranking: Ranking) -> str:
     return capture.get()
 
 
-def test_family_is_in_the_ranking(has_words: bool) -> None:
+def test_family_is_in_the_ranking(has_description: bool) -> None:
     rows = [make_row(0, "plain", 0.8), make_row(1, "wide", 0.9)]
     ranking = rank_rows("own", rows)
     assert ranking.trials[0].family == "wide"
-    summary = "one layer of 64" if has_words else FIELDS
+    summary = "one layer of 64" if has_description else FIELDS
     assert f"wide, {summary}, " in show(show_ranking, ranking)
     by_family = show(show_family_ranking, ranking).splitlines()
     assert [line.split()[0] for line in by_family if "0.9000" in line] == ["wide"]
 
 
-def test_family_is_in_the_note_of_a_trial(has_words: bool) -> None:
-    description = "a wide layer of 64 channels" if has_words else FIELDS
+def test_family_is_in_the_note_of_a_trial(has_description: bool) -> None:
+    description = "a wide layer of 64 channels" if has_description else FIELDS
     assert f"**wide**: {description} → " in trial_note(make_row(0, "wide", 0.9))
 
 
 @pytest.fixture
 def facts(monkeypatch: pytest.MonkeyPatch) -> Facts:
-    """Facts of a study that searched `wide` in the place of `inception`."""
+    """Facts of a study that searched `wide` instead of `inception`."""
 
     def rename(family: Any) -> Any:
         return "wide" if family == "inception" else family

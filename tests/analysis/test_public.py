@@ -1,4 +1,4 @@
-"""What `analysis` gives away: all of it is there, and nothing heavy comes unasked."""
+"""The public names of `analysis`: all exist, and importing them loads nothing heavy."""
 
 import subprocess
 import sys

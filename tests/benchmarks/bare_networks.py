@@ -1,6 +1,6 @@
-"""A network of each family written by hand in bare Keras, and the parameters of its twin.
+"""A network of each family written by hand in bare Keras, and the parameters of the same network.
 
-What `family_speed.py` compares: nothing here goes through `spaces`.
+`family_speed.py` compares the two; nothing here uses `spaces`.
 """
 
 from collections.abc import Callable, Mapping
@@ -71,9 +71,9 @@ PARAMETERS: Mapping[str, Mapping[str, Any]] = {
 def build_bare(
     family: str, shape: tuple[int, int, int], n_classes: int, mean: list[float], std: list[float]
 ) -> Any:
-    """Gives the uncompiled network of a family, from raw pixels to probabilities."""
+    """Return the uncompiled network of a family, from raw pixels to probabilities."""
     images = x = keras.Input(shape)
-    if family != "transfer":  # a backbone has a scaling of its own
+    if family != "transfer":  # A backbone scales pixels itself.
         offsets = [-m / s for m, s in zip(mean, std, strict=True)]
         x = kl.Rescaling([1 / s for s in std], offsets)(images)
     x = BODIES[family](x)

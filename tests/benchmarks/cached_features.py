@@ -2,9 +2,9 @@
 
     python tests/benchmarks/cached_features.py --weights FILE [--source FILE.npz] [--runs 3]
 
-MobileNetV2 at 96 px, one head, one thread; the features are computed before, as one trial does for
-all. Both train the same head with the same batches, in turns; the ratio of the epochs a minute
-should be 8 at least.
+MobileNetV2 at 96 px, one head, one thread. The features are computed beforehand, as the first
+trial of a study does for all others. Both train the same head on the same batches, in turns; the
+ratio of epochs per minute should be at least 8.
 """
 
 import argparse
@@ -30,7 +30,7 @@ SETTINGS = {
 
 
 def main() -> None:
-    """Prints the epochs a minute of both and their ratio."""
+    """Print the epochs per minute of both and their ratio."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--weights", required=True)
     parser.add_argument("--mode", default="torch")
@@ -57,7 +57,7 @@ def _use_one_thread() -> None:
 
 
 class _Bench:
-    """Both phases over one prepared set, warm: traced and with their features on disk."""
+    """Both phases on one prepared set, warmed up: traced, and with features on disk."""
 
     def __init__(self, folder: Path, source: Path, weights: str, mode: str) -> None:
         import random
@@ -99,7 +99,7 @@ class _Bench:
             phase.validate()
 
     def epochs_a_minute(self, kind: str) -> float:
-        """Trains and validates a few epochs."""
+        """Train and validate for a few epochs, and return the epochs per minute."""
         phase = self._phases[kind]
         start = time.perf_counter()
         for epoch in range(MIN_EPOCHS[kind]):

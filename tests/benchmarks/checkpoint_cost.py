@@ -1,9 +1,9 @@
 """What checkpoints cost a trial: the same trials without them, in a folder, and in the database.
 
 Random networks of the default space are trained one after the other by one warm trainer, each in
-all three ways, in turn and several times over. The time of a trial ends with the trainer's last
-word; processor time is of trainer and worker together, with all that is sent to the database, and
-says more where others use the machine.
+all three ways, in turn and several times. The time of a trial ends with the trainer's last
+message. The processor time is that of trainer and worker together and includes uploads to the
+database; it is the better measure where others use the machine.
 
     python tests/benchmarks/checkpoint_cost.py [--networks 4] [--epochs 2] [--runs 3]
 """
@@ -36,7 +36,7 @@ MB = 2**20
 
 
 def open_study(folder: Path, url: str, source: Path) -> OpenStudy:
-    """Makes a study of the default space at 64 pixels, whose artifacts are in the database."""
+    """Make a study of the default space on 64-pixel images, with artifacts in the database."""
     plan = StudyPlan.model_validate(
         {
             "study": {"name": "cost", "workers": 1},
@@ -49,7 +49,7 @@ def open_study(folder: Path, url: str, source: Path) -> OpenStudy:
 
 
 def draw_configs(opened: OpenStudy, n: int, seed: int) -> list[Config]:
-    """Draws networks that are within the limits of the study."""
+    """Draw configs within the limits of the study."""
     rng, configs = random.Random(seed), []
     while len(configs) < n:
         config = opened.space.random_config(rng)
@@ -73,7 +73,7 @@ def make_task(opened: OpenStudy, config: Config, number: int, epochs: int) -> Ta
 def train(
     trainer: Trainer, task: Task, artifacts: Artifacts | None, number: int
 ) -> tuple[float, float]:
-    """Trains a trial, sending its checkpoints on, and gives its seconds, and the processors'."""
+    """Train a trial, upload its checkpoints, and return its seconds and its processor seconds."""
     used = cpu_seconds(trainer)
     started = time.perf_counter()
     trainer.send(task)
@@ -95,13 +95,13 @@ def train(
 
 
 def cpu_seconds(trainer: Trainer) -> float:
-    """The processor time that trainer and worker have used so far."""
+    """Return the processor time that trainer and worker have used so far."""
     times = psutil.Process(trainer.pid).cpu_times()
     return times.user + times.system + time.process_time()
 
 
 def main() -> None:
-    """Trains all networks in all ways and prints the ratios."""
+    """Train all networks in all ways, and print the ratios."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--networks", type=int, default=4)
     parser.add_argument("--epochs", type=int, default=2)
@@ -120,7 +120,7 @@ def main() -> None:
 
 
 def measure(opened: OpenStudy, options: argparse.Namespace, folder: Path) -> None:
-    """Trains each network in all ways; the one-off start of TensorFlow is not counted."""
+    """Train each network in all ways; the one-off start of TensorFlow is not counted."""
     totals = {way: [0.0, 0.0] for way in WAYS}
     for number, config in enumerate(draw_configs(opened, options.networks, options.seed)):
         trainer = Trainer(n_threads=1)
@@ -144,7 +144,7 @@ def measure(opened: OpenStudy, options: argparse.Namespace, folder: Path) -> Non
 
 
 def ratios(found: Mapping[str, Sequence[float]]) -> str:
-    """Says how much longer each way took than without checkpoints."""
+    """Return as text how much longer each way took than training without checkpoints."""
     return "; ".join(
         f"{way} / none: {found[way][0] / found['none'][0]:.3f} in time, "
         f"{found[way][1] / found['none'][1]:.3f} in processor time"
@@ -160,7 +160,7 @@ def train_in_all_ways(
     options: argparse.Namespace,
     folder: Path,
 ) -> dict[str, list[float]]:
-    """Gives medians of the seconds of a trial, and of its processor time, by way."""
+    """Return the median seconds and processor seconds of a trial for each way."""
     measured: dict[str, list[tuple[float, float]]] = {way: [] for way in WAYS}
     places = {
         "none": "",
@@ -168,10 +168,10 @@ def train_in_all_ways(
         "database": str(opened.artifacts.checkpoint(number, 0)),
     }
     for turn in range(len(WAYS) * options.runs):
-        way = WAYS[(turn + turn // len(WAYS)) % len(WAYS)]  # Another one is first each time.
+        way = WAYS[(turn + turn // len(WAYS)) % len(WAYS)]  # Rotate the order.
         task = make_task(opened, config, number, options.epochs)
         for place in places.values():
-            Path(place or folder / "none").unlink(missing_ok=True)  # Else it would go on from it.
+            Path(place or folder / "none").unlink(missing_ok=True)  # Or training resumes.
         artifacts = opened.artifacts if way == "database" else None
         task = replace(task, checkpoint=places[way])
         measured[way].append(train(trainer, task, artifacts, number))

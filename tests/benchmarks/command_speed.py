@@ -1,4 +1,4 @@
-"""How long `--help`, and `rank` and `status` on a study of many trials, take as commands.
+"""How long the commands `--help`, `rank` and `status` take on a study of many trials.
 
 python tests/benchmarks/command_speed.py [--trials 1000] [--runs 3]
 """
@@ -22,7 +22,7 @@ from storage.trial_outcomes import Outcome
 
 
 class Recorder:
-    """A trial that draws at random and keeps Optuna's distributions of what it drew."""
+    """A trial that draws at random and keeps Optuna's distribution of each parameter."""
 
     def __init__(self, rng: random.Random) -> None:
         import optuna
@@ -36,7 +36,7 @@ class Recorder:
 
 
 def fill(store: Store, n_trials: int) -> None:
-    """Writes complete trials with 20 epochs each, as a search would have left them."""
+    """Write complete trials with 20 epochs each, as a search would have left them."""
     rng = random.Random(0)
     space = SearchSpace.create(["plain"])
     record, _ = create_study(store, "large", settings="{}", n_trials=n_trials)
@@ -79,7 +79,7 @@ def fill(store: Store, n_trials: int) -> None:
 
 
 def main() -> None:
-    """Times each command as a whole process."""
+    """Time each command as a whole process."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--trials", type=int, default=1000)
     parser.add_argument("--runs", type=int, default=3)

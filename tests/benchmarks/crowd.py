@@ -1,10 +1,10 @@
-"""A crowd of workers with trials of no training, beside as many processes of bare Optuna.
+"""Trials per second of many workers that do not train, and of as many processes of bare Optuna.
 
-Workers are real ones on a study of the default space with the random sampler; only the trainer is
-a stand-in that answers at once, ten epochs a trial. Bare Optuna is `study.optimize` with an
-objective that suggests, reports and sets as much. On SQLite it runs twice: on a file as it comes,
-and on one with our settings (WAL, `synchronous=NORMAL`). Afterwards the budget must be exact.
-Processes of bare Optuna may fall over; the trials that they had finished count.
+The workers are real and serve a study of the default space with the random sampler; only the
+trainer is a stand-in that reports the ten epochs of a trial at once. Bare Optuna is
+`study.optimize` with an objective that suggests, reports and sets as much. On SQLite it runs
+twice: with default settings, and with ours (WAL, `synchronous=NORMAL`). Afterwards our budget must
+be spent exactly. Processes of bare Optuna may crash; the trials that they finished count.
 
     python tests/benchmarks/crowd.py [--store sqlite|postgresql] [--workers 1,8,32] [--runs 3]
 """
@@ -47,17 +47,17 @@ NAME = "crowd"
 
 
 def run_ours(url: str, _n_trials: int) -> Callable[[], None]:
-    """Opens the study for a worker, and gives what is timed."""
+    """Open the study for a worker, and return the function to time."""
     opened = OpenStudy.load(Store.open(url), NAME)
     return Worker(opened, InstantTrainer()).run  # type: ignore[arg-type]
 
 
 def run_bare(url: str, n_trials: int, *, is_tuned: bool) -> Callable[[], None]:
-    """Opens a study of Optuna alone, and gives what is timed."""
+    """Open a plain Optuna study, and return the function to time."""
     storage = optuna.storages.RDBStorage(url)
     if is_tuned:
         with contextlib.closing(Store.open(url)) as store:
-            storage.engine = store.engine  # our connections, and none of our haste
+            storage.engine = store.engine  # Our connection settings only.
             storage.scoped_session.configure(bind=store.engine)
     study = optuna.load_study(
         study_name=NAME, storage=storage, sampler=optuna.samplers.RandomSampler()
@@ -66,7 +66,7 @@ def run_bare(url: str, n_trials: int, *, is_tuned: bool) -> Callable[[], None]:
 
 
 def objective(trial: optuna.Trial) -> float:
-    """Suggests, reports and sets as much as a trial of ours."""
+    """Suggest, report and set as much as a trial of ours."""
     for number in range(N_PARAMS // 3):
         trial.suggest_categorical(f"choice{number}", ["a", "b", "c"])
         trial.suggest_int(f"count{number}", 1, 100)
@@ -88,7 +88,7 @@ CROWDS: dict[str, Callable[[str, int], Callable[[], None]]] = {
 def make_ours(
     url: str, folder: Path, n_trials: int, *, sampler: str = "random", pruner: str = "none"
 ) -> None:
-    """Submits the study that the workers share."""
+    """Submit the study that the workers share."""
     images = np.random.default_rng(0).integers(0, 255, (60, 32, 32), dtype=np.uint8)
     np.savez(folder / "images.npz", images=images, labels=np.arange(60) % 3)
     plan = StudyPlan.model_validate(
@@ -108,12 +108,12 @@ def make_ours(
 
 
 def make_bare(url: str) -> None:
-    """Makes a study of Optuna alone."""
+    """Make a plain Optuna study."""
     optuna.create_study(storage=url, study_name=NAME, direction="maximize")
 
 
 def time_crowd(kind: str, url: str, folder: Path, n_workers: int, n_trials: int) -> float:
-    """Gives trials a second, from the moment that all processes are ready."""
+    """Return the trials per second, from the moment that all processes are ready."""
     if kind == "ours":
         make_ours(url, folder, n_trials)
     else:
@@ -148,7 +148,7 @@ def time_crowd(kind: str, url: str, folder: Path, n_workers: int, n_trials: int)
 
 
 def check_ended(kind: str, url: str, n_trials: int) -> int:
-    """Gives how many trials have ended, and makes sure that the budget of ours is exact."""
+    """Return how many trials have ended, and check that our budget was spent exactly."""
     if kind != "ours":
         trials = optuna.load_study(study_name=NAME, storage=url).get_trials(deepcopy=False)
         return sum(trial.state == TrialState.COMPLETE for trial in trials)
@@ -162,7 +162,7 @@ def check_ended(kind: str, url: str, n_trials: int) -> int:
 
 @contextlib.contextmanager
 def fresh_url(store: str, folder: Path) -> Iterator[Callable[[str], str]]:
-    """Gives what makes URLs of empty stores."""
+    """Yield a function that returns the URL of a new empty store."""
     if store == "sqlite":
         yield lambda name: f"sqlite:///{folder / name}.db"
         return
@@ -183,7 +183,7 @@ def fresh_url(store: str, folder: Path) -> Iterator[Callable[[str], str]]:
 
 
 def compare(store: str, n_workers: int, n_runs: int) -> None:
-    """Prints the trials a second of each crowd in turn, and the median ratios."""
+    """Print the trials per second of each crowd in turn, and the median ratios."""
     kinds = [kind for kind in CROWDS if store == "sqlite" or kind != "bare tuned"]
     n_trials = TRIALS.get(n_workers, 10 * n_workers)
     rates: dict[str, list[float]] = {kind: [] for kind in kinds}
@@ -206,7 +206,7 @@ def compare(store: str, n_workers: int, n_runs: int) -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Compares, or is one process of a crowd."""
+    """Compare the crowds, or run as one process of a crowd."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--store", choices=("sqlite", "postgresql"), default="sqlite")
     parser.add_argument("--workers", default="1,8,32")

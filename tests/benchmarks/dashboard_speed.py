@@ -1,10 +1,10 @@
-"""What watching costs: `convsearch dashboard` beside bare optuna-dashboard, on one study each.
+"""Speed of `convsearch dashboard` and of bare optuna-dashboard, on one study each.
 
-Each run starts both servers anew, in turn. Of each is timed the first load of a study once it has
-given the list of studies, from which people go on: a server may listen before it has loaded its
-code. From its start to that study it is timed too. Then a poll while nothing changes, asked as a
-browser asks: with what it has already, and taking compressed answers. Bytes are all that the
-server sends, headers too.
+Each run starts both servers anew, in turn. Three things are timed: the first load of a study,
+after the list of studies was served (a server may listen before it has loaded its code); the time
+from the start of the server to that load; and a poll while nothing changes, sent as a browser
+sends it, with the entity tag that it has and accepting compressed responses. Bytes are all that
+the server sends, including headers.
 
     python tests/benchmarks/dashboard_speed.py [--trials 1000 5000] [--runs 3]
 """
@@ -41,7 +41,7 @@ UNITS = {"start_s": "s", "first_s": "s", "first_bytes": "B", "poll_s": "s", "pol
 
 @dataclass(frozen=True)
 class Times:
-    """Of one server: seconds to a study, seconds and bytes of its first load, then of a poll."""
+    """Seconds from a server's start to a study, and seconds and bytes of first load and poll."""
 
     start_s: float
     first_s: float
@@ -51,7 +51,7 @@ class Times:
 
 
 def make(url: str, folder: Path, n_trials: int) -> int:
-    """Makes a study, and says how many trials it has."""
+    """Make a study, and return how many trials it has."""
     folder.mkdir()
     make_ours(url, folder, n_trials)
     opened = OpenStudy.load(Store.open(url), NAME)
@@ -63,8 +63,8 @@ def make(url: str, folder: Path, n_trials: int) -> int:
 
 @contextmanager
 def serving(port: int, *arguments: str, **environment: str) -> Iterator[HTTPConnection]:
-    """Runs a server by this Python, and gives a connection to it once it answers."""
-    server = subprocess.Popen(  # It is killed in the end: it has nothing to lose.
+    """Run a server with this Python, and yield a connection once it answers."""
+    server = subprocess.Popen(  # Killed in the end: it has no state to save.
         [sys.executable, *arguments],
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
@@ -87,14 +87,14 @@ def serving(port: int, *arguments: str, **environment: str) -> Iterator[HTTPConn
 
 
 def free_port() -> int:
-    """Gives a port that is free."""
+    """Return a free port."""
     with socket.socket() as it:
         it.bind(("127.0.0.1", 0))
         return int(it.getsockname()[1])
 
 
 def ask(connection: HTTPConnection, path: str, etag: str | None) -> tuple[float, int, str | None]:
-    """Gives the seconds, the bytes and the tag of an answer."""
+    """Return the seconds, the bytes and the entity tag of a response."""
     headers = {"Accept-Encoding": "gzip"} | ({"If-None-Match": etag} if etag else {})
     began = time.perf_counter()
     connection.request("GET", path, headers=headers)
@@ -106,11 +106,11 @@ def ask(connection: HTTPConnection, path: str, etag: str | None) -> tuple[float,
 
 
 def measure(connection: HTTPConnection, began: float, n_trials: int) -> Times:
-    """Times a first load, and polls as the page asks: for trials that it does not have.
+    """Time a first load, and polls as the page sends them: for trials that it does not have.
 
     Args:
         connection: To the server.
-        began: When it was started.
+        began: When the server was started.
         n_trials: How many trials the study has.
     """
     ask(connection, "/api/studies", None)
@@ -118,7 +118,7 @@ def measure(connection: HTTPConnection, began: float, n_trials: int) -> Times:
     start_s = time.perf_counter() - began
     polls, tag = [], None
     for number in range(N_POLLS):
-        if number != 1:  # The first poll brings the plots; the second one is right after it.
+        if number != 1:  # The first poll returns the plots; the second one follows at once.
             time.sleep(POLL_GAP_S)
         seconds, size, tag = ask(connection, f"/api/studies/1?after={n_trials}", tag)
         polls.append((seconds, size))
@@ -133,7 +133,7 @@ def measure(connection: HTTPConnection, began: float, n_trials: int) -> Times:
 
 
 def main() -> None:
-    """Prints medians and ratios."""
+    """Print medians and ratios."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
     parser.add_argument("--trials", type=int, nargs="+", default=[1000, 5000])
     parser.add_argument("--runs", type=int, default=3)

@@ -1,11 +1,11 @@
-"""How well the intensities alone tell the demo set's classes apart: a logistic regression.
+"""How well intensities alone separate the classes of the demo set: a logistic regression.
 
     python tests/benchmarks/demo_baseline.py
 
-Features of each patch: mean, standard deviation, skewness, kurtosis, nine percentiles; and, to
-make it a strong baseline, the brightness of the center, raw, against the patch and as its rank. A
-network earns its keep when it is at least three points better. The strength of the penalty is
-chosen on the validation split.
+Features of each patch: mean, standard deviation, skewness, kurtosis and nine percentiles. To make
+the baseline strong, the brightness of the center is added: raw, relative to the patch, and as a
+rank. A network is worthwhile if its accuracy is at least three percentage points higher. The
+strength of the penalty is chosen on the validation split.
 """
 
 import tempfile
@@ -24,7 +24,7 @@ PENALTIES = (0.01, 0.1, 1.0, 10.0, 100.0)
 
 
 def intensity_statistics(images: NDArray[np.uint8]) -> NDArray[np.float64]:
-    """Gives shape `(n, 17)`: what is known of a patch without knowing where its pixels lie."""
+    """Return features of each patch that ignore where most pixels lie, shape `(n, 17)`."""
     flat = images.reshape(len(images), -1).astype(np.float64)
     mean, std = flat.mean(axis=1), flat.std(axis=1) + 1e-9
     scores = (flat - mean[:, None]) / std[:, None]
@@ -48,7 +48,7 @@ def _center_statistics(
 
 
 def baseline_accuracies(prepared: PreparedSet) -> tuple[float, float]:
-    """Validation and test accuracy of the penalty that is best in validation."""
+    """Return the validation and test accuracy of the penalty that is best in validation."""
     features = {s: intensity_statistics(prepared.images(s)) for s in ("train", "val", "test")}
     models = [
         make_pipeline(StandardScaler(), LogisticRegression(C=penalty, max_iter=5000)).fit(
@@ -64,7 +64,7 @@ def baseline_accuracies(prepared: PreparedSet) -> tuple[float, float]:
 
 
 def main() -> None:
-    """Prints both accuracies."""
+    """Print both accuracies."""
     with tempfile.TemporaryDirectory() as folder:
         prepared = prepare(DataSettings(source="demo"), Path(folder))
         val, test = baseline_accuracies(prepared)

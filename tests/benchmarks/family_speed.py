@@ -1,7 +1,7 @@
-"""Networks of each family against the same ones written by hand in bare Keras.
+"""Training time of a network of each family and of the same network written in bare Keras.
 
-Both are trained by `model.fit` on the same prepared arrays, on one thread, in turn; the first
-epoch of each, with its tracing, is not counted.
+Both are trained by `model.fit` on the same prepared arrays, on one thread, in turn. The first
+epoch of each, which includes tracing, does not count.
 
     python tests/benchmarks/family_speed.py [--families plain,vgg,...] [--runs 3] [--epochs 4]
         [--images N] [--source FILE.npz]
@@ -46,7 +46,7 @@ class Runner:
         self.seconds(n_epochs=1)
 
     def seconds(self, n_epochs: int) -> float:
-        """Gives how long some epochs take."""
+        """Return the seconds that some epochs take."""
         started = time.perf_counter()
         self.model.fit(
             self.images, self.labels, batch_size=self.batch_size, epochs=n_epochs, verbose=0
@@ -55,12 +55,12 @@ class Runner:
 
 
 def make_pair(family: str, data: PreparedSet, n_images: int) -> tuple[Runner, Runner]:
-    """Makes the network of a family, and its twin written by hand."""
+    """Make the network of a family, and the same network written by hand."""
     config = make_config(family)
     mean, std = list(data.mean), list(data.std)
     ours = build_model(config, data.image_shape, data.n_classes, seed=0, mean=mean, std=std)
     bare = build_bare(family, data.image_shape, data.n_classes, mean, std)
-    # Ours picks the values of a strided 1×1 convolution ahead of it (`_project` tells why).
+    # Ours subsamples before a strided 1×1 convolution (`_project` says why).
     kinds = [
         sorted(type(it).__name__ for it in model.layers if getattr(it, "pool_size", 0) != (1, 1))
         for model in (ours, bare)
@@ -73,12 +73,12 @@ def make_pair(family: str, data: PreparedSet, n_images: int) -> tuple[Runner, Ru
 
 
 def make_config(family: str) -> Config:
-    """Gives the config of the network that `bare_networks` has written by hand."""
+    """Return the config of the network that is written by hand in `bare_networks`."""
     return SearchSpace.create([family]).suggest(PreferredTrial({**COMMON, **PARAMETERS[family]}))
 
 
 def main() -> None:
-    """Runs both networks of each family in turn."""
+    """Run both networks of each family in turn."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--families", default=",".join(PARAMETERS))
     parser.add_argument("--runs", type=int, default=3)

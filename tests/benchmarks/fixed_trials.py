@@ -1,4 +1,4 @@
-"""What the benchmarks share: a study whose trials are a fixed list, and processes that run it."""
+"""What benchmarks share: studies whose trials are a fixed list, and workers that run them."""
 
 import os
 import statistics
@@ -39,7 +39,7 @@ BASE: Params = {
 
 
 def make_params(*channels: int, n_convs: int = 1, **others: Any) -> dict[str, Any]:
-    """Gives the parameters of a plain network with a stage for each number of channels."""
+    """Return the parameters of a `plain` network with one stage per number of channels."""
     params = {**BASE, "stages": len(channels)}
     for number, width in enumerate(channels, start=1):
         params |= {
@@ -55,7 +55,7 @@ def make_params(*channels: int, n_convs: int = 1, **others: Any) -> dict[str, An
 def make_study(
     folder: Path, params: Sequence[Params], *, source: Path | str, max_epochs: int, name: str
 ) -> OpenStudy:
-    """Makes a study in a folder that trains just these trials, each for all of its epochs."""
+    """Make a study in a folder that trains exactly these trials, each for all of its epochs."""
     plan = StudyPlan.model_validate(
         {
             "study": {"name": name, "workers": 1},
@@ -74,7 +74,7 @@ def make_study(
 
 
 def make_empty_study(plan: StudyPlan) -> OpenStudy:
-    """Makes a study without the known-good configs that `submit` enqueues."""
+    """Make a study without the known-good configs that `submit` enqueues."""
     submission = submit(resolve_plan(plan))
     opened = OpenStudy.load(submission.store, submission.record.name)
     for trial in opened.study.get_trials(states=(TrialState.WAITING,)):
@@ -83,7 +83,7 @@ def make_empty_study(plan: StudyPlan) -> OpenStudy:
 
 
 def start_worker(folder: Path, name: str, *, n_threads: int) -> subprocess.Popen[bytes]:
-    """Starts a real worker on the study."""
+    """Start a worker process on the study."""
     command = [sys.executable, "-m", "search", "worker", name, "--threads", str(n_threads)]
     environment = {
         **os.environ,
@@ -95,13 +95,13 @@ def start_worker(folder: Path, name: str, *, n_threads: int) -> subprocess.Popen
 
 
 def finish_times(opened: OpenStudy) -> list[float]:
-    """Gives when the study's complete trials ended, in seconds since the epoch, sorted."""
+    """Return the end times of the complete trials in seconds since 1970, sorted."""
     trials = opened.study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
     return sorted(t.datetime_complete.timestamp() for t in trials if t.datetime_complete)
 
 
 def print_ratios(what: str, pairs: Sequence[tuple[float, float]], *, target: str) -> None:
-    """Prints the ratio of each interleaved pair, and their median."""
+    """Print the ratio of each interleaved pair, and their median."""
     ratios = [one / other for one, other in pairs]
     for number, ((one, other), ratio) in enumerate(zip(pairs, ratios, strict=True), start=1):
         print(f"run {number}: {one:.2f} s / {other:.2f} s = {ratio:.3f}", flush=True)
@@ -109,7 +109,7 @@ def print_ratios(what: str, pairs: Sequence[tuple[float, float]], *, target: str
 
 
 def timed(function: Callable[[], object]) -> float:
-    """Gives the seconds that a call takes."""
+    """Return the seconds that a call takes."""
     started = time.perf_counter()
     function()
     return time.perf_counter() - started

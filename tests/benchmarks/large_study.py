@@ -1,6 +1,6 @@
-"""What a study of 5,000 trials costs: the commands, and what a worker does between trials.
+"""Time of commands, and of what a worker does between trials, on a study of 5,000 trials.
 
-The trials are of the default space, with 20 epochs each, and written in bulk.
+The trials are from the default space, with 20 epochs each, and are written in bulk.
 
     python tests/benchmarks/large_study.py [--store sqlite|postgresql] [--trials 5000] [--runs 3]
 """
@@ -60,7 +60,7 @@ NAME = "crowd"
 
 @dataclass
 class Recorder:
-    """A trial that draws at random, and keeps from what."""
+    """A trial that draws at random and keeps the distribution of each parameter."""
 
     rng: random.Random
     drawn: dict[str, tuple[float, BaseDistribution]] = field(default_factory=dict)
@@ -85,7 +85,7 @@ class Recorder:
 
 
 def fill(opened: OpenStudy, n_trials: int) -> None:
-    """Writes trials as a search would have left them: most complete, a third pruned."""
+    """Write trials as a search would have left them: most complete, a third pruned."""
     rng = random.Random(0)
     rows: dict[sa.FromClause, list[dict[str, Any]]] = {}
 
@@ -179,7 +179,7 @@ def fill(opened: OpenStudy, n_trials: int) -> None:
 
 
 def time_commands(url: str, n_runs: int) -> None:
-    """Times each command as a whole process."""
+    """Time each command as a whole process."""
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "CONVSEARCH_STORE": url}
     targets = {f"status {NAME}": 1.0, f"rank {NAME}": 2.0, f"rank {NAME} --json": 2.0}
     for arguments, target in targets.items():
@@ -192,13 +192,13 @@ def time_commands(url: str, n_runs: int) -> None:
 
 
 def show(what: str, run: Callable[[], Any], n_runs: int) -> None:
-    """Prints how long a call takes the first time, and later."""
+    """Print how long a call takes the first time, and how long later."""
     first, *later = (timed(run) for _ in range(1 + n_runs))
     print(f"{what}: first {1000 * first:.0f} ms, then {1000 * statistics.median(later):.0f} ms")
 
 
 def time_worker(url: str, n_runs: int) -> None:
-    """Times what a worker does on its first trial, and on later ones."""
+    """Time the store calls of a worker, on its first trial and on later ones."""
     store = Store.open(url)
     opened = OpenStudy.load(store, NAME)
     worker_id, study_id = register_worker(store, opened.study_id), opened.study_id
@@ -237,13 +237,13 @@ def time_worker(url: str, n_runs: int) -> None:
     show("last kinds", lambda: last_outcomes(store, study_id, 100), n_runs)
     show("longest epoch", lambda: longest_epoch_s(store, study_id), n_runs)
     show("is over", lambda: (load_study(store, NAME), count_done(store, study_id)), n_runs)
-    show("beat", lambda: send_heartbeat(store, study_id, worker_id), n_runs)
+    show("heartbeat", lambda: send_heartbeat(store, study_id, worker_id), n_runs)
     show("load_status", lambda: load_status(store, NAME), n_runs)
     show("rank", lambda: rank(store, NAME), n_runs)
 
 
 def main() -> None:
-    """Fills a store, and times what reads it."""
+    """Fill a store, and time commands and workers on it."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--store", choices=("sqlite", "postgresql"), default="sqlite")
     parser.add_argument("--trials", type=int, default=5000)

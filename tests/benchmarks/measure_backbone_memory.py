@@ -1,9 +1,9 @@
-"""Measured memory of transfer trials: how the constants of `spaces.models.backbones.memory` came.
+"""Measure the memory of transfer trials, for the constants of `spaces.models.backbones.memory`.
 
 `python tests/benchmarks/measure_backbone_memory.py` trains a small head on a few backbones at
-several depths of unfreezing, each in a process of its own, and prints a line for each: the peak
-growth of resident memory in MB of both phases, and what was predicted. With
-`--one NAME SIZE DEPTH BATCH` it measures one case: the slow test calls it so.
+several depths of unfreezing, each in its own process. It prints a line for each: the peak growth
+of resident memory in MB in both phases, and the prediction. With `--one NAME SIZE DEPTH BATCH` it
+measures one case, as the slow test does.
 """
 
 import argparse
@@ -40,7 +40,7 @@ def main() -> None:
 
 
 def measure_in_process(name: str, size: int, depth: int, batch: int) -> dict[str, object]:
-    """Measured and predicted peak growth in MB, measured in a fresh process."""
+    """Return measured and predicted peak growth in MB, measured in a fresh process."""
     command = [sys.executable, __file__, "--one", name, str(size), str(depth), str(batch)]
     done = subprocess.run(command, check=True, capture_output=True, text=True)
     report: dict[str, object] = json.loads(done.stdout.splitlines()[-1])
@@ -48,7 +48,7 @@ def measure_in_process(name: str, size: int, depth: int, batch: int) -> dict[str
 
 
 def measure(name: str, size: int, depth: int, batch: int) -> dict[str, object]:
-    """Peak growth of this process in both phases, once a tiny network has warmed it up."""
+    """Return this process's peak growth in both phases, after warming up with a tiny network."""
     import tensorflow as tf
 
     tf.config.threading.set_intra_op_parallelism_threads(1)
@@ -75,7 +75,7 @@ def measure(name: str, size: int, depth: int, batch: int) -> dict[str, object]:
 
 
 def transfer_config(name: str, depth: int, batch: int) -> Config:
-    """A config of one backbone with the smallest head."""
+    """Return a config of a backbone with the smallest head."""
     import random
 
     narrowed = {
@@ -92,7 +92,7 @@ def transfer_config(name: str, depth: int, batch: int) -> Config:
 
 
 def train_both(config: Config, size: int) -> list[int]:
-    """An epoch of each phase as a trainer runs them; the growth in MB after each of them."""
+    """Run an epoch of each phase as a trainer does, and return the growth in MB after each."""
     import psutil
 
     process = psutil.Process()

@@ -1,8 +1,8 @@
-"""Measure training memory against its prediction: how `training_memory` got its constants.
+"""Measure training memory against its prediction, for the constants of `training_memory`.
 
-`python tests/benchmarks/measure_memory.py` trains configs of every size, each in a process of its
-own, and prints a line for each. With `--one FILE` it measures the config in FILE and prints the
-peak growth in MB: the slow test of `spaces.cost.training_memory` calls it so.
+`python tests/benchmarks/measure_memory.py` trains configs of every size, each in its own process,
+and prints a line for each. With `--one FILE` it measures the config in FILE and prints the peak
+growth in MB, as the slow test of `spaces.cost.training_memory` does.
 """
 
 import argparse
@@ -35,15 +35,15 @@ MB = 2**20
 N_CLASSES = 4
 N_STEPS = 3
 N_EPOCHS = 2
-LEARNING_RATE = 1e-6  # random networks with their own rates diverge now and then
-SMALLEST_MB = {"plain": 18.0}  # what no network's predicted memory is much below
+LEARNING_RATE = 1e-6  # Random networks sometimes diverge at the rates that were drawn.
+SMALLEST_MB = {"plain": 18.0}  # Hardly any network is predicted to need less.
 SMALLEST_OF_OTHERS_MB = 50.0
 KINDS: list[dict[str, object]] = [
     {},
     {"head": "flatten", "dense_layers": {"low": 1}, "dense1_units": {"low": 256}},
     {"batch_size": 128},
 ]
-MAX_OPERATIONS = 400e9  # of all steps together: about 20 s on one thread
+MAX_OPERATIONS = 400e9  # Of all steps together: about 20 s on one thread.
 
 
 def main() -> None:
@@ -78,9 +78,9 @@ def main() -> None:
 def draw_configs(
     family: str, n_configs: int, seed: int, max_memory_mb: float
 ) -> list[tuple[Config, tuple[int, int, int]]]:
-    """Random configs of a family spread evenly over the logarithm of their predicted memory.
+    """Draw configs of a family, spread evenly over the logarithm of their predicted memory.
 
-    Every third one is heavy with dense weights, every third one trains in batches of 128.
+    One in three has many dense weights, and one in three trains in batches of 128.
     """
     rng = random.Random(seed)
     spaces = [SearchSpace.create([family], narrowed) for narrowed in KINDS]
@@ -108,7 +108,7 @@ def draw_configs(
 
 
 def measure_in_process(config: Config, image_shape: tuple[int, int, int]) -> float:
-    """Peak growth in MB, measured in a fresh process."""
+    """Return the peak growth in MB, measured in a fresh process."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "config.json"
         path.write_text(json.dumps({"config": config.to_json(), "image_shape": image_shape}))
@@ -118,7 +118,7 @@ def measure_in_process(config: Config, image_shape: tuple[int, int, int]) -> flo
 
 
 def measure(config: Config, image_shape: tuple[int, int, int]) -> float:
-    """Peak growth in MB of this process while it trains, once a tiny network has warmed it up."""
+    """Return the peak growth in MB of this process in training, after warming it up."""
     import tensorflow as tf
 
     tf.config.threading.set_intra_op_parallelism_threads(1)
@@ -132,7 +132,7 @@ def measure(config: Config, image_shape: tuple[int, int, int]) -> float:
 
 
 def tiny_config() -> Config:
-    """The smallest network that still has every kind of layer."""
+    """Return the smallest config that has every kind of layer."""
     narrowed = {
         "stages": 1,
         "convs": 1,
@@ -151,7 +151,7 @@ def train(
     n_epochs: int = N_EPOCHS,
     on_epoch: Callable[[], None] = lambda: None,
 ) -> None:
-    """Short epochs of a real trainer's fit in each phase, with their checkpoints, and its end."""
+    """Run short epochs of a trainer's fit in each phase, with checkpoints, to its end."""
     from search.trainer.protocol import Task
     from search.training.fit import Fit
 
@@ -178,7 +178,7 @@ def train(
 
 
 def synthetic_set(batch_size: int, image_shape: tuple[int, int, int]) -> "PreparedSet":
-    """Random images: a few batches to train on and one to validate."""
+    """Return a set of random images: a few batches for training and one for validation."""
     import numpy as np
 
     from search.data.prepared_file import PreparedSet, Split
@@ -199,7 +199,7 @@ def synthetic_set(batch_size: int, image_shape: tuple[int, int, int]) -> "Prepar
 
 
 class PeakMemory:
-    """The highest resident memory of this process inside a `with` block."""
+    """The peak resident memory of this process inside a `with` block."""
 
     def __init__(self) -> None:
         self._process = psutil.Process()
@@ -216,7 +216,7 @@ class PeakMemory:
     def __exit__(self, *_: object) -> None:
         self._ended.set()
         self._sampler.join()
-        if high_water() > self._high_water:  # a new mark of the process: exact, unlike samples
+        if high_water() > self._high_water:  # A new peak: exact, unlike samples.
             self._peak = max(self._peak, high_water())
         self.growth_mb = (self._peak - self._start) / MB
 
@@ -227,7 +227,7 @@ class PeakMemory:
 
 
 def high_water() -> int:
-    """The most resident memory this process ever had, in bytes."""
+    """Return the peak resident memory of this process since its start, in bytes."""
     unit = 1 if sys.platform == "darwin" else 1024
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
 

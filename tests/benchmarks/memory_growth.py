@@ -1,8 +1,8 @@
-"""Memory of a worker and its trainers over 40 small trials, against what it was after the fifth.
+"""Memory of a worker and its trainers over 40 small trials, relative to that after the fifth.
 
 Memory is the sum of the processes' proportional set sizes (resident sizes where the system does
-not tell those), taken ten times a second: the largest sum between the ends of two trials counts
-for the later one, so that a trainer that is warming up beside the one at work counts as well.
+not report those), sampled ten times per second. The largest sum between the ends of two trials
+counts for the later one, so it includes a trainer that warms up while another one trains.
 
     python tests/benchmarks/memory_growth.py [--trials 40] [--source FILE.npz]
 """
@@ -19,7 +19,7 @@ AFTER = 5
 
 
 def memory_mb(worker: psutil.Process) -> float:
-    """Gives the memory of a worker and its children."""
+    """Return the memory of a worker and its children."""
     total = 0
     for process in (worker, *worker.children(recursive=True)):
         try:
@@ -31,7 +31,7 @@ def memory_mb(worker: psutil.Process) -> float:
 
 
 def main() -> None:
-    """Runs the trials and prints the memory along the way."""
+    """Run the trials, and print the memory after each."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--trials", type=int, default=40)
     parser.add_argument("--source", type=Path, default=DEFAULT_SOURCE)

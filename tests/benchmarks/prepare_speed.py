@@ -3,9 +3,8 @@
     python tests/benchmarks/prepare_speed.py
 
 Both run in turns, three times each, on the same files; the ratio of the medians should stay under
-1.5. The bare pool is Python's own default (`multiprocessing.Pool`), with one process a core; its
-start is part of its time, as ours is part of ours. Preparing goes on to hash, resize, select,
-check and write the images.
+1.5. The bare pool is `multiprocessing.Pool` with one process per core. Both times include the
+start of processes. Preparing also hashes, resizes, selects, checks and writes the images.
 """
 
 import multiprocessing
@@ -28,7 +27,7 @@ REPEATS = 3
 
 
 def main() -> None:
-    """Prints the seconds of both and their ratio."""
+    """Print the seconds of both, and their ratio."""
     with tempfile.TemporaryDirectory() as folder:
         source = Path(folder) / "images"
         files = _write_images(source)
@@ -44,7 +43,7 @@ def main() -> None:
 
 
 def _write_images(folder: Path) -> list[str]:
-    """Writes smooth random images, about as compressible as scans."""
+    """Write smooth random images that compress about as well as scans."""
     rng = np.random.default_rng(0)
     files = []
     for i in range(N_IMAGES):

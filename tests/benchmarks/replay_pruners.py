@@ -1,12 +1,13 @@
-"""Replays recorded learning curves through Optuna's pruners, to choose the default one.
+"""Replay recorded learning curves through Optuna's pruners, to choose the default one.
 
-Each round draws curves without repeats and lets two simulated workers train them, an epoch
-taking the seconds it was recorded with. Run it as
+Each round draws curves without repeats, and two simulated workers train them. An epoch takes as
+many seconds as it did when it was recorded. Run it as
 `python tests/benchmarks/replay_pruners.py [--trials 16 --max-epochs 12] [NAME ...]`.
 
-With `--quick N` every other of the first 2 N trials is of a second family, made up: on cached
-features an epoch takes a tenth of a second and the first ones bring most, as transfer does. Each
-pruner is then replayed without and with a fair start of `--family-trials`.
+With `--quick N` every second one of the first 2 N trials belongs to an invented second family,
+modeled on transfer learning from cached features: an epoch takes a tenth of a second, and the
+first epochs gain the most. Each pruner is then replayed without and with a fair start of
+`--family-trials`.
 """
 
 import argparse
@@ -27,14 +28,14 @@ from search.strategy.family_quota import MAX_EPOCHS
 from search.strategy.pruner import PRUNERS, make_pruner
 
 REPOSITORY = Path(__file__).parents[2]
-CURVES = REPOSITORY.parent / "shared" / "data" / "curves_brainmri_32.jsonl"  # real brain MRI
+CURVES = REPOSITORY.parent / "shared" / "data" / "curves_brainmri_32.jsonl"  # Real brain MRI.
 PATIENCE = 5
 WITHIN = 0.005
 
 
 @dataclass(frozen=True, slots=True)
 class Curve:
-    """One training: validation accuracy and seconds of each epoch, of up to `max_epochs`."""
+    """One training: validation accuracy and seconds of each epoch, and the limit of epochs."""
 
     accuracies: tuple[float, ...]
     seconds: tuple[float, ...]
@@ -42,14 +43,14 @@ class Curve:
     family: str = "scratch"
 
     def trained_to_its_end(self, max_epochs: int) -> "Curve":
-        """The curve up to `max_epochs`, or to where early stopping ends it."""
+        """Return the curve up to `max_epochs`, or up to where early stopping ends it."""
         n = n_epochs_until_stopped(self.accuracies[:max_epochs])
         return Curve(self.accuracies[:n], self.seconds[:n], max_epochs)
 
 
 @dataclass(frozen=True, slots=True)
 class Round:
-    """What one policy made of one round of trials."""
+    """The result of one policy in one round of trials."""
 
     n_epochs: int
     n_pruned: int
@@ -59,7 +60,7 @@ class Round:
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """A policy's means over all rounds; `cost` is its share of the epochs of no pruning."""
+    """A policy's means over all rounds; `cost` is its share of the epochs without pruning."""
 
     n_epochs: float
     cost: float
@@ -70,7 +71,7 @@ class Summary:
 
 
 def n_epochs_until_stopped(accuracies: tuple[float, ...]) -> int:
-    """How many epochs are trained before `PATIENCE` in a row bring nothing new."""
+    """Return how many epochs are trained until `PATIENCE` in a row bring no improvement."""
     best, best_epoch = float("-inf"), 0
     for epoch, accuracy in enumerate(accuracies, start=1):
         if accuracy > best:
@@ -88,7 +89,7 @@ def read_curves(path: Path = CURVES) -> list[Curve]:
 
 
 def train(study: optuna.Study, trial: Trial, curve: Curve) -> Iterator[float]:
-    """Trains one trial as a worker does, and yields the seconds each epoch takes."""
+    """Train one trial as a worker does, and yield the seconds of each epoch."""
     trial.set_user_attr("config", {"family": curve.family})
     trial.set_user_attr(MAX_EPOCHS, curve.max_epochs)
     running_best = accumulate(curve.accuracies, max)
@@ -104,16 +105,16 @@ def train(study: optuna.Study, trial: Trial, curve: Curve) -> Iterator[float]:
 def replay(
     pruner: BasePruner, curves: list[Curve], name: str = "round", n_workers: int = 2
 ) -> optuna.Study:
-    """Trains the curves in their order on simulated workers; trial i is curve i.
+    """Train the curves in order on simulated workers; trial i is curve i.
 
-    The name is the study's: Hyperband draws its brackets from it.
+    The name is that of the study: Hyperband draws its brackets from it.
     """
     sampler = optuna.samplers.RandomSampler(seed=0)
     study = optuna.create_study(
         study_name=name, direction="maximize", pruner=pruner, sampler=sampler
     )
     queue = iter(curves)
-    clock: list[tuple[float, int, Iterator[float]]] = []  # (end of its epoch, worker, trial)
+    clock: list[tuple[float, int, Iterator[float]]] = []  # (End of its epoch, worker, trial).
     for worker_index, curve in zip(range(n_workers), queue, strict=False):
         training = train(study, study.ask(), curve)
         heapq.heappush(clock, (next(training), worker_index, training))
@@ -131,7 +132,7 @@ def replay(
 
 
 def judge(study: optuna.Study, curves: list[Curve]) -> Round:
-    """Compares a replayed study with training each curve to its end."""
+    """Compare a replayed study with training each curve to its end."""
     trials = study.get_trials(deepcopy=False)
     completed = [t.number for t in trials if t.state == TrialState.COMPLETE]
     values = [max(curve.accuracies) for curve in curves]
@@ -147,14 +148,14 @@ def judge(study: optuna.Study, curves: list[Curve]) -> Round:
 def draw_rounds(
     curves: list[Curve], n_rounds: int, n_trials: int, max_epochs: int, seed: int = 0
 ) -> list[list[Curve]]:
-    """Random rounds of `n_trials` curves, each cut to `max_epochs` and by early stopping."""
+    """Draw rounds of `n_trials` curves, each cut at `max_epochs` and by early stopping."""
     rng = random.Random(seed)
     ends = [curve.trained_to_its_end(max_epochs) for curve in curves]
     return [rng.sample(ends, n_trials) for _ in range(n_rounds)]
 
 
 def mix_quick(rounds: list[list[Curve]], n_quick: int, seed: int = 0) -> list[list[Curve]]:
-    """Puts a curve of the quick family after each of the first `n_quick` curves of a round."""
+    """Insert a curve of the quick family after each of the first `n_quick` curves of a round."""
     rng = random.Random(seed)
     return [
         [c for curve in curves[:n_quick] for c in (curve, make_quick(rng, curve.max_epochs))]
@@ -164,7 +165,7 @@ def mix_quick(rounds: list[list[Curve]], n_quick: int, seed: int = 0) -> list[li
 
 
 def make_quick(rng: random.Random, max_epochs: int) -> Curve:
-    """A curve on cached features: near its ceiling, below the best networks', after an epoch."""
+    """Make a curve on cached features, near its ceiling, which is below the best, at once."""
     ceiling, gap = rng.uniform(0.80, 0.86), rng.uniform(0.03, 0.10)
     values = [ceiling - gap * 0.6**epoch + rng.gauss(0, 0.004) for epoch in range(2 * max_epochs)]
     n = n_epochs_until_stopped(tuple(values))
@@ -172,7 +173,7 @@ def make_quick(rng: random.Random, max_epochs: int) -> Curve:
 
 
 def summarize(make: Callable[[], BasePruner], rounds: list[list[Curve]]) -> Summary:
-    """Replays every round with a fresh pruner and takes the means."""
+    """Replay every round with a fresh pruner, and return the means."""
     results = [judge(replay(make(), c, f"round {i}"), c) for i, c in enumerate(rounds)]
     unpruned = statistics.mean(sum(len(c.accuracies) for c in curves) for curves in rounds)
     n_epochs = statistics.mean(r.n_epochs for r in results)

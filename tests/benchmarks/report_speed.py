@@ -1,8 +1,8 @@
-"""How long the report of a study of 200 trials takes, how large its page is, and `rank` beside it.
+"""Time of `report` and `rank` on a study of 200 trials, and the size of the report's page.
 
-One network is really trained, on the demo images; it is made the best, and 199 trials of the
-default space stand beside it. Every run is a whole process; the first one has the winner answer
-on both splits, later ones read its answers.
+One network is trained, on the demo images; it is made the best of 199 more trials from the
+default space, which are only recorded. Every run is a whole process; the first one computes the
+winner's predictions for both splits, later ones read them.
 
     python tests/benchmarks/report_speed.py [--trials 200] [--runs 3]
 """
@@ -33,7 +33,7 @@ BETTER_THAN_ALL = 0.99999
 
 
 def make(url: str, n_trials: int) -> None:
-    """Makes the study."""
+    """Make the study."""
     plan = StudyPlan.model_validate(
         {
             "study": {"name": NAME, "workers": 1},
@@ -57,7 +57,7 @@ def make(url: str, n_trials: int) -> None:
 
 
 def forget_answers(url: str) -> None:
-    """Has the winner answer again in the next report."""
+    """Delete the winner's predictions, so that the next report computes them again."""
     store = Store.open(url)
     with store.write() as connection:
         connection.execute(sa.text("DELETE FROM convsearch_answers"))
@@ -65,7 +65,7 @@ def forget_answers(url: str) -> None:
 
 
 def main() -> None:
-    """Prints the medians."""
+    """Print the medians."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
     parser.add_argument("--trials", type=int, default=200)
     parser.add_argument("--runs", type=int, default=3)

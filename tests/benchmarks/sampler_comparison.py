@@ -1,9 +1,10 @@
-"""Compares samplers on a space of several families, to choose the default one.
+"""Compare samplers on a space of several families, to choose the default one.
 
-The objectives are synthetic and lie over the real space: its families with their domains, their
-known-good configs, and the real limits, which refuse some proposals. Each has a ceiling for every
-family, a smooth optimum in the family's own and in the common parameters, interactions,
-and noise as two seeds of one training have. How a study starts is the study's own code. Run it as
+The objectives are synthetic functions on the real search space: its families with their domains,
+their known-good configs, and the real limits, which refuse some proposals. Each objective has a
+ceiling for every family, a smooth optimum in the family's own and in the common parameters,
+interactions, and as much noise as there is between two seeds of one training. The start of a
+study is that of the product. Run it as
 `python tests/benchmarks/sampler_comparison.py [--seeds 20] [--budgets 30 100] [POLICY ...]`.
 """
 
@@ -30,10 +31,10 @@ from spaces.parameters.domain_types import Choices, Domain, Value
 LIMITS = Limits(max_parameters=10_000_000, max_memory_mb=2500, max_operations=150_000_000)
 IMAGE_SHAPE, N_CLASSES = (32, 32, 1), 4
 CHANCE, CEILING = 0.25, 0.91
-STEEPNESS = 0.5  # puts the median of random configs near .82, as of the recorded networks
+STEEPNESS = 0.5  # Puts the median of random configs near 0.82, as in the recorded trainings.
 NOISE = 0.005
 WITHIN = 0.005
-PRUNED_SHARE = 0.5  # about what the default pruner stops
+PRUNED_SHARE = 0.5  # About the share that the default pruner stops.
 N_PAIRS = 4
 
 Params = Mapping[str, Any]
@@ -42,19 +43,19 @@ Make = Callable[[int], BaseSampler]
 
 @dataclass(frozen=True, slots=True)
 class Term:
-    """What one parameter takes off: nothing at its optimum, most far from it."""
+    """What one parameter costs: nothing at its optimum, and the most far from it."""
 
     domain: Domain
     optimum: float
     losses: Mapping[Value, float]
 
     def distance(self, value: Value) -> float:
-        """How far a value is from the optimum, signed for numbers."""
+        """Return the distance of a value from the optimum, signed for numbers."""
         return self.losses[value] if self.losses else place(self.domain, value) - self.optimum
 
 
 def place(domain: Domain, value: Value) -> float:
-    """Where a number lies in its range, 0 to 1, by its logarithm where the range says so."""
+    """Return where a number lies in its range, 0 to 1, on the range's own scale."""
     if isinstance(domain, Choices) or isinstance(value, str):
         raise TypeError(f"Expected a range. Received: {domain}.")
     low, high = domain.low, domain.high
@@ -64,7 +65,7 @@ def place(domain: Domain, value: Value) -> float:
 
 
 class Landscape:
-    """True accuracies over a space; equal seeds give equal ones."""
+    """True accuracies over a space; equal seeds give equal landscapes."""
 
     def __init__(self, space: SearchSpace, seed: int) -> None:
         self.space = space
@@ -83,7 +84,7 @@ class Landscape:
         self.pairs = [tuple(rng.choice(numbers, 2, replace=False)) for _ in range(N_PAIRS)]
 
     def value(self, params: Params) -> float:
-        """The accuracy that many trainings would have on average."""
+        """Return the accuracy that many trainings would have on average."""
         terms = self.terms[params["family"]]
         active = {n: terms[n].distance(v) for n, v in params.items() if n in terms}
         loss = sum(self.weights[name] * d * d for name, d in active.items())
@@ -100,7 +101,7 @@ class Landscape:
     def _term(
         rng: np.random.Generator, domain: Domain, good: Mapping[str, Params], name: str
     ) -> Term:
-        """A term whose optimum is near what a known-good config has."""
+        """Draw a term whose optimum is near the value of a known-good config."""
         known = [params[name] for params in good.values() if name in params]
         if isinstance(domain, Choices):
             losses = dict(
@@ -114,7 +115,7 @@ class Landscape:
 
     @staticmethod
     def _move(rng: np.random.Generator, term: Term) -> Term:
-        """The term as one family has it: the optimum differs a little."""
+        """Return the term of one family: its optimum differs a little."""
         if term.losses:
             return term
         return Term(term.domain, float(np.clip(term.optimum + rng.normal(0, 0.1), 0, 1)), {})
@@ -122,7 +123,7 @@ class Landscape:
 
 @dataclass(slots=True)
 class Search:
-    """One simulated study: proposals, refusals, pruning and the best of what was observed."""
+    """One simulated study: proposals, refusals, pruning, and the best observed config."""
 
     space: SearchSpace
     landscape: Landscape
@@ -137,19 +138,19 @@ class Search:
         self.study = optuna.create_study(direction="maximize", sampler=self.sampler)
 
     def enqueue(self, configs: Sequence[Params]) -> None:
-        """Puts known-good configs before all proposals."""
+        """Enqueue known-good configs before all proposals."""
         for params in configs:
             self.study.enqueue_trial(dict(params))
 
     def run(self, n_trials: int) -> None:
-        """Runs until so many more trials have counted."""
+        """Run until `n_trials` more trials have counted."""
         goal = len(self.observed) + n_trials
         while len(self.observed) < goal:
             self._run_trial()
 
     @property
     def best(self) -> tuple[float, float]:
-        """The best observed accuracy, and the true one of that config."""
+        """Return the best observed accuracy, and the true one of that config."""
         return max(self.observed, default=(0.0, 0.0))
 
     def _run_trial(self) -> None:
@@ -171,7 +172,7 @@ class Search:
         self._train(trial, self.landscape.value({"family": config.family, **acting.params}))
 
     def _train(self, trial: optuna.Trial, true: float) -> None:
-        """Observes an accuracy; the lower half is pruned, once there are some to compare with."""
+        """Observe an accuracy; the lower half is pruned once there are enough to compare with."""
         seen = true + float(self.rng.normal(0, NOISE))
         earlier = [value for value, _ in self.observed]
         self.observed.append((seen, true))
@@ -184,7 +185,7 @@ class Search:
 
 
 class Recorder:
-    """A trial that remembers what was drawn from it."""
+    """A trial that keeps the parameters that were drawn from it."""
 
     def __init__(self, trial: optuna.Trial) -> None:
         self._trial = trial
@@ -203,7 +204,7 @@ def fix_family(sampler: BaseSampler, family: str | None) -> BaseSampler:
 
 
 def draw_all(space: SearchSpace, trial: optuna.Trial) -> None:
-    """Draws every parameter of the space, whether it will act or not."""
+    """Draw every parameter of the space, active or not."""
     domains = {"family": Choices(space.families), **space.domains}
     for name, domain in domains.items():
         if not domain.is_fixed:
@@ -240,7 +241,7 @@ def run_together(
     is_flat: bool = False,
     is_fair: bool = True,
 ) -> list[tuple[float, float]]:
-    """One study over all families, with the fair start that studies have."""
+    """Run one study over all families, with the fair start that studies have."""
     space = landscape.space
     family_trials = trials_per_family(n_trials, len(space.families)) if is_fair else 0
     search = Search(
@@ -254,7 +255,7 @@ def run_together(
 
 
 def start_alone(landscape: Landscape, n_trials: int, seed: int) -> list[Search]:
-    """One study a family, each with the known-good configs of a study of its budget."""
+    """Start one study per family, each with the known-good configs that its budget allows."""
     searches = []
     for number, family in enumerate(landscape.space.families):
         space = SearchSpace.create([family])
@@ -266,7 +267,7 @@ def start_alone(landscape: Landscape, n_trials: int, seed: int) -> list[Search]:
 
 
 def run_evenly(landscape: Landscape, n_trials: int, seed: int) -> list[tuple[float, float]]:
-    """One study a family, the budget in even parts."""
+    """Run one study per family, with equal parts of the budget."""
     n_families = len(landscape.space.families)
     searches = start_alone(landscape, n_trials // n_families, seed)
     for number, search in enumerate(searches):
@@ -275,7 +276,7 @@ def run_evenly(landscape: Landscape, n_trials: int, seed: int) -> list[tuple[flo
 
 
 def run_halving(landscape: Landscape, n_trials: int, seed: int) -> list[tuple[float, float]]:
-    """One study a family; the budget in rounds, after each of which the worse half is left."""
+    """Run one study per family in rounds, after each of which the worse half is dropped."""
     alive = start_alone(landscape, n_trials // len(landscape.space.families), seed)
     searches = list(alive)
     n_rounds = math.ceil(math.log2(len(alive))) + 1
@@ -301,7 +302,7 @@ POLICIES: dict[str, Callable[[Landscape, int, int], list[tuple[float, float]]]] 
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What a policy found: the true accuracy of its best config, and the best it came across."""
+    """What a policy found: the true accuracy of its best config, and the best one it tried."""
 
     chosen: float
     best: float

@@ -1,4 +1,4 @@
-"""Two workers with one thread each against one worker with two threads, on the same trials.
+"""Time of two workers with one thread each and of one worker with two, on the same trials.
 
 python tests/benchmarks/two_workers.py [--runs 3] [--epochs 6] [--source FILE.npz]
 """
@@ -25,7 +25,7 @@ NETWORKS = tuple(
 
 
 def run(source: Path, epochs: int, *, n_workers: int, n_threads: int) -> float:
-    """Gives the seconds from the start of the workers to the end of the last trial."""
+    """Return the seconds from the start of the workers until the last trial ends."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         opened = make_study(folder, NETWORKS, source=source, max_epochs=epochs, name="fixed")
@@ -39,7 +39,7 @@ def run(source: Path, epochs: int, *, n_workers: int, n_threads: int) -> float:
 
 
 def main() -> None:
-    """Runs both ways in turn."""
+    """Run both in turn, and print the ratios."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--epochs", type=int, default=6)

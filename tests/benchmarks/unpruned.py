@@ -1,7 +1,7 @@
-"""What a pruner cost a study: the same trials again without it, and where the best of them ended.
+"""What a pruner cost a study: its trials again without pruning, and the best accuracies of each.
 
-Each trial that counts is trained again to its own end under its number, from which its seed
-follows: one that was not pruned gives the same curve.
+Each trial that counts is trained again to its end under its number. The seed follows from the
+number, so a trial that was not pruned has the same curve again.
 
     python tests/benchmarks/unpruned.py STORE_URL STUDY [--workers 2]
 """
@@ -20,7 +20,7 @@ from storage import Store, create_study, load_optuna_study
 
 
 def main() -> None:
-    """Trains the trials again and prints both accuracies of each."""
+    """Train the trials again, and print both accuracies of each."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("store")
     parser.add_argument("study")

@@ -1,9 +1,9 @@
-"""What being watched costs a search: two workers on the same fixed trials, watched or not.
+"""How much a dashboard slows a search: two workers on the same fixed trials, watched or not.
 
-A real `convsearch dashboard` serves the study, and is asked for its page ten times a second as a
-browser asks: with what it has already. Timed is from the first trial's beginning to the last one's
-end; the median ratio of watched to unwatched is printed, of pairs that run in turn. How much of a
-core the dashboard took is printed beside each.
+A real `convsearch dashboard` serves the study, and its page is polled ten times per second as a
+browser does it, with the entity tag that it has. The time is from the start of the first trial to
+the end of the last one. Watched and unwatched searches run in turn, and the median ratio of the
+pairs is printed, together with the share of a core that the dashboard used.
 
     python tests/benchmarks/watched_speed.py [--trials 12] [--epochs 6] [--runs 3]
 """
@@ -34,7 +34,7 @@ POLL_S = 0.1
 
 @contextmanager
 def watched(folder: Path) -> Iterator[None]:
-    """Serves the study of a folder's store, and asks for it all the time."""
+    """Serve the study of a folder's store, and poll its page all the time."""
     port, is_over = free_port(), threading.Event()
     store = f"sqlite:///{folder / 'store.db'}"
     with serving(port, *OURS, str(port), CONVSEARCH_STORE=store) as connection:
@@ -60,13 +60,13 @@ def watched(folder: Path) -> Iterator[None]:
 
 
 def find_server(port: int) -> int:
-    """Gives the id of the child that serves a port."""
+    """Return the id of the child process that serves a port."""
     children = psutil.Process().children(recursive=True)
     return next(it.pid for it in children if str(port) in it.cmdline())
 
 
 def time_study(folder: Path, options: argparse.Namespace, *, is_watched: bool) -> float:
-    """Gives the seconds that two workers train the study's trials."""
+    """Return the seconds that two workers take for the study's trials."""
     folder.mkdir()
     widths = [(16, 32), (24, 48), (32, 32)]
     params = [make_params(*widths[n % len(widths)]) for n in range(options.trials)]
@@ -87,14 +87,14 @@ def time_study(folder: Path, options: argparse.Namespace, *, is_watched: bool) -
 
 
 def work(folder: Path) -> None:
-    """Runs the workers to the study's end."""
+    """Run the workers until the study ends."""
     workers = [start_worker(folder, NAME, n_threads=1) for _ in range(N_WORKERS)]
     codes = [worker.wait() for worker in workers]
     assert codes == [0] * N_WORKERS, (folder / "worker.log").read_text()
 
 
 def main() -> None:
-    """Prints the ratio of each pair, and their median."""
+    """Print the ratio of each pair, and their median."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
     parser.add_argument("--source", default=str(DEFAULT_SOURCE))
     parser.add_argument("--trials", type=int, default=12)

@@ -1,7 +1,7 @@
-"""A worker against a bare Keras loop: the same networks, one after the other, on one thread.
+"""Time of a worker and of a bare Keras loop that train the same networks on one thread.
 
-The bare loop builds, compiles and fits in one warm process, with Keras' own early stopping and
-plateau reduction. Both begin with a small network that is not counted: the one-off start.
+The bare loop builds, compiles and fits in one process, with Keras' own early stopping and plateau
+reduction. Both begin with a small network that does not count, because of the one-off start.
 
     python tests/benchmarks/worker_overhead.py [--runs 3] [--epochs 12] [--source FILE.npz]
 """
@@ -68,7 +68,7 @@ print(json.dumps(times))
 
 
 def run_bare(source: Path, epochs: int) -> float:
-    """Gives the seconds from the end of the warm-up to the end of the last network."""
+    """Return the seconds of the bare loop, from the end of the warm-up to the last network's."""
     with tempfile.TemporaryDirectory() as folder:
         opened = make_study(
             Path(folder), (WARM_UP, *NETWORKS), source=source, max_epochs=epochs, name="bare"
@@ -87,7 +87,7 @@ def run_bare(source: Path, epochs: int) -> float:
 
 
 def run_worker(source: Path, epochs: int) -> float:
-    """Gives the same for a worker with its trainer."""
+    """Return the same seconds of a worker with its trainer."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         opened = make_study(
@@ -102,7 +102,7 @@ def run_worker(source: Path, epochs: int) -> float:
 
 
 def main() -> None:
-    """Runs worker and bare loop in turn."""
+    """Run worker and bare loop in turn, and print the ratios."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--epochs", type=int, default=12)

@@ -1,6 +1,6 @@
-"""What users and other programs rely on: each test compares it with a file in `expected`.
+"""Fixtures for tests of what users and other programs rely on, compared with `expected/`.
 
-After a change that is meant, `CONTRACT=write pytest tests/contract` writes those files anew.
+After an intended change, `CONTRACT=write pytest tests/contract` writes those files again.
 """
 
 import json
@@ -47,7 +47,7 @@ Check = Callable[[str, Any], None]
 
 @dataclass(frozen=True, slots=True)
 class Lab:
-    """A folder with images and a store, and commands that run there as processes."""
+    """A folder with images and a store, in which commands run as processes."""
 
     folder: Path
     has_standin: bool = False
@@ -58,18 +58,18 @@ class Lab:
         return self.folder / "convsearch.db"
 
     def run(self, *arguments: str, code: int | None = 0) -> str:
-        """Runs a command, and returns what it printed."""
+        """Run a command, and return its output."""
         done = self._start("-m", "search", *arguments)
         if code is not None:
             assert done.returncode == code, done.stderr
         return done.stdout
 
     def ask(self, *arguments: str, code: int | None = 0) -> Any:
-        """Runs a command with `--json`, and returns its document."""
+        """Run a command with `--json`, and return its document."""
         return json.loads(self.run(*arguments, "--json", code=code))
 
     def run_all(self, *commands: Sequence[str]) -> list[tuple[int, str]]:
-        """Runs commands in one process, and returns exit code and answer of each."""
+        """Run commands in one process, and return exit code and output of each."""
         done = self._start("-c", RUN_ALL, json.dumps(commands))
         assert done.returncode == 0, done.stderr
         return [tuple(it) for it in json.loads(done.stdout)]
@@ -81,7 +81,7 @@ class Lab:
             site.mkdir(exist_ok=True)
             (site / "sitecustomize.py").write_text(USE_STANDIN)
             paths.append(str(site))
-        told = {
+        settings = {
             "PYTHONPATH": os.pathsep.join(paths),
             "CONVSEARCH_CACHE": str(self.folder / "cache"),
             "CONVSEARCH_STORE": "sqlite:///convsearch.db",
@@ -91,7 +91,7 @@ class Lab:
         return subprocess.run(
             [sys.executable, *arguments],
             cwd=self.folder,
-            env={**os.environ, **told},
+            env={**os.environ, **settings},
             capture_output=True,
             text=True,
             check=False,
@@ -99,7 +99,7 @@ class Lab:
 
 
 def write_images(path: Path, *, n: int = 90, size: int = 32) -> None:
-    """Writes noise with a bright blob whose place tells the class of three."""
+    """Write noise of three classes, with a bright blob in the place of its class."""
     labels = np.arange(n) % 3
     images = np.random.default_rng(0).integers(0, 120, (n, size, size), np.uint8)
     for image, label in zip(images, labels, strict=True):
@@ -108,25 +108,25 @@ def write_images(path: Path, *, n: int = 90, size: int = 32) -> None:
 
 
 def shape_of(document: Any, place: str = "") -> dict[str, list[str]]:
-    """Returns the types of the values at each place of a JSON document."""
+    """Return the types of the values at each place of a JSON document."""
     found: dict[str, set[str]] = {}
 
-    def visit(value: Any, place: str) -> None:
+    def collect(value: Any, place: str) -> None:
         kind = "number" if type(value) in {int, float} else type(value).__name__
         found.setdefault(place or "(all)", set()).add(kind)
         if isinstance(value, dict):
             for key, inner in value.items():
-                visit(inner, f"{place}.{key}".lstrip("."))
+                collect(inner, f"{place}.{key}".lstrip("."))
         elif isinstance(value, list):
             for inner in value:
-                visit(inner, f"{place}[]")
+                collect(inner, f"{place}[]")
 
-    visit(document, place)
+    collect(document, place)
     return {place: sorted(kinds) for place, kinds in sorted(found.items())}
 
 
 def to_text(document: Mapping[str, Any]) -> str:
-    """Writes a document with a line for each value, and for each item of a long one."""
+    """Format a document with a line for each value, and for each item of a long one."""
     return "{\n " + ",\n ".join(f'"{key}": {lines(it)}' for key, it in document.items()) + "\n}\n"
 
 
@@ -143,7 +143,7 @@ def lines(value: Any) -> str:
 
 
 def close_to(value: Any) -> Any:
-    """Makes each fraction equal to those within rounding: processors differ in last digits."""
+    """Make fractions equal within rounding: processors differ in the last digits."""
     if isinstance(value, dict):
         return {key: close_to(inner) for key, inner in value.items()}
     if isinstance(value, list):
@@ -153,13 +153,13 @@ def close_to(value: Any) -> Any:
 
 @pytest.fixture
 def shape() -> Callable[[Any], dict[str, list[str]]]:
-    """Returns the types of the values at each place of a JSON document."""
+    """Return the types of the values at each place of a JSON document."""
     return shape_of
 
 
 @pytest.fixture
 def expect() -> Callable[[str, Any], Any]:
-    """Returns what is in the file of a name, given what was found."""
+    """Return the content of the file `name`, given what was found."""
 
     def read(name: str, found: Any) -> Any:
         path = EXPECTED / f"{name}.json"
@@ -172,7 +172,7 @@ def expect() -> Callable[[str, Any], Any]:
 
 @pytest.fixture
 def check(expect: Callable[[str, Any], Any]) -> Check:
-    """Compares what was found with the file of a name."""
+    """Compare what was found with the file `name`."""
 
     def compare(name: str, found: Any) -> None:
         assert found == close_to(expect(name, found))
@@ -182,13 +182,13 @@ def check(expect: Callable[[str, Any], Any]) -> Check:
 
 @pytest.fixture
 def make_lab(tmp_path: Path) -> Callable[[], Lab]:
-    """Makes a lab with an empty folder, in which networks are really trained."""
+    """Make a lab with an empty folder, in which networks are trained."""
     return lambda: Lab(tmp_path)
 
 
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Lab:
-    """A lab with images, in which trainings are made up."""
+    """A lab with images, in which trainings are simulated."""
     made = Lab(tmp_path_factory.mktemp("lab"), has_standin=True)
     write_images(made.folder / "images.npz")
     return made

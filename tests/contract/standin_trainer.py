@@ -1,6 +1,6 @@
-"""Stands in for the trainer, without TensorFlow and without the project's own modules.
+"""A replacement for the trainer without TensorFlow and without the project's modules.
 
-A trial's curve follows from its seed and family by integers and powers of two alone, so it is
+A trial's curve is computed from its seed and family with integers and powers of two only, so it is
 the same on every processor. Some trials fail, and some are unfit.
 """
 

@@ -1,4 +1,4 @@
-"""The commands, the names that users import, environment variables, and the store's tables."""
+"""Commands, public names, environment variables and tables of the store stay the same."""
 
 import importlib
 import inspect
@@ -21,7 +21,7 @@ PUBLIC = ("search", "analysis", "spaces", "spaces.models", "spaces.parameters")
 
 
 def describe(parameter: Any) -> dict[str, Any]:
-    """Returns all of an option or argument but its texts."""
+    """Return all properties of an option or argument except its texts."""
     names = ("nargs", "required", "multiple", "is_flag", "count", "hidden", "default", "envvar")
     kept = {name: getattr(parameter, name, None) for name in (*names, "min", "max")}
     annotation = parameter.type_descriptor.annotation
@@ -34,7 +34,7 @@ def describe(parameter: Any) -> dict[str, Any]:
 
 
 def walk(command: Any, path: str) -> dict[str, Any]:
-    """Returns a command with its sub-commands, by what is typed."""
+    """Return a command and its subcommands by their full names."""
     found: dict[str, Any] = {path: [describe(it) for it in command.params if it.name != "help"]}
     for name, inner in getattr(command, "commands", {}).items():
         found |= walk(inner, f"{path} {name}")
@@ -49,7 +49,7 @@ def test_commands_and_their_options(check: Any) -> None:
 
 @pytest.mark.parametrize("package", PUBLIC)
 def test_public_names_are_still_there(expect: Any, package: str) -> None:
-    """More names, and more parameters with defaults, may come."""
+    """New names, and new parameters with defaults, are allowed."""
     module = importlib.import_module(package)
     names = getattr(module, "__all__", None) or [
         name for name, value in vars(module).items() if is_own(name, value)
@@ -67,7 +67,7 @@ def is_own(name: str, value: Any) -> bool:
 
 
 def signature_of(value: Any) -> list[str]:
-    """Returns the parameters with their defaults, without their types; none of a constant."""
+    """Return the parameters with defaults and without types; a constant has none."""
     try:
         parameters = inspect.signature(value).parameters.values()
     except (TypeError, ValueError):
@@ -94,7 +94,7 @@ def test_tables_of_a_store(check: Any, tmp_path: Path) -> None:
 
 
 def read_schema(path: Path) -> dict[str, Any]:
-    """Returns columns and indexes of each table."""
+    """Return the columns and indexes of each table."""
     with closing(sqlite3.connect(path)) as database:
         tables = database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
         found: dict[str, Any] = {}

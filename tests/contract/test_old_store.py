@@ -1,7 +1,7 @@
-"""A store and a report that were made before still open, and a study there goes on.
+"""A store and a report of an earlier version still open, and its study can be continued.
 
 `stores/shapes` was made in a folder `/srv/lab` by `run study.toml`, `confirm --top 2 --seeds 2`
-and `report`; `answers.json` is what the commands answered then.
+and `report`; `answers.json` is the output of the commands at that time.
 """
 
 import json
@@ -31,7 +31,7 @@ ASKED = {
 
 @pytest.fixture
 def shapes(make_lab: Any) -> Any:
-    """The lab as it was, moved to a folder of today."""
+    """The lab of that time, moved to a new folder."""
     lab = make_lab()
     shutil.copytree(STORES / "shapes", lab.folder, dirs_exist_ok=True)
     with tarfile.open(lab.folder / "store.tar.gz") as archive:
@@ -44,7 +44,7 @@ def shapes(make_lab: Any) -> Any:
 
 @pytest.fixture
 def answers(shapes: Any) -> Any:
-    """What the commands answered, as of today's folder."""
+    """The output of the commands at that time, with the path of the new folder."""
     text = (shapes.folder / "answers.json").read_text()
     return json.loads(text.replace(PLACE, str(shapes.folder)))
 
@@ -111,7 +111,7 @@ def test_old_study_goes_on(shapes: Any, answers: Any) -> None:
 
 @pytest.mark.slow
 def test_same_study_file_gives_the_same_trials(make_lab: Any) -> None:
-    """Really trained: on another processor, which rounds otherwise, an image or two may differ."""
+    """Trained networks: on a processor that rounds differently, one or two images may differ."""
     lab = make_lab()
     for name in ("study.toml", "images.npz"):
         shutil.copy(STORES / "shapes" / name, lab.folder)
@@ -125,5 +125,5 @@ def test_same_study_file_gives_the_same_trials(make_lab: Any) -> None:
 
 
 def trials_of(ranking: dict[str, Any]) -> dict[int, dict[str, Any]]:
-    """Returns the trials of a ranking by number, without their ranks."""
+    """Return the trials of a ranking by number, without their ranks."""
     return {it["trial"]: {**it, "rank": None} for it in ranking["trials"]}

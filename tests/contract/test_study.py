@@ -1,7 +1,7 @@
 """One seed gives one ranking; JSON documents keep their keys, and records in the store theirs.
 
-Trainings are made up by `standin_trainer.py`, so proposals, pruning and ranking are compared
-trial by trial, on any processor.
+Trainings are simulated by `standin_trainer.py`, so proposals, pruning and ranking can be compared
+trial by trial on any processor.
 """
 
 import json
@@ -97,7 +97,7 @@ def test_confirmation_and_warm_start_keep_their_records(
 
 
 def read_attributes(lab: Any) -> dict[str, list[str]]:
-    """Returns the keys of what is kept with studies and trials."""
+    """Return the keys of the attributes of studies and trials."""
     tables = ("study_user", "study_system", "trial_user", "trial_system")
     with closing(sqlite3.connect(lab.store)) as database:
         found = {

@@ -252,6 +252,17 @@ class Fleet:
             study_id = load_study(store, self.name).study_id
             return sorted(row.pid for row in list_workers(store, study_id))
 
+    def holders_of_lost_trials(self, n_losses: int) -> set[int | None]:
+        """Return the processes that hold trials lost so often since their last new epoch.
+
+        None is among them if such a trial waits for a worker.
+        """
+        with self.store() as store:
+            study_id = load_study(store, self.name).study_id
+            leases = list_open_leases(store, study_id)
+            pids = {row.worker_id: row.pid for row in list_workers(store, study_id)}
+        return {pids.get(it.worker_id or "") for it in leases if it.n_losses >= n_losses}
+
     def logs(self) -> str:
         """Return the logs of the workers of `run`."""
         return "".join(

@@ -1,4 +1,4 @@
-"""Fixtures for the service: a tiny image set, and a small study on it."""
+"""Fixtures for the tests of `search`: a tiny image set, and a small study on it."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -25,7 +25,7 @@ SMALL_SPACE: dict[str, Any] = {
 
 
 def write_blobs(path: Path, *, n: int = 96, size: int = 16, n_classes: int = 3) -> Path:
-    """Writes an `.npz` of images whose class is where their bright blob lies."""
+    """Write an `.npz` of images whose class is the position of a bright blob."""
     rng = np.random.default_rng(0)
     labels = np.arange(n) % n_classes
     images = rng.integers(0, 80, (n, size, size), dtype=np.uint8)
@@ -40,7 +40,7 @@ def write_blobs(path: Path, *, n: int = 96, size: int = 16, n_classes: int = 3) 
 def cache_folder(
     tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
 ) -> Path:
-    """Keeps prepared sets out of the user's cache."""
+    """Use a cache folder of the tests instead of the user's."""
     folder = tmp_path_factory.mktemp("cache")
     monkeypatch.setenv("CONVSEARCH_CACHE", str(folder))
     return folder
@@ -48,18 +48,18 @@ def cache_folder(
 
 @pytest.fixture
 def blobs(tmp_path: Path) -> Path:
-    """A source that a small network learns in an epoch or two."""
+    """A source that a small network learns in one or two epochs."""
     return write_blobs(tmp_path / "blobs.npz")
 
 
 @pytest.fixture
 def prepared(blobs: Path, cache_folder: Path) -> PreparedSet:
-    """The prepared blobs."""
+    """The prepared set of `blobs`."""
     return prepare(DataSettings(source=str(blobs), image_size=16), cache_folder)
 
 
 def make_plan(source: Path, folder: Path, **tables: dict[str, Any]) -> StudyPlan:
-    """Gives the plan of a study of small networks, with its store in a folder."""
+    """Return the plan of a study of small networks, whose store is in a folder."""
     values: dict[str, dict[str, Any]] = {
         "study": {"name": "small", "workers": 1},
         "data": {"source": str(source), "image_size": 16},
@@ -76,7 +76,7 @@ def make_plan(source: Path, folder: Path, **tables: dict[str, Any]) -> StudyPlan
 
 @pytest.fixture
 def make_study(blobs: Path, tmp_path: Path) -> Callable[..., OpenStudy]:
-    """Makes a small study that no worker has begun; tables of its plan may be changed."""
+    """Make a small study that no worker has joined; arguments change tables of its plan."""
 
     def make(**tables: dict[str, Any]) -> OpenStudy:
         submission = submit(resolve_plan(make_plan(blobs, tmp_path, **tables)))

@@ -1,6 +1,6 @@
-"""A trainer without TensorFlow that speaks the real protocol and then dies as it is told.
+"""A trainer without TensorFlow that follows the real protocol and ends in the given mode.
 
-Run as `python fake_trainer.py MODE`; epochs take a hundredth of a second, steady ones a tenth.
+Run as `python fake_trainer.py MODE`. An epoch takes 0.01 s, and 0.1 s in the mode `steady`.
 """
 
 import os
@@ -39,7 +39,7 @@ def main() -> None:
 
 
 def save(task: Task, epoch: int, mode: str) -> str:
-    """Leaves the number of the epoch as the checkpoint, and says why it did not."""
+    """Write the number of the epoch as the checkpoint, or return why that failed."""
     if mode == "unsaved":
         return "Cannot save: No space left on device"
     path = Path(task.checkpoint)
@@ -49,7 +49,7 @@ def save(task: Task, epoch: int, mode: str) -> str:
 
 
 def die(channel: Channel, mode: str) -> bool:
-    """Ends as the mode says; True when the trial has ended and the trainer goes on."""
+    """End as the mode says; return whether the trial has ended and the trainer continues."""
     if mode.startswith("forked and ") and os.fork() == 0:
         time.sleep(1000)
     match mode.removeprefix("forked and "):
@@ -84,7 +84,7 @@ def die(channel: Channel, mode: str) -> bool:
 
 
 def be_watched(channel: Channel) -> None:
-    """Trains two epochs: with the verdict on the second, the worker has looked at the memory."""
+    """Train two epochs; at its reply to the second, the worker has measured the memory."""
     for number in (3, 4):
         channel.send(Epoch(EpochRow(number, 1.0, 0.5, 1.0, 0.5, 1e-3, 0.01, 50.0), "", ()))
         channel.receive()

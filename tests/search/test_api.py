@@ -1,4 +1,4 @@
-"""The service as a function."""
+"""The public function `search.run`."""
 
 from pathlib import Path
 
@@ -26,6 +26,6 @@ def test_unknown_key_is_named(blobs: Path) -> None:
         search.run(blobs, tables={"training": {"epochs": 3}})
 
 
-def test_package_has_nothing_else() -> None:
+def test_package_exports_nothing_else() -> None:
     with pytest.raises(AttributeError, match="no attribute 'walk'"):
         search.walk  # noqa: B018

@@ -1,4 +1,4 @@
-"""Fixtures for the tests of spaces: a whole space, small configs, layers that count, images."""
+"""Fixtures for the tests of `spaces`: a space, small configs, layers that count cost, images."""
 
 import os
 import random
@@ -35,7 +35,7 @@ SMALL: dict[str, dict[str, object]] = {
 
 @pytest.fixture(scope="session")
 def small_config() -> Callable[..., Config]:
-    """Draws a small config of a family with some values fixed."""
+    """Draw a small config of a family with some values fixed."""
 
     def draw(family: str = "plain", **fixed: object) -> Config:
         narrowed = SMALL_HEAD | SMALL[family] | fixed
@@ -50,7 +50,7 @@ def make_settings(*, normalized: bool = False) -> LayerSettings:
 
 @pytest.fixture(scope="session")
 def cost_layers() -> Callable[..., CostLayers]:
-    """Makes a toolbox that counts, with or without batch normalization."""
+    """Make layers that count cost, with or without batch normalization."""
     return lambda *, normalized=False: CostLayers(make_settings(normalized=normalized))
 
 
@@ -59,7 +59,7 @@ Block = Callable[[Any, Layers[Any]], Any]
 
 @pytest.fixture(scope="session")
 def block_model() -> Callable[..., Any]:
-    """Makes a Keras model of one block alone."""
+    """Make a Keras model of a single block."""
 
     def build(block: Block, shape: tuple[int, int, int], *, normalized: bool = False) -> Any:
         import keras
@@ -82,5 +82,5 @@ def images() -> np.ndarray:
 
 @pytest.fixture(scope="session")
 def plain_space() -> SearchSpace:
-    """All of the family `plain`, as a study without a study file searches it."""
+    """The whole space of the family `plain`, as without a study file."""
     return SearchSpace.create(["plain"])

@@ -1,4 +1,4 @@
-"""Configs: JSON and back, and keys that tell them apart."""
+"""Configs: JSON and back, and keys that differ between configs."""
 
 import json
 import random
@@ -37,7 +37,7 @@ RECORD: dict[str, Any] = {
 }
 
 
-def test_key_is_what_stored_trials_have() -> None:
+def test_key_equals_those_of_stored_trials() -> None:
     config = Config.from_json(RECORD)
     assert config.to_json() == RECORD
     assert config.key() == "b6072a2b558198588e9a86117147e06071587aa0ce865f0c7df46ec8513e66bf"

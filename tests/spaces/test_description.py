@@ -1,4 +1,4 @@
-"""Networks in words: their families' own, and a list of their fields for all others."""
+"""Descriptions of networks: those of their families, or a list of fields."""
 
 import random
 from collections.abc import Iterator

@@ -35,7 +35,7 @@ FIXED: dict[str, object] = {
 }
 
 
-def test_optuna_trial_and_its_record_give_the_same_config(plain_space: SearchSpace) -> None:
+def test_optuna_trial_and_its_parameters_give_the_same_config(plain_space: SearchSpace) -> None:
     study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
     for _ in range(20):
         trial = study.ask()
@@ -68,7 +68,7 @@ def test_fixed_parameters_and_a_single_family_are_not_suggested() -> None:
     assert trial.suggested == {}
 
 
-def test_nesterov_is_not_asked_without_momentum() -> None:
+def test_nesterov_is_not_suggested_without_momentum() -> None:
     trial = PreferredTrial({})
     space = SearchSpace.create(["plain"], {"optimizer": "sgd", "sgd_momentum": 0})
     assert space.suggest(trial).optimizer.nesterov is False
@@ -142,11 +142,11 @@ def test_known_good_parameters_are_inside_a_narrowed_space(narrowed: dict[str, o
     for parameters in known_good:
         trial = study.ask()
         config = space.suggest(trial)
-        assert trial.params == parameters  # nothing was out of range, missing or unused
+        assert trial.params == parameters  # Nothing was out of range, missing or unused.
         predict_cost(config, (32, 32, 1), 4)
 
 
-def test_known_good_has_a_handful_for_the_whole_space(plain_space: SearchSpace) -> None:
+def test_whole_space_has_several_known_good_configs(plain_space: SearchSpace) -> None:
     assert 4 <= len(plain_space.known_good()) <= 6
 
 
@@ -159,7 +159,7 @@ def test_known_good_drops_duplicates() -> None:
     [
         ({}, 1),
         ({"kernel_size": {"low": 3}, "batch_size": [16, 32, 64]}, 12),
-        ({"stages": [1, 2], "pool_size": [2, 3]}, 6),  # two poolings, then four pairs of them
+        ({"stages": [1, 2], "pool_size": [2, 3]}, 6),  # Two poolings, then four pairs of them.
         ({"pool": [True, False], "pool_size": [2, 3]}, 3),
         ({"optimizer": ["adam", "sgd"], "sgd_learning_rate": 0.01, "sgd_momentum": 0.0}, 2),
     ],
@@ -168,7 +168,7 @@ def test_count_is_exact(freed: dict[str, object], expected: int) -> None:
     assert SearchSpace.create(["plain"], FIXED | freed).count() == expected
 
 
-def test_count_is_none_for_an_endless_space(plain_space: SearchSpace) -> None:
+def test_count_is_none_for_an_infinite_space(plain_space: SearchSpace) -> None:
     assert plain_space.count() is None
 
 
@@ -214,7 +214,7 @@ def test_limits_too_low_for_every_network_are_refused(
         plain_space.check_image_shape((32, 32, 1), 4, limits)
 
 
-def test_whole_path_of_a_draw_loads_neither_keras_nor_optuna() -> None:
+def test_drawing_a_config_loads_neither_keras_nor_optuna() -> None:
     code = (
         "import random, sys; import spaces; "
         "space = spaces.SearchSpace.create(['plain']); space.known_good(); "

@@ -1,4 +1,4 @@
-"""Modules of users: found, run once, refused with one sentence when something is wrong."""
+"""Modules of users: found, run once, and refused with one sentence if something is wrong."""
 
 import random
 import sys
@@ -29,7 +29,7 @@ def test_module_registers_its_family_once(module: Path) -> None:
     assert module_of("plain") is None
 
 
-def test_its_configs_come_back_from_json(module: Path) -> None:
+def test_configs_of_a_module_survive_json(module: Path) -> None:
     FamilyModule.find(str(module)).load()
     config = SearchSpace.create(["own"]).random_config(random.Random(0))
     assert Config.from_json(config.to_json()) == config
@@ -61,14 +61,14 @@ def test_other_content_than_the_studys_is_refused(module: Path) -> None:
         found.load()
 
 
-def test_module_that_is_gone_is_refused(module: Path) -> None:
+def test_deleted_module_is_refused(module: Path) -> None:
     found = FamilyModule.find(str(module))
     module.unlink()
     with pytest.raises(SpaceError, match=r"\(SHA-256 [0-9a-f]{12}\.\.\.\) is not on this machine"):
         found.load()
 
 
-def test_same_file_in_the_workers_folder_will_do(
+def test_same_file_in_the_workers_folder_is_used(
     module: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     found = FamilyModule.find(str(module))
@@ -115,7 +115,7 @@ def test_module_without_a_family_is_refused(module: Path) -> None:
         FamilyModule.find(str(module)).load()
 
 
-def test_all_are_those_of_the_package_and_the_studys_own(module: Path) -> None:
+def test_all_families_are_those_of_the_package_and_of_the_study(module: Path) -> None:
     package = family_names()
     own = FamilyModule.find(str(module)).load()
     assert choose_families(["all"], own) == (*package, "own")
@@ -138,7 +138,7 @@ def test_unknown_name_beside_all_is_refused_with_the_known_ones() -> None:
         ("return [{", "yield [][1]; [{", "`known_good` raised IndexError: list index"),
     ],
 )
-def test_family_that_cannot_tell_its_space_is_named(
+def test_family_whose_space_cannot_be_read_is_named(
     module: Path, old: str, new: str, message: str
 ) -> None:
     module.write_text(module.read_text().replace(old, new, 1))
@@ -154,7 +154,7 @@ def test_parameter_of_a_common_name_is_refused(module: Path) -> None:
         SearchSpace.create(["own"])
 
 
-def test_family_that_only_this_process_knows_is_refused() -> None:
+def test_family_registered_only_in_this_process_is_refused() -> None:
     kind = type("Here", (Family,), {m: lambda *_: {} for m in ("parameters", "suggest")})
     register_family("here")(type("Here", (kind,), {"known_good": lambda _: []}))
     with pytest.raises(SpaceError, match=r"in .space. modules.*Received: `here`"):
@@ -171,7 +171,7 @@ def test_family_that_only_this_process_knows_is_refused() -> None:
         ),
     ],
 )
-def test_known_good_that_the_family_cannot_take_is_refused(
+def test_known_good_config_that_the_family_does_not_accept_is_refused(
     tmp_path: Path, given: str, error: str
 ) -> None:
     path = tmp_path / "wide.py"

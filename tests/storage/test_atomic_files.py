@@ -30,7 +30,7 @@ def test_error_keeps_the_old_file(tmp_path: Path, error: type[BaseException]) ->
     assert names(tmp_path) == {"file"}
 
 
-def test_nothing_written_keeps_the_old_file(tmp_path: Path) -> None:
+def test_writing_nothing_keeps_the_old_file(tmp_path: Path) -> None:
     path = tmp_path / "file"
     path.write_text("old")
     with atomic_write(path):
@@ -43,7 +43,7 @@ def test_two_writers_do_not_share_a_partial_file(tmp_path: Path) -> None:
     with atomic_write(path) as first, atomic_write(path) as second:
         first.write_text("first")
         second.write_text("second")
-    assert path.read_text() == "first"  # The outer one ended last.
+    assert path.read_text() == "first"  # The outer writer ended last.
     assert names(tmp_path) == {"file"}
 
 
@@ -57,7 +57,7 @@ def test_partial_file_of_a_given_name_is_written_over(tmp_path: Path) -> None:
     assert names(tmp_path) == {"file"}
 
 
-def test_missing_folder_is_an_error_where_it_is_not_to_be_made(tmp_path: Path) -> None:
+def test_missing_folder_is_an_error_unless_it_may_be_created(tmp_path: Path) -> None:
     with (
         pytest.raises(FileNotFoundError),
         atomic_write(tmp_path / "missing" / "file", parents=False) as partial,

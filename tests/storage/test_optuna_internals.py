@@ -1,4 +1,4 @@
-"""The installed Optuna has each private name that `storage.optuna_internals` uses."""
+"""The installed Optuna has every private name that `storage.optuna_internals` uses."""
 
 import inspect
 import re
@@ -128,7 +128,7 @@ def test_tested_range_is_that_of_the_package() -> None:
 
 
 @pytest.mark.parametrize("version", ["5.1.0", "5.1.0.dev", "4.9", "6.0.0", "5"])
-def test_another_optuna_is_refused_when_a_store_is_opened(
+def test_untested_optuna_is_refused_when_a_store_is_opened(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, version: str
 ) -> None:
     monkeypatch.setattr("optuna.__version__", version)
@@ -143,7 +143,7 @@ def test_patch_of_the_tested_optuna_is_accepted(monkeypatch: pytest.MonkeyPatch)
 
 
 @pytest.mark.parametrize("package", ["search", "analysis", "storage", "spaces"])
-def test_private_names_of_optuna_stand_in_one_module(package: str) -> None:
+def test_private_names_of_optuna_are_used_in_one_module_only(package: str) -> None:
     found = [
         f"{path.relative_to(ROOT)}:{number}: {line.strip()}"
         for path in sorted((ROOT / package).rglob("*.py"))

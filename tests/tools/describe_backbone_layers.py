@@ -1,4 +1,4 @@
-"""A Keras model as rows of the table: the spec of each layer, and where its inputs come from."""
+"""Describe Keras models as rows of the table of backbones: layer specs and input positions."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -35,7 +35,7 @@ _KINDS = {
 
 
 def describe_layers(models: Sequence[Any]) -> list[Layer]:
-    """The layers of one network, built at several sizes to tell fixed paddings from others.
+    """Return the layers of a network, built at several sizes to tell fixed paddings from others.
 
     Raises:
         ValueError: If there is a layer of an unknown kind.
@@ -51,7 +51,7 @@ def describe_layers(models: Sequence[Any]) -> list[Layer]:
 
 
 def leaf_operations(model: Any) -> Iterator[Any]:
-    """Layers and bare operations in the order of `model.layers`, models inside it opened."""
+    """Return layers and bare operations in the order of `model.layers`, inner models expanded."""
     for operation in model.layers if isinstance(model, keras.Sequential) else model.operations:
         if isinstance(operation, keras.Model):
             yield from leaf_operations(operation)
@@ -60,7 +60,7 @@ def leaf_operations(model: Any) -> Iterator[Any]:
 
 
 def describe_layer(variants: Sequence[Any]) -> LayerSpec:
-    """The spec of a layer, from what it is at each image size."""
+    """Return the spec of a layer, given the layer at each image size."""
     layer = variants[0]
     kind = _KINDS.get(type(layer).__name__)
     if kind is None:
@@ -69,7 +69,7 @@ def describe_layer(variants: Sequence[Any]) -> LayerSpec:
         return _describe_padding(variants)
     if kind == "crop":
         return LayerSpec(kind, amounts=_flatten_pairs(layer.cropping))
-    if not isinstance(layer, keras.Layer):  # an addition or multiplication written as one
+    if not isinstance(layer, keras.Layer):  # Written as an operator in Keras' code.
         return LayerSpec(kind)
     return LayerSpec(
         kind,
@@ -86,7 +86,7 @@ def describe_layer(variants: Sequence[Any]) -> LayerSpec:
 
 
 def _describe_padding(variants: Sequence[Any]) -> LayerSpec:
-    """A fixed padding, or one of Keras' `correct_pad`, which is smaller before even sides."""
+    """Describe a fixed padding, or Keras' `correct_pad`, which pads less before even sides."""
     sides = [layer.input.shape[1] for layer in variants]
     paddings = [_flatten_pairs(layer.padding) for layer in variants]
     half = paddings[0][1]
@@ -118,14 +118,14 @@ def _activation(layer: Any, kind: str) -> str:
 
 
 def _n_vectors(layer: Any, kind: str, *, trainable: bool) -> int:
-    """How many vectors, a weight for each channel, a layer without a kernel has."""
+    """Return how many vectors, with a weight per channel, a layer without a kernel has."""
     if kind in KERNEL_KINDS:
         return 0
     return sum(len(v.shape) == 1 and v.trainable == trainable for v in layer.weights)
 
 
 def _sources(model: Any) -> dict[int, list[Any]]:
-    """For each leaf operation's id, the leaf operations that its inputs come from."""
+    """Map the id of each leaf operation to the leaf operations that its inputs come from."""
     found: dict[int, list[Any]] = {}
     for operation in model.operations:
         inputs = [_producer(tensor) for tensor in _input_tensors(operation)]

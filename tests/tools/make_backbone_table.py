@@ -1,8 +1,8 @@
-"""Writes `spaces/models/backbones/backbones.json` from the networks of the installed Keras.
+"""Write `spaces/models/backbones/backbones.json` from the networks of the installed Keras.
 
     python -m tests.tools.make_backbone_table
 
-builds each network at up to five sizes, takes some minutes, and prints a line for each.
+It builds each network at up to five sizes, prints a line for each, and takes some minutes.
 """
 
 import json
@@ -40,11 +40,11 @@ _DEFAULTS = {field.name: field.default for field in fields(LayerSpec)}
 
 
 class _FileRequestedError(Exception):
-    """Carries what Keras asked `get_file` for out of its building."""
+    """Raised in place of a download; carries the arguments that Keras passed to `get_file`."""
 
 
 def main() -> None:
-    """Writes the table and prints a line for each backbone."""
+    """Write the table, and print a line for each backbone."""
     specs: dict[str, int] = {}
     entries = {}
     for name, function in sorted(network_functions().items()):
@@ -55,13 +55,13 @@ def main() -> None:
 
 
 def network_functions() -> dict[str, Callable[..., keras.Model]]:
-    """Every function of `keras.applications` that builds a network, by our name for it."""
+    """Return the functions of `keras.applications` that build networks, by our names."""
     found = vars(keras.applications).items()
     return {snake_case(name): f for name, f in found if name[0].isupper() and callable(f)}
 
 
 def snake_case(keras_name: str) -> str:
-    """`EfficientNetV2B0` as `efficientnet_v2_b0`."""
+    """Return a name in snake case: `EfficientNetV2B0` becomes `efficientnet_v2_b0`."""
     for word in _SINGLE_WORDS:
         keras_name = keras_name.replace(word, word.capitalize())
     return re.sub(r"(?<!^)(?=[A-Z])", "_", keras_name).lower()
@@ -70,7 +70,7 @@ def snake_case(keras_name: str) -> str:
 def describe_backbone(
     function: Callable[..., keras.Model], specs: dict[str, int]
 ) -> dict[str, Any]:
-    """A backbone's entry in the table; new specs are added to `specs`."""
+    """Return a backbone's entry in the table, and add new specs to `specs`."""
     layers = describe_layers(build_variants(function))
     rows: list[int | list[int]] = []
     for position, layer in enumerate(layers):
@@ -85,7 +85,7 @@ def describe_backbone(
 
 
 def describe_metadata(function: Callable[..., keras.Model]) -> dict[str, Any]:
-    """What a backbone's entry holds beside its layers."""
+    """Return what a backbone's entry holds besides its layers."""
     return {
         "keras_name": function.__name__,
         "min_size": smallest_size(function),
@@ -95,7 +95,7 @@ def describe_metadata(function: Callable[..., keras.Model]) -> dict[str, Any]:
 
 
 def build_variants(function: Callable[..., keras.Model]) -> list[keras.Model]:
-    """A network at the first size, and at the others if it has paddings."""
+    """Build a network at the first size, and at the others if it has paddings."""
     models = []
     for size in SIZES:
         models.append(function(weights=None, include_top=False, input_shape=(size, size, 3)))
@@ -105,7 +105,7 @@ def build_variants(function: Callable[..., keras.Model]) -> list[keras.Model]:
 
 
 def smallest_size(function: Callable[..., keras.Model]) -> int:
-    """The smallest side of an image that Keras lets the network take."""
+    """Return the smallest image side that Keras accepts for the network."""
     try:
         function(weights=None, include_top=False, input_shape=(1, 1, 3))
     except ValueError as error:
@@ -114,7 +114,7 @@ def smallest_size(function: Callable[..., keras.Model]) -> int:
 
 
 def preprocessing_mode(function: Callable[..., keras.Model]) -> Mode:
-    """How Keras' own weights of the network want pixels."""
+    """Return how pixels are scaled for Keras' own weights of the network."""
     module = function.__module__.rsplit(".", 1)[-1]
     preprocess = getattr(keras.applications, module).preprocess_input
     pixels = np.random.default_rng(0).uniform(0, 255, (1, 2, 2, 3))
@@ -127,7 +127,7 @@ def preprocessing_mode(function: Callable[..., keras.Model]) -> Mode:
 
 
 def imagenet_files(function: Callable[..., keras.Model]) -> list[list[str | int | None]]:
-    """Name, URL, hash and image size of Keras' own weights; no size: for all other sizes."""
+    """Return name, URL, hash and image size of Keras' own weights; no size means all others."""
     default = requested_file(function, 224)
     if requested_file(function, WEIGHT_SIZES[0]) == default:
         return [[*default, None]]
@@ -136,7 +136,7 @@ def imagenet_files(function: Callable[..., keras.Model]) -> list[list[str | int 
 
 
 def requested_file(function: Callable[..., keras.Model], size: int) -> list[str | int | None]:
-    """Name, URL and hash of the weights that Keras wants to get for images of a size."""
+    """Return name, URL and hash of the weights that Keras requests for images of a size."""
 
     def intercept(name: str, origin: str, file_hash: str | None = None, **_: object) -> None:
         raise _FileRequestedError(name, origin, file_hash)
@@ -150,7 +150,7 @@ def requested_file(function: Callable[..., keras.Model], size: int) -> list[str 
 
 
 def format_table(entries: dict[str, dict[str, Any]], specs: list[str]) -> str:
-    """The table as JSON: a spec and a backbone a line, for readable differences."""
+    """Return the table as JSON with one spec or backbone per line, for readable diffs."""
     lines = ",\n".join(f"{_compact(name)}:{_compact(b)}" for name, b in entries.items())
     version = _compact(keras.__version__)
     specs_text = ",\n".join(specs)

@@ -1,4 +1,4 @@
-"""Judging configs over seeds: known answers, and simulated studies whose truth is known."""
+"""Comparing configs over seeds: known results, and simulated studies with known accuracies."""
 
 import numpy as np
 import pytest
@@ -11,7 +11,7 @@ DEVIATIONS = (0.012, 0.006, 0.02, 0.012, 0.01)
 N_SEEDS, N_STUDIES = 5, 200
 
 
-def test_interval_is_students() -> None:
+def test_interval_is_that_of_students_t() -> None:
     (standing,) = compare_configs([Candidate(3, 10, (0.8, 0.9, 0.85))], resolution=0.001).standings
     assert (standing.mean, standing.deviation) == (pytest.approx(0.85), pytest.approx(0.05))
     assert standing.low == pytest.approx(0.85 - 4.302653 * 0.05 / 3**0.5)
@@ -32,7 +32,7 @@ def test_smaller_network_is_recommended_among_equals() -> None:
     assert sum(it.chance or 0 for it in found.standings) == pytest.approx(1)
 
 
-def test_one_training_each_separates_nothing() -> None:
+def test_one_training_each_separates_no_configs() -> None:
     found = compare_configs(
         [Candidate(1, 9, (0.9,)), Candidate(2, 5, (0.1,))], resolution=RESOLUTION
     )
@@ -41,7 +41,7 @@ def test_one_training_each_separates_nothing() -> None:
     assert found.recommended.trial == 1
 
 
-def test_equal_values_are_no_more_certain_than_their_step() -> None:
+def test_interval_of_equal_values_is_as_wide_as_their_step() -> None:
     found = compare_configs(
         [Candidate(1, 9, (0.9, 0.9)), Candidate(2, 5, (0.9, 0.9))], resolution=0.1
     )
@@ -49,7 +49,7 @@ def test_equal_values_are_no_more_certain_than_their_step() -> None:
     assert found.leader.low < 0.9 < (found.leader.high or 0)
 
 
-def test_configs_that_are_clearly_behind_are_named_once_there_is_enough() -> None:
+def test_clearly_worse_configs_are_ruled_out_after_enough_trainings() -> None:
     good, poor = (0.90, 0.91, 0.905), (0.60, 0.61, 0.605)
     candidates = [Candidate(1, 9, good), Candidate(2, 9, good), Candidate(3, 9, poor)]
     assert find_ruled_out(candidates, resolution=RESOLUTION) == {3}
@@ -58,13 +58,13 @@ def test_configs_that_are_clearly_behind_are_named_once_there_is_enough() -> Non
 
 
 @pytest.mark.parametrize("candidates", [[], [Candidate(1, 9, ())]])
-def test_nothing_to_judge_is_refused(candidates: list[Candidate]) -> None:
+def test_comparison_without_values_is_refused(candidates: list[Candidate]) -> None:
     with pytest.raises(ValueError, match="at least one config"):
         compare_configs(candidates, resolution=RESOLUTION)
 
 
 def simulate(seed: int) -> tuple[int, list[Candidate]]:
-    """Gives what a single value of each picks, and what is left after trainings with dropping."""
+    """Return the best config by single values, and the candidates after a confirmation."""
     rng = np.random.default_rng(seed)
 
     def train(config: int) -> float:
@@ -101,7 +101,7 @@ def test_true_best_is_picked_more_often_than_by_single_values_and_intervals_cove
     assert 0.92 <= np.mean(covered) <= 0.98
 
 
-def test_single_value_neither_hides_the_others_nor_is_recommended() -> None:
+def test_config_with_a_single_value_is_not_recommended() -> None:
     found = compare_configs(
         [
             Candidate(1, 900, (0.95, 0.951, 0.949, 0.95, 0.95)),
@@ -119,14 +119,14 @@ def test_single_value_neither_hides_the_others_nor_is_recommended() -> None:
     ]
 
 
-def test_config_whose_trainings_fail_is_recommended_only_without_an_equal() -> None:
+def test_config_with_failed_trainings_is_recommended_only_without_an_equal() -> None:
     values = (0.9, 0.91, 0.905)
     frail, steady = Candidate(1, 10, values, n_failed=2), Candidate(2, 900, values)
     assert compare_configs([frail, steady], resolution=RESOLUTION).recommended.trial == 2
     assert compare_configs([frail], resolution=RESOLUTION).recommended.trial == 1
 
 
-def test_reason_says_what_is_true_of_the_recommended_config() -> None:
+def test_reason_is_correct_for_the_recommended_config() -> None:
     values = (0.9, 0.91, 0.905)
     frail = Candidate(1, 10, (*values, 0.92), n_failed=2)
     larger, smaller = Candidate(2, 900, values), Candidate(3, 5, values)
@@ -136,7 +136,7 @@ def test_reason_says_what_is_true_of_the_recommended_config() -> None:
     assert compare_configs([larger], resolution=RESOLUTION).reason == "leader"
 
 
-def test_config_below_one_that_is_told_apart_is_not_recommended() -> None:
+def test_config_below_a_separable_one_is_not_recommended() -> None:
     found = compare_configs(
         [
             Candidate(1, 9000, (0.932, 0.928, 0.930)),
@@ -149,7 +149,7 @@ def test_config_below_one_that_is_told_apart_is_not_recommended() -> None:
     assert found.recommended.trial == 1
 
 
-def test_interval_stays_within_what_an_accuracy_can_be_and_one_config_has_no_rival() -> None:
+def test_interval_stays_within_0_and_1() -> None:
     (standing,) = compare_configs(
         [Candidate(1, 9, (0.99, 0.98, 1.0))], resolution=RESOLUTION
     ).standings

@@ -1,4 +1,4 @@
-"""Asking a WSGI application as a browser does, without a server."""
+"""Requests to a WSGI application as a browser sends them, without a server."""
 
 import gzip
 import io
@@ -10,7 +10,7 @@ from wsgiref.util import setup_testing_defaults
 
 @dataclass(frozen=True)
 class Answer:
-    """What an application answered; header names are in lower case."""
+    """A response of an application; header names are in lower case."""
 
     status: int
     headers: dict[str, str]
@@ -18,13 +18,13 @@ class Answer:
 
     @property
     def json(self) -> Any:
-        """The body, which may be compressed, as JSON."""
+        """The JSON document in the body, which may be compressed."""
         is_zipped = self.headers.get("content-encoding") == "gzip"
         return json.loads(gzip.decompress(self.body) if is_zipped else self.body)
 
 
 def ask(app: Any, path: str, *, method: str = "GET", body: bytes = b"", **headers: str) -> Answer:
-    """Asks for a path, with its query; headers are written as `if_none_match`."""
+    """Request a path with its query; headers are named like `if_none_match`."""
     path, _, query = path.partition("?")
     environ: dict[str, Any] = {
         "REQUEST_METHOD": method,

@@ -1,4 +1,4 @@
-"""The dashboard's answers: those of optuna-dashboard with what is ours, made and sent once."""
+"""The dashboard's responses: those of optuna-dashboard with our additions, and their caching."""
 
 import json
 import threading
@@ -34,7 +34,7 @@ OURS = {"note", "artifacts", "constraints"}
 
 @pytest.fixture
 def study(store: Store) -> optuna.Study:
-    """A plain study with trials of every state, and of differing ranges."""
+    """A plain study with trials of every state and of different ranges."""
     study = optuna.create_study(
         storage=store.optuna_storage, study_name="plain", direction="maximize"
     )
@@ -58,7 +58,7 @@ def study(store: Store) -> optuna.Study:
 
 @pytest.fixture
 def app(store: Store, study: optuna.Study) -> Iterator[Any]:
-    """The dashboard on the store as it is read."""
+    """A read-only dashboard of the store."""
     url = store.url.render_as_string(hide_password=False)
     with closing(Store.inspect(url)) as opened:
         yield Dashboard(opened)
@@ -68,7 +68,7 @@ def detail(app: Any, study: optuna.Study, after: int = 0, **headers: str) -> Ans
     return ask(app, f"/api/studies/{study._study_id}?after={after}", **headers)
 
 
-def test_study_is_told_as_optuna_dashboard_tells_it(
+def test_study_is_described_as_by_optuna_dashboard(
     app: Any, store: Store, study: optuna.Study
 ) -> None:
     theirs = detail(optuna_dashboard.wsgi(store.optuna_storage), study).json
@@ -90,7 +90,7 @@ def test_study_is_told_as_optuna_dashboard_tells_it(
 
 
 def in_order(described: list[dict[str, Any]]) -> list[str]:
-    """Gives descriptions in an order: optuna-dashboard keeps them, and choices, in sets."""
+    """Return descriptions in a fixed order: optuna-dashboard keeps them and choices in sets."""
     for it in described:
         domain = it.get("distribution", {})
         if "choices" in domain:
@@ -98,13 +98,13 @@ def in_order(described: list[dict[str, Any]]) -> list[str]:
     return sorted(map(json.dumps, described))
 
 
-def test_page_gets_the_trials_that_it_does_not_have(app: Any, study: optuna.Study) -> None:
+def test_only_trials_that_the_page_does_not_have_are_sent(app: Any, study: optuna.Study) -> None:
     assert [it["number"] for it in detail(app, study, 4).json["trials"]] == [4, 5]
     assert detail(app, study, 99).json["trials"] == []
 
 
 @pytest.mark.parametrize("after", ["-1", "x", "1e3", "9" * 40])
-def test_number_that_is_none_is_refused(app: Any, study: optuna.Study, after: str) -> None:
+def test_invalid_number_is_refused(app: Any, study: optuna.Study, after: str) -> None:
     answer = ask(app, f"/api/studies/{study._study_id}?after={after}")
     assert answer.status == HTTPStatus.BAD_REQUEST
     assert "number" in answer.json["reason"]
@@ -121,7 +121,9 @@ def test_nothing_is_sent_again_until_something_changed(app: Any, study: optuna.S
     assert changed.json["best_trials"][0]["number"] == 4
 
 
-def test_answers_are_compressed_for_who_takes_it(app: Any, study: optuna.Study) -> None:
+def test_responses_are_compressed_for_clients_that_accept_it(
+    app: Any, study: optuna.Study
+) -> None:
     plain, zipped = detail(app, study), detail(app, study, accept_encoding="gzip, br")
     assert "content-encoding" not in plain.headers
     assert zipped.headers["content-encoding"] == "gzip"
@@ -132,7 +134,7 @@ def test_answers_are_compressed_for_who_takes_it(app: Any, study: optuna.Study) 
 
 
 @pytest.mark.parametrize("how", ["Optuna 5", "Optuna 4"])
-def test_trial_that_broke_a_constraint_is_never_best(store: Store, how: str) -> None:
+def test_infeasible_trial_is_never_best(store: Store, how: str) -> None:
     study = optuna.create_study(
         storage=store.optuna_storage, study_name="constrained", direction="minimize"
     )
@@ -146,13 +148,13 @@ def test_trial_that_broke_a_constraint_is_never_best(store: Store, how: str) -> 
     app = Dashboard(store)
     answer = detail(app, study).json
     assert "0.2, by trial 1" in answer["note"]["body"]
-    assert answer["plotly_graph_objects"] == []  # Ours are of accuracies.
+    assert answer["plotly_graph_objects"] == []  # Our plots show accuracies.
     assert "never the best" in answer["trials"][0]["note"]["body"]
     assert [it["number"] for it in answer["best_trials"]] == [1]
     assert [it["constraints"] for it in answer["trials"]] == [[1.0], [-1.0], [0.0]]
 
 
-def test_studies_of_several_objectives_open_too(store: Store) -> None:
+def test_study_of_several_objectives_is_shown(store: Store) -> None:
     study = optuna.create_study(
         storage=store.optuna_storage, study_name="two", directions=["minimize", "maximize"]
     )
@@ -164,7 +166,7 @@ def test_studies_of_several_objectives_open_too(store: Store) -> None:
     assert answer["trials"][0]["note"]["body"] == "**Complete.**"
 
 
-def test_study_that_got_the_id_of_a_deleted_one_is_another(store: Store) -> None:
+def test_study_with_the_id_of_a_deleted_one_is_shown_as_new(store: Store) -> None:
     app = Dashboard(store)
     storage = store.optuna_storage
     first = optuna.create_study(storage=storage, study_name="first")
@@ -179,7 +181,7 @@ def test_study_that_got_the_id_of_a_deleted_one_is_another(store: Store) -> None
         assert detail(app, first).status == HTTPStatus.NOT_FOUND
 
 
-def test_study_that_was_made_anew_shows_none_of_its_dead_trials(store: Store) -> None:
+def test_recreated_study_shows_none_of_the_deleted_trials(store: Store) -> None:
     app = Dashboard(store)
     for name, values in (("x", (1.0, 2.0, 3.0)), ("y", (4.0,)), ("z", (5.0, 6.0, 7.0))):
         study = optuna.create_study(storage=store.optuna_storage, study_name="again")
@@ -197,7 +199,7 @@ def test_study_that_was_made_anew_shows_none_of_its_dead_trials(store: Store) ->
         store.optuna_storage.delete_study(study._study_id)
 
 
-def test_no_more_than_some_studies_are_held_in_memory(
+def test_number_of_studies_in_memory_is_limited(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("analysis.dashboard.study_cache.MAX_CACHED_STUDIES", 2)
@@ -212,7 +214,7 @@ def test_no_more_than_some_studies_are_held_in_memory(
     assert [it["values"] for it in detail(app, first).json["trials"]] == [[0.0]]
 
 
-def test_what_a_page_has_already_is_bounded(app: Any, study: optuna.Study) -> None:
+def test_number_of_cached_pages_is_limited(app: Any, study: optuna.Study) -> None:
     for after in range(90, 120):
         detail(app, study, after)
     assert len(app._study_pages[study._study_id]._pages) == 1
@@ -221,7 +223,7 @@ def test_what_a_page_has_already_is_bounded(app: Any, study: optuna.Study) -> No
 @pytest.mark.parametrize(
     "path", ["/api/studies/99", "/csv/99", "/api/studies/99/param_importances", "/artifacts/99/4"]
 )
-def test_study_that_is_not_there_is_not_found(app: Any, path: str) -> None:
+def test_missing_study_is_not_found(app: Any, path: str) -> None:
     assert ask(app, path).status == HTTPStatus.NOT_FOUND
 
 
@@ -233,11 +235,11 @@ def test_study_that_is_not_there_is_not_found(app: Any, path: str) -> None:
         "/artifacts/1/1/" + "1" * 90,
     ],
 )  # fmt: skip
-def test_path_that_is_no_picture_is_not_found(app: Any, path: str) -> None:
+def test_path_of_no_picture_is_not_found(app: Any, path: str) -> None:
     assert ask(app, path).status in {HTTPStatus.NOT_FOUND, HTTPStatus.BAD_REQUEST}
 
 
-def test_csv_of_everything_is_that_of_optuna_dashboard_and_made_once(
+def test_csv_is_that_of_optuna_dashboard_and_made_once(
     app: Any, store: Store, study: optuna.Study, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = f"/csv/{study._study_id}"
@@ -245,30 +247,30 @@ def test_csv_of_everything_is_that_of_optuna_dashboard_and_made_once(
     ours = ask(app, path)
     assert ours.body == theirs.body
     assert ours.headers["content-disposition"] == "attachment; filename=plain.csv"
-    monkeypatch.setattr(app, "optuna_app", None)  # Nobody is asked again.
+    monkeypatch.setattr(app, "optuna_app", None)  # It is not called again.
     assert ask(app, path).body == theirs.body
     assert ask(app, path, if_none_match=ours.headers["etag"]).status == HTTPStatus.NOT_MODIFIED
 
 
-def test_costly_answer_is_made_once_whatever_else_is_in_its_address(
+def test_slow_response_is_made_once_for_any_other_query_arguments(
     app: Any, study: optuna.Study, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     paths = [f"/csv/{study._study_id}", f"/api/studies/{study._study_id}/plot/timeline"]
     first = [ask(app, path).body for path in paths]
     chosen = ask(app, f"{paths[0]}?trial_ids=0,3&more").body
     assert len(chosen.splitlines()) == 3
-    monkeypatch.setattr(app, "optuna_app", None)  # Nobody is asked again.
+    monkeypatch.setattr(app, "optuna_app", None)  # It is not called again.
     monkeypatch.setattr(app, "_sampled_app", None)
     assert [ask(app, f"{path}?again=1").body for path in paths] == first
     assert ask(app, f"{paths[0]}?x=1&trial_ids=0,3").body == chosen
 
 
-def test_importance_of_a_study_is_told(app: Any, study: optuna.Study) -> None:
+def test_importance_of_a_study_is_shown(app: Any, study: optuna.Study) -> None:
     answer = ask(app, f"/api/studies/{study._study_id}/param_importances")
     assert {it["name"] for it in answer.json["param_importances"][0]} == {*DISTRIBUTIONS}
 
 
-def test_few_may_wait_for_what_takes_long_and_others_are_told_to_come_again() -> None:
+def test_few_requests_wait_for_a_slow_response_and_others_are_refused() -> None:
     slow_responses, going, made = SlowResponses(), threading.Event(), []
 
     def make() -> Response:
@@ -294,21 +296,21 @@ def test_few_may_wait_for_what_takes_long_and_others_are_told_to_come_again() ->
     assert [page.body for page in pages] == [b"long"] * 2
 
 
-def test_costly_answer_of_another_version_is_made_anew_in_a_while() -> None:
+def test_slow_response_of_an_old_version_is_replaced_later() -> None:
     slow_responses, n = SlowResponses(), iter(range(9))
 
     def make() -> Response:
         return Response(b"%d" % next(n))
 
     assert slow_responses.respond("/csv/1?", 1, make).body == b"0"
-    until = time.monotonic() + 30  # It took no time, and is given for ten times as long.
+    until = time.monotonic() + 30  # Kept for ten times as long as it took.
     while (body := slow_responses.respond("/csv/1?", 2, make).body) == b"0":
         assert time.monotonic() < until
     assert body == b"1"
     assert slow_responses.respond("/csv/1?", 2, make).body == b"1"
 
 
-def test_store_that_is_away_is_said_at_once_and_comes_back(
+def test_unavailable_store_is_reported_at_once_and_tried_again(
     app: Any, study: optuna.Study, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert detail(app, study).status == HTTPStatus.OK
@@ -330,7 +332,7 @@ def test_store_that_is_away_is_said_at_once_and_comes_back(
     assert detail(app, study).status == HTTPStatus.OK
 
 
-def test_store_without_studies_says_how_to_begin(store: Store) -> None:
+def test_store_without_studies_shows_how_to_begin(store: Store) -> None:
     app = Dashboard(store)
     answer = ask(app, "/dashboard")
     assert b"convsearch run" in answer.body
@@ -341,20 +343,20 @@ def test_store_without_studies_says_how_to_begin(store: Store) -> None:
     assert b'href="/convsearch.css"' in page
 
 
-def test_style_hides_what_cannot_be_done(store: Store, app: Any) -> None:
+def test_style_hides_actions_that_are_not_allowed(store: Store, app: Any) -> None:
     assert b"EditIcon" in ask(app, "/convsearch.css").body
     assert b"EditIcon" not in ask(Dashboard(store, allows_edit=True), "/convsearch.css").body
 
 
-def test_store_is_not_changed_by_who_only_looks(app: Any, study: optuna.Study) -> None:
+def test_read_only_dashboard_does_not_change_the_store(app: Any, study: optuna.Study) -> None:
     path = f"/api/studies/{study._study_id}/note"
     body = json.dumps({"version": 1, "body": "mine"}).encode()
     answer = ask(app, path, method="PUT", body=body)
-    assert answer.status == HTTPStatus.INTERNAL_SERVER_ERROR  # Behind its guard it is a 403.
+    assert answer.status == HTTPStatus.INTERNAL_SERVER_ERROR  # The guard would refuse it with 403.
     assert "mine" not in detail(app, study).json["note"]["body"]
 
 
-def test_note_that_somebody_wrote_stands_below_ours_and_is_kept_alone(
+def test_users_note_is_shown_below_ours_and_stored_without_it(
     store: Store, study: optuna.Study
 ) -> None:
     app = Dashboard(store, allows_edit=True)
@@ -378,7 +380,7 @@ def test_note_that_somebody_wrote_stands_below_ours_and_is_kept_alone(
         assert note()["version"] == version
 
 
-def test_edited_note_holds_nothing_of_ours_though_that_has_changed_meanwhile(
+def test_edited_note_is_stored_without_ours_even_if_ours_has_changed(
     store: Store, study: optuna.Study
 ) -> None:
     app = Dashboard(store, allows_edit=True)
@@ -392,7 +394,7 @@ def test_edited_note_holds_nothing_of_ours_though_that_has_changed_meanwhile(
     assert optuna_dashboard.get_note(trial) == "Mine."
 
 
-def test_trial_of_ours_is_ended_by_its_worker_alone(store: Store, study: optuna.Study) -> None:
+def test_trial_of_ours_is_ended_only_by_its_worker(store: Store, study: optuna.Study) -> None:
     app = Dashboard(store, allows_edit=True)
     record, _ = create_study(store, "ours", settings="{}", n_trials=3)
     ours = optuna.load_study(study_name=record.name, storage=store.optuna_storage)
@@ -411,7 +413,7 @@ def test_trial_of_ours_is_ended_by_its_worker_alone(store: Store, study: optuna.
 
 
 @pytest.mark.parametrize("odd", [None, "a", [1]])
-def test_odd_constraint_is_broken_and_breaks_nothing(store: Store, odd: object) -> None:
+def test_invalid_constraint_counts_as_violated(store: Store, odd: object) -> None:
     study = optuna.create_study(storage=store.optuna_storage, study_name="odd")
     for _ in range(2):
         study.tell(study.ask(), 1.0)
@@ -427,7 +429,7 @@ def test_odd_constraint_is_broken_and_breaks_nothing(store: Store, odd: object) 
     assert [it.rank for it in rank(store, "odd").trials] == [1, None]
 
 
-def test_threads_that_ask_at_once_get_the_same(app: Any, study: optuna.Study) -> None:
+def test_concurrent_requests_get_the_same_response(app: Any, study: optuna.Study) -> None:
     bodies: list[bytes] = []
     threads = [
         threading.Thread(target=lambda: bodies.append(detail(app, study).body)) for _ in range(8)
@@ -444,7 +446,7 @@ def test_threads_that_ask_at_once_get_the_same(app: Any, study: optuna.Study) ->
 @pytest.mark.parametrize(
     "path", ["/csv/{}", "/api/studies/{}", "/api/studies/{}/param_importances"]
 )
-def test_answer_to_head_leaves_the_one_to_get_whole(
+def test_head_request_does_not_affect_the_response_to_get(
     app: Any, study: optuna.Study, path: str
 ) -> None:
     asked = path.format(study._study_id)
@@ -466,7 +468,7 @@ def test_infinite_constraint_is_a_number_that_browsers_read(store: Store) -> Non
     assert answer.json["best_trials"] == []
 
 
-def test_traceback_of_a_failure_is_not_shown_to_all(store: Store) -> None:
+def test_traceback_of_a_failure_is_not_shown(store: Store) -> None:
     study = optuna.create_study(storage=store.optuna_storage, study_name="failed")
     trial = study.ask()
     trial.set_user_attr("traceback", "/home/somebody/secret.py")
@@ -474,7 +476,7 @@ def test_traceback_of_a_failure_is_not_shown_to_all(store: Store) -> None:
     assert b"somebody" not in detail(Dashboard(store), study).body
 
 
-def test_odd_confusion_of_others_is_no_picture(store: Store) -> None:
+def test_invalid_confusion_has_no_picture(store: Store) -> None:
     study = optuna.create_study(storage=store.optuna_storage, study_name="odd")
     for odd in (5, [[1], [1]], [["a"]], []):
         trial = study.ask()
@@ -494,20 +496,20 @@ def test_study_without_parameters_has_no_importances_and_no_error(store: Store) 
     assert (answer.status, answer.json) == (HTTPStatus.OK, {"param_importances": [[]]})
 
 
-def test_what_is_changed_while_it_is_read_is_read_again() -> None:
+def test_value_invalidated_during_a_read_is_read_again() -> None:
     read: list[int] = []
 
     def find() -> int:
         read.append(1)
         if len(read) == 1:
-            shared.invalidate()  # As another thread does amid the reading.
+            shared.invalidate()  # Like another thread during the read.
         return len(read)
 
     shared: CachedValue[int] = CachedValue(find)
     assert [shared.get() for _ in range(3)] == [1, 2, 2]
 
 
-def test_accuracies_of_ours_have_digits_that_tell_and_values_of_others_have_all(
+def test_accuracies_are_rounded_and_values_of_plain_studies_are_not(
     store: Store, study: optuna.Study
 ) -> None:
     create_study(store, "ours", settings="{}", n_trials=3)
@@ -539,7 +541,7 @@ def test_confirmation_has_no_best_trial_and_no_importances(store: Store) -> None
     assert importances.json == {"param_importances": [[]]}
 
 
-def test_importance_is_of_this_study_and_of_now(store: Store) -> None:
+def test_importance_is_of_the_current_trials_of_this_study(store: Store) -> None:
     app = Dashboard(store)
 
     def importance(study: optuna.Study) -> dict[str, float]:

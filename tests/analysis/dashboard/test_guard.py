@@ -1,4 +1,4 @@
-"""The guard, over plain WSGI: who may do what, and what every answer says."""
+"""The guard, over plain WSGI: access, allowed requests, and the headers of responses."""
 
 import hmac
 import io
@@ -68,7 +68,7 @@ def ask(
     query: str = "",
     **environ: Any,
 ) -> Answer:
-    """Sends a request as a server would, `path` as WSGI has it: bytes as Latin-1."""
+    """Send a request as a server would, with `path` as in WSGI: bytes as Latin-1."""
     started: list[Any] = []
     asked = {
         "REQUEST_METHOD": method,
@@ -105,7 +105,7 @@ def answering(*headers: tuple[str, str], status: str = "200 OK") -> Callable[...
 
 
 class Spy:
-    """An application that keeps what reaches it."""
+    """An application that records the requests that reach it."""
 
     def __init__(self) -> None:
         self.seen: list[dict[str, Any]] = []
@@ -142,7 +142,7 @@ def changing_routes() -> list[tuple[str, str]]:
 
 
 def as_path(rule: str) -> str:
-    """Gives an address that a rule of Bottle matches."""
+    """Return a path that matches a rule of Bottle."""
     names = {"study_id:int": "1", "trial_id:int": "1", "history_id": "1"}
     names["artifact_id:re:[0-9a-fA-F-]+"] = "0a"
     for name, value in names.items():
@@ -171,7 +171,7 @@ def test_read_only_refuses_every_changing_route(
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"])
-def test_read_only_passes_on_nothing_but_reading(spy: Spy, method: str) -> None:
+def test_read_only_guard_passes_on_only_reading_methods(spy: Spy, method: str) -> None:
     assert ask(Guard(spy, LOCAL), method=method).status == 403
     assert ask(Guard(spy, LOCAL), method="HEAD").status == 200
     assert ask(Guard(spy, LOCAL)).body == b"seen"
@@ -185,7 +185,7 @@ def test_unknown_method_is_not_passed_on(spy: Spy, access: Access, method: str) 
     assert not spy.seen
 
 
-def test_changes_pass_where_they_are_allowed(spy: Spy) -> None:
+def test_changes_are_passed_on_if_allowed(spy: Spy) -> None:
     guard = Guard(spy, EDITABLE)
     assert ask(guard, "/api/studies/1", "DELETE").status == 200
     assert ask(guard, "/api/studies", "POST", b"{}").status == 200
@@ -275,7 +275,7 @@ def test_host_may_be_allowed_by_name(spy: Spy) -> None:
     assert ask(guard, HTTP_HOST="other.example").status == 403
 
 
-def test_guard_needs_a_token_or_hosts(spy: Spy) -> None:
+def test_guard_requires_a_token_or_hosts(spy: Spy) -> None:
     with pytest.raises(ValueError, match="neither"):
         Guard(spy, Access(None, False, None))
 
@@ -291,7 +291,7 @@ def test_without_the_token_nothing_is_shown(spy: Spy) -> None:
     assert not spy.seen
 
 
-def test_reader_without_the_token_is_asked_for_it(spy: Spy) -> None:
+def test_page_without_the_token_asks_for_it(spy: Spy) -> None:
     answer = ask(Guard(spy, LOCKED), "/dashboard/studies/1", query='q="><script>')
     assert answer.headers["content-type"] == "text/html; charset=utf-8"
     assert b'action="/login"' in answer.body
@@ -299,14 +299,14 @@ def test_reader_without_the_token_is_asked_for_it(spy: Spy) -> None:
     assert b'value="/dashboard/studies/1?q=%22%3E%3Cscript%3E"' in answer.body
 
 
-def test_header_lets_in(spy: Spy) -> None:
+def test_token_in_a_header_is_accepted(spy: Spy) -> None:
     guard = Guard(spy, LOCKED)
     for scheme in ("Bearer", "bearer", "Bearer  "):
         assert ask(guard, HTTP_AUTHORIZATION=f"{scheme} {TOKEN}").status == 200
     assert not [environ for environ in spy.seen if TOKEN in repr(environ)]
 
 
-def test_query_becomes_a_cookie(spy: Spy) -> None:
+def test_token_in_the_query_becomes_a_cookie(spy: Spy) -> None:
     guard = Guard(spy, LOCKED)
     answer = ask(guard, "/dashboard", query=f"a=1&token={TOKEN}&b=%20")
     assert answer.status == 303
@@ -323,12 +323,12 @@ def test_query_becomes_a_cookie(spy: Spy) -> None:
 @pytest.mark.parametrize(
     "environ", [{"wsgi.url_scheme": "https"}, {"HTTP_X_FORWARDED_PROTO": "https"}]
 )
-def test_cookie_of_https_is_sent_by_https_alone(spy: Spy, environ: dict[str, str]) -> None:
+def test_cookie_of_https_is_sent_only_over_https(spy: Spy, environ: dict[str, str]) -> None:
     answer = ask(Guard(spy, LOCKED), query=f"token={TOKEN}", **environ)
     assert answer.headers["set-cookie"].endswith("; Secure")
 
 
-def test_token_leaves_the_address_with_a_cookie_too(spy: Spy) -> None:
+def test_token_is_removed_from_the_address_also_with_a_cookie(spy: Spy) -> None:
     guard = Guard(spy, LOCKED)
     cookie = ask(guard, query=f"token={TOKEN}").cookie
     for given in (TOKEN, "wrong", ""):
@@ -353,7 +353,9 @@ def test_token_leaves_the_address_with_a_cookie_too(spy: Spy) -> None:
         ("/x", "%74oken=again&z", "/x?z"),
     ],
 )
-def test_redirect_stays_here(spy: Spy, path: str, query: str, location: str | None) -> None:
+def test_redirect_stays_on_this_server(
+    spy: Spy, path: str, query: str, location: str | None
+) -> None:
     guard = Guard(spy, LOCKED)
     cookie = ask(guard, query=f"token={TOKEN}").cookie
     answer = ask(guard, path, query=f"token={TOKEN}&{query}", HTTP_COOKIE=cookie)
@@ -364,7 +366,7 @@ def test_redirect_stays_here(spy: Spy, path: str, query: str, location: str | No
     assert not spy.seen
 
 
-def test_cookie_is_of_one_port_and_one_token(spy: Spy) -> None:
+def test_cookie_is_valid_for_one_port_and_one_token(spy: Spy) -> None:
     cookie = ask(Guard(spy, LOCKED), query=f"token={TOKEN}").cookie
     value = cookie.partition("=")[2]
     guard = Guard(spy, LOCKED)
@@ -379,7 +381,7 @@ def test_cookie_is_of_one_port_and_one_token(spy: Spy) -> None:
 @pytest.mark.parametrize(
     "given", ["wrong", TOKEN[:-1], TOKEN + "x", TOKEN.lower(), "é\xff", "\x00"]
 )
-def test_wrong_token_lets_nobody_in(spy: Spy, given: str) -> None:
+def test_wrong_token_is_refused(spy: Spy, given: str) -> None:
     guard = Guard(spy, LOCKED)
     by_header = ask(guard, HTTP_AUTHORIZATION=f"Bearer {given}")
     by_query = ask(guard, query=f"token={given}")
@@ -389,7 +391,7 @@ def test_wrong_token_lets_nobody_in(spy: Spy, given: str) -> None:
     assert not spy.seen
 
 
-def test_password_for_a_proxy_is_no_attempt(spy: Spy) -> None:
+def test_password_for_a_proxy_does_not_count_as_an_attempt(spy: Spy) -> None:
     guard = Guard(spy, LOCKED)
     for _ in range(2 * FREE_ATTEMPTS):
         assert ask(guard, HTTP_AUTHORIZATION="Basic eDp5").status == 401
@@ -407,7 +409,7 @@ FORM = TOKEN.replace("+", "%2B").replace("/", "%2F")
 
 
 @pytest.mark.parametrize("access", [LOCKED, LOCKED_EDITABLE])
-def test_form_lets_in(spy: Spy, access: Access) -> None:
+def test_token_in_the_form_is_accepted(spy: Spy, access: Access) -> None:
     guard = Guard(spy, access)
     answer = log_in(guard, f"next=%2Fdashboard%2Fstudies%2F1%3Fa%3D%2520&token={FORM}")
     assert (answer.status, answer.headers["location"]) == (303, "/dashboard/studies/1?a=%20")
@@ -423,13 +425,13 @@ def test_form_lets_in(spy: Spy, access: Access) -> None:
      ("%2F%2Fevil.example", "/evil.example"), ("javascript:alert(1)", "/javascript:alert(1)"),
      ("/x?token=abc", "/x"), ("/login", "/dashboard")],
 )  # fmt: skip
-def test_form_sends_nobody_elsewhere(spy: Spy, target: str, location: str) -> None:
+def test_form_redirects_only_within_this_server(spy: Spy, target: str, location: str) -> None:
     quoted = "".join(f"%{byte:02x}" for byte in target.encode())
     answer = log_in(Guard(spy, LOCKED), f"token={FORM}&next={quoted}")
     assert answer.headers["location"] == location
 
 
-def test_form_is_refused_in_words(spy: Spy) -> None:
+def test_refused_form_shows_a_message(spy: Spy) -> None:
     guard = Guard(spy, LOCKED)
     wrong = log_in(guard, "token=wrong")
     assert wrong.status == 401
@@ -442,13 +444,13 @@ def test_form_is_refused_in_words(spy: Spy) -> None:
     assert not spy.seen
 
 
-def test_token_that_was_copied_with_a_blank_is_right(spy: Spy) -> None:
+def test_token_copied_with_a_blank_is_accepted(spy: Spy) -> None:
     answer = log_in(Guard(spy, LOCKED), f"token={TOKEN}%20%0A&next=/dashboard")
     assert answer.status == 303
     assert "set-cookie" in answer.headers
 
 
-def test_many_wrong_tokens_slow_down(spy: Spy) -> None:
+def test_many_wrong_tokens_are_slowed_down(spy: Spy) -> None:
     guard = Guard(spy, LOCKED)
     cookie = ask(guard, query=f"token={TOKEN}").cookie
     for _ in range(FREE_ATTEMPTS):
@@ -479,7 +481,7 @@ def test_addresses_of_one_ipv6_network_count_together(spy: Spy) -> None:
     assert ask(guard, REMOTE_ADDR="::ffff:192.0.2.2", **right).status == 200
 
 
-def test_waits_grow_and_are_forgotten() -> None:
+def test_waiting_times_grow_and_expire() -> None:
     now = 1000.0
     attempts = RateLimiter(lambda: now)
     waits = []
@@ -499,7 +501,7 @@ def test_waits_grow_and_are_forgotten() -> None:
     assert len(attempts) == 0
 
 
-def test_table_of_addresses_is_bounded() -> None:
+def test_number_of_stored_addresses_is_limited() -> None:
     attempts = RateLimiter(lambda: 0.0)
     for index in range(MAX_ADDRESSES + 50):
         attempts.check(str(index), lambda: False)
@@ -525,7 +527,7 @@ def test_token_is_compared_by_digest_in_constant_time(
     assert compared[3:] == [(64, 64)]
 
 
-def test_token_reaches_no_log(spy: Spy, caplog: pytest.LogCaptureFixture) -> None:
+def test_token_is_never_logged(spy: Spy, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
 
     def failing(environ: dict[str, Any], _start: Any) -> list[bytes]:
@@ -571,7 +573,7 @@ def test_refusals_have_safe_headers_too(spy: Spy) -> None:
         assert answer.headers["x-content-type-options"] == "nosniff"
 
 
-def test_application_opens_nothing_to_other_sites() -> None:
+def test_headers_of_the_application_for_other_sites_are_removed() -> None:
     app = answering(
         ("Content-Type", "text/plain"),
         ("Access-Control-Allow-Origin", "*"),
@@ -588,7 +590,7 @@ def test_application_opens_nothing_to_other_sites() -> None:
     assert answer.n_headers == len(answer.headers)
 
 
-def test_answers_to_who_has_the_token_are_private(spy: Spy) -> None:
+def test_responses_to_requests_with_the_token_are_private(spy: Spy) -> None:
     right = {"HTTP_AUTHORIZATION": f"Bearer {TOKEN}"}
     assert ask(Guard(spy, LOCKED), **right).headers["cache-control"] == "private"
     kept = answering(("Cache-Control", "private, no-cache"))
@@ -597,7 +599,7 @@ def test_answers_to_who_has_the_token_are_private(spy: Spy) -> None:
 
 @pytest.mark.parametrize("path", ["/artifacts/1/0a", "//artifacts/1/2/0a", "/artifacts"])
 @pytest.mark.parametrize("kind", ACTIVE)
-def test_active_artifacts_are_saved_and_not_shown(kind: str, path: str) -> None:
+def test_active_artifacts_are_downloads(kind: str, path: str) -> None:
     app = answering(("Content-Type", kind), ("Content-Disposition", "inline; filename=a.html"))
     answer = ask(Guard(app, LOCAL), path)
     assert answer.headers["content-type"] == "application/octet-stream"
@@ -606,7 +608,7 @@ def test_active_artifacts_are_saved_and_not_shown(kind: str, path: str) -> None:
     assert answer.n_headers == len(answer.headers)
 
 
-def test_artifact_of_no_or_two_types_is_saved() -> None:
+def test_artifact_of_no_or_two_types_is_a_download() -> None:
     for headers in ((), (("Content-Type", "image/png"), ("Content-Type", "text/html"))):
         answer = ask(Guard(answering(*headers), LOCAL), "/artifacts/1/0a")
         assert answer.headers["content-type"] == "application/octet-stream"
@@ -623,13 +625,13 @@ def test_images_and_text_are_shown(kind: str) -> None:
 
 
 @pytest.mark.parametrize("status", ["404 Not Found", "500 Oh", "302 Found"])
-def test_missing_artifact_is_no_page(status: str) -> None:
+def test_error_for_an_artifact_is_no_page(status: str) -> None:
     app = answering(("Content-Type", "text/html"), status=status)
     answer = ask(Guard(app, LOCAL), "/artifacts/1/0a")
     assert answer.headers["content-type"].startswith("text/plain")
 
 
-def test_unchanged_artifact_stays_as_it_is() -> None:
+def test_not_modified_artifact_gets_no_type() -> None:
     app = answering(("ETag", '"1-12"'), status="304 Not Modified")
     answer = ask(Guard(app, LOCAL), "/artifacts/1/0a")
     assert "content-type" not in answer.headers
@@ -642,9 +644,7 @@ def test_unchanged_artifact_stays_as_it_is() -> None:
      "/./api", "/api/.", "api/studies", "*", "/api/%2e%2e".replace("%2e", "."), "/\x7f"],
 )  # fmt: skip
 @pytest.mark.parametrize("access", [LOCAL, EDITABLE])
-def test_address_that_can_be_read_in_two_ways_is_refused(
-    spy: Spy, path: str, access: Access
-) -> None:
+def test_ambiguous_path_is_refused(spy: Spy, path: str, access: Access) -> None:
     for method in ("GET", "POST"):
         assert ask(Guard(spy, access), path, method).status == 400
     assert not spy.seen
@@ -661,7 +661,7 @@ def test_body_of_unclear_length_is_refused(spy: Spy, headers: dict[str, str]) ->
     assert ask(Guard(spy, EDITABLE), method="POST", CONTENT_LENGTH="").status == 200
 
 
-def test_bodies_are_bounded(spy: Spy) -> None:
+def test_size_of_bodies_is_limited(spy: Spy) -> None:
     guard = Guard(spy, EDITABLE)
     mb = 2**20
     assert ask(guard, "/api/studies", "POST", CONTENT_LENGTH=str(mb)).status == 200
@@ -684,7 +684,7 @@ def test_files_are_neither_added_nor_deleted(spy: Spy, method: str, path: str) -
      ("cross-site", "navigate", "document", 200), ("cross-site", "no-cors", "image", 403),
      ("same-site", "cors", "empty", 403), ("cross-site", "navigate", "iframe", 403)],
 )  # fmt: skip
-def test_pages_of_other_sites_may_link_here_but_show_nothing_of_it(
+def test_other_sites_may_link_to_pages_but_not_embed_them(
     spy: Spy, site: str, mode: str, dest: str, status: int
 ) -> None:
     asked = {"HTTP_SEC_FETCH_SITE": site, "HTTP_SEC_FETCH_MODE": mode, "HTTP_SEC_FETCH_DEST": dest}

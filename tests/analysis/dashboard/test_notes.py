@@ -1,4 +1,4 @@
-"""Notes: what they say of every kind of trial and study, and that nothing in them acts."""
+"""Notes: their text for every kind of trial and study, and that names in them stay plain text."""
 
 import random
 import re
@@ -116,11 +116,11 @@ def render(markdown: str) -> str:
 
 
 def shown(markdown: str) -> str:
-    """Gives what a reader sees."""
+    """Return the text that a reader sees."""
     return unescape(re.sub(r"<[^>]*>", "", render(markdown)))
 
 
-def test_trial_tells_its_network_its_scores_its_cost_and_where_it_ran() -> None:
+def test_note_of_a_trial_shows_network_scores_cost_and_machine() -> None:
     assert trial_note(ROW).split("\n") == [
         "**Complete:** 0.9000 on validation; trained to its end: after epoch 14 validation got no "
         "better.",
@@ -173,31 +173,31 @@ def test_trial_tells_its_network_its_scores_its_cost_and_where_it_ran() -> None:
         (replace(RUNNING, state="WAITING"), "**Waiting** for a worker."),
     ],
 )
-def test_first_line_says_how_the_trial_stands_or_ended(row: TrialRow, line: str) -> None:
+def test_first_line_states_how_the_trial_ended_or_its_progress(row: TrialRow, line: str) -> None:
     assert first_line(row) == line
 
 
-def test_running_trial_that_nobody_holds_waits_to_go_on() -> None:
+def test_running_trial_without_a_worker_waits_to_resume() -> None:
     assert first_line(RUNNING, is_active=False).startswith(
         "**Waiting to resume** after epoch 14 of at most 20: no worker holds it."
     )
     assert first_line(RUNNING, is_active=True).startswith("**Running,** in epoch 15")
 
 
-def test_most_epochs_are_those_of_the_trial_or_else_of_the_study() -> None:
+def test_maximum_of_epochs_is_that_of_the_trial_or_else_of_the_study() -> None:
     older = replace(RUNNING, attributes={})
     assert first_line(older, max_epochs=30).startswith("**Running,** in epoch 15 of at most 30.")
     assert first_line(RUNNING, max_epochs=30).startswith("**Running,** in epoch 15 of at most 20.")
 
 
-def test_training_of_a_confirmation_and_a_copy_say_what_they_come_from() -> None:
+def test_trainings_of_a_confirmation_and_copies_name_their_origin() -> None:
     again = replace(ROW, attributes={"confirms": {"trial": 12, "seed": 2, "key": "k"}})
     assert "- **Trains again:** trial 12, seed 2" in trial_note(again)
     copy = replace(ROW, attributes={"taken_from": {"study": "old_one", "trial": 7}})
     assert "- **Copied from:** trial 7 of old\\_one" in trial_note(copy)
 
 
-def test_trial_of_optuna_alone_says_only_what_is_known() -> None:
+def test_note_of_a_plain_optuna_trial_states_only_what_is_known() -> None:
     plain = replace(ROW, params={"x": 1.0}, attributes={}, outcome=None, curve=Curve(), value=-2.5)
     assert trial_note(plain) == "**Complete:** value -2.5."
     for state in ("RUNNING", "PRUNED", "FAIL", "WAITING"):
@@ -205,7 +205,7 @@ def test_trial_of_optuna_alone_says_only_what_is_known() -> None:
 
 
 @pytest.mark.parametrize("family", family_names())
-def test_each_family_is_told_in_its_own_words(family: str) -> None:
+def test_each_family_is_described_in_its_own_words(family: str) -> None:
     space = SearchSpace.create([family], {})
     for seed in range(30):
         config = space.random_config(random.Random(seed)).to_json()
@@ -249,7 +249,7 @@ def test_architecture_is_a_line(family: str, network: dict[str, Any], line: str)
 
 
 def odd(value: Any, rng: random.Random) -> Any:
-    """Gives a record with something odd in one place of it."""
+    """Return a record with an unexpected value in one place."""
     strange = (None, "text", -1, 1e400, float("nan"), [], {}, [None], True, 10**30, "<b>" * 999)
     if rng.random() < 0.2:
         return rng.choice(strange)
@@ -259,7 +259,7 @@ def odd(value: Any, rng: random.Random) -> Any:
 
 
 @pytest.mark.parametrize("family", [*family_names(), "mine"])
-def test_odd_records_cost_no_note(family: str) -> None:
+def test_unexpected_records_do_not_prevent_a_note(family: str) -> None:
     name = family if family != "mine" else "plain"
     rng = random.Random(family)
     for seed in range(150):
@@ -279,7 +279,7 @@ def test_odd_records_cost_no_note(family: str) -> None:
 
 
 @pytest.mark.parametrize("text", HOSTILE)
-def test_text_of_others_is_shown_as_it_is(text: str) -> None:
+def test_foreign_text_is_shown_unchanged(text: str) -> None:
     config = {**CONFIG, "family": text, "network": {text: text}}
     failed = replace(
         ended("fail", text), attributes={"config": config, "ran_on": [text]}, params={}
@@ -299,14 +299,14 @@ def test_cells_hold_any_text(text: str) -> None:
     assert unescape(html).count(text) == 2
 
 
-def test_lines_and_control_characters_of_others_stay_in_one_line() -> None:
+def test_line_breaks_and_control_characters_of_foreign_text_stay_in_one_line() -> None:
     assert escape("one\n\n# two\r\n\x1b[31mred\x00") == "one \\# two ?\\[31mred?"
     assert len(escape("x" * 9999)) == 400
     assert code("a`b``c") == "```a`b``c```"
     assert code("`a") == "`` `a ``"
 
 
-def test_study_at_work_tells_its_images_its_progress_and_its_families() -> None:
+def test_note_of_a_running_study_shows_images_progress_and_families() -> None:
     slow = replace(ROW, number=4, value=0.8, params={"family": "plain"}, attributes={})
     pruned = ended("pruned", "By the pruner after epoch 4.", Curve(4, 9.0, 3, 0.8))
     pruned = replace(pruned, number=5)
@@ -329,7 +329,7 @@ def test_study_at_work_tells_its_images_its_progress_and_its_families() -> None:
     assert "**Next:**" not in note
 
 
-def test_note_stays_the_same_while_nothing_but_time_goes_on() -> None:
+def test_note_does_not_change_with_time_alone() -> None:
     rows = [ROW, RUNNING]
     notes = {
         note_of(study(rows, [replace(WORKER, last_seen_s=it)], active_s=3000.0 + it))
@@ -370,13 +370,13 @@ def test_running_study_without_a_finished_trial_claims_nothing() -> None:
     assert "⚠" not in note
 
 
-def test_nobody_at_work_while_trials_wait_is_told() -> None:
+def test_note_says_that_trials_wait_without_a_worker() -> None:
     note = note_of(study([ROW, RUNNING]))
     assert "- ⚠ **No worker is running,** and 1 trial could be resumed." in note
     assert note.endswith("**Next:** `convsearch worker brain` runs its trials.")
 
 
-def test_stopped_study_is_told_and_how_it_goes_on() -> None:
+def test_note_of_a_stopped_study_says_how_to_continue() -> None:
     note = note_of(study([ROW, RUNNING], is_stopped=True))
     assert "**Stopped:**" in note
     assert "- ⚠ **It was stopped:** the shutdown of all its workers was requested." in note
@@ -384,14 +384,14 @@ def test_stopped_study_is_told_and_how_it_goes_on() -> None:
     assert "Nobody" not in note
 
 
-def test_many_failures_are_told_with_the_commonest_reason() -> None:
+def test_note_shows_many_failures_with_the_commonest_reason() -> None:
     broken, other = ended("fail", "OSError: no <b>disk</b>"), ended("fail", "ValueError: x")
     note = note_of(study([ROW, broken, broken, other], [WORKER]))
     assert "- ⚠ **3 of 4 trials failed.** Most often: OSError: no &lt;b&gt;disk&lt;/b&gt;" in note
     assert "failed.**" not in note_of(study([*[ROW] * 9, broken], [WORKER]))
 
 
-def test_study_that_ended_with_a_failure_is_told() -> None:
+def test_note_says_that_a_study_ended_with_a_failure() -> None:
     note = note_of(study([ended("fail", "no")], end_reason="The last 5 failed.", has_failed=True))
     assert "**Ended:**" in note
     assert "- ⚠ **It ended with a failure:** The last 5 failed." in note
@@ -401,7 +401,7 @@ def test_study_that_ended_with_a_failure_is_told() -> None:
 @pytest.mark.parametrize(
     ("is_confirmed", "has_confirm"), [(None, True), (False, True), (True, False)]
 )
-def test_study_that_is_over_says_what_comes_next(
+def test_note_of_a_finished_study_shows_the_next_step(
     is_confirmed: bool | None, has_confirm: bool
 ) -> None:
     rows = [replace(ROW, number=n) for n in range(10)]
@@ -411,7 +411,7 @@ def test_study_that_is_over_says_what_comes_next(
     assert "`convsearch report 'it'\"'\"'s'` writes the report" in note
 
 
-def test_best_values_at_the_edge_of_their_ranges_are_told() -> None:
+def test_note_shows_best_values_at_the_edge_of_their_ranges() -> None:
     settings = (
         '{"space": {"families": ["vgg"], "domains": {'
         '"rate": {"kind": "float", "low": 0.001, "high": 0.1, "log": true},'
@@ -427,7 +427,7 @@ def test_best_values_at_the_edge_of_their_ranges_are_told() -> None:
     assert "Searched among vgg." in note
 
 
-def test_study_of_optuna_alone_reads_well() -> None:
+def test_note_of_a_plain_optuna_study() -> None:
     plain = replace(ROW, params={"x": 1.0}, attributes={}, outcome=None, curve=Curve())
     rows = [replace(plain, number=n, value=float(n)) for n in range(3)]
     status = study(rows, name="other", is_optuna_only=True, direction="minimize", settings="")
@@ -442,7 +442,7 @@ def test_study_of_optuna_alone_reads_well() -> None:
     assert note_of(empty).endswith("There is no trial yet.")
 
 
-def test_study_of_optuna_alone_is_no_confirmation_whatever_its_trials_say() -> None:
+def test_plain_optuna_study_is_never_taken_for_a_confirmation() -> None:
     row = replace(ROW, attributes={"confirms": {}}, outcome=None)
     note = note_of(study([row], name="other/confirm", is_optuna_only=True, settings=""))
     assert "A plain Optuna study" in note
@@ -475,12 +475,12 @@ def test_confirmation_compares_means_and_claims_no_best_trial() -> None:
     assert unfinished.endswith("`convsearch confirm brain` resumes it.")
 
 
-def test_search_whose_best_were_trained_again_links_to_that() -> None:
+def test_note_of_a_confirmed_study_links_to_the_confirmation() -> None:
     note = note_of(study([ROW]), confirmation_url="/dashboard/studies/2/note", is_confirmed=True)
     assert "see [brain/confirm](/dashboard/studies/2/note)" in note
 
 
-def test_first_page_tells_a_study_in_a_few_lines() -> None:
+def test_first_page_describes_a_study_in_a_few_lines() -> None:
     facts = study_facts(study([ROW], active_s=400.0, n_trials=1), DATA)
     assert facts["Progress"] == "Finished: 1 of 1 trial done in 7 min of work"
     assert facts["Best"] == "0.9000 on validation, by trial 2 (vgg)"
@@ -488,7 +488,7 @@ def test_first_page_tells_a_study_in_a_few_lines() -> None:
     assert list(study_facts(study([]), None)) == ["Progress", "More"]
 
 
-def test_classes_of_any_name_are_told_with_sample_images() -> None:
+def test_classes_of_any_name_are_listed_with_sample_images() -> None:
     data = made_facts.make_facts().data
     note = study_note(study(), data=data, samples_url="/artifacts/1/4")
     assert "![Training images](/artifacts/1/4)" in note
@@ -498,7 +498,7 @@ def test_classes_of_any_name_are_told_with_sample_images() -> None:
 
 
 @pytest.mark.parametrize("settings", ["", "no", "[]", '{"space": 3, "training": []}', "null"])
-def test_settings_that_cannot_be_read_cost_no_note(settings: str) -> None:
+def test_unreadable_settings_do_not_prevent_a_note(settings: str) -> None:
     assert note_of(study(settings=settings), DATA).startswith("## brain")
 
 

@@ -1,4 +1,4 @@
-"""A contract: the undocumented parts of optuna-dashboard are as they are expected to be."""
+"""The undocumented parts of optuna-dashboard that we use are as expected."""
 
 import importlib
 import inspect

@@ -23,6 +23,7 @@ from analysis.dashboard.pictures import (
 )
 from analysis.report.facts import Picture
 from spaces import DrawnLayer, SearchSpace, draw_network
+from spaces.families import builtin_families
 from spaces.parameters.stub_trials import PreferredTrial
 from storage import EpochRow
 from tests.analysis.report.made_facts import make_curve, make_layers, make_picture
@@ -231,7 +232,7 @@ def test_counts_of_millions_stay_in_their_cells() -> None:
     assert (between[:, 2:] > 200).all()
 
 
-@pytest.mark.parametrize("family", ["plain", "vgg", "inception", "residual", "dense", "transfer"])
+@pytest.mark.parametrize("family", builtin_families())
 def test_networks_of_all_families_are_drawn(family: str) -> None:
     space = SearchSpace.create([family])
     configs = [space.suggest(PreferredTrial(values)) for values in space.known_good()]

@@ -1,6 +1,6 @@
-"""Facts of a study that never ran, near enough to real ones to draw and to write with.
+"""Invented facts of a study, realistic enough to draw figures and write reports from.
 
-`make_facts()` is one with everything in it; its arguments take parts away.
+`make_facts()` returns facts with all parts; its arguments remove some.
 """
 
 from dataclasses import replace
@@ -84,7 +84,7 @@ def make_facts(
     classes: tuple[str, ...] = CLASSES,
     seed: int = 0,
 ) -> Facts:
-    """Gives facts of a study with `n_trials` trials; the same for the same arguments."""
+    """Return facts of a study with `n_trials` trials, equal for equal arguments."""
     rng = np.random.default_rng(seed)
     trials, ranked, curves = _make_trials(n_trials, rng)
     ranking = _rank(ranked)
@@ -123,7 +123,7 @@ def make_facts(
 
 
 def make_easy_facts() -> Facts:
-    """Gives facts of four trials of up to three epochs, of classes alike in size, all solved."""
+    """Return facts of four trials of up to three epochs, with equal classes and no mistakes."""
     facts = make_facts(n_trials=4, with_confirmation=False)
     labels = np.arange(40) % len(CLASSES)
     evaluation = evaluate(labels, np.eye(len(CLASSES))[labels], CLASSES, n_resamples=200)
@@ -141,7 +141,7 @@ def make_easy_facts() -> Facts:
 def make_curve(
     n_epochs: int, top: float, rng: np.random.Generator, *, second_phase: int | None = None
 ) -> tuple[EpochRow, ...]:
-    """Gives a curve that rises to `top`; from epoch `second_phase` on it is of phase 2."""
+    """Return a curve that rises to `top`; phase 2 begins at epoch `second_phase`."""
     rows, rate = [], 2e-3
     for epoch in range(1, n_epochs + 1):
         is_second = second_phase is not None and epoch >= second_phase
@@ -169,7 +169,7 @@ def make_curve(
 
 
 def make_layers() -> tuple[DrawnLayer, ...]:
-    """Gives a small network of the family `inception`: a stem, two blocks of branches, a head."""
+    """Return the layers of a small `inception` network: a stem, two blocks, a head."""
     drawing = _Drawing()
     x = drawing.conv("image", "stem", 16, 3)
     for number, width in ((1, 16), (2, 24)):
@@ -187,7 +187,7 @@ def make_layers() -> tuple[DrawnLayer, ...]:
 def make_picture(
     rng: np.random.Generator, label: str, *, side: int = SIDE, **said: Any
 ) -> Picture:
-    """Gives a grey disc with a bright spot in it."""
+    """Return a picture of a grey disc with a bright spot."""
     y, x = np.mgrid[:side, :side] / side - 0.5
     disc = 150 * np.exp(-(((x**2 + y**2) / 0.12) ** 2))
     dx, dy = rng.uniform(-0.2, 0.2, 2)

@@ -26,7 +26,7 @@ def make_residual(n_blocks):
     return (*layers, layer("probabilities", "probabilities", [before], 10, (2,)))
 
 
-def test_layers_that_act_on_a_convolution_share_its_box():
+def test_layers_that_follow_a_convolution_share_its_box():
     blocks = {it.name: it for it in group_layers(make_layers())}
     assert blocks["stem"].merged_kinds == ("batch_norm", "activation")
     assert blocks["stem"].kernel_size == 3
@@ -39,7 +39,7 @@ def test_grouping_loses_no_parameter():
     assert sum(it.parameters for it in group_layers(layers)) == sum(it.parameters for it in layers)
 
 
-def test_action_on_an_output_that_others_take_too_has_its_own_box():
+def test_layer_on_an_output_with_other_consumers_has_its_own_box():
     layers = (
         layer("image", "image", ()),
         layer("conv", "conv2d", ["image"], 148),
@@ -49,7 +49,7 @@ def test_action_on_an_output_that_others_take_too_has_its_own_box():
     assert [it.name for it in group_layers(layers)] == ["image", "conv", "norm", "add"]
 
 
-def test_blocks_stand_below_their_inputs_and_apart_from_each_other():
+def test_blocks_are_below_their_inputs_and_do_not_overlap():
     blocks = group_layers(make_layers())
     layout = place_blocks(blocks)
     for block in blocks:
@@ -59,7 +59,7 @@ def test_blocks_stand_below_their_inputs_and_apart_from_each_other():
         assert all(b - a > WIDTH for a, b in pairwise(places))
 
 
-def test_branches_stand_side_by_side():
+def test_branches_are_side_by_side():
     blocks = group_layers(make_layers())
     layout = place_blocks(blocks)
     row = layout.row_of["stage1_block1_reduce3x3"]

@@ -1,4 +1,4 @@
-"""What is to be known before a result is believed, and what need not be said."""
+"""Cautions: which of them a report contains, and which it does not."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -19,7 +19,7 @@ def cautions(facts: Facts) -> dict[str, dict[str, Any]]:
 
 
 def of_winner(facts: Facts, **values: tuple[Any, Any]) -> Facts:
-    """Gives the facts with other parameters of the winner: each with its distribution."""
+    """Return the facts with other parameters of the winner: value and distribution of each."""
     trial = create_trial(
         value=0.9,
         params={name: value for name, (value, _) in values.items()},
@@ -37,17 +37,17 @@ def of_winner(facts: Facts, **values: tuple[Any, Any]) -> Facts:
         (1e-3, FloatDistribution(1e-4, 1e-2, log=True), False),
         (128, IntDistribution(8, 128, log=True), True),
         (8, IntDistribution(8, 128, log=True), True),
-        (0.0, FloatDistribution(0.0, 0.6), False),  # No dropout: no range could begin lower.
+        (0.0, FloatDistribution(0.0, 0.6), False),  # No dropout: no range can begin lower.
         (0.6, FloatDistribution(0.0, 0.6), True),
         (1, IntDistribution(1, 5), False),
         (5, IntDistribution(1, 5), True),
         (3, IntDistribution(3, 3), False),
-        (3, IntDistribution(2, 3), False),  # Of two values each is an end.
+        (3, IntDistribution(2, 3), False),  # With two values, each is an end.
         (16, IntDistribution(8, 16, step=8), False),
         ("sgd", CategoricalDistribution(["adam", "sgd"]), False),
     ],
 )
-def test_value_at_an_end_that_could_be_moved_is_named(
+def test_value_at_an_extendable_end_of_its_range_is_a_caution(
     facts: Facts, value: Any, distribution: Any, is_edge: bool
 ) -> None:
     found = cautions(of_winner(facts, x=(value, distribution)))
@@ -56,7 +56,7 @@ def test_value_at_an_end_that_could_be_moved_is_named(
         assert found["edge"]["parameter"] == "x"
 
 
-def test_test_split_that_was_used_for_another_network_is_named(facts: Facts) -> None:
+def test_test_split_used_for_another_network_is_a_caution(facts: Facts) -> None:
     winner = facts.winner
     own = TestUse("2026-11-26T10:00:00+00:00", "confirm", winner.source, winner.source_trial)
     other = replace(own, at="2026-11-20T10:00:00+00:00", trial=winner.source_trial + 1)
@@ -67,7 +67,7 @@ def test_test_split_that_was_used_for_another_network_is_named(facts: Facts) -> 
     assert found["test_used_before"] == {"n": 1, "first": other.at, "last": other.at}
 
 
-def test_confirmation_is_missed_and_its_equals_and_later_finds_are_named(
+def test_missing_confirmation_equal_configs_and_later_trials_are_cautions(
     make_facts: MakeFacts,
 ) -> None:
     assert "unconfirmed" in cautions(make_facts(with_confirmation=False))
@@ -86,7 +86,7 @@ def test_confirmation_is_missed_and_its_equals_and_later_finds_are_named(
     assert "searched_after_confirm" in cautions(replace(facts, confirmation=fewer))
 
 
-def test_what_is_not_over_is_named(make_facts: MakeFacts) -> None:
+def test_unfinished_search_or_confirmation_is_a_caution(make_facts: MakeFacts) -> None:
     facts = make_facts(is_partial=True)
     assert "confirmation_unfinished" in cautions(facts)
     facts = replace(facts, is_search_over=False)
@@ -96,7 +96,7 @@ def test_what_is_not_over_is_named(make_facts: MakeFacts) -> None:
     assert cautions(timed)["partial_time"]["done"] > 0
 
 
-def test_data_and_scores_are_judged(make_facts: MakeFacts) -> None:
+def test_data_and_scores_may_be_cautions(make_facts: MakeFacts) -> None:
     facts = make_facts(with_test=False)
     assert "no_test" in cautions(facts)
     few = {"train": {"a": 10, "b": 16}, "val": {"a": 5, "b": 5}, "test": {"a": 5, "b": 5}}

@@ -1,4 +1,4 @@
-"""`report.json` and `trials.csv`: everything is in them, and nothing that a reader trips over."""
+"""`report.json` and `trials.csv`: complete, valid, and safe to open."""
 
 import csv
 import json
@@ -28,17 +28,17 @@ SCHEMA = json.loads(Path(data_files.__file__).with_name("report.schema.json").re
         {"is_partial": True, "n_trials": 12},
     ],
 )
-def test_json_is_as_the_schema_says(make_facts: MakeFacts, parts: dict[str, Any]) -> None:
+def test_json_matches_the_schema(make_facts: MakeFacts, parts: dict[str, Any]) -> None:
     jsonschema.Draft202012Validator(SCHEMA).validate(facts_to_json(make_facts(**parts)))
 
 
-def test_schema_refuses_what_it_does_not_know(facts: Facts) -> None:
+def test_schema_refuses_unknown_properties(facts: Facts) -> None:
     document = {**facts_to_json(facts), "surprise": 1}
     with pytest.raises(jsonschema.ValidationError, match="surprise"):
         jsonschema.Draft202012Validator(SCHEMA).validate(document)
 
 
-def test_schema_describes_every_property_and_asks_for_it() -> None:
+def test_schema_describes_and_requires_every_property() -> None:
     jsonschema.Draft202012Validator.check_schema(SCHEMA)
     found = list(_objects(SCHEMA))
     assert len(found) > 15
@@ -59,7 +59,7 @@ def _objects(schema: Any) -> Iterator[dict[str, Any]]:
             yield from _objects(part)
 
 
-def test_numbers_that_json_does_not_know_are_null(facts: Facts, tmp_path: Path) -> None:
+def test_numbers_that_json_does_not_have_are_null(facts: Facts, tmp_path: Path) -> None:
     broken = replace(facts.winner.curve[0], val_loss=float("nan"), train_loss=float("inf"))
     winner = replace(facts.winner, curve=(broken,))
     write_json(replace(facts, winner=winner), tmp_path / "report.json")
@@ -69,7 +69,7 @@ def test_numbers_that_json_does_not_know_are_null(facts: Facts, tmp_path: Path) 
     assert json.loads(text)["winner"]["curve"][0]["val_loss"] is None
 
 
-def test_json_tells_why_trials_ended_and_what_the_pictures_are(facts: Facts) -> None:
+def test_json_contains_reasons_of_trials_and_kinds_of_pictures(facts: Facts) -> None:
     document = facts_to_json(facts)
     trials = document["ranking"]["trials"]
     assert len(trials) == len(facts.trials)
@@ -112,7 +112,7 @@ def test_no_cell_of_trials_is_a_formula(facts: Facts, tmp_path: Path) -> None:
     assert row["params_x"] == "-1.5"
 
 
-def test_what_cannot_be_written_whole_leaves_what_was_there(
+def test_failed_write_leaves_the_old_file(
     facts: Facts, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = tmp_path / "report.json"

@@ -58,7 +58,7 @@ def test_families_have_a_box_each_of_their_complete_trials(facts):
     assert counts == dict(expected)
 
 
-def test_boxes_of_families_tell_all_values_even_where_points_are_left_out(facts, monkeypatch):
+def test_boxes_of_families_cover_all_values_even_if_points_are_left_out(facts, monkeypatch):
     monkeypatch.setattr("analysis.report.figures.families.MAX_POINTS", 6)
     figure = figures.plot_families(facts)
     assert sum(len(it.x) for it in traces(figure, boxpoints="all")) == 6
@@ -79,7 +79,7 @@ def test_best_so_far_reaches_the_last_trial_even_if_it_was_pruned(facts):
     assert traces(figures.plot_history(cut), mode="lines")[0].x[-1] == last.trial
 
 
-def test_reductions_of_the_rate_do_not_lie_under_the_best_epoch(facts):
+def test_marks_of_reduced_rates_do_not_overlap_the_best_epoch(facts):
     figure = figures.plot_learning_curves(facts)
     panels = {it.name: it.yaxis for it in traces(figure, mode="markers")}
     assert panels["learning rate reduced"] != panels["best epoch"]
@@ -97,11 +97,11 @@ def test_ninth_of_the_top_curves_does_not_look_like_the_first(facts):
 
 
 @pytest.mark.parametrize(("low", "high"), [(85, 85), (84, 86), (0.001, 0.001), (12, 4_000_000)])
-def test_logarithmic_axes_have_ticks_however_short(low, high):
+def test_short_logarithmic_axes_have_ticks(low, high):
     assert theme.log_ticks(low, high)["tickvals"]
 
 
-def test_ticks_are_written_as_the_language_does(facts):
+def test_ticks_are_formatted_for_the_language(facts):
     assert theme.log_ticks(0.001, 0.1, lang="ru")["ticktext"][0] == "0,001"
     axis = Axis("dropout", (), is_log=False, low=0.25, high=0.5)
     assert [label for _, label in axis.ticks("ru")] == ["0,25", "0,5"]
@@ -155,14 +155,14 @@ def test_booleans_are_drawn_as_words(facts, lang, expected):
     assert not annotations & {"True", "False"}
 
 
-def test_importance_has_percents_in_their_one_form(facts):
+def test_importance_has_percents_in_the_common_format(facts):
     figure = figures.plot_importance(facts)
     assert list(figure.data[0].x)[-1] == pytest.approx(100 * facts.importance["family"])
     assert figure.layout.xaxis.ticksuffix == "\u00a0%"
     assert figure.data[0].texttemplate == "%{x:.0f}\u00a0%"
 
 
-def test_large_numbers_on_axes_are_short_words_of_the_language():
+def test_large_numbers_on_axes_are_abbreviated_in_the_language():
     assert theme.log_ticks(1e4, 1e7)["ticktext"][0] == "10k"
     assert theme.log_ticks(1e4, 1e7, lang="ru")["ticktext"][::3] == ["10 тыс.", "10 млн"]
     assert Axis("units", (), is_log=True, low=8, high=2048).ticks()[1][1] == "2048"
@@ -177,7 +177,7 @@ def test_learning_curves_mark_best_epoch_reductions_and_second_phase(facts):
     assert {it.x0 for it in figure.layout.shapes} == {10.5}
 
 
-def test_beginning_of_the_second_phase_is_no_reduction(facts):
+def test_start_of_the_second_phase_is_not_shown_as_a_reduction(facts):
     assert curves.second_phase(facts.winner.curve) == 11
     assert 11 not in curves.rate_reductions(facts.winner.curve)
 
@@ -231,7 +231,7 @@ def test_best_trial_is_always_in_the_top_band(make_facts, n_trials):
     assert sum(counts) == n_trials
 
 
-def test_slices_show_a_parameter_of_some_trials_only_for_those(facts):
+def test_slices_show_only_trials_that_have_the_parameter(facts):
     figure = figures.plot_slice(facts, "inception_width")
     expected = [it for it in facts.ranking.trials if "inception_width" in it.params and it.rank]
     assert sum(len(it.x) for it in figure.data) == len(expected)
@@ -267,7 +267,7 @@ def test_rates_of_a_class_without_images_are_left_out():
     assert len(figures.plot_confusion(evaluation).data[0].z) == 3
 
 
-def test_calibration_tells_its_error_and_counts_all_images(facts):
+def test_calibration_shows_its_error_and_counts_all_images(facts):
     evaluation = facts.examined["test"].evaluation
     figure = figures.plot_calibration(evaluation)
     assert f"{evaluation.calibration_error:.3f}" in figure.layout.title.text
@@ -317,7 +317,7 @@ def test_figures_of_five_thousand_trials_are_small_and_say_what_they_leave_out(m
     assert "(400 of 4,999 shown)" in figures.plot_pruning(facts).layout.title.text
 
 
-def test_thinning_keeps_the_best_trials_and_both_ends(facts):
+def test_thinned_points_include_the_best_trials_and_both_ends(facts):
     trials = theme.trials_with_value(facts.ranking.trials)
     kept = theme.downsample_trials(trials, 10)
     assert len(kept) == 10
@@ -340,7 +340,7 @@ def make_trials(values):
     ]
 
 
-def test_parameter_that_makes_the_value_is_the_most_important():
+def test_parameter_that_determines_the_value_is_the_most_important():
     found = figures.importance_of(make_trials(np.linspace(0, 1, 60).tolist()))
     assert list(found) == ["good", "idle"]
     assert sum(found.values()) == pytest.approx(1)
@@ -348,7 +348,7 @@ def test_parameter_that_makes_the_value_is_the_most_important():
 
 
 @pytest.mark.parametrize("values", [[], [0.5], [0.1, 0.2, 0.3], [0.5] * 40])
-def test_too_few_or_equal_trials_make_nothing_important(values):
+def test_too_few_or_equal_trials_have_no_importance(values):
     assert figures.importance_of(make_trials(values)) == {}
 
 

@@ -1,4 +1,4 @@
-"""The notebook: it tells the facts, runs on a clean kernel, and keeps nothing of the machine."""
+"""The notebook: its text, its run on a new kernel, and that it does not mention the machine."""
 
 import ast
 import getpass
@@ -49,7 +49,7 @@ search.gather_facts = gather_facts
 
 @pytest.fixture
 def gather(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
-    """Has kernels gather made facts, after some other statement."""
+    """Make kernels load invented facts; the function sets code that runs before that."""
     folder = tmp_path / "stub"
     folder.mkdir()
     monkeypatch.setenv("PYTHONPATH", str(folder))
@@ -83,7 +83,7 @@ def _code(notebook: Notebook) -> list[str]:
 
 @pytest.mark.parametrize("lang", LANGUAGES)
 @pytest.mark.parametrize("parts", VARIANTS)
-def test_cells_are_short_and_call_what_analysis_gives_away(
+def test_cells_are_short_and_use_public_names_of_analysis(
     make_facts: MakeFacts, parts: dict[str, Any], lang: str
 ) -> None:
     notebook = build_notebook(make_facts(**parts), store=STORE, lang=lang)
@@ -102,12 +102,12 @@ def test_cells_are_short_and_call_what_analysis_gives_away(
         ("ru", ["Цель", "Данные", "Методы", "Поиск", "Результаты", "Заключение"]),
     ],
 )
-def test_story_has_its_sections(facts: Facts, lang: str, headings: list[str]) -> None:
+def test_text_has_its_sections(facts: Facts, lang: str, headings: list[str]) -> None:
     prose = _prose(build_notebook(facts, store=STORE, lang=lang))
     assert re.findall(r"^## \d\. (.*)$", prose, re.MULTILINE) == headings
 
 
-def test_story_states_the_numbers(facts: Facts) -> None:
+def test_text_states_the_numbers(facts: Facts) -> None:
     prose = _prose(build_notebook(facts, store=STORE))
     accuracy = facts.examined["test"].evaluation.accuracy
     conclusion = prose[prose.index("Conclusion") :]
@@ -127,7 +127,7 @@ def test_story_states_the_numbers(facts: Facts) -> None:
         ({"is_partial": True}, "**The search was not finished", "has not been run"),
     ],
 )
-def test_conclusion_says_what_speaks_against_it(
+def test_conclusion_states_its_limitations(
     make_facts: MakeFacts, parts: dict[str, Any], said: str, unsaid: str
 ) -> None:
     prose = _prose(build_notebook(make_facts(**parts), store=STORE))
@@ -142,7 +142,7 @@ def test_conclusion_lists_the_cautions(facts: Facts) -> None:
     assert "- The best value of dropout, 0.01, lies at the edge" in prose
 
 
-def test_names_are_no_markup_and_no_code(facts: Facts) -> None:
+def test_names_are_escaped_as_markup_and_as_code(facts: Facts) -> None:
     notebook = build_notebook(facts, store=STORE)
     without_code = re.sub(r"```.*?```", "", _prose(notebook), flags=re.DOTALL)
     assert "<script>" not in without_code
@@ -157,11 +157,11 @@ def test_quoted_names_are_read_back(name: str) -> None:
     assert ast.literal_eval(python_literal(name)) == name
 
 
-def test_plain_names_mean_nothing_to_markdown() -> None:
+def test_plain_names_contain_no_markdown() -> None:
     assert escape_markdown("a_b*\n# <i>`$x$`") == r"a\_b\* \# &lt;i&gt;\`\$x\$\`"
 
 
-def test_no_command_ends_its_block() -> None:
+def test_no_command_closes_its_code_block() -> None:
     assert code_block("a ``` b").splitlines()[-1] == "````"
 
 
@@ -189,14 +189,14 @@ def test_an_unknown_language_is_refused(facts: Facts) -> None:
 def test_notebook_runs_and_shows_every_table_and_figure(
     small: Facts, out: Path, gather: Callable[[str], None]
 ) -> None:
-    told: list[tuple[int, int, str]] = []
+    reported: list[tuple[int, int, str]] = []
     path = out / "report.ipynb"
-    write_notebook(small, path, store=STORE, progress=lambda *how_far: told.append(how_far))
+    write_notebook(small, path, store=STORE, progress=lambda *how_far: reported.append(how_far))
     notebook = json.loads(path.read_text(encoding="utf-8"))
     nbformat.validate(nbformat.from_dict(notebook))
     cells = [it for it in notebook["cells"] if it["cell_type"] == "code"]
     assert [it["execution_count"] for it in cells] == list(range(1, len(cells) + 1))
-    assert [n_done for n_done, *_ in told] == list(range(1, len(cells) + 1))
+    assert [n_done for n_done, *_ in reported] == list(range(1, len(cells) + 1))
     for cell in cells:
         source = "".join(cell["source"])
         kinds = {kind for it in cell["outputs"] for kind in it.get("data", {})}
@@ -206,7 +206,7 @@ def test_notebook_runs_and_shows_every_table_and_figure(
     assert path.stat().st_size < 12e6
 
 
-def test_notebook_keeps_nothing_of_the_machine_and_asks_the_web_for_nothing(
+def test_notebook_does_not_mention_the_machine_and_loads_nothing(
     small: Facts, out: Path, gather: Callable[[str], None]
 ) -> None:
     gather("import sys; print(__file__, store, file=sys.stderr)")
@@ -228,25 +228,25 @@ def test_notebook_keeps_nothing_of_the_machine_and_asks_the_web_for_nothing(
 def test_kernel_gets_its_environment_and_folder(
     small: Facts, out: Path, gather: Callable[[str], None]
 ) -> None:
-    gather("import os; open('told', 'w').write(store + ' ' + os.environ['IPYTHONDIR'])")
+    gather("import os; open('reported', 'w').write(store + ' ' + os.environ['IPYTHONDIR'])")
     write_notebook(
         small, out / "report.ipynb", store=STORE, environment={"CONVSEARCH_STORE": SECRET}
     )
-    told = (out / "told").read_text().split()
-    assert told[0] == SECRET
-    assert not Path(told[1]).exists()
+    reported = (out / "reported").read_text().split()
+    assert reported[0] == SECRET
+    assert not Path(reported[1]).exists()
 
 
 def test_kernel_takes_no_store_from_the_environment_of_the_command(
     small: Facts, out: Path, gather: Callable[[str], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("CONVSEARCH_STORE", "sqlite:////elsewhere.db")
-    gather("open('told', 'w').write(store)")
+    gather("open('reported', 'w').write(store)")
     write_notebook(small, out / "report.ipynb", store=STORE)
-    assert (out / "told").read_text() == STORE
+    assert (out / "reported").read_text() == STORE
 
 
-def test_kernel_is_this_python_and_leaves_the_home_alone(
+def test_kernel_is_this_python_and_does_not_write_to_the_home_folder(
     small: Facts, out: Path, gather: Callable[[str], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     spec = {"argv": ["/nowhere/python", "{connection_file}"], "display_name": "x", "language": "x"}
@@ -257,9 +257,9 @@ def test_kernel_is_this_python_and_leaves_the_home_alone(
     monkeypatch.setenv("HOME", str(home))
     monkeypatch.setenv("JUPYTER_PATH", str(out.parent / "path"))
     before = sorted(home.rglob("*"))
-    gather("import sys; open('told', 'w').write(sys.executable)")
+    gather("import sys; open('reported', 'w').write(sys.executable)")
     write_notebook(small, out / "report.ipynb", store=STORE)
-    assert (out / "told").read_text() == sys.executable
+    assert (out / "reported").read_text() == sys.executable
     assert sorted(home.rglob("*")) == before
 
 
@@ -291,7 +291,7 @@ def test_a_failing_notebook_is_written_without_results(
 
 
 @pytest.mark.usefixtures("no_kernel_left")
-def test_a_cell_that_takes_too_long_is_given_up(
+def test_a_cell_that_takes_too_long_is_interrupted(
     small: Facts, out: Path, gather: Callable[[str], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     gather("import time; time.sleep(600)")
@@ -301,7 +301,7 @@ def test_a_cell_that_takes_too_long_is_given_up(
 
 
 @pytest.mark.usefixtures("no_kernel_left")
-def test_a_kernel_that_dies_is_told_of(
+def test_a_kernel_that_dies_is_reported(
     small: Facts, out: Path, gather: Callable[[str], None]
 ) -> None:
     gather("import os; os._exit(3)")
@@ -310,7 +310,7 @@ def test_a_kernel_that_dies_is_told_of(
 
 
 @pytest.mark.usefixtures("no_kernel_left")
-def test_a_kernel_that_does_not_start_is_told_of(
+def test_a_kernel_that_does_not_start_is_reported(
     small: Facts, out: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     broken = out.parent / "broken"
@@ -343,21 +343,23 @@ def test_a_signal_within_a_cell_ends_the_kernel_too(
     assert not list(out.iterdir())
 
 
-def test_classes_alike_in_size_are_said_to_be_alike(facts: Facts, facts_all_right: Facts) -> None:
+def test_classes_of_similar_size_are_described_as_such(
+    facts: Facts, facts_all_right: Facts
+) -> None:
     prose = _prose(build_notebook(facts_all_right, store=STORE))
     assert "All classes have the same number of training images, 10." in prose
     assert "largest class" not in prose
     assert "largest class" in _prose(build_notebook(facts, store=STORE))
 
 
-def test_one_of_something_is_not_told_as_many(facts_all_right: Facts) -> None:
+def test_singular_is_used_for_one_of_something(facts_all_right: Facts) -> None:
     prose = _prose(build_notebook(facts_all_right, store=STORE))
     assert "networks of 1 family: plain." in prose
     assert "of the family plain took" in prose
     assert not re.search(r"\b1 (classes|epochs|families|images|layers|trials)\b", prose)
 
 
-def test_story_says_why_scores_have_no_interval(facts: Facts, facts_all_right: Facts) -> None:
+def test_text_says_why_scores_have_no_interval(facts: Facts, facts_all_right: Facts) -> None:
     said = "All predictions are correct, so no interval can be given"
     assert said in _prose(build_notebook(facts_all_right, store=STORE))
     assert said not in _prose(build_notebook(facts, store=STORE))

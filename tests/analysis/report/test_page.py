@@ -23,7 +23,7 @@ OF_PLACEHOLDERS = {"parameter": "dropout", "trials": "3, 7", "first": MOMENT, "l
 
 
 class Reader(HTMLParser):
-    """Collects what tests ask of a page: tags, attributes, and the text outside of scripts."""
+    """A parser that collects tags, attributes, and the text outside of scripts."""
 
     def __init__(self, page):
         super().__init__()
@@ -129,7 +129,7 @@ def test_figures_and_panels_say_what_they_show(reader):
     assert all(attrs["aria-label"] for attrs in pictured)
 
 
-def test_cautions_are_told_once_and_linked_from_where_they_belong(reader, facts):
+def test_cautions_are_stated_once_and_linked_from_their_sections(reader, facts):
     assert reader.text.count("lies at the edge of its range") == 1
     edge = next(n for n, it in enumerate(facts.cautions, start=1) if it.kind == "edge")
     assert reader.count("li", id=f"caution-{edge}") == 1
@@ -138,7 +138,7 @@ def test_cautions_are_told_once_and_linked_from_where_they_belong(reader, facts)
     assert "Keep in mind: dropout at the edge of its range." in " ".join(section.split())
 
 
-def test_links_to_cautions_lead_somewhere(make_facts):
+def test_links_to_cautions_have_targets(make_facts):
     for parts in ({"with_test": False}, {"with_weights": False, "is_partial": True}):
         page = Reader(render_page(make_facts(n_trials=6, **parts)))
         ids = {attrs["id"] for _, attrs in page.tags if "id" in attrs}
@@ -148,7 +148,7 @@ def test_links_to_cautions_lead_somewhere(make_facts):
 
 @pytest.mark.parametrize("lang", ["en", "ru"])
 @pytest.mark.parametrize("kind", KINDS)
-def test_each_caution_has_a_few_words_too(kind, lang):
+def test_each_caution_has_a_short_text(kind, lang):
     words = texts(lang)
     caution = Caution(kind, values_for(words.entries[CAUTION + kind]))
     [(place, said)] = Phrases(words).reminders([caution], {kind})
@@ -164,7 +164,7 @@ def test_score_without_an_interval_says_why(facts, facts_all_right):
     assert "no interval can be given" not in Reader(render_page(facts)).text
 
 
-def test_reason_fits_where_only_some_scores_are_constant():
+def test_reason_is_correct_if_only_some_scores_are_constant():
     say = Phrases(texts("en")).no_interval
     constant, other = Score(1.0, 1.0, 1.0), Score(0.9, 0.8, 0.95)
     assert say(other, [other, other]) == ""
@@ -173,7 +173,7 @@ def test_reason_fits_where_only_some_scores_are_constant():
     assert say(other, [unknown]) == ""
 
 
-def test_names_of_what_was_chosen_are_in_the_language(facts_all_right):
+def test_names_of_choices_are_translated(facts_all_right):
     text = " ".join(Reader(render_page(facts_all_right, lang="ru")).text.split())
     assert "автоматический" in text
     assert "да, нет" in text
@@ -188,14 +188,14 @@ def test_page_has_the_command_that_trains_the_winner_again(reader, facts):
     assert facts.winner.command in reader.text
 
 
-def test_names_of_files_are_told_only_where_they_were_asked_for(make_facts):
+def test_names_of_files_are_shown_only_on_request(make_facts):
     facts = make_facts(n_trials=6)
     named = replace(facts, data=replace(facts.data, names_left_out=("patient7.png",)))
     assert "patient7.png" in Reader(render_page(named)).text
     assert "Excluded files" not in Reader(render_page(facts)).text
 
 
-def test_missing_parts_are_said_to_be_missing(make_facts):
+def test_missing_parts_are_reported_as_missing(make_facts):
     facts = make_facts(with_test=False, with_confirmation=False, is_partial=True)
     text = " ".join(Reader(render_page(facts)).text.split())
     assert "not evaluated on the test images yet" in text
@@ -251,7 +251,7 @@ def test_each_caution_has_a_sentence_with_its_values(kind, lang):
         assert (value if isinstance(value, str) else words.number(value)) in sentence
 
 
-def test_caution_without_a_sentence_is_told_by_its_kind():
+def test_caution_without_a_sentence_is_shown_by_its_kind():
     assert Phrases(texts("en")).caution(Caution("unheard_of", {})) == "unheard_of"
 
 
@@ -261,13 +261,11 @@ def test_unknown_language_is_refused(facts):
 
 
 @pytest.mark.parametrize(("n_trials", "is_there"), [(2, False), (12, True)])
-def test_accuracy_by_parameter_is_told_only_where_there_are_figures(
-    make_facts, n_trials, is_there
-):
+def test_accuracy_by_parameter_is_mentioned_only_with_figures(make_facts, n_trials, is_there):
     text = Reader(render_page(make_facts(n_trials=n_trials, with_confirmation=False))).text
     assert ("Accuracy by parameter" in text) == is_there
 
 
-def test_script_that_would_end_its_tag_is_refused():
+def test_script_that_would_close_its_tag_is_refused():
     with pytest.raises(ValueError, match="without an end tag"):
         Script.of("let x = '</script>'")

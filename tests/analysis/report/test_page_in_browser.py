@@ -1,4 +1,4 @@
-"""The page in a real browser: it draws, loads nothing, fits a phone, and prints."""
+"""The report's page in a real browser: figures, requests, small screens, and printing."""
 
 import time
 from contextlib import contextmanager
@@ -28,7 +28,7 @@ def path(facts, tmp_path_factory):
 
 
 def wait_until(page, expression, *, timeout_s=60):
-    """Asks again and again: the page's policy forbids what Playwright would poll with."""
+    """Poll an expression; the page's policy forbids the polling of Playwright."""
     deadline = time.monotonic() + timeout_s
     while not page.evaluate(expression):
         assert time.monotonic() < deadline, expression
@@ -37,7 +37,7 @@ def wait_until(page, expression, *, timeout_s=60):
 
 @contextmanager
 def opened(browser, path, *, width=DESKTOP, scheme="light"):
-    """Opens the page, and gives it with all that went wrong and all that was asked for."""
+    """Open the page, and yield it with its problems and its requests."""
     context = browser.new_context(
         viewport={"width": width, "height": 900}, color_scheme=scheme, offline=True
     )
@@ -52,7 +52,7 @@ def opened(browser, path, *, width=DESKTOP, scheme="light"):
     context.close()
 
 
-def test_page_draws_every_figure_without_a_complaint_or_a_request(browser, path, facts):
+def test_page_draws_every_figure_without_problems_or_requests(browser, path, facts):
     with opened(browser, path) as (page, troubles, requests):
         assert page.evaluate(EMPTY_PLOTS) == []
         assert page.locator("[data-figure]").count() >= 20
@@ -69,7 +69,7 @@ def test_page_does_not_scroll_sideways(browser, path, width):
 
 
 def edge_of(page, table):
-    """Gives the color of a table's right edge, between the lines of its first row."""
+    """Return the color of a table's right edge, inside its first row."""
     picture = Image.open(BytesIO(table.screenshot())).convert("RGB")
     return picture.getpixel((picture.width - 2, 4))
 
@@ -84,7 +84,7 @@ def test_cut_table_is_shaded_at_its_edge_until_its_end_is_reached(browser, path,
         assert sum(abs(a - b) for a, b in zip(cut, edge_of(page, table), strict=True)) > 60
 
 
-def test_long_command_is_seen_whole_on_a_phone(browser, facts, tmp_path):
+def test_long_command_is_fully_visible_on_a_phone(browser, facts, tmp_path):
     path = tmp_path / "report.html"
     command = f"convsearch reproduce --store sqlite:///{'long/' * 20}study.db study"
     winner = replace(facts.winner, command=command)
@@ -95,7 +95,7 @@ def test_long_command_is_seen_whole_on_a_phone(browser, facts, tmp_path):
         )
 
 
-def test_drawn_axes_of_whole_numbers_show_no_fraction(browser, facts_all_right, tmp_path):
+def test_drawn_axes_of_whole_numbers_show_no_fractions(browser, facts_all_right, tmp_path):
     path = tmp_path / "report.html"
     path.write_text(render_page(facts_all_right), encoding="utf-8")
     with opened(browser, path) as (page, _, _):
@@ -127,7 +127,7 @@ def plot_text(page):
     return page.evaluate("document.querySelector('[data-figure]').layout.font.color")
 
 
-def test_page_is_dark_where_the_system_is_and_can_be_switched(browser, path):
+def test_page_is_dark_if_the_system_is_and_can_be_switched(browser, path):
     with opened(browser, path, scheme="dark") as (page, _, _):
         assert brightness(page) < 150
         dark = plot_text(page)
@@ -138,12 +138,12 @@ def test_page_is_dark_where_the_system_is_and_can_be_switched(browser, path):
         assert brightness(page) > 600
 
 
-def test_page_is_light_where_the_system_is(browser, path):
+def test_page_is_light_if_the_system_is(browser, path):
     with opened(browser, path) as (page, _, _):
         assert brightness(page) > 600
 
 
-def test_page_prints_on_several_sheets_light_and_with_all_figures(browser, path):
+def test_page_prints_on_several_light_sheets_with_all_figures(browser, path):
     with opened(browser, path, scheme="dark") as (page, troubles, _):
         printed = page.pdf(prefer_css_page_size=True, print_background=True)
         assert printed.startswith(b"%PDF")
@@ -152,7 +152,7 @@ def test_page_prints_on_several_sheets_light_and_with_all_figures(browser, path)
         assert troubles == []
 
 
-def test_printed_page_is_light_and_opens_what_is_folded(browser, path):
+def test_printed_page_is_light_and_expands_folded_parts(browser, path):
     with opened(browser, path, scheme="dark") as (page, _, _):
         page.emulate_media(media="print")
         page.evaluate("dispatchEvent(new Event('beforeprint'))")

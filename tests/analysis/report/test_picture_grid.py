@@ -1,4 +1,4 @@
-"""Pictures in a grid: one image each, and one more under a heat map."""
+"""The grid of pictures: one image each, and a second one with a heat map."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -15,7 +15,7 @@ def test_each_picture_is_drawn_under_its_class(facts: Facts) -> None:
     assert "&lt;script&gt;alert(1)&lt;/script&gt;" in titles
 
 
-def test_a_picture_with_heat_is_drawn_twice_and_says_the_answer(facts: Facts) -> None:
+def test_a_picture_with_a_heat_map_is_drawn_twice_with_its_prediction(facts: Facts) -> None:
     mistake = facts.examined["test"].mistakes[0]
     figure = plot_pictures([mistake])
     assert len(figure.data) == 2
@@ -24,7 +24,7 @@ def test_a_picture_with_heat_is_drawn_twice_and_says_the_answer(facts: Facts) ->
     assert f"{mistake.label} predicted as {mistake.answer}" in title
 
 
-def test_a_picture_without_heat_is_drawn_once(facts: Facts) -> None:
+def test_a_picture_without_a_heat_map_is_drawn_once(facts: Facts) -> None:
     mistake = replace(facts.examined["test"].mistakes[0], heat=None)
     assert len(plot_pictures([mistake]).data) == 1
 

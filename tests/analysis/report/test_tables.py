@@ -1,4 +1,4 @@
-"""Tables: the facts' numbers, under headings of each language."""
+"""Tables: the numbers of the facts, with headings in each language."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -21,7 +21,7 @@ def test_data_table_counts_images_and_adds_them_up(facts: Facts) -> None:
     assert table["total"].iloc[-1] == total
 
 
-def test_data_table_keeps_a_class_that_is_called_as_the_sum_is(make_facts: MakeFacts) -> None:
+def test_data_table_keeps_a_class_with_the_name_of_the_total(make_facts: MakeFacts) -> None:
     table = tables.data_table(make_facts(classes=("total", "none")))
     assert list(table.index) == ["total", "none", "total"]
     assert table["training"].tolist() == [820, 760, 1580]
@@ -33,7 +33,7 @@ def test_ranking_table_has_the_best_trials(facts: Facts, n: int, shown: int | No
     assert tables.ranking_table(facts, n)["trial"].tolist() == placed[:shown]
 
 
-def test_winner_table_tells_what_was_drawn(facts: Facts) -> None:
+def test_winner_table_shows_the_parameters(facts: Facts) -> None:
     assert set(tables.winner_table(facts).index) == set(facts.winner.trial.params)
 
 
@@ -43,7 +43,7 @@ def test_layers_table_adds_up_to_the_network(facts: Facts) -> None:
     assert table.loc["stem", "shape"] == "64 × 64 × 16"
 
 
-def test_confirmation_table_says_who_leads_and_who_is_behind(facts: Facts) -> None:
+def test_confirmation_table_marks_the_leader_and_worse_configs(facts: Facts) -> None:
     verdicts = tables.confirmation_table(facts)["verdict"].tolist()
     assert verdicts == ["leader, recommended", "not distinguishable from the leader", "behind"]
 
@@ -65,7 +65,7 @@ def test_class_scores_are_by_class(facts: Facts) -> None:
     assert table["specificity", "95 % upper bound"].iloc[0] == pytest.approx(score.high, abs=1e-4)
 
 
-def test_score_that_all_resamples_agree_on_has_no_interval(facts_all_right: Facts) -> None:
+def test_score_equal_in_all_resamples_has_no_interval(facts_all_right: Facts) -> None:
     scores = tables.scores_table(facts_all_right)
     assert scores.loc["Accuracy"].notna().all()
     assert scores.loc["Macro F1"].isna().tolist() == [False, True, True]
@@ -88,7 +88,7 @@ def test_scores_of_a_split_without_scores_are_refused(
 
 @pytest.mark.parametrize("lang", LANGUAGES)
 @pytest.mark.parametrize("name", [it for it in dir(tables) if it.endswith("_table")])
-def test_tables_speak_each_language(facts: Facts, name: str, lang: str) -> None:
+def test_tables_are_translated(facts: Facts, name: str, lang: str) -> None:
     table = getattr(tables, name)(facts, lang=lang)
     headings = " ".join(map(str, [*table.columns.to_flat_index(), table.index.name]))
     is_russian = any("а" <= letter <= "я" for letter in headings.lower())

@@ -52,15 +52,15 @@ def test_files_hold_each_key_once():
         (1001, "1\u202f001 изображение"),
     ],
 )
-def test_russian_counts_take_their_form(n, expected):
+def test_russian_counts_have_the_right_plural_form(n, expected):
     assert texts("ru").count("count.images", n) == expected
 
 
-def test_english_counts_take_their_form():
+def test_english_counts_have_the_right_plural_form():
     assert [plural_form("en", n) for n in (0, 1, 2)] == ["other", "one", "other"]
 
 
-def test_numbers_are_written_as_the_language_does():
+def test_numbers_are_formatted_for_the_language():
     assert texts("en").number(1234567) == "1,234,567"
     assert texts("ru").number(1234567) == "1\u202f234\u202f567"
     assert texts("en").number(0.92137, 3) == "0.921"
@@ -70,7 +70,7 @@ def test_numbers_are_written_as_the_language_does():
 
 
 @pytest.mark.parametrize("lang", LANGUAGES)
-def test_percent_has_one_form_whatever_writes_it(lang):
+def test_percents_have_one_format_everywhere(lang):
     assert texts(lang).percent(0.5, 0) == "50\u00a0%"
     for part in ("", "notebook"):
         written = json.dumps(dict(texts(lang, part).entries), ensure_ascii=False)
@@ -93,7 +93,7 @@ def test_values_are_written_in_words_of_the_language():
         ("adam, MobileNetV3.5, v1", "adam, MobileNetV3.5, v1", "adam, MobileNetV3.5, v1"),
     ],
 )
-def test_domains_are_told_in_the_language(values, english, russian):
+def test_domains_are_described_in_the_language(values, english, russian):
     assert Phrases(texts("en")).domain(values) == english
     assert Phrases(texts("ru")).domain(values) == russian
 
@@ -117,7 +117,7 @@ TECHNICAL = {
 
 
 @pytest.mark.parametrize("part", ["", "notebook"])
-def test_russian_texts_keep_no_english_word(part):
+def test_russian_texts_contain_no_english_words(part):
     entries = texts("ru", part).entries.values()
     forms = [form for it in entries for form in ([it] if isinstance(it, str) else it.values())]
     said = re.sub(r"\{\w+\}", " ", " ".join(forms))
@@ -127,7 +127,7 @@ def test_russian_texts_keep_no_english_word(part):
 @pytest.mark.parametrize(
     ("seconds", "expected"), [(4.26, "4.3 s"), (48.4, "48 s"), (90, "1.5 min"), (5400, "1.5 h")]
 )
-def test_durations_are_written_in_the_unit_that_suits_them(seconds, expected):
+def test_durations_are_written_in_a_suitable_unit(seconds, expected):
     assert texts("en").duration(seconds) == expected
 
 
@@ -142,7 +142,7 @@ def test_values_are_never_read_as_placeholders():
 
 
 @pytest.mark.parametrize("lang", LANGUAGES)
-def test_command_that_trains_again_is_said_to_need_the_store(lang):
+def test_text_of_the_reproduce_command_mentions_the_store(lang):
     about = texts(lang).say("again.about")
     assert "--store" in about
     assert "$CONVSEARCH_STORE" in about

@@ -1,4 +1,4 @@
-"""The whole report: its files, and what is left where one of them cannot be written."""
+"""Writing a report: its files, and what remains if one of them cannot be written."""
 
 import json
 from collections.abc import Callable
@@ -26,9 +26,9 @@ def no_notebook(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("no_notebook")
 def test_report_is_four_files(small: Facts, tmp_path: Path) -> None:
-    told: list[tuple[int, int, str]] = []
+    reported: list[tuple[int, int, str]] = []
     paths = write_report(
-        small, tmp_path, store=STORE, progress=lambda *how_far: told.append(how_far)
+        small, tmp_path, store=STORE, progress=lambda *how_far: reported.append(how_far)
     )
     assert [it.name for it in paths] == [
         "report.html",
@@ -37,11 +37,11 @@ def test_report_is_four_files(small: Facts, tmp_path: Path) -> None:
         "report.json",
     ]
     assert sorted(paths) == sorted(tmp_path.iterdir())
-    assert [n_done for n_done, *_ in told] == [1, 2, 3, 4]
+    assert [n_done for n_done, *_ in reported] == [1, 2, 3, 4]
     assert json.loads(paths[-1].read_text(encoding="utf-8"))["study"] == small.study
 
 
-def test_a_notebook_that_does_not_run_costs_no_other_file(
+def test_a_notebook_that_does_not_run_does_not_affect_other_files(
     small: Facts, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(_: Facts, path: Path, **__: object) -> None:
@@ -55,7 +55,7 @@ def test_a_notebook_that_does_not_run_costs_no_other_file(
 
 
 @pytest.mark.usefixtures("no_notebook")
-def test_a_full_disk_is_told_of_in_one_line(
+def test_a_full_disk_is_an_error_of_one_line(
     small: Facts, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuse(*_: object) -> None:
@@ -70,7 +70,7 @@ def test_a_full_disk_is_told_of_in_one_line(
     )
 
 
-def test_a_folder_that_is_not_there_is_refused(small: Facts, tmp_path: Path) -> None:
+def test_a_missing_folder_is_refused(small: Facts, tmp_path: Path) -> None:
     with pytest.raises(ReportError, match="No such file or directory"):
         write_report(small, tmp_path / "nowhere", store=STORE)
 

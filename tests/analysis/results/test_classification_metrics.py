@@ -1,4 +1,4 @@
-"""Scores as scikit-learn or a hand gives them; intervals cover the truth as often as they say."""
+"""Classification metrics against scikit-learn and hand counts, and coverage of intervals."""
 
 import numpy as np
 import pytest
@@ -19,7 +19,7 @@ NAMES = ("csf", "grey", "white")
 def predictions(
     n: int, seed: int, *, accuracy: float = 0.8
 ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """Answers of which a known share is right, on average."""
+    """Return predictions of which a known share is right on average."""
     rng = np.random.default_rng(seed)
     labels = rng.integers(0, 3, n)
     is_right = rng.random(n) < accuracy
@@ -51,7 +51,7 @@ def test_scores_are_those_of_scikit_learn() -> None:
     assert np.trace(np.array(found.confusion)) == (labels == said).sum()
 
 
-def test_perfect_answers_have_an_interval_all_the_same() -> None:
+def test_perfect_predictions_have_an_interval() -> None:
     labels = np.arange(30) % 3
     found = evaluate(labels, np.eye(3)[labels], NAMES)
     assert found.accuracy.value == found.accuracy.high == 1.0
@@ -74,7 +74,7 @@ def test_calibration_error_is_the_one_worked_by_hand() -> None:
     assert found.calibration_error == pytest.approx((2 * 0.25 + 2 * 0.05) / 4)
 
 
-def test_class_without_an_image_spoils_no_mean() -> None:
+def test_class_without_images_does_not_affect_means() -> None:
     labels = np.array([0, 1] * 10)
     probabilities = np.tile([[0.6, 0.3, 0.1], [0.3, 0.6, 0.1]], (10, 1))
     found = evaluate(labels, probabilities, NAMES, n_resamples=50)
@@ -93,7 +93,7 @@ def covered(found: Evaluation, truth: float) -> bool:
     return found.accuracy.low <= truth <= found.accuracy.high
 
 
-def test_intervals_cover_the_truth_as_often_as_they_say() -> None:
+def test_intervals_have_their_nominal_coverage() -> None:
     truth = 0.85
     hits = [
         covered(evaluate(*predictions(300, seed, accuracy=truth), NAMES, n_resamples=400), truth)
@@ -104,7 +104,7 @@ def test_intervals_cover_the_truth_as_often_as_they_say() -> None:
 
 @pytest.mark.slow
 def test_intervals_over_groups_cover_where_those_over_images_do_not() -> None:
-    """Ten slices of a patient that are all right or all wrong are one observation."""
+    """Ten slices of a patient that are all right or all wrong count as one observation."""
     truth, n_groups, size = 0.8, 60, 10
     by_group, by_image = [], []
     for seed in range(200):
@@ -131,7 +131,7 @@ def test_json_holds_numbers_alone() -> None:
     assert document["roc"]["grey"]["x"][0] == 0.0
 
 
-def test_class_that_is_always_found_is_not_certain() -> None:
+def test_class_with_perfect_recall_has_an_interval() -> None:
     labels = np.array([0] * 4 + [1] * 20)
     probabilities = np.eye(2)[labels]
     found = evaluate(labels, probabilities, ["few", "many"])

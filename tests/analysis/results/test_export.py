@@ -1,4 +1,4 @@
-"""Exports: how far they are is told."""
+"""Exports: their progress, and the places that they are written to."""
 
 import json
 import os
@@ -14,13 +14,13 @@ from storage import Store
 
 
 @pytest.mark.parametrize("kind", ["csv", "json"])
-def test_export_tells_how_far_it_is(store: Store, kind: str) -> None:
+def test_export_reports_progress(store: Store, kind: str) -> None:
     study = optuna.create_study(storage=store.optuna_storage, study_name="plain")
     study.optimize(lambda trial: trial.suggest_float("x", 0, 1), n_trials=2)
-    told: list[tuple[int, int, str]] = []
-    export = load_export(store, "plain", lambda *how_far: told.append(how_far))
-    write_export(export, kind, progress=lambda *how_far: told.append(how_far))
-    assert told == [(n, 2, what) for what in ("trials read", "trials written") for n in (1, 2)]
+    reported: list[tuple[int, int, str]] = []
+    export = load_export(store, "plain", lambda *how_far: reported.append(how_far))
+    write_export(export, kind, progress=lambda *how_far: reported.append(how_far))
+    assert reported == [(n, 2, what) for what in ("trials read", "trials written") for n in (1, 2)]
 
 
 @pytest.fixture
@@ -29,7 +29,7 @@ def export(store: Store) -> Export:
     return load_export(store, "plain")
 
 
-def test_export_to_a_link_is_written_where_it_leads_to(export: Export, tmp_path: Path) -> None:
+def test_export_to_a_link_is_written_to_its_target(export: Export, tmp_path: Path) -> None:
     target, link = tmp_path / "there.json", tmp_path / "link.json"
     target.write_text("old")
     link.symlink_to(target)
@@ -38,7 +38,7 @@ def test_export_to_a_link_is_written_where_it_leads_to(export: Export, tmp_path:
     assert json.loads(target.read_text()) == {"study": "plain", "trials": []}
 
 
-def test_export_to_a_pipe_goes_through_it(export: Export, tmp_path: Path) -> None:
+def test_export_to_a_pipe_is_written_through_it(export: Export, tmp_path: Path) -> None:
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)
     with ThreadPoolExecutor(1) as pool:

@@ -1,4 +1,4 @@
-"""A study of Optuna alone is ranked and shown, and not changed by it."""
+"""Plain Optuna studies are ranked and shown without being changed."""
 
 import hashlib
 from pathlib import Path
@@ -16,7 +16,7 @@ from storage.database.url import parse_url
 
 
 def fill(study: optuna.Study) -> optuna.Study:
-    """Runs six trials: three complete, one pruned, one failed, one left running."""
+    """Add six trials: three complete, one pruned, one failed, one running."""
     for number, value in enumerate((0.3, 0.1, 0.2)):
         trial = study.ask()
         trial.suggest_int("n", number, 9)
@@ -39,7 +39,7 @@ def make_plain(url: str) -> None:
 
 
 def content(url: str) -> object:
-    """What must stay as it was: a file's bytes, a server's tables."""
+    """Return what must not change: the bytes of a file, or the tables of a server."""
     path = Store.file_of(url)
     if path is not None:
         files = sorted(file.name for file in path.parent.iterdir())
@@ -48,7 +48,7 @@ def content(url: str) -> object:
         return sorted(sa.inspect(connection).get_table_names())
 
 
-def test_trial_that_broke_a_constraint_has_no_place(store: Store) -> None:
+def test_infeasible_trial_is_not_ranked(store: Store) -> None:
     study = optuna.create_study(storage=store.optuna_storage, study_name="bounded")
     for value, broken in ((0.1, 1.0), (0.3, -1.0), (0.2, 0.0)):
         trial = study.ask()
@@ -93,7 +93,7 @@ def test_plain_study_is_ranked_by_its_direction_and_not_changed(
     assert status.workers == ()
 
 
-def test_plain_study_beside_ours_is_read_too(store: Store) -> None:
+def test_plain_study_beside_ours_is_ranked(store: Store) -> None:
     create_study(store, "ours", settings="{}", n_trials=3)
     fill(optuna.create_study(storage=store.optuna_storage, study_name="plain"))
     assert rank(store, "plain").trials[0].val_accuracy == 0.1

@@ -176,13 +176,13 @@ RANKING = Ranking(
 )
 
 
-def test_as_good_as_the_best_is_what_is_near_and_smaller_or_quicker() -> None:
+def test_equally_good_trials_are_near_the_best_and_smaller_or_faster() -> None:
     assert [it.trial for it in RANKING.within(0.01)] == [0, 2, 3]
     assert [it.trial for it in RANKING.within(0.0)] == [0]
     assert Ranking("empty", ()).within(0.5) == ()
 
 
-def test_front_has_no_trial_that_another_one_betters() -> None:
+def test_front_has_no_dominated_trial() -> None:
     assert [it.trial for it in RANKING.front("parameters")] == [0, 3, 4]
     assert [it.trial for it in RANKING.front("seconds")] == [0, 2, 4, 5, 6]
     assert RANKING.fronts_to_json() == {"parameters": [0, 3, 4], "seconds": [0, 2, 4, 5, 6]}

@@ -1,4 +1,4 @@
-"""An artifact store of each kind: a folder, the database on both stores, and a local S3."""
+"""Fixtures: an artifact store of each kind, in a folder, in both databases and on a local S3."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,7 +15,7 @@ BUCKET = "studies"
 
 @pytest.fixture(scope="session")
 def s3_endpoint() -> Iterator[str]:
-    """The URL of an S3 server of this process, with nothing in it but an empty bucket."""
+    """The URL of an S3 server in this process, which has only an empty bucket."""
     from moto.server import ThreadedMotoServer
 
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
@@ -27,7 +27,7 @@ def s3_endpoint() -> Iterator[str]:
 
 @pytest.fixture
 def s3_environment(s3_endpoint: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Points boto3 to that server, by the environment alone, with a new bucket."""
+    """Point boto3 to that server by environment variables, with a new bucket."""
     monkeypatch.setenv("AWS_ENDPOINT_URL", s3_endpoint)
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "an-access-key")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "a-very-secret-key")
@@ -44,7 +44,7 @@ def s3_environment(s3_endpoint: str, monkeypatch: pytest.MonkeyPatch) -> Iterato
 
 @pytest.fixture(params=["folder", "database on sqlite", "database on postgresql", "s3"])
 def artifact_store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[ArtifactStore]:
-    """An empty artifact store; each test that asks for it runs on every kind."""
+    """An empty artifact store; each test that uses it runs on every kind."""
     kind = request.param.split()[0]
     url = f"sqlite:///{tmp_path / 'store.db'}"
     if request.param.endswith("postgresql"):

@@ -1,4 +1,4 @@
-"""Joining from anywhere: a worker needs nothing but the store's URL, and gets the study's own."""
+"""Joining a study from any machine: a worker with the store's URL gets the study's files."""
 
 import hashlib
 import os
@@ -38,7 +38,7 @@ MakeStudy = Callable[..., OpenStudy]
 
 @dataclass(frozen=True)
 class Elsewhere:
-    """Another machine: its cache, and what it may not see of this one."""
+    """Another machine, which has a cache of its own."""
 
     cache: Path
 
@@ -48,7 +48,7 @@ class Elsewhere:
 
 @pytest.fixture(params=["folder", "database", "s3"])
 def place(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """What `--artifacts` says."""
+    """A value of `--artifacts` for each kind of artifact store."""
     if request.param == "s3":
         request.getfixturevalue("s3_environment")
         return "s3://studies/prefix"
@@ -59,7 +59,7 @@ def place(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 def elsewhere(
     cache_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Callable[[], Elsewhere]:
-    """Turns this machine into another one: with another cache, and without this one's files."""
+    """Make this process act as another machine: with another cache and without these files."""
 
     def move() -> Elsewhere:
         cache_folder.rename(tmp_path / "out of reach")
@@ -73,8 +73,8 @@ def load_again(opened: OpenStudy) -> OpenStudy:
     return OpenStudy.load(opened.store, opened.name)
 
 
-def change(opened: OpenStudy, **values: Any) -> None:
-    """Changes what the store keeps of a study's settings."""
+def change_settings(opened: OpenStudy, **values: Any) -> None:
+    """Change the settings of a study that are in the store."""
     known = StudySettings.load(opened.store, opened.name)
     changed = known.model_copy(update=values)
     update_settings(opened.store, opened.study_id, changed.model_dump_json())
@@ -88,15 +88,15 @@ def test_prepared_images_come_from_the_artifacts_once(
 ) -> None:
     opened = make_study(store={"artifacts": place})
     here = opened.data["scratch"]
-    there = elsewhere()
+    other_machine = elsewhere()
     data = load_again(opened).data["scratch"]
-    assert data.path.parent == there.cache
+    assert data.path.parent == other_machine.cache
     assert (data.images("train") == here.images("train")).all()
     monkeypatch.setattr(type(opened.artifacts.store), "get", None)
     assert load_again(opened).data["scratch"].path == data.path
 
 
-def test_deleted_cache_is_no_harm(make_study: MakeStudy) -> None:
+def test_deleted_cache_is_rebuilt_from_the_artifacts(make_study: MakeStudy) -> None:
     opened = make_study()
     path = Path(opened.settings.images["scratch"].path)
     path.unlink()
@@ -108,14 +108,14 @@ def test_other_images_at_the_recorded_path_are_not_used(
 ) -> None:
     other = make_study(study={"name": "other"}, data={"image_size": 12, "source": "demo"})
     opened = make_study(store={"artifacts": place})
-    there = elsewhere()
+    other_machine = elsewhere()
     recorded = Path(opened.settings.images["scratch"].path)
     recorded.parent.mkdir()
     moved = tmp_path / "out of reach" / Path(other.settings.images["scratch"].path).name
     recorded.write_bytes(moved.read_bytes())
     data = load_again(opened).data["scratch"]
     assert data.fingerprint == opened.data["scratch"].fingerprint
-    assert data.path.parent == there.cache
+    assert data.path.parent == other_machine.cache
 
 
 def test_damaged_images_in_the_artifacts_are_refused_and_not_kept(
@@ -127,14 +127,14 @@ def test_damaged_images_in_the_artifacts_are_refused_and_not_kept(
     content[-1] ^= 1
     (tmp_path / "damaged").write_bytes(content)
     opened.artifacts.store.put(name, tmp_path / "damaged")
-    there = elsewhere()
+    other_machine = elsewhere()
     with pytest.raises(ArtifactError, match=r"prepared-.* is damaged"):
         load_again(opened)
-    assert there.fetched() == []
+    assert other_machine.fetched() == []
     share_inputs(opened.artifacts.store, opened.settings)
 
 
-def test_damaged_images_here_are_not_trained_on(make_study: MakeStudy) -> None:
+def test_damaged_images_in_the_cache_are_not_trained_on(make_study: MakeStudy) -> None:
     opened = make_study(store={"artifacts": "database"})
     opened.artifacts.store.delete(opened.artifacts.store.sizes())
     path = opened.data["scratch"].path
@@ -145,36 +145,38 @@ def test_damaged_images_here_are_not_trained_on(make_study: MakeStudy) -> None:
         load_again(opened)
 
 
-def test_images_that_are_nowhere_are_said_to_be(
+def test_images_that_are_nowhere_are_an_error(
     make_study: MakeStudy, elsewhere: Callable[[], Elsewhere]
 ) -> None:
     opened = make_study(store={"artifacts": "database"})
     opened.artifacts.store.delete(opened.artifacts.store.sizes())
-    there = elsewhere()
+    other_machine = elsewhere()
     with pytest.raises(DataError, match=r"are not at .*, and not in its artifacts\. Run"):
         load_again(opened)
-    assert there.fetched() == []
+    assert other_machine.fetched() == []
 
 
-def test_prepared_images_are_kept_once_for_all_studies(make_study: MakeStudy) -> None:
+def test_studies_of_the_same_images_share_one_copy(make_study: MakeStudy) -> None:
     for name in ("one", "two"):
         opened = make_study(study={"name": name}, store={"artifacts": "database"})
     assert len(opened.artifacts.store.sizes()) == 1
 
 
-def test_sharing_tells_how_many_megabytes_are_there(
+def test_sharing_reports_progress_in_megabytes(
     make_study: MakeStudy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("search.artifacts.shared_inputs.MB", 100)
     opened = make_study(store={"artifacts": "database"})
     opened.artifacts.store.delete(opened.artifacts.store.sizes())
-    told: list[tuple[int, int, str]] = []
-    share_inputs(opened.artifacts.store, opened.settings, lambda *how_far: told.append(how_far))
+    reported: list[tuple[int, int, str]] = []
+    share_inputs(
+        opened.artifacts.store, opened.settings, lambda *how_far: reported.append(how_far)
+    )
     n_hundreds = opened.data["scratch"].path.stat().st_size // 100
-    assert told[-1] == (n_hundreds, n_hundreds, "megabytes shared")
+    assert reported[-1] == (n_hundreds, n_hundreds, "megabytes shared")
 
 
-def test_artifacts_folder_that_has_no_room_for_images_is_a_warning(
+def test_artifacts_folder_without_room_for_images_causes_a_warning(
     make_study: MakeStudy, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     def fail(*_: object) -> None:
@@ -185,7 +187,7 @@ def test_artifacts_folder_that_has_no_room_for_images_is_a_warning(
     assert "workers on other machines cannot join: Cannot use the artifacts" in caplog.text
 
 
-def test_database_without_room_for_images_is_an_error_before_there_is_a_study(
+def test_database_without_room_for_images_is_an_error_before_a_study_is_created(
     make_study: MakeStudy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("search.artifacts.study_artifacts.MB", 1000)
@@ -196,7 +198,7 @@ def test_database_without_room_for_images_is_an_error_before_there_is_a_study(
         load_study(store, "small")
 
 
-def test_file_of_weights_comes_from_the_artifacts(
+def test_weights_file_is_fetched_from_the_artifacts(
     make_study: MakeStudy, place: str, elsewhere: Callable[[], Elsewhere], tmp_path: Path
 ) -> None:
     opened = make_study(store={"artifacts": place})
@@ -206,19 +208,19 @@ def test_file_of_weights_comes_from_the_artifacts(
         source=str(path), mode=None, digest=hashlib.sha256(b"some weights").hexdigest()
     )
     share_inputs(opened.artifacts.store, opened.settings.model_copy(update={"weights": weights}))
-    there = elsewhere()
+    other_machine = elsewhere()
     assert fetch_weights(opened.artifacts.store, weights) == weights
-    for content in (None, b"other weights"):  # Those of the machine that joins.
+    for content in (None, b"other weights"):  # On the machine that joins.
         path.unlink()
         if content is not None:
             path.write_bytes(content)
         fetched = fetch_weights(opened.artifacts.store, weights)
-        assert Path(fetched.source).parent == there.cache
+        assert Path(fetched.source).parent == other_machine.cache
         assert Path(fetched.source).read_bytes() == b"some weights"
         path.touch()
 
 
-def test_weights_that_are_nowhere_stay_for_others_to_refuse(
+def test_weights_that_are_nowhere_are_returned_unchanged(
     make_study: MakeStudy, tmp_path: Path
 ) -> None:
     weights = WeightsFile(source=str(tmp_path / "none.h5"), mode=None, digest="0" * 64)
@@ -233,11 +235,11 @@ def test_weights_that_are_nowhere_stay_for_others_to_refuse(
         ({"optuna": "4.9.0"}, r"made with optuna 4\.9\.0, .*'optuna==4\.\*'"),
     ],
 )
-def test_study_of_another_series_is_refused_with_the_difference(
+def test_study_of_another_release_series_is_refused_with_the_difference(
     make_study: MakeStudy, versions: dict[str, str], message: str
 ) -> None:
     opened = make_study()
-    change(opened, **versions)
+    change_settings(opened, **versions)
     with pytest.raises(StudyMismatchError, match=message):
         load_again(opened)
     with pytest.raises(StudyMismatchError, match=message):
@@ -245,11 +247,11 @@ def test_study_of_another_series_is_refused_with_the_difference(
 
 
 @pytest.mark.parametrize("versions", [{"version": "0.1.99"}, {"optuna": "5.99"}, {"optuna": None}])
-def test_study_of_the_same_series_is_joined(
+def test_study_of_the_same_release_series_is_joined(
     make_study: MakeStudy, versions: dict[str, str]
 ) -> None:
     opened = make_study()
-    change(opened, **versions)
+    change_settings(opened, **versions)
     assert load_again(opened).name == "small"
 
 
@@ -264,7 +266,7 @@ def test_studies_record_no_credentials(
         assert os.environ[name].encode() not in recorded
 
 
-def test_studies_of_one_name_in_one_shared_place_do_not_meet(
+def test_studies_of_one_name_in_a_shared_folder_have_separate_folders(
     make_study: MakeStudy, tmp_path: Path
 ) -> None:
     folder = str(tmp_path / "shared")
@@ -275,7 +277,7 @@ def test_studies_of_one_name_in_one_shared_place_do_not_meet(
     assert one.artifacts.folder == again.artifacts.folder
 
 
-def test_deleted_study_leaves_its_images_in_a_bucket_that_others_may_use(
+def test_deleted_study_leaves_its_images_in_a_shared_bucket(
     make_study: MakeStudy, s3_environment: None
 ) -> None:
     opened = make_study(store={"artifacts": "s3://studies/prefix"})
@@ -285,7 +287,7 @@ def test_deleted_study_leaves_its_images_in_a_bucket_that_others_may_use(
     assert len(opened.artifacts.store.sizes()) == 1
 
 
-def test_worker_of_another_machine_finishes_a_study_by_its_url_alone(
+def test_worker_on_another_machine_needs_only_the_url_of_the_store(
     make_study: MakeStudy, store_url: str, tmp_path: Path
 ) -> None:
     opened = make_study(store={"url": store_url, "artifacts": "database"})

@@ -1,4 +1,4 @@
-"""A trial moves to another machine: killed on one, it goes on there from its last checkpoint."""
+"""A trial whose worker is killed resumes on another machine from its last checkpoint."""
 
 import os
 import signal
@@ -18,7 +18,7 @@ MAX_EPOCHS = 8
 
 
 def join(url: str, folder: Path) -> subprocess.Popen[bytes]:
-    """Starts a real worker as another machine would: with a folder and a cache of its own."""
+    """Start a worker process as on another machine: with its own folder and cache."""
     folder.mkdir()
     with (folder / "log").open("wb") as log:
         return subprocess.Popen(

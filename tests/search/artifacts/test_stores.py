@@ -1,4 +1,4 @@
-"""Every kind of artifact store: what is put is had again, whole, by its name."""
+"""Every kind of artifact store: storing, loading, listing and deleting files by name."""
 
 import itertools
 import threading
@@ -34,21 +34,21 @@ def test_file_comes_back_as_it_was(
     assert [path.name for path in target.parent.iterdir()] == ["target"]
 
 
-def test_slow_way_tells_how_far_it_is(artifact_store: ArtifactStore, source: Path) -> None:
-    told: list[int] = []
-    artifact_store.put(NAME, source, told.append)
+def test_put_reports_progress_in_bytes(artifact_store: ArtifactStore, source: Path) -> None:
+    reported: list[int] = []
+    artifact_store.put(NAME, source, reported.append)
     n_bytes = source.stat().st_size if artifact_store.folder is None else 0
-    assert sum(told) == n_bytes
+    assert sum(reported) == n_bytes
 
 
-def test_empty_file_is_a_file(artifact_store: ArtifactStore, tmp_path: Path) -> None:
+def test_empty_file_can_be_stored(artifact_store: ArtifactStore, tmp_path: Path) -> None:
     (tmp_path / "empty").touch()
     artifact_store.put(NAME, tmp_path / "empty")
     assert artifact_store.get(NAME, tmp_path / "target")
     assert (tmp_path / "target").read_bytes() == b""
 
 
-def test_missing_file_is_none_and_what_was_there_stays(
+def test_missing_file_is_none_and_the_existing_copy_stays(
     artifact_store: ArtifactStore, tmp_path: Path
 ) -> None:
     (tmp_path / "target").write_text("known")
@@ -57,7 +57,7 @@ def test_missing_file_is_none_and_what_was_there_stays(
     assert not [path for path in tmp_path.iterdir() if path.name.startswith(".target")]
 
 
-def test_later_file_takes_the_place_of_the_one_before(
+def test_later_file_replaces_the_earlier_one(
     artifact_store: ArtifactStore, source: Path, tmp_path: Path
 ) -> None:
     artifact_store.put(NAME, source)
@@ -68,7 +68,7 @@ def test_later_file_takes_the_place_of_the_one_before(
     assert (tmp_path / "target").read_bytes() == b"later"
 
 
-def test_file_stays_as_it_was_put_when_its_source_is_replaced(
+def test_stored_file_does_not_change_with_its_source(
     artifact_store: ArtifactStore, source: Path, tmp_path: Path
 ) -> None:
     whole = source.read_bytes()
@@ -79,7 +79,7 @@ def test_file_stays_as_it_was_put_when_its_source_is_replaced(
     assert (tmp_path / "target").read_bytes() == whole
 
 
-def test_sizes_are_of_the_files_directly_in_a_folder(
+def test_sizes_list_the_files_directly_in_a_folder(
     artifact_store: ArtifactStore, tmp_path: Path
 ) -> None:
     (tmp_path / "source").write_bytes(b"four")
@@ -105,7 +105,7 @@ def test_deleted_files_are_gone_and_the_others_stay(
 @pytest.mark.parametrize(
     "name", ["../outside", "/etc/passwd", "a/../../b", "a//b", "", ".hidden", "a\\b", "a" * 256]
 )
-def test_name_that_could_lead_elsewhere_is_refused(
+def test_name_that_could_leave_the_folder_is_refused(
     artifact_store: ArtifactStore, source: Path, tmp_path: Path, name: str
 ) -> None:
     for use in (artifact_store.put, artifact_store.get):
@@ -115,7 +115,7 @@ def test_name_that_could_lead_elsewhere_is_refused(
         artifact_store.delete([name])
 
 
-def test_source_that_is_not_there_is_an_error_and_keeps_what_was(
+def test_missing_source_is_an_error_and_keeps_the_stored_file(
     artifact_store: ArtifactStore, source: Path, tmp_path: Path
 ) -> None:
     artifact_store.put(NAME, source)
@@ -154,7 +154,7 @@ def test_reader_never_sees_a_mix_of_two_files(
     assert n_put > 2
 
 
-def test_file_that_comes_and_goes_is_there_or_not(
+def test_file_that_is_stored_and_deleted_repeatedly_is_whole_or_missing(
     artifact_store: ArtifactStore, source: Path, tmp_path: Path
 ) -> None:
     is_over = threading.Event()
@@ -177,7 +177,7 @@ def test_file_that_comes_and_goes_is_there_or_not(
         writer.result()
 
 
-def test_download_that_breaks_off_again_and_again_is_an_artifact_error(
+def test_download_that_fails_repeatedly_is_an_artifact_error(
     s3_environment: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     def fail(*_: object, **__: object) -> None:

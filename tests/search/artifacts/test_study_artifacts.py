@@ -70,7 +70,7 @@ def test_new_trial_does_not_look_for_a_checkpoint(
     assert here.fetch(3, generation=0) is None
 
 
-def test_fetching_ends_when_the_worker_has_to_leave(
+def test_fetching_ends_when_the_worker_shuts_down(
     machines: tuple[Artifacts, Artifacts], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     here, _ = machines
@@ -89,7 +89,7 @@ def test_fetching_ends_when_the_worker_has_to_leave(
 
 
 @pytest.mark.parametrize("error", [ArtifactError("away"), RuntimeError("of some library")])
-def test_store_that_cannot_be_read_is_an_error_and_no_missing_checkpoint(
+def test_unreadable_store_is_an_error_and_not_a_missing_checkpoint(
     machines: tuple[Artifacts, Artifacts], monkeypatch: pytest.MonkeyPatch, error: Exception
 ) -> None:
     here, _ = machines
@@ -126,7 +126,7 @@ def test_checkpoint_whose_upload_failed_is_uploaded_later_and_then_removed(
     assert not path.exists()
 
 
-def test_nothing_is_uploaded_for_a_study_that_was_deleted(
+def test_cancelled_uploads_are_not_waited_for(
     machines: tuple[Artifacts, Artifacts], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     here, _ = machines
@@ -162,7 +162,7 @@ def test_checkpoint_of_a_trial_that_begins_while_files_are_listed_is_kept(
     assert here.checkpoint(2, 0).with_name(".trial-2.0.safetensors.partial").exists()
 
 
-def test_tidy_removes_what_killed_processes_had_begun_to_write(
+def test_clean_up_removes_partial_files_of_killed_processes(
     machines: tuple[Artifacts, Artifacts], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     here, _ = machines
@@ -171,7 +171,7 @@ def test_tidy_removes_what_killed_processes_had_begun_to_write(
     begun.touch()
     here.clean_up(lambda: {1})
     assert here.transfer.wait(10.0)
-    assert begun.exists()  # Somebody may be at it.
+    assert begun.exists()  # Another process may be writing it.
     monkeypatch.setattr("storage.atomic_files.STALE_PARTIAL_S", 0.0)
     here.clean_up(lambda: {1})
     assert here.transfer.wait(10.0)
@@ -179,7 +179,7 @@ def test_tidy_removes_what_killed_processes_had_begun_to_write(
     assert here.load(1) is not None
 
 
-def test_tidy_keeps_the_latest_checkpoint_of_the_trials_that_need_one(
+def test_clean_up_keeps_the_latest_checkpoint_of_the_trials_that_need_one(
     machines: tuple[Artifacts, Artifacts],
 ) -> None:
     here, _ = machines
@@ -241,7 +241,7 @@ def test_deleted_study_leaves_nothing_and_others_stay(
     assert list(artifact_store.sizes("other")) == ["other/file"]
 
 
-def test_trial_takes_the_checkpoint_of_another_studys_trial(
+def test_checkpoint_is_copied_from_a_trial_of_another_study(
     machines: tuple[Artifacts, Artifacts],
 ) -> None:
     here, there = machines
@@ -254,7 +254,7 @@ def test_trial_takes_the_checkpoint_of_another_studys_trial(
 
 
 @pytest.mark.parametrize("name", ["plain", "a/b", "..", "ä", "x" * 200, "a b"])
-def test_folder_of_a_study_is_a_plain_word(name: str) -> None:
+def test_folder_name_of_a_study_is_plain(name: str) -> None:
     assert check_name(folder_name(name)) == folder_name(name)
 
 

@@ -1,4 +1,4 @@
-"""What `--artifacts` may say, and what is said when a place cannot be used."""
+"""Values of `--artifacts`, and the errors for places that cannot be used."""
 
 from pathlib import Path
 
@@ -24,11 +24,11 @@ def open_s3(url: str, tmp_path: Path):  # type: ignore[no-untyped-def]
         ("/some/folder/../other", "/some/other"),
     ],
 )
-def test_place_is_recorded_as_it_is_seen_from_anywhere(text: str, url: str) -> None:
+def test_place_is_recorded_as_a_full_url(text: str, url: str) -> None:
     assert read_artifacts_url(text) == url
 
 
-def test_relative_folder_is_recorded_with_its_whole_path(
+def test_relative_folder_is_recorded_with_its_absolute_path(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -51,13 +51,13 @@ def test_other_place_is_refused_without_its_secrets(text: str, message: str) -> 
     assert "secret" not in str(error.value).replace("AWS_SECRET", "")
 
 
-def test_bucket_that_is_not_there_is_said(s3_environment: None, tmp_path: Path) -> None:
+def test_missing_bucket_is_an_error(s3_environment: None, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(ArtifactError, match=r"s3://nobodys-bucket/x: there is no such bucket"):
         open_s3("s3://nobodys-bucket/x", tmp_path).put("name", tmp_path / "file")
 
 
-def test_missing_credentials_are_said_with_where_they_come_from(
+def test_missing_credentials_are_an_error_that_says_where_to_put_them(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_PROFILE", "AWS_ENDPOINT_URL"):
@@ -71,7 +71,7 @@ def test_missing_credentials_are_said_with_where_they_come_from(
     _client.cache_clear()
 
 
-def test_endpoint_that_does_not_answer_is_said(
+def test_endpoint_that_does_not_answer_is_an_error(
     s3_environment: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     known = _client()
@@ -82,7 +82,7 @@ def test_endpoint_that_does_not_answer_is_said(
     assert known is not _client()
 
 
-def test_missing_boto3_is_said_with_how_to_install_it(
+def test_missing_boto3_is_an_error_that_says_how_to_install_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(__import__("sys").modules, "boto3", None)
@@ -91,7 +91,7 @@ def test_missing_boto3_is_said_with_how_to_install_it(
         open_s3("s3://bucket", tmp_path).sizes()
 
 
-def test_folder_that_cannot_be_made_is_said(tmp_path: Path) -> None:
+def test_folder_that_cannot_be_made_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     artifacts = open_s3(str(tmp_path / "file" / "folder"), tmp_path)
     with pytest.raises(

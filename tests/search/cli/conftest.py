@@ -16,11 +16,15 @@ Call = Callable[..., tuple[int, str, str]]
 def call(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> Call:
-    """Runs a command in this process, in an empty folder: (exit code, answer, notes)."""
+    """Run a command in this process, in an empty folder.
+
+    The result is (exit code, standard output, standard error).
+    """
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("CONVSEARCH_STORE", raising=False)
     for name, value in (("handlers", []), ("level", logging.WARNING)):
-        monkeypatch.setattr(logging.getLogger(), name, value)  # A worker sets up its own log.
+        # A worker configures logging itself.
+        monkeypatch.setattr(logging.getLogger(), name, value)
 
     def run(*arguments: str) -> tuple[int, str, str]:
         monkeypatch.setattr(sys, "argv", ["convsearch", *arguments])

@@ -1,4 +1,4 @@
-"""The command line: exit codes, messages of a line or two, JSON alone on standard output."""
+"""The command line: exit codes, messages of one or two lines, only JSON on standard output."""
 
 import json
 import os
@@ -67,7 +67,7 @@ BAD_CALLS: dict[str, tuple[tuple[str, ...], str]] = {
 
 
 @pytest.mark.parametrize(("arguments", "message"), BAD_CALLS.values(), ids=BAD_CALLS)
-def test_misuse_gets_a_line_and_exit_code_2(
+def test_misuse_is_one_line_and_exit_code_2(
     call: Call, tmp_path: Path, arguments: tuple[str, ...], message: str
 ) -> None:
     code, out, err = call(*arguments)
@@ -82,7 +82,7 @@ def test_misuse_gets_a_line_and_exit_code_2(
 @pytest.mark.parametrize(
     "command", [("rank", "x"), ("confirm", "x"), ("report", "x", "--out", "y")]
 )
-def test_store_that_is_not_there_is_a_misuse(call: Call, command: tuple[str, ...]) -> None:
+def test_missing_store_is_misuse(call: Call, command: tuple[str, ...]) -> None:
     code, out, err = call(*command)
     assert (code, out) == (2, "")
     assert "There is no store at convsearch.db" in err
@@ -110,7 +110,7 @@ def test_help_loads_nothing_heavy(tmp_path: Path) -> None:
         assert f" {command} " in done.stdout
 
 
-def test_inspect_and_prepare_tell_what_a_search_would_use(
+def test_inspect_and_prepare_report_what_a_search_would_use(
     call: Call, blobs: Path, cache_folder: Path
 ) -> None:
     code, out, _ = call("data", "inspect", str(blobs))
@@ -133,7 +133,7 @@ def test_prepare_says_why_a_source_cannot_be_used(call: Call, tmp_path: Path) ->
 
 @pytest.fixture(scope="module")
 def searched(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str, str]:
-    """A study that `run --json` has searched for real: its folder and what was printed."""
+    """The folder of a study that `run --json` has searched, and the output."""
     folder = tmp_path_factory.mktemp("searched")
     write_source(folder / "blobs.npz")
     process = spawn("run", "blobs.npz", *FEW_TINY, "--json", folder=folder,
@@ -209,7 +209,7 @@ def trials_of(folder: Path) -> list[dict[str, Any]]:
 
 
 def write_long_study(folder: Path) -> str:
-    """Writes a study of two trials that train for seconds after their first epoch."""
+    """Write a study file of two trials that train for seconds after their first epoch."""
     write_source(folder / "blobs.npz")
     (folder / "study.toml").write_text(
         "[study]\nname = 'blobs'\nworkers = 1\n"
@@ -225,7 +225,7 @@ def worker_log(folder: Path) -> str:
 
 
 def wait_for_epoch(folder: Path, process: subprocess.Popen[str]) -> None:
-    """Waits until some trial has trained an epoch."""
+    """Wait until some trial has trained an epoch."""
     import sqlite3
 
     deadline = time.monotonic() + 120
@@ -246,7 +246,7 @@ def wait_for_epoch(folder: Path, process: subprocess.Popen[str]) -> None:
     "number",
     [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.slow), signal.SIGKILL],
 )
-def test_run_that_is_ended_resumes_with_the_same_command(tmp_path: Path, number: int) -> None:
+def test_interrupted_run_resumes_with_the_same_command(tmp_path: Path, number: int) -> None:
     command = ("run", write_long_study(tmp_path), "--json")
     cache = {"CONVSEARCH_CACHE": str(tmp_path / "cache")}
     first = spawn(*command, folder=tmp_path, **cache)
@@ -277,7 +277,7 @@ def test_version_is_shown(call: Call) -> None:
 
 @pytest.mark.slow
 def test_one_seed_gives_one_ranking(tmp_path: Path) -> None:
-    """With one worker, and with enough trials that the sampler has a model of them."""
+    """One worker, and enough trials for the sampler's model."""
     write_source(tmp_path / "blobs.npz")
     study = tmp_path / "study.toml"
     study.write_text(
@@ -306,7 +306,7 @@ def test_one_seed_gives_one_ranking(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("victim", ["worker", pytest.param("trainer", marks=pytest.mark.slow)])
-def test_killed_process_costs_a_run_nothing(tmp_path: Path, victim: str) -> None:
+def test_run_survives_a_killed_process(tmp_path: Path, victim: str) -> None:
     process = spawn(
         "run", write_long_study(tmp_path), "--json", folder=tmp_path,
         CONVSEARCH_CACHE=str(tmp_path / "cache"),

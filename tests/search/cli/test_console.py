@@ -1,4 +1,4 @@
-"""Consoles: a bar reaches its end, and where there is none a line tells what begins."""
+"""Consoles: progress bars reach their end, and without a bar a line announces each step."""
 
 import io
 
@@ -18,7 +18,7 @@ def text_of(console: Console) -> str:
     return console.file.getvalue()
 
 
-def test_bar_that_is_shown_ends_at_all_however_soon_that_comes(
+def test_shown_bar_always_reaches_its_end(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(consoles, "SLOW_S", 0.0)
@@ -40,12 +40,12 @@ def test_work_that_ends_at_once_shows_no_bar() -> None:
 
 
 @pytest.mark.parametrize(
-    ("is_terminal", "is_silent", "told"),
+    ("is_terminal", "is_silent", "shown"),
     [(False, False, "Reading\n"), (True, False, ""), (False, True, "")],
 )
-def test_steps_are_told_where_no_bar_shows_them(
-    is_terminal: bool, is_silent: bool, told: str
+def test_steps_are_printed_where_no_bar_shows_them(
+    is_terminal: bool, is_silent: bool, shown: str
 ) -> None:
     console = make_console(is_terminal=is_terminal)
     step_printer(console, is_silent=is_silent)("Reading")
-    assert text_of(console) == told
+    assert text_of(console) == shown

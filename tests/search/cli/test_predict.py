@@ -1,4 +1,4 @@
-"""`predict`: what an exported model says of files of images."""
+"""The command `predict`: predictions of an exported model for image files."""
 
 import json
 import subprocess
@@ -19,7 +19,7 @@ CLASSES = ("cat", "dog", "[red]fox\x1b[31m")
 
 
 def make_model(path: Path, channels: int, classes: tuple[str, ...] = CLASSES) -> Any:
-    """Writes the model of a network that was never trained, and gives the network."""
+    """Write the model of an untrained network, and return the network."""
     import random
 
     from spaces import SearchSpace
@@ -54,13 +54,13 @@ def save_images(folder: Path, n: int, *shape: int) -> np.ndarray:
     return pixels
 
 
-def test_answers_are_the_networks(call: Call, tmp_path: Path) -> None:
+def test_predictions_are_those_of_the_network(call: Call, tmp_path: Path) -> None:
     network = make_model(tmp_path / "best.keras", 3)
     pixels = save_images(tmp_path / "images", 3, 16, 16, 3)
     (tmp_path / "images" / "notes.txt").write_text("not an image")
     (tmp_path / "images" / ".hidden.png").write_text("not one either")
     Image.new("L", (30, 20), 90).save(tmp_path / "grey.jpg")
-    (tmp_path / "best.keras").rename(tmp_path / "renamed.model")  # its record is inside
+    (tmp_path / "best.keras").rename(tmp_path / "renamed.model")  # Its record is inside.
     code, out, err = call("predict", "renamed.model", "images", "grey.jpg", "--json")
     assert (code, err) == (0, "")
     document = json.loads(out)
@@ -80,9 +80,7 @@ def test_answers_are_the_networks(call: Call, tmp_path: Path) -> None:
     ]
 
 
-def test_image_that_cannot_be_read_does_not_keep_others_from_it(
-    call: Call, tmp_path: Path
-) -> None:
+def test_unreadable_image_does_not_affect_others(call: Call, tmp_path: Path) -> None:
     make_model(tmp_path / "best.keras", 1)
     save_images(tmp_path / "images", 1, 16, 16)
     (tmp_path / "broken.png").write_text("hello")
@@ -110,7 +108,7 @@ def test_image_that_cannot_be_read_does_not_keep_others_from_it(
     ]
 
 
-def test_models_that_cannot_be_used_are_told_in_a_line(call: Call, tmp_path: Path) -> None:
+def test_unusable_model_is_an_error_of_one_line(call: Call, tmp_path: Path) -> None:
     save_images(tmp_path / "images", 1, 16, 16)
     make_model(tmp_path / "best.keras", 1)
     make_model(tmp_path / "classes.keras", 1, CLASSES[:2])
@@ -158,7 +156,7 @@ def test_model_may_be_the_folder_of_a_report_or_the_record_in_it(
     assert (code, "Cannot read the model report/best.keras: No such file" in err) == (2, True)
 
 
-def test_names_stay_whole_and_what_was_left_out_is_told(call: Call, tmp_path: Path) -> None:
+def test_names_are_not_cut_and_notes_on_images_are_shown(call: Call, tmp_path: Path) -> None:
     make_model(tmp_path / "best.keras", 1)
     name = "a" * 100
     save_images(tmp_path / name, 1, 16, 16)
@@ -174,7 +172,7 @@ def test_names_stay_whole_and_what_was_left_out_is_told(call: Call, tmp_path: Pa
     assert document["notes"] == [f"{name}: 1 sub-folder was not entered"]
 
 
-def test_command_itself_loads_no_tensorflow(tmp_path: Path) -> None:
+def test_command_process_does_not_load_tensorflow(tmp_path: Path) -> None:
     make_model(tmp_path / "best.keras", 1)
     save_images(tmp_path / "images", 2, 16, 16)
     code = """

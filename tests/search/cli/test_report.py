@@ -1,4 +1,4 @@
-"""From a search to its report: the winner confirmed, scored once, and written without a trace."""
+"""From a search to its report: the winner is confirmed, scored once, and reported."""
 
 import getpass
 import io
@@ -43,7 +43,7 @@ def url_of(opened: OpenStudy) -> str:
 
 @pytest.fixture
 def trained(make_study: MakeStudy) -> OpenStudy:
-    """A study whose three trials were really trained."""
+    """A study whose three trials were trained."""
     opened = make_study(space={"dense_layers": [0, 1]})
     Worker(opened, TrainerPool()).run()
     return opened
@@ -68,7 +68,7 @@ def test_search_is_confirmed_scored_once_and_reported(
     code, out, err = call(*command)
     assert code == 0, err
     assert {path.name for path in (tmp_path / "first").iterdir()} == FILES
-    assert "Scoring the winner on the test split" not in err  # It was, by `confirm`.
+    assert "Scoring the winner on the test split" not in err  # `confirm` did it.
     assert err.splitlines()[: len(STEPS)] == list(STEPS)
     assert "by convsearch confirm, for training" in err
     facts = json.loads((tmp_path / "first" / "report.json").read_text())
@@ -89,7 +89,7 @@ def test_search_is_confirmed_scored_once_and_reported(
 
 
 def fail_one(opened: OpenStudy) -> None:
-    """Has a trial fail with a message that names a file and a person."""
+    """End a trial as failed, with a message that contains a file and a person's name."""
     set_budget(opened.store, opened.study_id, n_trials=4, timeout_s=None)
     proposal = next_proposal(opened, "worker")
     assert proposal is not None
@@ -99,7 +99,7 @@ def fail_one(opened: OpenStudy) -> None:
 
 
 def check_notebook(path: Path, folder: Path) -> None:
-    """Runs a notebook again, from where it lies, on a clean kernel."""
+    """Run a notebook again in its folder, on a new kernel."""
     notebook = nbformat.read(path, as_version=4)
     assert not any("traceback" in output for output in outputs(notebook))
     before = [output["output_type"] for output in outputs(notebook)]
@@ -113,7 +113,7 @@ def outputs(notebook: nbformat.NotebookNode) -> Iterator[nbformat.NotebookNode]:
 
 
 def check_nothing_personal(folder: Path, opened: OpenStudy) -> None:
-    """Looks for what names a file, a folder, a machine or a person."""
+    """Assert that no file names a source file, a folder, a machine or a person."""
     source = Path(opened.settings.data.source)
     names = [name for name in (socket.gethostname(), getpass.getuser()) if len(name) > 4]
     personal = (str(source.parent), source.name, f"{Path.home()}/", *names)
@@ -125,7 +125,7 @@ def check_nothing_personal(folder: Path, opened: OpenStudy) -> None:
             assert secret not in text, (path.name, secret)
 
 
-def test_report_of_a_running_study_is_partial_and_leaves_the_test_split_closed(
+def test_report_of_a_running_study_is_partial_and_does_not_use_the_test_split(
     trained: OpenStudy, call: Call, tmp_path: Path
 ) -> None:
     set_budget(trained.store, trained.study_id, n_trials=5, timeout_s=None)
@@ -147,7 +147,7 @@ def test_report_of_a_running_study_is_partial_and_leaves_the_test_split_closed(
     facts = json.loads((tmp_path / "part" / "report.json").read_text())
     assert facts["examined"].keys() == {"val", "test"}
     assert (tmp_path / "part" / "mine.txt").read_text() == "stays"
-    proposal = next_proposal(trained, "worker")  # A better one, of which no answers are known.
+    proposal = next_proposal(trained, "worker")  # A better trial without predictions.
     assert proposal is not None
     finish_trial(trained.store, proposal.lease, Outcome("complete", value=1.0), proposal.pending)
     check_notebook(tmp_path / "part" / "report.ipynb", tmp_path)
@@ -174,7 +174,7 @@ def test_report_without_the_winners_weights_says_so(
     assert facts["test_uses"] == []
 
 
-def test_test_split_stays_closed_while_a_confirmation_is_under_way(
+def test_test_split_is_not_used_while_a_confirmation_runs(
     trained: OpenStudy, tmp_path: Path
 ) -> None:
     submit_confirmation(trained.store, "small", top=1, n_seeds=2)
@@ -189,7 +189,9 @@ def test_test_split_stays_closed_while_a_confirmation_is_under_way(
         report(url_of(trained), "small/confirm", str(tmp_path / "companion"))
 
 
-def test_bad_wishes_are_one_line(opened: OpenStudy, call: Call, tmp_path: Path) -> None:
+def test_invalid_requests_are_errors_of_one_line(
+    opened: OpenStudy, call: Call, tmp_path: Path
+) -> None:
     place = ("--store", url_of(opened))
     for command in (("report", "small", "--out", "out"), ("confirm", "small")):
         code, _, err = call(*command, *place)

@@ -1,4 +1,4 @@
-"""Trials trained again: the same curve, from the record alone, in a fork too."""
+"""The command `reproduce`: a trial trained again from its record has the same curve."""
 
 import json
 from collections.abc import Callable
@@ -23,7 +23,7 @@ Call = Callable[..., tuple[int, str, str]]
 
 @pytest.fixture
 def trained(make_study: MakeStudy) -> OpenStudy:
-    """A study of two trials that were really trained."""
+    """A study of two trials that were trained."""
     opened = make_study(budget={"trials": 2}, space={"dense_layers": [0, 1]})
     Worker(opened, TrainerPool()).run()
     return opened
@@ -34,10 +34,10 @@ def url_of(opened: OpenStudy) -> str:
 
 
 def test_curve_is_the_same_to_the_last_digit_in_a_fork_too(trained: OpenStudy) -> None:
-    told: list[tuple[int, int, str]] = []
-    found = reproduce(trained.store, "small", 1, progress=lambda *it: told.append(it))
+    reported: list[tuple[int, int, str]] = []
+    found = reproduce(trained.store, "small", 1, progress=lambda *it: reported.append(it))
     assert found.is_identical, found.largest_differences
-    assert told == [(1, 3, "epochs"), (2, 3, "epochs"), (3, 3, "epochs")]
+    assert reported == [(1, 3, "epochs"), (2, 3, "epochs"), (3, 3, "epochs")]
     assert set(found.largest_differences.values()) == {0.0}
     record = load_study(trained.store, "small")
     plan = plan_from_record(record, ["search.seed=9"], name="new", store_url=url_of(trained))

@@ -1,4 +1,4 @@
-"""The password of a store: it works from wherever it may be kept, and shows nowhere."""
+"""The password of a store: it is read from every supported place and never shown."""
 
 import json
 import os
@@ -25,7 +25,7 @@ Call = Callable[..., tuple[int, str]]
 def call(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> Call:
-    """Runs a command in this process: exit code, and all that it printed."""
+    """Run a command in this process: exit code and output."""
     monkeypatch.chdir(tmp_path)
 
     def run(*arguments: str) -> tuple[int, str]:
@@ -38,12 +38,12 @@ def call(
 
 
 def parts_of(password: str) -> list[str]:
-    """Gives pieces of a password that would betray it, as such and as they look in URLs."""
+    """Return parts of a password that would give it away, plain and as encoded in URLs."""
     return [password, *[part for part in password.replace("@", ":").split(":") if len(part) > 4]]
 
 
 def dump_tables(url: str) -> str:
-    """Gives everything that is in a database, as text."""
+    """Return the content of a database as text."""
     with make_engine(parse_url(url)).connect() as connection:
         names = sa.inspect(connection).get_table_names()
         assert {"studies", "convsearch_studies", "convsearch_leases"} <= set(names)
@@ -83,7 +83,7 @@ def test_errors_and_their_tracebacks_show_no_password(
         assert secret not in printed
 
 
-def test_password_file_and_service_file_work(
+def test_password_file_and_service_file_are_used(
     tcp_server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     tcp_server.execute("CREATE DATABASE filed")
@@ -108,7 +108,7 @@ def test_password_file_and_service_file_work(
     Store.open("postgresql://").close()
 
 
-def test_store_and_its_password_may_come_from_the_environment(
+def test_store_and_password_are_read_from_the_environment(
     call: Call, tcp_server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     tcp_server.execute("CREATE DATABASE environment")
@@ -121,7 +121,7 @@ def test_store_and_its_password_may_come_from_the_environment(
 
 
 @pytest.mark.parametrize("where", ["password", "query"])
-def test_odd_password_opens_the_store_and_shows_nowhere(tcp_server, where: str) -> None:
+def test_password_with_special_characters_works_and_is_never_shown(tcp_server, where: str) -> None:
     tcp_server.execute(f"CREATE DATABASE {where}_in_url")
     url = tcp_server.url(f"{where}_in_url")
     if where == "query":
@@ -134,7 +134,7 @@ def test_odd_password_opens_the_store_and_shows_nowhere(tcp_server, where: str) 
     store.close()
 
 
-def test_run_shows_its_password_to_nobody(tcp_server, tmp_path: Path) -> None:
+def test_run_never_shows_its_password(tcp_server, tmp_path: Path) -> None:
     tcp_server.execute("CREATE DATABASE shared")
     url = tcp_server.url("shared")
     log = tmp_path / "printed.log"
@@ -171,7 +171,7 @@ def test_run_shows_its_password_to_nobody(tcp_server, tmp_path: Path) -> None:
 
 
 def command_lines(pid: int) -> set[str]:
-    """Gives the command lines of a process and all that it started."""
+    """Return the command lines of a process and its descendants."""
     found = set()
     try:
         processes = [psutil.Process(pid), *psutil.Process(pid).children(recursive=True)]

@@ -1,4 +1,4 @@
-"""The defaults that help shows are those of the settings, and every option has its key."""
+"""Options of studies: help shows the defaults of the settings, and every option has a key."""
 
 from typing import Any
 

@@ -64,7 +64,7 @@ def finish(process: subprocess.Popen[str]) -> list[dict[str, Any]]:
 
 
 def kill_in_phase(process: subprocess.Popen[str], folder: Path, phase: int) -> None:
-    """Kills the run, and with it its worker and trainer, once a phase has two epochs."""
+    """Kill the run with its worker and trainer once a phase has two epochs."""
     deadline = time.monotonic() + 300
     while time.monotonic() < deadline:
         assert process.poll() is None, process.communicate()
@@ -77,7 +77,7 @@ def kill_in_phase(process: subprocess.Popen[str], folder: Path, phase: int) -> N
 
 
 def _n_epochs(folder: Path, phase: int) -> int:
-    """Epochs of the transfer trial in a phase."""
+    """Return the number of epochs of the transfer trial in a phase."""
     if not (folder / "convsearch.db").exists():
         return 0
     query = (
@@ -93,7 +93,7 @@ def _n_epochs(folder: Path, phase: int) -> int:
 
 
 @pytest.mark.slow
-def test_study_killed_in_both_phases_ends_as_one_that_was_not(blobs: Path, tmp_path: Path) -> None:
+def test_study_killed_in_both_phases_has_the_same_results(blobs: Path, tmp_path: Path) -> None:
     results = []
     for name in ("whole", "killed"):
         folder = tmp_path / name

@@ -1,4 +1,4 @@
-"""The dashboard in a real browser, of a study that was really searched."""
+"""The dashboard in a real browser, on a study with trained trials."""
 
 import json
 import threading
@@ -33,7 +33,7 @@ OPEN = Access(None, False, frozenset())
 
 @pytest.fixture(scope="module")
 def searched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The URL of a store with a study of three trials that were trained, and a plain one."""
+    """The URL of a store with a study of three trained trials and a plain Optuna study."""
     from search.studies.submission import submit
     from tests.search.conftest import make_plan, write_blobs
 
@@ -61,7 +61,7 @@ Serve = Callable[[Access], str]
 
 @pytest.fixture(scope="module")
 def serve(searched: str) -> Iterator[Serve]:
-    """Serves the studies from a thread, and gives the address."""
+    """Serve the studies from a thread, and return the address."""
     from waitress import wasyncore
     from waitress.server import create_server
 
@@ -86,12 +86,12 @@ def serve(searched: str) -> Iterator[Serve]:
 
 @pytest.fixture(scope="module")
 def address(serve: Serve) -> str:
-    """Where the studies are shown, and cannot be changed."""
+    """The address of a read-only dashboard."""
     return serve(OPEN)
 
 
 class Watched:
-    """A page of the browser that keeps what went wrong, and what left the server."""
+    """A page of the browser that records problems and requests to other servers."""
 
     def __init__(self, browser: Any, address: str, width: int) -> None:
         self.page = browser.new_page(viewport={"width": width, "height": 900})
@@ -118,7 +118,7 @@ Watch = Callable[..., Watched]
 
 @pytest.fixture
 def watch(browser: Any, address: str) -> Iterator[Watch]:
-    """Opens a page of the browser; in the end nothing may have gone wrong in any."""
+    """Open pages of the browser; at the end, assert that none had a problem."""
     opened: list[Watched] = []
 
     def start(address: str = address, width: int = 1280) -> Watched:
@@ -151,9 +151,9 @@ def test_our_plots_are_drawn(watch: Watch) -> None:
     assert "Accuracy over the search" in page.content()
 
 
-def test_trial_that_broke_a_constraint_is_not_best_on_the_page_either(watch: Watch) -> None:
+def test_infeasible_trial_is_not_best_on_the_page(watch: Watch) -> None:
     page = watch().open("/studies/2")
-    lines = page.wait_for_function(  # The plot is there before its lines are.
+    lines = page.wait_for_function(  # The plot appears before its lines.
         "() => { const lines = [...document.querySelectorAll('.js-plotly-plot')]"
         ".flatMap(it => it.data || [])"
         ".filter(it => (it.name || '').startsWith('Best Value')).map(it => it.y);"
@@ -180,25 +180,26 @@ def test_study_has_its_note_with_sample_images(watch: Watch) -> None:
     assert picture.evaluate("it => it.naturalWidth") > 300
 
 
-def test_who_only_reads_is_not_offered_changes(browser: Any, address: str) -> None:
+def test_read_only_pages_offer_no_changes(browser: Any, address: str) -> None:
     with closing(browser.new_page()) as page:
         page.goto(f"{address}/dashboard")
         page.get_by_text("1. small").wait_for()
         for icon in ("DeleteIcon", "AddBoxIcon", "DriveFileRenameOutlineIcon"):
-            assert page.get_by_test_id(icon).count() > 0  # Or it is another one by now.
+            assert page.get_by_test_id(icon).count() > 0  # Or the page has changed.
             assert not page.get_by_test_id(icon).first.is_visible()
         answer = page.evaluate(
             "fetch('/api/studies/1', {method: 'DELETE'}).then(async it => "
             "[it.status, await it.text()])"
         )
         page.goto(f"{address}/dashboard/studies/2/trials?numbers=3")
-        page.get_by_test_id("StopCircleIcon").wait_for(state="attached")  # To end a running trial.
+        # The button that ends a running trial.
+        page.get_by_test_id("StopCircleIcon").wait_for(state="attached")
         assert not page.get_by_test_id("StopCircleIcon").is_visible()
         assert answer[0] == 403
         assert "--allow-edit" in json.loads(answer[1])["reason"]
 
 
-def test_who_may_change_writes_notes_and_is_offered_no_files(watch: Watch, serve: Serve) -> None:
+def test_editable_pages_accept_notes_and_offer_no_files(watch: Watch, serve: Serve) -> None:
     watched = watch(serve(Access(None, True, frozenset())))
     page = watched.open("/studies/2/trials?numbers=3")
     page.get_by_text("Running").first.wait_for()
@@ -218,7 +219,7 @@ def test_who_may_change_writes_notes_and_is_offered_no_files(watch: Watch, serve
     assert page.get_by_text("trained to its end").count() == 1
 
 
-def test_who_may_change_deletes_a_study_and_is_told_so(
+def test_editable_pages_delete_a_study_after_a_question(
     watch: Watch, serve: Serve, searched: str
 ) -> None:
     with closing(Store.open(searched)) as store:
@@ -235,7 +236,7 @@ def test_who_may_change_deletes_a_study_and_is_told_so(
     assert page.get_by_text("left over").count() == 0
 
 
-def test_token_lets_in_once_and_leaves_the_address(browser: Any, serve: Serve) -> None:
+def test_token_logs_in_and_is_removed_from_the_address(browser: Any, serve: Serve) -> None:
     address = serve(Access(TOKEN, False, None))
     with closing(browser.new_context()) as context:
         page = context.new_page()

@@ -1,4 +1,4 @@
-"""Where a server listens, and which port it takes where others are taken."""
+"""The address and port on which a server listens, also if a port is busy."""
 
 import socket
 from concurrent.futures import ThreadPoolExecutor
@@ -28,6 +28,6 @@ def test_servers_that_start_at_once_take_a_port_each() -> None:
 
 
 @pytest.mark.parametrize("host", ["no.such.invalid", "x" * 300])
-def test_host_that_is_none_is_told(host: str) -> None:
+def test_invalid_host_is_an_error(host: str) -> None:
     with pytest.raises(SettingsError, match="--host: no machine is called"):
         Listener.open_next_free(host, 8080, port_option="")

@@ -1,4 +1,4 @@
-"""Small sources: folders of distinct images, and the real sets where a checkout has them."""
+"""Fixtures: small sources of distinct images, and the real sets if a checkout has them."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -22,7 +22,7 @@ def _write_image(path: Path, pixels: np.ndarray, **options: object) -> Path:
 
 @pytest.fixture
 def noise() -> Callable[..., np.ndarray]:
-    """Random pixels, distinct for each seed: `noise(seed, *shape)`, 12 × 10 unless told."""
+    """Random pixels, different for each seed: `noise(seed, *shape)`, 12 × 10 by default."""
     return _noise
 
 
@@ -33,7 +33,7 @@ def write_image() -> Callable[..., Path]:
 
 @pytest.fixture
 def make_folder(tmp_path: Path) -> Callable[..., Path]:
-    """Writes a folder of distinct grey PNGs: `make_folder({"cat": 4, "train/dog": 5})`."""
+    """Write a folder of distinct grey PNGs: `make_folder({"cat": 4, "train/dog": 5})`."""
 
     def make(counts: dict[str, int], name: str = "source") -> Path:
         root = tmp_path / name
@@ -49,7 +49,7 @@ def make_folder(tmp_path: Path) -> Callable[..., Path]:
 
 @pytest.fixture
 def make_npz(tmp_path: Path) -> Callable[..., Path]:
-    """Writes arrays as an `.npz`: `make_npz(images=..., labels=...)`."""
+    """Write arrays as an `.npz`: `make_npz(images=..., labels=...)`."""
 
     def make(**arrays: np.ndarray) -> Path:
         path = tmp_path / "source.npz"

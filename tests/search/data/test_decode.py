@@ -39,7 +39,7 @@ def test_transparent_parts_become_black(tmp_path: Path) -> None:
     np.testing.assert_array_equal(decode(path), [[[200, 100, 50], [0, 0, 0]]])
 
 
-def test_grey_with_alpha_is_laid_on_black(tmp_path: Path) -> None:
+def test_grey_with_alpha_is_composed_onto_black(tmp_path: Path) -> None:
     image = Image.merge("LA", [Image.fromarray(RAMP), Image.new("L", (8, 6), 0)])
     assert decode(_save(image, tmp_path / "a.png")).max() == 0
 
@@ -56,7 +56,7 @@ def test_black_and_white_becomes_0_and_255(tmp_path: Path) -> None:
 
 def test_exif_orientation_is_applied(tmp_path: Path) -> None:
     exif = Image.Exif()
-    exif[0x0112] = 6  # the camera was turned: rotate clockwise
+    exif[0x0112] = 6  # The camera was turned: rotate clockwise.
     path = _save(Image.fromarray(RAMP), tmp_path / "a.png", exif=exif)
     np.testing.assert_array_equal(decode(path), np.rot90(RAMP, -1))
 

@@ -25,7 +25,7 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> PreparedSet:
 
 
 def _voxels(split: str) -> np.ndarray:
-    """All voxels that the patches of a split show."""
+    """Return all voxels that the patches of a split show."""
     seen = np.zeros(volumes()[0].shape, bool)
     half = PATCH_SIZE // 2
     for x, y, z in demo_centers(split)[0]:
@@ -81,7 +81,7 @@ def test_image_size_and_number_can_be_chosen(tmp_path_factory: pytest.TempPathFa
     assert small.counts == {"train": 210, "val": 45, "test": 45}
 
 
-def test_nilearn_without_the_brain_is_an_error_that_says_so(
+def test_nilearn_without_the_brain_data_is_an_error(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     volumes.cache_clear()

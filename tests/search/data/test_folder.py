@@ -51,11 +51,11 @@ def test_split_folders_above_the_classes_are_the_splits(
     assert _split_sizes(source) == {"train": 10, "val": 4, "test": 6}
 
 
-def test_train_alone_is_divided_as_if_it_were_the_source(make_folder: MakeFolder) -> None:
+def test_train_alone_is_split_like_a_source_without_splits(make_folder: MakeFolder) -> None:
     assert _split_sizes(_open(make_folder({"train/a": 4, "train/b": 4}))) == {"": 8}
 
 
-def test_class_may_be_called_like_a_split(make_folder: MakeFolder) -> None:
+def test_class_may_have_the_name_of_a_split(make_folder: MakeFolder) -> None:
     source = _open(make_folder({"test": 4, "placebo": 4}))
     assert source.classes == ("placebo", "test")
     assert _split_sizes(source) == {"": 8}
@@ -222,7 +222,7 @@ def test_grey_saved_as_color_counts_as_grey(
     assert _prepare(tmp_path / "source", cache_dir).image_shape == (8, 8, 1)
 
 
-def test_color_can_be_asked_for_or_dropped(
+def test_color_can_be_requested_or_removed(
     make_folder: MakeFolder,
     cache_dir: Path,
     write_image: Callable[..., Path],
@@ -262,12 +262,12 @@ def test_broken_images_are_named_and_left_out(make_folder: MakeFolder, cache_dir
 def test_broken_image_is_an_error_when_strict(make_folder: MakeFolder, cache_dir: Path) -> None:
     root = make_folder({"a": 4, "b": 4})
     _damage(root)
-    _prepare(root, cache_dir)  # a set that left them out, in the cache, does not help
+    _prepare(root, cache_dir)  # A cached set without the broken images is not used.
     with pytest.raises(DataError, match=r"Cannot read the image a/empty.jpg: not a PNG.*strict"):
         _prepare(root, cache_dir, strict=True)
 
 
-def test_image_bomb_is_an_error_that_names_it(make_folder: MakeFolder, cache_dir: Path) -> None:
+def test_image_bomb_is_an_error_with_its_path(make_folder: MakeFolder, cache_dir: Path) -> None:
     root = make_folder({"a": 4, "b": 4})
     Image.new("1", (9_000, 8_000)).save(root / "b" / "bomb.png")
     with pytest.raises(DataError, match=r"at most 64 megapixels.*9,000 × 8,000 in .*bomb.png"):
@@ -292,5 +292,5 @@ def test_damaged_bytes_never_escape_as_another_error(
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(damaged[: len(good) - int(rng.integers(0, 40)) * (i % 3)])
     source = _open(tmp_path / "source")
-    with suppress(DataError):  # damage can make an image announce a huge size
+    with suppress(DataError):  # A damaged header can declare a huge size.
         assert len(source.inspect(range(len(source.items)), lambda: None)) == 150

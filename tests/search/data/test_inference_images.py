@@ -1,4 +1,4 @@
-"""Single images, as a network takes them: as the preparation of a folder makes them."""
+"""Single images for inference: the same pixels as in a prepared folder, with notes."""
 
 from pathlib import Path
 
@@ -50,7 +50,7 @@ def test_pixels_are_those_of_a_prepared_folder(tmp_path: Path, color: str) -> No
         np.testing.assert_array_equal(found.pixels, pixels)
 
 
-def test_what_is_left_out_of_a_file_is_told(tmp_path: Path) -> None:
+def test_ignored_parts_of_a_file_are_noted(tmp_path: Path) -> None:
     pages = [Image.fromarray(draw((16, 16), seed)) for seed in range(3)]
     stack, single = tmp_path / "stack.tif", tmp_path / "single.tif"
     pages[0].save(stack, save_all=True, append_images=pages[1:])
@@ -67,7 +67,7 @@ def test_what_is_left_out_of_a_file_is_told(tmp_path: Path) -> None:
     assert "transparent parts made black" in notes_of(tmp_path / "alpha.tif", 16, 3)
 
 
-def test_what_is_changed_is_told(tmp_path: Path) -> None:
+def test_changes_to_an_image_are_noted(tmp_path: Path) -> None:
     grey = save(tmp_path / "grey.png", draw((16, 16)))
     assert notes_of(grey, 16, 1) == ()
     assert notes_of(grey, 16, 3) == ("grey repeated for three channels",)
@@ -82,7 +82,7 @@ def test_what_is_changed_is_told(tmp_path: Path) -> None:
     assert notes_of(stored, 16, 1) == ()
 
 
-def test_what_cannot_be_read_is_broken_with_its_reason(tmp_path: Path) -> None:
+def test_unreadable_file_is_broken_with_a_reason(tmp_path: Path) -> None:
     text = tmp_path / "text.png"
     text.write_text("hello")
     cut = save(tmp_path / "cut.png", draw((64, 64)))

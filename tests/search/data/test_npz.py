@@ -195,7 +195,7 @@ def test_size_over_the_limit_is_refused_unread(
         load_npz(make_npz(images=IMAGES, labels=LABELS))
 
 
-def test_header_that_promises_more_than_the_file_holds_is_refused(tmp_path: Path) -> None:
+def test_header_that_declares_more_than_the_file_holds_is_refused(tmp_path: Path) -> None:
     header = np.lib.format.magic(1, 0)
     text = b"{'descr': '|u1', 'fortran_order': False, 'shape': (1000000000000, 9, 8)}"
     text += b" " * (117 - len(text)) + b"\n"

@@ -38,9 +38,9 @@ def two_cores(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def run_alone(work: str) -> str:
-    """Maps `work` over chunks in a process of its own, and gives what that prints.
+    """Map `work` over chunks in a new process, and return its output.
 
-    The process of the tests may have threads and TensorFlow by now, and would not be forked.
+    The process of the tests may have threads and TensorFlow, so it would not be forked.
     """
     code = (
         "import os, signal\n"
@@ -94,7 +94,9 @@ def test_process_with_tensorflow_is_not_forked(monkeypatch: pytest.MonkeyPatch) 
 
 @pytest.mark.usefixtures("two_cores")
 @pytest.mark.parametrize("threads", [False, True])
-def test_refusal_reaches_the_caller(threads: bool, request: pytest.FixtureRequest) -> None:
+def test_error_in_a_process_reaches_the_caller(
+    threads: bool, request: pytest.FixtureRequest
+) -> None:
     if threads:
         request.getfixturevalue("other_thread")
 

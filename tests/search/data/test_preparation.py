@@ -209,7 +209,7 @@ def test_two_processes_may_prepare_at_once(source: Path, cache_dir: Path) -> Non
     assert list(cache_dir.iterdir()) == [prepared.path]
 
 
-def test_process_killed_half_way_leaves_nothing_that_counts(
+def test_process_killed_half_way_leaves_no_usable_set(
     source: Path, cache_dir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     process = _start(STOP_HALF_WAY + PREPARE, source, cache_dir)
@@ -227,7 +227,7 @@ def test_process_killed_half_way_leaves_nothing_that_counts(
     PreparedSet.open(prepared.path).verify()
 
 
-def test_young_partial_file_is_not_touched(source: Path, cache_dir: Path) -> None:
+def test_recent_partial_file_is_kept(source: Path, cache_dir: Path) -> None:
     cache_dir.mkdir()
     (cache_dir / ".set.safetensors.0123abcd").touch()
     prepare(_settings(source), cache_dir)

@@ -36,7 +36,7 @@ def test_set_that_is_open_stays_in_the_cache(prepared: PreparedSet, tmp_path: Pa
     path = tmp_path / "set"
     path.write_bytes(prepared.path.read_bytes())
     images = PreparedSet.open(path).images("train")
-    assert not remove_unused(path)  # An array is enough to hold it.
+    assert not remove_unused(path)  # An array keeps the file open.
     del images
     holder = "import sys; from search.data import PreparedSet; s = PreparedSet.open(sys.argv[1])"
     process = subprocess.Popen(
@@ -125,7 +125,7 @@ def test_file_with_something_appended_is_refused(prepared: PreparedSet) -> None:
 
 
 @pytest.mark.parametrize("content", [b"GIF89a" * 50, b"\xff" * 400, b"[]      " * 40])
-def test_foreign_file_is_refused(tmp_path: Path, content: bytes) -> None:
+def test_file_of_another_kind_is_refused(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "foreign.safetensors"
     path.write_bytes(content)
     with pytest.raises(DataError, match="Not a prepared set"):
@@ -157,7 +157,7 @@ def _with_header(path: Path, change: Callable[[dict[str, object]], None]) -> Non
         ),
     ],
 )
-def test_header_that_does_not_fit_is_refused(
+def test_inconsistent_header_is_refused(
     prepared: PreparedSet, change: Callable[[dict[str, object]], None], message: str
 ) -> None:
     _with_header(prepared.path, change)

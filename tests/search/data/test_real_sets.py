@@ -1,4 +1,4 @@
-"""The real sets, where a checkout has them beside it."""
+"""Preparing and inspecting real image sets; skipped without them."""
 
 import subprocess
 import sys

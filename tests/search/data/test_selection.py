@@ -11,7 +11,7 @@ from search.errors import DataError
 
 
 class FakeSource:
-    """Items written as `split:class:content`; content `!` is a broken image."""
+    """A source of items written as `split:class:content`; content `!` is a broken image."""
 
     kind = "fake"
     warnings: Sequence[str] = ()
@@ -178,7 +178,7 @@ def test_duplicate_across_own_splits_is_taken_out_of_train() -> None:
     ]
 
 
-def test_contradiction_across_own_splits_leaves_both_out() -> None:
+def test_contradiction_across_own_splits_drops_both() -> None:
     texts = [text for split in SPLITS for text in _plain({"a": 5, "b": 5}, split)]
     source = FakeSource([*texts, "train:b:testa0"])
     selection = _select(source)

@@ -1,4 +1,4 @@
-"""Statistics that networks are normalized with."""
+"""The statistics that networks normalize pixels with."""
 
 import numpy as np
 import pytest

@@ -21,7 +21,7 @@ def messy(
     """Two classes with duplicates, a contradiction, a broken image and another file."""
     root = make_folder({"a": 40, "b": 10})
     (root / "a" / "copy.png").write_bytes((root / "a" / "000.png").read_bytes())
-    Image.open(root / "a" / "001.png").save(root / "a" / "copy.bmp")  # same pixels, other bytes
+    Image.open(root / "a" / "001.png").save(root / "a" / "copy.bmp")  # Same pixels, other bytes.
     (root / "b" / "wrong.png").write_bytes((root / "a" / "002.png").read_bytes())
     (root / "b" / "torn.png").write_bytes(b"\x89PNG\r\n\x1a\n")
     (root / "b" / "notes.txt").touch()
@@ -29,7 +29,7 @@ def messy(
     return root
 
 
-def test_summary_tells_what_a_source_holds(messy: Path) -> None:
+def test_summary_counts_what_a_source_contains(messy: Path) -> None:
     summary = inspect_source(DataSettings(source=str(messy)))
     assert (summary.kind, summary.classes, summary.color) == ("folder", ("a", "b"), "grey")
     assert summary.counts == {"all": {"a": 42, "b": 12}}
@@ -79,7 +79,7 @@ def test_nothing_is_written(messy: Path) -> None:
     assert sorted(messy.rglob("*")) == before
 
 
-def test_own_splits_are_counted_apart(make_folder: MakeFolder) -> None:
+def test_own_splits_are_counted_separately(make_folder: MakeFolder) -> None:
     root = make_folder({"train/a": 5, "train/b": 6, "test/a": 2, "test/b": 2})
     summary = inspect_source(DataSettings(source=str(root)))
     assert summary.counts == {"train": {"a": 5, "b": 6}, "test": {"a": 2, "b": 2}}

@@ -1,4 +1,4 @@
-"""The doctor: each thing that can be wrong is found, nothing is written, and `--fix` mends it."""
+"""The doctor: each problem is found without a write, and `--fix` repairs it."""
 
 import sqlite3
 from collections.abc import Callable
@@ -36,7 +36,7 @@ ON_ONE_STORE = pytest.mark.parametrize("store_url", ["sqlite"], indirect=True)
 
 @pytest.fixture
 def opened(make_study: MakeStudy, store_url: str, tmp_path: Path) -> OpenStudy:
-    """A study without a fault, on each kind of store."""
+    """A healthy study on each kind of store."""
     store = {"url": store_url, "artifacts": str(tmp_path / "artifacts")}
     return make_study(budget={"trials": 4}, space={"kernel_size": [3, 5]}, store=store)
 
@@ -60,7 +60,7 @@ def begin(opened: OpenStudy) -> Proposal:
 
 
 def age(opened: OpenStudy, seconds: float = 100.0) -> None:
-    """Makes all workers look silent for so long."""
+    """Set back the last heartbeat of all workers by `seconds`."""
     with opened.store.write() as connection:
         connection.execute(workers.update().values(last_seen=workers.c.last_seen - seconds))
 
@@ -69,27 +69,27 @@ def states(opened: OpenStudy) -> dict[str, int]:
     return {k: n for k, n in load_status(opened.store, opened.name).counts.items() if n}
 
 
-def test_sound_store_is_well(opened: OpenStudy) -> None:
-    begin(opened)  # by a living worker
+def test_intact_store_is_healthy(opened: OpenStudy) -> None:
+    begin(opened)  # By a live worker.
     assert checks(look(opened)) == []
     assert look(opened).is_healthy
 
 
-def test_dead_worker_and_its_trial_are_found_and_mended(opened: OpenStudy) -> None:
+def test_dead_worker_and_its_trial_are_found_and_repaired(opened: OpenStudy) -> None:
     begin(opened)
     age(opened)
     assert checks(look(opened)) == ["dead worker", "stuck trial"]
-    assert states(opened)["running"] == 1  # nothing was written
+    assert states(opened)["running"] == 1  # Nothing was written.
     report = look(opened, fix=True)
     assert [finding.check for finding in report.fixed] == ["dead worker", "stuck trial"]
     assert checks(report) == []
     assert "running" not in states(opened)
 
 
-def test_worker_that_joins_while_the_store_is_read_is_no_fault(
+def test_worker_that_joins_during_the_check_is_no_problem(
     opened: OpenStudy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    looks: list[list[WorkerRow]] = [[]]  # It joins after the first one.
+    looks: list[list[WorkerRow]] = [[]]  # The worker joins after the first listing.
     monkeypatch.setattr(
         "storage.inspection.inconsistencies.list_workers",
         lambda store: looks.pop() if looks else list_workers(store),
@@ -99,7 +99,7 @@ def test_worker_that_joins_while_the_store_is_read_is_no_fault(
     assert looks == []
 
 
-def test_trial_that_nobody_leased_is_ended(opened: OpenStudy) -> None:
+def test_running_trial_without_a_lease_is_ended(opened: OpenStudy) -> None:
     trial = opened.study.ask()
     trial_id = trial._trial_id
     with opened.store.write() as connection:
@@ -126,7 +126,7 @@ def test_released_trial_that_is_still_running_waits_again(opened: OpenStudy) -> 
     assert "running" not in states(opened)
 
 
-def test_outcome_that_was_not_told_is_told(opened: OpenStudy) -> None:
+def test_outcome_missing_in_optuna_is_written(opened: OpenStudy) -> None:
     proposal = begin(opened)
     record_outcome(opened.store, proposal.lease, Outcome("complete", value=0.75))
     remove_worker(opened.store, proposal.lease.worker_id)
@@ -135,8 +135,8 @@ def test_outcome_that_was_not_told_is_told(opened: OpenStudy) -> None:
     assert opened.study.best_value == 0.75
 
 
-def test_claim_without_a_worker_is_given_back(opened: OpenStudy) -> None:
-    with opened.store.write() as connection:  # as older versions made them
+def test_claim_without_a_worker_is_removed(opened: OpenStudy) -> None:
+    with opened.store.write() as connection:  # As older versions did.
         connection.execute(leases.insert().values(study_id=opened.study_id, worker_id="nobody"))
     assert checks(look(opened)) == ["claim"]
     assert look(opened, fix=True).is_healthy
@@ -156,7 +156,9 @@ def test_trial_that_another_program_ended_is_recorded(opened: OpenStudy) -> None
     assert (row.outcome.kind, row.outcome.value) == ("complete", 0.5)
 
 
-def test_trial_that_is_open_in_optuna_alone_is_told_again(opened: OpenStudy) -> None:
+def test_outcome_of_a_trial_that_is_open_only_in_optuna_is_written_again(
+    opened: OpenStudy,
+) -> None:
     proposal = begin(opened)
     outcome = Outcome("complete", value=0.5)
     record_outcome(opened.store, proposal.lease, outcome)
@@ -195,11 +197,11 @@ def test_checkpoints_that_no_trial_needs_are_deleted(opened: OpenStudy) -> None:
     assert report.is_healthy
     assert not orphan.exists()
     assert not other.exists()
-    assert stranger.exists()  # it may be another store's
+    assert stranger.exists()  # It may belong to another store.
 
 
 @ON_ONE_STORE
-def test_skewed_clock_is_told_and_harms_nothing(opened: OpenStudy) -> None:
+def test_skewed_clock_is_reported_and_no_problem(opened: OpenStudy) -> None:
     begin(opened)
     with opened.store.write() as connection:
         connection.execute(workers.update().values(clock_ahead_s=-61.4))
@@ -231,7 +233,7 @@ def test_older_tables_are_brought_up_to_date(opened: OpenStudy) -> None:
 
 
 @ON_ONE_STORE
-def test_newer_tables_are_left_alone(opened: OpenStudy) -> None:
+def test_newer_tables_are_not_changed(opened: OpenStudy) -> None:
     with opened.store.write() as connection:
         connection.execute(versions.update().values(schema_version=99))
     report = look(opened, fix=True)
@@ -239,14 +241,14 @@ def test_newer_tables_are_left_alone(opened: OpenStudy) -> None:
     assert "Install the newer convsearch" in report.left[0].remedy
 
 
-def test_plain_optuna_store_is_well_and_gets_no_tables(store_url: str) -> None:
+def test_plain_optuna_store_is_healthy_and_gets_no_tables(store_url: str) -> None:
     optuna.create_study(storage=store_url, study_name="plain")
     assert run_checks(store_url).is_healthy
     with Store.inspect(store_url).read() as connection:
         assert "convsearch_studies" not in sa.inspect(connection).get_table_names()
 
 
-def test_looking_changes_no_byte_of_a_file(make_study: MakeStudy) -> None:
+def test_checks_do_not_change_the_file(make_study: MakeStudy) -> None:
     opened = make_study()
     begin(opened)
     age(opened)
@@ -258,7 +260,7 @@ def test_looking_changes_no_byte_of_a_file(make_study: MakeStudy) -> None:
     assert path.read_bytes() == before
 
 
-def test_damaged_file_is_found_with_how_to_save_it(make_study: MakeStudy) -> None:
+def test_damaged_file_is_found_with_advice_how_to_recover_it(make_study: MakeStudy) -> None:
     opened = make_study()
     opened.store.close()
     path = Store.file_of(url_of(opened))
@@ -274,7 +276,7 @@ def test_damaged_file_is_found_with_how_to_save_it(make_study: MakeStudy) -> Non
     assert "file is not a database" in look(opened).left[0].what
 
 
-def test_missing_file_is_no_store_unless_its_log_is_there(tmp_path: Path) -> None:
+def test_missing_file_is_damage_only_if_its_log_exists(tmp_path: Path) -> None:
     path = tmp_path / "gone.db"
     with pytest.raises(StoreError, match="There is no store"):
         run_checks(f"sqlite:///{path}")
@@ -284,13 +286,13 @@ def test_missing_file_is_no_store_unless_its_log_is_there(tmp_path: Path) -> Non
     assert not path.exists()
 
 
-def test_log_that_only_grew_is_emptied(
+def test_large_write_ahead_log_is_emptied(
     make_study: MakeStudy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     opened = make_study()
     path = Store.file_of(url_of(opened))
     assert path is not None
-    reader = sqlite3.connect(path)  # Keeps SQLite from emptying the log by itself.
+    reader = sqlite3.connect(path)  # Prevents SQLite from emptying the log.
     opened.store.close()
     monkeypatch.setattr("search.doctor.database.LARGE_WAL_BYTES", 10)
     with opened.store.write() as connection:
@@ -302,7 +304,7 @@ def test_log_that_only_grew_is_emptied(
 
 
 @ON_ONE_STORE
-def test_little_room_is_told(opened: OpenStudy, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_low_disk_space_is_reported(opened: OpenStudy, monkeypatch: pytest.MonkeyPatch) -> None:
     usage: Any = type("Usage", (), {"free": 50 * 2**20})
     monkeypatch.setattr("shutil.disk_usage", lambda _: usage)
     report = look(opened)
@@ -311,8 +313,8 @@ def test_little_room_is_told(opened: OpenStudy, monkeypatch: pytest.MonkeyPatch)
 
 
 @ON_ONE_STORE
-def test_trial_is_attached_again_after_mending(opened: OpenStudy) -> None:
-    """What `--fix` gives back can be taken: the store works afterwards."""
+def test_released_trial_can_be_taken_after_a_repair(opened: OpenStudy) -> None:
+    """A trial that `--fix` releases can be taken by a worker."""
     first = begin(opened)
     age(opened)
     assert look(opened, fix=True).is_healthy
@@ -321,7 +323,7 @@ def test_trial_is_attached_again_after_mending(opened: OpenStudy) -> None:
     assert opened.study.get_trials()[first.trial.number].state == TrialState.RUNNING
 
 
-def test_lost_weights_of_a_good_trial_are_told(make_study: MakeStudy) -> None:
+def test_lost_weights_of_a_good_trial_are_reported(make_study: MakeStudy) -> None:
     opened = make_study()
     proposal = begin(opened)
     opened.artifacts.checkpoint(proposal.trial.number, 0).write_bytes(b"weights")

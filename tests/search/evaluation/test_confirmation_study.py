@@ -1,4 +1,4 @@
-"""Confirmations: the best configs again from other seeds, apart from the study, each just once."""
+"""Confirmations: the best configs trained again from other seeds, once each."""
 
 import sys
 from collections import Counter
@@ -71,9 +71,9 @@ def trainings(opened: OpenStudy) -> Trainings:
 
 
 def train_to(opened: OpenStudy, worker: str, values: dict[int, list[float]]) -> list[int]:
-    """Ends trainings with the values that their configs are to have, one seed after the other.
+    """End trainings with the given values of their configs, one seed after the other.
 
-    Gives the trials whose configs were trained, in that order.
+    Return the trials whose configs were trained, in that order.
     """
     order = []
     while (proposal := next_proposal(opened, worker)) is not None:
@@ -86,7 +86,7 @@ def train_to(opened: OpenStudy, worker: str, values: dict[int, list[float]]) -> 
     return order
 
 
-def test_each_config_is_trained_from_each_seed_and_the_study_knows_nothing_of_it(
+def test_each_config_is_trained_from_each_seed_apart_from_the_study(
     searched: OpenStudy,
 ) -> None:
     before = rank(searched.store, "small").to_json()
@@ -107,7 +107,7 @@ def test_each_config_is_trained_from_each_seed_and_the_study_knows_nothing_of_it
     assert kept == {0, 1, 2, 3}
 
 
-def test_training_that_is_lost_goes_on_and_the_count_is_exact(searched: OpenStudy) -> None:
+def test_lost_training_is_resumed_and_the_count_is_exact(searched: OpenStudy) -> None:
     opened = confirmation(searched, top=1, n_seeds=2)
     gone = begin_trial(opened.store, opened.study_id, "gone", only_enqueued=True)
     assert gone is not None
@@ -117,7 +117,7 @@ def test_training_that_is_lost_goes_on_and_the_count_is_exact(searched: OpenStud
     }
 
 
-def test_same_again_adds_nothing_and_more_seeds_add_what_is_missing(searched: OpenStudy) -> None:
+def test_repeated_confirmation_adds_only_missing_trainings(searched: OpenStudy) -> None:
     work(confirmation(searched, top=1, n_seeds=2))
     ended = load_study(searched.store, "small/confirm")
     assert ended.end_reason is None
@@ -132,7 +132,7 @@ def test_same_again_adds_nothing_and_more_seeds_add_what_is_missing(searched: Op
     assert set(found.values()) == {1}
 
 
-def test_config_that_is_clearly_behind_is_not_trained_any_more(searched: OpenStudy) -> None:
+def test_config_that_is_clearly_worse_is_not_trained_any_more(searched: OpenStudy) -> None:
     opened = confirmation(searched, top=3, n_seeds=6)
     first, second, last = (it.trial for it in rank(searched.store, "small").complete)
     order = train_to(
@@ -156,11 +156,11 @@ def test_config_that_is_clearly_behind_is_not_trained_any_more(searched: OpenStu
     assert {it.trial for it in found.standings if it.is_separable} == {last}
 
 
-def test_nothing_is_told_of_configs_before_each_was_trained_often_enough(
+def test_configs_are_compared_only_after_enough_trainings_of_each(
     searched: OpenStudy,
 ) -> None:
     opened = confirmation(searched, top=2, n_seeds=4)
-    told = []
+    found_after_each = []
     for _ in range(8):
         proposal = next_proposal(opened, "worker")
         assert proposal is not None
@@ -168,11 +168,11 @@ def test_nothing_is_told_of_configs_before_each_was_trained_often_enough(
             opened.store, proposal.lease, Outcome("complete", value=0.9), proposal.pending
         )
         found = trainings(searched)
-        told.append((found.n_left, found.has_enough_seeds))
-    assert told == [(7 - n, n >= 5) for n in range(8)]
+        found_after_each.append((found.n_left, found.has_enough_seeds))
+    assert found_after_each == [(7 - n, n >= 5) for n in range(8)]
 
 
-def test_best_of_a_confirmation_is_a_mean_and_no_seed(searched: OpenStudy) -> None:
+def test_leading_config_of_a_confirmation_is_chosen_by_its_mean(searched: OpenStudy) -> None:
     opened = confirmation(searched, top=2, n_seeds=2)
     first, second = (it.trial for it in rank(searched.store, "small").complete[:2])
     train_to(opened, "worker", {first: [0.99, 0.5], second: [0.8, 0.9]})
@@ -184,7 +184,7 @@ def test_best_of_a_confirmation_is_a_mean_and_no_seed(searched: OpenStudy) -> No
     assert listed["small"] is not None
 
 
-def test_training_that_failed_is_tried_again(searched: OpenStudy) -> None:
+def test_failed_training_is_tried_again(searched: OpenStudy) -> None:
     opened = confirmation(searched, top=1, n_seeds=2)
     proposal = next_proposal(opened, "worker")
     assert proposal is not None
@@ -205,7 +205,7 @@ def test_winner_is_the_recommended_configs_seed_of_median_accuracy(searched: Ope
     values = {best: [0.4, 0.41, 0.405], other: [0.93, 0.91, 0.92]}
     proposal = next_proposal(opened, "early")
     assert proposal is not None
-    assert winner_of(searched, ranking) == ("small", best)  # Not over yet.
+    assert winner_of(searched, ranking) == ("small", best)  # The confirmation is not over.
     finish_trial(opened.store, proposal.lease, Outcome("complete", value=0.4), proposal.pending)
     train_to(opened, "worker", values)
     (median,) = (it for it in trainings(searched).trainings if it.value == 0.92)
@@ -217,7 +217,7 @@ def winner_of(opened: OpenStudy, ranking: Ranking) -> tuple[str, int]:
     return winner.study, winner.number
 
 
-def test_bad_wishes_are_refused(searched: OpenStudy, make_study: MakeStudy) -> None:
+def test_invalid_confirmations_are_refused(searched: OpenStudy, make_study: MakeStudy) -> None:
     fresh = make_study(study={"name": "fresh"})
     with pytest.raises(NoResultError, match="No trial of fresh is complete yet"):
         submit_confirmation(fresh.store, "fresh")
@@ -238,7 +238,7 @@ def test_bad_wishes_are_refused(searched: OpenStudy, make_study: MakeStudy) -> N
         )
 
 
-def test_deleted_study_takes_its_confirmation_along(searched: OpenStudy) -> None:
+def test_deleting_a_study_deletes_its_confirmation(searched: OpenStudy) -> None:
     opened = confirmation(searched, top=1, n_seeds=2)
     work(opened)
     files = list(opened.artifacts.folder.iterdir())
@@ -252,11 +252,11 @@ def test_deleted_study_takes_its_confirmation_along(searched: OpenStudy) -> None
     assert not any(path.exists() for path in files)
 
 
-def test_confirmation_of_an_earlier_study_of_that_name_is_not_inherited(
+def test_confirmation_of_an_earlier_study_of_the_same_name_is_not_used(
     searched: OpenStudy, make_study: MakeStudy
 ) -> None:
     work(confirmation(searched, top=1, n_seeds=2))
-    delete_study(searched.store, "small")  # As optuna-dashboard does, which knows of no other.
+    delete_study(searched.store, "small")  # As optuna-dashboard does, leaving the confirmation.
     anew = make_study(space={"dense_layers": [0, 1]})
     work(anew)
     assert load_trainings(anew.store, "small") is None
@@ -264,7 +264,7 @@ def test_confirmation_of_an_earlier_study_of_that_name_is_not_inherited(
         submit_confirmation(anew.store, "small")
 
 
-def test_training_whose_end_was_not_told_yet_is_not_over(searched: OpenStudy) -> None:
+def test_training_whose_outcome_is_missing_in_optuna_is_not_over(searched: OpenStudy) -> None:
     opened = confirmation(searched, top=1, n_seeds=2)
     proposals = [next_proposal(opened, name) for name in ("one", "two")]
     for proposal, value in zip(proposals, (0.5, 0.9), strict=True):
@@ -276,7 +276,7 @@ def test_training_whose_end_was_not_told_yet_is_not_over(searched: OpenStudy) ->
     assert sorted(it.value or 0 for it in trainings(searched).trainings) == [0.5, 0.9]
 
 
-def test_trainings_without_a_value_are_counted(searched: OpenStudy) -> None:
+def test_trainings_without_a_value_count_as_failed(searched: OpenStudy) -> None:
     opened = confirmation(searched, top=2, n_seeds=2)
     first, second = (it.trial for it in rank(searched.store, "small").complete[:2])
     while (proposal := next_proposal(opened, "worker")) is not None:
@@ -289,7 +289,7 @@ def test_trainings_without_a_value_are_counted(searched: OpenStudy) -> None:
     assert found.failed_configs == (second,)
 
 
-def test_trial_that_somebody_enqueues_by_optuna_ends_and_the_worker_goes_on(
+def test_trial_enqueued_with_optuna_fails_and_the_worker_continues(
     searched: OpenStudy,
 ) -> None:
     opened = confirmation(searched, top=1, n_seeds=2)
@@ -300,7 +300,7 @@ def test_trial_that_somebody_enqueues_by_optuna_ends_and_the_worker_goes_on(
     assert states == {"COMPLETE": 2, "FAIL": 1}
 
 
-def test_confirmation_of_less_than_was_asked_for_says_so(searched: OpenStudy) -> None:
+def test_confirmation_of_fewer_trials_than_requested_says_so(searched: OpenStudy) -> None:
     assert submit_confirmation(searched.store, "small", top=3, n_seeds=2).notes == ()
     set_budget(searched.store, searched.study_id, n_trials=9, timeout_s=None)
     running, few = submit_confirmation(searched.store, "small", top=5, n_seeds=2).notes
@@ -308,7 +308,7 @@ def test_confirmation_of_less_than_was_asked_for_says_so(searched: OpenStudy) ->
     assert few == "trained again: 3 of the 5 wanted, since no more are complete"
 
 
-def test_trial_that_is_found_later_and_ranks_as_high_is_named(searched: OpenStudy) -> None:
+def test_later_trial_that_ranks_as_high_is_listed_as_unconfirmed(searched: OpenStudy) -> None:
     confirmation(searched, top=2, n_seeds=2)
     assert unconfirmed_leaders(rank(searched.store, "small"), trainings(searched)) == []
     set_budget(searched.store, searched.study_id, n_trials=4, timeout_s=None)
@@ -323,7 +323,7 @@ def complete_one(opened: OpenStudy, value: float) -> int:
     return proposal.trial.number
 
 
-def test_winner_that_was_named_stays_when_a_better_one_is_found(searched: OpenStudy) -> None:
+def test_given_winner_is_kept_when_a_better_trial_is_found(searched: OpenStudy) -> None:
     opened = confirmation(searched, top=1, n_seeds=2)
     work(opened)
     set_budget(searched.store, searched.study_id, n_trials=4, timeout_s=None)

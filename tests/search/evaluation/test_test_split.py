@@ -1,4 +1,4 @@
-"""Scoring: a split is answered once, and nobody looks at the test split without a trace."""
+"""Scoring: a split is predicted once, and each use of the test split is recorded."""
 
 from collections.abc import Callable
 from typing import Any, cast
@@ -19,7 +19,7 @@ MakeStudy = Callable[..., OpenStudy]
 
 
 class Network:
-    """A trial's network that guesses, or fails, and counts how often it is asked."""
+    """A trial's network that guesses or fails, and counts its predictions."""
 
     def __init__(
         self, opened: OpenStudy, *, fails: bool = False, lacks_weights: bool = False
@@ -55,7 +55,7 @@ def uses(opened: OpenStudy) -> list[tuple[str, str, int]]:
     return [(use.by, use.study, use.trial) for use in load_test_uses(opened)]
 
 
-def test_split_is_answered_once_and_then_read(opened: OpenStudy) -> None:
+def test_split_is_predicted_once_and_then_read(opened: OpenStudy) -> None:
     network = Network(opened)
     first = [ask(opened, split, network) for split in ("val", "test")]
     again = [ask(opened, split, network) for split in ("val", "test")]
@@ -65,7 +65,7 @@ def test_split_is_answered_once_and_then_read(opened: OpenStudy) -> None:
     assert uses(opened) == [("convsearch report", "small", 0)]
 
 
-def test_look_at_the_test_split_leaves_its_trace_even_if_it_is_cut_off(opened: OpenStudy) -> None:
+def test_use_of_the_test_split_is_recorded_even_if_interrupted(opened: OpenStudy) -> None:
     with pytest.raises(KeyboardInterrupt):
         ask(opened, "val", Network(opened, fails=True))
     assert uses(opened) == []
@@ -74,13 +74,13 @@ def test_look_at_the_test_split_leaves_its_trace_even_if_it_is_cut_off(opened: O
     assert uses(opened) == [("convsearch report", "small", 0)]
 
 
-def test_network_without_weights_looks_at_nothing(opened: OpenStudy) -> None:
+def test_network_without_weights_does_not_use_the_test_split(opened: OpenStudy) -> None:
     with pytest.raises(WeightsNotFoundError):
         ask(opened, "test", Network(opened, lacks_weights=True))
     assert uses(opened) == []
 
 
-def test_use_of_the_same_images_by_another_study_is_known_also_when_that_is_gone(
+def test_use_of_the_same_images_by_a_deleted_study_is_known(
     opened: OpenStudy, make_study: MakeStudy
 ) -> None:
     ask(opened, "test", Network(opened), trial=2)
@@ -96,7 +96,7 @@ def test_use_of_the_same_images_by_another_study_is_known_also_when_that_is_gone
 
 
 @pytest.mark.parametrize("data", [b"", b"broken", b"\x00" * 100])
-def test_answers_that_cannot_be_read_are_asked_for_again(opened: OpenStudy, data: Any) -> None:
+def test_unreadable_predictions_are_computed_again(opened: OpenStudy, data: Any) -> None:
     save_predictions(opened.store, opened.study_id, 0, "val", data)
     network = Network(opened)
     ask(opened, "val", network)

@@ -1,4 +1,4 @@
-"""A trial's network, built again: it answers as its trainer did, here and in bare Keras."""
+"""A trial's network, rebuilt: it predicts what its trainer did, here and in bare Keras."""
 
 import json
 import resource
@@ -46,7 +46,7 @@ def save_model(opened: OpenStudy, number: int, path: Path) -> None:
 
 @pytest.fixture
 def trained(make_study: Callable[..., OpenStudy]) -> tuple[OpenStudy, int, float]:
-    """A study of one trial that was really trained, its number and its value."""
+    """A study with one trained trial, its number and its value."""
     opened = make_study(budget={"trials": 1}, search={"pruner": "none", "seed": 2})
     Worker(opened, TrainerPool()).run()
     (row,) = (row for row in load_trials(opened.store, opened.study_id) if row.value is not None)
@@ -54,7 +54,7 @@ def trained(make_study: Callable[..., OpenStudy]) -> tuple[OpenStudy, int, float
     return opened, row.number, row.value
 
 
-def test_answers_are_those_of_the_trainer_and_of_bare_keras(
+def test_predictions_are_those_of_the_trainer_and_of_bare_keras(
     trained: tuple[OpenStudy, int, float], tmp_path: Path
 ) -> None:
     opened, number, value = trained
@@ -79,7 +79,7 @@ def test_answers_are_those_of_the_trainer_and_of_bare_keras(
     np.testing.assert_allclose(np.load(tmp_path / "answers.npy"), ours, atol=1e-6)
 
 
-def test_model_tells_where_it_comes_from_and_nothing_personal(
+def test_model_records_its_origin_and_nothing_personal(
     trained: tuple[OpenStudy, int, float], tmp_path: Path
 ) -> None:
     opened, number, value = trained
@@ -106,7 +106,7 @@ def test_model_tells_where_it_comes_from_and_nothing_personal(
         assert personal.encode() not in everything
 
 
-def test_model_that_cannot_be_written_leaves_nothing_and_the_old_one(
+def test_failed_export_leaves_no_partial_file_and_keeps_the_old_model(
     trained: tuple[OpenStudy, int, float], tmp_path: Path
 ) -> None:
     opened, number, _ = trained
@@ -116,7 +116,7 @@ def test_model_that_cannot_be_written_leaves_nothing_and_the_old_one(
     folder.mkdir()
     (folder / "best.keras").write_text("an earlier one")
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (4096, before[1]))  # as a disk that is full
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4096, before[1]))  # Like a full disk.
     try:
         with pytest.raises(ModelError, match=r"Cannot write .*best\.keras: File too large"):
             save_model(opened, number, folder / "best.keras")
@@ -126,7 +126,7 @@ def test_model_that_cannot_be_written_leaves_nothing_and_the_old_one(
     assert (folder / "best.keras").read_text() == "an earlier one"
 
 
-def test_weights_that_are_gone_are_told(trained: tuple[OpenStudy, int, float]) -> None:
+def test_missing_weights_are_an_error(trained: tuple[OpenStudy, int, float]) -> None:
     opened, number, _ = trained
     checkpoint = opened.artifacts.load(number)
     assert checkpoint is not None

@@ -1,4 +1,4 @@
-"""Every network that a search can build is let through, and what is not of ours is not."""
+"""Allowed layers: every network that a search can build passes, and foreign code does not."""
 
 import json
 import random
@@ -29,7 +29,7 @@ def config_of(model: Any) -> bytes:
         if it != "transfer"
     ],
 )
-def test_networks_of_every_family_are_let_through(family: str) -> None:
+def test_networks_of_every_family_are_allowed(family: str) -> None:
     import keras
 
     rng = random.Random(0)
@@ -48,7 +48,7 @@ def test_networks_of_every_family_are_let_through(family: str) -> None:
 
 
 @pytest.mark.parametrize("channels", [1, 3])
-def test_transfer_networks_are_let_through(channels: int) -> None:
+def test_transfer_networks_are_allowed(channels: int) -> None:
     config = SearchSpace.create(["transfer"]).suggest(PreferredTrial({"backbone": "mobilenet_v2"}))
     shape = (64, 64, channels)
     model = build_model(config, shape, 3, seed=0, mean=[1.0] * channels, std=[1.0] * channels)
@@ -58,7 +58,7 @@ def test_transfer_networks_are_let_through(channels: int) -> None:
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
 @pytest.mark.parametrize("name", BACKBONES)
-def test_every_backbone_is_let_through(name: str) -> None:
+def test_every_backbone_is_allowed(name: str) -> None:
     import keras
 
     side = find_backbone(name).min_size
@@ -76,7 +76,7 @@ def model_with(layer: dict[str, Any]) -> bytes:
     return json.dumps({**functional, "config": {"layers": [layer]}}).encode()
 
 
-def test_classes_that_may_run_code_of_others_are_found() -> None:
+def test_classes_that_may_run_foreign_code_are_refused() -> None:
     own = {"module": "keras.layers", "class_name": "Dense", "config": {}, "registered_name": None}
     function = {"module": "builtins", "class_name": "function", "config": "system"}
     for layer, found in (
@@ -98,6 +98,6 @@ def test_classes_that_may_run_code_of_others_are_found() -> None:
 
 
 @pytest.mark.parametrize("config", [b"", b"[]", b"{}", b"\xff", b"[" * 100_000, b'{"a":' * 9999])
-def test_what_is_no_model_is_refused(config: bytes) -> None:
+def test_other_config_than_a_models_is_refused(config: bytes) -> None:
     with pytest.raises(ValueError, match=r"Expect|decode"):
         find_unknown_class(config)

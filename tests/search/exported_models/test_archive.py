@@ -1,4 +1,4 @@
-"""Files of models: those of ours are read, and all others are refused with a reason."""
+"""Files of exported models: ours are read, and others are refused with a reason."""
 
 import json
 import os
@@ -37,19 +37,19 @@ def write_archive(path: Path, parts: Mapping[str, str], packing: int = zipfile.Z
 
 @pytest.fixture
 def best(tmp_path: Path) -> Path:
-    """A model with its record, as far as it is looked at without Keras."""
+    """A model file with its record, as far as it is read without Keras."""
     written = write_archive(tmp_path / "written.keras", PARTS)
     publish_model(written, tmp_path / "best.keras", FACTS)
     return tmp_path / "best.keras"
 
 
-def test_record_inside_stays_with_a_file_of_another_name(best: Path) -> None:
+def test_record_inside_is_read_from_a_renamed_file(best: Path) -> None:
     moved = best.rename(best.with_name("moved.model"))
     best.with_suffix(".json").unlink()
     assert read_model_file(moved) == FACTS
 
 
-def test_record_beside_serves_a_file_that_has_none_inside(best: Path) -> None:
+def test_record_beside_is_used_for_a_file_without_one_inside(best: Path) -> None:
     write_archive(best, PARTS)
     assert read_model_file(best) == FACTS
     best.with_suffix(".json").unlink()
@@ -57,7 +57,7 @@ def test_record_beside_serves_a_file_that_has_none_inside(best: Path) -> None:
         read_model_file(best)
 
 
-def test_later_records_may_say_more(best: Path) -> None:
+def test_records_of_later_versions_may_have_more_keys(best: Path) -> None:
     record = {**FACTS.model_dump(mode="json"), "laboratory": "one"}
     write_archive(best, {**PARTS, RECORD: json.dumps(record)})
     assert read_model_file(best) == FACTS
@@ -81,7 +81,7 @@ def test_damaged_records_are_refused(best: Path, record: dict[str, object], mess
         read_model_file(best)
 
 
-def test_files_that_are_no_models_are_refused(best: Path, tmp_path: Path) -> None:
+def test_files_of_other_kinds_are_refused(best: Path, tmp_path: Path) -> None:
     text = tmp_path / "text.keras"
     text.write_text("not a model")
     other = write_archive(tmp_path / "other.keras", {"readme.txt": "hello"})
@@ -109,7 +109,7 @@ def test_damaged_bytes_are_refused(best: Path) -> None:
         read_model_file(best)
 
 
-def test_code_of_others_is_refused_before_keras_sees_it(best: Path) -> None:
+def test_foreign_code_is_refused_before_keras_loads_it(best: Path) -> None:
     layer = {"module": "keras.layers", "class_name": "Lambda", "config": {}}
     config = json.dumps({**json.loads(CONFIG), "config": {"layers": [layer]}})
     write_archive(best, {**PARTS, "config.json": config})
@@ -117,7 +117,7 @@ def test_code_of_others_is_refused_before_keras_sees_it(best: Path) -> None:
         read_model_file(best)
 
 
-def test_parts_that_unpack_to_more_are_refused(
+def test_parts_that_unpack_to_more_than_declared_are_refused(
     best: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write_archive(best, {**PARTS, "model.weights.h5": "0" * 10**6}, zipfile.ZIP_DEFLATED)

@@ -1,4 +1,4 @@
-"""Devices: GPUs as `nvidia-smi` lists them, what CUDA may see of them, and their places."""
+"""Devices: GPUs as `nvidia-smi` lists them, those visible to CUDA, and their sharing."""
 
 import sys
 from pathlib import Path
@@ -27,7 +27,7 @@ def no_setting(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def install(folder: Path, monkeypatch: pytest.MonkeyPatch, listing: str, code: int = 0) -> None:
-    """Puts an `nvidia-smi` on the PATH that lists GPUs."""
+    """Put an `nvidia-smi` on the PATH that lists GPUs."""
     program = folder / "nvidia-smi"
     program.write_text(f"#!/bin/sh\n[ \"$1\" = -L ] && printf '%s' '{listing}'\nexit {code}\n")
     program.chmod(0o755)
@@ -53,7 +53,7 @@ def visible(wanted: str) -> list[str]:
         ("", None, {}),
     ],
 )  # fmt: skip
-def test_auto_finds_what_cuda_may_see(
+def test_auto_finds_the_gpus_that_cuda_may_see(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     listing: str,
@@ -94,7 +94,7 @@ def test_gpus_are_named_by_index_part_or_unique_id(
         ("", "some of this machine's GPUs: none. Received: 3"),
     ],
 )
-def test_gpu_that_is_not_there_is_refused_with_those_that_are(
+def test_missing_gpu_is_refused_with_the_available_ones(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, listing: str, message: str
 ) -> None:
     install(tmp_path, monkeypatch, listing)

@@ -1,4 +1,4 @@
-"""Log lines: one a record, of text or JSON, with what they are about."""
+"""Log lines: one per record, as text or JSON, with study, trial and worker."""
 
 import json
 import logging

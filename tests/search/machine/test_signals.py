@@ -1,4 +1,4 @@
-"""Signals: the first asks to stop, the second ends the process at once."""
+"""Signals: the first requests a shutdown, the second ends the process at once."""
 
 import signal
 import subprocess
@@ -55,7 +55,7 @@ def spawn(script: str, *before: str) -> subprocess.Popen[str]:
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
-def test_second_signal_leaves_at_once(number: signal.Signals) -> None:
+def test_second_signal_ends_the_process_at_once(number: signal.Signals) -> None:
     process = spawn(HELD)
     assert process.stdout is not None
     process.send_signal(number)
@@ -67,7 +67,7 @@ def test_second_signal_leaves_at_once(number: signal.Signals) -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_signal_before_anything_is_held_just_leaves(number: signal.Signals) -> None:
+def test_signal_before_any_work_ends_the_process_at_once(number: signal.Signals) -> None:
     process = spawn(BEFORE)
     process.send_signal(number)
     assert process.wait(timeout=10) == 128 + number

@@ -1,4 +1,4 @@
-"""The folder of a report: what is in the way of one, and what an interruption leaves."""
+"""The folder of a report: when it may be used, and what an interruption leaves there."""
 
 from pathlib import Path
 
@@ -23,12 +23,14 @@ def fill(folder: Path, *names: str) -> Path:
         (),
         MODEL,
         (*MODEL, "report.html", "trials.csv"),
-        ("report.html", "report.ipynb"),  # without a model: its weights are gone
+        ("report.html", "report.ipynb"),  # Without a model: its weights are gone.
         (".report.html.123",),
         (*MODEL, ".writing-a1b_c2", "report.html", ".report.ipynb.7"),
     ],
 )
-def test_folder_of_an_unfinished_report_is_vacant(tmp_path: Path, names: tuple[str, ...]) -> None:
+def test_folder_of_an_unfinished_report_is_accepted(
+    tmp_path: Path, names: tuple[str, ...]
+) -> None:
     check_folder(fill(tmp_path / "out", *names), is_forced=False)
 
 
@@ -38,18 +40,18 @@ def test_folder_of_an_unfinished_report_is_vacant(tmp_path: Path, names: tuple[s
         ("report.html", "report.json"),
         ("notes.txt",),
         (*MODEL, "notes.txt"),
-        ("trials.csv",),  # as `export` writes it
+        ("trials.csv",),  # As `export` writes it.
         (".report.html.mine",),
     ],
 )
-def test_folder_of_anything_else_is_refused(tmp_path: Path, names: tuple[str, ...]) -> None:
+def test_folder_with_other_files_is_refused(tmp_path: Path, names: tuple[str, ...]) -> None:
     out = fill(tmp_path / "out", *names)
     with pytest.raises(SettingsError, match="is not empty"):
         check_folder(out, is_forced=False)
     check_folder(out, is_forced=True)
 
 
-def test_going_on_sweeps_what_was_half_written(tmp_path: Path) -> None:
+def test_partial_files_are_removed_before_writing(tmp_path: Path) -> None:
     out = fill(tmp_path / "out", "best.keras", ".trials.csv.99", "report.html", "mine.txt")
     (out / ".writing-abc").mkdir()
     (out / ".writing-abc" / "model.keras").write_text("half")
@@ -64,7 +66,7 @@ def test_report_that_is_replaced_counts_as_unfinished_until_it_is_written(tmp_pa
         assert not has_report(out)
 
 
-def test_interruption_takes_only_the_folder_it_made_and_only_an_empty_one(tmp_path: Path) -> None:
+def test_interruption_removes_only_an_empty_folder_that_it_created(tmp_path: Path) -> None:
     def interrupt(out: Path, *names: str) -> None:
         with pytest.raises(KeyboardInterrupt), make_report_folder(out):  # noqa: PT012
             for name in names:

@@ -1,4 +1,4 @@
-"""What leaves the store for others does not tell on which machines trials ran."""
+"""Privacy: reports and exports do not show on which machines trials ran."""
 
 import sys
 from contextlib import closing
@@ -24,7 +24,7 @@ HOST = "somebodys-laptop"
 
 @pytest.fixture
 def searched(opened: OpenStudy) -> OpenStudy:
-    """A study with a complete trial that says where it ran."""
+    """A study with a complete trial that records where it ran."""
     proposal = next_proposal(opened, register_worker(opened.store, opened.study_id))
     assert proposal is not None
     proposal.trial.set_user_attr("ran_on", [f"{HOST}, gpu 0"])
@@ -42,7 +42,7 @@ def facts(searched: OpenStudy) -> Facts:
     return gather_facts(searched.store, searched.name)
 
 
-def test_report_does_not_tell_where_trials_ran(
+def test_report_does_not_show_where_trials_ran(
     facts: Facts, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(write, "write_notebook", lambda _, path, **__: path.write_text("{}"))
@@ -52,7 +52,9 @@ def test_report_does_not_tell_where_trials_ran(
     assert HOST not in repr(facts)
 
 
-def test_facts_leave_what_optuna_holds_as_it_is(facts: Facts, searched: OpenStudy) -> None:
+def test_gathering_facts_does_not_change_the_optuna_study(
+    facts: Facts, searched: OpenStudy
+) -> None:
     held = searched.study.get_trials(deepcopy=False)[0]
     assert "ran_on" in held.user_attrs
     assert facts.trials[0].user_attrs == {
@@ -61,7 +63,7 @@ def test_facts_leave_what_optuna_holds_as_it_is(facts: Facts, searched: OpenStud
 
 
 @pytest.mark.parametrize("kind", ["csv", "json"])
-def test_export_does_not_tell_where_trials_ran(searched: OpenStudy, kind: str) -> None:
+def test_export_does_not_show_where_trials_ran(searched: OpenStudy, kind: str) -> None:
     text = write_export(load_export(searched.store, searched.name), kind)
     assert "0.7" in text or "0.6" in text
     assert HOST not in text

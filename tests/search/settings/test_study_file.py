@@ -1,4 +1,4 @@
-"""Study files and options: what is said wins, and what is wrong is named."""
+"""Study files and options: what overrides what, and which errors name which key."""
 
 from pathlib import Path
 
@@ -106,7 +106,7 @@ def test_weights_by_name_stay_a_name(tmp_path: Path, weights: str) -> None:
         ("training", "max_epochs", r"is not valid TOML"),
     ],
 )
-def test_what_is_wrong_in_a_study_file_is_named(
+def test_error_in_a_study_file_names_the_key(
     tmp_path: Path, table: str, line: str, message: str
 ) -> None:
     text = f"[{table}]\n{line}\n"
@@ -116,14 +116,14 @@ def test_what_is_wrong_in_a_study_file_is_named(
     assert "\n" not in str(error.value)
 
 
-def test_what_is_wrong_in_an_option_is_named_by_the_option() -> None:
+def test_error_in_an_option_names_the_option() -> None:
     with pytest.raises(SettingsError, match=r"^--trials: expected 1 or more\. Received: 0\.$"):
         read_plan("images", {("budget", "trials"): 0}, NAMES)
     with pytest.raises(SettingsError, match=r"^--workers: expected 1 or more\. Received: 0\.$"):
         read_plan("images", {("study", "workers"): 0}, NAMES)
 
 
-def test_file_without_a_source_is_named(tmp_path: Path) -> None:
+def test_study_file_without_a_source_is_named(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match=r"^\[data\] is missing"):
         read_plan(write(tmp_path, "[study]\nname = 'x'\n"), {}, NAMES)
     with pytest.raises(SettingsError, match=r"^\[data\] lacks `source`"):

@@ -1,4 +1,4 @@
-"""The fair start: each family gets its minimum, from known-good configs on, whatever happens."""
+"""The fair start: each family gets its minimum of trials, beginning with known-good configs."""
 
 import sys
 import threading
@@ -45,7 +45,7 @@ class OneConvolution:
 
 
 class Narrow(Family):
-    """One convolution; trains in two phases."""
+    """A family of one convolution that trains in two phases."""
 
     network = OneConvolution
     n_phases = 2
@@ -61,7 +61,7 @@ class Narrow(Family):
 
 
 class Giant(Narrow):
-    """Never within the limits."""
+    """A family that is never within the limits."""
 
     n_phases = 1
 
@@ -77,7 +77,7 @@ class Giant(Narrow):
 
 @pytest.fixture(autouse=True)
 def families(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    for kind in (Narrow, Giant):  # As if they were the package's own.
+    for kind in (Narrow, Giant):  # As if they belonged to the package.
         monkeypatch.setattr(kind, "__module__", "spaces.families.of_this_test")
     register_family("narrow")(Narrow)
     register_family("giant")(Giant)
@@ -112,7 +112,7 @@ def frozen(family: str, state: TrialState, *, is_worth_training: bool = True) ->
     ("n_trials", "n_families", "each"),
     [(30, 6, 2), (100, 6, 6), (60, 6, 4), (30, 2, 6), (12, 6, 2), (8, 6, 1), (3, 6, 1)],
 )
-def test_start_takes_a_share_of_the_budget(n_trials: int, n_families: int, each: int) -> None:
+def test_fair_start_takes_a_share_of_the_budget(n_trials: int, n_families: int, each: int) -> None:
     assert trials_per_family(n_trials, n_families) == each
 
 
@@ -121,7 +121,7 @@ def test_family_furthest_behind_is_next() -> None:
         frozen("a", TrialState.COMPLETE),
         frozen("a", TrialState.PRUNED),
         frozen("b", TrialState.RUNNING, is_worth_training=False),
-        frozen("c", TrialState.WAITING),  # given back: it goes on
+        frozen("c", TrialState.WAITING),  # Released: it will resume.
     ]
     assert next_family(trials, ("a", "b", "c"), 2) == "b"
     assert next_family([*trials, frozen("b", TrialState.COMPLETE)], ("a", "b", "c"), 2) == "c"

@@ -32,7 +32,7 @@ def study_of(pruner: optuna.pruners.BasePruner, n_good: int = 8) -> optuna.Study
 
 
 def train_until_pruned(study: optuna.Study, curve: list[float], listen: bool = True) -> int:
-    """Trains one trial; returns the epochs it got."""
+    """Train one trial, and return the number of its epochs."""
     return train(study, study.ask(), curve, listen=listen)
 
 
@@ -58,7 +58,7 @@ def test_default_lets_a_late_bloomer_train_to_its_end() -> None:
     assert train_until_pruned(study, LATE_BLOOMER) == 12
 
 
-def test_default_stops_a_trial_that_never_learns_when_plateaus_should_be_over() -> None:
+def test_default_stops_a_trial_that_never_learns_after_the_longest_plateau() -> None:
     study = study_of(make_pruner("auto", 12))
     assert train_until_pruned(study, NEVER_LEARNS) == plateau_epochs(12) == 7
 
@@ -75,7 +75,7 @@ def test_default_keeps_the_best_trial_among_many_poor_ones() -> None:
     assert train_until_pruned(study, [value + 0.01 for value in GOOD]) == 12
 
 
-def test_bar_counts_trials_that_ended_before_the_epoch() -> None:
+def test_threshold_counts_trials_that_ended_before_the_epoch() -> None:
     middling = [value - 0.02 for value in GOOD]
     alone, among_poor = study_of(make_pruner("auto", 12)), study_of(make_pruner("auto", 12))
     for _ in range(40):
@@ -91,7 +91,7 @@ def test_default_does_not_stop_a_trial_that_has_just_trained_its_last_epoch() ->
     assert not trial.should_prune()
 
 
-def test_failed_trials_are_no_peers() -> None:
+def test_failed_trials_are_not_compared_with() -> None:
     study = optuna.create_study(direction="maximize", pruner=make_pruner("auto", 12))
     for _ in range(8):
         trial = study.ask()
@@ -117,11 +117,12 @@ def family_study(name: str, family_trials: int) -> optuna.Study:
 
 
 @pytest.mark.parametrize("name", PRUNERS)
-def test_family_is_spared_until_it_has_its_minimum(name: str) -> None:
+def test_family_is_not_pruned_until_it_has_its_minimum(name: str) -> None:
     study = family_study(name, family_trials=2)
     risen = [[value + 0.02 * number for value in LEARNING_BUT_POOR] for number in range(2)]
     n_epochs = [train_in_family(study, "slow", curve) for curve in risen]
-    if name not in ("hyperband", "halving"):  # these stop the first of a rung whatever it has
+    # These two stop the first trial of a rung whatever its value.
+    if name not in ("hyperband", "halving"):
         assert n_epochs == [12, 12]
     else:
         assert n_epochs[1] > min(train_in_family(study, "slow", risen[0]) for _ in range(8))
@@ -170,7 +171,7 @@ def test_rejected_and_failed_trials_do_not_fill_a_familys_minimum() -> None:
     assert train_in_family(study, "slow", LEARNING_BUT_POOR) == 4
 
 
-def test_default_pruner_goes_by_the_trials_own_maximum() -> None:
+def test_default_pruner_uses_the_trials_own_maximum_of_epochs() -> None:
     study = optuna.create_study(direction="maximize", pruner=make_pruner("auto", 12, n_phases=2))
     for _ in range(8):
         train_in_family(study, "long", GOOD + [0.87] * 12)
@@ -190,18 +191,19 @@ def test_none_never_prunes() -> None:
 @pytest.mark.parametrize("name", [name for name in PRUNERS if name != "none"])
 def test_every_other_pruner_stops_a_trial_that_never_learns(name: str) -> None:
     study = study_of(make_pruner(name, 12))
-    # Hyperband's brackets, drawn from study name and trial number, differ in their mercy.
+    # Hyperband's brackets, drawn from study name and trial number, differ in strictness.
     assert min(train_until_pruned(study, NEVER_LEARNS) for _ in range(8)) < 12
 
 
 @pytest.mark.parametrize("max_epochs", [1, 5, 100])
 @pytest.mark.parametrize("name", PRUNERS)
-def test_every_pruner_lets_the_best_trial_of_any_length_end(name: str, max_epochs: int) -> None:
+def test_no_pruner_stops_the_best_trial_of_any_length(name: str, max_epochs: int) -> None:
     study = optuna.create_study(direction="maximize", pruner=make_pruner(name, max_epochs))
     for number in range(8):
         curve = [0.3 + 0.05 * number + 0.1 * epoch / max_epochs for epoch in range(max_epochs)]
         n_epochs = train_until_pruned(study, curve)
-    if name not in ("hyperband", "halving"):  # these stop the first of a rung whatever it has
+    # These two stop the first trial of a rung whatever its value.
+    if name not in ("hyperband", "halving"):
         assert n_epochs == max_epochs
     assert len(study.trials) == 8
 
@@ -231,7 +233,7 @@ def test_warm_up_scales_with_the_length_of_a_training(
 
 
 @needs_curves
-def test_default_keeps_its_promise_on_recorded_curves() -> None:
+def test_default_reaches_its_targets_on_recorded_curves() -> None:
     rounds = REPLAY["draw_rounds"](REPLAY["read_curves"](), 60, 30, 20)
     summary = REPLAY["summarize"](lambda: make_pruner("auto", 20), rounds)
     assert summary.cost <= 0.55

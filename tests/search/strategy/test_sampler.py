@@ -1,4 +1,4 @@
-"""Samplers: seeded by the trial's number, with a family fixed where it is behind."""
+"""Samplers: seeded by the trial's number, with the family fixed during the fair start."""
 
 import random
 import runpy
@@ -38,7 +38,7 @@ def test_fixed_family_is_drawn_with_everything_else_sampled(name: str, family: s
 
 
 @pytest.mark.parametrize("name", SAMPLERS)
-def test_trial_is_drawn_alike_by_every_worker(name: str) -> None:
+def test_every_worker_draws_the_same_config_for_a_trial(name: str) -> None:
     draws = []
     for _ in range(2):
         study = make_study()

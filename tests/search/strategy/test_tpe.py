@@ -1,4 +1,4 @@
-"""TPE in groups proposes what Optuna's own does."""
+"""TPE in groups: its proposals are those of Optuna's own sampler."""
 
 import random
 from typing import Any

@@ -1,4 +1,4 @@
-"""Deleting studies: what others may need stays, be they of another store."""
+"""Deleting studies: files that other studies may need stay, also those of other stores."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -21,7 +21,7 @@ def elsewhere(tmp_path: Path) -> str:
 
 @pytest.fixture
 def make(make_study: MakeStudy) -> MakeStudy:
-    """Makes a study of which no process holds the images."""
+    """Make a study whose images no process has open."""
 
     def make(**tables: dict[str, object]) -> OpenStudy:
         opened = make_study(**tables)
@@ -36,11 +36,11 @@ def cached(opened: OpenStudy) -> Path:
 
 
 def shared(opened: OpenStudy) -> list[str]:
-    """What lies in the study's artifacts beside the folders of studies."""
+    """Return the files in the study's artifact store outside the folders of studies."""
     return list(opened.artifacts.store.sizes())
 
 
-def test_images_that_another_stores_worker_has_open_stay_in_the_cache(
+def test_images_that_a_worker_of_another_store_has_open_stay_in_the_cache(
     make_study: MakeStudy, make: MakeStudy, elsewhere: str, tmp_path: Path
 ) -> None:
     (tmp_path / "other").mkdir()
@@ -48,14 +48,14 @@ def test_images_that_another_stores_worker_has_open_stay_in_the_cache(
     removal = remove_study(opened.store, opened.name)
     assert cached(opened).is_file()
     assert removal.kept == (f"{cached(opened)}: a process uses it.",)
-    assert removal.n_sets == 1  # The set in its own artifacts folder.
+    assert removal.n_sets == 1  # The copy in its own artifacts folder.
     assert theirs.data_of("plain").images("train").any()
     theirs.data.clear()
     assert remove_study(theirs.store, theirs.name).kept == ()
     assert not cached(opened).exists()
 
 
-def test_cached_images_that_nobody_holds_come_back_for_another_store(
+def test_deleted_cached_images_are_fetched_again_for_another_store(
     make: MakeStudy, elsewhere: str, tmp_path: Path
 ) -> None:
     (tmp_path / "other").mkdir()
@@ -71,7 +71,8 @@ def test_cached_images_that_nobody_holds_come_back_for_another_store(
 def test_shared_folder_keeps_images_while_another_store_has_a_study_there(
     make: MakeStudy, tmp_path: Path, is_named: bool
 ) -> None:
-    url = f"sqlite:///{tmp_path / 'second.db'}"  # In one folder, so with one default place.
+    # In the same folder, so the default artifacts folder is the same.
+    url = f"sqlite:///{tmp_path / 'second.db'}"
     place = {"artifacts": str(tmp_path / "shared")} if is_named else {}
     opened, theirs = make(store=place), make(study={"name": "a"}, store={**place, "url": url})
     name = prepared_name(opened.settings.images["scratch"])
@@ -84,7 +85,7 @@ def test_shared_folder_keeps_images_while_another_store_has_a_study_there(
     assert shared(theirs) == []
 
 
-def test_study_that_cannot_be_read_may_need_the_images(make: MakeStudy) -> None:
+def test_images_stay_if_another_study_cannot_be_read(make: MakeStudy) -> None:
     opened = make(store={"artifacts": "database"})
     strange = make(study={"name": "strange"}, store={"artifacts": "database"})
     known = load_study(strange.store, "strange").settings
@@ -96,7 +97,7 @@ def test_study_that_cannot_be_read_may_need_the_images(make: MakeStudy) -> None:
     assert shared(strange) == []
 
 
-def test_files_of_others_in_the_studys_folder_stay(make: MakeStudy) -> None:
+def test_other_files_in_the_folder_of_a_study_stay(make: MakeStudy) -> None:
     opened = make()
     folder = opened.artifacts.folder
     (folder / "thesis.doc").touch()

@@ -1,4 +1,4 @@
-"""Forks and warm starts: what one study found is known to the next, where it holds."""
+"""Forks and warm starts: a study reuses trials of an earlier one where they are valid."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -44,7 +44,7 @@ ON_ONE_STORE = pytest.mark.parametrize("store_url", ["sqlite"], indirect=True)
 
 @pytest.fixture
 def old(make_study: MakeStudy, store_url: str, tmp_path: Path) -> OpenStudy:
-    """A study of five trained trials, the best of them trial 2, and one that was pruned."""
+    """A study of five complete trials, the best of them trial 2, and a pruned one."""
     opened = make_study(
         space=SPACE,
         budget={"trials": 6},
@@ -55,7 +55,7 @@ def old(make_study: MakeStudy, store_url: str, tmp_path: Path) -> OpenStudy:
 
 
 def train(opened: OpenStudy, values: tuple[float, ...]) -> None:
-    """Ends trials with these accuracies, and then one as pruned; nothing is trained."""
+    """End trials with these accuracies without training, and then one as pruned."""
     worker_id = register_worker(opened.store, opened.study_id)
     for value in (*values, None):
         proposal = next_proposal(opened, worker_id)
@@ -80,12 +80,12 @@ def fork_it(old: OpenStudy, *changes: str, name: str = "new", **options: Any) ->
     return fork(old.store, old.name, resolve_plan(plan), **options)
 
 
-def test_fork_with_more_choices_takes_every_trial_over(old: OpenStudy) -> None:
-    told: list[tuple[int, int, str]] = []
+def test_fork_with_more_choices_copies_every_trial(old: OpenStudy) -> None:
+    reported: list[tuple[int, int, str]] = []
     made = fork_it(
-        old, "kernel_size=3,4,5", "budget.trials=4", progress=lambda *it: told.append(it)
+        old, "kernel_size=3,4,5", "budget.trials=4", progress=lambda *it: reported.append(it)
     )
-    assert told[-2:] == [(6, 6, "trials fitted"), (6, 6, "trials copied")]
+    assert reported[-2:] == [(6, 6, "trials fitted"), (6, 6, "trials copied")]
     assert (made.n_copied, made.n_queued, made.n_skipped) == (6, 0, 0)
     before, after = (rank(old.store, name) for name in ("small", "new"))
     assert [t.val_accuracy for t in after.counted] == [t.val_accuracy for t in before.counted]
@@ -96,7 +96,7 @@ def test_fork_with_more_choices_takes_every_trial_over(old: OpenStudy) -> None:
     assert first_ten[0].attributes["taken_from"] == {"study": "small", "trial": 2}
 
 
-def test_curves_and_reports_come_along(old: OpenStudy) -> None:
+def test_curves_and_reports_are_copied(old: OpenStudy) -> None:
     made = fork_it(old, "kernel_size=3,4,5")
     rows = load_trials(old.store, made.submission.record.study_id)
     sources = {row.number: row.trial_id for row in load_trials(old.store, old.study_id)}
@@ -110,7 +110,7 @@ def test_curves_and_reports_come_along(old: OpenStudy) -> None:
 
 
 @ON_ONE_STORE
-def test_files_come_along_of_the_trials_that_the_study_keeps(
+def test_checkpoints_are_copied_for_the_trials_that_keep_them(
     old: OpenStudy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("search.artifacts.checkpoints.N_BEST_KEPT", 2)
@@ -120,7 +120,7 @@ def test_files_come_along_of_the_trials_that_the_study_keeps(
 
 
 @ON_ONE_STORE
-def test_trials_outside_the_new_space_stay_behind(old: OpenStudy) -> None:
+def test_trials_outside_the_new_space_are_not_copied(old: OpenStudy) -> None:
     fits = [
         row.number
         for row in load_trials(old.store, old.study_id)
@@ -135,14 +135,14 @@ def test_trials_outside_the_new_space_stay_behind(old: OpenStudy) -> None:
 
 
 @ON_ONE_STORE
-def test_parameter_that_is_fixed_in_one_of_the_spaces_is_no_hindrance(old: OpenStudy) -> None:
+def test_parameter_that_is_fixed_in_one_of_the_spaces_is_copied(old: OpenStudy) -> None:
     made = fork_it(old, "stages=1,2", "channels=[8, 16]")
     assert made.n_copied == 6
     params = load_trials(old.store, made.submission.record.study_id)[0].params
     assert (params["stages"], params["stage1_channels"]) == (1, 8)
 
 
-def test_budget_is_of_new_trials_unless_taken_ones_shall_count(old: OpenStudy) -> None:
+def test_budget_counts_new_trials_unless_copied_ones_count(old: OpenStudy) -> None:
     made = fork_it(old, "kernel_size=3,4,5")
     assert count_done(old.store, made.submission.record.study_id) == 0
     assert load_status(old.store, "new").n_done == 0
@@ -151,7 +151,7 @@ def test_budget_is_of_new_trials_unless_taken_ones_shall_count(old: OpenStudy) -
     assert load_status(old.store, "other").n_done == 6
 
 
-def test_forked_study_goes_on_without_repeats_and_resumes(old: OpenStudy) -> None:
+def test_forked_study_continues_without_repeats_and_resumes(old: OpenStudy) -> None:
     fork_it(old, "kernel_size=3,4,5", "budget.trials=3")
     opened = OpenStudy.load(old.store, "new")
     train(opened, (0.8, 0.95))
@@ -162,7 +162,7 @@ def test_forked_study_goes_on_without_repeats_and_resumes(old: OpenStudy) -> Non
     assert rank(old.store, "new").complete[0].val_accuracy == 0.95
 
 
-def test_other_images_take_configs_alone_and_try_the_best_first(
+def test_fork_on_other_images_enqueues_only_configs_best_first(
     old: OpenStudy, tmp_path: Path
 ) -> None:
     source = write_other(tmp_path / "other.npz")
@@ -179,7 +179,7 @@ def test_other_images_take_configs_alone_and_try_the_best_first(
 
 
 @ON_ONE_STORE
-def test_longer_training_takes_configs_alone(old: OpenStudy) -> None:
+def test_fork_with_longer_training_enqueues_only_configs(old: OpenStudy) -> None:
     assert fork_it(old, "max_epochs=9").n_queued == 5
 
 
@@ -199,7 +199,7 @@ def test_fork_needs_no_source_while_its_images_are_the_same(old: OpenStudy, blob
 @pytest.mark.parametrize(
     "step", ["search.studies.copied_trials.copy_trials", "search.studies.submission.create_study"]
 )
-def test_fork_that_was_cut_off_is_begun_anew(
+def test_interrupted_fork_starts_again(
     old: OpenStudy, monkeypatch: pytest.MonkeyPatch, step: str
 ) -> None:
     def fail(*_: object, **__: object) -> None:
@@ -212,7 +212,7 @@ def test_fork_that_was_cut_off_is_begun_anew(
     study = optuna.load_study(study_name="new", storage=old.store.optuna_storage)
     assert study.user_attrs[FORKED_FROM]["is_whole"] is False
     with pytest.raises(StudyNotFoundError):
-        load_study(old.store, "new")  # so no worker can have begun with it
+        load_study(old.store, "new")  # No worker can have joined it.
     assert fork_it(old, "kernel_size=3,4,5").n_copied == 6
     study = optuna.load_study(study_name="new", storage=old.store.optuna_storage)
     assert study.user_attrs[FORKED_FROM] == {"study": "small", "is_whole": True}
@@ -220,7 +220,7 @@ def test_fork_that_was_cut_off_is_begun_anew(
 
 @pytest.fixture
 def nothing_spent(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Fails the test if images are prepared."""
+    """Fail the test if images are prepared."""
 
     def fail(*_: object, **__: object) -> None:
         pytest.fail("images were prepared")
@@ -248,12 +248,12 @@ BAD_CHANGES = {
 
 
 @pytest.mark.parametrize(("change", "message"), BAD_CHANGES.values(), ids=BAD_CHANGES)
-def test_change_that_names_nothing_is_refused(change: str, message: str) -> None:
+def test_change_of_an_unknown_setting_is_refused(change: str, message: str) -> None:
     with pytest.raises(SettingsError, match=message):
         read_overrides([change], SearchSpace.create(["plain"]))
 
 
-def test_values_of_changes_are_read_as_toml_or_words() -> None:
+def test_values_of_changes_are_read_as_toml_or_text() -> None:
     space = SearchSpace.create(["plain"])
     texts = ["optimizer=adam,sgd", "dropout={low = 0.1, high = 0.2}", "batch_size=16,32",
              "training.trial_timeout=20m", "augmentation=false"]  # fmt: skip
@@ -272,7 +272,7 @@ def test_families_may_change_and_their_parameters_with_them(old: OpenStudy) -> N
 
 
 @pytest.mark.parametrize("families", [["plain"], ["vgg", "inception", "residual", "dense"]])
-def test_space_comes_back_from_its_table(families: list[str]) -> None:
+def test_space_is_restored_from_its_table(families: list[str]) -> None:
     wanted = {"kernel_initializer": ["he_normal"], "dropout": {"low": 0.1, "high": 0.3},
               "batch_size": [16, 32], "augmentation": False}  # fmt: skip
     space = SearchSpace.create(families, wanted)
@@ -293,7 +293,7 @@ def warm_plan(old: OpenStudy, source: Path, **study: Any) -> StudyPlan:
     return StudyPlan.model_validate(tables)
 
 
-def test_warm_start_tries_the_best_that_fit_first(old: OpenStudy, tmp_path: Path) -> None:
+def test_warm_start_enqueues_the_best_configs_that_fit(old: OpenStudy, tmp_path: Path) -> None:
     submission = submit(
         resolve_plan(warm_plan(old, write_other(tmp_path / "other.npz"), warm_start_trials=2))
     )
@@ -312,7 +312,7 @@ def test_warm_start_tries_the_best_that_fit_first(old: OpenStudy, tmp_path: Path
 
 
 @ON_ONE_STORE
-def test_warm_start_from_an_unknown_study_spends_nothing(
+def test_warm_start_from_an_unknown_study_is_refused_early(
     old: OpenStudy, blobs: Path, nothing_spent: None
 ) -> None:
     with pytest.raises(StudyNotFoundError, match="Studies there: small"):
@@ -322,7 +322,7 @@ def test_warm_start_from_an_unknown_study_spends_nothing(
 
 
 @ON_ONE_STORE
-def test_warm_start_in_a_store_that_is_not_there_yet_makes_none(
+def test_warm_start_in_a_missing_store_creates_none(
     old: OpenStudy, blobs: Path, tmp_path: Path, nothing_spent: None
 ) -> None:
     plan = warm_plan(old, blobs)
@@ -333,7 +333,7 @@ def test_warm_start_in_a_store_that_is_not_there_yet_makes_none(
 
 
 @ON_ONE_STORE
-def test_resumed_study_needs_its_earlier_one_no_more(old: OpenStudy, blobs: Path) -> None:
+def test_resumed_study_does_not_need_the_earlier_study(old: OpenStudy, blobs: Path) -> None:
     plan = warm_plan(old, blobs)
     submit(resolve_plan(plan))
     delete_study(old.store, "small")

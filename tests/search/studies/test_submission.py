@@ -1,4 +1,4 @@
-"""Submitting: everything is refused before anything is written or spent."""
+"""Submitting studies: a bad plan is refused before anything is written or computed."""
 
 import shutil
 from collections.abc import Callable
@@ -125,7 +125,7 @@ def test_resumed_study_finds_its_images_and_artifacts_where_they_are_now(
     assert again.artifacts.folder.is_dir()
 
 
-def test_study_that_took_a_deleted_ones_id_is_loaded_without_its_parameters(
+def test_study_with_the_id_of_a_deleted_one_has_none_of_its_parameters(
     make_study: MakeStudy,
 ) -> None:
     opened = make_study()

@@ -1,4 +1,4 @@
-"""Answers as bytes: they come back as they were, and what is none is refused."""
+"""Predictions as bytes: a round trip, and errors for other bytes."""
 
 from dataclasses import replace
 from typing import Any
@@ -18,7 +18,7 @@ def make_answers() -> SplitPredictions:
     return SplitPredictions("val", np.arange(10) % 3, probabilities, np.array([7, 2]), heat)
 
 
-def test_answers_come_back_as_they_were() -> None:
+def test_predictions_survive_a_round_trip() -> None:
     before = make_answers()
     after = SplitPredictions.from_bytes(before.to_bytes())
     assert after.split == "val"
@@ -28,7 +28,7 @@ def test_answers_come_back_as_they_were() -> None:
         np.testing.assert_array_equal(theirs, ours)
 
 
-def test_answers_without_maps_come_back_too() -> None:
+def test_predictions_without_heat_maps_survive_a_round_trip() -> None:
     none = replace(
         make_answers(), heat_images=np.array([], np.int64), heat=np.zeros((0, 4, 5), np.uint8)
     )
@@ -46,9 +46,7 @@ def test_answers_without_maps_come_back_too() -> None:
         ({"probabilities": np.full((10, 3), 0.5)}, "add up to 1"),
     ],
 )
-def test_parts_that_do_not_belong_together_are_refused(
-    changes: dict[str, Any], message: str
-) -> None:
+def test_inconsistent_parts_are_refused(changes: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         SplitPredictions.from_bytes(replace(make_answers(), **changes).to_bytes())
 
@@ -63,12 +61,12 @@ def test_parts_that_do_not_belong_together_are_refused(
         b"\xff" * 8 + b"{}",
     ],
 )
-def test_bytes_that_are_no_answers_are_refused(data: bytes) -> None:
+def test_other_bytes_are_refused(data: bytes) -> None:
     with pytest.raises(ValueError, match="Expected predictions"):
         SplitPredictions.from_bytes(data)
 
 
-def test_more_bytes_than_answers_have_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_too_many_bytes_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "MAX_BYTES", 100)
     with pytest.raises(ValueError, match="at most 100 bytes"):
         SplitPredictions.from_bytes(make_answers().to_bytes())

@@ -1,4 +1,4 @@
-"""What a study of pretrained backbones refuses at its start, before anything is made."""
+"""Pretrained weights: what a study refuses at its start, before anything is created."""
 
 import shutil
 from collections.abc import Callable
@@ -20,7 +20,7 @@ SPACE: dict[str, Any] = {"families": ["plain", "transfer"], "backbone": "mobilen
 
 @pytest.fixture
 def make_transfer(make_study: MakeStudy) -> MakeStudy:
-    """Makes a study of the family transfer, on images of 32 pixels."""
+    """Make a study of the family `transfer` on images of 32 pixels."""
 
     def make(space: dict[str, Any] | None = None, **transfer: Any) -> OpenStudy:
         tables = {"image_size": 32, **transfer}
@@ -85,7 +85,7 @@ def test_weights_that_cannot_be_downloaded_are_named_before_any_trial(
     make_transfer: MakeStudy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("KERAS_HOME", str(tmp_path / "keras"))
-    for name in ("http_proxy", "https_proxy"):  # a port where nobody listens
+    for name in ("http_proxy", "https_proxy"):  # A closed port.
         monkeypatch.setenv(name, "http://127.0.0.1:9")
         monkeypatch.setenv(name.upper(), "http://127.0.0.1:9")
     expected = (

@@ -1,4 +1,4 @@
-"""Augmentation as a function of its seed."""
+"""Augmentation: the same seed gives the same images."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Checkpoints: whole or not there."""
+"""Checkpoints: a file is complete, or it counts as missing."""
 
 import resource
 from pathlib import Path
@@ -19,7 +19,7 @@ CHECKPOINT = Checkpoint(
 )
 
 
-def test_checkpoint_comes_back_as_it_was(tmp_path: Path) -> None:
+def test_checkpoint_survives_a_round_trip(tmp_path: Path) -> None:
     path = tmp_path / "new" / "one.safetensors"
     write_checkpoint(path, CHECKPOINT)
     loaded = load_checkpoint(path)
@@ -31,7 +31,7 @@ def test_checkpoint_comes_back_as_it_was(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("content", [b"", b"nonsense" * 100, None])
-def test_broken_checkpoint_is_as_good_as_none(tmp_path: Path, content: bytes | None) -> None:
+def test_broken_checkpoint_is_none(tmp_path: Path, content: bytes | None) -> None:
     path = tmp_path / "one.safetensors"
     write_checkpoint(path, CHECKPOINT)
     path.write_bytes(path.read_bytes()[:-5] if content is None else content)
@@ -42,7 +42,9 @@ def test_missing_checkpoint_is_none(tmp_path: Path) -> None:
     assert load_checkpoint(tmp_path / "none") is None
 
 
-def test_failed_write_leaves_the_old_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_failed_write_leaves_the_old_checkpoint(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     path = tmp_path / "one.safetensors"
     write_checkpoint(path, CHECKPOINT)
 
@@ -58,7 +60,7 @@ def test_failed_write_leaves_the_old_one(tmp_path: Path, monkeypatch: pytest.Mon
     assert loaded.state["epoch"] == 3
 
 
-def test_file_that_the_disk_has_no_room_for_leaves_the_old_one(tmp_path: Path) -> None:
+def test_full_disk_leaves_the_old_checkpoint(tmp_path: Path) -> None:
     path = tmp_path / "one.safetensors"
     write_checkpoint(path, CHECKPOINT)
     large = Checkpoint({"a": np.zeros(100_000)}, {"epoch": 4})
@@ -77,7 +79,7 @@ def test_file_that_the_disk_has_no_room_for_leaves_the_old_one(tmp_path: Path) -
     assert (load_checkpoint(path) or loaded).state["epoch"] == 4
 
 
-def test_folder_that_cannot_be_made_is_an_error_of_the_checkpoint(tmp_path: Path) -> None:
+def test_folder_that_cannot_be_made_is_a_checkpoint_error(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(CheckpointError, match="Not a directory"):
         write_checkpoint(tmp_path / "file" / "folder" / "one.safetensors", CHECKPOINT)

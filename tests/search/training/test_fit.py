@@ -1,4 +1,4 @@
-"""The fit of one trial: it goes on bit for bit, stops itself, and measures its best epoch."""
+"""The fit of one trial: exact resuming, early stopping, and the metrics of the best epoch."""
 
 import random
 from collections.abc import Iterator
@@ -61,7 +61,7 @@ def make_task(prepared: PreparedSet, checkpoint: Path, config: Config, **values:
 
 
 def curve(fit: Fit) -> list[dict[str, float]]:
-    """Everything of an epoch but its time and memory."""
+    """Return all values of each epoch except time and memory."""
     rows = [asdict(row) for row in fit.history]
     return [{k: v for k, v in row.items() if k not in {"seconds", "memory_mb"}} for row in rows]
 
@@ -99,7 +99,7 @@ def test_fit_interrupted_after_any_epoch_resumes_bit_for_bit(
 
 
 def test_augmentation_and_dropout_change_the_curve(prepared: PreparedSet, tmp_path: Path) -> None:
-    """Without this the test above could pass with both switched off."""
+    """Without this the test above could pass with both disabled."""
     curves = [
         curve(train(Fit(make_task(prepared, tmp_path / str(i), draw_config(**off)), prepared), 2))
         for i, off in enumerate(({}, {"augmentation": False}, {"dropout": 0.0}))
@@ -108,9 +108,7 @@ def test_augmentation_and_dropout_change_the_curve(prepared: PreparedSet, tmp_pa
     assert curves[0] != curves[2]
 
 
-def test_checkpoint_of_another_task_is_not_gone_on_with(
-    prepared: PreparedSet, tmp_path: Path
-) -> None:
+def test_checkpoint_of_another_task_is_not_resumed(prepared: PreparedSet, tmp_path: Path) -> None:
     task = make_task(prepared, tmp_path / "one", draw_config())
     train(Fit(task, prepared), n_epochs=2)
     assert len(Fit(task, prepared).history) == 2
@@ -122,7 +120,7 @@ def test_checkpoint_of_another_task_is_not_gone_on_with(
 def test_fit_continues_without_checkpoints_and_saves_again_once_it_can(
     prepared: PreparedSet, tmp_path: Path
 ) -> None:
-    (tmp_path / "closed").touch()  # A file where the folder should be.
+    (tmp_path / "closed").touch()  # A file in the place of the folder.
     task = make_task(prepared, tmp_path / "closed" / "one", draw_config(), max_epochs=3)
     fit = train(Fit(task, prepared), n_epochs=1)
     assert fit.save_error.endswith("closed/one: File exists")
@@ -171,7 +169,7 @@ def test_finish_measures_the_best_weights(prepared: PreparedSet, tmp_path: Path)
     assert finished.metrics["parameters"] == fit.model.count_params()
 
 
-def test_loss_that_is_no_number_ends_the_fit(prepared: PreparedSet, tmp_path: Path) -> None:
+def test_loss_that_is_not_finite_ends_the_fit(prepared: PreparedSet, tmp_path: Path) -> None:
     fit = Fit(make_task(prepared, tmp_path / "one", draw_config()), prepared)
     fit.model.optimizer.learning_rate = float("nan")
     with pytest.raises(NotFiniteError, match=r"became"):

@@ -10,6 +10,7 @@ import pytest
 from search.trainer.predictions import N_MISTAKES
 from search.training.grad_cam import choose_images, heat_maps
 from spaces import SearchSpace
+from spaces.families import default_families
 from spaces.keras_models import build_model
 from spaces.parameters.stub_trials import PreferredTrial
 
@@ -66,7 +67,10 @@ def transfer(backbone: str, side: int) -> Any:
 
 
 CASES: dict[str, Callable[[], Any]] = {
-    **{family: lambda family=family: network(family, 16, **SMALL[family]) for family in SMALL},  # type: ignore[misc]
+    **{
+        family: lambda family=family: network(family, 16, **SMALL.get(family, {}))  # type: ignore[misc]
+        for family in default_families()
+    },
     "flattened": lambda: network("plain", 16, **SMALL["plain"], head="flatten"),
     "vgg to one pixel": lambda: network("vgg", 4, **SMALL["vgg"]),
     "inception to one pixel": lambda: network("inception", 2, **SMALL["inception"]),

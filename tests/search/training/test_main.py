@@ -1,4 +1,4 @@
-"""The trainer's process: what it does when operations cannot be deterministic."""
+"""The trainer process, when an operation has no deterministic implementation."""
 
 from collections.abc import Iterator
 
@@ -13,7 +13,7 @@ TASK = Task({}, "", "", "", 1, 1, 1, 1, 0.5, 1e-6)
 
 
 class Listener:
-    """Takes the place of the pipe to the worker."""
+    """Stands in for the pipe to the worker."""
 
     def __init__(self) -> None:
         self.messages: list[Message] = []
@@ -30,7 +30,7 @@ def _deterministic() -> Iterator[None]:
 
 
 def serve(monkeypatch: pytest.MonkeyPatch, message: str) -> list[Message]:
-    """Serves a task whose training raises as on a GPU until operations need not repeat."""
+    """Serve a task whose training raises, as on a GPU, while determinism is required."""
 
     def train(channel: Listener, _task: Task) -> None:
         if config.is_op_determinism_enabled():
@@ -43,7 +43,7 @@ def serve(monkeypatch: pytest.MonkeyPatch, message: str) -> list[Message]:
     return listener.messages
 
 
-def test_trial_continues_without_deterministic_operations_where_there_are_none(
+def test_trial_continues_without_determinism_if_an_operation_has_none(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     text = "A deterministic GPU implementation of DepthwiseConvBackpropFilter is not available."

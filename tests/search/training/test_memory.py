@@ -1,4 +1,4 @@
-"""A trainer keeps little of the networks that it has trained."""
+"""The memory of a trainer: networks that it has trained are freed."""
 
 import gc
 from pathlib import Path
@@ -13,7 +13,7 @@ from spaces.parameters.stub_trials import PreferredTrial
 
 
 def count_graphs() -> int:
-    """Counts the graphs of training steps that are still in memory."""
+    """Count the graphs of training steps that are still in memory."""
     return sum(
         isinstance(it, tf.Graph) and getattr(it, "name", "") == "one_step_on_data"
         for it in gc.get_objects()

@@ -1,4 +1,4 @@
-"""Transfer in two phases: a head on cached features, then fine-tuning; cut off, it goes on."""
+"""Transfer in two phases: a head on cached features, then fine-tuning, and exact resuming."""
 
 import random
 from collections.abc import Iterator
@@ -44,7 +44,7 @@ def _deterministic() -> Iterator[None]:
 
 @pytest.fixture
 def larger(blobs: Path, cache_folder: Path) -> PreparedSet:
-    """The blobs as large as a backbone needs them."""
+    """The set `blobs`, in images as large as a backbone needs."""
     return prepare(DataSettings(source=str(blobs), image_size=SIZE), cache_folder)
 
 
@@ -113,7 +113,7 @@ def test_second_phase_begins_with_the_best_head_at_a_lower_rate(
     assert fit.phase.learning_rate == pytest.approx(0.25 * rate)
 
 
-def test_head_on_features_answers_as_the_whole_network_does(
+def test_head_on_features_predicts_the_same_as_the_whole_network(
     larger: PreparedSet, tmp_path: Path
 ) -> None:
     config = draw_config()
@@ -159,12 +159,12 @@ def whole_model(config: Config, data: PreparedSet) -> Any:
 
 
 @pytest.mark.slow
-def test_checkpoint_holds_nothing_that_is_frozen(larger: PreparedSet, tmp_path: Path) -> None:
+def test_checkpoint_contains_no_frozen_weights(larger: PreparedSet, tmp_path: Path) -> None:
     config = draw_config(unfrozen_layers=1)
     task = make_task(larger, tmp_path, "one", config)
     train(Fit(task, larger))
     cost = predict_cost(config, larger.image_shape, larger.n_classes)
-    copies = 4  # the network, the best one, and Adam's two moments
+    copies = 4  # The network, the best one, and Adam's two moments.
     assert Path(task.checkpoint).stat().st_size < 4 * copies * cost.trainable_parameters + 50_000
     assert cost.trainable_parameters < cost.parameters / 3
 
@@ -189,7 +189,7 @@ def test_features_are_computed_once_and_shared(
         Fit(make_task(larger, tmp_path, "four", draw_config(augmentation=True)), larger)
 
 
-def test_augmented_epochs_take_turns_among_a_few_passes(
+def test_augmented_epochs_alternate_among_a_few_passes(
     larger: PreparedSet, tmp_path: Path
 ) -> None:
     task = make_task(larger, tmp_path, "one", draw_config(augmentation=True))
@@ -225,7 +225,7 @@ def test_damaged_features_are_computed_again(
     assert np.array_equal(load().maps("val"), maps)
 
 
-def test_features_are_what_the_backbone_makes_of_the_images(
+def test_features_are_the_backbones_output_for_the_images(
     larger: PreparedSet, tmp_path: Path
 ) -> None:
     found = Features(tmp_path, larger, "mobilenet_v2", RANDOM_WEIGHTS, lambda *_: None)

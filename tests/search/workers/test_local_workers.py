@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from search.errors import WorkerError, WorkerStartError
+from search.machine import memory
 from search.machine.gpus import CPU, Device
 from search.studies.open_study import OpenStudy
 from search.workers import local_workers
@@ -26,7 +27,7 @@ def instead(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], 
         program.write_text(f"#!{sys.executable}\n{script}\n")
         program.chmod(0o755)
         monkeypatch.setattr(local_workers.sys, "executable", str(program))
-        monkeypatch.setattr(local_workers, "BACKOFF_S", 0.01)
+        monkeypatch.setattr(local_workers, "MAX_BACKOFF_S", 0.01)
         return tmp_path
 
     return install
@@ -69,6 +70,46 @@ def test_worker_that_keeps_dying_is_given_up_with_the_end_of_its_log(
         run(make_workers(folder, CPU))
     assert not isinstance(raised.value, WorkerStartError)
     assert (folder / "worker-0.log").read_text().count("oh no") == local_workers.MAX_RESTARTS + 1
+
+
+KILLS_ITSELF = """
+import os, signal
+print("started", flush=True)
+if open({log!r}).read().count("started") <= {n_kills}:
+    os.kill(os.getpid(), signal.{name})
+"""
+
+
+@pytest.mark.parametrize("name", ["SIGKILL", "SIGTERM"])
+def test_worker_that_somebody_kills_is_always_started_again(
+    instead: Callable[[str], Path], tmp_path: Path, name: str
+) -> None:
+    n_kills = 3 * local_workers.MAX_RESTARTS
+    log = str(tmp_path / "worker-0.log")
+    instead(KILLS_ITSELF.format(log=log, n_kills=n_kills, name=name))
+    run(make_workers(tmp_path, CPU))
+    assert Path(log).read_text() == "started\n" * (n_kills + 1)
+
+
+@pytest.mark.parametrize(
+    ("name", "n_ooms", "reason"),
+    [("SIGSEGV", 0, "exit code -11"), ("SIGKILL", 99, "signal SIGKILL because memory ran out")],
+)
+def test_worker_that_crashes_or_exhausts_memory_is_given_up(
+    instead: Callable[[str], Path],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    name: str,
+    n_ooms: int,
+    reason: str,
+) -> None:
+    kills = iter(range(n_ooms))
+    monkeypatch.setattr(memory, "_count_oom_kills", lambda: next(kills, 0))
+    log = tmp_path / "worker-0.log"
+    instead(KILLS_ITSELF.format(log=str(log), n_kills=99, name=name))
+    with pytest.raises(WorkerError, match=rf"\(the last after \d+ s, with {reason}\)"):
+        run(make_workers(tmp_path, CPU))
+    assert log.read_text().count("started") == local_workers.MAX_RESTARTS + 1
 
 
 def test_workers_that_are_done_are_not_started_again(instead: Callable[[str], Path]) -> None:

@@ -1,4 +1,4 @@
-"""The standing worker: it goes where it is needed most, between trials, and waits for more."""
+"""The standing worker: it chooses a study between trials, and waits for new studies."""
 
 import logging
 import sys
@@ -41,8 +41,8 @@ MakeStudy = Callable[..., OpenStudy]
 
 
 @pytest.fixture(autouse=True)
-def impatience(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Makes waits short: looking at the store, beating, and trying a refused study again."""
+def short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Shorten the intervals of polling, of heartbeats and of trying a refused study again."""
     monkeypatch.setattr(standing_worker, "WAIT_S", 0.05)
     monkeypatch.setattr(standing_worker, "RETRY_S", 0.2)
     monkeypatch.setattr(study_session, "HEARTBEAT_INTERVAL_S", 0.05)
@@ -87,7 +87,7 @@ def started(opened: OpenStudy) -> list[float]:
     return [row.started.timestamp() for row in rows if row.started is not None]
 
 
-def test_it_serves_all_studies_by_priority_and_leaves_when_idle(make: MakeStudy) -> None:
+def test_worker_serves_all_studies_by_priority_and_exits_when_idle(make: MakeStudy) -> None:
     low, high, middle = make("low", priority=-1), make("high", priority=2), make("middle")
     make_worker(low).run()
     assert [n_done(it) for it in (high, middle, low)] == [3, 3, 3]
@@ -96,7 +96,7 @@ def test_it_serves_all_studies_by_priority_and_leaves_when_idle(make: MakeStudy)
     assert load_status(low.store, "low").workers == ()
 
 
-def test_it_waits_for_studies_that_come_later(make: MakeStudy) -> None:
+def test_worker_waits_for_new_studies(make: MakeStudy) -> None:
     first = make("first")
     with at_work(make_worker(first, idle_exit_s=None)):
         wait_until(lambda: n_done(first) == 3)
@@ -104,7 +104,7 @@ def test_it_waits_for_studies_that_come_later(make: MakeStudy) -> None:
         wait_until(lambda: n_done(second) == 3)
 
 
-def test_it_goes_over_to_a_more_urgent_study_between_trials(make: MakeStudy) -> None:
+def test_worker_changes_to_a_study_of_higher_priority_between_trials(make: MakeStudy) -> None:
     long = make("long", trials=200)
     with at_work(make_worker(long, idle_exit_s=None)):
         wait_until(lambda: n_done(long) >= 1)
@@ -115,7 +115,7 @@ def test_it_goes_over_to_a_more_urgent_study_between_trials(make: MakeStudy) -> 
     assert states["fail"] == states["running"] == 0
 
 
-def test_two_of_them_share_two_equal_studies(make: MakeStudy) -> None:
+def test_two_workers_share_two_equal_studies(make: MakeStudy) -> None:
     first, second = make("first", trials=14), make("second", trials=14)
     workers = [make_worker(first, idle_exit_s=None) for _ in range(2)]
     for worker in workers:
@@ -127,7 +127,7 @@ def test_two_of_them_share_two_equal_studies(make: MakeStudy) -> None:
     assert min(done) >= 3
 
 
-def test_study_that_it_cannot_serve_is_told_once_and_tried_again(
+def test_study_that_cannot_be_served_is_logged_once_and_tried_again(
     make: MakeStudy, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
@@ -139,13 +139,13 @@ def test_study_that_it_cannot_serve_is_told_once_and_tried_again(
         wait_until(lambda: n_done(served) == 3)
         time.sleep(0.6)
         assert caplog.text.count("cannot serve study refused: The prepared images") == 1
-        # It enters a study before it can see that it cannot serve it, and leaves it again.
+        # The worker joins a study before it finds that it cannot serve it, and then leaves it.
         wait_until(lambda: load_status(refused.store, "refused").workers == ())
         update_settings(refused.store, refused.study_id, known)
         wait_until(lambda: n_done(refused) == 3)
 
 
-def test_it_leaves_a_stopped_study_and_serves_another(make: MakeStudy) -> None:
+def test_worker_leaves_a_stopped_study_and_serves_another(make: MakeStudy) -> None:
     stopped = make("stopped", priority=1, trials=500)
     with at_work(make_worker(stopped, idle_exit_s=None)):
         wait_until(lambda: n_done(stopped) >= 1)
@@ -162,7 +162,9 @@ def test_it_leaves_a_stopped_study_and_serves_another(make: MakeStudy) -> None:
         wait_until(lambda: n_done(stopped) == n_before + 2)
 
 
-def test_time_budget_is_not_spent_while_it_serves_another_study(make_study: MakeStudy) -> None:
+def test_time_budget_is_not_spent_while_the_worker_serves_another_study(
+    make_study: MakeStudy,
+) -> None:
     timed = make_study(study={"name": "timed"}, budget={"trials": None, "timeout": "100s"})
     urgent = make_study(study={"name": "urgent", "priority": 1}, budget={"trials": 12})
     with at_work(make_worker(timed, idle_exit_s=None)):
@@ -175,7 +177,7 @@ def test_time_budget_is_not_spent_while_it_serves_another_study(make_study: Make
     assert load_status(timed.store, "timed").record.active_s > active_s
 
 
-def test_it_leaves_once_its_checkpoints_are_sent(
+def test_idle_worker_exits_after_its_checkpoints_are_uploaded(
     make_study: MakeStudy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     opened = make_study(store={"artifacts": "database"})
@@ -186,13 +188,13 @@ def test_it_leaves_once_its_checkpoints_are_sent(
         put(self, name, path)
 
     monkeypatch.setattr(DatabaseArtifacts, "put", put_slowly)
-    monkeypatch.setattr(shutdown, "FLUSH_TIMEOUT_S", 0.1)  # That is for who is in a hurry.
+    monkeypatch.setattr(shutdown, "FLUSH_TIMEOUT_S", 0.1)  # Does not apply to an idle worker.
     make_worker(opened, idle_exit_s=0.0).run()
     names = {f"small/trial-{number}.0.safetensors" for number in range(3)}
     assert set(opened.artifacts.store.sizes("small")) == names
 
 
-def test_asked_to_leave_it_does_not_wait_for_a_slow_artifact_store(
+def test_shutdown_does_not_wait_for_a_slow_artifact_store(
     make_study: MakeStudy, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     opened, may_go_on = make_study(store={"artifacts": "database"}), threading.Event()
@@ -208,7 +210,7 @@ def test_asked_to_leave_it_does_not_wait_for_a_slow_artifact_store(
     may_go_on.set()
 
 
-def test_it_leaves_though_its_artifact_store_is_full(
+def test_worker_exits_even_if_its_artifact_store_is_full(
     make_study: MakeStudy, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     opened = make_study(store={"artifacts": "database"})
@@ -226,7 +228,7 @@ def test_it_leaves_though_its_artifact_store_is_full(
     assert "exiting before all checkpoints were uploaded" in caplog.text
 
 
-def test_study_whose_images_are_gone_is_refused_and_served_once_they_are_back(
+def test_study_without_images_is_served_again_when_they_return(
     make: MakeStudy, make_study: MakeStudy, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
@@ -250,7 +252,7 @@ def test_study_whose_images_are_gone_is_refused_and_served_once_they_are_back(
     assert caplog.text.count("cannot serve study robbed") == 1
 
 
-def test_last_trial_of_a_dead_machine_is_taken_over(
+def test_last_trial_of_a_dead_worker_is_taken_over(
     make: MakeStudy,
 ) -> None:
     opened = make("small", trials=1)
@@ -265,7 +267,7 @@ def test_last_trial_of_a_dead_machine_is_taken_over(
     assert load_status(opened.store, "small").workers == ()
 
 
-def test_study_that_was_deleted_and_made_anew_is_opened_anew(make: MakeStudy) -> None:
+def test_study_that_was_deleted_and_created_again_is_reopened(make: MakeStudy) -> None:
     first = make("small")
     standing_worker = make_worker(first)
     (row,) = list_open_studies(first.store)
@@ -273,11 +275,11 @@ def test_study_that_was_deleted_and_made_anew_is_opened_anew(make: MakeStudy) ->
     assert before is standing_worker._open(row)
     remove_study(first.store, "small")
     second = make("small")
-    assert second.study_id == first.study_id  # SQLite gives ids again.
+    assert second.study_id == first.study_id  # SQLite reuses ids.
     after = standing_worker._open(row)
     assert after is not None
     assert after is not before
-    assert standing_worker._uploading == []  # Nothing is sent to the new one.
+    assert standing_worker._uploading == []  # Nothing is uploaded to the new study.
     standing_worker.pool.close()
 
 
@@ -290,7 +292,7 @@ def test_worker_of_a_study_whose_name_was_reused_leaves_it(make: MakeStudy) -> N
     assert n_done(second) == 0
 
 
-def test_studies_that_are_over_are_closed_with_their_files(make: MakeStudy) -> None:
+def test_studies_that_are_over_are_closed(make: MakeStudy) -> None:
     opened = make("small")
     standing_worker = make_worker(opened, idle_exit_s=None)
     with at_work(standing_worker):
@@ -307,7 +309,7 @@ def test_studies_that_are_over_are_closed_with_their_files(make: MakeStudy) -> N
         "storage.has_budget_left",
     ],
 )
-def test_study_that_is_deleted_under_its_hands_is_left(
+def test_study_that_is_deleted_while_it_is_served_is_left(
     make: MakeStudy, monkeypatch: pytest.MonkeyPatch, where: str
 ) -> None:
     opened = make("small")

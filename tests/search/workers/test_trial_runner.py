@@ -1,4 +1,4 @@
-"""Each way in which a trainer can end, with real processes that really die."""
+"""Running one trial: every way in which a trainer can end, with real processes."""
 
 import os
 import re
@@ -65,7 +65,7 @@ def run_trial(
         return TrialRunner(opened, proposal, trainer, interruption).run()
 
 
-def test_features_that_are_computed_are_seen_until_the_next_epoch(
+def test_computation_of_features_is_shown_until_the_next_epoch(
     opened: OpenStudy, proposal: Proposal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shown: list[str | None] = []
@@ -80,7 +80,7 @@ def test_features_that_are_computed_are_seen_until_the_next_epoch(
     assert shown[-1] is None
 
 
-def test_time_left_is_told_once_a_second_from_the_first_image_on(
+def test_time_left_is_updated_once_a_second(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     progress = FeaturesProgress()
@@ -89,9 +89,9 @@ def test_time_left_is_told_once_a_second_from_the_first_image_on(
         monkeypatch.setattr("search.workers.trial_runner.time.monotonic", lambda: at_s)
         return progress.describe(done, 40)
 
-    told = [describe(at_s, done) for at_s, done in [(7, 0), (7.9, 8), (9, 10), (12, 20)]]
+    texts = [describe(at_s, done) for at_s, done in [(7, 0), (7.9, 8), (9, 10), (12, 20)]]
     monkeypatch.undo()
-    assert told == [
+    assert texts == [
         "features of 0/40 images",
         None,
         "features of 10/40 images, about 6 s left",
@@ -99,15 +99,15 @@ def test_time_left_is_told_once_a_second_from_the_first_image_on(
     ]
 
 
-def test_start_of_a_trainer_is_no_time_of_the_trial(opened: OpenStudy, proposal: Proposal) -> None:
-    impatient = with_training(opened, silence_timeout=3.0, trial_timeout=3.0)
-    ending = run_trial(impatient, proposal, "late")
+def test_start_of_a_trainer_does_not_count_as_time_of_the_trial(
+    opened: OpenStudy, proposal: Proposal
+) -> None:
+    limited = with_training(opened, silence_timeout=3.0, trial_timeout=3.0)
+    ending = run_trial(limited, proposal, "late")
     assert ending == Outcome("complete", value=0.7, metrics={"best_epoch": 2})
 
 
-def test_trial_that_is_trained_to_its_end_is_complete(
-    opened: OpenStudy, proposal: Proposal
-) -> None:
+def test_trial_that_trains_to_its_end_is_complete(opened: OpenStudy, proposal: Proposal) -> None:
     ending = run_trial(with_training(opened), proposal, "well")
     assert ending == Outcome("complete", value=0.7, metrics={"best_epoch": 2})
     curve = load_curve(opened.store, proposal.trial._trial_id)
@@ -133,7 +133,7 @@ def test_trial_whose_trainer_dies_is_resumed_later(
         ("failed", "fail", "ValueError: no"),
     ],
 )
-def test_trial_ends_as_its_trainer_says(
+def test_outcome_is_the_one_that_the_trainer_reports(
     opened: OpenStudy, proposal: Proposal, mode: str, kind: str, reason: str
 ) -> None:
     ending = run_trial(with_training(opened), proposal, mode)
@@ -141,16 +141,18 @@ def test_trial_ends_as_its_trainer_says(
     assert (ending.kind, ending.reason) == (kind, reason)
 
 
-def test_hung_trainer_is_ended_after_its_silence(opened: OpenStudy, proposal: Proposal) -> None:
-    impatient = with_training(opened, silence_timeout=1.5)
+def test_hung_trainer_is_killed_after_the_silence_timeout(
+    opened: OpenStudy, proposal: Proposal
+) -> None:
+    limited = with_training(opened, silence_timeout=1.5)
     with fake_trainer("hung") as trainer:
         started = time.monotonic()
-        assert TrialRunner(impatient, proposal, trainer, NEVER).run() is Unfinished.LOST
+        assert TrialRunner(limited, proposal, trainer, NEVER).run() is Unfinished.LOST
         assert time.monotonic() - started < 30
         assert trainer.exit_code() is not None
 
 
-def test_silence_limit_grows_with_the_longest_epoch_that_the_study_has_seen(
+def test_silence_limit_grows_with_the_longest_epoch_of_the_study(
     opened: OpenStudy, proposal: Proposal
 ) -> None:
     with fake_trainer("well") as trainer:
@@ -160,12 +162,12 @@ def test_silence_limit_grows_with_the_longest_epoch_that_the_study_has_seen(
 
 
 @pytest.mark.parametrize("limit", ["silence_timeout", "trial_timeout"])
-def test_time_in_which_the_worker_was_suspended_is_not_counted(
+def test_time_during_which_the_worker_was_suspended_does_not_count(
     opened: OpenStudy, proposal: Proposal, monkeypatch: pytest.MonkeyPatch, limit: str
 ) -> None:
-    impatient = with_training(opened, **{limit: 60.0})
+    limited = with_training(opened, **{limit: 60.0})
     with fake_trainer("well") as trainer:
-        run, receive = TrialRunner(impatient, proposal, trainer, NEVER), trainer.receive
+        run, receive = TrialRunner(limited, proposal, trainer, NEVER), trainer.receive
 
         def receive_after_a_sleep(timeout_s: float) -> Message | None:
             run.limits.polled_at -= 3600.0  # The worker was suspended for an hour.
@@ -192,7 +194,7 @@ def test_trial_over_the_memory_limit_is_unfit(opened: OpenStudy, proposal: Propo
     assert ending.reason.startswith("Out of memory: ")
 
 
-def test_kill_near_the_memory_limit_is_out_of_memory(
+def test_kill_near_the_memory_limit_counts_as_out_of_memory(
     opened: OpenStudy, proposal: Proposal
 ) -> None:
     limits = {"scratch": replace(opened.settings.limits["scratch"], max_memory_mb=60.0)}
@@ -204,7 +206,7 @@ def test_kill_near_the_memory_limit_is_out_of_memory(
     assert ending.reason.startswith("Out of memory at ")
 
 
-def test_kill_that_the_control_group_reports_is_out_of_memory(
+def test_kill_that_the_control_group_reports_counts_as_out_of_memory(
     opened: OpenStudy, proposal: Proposal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     kills = iter([0, 1])
@@ -214,14 +216,14 @@ def test_kill_that_the_control_group_reports_is_out_of_memory(
     assert ending.kind == "unfit"
 
 
-def test_worker_that_has_to_leave_gives_the_trial_back_at_once(
+def test_worker_that_shuts_down_releases_the_trial_at_once(
     opened: OpenStudy, proposal: Proposal
 ) -> None:
     leave = Interruption(now=lambda: True, at_epoch_end=lambda: False)
     assert run_trial(with_training(opened), proposal, "hung", leave) is Unfinished.RELEASED
 
 
-def test_trial_waits_after_its_epoch_when_the_time_is_up(
+def test_trial_is_released_after_its_epoch_when_the_time_is_up(
     opened: OpenStudy, proposal: Proposal
 ) -> None:
     time_up = Interruption(now=lambda: False, at_epoch_end=lambda: True)
@@ -232,7 +234,7 @@ def test_trial_waits_after_its_epoch_when_the_time_is_up(
     assert len(load_curve(opened.store, proposal.trial._trial_id)) == 1
 
 
-def test_pruned_trial_is_stopped_and_its_trainer_takes_the_next(
+def test_trainer_of_a_pruned_trial_takes_the_next_one(
     opened: OpenStudy, proposal: Proposal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(opened.study.pruner, "prune", lambda _study, trial: trial.last_step == 2)
@@ -278,7 +280,7 @@ def test_trial_whose_checkpoints_cannot_be_written_continues_and_warns_once(
     ]
 
 
-def test_trial_waits_for_a_checkpoint_that_cannot_be_had_right_now(
+def test_trial_waits_for_a_checkpoint_that_is_temporarily_unavailable(
     opened: OpenStudy, proposal: Proposal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     answers = iter([ArtifactError("away"), ArtifactError("away"), None])
@@ -296,21 +298,21 @@ def test_trial_waits_for_a_checkpoint_that_cannot_be_had_right_now(
 
 
 @pytest.mark.parametrize(
-    ("patience_s", "interruption"),
+    ("timeout_s", "interruption"),
     [(0.05, NEVER), (60.0, Interruption(lambda: True, lambda: False))],
 )
 def test_trial_whose_checkpoint_cannot_be_fetched_is_released_unchanged(
     opened: OpenStudy,
     proposal: Proposal,
     monkeypatch: pytest.MonkeyPatch,
-    patience_s: float,
+    timeout_s: float,
     interruption: Interruption,
 ) -> None:
     def fetch(*_: object) -> None:
         raise ArtifactError("away")
 
     monkeypatch.setattr("search.workers.trial_runner.FETCH_RETRY_S", 0.01)
-    monkeypatch.setattr("search.workers.trial_runner.FETCH_TIMEOUT_S", patience_s)
+    monkeypatch.setattr("search.workers.trial_runner.FETCH_TIMEOUT_S", timeout_s)
     monkeypatch.setattr(Artifacts, "fetch", fetch)
     ending = run_trial(with_training(opened), proposal, "well", interruption)
     assert ending is Unfinished.RELEASED
@@ -319,15 +321,15 @@ def test_trial_whose_checkpoint_cannot_be_fetched_is_released_unchanged(
 
 
 @pytest.mark.parametrize("mode", ["forked and left", "forked and hung"])
-def test_process_that_a_trainer_forked_ends_with_it_without_delay(
+def test_processes_that_a_trainer_forked_end_with_it_without_delay(
     opened: OpenStudy, proposal: Proposal, mode: str
 ) -> None:
-    impatient = with_training(opened, silence_timeout=2.0)
+    limited = with_training(opened, silence_timeout=2.0)
     with fake_trainer(mode) as trainer:
-        assert TrialRunner(impatient, proposal, trainer, NEVER).run() is Unfinished.LOST
+        assert TrialRunner(limited, proposal, trainer, NEVER).run() is Unfinished.LOST
         began = time.monotonic()
         trainer.close()
-        assert time.monotonic() - began < 4  # It waits 5 s for whoever keeps its pipe open.
+        assert time.monotonic() - began < 4  # Waiting for the pipe to close would take 5 s.
         left = [it for it in psutil.process_iter() if is_in_group(it, trainer.pid)]
         _, alive = psutil.wait_procs(left, timeout=10)
         assert alive == []

@@ -1,4 +1,4 @@
-"""A user's own family, from a file outside the package: it runs, and what it raises is kept."""
+"""A user's own family from a module outside the package: it runs, and its errors are kept."""
 
 import json
 import os
@@ -35,7 +35,7 @@ pytestmark = pytest.mark.usefixtures("clean_registry")
 
 @pytest.fixture
 def make_own(blobs: Path, tmp_path: Path) -> MakeStudy:
-    """Makes a study of the example family, changed by a replacement."""
+    """Make a study of the example family, with `old` in its code replaced by `new`."""
 
     def make(old: str = "", new: str = "", *, trials: int = 3, **space: Any) -> OpenStudy:
         text = EXAMPLE.read_text()
@@ -76,7 +76,9 @@ def write_study_file(folder: Path, source: Path, text: str) -> Path:
     return file
 
 
-def test_family_of_a_file_beside_the_study_file_is_searched(blobs: Path, tmp_path: Path) -> None:
+def test_family_from_a_module_beside_the_study_file_is_searched(
+    blobs: Path, tmp_path: Path
+) -> None:
     file = write_study_file(tmp_path, blobs, EXAMPLE.read_text())
     ranking = search.run(file)
     assert len(ranking.complete) == 3
@@ -150,7 +152,7 @@ def test_trainers_exception_is_kept_with_the_trial(make_own: MakeStudy) -> None:
     assert [row.attributes["traceback"] for row in rows] == ["Traceback ..."] * MAX_FAILURES
 
 
-def test_module_is_not_blamed_for_what_its_code_did_not_raise(make_own: MakeStudy) -> None:
+def test_error_of_other_code_is_not_attributed_to_the_module(make_own: MakeStudy) -> None:
     opened = make_own()
     run_worker(opened, "failed")
     record = load_study(opened.store, opened.name)
@@ -159,7 +161,7 @@ def test_module_is_not_blamed_for_what_its_code_did_not_raise(make_own: MakeStud
     assert record.end_reason.startswith(f"The last {MAX_FAILURES} trials failed")
 
 
-def test_family_that_raises_now_and_then_ends_no_study(make_own: MakeStudy) -> None:
+def test_family_that_raises_occasionally_does_not_end_the_study(make_own: MakeStudy) -> None:
     opened = make_own(
         "return WideNetwork(",
         'if draw.integer("batch_size") == 128:\n'

@@ -1,4 +1,4 @@
-"""The worker: it spends the budget exactly, ends studies that get nowhere, and lets go cleanly."""
+"""The worker: it spends the budget exactly, ends failing studies, and releases trials."""
 
 import shutil
 import sys
@@ -61,7 +61,7 @@ def test_worker_trains_exactly_the_budget(opened: OpenStudy) -> None:
     assert load_status(opened.store, opened.name).workers == ()
 
 
-def test_images_that_vanish_from_the_cache_between_trials_are_fetched_again(
+def test_images_deleted_from_the_cache_between_trials_are_fetched_again(
     opened: OpenStudy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first = opened.data["scratch"]
@@ -71,14 +71,14 @@ def test_images_that_vanish_from_the_cache_between_trials_are_fetched_again(
         was_there.append(opened.data["scratch"].path.is_file())
         shutil.rmtree(first.path.parent, ignore_errors=True)
 
-    monkeypatch.setattr(type(opened.artifacts), "clean_up", empty_cache)  # after each trial
+    monkeypatch.setattr(type(opened.artifacts), "clean_up", empty_cache)  # After each trial.
     make_worker(opened).run()
     assert counts(opened) == {"complete": 3}
     assert was_there == [True, True, True]
     assert opened.data_of("plain").fingerprint == first.fingerprint
 
 
-def test_trial_whose_images_vanish_before_its_training_waits(
+def test_trial_whose_images_are_deleted_before_its_training_waits(
     opened: OpenStudy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def gone(*_: object) -> None:
@@ -117,7 +117,7 @@ def test_space_of_twelve_points_ends_after_twelve_trials(make_study: MakeStudy) 
     )
 
 
-def test_no_config_is_trained_twice_and_repeats_do_not_teach_the_sampler(
+def test_no_config_is_trained_twice_and_the_sampler_ignores_repeats(
     make_study: MakeStudy,
 ) -> None:
     opened = make_study(space=TWELVE_POINTS, budget={"trials": 12})
@@ -126,7 +126,7 @@ def test_no_config_is_trained_twice_and_repeats_do_not_teach_the_sampler(
     trained = Counter(str(row.params) for row in rows if row.state == "COMPLETE")
     assert set(trained.values()) == {1}
     repeats = [row for row in rows if row.outcome is not None and row.outcome.kind == "repeat"]
-    assert repeats  # Twelve draws out of twelve without one would be luck of 1 in 19,000.
+    assert repeats  # Twelve draws of twelve have none with p = 1/19,000.
     assert {row.state for row in repeats} == {"FAIL"}
     assert all(
         "The same configuration as trial" in str(row.attributes["reason"]) for row in repeats
@@ -154,7 +154,7 @@ def test_study_whose_proposals_are_all_too_large_ends_and_names_the_limit(
 
 
 def open_with_limit(opened: OpenStudy, **limits: int) -> OpenStudy:
-    """Changes the limits of a study behind its back: `submit` would have refused these."""
+    """Set limits of a study that `submit` would have refused."""
     changed = {"scratch": replace(opened.settings.limits["scratch"], **limits)}
     return replace(opened, settings=opened.settings.model_copy(update={"limits": changed}))
 

@@ -1,4 +1,4 @@
-"""The layers of a network as they are drawn, against Keras' own of the same config."""
+"""The layers that the cost estimate builds, against those of the Keras model of the config."""
 
 from typing import Any
 

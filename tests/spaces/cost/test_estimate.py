@@ -54,7 +54,7 @@ def test_feature_maps_are_named_and_shaped() -> None:
     assert maps["probabilities"] == (4,)
 
 
-def test_pooling_leaves_rows_that_do_not_fill_a_window() -> None:
+def test_pooling_ignores_rows_that_do_not_fill_a_window() -> None:
     cost = predict_cost(small_config(pool_size=3), SHAPE, N_CLASSES)
     assert dict(cost.feature_maps)["stage1_pool"] == (10, 10, 8)
 
@@ -70,7 +70,7 @@ def test_map_smaller_than_its_pool_is_refused() -> None:
 def buildable_configs(
     space: SearchSpace, n_configs: int, seed: int, max_parameters: int
 ) -> list[tuple[Config, tuple[int, int, int]]]:
-    """Random configs with image shapes they fit, small enough to build quickly."""
+    """Draw configs with fitting image shapes that are small enough to build quickly."""
     rng = random.Random(seed)
     found: list[tuple[Config, tuple[int, int, int]]] = []
     while len(found) < n_configs:
@@ -116,14 +116,14 @@ def test_operations_are_within_a_tenth_of_the_profilers(family: str) -> None:
 
 
 @pytest.mark.parametrize("activation", ["relu", "leaky_relu", "gelu", "silu", "tanh"])
-def test_operations_of_the_smallest_network_are_within_a_tenth_too(activation: str) -> None:
+def test_operations_of_the_smallest_network_are_within_a_tenth(activation: str) -> None:
     config = small_config(activation=activation, pool=False, head="global_average", units=32)
     profiled = profiled_operations(config, SHAPE)
     assert predict_cost(config, SHAPE, N_CLASSES).operations == pytest.approx(profiled, rel=0.1)
 
 
 def profiled_operations(config: Config, shape: tuple[int, int, int]) -> int:
-    """What TensorFlow's profiler counts in the forward graph of one image."""
+    """Return the operations that TensorFlow's profiler counts in the forward pass of an image."""
     import tensorflow as tf
     from tensorflow.python.framework.convert_to_constants import (
         convert_variables_to_constants_v2_as_graph,

@@ -1,4 +1,4 @@
-"""Limits on what a network may cost."""
+"""Limits of a network's cost: which one is exceeded, by how much, and in which words."""
 
 from dataclasses import replace
 
@@ -25,14 +25,14 @@ COST = Cost(
         ),
     ],
 )
-def test_excess_says_which_limit_and_how_far(
+def test_excess_names_the_limit_and_the_amount(
     limits: Limits, excess: str | None, overrun: float
 ) -> None:
     assert limits.excess(COST) == excess
     assert limits.overrun(COST) == pytest.approx(overrun)
 
 
-def test_operations_are_told_in_millions_as_the_option_takes_them() -> None:
+def test_operations_are_shown_in_millions_like_the_option() -> None:
     cost = replace(COST, operations=1_350_000_000)
     limits = Limits(max_parameters=10**6, max_operations=1_200_000_000)
     assert limits.excess(cost) == "1,350 million operations are over the limit of 1,200"
@@ -40,7 +40,7 @@ def test_operations_are_told_in_millions_as_the_option_takes_them() -> None:
         raise limits.too_low_error([cost])
 
 
-def test_limits_that_no_network_keeps_together_are_named() -> None:
+def test_limits_that_no_network_can_meet_together_are_named() -> None:
     costs = [replace(COST, parameters=1), replace(COST, operations=1)]
     limits = Limits(max_parameters=1000, max_operations=500_000)
     expected = "none of 2 .* Received: --max-parameters 1,000, --max-operations 0.5"

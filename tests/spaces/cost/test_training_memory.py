@@ -17,6 +17,7 @@ from spaces.cost.training_memory import (
     RetainedActivations,
     training_memory_mb,
 )
+from spaces.families import default_families
 from spaces.network_settings import SGD, Adam, LayerSettings, Regularizer
 
 MEASURE = Path(__file__).parents[2] / "benchmarks" / "measure_memory.py"
@@ -63,7 +64,7 @@ def test_weights_count_with_their_gradients_slots_and_copies() -> None:
     ("family", "n_configs", "max_memory_mb", "span", "n_heavy"),
     [
         ("plain", 12, 2500, 20, 2),
-        *((it, 6, 1200, 9, 0) for it in ("vgg", "inception", "residual", "dense")),
+        *((it, 6, 1200, 9, 0) for it in default_families() if it != "plain"),
     ],
 )
 def test_predictions_hold_for_real_trainings_of_every_size(

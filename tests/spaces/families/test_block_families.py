@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from spaces import Config, SearchSpace, SpaceError, predict_cost
-from spaces.families import find_family
+from spaces.families import default_families, find_family
 from spaces.families.inception import split_width
 from spaces.models.dense import DenseNetwork
 from spaces.models.inception import InceptionNetwork, InceptionWidths
@@ -15,7 +15,7 @@ from spaces.models.vgg import VggNetwork
 from spaces.parameters.domain_types import Choices, FloatRange
 from spaces.parameters.stub_trials import PreferredTrial
 
-FAMILIES = ("vgg", "inception", "residual", "dense")
+FAMILIES = tuple(name for name in default_families() if name != "plain")
 NETWORKS: list[tuple[str, dict[str, Any], Any]] = [
     (
         "vgg",
@@ -77,9 +77,12 @@ NETWORKS: list[tuple[str, dict[str, Any], Any]] = [
         ),
     ),
 ]
+NETWORK_IDS = [name for name, _, _ in NETWORKS]
 
 
-@pytest.mark.parametrize(("family", "parameters", "network"), NETWORKS, ids=FAMILIES)
+@pytest.mark.parametrize(
+    ("family", "parameters", "network"), NETWORKS, ids=[it[0] for it in NETWORKS]
+)
 def test_parameters_become_a_network(
     family: str, parameters: dict[str, Any], network: object
 ) -> None:

@@ -1,4 +1,4 @@
-"""The family `plain`: what its parameters become."""
+"""The family `plain`: the networks of its parameters."""
 
 from spaces import SearchSpace
 from spaces.models.plain import PlainNetwork, PlainStage
@@ -27,7 +27,7 @@ def test_parameters_become_stages(plain_space: SearchSpace) -> None:
     assert {name for name in trial.suggested if name.startswith("stage")} == set(STAGES)
 
 
-def test_ranges_are_those_of_the_design(plain_space: SearchSpace) -> None:
+def test_ranges_are_the_documented_ones(plain_space: SearchSpace) -> None:
     domains = plain_space.domains
     assert domains["stages"] == IntRange(1, 5)
     for number in range(1, 6):
@@ -40,7 +40,7 @@ def test_ranges_are_those_of_the_design(plain_space: SearchSpace) -> None:
     assert domains["dropout"] == FloatRange(0.0, 0.6)
 
 
-def test_known_good_networks_are_drawn_as_they_are_written(plain_space: SearchSpace) -> None:
+def test_known_good_networks_are_suggested_unchanged(plain_space: SearchSpace) -> None:
     first = plain_space.suggest(PreferredTrial(plain_space.known_good()[0]))
     assert [stage.convs for stage in first.network.stages] == [1, 2, 1]
     assert first.layers.activation == "leaky_relu"

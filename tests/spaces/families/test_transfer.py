@@ -1,4 +1,4 @@
-"""The family `transfer`: what it draws, what does not act in it, and what it costs."""
+"""The family `transfer`: its networks, its inactive parameters, and its cost."""
 
 import math
 import random
@@ -52,19 +52,19 @@ def test_more_layers_than_there_are_mean_all() -> None:
         ),
     ],
 )
-def test_configs_differ_only_where_something_acts(
+def test_configs_differ_only_in_active_parameters(
     one: dict[str, Any], other: dict[str, Any], are_equal: bool
 ) -> None:
     assert (draw(**one).key() == draw(**other).key()) == are_equal
 
 
-def test_what_does_not_act_is_not_asked() -> None:
+def test_inactive_parameters_of_the_head_are_not_suggested() -> None:
     trial = PreferredTrial({"backbone": "mobilenet_v2", "dense_layers": 0})
     SearchSpace.create(["transfer"]).suggest(trial)
     assert not {"batch_normalization", "activation"} & set(trial.suggested)
 
 
-def test_known_good_networks_are_drawn_as_they_are_written() -> None:
+def test_known_good_networks_are_suggested_unchanged() -> None:
     space = SearchSpace.create(["transfer"], {"backbone": "densenet121"})
     found = space.known_good()
     written = find_family("transfer").known_good()
@@ -98,7 +98,7 @@ def test_parameters_equal_what_keras_counts(n_configs: int) -> None:
         assert cost.trainable_parameters == trainable, config
 
 
-def test_memory_is_that_of_the_backbone_and_of_the_head() -> None:
+def test_memory_is_the_sum_of_backbone_and_head() -> None:
     shape = (96, 96, 1)
     few = predict_cost(draw(unfrozen_layers=1), shape, N_CLASSES)
     many = predict_cost(draw(unfrozen_layers=40), shape, N_CLASSES)

@@ -1,4 +1,4 @@
-"""From a config to a Keras model and optimizer."""
+"""Building a Keras model and an optimizer from a config."""
 
 from collections.abc import Callable
 from typing import Any

@@ -1,4 +1,4 @@
-"""Layer groups: which layers they are made of, their shapes and their parameters."""
+"""Groups of layers: their layers, shapes and parameters."""
 
 from collections.abc import Callable
 
@@ -25,7 +25,7 @@ def layers_for(config: Config) -> CostLayers:
         (False, ["c", "c_activation"], (5 * 5 * 3 + 1) * 8),
     ],
 )
-def test_convolution_is_normalized_where_the_settings_say_so(
+def test_convolution_is_normalized_if_the_settings_say_so(
     small_config: Draw, normalized: bool, names: list[str], parameters: int
 ) -> None:
     layers = layers_for(small_config(batch_normalization=normalized))
@@ -38,7 +38,7 @@ def test_convolution_is_normalized_where_the_settings_say_so(
     ("dropout", "names"),
     [(0.0, ["d", "d_activation"]), (0.3, ["d", "d_activation", "d_dropout"])],
 )
-def test_hidden_layer_drops_out_only_at_a_rate(
+def test_hidden_layer_has_dropout_only_at_a_positive_rate(
     small_config: Draw, dropout: float, names: list[str]
 ) -> None:
     layers = layers_for(small_config(dropout=dropout))

@@ -22,7 +22,7 @@ Layers = Callable[..., CostLayers]
         (True, True, (5 + 1) * 12 + (8 + 1) * 12 + 2 * (9 * 12 + 1) * 3 + 4 * (5 + 8 + 2 * 12)),
     ],
 )
-def test_each_layer_sees_all_before_it(
+def test_each_layer_gets_the_outputs_of_all_before_it(
     cost_layers: Layers,
     block_model: Callable[..., Any],
     bottleneck: bool,
@@ -40,14 +40,14 @@ def test_each_layer_sees_all_before_it(
     assert model.count_params() == parameters
 
 
-def test_input_comes_out_unchanged_before_what_is_added(block_model: Callable[..., Any]) -> None:
+def test_output_begins_with_the_unchanged_input(block_model: Callable[..., Any]) -> None:
     model = block_model(lambda x, layers: dense_block(x, 2, 3, layers, name="b"), (4, 4, 5))
     x = np.random.default_rng(0).normal(size=(2, 4, 4, 5)).astype("float32")
     np.testing.assert_array_equal(np.asarray(model(x))[..., :5], x)
 
 
 @pytest.mark.parametrize(("compression", "channels"), [(1.0, 7), (0.5, 3), (0.01, 1)])
-def test_transition_compresses_and_halves(
+def test_transition_compresses_channels_and_halves_the_map(
     cost_layers: Layers, block_model: Callable[..., Any], compression: float, channels: int
 ) -> None:
     def block(x: Any, layers: Any) -> Any:
@@ -87,7 +87,7 @@ def test_dropout_follows_every_convolution_but_the_stem(cost_layers: Layers) -> 
     assert sum(name.endswith("_dropout") for name in names) == len(convolutions)
 
 
-def test_network_grows_by_its_rate(cost_layers: Layers) -> None:
+def test_network_grows_by_its_growth_rate(cost_layers: Layers) -> None:
     network = DenseNetwork(
         blocks=3, n_layers=2, growth_rate=4, compression=0.5, bottleneck=False, dropout=0.0
     )

@@ -1,4 +1,4 @@
-"""Every choice of every parameter is built and trained for a step, by few networks."""
+"""Every choice of every parameter is built and trained for a step, in few networks."""
 
 import os
 import random
@@ -20,11 +20,11 @@ from spaces.parameters.stub_trials import PreferredTrial
 SHAPE = (32, 32, 1)
 N_CLASSES = 3
 N_CANDIDATES = 300
-MAX_OPERATIONS = 20e9  # of one training step: about a second on one thread
-FEW = 6  # a range of at most so many integers is covered whole
+MAX_OPERATIONS = 20e9  # Of one training step: about a second on one thread.
+FEW = 6  # A range of at most so many integers is covered completely.
 FAMILIES = builtin_families()
 CHUNK = 4
-FEW_BACKBONES = ("mobilenet", "mobilenet_v2", "efficientnet_b0")  # all others below
+FEW_BACKBONES = ("mobilenet", "mobilenet_v2", "efficientnet_b0")  # All others: see below.
 
 Pair = tuple[str, Value]
 
@@ -36,7 +36,7 @@ def test_every_choice_of_every_parameter_trains_for_a_step(family: str) -> None:
 
     narrowed = {"backbone": FEW_BACKBONES} if family == "transfer" else {}
     space = SearchSpace.create([family], narrowed)
-    wanted = {pair for pair in all_pairs(space) if acts(family, pair)}
+    wanted = {pair for pair in all_pairs(space) if is_drawn(family, pair)}
     trained: set[Pair] = set()
     for parameters in covering_set(space, wanted):
         keras.utils.clear_session()
@@ -45,8 +45,8 @@ def test_every_choice_of_every_parameter_trains_for_a_step(family: str) -> None:
     assert wanted <= trained
 
 
-def acts(family: str, pair: Pair) -> bool:
-    """Whether a family draws a parameter: the head of a backbone has no normalization."""
+def is_drawn(family: str, pair: Pair) -> bool:
+    """Return whether a family draws a parameter: a backbone's head has no normalization."""
     return not (family == "transfer" and pair[0] == "batch_normalization")
 
 
@@ -54,7 +54,7 @@ def acts(family: str, pair: Pair) -> bool:
 @pytest.mark.timeout(1800)
 @pytest.mark.parametrize("first", range(0, len(BACKBONES), CHUNK))
 def test_every_backbone_trains_for_a_step(first: int) -> None:
-    """A few in a process: TensorFlow does not give back all memory of large networks."""
+    """A few in each process: TensorFlow does not free all memory of large networks."""
     command = [sys.executable, __file__, *BACKBONES[first : first + CHUNK]]
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[3])}
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
@@ -70,14 +70,14 @@ def train_backbone_for_a_step(backbone: str) -> None:
 
 
 def all_pairs(space: SearchSpace) -> Iterator[Pair]:
-    """Each parameter with each value it has to be trained with."""
+    """Return each parameter with each value that must be trained."""
     for name, domain in space.domains.items():
         for value in values_to_cover(domain):
             yield name, value
 
 
 def values_to_cover(domain: Domain) -> list[Value]:
-    """All choices, all of a few integers, or the ends and the middle of a range."""
+    """Return all choices, all of a few integers, or the ends and the middle of a range."""
     if isinstance(domain, Choices):
         return list(domain.values)
     if not isinstance(domain, FloatRange) and domain.high - domain.low < FEW:
@@ -87,7 +87,7 @@ def values_to_cover(domain: Domain) -> list[Value]:
 
 
 def covering_set(space: SearchSpace, wanted: set[Pair]) -> list[Mapping[str, Value]]:
-    """Parameters of few networks that together have every pair, chosen greedily."""
+    """Return parameters of few networks that together have every pair, chosen greedily."""
     rng = random.Random(0)
     missing, chosen = set(wanted), []
     while missing:
@@ -101,7 +101,7 @@ def covering_set(space: SearchSpace, wanted: set[Pair]) -> list[Mapping[str, Val
 def candidates(
     space: SearchSpace, missing: set[Pair], rng: random.Random
 ) -> Iterator[dict[str, Value]]:
-    """Parameters of trainable networks with many of the missing pairs."""
+    """Draw parameters of trainable networks with many of the missing pairs."""
     pairs = sorted(missing, key=str)
     for _ in range(N_CANDIDATES):
         values = {name: rng.choice(values_to_cover(it)) for name, it in space.domains.items()}
@@ -124,7 +124,7 @@ def train_for_a_step(
     n_images = n_images or config.batch_size
     model = build_model(config, shape, N_CLASSES, seed=0, mean=[100.0], std=[50.0])
     optimizer = build_optimizer(config)
-    # Keras' sum over replicas keeps each network's graph for ever: gigabytes over all backbones.
+    # Keras' sum over replicas never frees a network's graph: gigabytes over all backbones.
     optimizer._all_reduce_sum_gradients = lambda pairs: pairs
     model.compile(optimizer, "sparse_categorical_crossentropy", jit_compile=False)
     rng = np.random.default_rng(0)

@@ -14,7 +14,7 @@ from spaces.models.inception import InceptionNetwork, InceptionWidths, inception
 WIDTHS = InceptionWidths(conv1x1=2, reduce3x3=3, conv3x3=4, reduce5x5=5, conv5x5=6, pool=7)
 N_PARAMETERS = (
     (10 + 1) * 2 + (10 + 1) * 3 + (9 * 3 + 1) * 4 + (10 + 1) * 5 + (25 * 5 + 1) * 6 + (10 + 1) * 7
-)  # 1×1; reduced and 3×3; reduced and 5×5; pooled, then 1×1
+)  # 1×1; reduced and 3×3; reduced and 5×5; pooled, then 1×1.
 
 
 def block(x: Any, layers: Any) -> Any:
@@ -39,7 +39,7 @@ def test_keras_block_has_the_same_shape_and_count(block_model: Callable[..., Any
 
 
 def test_branches_lie_side_by_side(block_model: Callable[..., Any]) -> None:
-    """With zero kernels each branch is its own last bias."""
+    """With zero kernels, the output of each branch is its last bias."""
     model = block_model(block, (5, 5, 10))
     for layer in model.layers:
         if hasattr(layer, "kernel"):

@@ -61,7 +61,7 @@ def test_shape_and_parameters_are_those_worked_by_hand(
 def test_normalization_follows_each_convolution_or_precedes_it(
     cost_layers: Layers, version: Any, normed: int
 ) -> None:
-    """The shortcut's too in v1; in v2 it takes the input as normalized for the first one."""
+    """Also the shortcut's in v1; in v2 its input is normalized for the first convolution."""
     layers = cost_layers(normalized=True)
     residual_block((9, 7, 4), 8, layers, version=version, strides=2, name="b")
     assert layers.parameters == PROJECTED + 4 * normed
@@ -69,7 +69,7 @@ def test_normalization_follows_each_convolution_or_precedes_it(
 
 @pytest.mark.parametrize("bottleneck", [False, True])
 @pytest.mark.parametrize("version", ["v1", "v2"])
-def test_block_whose_convolutions_give_nothing_is_the_identity(
+def test_block_with_zero_convolutions_is_the_identity(
     block_model: Callable[..., Any], version: Any, bottleneck: bool
 ) -> None:
     def block(x: Any, layers: Any) -> Any:
@@ -96,7 +96,7 @@ def test_dropout_is_before_the_last_convolution(
     assert names[place + 1] == ("b_conv3" if bottleneck else "b_conv2")
 
 
-def test_first_version_drops_out_between_its_convolutions(cost_layers: Layers) -> None:
+def test_first_version_has_dropout_between_its_convolutions(cost_layers: Layers) -> None:
     layers = cost_layers()
     residual_block((9, 7, 8), 8, layers, version="v1", dropout=0.2, name="b")
     assert [name for name, _ in layers.feature_maps] == [
@@ -170,7 +170,7 @@ def test_shortcut_is_a_strided_convolution(block_model: Callable[..., Any], side
     np.testing.assert_allclose(model(x), shortcut(x), rtol=1e-5, atol=1e-6)
 
 
-def test_stride_over_a_single_place_is_refused(
+def test_stride_on_a_map_of_one_pixel_is_refused(
     cost_layers: Layers, block_model: Callable[..., Any]
 ) -> None:
     def block(x: Any, layers: Any) -> Any:

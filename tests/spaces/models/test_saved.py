@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 
 from spaces import Config
+from spaces.families import default_families
 from spaces.keras_models import build_model, build_optimizer
 
-CASES: tuple[tuple[str, dict[str, object]], ...] = (
+CASES: list[tuple[str, dict[str, object]]] = [
     (
         "plain",
         {"bias_initializer": "orthogonal", "regularizer": "l1_l2", "batch_normalization": True},
@@ -23,7 +24,8 @@ CASES: tuple[tuple[str, dict[str, object]], ...] = (
     ("residual", {"residual_version": "v2", "batch_normalization": True, "activation": "selu"}),
     ("dense", {"densenet_bottleneck": True, "batch_normalization": True, "block_dropout": 0.2}),
     ("dense", {"densenet_bottleneck": False, "activation": "leaky_relu", "regularizer": "l2"}),
-)
+]
+CASES += [(name, {}) for name in default_families() if name not in dict(CASES)]
 SAFE_LOAD = """
 import importlib.util, keras, numpy as np
 assert importlib.util.find_spec("spaces") is None

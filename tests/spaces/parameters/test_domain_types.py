@@ -1,4 +1,4 @@
-"""Domains: drawing, fixing, JSON."""
+"""Domains: drawing values, single values, and JSON."""
 
 import random
 
@@ -49,7 +49,7 @@ def test_logarithmic_integers_reach_both_ends_and_stay_within() -> None:
     trial = RandomTrial(random.Random(0))
     drawn = [IntRange(8, 128, log=True).suggest(trial, "x") for _ in range(5000)]
     assert (min(drawn), max(drawn)) == (8, 128)
-    assert 0.4 < sum(value < 32 for value in drawn) / len(drawn) < 0.6  # 32 is their middle
+    assert 0.4 < sum(value < 32 for value in drawn) / len(drawn) < 0.6  # 32 is the middle.
 
 
 @pytest.mark.parametrize("domain", [Choices(("a",)), IntRange(4, 4), FloatRange(0.5, 0.5)])

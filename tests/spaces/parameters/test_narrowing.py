@@ -1,4 +1,4 @@
-"""How a `[space]` table narrows parameters, and what it is told where it does not."""
+"""How a `[space]` table narrows parameters, and the errors if it does not."""
 
 import pytest
 
@@ -26,11 +26,13 @@ RATES = FloatRange(1e-4, 1e-2, log=True)
         (FloatRange(0.0, 0.6), 0, Choices((0.0,))),
     ],
 )
-def test_value_list_and_range_narrow(domain: Domain, wanted: object, expected: Domain) -> None:
+def test_parameter_is_narrowed_by_a_value_a_list_or_a_range(
+    domain: Domain, wanted: object, expected: Domain
+) -> None:
     assert narrow(domain, "x", wanted) == expected
 
 
-def test_whole_number_for_a_float_becomes_a_float() -> None:
+def test_integer_for_a_float_becomes_a_float() -> None:
     assert isinstance(narrow(FloatRange(0.0, 1.0), "x", 0).first, float)
 
 
@@ -56,7 +58,9 @@ def test_whole_number_for_a_float_becomes_a_float() -> None:
         (RATES, float("nan"), r"Received: nan"),
     ],
 )
-def test_what_does_not_narrow_is_refused(domain: Domain, wanted: object, message: str) -> None:
+def test_values_that_do_not_narrow_are_refused(
+    domain: Domain, wanted: object, message: str
+) -> None:
     with pytest.raises(SpaceError, match=message) as caught:
         narrow(domain, "some_key", wanted)
     assert "`some_key` in [space]" in str(caught.value)
@@ -67,7 +71,7 @@ def test_unknown_key_names_the_nearest_one() -> None:
         SearchSpace.create(["plain"], {"lerning_rate": 0.1})
 
 
-def test_hopeless_key_lists_the_known_ones() -> None:
+def test_key_unlike_any_other_lists_the_known_ones() -> None:
     with pytest.raises(SpaceError, match="`zzz`; known: activation, adam_beta_1, "):
         SearchSpace.create(["plain"], {"zzz": 0.1})
 

@@ -1,11 +1,11 @@
-"""Trials without Optuna."""
+"""Trials without Optuna: one that prefers given values, and one that counts all points."""
 
 import pytest
 
 from spaces.parameters.stub_trials import EnumeratingTrial, PreferredTrial, UncountableSpaceError
 
 
-def test_guided_trial_follows_what_is_preferred() -> None:
+def test_guided_trial_takes_preferred_values() -> None:
     trial = PreferredTrial({"optimizer": "sgd", "units": 64, "rate": 0.01})
     assert trial.suggest_categorical("optimizer", ("adam", "sgd")) == "sgd"
     assert trial.suggest_int("units", 32, 512, log=True) == 64
@@ -29,7 +29,7 @@ def test_guided_trial_takes_the_middle_without_a_preference() -> None:
     assert trial.suggest_categorical("flag", (True, False)) is True
 
 
-def test_counting_trial_visits_every_point_once() -> None:
+def test_counting_trial_draws_every_point_once() -> None:
     prefix: list[int] | None = []
     points = []
     while prefix is not None:

@@ -1,4 +1,4 @@
-"""Drawing typed values through domains that may come from anywhere."""
+"""Drawing typed values through domains: their types, and errors for wrong domains."""
 
 import random
 
@@ -48,6 +48,6 @@ def test_domain_of_another_kind_is_refused(
         getattr(draw, method)(name)
 
 
-def test_choice_that_the_program_does_not_know_is_refused(draw: Draw) -> None:
+def test_unknown_choice_is_refused(draw: Draw) -> None:
     with pytest.raises(SpaceError, match=r"`word` to be one of x, y. Received: '[ab]'"):
         draw.one_of("word", ("x", "y"))

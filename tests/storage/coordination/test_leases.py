@@ -93,7 +93,7 @@ def test_study_that_has_ended_begins_no_trial(search: Search) -> None:
     assert begin_trial(search.store, search.study_id, search.worker_id) is None
 
 
-def test_study_that_was_deleted_is_told_of(search: Search) -> None:
+def test_deleted_study_is_reported(search: Search) -> None:
     lease = search.begin()
     delete_study(search.store, "study")
     for ask in (
@@ -105,8 +105,8 @@ def test_study_that_was_deleted_is_told_of(search: Search) -> None:
             ask()
 
 
-def test_ids_of_trials_that_optuna_deleted_bring_nothing_along(search: Search) -> None:
-    """SQLite gives them again."""
+def test_reused_trial_ids_have_no_old_records(search: Search) -> None:
+    """SQLite reuses ids."""
     store = search.store
     create_study(store, "later", settings="{}", n_trials=3)
     later = Search(store, load_optuna_study(store, "later"), 2, search.worker_id)
@@ -119,7 +119,7 @@ def test_ids_of_trials_that_optuna_deleted_bring_nothing_along(search: Search) -
     assert count_done(store, search.study_id) == 1
 
 
-def test_trial_begins_as_optunas_do(search: Search) -> None:
+def test_trial_begins_like_one_of_optuna(search: Search) -> None:
     search.begin()
     theirs = search.study.ask()
     theirs.suggest_float("x", 0, 1)
@@ -138,7 +138,7 @@ def test_enqueued_trial_is_begun_first(search: Search) -> None:
     assert search.begin().trial_number == 1
 
 
-def test_trial_whose_beginning_was_not_heard_of_is_found_again(search: Search) -> None:
+def test_trial_that_was_begun_without_a_reply_is_found_again(search: Search) -> None:
     unheard = search.begin()
     lease = take_released(search.store, search.study_id, search.worker_id)
     assert lease is not None
@@ -146,7 +146,7 @@ def test_trial_whose_beginning_was_not_heard_of_is_found_again(search: Search) -
     assert take_released(search.store, search.study_id, "other") is None
 
 
-def test_finished_trial_is_told_to_optuna_with_its_metrics(search: Search) -> None:
+def test_finished_trial_is_written_to_optuna_with_its_metrics(search: Search) -> None:
     lease = search.begin()
     finish_trial(search.store, lease, COMPLETE)
     trial = search.study.trials[0]
@@ -179,7 +179,7 @@ def test_each_ending_has_its_state_and_its_share_of_the_budget(
     assert count_done(search.store, search.study_id) == counts
 
 
-def test_what_does_not_count_frees_its_share_of_the_budget(search: Search) -> None:
+def test_trial_that_does_not_count_frees_its_unit_of_the_budget(search: Search) -> None:
     for _ in range(5):
         finish_trial(search.store, search.begin(), Outcome("fail"))
     for _ in range(3):
@@ -187,7 +187,7 @@ def test_what_does_not_count_frees_its_share_of_the_budget(search: Search) -> No
     assert begin_trial(search.store, search.study_id, search.worker_id) is None
 
 
-def test_raised_budget_goes_on(search: Search) -> None:
+def test_raised_budget_allows_more_trials(search: Search) -> None:
     for _ in range(3):
         search.begin()
     assert begin_trial(search.store, search.study_id, search.worker_id) is None
@@ -195,7 +195,7 @@ def test_raised_budget_goes_on(search: Search) -> None:
     assert begin_trial(search.store, search.study_id, search.worker_id) is not None
 
 
-def test_trial_given_back_waits_and_is_taken_with_its_curve(search: Search) -> None:
+def test_released_trial_waits_and_is_taken_with_its_curve(search: Search) -> None:
     lease = search.begin()
     record_epoch(search.store, lease, epoch(1))
     release_trial(search.store, lease)
@@ -208,7 +208,7 @@ def test_trial_given_back_waits_and_is_taken_with_its_curve(search: Search) -> N
     assert [row.epoch for row in load_curve(search.store, taken.trial_id or 0)] == [1, 2]
 
 
-def test_repeated_epoch_stays_as_it_was(search: Search) -> None:
+def test_repeated_epoch_does_not_change_the_curve(search: Search) -> None:
     lease = search.begin()
     record_epoch(search.store, lease, epoch(1, 0.5))
     record_epoch(search.store, lease, epoch(1, 0.7))
@@ -237,7 +237,7 @@ def test_worker_whose_trial_was_taken_can_write_nothing(
     assert [trial.value for trial in search.study.trials] == [0.8]
 
 
-def test_optunas_queue_and_ours_never_give_one_trial_twice(search: Search) -> None:
+def test_no_trial_is_taken_from_both_queues(search: Search) -> None:
     lease = search.begin()
     release_trial(search.store, lease)
     begun = begin_trial(search.store, search.study_id, search.worker_id)
@@ -282,7 +282,7 @@ def test_trial_lost_three_times_fails(search: Search) -> None:
     )
 
 
-def test_outcome_that_was_not_told_is_told_by_whoever_finds_it(
+def test_outcome_missing_in_optuna_is_written_by_recovery(
     search: Search, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     lease = search.begin()
@@ -322,7 +322,7 @@ def test_enqueued_trial_of_a_worker_that_died_at_once_waits_again(
     assert search.study.ask().number == trial.number
 
 
-def test_trial_that_goes_on_is_no_repeat_of_a_later_one(search: Search) -> None:
+def test_resumed_trial_is_no_repeat_of_a_later_one(search: Search) -> None:
     first, second = search.begin(), search.begin()
     assert record_config(search.store, first, "key") is None
     assert record_config(search.store, second, "key") == first.trial_number
@@ -351,7 +351,7 @@ def test_table_of_trials_agrees_with_optuna(search: Search) -> None:
     assert rows[0].outcome == COMPLETE
 
 
-def test_what_waits_in_a_draft_is_written_under_the_lease_or_not_at_all(search: Search) -> None:
+def test_pending_writes_are_written_under_the_lease_or_not_at_all(search: Search) -> None:
     lease = search.begin()
     trial, pending = open_trial(search.store, search.study, lease.trial_id)
     trial.report(0.5, 1)
@@ -370,7 +370,7 @@ def test_what_waits_in_a_draft_is_written_under_the_lease_or_not_at_all(search: 
     assert search.study.trials[0].intermediate_values == {1: 0.5}
 
 
-def test_draft_may_be_written_again(search: Search) -> None:
+def test_pending_writes_may_be_written_again(search: Search) -> None:
     lease = search.begin()
     trial, pending = open_trial(search.store, search.study, lease.trial_id)
     trial.suggest_int("n", 1, 9)
@@ -399,7 +399,7 @@ def test_pruned_trial_keeps_its_last_report(search: Search) -> None:
         assert search.study.trials[lease.trial_number].value == value
 
 
-def test_trial_that_was_ended_with_optuna_alone_stays_as_it_is(search: Search) -> None:
+def test_trial_that_was_ended_in_optuna_is_not_changed(search: Search) -> None:
     lease = search.begin()
     search.study.tell(lease.trial_number, 0.4)
     finish_trial(search.store, lease, COMPLETE)

@@ -1,4 +1,4 @@
-"""Who is taken for dead: only those whose silence somebody has seen himself."""
+"""Liveness: a worker is dead only if missing heartbeats were observed."""
 
 import psutil
 import pytest
@@ -36,11 +36,11 @@ class Clock:
         monkeypatch.setattr(storage.coordination.heartbeats.time, "monotonic", lambda: self.now)
 
 
-def test_silence_counts_only_while_it_is_watched(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_silence_counts_only_while_it_is_observed(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = Clock(monkeypatch)
     liveness = LivenessMonitor()
     liveness.observe([row(5.0)])
-    clock.now += 3600.0  # The store was away for an hour, or this machine slept.
+    clock.now += 3600.0  # The store was away for an hour, or this machine was suspended.
     liveness.observe([row(5.0)])
     assert not liveness.is_confirmed_dead(row(5.0))
     for _ in range(round(CONFIRM_DEAD_AFTER_S / HEARTBEAT_INTERVAL_S)):
@@ -51,12 +51,13 @@ def test_silence_counts_only_while_it_is_watched(monkeypatch: pytest.MonkeyPatch
     assert not liveness.is_confirmed_dead(row(6.0))
 
 
-def test_first_to_see_the_store_again_takes_no_trial_of_the_others(store: Store) -> None:
+def test_silence_before_the_first_observation_does_not_count(store: Store) -> None:
     record, _ = create_study(store, "study", settings="{}", n_trials=3)
     study = load_optuna_study(store, "study")
     other = register_worker(store, record.study_id)
     assert begin_trial(store, record.study_id, other) is not None
-    with store.write() as connection:  # As another machine's worker that could not beat.
+    # Like a worker on another machine that could not send heartbeats.
+    with store.write() as connection:
         connection.execute(workers.update().values(last_seen=0.0, machine="another"))
     liveness = LivenessMonitor()
     liveness.observe(list_workers(store, record.study_id))
@@ -64,7 +65,7 @@ def test_first_to_see_the_store_again_takes_no_trial_of_the_others(store: Store)
     assert recover(store, study._study_id) == 1
 
 
-def test_worker_that_beats_while_it_is_watched_keeps_its_trial(
+def test_worker_that_sends_a_heartbeat_while_observed_keeps_its_trial(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     record, _ = create_study(store, "study", settings="{}", n_trials=3)
@@ -91,7 +92,7 @@ def test_worker_that_beats_while_it_is_watched_keeps_its_trial(
     assert list_workers(store, record.study_id) == []
 
 
-def test_worker_that_woke_after_it_was_found_dead_stays_listed(store: Store) -> None:
+def test_worker_with_a_heartbeat_after_it_was_found_dead_stays_listed(store: Store) -> None:
     record, _ = create_study(store, "study", settings="{}", n_trials=3)
     other = register_worker(store, record.study_id)
     before = list_workers(store, record.study_id)
@@ -102,7 +103,7 @@ def test_worker_that_woke_after_it_was_found_dead_stays_listed(store: Store) -> 
     assert list_workers(store, record.study_id) == []
 
 
-def test_clock_that_is_set_makes_nobody_dead(
+def test_change_of_the_clock_makes_no_worker_dead(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     record, _ = create_study(store, "study", settings="{}", n_trials=3)

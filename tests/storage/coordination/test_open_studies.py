@@ -1,4 +1,4 @@
-"""Open studies: which a standing worker serves next, on either store."""
+"""Open studies: which one a standing worker serves next, on every kind of store."""
 
 import time
 from collections.abc import Callable
@@ -67,7 +67,7 @@ def test_higher_priority_comes_first_and_then_the_oldest(
     assert names(store) == ["urgent", "old", "young", "low"]
 
 
-def test_workers_are_shared_by_what_is_left(store: Store, make_study: MakeStudy) -> None:
+def test_workers_are_divided_by_the_remaining_budget(store: Store, make_study: MakeStudy) -> None:
     make_study("small", n_trials=10)
     make_study("large", n_trials=30)
     joined = [join_next_study(store, f"worker {i}", device="cpu") for i in range(8)]
@@ -137,7 +137,7 @@ def test_budget_set_again_opens_a_stopped_study_and_keeps_its_priority(
     assert load_study(store, "study").priority == -2
 
 
-def test_worker_is_entered_in_one_study_alone(store: Store, make_study: MakeStudy) -> None:
+def test_worker_is_registered_in_one_study_only(store: Store, make_study: MakeStudy) -> None:
     first, second = make_study("first"), make_study("second")
     assert join_next_study(store, "me", device="gpu 1") is not None
     (row,) = list_workers(store, first.study_id)
@@ -149,7 +149,7 @@ def test_worker_is_entered_in_one_study_alone(store: Store, make_study: MakeStud
     assert list_workers(store, second.study_id) == []
 
 
-def test_asking_worker_is_not_counted_against_its_own_study(
+def test_requesting_worker_does_not_count_against_its_own_study(
     store: Store, make_study: MakeStudy
 ) -> None:
     make_study("first")
@@ -159,7 +159,7 @@ def test_asking_worker_is_not_counted_against_its_own_study(
     assert names(store) == ["second", "first"]
 
 
-def test_workers_that_choose_at_once_are_spread_evenly(
+def test_workers_that_choose_at_the_same_time_are_spread_evenly(
     store_url: str, store: Store, make_study: MakeStudy
 ) -> None:
     make_study("first")
@@ -181,9 +181,7 @@ def test_workers_that_choose_at_once_are_spread_evenly(
     assert sorted(served) == ["first"] * 3 + ["second"] * 3
 
 
-def test_beat_of_a_worker_whose_study_was_deleted_says_so(
-    store: Store, make_study: MakeStudy
-) -> None:
+def test_heartbeat_for_a_deleted_study_is_an_error(store: Store, make_study: MakeStudy) -> None:
     record = make_study("study")
     worker_id = register_worker(store, record.study_id)
     with store.write() as connection:
@@ -192,7 +190,7 @@ def test_beat_of_a_worker_whose_study_was_deleted_says_so(
         send_heartbeat(store, record.study_id, worker_id)
 
 
-def test_worker_that_leaves_before_its_next_beat_has_taken_time(
+def test_time_since_the_last_heartbeat_is_counted_when_a_worker_leaves(
     store: Store, make_study: MakeStudy
 ) -> None:
     record = make_study("short")
@@ -205,7 +203,7 @@ def test_worker_that_leaves_before_its_next_beat_has_taken_time(
     assert 3 <= load_study(store, "short").active_s <= 3.5 + time.monotonic() - began_at
 
 
-def test_worker_that_comes_and_cannot_stay_takes_no_time(
+def test_worker_that_joins_and_leaves_at_once_takes_no_time(
     store: Store, make_study: MakeStudy
 ) -> None:
     record = make_study("odd")

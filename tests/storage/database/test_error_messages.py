@@ -1,4 +1,4 @@
-"""Stores that cannot be used: each gets a line or two that say what to do, and leaves nothing."""
+"""Stores that cannot be used: each error has one or two lines and says what to do."""
 
 import os
 import socket
@@ -33,7 +33,7 @@ def refusal(url: str) -> str:
 
 @contextmanager
 def listener(answer: bytes) -> Iterator[int]:
-    """Something that is no PostgreSQL: it answers all that it hears, or says nothing."""
+    """A server that is no PostgreSQL: it gives the same reply to everything, or none."""
     with socket.create_server(("127.0.0.1", 0)) as server:
 
         def serve() -> None:
@@ -54,32 +54,32 @@ def listener(answer: bytes) -> Iterator[int]:
         server.shutdown(socket.SHUT_RDWR)
 
 
-def test_wrong_password_is_told_without_it(tcp_server) -> None:
+def test_wrong_password_is_an_error_that_does_not_show_it(tcp_server) -> None:
     text = refusal(tcp_server.url("postgres", password="wr0ng-one"))
     assert "password authentication failed" in text
     assert "Check the user and the password; ~/.pgpass" in text
     assert "wr0ng-one" not in text
 
 
-def test_missing_password_is_told(tcp_server, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_password_is_an_error(tcp_server, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PGPASSFILE", "/nowhere")
     text = refusal(f"postgresql://owner@127.0.0.1:{tcp_server.port}/postgres")
     assert "no password supplied" in text
     assert "$PGPASSWORD" in text
 
 
-def test_missing_database_is_told(tcp_server) -> None:
+def test_missing_database_is_an_error(tcp_server) -> None:
     text = refusal(tcp_server.url("none"))
     assert 'database "none" does not exist' in text
     assert "createdb" in text
 
 
-def test_unknown_user_is_told_as_a_wrong_password(tcp_server) -> None:
+def test_unknown_user_is_reported_as_a_wrong_password(tcp_server) -> None:
     text = refusal(tcp_server.url("postgres", user="stranger", password="x"))
     assert 'password authentication failed for user "stranger"' in text
 
 
-def test_user_who_may_make_no_tables_leaves_none(tcp_server) -> None:
+def test_user_without_the_right_to_create_tables_leaves_none(tcp_server) -> None:
     tcp_server.execute("CREATE DATABASE closed")
     text = refusal(tcp_server.url("closed", user="guest"))
     assert "permission denied for schema public" in text
@@ -90,7 +90,7 @@ def test_user_who_may_make_no_tables_leaves_none(tcp_server) -> None:
     Store.open(tcp_server.url("closed", user="guest")).close()
 
 
-def test_database_that_takes_no_writes_is_told(tcp_server) -> None:
+def test_read_only_database_is_an_error(tcp_server) -> None:
     tcp_server.execute(
         "CREATE DATABASE frozen", "ALTER DATABASE frozen SET default_transaction_read_only = on"
     )
@@ -98,7 +98,7 @@ def test_database_that_takes_no_writes_is_told(tcp_server) -> None:
     assert "read-only transaction. Name a store that can be written to." in text
 
 
-def test_server_without_a_free_connection_is_told(tcp_server) -> None:
+def test_server_without_a_free_connection_is_an_error(tcp_server) -> None:
     tcp_server.execute(
         "CREATE DATABASE crowded OWNER guest CONNECTION LIMIT 0",
     )
@@ -107,18 +107,18 @@ def test_server_without_a_free_connection_is_told(tcp_server) -> None:
     assert "max_connections" in text
 
 
-def test_unknown_host_is_told() -> None:
+def test_unknown_host_is_an_error() -> None:
     text = refusal("postgresql://user:secret@no-such-host.invalid/name")
     assert "'no-such-host.invalid'" in text
     assert text.endswith("Check the host's name.")
 
 
-def test_closed_port_is_told() -> None:
+def test_closed_port_is_an_error() -> None:
     text = refusal("postgresql://user:secret@127.0.0.1:9/name")
     assert "Connection refused. Check host and port" in text
 
 
-def test_silent_host_is_given_up_soon() -> None:
+def test_silent_host_is_an_error_after_a_short_wait() -> None:
     started = time.monotonic()
     with listener(b"") as port:
         text = refusal(f"postgresql://user@127.0.0.1:{port}/name?connect_timeout=2")
@@ -128,9 +128,10 @@ def test_silent_host_is_given_up_soon() -> None:
 
 
 @pytest.mark.parametrize("answer", [b"HTTP/1.1 400 Bad Request\r\n\r\n", b"SSH-2.0-OpenSSH_9\r\n"])
-def test_port_of_something_else_is_told(answer: bytes) -> None:
+def test_port_of_another_service_is_an_error(answer: bytes) -> None:
     code = "import sys; from storage import Store; Store.open(sys.argv[1])"
-    with listener(answer) as port:  # In a process of its own: libpq has aborted ours once.
+    # In a process of its own: libpq once aborted the process of the tests.
+    with listener(answer) as port:
         done = subprocess.run(
             [sys.executable, "-c", code, f"postgresql://user@127.0.0.1:{port}/name"],
             capture_output=True, text=True, check=False, cwd=Path(__file__).parents[3],
@@ -139,7 +140,7 @@ def test_port_of_something_else_is_told(answer: bytes) -> None:
     assert "Check the port: what answers there seems to be no PostgreSQL" in text
 
 
-def test_unknown_service_and_option_are_told() -> None:
+def test_unknown_service_and_option_are_errors() -> None:
     assert "~/.pg_service.conf" in refusal("postgresql:///?service=nowhere")
     assert "Check what follows the ?" in refusal("postgresql://u@127.0.0.1/d?colour=red")
 
@@ -168,7 +169,7 @@ def test_missing_driver_names_the_extra() -> None:
 
 
 @pytest.mark.parametrize("kilobytes", [0, 20, 60, 90])
-def test_full_disk_is_told_and_more_room_helps(tmp_path: Path, kilobytes: int) -> None:
+def test_full_disk_is_an_error_until_there_is_room_again(tmp_path: Path, kilobytes: int) -> None:
     path = tmp_path / "store.db"
     code = (
         "import resource, signal, sys\n"
@@ -192,7 +193,7 @@ def test_full_disk_is_told_and_more_room_helps(tmp_path: Path, kilobytes: int) -
         assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
 
 
-def test_waits_are_bounded_and_what_the_url_says_wins(tcp_server) -> None:
+def test_timeouts_are_set_and_can_be_changed_in_the_url(tcp_server) -> None:
     url = tcp_server.url("postgres") + "?connect_timeout=3&options=-c%20lock_timeout%3D7000"
     with make_engine(parse_url(url)).connect() as connection:
         rows = connection.execute(sa.text("SELECT name, setting FROM pg_settings"))
@@ -204,7 +205,7 @@ def test_waits_are_bounded_and_what_the_url_says_wins(tcp_server) -> None:
     assert connect_args(parse_url(tcp_server.url("postgres")))["connect_timeout"] == 10
 
 
-def test_locks_of_a_worker_that_sleeps_in_a_transaction_are_freed(tcp_server) -> None:
+def test_locks_of_a_worker_suspended_in_a_transaction_are_freed(tcp_server) -> None:
     tcp_server.execute("CREATE DATABASE asleep")
     url = tcp_server.url("asleep")
     store = Store.open(url)
@@ -257,14 +258,14 @@ def test_passwords_that_break_a_url_are_not_shown_either(text: str) -> None:
     assert "sh" not in shown.replace("***", "")
 
 
-def test_passwords_in_other_texts_are_hidden() -> None:
+def test_passwords_in_other_messages_are_hidden() -> None:
     text = "cannot open postgresql://u:hush@h/d with password='hush it' or ?sslpassword=hush&a=b"
     assert "hush" not in hide_passwords(text)
     for plain in ("no secret here: a@b", "http://host:80/a", "sqlite:///C:/a.db", "a://[::1]:5/b"):
         assert hide_passwords(plain) == plain
 
 
-def test_server_that_went_away_is_not_taken_for_a_wrong_port(tcp_server) -> None:
+def test_lost_connection_is_not_reported_as_a_wrong_port(tcp_server) -> None:
     with make_engine(parse_url(tcp_server.url("postgres"))).connect() as connection:
         pid = connection.execute(sa.text("SELECT pg_backend_pid()")).scalar()
         tcp_server.execute(f"SELECT pg_terminate_backend({pid}, 5000)")
@@ -273,7 +274,7 @@ def test_server_that_went_away_is_not_taken_for_a_wrong_port(tcp_server) -> None
     assert "The server went away" in explain_store_error(error.value)
 
 
-def test_words_of_a_driver_are_one_line() -> None:
+def test_messages_of_a_driver_become_one_line() -> None:
     error = sa.exc.OperationalError("SELECT 1", {}, psycopg.OperationalError("first\nsecond"))
     assert explain_store_error(error) == "first."
     assert os.linesep not in explain_store_error(ImportError("No module named 'psycopg'"))

@@ -22,7 +22,7 @@ DISTRIBUTIONS: dict[str, optuna.distributions.BaseDistribution] = {
 
 @pytest.fixture
 def study(store: Store) -> optuna.Study:
-    """A study with a trial of each state, and one with every odd value."""
+    """A study with a trial of each state, and one with every unusual value."""
     study = optuna.create_study(storage=store.optuna_storage, study_name="all kinds")
     study.enqueue_trial({"rate": 0.5})
     study.ask().suggest_float("rate", 1e-5, 1, log=True)
@@ -88,7 +88,7 @@ def test_any_part_of_the_trials_equals_optunas(
         assert ours._get_trials(*part) == optunas._get_trials(*part)
 
 
-def test_many_trials_are_read_whole(
+def test_many_trials_are_read_completely(
     store: Store, study: optuna.Study, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("storage.optuna_schema.trial_reader.MAX_IDS_PER_QUERY", 2)
@@ -109,7 +109,7 @@ def test_times_are_local(store: Store, study: optuna.Study) -> None:
     assert abs((datetime.now() - started).total_seconds()) < 60
 
 
-def test_what_is_not_there_is_a_key_error(store: Store) -> None:
+def test_missing_records_are_key_errors(store: Store) -> None:
     with pytest.raises(KeyError, match="no trial with the id 999"):
         store.optuna_storage.get_trial(999)
     with pytest.raises(KeyError, match="no study with the id 999"):
@@ -123,7 +123,7 @@ def test_store_of_another_optuna_is_refused(store_url: str) -> None:
         Store.open(store_url, create=False)
 
 
-def test_plain_store_of_another_optuna_is_refused_whenever_optuna_is_asked(store_url: str) -> None:
+def test_plain_store_of_another_optuna_is_refused_when_optuna_reads_it(store_url: str) -> None:
     optuna.create_study(storage=store_url)
     with sa.create_engine(store_url).begin() as connection:
         connection.exec_driver_sql("UPDATE alembic_version SET version_num = 'v9.9.9'")
@@ -135,7 +135,7 @@ def test_plain_store_of_another_optuna_is_refused_whenever_optuna_is_asked(store
             assert store.engine is engine
 
 
-def test_store_opened_again_is_a_whole_storage(store: Store, study: optuna.Study) -> None:
+def test_reopened_store_is_a_complete_storage(store: Store, study: optuna.Study) -> None:
     url = store.url.render_as_string(hide_password=False)
     with closing(Store.open(url, create=False)) as again:
         assert optuna.load_study(study_name="all kinds", storage=again.optuna_storage).ask()

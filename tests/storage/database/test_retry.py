@@ -1,4 +1,4 @@
-"""Waiting for the store: what passes is waited for, and each operation may be done twice."""
+"""Retries of the store: transient errors are retried, and each operation may be repeated."""
 
 import sqlite3
 import threading
@@ -50,7 +50,7 @@ from storage.tables import epochs, leases, workers
 
 
 class Search:
-    """A study with a waiting queue, a trial under way and one that was let go."""
+    """A study with a queue, a running trial and a released one."""
 
     def __init__(self, store: Store) -> None:
         self.store = store
@@ -77,7 +77,7 @@ class Search:
 
 
 def create_new(store: Store) -> tuple[object, ...]:
-    """Creates a study with a queue, and tells what became of it."""
+    """Create a study with a queue, and return what is in the store."""
     record, is_new = create_study(
         store,
         "new",
@@ -90,7 +90,7 @@ def create_new(store: Store) -> tuple[object, ...]:
 
 
 def copy_some(search: Search) -> list[int]:
-    """Takes over two trials that are there already under other configs."""
+    """Copy two trials under other configs."""
     trial = create_trial(
         value=0.5,
         params={"x": 0.5},
@@ -140,7 +140,7 @@ OPERATIONS: dict[str, Callable[[Search], object]] = {
 
 @contextmanager
 def cut_after_commit(store: Store, number: int) -> Iterator[list[int]]:
-    """Cuts the connection as soon as the store has committed for the `number`-th time."""
+    """Close the connection right after the `number`-th commit."""
     dialect, commits = store.engine.dialect, [0]
     commit = dialect.do_commit
 
@@ -161,7 +161,7 @@ def cut_after_commit(store: Store, number: int) -> Iterator[list[int]]:
 
 
 def snapshot(search: Search) -> dict[str, Any]:
-    """Gives everything that the store knows, times aside."""
+    """Return all that is in the store, except times."""
     names = {search.worker: "mine"}
     with search.store.read() as connection:
         held = sa.select(
@@ -186,7 +186,7 @@ def snapshot(search: Search) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("operation", OPERATIONS.values(), ids=OPERATIONS)
-def test_operation_whose_answer_is_lost_is_done_once(
+def test_operation_whose_reply_is_lost_is_done_once(
     store_url: str, operation: Callable[[Search], object], empty: Callable[[], str]
 ) -> None:
     whole = Search(Store.open(store_url))
@@ -202,9 +202,9 @@ def test_operation_whose_answer_is_lost_is_done_once(
     whole.store.close()
 
 
-def test_trial_whose_beginning_was_not_heard_of_is_given_to_its_worker(store: Store) -> None:
+def test_trial_that_was_begun_without_a_reply_is_given_to_its_worker(store: Store) -> None:
     search = Search(store)
-    set_budget(store, search.study_id, n_trials=3, timeout_s=None)  # Two have begun.
+    set_budget(store, search.study_id, n_trials=3, timeout_s=None)  # Two trials have begun.
     with cut_after_commit(store, 1):
         assert begin_trial(store, search.study_id, search.worker) is None
     first = take_released(store, search.study_id, search.worker)
@@ -218,7 +218,7 @@ def test_trial_whose_beginning_was_not_heard_of_is_given_to_its_worker(store: St
 
 
 def shown(answer: object) -> object:
-    """Gives an answer without the worker's random id."""
+    """Return a result without the worker's random id."""
     if isinstance(answer, Lease):
         return answer.lease_id, answer.trial_id, answer.trial_number
     return answer
@@ -226,7 +226,7 @@ def shown(answer: object) -> object:
 
 @pytest.fixture
 def empty(request: pytest.FixtureRequest, store_url: str, tmp_path: Path) -> Callable[[], str]:
-    """Makes one empty store after another of the same kind."""
+    """A function that returns the URL of a new empty store of the same kind."""
     made = [0]
 
     def make() -> str:
@@ -265,7 +265,7 @@ def empty(request: pytest.FixtureRequest, store_url: str, tmp_path: Path) -> Cal
     ],
     ids=repr,
 )
-def test_what_passes_is_told_from_what_stays(error: Exception, passes: bool) -> None:
+def test_transient_errors_are_recognized(error: Exception, passes: bool) -> None:
     wrapped = DBAPIError.instance("SELECT 1", {}, error, (sqlite3.Error, psycopg.Error))
     assert (transient_reason(wrapped) is not None) is passes
     internal = StorageInternalError("An exception is raised during the commit.")
@@ -275,7 +275,7 @@ def test_what_passes_is_told_from_what_stays(error: Exception, passes: bool) -> 
 
 
 class Flaky:
-    """Fails until a time has come, at least so many times, and counts its calls."""
+    """A call that fails for `seconds` and at least `at_least` times, and counts its calls."""
 
     def __init__(self, error: Exception, seconds: float, at_least: int = 0) -> None:
         self.error, self.until, self.n_calls = error, time.monotonic() + seconds, 0
@@ -292,7 +292,7 @@ def busy() -> OperationalError:
     return OperationalError("BEGIN IMMEDIATE", {}, sqlite_error(sqlite3.SQLITE_BUSY))
 
 
-def test_wait_is_told_once_when_it_begins_and_once_when_it_is_over(
+def test_wait_is_logged_when_it_begins_and_when_it_ends(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(storage.database.retry, "LOG_AFTER_S", 0.3)
@@ -301,12 +301,12 @@ def test_wait_is_told_once_when_it_begins_and_once_when_it_is_over(
     assert caplog.messages == ["waiting for the store: error", "the store answers again"]
 
 
-def test_short_wait_is_not_told(caplog: pytest.LogCaptureFixture) -> None:
+def test_short_wait_is_not_logged(caplog: pytest.LogCaptureFixture) -> None:
     assert RetryPolicy().call(Flaky(busy(), seconds=0.2)) == "answer"
     assert caplog.messages == []
 
 
-def test_what_does_not_pass_is_raised_at_once() -> None:
+def test_permanent_error_is_raised_at_once() -> None:
     flaky = Flaky(
         OperationalError("SELECT", {}, sqlite_error(sqlite3.SQLITE_CORRUPT)), seconds=60.0
     )
@@ -315,13 +315,13 @@ def test_what_does_not_pass_is_raised_at_once() -> None:
     assert flaky.n_calls == 1
 
 
-def test_patience_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_waiting_ends_after_the_timeout(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(storage.database.retry, "RETRY_TIMEOUT_S", 0.5)
     with pytest.raises(StoreUnavailableError, match=r"The store does not answer: error\."):
         RetryPolicy().call(Flaky(busy(), seconds=60.0))
 
 
-def test_who_is_to_leave_waits_for_a_moment_only(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_waiting_is_short_during_shutdown(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(storage.database.retry, "SHUTDOWN_TIMEOUT_S", 0.5)
     retry = RetryPolicy()
     timer = threading.Timer(0.5, retry.begin_shutdown)
@@ -332,7 +332,7 @@ def test_who_is_to_leave_waits_for_a_moment_only(monkeypatch: pytest.MonkeyPatch
     assert time.monotonic() - started < 30
 
 
-def test_store_is_opened_without_patience(tmp_path: Path) -> None:
+def test_opening_a_locked_new_store_does_not_wait_long(tmp_path: Path) -> None:
     path = tmp_path / "store.db"
     with sqlite3.connect(path) as connection:
         connection.execute("BEGIN EXCLUSIVE")

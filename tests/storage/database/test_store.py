@@ -1,4 +1,4 @@
-"""Opening stores: what is none is refused in a line, with what to do."""
+"""Opening stores: what is not a store is refused in one line that says what to do."""
 
 import sqlite3
 import subprocess
@@ -45,7 +45,7 @@ def test_other_urls_are_refused_without_their_password(url: str, message: str) -
     assert "secret" not in str(error.value)
 
 
-def test_missing_file_is_not_made_where_it_must_be_there(tmp_path: Path) -> None:
+def test_missing_file_is_not_created_if_it_must_exist(tmp_path: Path) -> None:
     path = tmp_path / "none.db"
     with pytest.raises(StoreError, match=r"There is no store at .*none\.db.*--store"):
         Store.open(f"sqlite:///{path}", create=False)
@@ -57,12 +57,12 @@ def test_file_in_a_missing_folder_is_refused(tmp_path: Path) -> None:
         Store.open(f"sqlite:///{tmp_path}/no/store.db")
 
 
-def test_folder_is_no_store(tmp_path: Path) -> None:
+def test_folder_is_refused(tmp_path: Path) -> None:
     with pytest.raises(StoreError, match="Received a folder"):
         Store.open(f"sqlite:///{tmp_path}")
 
 
-def test_other_file_is_no_store_and_stays_as_it_was(tmp_path: Path) -> None:
+def test_file_of_another_kind_is_refused_and_not_changed(tmp_path: Path) -> None:
     path = tmp_path / "notes.txt"
     path.write_text("some notes")
     with pytest.raises(StoreError, match=r"notes\.txt is not a SQLite store"):
@@ -70,7 +70,7 @@ def test_other_file_is_no_store_and_stays_as_it_was(tmp_path: Path) -> None:
     assert path.read_text() == "some notes"
 
 
-def test_database_of_something_else_is_refused_and_stays_as_it_was(tmp_path: Path) -> None:
+def test_database_of_another_program_is_refused_and_not_changed(tmp_path: Path) -> None:
     path = tmp_path / "other.db"
     with sqlite3.connect(path) as connection:
         connection.execute("CREATE TABLE studies (study_id INTEGER, modality TEXT)")
@@ -81,12 +81,12 @@ def test_database_of_something_else_is_refused_and_stays_as_it_was(tmp_path: Pat
     assert path.read_bytes() == before
 
 
-def test_path_may_hold_what_would_be_a_password_in_a_servers_url(tmp_path: Path) -> None:
+def test_path_may_contain_what_looks_like_a_password(tmp_path: Path) -> None:
     Store.open(f"sqlite:///{tmp_path}/a@b@c.db").close()
     assert (tmp_path / "a@b@c.db").exists()
 
 
-def test_folder_that_may_not_be_entered_is_told_in_a_line(
+def test_folder_without_permission_is_an_error_of_one_line(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuse(path: Path) -> bool:
@@ -97,8 +97,8 @@ def test_folder_that_may_not_be_entered_is_told_in_a_line(
         Store.open(f"sqlite:///{tmp_path}/store.db")
 
 
-def test_store_that_is_being_made_is_waited_for(store_url: str) -> None:
-    """Half of it looks like a store of Optuna alone."""
+def test_opening_waits_for_a_store_that_is_being_created(store_url: str) -> None:
+    """A partly created store looks like one of plain Optuna."""
     url = parse_url(store_url)
     script = (
         "from storage import Store; print('ready', flush=True); "
@@ -133,7 +133,7 @@ def test_read_only_file_is_refused(public_folder: Path) -> None:
     code = (
         "import os, sys\n"
         "from storage import Store, StoreError\n"
-        "if os.getuid() == 0: os.setuid(65534)\n"  # root may write anything
+        "if os.getuid() == 0: os.setuid(65534)\n"  # Root may write anything.
         "try: Store.open(sys.argv[1])\n"
         "except StoreError as error: print(error)\n"
     )
@@ -150,9 +150,9 @@ def test_newer_schema_is_refused(store: Store, store_url: str) -> None:
         connection.execute(versions.update().values(schema_version=99))
     with pytest.raises(
         StoreVersionError, match="written by a newer convsearch \\(schema 99"
-    ) as told:
+    ) as caught:
         Store.open(store_url)
-    assert str(told.value).count(store.shown_url) == 1
+    assert str(caught.value).count(store.shown_url) == 1
 
 
 def test_store_of_an_earlier_schema_is_brought_up_to_date(store: Store, store_url: str) -> None:
@@ -186,17 +186,15 @@ def test_other_optuna_is_refused(store: Store, store_url: str) -> None:
         Store.open(store_url)
 
 
-def test_optunas_tables_are_those_that_are_described_here(store: Store) -> None:
-    """A new revision of them means to look at `optuna_tables` again."""
+def test_revision_of_optunas_tables_is_the_one_described_here(store: Store) -> None:
+    """After a new revision, `optuna_tables` has to be reviewed."""
     assert store.optuna_storage.get_head_version() == REVISION
     found = read_schema(store.engine)
     assert found.is_current
     assert found.names == TABLE_NAMES | metadata.tables.keys()
 
 
-def test_open_store_is_opened_again_without_what_optuna_loads(
-    store: Store, store_url: str
-) -> None:
+def test_store_is_reopened_without_loading_optuna_again(store: Store, store_url: str) -> None:
     script = (
         "import sys; from storage import Store\n"
         "from storage.inspection.database_health import read_versions\n"
@@ -236,7 +234,7 @@ def test_study_created_at_once_by_many_is_new_for_one(store: Store, store_url: s
         assert sum(pool.map(create, range(4))) == 1
 
 
-def test_password_shows_in_no_text_of_a_store(postgres_url: Callable[[str], str]) -> None:
+def test_password_is_never_shown_in_texts_of_a_store(postgres_url: Callable[[str], str]) -> None:
     url = sa.make_url(postgres_url("secrets")).set(password="hush-hush")
     store = Store.open(url.render_as_string(hide_password=False))
     assert "hush-hush" not in store.shown_url
@@ -244,10 +242,10 @@ def test_password_shows_in_no_text_of_a_store(postgres_url: Callable[[str], str]
     store.close()
 
 
-def test_opening_a_sqlite_file_again_keeps_the_locks_of_those_that_have_it(
+def test_opening_a_sqlite_file_again_keeps_the_locks_of_this_process(
     tmp_path: Path,
 ) -> None:
-    """Without them the last other process to leave deletes the log that is still in use."""
+    """Without them, the last other process to exit deletes the log that is still in use."""
     url = f"sqlite:///{tmp_path / 'store.db'}"
     first = Store.open(url)
     create_study(first, "study", settings="{}")
@@ -273,18 +271,18 @@ def test_opening_a_sqlite_file_again_keeps_the_locks_of_those_that_have_it(
         ("postgresql://alice:secret@db.hospital.local/studies", "/srv", "postgresql://USER@HOST/NAME"),
     ],
 )  # fmt: skip
-def test_url_for_others_names_no_person_folder_or_host(url: str, folder: str, seen: str) -> None:
+def test_public_url_has_no_user_folder_or_host(url: str, folder: str, seen: str) -> None:
     assert shareable_store_url(url, Path(folder)) == seen
 
 
-def test_url_from_anywhere_is_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_absolute_url_has_the_full_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     assert absolute_store_url("sqlite:///a.db") == f"sqlite:///{tmp_path / 'a.db'}"
     url = "postgresql://alice:p%40ss@host/studies"
     assert absolute_store_url(url) == url.replace("postgresql:", "postgresql+psycopg:")
 
 
-def test_reader_without_rights_sees_what_a_later_writer_writes(
+def test_read_only_store_sees_later_writes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     url = f"sqlite:///{tmp_path / 'store.db'}"

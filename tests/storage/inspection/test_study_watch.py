@@ -1,4 +1,4 @@
-"""A watched study: equal to what is there, and only what may have changed is read again."""
+"""A watched study: equal to the store's content, while only possible changes are read."""
 
 import optuna
 import pytest
@@ -11,7 +11,7 @@ from storage.optuna_schema.tables import user_attributes
 
 @pytest.fixture
 def study(store: Store) -> optuna.Study:
-    """A study with one complete trial, and one that runs."""
+    """A study with a complete trial and a running one."""
     study = optuna.create_study(storage=store.optuna_storage, study_name="watched")
     trial = study.ask()
     trial.suggest_int("width", 8, 64, step=8)
@@ -22,7 +22,7 @@ def study(store: Store) -> optuna.Study:
     return study
 
 
-def test_both_views_of_a_trial_are_those_that_are_read_one_by_one(
+def test_trials_of_the_watch_equal_those_read_separately(
     store: Store, study: optuna.Study
 ) -> None:
     found = StudyWatch(store, study._study_id).read()
@@ -32,7 +32,7 @@ def test_both_views_of_a_trial_are_those_that_are_read_one_by_one(
             assert getattr(ours.row, name) == getattr(row, name)
 
 
-def test_version_rises_with_each_change_and_only_then(store: Store, study: optuna.Study) -> None:
+def test_version_increases_only_with_a_change(store: Store, study: optuna.Study) -> None:
     watch = StudyWatch(store, study._study_id)
     running = optuna.Trial(study, study.get_trials()[1]._trial_id)
 
@@ -52,7 +52,7 @@ def test_version_rises_with_each_change_and_only_then(store: Store, study: optun
     assert not changes()
 
 
-def test_what_is_no_number_is_no_change(store: Store, study: optuna.Study) -> None:
+def test_nan_is_not_seen_as_a_change(store: Store, study: optuna.Study) -> None:
     optuna.Trial(study, study.get_trials()[1]._trial_id).report(float("nan"), 1)
     watch = StudyWatch(store, study._study_id)
     watch.read()
@@ -61,7 +61,7 @@ def test_what_is_no_number_is_no_change(store: Store, study: optuna.Study) -> No
     assert watch.version == before
 
 
-def test_study_that_was_made_anew_with_the_same_ids_is_read_anew(store: Store) -> None:
+def test_study_recreated_with_the_same_ids_is_read_again(store: Store) -> None:
     storage = store.optuna_storage
 
     def make(*values: float) -> StudyWatch:
@@ -75,14 +75,14 @@ def test_study_that_was_made_anew_with_the_same_ids_is_read_anew(store: Store) -
     storage.delete_study(watch.study_id)
     for values in ((), (3.0,), (3.0, 4.0)):
         again = make(*values)
-        watch.study_id = again.study_id  # PostgreSQL gives another.
+        watch.study_id = again.study_id  # PostgreSQL gives a new id.
         before = watch.version
         assert [it.row.value for it in watch.read()] == [*values]
         assert watch.version > before or not values
         storage.delete_study(again.study_id)
 
 
-def test_study_that_was_made_anew_while_none_of_its_trials_had_ended_is_read_whole(
+def test_study_recreated_before_any_trial_ended_is_read_completely(
     store: Store,
 ) -> None:
     storage = store.optuna_storage
@@ -93,7 +93,7 @@ def test_study_that_was_made_anew_while_none_of_its_trials_had_ended_is_read_who
     assert len(watch.read()) == 5
     storage.delete_study(first._study_id)
     second = optuna.create_study(storage=storage, study_name="again")
-    watch.study_id = second._study_id  # PostgreSQL gives another.
+    watch.study_id = second._study_id  # PostgreSQL gives a new id.
     for number in range(3):
         second.tell(second.ask(), 1.0)
         assert len(watch.read()) == number + 1
@@ -109,9 +109,7 @@ def test_trial_that_has_ended_is_read_once(store: Store, study: optuna.Study) ->
     assert watch.read()[0] is first
 
 
-def test_study_of_many_trials_is_followed_as_a_small_one(
-    store: Store, study: optuna.Study
-) -> None:
+def test_study_of_many_trials_is_read_like_a_small_one(store: Store, study: optuna.Study) -> None:
     done = optuna.trial.create_trial(value=1.0)
     study.add_trials([done] * 20)
     watch = StudyWatch(store, study._study_id)

@@ -1,4 +1,4 @@
-"""Files in the store: bounded, never half there, and cleaned up after writers that died."""
+"""Files in the store: limited in size, never partial, and cleaned up after killed writers."""
 
 import io
 from concurrent.futures import ThreadPoolExecutor
@@ -37,7 +37,7 @@ class DyingFile(io.BytesIO):
         return super().read(size)
 
 
-def test_file_over_the_cap_is_refused_and_nothing_of_it_stays(store: Store) -> None:
+def test_file_over_the_size_limit_is_refused_and_leaves_nothing(store: Store) -> None:
     put(store, "one", 3 * MB, max_bytes=5 * MB)
     with pytest.raises(StoreFullError, match=r"No room for two \(3 MB\).*take 3 MB of 5 MB"):
         put(store, "two", 3 * MB, max_bytes=5 * MB)
@@ -45,7 +45,7 @@ def test_file_over_the_cap_is_refused_and_nothing_of_it_stays(store: Store) -> N
     assert count(store, chunks) == 3
 
 
-def test_file_may_be_replaced_by_one_as_large_when_the_store_is_full(store: Store) -> None:
+def test_file_can_be_replaced_by_one_of_equal_size_in_a_full_store(store: Store) -> None:
     put(store, "one", 3 * MB, max_bytes=3 * MB)
     put(store, "one", 3 * MB, max_bytes=3 * MB)
     delete_files(store, ["one"])
@@ -53,7 +53,7 @@ def test_file_may_be_replaced_by_one_as_large_when_the_store_is_full(store: Stor
     assert count(store, chunks) == 3
 
 
-def test_writers_at_once_stay_within_the_cap(store: Store) -> None:
+def test_concurrent_writers_stay_within_the_size_limit(store: Store) -> None:
     def try_to_put(number: int) -> bool:
         try:
             put(store, str(number), MB, max_bytes=2 * MB)
@@ -67,7 +67,7 @@ def test_writers_at_once_stay_within_the_cap(store: Store) -> None:
     assert len(list_files(store)) == 2
 
 
-def test_writer_that_is_interrupted_leaves_the_file_of_before(store: Store) -> None:
+def test_interrupted_writer_leaves_the_previous_file(store: Store) -> None:
     put(store, "one", 10)
     with pytest.raises(KeyboardInterrupt):
         put_file(store, "one", DyingFile(b"y" * 3 * MB), max_bytes=100 * MB)
@@ -75,18 +75,18 @@ def test_writer_that_is_interrupted_leaves_the_file_of_before(store: Store) -> N
     assert count(store, files) == count(store, chunks) == 1
 
 
-def test_chunks_of_a_writer_that_was_killed_are_removed_in_time(
+def test_chunks_of_a_killed_writer_are_removed_later(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(
         "storage.studies.files._remove", lambda *_: None
-    )  # It has no time to clean up.
+    )  # A killed writer does not clean up.
     with pytest.raises(KeyboardInterrupt):
         put_file(store, "one", DyingFile(b"y" * 3 * MB), max_bytes=100 * MB)
     monkeypatch.undo()
     assert read(store, "one") is None
     put(store, "two", 1)
-    assert count(store, files) == 2  # Its writer may be at work.
+    assert count(store, files) == 2  # Its writer may still be running.
     with store.write() as connection:
         connection.execute(files.update().values(touched_at=files.c.touched_at - STALE_S - 1))
     put(store, "three", 1)
@@ -94,7 +94,7 @@ def test_chunks_of_a_writer_that_was_killed_are_removed_in_time(
     assert count(store, files) == count(store, chunks) == 2
 
 
-def test_damaged_file_is_not_given_out(store: Store) -> None:
+def test_damaged_file_is_not_returned(store: Store) -> None:
     put(store, "one", 3 * MB)
     with store.write() as connection:
         connection.execute(chunks.update().where(chunks.c.position == 1).values(data=b"else"))
@@ -102,11 +102,11 @@ def test_damaged_file_is_not_given_out(store: Store) -> None:
         read(store, "one")
 
 
-def test_file_replaced_again_and_again_while_it_is_read_is_read_whole(store: Store) -> None:
+def test_file_replaced_repeatedly_while_it_is_read_is_read_whole(store: Store) -> None:
     sizes = iter(range(2 * MB + 1, 2 * MB + 8))
 
     class Target(io.BytesIO):
-        """Somebody keeps another file under the name as soon as it gets its first chunk."""
+        """A target during whose first chunk another file is stored under the same name."""
 
         def write(self, data: Any) -> int:
             if self.tell() == 0 and (size := next(sizes, None)) is not None:

@@ -1,4 +1,4 @@
-"""Answers are kept for a trial and split, and each use of a test split is remembered."""
+"""Predictions are stored by trial and split, and each use of a test split is recorded."""
 
 import pytest
 
@@ -25,7 +25,7 @@ def study_id(store: Store) -> int:
     return create_study(store, "study", settings="{}")[0].study_id
 
 
-def test_answers_are_read_as_they_were_kept_last(store: Store, study_id: int) -> None:
+def test_latest_stored_predictions_are_read(store: Store, study_id: int) -> None:
     assert load_predictions(store, study_id, 3, "val") is None
     save_predictions(store, study_id, 3, "val", b"first")
     save_predictions(store, study_id, 3, "val", b"\x00second")
@@ -34,7 +34,7 @@ def test_answers_are_read_as_they_were_kept_last(store: Store, study_id: int) ->
     assert load_predictions(store, study_id, 3, "val") == b"\x00second"
 
 
-def test_answers_go_with_their_study(store: Store, study_id: int) -> None:
+def test_predictions_are_deleted_with_their_study(store: Store, study_id: int) -> None:
     save_predictions(store, study_id, 3, "val", b"old")
     delete_study(store, "study")
     with pytest.raises(StudyNotFoundError):
@@ -60,7 +60,7 @@ def test_uses_of_a_test_split_stay_when_the_study_is_deleted(store: Store, study
     assert 0 <= found[1].used_at - found[0].used_at < 60
 
 
-def test_queue_holds_one_config_several_times_where_attributes_differ(
+def test_queue_may_have_equal_configs_with_different_attributes(
     store: Store, study_id: int
 ) -> None:
     queue = [QueuedConfig({"x": 0.5}, {"seed": seed}) for seed in range(2)]
@@ -71,7 +71,7 @@ def test_queue_holds_one_config_several_times_where_attributes_differ(
     assert all(trial.system_attrs["fixed_params"] == {"x": 0.5} for trial in trials)
 
 
-def test_study_ends_only_when_nothing_waits(store: Store, study_id: int) -> None:
+def test_study_ends_only_when_no_trial_waits(store: Store, study_id: int) -> None:
     enqueue(store, study_id, [QueuedConfig({"x": 0.5})])
     end_if_queue_empty(store, study_id, "done")
     assert load_study(store, "study").end_reason is None

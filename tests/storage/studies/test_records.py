@@ -1,4 +1,4 @@
-"""Creating studies: what a new one tries first is there once, and before workers see it."""
+"""Creating studies: the queue of a new study is written once, before workers see it."""
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -28,7 +28,7 @@ def queued(store: Store) -> list[dict[str, object]]:
 
 @contextmanager
 def cut_before_record(store: Store) -> Iterator[None]:
-    """Has the writing of our record fail, as where the process is killed."""
+    """Make writing our record fail, as if the process were killed."""
 
     def fail(*arguments: object) -> None:
         if str(arguments[2]).startswith("INSERT INTO convsearch_studies"):
@@ -42,7 +42,7 @@ def cut_before_record(store: Store) -> Iterator[None]:
         sa.event.remove(store.engine, "before_cursor_execute", fail)
 
 
-def test_queue_is_as_optuna_would_write_it(store: Store) -> None:
+def test_queue_equals_one_written_by_optuna(store: Store) -> None:
     create_study(store, "study", settings="{}", queue=list(map(QueuedConfig, QUEUE)))
     other = optuna.create_study(storage=store.optuna_storage, study_name="other")
     for params in QUEUE:
@@ -53,7 +53,7 @@ def test_queue_is_as_optuna_would_write_it(store: Store) -> None:
     assert ours == optunas
 
 
-def test_study_that_was_cut_off_gets_its_queue_from_the_next_submission(store: Store) -> None:
+def test_partly_created_study_gets_its_queue_from_the_next_submission(store: Store) -> None:
     with cut_before_record(store):
         create_study(store, "study", settings="{}", queue=list(map(QueuedConfig, QUEUE)))
     assert list_studies(store) == []
@@ -92,7 +92,7 @@ def test_study_created_at_once_by_many_has_its_queue_once(store: Store, store_ur
     assert queued(store) == QUEUE
 
 
-def test_study_that_is_deleted_meanwhile_is_said_to_be(
+def test_study_deleted_while_it_is_created_is_an_error(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     create = optuna.create_study
@@ -107,8 +107,8 @@ def test_study_that_is_deleted_meanwhile_is_said_to_be(
         create_study(store, "study", settings="{}", queue=list(map(QueuedConfig, QUEUE)))
 
 
-def test_new_study_inherits_nothing_of_one_that_optuna_deleted(store: Store) -> None:
-    """SQLite gives it the same id."""
+def test_new_study_has_no_records_of_one_deleted_with_optuna(store: Store) -> None:
+    """SQLite reuses its id."""
     create_study(store, "old", settings="old", n_trials=3)
     optuna.delete_study(study_name="old", storage=store.optuna_storage)
     record, is_new = create_study(store, "new", settings="new", n_trials=5)

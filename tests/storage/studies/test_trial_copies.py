@@ -1,4 +1,4 @@
-"""Trials taken over by another study: as Optuna would add them, with leases and curves, once."""
+"""Trials copied to another study: as Optuna adds them, with leases and curves, once each."""
 
 import math
 from datetime import datetime, timedelta
@@ -77,9 +77,9 @@ def test_copies_equal_what_optuna_makes_of_a_template(
     store: Store, study: optuna.Study, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("storage.studies.trial_copies.BATCH_SIZE", 2)
-    told: list[int] = []
-    assert copy_trials(store, study, copies_of(*TRIALS), told.append) == [0, 1, 2, 3, 4]
-    assert told == [2, 4, 5]
+    reported: list[int] = []
+    assert copy_trials(store, study, copies_of(*TRIALS), reported.append) == [0, 1, 2, 3, 4]
+    assert reported == [2, 4, 5]
     other = optuna.create_study(storage=store.optuna_storage, study_name="other")
     for trial in TRIALS:
         storage = other._storage
@@ -90,12 +90,13 @@ def test_copies_equal_what_optuna_makes_of_a_template(
         fields = [dict(vars(it)) for it in (copied, expected)]
         for it in fields:
             del it["_trial_id"]
-            it["intermediate_values"] = str(it["intermediate_values"])  # NaN equals nothing
+            # NaN is not equal to itself.
+            it["intermediate_values"] = str(it["intermediate_values"])
         assert fields[0] == fields[1]
         assert list(copied.params) == list(expected.params)
 
 
-def test_copies_come_with_outcomes_and_curves(store: Store, study: optuna.Study) -> None:
+def test_copies_have_outcomes_and_curves(store: Store, study: optuna.Study) -> None:
     record, _ = create_study(store, "old", settings="{}")
     lease = begin_trial(store, record.study_id, register_worker(store, record.study_id))
     assert lease is not None
@@ -110,7 +111,7 @@ def test_copies_come_with_outcomes_and_curves(store: Store, study: optuna.Study)
     assert count_done(store, study._study_id) == 1
 
 
-def test_config_that_is_there_is_not_copied_again(store: Store, study: optuna.Study) -> None:
+def test_existing_config_is_not_copied_again(store: Store, study: optuna.Study) -> None:
     copies = copies_of(*TRIALS[:3])
     assert copy_trials(store, study, copies[:2]) == [0, 1]
     assert copy_trials(store, study, [*copies, copies[2]]) == [0, 1, 2, 2]

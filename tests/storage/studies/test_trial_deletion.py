@@ -1,4 +1,4 @@
-"""Deleting the trials of a study: nothing is left of them, and others are left alone."""
+"""Deleting the trials of a study: nothing of them remains, and other trials do not change."""
 
 import optuna
 import pytest
@@ -26,7 +26,7 @@ FILLED = (
 
 
 def fill(store: Store, name: str, n_trials: int = 5) -> int:
-    """Makes a study whose trials have a row in every table."""
+    """Make a study whose trials have a row in every table."""
     record, _ = create_study(store, name, settings="{}")
     trial = create_trial(
         value=0.5,
@@ -42,8 +42,8 @@ def fill(store: Store, name: str, n_trials: int = 5) -> int:
     with store.write() as connection:
         for row in load_trials(store, record.study_id):
             ids = {"id": row.trial_id}
-            beat = "INSERT INTO trial_heartbeats (trial_id, heartbeat) VALUES (:id, '2026-01-01')"
-            connection.execute(sa.text(beat), ids)
+            row_values = "(trial_id, heartbeat) VALUES (:id, '2026-01-01')"
+            connection.execute(sa.text(f"INSERT INTO trial_heartbeats {row_values}"), ids)
             epoch = "INSERT INTO convsearch_epochs (trial_id, epoch) VALUES (:id, 1)"
             connection.execute(sa.text(epoch), ids)
     return record.study_id
@@ -55,22 +55,22 @@ def count(store: Store) -> dict[str, int]:
         return {name: connection.execute(it).scalar_one() for name, it in queries.items()}
 
 
-def test_trials_are_deleted_and_those_of_others_stay(
+def test_trials_are_deleted_and_those_of_other_studies_stay(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("storage.studies.deletion.BATCH_SIZE", 2)
     fill(store, "other", 3)
     before = count(store)
     study_id = fill(store, "study")
-    told: list[tuple[int, int, str]] = []
-    delete_trials(store, study_id, lambda *how_far: told.append(how_far))
+    reported: list[tuple[int, int, str]] = []
+    delete_trials(store, study_id, lambda *how_far: reported.append(how_far))
     assert count(store) == before
-    assert told == [(n, 5, "trials deleted") for n in (2, 4, 5)]
+    assert reported == [(n, 5, "trials deleted") for n in (2, 4, 5)]
     delete_study(store, "study")
     assert count(store) == before
 
 
-def test_deletion_that_is_cut_off_leaves_trials_without_a_gap(
+def test_interrupted_deletion_leaves_trials_without_gaps(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("storage.studies.deletion.BATCH_SIZE", 2)

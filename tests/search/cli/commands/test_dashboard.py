@@ -1,4 +1,4 @@
-"""The command `dashboard`, and `run --dashboard`: real processes that are asked over HTTP."""
+"""The commands `dashboard` and `run --dashboard`: real processes, requested over HTTP."""
 
 import json
 import os
@@ -31,7 +31,7 @@ Call = Callable[..., tuple[int, str, str]]
 
 
 class Served:
-    """A command that serves, and what it printed."""
+    """A command that serves a dashboard, and its output."""
 
     def __init__(self, *arguments: str, folder: Path, **environment: str) -> None:
         self.log = folder / "printed.err"
@@ -97,7 +97,7 @@ def ask(address: str, path: str, method: str = "GET", **headers: str) -> tuple[i
 
 def send(address: str, text: bytes) -> bytes:
     with socket.create_connection(("127.0.0.1", urlsplit(address).port or 0), 30) as connection:
-        with suppress(OSError):  # It reads no more of what is too long.
+        with suppress(OSError):  # The server stops reading a request that is too long.
             connection.sendall(text)
             connection.shutdown(socket.SHUT_WR)
         parts = []
@@ -108,7 +108,7 @@ def send(address: str, text: bytes) -> bytes:
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
-def test_it_serves_until_a_signal(
+def test_dashboard_serves_until_a_signal(
     serve: Serve, store: str, number: signal.Signals, code: int
 ) -> None:
     served = serve()
@@ -125,7 +125,7 @@ def test_it_serves_until_a_signal(
     assert served.notes == "Dashboard of sqlite:///convsearch.db, read-only; Ctrl-C ends it.\n"
 
 
-def test_a_request_keeps_nobody_from_leaving(serve: Serve, store: str) -> None:
+def test_unfinished_request_does_not_delay_shutdown(serve: Serve, store: str) -> None:
     served = serve()
     place = urlsplit(served.address())
     with socket.create_connection(("127.0.0.1", place.port or 0)) as connection:
@@ -135,7 +135,7 @@ def test_a_request_keeps_nobody_from_leaving(serve: Serve, store: str) -> None:
         assert served.process.wait(20) == 143
 
 
-def test_store_may_be_changed_where_that_is_allowed(serve: Serve, store: str) -> None:
+def test_store_can_be_changed_with_allow_edit(serve: Serve, store: str) -> None:
     address = serve("--allow-edit").address()
     assert ask(address, "/api/studies/1/rename", "POST")[0] == 403
     assert ask(address, "/api/studies/1", "DELETE", Origin="http://evil.example")[0] == 403
@@ -152,7 +152,7 @@ def test_store_without_studies_opens(serve: Serve, tmp_path: Path) -> None:
     assert json.loads(ask(address, "/api/studies")[1])["study_summaries"] == []
 
 
-def test_token_is_made_and_printed_once_for_others(serve: Serve, store: str) -> None:
+def test_token_is_generated_for_other_hosts_and_printed_once(serve: Serve, store: str) -> None:
     served = serve("--host", "0.0.0.0")
     address = served.address()
     found = re.fullmatch(r"http://[^/]+:\d+/\?token=([\w-]{32})", address)
@@ -168,7 +168,7 @@ def test_token_is_made_and_printed_once_for_others(serve: Serve, store: str) -> 
     assert token not in served.notes
 
 
-def test_given_token_shows_nowhere(serve: Serve, store: str) -> None:
+def test_given_token_is_never_printed(serve: Serve, store: str) -> None:
     served = serve("--host", "0.0.0.0", "--behind-proxy", "127.0.0.1", CONVSEARCH_TOKEN=TOKEN)
     address = served.address()
     assert "token" not in address
@@ -185,7 +185,7 @@ def test_given_token_shows_nowhere(serve: Serve, store: str) -> None:
     assert "wrong token from 192.0.2.9" in served.notes
 
 
-def test_nobody_but_the_named_proxy_is_believed(serve: Serve, store: str) -> None:
+def test_forwarded_headers_are_trusted_from_the_named_proxy_only(serve: Serve, store: str) -> None:
     served = serve(CONVSEARCH_TOKEN=TOKEN)
     address = served.address()
     headers = {"X-Forwarded-For": "192.0.2.9", "X-Forwarded-Proto": "https"}
@@ -227,7 +227,7 @@ def test_odd_requests_are_refused(serve: Serve, store: str) -> None:
     assert ask(address, "/api/studies")[0] == 200
 
 
-def test_chunked_body_hides_no_second_request(serve: Serve, store: str) -> None:
+def test_chunked_body_cannot_smuggle_a_second_request(serve: Serve, store: str) -> None:
     address = serve().address()
     inner = b"GET /api/studies HTTP/1.1\r\nHost: localhost\r\n\r\n"
     text = HEAD + b"Connection: close\r\nContent-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n"
@@ -263,7 +263,7 @@ BAD_CALLS = {
 
 
 @pytest.mark.parametrize(("arguments", "message"), BAD_CALLS.values(), ids=BAD_CALLS)
-def test_misuse_gets_a_line_and_exit_code_2(
+def test_misuse_is_one_line_and_exit_code_2(
     call: Call, store: str, arguments: tuple[str, ...], message: str
 ) -> None:
     code, out, err = call("dashboard", *arguments)
@@ -274,7 +274,7 @@ def test_misuse_gets_a_line_and_exit_code_2(
     assert "a b c" not in err
 
 
-def test_missing_store_is_told_as_elsewhere(call: Call, tmp_path: Path) -> None:
+def test_missing_store_is_the_same_error_as_in_other_commands(call: Call, tmp_path: Path) -> None:
     assert call("dashboard") == call("rank", "study")
     (tmp_path / "convsearch.db").write_text("something else, and long enough" * 99)
     code, out, err = call("dashboard", "--port", "0")
@@ -293,7 +293,7 @@ def test_tokens_and_proxies_are_checked() -> None:
     assert check_proxy(None) is None
 
 
-def test_address_names_this_machine() -> None:
+def test_address_contains_the_name_of_this_machine() -> None:
     for host, expected in (("0.0.0.0", socket.gethostname()), ("localhost", "localhost")):
         listener = Listener.open(host, 0, port_option="")
         assert listener.address == f"http://{expected}:{listener.port}/"
@@ -338,7 +338,7 @@ def dashboards_of(pid: int) -> list[psutil.Process]:
 
 
 @pytest.mark.parametrize("is_killed", [True, False])
-def test_dashboard_beside_a_search_that_ends_early_is_told(
+def test_early_end_of_a_dashboard_is_reported_to_the_search(
     tmp_path: Path, store: str, is_killed: bool
 ) -> None:
     ended = threading.Event()
@@ -356,16 +356,16 @@ def test_dashboard_beside_a_search_that_ends_early_is_told(
     assert ended.is_set() == is_killed
 
 
-def test_server_at_all_addresses_tells_one_by_number() -> None:
-    everywhere = Listener.open("0.0.0.0", 0, port_option="")
-    here = Listener.open("127.0.0.1", 0, port_option="")
+def test_server_on_all_interfaces_has_a_numeric_address() -> None:
+    public = Listener.open("0.0.0.0", 0, port_option="")
+    local = Listener.open("127.0.0.1", 0, port_option="")
     try:
-        told = everywhere.numeric_address
-        assert told is None or re.fullmatch(rf"http://[\d.]+:{everywhere.port}/", told)
-        assert here.numeric_address is None
+        address = public.numeric_address
+        assert address is None or re.fullmatch(rf"http://[\d.]+:{public.port}/", address)
+        assert local.numeric_address is None
     finally:
-        everywhere.socket.close()
-        here.socket.close()
+        public.socket.close()
+        local.socket.close()
 
 
 @pytest.mark.slow

@@ -1,4 +1,4 @@
-"""Seeing and mending from the command line: lists, exports, deletions, stops, findings."""
+"""Commands that inspect and manage studies: list, export, delete, stop, fork, `doctor`."""
 
 import csv
 import io
@@ -42,7 +42,7 @@ ON_ONE_STORE = pytest.mark.parametrize("store_url", ["sqlite"], indirect=True)
 
 @pytest.fixture
 def call(call: Call, monkeypatch: pytest.MonkeyPatch, store_url: str) -> Call:
-    """Runs a command on the store of the test: (exit code, answer, notes)."""
+    """Run a command on the store of the test: (exit code, standard output, standard error)."""
     monkeypatch.setenv("CONVSEARCH_STORE", store_url)
     monkeypatch.setenv("COLUMNS", "200")
     return call
@@ -50,7 +50,7 @@ def call(call: Call, monkeypatch: pytest.MonkeyPatch, store_url: str) -> Call:
 
 @pytest.fixture
 def opened(make_study: MakeStudy, store_url: str, tmp_path: Path) -> OpenStudy:
-    """A study with two complete trials and one that waits, and no living worker."""
+    """A study with two complete trials, a waiting one, and no live worker."""
     study = make_study(
         study={"name": "scans"},
         budget={"trials": 4},
@@ -99,7 +99,7 @@ def test_list_shows_every_study_with_its_state(
 
 
 @ON_ONE_STORE
-def test_show_tells_the_settings(call: Call, opened: OpenStudy) -> None:
+def test_show_prints_the_settings(call: Call, opened: OpenStudy) -> None:
     code, out, _ = call("study", "show", "scans")
     assert code == 0
     for words in ("blobs.npz", "kernel_size: 3, 5", "10,000,000 parameters", "3 epochs"):
@@ -192,7 +192,7 @@ def test_deleted_study_leaves_nothing(
     code, out, _ = call("study", "delete", "scans", "--yes")
     assert code == 0
     assert "Study scans is deleted, with 2 files (2.0 MB)." in out
-    assert images.exists()  # the other study uses them
+    assert images.exists()  # The other study uses them.
     assert not opened.artifacts.folder.exists()
     with opened.store.read() as connection:
         for table in (studies, leases):
@@ -209,7 +209,7 @@ def test_deleted_study_leaves_nothing(
 
 
 @ON_ONE_STORE
-def test_delete_asks_and_needs_a_yes_where_nobody_can_answer(
+def test_delete_asks_and_needs_the_option_yes_without_a_terminal(
     call: Call, opened: OpenStudy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("sys.stdin", io.StringIO(""))
@@ -223,9 +223,7 @@ def test_delete_asks_and_needs_a_yes_where_nobody_can_answer(
     assert list_studies(opened.store) == ["scans"]
 
 
-def test_study_with_living_workers_is_deleted_by_force_alone(
-    call: Call, opened: OpenStudy
-) -> None:
+def test_study_with_live_workers_is_deleted_only_with_force(call: Call, opened: OpenStudy) -> None:
     begin(opened, register_worker(opened.store, opened.study_id))
     code, _, err = call("study", "delete", "scans", "--yes")
     assert code == 1
@@ -236,7 +234,7 @@ def test_study_with_living_workers_is_deleted_by_force_alone(
 
 
 @pytest.mark.parametrize("step", ["pathlib.Path.rmdir", "optuna.delete_study"])
-def test_deletion_that_was_cut_off_is_ended_by_a_second_one(
+def test_interrupted_deletion_is_completed_by_a_second_one(
     call: Call, opened: OpenStudy, monkeypatch: pytest.MonkeyPatch, step: str
 ) -> None:
     def interrupt(*_: object, **__: object) -> None:
@@ -251,7 +249,7 @@ def test_deletion_that_was_cut_off_is_ended_by_a_second_one(
 
 
 @ON_ONE_STORE
-def test_stop_without_workers_says_so_and_run_goes_on(
+def test_stop_without_workers_says_so_and_run_resumes(
     call: Call, opened: OpenStudy, make_study: MakeStudy, store_url: str
 ) -> None:
     code, out, _ = call("stop", "scans")
@@ -267,7 +265,7 @@ def test_stop_without_workers_says_so_and_run_goes_on(
 
 
 @ON_ONE_STORE
-def test_stop_gives_up_waiting_for_a_worker_that_stays(call: Call, opened: OpenStudy) -> None:
+def test_stop_stops_waiting_for_a_worker_that_stays(call: Call, opened: OpenStudy) -> None:
     register_worker(opened.store, opened.study_id)
     code, _, err = call("stop", "scans", "--timeout", "1")
     assert code == 1
@@ -277,7 +275,7 @@ def test_stop_gives_up_waiting_for_a_worker_that_stays(call: Call, opened: OpenS
 
 
 def at_first_sleep(monkeypatch: pytest.MonkeyPatch, do: Callable[[], object]) -> None:
-    """Has something done when whoever waits does so for the first time."""
+    """Call `do` before the first `time.sleep`."""
     sleep = time.sleep
 
     def do_and_sleep(seconds: float) -> None:
@@ -317,13 +315,13 @@ def test_watch_follows_a_study_to_its_end(
 
 @ON_ONE_STORE
 @pytest.mark.parametrize("every", ["soon", "0s", "-1s"])
-def test_watch_refuses_an_odd_interval(call: Call, opened: OpenStudy, every: str) -> None:
+def test_watch_refuses_an_invalid_interval(call: Call, opened: OpenStudy, every: str) -> None:
     code, _, err = call("watch", "scans", "--every", every)
     assert code == 2
     assert "--every" in err
 
 
-def test_status_puts_right_what_a_dead_worker_left(call: Call, opened: OpenStudy) -> None:
+def test_status_recovers_the_trials_of_a_dead_worker(call: Call, opened: OpenStudy) -> None:
     begin(opened, register_worker(opened.store, opened.study_id))
     document = json.loads(call("status", "scans", "--json")[1])
     (worker,) = document["workers"]
@@ -338,7 +336,7 @@ def test_status_puts_right_what_a_dead_worker_left(call: Call, opened: OpenStudy
 
 
 @ON_ONE_STORE
-def test_status_of_a_store_that_cannot_be_written_is_shown(
+def test_status_of_a_read_only_store_is_shown(
     call: Call, opened: OpenStudy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     begin(opened, register_worker(opened.store, opened.study_id))
@@ -355,7 +353,7 @@ def test_status_of_a_store_that_cannot_be_written_is_shown(
     assert "The trials of dead workers could not be recovered: Cannot write" in err
 
 
-def test_doctor_ends_with_1_while_something_is_wrong(call: Call, opened: OpenStudy) -> None:
+def test_doctor_exits_with_1_while_something_is_wrong(call: Call, opened: OpenStudy) -> None:
     assert call("doctor")[0] == 0
     begin(opened, register_worker(opened.store, opened.study_id))
     with opened.store.write() as connection:

@@ -1,4 +1,4 @@
-"""The commands `submit` and `worker`: what they take, what they say, what they refuse."""
+"""The commands `submit` and `worker`: options, output and errors."""
 
 import json
 from collections.abc import Callable
@@ -44,7 +44,7 @@ def test_submit_again_sets_the_budget_and_opens_what_was_stopped(call: Call, blo
     assert load_study(store, "blobs").is_stopped is False
 
 
-def test_study_file_says_priority_and_devices(call: Call, blobs: Path, tmp_path: Path) -> None:
+def test_study_file_sets_priority_and_devices(call: Call, blobs: Path, tmp_path: Path) -> None:
     study = tmp_path / "study.toml"
     study.write_text(
         f"[study]\npriority = 7\ngpus = '0,1'\ntrainers_per_gpu = 2\n"
@@ -72,7 +72,7 @@ def test_study_file_says_priority_and_devices(call: Call, blobs: Path, tmp_path:
         (("worker", "one", "--idle-exit", "5m"), "--idle-exit is for a worker of every study"),
     ],
 )  # fmt: skip
-def test_misuse_gets_a_line_and_nothing_is_written(
+def test_misuse_is_one_line_and_nothing_is_written(
     call: Call,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -94,7 +94,7 @@ def test_worker_without_a_store_is_a_failure(call: Call) -> None:
     assert "There is no store at convsearch.db" in err
 
 
-def test_submit_again_says_that_artifacts_go_elsewhere(
+def test_submit_again_warns_that_artifacts_are_elsewhere(
     call: Call, blobs: Path, tmp_path: Path
 ) -> None:
     call("submit", str(blobs), *TINY, "--trials", "4")

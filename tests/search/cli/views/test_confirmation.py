@@ -1,4 +1,4 @@
-"""What `confirm` shows: a recommendation if there is one, its trainings, and what comes next."""
+"""What `confirm` shows: the recommendation, if any, the trainings, and the next command."""
 
 import io
 from collections.abc import Mapping, Sequence
@@ -58,7 +58,7 @@ STATUS = StudyStatus(
 def make_result(
     values: Mapping[int, Sequence[float]], *, n_left: int = 0, n_skipped: int = 0
 ) -> ConfirmResult:
-    """Gives the result of trainings of trials; those that are left count as wanted from each."""
+    """Return a confirmation's result with values by trial; `n_left` trainings are missing."""
     pairs = [(trial, seed, value) for trial, it in values.items() for seed, value in enumerate(it)]
     done = [
         Training(number, trial, seed, value, 1000)
@@ -82,7 +82,7 @@ def shown(result: ConfirmResult, *, opens_test: bool | None = None) -> str:
 
 @pytest.fixture(autouse=True)
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Works in an empty folder."""
+    """Work in an empty folder."""
     monkeypatch.chdir(tmp_path)
 
 
@@ -95,13 +95,13 @@ def test_nothing_is_recommended_after_too_few_trainings() -> None:
     assert result.to_json()["trainings_left"] == 3
 
 
-def test_recommendation_before_the_end_is_one_so_far() -> None:
+def test_recommendation_before_the_end_is_provisional() -> None:
     result = make_result({12: GOOD, 7: BAD}, n_left=1)
     assert "So far, with 1 training left: Recommended: trial 12" in shown(result)
     assert result.to_json()["recommended"] == 12
 
 
-def test_end_says_what_was_exported_and_how_many_trainings_were_spared() -> None:
+def test_end_says_what_was_exported_and_how_many_trainings_were_skipped() -> None:
     text = shown(make_result({12: GOOD, 7: BAD}, n_skipped=2))
     assert "\nRecommended: trial 12" in text
     assert "Exported: training 1 (trial 12, seed 1), validation accuracy 0.9100" in text
@@ -109,7 +109,7 @@ def test_end_says_what_was_exported_and_how_many_trainings_were_spared() -> None
     assert "Skipped" not in shown(make_result({12: GOOD, 7: BAD}))
 
 
-def test_next_command_opens_no_more_than_this_one_did() -> None:
+def test_next_command_uses_the_test_split_only_if_this_one_did() -> None:
     result = make_result({12: GOOD})
     assert "convsearch report scans --out scans-report\n" in shown(result)
     assert "--out scans-report --no-test\n" in shown(result, opens_test=False)
@@ -118,12 +118,12 @@ def test_next_command_opens_no_more_than_this_one_did() -> None:
 def test_next_command_works_where_there_is_a_report_already(tmp_path: Path) -> None:
     (tmp_path / "scans-report").mkdir()
     (tmp_path / "scans-report" / "report.html").write_text("")
-    assert "--force" not in shown(make_result({12: GOOD}))  # it is unfinished
+    assert "--force" not in shown(make_result({12: GOOD}))  # It is unfinished.
     (tmp_path / "scans-report" / "report.json").write_text("")
     assert "--out scans-report --force\n" in shown(make_result({12: GOOD}))
 
 
-def test_while_it_runs_trainings_have_names_and_the_best_is_a_mean() -> None:
+def test_running_trainings_are_named_and_the_best_is_a_mean() -> None:
     console = Console(file=io.StringIO(), width=100, markup=False, highlight=False)
     with live_view(console) as view:
         view(replace(STATUS, trials=()))

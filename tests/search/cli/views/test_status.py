@@ -1,4 +1,4 @@
-"""What commands show: brackets stay, lines break between words, the panel says what runs."""
+"""The views of status and results: the live panel, tables, durations and descriptions."""
 
 import io
 import re
@@ -158,13 +158,13 @@ def test_families_are_shown_side_by_side() -> None:
     ]
 
 
-def test_status_of_one_family_has_no_table_of_families() -> None:
+def test_status_of_one_family_shows_no_table_of_families() -> None:
     console, stream = make_console(is_terminal=False)
     show_status(console, replace(SEVERAL, trials=SEVERAL.trials[:1]))
     assert "parameters" not in stream.getvalue()
 
 
-def test_panel_says_the_families_where_there_are_several() -> None:
+def test_panel_names_the_families_if_there_are_several() -> None:
     console, stream = make_console(is_terminal=True, width=120)
     console.print(render(SEVERAL))
     text = re.sub(r"\x1b\[[0-9;]*m", "", stream.getvalue())
@@ -201,7 +201,7 @@ def test_lowered_budget_is_worded_well(n_done: int, n_trials: int | None, text: 
     ("n", "word", "text"),
     [(1, "stage", "1 stage"), (2, "class", "2 classes"), (1200, "image", "1,200 images")],
 )
-def test_one_is_no_plural(n: int, word: str, text: str) -> None:
+def test_singular_is_used_for_one(n: int, word: str, text: str) -> None:
     assert plural(n, word) == text
 
 
@@ -271,7 +271,7 @@ def draw(status: StudyStatus) -> str:
 TRIALS = (make_trial(0, 0.9, 1000, 50), make_trial(1, 0.899, 250, 60), make_trial(2, 0.5, 9, 5))
 
 
-def test_what_is_as_good_is_compared_with_the_best() -> None:
+def test_equally_good_trials_are_compared_with_the_best() -> None:
     console, stream = make_console(is_terminal=False, width=100)
     show_within(console, Ranking("scans", TRIALS), 0.01)
     show_within(console, Ranking("scans", TRIALS[:1]), 0.01)
@@ -296,7 +296,7 @@ def test_both_fronts_are_shown() -> None:
 
 
 def test_watch_draws_each_status_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What the live view showed before must not be in what it shows next."""
+    """Each view must not contain the one before it."""
     console, _ = make_console(is_terminal=True)
     frames: list[str] = []
     monkeypatch.setattr(Live, "update", lambda _, text, **__: frames.append(text.plain))
@@ -307,13 +307,13 @@ def test_watch_draws_each_status_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     assert frames[0].count("scans:") == 1
 
 
-def test_silence_of_all_workers_is_shown() -> None:
+def test_missing_heartbeats_of_all_workers_are_shown() -> None:
     silent = replace(WORKER, last_seen_s=20.0)
     assert "no worker has written" in draw(replace(STATUS, workers=(silent,)))
     assert "no worker has written" not in draw(replace(STATUS, workers=(silent, WORKER)))
 
 
-def test_stopped_run_is_said_to_be_stopped() -> None:
+def test_stopped_run_is_reported_as_stopped() -> None:
     console, stream = make_console(is_terminal=False)
     status = replace(STATUS, record=replace(RECORD, is_stopped=True, end_reason=None))
     result = RunResult("sqlite:///a.db", Ranking("scans", ()), status)
@@ -323,7 +323,7 @@ def test_stopped_run_is_said_to_be_stopped() -> None:
     assert "raise --trials" not in stream.getvalue()
 
 
-def test_unfit_trial_is_called_so() -> None:
+def test_unfit_trial_is_labeled_unfit() -> None:
     console, stream = make_console(is_terminal=False)
     trial = replace(TRIALS[2], state="PRUNED", kind="unfit", reason="The loss became nan.")
     show_ranking(console, Ranking("scans", (trial,)), show_all=True)

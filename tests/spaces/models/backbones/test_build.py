@@ -20,8 +20,8 @@ from spaces.models.backbones import (
 )
 
 SHAPE = (32, 32, 3)
-# One of each way of scaling pixels: by Rescaling, by Normalization with weights of its own, by
-# both with fixed values, by Normalization with fixed values.
+# One for each way of scaling pixels: Rescaling, Normalization with its own weights, both with
+# fixed values, Normalization with fixed values.
 OWN_SCALING: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "mobilenet_v3_small": lambda x: x / 127.5 - 1,
     "efficientnet_b0": lambda x: x / 255 / np.sqrt([0.229, 0.224, 0.225]),
@@ -106,13 +106,13 @@ def test_unfreezing_reaches_into_models_inside_the_backbone() -> None:
     assert len([name for name in names if re.search(r"_conv(_\d)?$", name)]) == 10
 
 
-def test_frozen_part_and_normalizations_stay_as_they_are_in_training() -> None:
+def test_training_does_not_change_the_frozen_part_or_normalizations() -> None:
     backbone = build_backbone("mobilenet_v2", SHAPE, RANDOM_WEIGHTS)
     unfreeze_top(backbone, 2)
     inputs = keras.Input(SHAPE)
     features = backbone(inputs, training=False)
     model = keras.Model(inputs, keras.layers.GlobalAveragePooling2D()(features))
-    optimizer = keras.optimizers.Adam(epsilon=1e-30)  # random features and gradients are tiny
+    optimizer = keras.optimizers.Adam(epsilon=1e-30)  # Random features and gradients are tiny.
     model.compile(optimizer=optimizer, loss="mse", jit_compile=False)
     before = {v.path: v.numpy() for v in backbone.weights}
     rng = np.random.default_rng(0)
@@ -124,7 +124,7 @@ def test_frozen_part_and_normalizations_stay_as_they_are_in_training() -> None:
 
 
 @pytest.mark.parametrize("name", OWN_SCALING)
-def test_mode_of_a_file_takes_the_place_of_the_networks_own_scaling(
+def test_mode_of_a_file_replaces_the_networks_own_scaling(
     name: str, pixels: np.ndarray, tmp_path: Path
 ) -> None:
     path = str(tmp_path / "any.weights.h5")
@@ -137,7 +137,7 @@ def test_mode_of_a_file_takes_the_place_of_the_networks_own_scaling(
 
 
 def seen_by_first_convolution(name: str, weights: Weights, pixels: np.ndarray) -> np.ndarray:
-    """What becomes of raw pixels, after a save and reload, before the first convolution."""
+    """Return the input of the first convolution for raw pixels, after a save and reload."""
     inputs = keras.Input(SHAPE)
     scaled = preprocess(inputs, weights.mode_for(find_backbone(name)))
     backbone = build_backbone(name, SHAPE, weights)
@@ -162,12 +162,12 @@ def seen_by_first_convolution(name: str, weights: Weights, pixels: np.ndarray) -
         ("a.weights.h5", "bgr", "torch, tf, caffe. Received: `bgr`"),
     ],
 )
-def test_modes_that_make_no_sense_are_refused(source: str, mode: Any, message: str) -> None:
+def test_invalid_modes_are_refused(source: str, mode: Any, message: str) -> None:
     with pytest.raises(SpaceError, match=message):
         Weights(source, mode)
 
 
-def test_digest_is_of_the_content_wherever_it_lies(tmp_path: Path) -> None:
+def test_digest_does_not_depend_on_the_path(tmp_path: Path) -> None:
     for name, content in (("a.h5", b"one"), ("b.h5", b"one"), ("c.h5", b"two")):
         (tmp_path / name).write_bytes(content)
     first, second, other = (Weights(str(tmp_path / f"{n}.h5")).digest() for n in "abc")
@@ -176,6 +176,6 @@ def test_digest_is_of_the_content_wherever_it_lies(tmp_path: Path) -> None:
     assert (Weights("imagenet").digest(), Weights("none").digest()) == ("imagenet", "none")
 
 
-def test_small_images_are_refused_before_anything_is_built() -> None:
+def test_too_small_images_are_refused_before_building() -> None:
     with pytest.raises(SpaceError, match="at least 75×75 pixels for inception_v3"):
         build_backbone("inception_v3", (74, 96, 3), RANDOM_WEIGHTS)

@@ -1,4 +1,4 @@
-"""The table of backbones: complete, found by any spelling, and as the installed Keras builds."""
+"""The table of backbones: complete, found by any spelling, and equal to Keras' networks."""
 
 import json
 import subprocess
@@ -53,7 +53,7 @@ def test_unknown_backbone_lists_the_known_ones() -> None:
         find_backbone("alexnet")
 
 
-def test_backbone_tells_its_smallest_size_mode_and_kernels() -> None:
+def test_backbone_has_smallest_size_mode_and_kernels() -> None:
     xception = find_backbone("xception")
     assert (xception.min_size, xception.mode) == (71, "tf")
     assert find_backbone("inception_v3").min_size == 75
@@ -80,14 +80,14 @@ def test_first_layers_of_vgg_are_as_in_the_paper() -> None:
 
 
 @pytest.mark.parametrize("name", SMALL)
-def test_table_is_what_the_installed_keras_builds(name: str) -> None:
-    assert_fresh(name)
+def test_table_equals_the_networks_of_the_installed_keras(name: str) -> None:
+    assert_current(name)
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
-def test_facts_of_every_backbone_are_those_of_the_installed_keras() -> None:
-    """Their layers are compared by what they cost, in the tests of costs."""
+def test_entry_of_every_backbone_is_that_of_the_installed_keras() -> None:
+    """Layers are compared by their cost, in `test_cost.py`."""
     from tests.tools.make_backbone_table import describe_metadata, network_functions
 
     for name, function in network_functions().items():
@@ -95,8 +95,8 @@ def test_facts_of_every_backbone_are_those_of_the_installed_keras() -> None:
         keras.backend.clear_session()
 
 
-def assert_fresh(name: str) -> None:
-    """Describes a network anew and compares it with its entry, layer by layer."""
+def assert_current(name: str) -> None:
+    """Describe a network again, and compare it with its entry layer by layer."""
     from tests.tools.make_backbone_table import describe_backbone, network_functions
 
     specs: dict[str, int] = {}
@@ -116,7 +116,7 @@ def assert_equal_facts(name: str, entry: dict[str, Any]) -> None:
 
 
 def describe_rows(name: str, specs: list[str]) -> list[int | list[int]]:
-    """A network's layers in the table as rows over other specs."""
+    """Return a network's layers in the table as rows that refer to `specs`."""
     numbers = {read_spec(text): number for number, text in enumerate(specs)}
     rows: list[int | list[int]] = []
     for position, layer in enumerate(backbone_layers(name)):

@@ -35,24 +35,24 @@ def test_cost_of_vgg16_by_hand() -> None:
     assert cost.trainable_parameters == 2 * (9 * 512 + 1) * 512
     assert cost.output_shape == (1, 1, 512)
     in_convs = sum(
-        side * side * b * (2 * 9 * a + 2)  # kernel, bias, relu
+        side * side * b * (2 * 9 * a + 2)  # Kernel, bias, ReLU.
         for side, (a, b) in zip(sides, pairs, strict=True)
     )
     in_pools = sum(4 * side * side * c for side, c in [(16, 64), (8, 128), (4, 256), (2, 512)])
     assert cost.operations == in_convs + in_pools + 4 * 512
-    # Inputs of the two trained convolutions, the last one's output, and the pool's
+    # The inputs of the two trained convolutions, the output of the last one, and that of the pool.
     assert cost.retained_values == 3 * 2 * 2 * 512 + 512
     assert cost.largest_map == 2 * 2 * 512
     assert cost.peak_live_values == 2 * 32 * 32 * 64
     assert (cost.n_layers, cost.n_trained_layers) == (13, 2)
 
 
-def test_frozen_backbone_keeps_nothing() -> None:
+def test_frozen_backbone_retains_nothing() -> None:
     cost = backbone_cost(find_backbone("densenet121"), (96, 96), 0)
     assert (cost.trainable_parameters, cost.retained_values, cost.largest_map) == (0, 0, 0)
 
 
-def test_deeper_unfreezing_trains_and_keeps_more() -> None:
+def test_deeper_unfreezing_trains_and_retains_more() -> None:
     for name in BACKBONES:
         backbone = find_backbone(name)
         depths = [1, 4, backbone.n_layers // 2, backbone.n_layers, backbone.n_layers + 5]
@@ -95,7 +95,7 @@ def test_cost_of_every_backbone_is_that_of_the_network(name: str) -> None:
 
 
 def assert_shapes_and_weights(backbone: Backbone, height: int, width: int) -> None:
-    """Compares with a network that Keras alone has built, map by map."""
+    """Compare with a network that Keras has built, map by map."""
     network = getattr(keras.applications, backbone.keras_name)
     model = network(weights=None, include_top=False, input_shape=(height, width, 3))
     cost = backbone_cost(backbone, (height, width), 0)
@@ -119,9 +119,9 @@ def assert_cost_at_every_depth(backbone: Backbone, size: int, depths: range) -> 
 
 
 def profiled_operations(model: Any, shape: tuple[int, int, int]) -> int:
-    """What TensorFlow's profiler counts in the forward graph of one image.
+    """Return the operations that TensorFlow's profiler counts in the forward pass of an image.
 
-    Weights are inputs of the graph: as constants in it, large ones would take gigabytes.
+    Weights are inputs of the graph: as constants, large ones would take gigabytes.
     """
     import tensorflow as tf
 

@@ -1,4 +1,4 @@
-"""Keras' ImageNet weights: from a server, from the cache, and from neither."""
+"""Downloading Keras' ImageNet weights: from a server, from the cache, and errors."""
 
 import functools
 import hashlib
@@ -30,7 +30,7 @@ Serve = Callable[[bytes, str | None], Backbone]
 
 @pytest.fixture(autouse=True)
 def keras_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty cache of Keras' own."""
+    """An empty cache folder of Keras."""
     home = tmp_path / "keras"
     monkeypatch.setenv("KERAS_HOME", str(home))
     return home
@@ -51,7 +51,7 @@ def server(tmp_path: Path) -> Iterator[tuple[Path, str]]:
 
 
 class _QuietHandler(http.server.SimpleHTTPRequestHandler):
-    """Claims that `cut.h5` is longer than it is, and logs nothing."""
+    """A silent handler that declares `cut.h5` longer than it is."""
 
     def log_message(self, *_: object) -> None:
         pass
@@ -64,7 +64,7 @@ class _QuietHandler(http.server.SimpleHTTPRequestHandler):
 
 @pytest.fixture
 def serve(server: tuple[Path, str]) -> Serve:
-    """Gives a backbone whose weights come from the local server."""
+    """Make a backbone whose weights come from the local server."""
     folder, url = server
 
     def put(content: bytes, file_hash: str | None, name: str = "weights.h5") -> Backbone:
@@ -78,7 +78,7 @@ def serve(server: tuple[Path, str]) -> Serve:
 
 @pytest.fixture(scope="module")
 def weights(tmp_path_factory: pytest.TempPathFactory) -> bytes:
-    """Weights as Keras publishes them: in its format of before."""
+    """Weights in the older format in which Keras publishes them."""
     path = tmp_path_factory.mktemp("weights") / "any.h5"
     network = keras.applications.MobileNetV3Small(
         weights=None, include_top=False, input_shape=(*SIZE, 3)
@@ -115,7 +115,7 @@ def test_truncated_download_is_refused(serve: Serve, weights: bytes, has_hash: b
     assert not imagenet_path(backbone.imagenet[0]).exists()
 
 
-def test_connection_that_breaks_off_is_refused(
+def test_interrupted_connection_is_an_error(
     serve: Callable[..., Backbone], weights: bytes
 ) -> None:
     backbone = serve(weights, None, name="cut.h5")
@@ -132,7 +132,7 @@ def test_broken_file_in_the_cache_is_downloaded_again(serve: Serve, weights: byt
     assert fetch_imagenet_weights(backbone, SIZE).read_bytes() == weights
 
 
-def test_no_server_names_the_file_its_url_and_where_to_put_it(keras_home: Path) -> None:
+def test_error_without_a_server_names_the_file_its_url_and_its_folder(keras_home: Path) -> None:
     backbone = find_backbone("densenet121")
     file = replace(backbone.imagenet[0], url="http://127.0.0.1:9/weights.h5")
     backbone = replace(backbone, imagenet=(file,))
@@ -147,7 +147,7 @@ def test_no_server_names_the_file_its_url_and_where_to_put_it(keras_home: Path) 
     assert "broken" not in message
 
 
-def test_broken_file_is_told_of_and_left_where_it_is(keras_home: Path) -> None:
+def test_broken_file_is_reported_and_not_deleted(keras_home: Path) -> None:
     backbone = find_backbone("densenet121")
     file = replace(backbone.imagenet[0], url="http://127.0.0.1:9/weights.h5")
     path = imagenet_path(file)
@@ -158,16 +158,14 @@ def test_broken_file_is_told_of_and_left_where_it_is(keras_home: Path) -> None:
     assert path.read_bytes() == b"half of it"
 
 
-def test_cache_that_cannot_be_written_is_told_of(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_read_only_cache_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "file").write_text("no folder")
     monkeypatch.setenv("KERAS_HOME", str(tmp_path / "file"))
     with pytest.raises(SpaceError, match="Not a directory"):
         fetch_imagenet_weights(find_backbone("densenet121"), SIZE)
 
 
-def test_some_networks_have_weights_for_an_image_size_of_their_own() -> None:
+def test_some_networks_have_weights_for_certain_image_sizes() -> None:
     backbone = find_backbone("mobilenet_v2")
     assert "1.0_96_no_top" in imagenet_file(backbone, (96, 96)).name
     assert "1.0_224_no_top" in imagenet_file(backbone, (224, 224)).name
@@ -183,7 +181,7 @@ def test_features_of_imagenet_weights_are_those_of_keras(
     function = getattr(keras.applications, name)
     source = tmp_path / "source.h5"
     original = function(weights=None, include_top=False, input_shape=shape)
-    for layer in original.layers:  # as in Keras' own file for EfficientNet
+    for layer in original.layers:  # As in Keras' own file for EfficientNet.
         if isinstance(layer, keras.layers.Normalization) and layer.input_mean is None:
             layer.adapt_mean.assign([0.485, 0.456, 0.406])
             layer.adapt_variance.assign([0.229, 0.224, 0.225])

@@ -19,7 +19,7 @@ from spaces.models.backbones.memory import (
 )
 
 MEASURE = Path(__file__).parents[3] / "benchmarks" / "measure_backbone_memory.py"
-CASES = [  # none of these networks was used to find the constants
+CASES = [  # None of these networks was used to find the constants.
     ("vgg16", 96, 6, 32),
     ("convnext_tiny", 96, 20, 32),
     ("mobilenet_v3_large", 96, 16, 64),
@@ -27,7 +27,7 @@ CASES = [  # none of these networks was used to find the constants
 ]
 FACTOR = 1.5
 SLACK_MB = 50
-MILLION_MB = 4e6 / 2**20  # a million floats
+MILLION_MB = 4e6 / 2**20  # A million floats.
 
 NOTHING = replace(
     backbone_cost(find_backbone("vgg16"), (32, 32), 0),
@@ -49,7 +49,7 @@ def test_trained_weights_count_with_their_gradients_slots_and_copies() -> None:
     assert transfer_memory_mb(cost, 1, n_slots=2) == pytest.approx(expected)
 
 
-def test_kept_maps_grow_with_the_batch_and_alive_ones_from_that_of_features_on() -> None:
+def test_retained_and_live_maps_grow_with_the_batch() -> None:
     kept = replace(NOTHING, retained_values=10**6, largest_map=10**6)
     alive = replace(NOTHING, peak_live_values=10**6)
     expected = 8 * (1 + LARGEST_MAP_COPIES) * MILLION_MB

@@ -41,7 +41,9 @@ def test_grey_is_scaled_as_keras_scales_three_equal_channels(
 
 
 @pytest.mark.parametrize("name", BACKBONES)
-def test_every_backbone_has_its_own_modules_mode(name: str, colours: np.ndarray) -> None:
+def test_mode_of_every_backbone_is_that_of_its_keras_module(
+    name: str, colours: np.ndarray
+) -> None:
     backbone = find_backbone(name)
     function = getattr(keras.applications, backbone.keras_name)
     module = getattr(keras.applications, function.__module__.rsplit(".", 1)[-1])

@@ -1,4 +1,4 @@
-"""Models with a backbone load in bare Keras, in safe mode, where this project is not installed."""
+"""Models with a backbone load in bare Keras, in safe mode and without this project."""
 
 import re
 import subprocess
@@ -39,7 +39,7 @@ for folder in sys.argv[1:]:
 
 
 def save_extractor(name: str, weights: Weights, n_channels: int, folder: Path) -> np.ndarray:
-    """A network from raw pixels to features, saved with pixels; gives its predictions."""
+    """Save a network from raw pixels to features with its pixels, and return its predictions."""
     backbone = find_backbone(name)
     side = backbone.min_size
     inputs = keras.Input((side, side, n_channels))
@@ -57,7 +57,7 @@ def save_extractor(name: str, weights: Weights, n_channels: int, folder: Path) -
 
 
 def load_in_bare_keras(folders: list[Path], elsewhere: Path) -> list[np.ndarray]:
-    """What the models predict in a process that knows Keras only."""
+    """Return the predictions of the models in a process with Keras only."""
     elsewhere.mkdir()
     command = [sys.executable, "-P", "-c", LOAD, *map(str, folders)]
     done = subprocess.run(command, cwd=elsewhere, capture_output=True, text=True, check=False)
@@ -66,7 +66,7 @@ def load_in_bare_keras(folders: list[Path], elsewhere: Path) -> list[np.ndarray]
 
 
 def assert_equal_features(mine: np.ndarray, theirs: np.ndarray, case: object) -> None:
-    """Compares by the largest feature, for random networks make tiny ones."""
+    """Compare relative to the largest feature, since random networks have tiny ones."""
     largest = np.abs(mine).max()
     assert largest > 0, case
     np.testing.assert_allclose(theirs / largest, mine / largest, atol=1e-5, err_msg=str(case))
@@ -100,7 +100,7 @@ def test_every_mode_loads_in_bare_keras_with_equal_predictions(tmp_path: Path) -
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
 @pytest.mark.parametrize("name", BACKBONES)
-def test_every_backbone_loads_in_safe_mode_from_what_keras_has(name: str, tmp_path: Path) -> None:
+def test_every_backbone_loads_in_safe_mode_in_bare_keras(name: str, tmp_path: Path) -> None:
     folder = tmp_path / "saved"
     expected = save_extractor(name, RANDOM_WEIGHTS, 1, folder)
     with zipfile.ZipFile(folder / "model.keras") as archive:

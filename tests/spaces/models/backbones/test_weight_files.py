@@ -1,4 +1,4 @@
-"""Weights from files of any origin: whole, broken, unsafe, or of another network."""
+"""Weights from files: valid, broken, unsafe, or of another network."""
 
 from pathlib import Path
 from typing import Any
@@ -57,7 +57,7 @@ def test_both_formats_of_keras_are_read(name: str, suffix: str, tmp_path: Path) 
         np.testing.assert_array_equal(mine, theirs)
 
 
-def test_weights_with_their_top_fit_too(tmp_path: Path) -> None:
+def test_weights_with_a_top_are_accepted(tmp_path: Path) -> None:
     path = tmp_path / "top.weights.h5"
     original = keras.applications.MobileNet(weights=None, input_shape=SHAPE, classes=7)
     original.save_weights(path)
@@ -121,9 +121,7 @@ def test_hdf5_file_without_layers_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", ["soft", "external", "virtual", "raw", "text"])
-def test_data_outside_the_file_and_data_that_are_no_numbers_are_refused(
-    saved: Path, tmp_path: Path, kind: str
-) -> None:
+def test_external_and_non_numeric_data_are_refused(saved: Path, tmp_path: Path, kind: str) -> None:
     shape = (3, 3, 3, 16)
     elsewhere = tmp_path / "elsewhere.h5"
     with h5py.File(elsewhere, "w") as file:
