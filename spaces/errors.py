@@ -1,4 +1,4 @@
-"""The error that everything in `spaces` raises."""
+"""The error of `spaces`: an invalid space, config or network."""
 
 
 class SpaceError(ValueError):

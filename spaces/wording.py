@@ -1,7 +1,7 @@
 """Numbers and lists in a few words, for everything that users see."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TypeGuard
 
 MAX_NUMBER = 10**18
@@ -13,6 +13,14 @@ def plural(n: int, word: str) -> str:
     """Return `1 trial` or `2 trials`."""
     ending = "es" if word.endswith("s") else "s"
     return f"{n:,} {word}{'' if n == 1 else ending}"
+
+
+def did_you_mean(name: str, known: Iterable[str], *, n: int = 1, cutoff: float = 0.6) -> str:
+    """Return "did you mean `x`?" with at most `n` similar names, or an empty text."""
+    import difflib
+
+    near = difflib.get_close_matches(name, list(known), n=n, cutoff=cutoff)
+    return f"did you mean {' or '.join(f'`{it}`' for it in near)}?" if near else ""
 
 
 def is_number(value: object) -> TypeGuard[int | float]:

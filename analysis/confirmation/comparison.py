@@ -22,7 +22,7 @@ N_DRAWS = 20_000
 SEPARABLE_BELOW = 0.05
 """Probability of being at least as good as the leader below which a config counts as worse."""
 EQUAL_ABOVE = 0.25
-"""Least such probability of a recommended smaller config, which may still be the worse one."""
+"""Minimum probability of being as good as the leader for recommending a smaller config."""
 MIN_SEEDS = 3
 """Fewer trainings neither rule out a config nor give a useful interval."""
 BEHIND_BELOW = 0.01

@@ -41,8 +41,8 @@ T = TypeVar("T")
 class CachedValue(Generic[T]):
     """A value read from the store by one thread at a time, and reused for a while."""
 
-    def __init__(self, read: Callable[[], T], fresh_s: float = CACHE_S) -> None:
-        self._read, self._fresh_s = read, fresh_s
+    def __init__(self, read: Callable[[], T]) -> None:
+        self._read = read
         self._lock = threading.Lock()
         self._expires_at = 0.0
         self._generation = self._read_generation = 0
@@ -74,7 +74,7 @@ class CachedValue(Generic[T]):
             self._found, self._error = self._read(), None
         except StoreError as error:
             self._error = error
-        pause_s = self._fresh_s if self._error is None else RETRY_AFTER_S
+        pause_s = CACHE_S if self._error is None else RETRY_AFTER_S
         self._expires_at = time.monotonic() + pause_s
 
 

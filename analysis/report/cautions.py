@@ -75,7 +75,7 @@ def _edge_cautions(facts: Facts) -> Iterator[Caution]:
 
 def is_at_edge(value: float, low: float, high: float, *, is_log: bool) -> bool:
     """Whether a value is at an end of its range that could be extended."""
-    position = _position_in_range(value, low, high, is_log=is_log)
+    position = position_in_range(value, low, high, is_log=is_log)
     return position >= 1 - EDGE_TOLERANCE or (
         position <= EDGE_TOLERANCE and low not in NATURAL_MINIMA
     )
@@ -87,7 +87,7 @@ def _n_values(distribution: Range) -> float:
     return 1 if distribution.single() else math.inf
 
 
-def _position_in_range(value: float, low: float, high: float, *, is_log: bool) -> float:
+def position_in_range(value: float, low: float, high: float, *, is_log: bool) -> float:
     """Return the position of a value in its range, from 0 to 1."""
     if is_log:
         value, low, high = math.log(value), math.log(low), math.log(high)

@@ -1,8 +1,9 @@
 """Messages about invalid values: expected and received."""
 
-import difflib
 from collections.abc import Mapping, Sequence
 from typing import Any
+
+from spaces.wording import did_you_mean
 
 _MESSAGES = {
     "greater_than_equal": "{ge} or more",
@@ -20,10 +21,8 @@ _MESSAGES = {
 
 def suggest_name(name: str, known: Sequence[str], otherwise: str = "") -> str:
     """Return a hint with the nearest known name, or with all names."""
-    near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
-    if near:
-        return f" Did you mean `{near[0]}`?"
-    return otherwise or f" Known: {', '.join(known)}."
+    near = did_you_mean(name, known, cutoff=0.5)
+    return f" D{near[1:]}" if near else otherwise or f" Known: {', '.join(known)}."
 
 
 def describe_error(error: Mapping[str, Any], received: str | None = None) -> str:

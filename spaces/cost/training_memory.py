@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from spaces.network_settings import Activation, LayerSettings, Optimizer
 
 # Copies of its map that an activation retains for the backward pass. Most need only their output,
-# the input of the next layer; leaky_relu also needs its input, silu and gelu
-# also parts of what they compute.
+# the input of the next layer; leaky_relu also needs its input, silu and gelu also parts of what
+# they compute.
 RETAINED_BY_ACTIVATION: dict[Activation, float] = {
     "relu": 1.0,
     "tanh": 1.0,

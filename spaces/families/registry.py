@@ -1,6 +1,5 @@
 """What a family defines, and the registry of families by name."""
 
-import difflib
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import ClassVar, Literal
@@ -10,6 +9,7 @@ from spaces.models.layers import Network
 from spaces.network_settings import Head
 from spaces.parameters.domain_types import Domain, Value
 from spaces.parameters.suggestion import Draw
+from spaces.wording import did_you_mean
 
 ImageSetName = Literal["scratch", "transfer"]
 
@@ -80,15 +80,15 @@ def find_family(name: str) -> Family:
     """
     if name not in _families:
         known = ", ".join(family_names())
-        raise SpaceError(f"Expected a known family: {known}. Received: `{name}`{_hint(name)}.")
+        raise SpaceError(f"Expected a known family: {known}. Received: `{name}`{_hint(name)}")
     return _families[name]
 
 
 def _hint(name: str) -> str:
     if "," in name:
-        return '; several are a list, as ["plain", "vgg"]'
-    near = difflib.get_close_matches(name, family_names(), n=1)
-    return f"; perhaps `{near[0]}` is meant" if near else ""
+        return '; several are a list, as ["plain", "vgg"].'
+    near = did_you_mean(name, family_names())
+    return f"; {near}" if near else "."
 
 
 def family_names() -> tuple[str, ...]:

@@ -1,6 +1,5 @@
 """How the `[space]` table of a study file narrows parameters: to a value, a list or a range."""
 
-import difflib
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -16,6 +15,7 @@ from spaces.parameters.domain_types import (
     domain_from_json,
     show,
 )
+from spaces.wording import did_you_mean
 
 _NUMBERED = re.compile(r"[a-z]+\d+_(?P<shared>\w+)")
 
@@ -80,8 +80,7 @@ def _check_known(key: str, known: Iterable[str]) -> None:
     if key in known:
         return
     names = sorted(known)
-    nearest = difflib.get_close_matches(key, names, n=1, cutoff=0.4)
-    hint = f"did you mean `{nearest[0]}`?" if nearest else f"known: {', '.join(names)}."
+    hint = did_you_mean(key, names, cutoff=0.4) or f"known: {', '.join(names)}."
     raise SpaceError(
         f"Expected a parameter of the search space as a key of [space]. Received: `{key}`; {hint}"
     )

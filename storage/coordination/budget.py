@@ -24,6 +24,10 @@ class Units(NamedTuple):
     n_claimed: int = 0
     n_done: int = 0
 
+    def has_room(self, n_trials: int | None) -> bool:
+        """Whether a budget of `n_trials`, None for no limit, has room for one more unit."""
+        return n_trials is None or self.n_claimed < n_trials
+
 
 class ActiveTime(NamedTuple):
     """The active time of a study in seconds, and when a worker last added to it."""
@@ -93,7 +97,7 @@ def can_claim(connection: Connection, study_id: int, *, is_locked: bool = True) 
     if row.n_trials is None:
         return True
     units = count_units(connection, leases.c.study_id == study_id).get(study_id, Units())
-    return bool(units.n_claimed < row.n_trials)
+    return units.has_room(row.n_trials)
 
 
 def count_units(

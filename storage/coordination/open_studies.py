@@ -123,7 +123,7 @@ def _describe(
     if is_over and not held:
         return None
     alive = {worker.worker_id for worker in others if worker.study_id == row.study_id}
-    can_claim = not is_over and (row.n_trials is None or units.n_claimed < row.n_trials)
+    can_claim = not is_over and units.has_room(row.n_trials)
     return OpenStudyRow(
         study_id=row.study_id,
         name=row.study_name,

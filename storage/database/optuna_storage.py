@@ -159,7 +159,7 @@ for _name in (
     *CACHE_METHODS,
     "upgrade",
 ):
-    if _name not in vars(PooledRDBStorage):
+    if hasattr(RDBStorage, _name) and _name not in vars(PooledRDBStorage):
         setattr(PooledRDBStorage, _name, _loaded_and_retried(getattr(RDBStorage, _name)))
 for _name in ("get_all_studies", "get_trial", "list_trials", "_first_distribution"):
     setattr(PooledRDBStorage, _name, with_retry(getattr(PooledRDBStorage, _name)))

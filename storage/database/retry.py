@@ -17,7 +17,7 @@ from typing import Concatenate, ParamSpec, Protocol, TypeVar
 from optuna.exceptions import StorageInternalError
 from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
 
-from storage.database.error_messages import driver_message
+from storage.database.error_messages import driver_message, is_store_error
 from storage.errors import StoreUnavailableError
 
 logger = logging.getLogger(__name__)
@@ -79,7 +79,7 @@ def call_with_retry(
                 raise
         else:
             if is_logged:
-                logger.warning("%s answers again", what)
+                logger.warning("%s is available again", what)
             return result
         if not is_logged and time.monotonic() - began >= log_after_s:
             logger.warning("waiting for %s: %s", what, reason)
@@ -116,7 +116,7 @@ class RetryPolicy:
         try:
             return call_with_retry(
                 function,
-                reason_of=transient_reason,
+                reason_of=lambda error: transient_reason(error) if is_store_error(error) else None,
                 is_over=lambda: time.monotonic() > min(deadline, self._shutdown_deadline),
                 what="the store",
                 log_after_s=LOG_AFTER_S,

@@ -1,6 +1,6 @@
 """Optuna's trials, read by plain SQL: equal to those of Optuna's own storage, and far faster.
 
-`RDBStorage` makes an object of each row of six tables, and parses each distribution anew.
+`RDBStorage` makes an object of each row of six tables, and parses each distribution again.
 """
 
 import json

@@ -9,6 +9,7 @@ import json
 import os
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -277,16 +278,28 @@ def test_a_wrong_study_file_is_found() -> None:
         make_plan({"data": {"source": "demo"}, "training": {"epochs": 3}}, {}, {})
 
 
+@pytest.fixture(scope="module")
+def studied(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder with images and the finished study of pages that need one."""
+    folder = tmp_path_factory.mktemp("studied")
+    _make_images(folder)
+    _run_command(shlex.split(STUDY), folder, "the study of the page")
+    return folder
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     "path",
     [path for path in TEXTS if any(block.run for block in blocks_of(path))],
     ids=lambda it: str(it.relative_to(ROOT)),
 )
-def test_page_does_what_it_shows(path: Path, tmp_path: Path, reference: ModuleType) -> None:
-    _make_images(tmp_path)
+def test_page_does_what_it_shows(
+    path: Path, tmp_path: Path, reference: ModuleType, studied: Path
+) -> None:
     if "study" in _NOTE.findall(path.read_text(encoding="utf-8")):
-        _run_command(shlex.split(STUDY), tmp_path, "the study of the page")
+        shutil.copytree(studied, tmp_path, dirs_exist_ok=True)
+    else:
+        _make_images(tmp_path)
     for block in blocks_of(path):
         if block.file is not None:
             _write(tmp_path / block.file, block.text)

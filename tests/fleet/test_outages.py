@@ -43,7 +43,7 @@ def test_database_that_is_restarted_loses_nothing_and_no_worker(
     assert run.wait(120) == 0, run.words
     fleet.check()
     assert fleet.logs().count("waiting for the store: ") == 2
-    assert fleet.logs().count("the store answers again") == 2
+    assert fleet.logs().count("the store is available again") == 2
     assert set(fleet.trained().values()) == {1}
 
 

@@ -124,7 +124,7 @@ def test_all_families_are_those_of_the_package_and_of_the_study(module: Path) ->
 
 
 def test_unknown_name_beside_all_is_refused_with_the_known_ones() -> None:
-    with pytest.raises(SpaceError, match=r"known family: dense, .*`vggg`; perhaps `vgg`"):
+    with pytest.raises(SpaceError, match=r"known family: dense, .*`vggg`; did you mean `vgg`"):
         choose_families(["all", "vggg"], ())
 
 

@@ -138,7 +138,7 @@ def _read_path(text: str) -> str:
         raise HttpError(400, "This address does not exist.")
     path = "/" + path.lstrip("/")
     if {".", ".."}.intersection(path.split("/")):
-        raise HttpError(400, "The path of an address must not contain . or ...")
+        raise HttpError(400, "The path of an address must not contain `.` or `..`.")
     return path
 
 

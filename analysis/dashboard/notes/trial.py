@@ -61,7 +61,7 @@ def _first_line(row: TrialRow, most: int | None, is_active: bool | None) -> str:
     if row.state == "RUNNING" and row.outcome is None:
         return _running(row, most, is_active)
     reason = "" if row.outcome is None else row.outcome.reason
-    title = TITLES.get(row.kind, f"{row.kind.capitalize()}.")
+    title = TITLES.get(row.kind, f"{escape(row.kind.capitalize())}.")
     return f"**{title}**{f' {escape(_sentence(reason))}' if reason else ''}"
 
 
@@ -70,11 +70,12 @@ def _complete(row: TrialRow, most: int | None) -> str:
         broken = "" if row.is_feasible else " It violates a constraint, so it is never the best."
         value = ".**" if row.value is None else f":** value {_any_value(row.value)}."
         return f"**Complete{value}{broken}"
-    why = ""
+    how = "trained to its end"
     if most is not None and 0 < row.curve.n_epochs < most:
-        why = f": after epoch {row.curve.n_epochs:,} validation got no better"
+        n_epochs = f"{row.curve.n_epochs:,}"
+        how = f"stopped early after epoch {n_epochs}, when validation no longer improved"
     value = show_score(row.value) or "–"
-    return f"**Complete:** {value} on validation; trained to its end{why}."
+    return f"**Complete:** {value} on validation; {how}."
 
 
 def _pruned(row: TrialRow) -> str:

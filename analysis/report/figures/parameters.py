@@ -2,11 +2,12 @@
 
 from collections import Counter
 from dataclasses import dataclass
-from math import isfinite, log10
+from math import isfinite
 from typing import Any
 
 from optuna.distributions import BaseDistribution, CategoricalDistribution
 
+from analysis.report.cautions import position_in_range
 from analysis.report.facts import SearchResults
 from analysis.report.figures import theme
 
@@ -31,10 +32,7 @@ class Axis:
             return (self.choices.index(value) + 0.5) / len(self.choices)
         if self.high == self.low:
             return 0.5
-        low, high, at = self.low, self.high, float(value)
-        if self.is_log:
-            low, high, at = log10(low), log10(high), log10(at)
-        return (at - low) / (high - low)
+        return position_in_range(float(value), self.low, self.high, is_log=self.is_log)
 
     def ticks(self, lang: str = "en") -> list[tuple[float, str]]:
         """Return positions and labels: all choices, or the ends of the range."""

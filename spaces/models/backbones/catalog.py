@@ -1,6 +1,5 @@
 """Backbones and their layers, as `tests/tools/make_backbone_table.py` reads them from Keras."""
 
-import difflib
 import json
 from dataclasses import dataclass
 from functools import cache
@@ -8,6 +7,7 @@ from importlib.resources import files
 from typing import Any, Literal
 
 from spaces.errors import SpaceError
+from spaces.wording import did_you_mean
 
 Mode = Literal["tf", "torch", "caffe", "none"]
 Pair = tuple[int, int]
@@ -79,10 +79,9 @@ def find_backbone(name: str) -> Backbone:
     """
     by_key = {_key(known): known for known in backbone_names()}
     if _key(name) not in by_key:
-        near = difflib.get_close_matches(_key(name), by_key, n=3, cutoff=0.75)
+        near = did_you_mean(name.lower(), backbone_names(), n=3, cutoff=0.7)
         if near:
-            likely = " or ".join(f"`{by_key[key]}`" for key in near)
-            raise SpaceError(f"There is no backbone `{name}`: perhaps {likely} is meant.")
+            raise SpaceError(f"There is no backbone `{name}`; {near}")
         known = ", ".join(backbone_names())
         raise SpaceError(f"Expected a known backbone: {known}. Received: `{name}`.")
     return _backbones()[by_key[_key(name)]]

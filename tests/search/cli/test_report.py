@@ -13,6 +13,7 @@ import nbformat
 import pytest
 from rich.console import Console
 
+from analysis.report.notebook import write
 from analysis.report.notebook.kernel import run_notebook
 from search.cli.views.report import show_report
 from search.errors import SettingsError
@@ -47,6 +48,12 @@ def trained(make_study: MakeStudy) -> OpenStudy:
     opened = make_study(space={"dense_layers": [0, 1]})
     Worker(opened, TrainerPool()).run()
     return opened
+
+
+@pytest.fixture
+def without_kernel(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Write notebooks without running them, which takes longer than all else."""
+    monkeypatch.setattr(write, "run_notebook", lambda *_: None)
 
 
 def test_search_is_confirmed_scored_once_and_reported(
@@ -103,9 +110,14 @@ def check_notebook(path: Path, folder: Path) -> None:
     notebook = nbformat.read(path, as_version=4)
     assert not any("traceback" in output for output in outputs(notebook))
     before = [output["output_type"] for output in outputs(notebook)]
-    run_notebook(notebook, path.parent, {})
-    assert [output["output_type"] for output in outputs(notebook)] == before
+    assert [output["output_type"] for output in outputs(run_again(path))] == before
     assert str(folder) not in path.read_text()
+
+
+def run_again(path: Path) -> nbformat.NotebookNode:
+    notebook = nbformat.read(path, as_version=4)
+    run_notebook(notebook, path.parent, {})
+    return notebook
 
 
 def outputs(notebook: nbformat.NotebookNode) -> Iterator[nbformat.NotebookNode]:
@@ -125,6 +137,7 @@ def check_nothing_personal(folder: Path, opened: OpenStudy) -> None:
             assert secret not in text, (path.name, secret)
 
 
+@pytest.mark.usefixtures("without_kernel")
 def test_report_of_a_running_study_is_partial_and_does_not_use_the_test_split(
     trained: OpenStudy, call: Call, tmp_path: Path
 ) -> None:
@@ -150,9 +163,10 @@ def test_report_of_a_running_study_is_partial_and_does_not_use_the_test_split(
     proposal = next_proposal(trained, "worker")  # A better trial without predictions.
     assert proposal is not None
     finish_trial(trained.store, proposal.lease, Outcome("complete", value=1.0), proposal.pending)
-    check_notebook(tmp_path / "part" / "report.ipynb", tmp_path)
+    run_again(tmp_path / "part" / "report.ipynb")
 
 
+@pytest.mark.usefixtures("without_kernel")
 def test_report_without_the_winners_weights_says_so(
     trained: OpenStudy, call: Call, tmp_path: Path
 ) -> None:
@@ -174,6 +188,7 @@ def test_report_without_the_winners_weights_says_so(
     assert facts["test_uses"] == []
 
 
+@pytest.mark.usefixtures("without_kernel")
 def test_test_split_is_not_used_while_a_confirmation_runs(
     trained: OpenStudy, tmp_path: Path
 ) -> None:

@@ -45,7 +45,11 @@ def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.parametrize(
     ("space", "transfer", "message"),
     [
-        ({"backbone": ["mobilenet_v2", "resnet"]}, {}, r"no backbone `resnet`: perhaps .*`resnet"),
+        (
+            {"backbone": ["mobilenet_v2", "resnet"]},
+            {},
+            r"no backbone `resnet`; did you mean .*`resnet",
+        ),
         (
             {"backbone": "Xception"},
             {"image_size": 64},

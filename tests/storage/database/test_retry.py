@@ -298,7 +298,7 @@ def test_wait_is_logged_when_it_begins_and_when_it_ends(
     monkeypatch.setattr(storage.database.retry, "LOG_AFTER_S", 0.3)
     flaky = Flaky(busy(), seconds=1.0, at_least=6)
     assert RetryPolicy().call(flaky) == "answer"
-    assert caplog.messages == ["waiting for the store: error", "the store answers again"]
+    assert caplog.messages == ["waiting for the store: error", "the store is available again"]
 
 
 def test_short_wait_is_not_logged(caplog: pytest.LogCaptureFixture) -> None:

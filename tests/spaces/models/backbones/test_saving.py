@@ -11,6 +11,7 @@ import keras
 import numpy as np
 import pytest
 
+from search.exported_models.allowed_layers import find_unknown_class
 from spaces.models.backbones import (
     BACKBONES,
     RANDOM_WEIGHTS,
@@ -104,8 +105,9 @@ def test_every_backbone_loads_in_safe_mode_in_bare_keras(name: str, tmp_path: Pa
     folder = tmp_path / "saved"
     expected = save_extractor(name, RANDOM_WEIGHTS, 1, folder)
     with zipfile.ZipFile(folder / "model.keras") as archive:
-        modules = set(re.findall(r'"module": "(\w+)', archive.read("config.json").decode()))
-    assert modules == {"keras"}
+        config = archive.read("config.json")
+    assert set(re.findall(r'"module": "(\w+)', config.decode())) == {"keras"}
+    assert find_unknown_class(config) is None
     loaded = keras.models.load_model(folder / "model.keras", safe_mode=True)
     predicted = loaded.predict_on_batch(np.load(folder / "pixels.npy"))
     assert_equal_features(expected, np.asarray(predicted), name)
