@@ -122,8 +122,8 @@ def shown(markdown: str) -> str:
 
 def test_note_of_a_trial_shows_network_scores_cost_and_machine() -> None:
     assert trial_note(ROW).split("\n") == [
-        "**Complete:** 0.9000 on validation; stopped early after epoch 14, when validation no longer "
-        "improved.",
+        "**Complete:** 0.9000 on validation; stopped early after epoch 14, when validation no "
+        "longer improved.",
         "",
         "**vgg**: 2 blocks of 16, 32 channels, each of 2 convolutions, block dropout 0.05 → "
         "global average pooling → dense 64",
