@@ -48,7 +48,7 @@ def format_progress(n_done: int, n_trials: int | None) -> str:
     return f"{n_done:,} of {plural(n_trials, 'trial')} done"
 
 
-def describe_network(config: Mapping[str, Any]) -> str:
+def summarize_config(config: Mapping[str, Any]) -> str:
     """Return a network in a few words: its shape, its activation, and its optimizer."""
     family = config.get("family", "")
     if "network" not in config:

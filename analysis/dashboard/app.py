@@ -118,7 +118,7 @@ class Dashboard:
     def _home_page(self, environ: "WSGIEnvironment") -> Response:
         """Return the main page, or instructions where there is no study."""
         if not self.studies.all():
-            return Response(_read("begin.html").encode(), HTML)
+            return Response(_read("empty_store.html").encode(), HTML)
         environ.pop("HTTP_IF_MODIFIED_SINCE", None)  # It refers to the page without the link.
         page = call_app(self.optuna_app, environ)
         link = f'<link rel="stylesheet" href="{CSS}"></head>'.encode()

@@ -33,7 +33,7 @@ def is_cached(path: Path) -> bool:
         raise DataError(cache_error_message("read", path.parent, error)) from error
 
 
-def write_atomically(path: Path, write: Callable[[BinaryIO], None]) -> None:
+def write_cache_file(path: Path, write: Callable[[BinaryIO], None]) -> None:
     """Write a file of the cache so that other processes see it whole or not at all.
 
     If two processes write one path at once, the last one wins; both write the same. Nothing is

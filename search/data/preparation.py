@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from search.data.cache import is_cached, write_atomically
+from search.data.cache import is_cached, write_cache_file
 from search.data.open_source import open_source
 from search.data.prepared_file import (
     FORMAT_VERSION,
@@ -52,7 +52,7 @@ def prepare(
     _check_size(n_images, settings)
     selection = select(source, settings, ProgressInspector(source, n_images, progress))
     splits, metadata = _assemble(source, settings, selection)
-    write_atomically(path, lambda file: write_prepared(file, splits, metadata))
+    write_cache_file(path, lambda file: write_prepared(file, splits, metadata))
     logger.info("prepared %s as %s", settings.source, path)
     return PreparedSet.open(path)
 

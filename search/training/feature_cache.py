@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from search.data import PreparedSet
-from search.data.cache import CACHE_VARIABLE, cache_lock, write_atomically
+from search.data.cache import CACHE_VARIABLE, cache_lock, write_cache_file
 from search.errors import DataError
 from search.training.augmentation import augment
 from search.training.phase import predict_in_batches
@@ -109,7 +109,7 @@ class Features:
             file.flush()
             os.fsync(file.fileno())  # Damaged features would not be noticed later.
 
-        write_atomically(path, write)
+        write_cache_file(path, write)
 
     def _check_disk_space(self, split: str) -> None:
         cost = backbone_cost(

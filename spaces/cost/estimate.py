@@ -6,8 +6,8 @@ from math import prod
 from spaces.config import Config
 from spaces.cost.cost_layers import IMAGE, CostLayers, DrawnLayer, Shape
 from spaces.cost.training_memory import training_memory_mb
-from spaces.keras_models.network import build_network
 from spaces.models.backbones import transfer_memory_mb
+from spaces.models.network import build_network
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +34,7 @@ def predict_cost(config: Config, image_shape: tuple[int, int, int], n_classes: i
     """
     layers = CostLayers(config.layers)
     layers.memory.add_map(prod(image_shape), copies=2)  # raw and normalized pixels
-    build_network(image_shape, config, n_classes, layers)
+    build_network(image_shape, config.network, config.head, n_classes, layers)
     memory_mb = training_memory_mb(
         layers.memory,
         layers.parameters - sum(backbone.parameters for backbone in layers.backbones),
@@ -63,5 +63,5 @@ def draw_network(
         SpaceError: If the images are too small for the network.
     """
     layers = CostLayers(config.layers)
-    build_network(image_shape, config, n_classes, layers)
+    build_network(image_shape, config.network, config.head, n_classes, layers)
     return (DrawnLayer(IMAGE, IMAGE, image_shape, 0, ()), *layers.layers)

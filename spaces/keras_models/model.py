@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from spaces.keras_models.network import build_network
 from spaces.models.backbones import (
     RANDOM_WEIGHTS,
     Weights,
@@ -11,6 +10,7 @@ from spaces.models.backbones import (
     find_backbone,
     preprocess,
 )
+from spaces.models.network import build_network
 from spaces.models.transfer import TransferNetwork
 from spaces.network_settings import SGD, Adam, AdamW, Nadam
 
@@ -51,7 +51,8 @@ def build_model(
             offset=[-m / s for m, s in zip(mean, std, strict=True)],
             name="normalize",
         )(images)
-    model = keras.Model(images, build_network(x, config, n_classes, layers), name=config.family)
+    probabilities = build_network(x, config.network, config.head, n_classes, layers)
+    model = keras.Model(images, probabilities, name=config.family)
     if config.layers.bias_initializer == "orthogonal":
         layers.draw_orthogonal_biases(model)
     return model

@@ -56,7 +56,7 @@ def make(url: str, n_trials: int) -> None:
     store.close()
 
 
-def forget_answers(url: str) -> None:
+def delete_predictions(url: str) -> None:
     """Delete the winner's predictions, so that the next report computes them again."""
     store = Store.open(url)
     with store.write() as connection:
@@ -85,7 +85,7 @@ def main() -> None:
 
         first, again, rank = [], [], []
         for number in range(options.runs):
-            forget_answers(url)
+            delete_predictions(url)
             first.append(run("report", NAME, "--out", f"{name}/first-{number}"))
             again.append(run("report", NAME, "--out", f"{name}/again-{number}"))
             rank.append(run("rank", NAME))

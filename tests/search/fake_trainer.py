@@ -27,7 +27,7 @@ def main() -> None:
         task = decode(channel.receive())
         assert isinstance(task, Task)
         for number, accuracy in enumerate(ACCURACIES[: task.max_epochs], start=1):
-            if number == 3 and die(channel, mode):
+            if number == 3 and end_as(channel, mode):
                 break
             time.sleep(0.1 if mode == "steady" else 0.01)
             row = EpochRow(number, 1.0, 0.5, 1.0, accuracy, 1e-3, 0.01, 50.0)
@@ -48,7 +48,7 @@ def save(task: Task, epoch: int, mode: str) -> str:
     return ""
 
 
-def die(channel: Channel, mode: str) -> bool:
+def end_as(channel: Channel, mode: str) -> bool:
     """End as the mode says; return whether the trial has ended and the trainer continues."""
     if mode.startswith("forked and ") and os.fork() == 0:
         time.sleep(1000)
@@ -71,7 +71,7 @@ def die(channel: Channel, mode: str) -> bool:
             time.sleep(1000)
         case "greedy and killed":
             grow(megabytes=270)
-            be_watched(channel)
+            train_two_epochs(channel)
             os.kill(os.getpid(), signal.SIGKILL)
         case "nan":
             channel.send(Unfit("The loss became nan in epoch 3."))
@@ -83,7 +83,7 @@ def die(channel: Channel, mode: str) -> bool:
     return mode in {"nan", "failed"}
 
 
-def be_watched(channel: Channel) -> None:
+def train_two_epochs(channel: Channel) -> None:
     """Train two epochs; at its reply to the second, the worker has measured the memory."""
     for number in (3, 4):
         channel.send(Epoch(EpochRow(number, 1.0, 0.5, 1.0, 0.5, 1e-3, 0.01, 50.0), "", ()))

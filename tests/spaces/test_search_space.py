@@ -105,7 +105,7 @@ def test_other_json_is_refused(record: dict[str, object], message: str) -> None:
         SearchSpace.from_json(record)
 
 
-def test_recorded_space_without_a_parameter_says_which(plain_space: SearchSpace) -> None:
+def test_recorded_space_without_a_parameter_names_it(plain_space: SearchSpace) -> None:
     record = plain_space.to_json()
     del record["domains"]["stages"]
     with pytest.raises(SpaceError, match="Received: `stages`"):

@@ -1,6 +1,6 @@
 """The dashboard's generated notes on a study and on each trial, in Markdown.
 
-They are made from rows alone, thousands in a second: no network is built, no config parsed.
+They are made from rows alone, thousands in a second: no network is built.
 """
 
 from analysis.dashboard.notes.architecture import describe_architecture, describe_training

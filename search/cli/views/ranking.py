@@ -7,7 +7,7 @@ from rich.console import Console
 from rich.table import Table
 
 from analysis import Cost, RankedTrial, Ranking
-from analysis.formatting import describe_network, format_accuracy, format_duration
+from analysis.formatting import format_accuracy, format_duration, summarize_config
 from search.cli.views.status import show_families
 
 N_TOP = 10
@@ -28,7 +28,7 @@ def show_ranking(console: Console, ranking: Ranking, *, show_all: bool = False) 
         return
     shown = trials if show_all else trials[:N_TOP]
     console.print(f"{ranking.study}: trials by {MEASURES[ranking.metric]}")
-    note = describe_ending if show_all else _describe_network
+    note = describe_ending if show_all else _summarize_config
     _show_trials(console, ranking, shown, "state and reason" if show_all else "network", note)
     if len(shown) < len(trials):
         console.print(f"and {len(trials) - len(shown)} more complete trials (--json has all)")
@@ -69,7 +69,7 @@ def show_fronts(console: Console, ranking: Ranking) -> None:
         return
     for cost, name in COSTS.items():
         console.print(f"{ranking.study}: no trial is better than these at no more {name}")
-        _show_trials(console, ranking, ranking.front(cost), "network", _describe_network)
+        _show_trials(console, ranking, ranking.front(cost), "network", _summarize_config)
 
 
 def _show_trials(
@@ -89,8 +89,8 @@ def _show_trials(
     console.print(table)
 
 
-def _describe_network(trial: RankedTrial) -> str:
-    return describe_network(trial.config)
+def _summarize_config(trial: RankedTrial) -> str:
+    return summarize_config(trial.config)
 
 
 def _share(trial: RankedTrial, best: RankedTrial, cost: Cost) -> str:

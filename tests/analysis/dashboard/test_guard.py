@@ -625,7 +625,7 @@ def test_images_and_text_are_shown(kind: str) -> None:
 
 
 @pytest.mark.parametrize("status", ["404 Not Found", "500 Oh", "302 Found"])
-def test_error_for_an_artifact_is_no_page(status: str) -> None:
+def test_error_for_an_artifact_is_plain_text(status: str) -> None:
     app = answering(("Content-Type", "text/html"), status=status)
     answer = ask(Guard(app, LOCAL), "/artifacts/1/0a")
     assert answer.headers["content-type"].startswith("text/plain")

@@ -118,13 +118,13 @@ def test_data_of_figures_is_json_without_any_tag(reader):
     assert len(drawn) >= 20
 
 
-def test_images_say_what_they_show(reader):
+def test_images_have_alternative_texts(reader):
     images = [attrs for tag, attrs in reader.tags if tag == "img"]
     assert len(images) == 12 + 2 * 12
     assert all(attrs["alt"] for attrs in images)
 
 
-def test_figures_and_panels_say_what_they_show(reader):
+def test_figures_and_panels_have_labels(reader):
     pictured = [attrs for _, attrs in reader.tags if attrs.get("role") == "img"]
     assert all(attrs["aria-label"] for attrs in pictured)
 

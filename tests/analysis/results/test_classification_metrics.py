@@ -125,7 +125,7 @@ def test_same_seed_gives_the_same_intervals() -> None:
     assert first != evaluate(*predictions(100, 1), NAMES, seed=4)
 
 
-def test_json_holds_numbers_alone() -> None:
+def test_json_contains_only_numbers() -> None:
     document = evaluate(*predictions(50, 1), NAMES, n_resamples=20).to_json()
     assert set(document["accuracy"]) == {"value", "low", "high"}
     assert document["roc"]["grey"]["x"][0] == 0.0

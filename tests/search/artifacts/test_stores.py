@@ -90,7 +90,7 @@ def test_sizes_list_the_files_directly_in_a_folder(
     assert artifact_store.sizes("none") == {}
 
 
-def test_deleted_files_are_gone_and_the_others_stay(
+def test_only_the_given_files_are_deleted(
     artifact_store: ArtifactStore, source: Path, tmp_path: Path
 ) -> None:
     for name in ("small/one", "small/two", "other/one"):
@@ -159,13 +159,13 @@ def test_file_that_is_stored_and_deleted_repeatedly_is_whole_or_missing(
 ) -> None:
     is_over = threading.Event()
 
-    def come_and_go() -> None:
+    def put_and_delete() -> None:
         while not is_over.is_set():
             artifact_store.put(NAME, source)
             artifact_store.delete([NAME])
 
     with ThreadPoolExecutor(1) as pool:
-        writer = pool.submit(come_and_go)
+        writer = pool.submit(put_and_delete)
         try:
             for _ in range(30):
                 found = artifact_store.sizes("small")

@@ -59,7 +59,7 @@ def without_kernel(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_search_is_confirmed_scored_once_and_reported(
     trained: OpenStudy, call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    fail_one(trained)
+    add_failed_trial(trained)
     place = ("--store", url_of(trained))
     code, out, err = call(
         "confirm", "small", "--top", "2", "--seeds", "2", "--workers", "1", *place
@@ -95,7 +95,7 @@ def test_search_is_confirmed_scored_once_and_reported(
     check_nothing_personal(tmp_path / "first", trained)
 
 
-def fail_one(opened: OpenStudy) -> None:
+def add_failed_trial(opened: OpenStudy) -> None:
     """End a trial as failed, with a message that contains a file and a person's name."""
     set_budget(opened.store, opened.study_id, n_trials=4, timeout_s=None)
     proposal = next_proposal(opened, "worker")

@@ -166,7 +166,7 @@ def test_mixed_sizes_are_stretched_to_one(
     assert sum(prepared.counts.values()) == 6
 
 
-def test_image_of_the_right_size_keeps_its_pixels(
+def test_image_of_the_right_size_is_not_changed(
     tmp_path: Path,
     cache_dir: Path,
     write_image: Callable[..., Path],

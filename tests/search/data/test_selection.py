@@ -215,7 +215,7 @@ def test_class_too_small_to_split_is_refused() -> None:
         _select(source)
 
 
-def test_class_that_is_too_small_once_broken_images_are_out_says_so() -> None:
+def test_class_too_small_without_its_broken_images_is_refused() -> None:
     source = FakeSource([*_plain({"a": 20, "b": 2}), *[":b:!"] * 4])
     with pytest.raises(DataError, match=r"listed 6 \(4 broken images, 0 with a twin"):
         _select(source)

@@ -42,7 +42,7 @@ def test_summary_counts_what_a_source_contains(messy: Path) -> None:
     assert (sizes.min_height, sizes.median_height, sizes.max_height) == (12, 12, 30)
 
 
-def test_warnings_name_what_to_look_at(messy: Path) -> None:
+def test_warnings_name_possible_problems(messy: Path) -> None:
     summary = inspect_source(DataSettings(source=str(messy)))
     assert summary.warnings == (
         "1 files that are not images were ignored",
@@ -55,7 +55,7 @@ def test_warnings_name_what_to_look_at(messy: Path) -> None:
 
 
 @pytest.mark.parametrize("options", [{}, {"max_images": 20}, {"seed": 5, "max_images": 30}])
-def test_what_would_be_used_is_what_prepare_uses(
+def test_summary_counts_the_images_that_prepare_uses(
     messy: Path, cache_dir: Path, options: dict[str, int]
 ) -> None:
     settings = DataSettings(source=str(messy), image_size=8, **options)

@@ -59,7 +59,7 @@ def begin(opened: OpenStudy) -> Proposal:
     return proposal
 
 
-def age(opened: OpenStudy, seconds: float = 100.0) -> None:
+def make_silent(opened: OpenStudy, seconds: float = 100.0) -> None:
     """Set back the last heartbeat of all workers by `seconds`."""
     with opened.store.write() as connection:
         connection.execute(workers.update().values(last_seen=workers.c.last_seen - seconds))
@@ -77,7 +77,7 @@ def test_intact_store_is_healthy(opened: OpenStudy) -> None:
 
 def test_dead_worker_and_its_trial_are_found_and_repaired(opened: OpenStudy) -> None:
     begin(opened)
-    age(opened)
+    make_silent(opened)
     assert checks(look(opened)) == ["dead worker", "stuck trial"]
     assert states(opened)["running"] == 1  # Nothing was written.
     report = look(opened, fix=True)
@@ -251,7 +251,7 @@ def test_plain_optuna_store_is_healthy_and_gets_no_tables(store_url: str) -> Non
 def test_checks_do_not_change_the_file(make_study: MakeStudy) -> None:
     opened = make_study()
     begin(opened)
-    age(opened)
+    make_silent(opened)
     opened.store.close()
     path = Store.file_of(url_of(opened))
     assert path is not None
@@ -316,7 +316,7 @@ def test_low_disk_space_is_reported(opened: OpenStudy, monkeypatch: pytest.Monke
 def test_released_trial_can_be_taken_after_a_repair(opened: OpenStudy) -> None:
     """A trial that `--fix` releases can be taken by a worker."""
     first = begin(opened)
-    age(opened)
+    make_silent(opened)
     assert look(opened, fix=True).is_healthy
     again = begin(opened)
     assert again.trial.number == first.trial.number

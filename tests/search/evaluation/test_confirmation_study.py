@@ -70,7 +70,7 @@ def trainings(opened: OpenStudy) -> Trainings:
     return found
 
 
-def train_to(opened: OpenStudy, worker: str, values: dict[int, list[float]]) -> list[int]:
+def end_trainings(opened: OpenStudy, worker: str, values: dict[int, list[float]]) -> list[int]:
     """End trainings with the given values of their configs, one seed after the other.
 
     Return the trials whose configs were trained, in that order.
@@ -135,7 +135,7 @@ def test_repeated_confirmation_adds_only_missing_trainings(searched: OpenStudy) 
 def test_config_that_is_clearly_worse_is_not_trained_any_more(searched: OpenStudy) -> None:
     opened = confirmation(searched, top=3, n_seeds=6)
     first, second, last = (it.trial for it in rank(searched.store, "small").complete)
-    order = train_to(
+    order = end_trainings(
         opened,
         "worker",
         {
@@ -175,7 +175,7 @@ def test_configs_are_compared_only_after_enough_trainings_of_each(
 def test_leading_config_of_a_confirmation_is_chosen_by_its_mean(searched: OpenStudy) -> None:
     opened = confirmation(searched, top=2, n_seeds=2)
     first, second = (it.trial for it in rank(searched.store, "small").complete[:2])
-    train_to(opened, "worker", {first: [0.99, 0.5], second: [0.8, 0.9]})
+    end_trainings(opened, "worker", {first: [0.99, 0.5], second: [0.8, 0.9]})
     status = load_status(opened.store, opened.name)
     assert status.best is None
     assert status.leading == LeadingConfig(second, pytest.approx(0.85), 2)
@@ -207,7 +207,7 @@ def test_winner_is_the_recommended_configs_seed_of_median_accuracy(searched: Ope
     assert proposal is not None
     assert winner_of(searched, ranking) == ("small", best)  # The confirmation is not over.
     finish_trial(opened.store, proposal.lease, Outcome("complete", value=0.4), proposal.pending)
-    train_to(opened, "worker", values)
+    end_trainings(opened, "worker", values)
     (median,) = (it for it in trainings(searched).trainings if it.value == 0.92)
     assert winner_of(searched, ranking) == ("small/confirm", median.number)
 

@@ -139,7 +139,7 @@ def test_refused_and_failed_trials_do_not_count(
     assert next_family([trial], ("a",), 1) == "a"
 
 
-def test_family_that_is_refused_again_and_again_is_no_longer_waited_for() -> None:
+def test_family_that_is_refused_repeatedly_is_no_longer_waited_for() -> None:
     refused = [frozen("a", TrialState.PRUNED, is_worth_training=False)] * MAX_REFUSED
     assert next_family(refused[1:], ("a", "b"), 1) == "a"
     assert next_family(refused, ("a", "b"), 1) == "b"

@@ -53,7 +53,7 @@ def test_default_stops_a_poor_trial_that_learns_at_the_end_of_warm_up() -> None:
     assert train_until_pruned(study, LEARNING_BUT_POOR) == warm_up_epochs(12) == 4
 
 
-def test_default_lets_a_late_bloomer_train_to_its_end() -> None:
+def test_default_trains_a_late_improver_to_its_end() -> None:
     study = study_of(make_pruner("auto", 12))
     assert train_until_pruned(study, LATE_BLOOMER) == 12
 

@@ -31,11 +31,11 @@ def make(make_study: MakeStudy) -> MakeStudy:
     return make
 
 
-def cached(opened: OpenStudy) -> Path:
+def cached_images(opened: OpenStudy) -> Path:
     return Path(opened.settings.images["scratch"].path)
 
 
-def shared(opened: OpenStudy) -> list[str]:
+def shared_files(opened: OpenStudy) -> list[str]:
     """Return the files in the study's artifact store outside the folders of studies."""
     return list(opened.artifacts.store.sizes())
 
@@ -46,13 +46,13 @@ def test_images_that_a_worker_of_another_store_has_open_stay_in_the_cache(
     (tmp_path / "other").mkdir()
     opened, theirs = make(), make_study(store={"url": elsewhere})
     removal = remove_study(opened.store, opened.name)
-    assert cached(opened).is_file()
-    assert removal.kept == (f"{cached(opened)}: a process uses it.",)
+    assert cached_images(opened).is_file()
+    assert removal.kept == (f"{cached_images(opened)}: a process uses it.",)
     assert removal.n_sets == 1  # The copy in its own artifacts folder.
     assert theirs.data_of("plain").images("train").any()
     theirs.data.clear()
     assert remove_study(theirs.store, theirs.name).kept == ()
-    assert not cached(opened).exists()
+    assert not cached_images(opened).exists()
 
 
 def test_deleted_cached_images_are_fetched_again_for_another_store(
@@ -61,7 +61,7 @@ def test_deleted_cached_images_are_fetched_again_for_another_store(
     (tmp_path / "other").mkdir()
     opened, theirs = make(), make(store={"url": elsewhere})
     assert remove_study(opened.store, opened.name).n_sets == 1
-    assert not cached(opened).exists()
+    assert not cached_images(opened).exists()
     found = theirs.data_of("plain")
     assert found.path.is_file()
     assert found.fingerprint == theirs.settings.images["scratch"].fingerprint
@@ -78,11 +78,11 @@ def test_shared_folder_keeps_images_while_another_store_has_a_study_there(
     name = prepared_name(opened.settings.images["scratch"])
     removal = remove_study(opened.store, opened.name)
     assert removal.kept == (f"{name} in {opened.settings.artifacts}: other stores may use it.",)
-    assert shared(theirs) == [name]
+    assert shared_files(theirs) == [name]
     assert theirs.artifacts.folder.is_dir()
     assert not opened.artifacts.folder.exists()
     assert remove_study(theirs.store, theirs.name).kept == ()
-    assert shared(theirs) == []
+    assert shared_files(theirs) == []
 
 
 def test_images_stay_if_another_study_cannot_be_read(make: MakeStudy) -> None:
@@ -92,9 +92,9 @@ def test_images_stay_if_another_study_cannot_be_read(make: MakeStudy) -> None:
     update_settings(strange.store, strange.study_id, '{"version": "9"}')
     assert len(remove_study(opened.store, opened.name).kept) == 1
     update_settings(strange.store, strange.study_id, known)
-    assert len(shared(strange)) == 1
+    assert len(shared_files(strange)) == 1
     assert remove_study(strange.store, "strange").kept == ()
-    assert shared(strange) == []
+    assert shared_files(strange) == []
 
 
 def test_other_files_in_the_folder_of_a_study_stay(make: MakeStudy) -> None:

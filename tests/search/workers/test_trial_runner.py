@@ -259,7 +259,7 @@ def test_worker_whose_trial_was_taken_over_stops_it(opened: OpenStudy, proposal:
         run_trial(with_training(opened), proposal, "well")
 
 
-def test_trainer_ends_when_its_worker_is_gone() -> None:
+def test_trainer_ends_when_its_worker_dies() -> None:
     with fake_trainer("well") as trainer:
         assert trainer.receive(60.0) is not None
         process = psutil.Process(trainer.pid)

@@ -72,7 +72,7 @@ def test_worker_that_sends_a_heartbeat_while_observed_keeps_its_trial(
     other = register_worker(store, record.study_id)
     assert begin_trial(store, record.study_id, other) is not None
 
-    def silence() -> None:
+    def make_silent() -> None:
         with store.write() as connection:
             connection.execute(workers.update().values(last_seen=0.0, machine="another"))
 
@@ -83,10 +83,10 @@ def test_worker_that_sends_a_heartbeat_while_observed_keeps_its_trial(
 
     clock = Clock(monkeypatch)
     monkeypatch.setattr(storage.coordination.recovery.time, "sleep", sleep)
-    silence()
+    make_silent()
     is_awake = True
     assert recover_once(store, record.study_id) == 0
-    silence()
+    make_silent()
     is_awake = False
     assert recover_once(store, record.study_id) == 1
     assert list_workers(store, record.study_id) == []

@@ -124,7 +124,7 @@ def test_spent_ended_stopped_and_timed_out_studies_are_not_open(
     assert names(store) == ["open"]
 
 
-def test_budget_set_again_opens_a_stopped_study_and_keeps_its_priority(
+def test_budget_set_again_reopens_a_stopped_study_with_its_priority(
     store: Store, make_study: MakeStudy
 ) -> None:
     record = make_study("study", priority=5)

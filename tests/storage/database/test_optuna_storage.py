@@ -96,7 +96,7 @@ def test_many_trials_are_read_completely(
     test_any_part_of_the_trials_equals_optunas(store, study, (TrialState.FAIL,), 4, 0)
 
 
-def test_value_that_is_no_number_is_read_as_reported(store: Store, study: optuna.Study) -> None:
+def test_nan_is_read_as_reported(store: Store, study: optuna.Study) -> None:
     trial = study.ask()
     trial.report(math.nan, 1)
     read = store.optuna_storage.get_trial(trial._trial_id)

@@ -197,7 +197,7 @@ def test_another_user_is_refused(folder: Path) -> None:
 
 
 @needs_root
-def test_user_who_is_not_root_runs_the_server_themselves(public: Path) -> None:
+def test_user_who_is_not_root_runs_the_server_as_themselves(public: Path) -> None:
     as_nobody = [*AS_NOBODY, "/bin/sh", "-c", f"{sys.executable} -c ''"]
     if subprocess.run(as_nobody, check=False).returncode != 0:
         pytest.skip("this Python is closed to other users")
@@ -234,7 +234,7 @@ def test_long_path_gets_a_short_socket_that_is_removed_with_the_server(public: P
     assert not elsewhere.exists()
 
 
-def test_short_socket_folder_of_somebody_else_is_refused(public: Path) -> None:
+def test_short_socket_folder_of_another_user_is_refused(public: Path) -> None:
     folder = public / "a:b"
     elsewhere = data_folder.socket_folder(folder)
     elsewhere.symlink_to(public)

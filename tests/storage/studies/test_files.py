@@ -78,9 +78,8 @@ def test_interrupted_writer_leaves_the_previous_file(store: Store) -> None:
 def test_chunks_of_a_killed_writer_are_removed_later(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(
-        "storage.studies.files._remove", lambda *_: None
-    )  # A killed writer does not clean up.
+    # A killed writer does not clean up.
+    monkeypatch.setattr("storage.studies.files._remove", lambda *_: None)
     with pytest.raises(KeyboardInterrupt):
         put_file(store, "one", DyingFile(b"y" * 3 * MB), max_bytes=100 * MB)
     monkeypatch.undo()

@@ -73,7 +73,7 @@ def copies_of(*trials: FrozenTrial) -> list[TrialCopy]:
     return [TrialCopy(trial, COMPLETE, f"config {n}", 999, 1.0) for n, trial in enumerate(trials)]
 
 
-def test_copies_equal_what_optuna_makes_of_a_template(
+def test_copies_equal_those_that_optuna_makes_of_a_template(
     store: Store, study: optuna.Study, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("storage.studies.trial_copies.BATCH_SIZE", 2)

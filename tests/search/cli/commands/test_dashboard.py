@@ -218,7 +218,7 @@ ODD = {
 }
 
 
-def test_odd_requests_are_refused(serve: Serve, store: str) -> None:
+def test_malformed_requests_are_refused(serve: Serve, store: str) -> None:
     address = serve().address()
     for name, text in ODD.items():
         status = send(address, text)[9:12]

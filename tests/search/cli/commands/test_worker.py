@@ -26,7 +26,7 @@ def test_submit_creates_a_study_and_says_how_to_serve_it(call: Call, blobs: Path
     assert (record.n_trials, record.priority) == (4, 2)
 
 
-def test_submit_again_sets_the_budget_and_opens_what_was_stopped(call: Call, blobs: Path) -> None:
+def test_submit_again_sets_the_budget_and_reopens_a_stopped_study(call: Call, blobs: Path) -> None:
     options = (str(blobs), *TINY, "--json")
     first = json.loads(call("submit", *options, "--trials", "4", "--priority", "2")[1])
     assert first == {

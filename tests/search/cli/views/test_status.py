@@ -12,10 +12,10 @@ from rich.live import Live
 
 from analysis import RankedTrial, Ranking, StudyStatus, family_of, summarize_families
 from analysis.formatting import (
-    describe_network,
     format_duration,
     format_epoch_time,
     format_progress,
+    summarize_config,
 )
 from search.cli.views.live_progress import live_view, render
 from search.cli.views.ranking import show_family_ranking, show_fronts, show_ranking, show_within
@@ -208,7 +208,7 @@ def test_singular_is_used_for_one(n: int, word: str, text: str) -> None:
 @pytest.mark.parametrize(
     ("seconds", "text"), [(None, "-"), (0.0812, "0.08 s"), (2.41, "2.4 s"), (40.2, "40 s")]
 )
-def test_times_of_epochs_keep_what_matters(seconds: float | None, text: str) -> None:
+def test_times_of_epochs_keep_significant_digits(seconds: float | None, text: str) -> None:
     assert format_epoch_time(seconds) == text
 
 
@@ -235,21 +235,21 @@ def test_times_of_epochs_keep_what_matters(seconds: float | None, text: str) -> 
         ),
     ],
 )  # fmt: skip
-def test_network_is_described_by_what_matters_in_its_family(
+def test_network_is_described_by_the_main_fields_of_its_family(
     family: str, narrowed: dict[str, object], text: str
 ) -> None:
     usual = {"activation": "relu", "optimizer": "adam", "learning_rate": 0.001}
     space = SearchSpace.create([family], {**usual, **narrowed})
-    assert describe_network(space.suggest(PreferredTrial({})).to_json()).startswith(text)
+    assert summarize_config(space.suggest(PreferredTrial({})).to_json()).startswith(text)
 
 
-def test_network_of_a_users_family_is_described_by_what_is_common() -> None:
+def test_network_of_a_users_family_is_described_by_common_fields() -> None:
     config = (
         SearchSpace.create(["plain"], {"optimizer": "sgd"}).suggest(PreferredTrial({})).to_json()
     )
-    text = describe_network({**config, "family": "own"})
+    text = summarize_config({**config, "family": "own"})
     assert text == "own, relu, sgd, lr 0.01"
-    assert describe_network({}) == ""
+    assert summarize_config({}) == ""
 
 
 def make_trial(number: int, value: float, parameters: int, seconds: float) -> RankedTrial:
@@ -295,7 +295,7 @@ def test_both_fronts_are_shown() -> None:
     assert "no complete trial yet" in text
 
 
-def test_watch_draws_each_status_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_watch_draws_each_status_separately(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each view must not contain the one before it."""
     console, _ = make_console(is_terminal=True)
     frames: list[str] = []
