@@ -66,7 +66,6 @@ def test_study_survives_a_storm(make_fleet: Callable[..., Any]) -> None:
 
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
-@pytest.mark.parametrize("seed", [2, 3])
-def test_study_survives_a_long_storm(make_fleet: Callable[..., Any], seed: int) -> None:
+def test_study_survives_a_long_storm(make_fleet: Callable[..., Any]) -> None:
     fleet = make_fleet(n_trials=60, n_epochs=6, environment={"FLEET_EPOCH_S": "0.8"})
-    storm(fleet, n_kills=80, seed=seed, timeout_s=1500)
+    storm(fleet, n_kills=80, seed=2, timeout_s=1500)
