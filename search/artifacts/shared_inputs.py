@@ -7,7 +7,7 @@ from pathlib import Path
 
 from search.artifacts.stores import ArtifactStore
 from search.data import PreparedSet, Progress, default_cache_dir
-from search.data.cache import cache_lock
+from search.data.cache import cache_error_message, cache_lock
 from search.errors import ArtifactError, DataError, StudyMismatchError
 from search.settings.stored import ImageSet, StudySettings, WeightsFile
 from spaces.models.backbones import Weights
@@ -129,12 +129,15 @@ def _fetch(
         if cached.is_file() and is_valid(cached):
             return True
         logger.info("fetching %s from the study's artifacts", name)
-        with atomic_write(cached) as partial:
-            if not artifacts.get(name, partial):
-                return False
-            if is_valid(partial):
-                return True
-            partial.unlink()
+        try:
+            with atomic_write(cached) as partial:
+                if not artifacts.get(name, partial):
+                    return False
+                if is_valid(partial):
+                    return True
+                partial.unlink()
+        except OSError as error:
+            raise DataError(cache_error_message("write to", cached.parent, error)) from error
         raise ArtifactError(
             f"{name} in the study's artifacts is damaged: its content is not what its name says. "
             "Delete it there, and run `convsearch run` on the source again."

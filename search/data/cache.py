@@ -76,12 +76,12 @@ def cache_lock(path: Path, on_wait: Callable[[], None] = lambda: None) -> Iterat
         path.parent.mkdir(parents=True, exist_ok=True)
         while not lock.acquire(blocking=True, timeout=LOCK_WAIT_S):
             on_wait()
-        try:
-            yield
-        finally:
-            lock.release()
     except OSError as error:
         raise DataError(cache_error_message("write to", path.parent, error)) from error
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def lock_shared(file: BinaryIO) -> None:

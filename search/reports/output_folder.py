@@ -13,8 +13,8 @@ from search.exported_models.archive import MODEL, MODEL_METADATA
 WRITTEN = PAGE, NOTEBOOK, DATA, TRIALS = "report.html", "report.ipynb", "report.json", "trials.csv"
 REPORT_FILES = (*WRITTEN, MODEL, MODEL_METADATA)
 """The files of a report: those that `--force` replaces."""
-_TEMPORARY_NAME = re.compile(rf"\.writing-\w+|\.({'|'.join(map(re.escape, WRITTEN))})\.\d+")
-"""Names of files while they are written, which `kill -9` leaves behind."""
+_TEMPORARY_NAME = re.compile(rf"\.writing-\w+|\.({'|'.join(map(re.escape, WRITTEN))})\.[0-9a-f]+")
+"""Names of files while `atomic_write` writes them, which `kill -9` leaves behind."""
 _WRITTEN_FIRST = (MODEL, PAGE)
 """One of these is written first: a folder with only `trials.csv` is a user's."""
 

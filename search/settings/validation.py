@@ -22,7 +22,7 @@ _MESSAGES = {
 def suggest_name(name: str, known: Sequence[str], otherwise: str = "") -> str:
     """Return a hint with the nearest known name, or with all names."""
     near = did_you_mean(name, known, cutoff=0.5)
-    return f" D{near[1:]}" if near else otherwise or f" Known: {', '.join(known)}."
+    return f" {near[0].upper()}{near[1:]}" if near else otherwise or f" Known: {', '.join(known)}."
 
 
 def describe_error(error: Mapping[str, Any], received: str | None = None) -> str:

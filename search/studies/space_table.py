@@ -6,7 +6,7 @@ from search.errors import SettingsError
 from search.settings.plan import StudyPlan, TransferSettings
 from search.trainer.pretrained_weights import DEFAULT_BACKBONES
 from spaces import FamilyModule, SearchSpace, choose_families, find_family
-from spaces.families import default_families
+from spaces.families import builtin_families, default_families
 from spaces.models.backbones import find_backbone
 from spaces.user_families import parameters_of
 
@@ -19,7 +19,7 @@ def read_space(plan: StudyPlan) -> tuple[tuple[FamilyModule, ...], SearchSpace]:
     names = choose_families(_as_names(table.pop("families", (*default_families(), *own))), own)
     if all(find_family(name).image_set != "transfer" for name in names):
         _check_no_transfer_options(plan, names)
-    if any("backbone" in parameters_of(name) for name in names):
+    if any("backbone" in parameters_of(name) for name in names if name in builtin_families()):
         table["backbone"] = _read_backbones(table.get("backbone", DEFAULT_BACKBONES))
     return modules, SearchSpace.create(names, table)
 

@@ -16,7 +16,7 @@ from search.trainer.pool import TrainerPool
 from search.workers.local_workers import LocalWorkers, supervise
 from search.workers.standing_worker import StandingWorker
 from search.workers.worker import Worker
-from storage import Store, StoreUnavailableError, count_epochs, load_study
+from storage import Store, StoreError, StoreUnavailableError, count_epochs, load_study
 from storage.database.retry import RETRY_TIMEOUT_S, call_with_retry, transient_reason
 
 logger = logging.getLogger(__name__)
@@ -62,7 +62,7 @@ class Service:
         deadline = time.monotonic() + RETRY_TIMEOUT_S
         return call_with_retry(
             lambda: Store.open(self.store_url, create=Store.file_of(self.store_url) is None),
-            reason_of=transient_reason,
+            reason_of=_reason_to_wait,
             is_over=lambda: time.monotonic() > deadline,
             what="the store",
             first_pause_s=RETRY_S,
@@ -116,6 +116,10 @@ class Service:
     def _watch_stdin(self, stop: Callable[[], None]) -> None:
         if self.is_supervised:
             call_when_stdin_closes(stop)
+
+
+def _reason_to_wait(error: Exception) -> str | None:
+    return transient_reason(error) if isinstance(error, StoreError) else None
 
 
 def _count_progress(store: Store) -> int:

@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from search.errors import SettingsError
-from search.reports.output_folder import check_folder, has_report, make_report_folder
+from search.reports.output_folder import WRITTEN, check_folder, has_report, make_report_folder
+from storage.atomic_files import atomic_write
 
 MODEL = ("best.keras", "best.json")
 
@@ -32,6 +33,14 @@ def test_folder_of_an_unfinished_report_is_accepted(
     tmp_path: Path, names: tuple[str, ...]
 ) -> None:
     check_folder(fill(tmp_path / "out", *names), is_forced=False)
+
+
+@pytest.mark.parametrize("name", WRITTEN)
+def test_folder_with_a_file_that_is_being_written_is_accepted(tmp_path: Path, name: str) -> None:
+    out = tmp_path / "out"
+    with atomic_write(out / name) as partial:
+        partial.write_text("the process was killed here")
+        check_folder(out, is_forced=False)
 
 
 @pytest.mark.parametrize(

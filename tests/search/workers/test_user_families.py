@@ -15,6 +15,7 @@ from search.errors import StudyMismatchError
 from search.settings.plan import StudyPlan
 from search.studies.open_study import OpenStudy
 from search.studies.resolved_plan import resolve_plan
+from search.studies.space_table import read_space
 from search.studies.submission import submit
 from search.trainer.pool import TrainerPool
 from search.workers.family_failures import MAX_TRACEBACK
@@ -22,6 +23,7 @@ from search.workers.proposals import MAX_FAILURES
 from search.workers.worker import Worker
 from spaces import SpaceError
 from spaces.families import default_families
+from spaces.parameters import Choices
 from spaces.user_families import _loaded
 from storage import TrialRow, load_study, load_trials
 
@@ -74,6 +76,17 @@ def write_study_file(folder: Path, source: Path, text: str) -> Path:
         f'[store]\nurl = "sqlite:///{folder / "store.db"}"\n'
     )
     return file
+
+
+def test_own_parameter_may_be_called_backbone(tmp_path: Path) -> None:
+    text = EXAMPLE.read_text().replace("wide_width", "backbone")
+    text = text.replace("IntRange(8, 256, log=True)", "Choices((16, 64))")
+    text = text.replace("import IntRange", "import Choices")
+    text = text.replace('draw.integer("backbone")', 'draw.one_of("backbone", (16, 64))')
+    (tmp_path / "wide.py").write_text(text)
+    plan = {"space": {"modules": [str(tmp_path / "wide.py")], "families": ["wide"]}}
+    _, space = read_space(StudyPlan.model_validate({"data": {"source": "demo"}, **plan}))
+    assert space.domains["backbone"] == Choices((16, 64))
 
 
 def test_family_from_a_module_beside_the_study_file_is_searched(
