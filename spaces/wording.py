@@ -1,5 +1,6 @@
 """Numbers and lists in a few words, for everything that users see."""
 
+import difflib
 import math
 from collections.abc import Iterable, Sequence
 from typing import TypeGuard
@@ -17,8 +18,6 @@ def plural(n: int, word: str) -> str:
 
 def did_you_mean(name: str, known: Iterable[str], *, n: int = 1, cutoff: float = 0.6) -> str:
     """Return "did you mean `x`?" with at most `n` similar names, or an empty text."""
-    import difflib
-
     near = difflib.get_close_matches(name, list(known), n=n, cutoff=cutoff)
     return f"did you mean {' or '.join(f'`{it}`' for it in near)}?" if near else ""
 

@@ -2,6 +2,8 @@
 
 import inspect
 import re
+import subprocess
+import sys
 import tomllib
 from pathlib import Path
 
@@ -152,3 +154,10 @@ def test_private_names_of_optuna_are_used_in_one_module_only(package: str) -> No
         if PRIVATE.search(line)
     ]
     assert found == []
+
+
+@pytest.mark.parametrize("name", internals.CACHE_METHODS)
+def test_store_can_be_imported_with_an_optuna_that_lacks_a_private_method(name: str) -> None:
+    """Otherwise nobody would read which versions of Optuna are supported."""
+    code = f"from optuna.storages import RDBStorage; del RDBStorage.{name}; import storage"
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)

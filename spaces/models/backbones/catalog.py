@@ -79,7 +79,7 @@ def find_backbone(name: str) -> Backbone:
     """
     by_key = {_key(known): known for known in backbone_names()}
     if _key(name) not in by_key:
-        near = did_you_mean(name.lower(), backbone_names(), n=3, cutoff=0.7)
+        near = did_you_mean(name.lower(), backbone_names(), n=3, cutoff=0.75)
         if near:
             raise SpaceError(f"There is no backbone `{name}`; {near}")
         known = ", ".join(backbone_names())

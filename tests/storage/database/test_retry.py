@@ -306,6 +306,22 @@ def test_short_wait_is_not_logged(caplog: pytest.LogCaptureFixture) -> None:
     assert caplog.messages == []
 
 
+def test_own_error_raised_while_a_transient_one_is_handled_is_not_retried() -> None:
+    n_calls = 0
+
+    def find() -> None:
+        nonlocal n_calls
+        n_calls += 1
+        try:
+            raise busy()
+        except OperationalError:
+            raise KeyError("no such trial")  # noqa: B904
+
+    with pytest.raises(KeyError, match="no such trial"):
+        RetryPolicy().call(find)
+    assert n_calls == 1
+
+
 def test_permanent_error_is_raised_at_once() -> None:
     flaky = Flaky(
         OperationalError("SELECT", {}, sqlite_error(sqlite3.SQLITE_CORRUPT)), seconds=60.0
