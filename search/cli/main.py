@@ -15,13 +15,17 @@ import typer
 from search.cli.commands import data, study
 from search.cli.commands.confirm import confirm
 from search.cli.commands.dashboard import dashboard
-from search.cli.commands.inspect import rank, status
-from search.cli.commands.monitor import doctor, stop, watch
+from search.cli.commands.doctor import doctor
 from search.cli.commands.predict import predict
+from search.cli.commands.rank import rank
 from search.cli.commands.report import report
 from search.cli.commands.reproduce import reproduce
 from search.cli.commands.run import demo, run
-from search.cli.commands.worker import submit, worker
+from search.cli.commands.status import status
+from search.cli.commands.stop import stop
+from search.cli.commands.submit import submit
+from search.cli.commands.watch import watch
+from search.cli.commands.worker import worker
 
 SUCCESS, FAILURE, USAGE_ERROR, INTERRUPTED = 0, 1, 2, 130
 GC_THRESHOLD = 100_000
@@ -62,9 +66,10 @@ def _options(
     """Define the options without a command."""
 
 
-for _command in (demo, run, submit, worker, status, rank, watch, stop, doctor):
-    app.command()(_command)
-for _command in (confirm, report, dashboard, reproduce, predict):
+for _command in (
+    *(demo, run, submit, worker, status, rank, watch, stop, doctor),
+    *(confirm, report, dashboard, reproduce, predict),
+):
     app.command()(_command)
 app.add_typer(study.app, name="study")
 app.add_typer(data.app, name="data")

@@ -39,7 +39,7 @@ def confirm(
     )
     from search.cli.views.confirmation import show_confirm_result, show_test_uses
     from search.cli.views.live_progress import live_view
-    from search.cli.views.status import show_submission
+    from search.cli.views.run import show_submission
     from search.evaluation.confirm import confirm as run_confirmation
     from search.settings.option_keys import OPTION_NAMES, by_key
     from search.settings.study_file import read_plan

@@ -18,7 +18,7 @@ app = typer.Typer(help="Look at a source of images, or prepare it.", no_args_is_
 def inspect(given: StudyOptions, json: options.Json = False) -> None:
     """Show classes, counts, sizes, duplicates, broken files, and what a search would use."""
     from search.cli.console import print_result, progress_bar, stderr_console
-    from search.cli.views.status import show_source
+    from search.cli.views.source import show_source
     from search.data import inspect_source
 
     with progress_bar(stderr_console()) as progress:

@@ -80,7 +80,7 @@ def _run(given: StudyOptions, *, is_json: bool, dashboard: str | None = None) ->
     )
     from search.cli.views.live_progress import live_view
     from search.cli.views.ranking import show_ranking
-    from search.cli.views.status import show_dashboard_address, show_ending, show_submission
+    from search.cli.views.run import show_dashboard_address, show_ending, show_submission
     from search.dashboard.child_process import DashboardProcess
     from search.settings.study_file import read_plan
     from search.studies.resolved_plan import resolve_plan

@@ -15,7 +15,7 @@ from analysis.formatting import format_accuracy, name_training
 from analysis.report.facts import TestUse
 from analysis.results.classification_metrics import Evaluation
 from search.cli.console import print_line
-from search.cli.views.status import report_command
+from search.cli.views.run import report_command
 from search.evaluation.confirm import ConfirmResult, unconfirmed_leaders
 from search.evaluation.model_selection import Winner
 from spaces.wording import plural

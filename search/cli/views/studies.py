@@ -1,4 +1,4 @@
-"""Output of `study`, `stop` and `doctor`."""
+"""Output of `study` and `stop`."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -9,7 +9,6 @@ from rich.table import Table
 
 from analysis.formatting import format_accuracy, format_duration
 from search.cli.console import print_line
-from search.doctor import DoctorReport, Finding
 from search.settings.stored import StudySettings
 from search.studies.deletion import DeletionSummary
 from search.studies.fork import Fork
@@ -149,25 +148,6 @@ def show_stopped(
         print_line(console, f"Study {name} is stopped; {plural(len(alive), 'worker')} will stop.")
     else:
         print_line(console, f"Study {name} is stopped; no worker is running. `run` resumes it.")
-
-
-def show_doctor_report(console: Console, report: DoctorReport) -> None:
-    """Show what `doctor` fixed and what is left."""
-    for finding in report.fixed:
-        print_line(console, f"fixed: {_title(finding)}")
-    for finding in report.left:
-        kind = "wrong" if finding.is_wrong else "note"
-        style = "red" if finding.is_wrong else "yellow"
-        print_line(console, f"{kind}: {_title(finding)}", style=style)
-        print_line(console, f"  {finding.remedy}")
-    if not report.left:
-        print_line(console, f"{report.store}: nothing is wrong.")
-    elif any(finding.fix is not None for finding in report.left):
-        print_line(console, "convsearch doctor --fix fixes what it can.")
-
-
-def _title(finding: Finding) -> str:
-    return f"{finding.where}: {finding.what}"
 
 
 def _local(moment: datetime) -> str:

@@ -19,7 +19,8 @@ from analysis.formatting import (
 )
 from search.cli.views.live_progress import live_view, render
 from search.cli.views.ranking import show_family_ranking, show_fronts, show_ranking, show_within
-from search.cli.views.status import show_ending, show_status
+from search.cli.views.run import show_ending
+from search.cli.views.status import show_status
 from search.cli.views.watch import watch_view
 from search.workers.local_run import RunResult
 from spaces import SearchSpace
