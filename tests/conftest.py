@@ -15,7 +15,7 @@ from urllib.parse import quote
 
 import pytest
 
-from search.machine.gpus import n_cores
+from search.machine.cores import n_cores
 from spaces.families import registry
 from spaces.user_families import _loaded
 from storage import Store

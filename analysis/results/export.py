@@ -127,7 +127,9 @@ def check_target(kind: str, path: Path | None) -> None:
         ExportError: If the format is unknown, or the file cannot be in its folder.
     """
     if kind not in _WRITERS:
-        raise ExportError(f"Expected a format out of {', '.join(_WRITERS)}. Received: {kind!r}.")
+        raise ExportError(
+            f"Expected one of the formats {', '.join(_WRITERS)}. Received: {kind!r}."
+        )
     if path is None and kind == "parquet":
         raise ExportError("Parquet is a binary format: name a file with --out.")
     if path is not None and path.is_dir():

@@ -10,7 +10,7 @@ Source = Annotated[
     str,
     typer.Argument(
         metavar="SOURCE",
-        help="Folder with a sub-folder a class, .npz file, study file (.toml), or `demo`.",
+        help="Folder with one subfolder per class, .npz file, study file (.toml), or `demo`.",
         show_default=False,
     ),
 ]
@@ -92,7 +92,7 @@ def parse_split(text: str | None) -> list[float] | None:
         parts = []
     if len(parts) != 3:
         raise SettingsError(
-            f"--split: expected three fractions, as 0.7,0.15,0.15. Received: {text}"
+            f"--split: expected three fractions, such as 0.7,0.15,0.15. Received: {text}"
         )
     return parts
 

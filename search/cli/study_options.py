@@ -27,10 +27,10 @@ _OPTIONS: Mapping[str, Any] = {
         show_default="beside the store, or in it",
     ),
     "families": _option(
-        str, "Families of networks, with commas, or all.", show_default="all but transfer"
+        str, "Comma-separated families of networks, or all.", show_default="all but transfer"
     ),
     "backbones": _option(
-        str, "Backbones of the family transfer, with commas.", show_default="five small ones"
+        str, "Comma-separated backbones of the family transfer.", show_default="five small ones"
     ),
     "weights": _option(
         str,
@@ -50,19 +50,21 @@ _OPTIONS: Mapping[str, Any] = {
         show_default=str(defaults.TRANSFER_IMAGE_SIZE),
     ),
     "trials": options.Trials,
-    "timeout": _option(str, "How long to search, as 90s, 30m or 2h.", metavar="TIME"),
+    "timeout": _option(str, "How long to search, such as 90s, 30m or 2h.", metavar="TIME"),
     "priority": _option(
         int, "Standing workers serve higher ones first.", show_default=str(defaults.PRIORITY)
     ),
     "max_epochs": _option(
-        int, "The most epochs of a trial.", show_default=str(defaults.MAX_EPOCHS)
+        int, "Maximum number of epochs of a trial.", show_default=str(defaults.MAX_EPOCHS)
     ),
     "image_size": _option(
         int, "Side of the images in pixels.", show_default=str(defaults.IMAGE_SIZE)
     ),
     "color": _option(str, "grey, rgb or auto.", show_default=defaults.COLOR),
     "max_images": _option(
-        int, "The most images used, drawn evenly.", show_default=str(defaults.MAX_IMAGES)
+        int,
+        "Maximum number of images, drawn evenly over the classes.",
+        show_default=str(defaults.MAX_IMAGES),
     ),
     "split": _option(
         str,

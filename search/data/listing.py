@@ -1,4 +1,4 @@
-"""Listing of a folder's images, with the split and class that sub-folders name.
+"""Listing of a folder's images, with the split and class that subfolders name.
 
 Hidden files and folders are skipped. Links to files within the folder are followed; links to
 folders are not.
@@ -70,7 +70,7 @@ def list_images(root: Path) -> Listing:
     images = [file for file in files if file.is_image]
     if not images:
         raise DataError(
-            f"No images in {root}: expected PNG, JPEG, BMP or TIFF files in a sub-folder for each"
+            f"No images in {root}: expected PNG, JPEG, BMP or TIFF files in a subfolder for each"
             f" class. Found: {len(files):,} other files."
         )
     labeled = _label_files(root, images)

@@ -18,7 +18,7 @@ from multiprocessing.connection import Connection
 from typing import TypeVar
 
 from search.errors import DataError
-from search.machine.gpus import n_cores
+from search.machine.cores import n_cores
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -60,7 +60,7 @@ def _map_forked(
                 result = results[i % n_workers].recv()
             except EOFError as error:
                 raise DataError(
-                    "A process that decodes images was killed, perhaps for want of memory."
+                    "A process that decodes images was killed, perhaps for lack of memory."
                     " Try again with fewer or smaller images."
                 ) from error
             if isinstance(result, DataError):

@@ -34,7 +34,7 @@ class DataSettings(BaseModel):
         default=defaults.MAX_IMAGES,
         ge=1,
         strict=True,
-        description="The most images that are used, drawn evenly over the classes.",
+        description="Maximum number of images used, drawn evenly over the classes.",
     )
     split: tuple[float, float, float] = Field(
         default=defaults.SPLIT,

@@ -71,8 +71,8 @@ def check_log(url: str) -> list[Finding]:
             Finding(
                 "log",
                 f"{path}-wal",
-                f"SQLite's log has grown to {n_bytes / 2**20:,.0f} MB.",
-                "--fix moves it into the file.",
+                f"SQLite's write-ahead log has grown to {n_bytes / 2**20:,.0f} MB.",
+                "--fix writes it into the database file.",
                 is_wrong=False,
                 fix=lambda: checkpoint_wal(url),
             )
@@ -82,7 +82,7 @@ def check_log(url: str) -> list[Finding]:
             Finding(
                 "lock",
                 f"{path}.lock",
-                "A process has been opening the store for seconds, and keeps others from it.",
+                "A process has held the lock for seconds, so no other process can open the store.",
                 f"Find it with `fuser {path}.lock`, and end it.",
             )
         )
@@ -110,7 +110,7 @@ def check_versions(store: Store, url: str, found: Versions) -> list[Finding]:
             f"convsearch supports {found.ours_known} and {found.optuna_known}.",
             "Install the newer convsearch and Optuna that wrote them."
             if is_newer
-            else "--fix brings them up to date; workers of the older version have to end first.",
+            else "--fix brings them up to date; stop workers of the older version first.",
             fix=None if is_newer else lambda: upgrade_tables(url),
         )
     ]

@@ -52,7 +52,8 @@ def _check_study(store: Store, url: str, name: str, artifacts: Artifacts) -> lis
         Finding(
             "checkpoints",
             f"study {name}",
-            f"{len(unneeded)} files ({n_bytes / 2**20:.1f} MB) are of trials that need none.",
+            f"{len(unneeded)} files ({n_bytes / 2**20:.1f} MB) belong to trials that need them "
+            "no longer.",
             "--fix deletes them.",
             fix=partial(_delete_unneeded, url, name),
         ),
@@ -68,7 +69,7 @@ def _missing_weights(name: str, numbers: Sequence[int]) -> Finding:
     return Finding(
         "weights",
         f"study {name}",
-        f"The weights of its best trials are not all there: {which}.",
+        f"The weights of some of its best trials are missing: {which}.",
         f"Put the files back, or train one again: convsearch reproduce {name} {numbers[0]}",
         is_wrong=False,
     )
@@ -112,8 +113,8 @@ def _check_disk(what: str, folder: Path) -> list[Finding]:
         Finding(
             "room",
             f"{folder} ({what})",
-            f"{free / 2**20:,.0f} MB are free.",
-            "Make room: checkpoints and results cannot be written to a full disk.",
+            f"{free / 2**20:,.0f} MB of disk space are free.",
+            "Free some disk space: checkpoints and results cannot be written to a full disk.",
             is_wrong=free < CRITICAL_SPACE_BYTES,
         )
     ]
@@ -144,7 +145,7 @@ def _unknown_folders(root: Path, known: set[str]) -> list[Finding]:
             "checkpoints",
             str(folder),
             "No study of this store keeps its files there.",
-            "Delete the folder, if it is no other store's either.",
+            "Delete the folder, unless it belongs to another store.",
             is_wrong=False,
         )
         for folder in unknown

@@ -14,12 +14,12 @@ from storage.inspection.inconsistencies import (
 MAX_SKEW_S = 5.0
 _DESCRIPTIONS = {
     "dead worker": (
-        "Worker {worker} is gone: its process has ended, or it is silent for too long.",
+        "Worker {worker} is dead: its process has ended, or its last heartbeat is too old.",
         "--fix removes it and releases its trial.",
     ),
     "stuck trial": (
-        "Trial {trial} is RUNNING, and no living worker has it.",
-        "--fix lets it wait for a worker, or ends it if it never began.",
+        "Trial {trial} is RUNNING, but no living worker is training it.",
+        "--fix puts it back into the queue, or ends it if it never began.",
     ),
     "untold outcome": (
         "The outcome of trial {trial} is recorded, but not in Optuna's tables.",
@@ -27,12 +27,12 @@ _DESCRIPTIONS = {
     ),
     "claim": ("A claim on the budget belongs to no living worker.", "--fix releases it."),
     "open trial": (
-        "Trial {trial} has ended by our record and is open in Optuna.",
-        "--fix ends it in Optuna, too.",
+        "Trial {trial} is finished in convsearch's tables but still open in Optuna's.",
+        "--fix finishes it in Optuna's tables, too.",
     ),
     "closed trial": (
-        "Trial {trial} has ended in Optuna and is open by our record.",
-        "--fix records the outcome that Optuna has.",
+        "Trial {trial} is finished in Optuna's tables but still open in convsearch's.",
+        "--fix records the outcome that Optuna's tables have.",
     ),
     "strays": (
         "{n} rows belong to studies or trials that no longer exist in Optuna.",

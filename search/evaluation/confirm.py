@@ -16,7 +16,7 @@ from search.data import Progress
 from search.errors import ArtifactError, TrialRecordError
 from search.evaluation.confirmation_study import submit_confirmation
 from search.evaluation.model_selection import Winner, choose_winner
-from search.evaluation.test_split import TEST, WinnerPredictor, load_test_uses
+from search.evaluation.test_split_use import TEST, WinnerPredictor, load_test_uses
 from search.evaluation.trained_network import Evaluator
 from search.settings.plan import StudyTable
 from search.settings.store_url import store_url

@@ -16,7 +16,7 @@ from search.artifacts import Artifacts
 from search.artifacts.names import folder_name
 from search.data import Progress
 from search.errors import NoResultError, SettingsError
-from search.machine.gpus import n_cores
+from search.machine.cores import n_cores
 from search.settings.stored import StudySettings
 from search.strategy.seeds import CONFIRMATION, derive_seed
 from search.studies.compatibility import version_stamp

@@ -9,7 +9,8 @@ from typing import Any, Self
 from search.data import PreparedSet
 from search.errors import ModelError, TrialRecordError, WeightsNotFoundError
 from search.exported_models.archive import describe_write_error, publish_model, staging_folder
-from search.exported_models.metadata import Color, ModelFacts, describe_pixels, versions_here
+from search.exported_models.metadata import PACKAGES, Color, ModelFacts, describe_pixels
+from search.machine.package_versions import find_versions
 from search.studies.open_study import OpenStudy
 from search.studies.training_task import make_task
 from search.studies.trial_record import TrialRecord
@@ -124,7 +125,7 @@ def _facts(study: str, record: TrialRecord, data: PreparedSet) -> ModelFacts:
         pixels=describe_pixels(data.image_shape),
         fingerprint=data.fingerprint,
         val_accuracy=record.val_accuracy,
-        versions=versions_here(),
+        versions=find_versions(PACKAGES),
     )
 
 

@@ -1,11 +1,11 @@
 """The metadata of an exported model, inside its file and beside it."""
 
-from importlib.metadata import PackageNotFoundError, version
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 PACKAGES = ("convsearch", "keras", "tensorflow")
+"""Packages whose versions a model records."""
 
 Text = Annotated[str, Field(max_length=1000)]
 Side = Annotated[int, Field(ge=1, le=4096, strict=True)]
@@ -55,14 +55,3 @@ def describe_pixels(image_shape: tuple[int, int, int]) -> str:
     height, width, channels = image_shape
     color = "grey" if channels == 1 else "red, green, blue"
     return f"0 to 255, {color} ({height}, {width}, {channels})"
-
-
-def versions_here() -> dict[str, str]:
-    """Return the installed versions of the packages that write a model."""
-    found = {}
-    for name in PACKAGES:
-        try:
-            found[name] = version(name)
-        except PackageNotFoundError:  # TensorFlow has distributions of other names.
-            continue
-    return found

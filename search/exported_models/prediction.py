@@ -99,7 +99,7 @@ def predict(
 
     Args:
         model: A `.keras` file of convsearch, the metadata beside it, or a report's folder.
-        images: Files, and folders whose images are used, sorted by name, without sub-folders.
+        images: Files, and folders whose images are used, sorted by name, without subfolders.
         n_threads: Number of threads of the trainer process.
         progress: Called with the number of images read, then predicted.
         on_step: Called with the description of a step when it begins.
@@ -148,7 +148,7 @@ def _skipped_folders(paths: Sequence[Path]) -> Iterator[str]:
             inside = path.iterdir() if path.is_dir() else ()
             n = sum(it.is_dir() and not it.name.startswith(".") for it in inside)
             if n:
-                yield f"{path}: {n:,} sub-folder{' was' if n == 1 else 's were'} not entered"
+                yield f"{path}: {n:,} subfolder{' was' if n == 1 else 's were'} not entered"
 
 
 def _find(path: Path) -> Iterator[FoundImage]:

@@ -1,4 +1,4 @@
-"""This machine: GPUs, memory, signals, child processes and the format of logs.
+"""This machine: cores, GPUs, memory, installed packages, signals, child processes, log format.
 
 Nothing here depends on studies, trials or the store.
 """

@@ -3,11 +3,11 @@
 import os
 import re
 import subprocess
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from search.errors import SettingsError
+from search.machine.cores import n_cores
 
 LIST_COMMAND = ("nvidia-smi", "-L")
 LIST_TIMEOUT_S = 60.0  # Drivers that have gone to sleep take many seconds to answer.
@@ -148,10 +148,3 @@ def _is_named(device: Device, entry: str) -> bool:
     if entry.isdigit():
         return entry == device.key.partition(":")[0]
     return entry != "" and device.uuid.startswith(entry)
-
-
-def n_cores() -> int:
-    """Return the number of cores this process may use."""
-    if sys.platform == "linux":
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1

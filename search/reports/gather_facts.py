@@ -24,7 +24,7 @@ from analysis.report.facts import (
 from search.errors import SettingsError
 from search.evaluation.confirm import load_comparison
 from search.evaluation.model_selection import Winner, choose_winner, find_winner
-from search.evaluation.test_split import WinnerPredictor, load_test_uses
+from search.evaluation.test_split_use import WinnerPredictor, load_test_uses
 from search.reports.dataset_facts import describe_images
 from search.reports.example_images import examine_predictions
 from search.settings.store_url import store_url
@@ -39,13 +39,6 @@ from storage.optuna_internals import trial_id_of
 
 N_CURVES = 10
 """Number of best trials whose curves are shown."""
-TRAINING_RULES = (
-    "max_epochs",
-    "patience",
-    "plateau_patience",
-    "plateau_factor",
-    "min_learning_rate",
-)
 SPLITS = ("val", "test")
 
 
@@ -209,7 +202,7 @@ class FactsGatherer:
             n_epochs=sum(row.curve.n_epochs for row in rows),
             epochs_saved_by_pruner=_count_saved_epochs(rows, "pruned"),
             epochs_saved_by_patience=_count_saved_epochs(rows, "complete"),
-            settings={name: getattr(settings.training, name) for name in TRAINING_RULES},
+            settings=settings.training.rules(),
             versions={
                 "convsearch": settings.version,
                 "optuna": settings.optuna or "",

@@ -11,7 +11,7 @@ from analysis.report.facts import Facts
 from search.data import Progress
 from search.errors import TrialRecordError, WeightsNotFoundError
 from search.evaluation.confirm import recover_with_confirmation
-from search.evaluation.test_split import TEST, WinnerPredictor
+from search.evaluation.test_split_use import TEST, WinnerPredictor
 from search.evaluation.trained_network import Evaluator
 from search.exported_models.archive import MODEL
 from search.reports.gather_facts import FactsGatherer

@@ -39,7 +39,7 @@ def _key(default: Any, description: str, **bounds: Any) -> Any:
 class TrainingSettings(Table):
     """How each trial is trained."""
 
-    max_epochs: Count = _key(defaults.MAX_EPOCHS, "The most epochs of one trial.")
+    max_epochs: Count = _key(defaults.MAX_EPOCHS, "Maximum number of epochs of one trial.")
     patience: Count = _key(
         defaults.PATIENCE,
         "Epochs without a better validation accuracy before training stops early.",
@@ -54,12 +54,16 @@ class TrainingSettings(Table):
     min_learning_rate: float = _key(
         defaults.MIN_LEARNING_RATE, "The learning rate is not reduced below this.", ge=0
     )
-    trial_timeout: Duration | None = _key(None, "The most time of one trial; no limit by default.")
+    trial_timeout: Duration | None = _key(None, "Maximum time of one trial; no limit by default.")
     silence_timeout: Duration | None = _key(
         None,
         "A trainer that is silent for longer counts as hung. By default ten times the study's "
         "longest epoch, and at least two minutes.",
     )
+
+    def rules(self) -> dict[str, int | float]:
+        """Return the settings that affect the value of a trial that is not timed out."""
+        return self.model_dump(exclude={"trial_timeout", "silence_timeout"})
 
 
 class SearchSettings(Table):
@@ -167,7 +171,7 @@ class StoreTable(Table):
         "s3://BUCKET/PREFIX. By default a folder beside a SQLite file, and a server's database.",
     )
     max_files_mb: Count = _key(
-        defaults.MAX_FILES_MB, "The most megabytes that files may take in the database."
+        defaults.MAX_FILES_MB, "Maximum size of files in the database, in megabytes."
     )
 
 

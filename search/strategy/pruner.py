@@ -197,7 +197,9 @@ def make_pruner(
         SettingsError: If no pruner has that name.
     """
     if name not in PRUNERS:
-        raise SettingsError(f"Expected a pruner out of {', '.join(PRUNERS)}. Received: {name!r}.")
+        raise SettingsError(
+            f"Expected one of the pruners {', '.join(PRUNERS)}. Received: {name!r}."
+        )
     longest = max_epochs * n_phases
     if family_trials and name != "none":
         return FamilyPruner(name, longest, family_trials)

@@ -2,14 +2,13 @@
 
 import secrets
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from platform import python_version
 from typing import Any
 
 from search.artifacts.stores import is_folder
 from search.errors import StudyMismatchError
+from search.machine.package_versions import find_versions
 from search.settings.stored import StudySettings, WeightsFile
 from spaces import FamilyModule, SearchSpace
 
@@ -98,16 +97,12 @@ PACKAGES = ("tensorflow", "keras", "numpy", "scikit-learn")
 
 def installed_versions() -> dict[str, str]:
     """Return the installed versions of convsearch and Optuna."""
-    return {name: version(name) for name in ("convsearch", "optuna")}
+    return find_versions(("convsearch", "optuna"))
 
 
 def package_versions() -> dict[str, str]:
     """Return the versions of Python and of the packages that affect results, by name."""
-    found = {"python": python_version()}
-    for name in PACKAGES:
-        with suppress(PackageNotFoundError):
-            found[name] = version(name)
-    return found
+    return {"python": python_version(), **find_versions(PACKAGES)}
 
 
 def version_stamp() -> dict[str, Any]:

@@ -30,8 +30,6 @@ N_INITIAL_CONFIGS = 10
 """Maximum number of configs tried again first, of trials whose values are not comparable."""
 COPIED_FROM = "taken_from"
 """Attribute of a copied trial: its original study and trial."""
-TIMEOUT_SETTINGS = {"trial_timeout", "silence_timeout"}
-"""Training settings without effect on the value of a trial that did not time out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,8 +169,7 @@ def are_comparable(old: StudySettings, new: StudySettings, image_set: str) -> bo
         return False
     if image_set == "transfer" and _weights_of(old) != _weights_of(new):
         return False
-    rules = [it.training.model_dump(exclude=TIMEOUT_SETTINGS) for it in (old, new)]
-    return bool(rules[0] == rules[1])
+    return old.training.rules() == new.training.rules()
 
 
 def _weights_of(settings: StudySettings) -> tuple[Any, ...] | None:

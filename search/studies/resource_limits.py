@@ -1,7 +1,7 @@
 """Limits of networks and number of workers, by the resources of this machine."""
 
 from search import defaults
-from search.machine.gpus import n_cores
+from search.machine.cores import n_cores
 from search.machine.memory import total_mb
 from search.settings.plan import StudyPlan
 from spaces import Limits, SearchSpace

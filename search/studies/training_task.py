@@ -26,7 +26,7 @@ def make_task(
     Raises:
         DataError: If the study's images are not found.
     """
-    training, weights = opened.settings.training, opened.settings.weights
+    weights = opened.settings.weights
     data = opened.data_of(config.family)
     return Task(
         config=config.to_json(),
@@ -35,7 +35,7 @@ def make_task(
         checkpoint=str(checkpoint or ""),
         resume_from=str(resume_from or ""),
         seed=seed,
-        **training.model_dump(exclude={"trial_timeout", "silence_timeout"}),
+        **opened.settings.training.rules(),
         weights=None if weights is None else weights.model_dump(),
         features=str(default_cache_dir() / FEATURES_FOLDER),
         modules=tuple(map(asdict, opened.settings.modules)),

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 from analysis import Ranking, StudyStatus, follow_status, load_status, rank
 from search.data import Progress
-from search.machine.gpus import CPU, Device, choose_gpus, n_cores
+from search.machine.cores import n_cores
+from search.machine.gpus import CPU, Device, choose_gpus
 from search.settings.plan import StudyTable
 from search.settings.store_url import store_url
 from search.studies.resolved_plan import ResolvedPlan

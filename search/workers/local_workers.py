@@ -127,7 +127,7 @@ class LocalWorkers:
             self._failures.append(now)
         self._restarts.append(now)
         wait_s = min(MAX_BACKOFF_S, BACKOFF_S * 2 ** (len(self._restarts) - 1))
-        logger.warning("worker %d ended with %s and is started again", index, how)
+        logger.warning("worker %d ended with %s and is restarted", index, how)
         self._restart_at[index] = now + wait_s
 
     def _is_out_of_memory(self, code: int) -> bool:

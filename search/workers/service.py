@@ -7,7 +7,8 @@ from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 
-from search.machine.gpus import Device, n_cores
+from search.machine.cores import n_cores
+from search.machine.gpus import Device
 from search.machine.log_format import Format, log_context
 from search.machine.processes import call_when_stdin_closes
 from search.machine.signals import stop_on_signal

@@ -29,7 +29,7 @@ from search.trainer.protocol import (
 )
 from search.workers.family_failures import record_traceback
 from search.workers.proposals import Proposal
-from search.workers.trial_watchdog import TrialLimits
+from search.workers.trial_limits import TrialLimits
 from storage import EpochRow, Outcome, record_epoch, set_activity
 from storage.database.retry import call_with_retry
 from storage.optuna_internals import reported_steps

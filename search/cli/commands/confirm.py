@@ -7,13 +7,12 @@ import typer
 
 from search import defaults
 from search.cli import options
-from search.cli.commands.run import STOPPING_MESSAGE
 
 
 def confirm(
     study: options.Study,
     top: Annotated[
-        int, typer.Option(min=1, max=100, help="How many of the best configs.")
+        int, typer.Option(min=1, max=100, help="Number of best configs to train again.")
     ] = defaults.CONFIRM_TOP,
     seeds: Annotated[
         int, typer.Option(min=2, max=100, help="Trainings of each.")
@@ -39,7 +38,7 @@ def confirm(
     )
     from search.cli.views.confirmation import show_confirm_result, show_test_uses
     from search.cli.views.live_progress import live_view
-    from search.cli.views.run import show_submission
+    from search.cli.views.run import show_stopping, show_submission
     from search.evaluation.confirm import confirm as run_confirmation
     from search.settings.option_keys import OPTION_NAMES, by_key
     from search.settings.study_file import read_plan
@@ -58,7 +57,7 @@ def confirm(
             opens_test=test,
             progress=progress,
             on_submit=lambda submission: show_submission(console, submission),
-            on_stop=lambda: print_line(console, STOPPING_MESSAGE),
+            on_stop=lambda: show_stopping(console),
             on_score=lambda: print_line(console, "Scoring the winner on the test split"),
             view=view,
         )

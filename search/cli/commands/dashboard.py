@@ -18,10 +18,10 @@ if TYPE_CHECKING:
 def dashboard(
     store: options.Store = None,
     host: Annotated[
-        str, typer.Option(help="Address to listen at; 0.0.0.0 is all of this machine's.")
+        str, typer.Option(help="Address to listen on; 0.0.0.0 for all interfaces.")
     ] = defaults.DASHBOARD_HOST,
     port: Annotated[
-        int, typer.Option(min=0, max=65_535, help="0 takes any free one.")
+        int, typer.Option(min=0, max=65_535, help="Port; 0 picks a free one.")
     ] = defaults.DASHBOARD_PORT,
     token: Annotated[
         str | None,

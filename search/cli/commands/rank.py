@@ -21,7 +21,7 @@ def rank(
         float | None,
         typer.Option(
             metavar="DISTANCE",
-            help="Smaller or faster trials within this distance of the best, as 0.01.",
+            help="Smaller or faster trials within this distance of the best, such as 0.01.",
             show_default=False,
         ),
     ] = None,

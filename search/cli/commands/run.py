@@ -17,7 +17,6 @@ DEMO_TRIALS = 10
 DEMO_EPOCHS = 8
 DEMO_FAMILIES = ("plain",)
 """The fastest to train: the demo takes two minutes."""
-STOPPING_MESSAGE = "Stopping: workers release their trials. Ctrl-C again exits at once."
 
 
 def demo(
@@ -80,7 +79,12 @@ def _run(given: StudyOptions, *, is_json: bool, dashboard: str | None = None) ->
     )
     from search.cli.views.live_progress import live_view
     from search.cli.views.ranking import show_ranking
-    from search.cli.views.run import show_dashboard_address, show_ending, show_submission
+    from search.cli.views.run import (
+        show_dashboard_address,
+        show_ending,
+        show_stopping,
+        show_submission,
+    )
     from search.dashboard.child_process import DashboardProcess
     from search.settings.study_file import read_plan
     from search.studies.resolved_plan import resolve_plan
@@ -110,7 +114,7 @@ def _run(given: StudyOptions, *, is_json: bool, dashboard: str | None = None) ->
     ):
         result = run_plan(
             plan,
-            RunCallbacks(on_submit, lambda: print_line(console, STOPPING_MESSAGE), view),
+            RunCallbacks(on_submit, lambda: show_stopping(console), view),
             progress=progress,
         )
     if is_json:

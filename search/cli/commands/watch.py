@@ -12,7 +12,7 @@ from search.cli.store import open_for_reading
 def watch(
     study: options.Study,
     every: Annotated[
-        str, typer.Option(metavar="TIME", help="How often to refresh, as 2s or 1m.")
+        str, typer.Option(metavar="TIME", help="How often to refresh, such as 2s or 1m.")
     ] = "2s",
     store: options.Store = None,
 ) -> None:

@@ -29,7 +29,7 @@ def worker(
         str | None,
         typer.Option(
             metavar="TIME",
-            help="Exit after this time without work, as 10m.",
+            help="Exit after this time without work, such as 10m.",
             show_default="wait for ever",
         ),
     ] = None,

@@ -53,6 +53,11 @@ def show_dashboard_address(console: Console, dashboard: "DashboardProcess") -> N
     console.print(f"Dashboard: {dashboard.address}", soft_wrap=True)
 
 
+def show_stopping(console: Console) -> None:
+    """Show that a signal was received, and what happens now."""
+    print_line(console, "Stopping: workers release their trials. Ctrl-C again exits at once.")
+
+
 def describe_submission(submission: "Submission") -> dict[str, Any]:
     """Return a submitted study as JSON; the store's URL has no password."""
     record = submission.record

@@ -167,9 +167,9 @@ def test_names_are_not_cut_and_notes_on_images_are_shown(call: Call, tmp_path: P
     for number in range(2):
         (line,) = (line for line in out.splitlines() if f"{name}/{number}.png" in line)
     assert line.rstrip().endswith("30×20 pixels made 16×16; stretched: it is not square")
-    assert f"{name}: 1 sub-folder was not entered" in err.splitlines()
+    assert f"{name}: 1 subfolder was not entered" in err.splitlines()
     document = json.loads(call("predict", "best.keras", name, "--json")[1])
-    assert document["notes"] == [f"{name}: 1 sub-folder was not entered"]
+    assert document["notes"] == [f"{name}: 1 subfolder was not entered"]
 
 
 def test_command_process_does_not_load_tensorflow(tmp_path: Path) -> None:

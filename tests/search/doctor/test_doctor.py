@@ -309,7 +309,7 @@ def test_low_disk_space_is_reported(opened: OpenStudy, monkeypatch: pytest.Monke
     monkeypatch.setattr("shutil.disk_usage", lambda _: usage)
     report = look(opened)
     assert set(checks(report)) == {"room"}
-    assert "50 MB are free" in report.left[0].what
+    assert "50 MB of disk space are free" in report.left[0].what
 
 
 @ON_ONE_STORE

@@ -215,7 +215,7 @@ def test_killed_worker_of_several_is_started_again(
     command = start("worker", opened.name, "--workers", "2", url=url)
     wait_until(lambda: load_status(opened.store, opened.name).n_done >= 3, command)
     psutil.Process(command.process.pid).children()[0].kill()
-    again = "ended with signal SIGKILL and is started again"
+    again = "ended with signal SIGKILL and is restarted"
     wait_until(lambda: again in command.words, command)
     n_trials = load_status(opened.store, opened.name).n_done + 100
     set_budget(opened.store, opened.study_id, n_trials=n_trials, timeout_s=None)

@@ -149,7 +149,7 @@ def test_plain_optuna_study_is_exported(call: Call, store_url: str, opened: Open
 
 
 BAD_EXPORTS = {
-    "unknown format": (("--format", "xls"), "Expected a format out of csv, parquet, json"),
+    "unknown format": (("--format", "xls"), "Expected one of the formats csv, parquet, json"),
     "no file for parquet": (("--format", "parquet"), "name a file with --out"),
     "no folder": (("--out", "none/trials.csv"), "there is no folder none"),
     "a folder": (("--out", "."), "Received a folder"),

@@ -9,7 +9,7 @@ import pytest
 from search.data import PreparedSet
 from search.errors import WeightsNotFoundError
 from search.evaluation.model_selection import Winner
-from search.evaluation.test_split import WinnerPredictor, load_test_uses
+from search.evaluation.test_split_use import WinnerPredictor, load_test_uses
 from search.evaluation.trained_network import Evaluator
 from search.studies.open_study import OpenStudy
 from search.trainer.predictions import SplitPredictions
