@@ -52,8 +52,8 @@ def _check_study(store: Store, url: str, name: str, artifacts: Artifacts) -> lis
         Finding(
             "checkpoints",
             f"study {name}",
-            f"{len(unneeded)} files ({n_bytes / 2**20:.1f} MB) belong to trials that need them "
-            "no longer.",
+            f"{len(unneeded)} files ({n_bytes / 2**20:.1f} MB) belong to trials that no "
+            "longer need them.",
             "--fix deletes them.",
             fix=partial(_delete_unneeded, url, name),
         ),

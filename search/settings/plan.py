@@ -61,7 +61,7 @@ class TrainingSettings(Table):
         "longest epoch, and at least two minutes.",
     )
 
-    def rules(self) -> dict[str, int | float]:
+    def rules(self) -> dict[str, Any]:
         """Return the settings that affect the value of a trial that is not timed out."""
         return self.model_dump(exclude={"trial_timeout", "silence_timeout"})
 
