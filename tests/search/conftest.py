@@ -1,6 +1,9 @@
 """Fixtures for the tests of `search`: a tiny image set, and a small study on it."""
 
+import shutil
+import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +15,9 @@ from search.settings.plan import StudyPlan
 from search.studies.open_study import OpenStudy
 from search.studies.resolved_plan import resolve_plan
 from search.studies.submission import submit
+from search.trainer.pool import TrainerPool
+from search.workers.worker import Worker
+from storage import Store
 
 SMALL_SPACE: dict[str, Any] = {
     "families": ["plain"],
@@ -89,3 +95,33 @@ def make_study(blobs: Path, tmp_path: Path) -> Callable[..., OpenStudy]:
 def opened(make_study: Callable[..., OpenStudy]) -> OpenStudy:
     """The small study, open for a worker."""
     return make_study()
+
+
+@pytest.fixture(scope="session")
+def trained_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a study whose three trials were trained; tests work on copies of it."""
+    folder = tmp_path_factory.mktemp("trained")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("CONVSEARCH_CACHE", str(folder / "cache"))
+        plan = make_plan(write_blobs(folder / "blobs.npz"), folder, space={"dense_layers": [0, 1]})
+        submission = submit(resolve_plan(plan))
+        with closing(submission.store):
+            Worker(OpenStudy.load(submission.store, submission.record.name), TrainerPool()).run()
+    return folder
+
+
+def copy_study(folder: Path, to: Path) -> OpenStudy:
+    """Copy the folder of a study, correct the paths in its store, and open it."""
+    shutil.copytree(folder, to, dirs_exist_ok=True)
+    with closing(sqlite3.connect(to / "store.db")) as connection, connection:
+        connection.execute(
+            "UPDATE convsearch_studies SET settings = replace(settings, ?, ?)",
+            (str(folder), str(to)),
+        )
+    return OpenStudy.load(Store.open(f"sqlite:///{to / 'store.db'}"), "small")
+
+
+@pytest.fixture
+def trained(trained_folder: Path, tmp_path: Path) -> OpenStudy:
+    """The small study after its three trials were trained."""
+    return copy_study(trained_folder, tmp_path)

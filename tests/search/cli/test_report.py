@@ -21,9 +21,7 @@ from search.evaluation.confirmation_study import submit_confirmation
 from search.evaluation.trained_network import Evaluator
 from search.reports.report import STEPS, report
 from search.studies.open_study import OpenStudy
-from search.trainer.pool import TrainerPool
 from search.workers.proposals import next_proposal
-from search.workers.worker import Worker
 from storage import Outcome, finish_trial, set_budget
 
 Call = Callable[..., tuple[int, str, str]]
@@ -40,14 +38,6 @@ FILES = {
 
 def url_of(opened: OpenStudy) -> str:
     return opened.store.url.render_as_string(hide_password=False)
-
-
-@pytest.fixture
-def trained(make_study: MakeStudy) -> OpenStudy:
-    """A study whose three trials were trained."""
-    opened = make_study(space={"dense_layers": [0, 1]})
-    Worker(opened, TrainerPool()).run()
-    return opened
 
 
 @pytest.fixture

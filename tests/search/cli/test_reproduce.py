@@ -12,21 +12,11 @@ from search.settings.overrides import plan_from_record
 from search.studies.fork import fork
 from search.studies.open_study import OpenStudy
 from search.studies.resolved_plan import resolve_plan
-from search.trainer.pool import TrainerPool
-from search.workers.worker import Worker
 from storage import EpochRow, delete_study, load_study, load_trials
 from storage.tables import epochs
 
 MakeStudy = Callable[..., OpenStudy]
 Call = Callable[..., tuple[int, str, str]]
-
-
-@pytest.fixture
-def trained(make_study: MakeStudy) -> OpenStudy:
-    """A study of two trials that were trained."""
-    opened = make_study(budget={"trials": 2}, space={"dense_layers": [0, 1]})
-    Worker(opened, TrainerPool()).run()
-    return opened
 
 
 def url_of(opened: OpenStudy) -> str:

@@ -4,6 +4,7 @@ import json
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from pathlib import Path
 from typing import Any
 
 import optuna
@@ -13,11 +14,8 @@ from analysis.dashboard.app import Dashboard
 from analysis.dashboard.guard import Access, Guard
 from analysis.dashboard.plots import PLOTS
 from search.reports.dataset_facts import load_dataset_facts
-from search.studies.open_study import OpenStudy
-from search.studies.resolved_plan import resolve_plan
-from search.trainer.pool import TrainerPool
-from search.workers.worker import Worker
 from storage import Store
+from tests.search.conftest import copy_study
 
 TOKEN = "a-token-of-the-tests"
 PAGES = {
@@ -32,28 +30,19 @@ OPEN = Access(None, False, frozenset())
 
 
 @pytest.fixture(scope="module")
-def searched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def searched(trained_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> str:
     """The URL of a store with a study of three trained trials and a plain Optuna study."""
-    from search.studies.submission import submit
-    from tests.search.conftest import make_plan, write_blobs
-
-    folder = tmp_path_factory.mktemp("dashboard")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("CONVSEARCH_CACHE", str(folder / "cache"))
-        space = {"dense_layers": [0, 1]}
-        plan = make_plan(write_blobs(folder / "blobs.npz"), folder, space=space)
-        submission = submit(resolve_plan(plan))
-        Worker(OpenStudy.load(submission.store, "small"), TrainerPool()).run()
+    store = copy_study(trained_folder, tmp_path_factory.mktemp("dashboard")).store
+    with closing(store):
         plain = optuna.create_study(
-            storage=submission.store.optuna_storage, study_name="plain", direction="maximize"
+            storage=store.optuna_storage, study_name="plain", direction="maximize"
         )
         for value, broken in ((0.5, 0.0), (0.9, 1.0), (0.6, -1.0)):
             trial = plain.ask()
             trial.set_constraint("size", broken)
             plain.tell(trial, value)
         plain.ask()
-        submission.store.close()
-        yield plan.store.url or ""
+    return store.url.render_as_string()
 
 
 Serve = Callable[[Access], str]

@@ -6,20 +6,16 @@ import socket
 import subprocess
 import sys
 import zipfile
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from analysis import rank
 from search.errors import ModelError, TrialRecordError
 from search.evaluation.trained_network import Evaluator
 from search.exported_models.archive import RECORD, read_model_file
 from search.studies.open_study import OpenStudy
-from search.trainer.pool import TrainerPool
-from search.trainer.predictions import SplitPredictions
-from search.workers.worker import Worker
-from storage import load_trials
 
 BARE = """
 import sys
@@ -34,31 +30,22 @@ assert not ours, ours
 """
 
 
-def predict(opened: OpenStudy, number: int, split: str) -> SplitPredictions:
-    with Evaluator(opened, number) as network:
-        return network.predict(split)
-
-
-def save_model(opened: OpenStudy, number: int, path: Path) -> None:
-    with Evaluator(opened, number) as network:
-        network.save_model(path)
-
-
-@pytest.fixture
-def trained(make_study: Callable[..., OpenStudy]) -> tuple[OpenStudy, int, float]:
-    """A study with one trained trial, its number and its value."""
-    opened = make_study(budget={"trials": 1}, search={"pruner": "none", "seed": 2})
-    Worker(opened, TrainerPool()).run()
-    (row,) = (row for row in load_trials(opened.store, opened.study_id) if row.value is not None)
-    assert row.value is not None
-    return opened, row.number, row.value
+def best_of(opened: OpenStudy) -> tuple[int, float]:
+    """Return the number and the value of the best trial."""
+    ranking = rank(opened.store, opened.name)
+    best = ranking.counted[0]
+    assert best.val_accuracy is not None
+    return best.number, best.val_accuracy
 
 
 def test_predictions_are_those_of_the_trainer_and_of_bare_keras(
-    trained: tuple[OpenStudy, int, float], tmp_path: Path
+    trained: OpenStudy, tmp_path: Path
 ) -> None:
-    opened, number, value = trained
-    predictions = predict(opened, number, "val")
+    number, value = best_of(trained)
+    with Evaluator(trained, number) as network:
+        predictions = network.predict("val")
+        ours = network.predict("test").probabilities
+        network.save_model(tmp_path / "best.keras")
     said = predictions.probabilities.argmax(axis=1)
     is_right = said == predictions.labels
     assert is_right.mean() == pytest.approx(value)
@@ -71,33 +58,29 @@ def test_predictions_are_those_of_the_trainer_and_of_bare_keras(
     assert predictions.labels[right].tolist() == sorted(set(predictions.labels[is_right].tolist()))
     assert predictions.heat.max() == 255
 
-    data = opened.data_of("plain")
-    np.save(tmp_path / "images.npy", data.images("test"))
-    save_model(opened, number, tmp_path / "best.keras")
+    np.save(tmp_path / "images.npy", trained.data_of("plain").images("test"))
     subprocess.run([sys.executable, "-P", "-c", BARE], cwd=tmp_path, check=True)
-    ours = predict(opened, number, "test").probabilities
     np.testing.assert_allclose(np.load(tmp_path / "answers.npy"), ours, atol=1e-6)
 
 
-def test_model_records_its_origin_and_nothing_personal(
-    trained: tuple[OpenStudy, int, float], tmp_path: Path
-) -> None:
-    opened, number, value = trained
+def test_model_records_its_origin_and_nothing_personal(trained: OpenStudy, tmp_path: Path) -> None:
+    number, value = best_of(trained)
     folder = tmp_path / "report"
     folder.mkdir()
     (folder / "best.keras").write_text("an earlier one")
     (folder / "best.json").write_text("its record")
-    save_model(opened, number, folder / "best.keras")
+    with Evaluator(trained, number) as network:
+        network.save_model(folder / "best.keras")
     assert sorted(path.name for path in folder.iterdir()) == ["best.json", "best.keras"]
     facts = read_model_file(folder / "best.keras")
     record = json.loads((folder / "best.json").read_text())
     assert facts.model_dump(mode="json") == record
-    assert record["classes"] == list(opened.data_of("plain").classes)
+    assert record["classes"] == list(trained.data_of("plain").classes)
     assert (record["study"], record["trial"], record["family"]) == ("small", number, "plain")
     assert record["image_shape"] == [16, 16, 1]
     assert record["pixels"] == "0 to 255, grey (16, 16, 1)"
     assert record["val_accuracy"] == value
-    assert record["fingerprint"] == opened.data_of("plain").fingerprint
+    assert record["fingerprint"] == trained.data_of("plain").fingerprint
     assert {"convsearch", "keras", "tensorflow"} <= set(record["versions"])
     with zipfile.ZipFile(folder / "best.keras") as archive:
         assert json.loads(archive.read(RECORD)) == record
@@ -107,32 +90,36 @@ def test_model_records_its_origin_and_nothing_personal(
 
 
 def test_failed_export_leaves_no_partial_file_and_keeps_the_old_model(
-    trained: tuple[OpenStudy, int, float], tmp_path: Path
+    trained: OpenStudy, tmp_path: Path
 ) -> None:
-    opened, number, _ = trained
+    network = Evaluator(trained, best_of(trained)[0])
     with pytest.raises(ModelError, match=r"Cannot write .*best\.keras: No such file"):
-        save_model(opened, number, tmp_path / "nowhere" / "best.keras")
+        network.save_model(tmp_path / "nowhere" / "best.keras")
     folder = tmp_path / "full"
     folder.mkdir()
     (folder / "best.keras").write_text("an earlier one")
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (4096, before[1]))  # Like a full disk.
     try:
-        with pytest.raises(ModelError, match=r"Cannot write .*best\.keras: File too large"):
-            save_model(opened, number, folder / "best.keras")
+        with network, pytest.raises(ModelError, match=r"Cannot write .*best\.keras: File too"):
+            network.save_model(folder / "best.keras")
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
     assert [path.name for path in folder.iterdir()] == ["best.keras"]
     assert (folder / "best.keras").read_text() == "an earlier one"
 
 
-def test_missing_weights_are_an_error(trained: tuple[OpenStudy, int, float]) -> None:
-    opened, number, _ = trained
-    checkpoint = opened.artifacts.load(number)
+def test_missing_weights_are_an_error(trained: OpenStudy) -> None:
+    number, _ = best_of(trained)
+    checkpoint = trained.artifacts.load(number)
     assert checkpoint is not None
     checkpoint.write_bytes(b"broken")
-    with pytest.raises(TrialRecordError, match="does not hold the weights of this trial"):
-        predict(opened, number, "val")
+    message = "does not hold the weights of this trial"
+    with (
+        Evaluator(trained, number) as network,
+        pytest.raises(TrialRecordError, match=message),
+    ):
+        network.predict("val")
     checkpoint.unlink()
     with pytest.raises(TrialRecordError, match="are not kept"):
-        predict(opened, number, "val")
+        Evaluator(trained, number).predict("val")

@@ -20,10 +20,12 @@ from search.training.phase import assign_state, predict_in_batches
 from spaces import Config, SearchSpace, predict_cost
 from spaces.keras_models import build_model
 from spaces.models.backbones import RANDOM_WEIGHTS
+from tests.search.conftest import write_blobs
 
 SIZE = 32
+BACKBONE = "mobilenet"  # The one with the fewest layers that has batch normalization.
 ACTIVE = {
-    "backbone": "mobilenet_v2",
+    "backbone": BACKBONE,
     "unfrozen_layers": 3,
     "fine_tuning_rate": 0.1,
     "dense_layers": 1,
@@ -42,10 +44,17 @@ def _deterministic() -> Iterator[None]:
     tf.keras.backend.clear_session()
 
 
-@pytest.fixture
-def larger(blobs: Path, cache_folder: Path) -> PreparedSet:
+@pytest.fixture(scope="module")
+def module_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of the images and of features that tests share."""
+    return tmp_path_factory.mktemp("transfer")
+
+
+@pytest.fixture(scope="module")
+def larger(module_folder: Path) -> PreparedSet:
     """The set `blobs`, in images as large as a backbone needs."""
-    return prepare(DataSettings(source=str(blobs), image_size=SIZE), cache_folder)
+    blobs = write_blobs(module_folder / "blobs.npz")
+    return prepare(DataSettings(source=str(blobs), image_size=SIZE), module_folder / "cache")
 
 
 def draw_config(**narrowed: Any) -> Config:
@@ -54,6 +63,7 @@ def draw_config(**narrowed: Any) -> Config:
 
 
 def make_task(data: PreparedSet, folder: Path, name: str, config: Config, **values: Any) -> Task:
+    """Return a task; features are those that all tests share, unless `values` name a folder."""
     task = Task(
         config=config.to_json(),
         data=str(data.path),
@@ -66,7 +76,7 @@ def make_task(data: PreparedSet, folder: Path, name: str, config: Config, **valu
         plateau_factor=0.5,
         min_learning_rate=1e-6,
         weights={"source": "none", "mode": None, "digest": "none"},
-        features=str(folder / "features"),
+        features=str(Path(data.path).parents[1] / "features"),
     )
     return replace(task, **values)
 
@@ -173,7 +183,8 @@ def test_features_are_computed_once_and_shared(
     larger: PreparedSet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen: list[tuple[int, int]] = []
-    task = make_task(larger, tmp_path, "one", draw_config())
+    mine = {"features": str(tmp_path / "features")}
+    task = make_task(larger, tmp_path, "one", draw_config(), **mine)
     Fit(task, larger, lambda done, total: seen.append((done, total)))
     assert seen == [(0, larger.counts["train"]), (0, larger.counts["val"])]
 
@@ -182,24 +193,23 @@ def test_features_are_computed_once_and_shared(
 
     monkeypatch.setattr(feature_cache, "build_extractor", refuse)
     other = draw_config(units=64, optimizer="sgd")
-    Fit(make_task(larger, tmp_path, "two", other, seed=6), larger)
-    with pytest.raises(AssertionError, match="computed again"):
-        Fit(make_task(larger, tmp_path, "three", draw_config(backbone="mobilenet")), larger)
-    with pytest.raises(AssertionError, match="computed again"):
-        Fit(make_task(larger, tmp_path, "four", draw_config(augmentation=True)), larger)
+    Fit(make_task(larger, tmp_path, "two", other, seed=6, **mine), larger)
+    for change in ({"backbone": "mobilenet_v2"}, {"augmentation": True}):
+        task = make_task(larger, tmp_path, "three", draw_config(**change), **mine)
+        with pytest.raises(AssertionError, match="computed again"):
+            Fit(task, larger)
 
 
 def test_augmented_epochs_alternate_among_a_few_passes(
     larger: PreparedSet, tmp_path: Path
 ) -> None:
-    task = make_task(larger, tmp_path, "one", draw_config(augmentation=True))
+    mine = {"features": str(tmp_path / "features")}
+    task = make_task(larger, tmp_path, "one", draw_config(augmentation=True), **mine)
     fit = Fit(task, larger)
     files = sorted(path.name for path in (tmp_path / "features").glob("*.npy"))
     assert len(files) == N_PASSES + 1
     firsts = [next(fit.phase.feed.batches(epoch)) for epoch in range(1, N_PASSES + 1)]
-    again = Features(
-        tmp_path / "features", larger, "mobilenet_v2", RANDOM_WEIGHTS, lambda *_: None
-    )
+    again = Features(tmp_path / "features", larger, BACKBONE, RANDOM_WEIGHTS, lambda *_: None)
     passes = [again.maps("train", number) for number in range(1, N_PASSES + 1)]
     assert not np.array_equal(passes[0], passes[1])
     for (maps, labels), whole in zip(firsts, passes, strict=True):
@@ -212,7 +222,7 @@ def test_damaged_features_are_computed_again(
     larger: PreparedSet, tmp_path: Path, damage: str
 ) -> None:
     def load() -> Features:
-        return Features(tmp_path, larger, "mobilenet_v2", RANDOM_WEIGHTS, lambda *_: None)
+        return Features(tmp_path, larger, BACKBONE, RANDOM_WEIGHTS, lambda *_: None)
 
     maps = np.array(load().maps("val"))
     (path,) = tmp_path.glob("*.npy")
@@ -228,7 +238,7 @@ def test_damaged_features_are_computed_again(
 def test_features_are_the_backbones_output_for_the_images(
     larger: PreparedSet, tmp_path: Path
 ) -> None:
-    found = Features(tmp_path, larger, "mobilenet_v2", RANDOM_WEIGHTS, lambda *_: None)
-    extractor = feature_cache.build_extractor("mobilenet_v2", larger.image_shape, RANDOM_WEIGHTS)
+    found = Features(tmp_path, larger, BACKBONE, RANDOM_WEIGHTS, lambda *_: None)
+    extractor = feature_cache.build_extractor(BACKBONE, larger.image_shape, RANDOM_WEIGHTS)
     wanted = predict_in_batches(extractor, larger.images("val"), 32)
     np.testing.assert_array_equal(found.maps("val"), wanted)
