@@ -2,8 +2,8 @@
 
 import shutil
 import sqlite3
-from collections.abc import Callable
-from contextlib import closing
+from collections.abc import Callable, Iterator
+from contextlib import closing, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from search.studies.open_study import OpenStudy
 from search.studies.resolved_plan import resolve_plan
 from search.studies.submission import submit
 from search.trainer.pool import TrainerPool
+from search.trainer.process import Trainer
 from search.workers.worker import Worker
 from storage import Store
 
@@ -125,3 +126,19 @@ def copy_study(folder: Path, to: Path) -> OpenStudy:
 def trained(trained_folder: Path, tmp_path: Path) -> OpenStudy:
     """The small study after its three trials were trained."""
     return copy_study(trained_folder, tmp_path)
+
+
+@pytest.fixture(scope="session")
+def session_trainer() -> Iterator[Trainer]:
+    """A trainer that has loaded TensorFlow once for many tests."""
+    with closing(Trainer()) as trainer:
+        yield trainer
+
+
+@pytest.fixture
+def warm_trainer(session_trainer: Trainer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Use that trainer wherever this process would start one for a few requests."""
+    users = ("evaluation.trained_network", "evaluation.reproduction", "exported_models.prediction")
+    for module in users:
+        name = f"search.{module}.temporary_trainer"
+        monkeypatch.setattr(name, lambda _: nullcontext(session_trainer))

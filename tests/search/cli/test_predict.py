@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 from PIL import Image
 
 from search.exported_models.archive import publish_model
@@ -80,6 +81,7 @@ def test_predictions_are_those_of_the_network(call: Call, tmp_path: Path) -> Non
     ]
 
 
+@pytest.mark.usefixtures("warm_trainer")
 def test_unreadable_image_does_not_affect_others(call: Call, tmp_path: Path) -> None:
     make_model(tmp_path / "best.keras", 1)
     save_images(tmp_path / "images", 1, 16, 16)
@@ -108,6 +110,7 @@ def test_unreadable_image_does_not_affect_others(call: Call, tmp_path: Path) -> 
     ]
 
 
+@pytest.mark.usefixtures("warm_trainer")
 def test_unusable_model_is_an_error_of_one_line(call: Call, tmp_path: Path) -> None:
     save_images(tmp_path / "images", 1, 16, 16)
     make_model(tmp_path / "best.keras", 1)
@@ -141,6 +144,7 @@ def test_unusable_model_is_an_error_of_one_line(call: Call, tmp_path: Path) -> N
         assert "Traceback" not in err
 
 
+@pytest.mark.usefixtures("warm_trainer")
 def test_model_may_be_the_folder_of_a_report_or_the_record_in_it(
     call: Call, tmp_path: Path
 ) -> None:
@@ -156,6 +160,7 @@ def test_model_may_be_the_folder_of_a_report_or_the_record_in_it(
     assert (code, "Cannot read the model report/best.keras: No such file" in err) == (2, True)
 
 
+@pytest.mark.usefixtures("warm_trainer")
 def test_names_are_not_cut_and_notes_on_images_are_shown(call: Call, tmp_path: Path) -> None:
     make_model(tmp_path / "best.keras", 1)
     name = "a" * 100

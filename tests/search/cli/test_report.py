@@ -127,7 +127,7 @@ def check_nothing_personal(folder: Path, opened: OpenStudy) -> None:
             assert secret not in text, (path.name, secret)
 
 
-@pytest.mark.usefixtures("without_kernel")
+@pytest.mark.usefixtures("without_kernel", "warm_trainer")
 def test_report_of_a_running_study_is_partial_and_does_not_use_the_test_split(
     trained: OpenStudy, call: Call, tmp_path: Path
 ) -> None:
@@ -156,7 +156,7 @@ def test_report_of_a_running_study_is_partial_and_does_not_use_the_test_split(
     run_again(tmp_path / "part" / "report.ipynb")
 
 
-@pytest.mark.usefixtures("without_kernel")
+@pytest.mark.usefixtures("without_kernel", "warm_trainer")
 def test_report_without_the_winners_weights_says_so(
     trained: OpenStudy, call: Call, tmp_path: Path
 ) -> None:
@@ -178,7 +178,7 @@ def test_report_without_the_winners_weights_says_so(
     assert facts["test_uses"] == []
 
 
-@pytest.mark.usefixtures("without_kernel")
+@pytest.mark.usefixtures("without_kernel", "warm_trainer")
 def test_test_split_is_not_used_while_a_confirmation_runs(
     trained: OpenStudy, tmp_path: Path
 ) -> None:

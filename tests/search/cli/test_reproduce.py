@@ -23,6 +23,7 @@ def url_of(opened: OpenStudy) -> str:
     return opened.store.url.render_as_string(hide_password=False)
 
 
+@pytest.mark.usefixtures("warm_trainer")
 def test_curve_is_the_same_to_the_last_digit_in_a_fork_too(trained: OpenStudy) -> None:
     reported: list[tuple[int, int, str]] = []
     found = reproduce(trained.store, "small", 1, progress=lambda *it: reported.append(it))
@@ -40,6 +41,7 @@ def test_curve_is_the_same_to_the_last_digit_in_a_fork_too(trained: OpenStudy) -
         reproduce(trained.store, "new", taken[1].number)
 
 
+@pytest.mark.usefixtures("warm_trainer")
 def test_command_shows_a_curve_that_differs(trained: OpenStudy, call: Call) -> None:
     place = ("--store", url_of(trained))
     code, out, err = call("reproduce", "small", "1", *place)

@@ -63,6 +63,7 @@ def test_predictions_are_those_of_the_trainer_and_of_bare_keras(
     np.testing.assert_allclose(np.load(tmp_path / "answers.npy"), ours, atol=1e-6)
 
 
+@pytest.mark.usefixtures("warm_trainer")
 def test_model_records_its_origin_and_nothing_personal(trained: OpenStudy, tmp_path: Path) -> None:
     number, value = best_of(trained)
     folder = tmp_path / "report"
@@ -109,6 +110,7 @@ def test_failed_export_leaves_no_partial_file_and_keeps_the_old_model(
     assert (folder / "best.keras").read_text() == "an earlier one"
 
 
+@pytest.mark.usefixtures("warm_trainer")
 def test_missing_weights_are_an_error(trained: OpenStudy) -> None:
     number, _ = best_of(trained)
     checkpoint = trained.artifacts.load(number)

@@ -158,8 +158,16 @@ def test_two_standing_workers_share_two_studies_exactly(
     assert all(sum(counter.values()) >= 4 for counter in trained), trained
 
 
-@pytest.mark.parametrize("arguments", [(), ("--workers", "2")])
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+@pytest.mark.parametrize(
+    ("number", "arguments"),
+    [
+        (signal.SIGTERM, ()),
+        (signal.SIGINT, ()),
+        (signal.SIGHUP, ()),
+        (signal.SIGTERM, ("--workers", "2")),
+        (signal.SIGINT, ("--workers", "2")),
+    ],
+)
 def test_asked_to_leave_it_gives_its_trials_back_within_seconds(
     make_study: MakeStudy, start: Start, url: str, number: int, arguments: tuple[str, ...]
 ) -> None:
@@ -275,7 +283,7 @@ def test_first_process_of_a_container_heeds_signals_and_leaves_no_zombie(
     dying = [victim, *victim.children()]
     victim.kill()  # Its trainer is now the first process' to bury.
     assert_gone(dying)  # A zombie would not be.
-    wait_until(lambda: "is started again" in command.words, command)
+    wait_until(lambda: "is restarted" in command.words, command)
     n_done = load_status(opened.store, opened.name).n_done
     wait_until(lambda: load_status(opened.store, opened.name).n_done > n_done + 60, command)
     first.terminate()
