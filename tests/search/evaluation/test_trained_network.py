@@ -35,7 +35,7 @@ def best_of(opened: OpenStudy) -> tuple[int, float]:
     ranking = rank(opened.store, opened.name)
     best = ranking.counted[0]
     assert best.val_accuracy is not None
-    return best.number, best.val_accuracy
+    return best.trial, best.val_accuracy
 
 
 def test_predictions_are_those_of_the_trainer_and_of_bare_keras(

@@ -1,5 +1,7 @@
-"""The trainer process, when an operation has no deterministic implementation."""
+"""The trainer process: what it loads, and operations without a deterministic implementation."""
 
+import subprocess
+import sys
 from collections.abc import Iterator
 
 import pytest
@@ -59,3 +61,15 @@ def test_other_operations_that_do_not_exist_fail_the_trial(
     (failed,) = serve(monkeypatch, "Fused conv implementation does not support grouped convs.")
     assert isinstance(failed, Failed)
     assert config.is_op_determinism_enabled()
+
+
+def test_trainer_loads_no_unused_package_and_families_may_import_them() -> None:
+    code = (
+        "import sys\n"
+        "from search.training import main\n"
+        "main._load_tensorflow()\n"
+        "assert 'keras' in sys.modules\n"
+        "assert not set(main.UNUSED_PACKAGES) & set(sys.modules)\n"
+        "import pandas, sklearn\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
