@@ -15,6 +15,7 @@ from search.data import Progress, default_cache_dir
 from search.data.cache import remove_unused
 from search.errors import StudyBusyError, StudyMismatchError
 from search.settings.stored import StudySettings
+from spaces.wording import plural
 from storage import (
     Store,
     StudyNotFoundError,
@@ -84,7 +85,7 @@ def _check_idle(store: Store, name: str, study_id: int) -> None:
     n_alive = sum(worker.is_alive for worker in workers)
     if n_alive:
         raise StudyBusyError(
-            f"Study {name!r} has {n_alive} living worker{'s' if n_alive > 1 else ''}. End them "
+            f"Study {name!r} has {plural(n_alive, 'living worker')}. End them "
             f"with `convsearch stop {name}` first, or delete it all the same with --force."
         )
 
