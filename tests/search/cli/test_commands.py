@@ -244,7 +244,10 @@ def wait_for_epoch(folder: Path, process: subprocess.Popen[str]) -> None:
 
 @pytest.mark.parametrize(
     "number",
-    [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.slow), signal.SIGKILL],
+    [
+        signal.SIGINT,
+        *(pytest.param(it, marks=pytest.mark.slow) for it in (signal.SIGTERM, signal.SIGKILL)),
+    ],
 )
 def test_interrupted_run_resumes_with_the_same_command(tmp_path: Path, number: int) -> None:
     command = ("run", write_long_study(tmp_path), "--json")

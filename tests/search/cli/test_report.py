@@ -46,6 +46,7 @@ def without_kernel(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(write, "run_notebook", lambda *_: None)
 
 
+@pytest.mark.usefixtures("warm_trainer")
 def test_search_is_confirmed_scored_once_and_reported(
     trained: OpenStudy, call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -75,6 +76,7 @@ def test_search_is_confirmed_scored_once_and_reported(
     assert len(facts["confirmation"]["standings"]) == 2
 
     monkeypatch.setattr(Evaluator, "predict", lambda *_: pytest.fail("it is known"))
+    monkeypatch.setattr(write, "run_notebook", lambda *_: None)
     code, _, err = call(*command[:3], "second", "--lang", "ru", "--json", *place)
     assert code == 0, err
     assert not any(step in err for step in STEPS)

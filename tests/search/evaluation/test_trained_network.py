@@ -86,7 +86,9 @@ def test_model_records_its_origin_and_nothing_personal(trained: OpenStudy, tmp_p
     with zipfile.ZipFile(folder / "best.keras") as archive:
         assert json.loads(archive.read(RECORD)) == record
         everything = b"".join(archive.read(name) for name in archive.namelist())
-    for personal in (str(tmp_path), "blobs", socket.gethostname()):
+    host = socket.gethostname()
+    names = [host] if len(host) > 4 else []  # Weights may have any few bytes.
+    for personal in (str(tmp_path), "blobs", *names):
         assert personal.encode() not in everything
 
 

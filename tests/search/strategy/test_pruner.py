@@ -217,7 +217,9 @@ def test_trials_of_one_epoch_are_never_pruned(name: str) -> None:
 
 
 def test_unknown_pruner_is_refused_with_the_known_ones() -> None:
-    with pytest.raises(ValueError, match=r"out of auto, median, .*none\. Received: 'medain'"):
+    with pytest.raises(
+        ValueError, match=r"one of the pruners auto, median, .*none\. Received: 'medain'"
+    ):
         make_pruner("medain", 20)
 
 
