@@ -56,7 +56,7 @@ def pytest_collection_finish() -> None:
 
 @pytest.fixture(scope="session", autouse=True)
 def _load_migrations_once() -> Iterator[None]:
-    """Let Alembic load Optuna's migrations once, instead of twice for each store that is opened."""
+    """Load Optuna's migrations once, instead of twice for each store that is opened."""
     load = ScriptDirectory.from_config
     loaded: dict[str | None, ScriptDirectory] = {}
 
