@@ -25,7 +25,7 @@ Store = Annotated[
 ]
 Seed = Annotated[
     int | None,
-    typer.Option(help="Of splits, proposals and training.", show_default=str(defaults.SEED)),
+    typer.Option(help="Seed of splits, proposals and training.", show_default=str(defaults.SEED)),
 ]
 Json = Annotated[bool, typer.Option("--json", help="One JSON document on standard output.")]
 Trials = Annotated[

@@ -52,7 +52,9 @@ _OPTIONS: Mapping[str, Any] = {
     "trials": options.Trials,
     "timeout": _option(str, "How long to search, such as 90s, 30m or 2h.", metavar="TIME"),
     "priority": _option(
-        int, "Standing workers serve higher ones first.", show_default=str(defaults.PRIORITY)
+        int,
+        "Standing workers serve studies of higher priority first.",
+        show_default=str(defaults.PRIORITY),
     ),
     "max_epochs": _option(
         int, "Maximum number of epochs of a trial.", show_default=str(defaults.MAX_EPOCHS)
@@ -90,13 +92,17 @@ _OPTIONS: Mapping[str, Any] = {
     ),
     "max_operations": _option(
         float,
-        "Networks with more million operations for an image are not built.",
+        "Networks with more million operations per image are not built.",
         metavar="M",
         show_default="by size",
     ),
-    "strict": _option(bool, "A broken image is an error, not left out.", "--strict"),
+    "strict": _option(
+        bool, "Refuse a source with broken images instead of leaving them out.", "--strict"
+    ),
     "warm_start": _option(
-        str, "Try the best configs of an earlier study first, also of other data.", metavar="STUDY"
+        str,
+        "Try the best configs of an earlier study first, even one on other data.",
+        metavar="STUDY",
     ),
     "warm_start_store": _option(
         str, "The store of that study.", metavar="URL", show_default="the same"

@@ -15,7 +15,7 @@ def confirm(
         int, typer.Option(min=1, max=100, help="Number of best configs to train again.")
     ] = defaults.CONFIRM_TOP,
     seeds: Annotated[
-        int, typer.Option(min=2, max=100, help="Trainings of each.")
+        int, typer.Option(min=2, max=100, help="Trainings of each config, from different seeds.")
     ] = defaults.CONFIRM_SEEDS,
     test: options.Test = None,
     workers: options.Workers = None,

@@ -31,7 +31,7 @@ def dashboard(
             metavar="TOKEN",
             help="Password of the dashboard, 16 characters or more. Process lists show it: "
             "prefer $CONVSEARCH_TOKEN.",
-            show_default="none on this machine alone, else made and printed",
+            show_default="none on this machine alone, else generated and printed",
         ),
     ] = None,
     allow_edit: Annotated[

@@ -27,7 +27,7 @@ def predict(
     ],
     json: options.Json = False,
 ) -> None:
-    """Return class probabilities of images by an exported model.
+    """Predict class probabilities of images with an exported model.
 
     Images of another size or color are converted like the training images, and the answer says
     so. The exit code is 1 where an image cannot be read.

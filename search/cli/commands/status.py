@@ -5,7 +5,7 @@ from search.cli.store import open_for_reading, recover_study
 
 
 def status(study: options.Study, store: options.Store = None, json: options.Json = False) -> None:
-    """Show how far a study is: counts, workers, trials an hour, time left.
+    """Show the progress of a study: counts, workers, trials per hour, time left.
 
     Trials of dead workers are recovered first.
     """

@@ -19,7 +19,7 @@ def stop(
         bool, typer.Option("--wait/--no-wait", help="Wait until all workers have stopped.")
     ] = True,
     timeout: Annotated[
-        float, typer.Option(metavar="SECONDS", min=1, help="The longest wait.")
+        float, typer.Option(metavar="SECONDS", min=1, help="Maximum wait.")
     ] = WAIT_S,
     store: options.Store = None,
 ) -> None:

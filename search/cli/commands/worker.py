@@ -15,14 +15,18 @@ def worker(
     store: options.Store = None,
     workers: Annotated[
         str | None,
-        typer.Option(help="How many, or auto.", show_default="one for each place on a GPU, or 1"),
+        typer.Option(
+            help="Number of workers, or auto.", show_default="one for each place on a GPU, or 1"
+        ),
     ] = None,
     gpus: options.Gpus = None,
     trainers_per_gpu: options.TrainersPerGpu = None,
     threads: Annotated[
         int | None,
         typer.Option(
-            min=1, help="Threads of each trainer.", show_default="the cores shared, or 1"
+            min=1,
+            help="Threads of each trainer.",
+            show_default="cores divided among workers, or 1",
         ),
     ] = None,
     idle_exit: Annotated[
@@ -30,7 +34,7 @@ def worker(
         typer.Option(
             metavar="TIME",
             help="Exit after this time without work, such as 10m.",
-            show_default="wait for ever",
+            show_default="wait forever",
         ),
     ] = None,
     log_format: options.LogFormat = "text",
