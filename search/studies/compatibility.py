@@ -2,6 +2,7 @@
 
 import secrets
 from collections.abc import Mapping, Sequence
+from importlib.metadata import version
 from pathlib import Path
 from platform import python_version
 from typing import Any
@@ -97,7 +98,7 @@ PACKAGES = ("tensorflow", "keras", "numpy", "scikit-learn")
 
 def installed_versions() -> dict[str, str]:
     """Return the installed versions of convsearch and Optuna."""
-    return find_versions(("convsearch", "optuna"))
+    return {name: version(name) for name in ("convsearch", "optuna")}
 
 
 def package_versions() -> dict[str, str]:

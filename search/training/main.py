@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 
 UNUSED_PACKAGES = ("IPython", "matplotlib", "pandas", "sklearn")
 """Packages that Keras imports where they are installed, for features that no trainer uses. They
-would take 40 % of the time until a trainer is ready, and 150 MB of its memory."""
+would take 1.5 of 5.3 s of processor time until a trainer is ready, and 94 MB of its memory."""
 
 
 class Channel:

@@ -25,7 +25,6 @@ from search.workers.proposals import next_proposal
 from storage import Outcome, finish_trial, set_budget
 
 Call = Callable[..., tuple[int, str, str]]
-MakeStudy = Callable[..., OpenStudy]
 FILES = {
     "report.html",
     "report.ipynb",
@@ -76,7 +75,6 @@ def test_search_is_confirmed_scored_once_and_reported(
     assert len(facts["confirmation"]["standings"]) == 2
 
     monkeypatch.setattr(Evaluator, "predict", lambda *_: pytest.fail("it is known"))
-    monkeypatch.setattr(write, "run_notebook", lambda *_: None)
     code, _, err = call(*command[:3], "second", "--lang", "ru", "--json", *place)
     assert code == 0, err
     assert not any(step in err for step in STEPS)

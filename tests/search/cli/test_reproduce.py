@@ -15,7 +15,6 @@ from search.studies.resolved_plan import resolve_plan
 from storage import EpochRow, delete_study, load_study, load_trials
 from storage.tables import epochs
 
-MakeStudy = Callable[..., OpenStudy]
 Call = Callable[..., tuple[int, str, str]]
 
 

@@ -143,7 +143,7 @@ def test_run_never_shows_its_password(tcp_server, tmp_path: Path) -> None:
             [
                 sys.executable, "-m", "search", "run", "demo", "--study", "secret",
                 "--families", "plain", "--image-size", "16", "--max-images", "200",
-                "--trials", "2", "--max-epochs", "2", "--workers", "1", "--debug",
+                "--trials", "3", "--max-epochs", "2", "--workers", "2", "--debug",
             ],
             env={
                 **os.environ,
@@ -158,7 +158,7 @@ def test_run_never_shows_its_password(tcp_server, tmp_path: Path) -> None:
         commands: set[str] = set()
         while run.poll() is None:
             commands |= command_lines(run.pid)
-            time.sleep(0.2)
+            time.sleep(0.05)
     assert run.returncode == 0, log.read_text()
     assert all(any(name in line for line in commands) for name in ("worker", "search.training"))
     found = [json.dumps(sorted(commands)), dump_tables(url)]

@@ -166,6 +166,7 @@ def test_two_standing_workers_share_two_studies_exactly(
         (signal.SIGHUP, ()),
         (signal.SIGTERM, ("--workers", "2")),
         (signal.SIGINT, ("--workers", "2")),
+        (signal.SIGHUP, ("--workers", "2")),
     ],
 )
 def test_asked_to_leave_it_gives_its_trials_back_within_seconds(
