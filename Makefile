@@ -20,7 +20,7 @@ test: $(VENV)/installed-dev
 	$(VENV)/bin/python -m pytest $(EACH_FILE_TO_A_WORKER) -m "not slow"
 
 test-slow: $(VENV)/installed-dev
-	$(VENV)/bin/python -m pytest $(EACH_FILE_TO_A_WORKER) -m slow
+	$(VENV)/bin/python -m pytest -n auto --dist worksteal -m slow
 
 lint: $(VENV)/installed-dev
 	$(VENV)/bin/ruff format --check .

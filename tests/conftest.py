@@ -116,6 +116,10 @@ class TcpServer:
         given = quote(password if password is not None else known[user], safe="")
         return f"postgresql://{user}:{given}@127.0.0.1:{self.port}/{database}"
 
+    def socket_url(self, database: str) -> str:
+        """Return a store's URL that needs no password."""
+        return f"postgresql://owner@/{database}?host={self.folder}&port={self.port}"
+
     def execute(self, *statements: str, database: str = "postgres") -> None:
         """Execute SQL as the owner, who has all rights."""
         import psycopg
@@ -126,10 +130,22 @@ class TcpServer:
                 connection.execute(statement)
 
 
+def folder_in_memory() -> str | None:
+    """Return a folder for many small files, which a disk takes minutes to write and delete.
+
+    The usual folder for temporary files is used if it has too little room or runs no programs.
+    """
+    folder = "/dev/shm"
+    if not Path(folder).is_dir() or os.statvfs(folder).f_flag & os.ST_NOEXEC:
+        return None
+    return folder if shutil.disk_usage(folder).free > 4 << 30 else None
+
+
 @pytest.fixture(scope="session")
 def tcp_server() -> Iterator[TcpServer]:
     """A PostgreSQL server on loopback that requires passwords."""
-    with tempfile.TemporaryDirectory(prefix="pg") as name, socket.socket() as probe:
+    folder = tempfile.TemporaryDirectory(prefix="pg", dir=folder_in_memory())
+    with folder as name, socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         server = TcpServer(Path(name), probe.getsockname()[1])
         probe.close()
@@ -163,23 +179,61 @@ def postgres_url(tcp_server: TcpServer) -> Callable[[str], str]:
 
     def create_database(name: str) -> str:
         tcp_server.execute(f'CREATE DATABASE "{name}"')
-        return f"postgresql://owner@/{name}?host={tcp_server.folder}&port={tcp_server.port}"
+        return tcp_server.socket_url(name)
 
     return create_database
 
 
+@pytest.fixture(scope="session")
+def new_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Path], str]:
+    """Copy a new store to a path, which is faster than making its tables; return its URL."""
+    new = tmp_path_factory.mktemp("new") / "store.db"
+    Store.open(f"sqlite:///{new}").close()
+
+    def copy(path: Path) -> str:
+        shutil.copyfile(new, path)
+        return f"sqlite:///{path}"
+
+    return copy
+
+
+@pytest.fixture(scope="session")
+def new_postgres(
+    tcp_server: TcpServer, postgres_url: Callable[[str], str]
+) -> Callable[[str], str]:
+    """Copy a new store to a database of a name, and return its URL."""
+    Store.open(postgres_url("new")).close()
+
+    def copy(name: str) -> str:
+        tcp_server.execute(f'CREATE DATABASE "{name}" TEMPLATE new')
+        return tcp_server.socket_url(name)
+
+    return copy
+
+
 @pytest.fixture(params=["sqlite", "postgresql"])
-def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """The URL of an empty store; each test that uses it runs on every kind of store."""
+def empty_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The URL of an empty database of each kind."""
     if request.param == "sqlite":
         return f"sqlite:///{tmp_path / 'store.db'}"
-    create_database = request.getfixturevalue("postgres_url")
-    return create_database(tmp_path.name)
+    url: str = request.getfixturevalue("postgres_url")(tmp_path.name)
+    return url
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The URL of a new store; each test that uses it runs on every kind of store."""
+    kind, place = {
+        "sqlite": ("new_sqlite", tmp_path / "store.db"),
+        "postgresql": ("new_postgres", tmp_path.name),
+    }[request.param]
+    url: str = request.getfixturevalue(kind)(place)
+    return url
 
 
 @pytest.fixture
 def store(store_url: str) -> Iterator[Store]:
-    """An empty store of each kind."""
+    """A new store of each kind."""
     opened = Store.open(store_url)
     yield opened
     opened.close()

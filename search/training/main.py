@@ -73,7 +73,7 @@ class Channel:
 def main() -> None:
     """Serve requests until the worker closes the pipe."""
     channel = Channel()
-    _load_tensorflow()
+    load_tensorflow()
     import psutil
 
     from search.machine.memory import private_mb
@@ -85,7 +85,7 @@ def main() -> None:
             _serve(channel, message)
 
 
-def _load_tensorflow() -> None:
+def load_tensorflow() -> None:
     """Load TensorFlow with deterministic operations and the number of threads configured."""
     with _hidden(UNUSED_PACKAGES):
         import keras  # noqa: F401

@@ -46,10 +46,24 @@ def sqlalchemy_url(url: URL) -> URL:
     )
 
 
-def connect_args(url: URL) -> dict[str, Any]:
+class WalConnection(sqlite3.Connection):
+    """A connection with a write-ahead log: readers do not block, and not each commit is synced."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        try:
+            self.execute("PRAGMA journal_mode=WAL")
+            self.execute("PRAGMA synchronous=NORMAL")
+        except sqlite3.Error:
+            self.close()
+            raise
+
+
+def connect_args(url: URL, *, use_wal: bool = False) -> dict[str, Any]:
     """Return the options of a connection; options in the URL take precedence."""
     if url.get_backend_name() == "sqlite":
-        return {"timeout": SQLITE_TIMEOUT_S}
+        factory = WalConnection if use_wal else sqlite3.Connection
+        return {"timeout": SQLITE_TIMEOUT_S, "factory": factory}
     query = sqlalchemy_url(url).query
     wanted: dict[str, Any] = {"connect_timeout": CONNECT_TIMEOUT_S, **KEEPALIVES}
     given = {name: value for name, value in wanted.items() if name not in query}

@@ -173,13 +173,10 @@ def _has_study(connection: sa.Connection, study_id: int) -> bool:
 
 def open_optuna_storage(url: URL, *, is_optuna_only: bool = False) -> PooledRDBStorage:
     """Open Optuna's storage on existing tables; a store of Optuna alone keeps its journal mode."""
-    options: dict[str, Any] = {"connect_args": connect_args(url)}
+    options: dict[str, Any] = {"connect_args": connect_args(url, use_wal=not is_optuna_only)}
     if url.get_backend_name() != "sqlite":
         options |= {"pool_size": 2, "max_overflow": 2, "pool_pre_ping": True}
-    storage = PooledRDBStorage(sqlalchemy_url(url), options)
-    if url.get_backend_name() == "sqlite" and not is_optuna_only:
-        sa.event.listen(storage.engine, "connect", _set_sqlite_pragmas)
-    return storage
+    return PooledRDBStorage(sqlalchemy_url(url), options)
 
 
 def open_read_only(url: URL) -> PooledRDBStorage:
@@ -190,7 +187,7 @@ def open_read_only(url: URL) -> PooledRDBStorage:
 
 def create_optuna_tables(url: URL) -> None:
     """Let Optuna create missing tables; it raises `RuntimeError` on those of another version."""
-    options = {"poolclass": sa.pool.NullPool, "connect_args": connect_args(url)}
+    options = {"poolclass": sa.pool.NullPool, "connect_args": connect_args(url, use_wal=True)}
     RDBStorage(escape_braces(sqlalchemy_url(url)), options).remove_session()
 
 
@@ -204,11 +201,3 @@ def upgrade(url: URL) -> None:
 def escape_braces(url: URL) -> str:
     """Return a URL as `RDBStorage` takes it: it runs `str.format` on it, so braces are doubled."""
     return url.render_as_string(hide_password=False).replace("{", "{{").replace("}", "}}")
-
-
-def _set_sqlite_pragmas(connection: Any, _record: object) -> None:
-    """Allow readers beside a writer, and sync once a checkpoint, not once a transaction."""
-    cursor = connection.cursor()
-    cursor.execute("PRAGMA journal_mode=WAL")
-    cursor.execute("PRAGMA synchronous=NORMAL")
-    cursor.close()

@@ -104,6 +104,8 @@ def draw_configs(
             continue
         if 0 <= bin_number < n_configs and operations < MAX_OPERATIONS:
             found.setdefault(bin_number, (config, image_shape))
+        if len(found) == n_configs:
+            break
     return [found[number] for number in sorted(found)]
 
 
@@ -119,11 +121,9 @@ def measure_in_process(config: Config, image_shape: tuple[int, int, int]) -> flo
 
 def measure(config: Config, image_shape: tuple[int, int, int]) -> float:
     """Return the peak growth in MB of this process in training, after warming it up."""
-    import tensorflow as tf
+    from search.training.main import load_tensorflow
 
-    tf.config.threading.set_intra_op_parallelism_threads(1)
-    tf.config.threading.set_inter_op_parallelism_threads(1)
-    tf.config.experimental.enable_op_determinism()
+    load_tensorflow()
     train(tiny_config(), (16, 16, 1))
     calm = replace(config, optimizer=replace(config.optimizer, learning_rate=LEARNING_RATE))
     with PeakMemory() as peak:

@@ -82,10 +82,14 @@ def make_plan(source: Path, folder: Path, **tables: dict[str, Any]) -> StudyPlan
 
 
 @pytest.fixture
-def make_study(blobs: Path, tmp_path: Path) -> Callable[..., OpenStudy]:
+def make_study(
+    blobs: Path, tmp_path: Path, new_sqlite: Callable[[Path], str]
+) -> Callable[..., OpenStudy]:
     """Make a small study that no worker has joined; arguments change tables of its plan."""
 
     def make(**tables: dict[str, Any]) -> OpenStudy:
+        if "store" not in tables and not (tmp_path / "store.db").exists():
+            new_sqlite(tmp_path / "store.db")
         submission = submit(resolve_plan(make_plan(blobs, tmp_path, **tables)))
         return OpenStudy.load(submission.store, submission.record.name)
 

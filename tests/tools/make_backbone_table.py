@@ -129,6 +129,8 @@ def preprocessing_mode(function: Callable[..., keras.Model]) -> Mode:
 def imagenet_files(function: Callable[..., keras.Model]) -> list[list[str | int | None]]:
     """Return name, URL, hash and image size of Keras' own weights; no size means all others."""
     default = requested_file(function, 224)
+    if "224" not in str(default[0]):  # The file of this size is that of all sizes.
+        return [[*default, None]]
     if requested_file(function, WEIGHT_SIZES[0]) == default:
         return [[*default, None]]
     others = [[*requested_file(function, size), size] for size in WEIGHT_SIZES]

@@ -72,13 +72,13 @@ def test_infeasible_trial_is_not_ranked(store: Store) -> None:
     ("direction", "order"), [("minimize", [1, 2, 0, 3]), ("maximize", [0, 2, 1, 3])]
 )
 def test_plain_study_is_ranked_by_its_direction_and_not_changed(
-    store_url: str, direction: str, order: list[int]
+    empty_url: str, direction: str, order: list[int]
 ) -> None:
-    make_plain(store_url)
-    before = content(store_url)
-    ranking = rank(store_url, direction)
-    status = load_status(store_url, direction)
-    assert content(store_url) == before
+    make_plain(empty_url)
+    before = content(empty_url)
+    ranking = rank(empty_url, direction)
+    status = load_status(empty_url, direction)
+    assert content(empty_url) == before
     assert [trial.trial for trial in ranking.trials if trial.rank] == order
     assert ranking.trials[0].val_accuracy == {"minimize": 0.1, "maximize": 0.3}[direction]
     assert ranking.to_json()["direction"] == direction
@@ -109,11 +109,11 @@ def test_study_of_two_objectives_is_refused(store: Store) -> None:
         rank(store, "two")
 
 
-def test_worker_does_not_join_a_plain_study(store_url: str) -> None:
+def test_worker_does_not_join_a_plain_study(empty_url: str) -> None:
     from search.studies.open_study import OpenStudy
 
-    make_plain(store_url)
-    plain = Store.open(store_url, create=False)
+    make_plain(empty_url)
+    plain = Store.open(empty_url, create=False)
     with pytest.raises(StudyNotFoundError, match="no study 'minimize'"):
         OpenStudy.load(plain, "minimize")
 

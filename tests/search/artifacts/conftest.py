@@ -46,9 +46,10 @@ def s3_environment(s3_endpoint: str, monkeypatch: pytest.MonkeyPatch) -> Iterato
 def artifact_store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[ArtifactStore]:
     """An empty artifact store; each test that uses it runs on every kind."""
     kind = request.param.split()[0]
-    url = f"sqlite:///{tmp_path / 'store.db'}"
     if request.param.endswith("postgresql"):
-        url = request.getfixturevalue("postgres_url")(tmp_path.name)
+        url = request.getfixturevalue("new_postgres")(tmp_path.name)
+    else:
+        url = request.getfixturevalue("new_sqlite")(tmp_path / "store.db")
     if kind == "s3":
         request.getfixturevalue("s3_environment")
     place = {"folder": str(tmp_path / "artifacts"), "s3": f"s3://{BUCKET}/some/prefix"}

@@ -241,10 +241,10 @@ def test_newer_tables_are_not_changed(opened: OpenStudy) -> None:
     assert "Install the newer convsearch" in report.left[0].remedy
 
 
-def test_plain_optuna_store_is_healthy_and_gets_no_tables(store_url: str) -> None:
-    optuna.create_study(storage=store_url, study_name="plain")
-    assert run_checks(store_url).is_healthy
-    with Store.inspect(store_url).read() as connection:
+def test_plain_optuna_store_is_healthy_and_gets_no_tables(empty_url: str) -> None:
+    optuna.create_study(storage=empty_url, study_name="plain")
+    assert run_checks(empty_url).is_healthy
+    with Store.inspect(empty_url).read() as connection:
         assert "convsearch_studies" not in sa.inspect(connection).get_table_names()
 
 

@@ -96,8 +96,9 @@ def test_bad_plan_leaves_no_store_and_no_artifacts(
     error: type[Exception],
     message: str,
 ) -> None:
+    store = {"url": f"sqlite:///{tmp_path / 'store.db'}", **tables.pop("store", {})}
     with pytest.raises(error, match=message):
-        make_study(**tables)
+        make_study(store=store, **tables)
     assert [path.name for path in tmp_path.iterdir()] == ["blobs.npz"]
 
 

@@ -67,7 +67,7 @@ def test_trainer_loads_no_unused_package_and_families_may_import_them() -> None:
     code = (
         "import sys\n"
         "from search.training import main\n"
-        "main._load_tensorflow()\n"
+        "main.load_tensorflow()\n"
         "assert 'keras' in sys.modules\n"
         "assert not set(main.UNUSED_PACKAGES) & set(sys.modules)\n"
         "import pandas, sklearn\n"

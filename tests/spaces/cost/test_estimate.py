@@ -89,8 +89,8 @@ def buildable_configs(
     ("family", "n_configs"),
     [
         ("plain", 50),
-        pytest.param("plain", 200, marks=pytest.mark.slow),
-        *(pytest.param(it, 100, marks=pytest.mark.slow) for it in FAMILIES if it != "plain"),
+        pytest.param("plain", 150, marks=pytest.mark.slow),
+        *(pytest.param(it, 50, marks=pytest.mark.slow) for it in FAMILIES if it != "plain"),
     ],
 )
 def test_parameters_equal_what_keras_counts_on_random_configs(family: str, n_configs: int) -> None:

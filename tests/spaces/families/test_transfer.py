@@ -80,7 +80,7 @@ def test_configs_survive_json() -> None:
         assert Config.from_json(config.to_json()) == config
 
 
-@pytest.mark.parametrize("n_configs", [4, pytest.param(100, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("n_configs", [4, pytest.param(40, marks=pytest.mark.slow)])
 def test_parameters_equal_what_keras_counts(n_configs: int) -> None:
     import keras
 

@@ -123,11 +123,11 @@ def test_store_of_another_optuna_is_refused(store_url: str) -> None:
         Store.open(store_url, create=False)
 
 
-def test_plain_store_of_another_optuna_is_refused_when_optuna_reads_it(store_url: str) -> None:
-    optuna.create_study(storage=store_url)
-    with sa.create_engine(store_url).begin() as connection:
+def test_plain_store_of_another_optuna_is_refused_when_optuna_reads_it(empty_url: str) -> None:
+    optuna.create_study(storage=empty_url)
+    with sa.create_engine(empty_url).begin() as connection:
         connection.exec_driver_sql("UPDATE alembic_version SET version_num = 'v9.9.9'")
-    with closing(Store.open(store_url, create=False)) as store:
+    with closing(Store.open(empty_url, create=False)) as store:
         engine = store.engine
         for _ in range(2):
             with pytest.raises(StoreVersionError, match="no longer compatible"):

@@ -1,5 +1,6 @@
 """Retries of the store: transient errors are retried, and each operation may be repeated."""
 
+import itertools
 import sqlite3
 import threading
 import time
@@ -187,14 +188,14 @@ def snapshot(search: Search) -> dict[str, Any]:
 
 @pytest.mark.parametrize("operation", OPERATIONS.values(), ids=OPERATIONS)
 def test_operation_whose_reply_is_lost_is_done_once(
-    store_url: str, operation: Callable[[Search], object], empty: Callable[[], str]
+    store_url: str, operation: Callable[[Search], object], more: Callable[[], str]
 ) -> None:
     whole = Search(Store.open(store_url))
     with cut_after_commit(whole.store, 0) as commits:
         expected = shown(operation(whole))
     assert commits[0] >= 1
     for number in range(1, commits[0] + 1):
-        search = Search(Store.open(empty()))
+        search = Search(Store.open(more()))
         with cut_after_commit(search.store, number):
             assert shown(operation(search)) == expected
         assert snapshot(search) == snapshot(whole)
@@ -225,16 +226,16 @@ def shown(answer: object) -> object:
 
 
 @pytest.fixture
-def empty(request: pytest.FixtureRequest, store_url: str, tmp_path: Path) -> Callable[[], str]:
-    """A function that returns the URL of a new empty store of the same kind."""
-    made = [0]
+def more(request: pytest.FixtureRequest, store_url: str, tmp_path: Path) -> Callable[[], str]:
+    """A function that returns the URL of one more new store of the same kind."""
+    numbers = itertools.count()
 
     def make() -> str:
-        made[0] += 1
+        number = next(numbers)
         if store_url.startswith("sqlite"):
-            return f"sqlite:///{tmp_path / f'{made[0]}.db'}"
-        name = f"{tmp_path.name}-{made[0]}"
-        url: str = request.getfixturevalue("postgres_url")(name)
+            url: str = request.getfixturevalue("new_sqlite")(tmp_path / f"{number}.db")
+        else:
+            url = request.getfixturevalue("new_postgres")(f"{tmp_path.name}-{number}")
         return url
 
     return make

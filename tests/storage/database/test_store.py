@@ -97,12 +97,12 @@ def test_folder_without_permission_is_an_error_of_one_line(
         Store.open(f"sqlite:///{tmp_path}/store.db")
 
 
-def test_opening_waits_for_a_store_that_is_being_created(store_url: str) -> None:
+def test_opening_waits_for_a_store_that_is_being_created(empty_url: str) -> None:
     """A partly created store looks like one of plain Optuna."""
-    url = parse_url(store_url)
+    url = parse_url(empty_url)
     script = (
         "from storage import Store; print('ready', flush=True); "
-        f"print(Store.open({store_url!r}, create=False).is_optuna_only)"
+        f"print(Store.open({empty_url!r}, create=False).is_optuna_only)"
     )
     with creation_lock(url):
         create_optuna_tables(url)
