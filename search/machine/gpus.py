@@ -96,8 +96,8 @@ def choose_devices(
 ) -> tuple[Device, ...]:
     """Assign a device to each worker of a `worker` command.
 
-    By default there is one worker for each place on a GPU, or one on the CPU; `auto` starts one
-    for each core there.
+    By default each GPU gets `trainers_per_gpu` workers; without a GPU there is one worker, or with
+    `auto` one for each core.
 
     Raises:
         SettingsError: If `workers` is no number, or as `choose_gpus` does.

@@ -145,7 +145,7 @@ class StudyTable(Table):
     )
     workers: Count | Literal["auto"] = _key(
         defaults.WORKERS,
-        "How many local workers; `auto` is one for each place on a GPU, or for each core.",
+        "How many local workers; `auto` is `trainers_per_gpu` for each GPU, or one for each core.",
     )
     gpus: Text = _key(
         defaults.GPUS,

@@ -16,7 +16,7 @@ def worker(
     workers: Annotated[
         str | None,
         typer.Option(
-            help="Number of workers, or auto.", show_default="one for each place on a GPU, or 1"
+            help="Number of workers, or auto.", show_default="trainers per GPU times GPUs, or 1"
         ),
     ] = None,
     gpus: options.Gpus = None,

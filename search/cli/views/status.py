@@ -45,7 +45,7 @@ def describe_leading(status: StudyStatus) -> str:
     """Describe the config with the best mean so far in a confirmation."""
     found = status.leading
     if found is None:
-        return "no config has two values yet"
+        return "no config leads yet: each needs the results of two seeds"
     mean = format_accuracy(found.mean)
     return f"leading mean {mean} of trial {found.trial} ({plural(found.n_seeds, 'seed')})"
 
@@ -64,7 +64,7 @@ def show_status(console: Console, status: StudyStatus) -> None:
         console.print(describe_leading(status))
     if best is not None:
         console.print(f"best: {format_accuracy(best.value)} by trial {best.number}")
-    if status.trials_per_hour is not None:
+    if status.trials_per_hour is not None and not status.is_over:
         print_line(
             console,
             f"pace: {status.trials_per_hour:.0f} trials an hour, about "

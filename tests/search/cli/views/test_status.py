@@ -329,3 +329,12 @@ def test_unfit_trial_is_labeled_unfit() -> None:
     trial = replace(TRIALS[2], state="PRUNED", kind="unfit", reason="The loss became nan.")
     show_ranking(console, Ranking("scans", (trial,)), show_all=True)
     assert "unfit: The loss became nan." in " ".join(stream.getvalue().split())
+
+
+def test_pace_is_shown_while_there_is_work_left() -> None:
+    open_study = replace(STATUS, record=replace(RECORD, end_reason=None))
+    over = replace(STATUS, trials=(DONE,), record=replace(RECORD, n_trials=1))
+    for status, is_shown in ((open_study, True), (over, False)):
+        console, stream = make_console(is_terminal=False)
+        show_status(console, status)
+        assert ("trials an hour" in stream.getvalue()) == is_shown
