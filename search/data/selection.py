@@ -73,8 +73,8 @@ def _check_classes(source: Source, settings: DataSettings) -> None:
         raise DataError(
             f"Expected at least {MIN_CLASSES} classes in {settings.source}."
             f" Received: {len(source.classes)}, {', '.join(map(repr, source.classes))}."
-            " Put the images of each class into a folder of its own, or, in an .npz, give each class"
-            " a label of its own."
+            " Put the images of each class into a folder of its own; in an .npz, give each class a"
+            " label of its own."
         )
 
 
