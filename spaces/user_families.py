@@ -47,6 +47,11 @@ class FamilyModule:
             )
         return cls(source, _digest(path.read_bytes()))
 
+    @property
+    def is_loaded(self) -> bool:
+        """Whether this process has run the module."""
+        return any(known.sha256 == self.sha256 for known, _ in _loaded.values())
+
     def load(self) -> tuple[str, ...]:
         """Run the module, once per process, and return the families that it registers.
 

@@ -1,4 +1,4 @@
-"""Atomic writes of files. This module imports the standard library only."""
+"""Atomic writes of files. With what it imports, this module needs the standard library only."""
 
 import os
 import re
@@ -7,6 +7,8 @@ import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+
+from storage.file_rights import limit_rights, make_folder
 
 STALE_PARTIAL_S = 3600.0
 _PARTIAL = re.compile(r"\..+\.[0-9a-f]{8}")
@@ -22,16 +24,18 @@ def atomic_write(
     yields a new path: several processes may write `path` at once, and the last one wins.
     `partial` is another path in the same folder; `parents` makes a missing folder. With `sync`,
     the content is on the disk before it replaces `path`, which is whole after a power failure too.
+    The new file has the rights of its folder, at most.
 
     Raises:
         OSError: If the folder cannot be made or written to.
     """
     if parents:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(path.parent)
     partial = partial or path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}")
     try:
         yield partial
         if partial.exists():
+            limit_rights(partial)
             if sync:
                 with partial.open("rb") as file:
                     os.fsync(file.fileno())

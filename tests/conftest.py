@@ -40,6 +40,8 @@ OPTIONS = (
     "--disable-component-update",
     "--disable-sync",
 )
+FOR_TESTS = "-c fsync=off -c full_page_writes=off -c autovacuum=off"
+"""Options of PostgreSQL. Autovacuum starts a process for each database in turn, of hundreds."""
 SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 
 
@@ -161,7 +163,7 @@ def tcp_server() -> Iterator[TcpServer]:
         initdb = [programs / "initdb", "--no-sync", "-D", data, "-U", "owner", *auth]
         subprocess.run(initdb, check=True, stdout=subprocess.DEVNULL, **options)
         how = (
-            f"-c port={server.port} -c listen_addresses=127.0.0.1 -c fsync=off "
+            f"-c port={server.port} -c listen_addresses=127.0.0.1 {FOR_TESTS} "
             f"-c unix_socket_directories={server.folder} -c max_connections=300"
         )
         pg_ctl = [programs / "pg_ctl", "-D", data, "-l", str(server.folder / "log"), "--silent"]

@@ -11,6 +11,7 @@ from search.artifacts.names import check_name
 from search.artifacts.transfer_progress import ByteCallback
 from search.errors import ArtifactError
 from storage.atomic_files import atomic_write
+from storage.file_rights import is_readable_as, make_top_folder
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,8 +22,10 @@ class FolderArtifacts:
 
     def put(self, name: str, path: Path, on_bytes: ByteCallback | None = None) -> None:
         """Add a file: as a hard link where possible, else as a copy."""
-        with self._translated_errors(), atomic_write(self._path(name)) as partial:
-            _link(path, partial)
+        with self._translated_errors():
+            make_top_folder(self.folder)
+            with atomic_write(self._path(name)) as partial:
+                _link(path, partial)
 
     def get(self, name: str, path: Path) -> bool:
         """Link or copy a file to a path; return False if there is none."""
@@ -76,7 +79,8 @@ class FolderArtifacts:
 
 
 def _link(source: Path, target: Path) -> None:
-    try:
-        os.link(source, target)
-    except OSError:  # Another disk, another owner, or a file system without links.
-        shutil.copyfile(source, target)
+    if is_readable_as(source, target.parent):
+        with suppress(OSError):  # Another disk, another owner, or a file system without links.
+            os.link(source, target)
+            return
+    shutil.copyfile(source, target)

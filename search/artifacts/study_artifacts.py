@@ -23,6 +23,7 @@ from search.errors import ArtifactError, SettingsError
 from search.settings.stored import StudySettings
 from storage import Store
 from storage.atomic_files import remove_stale_partials
+from storage.file_rights import make_folder, make_top_folder
 
 PARTIAL = ".partial"
 POLL_S = 0.05
@@ -69,7 +70,8 @@ class Artifacts:
             SettingsError: If it cannot be made.
         """
         try:
-            self.folder.mkdir(parents=True, exist_ok=True)
+            make_top_folder(self.store.folder or default_cache_dir())
+            make_folder(self.folder)
         except OSError as error:
             raise SettingsError(
                 f"Cannot make the artifacts folder {self.folder}: {error.strerror}. "

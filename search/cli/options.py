@@ -43,6 +43,16 @@ Test = Annotated[
         show_default="once the study is over",
     ),
 ]
+Shared = Annotated[
+    bool,
+    typer.Option(
+        "--shared", help="Others may read new folders of cache and artifacts, as the umask says."
+    ),
+]
+TrustModules = Annotated[
+    bool,
+    typer.Option("--trust-modules", help="Run the modules that the study names for its families."),
+]
 Workers = Annotated[
     str | None,
     typer.Option(help="Local workers.", show_default=f"{defaults.WORKERS}, one for each core"),

@@ -2,14 +2,14 @@
 
 import contextlib
 import subprocess
-import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
 
 from search.dashboard.listener import HOST, PORT, Listener
 from search.errors import SettingsError
-from search.machine.processes import child_environment
+from search.machine.processes import child_environment, module_command
+from storage.file_rights import open_log
 
 AUTO = "auto"
 STOP_S = 2.0
@@ -39,14 +39,13 @@ class DashboardProcess:
         `on_end` is called from a thread if the process ends before `close` is called.
         """
         file = self._listener.socket.fileno()
-        command = [
-            sys.executable, "-m", "search", "dashboard", "--no-browser", "--supervised",
-            "--socket", str(file),
-        ]  # fmt: skip
+        command = module_command(
+            "search", "dashboard", "--no-browser", "--supervised", "--socket", str(file)
+        )
         # The URL may hold a password, which a list of processes must not show.
         environment = child_environment(CONVSEARCH_STORE=store_url)
         environment.pop("CONVSEARCH_TOKEN", None)  # Only this machine reaches it, without a token.
-        with log.open("ab") as output:
+        with open_log(log) as output:
             self._process = subprocess.Popen(
                 command,
                 stdin=subprocess.PIPE,  # It exits when this closes, also after a kill.

@@ -33,6 +33,19 @@ def is_cached(path: Path) -> bool:
         raise DataError(cache_error_message("read", path.parent, error)) from error
 
 
+def make_cache_folder(folder: Path) -> None:
+    """Make a folder of the cache, and a missing cache for this user alone.
+
+    Raises:
+        OSError: If it cannot be made.
+    """
+    from storage.file_rights import make_folder, make_top_folder  # Loads SQLAlchemy.
+
+    cache = default_cache_dir()
+    make_top_folder(cache if folder.is_relative_to(cache) else folder)
+    make_folder(folder)
+
+
 def write_cache_file(path: Path, write: Callable[[BinaryIO], None]) -> None:
     """Write a file of the cache so that other processes see it whole or not at all.
 
@@ -46,6 +59,7 @@ def write_cache_file(path: Path, write: Callable[[BinaryIO], None]) -> None:
     from storage.atomic_files import atomic_write, remove_stale_partials  # Loads SQLAlchemy.
 
     try:
+        make_cache_folder(path.parent)
         with atomic_write(path) as partial:
             remove_stale_partials(path.parent)
             with partial.open("wb") as file:
@@ -71,9 +85,12 @@ def cache_lock(path: Path, on_wait: Callable[[], None] = lambda: None) -> Iterat
     """
     import fasteners
 
+    from storage.file_rights import READ_WRITE, rights_of  # Loads SQLAlchemy.
+
     lock = fasteners.InterProcessLock(path)
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_cache_folder(path.parent)
+        path.touch(READ_WRITE & rights_of(path.parent))
         while not lock.acquire(blocking=True, timeout=LOCK_WAIT_S):
             on_wait()
     except OSError as error:

@@ -82,6 +82,7 @@ def confirm(
     top: int = defaults.CONFIRM_TOP,
     n_seeds: int = defaults.CONFIRM_SEEDS,
     local: StudyTable | None = None,
+    trust_modules: bool = False,
     opens_test: bool | None = None,
     progress: Progress | None = None,
     on_submit: Callable[[Submission], None] | None = None,
@@ -97,6 +98,7 @@ def confirm(
         top: Number of configs.
         n_seeds: Number of trainings of each.
         local: The local workers.
+        trust_modules: Whether to run the modules that the study names for families of users.
         opens_test: Whether to score the winner on the test split; by default if the study is over.
         progress: Called with the progress of uploading images.
         on_submit: Called with the confirmation before its workers start.
@@ -117,6 +119,7 @@ def confirm(
         top=top,
         n_seeds=n_seeds,
         n_workers=n_workers,
+        trust_modules=trust_modules,
         progress=progress,
     )
     callbacks = RunCallbacks(on_submit or RunCallbacks().on_submit, on_stop, view)

@@ -42,12 +42,14 @@ def submit_confirmation(
     top: int = defaults.CONFIRM_TOP,
     n_seeds: int = defaults.CONFIRM_SEEDS,
     n_workers: int | None = None,
+    trust_modules: bool = False,
     progress: Progress | None = None,
 ) -> Submission:
     """Create the confirmation of a study, or add trainings to it.
 
     The `top` best configs are trained `n_seeds` times each. `n_workers` is the number of local
-    workers, by default one for each core.
+    workers, by default one for each core; `trust_modules` allows to run modules that the study
+    names.
 
     Raises:
         NoResultError: If no trial of the study is complete.
@@ -55,7 +57,7 @@ def submit_confirmation(
         StudyNotFoundError: If there is no such study.
         SearchError, SpaceError: If its images, weights or modules are not available.
     """
-    opened = OpenStudy.load(store, study)
+    opened = OpenStudy.load(store, study, trust_modules=trust_modules)
     if opened.is_confirmation:
         raise SettingsError(
             f"{study} is a confirmation itself: confirm {opened.settings.confirms}, with more "

@@ -68,11 +68,18 @@ class Reproduction:
 
 
 def reproduce(
-    store: Store, study: str, number: int, *, n_threads: int = 1, progress: Progress | None = None
+    store: Store,
+    study: str,
+    number: int,
+    *,
+    n_threads: int = 1,
+    trust_modules: bool = False,
+    progress: Progress | None = None,
 ) -> Reproduction:
     """Train a trial again, for as many epochs as it has, and save nothing.
 
-    `n_threads` affects rounding; `progress` is called with the number of trained epochs.
+    `n_threads` affects rounding; `trust_modules` allows to run modules that the study names;
+    `progress` is called with the number of trained epochs.
 
     Raises:
         StudyNotFoundError: If the store has no such study.
@@ -83,7 +90,7 @@ def reproduce(
     recorded = tuple(load_curve(store, record.trial_id))
     if not recorded:
         raise TrialRecordError(f"Trial {number} of {study} has no epoch to compare with.")
-    opened = OpenStudy.load(store, study)
+    opened = OpenStudy.load(store, study, trust_modules=trust_modules)
     task = make_task(opened, Config.from_json(record.config), seed=record.seed)
     with temporary_trainer(n_threads) as trainer:
         repeated = _train(trainer, task, len(recorded), progress)

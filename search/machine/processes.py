@@ -1,10 +1,19 @@
-"""Child processes: their environment, the end of their output, and the end of their parent."""
+"""Child processes: their command, environment and output, and the end of their parent."""
 
 import os
 import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
+
+
+def module_command(module: str, *arguments: str) -> list[str]:
+    """Return the command that runs a module of ours, or of a package, in a child process.
+
+    Python's option `-P` keeps the current folder, which may hold a `numpy.py` of somebody else,
+    out of the places where modules are looked for; `child_environment` says where ours are.
+    """
+    return [sys.executable, "-P", "-m", module, *arguments]
 
 
 def child_environment(**variables: str) -> dict[str, str]:

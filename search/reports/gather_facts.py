@@ -48,6 +48,7 @@ def gather_facts(
     *,
     winner: tuple[str, int] | None = None,
     with_names: bool = False,
+    trust_modules: bool = False,
 ) -> Facts:
     """Gather the facts of a study's report from its store.
 
@@ -59,6 +60,7 @@ def gather_facts(
         winner: Study and number of the winner's trial, by default the current one; a notebook
             names the one it was written for.
         with_names: Whether the facts have the names of excluded files.
+        trust_modules: Whether to run the modules that the study names for families of users.
 
     Raises:
         NoResultError: If no trial of the study is complete.
@@ -67,9 +69,12 @@ def gather_facts(
         SearchError, SpaceError: If its images, weights or modules are not available.
     """
     if isinstance(store, Store):
-        return FactsGatherer.load(store, study, winner).facts(with_names=with_names)
+        gatherer = FactsGatherer.load(store, study, winner, trust_modules=trust_modules)
+        return gatherer.facts(with_names=with_names)
     with closing(Store.open(store_url(store), create=False)) as opened:
-        return FactsGatherer.load(opened, study, winner).facts(with_names=with_names)
+        return gather_facts(
+            opened, study, winner=winner, with_names=with_names, trust_modules=trust_modules
+        )
 
 
 @dataclass
@@ -81,15 +86,20 @@ class FactsGatherer:
 
     @classmethod
     def load(
-        cls, store: Store, study: str, winner: tuple[str, int] | None = None
+        cls,
+        store: Store,
+        study: str,
+        winner: tuple[str, int] | None = None,
+        *,
+        trust_modules: bool = False,
     ) -> "FactsGatherer":
-        """Open a study.
+        """Open a study; `trust_modules` allows to run modules that it names.
 
         Raises:
             SettingsError: If it is a confirmation, which is reported with the study it confirms.
             StudyNotFoundError, SearchError, SpaceError: As `OpenStudy.load` raises.
         """
-        opened = OpenStudy.load(store, study)
+        opened = OpenStudy.load(store, study, trust_modules=trust_modules)
         if opened.is_confirmation:
             raise SettingsError(
                 f"{study} only trains configs of {opened.settings.confirms} again: report that "
@@ -217,6 +227,7 @@ class FactsGatherer:
             row for row in load_trials(self.opened.store, study_id) if row.number == winner.number
         )
         found = next(it for it in self.ranking.trials if it.trial == winner.trial)
+        trust = " --trust-modules" if self.opened.settings.modules else ""
         return WinnerFacts(
             trial=found,
             source=winner.study,
@@ -225,7 +236,7 @@ class FactsGatherer:
             curve=tuple(load_curves(self.opened.store, study_id).get(row.trial_id, ())),
             best_epoch=row.curve.best_epoch or 0,
             layers=self._layers(found),
-            command=f"convsearch reproduce {quote(winner.study)} {winner.number}",
+            command=f"convsearch reproduce {quote(winner.study)} {winner.number}{trust}",
         )
 
     def _layers(self, trial: RankedTrial) -> tuple[DrawnLayer, ...]:

@@ -55,6 +55,7 @@ def report(
     is_forced: bool = False,
     lang: str = "en",
     with_names: bool = False,
+    trust_modules: bool = False,
     progress: Progress | None = None,
     on_step: Callable[[str], None] = lambda _: None,
     on_score: Callable[[], None] = lambda: None,
@@ -70,6 +71,7 @@ def report(
         is_forced: Whether files of an earlier report in the folder are replaced.
         lang: Language of the texts: `en` or `ru`.
         with_names: Whether the report has the names of excluded files.
+        trust_modules: Whether to run the modules that the study names for families of users.
         progress: Called with the number of steps done.
         on_step: Called with the description of a step when it begins.
         on_score: Called before the winner predicts the test split.
@@ -88,7 +90,7 @@ def report(
     with ExitStack() as stack:
         with closing(Store.open(url, create=False)) as opened:
             recover_with_confirmation(opened, study)
-            gatherer = FactsGatherer.load(opened, study)
+            gatherer = FactsGatherer.load(opened, study, trust_modules=trust_modules)
             if opens_test is None:
                 opens_test = gatherer.is_final
             predictor = WinnerPredictor(opened, gatherer.winner, COMMAND)

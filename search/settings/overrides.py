@@ -20,16 +20,23 @@ OVERRIDABLE_TABLES = ("data", "space", "training", "search", "transfer", "budget
 
 
 def plan_from_record(
-    record: StudyRecord, changes: Sequence[str], *, name: str, store_url: str
+    record: StudyRecord,
+    changes: Sequence[str],
+    *,
+    name: str,
+    store_url: str,
+    trust_modules: bool = False,
 ) -> StudyPlan:
     """Return the plan of a recorded study with overrides and a new name.
 
+    `trust_modules` allows to run modules that the record names.
+
     Raises:
         SettingsError: If a key is unknown, or a value is invalid.
-        SpaceError: If a family is unknown on this machine.
+        SpaceError: If a family is unknown on this machine, or a module is not trusted.
     """
     settings = StudySettings.read(record.settings)
-    own = [family for module in settings.modules for family in module.load()]
+    own = settings.load_modules(record.name, trust_modules=trust_modules)
     space = SearchSpace.from_json(settings.space)
     changed = read_overrides(changes, space)
     tables = _tables_of(settings, record)

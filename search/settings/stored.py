@@ -1,6 +1,7 @@
 """The settings of a study as stored for its workers."""
 
 import json
+import logging
 from typing import Any
 
 from pydantic import Field, ValidationError
@@ -9,9 +10,11 @@ from search import defaults
 from search.data import DataSettings
 from search.errors import StudyMismatchError
 from search.settings.plan import SearchSettings, Table, TrainingSettings, TransferSettings
-from spaces import FamilyModule, Limits
+from spaces import FamilyModule, Limits, SpaceError, locate_module
 from spaces.models.backbones import Mode
 from storage import Store, load_study
+
+logger = logging.getLogger(__name__)
 
 
 class ImageSet(Table):
@@ -85,6 +88,27 @@ class StudySettings(Table):
                 f"The study was made by another convsearch ({_version_in(text)}) whose settings "
                 "this one cannot read. Go on with that one, or name a new study with --study."
             ) from error
+
+    def load_modules(self, study: str, *, trust_modules: bool) -> list[str]:
+        """Run the users' modules of a study, and return the families that they register.
+
+        Whoever can write to the store decides which file is run.
+
+        Raises:
+            SpaceError: If this process has not run a module yet and the caller does not trust the
+                study's, or as `FamilyModule.load` does.
+        """
+        for module in self.modules:
+            if module.is_loaded:
+                continue
+            if not trust_modules:
+                raise SpaceError(
+                    f"Study {study} has families of {module.source}, whose code would be run. If "
+                    "you trust that file, add --trust-modules (in Python: trust_modules=True)."
+                )
+            place = locate_module(module.source) or module.source
+            logger.info("running the code of %s, a module of study %s", place, study)
+        return [family for module in self.modules for family in module.load()]
 
 
 def _version_in(text: str) -> str:

@@ -33,14 +33,17 @@ class OpenStudy:
     """Number of configs in the space, None if too many to count."""
 
     @classmethod
-    def load(cls, store: Store, name: str) -> "OpenStudy":
+    def load(cls, store: Store, name: str, *, trust_modules: bool = False) -> "OpenStudy":
         """Load a study, fetch missing inputs from its artifacts, and check them.
+
+        `trust_modules` allows to run modules that the study names and this process has not run.
 
         Raises:
             StudyNotFoundError: If the store has no such study.
             DataError, ArtifactError: If a prepared set is not found or cannot be fetched.
             StudyMismatchError: If versions, prepared images or weights differ from the study's.
-            SpaceError: If a user's module is missing or changed, or the weights are missing.
+            SpaceError: If a user's module is missing, changed or not trusted, or the weights are
+                missing.
         """
         record = load_study(store, name)
         store.optuna_storage.forget_study(record.study_id)
@@ -48,8 +51,7 @@ class OpenStudy:
         check_versions(settings)
         artifacts = Artifacts.of_study(settings, store, name)
         data = {key: fetch_prepared(artifacts.store, it) for key, it in settings.images.items()}
-        for module in settings.modules:
-            module.load()
+        settings.load_modules(name, trust_modules=trust_modules)
         space = SearchSpace.from_json(settings.space)
         if settings.weights is not None:
             weights = fetch_weights(artifacts.store, settings.weights)

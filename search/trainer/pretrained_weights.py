@@ -3,14 +3,13 @@
 import json
 import select
 import subprocess
-import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from typing import IO
 
 from search.data import Progress
 from search.errors import StudyMismatchError
-from search.machine.processes import last_lines
+from search.machine.processes import child_environment, last_lines, module_command
 from search.settings.plan import TransferSettings
 from search.settings.stored import WeightsFile
 from spaces import Limits, SearchSpace, SpaceError
@@ -126,12 +125,15 @@ def _check_in_child(
     if not backbones:
         return
     arguments = [weights.source, weights.mode or "", str(image_size), *backbones]
-    command = [sys.executable, "-m", CHECK_MODULE, *arguments]
+    command = module_command(CHECK_MODULE, *arguments)
+    environment = child_environment()
     n_done = 0
     size = (image_size, image_size)
     with (
         tempfile.TemporaryFile("w+") as errors,
-        subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors, text=True) as process,
+        subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=errors, text=True, env=environment
+        ) as process,
     ):
         for line in _lines(process.stdout):
             refusal = json.loads(line) if line else None

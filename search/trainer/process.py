@@ -5,7 +5,6 @@ import queue
 import re
 import signal
 import subprocess
-import sys
 import tempfile
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -17,7 +16,7 @@ import psutil
 from search.errors import TrialRecordError
 from search.machine.gpus import CPU
 from search.machine.memory import private_mb
-from search.machine.processes import child_environment, last_lines
+from search.machine.processes import child_environment, last_lines, module_command
 from search.trainer.protocol import (
     Busy,
     Decision,
@@ -32,7 +31,7 @@ from search.trainer.protocol import (
     encode,
 )
 
-COMMAND = (sys.executable, "-m", "search.training.main")
+COMMAND = module_command("search.training.main")
 TAIL_BYTES = 4000
 NOISE = re.compile(r"[IW]0000 |WARNING: All log messages before absl")
 """Beginnings of lines that TensorFlow prints before its log level is set."""

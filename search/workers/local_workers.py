@@ -5,7 +5,6 @@ import logging
 import os
 import signal
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -15,9 +14,10 @@ from pathlib import Path
 from search.errors import WorkerError, WorkerStartError
 from search.machine.gpus import Device
 from search.machine.memory import OomCounter
-from search.machine.processes import child_environment, last_lines
+from search.machine.processes import child_environment, last_lines, module_command
 from search.machine.signals import stop_on_signal
 from storage import hide_passwords
+from storage.file_rights import open_log
 
 logger = logging.getLogger(__name__)
 
@@ -142,16 +142,16 @@ class LocalWorkers:
         return self._progress > before
 
     def _start(self, index: int) -> None:
-        command = [
-            sys.executable, "-m", "search", "worker", *self.options, "--supervised",
+        command = module_command(
+            "search", "worker", *self.options, "--supervised",
             "--workers", "1", "--gpus", self.devices[index].key, "--threads", str(self.n_threads),
             *([] if self.study is None else ["--", self.study]),
-        ]  # fmt: skip
+        )  # fmt: skip
         self._started_at[index] = time.monotonic()
         # The URL may have a password, so it is not an argument, which any user can list.
         environment = child_environment(CONVSEARCH_STORE=self.store_url)
         with contextlib.ExitStack() as stack:
-            log = None if self.log is None else stack.enter_context(self.log(index).open("ab"))
+            log = None if self.log is None else stack.enter_context(open_log(self.log(index)))
             self._processes[index] = subprocess.Popen(
                 command,
                 stdin=subprocess.PIPE,

@@ -49,7 +49,9 @@ class Service:
             SearchError, SpaceError, StoreError: If the study cannot be joined.
         """
         with closing(self._open_store()) as store:
-            opened = None if self.study is None else OpenStudy.load(store, self.study)
+            opened = None
+            if self.study is not None:
+                opened = OpenStudy.load(store, self.study, trust_modules=True)
             if len(self.devices) == 1:
                 return self._run_worker(store, opened)
             # The workers wait for an unavailable store; this process only restarts them.

@@ -151,7 +151,7 @@ class StandingWorker:
             settings = load_study(self.store, row.name).settings
             known = self._opened.get(row.study_id)
             if known is None or known[0] != settings:
-                opened = OpenStudy.load(self.store, row.name)
+                opened = OpenStudy.load(self.store, row.name, trust_modules=True)
                 if known is not None and known[1].settings.creation == opened.settings.creation:
                     self._uploading.append(known[1].artifacts)
                 elif known is not None:  # Another study has its name now.

@@ -22,7 +22,7 @@ USE_STANDIN = f"""
 import subprocess, sys
 original = subprocess.Popen.__init__
 def start(self, command, *others, **options):
-    if list(command[1:2]) == ["-m"] and command[2].startswith("search."):
+    if list(command[1:3]) == ["-P", "-m"] and command[3].startswith("search."):
         command = [sys.executable, {str(TRAINER)!r}]
     original(self, command, *others, **options)
 subprocess.Popen.__init__ = start

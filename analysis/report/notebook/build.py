@@ -12,6 +12,7 @@ from analysis.report.notebook.conclusion import write_conclusion
 from analysis.report.notebook.findings import write_results
 from analysis.report.notebook.kernel import STORE_VARIABLE
 from analysis.report.notebook.study import write_aim, write_data, write_methods, write_search
+from spaces.families import builtin_families
 from storage import hide_passwords
 
 RENDERER = "plotly_mimetype+notebook"
@@ -66,10 +67,13 @@ def _write_start(writer: CellWriter, store: str) -> None:
         f"plotly.io.renderers.default = {python_literal(RENDERER)}",
     )
     writer.add_text(writer.say("setup"))
+    arguments = f"{python_literal(facts.study)}, winner=winner"
+    if not set(facts.search.families) <= set(builtin_families()):
+        arguments += ", trust_modules=True"
     writer.add_code(
         f"store = os.environ.get({python_literal(STORE_VARIABLE)}, {python_literal(store)})",
         f"winner = ({python_literal(facts.winner.source)}, {facts.winner.source_trial})",
-        f"facts = search.gather_facts(store, {python_literal(facts.study)}, winner=winner)",
+        f"facts = search.gather_facts(store, {arguments})",
     )
 
 

@@ -28,6 +28,7 @@ QUIET_ENVIRONMENT = {
 }
 STORE_VARIABLE = "CONVSEARCH_STORE"
 """The variable that overrides the store that the notebook was written from."""
+NO_CODE_FROM_FOLDER = "--InteractiveShellApp.ignore_cwd=True"
 CODE_ROOT = Path(__file__).resolve().parents[3]
 """Where `analysis` is, which the kernel imports from another folder."""
 
@@ -80,6 +81,7 @@ def _kernel(
         record_timing=False,
         store_widget_state=False,
         shutdown_kernel="immediate",
+        extra_arguments=[NO_CODE_FROM_FOLDER],
     )
     variables = _variables(scratch, environment)
     try:
@@ -117,6 +119,7 @@ def _variables(scratch: Path, environment: Mapping[str, str]) -> dict[str, str]:
         "JUPYTER_DATA_DIR": str(scratch / "data"),
         "JUPYTER_RUNTIME_DIR": str(scratch / "runtime"),
         "PYTHONPATH": os.pathsep.join(paths),
+        "PYTHONSAFEPATH": "1",  # The folder may hold a `numpy.py`.
     }
     inherited = {name: value for name, value in os.environ.items() if name != STORE_VARIABLE}
     return {**inherited, **QUIET_ENVIRONMENT, **environment, **own}

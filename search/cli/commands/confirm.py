@@ -17,6 +17,7 @@ def confirm(
     seeds: Annotated[
         int, typer.Option(min=2, max=100, help="Trainings of each config, from different seeds.")
     ] = defaults.CONFIRM_SEEDS,
+    trust_modules: options.TrustModules = False,
     test: options.Test = None,
     workers: options.Workers = None,
     gpus: options.Gpus = None,
@@ -54,6 +55,7 @@ def confirm(
             top=top,
             n_seeds=seeds,
             local=read_plan("demo", local, OPTION_NAMES).study,
+            trust_modules=trust_modules,
             opens_test=test,
             progress=progress,
             on_submit=lambda submission: show_submission(console, submission),

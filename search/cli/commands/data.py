@@ -31,6 +31,7 @@ def inspect(given: StudyOptions, json: options.Json = False) -> None:
 def prepare(
     given: StudyOptions,
     cache: Annotated[str | None, typer.Option(help="Folder of prepared sets.")] = None,
+    shared: options.Shared = False,
     json: options.Json = False,
 ) -> None:
     """Decode a source once, into the file that all workers map."""
@@ -39,7 +40,10 @@ def prepare(
     from search.cli.console import print_json, progress_bar, stderr_console, stdout_console
     from search.data import default_cache_dir
     from search.data import prepare as prepare_source
+    from storage.file_rights import share_new_folders
 
+    if shared:
+        share_new_folders()
     settings = _settings(given)
     folder = Path(cache) if cache else default_cache_dir()
     with progress_bar(stderr_console()) as progress:

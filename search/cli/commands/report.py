@@ -20,6 +20,7 @@ def report(
     names: Annotated[
         bool, typer.Option("--names", help="Include names of files that were left out.")
     ] = False,
+    trust_modules: options.TrustModules = False,
     store: options.Store = None,
     json: options.Json = False,
 ) -> None:
@@ -51,6 +52,7 @@ def report(
             is_forced=force,
             lang=lang,
             with_names=names,
+            trust_modules=trust_modules,
             progress=progress,
             on_step=step_printer(console, is_silent=json),
             on_score=lambda: print_line(console, "Scoring the winner on the test split"),

@@ -15,6 +15,7 @@ def reproduce(
         int,
         typer.Option(min=1, help="Threads of the trainer: as many as the trial was trained on."),
     ] = 1,
+    trust_modules: options.TrustModules = False,
     store: options.Store = None,
     json: options.Json = False,
 ) -> None:
@@ -27,7 +28,14 @@ def reproduce(
     from search.evaluation.reproduction import reproduce as train_again
 
     with open_for_reading(store) as opened_store, progress_bar(stderr_console()) as progress:
-        found = train_again(opened_store, study, trial, n_threads=threads, progress=progress)
+        found = train_again(
+            opened_store,
+            study,
+            trial,
+            n_threads=threads,
+            trust_modules=trust_modules,
+            progress=progress,
+        )
     print_result(found, show_reproduction, as_json=json)
     if not found.is_identical:
         raise typer.Exit(1)

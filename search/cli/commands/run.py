@@ -53,12 +53,17 @@ def run(
             show_default=False,
         ),
     ] = None,
+    shared: options.Shared = False,
     json: options.Json = False,
 ) -> None:
     """Search for the best network on SOURCE until the budget is spent, and rank the trials.
 
     The same command again resumes the study.
     """
+    from storage.file_rights import share_new_folders
+
+    if shared:
+        share_new_folders()
     local = by_key(
         workers=options.parse_workers(workers), gpus=gpus, trainers_per_gpu=trainers_per_gpu
     )

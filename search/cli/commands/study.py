@@ -64,6 +64,7 @@ def fork(
     count_taken: Annotated[
         bool, typer.Option("--count-taken", help="Copied trials count for the budget.")
     ] = False,
+    trust_modules: options.TrustModules = False,
     store: options.Store = None,
     json: options.Json = False,
 ) -> None:
@@ -91,7 +92,9 @@ def fork(
     with open_for_reading(store) as opened_store:
         record = load_study(opened_store, study)
     if source is None:
-        plan = plan_from_record(record, changes, name=new, store_url=url)
+        plan = plan_from_record(
+            record, changes, name=new, store_url=url, trust_modules=trust_modules
+        )
     else:
         plan = read_plan(source, by_key(study=new, store=url, trials=trials), OPTION_NAMES)
     with open_for_writing(url) as opened_store, progress_bar(stderr_console()) as progress:

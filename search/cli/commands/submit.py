@@ -5,7 +5,9 @@ from search.cli.study_options import STUDY_OPTIONS, StudyOptions, with_study_opt
 
 
 @with_study_options(*STUDY_OPTIONS)
-def submit(given: StudyOptions, json: options.Json = False) -> None:
+def submit(
+    given: StudyOptions, shared: options.Shared = False, json: options.Json = False
+) -> None:
     """Create a study on SOURCE and return: workers of the store do the work.
 
     The same command again resumes the study, with the budget that it names.
@@ -23,7 +25,10 @@ def submit(given: StudyOptions, json: options.Json = False) -> None:
     from search.studies.resolved_plan import resolve_plan
     from search.studies.submission import submit as submit_plan
     from storage import Store
+    from storage.file_rights import share_new_folders
 
+    if shared:
+        share_new_folders()
     plan = resolve_plan(read_plan(given.source, given.values, OPTION_NAMES))
     console = stderr_console()
     with progress_bar(console) as progress:

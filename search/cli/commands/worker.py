@@ -37,6 +37,7 @@ def worker(
             show_default="wait forever",
         ),
     ] = None,
+    shared: options.Shared = False,
     log_format: options.LogFormat = "text",
     supervised: Annotated[
         bool, typer.Option("--supervised", hidden=True, help="Exit when the input closes.")
@@ -59,7 +60,10 @@ def worker(
     from search.settings.store_url import store_url
     from search.workers.service import Service
     from storage import StoreError, StoreMissingError
+    from storage.file_rights import share_new_folders
 
+    if shared:
+        share_new_folders()
     log_to_stderr(log_format)
     service = Service(
         store_url=store_url(store),

@@ -22,6 +22,7 @@ from analysis.report.facts import Facts
 from analysis.report.notebook import build_notebook, kernel, write_notebook
 from analysis.report.notebook.cell_writer import code_block, escape_markdown, python_literal
 from analysis.report.texts import LANGUAGES, texts
+from tests.tools.foreign_modules import write_foreign_modules
 
 MakeFacts = Callable[..., Facts]
 Notebook = Mapping[str, Any]
@@ -257,10 +258,12 @@ def test_kernel_is_this_python_and_does_not_write_to_the_home_folder(
     monkeypatch.setenv("HOME", str(home))
     monkeypatch.setenv("JUPYTER_PATH", str(out.parent / "path"))
     before = sorted(home.rglob("*"))
+    foreign = write_foreign_modules(out)
     gather("import sys; open('reported', 'w').write(sys.executable)")
     write_notebook(small, out / "report.ipynb", store=STORE)
     assert (out / "reported").read_text() == sys.executable
     assert sorted(home.rglob("*")) == before
+    assert not foreign.exists()
 
 
 @pytest.fixture

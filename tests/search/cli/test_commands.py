@@ -15,6 +15,8 @@ import optuna
 import psutil
 import pytest
 
+from tests.tools.foreign_modules import write_foreign_modules
+
 ROOT = Path(__file__).parents[3]
 Call = Callable[..., tuple[int, str, str]]
 TINY = ("--image-size", "16", "--families", "plain", "--trials", "2")
@@ -23,7 +25,7 @@ FEW_TINY = (*TINY, "--max-epochs", "2", "--workers", "1")
 
 def spawn(*arguments: str, folder: Path, **environment: str) -> subprocess.Popen[str]:
     return subprocess.Popen(
-        [sys.executable, "-m", "search", *arguments],
+        [sys.executable, "-P", "-m", "search", *arguments],
         cwd=folder,
         env={**os.environ, "PYTHONPATH": str(ROOT), **environment},
         stdout=subprocess.PIPE,
@@ -136,6 +138,7 @@ def searched(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str, str]:
     """The folder of a study that `run --json` has searched, and the output."""
     folder = tmp_path_factory.mktemp("searched")
     write_source(folder / "blobs.npz")
+    write_foreign_modules(folder)
     process = spawn("run", "blobs.npz", *FEW_TINY, "--json", folder=folder,
                     CONVSEARCH_CACHE=str(folder / "cache"))  # fmt: skip
     out, err = process.communicate(timeout=300)
@@ -160,6 +163,19 @@ def test_run_ends_with_the_ranking_as_json(searched: tuple[Path, str, str]) -> N
     assert "[2/2] trial" in err
     assert "2 of 2 trials done" in err
     assert "\x1b[" not in out + err
+
+
+def test_processes_of_a_run_import_nothing_from_the_current_folder(
+    searched: tuple[Path, str, str],
+) -> None:
+    assert not (searched[0] / "foreign.txt").exists()
+
+
+def test_cache_and_artifacts_of_a_run_are_private(searched: tuple[Path, str, str]) -> None:
+    tops = [searched[0] / "cache", searched[0] / "convsearch_artifacts"]
+    made = [*tops, *(path for top in tops for path in top.rglob("*"))]
+    assert {path.suffix for path in made} >= {".safetensors", ".log"}
+    assert [path for path in made if path.stat().st_mode & 0o077] == []
 
 
 def test_rank_and_status_read_the_study(
@@ -308,7 +324,8 @@ def test_one_seed_gives_one_ranking(tmp_path: Path) -> None:
     assert len(rankings[0]["trials"]) == 14
 
 
-@pytest.mark.parametrize("victim", ["worker", pytest.param("trainer", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("victim", ["worker", "trainer"])
 def test_run_survives_a_killed_process(tmp_path: Path, victim: str) -> None:
     process = spawn(
         "run", write_long_study(tmp_path), "--json", folder=tmp_path,

@@ -134,6 +134,7 @@ def test_password_with_special_characters_works_and_is_never_shown(tcp_server, w
     store.close()
 
 
+@pytest.mark.slow
 def test_run_never_shows_its_password(tcp_server, tmp_path: Path) -> None:
     tcp_server.execute("CREATE DATABASE shared")
     url = tcp_server.url("shared")

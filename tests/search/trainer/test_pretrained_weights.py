@@ -12,6 +12,7 @@ from search.data import default_cache_dir
 from search.errors import StudyMismatchError
 from search.studies.open_study import OpenStudy
 from spaces import SpaceError
+from tests.tools.foreign_modules import write_foreign_modules
 
 MakeStudy = Callable[..., OpenStudy]
 
@@ -19,12 +20,15 @@ SPACE: dict[str, Any] = {"families": ["plain", "transfer"], "backbone": "mobilen
 
 
 @pytest.fixture
-def make_transfer(make_study: MakeStudy) -> MakeStudy:
-    """Make a study of the family `transfer` on images of 32 pixels."""
+def make_transfer(make_study: MakeStudy, tmp_path: Path) -> MakeStudy:
+    """Make a study of the family `transfer` on images of 32 pixels, in a store of its own."""
 
     def make(space: dict[str, Any] | None = None, **transfer: Any) -> OpenStudy:
-        tables = {"image_size": 32, **transfer}
-        return make_study(space={**SPACE, **(space or {})}, transfer=tables)
+        return make_study(
+            space={**SPACE, **(space or {})},
+            transfer={"image_size": 32, **transfer},
+            store={"url": f"sqlite:///{tmp_path / 'store.db'}"},
+        )
 
     return make
 
@@ -96,9 +100,13 @@ def test_weights_that_cannot_be_downloaded_are_named_before_any_trial(
         r"Expected the ImageNet weights of mobilenet_v2 at .*keras/models/mobilenet_v2_weights.*"
         r"no_top\.h5: the download from https://.* failed .*\n.*--weights PATH"
     )
+    (tmp_path / "here").mkdir()
+    foreign = write_foreign_modules(tmp_path / "here")
+    monkeypatch.chdir(tmp_path / "here")
     with pytest.raises(SpaceError, match=expected):
         make_transfer()
     assert not (tmp_path / "store.db").exists()
+    assert not foreign.exists()
 
 
 def test_weights_of_another_network_are_refused_by_the_first_layer(

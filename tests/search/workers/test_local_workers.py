@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from search.errors import WorkerError, WorkerStartError
-from search.machine import memory
+from search.machine import memory, processes
 from search.machine.gpus import CPU, Device
 from search.studies.open_study import OpenStudy
 from search.workers import local_workers
@@ -26,7 +26,7 @@ def instead(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], 
         program = tmp_path / "worker"
         program.write_text(f"#!{sys.executable}\n{script}\n")
         program.chmod(0o755)
-        monkeypatch.setattr(local_workers.sys, "executable", str(program))
+        monkeypatch.setattr(processes.sys, "executable", str(program))
         monkeypatch.setattr(local_workers, "MAX_BACKOFF_S", 0.01)
         return tmp_path
 

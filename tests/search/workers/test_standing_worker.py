@@ -314,7 +314,7 @@ def test_study_that_is_deleted_while_it_is_served_is_left(
 ) -> None:
     opened = make("small")
 
-    def delete_and_fail(*_: object) -> None:
+    def delete_and_fail(*_: object, **__: object) -> None:
         remove_study(opened.store, "small", force=True)
         raise KeyError("Record does not exist.")
 

@@ -218,10 +218,10 @@ def test_worker_refuses_another_content_and_a_missing_file(
     module.write_text(module.read_text() + "# other\n")
     _loaded.clear()
     with pytest.raises(SpaceError, match="is not the module of the study"):
-        OpenStudy.load(opened.store, opened.name)
+        OpenStudy.load(opened.store, opened.name, trust_modules=True)
     module.unlink()
     with pytest.raises(SpaceError, match="is not on this machine"):
-        OpenStudy.load(opened.store, opened.name)
+        OpenStudy.load(opened.store, opened.name, trust_modules=True)
 
 
 def test_family_is_searched_beside_the_default_ones_unless_families_are_named(

@@ -24,6 +24,7 @@ from search.dashboard.listener import Listener
 from search.dashboard.server import check_proxy, choose_token
 from search.errors import SettingsError
 from storage import Store
+from tests.tools.foreign_modules import write_foreign_modules
 
 ROOT = Path(__file__).parents[4]
 TOKEN = "a-token-of-the-tests+/"
@@ -339,8 +340,10 @@ def dashboards_of(pid: int) -> list[psutil.Process]:
 
 @pytest.mark.parametrize("is_killed", [True, False])
 def test_early_end_of_a_dashboard_is_reported_to_the_search(
-    tmp_path: Path, store: str, is_killed: bool
+    tmp_path: Path, store: str, is_killed: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    foreign = write_foreign_modules(tmp_path)
+    monkeypatch.chdir(tmp_path)
     ended = threading.Event()
     beside = DashboardProcess("auto")
     beside.start(store, tmp_path / "dashboard.log", ended.set)
@@ -354,6 +357,7 @@ def test_early_end_of_a_dashboard_is_reported_to_the_search(
         beside.close()
     assert beside.has_exited == is_killed
     assert ended.is_set() == is_killed
+    assert not foreign.exists()
 
 
 def test_server_on_all_interfaces_has_a_numeric_address() -> None:

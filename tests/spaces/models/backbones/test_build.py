@@ -18,6 +18,7 @@ from spaces.models.backbones import (
     preprocess,
     unfreeze_top,
 )
+from tests.tools.marks import rest_slow
 
 SHAPE = (32, 32, 3)
 # One for each way of scaling pixels: Rescaling, Normalization with its own weights, both with
@@ -123,7 +124,7 @@ def test_training_does_not_change_the_frozen_part_or_normalizations() -> None:
     assert moved == {"block_16_project", "Conv_1"}
 
 
-@pytest.mark.parametrize("name", OWN_SCALING)
+@pytest.mark.parametrize("name", rest_slow(*OWN_SCALING))
 def test_mode_of_a_file_replaces_the_networks_own_scaling(
     name: str, pixels: np.ndarray, tmp_path: Path
 ) -> None:

@@ -12,7 +12,7 @@ from spaces import SpaceError
 from spaces.models.backbones import BACKBONES, find_backbone
 from spaces.models.backbones.catalog import Layer, LayerSpec, backbone_layers
 
-SMALL = ("mobilenet", "mobilenet_v3_small", "vgg16")
+SMALL = ("mobilenet_v3_small", "vgg16")
 
 
 def test_table_has_all_forty_networks_of_keras() -> None:

@@ -23,7 +23,7 @@ from spaces.models.backbones import (
 from spaces.models.backbones.cost import layer_shapes
 from tests.tools.describe_backbone_layers import leaf_operations
 
-SMALL = ("mobilenet_v2", "mobilenet_v3_small", "vgg16")
+SMALL = ("mobilenet_v3_small", "vgg16")
 SIZES = (75, 96, 97, 224)
 CHEAP_PARAMETERS = 15_000_000
 

@@ -12,6 +12,7 @@ import pytest
 from spaces import SpaceError
 from spaces.models.backbones import RANDOM_WEIGHTS, Weights, build_backbone
 from spaces.models.backbones.weight_files import load_weights
+from tests.tools.marks import rest_slow
 
 SHAPE = (32, 32, 3)
 
@@ -41,7 +42,7 @@ def refused(path: Path, message: str, name: str = "mobilenet_v3_small") -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["ConvNeXtTiny", "EfficientNetB0", "NASNetMobile", "MobileNetV3Small"]
+    "name", rest_slow("MobileNetV3Small", "ConvNeXtTiny", "EfficientNetB0", "NASNetMobile")
 )
 def test_both_formats_of_keras_are_read(name: str, tmp_path: Path) -> None:
     function = getattr(keras.applications, name)
