@@ -8,12 +8,19 @@ from typing import TypeGuard
 MAX_NUMBER = 10**18
 """Larger numbers are not sizes of anything here."""
 MAX_ITEMS = 8
+MAX_TEXT = 200
+"""Characters of a value that an error repeats."""
 
 
 def plural(n: int, word: str) -> str:
     """Return `1 trial` or `2 trials`."""
     ending = "es" if word.endswith("s") else "s"
     return f"{n:,} {word}{'' if n == 1 else ending}"
+
+
+def shorten(text: str, length: int = MAX_TEXT) -> str:
+    """Return a text of at most so many characters, the first ones of a longer one."""
+    return text if len(text) <= length else f"{text[: length - 1]}…"
 
 
 def did_you_mean(name: str, known: Iterable[str], *, n: int = 1, cutoff: float = 0.6) -> str:

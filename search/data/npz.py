@@ -19,6 +19,7 @@ from search.data.arrays import Arrays, ArraySource
 from search.data.settings import DataSettings
 from search.data.source_api import SPLITS
 from search.errors import DataError
+from spaces.wording import shorten
 
 MAX_BYTES = 4 * 2**30
 """Maximum unpacked size that is read into memory."""
@@ -33,7 +34,6 @@ NPZ_ERRORS = (
     RuntimeError,  # encrypted; NotImplementedError, an unknown compression, is one too
     MemoryError,
     OverflowError,
-    SyntaxError,  # of the Python literal that a header is
     struct.error,
     zipfile.BadZipFile,
     zlib.error,
@@ -82,7 +82,8 @@ def _read(path: Path) -> dict[str, NDArray[Any]]:
     except DataError:
         raise
     except NPZ_ERRORS as error:
-        raise DataError(f"Cannot read {path} as an .npz: {error}. Save it again.") from error
+        reason = shorten(str(error))
+        raise DataError(f"Cannot read {path} as an .npz: {reason}. Save it again.") from error
 
 
 def _read_array(path: Path, archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> NDArray[Any]:
@@ -102,7 +103,12 @@ def _read_array(path: Path, archive: zipfile.ZipFile, member: zipfile.ZipInfo) -
 def _read_header(file: IO[bytes]) -> tuple[tuple[int, ...], np.dtype[Any]]:
     major, _ = npy.read_magic(file)
     read = npy.read_array_header_1_0 if major == 1 else npy.read_array_header_2_0
-    shape, _, dtype = read(file)
+    try:
+        shape, _, dtype = read(file)
+    except (
+        Exception
+    ) as error:  # numpy tokenizes and evaluates the header, and lets all errors out.
+        raise ValueError(f"a header is damaged ({shorten(str(error), 80)})") from error
     return shape, dtype
 
 

@@ -45,7 +45,7 @@ def find_unknown_class(config: bytes) -> str | None:
     """
     try:
         document = json.loads(config)
-        if not isinstance(document, dict) or document.get("class_name") not in _MODELS:
+        if not isinstance(document, dict) or str(document.get("class_name")) not in _MODELS:
             raise ValueError("Expected the configuration of a Keras model.")
         return next(_unknown_classes(document), None)
     except RecursionError as error:

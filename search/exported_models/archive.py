@@ -14,6 +14,7 @@ from pydantic import ValidationError
 from search.errors import ModelError
 from search.exported_models.allowed_layers import find_unknown_class
 from search.exported_models.metadata import ModelFacts
+from spaces.wording import shorten
 
 MODEL, MODEL_METADATA = "best.keras", "best.json"
 """File names in a report's folder."""
@@ -83,9 +84,12 @@ def read_model_file(path: Path) -> ModelFacts:
             unknown_class = find_unknown_class(archive.read(CONFIG))
             record = archive.read(RECORD) if RECORD in archive.namelist() else None
     except zipfile.BadZipFile as error:
-        raise ModelError(f"{path} is not a .keras file, or a damaged one ({error}).") from error
+        raise ModelError(
+            f"{path} is not a .keras file, or a damaged one ({shorten(str(error))})."
+        ) from error
     except UNREADABLE as error:
-        raise ModelError(f"{path} is damaged ({error}). Write it again.") from error
+        reason = shorten(str(error))
+        raise ModelError(f"{path} is damaged ({reason}). Write it again.") from error
     if unknown_class is not None:
         raise ModelError(
             f"{path} was not loaded: it has an object of the class {unknown_class[:100]!r}, which "
@@ -118,9 +122,8 @@ def _check_members(archive: zipfile.ZipFile, path: Path) -> None:
     parts = archive.infolist()
     names = sorted(part.filename for part in parts)
     if set(names) | {RECORD} != MEMBERS | {RECORD} or len(names) != len(set(names)):
-        raise ModelError(
-            f"{path} is not a model of convsearch: it holds {', '.join(map(repr, names[:6]))}."
-        )
+        held = shorten(", ".join(map(repr, names)))
+        raise ModelError(f"{path} is not a model of convsearch: it holds {held}.")
     is_packed = any(part.compress_type != zipfile.ZIP_STORED for part in parts)
     if is_packed or sum(part.file_size for part in parts) > path.stat().st_size:
         raise ModelError(f"{path} was not loaded: its parts may unpack to more than it says.")

@@ -1,6 +1,5 @@
 """The plan of a recorded study with `KEY=VALUE` overrides, for `study fork --set`."""
 
-import tomllib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -8,6 +7,7 @@ from search.errors import SettingsError
 from search.settings.plan import TABLES, StudyPlan
 from search.settings.stored import StudySettings
 from search.settings.study_file import make_plan
+from search.settings.toml import parse_toml
 from search.settings.validation import suggest_name
 from spaces import SearchSpace, choose_families
 from spaces.parameters.narrowing import shared_key
@@ -119,8 +119,8 @@ def _known_keys(space: SearchSpace) -> list[tuple[str, str]]:
 def _read_value(text: str) -> Any:
     """Parse a value as TOML; words need no quotes, and commas make a list."""
     try:
-        return tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
+        return parse_toml(f"value = {text}", "--set")["value"]
+    except SettingsError:
         pass
     if "," in text and not text.startswith(("[", "{")):
         return [_read_value(part.strip()) for part in text.split(",")]

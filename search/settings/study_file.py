@@ -1,6 +1,5 @@
 """Read a study's plan from a TOML study file and command-line options."""
 
-import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -10,6 +9,7 @@ from pydantic import ValidationError
 from search.errors import SettingsError
 from search.settings.option_keys import Options
 from search.settings.plan import TABLES, StudyPlan
+from search.settings.toml import parse_toml
 from search.settings.validation import describe_error, suggest_name
 
 MAX_FILE_BYTES = 1_000_000
@@ -52,11 +52,12 @@ def _read_toml(path: Path) -> dict[str, Any]:
     try:
         if path.stat().st_size > MAX_FILE_BYTES:
             raise SettingsError(f"{path} is larger than a study file may be (1 MB).")
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
     except OSError as error:
         raise SettingsError(f"Cannot read the study file {path}: {error.strerror}.") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except UnicodeDecodeError as error:
         raise SettingsError(f"{path} is not valid TOML: {error}.") from error
+    return parse_toml(text, path)
 
 
 def _resolve_paths(file: Path, tables: dict[str, Any]) -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from spaces.wording import did_you_mean
+from spaces.wording import did_you_mean, shorten
 
 _MESSAGES = {
     "greater_than_equal": "{ge} or more",
@@ -27,7 +27,7 @@ def suggest_name(name: str, known: Sequence[str], otherwise: str = "") -> str:
 
 def describe_error(error: Mapping[str, Any], received: str | None = None) -> str:
     """Describe a pydantic error; `received` is the value in words, by default its repr."""
-    value = repr(error["input"]) if received is None else received
+    value = shorten(repr(error["input"]) if received is None else received)
     text = _MESSAGES.get(error["type"], "").format(**error.get("ctx", {})) or error["msg"]
     text = text.removeprefix("Value error, ").removeprefix("Input should be ")
     text = text.replace(f"{error['input']!r} is not one of ", "one of ").rstrip(".")

@@ -15,7 +15,7 @@ from spaces.parameters.domain_types import (
     domain_from_json,
     show,
 )
-from spaces.wording import did_you_mean
+from spaces.wording import did_you_mean, shorten
 
 _NUMBERED = re.compile(r"[a-z]+\d+_(?P<shared>\w+)")
 
@@ -136,7 +136,7 @@ def _number_within(domain: IntRange | FloatRange, key: str, wanted: object) -> i
 
 def _narrowing_error(key: str, expected: str, wanted: object) -> SpaceError:
     return SpaceError(
-        f"Expected `{key}` in [space] to be {expected}. Received: {_to_toml(wanted)}."
+        f"Expected `{key}` in [space] to be {expected}. Received: {shorten(_to_toml(wanted))}."
     )
 
 

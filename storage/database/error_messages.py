@@ -51,7 +51,7 @@ ADVICE = (
     (r"service file|definition of service", "Check ~/.pg_service.conf, or $PGSERVICEFILE."),
     (r"database is locked|lock timeout", "Another process holds its lock: end that one first."),
     (
-        r"malformed|not a database",
+        r"malformed|not a database|codec can't decode",
         "The file is damaged: `convsearch doctor` says how to save what can be read.",
     ),
     (r"invalid connection option", "Check what follows the ? of the URL."),

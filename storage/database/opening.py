@@ -179,7 +179,7 @@ def explaining_errors(url: URL, mode: Mode) -> Iterator[None]:
         yield
     except StoreError:
         raise
-    except (SQLAlchemyError, StorageInternalError, ImportError) as error:
+    except (SQLAlchemyError, StorageInternalError, ImportError, UnicodeDecodeError) as error:
         raise StoreError(f"{what}: {explain_store_error(error)}") from error
     except OSError as error:
         raise StoreError(

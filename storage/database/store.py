@@ -8,8 +8,11 @@ from pathlib import Path
 
 import optuna
 import sqlalchemy as sa
+from optuna.exceptions import StorageInternalError
 from sqlalchemy.engine import URL, Connection, Engine
+from sqlalchemy.exc import SQLAlchemyError
 
+from storage.database.error_messages import explain_store_error
 from storage.database.opening import (
     Mode,
     check_location,
@@ -156,13 +159,21 @@ class Store:
 
 @contextmanager
 def opened_store(store: Store | str) -> Iterator[Store]:
-    """Yield a store; one that is given by its URL is opened, and closed at the end."""
+    """Yield a store; one that is given by its URL is opened, and closed at the end.
+
+    Raises:
+        StoreError: If a store that is given by its URL cannot be opened or read.
+    """
     if isinstance(store, Store):
         yield store
         return
     opened = Store.open(store, create=False)
     try:
         yield opened
+    except (SQLAlchemyError, StorageInternalError, UnicodeDecodeError) as error:
+        raise StoreError(
+            f"Cannot read {opened.shown_url}: {explain_store_error(error)}"
+        ) from error
     finally:
         opened.close()
 

@@ -207,6 +207,22 @@ def test_header_that_declares_more_than_the_file_holds_is_refused(tmp_path: Path
         load_npz(path)
 
 
+@pytest.mark.parametrize(
+    "header",
+    ["{'descr': (), 'fortran_order': False, 'shape': (1, 8, 8)}", "{'descr': '|u1', 'shape': ((((",
+     "{'descr': '|u1', 'fortran_order': False, 'shape': ((1, 2), 3)}", "[" * 500, "", "lambda: 0"],
+)  # fmt: skip
+def test_header_that_numpy_cannot_read_is_refused(tmp_path: Path, header: str) -> None:
+    text = header.encode() + b"\n"
+    path = tmp_path / "odd.npz"
+    with zipfile.ZipFile(path, "w") as archive:
+        magic = np.lib.format.magic(1, 0)
+        archive.writestr("images.npy", magic + len(text).to_bytes(2, "little") + text)
+        archive.writestr("labels.npy", b"")
+    with pytest.raises(DataError, match=r"Cannot read .* as an .npz: a header is damaged"):
+        load_npz(path)
+
+
 def test_truncated_or_foreign_file_is_refused(make_npz: MakeNpz) -> None:
     path = make_npz(images=IMAGES, labels=LABELS)
     content = path.read_bytes()

@@ -117,6 +117,14 @@ def test_foreign_code_is_refused_before_keras_loads_it(best: Path) -> None:
         read_model_file(best)
 
 
+@pytest.mark.parametrize("name", [{}, [], ["Functional"], None, 1])
+def test_model_whose_class_name_is_no_name_is_refused(best: Path, name: object) -> None:
+    config = json.dumps({**json.loads(CONFIG), "class_name": name})
+    write_archive(best, {**PARTS, "config.json": config})
+    with pytest.raises(ModelError, match="Expected the configuration of a Keras model"):
+        read_model_file(best)
+
+
 def test_parts_that_unpack_to_more_than_declared_are_refused(
     best: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

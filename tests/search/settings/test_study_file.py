@@ -6,6 +6,7 @@ import pytest
 
 from search.errors import SettingsError
 from search.settings.study_file import read_plan
+from search.studies.space_table import read_space
 
 NAMES = {("budget", "trials"): "--trials", ("study", "workers"): "--workers"}
 
@@ -114,6 +115,36 @@ def test_error_in_a_study_file_names_the_key(
     with pytest.raises(SettingsError, match=message) as error:
         read_plan(write(tmp_path, text + source), {}, NAMES)
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        (f"max_epochs = {'9' * 5000}", "is not valid TOML: Exceeds the limit"),
+        (f"max_epochs = 0x{'f' * 5000}", "whole numbers of at most 64 bits"),
+        (f"max_epochs = '{'x' * 3000}'", "texts of at most 1,000 characters"),
+        (f"{'x' * 3000} = 1", "texts of at most 1,000 characters"),
+        ('trial_timeout = "a\\u0000"', "none of them null"),
+        (f"max_epochs = {'[' * 500}{']' * 500}", "deep|recursion"),
+        (f"max_epochs = {[1] * 900}", "expected a whole number"),
+    ],
+)  # fmt: skip
+def test_value_that_no_setting_has_is_a_short_error(
+    tmp_path: Path, line: str, message: str
+) -> None:
+    text = f"[data]\nsource = 'images'\n[training]\n{line}\n"
+    with pytest.raises(SettingsError, match=message) as error:
+        read_plan(write(tmp_path, text), {}, NAMES)
+    assert len(str(error.value)) < 400
+
+
+@pytest.mark.parametrize("key", ["families", "modules", "backbone"])
+@pytest.mark.parametrize("value", ["3", "true", "1979-05-27", "[3]", "[['plain']]", "{a = 1}"])
+def test_names_of_another_type_are_refused(tmp_path: Path, key: str, value: str) -> None:
+    families = "" if key == "families" else "families = ['transfer']\n"
+    text = f"[data]\nsource = 'images'\n[space]\n{families}{key} = {value}\n"
+    with pytest.raises(SettingsError, match=f"Expected `{key}` in .space. to be a name or a list"):
+        read_space(read_plan(write(tmp_path, text), {}, NAMES))
 
 
 def test_error_in_an_option_names_the_option() -> None:

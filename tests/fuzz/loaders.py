@@ -1,0 +1,173 @@
+"""Everything that parses a file of somebody else: a good file, its damage, and its errors."""
+
+import json
+import zipfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from analysis import rank
+from search.data import DataSettings, PreparedSet, prepare
+from search.data.decode import DECODE_ERRORS, decode_with_notes
+from search.data.open_source import open_source
+from search.errors import DataError, SearchError
+from search.exported_models.archive import RECORD, read_model_file
+from search.settings.option_keys import OPTION_NAMES
+from search.settings.study_file import read_plan
+from search.studies.resolved_plan import resolve_plan
+from search.studies.space_table import read_space
+from spaces import SpaceError
+from storage import Store, StoreError
+from storage.studies.creation import create_study
+from tests.fuzz.mutations import (
+    JSON_VALUES,
+    Mutate,
+    damage_bytes,
+    damage_member,
+    damage_npy_header,
+    damage_text,
+    damage_toml,
+)
+
+OURS = (SearchError, SpaceError, StoreError)
+STUDY_FILE = """
+[study]
+name = "scans"
+workers = 2
+warm_start = "old"
+[data]
+source = "scans"
+image_size = 64
+split = [0.7, 0.15, 0.15]
+color = "grey"
+[space]
+modules = []
+families = ["plain", "vgg", "transfer"]
+stages = {low = 2, high = 4}
+optimizer = ["adam", "sgd"]
+kernel_size = 3
+stage1_channels = 32
+backbone = "mobilenet_v2"
+[training]
+max_epochs = 30
+trial_timeout = "20m"
+plateau_factor = 0.5
+[search]
+sampler = "tpe"
+pruner = "auto"
+seed = 1
+max_operations = 5.5
+[transfer]
+weights = "imagenet"
+image_size = 96
+[budget]
+trials = 100
+timeout = "2h"
+[store]
+url = "sqlite:///scans.db"
+artifacts = "files"
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Loader:
+    """A loader of files, and what it may raise on damaged ones."""
+
+    suffix: str
+    make: Callable[[Path], None]
+    load: Callable[[Path], object]
+    mutations: tuple[Mutate, ...] = (damage_bytes,)
+    errors: tuple[type[BaseException], ...] = OURS
+
+
+def make_npz(path: Path) -> None:
+    rng = np.random.default_rng(0)
+    images = rng.integers(0, 255, (12, 8, 8), dtype=np.uint8)
+    np.savez(path, images=images, labels=np.arange(12) % 3)
+
+
+def load_npz(path: Path) -> object:
+    source = open_source(DataSettings(source=str(path), image_size=8))
+    return source.classes, source.images(range(len(source.items)), 1)
+
+
+def make_image(format_name: str, mode: str) -> Callable[[Path], None]:
+    def make(path: Path) -> None:
+        pixels = np.random.default_rng(0).integers(0, 255, (24, 20, 3), dtype=np.uint8)
+        Image.fromarray(pixels).convert(mode).save(path, format_name)
+
+    return make
+
+
+def make_toml(path: Path) -> None:
+    path.write_text(STUDY_FILE)
+
+
+def load_toml(path: Path) -> object:
+    plan = read_plan(str(path), {}, OPTION_NAMES)
+    return resolve_plan(plan), read_space(plan)
+
+
+def make_model(path: Path) -> None:
+    facts = {
+        "study": "scans", "trial": 1, "family": "plain", "classes": ["a", "b"], "color": "auto",
+        "image_shape": [8, 8, 1], "pixels": "0 to 255", "fingerprint": "0", "versions": {"x": "1"},
+        "val_accuracy": 0.5,
+    }  # fmt: skip
+    layer = {"module": "keras.layers", "class_name": "Dense", "config": {"name": "a", "units": 2}}
+    config = {"module": "keras", "class_name": "Functional", "config": {"layers": [layer]}}
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, text in (("config.json", config), ("metadata.json", {}), (RECORD, facts)):
+            archive.writestr(name, json.dumps(text))
+        archive.writestr("model.weights.h5", b"weights")
+
+
+def make_prepared(path: Path) -> None:
+    source = path.with_suffix(".npz")
+    make_npz(source)
+    prepare(DataSettings(source=str(source), image_size=8), path.parent).path.rename(path)
+
+
+def load_prepared(path: Path) -> None:
+    PreparedSet.open(path).verify()
+
+
+def make_store(path: Path) -> None:
+    store = Store.open(f"sqlite:///{path}")
+    create_study(store, "scans", settings="{}", n_trials=3)
+    with store.engine.connect() as connection:
+        connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+    store.close()
+
+
+def load_store(path: Path) -> object:
+    for name in ("-wal", "-shm"):
+        path.with_name(path.name + name).unlink(missing_ok=True)
+    return rank(f"sqlite:///{path}", "scans")
+
+
+damage_json = damage_text(JSON_VALUES, '{}[]:,"')
+
+
+def load_image(path: Path) -> Any:
+    return decode_with_notes(str(path))
+
+
+IMAGE_ERRORS = (DataError, *DECODE_ERRORS)
+LOADERS: dict[str, Loader] = {
+    "npz": Loader(".npz", make_npz, load_npz, (damage_bytes, damage_member((damage_npy_header,)))),
+    "png": Loader(".png", make_image("PNG", "RGB"), load_image, errors=IMAGE_ERRORS),
+    "jpg": Loader(".jpg", make_image("JPEG", "L"), load_image, errors=IMAGE_ERRORS),
+    "bmp": Loader(".bmp", make_image("BMP", "P"), load_image, errors=IMAGE_ERRORS),
+    "tif": Loader(".tif", make_image("TIFF", "L"), load_image, errors=IMAGE_ERRORS),
+    "toml": Loader(".toml", make_toml, load_toml, (damage_toml, damage_toml, damage_bytes)),
+    "keras": Loader(
+        ".keras", make_model, read_model_file, (damage_bytes, damage_member((damage_json,)))
+    ),
+    "prepared": Loader(".safetensors", make_prepared, load_prepared, (damage_bytes, damage_json)),
+    "store": Loader(".db", make_store, load_store),
+}
