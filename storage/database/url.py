@@ -7,7 +7,7 @@ The password is kept where SQLAlchemy hides it, so a URL that was parsed here ca
 import os
 import re
 from pathlib import Path
-from urllib.parse import quote, quote_plus
+from urllib.parse import parse_qsl, quote, quote_plus
 
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
@@ -20,6 +20,24 @@ EMBEDDED = "postgres"
 MAX_PATH_PARTS = 2
 """The parts of a path that is shown, such as `../convsearch.db`."""
 SECRET_OPTIONS = ("password", "sslpassword")
+SQLITE_OPTIONS = frozenset(
+    {
+        "cache",
+        "cached_statements",
+        "check_same_thread",
+        "detect_types",
+        "immutable",
+        "isolation_level",
+        "mode",
+        "nolock",
+        "psow",
+        "timeout",
+        "uri",
+        "vfs",
+    }
+)
+"""What may follow a `?`: options of `sqlite3.connect`, and of SQLite's own URIs."""
+_SQLITE = re.compile(r"sqlite(\+pysqlite)?:///(?P<rest>.*)")
 
 
 def parse_url(text: str) -> URL:
@@ -31,20 +49,24 @@ def parse_url(text: str) -> URL:
     Raises:
         StoreUrlError: If the text is no URL, or names another kind of database.
     """
+    if any(ord(character) < ord(" ") for character in text):
+        raise StoreUrlError(
+            f"Expected a store URL without line ends and tabs. Received: {hide_passwords(text)!r}"
+        )
     if text.startswith("postgres:") and not text.startswith("postgres://"):
         return _parse_folder(text)
+    if match := _SQLITE.fullmatch(text):
+        return _parse_sqlite(match["rest"])
     try:
         url = make_url(text)
     except (ArgumentError, ValueError):
         raise _invalid_url_error(text) from None
     kind = url.get_backend_name()
     n_ats = text.partition("?")[0].count("@")
-    if "@" in (url.host or "") or (n_ats > 1 and kind != "sqlite"):
+    if "@" in (url.host or "") or n_ats > 1:
         raise _invalid_url_error(text)
     if kind in {"postgresql", "postgres"}:
         return _move_password_from_query(url.set(drivername="postgresql+psycopg"))
-    if kind == "sqlite" and url.database not in {None, "", ":memory:"}:
-        return url.set(drivername="sqlite")
     raise StoreUrlError(f"Expected a store URL such as {KNOWN_KINDS}. Received: {show_url(url)}")
 
 
@@ -54,7 +76,7 @@ def show_url(url: URL) -> str:
         return f"{EMBEDDED}:{url.database}"
     secrets = {name: "***" for name in SECRET_OPTIONS if name in url.query}
     shown = url.set(drivername=url.get_backend_name()).update_query_dict(secrets)
-    return shown.render_as_string(hide_password=True)
+    return _render(shown, hide_password=True)
 
 
 def hide_passwords(text: str, url: str | None = None) -> str:
@@ -107,7 +129,7 @@ def absolute_store_url(text: str) -> str:
     path = sqlite_path(url)
     if path is not None:
         url = url.set(database=str(path.absolute()))
-    return show_url(url) if url.drivername == EMBEDDED else url.render_as_string(False)
+    return show_url(url) if url.drivername == EMBEDDED else _render(url, hide_password=False)
 
 
 def _invalid_url_error(text: str) -> StoreUrlError:
@@ -115,6 +137,33 @@ def _invalid_url_error(text: str) -> StoreUrlError:
     return StoreUrlError(
         f"Expected a store URL such as {KNOWN_KINDS}. Received: {hide_passwords(text)}{hint}"
     )
+
+
+def _parse_sqlite(rest: str) -> URL:
+    """Parse what follows `sqlite:///`: a path as it stands, and maybe options that SQLite knows.
+
+    SQLAlchemy would cut a path at its first `?`, and decode `%25` in it.
+    """
+    path, mark, query = rest.rpartition("?")
+    if not mark or "=" not in query or "/" in query:
+        path, query = rest, ""
+    options = dict(parse_qsl(query, keep_blank_values=True))
+    for name in options.keys() - SQLITE_OPTIONS:
+        known = ", ".join(sorted(SQLITE_OPTIONS))
+        raise StoreUrlError(
+            f"Expected one of {known} after the ? of sqlite:///{rest}. Received: {name}"
+        )
+    if path in {"", ":memory:"}:
+        raise _invalid_url_error(f"sqlite:///{rest}")
+    return URL.create("sqlite", database=path, query=options)
+
+
+def _render(url: URL, *, hide_password: bool) -> str:
+    """Return the URL as `parse_url` reads it: the path of a SQLite file stands as it is."""
+    if url.get_backend_name() != "sqlite":
+        return url.render_as_string(hide_password)
+    options = url.set(database="").render_as_string().partition("?")
+    return f"sqlite:///{url.database or ''}{options[1]}{options[2]}"
 
 
 def _parse_folder(text: str) -> URL:

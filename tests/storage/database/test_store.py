@@ -282,6 +282,43 @@ def test_absolute_url_has_the_full_path(tmp_path: Path, monkeypatch: pytest.Monk
     assert absolute_store_url(url) == url.replace("postgresql:", "postgresql+psycopg:")
 
 
+@pytest.mark.parametrize(
+    "name",
+    ["q?uest/s.db", "50%25/s.db", "50%/s.db", "a b#c/s.db", "a@b:c/s.db", "{x}/s.db", "a&b=c.db"],
+)  # fmt: skip
+def test_path_of_a_sqlite_store_is_taken_as_it_stands(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    path = tmp_path / name
+    path.parent.mkdir(exist_ok=True)
+    for url in (f"sqlite:///{path}", f"sqlite+pysqlite:///{path}?timeout=5"):
+        with closing(Store.open(url)) as store:
+            store.optuna_storage.get_all_studies()
+            create_study(store, url, settings="{}")
+            assert parse_url(store.shown_url) == parse_url(absolute_store_url(url)) == store.url
+    with closing(Store.inspect(absolute_store_url(f"sqlite:///{path}"))) as store:
+        assert len(list_studies(store)) == 2
+        assert Store.file_of(store.shown_url) == path
+    made = {it for it in tmp_path.rglob("*") if it.is_file()}
+    assert made <= {path.with_name(path.name + end) for end in ("", ".lock", "-wal", "-shm")}
+
+
+@pytest.mark.parametrize(
+    ("url", "message"),
+    [
+        ("sqlite:///a\nb.db", "without line ends and tabs"),
+        ("postgres:/tmp/a\nb", "without line ends and tabs"),
+        ("sqlite:///a.db?timeut=3", "timeout.* after the .* of sqlite.*Received: timeut"),
+        ("sqlite://host/a.db", "Expected a store URL such as sqlite:///FILE"),
+        ("sqlite:///:memory:", "Expected a store URL such as sqlite:///FILE"),
+        ("sqlite:///", "Expected a store URL such as sqlite:///FILE"),
+    ],
+)
+def test_name_that_means_no_file_is_refused(url: str, message: str) -> None:
+    with pytest.raises(StoreUrlError, match=message):
+        parse_url(url)
+
+
 def test_read_only_store_sees_later_writes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
