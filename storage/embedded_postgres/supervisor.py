@@ -79,6 +79,8 @@ class Supervisor:
         idle_since: float | None = None
         while server.poll() is None and not self.is_stopping:
             time.sleep(POLL_S)
+            if self._is_shutting_down():
+                server.send_signal(signal.SIGINT)  # Disconnects users; `run` starts it again.
             if not try_lock(self.users.fileno()):
                 idle_since = None
                 continue
@@ -87,6 +89,14 @@ class Supervisor:
                 self.is_stopping = True
             else:
                 fcntl.flock(self.users, fcntl.LOCK_UN)
+
+    def _is_shutting_down(self) -> bool:
+        """Whether somebody sent SIGTERM to the server, upon which it waits for all users."""
+        try:
+            lines = (self.data / "postmaster.pid").read_text().splitlines()
+        except OSError:
+            return False
+        return bool(lines[7:]) and lines[7].startswith("stopping")
 
     def _create_data(self) -> None:
         """Make the data folder under another name, and rename it when it is complete."""

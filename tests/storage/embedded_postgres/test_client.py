@@ -130,7 +130,7 @@ def test_two_processes_that_start_at_once_share_one_server(public: Path) -> None
         user.kill()
 
 
-@pytest.mark.parametrize("victim", ["guardian", "server", "both"])
+@pytest.mark.parametrize("victim", ["guardian", "server", "both", "server, politely"])
 def test_reconnecting_restarts_a_killed_server_or_supervisor(folder: Path, victim: str) -> None:
     user = User(folder)
     n_studies = user.ask("before")
@@ -139,6 +139,8 @@ def test_reconnecting_restarts_a_killed_server_or_supervisor(folder: Path, victi
         os.kill(supervisor_pid(folder), signal.SIGKILL)
     if victim in {"server", "both"}:
         os.kill(old, signal.SIGKILL)
+    if victim == "server, politely":  # It would wait for its users and let no new ones in.
+        os.kill(old, signal.SIGTERM)
     assert wait_for(lambda: not is_alive(old))
     assert user.ask(f"after {victim}") == n_studies + 1
     assert server_pid(folder) != old
