@@ -111,6 +111,11 @@ class StudySettings(Table):
         return [family for module in self.modules for family in module.load()]
 
 
+def creation_in(text: str) -> str:
+    """Return the `creation` in the JSON of a study's settings, without reading the others."""
+    return str(json.loads(text).get("creation", ""))
+
+
 def _version_in(text: str) -> str:
     try:
         return f"version {json.loads(text)['version']}"

@@ -1,5 +1,6 @@
 """Trials of an earlier study, and their mapping into the space of another one."""
 
+import logging
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -12,11 +13,14 @@ from optuna.distributions import (
 )
 
 from search.settings.stored import StudySettings
-from spaces import Config, SearchSpace
+from spaces import Config, SearchSpace, SpaceError
+from spaces.families.registry import is_builtin
 from spaces.parameters.domain_types import Value, domain_from_json
 from spaces.parameters.stub_trials import PreferredTrial
 from storage import Store, TrialRow, find_study_id, load_trials
 from storage.trial_outcomes import OutcomeKind
+
+logger = logging.getLogger(__name__)
 
 Params = Mapping[str, Any]
 COPIED_KINDS: frozenset[OutcomeKind] = frozenset({"complete", "pruned", "unfit"})
@@ -111,7 +115,12 @@ def map_config(
     trial = _RecordingTrial({**params, "family": record.get("family", "")})
     try:
         config = space.suggest(trial)
-    except Exception:  # SpaceError, or any error of a user's family.
+    except SpaceError:
+        return None
+    except Exception:
+        if all(map(is_builtin, space.families)):
+            raise
+        logger.warning("a user's family raised for the config %s", dict(params), exc_info=True)
         return None
     if config.to_json() != record:
         return None

@@ -7,7 +7,13 @@ from collections.abc import Sequence
 from contextlib import suppress
 
 from search.artifacts import Artifacts
-from search.errors import ArtifactError, DataError, SearchError, StudyMismatchError
+from search.errors import (
+    ArtifactError,
+    DataError,
+    SearchError,
+    StudyMismatchError,
+    summarize,
+)
 from search.machine.log_format import log_context
 from search.studies.open_study import OpenStudy
 from search.trainer.pool import TrainerPool
@@ -24,6 +30,7 @@ from storage import (
     choose_study,
     join_next_study,
     list_open_studies,
+    list_studies,
     list_workers,
     load_study,
     remove_worker,
@@ -162,17 +169,20 @@ class StandingWorker:
         except OPEN_ERRORS as error:
             self._skip(row, str(error))
             return None
-        except KeyError:  # Raised by Optuna for a deleted study.
-            self._skip(row, "it was deleted")
+        except KeyError as error:  # Raised by Optuna for a deleted study.
+            if row.name in list_studies(self.store):
+                self._skip(row, summarize(error), is_unexpected=True)
+            else:
+                self._skip(row, "it was deleted")
             return None
         self._opened[row.study_id] = known
         self._skip_reasons.pop(row.study_id, None)
         return known[1]
 
-    def _skip(self, row: OpenStudyRow, reason: str) -> None:
+    def _skip(self, row: OpenStudyRow, reason: str, *, is_unexpected: bool = False) -> None:
         self._skipped_until[row.study_id] = time.monotonic() + RETRY_S
         if self._skip_reasons.get(row.study_id) != reason:  # Logged once for each reason.
-            logger.warning("cannot serve study %s: %s", row.name, reason)
+            logger.warning("cannot serve study %s: %s", row.name, reason, exc_info=is_unexpected)
         self._skip_reasons[row.study_id] = reason
 
     def _skipped(self) -> set[int]:

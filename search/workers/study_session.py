@@ -10,6 +10,7 @@ from search.artifacts import trial_numbers_to_keep
 from search.errors import ArtifactError, DataError, StudyMismatchError
 from search.machine.gpus import Device
 from search.machine.log_format import log_context
+from search.settings.stored import creation_in
 from search.studies.open_study import OpenStudy
 from search.trainer.pool import TrainerPool
 from search.workers.proposals import Proposal, next_proposal
@@ -165,7 +166,7 @@ class StudySession:
     def _load_record(self) -> StudyRecord:
         """Load the study's record, unless a new study has its name or id."""
         record = load_study(self.opened.store, self.opened.name)
-        if self.opened.settings.creation not in record.settings:
+        if creation_in(record.settings) != self.opened.settings.creation:
             raise StudyNotFoundError("The study was deleted, and a new one has its name.")
         return record
 

@@ -301,6 +301,39 @@ def test_studies_that_are_over_are_closed(make: MakeStudy) -> None:
     assert n_done(opened) == 3
 
 
+def test_unexpected_error_while_a_study_is_opened_is_logged_with_its_traceback(
+    make: MakeStudy, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    opened = make("small")
+
+    def fail(*_: object, **__: object) -> None:
+        raise KeyError("a bug")
+
+    monkeypatch.setattr("search.workers.standing_worker.OpenStudy.load", fail)
+    make_worker(opened).run()
+    assert "cannot serve study small: KeyError: 'a bug'" in caplog.text
+    assert "Traceback" in caplog.text
+    assert "deleted" not in caplog.text
+
+
+def test_another_study_of_the_name_is_noticed_though_its_settings_mention_the_first(
+    make: MakeStudy,
+) -> None:
+    opened = make("small")
+    changed = {"creation": "another", "artifacts_folder": opened.settings.creation}
+    settings = opened.settings.model_copy(update=changed)
+    session = study_session.StudySession(
+        opened,
+        TrainerPool(),
+        worker_id="1",
+        shutdown=shutdown.Shutdown(opened.store),
+        liveness=LivenessMonitor(),
+    )
+    update_settings(opened.store, opened.study_id, settings.model_dump_json())
+    with pytest.raises(StudyNotFoundError, match="a new one has its name"):
+        session.is_over()
+
+
 @pytest.mark.parametrize(
     "where",
     [
