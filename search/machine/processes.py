@@ -1,10 +1,13 @@
 """Child processes: their command, environment and output, and the end of their parent."""
 
 import os
+import signal
 import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
+
+SENT_SIGNALS = {signal.SIGKILL, signal.SIGTERM, signal.SIGHUP, signal.SIGINT}
 
 
 def module_command(module: str, *arguments: str) -> list[str]:
@@ -23,6 +26,15 @@ def child_environment(**variables: str) -> dict[str, str]:
     """
     paths = (str(Path(__file__).resolve().parents[2]), os.environ.get("PYTHONPATH"))
     return {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths)), **variables}
+
+
+def find_signal(code: int) -> str | None:
+    """Return the name of the signal by which somebody ended a process, or None.
+
+    Signals of a process's own faults, such as SIGSEGV, are not among them.
+    """
+    number = -code if code < 0 else code - 128  # 143: a worker that released its trial on SIGTERM
+    return signal.Signals(number).name if number in SENT_SIGNALS else None
 
 
 def last_lines(text: str, n: int = 1) -> list[str]:

@@ -92,6 +92,7 @@ def run_submission(
     """
     callbacks.on_submit(submission)
     name = submission.record.name
+    read_status = follow_status(submission.store, name)
     workers = LocalWorkers(
         name,
         devices=tuple(gpus) or (CPU,) * submission.n_workers,
@@ -99,8 +100,8 @@ def run_submission(
         n_threads=max(1, n_cores() // submission.n_workers),
         log=submission.artifacts.worker_log,
         count_progress=lambda: count_epochs(submission.store, submission.record.study_id),
+        find_answering=lambda: _find_answering(read_status()),
     )
-    read_status = follow_status(submission.store, name)
 
     def show() -> None:
         if callbacks.view is not None:
@@ -123,3 +124,9 @@ def run_submission(
         submission.store.close()
     named = submission.store.shown_url if url else ""
     return RunResult(named, ranking, status, signals[0] if signals else 0)
+
+
+def _find_answering(status: StudyStatus) -> set[int] | None:
+    """Return the process ids of workers with a recent heartbeat; None while there is work."""
+    has_work = not status.is_over and not status.record.is_stopped
+    return None if has_work else {worker.pid for worker in status.workers}

@@ -14,9 +14,14 @@ from pathlib import Path
 from search.errors import WorkerError, WorkerStartError
 from search.machine.gpus import Device
 from search.machine.memory import OomCounter
-from search.machine.processes import child_environment, last_lines, module_command
+from search.machine.processes import (
+    child_environment,
+    find_signal,
+    last_lines,
+    module_command,
+)
 from search.machine.signals import stop_on_signal
-from storage import hide_passwords
+from storage import GRACE_S, hide_passwords
 from storage.file_rights import open_log
 
 logger = logging.getLogger(__name__)
@@ -28,8 +33,8 @@ MAX_BACKOFF_S = 10.0
 USAGE_ERROR = 2  # Exit code of a worker that cannot serve its study: a restart would not help.
 STOP_S = 10.0  # Time for workers to release their trials before they are killed.
 REFRESH_S = 0.5
+LOOK_S = 5.0  # Between two looks for workers that do not end.
 LOG_LINES = 5
-SENT_SIGNALS = {signal.SIGKILL, signal.SIGTERM, signal.SIGHUP, signal.SIGINT}
 
 
 @dataclass(slots=True)
@@ -47,11 +52,15 @@ class LocalWorkers:
     options: Sequence[str] = ()  # More options of the command `worker`.
     log: Callable[[int], Path] | None = None  # The log file by index; None: standard error.
     count_progress: Callable[[], int] = lambda: 0
+    find_answering: Callable[[], set[int] | None] = lambda: None
+    """Returns the process ids of workers with a recent heartbeat; None while there is work."""
     _processes: dict[int, subprocess.Popen[bytes]] = field(default_factory=dict)
     _started_at: dict[int, float] = field(default_factory=dict)
     _restart_at: dict[int, float] = field(default_factory=dict)
     _restarts: list[float] = field(default_factory=list)
     _failures: list[float] = field(default_factory=list)
+    _silent_since: dict[int, float] = field(default_factory=dict)
+    _look_at: float = 0.0
     _ooms: OomCounter = field(default_factory=OomCounter)
     _progress: int = 0
 
@@ -79,6 +88,9 @@ class LocalWorkers:
                 self._start(index)
         if os.getpid() == 1:
             self._reap_orphans()
+        if self._processes and time.monotonic() >= self._look_at:
+            self._look_at = time.monotonic() + LOOK_S
+            self._kill_silent(self.find_answering())
         return bool(self._processes or self._restart_at)
 
     def stop(self) -> None:
@@ -100,6 +112,20 @@ class LocalWorkers:
         """Kill all workers; their trials are resumed by the next run."""
         for process in self._processes.values():
             process.kill()
+
+    def _kill_silent(self, answering: set[int] | None) -> None:
+        """Kill workers that neither end nor answer, such as suspended ones, for the grace."""
+        now = time.monotonic()
+        for index, process in list(self._processes.items()):
+            if answering is None or process.pid in answering:
+                self._silent_since.pop(index, None)
+            elif now - self._silent_since.setdefault(index, now) >= GRACE_S:
+                logger.warning(
+                    "worker %d is killed: it does not answer, and no work is left", index
+                )
+                process.kill()
+                process.wait()
+                del self._processes[index]
 
     def _handle_exit(self, index: int, code: int) -> None:
         """Schedule the restart of a worker that died, or give up."""
@@ -177,15 +203,6 @@ class LocalWorkers:
                 if ended is None or ended.si_pid in own:
                     return
                 os.waitpid(ended.si_pid, 0)
-
-
-def find_signal(code: int) -> str | None:
-    """Return the name of the signal by which somebody ended a process, or None.
-
-    Signals of a process's own faults, such as SIGSEGV, are not among them.
-    """
-    number = -code if code < 0 else code - 128  # 143: a worker that released its trial on SIGTERM
-    return signal.Signals(number).name if number in SENT_SIGNALS else None
 
 
 def supervise(

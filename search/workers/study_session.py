@@ -7,7 +7,7 @@ from contextlib import suppress
 from functools import partial
 
 from search.artifacts import trial_numbers_to_keep
-from search.errors import ArtifactError, DataError, StudyMismatchError
+from search.errors import ArtifactError, DataError, StudyMismatchError, WorkerStartError
 from search.machine.gpus import Device
 from search.machine.log_format import log_context
 from search.settings.stored import creation_in
@@ -142,7 +142,7 @@ class StudySession:
         except (StudyNotFoundError, KeyError):  # The study was deleted.
             run.trainer.close()
             raise
-        except (DataError, StudyMismatchError, ArtifactError):  # Images missing or changed.
+        except (DataError, StudyMismatchError, ArtifactError, WorkerStartError):
             run.trainer.close()
             with suppress(LeaseLostError):
                 release_trial(opened.store, lease)

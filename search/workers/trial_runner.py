@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 from enum import Enum, auto
 from pathlib import Path
 
-from search.errors import ArtifactError
+from search.errors import ArtifactError, WorkerStartError
+from search.machine.processes import find_signal, last_lines
 from search.strategy.seeds import TRAINING, derive_seed
 from search.studies.open_study import OpenStudy
 from search.studies.training_task import make_task
@@ -101,6 +102,7 @@ class TrialRunner:
 
         Raises:
             LeaseLostError: If another worker has taken over the trial.
+            WorkerStartError: If the trainer ended before it could train anything.
         """
         self.limits = TrialLimits(self.opened, self.proposal, self.trainer)
         try:
@@ -119,6 +121,7 @@ class TrialRunner:
                 if ending is not None:
                     return ending
         except TrainerGoneError:
+            self._check_start()
             return self._classify_exit()
         finally:
             self._clear_activity()
@@ -255,6 +258,15 @@ class TrialRunner:
         if ending is not None:
             self.trainer.close()
         return ending
+
+    def _check_start(self) -> None:
+        """Raise if the trainer ended by itself while it loaded TensorFlow: all others would."""
+        code = self.trainer.exit_code()
+        if self.trainer.ready_mb is None and code and find_signal(code) is None:
+            words = " ".join(last_lines(self.trainer.stderr_tail())) or "It printed nothing."
+            raise WorkerStartError(
+                f"Trainers cannot start here; the first one ended with exit code {code}: {words}"
+            )
 
     def _classify_exit(self) -> Outcome | Unfinished:
         """Return the outcome of a trainer that was out of memory, else `LOST`."""

@@ -1,6 +1,8 @@
 """Local workers: which ends make them start again, and which make them give up."""
 
 import json
+import os
+import signal
 import sys
 import time
 from collections.abc import Callable
@@ -8,12 +10,15 @@ from pathlib import Path
 
 import pytest
 
+from analysis import follow_status
 from search.errors import WorkerError, WorkerStartError
 from search.machine import memory, processes
 from search.machine.gpus import CPU, Device
 from search.studies.open_study import OpenStudy
-from search.workers import local_workers
+from search.workers import local_run, local_workers
 from search.workers.local_workers import LocalWorkers
+from storage import end_study, register_worker
+from storage.tables import workers as workers_table
 
 URL = "postgresql://user:p%40ss@host/name"
 
@@ -133,6 +138,51 @@ def test_worker_is_told_its_device_and_no_list_of_processes_shows_the_store(
         assert arguments[arguments.index("--gpus") + 1] == key
         assert arguments[arguments.index("--threads") + 1] == "3"
         assert arguments[-2:] == ["--", "-odd name"]
+
+
+@pytest.mark.parametrize("is_over", [True, False])
+def test_suspended_worker_is_killed_once_there_is_no_work_left(
+    instead: Callable[[str], Path],
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    is_over: bool,
+) -> None:
+    monkeypatch.setattr(local_workers, "GRACE_S", 0.3)
+    monkeypatch.setattr(local_workers, "LOOK_S", 0.02)
+    folder = instead("import os, signal; os.kill(os.getpid(), signal.SIGSTOP)")
+    workers = make_workers(folder, CPU)
+    workers.find_answering = lambda: set() if is_over else None
+    workers.start()
+    (process,) = workers._processes.values()
+    end = time.monotonic() + (10 if is_over else 1)
+    while workers.poll() and time.monotonic() < end:
+        time.sleep(0.02)
+    assert (process.poll() == -signal.SIGKILL) == is_over
+    assert ("worker 0 is killed: it does not answer" in caplog.text) == is_over
+    workers.stop()
+
+
+def test_worker_that_answers_may_finish_its_uploads(
+    instead: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(local_workers, "GRACE_S", 0.1)
+    monkeypatch.setattr(local_workers, "LOOK_S", 0.02)
+    folder = instead("import time; time.sleep(1); print('uploaded')")
+    workers = make_workers(folder, CPU)
+    workers.find_answering = lambda: {it.pid for it in workers._processes.values()}
+    run(workers)
+    assert (folder / "worker-0.log").read_text() == "uploaded\n"
+
+
+def test_workers_answer_while_their_heartbeats_are_recent(opened: OpenStudy) -> None:
+    read = follow_status(opened.store, opened.name)
+    register_worker(opened.store, opened.study_id)
+    assert local_run._find_answering(read()) is None  # There is work.
+    end_study(opened.store, opened.study_id, "Nothing is left.")
+    assert local_run._find_answering(read()) == {os.getpid()}
+    with opened.store.write() as connection:
+        connection.execute(workers_table.update().values(last_seen=0.0))
+    assert local_run._find_answering(read()) == set()
 
 
 def test_real_worker_that_cannot_join_ends_the_run_with_its_message(

@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 
 from analysis import load_status, rank
-from search.errors import DataError
+from search.errors import DataError, WorkerStartError
+from search.machine.processes import module_command
 from search.studies.open_study import OpenStudy
 from search.trainer.pool import TrainerPool
 from search.trainer.protocol import Ready
@@ -89,6 +90,30 @@ def test_trial_whose_images_are_deleted_before_its_training_waits(
         make_worker(opened).run()
     assert counts(opened) == {"waiting": 1}
     monkeypatch.undo()
+    make_worker(opened).run()
+    assert counts(opened) == {"complete": 3}
+
+
+CANNOT_START = {
+    "missing library": (
+        (sys.executable, "-c", "raise ImportError('a library is missing')"),
+        "a library is missing",
+    ),
+    "abort": ((sys.executable, "-c", "import os; os.abort()"), "code -6: It printed nothing"),
+    "too little address space": (
+        ("sh", "-c", 'ulimit -v 600000; exec "$@"', "sh", *module_command("search.training.main")),
+        "exit code [^:]*: .*Error",
+    ),
+}
+
+
+@pytest.mark.parametrize(("command", "words"), CANNOT_START.values(), ids=CANNOT_START)
+def test_worker_whose_trainers_cannot_start_says_why_and_spends_nothing(
+    opened: OpenStudy, command: tuple[str, ...], words: str
+) -> None:
+    with pytest.raises(WorkerStartError, match=f"Trainers cannot start here.*{words}"):
+        Worker(opened, TrainerPool(command=command)).run()
+    assert counts(opened) == {"waiting": 1}
     make_worker(opened).run()
     assert counts(opened) == {"complete": 3}
 
