@@ -123,7 +123,7 @@ def test_fit_continues_without_checkpoints_and_saves_again_once_it_can(
     (tmp_path / "closed").touch()  # A file in the place of the folder.
     task = make_task(prepared, tmp_path / "closed" / "one", draw_config(), max_epochs=3)
     fit = train(Fit(task, prepared), n_epochs=1)
-    assert fit.save_error.endswith("closed/one: File exists")
+    assert fit.save_error.endswith("closed/one: Not a directory")
     (tmp_path / "closed").unlink()
     train(fit, n_epochs=2)
     assert fit.save_error == ""
