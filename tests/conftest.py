@@ -9,11 +9,13 @@ import subprocess
 import tempfile
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+import psutil
 import pytest
 from alembic.config import Config
 from alembic.script import ScriptDirectory
@@ -42,6 +44,7 @@ OPTIONS = (
 )
 FOR_TESTS = "-c fsync=off -c full_page_writes=off -c autovacuum=off"
 """Options of PostgreSQL. Autovacuum starts a process for each database in turn, of hundreds."""
+SERVER_FOLDER = "convsearch-pg-"
 SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 
 
@@ -143,10 +146,26 @@ def folder_in_memory() -> str | None:
     return folder if shutil.disk_usage(folder).free > 4 << 30 else None
 
 
+def _remove_leftovers(place: Path) -> None:
+    """Stop the servers of killed test runs, and remove their folders."""
+    for folder in place.glob(f"{SERVER_FOLDER}*"):
+        if psutil.pid_exists(int(folder.name.removeprefix(SERVER_FOLDER).split("-")[0])):
+            continue
+        with suppress(OSError, psutil.Error):
+            server = psutil.Process(
+                int((folder / "data" / "postmaster.pid").read_text().split()[0])
+            )
+            if str(folder / "data") in server.cmdline():
+                server.send_signal(signal.SIGQUIT)
+                server.wait(10)
+        shutil.rmtree(folder, ignore_errors=True)
+
+
 @pytest.fixture(scope="session")
 def tcp_server() -> Iterator[TcpServer]:
     """A PostgreSQL server on loopback that requires passwords."""
-    folder = tempfile.TemporaryDirectory(prefix="pg", dir=folder_in_memory())
+    _remove_leftovers(place := Path(folder_in_memory() or tempfile.gettempdir()))
+    folder = tempfile.TemporaryDirectory(prefix=f"{SERVER_FOLDER}{os.getpid()}-", dir=place)
     with folder as name, socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         server = TcpServer(Path(name), probe.getsockname()[1])
