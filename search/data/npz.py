@@ -105,9 +105,7 @@ def _read_header(file: IO[bytes]) -> tuple[tuple[int, ...], np.dtype[Any]]:
     read = npy.read_array_header_1_0 if major == 1 else npy.read_array_header_2_0
     try:
         shape, _, dtype = read(file)
-    except (
-        Exception
-    ) as error:  # numpy tokenizes and evaluates the header, and lets all errors out.
+    except Exception as error:  # Of `tokenize` and `literal_eval`, which numpy lets out.
         raise ValueError(f"a header is damaged ({shorten(str(error), 80)})") from error
     return shape, dtype
 

@@ -26,6 +26,12 @@ class TrainerPool:
         self._current = self._make()
         self._next: Trainer | None = None
         self._first_mb: float | None = None
+        self._has_started = False
+
+    @property
+    def has_started(self) -> bool:
+        """Whether any trainer so far could load TensorFlow."""
+        return self._has_started or self._current.ready_mb is not None
 
     def take(self) -> Trainer:
         """Return a running trainer; it may still be loading TensorFlow."""
@@ -54,6 +60,7 @@ class TrainerPool:
             self._next.close()
 
     def _replace(self) -> None:
+        self._has_started = self.has_started
         self._current.close()
         if self._next is None or self._next.exit_code() is not None:
             self._next = self._make()

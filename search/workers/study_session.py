@@ -124,7 +124,8 @@ class StudySession:
         opened, lease = self.opened, proposal.lease
         interruption = Interruption(self.is_stopping, lambda: self._is_suspended)
         _record_device(proposal, self._pool.device)
-        run = TrialRunner(opened, proposal, self._pool.take(), interruption)
+        trainer = self._pool.take()
+        run = TrialRunner(opened, proposal, trainer, interruption, self._pool.has_started)
         try:
             ending = run.run()
             if isinstance(ending, Outcome):

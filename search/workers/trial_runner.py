@@ -91,6 +91,7 @@ class TrialRunner:
     proposal: Proposal
     trainer: Trainer
     interruption: Interruption
+    has_started: bool = False  # Whether an earlier trainer of this worker could load TensorFlow.
     best: float = float("-inf")
     has_save_error: bool = False
     confusion: Confusion = ()
@@ -102,7 +103,7 @@ class TrialRunner:
 
         Raises:
             LeaseLostError: If another worker has taken over the trial.
-            WorkerStartError: If the trainer ended before it could train anything.
+            WorkerStartError: If the worker's first trainer could not load TensorFlow.
         """
         self.limits = TrialLimits(self.opened, self.proposal, self.trainer)
         try:
@@ -260,9 +261,11 @@ class TrialRunner:
         return ending
 
     def _check_start(self) -> None:
-        """Raise if the trainer ended by itself while it loaded TensorFlow: all others would."""
+        """Raise if the first trainer ended by itself while it loaded TensorFlow: all would."""
+        if self.has_started or self.trainer.ready_mb is not None:
+            return
         code = self.trainer.exit_code()
-        if self.trainer.ready_mb is None and code and find_signal(code) is None:
+        if code and find_signal(code) is None:
             words = " ".join(last_lines(self.trainer.stderr_tail())) or "It printed nothing."
             raise WorkerStartError(
                 f"Trainers cannot start here; the first one ended with exit code {code}: {words}"

@@ -20,22 +20,12 @@ EMBEDDED = "postgres"
 MAX_PATH_PARTS = 2
 """The parts of a path that is shown, such as `../convsearch.db`."""
 SECRET_OPTIONS = ("password", "sslpassword")
-SQLITE_OPTIONS = frozenset(
-    {
-        "cache",
-        "cached_statements",
-        "check_same_thread",
-        "detect_types",
-        "immutable",
-        "isolation_level",
-        "mode",
-        "nolock",
-        "psow",
-        "timeout",
-        "uri",
-        "vfs",
-    }
-)
+# fmt: off
+SQLITE_OPTIONS = frozenset({
+    "cache", "cached_statements", "check_same_thread", "detect_types", "immutable",
+    "isolation_level", "mode", "nolock", "psow", "timeout", "uri", "vfs",
+})
+# fmt: on
 """What may follow a `?`: options of `sqlite3.connect`, and of SQLite's own URIs."""
 _SQLITE = re.compile(r"sqlite(\+pysqlite)?:///(?P<rest>.*)")
 

@@ -118,6 +118,20 @@ def test_worker_whose_trainers_cannot_start_says_why_and_spends_nothing(
     assert counts(opened) == {"complete": 3}
 
 
+def test_later_trainer_that_cannot_start_loses_its_trial_once(
+    opened: OpenStudy, tmp_path: Path
+) -> None:
+    """The first trainer is killed in a trial, the second ends at once, the third one works."""
+    count = tmp_path / "count"
+    script = (
+        f"echo >> {count}; n=$(wc -l < {count}); [ $n = 2 ] && exit 1; "
+        f"mode=well; [ $n = 1 ] && mode=killed; exec {sys.executable} {FAKE} $mode"
+    )
+    Worker(opened, TrainerPool(command=("sh", "-c", script))).run()
+    assert counts(opened) == {"complete": 3}
+    assert len(count.read_text()) == 3
+
+
 def test_two_workers_share_the_budget_exactly(make_study: MakeStudy) -> None:
     opened = make_study(budget={"trials": 9})
     url = opened.store.url.render_as_string(hide_password=False)
