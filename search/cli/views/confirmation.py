@@ -50,7 +50,7 @@ def show_confirm_result(
     else:
         print_line(stderr_console, "The test split was not used (--test uses it, once).")
     show_test_uses(stderr_console, result.uses)
-    command = report_command(result.ranking.study, result.run.store)
+    command = report_command(result.ranking.study, result.run)
     print_line(stderr_console, f"Next: {command}{' --no-test' if opens_test is False else ''}")
 
 

@@ -1,5 +1,6 @@
 """Output of a search: what it starts with, and how it ended."""
 
+import json
 from pathlib import Path
 from shlex import quote
 from typing import TYPE_CHECKING, Any
@@ -90,19 +91,24 @@ def show_ending(console: Console, result: "RunResult") -> None:
         return
     if record.has_failed:
         return
-    place, name = f" --store {result.store}" if result.store else "", quote(record.name)
     print_line(
         console,
-        f"Next: convsearch confirm {name}{place} · {report_command(record.name, result.store)} "
-        "· raise --trials to search on",
+        f"Next: convsearch confirm {quote(record.name)}{_options(result)} · "
+        f"{report_command(record.name, result)} · raise --trials to search on",
     )
 
 
-def report_command(study: str, store: str) -> str:
-    """Return the command that writes or replaces a study's report; no `store` is the default."""
+def report_command(study: str, result: "RunResult") -> str:
+    """Return the command that writes or replaces a study's report after a run."""
     from search.reports.output_folder import has_report
 
     folder = f"{study}-report"
     force = " --force" if has_report(Path(folder)) else ""
-    place = f" --store {store}" if store else ""
-    return f"convsearch report {quote(study)} --out {quote(folder)}{force}{place}"
+    return f"convsearch report {quote(study)} --out {quote(folder)}{force}{_options(result)}"
+
+
+def _options(result: "RunResult") -> str:
+    """Return what the next command needs: the store, and permission to run the study's modules."""
+    place = f" --store {result.store}" if result.store else ""
+    has_modules = json.loads(result.status.record.settings).get("modules")
+    return f"{place}{' --trust-modules' if has_modules else ''}"

@@ -85,6 +85,14 @@ def test_reasons_are_shown_with_their_brackets() -> None:
     assert "convsearch confirm scans · convsearch report scans" in stream.getvalue()
 
 
+def test_next_commands_of_a_study_with_modules_have_the_permission_that_they_need() -> None:
+    console, stream = make_console(is_terminal=False)
+    status = replace(STATUS, record=replace(RECORD, settings='{"modules": [{"source": "a.py"}]}'))
+    show_ending(console, RunResult("", Ranking("scans", ()), status))
+    confirm, report = "convsearch confirm scans", "convsearch report scans --out scans-report"
+    assert f"{confirm} --trust-modules · {report} --trust-modules ·" in stream.getvalue()
+
+
 def test_interrupted_run_says_that_nothing_is_lost() -> None:
     console, stream = make_console(is_terminal=False)
     show_ending(console, RunResult("sqlite:///a.db", Ranking("scans", ()), STATUS, signal.SIGINT))
