@@ -31,6 +31,7 @@ class InstantTrainer:
 
     device: Device = CPU
     ready_mb: float = 0.0
+    has_started: bool = True
     messages: list[Message] = field(default_factory=list)
 
     def send(self, message: Message | str) -> None:
