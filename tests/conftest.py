@@ -4,18 +4,12 @@ import gc
 import os
 import shutil
 import signal
-import socket
-import subprocess
 import tempfile
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
-import psutil
 import pytest
 from alembic.config import Config
 from alembic.script import ScriptDirectory
@@ -24,7 +18,7 @@ from search.machine.cores import n_cores
 from spaces.families import registry
 from spaces.user_families import _loaded
 from storage import Store
-from storage.embedded_postgres import data_folder
+from tests.tools.postgres_server import PostgresServer, new_server
 
 # Tests in the background may have been started with these signals ignored. Child processes inherit
 # that, and would ignore them as under nohup.
@@ -42,9 +36,6 @@ OPTIONS = (
     "--disable-component-update",
     "--disable-sync",
 )
-FOR_TESTS = "-c fsync=off -c full_page_writes=off -c autovacuum=off"
-"""Options of PostgreSQL. Autovacuum starts a process for each database in turn, of hundreds."""
-SERVER_FOLDER = "convsearch-pg-"
 SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 
 
@@ -103,99 +94,15 @@ def clean_registry() -> Iterator[None]:
     _loaded.update(loaded)
 
 
-@dataclass(frozen=True, slots=True)
-class TcpServer:
-    """A PostgreSQL server on loopback that requires passwords, of its owner and of `guest`.
-
-    On its socket in `folder` it requires none.
-    """
-
-    folder: Path
-    port: int
-    password: str = "own3r:p@ss/{%}wörd"
-    guest_password: str = "gu3st-secret"
-
-    def url(self, database: str, *, user: str = "owner", password: str | None = None) -> str:
-        """Return a store's URL with a password, by default the right one of the user."""
-        known = {"owner": self.password, "guest": self.guest_password}
-        given = quote(password if password is not None else known[user], safe="")
-        return f"postgresql://{user}:{given}@127.0.0.1:{self.port}/{database}"
-
-    def socket_url(self, database: str) -> str:
-        """Return a store's URL that needs no password."""
-        return f"postgresql://owner@/{database}?host={self.folder}&port={self.port}"
-
-    def execute(self, *statements: str, database: str = "postgres") -> None:
-        """Execute SQL as the owner, who has all rights."""
-        import psycopg
-
-        url = self.url(database)
-        with psycopg.connect(url, autocommit=True) as connection:
-            for statement in statements:
-                connection.execute(statement)
-
-
-def folder_in_memory() -> str | None:
-    """Return a folder for many small files, which a disk takes minutes to write and delete.
-
-    The usual folder for temporary files is used if it has too little room or runs no programs.
-    """
-    folder = "/dev/shm"
-    if not Path(folder).is_dir() or os.statvfs(folder).f_flag & os.ST_NOEXEC:
-        return None
-    return folder if shutil.disk_usage(folder).free > 4 << 30 else None
-
-
-def _remove_leftovers(place: Path) -> None:
-    """Stop the servers of killed test runs, and remove their folders."""
-    for folder in place.glob(f"{SERVER_FOLDER}*"):
-        if psutil.pid_exists(int(folder.name.removeprefix(SERVER_FOLDER).split("-")[0])):
-            continue
-        with suppress(OSError, psutil.Error):
-            server = psutil.Process(
-                int((folder / "data" / "postmaster.pid").read_text().split()[0])
-            )
-            if str(folder / "data") in server.cmdline():
-                server.send_signal(signal.SIGQUIT)
-                server.wait(10)
-        shutil.rmtree(folder, ignore_errors=True)
-
-
 @pytest.fixture(scope="session")
-def tcp_server() -> Iterator[TcpServer]:
+def tcp_server() -> Iterator[PostgresServer]:
     """A PostgreSQL server on loopback that requires passwords."""
-    _remove_leftovers(place := Path(folder_in_memory() or tempfile.gettempdir()))
-    folder = tempfile.TemporaryDirectory(prefix=f"{SERVER_FOLDER}{os.getpid()}-", dir=place)
-    with folder as name, socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        server = TcpServer(Path(name), probe.getsockname()[1])
-        probe.close()
-        user = data_folder.find_server_user()
-        as_user = {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []}
-        options: dict[str, Any] = {"cwd": "/", **(as_user if os.geteuid() == 0 else {})}
-        password = server.folder / "password"
-        password.write_text(server.password)
-        for path in (server.folder, password):
-            os.chown(path, user.pw_uid, user.pw_gid)
-        programs, data = data_folder.find_programs(server.folder), str(server.folder / "data")
-        auth = ["--auth-local=trust", "--auth-host=scram-sha-256", "--pwfile", str(password)]
-        initdb = [programs / "initdb", "--no-sync", "-D", data, "-U", "owner", *auth]
-        subprocess.run(initdb, check=True, stdout=subprocess.DEVNULL, **options)
-        how = (
-            f"-c port={server.port} -c listen_addresses=127.0.0.1 {FOR_TESTS} "
-            f"-c unix_socket_directories={server.folder} -c max_connections=300"
-        )
-        pg_ctl = [programs / "pg_ctl", "-D", data, "-l", str(server.folder / "log"), "--silent"]
-        subprocess.run([*pg_ctl, "start", "-o", how], check=True, **options)
-        try:
-            server.execute(f"CREATE USER guest PASSWORD '{server.guest_password}'")
-            yield server
-        finally:
-            subprocess.run([*pg_ctl, "stop", "-m", "immediate"], check=True, **options)
+    with new_server() as server:
+        yield server
 
 
 @pytest.fixture(scope="session")
-def postgres_url(tcp_server: TcpServer) -> Callable[[str], str]:
+def postgres_url(tcp_server: PostgresServer) -> Callable[[str], str]:
     """Make an empty database on a real PostgreSQL server, and return its URL."""
 
     def create_database(name: str) -> str:
@@ -220,7 +127,7 @@ def new_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Path], str
 
 @pytest.fixture(scope="session")
 def new_postgres(
-    tcp_server: TcpServer, postgres_url: Callable[[str], str]
+    tcp_server: PostgresServer, postgres_url: Callable[[str], str]
 ) -> Callable[[str], str]:
     """Copy a new store to a database of a name, and return its URL."""
     Store.open(postgres_url("new")).close()

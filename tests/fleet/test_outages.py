@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from analysis import StudyStatus
+from tests.tools.postgres_server import PostgresServer
 
 HOLD_LOCK = """
 import sqlite3, sys, time
@@ -27,7 +28,7 @@ def has_begun(status: StudyStatus) -> bool:
 
 @pytest.mark.slow
 def test_database_that_is_restarted_loses_nothing_and_no_worker(
-    make_postgres_fleet: Callable[..., Any], postgres_server: Any
+    make_postgres_fleet: Callable[..., Any], postgres_server: PostgresServer
 ) -> None:
     fleet = make_postgres_fleet(n_trials=12, n_workers=2, environment={"FLEET_EPOCH_S": "1.0"})
     run = fleet.run()
@@ -49,7 +50,7 @@ def test_database_that_is_restarted_loses_nothing_and_no_worker(
 
 @pytest.mark.slow
 def test_worker_that_waits_for_its_store_leaves_within_seconds_when_asked(
-    make_postgres_fleet: Callable[..., Any], postgres_server: Any
+    make_postgres_fleet: Callable[..., Any], postgres_server: PostgresServer
 ) -> None:
     fleet = make_postgres_fleet(n_trials=12, n_workers=2, environment={"FLEET_EPOCH_S": "1.0"})
     run = fleet.run()

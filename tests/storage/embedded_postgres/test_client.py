@@ -20,7 +20,7 @@ import sqlalchemy as sa
 from storage import Store, StoreError, StoreUrlError, StoreVersionError
 from storage.database.engine import make_engine
 from storage.database.url import parse_url
-from storage.embedded_postgres import data_folder
+from storage.embedded_postgres import data_folder, programs
 
 ROOT = Path(__file__).parents[3]
 IS_ROOT = os.geteuid() == 0
@@ -285,7 +285,7 @@ def test_data_of_an_earlier_version_are_served_by_its_programs(public: Path) -> 
     folder = public / "earlier"
     (folder / "data").mkdir(parents=True)
     (folder / "data" / "PG_VERSION").write_text("16\n")
-    assert data_folder.find_programs(folder) == POSTGRES_VERSIONS[16]
+    assert programs.find_programs(folder) == POSTGRES_VERSIONS[16]
 
 
 def test_read_only_parent_is_refused(public: Path) -> None:
