@@ -50,6 +50,7 @@ from storage.database.url import shareable_store_url as shareable_store_url
 from storage.errors import LeaseLostError as LeaseLostError
 from storage.errors import StoreError as StoreError
 from storage.errors import StoreFullError as StoreFullError
+from storage.errors import StoreLostError as StoreLostError
 from storage.errors import StoreMissingError as StoreMissingError
 from storage.errors import StoreUnavailableError as StoreUnavailableError
 from storage.errors import StoreUrlError as StoreUrlError

@@ -31,3 +31,7 @@ class StoreFullError(StoreError, OSError):
 
 class StoreUnavailableError(StoreError, TimeoutError):
     """The open store did not answer within the time of the retries."""
+
+
+class StoreLostError(StoreUnavailableError):
+    """The open store was deleted, moved or replaced."""

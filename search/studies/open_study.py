@@ -90,6 +90,11 @@ class OpenStudy:
         """Return the images of a family for their shape; their file may be gone."""
         return self.data.get(find_family(family).image_set) or self.data_of(family)
 
+    def has_data_of(self, family: str) -> bool:
+        """Whether the file of a family's images is still there."""
+        found = self.data.get(find_family(family).image_set)
+        return found is not None and found.path.is_file()
+
     def ensure_data(self) -> None:
         """Fetch images whose file is gone: the cache may be emptied while a study is open."""
         for image_set in self.settings.images:

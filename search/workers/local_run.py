@@ -12,7 +12,7 @@ from search.settings.store_url import store_url
 from search.studies.resolved_plan import ResolvedPlan
 from search.studies.submission import Submission, submit
 from search.workers.local_workers import LocalWorkers, supervise
-from storage import StoreUnavailableError, count_epochs
+from storage import StoreLostError, StoreUnavailableError, count_epochs
 
 View = Callable[[StudyStatus], None]
 """Shows the status of a study; called twice a second."""
@@ -116,6 +116,8 @@ def run_submission(
         )
         status = load_status(submission.store, name)
         ranking = rank(submission.store, name)
+    except StoreLostError as error:
+        raise StoreLostError(f"{error}{_where_weights_are(submission)}") from error
     except StoreUnavailableError as error:
         if not submission.store.retry.is_shutting_down:
             raise
@@ -130,3 +132,10 @@ def _find_answering(status: StudyStatus) -> set[int] | None:
     """Return the process ids of workers with a recent heartbeat; None while there is work."""
     has_work = not status.is_over and not status.record.is_stopped
     return None if has_work else {worker.pid for worker in status.workers}
+
+
+def _where_weights_are(submission: Submission) -> str:
+    """Return a sentence on the weights and checkpoints of a lost store, if files are left."""
+    folder = submission.artifacts.folder
+    has_files = any(folder.glob("trial-*"))
+    return f" Weights and checkpoints are still in {folder}." if has_files else ""

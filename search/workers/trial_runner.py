@@ -187,6 +187,9 @@ class TrialRunner:
                 return Outcome("complete", value=value, metrics=metrics)
             case Unfit(reason):
                 return Outcome("unfit", reason)
+            case Failed(reason) if not self.opened.has_data_of(self.proposal.config.family):
+                logger.warning("trial %s: its images are gone: %s", self._number, reason)
+                return Unfinished.LOST
             case Failed(reason, traceback):
                 record_traceback(self.proposal.trial, traceback)
                 return Outcome("fail", reason)

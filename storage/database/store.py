@@ -13,6 +13,7 @@ from sqlalchemy.engine import URL, Connection, Engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from storage.database.error_messages import explain_store_error
+from storage.database.identity import watch_identity
 from storage.database.opening import (
     Mode,
     check_location,
@@ -77,6 +78,8 @@ class Store:
                 storage = open_read_only(parsed)
             else:
                 storage = open_optuna_storage(parsed, is_optuna_only=schema.is_optuna_only)
+            if mode is not Mode.READ:
+                watch_identity(parsed, storage.engine)
             if server is not None:
                 sa.event.listen(storage.engine, "do_connect", _ServerCheck(server, storage.retry))
             undo.pop_all()

@@ -340,3 +340,11 @@ def make_sqlite_fleet(
 ) -> Iterator[Callable[..., Fleet]]:
     """Makes a fleet on a SQLite file."""
     yield from _fleets(f"sqlite:///{tmp_path / 'store.db'}", tmp_path, monkeypatch)
+
+
+@pytest.fixture
+def make_embedded_fleet(
+    public_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Callable[..., Fleet]]:
+    """Makes a fleet on an embedded PostgreSQL."""
+    yield from _fleets(f"postgres:{public_folder / 'store'}", tmp_path, monkeypatch)

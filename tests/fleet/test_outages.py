@@ -1,5 +1,6 @@
 """Stores that are unavailable, locked or full for a while: workers wait, nothing is lost."""
 
+import shutil
 import signal
 import subprocess
 import sys
@@ -11,6 +12,7 @@ from typing import Any
 import pytest
 
 from analysis import StudyStatus
+from storage import Store
 from tests.tools.postgres_server import PostgresServer
 
 HOLD_LOCK = """
@@ -110,6 +112,30 @@ def test_store_that_is_full_is_waited_for_until_there_is_room(
     assert run.wait(120) == 0, run.words
     fleet.check()
     assert "waiting for the store: " in fleet.logs()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["sqlite", "embedded"])
+def test_run_whose_store_is_deleted_ends_with_an_error_and_makes_no_new_one(
+    kind: str, request: pytest.FixtureRequest
+) -> None:
+    make = request.getfixturevalue(f"make_{kind}_fleet")
+    fleet = make(n_trials=100, n_workers=2, environment={"FLEET_EPOCH_S": "0.2"})
+    run = fleet.run()
+    fleet.wait_for(has_begun)
+    place = Store.file_of(fleet.url)
+    assert place is not None
+    if kind == "sqlite":
+        for name in ("", "-wal", "-shm"):
+            place.with_name(place.name + name).unlink(missing_ok=True)
+    else:
+        shutil.rmtree(place)
+    assert run.wait(60) == 1, run.words
+    assert "was deleted or moved while it was in use. If it was moved" in run.words
+    assert f"Weights and checkpoints are still in {fleet.folder / 'files'}" in run.words
+    assert "Traceback" not in run.words + fleet.logs()
+    assert not place.exists()
+    assert run.trainers() == []
 
 
 class limited_to_its_size:  # noqa: N801

@@ -141,6 +141,15 @@ def test_outcome_is_the_one_that_the_trainer_reports(
     assert (ending.kind, ending.reason) == (kind, reason)
 
 
+def test_trial_that_fails_because_its_images_vanished_is_resumed_later(
+    opened: OpenStudy, proposal: Proposal
+) -> None:
+    path = opened.data_of(proposal.config.family).path
+    vanishing = Interruption(lambda: bool(path.unlink(missing_ok=True)), lambda: False)
+    assert run_trial(with_training(opened), proposal, "failed", vanishing) is Unfinished.LOST
+    assert opened.data_of(proposal.config.family).path.is_file()
+
+
 def test_hung_trainer_is_killed_after_the_silence_timeout(
     opened: OpenStudy, proposal: Proposal
 ) -> None:
