@@ -1,6 +1,7 @@
 """The command `worker`: one worker in this process, or a process for each of several."""
 
 import logging
+import os
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -59,14 +60,24 @@ class Service:
             return self._run_workers(store)
 
     def _open_store(self) -> Store:
-        """Open the store; without a study, wait for its server and create missing tables."""
-        if self.study is not None:
+        """Open the store; without a study, create missing tables.
+
+        Wait for its server, unless the address may be wrong: the command that supervises this
+        worker, or the store of all studies, has been used before.
+        """
+        may_create = self.study is None and Store.file_of(self.store_url) is None
+        if self.study is not None and not self.is_supervised:
             return Store.open(self.store_url, create=False)
-        deadline = time.monotonic() + RETRY_TIMEOUT_S
+        deadline, parent = time.monotonic() + RETRY_TIMEOUT_S, os.getppid()
+
+        def is_over() -> bool:
+            is_orphan = self.is_supervised and os.getppid() != parent
+            return is_orphan or time.monotonic() > deadline
+
         return call_with_retry(
-            lambda: Store.open(self.store_url, create=Store.file_of(self.store_url) is None),
+            lambda: Store.open(self.store_url, create=may_create),
             reason_of=_reason_to_wait,
-            is_over=lambda: time.monotonic() > deadline,
+            is_over=is_over,
             what="the store",
             first_pause_s=RETRY_S,
             longest_pause_s=RETRY_S,

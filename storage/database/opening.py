@@ -13,11 +13,17 @@ from sqlalchemy.engine import URL, Connection, Engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from storage import tables
-from storage.database.engine import SQLITE_TIMEOUT_S, make_engine, make_read_only_engine
+from storage.database.engine import (
+    SQLITE_TIMEOUT_S,
+    connect_args,
+    make_engine,
+    make_read_only_engine,
+)
 from storage.database.error_messages import explain_store_error
 from storage.database.optuna_storage import create_optuna_tables, open_optuna_storage
+from storage.database.retry import transient_reason
 from storage.database.schema_versions import DatabaseSchema, read_schema
-from storage.database.url import show_url, sqlite_path
+from storage.database.url import embedded_folder, show_url, sqlite_path
 from storage.errors import StoreError, StoreMissingError, StoreVersionError
 
 
@@ -169,6 +175,33 @@ def write_transaction(engine: Engine) -> Iterator[Connection]:
             connection.exec_driver_sql("BEGIN IMMEDIATE")
         yield connection
         connection.commit()
+
+
+def reason_to_wait(url: URL, error: Exception) -> str | None:
+    """Return why a store cannot be opened yet, or None if waiting would not help.
+
+    Waits are for another process's lock, and for a server that starts, stops or recovers. One that
+    does not answer at all may be a wrong address, unless it is the embedded one.
+    """
+    reason = transient_reason(error)
+    if reason is None or embedded_folder(url) is not None:
+        return reason
+    is_waiting = "lock" in reason if sqlite_path(url) else _is_rejecting(url)
+    return reason if is_waiting else None
+
+
+def _is_rejecting(url: URL) -> bool:
+    """Whether a PostgreSQL server answers that it accepts no connections at the moment.
+
+    Its message is in its language, and the driver has no error code before a session is open.
+    """
+    from psycopg.conninfo import make_conninfo
+    from psycopg.pq import PGconn, Ping
+
+    _, options = make_engine(url).dialect.create_connect_args(url)
+    options.pop("context")  # Of the driver alone.
+    conninfo = make_conninfo(**{**options, **connect_args(url)})
+    return PGconn.ping(conninfo.encode()) == Ping.REJECT
 
 
 @contextmanager

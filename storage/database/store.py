@@ -4,6 +4,7 @@ import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import optuna
@@ -19,10 +20,16 @@ from storage.database.opening import (
     check_location,
     explaining_errors,
     find_tables,
+    reason_to_wait,
     write_transaction,
 )
 from storage.database.optuna_storage import PooledRDBStorage, open_optuna_storage, open_read_only
-from storage.database.retry import RetryPolicy
+from storage.database.retry import (
+    LOG_AFTER_S,
+    RETRY_TIMEOUT_S,
+    RetryPolicy,
+    call_with_retry,
+)
 from storage.database.schema_versions import DatabaseSchema
 from storage.database.url import embedded_folder, parse_url, show_url, sqlite_path
 from storage.embedded_postgres import data_folder
@@ -64,9 +71,21 @@ class Store:
 
     @classmethod
     def _open(cls, url: str, mode: Mode) -> "Store":
+        """Open a store; wait for one that is locked, or whose server starts or recovers."""
         optuna.logging.set_verbosity(optuna.logging.WARNING)  # Its log repeats ours.
         parsed = parse_url(url)
         check_optuna_version()
+        deadline = time.monotonic() + RETRY_TIMEOUT_S
+        return call_with_retry(
+            lambda: cls._open_once(parsed, mode),
+            reason_of=partial(reason_to_wait, parsed),
+            is_over=lambda: time.monotonic() > deadline,
+            what="the store",
+            log_after_s=LOG_AFTER_S,
+        )
+
+    @classmethod
+    def _open_once(cls, parsed: URL, mode: Mode) -> "Store":
         with explaining_errors(parsed, mode), ExitStack() as undo:
             check_location(parsed, mode)
             folder, server = embedded_folder(parsed), None

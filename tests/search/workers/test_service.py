@@ -321,12 +321,25 @@ def test_supervisor_counts_what_the_workers_of_a_service_gain(
     assert counted == [0, 1]
 
 
-def test_standing_worker_waits_for_a_server_that_is_away(start: Start, tmp_path: Path) -> None:
-    command = start("worker", url="postgresql://nobody@127.0.0.1:1/none")
+AWAY = "postgresql://nobody@127.0.0.1:1/none"
+
+
+@pytest.mark.parametrize("arguments", [(), ("scans", "--workers", "1", "--supervised")])
+def test_standing_and_supervised_workers_wait_for_a_server_that_is_away(
+    start: Start, arguments: tuple[str, ...]
+) -> None:
+    command = start("worker", *arguments, url=AWAY)
     wait_until(lambda: "waiting for the store: " in command.words, command)
     assert "Connection refused" in command.words
     command.process.send_signal(signal.SIGTERM)
     assert command.wait(20) == 128 + signal.SIGTERM
+
+
+def test_worker_of_one_study_says_at_once_that_nothing_answers(start: Start) -> None:
+    command = start("worker", "scans", url=AWAY)
+    assert command.wait() == 1
+    assert "Connection refused" in command.words
+    assert "waiting for the store" not in command.words
 
 
 def test_standing_worker_waits_for_studies_of_an_empty_database(
