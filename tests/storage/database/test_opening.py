@@ -4,6 +4,7 @@ import logging
 import sqlite3
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
@@ -21,22 +22,28 @@ SCRIPT = str(Path(__file__).with_name("starting_server.py"))
 class StartingServer:
     """A server that refuses connections, with a message, until it is `ready`."""
 
-    def __init__(self, server: PostgresServer, message: str) -> None:
+    def __init__(self, server: PostgresServer, message: str, log: Path) -> None:
         self.server = server
-        self.process = subprocess.Popen(
-            [sys.executable, SCRIPT, str(server.port), message],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        self.port = int(self.process.stdout.readline())
+        self.log = log
+        with log.open("w") as stream:
+            self.process = subprocess.Popen(
+                [sys.executable, SCRIPT, str(server.port), message],
+                stdin=subprocess.PIPE,
+                stdout=stream,
+                text=True,
+            )
+        self.port = int(self.wait_for_line(0))
 
     def url(self, database: str) -> str:
         return self.server.url(database).replace(f":{self.server.port}/", f":{self.port}/")
 
-    def wait_for_refusals(self, n: int) -> None:
-        for _ in range(n):
-            assert self.process.stdout.readline() == "refused\n"
+    def wait_for_line(self, index: int) -> str:
+        """Return a line that it printed: its port, or a refusal."""
+        deadline = time.monotonic() + 10
+        while len(lines := self.log.read_text().splitlines()) <= index:
+            assert time.monotonic() < deadline, lines
+            time.sleep(0.02)
+        return lines[index]
 
     def ready(self) -> None:
         self.process.stdin.write("ready\n")
@@ -47,11 +54,11 @@ MakeStarting = Callable[[str], StartingServer]
 
 
 @pytest.fixture
-def make_starting(tcp_server: PostgresServer) -> Iterator[MakeStarting]:
+def make_starting(tcp_server: PostgresServer, tmp_path: Path) -> Iterator[MakeStarting]:
     made: list[StartingServer] = []
 
     def make(message: str) -> StartingServer:
-        made.append(StartingServer(tcp_server, message))
+        made.append(StartingServer(tcp_server, message, tmp_path / "starting.log"))
         return made[-1]
 
     yield make
@@ -77,7 +84,7 @@ def test_server_that_starts_is_waited_for(
     starting = make_starting(message)
     with ThreadPoolExecutor() as pool, caplog.at_level(logging.WARNING):
         opening = pool.submit(open_store, starting.url(name))
-        starting.wait_for_refusals(4)
+        starting.wait_for_line(4)
         assert not opening.done()
         starting.ready()
         with closing(opening.result(20)) as opened:
@@ -94,7 +101,7 @@ def test_server_that_never_starts_is_an_error(
     starting = make_starting("the database system is starting up")
     with pytest.raises(StoreError, match=r"is starting up\. Try again in a moment") as error:
         Store.open(starting.url("none"))
-    starting.wait_for_refusals(4)
+    starting.wait_for_line(4)
     assert starting.server.password not in str(error.value)
 
 
