@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from storage import Store, StoreError, list_studies
+from storage.database import engine, opening
 from storage.database import store as store_module
 from tests.tools.postgres_server import PostgresServer
 
@@ -83,11 +84,11 @@ def test_server_that_starts_is_waited_for(
     new_postgres(name := f"starting-{len(message)}-{open_store.__name__}")
     starting = make_starting(message)
     with ThreadPoolExecutor() as pool, caplog.at_level(logging.WARNING):
-        opening = pool.submit(open_store, starting.url(name))
+        opening_store = pool.submit(open_store, starting.url(name))
         starting.wait_for_line(4)
-        assert not opening.done()
+        assert not opening_store.done()
         starting.ready()
-        with closing(opening.result(20)) as opened:
+        with closing(opening_store.result(20)) as opened:
             assert list_studies(opened) == []
     assert caplog.text.count("waiting for the store: ") == 1
     assert message in caplog.text
@@ -105,16 +106,20 @@ def test_server_that_never_starts_is_an_error(
     assert starting.server.password not in str(error.value)
 
 
-def test_locked_file_is_waited_for(tmp_path: Path, new_sqlite: Callable[[Path], str]) -> None:
+def test_locked_file_is_waited_for(
+    tmp_path: Path, new_sqlite: Callable[[Path], str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in (engine, opening):
+        monkeypatch.setattr(module, "SQLITE_TIMEOUT_S", 0.1)
     url = new_sqlite(tmp_path / "store.db")
     holder = sqlite3.connect(tmp_path / "store.db", check_same_thread=False)
     with closing(holder), ThreadPoolExecutor() as pool:
         holder.execute("PRAGMA locking_mode=EXCLUSIVE")
         holder.execute("BEGIN EXCLUSIVE")
-        opening = pool.submit(Store.open, url)
+        opened_later = pool.submit(Store.open, url)
         with pytest.raises(TimeoutError):
-            opening.result(4)  # Longer than SQLite itself waits.
+            opened_later.result(1.5)  # Longer than SQLite itself waits.
         holder.rollback()
         holder.close()
-        with closing(opening.result(20)) as opened:
+        with closing(opened_later.result(20)) as opened:
             assert list_studies(opened) == []
