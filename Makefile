@@ -3,7 +3,9 @@ VENV := .venv
 PYTHON := $(shell for p in $(PYTHON_COMMAND) python3.13 python3.12 python3.11 python3 python; do \
 	"$$p" -c 'import sys, venv; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' \
 	>/dev/null 2>&1 && echo "$$p" && break; done)
-PIP := $(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+# Python compiles the few modules that are used at their first import; pip would compile all.
+PIP := $(VENV)/bin/python -m pip install --quiet --no-compile --disable-pip-version-check \
+	--constraint constraints.txt
 
 # Tests start hundreds of processes, which would compile every module anew.
 unexport PYTHONDONTWRITEBYTECODE

@@ -143,7 +143,8 @@ def requested_file(function: Callable[..., keras.Model], size: int) -> list[str 
     def intercept(name: str, origin: str, file_hash: str | None = None, **_: object) -> None:
         raise _FileRequestedError(name, origin, file_hash)
 
-    with mock.patch("keras.src.utils.file_utils.get_file", intercept):
+    # In that scope no weights are made.
+    with mock.patch("keras.src.utils.file_utils.get_file", intercept), keras.StatelessScope():
         try:
             function(weights="imagenet", include_top=False, input_shape=(size, size, 3))
         except _FileRequestedError as asked:
