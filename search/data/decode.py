@@ -4,7 +4,6 @@ Sizes are checked before anything is decoded, and a truncated file is an error. 
 grey `(height, width)` or color `(height, width, 3)`, upright.
 """
 
-import os
 import struct
 import warnings
 import zlib
@@ -16,15 +15,12 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from search.errors import DataError
+from search.data.image_limits import PILLOW_LIMIT, check_image, too_large
 
 FORMATS = ("PNG", "JPEG", "BMP", "TIFF")
 EXTENSIONS = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff"})
-MAX_PIXELS = 64 * 2**20
-"""Larger images are refused: a few kilobytes can unpack to gigabytes of one color."""
-PILLOW_LIMIT = Image.MAX_IMAGE_PIXELS or MAX_PIXELS
-"""Pillow itself warns of larger images, or refuses them, before their size is known."""
-MAX_FILE_BYTES = 512 * 2**20
+STRIP_PIXELS = 2**20
+"""Number of pixels that are converted at once: temporary arrays of all would take gigabytes."""
 DECODE_ERRORS = (
     OSError,
     SyntaxError,
@@ -74,14 +70,13 @@ def _open(path: str) -> Iterator[Image.Image]:
     """Open the first image of a file, loaded and upright."""
     try:
         with open(path, "rb") as file, Image.open(file, formats=FORMATS) as image:  # noqa: PTH123
-            _check_bytes(os.fstat(file.fileno()).st_size, path)
-            _check_pixels(image.width, image.height, path)
+            check_image(image, path)
             image.load()
             if image.format == "TIFF" or not _ORIENTATION_KEYS.isdisjoint(image.info):
                 ImageOps.exif_transpose(image, in_place=True)
             yield image
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise DataError(_too_large(path, f"more than {PILLOW_LIMIT:,} pixels")) from error
+        raise too_large(f"more than {PILLOW_LIMIT:,} pixels", path) from error
 
 
 def to_uint8(pixels: NDArray[Any]) -> NDArray[np.uint8]:
@@ -92,12 +87,21 @@ def to_uint8(pixels: NDArray[Any]) -> NDArray[np.uint8]:
     """
     if pixels.dtype == np.uint8:
         return pixels
-    values = pixels.astype(np.float64)
-    low, high = values.min(), values.max()
+    low, high = float(pixels.min()), float(pixels.max())
     if not np.isfinite([low, high]).all():
         raise ValueError("it holds NaN or infinity")
-    scaled: NDArray[np.float64] = (values - low) * (255.0 / (high - low) if high > low else 0.0)
-    return np.rint(scaled).astype(np.uint8)
+    scale = 255.0 / (high - low) if high > low else 0.0
+    levels = np.empty(pixels.shape, np.uint8)
+    for rows in row_strips(pixels):
+        levels[rows] = np.rint((pixels[rows].astype(np.float64) - low) * scale)
+    return levels
+
+
+def row_strips(pixels: NDArray[Any]) -> Iterator[slice]:
+    """Divide an image into strips of rows, of about `STRIP_PIXELS` pixels."""
+    height, width = pixels.shape[:2]
+    step = max(1, STRIP_PIXELS // width)
+    return (slice(top, top + step) for top in range(0, height, step))
 
 
 @contextmanager
@@ -117,33 +121,13 @@ def describe_decode_error(error: BaseException) -> str:
     return strerror or str(error) or type(error).__name__
 
 
-def _check_bytes(n_bytes: int, path: str) -> None:
-    if n_bytes > MAX_FILE_BYTES:
-        raise DataError(
-            f"Expected image files of at most {MAX_FILE_BYTES / 2**20:,.0f} MiB."
-            f" Received: {n_bytes / 2**20:,.0f} MiB in {path}. Remove or shrink it."
-        )
-
-
-def _check_pixels(width: int, height: int, path: str) -> None:
-    if width * height > MAX_PIXELS:
-        raise DataError(_too_large(path, f"{width:,} × {height:,}"))
-
-
-def _too_large(path: str, received: str) -> str:
-    return (
-        f"Expected images of at most {MAX_PIXELS // 2**20} megapixels (a larger one may be a"
-        f" decompression bomb). Received: {received} in {path}. Remove or shrink it."
-    )
-
-
 def _as_array(image: Image.Image) -> NDArray[Any]:
     if image.mode in _HIGH_BIT_DEPTH_MODES or image.mode.startswith("I;16"):
         return np.asarray(image)
     if image.mode == "1":
         return np.asarray(image.convert("L"))
     if image.mode not in ("L", "RGB"):
-        image = _on_black(image)
+        return _on_black(image)
     pixels = np.frombuffer(image.tobytes(), np.uint8)  # a tenth faster than `asarray`
     return pixels.reshape(image.height, image.width, *(() if image.mode == "L" else (3,)))
 
@@ -160,9 +144,13 @@ def _is_transparent(image: Image.Image) -> bool:
     return bool(least < 255)
 
 
-def _on_black(image: Image.Image) -> Image.Image:
+def _on_black(image: Image.Image) -> NDArray[np.uint8]:
     """Lay an image of any other mode on black, as RGB."""
-    if not _has_alpha(image):
-        return image.convert("RGB")
-    layer = image.convert("RGBA")
-    return Image.alpha_composite(Image.new("RGBA", layer.size, "black"), layer).convert("RGB")
+    pixels = np.empty((image.height, image.width, 3), np.uint8)
+    for rows in row_strips(pixels):
+        strip = image.crop((0, rows.start, image.width, min(rows.stop, image.height)))
+        if _has_alpha(image):
+            layer = strip.convert("RGBA")
+            strip = Image.alpha_composite(Image.new("RGBA", layer.size, "black"), layer)
+        pixels[rows] = np.asarray(strip.convert("RGB"))
+    return pixels

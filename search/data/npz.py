@@ -16,6 +16,7 @@ from numpy.lib import format as npy
 from numpy.typing import NDArray
 
 from search.data.arrays import Arrays, ArraySource
+from search.data.image_limits import check_size
 from search.data.settings import DataSettings
 from search.data.source_api import SPLITS
 from search.errors import DataError
@@ -23,8 +24,12 @@ from spaces.wording import shorten
 
 MAX_BYTES = 4 * 2**30
 """Maximum unpacked size that is read into memory."""
-MAX_RATIO = 1000
-"""Maximum ratio of unpacked to packed size: images stay far below, zip bombs lie just above."""
+MAX_RATIO = 100
+"""Maximum ratio of unpacked to packed size: images stay far below, and deflate reaches 1030."""
+ALWAYS_ALLOWED_BYTES = 32 * 2**20
+"""Unpacked size up to which the ratio does not matter: labels and black masks pack well."""
+MAX_IMAGES = 2**21
+"""Each takes 400 bytes beside its pixels; a gigabyte could hold 200 million of two by two."""
 MIN_SIDE = 2
 NPZ_ERRORS = (
     OSError,
@@ -120,8 +125,8 @@ def _key(split: str, what: str) -> str:
 
 def _check_sizes(path: Path, archive: zipfile.ZipFile) -> None:
     unpacked = sum(info.file_size for info in archive.infolist())
-    packed = sum(info.compress_size for info in archive.infolist())
-    if unpacked > MAX_BYTES or unpacked > MAX_RATIO * max(packed, 1):
+    packed = path.stat().st_size  # Not the sum over members, which may overlap.
+    if unpacked > MAX_BYTES or unpacked > max(ALWAYS_ALLOWED_BYTES, MAX_RATIO * packed):
         raise DataError(
             f"{path} unpacks to {unpacked / 2**20:,.0f} MiB from {packed / 2**20:,.1f} MiB:"
             f" expected at most {MAX_BYTES / 2**20:,.0f} MiB and {MAX_RATIO} times its size."
@@ -187,6 +192,12 @@ def _check_image_shape(path: Path, split: str, images: NDArray[Any]) -> NDArray[
             f"Expected {name!r} to hold numbers of shape (n, height, width), with a last axis of"
             f" 1 or 3 allowed. Received: {images.dtype} of shape {images.shape} in {path}."
         )
+    if len(images) > MAX_IMAGES:
+        raise DataError(
+            f"Expected at most {MAX_IMAGES:,} images in {name!r} of {path}."
+            f" Received: {len(images):,}. Keep fewer in it."
+        )
+    check_size(images.shape[2], images.shape[1], f"{name!r} of {path}")
     return images
 
 

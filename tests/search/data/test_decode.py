@@ -96,7 +96,7 @@ def test_image_beyond_pillows_own_limit_is_refused(tmp_path: Path) -> None:
 def test_file_over_the_size_limit_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("search.data.decode.MAX_FILE_BYTES", 10)
+    monkeypatch.setattr("search.data.image_limits.MAX_FILE_BYTES", 10)
     path = _save(Image.fromarray(RAMP), tmp_path / "a.bmp")
     with pytest.raises(DataError, match="Expected image files of at most"):
         decode(path)

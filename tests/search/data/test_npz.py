@@ -1,3 +1,4 @@
+import copy
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -185,6 +186,38 @@ def test_zip_bomb_is_refused_unread(tmp_path: Path) -> None:
         archive.writestr("images.npy", bytes(64 * 2**20))
     with pytest.raises(DataError, match=r"unpacks to 64 MiB from 0.1 MiB: expected at most"):
         load_npz(path)
+
+
+def test_members_that_share_their_bytes_are_refused_unread(
+    make_npz: MakeNpz, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Together they seem to be packed in more bytes than the file has."""
+    path = make_npz(images=np.zeros((12, 99, 99), np.uint8), labels=LABELS)
+    monkeypatch.setattr("search.data.npz.ALWAYS_ALLOWED_BYTES", 0)
+    monkeypatch.setattr("search.data.npz.MAX_RATIO", 600)
+    load_npz(path)
+    with zipfile.ZipFile(path, "a") as archive:
+        for number in range(100):
+            twin = copy.copy(archive.getinfo("images.npy"))
+            twin.filename = f"more{number}.npy"
+            archive.filelist.append(twin)
+        archive.writestr("last.npy", b"")
+    packed = sum(info.compress_size for info in zipfile.ZipFile(path).infolist())
+    assert 600 * packed > 101 * 12 * 99 * 99
+    with pytest.raises(DataError, match="times its size"):
+        load_npz(path)
+
+
+def test_small_arrays_may_be_packed_to_any_size(make_npz: MakeNpz) -> None:
+    path = make_npz(images=np.zeros((6, 600, 600), np.uint8), labels=LABELS[:6])
+    assert path.stat().st_size * 100 < 6 * 600 * 600
+    assert len(load_npz(path).parts[""][0]) == 6
+
+
+def test_too_many_images_are_refused(make_npz: MakeNpz, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("search.data.npz.MAX_IMAGES", 11)
+    with pytest.raises(DataError, match=r"at most 11 images in 'images' .* Received: 12"):
+        load_npz(make_npz(images=IMAGES, labels=LABELS))
 
 
 def test_size_over_the_limit_is_refused_unread(
