@@ -16,11 +16,10 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from search.data.image_limits import PILLOW_LIMIT, check_image, too_large
+from search.data.pixel_values import row_strips
 
 FORMATS = ("PNG", "JPEG", "BMP", "TIFF")
 EXTENSIONS = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff"})
-STRIP_PIXELS = 2**20
-"""Number of pixels that are converted at once: temporary arrays of all would take gigabytes."""
 DECODE_ERRORS = (
     OSError,
     SyntaxError,
@@ -77,31 +76,6 @@ def _open(path: str) -> Iterator[Image.Image]:
             yield image
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise too_large(f"more than {PILLOW_LIMIT:,} pixels", path) from error
-
-
-def to_uint8(pixels: NDArray[Any]) -> NDArray[np.uint8]:
-    """Scale pixels of more than 8 bits so that the image's own range becomes 0 to 255.
-
-    Scanners rarely fill 16 bits: 12-bit CT scaled by the full range would be nearly black. An
-    image of one value becomes black.
-    """
-    if pixels.dtype == np.uint8:
-        return pixels
-    low, high = float(pixels.min()), float(pixels.max())
-    if not np.isfinite([low, high]).all():
-        raise ValueError("it holds NaN or infinity")
-    scale = 255.0 / (high - low) if high > low else 0.0
-    levels = np.empty(pixels.shape, np.uint8)
-    for rows in row_strips(pixels):
-        levels[rows] = np.rint((pixels[rows].astype(np.float64) - low) * scale)
-    return levels
-
-
-def row_strips(pixels: NDArray[Any]) -> Iterator[slice]:
-    """Divide an image into strips of rows, of about `STRIP_PIXELS` pixels."""
-    height, width = pixels.shape[:2]
-    step = max(1, STRIP_PIXELS // width)
-    return (slice(top, top + step) for top in range(0, height, step))
 
 
 @contextmanager

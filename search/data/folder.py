@@ -15,10 +15,10 @@ from search.data.decode import (
     decode,
     describe_decode_error,
     strict_pillow_warnings,
-    to_uint8,
 )
 from search.data.listing import list_images
 from search.data.parallel import map_chunks
+from search.data.pixel_values import to_uint8
 from search.data.pixels import inspect_pixels, resize, to_grey
 from search.data.settings import DataSettings
 from search.data.source_api import ImageInfo, Images, Item, UnreadableImage
@@ -33,6 +33,7 @@ class FolderSource:
     """Image files below a folder, which are listed first and decoded later."""
 
     kind = "folder"
+    pixel_range = None
 
     def __init__(self, root: Path, settings: DataSettings) -> None:
         listing = list_images(root)

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from search.data.decode import row_strips
+from search.data.pixel_values import row_strips
 from search.data.source_api import ImageInfo, Images
 
 COLOR_TOLERANCE = 8

@@ -55,6 +55,7 @@ class Source(Protocol):
         classes: Names of the classes; labels of items are positions in it.
         items: All images, in an order that is the same on every machine.
         warnings: Warnings about the source as a whole.
+        pixel_range: Values of its pixels that became 0 and 255, if they are the same for all.
     """
 
     @property
@@ -68,6 +69,9 @@ class Source(Protocol):
 
     @property
     def warnings(self) -> Sequence[str]: ...  # noqa: D102
+
+    @property
+    def pixel_range(self) -> tuple[float, float] | None: ...  # noqa: D102
 
     def identity(self) -> str:
         """Return a text that changes whenever the images may have changed."""

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from search.data.decode import decode, to_uint8
+from search.data.decode import decode
+from search.data.pixel_values import to_uint8
 from search.errors import DataError
 
 RAMP = np.linspace(0, 255, 6 * 8).reshape(6, 8).astype(np.uint8)

@@ -10,7 +10,8 @@ import pytest
 from PIL import Image
 
 from search.data import DataSettings, prepare
-from search.data.decode import decode, row_strips, to_uint8
+from search.data.decode import decode
+from search.data.pixel_values import row_strips, to_uint8
 from search.data.pixels import drop_equal_channels, has_color
 from search.errors import DataError
 
@@ -103,7 +104,7 @@ def test_strips_of_rows_give_the_pixels_of_a_whole_image(
     marked = grey.copy()
     marked[36, 19] = 0, 9, 0
     before = decode(str(tmp_path / "a.png")), to_uint8(deep)
-    monkeypatch.setattr("search.data.decode.STRIP_PIXELS", 100)
+    monkeypatch.setattr("search.data.pixel_values.STRIP_PIXELS", 100)
     assert len(list(row_strips(whole))) == 8
     np.testing.assert_array_equal(decode(str(tmp_path / "a.png")), before[0])
     np.testing.assert_array_equal(to_uint8(deep), before[1])
