@@ -9,13 +9,14 @@ import warnings
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from search.data.image_limits import PILLOW_LIMIT, check_image, too_large
+from search.data.jpeg import has_end, open_without_end
 from search.data.pixel_values import row_strips
 
 FORMATS = ("PNG", "JPEG", "BMP", "TIFF")
@@ -37,10 +38,18 @@ DECODE_ERRORS = (
 """What Pillow's decoders raise on damaged files."""
 _ORIENTATION_KEYS = frozenset({"exif", "Raw profile type exif", "xmp", "XML:com.adobe.xmp"})
 """Where an orientation can be; looking for one takes a fifth of the time of a small image."""
+_LACKS_END = "convsearch lacks end"
 _HIGH_BIT_DEPTH_MODES = ("I", "F")  # and "I;16" with its byte orders
 
 
-def decode(path: str) -> NDArray[Any]:
+class Decoded(NamedTuple):
+    """Decoded pixels, and whether they came from a JPEG without its end marker."""
+
+    pixels: NDArray[Any]
+    lacks_end: bool
+
+
+def decode(path: str) -> Decoded:
     """Read the first image of a file, turned upright by its EXIF orientation.
 
     Palettes and CMYK become RGB, transparent parts black. Grey of more than 8 bits and floats
@@ -51,7 +60,7 @@ def decode(path: str) -> NDArray[Any]:
         OSError: Or another of `DECODE_ERRORS`, if the file is damaged or of another format.
     """
     with _open(path) as image:
-        return _as_array(image)
+        return Decoded(_as_array(image), _LACKS_END in image.info)
 
 
 def decode_with_notes(path: str) -> tuple[NDArray[Any], tuple[str, ...]]:
@@ -60,6 +69,7 @@ def decode_with_notes(path: str) -> tuple[NDArray[Any], tuple[str, ...]]:
         left = {
             "only the first of several pages": getattr(image, "is_animated", False),
             "transparent parts made black": _is_transparent(image),
+            "its end marker is missing": _LACKS_END in image.info,
         }
         return _as_array(image), tuple(note for note, is_so in left.items() if is_so)
 
@@ -68,14 +78,26 @@ def decode_with_notes(path: str) -> tuple[NDArray[Any], tuple[str, ...]]:
 def _open(path: str) -> Iterator[Image.Image]:
     """Open the first image of a file, loaded and upright."""
     try:
-        with open(path, "rb") as file, Image.open(file, formats=FORMATS) as image:  # noqa: PTH123
-            check_image(image, path)
-            image.load()
+        with open(path, "rb") as file, Image.open(file, formats=FORMATS) as opened:  # noqa: PTH123
+            check_image(opened, path)
+            image = _load(opened, file)
             if image.format == "TIFF" or not _ORIENTATION_KEYS.isdisjoint(image.info):
                 ImageOps.exif_transpose(image, in_place=True)
             yield image
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise too_large(f"more than {PILLOW_LIMIT:,} pixels", path) from error
+
+
+def _load(image: Image.Image, file: BinaryIO) -> Image.Image:
+    """Return an image with its pixels, also if it is a JPEG that lacks only its end marker."""
+    if image.format != "JPEG" or has_end(file):
+        image.load()
+        return image
+    ended = open_without_end(file)
+    if ended is None:
+        raise OSError("image file is truncated")
+    ended.info[_LACKS_END] = True
+    return ended
 
 
 @contextmanager

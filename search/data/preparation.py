@@ -23,6 +23,7 @@ from search.data.selection import Selection, class_quotas, select
 from search.data.settings import DataSettings
 from search.data.source_api import SPLITS, ImageInfo, Progress, Source, UnreadableImage
 from search.data.statistics import channel_statistics
+from search.data.unusual_images import describe_unusual_images
 from search.errors import DataError
 
 MAX_BYTES = 8 * 2**30
@@ -146,7 +147,7 @@ def _assemble(
         "broken": selection.broken,
         "duplicates": selection.duplicates,
         "conflicts": selection.conflicts,
-        "warnings": list(source.warnings),
+        "warnings": [*source.warnings, *describe_unusual_images(settings, selection)],
         "pixel_range": source.pixel_range,
         "own_splits": sorted({item.split for item in source.items} - {""}),
     }

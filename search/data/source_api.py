@@ -32,12 +32,14 @@ class ImageInfo(NamedTuple):
         digest: Hash of the decoded pixels, equal for exact duplicates.
         width, height: Original size in pixels.
         has_color: Whether its channels really differ.
+        lacks_end: Whether it is a JPEG without its end marker.
     """
 
     digest: bytes
     width: int
     height: int
     has_color: bool
+    lacks_end: bool = False
 
 
 @dataclass(frozen=True, slots=True)

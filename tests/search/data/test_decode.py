@@ -4,11 +4,15 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from search.data.decode import decode
+from search.data.decode import decode as decode_file
 from search.data.pixel_values import to_uint8
 from search.errors import DataError
 
 RAMP = np.linspace(0, 255, 6 * 8).reshape(6, 8).astype(np.uint8)
+
+
+def decode(path: str) -> np.ndarray:
+    return decode_file(path).pixels
 
 
 def _save(image: Image.Image, path: Path, **options: object) -> str:

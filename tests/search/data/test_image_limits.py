@@ -10,10 +10,14 @@ import pytest
 from PIL import Image
 
 from search.data import DataSettings, prepare
-from search.data.decode import decode
+from search.data.decode import decode as decode_file
 from search.data.pixel_values import row_strips, to_uint8
 from search.data.pixels import drop_equal_channels, has_color
 from search.errors import DataError
+
+
+def decode(path: str) -> np.ndarray:
+    return decode_file(path).pixels
 
 
 def write_tiff(path: Path, tags: dict[int, int], data: bytes) -> str:
