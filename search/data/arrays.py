@@ -7,6 +7,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from search.data.pixel_values import Range
 from search.data.pixels import inspect_pixels, resize, stack, to_grey
 from search.data.source_api import ImageInfo, Images, Item, UnreadableImage
 
@@ -15,11 +16,13 @@ from search.data.source_api import ImageInfo, Images, Item, UnreadableImage
 class Arrays:
     """Images and labels of a source by split; the only split is `""` if the source has none.
 
-    Images are uint8 `(n, height, width)` or `(n, height, width, 3)`.
+    Images are uint8 `(n, height, width)` or `(n, height, width, 3)`. `pixel_range` are the values
+    that became 0 and 255; None if they are as in the source.
     """
 
     classes: tuple[str, ...]
     parts: Mapping[str, tuple[NDArray[np.uint8], NDArray[np.int64]]]
+    pixel_range: Range | None = None
 
 
 class ArraySource:
@@ -43,6 +46,11 @@ class ArraySource:
     def classes(self) -> tuple[str, ...]:
         """Names of the classes."""
         return self._arrays.classes
+
+    @property
+    def pixel_range(self) -> Range | None:
+        """Values of the source's pixels that became 0 and 255."""
+        return self._arrays.pixel_range
 
     @cached_property
     def items(self) -> Sequence[Item]:

@@ -4,27 +4,23 @@ Sizes are checked before anything is decoded, and a truncated file is an error. 
 grey `(height, width)` or color `(height, width, 3)`, upright.
 """
 
-import os
 import struct
 import warnings
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from search.errors import DataError
+from search.data.image_limits import PILLOW_LIMIT, check_image, too_large
+from search.data.jpeg import has_end, open_without_end
+from search.data.pixel_values import row_strips
 
 FORMATS = ("PNG", "JPEG", "BMP", "TIFF")
 EXTENSIONS = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff"})
-MAX_PIXELS = 64 * 2**20
-"""Larger images are refused: a few kilobytes can unpack to gigabytes of one color."""
-PILLOW_LIMIT = Image.MAX_IMAGE_PIXELS or MAX_PIXELS
-"""Pillow itself warns of larger images, or refuses them, before their size is known."""
-MAX_FILE_BYTES = 512 * 2**20
 DECODE_ERRORS = (
     OSError,
     SyntaxError,
@@ -42,10 +38,18 @@ DECODE_ERRORS = (
 """What Pillow's decoders raise on damaged files."""
 _ORIENTATION_KEYS = frozenset({"exif", "Raw profile type exif", "xmp", "XML:com.adobe.xmp"})
 """Where an orientation can be; looking for one takes a fifth of the time of a small image."""
+_LACKS_END = "convsearch lacks end"
 _HIGH_BIT_DEPTH_MODES = ("I", "F")  # and "I;16" with its byte orders
 
 
-def decode(path: str) -> NDArray[Any]:
+class Decoded(NamedTuple):
+    """Decoded pixels, and whether they came from a JPEG without its end marker."""
+
+    pixels: NDArray[Any]
+    lacks_end: bool
+
+
+def decode(path: str) -> Decoded:
     """Read the first image of a file, turned upright by its EXIF orientation.
 
     Palettes and CMYK become RGB, transparent parts black. Grey of more than 8 bits and floats
@@ -56,7 +60,7 @@ def decode(path: str) -> NDArray[Any]:
         OSError: Or another of `DECODE_ERRORS`, if the file is damaged or of another format.
     """
     with _open(path) as image:
-        return _as_array(image)
+        return Decoded(_as_array(image), _LACKS_END in image.info)
 
 
 def decode_with_notes(path: str) -> tuple[NDArray[Any], tuple[str, ...]]:
@@ -65,6 +69,7 @@ def decode_with_notes(path: str) -> tuple[NDArray[Any], tuple[str, ...]]:
         left = {
             "only the first of several pages": getattr(image, "is_animated", False),
             "transparent parts made black": _is_transparent(image),
+            "its end marker is missing": _LACKS_END in image.info,
         }
         return _as_array(image), tuple(note for note, is_so in left.items() if is_so)
 
@@ -73,31 +78,26 @@ def decode_with_notes(path: str) -> tuple[NDArray[Any], tuple[str, ...]]:
 def _open(path: str) -> Iterator[Image.Image]:
     """Open the first image of a file, loaded and upright."""
     try:
-        with open(path, "rb") as file, Image.open(file, formats=FORMATS) as image:  # noqa: PTH123
-            _check_bytes(os.fstat(file.fileno()).st_size, path)
-            _check_pixels(image.width, image.height, path)
-            image.load()
+        with open(path, "rb") as file, Image.open(file, formats=FORMATS) as opened:  # noqa: PTH123
+            check_image(opened, path)
+            image = _load(opened, file)
             if image.format == "TIFF" or not _ORIENTATION_KEYS.isdisjoint(image.info):
                 ImageOps.exif_transpose(image, in_place=True)
             yield image
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise DataError(_too_large(path, f"more than {PILLOW_LIMIT:,} pixels")) from error
+        raise too_large(f"more than {PILLOW_LIMIT:,} pixels", path) from error
 
 
-def to_uint8(pixels: NDArray[Any]) -> NDArray[np.uint8]:
-    """Scale pixels of more than 8 bits so that the image's own range becomes 0 to 255.
-
-    Scanners rarely fill 16 bits: 12-bit CT scaled by the full range would be nearly black. An
-    image of one value becomes black.
-    """
-    if pixels.dtype == np.uint8:
-        return pixels
-    values = pixels.astype(np.float64)
-    low, high = values.min(), values.max()
-    if not np.isfinite([low, high]).all():
-        raise ValueError("it holds NaN or infinity")
-    scaled: NDArray[np.float64] = (values - low) * (255.0 / (high - low) if high > low else 0.0)
-    return np.rint(scaled).astype(np.uint8)
+def _load(image: Image.Image, file: BinaryIO) -> Image.Image:
+    """Return an image with its pixels, also if it is a JPEG that lacks only its end marker."""
+    if image.format != "JPEG" or has_end(file):
+        image.load()
+        return image
+    ended = open_without_end(file)
+    if ended is None:
+        raise OSError("image file is truncated")
+    ended.info[_LACKS_END] = True
+    return ended
 
 
 @contextmanager
@@ -117,33 +117,13 @@ def describe_decode_error(error: BaseException) -> str:
     return strerror or str(error) or type(error).__name__
 
 
-def _check_bytes(n_bytes: int, path: str) -> None:
-    if n_bytes > MAX_FILE_BYTES:
-        raise DataError(
-            f"Expected image files of at most {MAX_FILE_BYTES / 2**20:,.0f} MiB."
-            f" Received: {n_bytes / 2**20:,.0f} MiB in {path}. Remove or shrink it."
-        )
-
-
-def _check_pixels(width: int, height: int, path: str) -> None:
-    if width * height > MAX_PIXELS:
-        raise DataError(_too_large(path, f"{width:,} × {height:,}"))
-
-
-def _too_large(path: str, received: str) -> str:
-    return (
-        f"Expected images of at most {MAX_PIXELS // 2**20} megapixels (a larger one may be a"
-        f" decompression bomb). Received: {received} in {path}. Remove or shrink it."
-    )
-
-
 def _as_array(image: Image.Image) -> NDArray[Any]:
     if image.mode in _HIGH_BIT_DEPTH_MODES or image.mode.startswith("I;16"):
         return np.asarray(image)
     if image.mode == "1":
         return np.asarray(image.convert("L"))
     if image.mode not in ("L", "RGB"):
-        image = _on_black(image)
+        return _on_black(image)
     pixels = np.frombuffer(image.tobytes(), np.uint8)  # a tenth faster than `asarray`
     return pixels.reshape(image.height, image.width, *(() if image.mode == "L" else (3,)))
 
@@ -160,9 +140,13 @@ def _is_transparent(image: Image.Image) -> bool:
     return bool(least < 255)
 
 
-def _on_black(image: Image.Image) -> Image.Image:
+def _on_black(image: Image.Image) -> NDArray[np.uint8]:
     """Lay an image of any other mode on black, as RGB."""
-    if not _has_alpha(image):
-        return image.convert("RGB")
-    layer = image.convert("RGBA")
-    return Image.alpha_composite(Image.new("RGBA", layer.size, "black"), layer).convert("RGB")
+    pixels = np.empty((image.height, image.width, 3), np.uint8)
+    for rows in row_strips(pixels):
+        strip = image.crop((0, rows.start, image.width, min(rows.stop, image.height)))
+        if _has_alpha(image):
+            layer = strip.convert("RGBA")
+            strip = Image.alpha_composite(Image.new("RGBA", layer.size, "black"), layer)
+        pixels[rows] = np.asarray(strip.convert("RGB"))
+    return pixels

@@ -15,10 +15,10 @@ from search.data.decode import (
     decode,
     describe_decode_error,
     strict_pillow_warnings,
-    to_uint8,
 )
 from search.data.listing import list_images
 from search.data.parallel import map_chunks
+from search.data.pixel_values import to_uint8
 from search.data.pixels import inspect_pixels, resize, to_grey
 from search.data.settings import DataSettings
 from search.data.source_api import ImageInfo, Images, Item, UnreadableImage
@@ -33,6 +33,7 @@ class FolderSource:
     """Image files below a folder, which are listed first and decoded later."""
 
     kind = "folder"
+    pixel_range = None
 
     def __init__(self, root: Path, settings: DataSettings) -> None:
         listing = list_images(root)
@@ -81,6 +82,7 @@ class FolderSource:
         """Return resized images of inspected files; grey is repeated over three channels."""
         places = np.array([self._locations[i] for i in indices])
         images = np.empty((len(indices), self._size, self._size, channels), np.uint8)
+        places[:, 2] = np.minimum(places[:, 2], channels)
         for buffer_index, n_channels in np.unique(places[:, [0, 2]], axis=0):
             here = (places[:, 0] == buffer_index) & (places[:, 2] == n_channels)
             images[here] = self._buffers[buffer_index].get(places[here, 1], n_channels)
@@ -101,35 +103,51 @@ class FolderSource:
     ) -> tuple[ImageInfo | UnreadableImage, int]:
         """Decode a file; return its info, and the number of channels in its slot."""
         try:
-            pixels = decode(f"{self._root}/{self._files[index].name}")
-            info = inspect_pixels(pixels)
+            pixels, lacks_end = decode(f"{self._root}/{self._files[index].name}")
+            info = inspect_pixels(pixels)._replace(lacks_end=lacks_end)
             levels = to_uint8(pixels)
         except DataError:
             raise
         except DECODE_ERRORS as error:
             return UnreadableImage(describe_decode_error(error)), 0
-        return info, buffer.put(position, self._resized(levels, info)) if buffer else 0
+        return info, self._keep(levels, info, position, buffer) if buffer else 0
 
-    def _resized(self, pixels: NDArray[np.uint8], info: ImageInfo) -> NDArray[np.uint8]:
-        as_grey = self._color == "grey" or (self._color == "auto" and not info.has_color)
-        return resize(to_grey(pixels) if as_grey else pixels, self._size)
+    def _keep(
+        self, pixels: NDArray[np.uint8], info: ImageInfo, position: int, buffer: "_SharedPixels"
+    ) -> int:
+        """Keep resized pixels, as color too if they may be needed; return their channels."""
+        if self._color != "rgb":
+            buffer.put(position, resize(to_grey(pixels), self._size))
+            if self._color == "grey" or not info.has_color:
+                return 1
+        return buffer.put(position, resize(pixels, self._size))
 
 
 class _SharedPixels:
-    """Memory for `n` images, shared by forked processes; unused pages cost nothing."""
+    """Memory for `n` images, shared by forked processes; unused pages cost nothing.
+
+    An image has a slot of four planes: grey, and the three of color.
+    """
 
     def __init__(self, n: int, size: int) -> None:
         self._shape = (size, size)
-        n_bytes = n * size * size * 3
+        n_bytes = n * size * size * 4
         room: NDArray[np.uint8] = np.frombuffer(mmap.mmap(-1, max(1, n_bytes)), np.uint8)
         self._rows = room[:n_bytes].reshape(n, -1)
 
     def put(self, position: int, pixels: NDArray[np.uint8]) -> int:
         """Copy an image into its slot and return its number of channels."""
-        self._rows[position, : pixels.size] = pixels.ravel()
+        self._rows[position, self._planes(pixels.ndim)] = pixels.ravel()
         return 1 if pixels.ndim == 2 else 3
+
+    def _planes(self, n_dimensions: int) -> slice:
+        """Return the place of an image with 2 or 3 dimensions in its slot."""
+        n_pixels = math.prod(self._shape)
+        return slice(n_pixels) if n_dimensions == 2 else slice(n_pixels, 4 * n_pixels)
 
     def get(self, positions: NDArray[np.int64], n_channels: int) -> Images:
         """Return the images in some slots, all with `n_channels` channels."""
-        pixels: NDArray[np.uint8] = self._rows[positions, : math.prod(self._shape) * n_channels]
+        pixels: NDArray[np.uint8] = self._rows[
+            positions, self._planes(2 if n_channels == 1 else 3)
+        ]
         return pixels.reshape(-1, *self._shape, n_channels)

@@ -16,6 +16,8 @@ from numpy.lib import format as npy
 from numpy.typing import NDArray
 
 from search.data.arrays import Arrays, ArraySource
+from search.data.image_limits import check_size
+from search.data.pixel_values import LARGEST_8_BIT, Range, range_of_array, scale
 from search.data.settings import DataSettings
 from search.data.source_api import SPLITS
 from search.errors import DataError
@@ -23,9 +25,16 @@ from spaces.wording import shorten
 
 MAX_BYTES = 4 * 2**30
 """Maximum unpacked size that is read into memory."""
-MAX_RATIO = 1000
-"""Maximum ratio of unpacked to packed size: images stay far below, zip bombs lie just above."""
+MAX_RATIO = 100
+"""Maximum ratio of unpacked to packed size: images stay far below, and deflate reaches 1030."""
+ALWAYS_ALLOWED_BYTES = 32 * 2**20
+"""Unpacked size up to which the ratio does not matter: labels and black masks pack well."""
+MAX_IMAGES = 2**21
+"""Each takes 400 bytes beside its pixels; a gigabyte could hold 200 million of two by two."""
 MIN_SIDE = 2
+MAX_CLASSES = 10_000
+MAX_NAME = 200
+"""Characters in a label: a file's name can have as many."""
 NPZ_ERRORS = (
     OSError,
     EOFError,
@@ -56,18 +65,20 @@ def load_npz(path: Path) -> Arrays:
     """Load an `.npz` of images of shape `(n, height, width)`, optionally with 1 or 3 channels.
 
     uint8 is not changed; floats from 0 to 1 are multiplied by 255; anything else is scaled so that
-    the range of the training images becomes 0 to 255, and clipped.
+    the range of the training images becomes 0 to 255, and clipped. Classes are named by their
+    labels, whole numbers or texts.
 
     Raises:
-        DataError: If it is not an `.npz` of images with labels 0 to k, one for each image.
+        DataError: If it is not an `.npz` of images with labels, one for each image.
     """
     arrays = _read(path)
     splits = _splits_in(path, arrays)
     images = {s: _check_image_shape(path, s, arrays[_key(s, "images")]) for s in splits}
     labels = {s: _labels(path, s, arrays, len(images[s])) for s in splits}
-    classes = _classes(path, labels)
-    pixels = _to_uint8(path, images)
-    return Arrays(classes, {split: (pixels[split], labels[split]) for split in splits})
+    classes, positions = _classes(path, labels)
+    values = _range(path, images)
+    parts = {s: (_to_uint8(images[s], values), positions[s]) for s in splits}
+    return Arrays(classes, parts, values)
 
 
 def _read(path: Path) -> dict[str, NDArray[Any]]:
@@ -120,8 +131,8 @@ def _key(split: str, what: str) -> str:
 
 def _check_sizes(path: Path, archive: zipfile.ZipFile) -> None:
     unpacked = sum(info.file_size for info in archive.infolist())
-    packed = sum(info.compress_size for info in archive.infolist())
-    if unpacked > MAX_BYTES or unpacked > MAX_RATIO * max(packed, 1):
+    packed = path.stat().st_size  # Not the sum over members, which may overlap.
+    if unpacked > MAX_BYTES or unpacked > max(ALWAYS_ALLOWED_BYTES, MAX_RATIO * packed):
         raise DataError(
             f"{path} unpacks to {unpacked / 2**20:,.0f} MiB from {packed / 2**20:,.1f} MiB:"
             f" expected at most {MAX_BYTES / 2**20:,.0f} MiB and {MAX_RATIO} times its size."
@@ -146,33 +157,56 @@ def _splits_in(path: Path, arrays: Mapping[str, NDArray[Any]]) -> list[str]:
 
 def _labels(
     path: Path, split: str, arrays: Mapping[str, NDArray[Any]], n_images: int
-) -> NDArray[np.int64]:
+) -> NDArray[Any]:
+    """Return one label for each image: whole numbers, or text."""
     name = _key(split, "labels")
     labels = arrays[name]
     if labels.ndim == 2 and labels.shape[1] == 1:
         labels = labels[:, 0]
-    if labels.ndim != 1 or labels.dtype.kind not in "iu":
+    if labels.ndim != 1 or labels.dtype.kind not in "iuUS":
         raise DataError(
-            f"Expected {name!r} to hold one whole number for each image, shape (n,) or (n, 1)."
-            f" Received: {labels.dtype} of shape {arrays[name].shape} in {path}."
+            f"Expected {name!r} to hold a whole number or a text for each image, shape (n,) or"
+            f" (n, 1). Received: {labels.dtype} of shape {arrays[name].shape} in {path}."
         )
     if len(labels) != n_images:
         raise DataError(
             f"Expected as many labels as images. Received: {n_images:,} in"
             f" {_key(split, 'images')!r} and {len(labels):,} in {name!r} of {path}."
         )
-    return labels.astype(np.int64)
+    return labels
 
 
-def _classes(path: Path, labels: Mapping[str, NDArray[np.int64]]) -> tuple[str, ...]:
-    found = np.unique(np.concatenate(list(labels.values())))
-    if not np.array_equal(found, np.arange(len(found))):
-        shown = ", ".join(map(str, found[:8])) + (", ..." if len(found) > 8 else "")
+def _classes(
+    path: Path, labels: Mapping[str, NDArray[Any]]
+) -> tuple[tuple[str, ...], dict[str, NDArray[np.int64]]]:
+    """Name the classes by their labels, in order, and return the positions of labels in them."""
+    if len({values.dtype.kind in "iu" for values in labels.values()}) > 1:
+        raise DataError(f"Expected labels of one kind, numbers or texts, in {path}.")
+    found, positions = np.unique(np.concatenate(list(labels.values())), return_inverse=True)
+    if len(found) > MAX_CLASSES:
         raise DataError(
-            f"Expected labels 0 to k, each with images. Received: {shown} in {path}."
-            " Number the classes from 0 without gaps."
+            f"Expected at most {MAX_CLASSES:,} classes in {path}. Received: {len(found):,}"
+            " different labels."
         )
-    return tuple(map(str, found))
+    ends = np.cumsum([len(values) for values in labels.values()])[:-1]
+    parts = zip(labels, np.split(positions.astype(np.int64), ends), strict=True)
+    return tuple(_class_name(path, value) for value in found.tolist()), dict(parts)
+
+
+def _class_name(path: Path, label: str | bytes | int) -> str:
+    """Return a label as text; `DataError` if it is no name for a class."""
+    try:
+        name = label.decode() if isinstance(label, bytes) else str(label)
+        name.encode()  # Half of a surrogate pair cannot be written to a file.
+    except UnicodeError as error:
+        raise DataError(
+            f"Expected labels of Unicode text in {path}. Received: {label!r}."
+        ) from error
+    if not name.strip() or len(name) > MAX_NAME:
+        raise DataError(
+            f"Expected labels of 1 to {MAX_NAME} characters in {path}. Received: {name[:20]!r}."
+        )
+    return name
 
 
 def _check_image_shape(path: Path, split: str, images: NDArray[Any]) -> NDArray[Any]:
@@ -187,32 +221,33 @@ def _check_image_shape(path: Path, split: str, images: NDArray[Any]) -> NDArray[
             f"Expected {name!r} to hold numbers of shape (n, height, width), with a last axis of"
             f" 1 or 3 allowed. Received: {images.dtype} of shape {images.shape} in {path}."
         )
+    if len(images) > MAX_IMAGES:
+        raise DataError(
+            f"Expected at most {MAX_IMAGES:,} images in {name!r} of {path}."
+            f" Received: {len(images):,}. Keep fewer in it."
+        )
+    check_size(images.shape[2], images.shape[1], f"{name!r} of {path}")
     return images
 
 
-def _to_uint8(path: Path, parts: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[np.uint8]]:
+def _range(path: Path, parts: Mapping[str, NDArray[Any]]) -> Range | None:
+    """Return the range of the training images; None if all images are uint8."""
     if all(images.dtype == np.uint8 for images in parts.values()):
-        return dict(parts)
+        return None
     for split, images in parts.items():
         if not np.isfinite(images).all():
             raise DataError(
                 f"Expected finite numbers in {_key(split, 'images')!r} of {path}."
                 " Received: NaN or infinity. Replace them."
             )
-    low, high = _range(next(iter(parts.values())))
-    scale = 255.0 / (high - low) if high > low else 0.0
-    return {split: _scale(images, low, scale) for split, images in parts.items()}
+    training = next(iter(parts.values()))
+    return range_of_array(training) or (0.0, LARGEST_8_BIT)
 
 
-def _range(reference: NDArray[Any]) -> tuple[float, float]:
-    low, high = float(reference.min()), float(reference.max())
-    if reference.dtype.kind in "bf" and low >= 0 and high <= 1:
-        return 0.0, 1.0
-    return low, high
-
-
-def _scale(images: NDArray[Any], low: float, scale: float) -> NDArray[np.uint8]:
+def _to_uint8(images: NDArray[Any], values: Range | None) -> NDArray[np.uint8]:
+    if values is None:
+        return images
     scaled = np.empty(images.shape, np.uint8)
     for target, image in zip(scaled, images, strict=True):  # One by one: floats take 8 times more.
-        target[:] = np.clip(np.rint((image.astype(np.float64) - low) * scale), 0, 255)
+        target[:] = scale(image, values)
     return scaled

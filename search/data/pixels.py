@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from search.data.pixel_values import row_strips
 from search.data.source_api import ImageInfo, Images
 
 COLOR_TOLERANCE = 8
@@ -25,7 +26,9 @@ def inspect_pixels(pixels: NDArray[Any]) -> ImageInfo:
 
 def drop_equal_channels(pixels: NDArray[Any]) -> NDArray[Any]:
     """Reduce a grey image stored as color to `(height, width)`; others are unchanged."""
-    if pixels.ndim == 3 and (pixels == pixels[..., :1]).all():
+    if pixels.ndim == 3 and all(
+        (pixels[rows] == pixels[rows][..., :1]).all() for rows in row_strips(pixels)
+    ):
         return pixels[..., 0]
     return pixels
 
@@ -34,8 +37,13 @@ def has_color(pixels: NDArray[Any]) -> bool:
     """Whether the channels of an image differ by more than `COLOR_TOLERANCE`."""
     if pixels.ndim == 2:
         return False
-    spread = pixels.max(axis=-1).astype(np.int64) - pixels.min(axis=-1).astype(np.int64)
-    return bool(spread.max() > COLOR_TOLERANCE)
+    for rows in row_strips(pixels):
+        red, green, blue = np.moveaxis(pixels[rows], -1, 0)  # 10 times faster than `max(axis=-1)`.
+        highest = np.maximum(np.maximum(red, green), blue)
+        lowest = np.minimum(np.minimum(red, green), blue)
+        if (highest - lowest > COLOR_TOLERANCE).any():
+            return True
+    return False
 
 
 def to_grey(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:

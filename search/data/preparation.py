@@ -23,10 +23,13 @@ from search.data.selection import Selection, class_quotas, select
 from search.data.settings import DataSettings
 from search.data.source_api import SPLITS, ImageInfo, Progress, Source, UnreadableImage
 from search.data.statistics import channel_statistics
+from search.data.unusual_images import describe_unusual_images
 from search.errors import DataError
 
 MAX_BYTES = 8 * 2**30
 """Resized pixels are in memory until they are written: more would not fit a laptop."""
+RULES_VERSION = 2
+"""Of what is prepared from a source: sets that were prepared by other rules are not used."""
 
 logger = logging.getLogger(__name__)
 
@@ -61,6 +64,7 @@ def cache_key(source: Source, settings: DataSettings) -> str:
     """Return the name of a set in the cache: a hash of the source's identity and the settings."""
     parts = {
         "format": FORMAT_VERSION,
+        "rules": RULES_VERSION,
         "kind": source.kind,
         "identity": source.identity(),
         "settings": settings.model_dump(mode="json", exclude={"source"}),
@@ -143,7 +147,8 @@ def _assemble(
         "broken": selection.broken,
         "duplicates": selection.duplicates,
         "conflicts": selection.conflicts,
-        "warnings": list(source.warnings),
+        "warnings": [*source.warnings, *describe_unusual_images(settings, selection)],
+        "pixel_range": source.pixel_range,
         "own_splits": sorted({item.split for item in source.items} - {""}),
     }
     return splits, metadata

@@ -17,6 +17,8 @@ from search.data.source_api import SPLITS, ImageInfo, Item, Source, UnreadableIm
 from search.errors import DataError
 
 MIN_CLASSES = 2
+MIN_COLORED = 0.1
+"""Share of a class with real color, below which it is an exception, such as a colored mark."""
 MIN_IMAGES_PER_CLASS = 3
 """One for each split, if splits are made."""
 SPLIT_PRECEDENCE = ("test", "val", "train", "")
@@ -34,14 +36,18 @@ class Selection:
         broken: Names of images that could not be read, with the reason.
         duplicates: Names of excluded images, each with its duplicate in another split.
         conflicts: Names of excluded images with equal pixels and different classes.
-        has_color: Whether any used image has real color.
+        colored: Names of used images with real color.
+        has_color: Whether they are more than a few of a class.
+        unended: Names of used JPEG files without their end marker.
     """
 
     splits: dict[str, list[int]]
     broken: dict[str, str]
     duplicates: list[tuple[str, str]]
     conflicts: list[tuple[str, ...]]
+    colored: list[str]
     has_color: bool
+    unended: list[str]
 
 
 def select(source: Source, settings: DataSettings, inspect: Inspector) -> Selection:
@@ -59,13 +65,24 @@ def select(source: Source, settings: DataSettings, inspect: Inspector) -> Select
         draw.sample_split(split, quotas, rng)
     splits = _make_splits(draw, source, settings)
     _check_splits(splits, source, draw)
+    used = [i for part in splits.values() for i in sorted(part)]
+    colored = [i for i in used if draw.images.infos[i].has_color]
     return Selection(
         splits=splits,
         broken=draw.broken,
         duplicates=draw.images.duplicates,
         conflicts=[tuple(names) for names in draw.images.conflicts.values()],
-        has_color=any(draw.images.infos[i].has_color for part in splits.values() for i in part),
+        colored=[source.items[i].name for i in colored],
+        has_color=_is_color_set(source.items, used, colored),
+        unended=[source.items[i].name for i in used if draw.images.infos[i].lacks_end],
     )
+
+
+def _is_color_set(items: Sequence[Item], used: Sequence[int], colored: Sequence[int]) -> bool:
+    """Whether some class has color: more than one image, and not one in ten, are no exception."""
+    sizes = Counter(items[i].label for i in used)
+    counts = Counter(items[i].label for i in colored)
+    return any(n > 1 and n >= MIN_COLORED * sizes[label] for label, n in counts.items())
 
 
 def _check_classes(source: Source, settings: DataSettings) -> None:

@@ -28,7 +28,8 @@ class DataSettings(BaseModel):
     )
     color: Literal["auto", "grey", "rgb"] = Field(
         default=defaults.COLOR,
-        description="`grey` or `rgb`; `auto` is grey unless an image that is used has real color.",
+        description="`grey` or `rgb`; `auto` is color if a tenth of the images of some class, and "
+        "more than one, have real color.",
     )
     max_images: int = Field(
         default=defaults.MAX_IMAGES,

@@ -32,12 +32,14 @@ class ImageInfo(NamedTuple):
         digest: Hash of the decoded pixels, equal for exact duplicates.
         width, height: Original size in pixels.
         has_color: Whether its channels really differ.
+        lacks_end: Whether it is a JPEG without its end marker.
     """
 
     digest: bytes
     width: int
     height: int
     has_color: bool
+    lacks_end: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +57,7 @@ class Source(Protocol):
         classes: Names of the classes; labels of items are positions in it.
         items: All images, in an order that is the same on every machine.
         warnings: Warnings about the source as a whole.
+        pixel_range: Values of its pixels that became 0 and 255, if they are the same for all.
     """
 
     @property
@@ -68,6 +71,9 @@ class Source(Protocol):
 
     @property
     def warnings(self) -> Sequence[str]: ...  # noqa: D102
+
+    @property
+    def pixel_range(self) -> tuple[float, float] | None: ...  # noqa: D102
 
     def identity(self) -> str:
         """Return a text that changes whenever the images may have changed."""

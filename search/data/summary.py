@@ -12,6 +12,7 @@ from search.data.preparation import ProgressInspector, n_channels
 from search.data.selection import Selection, select
 from search.data.settings import DataSettings
 from search.data.source_api import SPLITS, ImageInfo, Progress, Source, UnreadableImage
+from search.data.unusual_images import describe_unusual_images
 
 MIN_VAL_IMAGES = 50
 MAX_CLASS_RATIO = 3.0
@@ -109,7 +110,8 @@ def _summary(
         used_channels=n_channels(settings, selection),
         warnings=(),
     )
-    return replace(summary, warnings=(*source.warnings, *_warnings(summary)))
+    unusual = describe_unusual_images(settings, selection)
+    return replace(summary, warnings=(*source.warnings, *unusual, *_warnings(summary)))
 
 
 def _counts(source: Source, indices: Iterable[int]) -> dict[str, dict[str, int]]:

@@ -123,6 +123,7 @@ def _facts(study: str, record: TrialRecord, data: PreparedSet) -> ModelFacts:
         image_shape=data.image_shape,
         color=_color(data),
         pixels=describe_pixels(data.image_shape),
+        pixel_range=data.pixel_range,
         fingerprint=data.fingerprint,
         val_accuracy=record.val_accuracy,
         versions=find_versions(PACKAGES),

@@ -35,21 +35,28 @@ ALLOWED: Mapping[str | None, frozenset[str]] = {
     "keras.src.ops.numpy": frozenset({"Add", "Flip", "Multiply"}),
 }
 """Classes by module, as written in Keras' files."""
+MAX_OBJECTS = 20_000
+"""The largest backbone has 5,200, most of them initializers."""
+MAX_NESTED = 3
+"""Models in models; a network with a backbone is two. Each one computes those within again."""
 
 
 def find_unknown_class(config: bytes) -> str | None:
     """Return the first class in a model's `config.json` that is not allowed; None if all are.
 
     Raises:
-        ValueError: If it is not the JSON of a model.
+        ValueError: If it is not the JSON of a model, or of one that takes ages to build.
     """
     try:
         document = json.loads(config)
         if not isinstance(document, dict) or str(document.get("class_name")) not in _MODELS:
             raise ValueError("Expected the configuration of a Keras model.")
-        return next(_unknown_classes(document), None)
+        found = next(_unknown_classes(document), None)
+        if found is None and _count_objects(document, 0) > MAX_OBJECTS:
+            raise ValueError(f"Expected a model of at most {MAX_OBJECTS:,} objects.")
     except RecursionError as error:
         raise ValueError("Expected the configuration of a Keras model, not so deep.") from error
+    return found
 
 
 def _unknown_classes(part: Any) -> Iterator[str]:
@@ -61,6 +68,22 @@ def _unknown_classes(part: Any) -> Iterator[str]:
             yield str(part["class_name"])
         for item in part.values():
             yield from _unknown_classes(item)
+
+
+def _count_objects(part: Any, n_outer: int) -> int:
+    """Count the objects of a model; refuse models and layers that are used again and again."""
+    if isinstance(part, list):
+        return sum(_count_objects(item, n_outer) for item in part)
+    if not isinstance(part, dict):
+        return 0
+    is_model = part.get("class_name") in _MODELS
+    calls = part.get("inbound_nodes")
+    if n_outer + is_model > MAX_NESTED or (is_model and "shared_object_id" in part):
+        raise ValueError(f"Expected models nested at most {MAX_NESTED} deep.")
+    if isinstance(calls, list) and len(calls) > 1:
+        raise ValueError("Expected layers that are used once.")
+    n_inner = sum(_count_objects(item, n_outer + is_model) for item in part.values())
+    return n_inner + ("class_name" in part)
 
 
 def _is_allowed(part: dict[str, Any]) -> bool:

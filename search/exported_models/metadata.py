@@ -10,6 +10,7 @@ PACKAGES = ("convsearch", "keras", "tensorflow")
 Text = Annotated[str, Field(max_length=1000)]
 Side = Annotated[int, Field(ge=1, le=4096, strict=True)]
 Color = Literal["auto", "grey", "rgb"]
+Value = Annotated[float, Field(allow_inf_nan=False)]
 Probability = Annotated[float, Field(ge=0, le=1)]
 
 
@@ -21,6 +22,8 @@ class ModelFacts(BaseModel):
         image_shape: Height, width and channels of the input.
         color: `auto` makes images without color grey.
         pixels: The input in words.
+        pixel_range: The values of the training images that became 0 and 255; None if each image
+            of more than 8 bits was scaled by its own range.
         fingerprint: That of the training images.
         val_accuracy: None if it is not known.
         versions: Those of the packages that wrote it.
@@ -36,6 +39,7 @@ class ModelFacts(BaseModel):
     image_shape: tuple[Side, Side, Side]
     color: Color = "auto"
     pixels: Text
+    pixel_range: tuple[Value, Value] | None = None
     fingerprint: Text
     val_accuracy: Probability | None = None
     versions: Annotated[dict[Text, Text], Field(max_length=100)] = {}

@@ -188,7 +188,8 @@ def _read_images(
 
     def fit(chunk: Sequence[FoundImage]) -> list[PreparedImage | UnreadableImage]:
         return [
-            broken or prepare_image(path, size, channels, facts.color) for path, broken in chunk
+            broken or prepare_image(path, size, channels, facts.color, facts.pixel_range)
+            for path, broken in chunk
         ]
 
     n_done = 0

@@ -38,6 +38,7 @@ def prepare(
     from pathlib import Path
 
     from search.cli.console import print_json, progress_bar, stderr_console, stdout_console
+    from search.cli.views.source import show_warnings
     from search.data import default_cache_dir
     from search.data import prepare as prepare_source
     from storage.file_rights import share_new_folders
@@ -54,6 +55,7 @@ def prepare(
         "classes": list(data.classes),
         "image_shape": list(data.image_shape),
         "counts": data.counts,
+        "warnings": data.metadata["warnings"],
     }
     if json:
         print_json(document)
@@ -64,6 +66,7 @@ def prepare(
         f"{data.n_classes} classes, {counts}, {height}×{width}×{channels}\n{data.path}",
         soft_wrap=True,
     )
+    show_warnings(stderr_console(), data.metadata["warnings"])
 
 
 def _settings(given: StudyOptions) -> "DataSettings":

@@ -9,6 +9,7 @@ from rich.console import Console
 
 from analysis.formatting import format_duration, format_progress
 from search.cli.console import print_line
+from search.cli.views.source import show_warnings
 from spaces.wording import plural
 
 if TYPE_CHECKING:
@@ -47,6 +48,7 @@ def show_submission(
         print_line(console, f"weights: {source}, which expect pixels as {mode} (--weights-mode)")
     for note in submission.notes:
         print_line(console, note)
+    show_warnings(console, data.metadata.get("warnings", ()))
 
 
 def show_dashboard_address(console: Console, dashboard: "DashboardProcess") -> None:

@@ -1,11 +1,13 @@
 """Output about the images of a source."""
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
+from analysis.formatting import printable
 from search.cli.console import print_line
 from spaces.wording import plural
 
@@ -37,9 +39,14 @@ def show_source(console: Console, summary: "SourceSummary") -> None:
         cells += [summary.used[split].get(class_name, 0) for split in used]
         table.add_row(class_name, *(f"{n:,}" for n in cells))
     console.print(table)
-    for warning in summary.warnings:
-        print_line(console, f"Note: {warning}", style="yellow")
+    show_warnings(console, summary.warnings)
     for name, reason in list(summary.broken.items())[:N_BROKEN]:
         print_line(console, f"Skipped: {name}: {reason}", style="yellow")
     if len(summary.broken) > N_BROKEN:
         console.print(f"and {len(summary.broken) - N_BROKEN} more (--json lists all)")
+
+
+def show_warnings(console: Console, warnings: Iterable[str]) -> None:
+    """Show warnings about a source's images."""
+    for warning in warnings:
+        print_line(console, printable(f"Note: {warning}"), style="yellow")

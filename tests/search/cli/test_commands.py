@@ -14,6 +14,7 @@ import numpy as np
 import optuna
 import psutil
 import pytest
+from PIL import Image
 
 from tests.tools.foreign_modules import write_foreign_modules
 
@@ -124,6 +125,22 @@ def test_inspect_and_prepare_report_what_a_search_would_use(
     assert prepared["image_shape"] == [32, 32, 1]
     assert sum(prepared["counts"].values()) == 96
     assert Path(prepared["path"]).parent == cache_folder
+
+
+def test_images_unlike_the_others_are_named_before_a_search(call: Call, tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    for name in ("a", "b"):
+        (tmp_path / "scans" / name).mkdir(parents=True)
+        for number in range(4):
+            pixels = rng.integers(0, 256, (16, 16), dtype=np.uint8)
+            Image.fromarray(pixels).save(tmp_path / "scans" / name / f"{number}.png")
+    marked = Image.new("RGB", (16, 16), (255, 0, 0))
+    marked.save(tmp_path / "scans" / "a" / "marked.png")
+    message = "Note: 1 of 9 images has color, a/marked.png: it is made grey like the others"
+    assert message in call("data", "inspect", "scans")[1]
+    assert message in call("data", "prepare", "scans", *TINY[:2])[2]
+    assert message in call("submit", "scans", *TINY)[2]  # `run` begins alike.
+    assert "color" not in call("submit", "scans", *TINY, "--color", "grey", "--study", "grey")[2]
 
 
 def test_prepare_says_why_a_source_cannot_be_used(call: Call, tmp_path: Path) -> None:

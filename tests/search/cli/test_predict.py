@@ -19,7 +19,12 @@ Call = Callable[..., tuple[int, str, str]]
 CLASSES = ("cat", "dog", "[red]fox\x1b[31m")
 
 
-def make_model(path: Path, channels: int, classes: tuple[str, ...] = CLASSES) -> Any:
+def make_model(
+    path: Path,
+    channels: int,
+    classes: tuple[str, ...] = CLASSES,
+    pixel_range: tuple[float, float] | None = None,
+) -> Any:
     """Write the model of an untrained network, and return the network."""
     import random
 
@@ -40,6 +45,7 @@ def make_model(path: Path, channels: int, classes: tuple[str, ...] = CLASSES) ->
         classes=classes,
         image_shape=(16, 16, channels),
         pixels="",
+        pixel_range=pixel_range,
         fingerprint="",
         val_accuracy=0.875,
     )
@@ -79,6 +85,20 @@ def test_predictions_are_those_of_the_network(call: Call, tmp_path: Path) -> Non
         "stretched: it is not square",
         "grey repeated for three channels",
     ]
+
+
+@pytest.mark.usefixtures("warm_trainer")
+def test_deep_files_are_scaled_by_the_range_of_the_training_images(
+    call: Call, tmp_path: Path
+) -> None:
+    network = make_model(tmp_path / "best.keras", 1, pixel_range=(100, 100 + 16 * 255))
+    pixels = save_images(tmp_path / "images", 1, 16, 16) // 2
+    Image.fromarray(pixels[0].astype(np.uint16) * 16 + 100).save(tmp_path / "deep.png")
+    document = json.loads(call("predict", "best.keras", "deep.png", "--json")[1])
+    expected = network.predict_on_batch(pixels[..., None])[0]
+    probabilities = list(document["images"][0]["probabilities"].values())
+    np.testing.assert_allclose(probabilities, expected, atol=1e-6)
+    assert document["images"][0]["notes"] == ["100 to 4180 made 0 to 255, as in training"]
 
 
 @pytest.mark.usefixtures("warm_trainer")

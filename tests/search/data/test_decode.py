@@ -4,10 +4,15 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from search.data.decode import decode, to_uint8
+from search.data.decode import decode as decode_file
+from search.data.pixel_values import to_uint8
 from search.errors import DataError
 
 RAMP = np.linspace(0, 255, 6 * 8).reshape(6, 8).astype(np.uint8)
+
+
+def decode(path: str) -> np.ndarray:
+    return decode_file(path).pixels
 
 
 def _save(image: Image.Image, path: Path, **options: object) -> str:
@@ -96,7 +101,7 @@ def test_image_beyond_pillows_own_limit_is_refused(tmp_path: Path) -> None:
 def test_file_over_the_size_limit_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("search.data.decode.MAX_FILE_BYTES", 10)
+    monkeypatch.setattr("search.data.image_limits.MAX_FILE_BYTES", 10)
     path = _save(Image.fromarray(RAMP), tmp_path / "a.bmp")
     with pytest.raises(DataError, match="Expected image files of at most"):
         decode(path)

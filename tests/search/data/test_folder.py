@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from search.data import DataSettings, PreparedSet, prepare
+from search.data import DataSettings, PreparedSet, inspect_source, prepare
 from search.data.folder import FolderSource
+from search.data.inference_images import PreparedImage, prepare_image
 from search.errors import DataError
 
 MakeFolder = Callable[..., Path]
@@ -193,7 +194,7 @@ def test_shrinking_averages_over_all_pixels(
     assert images.max() < 155
 
 
-def test_auto_is_rgb_when_one_image_has_color(
+def test_auto_is_rgb_when_more_than_one_image_has_color(
     make_folder: MakeFolder,
     cache_dir: Path,
     write_image: Callable[..., Path],
@@ -201,13 +202,47 @@ def test_auto_is_rgb_when_one_image_has_color(
 ) -> None:
     root = make_folder({"a": 4, "b": 4})
     assert _prepare(root, cache_dir).image_shape == (8, 8, 1)
-    write_image(root / "a" / "color.png", noise(77, 8, 8, 3))
+    for seed in (77, 78):
+        write_image(root / "a" / f"color{seed}.png", noise(seed, 8, 8, 3))
     prepared = _prepare(root, cache_dir)
     assert prepared.image_shape == (8, 8, 3)
     images = np.concatenate([prepared.images(split) for split in prepared.counts])
     grey = (images == images[..., :1]).all(axis=(1, 2, 3))
-    assert sorted(grey) == [False] + [True] * 8
-    np.testing.assert_array_equal(images[~grey][0], noise(77, 8, 8, 3))
+    assert sorted(grey) == [False] * 2 + [True] * 8
+    assert {it.tobytes() for it in images[~grey]} == {
+        noise(seed, 8, 8, 3).tobytes() for seed in (77, 78)
+    }
+    (warning,) = (it for it in prepared.metadata["warnings"] if "color" in it)
+    assert warning.startswith("2 of 10 images have color, a/color7")
+    assert warning.endswith(": all images are read as color (--color grey makes them grey)")
+
+
+def test_colored_mark_on_one_image_leaves_the_others_grey(
+    make_folder: MakeFolder,
+    cache_dir: Path,
+    write_image: Callable[..., Path],
+    noise: Callable[..., np.ndarray],
+) -> None:
+    root = make_folder({"a": 4, "b": 4})
+    marked = noise(77, 20, 30, 1).repeat(3, axis=2)
+    marked[3:6, 3:9] = 255, 0, 0
+    path = write_image(root / "a" / "marked.png", marked)
+    prepared = _prepare(root, cache_dir)
+    assert prepared.image_shape == (8, 8, 1)
+    message = (
+        "1 of 9 images has color, a/marked.png: it is made grey like the others"
+        " (--color rgb keeps the color)"
+    )
+    assert prepared.metadata["warnings"] == [message]
+    assert message in inspect_source(DataSettings(source=str(root))).warnings
+    expected = prepare_image(path, 8, 1, "auto")
+    assert isinstance(expected, PreparedImage)
+    images = np.concatenate([prepared.images(split) for split in prepared.counts])
+    assert sum((it == expected.pixels).all() for it in images) == 1
+    for color, channels in (("rgb", 3), ("grey", 1)):
+        chosen = _prepare(root, cache_dir, color=color)
+        assert chosen.image_shape == (8, 8, channels)
+        assert chosen.metadata["warnings"] == []
 
 
 def test_grey_saved_as_color_counts_as_grey(

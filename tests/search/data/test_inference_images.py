@@ -100,3 +100,69 @@ def test_unreadable_file_is_broken_with_a_reason(tmp_path: Path) -> None:
         assert isinstance(found, UnreadableImage)
         assert reason in found.reason
         assert "Errno" not in found.reason
+
+
+PICTURES = draw((12, 16, 16), 7) // 2 + 20
+"""Grey pictures of 20 to 147."""
+AS_ARRAY = {
+    "uint8": PICTURES,
+    "uint16": PICTURES.astype(np.uint16) * 16 + 7,
+    "uint16 of 8 bits": PICTURES.astype(np.uint16),
+    "int64": PICTURES.astype(np.int64),
+    "float32": (PICTURES / 255).astype(np.float32),
+    "float64": PICTURES / 255,
+    "float64 of whole numbers": PICTURES.astype(np.float64),
+}
+
+
+@pytest.mark.parametrize("color", [False, True], ids=["grey", "color"])
+@pytest.mark.parametrize("kind", AS_ARRAY)
+def test_picture_of_an_array_is_read_as_in_training(
+    tmp_path: Path, kind: str, color: bool
+) -> None:
+    """The same pictures as an array and as PNG files have the same pixels."""
+    images = AS_ARRAY[kind]
+    files = PICTURES.astype(np.uint8) if images.max() <= 255 else images
+    if color:
+        if files.dtype != np.uint8:
+            pytest.skip("Pillow writes no color of 16 bits")
+        images, files = (np.stack([it, it[:, ::-1], it[:, :, ::-1]], -1) for it in (images, files))
+    np.savez(tmp_path / "set.npz", images=images, labels=np.arange(12) % 2 + 5)
+    settings = DataSettings(source=str(tmp_path / "set.npz"), image_size=12)
+    data = prepare(settings, tmp_path / "cache")
+    read = set()
+    for number, pixels in enumerate(files):
+        path = save(tmp_path / f"{number}.png", pixels)
+        found = prepare_image(
+            path, 12, 3 if color else 1, "rgb" if color else "grey", data.pixel_range
+        )
+        assert isinstance(found, PreparedImage)
+        read.add(found.pixels.tobytes())
+    trained = {it.tobytes() for split in data.counts for it in data.images(split)}
+    assert read == trained
+    assert data.classes == ("5", "6")
+
+
+def test_float_file_of_a_fraction_is_read_as_in_training(tmp_path: Path) -> None:
+    path = save(tmp_path / "a.tif", (PICTURES[0] / 255).astype(np.float32))
+    found = prepare_image(path, 16, 1, "grey", (0.0, 1.0))
+    assert isinstance(found, PreparedImage)
+    np.testing.assert_array_equal(found.pixels[..., 0], PICTURES[0])
+    deep = save(tmp_path / "a.png", PICTURES[0].astype(np.uint16) * 257)
+    found = prepare_image(deep, 16, 1, "grey", (0.0, 1.0))
+    assert isinstance(found, PreparedImage)
+    np.testing.assert_array_equal(found.pixels[..., 0], PICTURES[0])
+
+
+def test_scaling_by_the_training_range_is_noted(tmp_path: Path) -> None:
+    def notes(pixels: np.ndarray, trained_on: tuple[float, float]) -> tuple[str, ...]:
+        found = prepare_image(save(tmp_path / "a.tif", pixels), 16, 1, "grey", trained_on)
+        assert isinstance(found, PreparedImage)
+        return found.notes
+
+    deep = PICTURES[0].astype(np.uint16) * 10
+    assert notes(deep, (0, 4000)) == ("0 to 4000 made 0 to 255, as in training",)
+    assert notes(deep, (0, 900.5)) == ("0 to 900.5 made 0 to 255, as in training, and clipped",)
+    assert notes(PICTURES[0], (3, 250)) == ("3 to 250 made 0 to 255, as in training",)
+    assert notes(PICTURES[0], (-1000, 3000)) == ()  # It was made of deeper pixels by its author.
+    assert notes(PICTURES[0], (0, 1)) == ()

@@ -1,3 +1,4 @@
+import copy
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -130,20 +131,63 @@ def test_counts_of_images_and_labels_must_agree(make_npz: MakeNpz) -> None:
 @pytest.mark.parametrize(
     ("labels", "message"),
     [
-        (LABELS / 1.0, r"one whole number for each image.*Received: float64"),
+        (LABELS / 1.0, r"a whole number or a text for each image.*Received: float64"),
         (np.eye(2, dtype=int)[LABELS], r"Received: int64 of shape \(12, 2\)"),
-        (np.array(["a", "b"])[LABELS], r"Received: <U1"),
-        (LABELS + 1, r"Expected labels 0 to k.*Received: 1, 2 in"),
-        (LABELS - 1, r"Received: -1, 0 in"),
-        (LABELS * 2, r"Received: 0, 2 in"),
-        (np.arange(12) * 3, r"Received: 0, 3, 6, 9, 12, 15, 18, 21, \.\.\. in"),
+        (np.array(["a", ""])[LABELS], r"of 1 to 200 characters .*Received: ''"),
+        (np.array(["a", "b" * 201])[LABELS], r"of 1 to 200 characters"),
+        (np.array(["a", "\ud800"])[LABELS], r"labels of Unicode text"),
+        (np.array([b"a", b"\xff"])[LABELS], r"labels of Unicode text"),
     ],
 )
-def test_labels_that_are_not_0_to_k_are_refused(
+def test_labels_that_are_no_names_are_refused(
     make_npz: MakeNpz, labels: np.ndarray, message: str
 ) -> None:
     with pytest.raises(DataError, match=message):
         load_npz(make_npz(images=IMAGES, labels=labels))
+
+
+@pytest.mark.parametrize(
+    ("names", "classes"),
+    [
+        ([5, 10], ("5", "10")),
+        ([-1, 3], ("-1", "3")),
+        (["nevus", "mélanome"], ("mélanome", "nevus")),
+        ([b"no", b"yes"], ("no", "yes")),
+    ],
+    ids=["from 5", "negative", "text", "bytes"],
+)
+def test_classes_are_named_by_their_labels(
+    make_npz: MakeNpz, names: list[object], classes: tuple[str, ...]
+) -> None:
+    arrays = load_npz(make_npz(images=IMAGES, labels=np.array(names)[LABELS]))
+    assert arrays.classes == classes
+    found = [arrays.classes[position] for position in arrays.parts[""][1]]
+    assert found == [
+        n.decode() if isinstance(n, bytes) else str(n) for n in np.array(names)[LABELS].tolist()
+    ]
+
+
+def test_classes_are_those_of_all_splits(make_npz: MakeNpz) -> None:
+    texts = np.array(["b", "a"])[LABELS[:6]]
+    arrays = load_npz(
+        make_npz(
+            **_medmnist(train_labels=texts, val_labels=np.array(["c", "a"]), test_labels=texts[:4])
+        )
+    )
+    assert arrays.classes == ("a", "b", "c")
+    assert {name: part[1].tolist() for name, part in arrays.parts.items()} == {
+        "train": [1, 0] * 3,
+        "val": [2, 0],
+        "test": [1, 0] * 2,
+    }
+    with pytest.raises(DataError, match="labels of one kind"):
+        load_npz(make_npz(**_medmnist(train_labels=texts)))
+
+
+def test_too_many_classes_are_refused(make_npz: MakeNpz, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("search.data.npz.MAX_CLASSES", 11)
+    with pytest.raises(DataError, match=r"at most 11 classes .* Received: 12"):
+        load_npz(make_npz(images=IMAGES, labels=np.arange(12) * 3))
 
 
 @pytest.mark.parametrize(
@@ -185,6 +229,38 @@ def test_zip_bomb_is_refused_unread(tmp_path: Path) -> None:
         archive.writestr("images.npy", bytes(64 * 2**20))
     with pytest.raises(DataError, match=r"unpacks to 64 MiB from 0.1 MiB: expected at most"):
         load_npz(path)
+
+
+def test_members_that_share_their_bytes_are_refused_unread(
+    make_npz: MakeNpz, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Together they seem to be packed in more bytes than the file has."""
+    path = make_npz(images=np.zeros((12, 99, 99), np.uint8), labels=LABELS)
+    monkeypatch.setattr("search.data.npz.ALWAYS_ALLOWED_BYTES", 0)
+    monkeypatch.setattr("search.data.npz.MAX_RATIO", 600)
+    load_npz(path)
+    with zipfile.ZipFile(path, "a") as archive:
+        for number in range(100):
+            twin = copy.copy(archive.getinfo("images.npy"))
+            twin.filename = f"more{number}.npy"
+            archive.filelist.append(twin)
+        archive.writestr("last.npy", b"")
+    packed = sum(info.compress_size for info in zipfile.ZipFile(path).infolist())
+    assert 600 * packed > 101 * 12 * 99 * 99
+    with pytest.raises(DataError, match="times its size"):
+        load_npz(path)
+
+
+def test_small_arrays_may_be_packed_to_any_size(make_npz: MakeNpz) -> None:
+    path = make_npz(images=np.zeros((6, 600, 600), np.uint8), labels=LABELS[:6])
+    assert path.stat().st_size * 100 < 6 * 600 * 600
+    assert len(load_npz(path).parts[""][0]) == 6
+
+
+def test_too_many_images_are_refused(make_npz: MakeNpz, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("search.data.npz.MAX_IMAGES", 11)
+    with pytest.raises(DataError, match=r"at most 11 images in 'images' .* Received: 12"):
+        load_npz(make_npz(images=IMAGES, labels=LABELS))
 
 
 def test_size_over_the_limit_is_refused_unread(

@@ -36,7 +36,7 @@ class FakeSource:
         return [
             UnreadableImage("it is torn")
             if self.contents[i] == "!"
-            else ImageInfo(self.contents[i].encode(), 8, 8, has_color=False)
+            else ImageInfo(self.contents[i].encode(), 8, 8, has_color="color" in self.contents[i])
             for i in indices
         ]
 
@@ -246,3 +246,17 @@ def test_even_quotas(counts: list[int], total: int, expected: list[int]) -> None
 )
 def test_shares(sizes: list[int], total: int, expected: list[int]) -> None:
     assert proportional_quotas(sizes, total) == expected
+
+
+@pytest.mark.parametrize(
+    ("n_colored", "n_grey", "has_color"),
+    [(0, 30, False), (1, 3, False), (2, 18, True), (2, 19, False), (3, 30, False), (30, 0, True)],
+)
+def test_color_of_more_than_a_few_images_of_a_class_counts(
+    n_colored: int, n_grey: int, has_color: bool
+) -> None:
+    """The other class is grey and larger, so that it is the share of the class that counts."""
+    texts = [f":a:color{i}" for i in range(n_colored)] + _plain({"a": n_grey, "b": 300})
+    selection = _select(FakeSource(texts))
+    assert len(selection.colored) == n_colored
+    assert selection.has_color == has_color

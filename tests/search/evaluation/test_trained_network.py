@@ -6,16 +6,23 @@ import socket
 import subprocess
 import sys
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from analysis import rank
+from search.data.source_api import SPLITS
 from search.errors import ModelError, TrialRecordError
 from search.evaluation.trained_network import Evaluator
 from search.exported_models.archive import RECORD, read_model_file
+from search.exported_models.prediction import predict
 from search.studies.open_study import OpenStudy
+from search.trainer.pool import TrainerPool
+from search.workers.worker import Worker
+from tests.search.conftest import write_blobs
 
 BARE = """
 import sys
@@ -127,3 +134,37 @@ def test_missing_weights_are_an_error(trained: OpenStudy) -> None:
     checkpoint.unlink()
     with pytest.raises(TrialRecordError, match="are not kept"):
         Evaluator(trained, number).predict("val")
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("warm_trainer")
+@pytest.mark.parametrize(
+    ("scale", "dtype", "first_label"),
+    [(40, np.uint16, "text"), (1, np.int64, 5), (1 / 255, np.float32, 0)],
+    ids=["12 bits and text", "int64 from 5", "fractions"],
+)
+def test_files_of_a_trained_array_are_predicted_as_in_training(
+    make_study: Callable[..., OpenStudy],
+    tmp_path: Path,
+    scale: float,
+    dtype: type,
+    first_label: int | str,
+) -> None:
+    source = write_blobs(tmp_path / "blobs.npz", n=24, n_classes=2)
+    images, labels = (np.load(source)[key] for key in ("images", "labels"))
+    pictures = images // (2 + np.arange(24, dtype=np.uint8) % 3)[:, None, None] + 20
+    names = np.array(["cat", "dog"]) if first_label == "text" else np.arange(2) + first_label
+    np.savez(source, images=(pictures * scale).astype(dtype), labels=names[labels])
+    study = make_study(budget={"trials": 1}, training={"max_epochs": 1})
+    Worker(study, TrainerPool()).run()
+    with Evaluator(study, best_of(study)[0]) as network:
+        expected = [network.predict(split).probabilities for split in SPLITS]
+        network.save_model(tmp_path / "best.keras")
+    for number, picture in enumerate(pictures):
+        pixels = (picture * 40).astype(np.uint16) if dtype == np.uint16 else picture
+        Image.fromarray(pixels).save(tmp_path / f"{number}.png")
+    found = predict(tmp_path / "best.keras", [tmp_path / f"{n}.png" for n in range(24)])
+    assert found.facts.classes == tuple(map(str, names))
+    said = np.array([list(it.probabilities.values()) for it in found.images])
+    for row in said:
+        assert np.abs(np.concatenate(expected) - row).max(axis=1).min() < 1e-6

@@ -95,3 +95,27 @@ def test_classes_that_may_run_foreign_code_are_refused() -> None:
 def test_other_config_than_a_models_is_refused(config: bytes) -> None:
     with pytest.raises(ValueError, match=r"Expect|decode"):
         find_unknown_class(config)
+
+
+def relu(**changes: Any) -> dict[str, Any]:
+    return {"module": "keras.layers", "class_name": "ReLU", "config": {}, **changes}
+
+
+def functional(*layers: dict[str, Any], **changes: Any) -> dict[str, Any]:
+    whole: dict[str, Any] = json.loads(model_with(relu()))
+    return {**whole, "config": {"layers": list(layers)}, **changes}
+
+
+def test_models_that_repeat_their_parts_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each of 40 models that calls the one before twice doubles the time to build them."""
+    monkeypatch.setattr("search.exported_models.allowed_layers.MAX_OBJECTS", 5)
+    four = functional(functional(relu(inbound_nodes=[{}])), relu(inbound_nodes=[]))
+    assert find_unknown_class(json.dumps(four).encode()) is None
+    for document, message in (
+        (functional(relu(inbound_nodes=[{}, {}])), "layers that are used once"),
+        (functional(functional(functional(functional()))), "nested at most 3 deep"),
+        (functional(functional(relu(), shared_object_id=1)), "nested at most 3 deep"),
+        (functional(*[relu()] * 5), "at most 5 objects"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            find_unknown_class(json.dumps(document).encode())

@@ -1,0 +1,93 @@
+"""Limits of an image file that bound the memory and time of decoding, checked before it begins.
+
+A few kilobytes can unpack to gigabytes of one color. All limits are far above real images.
+"""
+
+import mmap
+import os
+import re
+
+from PIL import Image
+
+from search.errors import DataError
+
+MAX_PIXELS = 64 * 2**20
+"""At most 4 bytes each: 256 MiB of decoded pixels."""
+PILLOW_LIMIT = Image.MAX_IMAGE_PIXELS or MAX_PIXELS
+"""Pillow itself warns of larger images, or refuses them, before their size is known."""
+MAX_SIDE = 32 * 2**10
+"""Resizing holds 16 bytes of filter weights for each pixel of a side."""
+MAX_FILE_BYTES = 512 * 2**20
+MAX_TILE_PIXELS = 4 * 2**20
+"""Of a TIFF's tile beyond the image: a whole tile is decoded for an image of one pixel."""
+MAX_SCANS = 100
+"""Of a progressive JPEG, which has about 10: a scan of 100 bytes is a pass over all pixels."""
+MAX_RLE_BYTES = 32 * 2**20
+"""Of a run-length encoded BMP, which Pillow decodes in Python: 5 MB a second."""
+_TILE_SIDES = (322, 323)
+_RLE = (1, 2)
+
+
+def check_image(image: Image.Image, path: str) -> None:
+    """Check an image that is open and not decoded.
+
+    Raises:
+        DataError: If its size, or that of its file, is over a limit.
+    """
+    n_bytes = os.fstat(image.fp.fileno()).st_size  # type: ignore[attr-defined]
+    if n_bytes > MAX_FILE_BYTES:
+        raise DataError(
+            f"Expected image files of at most {MAX_FILE_BYTES / 2**20:,.0f} MiB."
+            f" Received: {n_bytes / 2**20:,.0f} MiB in {path}. Remove or shrink it."
+        )
+    check_size(image.width, image.height, path)
+    if image.format == "TIFF":
+        _check_tiles(image, path)
+    elif image.format == "JPEG" and "progressive" in image.info:
+        _check_scans(image, path)
+    elif image.info.get("compression") in _RLE and n_bytes > MAX_RLE_BYTES:
+        raise DataError(
+            f"Expected run-length encoded BMP files of at most {MAX_RLE_BYTES / 2**20:,.0f} MiB."
+            f" Received: {n_bytes / 2**20:,.0f} MiB in {path}. Save it as PNG."
+        )
+
+
+def check_size(width: int, height: int, place: str) -> None:
+    """Raise `DataError` if an image has too many pixels, in all or along a side."""
+    if width * height > MAX_PIXELS:
+        raise too_large(f"{width:,} × {height:,}", place)
+    if max(width, height) > MAX_SIDE:
+        raise DataError(
+            f"Expected images of at most {MAX_SIDE:,} pixels a side. Received: {width:,} ×"
+            f" {height:,} in {place}. Remove or shrink it."
+        )
+
+
+def too_large(received: str, place: str) -> DataError:
+    """Return the error for an image with too many pixels."""
+    return DataError(
+        f"Expected images of at most {MAX_PIXELS // 2**20} megapixels (a larger one may be a"
+        f" decompression bomb). Received: {received} in {place}. Remove or shrink it."
+    )
+
+
+def _check_tiles(image: Image.Image, path: str) -> None:
+    tags = image.tag_v2  # type: ignore[attr-defined]
+    width, height = (tags.get(tag, 1) for tag in _TILE_SIDES)
+    if not (isinstance(width, int) and isinstance(height, int)):
+        raise ValueError("the size of its tiles is damaged")  # noqa: TRY004
+    if width * height > max(MAX_TILE_PIXELS, image.width * image.height):
+        raise DataError(
+            f"Expected TIFF tiles no larger than the image, or {MAX_TILE_PIXELS // 2**20}"
+            f" megapixels. Received: {width:,} × {height:,} in {path}. Save it again."
+        )
+
+
+def _check_scans(image: Image.Image, path: str) -> None:
+    with mmap.mmap(image.fp.fileno(), 0, access=mmap.ACCESS_READ) as content:  # type: ignore[attr-defined]
+        n_scans = sum(1 for _ in re.finditer(rb"\xff\xda", content))
+    if n_scans > MAX_SCANS:
+        raise DataError(
+            f"Expected JPEG files of at most {MAX_SCANS} scans. Received: {n_scans:,} in {path}."
+            " Save it again."
+        )
