@@ -134,6 +134,7 @@ def test_note_of_a_trial_shows_network_scores_cost_and_machine() -> None:
         "",
         "- **Validation:** accuracy 0.9000, balanced accuracy 0.8800, AUC 0.9700",
         "- **Best epoch:** 12 of 14 (at most 20)",
+        "- **Intermediate values:** the best accuracy up to each epoch, not that of each epoch",
         "- **Time:** 21 min, 88 s an epoch",
         "- **Parameters:** 123,456",
         "- **Memory:** 812 MB at most",
