@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, quote
 
 import optuna_dashboard
+from optuna.trial import TrialState
 
 from analysis.dashboard.artifacts import EmptyArtifactStore
 from analysis.dashboard.dashboard_storage import DashboardStorage
@@ -22,6 +23,7 @@ from analysis.dashboard.slow_responses import SlowResponses
 from analysis.dashboard.study_cache import StudyCache
 from analysis.dashboard.study_page import DatasetFactsLoader, StudyPage
 from analysis.dashboard.user_notes import extract_user_note
+from analysis.report.cautions import FEW_FOR_IMPORTANCE
 from storage import Store, StoreError, find_study_of_trial, hide_passwords
 
 if TYPE_CHECKING:
@@ -30,6 +32,8 @@ if TYPE_CHECKING:
 MAX_PLOTTED_TRIALS = 1000
 """Maximum number of trials in the slow plots of optuna-dashboard."""
 CSS = "/convsearch.css"
+FEW_MARK = "FEW_FOR_IMPORTANCE"
+"""In `page.css`, for the number."""
 EMPTY_JSON = Response(b"{}")
 STUDY, TRIAL = "(?P<study>[0-9]{1,18})", "(?P<trial>[0-9]{1,18})"
 ARTIFACT = "(?P<artifact>[0-9a-fA-F-]{1,80})"
@@ -125,9 +129,10 @@ class Dashboard:
         return replace(page, body=page.body.replace(b"</head>", link, 1))
 
     def _style(self, environ: "WSGIEnvironment") -> Response:
-        """Return the style sheet, which hides actions that are not available."""
+        """Return the style sheet, which hides what is not available and explains plots."""
         names = ["page.css"] if self._allows_edit else ["page.css", "read_only.css"]
-        return Response("".join(map(_read, names)).encode(), "text/css; charset=utf-8")
+        text = "".join(map(_read, names)).replace(FEW_MARK, str(FEW_FOR_IMPORTANCE))
+        return Response(text.encode(), "text/css; charset=utf-8")
 
     def _study(self, environ: "WSGIEnvironment", study: int) -> Response | None:
         study_page = self._find(study)
@@ -146,16 +151,19 @@ class Dashboard:
         return self._respond_slowly({**environ, "QUERY_STRING": query}, study, self.optuna_app)
 
     def _importance(self, environ: "WSGIEnvironment", study: int) -> Response | None:
-        """Return importances; empty for a confirmation, whose few configs say nothing of them."""
+        """Return importances; none where they would be noise, which `page.css` says.
+
+        Those are a study with few complete trials, and a confirmation, which has few configs.
+        """
         cached_study = self.studies.find(study)
         if cached_study is None:
             return None
         snapshot = cached_study.snapshot()
         is_confirmation = snapshot.status is not None and snapshot.status.is_confirmation
-        if not is_confirmation and any(it.frozen.params for it in snapshot.trials):
-            return self._plot(environ, study)
-        none: list[list[object]] = [[] for _ in cached_study.study.directions]
-        return Response(json.dumps({"param_importances": none}).encode())
+        states = [it.frozen.state for it in snapshot.trials if it.frozen.params]
+        if is_confirmation or states.count(TrialState.COMPLETE) < FEW_FOR_IMPORTANCE:
+            return Response(b'{"param_importances":[]}')
+        return self._plot(environ, study)
 
     def _plot(self, environ: "WSGIEnvironment", study: int) -> Response | None:
         return self._respond_slowly({**environ, "QUERY_STRING": ""}, study, self._sampled_app)

@@ -11,7 +11,8 @@
   study id, which would outlive a deleted study or hide a trial that has just ended.
 - `USER_ATTRIBUTE_PREFIX`, `PREFERENTIAL_ATTRIBUTE`: names of attributes of a study.
 - By convention: the routes in `app` and `guard.permissions`, the elements of its page that
-  `page.css` and `read_only.css` select, and `</head>` in its main page.
+  `page.css` and `read_only.css` select, and `</head>` in its main page. The page shows any word as
+  the state of a trial, and draws no importance from an empty list.
 
 Of Bottle itself only documented names are used; of waitress see `search.dashboard.server`.
 """

@@ -31,6 +31,11 @@ from storage.optuna_internals import FrozenStudy, study_id_of
 
 HIDDEN_ATTRIBUTES = frozenset({"config", "confusion", "ran_on", "traceback"})
 """Attributes that notes and pictures show in readable form."""
+OWN_STATES = frozenset({"rejected", "repeat"})
+"""Outcomes of configs that were never trained, which Optuna records as pruned or failed.
+
+The page shows any state, and plots those of Optuna only.
+"""
 NumericDistribution = FloatDistribution | IntDistribution
 DIGITS = 6
 MAX_JSON_FLOAT = 1e308
@@ -191,6 +196,8 @@ class StudyJsonWriter:
             _round_values(frozen)
         record = serialize_frozen_trial(study_id_of(study), frozen, {})
         del record["params"]
+        if trial.row.kind in OWN_STATES:
+            record["state"] = trial.row.kind.capitalize()
         constraints = constraint_values(trial.frozen.system_attrs)
         record["constraints"] = [
             max(-MAX_JSON_FLOAT, min(it, MAX_JSON_FLOAT)) for it in constraints

@@ -2,7 +2,7 @@
 
 Besides the documented `create_server`, it uses waitress' `wasyncore.loop`, `pull_trigger` and
 `task_dispatcher.shutdown`, which stop a server within a second of a signal, and its loggers
-`waitress` and `waitress.queue`.
+`waitress` and `waitress.queue`. `connections` uses more of it.
 """
 
 import logging
@@ -11,10 +11,13 @@ import secrets
 import sys
 import threading
 import warnings
+from collections.abc import Callable
+from functools import lru_cache
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
+from search.dashboard.connections import ConnectionLimiter, ConnectionLimits
 from search.dashboard.listener import Listener
 from search.errors import SettingsError
 from search.machine.processes import call_when_stdin_closes
@@ -22,15 +25,20 @@ from search.machine.signals import stop_on_signal
 from storage import Store, hide_passwords
 
 if TYPE_CHECKING:
+    from wsgiref.types import WSGIApplication
+
     from analysis.dashboard.guard import Access
 
 MIN_TOKEN, MAX_TOKEN = 16, 512
 N_THREADS = 8
-MAX_CONNECTIONS = 200
 MAX_HEADER_BYTES = 65_536
 """First line and all headers: other servers on this machine may have set cookies."""
-IDLE_TIMEOUT_S = 60
-"""How long a connection may be idle."""
+ROUND_S = 1.0
+"""How often the limits on connections are applied at least."""
+LIMITS = ConnectionLimits()
+N_INTERNAL_SOCKETS = 3
+"""The server's own two, which waitress counts as connections, and the newest, which may wait."""
+MAX_CACHED_CLIENTS = 1_000
 SHUTDOWN_TIMEOUT_S = 0.5
 """How long open requests may take after a signal to stop."""
 
@@ -85,9 +93,6 @@ def serve(
     which names the clients. A supervised server stops when its standard input ends, which is when
     the parent process ends.
     """
-    from waitress import wasyncore
-    from waitress.server import create_server
-
     from analysis.dashboard.app import Dashboard
     from analysis.dashboard.guard import Guard
     from search.reports.dataset_facts import load_dataset_facts
@@ -100,23 +105,48 @@ def serve(
         remove_study=remove_study if access.allows_edit else None,
     )
     threading.Thread(target=app.warm_up, daemon=True).start()
-    guarded = Guard(app, access)
-    connections: dict[int, Any] = {}
-    server: Any = create_server(guarded, map=connections, **_options(listener, proxy))
-    is_over = threading.Event()
-
-    def stop() -> None:
-        is_over.set()
-        server.pull_trigger()
-
+    server = Server(Guard(app, access), listener, proxy=proxy)
     if is_supervised:
-        call_when_stdin_closes(stop)
-    with stop_on_signal(stop) as signals:
-        while not is_over.is_set():
-            wasyncore.loop(timeout=30.0, use_poll=True, map=connections, count=1)
-        logging.getLogger("waitress").setLevel(logging.ERROR)  # About threads that are cut off.
-        server.task_dispatcher.shutdown(timeout=SHUTDOWN_TIMEOUT_S)
+        call_when_stdin_closes(server.stop)
+    with stop_on_signal(server.stop) as signals:
+        server.run()
     return signals
+
+
+class Server:
+    """waitress, which serves an application on a listener until it is stopped."""
+
+    def __init__(
+        self,
+        app: "WSGIApplication",
+        listener: Listener,
+        *,
+        proxy: str | None = None,
+        limits: ConnectionLimits = LIMITS,
+    ) -> None:
+        from waitress.server import create_server
+
+        self._sockets: dict[int, Any] = {}
+        options = _options(listener, proxy, limits)
+        server: Any = create_server(app, map=self._sockets, **options)
+        self._limiter = ConnectionLimiter(server.active_channels, _client_of(proxy), limits)
+        self._server = server
+        self._is_over = threading.Event()
+
+    def run(self) -> None:
+        """Serve until `stop` is called."""
+        from waitress import wasyncore
+
+        while not self._is_over.is_set():
+            wasyncore.loop(timeout=ROUND_S, use_poll=True, map=self._sockets, count=1)
+            self._limiter.apply()
+        logging.getLogger("waitress").setLevel(logging.ERROR)  # About threads that are cut off.
+        self._server.task_dispatcher.shutdown(timeout=SHUTDOWN_TIMEOUT_S)
+
+    def stop(self) -> None:
+        """Make `run` return; also from a handler of signals, or another thread."""
+        self._is_over.set()
+        self._server.pull_trigger()
 
 
 def log_one_line_errors() -> None:
@@ -129,7 +159,21 @@ def log_one_line_errors() -> None:
     logging.getLogger("waitress.queue").setLevel(logging.ERROR)
 
 
-def _options(listener: Listener, proxy: str | None) -> dict[str, Any]:
+def _client_of(proxy: str | None) -> Callable[[str], str | None]:
+    """Return a function that names the client of an IP address; a proxy connects for many."""
+    from analysis.dashboard.guard import client_network
+
+    trusted = None if proxy is None else client_network(proxy)
+
+    @lru_cache(MAX_CACHED_CLIENTS)
+    def client_of(address: str) -> str | None:
+        client = client_network(address)
+        return None if client == trusted else client
+
+    return client_of
+
+
+def _options(listener: Listener, proxy: str | None, limits: ConnectionLimits) -> dict[str, Any]:
     """Return waitress' options; it also refuses bodies of exactly the maximum size."""
     from analysis.dashboard.guard import MAX_BODY_BYTES
 
@@ -143,8 +187,7 @@ def _options(listener: Listener, proxy: str | None) -> dict[str, Any]:
     return trusted | {
         "sockets": [listener.socket],
         "threads": N_THREADS,
-        "connection_limit": MAX_CONNECTIONS,
-        "channel_timeout": IDLE_TIMEOUT_S,
+        "connection_limit": limits.n_total + N_INTERNAL_SOCKETS,
         "max_request_header_size": MAX_HEADER_BYTES,
         "max_request_body_size": MAX_BODY_BYTES + 1,
         "clear_untrusted_proxy_headers": True,

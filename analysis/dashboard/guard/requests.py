@@ -72,13 +72,7 @@ class Request:
     @property
     def address(self) -> str:
         """The client: an IPv4 address, or the /64 network of an IPv6 address."""
-        text = str(self.environ.get("REMOTE_ADDR") or "")
-        found = _address_of(text.partition("%")[0])
-        if isinstance(found, IPv6Address) and found.ipv4_mapped is not None:
-            found = found.ipv4_mapped
-        if isinstance(found, IPv6Address):  # A machine may use all addresses of its network.
-            return str(IPv6Address(int(found) >> 64 << 64))
-        return text if found is None else str(found)
+        return client_network(str(self.environ.get("REMOTE_ADDR") or ""))
 
     @property
     def host(self) -> str | None:
@@ -126,6 +120,16 @@ class Request:
         if found is None:
             return None
         return found[1].lower(), found[2] or _DEFAULT_PORTS.get(origin.partition(":")[0], "")
+
+
+def client_network(address: str) -> str:
+    """Return an IPv4 address as it is, and of an IPv6 address its /64 network."""
+    found = _address_of(address.partition("%")[0])
+    if isinstance(found, IPv6Address) and found.ipv4_mapped is not None:
+        found = found.ipv4_mapped
+    if isinstance(found, IPv6Address):  # A machine may use all addresses of its network.
+        return str(IPv6Address(int(found) >> 64 << 64))
+    return address if found is None else str(found)
 
 
 def _read_path(text: str) -> str:

@@ -30,9 +30,9 @@ def code(text: str) -> str:
     return f"{fence}{pad}{plain}{pad}{fence}"
 
 
-def command(words: str, name: str) -> str:
-    """Return a command with a name as its argument, quoted for a shell."""
-    return code(f"convsearch {words} {quote(name)}")
+def command(words: str, name: str, options: str = "") -> str:
+    """Return a command with a name as its argument, quoted for a shell, and options behind it."""
+    return code(f"convsearch {words} {quote(name)} {options}".rstrip())
 
 
 def table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

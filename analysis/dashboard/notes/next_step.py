@@ -36,7 +36,7 @@ def confirmed_study(status: StudyStatus) -> str:
 def _resume_command(status: StudyStatus) -> str:
     search = confirmed_study(status)
     if search:
-        return f"{command('confirm', search)} resumes it."
+        return f"{command('confirm', search, _permission(status))} resumes it."
     if status.record.is_stopped:
         return f"the {code('convsearch run')} or {code('submit')} that created it resumes it."
     return f"{command('worker', status.record.name)} runs its trials."
@@ -45,13 +45,18 @@ def _resume_command(status: StudyStatus) -> str:
 def _after_the_end(status: StudyStatus, is_confirmed: bool | None) -> str:
     search = confirmed_study(status)
     if search:
-        return f"{command('report', search)} writes the report of both."
-    name = status.record.name
+        return f"{command('report', search, _permission(status))} writes the report of both."
+    name, permission = status.record.name, _permission(status)
     if status.best is None:
         return f"{command('rank --all', name)} shows the outcome of each trial."
-    report = f"{command('report', name)} writes the report and the model."
+    report = f"{command('report', name, permission)} writes the report and the model."
     if is_confirmed:
         return report
     again = "trains the best again from other seeds"
     again += ": the best of many is optimistic" if is_confirmed is False else ", if not done yet"
-    return f"{command('confirm', name)} {again}; then {report}"
+    return f"{command('confirm', name, permission)} {again}; then {report}"
+
+
+def _permission(status: StudyStatus) -> str:
+    """Return the option that a command needs to run the modules that a study names."""
+    return "--trust-modules" if Settings.read(status.record).has_modules else ""

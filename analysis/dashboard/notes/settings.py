@@ -13,13 +13,15 @@ from storage import StudyRecord
 class Settings:
     """Some settings of a study; missing or malformed ones are empty.
 
-    `domains` are the ranges of parameters by name; `confirms` is the confirmed study.
+    `domains` are the ranges of parameters by name; `confirms` is the confirmed study;
+    `has_modules` is whether it searches families of modules.
     """
 
     families: tuple[str, ...] = ()
     domains: Mapping[str, Any] = field(default_factory=dict)
     max_epochs: int | None = None
     confirms: str = ""
+    has_modules: bool = False
 
     @classmethod
     def read(cls, record: StudyRecord) -> "Settings":
@@ -41,6 +43,7 @@ def _read(text: str) -> Settings:
         domains=_part(space, "domains"),
         max_epochs=epochs if isinstance(epochs, int) else None,
         confirms=confirms if isinstance(confirms, str) else "",
+        has_modules=bool(_as_mapping(found).get("modules")),
     )
 
 

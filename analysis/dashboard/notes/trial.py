@@ -132,6 +132,7 @@ def _epochs(row: TrialRow, most: int | None) -> Iterator[tuple[str, str]]:
     if curve.best_epoch is not None:
         bound = f" (at most {most:,})" if most is not None and curve.n_epochs < most else ""
         yield "Best epoch", f"{curve.best_epoch:,} of {curve.n_epochs:,}{bound}"
+    yield "Intermediate values", "the best accuracy up to each epoch, not that of each epoch"
     each = curve.seconds / curve.n_epochs
     yield "Time", f"{show_time(curve.seconds)}, {show_time(each)} an epoch"
 

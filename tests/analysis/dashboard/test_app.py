@@ -19,7 +19,8 @@ from analysis.dashboard.app import Dashboard
 from analysis.dashboard.responses import Response
 from analysis.dashboard.slow_responses import SlowResponses
 from analysis.dashboard.study_cache import CachedValue
-from storage import Store, create_study
+from analysis.report.cautions import FEW_FOR_IMPORTANCE
+from storage import Outcome, Store, begin_trial, create_study, finish_trial, register_worker
 from storage.optuna_schema.tables import system_attributes
 from tests.analysis.dashboard.asking import Answer, ask
 
@@ -265,9 +266,41 @@ def test_slow_response_is_made_once_for_any_other_query_arguments(
     assert ask(app, f"{paths[0]}?x=1&trial_ids=0,3").body == chosen
 
 
-def test_importance_of_a_study_is_shown(app: Any, study: optuna.Study) -> None:
-    answer = ask(app, f"/api/studies/{study._study_id}/param_importances")
-    assert {it["name"] for it in answer.json["param_importances"][0]} == {*DISTRIBUTIONS}
+def add_complete(study: optuna.Study, n: int) -> None:
+    for number in range(n):
+        params = {"rate": 0.1 + number / 100, "width": 8 + 8 * (number % 16), "choice": 2.5}
+        study.add_trial(create_trial(value=number, params=params, distributions=DISTRIBUTIONS))
+
+
+def importances_of(app: Any, study: optuna.Study) -> Any:
+    return ask(app, f"/api/studies/{study._study_id}/param_importances").json["param_importances"]
+
+
+def test_importance_is_shown_from_a_number_of_complete_trials_on(
+    app: Any, study: optuna.Study
+) -> None:
+    n_complete = sum(it.state is TrialState.COMPLETE for it in study.trials)
+    add_complete(study, FEW_FOR_IMPORTANCE - 1 - n_complete)
+    assert importances_of(app, study) == []
+    assert f" {FEW_FOR_IMPORTANCE} " in ask(app, "/convsearch.css").body.decode()
+    add_complete(study, 1)
+    app.studies.find(study._study_id).invalidate()
+    assert {it["name"] for it in importances_of(app, study)[0]} == {*DISTRIBUTIONS}
+
+
+@pytest.mark.parametrize(
+    ("kind", "state"),
+    [("rejected", "Rejected"), ("repeat", "Repeat"), ("unfit", "Pruned"), ("fail", "Fail")],
+)
+def test_trial_that_was_never_trained_is_not_shown_as_pruned_or_failed(
+    store: Store, kind: Any, state: str
+) -> None:
+    record, _ = create_study(store, "ours", settings="{}", n_trials=3)
+    lease = begin_trial(store, record.study_id, register_worker(store, record.study_id))
+    assert lease is not None
+    finish_trial(store, lease, Outcome(kind, "why"))
+    ours = optuna.load_study(study_name="ours", storage=store.optuna_storage)
+    assert [it["state"] for it in detail(Dashboard(store), ours).json["trials"]] == [state]
 
 
 def test_few_requests_wait_for_a_slow_response_and_others_are_refused() -> None:
@@ -493,7 +526,7 @@ def test_study_without_parameters_has_no_importances_and_no_error(store: Store) 
     study = optuna.create_study(storage=store.optuna_storage, study_name="bare")
     study.add_trials([create_trial(value=it) for it in (1.0, 2.0)])
     answer = ask(Dashboard(store), f"/api/studies/{study._study_id}/param_importances")
-    assert (answer.status, answer.json) == (HTTPStatus.OK, {"param_importances": [[]]})
+    assert (answer.status, answer.json) == (HTTPStatus.OK, {"param_importances": []})
 
 
 def test_value_invalidated_during_a_read_is_read_again() -> None:
@@ -537,8 +570,7 @@ def test_confirmation_has_no_best_trial_and_no_importances(store: Store) -> None
     assert {"key": "Best", "value": "0.5500 on validation, the mean of trial 4"} in shown[
         "user_attrs"
     ]
-    importances = ask(app, f"/api/studies/{study._study_id}/param_importances")
-    assert importances.json == {"param_importances": [[]]}
+    assert importances_of(app, study) == []
 
 
 def test_importance_is_of_the_current_trials_of_this_study(store: Store) -> None:
@@ -550,8 +582,8 @@ def test_importance_is_of_the_current_trials_of_this_study(store: Store) -> None
 
     def make(name: str, which: str) -> optuna.Study:
         study = optuna.create_study(storage=store.optuna_storage, study_name=name)
-        for n in range(20):
-            params = {"x": n / 20, "y": (7 * n % 20) / 20}
+        for n in range(30):
+            params = {"x": n / 30, "y": (7 * n % 30) / 30}
             unit = optuna.distributions.FloatDistribution(0, 1)
             study.add_trial(
                 create_trial(

@@ -1,5 +1,6 @@
 """Notes: their text for every kind of trial and study, and that names in them stay plain text."""
 
+import json
 import random
 import re
 import subprocess
@@ -133,6 +134,7 @@ def test_note_of_a_trial_shows_network_scores_cost_and_machine() -> None:
         "",
         "- **Validation:** accuracy 0.9000, balanced accuracy 0.8800, AUC 0.9700",
         "- **Best epoch:** 12 of 14 (at most 20)",
+        "- **Intermediate values:** the best accuracy up to each epoch, not that of each epoch",
         "- **Time:** 21 min, 88 s an epoch",
         "- **Parameters:** 123,456",
         "- **Memory:** 812 MB at most",
@@ -409,6 +411,25 @@ def test_note_of_a_finished_study_shows_the_next_step(
     assert "**Finished:** 10 of 10 trials done" in note
     assert ("convsearch confirm" in note) is has_confirm
     assert "`convsearch report 'it'\"'\"'s'` writes the report" in note
+
+
+@pytest.mark.parametrize(
+    ("values", "commands"),
+    [
+        ({}, ("confirm brain", "report brain")),
+        ({"name": "brain/confirm"}, ("report brain",)),
+        ({"name": "brain/confirm", "n_trials": 20}, ("confirm brain",)),
+    ],
+)
+def test_next_commands_of_a_study_with_modules_have_the_permission_that_they_need(
+    values: dict[str, Any], commands: tuple[str, ...]
+) -> None:
+    confirms = "brain" if values else ""
+    settings = json.dumps({"modules": [{"source": "own.py"}], "confirms": confirms})
+    rows = [replace(ROW, number=n) for n in range(10)]
+    note = note_of(study(rows, settings=settings, **values), is_confirmed=False)
+    for command in commands:
+        assert f"`convsearch {command} --trust-modules`" in note
 
 
 def test_note_shows_best_values_at_the_edge_of_their_ranges() -> None:

@@ -14,7 +14,7 @@ from analysis.dashboard.app import Dashboard
 from analysis.dashboard.guard import Access, Guard
 from analysis.dashboard.plots import PLOTS
 from search.reports.dataset_facts import load_dataset_facts
-from storage import Store
+from storage import Outcome, Store, begin_trial, create_study, finish_trial, register_worker
 from tests.search.conftest import copy_study
 
 TOKEN = "a-token-of-the-tests"
@@ -31,7 +31,10 @@ OPEN = Access(None, False, frozenset())
 
 @pytest.fixture(scope="module")
 def searched(trained_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> str:
-    """The URL of a store with a study of three trained trials and a plain Optuna study."""
+    """The URL of a store with a study of three trained trials, and others that are not trained.
+
+    They are a plain Optuna study, and a study whose first config was rejected.
+    """
     store = copy_study(trained_folder, tmp_path_factory.mktemp("dashboard")).store
     with closing(store):
         plain = optuna.create_study(
@@ -42,6 +45,12 @@ def searched(trained_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> 
             trial.set_constraint("size", broken)
             plain.tell(trial, value)
         plain.ask()
+        limited, _ = create_study(store, "limited", settings="{}", n_trials=2)
+        worker = register_worker(store, limited.study_id)
+        for outcome in (Outcome("rejected", "too large"), Outcome("pruned", "too bad")):
+            lease = begin_trial(store, limited.study_id, worker)
+            assert lease is not None
+            finish_trial(store, lease, outcome)
     return store.url.render_as_string()
 
 
@@ -138,6 +147,43 @@ def test_our_plots_are_drawn(watch: Watch) -> None:
     for name in PLOTS:
         page.locator(f"[id='user-defined-plot:{name}'] .main-svg").first.wait_for()
     assert "Accuracy over the search" in page.content()
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+@pytest.mark.parametrize(
+    ("plot", "says"),
+    [
+        ("graph-intermediate-values", "the best validation accuracy up to each epoch"),
+        ("graph-hyperparameter-importances", "with 30 or more complete trials"),
+    ],
+)
+def test_plot_of_optuna_dashboard_says_what_it_shows(
+    watch: Watch, plot: str, says: str, width: int
+) -> None:
+    page = watch(width=width).open("/studies/1")
+    title = page.locator(f"h6:has(+ #{plot})")
+    title.wait_for()
+    assert says in title.evaluate("it => getComputedStyle(it, '::after').content")
+    n_lines = (
+        "it => it.getBoundingClientRect().height / parseFloat(getComputedStyle(it).lineHeight)"
+    )
+    assert title.evaluate(n_lines) > 1.5  # The sentence has lines of its own.
+
+
+def test_importance_of_few_trials_is_not_drawn(watch: Watch) -> None:
+    page = watch().open("/studies/1")
+    with page.expect_response("**/param_importances"):
+        page.reload()
+    page.locator("#graph-intermediate-values .main-svg").first.wait_for()
+    assert page.locator("#graph-hyperparameter-importances").count() == 1
+    assert page.locator("#graph-hyperparameter-importances svg").count() == 0
+
+
+def test_rejected_trial_is_told_from_a_pruned_one(watch: Watch) -> None:
+    page = watch().open("/studies/3/trials")
+    for number, state in enumerate(("Rejected", "Pruned")):
+        row = page.locator(".MuiList-root .MuiListItem-root", has_text=f"Trial {number}")
+        row.get_by_text(state, exact=True).wait_for()
 
 
 def test_infeasible_trial_is_not_best_on_the_page(watch: Watch) -> None:
