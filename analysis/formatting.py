@@ -9,6 +9,8 @@ from spaces.wording import plural
 
 def printable(text: str) -> str:
     """Replace characters that could control a terminal by `?`."""
+    if text.isprintable():
+        return text
     return "".join(character if character.isprintable() else "?" for character in text)
 
 
