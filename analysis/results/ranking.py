@@ -9,6 +9,7 @@ from analysis.errors import MetricError
 from analysis.results.families import (
     FamilySummary,
     LazyConfig,
+    config_of,
     family_of,
     n_parameters,
     sort_value,
@@ -153,14 +154,14 @@ class Ranking:
 
 
 def rank(
-    store: Store | str, study: str, *, metric: str = METRIC, has_params: bool = True
+    store: Store | str, study: str, *, metric: str = METRIC, is_brief: bool = False
 ) -> Ranking:
     """Rank the trials of a study by validation accuracy or another of `METRICS`.
 
     Complete trials come before pruned ones, which have only the accuracy; among equals, the one
     with fewer parameters, then the earlier one, comes first. Trials of a plain Optuna study are
-    ranked by their value. `store` may be a URL. Without `has_params`, which halves the time, the
-    trials have no `params` but their family.
+    ranked by their value. `store` may be a URL. With `is_brief`, which halves the time, trials
+    have no `params` but the family, and a `config` that is parsed when it is first used.
 
     Raises:
         StudyNotFoundError: If the store has no such study.
@@ -170,14 +171,19 @@ def rank(
         raise MetricError(f"--metric: expected {', '.join(METRICS)}. Received: {metric}")
     with opened_store(store) as opened:
         record = find_study(opened, study)
-        params = None if has_params else SHOWN_PARAMS
+        params = SHOWN_PARAMS if is_brief else None
         table = TrialTable(opened, record.study_id, params=params, attributes=SHOWN_ATTRIBUTES)
         rows = table.read()
-    return rank_rows(study, rows, direction=record.direction, metric=metric)
+    return rank_rows(study, rows, direction=record.direction, metric=metric, is_brief=is_brief)
 
 
 def rank_rows(
-    study: str, rows: Sequence[TrialRow], *, direction: str = "maximize", metric: str = METRIC
+    study: str,
+    rows: Sequence[TrialRow],
+    *,
+    direction: str = "maximize",
+    metric: str = METRIC,
+    is_brief: bool = False,
 ) -> Ranking:
     """Rank trials that have been read, as `rank` does."""
 
@@ -188,8 +194,8 @@ def rank_rows(
     rankable = (row for row in rows if row.kind in RANKED_KINDS and row.is_feasible)
     ranked = sorted((it for it in rankable if _value(it, metric) is not None), key=sort_key)
     numbers = {row.number for row in ranked}
-    trials = [_trial_of(row, place) for place, row in enumerate(ranked, start=1)]
-    trials += [_trial_of(row, None) for row in rows if row.number not in numbers]
+    trials = [_trial_of(row, place, is_brief) for place, row in enumerate(ranked, start=1)]
+    trials += [_trial_of(row, None, is_brief) for row in rows if row.number not in numbers]
     families = summarize_families(rows, direction)
     return Ranking(study, tuple(trials), families, direction, metric)
 
@@ -200,7 +206,7 @@ def _value(row: TrialRow, metric: str) -> float | None:
     return None if row.outcome is None else row.outcome.metrics.get(METRICS[metric])
 
 
-def _trial_of(row: TrialRow, rank: int | None) -> RankedTrial:
+def _trial_of(row: TrialRow, rank: int | None, is_brief: bool) -> RankedTrial:
     outcome, state, reason = row.outcome, row.state, ""
     if outcome is not None:
         state, reason = "REJECTED" if outcome.kind == "rejected" else state, outcome.reason
@@ -219,6 +225,6 @@ def _trial_of(row: TrialRow, rank: int | None) -> RankedTrial:
         params=row.params,
         reason=reason,
         metrics={} if outcome is None else outcome.metrics,
-        config=LazyConfig(row),
+        config=LazyConfig(row) if is_brief else config_of(row),
         kind=row.kind,
     )

@@ -1,6 +1,7 @@
-"""Time of commands, and of what a worker does between trials, on a study of 5,000 trials.
+"""Time of what a worker does between trials, on a study of 5,000 trials.
 
-The trials are from the default space, with 20 epochs each, and are written in bulk.
+The trials are from the default space, with up to 20 epochs each, and are written in bulk.
+`command_speed.py` times commands on such a study.
 
     python tests/benchmarks/large_study.py [--store sqlite|postgresql] [--trials 5000] [--runs 3]
 """
@@ -10,8 +11,6 @@ import json
 import os
 import random
 import statistics
-import subprocess
-import sys
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -21,7 +20,7 @@ from typing import Any
 import optuna
 import sqlalchemy as sa
 from crowd import METRICS, fresh_url, make_ours
-from fixed_trials import ROOT, timed
+from fixed_trials import timed
 from optuna.distributions import (
     BaseDistribution,
     CategoricalDistribution,
@@ -155,7 +154,9 @@ def fill(opened: OpenStudy, n_trials: int) -> None:
                     "ran_on": ["a computer, processor"],
                 }
             if outcome.kind == "complete":
-                attributes["confusion"] = [[rng.randrange(100) for _ in range(3)] for _ in range(3)]
+                attributes["confusion"] = [
+                    [rng.randrange(100) for _ in range(3)] for _ in range(3)
+                ]
             for key, value in attributes.items():
                 add(
                     optuna_tables.user_attributes,
@@ -210,17 +211,14 @@ def fill(opened: OpenStudy, n_trials: int) -> None:
             ))  # fmt: skip
 
 
-def time_commands(url: str, n_runs: int) -> None:
-    """Time each command as a whole process."""
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "CONVSEARCH_STORE": url}
-    targets = {f"status {NAME}": 1.0, f"rank {NAME}": 2.0, f"rank {NAME} --json": 2.0}
-    for arguments, target in targets.items():
-        command = [sys.executable, "-m", "search", *arguments.split()]
-        run = lambda command=command: subprocess.run(  # noqa: E731
-            command, env=environment, check=True, stdout=subprocess.DEVNULL
-        )
-        times = [timed(run) for _ in range(n_runs)]
-        print(f"{arguments}: median {statistics.median(times):.2f} s (target: {target})")
+def make(url: str, folder: Path, n_trials: int, *, name: str = NAME) -> None:
+    """Make a study of the sampler TPE and the default pruner, with half of its budget done."""
+    make_ours(url, folder, 2 * n_trials, sampler="tpe", pruner="auto", name=name)
+    opened = OpenStudy.load(Store.open(url), name)
+    for trial in opened.study.get_trials(states=(TrialState.WAITING,)):
+        opened.study._storage.set_trial_state_values(trial._trial_id, TrialState.FAIL)
+    fill(opened, n_trials)
+    opened.store.close()
 
 
 def show(what: str, run: Callable[[], Any], n_runs: int) -> None:
@@ -288,13 +286,8 @@ def main() -> None:
     ):
         os.environ["CONVSEARCH_CACHE"] = f"{name}/cache"
         url = make_url("large")
-        make_ours(url, Path(name), 2 * options.trials, sampler="tpe", pruner="auto")
-        opened = OpenStudy.load(Store.open(url), NAME)
-        for trial in opened.study.get_trials(states=(TrialState.WAITING,)):
-            opened.study._storage.set_trial_state_values(trial._trial_id, TrialState.FAIL)
-        seconds = timed(lambda: fill(opened, options.trials))
+        seconds = timed(lambda: make(url, Path(name), options.trials))
         print(f"{options.trials} trials written in {seconds:.0f} s", flush=True)
-        time_commands(url, options.runs)
         time_worker(url, options.runs)
 
 

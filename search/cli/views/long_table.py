@@ -46,14 +46,15 @@ class LongTable:
         for line in lines:
             yield from line
         wrapped: dict[str, list[str]] = {}
+        blank = [" " * width for width in widths]
         for *cells, text in self.rows[self.n_bold :]:
-            parts = wrapped.get(text)
-            if parts is None:
-                parts = wrapped[text] = _wrap(console, text, text_width)
-            for part in parts:
-                aligned = map(str.rjust, cells, widths)
-                yield Segment(f" {GAP.join((*aligned, part))} \n")
-                cells = [""] * len(cells)
+            if text not in wrapped:
+                wrapped[text] = _wrap(console, text, text_width)
+            first, *others = wrapped[text]
+            aligned = map(str.rjust, cells, widths)
+            yield Segment(f" {GAP.join((*aligned, first))} \n")
+            for part in others:
+                yield Segment(f" {GAP.join((*blank, part))} \n")
         yield from last_line
 
     def _table(self, widths: Sequence[int | None], rows: Sequence[Row]) -> Table:
