@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from typing import Any
 
-from spaces.description import summarize_network
 from spaces.wording import plural
 
 
@@ -52,6 +51,8 @@ def format_progress(n_done: int, n_trials: int | None) -> str:
 
 def summarize_config(config: Mapping[str, Any]) -> str:
     """Return a network in a few words: its shape, its activation, and its optimizer."""
+    from spaces.description import summarize_network  # Loads all families.
+
     family = config.get("family", "")
     if "network" not in config:
         return str(family)
