@@ -1,6 +1,7 @@
 """A study as JSON for the dashboard's page; the JSON of each ended trial is cached."""
 
 import json
+import math
 import numbers
 from collections.abc import Mapping, Sequence
 from copy import copy
@@ -118,6 +119,8 @@ class StudyJsonWriter:
     _summary: SearchSpaceSummary = field(default_factory=SearchSpaceSummary)
     _domains: dict[int, tuple[BaseDistribution, str]] = field(default_factory=dict)
     """Distributions with their JSON, by `id`; they are kept so that the id stays theirs."""
+    _params: dict[tuple[object, ...], str] = field(default_factory=dict)
+    """The JSON of parameters that are not floats, of which many trials have the same."""
 
     def write(
         self,
@@ -188,13 +191,19 @@ class StudyJsonWriter:
     def _write_trial(self, snapshot: StudySnapshot, trial: WatchedTrial) -> bytes:
         study = snapshot.study
         frozen = copy(trial.frozen)
-        frozen.params = {}  # Written below: they are most of the JSON, and alike in many trials.
+        # Parameters and reports are written below: they are most of the JSON.
+        frozen.params = {}
         frozen.user_attrs = {
             k: v for k, v in frozen.user_attrs.items() if k not in HIDDEN_ATTRIBUTES
         }
         if snapshot.is_convsearch:
             _round_values(frozen)
+        reports, frozen.intermediate_values = frozen.intermediate_values, {}
         record = serialize_frozen_trial(study_id_of(study), frozen, {})
+        record["intermediate_values"] = [
+            {"step": step, "value": value if math.isfinite(value) else str(float(value))}
+            for step, value in sorted(reports.items())
+        ]
         del record["params"]
         if trial.row.kind in OWN_STATES:
             record["state"] = trial.row.kind.capitalize()
@@ -217,19 +226,30 @@ class StudyJsonWriter:
         parts = []
         for name, value in trial.params.items():
             domain = trial.distributions[name]
-            known = self._domains.get(id(domain))
+            if isinstance(domain, FloatDistribution):
+                parts.append(self._write_param(name, value, domain, is_short=is_short))
+                continue
+            key = name, id(domain), type(value), value
+            known = self._params.get(key)
             if known is None:
-                text = json.dumps(serialize_distribution(domain), separators=(",", ":"))
-                known = self._domains[id(domain)] = domain, text
-            is_rounded = is_short and isinstance(domain, FloatDistribution)
-            fields = {
-                "name": name,
-                "param_internal_value": domain.to_internal_repr(value),
-                "param_external_value": str(_round(value) if is_rounded else value),
-                "param_external_pytyp": str(type(value)),
-            }
-            parts.append(f'{json.dumps(fields)[:-1]},"distribution":{known[1]}}}')
+                known = self._params[key] = self._write_param(name, value, domain)
+            parts.append(known)
         return ",".join(parts).encode()
+
+    def _write_param(
+        self, name: str, value: Any, domain: BaseDistribution, *, is_short: bool = False
+    ) -> str:
+        known = self._domains.get(id(domain))
+        if known is None:
+            text = json.dumps(serialize_distribution(domain), separators=(",", ":"))
+            known = self._domains[id(domain)] = domain, text
+        fields = {
+            "name": name,
+            "param_internal_value": domain.to_internal_repr(value),
+            "param_external_value": str(_round(value) if is_short else value),
+            "param_external_pytyp": str(type(value)),
+        }
+        return f'{json.dumps(fields)[:-1]},"distribution":{known[1]}}}'
 
 
 def _round_values(trial: FrozenTrial) -> None:
