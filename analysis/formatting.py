@@ -3,12 +3,13 @@
 from collections.abc import Mapping
 from typing import Any
 
-from spaces.description import summarize_network
 from spaces.wording import plural
 
 
 def printable(text: str) -> str:
     """Replace characters that could control a terminal by `?`."""
+    if text.isprintable():
+        return text
     return "".join(character if character.isprintable() else "?" for character in text)
 
 
@@ -50,6 +51,8 @@ def format_progress(n_done: int, n_trials: int | None) -> str:
 
 def summarize_config(config: Mapping[str, Any]) -> str:
     """Return a network in a few words: its shape, its activation, and its optimizer."""
+    from spaces.description import summarize_network  # Loads all families.
+
     family = config.get("family", "")
     if "network" not in config:
         return str(family)

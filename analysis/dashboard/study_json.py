@@ -1,7 +1,7 @@
 """A study as JSON for the dashboard's page; the JSON of each ended trial is cached."""
 
 import json
-import numbers
+import math
 from collections.abc import Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass, field, replace
@@ -44,6 +44,8 @@ class SearchSpaceSummary:
     n_trials: int = 0
     n_trials_with: dict[str, int] = field(default_factory=dict)
     domains: dict[tuple[str, object], BaseDistribution] = field(default_factory=dict)
+    seen: dict[tuple[str, int], BaseDistribution] = field(default_factory=dict)
+    """The distributions of `domains` before they were joined, by name and `id`."""
     attributes: dict[str, bool] = field(default_factory=dict)
     has_reports: bool = False
 
@@ -53,6 +55,7 @@ class SearchSpaceSummary:
             self,
             n_trials_with=dict(self.n_trials_with),
             domains=dict(self.domains),
+            seen=dict(self.seen),
             attributes=dict(self.attributes),
         )
 
@@ -60,7 +63,7 @@ class SearchSpaceSummary:
         """Add the parameters and attributes of a trial."""
         for name, value in trial.frozen.user_attrs.items():
             if name not in HIDDEN_ATTRIBUTES:
-                is_number = isinstance(value, numbers.Real) and not isinstance(value, bool)
+                is_number = isinstance(value, int | float) and not isinstance(value, bool)
                 self.attributes[name] = self.attributes.get(name, True) and is_number
         if trial.frozen.state is TrialState.FAIL:
             return
@@ -68,10 +71,12 @@ class SearchSpaceSummary:
         self.has_reports |= bool(trial.frozen.intermediate_values)
         for name, distribution in trial.frozen.distributions.items():
             self.n_trials_with[name] = self.n_trials_with.get(name, 0) + 1
+            if self.seen.get((name, id(distribution))) is distribution:
+                continue  # Trials share equal distributions.
+            self.seen[name, id(distribution)] = distribution
             key = (name, _kind(distribution))
             known = self.domains.get(key)
-            if known is not distribution:  # Trials share equal distributions.
-                self.domains[key] = distribution if known is None else _join(known, distribution)
+            self.domains[key] = distribution if known is None else _join(known, distribution)
 
     @property
     def union(self) -> list[tuple[str, BaseDistribution]]:
@@ -113,6 +118,8 @@ class StudyJsonWriter:
     _summary: SearchSpaceSummary = field(default_factory=SearchSpaceSummary)
     _domains: dict[int, tuple[BaseDistribution, str]] = field(default_factory=dict)
     """Distributions with their JSON, by `id`; they are kept so that the id stays theirs."""
+    _params: dict[tuple[object, ...], str] = field(default_factory=dict)
+    """The JSON of parameters that are not floats, of which many trials have the same."""
 
     def write(
         self,
@@ -183,13 +190,19 @@ class StudyJsonWriter:
     def _write_trial(self, snapshot: StudySnapshot, trial: WatchedTrial) -> bytes:
         study = snapshot.study
         frozen = copy(trial.frozen)
-        frozen.params = {}  # Written below: they are most of the JSON, and alike in many trials.
+        # Parameters and reports are written below: they are most of the JSON.
+        frozen.params = {}
         frozen.user_attrs = {
             k: v for k, v in frozen.user_attrs.items() if k not in HIDDEN_ATTRIBUTES
         }
         if snapshot.is_convsearch:
             _round_values(frozen)
+        reports, frozen.intermediate_values = frozen.intermediate_values, {}
         record = serialize_frozen_trial(study_id_of(study), frozen, {})
+        record["intermediate_values"] = [
+            {"step": step, "value": value if math.isfinite(value) else str(float(value))}
+            for step, value in sorted(reports.items())
+        ]
         del record["params"]
         constraints = constraint_values(trial.frozen.system_attrs)
         record["constraints"] = [
@@ -210,19 +223,30 @@ class StudyJsonWriter:
         parts = []
         for name, value in trial.params.items():
             domain = trial.distributions[name]
-            known = self._domains.get(id(domain))
-            if known is None:
-                text = json.dumps(serialize_distribution(domain), separators=(",", ":"))
-                known = self._domains[id(domain)] = domain, text
-            is_rounded = is_short and isinstance(domain, FloatDistribution)
-            fields = {
-                "name": name,
-                "param_internal_value": domain.to_internal_repr(value),
-                "param_external_value": str(_round(value) if is_rounded else value),
-                "param_external_pytyp": str(type(value)),
-            }
-            parts.append(f'{json.dumps(fields)[:-1]},"distribution":{known[1]}}}')
+            key = name, id(domain), type(value), value
+            written = self._params.get(key)
+            if written is None:
+                is_float = isinstance(domain, FloatDistribution)
+                written = self._write_param(name, value, domain, is_short=is_short and is_float)
+                if not is_float:
+                    self._params[key] = written
+            parts.append(written)
         return ",".join(parts).encode()
+
+    def _write_param(
+        self, name: str, value: Any, domain: BaseDistribution, *, is_short: bool
+    ) -> str:
+        known = self._domains.get(id(domain))
+        if known is None:
+            text = json.dumps(serialize_distribution(domain), separators=(",", ":"))
+            known = self._domains[id(domain)] = domain, text
+        fields = {
+            "name": name,
+            "param_internal_value": domain.to_internal_repr(value),
+            "param_external_value": str(_round(value) if is_short else value),
+            "param_external_pytyp": str(type(value)),
+        }
+        return f'{json.dumps(fields)[:-1]},"distribution":{known[1]}}}'
 
 
 def _round_values(trial: FrozenTrial) -> None:

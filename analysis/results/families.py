@@ -1,7 +1,7 @@
 """Summary of a study's trials by family, and the order of trials by value."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -49,7 +49,25 @@ class FamilySummary:
 
 def family_of(row: TrialRow) -> str:
     """Return the family of a trial; an empty text until one is sampled."""
-    return str(config_of(row).get("family") or row.params.get("family") or "")
+    return str(row.params.get("family") or config_of(row).get("family") or "")
+
+
+class LazyConfig(Mapping[str, Any]):
+    """The record of a trial's config, parsed when it is first used."""
+
+    __slots__ = ("_row",)
+
+    def __init__(self, row: TrialRow) -> None:
+        self._row = row
+
+    def __getitem__(self, key: str) -> Any:
+        return config_of(self._row)[key]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(config_of(self._row))
+
+    def __len__(self) -> int:
+        return len(config_of(self._row))
 
 
 def config_of(row: TrialRow) -> dict[str, Any]:

@@ -2,12 +2,13 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
 from analysis.errors import MetricError
 from analysis.results.families import (
     FamilySummary,
+    LazyConfig,
     config_of,
     family_of,
     n_parameters,
@@ -27,7 +28,7 @@ Cost = Literal["parameters", "seconds"]
 COSTS: tuple[Cost, ...] = get_args(Cost)
 ROUNDING = 1e-9
 """Tolerance with which a trial at 0.89 is within 0.01 of one at 0.90."""
-SHOWN_ATTRIBUTES = ("config", "parameters")
+SHOWN_PARAMS, SHOWN_ATTRIBUTES = ("family",), ("config", "parameters")
 RANKED_KINDS = frozenset({"complete", "pruned"})
 COUNTED_STATES = frozenset({"COMPLETE", "PRUNED", "INFEASIBLE"})
 
@@ -152,12 +153,15 @@ class Ranking:
         return sort_value(trial.value(self.metric), self.direction)
 
 
-def rank(store: Store | str, study: str, *, metric: str = METRIC) -> Ranking:
+def rank(
+    store: Store | str, study: str, *, metric: str = METRIC, is_brief: bool = False
+) -> Ranking:
     """Rank the trials of a study by validation accuracy or another of `METRICS`.
 
     Complete trials come before pruned ones, which have only the accuracy; among equals, the one
     with fewer parameters, then the earlier one, comes first. Trials of a plain Optuna study are
-    ranked by their value. `store` may be a URL.
+    ranked by their value. `store` may be a URL. With `is_brief`, which halves the time, trials
+    have no `params` but the family, and a `config` that is parsed when it is first used.
 
     Raises:
         StudyNotFoundError: If the store has no such study.
@@ -167,39 +171,49 @@ def rank(store: Store | str, study: str, *, metric: str = METRIC) -> Ranking:
         raise MetricError(f"--metric: expected {', '.join(METRICS)}. Received: {metric}")
     with opened_store(store) as opened:
         record = find_study(opened, study)
-        rows = TrialTable(opened, record.study_id, attributes=SHOWN_ATTRIBUTES).read()
-    return rank_rows(study, rows, direction=record.direction, metric=metric)
+        params = SHOWN_PARAMS if is_brief else None
+        table = TrialTable(opened, record.study_id, params=params, attributes=SHOWN_ATTRIBUTES)
+        rows = table.read()
+    return rank_rows(study, rows, direction=record.direction, metric=metric, is_brief=is_brief)
 
 
 def rank_rows(
-    study: str, rows: Sequence[TrialRow], *, direction: str = "maximize", metric: str = METRIC
+    study: str,
+    rows: Sequence[TrialRow],
+    *,
+    direction: str = "maximize",
+    metric: str = METRIC,
+    is_brief: bool = False,
 ) -> Ranking:
     """Rank trials that have been read, as `rank` does."""
 
-    def sort_key(trial: RankedTrial) -> tuple[bool, float, float, int]:
-        value = sort_value(trial.value(metric), direction)
-        return trial.state != "COMPLETE", value, trial.cost("parameters"), trial.trial
+    def sort_key(row: TrialRow) -> tuple[bool, float, float, int]:
+        value, size = sort_value(_value(row, metric), direction), n_parameters(row)
+        return row.state != "COMPLETE", value, math.inf if size is None else size, row.number
 
-    found = [_trial_of(row) for row in rows]
-    rankable = {row.number for row in rows if row.kind in RANKED_KINDS and row.is_feasible}
-    ranked = sorted(
-        (it for it in found if it.trial in rankable and it.value(metric) is not None), key=sort_key
-    )
-    ranked_trials = [replace(trial, rank=place) for place, trial in enumerate(ranked, start=1)]
-    numbers = {trial.trial for trial in ranked_trials}
-    others = [trial for trial in found if trial.trial not in numbers]
+    rankable = (row for row in rows if row.kind in RANKED_KINDS and row.is_feasible)
+    ranked = sorted((it for it in rankable if _value(it, metric) is not None), key=sort_key)
+    numbers = {row.number for row in ranked}
+    trials = [_trial_of(row, place, is_brief) for place, row in enumerate(ranked, start=1)]
+    trials += [_trial_of(row, None, is_brief) for row in rows if row.number not in numbers]
     families = summarize_families(rows, direction)
-    return Ranking(study, (*ranked_trials, *others), families, direction, metric)
+    return Ranking(study, tuple(trials), families, direction, metric)
 
 
-def _trial_of(row: TrialRow) -> RankedTrial:
+def _value(row: TrialRow, metric: str) -> float | None:
+    if metric == METRIC:
+        return row.value
+    return None if row.outcome is None else row.outcome.metrics.get(METRICS[metric])
+
+
+def _trial_of(row: TrialRow, rank: int | None, is_brief: bool) -> RankedTrial:
     outcome, state, reason = row.outcome, row.state, ""
     if outcome is not None:
         state, reason = "REJECTED" if outcome.kind == "rejected" else state, outcome.reason
     if row.kind in RANKED_KINDS and not row.is_feasible:
         state, reason = "INFEASIBLE", "It violated a constraint."
     return RankedTrial(
-        rank=None,
+        rank=rank,
         trial=row.number,
         family=family_of(row),
         state=state,
@@ -211,6 +225,6 @@ def _trial_of(row: TrialRow) -> RankedTrial:
         params=row.params,
         reason=reason,
         metrics={} if outcome is None else outcome.metrics,
-        config=config_of(row),
+        config=LazyConfig(row) if is_brief else config_of(row),
         kind=row.kind,
     )

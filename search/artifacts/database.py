@@ -1,5 +1,6 @@
 """Artifacts in the study's own database."""
 
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -47,6 +48,19 @@ class DatabaseArtifacts:
         with _translated_errors():
             found = list_files(self.store, prefix)
         return {name: size for name, size in found.items() if "/" not in name[len(prefix) :]}
+
+
+def sizes_by_folder(store: Store) -> Counter[str]:
+    """Return the bytes of the files directly in each folder, 0 for one without files.
+
+    Raises:
+        ArtifactError: If the database cannot be read.
+    """
+    totals = Counter[str]()
+    with _translated_errors():
+        for name, size in list_files(store).items():
+            totals[name.rpartition("/")[0]] += size
+    return totals
 
 
 @contextmanager

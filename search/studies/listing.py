@@ -1,10 +1,14 @@
 """The list of a store's studies, with the size of their files."""
 
+from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 from analysis.confirmation_study import CONFIRMATION_SUFFIX
 from search.artifacts import Artifacts
+from search.artifacts.database import DatabaseArtifacts, sizes_by_folder
 from search.errors import ArtifactError, StudyMismatchError
 from search.settings.stored import StudySettings
 from storage import Store, StudyOverview, list_overviews
@@ -31,15 +35,20 @@ class StudyListing:
 
 def list_with_sizes(store: Store) -> list[StudyListing]:
     """Return all studies of a store, by name."""
-    return [StudyListing(found, _size(store, found)) for found in list_overviews(store)]
+    in_database = cache(lambda: sizes_by_folder(store))  # By one query for all studies.
+    return [StudyListing(it, _size(store, it, in_database)) for it in list_overviews(store)]
 
 
-def _size(store: Store, found: StudyOverview) -> int | None:
+def _size(
+    store: Store, found: StudyOverview, in_database: Callable[[], Counter[str]]
+) -> int | None:
     if not found.is_ours:
         return None
     try:
-        settings = StudySettings.load(store, found.name)
+        settings = StudySettings.read(found.settings)
         artifacts = Artifacts.of_study(settings, store, found.name)
+        if isinstance(artifacts.store, DatabaseArtifacts):
+            return in_database()[artifacts.name]
         return sum(artifacts.store.sizes(artifacts.name).values())
     except (StudyMismatchError, ArtifactError):
         return None

@@ -1,7 +1,7 @@
 """All studies of a store, by a few queries for any number of trials."""
 
 from collections import Counter
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
@@ -25,7 +25,8 @@ class StudyOverview:
 
     `is_ours` is False for a plain Optuna study, which has no budget. `n_done` is the number of
     trials that count (of finished trials in a plain study), `n_trials` of all; `created` is the
-    start of the first trial in UTC, if any; `best` is the best value of a complete trial.
+    start of the first trial in UTC, if any; `best` is the best value of a complete trial;
+    `settings` is JSON that `search` reads.
     """
 
     name: str
@@ -41,6 +42,7 @@ class StudyOverview:
     end_reason: str | None = None
     has_failed: bool = False
     active_s: float = 0.0
+    settings: str = field(default="{}", repr=False)
 
     @property
     def state(self) -> str:
@@ -102,7 +104,7 @@ def list_overviews(store: Store) -> list[StudyOverview]:
 
 def _load_records(connection: Connection) -> dict[int, dict[str, Any]]:
     """Return the fields of our studies that plain Optuna studies lack, by study id."""
-    names = ("timeout_s", "is_stopped", "end_reason", "has_failed", "active_s")
+    names = ("timeout_s", "is_stopped", "end_reason", "has_failed", "active_s", "settings")
     rows = connection.execute(sa.select(studies))
     return {
         row.study_id: {"budget": row.n_trials, **{name: getattr(row, name) for name in names}}

@@ -6,7 +6,13 @@ import sqlalchemy as sa
 from optuna.trial import FrozenTrial
 
 from storage.database.store import Store
-from storage.inspection.trial_table import Curve, ReadTrials, TrialRow, load_outcomes_and_curves
+from storage.inspection.trial_table import (
+    NO_CURVE,
+    Curve,
+    ReadTrials,
+    TrialRow,
+    load_outcomes_and_curves,
+)
 from storage.optuna_internals import trial_id_of
 from storage.optuna_schema.constraints import is_feasible
 from storage.optuna_schema.tables import to_local, trials
@@ -56,7 +62,7 @@ class StudyWatch:
             outcomes, curves = load_outcomes_and_curves(self.store, connection, selection)
         return {
             trial_id: WatchedTrial(
-                it, _trial_row(it, outcomes.get(trial_id), curves.get(trial_id, Curve()))
+                it, _trial_row(it, outcomes.get(trial_id), curves.get(trial_id, NO_CURVE))
             )
             for trial_id, it in found.items()
         }

@@ -14,10 +14,11 @@ from storage.database.store import Store
 from storage.optuna_internals import CONSTRAINT_PREFIX, CONSTRAINTS
 from storage.optuna_schema import tables as optuna_tables
 from storage.optuna_schema.constraints import is_feasible
-from storage.optuna_schema.tables import system_attributes, trials, user_attributes
+from storage.optuna_schema.tables import system_attributes, trials
 from storage.optuna_schema.trial_reader import (
     TrialSelection,
     read_attributes,
+    read_lazy_attributes,
     read_params,
     read_values,
 )
@@ -38,6 +39,9 @@ class Curve:
     best_epoch: int | None = None
     best_accuracy: float | None = None
     memory_mb: float | None = None
+
+
+NO_CURVE = Curve()
 
 
 def load_outcomes_and_curves(
@@ -96,7 +100,7 @@ class TrialRow:
     state: str
     value: float | None
     params: dict[str, Any]
-    attributes: dict[str, Any]
+    attributes: Mapping[str, Any]
     outcome: Outcome | None
     curve: Curve
     started: datetime | None
@@ -166,29 +170,37 @@ class TrialTable:
             selection = TrialSelection([self.study_id], [row.trial_id for row in rows])
             values = read_values(connection, selection)
             params = read_params(connection, selection, self.params)
-            keys = [] if self.attributes is None else [user_attributes.c.key.in_(self.attributes)]
-            attributes = read_attributes(connection, selection, user_attributes, *keys)
-            key = system_attributes.c.key
-            is_constraint = sa.or_(key == CONSTRAINTS, key.startswith(CONSTRAINT_PREFIX))
-            constraints = read_attributes(connection, selection, system_attributes, is_constraint)
+            attributes = read_lazy_attributes(connection, selection, self.attributes)
+            constraints = _read_unmet_constraints(connection, selection)
             outcomes, curves = load_outcomes_and_curves(self.store, connection, selection)
         return {
-            row.trial_id: TrialRow(
-                trial_id=row.trial_id,
-                number=row.number,
-                state=row.state.name,
-                value=values[row.trial_id][0] if row.trial_id in values else None,
-                params=params[row.trial_id],
-                attributes=attributes[row.trial_id],
-                outcome=outcomes.get(row.trial_id),
-                curve=curves.get(row.trial_id, Curve()),
-                started=row.datetime_start,
-                finished=row.datetime_complete,
-                is_feasible=row.trial_id not in constraints
-                or is_feasible(constraints[row.trial_id]),
+            trial_id: TrialRow(
+                trial_id=trial_id,
+                number=number,
+                state=state.name,
+                value=values[trial_id][0] if trial_id in values else None,
+                params=params.get(trial_id, {}),
+                attributes=attributes.get(trial_id, {}),
+                outcome=outcomes.get(trial_id),
+                curve=curves.get(trial_id, NO_CURVE),
+                started=started,
+                finished=finished,
+                is_feasible=is_feasible(constraints.get(trial_id, {})),
             )
-            for row in rows
+            for trial_id, number, _, state, started, finished in rows
         }
+
+
+def _read_unmet_constraints(
+    connection: Connection, selection: TrialSelection
+) -> dict[int, dict[str, Any]]:
+    """Return the constraints of trials but those with a negative value, which are met."""
+    key, value = system_attributes.c.key, system_attributes.c.value_json
+    is_constraint = sa.or_(key == CONSTRAINTS, key.startswith(CONSTRAINT_PREFIX))
+    is_negative = value.startswith("-")
+    return read_attributes(
+        connection, selection, system_attributes, is_constraint, sa.not_(is_negative)
+    )
 
 
 def load_trials(store: Store, study_id: int) -> list[TrialRow]:

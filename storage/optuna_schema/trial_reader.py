@@ -5,7 +5,7 @@
 
 import json
 from collections import defaultdict
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -125,6 +125,34 @@ def read_params(
     return found
 
 
+class JsonAttributes(Mapping[str, Any]):
+    """Attributes by key, each parsed when it is first used: configs are long, and few are shown.
+
+    Args:
+        texts: The attributes as JSON.
+    """
+
+    __slots__ = ("_found", "_texts")
+
+    def __init__(self, texts: Mapping[str, str]) -> None:
+        self._texts = texts
+        self._found: dict[str, Any] = {}
+
+    def __getitem__(self, key: str) -> Any:
+        if key not in self._found:
+            self._found[key] = json.loads(self._texts[key])
+        return self._found[key]
+
+    def __contains__(self, key: object) -> bool:
+        return key in self._texts
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._texts)
+
+    def __len__(self) -> int:
+        return len(self._texts)
+
+
 def read_attributes(
     connection: Connection,
     selection: TrialSelection,
@@ -137,6 +165,19 @@ def read_attributes(
     for trial_id, key, text in connection.execute(query):
         found[trial_id][key] = json.loads(text)
     return found
+
+
+def read_lazy_attributes(
+    connection: Connection, selection: TrialSelection, names: Collection[str] | None
+) -> dict[int, JsonAttributes]:
+    """Return user attributes by trial id and key, all or those that are named."""
+    query = selection.select(user_attributes, "key", "value_json")
+    if names is not None:
+        query = query.where(user_attributes.c.key.in_(names))
+    texts: defaultdict[int, dict[str, str]] = defaultdict(dict)
+    for trial_id, key, text in connection.execute(query):
+        texts[trial_id][key] = text
+    return {trial_id: JsonAttributes(found) for trial_id, found in texts.items()}
 
 
 def _read_reports(

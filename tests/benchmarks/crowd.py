@@ -86,14 +86,20 @@ CROWDS: dict[str, Callable[[str, int], Callable[[], None]]] = {
 
 
 def make_ours(
-    url: str, folder: Path, n_trials: int, *, sampler: str = "random", pruner: str = "none"
+    url: str,
+    folder: Path,
+    n_trials: int,
+    *,
+    sampler: str = "random",
+    pruner: str = "none",
+    name: str = NAME,
 ) -> None:
     """Submit the study that the workers share."""
     images = np.random.default_rng(0).integers(0, 255, (60, 32, 32), dtype=np.uint8)
     np.savez(folder / "images.npz", images=images, labels=np.arange(60) % 3)
     plan = StudyPlan.model_validate(
         {
-            "study": {"name": NAME, "workers": 1},
+            "study": {"name": name, "workers": 1},
             "data": {"source": str(folder / "images.npz"), "image_size": 32},
             "training": {"max_epochs": N_EPOCHS},
             "search": {

@@ -1,6 +1,7 @@
-"""Time of commands, and of what a worker does between trials, on a study of 5,000 trials.
+"""Time of what a worker does between trials, on a study of 5,000 trials.
 
-The trials are from the default space, with 20 epochs each, and are written in bulk.
+The trials are from the default space, with up to 20 epochs each, and are written in bulk.
+`command_speed.py` times commands on such a study.
 
     python tests/benchmarks/large_study.py [--store sqlite|postgresql] [--trials 5000] [--runs 3]
 """
@@ -10,8 +11,6 @@ import json
 import os
 import random
 import statistics
-import subprocess
-import sys
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -21,7 +20,7 @@ from typing import Any
 import optuna
 import sqlalchemy as sa
 from crowd import METRICS, fresh_url, make_ours
-from fixed_trials import ROOT, timed
+from fixed_trials import timed
 from optuna.distributions import (
     BaseDistribution,
     CategoricalDistribution,
@@ -52,7 +51,7 @@ from storage import (
 from storage.optuna_schema import tables as optuna_tables
 from storage.optuna_schema.tables import utc_now
 from storage.tables import epochs, leases
-from storage.trial_outcomes import Outcome
+from storage.trial_outcomes import Outcome, OutcomeKind
 
 N_EPOCHS = 20
 NAME = "crowd"
@@ -84,8 +83,29 @@ class Recorder:
         return self._keep(name, value, distribution)
 
 
+ENDS: dict[OutcomeKind, tuple[float, str]] = {
+    "complete": (0.55, ""),
+    "pruned": (0.3, ""),
+    "unfit": (0.03, "Its loss was not finite at epoch 2."),
+    "rejected": (0.06, "It would need 5,123 MB of memory; the limit is 2,048 MB."),
+    "repeat": (0.03, "The same configuration as trial 12."),
+    "fail": (0.03, "ResourceExhaustedError: out of memory while allocating a tensor of 1.2 GB"),
+}
+"""How often a trial ends in each way, and why."""
+
+
+def draw_end(rng: random.Random) -> tuple[Outcome, list[float]]:
+    """Draw how a trial ended, and its curve of validation accuracies."""
+    (kind,) = rng.choices(list(ENDS), [share for share, _ in ENDS.values()])
+    most = {"complete": N_EPOCHS, "rejected": 0, "repeat": 0}.get(kind, rng.randrange(1, N_EPOCHS))
+    curve = [rng.random() for _ in range(most)]
+    names = (*METRICS, "macro_auc") if kind == "complete" else ()
+    value = max(curve) if kind in {"complete", "pruned"} else None
+    return Outcome(kind, ENDS[kind][1], value, {name: rng.random() for name in names}), curve
+
+
 def fill(opened: OpenStudy, n_trials: int) -> None:
-    """Write trials as a search would have left them: most complete, a third pruned."""
+    """Write trials as a search would have left them: they end in all ways, most complete."""
     rng = random.Random(0)
     rows: dict[sa.FromClause, list[dict[str, Any]]] = {}
 
@@ -100,28 +120,24 @@ def fill(opened: OpenStudy, n_trials: int) -> None:
         for trial_id in range(first, first + n_trials):
             recorder = Recorder(rng)
             config = opened.space.suggest(recorder)  # type: ignore[arg-type]
-            curve = [rng.random() for _ in range(N_EPOCHS)]
-            is_pruned = rng.random() < 0.3
-            kind, state = ("pruned", "PRUNED") if is_pruned else ("complete", "COMPLETE")
-            best = max(curve)
-            metrics = {name: rng.random() for name in (*METRICS, "macro_auc")}
-            outcome = Outcome(kind, value=best, metrics=metrics)  # type: ignore[arg-type]
+            outcome, curve = draw_end(rng)
             add(
                 optuna_tables.trials,
                 trial_id=trial_id,
                 number=number,
                 study_id=opened.study_id,
-                state=TrialState[state],
+                state=outcome.state,
                 datetime_start=utc_now(),
                 datetime_complete=utc_now(),
             )
-            add(
-                optuna_tables.values,
-                trial_id=trial_id,
-                objective=0,
-                value=best,
-                value_type="FINITE",
-            )
+            if outcome.value is not None:
+                add(
+                    optuna_tables.values,
+                    trial_id=trial_id,
+                    objective=0,
+                    value=outcome.value,
+                    value_type="FINITE",
+                )
             for name, (value, distribution) in recorder.drawn.items():
                 add(
                     optuna_tables.params,
@@ -130,12 +146,17 @@ def fill(opened: OpenStudy, n_trials: int) -> None:
                     param_value=value,
                     distribution_json=distribution_to_json(distribution),
                 )
-            attributes = {
-                **metrics,
-                "config": config.to_json(),
-                "max_epochs": N_EPOCHS,
-                "parameters": rng.randrange(10**6),
-            }
+            attributes: dict[str, Any] = {"config": config.to_json(), **outcome.metrics}
+            if curve:
+                attributes |= {
+                    "max_epochs": N_EPOCHS,
+                    "parameters": rng.randrange(10**6),
+                    "ran_on": ["a computer, processor"],
+                }
+            if outcome.kind == "complete":
+                attributes["confusion"] = [
+                    [rng.randrange(100) for _ in range(3)] for _ in range(3)
+                ]
             for key, value in attributes.items():
                 add(
                     optuna_tables.user_attributes,
@@ -157,14 +178,26 @@ def fill(opened: OpenStudy, n_trials: int) -> None:
                     intermediate_value=max(curve[:epoch]),
                     intermediate_value_type="FINITE",
                 )
-                add(epochs, trial_id=trial_id, epoch=epoch, val_accuracy=accuracy, seconds=1.0)
+                add(
+                    epochs,
+                    trial_id=trial_id,
+                    epoch=epoch,
+                    train_loss=rng.random(),
+                    train_accuracy=rng.random(),
+                    val_loss=rng.random(),
+                    val_accuracy=accuracy,
+                    learning_rate=1e-3,
+                    seconds=rng.uniform(1, 9),
+                    memory_mb=rng.uniform(500, 900),
+                )
             add(
                 leases,
                 study_id=opened.study_id,
                 trial_id=trial_id,
                 trial_number=number,
                 outcome=outcome.to_json(),
-                kind=kind,
+                kind=outcome.kind,
+                counts=outcome.counts,
                 told=True,
                 ended_at=1e9 + trial_id,
                 config_key=config.key(),
@@ -178,17 +211,14 @@ def fill(opened: OpenStudy, n_trials: int) -> None:
             ))  # fmt: skip
 
 
-def time_commands(url: str, n_runs: int) -> None:
-    """Time each command as a whole process."""
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "CONVSEARCH_STORE": url}
-    targets = {f"status {NAME}": 1.0, f"rank {NAME}": 2.0, f"rank {NAME} --json": 2.0}
-    for arguments, target in targets.items():
-        command = [sys.executable, "-m", "search", *arguments.split()]
-        run = lambda command=command: subprocess.run(  # noqa: E731
-            command, env=environment, check=True, stdout=subprocess.DEVNULL
-        )
-        times = [timed(run) for _ in range(n_runs)]
-        print(f"{arguments}: median {statistics.median(times):.2f} s (target: {target})")
+def make(url: str, folder: Path, n_trials: int, *, name: str = NAME) -> None:
+    """Make a study of the sampler TPE and the default pruner, with half of its budget done."""
+    make_ours(url, folder, 2 * n_trials, sampler="tpe", pruner="auto", name=name)
+    opened = OpenStudy.load(Store.open(url), name)
+    for trial in opened.study.get_trials(states=(TrialState.WAITING,)):
+        opened.study._storage.set_trial_state_values(trial._trial_id, TrialState.FAIL)
+    fill(opened, n_trials)
+    opened.store.close()
 
 
 def show(what: str, run: Callable[[], Any], n_runs: int) -> None:
@@ -256,13 +286,8 @@ def main() -> None:
     ):
         os.environ["CONVSEARCH_CACHE"] = f"{name}/cache"
         url = make_url("large")
-        make_ours(url, Path(name), 2 * options.trials, sampler="tpe", pruner="auto")
-        opened = OpenStudy.load(Store.open(url), NAME)
-        for trial in opened.study.get_trials(states=(TrialState.WAITING,)):
-            opened.study._storage.set_trial_state_values(trial._trial_id, TrialState.FAIL)
-        seconds = timed(lambda: fill(opened, options.trials))
+        seconds = timed(lambda: make(url, Path(name), options.trials))
         print(f"{options.trials} trials written in {seconds:.0f} s", flush=True)
-        time_commands(url, options.runs)
         time_worker(url, options.runs)
 
 

@@ -55,7 +55,7 @@ def rank(
     if within is not None and not within >= 0:
         raise typer.BadParameter(f"--within: expected 0 or more. Received: {within}")
     with open_for_reading(store) as opened_store:
-        ranking = rank_trials(opened_store, study, metric=metric)
+        ranking = rank_trials(opened_store, study, metric=metric, is_brief=not json)
     if json:
         trials = ranking.counted if within is None else ranking.within(within)
         document = ranking.to_json() | {"trials": [trial.to_json() for trial in trials]}

@@ -1,13 +1,12 @@
 """Output of `rank`: the trials of a study, best first."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 
-from rich.box import SIMPLE_HEAD
 from rich.console import Console
-from rich.table import Table
 
 from analysis import Cost, RankedTrial, Ranking
 from analysis.formatting import format_accuracy, format_duration, summarize_config
+from search.cli.views.long_table import LongTable
 from search.cli.views.status import show_families
 
 N_TOP = 10
@@ -75,18 +74,14 @@ def show_fronts(console: Console, ranking: Ranking) -> None:
 def _show_trials(
     console: Console,
     ranking: Ranking,
-    trials: Iterable[RankedTrial],
+    trials: Sequence[RankedTrial],
     last: str,
     note: Callable[[RankedTrial], str],
 ) -> None:
-    table = Table(box=SIMPLE_HEAD, pad_edge=False)
-    for name in ("rank", "trial", SHORT[ranking.metric], "epochs", "time", "parameters"):
-        table.add_column(name, justify="right", no_wrap=True)
-    table.add_column(last)
-    for trial in trials:
-        style = "bold" if trial.rank == 1 else ""
-        table.add_row(*_cells(trial, ranking.metric), note(trial), style=style)
-    console.print(table)
+    columns = ("rank", "trial", SHORT[ranking.metric], "epochs", "time", "parameters", last)
+    rows = [(*_cells(trial, ranking.metric), note(trial)) for trial in trials]
+    n_bold = sum(trial.rank == 1 for trial in trials[:1])
+    console.print(LongTable(columns, rows, n_bold))
 
 
 def _summarize_config(trial: RankedTrial) -> str:

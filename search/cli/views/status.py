@@ -74,8 +74,9 @@ def show_status(console: Console, status: StudyStatus) -> None:
         print_line(console, f"ended: {record.end_reason}")
     if record.is_stopped and not status.is_spent:
         print_line(console, "stopped: `run` on the same source resumes it")
-    if len(status.families) > 1 and not status.is_confirmation:
-        show_families(console, status.families)
+    families = () if status.is_confirmation else status.families
+    if len(families) > 1:
+        show_families(console, families)
     if not status.workers:
         console.print("no worker is running")
         return

@@ -1,5 +1,7 @@
 """The ranking and the status of a study, on every kind of store."""
 
+import json
+
 import pytest
 
 from analysis import RankedTrial, Ranking, load_status, rank
@@ -88,6 +90,18 @@ def test_json_lists_the_trials_that_count(study: Store) -> None:
     }
     assert best["parameters"] == 900
     assert set(best["params"]) == {"x"}
+
+
+def test_brief_ranking_is_the_same_but_for_the_parameters(study: Store) -> None:
+    full, short = rank(study, "study"), rank(study, "study", is_brief=True)
+    assert [trial.rank for trial in short.trials] == [trial.rank for trial in full.trials]
+    assert [dict(trial.config) for trial in short.trials] == [
+        dict(trial.config) for trial in full.trials
+    ]
+    for one, other in zip(full.to_json()["trials"], short.to_json()["trials"], strict=True):
+        assert one["params"]
+        assert one | {"params": {}} == other
+    json.dumps([trial.config for trial in full.trials])  # Plain dictionaries.
 
 
 def test_pruned_trial_keeps_its_best_value(study: Store) -> None:
