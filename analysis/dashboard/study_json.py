@@ -2,7 +2,6 @@
 
 import json
 import math
-import numbers
 from collections.abc import Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass, field, replace
@@ -50,6 +49,8 @@ class SearchSpaceSummary:
     n_trials: int = 0
     n_trials_with: dict[str, int] = field(default_factory=dict)
     domains: dict[tuple[str, object], BaseDistribution] = field(default_factory=dict)
+    seen: dict[tuple[str, int], BaseDistribution] = field(default_factory=dict)
+    """The distributions of `domains` before they were joined, by name and `id`."""
     attributes: dict[str, bool] = field(default_factory=dict)
     has_reports: bool = False
 
@@ -59,6 +60,7 @@ class SearchSpaceSummary:
             self,
             n_trials_with=dict(self.n_trials_with),
             domains=dict(self.domains),
+            seen=dict(self.seen),
             attributes=dict(self.attributes),
         )
 
@@ -66,7 +68,7 @@ class SearchSpaceSummary:
         """Add the parameters and attributes of a trial."""
         for name, value in trial.frozen.user_attrs.items():
             if name not in HIDDEN_ATTRIBUTES:
-                is_number = isinstance(value, numbers.Real) and not isinstance(value, bool)
+                is_number = isinstance(value, int | float) and not isinstance(value, bool)
                 self.attributes[name] = self.attributes.get(name, True) and is_number
         if trial.frozen.state is TrialState.FAIL:
             return
@@ -74,10 +76,12 @@ class SearchSpaceSummary:
         self.has_reports |= bool(trial.frozen.intermediate_values)
         for name, distribution in trial.frozen.distributions.items():
             self.n_trials_with[name] = self.n_trials_with.get(name, 0) + 1
+            if self.seen.get((name, id(distribution))) is distribution:
+                continue  # Trials share equal distributions.
+            self.seen[name, id(distribution)] = distribution
             key = (name, _kind(distribution))
             known = self.domains.get(key)
-            if known is not distribution:  # Trials share equal distributions.
-                self.domains[key] = distribution if known is None else _join(known, distribution)
+            self.domains[key] = distribution if known is None else _join(known, distribution)
 
     @property
     def union(self) -> list[tuple[str, BaseDistribution]]:
@@ -226,18 +230,18 @@ class StudyJsonWriter:
         parts = []
         for name, value in trial.params.items():
             domain = trial.distributions[name]
-            if isinstance(domain, FloatDistribution):
-                parts.append(self._write_param(name, value, domain, is_short=is_short))
-                continue
             key = name, id(domain), type(value), value
-            known = self._params.get(key)
-            if known is None:
-                known = self._params[key] = self._write_param(name, value, domain)
-            parts.append(known)
+            written = self._params.get(key)
+            if written is None:
+                is_float = isinstance(domain, FloatDistribution)
+                written = self._write_param(name, value, domain, is_short=is_short and is_float)
+                if not is_float:
+                    self._params[key] = written
+            parts.append(written)
         return ",".join(parts).encode()
 
     def _write_param(
-        self, name: str, value: Any, domain: BaseDistribution, *, is_short: bool = False
+        self, name: str, value: Any, domain: BaseDistribution, *, is_short: bool
     ) -> str:
         known = self._domains.get(id(domain))
         if known is None:
