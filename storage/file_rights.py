@@ -1,23 +1,25 @@
 """Rights of the files and folders that convsearch makes: they hold images of patients.
 
-The top folder of a cache or of artifacts is made for its owner alone. All in it has the rights of
-the folder it is in, at most, so a top folder that was there with other rights shares its files.
+A SQLite store, and the top folder of a cache or of artifacts, is made for its owner alone. All in
+such a folder has the rights of the folder it is in, at most, so a top folder that was there with
+other rights shares its files.
 This module imports the standard library only.
 """
 
 import os
 import stat
+from contextlib import suppress
 from errno import ENOTDIR
 from pathlib import Path
 from typing import BinaryIO
 
 SHARED_VARIABLE = "CONVSEARCH_SHARED"
-"""Set to 1, new top folders get the usual rights, by the user's umask."""
-ALL, READ_WRITE, READ_OTHERS = 0o777, 0o666, 0o044
+"""Set to 1, new stores and top folders get the usual rights, by the user's umask."""
+ALL, OWNER, READ_WRITE, READ_OTHERS = 0o777, 0o700, 0o666, 0o044
 
 
 def share_new_folders() -> None:
-    """Give new top folders the usual rights from now on, in child processes too."""
+    """Give new stores and top folders the usual rights from now on, in child processes too."""
     os.environ[SHARED_VARIABLE] = "1"
 
 
@@ -28,7 +30,18 @@ def make_top_folder(folder: Path) -> None:
         OSError: If it cannot be made.
     """
     _make(folder.parent, ALL, parents=True)
-    _make(folder, ALL if os.environ.get(SHARED_VARIABLE) == "1" else 0o700)
+    _make(folder, ALL & _new_rights())
+
+
+def make_store_file(path: Path) -> None:
+    """Make an empty file for a store, unless there is one: it may hold images, and names them.
+
+    Raises:
+        OSError: If it cannot be made.
+    """
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
+    with suppress(FileExistsError):
+        os.close(os.open(path, flags, READ_WRITE & _new_rights()))
 
 
 def make_folder(folder: Path) -> None:
@@ -40,6 +53,11 @@ def make_folder(folder: Path) -> None:
     if not folder.is_dir():
         make_folder(folder.parent)
         _make(folder, rights_of(folder.parent) & ALL)
+
+
+def _new_rights() -> int:
+    """Return the rights that something new may have at most, before the umask."""
+    return ALL if os.environ.get(SHARED_VARIABLE) == "1" else OWNER
 
 
 def _make(folder: Path, rights: int, *, parents: bool = False) -> None:

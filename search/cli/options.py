@@ -46,7 +46,8 @@ Test = Annotated[
 Shared = Annotated[
     bool,
     typer.Option(
-        "--shared", help="Others may read new folders of cache and artifacts, as the umask says."
+        "--shared",
+        help="Others may read a new store, cache, and artifacts folder, as the umask says.",
     ),
 ]
 TrustModules = Annotated[

@@ -35,6 +35,7 @@ from storage.database.url import embedded_folder, parse_url, show_url, sqlite_pa
 from storage.embedded_postgres import data_folder
 from storage.embedded_postgres.client import EmbeddedServer
 from storage.errors import StoreError
+from storage.file_rights import make_store_file
 from storage.optuna_internals import check_optuna_version
 
 
@@ -88,7 +89,9 @@ class Store:
     def _open_once(cls, parsed: URL, mode: Mode) -> "Store":
         with explaining_errors(parsed, mode), ExitStack() as undo:
             check_location(parsed, mode)
-            folder, server = embedded_folder(parsed), None
+            file, folder, server = sqlite_path(parsed), embedded_folder(parsed), None
+            if file is not None and mode is Mode.CREATE:
+                make_store_file(file)
             if folder is not None:
                 server = EmbeddedServer(folder, create=mode is Mode.CREATE)
                 undo.callback(server.close)

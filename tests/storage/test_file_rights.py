@@ -3,11 +3,13 @@
 import os
 import stat
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from search.artifacts.folder import FolderArtifacts
+from storage import Store, create_study
 from storage.atomic_files import atomic_write
 from storage.file_rights import SHARED_VARIABLE, make_folder, make_top_folder, open_log
 
@@ -54,6 +56,28 @@ def test_folder_that_was_there_shares_as_far_as_the_umask_lets_it(
     open_log(top / "inner" / "log").close()
     assert rights(top / "inner") == folder
     assert rights(top / "inner" / "file") == rights(top / "inner" / "log") == file
+
+
+@pytest.mark.parametrize(("is_shared", "mode"), [(False, "600"), (True, "644")])
+def test_new_sqlite_store_is_private_unless_it_is_shared(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_shared: bool, mode: str
+) -> None:
+    if is_shared:
+        monkeypatch.setenv(SHARED_VARIABLE, "1")
+    with closing(Store.open(f"sqlite:///{tmp_path / 'store.db'}")) as store:
+        create_study(store, "first", settings="{}")
+        files = sorted(tmp_path.glob("store.db*"))
+        assert [it.name for it in files] == [
+            f"store.db{it}" for it in ("", "-shm", "-wal", ".lock")
+        ]
+        assert {rights(it) for it in files if it.suffix != ".lock"} == {mode}
+
+
+def test_sqlite_store_that_was_there_keeps_its_rights(tmp_path: Path) -> None:
+    path = tmp_path / "store.db"
+    path.touch(0o640)
+    with closing(Store.open(f"sqlite:///{path}")):
+        assert rights(path) == "640"
 
 
 def test_shared_top_folder_has_the_usual_rights(

@@ -29,6 +29,7 @@ def report(
     The report of a study that still runs says so.
     """
     from pathlib import Path
+    from shlex import quote
 
     from search.cli.console import (
         print_json,
@@ -41,6 +42,7 @@ def report(
     from search.cli.views.confirmation import show_test_uses
     from search.cli.views.report import show_report
     from search.reports.report import report as write_report
+    from storage import Store
 
     console = stderr_console()
     with progress_bar(console) as progress:
@@ -61,6 +63,8 @@ def report(
         print_json(written.to_json())
         show_test_uses(console, written.facts.test_uses)
     else:
-        show_report(stdout_console(), console, written)
+        place = f" --store {quote(Store.show(store))}" if store else ""
+        trust = " --trust-modules" if trust_modules else ""
+        show_report(stdout_console(), console, written, options=place + trust)
     if written.problems:
         raise typer.Exit(1)

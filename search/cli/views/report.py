@@ -10,8 +10,13 @@ from search.cli.views.confirmation import show_scores, show_test_uses
 from search.reports.report import WrittenReport
 
 
-def show_report(console: Console, stderr_console: Console, written: WrittenReport) -> None:
-    """Show the report's files, the winner and its scores."""
+def show_report(
+    console: Console, stderr_console: Console, written: WrittenReport, *, options: str = ""
+) -> None:
+    """Show the report's files, the winner and its scores.
+
+    `options` are those of the command that the next command needs too, after a blank.
+    """
     facts = written.facts
     winner = facts.winner
     how = "the median of several seeds" if winner.is_confirmed else "the best of the search"
@@ -26,7 +31,7 @@ def show_report(console: Console, stderr_console: Console, written: WrittenRepor
     show_test_uses(stderr_console, facts.test_uses)
     warnings = list(written.problems)
     if facts.is_partial and facts.is_search_over:
-        again = f"`convsearch confirm {quote(facts.study)}`"
+        again = f"`convsearch confirm {quote(facts.study)}{options}`"
         why = f"The confirmation is not finished, and {again} resumes it"
         warnings.insert(0, f"{why}: this report is partial.")
     elif facts.is_partial:

@@ -1,7 +1,6 @@
 """From a search to its report: the winner is confirmed, scored once, and reported."""
 
 import getpass
-import io
 import json
 import re
 import shutil
@@ -11,11 +10,9 @@ from pathlib import Path
 
 import nbformat
 import pytest
-from rich.console import Console
 
 from analysis.report.notebook import write
 from analysis.report.notebook.kernel import run_notebook
-from search.cli.views.report import show_report
 from search.errors import SettingsError
 from search.evaluation.confirmation_study import submit_confirmation
 from search.evaluation.trained_network import Evaluator
@@ -180,16 +177,19 @@ def test_report_without_the_winners_weights_says_so(
 
 @pytest.mark.usefixtures("without_kernel", "warm_trainer")
 def test_test_split_is_not_used_while_a_confirmation_runs(
-    trained: OpenStudy, tmp_path: Path
+    trained: OpenStudy, call: Call, tmp_path: Path
 ) -> None:
     submit_confirmation(trained.store, "small", top=1, n_seeds=2)
-    written = report(url_of(trained), "small", str(tmp_path / "early"))
-    assert written.facts.is_partial
-    assert written.facts.examined.keys() == {"val"}
-    stream = io.StringIO()
-    show_report(Console(file=io.StringIO()), Console(file=stream, width=200), written)
-    assert "The confirmation is not finished" in stream.getvalue()
-    assert "The study is not over" not in stream.getvalue()
+    options = ("--store", url_of(trained), "--trust-modules")
+    code, _, err = call("report", "small", "--out", "early", *options)
+    assert code == 0, err
+    facts = json.loads((tmp_path / "early" / "report.json").read_text())
+    assert facts["is_partial"] is True
+    assert facts["examined"].keys() == {"val"}
+    said = " ".join(err.split())
+    assert "The confirmation is not finished" in said
+    assert f"`convsearch confirm small {' '.join(options)}` resumes it" in said
+    assert "The study is not over" not in said
     with pytest.raises(SettingsError, match="report that study"):
         report(url_of(trained), "small/confirm", str(tmp_path / "companion"))
 
