@@ -12,6 +12,7 @@ import pytest
 
 from search.data import DataSettings, PreparedSet, prepare
 from search.errors import DataError
+from tests.tools.marks import needs_open_checkout
 
 MakeFolder = Callable[..., Path]
 ROOT = Path(__file__).resolve().parents[3]
@@ -153,6 +154,7 @@ def test_cache_folder_that_is_a_file_is_refused(source: Path, tmp_path: Path) ->
         prepare(_settings(source), tmp_path / "file")
 
 
+@needs_open_checkout
 @pytest.mark.parametrize(("mode", "verb"), [(0o000, "read"), (0o555, "write to")])
 def test_cache_folder_without_permission_is_refused(
     source: Path, public_folder: Path, mode: int, verb: str

@@ -25,7 +25,6 @@ from storage import (
     PendingWrites,
     QueuedConfig,
     Store,
-    StoreError,
     StoreUnavailableError,
     TrialCopy,
     begin_trial,
@@ -347,16 +346,6 @@ def test_waiting_is_short_during_shutdown(monkeypatch: pytest.MonkeyPatch) -> No
     with pytest.raises(StoreUnavailableError):
         retry.call(Flaky(busy(), seconds=60.0))
     assert time.monotonic() - started < 30
-
-
-def test_opening_a_locked_new_store_does_not_wait_long(tmp_path: Path) -> None:
-    path = tmp_path / "store.db"
-    with sqlite3.connect(path) as connection:
-        connection.execute("BEGIN EXCLUSIVE")
-        started = time.monotonic()
-        with pytest.raises(StoreError, match=r"database is locked"):
-            Store.open(f"sqlite:///{path}")
-    assert time.monotonic() - started < 15
 
 
 def test_locked_store_can_still_be_opened(tmp_path: Path) -> None:

@@ -21,10 +21,10 @@ from storage import Store, StoreError, StoreUrlError, StoreVersionError
 from storage.database.engine import make_engine
 from storage.database.url import parse_url
 from storage.embedded_postgres import data_folder, programs
+from tests.tools.marks import NOBODY, needs_open_checkout
 
 ROOT = Path(__file__).parents[3]
 IS_ROOT = os.geteuid() == 0
-NOBODY = 65534
 AS_NOBODY = ("setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups")
 needs_root = pytest.mark.skipif(not IS_ROOT, reason="only root has another user run the server")
 
@@ -193,6 +193,7 @@ def test_server_is_private_and_has_room_for_64_workers(folder: Path) -> None:
 
 
 @needs_root
+@needs_open_checkout
 def test_another_user_is_refused(folder: Path) -> None:
     other = User(folder, *AS_NOBODY)
     assert "belongs to another user" in other.greeting
@@ -288,6 +289,7 @@ def test_data_of_an_earlier_version_are_served_by_its_programs(public: Path) -> 
     assert programs.find_programs(folder) == POSTGRES_VERSIONS[16]
 
 
+@needs_open_checkout
 def test_read_only_parent_is_refused(public: Path) -> None:
     closed = public / "closed"
     closed.mkdir(mode=0o555)
