@@ -25,7 +25,7 @@ def stop(
 ) -> None:
     """Make all workers of a study finish their epoch, release their trials and stop.
 
-    `run` or `submit` on the same study resumes it.
+    `convsearch study resume STUDY` opens it again, and so does `run` with the same source.
     """
     from search.cli.console import stderr_console, stdout_console
     from search.cli.views.studies import show_stopped

@@ -1,4 +1,4 @@
-"""The commands of `convsearch study`: list, show, fork, export and delete."""
+"""The commands of `convsearch study`: list, show, fork, resume, export and delete."""
 
 from typing import Annotated
 
@@ -8,7 +8,7 @@ from search.cli import options
 from search.cli.store import open_for_reading, open_for_writing
 
 app = typer.Typer(
-    help="The studies of a store: list, show, fork, export, delete.", no_args_is_help=True
+    help="The studies of a store: list, show, fork, resume, export, delete.", no_args_is_help=True
 )
 
 
@@ -102,6 +102,29 @@ def fork(
             opened_store, study, resolve_plan(plan), count_taken=count_taken, progress=progress
         )
     print_result(forked, lambda console, found: show_fork(console, study, found), as_json=json)
+
+
+@app.command()
+def resume(
+    study: options.Study,
+    trials: Annotated[
+        int | None,
+        typer.Option(min=1, help="Trials to run in all.", show_default="as before"),
+    ] = None,
+    store: options.Store = None,
+) -> None:
+    """Open a study again that was stopped or has ended, with the settings that it has.
+
+    Its workers then serve it: `convsearch worker STUDY`.
+    """
+    from search.cli.console import stdout_console
+    from search.cli.views.studies import show_resumed
+    from search.studies.resumption import resume as resume_study
+
+    with open_for_writing(store) as opened_store:
+        resumed = resume_study(opened_store, study, n_trials=trials)
+        place = opened_store.shown_url if store else None
+    show_resumed(stdout_console(), resumed, place)
 
 
 @app.command()

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import timedelta
+from shlex import quote
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
@@ -73,7 +74,8 @@ def show_status(console: Console, status: StudyStatus) -> None:
     if record.end_reason is not None:
         print_line(console, f"ended: {record.end_reason}")
     if record.is_stopped and not status.is_spent:
-        print_line(console, "stopped: `run` on the same source resumes it")
+        again = f"`convsearch study resume {quote(record.name)}`"
+        print_line(console, f"stopped: {again} opens it again")
     families = () if status.is_confirmation else status.families
     if len(families) > 1:
         show_families(console, families)

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from shlex import quote
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
@@ -13,6 +14,7 @@ from search.settings.stored import StudySettings
 from search.studies.deletion import DeletionSummary
 from search.studies.fork import Fork
 from search.studies.listing import StudyListing
+from search.studies.resumption import Resumption
 from spaces import Limits
 from spaces.parameters.narrowing import describe_domains
 from spaces.wording import plural
@@ -147,7 +149,18 @@ def show_stopped(
     elif alive:
         print_line(console, f"Study {name} is stopped; {plural(len(alive), 'worker')} will stop.")
     else:
-        print_line(console, f"Study {name} is stopped; no worker is running. `run` resumes it.")
+        again = f"`convsearch study resume {quote(name)}`"
+        print_line(
+            console, f"Study {name} is stopped; no worker is running. {again} opens it again."
+        )
+
+
+def show_resumed(console: Console, resumed: Resumption, store_url: str | None) -> None:
+    """Show that a study is open again, and the command that serves it."""
+    record, place = resumed.record, f" --store {quote(store_url)}" if store_url else ""
+    budget = "" if record.n_trials is None else f" of {record.n_trials}"
+    print_line(console, f"Study {record.name} is open: {resumed.n_done}{budget} trials are done.")
+    print_line(console, f"Next: convsearch worker {quote(record.name)}{place}")
 
 
 def _local(moment: datetime) -> str:

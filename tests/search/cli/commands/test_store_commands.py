@@ -29,6 +29,7 @@ from storage import (
     record_epoch,
     register_worker,
     remove_worker,
+    set_budget,
     set_stopped,
 )
 from storage.tables import epochs, leases, studies, workers
@@ -262,6 +263,33 @@ def test_stop_without_workers_says_so_and_run_resumes(
         store={"url": store_url, "artifacts": opened.settings.artifacts},
     )
     assert not load_study(opened.store, "scans").is_stopped
+
+
+@ON_ONE_STORE
+def test_stopped_study_is_resumed_by_its_name(call: Call, opened: OpenStudy) -> None:
+    call("stop", "scans")
+    assert "`convsearch study resume scans` opens it again" in call("status", "scans")[1]
+    code, out, _ = call("study", "resume", "scans")
+    assert code == 0
+    assert out == "Study scans is open: 2 of 4 trials are done.\nNext: convsearch worker scans\n"
+    assert not load_study(opened.store, "scans").is_stopped
+
+
+@ON_ONE_STORE
+def test_budget_of_a_resumed_study_must_leave_something_to_do(
+    call: Call, opened: OpenStudy
+) -> None:
+    call("stop", "scans")
+    code, _, err = call("study", "resume", "scans", "--trials", "2")
+    assert code == 2
+    assert "Expected --trials of more than 2, which are done in scans. Received: 2" in err
+    assert load_study(opened.store, "scans").is_stopped
+    assert "2 of 9 trials are done" in call("study", "resume", "scans", "--trials", "9")[1]
+    set_budget(opened.store, opened.study_id, n_trials=None, timeout_s=0.0)
+    code, _, err = call("study", "resume", "scans")
+    assert (code, "The time of scans is over" in err) == (2, True)
+    code, _, err = call("study", "resume", "nothing")
+    assert (code, "There is no study 'nothing'" in err) == (2, True)
 
 
 @ON_ONE_STORE
