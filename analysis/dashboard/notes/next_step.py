@@ -1,7 +1,7 @@
 """The next command for a study."""
 
 from analysis.confirmation_study import CONFIRMATION_SUFFIX
-from analysis.dashboard.notes.markdown import code, command
+from analysis.dashboard.notes.markdown import command
 from analysis.dashboard.notes.settings import Settings
 from analysis.results.status import StudyStatus
 
@@ -38,7 +38,7 @@ def _resume_command(status: StudyStatus) -> str:
     if search:
         return f"{command('confirm', search, _permission(status))} resumes it."
     if status.record.is_stopped:
-        return f"the {code('convsearch run')} or {code('submit')} that created it resumes it."
+        return f"{command('study resume', status.record.name)} opens it again."
     return f"{command('worker', status.record.name)} runs its trials."
 
 

@@ -382,7 +382,7 @@ def test_note_of_a_stopped_study_says_how_to_continue() -> None:
     note = note_of(study([ROW, RUNNING], is_stopped=True))
     assert "**Stopped:**" in note
     assert "- ⚠ **It was stopped:** the shutdown of all its workers was requested." in note
-    assert "`convsearch run`" in note
+    assert "**Next:** `convsearch study resume brain` opens it again." in note
     assert "Nobody" not in note
 
 
