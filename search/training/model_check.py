@@ -91,6 +91,6 @@ def _n_bytes(variable: keras.Variable) -> int:
 
 
 def _output_size(layer: keras.layers.Layer) -> int:
-    """Return the numbers in a layer's output for one image; it is called once."""
+    """Return how many numbers a layer, which is called once, computes for one image."""
     n_values: int = math.prod(layer.output.shape[1:])
     return n_values

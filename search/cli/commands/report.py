@@ -29,7 +29,6 @@ def report(
     The report of a study that still runs says so.
     """
     from pathlib import Path
-    from shlex import quote
 
     from search.cli.console import (
         print_json,
@@ -39,6 +38,7 @@ def report(
         stdout_console,
         step_printer,
     )
+    from search.cli.next_command import needed_options
     from search.cli.views.confirmation import show_test_uses
     from search.cli.views.report import show_report
     from search.reports.report import report as write_report
@@ -63,8 +63,8 @@ def report(
         print_json(written.to_json())
         show_test_uses(console, written.facts.test_uses)
     else:
-        place = f" --store {quote(Store.show(store))}" if store else ""
-        trust = " --trust-modules" if trust_modules else ""
-        show_report(stdout_console(), console, written, options=place + trust)
+        place = Store.show(store) if store else None
+        needed = needed_options(place, trusts_modules=trust_modules)
+        show_report(stdout_console(), console, written, options=needed)
     if written.problems:
         raise typer.Exit(1)

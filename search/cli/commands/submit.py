@@ -19,6 +19,7 @@ def submit(
         stderr_console,
         stdout_console,
     )
+    from search.cli.next_command import needed_options
     from search.cli.views.run import describe_submission, show_submission
     from search.settings.option_keys import OPTION_NAMES
     from search.settings.study_file import read_plan
@@ -41,7 +42,5 @@ def submit(
     is_here = Store.file_of(submission.store.shown_url) is not None
     where = "on this machine" if is_here else "of any machine that reaches the store"
     print_line(stdout_console(), f"Workers {where} serve it:")
-    if plan.tables.store.url is None:
-        print_line(stdout_console(), "  convsearch worker")
-    else:
-        print_line(stdout_console(), f"  convsearch worker --store {submission.store.shown_url}")
+    place = None if plan.tables.store.url is None else submission.store.shown_url
+    print_line(stdout_console(), f"  convsearch worker{needed_options(place)}")

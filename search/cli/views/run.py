@@ -9,6 +9,7 @@ from rich.console import Console
 
 from analysis.formatting import format_duration, format_progress
 from search.cli.console import print_line
+from search.cli.next_command import needed_options
 from search.cli.views.source import show_warnings
 from spaces.wording import plural
 
@@ -111,6 +112,5 @@ def report_command(study: str, result: "RunResult") -> str:
 
 def _options(result: "RunResult") -> str:
     """Return what the next command needs: the store, and permission to run the study's modules."""
-    place = f" --store {result.store}" if result.store else ""
     has_modules = json.loads(result.status.record.settings).get("modules")
-    return f"{place}{' --trust-modules' if has_modules else ''}"
+    return needed_options(result.store, trusts_modules=bool(has_modules))

@@ -10,6 +10,7 @@ from rich.table import Table
 
 from analysis.formatting import format_accuracy, format_duration
 from search.cli.console import print_line
+from search.cli.next_command import needed_options
 from search.settings.stored import StudySettings
 from search.studies.deletion import DeletionSummary
 from search.studies.fork import Fork
@@ -157,10 +158,10 @@ def show_stopped(
 
 def show_resumed(console: Console, resumed: Resumption, store_url: str | None) -> None:
     """Show that a study is open again, and the command that serves it."""
-    record, place = resumed.record, f" --store {quote(store_url)}" if store_url else ""
+    record = resumed.record
     budget = "" if record.n_trials is None else f" of {record.n_trials}"
     print_line(console, f"Study {record.name} is open: {resumed.n_done}{budget} trials are done.")
-    print_line(console, f"Next: convsearch worker {quote(record.name)}{place}")
+    print_line(console, f"Next: convsearch worker {quote(record.name)}{needed_options(store_url)}")
 
 
 def _local(moment: datetime) -> str:
