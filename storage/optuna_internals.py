@@ -7,9 +7,10 @@
 - `optuna.study._frozen.FrozenStudy`: the result of `BaseStorage.get_all_studies`.
 - `RDBStorage._get_trials`, and `CACHE_METHODS`, which Optuna's cached storage calls: trials are
   read by plain SQL, and all methods are retried while the database does not answer.
-- `TPESampler._sample`, `_build_parzen_estimator`, `_compute_acquisition_func`, `_compare`, `_rng`
-  and `_n_ei_candidates`, `optuna.samplers._tpe.sampler._split_trials` and `default_gamma`: the
-  earlier trials are split once for all groups of parameters, not once for each.
+- `TPESampler._sample`, `_build_parzen_estimator`, `_get_internal_repr`, `_get_params`,
+  `_compute_acquisition_func`, `_compare`, `_rng` and `_n_ei_candidates`,
+  `optuna.samplers._tpe.sampler._split_trials` and `default_gamma`: the earlier trials are split
+  and read once for all groups of parameters, not once for each.
 - The keys of system attributes `fixed_params`, `constraints` and `constraints:NAME`: queued
   configs and constraints are read and written by plain SQL.
 
@@ -17,9 +18,10 @@ This module can be imported with any Optuna, so that `check_optuna_version` can 
 """
 
 import copy
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any
 
+import numpy as np
 import optuna
 from optuna.distributions import BaseDistribution
 from optuna.samplers import TPESampler
@@ -117,12 +119,43 @@ def fixed_params_of(trial: FrozenTrial) -> Mapping[str, Any]:
     return params
 
 
-Split = tuple[Sequence[FrozenTrial], Sequence[FrozenTrial]]
+Split = tuple[list[FrozenTrial], list[FrozenTrial]]
 """The good trials and the other ones."""
 
 
+class _ParameterColumns:
+    """The values of each parameter in the trials that have it, read in one pass over trials."""
+
+    def __init__(self, trials: list[FrozenTrial], params: Iterable[Mapping[str, Any]]) -> None:
+        self.trials = trials
+        self._rows: dict[str, list[int]] = {}
+        self._values: dict[str, list[Any]] = {}
+        for row, named in enumerate(params):
+            for name, value in named.items():
+                if name not in self._rows:
+                    self._rows[name], self._values[name] = [], []
+                self._rows[name].append(row)
+                self._values[name].append(value)
+
+    def select(self, names: Iterable[str]) -> dict[str, list[Any]] | None:
+        """Return the columns of parameters, None if some trials have only some of them."""
+        first, *others = names
+        rows = self._rows.get(first, [])
+        if any(self._rows.get(name, []) != rows for name in others):
+            return None
+        return {name: self._values.get(name, []) for name in (first, *others)}
+
+
 class SplittingTPESampler(TPESampler):
-    """TPE with a constant liar, whose split of the earlier trials can be overridden."""
+    """TPE with a constant liar for one trial, whose split of the earlier trials can be overridden.
+
+    `split_trials` has to return the same lists each time.
+    """
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self._columns: dict[int, _ParameterColumns] = {}
+        """The columns of each list of trials, by its `id`."""
 
     def split_trials(self, study: Study, trial: FrozenTrial) -> Split:
         """Split the trials other than this one into the good ones and the rest."""
@@ -142,7 +175,7 @@ class SplittingTPESampler(TPESampler):
     ) -> dict[str, Any]:
         """Sample a group of parameters as `TPESampler` does, given the split."""
         below, above = (
-            self._build_parzen_estimator(study, search_space, list(part), handle_below=is_below)
+            self._build_parzen_estimator(study, search_space, part, handle_below=is_below)
             for part, is_below in zip(self.split_trials(study, trial), (True, False), strict=True)
         )
         samples = below.sample(self._rng.rng, self._n_ei_candidates)
@@ -150,5 +183,21 @@ class SplittingTPESampler(TPESampler):
         best = self._compare(samples, gains)
         return {
             name: distribution.to_external_repr(float(best[name]))
+            for name, distribution in search_space.items()
+        }
+
+    def _get_internal_repr(
+        self, trials: list[FrozenTrial], search_space: dict[str, BaseDistribution], study: Study
+    ) -> dict[str, np.ndarray]:
+        """Return the numbers of each parameter in the trials that have all of these parameters."""
+        columns = self._columns.get(id(trials))
+        if columns is None:
+            params = (self._get_params(trial, study) for trial in trials)
+            columns = self._columns[id(trials)] = _ParameterColumns(trials, params)
+        found = columns.select(search_space)
+        if found is None:
+            return super()._get_internal_repr(trials, search_space, study)
+        return {
+            name: np.asarray([distribution.to_internal_repr(it) for it in found[name]])
             for name, distribution in search_space.items()
         }

@@ -43,11 +43,15 @@ class Response:
         """The entity tag of the body."""
         return f'"{blake2b(self.body, digest_size=12).hexdigest()}"'
 
+    @property
+    def is_compressible(self) -> bool:
+        """Whether the body is neither short nor compressed already."""
+        is_long = len(self.body) >= MIN_GZIP_BYTES
+        return is_long and self.content_type.startswith(COMPRESSIBLE_TYPES)
+
     @cached_property
-    def gzipped(self) -> bytes | None:
-        """The compressed body; None for a short one, or one that is compressed already."""
-        if len(self.body) < MIN_GZIP_BYTES or not self.content_type.startswith(COMPRESSIBLE_TYPES):
-            return None
+    def gzipped(self) -> bytes:
+        """The compressed body."""
         return gzip.compress(self.body, compresslevel=1, mtime=0)
 
     def send(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
@@ -58,7 +62,7 @@ class Response:
             if self.etag in environ.get("HTTP_IF_NONE_MATCH", ""):
                 start_response("304 Not Modified", [("ETag", self.etag)])
                 return [b""]
-            if self.gzipped is not None:
+            if self.is_compressible:
                 headers.append(("Vary", "Accept-Encoding"))
                 if "gzip" in environ.get("HTTP_ACCEPT_ENCODING", ""):
                     headers.append(("Content-Encoding", "gzip"))

@@ -230,22 +230,22 @@ class StudyJsonWriter:
         parts = []
         for name, value in trial.params.items():
             domain = trial.distributions[name]
+            if isinstance(domain, FloatDistribution):
+                parts.append(self._write_param(name, value, domain, is_short=is_short))
+                continue
             key = name, id(domain), type(value), value
             written = self._params.get(key)
             if written is None:
-                is_float = isinstance(domain, FloatDistribution)
-                written = self._write_param(name, value, domain, is_short=is_short and is_float)
-                if not is_float:
-                    self._params[key] = written
+                written = self._params[key] = self._write_param(name, value, domain)
             parts.append(written)
         return ",".join(parts).encode()
 
     def _write_param(
-        self, name: str, value: Any, domain: BaseDistribution, *, is_short: bool
+        self, name: str, value: Any, domain: BaseDistribution, *, is_short: bool = False
     ) -> str:
         known = self._domains.get(id(domain))
         if known is None:
-            text = json.dumps(serialize_distribution(domain), separators=(",", ":"))
+            text = _encode(serialize_distribution(domain))
             known = self._domains[id(domain)] = domain, text
         fields = {
             "name": name,
@@ -253,7 +253,7 @@ class StudyJsonWriter:
             "param_external_value": str(_round(value) if is_short else value),
             "param_external_pytyp": str(type(value)),
         }
-        return f'{json.dumps(fields)[:-1]},"distribution":{known[1]}}}'
+        return f'{_encode(fields)[:-1]},"distribution":{known[1]}}}'
 
 
 def _round_values(trial: FrozenTrial) -> None:
@@ -289,5 +289,8 @@ def _write_head(
     return head
 
 
+_encode = json.JSONEncoder(separators=(",", ":")).encode
+
+
 def _dump(record: object) -> bytes:
-    return json.dumps(record, separators=(",", ":")).encode()
+    return _encode(record).encode()

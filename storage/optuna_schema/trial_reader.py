@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
-from optuna.distributions import BaseDistribution, json_to_distribution
+from optuna.distributions import BaseDistribution, FloatDistribution, json_to_distribution
 from optuna.trial import FrozenTrial
 from sqlalchemy.engine import Connection
 
@@ -29,6 +29,8 @@ MAX_IDS_PER_QUERY = 500
 """A query for more trials than this does not list their ids."""
 
 _distributions: dict[str, BaseDistribution] = {}
+_external_values: dict[tuple[str, float], tuple[Any, BaseDistribution]] = {}
+"""Values of parameters that are not floats, and their distributions, by what Optuna stored."""
 
 
 def read_distribution(text: str) -> BaseDistribution:
@@ -118,11 +120,19 @@ def read_params(
         query = query.where(params.c.param_name.in_(names))
     found: dict[int, dict[str, Any]] = defaultdict(dict)
     for trial_id, name, value, text in connection.execute(query.order_by(params.c.param_id)):
-        distribution = _distributions.get(text) or read_distribution(text)
+        known = _external_values.get((text, value)) or _read_value(text, value)
+        found[trial_id][name], distribution = known
         if distributions is not None:
             distributions[trial_id][name] = distribution
-        found[trial_id][name] = distribution.to_external_repr(value)
     return found
+
+
+def _read_value(text: str, value: float) -> tuple[Any, BaseDistribution]:
+    distribution = read_distribution(text)
+    known = distribution.to_external_repr(value), distribution
+    if not isinstance(distribution, FloatDistribution):
+        _external_values[text, value] = known
+    return known
 
 
 class JsonAttributes(Mapping[str, Any]):

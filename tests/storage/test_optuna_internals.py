@@ -101,6 +101,10 @@ def test_parts_of_tpe_are_there() -> None:
     assert parameters(TPESampler._build_parzen_estimator) == [
         "self", "study", "search_space", "trials", "handle_below"
     ]  # fmt: skip
+    assert parameters(TPESampler._get_internal_repr) == [
+        "self", "trials", "search_space", "study"
+    ]  # fmt: skip
+    assert parameters(TPESampler._get_params) == ["self", "trial", "study"]
     assert parameters(TPESampler._compute_acquisition_func) == [
         "self", "samples", "mpe_below", "mpe_above"
     ]  # fmt: skip
