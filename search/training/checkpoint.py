@@ -73,9 +73,10 @@ def load_checkpoint(path: Path) -> Checkpoint | None:
             if metadata.get("format") != FORMAT:
                 return None
             arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        return Checkpoint(arrays, json.loads(metadata["state"]))
-    except (SafetensorError, OSError, KeyError, ValueError):
+            state = json.loads(metadata["state"])
+    except (SafetensorError, OSError, KeyError, ValueError, TypeError, RecursionError):
         return None
+    return Checkpoint(arrays, state) if isinstance(state, dict) else None
 
 
 def load_checkpoint_of(task: Task) -> Checkpoint | None:

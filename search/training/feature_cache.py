@@ -83,13 +83,13 @@ class Features:
 
     def _load_or_compute(self, path: Path, split: str, augmented_pass: int) -> Maps:
         n_images = self._data.counts[split]
-        maps = _load(path, n_images)
+        maps = load_maps(path, n_images)
         if maps is None:
             with cache_lock(path.with_suffix(".lock"), lambda: self._on_progress(0, n_images)):
-                maps = _load(path, n_images)  # Another trainer may have written it.
+                maps = load_maps(path, n_images)  # Another trainer may have written it.
                 if maps is None:
                     self._compute(path, split, augmented_pass)
-                    maps = _load(path, n_images)
+                    maps = load_maps(path, n_images)
         assert maps is not None
         return maps
 
@@ -141,11 +141,11 @@ class Features:
             yield np.ascontiguousarray(maps, "<f4")
 
 
-def _load(path: Path, n_images: int) -> Maps | None:
-    """Map a file of features; return None if it is missing, truncated or of another kind."""
+def load_maps(path: Path, n_images: int) -> Maps | None:
+    """Map a file of features; return None if it is missing, damaged or of another kind."""
     try:
-        maps = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (OSError, ValueError, EOFError):
+        maps = np.lib.format.open_memmap(path, mode="r")
+    except Exception:  # Of `tokenize` and `literal_eval` too, which numpy lets out.
         return None
     is_whole = maps.dtype == np.float32 and maps.ndim == 4 and len(maps) == n_images
     return maps if is_whole else None

@@ -219,7 +219,7 @@ class Fleet:
             assert list_workers(store, opened.study_id) == []
             curves = {row.number: load_curve(store, row.trial_id) for row in rows}
         counted = [row for row in rows if row.outcome is not None and row.outcome.counts]
-        assert len(counted) == self.n_trials
+        assert len(counted) == self.n_trials, len(counted)
         assert {row.state for row in counted} == {"COMPLETE"}
         assert {row.state for row in rows} <= {"COMPLETE", "PRUNED", "FAIL"}
         assert [row.number for row in rows] == list(range(len(rows)))

@@ -21,7 +21,14 @@ from typing import Any
 
 import psutil
 
-from storage import Store, StudyNotFoundError, load_study, load_trials, set_budget
+from storage import (
+    Store,
+    StudyNotFoundError,
+    count_done,
+    load_study,
+    load_trials,
+    set_budget,
+)
 from storage.coordination.leases import MAX_LOSSES
 from tests.fleet.conftest import Fleet, Process
 
@@ -120,9 +127,10 @@ def weather(fleet: Fleet, *, n_signals: int, seed: int) -> Counter[str]:
         time.sleep(storm.rng.uniform(*SETTLE_S))
     for timer in storm.timers:
         timer.join()
-    fleet.n_trials = len(storm.finished) + 4
     with fleet.store() as store:
         study_id = load_study(store, fleet.name).study_id
+        # More have ended while the last processes were stopped.
+        fleet.n_trials = count_done(store, study_id) + 4
         set_budget(store, study_id, n_trials=fleet.n_trials, timeout_s=None)
     wait(storm.run, storm)
     check(fleet)
@@ -141,7 +149,7 @@ def check(fleet: Fleet) -> None:
         with fleet.store() as store:
             rows = load_trials(store, load_study(store, fleet.name).study_id)
         counted = [row for row in rows if row.outcome is not None and row.outcome.counts]
-        assert len(counted) == fleet.n_trials
+        assert len(counted) == fleet.n_trials, len(counted)
         assert {row.state for row in rows} <= {"COMPLETE", "PRUNED"}
         for row in counted:
             if row.state == "COMPLETE":

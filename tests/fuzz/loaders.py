@@ -4,8 +4,9 @@ import json
 import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from PIL import Image
@@ -21,6 +22,7 @@ from search.settings.study_file import read_plan
 from search.studies.resolved_plan import resolve_plan
 from search.studies.space_table import read_space
 from spaces import SpaceError
+from spaces.models.backbones.weight_files import load_weights
 from storage import Store, StoreError
 from storage.studies.creation import create_study
 from tests.fuzz.mutations import (
@@ -32,6 +34,9 @@ from tests.fuzz.mutations import (
     damage_text,
     damage_toml,
 )
+
+if TYPE_CHECKING:
+    import keras
 
 OURS = (SearchError, SpaceError, StoreError)
 STUDY_FILE = """
@@ -150,6 +155,47 @@ def load_store(path: Path) -> object:
     return rank(f"sqlite:///{path}", "scans")
 
 
+def make_checkpoint(path: Path) -> None:
+    from search.training.checkpoint import Checkpoint, write_checkpoint
+
+    write_checkpoint(path, Checkpoint({"model/0": np.ones((2, 3))}, {"task": {}, "epoch": 3}))
+
+
+def load_checkpoint_file(path: Path) -> None:
+    from search.training.checkpoint import load_checkpoint
+
+    if (checkpoint := load_checkpoint(path)) is not None:
+        checkpoint.state.get("task")
+
+
+def make_features(path: Path) -> None:
+    np.save(path, np.ones((4, 2, 2, 3), np.float32))
+
+
+def load_features(path: Path) -> None:
+    from search.training.feature_cache import load_maps
+
+    if (maps := load_maps(path, 4)) is not None:
+        maps.sum()
+
+
+@cache
+def make_network() -> "keras.Model":
+    import keras
+
+    images = keras.Input((8, 8, 1))
+    maps = keras.layers.BatchNormalization()(keras.layers.Conv2D(2, 3)(images))
+    return keras.Model(images, keras.layers.Dense(2)(keras.layers.Flatten()(maps)), name="small")
+
+
+def make_weights(path: Path) -> None:
+    make_network().save_weights(path)
+
+
+def load_weight_file(path: Path) -> None:
+    load_weights(make_network(), path)
+
+
 damage_json = damage_text(JSON_VALUES, '{}[]:,"')
 
 
@@ -169,5 +215,10 @@ LOADERS: dict[str, Loader] = {
         ".keras", make_model, read_model_file, (damage_bytes, damage_member((damage_json,)))
     ),
     "prepared": Loader(".safetensors", make_prepared, load_prepared, (damage_bytes, damage_json)),
+    "checkpoint": Loader(
+        ".safetensors", make_checkpoint, load_checkpoint_file, (damage_bytes, damage_json)
+    ),
+    "features": Loader(".npy", make_features, load_features, (damage_bytes, damage_npy_header)),
+    "weights": Loader(".weights.h5", make_weights, load_weight_file),
     "store": Loader(".db", make_store, load_store),
 }
