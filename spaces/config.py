@@ -13,6 +13,7 @@ from spaces.errors import SpaceError
 from spaces.families import find_family
 from spaces.models.layers import Network
 from spaces.network_settings import Count, Head, LayerSettings, Optimizer
+from spaces.wording import shorten
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,5 +90,5 @@ def _first_problem(error: ValidationError | TypeError) -> str:
     if isinstance(error, TypeError):
         return str(error)
     first = error.errors()[0]
-    place = ".".join(map(str, first["loc"])) or "record"
-    return f"`{place}` = {first['input']!r} ({first['msg']})"
+    place = shorten(".".join(map(str, first["loc"]))) or "record"
+    return f"`{place}` = {shorten(repr(first['input']))} ({first['msg']})"

@@ -19,6 +19,7 @@ from search.data.cache import lock_shared
 from search.data.pixel_values import Range
 from search.data.source_api import SPLITS, Images
 from search.errors import DataError
+from spaces.wording import shorten
 
 FORMAT_VERSION = 1
 MAX_HEADER_BYTES = 16 * 2**20
@@ -76,9 +77,9 @@ class PreparedSet:
             return cls(path, _splits_of(tensors), metadata)
         except OSError as error:
             raise DataError(f"Cannot read the prepared set {path}: {error.strerror}.") from error
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise DataError(
-                f"Not a prepared set, or a damaged one: {path} ({error})."
+                f"Not a prepared set, or a damaged one: {path} ({shorten(str(error))})."
                 " Delete it and prepare the source again."
             ) from error
 

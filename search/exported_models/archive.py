@@ -148,5 +148,5 @@ def _read_record(path: Path, record: bytes | None) -> ModelFacts:
         return ModelFacts.model_validate_json(record)
     except ValidationError as error:
         first = error.errors()[0]
-        place = ".".join(map(str, first["loc"]))
+        place = shorten(".".join(map(str, first["loc"])))
         raise ModelError(f"The record of {path} is damaged: {place} {first['msg']}.") from error
