@@ -40,6 +40,7 @@ from storage.coordination.recovery import needs_recovery as needs_recovery
 from storage.coordination.recovery import recover as recover
 from storage.coordination.recovery import recover_once as recover_once
 from storage.coordination.recovery import release_trial as release_trial
+from storage.database.damaged_values import explaining_damage as explaining_damage
 from storage.database.error_messages import explain_store_error as explain_store_error
 from storage.database.error_messages import is_store_error as is_store_error
 from storage.database.store import Store as Store
@@ -48,6 +49,7 @@ from storage.database.url import absolute_store_url as absolute_store_url
 from storage.database.url import hide_passwords as hide_passwords
 from storage.database.url import shareable_store_url as shareable_store_url
 from storage.errors import LeaseLostError as LeaseLostError
+from storage.errors import StoreDamagedError as StoreDamagedError
 from storage.errors import StoreError as StoreError
 from storage.errors import StoreFullError as StoreFullError
 from storage.errors import StoreLostError as StoreLostError
@@ -67,6 +69,7 @@ from storage.inspection.trial_table import list_trials_to_keep as list_trials_to
 from storage.inspection.trial_table import load_trials as load_trials
 from storage.optuna_schema.bulk_insert import QueuedConfig as QueuedConfig
 from storage.optuna_schema.constraints import constraint_values as constraint_values
+from storage.stored_values import parse_object as parse_object
 from storage.studies.creation import CREATED_BY as CREATED_BY
 from storage.studies.creation import create_study as create_study
 from storage.studies.creation import enqueue as enqueue

@@ -17,6 +17,10 @@ class StoreVersionError(StoreError, RuntimeError):
     """Another version of convsearch or of Optuna wrote the store, or is installed."""
 
 
+class StoreDamagedError(StoreError, ValueError):
+    """The store holds a value that neither convsearch nor Optuna writes."""
+
+
 class StudyNotFoundError(StoreError, LookupError):
     """No study of that name is in the store."""
 

@@ -7,6 +7,8 @@ from typing import Literal
 
 from optuna.trial import TrialState
 
+from storage.stored_values import damaged_value, parse_object
+
 OutcomeKind = Literal["complete", "pruned", "unfit", "rejected", "repeat", "fail"]
 
 STATES: Mapping[OutcomeKind, TrialState] = {
@@ -58,5 +60,15 @@ class Outcome:
 
     @classmethod
     def from_json(cls, text: str) -> "Outcome":
-        """Read what `to_json` wrote."""
-        return cls(**json.loads(text))
+        """Read what `to_json` wrote.
+
+        Raises:
+            StoreDamagedError: If it is something else.
+        """
+        record = parse_object(text)
+        try:
+            outcome = cls(**record)
+            _ = outcome.state
+        except (TypeError, LookupError) as error:
+            raise damaged_value(text) from error
+        return outcome

@@ -3,7 +3,6 @@
 They belong to a study of their own, and so do not affect the confirmed one's sampler and ranking.
 """
 
-import json
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,7 +12,15 @@ from analysis.confirmation.comparison import MIN_SEEDS, Candidate, Confirmation,
 from analysis.confirmation_study import CONFIRMS_ATTRIBUTE, confirmation_name, origin_of_training
 from analysis.results.families import n_parameters
 from spaces.wording import plural
-from storage import Store, StudyNotFoundError, StudyRecord, TrialRow, TrialTable, load_study
+from storage import (
+    Store,
+    StudyNotFoundError,
+    StudyRecord,
+    TrialRow,
+    TrialTable,
+    load_study,
+    parse_object,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +154,7 @@ def gather_trainings(record: StudyRecord, rows: Sequence[TrialRow]) -> Trainings
 
 def is_confirmation_of(record: StudyRecord, confirmed: StudyRecord) -> bool:
     """Whether a study confirms another one, rather than an earlier one of its name."""
-    theirs, ours = json.loads(record.settings), json.loads(confirmed.settings)
+    theirs, ours = parse_object(record.settings), parse_object(confirmed.settings)
     known = theirs.get("confirms_creation")
     return isinstance(known, str) and known == ours.get("creation")
 

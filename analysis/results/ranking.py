@@ -173,8 +173,9 @@ def rank(
         record = find_study(opened, study)
         params = SHOWN_PARAMS if is_brief else None
         table = TrialTable(opened, record.study_id, params=params, attributes=SHOWN_ATTRIBUTES)
-        rows = table.read()
-    return rank_rows(study, rows, direction=record.direction, metric=metric, is_brief=is_brief)
+        return rank_rows(
+            study, table.read(), direction=record.direction, metric=metric, is_brief=is_brief
+        )
 
 
 def rank_rows(

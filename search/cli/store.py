@@ -1,6 +1,7 @@
 """Open the store of a command, and recover trials of dead workers."""
 
-from contextlib import AbstractContextManager, closing
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, closing, contextmanager
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ def open_for_reading(url: str | None) -> "AbstractContextManager[Store]":
     if not read_versions(store).is_current:
         store.close()
         store = Store.open(place, create=False)
-    return closing(store)
+    return _closing(store)
 
 
 def open_for_writing(url: str | None) -> "AbstractContextManager[Store]":
@@ -28,7 +29,15 @@ def open_for_writing(url: str | None) -> "AbstractContextManager[Store]":
     from search.settings.store_url import store_url
     from storage import Store
 
-    return closing(Store.open(store_url(url), create=False))
+    return _closing(Store.open(store_url(url), create=False))
+
+
+@contextmanager
+def _closing(store: "Store") -> "Iterator[Store]":
+    from storage import explaining_damage
+
+    with closing(store), explaining_damage(store.url):
+        yield store
 
 
 def recover_study(store: "Store", url: str | None, study: str, console: "Console") -> None:

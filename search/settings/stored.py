@@ -12,7 +12,7 @@ from search.errors import StudyMismatchError
 from search.settings.plan import SearchSettings, Table, TrainingSettings, TransferSettings
 from spaces import FamilyModule, Limits, SpaceError, locate_module
 from spaces.models.backbones import Mode
-from storage import Store, load_study
+from storage import Store, load_study, parse_object
 
 logger = logging.getLogger(__name__)
 
@@ -112,8 +112,12 @@ class StudySettings(Table):
 
 
 def creation_in(text: str) -> str:
-    """Return the `creation` in the JSON of a study's settings, without reading the others."""
-    return str(json.loads(text).get("creation", ""))
+    """Return the `creation` in the JSON of a study's settings, without reading the others.
+
+    Raises:
+        StoreDamagedError: If they are no JSON object.
+    """
+    return str(parse_object(text).get("creation", ""))
 
 
 def _version_in(text: str) -> str:

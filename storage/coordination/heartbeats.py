@@ -239,7 +239,7 @@ def _is_process_alive(pid: int, started_at: float) -> bool:
         process = psutil.Process(pid)
         is_same = abs(_started_at(process) - started_at) < 1.0
         return bool(is_same and process.status() != psutil.STATUS_ZOMBIE)
-    except psutil.NoSuchProcess:
+    except (psutil.NoSuchProcess, ValueError):  # The latter for a number that is no pid.
         return False
     except psutil.AccessDenied:
         return True

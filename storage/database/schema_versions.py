@@ -8,6 +8,7 @@ from sqlalchemy.engine import Engine
 from storage import tables
 from storage.errors import StoreError, StoreVersionError
 from storage.optuna_schema import tables as optuna_tables
+from storage.stored_values import damaged_value
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +34,8 @@ class DatabaseSchema:
         others = self.names - optuna_tables.TABLE_NAMES - tables.metadata.tables.keys()
         if others and "version_info" not in self.names:
             raise StoreError(f"{shown_url} holds something else. Name another store with --store.")
+        if self.ours is not None and self.ours < 1:
+            raise damaged_value(self.ours, f"in {tables.versions.name}")
         if self.ours is not None and self.ours > tables.SCHEMA_VERSION:
             raise StoreVersionError(
                 f"{shown_url} was written by a newer convsearch (schema {self.ours}, this one "

@@ -13,6 +13,7 @@ from optuna.exceptions import StorageInternalError
 from sqlalchemy.engine import URL, Connection, Engine
 from sqlalchemy.exc import SQLAlchemyError
 
+from storage.database.damaged_values import explaining_damage
 from storage.database.error_messages import explain_store_error
 from storage.database.identity import watch_identity
 from storage.database.opening import (
@@ -87,7 +88,7 @@ class Store:
 
     @classmethod
     def _open_once(cls, parsed: URL, mode: Mode) -> "Store":
-        with explaining_errors(parsed, mode), ExitStack() as undo:
+        with explaining_errors(parsed, mode), explaining_damage(parsed), ExitStack() as undo:
             check_location(parsed, mode)
             file, folder, server = sqlite_path(parsed), embedded_folder(parsed), None
             if file is not None and mode is Mode.CREATE:
@@ -194,7 +195,8 @@ def opened_store(store: Store | str) -> Iterator[Store]:
         return
     opened = Store.open(store, create=False)
     try:
-        yield opened
+        with explaining_damage(opened.url):
+            yield opened
     except (SQLAlchemyError, StorageInternalError, UnicodeDecodeError) as error:
         raise StoreError(
             f"Cannot read {opened.shown_url}: {explain_store_error(error)}"

@@ -68,7 +68,7 @@ def _load_curves(connection: Connection, selection: TrialSelection) -> dict[int,
         sa.select(
             epochs.c.trial_id,
             sa.func.max(epochs.c.epoch).label("n_epochs"),
-            sa.func.sum(epochs.c.seconds).label("seconds"),
+            sa.func.coalesce(sa.func.sum(epochs.c.seconds), 0.0).label("seconds"),
             sa.func.max(epochs.c.val_accuracy).label("best"),
             sa.func.max(epochs.c.memory_mb).label("memory_mb"),
         )

@@ -23,6 +23,7 @@ from storage.optuna_schema.writes import (
     report_row,
     value_row,
 )
+from storage.stored_values import parse_object
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +90,7 @@ def _load_queued(connection: Connection, study_id: int) -> list[tuple[Attributes
             system.c.key == FIXED_PARAMS,
         )
     )
-    params = {trial_id: json.loads(text) for trial_id, text in connection.execute(query)}
+    params = {trial_id: parse_object(text) for trial_id, text in connection.execute(query)}
     selection = TrialSelection([study_id], list(params))
     attributes = read_attributes(connection, selection, tables.user_attributes)
     return [(params[trial_id], attributes[trial_id]) for trial_id in params]

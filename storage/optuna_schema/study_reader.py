@@ -1,6 +1,5 @@
 """Optuna's studies, read by plain SQL: equal to those of Optuna's own storage."""
 
-import json
 from collections import defaultdict
 from typing import Any
 
@@ -14,6 +13,7 @@ from storage.optuna_schema.tables import (
     study_attributes,
     study_user_attributes,
 )
+from storage.stored_values import parse_json
 
 
 def load_frozen_studies(connection: sa.Connection) -> list[FrozenStudy]:
@@ -39,5 +39,5 @@ def load_frozen_studies(connection: sa.Connection) -> list[FrozenStudy]:
 def _read(connection: sa.Connection, table: sa.TableClause) -> dict[int, dict[str, Any]]:
     found: dict[int, dict[str, Any]] = defaultdict(dict)
     for study_id, key, text in connection.execute(sa.select(table)):
-        found[study_id][key] = json.loads(text)
+        found[study_id][key] = parse_json(text)
     return found

@@ -6,6 +6,8 @@ from datetime import UTC, datetime
 import sqlalchemy as sa
 from optuna.trial import TrialState
 
+from storage.stored_values import damaged_value
+
 REVISION = "v3.2.0.a"
 """Optuna's revision of the tables described here; a store of this revision needs no migration."""
 
@@ -98,7 +100,11 @@ NON_FINITE = {"INF_POS": math.inf, "INF_NEG": -math.inf, "NAN": math.nan}
 
 def from_stored(value: float | None, kind: str) -> float:
     """Return the number that Optuna stored."""
-    return NON_FINITE[kind] if value is None else value
+    if value is not None:
+        return value
+    if kind not in NON_FINITE:
+        raise damaged_value(value, f"for a number that is {kind}")
+    return NON_FINITE[kind]
 
 
 def to_stored(value: float) -> tuple[float | None, str]:

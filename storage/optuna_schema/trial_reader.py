@@ -3,7 +3,6 @@
 `RDBStorage` makes an object of each row of six tables, and parses each distribution again.
 """
 
-import json
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -24,6 +23,7 @@ from storage.optuna_schema.tables import (
     user_attributes,
     values,
 )
+from storage.stored_values import damaged_value, parse_json
 
 MAX_IDS_PER_QUERY = 500
 """A query for more trials than this does not list their ids."""
@@ -37,8 +37,15 @@ def read_distribution(text: str) -> BaseDistribution:
     """Return the distribution that Optuna wrote as JSON; trials share it unchanged."""
     known = _distributions.get(text)
     if known is None:
-        known = _distributions[text] = json_to_distribution(text)
+        known = _distributions[text] = _parse_distribution(text)
     return known
+
+
+def _parse_distribution(text: str) -> BaseDistribution:
+    try:
+        return json_to_distribution(text)
+    except (ValueError, TypeError, LookupError, AttributeError, RecursionError) as error:
+        raise damaged_value(text) from error
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +136,10 @@ def read_params(
 
 def _read_value(text: str, value: float) -> tuple[Any, BaseDistribution]:
     distribution = read_distribution(text)
-    known = distribution.to_external_repr(value), distribution
+    try:
+        known = distribution.to_external_repr(value), distribution
+    except (ValueError, TypeError, LookupError, OverflowError) as error:
+        raise damaged_value(value) from error
     if not isinstance(distribution, FloatDistribution):
         _external_values[text, value] = known
     return known
@@ -150,7 +160,7 @@ class JsonAttributes(Mapping[str, Any]):
 
     def __getitem__(self, key: str) -> Any:
         if key not in self._found:
-            self._found[key] = json.loads(self._texts[key])
+            self._found[key] = parse_json(self._texts[key])
         return self._found[key]
 
     def __contains__(self, key: object) -> bool:
@@ -173,7 +183,7 @@ def read_attributes(
     query = selection.select(table, "key", "value_json").where(*conditions)
     found: defaultdict[int, dict[str, Any]] = defaultdict(dict)
     for trial_id, key, text in connection.execute(query):
-        found[trial_id][key] = json.loads(text)
+        found[trial_id][key] = parse_json(text)
     return found
 
 

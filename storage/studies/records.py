@@ -17,6 +17,9 @@ from storage.optuna_schema.tables import studies as optuna_studies
 from storage.optuna_schema.writes import lock_optuna_study
 from storage.tables import studies
 
+MAX_SHOWN_NAMES, MAX_SHOWN_NAME = 20, 60
+"""How many names of studies an error lists, and their characters."""
+
 
 @dataclass(frozen=True, slots=True)
 class StudyRecord:
@@ -93,7 +96,10 @@ def find_study(store: Store, name: str) -> StudyRecord:
 
 
 def _not_found(store: Store, name: str) -> StudyNotFoundError:
-    known = ", ".join(list_all_studies(store)) or "none"
+    names = [name[:MAX_SHOWN_NAME] for name in list_all_studies(store)]
+    known = ", ".join(names[:MAX_SHOWN_NAMES]) or "none"
+    if len(names) > MAX_SHOWN_NAMES:
+        known += f" and {len(names) - MAX_SHOWN_NAMES:,} more"
     return StudyNotFoundError(
         f"There is no study {name!r} in {store.shown_url}. Studies there: {known}."
     )

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from PIL import Image
 
-from analysis import rank
+from analysis import load_status, rank
 from search.data import DataSettings, PreparedSet, prepare
 from search.data.decode import DECODE_ERRORS, decode_with_notes
 from search.data.open_source import open_source
@@ -23,7 +23,19 @@ from search.studies.resolved_plan import resolve_plan
 from search.studies.space_table import read_space
 from spaces import SpaceError
 from spaces.models.backbones.weight_files import load_weights
-from storage import Store, StoreError
+from storage import (
+    EpochRow,
+    Outcome,
+    Store,
+    StoreError,
+    begin_trial,
+    finish_trial,
+    load_optuna_study,
+    open_trial,
+    opened_store,
+    record_epoch,
+    register_worker,
+)
 from storage.studies.creation import create_study
 from tests.fuzz.mutations import (
     JSON_VALUES,
@@ -31,6 +43,7 @@ from tests.fuzz.mutations import (
     damage_bytes,
     damage_member,
     damage_npy_header,
+    damage_stored_value,
     damage_text,
     damage_toml,
 )
@@ -143,7 +156,21 @@ def load_prepared(path: Path) -> None:
 
 def make_store(path: Path) -> None:
     store = Store.open(f"sqlite:///{path}")
-    create_study(store, "scans", settings="{}", n_trials=3)
+    study = create_study(store, "scans", settings="{}", n_trials=3)[0]
+    worker_id = register_worker(store, study.study_id)
+    for number in range(3):
+        lease = begin_trial(store, study.study_id, worker_id)
+        assert lease is not None
+        trial, pending = open_trial(store, load_optuna_study(store, "scans"), lease.trial_id)
+        trial.suggest_categorical("optimizer", ["adam", "sgd"])
+        trial.suggest_int("stages", 1, 3)
+        trial.set_user_attr("config", {"family": "plain", "optimizer": "adam"})
+        trial.set_constraint("size", -0.5)
+        trial.report(0.5, 1)
+        record_epoch(store, lease, EpochRow(1, 1, 0.5, 0.9, 0.1, 1e-3, 1.0, 0), pending)
+        outcome = Outcome("complete", value=0.5, metrics={"macro_auc": 0.7})
+        if number < 2:
+            finish_trial(store, lease, outcome, pending)
     with store.engine.connect() as connection:
         connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
     store.close()
@@ -152,7 +179,10 @@ def make_store(path: Path) -> None:
 def load_store(path: Path) -> object:
     for name in ("-wal", "-shm"):
         path.with_name(path.name + name).unlink(missing_ok=True)
-    return rank(f"sqlite:///{path}", "scans")
+    url = f"sqlite:///{path}"
+    with opened_store(url) as store:
+        load_status(store, "scans").to_json()
+    return rank(url, "scans").to_json()
 
 
 def make_checkpoint(path: Path) -> None:
@@ -220,5 +250,5 @@ LOADERS: dict[str, Loader] = {
     ),
     "features": Loader(".npy", make_features, load_features, (damage_bytes, damage_npy_header)),
     "weights": Loader(".weights.h5", make_weights, load_weight_file),
-    "store": Loader(".db", make_store, load_store),
+    "store": Loader(".db", make_store, load_store, (damage_bytes, damage_stored_value)),
 }

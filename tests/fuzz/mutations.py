@@ -2,8 +2,10 @@
 
 import io
 import random
+import sqlite3
 import zipfile
 from collections.abc import Callable
+from contextlib import closing, suppress
 
 Mutate = Callable[[bytes, random.Random], bytes]
 
@@ -97,3 +99,23 @@ def damage_npy_header(content: bytes, rng: random.Random) -> bytes:
     header, rest = content[10 : 10 + length], content[10 + length :]
     header = damage_text(NPY_HEADERS, " ,:{}()'")(header, rng)[:60_000]
     return content[:8] + len(header).to_bytes(2, "little") + header + rest
+
+
+def damage_stored_value(content: bytes, rng: random.Random) -> bytes:
+    """Put another value into a row of an SQLite store."""
+    with closing(sqlite3.connect(":memory:")) as database:
+        # Memory has no write-ahead log, which these two bytes ask for.
+        database.deserialize(content[:18] + b"\x01\x01" + content[20:])
+        tables = database.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall()
+        for _ in range(rng.choice((1, 1, 2))):
+            table = rng.choice(tables)[0]
+            columns = [row[1] for row in database.execute(f"PRAGMA table_info({table})")]
+            rows = database.execute(f"SELECT rowid FROM {table}").fetchall()
+            value = rng.choice((*JSON_VALUES, None, 7, -1, 2**62, 0.5, 1e308, b"\xff\x00"))
+            with suppress(sqlite3.IntegrityError):
+                database.execute(
+                    f"UPDATE {table} SET {rng.choice(columns)} = ? WHERE rowid = ?",
+                    (value, rng.choice(rows or [(1,)])[0]),
+                )
+        database.commit()
+        return database.serialize()

@@ -9,9 +9,9 @@ import pytest
 
 ROOT = Path(__file__).parents[3]
 HELD = """
-import time
+import os, time
 from search.machine.signals import stop_on_signal
-with stop_on_signal(lambda: print("stop", flush=True), lambda: print("now", flush=True)):
+with stop_on_signal(lambda: os.write(1, b"stop\\n"), lambda: os.write(1, b"now\\n")):
     print("ready", flush=True)
     while True:
         time.sleep(0.1)

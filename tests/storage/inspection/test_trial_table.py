@@ -4,7 +4,14 @@ import pytest
 import sqlalchemy as sa
 from optuna.trial import create_trial
 
-from storage import Store, TrialTable, create_study, list_trials_to_keep, load_optuna_study
+from storage import (
+    Store,
+    StoreDamagedError,
+    TrialTable,
+    create_study,
+    list_trials_to_keep,
+    load_optuna_study,
+)
 from storage.optuna_schema.tables import user_attributes
 
 
@@ -32,7 +39,7 @@ def test_attributes_that_nobody_uses_are_not_parsed(store: Store) -> None:
     assert row.attributes["parameters"] == 5
     assert set(row.attributes) == {"config", "parameters"}
     assert "other" not in row.attributes
-    with pytest.raises(ValueError, match="Expecting value"):
+    with pytest.raises(StoreDamagedError, match="it holds 'not JSON', which cannot be read"):
         row.attributes["config"]
 
 

@@ -1,0 +1,90 @@
+"""Values that no store should hold: SQLite takes any type in any column."""
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+
+import sqlalchemy as sa
+from sqlalchemy.engine import URL
+
+from storage import tables
+from storage.database.url import sqlite_path
+from storage.errors import StoreDamagedError
+from storage.optuna_schema import tables as optuna_tables
+from storage.stored_values import damaged_value
+
+_TYPES = {
+    "INT": ("integer",),
+    "BOOL": ("integer",),
+    "CHAR": ("text",),
+    "TEXT": ("text",),
+    "DATE": ("text",),
+    "BLOB": ("blob",),
+    "FLOA": ("real", "integer"),
+    "DOUB": ("real", "integer"),
+}
+"""What SQLite's `typeof` returns for the values of a column, by a part of its declared type."""
+
+
+@contextmanager
+def explaining_damage(url: URL) -> Iterator[None]:
+    """Turn an error of Python itself into a `StoreDamagedError` if a store holds such a value.
+
+    Without one, the error is ours, and is raised as it is.
+    """
+    try:
+        yield
+    except Exception as error:
+        path = sqlite_path(url)
+        if type(error).__module__ != "builtins" or path is None:
+            raise
+        damage = find_damaged_value(str(path))
+        if damage is None:
+            raise
+        raise damage from error
+
+
+def find_damaged_value(path: str) -> StoreDamagedError | None:
+    """Return the error for the first value that its column cannot have, None without one."""
+    with closing(sqlite3.connect(path)) as database:
+        rows = database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
+        known = optuna_tables.TABLE_NAMES | tables.metadata.tables.keys()
+        for table in sorted(known & {name for (name,) in rows}):
+            for _, column, declared, *_ in database.execute(f"PRAGMA table_info({table})"):
+                condition = _condition(table, column, declared)
+                query = f"SELECT {column} FROM {table} WHERE {condition} LIMIT 1"
+                for (value,) in database.execute(query):
+                    return damaged_value(value, f"in {table}.{column}")
+    return None
+
+
+def _condition(table: str, column: str, declared: str) -> str:
+    """Return the condition in SQL on values that a column cannot have."""
+    allowed = next((it for part, it in _TYPES.items() if part in declared), None)
+    conditions = []
+    if (table, column) in _NEVER_NULL:
+        conditions.append(f"{column} ISNULL")
+    if allowed is not None:
+        conditions.append(f"typeof({column}) NOT IN ('null', {_quoted(allowed)})")
+    if "DATE" in declared:
+        conditions.append(f"{column} NOTNULL AND julianday({column}) ISNULL")
+    if (names := _ENUMS.get((table, column))) is not None:
+        conditions.append(f"{column} NOT IN ({_quoted(names)})")
+    return " OR ".join(conditions) or "FALSE"
+
+
+def _quoted(names: tuple[str, ...]) -> str:
+    return ", ".join(f"'{name}'" for name in names)
+
+
+_NEVER_NULL = {("trials", "number"), ("trials", "study_id")}
+"""Columns that Optuna declares without `NOT NULL`, and always fills."""
+_ENUMS = {
+    (table.name, column.name): tuple(column.type.enums)
+    for table in (
+        optuna_tables.trials, optuna_tables.values, optuna_tables.reports, optuna_tables.directions
+    )
+    for column in table.columns
+    if isinstance(column.type, sa.Enum)
+}  # fmt: skip
+"""The values of Optuna's columns that have only a few, by table and column."""
