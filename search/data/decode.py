@@ -7,7 +7,7 @@ grey `(height, width)` or color `(height, width, 3)`, upright.
 import struct
 import warnings
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, BinaryIO, NamedTuple
 
@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
+from search.data.deep_color import DeepColor, deep_color_of, join_bytes, read_low_bytes
 from search.data.image_limits import PILLOW_LIMIT, check_image, too_large
 from search.data.jpeg import has_end, open_without_end
 from search.data.pixel_values import row_strips
@@ -63,23 +64,36 @@ def decode(path: str) -> Decoded:
         return Decoded(_as_array(image), _LACKS_END in image.info)
 
 
-def decode_with_notes(path: str) -> tuple[NDArray[Any], tuple[str, ...]]:
-    """Read an image as `decode` does, with notes on what was left out."""
-    with _open(path) as image:
+def decode_with_notes(
+    path: str, *, keeps_deep_color: bool = False
+) -> tuple[NDArray[Any], tuple[str, ...]]:
+    """Read an image as `decode` does, with notes on what was left out.
+
+    With `keeps_deep_color`, color of 16 bits a channel is uint16, and not only its high bytes.
+    """
+    kinds: list[DeepColor | None] = []
+    with _open(path, lambda opened: kinds.append(deep_color_of(opened))) as image:
         left = {
             "only the first of several pages": getattr(image, "is_animated", False),
             "transparent parts made black": _is_transparent(image),
             "its end marker is missing": _LACKS_END in image.info,
         }
-        return _as_array(image), tuple(note for note, is_so in left.items() if is_so)
+        notes = tuple(note for note, is_so in left.items() if is_so)
+        if kinds[0] is None or not keeps_deep_color:
+            return _as_array(image), notes
+        with _open(path, read_low_bytes) as low:
+            return join_bytes(kinds[0], image, low), notes
 
 
 @contextmanager
-def _open(path: str) -> Iterator[Image.Image]:
+def _open(
+    path: str, before_load: Callable[[Image.Image], None] = lambda _: None
+) -> Iterator[Image.Image]:
     """Open the first image of a file, loaded and upright."""
     try:
         with open(path, "rb") as file, Image.open(file, formats=FORMATS) as opened:  # noqa: PTH123
             check_image(opened, path)
+            before_load(opened)
             image = _load(opened, file)
             if image.format == "TIFF" or not _ORIENTATION_KEYS.isdisjoint(image.info):
                 ImageOps.exif_transpose(image, in_place=True)

@@ -34,7 +34,7 @@ def prepare_image(
     try:
         if path.exists() and not path.is_file():
             return UnreadableImage("not a file")
-        pixels, left = decode_with_notes(str(path))
+        pixels, left = decode_with_notes(str(path), keeps_deep_color=pixel_range is not None)
         levels = to_uint8(pixels, pixel_range)
     except DataError as error:  # It is too large.
         return UnreadableImage(str(error))

@@ -47,6 +47,7 @@ from tests.fuzz.mutations import (
     damage_text,
     damage_toml,
 )
+from tests.search.data.deep_files import save_deep_png
 
 if TYPE_CHECKING:
     import keras
@@ -229,14 +230,20 @@ def load_weight_file(path: Path) -> None:
 damage_json = damage_text(JSON_VALUES, '{}[]:,"')
 
 
+def make_deep_png(path: Path) -> None:
+    values = np.random.default_rng(0).integers(0, 65536, (24, 20, 4)).astype(np.uint16)
+    save_deep_png(path, values)
+
+
 def load_image(path: Path) -> Any:
-    return decode_with_notes(str(path))
+    return decode_with_notes(str(path), keeps_deep_color=True)
 
 
 IMAGE_ERRORS = (DataError, *DECODE_ERRORS)
 LOADERS: dict[str, Loader] = {
     "npz": Loader(".npz", make_npz, load_npz, (damage_bytes, damage_member((damage_npy_header,)))),
     "png": Loader(".png", make_image("PNG", "RGB"), load_image, errors=IMAGE_ERRORS),
+    "deep png": Loader(".png", make_deep_png, load_image, errors=IMAGE_ERRORS),
     "jpg": Loader(".jpg", make_image("JPEG", "L"), load_image, errors=IMAGE_ERRORS),
     "bmp": Loader(".bmp", make_image("BMP", "P"), load_image, errors=IMAGE_ERRORS),
     "tif": Loader(".tif", make_image("TIFF", "L"), load_image, errors=IMAGE_ERRORS),
