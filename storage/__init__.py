@@ -40,7 +40,6 @@ from storage.coordination.recovery import needs_recovery as needs_recovery
 from storage.coordination.recovery import recover as recover
 from storage.coordination.recovery import recover_once as recover_once
 from storage.coordination.recovery import release_trial as release_trial
-from storage.database.damaged_values import explaining_damage as explaining_damage
 from storage.database.error_messages import explain_store_error as explain_store_error
 from storage.database.error_messages import is_store_error as is_store_error
 from storage.database.store import Store as Store

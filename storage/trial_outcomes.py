@@ -70,5 +70,8 @@ class Outcome:
             outcome = cls(**record)
             _ = outcome.state
         except (TypeError, LookupError) as error:
-            raise damaged_value(text) from error
+            raise damaged_value(text, "as an outcome") from error
+        is_sound = isinstance(outcome.reason, str) and isinstance(outcome.metrics, dict)
+        if not is_sound or not isinstance(outcome.value, int | float | None):
+            raise damaged_value(text, "as an outcome")
         return outcome

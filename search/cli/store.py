@@ -1,7 +1,5 @@
 """Open the store of a command, and recover trials of dead workers."""
 
-from collections.abc import Iterator
-from contextlib import AbstractContextManager, closing, contextmanager
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -10,7 +8,7 @@ if TYPE_CHECKING:
     from storage import Store
 
 
-def open_for_reading(url: str | None) -> "AbstractContextManager[Store]":
+def open_for_reading(url: str | None) -> "Store":
     """Open a store read-only; an older one is upgraded first."""
     from search.settings.store_url import store_url
     from storage import Store
@@ -21,23 +19,15 @@ def open_for_reading(url: str | None) -> "AbstractContextManager[Store]":
     if not read_versions(store).is_current:
         store.close()
         store = Store.open(place, create=False)
-    return _closing(store)
+    return store
 
 
-def open_for_writing(url: str | None) -> "AbstractContextManager[Store]":
+def open_for_writing(url: str | None) -> "Store":
     """Open an existing store."""
     from search.settings.store_url import store_url
     from storage import Store
 
-    return _closing(Store.open(store_url(url), create=False))
-
-
-@contextmanager
-def _closing(store: "Store") -> "Iterator[Store]":
-    from storage import explaining_damage
-
-    with closing(store), explaining_damage(store.url):
-        yield store
+    return Store.open(store_url(url), create=False)
 
 
 def recover_study(store: "Store", url: str | None, study: str, console: "Console") -> None:

@@ -21,7 +21,10 @@ MAX_FILE_BYTES = 512 * 2**20
 MAX_TILE_PIXELS = 4 * 2**20
 """Of a TIFF's tile beyond the image: a whole tile is decoded for an image of one pixel."""
 MAX_SCANS = 100
-"""Of a progressive JPEG, which has about 10: a scan of 100 bytes is a pass over all pixels."""
+"""Of a JPEG, which has 4 at most, or about 10 if it is progressive: a scan of 10 bytes is a pass
+over all pixels."""
+_JPEG_FORMATS = ("JPEG", "MPO")
+"""Pillow calls a JPEG with several pictures MPO."""
 MAX_RLE_BYTES = 32 * 2**20
 """Of a run-length encoded BMP, which Pillow decodes in Python: 5 MB a second."""
 _TILE_SIDES = (322, 323)
@@ -43,7 +46,7 @@ def check_image(image: Image.Image, path: str) -> None:
     check_size(image.width, image.height, path)
     if image.format == "TIFF":
         _check_tiles(image, path)
-    elif image.format == "JPEG" and "progressive" in image.info:
+    elif image.format in _JPEG_FORMATS:
         _check_scans(image, path)
     elif image.info.get("compression") in _RLE and n_bytes > MAX_RLE_BYTES:
         raise DataError(

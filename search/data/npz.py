@@ -33,6 +33,7 @@ MAX_IMAGES = 2**21
 """Each takes 400 bytes beside its pixels; a gigabyte could hold 200 million of two by two."""
 MIN_SIDE = 2
 MAX_CLASSES = 10_000
+MAX_LABEL = 2**63 - 1
 MAX_NAME = 200
 """Characters in a label: a file's name can have as many."""
 NPZ_ERRORS = (
@@ -180,8 +181,14 @@ def _classes(
     path: Path, labels: Mapping[str, NDArray[Any]]
 ) -> tuple[tuple[str, ...], dict[str, NDArray[np.int64]]]:
     """Name the classes by their labels, in order, and return the positions of labels in them."""
-    if len({values.dtype.kind in "iu" for values in labels.values()}) > 1:
+    if len({values.dtype.kind.replace("u", "i") for values in labels.values()}) > 1:
         raise DataError(f"Expected labels of one kind, numbers or texts, in {path}.")
+    if any(values.dtype == np.uint64 and (values > MAX_LABEL).any() for values in labels.values()):
+        raise DataError(f"Expected labels of at most {MAX_LABEL:,} in {path}.")
+    labels = {
+        split: values.astype(np.int64) if values.dtype.kind in "iu" else values
+        for split, values in labels.items()
+    }
     found, positions = np.unique(np.concatenate(list(labels.values())), return_inverse=True)
     if len(found) > MAX_CLASSES:
         raise DataError(
@@ -200,7 +207,7 @@ def _class_name(path: Path, label: str | bytes | int) -> str:
         name.encode()  # Half of a surrogate pair cannot be written to a file.
     except UnicodeError as error:
         raise DataError(
-            f"Expected labels of Unicode text in {path}. Received: {label!r}."
+            f"Expected labels of Unicode text in {path}. Received: {shorten(repr(label))}."
         ) from error
     if not name.strip() or len(name) > MAX_NAME:
         raise DataError(
@@ -240,7 +247,16 @@ def _range(path: Path, parts: Mapping[str, NDArray[Any]]) -> Range | None:
                 f"Expected finite numbers in {_key(split, 'images')!r} of {path}."
                 " Received: NaN or infinity. Replace them."
             )
+    types = [images.dtype for images in parts.values()]
+    if len({it if it == np.uint8 else it.kind for it in types}) > 1:
+        raise DataError(
+            f"Expected images of one type in all splits of {path}: the values of the training"
+            f" images become 0 to 255 in all. Received: {', '.join(map(str, types))}."
+            " Save them alike."
+        )
     training = next(iter(parts.values()))
+    if not np.isfinite(float(training.max()) - float(training.min())):
+        raise DataError(f"Expected smaller numbers in {path}: their range is infinite.")
     return range_of_array(training) or (0.0, LARGEST_8_BIT)
 
 

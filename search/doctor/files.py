@@ -2,7 +2,6 @@
 
 import shutil
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from contextlib import closing
 from functools import partial
 from pathlib import Path
 
@@ -77,7 +76,7 @@ def _missing_weights(name: str, numbers: Sequence[int]) -> Finding:
 
 def _delete_unneeded(url: str, name: str) -> None:
     """Delete the files that are unneeded now, which may be fewer than before."""
-    with closing(Store.open(url, create=False)) as store:
+    with Store.open(url, create=False) as store:
         artifacts = Artifacts.of_study(StudySettings.load(store, name), store, name)
         study_id = find_study_id(store, name)
         artifacts.store.delete(_unneeded(store, study_id, artifacts))

@@ -1,6 +1,5 @@
 """Runs all checks, and repairs their findings."""
 
-from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
 
@@ -64,7 +63,7 @@ def _run_all(url: str) -> tuple[str, list[Finding]]:
     broken = check_file(url)
     if broken:
         return Store.show(url), broken
-    with closing(Store.inspect(url)) as store:
+    with Store.inspect(url) as store:
         versions = read_versions(store)
         findings = [*check_log(url), *check_versions(store, url, versions)]
         is_readable = versions.is_current and versions.ours is not None

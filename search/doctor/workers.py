@@ -1,7 +1,6 @@
 """Checks of workers, trials and budget for inconsistencies, and of machines' clocks."""
 
 from collections.abc import Callable
-from contextlib import closing
 
 from search.doctor.finding import Finding
 from storage import Store, list_workers
@@ -47,7 +46,7 @@ def check_faults(store: Store, url: str) -> list[Finding]:
     inconsistencies = find_inconsistencies(store)
 
     def fix() -> None:
-        with closing(Store.open(url, create=False)) as writable:
+        with Store.open(url, create=False) as writable:
             repair_inconsistencies(writable, inconsistencies)
 
     return [_finding(store, it, fix) for it in inconsistencies]

@@ -1,7 +1,6 @@
 """`confirm`: train the best configs again, compare them, and score the winner."""
 
 from collections.abc import Callable
-from contextlib import closing
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -124,7 +123,7 @@ def confirm(
     )
     callbacks = RunCallbacks(on_submit or RunCallbacks().on_submit, on_stop, view)
     run = run_submission(submission, gpus, callbacks, url=store)
-    with closing(Store.open(url, create=False)) as opened_store:
+    with Store.open(url, create=False) as opened_store:
         return _conclude(opened_store, study, run, opens_test=opens_test, on_score=on_score)
 
 

@@ -1,7 +1,6 @@
 """Gathering the facts of a report from a study; no network is run."""
 
 from collections.abc import Iterator, Mapping
-from contextlib import closing
 from copy import copy
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -71,7 +70,7 @@ def gather_facts(
     if isinstance(store, Store):
         gatherer = FactsGatherer.load(store, study, winner, trust_modules=trust_modules)
         return gatherer.facts(with_names=with_names)
-    with closing(Store.open(store_url(store), create=False)) as opened:
+    with Store.open(store_url(store), create=False) as opened:
         return gather_facts(
             opened, study, winner=winner, with_names=with_names, trust_modules=trust_modules
         )

@@ -1,7 +1,7 @@
 """`report`: write the results of a study as files, from its store alone."""
 
 from collections.abc import Callable
-from contextlib import ExitStack, closing
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from shlex import quote
@@ -88,7 +88,7 @@ def report(
     out, url, steps = Path(out), store_url(store), _StepProgress(progress, on_step)
     check_folder(out, is_forced=is_forced)
     with ExitStack() as stack:
-        with closing(Store.open(url, create=False)) as opened:
+        with Store.open(url, create=False) as opened:
             recover_with_confirmation(opened, study)
             gatherer = FactsGatherer.load(opened, study, trust_modules=trust_modules)
             if opens_test is None:

@@ -1,8 +1,8 @@
 """Values that no store should hold: SQLite takes any type in any column."""
 
 import sqlite3
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
+from pathlib import Path
 
 import sqlalchemy as sa
 from sqlalchemy.engine import URL
@@ -26,27 +26,34 @@ _TYPES = {
 """What SQLite's `typeof` returns for the values of a column, by a part of its declared type."""
 
 
-@contextmanager
-def explaining_damage(url: URL) -> Iterator[None]:
-    """Turn an error of Python itself into a `StoreDamagedError` if a store holds such a value.
+CAUSED = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
+"""What such a value causes when it is used."""
 
-    Without one, the error is ours, and is raised as it is.
+
+def damage_behind(error: BaseException | None, url: URL) -> StoreDamagedError | None:
+    """Return the error for a damaged value that another error may come from.
+
+    None if the error has other causes, has a message of ours already, or the store is sound.
+    """
+    path = sqlite_path(url)
+    if path is None or not isinstance(error, CAUSED) or type(error).__module__ != "builtins":
+        return None
+    return find_damaged_value(path)
+
+
+def find_damaged_value(path: Path) -> StoreDamagedError | None:
+    """Return the error for the first value that its column cannot have.
+
+    None if there is none, or if the file cannot be read. Nothing is created or changed.
     """
     try:
-        yield
-    except Exception as error:
-        path = sqlite_path(url)
-        if type(error).__module__ != "builtins" or path is None:
-            raise
-        damage = find_damaged_value(str(path))
-        if damage is None:
-            raise
-        raise damage from error
+        return _find_damaged_value(f"{path.absolute().as_uri()}?mode=ro")
+    except sqlite3.Error:
+        return None
 
 
-def find_damaged_value(path: str) -> StoreDamagedError | None:
-    """Return the error for the first value that its column cannot have, None without one."""
-    with closing(sqlite3.connect(path)) as database:
+def _find_damaged_value(uri: str) -> StoreDamagedError | None:
+    with closing(sqlite3.connect(uri, uri=True)) as database:
         rows = database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
         known = optuna_tables.TABLE_NAMES | tables.metadata.tables.keys()
         for table in sorted(known & {name for (name,) in rows}):
@@ -67,7 +74,9 @@ def _condition(table: str, column: str, declared: str) -> str:
     if allowed is not None:
         conditions.append(f"typeof({column}) NOT IN ('null', {_quoted(allowed)})")
     if "DATE" in declared:
-        conditions.append(f"{column} NOTNULL AND julianday({column}) ISNULL")
+        is_time = f"{column} GLOB '[0-9][0-9][0-9][0-9]-*' AND julianday({column}) NOTNULL"
+        is_cut = f"length(CAST({column} AS BLOB)) > length({column})"  # At a null character.
+        conditions.append(f"{column} NOTNULL AND (NOT ({is_time}) OR {is_cut})")
     if (names := _ENUMS.get((table, column))) is not None:
         conditions.append(f"{column} NOT IN ({_quoted(names)})")
     return " OR ".join(conditions) or "FALSE"

@@ -7,6 +7,7 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from storage.database.url import hide_passwords
 
+MAX_MESSAGE = 500
 ADVICE = (
     (
         r"password authentication failed|no password supplied",
@@ -72,7 +73,7 @@ def explain_store_error(error: BaseException) -> str:
 def driver_message(error: BaseException) -> str:
     """Return the first line of the driver's message, without SQLAlchemy's additions."""
     lines = str(_original(error)).strip().splitlines()
-    return lines[0] if lines else type(_original(error)).__name__
+    return lines[0][:MAX_MESSAGE] if lines else type(_original(error)).__name__
 
 
 def is_store_error(error: BaseException) -> bool:

@@ -13,6 +13,7 @@ from sqlalchemy.engine import URL, Connection, Engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from storage import tables
+from storage.database.damaged_values import damage_behind
 from storage.database.engine import (
     SQLITE_TIMEOUT_S,
     connect_args,
@@ -221,3 +222,7 @@ def explaining_errors(url: URL, mode: Mode) -> Iterator[None]:
         ) from error
     except RuntimeError as error:
         raise StoreVersionError(f"{show_url(url)}: {explain_store_error(error)}") from error
+    except Exception as error:
+        if (damage := damage_behind(error, url)) is None:
+            raise
+        raise damage from error

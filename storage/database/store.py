@@ -6,6 +6,7 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Self
 
 import optuna
 import sqlalchemy as sa
@@ -13,7 +14,7 @@ from optuna.exceptions import StorageInternalError
 from sqlalchemy.engine import URL, Connection, Engine
 from sqlalchemy.exc import SQLAlchemyError
 
-from storage.database.damaged_values import explaining_damage
+from storage.database.damaged_values import damage_behind
 from storage.database.error_messages import explain_store_error
 from storage.database.identity import watch_identity
 from storage.database.opening import (
@@ -88,7 +89,7 @@ class Store:
 
     @classmethod
     def _open_once(cls, parsed: URL, mode: Mode) -> "Store":
-        with explaining_errors(parsed, mode), explaining_damage(parsed), ExitStack() as undo:
+        with explaining_errors(parsed, mode), ExitStack() as undo:
             check_location(parsed, mode)
             file, folder, server = sqlite_path(parsed), embedded_folder(parsed), None
             if file is not None and mode is Mode.CREATE:
@@ -176,6 +177,14 @@ class Store:
             ).scalar_one()
         )
 
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
+        self.close()
+        if (damage := damage_behind(error, self.url)) is not None:
+            raise damage from error
+
     def close(self) -> None:
         """Close all connections."""
         self.optuna_storage.close()
@@ -193,16 +202,13 @@ def opened_store(store: Store | str) -> Iterator[Store]:
     if isinstance(store, Store):
         yield store
         return
-    opened = Store.open(store, create=False)
-    try:
-        with explaining_damage(opened.url):
+    with Store.open(store, create=False) as opened:
+        try:
             yield opened
-    except (SQLAlchemyError, StorageInternalError, UnicodeDecodeError) as error:
-        raise StoreError(
-            f"Cannot read {opened.shown_url}: {explain_store_error(error)}"
-        ) from error
-    finally:
-        opened.close()
+        except (SQLAlchemyError, StorageInternalError, UnicodeDecodeError) as error:
+            raise StoreError(
+                f"Cannot read {opened.shown_url}: {explain_store_error(error)}"
+            ) from error
 
 
 class _ServerCheck:

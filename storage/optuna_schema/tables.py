@@ -103,7 +103,7 @@ def from_stored(value: float | None, kind: str) -> float:
     if value is not None:
         return value
     if kind not in NON_FINITE:
-        raise damaged_value(value, f"for a number that is {kind}")
+        raise damaged_value(value, f"for a number marked {kind}")
     return NON_FINITE[kind]
 
 

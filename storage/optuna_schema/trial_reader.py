@@ -9,7 +9,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
-from optuna.distributions import BaseDistribution, FloatDistribution, json_to_distribution
+from optuna.distributions import (
+    BaseDistribution,
+    CategoricalDistribution,
+    FloatDistribution,
+    json_to_distribution,
+)
 from optuna.trial import FrozenTrial
 from sqlalchemy.engine import Connection
 
@@ -45,7 +50,7 @@ def _parse_distribution(text: str) -> BaseDistribution:
     try:
         return json_to_distribution(text)
     except (ValueError, TypeError, LookupError, AttributeError, RecursionError) as error:
-        raise damaged_value(text) from error
+        raise damaged_value(text, "in trial_params.distribution_json") from error
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,9 +142,11 @@ def read_params(
 def _read_value(text: str, value: float) -> tuple[Any, BaseDistribution]:
     distribution = read_distribution(text)
     try:
+        if isinstance(distribution, CategoricalDistribution) and value < 0:
+            raise IndexError(value)
         known = distribution.to_external_repr(value), distribution
     except (ValueError, TypeError, LookupError, OverflowError) as error:
-        raise damaged_value(value) from error
+        raise damaged_value(value, "in trial_params.param_value") from error
     if not isinstance(distribution, FloatDistribution):
         _external_values[text, value] = known
     return known

@@ -34,6 +34,7 @@ def stop(
 
     with open_for_writing(store) as opened_store:
         record = load_study(opened_store, study)
+        place = opened_store.shown_url if store else None
         set_stopped(opened_store, record.study_id, True)
         deadline = time.monotonic() + timeout
         n_said = None
@@ -48,6 +49,6 @@ def stop(
                 )
             if len(alive) != n_said:
                 n_said = len(alive)
-                show_stopped(stderr_console(), study, alive, is_waiting=True)
+                show_stopped(stderr_console(), study, alive, place, is_waiting=True)
             time.sleep(POLL_S)
-    show_stopped(stdout_console(), study, alive, is_waiting=False)
+    show_stopped(stdout_console(), study, alive, place, is_waiting=False)

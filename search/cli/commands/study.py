@@ -101,7 +101,10 @@ def fork(
         forked = fork_study(
             opened_store, study, resolve_plan(plan), count_taken=count_taken, progress=progress
         )
-    print_result(forked, lambda console, found: show_fork(console, study, found), as_json=json)
+        place = opened_store.shown_url if store else None
+    print_result(
+        forked, lambda console, found: show_fork(console, study, found, place), as_json=json
+    )
 
 
 @app.command()

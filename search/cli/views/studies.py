@@ -106,7 +106,7 @@ def _limits(limits: Limits) -> str:
     return ", ".join(f"{most:,.0f} {what}" for most, what in parts if most is not None)
 
 
-def show_fork(console: Console, old: str, forked: Fork) -> None:
+def show_fork(console: Console, old: str, forked: Fork, store_url: str | None) -> None:
     """Show what a fork copied and the command that runs it."""
     record = forked.submission.record
     print_line(
@@ -123,7 +123,7 @@ def show_fork(console: Console, old: str, forked: Fork) -> None:
         console,
         f"Its budget is {show_budget(record.n_trials, record.timeout_s)}"
         f"{', of which these count' if forked.counts_taken else ' of new trials'}. "
-        f"Next: convsearch worker {record.name}",
+        f"Next: convsearch worker {quote(record.name)}{needed_options(store_url)}",
     )
 
 
@@ -141,7 +141,12 @@ def show_removal(console: Console, name: str, removal: DeletionSummary) -> None:
 
 
 def show_stopped(
-    console: Console, name: str, alive: Sequence[WorkerRow], *, is_waiting: bool
+    console: Console,
+    name: str,
+    alive: Sequence[WorkerRow],
+    store_url: str | None,
+    *,
+    is_waiting: bool,
 ) -> None:
     """Show that a study is stopped, and which workers still run."""
     if is_waiting:
@@ -150,7 +155,7 @@ def show_stopped(
     elif alive:
         print_line(console, f"Study {name} is stopped; {plural(len(alive), 'worker')} will stop.")
     else:
-        again = f"`convsearch study resume {quote(name)}`"
+        again = f"`convsearch study resume {quote(name)}{needed_options(store_url)}`"
         print_line(
             console, f"Study {name} is stopped; no worker is running. {again} opens it again."
         )

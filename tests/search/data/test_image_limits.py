@@ -69,14 +69,15 @@ def test_tiff_whose_tile_dwarfs_its_image_is_refused(tmp_path: Path) -> None:
     assert decode(small).shape == (8, 8)
 
 
-def test_jpeg_of_many_scans_is_refused(tmp_path: Path) -> None:
+@pytest.mark.parametrize("progressive", [False, True])
+def test_jpeg_of_many_scans_is_refused(tmp_path: Path, progressive: bool) -> None:
     content = io.BytesIO()
-    Image.new("L", (16, 16)).save(content, "JPEG", progressive=True)
+    Image.new("L", (16, 16)).save(content, "JPEG", progressive=progressive)
     whole = content.getvalue()
     last = whole[whole.rindex(b"\xff\xda") : -2]
     path = tmp_path / "scans.jpg"
-    path.write_bytes(whole[:-2] + last * 100 + whole[-2:])
-    with pytest.raises(DataError, match=r"at most 100 scans. Received: 106 in"):
+    path.write_bytes(whole[:-2] + last * 106 + whole[-2:])
+    with pytest.raises(DataError, match=r"at most 100 scans. Received: 1\d\d in"):
         decode(str(path))
     path.write_bytes(whole)
     assert decode(str(path)).shape == (16, 16)

@@ -8,6 +8,7 @@ import pytest
 
 from search.data import DataSettings, PreparedSet, prepare
 from search.data.npz import load_npz
+from search.data.open_source import open_source
 from search.errors import DataError
 
 MakeNpz = Callable[..., Path]
@@ -323,3 +324,27 @@ def test_damaged_bytes_never_escape_as_another_error(make_npz: MakeNpz) -> None:
         except DataError:
             n_refused += 1
     assert n_refused > 300
+
+
+@pytest.mark.parametrize("types", [(np.float32, np.uint8), (np.uint8, np.float64)])
+def test_splits_of_different_types_are_refused(tmp_path: Path, types: tuple[type, type]) -> None:
+    """One range serves all splits: a part of another type would be black or white."""
+    arrays = {}
+    for split, kind in zip(("train", "val"), types, strict=True):
+        arrays[f"{split}_images"] = np.ones((4, 8, 8), kind)
+        arrays[f"{split}_labels"] = np.arange(4) % 2
+    np.savez(tmp_path / "a.npz", **arrays)
+    with pytest.raises(DataError, match="images of one type in all splits"):
+        _ = open_source(DataSettings(source=str(tmp_path / "a.npz"))).classes
+
+
+def test_unsigned_and_signed_labels_are_the_same_classes(tmp_path: Path) -> None:
+    images = np.zeros((4, 8, 8), np.uint8)
+    np.savez(
+        tmp_path / "a.npz",
+        train_images=images,
+        train_labels=(np.arange(4) % 2).astype(np.uint64),
+        val_images=images,
+        val_labels=np.arange(4) % 2,
+    )
+    assert open_source(DataSettings(source=str(tmp_path / "a.npz"))).classes == ("0", "1")

@@ -8,6 +8,7 @@ import pytest
 
 from analysis import load_status, rank
 from storage import StoreDamagedError, opened_store
+from storage.database.damaged_values import find_damaged_value
 from tests.fuzz.loaders import make_store
 
 DAMAGE = {
@@ -19,6 +20,8 @@ DAMAGE = {
     "convsearch_version": "UPDATE convsearch_version SET schema_version = -1",
     "'nonsense'": "UPDATE trial_params SET distribution_json = 'nonsense'",
     "'[[[": f"UPDATE convsearch_leases SET outcome = '{'[' * 9000}'",
+    "trials.datetime_complete": "UPDATE trials SET datetime_complete = 'now'",
+    "as an outcome": """UPDATE convsearch_leases SET outcome = '{"kind": "fail", "metrics": 7}'""",
     "'5'": "UPDATE convsearch_leases SET outcome = '5'",
 }
 
@@ -34,6 +37,22 @@ def test_damaged_value_is_named(tmp_path: Path, place: str) -> None:
         rank(f"sqlite:///{path}", "scans").to_json()
     assert place in str(caught.value)
     assert len(str(caught.value)) < 250
+
+
+def test_error_that_no_value_causes_stays_as_it_is(tmp_path: Path) -> None:
+    path = tmp_path / "a.db"
+    make_store(path)
+    with closing(sqlite3.connect(path)) as database:
+        database.execute("UPDATE trials SET state = 'DONE'")
+        database.commit()
+    with pytest.raises(BrokenPipeError), opened_store(f"sqlite:///{path}"):
+        raise BrokenPipeError
+
+
+def test_search_for_damage_makes_no_store(tmp_path: Path) -> None:
+    path = tmp_path / "a.db"
+    assert find_damaged_value(path) is None
+    assert not path.exists()
 
 
 def test_error_over_a_sound_store_stays_as_it_is(tmp_path: Path) -> None:
