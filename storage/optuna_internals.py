@@ -147,9 +147,9 @@ class _ParameterColumns:
 
 
 class SplittingTPESampler(TPESampler):
-    """TPE with a constant liar for one trial, whose split of the earlier trials can be overridden.
+    """TPE with a constant liar for one trial; subclasses may split the earlier trials otherwise.
 
-    `split_trials` has to return the same lists each time.
+    An override of `split_trials` should return the same lists each time: they are read once.
     """
 
     def __init__(self, **options: Any) -> None:

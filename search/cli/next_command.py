@@ -4,7 +4,7 @@ from shlex import quote
 
 
 def needed_options(store_url: str | None, *, trusts_modules: bool = False) -> str:
-    """Return the options after a blank, quoted for a shell; empty if none is needed.
+    """Return the options with a leading space, quoted for a shell; empty if none is needed.
 
     `store_url` is without its password, and empty or None for the default store.
     """

@@ -174,7 +174,7 @@ def _client_of(proxy: str | None) -> Callable[[str], str | None]:
 
 
 def _options(listener: Listener, proxy: str | None, limits: ConnectionLimits) -> dict[str, Any]:
-    """Return waitress' options; it also refuses bodies of exactly the maximum size."""
+    """Return waitress' options; waitress also refuses bodies of exactly the maximum size."""
     from analysis.dashboard.guard import MAX_BODY_BYTES
 
     trusted: dict[str, Any] = {}

@@ -16,8 +16,8 @@ from search.data.source_api import ImageInfo, Images, Item, UnreadableImage
 class Arrays:
     """Images and labels of a source by split; the only split is `""` if the source has none.
 
-    Images are uint8 `(n, height, width)` or `(n, height, width, 3)`. `pixel_range` are the values
-    that became 0 and 255; None if they are as in the source.
+    Images are uint8 `(n, height, width)` or `(n, height, width, 3)`. `pixel_range` holds the
+    values that became 0 and 255; None if they are as in the source.
     """
 
     classes: tuple[str, ...]

@@ -28,7 +28,7 @@ def prepare_image(
     """Read a PNG, JPEG, BMP or TIFF and stretch it to `size` pixels a side.
 
     `channels` is 1 or 3; `color` is `grey`, `rgb`, or `auto`, which makes images without real
-    color grey. `pixel_range` are the values of training images that became 0 and 255. To be
+    color grey. `pixel_range` holds the values of training images that became 0 and 255. To be
     called within `strict_pillow_warnings`, like all decoding.
     """
     try:

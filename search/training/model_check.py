@@ -60,7 +60,10 @@ def check_model(path: str) -> int:
 
 
 def _check_arrays(file: IO[bytes], n_bytes: int) -> None:
-    """Refuse arrays that are packed, missing or elsewhere: Keras writes plain ones."""
+    """Refuse arrays that are packed, missing or elsewhere: Keras writes plain ones.
+
+    Links are not followed; Keras refuses them when it loads the model.
+    """
     n_objects = unpacked = 0
 
     def visit(name: str, item: Any) -> None:
@@ -72,7 +75,9 @@ def _check_arrays(file: IO[bytes], n_bytes: int) -> None:
             unpacked += item.nbytes
             is_plain = item.dtype.kind != "O" and item.chunks is None and not item.external
             if not is_plain or item.nbytes != item.id.get_storage_size():
-                raise CostlyModelError(f"its weights {name} are not stored as they are")
+                raise CostlyModelError(
+                    f"its weights {name} are not a plain, whole array of numbers"
+                )
 
     with h5py.File(file, "r") as weights:
         weights.visititems(visit)

@@ -65,7 +65,7 @@ class Supervisor:
             time.sleep(POLL_S)
 
     def remove_socket_folder(self) -> None:
-        """Remove the folder of the socket if it is not inside the data folder."""
+        """Remove the folder of the socket if it is not inside the store's folder."""
         socket_folder = Path(self.options.socket)
         if self.folder not in socket_folder.parents:
             with contextlib.suppress(OSError):

@@ -18,7 +18,7 @@ from storage.optuna_schema.writes import lock_optuna_study
 from storage.tables import studies
 
 MAX_SHOWN_NAMES, MAX_SHOWN_NAME = 20, 60
-"""How many names of studies an error lists, and their characters."""
+"""Most names of studies that an error lists, and most characters of each."""
 
 
 @dataclass(frozen=True, slots=True)
