@@ -24,7 +24,7 @@ from analysis.dashboard.study_cache import StudyCache
 from analysis.dashboard.study_page import DatasetFactsLoader, StudyPage
 from analysis.dashboard.user_notes import extract_user_note
 from analysis.report.cautions import FEW_FOR_IMPORTANCE
-from storage import Store, StoreError, find_study_of_trial, hide_passwords
+from storage import Store, StoreDamagedError, StoreError, find_study_of_trial, hide_passwords
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
@@ -92,6 +92,8 @@ class Dashboard:
         """Respond to a request."""
         try:
             response = self._respond(environ)
+        except StoreDamagedError as error:
+            response = Response.error(HTTPStatus.INTERNAL_SERVER_ERROR, str(error))
         except StoreError as error:
             response = Response.error(
                 HTTPStatus.SERVICE_UNAVAILABLE, hide_passwords(str(error)), ("Retry-After", "5")

@@ -303,6 +303,15 @@ def test_trial_that_was_never_trained_is_not_shown_as_pruned_or_failed(
     assert [it["state"] for it in detail(Dashboard(store), ours).json["trials"]] == [state]
 
 
+def test_damaged_value_is_no_reason_to_try_again(store: Store, study: optuna.Study) -> None:
+    with store.write() as connection:
+        connection.execute(sa.update(system_attributes).values(value_json="nonsense"))
+    answer = ask(Dashboard(store), f"/api/studies/{study._study_id}?after=0")
+    assert answer.status == HTTPStatus.INTERNAL_SERVER_ERROR
+    assert "'nonsense', which cannot be read" in answer.json["reason"]
+    assert "retry-after" not in answer.headers
+
+
 def test_few_requests_wait_for_a_slow_response_and_others_are_refused() -> None:
     slow_responses, going, made = SlowResponses(), threading.Event(), []
 
