@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from search.data.deep_color import DeepColor, deep_color_of, join_bytes, read_low_bytes
-from search.data.image_limits import PILLOW_LIMIT, check_image, too_large
+from search.data.image_limits import MAX_DEEP_PIXELS, PILLOW_LIMIT, check_image, too_large
 from search.data.jpeg import has_end, open_without_end
 from search.data.pixel_values import row_strips
 
@@ -81,6 +81,9 @@ def decode_with_notes(
         notes = tuple(note for note, is_so in left.items() if is_so)
         if kinds[0] is None or not keeps_deep_color:
             return _as_array(image), notes
+        if image.width * image.height > MAX_DEEP_PIXELS:
+            size = f"{image.width:,} × {image.height:,} of 16-bit color"
+            raise too_large(size, path, MAX_DEEP_PIXELS)
         with _open(path, read_low_bytes) as low:
             return join_bytes(kinds[0], image, low), notes
 

@@ -13,6 +13,8 @@ from search.errors import DataError
 
 MAX_PIXELS = 64 * 2**20
 """At most 4 bytes each: 256 MiB of decoded pixels."""
+MAX_DEEP_PIXELS = MAX_PIXELS // 4
+"""Of color with 16 bits a channel where all bits are kept: 14 bytes each while they are joined."""
 PILLOW_LIMIT = Image.MAX_IMAGE_PIXELS or MAX_PIXELS
 """Pillow itself warns of larger images, or refuses them, before their size is known."""
 MAX_SIDE = 32 * 2**10
@@ -66,10 +68,10 @@ def check_size(width: int, height: int, place: str) -> None:
         )
 
 
-def too_large(received: str, place: str) -> DataError:
+def too_large(received: str, place: str, most: int = MAX_PIXELS) -> DataError:
     """Return the error for an image with too many pixels."""
     return DataError(
-        f"Expected images of at most {MAX_PIXELS // 2**20} megapixels (a larger one may be a"
+        f"Expected images of at most {most // 2**20} megapixels (a larger one may be a"
         f" decompression bomb). Received: {received} in {place}. Remove or shrink it."
     )
 

@@ -112,17 +112,18 @@ def confirm(
     url, local = store_url(store), local or StudyTable()
     gpus = choose_local_gpus(local)
     n_workers = len(gpus) or (None if local.workers == "auto" else local.workers)
-    submission = submit_confirmation(
-        Store.open(url, create=False),
-        study,
-        top=top,
-        n_seeds=n_seeds,
-        n_workers=n_workers,
-        trust_modules=trust_modules,
-        progress=progress,
-    )
     callbacks = RunCallbacks(on_submit or RunCallbacks().on_submit, on_stop, view)
-    run = run_submission(submission, gpus, callbacks, url=store)
+    with Store.open(url, create=False) as opened_store:
+        submission = submit_confirmation(
+            opened_store,
+            study,
+            top=top,
+            n_seeds=n_seeds,
+            n_workers=n_workers,
+            trust_modules=trust_modules,
+            progress=progress,
+        )
+        run = run_submission(submission, gpus, callbacks, url=store)
     with Store.open(url, create=False) as opened_store:
         return _conclude(opened_store, study, run, opens_test=opens_test, on_score=on_score)
 

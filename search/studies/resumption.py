@@ -24,9 +24,11 @@ def resume(store: Store, study: str, *, n_trials: int | None = None) -> Resumpti
     record = load_study(store, study)
     n_done = count_done(store, record.study_id)
     wanted = record.n_trials if n_trials is None else n_trials
-    if n_trials is None and wanted is not None and wanted <= n_done:
-        raise SettingsError(f"All {wanted} trials of {study} are done: name more with --trials.")
     if wanted is not None and wanted <= n_done:
+        if n_trials is None:
+            raise SettingsError(
+                f"All {wanted} trials of {study} are done: name more with --trials."
+            )
         raise SettingsError(
             f"Expected --trials of more than {n_done}, which are done in {study}. Received: "
             f"{wanted}"

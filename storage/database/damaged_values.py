@@ -24,8 +24,6 @@ _TYPES = {
     "DOUB": ("real", "integer"),
 }
 """What SQLite's `typeof` returns for the values of a column, by a part of its declared type."""
-
-
 CAUSED = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
 """What such a value causes when it is used."""
 

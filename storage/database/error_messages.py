@@ -8,6 +8,7 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from storage.database.url import hide_passwords
 
 MAX_MESSAGE = 500
+"""Characters of a driver's message: it may repeat a value of the store."""
 ADVICE = (
     (
         r"password authentication failed|no password supplied",

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from search.data.decode import decode, decode_with_notes
+from search.errors import DataError
 from tests.search.data.deep_files import save_deep_png, save_deep_tiff
 
 VALUES = np.random.default_rng(0).integers(0, 65536, (20, 30, 4)).astype(np.uint16)
@@ -40,3 +41,13 @@ def test_half_transparent_pixels_are_half_as_bright(tmp_path: Path) -> None:
         str(save_deep_png(tmp_path / "a.png", pixels)), keeps_deep_color=True
     )
     assert (found == 16384).all()
+
+
+def test_large_image_is_refused_while_all_bits_would_be_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = str(save_deep_png(tmp_path / "a.png", VALUES))
+    monkeypatch.setattr("search.data.decode.MAX_DEEP_PIXELS", 599)
+    with pytest.raises(DataError, match="30 × 20 of 16-bit color"):
+        decode_with_notes(path, keeps_deep_color=True)
+    assert decode_with_notes(path)[0].shape == (20, 30, 3)
