@@ -43,6 +43,10 @@ def test_damaged_file_is_an_error_of_one_kind(name: str, tmp_path: Path) -> None
         load_damaged(loader, good, path, rng)
 
 
+def peak_memory_mb() -> float:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
 def main(minutes: float) -> None:
     """Print the number of inputs, the slowest one, and each input that raised another error."""
     rng, end, slowest, n_inputs, n_faults = random.Random(), time.time() + 60 * minutes, 0.0, 0, 0
@@ -51,7 +55,9 @@ def main(minutes: float) -> None:
         for name, loader in LOADERS.items():
             path = Path(folder) / f"{name}{loader.suffix}"
             loader.make(path)
+            loader.load(path)
             good[name] = path, path.read_bytes()
+        begin_mb = peak_memory_mb()
         while time.time() < end:
             name = rng.choice(list(good))
             path, content = good[name]
@@ -65,9 +71,9 @@ def main(minutes: float) -> None:
                 print(f"{kept}: {name}: {type(error).__name__}: {str(error)[:200]}", flush=True)
             slowest = max(slowest, time.perf_counter() - begin)
             n_inputs += 1
-    peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     print(
-        f"{n_inputs:,} inputs, {n_faults} faults, slowest {slowest:.1f} s, peak {peak_mb:.0f} MB"
+        f"{n_inputs:,} inputs, {n_faults} faults, slowest {slowest:.1f} s, "
+        f"peak {peak_memory_mb():.0f} MB ({begin_mb:.0f} MB after the undamaged files)"
     )
 
 
