@@ -44,6 +44,17 @@ def make_store_file(path: Path) -> None:
         os.close(os.open(path, flags, READ_WRITE & _new_rights()))
 
 
+def make_file_beside(store: Path, path: Path) -> None:
+    """Make an empty file with the rights of a store's file, unless there is one.
+
+    Raises:
+        OSError: If it cannot be made, or the store has no file.
+    """
+    with suppress(FileExistsError):
+        rights = rights_of(store) & READ_WRITE
+        os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, rights))
+
+
 def make_folder(folder: Path) -> None:
     """Make a folder, and those that it is in, with the rights of the first that exists.
 

@@ -74,8 +74,8 @@ class ConnectionLimiter:
     def apply(self) -> None:
         """Close what has to be closed; called between rounds of the server's loop, in its thread.
 
-        A client has no further connection while responses are made on all that it may have. The
-        server as a whole lets the newest one wait then.
+        If responses are being made on all connections that a client may have, its further ones are
+        closed. If they are being made on all of the server's, the newest one waits.
         """
         now = self._clock()
         self._observe(now)

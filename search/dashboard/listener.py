@@ -36,9 +36,8 @@ class Listener:
         except OverflowError:
             raise SettingsError(f"Expected a port from 0 to 65535. Received: {port}") from None
         except PermissionError:
-            raise SettingsError(
-                f"Port {port} needs privileges: name one above 1023, as {port_option}{PORT}."
-            ) from None
+            hint = f": name one above 1023, as {port_option}{PORT}" if port < 1024 else ""
+            raise SettingsError(f"This user may not listen on port {port}{hint}.") from None
         except OSError as error:
             if error.errno != errno.EADDRINUSE:
                 raise SettingsError(
@@ -60,8 +59,8 @@ class Listener:
         try:
             inherited = socket.socket(fileno=file)
             return cls(inherited, inherited.getsockname()[0])
-        except (OSError, IndexError) as error:
-            raise SettingsError(f"--socket: {file} is no socket: {error}") from None
+        except (OSError, IndexError, ValueError) as error:
+            raise SettingsError(f"--socket: {file} is not a socket: {error}") from None
 
     @property
     def port(self) -> int:

@@ -173,7 +173,7 @@ class _Draw:
         if self._strict:
             raise DataError(
                 f"Cannot read the image {item.name}: {broken.reason}."
-                " Remove it, or leave broken images out by not being strict."
+                " Remove it, or leave out --strict, which refuses broken images."
             )
         self.broken[item.name] = broken.reason
 

@@ -15,6 +15,8 @@ _MESSAGES = {
     "int_from_float": "a whole number",
     "float_parsing": "a number",
     "float_type": "a number",
+    "model_type": "a table",
+    "dict_type": "a table",
 }
 """By pydantic's error types."""
 

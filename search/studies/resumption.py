@@ -8,10 +8,11 @@ from storage import Store, StudyRecord, count_done, is_time_up, load_study, set_
 
 @dataclass(frozen=True, slots=True)
 class Resumption:
-    """A study that is open again, and the number of its trials that are done."""
+    """A study that is open again, the number of its trials that are done, and its former budget."""
 
     record: StudyRecord
     n_done: int
+    n_trials_before: int | None
 
 
 def resume(store: Store, study: str, *, n_trials: int | None = None) -> Resumption:
@@ -39,4 +40,4 @@ def resume(store: Store, study: str, *, n_trials: int | None = None) -> Resumpti
             "`convsearch run SOURCE --timeout TIME`."
         )
     set_budget(store, record.study_id, n_trials=wanted, timeout_s=record.timeout_s)
-    return Resumption(load_study(store, study), n_done)
+    return Resumption(load_study(store, study), n_done, record.n_trials)

@@ -26,6 +26,7 @@ from storage.database.retry import transient_reason
 from storage.database.schema_versions import DatabaseSchema, read_schema
 from storage.database.url import embedded_folder, show_url, sqlite_path
 from storage.errors import StoreError, StoreMissingError, StoreVersionError
+from storage.file_rights import make_file_beside
 
 
 class Mode(Enum):
@@ -151,6 +152,7 @@ def creation_lock(url: URL) -> Iterator[None]:
     if path is not None:
         import fasteners
 
+        make_file_beside(path, _lock_path(path))
         with fasteners.InterProcessLock(_lock_path(path)):
             yield
         return

@@ -155,7 +155,7 @@ def _check_trusted(folder: Path) -> None:
     """Raise an `OSError` if others could replace the programs in a folder."""
     found = folder.lstat()
     if not stat.S_ISDIR(found.st_mode) or found.st_uid != 0 or found.st_mode & WRITABLE_BY_OTHERS:
-        raise PermissionError(errno.EPERM, "others than root may write there", str(folder))
+        raise PermissionError(errno.EPERM, "users other than root may write there", str(folder))
 
 
 @contextmanager

@@ -70,7 +70,7 @@ def test_new_sqlite_store_is_private_unless_it_is_shared(
         assert [it.name for it in files] == [
             f"store.db{it}" for it in ("", "-shm", "-wal", ".lock")
         ]
-        assert {rights(it) for it in files if it.suffix != ".lock"} == {mode}
+        assert {rights(it) for it in files} == {mode}
 
 
 def test_sqlite_store_that_was_there_keeps_its_rights(tmp_path: Path) -> None:

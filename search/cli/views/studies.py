@@ -165,7 +165,11 @@ def show_resumed(console: Console, resumed: Resumption, store_url: str | None) -
     """Show that a study is open again, and the command that serves it."""
     record = resumed.record
     budget = "" if record.n_trials is None else f" of {record.n_trials}"
-    print_line(console, f"Study {record.name} is open: {resumed.n_done}{budget} trials are done.")
+    before = resumed.n_trials_before
+    changed = "" if before in (None, record.n_trials) else f" (the budget was {before})"
+    print_line(
+        console, f"Study {record.name} is open: {resumed.n_done}{budget} trials are done{changed}."
+    )
     print_line(console, f"Next: convsearch worker {quote(record.name)}{needed_options(store_url)}")
 
 

@@ -105,6 +105,7 @@ def test_weights_by_name_stay_a_name(tmp_path: Path, weights: str) -> None:
         ("search", "sampler = 'tep'", r"^`sampler` in \[search\]: expected 'tpe' or 'random'"),
         ("data", "source = 'x'\nsplit = [0.5, 0.5, 0.5]", r"`split` in \[data\]: Expected three"),
         ("training", "max_epochs", r"is not valid TOML"),
+        ("store", "[training]\nmax_epochs = 3\n[[space]]", r"^\[space\]: expected a table\. Rec"),
     ],
 )
 def test_error_in_a_study_file_names_the_key(

@@ -67,7 +67,7 @@ def test_copy_is_made_once_for_all_to_read_and_again_if_it_is_damaged(
 def test_folder_that_others_may_write_is_not_used(public_folder: Path) -> None:
     programs.COPIES.mkdir(parents=True)
     programs.COPIES.chmod(0o777)
-    with pytest.raises(StoreError, match=r"cannot be copied to .*others than root may write"):
+    with pytest.raises(StoreError, match=r"cannot be copied to .*users other than root may write"):
         programs.find_startable_programs(public_folder / "store")
     assert list(programs.COPIES.iterdir()) == []
 

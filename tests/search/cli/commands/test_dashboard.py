@@ -259,7 +259,8 @@ BAD_CALLS = {
     "odd port": (("--port", "99999"), "--port"),
     "odd host": (("--host", "no.such.invalid"), "no machine is called no.such.invalid"),
     "host elsewhere": (("--host", "192.0.2.1"), "cannot listen at 192.0.2.1"),
-    "odd socket": (("--socket", "987"), "is no socket"),
+    "odd socket": (("--socket", "987"), "is not a socket"),
+    "negative socket": (("--socket", "-1"), "is not a socket"),
 }
 
 

@@ -287,7 +287,10 @@ def test_budget_of_a_resumed_study_must_leave_something_to_do(
     set_budget(opened.store, opened.study_id, n_trials=2, timeout_s=None)
     code, _, err = call("study", "resume", "scans")
     assert (code, "All 2 trials of scans are done: name more with --trials." in err) == (2, True)
-    assert "2 of 9 trials are done" in call("study", "resume", "scans", "--trials", "9")[1]
+    assert (
+        "2 of 9 trials are done (the budget was 2)"
+        in call("study", "resume", "scans", "--trials", "9")[1]
+    )
     set_budget(opened.store, opened.study_id, n_trials=None, timeout_s=0.0)
     code, _, err = call("study", "resume", "scans")
     assert (code, "The time of scans is over" in err) == (2, True)
