@@ -47,14 +47,15 @@ def choose_token(given: str | None, *, is_needed: bool) -> str | None:
     """Return the user's token or, if one is needed, a new one; else None.
 
     Raises:
-        SettingsError: If the given one is too short, too long or has spaces. The message does not show it.
+        SettingsError: If the given one is too short, too long or has spaces. The message does not
+            show it.
     """
     if given is None:
         return secrets.token_urlsafe(24) if is_needed else None
     if re.fullmatch(rf"[!-~]{{{MIN_TOKEN},{MAX_TOKEN}}}", given) is None:
         raise SettingsError(
-            f"--token, or $CONVSEARCH_TOKEN: expected {MIN_TOKEN} to {MAX_TOKEN} letters, digits and "
-            f"signs of ASCII, without spaces. Received: {len(given)} characters."
+            f"--token, or $CONVSEARCH_TOKEN: expected {MIN_TOKEN} to {MAX_TOKEN} letters, digits "
+            f"and signs of ASCII, without spaces. Received: {len(given)} characters."
         )
     return given
 

@@ -8,7 +8,7 @@ from storage import Store, StudyRecord, count_done, is_time_up, load_study, set_
 
 @dataclass(frozen=True, slots=True)
 class Resumption:
-    """A study that is open again, the number of its trials that are done, and its former budget."""
+    """A study that is open again, its number of trials that are done, and its budget before."""
 
     record: StudyRecord
     n_done: int
