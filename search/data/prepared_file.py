@@ -77,7 +77,7 @@ class PreparedSet:
             return cls(path, _splits_of(tensors), metadata)
         except OSError as error:
             raise DataError(f"Cannot read the prepared set {path}: {error.strerror}.") from error
-        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
             raise DataError(
                 f"Not a prepared set, or a damaged one: {path} ({shorten(str(error))})."
                 " Delete it and prepare the source again."

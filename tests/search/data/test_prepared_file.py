@@ -151,6 +151,7 @@ def _with_header(path: Path, change: Callable[[dict[str, object]], None]) -> Non
         (lambda h: h.pop("val_labels"), "val_labels"),
         (lambda h: h.pop("__metadata__"), "__metadata__"),
         (lambda h: h.update(train_images=[1, 2]), "damaged"),
+        (lambda h: h["train_images"].update(data_offsets=[0]), "damaged"),
         (
             lambda h: h["__metadata__"].update(convsearch='{"format_version": 99}'),
             "format version 99, not 1",
