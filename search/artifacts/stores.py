@@ -1,5 +1,6 @@
 """The kinds of artifact store, chosen by URL: a folder, the study's database, or S3."""
 
+import os
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Protocol
@@ -54,7 +55,7 @@ def read_artifacts_url(text: str) -> str:
         raise SettingsError(f"--artifacts: expected {KNOWN}. Received: {kind}://...")
     if not text.strip():
         raise SettingsError(f"--artifacts: expected {KNOWN}. Received: nothing.")
-    return str(Path(text).expanduser().resolve())
+    return str(Path(os.path.expanduser(text)).resolve())  # noqa: PTH111
 
 
 def is_folder(url: str) -> bool:

@@ -63,6 +63,11 @@ _OPTIONS: Mapping[str, Any] = {
         int, "Side of the images in pixels.", show_default=str(defaults.IMAGE_SIZE)
     ),
     "color": _option(str, "grey, rgb or auto.", show_default=defaults.COLOR),
+    "resize": _option(
+        str,
+        "How images become square: pad, crop, stretch or auto.",
+        show_default=defaults.RESIZE,
+    ),
     "max_images": _option(
         int,
         "Maximum number of images, drawn evenly over the classes.",
@@ -109,7 +114,7 @@ _OPTIONS: Mapping[str, Any] = {
     ),
 }
 STUDY_OPTIONS = tuple(_OPTIONS)
-DATA_OPTIONS = ("image_size", "color", "max_images", "split", "seed", "strict")
+DATA_OPTIONS = ("image_size", "color", "resize", "max_images", "split", "seed", "strict")
 Command = Callable[..., None]
 
 

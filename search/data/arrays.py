@@ -3,26 +3,23 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from search.data.pixel_values import Range
-from search.data.pixels import inspect_pixels, resize, stack, to_grey
-from search.data.source_api import ImageInfo, Images, Item, UnreadableImage
+from search.data.source_api import Decoded, Item
 
 
 @dataclass(frozen=True, slots=True)
 class Arrays:
     """Images and labels of a source by split; the only split is `""` if the source has none.
 
-    Images are uint8 `(n, height, width)` or `(n, height, width, 3)`. `pixel_range` holds the
-    values that became 0 and 255; None if they are as in the source.
+    Images are numbers of any type, `(n, height, width)` or `(n, height, width, 3)`.
     """
 
     classes: tuple[str, ...]
-    parts: Mapping[str, tuple[NDArray[np.uint8], NDArray[np.int64]]]
-    pixel_range: Range | None = None
+    parts: Mapping[str, tuple[NDArray[Any], NDArray[np.int64]]]
 
 
 class ArraySource:
@@ -30,12 +27,9 @@ class ArraySource:
 
     warnings: Sequence[str] = ()
 
-    def __init__(
-        self, kind: str, identity: str, image_size: int, load: Callable[[], Arrays]
-    ) -> None:
+    def __init__(self, kind: str, identity: str, load: Callable[[], Arrays]) -> None:
         self.kind = kind
         self._identity = identity
-        self._image_size = image_size
         self._load = load
 
     @cached_property
@@ -47,11 +41,6 @@ class ArraySource:
         """Names of the classes."""
         return self._arrays.classes
 
-    @property
-    def pixel_range(self) -> Range | None:
-        """Values of the source's pixels that became 0 and 255."""
-        return self._arrays.pixel_range
-
     @cached_property
     def items(self) -> Sequence[Item]:
         """All images, split by split."""
@@ -62,27 +51,17 @@ class ArraySource:
         ]
 
     @cached_property
-    def _pixels(self) -> Sequence[NDArray[np.uint8]]:
+    def _pixels(self) -> Sequence[NDArray[Any]]:
         return [pixels for images, _ in self._arrays.parts.values() for pixels in images]
 
     def identity(self) -> str:
         """Return a text that changes whenever the images may have changed."""
         return self._identity
 
-    def inspect(
-        self, indices: Sequence[int], tick: Callable[[], None], *, keep_pixels: bool = True
-    ) -> list[ImageInfo | UnreadableImage]:
-        """Describe the images at `indices`, calling `tick` after each."""
-        infos: list[ImageInfo | UnreadableImage] = []
-        for index in indices:
-            infos.append(inspect_pixels(self._pixels[index]))
-            tick()
-        return infos
+    def n_bytes(self, index: int) -> int:
+        """Return the size of an image."""
+        return self._pixels[index].nbytes
 
-    def images(self, indices: Sequence[int], channels: int) -> Images:
-        """Return the images at `indices`, resized, with 1 or 3 channels."""
-        return stack([self._resized(i, channels) for i in indices], self._image_size, channels)
-
-    def _resized(self, index: int, channels: int) -> NDArray[np.uint8]:
-        pixels = self._pixels[index]
-        return resize(to_grey(pixels) if channels == 1 else pixels, self._image_size)
+    def read(self, index: int) -> Decoded:
+        """Return an image."""
+        return Decoded(self._pixels[index])

@@ -17,7 +17,7 @@ LOCK_WAIT_S = 1.0
 def default_cache_dir() -> Path:
     """Return `$CONVSEARCH_CACHE`, or `convsearch` in the user's cache folder."""
     if chosen := os.environ.get(CACHE_VARIABLE):
-        return Path(chosen).expanduser()
+        return Path(os.path.expanduser(chosen))  # noqa: PTH111
     if sys.platform == "darwin":
         return Path.home() / "Library" / "Caches" / "convsearch"
     user_cache = os.environ.get("XDG_CACHE_HOME", "")

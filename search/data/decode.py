@@ -9,7 +9,7 @@ import warnings
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, BinaryIO, NamedTuple
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +19,8 @@ from search.data.deep_color import DeepColor, deep_color_of, join_bytes, read_lo
 from search.data.image_limits import MAX_DEEP_PIXELS, PILLOW_LIMIT, check_image, too_large
 from search.data.jpeg import has_end, open_without_end
 from search.data.pixel_values import row_strips
+from search.data.source_api import Decoded
+from search.data.tiff_values import as_signed, stored_values
 
 FORMATS = ("PNG", "JPEG", "BMP", "TIFF")
 EXTENSIONS = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff"})
@@ -43,49 +45,36 @@ _LACKS_END = "convsearch lacks end"
 _HIGH_BIT_DEPTH_MODES = ("I", "F")  # and "I;16" with its byte orders
 
 
-class Decoded(NamedTuple):
-    """Decoded pixels, and whether they came from a JPEG without its end marker."""
-
-    pixels: NDArray[Any]
-    lacks_end: bool
-
-
 def decode(path: str) -> Decoded:
     """Read the first image of a file, turned upright by its EXIF orientation.
 
-    Palettes and CMYK become RGB, transparent parts black. Grey of more than 8 bits and floats
-    keep their values: `to_uint8` scales them.
+    Palettes and CMYK become RGB, transparent parts black. Pixels of more than 8 bits and floats
+    keep their values; where a file says that its smallest value is white, they are inverted.
 
     Raises:
         DataError: If the image is too large to be decoded safely.
         OSError: Or another of `DECODE_ERRORS`, if the file is damaged or of another format.
     """
-    with _open(path) as image:
-        return Decoded(_as_array(image), _LACKS_END in image.info)
-
-
-def decode_with_notes(
-    path: str, *, keeps_deep_color: bool = False
-) -> tuple[NDArray[Any], tuple[str, ...]]:
-    """Read an image as `decode` does, with notes on what was left out.
-
-    With `keeps_deep_color`, color of 16 bits a channel is uint16, and not only its high bytes.
-    """
     kinds: list[DeepColor | None] = []
-    with _open(path, lambda opened: kinds.append(deep_color_of(opened))) as image:
-        left = {
-            "only the first of several pages": getattr(image, "is_animated", False),
-            "transparent parts made black": _is_transparent(image),
-            "its end marker is missing": _LACKS_END in image.info,
-        }
-        notes = tuple(note for note, is_so in left.items() if is_so)
-        if kinds[0] is None or not keeps_deep_color:
-            return _as_array(image), notes
-        if image.width * image.height > MAX_DEEP_PIXELS:
-            size = f"{image.width:,} × {image.height:,} of 16-bit color"
+
+    def examine(opened: Image.Image) -> None:
+        kinds.append(deep_color_of(opened))
+        if kinds[0] and opened.width * opened.height > MAX_DEEP_PIXELS:
+            size = f"{opened.width:,} × {opened.height:,} of 16-bit color"
             raise too_large(size, path, MAX_DEEP_PIXELS)
-        with _open(path, read_low_bytes) as low:
-            return join_bytes(kinds[0], image, low), notes
+
+    with _open(path, examine) as image:
+        if kinds[0]:
+            with _open(path, read_low_bytes) as low:
+                pixels: NDArray[Any] = join_bytes(kinds[0], image, low)
+        else:
+            pixels = _as_array(image)
+        return Decoded(
+            pixels,
+            lacks_end=_LACKS_END in image.info,
+            has_pages=getattr(image, "is_animated", False),
+            is_transparent=_is_transparent(image),
+        )
 
 
 @contextmanager
@@ -136,13 +125,14 @@ def describe_decode_error(error: BaseException) -> str:
 
 def _as_array(image: Image.Image) -> NDArray[Any]:
     if image.mode in _HIGH_BIT_DEPTH_MODES or image.mode.startswith("I;16"):
-        return np.asarray(image)
+        return stored_values(image)
     if image.mode == "1":
         return np.asarray(image.convert("L"))
     if image.mode not in ("L", "RGB"):
         return _on_black(image)
     pixels = np.frombuffer(image.tobytes(), np.uint8)  # a tenth faster than `asarray`
-    return pixels.reshape(image.height, image.width, *(() if image.mode == "L" else (3,)))
+    pixels = pixels.reshape(image.height, image.width, *(() if image.mode == "L" else (3,)))
+    return as_signed(pixels, image) if image.format == "TIFF" else pixels
 
 
 def _has_alpha(image: Image.Image) -> bool:

@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from search.data.arrays import Arrays, ArraySource
-from search.data.settings import DEMO, DataSettings
+from search.data.settings import DEMO
 from search.data.source_api import SPLITS
 from search.errors import DataError
 
@@ -48,10 +48,10 @@ NOISE = 0.02
 Volume = NDArray[np.uint8]
 
 
-def open_demo(settings: DataSettings) -> ArraySource:
+def open_demo() -> ArraySource:
     """Open the demo set: 2,700 patches, balanced, always the same."""
     identity = f"{DEMO_VERSION} nilearn {version('nilearn')}"
-    return ArraySource(DEMO, identity, settings.image_size, make_demo)
+    return ArraySource(DEMO, identity, make_demo)
 
 
 def make_demo() -> Arrays:

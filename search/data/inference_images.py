@@ -1,5 +1,6 @@
 """Single images for prediction, prepared like the images of a folder."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -7,11 +8,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from search.data.decode import DECODE_ERRORS, decode_with_notes, describe_decode_error
+from search.data.decode import DECODE_ERRORS, decode, describe_decode_error
 from search.data.pixel_values import Range, range_of_file, to_uint8
 from search.data.pixels import has_color, resize, stack, to_grey
-from search.data.source_api import UnreadableImage
+from search.data.settings import Fit
+from search.data.source_api import Decoded, UnreadableImage
 from search.errors import DataError
+
+_FITTED: Mapping[Fit, str] = {
+    "stretch": "stretched", "pad": "black added at two sides", "crop": "two sides cut off"
+}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,36 +29,47 @@ class PreparedImage:
 
 
 def prepare_image(
-    path: Path, size: int, channels: int, color: str, pixel_range: Range | None = None
+    path: Path,
+    size: int,
+    channels: int,
+    color: str,
+    pixel_range: Range | None = None,
+    *,
+    fit: Fit = "stretch",
 ) -> PreparedImage | UnreadableImage:
-    """Read a PNG, JPEG, BMP or TIFF and stretch it to `size` pixels a side.
+    """Read a PNG, JPEG, BMP or TIFF and make it `size` pixels a side.
 
     `channels` is 1 or 3; `color` is `grey`, `rgb`, or `auto`, which makes images without real
-    color grey. `pixel_range` holds the values of training images that became 0 and 255. To be
-    called within `strict_pillow_warnings`, like all decoding.
+    color grey. `pixel_range` holds the values that became 0 and 255 in training, and `fit` says
+    how images became square. To be called within `strict_pillow_warnings`, like all decoding.
     """
     try:
         if path.exists() and not path.is_file():
             return UnreadableImage("not a file")
-        pixels, left = decode_with_notes(str(path), keeps_deep_color=pixel_range is not None)
-        levels = to_uint8(pixels, pixel_range)
+        found = decode(str(path))
+        levels = to_uint8(found.pixels, pixel_range)
     except DataError as error:  # It is too large.
         return UnreadableImage(str(error))
     except DECODE_ERRORS as error:
         return UnreadableImage(describe_decode_error(error))
-    is_colored = has_color(levels)
+    is_colored = has_color(found.pixels)
     as_grey = channels == 1 or color == "grey" or (color == "auto" and not is_colored)
-    fitted = resize(to_grey(levels) if as_grey else levels, size)
-    notes = _notes(pixels, size, channels, is_colored=is_colored)
-    scaling = _scaling(pixels, pixel_range)
-    return PreparedImage(stack([fitted], size, channels)[0], left + notes + scaling)
+    fitted = resize(to_grey(levels) if as_grey else levels, size, fit)
+    notes = _notes(found, size, channels, fit, is_colored=is_colored)
+    scaling = _scaling(found.pixels, pixel_range)
+    return PreparedImage(stack([fitted], size, channels)[0], notes + scaling)
 
 
-def _notes(pixels: NDArray[Any], size: int, channels: int, *, is_colored: bool) -> tuple[str, ...]:
-    height, width = pixels.shape[:2]
+def _notes(
+    found: Decoded, size: int, channels: int, fit: Fit, *, is_colored: bool
+) -> tuple[str, ...]:
+    height, width = found.pixels.shape[:2]
     notes = {
+        "only the first of several pages": found.has_pages,
+        "transparent parts made black": found.is_transparent,
+        "its end marker is missing": found.lacks_end,
         f"{width}×{height} pixels made {size}×{size}": (height, width) != (size, size),
-        "stretched: it is not square": height != width,
+        f"{_FITTED[fit]}: it is not square": height != width,
         "color made grey": is_colored and channels == 1,
         "grey repeated for three channels": not is_colored and channels == 3,
     }
@@ -65,7 +82,7 @@ def _scaling(pixels: NDArray[Any], trained_on: Range | None) -> tuple[str, ...]:
     if values is None:
         return ()
     if trained_on is None:
-        return ("scaled to 8 bits by its own range",)
+        return ("scaled to 8 bits by its own range, as training had 8-bit images only",)
     low, high = values
     clipped = ", and clipped" if pixels.min() < low or pixels.max() > high else ""
     return (f"{low:g} to {high:g} made 0 to 255, as in training{clipped}",)

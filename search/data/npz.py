@@ -17,8 +17,6 @@ from numpy.typing import NDArray
 
 from search.data.arrays import Arrays, ArraySource
 from search.data.image_limits import check_size
-from search.data.pixel_values import LARGEST_8_BIT, Range, range_of_array, scale
-from search.data.settings import DataSettings
 from search.data.source_api import SPLITS
 from search.errors import DataError
 from spaces.wording import shorten
@@ -55,19 +53,17 @@ _EXPECTED = (
 )
 
 
-def open_npz(path: Path, settings: DataSettings) -> ArraySource:
+def open_npz(path: Path) -> ArraySource:
     """Open an `.npz` without loading it; it is identified by path, size and modification time."""
     stat = path.stat()
     identity = f"{path.resolve()} {stat.st_size} {stat.st_mtime_ns}"
-    return ArraySource("npz", identity, settings.image_size, lambda: load_npz(path))
+    return ArraySource("npz", identity, lambda: load_npz(path))
 
 
 def load_npz(path: Path) -> Arrays:
     """Load an `.npz` of images of shape `(n, height, width)`, optionally with 1 or 3 channels.
 
-    uint8 is not changed; floats from 0 to 1 are multiplied by 255; anything else is scaled so that
-    the range of the training images becomes 0 to 255, and clipped. Classes are named by their
-    labels, whole numbers or texts.
+    Classes are named by their labels, whole numbers or texts.
 
     Raises:
         DataError: If it is not an `.npz` of images with labels, one for each image.
@@ -77,9 +73,8 @@ def load_npz(path: Path) -> Arrays:
     images = {s: _check_image_shape(path, s, arrays[_key(s, "images")]) for s in splits}
     labels = {s: _labels(path, s, arrays, len(images[s])) for s in splits}
     classes, positions = _classes(path, labels)
-    values = _range(path, images)
-    parts = {s: (_to_uint8(images[s], values), positions[s]) for s in splits}
-    return Arrays(classes, parts, values)
+    _check_types(path, images)
+    return Arrays(classes, {s: (images[s], positions[s]) for s in splits})
 
 
 def _read(path: Path) -> dict[str, NDArray[Any]]:
@@ -234,36 +229,13 @@ def _check_image_shape(path: Path, split: str, images: NDArray[Any]) -> NDArray[
             f" Received: {len(images):,}. Keep fewer in it."
         )
     check_size(images.shape[2], images.shape[1], f"{name!r} of {path}")
-    return images
+    return images.view(np.uint8) * np.uint8(255) if images.dtype == np.bool_ else images
 
 
-def _range(path: Path, parts: Mapping[str, NDArray[Any]]) -> Range | None:
-    """Return the range of the training images; None if all images are uint8."""
-    if all(images.dtype == np.uint8 for images in parts.values()):
-        return None
-    for split, images in parts.items():
-        if not np.isfinite(images).all():
-            raise DataError(
-                f"Expected finite numbers in {_key(split, 'images')!r} of {path}."
-                " Received: NaN or infinity. Replace them."
-            )
+def _check_types(path: Path, parts: Mapping[str, NDArray[Any]]) -> None:
     types = [images.dtype for images in parts.values()]
     if len({it if it == np.uint8 else it.kind for it in types}) > 1:
         raise DataError(
-            f"Expected images of one type in all splits of {path}: the values of the training"
-            f" images become 0 to 255 in all. Received: {', '.join(map(str, types))}."
-            " Save them alike."
+            f"Expected images of one type in all splits of {path}: one range of values becomes"
+            f" 0 to 255 in all. Received: {', '.join(map(str, types))}. Save them alike."
         )
-    training = next(iter(parts.values()))
-    if not np.isfinite(float(training.max()) - float(training.min())):
-        raise DataError(f"Expected smaller numbers in {path}: their range is infinite.")
-    return range_of_array(training) or (0.0, LARGEST_8_BIT)
-
-
-def _to_uint8(images: NDArray[Any], values: Range | None) -> NDArray[np.uint8]:
-    if values is None:
-        return images
-    scaled = np.empty(images.shape, np.uint8)
-    for target, image in zip(scaled, images, strict=True):  # One by one: floats take 8 times more.
-        target[:] = scale(image, values)
-    return scaled

@@ -1,5 +1,6 @@
 """Opening of a source of any kind; a kind is imported when it is used."""
 
+import os
 from pathlib import Path
 
 from search.data.settings import DEMO, DataSettings
@@ -11,21 +12,20 @@ def open_source(settings: DataSettings) -> Source:
     """Open a folder, an `.npz` or the demo set; raise `DataError` if that is not possible."""
     try:
         return _open(settings)
-    except (OSError, RuntimeError) as error:  # RuntimeError: `~name` without such a user.
-        reason = error.strerror if isinstance(error, OSError) else error
-        raise DataError(f"Cannot open {settings.source}: {reason}.") from error
+    except OSError as error:
+        raise DataError(f"Cannot open {settings.source}: {error.strerror}.") from error
 
 
 def _open(settings: DataSettings) -> Source:
     if settings.source == DEMO:
         from search.data.demo import open_demo
 
-        return open_demo(settings)
-    path = Path(settings.source).expanduser()
+        return open_demo()
+    path = Path(os.path.expanduser(settings.source))  # noqa: PTH111
     if path.is_dir():
         from search.data.folder import FolderSource
 
-        return FolderSource(path, settings)
+        return FolderSource(path)
     if not path.exists():
         raise DataError(
             f"No such file or folder: {settings.source}. Expected a folder of images, an .npz"
@@ -34,7 +34,7 @@ def _open(settings: DataSettings) -> Source:
     if path.suffix.lower() == ".npz":
         from search.data.npz import open_npz
 
-        return open_npz(path, settings)
+        return open_npz(path)
     raise DataError(
         f"Expected a folder of images, an .npz file, or the word {DEMO!r}."
         f" Received: the file {settings.source}."

@@ -1,11 +1,18 @@
 """What a pixel's value means: which values become 0 and 255, in training and in prediction.
 
-A range is the pair of values that become 0 and 255. Images of a folder have none: 8 bits are
-taken as they are, and a deeper image is scaled by its own range. The training images of an array
-have one, which a model keeps for the files that it predicts.
+One range holds for a whole set, and its model keeps it for the files that it predicts. It is found
+from the training images:
+
+- 8-bit images are taken as they are, and so are other whole numbers that are all from 0 to 255;
+- floats that are all from 0 to 1 are fractions, of which 1 is white;
+- anything else is scaled so that the 0.5 and 99.5 percentiles become 0 and 255, and clipped: a few
+  hot pixels or padded corners do not take the contrast from all the others.
+
+A set may mix 8-bit and deeper images. The range is that of the deeper ones then.
 """
 
-from collections.abc import Iterator
+import math
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,6 +21,10 @@ from numpy.typing import NDArray
 Range = tuple[float, float]
 FRACTIONS: Range = (0.0, 1.0)
 LARGEST_8_BIT, LARGEST_16_BIT = 255.0, 65535.0
+EIGHT_BITS: Range = (0.0, LARGEST_8_BIT)
+PERCENTILES = (0.5, 99.5)
+MAX_SAMPLED = 2**12
+"""Pixels of an image from which percentiles are computed, on an even grid."""
 STRIP_PIXELS = 2**20
 """Number of pixels that are converted at once: temporary arrays of all would take gigabytes."""
 
@@ -25,47 +36,75 @@ def row_strips(pixels: NDArray[Any]) -> Iterator[slice]:
     return (slice(top, top + step) for top in range(0, height, step))
 
 
-def range_of_array(training: NDArray[Any]) -> Range | None:
-    """Return the range of an array of training images; None for uint8.
+def plain_range(pixel_types: Sequence[str], low: float, high: float) -> Range | None:
+    """Return the range of images whose values speak for themselves; None if percentiles decide.
 
-    Floats within 0 and 1 are fractions, of which 1 is white.
+    `pixel_types` are numpy's names, without `uint8`; `low` and `high` are the extremes of all.
     """
-    if training.dtype == np.uint8:
-        return None
-    low, high = float(training.min()), float(training.max())
-    if training.dtype.kind in "bf" and low >= 0 and high <= 1:
+    kinds = {np.dtype(name).kind for name in pixel_types}
+    if kinds <= {"b", "f"} and low >= 0 and high <= 1:
         return FRACTIONS
-    return low, high
+    if kinds <= {"i", "u"} and low >= 0 and high <= LARGEST_8_BIT:
+        return EIGHT_BITS
+    return None
 
 
-def range_of_file(pixels: NDArray[Any], trained_on: Range | None) -> Range | None:
-    """Return the range for a decoded file, given that of a model's training images.
+def sample_values(pixels: NDArray[Any]) -> NDArray[Any]:
+    """Return the values of an image on an even grid, about `MAX_SAMPLED` pixels."""
+    height, width = pixels.shape[:2]
+    step = max(1, math.ceil(math.sqrt(height * width / MAX_SAMPLED)))
+    return pixels[::step, ::step].ravel()
 
-    Its values are those of the array where they can be. An 8-bit file of deeper images was scaled
-    by whoever wrote it, so it is taken as it is; 16 bits of fractions are fractions of 65535.
+
+def percentile_range(samples: Sequence[NDArray[Any]]) -> Range:
+    """Return the range of images, given some values of each: every image counts the same."""
+    values = np.concatenate([it.astype(np.float64) for it in samples])
+    weights = np.concatenate([np.full(it.size, 1 / it.size) for it in samples])
+    order = np.argsort(values, kind="stable")
+    shares = np.cumsum(weights[order]) / len(samples)
+    places = np.searchsorted(shares, np.array(PERCENTILES) / 100)
+    low, high = values[order[np.minimum(places, len(values) - 1)]].tolist()
+    return (low, high) if low < high else (float(values.min()), float(values.max()))
+
+
+def range_of_file(pixels: NDArray[Any], of_set: Range | None) -> Range | None:
+    """Return the range for one image, given that of its set, or of a model's training images.
+
+    Its values are those of the set where they can be. An 8-bit image of a deeper set was scaled
+    by whoever wrote it, so it is taken as it is; 16 bits of fractions are fractions of 65535. For
+    a set of 8 bits, a deeper image is scaled by its own smallest and largest value.
     """
-    if trained_on is None:
+    if of_set is None:
         return None if pixels.dtype == np.uint8 else (float(pixels.min()), float(pixels.max()))
     if pixels.dtype == np.uint8:
-        is_8_bit = trained_on[0] >= 0 and trained_on[1] <= LARGEST_8_BIT
-        return trained_on if is_8_bit and trained_on != FRACTIONS else None
-    if trained_on == FRACTIONS and pixels.dtype.kind in "iu":
+        is_8_bit = of_set[0] >= 0 and of_set[1] <= LARGEST_8_BIT
+        return of_set if is_8_bit and of_set != FRACTIONS else None
+    if of_set == FRACTIONS and pixels.dtype.kind in "iu":
         return 0.0, LARGEST_16_BIT
-    return trained_on
+    return of_set
 
 
-def to_uint8(pixels: NDArray[Any], trained_on: Range | None = None) -> NDArray[np.uint8]:
-    """Scale a decoded file to 0 to 255; values beyond the range are clipped.
+def to_uint8(pixels: NDArray[Any], of_set: Range | None = None) -> NDArray[np.uint8]:
+    """Scale an image to 0 to 255; values beyond the range are clipped.
 
-    Scanners rarely fill 16 bits: 12-bit CT scaled by the full range would be nearly black. An
-    image of one value becomes black.
+    An image of one value becomes black.
 
     Raises:
         ValueError: If it holds NaN or infinity.
     """
-    if pixels.dtype.kind == "f" and not np.isfinite([pixels.min(), pixels.max()]).all():
+    check_finite(pixels)
+    return scale(pixels, range_of_file(pixels, of_set))
+
+
+def check_finite(pixels: NDArray[Any]) -> None:
+    """Raise `ValueError` if an image holds NaN or infinity, or values that differ infinitely."""
+    if pixels.dtype.kind != "f":
+        return
+    low, high = float(pixels.min()), float(pixels.max())
+    if not np.isfinite([low, high]).all():
         raise ValueError("it holds NaN or infinity")
-    return scale(pixels, range_of_file(pixels, trained_on))
+    if not np.isfinite(high - low):
+        raise ValueError("its range is infinite")
 
 
 def scale(pixels: NDArray[Any], values: Range | None) -> NDArray[np.uint8]:

@@ -1,27 +1,36 @@
 """Conversion of decoded images to square uint8 pixels: color and resizing."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from search.data.pixel_values import row_strips
+from search.data.pixel_values import LARGEST_8_BIT, check_finite, row_strips
+from search.data.settings import Fit
 from search.data.source_api import ImageInfo, Images
 
 COLOR_TOLERANCE = 8
-"""Difference of channels up to which an image counts as grey: color JPEG changes a few levels."""
+"""Difference of channels, of 255, up to which an image is grey: JPEG changes a few levels."""
+SIMILAR_SHAPES = 1.05
+"""Ratio of the largest to the smallest aspect ratio up to which images have one shape."""
 
 
 def inspect_pixels(pixels: NDArray[Any]) -> ImageInfo:
     """Describe decoded pixels of shape `(height, width)` or `(height, width, 3)`."""
     pixels = drop_equal_channels(pixels)
+    pixels = pixels.astype(pixels.dtype.newbyteorder("="), copy=False)
     digest = hashlib.sha256(f"{pixels.dtype.str}{pixels.shape}".encode())
     digest.update(np.ascontiguousarray(pixels).data)
     height, width = pixels.shape[:2]
-    return ImageInfo(digest.digest(), width, height, has_color(pixels))
+    info = ImageInfo(digest.digest(), width, height, has_color(pixels))
+    if pixels.dtype == np.uint8:
+        return info
+    check_finite(pixels)
+    low, high = float(pixels.min()), float(pixels.max())
+    return info._replace(pixel_type=pixels.dtype.name, low=low, high=high)
 
 
 def drop_equal_channels(pixels: NDArray[Any]) -> NDArray[Any]:
@@ -34,14 +43,23 @@ def drop_equal_channels(pixels: NDArray[Any]) -> NDArray[Any]:
 
 
 def has_color(pixels: NDArray[Any]) -> bool:
-    """Whether the channels of an image differ by more than `COLOR_TOLERANCE`."""
+    """Whether the channels of an image differ by more than `COLOR_TOLERANCE`.
+
+    Of more than 8 bits, by more than this share of the range of its own values.
+    """
     if pixels.ndim == 2:
         return False
+    tolerance: float = COLOR_TOLERANCE
+    if pixels.dtype != np.uint8:
+        tolerance *= (float(pixels.max()) - float(pixels.min())) / LARGEST_8_BIT
     for rows in row_strips(pixels):
-        red, green, blue = np.moveaxis(pixels[rows], -1, 0)  # 10 times faster than `max(axis=-1)`.
+        strip = pixels[rows]
+        if strip.dtype != np.uint8:
+            strip = strip.astype(np.float64)  # A difference of signed integers may overflow.
+        red, green, blue = np.moveaxis(strip, -1, 0)  # 10 times faster than `max(axis=-1)`.
         highest = np.maximum(np.maximum(red, green), blue)
         lowest = np.minimum(np.minimum(red, green), blue)
-        if (highest - lowest > COLOR_TOLERANCE).any():
+        if (highest - lowest > tolerance).any():
             return True
     return False
 
@@ -53,16 +71,36 @@ def to_grey(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return np.asarray(Image.fromarray(pixels).convert("L"))
 
 
-def resize(pixels: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
-    """Stretch an image to `size` × `size` with a triangle filter as wide as the reduction.
+def resize(pixels: NDArray[np.uint8], size: int, fit: Fit = "stretch") -> NDArray[np.uint8]:
+    """Make an image `size` × `size` with a triangle filter as wide as the reduction.
 
+    `stretch` changes its proportions, `pad` adds black on two sides, `crop` cuts two sides off.
     Keras' `Resizing(interpolation="bilinear", antialias=True)` uses the same filter: a model with
     its own resizing sees the same pixels in prediction as in training.
     """
-    if pixels.shape[:2] == (size, size):
+    height, width = pixels.shape[:2]
+    if (height, width) == (size, size):
         return pixels
     image = Image.fromarray(np.ascontiguousarray(pixels))
-    return np.asarray(image.resize((size, size), Image.Resampling.BILINEAR))
+    if fit == "pad" and height != width:
+        longest = max(height, width)
+        inner = max(1, round(size * width / longest)), max(1, round(size * height / longest))
+        square = Image.new(image.mode, (size, size))
+        corner = (size - inner[0]) // 2, (size - inner[1]) // 2
+        square.paste(image.resize(inner, Image.Resampling.BILINEAR), corner)
+        return np.asarray(square)
+    box = (0.0, 0.0, float(width), float(height))
+    if fit == "crop":
+        side = min(height, width)
+        left, top = (width - side) / 2, (height - side) / 2
+        box = left, top, left + side, top + side
+    return np.asarray(image.resize((size, size), Image.Resampling.BILINEAR, box))
+
+
+def choose_fit(infos: Iterable[ImageInfo]) -> Fit:
+    """Return `pad` for images of different shapes, whose proportions stretching would change."""
+    ratios = [info.width / info.height for info in infos]
+    return "pad" if max(ratios) > SIMILAR_SHAPES * min(ratios) else "stretch"
 
 
 def stack(pixels: Sequence[NDArray[np.uint8]], size: int, channels: int) -> Images:

@@ -3,10 +3,9 @@
 import hashlib
 import json
 import logging
-from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -21,14 +20,17 @@ from search.data.prepared_file import (
 )
 from search.data.selection import Selection, class_quotas, select
 from search.data.settings import DataSettings
-from search.data.source_api import SPLITS, ImageInfo, Progress, Source, UnreadableImage
+from search.data.source_api import SPLITS, Progress, Source
 from search.data.statistics import channel_statistics
 from search.data.unusual_images import describe_unusual_images
 from search.errors import DataError
 
+if TYPE_CHECKING:
+    from search.data.image_reader import ImageReader, PixelRule
+
 MAX_BYTES = 8 * 2**30
-"""Resized pixels are in memory until they are written: more would not fit a laptop."""
-RULES_VERSION = 2
+"""Resized pixels are in two files of the cache folder until they are written to a third."""
+RULES_VERSION = 3
 """Of what is prepared from a source: sets that were prepared by other rules are not used."""
 
 logger = logging.getLogger(__name__)
@@ -46,6 +48,8 @@ def prepare(
     Raises:
         DataError: If the source or the cache folder cannot be used.
     """
+    from search.data.image_reader import ImageReader  # Loads Pillow.
+
     source = open_source(settings)
     path = cache_dir / f"{cache_key(source, settings)}.safetensors"
     found = _open_cached(path)
@@ -53,8 +57,9 @@ def prepare(
         return found
     n_images = sum(class_quotas(source, settings).values())
     _check_size(n_images, settings)
-    selection = select(source, settings, ProgressInspector(source, n_images, progress))
-    splits, metadata = _assemble(source, settings, selection)
+    reader = ImageReader(source, settings, progress, n_expected=n_images, cache_dir=cache_dir)
+    selection = select(source, settings, reader.inspect)
+    splits, metadata = _assemble(source, settings, reader, selection)
     write_cache_file(path, lambda file: write_prepared(file, splits, metadata))
     logger.info("prepared %s as %s", settings.source, path)
     return PreparedSet.open(path)
@@ -89,26 +94,10 @@ def n_channels(settings: DataSettings, selection: Selection) -> int:
     return {"grey": 1, "rgb": 3}[settings.color]
 
 
-class ProgressInspector:
-    """Reader of a source's images that reports the progress."""
-
-    def __init__(self, source: Source, n_images: int, progress: Progress | None) -> None:
-        self._source = source
-        self._progress = progress
-        self._done = 0
-        self._total = n_images
-
-    def __call__(
-        self, indices: Sequence[int], *, keep_pixels: bool = True
-    ) -> list[ImageInfo | UnreadableImage]:
-        """Describe the images at `indices`; see `Source.inspect`."""
-        self._total = max(self._total, self._done + len(indices))
-        return self._source.inspect(indices, self._tick, keep_pixels=keep_pixels)
-
-    def _tick(self) -> None:
-        self._done += 1
-        if self._progress:
-            self._progress(self._done, self._total, "images")
+def choose_rule(reader: "ImageReader", selection: Selection) -> "PixelRule":
+    """Return the rule for the pixels of a selection."""
+    used = [i for indices in selection.splits.values() for i in indices]
+    return reader.choose_rule(used, selection.splits["train"])
 
 
 def _open_cached(path: Path) -> PreparedSet | None:
@@ -124,14 +113,15 @@ def _open_cached(path: Path) -> PreparedSet | None:
 
 
 def _assemble(
-    source: Source, settings: DataSettings, selection: Selection
+    source: Source, settings: DataSettings, reader: "ImageReader", selection: Selection
 ) -> tuple[dict[str, Split], dict[str, Any]]:
     channels = n_channels(settings, selection)
+    rule = choose_rule(reader, selection)
     splits = {}
     for name in SPLITS:
         indices = selection.splits[name]
         labels = np.array([source.items[i].label for i in indices], np.int64)
-        splits[name] = Split(source.images(indices, channels), labels)
+        splits[name] = Split(reader.images(indices, channels, rule), labels)
     with ThreadPoolExecutor(1) as pool:  # Hashing and summing both release the GIL.
         hashed = pool.submit(fingerprint, source.classes, splits)
         mean, std = channel_statistics(splits["train"].images)
@@ -148,7 +138,8 @@ def _assemble(
         "duplicates": selection.duplicates,
         "conflicts": selection.conflicts,
         "warnings": [*source.warnings, *describe_unusual_images(settings, selection)],
-        "pixel_range": source.pixel_range,
+        "pixel_range": rule.pixel_range,
+        "resize": rule.fit,
         "own_splits": sorted({item.split for item in source.items} - {""}),
     }
     return splits, metadata

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from search.data.cache import lock_shared
 from search.data.pixel_values import Range
+from search.data.settings import Fit
 from search.data.source_api import SPLITS, Images
 from search.errors import DataError
 from spaces.wording import shorten
@@ -47,6 +48,7 @@ class PreparedSet:
         image_shape: Height, width and channels of every image.
         mean, std: Of the training pixels for each channel, 0 to 255.
         pixel_range: Values of the source's pixels that became 0 and 255; see `pixel_values`.
+        fit: How images that are not square became square.
     """
 
     def __init__(self, path: Path, splits: Mapping[str, Split], metadata: dict[str, Any]) -> None:
@@ -61,6 +63,7 @@ class PreparedSet:
         self.std: tuple[float, ...] = tuple(metadata["std"])
         low_high = metadata.get("pixel_range")
         self.pixel_range: Range | None = (low_high[0], low_high[1]) if low_high else None
+        self.fit: Fit = metadata.get("resize", "stretch")
 
     @classmethod
     def open(cls, path: Path | str) -> "PreparedSet":

@@ -8,6 +8,8 @@ from search import defaults
 
 DEMO = "demo"
 """The built-in source; a folder of that name is `./demo`."""
+Fit = Literal["stretch", "pad", "crop"]
+"""How an image that is not square becomes square."""
 
 
 class DataSettings(BaseModel):
@@ -23,8 +25,13 @@ class DataSettings(BaseModel):
         ge=8,
         le=512,
         strict=True,
-        description="Side of the prepared square images in pixels. Images of another shape are "
-        "stretched to it, as Keras' `Resizing` does when the model predicts.",
+        description="Side of the prepared square images in pixels.",
+    )
+    resize: Literal["auto"] | Fit = Field(
+        default=defaults.RESIZE,
+        description="How images that are not square become square: `pad` adds black on two sides, "
+        "`crop` cuts two sides off, `stretch` changes their proportions. `auto` is `pad` if the "
+        "images differ in shape, else `stretch`.",
     )
     color: Literal["auto", "grey", "rgb"] = Field(
         default=defaults.COLOR,

@@ -1,8 +1,12 @@
-"""The interface of a source of images; the modules `folder`, `npz` and `demo` implement it."""
+"""The interface of a source of images; the modules `folder`, `npz` and `demo` implement it.
+
+A source says what images there are, and reads the pixels of one. All that follows is the same for
+every source: selection, duplicates, splits, scaling and resizing.
+"""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +29,22 @@ class Item(NamedTuple):
     split: str = ""
 
 
+class Decoded(NamedTuple):
+    """The pixels of one image as they are stored, and what a reader should know of them.
+
+    Attributes:
+        pixels: Numbers of any type, `(height, width)` or `(height, width, 3)`.
+        lacks_end: Whether it is a JPEG without its end marker.
+        has_pages: Whether the file has further images, which are not read.
+        is_transparent: Whether parts were transparent, which are black here.
+    """
+
+    pixels: NDArray[Any]
+    lacks_end: bool = False
+    has_pages: bool = False
+    is_transparent: bool = False
+
+
 class ImageInfo(NamedTuple):
     """Facts about one image; a tuple, since processes exchange thousands of them.
 
@@ -32,14 +52,21 @@ class ImageInfo(NamedTuple):
         digest: Hash of the decoded pixels, equal for exact duplicates.
         width, height: Original size in pixels.
         has_color: Whether its channels really differ.
+        pixel_type: Name of numpy's type of its pixels, such as `uint16`.
+        low, high: Smallest and largest value; 0 and 255 for `uint8`.
         lacks_end: Whether it is a JPEG without its end marker.
+        has_pages: Whether its file has further images.
     """
 
     digest: bytes
     width: int
     height: int
     has_color: bool
+    pixel_type: str = "uint8"
+    low: float = 0.0
+    high: float = 255.0
     lacks_end: bool = False
+    has_pages: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +84,6 @@ class Source(Protocol):
         classes: Names of the classes; labels of items are positions in it.
         items: All images, in an order that is the same on every machine.
         warnings: Warnings about the source as a whole.
-        pixel_range: Values of its pixels that became 0 and 255, if they are the same for all.
     """
 
     @property
@@ -72,19 +98,15 @@ class Source(Protocol):
     @property
     def warnings(self) -> Sequence[str]: ...  # noqa: D102
 
-    @property
-    def pixel_range(self) -> tuple[float, float] | None: ...  # noqa: D102
-
     def identity(self) -> str:
         """Return a text that changes whenever the images may have changed."""
 
-    def inspect(
-        self, indices: Sequence[int], tick: Callable[[], None], *, keep_pixels: bool = True
-    ) -> list[ImageInfo | UnreadableImage]:
-        """Read the images at some positions of `items`, calling `tick` after each.
+    def n_bytes(self, index: int) -> int:
+        """Return the size of an item, to which the time to read it is about proportional."""
 
-        `keep_pixels` says whether `images` will be called for some of them.
+    def read(self, index: int) -> Decoded | UnreadableImage:
+        """Read an item; also called in other processes and threads.
+
+        Raises:
+            DataError: If the image would take too much memory or time.
         """
-
-    def images(self, indices: Sequence[int], channels: int) -> Images:
-        """Return images that were inspected, resized, with 1 or 3 channels."""

@@ -4,15 +4,18 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from statistics import median
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from search.data.duplicates import group_duplicates
 from search.data.open_source import open_source
-from search.data.preparation import ProgressInspector, n_channels
+from search.data.preparation import choose_rule, n_channels
 from search.data.selection import Selection, select
 from search.data.settings import DataSettings
 from search.data.source_api import SPLITS, ImageInfo, Progress, Source, UnreadableImage
 from search.data.unusual_images import describe_unusual_images
+
+if TYPE_CHECKING:
+    from search.data.image_reader import PixelRule
 
 MIN_VAL_IMAGES = 50
 MAX_CLASS_RATIO = 3.0
@@ -44,6 +47,10 @@ class SourceSummary:
         broken: Unreadable images, with the reason.
         used: Images that a search would use by split, then by class.
         used_channels: 1 or 3.
+        pixel_types: Number of readable images by numpy's type of their pixels.
+        pixel_range: Values that a search would make 0 and 255; None if 8-bit images stay as they
+            are.
+        resize: How a search would make images square.
     """
 
     kind: str
@@ -57,6 +64,9 @@ class SourceSummary:
     broken: dict[str, str]
     used: dict[str, dict[str, int]]
     used_channels: int
+    pixel_types: dict[str, int]
+    pixel_range: tuple[float, float] | None
+    resize: str
     warnings: tuple[str, ...]
 
     def to_json(self) -> dict[str, Any]:
@@ -70,11 +80,14 @@ def inspect_source(settings: DataSettings, progress: Progress | None = None) -> 
     Raises:
         DataError: If the source cannot be used.
     """
+    from search.data.image_reader import ImageReader  # Loads Pillow.
+
     source = open_source(settings)
     n_images = len(source.items)
-    infos = ProgressInspector(source, n_images, progress)(range(n_images), keep_pixels=False)
+    reader = ImageReader(source, settings, progress, n_expected=n_images)
+    infos = reader.inspect(range(n_images))
     selection = select(source, settings, lambda indices: [infos[i] for i in indices])
-    return _summary(source, settings, infos, selection)
+    return _summary(source, settings, infos, selection, choose_rule(reader, selection))
 
 
 def _summary(
@@ -82,6 +95,7 @@ def _summary(
     settings: DataSettings,
     infos: Sequence[ImageInfo | UnreadableImage],
     selection: Selection,
+    rule: "PixelRule",
 ) -> SourceSummary:
     readable = {i: info for i, info in enumerate(infos) if isinstance(info, ImageInfo)}
     duplicate_groups = group_duplicates(readable, readable)
@@ -108,6 +122,9 @@ def _summary(
         broken=broken,
         used={split: _by_class(source, selection.splits[split]) for split in SPLITS},
         used_channels=n_channels(settings, selection),
+        pixel_types=dict(Counter(info.pixel_type for info in readable.values())),
+        pixel_range=rule.pixel_range,
+        resize=rule.fit,
         warnings=(),
     )
     unusual = describe_unusual_images(settings, selection)

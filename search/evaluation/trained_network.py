@@ -124,6 +124,7 @@ def _facts(study: str, record: TrialRecord, data: PreparedSet) -> ModelFacts:
         color=_color(data),
         pixels=describe_pixels(data.image_shape),
         pixel_range=data.pixel_range,
+        resize=data.fit,
         fingerprint=data.fingerprint,
         val_accuracy=record.val_accuracy,
         versions=find_versions(PACKAGES),

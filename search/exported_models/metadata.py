@@ -22,8 +22,9 @@ class ModelFacts(BaseModel):
         image_shape: Height, width and channels of the input.
         color: `auto` makes images without color grey.
         pixels: The input in words.
-        pixel_range: The values of the training images that became 0 and 255; None if each image
-            of more than 8 bits was scaled by its own range.
+        pixel_range: The values of the training images that became 0 and 255; None if they had 8
+            bits, or each was scaled by its own range.
+        resize: How images that are not square became square.
         fingerprint: That of the training images.
         val_accuracy: None if it is not known.
         versions: Those of the packages that wrote it.
@@ -40,6 +41,7 @@ class ModelFacts(BaseModel):
     color: Color = "auto"
     pixels: Text
     pixel_range: tuple[Value, Value] | None = None
+    resize: Literal["stretch", "pad", "crop"] = "stretch"
     fingerprint: Text
     val_accuracy: Probability | None = None
     versions: Annotated[dict[Text, Text], Field(max_length=100)] = {}

@@ -188,7 +188,10 @@ def _read_images(
 
     def fit(chunk: Sequence[FoundImage]) -> list[PreparedImage | UnreadableImage]:
         return [
-            broken or prepare_image(path, size, channels, facts.color, facts.pixel_range)
+            broken
+            or prepare_image(
+                path, size, channels, facts.color, facts.pixel_range, fit=facts.resize
+            )
             for path, broken in chunk
         ]
 

@@ -17,6 +17,7 @@ OPTION_KEYS: Mapping[str, tuple[tuple[str, str], ...]] = {
     "source": (("data", "source"),),
     "image_size": (("data", "image_size"),),
     "color": (("data", "color"),),
+    "resize": (("data", "resize"),),
     "max_images": (("data", "max_images"),),
     "split": (("data", "split"),),
     "seed": (("data", "seed"), ("search", "seed")),

@@ -1,5 +1,6 @@
 """Read a study's plan from a TOML study file and command-line options."""
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -80,7 +81,7 @@ def _resolve_paths(file: Path, tables: dict[str, Any]) -> None:
 
 
 def _resolve(folder: Path, path: str, *, is_name: bool) -> str:
-    return path if is_name else str(folder / Path(path).expanduser())
+    return path if is_name else str(folder / os.path.expanduser(path))  # noqa: PTH111
 
 
 def _explain(error: ValidationError, called: Mapping[tuple[str, str], str]) -> str:

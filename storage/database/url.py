@@ -160,7 +160,8 @@ def _parse_folder(text: str) -> URL:
     name = text.removeprefix("postgres:")
     if not name:
         raise StoreUrlError(f"Expected a folder after postgres:, as in {KNOWN_KINDS}.")
-    return URL.create(EMBEDDED, database=str(Path(name).expanduser().resolve()))
+    folder = Path(os.path.expanduser(name)).resolve()  # noqa: PTH111
+    return URL.create(EMBEDDED, database=str(folder))
 
 
 def _move_password_from_query(url: URL) -> URL:

@@ -13,7 +13,8 @@ from PIL import Image
 
 from analysis import load_status, rank
 from search.data import DataSettings, PreparedSet, prepare
-from search.data.decode import DECODE_ERRORS, decode_with_notes
+from search.data.decode import DECODE_ERRORS, decode
+from search.data.image_reader import ImageReader
 from search.data.open_source import open_source
 from search.errors import DataError, SearchError
 from search.exported_models.archive import RECORD, read_model_file
@@ -111,7 +112,8 @@ def make_npz(path: Path) -> None:
 
 def load_npz(path: Path) -> object:
     source = open_source(DataSettings(source=str(path), image_size=8))
-    return source.classes, source.images(range(len(source.items)), 1)
+    reader = ImageReader(source, DataSettings(source=str(path)), None, n_expected=12)
+    return source.classes, reader.inspect(range(len(source.items)))
 
 
 def make_image(format_name: str, mode: str) -> Callable[[Path], None]:
@@ -236,7 +238,7 @@ def make_deep_png(path: Path) -> None:
 
 
 def load_image(path: Path) -> Any:
-    return decode_with_notes(str(path), keeps_deep_color=True)
+    return decode(str(path))
 
 
 IMAGE_ERRORS = (DataError, *DECODE_ERRORS)

@@ -3,6 +3,7 @@
 import struct
 import zlib
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -47,4 +48,19 @@ def save_deep_tiff(path: Path, pixels: NDArray[np.uint16], order: str, rotation:
         + struct.pack(f"{order}IHHH", 0, 16, 16, 16)
         + data
     )
+    return path
+
+
+def save_grey_tiff(path: Path, values: NDArray[Any], *, white_is_zero: bool = False) -> Path:
+    """Write grey values `(height, width)` of any type as a TIFF without compression."""
+    height, width = values.shape
+    data = values.astype(values.dtype.newbyteorder("<")).tobytes()
+    n_bits, sample_format = 8 * values.dtype.itemsize, {"u": 1, "i": 2, "f": 3}[values.dtype.kind]
+    tags = {
+        256: width, 257: height, 258: n_bits, 259: 1, 262: 0 if white_is_zero else 1,
+        273: 8 + 2 + 12 * 11 + 4, 277: 1, 278: height, 279: len(data), 284: 1, 339: sample_format,
+    }  # fmt: skip
+    directory = b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in tags.items())
+    header = b"II*\0" + struct.pack("<IH", 8, len(tags))
+    path.write_bytes(header + directory + struct.pack("<I", 0) + data)
     return path

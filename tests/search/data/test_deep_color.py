@@ -1,11 +1,11 @@
-"""Color of 16 bits a channel: all bits are read where they are asked for."""
+"""Color of 16 bits a channel: all bits are read."""
 
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from search.data.decode import decode, decode_with_notes
+from search.data.decode import decode
 from search.errors import DataError
 from tests.search.data.deep_files import save_deep_png, save_deep_tiff
 
@@ -19,35 +19,29 @@ def test_all_bits_of_a_png_are_read(tmp_path: Path, n_channels: int) -> None:
         pixels[:, :15, -1] = 65535
         pixels[:, 15:, -1] = 0
     path = save_deep_png(tmp_path / "a.png", pixels)
-    found, notes = decode_with_notes(str(path), keeps_deep_color=True)
+    found = decode(str(path))
     expected = pixels[..., 0] if n_channels == 2 else pixels[..., :3].copy()
     if n_channels != 3:
         expected[:, 15:] = 0
-    np.testing.assert_array_equal(found, expected)
-    assert notes == (() if n_channels == 3 else ("transparent parts made black",))
-    assert decode(str(path)).pixels.dtype == np.uint8
+    np.testing.assert_array_equal(found.pixels, expected)
+    assert found.is_transparent == (n_channels != 3)
 
 
 @pytest.mark.parametrize("order", ["<", ">"])
 def test_all_bits_of_a_tiff_are_read_upright(tmp_path: Path, order: str) -> None:
     path = save_deep_tiff(tmp_path / "a.tif", VALUES[..., :3], order, rotation=3)
-    found, _ = decode_with_notes(str(path), keeps_deep_color=True)
-    np.testing.assert_array_equal(found, VALUES[::-1, ::-1, :3])
+    found = decode(str(path))
+    np.testing.assert_array_equal(found.pixels, VALUES[::-1, ::-1, :3])
 
 
 def test_half_transparent_pixels_are_half_as_bright(tmp_path: Path) -> None:
     pixels = np.full((4, 4, 4), 32768, np.uint16)
-    found, _ = decode_with_notes(
-        str(save_deep_png(tmp_path / "a.png", pixels)), keeps_deep_color=True
-    )
-    assert (found == 16384).all()
+    found = decode(str(save_deep_png(tmp_path / "a.png", pixels)))
+    assert (found.pixels == 16384).all()
 
 
-def test_large_image_is_refused_while_all_bits_would_be_kept(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_large_image_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = str(save_deep_png(tmp_path / "a.png", VALUES))
     monkeypatch.setattr("search.data.decode.MAX_DEEP_PIXELS", 599)
     with pytest.raises(DataError, match="30 × 20 of 16-bit color"):
-        decode_with_notes(path, keeps_deep_color=True)
-    assert decode_with_notes(path)[0].shape == (20, 30, 3)
+        decode(path)

@@ -29,8 +29,9 @@ def notes_of(path: Path, size: int, channels: int, color: str = "auto") -> tuple
     return found.notes
 
 
+@pytest.mark.parametrize("resize", ["auto", "stretch", "pad", "crop"])
 @pytest.mark.parametrize("color", ["auto", "grey", "rgb"])
-def test_pixels_are_those_of_a_prepared_folder(tmp_path: Path, color: str) -> None:
+def test_pixels_are_those_of_a_prepared_folder(tmp_path: Path, color: str, resize: str) -> None:
     near_grey = draw((20, 30, 1)).repeat(3, axis=2)
     near_grey[..., 0] ^= 1
     shapes = {"grey": draw((20, 30)), "color": draw((9, 9, 3)), "near": near_grey}
@@ -38,15 +39,18 @@ def test_pixels_are_those_of_a_prepared_folder(tmp_path: Path, color: str) -> No
         for split in ("train", "val", "test"):
             path = tmp_path / "images" / split / name / "1.png"
             save(path, np.roll(pixels, len(split), axis=0))
-    settings = DataSettings(source=str(tmp_path / "images"), image_size=16, color=color)  # type: ignore[arg-type]
+    settings = DataSettings(
+        source=str(tmp_path / "images"), image_size=16, color=color, resize=resize
+    )  # type: ignore[arg-type]
     data = prepare(settings, tmp_path / "cache")
+    assert data.fit == ("pad" if resize == "auto" else resize)
     channels = data.image_shape[-1]
     for name, pixels, label in zip(
         data.classes, data.images("test"), data.labels("test"), strict=True
     ):
         assert label == data.classes.index(name)
         path = tmp_path / "images" / "test" / name / "1.png"
-        found = prepare_image(path, 16, channels, color)
+        found = prepare_image(path, 16, channels, color, fit=data.fit)
         assert isinstance(found, PreparedImage)
         np.testing.assert_array_equal(found.pixels, pixels)
 
@@ -78,7 +82,8 @@ def test_changes_to_an_image_are_noted(tmp_path: Path) -> None:
     wide = save(tmp_path / "wide.bmp", draw((20, 30)))
     assert notes_of(wide, 16, 1) == ("30×20 pixels made 16×16", "stretched: it is not square")
     deep = save(tmp_path / "deep.tiff", draw((16, 16)).astype(np.uint16) * 16)
-    assert notes_of(deep, 16, 1) == ("scaled to 8 bits by its own range",)
+    (note,) = notes_of(deep, 16, 1)
+    assert note == "scaled to 8 bits by its own range, as training had 8-bit images only"
     stored = save(tmp_path / "stored.png", draw((16, 16, 1)).repeat(3, axis=2))
     assert notes_of(stored, 16, 1) == ()
 
