@@ -8,6 +8,7 @@ MAX_FILES_MB = 4096
 IMAGE_SIZE = 32
 COLOR: Final = "auto"
 RESIZE: Final = "auto"
+WINDOW = "auto"
 MAX_IMAGES = 3000
 SPLIT = (0.7, 0.15, 0.15)
 SEED = 0

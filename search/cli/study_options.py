@@ -68,6 +68,21 @@ _OPTIONS: Mapping[str, Any] = {
         "How images become square: pad, crop, stretch or auto.",
         show_default=defaults.RESIZE,
     ),
+    "window": _option(
+        str,
+        "Pixel values that become 0 and 255: CENTER/WIDTH, lung, bone, brain, soft-tissue, image "
+        "(each has its own) or auto.",
+        show_default=defaults.WINDOW,
+    ),
+    "classes": _option(
+        str, "Comma-separated names of the classes to use.", metavar="A,B", show_default="all"
+    ),
+    "exclude": _option(
+        str,
+        "Comma-separated patterns of files and folders to leave out.",
+        metavar="PATTERN",
+        show_default="none",
+    ),
     "max_images": _option(
         int,
         "Maximum number of images, drawn evenly over the classes.",
@@ -114,7 +129,12 @@ _OPTIONS: Mapping[str, Any] = {
     ),
 }
 STUDY_OPTIONS = tuple(_OPTIONS)
-DATA_OPTIONS = ("image_size", "color", "resize", "max_images", "split", "seed", "strict")
+DATA_OPTIONS = (
+    "image_size", "color", "resize", "window", "classes", "exclude", "max_images", "split", "seed",
+    "strict",
+)  # fmt: skip
+LISTS = ("families", "backbones", "classes", "exclude")
+"""Options whose values are separated by commas."""
 Command = Callable[..., None]
 
 
@@ -154,6 +174,6 @@ def _parse(name: str, value: Any) -> Any:
     """Parse the value of an option that is a list."""
     if name == "split":
         return options.parse_split(value)
-    if name in {"families", "backbones"} and value is not None:
+    if name in LISTS and value is not None:
         return value.split(",")
     return value

@@ -1,11 +1,13 @@
 """Images from a folder, whose subfolders name their classes."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from search.data.decode import DECODE_ERRORS, decode, describe_decode_error
-from search.data.listing import list_images
+from search.data.layout import read_layout
+from search.data.listing import FileListing, list_files
+from search.data.settings import DataSettings
 from search.data.source_api import Decoded, Item, UnreadableImage
 from search.errors import DataError
 
@@ -15,16 +17,17 @@ class FolderSource:
 
     kind = "folder"
 
-    def __init__(self, root: Path) -> None:
-        listing = list_images(root)
-        self.warnings = listing.notes
-        self.classes = tuple(sorted({image.class_name for image in listing.images}))
+    def __init__(self, root: Path, settings: DataSettings) -> None:
+        """List the images; raise `DataError` if their folders are not those of classes."""
+        listing = list_files(root, settings.exclude)
+        layout = read_layout(root, listing.files, settings.classes)
+        self.warnings = [*layout.notes, *_describe_left_out(listing)]
+        self.classes = tuple(sorted({image.class_name for image in layout.images}))
         labels = {name: label for label, name in enumerate(self.classes)}
         self.items: Sequence[Item] = [
-            Item(image.file.name, labels[image.class_name], image.split)
-            for image in listing.images
+            Item(image.file.name, labels[image.class_name], image.split) for image in layout.images
         ]
-        self._files = [image.file for image in listing.images]
+        self._files = [image.file for image in layout.images]
         self._root = str(root)
 
     def identity(self) -> str:
@@ -44,3 +47,10 @@ class FolderSource:
             raise
         except DECODE_ERRORS as error:
             return UnreadableImage(describe_decode_error(error))
+
+
+def _describe_left_out(listing: FileListing) -> Iterator[str]:
+    if listing.n_excluded:
+        yield f"{listing.n_excluded:,} files and folders were left out by --exclude"
+    if listing.n_broken_links:
+        yield f"{listing.n_broken_links:,} links lead nowhere"

@@ -18,7 +18,9 @@ from search.data.decode import strict_pillow_warnings
 from search.data.parallel import map_chunks
 from search.data.pixel_values import (
     EIGHT_BITS,
-    Range,
+    OWN,
+    PixelRange,
+    parse_window,
     percentile_range,
     plain_range,
     range_of_file,
@@ -45,11 +47,12 @@ class PixelRule:
     """How the pixels of a set become the square uint8 images of a network.
 
     Attributes:
-        pixel_range: Values that become 0 and 255; None if all images have 8 bits.
+        pixel_range: Values that become 0 and 255, or that each image has its own; None if all
+            images have 8 bits.
         fit: How images that are not square become square.
     """
 
-    pixel_range: Range | None
+    pixel_range: PixelRange
     fit: Fit
 
     @property
@@ -142,7 +145,12 @@ class ImageReader:
         self._channels.update(zip(again, self._map(read, again), strict=True))
         return self._collect(indices, channels, rule)
 
-    def _range(self, training: Sequence[int]) -> Range | None:
+    def _range(self, training: Sequence[int]) -> PixelRange:
+        window = self._settings.window
+        if window == OWN:
+            return OWN
+        if window != "auto":
+            return parse_window(window)
         deep = [i for i in training if self.infos[i].pixel_type != "uint8"]
         if not deep:
             return None

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from search.data.decode import DECODE_ERRORS, decode, describe_decode_error
-from search.data.pixel_values import Range, range_of_file, to_uint8
+from search.data.pixel_values import OWN, PixelRange, range_of_file, to_uint8
 from search.data.pixels import has_color, resize, stack, to_grey
 from search.data.settings import Fit
 from search.data.source_api import Decoded, UnreadableImage
@@ -33,7 +33,7 @@ def prepare_image(
     size: int,
     channels: int,
     color: str,
-    pixel_range: Range | None = None,
+    pixel_range: PixelRange = None,
     *,
     fit: Fit = "stretch",
 ) -> PreparedImage | UnreadableImage:
@@ -76,7 +76,7 @@ def _notes(
     return tuple(note for note, is_so in notes.items() if is_so)
 
 
-def _scaling(pixels: NDArray[Any], trained_on: Range | None) -> tuple[str, ...]:
+def _scaling(pixels: NDArray[Any], trained_on: PixelRange) -> tuple[str, ...]:
     """Describe the scaling to 8 bits, if there is any."""
     values = range_of_file(pixels, trained_on)
     if values is None:
@@ -84,5 +84,7 @@ def _scaling(pixels: NDArray[Any], trained_on: Range | None) -> tuple[str, ...]:
     if trained_on is None:
         return ("scaled to 8 bits by its own range, as training had 8-bit images only",)
     low, high = values
+    if trained_on == OWN:
+        return (f"{low:g} to {high:g} made 0 to 255: its own range, as in training",)
     clipped = ", and clipped" if pixels.min() < low or pixels.max() > high else ""
     return (f"{low:g} to {high:g} made 0 to 255, as in training{clipped}",)

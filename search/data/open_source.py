@@ -3,6 +3,7 @@
 import os
 from pathlib import Path
 
+from search.data.class_choice import ChosenClasses
 from search.data.settings import DEMO, DataSettings
 from search.data.source_api import Source
 from search.errors import DataError
@@ -11,9 +12,10 @@ from search.errors import DataError
 def open_source(settings: DataSettings) -> Source:
     """Open a folder, an `.npz` or the demo set; raise `DataError` if that is not possible."""
     try:
-        return _open(settings)
+        source = _open(settings)
     except OSError as error:
         raise DataError(f"Cannot open {settings.source}: {error.strerror}.") from error
+    return ChosenClasses(source, settings.classes) if settings.classes else source
 
 
 def _open(settings: DataSettings) -> Source:
@@ -25,7 +27,7 @@ def _open(settings: DataSettings) -> Source:
     if path.is_dir():
         from search.data.folder import FolderSource
 
-        return FolderSource(path)
+        return FolderSource(path, settings)
     if not path.exists():
         raise DataError(
             f"No such file or folder: {settings.source}. Expected a folder of images, an .npz"

@@ -1,24 +1,35 @@
 """What a pixel's value means: which values become 0 and 255, in training and in prediction.
 
-One range holds for a whole set, and its model keeps it for the files that it predicts. It is found
-from the training images:
+One range holds for a whole set, and its model keeps it for the files that it predicts. It is named
+by the user as a window, or found from the training images:
 
 - 8-bit images are taken as they are, and so are other whole numbers that are all from 0 to 255;
 - floats that are all from 0 to 1 are fractions, of which 1 is white;
 - anything else is scaled so that the 0.5 and 99.5 percentiles become 0 and 255, and clipped: a few
   hot pixels or padded corners do not take the contrast from all the others.
 
-A set may mix 8-bit and deeper images. The range is that of the deeper ones then.
+A set may mix 8-bit and deeper images. The range is that of the deeper ones then. If the user wants
+it so, each deeper image has a range of its own, by the same percentiles.
 """
 
 import math
-from collections.abc import Iterator, Sequence
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 Range = tuple[float, float]
+OWN: Literal["image"] = "image"
+"""In place of a range: each image has its own."""
+PixelRange = Range | Literal["image"] | None
+WINDOWS: Mapping[str, tuple[float, float]] = {
+    "lung": (-600, 1500), "bone": (400, 1800), "brain": (40, 80), "soft-tissue": (50, 400),
+}  # fmt: skip
+"""Center and width of usual windows of computed tomography, in Hounsfield units.
+
+Source: https://radiopaedia.org/articles/windowing-ct
+"""
 FRACTIONS: Range = (0.0, 1.0)
 LARGEST_8_BIT, LARGEST_16_BIT = 255.0, 65535.0
 EIGHT_BITS: Range = (0.0, LARGEST_8_BIT)
@@ -67,7 +78,25 @@ def percentile_range(samples: Sequence[NDArray[Any]]) -> Range:
     return (low, high) if low < high else (float(values.min()), float(values.max()))
 
 
-def range_of_file(pixels: NDArray[Any], of_set: Range | None) -> Range | None:
+def parse_window(text: str) -> Range:
+    """Return the range of a window: a name, or `CENTER/WIDTH`.
+
+    Raises:
+        ValueError: If it is neither.
+    """
+    try:
+        center, width = WINDOWS.get(text) or map(float, text.split("/"))
+    except ValueError:
+        center, width = 0.0, 0.0
+    if not (width > 0 and math.isfinite(center) and math.isfinite(width)):
+        raise ValueError(
+            f"Expected auto, image, {', '.join(WINDOWS)}, or a center and a width above 0, such as"
+            f" 40/400. Received: {text!r}."
+        )
+    return center - width / 2, center + width / 2
+
+
+def range_of_file(pixels: NDArray[Any], of_set: PixelRange) -> Range | None:
     """Return the range for one image, given that of its set, or of a model's training images.
 
     Its values are those of the set where they can be. An 8-bit image of a deeper set was scaled
@@ -76,6 +105,8 @@ def range_of_file(pixels: NDArray[Any], of_set: Range | None) -> Range | None:
     """
     if of_set is None:
         return None if pixels.dtype == np.uint8 else (float(pixels.min()), float(pixels.max()))
+    if of_set == OWN:
+        return None if pixels.dtype == np.uint8 else percentile_range([sample_values(pixels)])
     if pixels.dtype == np.uint8:
         is_8_bit = of_set[0] >= 0 and of_set[1] <= LARGEST_8_BIT
         return of_set if is_8_bit and of_set != FRACTIONS else None
@@ -84,7 +115,7 @@ def range_of_file(pixels: NDArray[Any], of_set: Range | None) -> Range | None:
     return of_set
 
 
-def to_uint8(pixels: NDArray[Any], of_set: Range | None = None) -> NDArray[np.uint8]:
+def to_uint8(pixels: NDArray[Any], of_set: PixelRange = None) -> NDArray[np.uint8]:
     """Scale an image to 0 to 255; values beyond the range are clipped.
 
     An image of one value becomes black.

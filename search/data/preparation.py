@@ -125,6 +125,7 @@ def _assemble(
     with ThreadPoolExecutor(1) as pool:  # Hashing and summing both release the GIL.
         hashed = pool.submit(fingerprint, source.classes, splits)
         mean, std = channel_statistics(splits["train"].images)
+    unusual = describe_unusual_images(source, settings, selection, rule)
     metadata = {
         "format_version": FORMAT_VERSION,
         "fingerprint": hashed.result(),
@@ -137,7 +138,7 @@ def _assemble(
         "broken": selection.broken,
         "duplicates": selection.duplicates,
         "conflicts": selection.conflicts,
-        "warnings": [*source.warnings, *describe_unusual_images(settings, selection)],
+        "warnings": [*source.warnings, *unusual],
         "pixel_range": rule.pixel_range,
         "resize": rule.fit,
         "own_splits": sorted({item.split for item in source.items} - {""}),

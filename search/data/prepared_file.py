@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from search.data.cache import lock_shared
-from search.data.pixel_values import Range
+from search.data.pixel_values import PixelRange
 from search.data.settings import Fit
 from search.data.source_api import SPLITS, Images
 from search.errors import DataError
@@ -47,7 +47,8 @@ class PreparedSet:
         classes: Names of the classes; labels are positions in it.
         image_shape: Height, width and channels of every image.
         mean, std: Of the training pixels for each channel, 0 to 255.
-        pixel_range: Values of the source's pixels that became 0 and 255; see `pixel_values`.
+        pixel_range: Values of the source's pixels that became 0 and 255, `image` if each image
+            had its own; see `pixel_values`.
         fit: How images that are not square became square.
     """
 
@@ -61,8 +62,8 @@ class PreparedSet:
         self.image_shape: tuple[int, int, int] = (height, width, channels)
         self.mean: tuple[float, ...] = tuple(metadata["mean"])
         self.std: tuple[float, ...] = tuple(metadata["std"])
-        low_high = metadata.get("pixel_range")
-        self.pixel_range: Range | None = (low_high[0], low_high[1]) if low_high else None
+        found = metadata.get("pixel_range")
+        self.pixel_range: PixelRange = (found[0], found[1]) if isinstance(found, list) else found
         self.fit: Fit = metadata.get("resize", "stretch")
 
     @classmethod

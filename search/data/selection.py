@@ -6,7 +6,7 @@ same images.
 """
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -36,18 +36,16 @@ class Selection:
         broken: Names of images that could not be read, with the reason.
         duplicates: Names of excluded images, each with its duplicate in another split.
         conflicts: Names of excluded images with equal pixels and different classes.
-        colored: Names of used images with real color.
-        has_color: Whether they are more than a few of a class.
-        unended: Names of used JPEG files without their end marker.
+        infos: Facts about each used image, by its position.
+        has_color: Whether those with color are more than a few of a class.
     """
 
     splits: dict[str, list[int]]
     broken: dict[str, str]
     duplicates: list[tuple[str, str]]
     conflicts: list[tuple[str, ...]]
-    colored: list[str]
+    infos: dict[int, ImageInfo]
     has_color: bool
-    unended: list[str]
 
 
 def select(source: Source, settings: DataSettings, inspect: Inspector) -> Selection:
@@ -66,22 +64,21 @@ def select(source: Source, settings: DataSettings, inspect: Inspector) -> Select
     splits = _make_splits(draw, source, settings)
     _check_splits(splits, source, draw)
     used = [i for part in splits.values() for i in sorted(part)]
-    colored = [i for i in used if draw.images.infos[i].has_color]
+    infos = {i: draw.images.infos[i] for i in used}
     return Selection(
         splits=splits,
         broken=draw.broken,
         duplicates=draw.images.duplicates,
         conflicts=[tuple(names) for names in draw.images.conflicts.values()],
-        colored=[source.items[i].name for i in colored],
-        has_color=_is_color_set(source.items, used, colored),
-        unended=[source.items[i].name for i in used if draw.images.infos[i].lacks_end],
+        infos=infos,
+        has_color=_is_color_set(source.items, infos),
     )
 
 
-def _is_color_set(items: Sequence[Item], used: Sequence[int], colored: Sequence[int]) -> bool:
+def _is_color_set(items: Sequence[Item], infos: Mapping[int, ImageInfo]) -> bool:
     """Whether some class has color: more than one image, and not one in ten, are no exception."""
-    sizes = Counter(items[i].label for i in used)
-    counts = Counter(items[i].label for i in colored)
+    sizes = Counter(items[i].label for i in infos)
+    counts = Counter(items[i].label for i, info in infos.items() if info.has_color)
     return any(n > 1 and n >= MIN_COLORED * sizes[label] for label, n in counts.items())
 
 
@@ -228,6 +225,13 @@ def _missing_class_message(
 ) -> str:
     label = source.classes.index(name)
     n_listed = sum(item.label == label for item in source.items)
+    broken = [item.name for item in source.items if item.label == label]
+    broken = [it for it in broken if it in draw.broken]
+    if len(broken) == n_listed:
+        raise DataError(
+            f"None of the {n_listed:,} images of class {name!r} can be read. {broken[0]}:"
+            f" {draw.broken[broken[0]]}."
+        )
     n_broken, n_twins = len(draw.broken), len(draw.images.duplicates)
     n_conflicting = sum(map(len, draw.images.conflicts.values()))
     left_out = (

@@ -1,15 +1,19 @@
 """The settings of a study's images: the `[data]` table of a study file."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from search import defaults
+from search.data.pixel_values import OWN, parse_window
 
 DEMO = "demo"
 """The built-in source; a folder of that name is `./demo`."""
 Fit = Literal["stretch", "pad", "crop"]
 """How an image that is not square becomes square."""
+
+
+Name = Annotated[str, Field(min_length=1, max_length=200)]
 
 
 class DataSettings(BaseModel):
@@ -38,6 +42,25 @@ class DataSettings(BaseModel):
         description="`grey` or `rgb`; `auto` is color if a tenth of the images of some class, and "
         "more than one, have real color.",
     )
+    window: str = Field(
+        default=defaults.WINDOW,
+        max_length=100,
+        description="Values of more than 8 bits that become 0 and 255, as center and width, such "
+        "as `40/400`, or `lung`, `bone`, `brain` or `soft-tissue` (Hounsfield units). `auto` "
+        "takes the 0.5 and 99.5 percentiles of the training images, `image` those of each image.",
+    )
+    classes: tuple[Name, ...] = Field(
+        default=(),
+        max_length=1000,
+        description="Names of the classes to use; all by default. Folders of these names are "
+        "classes, whatever they look like.",
+    )
+    exclude: tuple[Name, ...] = Field(
+        default=(),
+        max_length=1000,
+        description="Patterns of files and folders to leave out, as a shell has them: `*_left.png`"
+        ", `Test cases`, `train/unknown`.",
+    )
     max_images: int = Field(
         default=defaults.MAX_IMAGES,
         ge=1,
@@ -61,6 +84,13 @@ class DataSettings(BaseModel):
         strict=True,
         description="Whether an image that cannot be read is an error instead of being left out.",
     )
+
+    @field_validator("window")
+    @classmethod
+    def _check_window(cls, window: str) -> str:
+        if window not in {"auto", OWN}:
+            parse_window(window)
+        return window
 
     @field_validator("split")
     @classmethod

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from search.data.duplicates import group_duplicates
 from search.data.open_source import open_source
+from search.data.pixel_values import PixelRange
 from search.data.preparation import choose_rule, n_channels
 from search.data.selection import Selection, select
 from search.data.settings import DataSettings
@@ -40,7 +41,7 @@ class SourceSummary:
     Attributes:
         kind: `folder`, `npz` or `demo`.
         counts: Readable images by split (`all` if the source has none), then by class.
-        color: `grey` or `rgb`: that of the images, not of the settings.
+        color: `grey` or `rgb`: whether any image has color.
         balance: Ratio of the largest to the smallest class, at least 1.
         n_duplicates: Number of images whose pixels equal those of an earlier one.
         conflicts: Groups of images with the same pixels and different classes.
@@ -48,9 +49,10 @@ class SourceSummary:
         used: Images that a search would use by split, then by class.
         used_channels: 1 or 3.
         pixel_types: Number of readable images by numpy's type of their pixels.
-        pixel_range: Values that a search would make 0 and 255; None if 8-bit images stay as they
-            are.
+        pixel_range: Values that a search would make 0 and 255, `image` if each image has its own;
+            None if 8-bit images stay as they are.
         resize: How a search would make images square.
+        is_square: Whether all readable images are.
     """
 
     kind: str
@@ -65,8 +67,9 @@ class SourceSummary:
     used: dict[str, dict[str, int]]
     used_channels: int
     pixel_types: dict[str, int]
-    pixel_range: tuple[float, float] | None
+    pixel_range: PixelRange
     resize: str
+    is_square: bool
     warnings: tuple[str, ...]
 
     def to_json(self) -> dict[str, Any]:
@@ -125,9 +128,10 @@ def _summary(
         pixel_types=dict(Counter(info.pixel_type for info in readable.values())),
         pixel_range=rule.pixel_range,
         resize=rule.fit,
+        is_square=all(info.width == info.height for info in readable.values()),
         warnings=(),
     )
-    unusual = describe_unusual_images(settings, selection)
+    unusual = describe_unusual_images(source, settings, selection, rule)
     return replace(summary, warnings=(*source.warnings, *unusual, *_warnings(summary)))
 
 

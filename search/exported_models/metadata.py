@@ -22,8 +22,8 @@ class ModelFacts(BaseModel):
         image_shape: Height, width and channels of the input.
         color: `auto` makes images without color grey.
         pixels: The input in words.
-        pixel_range: The values of the training images that became 0 and 255; None if they had 8
-            bits, or each was scaled by its own range.
+        pixel_range: The values of the training images that became 0 and 255; `image` if those of
+            each were the percentiles of its own, None if they had 8 bits.
         resize: How images that are not square became square.
         fingerprint: That of the training images.
         val_accuracy: None if it is not known.
@@ -40,7 +40,7 @@ class ModelFacts(BaseModel):
     image_shape: tuple[Side, Side, Side]
     color: Color = "auto"
     pixels: Text
-    pixel_range: tuple[Value, Value] | None = None
+    pixel_range: tuple[Value, Value] | Literal["image"] | None = None
     resize: Literal["stretch", "pad", "crop"] = "stretch"
     fingerprint: Text
     val_accuracy: Probability | None = None

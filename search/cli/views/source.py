@@ -1,6 +1,6 @@
 """Output about the images of a source."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from rich.box import SIMPLE_HEAD
@@ -15,6 +15,11 @@ if TYPE_CHECKING:
     from search.data import SourceSummary
 
 N_BROKEN = 10
+_FITS = {
+    "pad": "black is added at two sides of images that are not square",
+    "crop": "two sides of images that are not square are cut off",
+    "stretch": "images are stretched to squares",
+}
 
 
 def show_source(console: Console, summary: "SourceSummary") -> None:
@@ -23,12 +28,15 @@ def show_source(console: Console, summary: "SourceSummary") -> None:
     smallest = f"{sizes.min_width}×{sizes.min_height}"
     largest = f"{sizes.max_width}×{sizes.max_height}"
     n_images = sum(sum(counts.values()) for counts in summary.counts.values())
+    color = "grey" if summary.used_channels == 1 else "color"
     console.print(
-        f"{plural(n_images, summary.color + ' image')} in "
+        f"{plural(n_images, color + ' image')} in "
         f"{plural(len(summary.classes), 'class')} ({summary.kind}), "
         + (smallest if smallest == largest else f"{smallest} to {largest}")
         + " pixels"
     )
+    for line in _describe_pixels(summary):
+        console.print(line)
     table = Table(box=SIMPLE_HEAD, pad_edge=False)
     table.add_column("class")
     found, used = list(summary.counts), list(summary.used)
@@ -44,6 +52,18 @@ def show_source(console: Console, summary: "SourceSummary") -> None:
         print_line(console, f"Skipped: {name}: {reason}", style="yellow")
     if len(summary.broken) > N_BROKEN:
         console.print(f"and {len(summary.broken) - N_BROKEN} more (--json lists all)")
+
+
+def _describe_pixels(summary: "SourceSummary") -> Iterator[str]:
+    """Yield what happens to pixels that are not 8-bit and to images that are not square."""
+    types = ", ".join(summary.pixel_types)
+    if isinstance(summary.pixel_range, tuple):
+        low, high = summary.pixel_range
+        yield f"Pixels: {types}; {low:g} to {high:g} become 0 to 255"
+    elif summary.pixel_range is not None:
+        yield f"Pixels: {types}; each image is scaled by itself (--window image)"
+    if not summary.is_square:
+        yield f"Shape: {_FITS[summary.resize]} (--resize {summary.resize})"
 
 
 def show_warnings(console: Console, warnings: Iterable[str]) -> None:

@@ -17,8 +17,8 @@ from search.errors import DataError
 MakeFolder = Callable[..., Path]
 
 
-def _open(root: Path) -> FolderSource:
-    return FolderSource(root)
+def _open(root: Path, **options: object) -> FolderSource:
+    return FolderSource(root, DataSettings(source=str(root), **options))
 
 
 def _prepare(root: Path, cache_dir: Path, **options: object) -> PreparedSet:
@@ -58,12 +58,6 @@ def test_train_alone_is_split_like_a_source_without_splits(make_folder: MakeFold
     assert _split_sizes(_open(make_folder({"train/a": 4, "train/b": 4}))) == {"": 8}
 
 
-def test_class_may_have_the_name_of_a_split(make_folder: MakeFolder) -> None:
-    source = _open(make_folder({"test": 4, "placebo": 4}))
-    assert source.classes == ("placebo", "test")
-    assert _split_sizes(source) == {"": 8}
-
-
 def test_classes_beside_splits_are_refused(make_folder: MakeFolder) -> None:
     root = make_folder({"train/a": 3, "train/b": 3, "extra": 3})
     with pytest.raises(DataError, match=r"not both. Received: the splits 'train' beside 'extra'"):
@@ -92,7 +86,7 @@ def test_images_outside_class_folders_are_left_out_and_counted(
     write_image(root / "overview.png", noise(99))
     source = _open(root)
     assert len(source.items) == 6
-    assert source.warnings == ["1 images outside the class folders were ignored"]
+    assert source.warnings == ["1 image outside the class folders was ignored"]
 
 
 def test_images_without_class_folders_are_refused(
@@ -125,20 +119,21 @@ def test_unreadable_folder_is_refused(
         _open(root)
 
 
-def test_links_are_followed_only_within_the_folder(
-    make_folder: MakeFolder, tmp_path: Path
-) -> None:
+def test_links_are_followed(make_folder: MakeFolder, tmp_path: Path) -> None:
+    """Class folders and files may be links into a store elsewhere, and links may be circular."""
     root, outside = make_folder({"a": 3, "b": 3}), make_folder({"c": 2}, "outside")
     (root / "a" / "inside.png").symlink_to(root / "b" / "000.png")
     (root / "a" / "outside.png").symlink_to(outside / "c" / "000.png")
     (root / "a" / "dangling.png").symlink_to(root / "gone.png")
-    (root / "loop").symlink_to(root, target_is_directory=True)
+    (root / "a" / "loop").symlink_to(root, target_is_directory=True)
     (root / "c").symlink_to(outside / "c", target_is_directory=True)
     source = _open(root)
-    assert source.classes == ("a", "b")
-    assert "a/inside.png" in {item.name for item in source.items}
-    assert len(source.items) == 7
-    assert source.warnings == ["2 links that lead out of the folder were not followed"]
+    assert source.classes == ("a", "b", "c")
+    names = [item.name for item in source.items]
+    assert len(names) == 3 + 2 + 3 + 2
+    assert {"a/inside.png", "a/outside.png", "c/001.png"} <= set(names)
+    assert source.warnings == ["1 links lead nowhere"]
+    assert not isinstance(source.read(names.index("a/outside.png")), UnreadableImage)
 
 
 def test_pipes_are_not_opened(make_folder: MakeFolder) -> None:

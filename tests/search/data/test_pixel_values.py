@@ -149,3 +149,42 @@ def test_range_that_the_numbers_say(
     kinds: list[str], low: float, high: float, expected: tuple[float, float] | None
 ) -> None:
     assert plain_range(kinds, low, high) == expected
+
+
+def test_window_is_the_same_for_all_sets(tmp_path: Path) -> None:
+    pictures = [it.astype(np.int32) * 10 - 1000 for it in PICTURES]
+    data = prepare_pictures(tmp_path, pictures, window="soft-tissue")
+    assert data.pixel_range == (-150, 250)
+    expected = {to_uint8(it, (-150.0, 250.0)).tobytes() for it in pictures}
+    assert {it.tobytes() for it in all_images(data)} == expected
+
+
+def test_each_image_may_have_its_own_range(tmp_path: Path) -> None:
+    pictures = [it * (4 if i % 2 else 200) for i, it in enumerate(PICTURES)]
+    data = prepare_pictures(tmp_path / "set", pictures)
+    (warning,) = data.metadata["warnings"]
+    assert "images of class b have about 5 of 256 grey levels" in warning
+    data = prepare_pictures(tmp_path / "own", pictures, window="image")
+    assert data.pixel_range == "image"
+    assert data.metadata["warnings"] == []
+    assert min(len(np.unique(it)) for it in all_images(data)) > 150
+    path = tmp_path / "own" / "images" / "a" / "00.tif"
+    found = prepare_image(path, 24, 1, "auto", data.pixel_range)
+    assert isinstance(found, PreparedImage)
+    assert found.pixels.tobytes() in {it.tobytes() for it in all_images(data)}
+    assert found.notes[-1].endswith("made 0 to 255: its own range, as in training")
+
+
+@pytest.mark.parametrize("text", ["", "lungs", "40", "40/0", "40/-5", "nan/3", "1/2/3", "40/inf"])
+def test_windows_that_are_none_are_refused(text: str) -> None:
+    with pytest.raises(ValueError, match=r"Expected auto, image, lung, bone, .* such as 40/400"):
+        DataSettings(source="a", window=text)
+
+
+def test_types_that_differ_between_classes_are_a_warning(tmp_path: Path) -> None:
+    pictures = [it.astype(np.uint8) if i % 2 else it * 16 for i, it in enumerate(PICTURES)]
+    data = prepare_pictures(tmp_path, pictures)
+    assert data.metadata["warnings"] == [
+        "the classes differ in the type of their pixels (a: uint16; b: uint8): a network can tell"
+        " them by it, so accuracy means little"
+    ]

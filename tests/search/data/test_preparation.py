@@ -40,7 +40,8 @@ preparation.write_prepared = write_half
 
 AS_NOBODY = """
 import os
-import search.data.folder, search.data.preparation, storage.atomic_files, PIL.PngImagePlugin
+import search.data.folder, search.data.image_reader, search.data.preparation
+import storage.atomic_files, PIL.PngImagePlugin
 if os.geteuid() == 0:  # root may do anything unless it gives that up
     os.setresuid(65534, 65534, 65534)
 """

@@ -258,5 +258,5 @@ def test_color_of_more_than_a_few_images_of_a_class_counts(
     """The other class is grey and larger, so that it is the share of the class that counts."""
     texts = [f":a:color{i}" for i in range(n_colored)] + _plain({"a": n_grey, "b": 300})
     selection = _select(FakeSource(texts))
-    assert len(selection.colored) == n_colored
+    assert sum(info.has_color for info in selection.infos.values()) == n_colored
     assert selection.has_color == has_color

@@ -45,7 +45,7 @@ def test_summary_counts_what_a_source_contains(messy: Path) -> None:
 def test_warnings_name_possible_problems(messy: Path) -> None:
     summary = inspect_source(DataSettings(source=str(messy)))
     assert summary.warnings == (
-        "1 files that are not images were ignored",
+        "1 file that is not an image was ignored",
         "1 image cannot be read and is left out",
         "3 exact duplicates: equal images are kept in one split",
         "left out, the same pixels in different classes: a/002.png, b/wrong.png",
@@ -92,7 +92,9 @@ def test_class_of_broken_images_only_is_an_error(make_folder: MakeFolder) -> Non
         path = root / "b" / f"{i}.png"
         path.parent.mkdir(exist_ok=True)
         path.write_bytes(b"torn")
-    with pytest.raises(DataError, match=r"'b' is too small to split.*4 broken images"):
+    with pytest.raises(
+        DataError, match=r"None of the 4 images of class 'b' can be read. b/0.png: not a PNG"
+    ):
         inspect_source(DataSettings(source=str(root)))
 
 
