@@ -55,20 +55,25 @@ def _find_damaged_value(uri: str) -> StoreDamagedError | None:
         rows = database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
         known = optuna_tables.TABLE_NAMES | tables.metadata.tables.keys()
         for table in sorted(known & {name for (name,) in rows}):
-            for _, column, declared, *_ in database.execute(f"PRAGMA table_info({table})"):
-                condition = _condition(table, column, declared)
+            columns = database.execute(f"PRAGMA table_info({table})")
+            for _, column, declared, not_null, *_ in columns:
+                has_value = not_null or (table, column) in _NEVER_NULL
+                condition = _condition(table, column, declared, may_be_null=not has_value)
                 query = f"SELECT {column} FROM {table} WHERE {condition} LIMIT 1"
                 for (value,) in database.execute(query):
                     return damaged_value(value, f"in {table}.{column}")
     return None
 
 
-def _condition(table: str, column: str, declared: str) -> str:
-    """Return the condition in SQL on values that a column cannot have."""
+def _condition(table: str, column: str, declared: str, *, may_be_null: bool) -> str:
+    """Return the condition in SQL on values that a column cannot have.
+
+    `typeof`, since SQLite does not look for NULL by `ISNULL` in a column without.
+    """
     allowed = next((it for part, it in _TYPES.items() if part in declared), None)
     conditions = []
-    if (table, column) in _NEVER_NULL:
-        conditions.append(f"{column} ISNULL")
+    if not may_be_null:
+        conditions.append(f"typeof({column}) = 'null'")
     if allowed is not None:
         conditions.append(f"typeof({column}) NOT IN ('null', {_quoted(allowed)})")
     if "DATE" in declared:

@@ -70,3 +70,23 @@ def test_times_of_epochs_may_be_missing(tmp_path: Path) -> None:
         database.execute("UPDATE convsearch_workers SET pid = -1")
         database.commit()
     assert load_status(f"sqlite:///{path}", "scans").to_json()["families"][0]["seconds"] == 0
+
+
+def test_null_where_none_may_be_is_named(tmp_path: Path) -> None:
+    """A damaged byte can do so, and SQLite's own check does not see it."""
+    path = tmp_path / "a.db"
+    make_store(path)
+    swap = "UPDATE sqlite_master SET sql = replace(sql, ?, ?) WHERE name = 'convsearch_workers'"
+    strict, loose = "process_started_at DOUBLE NOT NULL", "process_started_at DOUBLE         "
+    for before, after, statement in (
+        (strict, loose, "PRAGMA user_version"),
+        (loose, strict, "UPDATE convsearch_workers SET process_started_at = NULL"),
+    ):
+        with closing(sqlite3.connect(path)) as database:
+            database.execute("PRAGMA writable_schema = ON")
+            database.execute(statement)
+            assert database.execute(swap, (before, after)).rowcount == 1
+            database.commit()
+    found = find_damaged_value(path)
+    assert found is not None
+    assert "None in convsearch_workers.process_started_at" in str(found)
