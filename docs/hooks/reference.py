@@ -168,7 +168,8 @@ def _name_of_type(part: Any) -> str:
     if get_origin(part) is Literal:
         return "text"
     if get_origin(part) is tuple:
-        return f"{len(get_args(part))} {_TYPES[get_args(part)[0]]}s"
+        (inner,), (_, *rest) = _parts(get_args(part)[0]), get_args(part)
+        return f"{'list of' if rest == [...] else len(rest) + 1} {_TYPES[inner]}s"
     return _TYPES.get(part, getattr(part, "__name__", str(part)))
 
 
