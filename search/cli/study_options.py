@@ -83,6 +83,12 @@ _OPTIONS: Mapping[str, Any] = {
         metavar="PATTERN",
         show_default="none",
     ),
+    "group_from": _option(
+        str,
+        "Regular expression that finds the patient in a path: patients stay in one split.",
+        metavar="REGEX",
+        show_default="no groups",
+    ),
     "max_images": _option(
         int,
         "Maximum number of images, drawn evenly over the classes.",
@@ -130,8 +136,8 @@ _OPTIONS: Mapping[str, Any] = {
 }
 STUDY_OPTIONS = tuple(_OPTIONS)
 DATA_OPTIONS = (
-    "image_size", "color", "resize", "window", "classes", "exclude", "max_images", "split", "seed",
-    "strict",
+    "image_size", "color", "resize", "window", "classes", "exclude", "group_from", "max_images",
+    "split", "seed", "strict",
 )  # fmt: skip
 LISTS = ("families", "backbones", "classes", "exclude")
 """Options whose values are separated by commas."""

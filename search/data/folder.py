@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from search.data.decode import DECODE_ERRORS, decode, describe_decode_error
+from search.data.groups import find_groups
 from search.data.layout import read_layout
 from search.data.listing import FileListing, list_files
 from search.data.settings import DataSettings
@@ -24,10 +25,14 @@ class FolderSource:
         self.warnings = [*layout.notes, *_describe_left_out(listing)]
         self.classes = tuple(sorted({image.class_name for image in layout.images}))
         labels = {name: label for label, name in enumerate(self.classes)}
-        self.items: Sequence[Item] = [
-            Item(image.file.name, labels[image.class_name], image.split) for image in layout.images
-        ]
         self._files = [image.file for image in layout.images]
+        names = [file.name for file in self._files]
+        pattern = settings.group_from
+        groups = find_groups(names, pattern) if pattern else [""] * len(names)
+        self.items: Sequence[Item] = [
+            Item(name, labels[image.class_name], image.split, group)
+            for name, image, group in zip(names, layout.images, groups, strict=True)
+        ]
         self._root = str(root)
 
     def identity(self) -> str:

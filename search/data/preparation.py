@@ -3,11 +3,13 @@
 import hashlib
 import json
 import logging
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from search.data.cache import is_cached, write_cache_file
 from search.data.open_source import open_source
@@ -94,6 +96,19 @@ def n_channels(settings: DataSettings, selection: Selection) -> int:
     return {"grey": 1, "rgb": 3}[settings.color]
 
 
+def _groups(
+    source: Source, indices: Sequence[int], numbers: Mapping[str, int]
+) -> NDArray[np.int64] | None:
+    """Return the number of each image's group; an image without one has a number of its own."""
+    if not numbers.keys() - {""}:
+        return None
+    groups = (source.items[i].group for i in indices)
+    alone = len(numbers)
+    return np.array(
+        [numbers[it] if it else alone + i for it, i in zip(groups, indices, strict=True)], np.int64
+    )
+
+
 def choose_rule(reader: "ImageReader", selection: Selection) -> "PixelRule":
     """Return the rule for the pixels of a selection."""
     used = [i for indices in selection.splits.values() for i in indices]
@@ -117,11 +132,13 @@ def _assemble(
 ) -> tuple[dict[str, Split], dict[str, Any]]:
     channels = n_channels(settings, selection)
     rule = choose_rule(reader, selection)
+    numbers = {group: n for n, group in enumerate(sorted({it.group for it in source.items}))}
     splits = {}
     for name in SPLITS:
         indices = selection.splits[name]
         labels = np.array([source.items[i].label for i in indices], np.int64)
-        splits[name] = Split(reader.images(indices, channels, rule), labels)
+        images = reader.images(indices, channels, rule)
+        splits[name] = Split(images, labels, _groups(source, indices, numbers))
     with ThreadPoolExecutor(1) as pool:  # Hashing and summing both release the GIL.
         hashed = pool.submit(fingerprint, source.classes, splits)
         mean, std = channel_statistics(splits["train"].images)
@@ -141,6 +158,7 @@ def _assemble(
         "warnings": [*source.warnings, *unusual],
         "pixel_range": rule.pixel_range,
         "resize": rule.fit,
+        "n_groups": len(numbers.keys() - {""}),
         "own_splits": sorted({item.split for item in source.items} - {""}),
     }
     return splits, metadata

@@ -1,7 +1,8 @@
 """The prepared set: one safetensors file that every worker maps into memory.
 
 Layout: `{split}_images` uint8 `(n, height, width, channels)` and `{split}_labels` int64 `(n,)` for
-each split; the metadata entry `convsearch` is JSON.
+each split, and `{split}_groups` int64 `(n,)` if the source has groups; the metadata entry
+`convsearch` is JSON.
 """
 
 import hashlib
@@ -31,10 +32,14 @@ Labels = NDArray[np.int64]
 
 @dataclass(frozen=True, slots=True)
 class Split:
-    """Images and labels of one split; both are read-only if mapped from a file."""
+    """Images, labels and groups of one split; they are read-only if mapped from a file.
+
+    Groups are numbers that are the same for images which belong together; None if there are none.
+    """
 
     images: Images
     labels: Labels
+    groups: Labels | None = None
 
 
 class PreparedSet:
@@ -105,6 +110,10 @@ class PreparedSet:
         """Return labels of a split, int64 `(n,)`, in the order of the images."""
         return self._splits[split].labels
 
+    def groups(self, split: str) -> Labels | None:
+        """Return the groups of the images of a split, int64 `(n,)`; None if there are none."""
+        return self._splits[split].groups
+
     def verify(self) -> None:
         """Compare all content with the fingerprint; raise `DataError` if it was changed."""
         found = fingerprint(self.classes, self._splits)
@@ -134,6 +143,9 @@ def write_prepared(
     arrays: dict[str, NDArray[Any]] = {}
     for name in SPLITS:  # Labels first: int64 stays aligned to 8 bytes.
         arrays[f"{name}_labels"] = np.ascontiguousarray(splits[name].labels, "<i8")
+        groups = splits[name].groups
+        if groups is not None:
+            arrays[f"{name}_groups"] = np.ascontiguousarray(groups, "<i8")
     for name in SPLITS:
         arrays[f"{name}_images"] = np.ascontiguousarray(splits[name].images)
     header = _header(arrays, metadata)
@@ -193,10 +205,18 @@ def _map_tensor(file: BinaryIO, start: int, entry: Mapping[str, Any]) -> NDArray
 
 
 def _splits_of(tensors: Mapping[str, NDArray[Any]]) -> dict[str, Split]:
-    splits = {name: Split(tensors[f"{name}_images"], tensors[f"{name}_labels"]) for name in SPLITS}
+    splits = {
+        name: Split(
+            tensors[f"{name}_images"], tensors[f"{name}_labels"], tensors.get(f"{name}_groups")
+        )
+        for name in SPLITS
+    }
     shapes = {split.images.shape[1:] for split in splits.values()}
     if len(shapes) != 1 or len(shapes.pop()) != 3:
         raise ValueError("images of different shapes")
     if any(len(split.images) != len(split.labels) for split in splits.values()):
         raise ValueError("images and labels differ in number")
+    groups = [(split.groups, len(split.labels)) for split in splits.values()]
+    if any(it is not None and it.shape != (n,) for it, n in groups):
+        raise ValueError("images and groups differ in number")
     return splits

@@ -5,13 +5,14 @@ by another of its class. The draw depends only on settings and pixels, so every 
 same images.
 """
 
-from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from search.data.duplicates import DuplicateFilter, group_duplicates
+from search.data.grouped_split import choose_groups, join_groups
 from search.data.settings import DataSettings
 from search.data.source_api import SPLITS, ImageInfo, Item, Source, UnreadableImage
 from search.errors import DataError
@@ -56,6 +57,7 @@ def select(source: Source, settings: DataSettings, inspect: Inspector) -> Select
             and settings are strict.
     """
     _check_classes(source, settings)
+    _check_groups(source)
     draw = _Draw(source.items, inspect, strict=settings.strict)
     rng = np.random.default_rng([settings.seed, 0])
     quotas = class_quotas(source, settings)
@@ -162,9 +164,21 @@ class _Draw:
             if item.split == split:
                 by_label.setdefault(item.label, []).append(index)
         return {
-            label: [by_label[label][i] for i in rng.permutation(len(by_label[label]))]
-            for label in sorted(by_label)
+            label: self._interleave([members[i] for i in rng.permutation(len(members))])
+            for label, members in sorted(by_label.items())
         }
+
+    def _interleave(self, queue: list[int]) -> list[int]:
+        """Order a queue so that its end has an image of every group, before that another, ..."""
+        if not any(self.items[i].group for i in queue):
+            return queue
+        counts: Counter[str] = Counter()
+        turns = {}
+        for i in reversed(queue):
+            group = self.items[i].group
+            turns[i] = counts[group] if group else 0
+            counts[group] += 1
+        return sorted(queue, key=lambda i: -turns[i])
 
     def _exclude_unreadable(self, item: Item, broken: UnreadableImage) -> None:
         if self._strict:
@@ -196,8 +210,10 @@ def _stratified_split(
 ) -> tuple[list[int], list[int]]:
     """Move a fraction of each class, at least one image, out of `indices`.
 
-    Images of equal pixels move together, if the fraction is not exceeded.
+    Images of equal pixels move together, if the fraction is not exceeded, and so do groups.
     """
+    if any(draw.items[i].group for i in indices):
+        return _split_by_group(indices, draw, fraction, rng)
     moved: set[int] = set()
     for label in sorted({draw.items[i].label for i in indices}):
         members = [i for i in indices if draw.items[i].label == label]
@@ -208,6 +224,37 @@ def _stratified_split(
                 moved.update(groups[position])
                 left -= len(groups[position])
     return [i for i in indices if i not in moved], sorted(moved)
+
+
+def _split_by_group(
+    indices: Sequence[int], draw: _Draw, fraction: float, rng: np.random.Generator
+) -> tuple[list[int], list[int]]:
+    keys: list[list[Hashable]] = [[draw.images.infos[i].digest] for i in indices]
+    for i, its_keys in zip(indices, keys, strict=True):
+        if draw.items[i].group:
+            its_keys.append(draw.items[i].group)
+    units = join_groups(keys)
+    labels = np.array([draw.items[i].label for i in indices])
+    counts = np.array([np.bincount(labels[unit], minlength=labels.max() + 1) for unit in units])
+    chosen = choose_groups(counts, fraction, rng)
+    moved = {indices[position] for unit in chosen for position in units[unit]}
+    return [i for i in indices if i not in moved], sorted(moved)
+
+
+def _check_groups(source: Source) -> None:
+    """Raise an error if a group is on both sides of the source's own splits."""
+    splits: dict[str, set[str]] = defaultdict(set)
+    for item in source.items:
+        if item.group:
+            splits[item.group].add(item.split)
+    torn = {group: found for group, found in splits.items() if len(found) > 1}
+    if torn:
+        group, found = next(iter(torn.items()))
+        raise DataError(
+            f"{len(torn):,} of {len(splits):,} groups are in more than one split, such as"
+            f" {group!r} in {' and '.join(sorted(found))}: results would be too good. Move each"
+            " group into one split, or leave the splits to convsearch."
+        )
 
 
 def _check_splits(splits: dict[str, list[int]], source: Source, draw: _Draw) -> None:
@@ -240,6 +287,13 @@ def _missing_class_message(
         if n_broken or n_twins or n_conflicting
         else ""
     )
+    n_groups = len({item.group for item in source.items if item.label == label} - {""})
+    if n_groups and not has_own:
+        return (
+            f"Class {name!r} has no image for the split {split!r}{left_out}: its {n_listed} images"
+            f" are of {n_groups} groups, which stay whole. Add images of others, or remove the"
+            " class."
+        )
     if has_own:
         return (
             f"Expected images of every class in every split: none of class {name!r} in"

@@ -1,5 +1,6 @@
 """The settings of a study's images: the `[data]` table of a study file."""
 
+import re
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
@@ -61,6 +62,13 @@ class DataSettings(BaseModel):
         description="Patterns of files and folders to leave out, as a shell has them: `*_left.png`"
         ", `Test cases`, `train/unknown`.",
     )
+    group_from: str = Field(
+        default="",
+        max_length=500,
+        description="Regular expression that finds the group, such as the patient, in the path of "
+        "an image below the source: what its parts in brackets match. Images of one group stay in "
+        "one split.",
+    )
     max_images: int = Field(
         default=defaults.MAX_IMAGES,
         ge=1,
@@ -91,6 +99,16 @@ class DataSettings(BaseModel):
         if window not in {"auto", OWN}:
             parse_window(window)
         return window
+
+    @field_validator("group_from")
+    @classmethod
+    def _check_pattern(cls, pattern: str) -> str:
+        try:
+            re.compile(pattern)
+        except (re.error, RecursionError, OverflowError) as error:
+            reason = f"Expected a regular expression: {error}. Received: {pattern!r}."
+            raise ValueError(reason) from None
+        return pattern
 
     @field_validator("split")
     @classmethod

@@ -21,12 +21,14 @@ SPLITS = ("train", "val", "test")
 class Item(NamedTuple):
     """One image of a source, not read yet; its name is unique within the source.
 
-    `split` is `train`, `val` or `test` if the source has its own splits, else empty.
+    `split` is `train`, `val` or `test` if the source has its own splits, else empty. Images of one
+    `group`, such as those of a patient, stay in one split; an empty one is no group.
     """
 
     name: str
     label: int
     split: str = ""
+    group: str = ""
 
 
 class Decoded(NamedTuple):

@@ -3,10 +3,12 @@
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
+from shlex import quote
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
 from search.data.duplicates import group_duplicates
+from search.data.groups import Proposal, propose_pattern
 from search.data.open_source import open_source
 from search.data.pixel_values import PixelRange
 from search.data.preparation import choose_rule, n_channels
@@ -53,6 +55,9 @@ class SourceSummary:
             None if 8-bit images stay as they are.
         resize: How a search would make images square.
         is_square: Whether all readable images are.
+        n_groups, n_largest_group: Number of groups, and of images in the largest; 0 if there are
+            none.
+        group_proposal: A pattern for `--group-from` that finds groups; empty if none is likely.
     """
 
     kind: str
@@ -70,6 +75,9 @@ class SourceSummary:
     pixel_range: PixelRange
     resize: str
     is_square: bool
+    n_groups: int
+    n_largest_group: int
+    group_proposal: str
     warnings: tuple[str, ...]
 
     def to_json(self) -> dict[str, Any]:
@@ -113,6 +121,9 @@ def _summary(
         for i, info in enumerate(infos)
         if isinstance(info, UnreadableImage)
     }
+    groups = Counter(item.group for item in source.items if item.group)
+    can_have_groups = source.kind == "folder" and not groups
+    proposal = propose_pattern([it.name for it in source.items]) if can_have_groups else None
     summary = SourceSummary(
         kind=source.kind,
         classes=source.classes,
@@ -129,10 +140,15 @@ def _summary(
         pixel_range=rule.pixel_range,
         resize=rule.fit,
         is_square=all(info.width == info.height for info in readable.values()),
+        n_groups=len(groups),
+        n_largest_group=max(groups.values(), default=0),
+        group_proposal=proposal.pattern if proposal else "",
         warnings=(),
     )
+    grouped = [_describe_proposal(proposal)] if can_have_groups else []
     unusual = describe_unusual_images(source, settings, selection, rule)
-    return replace(summary, warnings=(*source.warnings, *unusual, *_warnings(summary)))
+    found = (*source.warnings, *grouped, *unusual, *_warnings(summary))
+    return replace(summary, warnings=found)
 
 
 def _counts(source: Source, indices: Iterable[int]) -> dict[str, dict[str, int]]:
@@ -152,6 +168,19 @@ def _sizes(infos: Sequence[ImageInfo]) -> Sizes:
     widths, heights = [info.width for info in infos], [info.height for info in infos]
     return Sizes(
         min(widths), min(heights), median(widths), median(heights), max(widths), max(heights)
+    )
+
+
+def _describe_proposal(proposal: Proposal | None) -> str:
+    if proposal is None:
+        return (
+            "the images have no groups: if several are of one patient, they can be in training and"
+            " test, and results are too good (--group-from finds patients in names)"
+        )
+    return (
+        f"the images have no groups. --group-from {quote(proposal.pattern)} finds"
+        f" {proposal.n_groups:,}, the largest of {proposal.n_largest:,} images: if those are"
+        " patients, use it, since results are too good otherwise"
     )
 
 

@@ -21,6 +21,7 @@ OPTION_KEYS: Mapping[str, tuple[tuple[str, str], ...]] = {
     "window": (("data", "window"),),
     "classes": (("data", "classes"),),
     "exclude": (("data", "exclude"),),
+    "group_from": (("data", "group_from"),),
     "max_images": (("data", "max_images"),),
     "split": (("data", "split"),),
     "seed": (("data", "seed"), ("search", "seed")),

@@ -8,6 +8,7 @@ from platform import python_version
 from typing import Any
 
 from search.artifacts.stores import is_folder
+from search.data import DataSettings
 from search.errors import StudyMismatchError
 from search.machine.package_versions import find_versions
 from search.settings.stored import StudySettings, WeightsFile
@@ -25,7 +26,7 @@ def check_compatible(
             differences.append(
                 f"its images: {_describe(known, image_set)} there, "
                 f"{_describe(settings, image_set)} here (fingerprints {stored[:12]} and "
-                f"{current[:12]})"
+                f"{current[:12]}; {_why_images_differ(known.data, settings.data)})"
             )
     differences += _weights_differences(known.weights, settings.weights)
     differences += _module_differences(known.modules, settings.modules)
@@ -45,6 +46,15 @@ def _describe(settings: StudySettings, image_set: str) -> str:
     data = settings.data
     size = settings.transfer.image_size if image_set == "transfer" else data.image_size
     return f"{data.source} at {size} px, seed {data.seed}"
+
+
+def _why_images_differ(known: DataSettings, current: DataSettings) -> str:
+    """Name the settings of images that differ, or what else it can be."""
+    described = {"source", "image_size", "seed"}
+    found = _table_differences(
+        known.model_dump(exclude=described), current.model_dump(exclude=described)
+    )
+    return ", ".join(found) or "the files differ, or an earlier version prepared them otherwise"
 
 
 def _weights_differences(stored: WeightsFile | None, current: WeightsFile | None) -> list[str]:

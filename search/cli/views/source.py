@@ -62,6 +62,11 @@ def _describe_pixels(summary: "SourceSummary") -> Iterator[str]:
         yield f"Pixels: {types}; {low:g} to {high:g} become 0 to 255"
     elif summary.pixel_range is not None:
         yield f"Pixels: {types}; each image is scaled by itself (--window image)"
+    if summary.n_groups:
+        yield (
+            f"Groups: {summary.n_groups:,}, the largest of"
+            f" {plural(summary.n_largest_group, 'image')}"
+        )
     if not summary.is_square:
         yield f"Shape: {_FITS[summary.resize]} (--resize {summary.resize})"
 

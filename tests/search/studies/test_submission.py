@@ -54,6 +54,7 @@ def test_same_plan_again_resumes_with_the_new_budget(make_study: MakeStudy) -> N
         ({"space": {"channels": 16}}, "`stage1_channels`: 8 there, 16 here"),
         ({"training": {"max_epochs": 9}}, "`max_epochs`: 3 there, 9 here"),
         ({"search": {"seed": 9}}, "`seed`: 1 there, 9 here"),
+        ({"data": {"color": "rgb"}}, "fingerprints .*; `color`: auto there, rgb here"),
         ({"data": {"image_size": 24}}, "its images: .*blobs.npz at 16 px.* at 24 px.* here"),
     ],
 )
