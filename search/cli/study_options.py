@@ -89,6 +89,39 @@ _OPTIONS: Mapping[str, Any] = {
         metavar="REGEX",
         show_default="no groups",
     ),
+    "path_column": _option(
+        str,
+        "Column of a manifest with the images.",
+        metavar="COLUMN",
+        show_default="guessed",
+    ),
+    "label_column": _option(
+        str, "Column with their labels.", metavar="COLUMN", show_default="guessed"
+    ),
+    "group_column": _option(
+        str,
+        "Column with their patients.",
+        metavar="COLUMN",
+        show_default="guessed",
+    ),
+    "split_column": _option(
+        str, "Column with train, val or test.", metavar="COLUMN", show_default="guessed"
+    ),
+    "root": _option(
+        str, "Folder of a manifest's images.", metavar="FOLDER", show_default="beside it"
+    ),
+    "where": _option(
+        str,
+        "Rows of a manifest to use.",
+        metavar="COLUMN=VALUE",
+        show_default="all",
+    ),
+    "positive": _option(
+        str, "Label to find; all others are one class.", metavar="LABEL", show_default="none"
+    ),
+    "separator": _option(
+        str, "What separates several labels in a cell.", metavar="TEXT", show_default="none"
+    ),
     "max_images": _option(
         int,
         "Maximum number of images, drawn evenly over the classes.",
@@ -136,10 +169,11 @@ _OPTIONS: Mapping[str, Any] = {
 }
 STUDY_OPTIONS = tuple(_OPTIONS)
 DATA_OPTIONS = (
-    "image_size", "color", "resize", "window", "classes", "exclude", "group_from", "max_images",
-    "split", "seed", "strict",
+    "image_size", "color", "resize", "window", "classes", "exclude", "group_from",
+    "path_column", "label_column", "group_column", "split_column", "root", "where", "positive",
+    "separator", "max_images", "split", "seed", "strict",
 )  # fmt: skip
-LISTS = ("families", "backbones", "classes", "exclude")
+LISTS = ("families", "backbones", "classes", "exclude", "where")
 """Options whose values are separated by commas."""
 Command = Callable[..., None]
 

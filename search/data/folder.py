@@ -1,16 +1,14 @@
 """Images from a folder, whose subfolders name their classes."""
 
-import hashlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from search.data.decode import DECODE_ERRORS, decode, describe_decode_error
 from search.data.groups import find_groups
+from search.data.image_files import FileOnDisk, ImageFiles
 from search.data.layout import read_layout
 from search.data.listing import FileListing, list_files
 from search.data.settings import DataSettings
-from search.data.source_api import Decoded, Item, UnreadableImage
-from search.errors import DataError
+from search.data.source_api import Item
 
 
 class FolderSource:
@@ -25,33 +23,20 @@ class FolderSource:
         self.warnings = [*layout.notes, *_describe_left_out(listing)]
         self.classes = tuple(sorted({image.class_name for image in layout.images}))
         labels = {name: label for label, name in enumerate(self.classes)}
-        self._files = [image.file for image in layout.images]
-        names = [file.name for file in self._files]
+        files = [image.file for image in layout.images]
+        names = [file.name for file in files]
         pattern = settings.group_from
         groups = find_groups(names, pattern) if pattern else [""] * len(names)
         self.items: Sequence[Item] = [
             Item(name, labels[image.class_name], image.split, group)
             for name, image, group in zip(names, layout.images, groups, strict=True)
         ]
-        self._root = str(root)
-
-    def identity(self) -> str:
-        """Return a hash of the paths, sizes and modification times of the files."""
-        listing = [(file.parts, file.size, file.modified_ns) for file in self._files]
-        return hashlib.sha256(repr(listing).encode()).hexdigest()
-
-    def n_bytes(self, index: int) -> int:
-        """Return the size of a file."""
-        return self._files[index].size
-
-    def read(self, index: int) -> Decoded | UnreadableImage:
-        """Decode a file; raise `DataError` if it is too large to be decoded safely."""
-        try:
-            return decode(f"{self._root}/{self._files[index].name}")
-        except DataError:
-            raise
-        except DECODE_ERRORS as error:
-            return UnreadableImage(describe_decode_error(error))
+        self._files = ImageFiles(
+            root, [FileOnDisk(it.name, it.size, it.modified_ns) for it in files]
+        )
+        self.identity = self._files.identity
+        self.n_bytes = self._files.n_bytes
+        self.read = self._files.read
 
 
 def _describe_left_out(listing: FileListing) -> Iterator[str]:

@@ -6,7 +6,13 @@ from pathlib import Path
 from search.data.class_choice import ChosenClasses
 from search.data.settings import DEMO, DataSettings
 from search.data.source_api import Source
+from search.data.tables import EXTENSIONS as TABLES
 from search.errors import DataError
+
+EXPECTED = (
+    "a folder of images, a manifest (.csv, .tsv, .parquet, .xlsx), an .npz file, or the word"
+    f" {DEMO!r}"
+)
 
 
 def open_source(settings: DataSettings) -> Source:
@@ -29,15 +35,13 @@ def _open(settings: DataSettings) -> Source:
 
         return FolderSource(path, settings)
     if not path.exists():
-        raise DataError(
-            f"No such file or folder: {settings.source}. Expected a folder of images, an .npz"
-            f" file, or the word {DEMO!r}."
-        )
+        raise DataError(f"No such file or folder: {settings.source}. Expected {EXPECTED}.")
     if path.suffix.lower() == ".npz":
         from search.data.npz import open_npz
 
         return open_npz(path)
-    raise DataError(
-        f"Expected a folder of images, an .npz file, or the word {DEMO!r}."
-        f" Received: the file {settings.source}."
-    )
+    if path.suffix.lower() in TABLES:
+        from search.data.manifest import ManifestSource
+
+        return ManifestSource(path, settings)
+    raise DataError(f"Expected {EXPECTED}. Received: the file {settings.source}.")

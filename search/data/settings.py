@@ -69,6 +69,36 @@ class DataSettings(BaseModel):
         "an image below the source: what its parts in brackets match. Images of one group stay in "
         "one split.",
     )
+    path_column: str = Field(
+        default="", max_length=200, description="Column of a manifest with the paths of images."
+    )
+    label_column: str = Field(default="", max_length=200, description="Column with the labels.")
+    group_column: str = Field(
+        default="", max_length=200, description="Column with the groups, such as patients."
+    )
+    split_column: str = Field(
+        default="", max_length=200, description="Column with `train`, `val` or `test`."
+    )
+    root: str | None = Field(
+        default=None,
+        max_length=1000,
+        description="Folder of a manifest's images; by default that of the manifest.",
+    )
+    where: tuple[Name, ...] = Field(
+        default=(),
+        max_length=100,
+        description="Rows of a manifest to use, as `COLUMN=VALUE`; all of these must hold.",
+    )
+    positive: str = Field(
+        default="",
+        max_length=200,
+        description="Label of a manifest that is searched for; all others are one class.",
+    )
+    separator: str = Field(
+        default="",
+        max_length=10,
+        description="What separates several labels in a cell; needs `positive`.",
+    )
     max_images: int = Field(
         default=defaults.MAX_IMAGES,
         ge=1,

@@ -1,4 +1,4 @@
-"""The interface of a source of images; the modules `folder`, `npz` and `demo` implement it.
+"""The interface of a source of images; `folder`, `manifest`, `npz`, `demo` implement it.
 
 A source says what images there are, and reads the pixels of one. All that follows is the same for
 every source: selection, duplicates, splits, scaling and resizing.
@@ -82,7 +82,7 @@ class Source(Protocol):
     """Images with their classes.
 
     Attributes:
-        kind: `folder`, `npz` or `demo`.
+        kind: `folder`, `manifest`, `npz` or `demo`.
         classes: Names of the classes; labels of items are positions in it.
         items: All images, in an order that is the same on every machine.
         warnings: Warnings about the source as a whole.

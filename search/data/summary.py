@@ -41,7 +41,7 @@ class SourceSummary:
     """Summary of a source.
 
     Attributes:
-        kind: `folder`, `npz` or `demo`.
+        kind: `folder`, `manifest`, `npz` or `demo`.
         counts: Readable images by split (`all` if the source has none), then by class.
         color: `grey` or `rgb`: whether any image has color.
         balance: Ratio of the largest to the smallest class, at least 1.
@@ -122,7 +122,7 @@ def _summary(
         if isinstance(info, UnreadableImage)
     }
     groups = Counter(item.group for item in source.items if item.group)
-    can_have_groups = source.kind == "folder" and not groups
+    can_have_groups = source.kind in {"folder", "manifest"} and not groups
     proposal = propose_pattern([it.name for it in source.items]) if can_have_groups else None
     summary = SourceSummary(
         kind=source.kind,

@@ -67,6 +67,8 @@ def _resolve_paths(file: Path, tables: dict[str, Any]) -> None:
     if isinstance(data, dict) and isinstance(data.get("source"), str):
         source = data["source"]
         data["source"] = _resolve(file.parent, source, is_name=source == "demo")
+    if isinstance(data, dict) and isinstance(data.get("root"), str):
+        data["root"] = _resolve(file.parent, data["root"], is_name=False)
     if isinstance(transfer, dict) and isinstance(transfer.get("weights"), str):
         weights = transfer["weights"]
         is_name = weights in {"imagenet", "none", ""}

@@ -16,6 +16,7 @@ from search.data import DataSettings, PreparedSet, prepare
 from search.data.decode import DECODE_ERRORS, decode
 from search.data.image_reader import ImageReader
 from search.data.open_source import open_source
+from search.data.tables import read_table
 from search.errors import DataError, SearchError
 from search.exported_models.archive import RECORD, read_model_file
 from search.settings.option_keys import OPTION_NAMES
@@ -241,6 +242,28 @@ def load_image(path: Path) -> Any:
     return decode(str(path))
 
 
+def make_csv(path: Path) -> None:
+    path.write_text("image,label,patient\n" + "".join(f"{i}.png,a,{i // 2}\n" for i in range(9)))
+
+
+def make_parquet(path: Path) -> None:
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    rows = [{"image": f"{i}.png", "label": "ab"[i % 2], "age": i / 2} for i in range(9)]
+    parquet.write_table(pa.Table.from_pylist(rows), path)
+
+
+def make_excel(path: Path) -> None:
+    from openpyxl import Workbook
+
+    book = Workbook()
+    for i in range(9):
+        book.active.append([f"{i}.png", "ab"[i % 2], i / 2])
+    book.save(path)
+
+
+damage_cells = damage_member((damage_bytes,))
 IMAGE_ERRORS = (DataError, *DECODE_ERRORS)
 LOADERS: dict[str, Loader] = {
     "npz": Loader(".npz", make_npz, load_npz, (damage_bytes, damage_member((damage_npy_header,)))),
@@ -249,6 +272,11 @@ LOADERS: dict[str, Loader] = {
     "jpg": Loader(".jpg", make_image("JPEG", "L"), load_image, errors=IMAGE_ERRORS),
     "bmp": Loader(".bmp", make_image("BMP", "P"), load_image, errors=IMAGE_ERRORS),
     "tif": Loader(".tif", make_image("TIFF", "L"), load_image, errors=IMAGE_ERRORS),
+    "csv": Loader(".csv", make_csv, read_table),
+    "parquet": Loader(".parquet", make_parquet, read_table),
+    "xlsx": Loader(
+        ".xlsx", make_excel, read_table, (damage_bytes, damage_member((damage_bytes,)))
+    ),
     "toml": Loader(".toml", make_toml, load_toml, (damage_toml, damage_toml, damage_bytes)),
     "keras": Loader(
         ".keras", make_model, read_model_file, (damage_bytes, damage_member((damage_json,)))

@@ -127,6 +127,25 @@ def test_inspect_and_prepare_report_what_a_search_would_use(
     assert Path(prepared["path"]).parent == cache_folder
 
 
+def test_options_of_a_manifest_reach_it(call: Call, tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    (tmp_path / "x").mkdir()
+    lines = ["a,b,c,d"]
+    for i in range(12):
+        pixels = rng.integers(0, 256, (16, 16), dtype=np.uint8)
+        Image.fromarray(pixels).save(tmp_path / "x" / f"{i}.png")
+        lines.append(f"{i}.png,{'pq'[i % 2]},{i // 2},ok")
+    (tmp_path / "m.csv").write_text("\n".join(lines))
+    code, out, err = call(
+        "data", "inspect", "m.csv", "--path-column", "a", "--label-column", "b",
+        "--group-column", "c", "--where", "d=ok", "--root", "x", "--split", "0.4,0.3,0.3",
+    )  # fmt: skip
+    assert (code, err) == (0, "")
+    assert "12 grey images in 2 classes (manifest)" in out
+    assert "Groups: 6, the largest of 2 images" in out
+    assert "path from a, label from b, group from c" in out
+
+
 def test_images_unlike_the_others_are_named_before_a_search(call: Call, tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     for name in ("a", "b"):

@@ -130,7 +130,7 @@ def test_missing_path_is_refused(tmp_path: Path, cache_dir: Path) -> None:
 
 def test_other_file_is_refused(tmp_path: Path, cache_dir: Path) -> None:
     (tmp_path / "scan.dcm").touch()
-    with pytest.raises(DataError, match=r"Expected a folder of images, an .npz.*the file .*dcm"):
+    with pytest.raises(DataError, match=r"Expected a folder of images, a manif.*the file .*dcm"):
         prepare(_settings(tmp_path / "scan.dcm"), cache_dir)
 
 

@@ -1,0 +1,114 @@
+"""Which columns of a manifest hold the paths, labels, groups and splits of images."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from search.data.settings import DataSettings
+from search.data.tables import Table
+from search.errors import DataError
+from spaces.wording import did_you_mean, shorten
+
+# fmt: off
+_NAMES = {
+    "path": (
+        "path", "imagepath", "filepath", "file", "filename", "image", "imagefile", "imagename",
+        "imageindex", "imageid", "idcode", "img", "imgpath", "name", "slide", "id",
+    ),
+    "label": (
+        "label", "labels", "class", "classname", "target", "diagnosis", "dx", "category",
+        "findinglabels", "finding", "y", "level", "grade", "type",
+    ),
+    "group": (
+        "group", "patient", "patientid", "patientsid", "subject", "subjectid", "participant",
+        "participantid", "case", "caseid", "lesionid", "lesion", "person", "personid",
+    ),
+    "split": ("split", "set", "subset", "partition", "fold", "dataset"),
+}
+"""Names without spaces and signs, the likeliest first."""
+# fmt: on
+_FLAGS = {"0": False, "0.0": False, "1": True, "1.0": True}
+MIN_FLAG_COLUMNS = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Columns:
+    """Names of columns; `flags` are those of classes if each class has a column of zeros and ones.
+
+    `label` is empty then; `group` and `split` are empty if there are none.
+    """
+
+    path: str
+    label: str
+    group: str
+    split: str
+    flags: tuple[str, ...] = ()
+
+    def describe(self) -> str:
+        """Return the columns in words."""
+        flags = f"one column for each of {len(self.flags)} classes" if self.flags else ""
+        parts = {
+            "path": self.path, "label": self.label or flags, "group": self.group,
+            "split": self.split,
+        }  # fmt: skip
+        return ", ".join(f"{what} from {name}" for what, name in parts.items() if name)
+
+
+def is_flagged(cell: str) -> bool:
+    """Whether a cell of a column of zeros and ones is one."""
+    return _FLAGS.get(cell, False)
+
+
+def find_columns(table: Table, settings: DataSettings) -> Columns:
+    """Return the columns that the settings name, or that their own names and cells tell.
+
+    Raises:
+        DataError: If a named column is missing, or the path or label is in none.
+    """
+    named = {
+        "path": settings.path_column,
+        "label": settings.label_column,
+        "group": settings.group_column,
+        "split": settings.split_column,
+    }
+    for what, name in named.items():
+        if name and name not in table.columns:
+            near = did_you_mean(name, table.columns, cutoff=0.5)
+            known = shorten(", ".join(table.columns), 200)
+            hint = f"{near[0].upper()}{near[1:]}" if near else f"Known: {known}."
+            raise DataError(f"There is no column {name!r} for --{what}-column. {hint}")
+    found = {what: name or _guess(what, table.columns) for what, name in named.items()}
+    if not found["path"]:
+        raise DataError(_missing("path", table.columns))
+    if found["split"] and not settings.split_column and not _has_splits(table, found["split"]):
+        found["split"] = ""
+    flags = () if found["label"] else _find_flags(table, list(found.values()))
+    if not found["label"] and not flags:
+        raise DataError(_missing("label", table.columns))
+    return Columns(flags=flags, **found)
+
+
+def _guess(what: str, columns: Sequence[str]) -> str:
+    plain = {re.sub(r"[\W_]+", "", name.lower()): name for name in reversed(columns)}
+    return next((plain[name] for name in _NAMES[what] if name in plain), "")
+
+
+def _missing(what: str, columns: Sequence[str]) -> str:
+    known = shorten(", ".join(columns), 300)
+    return f"Which column has the {what} of each image? Name it: --{what}-column. Known: {known}."
+
+
+def _has_splits(table: Table, column: str) -> bool:
+    from search.data.layout import split_of
+
+    return all(split_of(cell) for cell in table.column(column) if cell)
+
+
+def _find_flags(table: Table, used: Sequence[str]) -> tuple[str, ...]:
+    found = [
+        name
+        for name in table.columns
+        if name and name not in used and len(set(table.column(name)) & _FLAGS.keys()) > 1
+        if set(table.column(name)) <= _FLAGS.keys()
+    ]
+    return tuple(found) if len(found) >= MIN_FLAG_COLUMNS else ()
