@@ -274,9 +274,7 @@ LOADERS: dict[str, Loader] = {
     "tif": Loader(".tif", make_image("TIFF", "L"), load_image, errors=IMAGE_ERRORS),
     "csv": Loader(".csv", make_csv, read_table),
     "parquet": Loader(".parquet", make_parquet, read_table),
-    "xlsx": Loader(
-        ".xlsx", make_excel, read_table, (damage_bytes, damage_member((damage_bytes,)))
-    ),
+    "xlsx": Loader(".xlsx", make_excel, read_table, (damage_bytes, damage_cells)),
     "toml": Loader(".toml", make_toml, load_toml, (damage_toml, damage_toml, damage_bytes)),
     "keras": Loader(
         ".keras", make_model, read_model_file, (damage_bytes, damage_member((damage_json,)))

@@ -302,8 +302,10 @@ def test_cell_that_is_repeated_in_few_bytes_is_refused(tmp_path: Path) -> None:
     from pyarrow import parquet
 
     path = tmp_path / "m.parquet"
-    table = pa.table({"image": ["x" * 5_000_000] * 1_000, "label": ["a"] * 1_000})
-    parquet.write_table(table, path)
+    zeros = pa.array([0] * 1_000, pa.int32())
+    cells = pa.DictionaryArray.from_arrays(zeros, pa.array(["x" * 5_000_000]))
+    table = pa.table({"image": cells, "label": ["a"] * 1_000})
+    parquet.write_table(table, path, dictionary_pagesize_limit=10**8, store_schema=False)
     assert path.stat().st_size < 6_000_000
     with pytest.raises(DataError, match="holds more text than a table of images has"):
         read_table(path)
