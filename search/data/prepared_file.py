@@ -110,9 +110,10 @@ class PreparedSet:
         """Return labels of a split, int64 `(n,)`, in the order of the images."""
         return self._splits[split].labels
 
-    def groups(self, split: str) -> Labels | None:
-        """Return the groups of the images of a split, int64 `(n,)`; None if there are none."""
-        return self._splits[split].groups
+    def groups(self, split: str) -> list[int] | None:
+        """Return the groups of the images of a split; None if the set has none."""
+        found = self._splits[split].groups
+        return None if found is None else found.tolist()
 
     def verify(self) -> None:
         """Compare all content with the fingerprint; raise `DataError` if it was changed."""

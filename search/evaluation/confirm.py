@@ -191,5 +191,5 @@ def _score(opened: OpenStudy, winner: Winner, on_score: Callable[[], None]) -> E
         on_score()
     with Evaluator(OpenStudy.load(opened.store, winner.study), winner.number) as network:
         found = predictor.predictions(TEST, network)
-    classes = next(iter(opened.data.values())).classes
-    return evaluate(found.labels, found.probabilities, classes)
+    images = next(iter(opened.data.values()))
+    return evaluate(found.labels, found.probabilities, images.classes, groups=images.groups(TEST))

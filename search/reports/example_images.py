@@ -45,7 +45,12 @@ def examine_predictions(predictions: SplitPredictions, images: PreparedSet) -> S
     wrong = by_confidence[~is_correct[by_confidence]]
     return SplitEvaluation(
         split=predictions.split,
-        evaluation=evaluate(predictions.labels, predictions.probabilities, classes),
+        evaluation=evaluate(
+            predictions.labels,
+            predictions.probabilities,
+            classes,
+            groups=images.groups(predictions.split),
+        ),
         mistakes=tuple(picture(int(place)) for place in wrong[:N_MISTAKES]),
         right=tuple(picture(place) for place in heats if is_correct[place]),
     )

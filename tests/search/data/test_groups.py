@@ -91,7 +91,7 @@ def groups_of(data: PreparedSet) -> dict[str, set[int]]:
         groups = data.groups(split)
         assert groups is not None
         assert len(groups) == data.counts[split]
-        found[split] = set(groups.tolist())
+        found[split] = set(groups)
     return found
 
 
@@ -181,6 +181,6 @@ def test_draw_takes_an_image_of_every_patient_first(
     for split in data.counts:
         groups = data.groups(split)
         assert groups is not None
-        sizes.update(groups.tolist())
+        sizes.update(groups)
     assert len(sizes) == 10
     assert max(sizes.values()) == 3
