@@ -108,6 +108,18 @@ def parse_split(text: str | None) -> list[float] | None:
     return parts
 
 
+def parse_merge(text: str | None) -> dict[str, list[str]] | None:
+    """Parse `new=a,b;other=c,d`; raise SettingsError unless each part names classes."""
+    from search.errors import SettingsError
+
+    if text is None:
+        return None
+    parts = [part.partition("=") for part in text.split(";")]
+    if not all(new and names for new, _, names in parts):
+        raise SettingsError(f"--merge: expected classes such as new=a,b. Received: {text}")
+    return {new.strip(): [name.strip() for name in names.split(",")] for new, _, names in parts}
+
+
 def parse_workers(text: str | None) -> int | str | None:
     """Parse a number of workers or `auto`; other text is returned for later validation."""
     return int(text) if text is not None and text.lstrip("-").isdigit() else text

@@ -77,6 +77,9 @@ _OPTIONS: Mapping[str, Any] = {
     "classes": _option(
         str, "Comma-separated names of the classes to use.", metavar="A,B", show_default="all"
     ),
+    "merge": _option(
+        str, "Classes that become one; several such by ;.", metavar="NEW=A,B", show_default="none"
+    ),
     "exclude": _option(
         str,
         "Comma-separated patterns of files and folders to leave out.",
@@ -169,7 +172,7 @@ _OPTIONS: Mapping[str, Any] = {
 }
 STUDY_OPTIONS = tuple(_OPTIONS)
 DATA_OPTIONS = (
-    "image_size", "color", "resize", "window", "classes", "exclude", "group_from",
+    "image_size", "color", "resize", "window", "classes", "merge", "exclude", "group_from",
     "path_column", "label_column", "group_column", "split_column", "root", "where", "positive",
     "separator", "max_images", "split", "seed", "strict",
 )  # fmt: skip
@@ -214,6 +217,8 @@ def _parse(name: str, value: Any) -> Any:
     """Parse the value of an option that is a list."""
     if name == "split":
         return options.parse_split(value)
+    if name == "merge":
+        return options.parse_merge(value)
     if name in LISTS and value is not None:
         return value.split(",")
     return value

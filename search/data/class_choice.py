@@ -1,31 +1,48 @@
-"""Some of a source's classes, as if it had no others."""
+"""Some of a source's classes, as if it had no others, and several of them as one."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
+from search.data.settings import DataSettings
 from search.data.source_api import Decoded, Item, Source, UnreadableImage
 from search.errors import DataError
 from spaces.wording import did_you_mean, shorten
 
 
-class ChosenClasses:
-    """A source with the images of some classes of another one."""
+def choose_classes(source: Source, settings: DataSettings) -> Source:
+    """Return a source with the classes that the settings choose and merge.
 
-    def __init__(self, source: Source, names: Sequence[str]) -> None:
-        """Choose classes by name; raise `DataError` if the source lacks one."""
+    Raises:
+        DataError: If the source lacks one of them.
+    """
+    if not settings.classes and not settings.merge:
+        return source
+    merged = {old: new for new, names in settings.merge.items() for old in names}
+    for option, names in (("--merge", list(merged)), ("--classes", settings.classes)):
+        known = source.classes if option == "--merge" else (*source.classes, *settings.merge)
         for name in names:
-            if name not in source.classes:
-                near = did_you_mean(name, source.classes, cutoff=0.5)
-                known = f"Known: {shorten(', '.join(source.classes))}."
-                hint = f"{near[0].upper()}{near[1:]}" if near else known
-                raise DataError(f"There is no class {name!r} for --classes. {hint}")
+            _check_known(name, known, option)
+    chosen = set(settings.classes or (*source.classes, *settings.merge))
+    renamed = {name: merged.get(name, name) for name in source.classes}
+    return ChosenClasses(source, {old: new for old, new in renamed.items() if {old, new} & chosen})
+
+
+class ChosenClasses:
+    """A source with the images of some classes of another one, under new names."""
+
+    def __init__(self, source: Source, names: Mapping[str, str]) -> None:
+        """Choose classes; `names` are their new names by the old ones."""
         self._source = source
         self.kind = source.kind
         self.warnings = source.warnings
-        self.classes = tuple(name for name in source.classes if name in names)
-        self._indices = [
-            i for i, item in enumerate(source.items) if source.classes[item.label] in names
-        ]
-        labels = {source.classes.index(name): label for label, name in enumerate(self.classes)}
+        self.classes = tuple(
+            dict.fromkeys(names[name] for name in source.classes if name in names)
+        )
+        labels = {
+            label: self.classes.index(names[old])
+            for label, old in enumerate(source.classes)
+            if old in names
+        }
+        self._indices = [i for i, item in enumerate(source.items) if item.label in labels]
         self.items: Sequence[Item] = [
             item._replace(label=labels[item.label])
             for item in (source.items[i] for i in self._indices)
@@ -42,3 +59,10 @@ class ChosenClasses:
     def read(self, index: int) -> Decoded | UnreadableImage:
         """Read an image."""
         return self._source.read(self._indices[index])
+
+
+def _check_known(name: str, known: Sequence[str], option: str) -> None:
+    if name not in known:
+        near = did_you_mean(name, known, cutoff=0.5)
+        hint = f"{near[0].upper()}{near[1:]}" if near else f"Known: {shorten(', '.join(known))}."
+        raise DataError(f"There is no class {name!r} for {option}. {hint}")

@@ -19,7 +19,8 @@ class FolderSource:
     def __init__(self, root: Path, settings: DataSettings) -> None:
         """List the images; raise `DataError` if their folders are not those of classes."""
         listing = list_files(root, settings.exclude)
-        layout = read_layout(root, listing.files, settings.classes)
+        named = [*settings.classes, *(it for names in settings.merge.values() for it in names)]
+        layout = read_layout(root, listing.files, named if settings.classes else ())
         self.warnings = [*layout.notes, *_describe_left_out(listing)]
         self.classes = tuple(sorted({image.class_name for image in layout.images}))
         labels = {name: label for label, name in enumerate(self.classes)}

@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-from search.data.class_choice import ChosenClasses
+from search.data.class_choice import choose_classes
 from search.data.settings import DEMO, DataSettings
 from search.data.source_api import Source
 from search.data.tables import EXTENSIONS as TABLES
@@ -21,7 +21,7 @@ def open_source(settings: DataSettings) -> Source:
         source = _open(settings)
     except OSError as error:
         raise DataError(f"Cannot open {settings.source}: {error.strerror}.") from error
-    return ChosenClasses(source, settings.classes) if settings.classes else source
+    return choose_classes(source, settings)
 
 
 def _open(settings: DataSettings) -> Source:

@@ -56,6 +56,11 @@ class DataSettings(BaseModel):
         description="Names of the classes to use; all by default. Folders of these names are "
         "classes, whatever they look like.",
     )
+    merge: dict[Name, tuple[Name, ...]] = Field(
+        default={},
+        max_length=1000,
+        description='Classes that become one, by its name: `{tumor = ["glioma", "meningioma"]}`.',
+    )
     exclude: tuple[Name, ...] = Field(
         default=(),
         max_length=1000,
@@ -129,6 +134,14 @@ class DataSettings(BaseModel):
         if window not in {"auto", OWN}:
             parse_window(window)
         return window
+
+    @field_validator("merge")
+    @classmethod
+    def _check_merged_once(cls, merge: dict[str, tuple[str, ...]]) -> dict[str, tuple[str, ...]]:
+        names = [name for part in merge.values() for name in part]
+        if len(set(names)) < len(names):
+            raise ValueError("Expected each class in one part of `merge` only.")
+        return merge
 
     @field_validator("group_from")
     @classmethod

@@ -20,6 +20,7 @@ OPTION_KEYS: Mapping[str, tuple[tuple[str, str], ...]] = {
     "resize": (("data", "resize"),),
     "window": (("data", "window"),),
     "classes": (("data", "classes"),),
+    "merge": (("data", "merge"),),
     "exclude": (("data", "exclude"),),
     "group_from": (("data", "group_from"),),
     "path_column": (("data", "path_column"),),

@@ -6,8 +6,10 @@ import pytest
 import typer
 
 from search import defaults
+from search.cli import options
 from search.cli.main import app
 from search.cli.study_options import STUDY_OPTIONS
+from search.errors import SettingsError
 from search.settings.option_keys import OPTION_KEYS, OPTION_NAMES
 from search.settings.plan import StudyPlan
 
@@ -48,3 +50,11 @@ def test_every_option_of_a_study_has_a_key() -> None:
 def test_every_key_has_a_description(table: str) -> None:
     fields = StudyPlan.model_fields[table].annotation.model_fields  # type: ignore[union-attr]
     assert all(field.description for field in fields.values())
+
+
+def test_merged_classes_are_parsed() -> None:
+    assert options.parse_merge("new=a, b;other=c") == {"new": ["a", "b"], "other": ["c"]}
+    assert options.parse_merge(None) is None
+    for text in ("new", "=a", "new=", "a=b;c"):
+        with pytest.raises(SettingsError, match="--merge: expected classes such as new=a,b"):
+            options.parse_merge(text)

@@ -214,6 +214,22 @@ def test_only_named_classes_are_used(tmp_path: Path) -> None:
         open_source(DataSettings(source=str(tmp_path), classes=("e",)))
 
 
+def test_classes_are_merged(tmp_path: Path) -> None:
+    make_files(tmp_path, *(f"{name}/{i}.png" for name in "abcd" for i in range(2)))
+    merge = {"x": ("a", "c")}
+    source = open_source(DataSettings(source=str(tmp_path), merge=merge))
+    assert source.classes == ("x", "b", "d")
+    assert [item.label for item in source.items] == [0, 0, 1, 1, 0, 0, 2, 2]
+    for classes in (("x", "b"), ("a", "b", "c")):
+        source = open_source(DataSettings(source=str(tmp_path), merge=merge, classes=classes))
+        assert source.classes == ("x", "b")
+        assert [item.name for item in source.items][-1] == "c/1.png"
+    with pytest.raises(DataError, match=r"no class 'e' for --merge. Known: a, b, c, d\."):
+        open_source(DataSettings(source=str(tmp_path), merge={"x": ("a", "e")}))
+    with pytest.raises(ValueError, match="each class in one part of `merge` only"):
+        DataSettings(source="s", merge={"x": ("a",), "y": ("a",)})
+
+
 def test_excluded_files_and_folders_are_left_out(tmp_path: Path) -> None:
     make_files(
         tmp_path, "a/0.png", "a/0_left.png", "b/0.png", "Test cases/0.png", "b/old/0.png",
