@@ -45,13 +45,13 @@ def make_store_file(path: Path) -> None:
 
 
 def make_file_beside(store: Path, path: Path) -> None:
-    """Make an empty file with the rights of a store's file, unless there is one.
+    """Make an empty file with the rights of a store's file, or of a new one, unless there is one.
 
     Raises:
-        OSError: If it cannot be made, or the store has no file.
+        OSError: If it cannot be made.
     """
     with suppress(FileExistsError):
-        rights = rights_of(store) & READ_WRITE
+        rights = READ_WRITE & (rights_of(store) if store.exists() else _new_rights())
         os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, rights))
 
 
