@@ -170,6 +170,8 @@ def _name_of_type(part: Any) -> str:
     if get_origin(part) is tuple:
         (inner,), (_, *rest) = _parts(get_args(part)[0]), get_args(part)
         return f"{'list of' if rest == [...] else len(rest) + 1} {_TYPES[inner]}s"
+    if get_origin(part) is dict:
+        return "table of lists"
     return _TYPES.get(part, getattr(part, "__name__", str(part)))
 
 
@@ -206,6 +208,8 @@ def _allowed(field: FieldInfo) -> str:
         for value in get_args(part)
     ]
     numbers = _range(bounds)
+    if any(get_origin(part) in (tuple, dict) for part in _parts(field.annotation)):
+        numbers = numbers.replace("characters", "entries")
     if numbers and words:
         numbers += ","
     return " or ".join(filter(None, [numbers, *words]))
@@ -234,7 +238,7 @@ def _default(field: FieldInfo) -> str:
     if field.is_required():
         return "required"
     value = field.get_default(call_default_factory=True)
-    if value is None:
+    if value is None or value in ("", (), {}):
         return "–"
     if isinstance(value, bool):
         return f"`{str(value).lower()}`"
