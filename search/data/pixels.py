@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from search.data.pixel_values import LARGEST_8_BIT, check_finite, row_strips
+from search.data.near_duplicates import SIDE
+from search.data.pixel_values import LARGEST_8_BIT, OWN, check_finite, row_strips, to_uint8
 from search.data.settings import Fit
 from search.data.source_api import ImageInfo, Images
 
@@ -25,10 +26,17 @@ def inspect_pixels(pixels: NDArray[Any]) -> ImageInfo:
     digest = hashlib.sha256(f"{pixels.dtype.str}{pixels.shape}".encode())
     digest.update(np.ascontiguousarray(pixels).data)
     height, width = pixels.shape[:2]
-    info = ImageInfo(digest.digest(), width, height, has_color(pixels))
+    check_finite(pixels)
+    levels = to_uint8(pixels, OWN)
+    info = ImageInfo(
+        digest.digest(),
+        width,
+        height,
+        has_color(pixels),
+        thumbnail=resize(to_grey(levels), SIDE).tobytes(),
+    )
     if pixels.dtype == np.uint8:
         return info
-    check_finite(pixels)
     low, high = float(pixels.min()), float(pixels.max())
     return info._replace(pixel_type=pixels.dtype.name, low=low, high=high)
 

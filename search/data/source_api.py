@@ -58,6 +58,7 @@ class ImageInfo(NamedTuple):
         low, high: Smallest and largest value; 0 and 255 for `uint8`.
         lacks_end: Whether it is a JPEG without its end marker.
         has_pages: Whether its file has further images.
+        thumbnail: Its picture in grey, stretched to 16 × 16, as bytes.
     """
 
     digest: bytes
@@ -69,6 +70,7 @@ class ImageInfo(NamedTuple):
     high: float = 255.0
     lacks_end: bool = False
     has_pages: bool = False
+    thumbnail: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)

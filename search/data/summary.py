@@ -1,14 +1,17 @@
 """Summary of a source and of what a search would use of it: the result of `data inspect`."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from shlex import quote
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from search.data.duplicates import group_duplicates
 from search.data.groups import Proposal, propose_pattern
+from search.data.near_duplicates import SIDE, find_twins
 from search.data.open_source import open_source
 from search.data.pixel_values import PixelRange
 from search.data.preparation import choose_rule, n_channels
@@ -16,6 +19,8 @@ from search.data.selection import Selection, select
 from search.data.settings import DataSettings
 from search.data.source_api import SPLITS, ImageInfo, Progress, Source, UnreadableImage
 from search.data.unusual_images import describe_unusual_images
+from search.errors import DataError
+from spaces.wording import plural
 
 if TYPE_CHECKING:
     from search.data.image_reader import PixelRule
@@ -57,6 +62,8 @@ class SourceSummary:
         is_square: Whether all readable images are.
         n_groups, n_largest_group: Number of groups, and of images in the largest; 0 if there are
             none.
+        twins: Pairs of images that are nearly the same, with the correlation of their pictures;
+            exact duplicates are not among them.
         group_proposal: A pattern for `--group-from` that finds groups; empty if none is likely.
     """
 
@@ -77,6 +84,7 @@ class SourceSummary:
     is_square: bool
     n_groups: int
     n_largest_group: int
+    twins: tuple[tuple[str, str, float], ...]
     group_proposal: str
     warnings: tuple[str, ...]
 
@@ -121,6 +129,7 @@ def _summary(
         for i, info in enumerate(infos)
         if isinstance(info, UnreadableImage)
     }
+    twins, twin_notes = _find_twins(source, readable)
     groups = Counter(item.group for item in source.items if item.group)
     can_have_groups = source.kind in {"folder", "manifest"} and not groups
     proposal = propose_pattern([it.name for it in source.items]) if can_have_groups else None
@@ -142,12 +151,13 @@ def _summary(
         is_square=all(info.width == info.height for info in readable.values()),
         n_groups=len(groups),
         n_largest_group=max(groups.values(), default=0),
+        twins=twins,
         group_proposal=proposal.pattern if proposal else "",
         warnings=(),
     )
     grouped = [_describe_proposal(proposal)] if can_have_groups else []
     unusual = describe_unusual_images(source, settings, selection, rule)
-    found = (*source.warnings, *grouped, *unusual, *_warnings(summary))
+    found = (*source.warnings, *grouped, *unusual, *_warnings(summary), *twin_notes)
     return replace(summary, warnings=found)
 
 
@@ -169,6 +179,45 @@ def _sizes(infos: Sequence[ImageInfo]) -> Sizes:
     return Sizes(
         min(widths), min(heights), median(widths), median(heights), max(widths), max(heights)
     )
+
+
+def _find_twins(
+    source: Source, infos: Mapping[int, ImageInfo]
+) -> tuple[tuple[tuple[str, str, float], ...], list[str]]:
+    """Return pairs of near duplicates, and warnings of them."""
+    indices = list(infos)
+    content = b"".join(infos[i].thumbnail for i in indices)
+    try:
+        found = find_twins(np.frombuffer(content, np.uint8).reshape(len(indices), SIDE, SIDE))
+    except DataError as error:
+        return (), [str(error)]
+    pairs = [
+        (source.items[indices[it.first]], source.items[indices[it.second]], it)
+        for it in found
+        if infos[indices[it.first]].digest != infos[indices[it.second]].digest
+    ]
+    notes = []
+    for is_certain, what in (
+        (True, "near duplicates"),
+        (False, "perhaps near duplicates"),
+    ):
+        graded = [pair for pair in pairs if pair[2].is_certain == is_certain]
+        if graded:
+            first, second, _ = graded[0]
+            notes.append(
+                f"{plural(len(graded), 'pair')} of images are {what} (mirrored, turned, rescaled,"
+                f" recompressed or brightened), such as {first.name} and {second.name}"
+            )
+    n_across = sum(it.is_certain and a.split != b.split for a, b, it in pairs)
+    n_labels = sum(it.is_certain and a.label != b.label for a, b, it in pairs)
+    if n_across:
+        notes.append(
+            f"{plural(n_across, 'pair')} of near duplicates are in different splits of the source:"
+            " results would be too good"
+        )
+    if n_labels:
+        notes.append(f"{plural(n_labels, 'pair')} of near duplicates have different classes")
+    return tuple((a.name, b.name, round(it.correlation, 5)) for a, b, it in pairs), notes
 
 
 def _describe_proposal(proposal: Proposal | None) -> str:

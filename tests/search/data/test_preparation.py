@@ -57,7 +57,9 @@ def _start(code: str, *arguments: object, stderr: int | None = None) -> "subproc
 
 
 def _forbid_decoding(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("search.data.folder.decode", lambda path: pytest.fail(f"decoded {path}"))
+    monkeypatch.setattr(
+        "search.data.image_files.decode", lambda path: pytest.fail(f"decoded {path}")
+    )
 
 
 @pytest.fixture

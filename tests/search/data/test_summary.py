@@ -46,6 +46,8 @@ def test_warnings_name_possible_problems(messy: Path) -> None:
     summary = inspect_source(DataSettings(source=str(messy)))
     assert summary.warnings == (
         "1 file that is not an image was ignored",
+        "the images have no groups: if several are of one patient, they can be in training and"
+        " test, and results are too good (--group-from finds patients in names)",
         "1 image cannot be read and is left out",
         "3 exact duplicates: equal images are kept in one split",
         "left out, the same pixels in different classes: a/002.png, b/wrong.png",
