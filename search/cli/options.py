@@ -115,7 +115,8 @@ def parse_merge(text: str | None) -> dict[str, list[str]] | None:
     if text is None:
         return None
     parts = [part.partition("=") for part in text.split(";")]
-    if not all(new and names for new, _, names in parts):
+    names_once = len({new.strip() for new, _, _ in parts}) == len(parts)
+    if not names_once or not all(new and names for new, _, names in parts):
         raise SettingsError(f"--merge: expected classes such as new=a,b. Received: {text}")
     return {new.strip(): [name.strip() for name in names.split(",")] for new, _, names in parts}
 

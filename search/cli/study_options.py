@@ -220,5 +220,5 @@ def _parse(name: str, value: Any) -> Any:
     if name == "merge":
         return options.parse_merge(value)
     if name in LISTS and value is not None:
-        return value.split(",")
+        return [part.strip() for part in value.split(",")]
     return value

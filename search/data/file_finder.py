@@ -1,6 +1,7 @@
 """Finding the files that a manifest names: by path, without extension, or by name anywhere."""
 
 import os
+import re
 from collections import defaultdict
 from collections.abc import Sequence
 from functools import cached_property
@@ -8,7 +9,10 @@ from pathlib import Path, PurePosixPath
 
 from search.data.decode import EXTENSIONS
 from search.data.image_files import FileOnDisk
-from search.data.listing import ImageFile, list_files
+from search.data.listing import ImageFile, is_excluded, list_files
+
+EXCLUDED = "it is left out by --exclude"
+_DRIVE = re.compile(r"[A-Za-z]:[\\/]")
 
 
 class FileFinder:
@@ -16,28 +20,38 @@ class FileFinder:
 
     Attributes:
         n_outside: Number of found files that are not below the folder.
+        n_by_name: Number of files that were found by name in another folder than the path says.
     """
 
     def __init__(self, root: Path, exclude: Sequence[str] = ()) -> None:
         self.n_outside = 0
+        self.n_by_name = 0
         self._root = root
         self._exclude = exclude
 
     def find(self, name: str) -> FileOnDisk | str:
-        """Return the file that a name means, or the reason why there is none."""
+        """Return the file that a name means, or the reason why there is none.
+
+        A file in another folder is meant if its path ends like the name. If the name has no
+        folder, or those of another machine, it is meant if no other file has its name.
+        """
         path = PurePosixPath(name.replace("\\", "/"))
+        if is_excluded(path.parts, self._exclude):
+            return EXCLUDED
         direct = self._stat(path)
         if direct is not None:
-            if path.is_absolute() or ".." in path.parts:
-                self.n_outside += 1
+            resolved = (self._root / path).resolve()
+            self.n_outside += not resolved.is_relative_to(self._root.resolve())
             return direct
         found = self._by_name.get(path.name) or self._by_stem.get(path.name) or []
+        is_foreign = path.is_absolute() or _DRIVE.match(name) is not None
         below = [it for it in found if _ends_like(it, path)]
-        found = below or found
+        found = below or (found if is_foreign or len(path.parts) == 1 else [])
         if len(found) > 1:
             return f"{len(found)} files have this name, such as {found[0].name}"
         if not found:
             return "there is no such file"
+        self.n_by_name += not below and len(path.parts) > 1
         return FileOnDisk(found[0].name, found[0].size, found[0].modified_ns)
 
     def _stat(self, path: PurePosixPath) -> FileOnDisk | None:
@@ -69,6 +83,7 @@ class FileFinder:
 
 
 def _ends_like(file: ImageFile, path: PurePosixPath) -> bool:
-    """Whether the folders of a path are the last ones of a file."""
-    folders = path.parts[:-1]
-    return not folders or file.parts[:-1][-len(folders) :] == folders
+    """Whether a file's folders are the last ones of a path, or the other way round."""
+    folders, its = path.parts[:-1], file.parts[:-1]
+    n = min(len(folders), len(its))
+    return n > 0 and folders[-n:] == its[-n:]

@@ -41,7 +41,8 @@ class FolderSource:
 
 
 def _describe_left_out(listing: FileListing) -> Iterator[str]:
-    if listing.n_excluded:
-        yield f"{listing.n_excluded:,} files and folders were left out by --exclude"
-    if listing.n_broken_links:
-        yield f"{listing.n_broken_links:,} links lead nowhere"
+    if (n := listing.n_excluded) > 0:
+        what = "file or folder was" if n == 1 else "files and folders were"
+        yield f"{n:,} {what} left out by --exclude"
+    if (n := listing.n_broken_links) > 0:
+        yield "1 link leads nowhere" if n == 1 else f"{n:,} links lead nowhere"

@@ -10,11 +10,13 @@ from spaces.wording import shorten
 
 _EXAMPLES = 3
 _PROPOSALS = (
-    r"((?:patient|pat|subject|subj|sub|case|person|lesion)[ _-]?[0-9]+)",
+    r"(?i)((?:patient|pat|subject|subj|sub|case|person|lesion)[ _-]?[0-9]{1,12})",
     r"/([^/]+)/[^/]+$",
-    r"([^/]*[0-9][^/]*?)[ _-][0-9]{1,4}\.[^./]+$",
+    r"([^/]+)[ _-][0-9]{1,4}\.[^./]+$",
 )
 """Patterns that are tried: a word with a number, the folder below the class, a numbered stem."""
+N_SAMPLED = 5_000
+"""Names, evenly spaced, in which patterns are tried first."""
 MIN_IMAGES, MAX_SHARE = 2.0, 0.25
 """Of a likely pattern: the images of a group on average, and the share of all in the largest."""
 
@@ -35,8 +37,8 @@ def find_groups(names: Sequence[str], pattern: str) -> list[str]:
         DataError: If the pattern does not match some names.
     """
     compiled = re.compile(pattern)
-    found = [compiled.search(name) for name in names]
-    unmatched = [name for name, match in zip(names, found, strict=True) if match is None]
+    found = [_group_in(name, compiled) for name in names]
+    unmatched = [name for name, group in zip(names, found, strict=True) if not group]
     if unmatched:
         shown = ", ".join(unmatched[:_EXAMPLES])
         raise DataError(
@@ -44,21 +46,35 @@ def find_groups(names: Sequence[str], pattern: str) -> list[str]:
             f" not {shorten(shown, 150)}. Change the pattern, or leave these files out with"
             " --exclude."
         )
-    return [
-        "/".join(part or "" for part in match.groups()) or match[0] for match in found if match
-    ]
+    return found
 
 
-def propose_pattern(names: Sequence[str]) -> Proposal | None:
+def _group_in(name: str, pattern: re.Pattern[str]) -> str:
+    """Return what the parts in brackets match, or all if there are none; empty if nothing does."""
+    match = pattern.search(name)
+    if match is None:
+        return ""
+    parts = [part for part in match.groups() if part]
+    return "/".join(parts) if pattern.groups else match[0]
+
+
+def propose_pattern(names: Sequence[str], n_classes: int) -> Proposal | None:
     """Return a pattern that finds groups in all names; None if there is no likely one."""
     for pattern in _PROPOSALS:
-        compiled = re.compile(pattern, re.IGNORECASE)
-        found = [match[1] for match in map(compiled.search, names) if match]
-        sizes = Counter(found)
-        if len(found) < len(names) or not sizes:
+        compiled = re.compile(pattern)
+        some = names[:: max(1, len(names) // N_SAMPLED)]
+        if not all(_is_likely(name, compiled) for name in some):
             continue
+        sizes = Counter(_group_in(name, compiled) for name in names)
         proposal = Proposal(pattern, len(sizes), max(sizes.values()))
         is_many = proposal.n_largest <= max(MIN_IMAGES, MAX_SHARE * len(names))
-        if is_many and len(names) >= MIN_IMAGES * len(sizes):
+        is_all = "" not in sizes and len(sizes) > n_classes
+        if is_all and is_many and len(names) >= MIN_IMAGES * len(sizes):
             return proposal
     return None
+
+
+def _is_likely(name: str, pattern: re.Pattern[str]) -> bool:
+    """Whether a group with a number is found, or a folder."""
+    group = _group_in(name, pattern)
+    return any(map(str.isdigit, group)) or (bool(group) and f"/{group}/" in name)

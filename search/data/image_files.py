@@ -26,9 +26,10 @@ class ImageFiles:
         self._files = files
 
     def identity(self) -> str:
-        """Return a hash of the paths, sizes and modification times of the files."""
+        """Return a hash of the folder, and of paths, sizes and modification times of its files."""
         listing = [(tuple(it.path.split("/")), it.size, it.modified_ns) for it in self._files]
-        return hashlib.sha256(repr(listing).encode()).hexdigest()
+        place = str(Path(self._root).resolve())
+        return hashlib.sha256(repr((place, listing)).encode()).hexdigest()
 
     def n_bytes(self, index: int) -> int:
         """Return the size of a file."""

@@ -138,7 +138,7 @@ class ImageReader:
             pixels = self._read(index)
             if isinstance(pixels, UnreadableImage):
                 name = self._source.items[index].name
-                raise DataError(f"Cannot read {name} any more: {pixels.reason}. Try again.")
+                raise DataError(f"{name} changed while it was read: {pixels.reason}. Try again.")
             return self._keep(index, to_uint8(pixels, rule.pixel_range))
 
         self._n_total += len(again)
@@ -167,7 +167,8 @@ class ImageReader:
 
         self._n_total += len(chosen)
         samples = [it for it in self._map(read, chosen) if it is not None]
-        return percentile_range(samples) if samples else (low, high)
+        found = percentile_range(samples) if samples else (low, high)
+        return found if found[0] < found[1] else (low, high)
 
     def _map(self, read: Callable[[int], R], indices: Sequence[int]) -> Iterable[R]:
         self._n_total = max(self._n_total, self._n_done + len(indices))

@@ -11,26 +11,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-from search.data.listing import ImageFile
+from search.data.listing import ImageFile, label_hint
 from search.data.masks import drop_masks
+from search.data.split_names import split_of, words_in
 from search.errors import DataError
 from spaces.wording import plural
 
 # fmt: off
-SPLIT_NAMES = {
-    "train": "train", "training": "train",
-    "val": "val", "valid": "val", "validation": "val",
-    "test": "test", "testing": "test",
-}
-FILLING_WORDS = frozenset({
-    "set", "data", "dataset", "image", "images", "img", "imgs", "split", "folder", "cases",
-    "files", "scans", "samples",
-})
-"""Words beside that of a split, as in `train_set` or `Test cases`."""
 LABEL_WORDS = frozenset({
     "positive", "negative", "benign", "malignant", "normal", "abnormal", "healthy", "diseased",
 })
-LABEL_FILES = frozenset({".csv", ".tsv", ".xlsx", ".xls", ".parquet"})
 UNREADABLE_IMAGES = frozenset({
     "", ".dcm", ".dicom", ".ima", ".nii", ".gz", ".mha", ".mhd", ".nrrd", ".webp", ".jp2", ".j2k",
     ".gif", ".heic", ".avif", ".tga", ".svs", ".ndpi", ".npy", ".mat", ".h5", ".hdf5", ".zip",
@@ -74,37 +64,23 @@ def read_layout(root: Path, files: Sequence[ImageFile], classes: Sequence[str] =
     if not images:
         raise DataError(
             f"No images in {root}: expected PNG, JPEG, BMP or TIFF files in a subfolder for each"
-            f" class. Found: {len(files):,} other files{_label_hint(files)}."
+            f" class. Found: {len(files):,} other files{label_hint(files)}."
         )
     depth = _find_depth(images, notes)
     finder = _Finder(root, files, depth, classes)
     labeled = finder.label(images)
-    left_out = {
-        ("file that is not an image was ignored", "files that are not images were ignored"): sum(
-            not file.is_image for file in files
-        ),
+    n_others = sum(not file.is_image for file in files)
+    for n, one, many in (
+        (n_others, "file that is not an image was", "files that are not images were"),
         (
-            "image outside the class folders was ignored",
-            "images outside the class folders were ignored",
-        ): finder.n_outside,
-    }
-    notes += [f"{n:,} {what[n > 1]}" for what, n in left_out.items() if n]
+            finder.n_outside,
+            "image outside the class folders was",
+            "images outside class folders were",
+        ),
+    ):
+        if n:
+            notes.append(f"{n:,} {one if n == 1 else many} ignored")
     return Layout(labeled, notes + finder.notes)
-
-
-def split_of(name: str) -> str:
-    """Return `train`, `val` or `test` if a folder's name says so, else an empty text."""
-    words = [it for it in _words(name) if it not in FILLING_WORDS]
-    found = {
-        split
-        for word, split in SPLIT_NAMES.items()
-        if len(words) == 1 and words[0].removeprefix(word) in {"", *FILLING_WORDS}
-    }
-    return found.pop() if found else ""
-
-
-def _words(name: str) -> list[str]:
-    return [it for it in re.split(r"[\W_\d]+", name.lower()) if it]
 
 
 def _find_depth(images: Sequence[ImageFile], notes: list[str]) -> int:
@@ -152,7 +128,7 @@ class _Finder:
             raise DataError(
                 f"Expected every image in a folder named for its class. Received: {len(images):,}"
                 f" images directly in {self._root}, such as {images[0].name}"
-                f"{_label_hint(self._files)}."
+                f"{label_hint(self._files)}."
             )
         if not self._classes:
             self._check_names({image.class_name for image in labeled})
@@ -174,6 +150,7 @@ class _Finder:
         flat = sorted(top for top, split in tops.items() if split and True not in inner[top])
         nested = {top for top, split in tops.items() if split} - set(flat)
         others = {top for top, split in tops.items() if not split}
+        others |= inner.keys() & set(self._classes)
         if nested and others:
             raise DataError(
                 f"Expected either class folders or split folders in {self._root}, not both."
@@ -191,7 +168,7 @@ class _Finder:
         if flat:
             raise DataError(
                 f"Expected folders of classes in {_join(flat)}. Received: images, such as"
-                f" {images[0].name}{_label_hint(self._files)}."
+                f" {images[0].name}{label_hint(self._files)}."
             )
         return {**dict.fromkeys(["", *self._classes], ""), **tops}
 
@@ -210,12 +187,12 @@ class _Finder:
         if len(names) > 1 and all(parts.values()) and len(prefixes) == 1:
             raise DataError(
                 f"The folders {_join(names)} look like parts of an archive, not like classes"
-                f"{_label_hint(self._files)}."
+                f"{label_hint(self._files)}."
             )
         if len(names) > MANY_CLASSES and all(_PATIENT.fullmatch(name) for name in names):
             raise DataError(
                 f"The {len(names)} folders {_join(names)} look like patients, not like classes"
-                f"{_label_hint(self._files)}. If they are classes, name them with --classes."
+                f"{label_hint(self._files)}. If they are classes, name them with --classes."
             )
         by_letters = Counter(name.casefold() for name in names)
         twins = {name for name in names if by_letters[name.casefold()] > 1}
@@ -230,12 +207,13 @@ class _Finder:
         level = self._depth + has_splits
         found: dict[str, Counter[str]] = defaultdict(Counter)
         for file in self._files:
-            if len(file.parts) > level + 1:
+            is_inside = not has_splits or split_of(file.parts[self._depth])
+            if len(file.parts) > level + 1 and is_inside:
                 found[file.parts[level]][file.extension] += 1
         for name in sorted(found.keys() - {image.class_name for image in labeled}):
             extension, n = found[name].most_common(1)[0]
             if extension in UNREADABLE_IMAGES:
-                kind = f"{extension} files" if extension else "files without extension"
+                kind = f"{extension or 'extensionless'} file{'s' * (n > 1)}"
                 raise DataError(
                     f"The folder {name!r} holds {n:,} {kind}, which cannot be read beside PNG,"
                     " JPEG, BMP and TIFF files. Convert them, or leave the class out:"
@@ -252,9 +230,11 @@ class _Finder:
         for name, inner in below.items():
             if len(inner) > 1 and inner <= below.keys() - {name}:
                 rest = [image for image in labeled if image.class_name != name]
-                known = {image.file.parts[self._depth :] for image in rest}
+                known = {(it.file.parts[self._depth :], it.file.size) for it in rest}
                 copied = [image for image in labeled if image.class_name == name]
-                if any(image.file.parts[self._depth + 1 :] not in known for image in copied):
+                if any(
+                    (it.file.parts[self._depth + 1 :], it.file.size) not in known for it in copied
+                ):
                     raise DataError(
                         f"The folder {name!r} has folders of the names that are beside it:"
                         f" {_join(inner)}. Search in one of both, or leave it out:"
@@ -273,15 +253,16 @@ class _Finder:
         for image in labeled:
             level = self._depth + bool(image.split) + 1
             for folder in image.file.parts[level:-1]:
-                for word in LABEL_WORDS.intersection(_words(folder)):
+                for word in LABEL_WORDS.intersection(words_in(folder)):
                     places[word].add(image.class_name)
         words = {word for word, names in places.items() if len(names) > 1}
         if len(words) > 1:
             names = {image.class_name for image in labeled}
             raise DataError(
                 f"Below the folders {_join(names)} are others that are named {_join(words)}, which"
-                " look like the classes. Name the folders above them with --classes if those are"
-                " meant."
+                " look like the classes. If the folders above them are meant, name those with"
+                " --classes; else list the images with their labels in a table, and name it as the"
+                " source."
             )
 
     def _read_inner_splits(self, labeled: list[LabeledFile]) -> list[LabeledFile]:
@@ -313,12 +294,6 @@ class _Finder:
                 f"Expected a folder 'train' in {self._root}. Received: {_join(splits)}."
             )
         return labeled
-
-
-def _label_hint(files: Iterable[ImageFile]) -> str:
-    found = [file.name for file in files if file.extension in LABEL_FILES]
-    nearest = sorted(found, key=lambda name: (name.count("/"), name))
-    return f" (perhaps {nearest[0]} says what they are)" if nearest else ""
 
 
 def _join(names: Iterable[str]) -> str:

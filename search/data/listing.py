@@ -1,7 +1,7 @@
 """Listing of the files below a folder; `layout` says what their folders mean."""
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -15,6 +15,11 @@ SYSTEM_NAMES = frozenset({
     "thumbs.db", "ehthumbs.db", "desktop.ini",
 })  # fmt: skip
 """Of folders and files that systems and network drives add; hidden ones begin with a dot."""
+
+
+LABEL_FILES = frozenset({".csv", ".tsv", ".xlsx", ".xls", ".parquet"})
+MAX_FILES = 5_000_000
+MAX_DEPTH = 100
 
 
 class ImageFile(NamedTuple):
@@ -63,7 +68,10 @@ def list_files(root: Path, exclude: Sequence[str] = ()) -> FileListing:
     """
     listing = FileListing()
     try:
-        listing.files.extend(_walk(root, (), (_identity(root),), exclude, listing))
+        for file in _walk(root, (), (_identity(root),), exclude, listing):
+            listing.files.append(file)
+            if len(listing.files) > MAX_FILES:
+                raise DataError(f"Expected at most {MAX_FILES:,} files in {root}.")
     except OSError as error:
         raise DataError(f"Cannot list {error.filename or root}: {error.strerror}.") from error
     listing.files.sort(key=lambda file: file.parts)
@@ -78,13 +86,17 @@ def _walk(
     listing: FileListing,
 ) -> Iterator[ImageFile]:
     """Yield the files; `above` identifies the folders on the way, which links may lead back to."""
+    if len(parts) > MAX_DEPTH:
+        raise DataError(f"Expected folders at most {MAX_DEPTH} deep. Received: {folder}.")
     with os.scandir(folder) as entries:
         for entry in entries:
             here = (*parts, entry.name)
             if entry.name.startswith(".") or entry.name.lower() in SYSTEM_NAMES:
                 continue
-            if _is_excluded(here, exclude):
+            if is_excluded(here, exclude):
                 listing.n_excluded += 1
+            elif _leads_nowhere(entry):
+                listing.n_broken_links += 1
             elif entry.is_dir():
                 identity = _identity(Path(entry.path))
                 if identity not in above:
@@ -93,8 +105,17 @@ def _walk(
             elif entry.is_file():  # Neither a pipe nor a socket or device.
                 stat = entry.stat()
                 yield ImageFile(here, stat.st_size, stat.st_mtime_ns)
-            elif entry.is_symlink():
-                listing.n_broken_links += 1
+
+
+def _leads_nowhere(entry: "os.DirEntry[str]") -> bool:
+    """Whether it is a link to something that is missing, or to itself."""
+    if not entry.is_symlink():
+        return False
+    try:
+        entry.stat()
+    except OSError:
+        return True
+    return False
 
 
 def _identity(folder: Path) -> tuple[int, int]:
@@ -102,6 +123,14 @@ def _identity(folder: Path) -> tuple[int, int]:
     return found.st_dev, found.st_ino
 
 
-def _is_excluded(parts: tuple[str, ...], patterns: Sequence[str]) -> bool:
+def is_excluded(parts: Sequence[str], patterns: Sequence[str]) -> bool:
+    """Whether a path, or its last part, matches a pattern."""
     path = "/".join(parts)
     return any(fnmatchcase(path, it) or fnmatchcase(parts[-1], it) for it in patterns)
+
+
+def label_hint(files: Iterable[ImageFile]) -> str:
+    """Return a hint at a table beside the images, which may have their labels."""
+    found = [file.name for file in files if file.extension in LABEL_FILES]
+    nearest = sorted(found, key=lambda name: (name.count("/"), name))
+    return f" (perhaps {nearest[0]} says what they are)" if nearest else ""

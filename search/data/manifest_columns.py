@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from search.data.settings import DataSettings
+from search.data.split_names import split_of
 from search.data.tables import Table
 from search.errors import DataError
 from spaces.wording import did_you_mean, shorten
@@ -29,6 +30,9 @@ _NAMES = {
 # fmt: on
 _FLAGS = {"0": False, "0.0": False, "1": True, "1.0": True}
 MIN_FLAG_COLUMNS = 2
+NONE = "none"
+"""In place of the name of a column: there is none."""
+OPTIONAL = ("group", "split")
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,12 +76,15 @@ def find_columns(table: Table, settings: DataSettings) -> Columns:
         "split": settings.split_column,
     }
     for what, name in named.items():
-        if name and name not in table.columns:
+        if name and name not in table.columns and not (name == NONE and what in OPTIONAL):
             near = did_you_mean(name, table.columns, cutoff=0.5)
             known = shorten(", ".join(table.columns), 200)
             hint = f"{near[0].upper()}{near[1:]}" if near else f"Known: {known}."
             raise DataError(f"There is no column {name!r} for --{what}-column. {hint}")
-    found = {what: name or _guess(what, table.columns) for what, name in named.items()}
+    found = {
+        what: "" if name == NONE else name or _guess(what, table.columns)
+        for what, name in named.items()
+    }
     if not found["path"]:
         raise DataError(_missing("path", table.columns))
     if found["split"] and not settings.split_column and not _has_splits(table, found["split"]):
@@ -99,9 +106,15 @@ def _missing(what: str, columns: Sequence[str]) -> str:
 
 
 def _has_splits(table: Table, column: str) -> bool:
-    from search.data.layout import split_of
-
-    return all(split_of(cell) for cell in table.column(column) if cell)
+    cells = table.column(column)
+    n_splits = sum(bool(split_of(cell)) for cell in cells)
+    if 0 < n_splits < len(cells) and column.lower() == "split":
+        raise DataError(
+            f"Expected train, val or test in the column {column!r} of every row. Received:"
+            f" {len(cells) - n_splits:,} other cells. Correct them, or leave the column out:"
+            f" --split-column {NONE}"
+        )
+    return n_splits == len(cells)
 
 
 def _find_flags(table: Table, used: Sequence[str]) -> tuple[str, ...]:

@@ -1,6 +1,7 @@
 """Opening of a source of any kind; a kind is imported when it is used."""
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 
 from search.data.class_choice import choose_classes
@@ -9,10 +10,22 @@ from search.data.source_api import Source
 from search.data.tables import EXTENSIONS as TABLES
 from search.errors import DataError
 
+MANIFEST_KEYS = (
+    "path_column", "label_column", "group_column", "split_column", "root", "where", "positive",
+    "separator",
+)  # fmt: skip
 EXPECTED = (
     "a folder of images, a manifest (.csv, .tsv, .parquet, .xlsx), an .npz file, or the word"
     f" {DEMO!r}"
 )
+
+
+_UNUSED: Mapping[str, tuple[str, ...]] = {
+    "folder": MANIFEST_KEYS,
+    "npz": (*MANIFEST_KEYS, "exclude", "group_from"),
+    DEMO: (*MANIFEST_KEYS, "exclude", "group_from"),
+}
+"""Settings that say nothing of a kind of source: giving them is a mistake."""
 
 
 def open_source(settings: DataSettings) -> Source:
@@ -21,6 +34,11 @@ def open_source(settings: DataSettings) -> Source:
         source = _open(settings)
     except OSError as error:
         raise DataError(f"Cannot open {settings.source}: {error.strerror}.") from error
+    for key in _UNUSED.get(source.kind, ()):
+        if getattr(settings, key):
+            raise DataError(
+                f"--{key.replace('_', '-')} has no meaning for {settings.source}: leave it out."
+            )
     return choose_classes(source, settings)
 
 

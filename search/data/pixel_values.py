@@ -4,6 +4,7 @@ One range holds for a whole set, and its model keeps it for the files that it pr
 by the user as a window, or found from the training images:
 
 - 8-bit images are taken as they are, and so are other whole numbers that are all from 0 to 255;
+  within a range that lies from 0 to 255, their numbers count like those of deeper images;
 - floats that are all from 0 to 1 are fractions, of which 1 is white;
 - anything else is scaled so that the 0.5 and 99.5 percentiles become 0 and 255, and clipped: a few
   hot pixels or padded corners do not take the contrast from all the others.
@@ -34,6 +35,8 @@ FRACTIONS: Range = (0.0, 1.0)
 LARGEST_8_BIT, LARGEST_16_BIT = 255.0, 65535.0
 EIGHT_BITS: Range = (0.0, LARGEST_8_BIT)
 PERCENTILES = (0.5, 99.5)
+MAX_VALUE, LEAST_RANGE = 1e30, 1e-30
+"""Beyond these, arithmetic could overflow."""
 MAX_SAMPLED = 2**12
 """Pixels of an image from which percentiles are computed, on an even grid."""
 STRIP_PIXELS = 2**20
@@ -88,12 +91,13 @@ def parse_window(text: str) -> Range:
         center, width = WINDOWS.get(text) or map(float, text.split("/"))
     except ValueError:
         center, width = 0.0, 0.0
-    if not (width > 0 and math.isfinite(center) and math.isfinite(width)):
+    low, high = center - width / 2, center + width / 2
+    if not (width > 0 and LEAST_RANGE < high - low < MAX_VALUE and abs(center) < MAX_VALUE):
         raise ValueError(
             f"Expected auto, image, {', '.join(WINDOWS)}, or a center and a width above 0, such as"
             f" 40/400. Received: {text!r}."
         )
-    return center - width / 2, center + width / 2
+    return low, high
 
 
 def range_of_file(pixels: NDArray[Any], of_set: PixelRange) -> Range | None:
@@ -106,7 +110,10 @@ def range_of_file(pixels: NDArray[Any], of_set: PixelRange) -> Range | None:
     if of_set is None:
         return None if pixels.dtype == np.uint8 else (float(pixels.min()), float(pixels.max()))
     if of_set == OWN:
-        return None if pixels.dtype == np.uint8 else percentile_range([sample_values(pixels)])
+        if pixels.dtype == np.uint8:
+            return None
+        low, high = percentile_range([sample_values(pixels)])
+        return (low, high) if low < high else (float(pixels.min()), float(pixels.max()))
     if pixels.dtype == np.uint8:
         is_8_bit = of_set[0] >= 0 and of_set[1] <= LARGEST_8_BIT
         return of_set if is_8_bit and of_set != FRACTIONS else None
@@ -128,14 +135,14 @@ def to_uint8(pixels: NDArray[Any], of_set: PixelRange = None) -> NDArray[np.uint
 
 
 def check_finite(pixels: NDArray[Any]) -> None:
-    """Raise `ValueError` if an image holds NaN or infinity, or values that differ infinitely."""
+    """Raise `ValueError` if an image holds NaN, infinity, or numbers that nothing measures."""
     if pixels.dtype.kind != "f":
         return
     low, high = float(pixels.min()), float(pixels.max())
     if not np.isfinite([low, high]).all():
         raise ValueError("it holds NaN or infinity")
-    if not np.isfinite(high - low):
-        raise ValueError("its range is infinite")
+    if max(-low, high) > MAX_VALUE:
+        raise ValueError(f"it holds numbers beyond {MAX_VALUE:g}")
 
 
 def scale(pixels: NDArray[Any], values: Range | None) -> NDArray[np.uint8]:
@@ -143,7 +150,7 @@ def scale(pixels: NDArray[Any], values: Range | None) -> NDArray[np.uint8]:
     if values is None:
         return pixels
     low, high = values
-    factor = LARGEST_8_BIT / (high - low) if high > low else 0.0
+    factor = LARGEST_8_BIT / (high - low) if high - low > LEAST_RANGE else 0.0
     levels = np.empty(pixels.shape, np.uint8)
     for rows in row_strips(pixels):
         levels[rows] = np.clip(np.rint((pixels[rows].astype(np.float64) - low) * factor), 0, 255)

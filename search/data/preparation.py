@@ -20,7 +20,8 @@ from search.data.prepared_file import (
     fingerprint,
     write_prepared,
 )
-from search.data.selection import Selection, class_quotas, select
+from search.data.quotas import class_quotas
+from search.data.selection import Selection, select
 from search.data.settings import DataSettings
 from search.data.source_api import SPLITS, Progress, Source
 from search.data.statistics import channel_statistics

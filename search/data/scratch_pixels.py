@@ -63,6 +63,8 @@ class ScratchPixels:
         """Make an array that is in a further file without a name, not in memory."""
         try:
             with TemporaryFile(dir=self._folder) as file:
+                if hasattr(os, "posix_fallocate"):  # A full disk would end the process later.
+                    os.posix_fallocate(file.fileno(), 0, math.prod(shape))
                 return np.memmap(file, np.uint8, mode="w+", shape=shape)
         except OSError as error:
             raise DataError(cache_error_message("write to", self._folder, error)) from error

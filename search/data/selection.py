@@ -13,6 +13,7 @@ import numpy as np
 
 from search.data.duplicates import DuplicateFilter, group_duplicates
 from search.data.grouped_split import choose_groups, join_groups
+from search.data.quotas import class_quotas
 from search.data.settings import DataSettings
 from search.data.source_api import SPLITS, ImageInfo, Item, Source, UnreadableImage
 from search.errors import DataError
@@ -22,6 +23,12 @@ MIN_COLORED = 0.1
 """Share of a class with real color, below which it is an exception, such as a colored mark."""
 MIN_IMAGES_PER_CLASS = 3
 """One for each split, if splits are made."""
+_HOW_TO_LABEL = {
+    "folder": "Put the images of each class into a folder of its own, or name a table that has "
+    "their labels as the source.",
+    "manifest": "Name the column with the labels: --label-column.",
+    "npz": "Give each class a label of its own.",
+}
 SPLIT_PRECEDENCE = ("test", "val", "train", "")
 """An image of several splits stays in the first of these: a source's own test split is kept."""
 
@@ -89,47 +96,8 @@ def _check_classes(source: Source, settings: DataSettings) -> None:
         raise DataError(
             f"Expected at least {MIN_CLASSES} classes in {settings.source}."
             f" Received: {len(source.classes)}, {', '.join(map(repr, source.classes))}."
-            " Put the images of each class into a folder of its own; in an .npz, give each class a"
-            " label of its own."
+            f" {_HOW_TO_LABEL.get(source.kind, '')}"
         )
-
-
-def class_quotas(source: Source, settings: DataSettings) -> dict[tuple[str, int], int]:
-    """Return the maximum number of images by split and class, within `max_images`."""
-    counts = Counter((item.split, item.label) for item in source.items)
-    sizes = Counter(item.split for item in source.items)
-    names = sorted(sizes)
-    totals = proportional_quotas([sizes[name] for name in names], settings.max_images)
-    quotas = {}
-    for name, total in zip(names, totals, strict=True):
-        labels = range(len(source.classes))
-        levels = even_quotas([counts[name, label] for label in labels], total)
-        quotas.update({(name, label): level for label, level in enumerate(levels)})
-    return quotas
-
-
-def proportional_quotas(sizes: Sequence[int], total: int) -> list[int]:
-    """Divide `total` in proportion to `sizes`, at most their sum; largest remainders first."""
-    whole = sum(sizes)
-    if total >= whole:
-        return list(sizes)
-    exact = [size * total / whole for size in sizes]
-    parts = [int(part) for part in exact]
-    by_remainder = sorted(range(len(sizes)), key=lambda i: (parts[i] - exact[i], i))
-    for i in by_remainder[: total - sum(parts)]:
-        parts[i] += 1
-    return parts
-
-
-def even_quotas(counts: Sequence[int], total: int) -> list[int]:
-    """Divide `total` as evenly as `counts` allow: the rest of small classes goes to the others."""
-    quotas = [0] * len(counts)
-    left = total
-    by_size = sorted(range(len(counts)), key=lambda i: (counts[i], i))
-    for position, i in enumerate(by_size):
-        quotas[i] = min(counts[i], left // (len(counts) - position))
-        left -= quotas[i]
-    return quotas
 
 
 class _Draw:
@@ -195,6 +163,11 @@ def _make_splits(draw: _Draw, source: Source, settings: DataSettings) -> dict[st
     rng = np.random.default_rng([settings.seed, 1])
     kept = {split: draw.images.kept(split) for split in SPLIT_PRECEDENCE}
     own = {item.split for item in source.items}
+    if not own & {"train", ""}:
+        raise DataError(
+            f"Expected images for training in {settings.source}. Received: only those of"
+            f" {' and '.join(sorted(own))}."
+        )
     rest = kept["train"] if "train" in own else kept[""]
     splits = {"val": kept["val"], "test": kept["test"]}
     if "test" not in own:

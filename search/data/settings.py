@@ -32,7 +32,7 @@ class DataSettings(BaseModel):
         strict=True,
         description="Side of the prepared square images in pixels.",
     )
-    resize: Literal["auto"] | Fit = Field(
+    resize: Literal["auto", "pad", "crop", "stretch"] = Field(
         default=defaults.RESIZE,
         description="How images that are not square become square: `pad` adds black on two sides, "
         "`crop` cuts two sides off, `stretch` changes their proportions. `auto` is `pad` if the "

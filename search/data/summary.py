@@ -132,7 +132,10 @@ def _summary(
     twins, twin_notes = _find_twins(source, readable)
     groups = Counter(item.group for item in source.items if item.group)
     can_have_groups = source.kind in {"folder", "manifest"} and not groups
-    proposal = propose_pattern([it.name for it in source.items]) if can_have_groups else None
+    proposal = None
+    if can_have_groups:
+        names = [item.name for item in source.items]
+        proposal = propose_pattern(names, len(source.classes))
     summary = SourceSummary(
         kind=source.kind,
         classes=source.classes,

@@ -16,12 +16,15 @@ MAX_BYTES = 512 * 2**20
 MAX_ROWS = 5_000_000
 MAX_COLUMNS = 2_000
 MAX_CELL = 10_000
+MAX_CELLS = 50_000_000
 MAX_UNPACKED = 2 * 2**30
 """Of an Excel file, which is a packed archive."""
-PARQUET_ROWS = 1_000
+PARQUET_ROWS = 100
 """Read at once: a Parquet file may repeat a long cell in a few bytes."""
-MAX_DISTINCT = 4 * 2**20
-"""Bytes of the different cells of a column in so many rows."""
+MAX_BATCH_BYTES = PARQUET_ROWS * MAX_CELL
+"""Of the different cells of a column in so many rows."""
+EXCEL_ROWS = 2**20
+"""Excel's own limit; the row numbers of a damaged file may be larger."""
 _DELIMITERS = (",", ";", "\t", "|")
 
 
@@ -72,8 +75,16 @@ def _to_table(path: Path, rows: Iterable[tuple[int, list[Any]]]) -> Table:
     columns: list[str] = []
     cells: list[list[str]] = []
     numbers: list[int] = []
-    for number, row in rows:
+    known: dict[str, str] = {}  # Equal cells are one text.
+    for n_seen, (number, row) in enumerate(rows):
+        if n_seen > MAX_ROWS:
+            raise DataError(f"Expected at most {MAX_ROWS:,} rows in {path}.")
         texts = [_to_text(cell) for cell in row]
+        if max(map(len, texts), default=0) > MAX_CELL:
+            raise DataError(
+                f"Expected cells of at most {MAX_CELL:,} characters. Received: a longer one in row"
+                f" {number:,} of {path}."
+            )
         if not any(texts):
             continue
         if not columns:
@@ -82,14 +93,14 @@ def _to_table(path: Path, rows: Iterable[tuple[int, list[Any]]]) -> Table:
         elif len(texts) > len(columns) and any(texts[len(columns) :]):
             raise DataError(
                 f"Row {number:,} of {path} has {len(texts)} cells, and the first row names"
-                f" {len(columns)} columns."
+                f" {len(columns)} columns: it must have a name for each column."
             )
         else:
             texts += [""] * (len(columns) - len(texts))
-            cells.append(texts[: len(columns)])
+            cells.append([known.setdefault(it, it) for it in texts[: len(columns)]])
             numbers.append(number)
-            if len(cells) > MAX_ROWS:
-                raise DataError(f"Expected at most {MAX_ROWS:,} rows in {path}.")
+            if len(cells) * len(columns) > MAX_CELLS:
+                raise DataError(f"Expected at most {MAX_CELLS:,} cells in {path}.")
     if not cells:
         raise DataError(f"Expected a row of column names and rows of images in {path}.")
     return Table(columns, cells, numbers)
@@ -114,7 +125,7 @@ def _to_text(cell: Any) -> str:
         if cell != cell:  # noqa: PLR0124 NaN
             return ""
         cell = int(cell) if cell.is_integer() else cell
-    return str(cell).strip()[:MAX_CELL]
+    return str(cell).strip()
 
 
 def _read_csv(path: Path) -> Iterator[tuple[int, list[Any]]]:
@@ -122,12 +133,12 @@ def _read_csv(path: Path) -> Iterator[tuple[int, list[Any]]]:
         text = path.read_bytes().decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise DataError(
-            f"Expected UTF-8 in {path}. Received: other bytes at {error.start:,}. Save it so."
+            f"{path} is not UTF-8: byte {error.start:,} is another encoding's. Save it as UTF-8."
         ) from None
-    first = text.partition("\n")[0]
+    first = text.lstrip().partition("\n")[0]
     delimiter = "\t" if path.suffix.lower() == ".tsv" else max(_DELIMITERS, key=first.count)
     csv.field_size_limit(MAX_CELL * 10)
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
     for row in reader:
         yield reader.line_num, row
 
@@ -141,23 +152,25 @@ def _read_parquet(path: Path) -> Iterator[tuple[int, list[Any]]]:
             f"Reading {path} needs pyarrow: pip install 'convsearch[parquet]'"
         ) from None
     schema = parquet.read_schema(path)
-    texts = [
-        it.name for it in schema if pa.types.is_string(it.type) or pa.types.is_binary(it.type)
-    ]
-    with parquet.ParquetFile(path, read_dictionary=texts) as file:  # Equal cells take room once.
-        if file.metadata.num_rows > MAX_ROWS or file.metadata.num_columns > MAX_COLUMNS:
+    plain = [it.name for it in schema if not pa.types.is_nested(it.type)]
+    with parquet.ParquetFile(path, read_dictionary=plain) as file:  # Equal cells take room once.
+        if file.metadata.num_rows > MAX_ROWS or len(plain) > MAX_COLUMNS:
             raise DataError(
                 f"Expected at most {MAX_ROWS:,} rows and {MAX_COLUMNS:,} columns in {path}."
             )
-        yield 0, list(schema.names)
+        yield 0, list(plain)
         number = 0
-        for batch in file.iter_batches(PARQUET_ROWS):
-            for column in batch.columns:
-                if pa.types.is_dictionary(column.type) and column.dictionary.nbytes > MAX_DISTINCT:
-                    raise DataError(f"{path} holds more text than a table of images has.")
+        for batch in file.iter_batches(PARQUET_ROWS, columns=plain):
+            if any(_n_bytes(column) > MAX_BATCH_BYTES for column in batch.columns):
+                raise DataError(f"{path} holds more text than a table of images has.")
             for row in zip(*(column.to_pylist() for column in batch.columns), strict=True):
                 number += 1
                 yield number, list(row)
+
+
+def _n_bytes(column: Any) -> int:
+    found = getattr(column, "dictionary", column).nbytes
+    return int(found)
 
 
 def _read_excel(path: Path) -> Iterator[tuple[int, list[Any]]]:
@@ -176,6 +189,9 @@ def _read_excel(path: Path) -> Iterator[tuple[int, list[Any]]]:
     sheet = book.worksheets[0]
     sheet.reset_dimensions()  # A file may say that it has a million columns.
     try:
-        yield from enumerate(map(list, sheet.iter_rows(values_only=True)), start=1)
+        for number, row in enumerate(sheet.iter_rows(values_only=True), start=1):
+            if number > EXCEL_ROWS:
+                raise DataError(f"Expected at most {EXCEL_ROWS:,} rows in {path}.")
+            yield number, list(row)
     finally:
         book.close()

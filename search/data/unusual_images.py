@@ -48,6 +48,9 @@ def describe_unusual_images(
         was = "was" if len(unended) == 1 else "were"
         what = plural(len(unended), "JPEG file")
         yield f"{what} {lack} end marker and {was} read: {names(unended)}"
+    is_8_bit = all(info.pixel_type == "uint8" for info in infos.values())
+    if settings.window != "auto" and is_8_bit and not rule.scales_8_bit:
+        yield f"--window {settings.window} changes nothing: all images have 8 bits"
     yield from _describe_types(source, infos.values(), [source.items[i].label for i in infos])
     yield from _describe_contrast(source, selection, rule)
 
@@ -75,7 +78,7 @@ def _describe_types(
 
 def _describe_contrast(source: Source, selection: Selection, rule: "PixelRule") -> Iterator[str]:
     """Warn of classes whose values are a small part of the range that becomes 0 to 255."""
-    if not isinstance(rule.pixel_range, tuple):
+    if not isinstance(rule.pixel_range, tuple) or rule.pixel_range[0] >= rule.pixel_range[1]:
         return
     low, high = rule.pixel_range
     levels: dict[int, list[float]] = defaultdict(list)

@@ -133,7 +133,8 @@ def _facts(study: str, record: TrialRecord, data: PreparedSet) -> ModelFacts:
 
 def _color(data: PreparedSet) -> Color:
     """Return the color mode of the preparation or, for arrays, of the pixels."""
-    if data.metadata["kind"] in {"npz", "demo"}:
+    is_older = "resize" not in data.metadata  # Arrays were not made grey one by one then.
+    if is_older and data.metadata["kind"] in {"npz", "demo"}:
         return "grey" if data.image_shape[-1] == 1 else "rgb"
     color: Color = data.metadata["settings"]["color"]
     return color

@@ -45,7 +45,7 @@ def show_source(console: Console, summary: "SourceSummary") -> None:
     for class_name in summary.classes:
         cells = [summary.counts[split].get(class_name, 0) for split in found]
         cells += [summary.used[split].get(class_name, 0) for split in used]
-        table.add_row(class_name, *(f"{n:,}" for n in cells))
+        table.add_row(printable(class_name), *(f"{n:,}" for n in cells))
     console.print(table)
     show_warnings(console, summary.warnings)
     for name, reason in list(summary.broken.items())[:N_BROKEN]:

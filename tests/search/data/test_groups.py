@@ -43,14 +43,23 @@ def test_pattern_that_matches_half_of_the_names_is_refused() -> None:
         ([f"a/SOB_B_A-14-{i // 4}AB-100-{i:03}.png" for i in range(40)], 10),
         ([f"a/{i:03}.png" for i in range(40)], None),  # Each its own.
         ([f"a/left/{i}.png" for i in range(40)], None),  # All are one.
+        ([f"train/{'ab'[i % 2]}/{i}.png" for i in range(40)], None),  # Classes.
+        ([f"a/{'0123456789abcdef' * 4}{i}.png" for i in range(40)], None),
+        ([f"a/Patient{i // 4:02}_{i}.png" for i in range(40)], 10),
         ([f"a/image ({i}).png" for i in range(40)], None),
     ],
 )
 def test_likely_pattern_is_proposed(names: list[str], n_groups: int | None) -> None:
-    found = propose_pattern(names)
+    found = propose_pattern(names, n_classes=2)
     assert (found and found.n_groups) == n_groups
     if found:
-        assert len(set(find_groups(names, f"(?i){found.pattern}"))) == n_groups
+        assert len(set(find_groups(names, found.pattern))) == n_groups
+
+
+def test_pattern_that_matches_nothing_in_brackets_is_refused() -> None:
+    for pattern in ("([0-9]*)", r"(?:p([0-9]+))?(?:q([0-9]+))?"):
+        with pytest.raises(DataError, match=r"matches 0 of 2 names, but not a/x\.png, b/y\.png"):
+            find_groups(["a/x.png", "b/y.png"], pattern)
 
 
 def test_items_that_share_a_key_are_joined() -> None:
@@ -73,6 +82,13 @@ def test_every_class_is_on_both_sides_if_it_can_be() -> None:
     held = counts[chosen].sum(axis=0)
     assert (held > 0).all()
     assert (held < counts.sum(axis=0)).all()
+    for seed in range(200):
+        rng = np.random.default_rng(seed)
+        counts = rng.integers(0, 4, (12, 4))
+        if ((counts > 0).sum(axis=0) > 2).all():
+            held = counts[choose_groups(counts, 0.15, rng)].sum(axis=0)
+            assert (held > 0).all()
+            assert (held < counts.sum(axis=0)).all()
     assert choose_groups(np.array([[5, 0], [0, 5]]), 0.5, np.random.default_rng(0)) == []
 
 

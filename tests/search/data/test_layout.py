@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 
 from search.data import DataSettings
-from search.data.layout import Layout, read_layout, split_of
+from search.data.layout import Layout, read_layout
 from search.data.listing import ImageFile
 from search.data.open_source import open_source
+from search.data.split_names import split_of
 from search.errors import DataError
 
 ROOT = Path("set")
@@ -158,7 +159,7 @@ REFUSED = {
         {"train/a/*.png": 4, "train/b/*.png": 4, "train/c/*": 5, "test/a/*.png": 1,
          "test/b/*.png": 1},
         [],
-        r"The folder 'c' holds 5 files without extension",
+        r"The folder 'c' holds 5 extensionless files",
     ),
     "capital letters": (
         {"train/Normal/*.png": 4, "train/b/*.png": 4, "test/NORMAL/*.png": 4},

@@ -143,9 +143,12 @@ def test_labels(
     )
     source = open_manifest(path, **options)
     assert labels_of(source) == {f"{i}.png": it for i, it in enumerate(expected) if it}
-    n_empty = expected.count("")
-    if n_empty:
-        assert f"{n_empty} rows without a label are left out: row" in source.warnings[1]
+    n_uncertain = cells.count("-1.0")
+    if n_uncertain:
+        assert source.warnings[1] == "1 row with the label -1 left out as uncertain"
+    if n_empty := expected.count("") - n_uncertain:
+        rows = "1 row" if n_empty == 1 else f"{n_empty} rows"
+        assert f"{rows} without a label" in source.warnings[-1]
 
 
 def test_column_for_each_class(tmp_path: Path) -> None:
@@ -190,9 +193,47 @@ def test_paths_may_lead_elsewhere(tmp_path: Path) -> None:
     path = write_csv(tmp_path / "m.csv", rows)
     source = open_manifest(path, root=str(tmp_path / "images"))
     assert len(source.items) == 3
-    assert source.warnings[-1] == "2 paths lead out of the folder"
+    assert source.warnings[1:] == [
+        "1 image found by name, in another folder than the path says",
+        "1 image outside of the folder of images",
+    ]
     with pytest.raises(DataError, match=r"Expected a folder for --root. Received: .*none"):
         open_manifest(path, root=str(tmp_path / "none"))
+
+
+def test_path_of_another_folder_is_not_replaced(tmp_path: Path) -> None:
+    make_set(tmp_path, ["p2/9.png", "set/p3/1.png"])
+    rows = [{"path": "p1/9.png", "label": "a"}, {"path": "x/set/p3/1.png", "label": "b"}]
+    source = open_manifest(write_csv(tmp_path / "m.csv", rows))
+    assert [item.name for item in source.items] == ["set/p3/1.png"]
+    assert "p1/9.png: there is no such file" in source.warnings[1]
+
+
+def test_excluded_rows_and_rows_without_a_patient_are_counted(tmp_path: Path) -> None:
+    make_set(tmp_path, [f"{name}/{i}.png" for name in "ab" for i in range(3)])
+    rows = [
+        {"path": f"{name}/{i}.png", "label": name, "patient": "" if i else "7"}
+        for name in "ab"
+        for i in range(3)
+    ]
+    source = open_manifest(write_csv(tmp_path / "m.csv", rows), exclude=("b/2.png",))
+    assert len(source.items) == 5
+    assert source.warnings[1] == "1 row that --exclude names is left out: row 7 of m.csv"
+    assert source.warnings[2].startswith("3 images without a patient: they can be in any split")
+    assert open_manifest(tmp_path / "m.csv", group_column="none").items[0].group == ""
+
+
+def test_options_of_tables_are_refused_for_folders(tmp_path: Path) -> None:
+    make_set(tmp_path, ["a/0.png", "b/0.png"])
+    np.savez(tmp_path / "a.npz", images=np.zeros((4, 8, 8), np.uint8), labels=[0, 1, 0, 1])
+    for source, options, name in (
+        (tmp_path, {"positive": "a"}, "--positive"),
+        (tmp_path, {"where": ("a=b",)}, "--where"),
+        (tmp_path / "a.npz", {"group_from": "x"}, "--group-from"),
+        (tmp_path / "a.npz", {"exclude": ("x",)}, "--exclude"),
+    ):
+        with pytest.raises(DataError, match=f"{name} has no meaning for .*: leave it out"):
+            open_source(DataSettings(source=str(source), **options))
 
 
 def test_rows_of_one_image_count_once_or_contradict(tmp_path: Path) -> None:
@@ -204,7 +245,7 @@ def test_rows_of_one_image_count_once_or_contradict(tmp_path: Path) -> None:
     source = open_manifest(path)
     assert labels_of(source) == {"0.png": "a", "2.png": "b", "3.png": "a"}
     assert source.warnings[1:] == [
-        "1 row repeat others and count once",
+        "1 row repeats another and counts once",
         "2 rows of an image whose rows have different labels are left out: row 4 of m.csv, row 5"
         " of m.csv",
     ]
@@ -231,6 +272,14 @@ def test_rows_are_chosen_by_their_cells(tmp_path: Path) -> None:
         open_manifest(path, where=("veiw=AP",))
 
 
+def test_rows_that_are_not_chosen_may_say_anything(tmp_path: Path) -> None:
+    make_set(tmp_path, [f"{i}.png" for i in range(4)])
+    labels = ["a", "b", "a|b", "b"]
+    rows = [{"image": f"{i}.png", "label": it, "n": len(it)} for i, it in enumerate(labels)]
+    source = open_manifest(write_csv(tmp_path / "m.csv", rows), where=("n=1",))
+    assert list(labels_of(source)) == ["0.png", "1.png", "3.png"]
+
+
 REFUSED: dict[str, tuple[str, dict[str, object], str]] = {
     "no label": ("image,age\n0.png,3\n", {}, r"Which column has the label .*--label-column. Kn"),
     "no path": ("age,label\n3,a\n", {}, r"Which column has the path .*--path-column. Known: age"),
@@ -244,6 +293,21 @@ REFUSED: dict[str, tuple[str, dict[str, object], str]] = {
     ),
     "several labels, separated": (
         "image,label\n0.png,a\n2.png,a;b\n", {"separator": ";"}, r"row 3 of m.csv has several lab"
+    ),
+    "another separator": (
+        "image,label\n0.png,a\n1.png,b\n2.png,a|b\n", {"separator": ";", "positive": "a"},
+        r"have several labels, such as 'a\|b'",
+    ),
+    "unknown positive": (
+        "image,label\n0.png,a\n1.png,b\n", {"positive": "c"},
+        r"No image has the label 'c' \(--positive\). Known: a, b\.",
+    ),
+    "capital letters": (
+        "image,label\n0.png,a\n1.png,A\n", {}, r"labels 'A', 'a' of .* differ in capital letters"
+    ),
+    "some splits": (
+        "image,label,split\n0.png,a,train\n1.png,b,\n", {},
+        r"train, val or test in the column 'split' of every row. Received: 1 other cells",
     ),
     "too many cells": ("image,label\n0.png,a,b\n", {}, r"Row 2 of .* has 3 cells, and the first"),
     "same columns": ("image,label,label\n0.png,a,b\n", {}, r"different names .* Twice: 'label'"),
@@ -280,7 +344,7 @@ def test_bytes_that_are_no_table_are_refused(tmp_path: Path, suffix: str) -> Non
     path = tmp_path / f"m{suffix}"
     for content in (b"\xff\xfe\x00garbage", b"PK\x03\x04 nonsense", b"PAR1 nonsense PAR1"):
         path.write_bytes(content)
-        with pytest.raises(DataError, match=r"Cannot read the table|Expected"):
+        with pytest.raises(DataError, match=r"Cannot read the table|Expected|is not UTF-8"):
             read_table(path)
 
 

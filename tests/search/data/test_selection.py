@@ -4,7 +4,8 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import pytest
 
-from search.data.selection import Selection, even_quotas, proportional_quotas, select
+from search.data.quotas import even_quotas, proportional_quotas
+from search.data.selection import Selection, select
 from search.data.settings import DataSettings
 from search.data.source_api import SPLITS, ImageInfo, Item, UnreadableImage
 from search.errors import DataError

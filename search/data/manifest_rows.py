@@ -1,0 +1,263 @@
+"""The rows of a manifest: a file with one label, a group and a split for each image."""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from search.data.file_finder import EXCLUDED, FileFinder
+from search.data.image_files import FileOnDisk
+from search.data.manifest_columns import Columns, is_flagged
+from search.data.settings import DataSettings
+from search.data.split_names import split_of
+from search.data.tables import Table
+from search.errors import DataError
+from spaces.wording import plural, shorten
+
+UNCERTAIN = "-1"
+"""A label that says that nobody knows, among labels of 0 and 1."""
+NO_LABEL = frozenset({"", "nan", "null", "n/a"})
+SEPARATORS = ("|", ";", ",")
+N_EXAMPLES = 3
+MIN_REPEATED = 20
+"""Different labels from which on they must be fewer than half of the images."""
+MAX_LABEL = 200
+
+
+def _plain(label: str) -> str:
+    """Return a whole number that is written as a decimal fraction as a whole number."""
+    whole, dot, rest = label.partition(".")
+    return whole if dot and whole.removeprefix("-").isdigit() and not rest.strip("0") else label
+
+
+Row = tuple[FileOnDisk, str, str, str]
+"""A file with its label, group and split."""
+
+
+class RowReader:
+    """Reads the rows of a manifest.
+
+    Attributes:
+        notes: What was left out in words.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        table: Table,
+        columns: Columns,
+        settings: DataSettings,
+        finder: FileFinder,
+    ) -> None:
+        self.notes: list[str] = []
+        self._path = path
+        self._table = table
+        self._columns = columns
+        self._settings = settings
+        self._finder = finder
+        self._left_out: dict[str, list[str]] = defaultdict(list)
+        self._known: set[str] = set()
+        self._uncertain: set[int] = set()
+
+    def read(self) -> list[Row]:
+        """Return an entry for each image with one label.
+
+        Raises:
+            DataError: If there is none, or a row says what cannot be.
+        """
+        chosen = self._filter_rows()
+        labels = self._labels(chosen)
+        by_file: dict[str, list[tuple[FileOnDisk, str, int]]] = defaultdict(list)
+        for position in chosen:
+            if position in self._uncertain:
+                continue
+            if not labels[position]:
+                self._left_out["without a label"].append(self._row(position))
+                continue
+            name = self._cell(self._columns.path, position)
+            found = self._finder.find(name) if name else "its path is empty"
+            if found == EXCLUDED:
+                self._left_out["that --exclude names"].append(self._row(position))
+            elif isinstance(found, str):
+                self._leave_out_missing(found, position)
+            else:
+                by_file[found.path].append((found, labels[position], position))
+        rows = list(self._join_rows(by_file))
+        self._describe(rows)
+        if not rows:
+            raise DataError(
+                f"No row of {self._path} leads to an image with a label: {'; '.join(self.notes)}."
+                " Paths are relative to the table, or to --root."
+            )
+        self._check_labels(Counter(label for _, label, _, _ in rows))
+        return sorted(rows, key=lambda row: row[0].path)
+
+    def _check_labels(self, labels: Counter[str]) -> None:
+        positive = self._settings.positive
+        if positive and positive not in labels:
+            known = shorten(", ".join(sorted(self._known)), 200)
+            raise DataError(f"No image has the label {positive!r} (--positive). Known: {known}.")
+        by_letters = Counter(name.casefold() for name in labels)
+        twins = sorted(name for name in labels if by_letters[name.casefold()] > 1)
+        if twins:
+            raise DataError(
+                f"The labels {', '.join(map(repr, twins[:N_EXAMPLES]))} of {self._path} differ in"
+                " capital letters only. If they are one class, give them one name."
+            )
+        n_images = sum(labels.values())
+        if len(labels) > MIN_REPEATED and len(labels) > n_images / 2:
+            raise DataError(
+                f"Expected labels that several images have. Received: {len(labels):,} different"
+                f" ones for {n_images:,} images. Name the column of labels: --label-column."
+            )
+
+    def _filter_rows(self) -> list[int]:
+        chosen = list(range(len(self._table.rows)))
+        for condition in self._settings.where:
+            name, equals, value = condition.partition("=")
+            if not equals or name not in self._table.columns:
+                raise DataError(
+                    f"Expected COLUMN=VALUE for --where, with a column of {self._path}. Received:"
+                    f" {condition!r}. Known: {shorten(', '.join(self._table.columns), 200)}."
+                )
+            cells = self._table.column(name)
+            chosen = [i for i in chosen if cells[i] == value]
+            if not chosen:
+                raise DataError(f"No row of {self._path} has {condition} (--where).")
+        return chosen
+
+    def _labels(self, chosen: Sequence[int]) -> dict[int, str]:
+        """Return the label of each chosen row, empty if it has none."""
+        if self._columns.flags:
+            self._known = set(self._columns.flags)
+            return {position: self._flagged(position) for position in chosen}
+        cells = {it: _plain(self._cell(self._columns.label, it)) for it in chosen}
+        self._known = {cell for cell in cells.values() if cell.lower() not in NO_LABEL}
+        if self._known <= {"0", "1", UNCERTAIN} and UNCERTAIN in self._known:
+            n = sum(cell == UNCERTAIN for cell in cells.values())
+            self.notes.append(f"{plural(n, 'row')} with the label -1 left out as uncertain")
+            cells = {it: cell for it, cell in cells.items() if cell != UNCERTAIN}
+            for position in [it for it in chosen if it not in cells]:
+                self._uncertain.add(position)
+        self._check_single(self._known)
+        return {it: self._label(cells.get(it, ""), it) for it in chosen}
+
+    def _check_single(self, labels: set[str]) -> None:
+        """Raise an error if labels are lists of others."""
+        for separator in set(SEPARATORS) - {self._settings.separator}:
+            for label in sorted(labels):
+                parts = {part.strip() for part in label.split(separator)}
+                if len(parts) > 1 and parts <= labels:
+                    raise DataError(
+                        f"Images of {self._path} have several labels, such as"
+                        f" {shorten(label, 100)!r}. A network of convsearch has one label for each"
+                        " image: name one class against the rest, as --separator"
+                        f" {separator!r} --positive {sorted(parts)[0]!r}"
+                    )
+
+    def _label(self, cell: str, position: int) -> str:
+        if cell.lower() in NO_LABEL:
+            return ""
+        if len(cell) > MAX_LABEL:
+            raise DataError(
+                f"Expected labels of at most {MAX_LABEL} characters. Received:"
+                f" {shorten(cell, 60)!r} in {self._row(position)}."
+            )
+        positive, separator = self._settings.positive, self._settings.separator
+        parts = [part.strip() for part in cell.split(separator)] if separator else [cell]
+        if positive:
+            return positive if positive in parts else f"not {positive}"
+        if len(parts) > 1:
+            raise DataError(
+                f"{self._row(position)} has several labels: {shorten(cell, 100)}. A network of"
+                " convsearch has one label for each image: name one class against the rest with"
+                " --positive."
+            )
+        return parts[0]
+
+    def _flagged(self, position: int) -> str:
+        row = dict(zip(self._table.columns, self._table.rows[position], strict=True))
+        names = [name for name in self._columns.flags if is_flagged(row[name])]
+        positive = self._settings.positive
+        if positive:
+            return positive if positive in names else f"not {positive}"
+        if len(names) > 1:
+            raise DataError(
+                f"{self._row(position)} has several labels: {', '.join(names[:N_EXAMPLES])}. A"
+                " network of convsearch has one label for each image: name one class against the"
+                " rest with --positive."
+            )
+        return names[0] if names else ""
+
+    def _join_rows(self, by_file: dict[str, list[tuple[FileOnDisk, str, int]]]) -> Iterator[Row]:
+        """Yield one entry for each file: several rows may name it, if they agree."""
+        n_repeated = 0
+        for found in by_file.values():
+            labels = {label for _, label, _ in found}
+            positions = [position for *_, position in found]
+            if self._settings.positive and len(labels) > 1:
+                labels = {self._settings.positive}
+            if len(labels) > 1:
+                why = "of an image whose rows have different labels"
+                self._left_out[why] += [self._row(it) for it in positions]
+                continue
+            groups = {self._group(it) for it in positions}
+            splits = {self._split(it) for it in positions}
+            if len(groups) > 1 or len(splits) > 1:
+                raise DataError(
+                    f"Rows of one image differ in its group or split:"
+                    f" {', '.join(self._row(it) for it in positions[:N_EXAMPLES])}."
+                )
+            n_repeated += len(positions) - 1
+            yield found[0][0], labels.pop(), groups.pop(), splits.pop()
+        if n_repeated:
+            repeat = "repeats another and counts" if n_repeated == 1 else "repeat others and count"
+            self.notes.append(f"{plural(n_repeated, 'row')} {repeat} once")
+
+    def _cell(self, column: str, position: int) -> str:
+        if not column:
+            return ""
+        return self._table.rows[position][self._table.columns.index(column)]
+
+    def _group(self, position: int) -> str:
+        cell = self._cell(self._columns.group, position)
+        return "" if cell.lower() in NO_LABEL else cell
+
+    def _split(self, position: int) -> str:
+        cell = self._cell(self._columns.split, position)
+        if not self._columns.split:
+            return ""
+        split = split_of(cell)
+        if not split:
+            raise DataError(
+                f"Expected train, val or test in the column {self._columns.split!r}. Received:"
+                f" {shorten(cell, 60)!r} in {self._row(position)}."
+            )
+        return split
+
+    def _row(self, position: int) -> str:
+        return f"row {self._table.numbers[position]:,} of {self._path.name}"
+
+    def _leave_out_missing(self, reason: str, position: int) -> None:
+        name = shorten(self._cell(self._columns.path, position), 80)
+        text = f"{self._row(position)} ({name}: {reason})"
+        if self._settings.strict:
+            raise DataError(f"Cannot find the image of {text}. --strict refuses such rows.")
+        self._left_out["without a file"].append(text)
+
+    def _describe(self, rows: Sequence[Row]) -> None:
+        for why, left_out in self._left_out.items():
+            shown = ", ".join(left_out[:N_EXAMPLES]) + ", ..." * (len(left_out) > N_EXAMPLES)
+            are = "is" if len(left_out) == 1 else "are"
+            self.notes.append(f"{plural(len(left_out), 'row')} {why} {are} left out: {shown}")
+        n_alone = sum(not group for _, _, group, _ in rows)
+        if self._columns.group and n_alone:
+            self.notes.append(
+                f"{plural(n_alone, 'image')} without a {self._columns.group}: they can be in any"
+                " split (merged cells of Excel have their value in the first row only)"
+            )
+        if n := self._finder.n_by_name:
+            self.notes.append(
+                f"{plural(n, 'image')} found by name, in another folder than the path says"
+            )
+        if n := self._finder.n_outside:
+            self.notes.append(f"{plural(n, 'image')} outside of the folder of images")

@@ -1,0 +1,32 @@
+"""Names of folders, and cells of tables, that mean a split."""
+
+import re
+
+# fmt: off
+SPLIT_NAMES = {
+    "train": "train", "training": "train",
+    "val": "val", "valid": "val", "validation": "val",
+    "test": "test", "testing": "test",
+}
+FILLING_WORDS = frozenset({
+    "set", "data", "dataset", "image", "images", "img", "imgs", "split", "folder", "cases",
+    "files", "scans", "samples",
+})
+"""Words beside that of a split, as in `train_set` or `Test cases`."""
+# fmt: on
+
+
+def split_of(name: str) -> str:
+    """Return `train`, `val` or `test` if a folder's name says so, else an empty text."""
+    words = [it for it in words_in(name) if it not in FILLING_WORDS]
+    found = {
+        split
+        for word, split in SPLIT_NAMES.items()
+        if len(words) == 1 and words[0].removeprefix(word) in {"", *FILLING_WORDS}
+    }
+    return found.pop() if found else ""
+
+
+def words_in(name: str) -> list[str]:
+    """Return the words of a name in small letters, without numbers and signs."""
+    return [it for it in re.split(r"[\W_\d]+", name.lower()) if it]
