@@ -30,8 +30,7 @@ _PART = re.compile(r"(.*?)(?:images?|imgs?|part|archive|batch|chunk|disk|vol|vol
 _PATIENT = re.compile(
     r"(?:patient|pat|subject|subj|sub|case|person|id|p|s)[\s_-]*\d+|\d{4,}", re.IGNORECASE
 )
-MANY_CLASSES = 10
-N_NAMES = 6
+MANY_CLASSES, N_NAMES = 10, 6
 
 
 class LabeledFile(NamedTuple):
