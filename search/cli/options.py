@@ -10,7 +10,7 @@ Source = Annotated[
     str,
     typer.Argument(
         metavar="SOURCE",
-        help="Folder with one subfolder per class, .npz file, study file (.toml), or `demo`.",
+        help="Folder with a subfolder per class, table of images, .npz, study file, or demo.",
         show_default=False,
     ),
 ]
