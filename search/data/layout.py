@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from search.data.listing import ImageFile, label_hint
 from search.data.masks import drop_masks
-from search.data.split_names import split_of, words_in
+from search.data.names import differing_in_case, split_of, words_in
 from search.errors import DataError
 from spaces.wording import plural
 
@@ -193,9 +193,7 @@ class _Finder:
                 f"The {len(names)} folders {_join(names)} look like patients, not like classes"
                 f"{label_hint(self._files)}. If they are classes, name them with --classes."
             )
-        by_letters = Counter(name.casefold() for name in names)
-        twins = {name for name in names if by_letters[name.casefold()] > 1}
-        if twins:
+        if twins := differing_in_case(names):
             raise DataError(
                 f"The folders {_join(twins)} differ in capital letters only. If they are one"
                 " class, give them one name."

@@ -1,5 +1,6 @@
 """Images that a table lists: a manifest with a row for each image, its label, group and split."""
 
+import hashlib
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -55,11 +56,5 @@ class ManifestSource:
     def identity(self) -> str:
         """Return a hash of the files and of what the table says of them."""
         facts = [(item.label, item.split, item.group) for item in self.items]
-        return f"{self._files.identity()} {self.classes!r} {hash_of(facts)}"
-
-
-def hash_of(facts: object) -> str:
-    """Return a hash of something whose `repr` tells all."""
-    from hashlib import sha256
-
-    return sha256(repr(facts).encode(errors="surrogatepass")).hexdigest()
+        digest = hashlib.sha256(repr((self.classes, facts)).encode(errors="surrogatepass"))
+        return f"{self._files.identity()} {digest.hexdigest()}"

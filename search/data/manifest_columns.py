@@ -4,8 +4,8 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from search.data.names import split_of
 from search.data.settings import DataSettings
-from search.data.split_names import split_of
 from search.data.tables import Table
 from search.errors import DataError
 from spaces.wording import did_you_mean, shorten

@@ -7,8 +7,8 @@ from pathlib import Path
 from search.data.file_finder import EXCLUDED, FileFinder
 from search.data.image_files import FileOnDisk
 from search.data.manifest_columns import Columns, is_flagged
+from search.data.names import differing_in_case, split_of
 from search.data.settings import DataSettings
-from search.data.split_names import split_of
 from search.data.tables import Table
 from search.errors import DataError
 from spaces.wording import plural, shorten
@@ -56,7 +56,6 @@ class RowReader:
         self._finder = finder
         self._left_out: dict[str, list[str]] = defaultdict(list)
         self._known: set[str] = set()
-        self._uncertain: set[int] = set()
 
     def read(self) -> list[Row]:
         """Return an entry for each image with one label.
@@ -68,7 +67,7 @@ class RowReader:
         labels = self._labels(chosen)
         by_file: dict[str, list[tuple[FileOnDisk, str, int]]] = defaultdict(list)
         for position in chosen:
-            if position in self._uncertain:
+            if position not in labels:
                 continue
             if not labels[position]:
                 self._left_out["without a label"].append(self._row(position))
@@ -96,9 +95,7 @@ class RowReader:
         if positive and positive not in labels:
             known = shorten(", ".join(sorted(self._known)), 200)
             raise DataError(f"No image has the label {positive!r} (--positive). Known: {known}.")
-        by_letters = Counter(name.casefold() for name in labels)
-        twins = sorted(name for name in labels if by_letters[name.casefold()] > 1)
-        if twins:
+        if twins := differing_in_case(labels):
             raise DataError(
                 f"The labels {', '.join(map(repr, twins[:N_EXAMPLES]))} of {self._path} differ in"
                 " capital letters only. If they are one class, give them one name."
@@ -126,20 +123,18 @@ class RowReader:
         return chosen
 
     def _labels(self, chosen: Sequence[int]) -> dict[int, str]:
-        """Return the label of each chosen row, empty if it has none."""
+        """Return the label of each chosen row, empty if it has none, without uncertain rows."""
         if self._columns.flags:
             self._known = set(self._columns.flags)
             return {position: self._flagged(position) for position in chosen}
         cells = {it: _plain(self._cell(self._columns.label, it)) for it in chosen}
         self._known = {cell for cell in cells.values() if cell.lower() not in NO_LABEL}
         if self._known <= {"0", "1", UNCERTAIN} and UNCERTAIN in self._known:
-            n = sum(cell == UNCERTAIN for cell in cells.values())
-            self.notes.append(f"{plural(n, 'row')} with the label -1 left out as uncertain")
             cells = {it: cell for it, cell in cells.items() if cell != UNCERTAIN}
-            for position in [it for it in chosen if it not in cells]:
-                self._uncertain.add(position)
+            n = plural(len(chosen) - len(cells), "row")
+            self.notes.append(f"{n} with the label -1 left out as uncertain")
         self._check_single(self._known)
-        return {it: self._label(cells.get(it, ""), it) for it in chosen}
+        return {it: self._label(cell, it) for it, cell in cells.items()}
 
     def _check_single(self, labels: set[str]) -> None:
         """Raise an error if labels are lists of others."""
@@ -162,31 +157,27 @@ class RowReader:
                 f"Expected labels of at most {MAX_LABEL} characters. Received:"
                 f" {shorten(cell, 60)!r} in {self._row(position)}."
             )
-        positive, separator = self._settings.positive, self._settings.separator
+        separator = self._settings.separator
         parts = [part.strip() for part in cell.split(separator)] if separator else [cell]
-        if positive:
-            return positive if positive in parts else f"not {positive}"
-        if len(parts) > 1:
-            raise DataError(
-                f"{self._row(position)} has several labels: {shorten(cell, 100)}. A network of"
-                " convsearch has one label for each image: name one class against the rest with"
-                " --positive."
-            )
-        return parts[0]
+        return self._one_of(parts, position)
 
     def _flagged(self, position: int) -> str:
         row = dict(zip(self._table.columns, self._table.rows[position], strict=True))
         names = [name for name in self._columns.flags if is_flagged(row[name])]
+        return self._one_of(names, position)
+
+    def _one_of(self, labels: Sequence[str], position: int) -> str:
+        """Return the label of a row that may have several, empty if it has none."""
         positive = self._settings.positive
         if positive:
-            return positive if positive in names else f"not {positive}"
-        if len(names) > 1:
+            return positive if positive in labels else f"not {positive}"
+        if len(labels) > 1:
+            shown = shorten(", ".join(labels[:N_EXAMPLES]), 100)
             raise DataError(
-                f"{self._row(position)} has several labels: {', '.join(names[:N_EXAMPLES])}. A"
-                " network of convsearch has one label for each image: name one class against the"
-                " rest with --positive."
+                f"{self._row(position)} has several labels: {shown}. A network of convsearch has"
+                " one label for each image: name one class against the rest with --positive."
             )
-        return names[0] if names else ""
+        return labels[0] if labels else ""
 
     def _join_rows(self, by_file: dict[str, list[tuple[FileOnDisk, str, int]]]) -> Iterator[Row]:
         """Yield one entry for each file: several rows may name it, if they agree."""

@@ -9,8 +9,8 @@ import pytest
 from search.data import DataSettings
 from search.data.layout import Layout, read_layout
 from search.data.listing import ImageFile
+from search.data.names import split_of
 from search.data.open_source import open_source
-from search.data.split_names import split_of
 from search.errors import DataError
 
 ROOT = Path("set")

@@ -1,13 +1,12 @@
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
-import numpy as np
 import pytest
 
 from search.data.quotas import even_quotas, proportional_quotas
 from search.data.selection import Selection, select
 from search.data.settings import DataSettings
-from search.data.source_api import SPLITS, ImageInfo, Item, UnreadableImage
+from search.data.source_api import SPLITS, Decoded, ImageInfo, Item, UnreadableImage
 from search.errors import DataError
 
 
@@ -30,9 +29,14 @@ class FakeSource:
     def identity(self) -> str:
         return "fake"
 
-    def inspect(
-        self, indices: Sequence[int], tick: Callable[[], None]
-    ) -> list[ImageInfo | UnreadableImage]:
+    def n_bytes(self, index: int) -> int:
+        return 1
+
+    def read(self, index: int) -> Decoded:
+        raise NotImplementedError
+
+    def inspect(self, indices: Sequence[int]) -> list[ImageInfo | UnreadableImage]:
+        """Describe images, as the reader does."""
         self.n_looks += len(indices)
         return [
             UnreadableImage("it is torn")
@@ -41,13 +45,10 @@ class FakeSource:
             for i in indices
         ]
 
-    def images(self, indices: Sequence[int], channels: int) -> np.ndarray:
-        raise NotImplementedError
-
 
 def _select(source: FakeSource, **options: object) -> Selection:
     settings = DataSettings(source="fake", **options)
-    return select(source, settings, lambda indices: source.inspect(indices, lambda: None))
+    return select(source, settings, source.inspect)
 
 
 def _used(selection: Selection) -> list[int]:

@@ -64,7 +64,7 @@ def test_weights_count_with_their_gradients_slots_and_copies() -> None:
     ("family", "n_configs", "max_memory_mb", "span", "n_heavy"),
     [
         ("plain", 9, 2500, 20, 2),
-        *((it, 4, 1200, 4, 0) for it in default_families() if it != "plain"),
+        *((it, 4, 1200, 5, 0) for it in default_families() if it != "plain"),
     ],
 )
 def test_predictions_hold_for_real_trainings_of_every_size(
@@ -75,8 +75,9 @@ def test_predictions_hold_for_real_trainings_of_every_size(
     done = subprocess.run(command, check=True, capture_output=True, text=True)
     reports = [json.loads(line) for line in done.stdout.splitlines()]
     assert len(reports) == n_configs
-    measured = [report["measured_mb"] for report in reports]
-    assert max(measured) >= span * min(measured)  # Sizes, which depend a little on the processor.
+    sizes, measured = ([it[key] for it in reports] for key in ("predicted_mb", "measured_mb"))
+    # Of the smallest the prediction: what it takes depends on the processor, within the slack.
+    assert min(max(sizes), max(measured)) >= span * min(sizes)
     assert sum(report["config"]["batch_size"] == 128 for report in reports) >= 1
     assert sum(report["parameters"] > 5_000_000 for report in reports) >= n_heavy
     for report in reports:

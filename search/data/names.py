@@ -1,6 +1,8 @@
-"""Names of folders, and cells of tables, that mean a split."""
+"""Names of folders, and cells of tables: which mean a split, and which are hardly different."""
 
 import re
+from collections import Counter
+from collections.abc import Collection
 
 # fmt: off
 SPLIT_NAMES = {
@@ -30,3 +32,9 @@ def split_of(name: str) -> str:
 def words_in(name: str) -> list[str]:
     """Return the words of a name in small letters, without numbers and signs."""
     return [it for it in re.split(r"[\W_\d]+", name.lower()) if it]
+
+
+def differing_in_case(names: Collection[str]) -> list[str]:
+    """Return the names that differ from another one in capital letters only, sorted."""
+    counts = Counter(name.casefold() for name in names)
+    return sorted(name for name in names if counts[name.casefold()] > 1)
