@@ -62,7 +62,7 @@ class Trainer:
             stdout=subprocess.PIPE,
             stderr=self._errors,
             text=True,
-            env={**_environment(n_threads), **device},
+            env={**trainer_environment(n_threads), **device},
             start_new_session=True,  # The worker handles Ctrl-C.
         )
         self.ready_mb: float | None = None  # Resident memory once TensorFlow is loaded.
@@ -181,7 +181,7 @@ class Trainer:
         self._messages.put(None)
 
 
-def _environment(n_threads: int) -> dict[str, str]:
+def trainer_environment(n_threads: int) -> dict[str, str]:
     """Return a trainer's environment: little logging, its threads, and no store URL."""
     environment = child_environment(**QUIET)
     environment.pop("CONVSEARCH_STORE", None)

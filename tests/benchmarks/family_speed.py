@@ -14,10 +14,12 @@ import time
 from pathlib import Path
 from typing import Any
 
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-os.environ.setdefault("CUDA_VISIBLE_DEVICES", "")
-os.environ.setdefault("OMP_NUM_THREADS", "1")
 sys.path.insert(0, str(Path(__file__).parents[2]))
+
+from search.machine.gpus import CPU
+from search.trainer.process import trainer_environment
+
+os.environ.update({**trainer_environment(n_threads=1), **CPU.environment})
 
 import keras
 import tensorflow as tf

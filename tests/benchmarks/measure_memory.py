@@ -26,6 +26,8 @@ os.environ.setdefault("CUDA_VISIBLE_DEVICES", "")
 
 import psutil
 
+from search.machine.gpus import CPU
+from search.trainer.process import trainer_environment
 from spaces import Config, SearchSpace, SpaceError, predict_cost
 
 if TYPE_CHECKING:  # loads TensorFlow
@@ -110,12 +112,16 @@ def draw_configs(
 
 
 def measure_in_process(config: Config, image_shape: tuple[int, int, int]) -> float:
-    """Return the peak growth in MB, measured in a fresh process."""
+    """Return the peak growth in MB, measured in a fresh process with a trainer's environment.
+
+    Without oneDNN, which a trainer turns on, convolutions need memory that no user sees.
+    """
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "config.json"
         path.write_text(json.dumps({"config": config.to_json(), "image_shape": image_shape}))
         command = [sys.executable, __file__, "--one", str(path)]
-        done = subprocess.run(command, check=True, capture_output=True, text=True)
+        environment = {**trainer_environment(n_threads=1), **CPU.environment}
+        done = subprocess.run(command, check=True, capture_output=True, text=True, env=environment)
     return float(done.stdout.split()[-1])
 
 

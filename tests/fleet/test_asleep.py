@@ -66,6 +66,7 @@ def outcomes(fleet: Any) -> list[tuple[int, str, str]]:
         return sorted(tuple(row) for row in rows)
 
 
+@pytest.mark.slow
 def test_suspended_worker_gives_up_its_trial_and_continues_with_others(
     make_fleet: Callable[..., Any],
 ) -> None:

@@ -250,6 +250,7 @@ def test_network_of_200_layers_is_folded_and_not_shrunk() -> None:
     assert boxes.all(axis=2).sum() > 133 * 0.6 * 176 * 46
 
 
+@pytest.mark.slow
 def test_network_of_a_thousand_layers_is_no_higher_than_others() -> None:
     assert opened(draw_architecture(residual(330), title="t")).height <= 4000
 

@@ -93,6 +93,7 @@ def covered(found: Evaluation, truth: float) -> bool:
     return found.accuracy.low <= truth <= found.accuracy.high
 
 
+@pytest.mark.slow
 def test_intervals_have_their_nominal_coverage() -> None:
     truth = 0.85
     hits = [

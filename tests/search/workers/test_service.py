@@ -28,6 +28,7 @@ from storage import (
     set_budget,
     set_stopped,
 )
+from tests.tools.marks import rest_slow
 
 ROOT = Path(__file__).parents[3]
 FAKE = Path(__file__).parents[1] / "fake_trainer.py"
@@ -138,6 +139,7 @@ def assert_gone(processes: list[psutil.Process]) -> None:
     assert alive == []
 
 
+@pytest.mark.parametrize("store_url", rest_slow("postgresql", "sqlite"), indirect=True)
 def test_two_standing_workers_share_two_studies_exactly(
     make: MakeStudy, start: Start, store_url: str
 ) -> None:

@@ -8,6 +8,7 @@ import pytest
 from spaces import Config, SearchSpace, SpaceError, predict_cost
 from spaces.families import default_families
 from spaces.keras_models import build_model
+from tests.tools.marks import rest_slow
 
 SHAPE = (32, 32, 1)
 N_CLASSES = 4
@@ -88,7 +89,7 @@ def buildable_configs(
 @pytest.mark.parametrize(
     ("family", "n_configs"),
     [
-        ("plain", 30),
+        ("plain", 12),
         pytest.param("plain", 150, marks=pytest.mark.slow),
         *(pytest.param(it, 50, marks=pytest.mark.slow) for it in FAMILIES if it != "plain"),
     ],
@@ -109,7 +110,7 @@ def test_parameters_equal_what_keras_counts_on_random_configs(family: str, n_con
         assert dict(cost.feature_maps) == kept, config
 
 
-@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("family", rest_slow(*FAMILIES))
 def test_operations_are_within_a_tenth_of_the_profilers(family: str) -> None:
     space = SearchSpace.create([family])
     for config, shape in buildable_configs(space, 4, seed=1, max_parameters=500_000):

@@ -75,9 +75,8 @@ def test_predictions_hold_for_real_trainings_of_every_size(
     done = subprocess.run(command, check=True, capture_output=True, text=True)
     reports = [json.loads(line) for line in done.stdout.splitlines()]
     assert len(reports) == n_configs
-    sizes, measured = ([it[key] for it in reports] for key in ("predicted_mb", "measured_mb"))
-    # Of the smallest the prediction: what it takes depends on the processor, within the slack.
-    assert min(max(sizes), max(measured)) >= span * min(sizes)
+    measured = [report["measured_mb"] for report in reports]
+    assert max(measured) >= span * min(measured)
     assert sum(report["config"]["batch_size"] == 128 for report in reports) >= 1
     assert sum(report["parameters"] > 5_000_000 for report in reports) >= n_heavy
     for report in reports:

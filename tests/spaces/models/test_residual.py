@@ -12,7 +12,6 @@ import pytest
 from spaces import SpaceError
 from spaces.cost.cost_layers import CostLayers
 from spaces.models.residual import ResidualNetwork, residual_block
-from tests.tools.marks import rest_slow
 
 Layers = Callable[..., CostLayers]
 
@@ -138,7 +137,8 @@ for _ in range(10):
 """
 
 
-@pytest.mark.parametrize("version", rest_slow("v1", "v2"))
+@pytest.mark.slow
+@pytest.mark.parametrize("version", ["v1", "v2"])
 def test_narrow_block_trains_on_large_maps(version: str) -> None:
     """With a strided 1×1 convolution, oneDNN corrupts the heap on processors with AVX-512."""
     script = TRAIN_AT_64_PIXELS.replace("VERSION", version)

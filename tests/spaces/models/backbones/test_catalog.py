@@ -11,8 +11,9 @@ import pytest
 from spaces import SpaceError
 from spaces.models.backbones import BACKBONES, find_backbone
 from spaces.models.backbones.catalog import Layer, LayerSpec, backbone_layers
+from tests.tools.marks import rest_slow
 
-SMALL = ("mobilenet_v3_small", "vgg16")
+SMALL = ("vgg16", "mobilenet_v3_small")
 
 
 def test_table_has_all_forty_networks_of_keras() -> None:
@@ -79,7 +80,7 @@ def test_first_layers_of_vgg_are_as_in_the_paper() -> None:
     assert pool == Layer(LayerSpec("max_pool", kernel=(2, 2), strides=(2, 2)), (2,))
 
 
-@pytest.mark.parametrize("name", SMALL)
+@pytest.mark.parametrize("name", rest_slow(*SMALL))
 def test_table_equals_the_networks_of_the_installed_keras(name: str) -> None:
     assert_current(name)
 

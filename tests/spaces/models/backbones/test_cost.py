@@ -22,8 +22,9 @@ from spaces.models.backbones import (
 )
 from spaces.models.backbones.cost import layer_shapes
 from tests.tools.describe_backbone_layers import leaf_operations
+from tests.tools.marks import rest_slow
 
-SMALL = ("mobilenet_v3_small", "vgg16")
+SMALL = ("vgg16", "mobilenet_v3_small")
 SIZES = (75, 96, 97, 224)
 CHEAP_PARAMETERS = 15_000_000
 
@@ -76,7 +77,7 @@ def test_image_below_the_smallest_size_is_refused_with_both(name: str, smallest:
         backbone_cost(backbone, (96, smallest - 1), 1)
 
 
-@pytest.mark.parametrize("name", SMALL)
+@pytest.mark.parametrize("name", rest_slow(*SMALL))
 def test_cost_is_that_of_the_network(name: str) -> None:
     backbone = find_backbone(name)
     for size in SIZES:
