@@ -96,6 +96,8 @@ def position_in_range(value: float, low: float, high: float, *, is_log: bool) ->
 
 def data_cautions(data: DataFacts) -> Iterator[Caution]:
     """Find cautions about the images of a study."""
+    if data.n_leaks:
+        yield Caution("leaks", {"n": data.n_leaks})
     counts = data.counts["train"].values()
     ratio = max(counts) / max(1, min(counts))
     if ratio > UNBALANCED_RATIO:

@@ -27,7 +27,7 @@ from analysis.results.classification_metrics import OVERALL_SCORES
 N_TOP = 10
 """Number of trials of the ranking that are shown."""
 CAUTIONS_BY_SECTION: Mapping[str, tuple[str, ...]] = {
-    "data": ("unbalanced", "duplicates", "small_validation"),
+    "data": ("leaks", "unbalanced", "duplicates", "small_validation"),
     "search": ("partial", "partial_time", "few_trials"),
     "result": ("no_weights", "no_model"),
     "sure": (

@@ -161,6 +161,14 @@ _OPTIONS: Mapping[str, Any] = {
     "strict": _option(
         bool, "Refuse a source with broken images instead of leaving them out.", "--strict"
     ),
+    "allow_leaks": _option(
+        bool, "Use near duplicates in different splits as they are.", "--allow-leaks"
+    ),
+    "fix_leaks": _option(
+        bool,
+        "Leave near duplicates of validation and test images out of training.",
+        "--fix-leaks",
+    ),
     "warm_start": _option(
         str,
         "Try the best configs of an earlier study first, even one on other data.",
@@ -175,6 +183,7 @@ DATA_OPTIONS = (
     "image_size", "color", "resize", "window", "classes", "merge", "exclude", "group_from",
     "path_column", "label_column", "group_column", "split_column", "root", "where", "positive",
     "separator", "max_images", "split", "seed", "strict",
+    "allow_leaks", "fix_leaks",
 )  # fmt: skip
 LISTS = ("families", "backbones", "classes", "exclude", "where")
 """Options whose values are separated by commas."""

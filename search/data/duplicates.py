@@ -54,6 +54,17 @@ class DuplicateFilter:
         else:
             self._exclude(self._kept.pop(info.digest), item, info.digest)
 
+    def __contains__(self, index: int) -> bool:
+        """Whether an image is kept."""
+        return index in self._kept.get(self.infos[index].digest, ())
+
+    def exclude_duplicate(self, index: int, *, of: int) -> None:
+        """Leave out a kept image, with those of equal pixels, as a duplicate of another."""
+        digest = self.infos[index].digest
+        group = self._kept.pop(digest)
+        self.counts.subtract((self._items[i].split, self._items[i].label) for i in group)
+        self.duplicates += [(self._items[i].name, self._items[of].name) for i in group]
+
     def _belongs(self, item: Item, group: Sequence[int]) -> bool:
         first = self._items[group[0]]
         return (first.label, first.split) == (item.label, item.split)

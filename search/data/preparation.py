@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 MAX_BYTES = 8 * 2**30
 """Resized pixels are in two files of the cache folder until they are written to a third."""
-RULES_VERSION = 3
+RULES_VERSION = 4
 """Of what is prepared from a source: sets that were prepared by other rules are not used."""
 
 logger = logging.getLogger(__name__)
@@ -156,7 +156,8 @@ def _assemble(
         "broken": selection.broken,
         "duplicates": selection.duplicates,
         "conflicts": selection.conflicts,
-        "warnings": [*source.warnings, *unusual],
+        "n_leaks": selection.n_leaks,
+        "warnings": [*source.warnings, *unusual, *selection.leak_warnings],
         "pixel_range": rule.pixel_range,
         "resize": rule.fit,
         "n_groups": len(numbers.keys() - {""}),

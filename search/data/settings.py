@@ -3,7 +3,7 @@
 import re
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
 from search import defaults
 from search.data.pixel_values import OWN, parse_window
@@ -128,6 +128,19 @@ class DataSettings(BaseModel):
         description="Whether an image that cannot be read is an error instead of being left out.",
     )
 
+    allow_leaks: bool = Field(
+        default=False,
+        strict=True,
+        description="Whether near duplicates may be in different splits: results are too good "
+        "then, and reports say so.",
+    )
+    fix_leaks: bool = Field(
+        default=False,
+        strict=True,
+        description="Whether near duplicates of validation and test images are left out of "
+        "training, where the source's own splits divide them.",
+    )
+
     @field_validator("window")
     @classmethod
     def _check_window(cls, window: str) -> str:
@@ -152,6 +165,13 @@ class DataSettings(BaseModel):
             reason = f"Expected a regular expression: {error}. Received: {pattern!r}."
             raise ValueError(reason) from None
         return pattern
+
+    @field_validator("fix_leaks")
+    @classmethod
+    def _check_leaks(cls, fix_leaks: bool, info: ValidationInfo) -> bool:
+        if fix_leaks and info.data.get("allow_leaks"):
+            raise ValueError("Expected `allow_leaks` or `fix_leaks`, not both.")
+        return fix_leaks
 
     @field_validator("split")
     @classmethod

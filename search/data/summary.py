@@ -7,20 +7,17 @@ from shlex import quote
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from search.data.duplicates import group_duplicates
 from search.data.groups import Proposal, propose_pattern
-from search.data.near_duplicates import SIDE, find_twins
+from search.data.leaks import LeakError, twins_among
 from search.data.open_source import open_source
 from search.data.pixel_values import PixelRange
 from search.data.preparation import choose_rule, n_channels
-from search.data.selection import Selection, select
+from search.data.selection import Inspector, Selection, select
 from search.data.settings import DataSettings
 from search.data.source_api import SPLITS, ImageInfo, Progress, Source, UnreadableImage
 from search.data.unusual_images import describe_unusual_images
 from search.errors import DataError
-from spaces.wording import plural
 
 if TYPE_CHECKING:
     from search.data.image_reader import PixelRule
@@ -105,8 +102,9 @@ def inspect_source(settings: DataSettings, progress: Progress | None = None) -> 
     n_images = len(source.items)
     reader = ImageReader(source, settings, progress, n_expected=n_images)
     infos = reader.inspect(range(n_images))
-    selection = select(source, settings, lambda indices: [infos[i] for i in indices])
-    return _summary(source, settings, infos, selection, choose_rule(reader, selection))
+    selection, refusal = _select(source, settings, lambda indices: [infos[i] for i in indices])
+    summary = _summary(source, settings, infos, selection, choose_rule(reader, selection))
+    return replace(summary, warnings=(*summary.warnings, *refusal))
 
 
 def _summary(
@@ -129,7 +127,6 @@ def _summary(
         for i, info in enumerate(infos)
         if isinstance(info, UnreadableImage)
     }
-    twins, twin_notes = _find_twins(source, readable)
     groups = Counter(item.group for item in source.items if item.group)
     can_have_groups = source.kind in {"folder", "manifest"} and not groups
     proposal = None
@@ -154,13 +151,13 @@ def _summary(
         is_square=all(info.width == info.height for info in readable.values()),
         n_groups=len(groups),
         n_largest_group=max(groups.values(), default=0),
-        twins=twins,
+        twins=_find_twins(source, readable),
         group_proposal=proposal.pattern if proposal else "",
         warnings=(),
     )
     grouped = [_describe_proposal(proposal)] if can_have_groups else []
     unusual = describe_unusual_images(source, settings, selection, rule)
-    found = (*source.warnings, *grouped, *unusual, *_warnings(summary), *twin_notes)
+    found = (*source.warnings, *grouped, *unusual, *_warnings(summary), *selection.leak_warnings)
     return replace(summary, warnings=found)
 
 
@@ -184,43 +181,27 @@ def _sizes(infos: Sequence[ImageInfo]) -> Sizes:
     )
 
 
+def _select(
+    source: Source, settings: DataSettings, inspect: Inspector
+) -> tuple[Selection, list[str]]:
+    """Select images as a search would; also return why a search would be refused, if it would."""
+    try:
+        return select(source, settings, inspect), []
+    except LeakError as error:
+        allowed = settings.model_copy(update={"allow_leaks": True})
+        return select(source, allowed, inspect), [f"a search would not start. {error}"]
+
+
 def _find_twins(
     source: Source, infos: Mapping[int, ImageInfo]
-) -> tuple[tuple[tuple[str, str, float], ...], list[str]]:
-    """Return pairs of near duplicates, and warnings of them."""
-    indices = list(infos)
-    content = b"".join(infos[i].thumbnail for i in indices)
+) -> tuple[tuple[str, str, float], ...]:
+    """Return all pairs of near duplicates; none if the images are too much alike for that."""
     try:
-        found = find_twins(np.frombuffer(content, np.uint8).reshape(len(indices), SIDE, SIDE))
-    except DataError as error:
-        return (), [str(error)]
-    pairs = [
-        (source.items[indices[it.first]], source.items[indices[it.second]], it)
-        for it in found
-        if infos[indices[it.first]].digest != infos[indices[it.second]].digest
-    ]
-    notes = []
-    for is_certain, what in (
-        (True, "near duplicates"),
-        (False, "perhaps near duplicates"),
-    ):
-        graded = [pair for pair in pairs if pair[2].is_certain == is_certain]
-        if graded:
-            first, second, _ = graded[0]
-            notes.append(
-                f"{plural(len(graded), 'pair')} of images are {what} (mirrored, turned, rescaled,"
-                f" recompressed or brightened), such as {first.name} and {second.name}"
-            )
-    n_across = sum(it.is_certain and a.split != b.split for a, b, it in pairs)
-    n_labels = sum(it.is_certain and a.label != b.label for a, b, it in pairs)
-    if n_across:
-        notes.append(
-            f"{plural(n_across, 'pair')} of near duplicates are in different splits of the source:"
-            " results would be too good"
-        )
-    if n_labels:
-        notes.append(f"{plural(n_labels, 'pair')} of near duplicates have different classes")
-    return tuple((a.name, b.name, round(it.correlation, 5)) for a, b, it in pairs), notes
+        twins = twins_among(infos)
+    except DataError:
+        return ()
+    names = ((source.items[it.first].name, source.items[it.second].name, it) for it in twins)
+    return tuple((first, second, round(it.correlation, 5)) for first, second, it in names)
 
 
 def _describe_proposal(proposal: Proposal | None) -> str:

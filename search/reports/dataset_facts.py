@@ -57,6 +57,7 @@ def describe_images(
         fingerprint=images.fingerprint,
         n_duplicates=len(metadata["duplicates"]),
         n_conflicts=len(metadata["conflicts"]),
+        n_leaks=metadata.get("n_leaks", 0),
         n_broken=len(metadata["broken"]),
         split=None if own or own is None else settings.data.split,
         is_split_known=own is not None,

@@ -35,6 +35,8 @@ OPTION_KEYS: Mapping[str, tuple[tuple[str, str], ...]] = {
     "split": (("data", "split"),),
     "seed": (("data", "seed"), ("search", "seed")),
     "strict": (("data", "strict"),),
+    "allow_leaks": (("data", "allow_leaks"),),
+    "fix_leaks": (("data", "fix_leaks"),),
     "families": (("space", "families"),),
     "backbones": (("space", "backbone"),),
     "weights": (("transfer", "weights"),),

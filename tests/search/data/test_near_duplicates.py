@@ -110,13 +110,16 @@ def test_inspect_names_them_and_says_where_they_are(tmp_path: Path) -> None:
         ("train/a/00.png", "train/b/03.png"),
         ("train/a/05.png", "train/a/08.png"),
     }
-    notes = [it for it in found.warnings if "near duplicates" in it]
-    assert notes[0].startswith("3 pairs of images are near duplicates (mirrored, turned, rescaled")
-    assert notes[1:] == [
-        "1 pair of near duplicates are in different splits of the source: results would be too"
-        " good",
-        "2 pairs of near duplicates have different classes",
+    *notes, refusal = (it for it in found.warnings if "near duplicates" in it)
+    assert notes == [
+        "near duplicates (mirrored, turned, rescaled, recompressed or brightened): 2 pairs, such"
+        " as train/a/00.png and train/b/03.png, each kept in one split",
+        "near duplicates with different classes: 2 pairs, such as test/a/13.png and"
+        " train/b/02.png: look whether the labels are right",
+        "near duplicates in different splits: 1 pair, test/a/13.png and train/b/02.png: results"
+        " are too good",
     ]
+    assert refusal.startswith("a search would not start. The source's splits leak")
 
 
 @pytest.mark.skipif(not SHARED.is_dir(), reason="needs ../shared/data")
@@ -126,6 +129,6 @@ def test_real_sets_have_the_twins_that_they_have() -> None:
     slices = inspect_source(DataSettings(source=str(SHARED / "brainmri_64.npz")))
     likely = [pair for pair in slices.twins if pair[2] < 0.998]
     assert 20 < len(likely) < 60
-    assert not any("different splits" in it for it in slices.warnings)
+    assert not any("would not start" in it for it in slices.warnings)
     leaky = inspect_source(DataSettings(source=str(SHARED / "brainmri_leaky_64.npz")))
-    assert any("different splits of the source" in it for it in leaky.warnings)
+    assert any("would not start. The source's splits leak" in it for it in leaky.warnings)

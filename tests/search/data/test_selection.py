@@ -1,8 +1,10 @@
 from collections import Counter
 from collections.abc import Sequence
 
+import numpy as np
 import pytest
 
+from search.data.near_duplicates import SIDE
 from search.data.quotas import even_quotas, proportional_quotas
 from search.data.selection import Selection, select
 from search.data.settings import DataSettings
@@ -41,9 +43,21 @@ class FakeSource:
         return [
             UnreadableImage("it is torn")
             if self.contents[i] == "!"
-            else ImageInfo(self.contents[i].encode(), 8, 8, has_color="color" in self.contents[i])
+            else ImageInfo(
+                self.contents[i].encode(),
+                8,
+                8,
+                has_color="color" in self.contents[i],
+                thumbnail=_thumbnail(self.contents[i]),
+            )
             for i in indices
         ]
+
+
+def _thumbnail(content: str) -> bytes:
+    """Return random pixels, the same for equal contents before a `~`."""
+    rng = np.random.default_rng(list(content.split("~", maxsplit=1)[0].encode()))
+    return rng.integers(0, 256, (SIDE, SIDE), "uint8").tobytes()
 
 
 def _select(source: FakeSource, **options: object) -> Selection:

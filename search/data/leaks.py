@@ -1,0 +1,151 @@
+"""Leaks: near duplicates of which one is for training and the other for validation or test.
+
+Certain twins stay in one split. If a source's own splits divide some, a study stops, unless its
+settings allow that or take the twins out of training.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+
+import numpy as np
+
+from search.data.duplicates import DuplicateFilter
+from search.data.grouped_split import join_groups
+from search.data.near_duplicates import SIDE, Twins, find_twins
+from search.data.settings import DataSettings
+from search.data.source_api import ImageInfo, Item
+from search.data.splits import SPLIT_PRECEDENCE
+from search.errors import DataError
+from spaces.wording import plural
+
+N_NAMES = 5
+"""Pairs that an error lists."""
+MIN_CHAIN, MAX_CHAIN = 10, 0.01
+"""Images and share of a set that may be twins of one another, directly or through others."""
+KINDS = "mirrored, turned, rescaled, recompressed or brightened"
+
+
+class LeakError(DataError):
+    """The splits would leak, and the settings do not say what to do about it."""
+
+
+def twins_among(infos: Mapping[int, ImageInfo]) -> list[Twins]:
+    """Return the near duplicates among some images; exact duplicates are not among them.
+
+    Raises:
+        DataError: If the images are too much alike to look for near duplicates.
+    """
+    indices = list(infos)
+    content = b"".join(infos[i].thumbnail for i in indices)
+    found = find_twins(np.frombuffer(content, np.uint8).reshape(len(indices), SIDE, SIDE))
+    placed = (Twins(indices[it.first], indices[it.second], it.correlation) for it in found)
+    return [it for it in placed if infos[it.first].digest != infos[it.second].digest]
+
+
+def guard_splits(
+    twins: Sequence[Twins], images: DuplicateFilter, items: Sequence[Item], settings: DataSettings
+) -> None:
+    """See to it that no certain twins are in different splits of the source.
+
+    Raises:
+        LeakError: If some are, and settings neither allow nor fix it.
+    """
+    leaks = [
+        it for it in twins if it.is_certain and items[it.first].split != items[it.second].split
+    ]
+    if not leaks or settings.allow_leaks:
+        return
+    if not settings.fix_leaks:
+        pairs = [(items[it.first], items[it.second]) for it in leaks[:N_NAMES]]
+        listed = "".join(f"\n  {a.name} ({a.split}) and {b.name} ({b.split})" for a, b in pairs)
+        more = f"\n  and {len(leaks) - N_NAMES:,} more" if len(leaks) > N_NAMES else ""
+        raise LeakError(
+            f"The source's splits leak, so results would be too good: near duplicates ({KINDS}) in"
+            f" different splits, {plural(len(leaks), 'pair')}:{listed}{more}\n"
+            "--fix-leaks takes such images out of training, --allow-leaks uses them as they are,"
+            " and `convsearch data inspect --json` lists all."
+        )
+    partners: dict[int, list[int]] = {}
+    for leak in leaks:
+        partners.setdefault(leak.first, []).append(leak.second)
+        partners.setdefault(leak.second, []).append(leak.first)
+    kept: set[int] = set()
+    for split in SPLIT_PRECEDENCE:
+        for index in sorted(i for i in partners if items[i].split == split):
+            twin = next((it for it in partners[index] if it in kept), None)
+            if twin is None:
+                kept.add(index)
+            elif index in images:
+                images.exclude_duplicate(index, of=twin)
+
+
+def twins_kept_together(
+    twins: Sequence[Twins],
+    infos: Mapping[int, ImageInfo],
+    items: Sequence[Item],
+    settings: DataSettings,
+) -> list[Twins]:
+    """Return the certain twins that stay in one split, of images of which splits are made.
+
+    Raises:
+        LeakError: If many images are twins of one another, and settings neither allow nor fix it.
+    """
+    if {"val", "test"} <= {item.split for item in items}:
+        return []
+    divided = [i for i in infos if items[i].split in {"", "train"}]
+    certain = [it for it in twins if it.is_certain and {it.first, it.second} <= set(divided)]
+    chain = _longest_chain(certain, infos)
+    n_pictures = len({infos[i].digest for i in chain})
+    if settings.fix_leaks or n_pictures <= max(MIN_CHAIN, MAX_CHAIN * len(divided)):
+        return certain
+    if settings.allow_leaks:
+        return []
+    raise LeakError(
+        f"{n_pictures:,} images are near duplicates of one another ({KINDS}), directly or through"
+        f" others, such as {items[chain[0]].name} and {items[chain[1]].name}: more than"
+        f" {MAX_CHAIN:.0%} of the set. --fix-leaks keeps them in one split, --allow-leaks divides"
+        " them like other images."
+    )
+
+
+def _longest_chain(twins: Sequence[Twins], infos: Mapping[int, ImageInfo]) -> list[int]:
+    """Return the images of which most are twins of one another, directly or through others."""
+    keys: dict[int, list[tuple[int, int]]] = {}
+    for it in twins:
+        for i in (it.first, it.second):
+            keys.setdefault(i, []).append((it.first, it.second))
+    indices = list(keys)
+    chains = [[indices[place] for place in chain] for chain in join_groups(list(keys.values()))]
+    return max(chains, key=lambda chain: len({infos[i].digest for i in chain}), default=[])
+
+
+def describe_twins(
+    twins: Sequence[Twins], splits: Mapping[str, Sequence[int]], items: Sequence[Item]
+) -> Iterator[str]:
+    """Yield a warning of each kind of near duplicates among the used images."""
+    split_of = {i: split for split, indices in splits.items() for i in indices}
+    used = [it for it in twins if it.first in split_of and it.second in split_of]
+    certain = [it for it in used if it.is_certain]
+    across = [it for it in used if split_of[it.first] != split_of[it.second]]
+    if within := [it for it in certain if it not in across]:
+        yield f"near duplicates ({KINDS}): {_shown(within, items)}, each kept in one split"
+    if mixed := [it for it in certain if items[it.first].label != items[it.second].label]:
+        found = _shown(mixed, items)
+        yield f"near duplicates with different classes: {found}: look whether the labels are right"
+    if leaks := [it for it in across if it.is_certain]:
+        yield f"near duplicates in different splits: {_shown(leaks, items)}: results are too good"
+    if likely := [it for it in across if not it.is_certain]:
+        yield f"perhaps near duplicates, in different splits: {_shown(likely, items)}"
+
+
+def n_leaks(twins: Sequence[Twins], splits: Mapping[str, Sequence[int]]) -> int:
+    """Return the number of certain twins that are in different splits."""
+    split_of = {i: split for split, indices in splits.items() for i in indices}
+    pairs = [(split_of.get(it.first), split_of.get(it.second)) for it in twins if it.is_certain]
+    return sum(None not in pair and pair[0] != pair[1] for pair in pairs)
+
+
+def _shown(twins: Sequence[Twins], items: Sequence[Item]) -> str:
+    """Return the number of pairs, and the names of one."""
+    first, second = items[twins[0].first].name, items[twins[0].second].name
+    example = f" such as {first} and {second}" if len(twins) > 1 else f" {first} and {second}"
+    return f"{plural(len(twins), 'pair')},{example}"

@@ -1,0 +1,192 @@
+"""The splits of a selection: those of the source, and missing ones from its training images.
+
+Images of one group stay in one split, and so do images that are duplicates or near duplicates.
+"""
+
+from collections import Counter, defaultdict
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from search.data.duplicates import DuplicateFilter
+from search.data.grouped_split import choose_groups, join_groups
+from search.data.near_duplicates import Twins
+from search.data.settings import DataSettings
+from search.data.source_api import SPLITS, Item, Source
+from search.errors import DataError
+
+MIN_IMAGES_PER_CLASS = 3
+"""One for each split, if splits are made."""
+SPLIT_PRECEDENCE = ("test", "val", "train", "")
+"""An image of several splits stays in the first of these: a source's own test split is kept."""
+
+
+@dataclass(frozen=True, slots=True)
+class Candidates:
+    """Images that are divided into splits.
+
+    Attributes:
+        items: Those of the source.
+        images: The images that were kept, and those that were excluded.
+        broken: Names of images that could not be read.
+        together: Certain twins, by their positions in the items, which stay in one split.
+    """
+
+    items: Sequence[Item]
+    images: DuplicateFilter
+    broken: Mapping[str, str]
+    together: Sequence[Twins] = field(default=())
+
+
+def make_splits(
+    candidates: Candidates, source: Source, settings: DataSettings
+) -> dict[str, list[int]]:
+    """Make three splits; they hold positions in the source's items.
+
+    Raises:
+        DataError: If there are no images for training, or a class is missing in a split.
+    """
+    train, val, test = settings.split
+    rng = np.random.default_rng([settings.seed, 1])
+    kept = {split: candidates.images.kept(split) for split in SPLIT_PRECEDENCE}
+    own = {item.split for item in source.items}
+    if not own & {"train", ""}:
+        raise DataError(
+            f"Expected images for training in {settings.source}. Received: only those of"
+            f" {' and '.join(sorted(own))}."
+        )
+    rest = kept["train"] if "train" in own else kept[""]
+    splits = {"val": kept["val"], "test": kept["test"]}
+    if "test" not in own:
+        fraction = test if "val" not in own else test / (train + test)
+        rest, splits["test"] = _stratified_split(rest, candidates, fraction, rng)
+    if "val" not in own:
+        rest, splits["val"] = _stratified_split(rest, candidates, val / (train + val), rng)
+    splits = {"train": rest, **splits}
+    _check_splits(splits, source, candidates)
+    return splits
+
+
+def _stratified_split(
+    indices: Sequence[int], candidates: Candidates, fraction: float, rng: np.random.Generator
+) -> tuple[list[int], list[int]]:
+    """Move a fraction of each class, at least one image, out of `indices`.
+
+    Images that stay together move together; without groups, only if the fraction is not exceeded.
+    """
+    items = candidates.items
+    keys = _keys(indices, candidates)
+    if any(items[i].group for i in indices) or _cross_classes(candidates):
+        moved = _choose_units(indices, keys, candidates, fraction, rng)
+        return [i for i in indices if i not in moved], sorted(moved)
+    moved = set()
+    for label in sorted({items[i].label for i in indices}):
+        members = [i for i in indices if items[i].label == label]
+        left = max(1, round(fraction * len(members)))
+        units = join_groups([keys[i] for i in members])
+        for position in rng.permutation(len(units)):
+            unit = units[position]
+            if len(unit) <= left:
+                moved.update(members[it] for it in unit)
+                left -= len(unit)
+    return [i for i in indices if i not in moved], sorted(moved)
+
+
+def _keys(indices: Sequence[int], candidates: Candidates) -> dict[int, list[Hashable]]:
+    """Return the keys of each image: those that share one stay together."""
+    keys: dict[int, list[Hashable]] = {i: [candidates.images.infos[i].digest] for i in indices}
+    for i, its_keys in keys.items():
+        if candidates.items[i].group:
+            its_keys.append(candidates.items[i].group)
+    for twins in candidates.together:
+        if twins.first in keys and twins.second in keys:
+            for i in (twins.first, twins.second):
+                keys[i].append((twins.first, twins.second))
+    return keys
+
+
+def _cross_classes(candidates: Candidates) -> bool:
+    items = candidates.items
+    return any(items[it.first].label != items[it.second].label for it in candidates.together)
+
+
+def _choose_units(
+    indices: Sequence[int],
+    keys: Mapping[int, list[Hashable]],
+    candidates: Candidates,
+    fraction: float,
+    rng: np.random.Generator,
+) -> set[int]:
+    units = join_groups([keys[i] for i in indices])
+    labels = np.array([candidates.items[i].label for i in indices])
+    counts = np.array([np.bincount(labels[unit], minlength=labels.max() + 1) for unit in units])
+    chosen = choose_groups(counts, fraction, rng)
+    return {indices[position] for unit in chosen for position in units[unit]}
+
+
+def check_groups(source: Source) -> None:
+    """Raise an error if a group is on both sides of the source's own splits."""
+    splits: dict[str, set[str]] = defaultdict(set)
+    for item in source.items:
+        if item.group:
+            splits[item.group].add(item.split)
+    torn = {group: found for group, found in splits.items() if len(found) > 1}
+    if torn:
+        group, found = next(iter(torn.items()))
+        raise DataError(
+            f"{len(torn):,} of {len(splits):,} groups are in more than one split, such as"
+            f" {group!r} in {' and '.join(sorted(found))}: results would be too good. Move each"
+            " group into one split, or leave the splits to convsearch."
+        )
+
+
+def _check_splits(splits: dict[str, list[int]], source: Source, candidates: Candidates) -> None:
+    own = {item.split for item in source.items} - {""}
+    for split in SPLITS:
+        counts = Counter(source.items[i].label for i in splits[split])
+        for label, name in enumerate(source.classes):
+            if not counts[label]:
+                has_own = split in own
+                raise DataError(
+                    _missing_class_message(name, split, source, candidates, has_own=has_own)
+                )
+
+
+def _missing_class_message(
+    name: str, split: str, source: Source, candidates: Candidates, *, has_own: bool
+) -> str:
+    label = source.classes.index(name)
+    n_listed = sum(item.label == label for item in source.items)
+    broken = [item.name for item in source.items if item.label == label]
+    broken = [it for it in broken if it in candidates.broken]
+    if len(broken) == n_listed:
+        raise DataError(
+            f"None of the {n_listed:,} images of class {name!r} can be read. {broken[0]}:"
+            f" {candidates.broken[broken[0]]}."
+        )
+    n_broken, n_twins = len(candidates.broken), len(candidates.images.duplicates)
+    n_conflicting = sum(map(len, candidates.images.conflicts.values()))
+    left_out = (
+        f" ({n_broken} broken images, {n_twins} with a twin in another split and {n_conflicting}"
+        " with contradicting classes were left out)"
+        if n_broken or n_twins or n_conflicting
+        else ""
+    )
+    n_groups = len({item.group for item in source.items if item.label == label} - {""})
+    if n_groups and not has_own:
+        return (
+            f"Class {name!r} has no image for the split {split!r}{left_out}: its {n_listed} images"
+            f" are of {n_groups} groups, which stay whole. Add images of others, or remove the"
+            " class."
+        )
+    if has_own:
+        return (
+            f"Expected images of every class in every split: none of class {name!r} in"
+            f" {split!r}{left_out}. Add some, remove the class, or raise max_images."
+        )
+    return (
+        f"Class {name!r} is too small to split: expected at least "
+        f"{MIN_IMAGES_PER_CLASS} usable images,"
+        f" listed {n_listed}{left_out}. Add images, remove the class, or raise max_images."
+    )
