@@ -53,6 +53,9 @@ def _search_cautions(facts: Facts) -> Iterator[Caution]:
     n_complete = len(facts.ranking.complete)
     if n_complete < FEW_TRIALS:
         yield Caution("few_trials", {"n": n_complete})
+    baseline, val_accuracy = facts.data.baseline, facts.winner.val_accuracy
+    if baseline is not None and val_accuracy <= baseline:
+        yield Caution("baseline", {"val": val_accuracy, "baseline": baseline})
     if facts.importance and n_complete < FEW_FOR_IMPORTANCE:
         yield Caution("few_for_importance", {"n": n_complete})
 

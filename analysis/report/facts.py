@@ -44,7 +44,8 @@ class DataFacts:
     `image_shapes` is by image set: `scratch`, `transfer`. `n_duplicates` counts images excluded
     because an identical one, or a near duplicate, is in another split, `n_conflicts` groups of
     identical images with different classes, `n_broken` unreadable images. `samples` are training
-    images, some of each class. `split` are the shares of train, val and test, None if the source has splits.
+    images, some of each class. `split` are the shares of train, val and test, None if the source
+    has splits.
     """
 
     kind: str
@@ -62,6 +63,8 @@ class DataFacts:
     """False if an older convsearch prepared the images and did not record who split them."""
     n_leaks: int = 0
     """Pairs of near duplicates in different splits, which the study allowed."""
+    baseline: float | None = None
+    """Validation accuracy that the distribution of grey levels alone reaches; None if unknown."""
     names_left_out: tuple[str, ...] = ()
     """Names of excluded files, if they were asked for."""
 
@@ -159,7 +162,8 @@ class Caution:
     `partial` (done, budget), `partial_time` (done), `confirmation_unfinished` (),
     `few_for_importance` (n), `unconfirmed` (), `searched_after_confirm` (n),
     `no_weights` (trial), `no_model` (), `lost_trainings` (trials), `small_validation` (n, step),
-    `leaks` (n), `duplicates` (n), `small_test` (n), `worse_on_test` (val, test), `no_test` ().
+    `leaks` (n), `duplicates` (n), `baseline` (val, baseline), `small_test` (n),
+    `worse_on_test` (val, test), `no_test` ().
     """
 
     kind: str

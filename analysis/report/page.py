@@ -29,7 +29,7 @@ N_TOP = 10
 CAUTIONS_BY_SECTION: Mapping[str, tuple[str, ...]] = {
     "data": ("leaks", "unbalanced", "duplicates", "small_validation"),
     "search": ("partial", "partial_time", "few_trials"),
-    "result": ("no_weights", "no_model"),
+    "result": ("baseline", "no_weights", "no_model"),
     "sure": (
         "confirmation_unfinished",
         "searched_after_confirm",

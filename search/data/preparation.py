@@ -23,6 +23,7 @@ from search.data.prepared_file import (
 from search.data.quotas import class_quotas
 from search.data.selection import Selection, select
 from search.data.settings import DataSettings
+from search.data.shortcuts import describe_shortcuts, intensity_baseline
 from search.data.source_api import SPLITS, Progress, Source
 from search.data.statistics import channel_statistics
 from search.data.unusual_images import describe_unusual_images
@@ -144,6 +145,7 @@ def _assemble(
         hashed = pool.submit(fingerprint, source.classes, splits)
         mean, std = channel_statistics(splits["train"].images)
     unusual = describe_unusual_images(source, settings, selection, rule)
+    shortcuts = describe_shortcuts(source, selection)
     metadata = {
         "format_version": FORMAT_VERSION,
         "fingerprint": hashed.result(),
@@ -157,7 +159,8 @@ def _assemble(
         "duplicates": selection.duplicates,
         "conflicts": selection.conflicts,
         "n_leaks": selection.n_leaks,
-        "warnings": [*source.warnings, *unusual, *selection.leak_warnings],
+        "baseline": round(intensity_baseline(splits["train"], splits["val"]), 6),
+        "warnings": [*source.warnings, *unusual, *shortcuts, *selection.leak_warnings],
         "pixel_range": rule.pixel_range,
         "resize": rule.fit,
         "n_groups": len(numbers.keys() - {""}),

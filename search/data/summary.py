@@ -15,6 +15,7 @@ from search.data.pixel_values import PixelRange
 from search.data.preparation import choose_rule, n_channels
 from search.data.selection import Inspector, Selection, select
 from search.data.settings import DataSettings
+from search.data.shortcuts import describe_shortcuts
 from search.data.source_api import SPLITS, ImageInfo, Progress, Source, UnreadableImage
 from search.data.unusual_images import describe_unusual_images
 from search.errors import DataError
@@ -157,7 +158,14 @@ def _summary(
     )
     grouped = [_describe_proposal(proposal)] if can_have_groups else []
     unusual = describe_unusual_images(source, settings, selection, rule)
-    found = (*source.warnings, *grouped, *unusual, *_warnings(summary), *selection.leak_warnings)
+    found = (
+        *source.warnings,
+        *grouped,
+        *unusual,
+        *describe_shortcuts(source, selection),
+        *_warnings(summary),
+        *selection.leak_warnings,
+    )
     return replace(summary, warnings=found)
 
 
@@ -189,7 +197,8 @@ def _select(
         return select(source, settings, inspect), []
     except LeakError as error:
         allowed = settings.model_copy(update={"allow_leaks": True})
-        return select(source, allowed, inspect), [f"a search would not start. {error}"]
+        advice = str(error).splitlines()[-1]
+        return select(source, allowed, inspect), [f"a search would not start: {advice}"]
 
 
 def _find_twins(

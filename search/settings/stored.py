@@ -12,16 +12,20 @@ from search.errors import StudyMismatchError
 from search.settings.plan import SearchSettings, Table, TrainingSettings, TransferSettings
 from spaces import FamilyModule, Limits, SpaceError, locate_module
 from spaces.models.backbones import Mode
-from storage import Store, load_study, parse_object
+from storage import Store, find_study, load_study, parse_object
 
 logger = logging.getLogger(__name__)
 
 
 class ImageSet(Table):
-    """The file and fingerprint of a prepared set."""
+    """The file and fingerprint of a prepared set.
+
+    `baseline` is the validation accuracy that intensity statistics alone reach.
+    """
 
     path: str
     fingerprint: str
+    baseline: float | None = None
 
 
 class WeightsFile(Table):
@@ -89,6 +93,12 @@ class StudySettings(Table):
                 "this one cannot read. Go on with that one, or name a new study with --study."
             ) from error
 
+    @property
+    def baseline(self) -> float | None:
+        """The validation accuracy that intensity statistics alone reach; None if not recorded."""
+        known = [it.baseline for it in self.images.values() if it.baseline is not None]
+        return max(known, default=None)
+
     def load_modules(self, study: str, *, trust_modules: bool) -> list[str]:
         """Run the users' modules of a study, and return the families that they register.
 
@@ -109,6 +119,21 @@ class StudySettings(Table):
             place = locate_module(module.source) or module.source
             logger.info("running the code of %s, a module of study %s", place, study)
         return [family for module in self.modules for family in module.load()]
+
+
+def load_baseline(store: Store, study: str) -> float | None:
+    """Return the baseline of a study; None if it has none, as a plain Optuna study.
+
+    Raises:
+        StudyNotFoundError: If there is no such study.
+    """
+    record = find_study(store, study)
+    if record.is_optuna_only:
+        return None
+    try:
+        return StudySettings.load(store, study).baseline
+    except StudyMismatchError:
+        return None
 
 
 def creation_in(text: str) -> str:

@@ -146,7 +146,11 @@ def _make_settings(
         **version_stamp(),
         data=tables.data,
         images={
-            name: ImageSet(path=str(images.path), fingerprint=images.fingerprint)
+            name: ImageSet(
+                path=str(images.path),
+                fingerprint=images.fingerprint,
+                baseline=images.metadata.get("baseline"),
+            )
             for name, images in data.items()
         },
         weights=weights,

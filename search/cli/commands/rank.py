@@ -44,6 +44,7 @@ def rank(
         show_ranking,
         show_within,
     )
+    from search.settings.stored import load_baseline
 
     views = {
         "--all": show_all, "--by-family": by_family, "--within": within is not None,
@@ -55,10 +56,12 @@ def rank(
     if within is not None and not within >= 0:
         raise typer.BadParameter(f"--within: expected 0 or more. Received: {within}")
     with open_for_reading(store) as opened_store:
+        baseline = load_baseline(opened_store, study)
         ranking = rank_trials(opened_store, study, metric=metric, is_brief=not json)
     if json:
         trials = ranking.counted if within is None else ranking.within(within)
         document = ranking.to_json() | {"trials": [trial.to_json() for trial in trials]}
+        document["baseline"] = baseline
         if pareto:  # Only then: times differ between runs, and all else follows from the seed.
             document["pareto"] = ranking.fronts_to_json()
         print_json(document)
@@ -69,4 +72,4 @@ def rank(
     elif pareto:
         show_fronts(stdout_console(), ranking)
     else:
-        show_ranking(stdout_console(), ranking, show_all=show_all)
+        show_ranking(stdout_console(), ranking, show_all=show_all, baseline=baseline)

@@ -91,6 +91,7 @@ def _run(given: StudyOptions, *, is_json: bool, dashboard: str | None = None) ->
         show_submission,
     )
     from search.dashboard.child_process import DashboardProcess
+    from search.settings.stored import StudySettings
     from search.settings.study_file import read_plan
     from search.studies.resolved_plan import resolve_plan
     from search.workers.local_run import RunCallbacks, run_plan
@@ -122,10 +123,11 @@ def _run(given: StudyOptions, *, is_json: bool, dashboard: str | None = None) ->
             RunCallbacks(on_submit, lambda: show_stopping(console), view),
             progress=progress,
         )
+    baseline = StudySettings.read(result.status.record.settings).baseline
     if is_json:
-        print_json(result.ranking.to_json())
+        print_json(result.ranking.to_json() | {"baseline": baseline})
     else:
-        show_ranking(stdout_console(), result.ranking)
+        show_ranking(stdout_console(), result.ranking, baseline=baseline)
     show_ending(console, result)
     if dashboard_process is not None and not dashboard_process.has_exited:
         print_line(

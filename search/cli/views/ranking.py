@@ -19,8 +19,13 @@ SHORT = {"val_accuracy": "val acc", "balanced_accuracy": "bal acc", "auc": "val 
 COSTS: dict[Cost, str] = {"parameters": "parameters", "seconds": "training time"}
 
 
-def show_ranking(console: Console, ranking: Ranking, *, show_all: bool = False) -> None:
-    """Show the complete trials, best first, or all trials with the reasons why they ended."""
+def show_ranking(
+    console: Console, ranking: Ranking, *, show_all: bool = False, baseline: float | None = None
+) -> None:
+    """Show the complete trials, best first, or all trials with the reasons why they ended.
+
+    `baseline` is the accuracy to beat.
+    """
     trials = ranking.trials if show_all else ranking.complete
     if not trials:
         console.print(f"Study {ranking.study} has no complete trial yet.")
@@ -31,6 +36,14 @@ def show_ranking(console: Console, ranking: Ranking, *, show_all: bool = False) 
     _show_trials(console, ranking, shown, "state and reason" if show_all else "network", note)
     if len(shown) < len(trials):
         console.print(f"and {len(trials) - len(shown)} more complete trials (--json has all)")
+    if baseline is not None:
+        console.print(f"baseline: {describe_baseline(baseline)}")
+
+
+def describe_baseline(baseline: float) -> str:
+    """Return what the baseline of a study is."""
+    reached = format_accuracy(baseline)
+    return f"the distribution of grey levels alone reaches a validation accuracy of {reached}"
 
 
 def show_family_ranking(console: Console, ranking: Ranking) -> None:

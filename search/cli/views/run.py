@@ -10,6 +10,7 @@ from rich.console import Console
 from analysis.formatting import format_duration, format_progress
 from search.cli.console import print_line
 from search.cli.next_command import needed_options
+from search.cli.views.ranking import describe_baseline
 from search.cli.views.source import show_warnings
 from spaces.wording import plural
 
@@ -47,6 +48,8 @@ def show_submission(
         mode = settings.weights.mode or f"{backbone.mode}, as Keras' own weights"
         source = settings.weights.source
         print_line(console, f"weights: {source}, which expect pixels as {mode} (--weights-mode)")
+    if settings.baseline is not None:
+        print_line(console, f"Baseline: {describe_baseline(settings.baseline)}")
     for note in submission.notes:
         print_line(console, note)
     show_warnings(console, data.metadata.get("warnings", ()))

@@ -353,6 +353,7 @@ def _make_data(classes: tuple[str, ...], rng: np.random.Generator) -> DataFacts:
         n_duplicates=21,
         n_conflicts=1,
         n_broken=0,
+        baseline=0.4127,
         split=(0.7, 0.15, 0.15),
         seed=0,
         samples=tuple(make_picture(rng, name) for name in classes for _ in range(3)),
