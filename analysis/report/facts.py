@@ -64,7 +64,7 @@ class DataFacts:
     n_leaks: int = 0
     """Pairs of near duplicates in different splits, which the study allowed."""
     baseline: float | None = None
-    """Validation accuracy that the distribution of grey levels alone reaches; None if unknown."""
+    """Validation accuracy that intensity statistics alone reach; None if unknown."""
     names_left_out: tuple[str, ...] = ()
     """Names of excluded files, if they were asked for."""
 

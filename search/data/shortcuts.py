@@ -30,7 +30,7 @@ Floats = NDArray[np.float64]
 
 
 def intensity_baseline(train: Split, val: Split) -> float:
-    """Return the validation accuracy that the distribution of grey levels alone reaches.
+    """Return the validation accuracy that intensity statistics alone reach.
 
     The features are mean, standard deviation and percentiles of each channel: where something is
     in an image, they do not say. Of two simple classifiers, the better one counts, as of networks.

@@ -43,7 +43,7 @@ def show_ranking(
 def describe_baseline(baseline: float) -> str:
     """Return what the baseline of a study is."""
     reached = format_accuracy(baseline)
-    return f"the distribution of grey levels alone reaches a validation accuracy of {reached}"
+    return f"intensity statistics alone reach a validation accuracy of {reached}"
 
 
 def show_family_ranking(console: Console, ranking: Ranking) -> None:

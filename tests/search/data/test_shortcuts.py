@@ -93,6 +93,6 @@ def test_baseline_of_very_few_or_equal_images_is_a_number() -> None:
 
 @pytest.mark.skipif(not SHARED.is_dir(), reason="needs ../shared/data")
 def test_baseline_of_a_real_set_is_recorded(tmp_path: Path) -> None:
-    """Parasites are stained dark: half of the way is by grey levels alone."""
+    """Parasites are stained dark: half of the way is by intensities alone."""
     settings = DataSettings(source=str(SHARED / "malaria_50.npz"))
     assert prepare(settings, tmp_path).metadata["baseline"] == pytest.approx(0.848, abs=0.02)
