@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 from safetensors.numpy import load_file, save_file
 
 from search.data import Progress
-from search.data.decode import EXTENSIONS, strict_pillow_warnings
+from search.data.decode import decoder_warnings
 from search.data.inference_images import PreparedImage, prepare_image
 from search.data.parallel import map_chunks
+from search.data.read_image import EXTENSIONS
 from search.data.source_api import UnreadableImage
 from search.errors import DataError, ModelError, TrialRecordError
 from search.exported_models.archive import MODEL, read_model_file
@@ -197,7 +198,7 @@ def _read_images(
 
     n_done = 0
     chunks = [found[start : start + CHUNK] for start in range(0, len(found), CHUNK)]
-    with strict_pillow_warnings():
+    with decoder_warnings():
         for fitted in map_chunks(fit, chunks):
             yield from fitted
             n_done += len(fitted)

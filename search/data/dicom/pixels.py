@@ -1,0 +1,170 @@
+"""The pixels of a frame of a DICOM file, as the scanner's numbers.
+
+Rescale slope and intercept are applied, so CT has Hounsfield units. The smallest value is black,
+also where the file says that it is white. Padding is black. Palettes and YBR become RGB. Grey
+images that are not of 8 bits become floats, since scanners store one scale in different types.
+"""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from search.data.dicom.header import Header, import_pydicom, read_header
+from search.data.image_limits import check_size
+from search.data.source_api import Decoded
+
+if TYPE_CHECKING:
+    from pydicom import Dataset
+
+DECODERS: Mapping[str, str] = {
+    "1.2.840.10008.1.2.4.50": "gdcm",  # JPEG baseline, 8 bits
+    "1.2.840.10008.1.2.4.51": "imagecodecs",  # JPEG extended, 12 bits
+    "1.2.840.10008.1.2.4.57": "gdcm",  # JPEG lossless
+    "1.2.840.10008.1.2.4.70": "gdcm",  # JPEG lossless, first-order prediction
+    "1.2.840.10008.1.2.4.80": "gdcm",  # JPEG-LS lossless
+    "1.2.840.10008.1.2.4.81": "gdcm",  # JPEG-LS near-lossless
+    "1.2.840.10008.1.2.4.90": "gdcm",  # JPEG 2000 lossless
+    "1.2.840.10008.1.2.4.91": "gdcm",  # JPEG 2000
+    "1.2.840.10008.1.2.5": "pydicom",  # RLE
+}
+"""The decoder of each compressed transfer syntax: decoders differ, so none is tried by chance."""
+UNCOMPRESSED = frozenset({
+    "1.2.840.10008.1.2", "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.2",
+})  # fmt: skip
+_TAGS = (
+    "PixelPaddingValue", "PixelPaddingRangeLimit", "RescaleSlope", "RescaleIntercept",
+    "ModalityLUTSequence", "SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence",
+)  # fmt: skip
+GREY = ("MONOCHROME1", "MONOCHROME2")
+PALETTE = "PALETTE COLOR"
+_jpeg12_is_added = False
+
+
+def decode_dicom(path: str, frame: int | None = None) -> Decoded:
+    """Read a frame, counted from 0; without a number, the first.
+
+    Raises:
+        DataError: If it would take too much memory, or pydicom is not installed.
+        Exception: One of `dicom_errors`, if the file is damaged or not supported.
+    """
+    header = read_header(path)
+    if not isinstance(header, Header):
+        raise ValueError(header.reason)  # noqa: TRY004
+    check_size(header.columns, header.rows, path)
+    number = frame or 0
+    if number >= header.n_frames:
+        raise ValueError(f"it has {header.n_frames} frames")
+    stored, dataset = _decode(path, number)
+    pixels = np.ascontiguousarray(_as_measured(stored, dataset, header, number))
+    return Decoded(pixels, has_pages=frame is None and header.n_frames > 1)
+
+
+def _decode(path: str, number: int) -> tuple[NDArray[Any], "Dataset"]:
+    """Return the stored values of a frame, and the tags that say what they mean."""
+    pydicom = import_pydicom(path)
+    syntax = pydicom.filereader.read_file_meta_info(path).get("TransferSyntaxUID")
+    if syntax is None:
+        raise ValueError("it does not say its transfer syntax")
+    if syntax not in DECODERS and syntax not in UNCOMPRESSED:
+        raise ValueError(f"its transfer syntax is not supported: {syntax.name}")
+    if DECODERS.get(syntax) == "imagecodecs":
+        _add_jpeg12(syntax)
+    dataset = pydicom.Dataset()
+    with open(path, "rb") as file:  # noqa: PTH123
+        stored = pydicom.pixels.pixel_array(
+            file,
+            ds_out=dataset,
+            specific_tags=[pydicom.datadict.tag_for_keyword(keyword) for keyword in _TAGS],
+            index=number,
+            decoding_plugin=DECODERS.get(syntax, ""),
+        )
+    return stored, dataset
+
+
+def _add_jpeg12(syntax: str) -> None:
+    """Tell pydicom of the decoder for 12 bits, once."""
+    global _jpeg12_is_added  # noqa: PLW0603
+    if _jpeg12_is_added:
+        return
+    pydicom = import_pydicom("it")
+    pydicom.pixels.get_decoder(syntax).add_plugin(
+        "imagecodecs", ("search.data.dicom.jpeg12", "decode_frame")
+    )
+    _jpeg12_is_added = True
+
+
+def _as_measured(
+    stored: NDArray[Any], dataset: "Dataset", header: Header, frame: int
+) -> NDArray[Any]:
+    kind = dataset.PhotometricInterpretation
+    if kind == PALETTE:
+        colors = import_pydicom("it").pixels.apply_color_lut(stored, dataset)[..., :3]
+        levels: NDArray[Any] = colors if colors.dtype == np.uint8 else (colors >> 8)
+        return levels.astype(np.uint8)
+    if header.n_samples == 3:
+        return stored
+    if kind not in GREY or stored.ndim != 2:
+        raise ValueError(f"its colors are not supported: {kind}")
+    if dataset.BitsAllocated == 1:
+        return stored.astype(np.uint8) * np.uint8(255)
+    is_padding = _find_padding(stored, dataset)
+    values = _rescale(stored, dataset, frame)
+    if kind == "MONOCHROME1":
+        values = _invert(values, stored, dataset, frame)
+    if is_padding.any() and not is_padding.all():
+        values = values.copy()
+        values[is_padding] = values[~is_padding].min()
+    return values if values.dtype == np.uint8 else values.astype(np.float32)
+
+
+def _find_padding(stored: NDArray[Any], dataset: "Dataset") -> NDArray[np.bool_]:
+    first = dataset.get("PixelPaddingValue")
+    if first is None:
+        return np.zeros(stored.shape, bool)
+    last = dataset.get("PixelPaddingRangeLimit")
+    low, high = sorted((int(first), int(first if last is None else last)))
+    return (stored >= low) & (stored <= high)
+
+
+def _rescale(stored: NDArray[Any], dataset: "Dataset", frame: int) -> NDArray[Any]:
+    """Apply the modality's table, or slope and intercept, to stored values."""
+    if dataset.get("ModalityLUTSequence"):
+        return np.asarray(import_pydicom("it").pixels.apply_modality_lut(stored, dataset))
+    slope, intercept = _find_rescale(dataset, frame)
+    if (slope, intercept) == (1.0, 0.0):
+        return stored
+    return np.asarray(stored * np.float64(slope) + intercept)
+
+
+def _find_rescale(dataset: "Dataset", frame: int) -> tuple[float, float]:
+    """Return slope and intercept: those of a frame, if it has its own."""
+    places = [dataset]
+    for groups, index in (
+        ("SharedFunctionalGroupsSequence", 0),
+        ("PerFrameFunctionalGroupsSequence", frame),
+    ):
+        sequence = dataset.get(groups)
+        if sequence and index < len(sequence):
+            places += sequence[index].get("PixelValueTransformationSequence") or []
+    slope, intercept = 1.0, 0.0
+    for place in places:
+        found = place.get("RescaleSlope"), place.get("RescaleIntercept")
+        slope = slope if found[0] in (None, "", 0) else float(found[0])
+        intercept = intercept if found[1] in (None, "") else float(found[1])
+    return slope, intercept
+
+
+def _invert(
+    values: NDArray[Any], stored: NDArray[Any], dataset: "Dataset", frame: int
+) -> NDArray[Any]:
+    """Mirror values at the middle of those that could be stored."""
+    if stored.dtype.kind == "f":
+        return -values
+    n_bits = int(dataset.BitsStored)
+    lowest = -(2 ** (n_bits - 1)) if dataset.PixelRepresentation else 0
+    ends = np.array([lowest, lowest + 2**n_bits - 1], np.int64)
+    low, high = _rescale(ends, dataset, frame).tolist()
+    mirrored: NDArray[Any] = low + high - values.astype(np.float64)
+    return mirrored.astype(np.uint8) if values.dtype == np.uint8 else mirrored

@@ -1,0 +1,361 @@
+"""DICOM files: pixels as an independent reading has them, frames, filters, and groups."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pydicom
+import pytest
+from pydicom.data import get_testdata_file
+from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, RLELossless
+
+from search.data import DataSettings, PreparedSet, inspect_source, prepare
+from search.data.dicom.header import Header, NoImage, read_header
+from search.data.dicom.pixels import decode_dicom
+from search.data.open_source import open_source
+from search.data.read_image import read_image
+from search.data.source_api import UnreadableImage
+from search.errors import DataError
+
+UID = "1.2.826.0.1.3680043.8.498."
+Write = Callable[..., Path]
+
+
+@pytest.fixture
+def write(tmp_path: Path) -> Write:
+    """Write a DICOM file: `write(name, pixels, Tag=value, ...)`."""
+
+    def write(name: str, pixels: np.ndarray | None = None, **tags: Any) -> Path:
+        found = pydicom.Dataset()
+        found.file_meta = pydicom.dataset.FileMetaDataset()
+        found.file_meta.TransferSyntaxUID = tags.pop("syntax", ExplicitVRLittleEndian)
+        found.file_meta.MediaStorageSOPClassUID = CTImageStorage
+        found.file_meta.MediaStorageSOPInstanceUID = pydicom.uid.generate_uid()
+        found.SOPClassUID = CTImageStorage
+        if pixels is not None:
+            found.Rows, found.Columns = (
+                pixels.shape[-2:] if pixels.shape[-1] != 3 else pixels.shape[:2]
+            )
+            found.SamplesPerPixel = 3 if pixels.shape[-1] == 3 else 1
+            found.PhotometricInterpretation = "RGB" if pixels.shape[-1] == 3 else "MONOCHROME2"
+            if found.SamplesPerPixel == 3:
+                found.PlanarConfiguration = 0
+            elif pixels.ndim == 3:
+                found.NumberOfFrames = len(pixels)
+            n_bits = 8 * pixels.dtype.itemsize
+            found.BitsAllocated, found.BitsStored, found.HighBit = n_bits, n_bits, n_bits - 1
+            found.PixelRepresentation = int(pixels.dtype.kind == "i")
+            found.PixelData = pixels.tobytes()
+        for tag, value in tags.items():
+            setattr(found, tag, value)
+        path = tmp_path / "set" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if found.file_meta.TransferSyntaxUID == RLELossless:
+            found.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+            found.compress(RLELossless)
+        found.save_as(path, enforce_file_format=True)
+        return path
+
+    return write
+
+
+def noise(seed: int, shape: tuple[int, ...] = (24, 24), dtype: str = "int16") -> np.ndarray:
+    low, high = (0, 256) if dtype == "uint8" else (0, 4096)
+    return np.random.default_rng(seed).integers(low, high, shape).astype(dtype)
+
+
+def pixels_of(path: Path, frame: int | None = None) -> np.ndarray:
+    return decode_dicom(str(path), frame).pixels
+
+
+@pytest.mark.parametrize(
+    ("tags", "expected"),
+    [
+        ({}, lambda it: it),
+        ({"RescaleSlope": 1, "RescaleIntercept": -1024}, lambda it: it - 1024.0),
+        ({"RescaleSlope": 0.5, "RescaleIntercept": 3}, lambda it: it * 0.5 + 3),
+        ({"PhotometricInterpretation": "MONOCHROME1"}, lambda it: -1.0 - it),
+        ({"PhotometricInterpretation": "MONOCHROME1", "RescaleSlope": 2, "RescaleIntercept": 10},
+         lambda it: -2.0 - 2 * it + 10),
+    ],
+    ids=["stored", "intercept", "slope", "inverted", "inverted and rescaled"],
+)  # fmt: skip
+def test_pixels_are_what_the_tags_say(
+    write: Write, tags: dict[str, Any], expected: Callable[[np.ndarray], np.ndarray]
+) -> None:
+    """Signed values of 16 bits are mirrored at -0.5, so the largest stays the largest stored."""
+    stored = noise(0)
+    found = pixels_of(write("a.dcm", stored, **tags))
+    assert found.dtype == np.float32
+    np.testing.assert_allclose(found, expected(stored.astype(float)), atol=1e-3)
+
+
+def test_inverted_8_bits_stay_8_bits(write: Write) -> None:
+    stored = noise(0, dtype="uint8")
+    found = pixels_of(write("a.dcm", stored, PhotometricInterpretation="MONOCHROME1"))
+    assert found.dtype == np.uint8
+    assert np.array_equal(found, 255 - stored)
+
+
+def test_padding_is_as_dark_as_the_darkest_pixel(write: Write) -> None:
+    stored = noise(0) + np.int16(100)
+    stored[:5] = -2000
+    stored[5] = -1990
+    found = pixels_of(
+        write("a.dcm", stored, PixelPaddingValue=-2000, PixelPaddingRangeLimit=-1990)
+    )
+    assert found.min() == stored[6:].min()
+    assert np.array_equal(found[6:], stored[6:])
+
+
+def test_color_and_frames_are_read(write: Write) -> None:
+    color = noise(0, (10, 12, 3), "uint8")
+    assert np.array_equal(pixels_of(write("c.dcm", color)), color)
+    frames = noise(1, (5, 20, 30), "uint16")
+    for syntax in (ExplicitVRLittleEndian, RLELossless):
+        path = write("f.dcm", frames, syntax=syntax)
+        for number in range(5):
+            assert np.array_equal(pixels_of(path, number), frames[number])
+        assert decode_dicom(str(path)).has_pages
+        assert not decode_dicom(str(path), 0).has_pages
+
+
+@pytest.mark.parametrize(
+    ("name", "dtype", "low", "high"),
+    [
+        ("CT_small.dcm", "float32", -896, 1167),
+        ("MR_small.dcm", "float32", 127, 2145),
+        ("MR_small_RLE.dcm", "float32", 127, 2145),
+        ("MR_small_bigendian.dcm", "float32", 127, 2145),
+        ("JPEG2000.dcm", "float32", None, None),
+        ("JPEG-lossy.dcm", "float32", 0, 264),
+        ("JPEG-LL.dcm", "float32", 0, 278),
+        ("examples_palette.dcm", "uint8", None, None),
+        ("examples_ybr_color.dcm", "uint8", None, None),
+    ],
+)
+def test_files_of_pydicom_are_read(
+    name: str, dtype: str, low: float | None, high: float | None
+) -> None:
+    path = get_testdata_file(name, download=False)
+    if path is None:
+        pytest.skip("this pydicom comes without the file")
+    found = decode_dicom(path, 0).pixels
+    assert found.dtype == dtype
+    if low is not None:
+        assert (found.min(), found.max()) == (low, high)
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"pixels": None}, "a DICOM file without an image"),
+        ({"NumberOfFrames": 10**7}, "its number of frames is 10000000"),
+        ({"Rows": 60000, "Columns": 60000}, "Expected images of at most"),
+        ({"Rows": 50}, "(50,24)"),
+        ({"PhotometricInterpretation": "CMYK"}, "CMYK"),
+    ],
+    ids=["no image", "frames", "size", "short", "colors"],
+)
+def test_files_that_cannot_be_used_say_why(
+    write: Write, change: dict[str, Any], reason: str
+) -> None:
+    pixels = change.pop("pixels", noise(0))
+    path = write("a.dcm", pixels, **change)
+    try:
+        found = read_image(str(path), 0)
+        assert isinstance(found, UnreadableImage)
+        assert reason in found.reason
+    except DataError as error:
+        assert reason in str(error)  # noqa: PT017
+
+
+def test_damaged_files_are_unreadable(write: Write, tmp_path: Path) -> None:
+    content = write("a.dcm", noise(0)).read_bytes()
+    rng = np.random.default_rng(0)
+    path = tmp_path / "damaged.dcm"
+    for length in (0, 100, 131, 140, 300, len(content) - 10):
+        path.write_bytes(content[:length])
+        assert isinstance(read_image(str(path)), UnreadableImage), length
+    for _ in range(200):
+        damaged = bytearray(content)
+        for place in rng.integers(0, len(content), 4):
+            damaged[place] = rng.integers(256)
+        path.write_bytes(damaged)
+        try:
+            read_image(str(path))
+        except DataError:
+            continue
+
+
+def write_set(write: Write, n_patients: int = 8, n_slices: int = 4, **tags: Any) -> None:
+    """Write slices of patients, half of them healthy, without extensions."""
+    for patient in range(n_patients):
+        for number in range(n_slices):
+            write(
+                f"{'ab'[patient % 2]}/P{patient}/IM{number:04}",
+                noise(100 * patient + number),
+                PatientID=f"SECRET-{patient}",
+                PatientName=f"Doe^{patient}",
+                StudyInstanceUID=f"{UID}{patient}.{number // 2}",
+                SeriesInstanceUID=f"{UID}{patient}.{number // 2}.1",
+                **tags,
+            )
+
+
+def prepared(tmp_path: Path, **options: Any) -> PreparedSet:
+    settings = DataSettings(source=str(tmp_path / "set"), image_size=16, **options)
+    return prepare(settings, tmp_path / "cache")
+
+
+def test_patients_are_groups_by_themselves(write: Write, tmp_path: Path) -> None:
+    write_set(write)
+    source = open_source(DataSettings(source=str(tmp_path / "set")))
+    assert len({item.group for item in source.items}) == 8
+    assert source.items[0].group == "patient 1"
+    assert "images are grouped by PatientID: 8 groups, the largest of 4 files" in source.warnings
+    found = prepared(tmp_path)
+    groups = [set(found.groups(split) or []) for split in ("train", "val", "test")]
+    assert all(groups)
+    assert sum(map(len, groups)) == len(set.union(*groups)) == 8
+    content = found.path.read_bytes()
+    assert b"SECRET" not in content
+    assert b"Doe" not in content
+
+
+@pytest.mark.parametrize(
+    ("tags", "group", "reason"),
+    [
+        ({"PatientID": "DEV"}, "study 1", "PatientID is the same in all files"),
+        ({"PatientID": ""}, "study 1", "PatientID is missing in 32 files"),
+        ({"PatientID": "X", "StudyInstanceUID": f"{UID}1"}, "series 1", "StudyInstanceUID is the"),
+    ],
+    ids=["same", "missing", "same study"],
+)
+def test_identifiers_that_tell_no_patients_apart_are_noticed(
+    write: Write, tmp_path: Path, tags: dict[str, str], group: str, reason: str
+) -> None:
+    for patient in range(8):
+        for number in range(4):
+            values = {
+                "PatientID": f"P{patient}",
+                "StudyInstanceUID": f"{UID}{patient}",
+                "SeriesInstanceUID": f"{UID}{patient}.1",
+            }
+            write(
+                f"{'ab'[patient % 2]}/{patient}{number}",
+                noise(9 * patient + number),
+                **values | tags,
+            )
+    source = open_source(DataSettings(source=str(tmp_path / "set")))
+    assert source.items[0].group == group
+    assert any(reason in it for it in source.warnings)
+
+
+def test_one_patient_for_each_class_is_no_group(write: Write, tmp_path: Path) -> None:
+    for name in "ab":
+        for number in range(6):
+            write(
+                f"{name}/{number}",
+                noise(number + 10 * ord(name)),
+                PatientID=name,
+                StudyInstanceUID=UID + str(ord(name)),
+                SeriesInstanceUID=f"{UID}{ord(name)}.1",
+            )
+    source = open_source(DataSettings(source=str(tmp_path / "set")))
+    assert {item.group for item in source.items} == {""}
+    assert any("PatientID is one for each class" in it for it in source.warnings)
+    with pytest.raises(DataError, match="--group-tag PatientID finds no groups: PatientID is one"):
+        open_source(DataSettings(source=str(tmp_path / "set"), group_tag="PatientID"))
+
+
+def test_files_are_chosen_by_tags(write: Write, tmp_path: Path) -> None:
+    for name in "ab":
+        for number in range(6):
+            write(
+                f"{name}/{number}.dcm",
+                noise(number + 10 * ord(name)),
+                Modality="MR" if number < 4 else "CT",
+                ImageType=["ORIGINAL", "PRIMARY", "LOCALIZER" if number == 0 else "M"],
+            )
+    write("a/report.dcm", None)
+    where = str(tmp_path / "set")
+    assert len(open_source(DataSettings(source=where)).items) == 10
+    chosen = open_source(DataSettings(source=where, where=("Modality=MR",)))
+    assert len(chosen.items) == 6
+    notes = " ".join(chosen.warnings)
+    assert "2 DICOM files left out, a localizer: a/0.dcm, b/0.dcm" in notes
+    assert "1 DICOM file left out, a DICOM file without an image: a/report.dcm" in notes
+    assert "4 DICOM files left out by --where Modality=MR" in notes
+    localizers = open_source(DataSettings(source=where, where=("ImageType=LOCALIZER",)))
+    assert [it.name for it in localizers.items] == ["a/0.dcm", "b/0.dcm"]
+    for condition, message in (
+        ("Modality=PT", "No DICOM image is left of 13 files"),
+        ("Modalty=MR", "Expected keywords of DICOM tags for --where.*'Modalty'"),
+        ("Modality", "Expected --where TAG=VALUE"),
+    ):
+        with pytest.raises(DataError, match=message):
+            open_source(DataSettings(source=where, where=(condition,)))
+
+
+def test_frames_are_images_of_one_group(write: Write, tmp_path: Path) -> None:
+    for patient in range(8):
+        write(
+            f"{'ab'[patient % 2]}/{patient}.dcm",
+            noise(patient, (3, 20, 20), "uint16"),
+            PatientID=f"P{patient}",
+        )
+    source = open_source(DataSettings(source=str(tmp_path / "set")))
+    assert len(source.items) == 24
+    assert [it.name for it in source.items[:2]] == ["a/0.dcm#1", "a/0.dcm#2"]
+    assert source.items[0].group == source.items[2].group != source.items[3].group
+    found = prepared(tmp_path)
+    assert sum(found.counts.values()) == 24
+    assert not any("several pages" in it for it in found.metadata["warnings"])
+
+
+def test_options_of_dicom_have_no_meaning_without_it(tmp_path: Path) -> None:
+    from PIL import Image
+
+    for name in "ab":
+        (tmp_path / name).mkdir()
+        Image.fromarray(noise(0, dtype="uint8")).save(tmp_path / name / "1.png")
+    for options, flag in (({"where": ("a=b",)}, "where"), ({"group_tag": "none"}, "group-tag")):
+        with pytest.raises(DataError, match=f"--{flag} has no meaning"):
+            open_source(DataSettings(source=str(tmp_path), **options))
+
+
+def test_window_is_in_the_units_of_the_scanner(write: Write, tmp_path: Path) -> None:
+    """Air and bone of a CT, stored with different intercepts, are the same grey."""
+    for i in range(12):
+        intercept = -1024 if i % 2 else -1000
+        values = np.full((20, 20), -160 - intercept, np.int16)
+        values[:10] = 240 - intercept
+        values[0, :10] = noise(i, (10,))
+        write(
+            f"{'ab'[i % 2]}/{i}",
+            values,
+            RescaleSlope=1,
+            RescaleIntercept=intercept,
+            PatientID=f"P{i}",
+        )
+    found = prepared(tmp_path, window="40/400")
+    images = found.images("train")
+    assert images[:, 15].max() == 0
+    assert images[:, 5].min() == 255
+
+
+def test_inspect_of_dicom_says_what_is_there(write: Write, tmp_path: Path) -> None:
+    write_set(write, BurnedInAnnotation="YES")
+    found = inspect_source(DataSettings(source=str(tmp_path / "set")))
+    assert (found.n_groups, found.n_largest_group) == (8, 4)
+    assert found.pixel_types == {"float32": 32}
+    assert any("32 DICOM files with text in the image" in it for it in found.warnings)
+
+
+def test_headers_of_odd_files(write: Write, tmp_path: Path) -> None:
+    assert isinstance(read_header(str(write("a", noise(0)))), Header)
+    assert isinstance(read_header(str(write("b", None))), NoImage)
+    (tmp_path / "c").write_bytes(bytes(500))
+    assert isinstance(read_header(str(tmp_path / "c")), UnreadableImage)
