@@ -94,9 +94,9 @@ _OPTIONS: Mapping[str, Any] = {
     ),
     "group_tag": _option(
         str,
-        "DICOM tag by which images are grouped: PatientID, StudyInstanceUID, SeriesInstanceUID or"
-        " none.",
-        show_default="the first that tells patients apart",
+        "DICOM tag that groups images: PatientID, StudyInstanceUID, SeriesInstanceUID or none.",
+        metavar="TAG",
+        show_default="auto, the first that tells patients apart",
     ),
     "path_column": _option(
         str,

@@ -124,9 +124,9 @@ def _find_groups(
     notes: list[str],
 ) -> dict[int, str]:
     """Return the group of each file: by the first tag that tells several apart."""
-    if settings.group_tag == "none" or settings.group_from:
-        return {}
     headers = {i: it for i, it in used.items() if isinstance(it, Header)}
+    if settings.group_tag == "none" or settings.group_from or not headers:
+        return {}
     asked = (settings.group_tag,) if settings.group_tag != "auto" else GROUP_TAGS
     reasons = []
     for tag in asked:
@@ -146,11 +146,10 @@ def _find_groups(
         return {i: f"{word} {numbers[value]}" for i, value in values.items()}
     if settings.group_tag != "auto":
         raise DataError(f"--group-tag {settings.group_tag} finds no groups: {reasons[0]}.")
-    if headers:
-        notes.append(
-            f"the images have no groups, since {' and '.join(reasons)}: if several are of one"
-            " patient, results are too good (--group-from finds patients in names)"
-        )
+    notes.append(
+        f"the images have no groups, since {' and '.join(reasons)}: if several are of one patient,"
+        " results are too good (--group-from finds patients in names)"
+    )
     return {}
 
 

@@ -359,3 +359,12 @@ def test_headers_of_odd_files(write: Write, tmp_path: Path) -> None:
     assert isinstance(read_header(str(write("b", None))), NoImage)
     (tmp_path / "c").write_bytes(bytes(500))
     assert isinstance(read_header(str(tmp_path / "c")), UnreadableImage)
+
+
+def test_folder_of_unreadable_files_is_refused(tmp_path: Path) -> None:
+    for name in "ab":
+        (tmp_path / name).mkdir()
+        for number in range(3):
+            (tmp_path / name / f"{number}.dcm").write_bytes(b"x" * number)
+    with pytest.raises(DataError, match="None of the 3 images of class 'a' can be read"):
+        prepare(DataSettings(source=str(tmp_path)), tmp_path / "cache")
