@@ -58,6 +58,8 @@ def find_twins(thumbnails: Thumbnails) -> list[Twins]:
     Raises:
         DataError: If the images are too much alike to compare all that may be twins.
     """
+    if len(thumbnails) < 2:
+        return []
     levels = thumbnails.astype(np.float32).reshape(len(thumbnails), -1)
     shown = np.flatnonzero(levels.std(axis=1) >= MIN_CONTRAST)
     if len(shown) < 2:

@@ -71,6 +71,7 @@ def test_images_that_show_nothing_are_no_twins() -> None:
     flat = [np.full((20, 20), level, np.uint8) for level in (0, 0, 90, 255)]
     assert find_twins(thumbnails_of(flat)) == []
     assert find_twins(thumbnails_of(flat[:1])) == []
+    assert find_twins(np.zeros((0, SIDE, SIDE), np.uint8)) == []
 
 
 def test_images_that_are_all_alike_are_refused_before_they_are_compared(
