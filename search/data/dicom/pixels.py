@@ -6,11 +6,13 @@ images that are not of 8 bits become floats, since scanners store one scale in d
 """
 
 from collections.abc import Mapping
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from search.data.dicom.codestreams import PLUGIN, SYNTAXES
 from search.data.dicom.header import Header, import_pydicom, read_header
 from search.data.image_limits import check_size
 from search.data.source_api import Decoded
@@ -18,28 +20,20 @@ from search.data.source_api import Decoded
 if TYPE_CHECKING:
     from pydicom import Dataset
 
+RLE = "1.2.840.10008.1.2.5"
+UNCOMPRESSED = ("1.2.840.10008.1.2", "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.2")
 DECODERS: Mapping[str, str] = {
-    "1.2.840.10008.1.2.4.50": "gdcm",  # JPEG baseline, 8 bits
-    "1.2.840.10008.1.2.4.51": "imagecodecs",  # JPEG extended, 12 bits
-    "1.2.840.10008.1.2.4.57": "gdcm",  # JPEG lossless
-    "1.2.840.10008.1.2.4.70": "gdcm",  # JPEG lossless, first-order prediction
-    "1.2.840.10008.1.2.4.80": "gdcm",  # JPEG-LS lossless
-    "1.2.840.10008.1.2.4.81": "gdcm",  # JPEG-LS near-lossless
-    "1.2.840.10008.1.2.4.90": "gdcm",  # JPEG 2000 lossless
-    "1.2.840.10008.1.2.4.91": "gdcm",  # JPEG 2000
-    "1.2.840.10008.1.2.5": "pydicom",  # RLE
+    **dict.fromkeys(SYNTAXES, "convsearch"),
+    **dict.fromkeys(UNCOMPRESSED, ""),
+    RLE: "pydicom",
 }
-"""The decoder of each compressed transfer syntax: decoders differ, so none is tried by chance."""
-UNCOMPRESSED = frozenset({
-    "1.2.840.10008.1.2", "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.2",
-})  # fmt: skip
+"""The decoder of each transfer syntax: decoders differ, so none is tried by chance."""
 _TAGS = (
     "PixelPaddingValue", "PixelPaddingRangeLimit", "RescaleSlope", "RescaleIntercept",
     "ModalityLUTSequence", "SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence",
 )  # fmt: skip
 GREY = ("MONOCHROME1", "MONOCHROME2")
 PALETTE = "PALETTE COLOR"
-_jpeg12_is_added = False
 
 
 def decode_dicom(path: str, frame: int | None = None) -> Decoded:
@@ -67,10 +61,10 @@ def _decode(path: str, number: int) -> tuple[NDArray[Any], "Dataset"]:
     syntax = pydicom.filereader.read_file_meta_info(path).get("TransferSyntaxUID")
     if syntax is None:
         raise ValueError("it does not say its transfer syntax")
-    if syntax not in DECODERS and syntax not in UNCOMPRESSED:
+    if syntax not in DECODERS:
         raise ValueError(f"its transfer syntax is not supported: {syntax.name}")
-    if DECODERS.get(syntax) == "imagecodecs":
-        _add_jpeg12(syntax)
+    if syntax in SYNTAXES:
+        _add_decoder(syntax)
     dataset = pydicom.Dataset()
     with open(path, "rb") as file:  # noqa: PTH123
         stored = pydicom.pixels.pixel_array(
@@ -78,21 +72,16 @@ def _decode(path: str, number: int) -> tuple[NDArray[Any], "Dataset"]:
             ds_out=dataset,
             specific_tags=[pydicom.datadict.tag_for_keyword(keyword) for keyword in _TAGS],
             index=number,
-            decoding_plugin=DECODERS.get(syntax, ""),
+            decoding_plugin=DECODERS[syntax],
         )
     return stored, dataset
 
 
-def _add_jpeg12(syntax: str) -> None:
-    """Tell pydicom of the decoder for 12 bits, once."""
-    global _jpeg12_is_added  # noqa: PLW0603
-    if _jpeg12_is_added:
-        return
-    pydicom = import_pydicom("it")
-    pydicom.pixels.get_decoder(syntax).add_plugin(
-        "imagecodecs", ("search.data.dicom.jpeg12", "decode_frame")
-    )
-    _jpeg12_is_added = True
+@cache
+def _add_decoder(syntax: str) -> None:
+    """Tell pydicom of the decoder of a transfer syntax, once."""
+    decoder = import_pydicom("it").pixels.get_decoder(syntax)
+    decoder.add_plugin(DECODERS[syntax], PLUGIN)
 
 
 def _as_measured(

@@ -1,22 +1,35 @@
 """DICOM files: pixels as an independent reading has them, frames, filters, and groups."""
 
+import re
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import imagecodecs
 import numpy as np
-import pydicom
 import pytest
 from pydicom.data import get_testdata_file
-from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, RLELossless
+from pydicom.uid import (
+    ExplicitVRLittleEndian,
+    HTJ2KLossless,
+    JPEG2000Lossless,
+    JPEGBaseline8Bit,
+    JPEGExtended12Bit,
+    JPEGLosslessSV1,
+    JPEGLSLossless,
+    RLELossless,
+)
 
 from search.data import DataSettings, PreparedSet, inspect_source, prepare
 from search.data.dicom.header import Header, NoImage, read_header
 from search.data.dicom.pixels import decode_dicom
+from search.data.inference_images import PreparedImage, prepare_image
 from search.data.open_source import open_source
 from search.data.read_image import read_image
 from search.data.source_api import UnreadableImage
 from search.errors import DataError
+from tests.search.data.dicom_files import write_dicom
 
 UID = "1.2.826.0.1.3680043.8.498."
 Write = Callable[..., Path]
@@ -24,40 +37,8 @@ Write = Callable[..., Path]
 
 @pytest.fixture
 def write(tmp_path: Path) -> Write:
-    """Write a DICOM file: `write(name, pixels, Tag=value, ...)`."""
-
-    def write(name: str, pixels: np.ndarray | None = None, **tags: Any) -> Path:
-        found = pydicom.Dataset()
-        found.file_meta = pydicom.dataset.FileMetaDataset()
-        found.file_meta.TransferSyntaxUID = tags.pop("syntax", ExplicitVRLittleEndian)
-        found.file_meta.MediaStorageSOPClassUID = CTImageStorage
-        found.file_meta.MediaStorageSOPInstanceUID = pydicom.uid.generate_uid()
-        found.SOPClassUID = CTImageStorage
-        if pixels is not None:
-            found.Rows, found.Columns = (
-                pixels.shape[-2:] if pixels.shape[-1] != 3 else pixels.shape[:2]
-            )
-            found.SamplesPerPixel = 3 if pixels.shape[-1] == 3 else 1
-            found.PhotometricInterpretation = "RGB" if pixels.shape[-1] == 3 else "MONOCHROME2"
-            if found.SamplesPerPixel == 3:
-                found.PlanarConfiguration = 0
-            elif pixels.ndim == 3:
-                found.NumberOfFrames = len(pixels)
-            n_bits = 8 * pixels.dtype.itemsize
-            found.BitsAllocated, found.BitsStored, found.HighBit = n_bits, n_bits, n_bits - 1
-            found.PixelRepresentation = int(pixels.dtype.kind == "i")
-            found.PixelData = pixels.tobytes()
-        for tag, value in tags.items():
-            setattr(found, tag, value)
-        path = tmp_path / "set" / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        if found.file_meta.TransferSyntaxUID == RLELossless:
-            found.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
-            found.compress(RLELossless)
-        found.save_as(path, enforce_file_format=True)
-        return path
-
-    return write
+    """Write a DICOM file below `set`: `write(name, pixels, Tag=value, ...)`."""
+    return lambda name, *args, **tags: write_dicom(tmp_path / "set" / name, *args, **tags)
 
 
 def noise(seed: int, shape: tuple[int, ...] = (24, 24), dtype: str = "int16") -> np.ndarray:
@@ -122,6 +103,57 @@ def test_color_and_frames_are_read(write: Write) -> None:
 
 
 @pytest.mark.parametrize(
+    ("syntax", "encode", "tolerance"),
+    [
+        (JPEGLSLossless, imagecodecs.jpegls_encode, 0),
+        (JPEGLosslessSV1, partial(imagecodecs.ljpeg_encode, bitspersample=12), 0),
+        (JPEG2000Lossless, partial(imagecodecs.jpeg2k_encode, level=0, bitspersample=12), 0),
+        (JPEGExtended12Bit, partial(imagecodecs.jpeg_encode, level=99, bitspersample=12), 9),
+    ],
+)
+def test_compressed_frames_are_those_that_were_written(
+    write: Write, syntax: str, encode: Callable[..., bytes], tolerance: float
+) -> None:
+    frames = noise(0, (3, 20, 28), "uint16")
+    tags = {"BitsStored": 12, "HighBit": 11, "RescaleSlope": 1, "RescaleIntercept": -1024}
+    path = write("a.dcm", frames, syntax=syntax, encode=encode, **tags)
+    for number in range(3):
+        found = pixels_of(path, number)
+        np.testing.assert_allclose(found, frames[number] - 1024.0, atol=tolerance)
+
+
+def test_compressed_color_is_rgb(write: Write) -> None:
+    ramp = np.linspace(0, 250, 32, dtype=np.uint8)
+    color = np.stack(
+        [np.tile(ramp, (32, 1)), np.tile(ramp[:, None], 32), np.full((32, 32), 99)], -1
+    )
+    color = color.astype(np.uint8)
+    encode = partial(imagecodecs.jpeg_encode, level=98, subsampling="444")
+    tags = {"PhotometricInterpretation": "YBR_FULL_422"}
+    found = pixels_of(write("a.dcm", color, syntax=JPEGBaseline8Bit, encode=encode, **tags))
+    assert np.abs(found.astype(int) - color).max() <= 6
+
+
+@pytest.mark.parametrize(
+    ("encode", "reason"),
+    [
+        (lambda it: imagecodecs.jpegls_encode(it[:10]), r"of \(10, 24\) pixels, not \(24, 24\)"),
+        (lambda it: imagecodecs.jpegls_encode(it)[:-9], "its JPEG-LS is truncated"),
+        (lambda _: b"\xff\xd8" + b"\xff" * 40, "its JPEG has no frame"),
+    ],
+    ids=["size", "truncated", "nothing"],
+)
+def test_codestreams_that_lie_are_refused(
+    write: Write, encode: Callable[..., bytes], reason: str
+) -> None:
+    """A size of its own could ask for any memory; truncated JPEG-LS takes CharLS ten seconds."""
+    path = write("a.dcm", noise(0, dtype="uint16"), syntax=JPEGLSLossless, encode=encode)
+    found = read_image(str(path))
+    assert isinstance(found, UnreadableImage)
+    assert re.search(reason, found.reason)
+
+
+@pytest.mark.parametrize(
     ("name", "dtype", "low", "high"),
     [
         ("CT_small.dcm", "float32", -896, 1167),
@@ -155,8 +187,9 @@ def test_files_of_pydicom_are_read(
         ({"Rows": 60000, "Columns": 60000}, "Expected images of at most"),
         ({"Rows": 50}, "(50,24)"),
         ({"PhotometricInterpretation": "CMYK"}, "CMYK"),
+        ({"syntax": HTJ2KLossless, "encode": lambda _: b"x"}, "is not supported: High-Throughput"),
     ],
-    ids=["no image", "frames", "size", "short", "colors"],
+    ids=["no image", "frames", "size", "short", "colors", "syntax"],
 )
 def test_files_that_cannot_be_used_say_why(
     write: Write, change: dict[str, Any], reason: str
@@ -171,6 +204,7 @@ def test_files_that_cannot_be_used_say_why(
         assert reason in str(error)  # noqa: PT017
 
 
+@pytest.mark.filterwarnings("ignore::UserWarning:pydicom")
 def test_damaged_files_are_unreadable(write: Write, tmp_path: Path) -> None:
     content = write("a.dcm", noise(0)).read_bytes()
     rng = np.random.default_rng(0)
@@ -344,6 +378,18 @@ def test_window_is_in_the_units_of_the_scanner(write: Write, tmp_path: Path) -> 
     images = found.images("train")
     assert images[:, 15].max() == 0
     assert images[:, 5].min() == 255
+
+
+def test_prediction_sees_what_training_saw(write: Write, tmp_path: Path) -> None:
+    write_set(write, RescaleSlope=2, RescaleIntercept=-500)
+    found = prepared(tmp_path)
+    trained = [image.tobytes() for split in found.counts for image in found.images(split)]
+    files = [it for it in (tmp_path / "set").rglob("IM*") if it.is_file()]
+    assert len(files) == len(trained) == 32
+    for path in files:
+        image = prepare_image(path, 16, 1, "auto", found.pixel_range, fit=found.fit)
+        assert isinstance(image, PreparedImage)
+        assert image.pixels.tobytes() in trained
 
 
 def test_inspect_of_dicom_says_what_is_there(write: Write, tmp_path: Path) -> None:
