@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from search.data.dicom.header import EXTENSIONS as DICOM
-from search.data.read_image import EXTENSIONS, is_dicom
+from search.data.read_image import EXTENSIONS, has_no_extension, is_dicom
 from search.errors import DataError
 
 SYSTEM_NAMES = frozenset({
@@ -107,13 +107,8 @@ def _walk(
             elif entry.is_file():  # Neither a pipe nor a socket or device.
                 stat = entry.stat()
                 file = ImageFile(here, stat.st_size, stat.st_mtime_ns)
-                may_be_dicom = file.extension in DICOM or _has_no_extension(file)
+                may_be_dicom = file.extension in DICOM or has_no_extension(entry.name)
                 yield file._replace(is_dicom=may_be_dicom and is_dicom(entry.path))
-
-
-def _has_no_extension(file: ImageFile) -> bool:
-    """Whether a name ends like those that scanners give: `IM000001`, `1.2.840.113619.2`."""
-    return not file.extension or file.extension[1:].isdigit()
 
 
 def _leads_nowhere(entry: "os.DirEntry[str]") -> bool:

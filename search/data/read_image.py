@@ -39,6 +39,12 @@ def read_image(path: str, frame: int | None = None) -> Decoded | UnreadableImage
         return UnreadableImage(describe_decode_error(error))
 
 
+def has_no_extension(name: str) -> bool:
+    """Whether a name ends like those that scanners give: `IM000001`, `1.2.840.113619.2`."""
+    extension = os.path.splitext(name)[1]  # noqa: PTH122
+    return not extension or extension[1:].isdigit()
+
+
 def is_dicom(path: str) -> bool:
     """Whether a file is DICOM, by its name or its first bytes."""
     extension = os.path.splitext(path)[1].lower()  # noqa: PTH122

@@ -15,7 +15,7 @@ from search.data import Progress
 from search.data.decode import decoder_warnings
 from search.data.inference_images import PreparedImage, prepare_image
 from search.data.parallel import map_chunks
-from search.data.read_image import EXTENSIONS
+from search.data.read_image import EXTENSIONS, has_no_extension, is_dicom
 from search.data.source_api import UnreadableImage
 from search.errors import DataError, ModelError, TrialRecordError
 from search.exported_models.archive import MODEL, read_model_file
@@ -163,14 +163,17 @@ def _find(path: Path) -> Iterator[FoundImage]:
         yield path, UnreadableImage(error.strerror or str(error))
         return
     if not inside:
-        yield path, UnreadableImage("a folder without PNG, JPEG, BMP or TIFF images")
+        yield path, UnreadableImage("a folder without PNG, JPEG, BMP, TIFF or DICOM images")
     for file in inside:
         yield file, None
 
 
 def _is_image(path: Path) -> bool:
-    has_image_suffix = path.suffix.lower() in EXTENSIONS and not path.name.startswith(".")
-    return has_image_suffix and path.is_file()
+    if path.name.startswith(".") or not path.is_file():
+        return False
+    return path.suffix.lower() in EXTENSIONS or (
+        has_no_extension(path.name) and is_dicom(str(path))
+    )
 
 
 def _check_size(n_images: int, facts: ModelFacts) -> None:
