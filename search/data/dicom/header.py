@@ -130,10 +130,10 @@ def describe_error(error: BaseException) -> str:
 
 
 def _parse(found: "Dataset", wanted: Iterable[str]) -> Header | NoImage | UnreadableImage:
+    if found.file_meta.get("MediaStorageSOPClassUID") == _DIRECTORY:
+        return NoImage("a DICOM directory, not an image")
     if not found:
         return UnreadableImage("not a DICOM file")
-    if _DIRECTORY in {found.get("SOPClassUID"), found.file_meta.get("MediaStorageSOPClassUID")}:
-        return NoImage("a DICOM directory, not an image")
     rows, columns = _number(found, "Rows", 0), _number(found, "Columns", 0)
     if rows < 1 or columns < 1:
         is_object = "SOPClassUID" in found

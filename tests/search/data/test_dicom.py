@@ -314,6 +314,8 @@ def test_files_are_chosen_by_tags(write: Write, tmp_path: Path) -> None:
                 ImageType=["ORIGINAL", "PRIMARY", "LOCALIZER" if number == 0 else "M"],
             )
     write("a/report.dcm", None)
+    directory = Path(get_testdata_file("dicomdirtests/DICOMDIR", download=False) or "")
+    (tmp_path / "set" / "a" / "DICOMDIR").write_bytes(directory.read_bytes())
     where = str(tmp_path / "set")
     assert len(open_source(DataSettings(source=where)).items) == 10
     chosen = open_source(DataSettings(source=where, where=("Modality=MR",)))
@@ -321,11 +323,12 @@ def test_files_are_chosen_by_tags(write: Write, tmp_path: Path) -> None:
     notes = " ".join(chosen.warnings)
     assert "2 DICOM files left out, a localizer: a/0.dcm, b/0.dcm" in notes
     assert "1 DICOM file left out, a DICOM file without an image: a/report.dcm" in notes
+    assert "1 DICOM file left out, a DICOM directory, not an image: a/DICOMDIR" in notes
     assert "4 DICOM files left out by --where Modality=MR" in notes
     localizers = open_source(DataSettings(source=where, where=("ImageType=LOCALIZER",)))
     assert [it.name for it in localizers.items] == ["a/0.dcm", "b/0.dcm"]
     for condition, message in (
-        ("Modality=PT", "No DICOM image is left of 13 files"),
+        ("Modality=PT", "No DICOM image is left of 14 files"),
         ("Modalty=MR", "Expected keywords of DICOM tags for --where.*'Modalty'"),
         ("Modality", "Expected --where TAG=VALUE"),
     ):
