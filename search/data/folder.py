@@ -9,7 +9,7 @@ from search.data.image_files import FileOnDisk, ImageFiles
 from search.data.layout import LabeledFile, read_layout
 from search.data.listing import FileListing, list_files
 from search.data.settings import DataSettings
-from search.data.source_api import Item
+from search.data.source_api import Item, Progress
 from search.errors import DataError
 
 
@@ -18,13 +18,15 @@ class FolderSource:
 
     kind = "folder"
 
-    def __init__(self, root: Path, settings: DataSettings) -> None:
+    def __init__(
+        self, root: Path, settings: DataSettings, progress: Progress | None = None
+    ) -> None:
         """List the images; raise `DataError` if their folders are not those of classes."""
         listing = list_files(root, settings.exclude)
         named = [*settings.classes, *(it for names in settings.merge.values() for it in names)]
         layout = read_layout(root, listing.files, named if settings.classes else ())
         self.warnings = [*layout.notes, *_describe_left_out(listing)]
-        images = _find_images(root, layout.images, settings, self.warnings)
+        images = _find_images(root, layout.images, settings, self.warnings, progress)
         self.classes = tuple(sorted({image.labeled.class_name for image in images}))
         labels = {name: label for label, name in enumerate(self.classes)}
         pattern = settings.group_from
@@ -57,7 +59,11 @@ class FolderImage(NamedTuple):
 
 
 def _find_images(
-    root: Path, labeled: Sequence[LabeledFile], settings: DataSettings, notes: list[str]
+    root: Path,
+    labeled: Sequence[LabeledFile],
+    settings: DataSettings,
+    notes: list[str],
+    progress: Progress | None,
 ) -> list[FolderImage]:
     """Return the images in files: one of each, but the frames that are used of DICOM files."""
     are_dicom = [it for it in labeled if it.file.is_dicom]
@@ -76,6 +82,7 @@ def _find_images(
         [it.file.name for it in are_dicom],
         [it.class_name for it in are_dicom],
         settings,
+        progress,
     )
     notes += series.notes
     found = [FolderImage(it, it.file.name) for it in labeled if not it.file.is_dicom]

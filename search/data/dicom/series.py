@@ -13,7 +13,7 @@ from search.data.decode import decoder_warnings
 from search.data.dicom.header import GROUP_TAGS, Header, NoImage, check_keywords, read_header
 from search.data.parallel import map_chunks
 from search.data.settings import DataSettings
-from search.data.source_api import UnreadableImage
+from search.data.source_api import Progress, UnreadableImage
 from search.errors import DataError
 from spaces.wording import plural
 
@@ -40,7 +40,11 @@ class Series:
 
 
 def read_series(
-    paths: Sequence[str], names: Sequence[str], labels: Sequence[str], settings: DataSettings
+    paths: Sequence[str],
+    names: Sequence[str],
+    labels: Sequence[str],
+    settings: DataSettings,
+    progress: Progress | None = None,
 ) -> Series:
     """Read the headers of files, in parallel, and return their images.
 
@@ -53,9 +57,12 @@ def read_series(
     check_keywords(keyword for keyword, _ in conditions)
     keywords = [keyword for keyword, _ in conditions]
     chunks = [paths[i : i + FILES_AT_ONCE] for i in range(0, len(paths), FILES_AT_ONCE)]
+    headers: list[Header | NoImage | UnreadableImage] = []
     with decoder_warnings():
-        parts = map_chunks(lambda some: [read_header(it, keywords) for it in some], chunks)
-        headers = [header for part in parts for header in part]
+        for part in map_chunks(lambda some: [read_header(it, keywords) for it in some], chunks):
+            headers += part
+            if progress:
+                progress(len(headers), len(paths), "headers")
     series = Series()
     used: dict[int, Header | UnreadableImage] = {}
     left_out: dict[str, list[str]] = defaultdict(list)
