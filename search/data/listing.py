@@ -7,8 +7,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import NamedTuple
 
-from search.data.dicom.header import EXTENSIONS as DICOM
-from search.data.read_image import EXTENSIONS, has_no_extension, is_dicom
+from search.data.read_image import EXTENSIONS, is_dicom, may_be_dicom
 from search.errors import DataError
 
 SYSTEM_NAMES = frozenset({
@@ -107,8 +106,7 @@ def _walk(
             elif entry.is_file():  # Neither a pipe nor a socket or device.
                 stat = entry.stat()
                 file = ImageFile(here, stat.st_size, stat.st_mtime_ns)
-                may_be_dicom = file.extension in DICOM or has_no_extension(entry.name)
-                yield file._replace(is_dicom=may_be_dicom and is_dicom(entry.path))
+                yield file._replace(is_dicom=may_be_dicom(entry.name) and is_dicom(entry.path))
 
 
 def _leads_nowhere(entry: "os.DirEntry[str]") -> bool:

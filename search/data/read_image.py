@@ -45,6 +45,11 @@ def has_no_extension(name: str) -> bool:
     return not extension or extension[1:].isdigit()
 
 
+def may_be_dicom(name: str) -> bool:
+    """Whether a file may be DICOM by its name."""
+    return os.path.splitext(name)[1].lower() in DICOM or has_no_extension(name)  # noqa: PTH122
+
+
 def is_dicom(path: str) -> bool:
     """Whether a file is DICOM, by its name or its first bytes."""
     extension = os.path.splitext(path)[1].lower()  # noqa: PTH122

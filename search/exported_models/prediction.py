@@ -15,7 +15,7 @@ from search.data import Progress
 from search.data.decode import decoder_warnings
 from search.data.inference_images import PreparedImage, prepare_image
 from search.data.parallel import map_chunks
-from search.data.read_image import EXTENSIONS, has_no_extension, is_dicom
+from search.data.read_image import EXTENSIONS, is_dicom, may_be_dicom
 from search.data.source_api import UnreadableImage
 from search.errors import DataError, ModelError, TrialRecordError
 from search.exported_models.archive import MODEL, read_model_file
@@ -171,9 +171,7 @@ def _find(path: Path) -> Iterator[FoundImage]:
 def _is_image(path: Path) -> bool:
     if path.name.startswith(".") or not path.is_file():
         return False
-    return path.suffix.lower() in EXTENSIONS or (
-        has_no_extension(path.name) and is_dicom(str(path))
-    )
+    return path.suffix.lower() in EXTENSIONS or (may_be_dicom(path.name) and is_dicom(str(path)))
 
 
 def _check_size(n_images: int, facts: ModelFacts) -> None:

@@ -6,7 +6,7 @@ images that are not of 8 bits become floats, since scanners store one scale in d
 """
 
 from collections.abc import Mapping
-from functools import cache
+from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from search.data.dicom.codestreams import PLUGIN, SYNTAXES
 from search.data.dicom.header import Header, import_pydicom, read_header
 from search.data.image_limits import check_size
+from search.data.pixel_values import LARGEST_8_BIT
 from search.data.source_api import Decoded
 
 if TYPE_CHECKING:
@@ -30,8 +31,10 @@ DECODERS: Mapping[str, str] = {
 """The decoder of each transfer syntax: decoders differ, so none is tried by chance."""
 _TAGS = (
     "PixelPaddingValue", "PixelPaddingRangeLimit", "RescaleSlope", "RescaleIntercept",
-    "ModalityLUTSequence", "SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence",
+    "DoseGridScaling", "ModalityLUTSequence", "SharedFunctionalGroupsSequence",
+    "PerFrameFunctionalGroupsSequence",
 )  # fmt: skip
+_adding = Lock()  # Images are also decoded in threads.
 GREY = ("MONOCHROME1", "MONOCHROME2")
 PALETTE = "PALETTE COLOR"
 
@@ -77,11 +80,12 @@ def _decode(path: str, number: int) -> tuple[NDArray[Any], "Dataset"]:
     return stored, dataset
 
 
-@cache
 def _add_decoder(syntax: str) -> None:
     """Tell pydicom of the decoder of a transfer syntax, once."""
     decoder = import_pydicom("it").pixels.get_decoder(syntax)
-    decoder.add_plugin(DECODERS[syntax], PLUGIN)
+    with _adding:
+        if DECODERS[syntax] not in decoder.available_plugins:
+            decoder.add_plugin(DECODERS[syntax], PLUGIN)
 
 
 def _as_measured(
@@ -90,14 +94,15 @@ def _as_measured(
     kind = dataset.PhotometricInterpretation
     if kind == PALETTE:
         colors = import_pydicom("it").pixels.apply_color_lut(stored, dataset)[..., :3]
-        levels: NDArray[Any] = colors if colors.dtype == np.uint8 else (colors >> 8)
+        levels: NDArray[Any] = colors >> 8 if colors.max() > LARGEST_8_BIT else colors
         return levels.astype(np.uint8)
     if header.n_samples == 3:
         return stored
     if kind not in GREY or stored.ndim != 2:
         raise ValueError(f"its colors are not supported: {kind}")
     if dataset.BitsAllocated == 1:
-        return stored.astype(np.uint8) * np.uint8(255)
+        is_white: NDArray[np.bool_] = stored.astype(bool) ^ (kind == "MONOCHROME1")
+        return is_white.astype(np.uint8) * np.uint8(255)
     is_padding = _find_padding(stored, dataset)
     values = _rescale(stored, dataset, frame)
     if kind == "MONOCHROME1":
@@ -109,12 +114,15 @@ def _as_measured(
 
 
 def _find_padding(stored: NDArray[Any], dataset: "Dataset") -> NDArray[np.bool_]:
-    first = dataset.get("PixelPaddingValue")
-    if first is None:
+    ends = [
+        np.atleast_1d(value)[:1].astype(np.int64).astype(stored.dtype)  # Its sign may be wrong.
+        for keyword in ("PixelPaddingValue", "PixelPaddingRangeLimit")
+        if (value := dataset.get(keyword)) not in (None, "")
+    ]
+    if not ends:
         return np.zeros(stored.shape, bool)
-    last = dataset.get("PixelPaddingRangeLimit")
-    low, high = sorted((int(first), int(first if last is None else last)))
-    return (stored >= low) & (stored <= high)
+    is_padding: NDArray[np.bool_] = (stored >= min(ends)) & (stored <= max(ends))
+    return is_padding
 
 
 def _rescale(stored: NDArray[Any], dataset: "Dataset", frame: int) -> NDArray[Any]:
@@ -137,7 +145,7 @@ def _find_rescale(dataset: "Dataset", frame: int) -> tuple[float, float]:
         sequence = dataset.get(groups)
         if sequence and index < len(sequence):
             places += sequence[index].get("PixelValueTransformationSequence") or []
-    slope, intercept = 1.0, 0.0
+    slope, intercept = float(dataset.get("DoseGridScaling") or 1), 0.0
     for place in places:
         found = place.get("RescaleSlope"), place.get("RescaleIntercept")
         slope = slope if found[0] in (None, "", 0) else float(found[0])

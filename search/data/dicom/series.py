@@ -1,16 +1,18 @@
 """The images in DICOM files: the frames that are used, and the groups to which they belong.
 
-Groups are patients, or studies or series where the patient's identifier does not tell patients
-apart. They are numbered in the order of the files, so no identifier is in any name.
+Files of one patient, study or series are of one group, as far as these identifiers tell patients
+apart. Groups are numbered in the order of the files, so no identifier is in any name.
 """
 
-from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
+import re
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from search.data.decode import decoder_warnings
 from search.data.dicom.header import GROUP_TAGS, Header, NoImage, check_keywords, read_header
+from search.data.grouped_split import join_groups
 from search.data.parallel import map_chunks
 from search.data.settings import DataSettings
 from search.data.source_api import Progress, UnreadableImage
@@ -20,6 +22,10 @@ from spaces.wording import plural
 FILES_AT_ONCE = 64
 GROUP_WORDS = {"PatientID": "patient", "StudyInstanceUID": "study", "SeriesInstanceUID": "series"}
 N_NAMES = 3
+_IDENTIFYING = re.compile(
+    r"Patient(?!Position|Orientation|Sex|Age)|UID$|ID$|Accession|Birth|Physician|Operators"
+)
+"""Keywords of tags whose values identify somebody, or something of somebody."""
 
 
 class Frame(NamedTuple):
@@ -90,6 +96,11 @@ def _parse_condition(text: str) -> tuple[str, str]:
     keyword, equals, value = text.partition("=")
     if not (keyword and equals):
         raise DataError(f"Expected --where TAG=VALUE, such as Modality=MR. Received: {text!r}.")
+    if _IDENTIFYING.search(keyword):
+        raise DataError(
+            f"--where {keyword.strip()} would store an identifier of a patient with the study."
+            " Choose files by another tag, or by their folders."
+        )
     return keyword.strip(), value.strip()
 
 
@@ -130,43 +141,51 @@ def _find_groups(
     settings: DataSettings,
     notes: list[str],
 ) -> dict[int, str]:
-    """Return the group of each file: by the first tag that tells several apart."""
+    """Return the group of each file: files that share a value of some tag are of one group.
+
+    A tag that does not tell patients apart counts only if it is asked for.
+    """
     headers = {i: it for i, it in used.items() if isinstance(it, Header)}
-    if settings.group_tag == "none" or settings.group_from or not headers:
+    if settings.group_from or not headers:
         return {}
-    asked = (settings.group_tag,) if settings.group_tag != "auto" else GROUP_TAGS
-    reasons = []
-    for tag in asked:
-        values = {i: it.value(tag) for i, it in headers.items()}
-        reason = _why_no_groups(values, labels)
-        if reason:
-            reasons.append(f"{tag} {reason}")
-            continue
-        numbers = {value: n for n, value in enumerate(dict.fromkeys(values.values()), 1)}
-        sizes = Counter(values.values())
-        word = GROUP_WORDS[tag]
-        because = f", since {' and '.join(reasons)}" if reasons else ""
+    asked = {"auto": GROUP_TAGS, "none": ()}.get(settings.group_tag, (settings.group_tag,))
+    reasons = {tag: _why_no_groups(headers, labels, tag) for tag in asked}
+    tags = [tag for tag, reason in reasons.items() if not reason]
+    said = " and ".join(f"{tag} {reason}" for tag, reason in reasons.items() if reason)
+    if settings.group_tag in GROUP_TAGS and not tags:
+        raise DataError(f"--group-tag finds no groups: {said}.")
+    if not tags and settings.group_tag == "auto":
         notes.append(
-            f"images are grouped by {tag}: {len(numbers):,} groups, the largest of"
-            f" {plural(max(sizes.values()), 'file')}{because}"
+            f"the images have no groups, since {said}: if several are of one patient, results are"
+            " too good (--group-from finds patients in names)"
         )
-        return {i: f"{word} {numbers[value]}" for i, value in values.items()}
-    if settings.group_tag != "auto":
-        raise DataError(f"--group-tag {settings.group_tag} finds no groups: {reasons[0]}.")
-    notes.append(
-        f"the images have no groups, since {' and '.join(reasons)}: if several are of one patient,"
-        " results are too good (--group-from finds patients in names)"
-    )
-    return {}
+    if not tags and not any(it.n_frames > 1 for it in headers.values()):
+        return {}
+    indices = list(headers)
+    keys = [
+        [i, *((tag, value) for tag in tags if (value := headers[i].value(tag)))] for i in indices
+    ]
+    joined = [[indices[it] for it in group] for group in join_groups(keys)]
+    if tags:
+        largest = plural(max(map(len, joined)), "file")
+        because = f", since {said}" if said else ""
+        notes.append(
+            f"images are grouped by {', '.join(tags)}: {len(joined):,} groups, the largest of"
+            f" {largest}{because}"
+        )
+        n_missing = sum(not headers[i].value(tags[0]) for i in indices)
+        if n_missing:
+            notes.append(f"{tags[0]} is missing in {plural(n_missing, 'DICOM file')}")
+    word = GROUP_WORDS[tags[0]] if tags else "file"
+    return {i: f"{word} {number}" for number, group in enumerate(joined, 1) for i in group}
 
 
-def _why_no_groups(values: dict[int, str], labels: Sequence[str]) -> str:
+def _why_no_groups(headers: Mapping[int, Header], labels: Sequence[str], tag: str) -> str:
     """Return why the values of a tag do not tell patients apart; empty if they may."""
-    n_missing = sum(not value for value in values.values())
-    if n_missing:
-        return f"is missing in {plural(n_missing, 'file')}"
-    distinct = set(values.values())
-    if len(distinct) == 1 and len(values) > 1:
+    values = {i: value for i, it in headers.items() if (value := it.value(tag))}
+    if not values:
+        return "is missing in all files"
+    if len(set(values.values())) == 1 and len(values) == len(headers) > 1:
         return "is the same in all files"
     by_class = defaultdict(set)
     for i, value in values.items():
