@@ -92,6 +92,12 @@ _OPTIONS: Mapping[str, Any] = {
         metavar="REGEX",
         show_default="no groups",
     ),
+    "group_tag": _option(
+        str,
+        "DICOM tag that groups images: PatientID, StudyInstanceUID, SeriesInstanceUID or none.",
+        metavar="TAG",
+        show_default="auto, the first that tells patients apart",
+    ),
     "path_column": _option(
         str,
         "Column of a manifest with the images.",
@@ -181,8 +187,8 @@ _OPTIONS: Mapping[str, Any] = {
 STUDY_OPTIONS = tuple(_OPTIONS)
 DATA_OPTIONS = (
     "image_size", "color", "resize", "window", "classes", "merge", "exclude", "group_from",
-    "path_column", "label_column", "group_column", "split_column", "root", "where", "positive",
-    "separator", "max_images", "split", "seed", "strict",
+    "group_tag", "path_column", "label_column", "group_column", "split_column", "root", "where",
+    "positive", "separator", "max_images", "split", "seed", "strict",
     "allow_leaks", "fix_leaks",
 )  # fmt: skip
 LISTS = ("families", "backbones", "classes", "exclude", "where")

@@ -107,10 +107,11 @@ def _load(image: Image.Image, file: BinaryIO) -> Image.Image:
 
 
 @contextmanager
-def strict_pillow_warnings() -> Iterator[None]:
-    """Turn Pillow's warning of a decompression bomb into an error; ignore its other warnings."""
+def decoder_warnings() -> Iterator[None]:
+    """Turn Pillow's warning of a decompression bomb into an error; ignore other warnings."""
     with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", module="PIL")
+        for package in ("PIL", "pydicom"):
+            warnings.filterwarnings("ignore", module=package)
         warnings.simplefilter("error", Image.DecompressionBombWarning)
         yield
 

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path, PurePosixPath
 
-from search.data.decode import EXTENSIONS
 from search.data.image_files import FileOnDisk
 from search.data.listing import ImageFile, is_excluded, list_files
+from search.data.read_image import EXTENSIONS
 
 EXCLUDED = "it is left out by --exclude"
 _DRIVE = re.compile(r"[A-Za-z]:[\\/]")

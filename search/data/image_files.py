@@ -5,17 +5,20 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from search.data.decode import DECODE_ERRORS, decode, describe_decode_error
+from search.data.read_image import read_image
 from search.data.source_api import Decoded, UnreadableImage
-from search.errors import DataError
 
 
 class FileOnDisk(NamedTuple):
-    """A file: its path below the source's folder or an absolute one, size and time of change."""
+    """A file: its path below the source's folder or an absolute one, size and time of change.
+
+    `frame` is the one of its images that is used, counted from 0; None stands for the first.
+    """
 
     path: str
     size: int
     modified_ns: int
+    frame: int | None = None
 
 
 class ImageFiles:
@@ -37,10 +40,6 @@ class ImageFiles:
 
     def read(self, index: int) -> Decoded | UnreadableImage:
         """Decode a file; raise `DataError` if it is too large to be decoded safely."""
-        path = self._files[index].path
-        try:
-            return decode(path if path.startswith("/") else f"{self._root}/{path}")
-        except DataError:
-            raise
-        except DECODE_ERRORS as error:
-            return UnreadableImage(describe_decode_error(error))
+        file = self._files[index]
+        path = file.path if file.path.startswith("/") else f"{self._root}/{file.path}"
+        return read_image(path, file.frame)

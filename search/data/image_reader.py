@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from search.data.decode import strict_pillow_warnings
+from search.data.decode import decoder_warnings
 from search.data.parallel import map_chunks
 from search.data.pixel_values import (
     EIGHT_BITS,
@@ -172,7 +172,7 @@ class ImageReader:
 
     def _map(self, read: Callable[[int], R], indices: Sequence[int]) -> Iterable[R]:
         self._n_total = max(self._n_total, self._n_done + len(indices))
-        with strict_pillow_warnings():
+        with decoder_warnings():
             for chunk in map_chunks(lambda them: list(map(read, them)), self._chunks(indices)):
                 for result in chunk:
                     yield result

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from search.data.decode import DECODE_ERRORS, decode, describe_decode_error
 from search.data.pixel_values import OWN, PixelRange, range_of_file, to_uint8
 from search.data.pixels import has_color, resize, stack, to_grey
+from search.data.read_image import read_image
 from search.data.settings import Fit
 from search.data.source_api import Decoded, UnreadableImage
 from search.errors import DataError
@@ -37,21 +37,21 @@ def prepare_image(
     *,
     fit: Fit = "stretch",
 ) -> PreparedImage | UnreadableImage:
-    """Read a PNG, JPEG, BMP or TIFF and make it `size` pixels a side.
+    """Read an image file of any format and make it `size` pixels a side.
 
     `channels` is 1 or 3; `color` is `grey`, `rgb`, or `auto`, which makes images without real
     color grey. `pixel_range` holds the values that became 0 and 255 in training, and `fit` says
-    how images became square. To be called within `strict_pillow_warnings`, like all decoding.
+    how images became square. To be called within `decoder_warnings`, like all decoding.
     """
     try:
         if path.exists() and not path.is_file():
             return UnreadableImage("not a file")
-        found = decode(str(path))
+        found = read_image(str(path))
+        if isinstance(found, UnreadableImage):
+            return found
         levels = to_uint8(found.pixels, pixel_range)
-    except DataError as error:  # It is too large.
+    except (DataError, ValueError) as error:  # It is too large, or holds NaN.
         return UnreadableImage(str(error))
-    except DECODE_ERRORS as error:
-        return UnreadableImage(describe_decode_error(error))
     is_colored = has_color(found.pixels)
     as_grey = channels == 1 or color == "grey" or (color == "auto" and not is_colored)
     fitted = resize(to_grey(levels) if as_grey else levels, size, fit)

@@ -22,7 +22,7 @@ LABEL_WORDS = frozenset({
     "positive", "negative", "benign", "malignant", "normal", "abnormal", "healthy", "diseased",
 })
 UNREADABLE_IMAGES = frozenset({
-    "", ".dcm", ".dicom", ".ima", ".nii", ".gz", ".mha", ".mhd", ".nrrd", ".webp", ".jp2", ".j2k",
+    "", ".nii", ".gz", ".mha", ".mhd", ".nrrd", ".webp", ".jp2", ".j2k",
     ".gif", ".heic", ".avif", ".tga", ".svs", ".ndpi", ".npy", ".mat", ".h5", ".hdf5", ".zip",
 })
 # fmt: on
@@ -62,8 +62,8 @@ def read_layout(root: Path, files: Sequence[ImageFile], classes: Sequence[str] =
     images, notes = drop_masks([file for file in files if file.is_image])
     if not images:
         raise DataError(
-            f"No images in {root}: expected PNG, JPEG, BMP or TIFF files in a subfolder for each"
-            f" class. Found: {len(files):,} other files{label_hint(files)}."
+            f"No images in {root}: expected PNG, JPEG, BMP, TIFF or DICOM files in a subfolder for"
+            f" each class. Found: {len(files):,} other files{label_hint(files)}."
         )
     depth = _find_depth(images, notes)
     finder = _Finder(root, files, depth, classes)
@@ -213,7 +213,7 @@ class _Finder:
                 kind = f"{extension or 'extensionless'} file{'s' * (n > 1)}"
                 raise DataError(
                     f"The folder {name!r} holds {n:,} {kind}, which cannot be read beside PNG,"
-                    " JPEG, BMP and TIFF files. Convert them, or leave the class out:"
+                    " JPEG, BMP, TIFF and DICOM files. Convert them, or leave the class out:"
                     f" --exclude {name!r}"
                 )
 

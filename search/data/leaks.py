@@ -4,13 +4,13 @@ Certain twins stay in one split. If a source's own splits divide some, a study s
 settings allow that or take the twins out of training.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import numpy as np
 
 from search.data.duplicates import DuplicateFilter
 from search.data.grouped_split import join_groups
-from search.data.near_duplicates import SIDE, Twins, find_twins
+from search.data.near_duplicates import MIN_CONTRAST, SIDE, Twins, find_twins
 from search.data.settings import DataSettings
 from search.data.source_api import ImageInfo, Item
 from search.data.splits import SPLIT_PRECEDENCE
@@ -39,6 +39,13 @@ def twins_among(infos: Mapping[int, ImageInfo]) -> list[Twins]:
     found = find_twins(np.frombuffer(content, np.uint8).reshape(len(indices), SIDE, SIDE))
     placed = (Twins(indices[it.first], indices[it.second], it.correlation) for it in found)
     return [it for it in placed if infos[it.first].digest != infos[it.second].digest]
+
+
+def n_too_plain(infos: Iterable[ImageInfo]) -> int:
+    """Return how many images show too little to be compared."""
+    content = b"".join(info.thumbnail for info in infos)
+    levels = np.frombuffer(content, np.uint8).reshape(-1, SIDE * SIDE)
+    return int((levels.std(axis=1) < MIN_CONTRAST).sum())
 
 
 def guard_splits(
@@ -91,31 +98,38 @@ def twins_kept_together(
     """
     if {"val", "test"} <= {item.split for item in items}:
         return []
-    divided = [i for i in infos if items[i].split in {"", "train"}]
-    certain = [it for it in twins if it.is_certain and {it.first, it.second} <= set(divided)]
-    chain = _longest_chain(certain, infos)
-    n_pictures = len({infos[i].digest for i in chain})
-    if settings.fix_leaks or n_pictures <= max(MIN_CHAIN, MAX_CHAIN * len(divided)):
+    divided = {i for i in infos if items[i].split in {"", "train"}}
+    certain = [it for it in twins if it.is_certain and {it.first, it.second} <= divided]
+    if settings.fix_leaks:
         return certain
+    most = max(MIN_CHAIN, MAX_CHAIN * len(divided))
+    sizes = {
+        chain: len({items[i].group or infos[i].digest for i in chain})
+        for chain in _chains(certain)
+    }
+    too_long = [chain for chain, size in sizes.items() if size > most]
     if settings.allow_leaks:
-        return []
-    raise LeakError(
-        f"{n_pictures:,} images are near duplicates of one another ({KINDS}), directly or through"
-        f" others, such as {items[chain[0]].name} and {items[chain[1]].name}: more than"
-        f" {MAX_CHAIN:.0%} of the set. --fix-leaks keeps them in one split, --allow-leaks divides"
-        " them like other images."
-    )
+        free = {i for chain in too_long for i in chain}
+        return [it for it in certain if it.first not in free]
+    if too_long:
+        longest = max(too_long, key=lambda chain: sizes[chain])
+        first, second = (items[i].name for i in longest[:2])
+        raise LeakError(
+            f"{sizes[longest]:,} images are near duplicates of one another ({KINDS}), directly or"
+            f" through others, such as {first} and {second}: more than {MAX_CHAIN:.0%} of the set."
+            " --fix-leaks keeps them in one split, --allow-leaks divides them like other images."
+        )
+    return certain
 
 
-def _longest_chain(twins: Sequence[Twins], infos: Mapping[int, ImageInfo]) -> list[int]:
-    """Return the images of which most are twins of one another, directly or through others."""
+def _chains(twins: Sequence[Twins]) -> list[tuple[int, ...]]:
+    """Return the images that are twins of one another, directly or through others."""
     keys: dict[int, list[tuple[int, int]]] = {}
     for it in twins:
         for i in (it.first, it.second):
             keys.setdefault(i, []).append((it.first, it.second))
     indices = list(keys)
-    chains = [[indices[place] for place in chain] for chain in join_groups(list(keys.values()))]
-    return max(chains, key=lambda chain: len({infos[i].digest for i in chain}), default=[])
+    return [tuple(indices[it] for it in chain) for chain in join_groups(list(keys.values()))]
 
 
 def describe_twins(
@@ -126,7 +140,7 @@ def describe_twins(
     used = [it for it in twins if it.first in split_of and it.second in split_of]
     certain = [it for it in used if it.is_certain]
     across = [it for it in used if split_of[it.first] != split_of[it.second]]
-    if within := [it for it in certain if it not in across]:
+    if within := [it for it in certain if split_of[it.first] == split_of[it.second]]:
         yield f"near duplicates ({KINDS}): {_shown(within, items)}, each kept in one split"
     if mixed := [it for it in certain if items[it.first].label != items[it.second].label]:
         found = _shown(mixed, items)

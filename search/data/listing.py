@@ -7,7 +7,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import NamedTuple
 
-from search.data.decode import EXTENSIONS
+from search.data.read_image import EXTENSIONS, is_dicom, may_be_dicom
 from search.errors import DataError
 
 SYSTEM_NAMES = frozenset({
@@ -23,7 +23,7 @@ MAX_DEPTH = 100
 
 
 class ImageFile(NamedTuple):
-    """A file below a source: its relative path, size and modification time.
+    """A file below a source: its relative path, size, modification time, and whether it is DICOM.
 
     It is a tuple because there are thousands: a dataclass takes twice the time.
     """
@@ -31,6 +31,7 @@ class ImageFile(NamedTuple):
     parts: tuple[str, ...]
     size: int
     modified_ns: int
+    is_dicom: bool = False
 
     @property
     def extension(self) -> str:
@@ -39,8 +40,8 @@ class ImageFile(NamedTuple):
 
     @property
     def is_image(self) -> bool:
-        """Whether it has the extension of an image that can be read."""
-        return self.extension in EXTENSIONS
+        """Whether it is an image that can be read, by its name, or DICOM."""
+        return self.is_dicom or self.extension in EXTENSIONS
 
     @property
     def name(self) -> str:
@@ -104,7 +105,8 @@ def _walk(
                     yield from _walk(Path(entry.path), here, inner, exclude, listing)
             elif entry.is_file():  # Neither a pipe nor a socket or device.
                 stat = entry.stat()
-                yield ImageFile(here, stat.st_size, stat.st_mtime_ns)
+                file = ImageFile(here, stat.st_size, stat.st_mtime_ns)
+                yield file._replace(is_dicom=may_be_dicom(entry.name) and is_dicom(entry.path))
 
 
 def _leads_nowhere(entry: "os.DirEntry[str]") -> bool:

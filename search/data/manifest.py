@@ -7,9 +7,10 @@ from pathlib import Path
 
 from search.data.file_finder import FileFinder
 from search.data.groups import find_groups
-from search.data.image_files import ImageFiles
+from search.data.image_files import FileOnDisk, ImageFiles
 from search.data.manifest_columns import find_columns
 from search.data.manifest_rows import RowReader
+from search.data.read_image import may_be_dicom
 from search.data.settings import DataSettings
 from search.data.source_api import Item
 from search.data.tables import read_table
@@ -34,7 +35,7 @@ class ManifestSource:
         columns = find_columns(table, settings)
         reader = RowReader(path, table, columns, settings, FileFinder(root, settings.exclude))
         rows = reader.read()
-        self.warnings: Sequence[str] = [columns.describe(), *reader.notes]
+        self.warnings = [columns.describe(), *reader.notes]
         self.classes = tuple(sorted({label for _, label, _, _ in rows}))
         if len(self.classes) > MAX_CLASSES:
             raise DataError(
@@ -43,6 +44,8 @@ class ManifestSource:
             )
         labels = {name: label for label, name in enumerate(self.classes)}
         groups = [group for _, _, group, _ in rows]
+        if not any(groups) and not settings.group_from:
+            groups = _groups_of_dicom(root, rows, settings, self.warnings)
         if settings.group_from:
             groups = find_groups([file.path for file, *_ in rows], settings.group_from)
         self.items: Sequence[Item] = [
@@ -58,3 +61,25 @@ class ManifestSource:
         facts = [(item.label, item.split, item.group) for item in self.items]
         digest = hashlib.sha256(repr((self.classes, facts)).encode(errors="surrogatepass"))
         return f"{self._files.identity()} {digest.hexdigest()}"
+
+
+def _groups_of_dicom(
+    root: Path,
+    rows: Sequence[tuple[FileOnDisk, str, str, str]],
+    settings: DataSettings,
+    notes: list[str],
+) -> list[str]:
+    """Return the groups that DICOM files have by themselves; other files have none."""
+    places = [i for i, (file, *_) in enumerate(rows) if may_be_dicom(file.path)]
+    groups = [""] * len(rows)
+    if places:
+        from search.data.dicom.series import read_series
+
+        names = [rows[i][0].path for i in places]
+        paths = [name if name.startswith("/") else f"{root}/{name}" for name in names]
+        labels = [rows[i][1] for i in places]
+        series = read_series(paths, names, labels, settings.model_copy(update={"where": ()}))
+        notes += series.notes
+        for frame in series.frames:
+            groups[places[frame.position]] = frame.group
+    return groups

@@ -30,8 +30,10 @@ MIN_CONTRAST = 2.0
 N_DIMENSIONS = 16
 PAIRS_AT_ONCE = 2**18
 COMPARED_AT_ONCE = 2**14
-MAX_PAIRS = 10**8
-"""Pairs that are compared at most, in about a minute."""
+MAX_PAIRS = 3 * 10**7
+"""Pairs that are compared at most, in a few minutes."""
+MAX_TWINS = 10**6
+"""Pairs that are found at most: about 200 MB."""
 
 Thumbnails = NDArray[np.uint8]
 """Shape `(n, SIDE, SIDE)`."""
@@ -67,11 +69,14 @@ def find_twins(thumbnails: Thumbnails) -> list[Twins]:
     centered = levels[shown] - levels[shown].mean(axis=1, keepdims=True)
     units = centered / np.linalg.norm(centered, axis=1, keepdims=True)
     turned = list(_orientations(units))
-    found = [
-        Twins(int(shown[first]), int(shown[second]), correlation)
-        for near in _neighbors(np.mean(turned, axis=0))
-        for first, second, correlation in _compare(units, turned, near)
-    ]
+    found: list[Twins] = []
+    for near in _neighbors(np.mean(turned, axis=0)):
+        for first, second, correlation in _compare(units, turned, near):
+            found.append(Twins(int(shown[first]), int(shown[second]), correlation))
+        if len(found) > MAX_TWINS:
+            raise DataError(
+                f"The images are too much alike to list near duplicates: over {MAX_TWINS:,} pairs."
+            )
     return sorted(found, key=lambda twins: (twins.first, twins.second))
 
 

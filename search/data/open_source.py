@@ -6,7 +6,7 @@ from pathlib import Path
 
 from search.data.class_choice import choose_classes
 from search.data.settings import DEMO, DataSettings
-from search.data.source_api import Source
+from search.data.source_api import Progress, Source
 from search.data.tables import EXTENSIONS as TABLES
 from search.errors import DataError
 
@@ -21,17 +21,21 @@ EXPECTED = (
 
 
 _UNUSED: Mapping[str, tuple[str, ...]] = {
-    "folder": MANIFEST_KEYS,
+    "folder": tuple(it for it in MANIFEST_KEYS if it != "where"),  # It may have DICOM files.
     "npz": (*MANIFEST_KEYS, "exclude", "group_from"),
     DEMO: (*MANIFEST_KEYS, "exclude", "group_from"),
 }
 """Settings that say nothing of a kind of source: giving them is a mistake."""
 
 
-def open_source(settings: DataSettings) -> Source:
-    """Open a folder, an `.npz` or the demo set; raise `DataError` if that is not possible."""
+def open_source(settings: DataSettings, progress: Progress | None = None) -> Source:
+    """Open a source of any kind; `progress` is called while headers of many files are read.
+
+    Raises:
+        DataError: If that is not possible.
+    """
     try:
-        source = _open(settings)
+        source = _open(settings, progress)
     except OSError as error:
         raise DataError(f"Cannot open {settings.source}: {error.strerror}.") from error
     for key in _UNUSED.get(source.kind, ()):
@@ -42,7 +46,7 @@ def open_source(settings: DataSettings) -> Source:
     return choose_classes(source, settings)
 
 
-def _open(settings: DataSettings) -> Source:
+def _open(settings: DataSettings, progress: Progress | None) -> Source:
     if settings.source == DEMO:
         from search.data.demo import open_demo
 
@@ -51,7 +55,7 @@ def _open(settings: DataSettings) -> Source:
     if path.is_dir():
         from search.data.folder import FolderSource
 
-        return FolderSource(path, settings)
+        return FolderSource(path, settings, progress)
     if not path.exists():
         raise DataError(f"No such file or folder: {settings.source}. Expected {EXPECTED}.")
     if path.suffix.lower() == ".npz":

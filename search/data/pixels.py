@@ -9,12 +9,20 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from search.data.near_duplicates import SIDE
-from search.data.pixel_values import LARGEST_8_BIT, OWN, check_finite, row_strips, to_uint8
+from search.data.pixel_values import (
+    LARGEST_8_BIT,
+    OWN,
+    check_finite,
+    row_strips,
+    scale,
+    to_uint8,
+)
 from search.data.settings import Fit
 from search.data.source_api import ImageInfo, Images
 
 COLOR_TOLERANCE = 8
 """Difference of channels, of 255, up to which an image is grey: JPEG changes a few levels."""
+FEW_LEVELS = 64
 SIMILAR_SHAPES = 1.05
 """Ratio of the largest to the smallest aspect ratio up to which images have one shape."""
 
@@ -27,7 +35,7 @@ def inspect_pixels(pixels: NDArray[Any]) -> ImageInfo:
     digest.update(np.ascontiguousarray(pixels).data)
     height, width = pixels.shape[:2]
     check_finite(pixels)
-    levels = to_uint8(pixels, OWN)
+    levels = _stretch_if_dark(pixels) if pixels.dtype == np.uint8 else to_uint8(pixels, OWN)
     info = ImageInfo(
         digest.digest(),
         width,
@@ -39,6 +47,12 @@ def inspect_pixels(pixels: NDArray[Any]) -> ImageInfo:
         return info
     low, high = float(pixels.min()), float(pixels.max())
     return info._replace(pixel_type=pixels.dtype.name, low=low, high=high)
+
+
+def _stretch_if_dark(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Scale pixels of few levels, whose thumbnail would show nothing."""
+    low, high = int(pixels.min()), int(pixels.max())
+    return scale(pixels, (low, high)) if high - low < FEW_LEVELS else pixels
 
 
 def drop_equal_channels(pixels: NDArray[Any]) -> NDArray[Any]:

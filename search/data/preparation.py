@@ -54,7 +54,7 @@ def prepare(
     """
     from search.data.image_reader import ImageReader  # Loads Pillow.
 
-    source = open_source(settings)
+    source = open_source(settings, progress)
     path = cache_dir / f"{cache_key(source, settings)}.safetensors"
     found = _open_cached(path)
     if found is not None:

@@ -16,6 +16,7 @@ from search.data.leaks import (
     describe_twins,
     guard_splits,
     n_leaks,
+    n_too_plain,
     twins_among,
     twins_kept_together,
 )
@@ -27,6 +28,8 @@ from search.data.splits import SPLIT_PRECEDENCE, Candidates, check_groups, make_
 from search.errors import DataError
 
 MIN_CLASSES = 2
+MAX_PLAIN = 0.01
+"""Share of images that show too little to be compared, above which a warning says so."""
 MIN_COLORED = 0.1
 """Share of a class with real color, below which it is an exception, such as a colored mark."""
 _HOW_TO_LABEL = {
@@ -100,8 +103,13 @@ def select(source: Source, settings: DataSettings, inspect: Inspector) -> Select
 def _find_twins(draw: "_Draw") -> tuple[list[Twins], list[str]]:
     """Return the near duplicates among the drawn images, or why they were not looked for."""
     kept = sorted(i for split in SPLIT_PRECEDENCE for i in draw.images.kept(split))
+    infos = {i: draw.images.infos[i] for i in kept}
+    n_plain = n_too_plain(infos.values())
+    notes = [
+        f"{n_plain:,} of {len(infos):,} images show too little to look for near duplicates of them"
+    ]
     try:
-        return twins_among({i: draw.images.infos[i] for i in kept}), []
+        return twins_among(infos), notes if n_plain > MAX_PLAIN * len(infos) else []
     except DataError as error:
         return [], [str(error)]
 

@@ -12,8 +12,7 @@ DEMO = "demo"
 """The built-in source; a folder of that name is `./demo`."""
 Fit = Literal["stretch", "pad", "crop"]
 """How an image that is not square becomes square."""
-
-
+GroupTag = Literal["auto", "PatientID", "StudyInstanceUID", "SeriesInstanceUID", "none"]
 Name = Annotated[str, Field(min_length=1, max_length=200)]
 
 
@@ -74,6 +73,11 @@ class DataSettings(BaseModel):
         "an image below the source: what its parts in brackets match. Images of one group stay in "
         "one split.",
     )
+    group_tag: GroupTag = Field(
+        default="auto",
+        description="DICOM tag by which the images of a folder are grouped; `auto` is the first "
+        "of these that tells patients apart.",
+    )
     path_column: str = Field(
         default="", max_length=200, description="Column of a manifest with the paths of images."
     )
@@ -92,7 +96,8 @@ class DataSettings(BaseModel):
     where: tuple[Name, ...] = Field(
         default=(),
         max_length=100,
-        description="Rows of a manifest to use, as `COLUMN=VALUE`; all of these must hold.",
+        description="Rows of a manifest to use, as `COLUMN=VALUE`, or DICOM files of a folder, as "
+        "`TAG=VALUE`; all of these must hold.",
     )
     positive: str = Field(
         default="",

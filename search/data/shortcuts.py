@@ -20,6 +20,8 @@ from search.data.source_api import Images, Source
 MAX_IMAGES = 5_000
 """Images of a split that are used, evenly spaced over it."""
 IMAGES_AT_ONCE = 256
+MAX_SIDE = 64
+"""Of the grid of pixels that are used of an image."""
 PERCENTILES = (1, 5, 25, 50, 75, 95, 99)
 N_NEIGHBORS = 9
 EPSILON = 1e-6
@@ -80,7 +82,7 @@ def describe_shortcuts(source: Source, selection: Selection) -> Iterator[str]:
     facts: dict[str, list[Hashable]] = {
         "size": [(it.width, it.height) for it in infos],
         "rough size": [(round(2 * log2(it.width)), round(2 * log2(it.height))) for it in infos],
-        "type of the file": [PurePosixPath(it.name).suffix.lower() for it in items],
+        "type of the file": [_type_of(it.name) for it in items],
     }
     labels = [it.label for it in items]
     chance = 1 / len(set(labels))
@@ -92,6 +94,14 @@ def describe_shortcuts(source: Source, selection: Selection) -> Iterator[str]:
                 f"the {what} tells the class of {share:.0%} of the images (by chance"
                 f" {chance:.0%}): a network can learn that instead of what they show"
             )
+
+
+def _type_of(name: str) -> str:
+    """Return the extension of a file, also of one whose name ends with the number of a frame."""
+    stem, mark, number = name.rpartition("#")
+    file = stem if mark and number.isdigit() else name
+    extension = PurePosixPath(file).suffix.lower()
+    return "" if extension[1:].isdigit() else extension
 
 
 def _accuracy(values: Sequence[Hashable], labels: Sequence[int]) -> float:
@@ -112,9 +122,10 @@ def _evenly(n: int) -> NDArray[np.int64]:
 
 def _statistics(images: Images, chosen: NDArray[np.int64]) -> Floats:
     """Return the features of some images, `(n, 9 * channels)`."""
+    step = -(-images.shape[1] // MAX_SIDE)
     parts = []
     for start in range(0, len(chosen), IMAGES_AT_ONCE):
-        some = images[chosen[start : start + IMAGES_AT_ONCE]]
+        some = images[chosen[start : start + IMAGES_AT_ONCE], ::step, ::step]
         pixels = some.reshape(len(some), -1, some.shape[-1])
         measured = [
             pixels.mean(axis=1),

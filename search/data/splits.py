@@ -73,11 +73,14 @@ def _stratified_split(
 ) -> tuple[list[int], list[int]]:
     """Move a fraction of each class, at least one image, out of `indices`.
 
-    Images that stay together move together; without groups, only if the fraction is not exceeded.
+    Images that stay together move together; without groups, only if the fraction is not exceeded,
+    or if there are no fewer that do.
     """
+    if not indices:
+        return [], []
     items = candidates.items
     keys = _keys(indices, candidates)
-    if any(items[i].group for i in indices) or _cross_classes(candidates):
+    if any(items[i].group for i in indices) or _cross_classes(candidates, set(indices)):
         moved = _choose_units(indices, keys, candidates, fraction, rng)
         return [i for i in indices if i not in moved], sorted(moved)
     moved = set()
@@ -85,6 +88,8 @@ def _stratified_split(
         members = [i for i in indices if items[i].label == label]
         left = max(1, round(fraction * len(members)))
         units = join_groups([keys[i] for i in members])
+        if len(units) > 1 and min(map(len, units)) > left:
+            moved.update(members[it] for it in min(units, key=len))
         for position in rng.permutation(len(units)):
             unit = units[position]
             if len(unit) <= left:
@@ -106,9 +111,13 @@ def _keys(indices: Sequence[int], candidates: Candidates) -> dict[int, list[Hash
     return keys
 
 
-def _cross_classes(candidates: Candidates) -> bool:
+def _cross_classes(candidates: Candidates, indices: set[int]) -> bool:
     items = candidates.items
-    return any(items[it.first].label != items[it.second].label for it in candidates.together)
+    return any(
+        items[it.first].label != items[it.second].label
+        for it in candidates.together
+        if it.first in indices and it.second in indices
+    )
 
 
 def _choose_units(

@@ -99,7 +99,7 @@ def inspect_source(settings: DataSettings, progress: Progress | None = None) -> 
     """
     from search.data.image_reader import ImageReader  # Loads Pillow.
 
-    source = open_source(settings)
+    source = open_source(settings, progress)
     n_images = len(source.items)
     reader = ImageReader(source, settings, progress, n_expected=n_images)
     infos = reader.inspect(range(n_images))

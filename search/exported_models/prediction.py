@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 from safetensors.numpy import load_file, save_file
 
 from search.data import Progress
-from search.data.decode import EXTENSIONS, strict_pillow_warnings
+from search.data.decode import decoder_warnings
 from search.data.inference_images import PreparedImage, prepare_image
 from search.data.parallel import map_chunks
+from search.data.read_image import EXTENSIONS, is_dicom, may_be_dicom
 from search.data.source_api import UnreadableImage
 from search.errors import DataError, ModelError, TrialRecordError
 from search.exported_models.archive import MODEL, read_model_file
@@ -162,14 +163,15 @@ def _find(path: Path) -> Iterator[FoundImage]:
         yield path, UnreadableImage(error.strerror or str(error))
         return
     if not inside:
-        yield path, UnreadableImage("a folder without PNG, JPEG, BMP or TIFF images")
+        yield path, UnreadableImage("a folder without PNG, JPEG, BMP, TIFF or DICOM images")
     for file in inside:
         yield file, None
 
 
 def _is_image(path: Path) -> bool:
-    has_image_suffix = path.suffix.lower() in EXTENSIONS and not path.name.startswith(".")
-    return has_image_suffix and path.is_file()
+    if path.name.startswith(".") or not path.is_file():
+        return False
+    return path.suffix.lower() in EXTENSIONS or (may_be_dicom(path.name) and is_dicom(str(path)))
 
 
 def _check_size(n_images: int, facts: ModelFacts) -> None:
@@ -197,7 +199,7 @@ def _read_images(
 
     n_done = 0
     chunks = [found[start : start + CHUNK] for start in range(0, len(found), CHUNK)]
-    with strict_pillow_warnings():
+    with decoder_warnings():
         for fitted in map_chunks(fit, chunks):
             yield from fitted
             n_done += len(fitted)

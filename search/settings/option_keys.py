@@ -23,6 +23,7 @@ OPTION_KEYS: Mapping[str, tuple[tuple[str, str], ...]] = {
     "merge": (("data", "merge"),),
     "exclude": (("data", "exclude"),),
     "group_from": (("data", "group_from"),),
+    "group_tag": (("data", "group_tag"),),
     "path_column": (("data", "path_column"),),
     "label_column": (("data", "label_column"),),
     "group_column": (("data", "group_column"),),

@@ -16,6 +16,7 @@ from search.data import DataSettings, PreparedSet, prepare
 from search.data.decode import DECODE_ERRORS, decode
 from search.data.image_reader import ImageReader
 from search.data.open_source import open_source
+from search.data.read_image import read_image
 from search.data.tables import read_table
 from search.errors import DataError, SearchError
 from search.exported_models.archive import RECORD, read_model_file
@@ -50,6 +51,7 @@ from tests.fuzz.mutations import (
     damage_toml,
 )
 from tests.search.data.deep_files import save_deep_png
+from tests.search.data.dicom_files import write_dicom
 
 if TYPE_CHECKING:
     import keras
@@ -263,6 +265,29 @@ def make_excel(path: Path) -> None:
     book.save(path)
 
 
+def make_dicom(codec: str = "") -> Callable[[Path], None]:
+    def make(path: Path) -> None:
+        import imagecodecs
+        from pydicom.uid import ExplicitVRLittleEndian, JPEG2000Lossless, JPEGLSLossless
+
+        syntaxes = {"jpegls": JPEGLSLossless, "jpeg2k": JPEG2000Lossless}
+        write_dicom(
+            path,
+            np.random.default_rng(0).integers(0, 4096, (12, 20)).astype(np.uint16),
+            syntax=syntaxes.get(codec, ExplicitVRLittleEndian),
+            encode=getattr(imagecodecs, f"{codec}_encode") if codec else None,
+            PatientID="1",
+            RescaleSlope=1,
+            RescaleIntercept=-1024,
+        )
+
+    return make
+
+
+def load_image_file(path: Path) -> None:
+    read_image(str(path))
+
+
 damage_cells = damage_member((damage_bytes,))
 IMAGE_ERRORS = (DataError, *DECODE_ERRORS)
 LOADERS: dict[str, Loader] = {
@@ -272,6 +297,9 @@ LOADERS: dict[str, Loader] = {
     "jpg": Loader(".jpg", make_image("JPEG", "L"), load_image, errors=IMAGE_ERRORS),
     "bmp": Loader(".bmp", make_image("BMP", "P"), load_image, errors=IMAGE_ERRORS),
     "tif": Loader(".tif", make_image("TIFF", "L"), load_image, errors=IMAGE_ERRORS),
+    "dicom": Loader(".dcm", make_dicom(), load_image_file),
+    "dicom of JPEG-LS": Loader(".dcm", make_dicom("jpegls"), load_image_file),
+    "dicom of JPEG 2000": Loader(".dcm", make_dicom("jpeg2k"), load_image_file),
     "csv": Loader(".csv", make_csv, read_table),
     "parquet": Loader(".parquet", make_parquet, read_table),
     "xlsx": Loader(".xlsx", make_excel, read_table, (damage_bytes, damage_cells)),

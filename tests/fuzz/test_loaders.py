@@ -12,7 +12,7 @@ from tempfile import TemporaryDirectory
 
 import pytest
 
-from search.data.decode import strict_pillow_warnings
+from search.data.decode import decoder_warnings
 from tests.fuzz.loaders import LOADERS, Loader
 
 N_INPUTS = 120
@@ -24,7 +24,7 @@ def load_damaged(loader: Loader, good: bytes, path: Path, rng: random.Random) ->
     path.write_bytes(rng.choice(loader.mutations)(good, rng))
     message = ""
     try:
-        with strict_pillow_warnings():
+        with decoder_warnings():
             loader.load(path)
     except loader.errors as error:
         message = str(error)

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from search.data import DataSettings, PreparedSet, inspect_source, prepare
-from search.data.decode import strict_pillow_warnings
+from search.data.decode import decoder_warnings
 from search.data.folder import FolderSource
 from search.data.inference_images import PreparedImage, prepare_image
 from search.data.source_api import Decoded, UnreadableImage
@@ -101,8 +101,8 @@ def test_images_without_class_folders_are_refused(
 
 def test_folder_without_images_is_refused(tmp_path: Path) -> None:
     (tmp_path / "a").mkdir()
-    (tmp_path / "a" / "scan.dcm").touch()
-    with pytest.raises(DataError, match=r"No images in .*PNG, JPEG, BMP or TIFF.*Found: 1 other"):
+    (tmp_path / "a" / "scan.nii").touch()
+    with pytest.raises(DataError, match=r"No images in .*BMP, TIFF or DICOM.*Found: 1 other"):
         _open(tmp_path)
 
 
@@ -325,7 +325,7 @@ def test_damaged_bytes_never_escape_as_another_error(
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(damaged[: len(good) - int(rng.integers(0, 40)) * (i % 3)])
     source = _open(tmp_path / "source")
-    with strict_pillow_warnings():
+    with decoder_warnings():
         for index in range(len(source.items)):
             with suppress(DataError):  # A damaged header can declare a huge size.
                 assert isinstance(source.read(index), Decoded | UnreadableImage)

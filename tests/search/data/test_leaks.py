@@ -8,6 +8,9 @@ import pytest
 from PIL import Image
 
 from search.data import DataSettings, PreparedSet, prepare
+from search.data.leaks import describe_twins
+from search.data.near_duplicates import Twins
+from search.data.source_api import Item
 from search.errors import DataError
 from tests.search.data.conftest import SHARED
 from tests.search.data.test_near_duplicates import CHANGES, draw_textures
@@ -121,6 +124,75 @@ def test_long_chain_of_near_duplicates_asks(tmp_path: Path) -> None:
     assert kept.metadata["n_leaks"] == 0
     assert kept.counts["train"] > 30
     assert prepared(source, tmp_path, allow_leaks=True).metadata["n_leaks"] > 0
+
+
+def test_allowed_chain_does_not_divide_other_twins(tmp_path: Path) -> None:
+    images = [image[:, :48] for image in draw_textures(60)]
+    for i in range(0, 24, 2):
+        images[i] = np.clip(images[0] * (0.9 + 0.01 * i) + i, 0, 255).astype(np.uint8)
+    images += [image[:, ::-1] for image in images[30:50]]
+    source = write(tmp_path / "set", images, ["ab"[i % 2] for i in range(len(images))])
+    found = prepared(source, tmp_path, allow_leaks=True)
+    places = splits_of(images[30:50], found)
+    assert all(one == other for one, other in places)
+
+
+def test_twins_of_everything_in_training_are_an_error_of_ours(tmp_path: Path) -> None:
+    images = draw_textures(20)
+    images += [image[:, ::-1] for image in images]
+    places = [f"test/{'ab'[i % 2]}" for i in range(20)] + [
+        f"train/{'ab'[i % 2]}" for i in range(20)
+    ]
+    images.append(images[0][::-1])
+    source = write(tmp_path / "set", images, [*places, "train/b"])
+    with pytest.raises(DataError, match="of class 'a' in 'train'"):
+        prepared(source, tmp_path, fix_leaks=True)
+
+
+def test_few_images_with_copies_can_be_split(tmp_path: Path) -> None:
+    images = draw_textures(8)
+    images += [image[:, ::-1] for image in images]
+    source = write(tmp_path / "set", images, ["ab"[i % 2] for i in range(16)])
+    found = prepared(source, tmp_path)
+    assert all(n >= 2 for n in found.counts.values())
+    assert found.metadata["n_leaks"] == 0
+
+
+def test_chain_within_a_patient_is_no_question(tmp_path: Path) -> None:
+    images = draw_textures(60)
+    for i in range(0, 24, 2):
+        images[i] = np.clip(images[0] * (0.9 + 0.01 * i) + i, 0, 255).astype(np.uint8)
+    patients = ["p0" if i < 24 and not i % 2 else f"p{i}" for i in range(60)]
+    places = [f"{'ab'[i % 2]}/{patients[i]}" for i in range(60)]
+    source = write(tmp_path / "set", images, places)
+    found = prepared(source, tmp_path, group_from="^[ab]/([^/]+)/")
+    assert found.metadata["n_leaks"] == 0
+
+
+def test_dark_copies_are_found(tmp_path: Path) -> None:
+    images = [(image // 50).astype(np.uint8) for image in draw_textures(40)]
+    images[30:40] = [image[:, ::-1] for image in images[:10]]
+    source = write(tmp_path / "set", images, given_splits())
+    with pytest.raises(DataError, match="in different splits, 10 pairs"):
+        prepared(source, tmp_path)
+
+
+def test_images_that_show_nothing_are_counted(tmp_path: Path) -> None:
+    images = draw_textures(40)
+    for i in range(10):
+        images[i] = np.zeros((48, 48), np.uint8)
+        images[i][i, 0] = 200
+    source = write(tmp_path / "set", images, ["ab"[i % 2] for i in range(40)])
+    warnings = prepared(source, tmp_path).metadata["warnings"]
+    assert any("10 of 40 images show too little" in it for it in warnings)
+
+
+def test_very_many_pairs_are_described_at_once() -> None:
+    """A filter of lists by lists took longer than a test may."""
+    twins = [Twins(i, i + 1, 0.999 if i % 2 else 0.9975) for i in range(40_000)]
+    items = [Item(str(i), 0) for i in range(40_001)]
+    splits = {"train": [*range(0, 40_001, 3)], "val": [*range(1, 40_001, 3)], "test": []}
+    assert len(list(describe_twins(twins, splits, items))) == 2
 
 
 def test_leaks_cannot_be_allowed_and_fixed() -> None:

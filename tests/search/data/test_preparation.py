@@ -58,7 +58,7 @@ def _start(code: str, *arguments: object, stderr: int | None = None) -> "subproc
 
 def _forbid_decoding(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
-        "search.data.image_files.decode", lambda path: pytest.fail(f"decoded {path}")
+        "search.data.image_files.read_image", lambda path, _: pytest.fail(f"read {path}")
     )
 
 

@@ -1,0 +1,136 @@
+"""Decoders of compressed frames by imagecodecs, as plug-ins of pydicom.
+
+The shape that a codestream declares is compared with that of the file before it is decoded: a
+damaged one could ask for any amount of memory.
+
+Source: https://pydicom.github.io/pydicom/3.0/guides/decoding/decoder_plugins.html
+"""
+
+import struct
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from numpy.typing import NDArray
+
+from search.data.image_limits import MAX_SCANS
+
+if TYPE_CHECKING:
+    from pydicom.pixels.decoders.base import DecodeRunner
+
+PLUGIN = ("search.data.dicom.codestreams", "decode_frame")
+JPEG = ("1.2.840.10008.1.2.4.50", "1.2.840.10008.1.2.4.51")
+"""Baseline, and extended with 12 bits."""
+JPEG_LOSSLESS = ("1.2.840.10008.1.2.4.57", "1.2.840.10008.1.2.4.70")
+JPEG_LS = ("1.2.840.10008.1.2.4.80", "1.2.840.10008.1.2.4.81")
+JPEG_2000 = ("1.2.840.10008.1.2.4.90", "1.2.840.10008.1.2.4.91")
+"""Of each: lossless, and another."""
+SYNTAXES = (*JPEG, *JPEG_LOSSLESS, *JPEG_LS, *JPEG_2000)
+DECODER_DEPENDENCIES = dict.fromkeys(SYNTAXES, ("imagecodecs",))
+_FRAME_MARKERS = {*range(0xC0, 0xD0), 0xF7} - {0xC4, 0xC8, 0xCC}
+"""Second bytes of JPEG markers that begin a frame; 0xF7 is that of JPEG-LS."""
+_WITHOUT_LENGTH = {0x01, *range(0xD0, 0xDA)}
+_COLORS_OF_JPEG_2000 = ("YBR_ICT", "YBR_RCT", "RGB")
+"""Of which the codestream itself is color, so that the decoder returns RGB."""
+_START_OF_SCAN = b"\xff\xda"
+_END_OF_JPEG = b"\xff\xd9"
+_SIZE_OF_JPEG_2000 = b"\xff\x4f\xff\x51"
+
+
+def is_available(uid: str) -> bool:
+    """Whether this decoder decodes a transfer syntax."""
+    return uid in SYNTAXES
+
+
+def decode_frame(source: bytes, runner: "DecodeRunner") -> bytes:
+    """Return the pixels of a codestream, little-endian, color as RGB by pixel.
+
+    Raises:
+        ValueError: If its shape is not what the file says.
+        Exception: Another of `dicom_errors`, if it is damaged.
+    """
+    syntax = str(runner.transfer_syntax)
+    colors = str(runner.photometric_interpretation)
+    find_shape = _shape_of_jpeg_2000 if syntax in JPEG_2000 else _shape_of_jpeg
+    shape, expected = find_shape(source), (runner.rows, runner.columns, runner.samples_per_pixel)
+    if shape != expected:
+        raise ValueError(f"its compressed frame has the shape {shape}, not {expected}")
+    pixels = _DECODERS[syntax](source, colors)
+    n_samples = pixels.shape[2] if pixels.ndim == 3 else 1
+    if (*pixels.shape[:2], n_samples) != expected:
+        raise ValueError(f"its compressed frame has the shape {pixels.shape}")
+    if n_samples > 1:
+        runner.set_option("planar_configuration", 0)
+        if syntax in JPEG or colors in _COLORS_OF_JPEG_2000:  # pydicom converts others.
+            runner.set_option("photometric_interpretation", "RGB")
+    runner.set_option("bits_allocated", 8 * pixels.dtype.itemsize)
+    return pixels.astype(pixels.dtype.newbyteorder("<"), copy=False).tobytes()
+
+
+def _jpeg(source: bytes, colors: str) -> NDArray[Any]:
+    import imagecodecs
+
+    if source.count(_START_OF_SCAN) > MAX_SCANS:
+        raise ValueError(f"its JPEG has more than {MAX_SCANS} scans")
+    if colors.startswith("MONOCHROME") or colors == "PALETTE COLOR":
+        return _array(imagecodecs.jpeg_decode(source))
+    stored = "RGB" if colors == "RGB" else "YCBCR"
+    return _array(imagecodecs.jpeg_decode(source, colorspace=stored, outcolorspace="RGB"))
+
+
+def _jpeg_lossless(source: bytes, _: str) -> NDArray[Any]:
+    import imagecodecs
+
+    return _array(imagecodecs.jpegsof3_decode(source))
+
+
+def _jpeg_ls(source: bytes, _: str) -> NDArray[Any]:
+    import imagecodecs
+
+    if not source.rstrip(b"\0").endswith(_END_OF_JPEG):  # CharLS looks for it for ten seconds.
+        raise ValueError("its JPEG-LS is truncated")
+    return _array(imagecodecs.jpegls_decode(source))
+
+
+def _jpeg_2000(source: bytes, _: str) -> NDArray[Any]:
+    import imagecodecs
+
+    return _array(imagecodecs.jpeg2k_decode(source))
+
+
+def _array(pixels: Any) -> NDArray[Any]:
+    found: NDArray[Any] = pixels
+    return found
+
+
+_DECODERS: Mapping[str, Callable[[bytes, str], NDArray[Any]]] = {
+    **dict.fromkeys(JPEG, _jpeg),
+    **dict.fromkeys(JPEG_LOSSLESS, _jpeg_lossless),
+    **dict.fromkeys(JPEG_LS, _jpeg_ls),
+    **dict.fromkeys(JPEG_2000, _jpeg_2000),
+}
+
+
+def _shape_of_jpeg(source: bytes) -> tuple[int, int, int]:
+    """Return height, width and samples from the marker that begins the frame."""
+    place = 2
+    while place + 4 <= len(source):
+        if source[place] != 0xFF:
+            raise ValueError("its JPEG markers are damaged")
+        marker = source[place + 1]
+        if marker == 0xFF or marker in _WITHOUT_LENGTH:
+            place += 1 if marker == 0xFF else 2
+        elif marker in _FRAME_MARKERS:
+            height, width, n_samples = struct.unpack_from(">HHB", source, place + 5)
+            return height, width, n_samples
+        else:
+            place += 2 + int(struct.unpack_from(">H", source, place + 2)[0])
+    raise ValueError("its JPEG has no frame")
+
+
+def _shape_of_jpeg_2000(source: bytes) -> tuple[int, int, int]:
+    place = source.find(_SIZE_OF_JPEG_2000)
+    if place < 0:
+        raise ValueError("its JPEG 2000 has no size")
+    width, height, left, top = struct.unpack_from(">4I", source, place + 8)
+    (n_samples,) = struct.unpack_from(">H", source, place + 40)
+    return height - top, width - left, n_samples

@@ -1,0 +1,167 @@
+"""The pixels of a frame of a DICOM file, as the scanner's numbers.
+
+Rescale slope and intercept are applied, so CT has Hounsfield units. The smallest value is black,
+also where the file says that it is white. Padding is black. Palettes and YBR become RGB. Grey
+images that are not of 8 bits become floats, since scanners store one scale in different types.
+"""
+
+from collections.abc import Mapping
+from threading import Lock
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from search.data.dicom.codestreams import PLUGIN, SYNTAXES
+from search.data.dicom.header import Header, import_pydicom, read_header
+from search.data.image_limits import check_size
+from search.data.pixel_values import LARGEST_8_BIT
+from search.data.source_api import Decoded
+
+if TYPE_CHECKING:
+    from pydicom import Dataset
+
+RLE = "1.2.840.10008.1.2.5"
+UNCOMPRESSED = ("1.2.840.10008.1.2", "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.2")
+DECODERS: Mapping[str, str] = {
+    **dict.fromkeys(SYNTAXES, "convsearch"),
+    **dict.fromkeys(UNCOMPRESSED, ""),
+    RLE: "pydicom",
+}
+"""The decoder of each transfer syntax: decoders differ, so none is tried by chance."""
+_TAGS = (
+    "PixelPaddingValue", "PixelPaddingRangeLimit", "RescaleSlope", "RescaleIntercept",
+    "DoseGridScaling", "ModalityLUTSequence", "SharedFunctionalGroupsSequence",
+    "PerFrameFunctionalGroupsSequence",
+)  # fmt: skip
+_adding = Lock()  # Images are also decoded in threads.
+GREY = ("MONOCHROME1", "MONOCHROME2")
+PALETTE = "PALETTE COLOR"
+
+
+def decode_dicom(path: str, frame: int | None = None) -> Decoded:
+    """Read a frame, counted from 0; without a number, the first.
+
+    Raises:
+        DataError: If it would take too much memory, or pydicom is not installed.
+        Exception: One of `dicom_errors`, if the file is damaged or not supported.
+    """
+    header = read_header(path)
+    if not isinstance(header, Header):
+        raise ValueError(header.reason)  # noqa: TRY004
+    check_size(header.columns, header.rows, path)
+    number = frame or 0
+    if number >= header.n_frames:
+        raise ValueError(f"it has {header.n_frames} frames")
+    stored, dataset = _decode(path, number)
+    pixels = np.ascontiguousarray(_as_measured(stored, dataset, header, number))
+    return Decoded(pixels, has_pages=frame is None and header.n_frames > 1)
+
+
+def _decode(path: str, number: int) -> tuple[NDArray[Any], "Dataset"]:
+    """Return the stored values of a frame, and the tags that say what they mean."""
+    pydicom = import_pydicom(path)
+    syntax = pydicom.filereader.read_file_meta_info(path).get("TransferSyntaxUID")
+    if syntax is None:
+        raise ValueError("it does not say its transfer syntax")
+    if syntax not in DECODERS:
+        raise ValueError(f"its transfer syntax is not supported: {syntax.name}")
+    if syntax in SYNTAXES:
+        _add_decoder(syntax)
+    dataset = pydicom.Dataset()
+    with open(path, "rb") as file:  # noqa: PTH123
+        stored = pydicom.pixels.pixel_array(
+            file,
+            ds_out=dataset,
+            specific_tags=[pydicom.datadict.tag_for_keyword(keyword) for keyword in _TAGS],
+            index=number,
+            decoding_plugin=DECODERS[syntax],
+        )
+    return stored, dataset
+
+
+def _add_decoder(syntax: str) -> None:
+    """Tell pydicom of the decoder of a transfer syntax, once."""
+    decoder = import_pydicom("it").pixels.get_decoder(syntax)
+    with _adding:
+        if DECODERS[syntax] not in decoder.available_plugins:
+            decoder.add_plugin(DECODERS[syntax], PLUGIN)
+
+
+def _as_measured(
+    stored: NDArray[Any], dataset: "Dataset", header: Header, frame: int
+) -> NDArray[Any]:
+    kind = dataset.PhotometricInterpretation
+    if kind == PALETTE:
+        colors = import_pydicom("it").pixels.apply_color_lut(stored, dataset)[..., :3]
+        levels: NDArray[Any] = colors >> 8 if colors.max() > LARGEST_8_BIT else colors
+        return levels.astype(np.uint8)
+    if header.n_samples == 3:
+        return stored
+    if kind not in GREY or stored.ndim != 2:
+        raise ValueError(f"its colors are not supported: {kind}")
+    if dataset.BitsAllocated == 1:
+        is_white: NDArray[np.bool_] = stored.astype(bool) ^ (kind == "MONOCHROME1")
+        return is_white.astype(np.uint8) * np.uint8(255)
+    is_padding = _find_padding(stored, dataset)
+    values = _rescale(stored, dataset, frame)
+    if kind == "MONOCHROME1":
+        values = _invert(values, stored, dataset, frame)
+    if is_padding.any() and not is_padding.all():
+        values = values.copy()
+        values[is_padding] = values[~is_padding].min()
+    return values if values.dtype == np.uint8 else values.astype(np.float32)
+
+
+def _find_padding(stored: NDArray[Any], dataset: "Dataset") -> NDArray[np.bool_]:
+    ends = [
+        np.atleast_1d(value)[:1].astype(np.int64).astype(stored.dtype)  # Its sign may be wrong.
+        for keyword in ("PixelPaddingValue", "PixelPaddingRangeLimit")
+        if (value := dataset.get(keyword)) not in (None, "")
+    ]
+    if not ends:
+        return np.zeros(stored.shape, bool)
+    is_padding: NDArray[np.bool_] = (stored >= min(ends)) & (stored <= max(ends))
+    return is_padding
+
+
+def _rescale(stored: NDArray[Any], dataset: "Dataset", frame: int) -> NDArray[Any]:
+    """Apply the modality's table, or slope and intercept, to stored values."""
+    if dataset.get("ModalityLUTSequence"):
+        return np.asarray(import_pydicom("it").pixels.apply_modality_lut(stored, dataset))
+    slope, intercept = _find_rescale(dataset, frame)
+    if (slope, intercept) == (1.0, 0.0):
+        return stored
+    return np.asarray(stored * np.float64(slope) + intercept)
+
+
+def _find_rescale(dataset: "Dataset", frame: int) -> tuple[float, float]:
+    """Return slope and intercept: those of a frame, if it has its own."""
+    places = [dataset]
+    for groups, index in (
+        ("SharedFunctionalGroupsSequence", 0),
+        ("PerFrameFunctionalGroupsSequence", frame),
+    ):
+        sequence = dataset.get(groups)
+        if sequence and index < len(sequence):
+            places += sequence[index].get("PixelValueTransformationSequence") or []
+    slope, intercept = float(dataset.get("DoseGridScaling") or 1), 0.0
+    for place in places:
+        found = place.get("RescaleSlope"), place.get("RescaleIntercept")
+        slope = slope if found[0] in (None, "", 0) else float(found[0])
+        intercept = intercept if found[1] in (None, "") else float(found[1])
+    return slope, intercept
+
+
+def _invert(
+    values: NDArray[Any], stored: NDArray[Any], dataset: "Dataset", frame: int
+) -> NDArray[Any]:
+    """Mirror values at the middle of those that could be stored."""
+    if stored.dtype.kind == "f":
+        return -values
+    n_bits = int(dataset.BitsStored)
+    lowest = -(2 ** (n_bits - 1)) if dataset.PixelRepresentation else 0
+    ends = np.array([lowest, lowest + 2**n_bits - 1], np.int64)
+    low, high = _rescale(ends, dataset, frame).tolist()
+    mirrored: NDArray[Any] = low + high - values.astype(np.float64)
+    return mirrored.astype(np.uint8) if values.dtype == np.uint8 else mirrored

@@ -1,0 +1,199 @@
+"""The images in DICOM files: the frames that are used, and the groups to which they belong.
+
+Files of one patient, study or series are of one group, as far as these identifiers tell patients
+apart. Groups are numbered in the order of the files, so no identifier is in any name.
+"""
+
+import re
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from search.data.decode import decoder_warnings
+from search.data.dicom.header import GROUP_TAGS, Header, NoImage, check_keywords, read_header
+from search.data.grouped_split import join_groups
+from search.data.parallel import map_chunks
+from search.data.settings import DataSettings
+from search.data.source_api import Progress, UnreadableImage
+from search.errors import DataError
+from spaces.wording import plural
+
+FILES_AT_ONCE = 64
+GROUP_WORDS = {"PatientID": "patient", "StudyInstanceUID": "study", "SeriesInstanceUID": "series"}
+N_NAMES = 3
+_IDENTIFYING = re.compile(
+    r"Patient(?!Position|Orientation|Sex|Age)|UID$|ID$|Accession|Birth|Physician|Operators"
+)
+"""Keywords of tags whose values identify somebody, or something of somebody."""
+
+
+class Frame(NamedTuple):
+    """An image: the position of its file, its frame from 0, how many there are, and its group."""
+
+    position: int
+    number: int
+    n_frames: int
+    group: str = ""
+
+
+@dataclass(slots=True)
+class Series:
+    """The images in DICOM files, and notes on what was left out and how they are grouped."""
+
+    frames: list[Frame] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+
+def read_series(
+    paths: Sequence[str],
+    names: Sequence[str],
+    labels: Sequence[str],
+    settings: DataSettings,
+    progress: Progress | None = None,
+) -> Series:
+    """Read the headers of files, in parallel, and return their images.
+
+    A file without a header that can be read stays an image, so that it is counted as broken.
+
+    Raises:
+        DataError: If nothing fits `where`, a tag is unknown, or a group tag is not in all files.
+    """
+    conditions = [_parse_condition(text) for text in settings.where]
+    check_keywords(keyword for keyword, _ in conditions)
+    keywords = [keyword for keyword, _ in conditions]
+    chunks = [paths[i : i + FILES_AT_ONCE] for i in range(0, len(paths), FILES_AT_ONCE)]
+    headers: list[Header | NoImage | UnreadableImage] = []
+    with decoder_warnings():
+        for part in map_chunks(lambda some: [read_header(it, keywords) for it in some], chunks):
+            headers += part
+            if progress:
+                progress(len(headers), len(paths), "headers")
+    series = Series()
+    used: dict[int, Header | UnreadableImage] = {}
+    left_out: dict[str, list[str]] = defaultdict(list)
+    for position, header in enumerate(headers):
+        reason = _reason_to_leave_out(header, conditions)
+        if reason or isinstance(header, NoImage):
+            left_out[reason].append(names[position])
+        else:
+            used[position] = header
+    series.notes += _describe_left_out(left_out)
+    if not used:
+        raise DataError(
+            f"No DICOM image is left of {plural(len(paths), 'file')}: {'; '.join(series.notes)}."
+        )
+    groups = _find_groups(used, labels, settings, series.notes)
+    for position, header in used.items():
+        n_frames = 1 if isinstance(header, UnreadableImage) else header.n_frames
+        group = groups.get(position, "")
+        series.frames += [Frame(position, number, n_frames, group) for number in range(n_frames)]
+    series.notes += _describe_kinds(used)
+    return series
+
+
+def _parse_condition(text: str) -> tuple[str, str]:
+    keyword, equals, value = text.partition("=")
+    if not (keyword and equals):
+        raise DataError(f"Expected --where TAG=VALUE, such as Modality=MR. Received: {text!r}.")
+    if _IDENTIFYING.search(keyword):
+        raise DataError(
+            f"--where {keyword.strip()} would store an identifier of a patient with the study."
+            " Choose files by another tag, or by their folders."
+        )
+    return keyword.strip(), value.strip()
+
+
+def _reason_to_leave_out(
+    header: Header | NoImage | UnreadableImage, conditions: Sequence[tuple[str, str]]
+) -> str:
+    if isinstance(header, UnreadableImage):
+        return ""
+    if isinstance(header, NoImage):
+        return f"left out, {header.reason}"
+    for keyword, value in conditions:
+        if value not in header.values[keyword] and value != header.value(keyword):
+            return f"left out by --where {keyword}={value}"
+    asked = {keyword for keyword, _ in conditions}
+    if "ImageType" not in asked and "LOCALIZER" in header.values["ImageType"]:
+        return "left out, a localizer"
+    return ""
+
+
+def _describe_left_out(left_out: dict[str, list[str]]) -> Iterator[str]:
+    for reason, names in left_out.items():
+        yield f"{plural(len(names), 'DICOM file')} {reason}: {_shown(names)}"
+
+
+def _describe_kinds(used: dict[int, Header | UnreadableImage]) -> Iterator[str]:
+    headers = [it for it in used.values() if isinstance(it, Header)]
+    if n := sum("MOSAIC" in it.values["ImageType"] for it in headers):
+        yield f"{plural(n, 'DICOM file')} with a mosaic: all slices of a volume in one image"
+    if n := sum(it.value("BurnedInAnnotation").upper() == "YES" for it in headers):
+        yield f"{plural(n, 'DICOM file')} with text in the image, by its own word"
+    if n := sum(it.n_frames > 1 for it in headers):
+        yield f"{plural(n, 'DICOM file')} with several frames: each frame is an image"
+
+
+def _find_groups(
+    used: dict[int, Header | UnreadableImage],
+    labels: Sequence[str],
+    settings: DataSettings,
+    notes: list[str],
+) -> dict[int, str]:
+    """Return the group of each file: files that share a value of some tag are of one group.
+
+    A tag that does not tell patients apart counts only if it is asked for.
+    """
+    headers = {i: it for i, it in used.items() if isinstance(it, Header)}
+    if settings.group_from or not headers:
+        return {}
+    asked = {"auto": GROUP_TAGS, "none": ()}.get(settings.group_tag, (settings.group_tag,))
+    reasons = {tag: _why_no_groups(headers, labels, tag) for tag in asked}
+    tags = [tag for tag, reason in reasons.items() if not reason]
+    said = " and ".join(f"{tag} {reason}" for tag, reason in reasons.items() if reason)
+    if settings.group_tag in GROUP_TAGS and not tags:
+        raise DataError(f"--group-tag finds no groups: {said}.")
+    if not tags and settings.group_tag == "auto":
+        notes.append(
+            f"the images have no groups, since {said}: if several are of one patient, results are"
+            " too good (--group-from finds patients in names)"
+        )
+    if not tags and not any(it.n_frames > 1 for it in headers.values()):
+        return {}
+    indices = list(headers)
+    keys = [
+        [i, *((tag, value) for tag in tags if (value := headers[i].value(tag)))] for i in indices
+    ]
+    joined = [[indices[it] for it in group] for group in join_groups(keys)]
+    if tags:
+        largest = plural(max(map(len, joined)), "file")
+        because = f", since {said}" if said else ""
+        notes.append(
+            f"images are grouped by {', '.join(tags)}: {len(joined):,} groups, the largest of"
+            f" {largest}{because}"
+        )
+        n_missing = sum(not headers[i].value(tags[0]) for i in indices)
+        if n_missing:
+            notes.append(f"{tags[0]} is missing in {plural(n_missing, 'DICOM file')}")
+    word = GROUP_WORDS[tags[0]] if tags else "file"
+    return {i: f"{word} {number}" for number, group in enumerate(joined, 1) for i in group}
+
+
+def _why_no_groups(headers: Mapping[int, Header], labels: Sequence[str], tag: str) -> str:
+    """Return why the values of a tag do not tell patients apart; empty if they may."""
+    values = {i: value for i, it in headers.items() if (value := it.value(tag))}
+    if not values:
+        return "is missing in all files"
+    if len(set(values.values())) == 1 and len(values) == len(headers) > 1:
+        return "is the same in all files"
+    by_class = defaultdict(set)
+    for i, value in values.items():
+        by_class[labels[i]].add(value)
+    if len(by_class) > 1 and all(len(its) == 1 for its in by_class.values()):
+        return "is one for each class"
+    return ""
+
+
+def _shown(names: Sequence[str]) -> str:
+    return ", ".join(names[:N_NAMES]) + (", ..." if len(names) > N_NAMES else "")

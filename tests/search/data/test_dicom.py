@@ -1,0 +1,502 @@
+"""DICOM files: pixels as an independent reading has them, frames, filters, and groups."""
+
+import re
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import imagecodecs
+import numpy as np
+import pydicom
+import pytest
+from pydicom.data import get_testdata_file
+from pydicom.uid import (
+    ExplicitVRLittleEndian,
+    HTJ2KLossless,
+    JPEG2000Lossless,
+    JPEGBaseline8Bit,
+    JPEGExtended12Bit,
+    JPEGLosslessSV1,
+    JPEGLSLossless,
+    RLELossless,
+)
+
+from search.data import DataSettings, PreparedSet, inspect_source, prepare
+from search.data.dicom.header import Header, NoImage, read_header
+from search.data.dicom.pixels import decode_dicom
+from search.data.inference_images import PreparedImage, prepare_image
+from search.data.open_source import open_source
+from search.data.read_image import read_image
+from search.data.source_api import UnreadableImage
+from search.errors import DataError
+from tests.search.data.dicom_files import write_dicom
+
+UID = "1.2.826.0.1.3680043.8.498."
+Write = Callable[..., Path]
+
+
+@pytest.fixture
+def write(tmp_path: Path) -> Write:
+    """Write a DICOM file below `set`: `write(name, pixels, Tag=value, ...)`."""
+    return lambda name, *args, **tags: write_dicom(tmp_path / "set" / name, *args, **tags)
+
+
+def noise(seed: int, shape: tuple[int, ...] = (24, 24), dtype: str = "int16") -> np.ndarray:
+    low, high = (0, 256) if dtype == "uint8" else (0, 4096)
+    return np.random.default_rng(seed).integers(low, high, shape).astype(dtype)
+
+
+def pixels_of(path: Path, frame: int | None = None) -> np.ndarray:
+    return decode_dicom(str(path), frame).pixels
+
+
+@pytest.mark.parametrize(
+    ("tags", "expected"),
+    [
+        ({}, lambda it: it),
+        ({"RescaleSlope": 1, "RescaleIntercept": -1024}, lambda it: it - 1024.0),
+        ({"RescaleSlope": 0.5, "RescaleIntercept": 3}, lambda it: it * 0.5 + 3),
+        ({"PhotometricInterpretation": "MONOCHROME1"}, lambda it: -1.0 - it),
+        ({"PhotometricInterpretation": "MONOCHROME1", "RescaleSlope": 2, "RescaleIntercept": 10},
+         lambda it: -2.0 - 2 * it + 10),
+    ],
+    ids=["stored", "intercept", "slope", "inverted", "inverted and rescaled"],
+)  # fmt: skip
+def test_pixels_are_what_the_tags_say(
+    write: Write, tags: dict[str, Any], expected: Callable[[np.ndarray], np.ndarray]
+) -> None:
+    """Signed values of 16 bits are mirrored at -0.5, so the largest stays the largest stored."""
+    stored = noise(0)
+    found = pixels_of(write("a.dcm", stored, **tags))
+    assert found.dtype == np.float32
+    np.testing.assert_allclose(found, expected(stored.astype(float)), atol=1e-3)
+
+
+def test_one_bit_is_black_and_white(write: Write) -> None:
+    bits = np.packbits(noise(0, (16, 16), "uint8").ravel() > 99, bitorder="little")
+    tags = {"Rows": 16, "Columns": 16, "BitsAllocated": 1, "BitsStored": 1, "HighBit": 0}
+    found = {
+        kind: pixels_of(write("a.dcm", bits[None], **tags, PhotometricInterpretation=kind))
+        for kind in ("MONOCHROME1", "MONOCHROME2")
+    }
+    assert set(np.unique(found["MONOCHROME1"])) == {0, 255}
+    assert np.array_equal(found["MONOCHROME1"], 255 - found["MONOCHROME2"])
+
+
+def test_inverted_8_bits_stay_8_bits(write: Write) -> None:
+    stored = noise(0, dtype="uint8")
+    found = pixels_of(write("a.dcm", stored, PhotometricInterpretation="MONOCHROME1"))
+    assert found.dtype == np.uint8
+    assert np.array_equal(found, 255 - stored)
+
+
+def test_padding_is_as_dark_as_the_darkest_pixel(write: Write) -> None:
+    stored = noise(0) + np.int16(100)
+    stored[:5] = -2000
+    stored[5] = -1990
+    found = pixels_of(
+        write("a.dcm", stored, PixelPaddingValue=-2000, PixelPaddingRangeLimit=-1990)
+    )
+    assert found.min() == stored[6:].min()
+    assert np.array_equal(found[6:], stored[6:])
+
+
+def test_padding_with_a_wrong_sign_is_found(write: Write) -> None:
+    stored = noise(0) + np.int16(100)
+    stored[:5] = -2000
+    path = write("a.dcm", stored)
+    content = pydicom.dcmread(path)
+    content.add_new("PixelPaddingValue", "US", 63536)
+    content.save_as(path)
+    assert pixels_of(path).min() == stored[5:].min()
+
+
+def test_color_and_frames_are_read(write: Write) -> None:
+    color = noise(0, (10, 12, 3), "uint8")
+    assert np.array_equal(pixels_of(write("c.dcm", color)), color)
+    frames = noise(1, (5, 20, 30), "uint16")
+    for syntax in (ExplicitVRLittleEndian, RLELossless):
+        path = write("f.dcm", frames, syntax=syntax)
+        for number in range(5):
+            assert np.array_equal(pixels_of(path, number), frames[number])
+        assert decode_dicom(str(path)).has_pages
+        assert not decode_dicom(str(path), 0).has_pages
+
+
+@pytest.mark.parametrize(
+    ("syntax", "encode", "tolerance"),
+    [
+        (JPEGLSLossless, imagecodecs.jpegls_encode, 0),
+        (JPEGLosslessSV1, partial(imagecodecs.ljpeg_encode, bitspersample=12), 0),
+        (JPEG2000Lossless, partial(imagecodecs.jpeg2k_encode, level=0, bitspersample=12), 0),
+        (JPEGExtended12Bit, partial(imagecodecs.jpeg_encode, level=99, bitspersample=12), 9),
+    ],
+)
+def test_compressed_frames_are_those_that_were_written(
+    write: Write, syntax: str, encode: Callable[..., bytes], tolerance: float
+) -> None:
+    frames = noise(0, (3, 20, 28), "uint16")
+    tags = {"BitsStored": 12, "HighBit": 11, "RescaleSlope": 1, "RescaleIntercept": -1024}
+    path = write("a.dcm", frames, syntax=syntax, encode=encode, **tags)
+    for number in range(3):
+        found = pixels_of(path, number)
+        np.testing.assert_allclose(found, frames[number] - 1024.0, atol=tolerance)
+
+
+@pytest.mark.parametrize(
+    ("syntax", "encode"),
+    [
+        (JPEGLSLossless, imagecodecs.jpegls_encode),
+        (JPEG2000Lossless, partial(imagecodecs.jpeg2k_encode, level=0, mct=False)),
+        (ExplicitVRLittleEndian, None),
+    ],
+)
+def test_ybr_is_converted_in_every_syntax(
+    write: Write, syntax: str, encode: Callable[..., bytes] | None
+) -> None:
+    ybr = np.empty((16, 16, 3), np.uint8)
+    ybr[:] = 80, 99, 213  # Red: 200, 30, 30.
+    tags = {"PhotometricInterpretation": "YBR_FULL"}
+    found = read_image(str(write("a.dcm", ybr, syntax=syntax, encode=encode, **tags)))
+    assert not isinstance(found, UnreadableImage), found
+    assert np.abs(found.pixels[0, 0].astype(int) - (200, 30, 30)).max() <= 2
+
+
+def test_compressed_color_is_rgb(write: Write) -> None:
+    ramp = np.linspace(0, 250, 32, dtype=np.uint8)
+    color = np.stack(
+        [np.tile(ramp, (32, 1)), np.tile(ramp[:, None], 32), np.full((32, 32), 99)], -1
+    )
+    color = color.astype(np.uint8)
+    encode = partial(imagecodecs.jpeg_encode, level=98, subsampling="444")
+    tags = {"PhotometricInterpretation": "YBR_FULL_422"}
+    found = pixels_of(write("a.dcm", color, syntax=JPEGBaseline8Bit, encode=encode, **tags))
+    assert np.abs(found.astype(int) - color).max() <= 6
+
+
+@pytest.mark.parametrize(
+    ("encode", "reason"),
+    [
+        (lambda it: imagecodecs.jpegls_encode(it[:10]), r"shape \(10, 24, 1\), not \(24, 24, 1\)"),
+        (lambda it: imagecodecs.jpegls_encode(it)[:-9], "its JPEG-LS is truncated"),
+        (lambda _: b"\xff\xd8" + b"\xff" * 40, "its JPEG has no frame"),
+        (lambda it: imagecodecs.jpegls_encode(np.stack([it] * 3, -1)), r"shape \(24, 24, 3\)"),
+    ],
+    ids=["size", "truncated", "nothing", "components"],
+)
+def test_codestreams_that_lie_are_refused(
+    write: Write, encode: Callable[..., bytes], reason: str
+) -> None:
+    """A size of its own could ask for any memory; truncated JPEG-LS takes CharLS ten seconds."""
+    path = write("a.dcm", noise(0, dtype="uint16"), syntax=JPEGLSLossless, encode=encode)
+    found = read_image(str(path))
+    assert isinstance(found, UnreadableImage)
+    assert re.search(reason, found.reason)
+
+
+@pytest.mark.parametrize(
+    ("name", "dtype", "low", "high"),
+    [
+        ("CT_small.dcm", "float32", -896, 1167),
+        ("MR_small.dcm", "float32", 127, 2145),
+        ("MR_small_RLE.dcm", "float32", 127, 2145),
+        ("MR_small_bigendian.dcm", "float32", 127, 2145),
+        ("JPEG2000.dcm", "float32", None, None),
+        ("JPEG-lossy.dcm", "float32", 0, 264),
+        ("JPEG-LL.dcm", "float32", 0, 278),
+        ("examples_palette.dcm", "uint8", None, None),
+        ("examples_ybr_color.dcm", "uint8", None, None),
+    ],
+)
+def test_files_of_pydicom_are_read(
+    name: str, dtype: str, low: float | None, high: float | None
+) -> None:
+    path = get_testdata_file(name, download=False)
+    if path is None:
+        pytest.skip("this pydicom comes without the file")
+    found = decode_dicom(path, 0).pixels
+    assert found.dtype == dtype
+    if low is not None:
+        assert (found.min(), found.max()) == (low, high)
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"pixels": None}, "a DICOM file without an image"),
+        ({"NumberOfFrames": 10**7}, "its number of frames is 10000000"),
+        ({"Rows": 60000, "Columns": 60000}, "Expected images of at most"),
+        ({"Rows": 50}, "(50,24)"),
+        ({"PhotometricInterpretation": "CMYK"}, "CMYK"),
+        ({"syntax": HTJ2KLossless, "encode": lambda _: b"x"}, "is not supported: High-Throughput"),
+    ],
+    ids=["no image", "frames", "size", "short", "colors", "syntax"],
+)
+def test_files_that_cannot_be_used_say_why(
+    write: Write, change: dict[str, Any], reason: str
+) -> None:
+    pixels = change.pop("pixels", noise(0))
+    path = write("a.dcm", pixels, **change)
+    try:
+        found = read_image(str(path), 0)
+        assert isinstance(found, UnreadableImage)
+        assert reason in found.reason
+    except DataError as error:
+        assert reason in str(error)  # noqa: PT017
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning:pydicom")
+def test_damaged_files_are_unreadable(write: Write, tmp_path: Path) -> None:
+    content = write("a.dcm", noise(0)).read_bytes()
+    rng = np.random.default_rng(0)
+    path = tmp_path / "damaged.dcm"
+    for length in (0, 100, 131, 140, 300, len(content) - 10):
+        path.write_bytes(content[:length])
+        assert isinstance(read_image(str(path)), UnreadableImage), length
+    for _ in range(200):
+        damaged = bytearray(content)
+        for place in rng.integers(0, len(content), 4):
+            damaged[place] = rng.integers(256)
+        path.write_bytes(damaged)
+        try:
+            read_image(str(path))
+        except DataError:
+            continue
+
+
+def write_set(write: Write, n_patients: int = 8, n_slices: int = 4, **tags: Any) -> None:
+    """Write slices of patients, half of them healthy, without extensions."""
+    for patient in range(n_patients):
+        for number in range(n_slices):
+            write(
+                f"{'ab'[patient % 2]}/P{patient}/IM{number:04}",
+                noise(100 * patient + number),
+                PatientID=f"SECRET-{patient}",
+                PatientName=f"Doe^{patient}",
+                StudyInstanceUID=f"{UID}{patient}.{number // 2}",
+                SeriesInstanceUID=f"{UID}{patient}.{number // 2}.1",
+                **tags,
+            )
+
+
+def prepared(tmp_path: Path, **options: Any) -> PreparedSet:
+    settings = DataSettings(source=str(tmp_path / "set"), image_size=16, **options)
+    return prepare(settings, tmp_path / "cache")
+
+
+def test_patients_are_groups_by_themselves(write: Write, tmp_path: Path) -> None:
+    write_set(write)
+    source = open_source(DataSettings(source=str(tmp_path / "set")))
+    assert len({item.group for item in source.items}) == 8
+    assert source.items[0].group == "patient 1"
+    assert any("8 groups, the largest of 4 files" in it for it in source.warnings)
+    found = prepared(tmp_path)
+    groups = [set(found.groups(split) or []) for split in ("train", "val", "test")]
+    assert all(groups)
+    assert sum(map(len, groups)) == len(set.union(*groups)) == 8
+    content = found.path.read_bytes()
+    assert b"SECRET" not in content
+    assert b"Doe" not in content
+
+
+@pytest.mark.parametrize(
+    ("tags", "group", "reason"),
+    [
+        ({"PatientID": "DEV"}, "study 1", "PatientID is the same in all files"),
+        ({"PatientID": ""}, "study 1", "PatientID is missing in all files"),
+        ({"PatientID": "X", "StudyInstanceUID": f"{UID}1"}, "series 1", "StudyInstanceUID is the"),
+    ],
+    ids=["same", "missing", "same study"],
+)
+def test_identifiers_that_tell_no_patients_apart_are_noticed(
+    write: Write, tmp_path: Path, tags: dict[str, str], group: str, reason: str
+) -> None:
+    for patient in range(8):
+        for number in range(4):
+            values = {
+                "PatientID": f"P{patient}",
+                "StudyInstanceUID": f"{UID}{patient}",
+                "SeriesInstanceUID": f"{UID}{patient}.1",
+            }
+            write(
+                f"{'ab'[patient % 2]}/{patient}{number}",
+                noise(9 * patient + number),
+                **values | tags,
+            )
+    source = open_source(DataSettings(source=str(tmp_path / "set")))
+    assert source.items[0].group == group
+    assert any(reason in it for it in source.warnings)
+
+
+def test_one_patient_for_each_class_is_no_group(write: Write, tmp_path: Path) -> None:
+    for name in "ab":
+        for number in range(6):
+            write(
+                f"{name}/{number}",
+                noise(number + 10 * ord(name)),
+                PatientID=name,
+                StudyInstanceUID=UID + str(ord(name)),
+                SeriesInstanceUID=f"{UID}{ord(name)}.1",
+            )
+    source = open_source(DataSettings(source=str(tmp_path / "set")))
+    assert {item.group for item in source.items} == {""}
+    assert any("PatientID is one for each class" in it for it in source.warnings)
+    with pytest.raises(DataError, match="--group-tag finds no groups: PatientID is one"):
+        open_source(DataSettings(source=str(tmp_path / "set"), group_tag="PatientID"))
+
+
+def test_files_are_chosen_by_tags(write: Write, tmp_path: Path) -> None:
+    for name in "ab":
+        for number in range(6):
+            write(
+                f"{name}/{number}.dcm",
+                noise(number + 10 * ord(name)),
+                Modality="MR" if number < 4 else "CT",
+                ImageType=["ORIGINAL", "PRIMARY", "LOCALIZER" if number == 0 else "M"],
+            )
+    write("a/report.dcm", None)
+    directory = Path(get_testdata_file("dicomdirtests/DICOMDIR", download=False) or "")
+    (tmp_path / "set" / "a" / "DICOMDIR").write_bytes(directory.read_bytes())
+    where = str(tmp_path / "set")
+    assert len(open_source(DataSettings(source=where)).items) == 10
+    chosen = open_source(DataSettings(source=where, where=("Modality=MR",)))
+    assert len(chosen.items) == 6
+    notes = " ".join(chosen.warnings)
+    assert "2 DICOM files left out, a localizer: a/0.dcm, b/0.dcm" in notes
+    assert "1 DICOM file left out, a DICOM file without an image: a/report.dcm" in notes
+    assert "1 DICOM file left out, a DICOM directory, not an image: a/DICOMDIR" in notes
+    assert "4 DICOM files left out by --where Modality=MR" in notes
+    localizers = open_source(DataSettings(source=where, where=("ImageType=LOCALIZER",)))
+    assert [it.name for it in localizers.items] == ["a/0.dcm", "b/0.dcm"]
+    for condition, message in (
+        ("PatientID=SECRET-1", "would store an identifier of a patient"),
+        ("Modality=PT", "No DICOM image is left of 14 files"),
+        ("Modalty=MR", "Expected keywords of DICOM tags for --where.*'Modalty'"),
+        ("Modality", "Expected --where TAG=VALUE"),
+    ):
+        with pytest.raises(DataError, match=message):
+            open_source(DataSettings(source=where, where=(condition,)))
+
+
+@pytest.mark.parametrize("group_tag", ["auto", "none"])
+def test_frames_stay_together_without_identifiers(
+    write: Write, tmp_path: Path, group_tag: str
+) -> None:
+    for number in range(8):
+        frames = noise(number, (3, 20, 20), "uint16")
+        write(f"{'ab'[number % 2]}/{number}.dcm", frames, PatientID="DEV")
+    found = prepared(tmp_path, group_tag=group_tag)
+    groups = [set(found.groups(split) or []) for split in ("train", "val", "test")]
+    assert sum(map(len, groups)) == len(set.union(*groups)) == 8
+
+
+def test_files_that_share_any_identifier_stay_together(write: Write, tmp_path: Path) -> None:
+    """A patient without a number in one file, or with a number for each file, is not divided."""
+    for patient in range(8):
+        for number in range(4):
+            tags = {"PatientID": f"P{patient}", "StudyInstanceUID": f"{UID}{patient}.{number}"}
+            if patient == 0 and number == 3:
+                tags = {"StudyInstanceUID": f"{UID}{patient}.0"}
+            if patient == 1:
+                tags = {"PatientID": f"Q{number}", "SeriesInstanceUID": f"{UID}1.9"}
+            name = f"{'ab'[patient % 2]}/{patient}{number}"
+            write(name, noise(9 * patient + number), **tags)
+    source = open_source(DataSettings(source=str(tmp_path / "set")))
+    by_patient = {}
+    for item in source.items:
+        by_patient.setdefault(item.name[2], set()).add(item.group)
+    assert all(len(groups) == 1 for groups in by_patient.values())
+    assert len(set.union(*by_patient.values())) == 8
+
+
+def test_dicom_of_a_manifest_has_groups(write: Write, tmp_path: Path) -> None:
+    write_set(write)
+    names = sorted(it.relative_to(tmp_path) for it in (tmp_path / "set").rglob("IM*"))
+    table = tmp_path / "table.csv"
+    table.write_text("path,label\n" + "".join(f"{it},{it.parts[1]}\n" for it in names))
+    source = open_source(DataSettings(source=str(table)))
+    assert len({item.group for item in source.items}) == 8
+
+
+def test_frames_are_images_of_one_group(write: Write, tmp_path: Path) -> None:
+    for patient in range(8):
+        write(
+            f"{'ab'[patient % 2]}/{patient}.dcm",
+            noise(patient, (3, 20, 20), "uint16"),
+            PatientID=f"P{patient}",
+        )
+    source = open_source(DataSettings(source=str(tmp_path / "set")))
+    assert len(source.items) == 24
+    assert [it.name for it in source.items[:2]] == ["a/0.dcm#1", "a/0.dcm#2"]
+    assert source.items[0].group == source.items[2].group != source.items[3].group
+    found = prepared(tmp_path)
+    assert sum(found.counts.values()) == 24
+    assert not any("several pages" in it for it in found.metadata["warnings"])
+
+
+def test_options_of_dicom_have_no_meaning_without_it(tmp_path: Path) -> None:
+    from PIL import Image
+
+    for name in "ab":
+        (tmp_path / name).mkdir()
+        Image.fromarray(noise(0, dtype="uint8")).save(tmp_path / name / "1.png")
+    for options, flag in (({"where": ("a=b",)}, "where"), ({"group_tag": "none"}, "group-tag")):
+        with pytest.raises(DataError, match=f"--{flag} has no meaning"):
+            open_source(DataSettings(source=str(tmp_path), **options))
+
+
+def test_window_is_in_the_units_of_the_scanner(write: Write, tmp_path: Path) -> None:
+    """Air and bone of a CT, stored with different intercepts, are the same grey."""
+    for i in range(12):
+        intercept = -1024 if i % 2 else -1000
+        values = np.full((20, 20), -160 - intercept, np.int16)
+        values[:10] = 240 - intercept
+        values[0, :10] = noise(i, (10,))
+        write(
+            f"{'ab'[i % 2]}/{i}",
+            values,
+            RescaleSlope=1,
+            RescaleIntercept=intercept,
+            PatientID=f"P{i}",
+        )
+    found = prepared(tmp_path, window="40/400")
+    images = found.images("train")
+    assert images[:, 15].max() == 0
+    assert images[:, 5].min() == 255
+
+
+def test_prediction_sees_what_training_saw(write: Write, tmp_path: Path) -> None:
+    write_set(write, RescaleSlope=2, RescaleIntercept=-500)
+    found = prepared(tmp_path)
+    trained = [image.tobytes() for split in found.counts for image in found.images(split)]
+    files = [it for it in (tmp_path / "set").rglob("IM*") if it.is_file()]
+    assert len(files) == len(trained) == 32
+    for path in files:
+        image = prepare_image(path, 16, 1, "auto", found.pixel_range, fit=found.fit)
+        assert isinstance(image, PreparedImage)
+        assert image.pixels.tobytes() in trained
+
+
+def test_inspect_of_dicom_says_what_is_there(write: Write, tmp_path: Path) -> None:
+    write_set(write, BurnedInAnnotation="YES")
+    found = inspect_source(DataSettings(source=str(tmp_path / "set")))
+    assert (found.n_groups, found.n_largest_group) == (8, 4)
+    assert found.pixel_types == {"float32": 32}
+    assert any("32 DICOM files with text in the image" in it for it in found.warnings)
+
+
+def test_headers_of_odd_files(write: Write, tmp_path: Path) -> None:
+    assert isinstance(read_header(str(write("a", noise(0)))), Header)
+    assert isinstance(read_header(str(write("b", None))), NoImage)
+    (tmp_path / "c").write_bytes(bytes(500))
+    assert isinstance(read_header(str(tmp_path / "c")), UnreadableImage)
+
+
+def test_folder_of_unreadable_files_is_refused(tmp_path: Path) -> None:
+    for name in "ab":
+        (tmp_path / name).mkdir()
+        for number in range(3):
+            (tmp_path / name / f"{number}.dcm").write_bytes(b"x" * number)
+    with pytest.raises(DataError, match="None of the 3 images of class 'a' can be read"):
+        prepare(DataSettings(source=str(tmp_path)), tmp_path / "cache")
