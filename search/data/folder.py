@@ -8,9 +8,8 @@ from search.data.groups import find_groups
 from search.data.image_files import FileOnDisk, ImageFiles
 from search.data.layout import LabeledFile, read_layout
 from search.data.listing import FileListing, list_files
-from search.data.settings import DataSettings
+from search.data.settings import DataSettings, no_meaning
 from search.data.source_api import Item, Progress
-from search.errors import DataError
 
 
 class FolderSource:
@@ -70,10 +69,7 @@ def _find_images(
     if not are_dicom:
         for key in ("where", "group_tag"):
             if getattr(settings, key) not in ((), "auto"):
-                raise DataError(
-                    f"--{key.replace('_', '-')} has no meaning for {settings.source}, which has no"
-                    " DICOM files: leave it out."
-                )
+                raise no_meaning(settings, key, "which has no DICOM files")
         return [FolderImage(it, it.file.name) for it in labeled]
     from search.data.dicom.series import read_series
 

@@ -10,8 +10,8 @@ from search.data.groups import find_groups
 from search.data.image_files import FileOnDisk, ImageFiles
 from search.data.manifest_columns import find_columns
 from search.data.manifest_rows import RowReader
-from search.data.read_image import may_be_dicom
-from search.data.settings import DataSettings
+from search.data.read_image import is_dicom, may_be_dicom
+from search.data.settings import DataSettings, no_meaning
 from search.data.source_api import Item
 from search.data.tables import read_table
 from search.errors import DataError
@@ -70,16 +70,18 @@ def _groups_of_dicom(
     notes: list[str],
 ) -> list[str]:
     """Return the groups that DICOM files have by themselves; other files have none."""
-    places = [i for i, (file, *_) in enumerate(rows) if may_be_dicom(file.path)]
+    paths = [it.path if it.path.startswith("/") else f"{root}/{it.path}" for it, *_ in rows]
+    places = [i for i, path in enumerate(paths) if may_be_dicom(path) and is_dicom(path)]
     groups = [""] * len(rows)
     if places:
-        from search.data.dicom.series import read_series
+        from search.data.dicom.series import read_groups
 
-        names = [rows[i][0].path for i in places]
-        paths = [name if name.startswith("/") else f"{root}/{name}" for name in names]
-        labels = [rows[i][1] for i in places]
-        series = read_series(paths, names, labels, settings.model_copy(update={"where": ()}))
-        notes += series.notes
-        for frame in series.frames:
-            groups[places[frame.position]] = frame.group
+        found, said = read_groups(
+            [paths[i] for i in places], [rows[i][1] for i in places], settings
+        )
+        notes += said
+        for i, group in zip(places, found, strict=True):
+            groups[i] = group
+    elif settings.group_tag != "auto":
+        raise no_meaning(settings, "group_tag", "which lists no DICOM files")
     return groups

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from search.data.class_choice import choose_classes
-from search.data.settings import DEMO, DataSettings
+from search.data.settings import DEMO, DataSettings, no_meaning
 from search.data.source_api import Progress, Source
 from search.data.tables import EXTENSIONS as TABLES
 from search.errors import DataError
@@ -22,8 +22,8 @@ EXPECTED = (
 
 _UNUSED: Mapping[str, tuple[str, ...]] = {
     "folder": tuple(it for it in MANIFEST_KEYS if it != "where"),  # It may have DICOM files.
-    "npz": (*MANIFEST_KEYS, "exclude", "group_from"),
-    DEMO: (*MANIFEST_KEYS, "exclude", "group_from"),
+    "npz": (*MANIFEST_KEYS, "exclude", "group_from", "group_tag"),
+    DEMO: (*MANIFEST_KEYS, "exclude", "group_from", "group_tag"),
 }
 """Settings that say nothing of a kind of source: giving them is a mistake."""
 
@@ -39,10 +39,8 @@ def open_source(settings: DataSettings, progress: Progress | None = None) -> Sou
     except OSError as error:
         raise DataError(f"Cannot open {settings.source}: {error.strerror}.") from error
     for key in _UNUSED.get(source.kind, ()):
-        if getattr(settings, key):
-            raise DataError(
-                f"--{key.replace('_', '-')} has no meaning for {settings.source}: leave it out."
-            )
+        if getattr(settings, key) != DataSettings.model_fields[key].default:
+            raise no_meaning(settings, key)
     return choose_classes(source, settings)
 
 

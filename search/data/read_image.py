@@ -39,15 +39,10 @@ def read_image(path: str, frame: int | None = None) -> Decoded | UnreadableImage
         return UnreadableImage(describe_decode_error(error))
 
 
-def has_no_extension(name: str) -> bool:
-    """Whether a name ends like those that scanners give: `IM000001`, `1.2.840.113619.2`."""
-    extension = os.path.splitext(name)[1]  # noqa: PTH122
-    return not extension or extension[1:].isdigit()
-
-
 def may_be_dicom(name: str) -> bool:
-    """Whether a file may be DICOM by its name."""
-    return os.path.splitext(name)[1].lower() in DICOM or has_no_extension(name)  # noqa: PTH122
+    """Whether a name ends as DICOM, or like those of scanners: `IM0001`, `1.2.840.113619.2`."""
+    extension = os.path.splitext(name)[1].lower()  # noqa: PTH122
+    return extension in DICOM or not extension or extension[1:].isdigit()
 
 
 def is_dicom(path: str) -> bool:

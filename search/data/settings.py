@@ -7,6 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validat
 
 from search import defaults
 from search.data.pixel_values import OWN, parse_window
+from search.errors import DataError
 
 DEMO = "demo"
 """The built-in source; a folder of that name is `./demo`."""
@@ -187,3 +188,9 @@ class DataSettings(BaseModel):
                 f" Received: {list(split)}."
             )
         return split
+
+
+def no_meaning(settings: DataSettings, key: str, why: str = "") -> DataError:
+    """Return the error for a setting that says nothing of its kind of source."""
+    source = f"{settings.source}, {why}" if why else settings.source
+    return DataError(f"--{key.replace('_', '-')} has no meaning for {source}: leave it out.")

@@ -5,7 +5,7 @@ Images of one group stay in one split, and so do images that are duplicates or n
 
 from collections import Counter, defaultdict
 from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -36,7 +36,7 @@ class Candidates:
     items: Sequence[Item]
     images: DuplicateFilter
     broken: Mapping[str, str]
-    together: Sequence[Twins] = field(default=())
+    together: Sequence[Twins]
 
 
 def make_splits(

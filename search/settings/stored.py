@@ -131,7 +131,7 @@ def load_baseline(store: Store, study: str) -> float | None:
     if record.is_optuna_only:
         return None
     try:
-        return StudySettings.load(store, study).baseline
+        return StudySettings.read(record.settings).baseline
     except StudyMismatchError:
         return None
 

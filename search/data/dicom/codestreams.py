@@ -7,7 +7,6 @@ Source: https://pydicom.github.io/pydicom/3.0/guides/decoding/decoder_plugins.ht
 """
 
 import struct
-from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from numpy.typing import NDArray
@@ -54,7 +53,7 @@ def decode_frame(source: bytes, runner: "DecodeRunner") -> bytes:
     shape, expected = find_shape(source), (runner.rows, runner.columns, runner.samples_per_pixel)
     if shape != expected:
         raise ValueError(f"its compressed frame has the shape {shape}, not {expected}")
-    pixels = _DECODERS[syntax](source, colors)
+    pixels = _decode(source, syntax, colors)
     n_samples = pixels.shape[2] if pixels.ndim == 3 else 1
     if (*pixels.shape[:2], n_samples) != expected:
         raise ValueError(f"its compressed frame has the shape {pixels.shape}")
@@ -66,48 +65,26 @@ def decode_frame(source: bytes, runner: "DecodeRunner") -> bytes:
     return pixels.astype(pixels.dtype.newbyteorder("<"), copy=False).tobytes()
 
 
-def _jpeg(source: bytes, colors: str) -> NDArray[Any]:
+def _decode(source: bytes, syntax: str, colors: str) -> NDArray[Any]:
     import imagecodecs
 
-    if source.count(_START_OF_SCAN) > MAX_SCANS:
+    if syntax in JPEG_LOSSLESS:
+        pixels = imagecodecs.jpegsof3_decode(source)
+    elif syntax in JPEG_2000:
+        pixels = imagecodecs.jpeg2k_decode(source)
+    elif syntax in JPEG_LS:
+        if not source.rstrip(b"\0").endswith(_END_OF_JPEG):  # CharLS looks for it for ten seconds.
+            raise ValueError("its JPEG-LS is truncated")
+        pixels = imagecodecs.jpegls_decode(source)
+    elif source.count(_START_OF_SCAN) > MAX_SCANS:
         raise ValueError(f"its JPEG has more than {MAX_SCANS} scans")
-    if colors.startswith("MONOCHROME") or colors == "PALETTE COLOR":
-        return _array(imagecodecs.jpeg_decode(source))
-    stored = "RGB" if colors == "RGB" else "YCBCR"
-    return _array(imagecodecs.jpeg_decode(source, colorspace=stored, outcolorspace="RGB"))
-
-
-def _jpeg_lossless(source: bytes, _: str) -> NDArray[Any]:
-    import imagecodecs
-
-    return _array(imagecodecs.jpegsof3_decode(source))
-
-
-def _jpeg_ls(source: bytes, _: str) -> NDArray[Any]:
-    import imagecodecs
-
-    if not source.rstrip(b"\0").endswith(_END_OF_JPEG):  # CharLS looks for it for ten seconds.
-        raise ValueError("its JPEG-LS is truncated")
-    return _array(imagecodecs.jpegls_decode(source))
-
-
-def _jpeg_2000(source: bytes, _: str) -> NDArray[Any]:
-    import imagecodecs
-
-    return _array(imagecodecs.jpeg2k_decode(source))
-
-
-def _array(pixels: Any) -> NDArray[Any]:
+    elif colors.startswith("MONOCHROME") or colors == "PALETTE COLOR":
+        pixels = imagecodecs.jpeg_decode(source)
+    else:
+        stored = "RGB" if colors == "RGB" else "YCBCR"
+        pixels = imagecodecs.jpeg_decode(source, colorspace=stored, outcolorspace="RGB")
     found: NDArray[Any] = pixels
     return found
-
-
-_DECODERS: Mapping[str, Callable[[bytes, str], NDArray[Any]]] = {
-    **dict.fromkeys(JPEG, _jpeg),
-    **dict.fromkeys(JPEG_LOSSLESS, _jpeg_lossless),
-    **dict.fromkeys(JPEG_LS, _jpeg_ls),
-    **dict.fromkeys(JPEG_2000, _jpeg_2000),
-}
 
 
 def _shape_of_jpeg(source: bytes) -> tuple[int, int, int]:

@@ -59,7 +59,7 @@ def has_magic(path: str) -> bool:
         return file.read(PREAMBLE + len(MAGIC))[PREAMBLE:] == MAGIC
 
 
-def import_pydicom(path: str) -> Any:
+def import_pydicom(path: str = "DICOM files") -> Any:
     """Import pydicom, with its checks of values that nobody uses off.
 
     Raises:
@@ -86,7 +86,7 @@ def dicom_errors(path: str) -> tuple[type[Exception], ...]:
 
 def check_keywords(keywords: Iterable[str]) -> None:
     """Raise `DataError` if a name is not the keyword of a DICOM tag."""
-    import_pydicom("DICOM files")
+    import_pydicom()
     from pydicom.datadict import tag_for_keyword
 
     for keyword in keywords:

@@ -82,7 +82,7 @@ def _decode(path: str, number: int) -> tuple[NDArray[Any], "Dataset"]:
 
 def _add_decoder(syntax: str) -> None:
     """Tell pydicom of the decoder of a transfer syntax, once."""
-    decoder = import_pydicom("it").pixels.get_decoder(syntax)
+    decoder = import_pydicom().pixels.get_decoder(syntax)
     with _adding:
         if DECODERS[syntax] not in decoder.available_plugins:
             decoder.add_plugin(DECODERS[syntax], PLUGIN)
@@ -93,7 +93,7 @@ def _as_measured(
 ) -> NDArray[Any]:
     kind = dataset.PhotometricInterpretation
     if kind == PALETTE:
-        colors = import_pydicom("it").pixels.apply_color_lut(stored, dataset)[..., :3]
+        colors = import_pydicom().pixels.apply_color_lut(stored, dataset)[..., :3]
         levels: NDArray[Any] = colors >> 8 if colors.max() > LARGEST_8_BIT else colors
         return levels.astype(np.uint8)
     if header.n_samples == 3:
@@ -128,7 +128,7 @@ def _find_padding(stored: NDArray[Any], dataset: "Dataset") -> NDArray[np.bool_]
 def _rescale(stored: NDArray[Any], dataset: "Dataset", frame: int) -> NDArray[Any]:
     """Apply the modality's table, or slope and intercept, to stored values."""
     if dataset.get("ModalityLUTSequence"):
-        return np.asarray(import_pydicom("it").pixels.apply_modality_lut(stored, dataset))
+        return np.asarray(import_pydicom().pixels.apply_modality_lut(stored, dataset))
     slope, intercept = _find_rescale(dataset, frame)
     if (slope, intercept) == (1.0, 0.0):
         return stored

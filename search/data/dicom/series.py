@@ -52,23 +52,16 @@ def read_series(
     settings: DataSettings,
     progress: Progress | None = None,
 ) -> Series:
-    """Read the headers of files, in parallel, and return their images.
+    """Read the headers of files, in parallel, and return the images that are used.
 
     A file without a header that can be read stays an image, so that it is counted as broken.
 
     Raises:
-        DataError: If nothing fits `where`, a tag is unknown, or a group tag is not in all files.
+        DataError: If nothing fits `where`, a tag is unknown, or the group tag finds no groups.
     """
     conditions = [_parse_condition(text) for text in settings.where]
     check_keywords(keyword for keyword, _ in conditions)
-    keywords = [keyword for keyword, _ in conditions]
-    chunks = [paths[i : i + FILES_AT_ONCE] for i in range(0, len(paths), FILES_AT_ONCE)]
-    headers: list[Header | NoImage | UnreadableImage] = []
-    with decoder_warnings():
-        for part in map_chunks(lambda some: [read_header(it, keywords) for it in some], chunks):
-            headers += part
-            if progress:
-                progress(len(headers), len(paths), "headers")
+    headers = _read_headers(paths, [keyword for keyword, _ in conditions], progress)
     series = Series()
     used: dict[int, Header | UnreadableImage] = {}
     left_out: dict[str, list[str]] = defaultdict(list)
@@ -90,6 +83,33 @@ def read_series(
         series.frames += [Frame(position, number, n_frames, group) for number in range(n_frames)]
     series.notes += _describe_kinds(used)
     return series
+
+
+def read_groups(
+    paths: Sequence[str], labels: Sequence[str], settings: DataSettings
+) -> tuple[list[str], list[str]]:
+    """Return the group of each of some files, empty for none, and notes on them.
+
+    Raises:
+        DataError: If the group tag finds no groups.
+    """
+    headers = dict(enumerate(_read_headers(paths)))
+    notes: list[str] = []
+    groups = _find_groups(headers, labels, settings, notes)
+    return [groups.get(i, "") for i in range(len(paths))], notes
+
+
+def _read_headers(
+    paths: Sequence[str], keywords: Sequence[str] = (), progress: Progress | None = None
+) -> list[Header | NoImage | UnreadableImage]:
+    chunks = [paths[i : i + FILES_AT_ONCE] for i in range(0, len(paths), FILES_AT_ONCE)]
+    headers: list[Header | NoImage | UnreadableImage] = []
+    with decoder_warnings():
+        for part in map_chunks(lambda some: [read_header(it, keywords) for it in some], chunks):
+            headers += part
+            if progress:
+                progress(len(headers), len(paths), "headers")
+    return headers
 
 
 def _parse_condition(text: str) -> tuple[str, str]:
@@ -136,14 +156,14 @@ def _describe_kinds(used: dict[int, Header | UnreadableImage]) -> Iterator[str]:
 
 
 def _find_groups(
-    used: dict[int, Header | UnreadableImage],
+    used: Mapping[int, Header | NoImage | UnreadableImage],
     labels: Sequence[str],
     settings: DataSettings,
     notes: list[str],
 ) -> dict[int, str]:
     """Return the group of each file: files that share a value of some tag are of one group.
 
-    A tag that does not tell patients apart counts only if it is asked for.
+    A tag that does not tell patients apart does not count; asking for one is an error.
     """
     headers = {i: it for i, it in used.items() if isinstance(it, Header)}
     if settings.group_from or not headers:
