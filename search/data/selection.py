@@ -81,8 +81,14 @@ def select(source: Source, settings: DataSettings, inspect: Inspector) -> Select
     quotas = class_quotas(source, settings)
     for split in SPLIT_PRECEDENCE:
         draw.sample_split(split, quotas, rng)
-    twins, unchecked = _find_twins(draw)
+    twins, notes = _find_twins(draw)
+    n_exact = len(draw.images.duplicates)
     guard_splits(twins, draw.images, source.items, settings)
+    if n_near := len(draw.images.duplicates) - n_exact:
+        are = "image was" if n_near == 1 else "images were"
+        notes.append(
+            f"{n_near:,} {are} left out by --fix-leaks: near duplicates are in another split"
+        )
     together = twins_kept_together(twins, draw.images.infos, source.items, settings)
     candidates = Candidates(source.items, draw.images, draw.broken, together)
     splits = make_splits(candidates, source, settings)
@@ -94,7 +100,7 @@ def select(source: Source, settings: DataSettings, inspect: Inspector) -> Select
         duplicates=draw.images.duplicates,
         conflicts=[tuple(names) for names in draw.images.conflicts.values()],
         n_leaks=n_leaks(twins, splits),
-        leak_warnings=[*describe_twins(twins, splits, source.items), *unchecked],
+        leak_warnings=[*notes, *describe_twins(twins, splits, source.items)],
         infos=infos,
         has_color=_is_color_set(source.items, infos),
     )

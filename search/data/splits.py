@@ -15,6 +15,7 @@ from search.data.near_duplicates import Twins
 from search.data.settings import DataSettings
 from search.data.source_api import SPLITS, Item, Source
 from search.errors import DataError
+from spaces.wording import plural
 
 MIN_IMAGES_PER_CLASS = 3
 """One for each split, if splits are made."""
@@ -182,12 +183,18 @@ def _missing_class_message(
         if n_broken or n_twins or n_conflicting
         else ""
     )
-    n_groups = len({item.group for item in source.items if item.label == label} - {""})
-    if n_groups and not has_own:
+    kept = [
+        i
+        for part in ("", "train")
+        for i in candidates.images.kept(part)
+        if source.items[i].label == label
+    ]
+    n_groups = len(join_groups(list(_keys(kept, candidates).values())))
+    if n_groups < len({candidates.images.infos[i].digest for i in kept}) and not has_own:
         return (
             f"Class {name!r} has no image for the split {split!r}{left_out}: its {n_listed} images"
-            f" are of {n_groups} groups, which stay whole. Add images of others, or remove the"
-            " class."
+            f" are of {plural(n_groups, 'group')}, which stay whole: those of a patient, and near"
+            " duplicates. Add images of others, or remove the class."
         )
     if has_own:
         return (

@@ -157,7 +157,7 @@ def test_patient_on_both_sides_of_given_splits_is_refused(
 
 def test_class_of_one_patient_is_refused(make_folder: MakeFolder, cache_dir: Path) -> None:
     root = make_folder({**patients(8), "c/patient99": 9})
-    message = r"Class 'c' has no image for the split 'val': its 9 images are of 1 groups"
+    message = r"Class 'c' has no image for the split 'val': its 9 images are of 1 group, which"
     with pytest.raises(DataError, match=message):
         prepare_patients(root, cache_dir)
 

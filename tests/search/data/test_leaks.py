@@ -84,6 +84,7 @@ def test_fixed_leaks_are_taken_out_of_training_and_allowed_ones_are_counted(
         ["val/a/024.png", "test/a/032.png"],
     ]
     assert fixed.metadata["n_leaks"] == 0
+    assert fixed.metadata["warnings"][0].startswith("4 images were left out by --fix-leaks")
     allowed = prepared(source, tmp_path, allow_leaks=True)
     assert allowed.counts == {"train": N // 2, "val": N // 4, "test": N // 4}
     assert allowed.metadata["n_leaks"] == 5
@@ -147,6 +148,16 @@ def test_twins_of_everything_in_training_are_an_error_of_ours(tmp_path: Path) ->
     source = write(tmp_path / "set", images, [*places, "train/b"])
     with pytest.raises(DataError, match="of class 'a' in 'train'"):
         prepared(source, tmp_path, fix_leaks=True)
+
+
+def test_class_of_near_duplicates_alone_is_refused_as_such(tmp_path: Path) -> None:
+    images = draw_textures(12)
+    for i in range(2, 10, 2):
+        images[i] = np.clip(images[0] * (0.9 + 0.01 * i) + i, 0, 255).astype(np.uint8)
+    images[10] = images[0][::-1]
+    source = write(tmp_path / "set", images, ["ab"[i % 2] for i in range(12)])
+    with pytest.raises(DataError, match=r"its 6 images are of 1 group, .* near duplicates\."):
+        prepared(source, tmp_path)
 
 
 def test_few_images_with_copies_can_be_split(tmp_path: Path) -> None:
