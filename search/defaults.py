@@ -9,6 +9,7 @@ IMAGE_SIZE = 32
 COLOR: Final = "auto"
 RESIZE: Final = "auto"
 WINDOW = "auto"
+SLICES = "axial"
 MAX_IMAGES = 3000
 SPLIT = (0.7, 0.15, 0.15)
 SEED = 0

@@ -98,6 +98,22 @@ _OPTIONS: Mapping[str, Any] = {
         metavar="TAG",
         show_default="auto, the first that tells patients apart",
     ),
+    "slices": _option(
+        str,
+        "Slices of NIfTI files and MetaImages that are images: axial, coronal or sagittal, with a "
+        "range and a step.",
+        metavar="AXIS[:A%-B%][:every N]",
+        show_default=defaults.SLICES,
+    ),
+    "volume": _option(
+        int, "Which volume is used of files that have several.", metavar="N", show_default="1"
+    ),
+    "masks": _option(
+        str,
+        "Pattern of the masks of volumes: slices with a marked voxel are a class.",
+        metavar="PATTERN",
+        show_default="none",
+    ),
     "path_column": _option(
         str,
         "Column of a manifest with the images.",
@@ -187,9 +203,9 @@ _OPTIONS: Mapping[str, Any] = {
 STUDY_OPTIONS = tuple(_OPTIONS)
 DATA_OPTIONS = (
     "image_size", "color", "resize", "window", "classes", "merge", "exclude", "group_from",
-    "group_tag", "path_column", "label_column", "group_column", "split_column", "root", "where",
-    "positive", "separator", "max_images", "split", "seed", "strict",
-    "allow_leaks", "fix_leaks",
+    "group_tag", "slices", "volume", "masks", "path_column", "label_column", "group_column",
+    "split_column", "root", "where", "positive", "separator", "max_images", "split", "seed",
+    "strict", "allow_leaks", "fix_leaks",
 )  # fmt: skip
 LISTS = ("families", "backbones", "classes", "exclude", "where")
 """Options whose values are separated by commas."""

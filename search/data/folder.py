@@ -1,5 +1,6 @@
 """Images from a folder, whose subfolders name their classes."""
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -7,7 +8,8 @@ from typing import NamedTuple
 from search.data.groups import find_groups
 from search.data.image_files import FileOnDisk, ImageFiles
 from search.data.layout import LabeledFile, read_layout
-from search.data.listing import FileListing, list_files
+from search.data.listing import FileListing, ImageFile, list_files
+from search.data.read_image import Frame, frame_name, frame_number
 from search.data.settings import DataSettings, no_meaning
 from search.data.source_api import Item, Progress
 
@@ -22,10 +24,13 @@ class FolderSource:
     ) -> None:
         """List the images; raise `DataError` if their folders are not those of classes."""
         listing = list_files(root, settings.exclude)
-        named = [*settings.classes, *(it for names in settings.merge.values() for it in names)]
-        layout = read_layout(root, listing.files, named if settings.classes else ())
-        self.warnings = [*layout.notes, *_describe_left_out(listing)]
-        images = _find_images(root, layout.images, settings, self.warnings, progress)
+        self.warnings = list(_describe_left_out(listing))
+        if settings.masks:
+            images = _label_by_masks(root, listing.files, settings, self.warnings, progress)
+        else:
+            labeled = _label_by_folders(root, listing.files, settings, self.warnings)
+            images = _find_images(root, labeled, settings, self.warnings, progress)
+        images.sort(key=lambda it: (it.labeled.file.parts, frame_number(it.frame)))
         self.classes = tuple(sorted({image.labeled.class_name for image in images}))
         labels = {name: label for label, name in enumerate(self.classes)}
         pattern = settings.group_from
@@ -36,11 +41,13 @@ class FolderSource:
             Item(it.name, labels[it.labeled.class_name], it.labeled.split, it.group)
             for it in images
         ]
+        n_used = Counter(it.labeled.file.parts for it in images)
         self._files = ImageFiles(
             root,
             [
-                FileOnDisk(file.name, file.size, file.modified_ns, frame)
-                for (file, _, _), _, frame, _ in images
+                FileOnDisk(file.name, file.size, file.modified_ns, it.frame, n_used[file.parts])
+                for it in images
+                for file in (it.labeled.file,)
             ],
         )
         self.identity = self._files.identity
@@ -53,8 +60,17 @@ class FolderImage(NamedTuple):
 
     labeled: LabeledFile
     name: str
-    frame: int | None = None
+    frame: Frame = None
     group: str = ""
+
+
+def _label_by_folders(
+    root: Path, files: Sequence[ImageFile], settings: DataSettings, notes: list[str]
+) -> Sequence[LabeledFile]:
+    named = [*settings.classes, *(it for names in settings.merge.values() for it in names)]
+    layout = read_layout(root, files, named if settings.classes else ())
+    notes += layout.notes
+    return layout.images
 
 
 def _find_images(
@@ -64,29 +80,63 @@ def _find_images(
     notes: list[str],
     progress: Progress | None,
 ) -> list[FolderImage]:
-    """Return the images in files: one of each, but the frames that are used of DICOM files."""
+    """Return the images in files: the used frames of DICOM, slices of volumes, one of others."""
     are_dicom = [it for it in labeled if it.file.is_dicom]
-    if not are_dicom:
-        for key in ("where", "group_tag"):
-            if getattr(settings, key) not in ((), "auto"):
-                raise no_meaning(settings, key, "which has no DICOM files")
-        return [FolderImage(it, it.file.name) for it in labeled]
-    from search.data.dicom.series import read_series
+    are_volumes = [it for it in labeled if it.file.is_volume]
+    for are_there, what, keys in (
+        (are_dicom, "DICOM files", ("where", "group_tag")),
+        (are_volumes, "NIfTI files or MetaImages", ("slices", "volume")),
+    ):
+        for key in keys:
+            if not are_there and getattr(settings, key) != DataSettings.model_fields[key].default:
+                raise no_meaning(settings, key, f"which has no {what}")
+    found = [
+        FolderImage(it, it.file.name)
+        for it in labeled
+        if not (it.file.is_dicom or it.file.is_volume)
+    ]
+    if are_dicom:
+        from search.data.dicom.series import read_series
 
-    series = read_series(
-        [f"{root}/{it.file.name}" for it in are_dicom],
-        [it.file.name for it in are_dicom],
-        [it.class_name for it in are_dicom],
-        settings,
-        progress,
-    )
-    notes += series.notes
-    found = [FolderImage(it, it.file.name) for it in labeled if not it.file.is_dicom]
-    for position, number, n_frames, group in series.frames:
-        file = are_dicom[position]
-        name = f"{file.file.name}#{number + 1}" if n_frames > 1 else file.file.name
-        found.append(FolderImage(file, name, number, group))
-    return sorted(found, key=lambda it: (it.labeled.file.parts, it.frame or 0))
+        series = read_series(
+            [f"{root}/{it.file.name}" for it in are_dicom],
+            [it.file.name for it in are_dicom],
+            [it.class_name for it in are_dicom],
+            settings,
+            progress,
+        )
+        notes += series.notes
+        for position, number, n_frames, group in series.frames:
+            frame = number if n_frames > 1 else None
+            found.append(_named(are_dicom[position], frame, group))
+    if are_volumes:
+        from search.data.volumes.series import find_slices
+
+        names = [it.file.name for it in are_volumes]
+        slices = find_slices([f"{root}/{name}" for name in names], names, settings, progress)
+        notes += slices.notes
+        found += [_named(are_volumes[it.position], it.slice, it.group) for it in slices.images]
+    return found
+
+
+def _label_by_masks(
+    root: Path,
+    files: Sequence[ImageFile],
+    settings: DataSettings,
+    notes: list[str],
+    progress: Progress | None,
+) -> list[FolderImage]:
+    from search.data.volumes.masks import label_slices
+
+    found = label_slices(str(root), files, settings, notes, progress)
+    return [
+        _named(LabeledFile(files[it.position], "", it.class_name), it.slice, it.group)
+        for it in found
+    ]
+
+
+def _named(labeled: LabeledFile, frame: Frame, group: str) -> FolderImage:
+    return FolderImage(labeled, frame_name(labeled.file.name, frame), frame, group)
 
 
 def _describe_left_out(listing: FileListing) -> Iterator[str]:

@@ -5,20 +5,21 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from search.data.read_image import read_image
+from search.data.read_image import Frame, read_image
 from search.data.source_api import Decoded, UnreadableImage
 
 
 class FileOnDisk(NamedTuple):
     """A file: its path below the source's folder or an absolute one, size and time of change.
 
-    `frame` is the one of its images that is used, counted from 0; None stands for the first.
+    `frame` is the one of its images that is used; `n_frames` says how many of them are.
     """
 
     path: str
     size: int
     modified_ns: int
-    frame: int | None = None
+    frame: Frame = None
+    n_frames: int = 1
 
 
 class ImageFiles:
@@ -35,8 +36,8 @@ class ImageFiles:
         return hashlib.sha256(repr((place, listing)).encode()).hexdigest()
 
     def n_bytes(self, index: int) -> int:
-        """Return the size of a file."""
-        return self._files[index].size
+        """Return the size of an image's part of its file."""
+        return self._files[index].size // self._files[index].n_frames
 
     def read(self, index: int) -> Decoded | UnreadableImage:
         """Decode a file; raise `DataError` if it is too large to be decoded safely."""

@@ -36,6 +36,8 @@ from search.errors import DataError
 CHUNK_BYTES = 2**18
 """Bytes of images between two reports of progress, about 10 ms."""
 CHUNK_IMAGES = 64
+MAX_FILE_IMAGES = 512
+"""Slices or frames of a file, which is unpacked once for all that one process reads in turn."""
 MAX_RANGE_IMAGES = 1_000
 """Training images whose pixels decide the range, evenly spaced over the split."""
 ANY_8_BIT = np.zeros((1, 1), np.uint8)
@@ -179,13 +181,17 @@ class ImageReader:
                     self._tick()
 
     def _chunks(self, indices: Sequence[int]) -> list[Sequence[int]]:
-        """Split indices into runs of about `CHUNK_BYTES`."""
-        starts, n_bytes = [0], 0
+        """Split indices into runs of about `CHUNK_BYTES`; images of a file are in one run."""
+        starts, n_bytes, last = [0], 0, ""
         for position, index in enumerate(indices):
-            if n_bytes > CHUNK_BYTES or position - starts[-1] >= CHUNK_IMAGES:
+            file = self._source.items[index].file
+            n_here = position - starts[-1]
+            is_full = n_bytes > CHUNK_BYTES or n_here >= CHUNK_IMAGES
+            if is_full and (file != last or n_here >= MAX_FILE_IMAGES):
                 starts.append(position)
                 n_bytes = 0
             n_bytes += self._source.n_bytes(index)
+            last = file
         return [indices[begin:end] for begin, end in pairwise([*starts, len(indices)])]
 
     def _tick(self) -> None:

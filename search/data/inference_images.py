@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from search.data.pixel_values import OWN, PixelRange, range_of_file, to_uint8
 from search.data.pixels import has_color, resize, stack, to_grey
-from search.data.read_image import read_image
+from search.data.read_image import Frame, read_image
 from search.data.settings import Fit
 from search.data.source_api import Decoded, UnreadableImage
 from search.errors import DataError
@@ -36,17 +36,19 @@ def prepare_image(
     pixel_range: PixelRange = None,
     *,
     fit: Fit = "stretch",
+    frame: Frame = None,
 ) -> PreparedImage | UnreadableImage:
     """Read an image file of any format and make it `size` pixels a side.
 
     `channels` is 1 or 3; `color` is `grey`, `rgb`, or `auto`, which makes images without real
     color grey. `pixel_range` holds the values that became 0 and 255 in training, and `fit` says
-    how images became square. To be called within `decoder_warnings`, like all decoding.
+    how images became square. `frame` is the image of a file that has several. To be called within
+    `decoder_warnings`, like all decoding.
     """
     try:
         if path.exists() and not path.is_file():
             return UnreadableImage("not a file")
-        found = read_image(str(path))
+        found = read_image(str(path), frame)
         if isinstance(found, UnreadableImage):
             return found
         levels = to_uint8(found.pixels, pixel_range)

@@ -14,6 +14,7 @@ from typing import NamedTuple
 from search.data.listing import ImageFile, label_hint
 from search.data.masks import drop_masks
 from search.data.names import differing_in_case, split_of, words_in
+from search.data.read_image import KINDS
 from search.errors import DataError
 from spaces.wording import plural
 
@@ -22,7 +23,7 @@ LABEL_WORDS = frozenset({
     "positive", "negative", "benign", "malignant", "normal", "abnormal", "healthy", "diseased",
 })
 UNREADABLE_IMAGES = frozenset({
-    "", ".nii", ".gz", ".mha", ".mhd", ".nrrd", ".webp", ".jp2", ".j2k",
+    "", ".gz", ".nrrd", ".webp", ".jp2", ".j2k",
     ".gif", ".heic", ".avif", ".tga", ".svs", ".ndpi", ".npy", ".mat", ".h5", ".hdf5", ".zip",
 })
 # fmt: on
@@ -62,8 +63,8 @@ def read_layout(root: Path, files: Sequence[ImageFile], classes: Sequence[str] =
     images, notes = drop_masks([file for file in files if file.is_image])
     if not images:
         raise DataError(
-            f"No images in {root}: expected PNG, JPEG, BMP, TIFF or DICOM files in a subfolder for"
-            f" each class. Found: {len(files):,} other files{label_hint(files)}."
+            f"No images in {root}: expected {KINDS} files in a subfolder for each class."
+            f" Found: {len(files):,} other files{label_hint(files)}."
         )
     depth = _find_depth(images, notes)
     finder = _Finder(root, files, depth, classes)
@@ -212,8 +213,8 @@ class _Finder:
             if extension in UNREADABLE_IMAGES:
                 kind = f"{extension or 'extensionless'} file{'s' * (n > 1)}"
                 raise DataError(
-                    f"The folder {name!r} holds {n:,} {kind}, which cannot be read beside PNG,"
-                    " JPEG, BMP, TIFF and DICOM files. Convert them, or leave the class out:"
+                    f"The folder {name!r} holds {n:,} {kind}, which cannot be read beside {KINDS}"
+                    " files. Convert them, or leave the class out:"
                     f" --exclude {name!r}"
                 )
 

@@ -7,7 +7,13 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import NamedTuple
 
-from search.data.read_image import EXTENSIONS, is_dicom, may_be_dicom
+from search.data.read_image import (
+    EXTENSIONS,
+    extension_of,
+    is_dicom,
+    is_volume,
+    may_be_dicom,
+)
 from search.errors import DataError
 
 SYSTEM_NAMES = frozenset({
@@ -36,7 +42,18 @@ class ImageFile(NamedTuple):
     @property
     def extension(self) -> str:
         """The extension in lower case with its dot; empty if there is none."""
-        return os.path.splitext(self.parts[-1])[1].lower()  # noqa: PTH122
+        return extension_of(self.parts[-1])
+
+    @property
+    def stem(self) -> str:
+        """The name of the file without its extension."""
+        name = self.parts[-1]
+        return name[: len(name) - len(self.extension)]
+
+    @property
+    def is_volume(self) -> bool:
+        """Whether it is NIfTI or a MetaImage, by its name."""
+        return is_volume(self.parts[-1])
 
     @property
     def is_image(self) -> bool:

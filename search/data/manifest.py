@@ -2,17 +2,24 @@
 
 import hashlib
 import os
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
 from search.data.file_finder import FileFinder
 from search.data.groups import find_groups
-from search.data.image_files import FileOnDisk, ImageFiles
+from search.data.image_files import ImageFiles
 from search.data.manifest_columns import find_columns
-from search.data.manifest_rows import RowReader
-from search.data.read_image import is_dicom, may_be_dicom
+from search.data.manifest_rows import Row, RowReader
+from search.data.read_image import (
+    frame_name,
+    frame_number,
+    is_dicom,
+    is_volume,
+    may_be_dicom,
+)
 from search.data.settings import DataSettings, no_meaning
-from search.data.source_api import Item
+from search.data.source_api import Item, Progress
 from search.data.tables import read_table
 from search.errors import DataError
 
@@ -24,7 +31,9 @@ class ManifestSource:
 
     kind = "manifest"
 
-    def __init__(self, path: Path, settings: DataSettings) -> None:
+    def __init__(
+        self, path: Path, settings: DataSettings, progress: Progress | None = None
+    ) -> None:
         """Read the table and find its files; raise `DataError` if that is not possible."""
         table = read_table(path)
         root = path.parent
@@ -43,13 +52,14 @@ class ManifestSource:
                 f" {len(self.classes):,} different labels."
             )
         labels = {name: label for label, name in enumerate(self.classes)}
+        if not any(group for _, _, group, _ in rows) and not settings.group_from:
+            rows = _with_groups_of_dicom(root, rows, settings, self.warnings)
+        rows = _in_slices(root, rows, settings, self.warnings, progress)
         groups = [group for _, _, group, _ in rows]
-        if not any(groups) and not settings.group_from:
-            groups = _groups_of_dicom(root, rows, settings, self.warnings)
         if settings.group_from:
             groups = find_groups([file.path for file, *_ in rows], settings.group_from)
         self.items: Sequence[Item] = [
-            Item(file.path, labels[label], split, group)
+            Item(frame_name(file.path, file.frame), labels[label], split, group)
             for (file, label, _, split), group in zip(rows, groups, strict=True)
         ]
         self._files = ImageFiles(root, [file for file, *_ in rows])
@@ -63,16 +73,17 @@ class ManifestSource:
         return f"{self._files.identity()} {digest.hexdigest()}"
 
 
-def _groups_of_dicom(
-    root: Path,
-    rows: Sequence[tuple[FileOnDisk, str, str, str]],
-    settings: DataSettings,
-    notes: list[str],
-) -> list[str]:
-    """Return the groups that DICOM files have by themselves; other files have none."""
-    paths = [it.path if it.path.startswith("/") else f"{root}/{it.path}" for it, *_ in rows]
+def _place(root: Path, row: Row) -> str:
+    path = row[0].path
+    return path if path.startswith("/") else f"{root}/{path}"
+
+
+def _with_groups_of_dicom(
+    root: Path, rows: list[Row], settings: DataSettings, notes: list[str]
+) -> list[Row]:
+    """Give DICOM files the groups that they have by themselves; other files have none."""
+    paths = [_place(root, row) for row in rows]
     places = [i for i, path in enumerate(paths) if may_be_dicom(path) and is_dicom(path)]
-    groups = [""] * len(rows)
     if places:
         from search.data.dicom.series import read_groups
 
@@ -81,7 +92,36 @@ def _groups_of_dicom(
         )
         notes += said
         for i, group in zip(places, found, strict=True):
-            groups[i] = group
+            file, label, _, split = rows[i]
+            rows[i] = file, label, group, split
     elif settings.group_tag != "auto":
         raise no_meaning(settings, "group_tag", "which lists no DICOM files")
-    return groups
+    return rows
+
+
+def _in_slices(
+    root: Path,
+    rows: list[Row],
+    settings: DataSettings,
+    notes: list[str],
+    progress: Progress | None,
+) -> list[Row]:
+    """Replace each row of a volume by one for each of its slices that are used."""
+    volumes = [row for row in rows if is_volume(row[0].path)]
+    if not volumes:
+        for key in ("slices", "volume"):
+            if getattr(settings, key) != DataSettings.model_fields[key].default:
+                raise no_meaning(settings, key, "which lists no NIfTI files or MetaImages")
+        return rows
+    from search.data.volumes.series import find_slices
+
+    names = [row[0].path for row in volumes]
+    slices = find_slices([_place(root, row) for row in volumes], names, settings, progress)
+    notes += slices.notes
+    n_used = Counter(it.position for it in slices.images)
+    found = [row for row in rows if not is_volume(row[0].path)]
+    for position, frame, group, _ in slices.images:
+        file, label, its_group, split = volumes[position]
+        file = file._replace(frame=frame, n_frames=n_used[position])
+        found.append((file, label, its_group or group, split))
+    return sorted(found, key=lambda row: (row[0].path, frame_number(row[0].frame)))

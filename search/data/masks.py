@@ -1,35 +1,41 @@
 """Masks of segmentation that lie beside the images which they belong to."""
 
-import os
 import re
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 
 from search.data.listing import ImageFile
 
-IMAGE_FOLDERS = frozenset({"image", "images", "img", "imgs"})
+IMAGE_FOLDERS = frozenset({"image", "images", "img", "imgs", "imagestr", "imagests"})
 MASK_FOLDERS = frozenset({
     "mask", "masks", "segmentation", "segmentations", "groundtruth", "ground_truth", "gt",
-    "annotations",
+    "annotations", "labels", "labelstr", "labelsts",
 })  # fmt: skip
 _MASK_NAME = re.compile(r"(.+?)[ _-](?:mask|segmentation|seg|gt)(?:[ _-]?\d+)?", re.IGNORECASE)
+_VOLUME_MASK_NAME = re.compile(r"(?:(.+)[ _-])?(?:mask|segmentation|seg|gt|label)", re.IGNORECASE)
 
 
 def drop_masks(images: Sequence[ImageFile]) -> tuple[list[ImageFile], list[str]]:
     """Leave masks out, and return the others with a note if there were any.
 
-    Masks are files such as `a_mask.png` beside `a.png`, and those of a folder `masks` beside a
-    folder `images`.
+    Masks are files such as `a_mask.png` beside `a.png`, `case1_seg.nii.gz` beside other volumes of
+    the case, and those of a folder `masks` beside a folder `images`.
     """
-    stems = {(*file.parts[:-1], _stem(file)) for file in images}
+    stems = {(*file.parts[:-1], file.stem) for file in images}
     folders = {
         (*file.parts[:depth], folder.lower())
         for file in images
         for depth, folder in enumerate(file.parts[:-1])
     }
+    volumes = defaultdict(list)
+    for file in images:
+        if file.is_volume:
+            volumes[file.parts[:-1]].append(file.stem)
     kept: list[ImageFile] = []
     masks: list[ImageFile] = []
     for file in images:
         is_mask = _is_beside(file, stems) or _is_below(file, folders)
+        is_mask = is_mask or (file.is_volume and _is_beside_volume(file, volumes))
         (masks if is_mask else kept).append(file)
     if not masks:
         return kept, []
@@ -37,13 +43,18 @@ def drop_masks(images: Sequence[ImageFile]) -> tuple[list[ImageFile], list[str]]
     return kept, [f"{len(masks):,} {are} left out, such as {masks[0].name}"]
 
 
-def _stem(file: ImageFile) -> str:
-    return os.path.splitext(file.parts[-1])[0]  # noqa: PTH122
-
-
 def _is_beside(file: ImageFile, stems: set[tuple[str, ...]]) -> bool:
-    found = _MASK_NAME.fullmatch(_stem(file))
+    found = _MASK_NAME.fullmatch(file.stem)
     return found is not None and (*file.parts[:-1], found[1]) in stems
+
+
+def _is_beside_volume(file: ImageFile, volumes: Mapping[tuple[str, ...], Sequence[str]]) -> bool:
+    """Whether it is `case1_seg.nii.gz` beside `case1_t1.nii.gz`, or `seg.nii.gz` beside `t1`."""
+    found = _VOLUME_MASK_NAME.fullmatch(file.stem)
+    others = volumes.get(file.parts[:-1], ())
+    return found is not None and any(
+        it.startswith(found[1] or "") and not _VOLUME_MASK_NAME.fullmatch(it) for it in others
+    )
 
 
 def _is_below(file: ImageFile, folders: set[tuple[str, ...]]) -> bool:

@@ -14,6 +14,7 @@ MANIFEST_KEYS = (
     "path_column", "label_column", "group_column", "split_column", "root", "where", "positive",
     "separator",
 )  # fmt: skip
+FILE_KEYS = ("exclude", "group_from", "group_tag", "slices", "volume", "masks")
 EXPECTED = (
     "a folder of images, a manifest (.csv, .tsv, .parquet, .xlsx), an .npz file, or the word"
     f" {DEMO!r}"
@@ -22,8 +23,9 @@ EXPECTED = (
 
 _UNUSED: Mapping[str, tuple[str, ...]] = {
     "folder": tuple(it for it in MANIFEST_KEYS if it != "where"),  # It may have DICOM files.
-    "npz": (*MANIFEST_KEYS, "exclude", "group_from", "group_tag"),
-    DEMO: (*MANIFEST_KEYS, "exclude", "group_from", "group_tag"),
+    "manifest": ("masks",),
+    "npz": (*MANIFEST_KEYS, *FILE_KEYS),
+    DEMO: (*MANIFEST_KEYS, *FILE_KEYS),
 }
 """Settings that say nothing of a kind of source: giving them is a mistake."""
 
@@ -63,5 +65,5 @@ def _open(settings: DataSettings, progress: Progress | None) -> Source:
     if path.suffix.lower() in TABLES:
         from search.data.manifest import ManifestSource
 
-        return ManifestSource(path, settings)
+        return ManifestSource(path, settings, progress)
     raise DataError(f"Expected {EXPECTED}. Received: the file {settings.source}.")

@@ -1,27 +1,46 @@
 """Reading one image file of any format: the pixels, or why there are none."""
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 from search.data.decode import DECODE_ERRORS, decode, describe_decode_error
 from search.data.decode import EXTENSIONS as PICTURES
 from search.data.dicom.header import EXTENSIONS as DICOM
-from search.data.dicom.header import describe_error, dicom_errors, has_magic
+from search.data.dicom.header import Header, describe_error, dicom_errors, has_magic, read_header
 from search.data.source_api import Decoded, UnreadableImage
+from search.data.volumes.slices import Slice, parse_slices
+from search.data.volumes.volume import EXTENSIONS as VOLUMES
+from search.data.volumes.volume import (
+    VOLUME_ERRORS,
+    describe_volume_error,
+    read_slice,
+    read_volume,
+)
 from search.errors import DataError
 
-EXTENSIONS = PICTURES | DICOM
+EXTENSIONS = PICTURES | DICOM | VOLUMES
 """Of files that are images by their names; DICOM files often have none."""
+KINDS = "PNG, JPEG, BMP, TIFF, DICOM, NIfTI or MetaImage"
+AXIAL = 2
+Frame = int | Slice | None
+"""Which image of a file: a frame of DICOM, counted from 0, a slice of a volume, or the first."""
 
 
-def read_image(path: str, frame: int | None = None) -> Decoded | UnreadableImage:
-    """Read an image file, or a frame, counted from 0, of one that may have several.
+def read_image(path: str, frame: Frame = None) -> Decoded | UnreadableImage:
+    """Read an image file, or one image of a file that may have several.
 
     Without `frame`, the first image is read, and `has_pages` says whether there are others.
 
     Raises:
         DataError: If it would take too much memory or time, or a package is not installed.
     """
+    if is_volume(path):
+        try:
+            return _read_volume(path, frame)
+        except VOLUME_ERRORS as error:
+            return UnreadableImage(describe_volume_error(error))
+    assert not isinstance(frame, Slice)
     if is_dicom(path):
         from search.data.dicom.pixels import decode_dicom
 
@@ -39,15 +58,62 @@ def read_image(path: str, frame: int | None = None) -> Decoded | UnreadableImage
         return UnreadableImage(describe_decode_error(error))
 
 
+def _read_volume(path: str, frame: Frame) -> Decoded:
+    if isinstance(frame, Slice):
+        return Decoded(read_slice(path, frame))
+    n_slices = read_volume(path).n_slices(AXIAL)
+    return Decoded(read_slice(path, Slice(AXIAL, 0)), has_pages=n_slices > 1)
+
+
+def frames_in(path: str, slices: str, volume: int) -> Sequence[Frame]:
+    """Return the images in a file: frames of DICOM, or the slices that a rule chooses.
+
+    A file that cannot be read has one, which says why when it is read. `volume` counts from 1.
+    """
+    if is_volume(path):
+        try:
+            rule, header = parse_slices(slices), read_volume(path)
+        except VOLUME_ERRORS:
+            return (None,)
+        numbers = rule.numbers(header.n_slices(rule.axis))
+        return [Slice(rule.axis, number, volume - 1) for number in numbers]
+    if is_dicom(path):
+        header_or_not = read_header(path)
+        if isinstance(header_or_not, Header) and header_or_not.n_frames > 1:
+            return range(header_or_not.n_frames)
+    return (None,)
+
+
+def frame_name(name: str, frame: Frame) -> str:
+    """Return the name of an image, given that of its file."""
+    return name if frame is None else f"{name}#{frame_number(frame) + 1}"
+
+
+def frame_number(frame: Frame) -> int:
+    """Return the number of an image in its file, from 0."""
+    return frame.number if isinstance(frame, Slice) else frame or 0
+
+
+def extension_of(name: str) -> str:
+    """Return an extension in lower case with its dot, `.nii.gz` as a whole; empty for none."""
+    lower = name.lower()
+    return ".nii.gz" if lower.endswith(".nii.gz") else os.path.splitext(lower)[1]  # noqa: PTH122
+
+
+def is_volume(name: str) -> bool:
+    """Whether a file is NIfTI or a MetaImage, by its name."""
+    return extension_of(name) in VOLUMES
+
+
 def may_be_dicom(name: str) -> bool:
     """Whether a name ends as DICOM, or like those of scanners: `IM0001`, `1.2.840.113619.2`."""
-    extension = os.path.splitext(name)[1].lower()  # noqa: PTH122
+    extension = extension_of(name)
     return extension in DICOM or not extension or extension[1:].isdigit()
 
 
 def is_dicom(path: str) -> bool:
     """Whether a file is DICOM, by its name or its first bytes."""
-    extension = os.path.splitext(path)[1].lower()  # noqa: PTH122
+    extension = extension_of(path)
     if extension in EXTENSIONS:
         return extension in DICOM
     try:

@@ -7,6 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validat
 
 from search import defaults
 from search.data.pixel_values import OWN, parse_window
+from search.data.volumes.slices import parse_slices
 from search.errors import DataError
 
 DEMO = "demo"
@@ -78,6 +79,26 @@ class DataSettings(BaseModel):
         default="auto",
         description="DICOM tag by which the images of a folder are grouped; `auto` is the first "
         "of these that tells patients apart.",
+    )
+    slices: str = Field(
+        default=defaults.SLICES,
+        max_length=100,
+        description="Slices of NIfTI files and MetaImages that are images: `axial`, `coronal` or "
+        "`sagittal`, and optionally a range, in percent or by numbers from 1, and a step: "
+        "`axial:40%-60%`, `coronal:30-90:every 2`.",
+    )
+    volume: int = Field(
+        default=1,
+        ge=1,
+        strict=True,
+        description="Which volume is used of NIfTI files and MetaImages that have several.",
+    )
+    masks: str = Field(
+        default="",
+        max_length=200,
+        description="Pattern of the files with masks of volumes, such as `*_seg.nii.gz` or "
+        "`labelsTr/*`. They replace folders of classes: slices are `marked` if any voxel of the "
+        "mask is, else `not marked`.",
     )
     path_column: str = Field(
         default="", max_length=200, description="Column of a manifest with the paths of images."
@@ -153,6 +174,12 @@ class DataSettings(BaseModel):
         if window not in {"auto", OWN}:
             parse_window(window)
         return window
+
+    @field_validator("slices")
+    @classmethod
+    def _check_slices(cls, slices: str) -> str:
+        parse_slices(slices)
+        return slices
 
     @field_validator("merge")
     @classmethod

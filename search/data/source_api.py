@@ -30,6 +30,12 @@ class Item(NamedTuple):
     split: str = ""
     group: str = ""
 
+    @property
+    def file(self) -> str:
+        """The name without the number of a frame or slice, `scan.nii.gz` of `scan.nii.gz#57`."""
+        file, _, number = self.name.rpartition("#")
+        return file if file and number.isdigit() else self.name
+
 
 class Decoded(NamedTuple):
     """The pixels of one image as they are stored, and what a reader should know of them.

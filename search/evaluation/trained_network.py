@@ -6,6 +6,7 @@ from pathlib import Path
 from shlex import quote
 from typing import Any, Self
 
+from search import defaults
 from search.data import PreparedSet
 from search.errors import ModelError, TrialRecordError, WeightsNotFoundError
 from search.exported_models.archive import describe_write_error, publish_model, staging_folder
@@ -125,6 +126,8 @@ def _facts(study: str, record: TrialRecord, data: PreparedSet) -> ModelFacts:
         pixels=describe_pixels(data.image_shape),
         pixel_range=data.pixel_range,
         resize=data.fit,
+        slices=data.metadata["settings"].get("slices", defaults.SLICES),
+        volume=data.metadata["settings"].get("volume", 1),
         fingerprint=data.fingerprint,
         val_accuracy=record.val_accuracy,
         versions=find_versions(PACKAGES),

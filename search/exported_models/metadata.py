@@ -2,7 +2,10 @@
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+from search import defaults
+from search.data.volumes.slices import parse_slices
 
 PACKAGES = ("convsearch", "keras", "tensorflow")
 """Packages whose versions a model records."""
@@ -25,6 +28,7 @@ class ModelFacts(BaseModel):
         pixel_range: The values of the training images that became 0 and 255; `image` if those of
             each were the percentiles of its own, None if they had 8 bits.
         resize: How images that are not square became square.
+        slices, volume: Which slices of NIfTI files and MetaImages are images.
         fingerprint: That of the training images.
         val_accuracy: None if it is not known.
         versions: Those of the packages that wrote it.
@@ -42,9 +46,17 @@ class ModelFacts(BaseModel):
     pixels: Text
     pixel_range: tuple[Value, Value] | Literal["image"] | None = None
     resize: Literal["stretch", "pad", "crop"] = "stretch"
+    slices: Annotated[str, Field(max_length=100)] = defaults.SLICES
+    volume: Annotated[int, Field(ge=1, strict=True)] = 1
     fingerprint: Text
     val_accuracy: Probability | None = None
     versions: Annotated[dict[Text, Text], Field(max_length=100)] = {}
+
+    @field_validator("slices")
+    @classmethod
+    def _check_slices(cls, slices: str) -> str:
+        parse_slices(slices)
+        return slices
 
     @model_validator(mode="after")
     def _check_classes_and_shape(self) -> "ModelFacts":

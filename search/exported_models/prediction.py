@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +15,16 @@ from search.data import Progress
 from search.data.decode import decoder_warnings
 from search.data.inference_images import PreparedImage, prepare_image
 from search.data.parallel import map_chunks
-from search.data.read_image import EXTENSIONS, is_dicom, may_be_dicom
+from search.data.read_image import (
+    EXTENSIONS,
+    KINDS,
+    Frame,
+    extension_of,
+    frame_name,
+    frames_in,
+    is_dicom,
+    may_be_dicom,
+)
 from search.data.source_api import UnreadableImage
 from search.errors import DataError, ModelError, TrialRecordError
 from search.exported_models.archive import MODEL, read_model_file
@@ -30,7 +39,19 @@ MAX_BYTES = 2 * 2**30
 """Limit of all prepared images together."""
 MAX_REASON = 300
 OptionalProgress = Progress | None
-FoundImage = tuple[Path, UnreadableImage | None]
+
+
+class FoundImage(NamedTuple):
+    """An image to predict: its file, which image of it, or why there is none."""
+
+    path: Path
+    frame: Frame = None
+    error: UnreadableImage | None = None
+
+    @property
+    def name(self) -> str:
+        """The path, with the number of a frame or slice."""
+        return frame_name(str(self.path), self.frame)
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +132,7 @@ def predict(
     """
     model = _find_model(model)
     facts = read_model_file(model)
-    found = [it for path in images for it in _find(path)]
+    found = [it for path in images for it in _find(path, facts)]
     _check_size(len(found), facts)
     on_step(f"Reading {plural(len(found), 'image')}")
     fitted = list(_read_images(found, facts, progress))
@@ -125,12 +146,12 @@ def predict(
         str(model),
         facts,
         tuple(
-            Prediction(str(path), {}, error=it.reason)
+            Prediction(image.name, {}, error=it.reason)
             if isinstance(it, UnreadableImage)
             else Prediction(
-                str(path), dict(zip(facts.classes, next(predictions), strict=True)), it.notes
+                image.name, dict(zip(facts.classes, next(predictions), strict=True)), it.notes
             )
-            for (path, _), it in zip(found, fitted, strict=True)
+            for image, it in zip(found, fitted, strict=True)
         ),
         tuple(_skipped_folders(images)),
     )
@@ -152,26 +173,34 @@ def _skipped_folders(paths: Sequence[Path]) -> Iterator[str]:
                 yield f"{path}: {n:,} subfolder{' was' if n == 1 else 's were'} not entered"
 
 
-def _find(path: Path) -> Iterator[FoundImage]:
+def _find(path: Path, facts: ModelFacts) -> Iterator[FoundImage]:
     """Yield a file, or the images of a folder; a folder without images is unreadable."""
     if not path.is_dir():
-        yield path, None
+        yield from _images_in(path, facts)
         return
     try:
         inside = sorted(it for it in path.iterdir() if _is_image(it))
     except OSError as error:
-        yield path, UnreadableImage(error.strerror or str(error))
+        yield FoundImage(path, error=UnreadableImage(error.strerror or str(error)))
         return
     if not inside:
-        yield path, UnreadableImage("a folder without PNG, JPEG, BMP, TIFF or DICOM images")
+        yield FoundImage(path, error=UnreadableImage(f"a folder without {KINDS} images"))
     for file in inside:
-        yield file, None
+        yield from _images_in(file, facts)
+
+
+def _images_in(path: Path, facts: ModelFacts) -> Iterator[FoundImage]:
+    """Yield the images of a file: frames of DICOM, and the slices that were used in training."""
+    for frame in frames_in(str(path), facts.slices, facts.volume):
+        yield FoundImage(path, frame)
 
 
 def _is_image(path: Path) -> bool:
     if path.name.startswith(".") or not path.is_file():
         return False
-    return path.suffix.lower() in EXTENSIONS or (may_be_dicom(path.name) and is_dicom(str(path)))
+    return extension_of(path.name) in EXTENSIONS or (
+        may_be_dicom(path.name) and is_dicom(str(path))
+    )
 
 
 def _check_size(n_images: int, facts: ModelFacts) -> None:
@@ -190,11 +219,17 @@ def _read_images(
 
     def fit(chunk: Sequence[FoundImage]) -> list[PreparedImage | UnreadableImage]:
         return [
-            broken
+            image.error
             or prepare_image(
-                path, size, channels, facts.color, facts.pixel_range, fit=facts.resize
+                image.path,
+                size,
+                channels,
+                facts.color,
+                facts.pixel_range,
+                fit=facts.resize,
+                frame=image.frame,
             )
-            for path, broken in chunk
+            for image in chunk
         ]
 
     n_done = 0

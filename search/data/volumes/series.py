@@ -1,0 +1,122 @@
+"""The images in files of volumes: the slices that a rule chooses, one group for each file."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from search.data.parallel import map_chunks
+from search.data.settings import DataSettings
+from search.data.source_api import Progress, UnreadableImage
+from search.data.volumes.slices import AXES, Slice, parse_slices
+from search.data.volumes.volume import VOLUME_ERRORS, Volume, describe_volume_error, read_volume
+from search.errors import DataError
+from spaces.wording import plural
+
+FILES_AT_ONCE = 64
+N_NAMES = 3
+GROUP_NOTE = (
+    "the slices of a file are a group: if a patient has several files, --group-from finds the"
+    " patient in their paths"
+)
+
+
+class SliceImage(NamedTuple):
+    """An image: the position of its file, the slice, None if the file is broken, and its group.
+
+    `class_name` is empty if folders or a table say the class.
+    """
+
+    position: int
+    slice: Slice | None
+    group: str = ""
+    class_name: str = ""
+
+
+@dataclass(slots=True)
+class Slices:
+    """The slices that are images, and notes on how they were chosen."""
+
+    images: list[SliceImage] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+
+def find_slices(
+    paths: Sequence[str],
+    names: Sequence[str],
+    settings: DataSettings,
+    progress: Progress | None = None,
+) -> Slices:
+    """Read the headers of files, in parallel, and return the slices that are used.
+
+    A file without a header that can be read stays an image, so that it is counted as broken.
+
+    Raises:
+        DataError: If no volume has such slices.
+    """
+    rule, volume = parse_slices(settings.slices), settings.volume - 1
+    found = Slices()
+    headers: dict[int, Volume] = {}
+    without: list[str] = []
+    for position, header in enumerate(_read_headers(paths, progress)):
+        if isinstance(header, UnreadableImage):
+            found.images.append(SliceImage(position, None))
+            continue
+        headers[position] = header
+        numbers = rule.numbers(header.n_slices(rule.axis))
+        if not numbers or volume >= header.n_volumes:
+            without.append(names[position])
+        found.images += [
+            SliceImage(position, Slice(rule.axis, number, volume), f"volume {position + 1}")
+            for number in numbers
+            if volume < header.n_volumes
+        ]
+    if without:
+        shown = ", ".join(without[:N_NAMES]) + ", ..." * (len(without) > N_NAMES)
+        what = f"--slices {settings.slices}" + f" --volume {volume + 1}" * (volume > 0)
+        found.notes.append(f"{plural(len(without), 'volume')} without {what}: {shown}")
+    if not found.images:
+        raise DataError(f"No slice is left of {plural(len(paths), 'volume')}: {found.notes[0]}.")
+    found.notes += _describe(headers, len(found.images), settings)
+    return found
+
+
+def _read_headers(
+    paths: Sequence[str], progress: Progress | None
+) -> Iterator[Volume | UnreadableImage]:
+    chunks = [paths[i : i + FILES_AT_ONCE] for i in range(0, len(paths), FILES_AT_ONCE)]
+    n_done = 0
+    for part in map_chunks(lambda some: [_read_header(it) for it in some], chunks):
+        yield from part
+        n_done += len(part)
+        if progress:
+            progress(n_done, len(paths), "headers")
+
+
+def _read_header(path: str) -> Volume | UnreadableImage:
+    try:
+        return read_volume(path)
+    except VOLUME_ERRORS as error:
+        return UnreadableImage(describe_volume_error(error))
+
+
+def _describe(
+    headers: Mapping[int, Volume], n_images: int, settings: DataSettings
+) -> Iterator[str]:
+    axis = AXES[parse_slices(settings.slices).axis]
+    if headers:
+        yield (
+            f"{plural(len(headers), 'volume')}: {plural(n_images, f'{axis} slice')} of them are"
+            f" images (--slices {settings.slices})"
+        )
+        if not settings.group_from:
+            yield GROUP_NOTE
+    if n := sum(it.n_volumes > 1 for it in headers.values()):
+        yield (
+            f"{plural(n, 'file')} with several volumes: number {settings.volume} is used"
+            " (--volume)"
+        )
+    if n := sum(not it.has_orientation for it in headers.values()):
+        yield (
+            f"{plural(n, 'volume')} without an orientation: the axes are taken as left to right,"
+            " back to front, feet to head"
+        )
