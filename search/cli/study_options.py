@@ -108,6 +108,12 @@ _OPTIONS: Mapping[str, Any] = {
     "volume": _option(
         int, "Which volume is used of files that have several.", metavar="N", show_default="1"
     ),
+    "pages": _option(
+        str,
+        "Which page is used of TIFF files that have several, or all.",
+        metavar="N",
+        show_default="1",
+    ),
     "masks": _option(
         str,
         "Pattern of the masks of volumes: slices with a marked voxel are a class.",
@@ -203,9 +209,9 @@ _OPTIONS: Mapping[str, Any] = {
 STUDY_OPTIONS = tuple(_OPTIONS)
 DATA_OPTIONS = (
     "image_size", "color", "resize", "window", "classes", "merge", "exclude", "group_from",
-    "group_tag", "slices", "volume", "masks", "path_column", "label_column", "group_column",
-    "split_column", "root", "where", "positive", "separator", "max_images", "split", "seed",
-    "strict", "allow_leaks", "fix_leaks",
+    "group_tag", "slices", "volume", "pages", "masks", "path_column", "label_column",
+    "group_column", "split_column", "root", "where", "positive", "separator", "max_images", "split",
+    "seed", "strict", "allow_leaks", "fix_leaks",
 )  # fmt: skip
 LISTS = ("families", "backbones", "classes", "exclude", "where")
 """Options whose values are separated by commas."""

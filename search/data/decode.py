@@ -8,7 +8,7 @@ import struct
 import warnings
 import zlib
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -41,12 +41,13 @@ DECODE_ERRORS = (
 """What Pillow's decoders raise on damaged files."""
 _ORIENTATION_KEYS = frozenset({"exif", "Raw profile type exif", "xmp", "XML:com.adobe.xmp"})
 """Where an orientation can be; looking for one takes a fifth of the time of a small image."""
+MAX_PAGES = 10_000
 _LACKS_END = "convsearch lacks end"
 _HIGH_BIT_DEPTH_MODES = ("I", "F")  # and "I;16" with its byte orders
 
 
-def decode(path: str) -> Decoded:
-    """Read the first image of a file, turned upright by its EXIF orientation.
+def decode(path: str, page: int | None = None) -> Decoded:
+    """Read the first image of a file, or a page counted from 0, upright by its EXIF orientation.
 
     Palettes and CMYK become RGB, transparent parts black. Pixels of more than 8 bits and floats
     keep their values; where a file says that its smallest value is white, they are inverted.
@@ -63,27 +64,29 @@ def decode(path: str) -> Decoded:
             size = f"{opened.width:,} × {opened.height:,} of 16-bit color"
             raise too_large(size, path, MAX_DEEP_PIXELS)
 
-    with _open(path, examine) as image:
+    with _open(path, page, examine) as image:
         if kinds[0]:
-            with _open(path, read_low_bytes) as low:
+            with _open(path, page, read_low_bytes) as low:
                 pixels: NDArray[Any] = join_bytes(kinds[0], image, low)
         else:
             pixels = _as_array(image)
         return Decoded(
             pixels,
             lacks_end=_LACKS_END in image.info,
-            has_pages=getattr(image, "is_animated", False),
+            has_pages=page is None and getattr(image, "is_animated", False),
             is_transparent=_is_transparent(image),
         )
 
 
 @contextmanager
 def _open(
-    path: str, before_load: Callable[[Image.Image], None] = lambda _: None
+    path: str, page: int | None, before_load: Callable[[Image.Image], None]
 ) -> Iterator[Image.Image]:
-    """Open the first image of a file, loaded and upright."""
+    """Open an image of a file, loaded and upright."""
     try:
         with open(path, "rb") as file, Image.open(file, formats=FORMATS) as opened:  # noqa: PTH123
+            if page:
+                opened.seek(page)
             check_image(opened, path)
             before_load(opened)
             image = _load(opened, file)
@@ -92,6 +95,21 @@ def _open(
             yield image
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise too_large(f"more than {PILLOW_LIMIT:,} pixels", path) from error
+
+
+def count_tiff_pages(path: str) -> int:
+    """Return the number of pages of a TIFF file, at most `MAX_PAGES`.
+
+    Raises:
+        OSError: Or another of `DECODE_ERRORS`, if the file is damaged or of another format.
+    """
+    with open(path, "rb") as file, Image.open(file, formats=["TIFF"]) as opened:  # noqa: PTH123
+        n_pages = 1
+        with suppress(EOFError):
+            for number in range(1, MAX_PAGES):
+                opened.seek(number)
+                n_pages += 1
+        return n_pages
 
 
 def _load(image: Image.Image, file: BinaryIO) -> Image.Image:

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from search.data.groups import find_groups
 from search.data.image_files import FileOnDisk, ImageFiles
+from search.data.images_in_files import find_images_in_files
 from search.data.layout import LabeledFile, read_layout
 from search.data.listing import FileListing, ImageFile, list_files
 from search.data.read_image import Frame, frame_name, frame_number
@@ -80,21 +81,10 @@ def _find_images(
     notes: list[str],
     progress: Progress | None,
 ) -> list[FolderImage]:
-    """Return the images in files: the used frames of DICOM, slices of volumes, one of others."""
+    """Return the images in files: the used frames of DICOM, slices, pages, and one of others."""
     are_dicom = [it for it in labeled if it.file.is_dicom]
-    are_volumes = [it for it in labeled if it.file.is_volume]
-    for are_there, what, keys in (
-        (are_dicom, "DICOM files", ("where", "group_tag")),
-        (are_volumes, "NIfTI files or MetaImages", ("slices", "volume")),
-    ):
-        for key in keys:
-            if not are_there and getattr(settings, key) != DataSettings.model_fields[key].default:
-                raise no_meaning(settings, key, f"which has no {what}")
-    found = [
-        FolderImage(it, it.file.name)
-        for it in labeled
-        if not (it.file.is_dicom or it.file.is_volume)
-    ]
+    others = [it for it in labeled if not it.file.is_dicom]
+    found = []
     if are_dicom:
         from search.data.dicom.series import read_series
 
@@ -107,15 +97,15 @@ def _find_images(
         )
         notes += series.notes
         for position, number, n_frames, group in series.frames:
-            frame = number if n_frames > 1 else None
-            found.append(_named(are_dicom[position], frame, group))
-    if are_volumes:
-        from search.data.volumes.series import find_slices
-
-        names = [it.file.name for it in are_volumes]
-        slices = find_slices([f"{root}/{name}" for name in names], names, settings, progress)
-        notes += slices.notes
-        found += [_named(are_volumes[it.position], it.slice, it.group) for it in slices.images]
+            found.append(_named(are_dicom[position], number if n_frames > 1 else None, group))
+    else:
+        for key in ("where", "group_tag"):
+            if getattr(settings, key) not in ((), "auto"):
+                raise no_meaning(settings, key, "which has no DICOM files")
+    names = [it.file.name for it in others]
+    paths = [f"{root}/{name}" for name in names]
+    for position, frame, group in find_images_in_files(paths, names, settings, notes, progress):
+        found.append(_named(others[position], frame, group))
     return found
 
 

@@ -9,13 +9,12 @@ from pathlib import Path
 from search.data.file_finder import FileFinder
 from search.data.groups import find_groups
 from search.data.image_files import ImageFiles
+from search.data.images_in_files import find_images_in_files
 from search.data.manifest_columns import find_columns
 from search.data.manifest_rows import Row, RowReader
 from search.data.read_image import (
     frame_name,
-    frame_number,
     is_dicom,
-    is_volume,
     may_be_dicom,
 )
 from search.data.settings import DataSettings, no_meaning
@@ -54,7 +53,7 @@ class ManifestSource:
         labels = {name: label for label, name in enumerate(self.classes)}
         if not any(group for _, _, group, _ in rows) and not settings.group_from:
             rows = _with_groups_of_dicom(root, rows, settings, self.warnings)
-        rows = _in_slices(root, rows, settings, self.warnings, progress)
+        rows = _expand(root, rows, settings, self.warnings, progress)
         groups = [group for _, _, group, _ in rows]
         if settings.group_from:
             groups = find_groups([file.path for file, *_ in rows], settings.group_from)
@@ -99,29 +98,21 @@ def _with_groups_of_dicom(
     return rows
 
 
-def _in_slices(
+def _expand(
     root: Path,
     rows: list[Row],
     settings: DataSettings,
     notes: list[str],
     progress: Progress | None,
 ) -> list[Row]:
-    """Replace each row of a volume by one for each of its slices that are used."""
-    volumes = [row for row in rows if is_volume(row[0].path)]
-    if not volumes:
-        for key in ("slices", "volume"):
-            if getattr(settings, key) != DataSettings.model_fields[key].default:
-                raise no_meaning(settings, key, "which lists no NIfTI files or MetaImages")
-        return rows
-    from search.data.volumes.series import find_slices
-
-    names = [row[0].path for row in volumes]
-    slices = find_slices([_place(root, row) for row in volumes], names, settings, progress)
-    notes += slices.notes
-    n_used = Counter(it.position for it in slices.images)
-    found = [row for row in rows if not is_volume(row[0].path)]
-    for position, frame, group, _ in slices.images:
-        file, label, its_group, split = volumes[position]
+    """Replace each row of a file with several images by one for each that is used."""
+    names = [row[0].path for row in rows]
+    paths = [_place(root, row) for row in rows]
+    images = find_images_in_files(paths, names, settings, notes, progress)
+    n_used = Counter(it.position for it in images)
+    found = []
+    for position, frame, its_group in images:
+        file, label, group, split = rows[position]
         file = file._replace(frame=frame, n_frames=n_used[position])
-        found.append((file, label, its_group or group, split))
-    return sorted(found, key=lambda row: (row[0].path, frame_number(row[0].frame)))
+        found.append((file, label, group or its_group, split))
+    return found

@@ -14,7 +14,7 @@ MANIFEST_KEYS = (
     "path_column", "label_column", "group_column", "split_column", "root", "where", "positive",
     "separator",
 )  # fmt: skip
-FILE_KEYS = ("exclude", "group_from", "group_tag", "slices", "volume", "masks")
+FILE_KEYS = ("exclude", "group_from", "group_tag", "slices", "volume", "pages", "masks")
 EXPECTED = (
     "a folder of images, a manifest (.csv, .tsv, .parquet, .xlsx), an .npz file, or the word"
     f" {DEMO!r}"

@@ -4,10 +4,17 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from search.data.decode import DECODE_ERRORS, decode, describe_decode_error
+from search.data.decode import (
+    DECODE_ERRORS,
+    count_tiff_pages,
+    decode,
+    decoder_warnings,
+    describe_decode_error,
+)
 from search.data.decode import EXTENSIONS as PICTURES
 from search.data.dicom.header import EXTENSIONS as DICOM
 from search.data.dicom.header import Header, describe_error, dicom_errors, has_magic, read_header
+from search.data.settings import ALL_PAGES, FIRST_PAGE
 from search.data.source_api import Decoded, UnreadableImage
 from search.data.volumes.slices import Slice, parse_slices
 from search.data.volumes.volume import EXTENSIONS as VOLUMES
@@ -22,9 +29,10 @@ from search.errors import DataError
 EXTENSIONS = PICTURES | DICOM | VOLUMES
 """Of files that are images by their names; DICOM files often have none."""
 KINDS = "PNG, JPEG, BMP, TIFF, DICOM, NIfTI or MetaImage"
+TIFF = (".tif", ".tiff")
 AXIAL = 2
 Frame = int | Slice | None
-"""Which image of a file: a frame of DICOM, counted from 0, a slice of a volume, or the first."""
+"""Which image of a file: a frame or page, counted from 0, a slice of a volume, or the first."""
 
 
 def read_image(path: str, frame: Frame = None) -> Decoded | UnreadableImage:
@@ -51,7 +59,7 @@ def read_image(path: str, frame: Frame = None) -> Decoded | UnreadableImage:
         except dicom_errors(path) as error:
             return UnreadableImage(describe_error(error))
     try:
-        return decode(path)
+        return decode(path, frame)
     except DataError:
         raise
     except DECODE_ERRORS as error:
@@ -65,8 +73,8 @@ def _read_volume(path: str, frame: Frame) -> Decoded:
     return Decoded(read_slice(path, Slice(AXIAL, 0)), has_pages=n_slices > 1)
 
 
-def frames_in(path: str, slices: str, volume: int) -> Sequence[Frame]:
-    """Return the images in a file: frames of DICOM, or the slices that a rule chooses.
+def frames_in(path: str, slices: str, volume: int, pages: str) -> Sequence[Frame]:
+    """Return the images in a file: frames of DICOM, or the slices or pages that rules choose.
 
     A file that cannot be read has one, which says why when it is read. `volume` counts from 1.
     """
@@ -77,11 +85,30 @@ def frames_in(path: str, slices: str, volume: int) -> Sequence[Frame]:
             return (None,)
         numbers = rule.numbers(header.n_slices(rule.axis))
         return [Slice(rule.axis, number, volume - 1) for number in numbers]
+    if pages != FIRST_PAGE and has_pages(path):
+        if pages != ALL_PAGES:
+            return (int(pages) - 1,)
+        n_pages = count_pages(path)
+        return range(n_pages) if n_pages > 1 else (None,)
     if is_dicom(path):
         header_or_not = read_header(path)
         if isinstance(header_or_not, Header) and header_or_not.n_frames > 1:
             return range(header_or_not.n_frames)
     return (None,)
+
+
+def has_pages(name: str) -> bool:
+    """Whether a file is of a kind that may have several pages, by its name."""
+    return extension_of(name) in TIFF
+
+
+def count_pages(path: str) -> int:
+    """Return the number of pages of a TIFF file; 1 if it cannot be read."""
+    try:
+        with decoder_warnings():
+            return count_tiff_pages(path)
+    except (DataError, *DECODE_ERRORS):
+        return 1
 
 
 def frame_name(name: str, frame: Frame) -> str:

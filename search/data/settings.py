@@ -14,6 +14,9 @@ DEMO = "demo"
 """The built-in source; a folder of that name is `./demo`."""
 Fit = Literal["stretch", "pad", "crop"]
 """How an image that is not square becomes square."""
+ALL_PAGES, FIRST_PAGE = "all", "1"
+PAGES = r"^(all|[1-9][0-9]{0,3})$"
+"""Which page of a TIFF file is an image, or all."""
 GroupTag = Literal["auto", "PatientID", "StudyInstanceUID", "SeriesInstanceUID", "none"]
 Name = Annotated[str, Field(min_length=1, max_length=200)]
 
@@ -92,6 +95,12 @@ class DataSettings(BaseModel):
         ge=1,
         strict=True,
         description="Which volume is used of NIfTI files and MetaImages that have several.",
+    )
+    pages: str = Field(
+        default=FIRST_PAGE,
+        pattern=PAGES,
+        description="Which page is used of TIFF files that have several; `all` makes each page an "
+        "image.",
     )
     masks: str = Field(
         default="",

@@ -8,6 +8,7 @@ from typing import Any, Self
 
 from search import defaults
 from search.data import PreparedSet
+from search.data.settings import FIRST_PAGE
 from search.errors import ModelError, TrialRecordError, WeightsNotFoundError
 from search.exported_models.archive import describe_write_error, publish_model, staging_folder
 from search.exported_models.metadata import PACKAGES, Color, ModelFacts, describe_pixels
@@ -128,6 +129,7 @@ def _facts(study: str, record: TrialRecord, data: PreparedSet) -> ModelFacts:
         resize=data.fit,
         slices=data.metadata["settings"].get("slices", defaults.SLICES),
         volume=data.metadata["settings"].get("volume", 1),
+        pages=data.metadata["settings"].get("pages", FIRST_PAGE),
         fingerprint=data.fingerprint,
         val_accuracy=record.val_accuracy,
         versions=find_versions(PACKAGES),

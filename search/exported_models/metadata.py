@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from search import defaults
+from search.data.settings import FIRST_PAGE, PAGES
 from search.data.volumes.slices import parse_slices
 
 PACKAGES = ("convsearch", "keras", "tensorflow")
@@ -29,6 +30,7 @@ class ModelFacts(BaseModel):
             each were the percentiles of its own, None if they had 8 bits.
         resize: How images that are not square became square.
         slices, volume: Which slices of NIfTI files and MetaImages are images.
+        pages: Which page of TIFF files is, or `all`.
         fingerprint: That of the training images.
         val_accuracy: None if it is not known.
         versions: Those of the packages that wrote it.
@@ -48,6 +50,7 @@ class ModelFacts(BaseModel):
     resize: Literal["stretch", "pad", "crop"] = "stretch"
     slices: Annotated[str, Field(max_length=100)] = defaults.SLICES
     volume: Annotated[int, Field(ge=1, strict=True)] = 1
+    pages: Annotated[str, Field(pattern=PAGES)] = FIRST_PAGE
     fingerprint: Text
     val_accuracy: Probability | None = None
     versions: Annotated[dict[Text, Text], Field(max_length=100)] = {}

@@ -191,7 +191,7 @@ def _find(path: Path, facts: ModelFacts) -> Iterator[FoundImage]:
 
 def _images_in(path: Path, facts: ModelFacts) -> Iterator[FoundImage]:
     """Yield the images of a file: frames of DICOM, and the slices that were used in training."""
-    for frame in frames_in(str(path), facts.slices, facts.volume):
+    for frame in frames_in(str(path), facts.slices, facts.volume, facts.pages):
         yield FoundImage(path, frame)
 
 

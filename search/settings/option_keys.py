@@ -26,6 +26,7 @@ OPTION_KEYS: Mapping[str, tuple[tuple[str, str], ...]] = {
     "group_tag": (("data", "group_tag"),),
     "slices": (("data", "slices"),),
     "volume": (("data", "volume"),),
+    "pages": (("data", "pages"),),
     "masks": (("data", "masks"),),
     "path_column": (("data", "path_column"),),
     "label_column": (("data", "label_column"),),

@@ -284,6 +284,18 @@ def make_dicom(codec: str = "") -> Callable[[Path], None]:
     return make
 
 
+def make_nifti(path: Path) -> None:
+    import nibabel
+
+    voxels = np.random.default_rng(0).integers(0, 4096, (6, 5, 4)).astype(np.int16)
+    nibabel.Nifti1Image(voxels, np.eye(4)).to_filename(path)
+
+
+def make_metaimage(path: Path) -> None:
+    header = "NDims = 3\nDimSize = 6 5 4\nElementType = MET_SHORT\nElementDataFile = LOCAL\n"
+    path.write_bytes(header.encode() + bytes(range(240)))
+
+
 def load_image_file(path: Path) -> None:
     read_image(str(path))
 
@@ -300,6 +312,9 @@ LOADERS: dict[str, Loader] = {
     "dicom": Loader(".dcm", make_dicom(), load_image_file),
     "dicom of JPEG-LS": Loader(".dcm", make_dicom("jpegls"), load_image_file),
     "dicom of JPEG 2000": Loader(".dcm", make_dicom("jpeg2k"), load_image_file),
+    "nifti": Loader(".nii", make_nifti, load_image_file),
+    "packed nifti": Loader(".nii.gz", make_nifti, load_image_file),
+    "metaimage": Loader(".mha", make_metaimage, load_image_file),
     "csv": Loader(".csv", make_csv, read_table),
     "parquet": Loader(".parquet", make_parquet, read_table),
     "xlsx": Loader(".xlsx", make_excel, read_table, (damage_bytes, damage_cells)),

@@ -41,8 +41,8 @@ def read_nifti(path: str) -> Volume:
             sources, signs = orient(header.get_best_affine())
     except HeaderDataError as error:
         raise ValueError(str(error)) from error
-    if dtype.names:
-        dtype, n_channels = np.dtype(np.uint8), _COLORS.get(dtype.names, 0)
+    if names := dtype.names:
+        dtype, n_channels = np.dtype(np.uint8), _COLORS.get(names, 0)
     slope, intercept = (float(header[it]) for it in ("scl_slope", "scl_inter"))
     if not (np.isfinite(slope) and slope):
         slope, intercept = 1.0, 0.0
@@ -72,7 +72,7 @@ def _parse(block: bytes) -> tuple[Any, int]:
     size = next((it for it in sizes if it in SIZES), 0)
     if not size or len(block) < size:
         raise ValueError("not a NIfTI file")
-    kind = Nifti1Header if SIZES[size] == 1 else Nifti2Header
+    kind: Any = Nifti1Header if SIZES[size] == 1 else Nifti2Header
     header = kind(binaryblock=block[:size], check=False)
     magic = bytes(header["magic"].item())
     if magic[:3] in (b"ni1", b"ni2"):

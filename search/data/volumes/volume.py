@@ -91,7 +91,7 @@ def orient(affine: NDArray[Any]) -> tuple[tuple[int, int, int], tuple[int, int, 
 
     if not np.isfinite(affine).all():
         raise ValueError("its orientation is damaged")
-    found = io_orientation(affine)
+    found: NDArray[Any] = io_orientation(affine)  # type: ignore[no-untyped-call]
     if np.isnan(found).any():
         raise ValueError("its orientation is damaged")
     sources, signs = [0, 0, 0], [1, 1, 1]

@@ -8,12 +8,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import nibabel
 import numpy as np
 import pytest
 from PIL import Image
 
 from search.exported_models.archive import publish_model
 from search.exported_models.metadata import ModelFacts
+from tests.search.data.dicom_files import write_dicom
 
 Call = Callable[..., tuple[int, str, str]]
 CLASSES = ("cat", "dog", "[red]fox\x1b[31m")
@@ -24,6 +26,7 @@ def make_model(
     channels: int,
     classes: tuple[str, ...] = CLASSES,
     pixel_range: tuple[float, float] | None = None,
+    slices: str = "axial",
 ) -> Any:
     """Write the model of an untrained network, and return the network."""
     import random
@@ -46,6 +49,7 @@ def make_model(
         image_shape=(16, 16, channels),
         pixels="",
         pixel_range=pixel_range,
+        slices=slices,
         fingerprint="",
         val_accuracy=0.875,
     )
@@ -99,6 +103,23 @@ def test_deep_files_are_scaled_by_the_range_of_the_training_images(
     probabilities = list(document["images"][0]["probabilities"].values())
     np.testing.assert_allclose(probabilities, expected, atol=1e-6)
     assert document["images"][0]["notes"] == ["100 to 4180 made 0 to 255, as in training"]
+
+
+@pytest.mark.usefixtures("warm_trainer")
+def test_slices_and_frames_are_predicted_one_by_one(call: Call, tmp_path: Path) -> None:
+    network = make_model(tmp_path / "best.keras", 1, slices="axial:2-3")
+    voxels = np.random.default_rng(0).integers(0, 256, (16, 16, 4), dtype=np.uint8)
+    nibabel.Nifti1Image(voxels, np.diag([-1, -1, 1, 1])).to_filename(tmp_path / "scan.nii.gz")
+    write_dicom(tmp_path / "frames", voxels.transpose(2, 1, 0)[:2].copy())
+    code, out, _ = call("predict", "best.keras", "scan.nii.gz", "frames", "--json")
+    images = json.loads(out)["images"]
+    names = ["scan.nii.gz#2", "scan.nii.gz#3", "frames#1", "frames#2"]
+    assert (code, [it["image"] for it in images]) == (0, names)
+    pixels = voxels.transpose(2, 1, 0)[[1, 2, 0, 1], ..., None]
+    expected = network.predict_on_batch(pixels)
+    found = [list(it["probabilities"].values()) for it in images]
+    np.testing.assert_allclose(found, expected, atol=1e-6)
+    assert [it["notes"] for it in images] == [[]] * 4
 
 
 @pytest.mark.usefixtures("warm_trainer")

@@ -151,9 +151,9 @@ REFUSED = {
         r"The folder 'test' beside 'train' holds images without classes",
     ),
     "a class of another format": (
-        {"a/*.png": 4, "b/*.png": 4, "c/*.nii": 5},
+        {"a/*.png": 4, "b/*.png": 4, "c/*.nrrd": 5},
         [],
-        r"The folder 'c' holds 5 .nii files, which cannot be read beside .*--exclude 'c'",
+        r"The folder 'c' holds 5 .nrrd files, which cannot be read beside .*--exclude 'c'",
     ),
     "a class without extensions, in splits": (
         {"train/a/*.png": 4, "train/b/*.png": 4, "train/c/*": 5, "test/a/*.png": 1,

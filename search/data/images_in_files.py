@@ -1,0 +1,96 @@
+"""Images in files that may have several: slices of volumes, and pages of TIFF files.
+
+Those of one file are a group. Frames of DICOM files are found by their headers, in `dicom`.
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from search.data.parallel import map_chunks
+from search.data.read_image import Frame, count_pages, has_pages, is_volume
+from search.data.settings import ALL_PAGES, FIRST_PAGE, DataSettings, no_meaning
+from search.data.source_api import Progress
+from spaces.wording import plural
+
+FILES_AT_ONCE = 64
+
+
+class ImageInFile(NamedTuple):
+    """An image: the position of its file, which image of it, and its group, empty for none."""
+
+    position: int
+    frame: Frame = None
+    group: str = ""
+
+
+def find_images_in_files(
+    paths: Sequence[str],
+    names: Sequence[str],
+    settings: DataSettings,
+    notes: list[str],
+    progress: Progress | None = None,
+) -> list[ImageInFile]:
+    """Return the images that are used of some files, in the order of the files.
+
+    Raises:
+        DataError: If no volume has the slices that are wanted, or settings are of files that are
+            not there.
+    """
+    volumes = [i for i, path in enumerate(paths) if is_volume(path)]
+    tiffs = [i for i, path in enumerate(paths) if has_pages(path)]
+    for there, what, keys in (
+        (volumes, "NIfTI files or MetaImages", ("slices", "volume")),
+        (tiffs, "TIFF files", ("pages",)),
+    ):
+        for key in keys:
+            if not there and getattr(settings, key) != DataSettings.model_fields[key].default:
+                raise no_meaning(settings, key, f"which has no {what}")
+    found: dict[int, list[ImageInFile]] = {i: [ImageInFile(i)] for i in range(len(paths))}
+    if volumes:
+        from search.data.volumes.series import find_slices
+
+        found |= {i: [] for i in volumes}
+        slices = find_slices(
+            [paths[i] for i in volumes], [names[i] for i in volumes], settings, progress
+        )
+        notes += slices.notes
+        for it in slices.images:
+            position = volumes[it.position]
+            found[position].append(ImageInFile(position, it.slice, it.group))
+    if tiffs and settings.pages != FIRST_PAGE:
+        found |= _find_pages(paths, names, tiffs, settings, notes)
+    return [image for i in range(len(paths)) for image in found[i]]
+
+
+def _find_pages(
+    paths: Sequence[str],
+    names: Sequence[str],
+    tiffs: Sequence[int],
+    settings: DataSettings,
+    notes: list[str],
+) -> dict[int, list[ImageInFile]]:
+    """Return the pages that are used of each TIFF file; a broken file counts as one page."""
+    chunks = [tiffs[i : i + FILES_AT_ONCE] for i in range(0, len(tiffs), FILES_AT_ONCE)]
+    found: dict[int, list[ImageInFile]] = {}
+    n_short = 0
+    counts = map_chunks(lambda some: [(i, count_pages(paths[i])) for i in some], chunks)
+    for position, n_pages in (pair for chunk in counts for pair in chunk):
+        if settings.pages == ALL_PAGES:
+            several = n_pages > 1
+            group = f"file {position + 1}" if several else ""
+            numbers: Sequence[Frame] = range(n_pages) if several else (None,)
+            found[position] = [ImageInFile(position, number, group) for number in numbers]
+        elif int(settings.pages) <= n_pages:
+            found[position] = [ImageInFile(position, int(settings.pages) - 1)]
+        else:
+            found[position] = []
+            n_short += 1
+    if n_short:
+        fewer = "it has" if n_short == 1 else "they have"
+        notes.append(
+            f"{plural(n_short, 'TIFF file')} left out: {fewer} fewer than {settings.pages} pages"
+        )
+    elif settings.pages == ALL_PAGES:
+        n_images = sum(len(images) for images in found.values())
+        notes.append(f"{plural(len(tiffs), 'TIFF file')} with {plural(n_images, 'page')}")
+    return found
