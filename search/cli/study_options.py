@@ -71,7 +71,7 @@ _OPTIONS: Mapping[str, Any] = {
     "window": _option(
         str,
         "Pixel values that become 0 and 255: CENTER/WIDTH, lung, bone, brain, soft-tissue, image "
-        "(each has its own) or auto.",
+        "(each has its own), file (proposed by the files) or auto.",
         show_default=defaults.WINDOW,
     ),
     "classes": _option(
@@ -210,8 +210,8 @@ STUDY_OPTIONS = tuple(_OPTIONS)
 DATA_OPTIONS = (
     "image_size", "color", "resize", "window", "classes", "merge", "exclude", "group_from",
     "group_tag", "slices", "volume", "pages", "masks", "path_column", "label_column",
-    "group_column", "split_column", "root", "where", "positive", "separator", "max_images", "split",
-    "seed", "strict", "allow_leaks", "fix_leaks",
+    "group_column", "split_column", "root", "where", "positive", "separator", "max_images",
+    "split", "seed", "strict", "allow_leaks", "fix_leaks",
 )  # fmt: skip
 LISTS = ("families", "backbones", "classes", "exclude", "where")
 """Options whose values are separated by commas."""

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
+from statistics import mode
 from typing import Any, TypeVar
 
 import numpy as np
@@ -18,8 +19,10 @@ from search.data.decode import decoder_warnings
 from search.data.parallel import map_chunks
 from search.data.pixel_values import (
     EIGHT_BITS,
+    FROM_FILES,
     OWN,
     PixelRange,
+    is_usable,
     parse_window,
     percentile_range,
     plain_range,
@@ -151,6 +154,8 @@ class ImageReader:
         window = self._settings.window
         if window == OWN:
             return OWN
+        if window == FROM_FILES:
+            return self._window_of_files(training)
         if window != "auto":
             return parse_window(window)
         deep = [i for i in training if self.infos[i].pixel_type != "uint8"]
@@ -171,6 +176,17 @@ class ImageReader:
         samples = [it for it in self._map(read, chosen) if it is not None]
         found = percentile_range(samples) if samples else (low, high)
         return found if found[0] < found[1] else (low, high)
+
+    def _window_of_files(self, training: Sequence[int]) -> PixelRange:
+        """Return the window that most training images propose; the first one if several do."""
+        proposed = (self.infos[i].window for i in training)
+        windows = [window for window in proposed if window and is_usable(window)]
+        if not windows:
+            raise DataError(
+                "--window file: no training image proposes a window, as DICOM and NIfTI files can."
+                " Name one, or leave the option out."
+            )
+        return mode(windows)
 
     def _map(self, read: Callable[[int], R], indices: Sequence[int]) -> Iterable[R]:
         self._n_total = max(self._n_total, self._n_done + len(indices))
@@ -212,7 +228,9 @@ class ImageReader:
             info = inspect_pixels(found.pixels)
         except ValueError as error:
             return UnreadableImage(str(error)), 0
-        info = info._replace(lacks_end=found.lacks_end, has_pages=found.has_pages)
+        info = info._replace(
+            lacks_end=found.lacks_end, has_pages=found.has_pages, window=found.window
+        )
         is_kept = self._scratch is not None and found.pixels.dtype == np.uint8
         return info, self._keep(index, found.pixels, info) if is_kept else 0
 

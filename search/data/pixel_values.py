@@ -23,6 +23,8 @@ from numpy.typing import NDArray
 Range = tuple[float, float]
 OWN: Literal["image"] = "image"
 """In place of a range: each image has its own."""
+FROM_FILES = "file"
+"""In place of a window: that which most training images propose themselves."""
 PixelRange = Range | Literal["image"] | None
 WINDOWS: Mapping[str, tuple[float, float]] = {
     "lung": (-600, 1500), "bone": (400, 1800), "brain": (40, 80), "soft-tissue": (50, 400),
@@ -92,12 +94,18 @@ def parse_window(text: str) -> Range:
     except ValueError:
         center, width = 0.0, 0.0
     low, high = center - width / 2, center + width / 2
-    if not (width > 0 and LEAST_RANGE < high - low < MAX_VALUE and abs(center) < MAX_VALUE):
+    if not is_usable((low, high)):
         raise ValueError(
-            f"Expected auto, image, {', '.join(WINDOWS)}, or a center and a width above 0, such as"
-            f" 40/400. Received: {text!r}."
+            f"Expected auto, image, file, {', '.join(WINDOWS)}, or a center and a width above 0,"
+            f" such as 40/400. Received: {text!r}."
         )
     return low, high
+
+
+def is_usable(values: Range) -> bool:
+    """Whether a range is one with which arithmetic is safe."""
+    low, high = values
+    return LEAST_RANGE < high - low < MAX_VALUE and abs(low) < MAX_VALUE
 
 
 def range_of_file(pixels: NDArray[Any], of_set: PixelRange) -> Range | None:

@@ -68,9 +68,10 @@ def read_image(path: str, frame: Frame = None) -> Decoded | UnreadableImage:
 
 def _read_volume(path: str, frame: Frame) -> Decoded:
     if isinstance(frame, Slice):
-        return Decoded(read_slice(path, frame))
-    n_slices = read_volume(path).n_slices(AXIAL)
-    return Decoded(read_slice(path, Slice(AXIAL, 0)), has_pages=n_slices > 1)
+        return Decoded(read_slice(path, frame), window=read_volume(path).window)
+    volume = read_volume(path)
+    pixels = read_slice(path, Slice(AXIAL, 0))
+    return Decoded(pixels, has_pages=volume.n_slices(AXIAL) > 1, window=volume.window)
 
 
 def frames_in(path: str, slices: str, volume: int, pages: str) -> Sequence[Frame]:

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
 from search import defaults
-from search.data.pixel_values import OWN, parse_window
+from search.data.pixel_values import FROM_FILES, OWN, parse_window
 from search.data.volumes.slices import parse_slices
 from search.errors import DataError
 
@@ -52,7 +52,8 @@ class DataSettings(BaseModel):
         max_length=100,
         description="Values of more than 8 bits that become 0 and 255, as center and width, such "
         "as `40/400`, or `lung`, `bone`, `brain` or `soft-tissue` (Hounsfield units). `auto` "
-        "takes the 0.5 and 99.5 percentiles of the training images, `image` those of each image.",
+        "takes the 0.5 and 99.5 percentiles of the training images, `image` those of each image, "
+        "and `file` the window that most training images propose.",
     )
     classes: tuple[Name, ...] = Field(
         default=(),
@@ -180,7 +181,7 @@ class DataSettings(BaseModel):
     @field_validator("window")
     @classmethod
     def _check_window(cls, window: str) -> str:
-        if window not in {"auto", OWN}:
+        if window not in {"auto", OWN, FROM_FILES}:
             parse_window(window)
         return window
 

@@ -45,12 +45,14 @@ class Decoded(NamedTuple):
         lacks_end: Whether it is a JPEG without its end marker.
         has_pages: Whether the file has further images, which are not read.
         is_transparent: Whether parts were transparent, which are black here.
+        window: Values that its file proposes to show as black and white.
     """
 
     pixels: NDArray[Any]
     lacks_end: bool = False
     has_pages: bool = False
     is_transparent: bool = False
+    window: tuple[float, float] | None = None
 
 
 class ImageInfo(NamedTuple):
@@ -65,6 +67,7 @@ class ImageInfo(NamedTuple):
         lacks_end: Whether it is a JPEG without its end marker.
         has_pages: Whether its file has further images.
         thumbnail: Its picture in grey, stretched to 16 × 16, as bytes.
+        window: Values that its file proposes to show as black and white.
     """
 
     digest: bytes
@@ -77,6 +80,7 @@ class ImageInfo(NamedTuple):
     lacks_end: bool = False
     has_pages: bool = False
     thumbnail: bytes = b""
+    window: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from statistics import median
 from typing import TYPE_CHECKING
 
-from search.data.pixel_values import LARGEST_8_BIT
+from search.data.pixel_values import FROM_FILES, LARGEST_8_BIT
 from search.data.selection import Selection
 from search.data.settings import DataSettings
 from search.data.source_api import ImageInfo, Source
@@ -48,6 +48,14 @@ def describe_unusual_images(
         was = "was" if len(unended) == 1 else "were"
         what = plural(len(unended), "JPEG file")
         yield f"{what} {lack} end marker and {was} read: {names(unended)}"
+    if settings.window == FROM_FILES and isinstance(rule.pixel_range, tuple):
+        n_others = sum(info.window != rule.pixel_range for info in infos.values())
+        if n_others:
+            low, high = rule.pixel_range
+            yield (
+                f"{low:g} to {high:g}, the window of most files, is not that of"
+                f" {plural(n_others, 'image')}: one window is used for all"
+            )
     is_8_bit = all(info.pixel_type == "uint8" for info in infos.values())
     if settings.window != "auto" and is_8_bit and not rule.scales_8_bit:
         yield f"--window {settings.window} changes nothing: all images have 8 bits"

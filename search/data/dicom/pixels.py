@@ -31,8 +31,8 @@ DECODERS: Mapping[str, str] = {
 """The decoder of each transfer syntax: decoders differ, so none is tried by chance."""
 _TAGS = (
     "PixelPaddingValue", "PixelPaddingRangeLimit", "RescaleSlope", "RescaleIntercept",
-    "DoseGridScaling", "ModalityLUTSequence", "SharedFunctionalGroupsSequence",
-    "PerFrameFunctionalGroupsSequence",
+    "WindowCenter", "WindowWidth", "DoseGridScaling", "ModalityLUTSequence",
+    "SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence",
 )  # fmt: skip
 _adding = Lock()  # Images are also decoded in threads.
 GREY = ("MONOCHROME1", "MONOCHROME2")
@@ -55,7 +55,11 @@ def decode_dicom(path: str, frame: int | None = None) -> Decoded:
         raise ValueError(f"it has {header.n_frames} frames")
     stored, dataset = _decode(path, number)
     pixels = np.ascontiguousarray(_as_measured(stored, dataset, header, number))
-    return Decoded(pixels, has_pages=frame is None and header.n_frames > 1)
+    return Decoded(
+        pixels,
+        has_pages=frame is None and header.n_frames > 1,
+        window=_find_window(stored, dataset, number),
+    )
 
 
 def _decode(path: str, number: int) -> tuple[NDArray[Any], "Dataset"]:
@@ -137,20 +141,43 @@ def _rescale(stored: NDArray[Any], dataset: "Dataset", frame: int) -> NDArray[An
 
 def _find_rescale(dataset: "Dataset", frame: int) -> tuple[float, float]:
     """Return slope and intercept: those of a frame, if it has its own."""
+    slope, intercept = float(dataset.get("DoseGridScaling") or 1), 0.0
+    for place in _places(dataset, "PixelValueTransformationSequence", frame):
+        found = place.get("RescaleSlope"), place.get("RescaleIntercept")
+        slope = slope if found[0] in (None, "", 0) else float(found[0])
+        intercept = intercept if found[1] in (None, "") else float(found[1])
+    return slope, intercept
+
+
+def _find_window(
+    stored: NDArray[Any], dataset: "Dataset", frame: int
+) -> tuple[float, float] | None:
+    """Return the ends of the first window that a file proposes for a frame."""
+    window = None
+    for place in _places(dataset, "FrameVOILUTSequence", frame):
+        found = [place.get(keyword) for keyword in ("WindowCenter", "WindowWidth")]
+        if not any(it in (None, "") for it in found):
+            center, width = (float(np.atleast_1d(it)[0]) for it in found)
+            window = (center - width / 2, center + width / 2)
+    if window is None or not np.isfinite(window).all() or window[0] >= window[1]:
+        return None
+    if dataset.PhotometricInterpretation == "MONOCHROME1":
+        low, high = sorted(_invert(np.array(window), stored, dataset, frame).tolist())
+        window = (low, high)
+    return window
+
+
+def _places(dataset: "Dataset", sequence: str, frame: int) -> list["Dataset"]:
+    """Return where a tag of a frame can be, the last of which counts most."""
     places = [dataset]
     for groups, index in (
         ("SharedFunctionalGroupsSequence", 0),
         ("PerFrameFunctionalGroupsSequence", frame),
     ):
-        sequence = dataset.get(groups)
-        if sequence and index < len(sequence):
-            places += sequence[index].get("PixelValueTransformationSequence") or []
-    slope, intercept = float(dataset.get("DoseGridScaling") or 1), 0.0
-    for place in places:
-        found = place.get("RescaleSlope"), place.get("RescaleIntercept")
-        slope = slope if found[0] in (None, "", 0) else float(found[0])
-        intercept = intercept if found[1] in (None, "") else float(found[1])
-    return slope, intercept
+        found = dataset.get(groups)
+        if found and index < len(found):
+            places += found[index].get(sequence) or []
+    return places
 
 
 def _invert(

@@ -46,6 +46,7 @@ def read_nifti(path: str) -> Volume:
     slope, intercept = (float(header[it]) for it in ("scl_slope", "scl_inter"))
     if not (np.isfinite(slope) and slope):
         slope, intercept = 1.0, 0.0
+    window = float(header["cal_min"]), float(header["cal_max"])
     return Volume(
         path=path,
         start=0,
@@ -60,6 +61,7 @@ def read_nifti(path: str) -> Volume:
         sources=sources,
         signs=signs,
         has_orientation=bool(header["sform_code"] > 0 or header["qform_code"] > 0),
+        window=window if window[0] < window[1] and np.isfinite(window).all() else None,
     )
 
 

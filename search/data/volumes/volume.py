@@ -54,6 +54,7 @@ class Volume(NamedTuple):
         sources: The file's axis that runs from left to right, back to front, and feet to head.
         signs: 1 where that axis runs so, -1 where it runs the other way.
         has_orientation: Whether the file says how the axes lie in the patient.
+        window: Values that the file proposes to show as black and white.
     """
 
     path: str
@@ -69,6 +70,7 @@ class Volume(NamedTuple):
     sources: tuple[int, int, int]
     signs: tuple[int, int, int]
     has_orientation: bool
+    window: tuple[float, float] | None = None
 
     @property
     def n_bytes(self) -> int:

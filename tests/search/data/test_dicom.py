@@ -490,6 +490,49 @@ def test_window_is_in_the_units_of_the_scanner(write: Write, tmp_path: Path) -> 
     assert images[:, 5].min() == 255
 
 
+def test_window_of_most_files_is_that_of_the_set(write: Write, tmp_path: Path) -> None:
+    for i in range(12):
+        window = {"WindowCenter": [40, 300], "WindowWidth": [400, 1500]}
+        other = {"WindowCenter": 400, "WindowWidth": 1800} if i == 3 else {}
+        values = noise(i, (20, 20))
+        write(
+            f"{'ab'[i % 2]}/{i}", values, PatientID=f"P{i}", **(window | other if i != 5 else {})
+        )
+    found = prepared(tmp_path, window="file")
+    assert found.pixel_range == (-160, 240)
+    assert (
+        "-160 to 240, the window of most files, is not that of 2 images: one window is used"
+        in (" ".join(found.metadata["warnings"]))
+    )
+
+
+@pytest.mark.parametrize(
+    ("tags", "expected"),
+    [
+        ({"WindowCenter": 40, "WindowWidth": 400}, (-160, 240)),
+        ({"WindowCenter": 40, "WindowWidth": 0}, None),
+        ({"WindowCenter": "", "WindowWidth": 400}, None),
+        ({}, None),
+    ],
+)
+def test_window_is_the_first_that_a_file_proposes(
+    write: Write, tags: dict[str, Any], expected: tuple[float, float] | None
+) -> None:
+    assert decode_dicom(str(write("a", noise(0), **tags))).window == expected
+
+
+def test_window_of_an_inverted_image_is_inverted_too(write: Write) -> None:
+    tags = {"PhotometricInterpretation": "MONOCHROME1", "BitsStored": 12, "HighBit": 11}
+    path = write("a", noise(0, dtype="uint16"), WindowCenter=1000, WindowWidth=200, **tags)
+    assert decode_dicom(str(path)).window == (4095 - 1100, 4095 - 900)
+
+
+def test_window_of_files_needs_one(write: Write, tmp_path: Path) -> None:
+    write_set(write)
+    with pytest.raises(DataError, match="--window file: no training image proposes a window"):
+        prepared(tmp_path, window="file")
+
+
 def test_prediction_sees_what_training_saw(write: Write, tmp_path: Path) -> None:
     write_set(write, RescaleSlope=2, RescaleIntercept=-500)
     found = prepared(tmp_path)

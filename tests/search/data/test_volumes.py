@@ -125,6 +125,15 @@ def test_8_bits_stay_8_bits_and_nan_is_dark(tmp_path: Path) -> None:
     assert (found == found.min()).sum() >= 2 * 9
 
 
+def test_window_is_that_of_the_file(tmp_path: Path) -> None:
+    image = nibabel.Nifti1Image(noise(0), UPRIGHT)
+    image.header["cal_min"], image.header["cal_max"] = -5, 80
+    image.to_filename(tmp_path / "a.nii")
+    found = read_image(str(tmp_path / "a.nii"), Slice(2, 1))
+    assert isinstance(found, Decoded)
+    assert found.window == (-5, 80)
+
+
 def test_colors_are_kept(tmp_path: Path) -> None:
     rgb = np.zeros((6, 5, 4), [("R", "u1"), ("G", "u1"), ("B", "u1")])
     for seed, name in enumerate("RGB"):
