@@ -28,8 +28,10 @@ class LeakError(DataError):
     """The splits would leak, and the settings do not say what to do about it."""
 
 
-def twins_among(infos: Mapping[int, ImageInfo]) -> list[Twins]:
+def twins_among(infos: Mapping[int, ImageInfo], items: Sequence[Item]) -> list[Twins]:
     """Return the near duplicates among some images; exact duplicates are not among them.
+
+    Nor are frames and slices of one file: they are always in one split, and neighbors are alike.
 
     Raises:
         DataError: If the images are too much alike to look for near duplicates.
@@ -38,7 +40,12 @@ def twins_among(infos: Mapping[int, ImageInfo]) -> list[Twins]:
     content = b"".join(infos[i].thumbnail for i in indices)
     found = find_twins(np.frombuffer(content, np.uint8).reshape(len(indices), SIDE, SIDE))
     placed = (Twins(indices[it.first], indices[it.second], it.correlation) for it in found)
-    return [it for it in placed if infos[it.first].digest != infos[it.second].digest]
+    return [
+        it
+        for it in placed
+        if infos[it.first].digest != infos[it.second].digest
+        and items[it.first].file != items[it.second].file
+    ]
 
 
 def n_too_plain(infos: Iterable[ImageInfo]) -> int:

@@ -107,10 +107,7 @@ def select(source: Source, settings: DataSettings, inspect: Inspector) -> Select
 
 
 def _find_twins(draw: "_Draw") -> tuple[list[Twins], list[str]]:
-    """Return the near duplicates among the drawn images, or why they were not looked for.
-
-    Frames and slices of one file are always in one split, and neighbors are much alike.
-    """
+    """Return the near duplicates among the drawn images, or why they were not looked for."""
     kept = sorted(i for split in SPLIT_PRECEDENCE for i in draw.images.kept(split))
     infos = {i: draw.images.infos[i] for i in kept}
     n_plain = n_too_plain(infos.values())
@@ -118,9 +115,7 @@ def _find_twins(draw: "_Draw") -> tuple[list[Twins], list[str]]:
         f"{n_plain:,} of {len(infos):,} images show too little to look for near duplicates of them"
     ]
     try:
-        found = twins_among(infos)
-        twins = [it for it in found if draw.items[it.first].file != draw.items[it.second].file]
-        return twins, notes if n_plain > MAX_PLAIN * len(infos) else []
+        return twins_among(infos, draw.items), notes if n_plain > MAX_PLAIN * len(infos) else []
     except DataError as error:
         return [], [str(error)]
 

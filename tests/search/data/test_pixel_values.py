@@ -177,7 +177,9 @@ def test_each_image_may_have_its_own_range(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("text", ["", "lungs", "40", "40/0", "40/-5", "nan/3", "1/2/3", "40/inf"])
 def test_windows_that_are_none_are_refused(text: str) -> None:
-    with pytest.raises(ValueError, match=r"Expected auto, image, file, lung, bone, .* such as 40/400"):
+    with pytest.raises(
+        ValueError, match=r"Expected auto, image, file, lung, bone, .* such as 40/400"
+    ):
         DataSettings(source="a", window=text)
 
 
