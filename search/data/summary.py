@@ -206,7 +206,7 @@ def _find_twins(
 ) -> tuple[tuple[str, str, float], ...]:
     """Return all pairs of near duplicates; none if the images are too much alike for that."""
     try:
-        twins = twins_among(infos)
+        twins = twins_among(infos, source.items)
     except DataError:
         return ()
     names = ((source.items[it.first].name, source.items[it.second].name, it) for it in twins)

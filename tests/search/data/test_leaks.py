@@ -106,7 +106,7 @@ def test_near_duplicates_stay_in_one_split(
     assert all(len(its) == 2 for its in places)
     assert all(one == other for one, other in places)
     assert found.metadata["n_leaks"] == 0
-    monkeypatch.setattr("search.data.selection.twins_among", lambda _: [])
+    monkeypatch.setattr("search.data.selection.twins_among", lambda *_: [])
     found = prepared(source, tmp_path / "unguarded", seed=seed)
     places = splits_of(images[0:20:2], found)
     assert any(one != other for one, other in places)
