@@ -1,7 +1,8 @@
 """Images from a folder, whose subfolders name their classes."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import NamedTuple
 
 from search.data.groups import find_groups
@@ -16,6 +17,7 @@ class FolderSource:
     """Image files below a folder, which are listed first and decoded later."""
 
     kind = "folder"
+    guessed: Mapping[str, str] = MappingProxyType({})
 
     def __init__(
         self, root: Path, settings: DataSettings, progress: Progress | None = None
@@ -23,7 +25,9 @@ class FolderSource:
         """List the images; raise `DataError` if their folders are not those of classes."""
         listing = list_files(root, settings.exclude)
         named = [*settings.classes, *(it for names in settings.merge.values() for it in names)]
-        layout = read_layout(root, listing.files, named if settings.classes else ())
+        layout = read_layout(
+            root, listing.files, named if settings.classes else (), settings.label_from
+        )
         self.warnings = [*layout.notes, *_describe_left_out(listing)]
         images = _find_images(root, layout.images, settings, self.warnings, progress)
         self.classes = tuple(sorted({image.labeled.class_name for image in images}))

@@ -14,6 +14,7 @@ DEMO = "demo"
 Fit = Literal["stretch", "pad", "crop"]
 """How an image that is not square becomes square."""
 GroupTag = Literal["auto", "PatientID", "StudyInstanceUID", "SeriesInstanceUID", "none"]
+SplitName = Literal["train", "val", "test"]
 Name = Annotated[str, Field(min_length=1, max_length=200)]
 
 
@@ -67,6 +68,12 @@ class DataSettings(BaseModel):
         description="Patterns of files and folders to leave out, as a shell has them: `*_left.png`"
         ", `Test cases`, `train/unknown`.",
     )
+    label_from: str = Field(
+        default="",
+        max_length=500,
+        description="Regular expression that finds the class in the path of an image below a "
+        "folder: what its parts in brackets match. By default, top folders are classes.",
+    )
     group_from: str = Field(
         default="",
         max_length=500,
@@ -88,6 +95,12 @@ class DataSettings(BaseModel):
     )
     split_column: str = Field(
         default="", max_length=200, description="Column with `train`, `val` or `test`."
+    )
+    join: str | None = Field(
+        default=None,
+        max_length=1000,
+        description="Table with further columns of a manifest's images, such as their patients; "
+        "its rows are found by the column that both tables have.",
     )
     root: str | None = Field(
         default=None,
@@ -115,6 +128,15 @@ class DataSettings(BaseModel):
         ge=1,
         strict=True,
         description="Maximum number of images used, drawn evenly over the classes.",
+    )
+    own_splits: Literal["use", "ignore"] = Field(
+        default="use",
+        description="Whether the source's own splits are used, or all images are split anew.",
+    )
+    split_list: dict[SplitName, Name] = Field(
+        default={},
+        description="Text files with a name of an image in each line, by split: "
+        '`{test = "test_list.txt"}`. Other images are for training.',
     )
     split: tuple[float, float, float] = Field(
         default=defaults.SPLIT,
@@ -162,7 +184,7 @@ class DataSettings(BaseModel):
             raise ValueError("Expected each class in one part of `merge` only.")
         return merge
 
-    @field_validator("group_from")
+    @field_validator("group_from", "label_from")
     @classmethod
     def _check_pattern(cls, pattern: str) -> str:
         try:
