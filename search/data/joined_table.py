@@ -1,4 +1,4 @@
-"""A manifest with the columns of a second table, such as that of patients beside that of labels."""
+"""A manifest with the columns of a second table, such as one of patients beside one of labels."""
 
 import os
 from pathlib import Path
@@ -29,8 +29,8 @@ def join_table(table: Table, file: str, path_column: str) -> tuple[Table, list[s
     n_alone = sum(it not in partners for it in keys)
     if n_alone == len(keys):
         raise DataError(
-            f"No row of the manifest has a partner in {file} (--join): the cells of {key!r} differ,"
-            f" such as {shorten(keys[0], 60)!r} and {shorten(other.column(key)[0], 60)!r}."
+            f"No row of the manifest has a partner in {file} (--join): the cells of {key!r}"
+            f" differ, such as {shorten(keys[0], 60)!r} and {shorten(other.column(key)[0], 60)!r}."
         )
     empty = [""] * len(added)
     rows = [row + partners.get(it, empty) for row, it in zip(table.rows, keys, strict=True)]

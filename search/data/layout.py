@@ -171,8 +171,8 @@ class _Finder:
             return dict.fromkeys(["", *inner], "")
         if flat and (nested or others):
             raise DataError(
-                f"The folder {flat[0]!r} beside {join_names(nested or others)} holds images without"
-                f" classes, as a test set without labels does. Leave it out with --exclude"
+                f"The folder {flat[0]!r} beside {join_names(nested or others)} holds images"
+                f" without classes, as a test set without labels does. Leave it out with --exclude"
                 f" {flat[0]!r}, or, if it is a class, name all classes with --classes."
             )
         if flat:
@@ -186,8 +186,8 @@ class _Finder:
         """Return the error for folders of splits beside others."""
         return DataError(
             f"Expected either class folders or split folders in {self._root}, not both."
-            f" Received: the splits {join_names(splits)} beside {join_names(others)}. If some are not"
-            f" part of the set, leave them out: --exclude {sorted(others)[0]!r}"
+            f" Received: the splits {join_names(splits)} beside {join_names(others)}. If some are"
+            f" not part of the set, leave them out: --exclude {sorted(others)[0]!r}"
         )
 
     def _check_unread(self, labeled: Sequence[LabeledFile], has_splits: bool) -> None:
@@ -235,9 +235,9 @@ class _Finder:
         if len(words) > 1:
             names = {image.class_name for image in labeled}
             raise DataError(
-                f"Below the folders {join_names(names)} are others that are named {join_names(words)}, which"
-                " look like the classes. If they are, find them in the paths:"
-                f" --label-from '({'|'.join(sorted(words))})'. If the folders above them are"
+                f"Below the folders {join_names(names)} are others that are named"
+                f" {join_names(words)}, which look like the classes. If they are, find them in"
+                f" the paths: --label-from '({'|'.join(sorted(words))})'. If the folders above them are"
                 " meant, name those with --classes."
             )
 

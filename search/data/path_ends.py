@@ -13,6 +13,7 @@ class PathEnds:
 
     def __init__(self, paths: Iterable[Parts]) -> None:
         self._paths = list(paths)
+        self._longest = max(map(len, self._paths), default=0)
         self._by_end: dict[int, dict[Parts, list[int]]] = {}
 
     def find(self, parts: Parts) -> list[int]:

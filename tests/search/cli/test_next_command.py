@@ -1,5 +1,4 @@
 import shlex
-
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any

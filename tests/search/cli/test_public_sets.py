@@ -359,7 +359,7 @@ def test_page_has_a_command_for_every_set() -> None:
     rows = re.findall(r"^\| \[?([^|\]]+?)[\]( ]", PAGE.read_text(encoding="utf-8"), re.MULTILINE)
     named = {row for row in rows if row != "set" and "-" * 3 not in row}
     assert len(named) == len(SETS) + len(NOT_READ)
-    assert NOT_READ <= named
+    assert named >= NOT_READ
 
 
 @pytest.mark.parametrize(("name", "number"), CASES, ids=[f"{it[0]} {it[1] + 1}" for it in CASES])

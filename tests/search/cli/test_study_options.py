@@ -65,5 +65,5 @@ def test_lists_of_splits_are_parsed() -> None:
     assert parsed == {"test": "my list.txt", "val": "b.txt"}
     assert options.parse_split_list(None) is None
     for text in ("test", "test=", "=a.txt", "test=a,test=b", ""):
-        with pytest.raises(SettingsError, match="--split-list: expected files such as test=a.txt"):
+        with pytest.raises(SettingsError, match="--split-list: expected files such as"):
             options.parse_split_list(text)

@@ -69,7 +69,7 @@ def test_rows_that_agree_count_once_and_others_are_refused(folder: Path) -> None
 @pytest.mark.parametrize(
     ("lines", "message"),
     [
-        (["name,patient", "000,7"], r"column of images that the manifest and .* both have. Receiv"),
+        (["name,patient", "000,7"], r"column of images that the manifest and .* both have. Re"),
         (["image,patient", "9,7"], r"No row of the manifest has a partner .*: the cells of 'image'"
          r" differ, such as '000' and '9'"),
     ],

@@ -100,7 +100,7 @@ def test_listed_images_have_their_split_and_others_are_for_training(
     source = open_listed(root, {"test": path})
     tested = {name for name, split in splits_of(source).items() if split == "test"}
     assert tested == {"a/000.png", "a/002.png", "b/001.png"}
-    assert {split for split in splits_of(source).values()} == {"train", "test"}
+    assert set(splits_of(source).values()) == {"train", "test"}
     assert list(source.warnings) == [
         f"3 images for test by {path}, which also names 1 that are not used"
     ]
