@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 
 from search.data.manifest_columns import guess_column
-from search.data.tables import Table, read_table
+from search.data.tables import MAX_CELLS, Table, read_table
 from search.errors import DataError
 from spaces.wording import plural, shorten
 
@@ -32,6 +32,8 @@ def join_table(table: Table, file: str, path_column: str) -> tuple[Table, list[s
             f"No row of the manifest has a partner in {file} (--join): the cells of {key!r}"
             f" differ, such as {shorten(keys[0], 60)!r} and {shorten(other.column(key)[0], 60)!r}."
         )
+    if len(table.rows) * (len(table.columns) + len(added)) > MAX_CELLS:
+        raise DataError(f"Expected at most {MAX_CELLS:,} cells with those of {file} (--join).")
     empty = [""] * len(added)
     rows = [row + partners.get(it, empty) for row, it in zip(table.rows, keys, strict=True)]
     columns = f"{shorten(', '.join(added), 100)}" if added else "no further columns"

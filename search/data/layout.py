@@ -237,8 +237,8 @@ class _Finder:
             raise DataError(
                 f"Below the folders {join_names(names)} are others that are named"
                 f" {join_names(words)}, which look like the classes. If they are, find them in"
-                f" the paths: --label-from '({'|'.join(sorted(words))})'. If the folders above them are"
-                " meant, name those with --classes."
+                f" the paths: --label-from '({'|'.join(sorted(words))})'. If the folders above"
+                " them are meant, name those with --classes."
             )
 
     def _read_inner_splits(self, labeled: list[LabeledFile]) -> list[LabeledFile]:

@@ -18,10 +18,10 @@ class PathEnds:
 
     def find(self, parts: Parts) -> list[int]:
         """Return the positions of the paths that end like `parts`, else of those it ends like."""
-        found = self._ending(len(parts)).get(parts, [])
-        return found or [
-            position for n in range(1, len(parts)) for position in self._whole.get(parts[-n:], ())
-        ]
+        if len(parts) <= self._longest and (found := self._ending(len(parts)).get(parts)):
+            return found
+        lengths = range(1, min(len(parts), self._longest + 1))
+        return [i for n in lengths for i in self._whole.get(parts[-n:], ())]
 
     def _ending(self, n_parts: int) -> dict[Parts, list[int]]:
         """Return the positions of the paths that have as many parts or more, by these parts."""

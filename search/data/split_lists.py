@@ -16,6 +16,8 @@ from spaces.wording import plural, shorten
 
 MAX_BYTES = 256 * 2**20
 """Of a list: five million paths of 50 characters."""
+MAX_LINE = 4_096
+"""Characters of a path on Linux."""
 _FRAME = re.compile(r"#\d+$")
 """What follows the path in the name of a frame of a file."""
 
@@ -110,7 +112,13 @@ def _read_list(path: str) -> list[str]:
         raise DataError(
             f"{path} (--split-list) is not UTF-8 text. Expected a name of an image in each line."
         ) from error
-    return list(dict.fromkeys(filter(None, map(str.strip, text.splitlines()))))
+    lines = list(dict.fromkeys(filter(None, map(str.strip, text.splitlines()))))
+    if max(map(len, lines), default=0) > MAX_LINE:
+        raise DataError(
+            f"Expected lines of at most {MAX_LINE:,} characters in {path} (--split-list), with a"
+            " name of an image in each."
+        )
+    return lines
 
 
 class _ImageFinder:

@@ -79,6 +79,17 @@ def test_tables_that_do_not_fit_are_refused(folder: Path, lines: list[str], mess
         open_joined(folder, *lines)
 
 
+def test_table_that_would_take_too_much_memory_is_refused(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("search.data.joined_table.MAX_CELLS", 23)
+    rows = ["image,x,y", "000,1,2"]
+    with pytest.raises(DataError, match=r"at most 23 cells with those of .*more.csv \(--join\)"):
+        open_joined(folder, *rows)
+    monkeypatch.setattr("search.data.joined_table.MAX_CELLS", 24)
+    assert len(open_joined(folder, *rows).items) == 6
+
+
 def test_missing_table_is_refused(folder: Path) -> None:
     settings = {"source": str(folder / "truth.csv"), "join": str(folder / "none.csv")}
     with pytest.raises(

@@ -16,6 +16,7 @@ PATHS = [("set", "train", "p1", "a.png"), ("set", "val", "p2", "a.png"), ("b.png
         (("anywhere", "b.png"), [2]),
         (("png",), []),
         ((), []),
+        (("x",) * 5000 + ("b.png",), [2]),
     ],
 )
 def test_path_is_found_by_its_last_parts(parts: tuple[str, ...], positions: list[int]) -> None:

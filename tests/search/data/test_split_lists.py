@@ -171,7 +171,9 @@ def test_lists_that_do_not_fit_are_refused(
 def test_files_that_are_no_lists_are_refused(make_folder: MakeFolder, tmp_path: Path) -> None:
     root = make_folder({"a": 3, "b": 3})
     (tmp_path / "image.txt").write_bytes(b"\x89PNG\xff")
+    (tmp_path / "long.txt").write_text("a/" * 2049)
     for name, message in (
+        ("long.txt", r"Expected lines of at most 4,096 characters in .*long.txt"),
         ("none.txt", r"Cannot read .*none.txt \(--split-list\): No such file"),
         ("source", r"Cannot read .*source \(--split-list\): Is a directory"),
         (
