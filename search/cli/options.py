@@ -121,6 +121,22 @@ def parse_merge(text: str | None) -> dict[str, list[str]] | None:
     return {new.strip(): [name.strip() for name in names.split(",")] for new, _, names in parts}
 
 
+def parse_split_list(text: str | None) -> dict[str, str] | None:
+    """Parse `test=a.txt,val=b.txt`; raise SettingsError unless each part names a split and a file.
+
+    The names of the splits are validated later.
+    """
+    from search.errors import SettingsError
+
+    if text is None:
+        return None
+    parts = [part.partition("=") for part in text.split(",")]
+    found = {split.strip(): path.strip() for split, _, path in parts}
+    if len(found) < len(parts) or not all(split and path for split, path in found.items()):
+        raise SettingsError(f"--split-list: expected files such as test=a.txt. Received: {text}")
+    return found
+
+
 def parse_workers(text: str | None) -> int | str | None:
     """Parse a number of workers or `auto`; other text is returned for later validation."""
     return int(text) if text is not None and text.lstrip("-").isdigit() else text

@@ -86,6 +86,12 @@ _OPTIONS: Mapping[str, Any] = {
         metavar="PATTERN",
         show_default="none",
     ),
+    "label_from": _option(
+        str,
+        "Regular expression that finds the class in a path.",
+        metavar="REGEX",
+        show_default="top folders",
+    ),
     "group_from": _option(
         str,
         "Regular expression that finds the patient in a path: patients stay in one split.",
@@ -138,6 +144,12 @@ _OPTIONS: Mapping[str, Any] = {
     "split_column": _option(
         str, "Column with train, val or test.", metavar="COLUMN", show_default="guessed"
     ),
+    "join": _option(
+        str,
+        "Table with further columns of a manifest's images.",
+        metavar="FILE",
+        show_default="none",
+    ),
     "root": _option(
         str, "Folder of a manifest's images.", metavar="FOLDER", show_default="beside it"
     ),
@@ -157,6 +169,18 @@ _OPTIONS: Mapping[str, Any] = {
         int,
         "Maximum number of images, drawn evenly over the classes.",
         show_default=str(defaults.MAX_IMAGES),
+    ),
+    "own_splits": _option(
+        str,
+        "Whether the source's own splits count: use or ignore.",
+        metavar="use|ignore",
+        show_default="use",
+    ),
+    "split_list": _option(
+        str,
+        "Text files that list the images of splits; others are for training.",
+        metavar="SPLIT=FILE",
+        show_default="none",
     ),
     "split": _option(
         str,
@@ -208,9 +232,10 @@ _OPTIONS: Mapping[str, Any] = {
 }
 STUDY_OPTIONS = tuple(_OPTIONS)
 DATA_OPTIONS = (
-    "image_size", "color", "resize", "window", "classes", "merge", "exclude", "group_from",
-    "group_tag", "slices", "volume", "pages", "masks", "path_column", "label_column",
-    "group_column", "split_column", "root", "where", "positive", "separator", "max_images",
+    "image_size", "color", "resize", "window", "classes", "merge", "exclude", "label_from",
+    "group_from", "group_tag", "slices", "volume", "pages", "masks", "path_column",
+    "label_column", "group_column", "split_column", "join", "root", "where", "positive",
+    "separator", "max_images", "own_splits", "split_list",
     "split", "seed", "strict", "allow_leaks", "fix_leaks",
 )  # fmt: skip
 LISTS = ("families", "backbones", "classes", "exclude", "where")
@@ -256,6 +281,8 @@ def _parse(name: str, value: Any) -> Any:
         return options.parse_split(value)
     if name == "merge":
         return options.parse_merge(value)
+    if name == "split_list":
+        return options.parse_split_list(value)
     if name in LISTS and value is not None:
         return [part.strip() for part in value.split(",")]
     return value

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -26,6 +27,7 @@ class ArraySource:
     """Images in memory, loaded on first use: a cached set costs nothing."""
 
     warnings: Sequence[str] = ()
+    guessed: Mapping[str, str] = MappingProxyType({})
 
     def __init__(self, kind: str, identity: str, load: Callable[[], Arrays]) -> None:
         self.kind = kind

@@ -2,8 +2,9 @@
 
 from collections.abc import Mapping, Sequence
 
+from search.data.part_of_source import PartOfSource
 from search.data.settings import DataSettings
-from search.data.source_api import Decoded, Item, Source, UnreadableImage
+from search.data.source_api import Source
 from search.errors import DataError
 from spaces.wording import did_you_mean, shorten
 
@@ -23,42 +24,23 @@ def choose_classes(source: Source, settings: DataSettings) -> Source:
             _check_known(name, known, option)
     chosen = set(settings.classes or (*source.classes, *settings.merge))
     renamed = {name: merged.get(name, name) for name in source.classes}
-    return ChosenClasses(source, {old: new for old, new in renamed.items() if {old, new} & chosen})
+    return _under_names(source, {o: new for o, new in renamed.items() if {o, new} & chosen})
 
 
-class ChosenClasses:
-    """A source with the images of some classes of another one, under new names."""
-
-    def __init__(self, source: Source, names: Mapping[str, str]) -> None:
-        """Choose classes; `names` are their new names by the old ones."""
-        self._source = source
-        self.kind = source.kind
-        self.warnings = source.warnings
-        self.classes = tuple(
-            dict.fromkeys(names[name] for name in source.classes if name in names)
-        )
-        labels = {
-            label: self.classes.index(names[old])
-            for label, old in enumerate(source.classes)
-            if old in names
-        }
-        self._indices = [i for i, item in enumerate(source.items) if item.label in labels]
-        self.items: Sequence[Item] = [
-            item._replace(label=labels[item.label])
-            for item in (source.items[i] for i in self._indices)
-        ]
-
-    def identity(self) -> str:
-        """Return that of the whole source; the settings have the choice."""
-        return self._source.identity()
-
-    def n_bytes(self, index: int) -> int:
-        """Return the size of an image."""
-        return self._source.n_bytes(self._indices[index])
-
-    def read(self, index: int) -> Decoded | UnreadableImage:
-        """Read an image."""
-        return self._source.read(self._indices[index])
+def _under_names(source: Source, names: Mapping[str, str]) -> Source:
+    """Return the images of the classes that have a new name; several may have the same one."""
+    classes = list(dict.fromkeys(names[name] for name in source.classes if name in names))
+    labels = {
+        label: classes.index(names[old])
+        for label, old in enumerate(source.classes)
+        if old in names
+    }
+    items = {
+        i: item._replace(label=labels[item.label])
+        for i, item in enumerate(source.items)
+        if item.label in labels
+    }
+    return PartOfSource(source, items, classes=classes)
 
 
 def _check_known(name: str, known: Sequence[str], option: str) -> None:

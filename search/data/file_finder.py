@@ -2,13 +2,13 @@
 
 import os
 import re
-from collections import defaultdict
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path, PurePosixPath
 
 from search.data.image_files import FileOnDisk
 from search.data.listing import ImageFile, is_excluded, list_files
+from search.data.path_ends import PathEnds
 from search.data.read_image import EXTENSIONS
 
 EXCLUDED = "it is left out by --exclude"
@@ -43,10 +43,10 @@ class FileFinder:
             resolved = (self._root / path).resolve()
             self.n_outside += not resolved.is_relative_to(self._root.resolve())
             return direct
-        found = self._by_name.get(path.name) or self._by_stem.get(path.name) or []
         is_foreign = path.is_absolute() or _DRIVE.match(name) is not None
-        below = [it for it in found if _ends_like(it, path)]
-        found = below or (found if is_foreign or len(path.parts) == 1 else [])
+        below = self._ending_like(path)
+        is_anywhere = is_foreign or len(path.parts) == 1
+        found = below or (self._named(path.name) if is_anywhere else [])
         if len(found) > 1:
             return f"{len(found)} files have this name, such as {found[0].name}"
         if not found:
@@ -66,24 +66,30 @@ class FileFinder:
     def _files(self) -> list[ImageFile]:
         return list_files(self._root, self._exclude).files
 
-    @cached_property
-    def _by_name(self) -> dict[str, list[ImageFile]]:
-        found = defaultdict(list)
-        for file in self._files:
-            found[file.parts[-1]].append(file)
-        return dict(found)
+    def _named(self, name: str) -> list[ImageFile]:
+        """Return the files of a name, with or without their extension, in any folder."""
+        ends, files = self._names
+        found = ends.find((name,))
+        if not found:
+            ends, files = self._stems
+            found = ends.find((name,))
+        return [files[it] for it in found]
+
+    def _ending_like(self, path: PurePosixPath) -> list[ImageFile]:
+        """Return the files whose folders are the last ones of a path, or the other way round."""
+        for ends, files in (self._names, self._stems):
+            found = [files[it] for it in ends.find(path.parts)]
+            if len(path.parts) > 1 and (below := [it for it in found if len(it.parts) > 1]):
+                return below
+        return []
 
     @cached_property
-    def _by_stem(self) -> dict[str, list[ImageFile]]:
-        found = defaultdict(list)
-        for file in self._files:
-            if file.extension in EXTENSIONS:
-                found[file.parts[-1][: -len(file.extension)]].append(file)
-        return dict(found)
+    def _names(self) -> tuple[PathEnds, list[ImageFile]]:
+        return PathEnds(file.parts for file in self._files), self._files
 
-
-def _ends_like(file: ImageFile, path: PurePosixPath) -> bool:
-    """Whether a file's folders are the last ones of a path, or the other way round."""
-    folders, its = path.parts[:-1], file.parts[:-1]
-    n = min(len(folders), len(its))
-    return n > 0 and folders[-n:] == its[-n:]
+    @cached_property
+    def _stems(self) -> tuple[PathEnds, list[ImageFile]]:
+        """The files that are images by their names, found without their extensions."""
+        files = [file for file in self._files if file.extension in EXTENSIONS]
+        stems = ((*it.parts[:-1], it.parts[-1][: -len(it.extension)]) for it in files)
+        return PathEnds(stems), files

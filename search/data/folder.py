@@ -1,8 +1,9 @@
 """Images from a folder, whose subfolders name their classes."""
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import NamedTuple
 
 from search.data.groups import find_groups
@@ -19,6 +20,7 @@ class FolderSource:
     """Image files below a folder, which are listed first and decoded later."""
 
     kind = "folder"
+    guessed: Mapping[str, str] = MappingProxyType({})
 
     def __init__(
         self, root: Path, settings: DataSettings, progress: Progress | None = None
@@ -69,7 +71,8 @@ def _label_by_folders(
     root: Path, files: Sequence[ImageFile], settings: DataSettings, notes: list[str]
 ) -> Sequence[LabeledFile]:
     named = [*settings.classes, *(it for names in settings.merge.values() for it in names)]
-    layout = read_layout(root, files, named if settings.classes else ())
+    classes = named if settings.classes else ()
+    layout = read_layout(root, files, classes, settings.label_from)
     notes += layout.notes
     return layout.images
 

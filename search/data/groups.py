@@ -12,9 +12,12 @@ _EXAMPLES = 3
 _PROPOSALS = (
     r"(?i)((?:patient|pat|subject|subj|sub|case|person|lesion)[ _-]?[0-9]{1,12})",
     r"/([^/]+)/[^/]+$",
+    r"/([^/]*[0-9][^/]*)/[^/]+/[^/]+$",
+    r"/([^/]*[0-9][^/]*)/[^/]+/[^/]+/[^/]+$",
     r"([^/]+)[ _-][0-9]{1,4}\.[^./]+$",
 )
-"""Patterns that are tried: a word with a number, the folder below the class, a numbered stem."""
+"""Patterns that are tried: a word with a number, the folder of an image or one around it, a
+numbered stem."""
 N_SAMPLED = 5_000
 """Names, evenly spaced, in which patterns are tried first."""
 MIN_IMAGES, MAX_SHARE = 2.0, 0.25
@@ -30,8 +33,10 @@ class Proposal:
     n_largest: int
 
 
-def find_groups(names: Sequence[str], pattern: str) -> list[str]:
+def find_groups(names: Sequence[str], pattern: str, option: str = "--group-from") -> list[str]:
     """Return the group of each name: what the parts in brackets of a regular expression match.
+
+    `option` gave the pattern; classes may be found like groups.
 
     Raises:
         DataError: If the pattern does not match some names.
@@ -42,7 +47,7 @@ def find_groups(names: Sequence[str], pattern: str) -> list[str]:
     if unmatched:
         shown = ", ".join(unmatched[:_EXAMPLES])
         raise DataError(
-            f"--group-from matches {len(names) - len(unmatched):,} of {len(names):,} names, but"
+            f"{option} matches {len(names) - len(unmatched):,} of {len(names):,} names, but"
             f" not {shorten(shown, 150)}. Change the pattern, or leave these files out with"
             " --exclude."
         )
@@ -66,12 +71,20 @@ def propose_pattern(names: Sequence[str], n_classes: int) -> Proposal | None:
         if not all(_is_likely(name, compiled) for name in some):
             continue
         sizes = Counter(_group_in(name, compiled) for name in names)
+        if pattern.startswith("/") and _recur(names, compiled, len(sizes) * n_classes):
+            continue
         proposal = Proposal(pattern, len(sizes), max(sizes.values()))
         is_many = proposal.n_largest <= max(MIN_IMAGES, MAX_SHARE * len(names))
         is_all = "" not in sizes and len(sizes) > n_classes
         if is_all and is_many and len(names) >= MIN_IMAGES * len(sizes):
             return proposal
     return None
+
+
+def _recur(names: Sequence[str], pattern: re.Pattern[str], most: int) -> bool:
+    """Whether folders are in more than `most` places, as `T1` is in that of every patient."""
+    places = {name[: match.end(1)] for name in names if (match := pattern.search(name))}
+    return len(places) > most
 
 
 def _is_likely(name: str, pattern: re.Pattern[str]) -> bool:

@@ -4,19 +4,20 @@ Sets that are published have many layouts. What is certain is read; what would g
 are none, such as parts of an archive or patients, is an error that says what to do.
 """
 
-import re
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
+from search.data.class_names import check_meaning, check_spelling
+from search.data.copies import drop_copy
+from search.data.groups import find_groups
 from search.data.listing import ImageFile, label_hint
 from search.data.masks import drop_masks
-from search.data.names import differing_in_case, split_of, words_in
+from search.data.names import join_names, split_of, words_in
 from search.data.read_image import KINDS
 from search.errors import DataError
-from spaces.wording import plural
 
 # fmt: off
 LABEL_WORDS = frozenset({
@@ -27,11 +28,6 @@ UNREADABLE_IMAGES = frozenset({
     ".gif", ".heic", ".avif", ".tga", ".svs", ".ndpi", ".npy", ".mat", ".h5", ".hdf5", ".zip",
 })
 # fmt: on
-_PART = re.compile(r"(.*?)(?:images?|imgs?|part|archive|batch|chunk|disk|vol|volume)[\s_-]*\d+")
-_PATIENT = re.compile(
-    r"(?:patient|pat|subject|subj|sub|case|person|id|p|s)[\s_-]*\d+|\d{4,}", re.IGNORECASE
-)
-MANY_CLASSES, N_NAMES = 10, 6
 
 
 class LabeledFile(NamedTuple):
@@ -50,11 +46,13 @@ class Layout:
     notes: Sequence[str]
 
 
-def read_layout(root: Path, files: Sequence[ImageFile], classes: Sequence[str] = ()) -> Layout:
+def read_layout(
+    root: Path, files: Sequence[ImageFile], classes: Sequence[str] = (), label_from: str = ""
+) -> Layout:
     """Label the images among some files by their folders.
 
     If `classes` has the names of folders that are classes, others may look like anything: they
-    are not used.
+    are not used. If a pattern `label_from` finds the classes in paths, only splits are folders.
 
     Raises:
         DataError: If there are no images in folders of classes, or the folders look like something
@@ -67,8 +65,10 @@ def read_layout(root: Path, files: Sequence[ImageFile], classes: Sequence[str] =
             f" Found: {len(files):,} other files{label_hint(files)}."
         )
     depth = _find_depth(images, notes)
+    images, copied = drop_copy(images, depth, classes)
+    notes += copied
     finder = _Finder(root, files, depth, classes)
-    labeled = finder.label(images)
+    labeled = finder.label_by(images, label_from) if label_from else finder.label(images)
     n_others = sum(not file.is_image for file in files)
     for n, one, many in (
         (n_others, "file that is not an image was", "files that are not images were"),
@@ -80,7 +80,7 @@ def read_layout(root: Path, files: Sequence[ImageFile], classes: Sequence[str] =
     ):
         if n:
             notes.append(f"{n:,} {one if n == 1 else many} ignored")
-    return Layout(labeled, notes + finder.notes)
+    return Layout(labeled, notes)
 
 
 def _find_depth(images: Sequence[ImageFile], notes: list[str]) -> int:
@@ -100,14 +100,12 @@ class _Finder:
     """Labels images by their folders below those around everything.
 
     Attributes:
-        notes: What was left out in words.
         n_outside: Number of images that are in no folder of a class.
     """
 
     def __init__(
         self, root: Path, files: Sequence[ImageFile], depth: int, classes: Sequence[str]
     ) -> None:
-        self.notes: list[str] = []
         self.n_outside = 0
         self._root = root
         self._files = files
@@ -131,12 +129,29 @@ class _Finder:
                 f"{label_hint(self._files)}."
             )
         if not self._classes:
-            self._check_names({image.class_name for image in labeled})
+            names = {image.class_name for image in labeled}
+            check_spelling(names)
+            check_meaning(names, label_hint(self._files))
             self._check_unread(labeled, any(splits.values()))
-            labeled = self._drop_copy(labeled)
+            self._check_sets_inside(labeled)
             self._check_hidden_labels(labeled)
         labeled = self._read_inner_splits(labeled)
         return self._drop_lone_train_split(labeled)
+
+    def label_by(self, images: Sequence[ImageFile], pattern: str) -> list[LabeledFile]:
+        """Label images by what a pattern matches in their paths; top folders may be splits."""
+        names = find_groups([file.name for file in images], pattern, "--label-from")
+        check_spelling(set(names))
+        splits = {top: split_of(top) for top in map(self._top, images)}
+        others = {it.parts[self._depth] for it in images if not splits[self._top(it)]}
+        if others and any(splits.values()):
+            raise self._mixed([top for top, split in splits.items() if split], others)
+        return self._drop_lone_train_split(
+            [
+                LabeledFile(file, splits[self._top(file)], name)
+                for file, name in zip(images, names, strict=True)
+            ]
+        )
 
     def _top(self, file: ImageFile) -> str:
         return file.parts[self._depth] if len(file.parts) > self._depth + 1 else ""
@@ -152,53 +167,29 @@ class _Finder:
         others = {top for top, split in tops.items() if not split}
         others |= inner.keys() & set(self._classes)
         if nested and others:
-            raise DataError(
-                f"Expected either class folders or split folders in {self._root}, not both."
-                f" Received: the splits {_join(nested)} beside {_join(others)}. If some are not"
-                f" part of the set, leave them out: --exclude {sorted(others)[0]!r}"
-            )
+            raise self._mixed(nested, others)
         if self._classes and not nested:
             return dict.fromkeys(["", *inner], "")
         if flat and (nested or others):
             raise DataError(
-                f"The folder {flat[0]!r} beside {_join(nested or others)} holds images without"
-                f" classes, as a test set without labels does. Leave it out with --exclude"
+                f"The folder {flat[0]!r} beside {join_names(nested or others)} holds images"
+                f" without classes, as a test set without labels does. Leave it out with --exclude"
                 f" {flat[0]!r}, or, if it is a class, name all classes with --classes."
             )
         if flat:
             raise DataError(
-                f"Expected folders of classes in {_join(flat)}. Received: images, such as"
+                f"Expected folders of classes in {join_names(flat)}. Received: images, such as"
                 f" {images[0].name}{label_hint(self._files)}."
             )
         return {**dict.fromkeys(["", *self._classes], ""), **tops}
 
-    def _check_names(self, names: set[str]) -> None:
-        for name in sorted(names):
-            try:
-                name.encode()
-            except UnicodeEncodeError:
-                shown = name.encode(errors="surrogateescape").decode(errors="backslashreplace")
-                raise DataError(
-                    f"The name of the folder {shown} is not UTF-8. Rename it: it is the name of a"
-                    " class."
-                ) from None
-        parts = {name: _PART.fullmatch(name.lower()) for name in names}
-        prefixes = {found[1] for found in parts.values() if found}
-        if len(names) > 1 and all(parts.values()) and len(prefixes) == 1:
-            raise DataError(
-                f"The folders {_join(names)} look like parts of an archive, not like classes"
-                f"{label_hint(self._files)}."
-            )
-        if len(names) > MANY_CLASSES and all(_PATIENT.fullmatch(name) for name in names):
-            raise DataError(
-                f"The {len(names)} folders {_join(names)} look like patients, not like classes"
-                f"{label_hint(self._files)}. If they are classes, name them with --classes."
-            )
-        if twins := differing_in_case(names):
-            raise DataError(
-                f"The folders {_join(twins)} differ in capital letters only. If they are one"
-                " class, give them one name."
-            )
+    def _mixed(self, splits: Collection[str], others: Collection[str]) -> DataError:
+        """Return the error for folders of splits beside others."""
+        return DataError(
+            f"Expected either class folders or split folders in {self._root}, not both."
+            f" Received: the splits {join_names(splits)} beside {join_names(others)}. If some are"
+            f" not part of the set, leave them out: --exclude {sorted(others)[0]!r}"
+        )
 
     def _check_unread(self, labeled: Sequence[LabeledFile], has_splits: bool) -> None:
         """Raise an error if a folder beside those of classes holds images of another kind only."""
@@ -218,8 +209,8 @@ class _Finder:
                     f" --exclude {name!r}"
                 )
 
-    def _drop_copy(self, labeled: list[LabeledFile]) -> list[LabeledFile]:
-        """Leave out a folder that repeats the folders of classes that it is beside."""
+    def _check_sets_inside(self, labeled: Sequence[LabeledFile]) -> None:
+        """Raise an error if a folder has folders of the names that are beside it."""
         below: dict[str, set[str]] = defaultdict(set)
         for image in labeled:
             parts = image.file.parts
@@ -227,23 +218,11 @@ class _Finder:
             below[image.class_name].add(parts[level + 1] if len(parts) > level + 2 else "")
         for name, inner in below.items():
             if len(inner) > 1 and inner <= below.keys() - {name}:
-                rest = [image for image in labeled if image.class_name != name]
-                known = {(it.file.parts[self._depth :], it.file.size) for it in rest}
-                copied = [image for image in labeled if image.class_name == name]
-                if any(
-                    (it.file.parts[self._depth + 1 :], it.file.size) not in known for it in copied
-                ):
-                    raise DataError(
-                        f"The folder {name!r} has folders of the names that are beside it:"
-                        f" {_join(inner)}. Search in one of both, or leave it out:"
-                        f" --exclude {name!r}"
-                    )
-                self.notes.append(
-                    f"{name}/ repeats the folders beside it: its {plural(len(copied), 'image')}"
-                    " were left out"
+                raise DataError(
+                    f"The folder {name!r} has folders of the names that are beside it:"
+                    f" {join_names(inner)}. Search in one of both, or leave it out:"
+                    f" --exclude {name!r}"
                 )
-                return rest
-        return labeled
 
     def _check_hidden_labels(self, labeled: Sequence[LabeledFile]) -> None:
         """Raise an error if the folders below several classes are named for classes."""
@@ -257,10 +236,10 @@ class _Finder:
         if len(words) > 1:
             names = {image.class_name for image in labeled}
             raise DataError(
-                f"Below the folders {_join(names)} are others that are named {_join(words)}, which"
-                " look like the classes. If the folders above them are meant, name those with"
-                " --classes; else list the images with their labels in a table, and name it as the"
-                " source."
+                f"Below the folders {join_names(names)} are others that are named"
+                f" {join_names(words)}, which look like the classes. If they are, find them in"
+                f" the paths: --label-from '({'|'.join(sorted(words))})'. If the folders above"
+                " them are meant, name those with --classes."
             )
 
     def _read_inner_splits(self, labeled: list[LabeledFile]) -> list[LabeledFile]:
@@ -289,11 +268,6 @@ class _Finder:
             return [image._replace(split="") for image in labeled]
         if splits and splits <= {"val", "test"}:
             raise DataError(
-                f"Expected a folder 'train' in {self._root}. Received: {_join(splits)}."
+                f"Expected a folder 'train' in {self._root}. Received: {join_names(splits)}."
             )
         return labeled
-
-
-def _join(names: Iterable[str]) -> str:
-    shown = sorted(names)
-    return ", ".join(map(repr, shown[:N_NAMES])) + (", ..." if len(shown) > N_NAMES else "")

@@ -75,8 +75,9 @@ def guard_splits(
         raise LeakError(
             f"The source's splits leak, so results would be too good: near duplicates ({KINDS}) in"
             f" different splits, {plural(len(leaks), 'pair')}:{listed}{more}\n"
-            "--fix-leaks takes such images out of training, --allow-leaks uses them as they are,"
-            " and `convsearch data inspect --json` lists all."
+            "--fix-leaks takes such images out of training, --own-splits ignore splits all images"
+            " anew, --allow-leaks uses them as they are, and `convsearch data inspect --json`"
+            " lists all."
         )
     partners: dict[int, list[int]] = {}
     for leak in leaks:

@@ -10,6 +10,7 @@ from search.data.file_finder import FileFinder
 from search.data.groups import find_groups
 from search.data.image_files import ImageFiles
 from search.data.images_in_files import find_images_in_files
+from search.data.joined_table import join_table
 from search.data.manifest_columns import find_columns
 from search.data.manifest_rows import Row, RowReader
 from search.data.read_image import (
@@ -40,10 +41,14 @@ class ManifestSource:
             root = Path(os.path.expanduser(settings.root))  # noqa: PTH111
         if not root.is_dir():
             raise DataError(f"Expected a folder for --root. Received: {root}.")
+        notes: list[str] = []
+        if settings.join is not None:
+            table, notes = join_table(table, settings.join, settings.path_column)
         columns = find_columns(table, settings)
+        self.guessed = columns.guessed(settings)
         reader = RowReader(path, table, columns, settings, FileFinder(root, settings.exclude))
         rows = reader.read()
-        self.warnings = [columns.describe(), *reader.notes]
+        self.warnings = [columns.describe(), *notes, *reader.notes]
         self.classes = tuple(sorted({label for _, label, _, _ in rows}))
         if len(self.classes) > MAX_CLASSES:
             raise DataError(

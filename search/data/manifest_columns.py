@@ -57,6 +57,14 @@ class Columns:
         }  # fmt: skip
         return ", ".join(f"{what} from {name}" for what, name in parts.items() if name)
 
+    def guessed(self, settings: DataSettings) -> dict[str, str]:
+        """Return the settings that name the columns which the given settings do not name."""
+        found = {
+            "path_column": self.path, "label_column": self.label, "group_column": self.group,
+            "split_column": self.split,
+        }  # fmt: skip
+        return {key: name for key, name in found.items() if name and not getattr(settings, key)}
+
 
 def is_flagged(cell: str) -> bool:
     """Whether a cell of a column of zeros and ones is one."""
@@ -82,7 +90,7 @@ def find_columns(table: Table, settings: DataSettings) -> Columns:
             hint = f"{near[0].upper()}{near[1:]}" if near else f"Known: {known}."
             raise DataError(f"There is no column {name!r} for --{what}-column. {hint}")
     found = {
-        what: "" if name == NONE else name or _guess(what, table.columns)
+        what: "" if name == NONE else name or guess_column(what, table.columns)
         for what, name in named.items()
     }
     if not found["path"]:
@@ -95,7 +103,8 @@ def find_columns(table: Table, settings: DataSettings) -> Columns:
     return Columns(flags=flags, **found)
 
 
-def _guess(what: str, columns: Sequence[str]) -> str:
+def guess_column(what: str, columns: Sequence[str]) -> str:
+    """Return the column that is named for a path, label, group or split; empty if none is."""
     plain = {re.sub(r"[\W_]+", "", name.lower()): name for name in reversed(columns)}
     return next((plain[name] for name in _NAMES[what] if name in plain), "")
 

@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 
 # fmt: off
 SPLIT_NAMES = {
@@ -16,6 +16,8 @@ FILLING_WORDS = frozenset({
 })
 """Words beside that of a split, as in `train_set` or `Test cases`."""
 # fmt: on
+N_NAMES = 6
+"""Names that a message shows."""
 
 
 def split_of(name: str) -> str:
@@ -38,3 +40,9 @@ def differing_in_case(names: Collection[str]) -> list[str]:
     """Return the names that differ from another one in capital letters only, sorted."""
     counts = Counter(name.casefold() for name in names)
     return sorted(name for name in names if counts[name.casefold()] > 1)
+
+
+def join_names(names: Iterable[str]) -> str:
+    """Return the first names in quotation marks, sorted."""
+    shown = sorted(names)
+    return ", ".join(map(repr, shown[:N_NAMES])) + (", ..." if len(shown) > N_NAMES else "")

@@ -7,14 +7,19 @@ from pathlib import Path
 from search.data.class_choice import choose_classes
 from search.data.settings import DEMO, DataSettings, no_meaning
 from search.data.source_api import Progress, Source
+from search.data.split_lists import choose_splits
 from search.data.tables import EXTENSIONS as TABLES
 from search.errors import DataError
 
 MANIFEST_KEYS = (
-    "path_column", "label_column", "group_column", "split_column", "root", "where", "positive",
-    "separator",
+    "path_column", "label_column", "group_column", "split_column", "join", "root", "where",
+    "positive", "separator",
 )  # fmt: skip
-FILE_KEYS = ("exclude", "group_from", "group_tag", "slices", "volume", "pages", "masks")
+FILE_KEYS = (
+    "exclude", "label_from", "group_from", "group_tag", "slices", "volume", "pages", "masks",
+    "split_list",
+)  # fmt: skip
+"""Settings of sources whose images are files, with names."""
 EXPECTED = (
     "a folder of images, a manifest (.csv, .tsv, .parquet, .xlsx), an .npz file, or the word"
     f" {DEMO!r}"
@@ -23,7 +28,7 @@ EXPECTED = (
 
 _UNUSED: Mapping[str, tuple[str, ...]] = {
     "folder": tuple(it for it in MANIFEST_KEYS if it != "where"),  # It may have DICOM files.
-    "manifest": ("masks",),
+    "manifest": ("label_from", "masks"),
     "npz": (*MANIFEST_KEYS, *FILE_KEYS),
     DEMO: (*MANIFEST_KEYS, *FILE_KEYS),
 }
@@ -43,7 +48,7 @@ def open_source(settings: DataSettings, progress: Progress | None = None) -> Sou
     for key in _UNUSED.get(source.kind, ()):
         if getattr(settings, key) != DataSettings.model_fields[key].default:
             raise no_meaning(settings, key)
-    return choose_classes(source, settings)
+    return choose_splits(choose_classes(source, settings), settings)
 
 
 def _open(settings: DataSettings, progress: Progress | None) -> Source:

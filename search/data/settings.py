@@ -18,6 +18,7 @@ ALL_PAGES, FIRST_PAGE = "all", "1"
 PAGES = r"^(all|[1-9][0-9]{0,3})$"
 """Which page of a TIFF file is an image, or all."""
 GroupTag = Literal["auto", "PatientID", "StudyInstanceUID", "SeriesInstanceUID", "none"]
+SplitName = Literal["train", "val", "test"]
 Name = Annotated[str, Field(min_length=1, max_length=200)]
 
 
@@ -72,6 +73,12 @@ class DataSettings(BaseModel):
         description="Patterns of files and folders to leave out, as a shell has them: `*_left.png`"
         ", `Test cases`, `train/unknown`.",
     )
+    label_from: str = Field(
+        default="",
+        max_length=500,
+        description="Regular expression that finds the class in the path of an image below a "
+        "folder: what its parts in brackets match. By default, top folders are classes.",
+    )
     group_from: str = Field(
         default="",
         max_length=500,
@@ -120,6 +127,12 @@ class DataSettings(BaseModel):
     split_column: str = Field(
         default="", max_length=200, description="Column with `train`, `val` or `test`."
     )
+    join: str | None = Field(
+        default=None,
+        max_length=1000,
+        description="Table with further columns of a manifest's images, such as their patients; "
+        "its rows are found by the column that both tables have.",
+    )
     root: str | None = Field(
         default=None,
         max_length=1000,
@@ -146,6 +159,15 @@ class DataSettings(BaseModel):
         ge=1,
         strict=True,
         description="Maximum number of images used, drawn evenly over the classes.",
+    )
+    own_splits: Literal["use", "ignore"] = Field(
+        default="use",
+        description="Whether the source's own splits are used, or all images are split anew.",
+    )
+    split_list: dict[SplitName, Name] = Field(
+        default={},
+        description="Text files with a name of an image in each line, by split: "
+        '`{test = "test_list.txt"}`. Other images are for training.',
     )
     split: tuple[float, float, float] = Field(
         default=defaults.SPLIT,
@@ -199,7 +221,7 @@ class DataSettings(BaseModel):
             raise ValueError("Expected each class in one part of `merge` only.")
         return merge
 
-    @field_validator("group_from")
+    @field_validator("group_from", "label_from")
     @classmethod
     def _check_pattern(cls, pattern: str) -> str:
         try:

@@ -4,7 +4,7 @@ A source says what images there are, and reads the pixels of one. All that follo
 every source: selection, duplicates, splits, scaling and resizing.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
@@ -98,6 +98,7 @@ class Source(Protocol):
         classes: Names of the classes; labels of items are positions in it.
         items: All images, in an order that is the same on every machine.
         warnings: Warnings about the source as a whole.
+        guessed: Settings that were guessed from the source, such as the columns of a manifest.
     """
 
     @property
@@ -111,6 +112,9 @@ class Source(Protocol):
 
     @property
     def warnings(self) -> Sequence[str]: ...  # noqa: D102
+
+    @property
+    def guessed(self) -> Mapping[str, str]: ...  # noqa: D102
 
     def identity(self) -> str:
         """Return a text that changes whenever the images may have changed."""

@@ -147,7 +147,7 @@ def check_groups(source: Source) -> None:
         raise DataError(
             f"{len(torn):,} of {len(splits):,} groups are in more than one split, such as"
             f" {group!r} in {' and '.join(sorted(found))}: results would be too good. Move each"
-            " group into one split, or leave the splits to convsearch."
+            " group into one split, or leave the splits to convsearch: --own-splits ignore"
         )
 
 

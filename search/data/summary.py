@@ -60,6 +60,7 @@ class SourceSummary:
         is_square: Whether all readable images are.
         n_groups, n_largest_group: Number of groups, and of images in the largest; 0 if there are
             none.
+        guessed: Settings that were guessed from the source, such as the columns of a manifest.
         twins: Pairs of images that are nearly the same, with the correlation of their pictures;
             exact duplicates are not among them.
         group_proposal: A pattern for `--group-from` that finds groups; empty if none is likely.
@@ -82,6 +83,7 @@ class SourceSummary:
     is_square: bool
     n_groups: int
     n_largest_group: int
+    guessed: dict[str, str]
     twins: tuple[tuple[str, str, float], ...]
     group_proposal: str
     warnings: tuple[str, ...]
@@ -152,6 +154,7 @@ def _summary(
         is_square=all(info.width == info.height for info in readable.values()),
         n_groups=len(groups),
         n_largest_group=max(groups.values(), default=0),
+        guessed=dict(source.guessed),
         twins=_find_twins(source, readable),
         group_proposal=proposal.pattern if proposal else "",
         warnings=(),
@@ -239,4 +242,5 @@ def _warnings(summary: SourceSummary) -> Iterator[str]:
         yield f"the largest class has {summary.balance:.1f} times the images of the smallest"
     n_val = sum(summary.used["val"].values())
     if n_val < MIN_VAL_IMAGES:
-        yield f"only {n_val} validation images: accuracies come in steps of {1 / n_val:.2f}"
+        anew = " (--own-splits ignore splits all images anew)" if "val" in summary.counts else ""
+        yield f"only {n_val} validation images: accuracies come in steps of {1 / n_val:.2f}{anew}"

@@ -67,8 +67,14 @@ def _resolve_paths(file: Path, tables: dict[str, Any]) -> None:
     if isinstance(data, dict) and isinstance(data.get("source"), str):
         source = data["source"]
         data["source"] = _resolve(file.parent, source, is_name=source == "demo")
-    if isinstance(data, dict) and isinstance(data.get("root"), str):
-        data["root"] = _resolve(file.parent, data["root"], is_name=False)
+    for key in ("root", "join"):
+        if isinstance(data, dict) and isinstance(data.get(key), str):
+            data[key] = _resolve(file.parent, data[key], is_name=False)
+    if isinstance(data, dict) and isinstance(data.get("split_list"), dict):
+        data["split_list"] = {
+            split: _resolve(file.parent, it, is_name=False) if isinstance(it, str) else it
+            for split, it in data["split_list"].items()
+        }
     if isinstance(transfer, dict) and isinstance(transfer.get("weights"), str):
         weights = transfer["weights"]
         is_name = weights in {"imagenet", "none", ""}

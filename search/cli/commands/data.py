@@ -17,13 +17,19 @@ app = typer.Typer(help="Look at a source of images, or prepare it.", no_args_is_
 @with_study_options(*DATA_OPTIONS)
 def inspect(given: StudyOptions, json: options.Json = False) -> None:
     """Show classes, counts, sizes, duplicates, broken files, and what a search would use."""
-    from search.cli.console import print_result, progress_bar, stderr_console
-    from search.cli.views.source import show_source
+    from search.cli.console import print_result, progress_bar, stderr_console, stdout_console
+    from search.cli.next_command import search_command
+    from search.cli.views.source import show_next_command, show_source
     from search.data import inspect_source
 
     with progress_bar(stderr_console()) as progress:
         summary = inspect_source(_settings(given), progress)
     print_result(summary, show_source, as_json=json)
+    guessed = {**summary.guessed, "group_from": summary.group_proposal}
+    guessed = {name: value for name, value in guessed.items() if value}
+    if guessed and not json:
+        command = search_command(given.source, given.values, guessed)
+        show_next_command(stdout_console(), command)
 
 
 @app.command()

@@ -75,3 +75,9 @@ def show_warnings(console: Console, warnings: Iterable[str]) -> None:
     """Show warnings about a source's images."""
     for warning in warnings:
         print_line(console, printable(f"Note: {warning}"), style="yellow")
+
+
+def show_next_command(console: Console, command: str) -> None:
+    """Show the command that searches with what was guessed, on one line to copy."""
+    console.print("To search with what was guessed, if it is right:")
+    console.print(printable(command), soft_wrap=True)

@@ -58,3 +58,12 @@ def test_merged_classes_are_parsed() -> None:
     for text in ("new", "=a", "new=", "a=b;c"):
         with pytest.raises(SettingsError, match="--merge: expected classes such as new=a,b"):
             options.parse_merge(text)
+
+
+def test_lists_of_splits_are_parsed() -> None:
+    parsed = options.parse_split_list("test=my list.txt, val=b.txt")
+    assert parsed == {"test": "my list.txt", "val": "b.txt"}
+    assert options.parse_split_list(None) is None
+    for text in ("test", "test=", "=a.txt", "test=a,test=b", ""):
+        with pytest.raises(SettingsError, match="--split-list: expected files such as"):
+            options.parse_split_list(text)

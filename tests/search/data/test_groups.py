@@ -47,6 +47,15 @@ def test_pattern_that_matches_half_of_the_names_is_refused() -> None:
         ([f"a/{'0123456789abcdef' * 4}{i}.png" for i in range(40)], None),
         ([f"a/Patient{i // 4:02}_{i}.png" for i in range(40)], 10),
         ([f"a/image ({i}).png" for i in range(40)], None),
+        ([f"a/x{i // 4}/T{i % 2}/{i}.png" for i in range(40)], 10),  # Sequences of patients.
+        (
+            [
+                f"b/{'ab'[i % 2]}/SOB_A_14-{i // 8}/{p}X/SOB_A-14-{i // 8}-{p}-{i:03}.png"
+                for i in range(80)
+                for p in (40, 100, 200, 400)
+            ],
+            10,
+        ),
     ],
 )
 def test_likely_pattern_is_proposed(names: list[str], n_groups: int | None) -> None:

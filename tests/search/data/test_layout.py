@@ -16,11 +16,13 @@ from search.errors import DataError
 ROOT = Path("set")
 
 
-def layout_of(counts: dict[str, int], *others: str, classes: Sequence[str] = ()) -> Layout:
+def layout_of(
+    counts: dict[str, int], *others: str, classes: Sequence[str] = (), label_from: str = ""
+) -> Layout:
     """Read a layout: `{"train/cat/*.png": 4}` has four files, and `others` are single files."""
     names = [name.replace("*", f"{i:03}") for name, n in counts.items() for i in range(n)]
     files = [ImageFile(tuple(name.split("/")), 10, 0) for name in sorted([*names, *others])]
-    return read_layout(ROOT, files, classes)
+    return read_layout(ROOT, files, classes, label_from)
 
 
 def summary(layout: Layout) -> dict[str, int]:
@@ -57,6 +59,13 @@ LAYOUTS = {
          "brain_tumor_dataset/no/*.jpg": 4},
         {"yes": 4, "no": 4},
         "brain_tumor_dataset/ repeats the folders beside it: its 8 images were left out",
+    ),
+    "Kermany: a copy of the splits inside": (
+        {f"{around}{split}/{name}/*.jpeg": 3 for around in ("", "chest_xray/")
+         for split in ("train", "val", "test") for name in ("NORMAL", "PNEUMONIA")},
+        {f"{split}/{name}": 3 for split in ("train", "val", "test")
+         for name in ("NORMAL", "PNEUMONIA")},
+        "chest_xray/ repeats the folders beside it: its 18 images were left out",
     ),
     "BUSI: masks beside images": (
         {"benign/benign (*).png": 4, "benign/benign (*)_mask.png": 4,
@@ -132,7 +141,8 @@ REFUSED = {
          for split in ("train", "valid") for part in ("HAND", "WRIST")
          for i, label in ((1, "positive"), (2, "negative"))},
         [],
-        r"Below the folders 'XR_HAND', 'XR_WRIST' are .* named 'negative', 'positive', which look",
+        r"Below the folders 'XR_HAND', 'XR_WRIST' are .* named 'negative', 'positive', which look"
+        r".*--label-from '\(negative\|positive\)'",
     ),
     "CheXpert": (
         {"train/patient0*/study1/view1_frontal.jpg": 12, "valid/patient1*/study1/view1.jpg": 3},
@@ -188,6 +198,71 @@ def test_layout_without_clear_classes_is_refused(name: str) -> None:
         layout_of(counts, *others)
     assert "\n" not in str(error.value)
     assert len(str(error.value)) < 400
+
+
+MURA = {
+    f"{split}/XR_{part}/patient0*/study{i}_{label}/image1.png": 3
+    for split in ("train", "valid")
+    for part in ("HAND", "WRIST")
+    for i, label in ((1, "positive"), (2, "negative"))
+}
+
+
+def test_classes_are_found_in_paths() -> None:
+    found = layout_of(MURA, "train.csv", label_from=r"study\d+_(positive|negative)")
+    assert summary(found) == {
+        "train/positive": 6, "train/negative": 6, "val/positive": 6, "val/negative": 6
+    }  # fmt: skip
+    assert list(found.notes) == ["1 file that is not an image was ignored"]
+    both = layout_of(MURA, label_from=r"XR_([A-Z]+).*_(positive|negative)")
+    assert summary(both)["train/HAND/positive"] == 3
+
+
+def test_classes_in_names_need_no_folders() -> None:
+    flat = {"cat.*.jpg": 3, "dog.*.jpg": 4}
+    assert summary(layout_of(flat, label_from="^[a-z]+")) == {"cat": 3, "dog": 4}
+    split = {f"set/{split}/{name}": n for split in ("train", "test") for name, n in flat.items()}
+    found = layout_of(split, label_from=r"([a-z]+)\.[0-9]+")
+    assert summary(found) == {"train/cat": 3, "train/dog": 4, "test/cat": 3, "test/dog": 4}
+    lone = layout_of({f"train/{name}": n for name, n in flat.items()}, label_from="(cat|dog)")
+    assert summary(lone) == {"cat": 3, "dog": 4}
+
+
+@pytest.mark.parametrize(
+    ("counts", "label_from", "message"),
+    [
+        (MURA, "(positive)", "--label-from matches 12 of 24 names, but not train/XR_HAND/patient"),
+        ({"train/a*.png": 3, "test/a*.png": 3, "more/b*.png": 3}, "(a|b)",
+         "not both. Received: the splits 'test', 'train' beside 'more'.*--exclude 'more'"),
+        ({"train/a*.png": 3, "b*.png": 1}, "(a|b)", "beside 'b000.png'"),
+        ({"x/Cat*.png": 3, "x/cat*.png": 3}, "([Cc]at)", "'Cat', 'cat' differ in capital letters"),
+    ],
+)  # fmt: skip
+def test_classes_that_are_not_found_in_paths_are_refused(
+    counts: dict[str, int], label_from: str, message: str
+) -> None:
+    with pytest.raises(DataError, match=message):
+        layout_of(counts, label_from=label_from)
+
+
+def test_classes_found_in_paths_can_be_chosen(tmp_path: Path) -> None:
+    make_files(tmp_path, *(f"x/{name}_{i}.png" for name in "abc" for i in range(2)))
+    settings = DataSettings(source=str(tmp_path), label_from="x/(.)_", classes=("a", "c"))
+    source = open_source(settings)
+    assert source.classes == ("a", "c")
+    assert [item.label for item in source.items] == [0, 0, 1, 1]
+
+
+def test_classes_of_tables_are_not_found_in_paths(tmp_path: Path) -> None:
+    make_files(tmp_path, "0.png", "1.png")
+    (tmp_path / "t.csv").write_text("image,label\n0.png,a\n1.png,b\n")
+    with pytest.raises(DataError, match="--label-from has no meaning for"):
+        open_source(DataSettings(source=str(tmp_path / "t.csv"), label_from="(.)"))
+
+
+def test_folders_that_share_no_file_are_no_copies() -> None:
+    counts = {"a/left/*.png": 3, "a/right/*.png": 3, "left/x*.png": 3, "right/*.png": 3}
+    assert summary(layout_of(counts, classes=["a"])) == {"a": 6, "left": 3, "right": 3}
 
 
 def test_named_classes_may_look_like_anything() -> None:

@@ -167,3 +167,21 @@ def test_missing_and_huge_study_files_are_refused(tmp_path: Path) -> None:
         read_plan(str(tmp_path / "none.toml"), {}, NAMES)
     with pytest.raises(SettingsError, match="larger than a study file may be"):
         read_plan(write(tmp_path, "#" * 1_000_001), {}, NAMES)
+
+
+def test_tables_and_lists_are_relative_to_the_file(tmp_path: Path) -> None:
+    text = """
+        [data]
+        source = "t.csv"
+        root = "images"
+        join = "more.csv"
+        split_list = {test = "lists/test.txt", val = "/data/val.txt"}
+    """
+    data = read_plan(write(tmp_path, text), {}, {}).data
+    assert data.root == str(tmp_path / "images")
+    assert data.join == str(tmp_path / "more.csv")
+    assert data.split_list == {
+        "test": str(tmp_path / "lists/test.txt"), "val": "/data/val.txt"
+    }  # fmt: skip
+    with pytest.raises(SettingsError, match="split_list"):
+        read_plan(write(tmp_path, text.replace("test =", "tests =")), {}, {})
