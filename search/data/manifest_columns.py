@@ -96,7 +96,7 @@ def find_group_column(columns: Sequence[str], named: str) -> str:
 
 
 def _find(what: str, named: str, columns: Sequence[str]) -> str:
-    if named == NONE and what in OPTIONAL and named not in columns:
+    if named == NONE and what in OPTIONAL:
         return ""
     if named and named not in columns:
         near = did_you_mean(named, columns, cutoff=0.5)

@@ -1,4 +1,4 @@
-"""What is in an HDF5 file, as the child process found it."""
+"""What is in HDF5 files, as the child process found it."""
 
 import io
 import json
@@ -18,8 +18,10 @@ from search.errors import DataError
 from search.machine.processes import child_environment
 from spaces.wording import shorten
 
-TIMEOUT_S = 300
-"""A table of four million chunks takes half a minute; some damaged files are read for ever."""
+TIMEOUT_S = 120
+"""A table of four million chunks takes seconds; the library reads some damaged files for ever."""
+MAX_PATHS = 500
+"""Characters of paths in a message."""
 _PROGRAM = Path(__file__).with_name("headers.py")
 
 
@@ -61,27 +63,38 @@ class Contents:
             raise DataError(f"{name!r} in {self.path} {problem}. Save it as a plain dataset.")
 
 
-def read_contents(path: Path, images: Sequence[str], labels: Sequence[str]) -> Contents:
-    """Return what a file says of datasets with some names.
+def read_contents(
+    paths: Sequence[Path], images: Sequence[str], labels: Sequence[str]
+) -> list[Contents]:
+    """Return what files say of datasets with some names.
 
     Raises:
-        DataError: If it cannot be read as HDF5.
+        DataError: If one of them cannot be read as HDF5.
     """
-    arrays = _run(path, json.dumps({"path": str(path), "images": images, "labels": labels}))
-    header = json.loads(arrays["header"].tobytes())
+    arrays = _run({"paths": [str(it) for it in paths], "images": images, "labels": labels})
+    headers = json.loads(arrays["headers"].tobytes())
+    return [
+        _contents(path, header, f"{number} ", arrays)
+        for number, (path, header) in enumerate(zip(paths, headers, strict=True))
+    ]
+
+
+def _contents(
+    path: Path, header: Mapping[str, Any], start: str, arrays: Mapping[str, NDArray[Any]]
+) -> Contents:
     if error := header.get("error"):
         raise DataError(f"Cannot read {path} as HDF5: {shorten(error)}.")
-    facts = header["datasets"]
-    stored = {
-        name: _stored_images(path, name, it, arrays.get(f"chunks of {name}"))
-        for name, it in facts.items()
-        if not it["problem"] and name in images
-    }
+    facts = {name: it for name, it in header["datasets"].items() if not it["problem"]}
+    labels = {name: arrays.get(f"{start}labels of {name}") for name in facts}
     return Contents(
         path=path,
-        images=stored,
-        labels={it: arrays[f"labels of {it}"] for it in labels if f"labels of {it}" in arrays},
-        problems={name: it["problem"] for name, it in facts.items() if it["problem"]},
+        images={
+            name: _stored_images(path, name, it, arrays.get(f"{start}chunks of {name}"))
+            for name, it in facts.items()
+            if labels[name] is None
+        },
+        labels={name: it for name, it in labels.items() if it is not None},
+        problems={n: it["problem"] for n, it in header["datasets"].items() if it["problem"]},
         listed=header["listed"],
         is_model=header["is_model"],
     )
@@ -98,10 +111,11 @@ def _stored_images(
     return StoredImages(path, name, shape, dtype, facts.get("address"), chunks)
 
 
-def _run(path: Path, task: str) -> dict[str, NDArray[Any]]:
+def _run(task: Mapping[str, Any]) -> dict[str, NDArray[Any]]:
     """Run the child process, and return the arrays that it wrote."""
-    command = [sys.executable, "-P", str(_PROGRAM), task]
+    command = [sys.executable, "-P", str(_PROGRAM), json.dumps(task)]
     environment = child_environment(OPENBLAS_NUM_THREADS="1", HDF5_PLUGIN_PRELOAD="::")
+    shown = shorten(" or ".join(task["paths"]), MAX_PATHS)
     try:
         done = subprocess.run(
             command, check=True, capture_output=True, timeout=TIMEOUT_S, env=environment
@@ -110,7 +124,7 @@ def _run(path: Path, task: str) -> dict[str, NDArray[Any]]:
             return dict(written)
     except subprocess.TimeoutExpired as error:
         reason = f"the HDF5 library has not read it within {TIMEOUT_S} s"
-        raise DataError(f"Cannot read {path} as HDF5: {reason}.") from error
+        raise DataError(f"Cannot read {shown} as HDF5: {reason}.") from error
     except (subprocess.CalledProcessError, zipfile.BadZipFile, ValueError) as error:
         reason = "the HDF5 library failed on it, so it is damaged"
-        raise DataError(f"Cannot read {path} as HDF5: {reason}. Save it again.") from error
+        raise DataError(f"Cannot read {shown} as HDF5: {reason}. Save it again.") from error

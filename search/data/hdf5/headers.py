@@ -1,8 +1,8 @@
-"""The program of a child process: say what is in an HDF5 file, by the HDF5 library.
+"""The program of a child process: say what is in HDF5 files, by the HDF5 library.
 
-It imports nothing of ours, to start quickly. Its argument is a JSON object with the `path` of the
-file, and the names of datasets with `images` and with `labels`. It writes an `.npz`: the bytes of
-a JSON object `header`, the labels, and for each dataset of images in chunks a table of where they
+It imports nothing of ours, to start quickly. Its argument is a JSON object with the `paths` of the
+files, and the names of datasets with `images` and with `labels`. It writes an `.npz`: the bytes of
+a JSON list `headers`, the labels, and for each dataset of images in chunks a table of where they
 are, with the address, size and filter mask of each, -1 for one that was never written.
 """
 
@@ -12,6 +12,7 @@ import math
 import resource
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from itertools import islice
 from typing import Any
 
@@ -41,13 +42,18 @@ HDF5_ERRORS = (
 def main(task: dict[str, Any]) -> dict[str, NDArray[Any]]:
     """Return the arrays that the child writes."""
     arrays: dict[str, NDArray[Any]] = {}
-    try:
-        # A lock says nothing to a reader, and some network file systems have none.
-        with h5py.File(task["path"], "r", locking=False) as file:
-            header = _describe_file(file, task, arrays)
-    except HDF5_ERRORS as error:
-        header = {"error": " ".join((str(error) or type(error).__name__).split())[:MAX_TEXT]}
-    arrays["header"] = np.frombuffer(json.dumps(header).encode(), np.uint8)
+    headers = []
+    for number, path in enumerate(task["paths"]):
+        found: dict[str, NDArray[Any]] = {}
+        try:
+            # A lock says nothing to a reader, and some network file systems have none.
+            with h5py.File(path, "r", locking=False) as file:
+                headers.append(_describe_file(file, task, found))
+        except HDF5_ERRORS as error:
+            reason = " ".join((str(error) or type(error).__name__).split())
+            headers.append({"error": reason[:MAX_TEXT]})
+        arrays.update({f"{number} {key}": values for key, values in found.items()})
+    arrays["headers"] = np.frombuffer(json.dumps(headers).encode(), np.uint8)
     return arrays
 
 
@@ -189,8 +195,14 @@ def _read_labels(item: Any, name: str, arrays: dict[str, NDArray[Any]]) -> dict[
     return {"problem": ""}
 
 
+def _limit_memory() -> None:
+    for limit, n_bytes in ((resource.RLIMIT_AS, MAX_MEMORY), (resource.RLIMIT_CORE, 0)):
+        with suppress(ValueError, OSError):  # One that is lower stays; macOS may refuse.
+            resource.setrlimit(limit, (n_bytes, n_bytes))
+
+
 if __name__ == "__main__":
-    resource.setrlimit(resource.RLIMIT_AS, (MAX_MEMORY, MAX_MEMORY))
+    _limit_memory()
     written = io.BytesIO()
     np.savez(written, **main(json.loads(sys.argv[1])))
     sys.stdout.buffer.write(written.getbuffer())

@@ -41,7 +41,7 @@ def find_set(path: Path) -> list[SplitFiles]:
         DataError: If files of labels are missing, are packed, or their splits are not clear.
     """
     folder = path if path.is_dir() else path.parent
-    found = {it.name.lower(): Path(it.path) for it in os.scandir(folder)}
+    found = {it.name.lower(): Path(it.path) for it in os.scandir(folder) if it.name[0] != "."}
     starts = {
         name.removesuffix(f"_x{extension}"): images
         for extension in EXTENSIONS

@@ -71,12 +71,13 @@ class Hdf5Source:
     @cached_property
     def _loaded(self) -> _Loaded:
         notes: list[str] = []
+        paths = [it for files in self._files for it in files[1:3]] or [self._path]
+        contents = read_contents(paths, IMAGES, LABELS)
         if self._files:
-            parts = [_read_split(files, self._settings, notes) for files in self._files]
+            pairs = zip(self._files, contents[::2], contents[1::2], strict=True)
+            parts = [_read_split(*it, self._settings, notes) for it in pairs]
         else:
-            parts = list(_read_file(self._path))
-        for part in parts:
-            part.images.check(part.images.path.stat().st_size)
+            parts = list(_read_file(contents[0]))
         check_types(self._path, [_pixel_type(part.images.dtype) for part in parts])
         classes, labels = name_classes(self._path, {it.split: it.labels for it in parts})
         items = [
@@ -130,8 +131,7 @@ class Hdf5Source:
         return self._loaded.images[number], index - self._starts[number]
 
 
-def _read_file(path: Path) -> Iterator[Part]:
-    contents = read_contents(path, IMAGES, LABELS)
+def _read_file(contents: Contents) -> Iterator[Part]:
     names = contents.names
     pairs = [(split, f"{split}_images", f"{split}_labels") for split in SPLITS]
     pairs = [it for it in pairs if it[1] in names]
@@ -142,41 +142,47 @@ def _read_file(path: Path) -> Iterator[Part]:
     for split, name, label_name in pairs:
         if label_name not in names:
             raise _unknown_names(contents)
-        yield _make_part(split, contents, name, contents, label_name, name)
+        yield Part(split, *_find_pair(contents, name, contents, label_name), name)
 
 
-def _read_split(files: SplitFiles, settings: DataSettings, notes: list[str]) -> Part:
+def _read_split(
+    files: SplitFiles,
+    images: Contents,
+    labels: Contents,
+    settings: DataSettings,
+    notes: list[str],
+) -> Part:
     names, label_names = [it for it, _ in PAIRS], [it for _, it in PAIRS]
-    images = read_contents(files.images, names, [])
-    labels = read_contents(files.labels, [], label_names)
     name = next((it for it in names if it in images.names), "")
     label_name = next((it for it in label_names if it in labels.names), "")
     for found, known, contents in ((name, names, images), (label_name, label_names, labels)):
         if not found:
             raise _unknown_names(contents, f"a dataset {' or '.join(map(repr, known))}")
-    part = _make_part(files.split, images, name, labels, label_name, files.images.name)
-    return part._replace(groups=_read_groups(files, len(part.labels), settings, notes))
+    stored, found_labels = _find_pair(images, name, labels, label_name)
+    groups = _read_groups(files, len(found_labels), settings, notes)
+    return Part(files.split, stored, found_labels, files.images.name, groups)
 
 
-def _make_part(
-    split: str, images: Contents, name: str, labels: Contents, label_name: str, shown: str
-) -> Part:
+def _find_pair(
+    images: Contents, name: str, labels: Contents, label_name: str
+) -> tuple[StoredImages, NDArray[Any]]:
+    """Return checked images, and the label of each."""
     stored = images.find_images(name)
     check_images(name, images.path, stored.shape, stored.dtype)
+    stored.check(images.path.stat().st_size)
     found = labels.find_labels(label_name)
-    return Part(
-        split, stored, check_labels(label_name, labels.path, found, name, stored.shape[0]), shown
-    )
+    return stored, check_labels(label_name, labels.path, found, name, stored.shape[0])
 
 
 def _unknown_names(contents: Contents, expected: str = "") -> DataError:
     if contents.is_model:
         return DataError(
-            f"{contents.path} holds the weights of a network, not images. Expected a set of images."
+            f"Expected a set of images. Received: {contents.path}, which holds the weights of a"
+            " network."
         )
     listed = list(contents.listed)
     shown = ", ".join(listed[:-1] if len(listed) > 10 else listed) or "nothing"
-    more = ", ..." if len(listed) > 10 else ""
+    more = ", and more" if len(listed) > 10 else ""
     expected = expected or (
         "datasets 'train_images' and 'train_labels' (with 'val_...' and 'test_...'), 'images' and"
         " 'labels', or 'x' and 'y'"

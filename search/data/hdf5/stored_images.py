@@ -23,7 +23,7 @@ from spaces.wording import plural
 MAX_BAND_BYTES = 2**27
 """Of all images that share chunks, which are unpacked together."""
 MAX_CHUNKS_OF_IMAGE = 4096
-DEFLATE, SHUFFLE, FLETCHER32 = 1, 2, 3
+DEFLATE, SHUFFLE, FLETCHER32, LZF = 1, 2, 3, 32000
 CHECKSUM_BYTES = 4
 
 
@@ -95,7 +95,7 @@ class StoredImages:
             if code not in _FILTERS:
                 raise DataError(
                     f"{self.name!r} in {self.path} is packed by the filter {text or code!r}."
-                    " Expected gzip, shuffle or fletcher32. Pack it again:"
+                    " Expected gzip, LZF, shuffle or fletcher32. Pack it again:"
                     f" h5repack -f {self.name}:GZIP=4 OLD NEW"
                 )
 
@@ -194,7 +194,23 @@ def _drop_checksum(content: bytes, n_bytes: int, itemsize: int) -> bytes:
     return content[:-CHECKSUM_BYTES]
 
 
+def _unpack_lzf(content: bytes, n_bytes: int, itemsize: int) -> bytes:
+    """Unpack LZF by h5py, in a file of ours in memory: its output is at most 88 times as long."""
+    import h5py
+
+    with h5py.File("chunk", "w", driver="core", backing_store=False) as file:
+        chunk = file.create_dataset(
+            "chunk", (n_bytes,), "u1", chunks=(n_bytes,), compression="lzf"
+        )
+        chunk.id.write_direct_chunk((0,), content)
+        values: NDArray[np.uint8] = chunk[()]
+    return values.tobytes()
+
+
 _FILTERS: Mapping[int, Callable[[bytes, int, int], bytes]] = {
-    DEFLATE: _inflate, SHUFFLE: _unshuffle, FLETCHER32: _drop_checksum
-}  # fmt: skip
+    DEFLATE: _inflate,
+    SHUFFLE: _unshuffle,
+    FLETCHER32: _drop_checksum,
+    LZF: _unpack_lzf,
+}
 """By their codes: each undoes a filter on the bytes of a chunk."""
