@@ -51,7 +51,7 @@ def plain_images(images: NDArray[Any]) -> NDArray[Any]:
     if images.ndim == 4 and images.shape[3] == 1:
         images = images[..., 0]
     if images.dtype == np.bool_:
-        return (images.view(np.uint8) != 0) * np.uint8(255)
+        return np.where(images.view(np.uint8) != 0, np.uint8(255), np.uint8(0))
     return images
 
 

@@ -204,5 +204,5 @@ def _limit_memory() -> None:
 if __name__ == "__main__":
     _limit_memory()
     written = io.BytesIO()
-    np.savez(written, **main(json.loads(sys.argv[1])))
+    np.savez(written, allow_pickle=False, **main(json.loads(sys.argv[1])))
     sys.stdout.buffer.write(written.getbuffer())
