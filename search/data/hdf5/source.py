@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from search.data.hdf5.contents import Contents, read_contents
 from search.data.hdf5.set_files import SplitFiles
-from search.data.hdf5.stored_images import Band, StoredImages
+from search.data.hdf5.stored_images import READ_ERRORS, Band, StoredImages
 from search.data.labeled_arrays import (
     check_images,
     check_labels,
@@ -31,7 +31,6 @@ PAIRS = (("images", "labels"), ("x", "y"), ("X", "Y"))
 """Names of the datasets of images and of labels."""
 IMAGES = (*(f"{split}_images" for split in SPLITS), *(images for images, _ in PAIRS))
 LABELS = (*(f"{split}_labels" for split in SPLITS), *(labels for _, labels in PAIRS))
-READ_ERRORS = (OSError, ValueError, ArithmeticError, MemoryError)
 
 
 class Part(NamedTuple):

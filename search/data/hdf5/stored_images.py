@@ -25,6 +25,8 @@ MAX_BAND_BYTES = 2**27
 MAX_CHUNKS_OF_IMAGE = 4096
 DEFLATE, SHUFFLE, FLETCHER32, LZF = 1, 2, 3, 32000
 CHECKSUM_BYTES = 4
+READ_ERRORS = (OSError, ValueError, RuntimeError, MemoryError, zlib.error)
+"""What reading an image raises if the file is damaged; h5py's are of LZF."""
 
 
 class Chunks(NamedTuple):
@@ -117,7 +119,7 @@ class StoredImages:
         """Return an image as it is stored, in the byte order of this machine.
 
         Raises:
-            OSError, ValueError: If the file is damaged; the message says how.
+            OSError, ValueError: Or another one of `READ_ERRORS`, if the file is damaged.
         """
         if self.chunks is None:
             assert self.address is not None, "check() was not called"

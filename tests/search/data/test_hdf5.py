@@ -426,6 +426,27 @@ def test_chunk_that_unpacks_to_more_than_its_size_is_broken(tmp_path: Path) -> N
     assert "unpacks to more than its chunk" in _open(path).read(0).reason
 
 
+@pytest.mark.parametrize("packing", ["gzip", "lzf"])
+def test_damaged_chunk_is_a_broken_image(tmp_path: Path, packing: str) -> None:
+    path, images = tmp_path / "a.h5", np.zeros((12, 40, 40), np.uint8)
+    rng = np.random.default_rng(0)
+    with h5py.File(path, "w") as file:
+        stored = file.create_dataset("x", data=images, chunks=(1, 40, 40), compression=packing)
+        file["y"] = LABELS
+        place = stored.id.get_chunk_info(4)
+    good = path.read_bytes()
+    n_broken = 0
+    for _ in range(100):
+        damaged = bytearray(good)
+        for at in rng.integers(0, place.size, 3):
+            damaged[place.byte_offset + at] = rng.integers(256)
+        path.write_bytes(damaged)
+        found = _pixels(_open(path))
+        n_broken += isinstance(found[4], UnreadableImage)
+        np.testing.assert_array_equal(found[5].pixels, images[5])
+    assert n_broken > 20
+
+
 def test_other_files_are_refused_in_a_line(tmp_path: Path) -> None:
     path = _write(tmp_path / "a.h5", x=IMAGES, y=LABELS)
     content = path.read_bytes()
