@@ -19,7 +19,7 @@ from search.machine.processes import child_environment
 from spaces.wording import shorten
 
 TIMEOUT_S = 120
-"""A table of four million chunks takes seconds; the library reads some damaged files for ever."""
+"""A table of two million chunks takes half of that; the library reads some damaged files for ever."""
 MAX_PATHS = 500
 """Characters of paths in a message."""
 _PROGRAM = Path(__file__).with_name("headers.py")

@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 MAX_MEMORY = 4 * 2**30
-MAX_CHUNKS = 2**22
+MAX_CHUNKS = 2**21
 MAX_LABEL_BYTES = 2**28
 MAX_LISTED, MAX_DEPTH = 10, 4
 MAX_TEXT = 1000
