@@ -19,7 +19,7 @@ from search.machine.processes import child_environment
 from spaces.wording import shorten
 
 TIMEOUT_S = 120
-"""A table of two million chunks takes half of that; the library reads some damaged files for ever."""
+"""Two million chunks take half of it at most; some damaged files are read for ever."""
 MAX_PATHS = 500
 """Characters of paths in a message."""
 _PROGRAM = Path(__file__).with_name("headers.py")
