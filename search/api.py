@@ -31,7 +31,7 @@ def run(
     """Search for the best network on a source until the budget is spent, and rank the trials.
 
     Args:
-        source: Folder of images, `.npz`, study file, or `demo`.
+        source: Folder of images, table, `.npz`, HDF5 file, study file, or `demo`.
         study: Name of the study; the source's stem by default. One that exists is resumed.
         store: URL of the store; `$CONVSEARCH_STORE` or `sqlite:///convsearch.db` by default.
         families: Families to search, or `["all"]`; by default those that train from scratch.

@@ -40,12 +40,12 @@ class Picture:
 class DataFacts:
     """The images of a study.
 
-    `kind` is `folder`, `manifest`, `npz` or `demo`. `counts` are images by split, then by class.
-    `image_shapes` is by image set: `scratch`, `transfer`. `n_duplicates` counts images excluded
-    because an identical one, or a near duplicate, is in another split, `n_conflicts` groups of
-    identical images with different classes, `n_broken` unreadable images. `samples` are training
-    images, some of each class. `split` are the shares of train, val and test, None if the source
-    has splits.
+    `kind` is `folder`, `manifest`, `npz`, `hdf5` or `demo`. `counts` are images by split, then by
+    class. `image_shapes` is by image set: `scratch`, `transfer`. `n_duplicates` counts images
+    excluded because an identical one, or a near duplicate, is in another split, `n_conflicts`
+    groups of identical images with different classes, `n_broken` unreadable images. `samples` are
+    training images, some of each class. `split` are the shares of train, val and test, None if the
+    source has splits.
     """
 
     kind: str

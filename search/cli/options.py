@@ -10,7 +10,7 @@ Source = Annotated[
     str,
     typer.Argument(
         metavar="SOURCE",
-        help="Folder with a subfolder per class, table of images, .npz, study file, or demo.",
+        help="Folder of a subfolder per class, table of images, .npz, HDF5, study file, or demo.",
         show_default=False,
     ),
 ]

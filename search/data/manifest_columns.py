@@ -22,7 +22,7 @@ _NAMES = {
     ),
     "group": (
         "group", "patient", "patientid", "patientsid", "subject", "subjectid", "participant",
-        "participantid", "case", "caseid", "lesionid", "lesion", "person", "personid",
+        "participantid", "case", "caseid", "lesionid", "lesion", "person", "personid", "wsi",
     ),
     "split": ("split", "set", "subset", "partition", "fold", "dataset"),
 }
@@ -83,16 +83,7 @@ def find_columns(table: Table, settings: DataSettings) -> Columns:
         "group": settings.group_column,
         "split": settings.split_column,
     }
-    for what, name in named.items():
-        if name and name not in table.columns and not (name == NONE and what in OPTIONAL):
-            near = did_you_mean(name, table.columns, cutoff=0.5)
-            known = shorten(", ".join(table.columns), 200)
-            hint = f"{near[0].upper()}{near[1:]}" if near else f"Known: {known}."
-            raise DataError(f"There is no column {name!r} for --{what}-column. {hint}")
-    found = {
-        what: "" if name == NONE else name or guess_column(what, table.columns)
-        for what, name in named.items()
-    }
+    found = {what: _find(what, name, table.columns) for what, name in named.items()}
     if not found["path"]:
         raise DataError(_missing("path", table.columns))
     if found["split"] and not settings.split_column and not _has_splits(table, found["split"]):
@@ -101,6 +92,26 @@ def find_columns(table: Table, settings: DataSettings) -> Columns:
     if not found["label"] and not flags:
         raise DataError(_missing("label", table.columns))
     return Columns(flags=flags, **found)
+
+
+def find_group_column(columns: Sequence[str], named: str) -> str:
+    """Return the column of groups that is named, or the likeliest one; empty if there is none.
+
+    Raises:
+        DataError: If the named column is missing.
+    """
+    return _find("group", named, columns)
+
+
+def _find(what: str, named: str, columns: Sequence[str]) -> str:
+    if named == NONE and what in OPTIONAL:
+        return ""
+    if named and named not in columns:
+        near = did_you_mean(named, columns, cutoff=0.5)
+        known = shorten(", ".join(columns), 200)
+        hint = f"{near[0].upper()}{near[1:]}" if near else f"Known: {known}."
+        raise DataError(f"There is no column {named!r} for --{what}-column. {hint}")
+    return named or guess_column(what, columns)
 
 
 def guess_column(what: str, columns: Sequence[str]) -> str:

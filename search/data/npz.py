@@ -16,24 +16,21 @@ from numpy.lib import format as npy
 from numpy.typing import NDArray
 
 from search.data.arrays import Arrays, ArraySource
-from search.data.image_limits import check_size
+from search.data.labeled_arrays import (
+    ALWAYS_ALLOWED_BYTES,
+    MAX_RATIO,
+    check_images,
+    check_labels,
+    check_types,
+    name_classes,
+    plain_images,
+)
 from search.data.source_api import SPLITS
 from search.errors import DataError
 from spaces.wording import shorten
 
 MAX_BYTES = 4 * 2**30
 """Maximum unpacked size that is read into memory."""
-MAX_RATIO = 100
-"""Maximum ratio of unpacked to packed size: images stay far below, and deflate reaches 1030."""
-ALWAYS_ALLOWED_BYTES = 32 * 2**20
-"""Unpacked size up to which the ratio does not matter: labels and black masks pack well."""
-MAX_IMAGES = 2**21
-"""Each takes 400 bytes beside its pixels; a gigabyte could hold 200 million of two by two."""
-MIN_SIDE = 2
-MAX_CLASSES = 10_000
-MAX_LABEL = 2**63 - 1
-MAX_NAME = 200
-"""Characters in a label: a file's name can have as many."""
 NPZ_ERRORS = (
     OSError,
     EOFError,
@@ -69,12 +66,16 @@ def load_npz(path: Path) -> Arrays:
         DataError: If it is not an `.npz` of images with labels, one for each image.
     """
     arrays = _read(path)
-    splits = _splits_in(path, arrays)
-    images = {s: _check_image_shape(path, s, arrays[_key(s, "images")]) for s in splits}
-    labels = {s: _labels(path, s, arrays, len(images[s])) for s in splits}
-    classes, positions = _classes(path, labels)
-    _check_types(path, images)
-    return Arrays(classes, {s: (images[s], positions[s]) for s in splits})
+    images, labels = {}, {}
+    for split in _splits_in(path, arrays):
+        name, label_name = _key(split, "images"), _key(split, "labels")
+        found = arrays[name]
+        check_images(name, path, found.shape, found.dtype)
+        images[split] = plain_images(found)
+        labels[split] = check_labels(label_name, path, arrays[label_name], name, len(found))
+    classes, positions = name_classes(path, labels)
+    check_types(path, [it.dtype for it in images.values()])
+    return Arrays(classes, {split: (images[split], positions[split]) for split in images})
 
 
 def _read(path: Path) -> dict[str, NDArray[Any]]:
@@ -149,93 +150,3 @@ def _splits_in(path: Path, arrays: Mapping[str, NDArray[Any]]) -> list[str]:
             if _key(split, what) not in arrays:
                 _raise_unknown_keys(path, arrays)
     return splits
-
-
-def _labels(
-    path: Path, split: str, arrays: Mapping[str, NDArray[Any]], n_images: int
-) -> NDArray[Any]:
-    """Return one label for each image: whole numbers, or text."""
-    name = _key(split, "labels")
-    labels = arrays[name]
-    if labels.ndim == 2 and labels.shape[1] == 1:
-        labels = labels[:, 0]
-    if labels.ndim != 1 or labels.dtype.kind not in "iuUS":
-        raise DataError(
-            f"Expected {name!r} to hold a whole number or a text for each image, shape (n,) or"
-            f" (n, 1). Received: {labels.dtype} of shape {arrays[name].shape} in {path}."
-        )
-    if len(labels) != n_images:
-        raise DataError(
-            f"Expected as many labels as images. Received: {n_images:,} in"
-            f" {_key(split, 'images')!r} and {len(labels):,} in {name!r} of {path}."
-        )
-    return labels
-
-
-def _classes(
-    path: Path, labels: Mapping[str, NDArray[Any]]
-) -> tuple[tuple[str, ...], dict[str, NDArray[np.int64]]]:
-    """Name the classes by their labels, in order, and return the positions of labels in them."""
-    if len({values.dtype.kind.replace("u", "i") for values in labels.values()}) > 1:
-        raise DataError(f"Expected labels of one kind, numbers or texts, in {path}.")
-    if any(values.dtype == np.uint64 and (values > MAX_LABEL).any() for values in labels.values()):
-        raise DataError(f"Expected labels of at most {MAX_LABEL:,} in {path}.")
-    labels = {
-        split: values.astype(np.int64) if values.dtype.kind in "iu" else values
-        for split, values in labels.items()
-    }
-    found, positions = np.unique(np.concatenate(list(labels.values())), return_inverse=True)
-    if len(found) > MAX_CLASSES:
-        raise DataError(
-            f"Expected at most {MAX_CLASSES:,} classes in {path}. Received: {len(found):,}"
-            " different labels."
-        )
-    ends = np.cumsum([len(values) for values in labels.values()])[:-1]
-    parts = zip(labels, np.split(positions.astype(np.int64), ends), strict=True)
-    return tuple(_class_name(path, value) for value in found.tolist()), dict(parts)
-
-
-def _class_name(path: Path, label: str | bytes | int) -> str:
-    """Return a label as text; `DataError` if it is no name for a class."""
-    try:
-        name = label.decode() if isinstance(label, bytes) else str(label)
-        name.encode()  # Half of a surrogate pair cannot be written to a file.
-    except UnicodeError as error:
-        raise DataError(
-            f"Expected labels of Unicode text in {path}. Received: {shorten(repr(label))}."
-        ) from error
-    if not name.strip() or len(name) > MAX_NAME:
-        raise DataError(
-            f"Expected labels of 1 to {MAX_NAME} characters in {path}. Received: {name[:20]!r}."
-        )
-    return name
-
-
-def _check_image_shape(path: Path, split: str, images: NDArray[Any]) -> NDArray[Any]:
-    name = _key(split, "images")
-    if images.ndim and not len(images):
-        raise DataError(f"{name!r} in {path} holds no images. Fill it, or leave its split out.")
-    if images.ndim == 4 and images.shape[3] == 1:
-        images = images[..., 0]
-    flat = images.ndim == 3 or (images.ndim == 4 and images.shape[3] == 3)
-    if not flat or min(images.shape[1:3]) < MIN_SIDE or images.dtype.kind not in "biuf":
-        raise DataError(
-            f"Expected {name!r} to hold numbers of shape (n, height, width), with a last axis of"
-            f" 1 or 3 allowed. Received: {images.dtype} of shape {images.shape} in {path}."
-        )
-    if len(images) > MAX_IMAGES:
-        raise DataError(
-            f"Expected at most {MAX_IMAGES:,} images in {name!r} of {path}."
-            f" Received: {len(images):,}. Keep fewer in it."
-        )
-    check_size(images.shape[2], images.shape[1], f"{name!r} of {path}")
-    return images.view(np.uint8) * np.uint8(255) if images.dtype == np.bool_ else images
-
-
-def _check_types(path: Path, parts: Mapping[str, NDArray[Any]]) -> None:
-    types = [images.dtype for images in parts.values()]
-    if len({it if it == np.uint8 else it.kind for it in types}) > 1:
-        raise DataError(
-            f"Expected images of one type in all splits of {path}: one range of values becomes"
-            f" 0 to 255 in all. Received: {', '.join(map(str, types))}. Save them alike."
-        )

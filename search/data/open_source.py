@@ -5,6 +5,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from search.data.class_choice import choose_classes
+from search.data.hdf5.set_files import EXTENSIONS as HDF5
+from search.data.hdf5.set_files import find_set, is_packed, unpack_first
 from search.data.settings import DEMO, DataSettings, no_meaning
 from search.data.source_api import Progress, Source
 from search.data.split_lists import choose_splits
@@ -21,8 +23,8 @@ FILE_KEYS = (
 )  # fmt: skip
 """Settings of sources whose images are files, with names."""
 EXPECTED = (
-    "a folder of images, a manifest (.csv, .tsv, .parquet, .xlsx), an .npz file, or the word"
-    f" {DEMO!r}"
+    "a folder of images, a manifest (.csv, .tsv, .parquet, .xlsx), an .npz or HDF5 file (.h5,"
+    f" .hdf5), or the word {DEMO!r}"
 )
 
 
@@ -30,6 +32,10 @@ _UNUSED: Mapping[str, tuple[str, ...]] = {
     "folder": tuple(it for it in MANIFEST_KEYS if it != "where"),  # It may have DICOM files.
     "manifest": ("label_from", "masks"),
     "npz": (*MANIFEST_KEYS, *FILE_KEYS),
+    "hdf5": (  # A table of groups may be beside the file.
+        *(it for it in MANIFEST_KEYS if it != "group_column"),
+        *FILE_KEYS,
+    ),
     DEMO: (*MANIFEST_KEYS, *FILE_KEYS),
 }
 """Settings that say nothing of a kind of source: giving them is a mistake."""
@@ -57,12 +63,20 @@ def _open(settings: DataSettings, progress: Progress | None) -> Source:
 
         return open_demo()
     path = Path(os.path.expanduser(settings.source))  # noqa: PTH111
+    if not path.exists():
+        raise DataError(f"No such file or folder: {settings.source}. Expected {EXPECTED}.")
+    if is_packed(path):
+        raise unpack_first(path)
+    is_hdf5 = path.suffix.lower() in HDF5
+    files = find_set(path) if is_hdf5 or path.is_dir() else []
+    if files or is_hdf5:
+        from search.data.hdf5.source import Hdf5Source
+
+        return Hdf5Source(path, files, settings)
     if path.is_dir():
         from search.data.folder import FolderSource
 
         return FolderSource(path, settings, progress)
-    if not path.exists():
-        raise DataError(f"No such file or folder: {settings.source}. Expected {EXPECTED}.")
     if path.suffix.lower() == ".npz":
         from search.data.npz import open_npz
 

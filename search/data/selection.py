@@ -37,6 +37,7 @@ _HOW_TO_LABEL = {
     "their labels as the source.",
     "manifest": "Name the column with the labels: --label-column.",
     "npz": "Give each class a label of its own.",
+    "hdf5": "Give each class a label of its own.",
 }
 
 Inspector = Callable[[Sequence[int]], Sequence[ImageInfo | UnreadableImage]]

@@ -28,7 +28,8 @@ class DataSettings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     source: str = Field(
-        min_length=1, description="Path of a folder or an `.npz`, or the word `demo`."
+        min_length=1,
+        description="Path of a folder, a table, an `.npz` or an HDF5 file, or the word `demo`.",
     )
     image_size: int = Field(
         default=defaults.IMAGE_SIZE,
@@ -122,7 +123,9 @@ class DataSettings(BaseModel):
     )
     label_column: str = Field(default="", max_length=200, description="Column with the labels.")
     group_column: str = Field(
-        default="", max_length=200, description="Column with the groups, such as patients."
+        default="",
+        max_length=200,
+        description="Column with the groups, such as patients, also of a table beside HDF5 files.",
     )
     split_column: str = Field(
         default="", max_length=200, description="Column with `train`, `val` or `test`."

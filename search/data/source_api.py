@@ -1,4 +1,4 @@
-"""The interface of a source of images; `folder`, `manifest`, `npz`, `demo` implement it.
+"""The interface of a source of images: `folder`, `manifest`, `npz`, `hdf5`, `demo` implement it.
 
 A source says what images there are, and reads the pixels of one. All that follows is the same for
 every source: selection, duplicates, splits, scaling and resizing.
@@ -94,7 +94,7 @@ class Source(Protocol):
     """Images with their classes.
 
     Attributes:
-        kind: `folder`, `manifest`, `npz` or `demo`.
+        kind: `folder`, `manifest`, `npz`, `hdf5` or `demo`.
         classes: Names of the classes; labels of items are positions in it.
         items: All images, in an order that is the same on every machine.
         warnings: Warnings about the source as a whole.

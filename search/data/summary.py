@@ -44,7 +44,7 @@ class SourceSummary:
     """Summary of a source.
 
     Attributes:
-        kind: `folder`, `manifest`, `npz` or `demo`.
+        kind: `folder`, `manifest`, `npz`, `hdf5` or `demo`.
         counts: Readable images by split (`all` if the source has none), then by class.
         color: `grey` or `rgb`: whether any image has color.
         balance: Ratio of the largest to the smallest class, at least 1.

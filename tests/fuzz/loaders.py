@@ -56,6 +56,7 @@ from tests.search.data.dicom_files import write_dicom
 if TYPE_CHECKING:
     import keras
 
+N_INPUTS = 120
 OURS = (SearchError, SpaceError, StoreError)
 STUDY_FILE = """
 [study]
@@ -105,6 +106,8 @@ class Loader:
     load: Callable[[Path], object]
     mutations: tuple[Mutate, ...] = (damage_bytes,)
     errors: tuple[type[BaseException], ...] = OURS
+    n_inputs: int = N_INPUTS
+    """In a quick test: fewer where each needs a child process."""
 
 
 def make_npz(path: Path) -> None:
@@ -113,10 +116,23 @@ def make_npz(path: Path) -> None:
     np.savez(path, images=images, labels=np.arange(12) % 3)
 
 
-def load_npz(path: Path) -> object:
+def make_hdf5(path: Path) -> None:
+    import h5py
+
+    images = np.random.default_rng(0).integers(0, 255, (12, 8, 8), dtype=np.uint8)
+    with h5py.File(path, "w") as file:
+        file.create_dataset(
+            "train_images", data=images, chunks=(3, 8, 8), compression="gzip", shuffle=True
+        )
+        file["train_labels"] = [f"class {i % 3}" for i in range(12)]
+        file["test_images"], file["test_labels"] = images[:6], ["class 1", "class 2"] * 3
+
+
+def load_arrays(path: Path) -> object:
     source = open_source(DataSettings(source=str(path), image_size=8))
-    reader = ImageReader(source, DataSettings(source=str(path)), None, n_expected=12)
-    return source.classes, reader.inspect(range(len(source.items)))
+    n_images = len(source.items)
+    reader = ImageReader(source, DataSettings(source=str(path)), None, n_expected=n_images)
+    return source.classes, reader.inspect(range(n_images))
 
 
 def make_image(format_name: str, mode: str) -> Callable[[Path], None]:
@@ -303,7 +319,10 @@ def load_image_file(path: Path) -> None:
 damage_cells = damage_member((damage_bytes,))
 IMAGE_ERRORS = (DataError, *DECODE_ERRORS)
 LOADERS: dict[str, Loader] = {
-    "npz": Loader(".npz", make_npz, load_npz, (damage_bytes, damage_member((damage_npy_header,)))),
+    "npz": Loader(
+        ".npz", make_npz, load_arrays, (damage_bytes, damage_member((damage_npy_header,)))
+    ),
+    "hdf5": Loader(".h5", make_hdf5, load_arrays, n_inputs=8),
     "png": Loader(".png", make_image("PNG", "RGB"), load_image, errors=IMAGE_ERRORS),
     "deep png": Loader(".png", make_deep_png, load_image, errors=IMAGE_ERRORS),
     "jpg": Loader(".jpg", make_image("JPEG", "L"), load_image, errors=IMAGE_ERRORS),

@@ -15,7 +15,6 @@ import pytest
 from search.data.decode import decoder_warnings
 from tests.fuzz.loaders import LOADERS, Loader
 
-N_INPUTS = 120
 MAX_MESSAGE = 1500
 
 
@@ -39,7 +38,7 @@ def test_damaged_file_is_an_error_of_one_kind(name: str, tmp_path: Path) -> None
     loader.make(path)
     loader.load(path)
     good = path.read_bytes()
-    for _ in range(N_INPUTS):
+    for _ in range(loader.n_inputs):
         load_damaged(loader, good, path, rng)
 
 

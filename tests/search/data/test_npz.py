@@ -152,7 +152,7 @@ def test_classes_are_those_of_all_splits(make_npz: MakeNpz) -> None:
 
 
 def test_too_many_classes_are_refused(make_npz: MakeNpz, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("search.data.npz.MAX_CLASSES", 11)
+    monkeypatch.setattr("search.data.labeled_arrays.MAX_CLASSES", 11)
     with pytest.raises(DataError, match=r"at most 11 classes .* Received: 12"):
         load_npz(make_npz(images=IMAGES, labels=np.arange(12) * 3))
 
@@ -217,7 +217,7 @@ def test_small_arrays_may_be_packed_to_any_size(make_npz: MakeNpz) -> None:
 
 
 def test_too_many_images_are_refused(make_npz: MakeNpz, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("search.data.npz.MAX_IMAGES", 11)
+    monkeypatch.setattr("search.data.labeled_arrays.MAX_IMAGES", 11)
     with pytest.raises(DataError, match=r"at most 11 images in 'images' .* Received: 12"):
         load_npz(make_npz(images=IMAGES, labels=LABELS))
 
