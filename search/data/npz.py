@@ -7,7 +7,7 @@ import math
 import struct
 import zipfile
 import zlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any, NoReturn
 
@@ -16,6 +16,7 @@ from numpy.lib import format as npy
 from numpy.typing import NDArray
 
 from search.data.arrays import Arrays, ArraySource
+from search.data.class_names import MAX_CLASSES, MAX_NAME, class_names_path, read_class_names
 from search.data.image_limits import check_size
 from search.data.source_api import SPLITS
 from search.errors import DataError
@@ -30,10 +31,7 @@ ALWAYS_ALLOWED_BYTES = 32 * 2**20
 MAX_IMAGES = 2**21
 """Each takes 400 bytes beside its pixels; a gigabyte could hold 200 million of two by two."""
 MIN_SIDE = 2
-MAX_CLASSES = 10_000
 MAX_LABEL = 2**63 - 1
-MAX_NAME = 200
-"""Characters in a label: a file's name can have as many."""
 NPZ_ERRORS = (
     OSError,
     EOFError,
@@ -54,16 +52,21 @@ _EXPECTED = (
 
 
 def open_npz(path: Path) -> ArraySource:
-    """Open an `.npz` without loading it; it is identified by path, size and modification time."""
+    """Open an `.npz` without loading it.
+
+    It is identified by path, size and modification time, and by the names beside it.
+    """
     stat = path.stat()
-    identity = f"{path.resolve()} {stat.st_size} {stat.st_mtime_ns}"
-    return ArraySource("npz", identity, lambda: load_npz(path))
+    names = read_class_names(path)
+    identity = " ".join((f"{path.resolve()} {stat.st_size} {stat.st_mtime_ns}", *map(repr, names)))
+    return ArraySource("npz", identity, lambda: load_npz(path, names))
 
 
-def load_npz(path: Path) -> Arrays:
+def load_npz(path: Path, names: Sequence[str] = ()) -> Arrays:
     """Load an `.npz` of images of shape `(n, height, width)`, optionally with 1 or 3 channels.
 
-    Classes are named by their labels, whole numbers or texts.
+    Classes are named by their labels, whole numbers or texts. `names` are those of the numbers 0,
+    1, ..., if there are any.
 
     Raises:
         DataError: If it is not an `.npz` of images with labels, one for each image.
@@ -72,7 +75,7 @@ def load_npz(path: Path) -> Arrays:
     splits = _splits_in(path, arrays)
     images = {s: _check_image_shape(path, s, arrays[_key(s, "images")]) for s in splits}
     labels = {s: _labels(path, s, arrays, len(images[s])) for s in splits}
-    classes, positions = _classes(path, labels)
+    classes, positions = _classes(path, labels, names)
     _check_types(path, images)
     return Arrays(classes, {s: (images[s], positions[s]) for s in splits})
 
@@ -173,7 +176,7 @@ def _labels(
 
 
 def _classes(
-    path: Path, labels: Mapping[str, NDArray[Any]]
+    path: Path, labels: Mapping[str, NDArray[Any]], names: Sequence[str]
 ) -> tuple[tuple[str, ...], dict[str, NDArray[np.int64]]]:
     """Name the classes by their labels, in order, and return the positions of labels in them."""
     if len({values.dtype.kind.replace("u", "i") for values in labels.values()}) > 1:
@@ -192,7 +195,20 @@ def _classes(
         )
     ends = np.cumsum([len(values) for values in labels.values()])[:-1]
     parts = zip(labels, np.split(positions.astype(np.int64), ends), strict=True)
-    return tuple(_class_name(path, value) for value in found.tolist()), dict(parts)
+    values = found.tolist()
+    named = _names_of(path, values, names) if names else [_class_name(path, it) for it in values]
+    return tuple(named), dict(parts)
+
+
+def _names_of(path: Path, labels: Sequence[Any], names: Sequence[str]) -> list[str]:
+    """Return the names of labels, which are positions in the names."""
+    for label in labels:
+        if not isinstance(label, int) or not 0 <= label < len(names):
+            raise DataError(
+                f"Expected labels from 0 to {len(names) - 1} in {path}, since"
+                f" {class_names_path(path).name} names these. Received: {shorten(repr(label))}."
+            )
+    return [names[label] for label in labels]
 
 
 def _class_name(path: Path, label: str | bytes | int) -> str:
