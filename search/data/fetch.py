@@ -146,6 +146,7 @@ def _license_text(fetched: FetchedSet) -> str:
             f"Made from: {found.source}",
             f"Downloaded from: {fetched.url}",
             f"License: {found.license}, {found.license_url}",
+            "Its publisher says that it is not for clinical use.",
             "",
             "Cite the set that it was made from, and:",
             *citations(),

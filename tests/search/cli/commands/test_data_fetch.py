@@ -78,6 +78,7 @@ def test_cache_folder_and_the_mirror_of_the_environment_are_defaults(
     assert code == 0
     assert document["path"] == str(cache_folder / "sets" / "breastmnist.npz")
     assert document["downloaded"]
+    assert document["classes"] == ["malignant", "normal or benign"]
     assert Path(document["license_path"]).is_file()
     code, out, err = call("data", "fetch", "breastmnist", "--json")
     assert not json.loads(out)["downloaded"]
