@@ -50,5 +50,9 @@ class ArtifactError(SearchError, RuntimeError):
     """Artifacts cannot be written or read."""
 
 
+class FetchError(SearchError, RuntimeError):
+    """A public set cannot be downloaded."""
+
+
 class StudyBusyError(SearchError, RuntimeError):
     """Workers serve a study that must be idle."""

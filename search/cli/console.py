@@ -8,7 +8,14 @@ from contextlib import contextmanager
 from typing import Any
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeRemainingColumn,
+)
 
 SLOW_S = 1.0
 """Bars of shorter work are not shown."""
@@ -59,12 +66,17 @@ def step_printer(console: Console, *, is_silent: bool = False) -> Callable[[str]
 
 
 @contextmanager
-def progress_bar(console: Console) -> Iterator[Callable[[int, int, str], None]]:
-    """Yield a function that shows a bar on a terminal, once the work has taken a second."""
+def progress_bar(
+    console: Console, *, in_bytes: bool = False
+) -> Iterator[Callable[[int, int, str], None]]:
+    """Yield a function that shows a bar on a terminal, once the work has taken a second.
+
+    Its arguments are what is done, the total (0 if it is unknown), and what the work is.
+    """
     bar = Progress(
         TextColumn("{task.description}"),
         BarColumn(),
-        MofNCompleteColumn(),
+        DownloadColumn() if in_bytes else MofNCompleteColumn(),
         TimeRemainingColumn(),
         console=console,
         transient=True,
@@ -76,14 +88,14 @@ def progress_bar(console: Console) -> Iterator[Callable[[int, int, str], None]]:
 
     def show(done: int, total: int, what: str) -> None:
         nonlocal drawn
-        is_end = done >= total and what in tasks  # The bar ends at the total.
+        is_end = 0 < total <= done and what in tasks  # The bar ends at the total.
         if time.monotonic() - drawn < REFRESH_S and not is_end:
             return
         drawn = time.monotonic()
         if not bar.live.is_started:
             bar.start()
         if what not in tasks:
-            tasks[what] = bar.add_task(what.capitalize(), total=total)
+            tasks[what] = bar.add_task(what.capitalize(), total=total or None)
         bar.update(tasks[what], completed=done, refresh=True)
 
     try:

@@ -121,6 +121,7 @@ def _classify(error: Exception) -> tuple[int, str]:
     from analysis.errors import AnalysisError, ReportError
     from search.errors import (
         ArtifactError,
+        FetchError,
         SearchError,
         StudyBusyError,
         WorkerError,
@@ -135,7 +136,7 @@ def _classify(error: Exception) -> tuple[int, str]:
     if hasattr(error, "format_message"):
         return USAGE_ERROR, _describe_misuse(error)
     misuses = (WorkerStartError, StoreUrlError, StoreMissingError, StudyNotFoundError)
-    failures = (ArtifactError, StudyBusyError, WorkerError, ReportError, StoreError)
+    failures = (ArtifactError, FetchError, StudyBusyError, WorkerError, ReportError, StoreError)
     if isinstance(error, (*misuses, *failures, SearchError, SpaceError, AnalysisError)):
         is_failure = isinstance(error, failures) and not isinstance(error, misuses)
         return FAILURE if is_failure else USAGE_ERROR, str(error)

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from search.data.image_limits import check_size
+from search.data.listed_class_names import MAX_CLASSES, MAX_NAME, class_names_path
 from search.errors import DataError
 from spaces.wording import shorten
 
@@ -18,10 +19,9 @@ ALWAYS_ALLOWED_BYTES = 32 * 2**20
 MAX_IMAGES = 2**21
 """Each takes 400 bytes beside its pixels; a gigabyte could hold 200 million of two by two."""
 MIN_SIDE = 2
-MAX_CLASSES = 10_000
 MAX_LABEL = 2**63 - 1
-MAX_NAME = 200
-"""Characters in a label: a file's name can have as many."""
+BLOCK = 1024
+"""Images that are changed at once."""
 
 
 def check_images(name: str, path: Path, shape: Sequence[int], dtype: np.dtype[Any]) -> None:
@@ -50,9 +50,15 @@ def plain_images(images: NDArray[Any]) -> NDArray[Any]:
     """Return images without a last axis of 1, and booleans as 0 and 255."""
     if images.ndim == 4 and images.shape[3] == 1:
         images = images[..., 0]
-    if images.dtype == np.bool_:
-        return np.where(images.view(np.uint8) != 0, np.uint8(255), np.uint8(0))
-    return images
+    if images.dtype != np.bool_:
+        return images
+    levels = images.view(np.uint8)
+    if not levels.flags.writeable:
+        return np.where(levels != 0, np.uint8(255), np.uint8(0))
+    for start in range(0, len(levels), BLOCK):  # In place: they may be larger than the memory.
+        part = levels[start : start + BLOCK]
+        part[part != 0] = 255
+    return levels
 
 
 def check_types(path: Path, types: Sequence[np.dtype[Any]]) -> None:
@@ -89,9 +95,11 @@ def check_labels(
 
 
 def name_classes(
-    path: Path, labels: Mapping[str, NDArray[Any]]
+    path: Path, labels: Mapping[str, NDArray[Any]], names: Sequence[str] = ()
 ) -> tuple[tuple[str, ...], dict[str, NDArray[np.int64]]]:
     """Name the classes by their labels, in order, and return the positions of labels in them.
+
+    `names` are those of the numbers 0, 1, ..., if there are any.
 
     Raises:
         DataError: If the labels are no names, of several kinds, or too many different ones.
@@ -112,7 +120,20 @@ def name_classes(
         )
     ends = np.cumsum([len(values) for values in labels.values()])[:-1]
     parts = zip(labels, np.split(positions.astype(np.int64), ends), strict=True)
-    return tuple(_class_name(path, value) for value in found.tolist()), dict(parts)
+    values = found.tolist()
+    named = _names_of(path, values, names) if names else [_class_name(path, it) for it in values]
+    return tuple(named), dict(parts)
+
+
+def _names_of(path: Path, labels: Sequence[Any], names: Sequence[str]) -> list[str]:
+    """Return the names of labels, which are positions in the names."""
+    for label in labels:
+        if not isinstance(label, int) or not 0 <= label < len(names):
+            raise DataError(
+                f"Expected labels from 0 to {len(names) - 1} in {path}, since"
+                f" {class_names_path(path).name} names these. Received: {shorten(repr(label))}."
+            )
+    return [names[label] for label in labels]
 
 
 def _class_name(path: Path, label: str | bytes | int) -> str:

@@ -3,16 +3,13 @@
 The file is untrusted: it is opened without pickle, and the sizes in its headers are checked first.
 """
 
-import math
 import struct
 import zipfile
 import zlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import IO, Any, NoReturn
+from typing import Any, NoReturn
 
-import numpy as np
-from numpy.lib import format as npy
 from numpy.typing import NDArray
 
 from search.data.arrays import Arrays, ArraySource
@@ -25,12 +22,16 @@ from search.data.labeled_arrays import (
     name_classes,
     plain_images,
 )
-from search.data.source_api import SPLITS
+from search.data.listed_class_names import read_class_names
+from search.data.npy_members import is_image_member, read_member
+from search.data.source_api import SPLITS, Progress
 from search.errors import DataError
 from spaces.wording import shorten
 
-MAX_BYTES = 4 * 2**30
-"""Maximum unpacked size that is read into memory."""
+MAX_BYTES = 64 * 2**30
+"""Maximum unpacked size; large arrays of images are unpacked to the disk."""
+MAX_LABEL_BYTES = 4 * 2**30
+"""Maximum unpacked size of all that is no image, which is read into memory."""
 NPZ_ERRORS = (
     OSError,
     EOFError,
@@ -50,22 +51,27 @@ _EXPECTED = (
 )
 
 
-def open_npz(path: Path) -> ArraySource:
-    """Open an `.npz` without loading it; it is identified by path, size and modification time."""
+def open_npz(path: Path, progress: Progress | None = None) -> ArraySource:
+    """Open an `.npz` without loading it; `progress` is called while it is unpacked to the disk.
+
+    It is identified by path, size and modification time, and by the names beside it.
+    """
     stat = path.stat()
-    identity = f"{path.resolve()} {stat.st_size} {stat.st_mtime_ns}"
-    return ArraySource("npz", identity, lambda: load_npz(path))
+    names = read_class_names(path)
+    identity = " ".join((f"{path.resolve()} {stat.st_size} {stat.st_mtime_ns}", *map(repr, names)))
+    return ArraySource("npz", identity, lambda: load_npz(path, names, progress))
 
 
-def load_npz(path: Path) -> Arrays:
+def load_npz(path: Path, names: Sequence[str] = (), progress: Progress | None = None) -> Arrays:
     """Load an `.npz` of images of shape `(n, height, width)`, optionally with 1 or 3 channels.
 
-    Classes are named by their labels, whole numbers or texts.
+    Classes are named by their labels, whole numbers or texts. `names` are those of the numbers 0,
+    1, ..., if there are any.
 
     Raises:
         DataError: If it is not an `.npz` of images with labels, one for each image.
     """
-    arrays = _read(path)
+    arrays = _read(path, progress)
     images, labels = {}, {}
     for split in _splits_in(path, arrays):
         name, label_name = _key(split, "images"), _key(split, "labels")
@@ -73,12 +79,12 @@ def load_npz(path: Path) -> Arrays:
         check_images(name, path, found.shape, found.dtype)
         images[split] = plain_images(found)
         labels[split] = check_labels(label_name, path, arrays[label_name], name, len(found))
-    classes, positions = name_classes(path, labels)
+    classes, positions = name_classes(path, labels, names)
     check_types(path, [it.dtype for it in images.values()])
     return Arrays(classes, {split: (images[split], positions[split]) for split in images})
 
 
-def _read(path: Path) -> dict[str, NDArray[Any]]:
+def _read(path: Path, progress: Progress | None) -> dict[str, NDArray[Any]]:
     try:
         with zipfile.ZipFile(path) as archive:
             _check_sizes(path, archive)
@@ -86,36 +92,12 @@ def _read(path: Path) -> dict[str, NDArray[Any]]:
             wanted = sorted(_known_keys() & members.keys())
             if not wanted:
                 _raise_unknown_keys(path, members)
-            return {key: _read_array(path, archive, members[key]) for key in wanted}
+            return {key: read_member(path, archive, members[key], progress) for key in wanted}
     except DataError:
         raise
     except NPZ_ERRORS as error:
         reason = shorten(str(error))
         raise DataError(f"Cannot read {path} as an .npz: {reason}. Save it again.") from error
-
-
-def _read_array(path: Path, archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> NDArray[Any]:
-    with archive.open(member) as file:
-        shape, dtype = _read_header(file)
-        if dtype.hasobject:
-            raise DataError(
-                f"{member.filename} in {path} holds pickled objects, which could run code: they"
-                " are not loaded. Save a plain array of numbers."
-            )
-        if file.tell() + math.prod(shape) * dtype.itemsize != member.file_size:
-            raise ValueError(f"{member.filename} is not as long as its shape {shape} says")
-    with archive.open(member) as file:
-        return npy.read_array(file, allow_pickle=False)
-
-
-def _read_header(file: IO[bytes]) -> tuple[tuple[int, ...], np.dtype[Any]]:
-    major, _ = npy.read_magic(file)
-    read = npy.read_array_header_1_0 if major == 1 else npy.read_array_header_2_0
-    try:
-        shape, _, dtype = read(file)
-    except Exception as error:  # Of `tokenize` and `literal_eval`, which numpy lets out.
-        raise ValueError(f"a header is damaged ({shorten(str(error), 80)})") from error
-    return shape, dtype
 
 
 def _known_keys() -> set[str]:
@@ -129,6 +111,12 @@ def _key(split: str, what: str) -> str:
 def _check_sizes(path: Path, archive: zipfile.ZipFile) -> None:
     unpacked = sum(info.file_size for info in archive.infolist())
     packed = path.stat().st_size  # Not the sum over members, which may overlap.
+    labels = sum(it.file_size for it in archive.infolist() if not is_image_member(it))
+    if labels > MAX_LABEL_BYTES:
+        raise DataError(
+            f"{path} has {labels / 2**20:,.0f} MiB beside its images: expected at most"
+            f" {MAX_LABEL_BYTES / 2**20:,.0f} MiB. Keep images and labels alone in it."
+        )
     if unpacked > MAX_BYTES or unpacked > max(ALWAYS_ALLOWED_BYTES, MAX_RATIO * packed):
         raise DataError(
             f"{path} unpacks to {unpacked / 2**20:,.0f} MiB from {packed / 2**20:,.1f} MiB:"

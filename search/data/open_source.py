@@ -80,7 +80,7 @@ def _open(settings: DataSettings, progress: Progress | None) -> Source:
     if path.suffix.lower() == ".npz":
         from search.data.npz import open_npz
 
-        return open_npz(path)
+        return open_npz(path, progress)
     if path.suffix.lower() in TABLES:
         from search.data.manifest import ManifestSource
 

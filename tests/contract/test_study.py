@@ -23,6 +23,7 @@ DOCUMENTS = {
     "study_show": "study show small",
     "data_inspect": "data inspect images.npz",
     "data_prepare": "data prepare images.npz",
+    "data_fetch": "data fetch --list",
     "doctor": "doctor",
     "fork": "study fork small forked --set optimizer=adam",
 }

@@ -1,16 +1,21 @@
-"""The commands `data inspect` and `data prepare`."""
+"""The commands `data inspect`, `data prepare` and `data fetch`."""
 
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from search import defaults
 from search.cli import options
 from search.cli.study_options import DATA_OPTIONS, StudyOptions, with_study_options
 
 if TYPE_CHECKING:
     from search.data import DataSettings
+    from search.data.fetch import FetchedSet
+    from search.data.public_sets import PublicSet
 
-app = typer.Typer(help="Look at a source of images, or prepare it.", no_args_is_help=True)
+app = typer.Typer(
+    help="Look at a source of images, prepare it, or download a public one.", no_args_is_help=True
+)
 
 
 @app.command()
@@ -73,6 +78,79 @@ def prepare(
         soft_wrap=True,
     )
     show_warnings(stderr_console(), data.metadata["warnings"])
+
+
+@app.command()
+def fetch(
+    name: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="NAME", help="Name of a public set.", show_default="all are listed"
+        ),
+    ] = None,
+    size: Annotated[
+        int, typer.Option(help="Side of its images in pixels: 28, 64, 128 or 224.")
+    ] = defaults.PUBLIC_SET_SIZE,
+    to: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FOLDER", help="Where it goes.", show_default="sets in the cache folder"
+        ),
+    ] = None,
+    url: Annotated[
+        str | None,
+        typer.Option(
+            metavar="URL",
+            help="Folder of a web server that has copies of the files.",
+            show_default="$CONVSEARCH_SETS_URL or Zenodo",
+        ),
+    ] = None,
+    list_sets: Annotated[bool, typer.Option("--list", help="List the public sets.")] = False,
+    shared: options.Shared = False,
+    json: options.Json = False,
+) -> None:
+    """Download a public set by its name, or list those that are known."""
+    from search.cli.console import print_json, stdout_console
+    from search.cli.views.public_sets import show_fetched, show_public_sets
+    from search.data.public_sets import check_size, find_public_set, public_sets
+
+    known = public_sets().values()
+    if name is None or list_sets:
+        if json:
+            print_json({"sets": [it.to_json() for it in known]})
+        else:
+            show_public_sets(stdout_console(), known)
+        return
+    fetched = _fetch(find_public_set(name), check_size(size), to, url, is_shared=shared)
+    if json:
+        print_json(fetched.to_json())
+    else:
+        show_fetched(stdout_console(), fetched)
+
+
+def _fetch(
+    wanted: "PublicSet", size: int, to: str | None, url: str | None, *, is_shared: bool
+) -> "FetchedSet":
+    import os
+    from pathlib import Path
+
+    from search.cli.console import print_line, progress_bar, stderr_console
+    from search.data.fetch import default_folder, default_mirror, fetch_set
+    from storage.file_rights import share_new_folders
+
+    if is_shared:
+        share_new_folders()
+    folder = Path(os.path.expanduser(to)) if to else default_folder()  # noqa: PTH111
+    console = stderr_console()
+    with progress_bar(console, in_bytes=True) as progress:
+        return fetch_set(
+            wanted,
+            size,
+            folder,
+            mirror=url or default_mirror(),
+            progress=progress,
+            say=lambda text: print_line(console, text),
+        )
 
 
 def _settings(given: StudyOptions) -> "DataSettings":

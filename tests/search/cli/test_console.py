@@ -39,6 +39,15 @@ def test_work_that_ends_at_once_shows_no_bar() -> None:
     assert text_of(console) == ""
 
 
+@pytest.mark.parametrize("total", [3_000_000, 0])
+def test_bytes_are_shown_in_larger_units(monkeypatch: pytest.MonkeyPatch, total: int) -> None:
+    monkeypatch.setattr(consoles, "SLOW_S", 0.0)
+    console = make_console(is_terminal=True)
+    with progress_bar(console, in_bytes=True) as progress:
+        progress(1_500_000, total, "download")
+    assert ("1.5/3.0 MB" if total else "1.5/? MB") in text_of(console)
+
+
 @pytest.mark.parametrize(
     ("is_terminal", "is_silent", "shown"),
     [(False, False, "Reading\n"), (True, False, ""), (False, True, "")],
