@@ -8,7 +8,8 @@ from html.parser import HTMLParser
 import pytest
 
 from analysis.report.facts import Caution
-from analysis.report.page import Script, render_page
+from analysis.report.html_page import Script
+from analysis.report.page import render_page
 from analysis.report.phrases import Phrases
 from analysis.report.texts import texts
 from analysis.results.confidence_intervals import Score
