@@ -1,5 +1,6 @@
 """`data inspect --html`: the summary of a source as a page with pictures."""
 
+import os
 from pathlib import Path
 
 from analysis.errors import ReportError
@@ -40,11 +41,17 @@ def check_page(path: Path) -> None:
     """Refuse a path at which no page can be written.
 
     Raises:
-        SettingsError: If it is a folder, its folder is missing, or it has another extension.
+        SettingsError: If it is a folder, has another extension, or its folder cannot be used.
     """
-    if path.is_dir():
+    try:
+        is_folder, has_folder = path.is_dir(), path.parent.is_dir()
+    except OSError as error:
+        raise SettingsError(f"--html: cannot open {path.parent}: {error.strerror}.") from error
+    if is_folder:
         raise SettingsError(f"--html: expected a file. Received a folder: {path}")
     if path.suffix.lower() not in EXTENSIONS:
         raise SettingsError(f"--html: expected a name that ends with .html. Received: {path}")
-    if not path.parent.is_dir():
+    if not has_folder:
         raise SettingsError(f"--html: there is no folder {path.parent}. Make it, or name another.")
+    if not os.access(path.parent, os.W_OK):
+        raise SettingsError(f"--html: the folder {path.parent} cannot be written to.")

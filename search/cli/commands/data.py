@@ -30,8 +30,11 @@ def inspect(
     from search.cli.console import print_result, progress_bar, stderr_console
     from search.cli.views.source import show_source
     from search.data import inspect_source
+    from search.errors import SettingsError
 
     settings = _settings(given)
+    if shared and html is None:
+        raise SettingsError("--shared says who may read a page: give --html too, or leave it out.")
     if html is None:
         with progress_bar(stderr_console()) as progress:
             summary = inspect_source(settings, progress)
