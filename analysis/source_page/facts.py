@@ -35,7 +35,7 @@ class NearPair:
 
 @dataclass(frozen=True, slots=True)
 class EqualImages:
-    """Images of equal pixels, thus one picture; `n_images` counts those that are not listed too."""
+    """Some images of equal pixels, thus one picture; `n_images` counts all."""
 
     pixels: Pixels
     images: tuple[ListedImage, ...]

@@ -14,6 +14,8 @@ MAX_SIZES = 1_500
 """Points of the figure of sizes."""
 MAX_BARS = 30
 HEIGHT = 340
+LOG_SHARES = (-2, 2.05)
+"""Logarithms of the shares that are drawn, in percent: fewer pixels are noise."""
 
 
 def plot_sizes(facts: SourceFacts) -> go.Figure:
@@ -57,7 +59,7 @@ def plot_intensities(facts: SourceFacts) -> go.Figure:
             hovertemplate="%{y:.2f} %",
         )
     figure.update_xaxes(range=[0, 256], tickvals=[0, 64, 128, 192, 255])
-    figure.update_yaxes(type="log", dtick=1, tickformat="~g")
+    figure.update_yaxes(type="log", dtick=1, tickformat="~g", range=LOG_SHARES)
     return figure
 
 

@@ -7,13 +7,14 @@ from markupsafe import Markup
 from analysis.report.html_page import content_policy, environment, page_scripts, resource
 from analysis.report.image_uris import picture_uri
 from analysis.report.page_figures import DrawnFigures
+from analysis.report.phrases import Phrases
 from analysis.report.texts import texts
 from analysis.source_page import figures
 from analysis.source_page.facts import SourceFacts
 from spaces.wording import plural
 
 PACKAGE = "analysis.source_page"
-SPLITS = {"all": "all", "train": "training", "val": "validation", "test": "test", "": "not used"}
+SPLITS = {"train": "training", "val": "validation", "test": "test", "": "not used"}
 
 
 def render_source_page(facts: SourceFacts) -> str:
@@ -25,12 +26,12 @@ def render_source_page(facts: SourceFacts) -> str:
         "lang": words.lang,
         "say": words.say,
         "number": words.number,
-        "percent": words.percent,
         "plural": plural,
+        "code_to_html": Phrases(words).code_to_html,
         "split_words": SPLITS,
         "count_heads": [
-            *(f"found, {SPLITS[split]}" for split in facts.found),
-            *(f"used, {SPLITS[split]}" for split in facts.used),
+            *("found" if it == "all" else f"found, {SPLITS[it]}" for it in facts.found),
+            *(f"used, {SPLITS[it]}" for it in facts.used),
         ],
         "only_some": _only_some(len(facts.classes)),
         "figures": SourceFigures(facts),
@@ -61,4 +62,6 @@ class SourceFigures(DrawnFigures):
 
 def _only_some(n_classes: int) -> str:
     n_shown = figures.MAX_CLASSES
-    return f" The first {n_shown} of {n_classes:,} classes are shown." if n_classes > n_shown else ""
+    return (
+        f" The first {n_shown} of {n_classes:,} classes are shown." if n_classes > n_shown else ""
+    )

@@ -90,7 +90,7 @@ def examine_source(settings: DataSettings, progress: Progress | None = None) -> 
     infos = reader.inspect(range(n_images))
     selection, refusal = _select(source, settings, lambda indices: [infos[i] for i in indices])
     rule, twins = choose_rule(reader, selection), _find_twins(reader.infos)
-    summary = summarize(source, settings, infos, selection, rule, twins)
+    summary = summarize(source, settings, infos, selection, rule=rule, twins=twins)
     summary = replace(summary, warnings=(*summary.warnings, *refusal))
     return ExaminedSource(source, settings, reader, selection, rule, twins, summary)
 

@@ -124,7 +124,8 @@ def as_network_input(
 ) -> NDArray[np.uint8]:
     """Return an image of 0 to 255 as networks see it, `(size, size, channels)`."""
     fitted = resize(to_grey(levels) if as_grey else levels, size, fit)
-    return stack([fitted], size, channels)[0]
+    (square,) = stack([fitted], size, channels)
+    return square
 
 
 def choose_fit(infos: Iterable[ImageInfo]) -> Fit:

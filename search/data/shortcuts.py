@@ -146,4 +146,5 @@ def intensity_statistics(images: Images) -> Floats:
 
 def _step(images: Images) -> int:
     """Return the distance of the pixels that are used; 1 of images that have only these."""
-    return -(-images.shape[1] // MAX_SIDE)
+    step: int = -(-images.shape[1] // MAX_SIDE)
+    return step

@@ -94,6 +94,7 @@ def summarize(
     settings: DataSettings,
     infos: Sequence[ImageInfo | UnreadableImage],
     selection: Selection,
+    *,
     rule: "PixelRule",
     twins: Sequence[Twins],
 ) -> SourceSummary:
@@ -135,9 +136,7 @@ def summarize(
         is_square=all(info.width == info.height for info in readable.values()),
         n_groups=len(groups),
         n_largest_group=max(groups.values(), default=0),
-        twins=tuple(
-            (names[it.first], names[it.second], round(it.correlation, 5)) for it in twins
-        ),
+        twins=tuple((names[it.first], names[it.second], round(it.correlation, 5)) for it in twins),
         group_proposal=proposal.pattern if proposal else "",
         warnings=(),
     )

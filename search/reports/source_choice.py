@@ -1,7 +1,7 @@
 """Which images of a source its page shows: the most doubtful pairs, and some of each class."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,12 +18,14 @@ MAX_PICTURE_BYTES = 4 * 2**20
 BASE64 = 4 / 3
 MAX_PAIRS, MAX_PAIRS_SHARE = 24, 1 / 6
 """Pairs of near duplicates, and their share of all pictures."""
+LIKELY_SHARE = 1 / 3
+"""Of the pairs, for those that are not certain."""
 MAX_EQUAL = 12
 """Groups of equal images of one class, and of several."""
 MAX_SHEET, MIN_SHEET = 24, 4
 """Pictures of a class; with too many classes for so few, only the first are shown."""
 MAX_REPEATS = 2
-"""Pairs with the same image that are shown, before those of others."""
+"""Pairs with the same image that are shown."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,12 +95,20 @@ def _choose_sheets(found: ExaminedSource, n_pictures: int) -> dict[int, list[int
 
 
 def _choose_pairs(found: ExaminedSource, n: int) -> list[Twins]:
-    """Return the most doubtful pairs; one image alone does not fill the list."""
+    """Return the most doubtful pairs; a third are not certain, since a person decides on them."""
     split_of = found.split_of()
     doubts = sorted(found.twins, key=lambda it: (_rank(it, found, split_of), -it.correlation))
+    likely = _of_different_images([it for it in doubts if not it.is_certain], n)
+    certain = _of_different_images([it for it in doubts if it.is_certain], n)
+    certain = certain[: n - min(len(likely), int(n * LIKELY_SHARE))]
+    return [*certain, *likely[: n - len(certain)]]
+
+
+def _of_different_images(pairs: Sequence[Twins], n: int) -> list[Twins]:
+    """Return the first pairs of which no image alone fills the list."""
     chosen: list[Twins] = []
     counts: Counter[int] = Counter()
-    for pair in doubts:
+    for pair in pairs:
         if len(chosen) == n:
             break
         if max(counts[pair.first], counts[pair.second]) < MAX_REPEATS:
@@ -108,7 +118,9 @@ def _choose_pairs(found: ExaminedSource, n: int) -> list[Twins]:
 
 
 def _rank(pair: Twins, found: ExaminedSource, split_of: Mapping[int, str]) -> int:
+    """Return 0 for different classes, 1 for different splits, 2 for the rest."""
     first, second = (found.source.items[i] for i in (pair.first, pair.second))
-    splits = [split_of.get(i) for i in (pair.first, pair.second)]
-    is_doubtful = first.label != second.label or (None not in splits and splits[0] != splits[1])
-    return 2 * (not is_doubtful) + (not pair.is_certain)
+    if first.label != second.label:
+        return 0
+    splits = {split_of.get(i) for i in (pair.first, pair.second)}
+    return 1 if len(splits) > 1 and None not in splits else 2

@@ -7,7 +7,6 @@ from analysis.errors import ReportError
 from analysis.output_files import write_atomically
 from search.data import DataSettings, Progress, SourceSummary, examine_source
 from search.errors import SettingsError
-from search.reports.source_facts import gather_source_facts
 
 EXTENSIONS = (".html", ".htm")
 """Others are refused: a source by mistake would be replaced."""
@@ -25,9 +24,10 @@ def write_source_page(
         DataError: If the source cannot be used.
         ReportError: If the page cannot be written.
     """
-    from analysis.source_page.page import render_source_page  # Loads Plotly.
-
     check_page(path)
+    from analysis.source_page.page import render_source_page  # Loads Plotly.
+    from search.reports.source_facts import gather_source_facts
+
     found = examine_source(settings, progress)
     page = render_source_page(gather_source_facts(found))
     try:

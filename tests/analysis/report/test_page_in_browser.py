@@ -15,6 +15,7 @@ from tests.analysis.report.opened_page import (
     wait_until,
 )
 
+
 @pytest.fixture(scope="module")
 def path(facts, tmp_path_factory):
     path = tmp_path_factory.mktemp("page") / "report.html"

@@ -16,7 +16,9 @@ from analysis.source_page.facts import (
 def make_facts(names: tuple[str, ...] = ("cat", "dog"), **changes: object) -> SourceFacts:
     """Return the facts of a made source; `names` are its classes."""
     rng = np.random.default_rng(0)
-    counts = {split: dict.fromkeys(names, n) for split, n in (("train", 700), ("val", 1), ("test", 9))}
+    counts = {
+        split: dict.fromkeys(names, n) for split, n in (("train", 700), ("val", 1), ("test", 9))
+    }
 
     def shown(number: int) -> ShownImage:
         image = ListedImage(f"{names[0]}/{number}.png", names[0], "train" if number % 2 else "")
