@@ -20,7 +20,9 @@ LOG_SHARES = (-2, 2.05)
 
 def plot_sizes(facts: SourceFacts) -> go.Figure:
     """Draw height over width of all images by class, a point for each size that occurs."""
-    figure = theme.new_figure("Sizes", x="width, pixels", y="height, pixels", height=HEIGHT)
+    figure = theme.new_figure(
+        "Widths and heights", x="width, pixels", y="height, pixels", height=HEIGHT
+    )
     shown = _first_classes(facts.sizes)
     limit = MAX_SIZES // max(1, len(shown))
     for place, (name, counts) in enumerate(shown.items()):

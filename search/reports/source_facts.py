@@ -15,6 +15,7 @@ from analysis.source_page.facts import (
 )
 from search.data import ExaminedSource
 from search.data.near_duplicates import Twins
+from search.data.source_api import SPLITS
 from search.reports.source_choice import choose_images
 from search.reports.source_pixels import SourcePixels, measure_pixels
 from spaces.wording import plural, shorten
@@ -106,25 +107,35 @@ class _Lister:
 
 
 def _preparation(found: ExaminedSource) -> Iterator[tuple[str, str]]:
-    """Yield what a search would do with the images, by what is said of it."""
+    """Yield what a search would do with the images, by what that is; options in backticks."""
     settings, summary = found.settings, found.summary
-    types = ", ".join(f"{plural(n, 'image')} {it}" for it, n in summary.pixel_types.items())
-    yield "Size", f"{settings.image_size} × {settings.image_size} pixels (--image-size)"
+    yield "Size", f"{settings.image_size} × {settings.image_size} pixels (`--image-size`)"
     yield "Color", "grey" if summary.used_channels == 1 else "red, green, blue"
-    yield "Pixels", types
-    if isinstance(summary.pixel_range, tuple):
-        low, high = summary.pixel_range
-        yield "Values", f"{low:g} to {high:g} become 0 to 255 (--window)"
-    else:
-        is_own = summary.pixel_range is not None
-        yield "Values", "each image is scaled by itself" if is_own else "0 to 255, as they are"
+    types = (f"{name} ({plural(n, 'image')})" for name, n in summary.pixel_types.items())
+    yield "Pixels", ", ".join(types)
+    yield "Values", _values(found)
     if not summary.is_square:
-        yield "Shape", f"{_FITS[summary.resize]} (--resize {summary.resize})"
-    if {"train", "val", "test"} <= summary.counts.keys():
-        yield "Splits", "those of the source"
-    else:
-        shares = ", ".join(f"{share:.0%}" for share in settings.split)
-        yield "Splits", f"drawn, where the source has none: {shares}, seed {settings.seed}"
+        yield "Shape", f"{_FITS[summary.resize]} (`--resize {summary.resize}`)"
+    yield "Splits", _splits(found)
+
+
+def _values(found: ExaminedSource) -> str:
+    chosen = found.summary.pixel_range
+    if chosen is None:
+        return "0 to 255, as they are"
+    if isinstance(chosen, tuple):
+        return f"{chosen[0]:g} to {chosen[1]:g} become 0 to 255 (`--window`)"
+    return "each image is scaled by itself (`--window image`)"
+
+
+def _splits(found: ExaminedSource) -> str:
+    own, seed = {item.split for item in found.source.items}, found.settings.seed
+    if set(SPLITS) <= own:
+        return "those of the source"
+    if own != {""}:
+        return f"those of the source, missing ones drawn with seed {seed}"
+    train, val, test = (f"{share:.0%}" for share in found.settings.split)
+    return f"{train} training, {val} validation, {test} test, drawn with seed {seed}"
 
 
 def _sizes(found: ExaminedSource) -> Mapping[str, Mapping[tuple[int, int], int]]:
