@@ -124,7 +124,7 @@ def as_network_input(
 ) -> NDArray[np.uint8]:
     """Return an image of 0 to 255 as networks see it, `(size, size, channels)`."""
     fitted = resize(to_grey(levels) if as_grey else levels, size, fit)
-    (square,) = stack([fitted], size, channels)
+    square: NDArray[np.uint8] = stack([fitted], size, channels)[0]
     return square
 
 
