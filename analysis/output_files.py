@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from storage.atomic_files import atomic_write
+from storage.file_rights import make_private_file
 
 FORMULA_PREFIXES = ("=", "+", "-", "@", "\t", "\r")
 """Spreadsheets evaluate a text that begins with one of these as a formula."""
@@ -18,8 +19,10 @@ Progress = Callable[[int, int, str], None]
 """Called with the number done, the total, and what is counted."""
 
 
-def write_atomically(path: Path, content: bytes) -> None:
+def write_atomically(path: Path, content: bytes, *, is_private: bool = False) -> None:
     """Write a file completely or not at all; a device or a pipe is written to directly.
+
+    `is_private` makes it readable by its owner alone, unless new files are shared.
 
     Raises:
         OSError: If it cannot be written; an existing file remains unchanged.
@@ -28,6 +31,8 @@ def write_atomically(path: Path, content: bytes) -> None:
         path.write_bytes(content)
         return
     with atomic_write(path, parents=False) as partial:
+        if is_private:
+            make_private_file(partial)
         partial.write_bytes(content)
 
 

@@ -33,8 +33,8 @@ def make_top_folder(folder: Path) -> None:
     _make(folder, ALL & _new_rights())
 
 
-def make_store_file(path: Path) -> None:
-    """Make an empty file for a store, unless there is one: it may hold images, and names them.
+def make_private_file(path: Path) -> None:
+    """Make an empty file for a store or a page, unless there is one: it may have images.
 
     Raises:
         OSError: If it cannot be made.

@@ -28,23 +28,21 @@ EVALUATION_FIGURES: Mapping[str, Callable[..., go.Figure]] = {
 }
 WIDE_FIGURES = frozenset({"parallel"})
 """Figures that are wider than a phone and scroll in their own box."""
+MARGIN_TOP, WIDE_MARGIN_TOP = 16, 48
 
 
-class PageFigures:
-    """Draws the figures that a template requests, and keeps them for the script."""
+class DrawnFigures:
+    """The figures of a page: their placeholders, and their data for the script."""
 
-    def __init__(self, facts: Facts, lang: str) -> None:
-        self._facts = facts
-        self._lang = lang
+    def __init__(self) -> None:
         self._drawn: dict[str, go.Figure] = {}
 
-    def draw(self, name: str, about: str) -> Markup:
+    def place(
+        self, name: str, figure: go.Figure, about: str, *, margin_top: int = MARGIN_TOP
+    ) -> Markup:
         """Return the placeholder of a figure, with its title and the caption `about`."""
-        figure = self._plot(name)
         title = figure.layout.title.text
-        figure.update_layout(title=None, margin_t=16)
-        if name == "parallel":
-            figure.update_layout(margin_t=48)
+        figure.update_layout(title=None, margin_t=margin_top)
         self._drawn[name] = figure
         return Markup(
             '<figure class="{kind}"{focus}><h3>{title}</h3>{place}'
@@ -57,15 +55,6 @@ class PageFigures:
             about=about,
         )
 
-    def draw_slices(self) -> Markup:
-        """Return the placeholders of a small figure per important parameter."""
-        placeholders = []
-        for number, parameter in enumerate(shown_parameters(self._facts)):
-            name = f"slice{number}"
-            self._drawn[name] = figures.plot_slice(self._facts, parameter, lang=self._lang)
-            placeholders.append(self._placeholder(name, parameter, kind="plot small"))
-        return Markup("").join(placeholders)
-
     def to_json(self) -> Markup:
         """Return all figures drawn so far, escaped for a script element."""
         found = {name: json.loads(it.to_json()) for name, it in self._drawn.items()}
@@ -75,6 +64,38 @@ class PageFigures:
         for sign in "<>&\u2028\u2029":
             written = written.replace(sign, f"\\u{ord(sign):04x}")
         return Markup(written)
+
+    def _placeholder(self, name: str, label: str, *, kind: str = "plot") -> Markup:
+        """Return the empty box of a figure, with its height."""
+        return Markup(
+            '<div class="{kind}" id="figure-{name}" data-figure="{name}" role="img" '
+            'aria-label="{label}" style="height:{height}px"></div>'
+        ).format(
+            kind=kind, name=name, label=_unescape(label), height=self._drawn[name].layout.height
+        )
+
+
+class PageFigures(DrawnFigures):
+    """Draws the figures that the template of a report requests."""
+
+    def __init__(self, facts: Facts, lang: str) -> None:
+        super().__init__()
+        self._facts = facts
+        self._lang = lang
+
+    def draw(self, name: str, about: str) -> Markup:
+        """Return the placeholder of a figure, with its title and the caption `about`."""
+        margin_top = WIDE_MARGIN_TOP if name in WIDE_FIGURES else MARGIN_TOP
+        return self.place(name, self._plot(name), about, margin_top=margin_top)
+
+    def draw_slices(self) -> Markup:
+        """Return the placeholders of a small figure per important parameter."""
+        placeholders = []
+        for number, parameter in enumerate(shown_parameters(self._facts)):
+            name = f"slice{number}"
+            self._drawn[name] = figures.plot_slice(self._facts, parameter, lang=self._lang)
+            placeholders.append(self._placeholder(name, parameter, kind="plot small"))
+        return Markup("").join(placeholders)
 
     def _plot(self, name: str) -> go.Figure:
         if name in STUDY_FIGURES:
@@ -87,15 +108,6 @@ class PageFigures:
         examined = self._facts.examined
         examination = examined.get("test") or examined["val"]
         return EVALUATION_FIGURES[name](examination.evaluation, lang=self._lang)
-
-    def _placeholder(self, name: str, label: str, *, kind: str = "plot") -> Markup:
-        """Return the empty box of a figure, with its height."""
-        return Markup(
-            '<div class="{kind}" id="figure-{name}" data-figure="{name}" role="img" '
-            'aria-label="{label}" style="height:{height}px"></div>'
-        ).format(
-            kind=kind, name=name, label=_unescape(label), height=self._drawn[name].layout.height
-        )
 
 
 def _unescape(text: str) -> str:

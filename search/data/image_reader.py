@@ -139,16 +139,34 @@ class ImageReader:
             if self.infos[i].pixel_type != "uint8" or rule.scales_8_bit or i not in self._channels
         ]
 
-        def read(index: int) -> int:
+        kept = self.map_levels(self._keep, again, rule)
+        self._channels.update(zip(again, kept, strict=True))
+        return self._collect(indices, channels, rule)
+
+    def map_levels(
+        self,
+        use: Callable[[int, NDArray[np.uint8]], R],
+        indices: Sequence[int],
+        rule: PixelRule,
+    ) -> Iterable[R]:
+        """Read images that were described again; yield what `use` makes of each.
+
+        `use` gets the position of an image and its pixels, scaled to 0 to 255, in their original
+        size. It may be called in another process.
+
+        Raises:
+            DataError: If an image cannot be read any more.
+        """
+
+        def read(index: int) -> R:
             pixels = self._read(index)
             if isinstance(pixels, UnreadableImage):
                 name = self._source.items[index].name
                 raise DataError(f"{name} changed while it was read: {pixels.reason}. Try again.")
-            return self._keep(index, to_uint8(pixels, rule.pixel_range))
+            return use(index, to_uint8(pixels, rule.pixel_range))
 
-        self._n_total += len(again)
-        self._channels.update(zip(again, self._map(read, again), strict=True))
-        return self._collect(indices, channels, rule)
+        self._n_total += len(indices)
+        return self._map(read, indices)
 
     def _range(self, training: Sequence[int]) -> PixelRange:
         window = self._settings.window

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from search.data.pixel_values import OWN, PixelRange, range_of_file, to_uint8
-from search.data.pixels import has_color, resize, stack, to_grey
+from search.data.pixels import as_network_input, has_color
 from search.data.read_image import Frame, read_image
 from search.data.settings import Fit
 from search.data.source_api import Decoded, UnreadableImage
@@ -56,10 +56,10 @@ def prepare_image(
         return UnreadableImage(str(error))
     is_colored = has_color(found.pixels)
     as_grey = channels == 1 or color == "grey" or (color == "auto" and not is_colored)
-    fitted = resize(to_grey(levels) if as_grey else levels, size, fit)
     notes = _notes(found, size, channels, fit, is_colored=is_colored)
     scaling = _scaling(found.pixels, pixel_range)
-    return PreparedImage(stack([fitted], size, channels)[0], notes + scaling)
+    pixels = as_network_input(levels, size, channels, fit, as_grey=as_grey)
+    return PreparedImage(pixels, notes + scaling)
 
 
 def _notes(

@@ -119,6 +119,15 @@ def resize(pixels: NDArray[np.uint8], size: int, fit: Fit = "stretch") -> NDArra
     return np.asarray(image.resize((size, size), Image.Resampling.BILINEAR, box))
 
 
+def as_network_input(
+    levels: NDArray[np.uint8], size: int, channels: int, fit: Fit, *, as_grey: bool
+) -> NDArray[np.uint8]:
+    """Return an image of 0 to 255 as networks see it, `(size, size, channels)`."""
+    fitted = resize(to_grey(levels) if as_grey else levels, size, fit)
+    square: NDArray[np.uint8] = stack([fitted], size, channels)[0]
+    return square
+
+
 def choose_fit(infos: Iterable[ImageInfo]) -> Fit:
     """Return `pad` for images of different shapes, whose proportions stretching would change."""
     ratios = [info.width / info.height for info in infos]

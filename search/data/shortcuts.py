@@ -37,12 +37,15 @@ def intensity_baseline(train: Split, val: Split) -> float:
     The features are mean, standard deviation and percentiles of each channel: where something is
     in an image, they do not say. Of two simple classifiers, the better one counts, as of networks.
     """
-    chosen, asked = _evenly(len(train.labels)), _evenly(len(val.labels))
-    labels, expected = train.labels[chosen], val.labels[asked]
-    known = _statistics(train.images, chosen)
+    chosen, asked = evenly(len(train.labels)), evenly(len(val.labels))
+    known, unknown = _statistics(train.images, chosen), _statistics(val.images, asked)
+    return baseline_of(known, train.labels[chosen], unknown, val.labels[asked])
+
+
+def baseline_of(known: Floats, labels: Labels, unknown: Floats, expected: Labels) -> float:
+    """Return the baseline by the statistics of training images, and of those of validation."""
     mean, std = known.mean(axis=0), known.std(axis=0) + EPSILON
-    known = (known - mean) / std
-    unknown = (_statistics(val.images, asked) - mean) / std
+    known, unknown = (known - mean) / std, (unknown - mean) / std
     found = (_nearest(known, labels, unknown), _quadratic(known, labels, unknown))
     return max(float(np.mean(it == expected)) for it in found)
 
@@ -76,7 +79,7 @@ def _quadratic(known: Floats, labels: Labels, unknown: Floats) -> Labels:
 def describe_shortcuts(source: Source, selection: Selection) -> Iterator[str]:
     """Yield a warning for each fact about the training files that tells their classes."""
     indices = selection.splits["train"]
-    chosen = [indices[i] for i in _evenly(len(indices))]
+    chosen = [indices[i] for i in evenly(len(indices))]
     items = [source.items[i] for i in chosen]
     infos = [selection.infos[i] for i in chosen]
     facts: dict[str, list[Hashable]] = {
@@ -116,21 +119,32 @@ def _accuracy(values: Sequence[Hashable], labels: Sequence[int]) -> float:
     return sum(hits[label] / n for label, n in sizes.items()) / len(sizes)
 
 
-def _evenly(n: int) -> NDArray[np.int64]:
+def evenly(n: int) -> NDArray[np.int64]:
+    """Return the positions of the images that are used of `n`."""
     return np.arange(0, n, -(-n // MAX_IMAGES))
 
 
 def _statistics(images: Images, chosen: NDArray[np.int64]) -> Floats:
+    step = _step(images)
+    starts = range(0, len(chosen), IMAGES_AT_ONCE)
+    parts = (images[chosen[it : it + IMAGES_AT_ONCE], ::step, ::step] for it in starts)
+    return np.concatenate([intensity_statistics(part) for part in parts])
+
+
+def intensity_statistics(images: Images) -> Floats:
     """Return the features of some images, `(n, 9 * channels)`."""
-    step = -(-images.shape[1] // MAX_SIDE)
-    parts = []
-    for start in range(0, len(chosen), IMAGES_AT_ONCE):
-        some = images[chosen[start : start + IMAGES_AT_ONCE], ::step, ::step]
-        pixels = some.reshape(len(some), -1, some.shape[-1])
-        measured = [
-            pixels.mean(axis=1),
-            pixels.std(axis=1),
-            *np.percentile(pixels, PERCENTILES, axis=1),
-        ]
-        parts.append(np.concatenate(measured, axis=1))
-    return np.concatenate(parts)
+    step = _step(images)
+    some = images[:, ::step, ::step]
+    pixels = some.reshape(len(some), -1, some.shape[-1])
+    measured = [
+        pixels.mean(axis=1),
+        pixels.std(axis=1),
+        *np.percentile(pixels, PERCENTILES, axis=1),
+    ]
+    return np.concatenate(measured, axis=1)
+
+
+def _step(images: Images) -> int:
+    """Return the distance of the pixels that are used; 1 of images that have only these."""
+    step: int = -(-images.shape[1] // MAX_SIDE)
+    return step

@@ -1,7 +1,7 @@
-"""Summary of a source and of what a search would use of it: the result of `data inspect`."""
+"""Summary of a source and of what a search would use of it."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from shlex import quote
 from statistics import median
@@ -9,16 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 from search.data.duplicates import group_duplicates
 from search.data.groups import Proposal, propose_pattern
-from search.data.leaks import LeakError, twins_among
-from search.data.open_source import open_source
+from search.data.near_duplicates import Twins
 from search.data.pixel_values import PixelRange
-from search.data.preparation import choose_rule, n_channels
-from search.data.selection import Inspector, Selection, select
+from search.data.preparation import n_channels
+from search.data.selection import Selection
 from search.data.settings import DataSettings
 from search.data.shortcuts import describe_shortcuts
-from search.data.source_api import SPLITS, ImageInfo, Progress, Source, UnreadableImage
+from search.data.source_api import SPLITS, ImageInfo, Source, UnreadableImage
 from search.data.unusual_images import describe_unusual_images
-from search.errors import DataError
 
 if TYPE_CHECKING:
     from search.data.image_reader import PixelRule
@@ -93,30 +91,16 @@ class SourceSummary:
         return asdict(self)
 
 
-def inspect_source(settings: DataSettings, progress: Progress | None = None) -> SourceSummary:
-    """Read every image of a source and summarize them; nothing is written.
-
-    Raises:
-        DataError: If the source cannot be used.
-    """
-    from search.data.image_reader import ImageReader  # Loads Pillow.
-
-    source = open_source(settings, progress)
-    n_images = len(source.items)
-    reader = ImageReader(source, settings, progress, n_expected=n_images)
-    infos = reader.inspect(range(n_images))
-    selection, refusal = _select(source, settings, lambda indices: [infos[i] for i in indices])
-    summary = _summary(source, settings, infos, selection, choose_rule(reader, selection))
-    return replace(summary, warnings=(*summary.warnings, *refusal))
-
-
-def _summary(
+def summarize(
     source: Source,
     settings: DataSettings,
     infos: Sequence[ImageInfo | UnreadableImage],
     selection: Selection,
+    *,
     rule: "PixelRule",
+    twins: Sequence[Twins],
 ) -> SourceSummary:
+    """Summarize a source whose images were all described, in the order of its items."""
     readable = {i: info for i, info in enumerate(infos) if isinstance(info, ImageInfo)}
     duplicate_groups = group_duplicates(readable, readable)
     conflicts = [
@@ -133,8 +117,8 @@ def _summary(
     groups = Counter(item.group for item in source.items if item.group)
     can_have_groups = source.kind in {"folder", "manifest"} and not groups
     proposal = None
+    names = [item.name for item in source.items]
     if can_have_groups:
-        names = [item.name for item in source.items]
         proposal = propose_pattern(names, len(source.classes))
     summary = SourceSummary(
         kind=source.kind,
@@ -155,7 +139,7 @@ def _summary(
         n_groups=len(groups),
         n_largest_group=max(groups.values(), default=0),
         guessed=dict(source.guessed),
-        twins=_find_twins(source, readable),
+        twins=tuple((names[it.first], names[it.second], round(it.correlation, 5)) for it in twins),
         group_proposal=proposal.pattern if proposal else "",
         warnings=(),
     )
@@ -190,30 +174,6 @@ def _sizes(infos: Sequence[ImageInfo]) -> Sizes:
     return Sizes(
         min(widths), min(heights), median(widths), median(heights), max(widths), max(heights)
     )
-
-
-def _select(
-    source: Source, settings: DataSettings, inspect: Inspector
-) -> tuple[Selection, list[str]]:
-    """Select images as a search would; also return why a search would be refused, if it would."""
-    try:
-        return select(source, settings, inspect), []
-    except LeakError as error:
-        allowed = settings.model_copy(update={"allow_leaks": True})
-        advice = str(error).splitlines()[-1]
-        return select(source, allowed, inspect), [f"a search would not start: {advice}"]
-
-
-def _find_twins(
-    source: Source, infos: Mapping[int, ImageInfo]
-) -> tuple[tuple[str, str, float], ...]:
-    """Return all pairs of near duplicates; none if the images are too much alike for that."""
-    try:
-        twins = twins_among(infos, source.items)
-    except DataError:
-        return ()
-    names = ((source.items[it.first].name, source.items[it.second].name, it) for it in twins)
-    return tuple((first, second, round(it.correlation, 5)) for first, second, it in names)
 
 
 def _describe_proposal(proposal: Proposal | None) -> str:

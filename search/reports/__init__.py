@@ -1,4 +1,4 @@
-"""Reports of a study: gather its facts once, then write page, notebook, data and model.
+"""Pages of results: the report of a study, with notebook, data and model, and that of a source.
 
-Text and figures are made in `analysis.report`.
+Facts are gathered here, once. Text and figures are made in `analysis.report` and `source_page`.
 """

@@ -37,7 +37,7 @@ from storage.database.url import embedded_folder, parse_url, show_url, sqlite_pa
 from storage.embedded_postgres import data_folder
 from storage.embedded_postgres.client import EmbeddedServer
 from storage.errors import StoreError
-from storage.file_rights import make_store_file
+from storage.file_rights import make_private_file
 from storage.optuna_internals import check_optuna_version
 
 
@@ -93,7 +93,7 @@ class Store:
             check_location(parsed, mode)
             file, folder, server = sqlite_path(parsed), embedded_folder(parsed), None
             if file is not None and mode is Mode.CREATE:
-                make_store_file(file)
+                make_private_file(file)
             if folder is not None:
                 server = EmbeddedServer(folder, create=mode is Mode.CREATE)
                 undo.callback(server.close)

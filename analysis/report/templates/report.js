@@ -73,7 +73,7 @@
     themed(false);
   });
 
-  document.getElementById("copy").addEventListener("click", async (event) => {
+  document.getElementById("copy")?.addEventListener("click", async (event) => {
     const button = event.currentTarget;
     const command = document.getElementById("command");
     const range = document.createRange();

@@ -9,7 +9,7 @@ from search.cli import options
 from search.cli.study_options import DATA_OPTIONS, StudyOptions, with_study_options
 
 if TYPE_CHECKING:
-    from search.data import DataSettings
+    from search.data import DataSettings, SourceSummary
     from search.data.fetch import FetchedSet
     from search.data.public_sets import PublicSet
 
@@ -20,21 +20,54 @@ app = typer.Typer(
 
 @app.command()
 @with_study_options(*DATA_OPTIONS)
-def inspect(given: StudyOptions, json: options.Json = False) -> None:
+def inspect(
+    given: StudyOptions,
+    html: Annotated[
+        str | None,
+        typer.Option(metavar="FILE.html", help="Also write a page with pictures and plots."),
+    ] = None,
+    shared: Annotated[
+        bool, typer.Option("--shared", help="Others may read the page, as the umask says.")
+    ] = False,
+    json: options.Json = False,
+) -> None:
     """Show classes, counts, sizes, duplicates, broken files, and what a search would use."""
     from search.cli.console import print_result, progress_bar, stderr_console, stdout_console
     from search.cli.next_command import search_command
     from search.cli.views.source import show_next_command, show_source
     from search.data import inspect_source
+    from search.errors import SettingsError
 
-    with progress_bar(stderr_console()) as progress:
-        summary = inspect_source(_settings(given), progress)
+    settings = _settings(given)
+    if shared and html is None:
+        raise SettingsError("--shared says who may read a page: give --html too, or leave it out.")
+    if html is None:
+        with progress_bar(stderr_console()) as progress:
+            summary = inspect_source(settings, progress)
+    else:
+        summary = _write_page(settings, html, is_shared=shared)
     print_result(summary, show_source, as_json=json)
     guessed = {**summary.guessed, "group_from": summary.group_proposal}
     guessed = {name: value for name, value in guessed.items() if value}
     if guessed and not json:
         command = search_command(given.source, given.values, guessed)
         show_next_command(stdout_console(), command)
+
+
+def _write_page(settings: "DataSettings", page: str, *, is_shared: bool) -> "SourceSummary":
+    from pathlib import Path
+
+    from search.cli.console import print_line, progress_bar, stderr_console
+    from search.reports.source_page import write_source_page
+    from storage.file_rights import share_new_folders
+
+    if is_shared:
+        share_new_folders()
+    console = stderr_console()
+    with progress_bar(console) as progress:
+        summary = write_source_page(settings, Path(page), progress)
+    print_line(console, f"{page} has pictures of the set: give it only to those who may see them.")
+    return summary
 
 
 @app.command()

@@ -3,15 +3,16 @@ import re
 from base64 import b64encode
 from dataclasses import replace
 from hashlib import sha256
-from html.parser import HTMLParser
 
 import pytest
 
 from analysis.report.facts import Caution
-from analysis.report.page import Script, render_page
+from analysis.report.html_page import Script
+from analysis.report.page import render_page
 from analysis.report.phrases import Phrases
 from analysis.report.texts import texts
 from analysis.results.confidence_intervals import Score
+from tests.analysis.report.page_reader import Reader
 
 SECTIONS = ["data", "search", "result", "sure", "test", "mattered", "again", "reading"]
 MAX_BYTES = 12_000_000
@@ -20,43 +21,6 @@ KINDS = sorted(it.removeprefix(CAUTION) for it in texts("en").entries if it.star
 MOMENT = "2026-03-02T09:30:00+00:00"
 OF_PLACEHOLDERS = {"parameter": "dropout", "trials": "3, 7", "first": MOMENT, "last": MOMENT}
 """Values that are no numbers."""
-
-
-class Reader(HTMLParser):
-    """A parser that collects tags, attributes, and the text outside of scripts."""
-
-    def __init__(self, page):
-        super().__init__()
-        self.tags = []
-        self.loads = []
-        self.scripts = []
-        self.text = ""
-        self._skipped = ""
-        self.feed(page)
-
-    def handle_starttag(self, tag, attrs):
-        found = dict(attrs)
-        self.tags.append((tag, found))
-        self.loads += [found[name] for name in ("src", "href", "srcset", "data") if name in found]
-        if tag in {"script", "style"}:
-            self._skipped = tag
-            self.scripts.append((found, ""))
-
-    def handle_endtag(self, tag):
-        if tag == self._skipped:
-            self._skipped = ""
-
-    def handle_data(self, data):
-        if self._skipped:
-            self.scripts[-1] = (self.scripts[-1][0], self.scripts[-1][1] + data)
-        else:
-            self.text += data
-
-    def count(self, tag, **wanted):
-        return sum(
-            it == tag and all(attrs.get(name) == value for name, value in wanted.items())
-            for it, attrs in self.tags
-        )
 
 
 @pytest.fixture(scope="module")
