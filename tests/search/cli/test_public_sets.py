@@ -373,3 +373,13 @@ def test_set_loads_by_the_command_of_the_page(call: Call, name: str, number: int
     assert not any("a search would not start" in it for it in found["warnings"])
     used = Counter({split: sum(it.values()) for split, it in found["used"].items()})
     assert min(used.values()) > 0
+
+
+@pytest.mark.parametrize("name", ["BreakHis", "OCT2017"])
+def test_patients_of_a_set_are_proposed(call: Call, name: str) -> None:
+    """BreakHis has each patient at four magnifications, in folders of the same names."""
+    make, _, n_groups = SETS[name][0]
+    make()
+    found = inspect(call, commands_by_set()[name][0][:3])
+    assert found["n_groups"] == 0
+    assert any(f" finds {n_groups}, the largest of " in it for it in found["warnings"])

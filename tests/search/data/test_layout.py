@@ -181,6 +181,16 @@ REFUSED = {
         [],
         r"The folder 'more' has folders of the names that are beside it: 'no', 'yes'",
     ),
+    "another set inside, with some of the images": (
+        {"yes/*.jpg": 2, "no/*.jpg": 2, "more/yes/*.jpg": 3, "more/no/*.jpg": 2},
+        [],
+        r"The folder 'more' has folders of the names that are beside it: 'no', 'yes'",
+    ),
+    "splits inside, with some of the images": (
+        {"train/a/*.jpg": 2, "test/a/*.jpg": 2, "more/train/a/*.jpg": 3, "more/test/a/*.jpg": 2},
+        [],
+        r"Received: the splits 'test', 'train' beside 'more'.*--exclude 'more'",
+    ),
     "splits in some classes": (
         {"a/train/*.png": 4, "a/test/*.png": 4, "b/*.png": 4},
         [],
@@ -260,9 +270,10 @@ def test_classes_of_tables_are_not_found_in_paths(tmp_path: Path) -> None:
         open_source(DataSettings(source=str(tmp_path / "t.csv"), label_from="(.)"))
 
 
-def test_folders_that_share_no_file_are_no_copies() -> None:
-    counts = {"a/left/*.png": 3, "a/right/*.png": 3, "left/x*.png": 3, "right/*.png": 3}
-    assert summary(layout_of(counts, classes=["a"])) == {"a": 6, "left": 3, "right": 3}
+def test_named_class_is_no_copy() -> None:
+    counts = {f"{around}{side}/*.png": 3 for around in ("", "a/") for side in ("left", "right")}
+    assert summary(layout_of(counts)) == {"left": 3, "right": 3}
+    assert summary(layout_of(counts, classes=["a"]))["a"] == 6
 
 
 def test_named_classes_may_look_like_anything() -> None:
