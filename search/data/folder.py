@@ -1,5 +1,6 @@
 """Images from a folder, whose subfolders name their classes."""
 
+import hashlib
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -53,9 +54,17 @@ class FolderSource:
                 for file in (it.labeled.file,)
             ],
         )
-        self.identity = self._files.identity
+        self._is_labeled_by_masks = bool(settings.masks)
         self.n_bytes = self._files.n_bytes
         self.read = self._files.read
+
+    def identity(self) -> str:
+        """Return a hash of the files, and of the labels if masks say them."""
+        files = self._files.identity()
+        if not self._is_labeled_by_masks:
+            return files
+        labels = repr([item.label for item in self.items])
+        return f"{files} {hashlib.sha256(labels.encode()).hexdigest()}"
 
 
 class FolderImage(NamedTuple):

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from search.data.read_image import Frame, read_image
 from search.data.source_api import Decoded, UnreadableImage
+from search.data.volumes.volume import voxel_files
 
 
 class FileOnDisk(NamedTuple):
@@ -30,10 +31,15 @@ class ImageFiles:
         self._files = files
 
     def identity(self) -> str:
-        """Return a hash of the folder, and of paths, sizes and modification times of its files."""
+        """Return a hash of the folder, and of paths, sizes and modification times of its files.
+
+        Those of the voxels of a MetaImage, which may be in a file beside it, count too.
+        """
         listing = [(tuple(it.path.split("/")), it.size, it.modified_ns) for it in self._files]
         place = str(Path(self._root).resolve())
-        return hashlib.sha256(repr((place, listing)).encode()).hexdigest()
+        others = voxel_files(sorted({self._place(it.path) for it in self._files}))
+        facts = (place, listing, others) if others else (place, listing)
+        return hashlib.sha256(repr(facts).encode()).hexdigest()
 
     def n_bytes(self, index: int) -> int:
         """Return the size of an image's part of its file."""
@@ -42,5 +48,7 @@ class ImageFiles:
     def read(self, index: int) -> Decoded | UnreadableImage:
         """Decode a file; raise `DataError` if it is too large to be decoded safely."""
         file = self._files[index]
-        path = file.path if file.path.startswith("/") else f"{self._root}/{file.path}"
-        return read_image(path, file.frame)
+        return read_image(self._place(file.path), file.frame)
+
+    def _place(self, path: str) -> str:
+        return path if path.startswith("/") else f"{self._root}/{path}"

@@ -37,6 +37,8 @@ MAX_TWINS = 10**6
 
 Thumbnails = NDArray[np.uint8]
 """Shape `(n, SIDE, SIDE)`."""
+FEW = 256
+"""Images of which all pairs are compared, sooner than those that are near are found."""
 Floats = NDArray[np.float32]
 
 
@@ -90,6 +92,9 @@ def _orientations(units: Floats) -> Iterator[Floats]:
 
 def _neighbors(means: Floats) -> Iterator[NDArray[np.int64]]:
     """Yield pairs of images, `(n, 2)`, whose means are as close as those of twins."""
+    if len(means) <= FEW:
+        yield np.column_stack(np.triu_indices(len(means), 1))
+        return
     from scipy.spatial import cKDTree
 
     centered = means - means.mean(axis=0)

@@ -8,7 +8,8 @@ become floats, as those of DICOM do, so that one scale in different types is one
 import os
 import threading
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -153,6 +154,18 @@ def read_volume(path: str) -> Volume:
     from search.data.volumes.nifti import read_nifti
 
     return check_volume(read_nifti(path))
+
+
+def voxel_files(paths: Iterable[str]) -> list[tuple[str, int, int]]:
+    """Return path, size and modification time of the files with the voxels of `.mhd` files."""
+    found = []
+    for path in paths:
+        if path.lower().endswith(".mhd"):
+            with suppress(*VOLUME_ERRORS):
+                place = read_volume(path).path
+                stat = os.stat(place)  # noqa: PTH116
+                found.append((place, stat.st_size, stat.st_mtime_ns))
+    return found
 
 
 def read_slice(path: str, wanted: Slice) -> NDArray[Any]:

@@ -456,3 +456,21 @@ def test_neighboring_slices_are_no_near_duplicates(tmp_path: Path) -> None:
     data = prepare(settings_of(tmp_path / "set"), tmp_path / "cache")
     assert sum(data.counts.values()) == 12 * 12
     assert not any("near duplicates" in it for it in data.metadata["warnings"])
+
+
+def test_changed_mask_or_voxels_are_another_source(tmp_path: Path) -> None:
+    write_masked(tmp_path / "set", lambda i: (f"c{i}.nii", f"c{i}_seg.nii"))
+    settings = settings_of(tmp_path / "set", masks="*_seg.nii")
+    before = open_source(settings).identity()
+    assert open_source(settings).identity() == before
+    write_nifti(tmp_path / "set/c0_seg.nii", np.zeros((10, 12, 8), np.uint8))
+    assert open_source(settings).identity() != before
+    for name in ("a", "b"):
+        folder = tmp_path / "meta" / name
+        folder.mkdir(parents=True)
+        header = MHD.format(is_big=False, is_packed=False, place="x.raw")
+        (folder / "x.mhd").write_text(header)
+        (folder / "x.raw").write_bytes(bytes(2 * 10 * 12 * 8))
+    before = open_source(settings_of(tmp_path / "meta")).identity()
+    (tmp_path / "meta/b/x.raw").write_bytes(bytes(2 * 10 * 12 * 8 + 1))
+    assert open_source(settings_of(tmp_path / "meta")).identity() != before
