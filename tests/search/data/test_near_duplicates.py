@@ -59,6 +59,20 @@ def thumbnails_of(images: list[np.ndarray]) -> np.ndarray:
     return np.frombuffer(content, np.uint8).reshape(-1, SIDE, SIDE)
 
 
+@pytest.fixture(autouse=True)
+def _few_images_are_many(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("search.data.near_duplicates.FEW", 0)
+
+
+def test_few_images_are_compared_in_all_pairs(monkeypatch: pytest.MonkeyPatch) -> None:
+    images = draw_textures(30)
+    thumbnails = thumbnails_of([*images, *(it[::-1] for it in images)])
+    expected = find_twins(thumbnails)
+    monkeypatch.setattr("search.data.near_duplicates.FEW", 60)
+    assert find_twins(thumbnails) == expected
+    assert len(expected) == 30
+
+
 @pytest.mark.parametrize("name", CHANGES)
 def test_planted_copies_are_found_and_nothing_else(name: str) -> None:
     images = draw_textures(80)
