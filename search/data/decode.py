@@ -16,14 +16,20 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from search.data.deep_color import DeepColor, deep_color_of, join_bytes, read_low_bytes
-from search.data.image_limits import MAX_DEEP_PIXELS, PILLOW_LIMIT, check_image, too_large
+from search.data.image_limits import (
+    MAX_DEEP_PIXELS,
+    PILLOW_LIMIT,
+    check_file,
+    check_image,
+    too_large,
+)
 from search.data.jpeg import has_end, open_without_end
 from search.data.pixel_values import row_strips
 from search.data.source_api import Decoded
 from search.data.tiff_values import as_signed, stored_values
 
-FORMATS = ("PNG", "JPEG", "BMP", "TIFF")
-EXTENSIONS = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff"})
+FORMATS = ("PNG", "JPEG", "BMP", "TIFF", "WEBP")
+EXTENSIONS = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp"})
 DECODE_ERRORS = (
     OSError,
     SyntaxError,
@@ -84,15 +90,17 @@ def _open(
 ) -> Iterator[Image.Image]:
     """Open an image of a file, loaded and upright."""
     try:
-        with open(path, "rb") as file, Image.open(file, formats=FORMATS) as opened:  # noqa: PTH123
-            if page:
-                opened.seek(page)
-            check_image(opened, path)
-            before_load(opened)
-            image = _load(opened, file)
-            if image.format == "TIFF" or not _ORIENTATION_KEYS.isdisjoint(image.info):
-                ImageOps.exif_transpose(image, in_place=True)
-            yield image
+        with open(path, "rb") as file:  # noqa: PTH123
+            n_bytes = check_file(file, path)
+            with Image.open(file, formats=FORMATS) as opened:
+                if page:
+                    opened.seek(page)
+                check_image(opened, n_bytes, path)
+                before_load(opened)
+                image = _load(opened, file)
+                if image.format == "TIFF" or not _ORIENTATION_KEYS.isdisjoint(image.info):
+                    ImageOps.exif_transpose(image, in_place=True)
+                yield image
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise too_large(f"more than {PILLOW_LIMIT:,} pixels", path) from error
 
@@ -137,7 +145,7 @@ def decoder_warnings() -> Iterator[None]:
 def describe_decode_error(error: BaseException) -> str:
     """Describe one of `DECODE_ERRORS`."""
     if isinstance(error, UnidentifiedImageError):
-        return "not a PNG, JPEG, BMP or TIFF image that can be read"
+        return "not a PNG, JPEG, BMP, TIFF or WebP image that can be read"
     strerror = getattr(error, "strerror", None)  # Without the path.
     return strerror or str(error) or type(error).__name__
 

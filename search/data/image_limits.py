@@ -6,6 +6,7 @@ A few kilobytes can unpack to gigabytes of one color. All limits are far above r
 import mmap
 import os
 import re
+from typing import BinaryIO
 
 from PIL import Image
 
@@ -33,18 +34,27 @@ _TILE_SIDES = (322, 323)
 _RLE = (1, 2)
 
 
-def check_image(image: Image.Image, path: str) -> None:
-    """Check an image that is open and not decoded.
+def check_file(file: BinaryIO, path: str) -> int:
+    """Return the size of a file that is not parsed yet: WebP files are read as a whole for that.
 
     Raises:
-        DataError: If its size, or that of its file, is over a limit.
+        DataError: If it is over the limit.
     """
-    n_bytes = os.fstat(image.fp.fileno()).st_size  # type: ignore[attr-defined]
+    n_bytes = os.fstat(file.fileno()).st_size
     if n_bytes > MAX_FILE_BYTES:
         raise DataError(
             f"Expected image files of at most {MAX_FILE_BYTES / 2**20:,.0f} MiB."
             f" Received: {n_bytes / 2**20:,.0f} MiB in {path}. Remove or shrink it."
         )
+    return n_bytes
+
+
+def check_image(image: Image.Image, n_bytes: int, path: str) -> None:
+    """Check an image that is open and not decoded, of a file of `n_bytes`.
+
+    Raises:
+        DataError: If its size is over a limit.
+    """
     check_size(image.width, image.height, path)
     if image.format == "TIFF":
         _check_tiles(image, path)

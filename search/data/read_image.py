@@ -28,7 +28,7 @@ from search.errors import DataError
 
 EXTENSIONS = PICTURES | DICOM | VOLUMES
 """Of files that are images by their names; DICOM files often have none."""
-KINDS = "PNG, JPEG, BMP, TIFF, DICOM, NIfTI or MetaImage"
+KINDS = "PNG, JPEG, BMP, TIFF, WebP, DICOM, NIfTI or MetaImage"
 TIFF = (".tif", ".tiff")
 AXIAL = 2
 Frame = int | Slice | None

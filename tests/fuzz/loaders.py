@@ -327,6 +327,7 @@ LOADERS: dict[str, Loader] = {
     "deep png": Loader(".png", make_deep_png, load_image, errors=IMAGE_ERRORS),
     "jpg": Loader(".jpg", make_image("JPEG", "L"), load_image, errors=IMAGE_ERRORS),
     "bmp": Loader(".bmp", make_image("BMP", "P"), load_image, errors=IMAGE_ERRORS),
+    "webp": Loader(".webp", make_image("WEBP", "RGB"), load_image, errors=IMAGE_ERRORS),
     "tif": Loader(".tif", make_image("TIFF", "L"), load_image, errors=IMAGE_ERRORS),
     "dicom": Loader(".dcm", make_dicom(), load_image_file),
     "dicom of JPEG-LS": Loader(".dcm", make_dicom("jpegls"), load_image_file),

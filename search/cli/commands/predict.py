@@ -21,7 +21,7 @@ def predict(
         list[Path],
         typer.Argument(
             metavar="IMAGE...",
-            help="PNG, JPEG, BMP, TIFF, DICOM, NIfTI or MetaImage files, or folders of them.",
+            help="Image files (PNG, JPEG, TIFF, DICOM, NIfTI, ...), or folders of them.",
             show_default=False,
         ),
     ],

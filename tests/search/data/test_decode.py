@@ -26,6 +26,12 @@ def test_lossless_formats_give_back_their_pixels(tmp_path: Path, suffix: str) ->
     np.testing.assert_array_equal(decode(path), RAMP)
 
 
+def test_webp_is_color(tmp_path: Path) -> None:
+    pixels = np.dstack([RAMP, RAMP[::-1], RAMP[:, ::-1]])
+    path = _save(Image.fromarray(pixels), tmp_path / "a.webp", lossless=True)
+    np.testing.assert_array_equal(decode(path), pixels)
+
+
 def test_jpeg_comes_back_nearly(tmp_path: Path) -> None:
     path = _save(Image.fromarray(RAMP), tmp_path / "a.jpg", quality=95)
     assert np.abs(decode(path).astype(int) - RAMP).max() < 12
@@ -103,6 +109,7 @@ def test_file_over_the_size_limit_is_refused(
 ) -> None:
     monkeypatch.setattr("search.data.image_limits.MAX_FILE_BYTES", 10)
     path = _save(Image.fromarray(RAMP), tmp_path / "a.bmp")
+    monkeypatch.setattr(Image, "open", lambda *_, **__: pytest.fail("it was parsed"))
     with pytest.raises(DataError, match="Expected image files of at most"):
         decode(path)
 

@@ -102,7 +102,9 @@ def test_images_without_class_folders_are_refused(
 def test_folder_without_images_is_refused(tmp_path: Path) -> None:
     (tmp_path / "a").mkdir()
     (tmp_path / "a" / "scan.nrrd").touch()
-    with pytest.raises(DataError, match=r"No images in .*BMP, TIFF, DICOM, .*Found: 1 other"):
+    with pytest.raises(
+        DataError, match=r"No images in .*BMP, TIFF, WebP, DICOM, .*Found: 1 other"
+    ):
         _open(tmp_path)
 
 
@@ -277,8 +279,8 @@ def _damage(root: Path) -> dict[str, str]:
     (root / "b" / "text.bmp").write_text("not an image")
     return {
         "a/truncated.png": "truncated",
-        "a/empty.jpg": "not a PNG, JPEG, BMP or TIFF",
-        "b/text.bmp": "not a PNG, JPEG, BMP or TIFF",
+        "a/empty.jpg": "not a PNG, JPEG, BMP, TIFF or WebP",
+        "b/text.bmp": "not a PNG, JPEG, BMP, TIFF or WebP",
     }
 
 

@@ -96,7 +96,7 @@ def test_unreadable_file_is_broken_with_a_reason(tmp_path: Path) -> None:
     huge = tmp_path / "huge.png"
     Image.new("1", (9000, 9000)).save(huge)
     for path, reason in (
-        (text, "not a PNG, JPEG, BMP or TIFF"),
+        (text, "not a PNG, JPEG, BMP, TIFF or WebP"),
         (cut, "truncated"),
         (huge, "megapixels"),
         (tmp_path / "none.png", "No such file or directory"),
