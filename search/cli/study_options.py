@@ -141,6 +141,12 @@ _OPTIONS: Mapping[str, Any] = {
         metavar="COLUMN",
         show_default="guessed",
     ),
+    "frame_column": _option(
+        str,
+        "Column with the number of a slice, frame or page, from 1.",
+        metavar="COLUMN",
+        show_default="none",
+    ),
     "split_column": _option(
         str, "Column with train, val or test.", metavar="COLUMN", show_default="guessed"
     ),
@@ -234,9 +240,9 @@ STUDY_OPTIONS = tuple(_OPTIONS)
 DATA_OPTIONS = (
     "image_size", "color", "resize", "window", "classes", "merge", "exclude", "label_from",
     "group_from", "group_tag", "slices", "volume", "pages", "masks", "path_column",
-    "label_column", "group_column", "split_column", "join", "root", "where", "positive",
-    "separator", "max_images", "own_splits", "split_list",
-    "split", "seed", "strict", "allow_leaks", "fix_leaks",
+    "label_column", "group_column", "frame_column", "split_column", "join", "root", "where",
+    "positive", "separator", "max_images", "own_splits", "split_list", "split", "seed",
+    "strict", "allow_leaks", "fix_leaks",
 )  # fmt: skip
 LISTS = ("families", "backbones", "classes", "exclude", "where")
 """Options whose values are separated by commas."""

@@ -15,12 +15,16 @@ from search.data.manifest_columns import find_columns
 from search.data.manifest_rows import Row, RowReader
 from search.data.read_image import (
     frame_name,
+    frame_number,
+    has_pages,
     is_dicom,
+    is_volume,
     may_be_dicom,
 )
-from search.data.settings import DataSettings, no_meaning
+from search.data.settings import FIRST_PAGE, DataSettings, no_meaning
 from search.data.source_api import Item, Progress
 from search.data.tables import read_table
+from search.data.volumes.slices import Slice, parse_slices
 from search.errors import DataError
 
 MAX_CLASSES = 10_000
@@ -58,7 +62,10 @@ class ManifestSource:
         labels = {name: label for label, name in enumerate(self.classes)}
         if not any(group for _, _, group, _ in rows) and not settings.group_from:
             rows = _with_groups_of_dicom(root, rows, settings, self.warnings)
-        rows = _expand(root, rows, settings, self.warnings, progress)
+        if columns.frame:
+            rows = _number(rows, settings)
+        else:
+            rows = _expand(root, rows, settings, self.warnings, progress)
         groups = [group for _, _, group, _ in rows]
         if settings.group_from:
             groups = find_groups([file.path for file, *_ in rows], settings.group_from)
@@ -73,7 +80,9 @@ class ManifestSource:
     def identity(self) -> str:
         """Return a hash of the files and of what the table says of them."""
         facts = [(item.label, item.split, item.group) for item in self.items]
-        digest = hashlib.sha256(repr((self.classes, facts)).encode(errors="surrogatepass"))
+        names = [item.name for item in self.items if item.name != item.file]
+        told = (self.classes, facts, names) if names else (self.classes, facts)
+        digest = hashlib.sha256(repr(told).encode(errors="surrogatepass"))
         return f"{self._files.identity()} {digest.hexdigest()}"
 
 
@@ -101,6 +110,28 @@ def _with_groups_of_dicom(
     elif settings.group_tag != "auto":
         raise no_meaning(settings, "group_tag", "which lists no DICOM files")
     return rows
+
+
+def _number(rows: list[Row], settings: DataSettings) -> list[Row]:
+    """Give each row the slice, frame or page that its number means; a file is a group."""
+    if settings.pages != FIRST_PAGE:
+        raise no_meaning(settings, "pages", "whose table has the numbers")
+    rule = parse_slices(settings.slices)
+    n_used = Counter(file.path for file, *_ in rows)
+    files = {path: number for number, path in enumerate(n_used, 1)}
+    found = []
+    for file, label, group, split in rows:
+        frame = file.frame
+        if is_volume(file.path) and isinstance(frame, int):
+            frame = Slice(rule.axis, frame, settings.volume - 1)
+        elif frame and not (has_pages(file.path) or may_be_dicom(file.path)):
+            raise DataError(
+                f"{file.path} has one image only. Received: number {frame_number(frame) + 1} of it"
+                f" in the column {settings.frame_column!r} (--frame-column)."
+            )
+        image = file._replace(frame=frame, n_frames=n_used[file.path])
+        found.append((image, label, group or f"file {files[file.path]}", split))
+    return found
 
 
 def _expand(

@@ -25,6 +25,7 @@ _NAMES = {
         "participantid", "case", "caseid", "lesionid", "lesion", "person", "personid", "wsi",
     ),
     "split": ("split", "set", "subset", "partition", "fold", "dataset"),
+    "frame": (),
 }
 """Names without spaces and signs, the likeliest first."""
 # fmt: on
@@ -39,13 +40,14 @@ OPTIONAL = ("group", "split")
 class Columns:
     """Names of columns; `flags` are those of classes if each class has a column of zeros and ones.
 
-    `label` is empty then; `group` and `split` are empty if there are none.
+    `label` is empty then; `group`, `frame` and `split` are empty if there are none.
     """
 
     path: str
     label: str
     group: str
     split: str
+    frame: str = ""
     flags: tuple[str, ...] = ()
 
     def describe(self) -> str:
@@ -53,7 +55,7 @@ class Columns:
         flags = f"one column for each of {len(self.flags)} classes" if self.flags else ""
         parts = {
             "path": self.path, "label": self.label or flags, "group": self.group,
-            "split": self.split,
+            "split": self.split, "number": self.frame,
         }  # fmt: skip
         return ", ".join(f"{what} from {name}" for what, name in parts.items() if name)
 
@@ -91,7 +93,8 @@ def find_columns(table: Table, settings: DataSettings) -> Columns:
     flags = () if found["label"] else _find_flags(table, list(found.values()))
     if not found["label"] and not flags:
         raise DataError(_missing("label", table.columns))
-    return Columns(flags=flags, **found)
+    frame = _find("frame", settings.frame_column, table.columns)
+    return Columns(flags=flags, frame=frame, **found)
 
 
 def find_group_column(columns: Sequence[str], named: str) -> str:

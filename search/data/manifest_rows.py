@@ -8,6 +8,7 @@ from search.data.file_finder import EXCLUDED, FileFinder
 from search.data.image_files import FileOnDisk
 from search.data.manifest_columns import Columns, is_flagged
 from search.data.names import differing_in_case, split_of
+from search.data.read_image import frame_name, frame_number
 from search.data.settings import DataSettings
 from search.data.tables import Table
 from search.errors import DataError
@@ -21,6 +22,7 @@ N_EXAMPLES = 3
 MIN_REPEATED = 20
 """Different labels from which on they must be fewer than half of the images."""
 MAX_LABEL = 200
+MAX_FRAMES = 1_000_000
 
 
 def _plain(label: str) -> str:
@@ -79,7 +81,9 @@ class RowReader:
             elif isinstance(found, str):
                 self._leave_out_missing(found, position)
             else:
-                by_file[found.path].append((found, labels[position], position))
+                found = found._replace(frame=self._frame(position))
+                name = frame_name(found.path, found.frame)
+                by_file[name].append((found, labels[position], position))
         rows = list(self._join_rows(by_file))
         self._describe(rows)
         if not rows:
@@ -88,7 +92,7 @@ class RowReader:
                 " Paths are relative to the table, or to --root."
             )
         self._check_labels(Counter(label for _, label, _, _ in rows))
-        return sorted(rows, key=lambda row: row[0].path)
+        return sorted(rows, key=lambda row: (row[0].path, frame_number(row[0].frame)))
 
     def _check_labels(self, labels: Counter[str]) -> None:
         positive = self._settings.positive
@@ -212,6 +216,18 @@ class RowReader:
     def _group(self, position: int) -> str:
         cell = self._cell(self._columns.group, position)
         return "" if cell.lower() in NO_LABEL else cell
+
+    def _frame(self, position: int) -> int | None:
+        """Return the number of an image in its file, from 0; None if there is no such column."""
+        if not self._columns.frame:
+            return None
+        cell = _plain(self._cell(self._columns.frame, position))
+        if not (cell.isascii() and cell.isdigit() and 1 <= int(cell[:9]) <= MAX_FRAMES):
+            raise DataError(
+                f"Expected a whole number from 1 in the column {self._columns.frame!r}. Received:"
+                f" {shorten(cell, 60)!r} in {self._row(position)}."
+            )
+        return int(cell) - 1
 
     def _split(self, position: int) -> str:
         cell = self._cell(self._columns.split, position)

@@ -127,6 +127,12 @@ class DataSettings(BaseModel):
         max_length=200,
         description="Column with the groups, such as patients, also of a table beside HDF5 files.",
     )
+    frame_column: str = Field(
+        default="",
+        max_length=200,
+        description="Column with the number of the image in its file, from 1: a slice, a frame or "
+        "a page. By default, all that other settings choose are used.",
+    )
     split_column: str = Field(
         default="", max_length=200, description="Column with `train`, `val` or `test`."
     )

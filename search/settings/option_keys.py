@@ -32,6 +32,7 @@ OPTION_KEYS: Mapping[str, tuple[tuple[str, str], ...]] = {
     "path_column": (("data", "path_column"),),
     "label_column": (("data", "label_column"),),
     "group_column": (("data", "group_column"),),
+    "frame_column": (("data", "frame_column"),),
     "split_column": (("data", "split_column"),),
     "join": (("data", "join"),),
     "root": (("data", "root"),),

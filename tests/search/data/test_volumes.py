@@ -242,6 +242,42 @@ def test_rows_of_a_manifest_become_slices(volumes: Path, tmp_path: Path) -> None
     assert first.fingerprint != second.fingerprint
 
 
+def test_table_may_number_slices_and_pages(volumes: Path, tmp_path: Path) -> None:
+    table = tmp_path / "table.csv"
+    rows = [f"a/case0.nii.gz,{i + 1},{'xy'[i % 2]}" for i in range(4)]
+    rows += [f"b/case1.nii.gz,{i}.0,{'xy'[i % 2]}" for i in (7, 10)]
+    table.write_text("image,slice,label\n" + "\n".join(rows))
+    settings = settings_of(table, root=str(volumes), frame_column="slice", slices="coronal")
+    source = open_source(settings)
+    assert [it.name.partition("#")[2] for it in source.items] == ["1", "2", "3", "4", "7", "10"]
+    assert [it.group for it in source.items] == ["file 1"] * 4 + ["file 2"] * 2
+    assert source.classes == ("x", "y")
+    found = source.read(2)
+    assert isinstance(found, Decoded)
+    assert np.array_equal(found.pixels, noise(0, (12, 12, 10))[::-1, 2, ::-1].T)
+    before = source.identity()
+    table.write_text(table.read_text().replace(",10.0,", ",9,"))
+    assert open_source(settings).identity() != before
+
+
+@pytest.mark.parametrize("cell", ["0", "-1", "a", "", "1.5", "99999999999999"])
+def test_numbers_of_slices_begin_with_1(volumes: Path, tmp_path: Path, cell: str) -> None:
+    table = tmp_path / "table.csv"
+    table.write_text(f"image,slice,label\na/case0.nii.gz,1,x\nb/case1.nii.gz,{cell},y\n")
+    with pytest.raises(DataError, match=r"Expected a whole number from 1 .*'slice'.*row 3 of"):
+        open_source(settings_of(table, root=str(volumes), frame_column="slice"))
+
+
+def test_number_of_an_image_that_is_alone_is_refused(tmp_path: Path) -> None:
+    from PIL import Image
+
+    Image.new("L", (8, 8)).save(tmp_path / "x.png")
+    table = tmp_path / "table.csv"
+    table.write_text("image,n,label\nx.png,2,a\n")
+    with pytest.raises(DataError, match=r"x.png has one image only. Received: number 2"):
+        open_source(settings_of(table, frame_column="n"))
+
+
 def test_volume_is_chosen_of_several(tmp_path: Path) -> None:
     for name in ("a", "b"):
         write_nifti(tmp_path / name / "x.nii", noise(ord(name), (6, 6, 4, 3)))
