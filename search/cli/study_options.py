@@ -161,7 +161,7 @@ _OPTIONS: Mapping[str, Any] = {
     ),
     "where": _option(
         str,
-        "Rows of a manifest to use.",
+        "Rows of a manifest to use, or DICOM files; several conditions by commas.",
         metavar="COLUMN=VALUE",
         show_default="all",
     ),

@@ -45,9 +45,11 @@ DECODE_ERRORS = (
     zlib.error,
 )
 """What Pillow's decoders raise on damaged files."""
+BOMB_ERRORS = (Image.DecompressionBombError, Image.DecompressionBombWarning)
 _ORIENTATION_KEYS = frozenset({"exif", "Raw profile type exif", "xmp", "XML:com.adobe.xmp"})
 """Where an orientation can be; looking for one takes a fifth of the time of a small image."""
-MAX_PAGES = 10_000
+MAX_PAGES = 1_000
+"""Of a TIFF that are used: the way to a page leads through all that are before it."""
 _LACKS_END = "convsearch lacks end"
 _HIGH_BIT_DEPTH_MODES = ("I", "F")  # and "I;16" with its byte orders
 
@@ -101,7 +103,7 @@ def _open(
                 if image.format == "TIFF" or not _ORIENTATION_KEYS.isdisjoint(image.info):
                     ImageOps.exif_transpose(image, in_place=True)
                 yield image
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+    except BOMB_ERRORS as error:
         raise too_large(f"more than {PILLOW_LIMIT:,} pixels", path) from error
 
 

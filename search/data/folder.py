@@ -42,7 +42,13 @@ class FolderSource:
             groups = find_groups([image.labeled.file.name for image in images], pattern)
             images = [it._replace(group=g) for it, g in zip(images, groups, strict=True)]
         self.items: Sequence[Item] = [
-            Item(it.name, labels[it.labeled.class_name], it.labeled.split, it.group)
+            Item(
+                it.name,
+                labels[it.labeled.class_name],
+                it.labeled.split,
+                it.group,
+                "" if it.frame is None else it.labeled.file.name,
+            )
             for it in images
         ]
         n_used = Counter(it.labeled.file.parts for it in images)
@@ -132,8 +138,7 @@ def _label_by_masks(
 
     found = label_slices(str(root), files, settings, notes, progress)
     return [
-        _named(LabeledFile(files[it.position], "", it.class_name), it.slice, it.group)
-        for it in found
+        _named(LabeledFile(it.file, it.split, it.class_name), it.slice, it.group) for it in found
     ]
 
 

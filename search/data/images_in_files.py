@@ -10,9 +10,14 @@ from search.data.parallel import map_chunks
 from search.data.read_image import Frame, count_pages, has_pages, is_volume
 from search.data.settings import ALL_PAGES, FIRST_PAGE, DataSettings, no_meaning
 from search.data.source_api import Progress
+from search.errors import DataError
 from spaces.wording import plural
 
 FILES_AT_ONCE = 64
+GROUP_NOTE = (
+    "the images of a file are a group: if a patient has several files, --group-from finds the"
+    " patient in their paths"
+)
 
 
 class ImageInFile(NamedTuple):
@@ -29,8 +34,12 @@ def find_images_in_files(
     settings: DataSettings,
     notes: list[str],
     progress: Progress | None = None,
+    *,
+    has_groups: bool = False,
 ) -> list[ImageInFile]:
     """Return the images that are used of some files, in the order of the files.
+
+    `has_groups` says that a table has the groups.
 
     Raises:
         DataError: If no volume has the slices that are wanted, or settings are of files that are
@@ -59,7 +68,12 @@ def find_images_in_files(
             found[position].append(ImageInFile(position, it.slice, it.group))
     if tiffs and settings.pages != FIRST_PAGE:
         found |= _find_pages(paths, names, tiffs, settings, notes)
-    return [image for i in range(len(paths)) for image in found[i]]
+    images = [image for i in range(len(paths)) for image in found[i]]
+    if tiffs and paths and not images:
+        raise DataError(f"No file has a page {settings.pages} (--pages).")
+    if any(it.group for it in images) and not (settings.group_from or has_groups):
+        notes.append(GROUP_NOTE)
+    return images
 
 
 def _find_pages(
@@ -77,7 +91,7 @@ def _find_pages(
     for position, n_pages in (pair for chunk in counts for pair in chunk):
         if settings.pages == ALL_PAGES:
             several = n_pages > 1
-            group = f"file {position + 1}" if several else ""
+            group = f"file #{position + 1}" if several else ""
             numbers: Sequence[Frame] = range(n_pages) if several else (None,)
             found[position] = [ImageInFile(position, number, group) for number in numbers]
         elif int(settings.pages) <= n_pages:

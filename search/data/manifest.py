@@ -70,7 +70,13 @@ class ManifestSource:
         if settings.group_from:
             groups = find_groups([file.path for file, *_ in rows], settings.group_from)
         self.items: Sequence[Item] = [
-            Item(frame_name(file.path, file.frame), labels[label], split, group)
+            Item(
+                frame_name(file.path, file.frame),
+                labels[label],
+                split,
+                group,
+                "" if file.frame is None else file.path,
+            )
             for (file, label, _, split), group in zip(rows, groups, strict=True)
         ]
         self._files = ImageFiles(root, [file for file, *_ in rows])
@@ -130,7 +136,7 @@ def _number(rows: list[Row], settings: DataSettings) -> list[Row]:
                 f" in the column {settings.frame_column!r} (--frame-column)."
             )
         image = file._replace(frame=frame, n_frames=n_used[file.path])
-        found.append((image, label, group or f"file {files[file.path]}", split))
+        found.append((image, label, group or f"file #{files[file.path]}", split))
     return found
 
 
@@ -144,7 +150,8 @@ def _expand(
     """Replace each row of a file with several images by one for each that is used."""
     names = [row[0].path for row in rows]
     paths = [_place(root, row) for row in rows]
-    images = find_images_in_files(paths, names, settings, notes, progress)
+    has_groups = any(group for _, _, group, _ in rows)
+    images = find_images_in_files(paths, names, settings, notes, progress, has_groups=has_groups)
     n_used = Counter(it.position for it in images)
     found = []
     for position, frame, its_group in images:

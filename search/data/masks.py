@@ -12,7 +12,8 @@ MASK_FOLDERS = frozenset({
     "annotations", "labels", "labelstr", "labelsts",
 })  # fmt: skip
 _MASK_NAME = re.compile(r"(.+?)[ _-](?:mask|segmentation|seg|gt)(?:[ _-]?\d+)?", re.IGNORECASE)
-_VOLUME_MASK_NAME = re.compile(r"(?:(.+)[ _-])?(?:mask|segmentation|seg|gt|label)", re.IGNORECASE)
+MASK_WORDS = ("mask", "segmentation", "seg", "gt", "label")
+_VOLUME_MASK_NAME = re.compile(rf"(?:(.+)[ _-])?(?:{'|'.join(MASK_WORDS)})", re.IGNORECASE)
 
 
 def drop_masks(images: Sequence[ImageFile]) -> tuple[list[ImageFile], list[str]]:

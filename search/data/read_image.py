@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from search.data.decode import (
+    BOMB_ERRORS,
     DECODE_ERRORS,
     count_tiff_pages,
     decode,
@@ -108,7 +109,7 @@ def count_pages(path: str) -> int:
     try:
         with decoder_warnings():
             return count_tiff_pages(path)
-    except (DataError, *DECODE_ERRORS):
+    except (DataError, *DECODE_ERRORS, *BOMB_ERRORS):
         return 1
 
 

@@ -21,6 +21,8 @@ SPLITS = ("train", "val", "test")
 class Item(NamedTuple):
     """One image of a source, not read yet; its name is unique within the source.
 
+    `of_file` is the name of its file if that has several images, else empty.
+
     `split` is `train`, `val` or `test` if the source has its own splits, else empty. Images of one
     `group`, such as those of a patient, stay in one split; an empty one is no group.
     """
@@ -29,12 +31,12 @@ class Item(NamedTuple):
     label: int
     split: str = ""
     group: str = ""
+    of_file: str = ""
 
     @property
     def file(self) -> str:
-        """The name without the number of a frame or slice, `scan.nii.gz` of `scan.nii.gz#57`."""
-        file, _, number = self.name.rpartition("#")
-        return file if file and number.isdigit() else self.name
+        """The name of its file, `scan.nii.gz` of the slice `scan.nii.gz#57`."""
+        return self.of_file or self.name
 
 
 class Decoded(NamedTuple):

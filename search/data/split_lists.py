@@ -8,6 +8,7 @@ from pathlib import Path
 
 from search.data.part_of_source import PartOfSource
 from search.data.path_ends import PathEnds
+from search.data.read_image import extension_of
 from search.data.settings import DataSettings, no_meaning
 from search.data.source_api import SPLITS, Source
 from search.errors import DataError
@@ -128,7 +129,9 @@ class _ImageFinder:
         self._names = list(files)
         self._images = list(files.values())
         self._by_name = PathEnds(_parts(name) for name in self._names)
-        self._by_stem = PathEnds(_parts(os.path.splitext(name)[0]) for name in self._names)  # noqa: PTH122
+        self._by_stem = PathEnds(
+            _parts(name[: len(name) - len(extension_of(name))]) for name in self._names
+        )
 
     def find(self, line: str, path: str) -> list[int]:
         """Return the positions of the images of the file that ends like a line.

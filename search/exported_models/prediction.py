@@ -191,8 +191,12 @@ def _find(path: Path, facts: ModelFacts) -> Iterator[FoundImage]:
 
 def _images_in(path: Path, facts: ModelFacts) -> Iterator[FoundImage]:
     """Yield the images of a file: frames of DICOM, and the slices that were used in training."""
-    for frame in frames_in(str(path), facts.slices, facts.volume, facts.pages):
+    frames = frames_in(str(path), facts.slices, facts.volume, facts.pages)
+    for frame in frames:
         yield FoundImage(path, frame)
+    if not frames:
+        reason = f"it has none of the slices that training used ({facts.slices})"
+        yield FoundImage(path, error=UnreadableImage(reason))
 
 
 def _is_image(path: Path) -> bool:

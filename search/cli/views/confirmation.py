@@ -14,6 +14,7 @@ from analysis.confirmation_study import kind_of_trial
 from analysis.formatting import format_accuracy, name_training
 from analysis.report.facts import TestUse
 from analysis.results.classification_metrics import Evaluation
+from analysis.results.confidence_intervals import Score
 from search.cli.console import print_line
 from search.cli.views.run import report_command
 from search.evaluation.confirm import ConfirmResult, unconfirmed_leaders
@@ -79,8 +80,19 @@ def show_scores(console: Console, split: str, found: Evaluation) -> None:
         "macro F1": found.macro_f1,
         "ROC AUC": found.macro_auc,
     }
-    words = (f"{name} {it.value:.4f} ({it.low:.4f}–{it.high:.4f})" for name, it in scores.items())
+    words = (f"{name} {it.value:.4f} ({_ends(it)})" for name, it in scores.items())
     print_line(console, f"On the {split} split, with 95 % intervals: {', '.join(words)}.")
+    if found.n_groups == 1:
+        print_line(
+            console,
+            f"All images of the {split} split are of one group, such as a patient: the scores say"
+            " little of others.",
+            style="yellow",
+        )
+
+
+def _ends(score: Score) -> str:
+    return "interval unknown" if score.is_constant else f"{score.low:.4f}–{score.high:.4f}"
 
 
 def show_test_uses(console: Console, uses: Sequence[TestUse]) -> None:

@@ -58,7 +58,7 @@ def decode_dicom(path: str, frame: int | None = None) -> Decoded:
     return Decoded(
         pixels,
         has_pages=frame is None and header.n_frames > 1,
-        window=_find_window(stored, dataset, number),
+        window=_window_or_none(stored, dataset, number),
     )
 
 
@@ -147,6 +147,16 @@ def _find_rescale(dataset: "Dataset", frame: int) -> tuple[float, float]:
         slope = slope if found[0] in (None, "", 0) else float(found[0])
         intercept = intercept if found[1] in (None, "") else float(found[1])
     return slope, intercept
+
+
+def _window_or_none(
+    stored: NDArray[Any], dataset: "Dataset", frame: int
+) -> tuple[float, float] | None:
+    """Return the window that a file proposes; a damaged one is none."""
+    try:
+        return _find_window(stored, dataset, frame)
+    except (ValueError, TypeError, LookupError, ArithmeticError, AttributeError):
+        return None
 
 
 def _find_window(

@@ -41,7 +41,10 @@ def find_set(path: Path) -> list[SplitFiles]:
         DataError: If files of labels are missing, are packed, or their splits are not clear.
     """
     folder = path if path.is_dir() else path.parent
-    found = {it.name.lower(): Path(it.path) for it in os.scandir(folder) if it.name[0] != "."}
+    entries = [it for it in os.scandir(folder) if it.name[0] != "."]
+    if folder == path and any(it.is_dir() for it in entries):
+        return []  # Folders of classes may have anything beside them.
+    found = {it.name.lower(): Path(it.path) for it in entries}
     starts = {
         name.removesuffix(f"_x{extension}"): images
         for extension in EXTENSIONS

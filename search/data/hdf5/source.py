@@ -22,6 +22,7 @@ from search.data.labeled_arrays import (
     name_classes,
     plain_images,
 )
+from search.data.listed_class_names import read_class_names
 from search.data.manifest_columns import find_group_column
 from search.data.settings import DataSettings, no_meaning
 from search.data.source_api import SPLITS, Decoded, Item, UnreadableImage
@@ -66,6 +67,7 @@ class Hdf5Source:
         self._files = files
         self._settings = settings
         self._kept = Band()
+        self._class_names = () if files else read_class_names(path)
         if not files and settings.group_column:
             raise no_meaning(settings, "group_column", "which has no table beside it")
 
@@ -80,7 +82,8 @@ class Hdf5Source:
         else:
             parts = list(_read_file(contents[0]))
         check_types(self._path, [_pixel_type(part.images.dtype) for part in parts])
-        classes, labels = name_classes(self._path, {it.split: it.labels for it in parts})
+        found_labels = {it.split: it.labels for it in parts}
+        classes, labels = name_classes(self._path, found_labels, self._class_names)
         items = [
             Item(f"{part.name}[{i}]", label, part.split, part.groups[i] if part.groups else "")
             for part in parts
@@ -109,10 +112,11 @@ class Hdf5Source:
         return self._loaded.notes
 
     def identity(self) -> str:
-        """Return paths, sizes and modification times of the files."""
+        """Return paths, sizes and modification times of the files, and the names of classes."""
         paths = [it for files in self._files for it in files[1:] if it] or [self._path]
         stats = [(str(it.resolve()), it.stat()) for it in paths]
-        return " ".join(f"{path} {it.st_size} {it.st_mtime_ns}" for path, it in stats)
+        facts = (f"{path} {it.st_size} {it.st_mtime_ns}" for path, it in stats)
+        return " ".join((*facts, *map(repr, self._class_names)))
 
     def n_bytes(self, index: int) -> int:
         """Return the size of an image."""

@@ -4,6 +4,9 @@ import zlib
 from typing import BinaryIO
 
 CHUNK_BYTES = 2**20
+PACKED_BYTES = 2**14
+"""What is read at once: the rest of it is copied for each part of a file."""
+MAX_PARTS = 2**18
 _GZIP_OR_ZLIB = 32 + zlib.MAX_WBITS
 
 
@@ -18,7 +21,7 @@ def read_inflated(file: BinaryIO, start: int, n_bytes: int) -> bytearray:
     found = bytearray()
     n_left, position = start + n_bytes, 0
     unpacker = zlib.decompressobj(_GZIP_OR_ZLIB)
-    packed = file.read(CHUNK_BYTES)
+    packed, n_parts = file.read(PACKED_BYTES), 1
     while packed and n_left > 0:
         part = unpacker.decompress(packed, min(n_left, CHUNK_BYTES))
         found += part[max(0, start - position) :]
@@ -27,5 +30,8 @@ def read_inflated(file: BinaryIO, start: int, n_bytes: int) -> bytearray:
         packed = unpacker.unconsumed_tail
         if unpacker.eof:  # Files of several parts are valid gzip.
             packed, unpacker = unpacker.unused_data, zlib.decompressobj(_GZIP_OR_ZLIB)
-        packed = packed or file.read(CHUNK_BYTES)
+            n_parts += 1
+            if n_parts > MAX_PARTS:
+                raise zlib.error("it has too many parts")
+        packed = packed or file.read(PACKED_BYTES)
     return found

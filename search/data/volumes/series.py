@@ -14,22 +14,14 @@ from spaces.wording import plural
 
 FILES_AT_ONCE = 64
 N_NAMES = 3
-GROUP_NOTE = (
-    "the slices of a file are a group: if a patient has several files, --group-from finds the"
-    " patient in their paths"
-)
 
 
 class SliceImage(NamedTuple):
-    """An image: the position of its file, the slice, None if the file is broken, and its group.
-
-    `class_name` is empty if folders or a table say the class.
-    """
+    """An image: the position of its file, the slice, None if the file is broken, and its group."""
 
     position: int
     slice: Slice | None
     group: str = ""
-    class_name: str = ""
 
 
 @dataclass(slots=True)
@@ -66,7 +58,7 @@ def find_slices(
         if not numbers or volume >= header.n_volumes:
             without.append(names[position])
         found.images += [
-            SliceImage(position, Slice(rule.axis, number, volume), f"volume {position + 1}")
+            SliceImage(position, Slice(rule.axis, number, volume), f"volume #{position + 1}")
             for number in numbers
             if volume < header.n_volumes
         ]
@@ -108,15 +100,10 @@ def _describe(
             f"{plural(len(headers), 'volume')}: {plural(n_images, f'{axis} slice')} of them are"
             f" images (--slices {settings.slices})"
         )
-        if not settings.group_from:
-            yield GROUP_NOTE
     if n := sum(it.n_volumes > 1 for it in headers.values()):
         yield (
             f"{plural(n, 'file')} with several volumes: number {settings.volume} is used"
             " (--volume)"
         )
     if n := sum(not it.has_orientation for it in headers.values()):
-        yield (
-            f"{plural(n, 'volume')} without an orientation: the axes are taken as left to right,"
-            " back to front, feet to head"
-        )
+        yield f"{plural(n, 'volume')} without an orientation: that of their format is assumed"

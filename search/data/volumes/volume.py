@@ -6,6 +6,7 @@ become floats, as those of DICOM do, so that one scale in different types is one
 """
 
 import os
+import stat
 import threading
 import zlib
 from collections.abc import Iterable, Sequence
@@ -136,7 +137,10 @@ def check_volume(volume: Volume) -> Volume:
         raise ValueError(f"its shape {volume.shape} is too large")
     if volume.start + volume.offset < 0:
         raise ValueError("the file is truncated")
-    if not volume.is_packed and os.stat(volume.path).st_size < volume.start + end:  # noqa: PTH116
+    found = os.stat(volume.path)  # noqa: PTH116
+    if not stat.S_ISREG(found.st_mode):
+        raise ValueError("its voxels are in no regular file")
+    if not volume.is_packed and found.st_size < volume.start + end:
         raise ValueError("the file is truncated")
     return volume
 
@@ -163,8 +167,8 @@ def voxel_files(paths: Iterable[str]) -> list[tuple[str, int, int]]:
         if path.lower().endswith(".mhd"):
             with suppress(*VOLUME_ERRORS):
                 place = read_volume(path).path
-                stat = os.stat(place)  # noqa: PTH116
-                found.append((place, stat.st_size, stat.st_mtime_ns))
+                facts = os.stat(place)  # noqa: PTH116
+                found.append((place, facts.st_size, facts.st_mtime_ns))
     return found
 
 
@@ -187,14 +191,17 @@ def read_slice(path: str, wanted: Slice) -> NDArray[Any]:
 
 
 def read_mask(volume: Volume, axis: int) -> NDArray[np.bool_]:
-    """Return for each slice of the first volume of a file whether any voxel of it is not 0.
+    """Return for each slice of a volume whether any voxel of it is measured and not 0.
 
     Raises:
         Exception: One of `VOLUME_ERRORS`, if the file is damaged.
     """
+    if volume.n_volumes > 1:
+        raise ValueError(f"it has {volume.n_volumes} volumes")
     voxels = _upright(volume, 0)
-    rest = tuple(it for it in range(4) if it != axis)
-    return np.asarray((voxels != 0).any(axis=rest))
+    empty = -volume.intercept / volume.slope
+    slices = (voxels.take(number, axis) for number in range(voxels.shape[axis]))
+    return np.array([((it != empty) & ~np.isnan(it)).any() for it in slices])
 
 
 def _upright(volume: Volume, number: int) -> NDArray[Any]:
@@ -207,9 +214,9 @@ def _upright(volume: Volume, number: int) -> NDArray[Any]:
 def _as_measured(stored: NDArray[Any], volume: Volume) -> NDArray[Any]:
     if stored.dtype == np.uint8 and (volume.slope, volume.intercept) == (1.0, 0.0):
         return stored
-    values: NDArray[Any] = (stored * np.float64(volume.slope) + volume.intercept).astype(
-        np.float32
-    )
+    with np.errstate(over="ignore", invalid="ignore"):  # Infinity is found later.
+        measured = stored * np.float64(volume.slope) + volume.intercept
+        values: NDArray[Any] = measured.astype(np.float32)
     is_missing = np.isnan(values)
     if is_missing.any():
         values[is_missing] = values[~is_missing].min() if not is_missing.all() else 0.0
@@ -228,15 +235,15 @@ def _voxels(volume: Volume, number: int) -> NDArray[Any]:
         return np.memmap(volume.path, volume.dtype, "r", volume.start + start, shape, order="F")
     key = (volume, number, os.stat(volume.path).st_mtime_ns)  # noqa: PTH116
     if getattr(_last, "key", None) != key:
-        _last.key, _last.voxels = None, None  # One at a time is in memory.
+        _last.key, _last.voxels = key, None  # One at a time is in memory; None if it is damaged.
         with Path(volume.path).open("rb") as file:
             file.seek(volume.start)
             content = read_inflated(file, start, volume.n_bytes)
-        if len(content) < volume.n_bytes:
-            raise ValueError("the file is truncated")
-        _last.voxels = np.frombuffer(content, volume.dtype).reshape(shape, order="F")
-        _last.key = key
-    found: NDArray[Any] = _last.voxels
+        if len(content) == volume.n_bytes:
+            _last.voxels = np.frombuffer(content, volume.dtype).reshape(shape, order="F")
+    found: NDArray[Any] | None = _last.voxels
+    if found is None:
+        raise ValueError("the file is truncated or damaged")
     return found
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import h5py
 import numpy as np
 import pytest
+from PIL import Image
 
 from search.data import DataSettings, PreparedSet, inspect_source, prepare
 from search.data.hdf5 import headers, stored_images
@@ -474,3 +475,21 @@ def test_weights_of_a_network_are_no_source(tmp_path: Path) -> None:
     with h5py.File(path, "w") as file:
         file["layers/dense/vars/0"] = np.zeros((3, 3))
     assert "which holds the weights of a network" in _refusal(path)
+
+
+def test_text_file_beside_a_file_names_its_classes(tmp_path: Path) -> None:
+    path = _write(tmp_path / "scans.h5", images=IMAGES, labels=LABELS)
+    before = _open(path).identity()
+    names = [f"kind {label}" for label in range(int(LABELS.max()) + 1)]
+    (tmp_path / "scans.classes.txt").write_text("\n".join(names))
+    assert _open(path).classes == tuple(names[label] for label in np.unique(LABELS))
+    assert _open(path).identity() != before
+
+
+def test_folders_of_classes_may_have_hdf5_files_beside_them(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        Image.fromarray(IMAGES[0]).save(tmp_path / name / "x.png")
+    _write(tmp_path / "notes_x.h5", x=IMAGES)
+    (tmp_path / "weights.h5.gz").touch()
+    assert _open(tmp_path).kind == "folder"

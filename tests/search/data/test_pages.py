@@ -107,3 +107,20 @@ def test_pages_have_no_meaning_without_tiff_files(tmp_path: Path) -> None:
         Image.new("L", (8, 8)).save(tmp_path / name / "x.png")
     with pytest.raises(DataError, match=r"--pages has no meaning .*has no TIFF files"):
         open_source(settings_of(tmp_path, pages="all"))
+
+
+def test_page_that_no_file_has_is_an_error(scans: Path) -> None:
+    with pytest.raises(DataError, match=r"No file has a page 9 \(--pages\)"):
+        open_source(settings_of(scans, pages="9"))
+
+
+def test_file_that_would_unpack_to_gigabytes_counts_as_one_page(tmp_path: Path) -> None:
+    write_pages(tmp_path / "a.tif", 2)
+    content = bytearray((tmp_path / "a.tif").read_bytes())
+    for tag in (256, 257):
+        place = content.index(tag.to_bytes(2, "little") + b"\x04\x00\x01\x00\x00\x00")
+        content[place + 8 : place + 12] = (60_000).to_bytes(4, "little")
+    (tmp_path / "a.tif").write_bytes(content)
+    assert count_pages(str(tmp_path / "a.tif")) == 1
+    with pytest.raises(DataError, match="megapixels"):
+        read_image(str(tmp_path / "a.tif"), 0)

@@ -1,6 +1,7 @@
 """Volumes: slices as an independent reading has them, rules, groups, masks, and damaged files."""
 
 import gzip
+import os
 import random
 import re
 import zlib
@@ -250,7 +251,7 @@ def test_table_may_number_slices_and_pages(volumes: Path, tmp_path: Path) -> Non
     settings = settings_of(table, root=str(volumes), frame_column="slice", slices="coronal")
     source = open_source(settings)
     assert [it.name.partition("#")[2] for it in source.items] == ["1", "2", "3", "4", "7", "10"]
-    assert [it.group for it in source.items] == ["file 1"] * 4 + ["file 2"] * 2
+    assert [it.group for it in source.items] == ["file #1"] * 4 + ["file #2"] * 2
     assert source.classes == ("x", "y")
     found = source.read(2)
     assert isinstance(found, Decoded)
@@ -321,25 +322,102 @@ def test_masks_say_which_slices_are_marked(
     assert len(source.items) == 12 * 8
     assert len({it.group for it in source.items}) == 12
     assert (
-        "12 volumes with masks: 24 slices (--slices axial) have a marked voxel, 72 have none"
+        "12 volumes with 12 masks: 24 slices (--slices axial) have a marked voxel, 72 have none"
         in (source.warnings)
     )
 
 
-def test_volumes_without_a_mask_are_left_out_and_said(tmp_path: Path) -> None:
-    write_masked(tmp_path, lambda i: (f"c{i}.nii", f"c{i}_seg.nii"))
+def test_volumes_that_cannot_be_used_are_left_out_and_said(tmp_path: Path) -> None:
+    write_masked(tmp_path, lambda i: (f"c{i}.nii", f"c{i}_seg.nii"), 8)
+    settings = settings_of(tmp_path, masks="*_seg.nii")
     (tmp_path / "c0_seg.nii").unlink()
-    write_nifti(tmp_path / "c1_1_seg.nii", noise(0))
+    write_nifti(tmp_path / "c1_seg.nii", noise(0, (3, 3, 3)))
+    write_nifti(tmp_path / "c2_seg.nii", noise(0), np.diag([2, 2, -2, 1]))
+    write_nifti(tmp_path / "c3_seg.nii", noise(0, (10, 12, 8, 2)))
+    (tmp_path / "c4.nii").write_bytes(b"no volume")
+    (tmp_path / "c5_seg.nii").write_bytes(b"no mask")
+    source = open_source(settings)
+    assert {it.file for it in source.items} == {"c6.nii", "c7.nii"}
+    with pytest.raises(DataError) as error:
+        open_source(settings.model_copy(update={"strict": True}))
+    said = [it for it in source.warnings if "left out" in it]
+    assert said == [
+        "6 volumes left out: c0.nii (without a mask), c1.nii (its mask has another shape), c2.nii"
+        " (its mask has another orientation), ..."
+    ]
+    assert said[0] in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "message"),
+    [
+        ("x*", r"none matches, such as c0\.nii"),
+        ("*", r"all match, such as"),
+    ],
+)
+def test_pattern_of_masks_matches_some_volumes(tmp_path: Path, pattern: str, message: str) -> None:
+    write_masked(tmp_path, lambda i: (f"c{i}.nii", f"c{i}_seg.nii"))
+    with pytest.raises(DataError, match=message):
+        open_source(settings_of(tmp_path, masks=pattern))
+
+
+def test_pattern_of_masks_does_not_match_folders(tmp_path: Path) -> None:
+    write_masked(tmp_path / "my_seg_data", lambda i: (f"c{i}.nii", f"c{i}_seg.nii"))
     source = open_source(settings_of(tmp_path, masks="*_seg.nii"))
-    assert {it.name.partition("#")[0] for it in source.items} == {"c1.nii", "c2.nii", "c3.nii"}
-    assert any("1 volume left out: c0.nii (without a mask)" in it for it in source.warnings)
-    with pytest.raises(DataError, match=r"No NIfTI file or MetaImage matches --masks x\*"):
-        open_source(settings_of(tmp_path, masks="x*"))
-    write_nifti(tmp_path / "c2_seg.nii", noise(0, (3, 3, 3)))
-    with pytest.raises(
-        DataError, match=r"Cannot use the mask .*c2_seg.nii: its shape is not that"
-    ):
-        open_source(settings_of(tmp_path, masks="*_seg.nii"))
+    assert len({it.file for it in source.items}) == 4
+
+
+def test_slices_beyond_all_volumes_with_masks_are_an_error(tmp_path: Path) -> None:
+    write_masked(tmp_path, lambda i: (f"c{i}.nii", f"c{i}_seg.nii"))
+    for values in ({"slices": "axial:50-60"}, {"volume": 3}):
+        with pytest.raises(DataError, match=r"Expected volumes with masks and slices"):
+            open_source(settings_of(tmp_path, masks="*_seg.nii", **values))
+
+
+def test_volumes_of_one_mask_are_a_group_in_their_split(tmp_path: Path) -> None:
+    for number in range(6):
+        folder = tmp_path / ("train" if number < 4 else "test") / f"c{number}"
+        write_masked(folder, lambda _: ("t1.nii", "seg.nii"), 1)
+        write_nifti(folder / "t2.nii", noise(50 + number))
+        write_nifti(folder / "mask.nii", noise(70 + number))
+    source = open_source(settings_of(tmp_path, masks="*seg.nii"))
+    files = {it.file: (it.group, it.split) for it in source.items}
+    assert len(files) == 12
+    assert len(set(files.values())) == 6
+    assert files["train/c0/t1.nii"] == files["train/c0/t2.nii"]
+    assert files["test/c5/t1.nii"][1] == "test"
+
+
+def test_masks_of_other_cases_do_not_fit(tmp_path: Path) -> None:
+    write_masked(tmp_path, lambda i: (f"c{i}_t1.nii", f"c{i}_seg.nii"))
+    write_nifti(tmp_path / "c1_2_t1.nii", noise(0))
+    write_nifti(tmp_path / "c11_t1.nii", noise(0))
+    source = open_source(settings_of(tmp_path, masks="*_seg.nii"))
+    assert {it.file for it in source.items} == {f"c{i}_t1.nii" for i in range(4)}
+    write_masked(tmp_path / "one", lambda i: (f"vol{i}.nii", f"mask{i}.nii"))
+    with pytest.raises(DataError, match="without a mask"):
+        open_source(settings_of(tmp_path / "one", masks="mask*"))
+
+
+def test_what_is_not_measured_is_not_marked(tmp_path: Path) -> None:
+    def mask(path: Path, background: float) -> None:
+        voxels = np.full((10, 12, 8), background, np.float32)
+        voxels[4, 5, 3] = 1
+        write_nifti(path, voxels)
+
+    for number in range(4):
+        write_nifti(tmp_path / f"c{number}.nii", noise(number))
+        mask(tmp_path / f"c{number}_seg.nii", np.nan if number % 2 else 0)
+    source = open_source(settings_of(tmp_path, masks="*_seg.nii"))
+    assert {it.name.partition("#")[2] for it in source.items if it.label == 0} == {"4"}
+
+
+@pytest.mark.parametrize("key", ["label_from", "pages", "group_tag", "where"])
+def test_other_ways_to_labels_have_no_meaning_beside_masks(tmp_path: Path, key: str) -> None:
+    write_masked(tmp_path, lambda i: (f"c{i}.nii", f"c{i}_seg.nii"))
+    values = {"label_from": "(c)", "pages": "all", "group_tag": "PatientID", "where": ("A=B",)}
+    with pytest.raises(DataError, match=f"--{key.replace('_', '-')} has no meaning"):
+        open_source(settings_of(tmp_path, masks="*_seg.nii", **{key: values[key]}))
 
 
 def test_masks_beside_volumes_are_no_images(tmp_path: Path) -> None:
@@ -422,13 +500,29 @@ def test_files_that_lie_are_refused_before_they_take_memory(
     assert "too large" in reason_of(packed)
     content[42:50] = np.array([300, 300, 300, 1], "<i2").tobytes()
     packed.write_bytes(gzip.compress(content))
-    assert reason_of(packed) == "the file is truncated"
+    assert reason_of(packed) == "the file is truncated or damaged"
     monkeypatch.setattr(volume_module, "MAX_VOLUME_BYTES", 100)
     assert "too large" in reason_of(write_nifti(tmp_path / "c.nii", noise(0)))
     complex_type = write_nifti(tmp_path / "d.nii", noise(0).astype(np.complex64))
     assert "complex64 is not supported" in reason_of(complex_type)
     five = write_nifti(tmp_path / "e.nii", noise(0, (3, 3, 3, 2, 2)))
     assert "its shape (3, 3, 3, 2, 2) is not supported" in reason_of(five)
+
+
+def test_gzip_of_very_many_parts_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("search.data.volumes.inflate.MAX_PARTS", 20)
+    path = tmp_path / "a.nii.gz"
+    path.write_bytes(gzip.compress(b"") * 30)
+    assert reason_of(path) == "it has too many parts"
+
+
+def test_voxels_in_a_pipe_are_not_waited_for(tmp_path: Path) -> None:
+    header = MHD.format(is_big=False, is_packed=True, place="a.zraw")
+    (tmp_path / "a.mhd").write_text(header)
+    os.mkfifo(tmp_path / "a.zraw")
+    assert reason_of(tmp_path / "a.mhd") == "its voxels are in no regular file"
 
 
 def test_gzip_in_several_parts_is_read(tmp_path: Path) -> None:
