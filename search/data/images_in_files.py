@@ -1,13 +1,21 @@
-"""Images in files that may have several: slices of volumes, and pages of TIFF files.
+"""Images in files that may have several: slices of volumes, pages of TIFF files, DICOM frames.
 
-Those of one file are a group. Frames of DICOM files are found by their headers, in `dicom`.
+Those of one file are a group.
 """
 
 from collections.abc import Sequence
 from typing import NamedTuple
 
 from search.data.parallel import map_chunks
-from search.data.read_image import Frame, count_pages, has_pages, is_volume
+from search.data.read_image import (
+    Frame,
+    count_frames,
+    count_pages,
+    has_pages,
+    is_dicom,
+    is_volume,
+    may_be_dicom,
+)
 from search.data.settings import ALL_PAGES, FIRST_PAGE, DataSettings, no_meaning
 from search.data.source_api import Progress
 from search.errors import DataError
@@ -68,12 +76,26 @@ def find_images_in_files(
             found[position].append(ImageInFile(position, it.slice, it.group))
     if tiffs and settings.pages != FIRST_PAGE:
         found |= _find_pages(paths, names, tiffs, settings, notes)
+    found |= _find_frames(paths)
     images = [image for i in range(len(paths)) for image in found[i]]
     if tiffs and paths and not images:
         raise DataError(f"No file has a page {settings.pages} (--pages).")
     if any(it.group for it in images) and not (settings.group_from or has_groups):
         notes.append(GROUP_NOTE)
     return images
+
+
+def _find_frames(paths: Sequence[str]) -> dict[int, list[ImageInFile]]:
+    """Return the frames of each DICOM file that has several."""
+    files = [i for i, path in enumerate(paths) if may_be_dicom(path) and is_dicom(path)]
+    chunks = [files[i : i + FILES_AT_ONCE] for i in range(0, len(files), FILES_AT_ONCE)]
+    counts = map_chunks(lambda some: [(i, count_frames(paths[i])) for i in some], chunks)
+    return {
+        i: [ImageInFile(i, number, f"file #{i + 1}") for number in range(n_frames)]
+        for chunk in counts
+        for i, n_frames in chunk
+        if n_frames > 1
+    }
 
 
 def _find_pages(

@@ -92,11 +92,14 @@ def frames_in(path: str, slices: str, volume: int, pages: str) -> Sequence[Frame
             return (int(pages) - 1,)
         n_pages = count_pages(path)
         return range(n_pages) if n_pages > 1 else (None,)
-    if is_dicom(path):
-        header_or_not = read_header(path)
-        if isinstance(header_or_not, Header) and header_or_not.n_frames > 1:
-            return range(header_or_not.n_frames)
-    return (None,)
+    n_frames = count_frames(path) if is_dicom(path) else 1
+    return range(n_frames) if n_frames > 1 else (None,)
+
+
+def count_frames(path: str) -> int:
+    """Return the number of frames of a DICOM file; 1 if it cannot be read."""
+    header = read_header(path)
+    return header.n_frames if isinstance(header, Header) else 1
 
 
 def has_pages(name: str) -> bool:

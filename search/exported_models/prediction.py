@@ -14,6 +14,8 @@ from safetensors.numpy import load_file, save_file
 from search.data import Progress
 from search.data.decode import decoder_warnings
 from search.data.inference_images import PreparedImage, prepare_image
+from search.data.listing import ImageFile
+from search.data.masks import drop_masks
 from search.data.parallel import map_chunks
 from search.data.read_image import (
     EXTENSIONS,
@@ -167,10 +169,13 @@ def _find_model(path: Path) -> Path:
 def _skipped_folders(paths: Sequence[Path]) -> Iterator[str]:
     for path in paths:
         with suppress(OSError):
-            inside = path.iterdir() if path.is_dir() else ()
+            inside = list(path.iterdir()) if path.is_dir() else []
             n = sum(it.is_dir() and not it.name.startswith(".") for it in inside)
             if n:
                 yield f"{path}: {n:,} subfolder{' was' if n == 1 else 's were'} not entered"
+            images = [it for it in inside if _is_image(it)]
+            if n := len(images) - len(_without_masks(images)):
+                yield f"{path}: {plural(n, 'mask')} left out"
 
 
 def _find(path: Path, facts: ModelFacts) -> Iterator[FoundImage]:
@@ -179,7 +184,7 @@ def _find(path: Path, facts: ModelFacts) -> Iterator[FoundImage]:
         yield from _images_in(path, facts)
         return
     try:
-        inside = sorted(it for it in path.iterdir() if _is_image(it))
+        inside = _without_masks(sorted(it for it in path.iterdir() if _is_image(it)))
     except OSError as error:
         yield FoundImage(path, error=UnreadableImage(error.strerror or str(error)))
         return
@@ -197,6 +202,13 @@ def _images_in(path: Path, facts: ModelFacts) -> Iterator[FoundImage]:
     if not frames:
         reason = f"it has none of the slices that training used ({facts.slices})"
         yield FoundImage(path, error=UnreadableImage(reason))
+
+
+def _without_masks(files: Sequence[Path]) -> list[Path]:
+    """Leave out the masks that lie beside images, which training leaves out too."""
+    kept, _ = drop_masks([ImageFile((it.name,), 0, 0) for it in files])
+    names = {it.name for it in kept}
+    return [it for it in files if it.name in names]
 
 
 def _is_image(path: Path) -> bool:

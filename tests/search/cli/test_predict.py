@@ -123,6 +123,22 @@ def test_slices_and_frames_are_predicted_one_by_one(call: Call, tmp_path: Path) 
 
 
 @pytest.mark.usefixtures("warm_trainer")
+def test_masks_and_missing_slices_are_said(call: Call, tmp_path: Path) -> None:
+    make_model(tmp_path / "best.keras", 1, slices="axial:3-9")
+    for name, n_slices in (("a", 3), ("a_seg", 3), ("b", 2)):
+        voxels = np.zeros((16, 16, n_slices), np.uint8)
+        path = tmp_path / "scans" / f"{name}.nii"
+        path.parent.mkdir(exist_ok=True)
+        nibabel.Nifti1Image(voxels, np.eye(4)).to_filename(path)
+    code, out, _ = call("predict", "best.keras", "scans", "--json")
+    document = json.loads(out)
+    assert code == 1
+    assert [it["image"] for it in document["images"]] == ["scans/a.nii#3", "scans/b.nii"]
+    assert "none of the slices that training used (axial:3-9)" in document["images"][1]["error"]
+    assert document["notes"] == ["scans: 1 mask left out"]
+
+
+@pytest.mark.usefixtures("warm_trainer")
 def test_unreadable_image_does_not_affect_others(call: Call, tmp_path: Path) -> None:
     make_model(tmp_path / "best.keras", 1)
     save_images(tmp_path / "images", 1, 16, 16)

@@ -419,6 +419,18 @@ def test_dicom_of_a_manifest_has_groups(write: Write, tmp_path: Path) -> None:
     assert len({item.group for item in source.items}) == 8
 
 
+def test_frames_of_a_manifest_are_images_of_one_group(write: Write, tmp_path: Path) -> None:
+    rows = []
+    for i in range(4):
+        write(f"s{i}", noise(i, (3, 24, 24), "uint8"), PatientID=f"P{i}")
+        rows.append(f"s{i},{'ab'[i % 2]}")
+    table = tmp_path / "set" / "table.csv"
+    table.write_text("image,label\n" + "\n".join(rows))
+    source = open_source(DataSettings(source=str(table)))
+    assert [it.name for it in source.items[:4]] == ["s0#1", "s0#2", "s0#3", "s1#1"]
+    assert len({it.group for it in source.items}) == 4
+
+
 def test_every_row_of_a_manifest_is_used(write: Write, tmp_path: Path) -> None:
     """Localizers too, since somebody listed them. Not every file without extension is DICOM."""
     for number in range(4):
