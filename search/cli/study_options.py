@@ -27,10 +27,12 @@ _OPTIONS: Mapping[str, Any] = {
         show_default="beside the store, or in it",
     ),
     "families": _option(
-        str, "Comma-separated families of networks, or all.", show_default="all but transfer"
+        list[str], "Comma-separated families of networks, or all.", show_default="all but transfer"
     ),
     "backbones": _option(
-        str, "Comma-separated backbones of the family transfer.", show_default="five small ones"
+        list[str],
+        "Comma-separated backbones of the family transfer.",
+        show_default="five small ones",
     ),
     "weights": _option(
         str,
@@ -75,13 +77,19 @@ _OPTIONS: Mapping[str, Any] = {
         show_default=defaults.WINDOW,
     ),
     "classes": _option(
-        str, "Comma-separated names of the classes to use.", metavar="A,B", show_default="all"
+        list[str],
+        "Comma-separated names of the classes to use.",
+        metavar="A,B",
+        show_default="all",
     ),
     "merge": _option(
-        str, "Classes that become one; several such by ;.", metavar="NEW=A,B", show_default="none"
+        list[str],
+        "Classes that become one; several such by ;.",
+        metavar="NEW=A,B",
+        show_default="none",
     ),
     "exclude": _option(
-        str,
+        list[str],
         "Comma-separated patterns of files and folders to leave out.",
         metavar="PATTERN",
         show_default="none",
@@ -160,7 +168,7 @@ _OPTIONS: Mapping[str, Any] = {
         str, "Folder of a manifest's images.", metavar="FOLDER", show_default="beside it"
     ),
     "where": _option(
-        str,
+        list[str],
         "Rows of a manifest to use, or DICOM files; several conditions by commas.",
         metavar="COLUMN=VALUE",
         show_default="all",
@@ -183,7 +191,7 @@ _OPTIONS: Mapping[str, Any] = {
         show_default="use",
     ),
     "split_list": _option(
-        str,
+        list[str],
         "Text files that list the images of splits; others are for training.",
         metavar="SPLIT=FILE",
         show_default="none",
@@ -246,6 +254,8 @@ DATA_OPTIONS = (
 )  # fmt: skip
 LISTS = ("families", "backbones", "classes", "exclude", "where")
 """Options whose values are separated by commas."""
+SEPARATORS = {"merge": ";"}
+"""Of values that are not separated by commas."""
 Command = Callable[..., None]
 
 
@@ -282,7 +292,9 @@ def with_study_options(*names: str) -> Callable[[Command], Command]:
 
 
 def _parse(name: str, value: Any) -> Any:
-    """Parse the value of an option that is a list."""
+    """Parse the value of an option that is a list, which may also be given several times."""
+    if isinstance(value, list):
+        value = SEPARATORS.get(name, ",").join(value) if value else None
     if name == "split":
         return options.parse_split(value)
     if name == "merge":

@@ -20,7 +20,7 @@ def join_table(table: Table, file: str, path_column: str) -> tuple[Table, list[s
     """
     path = Path(os.path.expanduser(file))  # noqa: PTH111
     if not path.is_file():
-        raise DataError(f"Expected a table for --join. Received: {file}, which is no file.")
+        raise DataError(f"Expected a table for --join. Received: {file}, which does not exist.")
     other = read_table(path)
     key = _shared_column(table, other, file, path_column)
     added = [name for name in other.columns if name and name not in table.columns]

@@ -24,7 +24,7 @@ LABEL_WORDS = frozenset({
     "positive", "negative", "benign", "malignant", "normal", "abnormal", "healthy", "diseased",
 })
 UNREADABLE_IMAGES = frozenset({
-    "", ".gz", ".nrrd", ".jp2", ".j2k",
+    "", ".gz", ".nrrd", ".hdr", ".jp2", ".j2k",
     ".gif", ".heic", ".avif", ".tga", ".svs", ".ndpi", ".npy", ".mat", ".h5", ".hdf5", ".zip",
 })
 # fmt: on

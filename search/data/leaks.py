@@ -152,7 +152,7 @@ def describe_twins(
         yield f"near duplicates ({KINDS}): {_shown(within, items)}, each kept in one split"
     if mixed := [it for it in certain if items[it.first].label != items[it.second].label]:
         found = _shown(mixed, items)
-        yield f"near duplicates with different classes: {found}: look whether the labels are right"
+        yield f"near duplicates with different classes: {found}: check the labels"
     if leaks := [it for it in across if it.is_certain]:
         yield f"near duplicates in different splits: {_shown(leaks, items)}: results are too good"
     if likely := [it for it in across if not it.is_certain]:

@@ -7,9 +7,9 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import NamedTuple
 
+from search.data.names import extension_of
 from search.data.read_image import (
     EXTENSIONS,
-    extension_of,
     is_dicom,
     is_volume,
     may_be_dicom,

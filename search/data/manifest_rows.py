@@ -258,9 +258,10 @@ class RowReader:
             self.notes.append(f"{plural(len(left_out), 'row')} {why} {are} left out: {shown}")
         n_alone = sum(not group for _, _, group, _ in rows)
         if self._columns.group and n_alone:
+            merged = " (merged cells of Excel have their value in the first row only)"
             self.notes.append(
                 f"{plural(n_alone, 'image')} without a {self._columns.group}: they can be in any"
-                " split (merged cells of Excel have their value in the first row only)"
+                f" split{merged if self._path.suffix.lower() == '.xlsx' else ''}"
             )
         if n := self._finder.n_by_name:
             self.notes.append(

@@ -1,5 +1,6 @@
-"""Names of folders, and cells of tables: which mean a split, and which are hardly different."""
+"""Names of files and folders, and cells of tables: extensions, splits, and what differs little."""
 
+import os
 import re
 from collections import Counter
 from collections.abc import Collection, Iterable
@@ -18,6 +19,12 @@ FILLING_WORDS = frozenset({
 # fmt: on
 N_NAMES = 6
 """Names that a message shows."""
+
+
+def extension_of(name: str) -> str:
+    """Return an extension in lower case with its dot, `.nii.gz` as a whole; empty for none."""
+    lower = name.lower()
+    return ".nii.gz" if lower.endswith(".nii.gz") else os.path.splitext(lower)[1]  # noqa: PTH122
 
 
 def split_of(name: str) -> str:

@@ -1,6 +1,5 @@
 """Reading one image file of any format: the pixels, or why there are none."""
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from search.data.decode import (
 from search.data.decode import EXTENSIONS as PICTURES
 from search.data.dicom.header import EXTENSIONS as DICOM
 from search.data.dicom.header import Header, describe_error, dicom_errors, has_magic, read_header
+from search.data.names import extension_of
 from search.data.settings import ALL_PAGES, FIRST_PAGE
 from search.data.source_api import Decoded, UnreadableImage
 from search.data.volumes.slices import Slice, parse_slices
@@ -124,12 +124,6 @@ def frame_name(name: str, frame: Frame) -> str:
 def frame_number(frame: Frame) -> int:
     """Return the number of an image in its file, from 0."""
     return frame.number if isinstance(frame, Slice) else frame or 0
-
-
-def extension_of(name: str) -> str:
-    """Return an extension in lower case with its dot, `.nii.gz` as a whole; empty for none."""
-    lower = name.lower()
-    return ".nii.gz" if lower.endswith(".nii.gz") else os.path.splitext(lower)[1]  # noqa: PTH122
 
 
 def is_volume(name: str) -> bool:

@@ -171,7 +171,7 @@ class DataSettings(BaseModel):
     )
     own_splits: Literal["use", "ignore"] = Field(
         default="use",
-        description="Whether the source's own splits are used, or all images are split anew.",
+        description="Whether the source's own splits are used, or new ones are made for all.",
     )
     split_list: dict[SplitName, Name] = Field(
         default={},
@@ -261,4 +261,4 @@ class DataSettings(BaseModel):
 def no_meaning(settings: DataSettings, key: str, why: str = "") -> DataError:
     """Return the error for a setting that says nothing of its kind of source."""
     source = f"{settings.source}, {why}" if why else settings.source
-    return DataError(f"--{key.replace('_', '-')} has no meaning for {source}: leave it out.")
+    return DataError(f"--{key.replace('_', '-')} cannot be used with {source}: leave it out.")

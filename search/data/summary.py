@@ -202,5 +202,5 @@ def _warnings(summary: SourceSummary) -> Iterator[str]:
         yield f"the largest class has {summary.balance:.1f} times the images of the smallest"
     n_val = sum(summary.used["val"].values())
     if n_val < MIN_VAL_IMAGES:
-        anew = " (--own-splits ignore splits all images anew)" if "val" in summary.counts else ""
+        anew = " (--own-splits ignore makes new splits)" if "val" in summary.counts else ""
         yield f"only {n_val} validation images: accuracies come in steps of {1 / n_val:.2f}{anew}"

@@ -16,12 +16,12 @@ from search.data.decode import decoder_warnings
 from search.data.inference_images import PreparedImage, prepare_image
 from search.data.listing import ImageFile
 from search.data.masks import drop_masks
+from search.data.names import extension_of
 from search.data.parallel import map_chunks
 from search.data.read_image import (
     EXTENSIONS,
     KINDS,
     Frame,
-    extension_of,
     frame_name,
     frames_in,
     is_dicom,

@@ -19,6 +19,11 @@ def module_command(module: str, *arguments: str) -> list[str]:
     return [sys.executable, "-P", "-m", module, *arguments]
 
 
+def file_command(program: Path, *arguments: str) -> list[str]:
+    """Return the command that runs a file of ours that imports nothing of ours in a child."""
+    return [sys.executable, "-P", str(program), *arguments]
+
+
 def child_environment(**variables: str) -> dict[str, str]:
     """Return this process's environment with more variables, for a child that runs our code.
 

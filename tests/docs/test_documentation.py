@@ -181,7 +181,7 @@ def test_every_setting_is_in_the_reference(reference: ModuleType) -> None:
         rows = re.findall(r"^\| `(\w+)` \| (.+) \|$", sections[name], re.MULTILINE)
         assert [key for key, _ in rows] == list(field.annotation.model_fields)  # type: ignore[union-attr]
         for key, cells in rows:
-            assert cells.partition("|")[0].strip(), f"[{name}] {key} has no meaning"
+            assert cells.partition("|")[0].strip(), f"[{name}] {key} cannot be used with"
 
 
 def test_every_parameter_is_in_the_reference(reference: ModuleType) -> None:

@@ -78,6 +78,6 @@ def show_warnings(console: Console, warnings: Iterable[str]) -> None:
 
 
 def show_next_command(console: Console, command: str) -> None:
-    """Show the command that searches with what was guessed, on one line to copy."""
-    console.print("To search with what was guessed, if it is right:")
+    """Show the command that searches with the guessed options, on one line to copy."""
+    console.print("If the guesses are right, search with:")
     console.print(printable(command), soft_wrap=True)

@@ -3,7 +3,6 @@
 import io
 import json
 import subprocess
-import sys
 import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -15,7 +14,7 @@ from numpy.typing import NDArray
 
 from search.data.hdf5.stored_images import Chunks, StoredImages
 from search.errors import DataError
-from search.machine.processes import child_environment
+from search.machine.processes import child_environment, file_command
 from spaces.wording import shorten
 
 TIMEOUT_S = 120
@@ -113,7 +112,7 @@ def _stored_images(
 
 def _run(task: Mapping[str, Any]) -> dict[str, NDArray[Any]]:
     """Run the child process, and return the arrays that it wrote."""
-    command = [sys.executable, "-P", str(_PROGRAM), json.dumps(task)]
+    command = file_command(_PROGRAM, json.dumps(task))
     environment = child_environment(OPENBLAS_NUM_THREADS="1", HDF5_PLUGIN_PRELOAD="::")
     shown = shorten(" or ".join(task["paths"]), MAX_PATHS)
     try:

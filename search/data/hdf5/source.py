@@ -23,7 +23,7 @@ from search.data.labeled_arrays import (
     plain_images,
 )
 from search.data.listed_class_names import read_class_names
-from search.data.manifest_columns import find_group_column
+from search.data.manifest_columns import NONE, find_group_column
 from search.data.settings import DataSettings, no_meaning
 from search.data.source_api import SPLITS, Decoded, Item, UnreadableImage
 from search.data.tables import read_table
@@ -203,6 +203,8 @@ def _read_groups(
         if settings.group_column:
             raise no_meaning(settings, "group_column", f"which has no table of {files.split}")
         notes.append(f"{files.images.name} has no table beside it, so its images have no groups")
+        return []
+    if settings.group_column == NONE:
         return []
     table = read_table(files.table)
     column = find_group_column(table.columns, settings.group_column)

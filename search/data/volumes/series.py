@@ -67,7 +67,7 @@ def find_slices(
         what = f"--slices {settings.slices}" + f" --volume {volume + 1}" * (volume > 0)
         found.notes.append(f"{plural(len(without), 'volume')} without {what}: {shown}")
     if not found.images:
-        raise DataError(f"No slice is left of {plural(len(paths), 'volume')}: {found.notes[0]}.")
+        raise DataError(f"Expected volumes that have the slices. Received: {found.notes[0]}.")
     found.notes += _describe(headers, len(found.images), settings)
     return found
 

@@ -54,16 +54,28 @@ def parse_slices(text: str) -> SliceRule:
     Raises:
         ValueError: If it says none.
     """
-    found = _RULE.fullmatch(text.strip())
+    found = _RULE.fullmatch(text.strip().lower())
     if found and found["axis"] in AXES:
         is_percent = found["percent"] == "%" or found["first"] is None
         first = int(found["first"] or 0)
         last = int(found["last"] or (first if found["first"] else 100))
         step = int(found["step"] or 1)
-        is_within = first <= last and (last <= 100 if is_percent else first >= 1)
-        if step >= 1 and is_within:
+        reason = _why_not(first, last, step, is_percent=is_percent)
+        if not reason:
             return SliceRule(AXES.index(found["axis"]), first, last, is_percent, step)
+        raise ValueError(f"{reason} Received: {text!r}.")
     raise ValueError(
         f"Expected axial, coronal or sagittal, and optionally a range and a step, such as"
         f" axial:40%-60% or coronal:30-90:every 2. Received: {text!r}."
     )
+
+
+def _why_not(first: int, last: int, step: int, *, is_percent: bool) -> str:
+    """Return why numbers are no rule; empty if they are one."""
+    if first > last:
+        return "Expected a range whose end is not before its beginning."
+    if is_percent and last > 100:
+        return "Expected at most 100 %."
+    if not is_percent and first < 1:
+        return "Expected numbers of slices from 1."
+    return "Expected a step of at least 1." if step < 1 else ""

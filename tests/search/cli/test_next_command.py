@@ -63,7 +63,7 @@ def test_inspect_ends_with_the_command_for_guessed_columns(call: Call) -> None:
     code, out, err = call("data", "inspect", "my table.csv", "--label-column", "dx")
     assert code == 0, err
     assert out.splitlines()[-2:] == [
-        "To search with what was guessed, if it is right:",
+        "If the guesses are right, search with:",
         "convsearch run 'my table.csv' --label-column dx --path-column image --group-column"
         " 'patient id'",
     ]

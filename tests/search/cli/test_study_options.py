@@ -4,11 +4,12 @@ from typing import Any
 
 import pytest
 import typer
+from typer.testing import CliRunner
 
 from search import defaults
 from search.cli import options
 from search.cli.main import app
-from search.cli.study_options import STUDY_OPTIONS
+from search.cli.study_options import STUDY_OPTIONS, StudyOptions, with_study_options
 from search.errors import SettingsError
 from search.settings.option_keys import OPTION_KEYS, OPTION_NAMES
 from search.settings.plan import StudyPlan
@@ -67,3 +68,21 @@ def test_lists_of_splits_are_parsed() -> None:
     for text in ("test", "test=", "=a.txt", "test=a,test=b", ""):
         with pytest.raises(SettingsError, match="--split-list: expected files such as"):
             options.parse_split_list(text)
+
+
+def test_repeated_lists_are_joined() -> None:
+    @with_study_options("exclude", "merge", "split_list", "where")
+    def command(given: StudyOptions) -> None:
+        values.update(given.values)
+
+    values: dict[tuple[str, str], Any] = {}
+    app = typer.Typer()
+    app.command()(command)
+    arguments = ["scans", "--exclude", "a*, b", "--exclude", "c", "--merge", "x=a,b", "--merge"]
+    arguments += ["y=c", "--split-list", "test=t.txt", "--split-list", "val=v.txt"]
+    found = CliRunner().invoke(app, arguments)
+    assert found.exit_code == 0, found.output
+    assert values["data", "exclude"] == ["a*", "b", "c"]
+    assert values["data", "merge"] == {"x": ["a", "b"], "y": ["c"]}
+    assert values["data", "split_list"] == {"test": "t.txt", "val": "v.txt"}
+    assert values["data", "where"] is None

@@ -478,7 +478,7 @@ def test_options_of_dicom_have_no_meaning_without_it(tmp_path: Path) -> None:
         ("demo", tag),
     ):
         flag = "--" + next(iter(options)).replace("_", "-")
-        with pytest.raises(DataError, match=f"{flag} has no meaning"):
+        with pytest.raises(DataError, match=f"{flag} cannot be used with"):
             open_source(DataSettings(source=source, **options))
 
 

@@ -129,7 +129,7 @@ def test_slide_in_two_splits_is_refused(tmp_path: Path, cache_dir: Path) -> None
 
 def test_group_column_needs_a_table(tmp_path: Path) -> None:
     for path in (_write(tmp_path / "a.h5", x=IMAGES, y=LABELS), _write_pcam(tmp_path / "pcam")):
-        with pytest.raises(DataError, match=r"--group-column has no meaning for .*no table"):
+        with pytest.raises(DataError, match=r"--group-column cannot be used with .*no table"):
             _ = _open(path, group_column="wsi").classes
 
 
@@ -283,7 +283,7 @@ def test_changed_file_is_another_identity(tmp_path: Path, changed: str) -> None:
 def test_settings_of_folders_and_manifests_are_refused(tmp_path: Path) -> None:
     path = _write(tmp_path / "a.h5", x=IMAGES, y=LABELS)
     for options in ({"exclude": ("a",)}, {"group_from": "a"}, {"label_column": "y"}):
-        with pytest.raises(DataError, match="has no meaning for"):
+        with pytest.raises(DataError, match="cannot be used with"):
             _open(path, **options)
 
 

@@ -96,5 +96,5 @@ def test_missing_table_is_refused(folder: Path) -> None:
         DataError, match=r"a table for --join. Received: .*none.csv, which is no f"
     ):
         open_source(DataSettings(**settings))
-    with pytest.raises(DataError, match="--join has no meaning for"):
+    with pytest.raises(DataError, match="--join cannot be used with"):
         open_source(DataSettings(source=str(folder), join="t.csv"))

@@ -266,7 +266,7 @@ def test_classes_found_in_paths_can_be_chosen(tmp_path: Path) -> None:
 def test_classes_of_tables_are_not_found_in_paths(tmp_path: Path) -> None:
     make_files(tmp_path, "0.png", "1.png")
     (tmp_path / "t.csv").write_text("image,label\n0.png,a\n1.png,b\n")
-    with pytest.raises(DataError, match="--label-from has no meaning for"):
+    with pytest.raises(DataError, match="--label-from cannot be used with"):
         open_source(DataSettings(source=str(tmp_path / "t.csv"), label_from="(.)"))
 
 

@@ -232,7 +232,7 @@ def test_options_of_tables_are_refused_for_folders(tmp_path: Path) -> None:
         (tmp_path / "a.npz", {"group_from": "x"}, "--group-from"),
         (tmp_path / "a.npz", {"exclude": ("x",)}, "--exclude"),
     ):
-        with pytest.raises(DataError, match=f"{name} has no meaning for .*: leave it out"):
+        with pytest.raises(DataError, match=f"{name} cannot be used with .*: leave it out"):
             open_source(DataSettings(source=str(source), **options))
 
 

@@ -130,7 +130,7 @@ def test_inspect_names_them_and_says_where_they_are(tmp_path: Path) -> None:
         "near duplicates (mirrored, turned, rescaled, recompressed or brightened): 2 pairs, such"
         " as train/a/00.png and train/b/03.png, each kept in one split",
         "near duplicates with different classes: 2 pairs, such as test/a/13.png and"
-        " train/b/02.png: look whether the labels are right",
+        " train/b/02.png: check the labels",
         "near duplicates in different splits: 1 pair, test/a/13.png and train/b/02.png: results"
         " are too good",
     ]

@@ -105,7 +105,7 @@ def test_pages_have_no_meaning_without_tiff_files(tmp_path: Path) -> None:
     for name in ("a", "b"):
         (tmp_path / name).mkdir()
         Image.new("L", (8, 8)).save(tmp_path / name / "x.png")
-    with pytest.raises(DataError, match=r"--pages has no meaning .*has no TIFF files"):
+    with pytest.raises(DataError, match=r"--pages cannot be used with .*has no TIFF files"):
         open_source(settings_of(tmp_path, pages="all"))
 
 

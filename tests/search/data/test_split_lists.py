@@ -80,7 +80,7 @@ def test_own_splits_of_arrays_and_tables_are_ignored(
 
 def test_splits_that_are_not_there_cannot_be_ignored(make_folder: MakeFolder) -> None:
     settings = DataSettings(source=str(make_folder({"a": 2, "b": 2})), own_splits="ignore")
-    message = "--own-splits has no meaning for .*, which has no splits of its own: leave it out"
+    message = "--own-splits cannot be used with .*, which has no splits of its own: leave it out"
     with pytest.raises(DataError, match=message):
         open_source(settings)
 
@@ -88,7 +88,7 @@ def test_splits_that_are_not_there_cannot_be_ignored(make_folder: MakeFolder) ->
 def test_few_images_of_a_given_split_are_a_reason_to_ignore_it(make_folder: MakeFolder) -> None:
     root = make_folder({"train/a": 5, "train/b": 5, "val/a": 1, "val/b": 1})
     found = inspect_source(DataSettings(source=str(root)))
-    assert found.warnings[-1].endswith("of 0.50 (--own-splits ignore splits all images anew)")
+    assert found.warnings[-1].endswith("of 0.50 (--own-splits ignore makes new splits)")
 
 
 def test_listed_images_have_their_split_and_others_are_for_training(
@@ -197,5 +197,5 @@ def test_lists_do_not_replace_own_splits_silently(make_folder: MakeFolder, tmp_p
 
 def test_lists_have_no_meaning_for_arrays(make_npz: Callable[..., Path], tmp_path: Path) -> None:
     path = make_npz(images=np.zeros((4, 8, 8), np.uint8), labels=[0, 1, 0, 1])
-    with pytest.raises(DataError, match="--split-list has no meaning for"):
+    with pytest.raises(DataError, match="--split-list cannot be used with"):
         open_listed(path, {"test": str(tmp_path / "a.txt")})
