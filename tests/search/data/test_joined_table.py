@@ -93,7 +93,7 @@ def test_table_that_would_take_too_much_memory_is_refused(
 def test_missing_table_is_refused(folder: Path) -> None:
     settings = {"source": str(folder / "truth.csv"), "join": str(folder / "none.csv")}
     with pytest.raises(
-        DataError, match=r"a table for --join. Received: .*none.csv, which is no f"
+        DataError, match=r"a table for --join. Received: .*none.csv, which does not exist"
     ):
         open_source(DataSettings(**settings))
     with pytest.raises(DataError, match="--join cannot be used with"):
