@@ -18,6 +18,11 @@ def plural(n: int, word: str) -> str:
     return f"{n:,} {word}{'' if n == 1 else ending}"
 
 
+def first_of(names: Sequence[str], n: int = 3) -> str:
+    """Return `a, b, c, ...`: the first names, and whether there are others."""
+    return ", ".join(names[:n]) + (", ..." if len(names) > n else "")
+
+
 def shorten(text: str, length: int = MAX_TEXT) -> str:
     """Return a text of at most so many characters, the first ones of a longer one."""
     return text if len(text) <= length else f"{text[: length - 1]}…"

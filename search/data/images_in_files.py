@@ -6,7 +6,7 @@ Those of one file are a group.
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from search.data.parallel import map_chunks
+from search.data.parallel import map_each
 from search.data.read_image import (
     Frame,
     count_frames,
@@ -21,7 +21,6 @@ from search.data.source_api import Progress
 from search.errors import DataError
 from spaces.wording import plural
 
-FILES_AT_ONCE = 64
 GROUP_NOTE = (
     "the images of a file are a group: if a patient has several files, --group-from finds the"
     " patient in their paths"
@@ -75,7 +74,7 @@ def find_images_in_files(
             position = volumes[it.position]
             found[position].append(ImageInFile(position, it.slice, it.group))
     if tiffs and settings.pages != FIRST_PAGE:
-        found |= _find_pages(paths, names, tiffs, settings, notes)
+        found |= _find_pages(paths, tiffs, settings, notes)
     found |= _find_frames(paths)
     images = [image for i in range(len(paths)) for image in found[i]]
     if tiffs and paths and not images:
@@ -88,29 +87,25 @@ def find_images_in_files(
 def _find_frames(paths: Sequence[str]) -> dict[int, list[ImageInFile]]:
     """Return the frames of each DICOM file that has several."""
     files = [i for i, path in enumerate(paths) if may_be_dicom(path) and is_dicom(path)]
-    chunks = [files[i : i + FILES_AT_ONCE] for i in range(0, len(files), FILES_AT_ONCE)]
-    counts = map_chunks(lambda some: [(i, count_frames(paths[i])) for i in some], chunks)
+    counts = map_each(count_frames, [paths[i] for i in files])
     return {
         i: [ImageInFile(i, number, f"file #{i + 1}") for number in range(n_frames)]
-        for chunk in counts
-        for i, n_frames in chunk
+        for i, n_frames in zip(files, counts, strict=True)
         if n_frames > 1
     }
 
 
 def _find_pages(
     paths: Sequence[str],
-    names: Sequence[str],
     tiffs: Sequence[int],
     settings: DataSettings,
     notes: list[str],
 ) -> dict[int, list[ImageInFile]]:
     """Return the pages that are used of each TIFF file; a broken file counts as one page."""
-    chunks = [tiffs[i : i + FILES_AT_ONCE] for i in range(0, len(tiffs), FILES_AT_ONCE)]
     found: dict[int, list[ImageInFile]] = {}
     n_short = 0
-    counts = map_chunks(lambda some: [(i, count_pages(paths[i])) for i in some], chunks)
-    for position, n_pages in (pair for chunk in counts for pair in chunk):
+    counts = map_each(count_pages, [paths[i] for i in tiffs])
+    for position, n_pages in zip(tiffs, counts, strict=True):
         if settings.pages == ALL_PAGES:
             several = n_pages > 1
             group = f"file #{position + 1}" if several else ""

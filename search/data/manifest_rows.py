@@ -12,7 +12,7 @@ from search.data.read_image import frame_name, frame_number
 from search.data.settings import DataSettings
 from search.data.tables import Table
 from search.errors import DataError
-from spaces.wording import plural, shorten
+from spaces.wording import first_of, plural, shorten
 
 UNCERTAIN = "-1"
 """A label that says that nobody knows, among labels of 0 and 1."""
@@ -253,7 +253,7 @@ class RowReader:
 
     def _describe(self, rows: Sequence[Row]) -> None:
         for why, left_out in self._left_out.items():
-            shown = ", ".join(left_out[:N_EXAMPLES]) + ", ..." * (len(left_out) > N_EXAMPLES)
+            shown = first_of(left_out, N_EXAMPLES)
             are = "is" if len(left_out) == 1 else "are"
             self.notes.append(f"{plural(len(left_out), 'row')} {why} {are} left out: {shown}")
         n_alone = sum(not group for _, _, group, _ in rows)

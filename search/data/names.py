@@ -5,6 +5,8 @@ import re
 from collections import Counter
 from collections.abc import Collection, Iterable
 
+from spaces.wording import first_of
+
 # fmt: off
 SPLIT_NAMES = {
     "train": "train", "training": "train",
@@ -52,4 +54,4 @@ def differing_in_case(names: Collection[str]) -> list[str]:
 def join_names(names: Iterable[str]) -> str:
     """Return the first names in quotation marks, sorted."""
     shown = sorted(names)
-    return ", ".join(map(repr, shown[:N_NAMES])) + (", ..." if len(shown) > N_NAMES else "")
+    return first_of([repr(name) for name in shown], N_NAMES)

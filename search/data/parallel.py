@@ -17,9 +17,12 @@ from multiprocessing import get_context
 from multiprocessing.connection import Connection
 from typing import TypeVar
 
+from search.data.source_api import Progress
 from search.errors import DataError
 from search.machine.cores import n_cores
 
+ITEMS_AT_ONCE = 64
+"""Of those that take a millisecond each, in one message between processes."""
 T = TypeVar("T")
 R = TypeVar("R")
 Function = Callable[[Sequence[T]], list[R]]
@@ -39,6 +42,26 @@ def map_chunks(function: Function[T, R], chunks: Sequence[Sequence[T]]) -> Itera
     else:
         with ThreadPoolExecutor(n_workers) as pool:
             yield from pool.map(function, chunks)
+
+
+def map_each(
+    function: Callable[[T], R],
+    items: Sequence[T],
+    progress: Progress | None = None,
+    what: str = "headers",
+) -> Iterator[R]:
+    """Apply a quick `function` to each item, several at once, and return the results in order.
+
+    Raises:
+        DataError: If `function` raises it, or a process is killed.
+    """
+    chunks = [items[i : i + ITEMS_AT_ONCE] for i in range(0, len(items), ITEMS_AT_ONCE)]
+    n_done = 0
+    for part in map_chunks(lambda some: list(map(function, some)), chunks):
+        yield from part
+        n_done += len(part)
+        if progress:
+            progress(n_done, len(items), what)
 
 
 def can_fork() -> bool:

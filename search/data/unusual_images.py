@@ -9,7 +9,7 @@ from search.data.pixel_values import FROM_FILES, LARGEST_8_BIT
 from search.data.selection import Selection
 from search.data.settings import DataSettings
 from search.data.source_api import ImageInfo, Source
-from spaces.wording import plural
+from spaces.wording import first_of, plural
 
 if TYPE_CHECKING:
     from search.data.image_reader import PixelRule
@@ -26,8 +26,7 @@ def describe_unusual_images(
     infos = selection.infos
 
     def names(indices: Sequence[int]) -> str:
-        shown = ", ".join(source.items[i].name for i in indices[:N_NAMES])
-        return shown + (", ..." if len(indices) > N_NAMES else "")
+        return first_of([source.items[i].name for i in indices], N_NAMES)
 
     colored = [i for i, info in infos.items() if info.has_color]
     if settings.color == "auto" and 0 < len(colored) <= len(infos) / 2:

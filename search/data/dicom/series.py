@@ -13,15 +13,13 @@ from typing import NamedTuple
 from search.data.decode import decoder_warnings
 from search.data.dicom.header import GROUP_TAGS, Header, NoImage, check_keywords, read_header
 from search.data.grouped_split import join_groups
-from search.data.parallel import map_chunks
+from search.data.parallel import map_each
 from search.data.settings import DataSettings
 from search.data.source_api import Progress, UnreadableImage
 from search.errors import DataError
-from spaces.wording import plural
+from spaces.wording import first_of, plural
 
-FILES_AT_ONCE = 64
 GROUP_WORDS = {"PatientID": "patient", "StudyInstanceUID": "study", "SeriesInstanceUID": "series"}
-N_NAMES = 3
 _IDENTIFYING = re.compile(
     r"Patient(?!Position|Orientation|Sex|Age)|UID$|ID$|Accession|Birth|Physician|Operators"
 )
@@ -102,14 +100,8 @@ def read_groups(
 def _read_headers(
     paths: Sequence[str], keywords: Sequence[str] = (), progress: Progress | None = None
 ) -> list[Header | NoImage | UnreadableImage]:
-    chunks = [paths[i : i + FILES_AT_ONCE] for i in range(0, len(paths), FILES_AT_ONCE)]
-    headers: list[Header | NoImage | UnreadableImage] = []
     with decoder_warnings():
-        for part in map_chunks(lambda some: [read_header(it, keywords) for it in some], chunks):
-            headers += part
-            if progress:
-                progress(len(headers), len(paths), "headers")
-    return headers
+        return list(map_each(lambda path: read_header(path, keywords), paths, progress))
 
 
 def _parse_condition(text: str) -> tuple[str, str]:
@@ -142,7 +134,7 @@ def _reason_to_leave_out(
 
 def _describe_left_out(left_out: dict[str, list[str]]) -> Iterator[str]:
     for reason, names in left_out.items():
-        yield f"{plural(len(names), 'DICOM file')} {reason}: {_shown(names)}"
+        yield f"{plural(len(names), 'DICOM file')} {reason}: {first_of(names)}"
 
 
 def _describe_kinds(used: dict[int, Header | UnreadableImage]) -> Iterator[str]:
@@ -213,7 +205,3 @@ def _why_no_groups(headers: Mapping[int, Header], labels: Sequence[str], tag: st
     if len(by_class) > 1 and all(len(its) == 1 for its in by_class.values()):
         return "is one for each class"
     return ""
-
-
-def _shown(names: Sequence[str]) -> str:
-    return ", ".join(names[:N_NAMES]) + (", ..." if len(names) > N_NAMES else "")

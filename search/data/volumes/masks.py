@@ -12,7 +12,6 @@ from search.data.names import split_of
 from search.data.parallel import map_chunks
 from search.data.settings import DataSettings, no_meaning
 from search.data.source_api import Progress
-from search.data.volumes.series import N_NAMES
 from search.data.volumes.slices import Slice, parse_slices
 from search.data.volumes.volume import (
     VOLUME_ERRORS,
@@ -21,7 +20,7 @@ from search.data.volumes.volume import (
     read_volume,
 )
 from search.errors import DataError
-from spaces.wording import plural
+from spaces.wording import first_of, plural
 
 MARKED, UNMARKED = "marked", "not marked"
 """The classes."""
@@ -104,7 +103,7 @@ def _divide(files: Sequence[ImageFile], pattern: str) -> tuple[list[ImageFile], 
             is_mask = any(fnmatchcase(file.name, it) for it in patterns)
             (masks if is_mask else others).append(file)
     if not masks or not others:
-        shown = ", ".join(file.name for file in (masks or others)[:N_NAMES]) or "none"
+        shown = first_of([file.name for file in masks or others]) or "none"
         raise DataError(
             f"Expected volumes of which some match --masks {pattern}, and others do not. Received:"
             f" {'all match' if masks else 'none matches'}, such as {shown}."
@@ -135,8 +134,7 @@ def _describe(
 ) -> None:
     left_out = ""
     if alone:
-        shown = ", ".join(alone[:N_NAMES]) + ", ..." * (len(alone) > N_NAMES)
-        left_out = f"{plural(len(alone), 'volume')} left out: {shown}"
+        left_out = f"{plural(len(alone), 'volume')} left out: {first_of(alone)}"
         notes.append(left_out)
     if not found or (alone and settings.strict):
         raise DataError(

@@ -4,16 +4,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from search.data.parallel import map_chunks
+from search.data.parallel import map_each
 from search.data.settings import DataSettings
 from search.data.source_api import Progress, UnreadableImage
 from search.data.volumes.slices import AXES, Slice, parse_slices
 from search.data.volumes.volume import VOLUME_ERRORS, Volume, describe_volume_error, read_volume
 from search.errors import DataError
-from spaces.wording import plural
-
-FILES_AT_ONCE = 64
-N_NAMES = 3
+from spaces.wording import first_of, plural
 
 
 class SliceImage(NamedTuple):
@@ -49,7 +46,7 @@ def find_slices(
     found = Slices()
     headers: dict[int, Volume] = {}
     without: list[str] = []
-    for position, header in enumerate(_read_headers(paths, progress)):
+    for position, header in enumerate(map_each(_read_header, paths, progress)):
         if isinstance(header, UnreadableImage):
             found.images.append(SliceImage(position, None))
             continue
@@ -63,25 +60,12 @@ def find_slices(
             if volume < header.n_volumes
         ]
     if without:
-        shown = ", ".join(without[:N_NAMES]) + ", ..." * (len(without) > N_NAMES)
         what = f"--slices {settings.slices}" + f" --volume {volume + 1}" * (volume > 0)
-        found.notes.append(f"{plural(len(without), 'volume')} without {what}: {shown}")
+        found.notes.append(f"{plural(len(without), 'volume')} without {what}: {first_of(without)}")
     if not found.images:
         raise DataError(f"Expected volumes that have the slices. Received: {found.notes[0]}.")
     found.notes += _describe(headers, len(found.images), settings)
     return found
-
-
-def _read_headers(
-    paths: Sequence[str], progress: Progress | None
-) -> Iterator[Volume | UnreadableImage]:
-    chunks = [paths[i : i + FILES_AT_ONCE] for i in range(0, len(paths), FILES_AT_ONCE)]
-    n_done = 0
-    for part in map_chunks(lambda some: [_read_header(it) for it in some], chunks):
-        yield from part
-        n_done += len(part)
-        if progress:
-            progress(n_done, len(paths), "headers")
 
 
 def _read_header(path: str) -> Volume | UnreadableImage:
