@@ -32,10 +32,12 @@ class EmbeddedServer:
         data_folder.make_folder(folder)
         self.folder = folder
         self._supervisor: subprocess.Popen[bytes] | None = None
+        self._is_open = False
         self._lock = (folder / "users.lock").open("rb")
         try:
             _lock_shared(self._lock, folder)
             self.ensure_running()
+            self._is_open = True
         except BaseException:
             self.close()
             raise
@@ -44,12 +46,16 @@ class EmbeddedServer:
         """Start the server unless it runs: it, or its supervisor, may have been killed.
 
         Raises:
-            StoreError: If it does not start; the message has the last line of its log.
+            StoreError: If it does not start, with the last line of its log; or if files of its
+                folder were deleted, which are not made again: nothing may hide that it is lost.
         """
         deadline = time.monotonic() + START_S
         while not self._is_ready():
-            if not self._is_supervised():
-                self._start_supervisor()
+            try:
+                if not self._is_supervised():
+                    self._start_supervisor()
+            except FileNotFoundError as error:
+                raise StoreError(f"{error.filename} was deleted while it was in use.") from error
             if time.monotonic() > deadline or is_shutting_down():
                 raise StoreError(
                     f"The PostgreSQL in {self.folder} does not answer. It serves the machine that "
@@ -87,8 +93,10 @@ class EmbeddedServer:
             raise StoreError(f"Cannot start the PostgreSQL in {self.folder}: {lines[-1]}")
         if self._supervisor is not None and self._supervisor.poll() is None:
             return  # It has not taken its lock yet.
+        if self._is_open and not (data := self.folder / "data").exists():
+            raise StoreError(f"{data} was deleted while it was in use.")
         logger.info("starting the PostgreSQL in %s", self.folder)
-        data_folder.make_folder(self.folder)
+        data_folder.make_socket_folder(self.folder)
         with log.open("ab") as output:
             self._supervisor = subprocess.Popen(
                 data_folder.supervisor_command(self.folder),

@@ -11,6 +11,8 @@ import pwd
 import re
 import stat
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from storage.embedded_postgres import supervisor
@@ -50,7 +52,7 @@ def check_folder(folder: Path, *, create: bool) -> None:
 
 def make_folder(folder: Path) -> None:
     """Make the folder and its missing files, owned by the user that the server runs as."""
-    try:
+    with _explained(folder):
         if not folder.exists():
             folder.mkdir(mode=0o700, exist_ok=True)
         user = find_server_user()
@@ -58,12 +60,13 @@ def make_folder(folder: Path) -> None:
         for name in FILES:
             (folder / name).touch(mode=0o600)
             _chown(folder / name, user)
-        _make_socket_folder(socket_folder(folder), user)
-    except OSError as error:
-        raise StoreError(
-            f"Cannot make {error.filename or folder}: {error.strerror}. "
-            "Name another folder with --store."
-        ) from error
+    make_socket_folder(folder)
+
+
+def make_socket_folder(folder: Path) -> None:
+    """Make the folder of the socket of the server in `folder`, which must be there."""
+    with _explained(folder):
+        _make_socket_folder(socket_folder(folder), find_server_user())
 
 
 def socket_folder(folder: Path) -> Path:
@@ -87,6 +90,18 @@ def supervisor_command(folder: Path) -> list[str]:
         "--superuser", SUPERUSER,
         "--max-connections", str(MAX_CONNECTIONS),
     ]  # fmt: skip
+
+
+@contextmanager
+def _explained(folder: Path) -> Iterator[None]:
+    """Turn an error of the file system into one that says what to do."""
+    try:
+        yield
+    except OSError as error:
+        raise StoreError(
+            f"Cannot make {error.filename or folder}: {error.strerror}. "
+            "Name another folder with --store."
+        ) from error
 
 
 def _check_contents(folder: Path) -> None:

@@ -21,6 +21,7 @@ from storage import Store, StoreError, StoreUrlError, StoreVersionError
 from storage.database.engine import make_engine
 from storage.database.url import parse_url
 from storage.embedded_postgres import data_folder, programs
+from storage.embedded_postgres.client import EmbeddedServer
 from tests.tools.marks import NOBODY, needs_open_checkout
 
 ROOT = Path(__file__).parents[3]
@@ -172,6 +173,18 @@ def test_first_start_that_was_killed_is_repeated(public: Path) -> None:
     user = User(folder)
     assert user.greeting == "open"
     user.kill()
+
+
+@pytest.mark.parametrize("deleted", ["guardian.lock", "data", "."])
+def test_files_that_were_deleted_are_not_made_again(public: Path, deleted: str) -> None:
+    folder = public / f"deleted{len(deleted)}"
+    server = EmbeddedServer(folder)
+    stop_supervisor(folder)
+    shutil.rmtree(folder / deleted) if deleted != "guardian.lock" else (folder / deleted).unlink()
+    with pytest.raises(StoreError, match=rf"{folder}.* was deleted while it was in use"):
+        server.ensure_running()
+    server.close()
+    assert not (folder / deleted).exists()
 
 
 def test_server_is_private_and_has_room_for_64_workers(folder: Path) -> None:
