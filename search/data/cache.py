@@ -46,7 +46,7 @@ def make_cache_folder(folder: Path) -> None:
     make_folder(folder)
 
 
-def write_cache_file(path: Path, write: Callable[[BinaryIO], None]) -> None:
+def write_cache_file(path: Path, write: Callable[[BinaryIO], object]) -> None:
     """Write a file of the cache so that other processes see it whole or not at all.
 
     If two processes write one path at once, the last one wins; both write the same. Nothing is

@@ -2,15 +2,17 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
+from search.data.kept_summary import keep_summary, load_summary, summary_path
 from search.data.leaks import LeakError, twins_among
 from search.data.near_duplicates import Twins
 from search.data.open_source import open_source
-from search.data.preparation import choose_rule
+from search.data.preparation import choose_rule, prepared_path
 from search.data.selection import Inspector, Selection, select
 from search.data.settings import DataSettings
 from search.data.source_api import ImageInfo, Progress, Source
@@ -67,13 +69,26 @@ class ExaminedSource:
         )
 
 
-def inspect_source(settings: DataSettings, progress: Progress | None = None) -> SourceSummary:
-    """Read every image of a source and summarize them; nothing is written.
+def inspect_source(
+    settings: DataSettings, progress: Progress | None = None, *, cache_dir: Path | None = None
+) -> SourceSummary:
+    """Read every image of a source and summarize them.
+
+    The summary is kept in `cache_dir`, and read from there while settings and source are the same.
+    Without that folder, nothing is written.
 
     Raises:
         DataError: If the source cannot be used.
     """
-    return examine_source(settings, progress).summary
+    source = open_source(settings, progress)
+    if cache_dir is None:
+        return _examine(source, settings, progress).summary
+    path = summary_path(prepared_path(source, settings, cache_dir))
+    found = load_summary(path, source)
+    if found is None:
+        found = _examine(source, settings, progress).summary
+        keep_summary(path, source, found)
+    return found
 
 
 def examine_source(settings: DataSettings, progress: Progress | None = None) -> ExaminedSource:
@@ -82,14 +97,17 @@ def examine_source(settings: DataSettings, progress: Progress | None = None) -> 
     Raises:
         DataError: If the source cannot be used.
     """
+    return _examine(open_source(settings, progress), settings, progress)
+
+
+def _examine(source: Source, settings: DataSettings, progress: Progress | None) -> ExaminedSource:
     from search.data.image_reader import ImageReader  # Loads Pillow.
 
-    source = open_source(settings, progress)
     n_images = len(source.items)
     reader = ImageReader(source, settings, progress, n_expected=n_images)
     infos = reader.inspect(range(n_images))
     selection, refusal = _select(source, settings, lambda indices: [infos[i] for i in indices])
-    rule, twins = choose_rule(reader, selection), _find_twins(source, reader.infos)
+    rule, twins = choose_rule(reader, selection), _find_twins(source, reader.infos, selection)
     summary = summarize(source, settings, infos, selection, rule=rule, twins=twins)
     summary = replace(summary, warnings=(*summary.warnings, *refusal))
     return ExaminedSource(source, settings, reader, selection, rule, twins, summary)
@@ -107,8 +125,12 @@ def _select(
         return select(source, allowed, inspect), [f"a search would not start: {advice}"]
 
 
-def _find_twins(source: Source, infos: Mapping[int, ImageInfo]) -> tuple[Twins, ...]:
+def _find_twins(
+    source: Source, infos: Mapping[int, ImageInfo], selection: Selection
+) -> tuple[Twins, ...]:
     """Return all pairs of near duplicates; none if the images are too much alike for that."""
+    if selection.n_drawn == len(source.items):
+        return tuple(selection.twins)
     try:
         return tuple(twins_among(infos, source.items))
     except DataError:

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from search.data.cache import is_cached, write_cache_file
+from search.data.kept_summary import keep_summary, summary_path
 from search.data.open_source import open_source
 from search.data.prepared_file import (
     FORMAT_VERSION,
@@ -21,11 +22,12 @@ from search.data.prepared_file import (
     write_prepared,
 )
 from search.data.quotas import class_quotas
-from search.data.selection import Selection, select
+from search.data.selection import Selection, n_channels, select
 from search.data.settings import DataSettings
 from search.data.shortcuts import describe_shortcuts, intensity_baseline
-from search.data.source_api import SPLITS, Progress, Source
+from search.data.source_api import SPLITS, Progress, Source, UnreadableImage
 from search.data.statistics import channel_statistics
+from search.data.summary import SourceSummary, summarize
 from search.data.unusual_images import describe_unusual_images
 from search.errors import DataError
 
@@ -55,7 +57,7 @@ def prepare(
     from search.data.image_reader import ImageReader  # Loads Pillow.
 
     source = open_source(settings, progress)
-    path = cache_dir / f"{cache_key(source, settings)}.safetensors"
+    path = prepared_path(source, settings, cache_dir)
     found = _open_cached(path)
     if found is not None:
         return found
@@ -63,14 +65,18 @@ def prepare(
     _check_size(n_images, settings)
     reader = ImageReader(source, settings, progress, n_expected=n_images, cache_dir=cache_dir)
     selection = select(source, settings, reader.inspect)
-    splits, metadata = _assemble(source, settings, reader, selection)
+    rule = choose_rule(reader, selection)
+    splits, metadata = _assemble(source, settings, reader, selection, rule)
     write_cache_file(path, lambda file: write_prepared(file, splits, metadata))
+    if selection.n_drawn == len(source.items):  # What `data inspect` shows is known already.
+        summary = _summarize(source, settings, reader, selection, rule)
+        keep_summary(summary_path(path), source, summary)
     logger.info("prepared %s as %s", settings.source, path)
     return PreparedSet.open(path)
 
 
-def cache_key(source: Source, settings: DataSettings) -> str:
-    """Return the name of a set in the cache: a hash of the source's identity and the settings."""
+def prepared_path(source: Source, settings: DataSettings, cache_dir: Path) -> Path:
+    """Return the file of a set, named by a hash of the source's identity and the settings."""
     parts = {
         "format": FORMAT_VERSION,
         "rules": RULES_VERSION,
@@ -78,7 +84,8 @@ def cache_key(source: Source, settings: DataSettings) -> str:
         "identity": source.identity(),
         "settings": settings.model_dump(mode="json", exclude={"source"}),
     }
-    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:32]
+    key = hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:32]
+    return cache_dir / f"{key}.safetensors"
 
 
 def _check_size(n_images: int, settings: DataSettings) -> None:
@@ -89,13 +96,6 @@ def _check_size(n_images: int, settings: DataSettings) -> None:
             f" {n_bytes / 2**30:.1f} GiB for {n_images:,} images of {settings.image_size} px."
             " Lower max_images or image_size."
         )
-
-
-def n_channels(settings: DataSettings, selection: Selection) -> int:
-    """Return 1 for grey and 3 for color; `auto` follows the images that are used."""
-    if settings.color == "auto":
-        return 3 if selection.has_color else 1
-    return {"grey": 1, "rgb": 3}[settings.color]
 
 
 def _groups(
@@ -129,11 +129,29 @@ def _open_cached(path: Path) -> PreparedSet | None:
     return found
 
 
+def _summarize(
+    source: Source,
+    settings: DataSettings,
+    reader: "ImageReader",
+    selection: Selection,
+    rule: "PixelRule",
+) -> SourceSummary:
+    """Summarize a source whose images were all read for a selection."""
+    infos = [
+        reader.infos.get(i) or UnreadableImage(selection.broken[item.name])
+        for i, item in enumerate(source.items)
+    ]
+    return summarize(source, settings, infos, selection, rule=rule, twins=selection.twins)
+
+
 def _assemble(
-    source: Source, settings: DataSettings, reader: "ImageReader", selection: Selection
+    source: Source,
+    settings: DataSettings,
+    reader: "ImageReader",
+    selection: Selection,
+    rule: "PixelRule",
 ) -> tuple[dict[str, Split], dict[str, Any]]:
     channels = n_channels(settings, selection)
-    rule = choose_rule(reader, selection)
     numbers = {group: n for n, group in enumerate(sorted({it.group for it in source.items}))}
     splits = {}
     for name in SPLITS:

@@ -52,6 +52,8 @@ class Selection:
         broken: Names of images that could not be read, with the reason.
         duplicates: Names of excluded images, each with its duplicate in another split.
         conflicts: Names of excluded images with equal pixels and different classes.
+        n_drawn: Number of images that were drawn, of all in the source.
+        twins: Near duplicates among them.
         n_leaks: Number of pairs of near duplicates that are in different splits.
         leak_warnings: Warnings of near duplicates among the used images.
         infos: Facts about each used image, by its position.
@@ -62,6 +64,8 @@ class Selection:
     broken: dict[str, str]
     duplicates: list[tuple[str, str]]
     conflicts: list[tuple[str, ...]]
+    n_drawn: int
+    twins: list[Twins]
     n_leaks: int
     leak_warnings: list[str]
     infos: dict[int, ImageInfo]
@@ -100,11 +104,20 @@ def select(source: Source, settings: DataSettings, inspect: Inspector) -> Select
         broken=draw.broken,
         duplicates=draw.images.duplicates,
         conflicts=[tuple(names) for names in draw.images.conflicts.values()],
+        n_drawn=draw.n_drawn,
+        twins=twins,
         n_leaks=n_leaks(twins, splits),
         leak_warnings=[*notes, *describe_twins(twins, splits, source.items)],
         infos=infos,
         has_color=_is_color_set(source.items, infos),
     )
+
+
+def n_channels(settings: DataSettings, selection: Selection) -> int:
+    """Return 1 for grey and 3 for color; `auto` follows the images that are used."""
+    if settings.color == "auto":
+        return 3 if selection.has_color else 1
+    return {"grey": 1, "rgb": 3}[settings.color]
 
 
 def _find_twins(draw: "_Draw") -> tuple[list[Twins], list[str]]:
@@ -146,6 +159,7 @@ class _Draw:
         self._strict = strict
         self.images = DuplicateFilter(items)
         self.broken: dict[str, str] = {}
+        self.n_drawn = 0
 
     def sample_split(
         self, split: str, quotas: dict[tuple[str, int], int], rng: np.random.Generator
@@ -157,6 +171,7 @@ class _Draw:
             for label, queue in queues.items()
             for _ in range(min(len(queue), quotas[split, label] - counts[split, label]))
         ):
+            self.n_drawn += len(batch)
             for index, info in zip(batch, self._inspect(batch), strict=True):
                 if isinstance(info, UnreadableImage):
                     self._exclude_unreadable(self.items[index], info)

@@ -11,8 +11,7 @@ from search.data.duplicates import group_duplicates
 from search.data.groups import Proposal, propose_pattern
 from search.data.near_duplicates import Twins
 from search.data.pixel_values import PixelRange
-from search.data.preparation import n_channels
-from search.data.selection import Selection
+from search.data.selection import Selection, n_channels
 from search.data.settings import DataSettings
 from search.data.shortcuts import describe_shortcuts
 from search.data.source_api import SPLITS, ImageInfo, Source, UnreadableImage

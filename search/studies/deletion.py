@@ -13,6 +13,7 @@ from search.artifacts import Artifacts, shared_files
 from search.artifacts.stores import DATABASE
 from search.data import Progress, default_cache_dir
 from search.data.cache import remove_unused
+from search.data.kept_summary import summary_path
 from search.errors import StudyBusyError, StudyMismatchError
 from search.settings.stored import StudySettings
 from spaces.wording import plural
@@ -110,6 +111,8 @@ def _remove_files(store: Store, name: str, settings: StudySettings) -> DeletionS
     artifacts.store.delete(shared)
     cached = {path: path.stat().st_size for path in _cached_images(settings, others.values())}
     in_use = {path for path in cached if not remove_unused(path)}
+    for path in cached.keys() - in_use:
+        remove_unused(summary_path(path))
     kept += [f"{path}: a process uses it." for path in sorted(in_use)]
     sizes = (*files.values(), *shared.values(), *(cached[path] for path in cached.keys() - in_use))
     n_sets = max(len(shared), len(cached) - len(in_use))

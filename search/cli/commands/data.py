@@ -35,7 +35,7 @@ def inspect(
     from search.cli.console import print_result, progress_bar, stderr_console, stdout_console
     from search.cli.next_command import search_command
     from search.cli.views.source import show_next_command, show_source
-    from search.data import inspect_source
+    from search.data import default_cache_dir, inspect_source
     from search.errors import SettingsError
 
     settings = _settings(given)
@@ -43,7 +43,7 @@ def inspect(
         raise SettingsError("--shared says who may read a page: give --html too, or leave it out.")
     if html is None:
         with progress_bar(stderr_console()) as progress:
-            summary = inspect_source(settings, progress)
+            summary = inspect_source(settings, progress, cache_dir=default_cache_dir())
     else:
         summary = _write_page(settings, html, is_shared=shared)
     print_result(summary, show_source, as_json=json)

@@ -39,7 +39,7 @@ def test_search_takes_the_options_that_were_given(
     """The options are parsed again by the real command line."""
     seen = {}
     monkeypatch.setattr(data, "_settings", lambda given: seen.update(given.values))
-    monkeypatch.setattr("search.data.inspect_source", lambda *_: 1 / 0)
+    monkeypatch.setattr("search.data.inspect_source", lambda *_, **__: 1 / 0)
     given = {("data", name): value for name, value in values.items()}
     words = shlex.split(search_command("my scans", given, {"path_column": "a b"}))
     assert words[:3] == ["convsearch", "run", "my scans"]

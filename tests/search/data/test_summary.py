@@ -7,6 +7,7 @@ import pytest
 from PIL import Image
 
 from search.data import DataSettings, inspect_source, prepare
+from search.data.image_reader import ImageReader
 from search.errors import DataError
 
 MakeFolder = Callable[..., Path]
@@ -104,3 +105,50 @@ def test_progress_counts_every_image(messy: Path) -> None:
     calls: list[tuple[int, int, str]] = []
     inspect_source(DataSettings(source=str(messy)), lambda *call: calls.append(call))
     assert calls[-1] == (55, 55, "images")
+
+
+def test_summary_of_a_prepared_set_needs_no_images(
+    messy: Path, cache_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = DataSettings(source=str(messy), image_size=8)
+    fresh = inspect_source(settings)
+    prepare(settings, cache_dir)
+    monkeypatch.setattr(ImageReader, "inspect", lambda *_: pytest.fail("images were read"))
+    assert inspect_source(settings, cache_dir=cache_dir) == fresh
+
+
+def test_summary_of_images_beyond_those_of_a_search_is_kept(
+    messy: Path, cache_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = DataSettings(source=str(messy), image_size=8, max_images=20)
+    prepare(settings, cache_dir)
+    found = inspect_source(settings, cache_dir=cache_dir)
+    assert found == inspect_source(settings)
+    monkeypatch.setattr(ImageReader, "inspect", lambda *_: pytest.fail("images were read"))
+    assert inspect_source(settings, cache_dir=cache_dir) == found
+
+
+@pytest.mark.parametrize("change", ["image", "note", "settings", "damage", "nothing there"])
+def test_kept_summary_is_not_that_of_another_source(
+    messy: Path, cache_dir: Path, change: str
+) -> None:
+    settings = DataSettings(source=str(messy), image_size=8)
+    inspect_source(settings, cache_dir=cache_dir)
+    (kept,) = cache_dir.glob("*.summary.json")
+    if change == "image":
+        (messy / "a" / "003.png").unlink()
+    elif change == "note":
+        (messy / "b" / "more.txt").touch()
+    elif change == "settings":
+        settings = DataSettings(source=str(messy), image_size=8, strict=False, max_images=20)
+    elif change == "damage":
+        kept.write_text(kept.read_text().replace('"color": "grey"', '"color": 5'))
+    else:
+        kept.unlink()
+    assert inspect_source(settings, cache_dir=cache_dir) == inspect_source(settings)
+
+
+def test_summary_is_shown_where_it_cannot_be_kept(messy: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    settings = DataSettings(source=str(messy), image_size=8)
+    assert inspect_source(settings, cache_dir=tmp_path / "file") == inspect_source(settings)

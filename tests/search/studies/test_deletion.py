@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from search.artifacts.shared_inputs import prepared_name
+from search.data.kept_summary import summary_path
 from search.studies.deletion import remove_study
 from search.studies.open_study import OpenStudy
 from storage import Store, list_studies, load_study, update_settings
@@ -60,8 +61,10 @@ def test_deleted_cached_images_are_fetched_again_for_another_store(
 ) -> None:
     (tmp_path / "other").mkdir()
     opened, theirs = make(), make(store={"url": elsewhere})
+    assert summary_path(cached_images(opened)).is_file()
     assert remove_study(opened.store, opened.name).n_sets == 1
     assert not cached_images(opened).exists()
+    assert not summary_path(cached_images(opened)).exists()
     found = theirs.data_of("plain")
     assert found.path.is_file()
     assert found.fingerprint == theirs.settings.images["scratch"].fingerprint
