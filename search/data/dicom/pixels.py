@@ -5,9 +5,10 @@ also where the file says that it is white. Padding is black. Palettes and YBR be
 images that are not of 8 bits become floats, since scanners store one scale in different types.
 """
 
+import os
 from collections.abc import Mapping
-from threading import Lock
-from typing import TYPE_CHECKING, Any
+from threading import Lock, local
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,9 +35,24 @@ _TAGS = (
     "WindowCenter", "WindowWidth", "DoseGridScaling", "ModalityLUTSequence",
     "SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence",
 )  # fmt: skip
-_adding = Lock()  # Images are also decoded in threads.
+_adding, _last = Lock(), local()  # Images are also decoded in threads.
 GREY = ("MONOCHROME1", "MONOCHROME2")
 PALETTE = "PALETTE COLOR"
+
+
+class _Parsed(NamedTuple):
+    """What was parsed of a file: its frames share it, and one has thousands of them.
+
+    Attributes:
+        stamp: Path, number, size and modification time of the file.
+        syntax: Its transfer syntax.
+        tags: Those that say what stored values mean; filled in with the first frame.
+    """
+
+    stamp: tuple[str, int, int, int]
+    header: Header
+    syntax: str
+    tags: "Dataset"
 
 
 def decode_dicom(path: str, frame: int | None = None) -> Decoded:
@@ -46,14 +62,12 @@ def decode_dicom(path: str, frame: int | None = None) -> Decoded:
         DataError: If it would take too much memory, or pydicom is not installed.
         Exception: One of `dicom_errors`, if the file is damaged or not supported.
     """
-    header = read_header(path)
-    if not isinstance(header, Header):
-        raise ValueError(header.reason)  # noqa: TRY004
-    check_size(header.columns, header.rows, path)
+    parsed = _parse(path)
+    header, dataset = parsed.header, parsed.tags
     number = frame or 0
     if number >= header.n_frames:
         raise ValueError(f"it has {header.n_frames} frames")
-    stored, dataset = _decode(path, number)
+    stored = _decode(path, number, parsed)
     pixels = np.ascontiguousarray(_as_measured(stored, dataset, header, number))
     return Decoded(
         pixels,
@@ -62,26 +76,47 @@ def decode_dicom(path: str, frame: int | None = None) -> Decoded:
     )
 
 
-def _decode(path: str, number: int) -> tuple[NDArray[Any], "Dataset"]:
-    """Return the stored values of a frame, and the tags that say what they mean."""
-    pydicom = import_pydicom(path)
-    syntax = pydicom.filereader.read_file_meta_info(path).get("TransferSyntaxUID")
+def _parse(path: str) -> _Parsed:
+    """Parse a file, or return what the last call of this thread has parsed: the same file."""
+    found = os.stat(path)  # noqa: PTH116
+    stamp = (path, found.st_ino, found.st_size, found.st_mtime_ns)
+    kept: _Parsed | None = getattr(_last, "parsed", None)
+    if kept is None or kept.stamp != stamp:
+        _last.parsed = None
+        header = read_header(path)
+        if not isinstance(header, Header):
+            raise ValueError(header.reason)
+        check_size(header.columns, header.rows, path)
+        kept = _Parsed(stamp, header, _find_syntax(path), import_pydicom().Dataset())
+        if header.n_frames > 1:
+            _last.parsed = kept
+    return kept
+
+
+def _find_syntax(path: str) -> str:
+    syntax = import_pydicom(path).filereader.read_file_meta_info(path).get("TransferSyntaxUID")
     if syntax is None:
         raise ValueError("it does not say its transfer syntax")
     if syntax not in DECODERS:
         raise ValueError(f"its transfer syntax is not supported: {syntax.name}")
-    if syntax in SYNTAXES:
-        _add_decoder(syntax)
-    dataset = pydicom.Dataset()
+    return str(syntax)
+
+
+def _decode(path: str, number: int, parsed: _Parsed) -> NDArray[Any]:
+    """Return the stored values of a frame; the first time, also fill in the tags of its file."""
+    pydicom = import_pydicom(path)
+    if parsed.syntax in SYNTAXES:
+        _add_decoder(parsed.syntax)
+    tags = () if parsed.tags else map(pydicom.datadict.tag_for_keyword, _TAGS)
     with open(path, "rb") as file:  # noqa: PTH123
-        stored = pydicom.pixels.pixel_array(
+        stored: NDArray[Any] = pydicom.pixels.pixel_array(
             file,
-            ds_out=dataset,
-            specific_tags=[pydicom.datadict.tag_for_keyword(keyword) for keyword in _TAGS],
+            ds_out=None if parsed.tags else parsed.tags,
+            specific_tags=list(tags),
             index=number,
-            decoding_plugin=DECODERS[syntax],
+            decoding_plugin=DECODERS[parsed.syntax],
         )
-    return stored, dataset
+    return stored
 
 
 def _add_decoder(syntax: str) -> None:

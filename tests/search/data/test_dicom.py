@@ -12,6 +12,7 @@ import pydicom
 import pytest
 from PIL import Image
 from pydicom.data import get_testdata_file
+from pydicom.sequence import Sequence
 from pydicom.uid import (
     ExplicitVRLittleEndian,
     HTJ2KLossless,
@@ -377,6 +378,33 @@ def test_files_are_chosen_by_tags(write: Write, tmp_path: Path) -> None:
     ):
         with pytest.raises(DataError, match=message):
             open_source(DataSettings(source=where, where=(condition,)))
+
+
+def frames_with_own_slopes(n_frames: int) -> Sequence:
+    """Return per-frame groups: the slope of frame 0 is 1, that of frame 1 is 2, ..."""
+
+    def group(number: int) -> pydicom.Dataset:
+        rescale, found = pydicom.Dataset(), pydicom.Dataset()
+        rescale.RescaleSlope, rescale.RescaleIntercept = number + 1, 0
+        found.PixelValueTransformationSequence = [rescale]
+        return found
+
+    return Sequence([group(number) for number in range(n_frames)])
+
+
+def test_file_of_many_frames_is_parsed_once(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
+    frames = noise(0, (4, 20, 28), "uint16")
+    groups = frames_with_own_slopes(4)
+    path = str(write("a.dcm", frames, PerFrameFunctionalGroupsSequence=groups))
+    headers: list[str] = []
+    monkeypatch.setattr(
+        "search.data.dicom.pixels.read_header", lambda it: headers.append(it) or read_header(it)
+    )
+    for number in (1, 0, 3, 2):
+        assert np.array_equal(decode_dicom(path, number).pixels, frames[number] * (number + 1.0))
+    assert headers == [path]
+    write("a.dcm", frames[::-1])
+    assert np.array_equal(decode_dicom(path, 1).pixels, frames[2])
 
 
 @pytest.mark.parametrize("group_tag", ["auto", "none"])
