@@ -158,6 +158,12 @@ _OPTIONS: Mapping[str, Any] = {
     "split_column": _option(
         str, "Column with train, val or test.", metavar="COLUMN", show_default="guessed"
     ),
+    "weight_column": _option(
+        str,
+        "Column with their weights in the loss of training.",
+        metavar="COLUMN",
+        show_default="none",
+    ),
     "join": _option(
         str,
         "Table with further columns of a manifest's images.",
@@ -248,9 +254,9 @@ STUDY_OPTIONS = tuple(_OPTIONS)
 DATA_OPTIONS = (
     "image_size", "color", "resize", "window", "classes", "merge", "exclude", "label_from",
     "group_from", "group_tag", "slices", "volume", "pages", "masks", "path_column",
-    "label_column", "group_column", "frame_column", "split_column", "join", "root", "where",
-    "positive", "separator", "max_images", "own_splits", "split_list", "split", "seed",
-    "strict", "allow_leaks", "fix_leaks",
+    "label_column", "group_column", "frame_column", "split_column", "weight_column", "join",
+    "root", "where", "positive", "separator", "max_images", "own_splits", "split_list", "split",
+    "seed", "strict", "allow_leaks", "fix_leaks",
 )  # fmt: skip
 LISTS = ("families", "backbones", "classes", "exclude", "where")
 """Options whose values are separated by commas."""

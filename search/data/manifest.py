@@ -53,33 +53,34 @@ class ManifestSource:
         reader = RowReader(path, table, columns, settings, FileFinder(root, settings.exclude))
         rows = reader.read()
         self.warnings = [columns.describe(), *notes, *reader.notes]
-        self.classes = tuple(sorted({label for _, label, _, _ in rows}))
+        self.classes = tuple(sorted({row.label for row in rows}))
         if len(self.classes) > MAX_CLASSES:
             raise DataError(
                 f"Expected at most {MAX_CLASSES:,} classes in {path}. Received:"
                 f" {len(self.classes):,} different labels."
             )
         labels = {name: label for label, name in enumerate(self.classes)}
-        if not any(group for _, _, group, _ in rows) and not settings.group_from:
+        if not any(row.group for row in rows) and not settings.group_from:
             rows = _with_groups_of_dicom(root, rows, settings, self.warnings)
         if columns.frame:
             rows = _number(rows, settings)
         else:
             rows = _expand(root, rows, settings, self.warnings, progress)
-        groups = [group for _, _, group, _ in rows]
+        groups = [row.group for row in rows]
         if settings.group_from:
-            groups = find_groups([file.path for file, *_ in rows], settings.group_from)
+            groups = find_groups([row.file.path for row in rows], settings.group_from)
         self.items: Sequence[Item] = [
             Item(
-                frame_name(file.path, file.frame),
-                labels[label],
-                split,
+                frame_name(row.file.path, row.file.frame),
+                labels[row.label],
+                row.split,
                 group,
-                "" if file.frame is None else file.path,
+                "" if row.file.frame is None else row.file.path,
+                row.weight,
             )
-            for (file, label, _, split), group in zip(rows, groups, strict=True)
+            for row, group in zip(rows, groups, strict=True)
         ]
-        self._files = ImageFiles(root, [file for file, *_ in rows])
+        self._files = ImageFiles(root, [row.file for row in rows])
         self.n_bytes = self._files.n_bytes
         self.read = self._files.read
 
@@ -87,13 +88,15 @@ class ManifestSource:
         """Return a hash of the files and of what the table says of them."""
         facts = [(item.label, item.split, item.group) for item in self.items]
         names = [item.name for item in self.items if item.name != item.file]
-        told = (self.classes, facts, names) if names else (self.classes, facts)
+        weights = [item.weight for item in self.items]
+        has_weights = any(weight != 1 for weight in weights)
+        told = (self.classes, facts, *([names] if names else []), *([weights] * has_weights))
         digest = hashlib.sha256(repr(told).encode(errors="surrogatepass"))
         return f"{self._files.identity()} {digest.hexdigest()}"
 
 
 def _place(root: Path, row: Row) -> str:
-    path = row[0].path
+    path = row.file.path
     return path if path.startswith("/") else f"{root}/{path}"
 
 
@@ -107,12 +110,11 @@ def _with_groups_of_dicom(
         from search.data.dicom.series import read_groups
 
         found, said = read_groups(
-            [paths[i] for i in places], [rows[i][1] for i in places], settings
+            [paths[i] for i in places], [rows[i].label for i in places], settings
         )
         notes += said
         for i, group in zip(places, found, strict=True):
-            file, label, _, split = rows[i]
-            rows[i] = file, label, group, split
+            rows[i] = rows[i]._replace(group=group)
     elif settings.group_tag != "auto":
         raise no_meaning(settings, "group_tag", "which lists no DICOM files")
     return rows
@@ -123,11 +125,11 @@ def _number(rows: list[Row], settings: DataSettings) -> list[Row]:
     if settings.pages != FIRST_PAGE:
         raise no_meaning(settings, "pages", "whose table has the numbers")
     rule = parse_slices(settings.slices)
-    n_used = Counter(file.path for file, *_ in rows)
+    n_used = Counter(row.file.path for row in rows)
     files = {path: number for number, path in enumerate(n_used, 1)}
     found = []
-    for file, label, group, split in rows:
-        frame = file.frame
+    for row in rows:
+        file, frame = row.file, row.file.frame
         if is_volume(file.path) and isinstance(frame, int):
             frame = Slice(rule.axis, frame, settings.volume - 1)
         elif frame and not (has_pages(file.path) or may_be_dicom(file.path)):
@@ -136,7 +138,7 @@ def _number(rows: list[Row], settings: DataSettings) -> list[Row]:
                 f" in the column {settings.frame_column!r} (--frame-column)."
             )
         image = file._replace(frame=frame, n_frames=n_used[file.path])
-        found.append((image, label, group or f"file #{files[file.path]}", split))
+        found.append(row._replace(file=image, group=row.group or f"file #{files[file.path]}"))
     return found
 
 
@@ -148,14 +150,14 @@ def _expand(
     progress: Progress | None,
 ) -> list[Row]:
     """Replace each row of a file with several images by one for each that is used."""
-    names = [row[0].path for row in rows]
+    names = [row.file.path for row in rows]
     paths = [_place(root, row) for row in rows]
-    has_groups = any(group for _, _, group, _ in rows)
+    has_groups = any(row.group for row in rows)
     images = find_images_in_files(paths, names, settings, notes, progress, has_groups=has_groups)
     n_used = Counter(it.position for it in images)
     found = []
     for position, frame, its_group in images:
-        file, label, group, split = rows[position]
-        file = file._replace(frame=frame, n_frames=n_used[position])
-        found.append((file, label, group or its_group, split))
+        row = rows[position]
+        file = row.file._replace(frame=frame, n_frames=n_used[position])
+        found.append(row._replace(file=file, group=row.group or its_group))
     return found

@@ -26,6 +26,7 @@ _NAMES = {
     ),
     "split": ("split", "set", "subset", "partition", "fold", "dataset"),
     "frame": (),
+    "weight": (),
 }
 """Names without spaces and signs, the likeliest first."""
 # fmt: on
@@ -40,7 +41,7 @@ OPTIONAL = ("group", "split")
 class Columns:
     """Names of columns; `flags` are those of classes if each class has a column of zeros and ones.
 
-    `label` is empty then; `group`, `frame` and `split` are empty if there are none.
+    `label` is empty then; `group`, `split`, `frame` and `weight` are empty if there are none.
     """
 
     path: str
@@ -48,6 +49,7 @@ class Columns:
     group: str
     split: str
     frame: str = ""
+    weight: str = ""
     flags: tuple[str, ...] = ()
 
     def describe(self) -> str:
@@ -55,7 +57,7 @@ class Columns:
         flags = f"one column for each of {len(self.flags)} classes" if self.flags else ""
         parts = {
             "path": self.path, "label": self.label or flags, "group": self.group,
-            "split": self.split, "number": self.frame,
+            "split": self.split, "number": self.frame, "weight": self.weight,
         }  # fmt: skip
         return ", ".join(f"{what} from {name}" for what, name in parts.items() if name)
 
@@ -90,11 +92,13 @@ def find_columns(table: Table, settings: DataSettings) -> Columns:
         raise DataError(_missing("path", table.columns))
     if found["split"] and not settings.split_column and not _has_splits(table, found["split"]):
         found["split"] = ""
-    flags = () if found["label"] else _find_flags(table, list(found.values()))
+    used = [*found.values(), settings.frame_column, settings.weight_column]
+    flags = () if found["label"] else _find_flags(table, used)
     if not found["label"] and not flags:
         raise DataError(_missing("label", table.columns))
     frame = _find("frame", settings.frame_column, table.columns)
-    return Columns(flags=flags, frame=frame, **found)
+    weight = _find("weight", settings.weight_column, table.columns)
+    return Columns(flags=flags, frame=frame, weight=weight, **found)
 
 
 def find_group_column(columns: Sequence[str], named: str) -> str:

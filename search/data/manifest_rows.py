@@ -3,6 +3,7 @@
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 from search.data.file_finder import EXCLUDED, FileFinder
 from search.data.image_files import FileOnDisk
@@ -23,6 +24,7 @@ MIN_REPEATED = 20
 """Different labels from which on they must be fewer than half of the images."""
 MAX_LABEL = 200
 MAX_FRAMES = 1_000_000
+MAX_WEIGHT = 1_000_000
 
 
 def _plain(label: str) -> str:
@@ -31,8 +33,14 @@ def _plain(label: str) -> str:
     return whole if dot and whole.removeprefix("-").isdigit() and not rest.strip("0") else label
 
 
-Row = tuple[FileOnDisk, str, str, str]
-"""A file with its label, group and split."""
+class Row(NamedTuple):
+    """An image of a file, with its label, group, split and weight."""
+
+    file: FileOnDisk
+    label: str
+    group: str
+    split: str
+    weight: float = 1.0
 
 
 class RowReader:
@@ -91,8 +99,8 @@ class RowReader:
                 f"No row of {self._path} leads to an image with a label: {'; '.join(self.notes)}."
                 " Paths are relative to the table, or to --root."
             )
-        self._check_labels(Counter(label for _, label, _, _ in rows))
-        return sorted(rows, key=lambda row: (row[0].path, frame_number(row[0].frame)))
+        self._check_labels(Counter(row.label for row in rows))
+        return sorted(rows, key=lambda row: (row.file.path, frame_number(row.file.frame)))
 
     def _check_labels(self, labels: Counter[str]) -> None:
         positive = self._settings.positive
@@ -197,13 +205,14 @@ class RowReader:
                 continue
             groups = {self._group(it) for it in positions}
             splits = {self._split(it) for it in positions}
-            if len(groups) > 1 or len(splits) > 1:
+            weights = {self._weight(it) for it in positions}
+            if max(len(groups), len(splits), len(weights)) > 1:
                 raise DataError(
-                    f"Rows of one image differ in its group or split:"
+                    f"Rows of one image differ in its group, split or weight:"
                     f" {', '.join(self._row(it) for it in positions[:N_EXAMPLES])}."
                 )
             n_repeated += len(positions) - 1
-            yield found[0][0], labels.pop(), groups.pop(), splits.pop()
+            yield Row(found[0][0], labels.pop(), groups.pop(), splits.pop(), weights.pop())
         if n_repeated:
             repeat = "repeats another and counts" if n_repeated == 1 else "repeat others and count"
             self.notes.append(f"{plural(n_repeated, 'row')} {repeat} once")
@@ -241,6 +250,23 @@ class RowReader:
             )
         return split
 
+    def _weight(self, position: int) -> float:
+        """Return the weight of an image in training; 1 if there is no such column."""
+        if not self._columns.weight:
+            return 1.0
+        cell = self._cell(self._columns.weight, position)
+        try:
+            weight = float(cell)
+        except ValueError:
+            weight = 0.0
+        if not 0 < weight <= MAX_WEIGHT:
+            raise DataError(
+                f"Expected weights above 0, {MAX_WEIGHT:,} at most, in the column"
+                f" {self._columns.weight!r}. Received: {shorten(cell, 60)!r} in"
+                f" {self._row(position)}."
+            )
+        return weight
+
     def _row(self, position: int) -> str:
         return f"row {self._table.numbers[position]:,} of {self._path.name}"
 
@@ -256,7 +282,7 @@ class RowReader:
             shown = first_of(left_out, N_EXAMPLES)
             are = "is" if len(left_out) == 1 else "are"
             self.notes.append(f"{plural(len(left_out), 'row')} {why} {are} left out: {shown}")
-        n_alone = sum(not group for _, _, group, _ in rows)
+        n_alone = sum(not row.group for row in rows)
         if self._columns.group and n_alone:
             merged = " (merged cells of Excel have their value in the first row only)"
             self.notes.append(

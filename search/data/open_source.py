@@ -14,8 +14,8 @@ from search.data.tables import EXTENSIONS as TABLES
 from search.errors import DataError
 
 MANIFEST_KEYS = (
-    "path_column", "label_column", "group_column", "frame_column", "split_column", "join", "root",
-    "where", "positive", "separator",
+    "path_column", "label_column", "group_column", "frame_column", "split_column",
+    "weight_column", "join", "root", "where", "positive", "separator",
 )  # fmt: skip
 FILE_KEYS = (
     "exclude", "label_from", "group_from", "group_tag", "slices", "volume", "pages", "masks",

@@ -111,6 +111,17 @@ def _groups(
     )
 
 
+def _weights(source: Source, indices: Sequence[int]) -> NDArray[np.float32] | None:
+    """Return the weights of images in the loss, with a mean of 1; None if all are the same.
+
+    Learning rates then mean the same as without weights.
+    """
+    weights = np.array([source.items[i].weight for i in indices])
+    if (weights == weights[0]).all():
+        return None
+    return np.asarray(weights / weights.mean(), np.float32)
+
+
 def choose_rule(reader: "ImageReader", selection: Selection) -> "PixelRule":
     """Return the rule for the pixels of a selection."""
     used = [i for indices in selection.splits.values() for i in indices]
@@ -158,7 +169,8 @@ def _assemble(
         indices = selection.splits[name]
         labels = np.array([source.items[i].label for i in indices], np.int64)
         images = reader.images(indices, channels, rule)
-        splits[name] = Split(images, labels, _groups(source, indices, numbers))
+        weights = _weights(source, indices) if name == "train" else None
+        splits[name] = Split(images, labels, _groups(source, indices, numbers), weights)
     with ThreadPoolExecutor(1) as pool:  # Hashing and summing both release the GIL.
         hashed = pool.submit(fingerprint, source.classes, splits)
         mean, std = channel_statistics(splits["train"].images)

@@ -1,8 +1,8 @@
 """The prepared set: one safetensors file that every worker maps into memory.
 
 Layout: `{split}_images` uint8 `(n, height, width, channels)` and `{split}_labels` int64 `(n,)` for
-each split, and `{split}_groups` int64 `(n,)` if the source has groups; the metadata entry
-`convsearch` is JSON.
+each split, and `{split}_groups` int64 `(n,)` if the source has groups, and `train_weights` float32
+`(n,)` if it has weights; the metadata entry `convsearch` is JSON.
 """
 
 import hashlib
@@ -25,21 +25,28 @@ from spaces.wording import shorten
 
 FORMAT_VERSION = 1
 MAX_HEADER_BYTES = 16 * 2**20
-_DTYPES: dict[str, np.dtype[Any]] = {"I64": np.dtype("<i8"), "U8": np.dtype("u1")}
+_DTYPES: dict[str, np.dtype[Any]] = {
+    "I64": np.dtype("<i8"),
+    "F32": np.dtype("<f4"),
+    "U8": np.dtype("u1"),
+}
 _METADATA_KEY = "convsearch"
 Labels = NDArray[np.int64]
+Weights = NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True)
 class Split:
-    """Images, labels and groups of one split; they are read-only if mapped from a file.
+    """Images, labels and more of one split; they are read-only if mapped from a file.
 
     Groups are numbers that are the same for images which belong together; None if there are none.
+    Weights in the loss have a mean of 1; None if all images count the same.
     """
 
     images: Images
     labels: Labels
     groups: Labels | None = None
+    weights: Weights | None = None
 
 
 class PreparedSet:
@@ -115,6 +122,10 @@ class PreparedSet:
         found = self._splits[split].groups
         return None if found is None else found.tolist()
 
+    def train_weights(self) -> Weights | None:
+        """Return the weights of the training images, float32 `(n,)`; None if all are the same."""
+        return self._splits["train"].weights
+
     def verify(self) -> None:
         """Compare all content with the fingerprint; raise `DataError` if it was changed."""
         found = fingerprint(self.classes, self._splits)
@@ -134,6 +145,8 @@ def fingerprint(classes: tuple[str, ...], splits: Mapping[str, Split]) -> str:
         digest.update(f"{name}{split.images.shape}".encode())
         digest.update(np.ascontiguousarray(split.labels, "<i8").data)
         digest.update(np.ascontiguousarray(split.images).data)
+        if split.weights is not None:
+            digest.update(np.ascontiguousarray(split.weights, "<f4").data)
     return digest.hexdigest()
 
 
@@ -147,6 +160,8 @@ def write_prepared(
         groups = splits[name].groups
         if groups is not None:
             arrays[f"{name}_groups"] = np.ascontiguousarray(groups, "<i8")
+    if (weights := splits["train"].weights) is not None:
+        arrays["train_weights"] = np.ascontiguousarray(weights, "<f4")
     for name in SPLITS:
         arrays[f"{name}_images"] = np.ascontiguousarray(splits[name].images)
     header = _header(arrays, metadata)
@@ -157,10 +172,11 @@ def write_prepared(
 
 def _header(arrays: Mapping[str, NDArray[Any]], metadata: Mapping[str, Any]) -> bytes:
     header: dict[str, Any] = {"__metadata__": {_METADATA_KEY: json.dumps(metadata)}}
+    names = {dtype: name for name, dtype in _DTYPES.items()}
     begin = 0
     for name, array in arrays.items():
         header[name] = {
-            "dtype": "I64" if array.dtype == np.int64 else "U8",
+            "dtype": names[array.dtype],
             "shape": list(array.shape),
             "data_offsets": [begin, begin + array.nbytes],
         }
@@ -208,7 +224,10 @@ def _map_tensor(file: BinaryIO, start: int, entry: Mapping[str, Any]) -> NDArray
 def _splits_of(tensors: Mapping[str, NDArray[Any]]) -> dict[str, Split]:
     splits = {
         name: Split(
-            tensors[f"{name}_images"], tensors[f"{name}_labels"], tensors.get(f"{name}_groups")
+            tensors[f"{name}_images"],
+            tensors[f"{name}_labels"],
+            tensors.get(f"{name}_groups"),
+            tensors.get(f"{name}_weights"),
         )
         for name in SPLITS
     }
@@ -220,4 +239,8 @@ def _splits_of(tensors: Mapping[str, NDArray[Any]]) -> dict[str, Split]:
     groups = [(split.groups, len(split.labels)) for split in splits.values()]
     if any(it is not None and it.shape != (n,) for it, n in groups):
         raise ValueError("images and groups differ in number")
+    if any(
+        it.weights is not None and it.weights.shape != it.labels.shape for it in splits.values()
+    ):
+        raise ValueError("images and weights differ in number")
     return splits

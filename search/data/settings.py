@@ -136,6 +136,12 @@ class DataSettings(BaseModel):
     split_column: str = Field(
         default="", max_length=200, description="Column with `train`, `val` or `test`."
     )
+    weight_column: str = Field(
+        default="",
+        max_length=200,
+        description="Column with the weight of each image in the loss of training, above 0; "
+        "validation and test do not use it.",
+    )
     join: str | None = Field(
         default=None,
         max_length=1000,

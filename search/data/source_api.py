@@ -23,6 +23,8 @@ class Item(NamedTuple):
 
     `of_file` is the name of its file if that has several images, else empty.
 
+    `weight` is that of the image in the loss of training, above 0.
+
     `split` is `train`, `val` or `test` if the source has its own splits, else empty. Images of one
     `group`, such as those of a patient, stay in one split; an empty one is no group.
     """
@@ -32,6 +34,7 @@ class Item(NamedTuple):
     split: str = ""
     group: str = ""
     of_file: str = ""
+    weight: float = 1.0
 
     @property
     def file(self) -> str:

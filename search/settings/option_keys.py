@@ -34,6 +34,7 @@ OPTION_KEYS: Mapping[str, tuple[tuple[str, str], ...]] = {
     "group_column": (("data", "group_column"),),
     "frame_column": (("data", "frame_column"),),
     "split_column": (("data", "split_column"),),
+    "weight_column": (("data", "weight_column"),),
     "join": (("data", "join"),),
     "root": (("data", "root"),),
     "where": (("data", "where"),),

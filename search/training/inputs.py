@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from search.data import PreparedSet
 from search.training.augmentation import augment
 from search.training.feature_cache import Maps
-from search.training.phase import Batch
+from search.training.phase import Batch, TrainingBatch
 
 ORDER, AUGMENTATION = 0, 1  # Random streams, seeded by a trial's seed, the stream and an epoch.
 
@@ -24,9 +24,9 @@ class PixelFeed:
         self._augmentation = augmentation
         self.batch_size = min(batch_size, data.counts["train"])
 
-    def batches(self, epoch: int) -> Iterator[Batch]:
+    def batches(self, epoch: int) -> Iterator[TrainingBatch]:
         """Yield training images, shape `(batch_size, height, width, channels)`, and labels."""
-        labels = self._data.labels("train")
+        labels, weights = self._data.labels("train"), self._data.train_weights()
         order = draw_order(len(labels), self._seed, epoch, self.batch_size)
         images = self._data.images("train")[order.ravel()]
         if self._augmentation:
@@ -34,7 +34,8 @@ class PixelFeed:
             images = augment(images, rng)
         for position, batch in enumerate(order):
             start = position * self.batch_size
-            yield images[start : start + self.batch_size], labels[batch]
+            of_batch = None if weights is None else weights[batch]
+            yield images[start : start + self.batch_size], labels[batch], of_batch
 
     def validation(self) -> Batch:
         """Return the validation images, never augmented."""
@@ -58,12 +59,12 @@ class FeatureFeed:
         self._seed = seed
         self.batch_size = min(batch_size, data.counts["train"])
 
-    def batches(self, epoch: int) -> Iterator[Batch]:
+    def batches(self, epoch: int) -> Iterator[TrainingBatch]:
         """Yield features of training images, shape `(batch_size, height, width, channels)`."""
-        labels = self._data.labels("train")
+        labels, weights = self._data.labels("train"), self._data.train_weights()
         maps = self._passes[(epoch - 1) % len(self._passes)]
         for batch in draw_order(len(labels), self._seed, epoch, self.batch_size):
-            yield maps[batch], labels[batch]
+            yield maps[batch], labels[batch], None if weights is None else weights[batch]
 
     def validation(self) -> Batch:
         """Return the features of the validation images."""

@@ -13,6 +13,8 @@ from search.trainer.protocol import Confusion, Task
 from search.training.callbacks import PhaseCallbacks
 
 Batch = tuple[NDArray[Any], NDArray[np.int64]]
+TrainingBatch = tuple[NDArray[Any], NDArray[np.int64], NDArray[np.float32] | None]
+"""Inputs, labels, and weights in the loss, None if all are the same."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +38,7 @@ class Feed(Protocol):
 
     batch_size: int
 
-    def batches(self, epoch: int) -> Iterator[Batch]:
+    def batches(self, epoch: int) -> Iterator[TrainingBatch]:
         """Yield the training batches of an epoch, which depend on the seed and the epoch only."""
 
     def validation(self) -> Batch:
@@ -82,14 +84,15 @@ class Phase:
     def train(self, epoch: int) -> dict[str, float]:
         """Train on the batches of an epoch, and return `loss` and `accuracy` over its images.
 
-        Keras resets its metrics with each call, so the means are computed here.
+        Keras resets its metrics with each call, so the means are computed here. Weights change the
+        loss only.
 
         Raises:
             NotFiniteError: If the loss becomes NaN or infinite.
         """
         sums, n_images = {"loss": 0.0, "accuracy": 0.0}, 0
-        for inputs, labels in self.feed.batches(epoch):
-            logs = self.model.train_on_batch(inputs, labels, return_dict=True)
+        for inputs, labels, weights in self.feed.batches(epoch):
+            logs = self.model.train_on_batch(inputs, labels, weights, return_dict=True)
             if not math.isfinite(logs["loss"]):
                 raise NotFiniteError(f"The loss became {logs['loss']} in epoch {epoch}.")
             n_images += len(labels)

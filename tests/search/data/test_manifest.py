@@ -318,7 +318,7 @@ REFUSED: dict[str, tuple[str, dict[str, object], str]] = {
         r"train, val or test in the column 'split'. Received: 'holdout' in row 3 of m.csv",
     ),
     "two groups": (
-        "image,label,patient\n0.png,a,1\n0.png,a,2\n", {}, r"differ in its group .*row 2 of m.csv"
+        "image,label,patient\n0.png,a,1\n0.png,a,2\n", {}, r"differ in its group, .*row 2 of m.csv"
     ),
     "nothing found": (
         "image,label\n7.png,a\n8.png,b\n", {},
@@ -390,3 +390,50 @@ def test_excel_file_that_says_it_has_a_million_columns_is_read(tmp_path: Path) -
             text = small.read(name).replace(b'ref="A1:B2"', b'ref="A1:XFD1048576"')
             wide.writestr(name, text)
     assert read_table(tmp_path / "wide.xlsx").rows == [["0.png", "a"]]
+
+
+def weighted(folder: Path, weights: Sequence[object]) -> Path:
+    make_set(folder, [f"{i}.png" for i in range(len(weights))])
+    rows = [{"image": f"{i}.png", "label": "ab"[i % 2], "w": w} for i, w in enumerate(weights)]
+    return write_csv(folder / "table.csv", rows)
+
+
+def test_weights_of_training_images_are_prepared(tmp_path: Path, cache_dir: Path) -> None:
+    table = weighted(tmp_path, [0.5 if i % 2 else 2 for i in range(40)])
+    settings = DataSettings(source=str(table), image_size=8, weight_column="w")
+    data = prepare(settings, cache_dir)
+    weights = data.train_weights()
+    assert weights is not None
+    assert weights.mean() == pytest.approx(1)
+    is_b = data.labels("train") == 1
+    assert weights[~is_b] == pytest.approx(4 * weights[is_b][0])
+    assert "weight from w" in data.metadata["warnings"][0]
+    without = prepare(DataSettings(source=str(table), image_size=8), cache_dir)
+    assert without.train_weights() is None
+    assert without.fingerprint != data.fingerprint
+    data.verify()
+
+
+def test_equal_weights_are_none(tmp_path: Path, cache_dir: Path) -> None:
+    table = weighted(tmp_path, [3] * 40)
+    found = [
+        prepare(DataSettings(source=str(table), image_size=8, weight_column=column), cache_dir)
+        for column in ("w", "")
+    ]
+    assert found[0].train_weights() is None
+    assert found[0].fingerprint == found[1].fingerprint
+
+
+@pytest.mark.parametrize("weight", ["", "0", "-1", "nan", "inf", "heavy", "1e7"])
+def test_weights_that_are_none_are_refused_with_their_row(tmp_path: Path, weight: str) -> None:
+    table = weighted(tmp_path, [1, 1, weight, 1])
+    message = rf"Expected weights above 0.* in the column 'w'. Received: '{weight}' in row 4 of"
+    with pytest.raises(DataError, match=message):
+        open_manifest(table, weight_column="w")
+
+
+def test_rows_of_one_image_with_different_weights_are_refused(tmp_path: Path) -> None:
+    make_set(tmp_path, ["0.png", "1.png"])
+    rows = [{"image": f"{i // 2}.png", "label": "ab"[i // 2], "w": 1 + i} for i in range(4)]
+    with pytest.raises(DataError, match="differ in its group, split or weight: row 2"):
+        open_manifest(write_csv(tmp_path / "t.csv", rows), weight_column="w")

@@ -72,6 +72,21 @@ def train(fit: Fit, n_epochs: int = 100) -> Fit:
     return fit
 
 
+def test_images_count_in_the_loss_by_their_weights(
+    prepared: PreparedSet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = draw_config(augmentation=False, dropout=0.0, regularizer="none", learning_rate=1e-4)
+    losses = []
+    for given in (None, 1 + prepared.labels("train").astype(np.float32)):
+        monkeypatch.setattr(prepared, "train_weights", lambda given=given: given)
+        fit = Fit(make_task(prepared, tmp_path / f"{len(losses)}", config), prepared)
+        losses.append(fit.run_epoch().train_loss)
+    for _, labels, weights in fit.phase.feed.batches(1):
+        assert np.array_equal(weights, 1 + labels)
+    assert losses[1] == pytest.approx(losses[0] * (1 + np.mean(prepared.labels("train"))), rel=0.2)
+    assert losses[1] > 1.5 * losses[0]
+
+
 OPTIMIZERS = ("adamw", "nadam", "rmsprop", "sgd")
 
 

@@ -212,7 +212,7 @@ def test_augmented_epochs_alternate_among_a_few_passes(
     again = Features(tmp_path / "features", larger, BACKBONE, RANDOM_WEIGHTS, lambda *_: None)
     passes = [again.maps("train", number) for number in range(1, N_PASSES + 1)]
     assert not np.array_equal(passes[0], passes[1])
-    for (maps, labels), whole in zip(firsts, passes, strict=True):
+    for (maps, labels, _), whole in zip(firsts, passes, strict=True):
         rows = [np.flatnonzero((whole == one).all(axis=(1, 2, 3)))[0] for one in maps]
         assert np.array_equal(larger.labels("train")[rows], labels)
 
