@@ -1,8 +1,11 @@
 """Reading one image file of any format: the pixels, or why there are none."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any, NamedTuple
 
+from search.data.codec_files import CODEC_ERRORS, decode_codec, is_lossless
+from search.data.codec_files import EXTENSIONS as CODECS
 from search.data.decode import (
     BOMB_ERRORS,
     DECODE_ERRORS,
@@ -27,9 +30,9 @@ from search.data.volumes.volume import (
 )
 from search.errors import DataError
 
-EXTENSIONS = PICTURES | DICOM | VOLUMES
+EXTENSIONS = PICTURES | CODECS | DICOM | VOLUMES
 """Of files that are images by their names; DICOM files often have none."""
-KINDS = "PNG, JPEG, BMP, TIFF, WebP, DICOM, NIfTI or MetaImage"
+KINDS = "PNG, JPEG, JPEG 2000, BMP, TIFF, WebP, DICOM, NIfTI or MetaImage"
 TIFF = (".tif", ".tiff")
 AXIAL = 2
 Frame = int | Slice | None
@@ -44,27 +47,38 @@ def read_image(path: str, frame: Frame = None) -> Decoded | UnreadableImage:
     Raises:
         DataError: If it would take too much memory or time, or a package is not installed.
     """
+    reader = _reader_of(path)
+    try:
+        return reader.read(path, frame)
+    except DataError:
+        raise
+    except reader.errors as error:
+        if not is_lossless(path):
+            return UnreadableImage(reader.describe(error))
+    try:
+        return decode_codec(path)
+    except CODEC_ERRORS as error:
+        return UnreadableImage(describe_decode_error(error))
+
+
+class _Reader(NamedTuple):
+    """How files of a kind are read, what that may raise, and how it is described."""
+
+    read: Callable[[str, Any], Decoded]
+    errors: tuple[type[Exception], ...]
+    describe: Callable[[BaseException], str]
+
+
+def _reader_of(path: str) -> _Reader:
     if is_volume(path):
-        try:
-            return _read_volume(path, frame)
-        except VOLUME_ERRORS as error:
-            return UnreadableImage(describe_volume_error(error))
-    assert not isinstance(frame, Slice)
+        return _Reader(_read_volume, VOLUME_ERRORS, describe_volume_error)
     if is_dicom(path):
         from search.data.dicom.pixels import decode_dicom
 
-        try:
-            return decode_dicom(path, frame)
-        except DataError:
-            raise
-        except dicom_errors(path) as error:
-            return UnreadableImage(describe_error(error))
-    try:
-        return decode(path, frame)
-    except DataError:
-        raise
-    except DECODE_ERRORS as error:
-        return UnreadableImage(describe_decode_error(error))
+        return _Reader(decode_dicom, dicom_errors(path), describe_error)
+    if extension_of(path) in CODECS:
+        return _Reader(lambda it, _: decode_codec(it), CODEC_ERRORS, describe_decode_error)
+    return _Reader(decode, DECODE_ERRORS, describe_decode_error)
 
 
 def _read_volume(path: str, frame: Frame) -> Decoded:

@@ -6,11 +6,11 @@ damaged one could ask for any amount of memory.
 Source: https://pydicom.github.io/pydicom/3.0/guides/decoding/decoder_plugins.html
 """
 
-import struct
 from typing import TYPE_CHECKING, Any
 
 from numpy.typing import NDArray
 
+from search.data.codestream_shapes import shape_of_jpeg, shape_of_jpeg_2000
 from search.data.image_limits import MAX_SCANS
 
 if TYPE_CHECKING:
@@ -25,14 +25,10 @@ JPEG_2000 = ("1.2.840.10008.1.2.4.90", "1.2.840.10008.1.2.4.91")
 """Of each: lossless, and another."""
 SYNTAXES = (*JPEG, *JPEG_LOSSLESS, *JPEG_LS, *JPEG_2000)
 DECODER_DEPENDENCIES = dict.fromkeys(SYNTAXES, ("imagecodecs",))
-_FRAME_MARKERS = {*range(0xC0, 0xD0), 0xF7} - {0xC4, 0xC8, 0xCC}
-"""Second bytes of JPEG markers that begin a frame; 0xF7 is that of JPEG-LS."""
-_WITHOUT_LENGTH = {0x01, *range(0xD0, 0xDA)}
 _COLORS_OF_JPEG_2000 = ("YBR_ICT", "YBR_RCT", "RGB")
 """Of which the codestream itself is color, so that the decoder returns RGB."""
 _START_OF_SCAN = b"\xff\xda"
 _END_OF_JPEG = b"\xff\xd9"
-_SIZE_OF_JPEG_2000 = b"\xff\x4f\xff\x51"
 
 
 def is_available(uid: str) -> bool:
@@ -49,8 +45,9 @@ def decode_frame(source: bytes, runner: "DecodeRunner") -> bytes:
     """
     syntax = str(runner.transfer_syntax)
     colors = str(runner.photometric_interpretation)
-    find_shape = _shape_of_jpeg_2000 if syntax in JPEG_2000 else _shape_of_jpeg
-    shape, expected = find_shape(source), (runner.rows, runner.columns, runner.samples_per_pixel)
+    find_shape = shape_of_jpeg_2000 if syntax in JPEG_2000 else shape_of_jpeg
+    expected = (runner.rows, runner.columns, runner.samples_per_pixel)
+    shape = tuple(find_shape(source)[:3])
     if shape != expected:
         raise ValueError(f"its compressed frame has the shape {shape}, not {expected}")
     pixels = _decode(source, syntax, colors)
@@ -85,29 +82,3 @@ def _decode(source: bytes, syntax: str, colors: str) -> NDArray[Any]:
         pixels = imagecodecs.jpeg_decode(source, colorspace=stored, outcolorspace="RGB")
     found: NDArray[Any] = pixels
     return found
-
-
-def _shape_of_jpeg(source: bytes) -> tuple[int, int, int]:
-    """Return height, width and samples from the marker that begins the frame."""
-    place = 2
-    while place + 4 <= len(source):
-        if source[place] != 0xFF:
-            raise ValueError("its JPEG markers are damaged")
-        marker = source[place + 1]
-        if marker == 0xFF or marker in _WITHOUT_LENGTH:
-            place += 1 if marker == 0xFF else 2
-        elif marker in _FRAME_MARKERS:
-            height, width, n_samples = struct.unpack_from(">HHB", source, place + 5)
-            return height, width, n_samples
-        else:
-            place += 2 + int(struct.unpack_from(">H", source, place + 2)[0])
-    raise ValueError("its JPEG has no frame")
-
-
-def _shape_of_jpeg_2000(source: bytes) -> tuple[int, int, int]:
-    place = source.find(_SIZE_OF_JPEG_2000)
-    if place < 0:
-        raise ValueError("its JPEG 2000 has no size")
-    width, height, left, top = struct.unpack_from(">4I", source, place + 8)
-    (n_samples,) = struct.unpack_from(">H", source, place + 40)
-    return height - top, width - left, n_samples

@@ -1,0 +1,103 @@
+"""Image files of codecs that Pillow lacks, by imagecodecs: JPEG 2000, JPEG-LS, lossless JPEG.
+
+Pillow reads JPEG 2000 too, but only 8 bits of color.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from search.data.codestream_shapes import (
+    Shape,
+    is_lossless_jpeg,
+    shape_of_jpeg,
+    shape_of_jpeg_2000,
+)
+from search.data.decode import DECODE_ERRORS
+from search.data.image_limits import MAX_DEEP_PIXELS, check_file, check_size, too_large
+from search.data.names import extension_of
+from search.data.source_api import Decoded
+from search.errors import DataError
+
+JPEG_2000 = frozenset({".jp2", ".j2k", ".j2c", ".jpx", ".jpf"})
+JPEG_LS = frozenset({".jls"})
+LOSSLESS_JPEG = frozenset({".ljpg", ".ljpeg"})
+EXTENSIONS = JPEG_2000 | JPEG_LS | LOSSLESS_JPEG
+CODEC_ERRORS = (*DECODE_ERRORS, RuntimeError)
+"""What imagecodecs raises on damaged files."""
+MAX_SAMPLES = 4
+_WITH_ALPHA = (2, 4)
+_HEADER_BYTES = 2**16
+_PALETTE, _CODESTREAM = b"pclr", b"\xff\x4f\xff\x51"
+_END_OF_JPEG = b"\xff\xd9"
+
+
+def decode_codec(path: str) -> Decoded:
+    """Read a file of one of these codecs, grey or color; transparent parts become black.
+
+    Raises:
+        DataError: If it is too large to be decoded safely, or imagecodecs is not installed.
+        Exception: One of `CODEC_ERRORS`, if it is damaged or not supported.
+    """
+    with open(path, "rb") as file:  # noqa: PTH123
+        check_file(file, path)
+        source = file.read()
+    extension = extension_of(path)
+    shape = shape_of_jpeg_2000(source) if extension in JPEG_2000 else shape_of_jpeg(source)
+    _check(shape, path)
+    if _PALETTE in source[: source.find(_CODESTREAM)]:
+        raise ValueError("its palette is not supported")
+    pixels = _find_decoder(source, extension, path)(source)
+    n_samples = pixels.shape[2] if pixels.ndim == 3 else 1
+    if (*pixels.shape[:2], n_samples) != shape[:3]:
+        raise ValueError(f"its pixels have the shape {pixels.shape}")
+    if n_samples in _WITH_ALPHA:
+        return _on_black(pixels)
+    return Decoded(pixels.reshape(shape[: 2 if n_samples == 1 else 3]))
+
+
+def is_lossless(path: str) -> bool:
+    """Whether a file with the name of a JPEG is a lossless one."""
+    if extension_of(path) not in {".jpg", ".jpeg"}:
+        return False
+    with open(path, "rb") as file:  # noqa: PTH123
+        return is_lossless_jpeg(file.read(_HEADER_BYTES))
+
+
+def _check(shape: Shape, path: str) -> None:
+    check_size(shape.width, shape.height, path)
+    if shape.n_samples > MAX_SAMPLES:
+        raise ValueError(f"it has {shape.n_samples} channels")
+    takes_more = shape.n_samples in _WITH_ALPHA or (shape.n_samples > 1 and shape.n_bits > 8)
+    if takes_more and shape.width * shape.height > MAX_DEEP_PIXELS:
+        size = f"{shape.width:,} × {shape.height:,} of deep color or with alpha"
+        raise too_large(size, path, MAX_DEEP_PIXELS)
+
+
+def _find_decoder(source: bytes, extension: str, path: str) -> Callable[[bytes], NDArray[Any]]:
+    try:
+        import imagecodecs
+    except ImportError:
+        raise DataError(
+            f"Reading {path} needs imagecodecs: pip install 'convsearch[dicom]'"
+        ) from None
+    decoder: Callable[[bytes], NDArray[Any]]
+    if extension in JPEG_2000:
+        decoder = imagecodecs.jpeg2k_decode
+    elif extension in JPEG_LS:
+        if not source.rstrip(b"\0").endswith(_END_OF_JPEG):  # CharLS looks for it for ten seconds.
+            raise ValueError("its JPEG-LS is truncated")
+        decoder = imagecodecs.jpegls_decode
+    else:
+        decoder = imagecodecs.jpegsof3_decode
+    return decoder
+
+
+def _on_black(pixels: NDArray[Any]) -> Decoded:
+    """Lay pixels whose last channel is alpha on black."""
+    alpha, most = pixels[..., -1:], np.iinfo(pixels.dtype).max
+    laid = np.rint(pixels[..., :-1] * (alpha / most)).astype(pixels.dtype)
+    is_grey = laid.shape[2] == 1
+    return Decoded(laid[..., 0] if is_grey else laid, is_transparent=bool((alpha < most).any()))
