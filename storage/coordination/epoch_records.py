@@ -1,10 +1,11 @@
 """Learning curves: a row for each epoch, written by the worker that holds the trial's lease."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import Any
 
 import sqlalchemy as sa
 
+from storage.coordination.epoch_row import EpochRow
 from storage.coordination.leases import Lease, check_held, update_held
 from storage.coordination.pending_writes import PendingWrites, transaction_with
 from storage.database.retry import with_retry
@@ -13,25 +14,6 @@ from storage.optuna_schema.writes import insert_missing
 from storage.tables import epochs, leases
 
 CURVE_COLUMNS = tuple(column for column in epochs.c if column.name != "trial_id")
-
-
-@dataclass(frozen=True, slots=True)
-class EpochRow:
-    """Results of one epoch of training.
-
-    `epoch` counts from 1 through all phases; `seconds` is wall time, validation included;
-    `memory_mb` is the trainer's resident memory at the end; `phase` is 2 for fine-tuning, else 1.
-    """
-
-    epoch: int
-    train_loss: float
-    train_accuracy: float
-    val_loss: float
-    val_accuracy: float
-    learning_rate: float
-    seconds: float
-    memory_mb: float
-    phase: int = 1
 
 
 @with_retry

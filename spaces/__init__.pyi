@@ -1,0 +1,16 @@
+from .config import Config as Config
+from .cost.cost_layers import DrawnLayer as DrawnLayer
+from .cost.estimate import Cost as Cost
+from .cost.estimate import draw_network as draw_network
+from .cost.estimate import predict_cost as predict_cost
+from .cost.limits import Limits as Limits
+from .errors import SpaceError as SpaceError
+from .families import Family as Family
+from .families import family_names as family_names
+from .families import find_family as find_family
+from .families import register_family as register_family
+from .search_space import SearchSpace as SearchSpace
+from .user_families import FamilyModule as FamilyModule
+from .user_families import choose_families as choose_families
+from .user_families import locate_module as locate_module
+from .user_families import module_of as module_of
