@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import BinaryIO
 
 from search.errors import DataError
+from storage.atomic_files import atomic_write, remove_stale_partials
+from storage.file_rights import READ_WRITE, make_folder, make_top_folder, rights_of
 
 CACHE_VARIABLE = "CONVSEARCH_CACHE"
 LOCK_WAIT_S = 1.0
@@ -39,8 +41,6 @@ def make_cache_folder(folder: Path) -> None:
     Raises:
         OSError: If it cannot be made.
     """
-    from storage.file_rights import make_folder, make_top_folder  # Loads SQLAlchemy.
-
     cache = default_cache_dir()
     make_top_folder(cache if folder.is_relative_to(cache) else folder)
     make_folder(folder)
@@ -56,8 +56,6 @@ def write_cache_file(path: Path, write: Callable[[BinaryIO], object]) -> None:
     Raises:
         DataError: If the folder cannot be created or written to.
     """
-    from storage.atomic_files import atomic_write, remove_stale_partials  # Loads SQLAlchemy.
-
     try:
         make_cache_folder(path.parent)
         with atomic_write(path) as partial:
@@ -84,8 +82,6 @@ def cache_lock(path: Path, on_wait: Callable[[], None] = lambda: None) -> Iterat
         DataError: If the folder cannot be created or written to.
     """
     import fasteners
-
-    from storage.file_rights import READ_WRITE, rights_of  # Loads SQLAlchemy.
 
     lock = fasteners.InterProcessLock(path)
     try:

@@ -13,6 +13,7 @@ from search.data.source_api import Progress
 from search.errors import DataError, FetchError
 from spaces.downloads import Download, check_url, download, has_hash
 from spaces.errors import DownloadError
+from storage.file_rights import READ_WRITE, rights_of
 
 MIRROR_VARIABLE = "CONVSEARCH_SETS_URL"
 SLACK_BYTES = 16 * 2**20
@@ -119,8 +120,6 @@ def fetch_set(
 
 
 def _download(wanted: Download) -> bool:
-    from storage.file_rights import READ_WRITE, rights_of  # Loads SQLAlchemy.
-
     folder = wanted.path.parent
     make_cache_folder(folder)
     return download(replace(wanted, rights=READ_WRITE & rights_of(folder)))
