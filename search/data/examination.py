@@ -16,7 +16,7 @@ from search.data.preparation import choose_rule, prepared_path
 from search.data.selection import Inspector, Selection, select
 from search.data.settings import DataSettings
 from search.data.source_api import ImageInfo, Progress, Source
-from search.data.summary import SourceSummary, summarize
+from search.data.summary import SourceSummary, describe_images, summarize
 from search.errors import DataError
 
 if TYPE_CHECKING:
@@ -108,7 +108,8 @@ def _examine(source: Source, settings: DataSettings, progress: Progress | None) 
     infos = reader.inspect(range(n_images))
     selection, refusal = _select(source, settings, lambda indices: [infos[i] for i in indices])
     rule, twins = choose_rule(reader, selection), _find_twins(source, reader.infos, selection)
-    summary = summarize(source, settings, infos, selection, rule=rule, twins=twins)
+    notes = describe_images(source, settings, selection, rule)
+    summary = summarize(source, settings, infos, selection, rule=rule, twins=twins, notes=notes)
     summary = replace(summary, warnings=(*summary.warnings, *refusal))
     return ExaminedSource(source, settings, reader, selection, rule, twins, summary)
 

@@ -6,18 +6,20 @@ Those of one file are a group.
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from search.data.decode import EXTENSIONS as PICTURES
+from search.data.names import extension_of
 from search.data.parallel import map_each
 from search.data.read_image import (
+    TIFF,
     Frame,
     count_frames,
     count_pages,
-    has_pages,
     is_dicom,
-    is_volume,
     may_be_dicom,
 )
 from search.data.settings import ALL_PAGES, FIRST_PAGE, DataSettings, no_meaning
 from search.data.source_api import Progress
+from search.data.volumes.volume import EXTENSIONS as VOLUMES
 from search.errors import DataError
 from spaces.wording import plural
 
@@ -52,8 +54,9 @@ def find_images_in_files(
         DataError: If no volume has the slices that are wanted, or settings are of files that are
             not there.
     """
-    volumes = [i for i, path in enumerate(paths) if is_volume(path)]
-    tiffs = [i for i, path in enumerate(paths) if has_pages(path)]
+    extensions = [extension_of(path) for path in paths]
+    volumes = [i for i, extension in enumerate(extensions) if extension in VOLUMES]
+    tiffs = [i for i, extension in enumerate(extensions) if extension in TIFF]
     for there, what, keys in (
         (volumes, "NIfTI files or MetaImages", ("slices", "volume")),
         (tiffs, "TIFF files", ("pages",)),
@@ -75,7 +78,8 @@ def find_images_in_files(
             found[position].append(ImageInFile(position, it.slice, it.group))
     if tiffs and settings.pages != FIRST_PAGE:
         found |= _find_pages(paths, tiffs, settings, notes)
-    found |= _find_frames(paths)
+    unknown = [i for i, extension in enumerate(extensions) if extension not in PICTURES]
+    found |= _find_frames(paths, unknown)
     images = [image for i in range(len(paths)) for image in found[i]]
     if tiffs and paths and not images:
         raise DataError(f"No file has a page {settings.pages} (--pages).")
@@ -84,9 +88,9 @@ def find_images_in_files(
     return images
 
 
-def _find_frames(paths: Sequence[str]) -> dict[int, list[ImageInFile]]:
+def _find_frames(paths: Sequence[str], unknown: Sequence[int]) -> dict[int, list[ImageInFile]]:
     """Return the frames of each DICOM file that has several."""
-    files = [i for i, path in enumerate(paths) if may_be_dicom(path) and is_dicom(path)]
+    files = [i for i in unknown if may_be_dicom(paths[i]) and is_dicom(paths[i])]
     counts = map_each(count_frames, [paths[i] for i in files])
     return {
         i: [ImageInFile(i, number, f"file #{i + 1}") for number in range(n_frames)]

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from search.errors import DataError
+from search.machine.cores import n_cores
 
 SIDE = 16
 """Of a thumbnail: with 32, half of the rescaled copies correlate less than neighboring slices."""
@@ -101,8 +102,8 @@ def _neighbors(means: Floats) -> Iterator[NDArray[np.int64]]:
     _, axes = np.linalg.eigh(centered.T @ centered)
     points = centered @ axes[:, -N_DIMENSIONS:]
     radius = float(np.sqrt(2 * (1 - LIKELY)))
-    tree = cKDTree(points)
-    sizes = np.cumsum(tree.query_ball_point(points, radius, return_length=True))
+    tree, workers = cKDTree(points), n_cores()
+    sizes = np.cumsum(tree.query_ball_point(points, radius, return_length=True, workers=workers))
     if sizes[-1] > MAX_PAIRS:
         raise DataError(
             f"The images are too much alike to look for near duplicates: {sizes[-1]:,} pairs."
@@ -111,7 +112,7 @@ def _neighbors(means: Floats) -> Iterator[NDArray[np.int64]]:
     while start < len(points):
         before = sizes[start - 1] if start else 0
         end = max(start + 1, int(np.searchsorted(sizes, before + PAIRS_AT_ONCE)))
-        rows = tree.query_ball_point(points[start:end], radius)
+        rows = tree.query_ball_point(points[start:end], radius, workers=workers)
         pairs = [
             (first, second)
             for first, others in enumerate(rows, start)

@@ -41,12 +41,21 @@ def inspect_pixels(pixels: NDArray[Any]) -> ImageInfo:
         width,
         height,
         has_color(pixels),
-        thumbnail=resize(to_grey(levels), SIDE).tobytes(),
+        thumbnail=_thumbnail(levels),
     )
     if pixels.dtype == np.uint8:
         return info
     low, high = float(pixels.min()), float(pixels.max())
     return info._replace(pixel_type=pixels.dtype.name, low=low, high=high)
+
+
+def _thumbnail(levels: NDArray[np.uint8]) -> bytes:
+    """Return the bytes of `resize(to_grey(levels), SIDE)`, without an array in between."""
+    grey = to_grey(levels)
+    if grey.shape == (SIDE, SIDE):
+        return grey.tobytes()
+    image = Image.fromarray(np.ascontiguousarray(grey))
+    return image.resize((SIDE, SIDE), Image.Resampling.BILINEAR).tobytes()
 
 
 def _stretch_if_dark(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:

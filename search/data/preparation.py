@@ -24,11 +24,10 @@ from search.data.prepared_file import (
 from search.data.quotas import class_quotas
 from search.data.selection import Selection, n_channels, select
 from search.data.settings import DataSettings
-from search.data.shortcuts import describe_shortcuts, intensity_baseline
+from search.data.shortcuts import intensity_baseline
 from search.data.source_api import SPLITS, Progress, Source, UnreadableImage
 from search.data.statistics import channel_statistics
-from search.data.summary import SourceSummary, summarize
-from search.data.unusual_images import describe_unusual_images
+from search.data.summary import describe_images, summarize
 from search.errors import DataError
 
 if TYPE_CHECKING:
@@ -66,10 +65,22 @@ def prepare(
     reader = ImageReader(source, settings, progress, n_expected=n_images, cache_dir=cache_dir)
     selection = select(source, settings, reader.inspect)
     rule = choose_rule(reader, selection)
-    splits, metadata = _assemble(source, settings, reader, selection, rule)
+    notes = describe_images(source, settings, selection, rule)
+    splits = _assemble(source, settings, reader, selection, rule)
+    metadata = _describe(source, settings, selection, splits) | {
+        "pixel_range": rule.pixel_range,
+        "resize": rule.fit,
+        "warnings": [*source.warnings, *notes, *selection.leak_warnings],
+    }
     write_cache_file(path, lambda file: write_prepared(file, splits, metadata))
     if selection.n_drawn == len(source.items):  # What `data inspect` shows is known already.
-        summary = _summarize(source, settings, reader, selection, rule)
+        infos = [
+            reader.infos.get(i) or UnreadableImage(selection.broken[item.name])
+            for i, item in enumerate(source.items)
+        ]
+        summary = summarize(
+            source, settings, infos, selection, rule=rule, twins=selection.twins, notes=notes
+        )
         keep_summary(summary_path(path), source, summary)
     logger.info("prepared %s as %s", settings.source, path)
     return PreparedSet.open(path)
@@ -140,28 +151,13 @@ def _open_cached(path: Path) -> PreparedSet | None:
     return found
 
 
-def _summarize(
-    source: Source,
-    settings: DataSettings,
-    reader: "ImageReader",
-    selection: Selection,
-    rule: "PixelRule",
-) -> SourceSummary:
-    """Summarize a source whose images were all read for a selection."""
-    infos = [
-        reader.infos.get(i) or UnreadableImage(selection.broken[item.name])
-        for i, item in enumerate(source.items)
-    ]
-    return summarize(source, settings, infos, selection, rule=rule, twins=selection.twins)
-
-
 def _assemble(
     source: Source,
     settings: DataSettings,
     reader: "ImageReader",
     selection: Selection,
     rule: "PixelRule",
-) -> tuple[dict[str, Split], dict[str, Any]]:
+) -> dict[str, Split]:
     channels = n_channels(settings, selection)
     numbers = {group: n for n, group in enumerate(sorted({it.group for it in source.items}))}
     splits = {}
@@ -171,12 +167,21 @@ def _assemble(
         images = reader.images(indices, channels, rule)
         weights = _weights(source, indices) if name == "train" else None
         splits[name] = Split(images, labels, _groups(source, indices, numbers), weights)
-    with ThreadPoolExecutor(1) as pool:  # Hashing and summing both release the GIL.
+    return splits
+
+
+def _describe(
+    source: Source,
+    settings: DataSettings,
+    selection: Selection,
+    splits: Mapping[str, Split],
+) -> dict[str, Any]:
+    """Return the metadata of a prepared set."""
+    with ThreadPoolExecutor(2) as pool:  # Hashing, sorting and summing release the GIL.
         hashed = pool.submit(fingerprint, source.classes, splits)
+        baseline = pool.submit(intensity_baseline, splits["train"], splits["val"])
         mean, std = channel_statistics(splits["train"].images)
-    unusual = describe_unusual_images(source, settings, selection, rule)
-    shortcuts = describe_shortcuts(source, selection)
-    metadata = {
+    return {
         "format_version": FORMAT_VERSION,
         "fingerprint": hashed.result(),
         "classes": list(source.classes),
@@ -189,11 +194,7 @@ def _assemble(
         "duplicates": selection.duplicates,
         "conflicts": selection.conflicts,
         "n_leaks": selection.n_leaks,
-        "baseline": round(intensity_baseline(splits["train"], splits["val"]), 6),
-        "warnings": [*source.warnings, *unusual, *shortcuts, *selection.leak_warnings],
-        "pixel_range": rule.pixel_range,
-        "resize": rule.fit,
-        "n_groups": len(numbers.keys() - {""}),
+        "baseline": round(baseline.result(), 6),
+        "n_groups": len({item.group for item in source.items} - {""}),
         "own_splits": sorted({item.split for item in source.items} - {""}),
     }
-    return splits, metadata

@@ -25,11 +25,13 @@ from spaces.wording import shorten
 
 FORMAT_VERSION = 1
 MAX_HEADER_BYTES = 16 * 2**20
-_DTYPES: dict[str, np.dtype[Any]] = {
-    "I64": np.dtype("<i8"),
-    "F32": np.dtype("<f4"),
-    "U8": np.dtype("u1"),
+_DTYPES: dict[str, tuple[str, np.dtype[Any]]] = {
+    "labels": ("I64", np.dtype("<i8")),
+    "groups": ("I64", np.dtype("<i8")),
+    "weights": ("F32", np.dtype("<f4")),
+    "images": ("U8", np.dtype("u1")),
 }
+"""Types of tensors by what they hold, as safetensors and numpy call them."""
 _METADATA_KEY = "convsearch"
 Labels = NDArray[np.int64]
 Weights = NDArray[np.float32]
@@ -172,11 +174,10 @@ def write_prepared(
 
 def _header(arrays: Mapping[str, NDArray[Any]], metadata: Mapping[str, Any]) -> bytes:
     header: dict[str, Any] = {"__metadata__": {_METADATA_KEY: json.dumps(metadata)}}
-    names = {dtype: name for name, dtype in _DTYPES.items()}
     begin = 0
     for name, array in arrays.items():
         header[name] = {
-            "dtype": names[array.dtype],
+            "dtype": _dtype_of(name)[0],
             "shape": list(array.shape),
             "data_offsets": [begin, begin + array.nbytes],
         }
@@ -200,16 +201,24 @@ def _map_file(path: Path) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
         start = 8 + length
         if start + max(entry["data_offsets"][1] for entry in header.values()) != size:
             raise ValueError("its size is not what its header says")
-        return {name: _map_tensor(file, start, header[name]) for name in header}, metadata
+        tensors = {name: _map_tensor(file, start, name, it) for name, it in header.items()}
+        return tensors, metadata
 
 
-def _map_tensor(file: BinaryIO, start: int, entry: Mapping[str, Any]) -> NDArray[Any]:
+def _dtype_of(name: str) -> tuple[str, np.dtype[Any]]:
+    """Return the type of a tensor, such as `train_images`."""
+    return _DTYPES[name.partition("_")[2]]
+
+
+def _map_tensor(file: BinaryIO, start: int, name: str, entry: Mapping[str, Any]) -> NDArray[Any]:
     """Map an array of an open file, not of a path.
 
     The mapping duplicates the descriptor, which keeps the lock until the last array is freed.
     """
     begin, end = entry["data_offsets"]
-    shape, dtype = tuple(entry["shape"]), _DTYPES[entry["dtype"]]
+    shape, (stored, dtype) = tuple(entry["shape"]), _dtype_of(name)
+    if entry["dtype"] != stored:
+        raise ValueError(f"{name} of the type {entry['dtype']}")
     n_values = 1
     for side in shape:
         if not isinstance(side, int) or side < 1:

@@ -69,16 +69,22 @@ class _Reader(NamedTuple):
     describe: Callable[[BaseException], str]
 
 
+_PICTURES = _Reader(decode, DECODE_ERRORS, describe_decode_error)
+
+
 def _reader_of(path: str) -> _Reader:
-    if is_volume(path):
+    extension = extension_of(path)
+    if extension in PICTURES:
+        return _PICTURES
+    if extension in VOLUMES:
         return _Reader(_read_volume, VOLUME_ERRORS, describe_volume_error)
     if is_dicom(path):
         from search.data.dicom.pixels import decode_dicom
 
         return _Reader(decode_dicom, dicom_errors(path), describe_error)
-    if extension_of(path) in CODECS:
+    if extension in CODECS:
         return _Reader(lambda it, _: decode_codec(it), CODEC_ERRORS, describe_decode_error)
-    return _Reader(decode, DECODE_ERRORS, describe_decode_error)
+    return _PICTURES
 
 
 def _read_volume(path: str, frame: Frame) -> Decoded:

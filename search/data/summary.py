@@ -98,8 +98,12 @@ def summarize(
     *,
     rule: "PixelRule",
     twins: Sequence[Twins],
+    notes: Sequence[str],
 ) -> SourceSummary:
-    """Summarize a source whose images were all described, in the order of its items."""
+    """Summarize a source whose images were all described, in the order of its items.
+
+    `notes` are those of `describe_images`.
+    """
     readable = {i: info for i, info in enumerate(infos) if isinstance(info, ImageInfo)}
     duplicate_groups = group_duplicates(readable, readable)
     conflicts = [
@@ -143,16 +147,24 @@ def summarize(
         warnings=(),
     )
     grouped = [_describe_proposal(proposal)] if can_have_groups else []
-    unusual = describe_unusual_images(source, settings, selection, rule)
     found = (
         *source.warnings,
         *grouped,
-        *unusual,
-        *describe_shortcuts(source, selection),
+        *notes,
         *_warnings(summary),
         *selection.leak_warnings,
     )
     return replace(summary, warnings=found)
+
+
+def describe_images(
+    source: Source, settings: DataSettings, selection: Selection, rule: "PixelRule"
+) -> list[str]:
+    """Return notes on the images that are used: what is unusual, and what tells their classes."""
+    return [
+        *describe_unusual_images(source, settings, selection, rule),
+        *describe_shortcuts(source, selection),
+    ]
 
 
 def _counts(source: Source, indices: Iterable[int]) -> dict[str, dict[str, int]]:

@@ -206,7 +206,7 @@ def _images_in(path: Path, facts: ModelFacts) -> Iterator[FoundImage]:
 
 def _without_masks(files: Sequence[Path]) -> list[Path]:
     """Leave out the masks that lie beside images, which training leaves out too."""
-    kept, _ = drop_masks([ImageFile((it.name,), 0, 0) for it in files])
+    kept, _ = drop_masks([ImageFile((it.name,), 0, 0, extension_of(it.name)) for it in files])
     names = {it.name for it in kept}
     return [it for it in files if it.name in names]
 

@@ -9,7 +9,7 @@ import pytest
 from search.data import DataSettings
 from search.data.layout import Layout, read_layout
 from search.data.listing import ImageFile
-from search.data.names import split_of
+from search.data.names import extension_of, split_of
 from search.data.open_source import open_source
 from search.errors import DataError
 
@@ -21,7 +21,10 @@ def layout_of(
 ) -> Layout:
     """Read a layout: `{"train/cat/*.png": 4}` has four files, and `others` are single files."""
     names = [name.replace("*", f"{i:03}") for name, n in counts.items() for i in range(n)]
-    files = [ImageFile(tuple(name.split("/")), 10, 0) for name in sorted([*names, *others])]
+    files = [
+        ImageFile(tuple(name.split("/")), 10, 0, extension_of(name))
+        for name in sorted([*names, *others])
+    ]
     return read_layout(ROOT, files, classes, label_from)
 
 

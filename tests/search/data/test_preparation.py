@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from search.data import DataSettings, PreparedSet, prepare
+from search.data.kept_summary import summary_path
 from search.errors import DataError
 from tests.tools.marks import needs_open_checkout
 
@@ -74,7 +75,7 @@ def test_prepared_set_is_found_again_without_decoding(
     _forbid_decoding(monkeypatch)
     again = prepare(_settings(source), cache_dir)
     assert again.path == first.path
-    assert list(cache_dir.iterdir()) == [first.path]
+    assert set(cache_dir.iterdir()) == {first.path, summary_path(first.path)}
 
 
 def _rewrite(source: Path) -> None:
@@ -215,7 +216,7 @@ def test_two_processes_may_prepare_at_once(source: Path, cache_dir: Path) -> Non
     assert [process.returncode for process in processes] == [0, 0]
     prepared = prepare(_settings(source), cache_dir)
     assert fingerprints == {prepared.fingerprint}
-    assert list(cache_dir.iterdir()) == [prepared.path]
+    assert set(cache_dir.iterdir()) == {prepared.path, summary_path(prepared.path)}
 
 
 def test_process_killed_half_way_leaves_no_usable_set(
@@ -232,7 +233,7 @@ def test_process_killed_half_way_leaves_no_usable_set(
     monkeypatch.setattr("storage.atomic_files.STALE_PARTIAL_S", -1.0)
     prepared = prepare(_settings(source), cache_dir)
     assert not leftover.exists()
-    assert list(cache_dir.iterdir()) == [prepared.path]
+    assert set(cache_dir.iterdir()) == {prepared.path, summary_path(prepared.path)}
     PreparedSet.open(prepared.path).verify()
 
 
