@@ -194,7 +194,9 @@ def _missing_class_message(
         return (
             f"Class {name!r} has no image for the split {split!r}{left_out}: its {n_listed} images"
             f" are of {plural(n_groups, 'group')}, which stay whole: those of a patient, and near"
-            " duplicates. Add images of others, or remove the class."
+            " duplicates. Add images of others, remove the class, or choose other groups:"
+            " --group-from finds them in names, --group-column in a table, --group-tag in DICOM"
+            " files." + "".join(f"\nNote: {note}" for note in source.warnings)
         )
     if has_own:
         return (
