@@ -4,8 +4,9 @@ A trial is copied if the new space contains its config and its value stays compa
 images, weights and training settings. Otherwise, only the best configs are tried again first.
 """
 
+from collections import Counter
 from collections.abc import Callable, Container, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import optuna
@@ -65,6 +66,8 @@ class TrialCopier:
     progress: Progress | None
     n_copied: int = 0
     n_queued: int = 0
+    skipped: Counter[str] = field(default_factory=Counter)
+    """Numbers of trials neither copied nor tried again, by the reason."""
 
     def choose_initial_trials(self, new_study: NewStudy) -> InitialTrials:
         """Copy the comparable trials, and return the configs to try first."""
@@ -76,36 +79,38 @@ class TrialCopier:
         others = [it.row for it in found if it.row.number not in copied and it.is_complete]
         first, _ = select_best_fitting(self.prior, new_study.space, others, N_INITIAL_CONFIGS)
         self.n_copied, self.n_queued = len(comparable), len(first)
+        self.skipped["of other images or training settings"] += (
+            len(found) - len(copied) - len(first)
+        )
         known = {it.mapped.config.family for it in comparable}
         queue = [it for it in known_good(new_study) if _family_of(new_study, it) not in known]
         return InitialTrials(drop_duplicates(new_study.space, [*first, *queue]))
-
-    @property
-    def n_skipped(self) -> int:
-        """Number of trials neither copied nor tried again."""
-        return len(self.prior.instructive) - self.n_copied - self.n_queued
 
     def _map_all(self, new_study: NewStudy) -> list[_MappedTrial]:
         """Return the trials that the new space contains, in copying order."""
         rows, found = self.prior.instructive, []
         for n_done, row in enumerate(rows, start=1):
             mapped = self._map(new_study, row)
-            found += [] if mapped is None else [mapped]
+            if isinstance(mapped, str):
+                self.skipped[mapped] += 1
+            else:
+                found.append(mapped)
             self._report(n_done, len(rows), "trials fitted")
         return found
 
-    def _map(self, new_study: NewStudy, row: TrialRow) -> _MappedTrial | None:
+    def _map(self, new_study: NewStudy, row: TrialRow) -> _MappedTrial | str:
+        """Return a trial if the new study may have it, else why not."""
         config = row.attributes.get("config", {})
         mapped = map_config(new_study.space, self.prior.params_of(row), config)
         if mapped is None or row.outcome is None:
-            return None
+            return "not in its space"
         found = _MappedTrial(row, row.outcome, mapped)
         data, limits = new_study.data[found.image_set], new_study.settings.limits[found.image_set]
         try:
             cost = predict_cost(mapped.config, data.image_shape, data.n_classes)
         except SpaceError:
-            return None
-        return found if limits.excess(cost) is None else None
+            return "of networks that its images do not fit"
+        return found if limits.excess(cost) is None else "above its limits"
 
     def _copy(self, new_study: NewStudy, found: Sequence[_MappedTrial]) -> None:
         store, name = new_study.store, new_study.plan.name

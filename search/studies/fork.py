@@ -1,5 +1,6 @@
 """Forks: new studies with changed settings that reuse the trials of an older one."""
 
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
@@ -30,13 +31,21 @@ FORKED_FROM = "forked_from"
 
 @dataclass(frozen=True, slots=True)
 class Fork:
-    """A forked study, with the numbers of trials copied, tried again first and skipped."""
+    """A forked study, with the numbers of trials copied, and of configs tried again first.
+
+    `skipped` are the numbers of the other trials, by the reason in words.
+    """
 
     submission: Submission
     n_copied: int
     n_queued: int
-    n_skipped: int
+    skipped: Mapping[str, int]
     counts_taken: bool
+
+    @property
+    def n_skipped(self) -> int:
+        """Number of trials neither copied nor tried again."""
+        return sum(self.skipped.values())
 
     def to_json(self) -> dict[str, Any]:
         """Return the document of `study fork --json`."""
@@ -46,6 +55,7 @@ class Fork:
             "taken": self.n_copied,
             "tried_first": self.n_queued,
             "left": self.n_skipped,
+            "left_because": dict(self.skipped),
             "budget": {"trials": record.n_trials, "timeout_s": record.timeout_s},
         }
 
@@ -81,7 +91,8 @@ def fork(
     )
     study = load_optuna_study(submission.store, plan.name)
     study.set_user_attr(FORKED_FROM, {"study": old, "is_whole": True})
-    return Fork(submission, copier.n_copied, copier.n_queued, copier.n_skipped, count_taken)
+    skipped = {reason: n for reason, n in copier.skipped.items() if n}
+    return Fork(submission, copier.n_copied, copier.n_queued, skipped, count_taken)
 
 
 def _create_study(new_study: NewStudy, old: str) -> optuna.Study:

@@ -109,11 +109,12 @@ def _limits(limits: Limits) -> str:
 def show_fork(console: Console, old: str, forked: Fork, store_url: str | None) -> None:
     """Show what a fork copied and the command that runs it."""
     record = forked.submission.record
+    reasons = ", ".join(f"{n:,} {reason}" for reason, n in forked.skipped.items())
     print_line(
         console,
         f"{record.name}: {plural(forked.n_copied, 'trial')} of {old} copied, "
         f"{plural(forked.n_queued, 'config')} tried again first, "
-        f"{forked.n_skipped:,} not copied.",
+        f"{forked.n_skipped:,} not copied{f' ({reasons})' if reasons else ''}.",
     )
     if forked.n_copied == 0 and forked.n_queued:
         print_line(
