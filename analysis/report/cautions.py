@@ -108,6 +108,8 @@ def data_cautions(data: DataFacts) -> Iterator[Caution]:
     n = sum(data.counts["val"].values())
     if n < FEW_IMAGES:
         yield Caution("small_validation", {"n": n, "step": round(1 / n, 4)})
+    if data.has_weights:
+        yield Caution("weighted")
     if data.n_duplicates:
         yield Caution("duplicates", {"n": data.n_duplicates})
 

@@ -63,6 +63,8 @@ class DataFacts:
     """False if an older convsearch prepared the images and did not record who split them."""
     n_leaks: int = 0
     """Pairs of near duplicates in different splits, which the study allowed."""
+    has_weights: bool = False
+    """Whether training images have different weights in the loss."""
     baseline: float | None = None
     """Validation accuracy that intensity statistics alone reach; None if unknown."""
     names_left_out: tuple[str, ...] = ()

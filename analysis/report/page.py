@@ -15,7 +15,7 @@ from analysis.results.classification_metrics import OVERALL_SCORES
 N_TOP = 10
 """Number of trials of the ranking that are shown."""
 CAUTIONS_BY_SECTION: Mapping[str, tuple[str, ...]] = {
-    "data": ("leaks", "unbalanced", "duplicates", "small_validation"),
+    "data": ("leaks", "unbalanced", "weighted", "duplicates", "small_validation"),
     "search": ("partial", "partial_time", "few_trials"),
     "result": ("baseline", "no_weights", "no_model"),
     "sure": (

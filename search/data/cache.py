@@ -28,7 +28,7 @@ def default_cache_dir() -> Path:
 
 
 def is_cached(path: Path) -> bool:
-    """Whether a prepared set exists; `DataError` if its folder cannot be read."""
+    """Whether a file of the cache exists; `DataError` if its folder cannot be read."""
     try:
         return path.exists()
     except OSError as error:

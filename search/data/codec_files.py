@@ -27,11 +27,13 @@ LOSSLESS_JPEG = frozenset({".ljpg", ".ljpeg"})
 EXTENSIONS = JPEG_2000 | JPEG_LS | LOSSLESS_JPEG
 CODEC_ERRORS = (*DECODE_ERRORS, RuntimeError)
 """What imagecodecs raises on damaged files."""
-MAX_SAMPLES = 4
 _WITH_ALPHA = (2, 4)
-_HEADER_BYTES = 2**16
-_PALETTE, _CODESTREAM = b"pclr", b"\xff\x4f\xff\x51"
-_END_OF_JPEG = b"\xff\xd9"
+_HEADER_BYTES = 2**20
+"""Of a JPEG, before its frame: color profiles and such."""
+_CODESTREAM = b"\xff\x4f\xff\x51"
+_PALETTE, _CHANNELS = b"pclr", b"cdef"
+"""Boxes of a JPEG 2000 file; the second one says which channel is alpha."""
+_END_OF_JPEG, _END_BYTES = b"\xff\xd9", 64
 
 
 def decode_codec(path: str) -> Decoded:
@@ -46,34 +48,44 @@ def decode_codec(path: str) -> Decoded:
         source = file.read()
     extension = extension_of(path)
     shape = shape_of_jpeg_2000(source) if extension in JPEG_2000 else shape_of_jpeg(source)
-    _check(shape, path)
-    if _PALETTE in source[: source.find(_CODESTREAM)]:
-        raise ValueError("its palette is not supported")
+    _check_size(shape, path)
+    _check_channels(shape, source, is_jpeg_2000=extension in JPEG_2000)
     pixels = _find_decoder(source, extension, path)(source)
     n_samples = pixels.shape[2] if pixels.ndim == 3 else 1
     if (*pixels.shape[:2], n_samples) != shape[:3]:
         raise ValueError(f"its pixels have the shape {pixels.shape}")
     if n_samples in _WITH_ALPHA:
-        return _on_black(pixels)
+        return _on_black(pixels, 2**shape.n_bits - 1)
     return Decoded(pixels.reshape(shape[: 2 if n_samples == 1 else 3]))
 
 
 def is_lossless(path: str) -> bool:
-    """Whether a file with the name of a JPEG is a lossless one."""
+    """Whether a file with the name of a JPEG can be read and is a lossless one."""
     if extension_of(path) not in {".jpg", ".jpeg"}:
         return False
-    with open(path, "rb") as file:  # noqa: PTH123
-        return is_lossless_jpeg(file.read(_HEADER_BYTES))
+    try:
+        with open(path, "rb") as file:  # noqa: PTH123
+            return is_lossless_jpeg(file.read(_HEADER_BYTES))
+    except OSError:
+        return False
 
 
-def _check(shape: Shape, path: str) -> None:
+def _check_size(shape: Shape, path: str) -> None:
     check_size(shape.width, shape.height, path)
-    if shape.n_samples > MAX_SAMPLES:
-        raise ValueError(f"it has {shape.n_samples} channels")
     takes_more = shape.n_samples in _WITH_ALPHA or (shape.n_samples > 1 and shape.n_bits > 8)
     if takes_more and shape.width * shape.height > MAX_DEEP_PIXELS:
         size = f"{shape.width:,} × {shape.height:,} of deep color or with alpha"
         raise too_large(size, path, MAX_DEEP_PIXELS)
+
+
+def _check_channels(shape: Shape, source: bytes, *, is_jpeg_2000: bool) -> None:
+    """Refuse what is neither grey nor RGB: palettes, CMYK, and channels that nothing explains."""
+    boxes = source[: max(0, source.find(_CODESTREAM))] if is_jpeg_2000 else b""
+    if _PALETTE in boxes:
+        raise ValueError("its palette is not supported")
+    has_alpha = shape.n_samples in _WITH_ALPHA and _CHANNELS in boxes and not shape.is_signed
+    if shape.n_samples not in {1, 3} and not has_alpha:
+        raise ValueError(f"its {shape.n_samples} channels are not supported")
 
 
 def _find_decoder(source: bytes, extension: str, path: str) -> Callable[[bytes], NDArray[Any]]:
@@ -87,7 +99,7 @@ def _find_decoder(source: bytes, extension: str, path: str) -> Callable[[bytes],
     if extension in JPEG_2000:
         decoder = imagecodecs.jpeg2k_decode
     elif extension in JPEG_LS:
-        if not source.rstrip(b"\0").endswith(_END_OF_JPEG):  # CharLS looks for it for ten seconds.
+        if _END_OF_JPEG not in source[-_END_BYTES:]:  # CharLS looks for it for ten seconds.
             raise ValueError("its JPEG-LS is truncated")
         decoder = imagecodecs.jpegls_decode
     else:
@@ -95,9 +107,9 @@ def _find_decoder(source: bytes, extension: str, path: str) -> Callable[[bytes],
     return decoder
 
 
-def _on_black(pixels: NDArray[Any]) -> Decoded:
-    """Lay pixels whose last channel is alpha on black."""
-    alpha, most = pixels[..., -1:], np.iinfo(pixels.dtype).max
+def _on_black(pixels: NDArray[Any], most: int) -> Decoded:
+    """Lay pixels whose last channel is alpha, `most` where it is opaque, on black."""
+    alpha = pixels[..., -1:]
     laid = np.rint(pixels[..., :-1] * (alpha / most)).astype(pixels.dtype)
     is_grey = laid.shape[2] == 1
     return Decoded(laid[..., 0] if is_grey else laid, is_transparent=bool((alpha < most).any()))

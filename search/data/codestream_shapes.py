@@ -17,12 +17,13 @@ LOSSLESS = 0xC3
 
 
 class Shape(NamedTuple):
-    """Height and width in pixels, samples of a pixel, and bits of a sample."""
+    """Height and width in pixels, samples of a pixel, bits of a sample, whether it is signed."""
 
     height: int
     width: int
     n_samples: int
     n_bits: int
+    is_signed: bool = False
 
 
 def shape_of_jpeg(source: bytes) -> Shape:
@@ -55,7 +56,8 @@ def shape_of_jpeg_2000(source: bytes) -> Shape:
         raise ValueError("its JPEG 2000 has no size")
     width, height, left, top = struct.unpack_from(">4I", source, place + 8)
     n_samples, precision = struct.unpack_from(">HB", source, place + 40)
-    return Shape(height - top, width - left, n_samples, (precision & _PRECISION) + 1)
+    n_bits, is_signed = (precision & _PRECISION) + 1, precision > _PRECISION
+    return Shape(height - top, width - left, n_samples, n_bits, is_signed)
 
 
 def _find_frame(source: bytes) -> int:

@@ -1,5 +1,6 @@
 """Examination of a source: reading all of its images, as `data inspect` does."""
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -9,15 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from search.data.kept_summary import keep_summary, load_summary, summary_path
-from search.data.leaks import LeakError, twins_among
+from search.data.leaks import LeakError
 from search.data.near_duplicates import Twins
 from search.data.open_source import open_source
 from search.data.preparation import choose_rule, prepared_path
 from search.data.selection import Inspector, Selection, select
 from search.data.settings import DataSettings
 from search.data.source_api import ImageInfo, Progress, Source
-from search.data.summary import SourceSummary, describe_images, summarize
-from search.errors import DataError
+from search.data.summary import SourceSummary, describe_images, find_all_twins, summarize
 
 if TYPE_CHECKING:
     from search.data.image_reader import ImageReader, PixelRule
@@ -74,14 +74,14 @@ def inspect_source(
 ) -> SourceSummary:
     """Read every image of a source and summarize them.
 
-    The summary is kept in `cache_dir`, and read from there while settings and source are the same.
-    Without that folder, nothing is written.
+    The summary is kept in `cache_dir` if that folder is there, and is read from it while settings
+    and source are the same. The folder is not made: that is for commands that say who may read it.
 
     Raises:
         DataError: If the source cannot be used.
     """
     source = open_source(settings, progress)
-    if cache_dir is None:
+    if cache_dir is None or not os.access(cache_dir, os.R_OK | os.X_OK):
         return _examine(source, settings, progress).summary
     path = summary_path(prepared_path(source, settings, cache_dir))
     found = load_summary(path, source)
@@ -107,7 +107,8 @@ def _examine(source: Source, settings: DataSettings, progress: Progress | None) 
     reader = ImageReader(source, settings, progress, n_expected=n_images)
     infos = reader.inspect(range(n_images))
     selection, refusal = _select(source, settings, lambda indices: [infos[i] for i in indices])
-    rule, twins = choose_rule(reader, selection), _find_twins(source, reader.infos, selection)
+    rule = choose_rule(reader, selection)
+    twins = find_all_twins(source, reader.infos, selection)
     notes = describe_images(source, settings, selection, rule)
     summary = summarize(source, settings, infos, selection, rule=rule, twins=twins, notes=notes)
     summary = replace(summary, warnings=(*summary.warnings, *refusal))
@@ -124,15 +125,3 @@ def _select(
         allowed = settings.model_copy(update={"allow_leaks": True})
         advice = str(error).splitlines()[-1]
         return select(source, allowed, inspect), [f"a search would not start: {advice}"]
-
-
-def _find_twins(
-    source: Source, infos: Mapping[int, ImageInfo], selection: Selection
-) -> tuple[Twins, ...]:
-    """Return all pairs of near duplicates; none if the images are too much alike for that."""
-    if selection.n_drawn == len(source.items):
-        return tuple(selection.twins)
-    try:
-        return tuple(twins_among(infos, source.items))
-    except DataError:
-        return ()

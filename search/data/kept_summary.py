@@ -2,19 +2,21 @@
 
 import json
 import logging
-from importlib.metadata import version
+import time
 from pathlib import Path
 from typing import Any
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import TypeAdapter
 
 from search.data.cache import is_cached, write_cache_file
 from search.data.source_api import Source
-from search.data.summary import SourceSummary
+from search.data.summary import SUMMARY_VERSION, SourceSummary
 from search.errors import DataError
 
 MAX_BYTES = 64 * 2**20
 """A larger summary, of very many broken images or near duplicates, is not kept."""
+MAX_AGE_S = 90 * 24 * 3600
+"""Summaries have names of files, and are of sources that change: old ones are removed."""
 
 logger = logging.getLogger(__name__)
 
@@ -26,17 +28,17 @@ def summary_path(prepared: Path) -> Path:
 
 def load_summary(path: Path, source: Source) -> SourceSummary | None:
     """Return the summary that was kept of a source; None if there is none, or it is damaged."""
-    if not is_cached(path):
-        return None
     try:
+        if not is_cached(path):
+            return None
         if path.stat().st_size > MAX_BYTES:
             return None
         document = json.loads(path.read_bytes())
         if document["made_from"] != _origin(source):
             return None
         return TypeAdapter(SourceSummary).validate_python(document["summary"], extra="forbid")
-    except (OSError, ValueError, LookupError, TypeError, RecursionError, ValidationError):
-        logger.warning("%s is damaged, so its source is read again", path)
+    except (DataError, OSError, ValueError, LookupError, TypeError, RecursionError) as error:
+        logger.warning("%s is not used, and its source is read again: %s", path, error)
         return None
 
 
@@ -48,7 +50,10 @@ def keep_summary(path: Path, source: Source, summary: SourceSummary) -> None:
         return
     try:
         write_cache_file(path, lambda file: file.write(content))
-    except DataError as error:
+        for other in path.parent.glob("*.summary.json"):
+            if time.time() - other.stat().st_mtime > MAX_AGE_S:
+                other.unlink(missing_ok=True)
+    except (DataError, OSError) as error:
         logger.warning("the summary is not kept: %s", error)
 
 
@@ -58,7 +63,7 @@ def _origin(source: Source) -> dict[str, Any]:
     Warnings may be of files that are no images, which are not in the identity of a source.
     """
     return {
-        "version": version("convsearch"),
+        "version": SUMMARY_VERSION,
         "warnings": list(source.warnings),
         "guessed": dict(source.guessed),
     }

@@ -89,8 +89,8 @@ class ManifestSource:
         facts = [(item.label, item.split, item.group) for item in self.items]
         names = [item.name for item in self.items if item.name != item.file]
         weights = [item.weight for item in self.items]
-        has_weights = any(weight != 1 for weight in weights)
-        told = (self.classes, facts, *([names] if names else []), *([weights] * has_weights))
+        weights = [] if set(weights) == {1.0} else weights
+        told = (self.classes, facts, *(it for it in (names, weights) if it))
         digest = hashlib.sha256(repr(told).encode(errors="surrogatepass"))
         return f"{self._files.identity()} {digest.hexdigest()}"
 

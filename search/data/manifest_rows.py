@@ -24,7 +24,7 @@ MIN_REPEATED = 20
 """Different labels from which on they must be fewer than half of the images."""
 MAX_LABEL = 200
 MAX_FRAMES = 1_000_000
-MAX_WEIGHT = 1_000_000
+MIN_WEIGHT, MAX_WEIGHT = 1e-6, 1e6
 
 
 def _plain(label: str) -> str:
@@ -256,12 +256,12 @@ class RowReader:
             return 1.0
         cell = self._cell(self._columns.weight, position)
         try:
-            weight = float(cell)
+            weight = float(cell.replace("_", "?"))  # Python reads 1_0 as 10.
         except ValueError:
             weight = 0.0
-        if not 0 < weight <= MAX_WEIGHT:
+        if not MIN_WEIGHT <= weight <= MAX_WEIGHT:
             raise DataError(
-                f"Expected weights above 0, {MAX_WEIGHT:,} at most, in the column"
+                f"Expected weights of {MIN_WEIGHT:f} to {MAX_WEIGHT:,.0f} in the column"
                 f" {self._columns.weight!r}. Received: {shorten(cell, 60)!r} in"
                 f" {self._row(position)}."
             )

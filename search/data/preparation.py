@@ -27,7 +27,7 @@ from search.data.settings import DataSettings
 from search.data.shortcuts import intensity_baseline
 from search.data.source_api import SPLITS, Progress, Source, UnreadableImage
 from search.data.statistics import channel_statistics
-from search.data.summary import describe_images, summarize
+from search.data.summary import describe_images, find_all_twins, summarize
 from search.errors import DataError
 
 if TYPE_CHECKING:
@@ -73,13 +73,14 @@ def prepare(
         "warnings": [*source.warnings, *notes, *selection.leak_warnings],
     }
     write_cache_file(path, lambda file: write_prepared(file, splits, metadata))
-    if selection.n_drawn == len(source.items):  # What `data inspect` shows is known already.
+    if selection.n_drawn == len(source.items):  # All that `data inspect` shows is known.
         infos = [
             reader.infos.get(i) or UnreadableImage(selection.broken[item.name])
             for i, item in enumerate(source.items)
         ]
+        twins = find_all_twins(source, reader.infos, selection)
         summary = summarize(
-            source, settings, infos, selection, rule=rule, twins=selection.twins, notes=notes
+            source, settings, infos, selection, rule=rule, twins=twins, notes=notes
         )
         keep_summary(summary_path(path), source, summary)
     logger.info("prepared %s as %s", settings.source, path)

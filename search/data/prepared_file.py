@@ -1,8 +1,8 @@
 """The prepared set: one safetensors file that every worker maps into memory.
 
 Layout: `{split}_images` uint8 `(n, height, width, channels)` and `{split}_labels` int64 `(n,)` for
-each split, and `{split}_groups` int64 `(n,)` if the source has groups, and `train_weights` float32
-`(n,)` if it has weights; the metadata entry `convsearch` is JSON.
+each split; `{split}_groups` int64 `(n,)` if the source has groups; `train_weights` float32 `(n,)`
+if it has weights. The metadata entry `convsearch` is JSON.
 """
 
 import hashlib
@@ -236,7 +236,7 @@ def _splits_of(tensors: Mapping[str, NDArray[Any]]) -> dict[str, Split]:
             tensors[f"{name}_images"],
             tensors[f"{name}_labels"],
             tensors.get(f"{name}_groups"),
-            tensors.get(f"{name}_weights"),
+            tensors.get("train_weights") if name == "train" else None,
         )
         for name in SPLITS
     }
@@ -248,8 +248,9 @@ def _splits_of(tensors: Mapping[str, NDArray[Any]]) -> dict[str, Split]:
     groups = [(split.groups, len(split.labels)) for split in splits.values()]
     if any(it is not None and it.shape != (n,) for it, n in groups):
         raise ValueError("images and groups differ in number")
-    if any(
-        it.weights is not None and it.weights.shape != it.labels.shape for it in splits.values()
-    ):
-        raise ValueError("images and weights differ in number")
+    if (weights := splits["train"].weights) is not None:
+        if weights.shape != splits["train"].labels.shape:
+            raise ValueError("images and weights differ in number")
+        if not (np.isfinite(weights).all() and weights.min() > 0):
+            raise ValueError("weights that are not above 0")
     return splits

@@ -55,7 +55,7 @@ def read_image(path: str, frame: Frame = None) -> Decoded | UnreadableImage:
     except reader.errors as error:
         if not is_lossless(path):
             return UnreadableImage(reader.describe(error))
-    try:
+    try:  # Pillow reads no lossless JPEG.
         return decode_codec(path)
     except CODEC_ERRORS as error:
         return UnreadableImage(describe_decode_error(error))

@@ -53,7 +53,7 @@ class Selection:
         duplicates: Names of excluded images, each with its duplicate in another split.
         conflicts: Names of excluded images with equal pixels and different classes.
         n_drawn: Number of images that were drawn, of all in the source.
-        twins: Near duplicates among them.
+        twins: Near duplicates among those that were not left out.
         n_leaks: Number of pairs of near duplicates that are in different splits.
         leak_warnings: Warnings of near duplicates among the used images.
         infos: Facts about each used image, by its position.

@@ -19,14 +19,15 @@ SPLITS = ("train", "val", "test")
 
 
 class Item(NamedTuple):
-    """One image of a source, not read yet; its name is unique within the source.
+    """One image of a source, not read yet.
 
-    `of_file` is the name of its file if that has several images, else empty.
-
-    `weight` is that of the image in the loss of training, above 0.
-
-    `split` is `train`, `val` or `test` if the source has its own splits, else empty. Images of one
-    `group`, such as those of a patient, stay in one split; an empty one is no group.
+    Attributes:
+        name: Unique within the source.
+        label: Position of its class in the source's classes.
+        split: `train`, `val` or `test` if the source has its own splits, else empty.
+        group: Images of one, such as those of a patient, stay in one split; empty for none.
+        of_file: Name of its file if that has several images, else empty.
+        weight: Weight in the loss of training, above 0.
     """
 
     name: str

@@ -1,7 +1,7 @@
 """Summary of a source and of what a search would use of it."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from shlex import quote
 from statistics import median
@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from search.data.duplicates import group_duplicates
 from search.data.groups import Proposal, propose_pattern
+from search.data.leaks import twins_among
 from search.data.near_duplicates import Twins
 from search.data.pixel_values import PixelRange
 from search.data.selection import Selection, n_channels
@@ -16,10 +17,13 @@ from search.data.settings import DataSettings
 from search.data.shortcuts import describe_shortcuts
 from search.data.source_api import SPLITS, ImageInfo, Source, UnreadableImage
 from search.data.unusual_images import describe_unusual_images
+from search.errors import DataError
 
 if TYPE_CHECKING:
     from search.data.image_reader import PixelRule
 
+SUMMARY_VERSION = 1
+"""Of what a summary says of a source: kept ones of other versions are not shown."""
 MIN_VAL_IMAGES = 50
 MAX_CLASS_RATIO = 3.0
 
@@ -155,6 +159,22 @@ def summarize(
         *selection.leak_warnings,
     )
     return replace(summary, warnings=found)
+
+
+def find_all_twins(
+    source: Source, infos: Mapping[int, ImageInfo], selection: Selection
+) -> tuple[Twins, ...]:
+    """Return the near duplicates among all images, also among those that a search leaves out.
+
+    There are none if the images are too much alike to look for them.
+    """
+    has_all = selection.n_drawn == len(source.items)
+    if has_all and not selection.duplicates and not selection.conflicts:
+        return tuple(selection.twins)
+    try:
+        return tuple(twins_among(infos, source.items))
+    except DataError:
+        return ()
 
 
 def describe_images(

@@ -58,6 +58,7 @@ def describe_images(
         n_duplicates=len(metadata["duplicates"]),
         n_conflicts=len(metadata["conflicts"]),
         n_leaks=metadata.get("n_leaks", 0),
+        has_weights=images.train_weights() is not None,
         baseline=metadata.get("baseline"),
         n_broken=len(metadata["broken"]),
         split=None if own or own is None else settings.data.split,

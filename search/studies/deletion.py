@@ -109,9 +109,10 @@ def _remove_files(store: Store, name: str, settings: StudySettings) -> DeletionS
         shared = {}
     artifacts.delete()
     artifacts.store.delete(shared)
-    cached = {path: path.stat().st_size for path in _cached_images(settings, others.values())}
+    paths = _cached_images(settings, others.values())
+    cached = {path: path.stat().st_size for path in paths if path.is_file()}
     in_use = {path for path in cached if not remove_unused(path)}
-    for path in cached.keys() - in_use:
+    for path in set(paths) - in_use:
         remove_unused(summary_path(path))
     kept += [f"{path}: a process uses it." for path in sorted(in_use)]
     sizes = (*files.values(), *shared.values(), *(cached[path] for path in cached.keys() - in_use))
@@ -150,8 +151,8 @@ def _is_exclusive(
 
 
 def _cached_images(settings: StudySettings, others: Iterable[StudySettings | None]) -> list[Path]:
-    """Return the study's cached prepared images that no other study of this store uses."""
+    """Return where the cache has the study's images that no other study of this store uses."""
     used = {images.path for other in others if other for images in other.images.values()}
     paths = (Path(images.path) for images in settings.images.values() if images.path not in used)
     cache = default_cache_dir().absolute()
-    return [path for path in paths if path.absolute().parent == cache and path.is_file()]
+    return [path for path in paths if path.absolute().parent == cache]

@@ -92,7 +92,9 @@ class Phase:
         """
         sums, n_images = {"loss": 0.0, "accuracy": 0.0}, 0
         for inputs, labels, weights in self.feed.batches(epoch):
-            logs = self.model.train_on_batch(inputs, labels, weights, return_dict=True)
+            logs = self.model.train_on_batch(
+                inputs, labels, sample_weight=weights, return_dict=True
+            )
             if not math.isfinite(logs["loss"]):
                 raise NotFiniteError(f"The loss became {logs['loss']} in epoch {epoch}.")
             n_images += len(labels)

@@ -32,12 +32,12 @@ class EmbeddedServer:
         data_folder.make_folder(folder)
         self.folder = folder
         self._supervisor: subprocess.Popen[bytes] | None = None
-        self._is_open = False
+        self._was_ready = False
         self._lock = (folder / "users.lock").open("rb")
         try:
             _lock_shared(self._lock, folder)
             self.ensure_running()
-            self._is_open = True
+            self._was_ready = True
         except BaseException:
             self.close()
             raise
@@ -50,19 +50,19 @@ class EmbeddedServer:
                 folder were deleted, which are not made again: nothing may hide that it is lost.
         """
         deadline = time.monotonic() + START_S
-        while not self._is_ready():
-            try:
+        try:
+            while not self._is_ready():
                 if not self._is_supervised():
                     self._start_supervisor()
-            except FileNotFoundError as error:
-                raise StoreError(f"{error.filename} was deleted while it was in use.") from error
-            if time.monotonic() > deadline or is_shutting_down():
-                raise StoreError(
-                    f"The PostgreSQL in {self.folder} does not answer. It serves the machine that "
-                    f"started it ({self._supervisor_name()}); its log is "
-                    f"{self.folder / 'server.log'}."
-                )
-            time.sleep(POLL_S)
+                if time.monotonic() > deadline or is_shutting_down():
+                    raise StoreError(
+                        f"The PostgreSQL in {self.folder} does not answer. It serves the machine"
+                        f" that started it ({self._supervisor_name()}); its log is"
+                        f" {self.folder / 'server.log'}."
+                    )
+                time.sleep(POLL_S)
+        except FileNotFoundError as error:
+            raise StoreError(f"{error.filename} was deleted while it was in use.") from error
 
     def close(self) -> None:
         """Unregister; the server stops soon after its last user."""
@@ -93,13 +93,14 @@ class EmbeddedServer:
             raise StoreError(f"Cannot start the PostgreSQL in {self.folder}: {lines[-1]}")
         if self._supervisor is not None and self._supervisor.poll() is None:
             return  # It has not taken its lock yet.
-        if self._is_open and not (data := self.folder / "data").exists():
+        may_create = not self._was_ready
+        if not may_create and not (data := self.folder / "data").exists():
             raise StoreError(f"{data} was deleted while it was in use.")
         logger.info("starting the PostgreSQL in %s", self.folder)
         data_folder.make_socket_folder(self.folder)
         with log.open("ab") as output:
             self._supervisor = subprocess.Popen(
-                data_folder.supervisor_command(self.folder),
+                data_folder.supervisor_command(self.folder, create=may_create),
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=output,

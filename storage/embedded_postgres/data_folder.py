@@ -80,8 +80,11 @@ def socket_folder(folder: Path) -> Path:
     return Path("/tmp", f"convsearch-{hashlib.sha256(os.fsencode(folder)).hexdigest()[:16]}")
 
 
-def supervisor_command(folder: Path) -> list[str]:
-    """Return the command of the supervisor, which imports only its own file of convsearch."""
+def supervisor_command(folder: Path, *, create: bool) -> list[str]:
+    """Return the command of the supervisor, which imports only its own file of convsearch.
+
+    It makes new data only with `create`: missing data of a store that was open were deleted.
+    """
     return [
         sys.executable, "-P", str(supervisor.__file__), str(folder),
         "--programs", str(find_startable_programs(folder)),
@@ -89,6 +92,7 @@ def supervisor_command(folder: Path) -> list[str]:
         "--port", str(PORT),
         "--superuser", SUPERUSER,
         "--max-connections", str(MAX_CONNECTIONS),
+        *(["--create"] if create else []),
     ]  # fmt: skip
 
 

@@ -47,6 +47,8 @@ class Supervisor:
             signal.signal(number, self._on_signal)
         self._stop_leftover()
         if not self.data.exists():
+            if not self.options.create:
+                raise SystemExit("its data were deleted")
             self._create_data()
         n_failures = 0
         while not self.is_stopping:
@@ -206,6 +208,7 @@ def main() -> None:
     parser.add_argument("folder")
     for name in ("programs", "socket", "port", "superuser", "max-connections"):
         parser.add_argument(f"--{name}", required=True)
+    parser.add_argument("--create", action="store_true")
     supervisor = Supervisor(parser.parse_args())
     with (supervisor.folder / "guardian.lock").open("r+b") as own:
         if not try_lock(own.fileno()):

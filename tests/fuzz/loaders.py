@@ -309,6 +309,16 @@ def make_jpeg_2000(path: Path) -> None:
     path.write_bytes(imagecodecs.jpeg2k_encode(pixels, level=0, reversible=True))
 
 
+def make_lossless(codec: str) -> Callable[[Path], None]:
+    def make(path: Path) -> None:
+        import imagecodecs
+
+        pixels = np.random.default_rng(0).integers(0, 65536, (24, 20)).astype(np.uint16)
+        path.write_bytes(getattr(imagecodecs, f"{codec}_encode")(pixels))
+
+    return make
+
+
 def make_nifti(path: Path) -> None:
     import nibabel
 
@@ -339,6 +349,8 @@ LOADERS: dict[str, Loader] = {
     "webp": Loader(".webp", make_image("WEBP", "RGB"), load_image, errors=IMAGE_ERRORS),
     "tif": Loader(".tif", make_image("TIFF", "L"), load_image, errors=IMAGE_ERRORS),
     "jpeg 2000": Loader(".jp2", make_jpeg_2000, load_image_file),
+    "jpeg ls": Loader(".jls", make_lossless("jpegls"), load_image_file),
+    "lossless jpeg": Loader(".jpg", make_lossless("ljpeg"), load_image_file),
     "dicom": Loader(".dcm", make_dicom(), load_image_file, n_inputs=N_HOSPITAL),
     "dicom of JPEG-LS": Loader(".dcm", make_dicom("jpegls"), load_image_file, n_inputs=N_HOSPITAL),
     "dicom of JPEG 2000": Loader(

@@ -100,7 +100,10 @@ def test_data_and_scores_may_be_cautions(make_facts: MakeFacts) -> None:
     facts = make_facts(with_test=False)
     assert "no_test" in cautions(facts)
     few = {"train": {"a": 10, "b": 16}, "val": {"a": 5, "b": 5}, "test": {"a": 5, "b": 5}}
-    found = cautions(replace(facts, data=replace(facts.data, counts=few, n_duplicates=2)))
+    assert "weighted" not in cautions(facts)
+    data = replace(facts.data, counts=few, n_duplicates=2, has_weights=True)
+    found = cautions(replace(facts, data=data))
+    assert "weighted" in found
     assert found["unbalanced"] == {"ratio": 1.6}
     assert found["small_validation"] == {"n": 10, "step": 0.1}
     assert found["duplicates"] == {"n": 2}

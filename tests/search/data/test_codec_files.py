@@ -1,5 +1,6 @@
 """JPEG 2000, JPEG-LS and lossless JPEG: the pixels that were written, or why there are none."""
 
+import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -7,8 +8,9 @@ from pathlib import Path
 import imagecodecs
 import numpy as np
 import pytest
+from PIL import Image
 
-from search.data import DataSettings, prepare
+from search.data import DataSettings, codec_files, prepare
 from search.data.read_image import read_image
 from search.data.source_api import Decoded, UnreadableImage
 from search.errors import DataError
@@ -69,14 +71,55 @@ def test_lossless_jpeg_is_read(
 
 @pytest.mark.parametrize("n_colors", [1, 3])
 def test_transparent_parts_are_black(tmp_path: Path, n_colors: int) -> None:
-    pixels = noise((20, 30, n_colors + 1), "uint16")
-    pixels[:10, :, -1] = 65535
+    pixels = noise((20, 30, n_colors + 1))
+    pixels[:10, :, -1] = 255
     pixels[10:, :, -1] = 0
-    found = pixels_of(tmp_path / "a.jp2", jpeg_2000(pixels))
+    Image.fromarray(pixels).save(tmp_path / "a.jp2")
+    found = pixels_of(tmp_path / "a.jp2", (tmp_path / "a.jp2").read_bytes())
     assert found.is_transparent
     shown = pixels[..., 0] if n_colors == 1 else pixels[..., :3]
     assert np.array_equal(found.pixels[:10], shown[:10])
     assert not found.pixels[10:].any()
+
+
+def test_alpha_of_few_bits_is_opaque_at_its_own_largest_value() -> None:
+    pixels = np.full((4, 4, 2), 4095, np.uint16)
+    assert np.array_equal(codec_files._on_black(pixels, 4095).pixels, pixels[..., 0])
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("a.jp2", jpeg_2000(noise((20, 30, 4)))),
+        ("a.j2k", jpeg_2000(noise((20, 30, 2)), "j2k")),
+        ("a.jls", bytes(imagecodecs.jpegls_encode(noise((20, 30, 4))))),
+    ],
+)
+def test_channels_that_nothing_explains_are_refused(
+    tmp_path: Path, name: str, content: bytes
+) -> None:
+    (tmp_path / name).write_bytes(content)
+    found = read_image(str(tmp_path / name))
+    assert isinstance(found, UnreadableImage)
+    assert re.fullmatch(r"its \d channels are not supported", found.reason)
+
+
+def test_files_as_others_write_them_are_read(tmp_path: Path) -> None:
+    pixels = noise((20, 30))
+    good = bytes(imagecodecs.jpegls_encode(pixels))
+    comment = b"\xff\xfe\x00\x06pclr"
+    assert np.array_equal(pixels_of(tmp_path / "a.jls", good + b"\n").pixels, pixels)
+    commented = good[:2] + comment + good[2:]
+    assert np.array_equal(pixels_of(tmp_path / "b.jls", commented).pixels, pixels)
+    lossless = bytes(imagecodecs.ljpeg_encode(pixels))
+    profile = b"\xff\xe2" + (65_000).to_bytes(2) + bytes(64_998)
+    with_profile = lossless[:2] + 2 * profile + lossless[2:]
+    assert np.array_equal(pixels_of(tmp_path / "a.jpg", with_profile).pixels, pixels)
+
+
+@pytest.mark.parametrize("name", ["a.jpg", "a.jp2", "a.png"])
+def test_missing_file_says_why(tmp_path: Path, name: str) -> None:
+    assert read_image(str(tmp_path / name)) == UnreadableImage("No such file or directory")
 
 
 @pytest.mark.parametrize("name", ["a.jp2", "a.jls", "a.ljpg"])

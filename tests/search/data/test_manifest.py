@@ -424,10 +424,13 @@ def test_equal_weights_are_none(tmp_path: Path, cache_dir: Path) -> None:
     assert found[0].fingerprint == found[1].fingerprint
 
 
-@pytest.mark.parametrize("weight", ["", "0", "-1", "nan", "inf", "heavy", "1e7"])
+@pytest.mark.parametrize("weight", ["", "0", "-1", "nan", "inf", "heavy", "1e7", "1e-50", "1_0"])
 def test_weights_that_are_none_are_refused_with_their_row(tmp_path: Path, weight: str) -> None:
     table = weighted(tmp_path, [1, 1, weight, 1])
-    message = rf"Expected weights above 0.* in the column 'w'. Received: '{weight}' in row 4 of"
+    message = (
+        r"Expected weights of 0.000001 to 1,000,000 in the column 'w'. Received:"
+        rf" '{weight}' in row 4 of"
+    )
     with pytest.raises(DataError, match=message):
         open_manifest(table, weight_column="w")
 

@@ -1,4 +1,5 @@
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -133,6 +134,7 @@ def test_kept_summary_is_not_that_of_another_source(
     messy: Path, cache_dir: Path, change: str
 ) -> None:
     settings = DataSettings(source=str(messy), image_size=8)
+    cache_dir.mkdir()
     inspect_source(settings, cache_dir=cache_dir)
     (kept,) = cache_dir.glob("*.summary.json")
     if change == "image":
@@ -151,4 +153,31 @@ def test_kept_summary_is_not_that_of_another_source(
 def test_summary_is_shown_where_it_cannot_be_kept(messy: Path, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     settings = DataSettings(source=str(messy), image_size=8)
-    assert inspect_source(settings, cache_dir=tmp_path / "file") == inspect_source(settings)
+    for place in ("file", "file/in a file", "missing"):
+        assert inspect_source(settings, cache_dir=tmp_path / place) == inspect_source(settings)
+    assert not (tmp_path / "missing").exists()  # Its rights are for others to say.
+
+
+@pytest.mark.parametrize("max_images", [40, 1000])
+def test_near_duplicates_of_images_that_are_left_out_are_shown(
+    make_folder: MakeFolder, cache_dir: Path, max_images: int
+) -> None:
+    root = make_folder({"a": 40, "b": 20})
+    pixels = np.asarray(Image.open(root / "a" / "000.png"))
+    Image.fromarray(pixels // 2 + 60).save(root / "a" / "near.png")
+    (root / "b" / "conflict.png").write_bytes((root / "a" / "000.png").read_bytes())
+    settings = DataSettings(source=str(root), image_size=8, max_images=max_images)
+    prepare(settings, cache_dir)
+    pairs = {it[:2] for it in inspect_source(settings, cache_dir=cache_dir).twins}
+    assert pairs == {("a/000.png", "a/near.png"), ("a/near.png", "b/conflict.png")}
+
+
+def test_old_summaries_are_removed(messy: Path, cache_dir: Path) -> None:
+    cache_dir.mkdir()
+    old, recent = cache_dir / "a.summary.json", cache_dir / "b.summary.json"
+    for path in (old, recent):
+        path.touch()
+    os.utime(old, (0, 0))
+    inspect_source(DataSettings(source=str(messy), image_size=8), cache_dir=cache_dir)
+    assert not old.exists()
+    assert recent.exists()
