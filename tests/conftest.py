@@ -41,8 +41,8 @@ SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers() -> int:
-    """Return two more than there are cores: tests of processes often wait."""
-    return n_cores() + 2
+    """Return one more than there are cores: tests of processes often wait."""
+    return n_cores() + 1
 
 
 def pytest_collection_finish() -> None:

@@ -23,5 +23,5 @@ def test_each_public_name_is_there(name: str) -> None:
 
 
 def test_an_unknown_name_is_refused() -> None:
-    with pytest.raises(AttributeError, match="'plot_nothing'"):
+    with pytest.raises(AttributeError, match="No analysis attribute plot_nothing"):
         _ = analysis.plot_nothing

@@ -27,5 +27,5 @@ def test_unknown_key_is_named(blobs: Path) -> None:
 
 
 def test_package_exports_nothing_else() -> None:
-    with pytest.raises(AttributeError, match="no attribute 'walk'"):
+    with pytest.raises(AttributeError, match="No search attribute walk"):
         search.walk  # noqa: B018
