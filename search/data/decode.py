@@ -8,7 +8,7 @@ import struct
 import warnings
 import zlib
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -110,16 +110,20 @@ def _open(
 def count_tiff_pages(path: str) -> int:
     """Return the number of pages of a TIFF file, at most `MAX_PAGES`.
 
+    A page whose header is damaged counts, and is the last: the way to others leads through it.
+
     Raises:
-        OSError: Or another of `DECODE_ERRORS`, if the file is damaged or of another format.
+        OSError: Or another of `DECODE_ERRORS`, if the first is damaged or the format is another.
     """
     with open(path, "rb") as file, Image.open(file, formats=["TIFF"]) as opened:  # noqa: PTH123
-        n_pages = 1
-        with suppress(EOFError):
-            for number in range(1, MAX_PAGES):
+        for number in range(1, MAX_PAGES):
+            try:
                 opened.seek(number)
-                n_pages += 1
-        return n_pages
+            except EOFError:
+                return number
+            except DECODE_ERRORS:
+                return number + 1
+        return MAX_PAGES
 
 
 def _load(image: Image.Image, file: BinaryIO) -> Image.Image:

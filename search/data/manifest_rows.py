@@ -105,7 +105,10 @@ class RowReader:
     def _check_labels(self, labels: Counter[str]) -> None:
         positive = self._settings.positive
         if positive and positive not in labels:
-            known = shorten(", ".join(sorted(self._known)), 200)
+            separator = self._settings.separator
+            cells = [cell.split(separator) if separator else [cell] for cell in self._known]
+            parts = {label.strip() for labels in cells for label in labels}
+            known = shorten(", ".join(sorted(parts)), 200)
             raise DataError(f"No image has the label {positive!r} (--positive). Known: {known}.")
         if twins := differing_in_case(labels):
             raise DataError(

@@ -107,7 +107,6 @@ class DataSettings(BaseModel):
     )
     pages: str = Field(
         default=FIRST_PAGE,
-        pattern=PAGES,
         description="Which page is used of TIFF files that have several; `all` makes each page an "
         "image.",
     )
@@ -227,6 +226,13 @@ class DataSettings(BaseModel):
     def _check_slices(cls, slices: str) -> str:
         parse_slices(slices)
         return slices
+
+    @field_validator("pages")
+    @classmethod
+    def _check_pages(cls, pages: str) -> str:
+        if not re.fullmatch(PAGES, pages):
+            raise ValueError(f"Expected a page from 1 to 9999, or {ALL_PAGES!r}.")
+        return pages
 
     @field_validator("merge")
     @classmethod

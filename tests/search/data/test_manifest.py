@@ -440,3 +440,13 @@ def test_rows_of_one_image_with_different_weights_are_refused(tmp_path: Path) ->
     rows = [{"image": f"{i // 2}.png", "label": "ab"[i // 2], "w": 1 + i} for i in range(4)]
     with pytest.raises(DataError, match="differ in its group, split or weight: row 2"):
         open_manifest(write_csv(tmp_path / "t.csv", rows), weight_column="w")
+
+
+def test_labels_that_are_known_are_those_between_separators(tmp_path: Path) -> None:
+    make_set(tmp_path, ["0.png", "1.png"])
+    rows = [{"image": "0.png", "label": "mass|nodule"}, {"image": "1.png", "label": "edema"}]
+    table = write_csv(tmp_path / "t.csv", rows)
+    with pytest.raises(
+        DataError, match=r"No image has the label 'x' .* Known: edema, mass, nodule"
+    ):
+        open_manifest(table, separator="|", positive="x")

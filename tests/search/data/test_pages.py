@@ -1,11 +1,13 @@
 """TIFF files with several pages: the first, a chosen one, or each as an image of one group."""
 
+import struct
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
+from pydantic import ValidationError
 
 from search.data import DataSettings, prepare
 from search.data.decode import decode
@@ -124,3 +126,23 @@ def test_file_that_would_unpack_to_gigabytes_counts_as_one_page(tmp_path: Path) 
     assert count_pages(str(tmp_path / "a.tif")) == 1
     with pytest.raises(DataError, match="megapixels"):
         read_image(str(tmp_path / "a.tif"), 0)
+
+
+def test_damaged_page_is_an_image_that_cannot_be_read(tmp_path: Path) -> None:
+    path = tmp_path / "a.tif"
+    write_pages(path, 4)
+    content = bytearray(path.read_bytes())
+    place = 4
+    for _ in range(2):
+        (header,) = struct.unpack_from("<I", content, place)
+        place = header + 2 + 12 * struct.unpack_from("<H", content, header)[0]
+    struct.pack_into("<I", content, place, len(content) + 1000)
+    path.write_bytes(content)
+    assert count_pages(str(path)) == 3
+    found = [read_image(str(path), number) for number in range(3)]
+    assert [isinstance(it, Decoded) for it in found] == [True, True, False]
+
+
+def test_page_that_is_none_is_refused_in_words() -> None:
+    with pytest.raises(ValidationError, match="Expected a page from 1 to 9999, or 'all'"):
+        DataSettings(source="scans", pages="0")
