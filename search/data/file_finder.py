@@ -1,18 +1,31 @@
-"""Finding the files that a manifest names: by path, without extension, or by name anywhere."""
+"""Finding the files that a manifest names: by path, by name anywhere, or by their DICOM UID."""
 
 import os
 import re
+from collections import defaultdict
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path, PurePosixPath
 
+from search.data.decode import decoder_warnings
 from search.data.image_files import FileOnDisk
 from search.data.listing import ImageFile, is_excluded, list_files
+from search.data.parallel import map_each
 from search.data.path_ends import PathEnds
 from search.data.read_image import EXTENSIONS
+from search.data.source_api import Progress
 
 EXCLUDED = "it is left out by --exclude"
 _DRIVE = re.compile(r"[A-Za-z]:[\\/]")
+_UID = re.compile(r"[0-2](?:\.(?:0|[1-9][0-9]*)){3,}")
+MAX_UID = 64
+UID_TAGS = ("SOPInstanceUID", "SeriesInstanceUID", "StudyInstanceUID")
+"""Tags that identify an image, or all images of a series or study."""
+
+
+def is_uid(name: str) -> bool:
+    """Whether a name is written as a DICOM UID, which identifies a patient's images."""
+    return len(name) <= MAX_UID and _UID.fullmatch(name) is not None
 
 
 class FileFinder:
@@ -21,19 +34,25 @@ class FileFinder:
     Attributes:
         n_outside: Number of found files that are not below the folder.
         n_by_name: Number of files that were found by name in another folder than the path says.
+        n_by_uid: Number of files that were found by a UID in their headers.
     """
 
-    def __init__(self, root: Path, exclude: Sequence[str] = ()) -> None:
+    def __init__(
+        self, root: Path, exclude: Sequence[str] = (), progress: Progress | None = None
+    ) -> None:
         self.n_outside = 0
         self.n_by_name = 0
+        self.n_by_uid = 0
+        self._progress = progress
         self._root = root
         self._exclude = exclude
 
-    def find(self, name: str) -> FileOnDisk | str:
+    def find(self, name: str) -> list[FileOnDisk] | str:
         """Return the file that a name means, or the reason why there is none.
 
         A file in another folder is meant if its path ends like the name. If the name has no
-        folder, or those of another machine, it is meant if no other file has its name.
+        folder, or those of another machine, it is meant if no other file has its name. A UID that
+        is the name of no file means the DICOM files that have it, of a series several.
         """
         path = PurePosixPath(name.replace("\\", "/"))
         if is_excluded(path.parts, self._exclude):
@@ -42,17 +61,21 @@ class FileFinder:
         if direct is not None:
             resolved = (self._root / path).resolve()
             self.n_outside += not resolved.is_relative_to(self._root.resolve())
-            return direct
+            return [direct]
         is_foreign = path.is_absolute() or _DRIVE.match(name) is not None
         below = self._ending_like(path)
         is_anywhere = is_foreign or len(path.parts) == 1
         found = below or (self._named(path.name) if is_anywhere else [])
         if len(found) > 1:
             return f"{len(found)} files have this name, such as {found[0].name}"
+        if found:
+            self.n_by_name += not below and len(path.parts) > 1
+        elif is_uid(name):
+            found = self._by_uid.get(name, [])
+            self.n_by_uid += len(found)
         if not found:
             return "there is no such file"
-        self.n_by_name += not below and len(path.parts) > 1
-        return FileOnDisk(found[0].name, found[0].size, found[0].modified_ns)
+        return [FileOnDisk(it.name, it.size, it.modified_ns) for it in found]
 
     def _stat(self, path: PurePosixPath) -> FileOnDisk | None:
         try:
@@ -65,6 +88,22 @@ class FileFinder:
     @cached_property
     def _files(self) -> list[ImageFile]:
         return list_files(self._root, self._exclude).files
+
+    @cached_property
+    def _by_uid(self) -> dict[str, list[ImageFile]]:
+        """The DICOM files below the folder by their UIDs."""
+        from search.data.dicom.header import Header, read_header
+
+        files = [file for file in self._files if file.is_dicom]
+        paths = [f"{self._root}/{file.name}" for file in files]
+        found: dict[str, list[ImageFile]] = defaultdict(list)
+        with decoder_warnings():
+            headers = map_each(lambda path: read_header(path, UID_TAGS), paths, self._progress)
+            for file, header in zip(files, headers, strict=True):
+                if isinstance(header, Header):
+                    for uid in {header.value(tag) for tag in UID_TAGS}:
+                        found[uid].append(file)
+        return found
 
     def _named(self, name: str) -> list[ImageFile]:
         """Return the files of a name, with or without their extension, in any folder."""

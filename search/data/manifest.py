@@ -50,7 +50,8 @@ class ManifestSource:
             table, notes = join_table(table, settings.join, settings.path_column)
         columns = find_columns(table, settings)
         self.guessed = columns.guessed(settings)
-        reader = RowReader(path, table, columns, settings, FileFinder(root, settings.exclude))
+        finder = FileFinder(root, settings.exclude, progress)
+        reader = RowReader(path, table, columns, settings, finder)
         rows = reader.read()
         self.warnings = [columns.describe(), *notes, *reader.notes]
         self.classes = tuple(sorted({row.label for row in rows}))

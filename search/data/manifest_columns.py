@@ -15,6 +15,7 @@ _NAMES = {
     "path": (
         "path", "imagepath", "filepath", "file", "filename", "image", "imagefile", "imagename",
         "imageindex", "imageid", "idcode", "img", "imgpath", "name", "slide", "id",
+        "sopinstanceuid", "seriesinstanceuid", "studyinstanceuid",
     ),
     "label": (
         "label", "labels", "class", "classname", "target", "diagnosis", "dx", "category",

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from search.data.file_finder import EXCLUDED, FileFinder
+from search.data.file_finder import EXCLUDED, FileFinder, is_uid
 from search.data.image_files import FileOnDisk
 from search.data.manifest_columns import Columns, is_flagged
 from search.data.names import differing_in_case, split_of
@@ -89,9 +89,10 @@ class RowReader:
             elif isinstance(found, str):
                 self._leave_out_missing(found, position)
             else:
-                found = found._replace(frame=self._frame(position))
-                name = frame_name(found.path, found.frame)
-                by_file[name].append((found, labels[position], position))
+                for file in found:
+                    image = file._replace(frame=self._frame(position))
+                    name = frame_name(image.path, image.frame)
+                    by_file[name].append((image, labels[position], position))
         rows = list(self._join_rows(by_file))
         self._describe(rows)
         if not rows:
@@ -274,7 +275,8 @@ class RowReader:
         return f"row {self._table.numbers[position]:,} of {self._path.name}"
 
     def _leave_out_missing(self, reason: str, position: int) -> None:
-        name = shorten(self._cell(self._columns.path, position), 80)
+        cell = self._cell(self._columns.path, position)
+        name = "a DICOM UID" if is_uid(cell) else shorten(cell, 80)  # It identifies a patient.
         text = f"{self._row(position)} ({name}: {reason})"
         if self._settings.strict:
             raise DataError(f"Cannot find the image of {text}. --strict refuses such rows.")
@@ -296,5 +298,7 @@ class RowReader:
             self.notes.append(
                 f"{plural(n, 'image')} found by name, in another folder than the path says"
             )
+        if n := self._finder.n_by_uid:
+            self.notes.append(f"{plural(n, 'DICOM file')} found by UID")
         if n := self._finder.n_outside:
             self.notes.append(f"{plural(n, 'image')} outside of the folder of images")
