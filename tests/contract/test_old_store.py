@@ -51,7 +51,7 @@ def answers(shapes: Any) -> Any:
     return json.loads(text.replace(PLACE, str(shapes.folder)))
 
 
-LATER_KEYS = {"baseline": None, "n_leaks": 0}
+LATER_KEYS = {"baseline": None, "n_leaks": 0, "has_weights": False}
 
 
 def without_later_keys(found: Any) -> Any:
