@@ -57,7 +57,7 @@ if TYPE_CHECKING:
     import keras
 
 N_INPUTS = 120
-N_HOSPITAL = 220
+N_HOSPITAL = 222
 """Of files that hospitals have, of which this makes 2,000 in all."""
 OURS = (SearchError, SpaceError, StoreError)
 STUDY_FILE = """
@@ -341,7 +341,7 @@ LOADERS: dict[str, Loader] = {
     "npz": Loader(
         ".npz", make_npz, load_arrays, (damage_bytes, damage_member((damage_npy_header,)))
     ),
-    "hdf5": Loader(".h5", make_hdf5, load_arrays, n_inputs=20),
+    "hdf5": Loader(".h5", make_hdf5, load_arrays, n_inputs=8),
     "png": Loader(".png", make_image("PNG", "RGB"), load_image, errors=IMAGE_ERRORS),
     "deep png": Loader(".png", make_deep_png, load_image, errors=IMAGE_ERRORS),
     "jpg": Loader(".jpg", make_image("JPEG", "L"), load_image, errors=IMAGE_ERRORS),
