@@ -210,7 +210,10 @@ def test_notebook_runs_and_shows_every_table_and_figure(
 def test_notebook_does_not_mention_the_machine_and_loads_nothing(
     small: Facts, out: Path, gather: Callable[[str], None]
 ) -> None:
-    gather("import sys; print(__file__, store, file=sys.stderr)")
+    gather(
+        "import os, sys; print(__file__, store, file=sys.stderr)\n"
+        "open('reported', 'w').write(store + ' ' + os.environ['IPYTHONDIR'])"
+    )
     path, again = out / "report.ipynb", out / "again.ipynb"
     write_notebook(small, path, store=STORE, environment={"CONVSEARCH_STORE": SECRET})
     write_notebook(small, again, store=STORE, environment={"CONVSEARCH_STORE": SECRET})
@@ -224,30 +227,12 @@ def test_notebook_does_not_mention_the_machine_and_loads_nothing(
     notebook = json.loads(text)
     assert notebook["metadata"]["kernelspec"]["name"] == "python3"
     assert all("execution" not in it["metadata"] for it in notebook["cells"])
+    kernel_store, kernel_folder = (out / "reported").read_text().split()
+    assert kernel_store == SECRET
+    assert not Path(kernel_folder).exists()
 
 
-def test_kernel_gets_its_environment_and_folder(
-    small: Facts, out: Path, gather: Callable[[str], None]
-) -> None:
-    gather("import os; open('reported', 'w').write(store + ' ' + os.environ['IPYTHONDIR'])")
-    write_notebook(
-        small, out / "report.ipynb", store=STORE, environment={"CONVSEARCH_STORE": SECRET}
-    )
-    reported = (out / "reported").read_text().split()
-    assert reported[0] == SECRET
-    assert not Path(reported[1]).exists()
-
-
-def test_kernel_takes_no_store_from_the_environment_of_the_command(
-    small: Facts, out: Path, gather: Callable[[str], None], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("CONVSEARCH_STORE", "sqlite:////elsewhere.db")
-    gather("open('reported', 'w').write(store)")
-    write_notebook(small, out / "report.ipynb", store=STORE)
-    assert (out / "reported").read_text() == STORE
-
-
-def test_kernel_is_this_python_and_does_not_write_to_the_home_folder(
+def test_kernel_is_this_python_with_this_store_and_does_not_write_to_the_home_folder(
     small: Facts, out: Path, gather: Callable[[str], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     spec = {"argv": ["/nowhere/python", "{connection_file}"], "display_name": "x", "language": "x"}
@@ -256,12 +241,13 @@ def test_kernel_is_this_python_and_does_not_write_to_the_home_folder(
         (kernels / "python3").mkdir(parents=True)
         (kernels / "python3/kernel.json").write_text(json.dumps(spec))
     monkeypatch.setenv("HOME", str(home))
+    monkeypatch.setenv("CONVSEARCH_STORE", "sqlite:////elsewhere.db")
     monkeypatch.setenv("JUPYTER_PATH", str(out.parent / "path"))
     before = sorted(home.rglob("*"))
     foreign = write_foreign_modules(out)
-    gather("import sys; open('reported', 'w').write(sys.executable)")
+    gather("import sys; open('reported', 'w').write(f'{sys.executable} {store}')")
     write_notebook(small, out / "report.ipynb", store=STORE)
-    assert (out / "reported").read_text() == sys.executable
+    assert (out / "reported").read_text() == f"{sys.executable} {STORE}"
     assert sorted(home.rglob("*")) == before
     assert not foreign.exists()
 
