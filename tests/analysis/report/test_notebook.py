@@ -211,7 +211,7 @@ def test_notebook_does_not_mention_the_machine_and_loads_nothing(
     small: Facts, out: Path, gather: Callable[[str], None]
 ) -> None:
     gather(
-        "import os, sys; print(__file__, store, file=sys.stderr)\n"
+        "import os, sys; print(__file__, store, file=sys.stderr); "
         "open('reported', 'w').write(store + ' ' + os.environ['IPYTHONDIR'])"
     )
     path, again = out / "report.ipynb", out / "again.ipynb"
