@@ -6,16 +6,17 @@ Pillow reads JPEG 2000 too, but only 8 bits of color.
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 from search.data.codestream_shapes import (
+    START_OF_JPEG_2000,
     Shape,
     is_lossless_jpeg,
     shape_of_jpeg,
     shape_of_jpeg_2000,
 )
 from search.data.decode import DECODE_ERRORS
+from search.data.deep_color import lay_on_black
 from search.data.image_limits import MAX_DEEP_PIXELS, check_file, check_size, too_large
 from search.data.names import extension_of
 from search.data.source_api import Decoded
@@ -30,7 +31,6 @@ CODEC_ERRORS = (*DECODE_ERRORS, RuntimeError)
 _WITH_ALPHA = (2, 4)
 _HEADER_BYTES = 2**20
 """Of a JPEG, before its frame: color profiles and such."""
-_CODESTREAM = b"\xff\x4f\xff\x51"
 _PALETTE, _CHANNELS = b"pclr", b"cdef"
 """Boxes of a JPEG 2000 file; the second one says which channel is alpha."""
 _END_OF_JPEG, _END_BYTES = b"\xff\xd9", 64
@@ -54,9 +54,13 @@ def decode_codec(path: str) -> Decoded:
     n_samples = pixels.shape[2] if pixels.ndim == 3 else 1
     if (*pixels.shape[:2], n_samples) != shape[:3]:
         raise ValueError(f"its pixels have the shape {pixels.shape}")
+    is_transparent = False
     if n_samples in _WITH_ALPHA:
-        return _on_black(pixels, 2**shape.n_bits - 1)
-    return Decoded(pixels.reshape(shape[: 2 if n_samples == 1 else 3]))
+        most = 2**shape.n_bits - 1
+        is_transparent = bool((pixels[..., -1] < most).any())
+        pixels = lay_on_black(pixels, most)
+    is_grey = n_samples <= 2
+    return Decoded(pixels.reshape(shape[:2]) if is_grey else pixels, is_transparent=is_transparent)
 
 
 def is_lossless(path: str) -> bool:
@@ -80,7 +84,7 @@ def _check_size(shape: Shape, path: str) -> None:
 
 def _check_channels(shape: Shape, source: bytes, *, is_jpeg_2000: bool) -> None:
     """Refuse what is neither grey nor RGB: palettes, CMYK, and channels that nothing explains."""
-    boxes = source[: max(0, source.find(_CODESTREAM))] if is_jpeg_2000 else b""
+    boxes = source[: max(0, source.find(START_OF_JPEG_2000))] if is_jpeg_2000 else b""
     if _PALETTE in boxes:
         raise ValueError("its palette is not supported")
     has_alpha = shape.n_samples in _WITH_ALPHA and _CHANNELS in boxes and not shape.is_signed
@@ -105,11 +109,3 @@ def _find_decoder(source: bytes, extension: str, path: str) -> Callable[[bytes],
     else:
         decoder = imagecodecs.jpegsof3_decode
     return decoder
-
-
-def _on_black(pixels: NDArray[Any], most: int) -> Decoded:
-    """Lay pixels whose last channel is alpha, `most` where it is opaque, on black."""
-    alpha = pixels[..., -1:]
-    laid = np.rint(pixels[..., :-1] * (alpha / most)).astype(pixels.dtype)
-    is_grey = laid.shape[2] == 1
-    return Decoded(laid[..., 0] if is_grey else laid, is_transparent=bool((alpha < most).any()))

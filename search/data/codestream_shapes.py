@@ -9,7 +9,8 @@ from typing import NamedTuple
 _FRAME_MARKERS = {*range(0xC0, 0xD0), 0xF7} - {0xC4, 0xC8, 0xCC}
 """Second bytes of JPEG markers that begin a frame; 0xF7 is that of JPEG-LS."""
 _WITHOUT_LENGTH = {0x01, *range(0xD0, 0xDA)}
-_SIZE_OF_JPEG_2000 = b"\xff\x4f\xff\x51"
+START_OF_JPEG_2000 = b"\xff\x4f\xff\x51"
+"""The markers that begin a codestream, the second of which is that of its size."""
 _PRECISION = 0x7F
 """Bits of a byte with the number of bits of a sample, less one; the other one is its sign."""
 LOSSLESS = 0xC3
@@ -51,10 +52,12 @@ def shape_of_jpeg_2000(source: bytes) -> Shape:
     Raises:
         ValueError: If it has none. `struct.error` if it is truncated.
     """
-    place = source.find(_SIZE_OF_JPEG_2000)
+    place = source.find(START_OF_JPEG_2000)
     if place < 0:
         raise ValueError("its JPEG 2000 has no size")
     width, height, left, top = struct.unpack_from(">4I", source, place + 8)
+    if width <= left or height <= top:  # Or its size would be below every limit.
+        raise ValueError("the size of its JPEG 2000 is damaged")
     n_samples, precision = struct.unpack_from(">HB", source, place + 40)
     n_bits, is_signed = (precision & _PRECISION) + 1, precision > _PRECISION
     return Shape(height - top, width - left, n_samples, n_bits, is_signed)

@@ -52,14 +52,16 @@ def join_bytes(kind: DeepColor, high: Image.Image, low: Image.Image) -> NDArray[
         else:
             first = np.asarray(high.crop(box)).astype(np.uint16)
         values = np.left_shift(first, 8, dtype=np.uint16) | last
-        pixels[rows] = _on_black(values) if values.shape[-1] > n_channels else values
+        has_alpha = values.shape[-1] > n_channels
+        pixels[rows] = lay_on_black(values, LARGEST_16_BIT) if has_alpha else values
     return pixels if n_channels == 3 else pixels[..., 0]
 
 
-def _on_black(values: NDArray[np.uint16]) -> NDArray[np.uint16]:
-    """Lay pixels whose last channel is alpha on black."""
-    opacity = values[..., -1:].astype(np.float64) / LARGEST_16_BIT
-    return np.rint(values[..., :-1] * opacity).astype(np.uint16)
+def lay_on_black(values: NDArray[Any], most: float) -> NDArray[Any]:
+    """Lay pixels `(..., channels)` whose last channel is alpha, `most` if opaque, on black."""
+    opacity = values[..., -1:].astype(np.float64) / most
+    laid: NDArray[Any] = np.rint(values[..., :-1] * opacity).astype(values.dtype)
+    return laid
 
 
 def _raw_mode(tile: Any) -> str:

@@ -12,6 +12,7 @@ from search.data.cache import is_cached, write_cache_file
 from search.data.source_api import Source
 from search.data.summary import SUMMARY_VERSION, SourceSummary
 from search.errors import DataError
+from search.machine.package_versions import find_versions
 
 MAX_BYTES = 64 * 2**20
 """A larger summary, of very many broken images or near duplicates, is not kept."""
@@ -63,7 +64,7 @@ def _origin(source: Source) -> dict[str, Any]:
     Warnings may be of files that are no images, which are not in the identity of a source.
     """
     return {
-        "version": SUMMARY_VERSION,
+        "versions": {"summary": SUMMARY_VERSION, **find_versions(["convsearch"])},
         "warnings": list(source.warnings),
         "guessed": dict(source.guessed),
     }

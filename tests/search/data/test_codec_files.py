@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from search.data import DataSettings, codec_files, prepare
+from search.data import DataSettings, prepare
+from search.data.deep_color import lay_on_black
 from search.data.read_image import read_image
 from search.data.source_api import Decoded, UnreadableImage
 from search.errors import DataError
@@ -84,7 +85,16 @@ def test_transparent_parts_are_black(tmp_path: Path, n_colors: int) -> None:
 
 def test_alpha_of_few_bits_is_opaque_at_its_own_largest_value() -> None:
     pixels = np.full((4, 4, 2), 4095, np.uint16)
-    assert np.array_equal(codec_files._on_black(pixels, 4095).pixels, pixels[..., 0])
+    assert np.array_equal(lay_on_black(pixels, 4095), pixels[..., :1])
+
+
+def test_size_below_zero_is_damage(tmp_path: Path) -> None:
+    content = bytearray(jpeg_2000(noise((20, 30))))
+    place = content.index(b"\xff\x4f\xff\x51") + 16
+    content[place : place + 4] = (40_000).to_bytes(4)
+    (tmp_path / "a.jp2").write_bytes(content)
+    found = read_image(str(tmp_path / "a.jp2"))
+    assert found == UnreadableImage("the size of its JPEG 2000 is damaged")
 
 
 @pytest.mark.parametrize(
