@@ -66,9 +66,7 @@ _OPTIONS: Mapping[str, Any] = {
     ),
     "color": _option(str, "grey, rgb or auto.", show_default=defaults.COLOR),
     "resize": _option(
-        str,
-        "How images become square: pad, crop, stretch or auto.",
-        show_default=defaults.RESIZE,
+        str, "How images become square: pad, crop, stretch or auto.", show_default=defaults.RESIZE
     ),
     "window": _option(
         str,
@@ -135,19 +133,13 @@ _OPTIONS: Mapping[str, Any] = {
         show_default="none",
     ),
     "path_column": _option(
-        str,
-        "Column of a manifest with the images.",
-        metavar="COLUMN",
-        show_default="guessed",
+        str, "Column of a manifest with the images.", metavar="COLUMN", show_default="guessed"
     ),
     "label_column": _option(
         str, "Column with their labels.", metavar="COLUMN", show_default="guessed"
     ),
     "group_column": _option(
-        str,
-        "Column with their patients.",
-        metavar="COLUMN",
-        show_default="guessed",
+        str, "Column with their patients.", metavar="COLUMN", show_default="guessed"
     ),
     "frame_column": _option(
         str,
@@ -237,9 +229,7 @@ _OPTIONS: Mapping[str, Any] = {
         bool, "Use near duplicates in different splits as they are.", "--allow-leaks"
     ),
     "fix_leaks": _option(
-        bool,
-        "Leave near duplicates of validation and test images out of training.",
-        "--fix-leaks",
+        bool, "Leave near duplicates of validation and test images out of training.", "--fix-leaks"
     ),
     "warm_start": _option(
         str,
@@ -301,12 +291,8 @@ def _parse(name: str, value: Any) -> Any:
     """Parse the value of an option that is a list, which may also be given several times."""
     if isinstance(value, list):
         value = SEPARATORS.get(name, ",").join(value) if value else None
-    if name == "split":
-        return options.parse_split(value)
-    if name == "merge":
-        return options.parse_merge(value)
-    if name == "split_list":
-        return options.parse_split_list(value)
+    if name in ("split", "merge", "split_list"):
+        return getattr(options, f"parse_{name}")(value)
     if name in LISTS and value is not None:
         return [part.strip() for part in value.split(",")]
     return value

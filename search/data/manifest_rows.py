@@ -3,12 +3,19 @@
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from search.data.file_finder import EXCLUDED, FileFinder, is_uid
 from search.data.image_files import FileOnDisk
+from search.data.manifest_cells import (
+    Parse,
+    parse_frame,
+    parse_split,
+    parse_weight,
+    plain_label,
+)
 from search.data.manifest_columns import Columns, is_flagged
-from search.data.names import differing_in_case, split_of
+from search.data.names import differing_in_case
 from search.data.read_image import frame_name, frame_number
 from search.data.settings import DataSettings
 from search.data.tables import Table
@@ -23,14 +30,9 @@ N_EXAMPLES = 3
 MIN_REPEATED = 20
 """Different labels from which on they must be fewer than half of the images."""
 MAX_LABEL = 200
-MAX_FRAMES = 1_000_000
-MIN_WEIGHT, MAX_WEIGHT = 1e-6, 1e6
 
 
-def _plain(label: str) -> str:
-    """Return a whole number that is written as a decimal fraction as a whole number."""
-    whole, dot, rest = label.partition(".")
-    return whole if dot and whole.removeprefix("-").isdigit() and not rest.strip("0") else label
+T = TypeVar("T")
 
 
 class Row(NamedTuple):
@@ -90,7 +92,9 @@ class RowReader:
                 self._leave_out_missing(found, position)
             else:
                 for file in found:
-                    image = file._replace(frame=self._frame(position))
+                    image = file._replace(
+                        frame=self._parse(parse_frame, self._columns.frame, position)
+                    )
                     name = frame_name(image.path, image.frame)
                     by_file[name].append((image, labels[position], position))
         rows = list(self._join_rows(by_file))
@@ -143,7 +147,7 @@ class RowReader:
         if self._columns.flags:
             self._known = set(self._columns.flags)
             return {position: self._flagged(position) for position in chosen}
-        cells = {it: _plain(self._cell(self._columns.label, it)) for it in chosen}
+        cells = {it: plain_label(self._cell(self._columns.label, it)) for it in chosen}
         self._known = {cell for cell in cells.values() if cell.lower() not in NO_LABEL}
         if self._known <= {"0", "1", UNCERTAIN} and UNCERTAIN in self._known:
             cells = {it: cell for it, cell in cells.items() if cell != UNCERTAIN}
@@ -208,8 +212,10 @@ class RowReader:
                 self._left_out[why] += [self._row(it) for it in positions]
                 continue
             groups = {self._group(it) for it in positions}
-            splits = {self._split(it) for it in positions}
-            weights = {self._weight(it) for it in positions}
+            splits = {self._parse(parse_split, self._columns.split, it) or "" for it in positions}
+            weights = {
+                self._parse(parse_weight, self._columns.weight, it) or 1.0 for it in positions
+            }
             if max(len(groups), len(splits), len(weights)) > 1:
                 raise DataError(
                     f"Rows of one image differ in its group, split or weight:"
@@ -230,46 +236,14 @@ class RowReader:
         cell = self._cell(self._columns.group, position)
         return "" if cell.lower() in NO_LABEL else cell
 
-    def _frame(self, position: int) -> int | None:
-        """Return the number of an image in its file, from 0; None if there is no such column."""
-        if not self._columns.frame:
+    def _parse(self, parse: Parse[T], column: str, position: int) -> T | None:
+        """Return what a cell means; None if there is no such column."""
+        if not column:
             return None
-        cell = _plain(self._cell(self._columns.frame, position))
-        if not (cell.isascii() and cell.isdigit() and 1 <= int(cell[:9]) <= MAX_FRAMES):
-            raise DataError(
-                f"Expected a whole number from 1 in the column {self._columns.frame!r}. Received:"
-                f" {shorten(cell, 60)!r} in {self._row(position)}."
-            )
-        return int(cell) - 1
-
-    def _split(self, position: int) -> str:
-        cell = self._cell(self._columns.split, position)
-        if not self._columns.split:
-            return ""
-        split = split_of(cell)
-        if not split:
-            raise DataError(
-                f"Expected train, val or test in the column {self._columns.split!r}. Received:"
-                f" {shorten(cell, 60)!r} in {self._row(position)}."
-            )
-        return split
-
-    def _weight(self, position: int) -> float:
-        """Return the weight of an image in training; 1 if there is no such column."""
-        if not self._columns.weight:
-            return 1.0
-        cell = self._cell(self._columns.weight, position)
         try:
-            weight = float(cell.replace("_", "?"))  # Python reads 1_0 as 10.
-        except ValueError:
-            weight = 0.0
-        if not MIN_WEIGHT <= weight <= MAX_WEIGHT:
-            raise DataError(
-                f"Expected weights of {MIN_WEIGHT:f} to {MAX_WEIGHT:,.0f} in the column"
-                f" {self._columns.weight!r}. Received: {shorten(cell, 60)!r} in"
-                f" {self._row(position)}."
-            )
-        return weight
+            return parse(self._cell(column, position), column)
+        except ValueError as error:
+            raise DataError(f"{error} in {self._row(position)}.") from None
 
     def _row(self, position: int) -> str:
         return f"row {self._table.numbers[position]:,} of {self._path.name}"
