@@ -1,6 +1,7 @@
 """Options shared by several commands; those that describe a study are in `study_options`."""
 
-from typing import Annotated, Literal
+from collections.abc import Callable, Mapping
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -140,3 +141,11 @@ def parse_split_list(text: str | None) -> dict[str, str] | None:
 def parse_workers(text: str | None) -> int | str | None:
     """Parse a number of workers or `auto`; other text is returned for later validation."""
     return int(text) if text is not None and text.lstrip("-").isdigit() else text
+
+
+PARSERS: Mapping[str, Callable[[Any], Any]] = {
+    "split": parse_split,
+    "merge": parse_merge,
+    "split_list": parse_split_list,
+}
+"""Of options whose values are more than a number, a text or a list."""

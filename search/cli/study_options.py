@@ -291,8 +291,8 @@ def _parse(name: str, value: Any) -> Any:
     """Parse the value of an option that is a list, which may also be given several times."""
     if isinstance(value, list):
         value = SEPARATORS.get(name, ",").join(value) if value else None
-    if name in ("split", "merge", "split_list"):
-        return getattr(options, f"parse_{name}")(value)
+    if name in options.PARSERS:
+        return options.PARSERS[name](value)
     if name in LISTS and value is not None:
         return [part.strip() for part in value.split(",")]
     return value
