@@ -39,14 +39,20 @@ $(VENV)/bin/python:
 		"Install one, or name it: make PYTHON_COMMAND=/path/to/python3.12 $(MAKECMDGOALS)" >&2; exit 1; }
 	"$(PYTHON)" -m venv $(VENV)
 
-$(VENV)/installed: pyproject.toml constraints.txt | $(VENV)/bin/python
+# Old versions of pip, which come with Python, take a minute longer to choose versions.
+$(VENV)/newer-pip: constraints.txt | $(VENV)/bin/python
+	$(PIP) --upgrade pip
+	@touch $@
+
+$(VENV)/installed: pyproject.toml constraints.txt $(VENV)/newer-pip
 	@echo "Installing convsearch into $(VENV) (once; TensorFlow is large, so this takes a few minutes)"
 	$(PIP) --editable .
 	@touch $@
 
-$(VENV)/installed-dev: $(VENV)/installed
+$(VENV)/installed-dev: pyproject.toml constraints.txt $(VENV)/newer-pip
+	@echo "Installing convsearch and what its tests need into $(VENV) (once; TensorFlow is large)"
 	$(PIP) --editable '.[dev]'
-	@touch $@
+	@touch $(VENV)/installed $@
 
 clean:
 	rm -rf $(VENV) build *.egg-info

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Collection
 
-from search.data.names import differing_in_case, join_names
+from search.data.file_names import differing_in_case, join_names
 from search.errors import DataError
 
 MANY_CLASSES = 10

@@ -17,8 +17,8 @@ from search.data.codestream_shapes import (
 )
 from search.data.decode import DECODE_ERRORS
 from search.data.deep_color import lay_on_black
+from search.data.file_names import extension_of
 from search.data.image_limits import MAX_DEEP_PIXELS, check_file, check_size, too_large
-from search.data.names import extension_of
 from search.data.source_api import Decoded
 from search.errors import DataError
 

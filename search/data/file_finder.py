@@ -10,7 +10,7 @@ from pathlib import Path, PurePosixPath
 from search.data.decode import decoder_warnings
 from search.data.image_files import FileOnDisk
 from search.data.listing import ImageFile, is_excluded, list_files
-from search.data.parallel import map_each
+from search.data.parallel_map import map_each
 from search.data.path_ends import PathEnds
 from search.data.read_image import EXTENSIONS
 from search.data.source_api import Progress

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from search.data.decode import decoder_warnings
-from search.data.parallel import map_chunks
+from search.data.parallel_map import map_chunks
 from search.data.pixel_values import (
     EIGHT_BITS,
     FROM_FILES,

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from search.data.decode import EXTENSIONS as PICTURES
-from search.data.names import extension_of
-from search.data.parallel import map_each
+from search.data.file_names import extension_of
+from search.data.parallel_map import map_each
 from search.data.read_image import (
     TIFF,
     Frame,

@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 from search.data.class_names import check_meaning, check_spelling
-from search.data.copies import drop_copy
+from search.data.file_names import join_names, split_of, words_in
 from search.data.groups import find_groups
 from search.data.listing import ImageFile, label_hint
 from search.data.masks import drop_masks
-from search.data.names import join_names, split_of, words_in
+from search.data.nested_copies import drop_copy
 from search.data.read_image import KINDS
 from search.errors import DataError
 

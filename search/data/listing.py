@@ -7,7 +7,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import NamedTuple
 
-from search.data.names import extension_of
+from search.data.file_names import extension_of
 from search.data.read_image import EXTENSIONS, is_dicom, may_be_dicom
 from search.data.volumes.volume import EXTENSIONS as VOLUMES
 from search.errors import DataError

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import TypeVar
 
-from search.data.names import split_of
+from search.data.file_names import split_of
 from spaces.wording import shorten
 
 MAX_FRAMES = 1_000_000

@@ -4,7 +4,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from search.data.names import split_of
+from search.data.file_names import split_of
 from search.data.settings import DataSettings
 from search.data.tables import Table
 from search.errors import DataError

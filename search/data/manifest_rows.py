@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import NamedTuple, TypeVar
 
 from search.data.file_finder import EXCLUDED, FileFinder, is_uid
+from search.data.file_names import differing_in_case
 from search.data.image_files import FileOnDisk
 from search.data.manifest_cells import (
     Parse,
@@ -15,7 +16,6 @@ from search.data.manifest_cells import (
     plain_label,
 )
 from search.data.manifest_columns import Columns, is_flagged
-from search.data.names import differing_in_case
 from search.data.read_image import frame_name, frame_number
 from search.data.settings import DataSettings
 from search.data.tables import Table

@@ -17,7 +17,7 @@ from search.data.decode import (
 from search.data.decode import EXTENSIONS as PICTURES
 from search.data.dicom.header import EXTENSIONS as DICOM
 from search.data.dicom.header import Header, describe_error, dicom_errors, has_magic, read_header
-from search.data.names import extension_of
+from search.data.file_names import extension_of
 from search.data.settings import ALL_PAGES, FIRST_PAGE
 from search.data.source_api import Decoded, UnreadableImage
 from search.data.volumes.slices import Slice, parse_slices

@@ -13,11 +13,11 @@ from safetensors.numpy import load_file, save_file
 
 from search.data import Progress
 from search.data.decode import decoder_warnings
+from search.data.file_names import extension_of
 from search.data.inference_images import PreparedImage, prepare_image
 from search.data.listing import ImageFile
 from search.data.masks import drop_masks
-from search.data.names import extension_of
-from search.data.parallel import map_chunks
+from search.data.parallel_map import map_chunks
 from search.data.read_image import (
     EXTENSIONS,
     KINDS,

@@ -10,7 +10,7 @@ from analysis.report.figures.curves import plot_learning_curves, plot_top_curves
 from analysis.report.figures.families import plot_families
 from analysis.report.figures.history import plot_history
 from analysis.report.figures.importance import importance_of, plot_importance
-from analysis.report.figures.parallel import plot_parallel
+from analysis.report.figures.parallel_coordinates import plot_parallel
 from analysis.report.figures.parameter_ranges import plot_parameter_ranges
 from analysis.report.figures.pareto import plot_pareto
 from analysis.report.figures.pictures import plot_pictures

@@ -13,7 +13,7 @@ from typing import NamedTuple
 from search.data.decode import decoder_warnings
 from search.data.dicom.header import GROUP_TAGS, Header, NoImage, check_keywords, read_header
 from search.data.grouped_split import join_groups
-from search.data.parallel import map_each
+from search.data.parallel_map import map_each
 from search.data.settings import DataSettings
 from search.data.source_api import Progress, UnreadableImage
 from search.errors import DataError

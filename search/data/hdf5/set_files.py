@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from search.data.names import split_of, words_in
+from search.data.file_names import split_of, words_in
 from search.data.source_api import SPLITS
 from search.errors import DataError
 from spaces.wording import shorten

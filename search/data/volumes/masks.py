@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from fnmatch import fnmatchcase
 from typing import NamedTuple
 
+from search.data.file_names import split_of
 from search.data.listing import ImageFile
 from search.data.masks import MASK_WORDS, drop_masks
-from search.data.names import split_of
-from search.data.parallel import map_chunks
+from search.data.parallel_map import map_chunks
 from search.data.settings import DataSettings, no_meaning
 from search.data.source_api import Progress
 from search.data.volumes.slices import Slice, parse_slices

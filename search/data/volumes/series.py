@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from search.data.parallel import map_each
+from search.data.parallel_map import map_each
 from search.data.settings import DataSettings
 from search.data.source_api import Progress, UnreadableImage
 from search.data.volumes.slices import AXES, Slice, parse_slices

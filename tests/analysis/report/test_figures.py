@@ -217,7 +217,7 @@ def test_bands_of_parallel_are_by_place_among_all_trials(facts, monkeypatch):
     n = len(facts.ranking.complete)
     n_top = n - round(0.9 * n)
     assert counts_of_bands(facts)[2] == n_top
-    monkeypatch.setattr("analysis.report.figures.parallel.MAX_LINES", n // 2)
+    monkeypatch.setattr("analysis.report.figures.parallel_coordinates.MAX_LINES", n // 2)
     downsample = counts_of_bands(facts)
     assert sum(downsample) == n // 2
     assert downsample[2] == n_top

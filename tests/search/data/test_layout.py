@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from search.data import DataSettings
+from search.data.file_names import extension_of, split_of
 from search.data.layout import Layout, read_layout
 from search.data.listing import ImageFile
-from search.data.names import extension_of, split_of
 from search.data.open_source import open_source
 from search.errors import DataError
 

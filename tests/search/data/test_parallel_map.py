@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from search.data import DataSettings, prepare
-from search.data.parallel import can_fork, map_chunks
+from search.data.parallel_map import can_fork, map_chunks
 from search.errors import DataError
 
 ROOT = Path(__file__).parents[3]
@@ -34,7 +34,7 @@ def _with_pid(chunk: Sequence[int]) -> list[tuple[int, int]]:
 
 @pytest.fixture
 def two_cores(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("search.data.parallel.n_cores", lambda: 2)
+    monkeypatch.setattr("search.data.parallel_map.n_cores", lambda: 2)
 
 
 def run_alone(work: str) -> str:
@@ -44,13 +44,13 @@ def run_alone(work: str) -> str:
     """
     code = (
         "import os, signal\n"
-        "from search.data import parallel\n"
+        "from search.data import parallel_map\n"
         "from search.errors import DataError\n"
-        "parallel.n_cores = lambda: 2\n"
-        "assert parallel.can_fork()\n"
+        "parallel_map.n_cores = lambda: 2\n"
+        "assert parallel_map.can_fork()\n"
         f"def work(chunk):\n{textwrap.indent(work, '    ')}\n"
         "chunks = [range(i, i + 3) for i in range(0, 60, 3)]\n"
-        "try: print([pair for part in parallel.map_chunks(work, chunks) for pair in part])\n"
+        "try: print([pair for part in parallel_map.map_chunks(work, chunks) for pair in part])\n"
         "except DataError as error: print(error)\n"
         "try: os.waitpid(-1, os.WNOHANG)\n"
         "except ChildProcessError: print('no child is left')\n"
