@@ -13,7 +13,6 @@ from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import t as t_distribution
 
 from analysis.results.confidence_intervals import LEVEL
 
@@ -183,11 +182,13 @@ def _sample_posterior(candidates: Sequence[Candidate], resolution: float) -> NDA
 def _summarize(
     it: Candidate, resolution: float, chance: float | None, *, is_separable: bool
 ) -> Standing:
+    from scipy.special import stdtrit
+
     n, mean = len(it.values), _mean(it)
     deviation = low = high = None
     if n >= 2:
         deviation = _deviation(it, resolution)
-        half_width = float(t_distribution.ppf((1 + LEVEL) / 2, n - 1)) * deviation / math.sqrt(n)
+        half_width = float(stdtrit(n - 1, (1 + LEVEL) / 2)) * deviation / math.sqrt(n)
         low, high = max(0.0, mean - half_width), min(1.0, mean + half_width)
     return Standing(
         trial=it.trial,

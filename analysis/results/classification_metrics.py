@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.metrics import confusion_matrix, precision_recall_curve, roc_curve
 
 from analysis.results.confidence_intervals import (
     N_RESAMPLES,
@@ -111,6 +110,8 @@ def evaluate(
     Source: Efron and Tibshirani, "An Introduction to the Bootstrap", chapter 13; Guo et al., "On
         Calibration of Modern Neural Networks", https://arxiv.org/abs/1706.04599 (calibration).
     """
+    from sklearn.metrics import confusion_matrix
+
     labels, probabilities = np.asarray(labels), np.asarray(probabilities, dtype=np.float64)
     n, n_classes = len(labels), len(class_names)
     if n == 0 or probabilities.shape != (n, n_classes):
@@ -218,6 +219,8 @@ def _mean(values: Floats) -> Floats:
 
 
 def _roc(is_class: NDArray[np.bool_], scores: Floats) -> Curve:
+    from sklearn.metrics import roc_curve
+
     if is_class.all() or not is_class.any():
         return Curve((), ())
     false_positives, true_positives, _ = roc_curve(is_class, scores)
@@ -225,6 +228,8 @@ def _roc(is_class: NDArray[np.bool_], scores: Floats) -> Curve:
 
 
 def _precision_recall(is_class: NDArray[np.bool_], scores: Floats) -> Curve:
+    from sklearn.metrics import precision_recall_curve
+
     if not is_class.any():
         return Curve((), ())
     precision, recall, _ = precision_recall_curve(is_class, scores)

@@ -20,6 +20,7 @@ from urllib.parse import quote
 from search.dashboard.connections import ConnectionLimiter, ConnectionLimits
 from search.dashboard.listener import Listener
 from search.errors import SettingsError
+from search.machine.hidden_packages import hide_packages
 from search.machine.processes import call_when_stdin_closes
 from search.machine.signals import stop_on_signal
 from storage import Store, hide_passwords
@@ -94,6 +95,10 @@ def serve(
     which names the clients. A supervised server stops when its standard input ends, which is when
     the parent process ends.
     """
+    # Optuna loads them for importances and artifacts of kinds that the dashboard does not have.
+    with hide_packages(["boto3", "sklearn"]):
+        import optuna.artifacts  # noqa: F401
+        import optuna_dashboard  # noqa: F401
     from analysis.dashboard.app import Dashboard
     from analysis.dashboard.guard import Guard
     from search.reports.dataset_facts import load_dataset_facts

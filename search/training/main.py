@@ -11,12 +11,11 @@ import queue
 import sys
 import threading
 import traceback
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 from search.errors import summarize
+from search.machine.hidden_packages import hide_packages
 from search.trainer.protocol import (
     Busy,
     Epoch,
@@ -87,7 +86,7 @@ def main() -> None:
 
 def load_tensorflow() -> None:
     """Load TensorFlow with deterministic operations and the number of threads configured."""
-    with _hidden(UNUSED_PACKAGES):
+    with hide_packages(UNUSED_PACKAGES):
         import keras  # noqa: F401
         import tensorflow as tf
 
@@ -96,18 +95,6 @@ def load_tensorflow() -> None:
     tf.config.threading.set_inter_op_parallelism_threads(n_threads)
     tf.config.experimental.enable_op_determinism()
     importlib.import_module("search.training.fit")
-
-
-@contextmanager
-def _hidden(packages: Iterable[str]) -> Iterator[None]:
-    """Let imports of packages fail as if they were not installed."""
-    hidden = [name for name in packages if name not in sys.modules]
-    sys.modules.update(dict.fromkeys(hidden))  # type: ignore[arg-type]
-    try:
-        yield
-    finally:
-        for name in hidden:
-            del sys.modules[name]
 
 
 def _serve(channel: Channel, request: Task | Evaluate | Predict) -> None:

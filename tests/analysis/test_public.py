@@ -7,7 +7,16 @@ import pytest
 
 import analysis
 
-HEAVY = ("plotly", "pandas", "nbformat", "nbclient", "jinja2", "sklearn", "tensorflow")
+HEAVY = (
+    "plotly",
+    "pandas",
+    "nbformat",
+    "nbclient",
+    "jinja2",
+    "scipy.stats",
+    "sklearn",
+    "tensorflow",
+)
 
 
 def test_importing_analysis_loads_nothing_heavy() -> None:

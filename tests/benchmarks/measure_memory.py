@@ -45,7 +45,7 @@ KINDS: list[dict[str, object]] = [
     {"head": "flatten", "dense_layers": {"low": 1}, "dense1_units": {"low": 256}},
     {"batch_size": 128},
 ]
-MAX_OPERATIONS = 400e9  # Of all steps together: about 20 s on one thread.
+MAX_OPERATIONS = 100e9  # Of all steps together: about 5 s on one thread.
 
 
 def main() -> None:

@@ -26,6 +26,7 @@ from PIL import Image
 
 from search.cli.main import OPTIONAL_VALUES
 from search.errors import SettingsError
+from spaces.families import builtin_families
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCS = ROOT / "docs"
@@ -193,6 +194,11 @@ def test_every_parameter_is_in_the_reference(reference: ModuleType) -> None:
         for name in SearchSpace.create([family]).domains:
             shared = re.sub(r"^([a-z]+)[0-9]+_", r"\1N_", name)
             assert f"| `{shared}` |" in text or f"| `{name}` |" in text
+
+
+def test_every_family_is_in_the_table_of_families() -> None:
+    rows = re.findall(r"^\| `(\w+)` \|", (DOCS / "families.md").read_text("utf-8"), re.MULTILINE)
+    assert rows[: len(builtin_families())] == list(builtin_families())
 
 
 def test_every_command_and_option_is_in_the_reference(reference: ModuleType) -> None:

@@ -108,6 +108,16 @@ def send(address: str, text: bytes) -> bytes:
     return b"".join(parts)
 
 
+def packages_of(pid: int) -> set[str]:
+    """Return the packages whose compiled modules a process has loaded."""
+    files = (Path(line.split()[-1]) for line in Path(f"/proc/{pid}/maps").read_text().splitlines())
+    return {
+        parts[parts.index("site-packages") + 1]
+        for parts in (it.parts for it in files)
+        if "site-packages" in parts
+    }
+
+
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
 def test_dashboard_serves_until_a_signal(
     serve: Serve, store: str, number: signal.Signals, code: int
@@ -121,6 +131,7 @@ def test_dashboard_serves_until_a_signal(
     assert "frame-ancestors 'none'" in headers["content-security-policy"]
     assert ask(address, "/api/studies/1", "DELETE")[0] == 403
     assert ask(address, "/api/studies", Host="evil.example")[0] == 403
+    assert not {"sklearn", "scipy"}.intersection(packages_of(served.process.pid))
     served.process.send_signal(number)
     assert served.process.wait(20) == code
     assert served.notes == "Dashboard of sqlite:///convsearch.db, read-only; Ctrl-C ends it.\n"

@@ -20,8 +20,8 @@ from spaces.models.backbones.memory import (
 
 MEASURE = Path(__file__).parents[3] / "benchmarks" / "measure_backbone_memory.py"
 CASES = [  # None of these networks was used to find the constants.
-    ("vgg16", 96, 6, 32),
-    ("convnext_tiny", 96, 20, 32),
+    ("vgg16", 96, 6, 16),
+    ("convnext_tiny", 96, 20, 16),
     ("mobilenet_v3_large", 96, 16, 64),
 ]
 FACTOR = 1.5
