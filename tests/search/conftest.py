@@ -1,5 +1,6 @@
 """Fixtures for the tests of `search`: a tiny image set, and a small study on it."""
 
+import os
 import shutil
 import sqlite3
 from collections.abc import Callable, Iterator
@@ -7,6 +8,7 @@ from contextlib import closing, nullcontext
 from pathlib import Path
 from typing import Any
 
+import fasteners
 import numpy as np
 import pytest
 
@@ -104,15 +106,29 @@ def opened(make_study: Callable[..., OpenStudy]) -> OpenStudy:
 
 @pytest.fixture(scope="session")
 def trained_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of a study whose three trials were trained; tests work on copies of it."""
-    folder = tmp_path_factory.mktemp("trained")
+    """The folder of a study whose three trials were trained; tests work on copies of it.
+
+    The processes of a test run share it: the first one trains, and others wait for it.
+    """
+    base = tmp_path_factory.getbasetemp()
+    folder = (base.parent if os.environ.get("PYTEST_XDIST_WORKER") else base) / "trained"
+    done = folder.with_suffix(".done")
+    with fasteners.InterProcessLock(folder.with_suffix(".lock")):
+        if not done.exists():
+            shutil.rmtree(folder, ignore_errors=True)
+            folder.mkdir()
+            _train_study(folder)
+            done.touch()
+    return folder
+
+
+def _train_study(folder: Path) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("CONVSEARCH_CACHE", str(folder / "cache"))
         plan = make_plan(write_blobs(folder / "blobs.npz"), folder, space={"dense_layers": [0, 1]})
         submission = submit(resolve_plan(plan))
         with closing(submission.store):
             Worker(OpenStudy.load(submission.store, submission.record.name), TrainerPool()).run()
-    return folder
 
 
 def copy_study(folder: Path, to: Path) -> OpenStudy:
