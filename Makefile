@@ -18,10 +18,10 @@ EACH_FILE_TO_A_WORKER := -n auto --dist loadfile --no-loadscope-reorder
 demo: $(VENV)/installed
 	$(VENV)/bin/convsearch demo
 
-test: $(VENV)/installed-dev
+test: $(VENV)/compiled
 	$(VENV)/bin/python -m pytest $(EACH_FILE_TO_A_WORKER) -m "not slow"
 
-test-slow: $(VENV)/installed-dev
+test-slow: $(VENV)/compiled
 	$(VENV)/bin/python -m pytest -n auto --dist worksteal -m slow
 
 lint: $(VENV)/installed-dev
@@ -53,6 +53,12 @@ $(VENV)/installed-dev: pyproject.toml constraints.txt $(VENV)/newer-pip
 	@echo "Installing convsearch and what its tests need into $(VENV) (once; TensorFlow is large)"
 	$(PIP) --editable '.[dev]'
 	@touch $(VENV)/installed $@
+
+# Two processes compile what is imported, so that the workers of pytest do not all do it at once.
+$(VENV)/compiled: $(VENV)/installed-dev
+	@$(VENV)/bin/python -c "import tensorflow" 2>/dev/null & \
+	$(VENV)/bin/python -m pytest --collect-only -qq >/dev/null 2>&1; wait
+	@touch $@
 
 clean:
 	rm -rf $(VENV) build *.egg-info
