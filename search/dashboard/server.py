@@ -97,9 +97,7 @@ def serve(
     """
     # Optuna loads them for importances and artifacts of kinds that the dashboard does not have.
     with hide_packages(["boto3", "sklearn"]):
-        import optuna.artifacts  # noqa: F401
-        import optuna_dashboard  # noqa: F401
-    from analysis.dashboard.app import Dashboard
+        from analysis.dashboard.app import Dashboard
     from analysis.dashboard.guard import Guard
     from search.reports.dataset_facts import load_dataset_facts
     from search.studies.deletion import remove_study
