@@ -87,6 +87,7 @@ def test_exit_codes(small: Any) -> None:
     assert {it: code for it, (code, _) in zip(EXIT_CODES, asked, strict=True)} == EXIT_CODES
 
 
+@pytest.mark.slow
 def test_confirmation_and_warm_start_keep_their_records(
     small: Any, check: Any, shape: Any
 ) -> None:

@@ -9,6 +9,7 @@ from analysis import rank
 from search.errors import SettingsError
 
 
+@pytest.mark.slow
 def test_run_searches_and_ranks(blobs: Path, tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path / 'store.db'}"
     seen = []

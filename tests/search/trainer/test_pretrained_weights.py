@@ -109,6 +109,7 @@ def test_weights_that_cannot_be_downloaded_are_named_before_any_trial(
     assert not foreign.exists()
 
 
+@pytest.mark.slow
 def test_weights_of_another_network_are_refused_by_the_first_layer(
     make_transfer: MakeStudy, weights: Path
 ) -> None:

@@ -113,6 +113,7 @@ def test_fit_interrupted_after_any_epoch_resumes_bit_for_bit(
     )
 
 
+@pytest.mark.slow
 def test_augmentation_and_dropout_change_the_curve(prepared: PreparedSet, tmp_path: Path) -> None:
     """Without this the test above could pass with both disabled."""
     curves = [

@@ -3,6 +3,7 @@
 import gc
 from pathlib import Path
 
+import pytest
 import tensorflow as tf
 
 from search.data import PreparedSet
@@ -20,6 +21,7 @@ def count_graphs() -> int:
     )
 
 
+@pytest.mark.slow
 def test_graphs_of_trained_networks_are_freed(prepared: PreparedSet, tmp_path: Path) -> None:
     space = SearchSpace.create(["plain"], {"stages": 1, "convs": 1, "pool": False, "channels": 8})
     config = space.suggest(PreferredTrial({}))

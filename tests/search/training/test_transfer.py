@@ -134,6 +134,7 @@ def test_head_on_features_predicts_the_same_as_the_whole_network(
     np.testing.assert_allclose(fit.phase.predict(), on_features, atol=1e-4)
 
 
+@pytest.mark.slow
 def test_best_epoch_of_the_first_phase_is_measured_on_its_head(
     larger: PreparedSet, tmp_path: Path
 ) -> None:

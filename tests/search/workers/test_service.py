@@ -272,6 +272,7 @@ def test_worker_that_cannot_join_says_why_in_one_line(
     assert json.loads(line)["message"].startswith("There is no study 'nothing'")
 
 
+@pytest.mark.slow
 def test_first_process_of_a_container_heeds_signals_and_leaves_no_zombie(
     make_study: MakeStudy, start: Start, url: str
 ) -> None:

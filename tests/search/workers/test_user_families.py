@@ -98,6 +98,7 @@ def test_family_from_a_module_beside_the_study_file_is_searched(
     assert {trial.family for trial in ranking.complete} == {"wide"}
 
 
+@pytest.mark.slow
 def test_family_that_fails_in_keras_alone_ends_the_study(blobs: Path, tmp_path: Path) -> None:
     broken = EXAMPLE.read_text().replace(
         "        return layers.max_pool",
