@@ -83,6 +83,7 @@ def simulate(seed: int) -> tuple[int, list[Candidate]]:
     return single, candidates
 
 
+@pytest.mark.slow
 def test_true_best_is_picked_more_often_than_by_single_values_and_intervals_cover() -> None:
     singles, picks, covered, n_trained = [], [], [], []
     for seed in range(N_STUDIES):

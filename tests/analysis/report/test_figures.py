@@ -310,6 +310,7 @@ def test_figures_are_labelled_in_russian(plot, facts):
     assert plot(evaluation).layout.title.text != plot(evaluation, lang="ru").layout.title.text
 
 
+@pytest.mark.slow
 def test_figures_of_five_thousand_trials_are_small_and_say_what_is_left_out(make_facts):
     facts = make_facts(n_trials=5000)
     drawn = [plot(facts) for plot in STUDY_FIGURES]

@@ -28,7 +28,6 @@ from storage import (
     set_budget,
     set_stopped,
 )
-from tests.tools.marks import rest_slow
 
 ROOT = Path(__file__).parents[3]
 FAKE = Path(__file__).parents[1] / "fake_trainer.py"
@@ -139,7 +138,8 @@ def assert_gone(processes: list[psutil.Process]) -> None:
     assert alive == []
 
 
-@pytest.mark.parametrize("store_url", rest_slow("postgresql", "sqlite"), indirect=True)
+@pytest.mark.slow
+@pytest.mark.parametrize("store_url", ["postgresql", "sqlite"], indirect=True)
 def test_two_standing_workers_share_two_studies_exactly(
     make: MakeStudy, start: Start, store_url: str
 ) -> None:
@@ -167,8 +167,8 @@ def test_two_standing_workers_share_two_studies_exactly(
         (signal.SIGINT, ()),
         (signal.SIGHUP, ()),
         (signal.SIGTERM, ("--workers", "2")),
-        (signal.SIGINT, ("--workers", "2")),
-        (signal.SIGHUP, ("--workers", "2")),
+        pytest.param(signal.SIGINT, ("--workers", "2"), marks=pytest.mark.slow),
+        pytest.param(signal.SIGHUP, ("--workers", "2"), marks=pytest.mark.slow),
     ],
 )
 def test_asked_to_leave_it_gives_its_trials_back_within_seconds(
@@ -219,6 +219,7 @@ def opened_as_file(blobs: Path) -> str:
     )
 
 
+@pytest.mark.slow
 def test_killed_worker_of_several_is_started_again(
     make_study: MakeStudy, start: Start, url: str
 ) -> None:

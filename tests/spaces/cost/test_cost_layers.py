@@ -5,9 +5,10 @@ from typing import Any
 import pytest
 
 from spaces import Config, DrawnLayer, SearchSpace, SpaceError, draw_network, predict_cost
-from spaces.families import family_names
+from spaces.families import default_families
 from spaces.keras_models import build_model
 from spaces.parameters.stub_trials import PreferredTrial
+from tests.tools.marks import rest_slow
 
 N_CLASSES = 3
 SHAPE = (64, 64, 1)
@@ -33,11 +34,14 @@ def known_good(family: str) -> list[Config]:
     return [space.suggest(PreferredTrial(values)) for values in space.known_good()]
 
 
-CONFIGS = [(family, it) for family in family_names() for it in known_good(family)]
+CONFIGS = [
+    *(it for family in default_families() for it in known_good(family)),
+    *rest_slow(*known_good("transfer")),
+]
 
 
-@pytest.mark.parametrize(("family", "config"), CONFIGS, ids=[it[0] for it in CONFIGS])
-def test_layers_are_those_of_the_keras_model(family: str, config: Config) -> None:
+@pytest.mark.parametrize("config", CONFIGS, ids=lambda it: it.family)
+def test_layers_are_those_of_the_keras_model(config: Config) -> None:
     import keras
 
     drawn = draw_network(config, SHAPE, N_CLASSES)

@@ -107,6 +107,7 @@ def test_unfreezing_reaches_into_models_inside_the_backbone() -> None:
     assert len([name for name in names if re.search(r"_conv(_\d)?$", name)]) == 10
 
 
+@pytest.mark.slow
 def test_training_does_not_change_the_frozen_part_or_normalizations() -> None:
     backbone = build_backbone("mobilenet_v2", SHAPE, RANDOM_WEIGHTS)
     unfreeze_top(backbone, 2)
