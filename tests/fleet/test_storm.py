@@ -60,8 +60,8 @@ def storm(fleet: Any, *, n_kills: int, seed: int, timeout_s: float) -> None:
 
 
 def test_study_survives_a_storm(make_fleet: Callable[..., Any]) -> None:
-    fleet = make_fleet(n_trials=14, n_epochs=4, environment={"FLEET_EPOCH_S": "0.8"})
-    storm(fleet, n_kills=12, seed=1, timeout_s=240)
+    fleet = make_fleet(n_trials=24, n_epochs=4, environment={"FLEET_EPOCH_S": "0.8"})
+    storm(fleet, n_kills=20, seed=1, timeout_s=240)
 
 
 @pytest.mark.slow

@@ -266,7 +266,7 @@ def write_long_study(folder: Path) -> str:
     (folder / "study.toml").write_text(
         "[study]\nname = 'blobs'\nworkers = 1\n"
         "[data]\nsource = 'blobs.npz'\nimage_size = 16\n[space]\nfamilies = ['plain']\n"
-        "[training]\nmax_epochs = 25\npatience = 25\n"
+        "[training]\nmax_epochs = 60\npatience = 60\n"
         "[search]\nseed = 2\npruner = 'none'\n[budget]\ntrials = 2\n"
     )
     return "study.toml"

@@ -73,7 +73,6 @@ def test_search_is_confirmed_scored_once_and_reported(
     assert len(facts["confirmation"]["standings"]) == 2
 
     monkeypatch.setattr(Evaluator, "predict", lambda *_: pytest.fail("it is known"))
-    monkeypatch.setattr(write, "run_notebook", lambda *_: None)
     code, _, err = call(*command[:3], "second", "--lang", "ru", "--json", *place)
     assert code == 0, err
     assert not any(step in err for step in STEPS)

@@ -70,7 +70,7 @@ def train_backbone_for_a_step(backbone: str) -> None:
     side = max(32, find_backbone(backbone).min_size)
     fixed = {"backbone": backbone, "unfrozen_layers": 3, "batch_size": 16, "dense_layers": 0}
     config = SearchSpace.create(["transfer"], fixed).random_config(random.Random(0))
-    train_for_a_step(config, (side, side, 1), n_images=2)
+    train_for_a_step(config, (side, side, 1), n_images=2, as_graph=True)
 
 
 def all_pairs(space: SearchSpace) -> Iterator[Pair]:
