@@ -4,7 +4,8 @@ PYTHON := $(shell for p in $(PYTHON_COMMAND) python3.13 python3.12 python3.11 py
 	"$$p" -c 'import sys, venv; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' \
 	>/dev/null 2>&1 && echo "$$p" && break; done)
 # Python compiles the few modules that are used at their first import; pip would compile all.
-PIP := $(VENV)/bin/python -m pip install --quiet --no-compile --disable-pip-version-check \
+# Warnings of the build, such as setuptools' about editable installations, tell a user nothing.
+PIP := PYTHONWARNINGS=ignore $(VENV)/bin/python -m pip install --quiet --no-compile --disable-pip-version-check \
 	--constraint constraints.txt
 
 # Tests start hundreds of processes, which would compile every module anew.
