@@ -88,13 +88,14 @@ def test_exit_codes(small: Any) -> None:
 
 
 @pytest.mark.slow
-def test_confirmation_and_warm_start_keep_their_records(
+def test_confirmations_warm_starts_and_forks_keep_their_records(
     small: Any, check: Any, shape: Any
 ) -> None:
     confirm = ("confirm", "small", "--top", "2", "--seeds", "2", "--workers", "1", "--no-test")
     check("keys_confirm", shape(small.ask(*confirm)))
     warm = ("--warm-start", "small", "--trials", "6", "--families", "plain,vgg")
     small.run("run", "images.npz", "--study", "warm", *warm, *SEARCH, *LIMITS)
+    small.run("study", "fork", "small", "another", "--set", "optimizer=adam")
     check("attributes", read_attributes(small))
 
 
