@@ -1,16 +1,15 @@
 """Measure training memory against its prediction, for the constants of `training_memory`.
 
 `python tests/benchmarks/measure_memory.py` trains configs of every size, each in its own process,
-and prints a line for each. With `--one FILE` it measures the config in FILE and prints the peak
-growth in MB, as the slow test of `spaces.cost.training_memory` does.
+and prints a line for each, as the slow test of `spaces.cost.training_memory` does.
 """
 
 import argparse
 import json
+import multiprocessing
 import os
 import random
 import resource
-import subprocess
 import sys
 import tempfile
 import threading
@@ -50,16 +49,12 @@ MAX_OPERATIONS = 100e9  # Of all steps together: about 5 s on one thread.
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--one", type=Path, help="a JSON file with `config` and `image_shape`")
     parser.add_argument("--family", default="plain")
     parser.add_argument("--configs", type=int, default=24)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--max-memory", type=float, default=2500, help="predicted, in MB")
     options = parser.parse_args()
-    if options.one:
-        record = json.loads(options.one.read_text())
-        print(measure(Config.from_json(record["config"]), tuple(record["image_shape"])))
-        return
+    load_as_trainer()
     for config, image_shape in draw_configs(
         options.family, options.configs, options.seed, options.max_memory
     ):
@@ -111,25 +106,33 @@ def draw_configs(
     return [found[number] for number in sorted(found)]
 
 
-def measure_in_process(config: Config, image_shape: tuple[int, int, int]) -> float:
-    """Return the peak growth in MB, measured in a fresh process with a trainer's environment.
+def load_as_trainer() -> None:
+    """Load TensorFlow in a trainer's environment; processes that are forked have it loaded too.
 
     Without oneDNN, which a trainer turns on, convolutions need memory that no user sees.
     """
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "config.json"
-        path.write_text(json.dumps({"config": config.to_json(), "image_shape": image_shape}))
-        command = [sys.executable, __file__, "--one", str(path)]
-        environment = {**trainer_environment(n_threads=1), **CPU.environment}
-        done = subprocess.run(command, check=True, capture_output=True, text=True, env=environment)
-    return float(done.stdout.split()[-1])
+    os.environ.update({**trainer_environment(n_threads=1), **CPU.environment})
+    from search.training.main import load_tensorflow
+
+    load_tensorflow()
+
+
+def measure_in_process(config: Config, image_shape: tuple[int, int, int]) -> float:
+    """Return the peak growth in MB, measured in a process that has trained nothing before."""
+    context = multiprocessing.get_context("fork")
+    receiver, sender = context.Pipe(duplex=False)
+    process = context.Process(target=lambda: sender.send(measure(config, image_shape)))
+    process.start()
+    sender.close()
+    try:
+        return float(receiver.recv())
+    except EOFError:
+        process.join()
+        raise RuntimeError(f"The process ended with exit code {process.exitcode}.") from None
 
 
 def measure(config: Config, image_shape: tuple[int, int, int]) -> float:
     """Return the peak growth in MB of this process in training, after warming it up."""
-    from search.training.main import load_tensorflow
-
-    load_tensorflow()
     train(tiny_config(), (16, 16, 1))
     calm = replace(config, optimizer=replace(config.optimizer, learning_rate=LEARNING_RATE))
     with PeakMemory() as peak:

@@ -144,7 +144,10 @@ def requested_file(function: Callable[..., keras.Model], size: int) -> list[str 
         raise _FileRequestedError(name, origin, file_hash)
 
     # In that scope no weights are made.
-    with mock.patch("keras.src.utils.file_utils.get_file", intercept), keras.StatelessScope():
+    with (
+        mock.patch("keras.src.utils.file_utils.get_file", intercept),
+        keras.StatelessScope(initialize_variables=False),
+    ):
         try:
             function(weights="imagenet", include_top=False, input_shape=(size, size, 3))
         except _FileRequestedError as asked:
