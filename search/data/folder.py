@@ -15,6 +15,7 @@ from search.data.listing import FileListing, ImageFile, list_files
 from search.data.read_image import Frame, frame_name, frame_number
 from search.data.settings import DataSettings, no_meaning
 from search.data.source_api import Item, Progress
+from spaces.wording import first_of, plural
 
 
 class FolderSource:
@@ -152,3 +153,6 @@ def _describe_left_out(listing: FileListing) -> Iterator[str]:
         yield f"{n:,} {what} left out by --exclude"
     if (n := listing.n_broken_links) > 0:
         yield "1 link leads nowhere" if n == 1 else f"{n:,} links lead nowhere"
+    if listing.empty_folders:
+        n_empty = plural(len(listing.empty_folders), "folder")
+        yield f"{n_empty} without files: {first_of(sorted(listing.empty_folders))}"

@@ -34,15 +34,19 @@ _TILE_SIDES = (322, 323)
 _RLE = (1, 2)
 
 
+class OversizeError(DataError):
+    """An image would take too much memory or time to decode."""
+
+
 def check_file(file: BinaryIO, path: str) -> int:
     """Return the size of a file that is not parsed yet: WebP files are read as a whole for that.
 
     Raises:
-        DataError: If it is over the limit.
+        OversizeError: If it is over the limit.
     """
     n_bytes = os.fstat(file.fileno()).st_size
     if n_bytes > MAX_FILE_BYTES:
-        raise DataError(
+        raise OversizeError(
             f"Expected image files of at most {MAX_FILE_BYTES / 2**20:,.0f} MiB."
             f" Received: {n_bytes / 2**20:,.0f} MiB in {path}. Remove or shrink it."
         )
@@ -53,7 +57,7 @@ def check_image(image: Image.Image, n_bytes: int, path: str) -> None:
     """Check an image that is open and not decoded, of a file of `n_bytes`.
 
     Raises:
-        DataError: If its size is over a limit.
+        OversizeError: If its size is over a limit.
     """
     check_size(image.width, image.height, path)
     if image.format == "TIFF":
@@ -61,26 +65,26 @@ def check_image(image: Image.Image, n_bytes: int, path: str) -> None:
     elif image.format in _JPEG_FORMATS:
         _check_scans(image, path)
     elif image.info.get("compression") in _RLE and n_bytes > MAX_RLE_BYTES:
-        raise DataError(
+        raise OversizeError(
             f"Expected run-length encoded BMP files of at most {MAX_RLE_BYTES / 2**20:,.0f} MiB."
             f" Received: {n_bytes / 2**20:,.0f} MiB in {path}. Save it as PNG."
         )
 
 
 def check_size(width: int, height: int, place: str) -> None:
-    """Raise `DataError` if an image has too many pixels, in all or along a side."""
+    """Raise `OversizeError` if an image has too many pixels, in all or along a side."""
     if width * height > MAX_PIXELS:
         raise too_large(f"{width:,} × {height:,}", place)
     if max(width, height) > MAX_SIDE:
-        raise DataError(
+        raise OversizeError(
             f"Expected images of at most {MAX_SIDE:,} pixels a side. Received: {width:,} ×"
             f" {height:,} in {place}. Remove or shrink it."
         )
 
 
-def too_large(received: str, place: str, most: int = MAX_PIXELS) -> DataError:
+def too_large(received: str, place: str, most: int = MAX_PIXELS) -> OversizeError:
     """Return the error for an image with too many pixels."""
-    return DataError(
+    return OversizeError(
         f"Expected images of at most {most // 2**20} megapixels (a larger one may be a"
         f" decompression bomb). Received: {received} in {place}. Remove or shrink it."
     )
@@ -92,7 +96,7 @@ def _check_tiles(image: Image.Image, path: str) -> None:
     if not (isinstance(width, int) and isinstance(height, int)):
         raise ValueError("the size of its tiles is damaged")  # noqa: TRY004
     if width * height > max(MAX_TILE_PIXELS, image.width * image.height):
-        raise DataError(
+        raise OversizeError(
             f"Expected TIFF tiles no larger than the image, or {MAX_TILE_PIXELS // 2**20}"
             f" megapixels. Received: {width:,} × {height:,} in {path}. Save it again."
         )
@@ -102,7 +106,7 @@ def _check_scans(image: Image.Image, path: str) -> None:
     with mmap.mmap(image.fp.fileno(), 0, access=mmap.ACCESS_READ) as content:  # type: ignore[attr-defined]
         n_scans = sum(1 for _ in re.finditer(rb"\xff\xda", content))
     if n_scans > MAX_SCANS:
-        raise DataError(
+        raise OversizeError(
             f"Expected JPEG files of at most {MAX_SCANS} scans. Received: {n_scans:,} in {path}."
             " Save it again."
         )

@@ -23,10 +23,12 @@ from search.errors import DataError
 LABEL_WORDS = frozenset({
     "positive", "negative", "benign", "malignant", "normal", "abnormal", "healthy", "diseased",
 })
-UNREADABLE_IMAGES = frozenset({
-    "", ".gz", ".nrrd", ".hdr", ".jp2", ".j2k",
-    ".gif", ".heic", ".avif", ".tga", ".svs", ".ndpi", ".npy", ".mat", ".h5", ".hdf5", ".zip",
+DOCUMENTS = frozenset({
+    ".csv", ".tsv", ".xls", ".xlsx", ".parquet", ".txt", ".md", ".rst", ".rtf", ".pdf", ".doc",
+    ".docx", ".odt", ".html", ".htm", ".css", ".json", ".jsonl", ".xml", ".yaml", ".yml", ".toml",
+    ".ini", ".cfg", ".log", ".bib", ".tex", ".py", ".ipynb", ".m", ".r", ".sh", ".js", ".lock",
 })
+"""Files that describe a set or work on it; any others in a folder may be images of a class."""
 # fmt: on
 
 
@@ -192,21 +194,26 @@ class _Finder:
         )
 
     def _check_unread(self, labeled: Sequence[LabeledFile], has_splits: bool) -> None:
-        """Raise an error if a folder beside those of classes holds images of another kind only."""
+        """Raise an error if a folder beside those of classes may hold a class without images."""
         level = self._depth + has_splits
+        around = labeled[0].file.parts[: self._depth]
+        with_images = {image.class_name for image in labeled}
         found: dict[str, Counter[str]] = defaultdict(Counter)
         for file in self._files:
-            is_inside = not has_splits or split_of(file.parts[self._depth])
-            if len(file.parts) > level + 1 and is_inside:
+            is_inside = len(file.parts) > level + 1 and file.parts[: self._depth] == around
+            if is_inside and (not has_splits or split_of(file.parts[self._depth])):
                 found[file.parts[level]][file.extension] += 1
-        for name in sorted(found.keys() - {image.class_name for image in labeled}):
-            extension, n = found[name].most_common(1)[0]
-            if extension in UNREADABLE_IMAGES:
+                if file.is_image:  # Perhaps a mask, which is no image of a class.
+                    with_images.add(file.parts[level])
+        for name in sorted(found.keys() - with_images):
+            others = [it for it in found[name].most_common() if it[0] not in DOCUMENTS]
+            if others:
+                extension, n = others[0]
                 kind = f"{extension or 'extensionless'} file{'s' * (n > 1)}"
                 raise DataError(
-                    f"The folder {name!r} holds {n:,} {kind}, which cannot be read beside {KINDS}"
-                    " files. Convert them, or leave the class out:"
-                    f" --exclude {name!r}"
+                    f"The folder {name!r} beside those of classes holds {n:,} {kind}, which"
+                    f" cannot be read, and no {KINDS} files. If it is a class, convert them; if"
+                    f" not, leave it out: --exclude {name!r}"
                 )
 
     def _check_sets_inside(self, labeled: Sequence[LabeledFile]) -> None:

@@ -5,6 +5,7 @@ settings allow that or take the twins out of training.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import NamedTuple
 
 import numpy as np
 
@@ -15,7 +16,7 @@ from search.data.settings import DataSettings
 from search.data.source_api import ImageInfo, Item
 from search.data.splits import SPLIT_PRECEDENCE
 from search.errors import DataError
-from spaces.wording import plural
+from spaces.wording import first_of, plural
 
 N_NAMES = 5
 """Pairs that an error lists."""
@@ -26,6 +27,71 @@ KINDS = "mirrored, turned, rescaled, recompressed or brightened"
 
 class LeakError(DataError):
     """The splits would leak, and the settings do not say what to do about it."""
+
+
+class TornGroups(NamedTuple):
+    """Groups with images in several of the source's own splits.
+
+    Attributes:
+        n: Their number.
+        left_out: Positions of images that are not used: others of their group are in a split that
+            is kept.
+        notes: What was allowed or left out.
+    """
+
+    n: int = 0
+    left_out: frozenset[int] = frozenset()
+    notes: tuple[str, ...] = ()
+
+
+def guard_groups(items: Sequence[Item], settings: DataSettings) -> TornGroups:
+    """See to it that no group is in several of the source's own splits.
+
+    Raises:
+        LeakError: If some are, and settings neither allow nor fix it.
+    """
+    members: dict[str, list[int]] = {}
+    for position, item in enumerate(items):
+        if item.group:
+            members.setdefault(item.group, []).append(position)
+    torn = [its for its in members.values() if len({items[i].split for i in its}) > 1]
+    if not torn:
+        return TornGroups()
+    found = f"{len(torn):,} of {len(members):,} groups are in several splits"
+    if settings.allow_leaks:
+        return TornGroups(len(torn), notes=(f"{found}: results are too good",))
+    if not settings.fix_leaks:
+        listed = "".join(f"\n  {_describe_torn(its, items)}" for its in torn[:N_NAMES])
+        more = f"\n  and {len(torn) - N_NAMES:,} more" if len(torn) > N_NAMES else ""
+        raise LeakError(
+            f"The source's splits leak, so results would be too good: {found}:{listed}{more}\n"
+            "--fix-leaks takes their images out of training, --own-splits ignore splits all images"
+            " anew, and --allow-leaks uses them as they are."
+        )
+    left_out = set[int]()
+    for its in torn:
+        kept = min((items[i].split for i in its), key=SPLIT_PRECEDENCE.index)
+        left_out.update(i for i in its if items[i].split != kept)
+    were = "image was" if len(left_out) == 1 else "images were"
+    note = f"{len(left_out):,} {were} left out by --fix-leaks: {found}"
+    return TornGroups(0, frozenset(left_out), (note,))
+
+
+def _describe_torn(indices: Sequence[int], items: Sequence[Item]) -> str:
+    """Return the group of some images, with one of each split."""
+    first = {items[i].split: items[i].name for i in reversed(indices)}
+    shown = " and ".join(f"{name} ({split})" for split, name in sorted(first.items()))
+    return f"{items[indices[0]].group!r}: {shown}"
+
+
+def describe_exact(images: DuplicateFilter, items: Sequence[Item]) -> list[str]:
+    """Return a warning of images that are left out since equal ones are in another split."""
+    if not images.duplicates:
+        return []
+    split_of = {item.name: item.split for item in items}
+    pairs = [f"{a} ({split_of[a]}) = {b} ({split_of[b]})" for a, b in images.duplicates]
+    were = "image was" if len(pairs) == 1 else "images were"
+    return [f"{len(pairs):,} {were} left out: equal ones are in another split, {first_of(pairs)}"]
 
 
 def twins_among(infos: Mapping[int, ImageInfo], items: Sequence[Item]) -> list[Twins]:

@@ -65,9 +65,10 @@ class ImageFile(NamedTuple):
 
 @dataclass(slots=True)
 class FileListing:
-    """Files below a folder in the order of their paths, and the number of those left out."""
+    """Files below a folder in the order of their paths, what was left out, and empty folders."""
 
     files: list[ImageFile] = field(default_factory=list)
+    empty_folders: list[str] = field(default_factory=list)
     n_broken_links: int = 0
     n_excluded: int = 0
 
@@ -103,8 +104,10 @@ def _walk(
     """Yield the files; `above` identifies the folders on the way, which links may lead back to."""
     if len(parts) > MAX_DEPTH:
         raise DataError(f"Expected folders at most {MAX_DEPTH} deep. Received: {folder}.")
+    is_empty = True
     with os.scandir(folder) as entries:
         for entry in entries:
+            is_empty = False
             here = (*parts, entry.name)
             if entry.name.startswith(".") or entry.name.lower() in SYSTEM_NAMES:
                 continue
@@ -122,6 +125,8 @@ def _walk(
                 is_dicom_file = may_be_dicom(entry.name) and is_dicom(entry.path)
                 extension = extension_of(entry.name)
                 yield ImageFile(here, stat.st_size, stat.st_mtime_ns, extension, is_dicom_file)
+    if is_empty and parts:
+        listing.empty_folders.append("/".join(parts))
 
 
 def _leads_nowhere(entry: "os.DirEntry[str]") -> bool:

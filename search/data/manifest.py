@@ -61,8 +61,7 @@ class ManifestSource:
                 f" {len(self.classes):,} different labels."
             )
         labels = {name: label for label, name in enumerate(self.classes)}
-        if not any(row.group for row in rows) and not settings.group_from:
-            rows = _with_groups_of_dicom(root, rows, settings, self.warnings)
+        rows = _read_dicom(root, rows, settings, reader.where_tags, self.warnings)
         if columns.frame:
             rows = _number(rows, settings)
         else:
@@ -101,24 +100,40 @@ def _place(root: Path, row: Row) -> str:
     return path if path.startswith("/") else f"{root}/{path}"
 
 
-def _with_groups_of_dicom(
-    root: Path, rows: list[Row], settings: DataSettings, notes: list[str]
+def _read_dicom(
+    root: Path,
+    rows: list[Row],
+    settings: DataSettings,
+    where: Sequence[str],
+    notes: list[str],
 ) -> list[Row]:
-    """Give DICOM files the groups that they have by themselves; other files have none."""
+    """Choose DICOM files by tags, and give them the groups that they have if rows have none."""
     paths = [_place(root, row) for row in rows]
     places = [i for i, path in enumerate(paths) if may_be_dicom(path) and is_dicom(path)]
-    if places:
-        from search.data.dicom.series import read_groups
+    if not places:
+        if where:
+            raise DataError(f"--where {where[0]} names a DICOM tag, and no row a DICOM file.")
+        if settings.group_tag != "auto":
+            raise no_meaning(settings, "group_tag", "which lists no DICOM files")
+        return rows
+    from search.data.dicom.series import read_listed
 
-        found, said = read_groups(
-            [paths[i] for i in places], [rows[i].label for i in places], settings
-        )
-        notes += said
-        for i, group in zip(places, found, strict=True):
-            rows[i] = rows[i]._replace(group=group)
-    elif settings.group_tag != "auto":
-        raise no_meaning(settings, "group_tag", "which lists no DICOM files")
-    return rows
+    has_groups = any(row.group for row in rows)
+    found, said = read_listed(
+        [paths[i] for i in places],
+        [rows[i].label for i in places],
+        settings,
+        where,
+        has_groups=has_groups,
+    )
+    notes += said
+    groups = {places[i]: group for i, group in found.items()}
+    left_out = set(places) - groups.keys()
+    return [
+        row._replace(group=row.group or groups.get(i, ""))
+        for i, row in enumerate(rows)
+        if i not in left_out
+    ]
 
 
 def _number(rows: list[Row], settings: DataSettings) -> list[Row]:

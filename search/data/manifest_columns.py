@@ -1,7 +1,7 @@
 """Which columns of a manifest hold the paths, labels, groups and splits of images."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from search.data.file_names import split_of
@@ -30,6 +30,11 @@ _NAMES = {
     "weight": (),
 }
 """Names without spaces and signs, the likeliest first."""
+_HINTS = {
+    "frame": ("frame", "slice", "page", "index", "frameindex", "sliceindex", "imageindex"),
+    "weight": ("weight", "sampleweight", "imageweight"),
+}
+"""Names of columns that are not used unless they are named: they may mean something else."""
 # fmt: on
 _FLAGS = {"0": False, "0.0": False, "1": True, "1.0": True}
 MIN_FLAG_COLUMNS = 2
@@ -102,6 +107,19 @@ def find_columns(table: Table, settings: DataSettings) -> Columns:
     return Columns(flags=flags, frame=frame, weight=weight, **found)
 
 
+def hint_at_columns(columns: Sequence[str], used: Columns) -> Iterator[str]:
+    """Yield a note for each column that may say which image of a file, or its weight, is meant."""
+    others = [name for name in columns if name not in {used.path, used.label, used.group}]
+    plain = {_plain(name): name for name in reversed(others)}
+    for what, meaning in (("frame", "number the images of a file"), ("weight", "have weights")):
+        names = [plain[name] for name in _HINTS[what] if name in plain]
+        if names and not getattr(used, what):
+            yield (
+                f"the column {names[0]!r} is not used: if it should {meaning}, name it with"
+                f" --{what}-column"
+            )
+
+
 def find_group_column(columns: Sequence[str], named: str) -> str:
     """Return the column of groups that is named, or the likeliest one; empty if there is none.
 
@@ -124,8 +142,12 @@ def _find(what: str, named: str, columns: Sequence[str]) -> str:
 
 def guess_column(what: str, columns: Sequence[str]) -> str:
     """Return the column that is named for a path, label, group or split; empty if none is."""
-    plain = {re.sub(r"[\W_]+", "", name.lower()): name for name in reversed(columns)}
+    plain = {_plain(name): name for name in reversed(columns)}
     return next((plain[name] for name in _NAMES[what] if name in plain), "")
+
+
+def _plain(name: str) -> str:
+    return re.sub(r"[\W_]+", "", name.lower())
 
 
 def _missing(what: str, columns: Sequence[str]) -> str:

@@ -5,8 +5,10 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
+from search.data.dicom.series import is_tag
 from search.data.file_finder import EXCLUDED, FileFinder, is_uid
 from search.data.file_names import differing_in_case
+from search.data.identifiers import is_identifying_column
 from search.data.image_files import FileOnDisk
 from search.data.manifest_cells import (
     Parse,
@@ -15,7 +17,7 @@ from search.data.manifest_cells import (
     parse_weight,
     plain_label,
 )
-from search.data.manifest_columns import Columns, is_flagged
+from search.data.manifest_columns import Columns, hint_at_columns, is_flagged
 from search.data.read_image import frame_name, frame_number
 from search.data.settings import DataSettings
 from search.data.tables import Table
@@ -50,6 +52,7 @@ class RowReader:
 
     Attributes:
         notes: What was left out in words.
+        where_tags: The conditions of `where` on tags of DICOM files.
     """
 
     def __init__(
@@ -61,6 +64,7 @@ class RowReader:
         finder: FileFinder,
     ) -> None:
         self.notes: list[str] = []
+        self.where_tags: list[str] = []
         self._path = path
         self._table = table
         self._columns = columns
@@ -131,10 +135,18 @@ class RowReader:
         chosen = list(range(len(self._table.rows)))
         for condition in self._settings.where:
             name, equals, value = condition.partition("=")
+            if equals and name not in self._table.columns and is_tag(name):
+                self.where_tags.append(condition)
+                continue
             if not equals or name not in self._table.columns:
                 raise DataError(
                     f"Expected COLUMN=VALUE for --where, with a column of {self._path}. Received:"
                     f" {condition!r}. Known: {shorten(', '.join(self._table.columns), 200)}."
+                )
+            if is_identifying_column(name):
+                raise DataError(
+                    f"--where {name} would store an identifier of a patient with the study. Choose"
+                    " rows by another column, or make a table of the rows that you want."
                 )
             cells = self._table.column(name)
             chosen = [i for i in chosen if cells[i] == value]
@@ -261,6 +273,7 @@ class RowReader:
             shown = first_of(left_out, N_EXAMPLES)
             are = "is" if len(left_out) == 1 else "are"
             self.notes.append(f"{plural(len(left_out), 'row')} {why} {are} left out: {shown}")
+        self.notes += hint_at_columns(self._table.columns, self._columns)
         n_alone = sum(not row.group for row in rows)
         if self._columns.group and n_alone:
             merged = " (merged cells of Excel have their value in the first row only)"

@@ -85,4 +85,9 @@ def _open(settings: DataSettings, progress: Progress | None) -> Source:
         from search.data.manifest import ManifestSource
 
         return ManifestSource(path, settings, progress)
+    if path.name.upper() == "DICOMDIR":
+        raise DataError(
+            f"{settings.source} is a table of contents. Give the folder that it is in:"
+            f" {path.parent}"
+        )
     raise DataError(f"Expected {EXPECTED}. Received: the file {settings.source}.")

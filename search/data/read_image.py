@@ -18,6 +18,7 @@ from search.data.decode import EXTENSIONS as PICTURES
 from search.data.dicom.header import EXTENSIONS as DICOM
 from search.data.dicom.header import Header, describe_error, dicom_errors, has_magic, read_header
 from search.data.file_names import extension_of
+from search.data.image_limits import OversizeError
 from search.data.settings import ALL_PAGES, FIRST_PAGE
 from search.data.source_api import Decoded, UnreadableImage
 from search.data.volumes.slices import Slice, parse_slices
@@ -45,11 +46,13 @@ def read_image(path: str, frame: Frame = None) -> Decoded | UnreadableImage:
     Without `frame`, the first image is read, and `has_pages` says whether there are others.
 
     Raises:
-        DataError: If it would take too much memory or time, or a package is not installed.
+        DataError: If a package is not installed.
     """
     reader = _reader_of(path)
     try:
         return reader.read(path, frame)
+    except OversizeError as error:
+        return UnreadableImage(str(error))
     except DataError:
         raise
     except reader.errors as error:

@@ -6,14 +6,16 @@ same images.
 """
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from search.data.duplicates import DuplicateFilter
 from search.data.leaks import (
+    describe_exact,
     describe_twins,
+    guard_groups,
     guard_splits,
     n_leaks,
     n_too_plain,
@@ -24,7 +26,7 @@ from search.data.near_duplicates import Twins
 from search.data.quotas import class_quotas
 from search.data.settings import DataSettings
 from search.data.source_api import ImageInfo, Item, Source, UnreadableImage
-from search.data.splits import SPLIT_PRECEDENCE, Candidates, check_groups, make_splits
+from search.data.splits import SPLIT_PRECEDENCE, Candidates, make_splits
 from search.errors import DataError
 
 MIN_CLASSES = 2
@@ -54,7 +56,7 @@ class Selection:
         conflicts: Names of excluded images with equal pixels and different classes.
         n_drawn: Number of images that were drawn, of all in the source.
         twins: Near duplicates among those that were not left out.
-        n_leaks: Number of pairs of near duplicates that are in different splits.
+        n_leaks: Number of pairs of near duplicates, and of groups, that are in different splits.
         leak_warnings: Warnings of near duplicates among the used images.
         infos: Facts about each used image, by its position.
         has_color: Whether those with color are more than a few of a class.
@@ -80,13 +82,14 @@ def select(source: Source, settings: DataSettings, inspect: Inspector) -> Select
             or an image cannot be read and settings are strict.
     """
     _check_classes(source, settings)
-    check_groups(source)
-    draw = _Draw(source.items, inspect, strict=settings.strict)
+    torn = guard_groups(source.items, settings)
+    draw = _Draw(source.items, inspect, strict=settings.strict, left_out=torn.left_out)
     rng = np.random.default_rng([settings.seed, 0])
     quotas = class_quotas(source, settings)
     for split in SPLIT_PRECEDENCE:
         draw.sample_split(split, quotas, rng)
     twins, notes = _find_twins(draw)
+    notes = [*torn.notes, *describe_exact(draw.images, source.items), *notes]
     n_exact = len(draw.images.duplicates)
     guard_splits(twins, draw.images, source.items, settings)
     if n_near := len(draw.images.duplicates) - n_exact:
@@ -106,7 +109,7 @@ def select(source: Source, settings: DataSettings, inspect: Inspector) -> Select
         conflicts=[tuple(names) for names in draw.images.conflicts.values()],
         n_drawn=draw.n_drawn,
         twins=twins,
-        n_leaks=n_leaks(twins, splits),
+        n_leaks=n_leaks(twins, splits) + torn.n,
         leak_warnings=[*notes, *describe_twins(twins, splits, source.items)],
         infos=infos,
         has_color=_is_color_set(source.items, infos),
@@ -153,8 +156,16 @@ def _check_classes(source: Source, settings: DataSettings) -> None:
 class _Draw:
     """The state of a draw: kept images, and why others are excluded."""
 
-    def __init__(self, items: Sequence[Item], inspect: Inspector, *, strict: bool) -> None:
+    def __init__(
+        self,
+        items: Sequence[Item],
+        inspect: Inspector,
+        *,
+        strict: bool,
+        left_out: Collection[int],
+    ) -> None:
         self.items = items
+        self._left_out = left_out
         self._inspect = inspect
         self._strict = strict
         self.images = DuplicateFilter(items)
@@ -181,7 +192,7 @@ class _Draw:
     def _queues(self, split: str, rng: np.random.Generator) -> dict[int, list[int]]:
         by_label: dict[int, list[int]] = {}
         for index, item in enumerate(self.items):
-            if item.split == split:
+            if item.split == split and index not in self._left_out:
                 by_label.setdefault(item.label, []).append(index)
         return {
             label: self._interleave([members[i] for i in rng.permutation(len(members))])

@@ -3,7 +3,7 @@
 Images of one group stay in one split, and so do images that are duplicates or near duplicates.
 """
 
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -133,22 +133,6 @@ def _choose_units(
     counts = np.array([np.bincount(labels[unit], minlength=labels.max() + 1) for unit in units])
     chosen = choose_groups(counts, fraction, rng)
     return {indices[position] for unit in chosen for position in units[unit]}
-
-
-def check_groups(source: Source) -> None:
-    """Raise an error if a group is on both sides of the source's own splits."""
-    splits: dict[str, set[str]] = defaultdict(set)
-    for item in source.items:
-        if item.group:
-            splits[item.group].add(item.split)
-    torn = {group: found for group, found in splits.items() if len(found) > 1}
-    if torn:
-        group, found = next(iter(torn.items()))
-        raise DataError(
-            f"{len(torn):,} of {len(splits):,} groups are in more than one split, such as"
-            f" {group!r} in {' and '.join(sorted(found))}: results would be too good. Move each"
-            " group into one split, or leave the splits to convsearch: --own-splits ignore"
-        )
 
 
 def _check_splits(splits: dict[str, list[int]], source: Source, candidates: Candidates) -> None:

@@ -4,7 +4,6 @@ Files of one patient, study or series are of one group, as far as these identifi
 apart. Groups are numbered in the order of the files, so no identifier is in any name.
 """
 
-import re
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -13,6 +12,7 @@ from typing import NamedTuple
 from search.data.decode import decoder_warnings
 from search.data.dicom.header import GROUP_TAGS, Header, NoImage, check_keywords, read_header
 from search.data.grouped_split import join_groups
+from search.data.identifiers import is_identifying_tag
 from search.data.parallel_map import map_each
 from search.data.settings import DataSettings
 from search.data.source_api import Progress, UnreadableImage
@@ -20,10 +20,6 @@ from search.errors import DataError
 from spaces.wording import first_of, plural
 
 GROUP_WORDS = {"PatientID": "patient", "StudyInstanceUID": "study", "SeriesInstanceUID": "series"}
-_IDENTIFYING = re.compile(
-    r"Patient(?!Position|Orientation|Sex|Age)|UID$|ID$|Accession|Birth|Physician|Operators"
-)
-"""Keywords of tags whose values identify somebody, or something of somebody."""
 
 
 class Frame(NamedTuple):
@@ -83,18 +79,45 @@ def read_series(
     return series
 
 
-def read_groups(
-    paths: Sequence[str], labels: Sequence[str], settings: DataSettings
-) -> tuple[list[str], list[str]]:
-    """Return the group of each of some files, empty for none, and notes on them.
+def read_listed(
+    paths: Sequence[str],
+    labels: Sequence[str],
+    settings: DataSettings,
+    where: Sequence[str],
+    *,
+    has_groups: bool,
+) -> tuple[dict[int, str], list[str]]:
+    """Return the group of each file that a table lists and `where` chooses, and notes on them.
+
+    Nothing else is left out: the table says which files are meant. A group is empty if there are
+    none, or if the table has them.
 
     Raises:
-        DataError: If the group tag finds no groups.
+        DataError: If nothing fits `where`, or the group tag finds no groups.
     """
-    headers = dict(enumerate(_read_headers(paths)))
+    conditions = [_parse_condition(text) for text in where]
+    headers = enumerate(_read_headers(paths, [keyword for keyword, _ in conditions]))
+    used = {i: it for i, it in headers if not _condition_not_met(it, conditions)}
     notes: list[str] = []
-    groups = _find_groups(headers, labels, settings, notes)
-    return [groups.get(i, "") for i in range(len(paths))], notes
+    if conditions:
+        n_left_out = plural(len(paths) - len(used), "DICOM file")
+        notes.append(f"{n_left_out} left out by --where {', '.join(where)}")
+        if not used:
+            raise DataError(f"No DICOM image is left of {plural(len(paths), 'file')}: {notes[0]}.")
+    groups = {} if has_groups else _find_groups(used, labels, settings, notes)
+    if n := sum(isinstance(it, Header) and _is_localizer(it) for it in used.values()):
+        notes.append(f"{plural(n, 'DICOM file')} with a localizer, which the table lists")
+    notes += _describe_kinds(used)
+    return {i: groups.get(i, "") for i in used}, notes
+
+
+def is_tag(keyword: str) -> bool:
+    """Whether a name is the keyword of a DICOM tag; False if pydicom is not installed."""
+    try:
+        check_keywords([keyword])
+    except DataError:
+        return False
+    return True
 
 
 def _read_headers(
@@ -108,7 +131,7 @@ def _parse_condition(text: str) -> tuple[str, str]:
     keyword, equals, value = text.partition("=")
     if not (keyword and equals):
         raise DataError(f"Expected --where TAG=VALUE, such as Modality=MR. Received: {text!r}.")
-    if _IDENTIFYING.search(keyword):
+    if is_identifying_tag(keyword):
         raise DataError(
             f"--where {keyword.strip()} would store an identifier of a patient with the study."
             " Choose files by another tag, or by their folders."
@@ -123,13 +146,27 @@ def _reason_to_leave_out(
         return ""
     if isinstance(header, NoImage):
         return f"left out, {header.reason}"
-    for keyword, value in conditions:
-        if value not in header.values[keyword] and value != header.value(keyword):
-            return f"left out by --where {keyword}={value}"
+    if condition := _condition_not_met(header, conditions):
+        return f"left out by --where {condition}"
     asked = {keyword for keyword, _ in conditions}
-    if "ImageType" not in asked and "LOCALIZER" in header.values["ImageType"]:
+    if "ImageType" not in asked and _is_localizer(header):
         return "left out, a localizer"
     return ""
+
+
+def _condition_not_met(
+    header: Header | NoImage | UnreadableImage, conditions: Sequence[tuple[str, str]]
+) -> str:
+    """Return the first condition that a header does not meet; empty if it meets all."""
+    if isinstance(header, Header):
+        for keyword, value in conditions:
+            if value not in header.values[keyword] and value != header.value(keyword):
+                return f"{keyword}={value}"
+    return ""
+
+
+def _is_localizer(header: Header) -> bool:
+    return "LOCALIZER" in header.values["ImageType"]
 
 
 def _describe_left_out(left_out: dict[str, list[str]]) -> Iterator[str]:
@@ -137,7 +174,7 @@ def _describe_left_out(left_out: dict[str, list[str]]) -> Iterator[str]:
         yield f"{plural(len(names), 'DICOM file')} {reason}: {first_of(names)}"
 
 
-def _describe_kinds(used: dict[int, Header | UnreadableImage]) -> Iterator[str]:
+def _describe_kinds(used: Mapping[int, Header | NoImage | UnreadableImage]) -> Iterator[str]:
     headers = [it for it in used.values() if isinstance(it, Header)]
     if n := sum("MOSAIC" in it.values["ImageType"] for it in headers):
         yield f"{plural(n, 'DICOM file')} with a mosaic: all slices of a volume in one image"
@@ -185,11 +222,32 @@ def _find_groups(
             f"images are grouped by {', '.join(tags)}: {len(joined):,} groups, the largest of"
             f" {largest}{because}"
         )
+        notes += _describe_unlikely_groups(joined, labels)
         n_missing = sum(not headers[i].value(tags[0]) for i in indices)
         if n_missing:
             notes.append(f"{tags[0]} is missing in {plural(n_missing, 'DICOM file')}")
     word = GROUP_WORDS[tags[0]] if tags else "file"
     return {i: f"{word} {number}" for number, group in enumerate(joined, 1) for i in group}
+
+
+def _describe_unlikely_groups(
+    groups: Sequence[Sequence[int]], labels: Sequence[str]
+) -> Iterator[str]:
+    """Yield why the groups are perhaps not those of patients."""
+    n_files = sum(map(len, groups))
+    largest = max(groups, key=len)
+    if len(groups) == n_files > 1:
+        yield (
+            "each DICOM file is a group of its own: if several are of one patient, their"
+            " identifiers were replaced one by one, and results are too good (--group-from finds"
+            " patients in names)"
+        )
+    elif len(groups) > 2 and len(largest) > n_files / 2:
+        of_all = " and all classes" if {labels[i] for i in largest} == set(labels) else ""
+        yield (
+            f"one group has {len(largest):,} of {n_files:,} DICOM files{of_all}: its identifier"
+            " perhaps stands for no patient (--group-tag names another tag)"
+        )
 
 
 def _why_no_groups(headers: Mapping[int, Header], labels: Sequence[str], tag: str) -> str:

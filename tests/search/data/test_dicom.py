@@ -347,6 +347,61 @@ def test_one_patient_for_each_class_is_no_group(write: Write, tmp_path: Path) ->
         open_source(DataSettings(source=str(tmp_path / "set"), group_tag="PatientID"))
 
 
+def test_groups_that_are_perhaps_no_patients_are_noticed(write: Write, tmp_path: Path) -> None:
+    for patient in range(8):
+        for number in range(4):
+            is_anonymous = number and patient < 7
+            uid = "7" if is_anonymous else f"{patient}{number}"
+            tags = {
+                "PatientID": "ANON" if is_anonymous else f"P{patient}{number}",
+                "StudyInstanceUID": f"{UID}{uid}",
+                "SeriesInstanceUID": f"{UID}{uid}.1",
+            }
+            write(f"{'ab'[patient % 2]}/{patient}{number}", noise(9 * patient + number), **tags)
+    where = str(tmp_path / "set")
+    notes = open_source(DataSettings(source=where)).warnings
+    assert any("one group has 21 of 32 DICOM files and all classes" in it for it in notes)
+    assert not any("ANON" in it for it in notes)
+    for path in (tmp_path / "set").rglob("[0-9][1-3]"):
+        path.unlink()
+    notes = open_source(DataSettings(source=where)).warnings
+    assert any("each DICOM file is a group of its own" in it for it in notes)
+
+
+def test_files_of_a_table_are_chosen_by_tags_and_said_to_be_localizers(
+    write: Write, tmp_path: Path
+) -> None:
+    rows = ["path,label,view"]
+    for number in range(12):
+        write(
+            f"{number}.dcm",
+            noise(number),
+            Modality="MR" if number < 8 else "CT",
+            ImageType=["ORIGINAL", "PRIMARY", "LOCALIZER" if number == 0 else "MOSAIC"],
+            BurnedInAnnotation="YES",
+        )
+        rows.append(f"{number}.dcm,{'ab'[number % 2]},AP")
+    table = tmp_path / "set" / "t.csv"
+    table.write_text("\n".join(rows))
+    found = open_source(DataSettings(source=str(table), where=("view=AP", "Modality=MR")))
+    assert len(found.items) == 8
+    notes = " ".join(found.warnings)
+    assert "4 DICOM files left out by --where Modality=MR" in notes
+    assert "1 DICOM file with a localizer, which the table lists" in notes
+    assert "7 DICOM files with a mosaic" in notes
+    assert "8 DICOM files with text in the image" in notes
+    with pytest.raises(DataError, match="No DICOM image is left of 12 files"):
+        open_source(DataSettings(source=str(table), where=("Modality=XX",)))
+    with pytest.raises(DataError, match="--where PatientID would store an identifier"):
+        open_source(DataSettings(source=str(table), where=("PatientID=1",)))
+
+
+def test_table_of_contents_is_no_source(tmp_path: Path) -> None:
+    (tmp_path / "DICOMDIR").write_bytes(b"x")
+    with pytest.raises(DataError, match=f"Give the folder that it is in: {tmp_path}$"):
+        open_source(DataSettings(source=str(tmp_path / "DICOMDIR")))
+
+
 def test_files_are_chosen_by_tags(write: Write, tmp_path: Path) -> None:
     for name in "ab":
         for number in range(6):

@@ -1,4 +1,5 @@
 import os
+import re
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -11,6 +12,7 @@ from search.data import DataSettings, PreparedSet, inspect_source, prepare
 from search.data.decode import decoder_warnings
 from search.data.folder import FolderSource
 from search.data.inference_images import PreparedImage, prepare_image
+from search.data.open_source import open_source
 from search.data.source_api import Decoded, UnreadableImage
 from search.errors import DataError
 
@@ -300,12 +302,27 @@ def test_broken_image_is_an_error_when_strict(make_folder: MakeFolder, cache_dir
         _prepare(root, cache_dir, strict=True)
 
 
-def test_image_bomb_is_an_error_with_its_path(make_folder: MakeFolder, cache_dir: Path) -> None:
+def test_oversize_images_are_left_out_and_counted(
+    make_folder: MakeFolder, cache_dir: Path
+) -> None:
     root = make_folder({"a": 4, "b": 4})
     Image.new("1", (9_000, 8_000)).save(root / "b" / "bomb.png")
-    with pytest.raises(DataError, match=r"at most 64 megapixels.*9,000 × 8,000 in .*bomb.png"):
-        _prepare(root, cache_dir)
-    assert not list(cache_dir.glob("*"))
+    with (root / "a" / "huge.png").open("wb") as file:
+        file.truncate(10 * 2**30)
+    data = _prepare(root, cache_dir)
+    assert sum(data.counts.values()) == 8
+    reasons = data.metadata["broken"]
+    assert re.search(r"at most 64 megapixels.*9,000 × 8,000 in .*bomb.png", reasons["b/bomb.png"])
+    assert re.search(r"at most 512 MiB. Received: 10,240 MiB", reasons["a/huge.png"])
+    with pytest.raises(DataError, match=r"Cannot read the image a/huge.png: Expected image files"):
+        _prepare(root, cache_dir, strict=True)
+
+
+def test_folder_without_files_is_named(make_folder: MakeFolder) -> None:
+    root = make_folder({"a": 4, "b": 4})
+    (root / "c" / "inner").mkdir(parents=True)
+    source = open_source(DataSettings(source=str(root)))
+    assert list(source.warnings) == ["1 folder without files: c/inner"]
 
 
 @pytest.mark.parametrize("suffix", ["png", "jpg", "bmp", "tif"])

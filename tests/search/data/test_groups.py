@@ -10,6 +10,7 @@ import pytest
 from search.data import DataSettings, PreparedSet, inspect_source, prepare
 from search.data.grouped_split import choose_groups, join_groups
 from search.data.groups import find_groups, propose_pattern
+from search.data.leaks import LeakError
 from search.errors import DataError
 
 MakeFolder = Callable[..., Path]
@@ -159,9 +160,33 @@ def test_patient_on_both_sides_of_given_splits_is_refused(
 ) -> None:
     root = make_folder(patients(8, split="train/") | {"test/a/trainpatient0": 3, "test/b/x1": 3})
     with pytest.raises(
-        DataError, match=r"1 of 9 groups are in more than one split, such as 'trainpatient0' in te"
+        LeakError,
+        match=r"1 of 9 groups are in several splits:\n"
+        r"  'trainpatient0': test/a/\S+ \(test\) and train/a/\S+ \(train\)\n--fix-leaks",
     ):
         prepare_patients(root, cache_dir, group_from=r"(trainpatient\d+|x\d)")
+
+
+def test_patient_on_both_sides_of_given_splits_is_allowed_or_left_out_of_training(
+    make_folder: MakeFolder, cache_dir: Path
+) -> None:
+    root = make_folder(patients(8, split="train/") | {"test/a/trainpatient0": 3, "test/b/x1": 3})
+    found = {
+        key: prepare_patients(root, cache_dir, group_from=r"(trainpatient\d+|x\d)", **{key: True})
+        for key in ("allow_leaks", "fix_leaks")
+    }
+    of_patient = len(list((root / "train" / "a" / "trainpatient0").iterdir()))
+    counts = {key: sum(it.counts.values()) for key, it in found.items()}
+    assert counts["allow_leaks"] - counts["fix_leaks"] == of_patient
+    assert {key: it.metadata["n_leaks"] for key, it in found.items()} == {
+        "allow_leaks": 1,
+        "fix_leaks": 0,
+    }
+    for key, note in (
+        ("allow_leaks", "1 of 9 groups are in several splits: results are too good"),
+        ("fix_leaks", f"{of_patient} images were left out by --fix-leaks: 1 of 9 groups are"),
+    ):
+        assert any(it.startswith(note) for it in found[key].metadata["warnings"])
 
 
 def test_class_of_one_patient_is_refused(make_folder: MakeFolder, cache_dir: Path) -> None:

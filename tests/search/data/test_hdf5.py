@@ -120,7 +120,7 @@ def test_slides_of_patch_camelyon_are_groups_in_its_own_splits(
 
 def test_slide_in_two_splits_is_refused(tmp_path: Path, cache_dir: Path) -> None:
     folder = _write_pcam(tmp_path / "pcam", ["one", "two"] * 6)
-    with pytest.raises(DataError, match=r"groups are in more than one split"):
+    with pytest.raises(DataError, match=r"2 of 2 groups are in several splits:\n  'one': "):
         _prepare(folder, cache_dir)
     assert _prepare(folder, cache_dir, group_column="none").groups("train") is None
     by_place = _open(folder, group_column="coord_x")

@@ -122,6 +122,17 @@ def test_layout_is_read_as_it_is_meant(name: str) -> None:
     assert list(found.notes) == ([] if note is None else [note])
 
 
+def test_documents_beside_the_folder_around_everything_are_ignored() -> None:
+    splits = {f"set/{split}/{name}/*.png": 3 for split in ("train", "test") for name in "ab"}
+    others = ("README.txt", "more/licence/terms.txt", "set/doc/about.md")
+    found = layout_of(splits, *others)
+    assert summary(found) == {f"{split}/{name}": 3 for split in ("train", "test") for name in "ab"}
+    assert list(found.notes) == [
+        "everything is in the folder set",
+        "3 files that are not images were ignored",
+    ]
+
+
 REFUSED = {
     "HAM10000": (
         {"HAM10000_images_part_1/*.jpg": 4, "HAM10000_images_part_2/*.jpg": 4},
@@ -166,13 +177,18 @@ REFUSED = {
     "a class of another format": (
         {"a/*.png": 4, "b/*.png": 4, "c/*.nrrd": 5},
         [],
-        r"The folder 'c' holds 5 .nrrd files, which cannot be read beside .*--exclude 'c'",
+        r"The folder 'c' beside those of classes holds 5 .nrrd files, which .*--exclude 'c'",
+    ),
+    "a class of a format that nobody listed": (
+        {"around/a/*.png": 4, "around/b/*.png": 4, "around/c/*.xyz": 5},
+        ["around/c/readme.txt", "readme.txt"],
+        r"The folder 'c' beside those of classes holds 5 .xyz files, which .*--exclude 'c'",
     ),
     "a class without extensions, in splits": (
         {"train/a/*.png": 4, "train/b/*.png": 4, "train/c/*": 5, "test/a/*.png": 1,
          "test/b/*.png": 1},
         [],
-        r"The folder 'c' holds 5 extensionless files",
+        r"The folder 'c' beside those of classes holds 5 extensionless files",
     ),
     "capital letters": (
         {"train/Normal/*.png": 4, "train/b/*.png": 4, "test/NORMAL/*.png": 4},

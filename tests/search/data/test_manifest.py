@@ -272,6 +272,31 @@ def test_rows_are_chosen_by_their_cells(tmp_path: Path) -> None:
         open_manifest(path, where=("veiw=AP",))
 
 
+@pytest.mark.parametrize("column", ["PatientID", "patient_name", "Subject ID", "MRN", "StudyUID"])
+def test_identifiers_choose_no_rows(tmp_path: Path, column: str) -> None:
+    make_set(tmp_path, ["0.png", "1.png"])
+    rows = [{"image": f"{i}.png", "label": "ab"[i], column: f"p{i}"} for i in range(2)]
+    with pytest.raises(DataError, match=rf"--where {column} would store an identifier") as caught:
+        open_manifest(write_csv(tmp_path / "m.csv", rows), where=(f"{column}=p0",))
+    assert "p0" not in str(caught.value)
+    rows = [{"image": f"{i}.png", "label": "ab"[i], "Patient's Sex": "F"} for i in range(2)]
+    open_manifest(write_csv(tmp_path / "m.csv", rows), where=("Patient's Sex=F",))
+
+
+def test_columns_that_may_be_meant_are_named(tmp_path: Path) -> None:
+    make_set(tmp_path, ["0.png", "1.png"])
+    rows = [{"image": f"{i}.png", "label": "ab"[i], "index": 0, "weight": 1} for i in range(2)]
+    path = write_csv(tmp_path / "m.csv", rows)
+    hints = [it for it in open_manifest(path).warnings if "is not used" in it]
+    assert hints == [
+        "the column 'index' is not used: if it should number the images of a file, name it with"
+        " --frame-column",
+        "the column 'weight' is not used: if it should have weights, name it with --weight-column",
+    ]
+    source = open_manifest(path, weight_column="weight")
+    assert [it for it in source.warnings if "'weight' is not used" in it] == []
+
+
 def test_rows_that_are_not_chosen_may_say_anything(tmp_path: Path) -> None:
     make_set(tmp_path, [f"{i}.png" for i in range(4)])
     labels = ["a", "b", "a|b", "b"]

@@ -124,8 +124,9 @@ def test_file_that_would_unpack_to_gigabytes_counts_as_one_page(tmp_path: Path) 
         content[place + 8 : place + 12] = (60_000).to_bytes(4, "little")
     (tmp_path / "a.tif").write_bytes(content)
     assert count_pages(str(tmp_path / "a.tif")) == 1
-    with pytest.raises(DataError, match="megapixels"):
-        read_image(str(tmp_path / "a.tif"), 0)
+    found = read_image(str(tmp_path / "a.tif"), 0)
+    assert isinstance(found, UnreadableImage)
+    assert "megapixels" in found.reason
 
 
 def test_damaged_page_is_an_image_that_cannot_be_read(tmp_path: Path) -> None:

@@ -49,7 +49,7 @@ def test_groups_that_own_splits_divide_are_split_anew(
                         ("train", "test")})  # fmt: skip
     settings = {"source": str(root), "group_from": r"(p\d+)/", "image_size": 8}
     with pytest.raises(
-        DataError, match=r"12 of 12 groups are in more than .*--own-splits ignore$"
+        DataError, match=r"12 of 12 groups are in several splits:\n(.*\n)*.*--own-splits ignore"
     ):
         prepare(DataSettings(**settings), cache_dir)
     data = prepare(DataSettings(**settings, own_splits="ignore"), cache_dir)
