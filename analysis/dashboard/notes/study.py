@@ -42,6 +42,9 @@ def study_facts(status: StudyStatus, data: DataFacts | None) -> dict[str, str]:
     if data is not None:
         n = sum(sum(counts.values()) for counts in data.counts.values())
         found["Images"] = f"{n:,} of {len(data.classes):,} classes"
+        if data.baseline is not None:
+            score = show_score(data.baseline)
+            found["Baseline"] = f"{score} on validation, by intensity statistics alone"
     return {key: text for key, text in found.items() if text} | {"More": MORE}
 
 

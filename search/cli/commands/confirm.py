@@ -42,6 +42,7 @@ def confirm(
     from search.cli.views.run import show_stopping, show_submission
     from search.evaluation.confirm import confirm as run_confirmation
     from search.settings.option_keys import OPTION_NAMES, by_key
+    from search.settings.stored import StudySettings
     from search.settings.study_file import read_plan
 
     local = by_key(
@@ -67,7 +68,8 @@ def confirm(
         print_json(result.to_json())
         show_test_uses(console, result.uses)
     else:
-        show_confirm_result(stdout_console(), console, result, opens_test=test)
+        baseline = StudySettings.read(result.run.status.record.settings).baseline
+        show_confirm_result(stdout_console(), console, result, opens_test=test, baseline=baseline)
     if result.run.is_interrupted:
         raise typer.Exit(128 + (result.run.signal or signal.SIGINT))
     if result.run.status.record.has_failed or result.problem is not None:

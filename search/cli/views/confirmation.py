@@ -16,6 +16,7 @@ from analysis.report.facts import TestUse
 from analysis.results.classification_metrics import Evaluation
 from analysis.results.confidence_intervals import Score
 from search.cli.console import print_line
+from search.cli.views.ranking import describe_baseline
 from search.cli.views.run import report_command
 from search.evaluation.confirm import ConfirmResult, unconfirmed_leaders
 from search.evaluation.model_selection import Winner
@@ -28,13 +29,19 @@ def show_confirm_result(
     result: ConfirmResult,
     *,
     opens_test: bool | None = None,
+    baseline: float | None = None,
 ) -> None:
-    """Show the compared configs and the winner's scores; `opens_test` is `--test/--no-test`."""
+    """Show the compared configs and the winner's scores.
+
+    `opens_test` is `--test/--no-test`, and `baseline` the accuracy to beat.
+    """
     trainings = result.trainings
     if result.confirmation is None or trainings is None:
         console.print(f"No training for {result.ranking.study} is complete yet.")
     else:
         show_confirmation(console, result.ranking, result.confirmation, trainings)
+        if baseline is not None:
+            print_line(console, f"baseline: {describe_baseline(baseline)}")
     if result.winner is None:
         print_line(stderr_console, "Not all trainings are done: the same command resumes them.")
         return

@@ -506,6 +506,8 @@ def test_first_page_describes_a_study_in_a_few_lines() -> None:
     assert facts["Progress"] == "Finished: 1 of 1 trial done in 7 min of work"
     assert facts["Best"] == "0.9000 on validation, by trial 2 (vgg)"
     assert facts["Images"].endswith("classes")
+    with_baseline = study_facts(study([ROW]), replace(DATA, baseline=0.61))
+    assert with_baseline["Baseline"] == "0.6100 on validation, by intensity statistics alone"
     assert list(study_facts(study([]), None)) == ["Progress", "More"]
 
 

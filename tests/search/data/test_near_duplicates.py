@@ -32,6 +32,7 @@ def brightened(image: np.ndarray, gain: float, offset: float) -> np.ndarray:
     return np.clip(image * gain + offset, 0, 255).astype(np.uint8)
 
 
+N_REAL, MIN_FOUND = 100, 0.95
 CHANGES: dict[str, Change] = {
     "mirrored": lambda it: it[:, ::-1],
     "turned": np.rot90,
@@ -79,6 +80,21 @@ def test_planted_copies_are_found_and_nothing_else(name: str) -> None:
     copies = [CHANGES[name](it) for it in images[:20]]
     found = find_twins(thumbnails_of([*images, *copies]))
     assert {(it.first, it.second) for it in found} == {(i, 80 + i) for i in range(20)}
+
+
+@pytest.mark.parametrize("name", ["brainmri_64", "malaria_50"])
+def test_copies_planted_in_real_sets_are_found(shared_data: Path, name: str) -> None:
+    with np.load(shared_data / f"{name}.npz") as arrays:
+        images = list(arrays["train_images"][:: len(arrays["train_images"]) // N_REAL][:N_REAL])
+    originals = thumbnails_of(images)
+    n_found = {}
+    for change, make in CHANGES.items():
+        copies = thumbnails_of([make(it) for it in images])
+        found = {(it.first, it.second) for it in find_twins(np.concatenate([originals, copies]))}
+        n_found[change] = len(found & {(i, N_REAL + i) for i in range(N_REAL)})
+    assert sum(n_found.values()) >= MIN_FOUND * N_REAL * len(CHANGES), n_found
+    others = [n for change, n in n_found.items() if change != "brighter"]  # It saturates some.
+    assert min(others) >= MIN_FOUND * N_REAL, n_found
 
 
 def test_images_that_show_nothing_are_no_twins() -> None:
