@@ -97,7 +97,11 @@ def is_readable_as(file: Path, folder: Path) -> bool:
 
 
 def open_log(path: Path) -> BinaryIO:
-    """Open a log file for appending; a new one has the rights of its folder, at most."""
+    """Open a log file for appending; a new one has the rights of its folder, at most.
+
+    Its folder is made again if it was removed.
+    """
+    make_folder(path.parent)
     rights = rights_of(path.parent) & READ_WRITE
     return os.fdopen(os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, rights), "ab")
 

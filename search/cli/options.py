@@ -48,7 +48,7 @@ Shared = Annotated[
     bool,
     typer.Option(
         "--shared",
-        help="Others may read a new store, cache, and artifacts folder, as the umask says.",
+        help="Others may read new folders and a new store, as the umask says.",
     ),
 ]
 TrustModules = Annotated[

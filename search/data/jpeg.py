@@ -40,7 +40,7 @@ def open_without_end(file: BinaryIO) -> Image.Image | None:
     Raises:
         OSError: Or another error of Pillow, if the file is damaged.
     """
-    content = _read(file).removesuffix(_END[:1])
+    content = _read(file).rstrip(_END[:1])  # A part of the marker, and what may fill up before it.
     if not _has_all_scans(content):
         return None
     image = _decode(content + _END)

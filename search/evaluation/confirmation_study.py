@@ -53,7 +53,8 @@ def submit_confirmation(
 
     Raises:
         NoResultError: If no trial of the study is complete.
-        SettingsError: If the study is a confirmation itself, or has one of an earlier study.
+        SettingsError: If the study is a confirmation itself, or has one of an earlier study or
+            with other modules.
         StudyNotFoundError: If there is no such study.
         SearchError, SpaceError: If its images, weights or modules are not available.
     """
@@ -114,7 +115,13 @@ def _resume(opened: OpenStudy, queue: Sequence[QueuedConfig], progress: Progress
             f"{record.name} belongs to an earlier study of that name: "
             f"`convsearch study delete {quote(record.name)}` first."
         )
-    upload_inputs(store, record.name, StudySettings.read(record.settings), progress)
+    settings = StudySettings.read(record.settings)
+    if settings.modules != opened.settings.modules:  # Workers run them, and trust was not asked.
+        raise SettingsError(
+            f"{record.name} names other modules than {opened.name}, whose code would be run: "
+            f"`convsearch study delete {quote(record.name)}` first."
+        )
+    upload_inputs(store, record.name, settings, progress)
     enqueue(store, record.study_id, queue)
     rows = [row for row in load_trials(store, record.study_id) if row.state != "FAIL"]
     if any(row.state in {"WAITING", "RUNNING"} for row in rows):

@@ -9,6 +9,7 @@ from pathlib import Path
 from analysis.errors import ReportError
 from search.errors import SettingsError
 from search.exported_models.archive import MODEL, MODEL_METADATA
+from storage.file_rights import make_top_folder
 
 WRITTEN = PAGE, NOTEBOOK, DATA, TRIALS = "report.html", "report.ipynb", "report.json", "trials.csv"
 REPORT_FILES = (*WRITTEN, MODEL, MODEL_METADATA)
@@ -43,7 +44,7 @@ def check_folder(out: Path, *, is_forced: bool) -> None:
 
 @contextmanager
 def make_report_folder(out: Path) -> Iterator[None]:
-    """Make the folder, and remove it again if the report fails.
+    """Make the folder, for its owner alone, and remove it again if the report fails.
 
     The model of an earlier report is removed since the new one may have none, and its data so that
     it counts as unfinished.
@@ -53,7 +54,7 @@ def make_report_folder(out: Path) -> Iterator[None]:
     """
     is_new = not out.exists()
     try:
-        out.mkdir(parents=True, exist_ok=True)
+        make_top_folder(out)
         for name in (DATA, MODEL, MODEL_METADATA):
             (out / name).unlink(missing_ok=True)
         _remove_leftovers(out)

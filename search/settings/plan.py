@@ -3,7 +3,7 @@
 import re
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 from search import defaults
 from search.data import DataSettings
@@ -21,7 +21,22 @@ def parse_duration(value: object) -> object:
     return float(match[1]) * UNITS_S[match[2]]
 
 
-Duration = Annotated[float, BeforeValidator(parse_duration), Field(gt=0, allow_inf_nan=False)]
+def refuse_bool(value: object) -> object:
+    """Return a value that is not true or false, which would count as 1 or 0."""
+    if isinstance(value, bool):
+        raise ValueError("Expected a number")  # noqa: TRY004
+    return value
+
+
+def check_line(text: str) -> str:
+    """Return a text without line ends, tabs and other control characters."""
+    if not text.isprintable():
+        raise ValueError("Expected a text of one line, without control characters")
+    return text
+
+
+Number = Annotated[float, BeforeValidator(refuse_bool), Field(allow_inf_nan=False)]
+Duration = Annotated[Number, BeforeValidator(parse_duration), Field(gt=0)]
 Count = Annotated[int, Field(ge=1, strict=True)]
 Text = Annotated[str, Field(min_length=1)]
 
@@ -48,10 +63,10 @@ class TrainingSettings(Table):
         defaults.PLATEAU_PATIENCE,
         "Epochs without a lower validation loss before the learning rate is reduced.",
     )
-    plateau_factor: float = _key(
+    plateau_factor: Number = _key(
         defaults.PLATEAU_FACTOR, "Factor of such a reduction of the learning rate.", gt=0, lt=1
     )
-    min_learning_rate: float = _key(
+    min_learning_rate: Number = _key(
         defaults.MIN_LEARNING_RATE, "The learning rate is not reduced below this.", ge=0
     )
     trial_timeout: Duration | None = _key(None, "Maximum time of one trial; no limit by default.")
@@ -87,13 +102,13 @@ class SearchSettings(Table):
         None,
         f"A network with more parameters is not built; {defaults.MAX_PARAMETERS:,} by default.",
     )
-    max_memory: float | None = _key(
+    max_memory: Number | None = _key(
         None,
         "Predicted megabytes of training; a network that needs more is not built. By default each "
         "worker's share of the machine's memory.",
         gt=0,
     )
-    max_operations: float | None = _key(
+    max_operations: Number | None = _key(
         None,
         "Millions of floating-point operations of one image's forward pass. By default 150 at "
         "32×32 pixels and in proportion to the area: up to half a minute an epoch of 2,000 images "
@@ -135,7 +150,7 @@ class BudgetSettings(Table):
 class StudyTable(Table):
     """The study's name, its priority, its first trials, and the local workers that serve it."""
 
-    name: Annotated[Text, Field(max_length=200)] | None = _key(
+    name: Annotated[Text, Field(max_length=200), AfterValidator(check_line)] | None = _key(
         None, "Name of the study; the source's stem by default."
     )
     priority: Annotated[int, Field(ge=-1000, le=1000, strict=True)] | None = _key(

@@ -11,7 +11,7 @@ from search.settings.plan import StudyTable
 from search.settings.store_url import store_url
 from search.studies.resolved_plan import ResolvedPlan
 from search.studies.submission import Submission, submit
-from search.workers.local_workers import LocalWorkers, supervise
+from search.workers.local_workers import LocalWorkers, find_answering, supervise
 from storage import StoreLostError, StoreUnavailableError, count_epochs
 
 View = Callable[[StudyStatus], None]
@@ -100,7 +100,7 @@ def run_submission(
         n_threads=max(1, n_cores() // submission.n_workers),
         log=submission.artifacts.worker_log,
         count_progress=lambda: count_epochs(submission.store, submission.record.study_id),
-        find_answering=lambda: _find_answering(read_status()),
+        find_answering=lambda: find_answering(read_status()),
     )
 
     def show() -> None:
@@ -126,12 +126,6 @@ def run_submission(
         submission.store.close()
     named = submission.store.shown_url if url else ""
     return RunResult(named, ranking, status, signals[0] if signals else 0)
-
-
-def _find_answering(status: StudyStatus) -> set[int] | None:
-    """Return the process ids of workers with a recent heartbeat; None while there is work."""
-    has_work = not status.is_over and not status.record.is_stopped
-    return None if has_work else {worker.pid for worker in status.workers}
 
 
 def _where_weights_are(submission: Submission) -> str:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from analysis import StudyStatus
 from search.errors import WorkerError, WorkerStartError
 from search.machine.gpus import Device
 from search.machine.memory import OomCounter
@@ -191,7 +192,11 @@ class LocalWorkers:
         """Return the end of a worker's log, without the store's password."""
         if self.log is None:
             return "Its log says why."
-        words = " | ".join(last_lines(self.log(index).read_text(errors="replace"), LOG_LINES))
+        try:
+            text = self.log(index).read_text(errors="replace")
+        except OSError as error:
+            return f"Its log cannot be read: {error.strerror}."
+        words = " | ".join(last_lines(text, LOG_LINES))
         return f"Its log ends with: {hide_passwords(words, self.store_url)}"
 
     def _reap_orphans(self) -> None:
@@ -203,6 +208,12 @@ class LocalWorkers:
                 if ended is None or ended.si_pid in own:
                     return
                 os.waitpid(ended.si_pid, 0)
+
+
+def find_answering(status: StudyStatus) -> set[int] | None:
+    """Return the process ids of workers with a recent heartbeat; None while there is work."""
+    has_work = not status.is_over and not status.record.is_stopped
+    return None if has_work else {worker.pid for worker in status.workers}
 
 
 def supervise(

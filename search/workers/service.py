@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 
+from analysis import follow_status
 from search.machine.cores import n_cores
 from search.machine.gpus import Device
 from search.machine.log_format import Format, log_context
@@ -15,7 +16,7 @@ from search.machine.processes import call_when_stdin_closes
 from search.machine.signals import stop_on_signal
 from search.studies.open_study import OpenStudy
 from search.trainer.pool import TrainerPool
-from search.workers.local_workers import LocalWorkers, supervise
+from search.workers.local_workers import LocalWorkers, find_answering, supervise
 from search.workers.standing_worker import StandingWorker
 from search.workers.worker import Worker
 from storage import Store, StoreError, StoreUnavailableError, count_epochs, load_study
@@ -118,10 +119,25 @@ class Service:
             n_threads=self.n_threads or max(1, n_cores() // len(self.devices)),
             options=self._options(),
             count_progress=lambda: _count_progress(store),
+            find_answering=self._answering(store),
         )
         stop = threading.Event()
         self._watch_stdin(stop.set)
         return _exit_code(supervise(workers, stop=stop))
+
+    def _answering(self, store: Store) -> Callable[[], set[int] | None]:
+        """Return a function that finds the workers that answer once the study has no work."""
+        if self.study is None:
+            return lambda: None
+        read_status = follow_status(store, self.study)
+
+        def find() -> set[int] | None:
+            try:
+                return find_answering(read_status())
+            except StoreUnavailableError:
+                return None
+
+        return find
 
     def _options(self) -> list[str]:
         idle_exit = [] if self.idle_exit_s is None else ["--idle-exit", f"{self.idle_exit_s}s"]

@@ -20,13 +20,9 @@ EMBEDDED = "postgres"
 MAX_PATH_PARTS = 2
 """The parts of a path that is shown, such as `../convsearch.db`."""
 SECRET_OPTIONS = ("password", "sslpassword")
-# fmt: off
-SQLITE_OPTIONS = frozenset({
-    "cache", "cached_statements", "check_same_thread", "detect_types", "immutable",
-    "isolation_level", "mode", "nolock", "psow", "timeout", "uri", "vfs",
-})
-# fmt: on
-"""What may follow a `?`: options of `sqlite3.connect`, and of SQLite's own URIs."""
+SQLITE_OPTIONS = ("cached_statements", "timeout")
+"""What may follow a `?`, with a number: options of `sqlite3.connect`. Others would open another
+file than the path says, or change how transactions begin."""
 _SQLITE = re.compile(r"sqlite(\+pysqlite)?:///(?P<rest>.*)")
 
 
@@ -138,14 +134,27 @@ def _parse_sqlite(rest: str) -> URL:
     if not mark or "=" not in query or "/" in query:
         path, query = rest, ""
     options = dict(parse_qsl(query, keep_blank_values=True))
-    for name in options.keys() - SQLITE_OPTIONS:
-        known = ", ".join(sorted(SQLITE_OPTIONS))
-        raise StoreUrlError(
-            f"Expected one of {known} after the ? of sqlite:///{rest}. Received: {name}"
-        )
+    for name, value in options.items():
+        if name not in SQLITE_OPTIONS or not re.fullmatch(r"[0-9]{1,6}", value):
+            known = " or ".join(f"{it}=NUMBER" for it in SQLITE_OPTIONS)
+            raise StoreUrlError(
+                f"Expected {known} after the ? of sqlite:///{rest}. Received: {name}={value}"
+            )
     if path in {"", ":memory:"}:
         raise _invalid_url_error(f"sqlite:///{rest}")
+    _check_encoding(path)
     return URL.create("sqlite", database=path, query=options)
+
+
+def _check_encoding(path: str) -> None:
+    """Raise an error if a path is not UTF-8, which databases and documents are in."""
+    absolute = os.path.abspath(path)  # noqa: PTH100
+    try:
+        absolute.encode()
+    except UnicodeEncodeError:
+        raise StoreUrlError(
+            f"Expected a folder for the store whose path is UTF-8. Received: {absolute!a}"
+        ) from None
 
 
 def _render(url: URL, *, hide_password: bool) -> str:
@@ -161,6 +170,7 @@ def _parse_folder(text: str) -> URL:
     if not name:
         raise StoreUrlError(f"Expected a folder after postgres:, as in {KNOWN_KINDS}.")
     folder = Path(os.path.expanduser(name)).resolve()  # noqa: PTH111
+    _check_encoding(str(folder))
     return URL.create(EMBEDDED, database=str(folder))
 
 

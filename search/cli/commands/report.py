@@ -21,6 +21,7 @@ def report(
         bool, typer.Option("--names", help="Include names of files that were left out.")
     ] = False,
     trust_modules: options.TrustModules = False,
+    shared: options.Shared = False,
     store: options.Store = None,
     json: options.Json = False,
 ) -> None:
@@ -43,7 +44,10 @@ def report(
     from search.cli.views.report import show_report
     from search.reports.report import report as write_report
     from storage import Store
+    from storage.file_rights import share_new_folders
 
+    if shared:
+        share_new_folders()
     console = stderr_console()
     with progress_bar(console) as progress:
         written = write_report(

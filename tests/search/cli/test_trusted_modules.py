@@ -1,5 +1,6 @@
 """Modules that a store names: commands that read it run none of them without permission."""
 
+import json
 import sys
 from collections.abc import Callable
 from contextlib import closing
@@ -7,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from search.evaluation.confirmation_study import submit_confirmation
 from search.settings.plan import StudyPlan
 from search.studies.open_study import OpenStudy
 from search.studies.resolved_plan import resolve_plan
@@ -16,6 +18,7 @@ from search.workers.worker import Worker
 from spaces.families.registry import unregister_families
 from spaces.user_families import _loaded
 from storage import Store
+from storage.studies.records import update_study
 
 TESTS = Path(__file__).parents[2]
 FAKE = str(TESTS / "search" / "fake_trainer.py")
@@ -76,6 +79,21 @@ def test_no_command_runs_a_module_that_only_the_store_names(
         assert f"{tmp_path / 'wide.py'}, whose code would be run" in err
         assert "--trust-modules" in err
     assert not run_file(tmp_path).exists()
+
+
+def test_confirmation_that_names_other_modules_than_its_study_is_refused(
+    call: Call, url: str, tmp_path: Path
+) -> None:
+    confirm = ("confirm", "own", "--top", "1", "--seeds", "2", "--trust-modules", "--store", url)
+    with closing(Store.open(url, create=False)) as store:
+        submission = submit_confirmation(store, "own", top=1, n_seeds=2, trust_modules=True)
+        settings = json.loads(submission.record.settings)
+        settings["modules"][0]["source"] = str(tmp_path / "evil.py")
+        with store.write() as connection:
+            update_study(connection, submission.record.study_id, settings=json.dumps(settings))
+    code, _, err = call(*confirm)
+    assert code == 2
+    assert "own/confirm names other modules than own, whose code would be run" in err
 
 
 def test_trusted_module_is_run(call: Call, url: str, tmp_path: Path) -> None:

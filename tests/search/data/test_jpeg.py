@@ -41,6 +41,16 @@ def test_jpeg_without_its_end_marker_is_read(tmp_path: Path, kind: str, lost: in
 
 
 @pytest.mark.parametrize("kind", KINDS)
+def test_bytes_that_fill_up_before_a_marker_miss_nothing(tmp_path: Path, kind: str) -> None:
+    whole = encode(**KINDS[kind])
+    (tmp_path / "whole.jpg").write_bytes(whole)
+    (tmp_path / "cut.jpg").write_bytes(whole[:-2] + b"\xff" * 10)
+    expected, found = (decode(str(tmp_path / f"{name}.jpg")) for name in ("whole", "cut"))
+    assert found.lacks_end
+    np.testing.assert_array_equal(found.pixels, expected.pixels)
+
+
+@pytest.mark.parametrize("kind", KINDS)
 def test_jpeg_that_misses_more_is_refused_wherever_it_ends(tmp_path: Path, kind: str) -> None:
     """A file may end within the last byte of pixels, which also holds bits that mean nothing."""
     whole = encode(**KINDS[kind])

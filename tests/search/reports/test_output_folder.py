@@ -1,5 +1,6 @@
 """The folder of a report: when it may be used, and what an interruption leaves there."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -7,6 +8,7 @@ import pytest
 from search.errors import SettingsError
 from search.reports.output_folder import WRITTEN, check_folder, has_report, make_report_folder
 from storage.atomic_files import atomic_write
+from storage.file_rights import SHARED_VARIABLE, rights_of
 
 MODEL = ("best.keras", "best.json")
 
@@ -58,6 +60,23 @@ def test_folder_with_other_files_is_refused(tmp_path: Path, names: tuple[str, ..
     with pytest.raises(SettingsError, match="is not empty"):
         check_folder(out, is_forced=False)
     check_folder(out, is_forced=True)
+
+
+def test_new_folder_is_for_its_owner_alone_unless_it_is_shared(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv(SHARED_VARIABLE, raising=False)
+    with make_report_folder(tmp_path / "private"):
+        assert rights_of(tmp_path / "private") == 0o700
+    monkeypatch.setenv(SHARED_VARIABLE, "1")
+    with make_report_folder(tmp_path / "shared"):
+        assert rights_of(tmp_path / "shared") == 0o777 & ~usual_umask()
+
+
+def usual_umask() -> int:
+    found = os.umask(0)
+    os.umask(found)
+    return found
 
 
 def test_partial_files_are_removed_before_writing(tmp_path: Path) -> None:

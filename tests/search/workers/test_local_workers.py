@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import sys
 import time
@@ -15,7 +16,7 @@ from search.errors import WorkerError, WorkerStartError
 from search.machine import memory, processes
 from search.machine.gpus import CPU, Device
 from search.studies.open_study import OpenStudy
-from search.workers import local_run, local_workers
+from search.workers import local_workers
 from search.workers.local_workers import LocalWorkers
 from storage import end_study, register_worker
 from storage.tables import workers as workers_table
@@ -140,6 +141,16 @@ def test_worker_is_told_its_device_and_no_list_of_processes_shows_the_store(
         assert arguments[-2:] == ["--", "-odd name"]
 
 
+def test_folder_of_logs_that_is_removed_is_made_again(instead: Callable[[str], Path]) -> None:
+    folder = instead("print('here')")
+    workers = make_workers(folder, CPU)
+    workers.log = lambda index: folder / "logs" / f"worker-{index}.log"
+    run(workers)
+    assert (folder / "logs" / "worker-0.log").read_text() == "here\n"
+    shutil.rmtree(folder / "logs")
+    assert workers._log_tail(0) == "Its log cannot be read: No such file or directory."
+
+
 @pytest.mark.parametrize("is_over", [True, False])
 def test_suspended_worker_is_killed_once_there_is_no_work_left(
     instead: Callable[[str], Path],
@@ -177,12 +188,12 @@ def test_worker_that_answers_may_finish_its_uploads(
 def test_workers_answer_while_their_heartbeats_are_recent(opened: OpenStudy) -> None:
     read = follow_status(opened.store, opened.name)
     register_worker(opened.store, opened.study_id)
-    assert local_run._find_answering(read()) is None  # There is work.
+    assert local_workers.find_answering(read()) is None  # There is work.
     end_study(opened.store, opened.study_id, "Nothing is left.")
-    assert local_run._find_answering(read()) == {os.getpid()}
+    assert local_workers.find_answering(read()) == {os.getpid()}
     with opened.store.write() as connection:
         connection.execute(workers_table.update().values(last_seen=0.0))
-    assert local_run._find_answering(read()) == set()
+    assert local_workers.find_answering(read()) == set()
 
 
 def test_real_worker_that_cannot_join_ends_the_run_with_its_message(
