@@ -1,5 +1,6 @@
 """Memory of the machine and of this process's control group."""
 
+import resource
 from pathlib import Path
 
 import psutil
@@ -31,6 +32,12 @@ def available_mb() -> float:
     if limit is not None and used is not None:
         available = min(available, max(0, limit - used))
     return float(available / 2**20)
+
+
+def address_space_mb() -> float | None:
+    """Return the limit of this process's address space, as `ulimit -v` sets it; None for none."""
+    limit, _ = resource.getrlimit(resource.RLIMIT_AS)
+    return None if limit == resource.RLIM_INFINITY else limit / 2**20
 
 
 class OomCounter:

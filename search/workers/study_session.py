@@ -10,6 +10,7 @@ from search.artifacts import trial_numbers_to_keep
 from search.errors import ArtifactError, DataError, StudyMismatchError, WorkerStartError
 from search.machine.gpus import Device
 from search.machine.log_format import log_context
+from search.machine.processes import last_lines
 from search.settings.stored import creation_in
 from search.studies.open_study import OpenStudy
 from search.trainer.pool import TrainerPool
@@ -63,6 +64,7 @@ class StudySession:
         self._next_recovery_at = 0.0
         self._heartbeat_at = 0.0
         self._is_stopped = False
+        self._has_trained = False
         self._is_suspended = False  # Release trials: `--timeout` is over, or the study stopped.
 
     def run_trial(self) -> bool:
@@ -125,7 +127,9 @@ class StudySession:
         interruption = Interruption(self.is_stopping, lambda: self._is_suspended)
         _record_device(proposal, self._pool.device)
         trainer = self._pool.take()
-        run = TrialRunner(opened, proposal, trainer, interruption, self._pool.has_started)
+        run = TrialRunner(
+            opened, proposal, trainer, interruption, self._pool.has_started, self._has_trained
+        )
         try:
             ending = run.run()
             if isinstance(ending, Outcome):
@@ -136,7 +140,9 @@ class StudySession:
                 opened.artifacts.clean_up(to_keep)
             else:
                 opened.artifacts.transfer.wait(FLUSH_TIMEOUT_S)  # It is resumed from there.
-                release_trial(opened.store, lease, lost=ending is Unfinished.LOST)
+                is_lost = ending is Unfinished.LOST
+                words = " ".join(last_lines(trainer.stderr_tail())) if is_lost else ""
+                release_trial(opened.store, lease, lost=is_lost, words=words)
         except LeaseLostError as error:
             logger.warning("%s", error)
             run.trainer.close()
@@ -148,6 +154,7 @@ class StudySession:
             with suppress(LeaseLostError):
                 release_trial(opened.store, lease)
             raise
+        self._has_trained |= run.best > float("-inf")
         opened.artifacts.release_local_copy(proposal.trial.number, lease.generation)
         self._pool.after_trial()
 

@@ -4,6 +4,7 @@ The result is an `Outcome`, or `RELEASED` or `LOST` for a trial that is resumed 
 """
 
 import logging
+import re
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -11,6 +12,7 @@ from enum import Enum, auto
 from pathlib import Path
 
 from search.errors import ArtifactError, WorkerStartError
+from search.machine.memory import address_space_mb
 from search.machine.processes import find_signal, last_lines
 from search.strategy.seeds import TRAINING, derive_seed
 from search.studies.open_study import OpenStudy
@@ -29,6 +31,7 @@ from search.trainer.protocol import (
     Unfit,
 )
 from search.workers.family_failures import record_traceback
+from search.workers.features_progress import FeaturesProgress
 from search.workers.proposals import Proposal
 from search.workers.trial_limits import TrialLimits
 from storage import EpochRow, Outcome, record_epoch, set_activity
@@ -40,7 +43,11 @@ logger = logging.getLogger(__name__)
 POLL_S = 0.2
 FETCH_TIMEOUT_S = 180.0  # Of the retries while the artifact store is unavailable.
 FETCH_RETRY_S = 10.0
-ACTIVITY_S = 1.0
+OUT_OF_ADDRESS_SPACE = re.compile(
+    "bad_alloc|failed to map|cannot allocate memory|could not create a memory object"
+    "|MemoryError|out of memory",
+    re.IGNORECASE,
+)
 CONFUSION = "confusion"
 MAX_CONFUSION_CLASSES = 40  # With more classes, confusion matrices are not recorded.
 
@@ -61,29 +68,6 @@ class Interruption:
 
 
 @dataclass(slots=True)
-class FeaturesProgress:
-    """The progress of a trainer that computes features, as a text once a second."""
-
-    is_shown: bool = False
-    began_at: float = 0.0
-    shown_at: float = 0.0
-
-    def describe(self, done: int, total: int) -> str | None:
-        """Return the text to show, or None if the last one is less than a second old."""
-        now = time.monotonic()
-        if done == 0 or not self.is_shown:
-            self.began_at = now
-        if self.is_shown and now - self.shown_at < ACTIVITY_S:
-            return None
-        self.is_shown, self.shown_at = True, now
-        words = f"features of {done:,}/{total:,} images"
-        if done == 0 or now == self.began_at:
-            return words
-        left_s = (now - self.began_at) / done * (total - done)
-        return f"{words}, about {left_s:.0f} s left"
-
-
-@dataclass(slots=True)
 class TrialRunner:
     """The training of one trial by a trainer."""
 
@@ -92,6 +76,7 @@ class TrialRunner:
     trainer: Trainer
     interruption: Interruption
     has_started: bool = False  # Whether an earlier trainer of this worker could load TensorFlow.
+    has_trained: bool = False  # Whether this worker has trained an epoch of an earlier trial.
     best: float = float("-inf")
     has_save_error: bool = False
     confusion: Confusion = ()
@@ -103,7 +88,8 @@ class TrialRunner:
 
         Raises:
             LeaseLostError: If another worker has taken over the trial.
-            WorkerStartError: If the worker's first trainer could not load TensorFlow.
+            WorkerStartError: If the worker's first trainer could not load TensorFlow, or had too
+                little address space.
         """
         self.limits = TrialLimits(self.opened, self.proposal, self.trainer)
         try:
@@ -123,6 +109,7 @@ class TrialRunner:
                     return ending
         except TrainerGoneError:
             self._check_start()
+            self._check_address_space(self.trainer.stderr_tail())
             return self._classify_exit()
         finally:
             self._clear_activity()
@@ -191,6 +178,7 @@ class TrialRunner:
                 logger.warning("trial %s: its images are gone: %s", self._number, reason)
                 return Unfinished.LOST
             case Failed(reason, traceback):
+                self._check_address_space(reason)
                 record_traceback(self.proposal.trial, traceback)
                 return Outcome("fail", reason)
             case Note(text):
@@ -273,6 +261,17 @@ class TrialRunner:
             raise WorkerStartError(
                 f"Trainers cannot start here; the first one ended with exit code {code}: {words}"
             )
+
+    def _check_address_space(self, words: str) -> None:
+        """Raise if this worker's first trial ended for want of address space: others would too."""
+        limit_mb = address_space_mb()
+        is_first = not self.has_trained and self.best == float("-inf")
+        if limit_mb is None or not is_first or not OUT_OF_ADDRESS_SPACE.search(words):
+            return
+        raise WorkerStartError(
+            f"Trainers cannot start here: {limit_mb:,.0f} MB of address space (`ulimit -v`) are"
+            f" too little: {' '.join(last_lines(words))}"
+        )
 
     def _classify_exit(self) -> Outcome | Unfinished:
         """Return the outcome of a trainer that was out of memory, else `LOST`."""

@@ -39,6 +39,7 @@ from storage.trial_outcomes import Outcome
 
 logger = logging.getLogger(__name__)
 
+MAX_WORDS = 300
 WATCH_S = 1.2 * HEARTBEAT_INTERVAL_S
 """How long `recover_once` observes a silent worker."""
 
@@ -93,14 +94,17 @@ def needs_recovery(store: Store, study_id: int) -> bool:
     return len(alive) < len(rows) or bool(_abandoned(list_open_leases(store, study_id), alive))
 
 
-def release_trial(store: Store, lease: Lease, *, lost: bool = False) -> None:
+def release_trial(store: Store, lease: Lease, *, lost: bool = False, words: str = "") -> None:
     """Release a trial to WAITING; its third loss without a new epoch in between makes it FAIL.
+
+    `words` are the last ones of its trainer, which are then recorded.
 
     Raises:
         LeaseLostError: If the trial was taken meanwhile.
     """
     if lost and count_losses(store, lease) + 1 >= MAX_LOSSES:
-        reason = f"Its worker or trainer was lost {MAX_LOSSES} times."
+        last = f" The last trainer printed: {words[:MAX_WORDS]}" if words else ""
+        reason = f"Its worker or trainer was lost {MAX_LOSSES} times.{last}"
         finish_trial(store, lease, Outcome("fail", reason))
         return
     release_lease(store, lease, lost=lost)

@@ -27,8 +27,44 @@ SYNTAXES = (*JPEG, *JPEG_LOSSLESS, *JPEG_LS, *JPEG_2000)
 DECODER_DEPENDENCIES = dict.fromkeys(SYNTAXES, ("imagecodecs",))
 _COLORS_OF_JPEG_2000 = ("YBR_ICT", "YBR_RCT", "RGB")
 """Of which the codestream itself is color, so that the decoder returns RGB."""
+_JP2_SIGNATURE = b"\x00\x00\x00\x0cjP  "
+_SIGNATURE_BOX, _BOX_HEADER = 12, 8
+"""Bytes of the first box, and of the length and kind of each."""
 _START_OF_SCAN = b"\xff\xda"
 _END_OF_JPEG = b"\xff\xd9"
+
+
+def end_search_for_codestreams() -> None:
+    """Make pydicom's search for the codestream in a JP2 file end.
+
+    It goes from box to box by their lengths: one of length 0 would keep it where it is for ever.
+    """
+    import pydicom.pixels.decoders.base
+
+    base: Any = pydicom.pixels.decoders.base
+
+    search = base.get_j2k_parameters
+    if getattr(search, "has_end", False):
+        return
+
+    def find_parameters(codestream: bytes) -> dict[str, Any]:
+        return search(codestream) if _boxes_lead_on(codestream) else {}
+
+    find_parameters.has_end = True  # type: ignore[attr-defined]
+    base.get_j2k_parameters = find_parameters
+
+
+def _boxes_lead_on(source: bytes) -> bool:
+    """Whether each box before the codestream of a JP2 file has a length."""
+    place = _SIGNATURE_BOX
+    while source.startswith(_JP2_SIGNATURE) and place < len(source):
+        length = int.from_bytes(source[place : place + 4], "big")
+        if source[place + 4 : place + 8] == b"jp2c":
+            return True
+        if length < _BOX_HEADER:
+            return False
+        place += length
+    return True
 
 
 def is_available(uid: str) -> bool:

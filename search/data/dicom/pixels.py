@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from search.data.dicom.codestreams import PLUGIN, SYNTAXES
+from search.data.dicom.codestreams import PLUGIN, SYNTAXES, end_search_for_codestreams
 from search.data.dicom.header import Header, import_pydicom, read_header
 from search.data.image_limits import check_size
 from search.data.pixel_values import LARGEST_8_BIT
@@ -123,6 +123,7 @@ def _add_decoder(syntax: str) -> None:
     """Tell pydicom of the decoder of a transfer syntax, once."""
     decoder = import_pydicom().pixels.get_decoder(syntax)
     with _adding:
+        end_search_for_codestreams()
         if DECODERS[syntax] not in decoder.available_plugins:
             decoder.add_plugin(DECODERS[syntax], PLUGIN)
 

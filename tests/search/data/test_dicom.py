@@ -247,6 +247,22 @@ def test_files_that_cannot_be_used_say_why(
         assert reason in str(error)  # noqa: PT017
 
 
+@pytest.mark.parametrize("length", [0, 1, 7])
+@pytest.mark.timeout(60)
+def test_boxes_that_lead_nowhere_are_not_followed(write: Write, length: int) -> None:
+    """pydicom alone would read a file with a box of length 0 for ever."""
+
+    def encode(pixels: np.ndarray) -> bytes:
+        found = bytearray(imagecodecs.jpeg2k_encode(pixels, level=0, codecformat="jp2"))
+        assert found[4:8] == b"jP  "
+        assert found[16:20] == b"ftyp"
+        found[12:16] = length.to_bytes(4, "big")
+        return bytes(found)
+
+    path = write("a.dcm", noise(0, dtype="uint16"), syntax=JPEG2000Lossless, encode=encode)
+    assert isinstance(read_image(str(path)), UnreadableImage)
+
+
 @pytest.mark.filterwarnings("ignore::UserWarning:pydicom")
 def test_damaged_files_are_unreadable(write: Write, tmp_path: Path) -> None:
     content = write("a.dcm", noise(0)).read_bytes()

@@ -18,9 +18,10 @@ from search.errors import ArtifactError
 from search.studies.open_study import OpenStudy
 from search.trainer.process import Trainer, TrainerGoneError
 from search.trainer.protocol import Finished, Message
+from search.workers.features_progress import FeaturesProgress
 from search.workers.proposals import Proposal, next_proposal
 from search.workers.trial_limits import TrialLimits
-from search.workers.trial_runner import FeaturesProgress, Interruption, TrialRunner, Unfinished
+from search.workers.trial_runner import Interruption, TrialRunner, Unfinished
 from storage import (
     EpochRow,
     LeaseLostError,

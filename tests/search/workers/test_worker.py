@@ -118,6 +118,42 @@ def test_worker_whose_trainers_cannot_start_says_why_and_spends_nothing(
     assert counts(opened) == {"complete": 3}
 
 
+@pytest.mark.parametrize(
+    "program",
+    [
+        "sys.exit('terminate called after throwing an instance of std::bad_alloc')",
+        "print(encode(Failed('ImportError: x.so: failed to map segment', '')), end=''); input()",
+    ],
+    ids=["ended", "failed"],
+)
+def test_trainer_that_is_ready_and_has_too_little_address_space_spends_nothing(
+    opened: OpenStudy, monkeypatch: pytest.MonkeyPatch, program: str
+) -> None:
+    script = (
+        "import sys; from search.trainer.protocol import Failed, Ready, encode;"
+        f"print(encode(Ready(1.0)), end='', flush=True); input(); {program}"
+    )
+    limit_mb = [1700.0]
+    monkeypatch.setattr("search.workers.trial_runner.address_space_mb", lambda: limit_mb[0])
+    command = (sys.executable, "-u", "-c", script)
+    with pytest.raises(
+        WorkerStartError, match=r"start here: 1,700 MB of address space.*(bad_all|map)"
+    ):
+        Worker(opened, TrainerPool(command=command)).run()
+    assert counts(opened) == {"waiting": 1}
+    limit_mb[0] = None
+    make_worker(opened).run()
+    assert counts(opened) == {"complete": 3}
+
+
+def test_last_words_of_a_trainer_that_dies_each_time_are_the_reason(opened: OpenStudy) -> None:
+    make_worker(opened, "left").run()
+    rows = [row for row in load_trials(opened.store, opened.study_id) if row.outcome is not None]
+    assert {row.outcome.reason for row in rows if row.outcome is not None} == {
+        "Its worker or trainer was lost 3 times. The last trainer printed: last words"
+    }
+
+
 def test_later_trainer_that_cannot_start_loses_its_trial_once(
     opened: OpenStudy, tmp_path: Path
 ) -> None:
